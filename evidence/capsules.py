@@ -1,0 +1,187 @@
+"""Capsules: evidence frozen for a decision, verifiable from its own bytes (decisions 15).
+
+Owns the shape of a capsule's body and its digest: SHA-256 over the RFC 8785 form of `body`.
+Event ids are text there, because RFC 8785 knows no integers above 2^53. Must not know of cases:
+`subject` and `query` are the caller's words.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+import rfc8785
+from django.db import connection
+
+from evidence.models import Capsule, Deposit, Gap, Source
+from evidence.vocabulary import (
+    ACTIVITIES,
+    OUTCOMES,
+    PLANES,
+    PROOFS,
+    STRENGTHS,
+    TIME_BASES,
+)
+
+VERSION = 1
+# One decision is shown at most this much; more would be no evidence that anybody read it.
+MOST_EVENTS = 1_000
+
+type Ref = tuple[datetime, int]
+
+COLUMNS = (
+    "at", "id", "received_at", "deposit", "position", "plane", "activity", "outcome", "time_basis",
+    "action", "resource", "principal", "credential", "agent", "on_behalf", "address", "error",
+    "request_id", "trace", "span", "digest", "source",
+)
+EVENTS = """
+SELECT e.at, e.id, e.received_at, e.deposit_id, e.ordinal, e.plane, e.activity, e.outcome,
+       e.time_basis, a.value, r.value, p.value, c.value, g.value, o.value, ad.value, er.value,
+       e.request_id, e.trace, e.span, e.digest, e.source_id
+FROM unnest(%s::timestamptz[], %s::bigint[]) AS k(at, id)
+JOIN evidence_event e ON e.at = k.at AND e.id = k.id
+JOIN evidence_term a ON a.id = e.action_id
+LEFT JOIN evidence_term r ON r.id = e.resource_id
+LEFT JOIN evidence_actor p ON p.id = e.principal_id
+LEFT JOIN evidence_actor c ON c.id = e.credential_id
+LEFT JOIN evidence_actor g ON g.id = e.agent_id
+LEFT JOIN evidence_actor o ON o.id = e.on_behalf_id
+LEFT JOIN evidence_term ad ON ad.id = e.address_id
+LEFT JOIN evidence_term er ON er.id = e.error_id
+ORDER BY e.at, e.id
+"""
+LINKS = """
+SELECT l.effect_at, l.effect_id, l.cause_at, l.cause_id, l.strength, l.proof
+FROM unnest(%s::timestamptz[], %s::bigint[]) AS k(at, id)
+JOIN evidence_link l ON l.effect_at = k.at AND l.effect_id = k.id
+ORDER BY 1, 2, 3, 4, 6
+"""
+
+
+def freeze(
+    *,
+    subject: str,
+    events: Iterable[Ref],
+    query: Mapping[str, Any],
+    shown: Mapping[str, Any],
+    by: str,
+    now: datetime,
+    missing: Sequence[str] = (),
+) -> Capsule:
+    """Copy these events, their links, their deposits' digests and what is missing, for good.
+
+    Runs in the transaction of the act it belongs to. `shown` is what else the signer saw
+    (authority, usage, the recommendation); it must be plain JSON.
+    """
+    refs = sorted(set(events))[-MOST_EVENTS:]
+    rows, sources = _events(refs)
+    body = {
+        "version": VERSION,
+        "subject": subject,
+        "made_at": _moment(now),
+        "made_by": by,
+        "query": dict(query),
+        "shown": dict(shown),
+        "events": rows,
+        "links": _links(refs),
+        "deposits": _deposits({int(row["deposit"]) for row in rows}),
+        "completeness": _completeness(sources),
+        "missing": list(missing),
+    }
+    row = Capsule(made_at=now, made_by=by, subject=subject, body=body, digest=digest(body))
+    row.save(force_insert=True)
+    row.refresh_from_db(fields=["number"])
+    return row
+
+
+def digest(body: Mapping[str, Any]) -> bytes:
+    """The SHA-256 of a body's canonical form."""
+    return sha256(rfc8785.dumps(dict(body))).digest()
+
+
+def intact(capsule: Capsule) -> bool:
+    """Whether a stored capsule still has the digest it was sealed with."""
+    return digest(capsule.body) == bytes(capsule.digest)
+
+
+def _events(refs: Sequence[Ref]) -> tuple[list[dict[str, Any]], set[int]]:
+    """The normalised rows as JSON, and the ids of their sources."""
+    if not refs:
+        return [], set()
+    with connection.cursor() as cursor:
+        cursor.execute(EVENTS, [[at for at, _ in refs], [number for _, number in refs]])
+        found = [dict(zip(COLUMNS, row, strict=True)) for row in cursor.fetchall()]
+    sources = {int(row.pop("source")) for row in found}
+    for row in found:
+        row.update(
+            at=_moment(row["at"]),
+            id=str(row["id"]),
+            received_at=_moment(row["received_at"]),
+            deposit=str(row["deposit"]),
+            plane=PLANES[row["plane"]],
+            activity=ACTIVITIES[row["activity"]],
+            outcome=OUTCOMES[row["outcome"]],
+            time_basis=TIME_BASES[row["time_basis"]],
+            trace=row["trace"].hex if row["trace"] else None,
+            span=row["span"].to_bytes(8, signed=True).hex() if row["span"] is not None else None,
+            digest=row["digest"].hex,
+        )
+    return found, sources
+
+
+def _links(refs: Sequence[Ref]) -> list[dict[str, Any]]:
+    if not refs:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(LINKS, [[at for at, _ in refs], [number for _, number in refs]])
+        return [
+            {
+                "effect": {"at": _moment(row[0]), "id": str(row[1])},
+                "cause": {"at": _moment(row[2]), "id": str(row[3])},
+                "strength": STRENGTHS[row[4]],
+                "proof": PROOFS[row[5]],
+            }
+            for row in cursor.fetchall()
+        ]
+
+
+def _deposits(numbers: set[int]) -> list[dict[str, Any]]:
+    rows = Deposit.objects.filter(pk__in=numbers).select_related("source").order_by("pk")
+    return [
+        {
+            "id": str(row.pk),
+            "source": row.source.name,
+            "received_at": _moment(row.received_at),
+            "received_digest": bytes(row.received_digest).hex(),
+            "kept_digest": bytes(row.kept_digest).hex(),
+            "rule_version": row.rule_version,
+        }
+        for row in rows
+    ]
+
+
+def _completeness(numbers: set[int]) -> list[dict[str, Any]]:
+    """How complete each source of these events was known to be, and its known gaps."""
+    gaps: dict[int, list[dict[str, str | None]]] = {}
+    for gap in Gap.objects.filter(source__in=numbers).order_by("during", "pk")[:200]:
+        gaps.setdefault(gap.source_id, []).append(
+            {
+                "from": _moment(gap.during.lower) if gap.during.lower else None,
+                "to": _moment(gap.during.upper) if gap.during.upper else None,
+                "reason": gap.reason,
+            }
+        )
+    return [
+        {
+            "source": row.name,
+            "complete_to": _moment(row.watermark) if row.watermark else None,
+            "shown_by": row.completeness or "not known",
+            "sampling": row.sampling,
+            "gaps": gaps.get(row.pk, []),
+        }
+        for row in Source.objects.filter(pk__in=numbers).order_by("name")
+    ]
+
+
+def _moment(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,345 @@
+"""Bodies before any format reads them: decompression, and cutting large files into parts.
+
+Owns the bounds: nothing here holds more of a file in memory than one part and a buffer, except
+a single document that cannot be cut, up to a limit. Knows nothing of what records mean. Pure.
+"""
+
+import re
+import zlib
+from collections.abc import Iterator
+from typing import Protocol, NamedTuple
+
+import zstandard
+
+from evidence.formats.documents import is_lines
+from evidence.formats.otlp import wire
+
+MEBI = 1024 * 1024
+# A body of this size or less is one part, if it does not hold too many records.
+WHOLE = 8 * MEBI
+# A part is closed at this size even when it holds few records.
+_PART = 16 * MEBI
+# One line, and one document that cannot be cut.
+LONGEST_LINE = 64 * MEBI
+LARGEST_DOCUMENT = 256 * MEBI
+# All of a file, decompressed. Past it the file is refused: nobody logs that into one file.
+LARGEST_FILE = 64 * 1024 * MEBI
+# A record beyond this is damage: its end was lost.
+_LARGEST_RECORD = 4 * MEBI
+_CHUNK = MEBI
+
+
+class BodyRefused(Exception):
+    """A body that cannot be taken as a whole; `reason` says why and what to do."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Readable(Protocol):
+    """Anything that reads bytes: a file, an upload, a request."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+class Part(NamedTuple):
+    """One body cut from a file, to be taken on its own."""
+
+    body: bytes
+    first: int  # number of its first record or line in the file, from 1
+    unit: str  # what `first` counts: "record" or "line"; "body" when the file is one part
+
+
+def decompress(body: bytes, *, limit: int) -> bytes:
+    """The body without gzip, zlib or zstd, known by their magic; others as they are.
+
+    Raises BodyRefused when more than `limit` bytes would come out, or the data is damaged.
+    """
+    if len(body) > limit and not _wrapping(body):
+        raise BodyRefused(f"is larger than {_size(limit)}; send it in parts")
+    pieces = []
+    total = 0
+    for piece in _plain(iter((body,))):
+        total += len(piece)
+        if total > limit:
+            raise BodyRefused(f"unpacks to more than {_size(limit)}; send it in parts")
+        pieces.append(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def parts(stream: Readable, *, format: str, size: int = 10_000) -> Iterator[Part]:
+    """Cut a file into bodies of at most about `size` records each, in their order.
+
+    Raises BodyRefused, maybe after earlier parts, when a line or document is too large or the
+    compressed data is damaged. The same file is always cut alike.
+    """
+    chunks = _bounded(_plain(iter(lambda: stream.read(_CHUNK), b"")))
+    buffer = bytearray()
+    for chunk in chunks:
+        buffer += chunk
+        if len(buffer) > WHOLE:
+            break
+    else:
+        if _few(buffer, format, size):
+            if buffer.strip():
+                yield Part(bytes(buffer), 1, "body")
+            return
+    head = bytes(buffer[: 4 * MEBI])
+    if is_lines(head.strip()) or wire.is_base64_line(head):
+        yield from _lines(buffer, chunks, size)
+    elif format == "cloudtrail" and _OPENING.match(head) is not None:
+        yield from _elements(buffer, chunks, size)
+    else:
+        for chunk in chunks:
+            buffer += chunk
+            if len(buffer) > LARGEST_DOCUMENT:
+                raise BodyRefused(
+                    f"is one document of more than {_size(LARGEST_DOCUMENT)}, which cannot be"
+                    " cut; write it as JSON lines"
+                )
+        yield Part(bytes(buffer), 1, "body")
+
+
+def _size(count: int) -> str:
+    return f"{count // MEBI} MiB" if count >= MEBI else f"{count} bytes"
+
+
+def _few(buffer: bytearray, format: str, size: int) -> bool:
+    mark = b'"eventName"' if format == "cloudtrail" else b"\n"
+    return buffer.count(mark) <= size
+
+
+# --- decompression
+
+
+def _wrapping(head: bytes) -> str:
+    if head[:2] == b"\x1f\x8b":
+        return "gzip"
+    if head[:4] == b"\x28\xb5\x2f\xfd":
+        return "zstd"
+    if len(head) > 1 and head[0] == 0x78 and (head[0] * 256 + head[1]) % 31 == 0:
+        return "zlib"
+    return ""
+
+
+def _plain(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The chunks without their compression, each at most one MiB where they were packed."""
+    first = next(chunks, b"")
+    kind = _wrapping(first)
+    if not kind:
+        yield first
+        yield from chunks
+        return
+    try:
+        if kind == "zstd":
+            yield from _zstd(first, chunks)
+        else:
+            yield from _deflate(first, chunks, 31 if kind == "gzip" else 15)
+    except (zlib.error, zstandard.ZstdError) as problem:
+        raise BodyRefused(f"is damaged {kind} data: {problem}") from problem
+
+
+def _deflate(first: bytes, chunks: Iterator[bytes], window: int) -> Iterator[bytes]:
+    """gzip (also several members one after the other) and zlib."""
+    unpack = zlib.decompressobj(window)
+    data = first
+    while True:
+        while data:
+            piece = unpack.decompress(data, _CHUNK)
+            if piece:
+                yield piece
+            if unpack.eof:
+                data = unpack.unused_data
+                # Zero bytes after the last member are padding.
+                if not data.strip(b"\0"):
+                    data = b""
+                elif window == 31:
+                    unpack = zlib.decompressobj(window)
+                else:
+                    return
+            else:
+                data = unpack.unconsumed_tail
+        following = next(chunks, None)
+        if following is None:
+            break
+        if unpack.eof:
+            if not following.strip(b"\0"):
+                continue
+            unpack = zlib.decompressobj(window)
+        data = following
+    while not unpack.eof:
+        # What is still inside comes out a bounded piece at a time.
+        piece = unpack.decompress(unpack.unconsumed_tail, _CHUNK)
+        if not piece:
+            raise BodyRefused("is compressed data that was cut off; send it whole")
+        yield piece
+
+
+class _Joined:
+    """Chunks as something that reads, for the zstd reader."""
+
+    def __init__(self, first: bytes, chunks: Iterator[bytes]) -> None:
+        self.rest, self.chunks = first, chunks
+
+    def read(self, size: int = -1) -> bytes:
+        if not self.rest:
+            self.rest = next(self.chunks, b"")
+        answer, self.rest = (self.rest, b"") if size < 0 else (self.rest[:size], self.rest[size:])
+        return answer
+
+
+def _zstd(first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    with zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(
+        _Joined(first, chunks),  # type: ignore[arg-type]  # it only ever calls read
+        read_across_frames=True,
+    ) as reader:
+        while piece := reader.read(_CHUNK):
+            yield piece
+
+
+def _bounded(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    total = 0
+    for chunk in chunks:
+        total += len(chunk)
+        if total > LARGEST_FILE:
+            raise BodyRefused(f"unpacks to more than {_size(LARGEST_FILE)}; cut it by day")
+        yield chunk
+
+
+# --- lines
+
+
+def _lines(buffer: bytearray, chunks: Iterator[bytes], size: int) -> Iterator[Part]:
+    """Whole lines, `size` of them or _PART bytes together."""
+    first = number = 1
+    taken: list[bytes] = []
+    held = 0
+    ended = False
+    at = searched = 0
+    while True:
+        end = buffer.find(b"\n", max(at, searched))
+        if end < 0 and not ended:
+            searched = len(buffer) - at
+            del buffer[:at]
+            at = 0
+            if len(buffer) > LONGEST_LINE:
+                raise BodyRefused(f"line {number} is longer than {_size(LONGEST_LINE)}")
+            chunk = next(chunks, None)
+            if chunk is None:
+                ended = True
+            else:
+                buffer += chunk
+            continue
+        searched = 0
+        line = bytes(buffer[at : end + 1 if end >= 0 else len(buffer)])
+        at += len(line)
+        if line:
+            taken.append(line)
+            held += len(line)
+            number += 1
+        if taken and (len(taken) >= size or held >= _PART or end < 0):
+            yield Part(b"".join(taken), first, "line")
+            taken, held, first = [], 0, number
+        if end < 0:
+            return
+
+
+# --- one large document
+
+
+_OPENING = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:\{[^\[{]{0,2000}?\"(?:Records|Events|logEvents)\"\s*:\s*)?\["
+)
+_TOKEN = re.compile(rb"\"(?:[^\"\\]++|\\.)*+(?:\"|\\?\Z)|[{}\[\]]", re.DOTALL)
+_EDGE = re.compile(rb"\}\s*,\s*(?=\{\s*\")")
+
+
+def _elements(buffer: bytearray, chunks: Iterator[bytes], size: int) -> Iterator[Part]:
+    """The elements of a document's list, in lists of `size`, found by their braces."""
+    opening = _OPENING.match(buffer)
+    if opening is None:
+        raise BodyRefused("is not a list of records")
+    cutter = _Cutter(size)
+    del buffer[: opening.end()]
+    more = True
+    while more:
+        yield from cutter.cut(buffer)
+        if cutter.closed:
+            break
+        chunk = next(chunks, None)
+        if chunk is None:
+            more = False
+        else:
+            buffer += chunk
+    if not cutter.closed and buffer.strip(b" \r\n\t,"):
+        # The document was cut off: the format says what of the rest it can read.
+        cutter.add(bytes(buffer))
+    yield from cutter.rest()
+
+
+class _Cutter:
+    """Finds whole elements in a growing buffer and groups them into parts."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.closed = False
+        self.depth = 0
+        self.begun = -1  # where the open element begins in the buffer
+        self.seen = 0  # how far the buffer has been looked at
+        self.taken: list[bytes] = []
+        self.held = 0
+        self.first = self.number = 1
+
+    def add(self, element: bytes) -> None:
+        self.taken.append(element)
+        self.held += len(element)
+        self.number += 1
+
+    def rest(self) -> Iterator[Part]:
+        if self.taken:
+            # The bracket is left open when the last element is: damage stays visible.
+            yield Part(b'{"Records":[' + b",".join(self.taken) + b"]}", self.first, "record")
+            self.taken, self.held, self.first = [], 0, self.number
+
+    def cut(self, buffer: bytearray) -> Iterator[Part]:
+        size = len(buffer)
+        data = bytes(buffer)
+        done = 0
+        for match in _TOKEN.finditer(data, self.seen):
+            token = data[match.start()]
+            if token == 0x22:
+                if match.end() == size and (match.end() - match.start() < 2 or data[-1] != 0x22):
+                    # The string goes on in the next chunk: look at it again then.
+                    self.seen = match.start()
+                    break
+            elif token in b"{[":
+                if self.depth == 0:
+                    self.begun = match.start()
+                self.depth += 1
+            elif self.depth == 0:
+                self.closed = True
+                break
+            else:
+                self.depth -= 1
+                if self.depth == 0:
+                    self.add(data[self.begun : match.end()])
+                    done = match.end()
+                    self.begun = -1
+                    if len(self.taken) >= self.size or self.held >= _PART:
+                        yield from self.rest()
+            self.seen = match.end()
+        if self.begun >= 0 and size - self.begun > _LARGEST_RECORD:
+            done = self._damaged(data)
+        del buffer[:done]
+        self.seen -= done
+        if self.begun >= 0:
+            self.begun -= done
+
+    def _damaged(self, data: bytes) -> int:
+        """An element without an end: give up to the last edge to the format, begin anew there."""
+        edges = [match.end() for match in _EDGE.finditer(data, self.begun)]
+        end = edges[-1] if edges else len(data)
+        self.add(data[self.begun : end].rstrip(b" \r\n\t,"))
+        self.begun, self.depth, self.seen = -1, 0, end
+        return end

@@ -1,0 +1,318 @@
+"""AWS CloudTrail: audit records to normalised records.
+
+Owns the shapes in which CloudTrail records travel (``{"Records": […]}``, bare lists, JSON
+lines, one record, the envelopes of EventBridge, LookupEvents and CloudWatch Logs) and the
+reading of one record. Who acted, on what, and what it was are read by the modules beside it.
+Knows nothing of sources, of the database or of what anybody may do. Pure.
+
+What is kept is the canonical JSON of every record after the privacy rule, in their order;
+what could not be read is kept among them as text, so that positions stay what they were.
+"""
+
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+
+from evidence import privacy
+from evidence.formats import aws
+from evidence.formats.cloudtrail import activities, identity, resources
+from evidence.formats.documents import Shape, clean, pieces
+from evidence.formats.record import (
+    Asked,
+    Format,
+    Issued,
+    Parsed,
+    Record,
+    Redaction,
+    Rejected,
+)
+from evidence.vocabulary import AUTHENTICATION, ISSUANCE, OUTCOME_OK, PLANE_IDENTITY
+
+NAME = "cloudtrail"
+# Envelopes that hold a record, and the member that holds it.
+ENVELOPES = ("detail", "CloudTrailEvent", "cloudTrailEvent", "Event", "event", "message")
+_DEEPEST_ENVELOPE = 4
+# An unreadable part larger than this is kept cut; its beginning names what it was.
+_LARGEST_REJECT = 1 << 20
+_EARLIEST, _LATEST = 946_684_800_000_000, 4_102_444_800_000_000  # 2000 and 2100
+_NO_NUL = "holds a NUL character, which no name or text of AWS has"
+
+
+class Unreadable(Exception):
+    """Why a record cannot be read, in words for the person who sent it."""
+
+
+def _is_record(value: Any) -> bool:
+    return isinstance(value, dict) and "eventName" in _unwrapped(value)
+
+
+SHAPE = Shape(lists=("Records", "Events", "logEvents"), mark=b'"eventName"', is_record=_is_record)
+
+
+def recognise(head: bytes) -> bool:
+    """JSON that speaks of CloudTrail's members near its beginning."""
+    text = clean(head)[:65_536]
+    if not text.startswith((b"{", b"[")):
+        return False
+    if b'"resourceSpans"' in text:
+        return False
+    inside = b'"eventSource' in text and b'"eventName' in text
+    # LookupEvents and log subscriptions carry the record as text inside JSON.
+    return inside or b'\\"eventSource\\"' in text or b'"CloudTrailEvent"' in text
+
+
+def parse(body: bytes, asked: Asked) -> Parsed:
+    """Read all records of a body; never raises for what the body holds."""
+    places: list[str] = []
+    values: list[Any] = []
+    texts: list[bytes] = []
+    problems: dict[int, str] = {}
+    dumps, sorted_keys = orjson.dumps, orjson.OPT_SORT_KEYS
+    for position, value, problem, raw in pieces(body, SHAPE):
+        if problem:
+            problems[len(places)] = problem
+            text = raw
+        else:
+            if type(value) is not dict or "eventName" not in value:
+                value = _unwrapped(value)
+            try:
+                text = dumps(value, option=sorted_keys)
+            except (TypeError, ValueError, RecursionError):
+                problems[len(places)] = "is nested too deeply"
+                text = raw
+        places.append(position)
+        values.append(value)
+        texts.append(text)
+    return _parsed(places, values, texts, problems, asked)
+
+
+def _parsed(
+    places: list[str],
+    values: list[Any],
+    texts: list[bytes],
+    problems: dict[int, str],
+    asked: Asked,
+) -> Parsed:
+    kept: list[bytes] = []
+    records: list[Record] = []
+    rejects: list[Rejected] = []
+    redactions: list[Redaction] = []
+    digester = _Digester(asked.digest_key[:64])
+    realms = asked.realms
+    suspects = privacy.hit_among(texts)
+    for number, received in enumerate(texts):
+        position = places[number]
+        if number in problems:
+            rejects.append(Rejected(position, problems[number], privacy.excerpt(received)))
+            _keep_text(kept, received, position, redactions)
+            continue
+        value = values[number]
+        clean_bytes = received
+        if number in suspects:
+            clean_bytes, hits = privacy.redact(received)
+            if hits:
+                redactions.extend(Redaction(position, hit.kind, hit.length) for hit in hits)
+                value = orjson.loads(clean_bytes)
+        kept.append(clean_bytes)
+        try:
+            if b"\\u0000" in received and _has_nul(value):
+                raise Unreadable(_NO_NUL)
+            record = _read(position, value, received, digester)
+            if realms and record.realm not in realms:
+                raise Unreadable(
+                    f"speaks for the realm {record.realm!r}, which this source may not speak for"
+                )
+        except Unreadable as problem:
+            rejects.append(Rejected(position, str(problem), privacy.excerpt(clean_bytes)))
+            continue
+        records.append(record)
+    whole = b'{"Records":[' + b",\n".join(kept) + b"]}"
+    return Parsed(whole, records, rejects, redactions)
+
+
+class _Digester:
+    """Digests of received records, with one prepared beginning for each realm."""
+
+    def __init__(self, key: bytes) -> None:
+        self.key = key
+        self.begun: dict[str, Any] = {}
+
+    def __call__(self, realm: str, vendor_id: str, received: bytes) -> bytes:
+        begun = self.begun.get(realm)
+        if begun is None:
+            opening = f"{realm}\0{NAME}\0".encode()
+            begun = self.begun[realm] = blake2b(opening, digest_size=16, key=self.key)
+        digest = begun.copy()
+        digest.update(vendor_id.encode() + b"\0")
+        digest.update(received)
+        return bytes(digest.digest())
+
+
+def _keep_text(kept: list[bytes], raw: bytes, position: str, redactions: list[Redaction]) -> None:
+    """Keep what could not be read as one JSON text; reading it again rejects it again."""
+    clean_raw, hits = privacy.redact(raw[:_LARGEST_REJECT])
+    redactions.extend(Redaction(position, hit.kind, hit.length) for hit in hits)
+    kept.append(orjson.dumps(clean_raw.decode("utf-8", "replace")))
+
+
+def _unwrapped(value: Any) -> Any:
+    """The record inside an envelope, or the value itself."""
+    for _ in range(_DEEPEST_ENVELOPE):
+        if not isinstance(value, dict) or "eventName" in value:
+            return value
+        for member in ENVELOPES:
+            inside = value.get(member)
+            if isinstance(inside, str) and inside.lstrip().startswith("{"):
+                try:
+                    inside = orjson.loads(inside)
+                except (ValueError, RecursionError):
+                    continue
+            if isinstance(inside, dict):
+                value = inside
+                break
+        else:
+            return value
+    return value
+
+
+def _has_nul(value: Any) -> bool:
+    """Whether any text inside holds a NUL; walks without recursion."""
+    waiting = [value]
+    while waiting:
+        here = waiting.pop()
+        if isinstance(here, str):
+            if "\0" in here:
+                return True
+        elif isinstance(here, dict):
+            waiting.extend(here)
+            waiting.extend(here.values())
+        elif isinstance(here, list):
+            waiting.extend(here)
+    return False
+
+
+def _text(record: dict[str, Any], name: str) -> str | None:
+    value = record.get(name)
+    return value if type(value) is str and value else None
+
+
+@lru_cache(maxsize=16_384)
+def _action(source: str, name: str) -> tuple[str, str]:
+    """(service, action) of an event source and name."""
+    service = source.removesuffix(".amazonaws.com").removesuffix(".aws.amazon.com")
+    return service, aws.bounded(f"{service}:{name}")
+
+
+_realm = lru_cache(maxsize=65_536)(aws.realm_of)
+
+
+@lru_cache(maxsize=65_536)
+def _at(text: str) -> int | None:
+    return activities.moment(text)
+
+
+def _read(position: str, record: Any, received: bytes, digester: _Digester) -> Record:
+    """One record; `received` is its canonical JSON before the privacy rule. Raises Unreadable."""
+    if type(record) is not dict:
+        raise Unreadable("is not a JSON object")
+    read = record.get
+    name, source = read("eventName"), read("eventSource")
+    if type(name) is not str or not name:
+        raise Unreadable("has no eventName")
+    if type(source) is not str or not source:
+        raise Unreadable("has no eventSource")
+    stated = read("eventTime")
+    at: int | None = None
+    if stated is not None:
+        at = _at(stated) if type(stated) is str else activities.moment(stated)
+        if at is None:
+            raise Unreadable(f"its eventTime is no time: {str(stated)[:60]!r}")
+        if not _EARLIEST <= at <= _LATEST:
+            raise Unreadable(f"its eventTime is absurd: {str(stated)[:60]!r}")
+    service, action = _action(source, name)
+    user = read("userIdentity")
+    recipient = _text(record, "recipientAccountId")
+    who = identity.who(user, recipient or "")
+    caller_account = _text(user, "accountId") if type(user) is dict else None
+    account = recipient or caller_account or ""
+    parameters = read("requestParameters")
+    if type(parameters) is not dict:
+        parameters = {}
+    response = read("responseElements")
+    code, message = read("errorCode"), read("errorMessage")
+    ended = activities.outcome(code, message, action, response)
+    listed = read("resources")
+    target: str | None = None
+    if parameters or listed or message or service == "iam":
+        caller = who.standing or who.principal
+        target = resources.resource(
+            service,
+            resources.Asked(
+                name,
+                parameters,
+                listed,
+                account,
+                _text(record, "awsRegion") or "",
+                "" if caller is None else caller.value,
+            ),
+            message,
+        )
+    what = activities.activity(action, parameters)
+    issued: Issued | None = None
+    on_behalf = who.on_behalf
+    if (
+        what == ISSUANCE
+        or what == AUTHENTICATION
+        or (type(response) is dict and "credentials" in response)
+    ):
+        if ended == OUTCOME_OK:
+            issued = activities.issued(
+                action=action, parameters=parameters, response=response, who=who, target=target
+            )
+        if on_behalf is None:
+            # The call that sets a source identity is itself made for that person.
+            person = resources.value_of(parameters, "sourceIdentity")
+            if person:
+                on_behalf = aws.named("user", person, account)
+    address, agent = read("sourceIPAddress"), read("userAgent")
+    realm = _realm(account)
+    vendor_id = _bounded(read("eventID"))
+    return Record(
+        position,
+        digester(realm, vendor_id or "", received),
+        at,
+        realm,
+        PLANE_IDENTITY,
+        what,
+        ended,
+        action,
+        target,
+        who.principal,
+        who.credential,
+        None,
+        on_behalf,
+        vendor_id,
+        _bounded(read("requestID")),
+        None,
+        None,
+        None,
+        None,
+        _bounded(address),
+        _bounded(agent),
+        _bounded(code),
+        None,
+        None,
+        None,
+        issued,
+    )
+
+
+def _bounded(value: Any) -> str | None:
+    if type(value) is not str or not value:
+        return None
+    return value if len(value) <= aws.LONGEST else aws.bounded(value)
+
+
+FORMAT = Format(NAME, "AWS CloudTrail", recognise, parse)

@@ -1,0 +1,204 @@
+"""Who a CloudTrail record says acted: userIdentity as actors.
+
+Owns the reading of every type of userIdentity, and what is a credential's longer-lived parent.
+Knows nothing of actions or resources. Pure; results are remembered, because a few thousand
+sessions fill millions of records.
+"""
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from evidence.formats import aws
+from evidence.formats.record import ActorName
+
+# AWS writes this where a person typed something that is no user name, maybe a password.
+_HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
+
+
+class Who(NamedTuple):
+    """The actors of one userIdentity."""
+
+    principal: ActorName | None
+    credential: ActorName | None
+    on_behalf: ActorName | None
+    standing: ActorName | None  # the role or user that sessions are bound to
+
+
+class _Facts(NamedTuple):
+    """What decides, as plain text; '' where a record says nothing."""
+
+    type: str
+    arn: str
+    principal_id: str
+    user: str
+    account: str
+    key: str
+    issuer: str
+    invoked_by: str
+    provider: str
+    credential_id: str
+    source_identity: str
+    behalf_user: str
+    behalf_store: str
+    federated: str
+    recipient: str
+
+
+NOBODY = Who(None, None, None, None)
+
+
+def who(identity: Any, recipient: str) -> Who:
+    """The actors of a record's userIdentity; `recipient` is the account whose log this is."""
+    if not isinstance(identity, dict):
+        return NOBODY
+    read = identity.get
+    context = read("sessionContext")
+    source_identity = issuer = federated = None
+    if isinstance(context, dict):
+        source_identity = context.get("sourceIdentity")
+        made_by = context.get("sessionIssuer")
+        if isinstance(made_by, dict):
+            issuer = made_by.get("arn")
+        web = context.get("webIdFederationData")
+        if web and isinstance(web, dict):
+            federated = _federated(web)
+    behalf_user = behalf_store = None
+    behalf = read("onBehalfOf")
+    if isinstance(behalf, dict):
+        behalf_user, behalf_store = behalf.get("userId"), behalf.get("identityStoreArn")
+    facts = (
+        read("type"),
+        read("arn"),
+        read("principalId"),
+        read("userName"),
+        read("accountId"),
+        read("accessKeyId"),
+        issuer,
+        read("invokedBy"),
+        read("identityProvider"),
+        read("credentialId"),
+        source_identity,
+        behalf_user,
+        behalf_store,
+        federated,
+        recipient,
+    )
+    try:
+        return _who(facts)
+    except TypeError:
+        # A list or an object where text belongs: it says nothing.
+        return _who(tuple(fact if isinstance(fact, str) else None for fact in facts))
+
+
+def _federated(web: dict[str, Any]) -> str | None:
+    """The outside subject of a web identity session, where the record names one."""
+    provider, attributes = web.get("federatedProvider"), web.get("attributes")
+    if not isinstance(attributes, dict) or not isinstance(provider, str):
+        return None
+    for name in sorted(attributes):
+        # Attributes are named provider:claim, as in cognito-identity.amazonaws.com:sub.
+        if name.rsplit(":", 1)[-1] in ("sub", "user_id", "oid") and isinstance(
+            attributes[name], str
+        ):
+            return f"{provider}/{attributes[name]}"
+    return None
+
+
+@lru_cache(maxsize=65_536)
+def _who(raw: tuple[Any, ...]) -> Who:
+    facts = _Facts(*(fact if isinstance(fact, str) else "" for fact in raw))
+    user = "" if facts.user == _HIDDEN else facts.user
+    account = facts.account or aws.account_of(facts.arn) or facts.recipient
+    standing: ActorName | None = None
+    principal: ActorName | None
+    match facts.type:
+        case "AssumedRole":
+            role = facts.issuer or aws.role_of_session(facts.arn)
+            if facts.arn:
+                principal = aws.role_session(facts.arn, role)
+            elif facts.principal_id:
+                parent = aws.arn_actor(role, account) if role else None
+                principal = aws.named("role_session", facts.principal_id, account, parent)
+            else:
+                principal = aws.arn_actor(role, account) if role else None
+            standing = aws.arn_actor(role, account) if role else None
+        case "FederatedUser":
+            standing = aws.arn_actor(facts.issuer, account) if facts.issuer else None
+            principal = _first(
+                "federated", (facts.arn, user, facts.principal_id), account, standing
+            )
+        case "SAMLUser":
+            name = user or facts.principal_id
+            full = f"{facts.provider}/{name}" if facts.provider and name else name
+            principal = _first("federated", (full,), account, None)
+        case "WebIdentityUser":
+            name = user or facts.principal_id
+            full = f"{facts.provider}/{name}" if facts.provider and name else name
+            principal = _first("web_identity", (full,), account, None)
+        case "IdentityCenterUser":
+            principal = _center_user(facts, account)
+        case "AWSService":
+            principal = aws.service_actor(facts.invoked_by) if facts.invoked_by else None
+        case "AWSAccount":
+            # The account that called is not the one whose log this is.
+            name = facts.account or facts.principal_id
+            principal = aws.named("account", name, facts.account) if name else None
+        case _:
+            # IAMUser, Root, Role, Directory, Unknown, and records without a type.
+            principal = standing = _standing(facts, user, account)
+    if principal is None:
+        principal = _standing(facts, user, account)
+    return Who(principal, _credential(facts, account, standing), _behalf(facts, account), standing)
+
+
+def _first(
+    kind: str, names: tuple[str, ...], account: str, parent: ActorName | None
+) -> ActorName | None:
+    for name in names:
+        if name:
+            return aws.named(kind, name, account, parent)
+    return None
+
+
+def _standing(facts: _Facts, user: str, account: str) -> ActorName | None:
+    """The longer-lived name of a user, role or root, by the best that the record has."""
+    if ":assumed-role/" in facts.arn:
+        return aws.role_session(facts.arn, facts.issuer)
+    if facts.arn:
+        return aws.arn_actor(facts.arn, account)
+    if facts.type == "Root" and account:
+        return aws.arn_actor(f"arn:aws:iam::{account}:root")
+    if facts.invoked_by and not user:
+        return aws.service_actor(facts.invoked_by)
+    if user and account:
+        return aws.arn_actor(f"arn:aws:iam::{account}:user/{user}")
+    if facts.type in ("Unknown", "") and facts.principal_id:
+        return aws.named("arn", facts.principal_id, account)
+    return aws.named("account", facts.account, facts.account) if facts.account else None
+
+
+def _center_user(facts: _Facts, account: str) -> ActorName | None:
+    if not facts.behalf_user:
+        return _first("user", (facts.user, facts.principal_id), account, None)
+    store = facts.behalf_store.rsplit("/", 1)[-1]
+    name = f"{store}/{facts.behalf_user}" if store else facts.behalf_user
+    return aws.named("user", name, account)
+
+
+def _behalf(facts: _Facts, account: str) -> ActorName | None:
+    """The person or subject that the caller acts for, where the record says so."""
+    if facts.source_identity:
+        return aws.named("user", facts.source_identity, account)
+    if facts.behalf_user:
+        return _center_user(facts, account)
+    if facts.federated:
+        return aws.named("web_identity", facts.federated, account)
+    return None
+
+
+def _credential(facts: _Facts, account: str, standing: ActorName | None) -> ActorName | None:
+    if facts.key:
+        return aws.access_key(facts.key, standing if aws.is_temporary(facts.key) else None)
+    if facts.credential_id:
+        return aws.named("token", facts.credential_id, account, standing)
+    return None

@@ -1,0 +1,273 @@
+"""What a CloudTrail record says was acted on, as one text per record.
+
+Owns the tables from service and operation to the parameter that names the resource. To teach
+it a service, add a row to TELLING; to teach it a shape of its own, add a reader to READERS.
+Pure.
+
+Shapes: S3 is ``bucket/key`` (the bucket alone ends in a slash), secrets are their names, IAM is
+ARNs, everything else the ARN that the record lists, else the parameter that tells most.
+"""
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from evidence.formats import aws
+
+
+class Asked(NamedTuple):
+    """What a resource is read from."""
+
+    name: str  # the operation
+    parameters: dict[str, Any]
+    resources: Any
+    account: str
+    region: str
+    caller: str  # the caller's own ARN, '' for none
+
+
+type Reader = Callable[[Asked], str | None]
+
+# The parameters that name the resource, by service, the best first.
+TELLING: dict[str, tuple[str, ...]] = {
+    "ssm": ("name", "names", "instanceId", "instanceIds", "documentName", "resourceId", "path"),
+    "kms": ("keyId", "aliasName"),
+    "lambda": ("functionName", "layerName"),
+    "dynamodb": ("tableName", "tableArn"),
+    "sqs": ("queueUrl", "queueName"),
+    "sns": ("topicArn", "name"),
+    "bedrock": (
+        "modelId",
+        "agentId",
+        "guardrailIdentifier",
+        "knowledgeBaseId",
+        "inferenceProfileId",
+    ),
+    "bedrock-agentcore": ("name", "workloadName", "agentRuntimeId", "gatewayId", "memoryId"),
+    "logs": ("logGroupName", "logGroupIdentifier", "logGroupNamePrefix"),
+    "cloudtrail": ("name", "trailName", "trailNameList", "eventDataStore"),
+    "rds": ("dBInstanceIdentifier", "dBClusterIdentifier", "dBSnapshotIdentifier"),
+    "ecr": ("repositoryName",),
+    "eks": ("name", "clusterName"),
+    "ecs": ("cluster", "taskDefinition"),
+    "ec2": ("instanceId", "volumeId", "snapshotId", "imageId", "groupId", "vpcId", "subnetId"),
+    "kinesis": ("streamName", "streamARN"),
+    "states": ("stateMachineArn", "executionArn"),
+    "organizations": ("accountId", "policyId", "targetId"),
+    "cognito-idp": ("userPoolId",),
+    "cognito-identity": ("identityPoolId", "identityId"),
+    "rolesanywhere": ("trustAnchorId", "profileId", "profileArn", "trustAnchorArn", "name"),
+    "glue": ("databaseName", "name", "jobName"),
+    "athena": ("workGroup", "queryExecutionId"),
+    "cloudformation": ("stackName", "stackSetName"),
+}
+# Lists of things, as the older query interfaces write them.
+SETS: tuple[tuple[str, str], ...] = (
+    ("instancesSet", "instanceId"),
+    ("volumeSet", "volumeId"),
+    ("snapshotSet", "snapshotId"),
+    ("imagesSet", "imageId"),
+    ("groupSet", "groupId"),
+    ("networkInterfaceIdSet", "networkInterfaceId"),
+)
+# Parameters that end in Id, Name or Arn and name no resource.
+_TELLS_NOTHING = re.compile(
+    r"(?i)token|requestId|^client|^max|marker|attribute|region|x-amz|owner|version|principal"
+)
+_REFUSED_ON = re.compile(r"on resource: (\S{1,600})")
+
+
+def resource(service: str, asked: Asked, message: Any) -> str | None:
+    """The resource of a record; None where the operation has none, such as a list of all."""
+    reader = READERS.get(service, _by_parameters)
+    found = reader(asked)
+    if found is None and isinstance(message, str):
+        # A refused call often comes without its parameters; AWS's sentence names the resource.
+        match = _REFUSED_ON.search(message)
+        if match is not None and match[1] != "*":
+            found = _shaped(service, match[1].rstrip(".,;\"'"))
+    return None if not found else aws.bounded(found)
+
+
+def _shaped(service: str, text: str) -> str:
+    if service == "s3":
+        return aws.bucket_path(text)
+    return aws.secret_of(text) if service == "secretsmanager" else text
+
+
+def value_of(parameters: dict[str, Any], name: str) -> str | None:
+    """A text parameter, written either way: `secretId` or `SecretId`; of a list, the first."""
+    value = parameters.get(name)
+    if value is None:
+        value = parameters.get(name[0].upper() + name[1:])
+        if value is None:
+            return None
+    if isinstance(value, list):
+        value = value[0] if value else None
+    return value if isinstance(value, str) and value else None
+
+
+def listed_arn(resources: Any, kind: str = "") -> str | None:
+    """The first ARN among a record's resources, of a type where one is asked for."""
+    if not isinstance(resources, list):
+        return None
+    for entry in resources:
+        if isinstance(entry, dict) and (not kind or entry.get("type") == kind):
+            arn = entry.get("ARN") or entry.get("arn")
+            if isinstance(arn, str) and arn:
+                return arn
+    return None
+
+
+def _s3(asked: Asked) -> str | None:
+    bucket = asked.parameters.get("bucketName")
+    if isinstance(bucket, str) and bucket:
+        inside = value_of(asked.parameters, "key") or value_of(asked.parameters, "prefix") or ""
+        return f"{bucket.removeprefix('arn:aws:s3:::')}/{inside}"
+    arn = listed_arn(asked.resources, "AWS::S3::Object") or listed_arn(asked.resources)
+    return aws.bucket_path(arn) if arn else None
+
+
+def _secrets(asked: Asked) -> str | None:
+    text = value_of(asked.parameters, "secretId") or value_of(asked.parameters, "name")
+    text = text or listed_arn(asked.resources)
+    return aws.secret_of(text) if text else None
+
+
+# IAM's operations on the caller itself when they name no user.
+_OWN = frozenset(
+    {
+        "ChangePassword",
+        "CreateAccessKey",
+        "CreateServiceSpecificCredential",
+        "CreateVirtualMFADevice",
+        "DeactivateMFADevice",
+        "DeleteAccessKey",
+        "DeleteServiceSpecificCredential",
+        "DeleteSigningCertificate",
+        "EnableMFADevice",
+        "GetUser",
+        "ListAccessKeys",
+        "ListMFADevices",
+        "ListServiceSpecificCredentials",
+        "ListSigningCertificates",
+        "ListSSHPublicKeys",
+        "ResetServiceSpecificCredential",
+        "UpdateAccessKey",
+        "UpdateServiceSpecificCredential",
+        "UpdateSigningCertificate",
+        "UploadSigningCertificate",
+    }
+)
+_IAM_KINDS = (
+    ("userName", "user"),
+    ("roleName", "role"),
+    ("groupName", "group"),
+    ("instanceProfileName", "instance-profile"),
+    ("policyName", "policy"),
+)
+
+
+def _iam(asked: Asked) -> str | None:
+    parameters = asked.parameters
+    for parameter, kind in _IAM_KINDS:
+        name = value_of(parameters, parameter)
+        if name is None:
+            continue
+        if kind == "policy" and value_of(parameters, "policyArn"):
+            break
+        own = asked.caller
+        if kind == "user" and own.endswith(f"/{name}") and ":user/" in own:
+            # The caller's own ARN has the path that the parameter leaves out.
+            return own
+        path = parameters.get("path")
+        inner = path.strip("/") + "/" if isinstance(path, str) and path.strip("/") else ""
+        partition = aws.partition_of(asked.region)
+        return f"arn:{partition}:iam::{asked.account}:{kind}/{inner}{name}"
+    if asked.name in _OWN and ":user/" in asked.caller:
+        return asked.caller
+    for parameter in ("policyArn", "openIDConnectProviderArn", "sAMLProviderArn", "serialNumber"):
+        text = value_of(parameters, parameter)
+        if text:
+            return text
+    return _by_parameters(asked)
+
+
+def _sts(asked: Asked) -> str | None:
+    role = value_of(asked.parameters, "roleArn") or value_of(asked.parameters, "targetPrincipal")
+    if role:
+        return role
+    return listed_arn(asked.resources, "AWS::IAM::Role") or listed_arn(asked.resources)
+
+
+def _telling(service: str) -> Reader:
+    names = TELLING[service]
+
+    def read(asked: Asked) -> str | None:
+        for name in names:
+            found = value_of(asked.parameters, name)
+            if found:
+                return found
+        return _by_parameters(asked)
+
+    return read
+
+
+def _listed_first(service: str) -> Reader:
+    telling = _telling(service)
+
+    def read(asked: Asked) -> str | None:
+        return listed_arn(asked.resources) or telling(asked)
+
+    return read
+
+
+def _by_parameters(asked: Asked) -> str | None:
+    """What no table knows: a listed ARN, else the parameter whose name tells most."""
+    if asked.resources:
+        arn = listed_arn(asked.resources)
+        if arn:
+            return arn
+    parameters = asked.parameters
+    if not parameters:
+        return None
+    for name, member in SETS:
+        if name not in parameters:
+            continue
+        inside = parameters[name]
+        items = inside.get("items") if isinstance(inside, dict) else None
+        if isinstance(items, list) and items and isinstance(items[0], dict):
+            found = items[0].get(member)
+            if isinstance(found, str) and found:
+                return found
+    for name in _most_telling(frozenset(parameters)):
+        found = value_of(parameters, name)
+        if found:
+            return found
+    return None
+
+
+@lru_cache(maxsize=8192)
+def _most_telling(parameters: frozenset[str]) -> tuple[str, ...]:
+    """The parameters whose names say that they name something, the best first."""
+    names = sorted(name for name in parameters if not _TELLS_NOTHING.search(name))
+    return tuple(
+        name
+        for ending in ("arn", "id", "identifier", "name")
+        for name in names
+        if name.lower().endswith(ending)
+    )
+
+
+READERS: dict[str, Reader] = {
+    **{service: _telling(service) for service in TELLING},
+    # These list the ARN of what was touched, which is better than an alias in a parameter.
+    **{service: _listed_first(service) for service in ("kms", "ssm", "dynamodb", "sns", "lambda")},
+    "s3": _s3,
+    "s3express": _s3,
+    "secretsmanager": _secrets,
+    "iam": _iam,
+    "sts": _sts,
+    "eks-auth": _by_parameters,
+}

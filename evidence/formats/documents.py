@@ -1,0 +1,152 @@
+"""From the bytes of a JSON document, list or lines to its records, whatever is broken.
+
+Owns the finding of records inside text: a whole document, JSON lines, and the recovery of the
+intact records around a damaged one. Knows nothing of what a record means. Pure.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import orjson
+
+# An audit record is at most 256 KiB where it is made; recovery looks no further for its end.
+_LARGEST = 512 * 1024
+_TRIES = 96
+_START = re.compile(rb"(?:\A|[\[,])\s*(?=\{\s*\")")
+_END = re.compile(rb"\}(?=\s*(?:[,\]]|\Z))")
+_BOM = b"\xef\xbb\xbf"
+
+
+# One record as found: (place, value, problem, raw). With a problem there is no value.
+type Piece = tuple[str, Any, str, bytes]
+
+
+class Shape(NamedTuple):
+    """What a format's documents look like."""
+
+    lists: tuple[str, ...]  # members that hold the records of a document
+    mark: bytes  # text that every record has, quotes included
+    is_record: Callable[[Any], bool]
+
+
+def clean(body: bytes) -> bytes:
+    """Without a byte order mark and outer white space."""
+    return body.removeprefix(_BOM).strip()
+
+
+def said(problem: Exception) -> str:
+    """A parser's complaint in one line, without the text it complains about."""
+    return str(problem).split("\n")[0][:160]
+
+
+def pieces(body: bytes, shape: Shape) -> Iterator[Piece]:
+    """All records of a body in their order, and a piece for each part that is none."""
+    text = clean(body)
+    if not text:
+        return
+    try:
+        value = orjson.loads(text)
+    except (ValueError, RecursionError) as problem:
+        if is_lines(text):
+            yield from _lines(body.removeprefix(_BOM), shape)
+        else:
+            yield from _recovered(text, shape, "", said(problem))
+        return
+    yield from _elements(value, shape, "")
+
+
+def _elements(value: Any, shape: Shape, before: str) -> Iterator[Piece]:
+    if isinstance(value, dict):
+        for name in shape.lists:
+            inside = value.get(name)
+            if isinstance(inside, list):
+                value = inside
+                break
+    if isinstance(value, list):
+        for number, element in enumerate(value):
+            yield f"{before}Records[{number}]", element, "", b""
+    else:
+        yield before.strip() or "Records[0]", value, "", b""
+
+
+def is_lines(text: bytes) -> bool:
+    """Most of the first lines are objects of their own."""
+    first = [line.strip() for line in text[:4_000_000].split(b"\n", 20)[:20]]
+    first = [line for line in first if line]
+    if len(first) < 2:
+        return False
+    whole = sum(line[:1] in b"{[" and line[-1:] in b"}]" and len(line) > 2 for line in first[:-1])
+    return whole * 2 >= len(first) - 1
+
+
+def _lines(text: bytes, shape: Shape) -> Iterator[Piece]:
+    for number, given in enumerate(text.split(b"\n"), start=1):
+        line = given.strip()
+        if not line:
+            continue
+        try:
+            value = orjson.loads(line)
+        except (ValueError, RecursionError) as problem:
+            if line.count(shape.mark) > 1:
+                yield from _recovered(line, shape, f"line {number} ", said(problem))
+            else:
+                yield f"line {number}", None, f"not JSON: {said(problem)}", line
+            continue
+        yield from _elements(value, shape, f"line {number} ")
+
+
+def _recovered(text: bytes, shape: Shape, before: str, problem: str) -> Iterator[Piece]:
+    """The intact records of a damaged document, and one piece for each damaged part.
+
+    A record starts where an object starts in a list and ends at the first closing brace with
+    which it is a whole record. Work is bounded by the size of the text.
+    """
+    view = memoryview(text)
+    budget = 32 * len(text) + 16_000_000
+    number = done = 0
+    starts = _START.finditer(text)
+    for match in starts:
+        start = match.end()
+        if start < done:
+            continue
+        found: Any = None
+        mark = text.find(shape.mark, start, start + _LARGEST)
+        if mark < 0:
+            continue
+        for tries, ending in enumerate(_END.finditer(text, mark, start + _LARGEST)):
+            end = ending.end()
+            budget -= end - start
+            if tries >= _TRIES or budget < 0:
+                break
+            try:
+                found = orjson.loads(view[start:end])
+            except (ValueError, RecursionError):
+                continue
+            break
+        if found is None or not shape.is_record(found):
+            if budget < 0:
+                break
+            continue
+        damage = text[done:start].strip(b" \r\n\t,")
+        if number or not _is_opening(damage, shape):
+            if damage:
+                yield _broken(before, number, problem, damage)
+                number += 1
+        yield f"{before}Records[{number}]", found, "", b""
+        number += 1
+        done = end
+    rest = text[done:].strip(b" \r\n\t,")
+    if rest and rest.strip(b"]} \r\n\t,"):
+        yield _broken(before, number, problem, rest)
+    elif number == 0:
+        yield _broken(before, number, problem, text)
+
+
+def _is_opening(text: bytes, shape: Shape) -> bool:
+    """What stands before the first record of a document: a bracket and member names."""
+    return not text or (text.endswith(b"[") and len(text) < 2000 and shape.mark not in text)
+
+
+def _broken(before: str, number: int, problem: str, raw: bytes) -> Piece:
+    return f"{before}Records[{number}]", None, f"broken JSON: {problem}", raw

@@ -1,0 +1,323 @@
+"""OpenTelemetry traces (OTLP): spans to normalised records.
+
+Owns the pass over one body: digests of what was received, content dropped, secrets replaced,
+records made, agents taken from the nearest ancestor. The encodings, the names that are content
+and the meaning of a span are the modules beside it. Knows nothing of the database or of who an
+agent is. Pure.
+
+What is kept is one export request in protobuf, after the privacy rule.
+"""
+
+from hashlib import blake2b
+from typing import Any
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+
+from evidence import privacy
+from evidence.formats.documents import clean
+from evidence.formats.otlp import content, reading, wire
+from evidence.formats.otlp.content import CONTENT, LITERALS, PLAIN, READ, SECRET
+from evidence.formats.record import (
+    ActorName,
+    Asked,
+    Format,
+    Parsed,
+    Record,
+    Redaction,
+    Rejected,
+)
+
+NAME = "otlp"
+_DEEPEST_ANCESTOR = 64
+_MOST_NAMES = 32_768
+# What is to be done with each attribute name seen so far.
+_kinds: dict[str, int] = {}
+
+
+def recognise(head: bytes) -> bool:
+    """OTLP/JSON, protobuf, or lines of either."""
+    text = clean(head[:65_536])
+    if text.startswith((b"{", b"[")) and b'"resourceSpans"' in text:
+        return True
+    return wire.is_protobuf(head) or wire.is_base64_line(text)
+
+
+def parse(body: bytes, asked: Asked) -> Parsed:
+    """Read all spans of a body; never raises for what the body holds."""
+    reader = _Reader(asked)
+    kept = []
+    for found in wire.requests(body):
+        for place, reason, raw in found.lost:
+            reader.rejects.append(Rejected(place, reason, privacy.excerpt(raw)))
+        if found.request is not None:
+            # Requests one after the other are, on the wire, one request.
+            kept.append(reader.take(found.request, found))
+    records = _with_agents(reader.records)
+    return Parsed(b"".join(kept), records, reader.rejects, reader.redactions)
+
+
+class _Reader:
+    """Reads export requests one after the other; what it found is in its lists."""
+
+    def __init__(self, asked: Asked) -> None:
+        self.realm = f"otel:{asked.source}"
+        self.realms = asked.realms
+        self.keep_content = asked.keep_content
+        opening = f"{self.realm}\0{NAME}\0\0".encode()
+        self.opening = blake2b(opening, digest_size=16, key=asked.digest_key[:64])
+        self.records: list[Record] = []
+        self.rejects: list[Rejected] = []
+        self.redactions: list[Redaction] = []
+
+    def take(self, request: ExportTraceServiceRequest, found: wire.Found) -> bytes:
+        """Read one request; the answer is what may be kept of it."""
+        records, rejects = len(self.records), len(self.rejects)
+        digests: list[bytes] = []
+        self._read(request, found, digests, first=True)
+        kept = request.SerializeToString()
+        if privacy.suspicious(kept) and self._without_secrets(request):
+            # Records are made from what may be kept: read again what is left.
+            del self.records[records:], self.rejects[rejects:]
+            self._read(request, found, digests, first=False)
+            kept = request.SerializeToString()
+        return bytes(kept)
+
+    def _read(
+        self,
+        request: ExportTraceServiceRequest,
+        found: wire.Found,
+        digests: list[bytes],
+        *,
+        first: bool,
+    ) -> None:
+        turn = 0
+        record, check = reading.record, reading.check
+        for r, group in enumerate(request.resource_spans):
+            resource = group.resource
+            received = resource.SerializeToString() if first else b""
+            place = f"{found.before}resourceSpans[{r}].resource"
+            sender = reading.sender(self._attributes(resource.attributes, place), self.realm)
+            for s, scope in enumerate(group.scope_spans):
+                opening = self.opening
+                if first:
+                    about = scope.scope.SerializeToString()
+                    opening = opening.copy()
+                    opening.update(b"%d\0%s%d\0%s" % (len(received), received, len(about), about))
+                if scope.scope.attributes:
+                    where = f"{found.before}scope[{r}.{s}]"
+                    self._attributes(scope.scope.attributes, where)
+                numbers = found.numbers.get((r, s))
+                for i, span in enumerate(scope.spans):
+                    position = (
+                        f"{found.before}spans[{r}.{s}.{i if numbers is None else numbers[i]}]"
+                    )
+                    if first:
+                        digest = opening.copy()
+                        digest.update(span.SerializeToString())
+                        digests.append(digest.digest())
+                    attributes = self._attributes(span.attributes, position)
+                    if span.events:
+                        self._events(span.events, position)
+                    for link in span.links:
+                        if link.attributes:
+                            self._attributes(link.attributes, position)
+                    try:
+                        check(span)
+                        made = record(
+                            position=position,
+                            digest=digests[turn],
+                            span=span,
+                            attributes=attributes,
+                            sender=sender,
+                        )
+                        if self.realms:
+                            self._may_speak(made)
+                        self.records.append(made)
+                    except reading.Unreadable as problem:
+                        excerpt = privacy.excerpt(span.name.encode("utf-8", "replace"))
+                        self.rejects.append(Rejected(position, str(problem), excerpt))
+                    turn += 1
+
+    def _may_speak(self, record: Record) -> None:
+        """A source speaks for itself and for the realms it was given, for nobody else."""
+        for name in (record.principal, record.credential, record.agent, record.on_behalf):
+            if name is not None and name.realm != self.realm and name.realm not in self.realms:
+                raise reading.Unreadable(
+                    f"names somebody of the realm {name.realm!r}, which this source may not"
+                    " speak for"
+                )
+
+    def _attributes(self, pairs: Any, position: str) -> dict[str, Any]:
+        """The attributes that are read; content and named secrets leave the message itself."""
+        found: dict[str, Any] = {}
+        gone: list[int] = []
+        for number, pair in enumerate(pairs):
+            name = pair.key
+            kind = _kinds.get(name)
+            if kind is None:
+                kind = _kind(name)
+            if kind == READ:
+                value = pair.value
+                found[name] = value.string_value or _plain(value)
+            elif kind == PLAIN:
+                continue
+            elif kind == CONTENT:
+                if not self.keep_content:
+                    gone.append(number)
+                    length = content.length_of(pair.value)
+                    self.redactions.append(Redaction(f"{position} {name[:100]}", "content", length))
+            elif kind == SECRET:
+                self._named_secret(name, pair.value, position)
+            elif kind == LITERALS and not self.keep_content:
+                statement, length = content.without_literals(pair.value.string_value)
+                if length:
+                    pair.value.string_value = statement
+                    self.redactions.append(Redaction(f"{position} {name[:100]}", "content", length))
+        for number in reversed(gone):
+            del pairs[number]
+        return found
+
+    def _named_secret(self, name: str, value: AnyValue, position: str) -> None:
+        """The value of an attribute whose name says that it is a secret."""
+        kind = privacy.secret_name(name) or "secret"
+        which = value.WhichOneof("value")
+        if which == "string_value":
+            texts = [value]
+        elif which == "array_value":
+            texts = [inner for inner in value.array_value.values if inner.string_value]
+        elif which in ("bytes_value", "kvlist_value"):
+            length = content.length_of(value)
+            value.string_value = privacy.replacement(kind, length).decode()
+            self.redactions.append(Redaction(f"{position} {name[:100]}", kind, length))
+            return
+        else:
+            return
+        for text in texts:
+            if not privacy.says_nothing(text.string_value):
+                length = len(text.string_value)
+                text.string_value = privacy.replacement(kind, length).decode()
+                self.redactions.append(Redaction(f"{position} {name[:100]}", kind, length))
+
+    def _events(self, events: Any, position: str) -> None:
+        for event in events:
+            if content.is_message(event.name) and not self.keep_content:
+                length = sum(content.length_of(pair.value) for pair in event.attributes)
+                if length:
+                    where = f"{position} event {event.name[:100]}"
+                    self.redactions.append(Redaction(where, "content", length))
+                    del event.attributes[:]
+            elif event.attributes:
+                self._attributes(event.attributes, position)
+
+    def _without_secrets(self, request: ExportTraceServiceRequest) -> bool:
+        """Replace secrets in every text of a request; whether there were any."""
+        before = len(self.redactions)
+        for r, group in enumerate(request.resource_spans):
+            self._clean_attributes(group.resource.attributes, f"resourceSpans[{r}].resource")
+            self._clean_text(group, "schema_url", f"resourceSpans[{r}]")
+            for s, scope in enumerate(group.scope_spans):
+                self._clean_text(scope.scope, "name", f"scope[{r}.{s}]")
+                self._clean_text(scope.scope, "version", f"scope[{r}.{s}]")
+                self._clean_text(scope, "schema_url", f"scope[{r}.{s}]")
+                self._clean_attributes(scope.scope.attributes, f"scope[{r}.{s}]")
+                for i, span in enumerate(scope.spans):
+                    place = f"spans[{r}.{s}.{i}]"
+                    self._clean_text(span, "name", place)
+                    self._clean_text(span, "trace_state", place)
+                    if span.HasField("status"):
+                        self._clean_text(span.status, "message", place)
+                    self._clean_attributes(span.attributes, place)
+                    for event in span.events:
+                        self._clean_text(event, "name", place)
+                        self._clean_attributes(event.attributes, place)
+                    for link in span.links:
+                        self._clean_text(link, "trace_state", place)
+                        self._clean_attributes(link.attributes, place)
+        return len(self.redactions) > before
+
+    def _clean_text(self, message: Any, member: str, place: str) -> None:
+        text = getattr(message, member)
+        if text:
+            clean_text, hits = privacy.redact_text(text)
+            if hits:
+                setattr(message, member, clean_text)
+                self.redactions.extend(Redaction(place, hit.kind, hit.length) for hit in hits)
+
+    def _clean_attributes(self, pairs: Any, place: str) -> None:
+        for pair in pairs:
+            self._clean_text(pair, "key", place)
+            self._clean_value(pair.value, place)
+
+    def _clean_value(self, value: AnyValue, place: str) -> None:
+        waiting = [value]
+        while waiting:
+            here = waiting.pop()
+            which = here.WhichOneof("value")
+            if which == "string_value":
+                self._clean_text(here, "string_value", place)
+            elif which == "bytes_value":
+                clean_bytes, hits = privacy.redact(here.bytes_value)
+                if hits:
+                    here.bytes_value = clean_bytes
+                    self.redactions.extend(Redaction(place, hit.kind, hit.length) for hit in hits)
+            elif which == "array_value":
+                waiting.extend(here.array_value.values)
+            elif which == "kvlist_value":
+                for pair in here.kvlist_value.values:
+                    kind = privacy.secret_name(pair.key)
+                    if kind is not None:
+                        self._named_secret(pair.key, pair.value, place)
+                    self._clean_text(pair, "key", place)
+                    waiting.append(pair.value)
+
+
+def _kind(name: str) -> int:
+    kind = READ if name in reading.READ else content.kind_of(name)
+    if len(_kinds) < _MOST_NAMES and len(name) < 200:
+        _kinds[name] = kind
+    return kind
+
+
+def _plain(value: AnyValue) -> Any:
+    """A value that is no text, or an empty one; of a list, its first elements."""
+    which = value.WhichOneof("value")
+    if which == "array_value":
+        return [inner.string_value for inner in value.array_value.values[:8]]
+    if which in ("int_value", "bool_value", "double_value"):
+        return getattr(value, which)
+    return ""
+
+
+def _with_agents(records: list[Record]) -> list[Record]:
+    """Spans that name no agent take the one of their nearest ancestor in this body."""
+    if all(record.agent is not None for record in records):
+        return records
+    place = {(record.trace_id, record.span_id): record for record in records}
+    answer = []
+    for record in records:
+        if record.agent is None and record.parent_span_id is not None:
+            agent = _inherited(record, place)
+            if agent is not None:
+                record = record._replace(agent=agent)
+        answer.append(record)
+    return answer
+
+
+def _inherited(
+    record: Record, place: dict[tuple[bytes | None, bytes | None], Record]
+) -> ActorName | None:
+    here = record
+    for _ in range(_DEEPEST_ANCESTOR):
+        if here.parent_span_id is None:
+            return None
+        above = place.get((here.trace_id, here.parent_span_id))
+        if above is None:
+            return None
+        if above.agent is not None:
+            return above.agent
+        here = above
+    return None
+
+
+FORMAT = Format(NAME, "OpenTelemetry traces (OTLP)", recognise, parse)

@@ -1,0 +1,114 @@
+"""Which span attributes are content, which hold secrets, which are read.
+
+Owns the published list of names whose values are prompts, completions, tool arguments or
+results (decisions 11). They are dropped unless a source says otherwise; secrets go in any case.
+To teach it a library, add its names here. Pure.
+"""
+
+import re
+from functools import lru_cache
+
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+
+from evidence import privacy
+
+# What is to be done with an attribute.
+PLAIN, READ, CONTENT, SECRET, LITERALS = 0, 1, 2, 3, 4
+
+# Names that are content as they stand.
+NAMES = frozenset(
+    """
+    gen_ai.input.messages gen_ai.output.messages gen_ai.system_instructions
+    gen_ai.tool.call.arguments gen_ai.tool.call.result gen_ai.tool.message
+    gen_ai.retrieval.documents gen_ai.retrieval.query.text gen_ai.evaluation.explanation
+    gen_ai.request.messages gen_ai.response.message gen_ai.response.text
+    gen_ai.content.prompt gen_ai.content.completion gen_ai.event.content
+    gen_ai.memory.records gen_ai.memory.query.text
+    input.value output.value tool.parameters retrieval.query embedding.text embedding.vector
+    document.content llm.function_call llm.prompt_template.template
+    llm.prompt_template.variables
+    all_messages_events pydantic_ai.all_messages pydantic_ai.variable_instructions events
+    final_result model_request_parameters tool_arguments tool_response logfire.msg
+    request_data response_data
+    mlflow.spanInputs mlflow.spanOutputs mlflow.chat.messages
+    langfuse.observation.input langfuse.observation.output langfuse.trace.input
+    langfuse.trace.output
+    gcp.vertex.agent.llm_request gcp.vertex.agent.llm_response
+    gcp.vertex.agent.tool_call_args gcp.vertex.agent.tool_response gcp.vertex.agent.data
+    traceloop.entity.input traceloop.entity.output traceloop.prompt.template
+    traceloop.prompt.template_variables
+    ai.response.text ai.response.object ai.response.toolCalls ai.response.reasoning
+    ai.response.files ai.toolCall.args ai.toolCall.result ai.value ai.values ai.embedding
+    ai.embeddings
+    mcp.tool.arguments mcp.tool.result mcp.request.params mcp.response.result
+    http.request.body http.response.body http.request.body.text http.response.body.text
+    messaging.message.body rpc.request.body rpc.response.body
+    crew_tasks crew_agents crew_inputs crew_tasks_output crewai.crew.result task_output
+    formatted_description formatted_expected_output
+    thought history prompt prompts completion completions messages message.content
+    input output inputs outputs arguments result tool_input tool_output tool_args tool_result
+    input_messages output_messages system_prompt user_prompt question answer
+    """.split()  # noqa: SIM905  a table of names reads better than a column of strings
+)
+# Families of names: the flattened lists of OpenInference and the older conventions.
+_FAMILIES = re.compile(
+    r"gen_ai\.(?:prompt|completion)(?:\.|$)"
+    r"|llm\.(?:input_messages|output_messages|prompts|completions|choices)(?:\.|$)"
+    r"|llm\.prompt_template\.variables\."
+    r"|(?:retrieval|reranker)\.(?:input_|output_)?documents(?:\.|$)|reranker\.query$"
+    r"|embedding\.embeddings(?:\.|$)"
+    r"|(?:.*\.)?message\.(?:content|contents|tool_calls|function_call_arguments_json)(?:\.|$)"
+    r"|(?:.*\.)?tool_call\.function\.arguments$"
+    r"|ai\.prompt(?:\.(?:messages|system|prompt|format))?$"
+    r"|langfuse\..*(?:\.|_)(?:input|output)$"
+    r"|mlflow\..*(?:[Ii]nputs|[Oo]utputs|[Pp]review)$"
+    r"|lk\.(?:user_input|response\.|chat_ctx|instructions|function_tool\.(?:arguments|output))"
+    r"|mcp\.(?:request|response)\.(?:arguments|content|params|result)(?:\.|$)"
+    r"|smolagents\..*(?:memory|output)$"
+)
+# Statements keep their form and lose their values.
+_STATEMENTS = frozenset({"db.statement", "db.query.text", "sql.query"})
+_PARAMETERS = re.compile(r"db\.(?:query|operation)\.parameters?(?:\.|$)|db\.sql\.parameters")
+# Span events that carry messages; nothing of them is kept but their names.
+_EVENTS = re.compile(
+    r"gen_ai\.(?:.*message|choice|content\..*|client\.inference\.operation\.details"
+    r"|evaluation\.result)$|(?:llm|agent)\.content\..*"
+)
+_LITERAL = re.compile(
+    r"'(?:[^'\\]|''|\\.)*'|\"(?:[^\"\\]|\"\"|\\.)*\"(?=\s*(?:[,)]|$))|\b\d[\w.]*\b"
+)
+
+
+@lru_cache(maxsize=16_384)
+def kind_of(name: str) -> int:
+    """What is to be done with an attribute of this name, READ aside."""
+    if name in NAMES or _FAMILIES.match(name) or _PARAMETERS.match(name):
+        return CONTENT
+    if name in _STATEMENTS:
+        return LITERALS
+    return PLAIN if privacy.secret_name(name) is None else SECRET
+
+
+@lru_cache(maxsize=1024)
+def is_message(event: str) -> bool:
+    """Whether a span event of this name carries a message."""
+    return _EVENTS.match(event) is not None
+
+
+def without_literals(statement: str) -> tuple[str, int]:
+    """A database statement with ? for its values, and how many characters they had."""
+    gone = 0
+
+    def mark(match: re.Match[str]) -> str:
+        nonlocal gone
+        gone += len(match[0])
+        return "?"
+
+    return _LITERAL.sub(mark, statement), gone
+
+
+def length_of(value: AnyValue) -> int:
+    """Characters of a text value; bytes on the wire of any other."""
+    if value.WhichOneof("value") == "string_value":
+        return len(value.string_value)
+    return int(value.ByteSize())

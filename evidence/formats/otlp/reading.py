@@ -1,0 +1,421 @@
+"""One span as a normalised record: which act it is, of which agent, on what.
+
+Owns the tables of attribute names: OpenTelemetry's GenAI conventions old and new, OpenInference,
+Langfuse, MLflow, Traceloop, Vercel AI SDK, pydantic-ai. To teach it a library, add rows. The
+conventions are unstable, so every table takes all names it ever had. Pure.
+"""
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from evidence.formats import aws
+from evidence.formats.record import ActorName, Record
+from evidence.vocabulary import (
+    AGENT_RUN,
+    API_CALL,
+    DECISION,
+    MODEL_CALL,
+    OUTCOME_FAILED,
+    OUTCOME_OK,
+    OUTCOME_REFUSED,
+    PLANE_AI,
+    STEP,
+    TOOL_CALL,
+)
+
+# Which act a span is, by the attribute that says so and its value in lower case.
+_OPERATIONS = {
+    "invoke_agent": AGENT_RUN,
+    "invoke_workflow": AGENT_RUN,
+    "execute_tool": TOOL_CALL,
+    "chat": MODEL_CALL,
+    "text_completion": MODEL_CALL,
+    "completion": MODEL_CALL,
+    "generate_content": MODEL_CALL,
+    "embeddings": MODEL_CALL,
+}
+_KINDS = {
+    "agent": AGENT_RUN,
+    "tool": TOOL_CALL,
+    "llm": MODEL_CALL,
+    "chat_model": MODEL_CALL,
+    "generation": MODEL_CALL,
+    "embedding": MODEL_CALL,
+    "decision": DECISION,
+}
+ACTS: tuple[tuple[str, dict[str, int]], ...] = (
+    ("gen_ai.operation.name", _OPERATIONS),
+    ("openinference.span.kind", _KINDS),
+    ("langfuse.observation.type", _KINDS),
+    ("mlflow.spanType", _KINDS),
+    ("traceloop.span.kind", {**_KINDS, "workflow": AGENT_RUN}),
+    ("ai.operationId", {"ai.toolcall": TOOL_CALL}),
+)
+TOOLS = ("gen_ai.tool.name", "tool.name", "ai.toolCall.name", "mcp.tool.name")
+MODELS = (
+    "gen_ai.request.model",
+    "llm.model_name",
+    "gen_ai.response.model",
+    "ai.model.id",
+    "model_name",
+    "embedding.model_name",
+)
+AGENTS = ("gen_ai.agent.name", "agent.name", "agent_name", "langfuse.agent.name")
+AGENT_IDS = ("gen_ai.agent.id", "agent.id")
+PEOPLE = ("user.id", "enduser.id", "langfuse.user.id", "mlflow.trace.user", "enduser.pseudo.id")
+CONVERSATIONS = (
+    "gen_ai.conversation.id",
+    "session.id",
+    "langfuse.session.id",
+    "mlflow.trace.session",
+    "gcp.vertex.agent.session_id",
+    "microsoft.session.id",
+    "mcp.session.id",
+)
+TASKS = ("countersign.task", "gen_ai.workflow.name", "traceloop.workflow.name")
+# Attributes that hold the id under which the called system logs the call.
+REQUEST_IDS = (
+    "aws.request_id",
+    "aws.requestId",
+    "azure.service.request.id",
+    "http.response.header.x-amzn-requestid",
+    "http.response.header.x-amz-request-id",
+    "http.response.header.x-okta-request-id",
+    "http.response.header.x-github-request-id",
+    "http.response.header.audit-id",
+    "http.response.header.x-ms-request-id",
+    "http.response.header.request-id",
+    "http.response.header.x-ms-correlation-request-id",
+    "http.response.header.x-vault-request-id",
+    "http.response.header.x-goog-request-id",
+    "http.response.header.x-request-id",
+)
+# The older convention wrote header names with underscores.
+_OLD_HEADERS = {
+    name: f"http.response.header.{name.rsplit('.', 1)[-1].replace('-', '_')}"
+    for name in REQUEST_IDS
+    if name.startswith("http.")
+}
+RESOURCES = (
+    "aws.dynamodb.table_names",
+    "aws.sqs.queue.url",
+    "aws.queue_url",
+    "aws.sns.topic.arn",
+    "aws.kinesis.stream_name",
+    "aws.lambda.invoked_arn",
+    "aws.lambda.function.arn",
+    "aws.lambda.function.name",
+    "aws.step_functions.state_machine.arn",
+    "aws.stepfunctions.state_machine.arn",
+    "aws.bedrock.agent.id",
+    "aws.bedrock.knowledge_base.id",
+    "mcp.resource.uri",
+    "gen_ai.data_source.id",
+    "messaging.destination.name",
+)
+ADDRESSES = ("url.full", "http.url")
+_BUCKETS = ("aws.s3.bucket", "aws.s3.key")
+_KEPT_SECRETLY = "aws.secretsmanager.secret.arn"
+_DATABASE = ("db.namespace", "db.name", "db.collection.name", "db.sql.table")
+_OTHER = (
+    "aws.auth.account.access_key",
+    "client.address",
+    "countersign.task",
+    "error.type",
+    "gen_ai.agent.version",
+    "http.response.status_code",
+    "http.status_code",
+    "mcp.method.name",
+    "microsoft.security.decision.type",
+    "rpc.method",
+    "rpc.service",
+    "rpc.system",
+    "rpc.system.name",
+    "service.name",
+    "service.version",
+    "user_agent.original",
+)
+# Every attribute that a record is made from; the others are passed over.
+READ = frozenset(
+    (
+        *(name for name, _ in ACTS),
+        *TOOLS,
+        *MODELS,
+        *AGENTS,
+        *AGENT_IDS,
+        *PEOPLE,
+        *CONVERSATIONS,
+        *TASKS,
+        *REQUEST_IDS,
+        *_OLD_HEADERS.values(),
+        *RESOURCES,
+        *ADDRESSES,
+        *_BUCKETS,
+        _KEPT_SECRETLY,
+        *_DATABASE,
+        *_OTHER,
+    )
+)
+_ALL_IDS = (*REQUEST_IDS, *_OLD_HEADERS.values())
+_TOOL_BEFORE = ("execute_tool ", "running tool: ", "running tool ", "tools/call ", "tool: ")
+_AGENT_BEFORE = ("invoke_agent ", "agent_run ", "create_agent ")
+_EARLIEST, _LATEST = 946_684_800_000_000_000, 4_102_444_800_000_000_000  # 2000 and 2100
+_REFUSALS = ("accessdenied", "unauthorized", "forbidden", "permissiondenied", "notauthorized")
+
+
+class Unreadable(Exception):
+    """Why a span cannot be read, in words for the person who sent it."""
+
+
+class Sender(NamedTuple):
+    """What all spans of one resource share."""
+
+    realm: str
+    service: ActorName | None
+    version: str | None
+    task: str | None
+
+
+@lru_cache(maxsize=65_536)
+def actor(realm: str, kind: str, value: str) -> ActorName:
+    return ActorName(realm, kind, aws.bounded(value))
+
+
+def sender(attributes: dict[str, Any], realm: str) -> Sender:
+    """The sender as its resource describes it."""
+    name = _text(attributes.get("service.name"))
+    # The SDKs write this when nobody named the service: it names no one.
+    service = actor(realm, "service", name) if name else None
+    return Sender(
+        realm,
+        service,
+        _text(attributes.get("service.version")),
+        _first(attributes, ("countersign.task",)),
+    )
+
+
+def _text(value: Any) -> str | None:
+    if type(value) is str:
+        return value or None
+    if type(value) is list:
+        return _text(value[0]) if value else None
+    if type(value) is int:
+        return str(value)
+    return None
+
+
+def _first(attributes: dict[str, Any], names: tuple[str, ...]) -> str | None:
+    for name in names:
+        if name in attributes:
+            found = _text(attributes[name])
+            if found:
+                return found
+    return None
+
+
+def check(span: Span) -> None:
+    """Raise Unreadable when ids or times are impossible."""
+    trace, own, above = span.trace_id, span.span_id, span.parent_span_id
+    if len(trace) != 16 or not any(trace):
+        raise Unreadable("its trace id is not 16 bytes, or is zero")
+    if len(own) != 8 or not any(own):
+        raise Unreadable("its span id is not 8 bytes, or is zero")
+    if above and len(above) != 8:
+        raise Unreadable("its parent span id is not 8 bytes")
+    start = span.start_time_unix_nano
+    if not _EARLIEST <= start <= _LATEST:
+        raise Unreadable(f"its start {start} is no time between 2000 and 2100")
+    if span.end_time_unix_nano < start:
+        raise Unreadable("it ends before it starts")
+    if span.end_time_unix_nano > _LATEST:
+        raise Unreadable("its end is no time before 2100")
+
+
+def record(
+    *, position: str, digest: bytes, span: Span, attributes: dict[str, Any], sender: Sender
+) -> Record:
+    """The span as a record; `attributes` holds those of READ. Raises Unreadable."""
+    start = span.start_time_unix_nano
+    name = span.name
+    request_id = None
+    for id_name in _ALL_IDS:
+        if id_name in attributes:
+            request_id = _text(attributes[id_name])
+            break
+    act = _act(name, span.kind, attributes, request_id)
+    model = _first(attributes, MODELS)
+    realm = sender.realm
+    agent_name = _agent(name, act, attributes)
+    agent = actor(realm, "agent", agent_name) if agent_name else None
+    if agent is None:
+        agent_id = _first(attributes, AGENT_IDS)
+        agent = actor(realm, "agent_id", agent_id) if agent_id else None
+    if act == API_CALL:
+        method = _text(attributes.get("rpc.method"))
+        action = (
+            aws.action_of(_text(attributes.get("rpc.service")) or "", method)
+            if method and _is_aws(attributes)
+            else name
+        )
+    elif act == TOOL_CALL:
+        action = _first(attributes, TOOLS) or _after(name, _TOOL_BEFORE)
+    elif act == MODEL_CALL:
+        action = model or name
+    elif act == AGENT_RUN:
+        action = agent_name or _first(attributes, ("gen_ai.workflow.name",)) or name
+    else:
+        action = name
+    key = _text(attributes.get("aws.auth.account.access_key"))
+    person = _first(attributes, PEOPLE)
+    version = _text(attributes.get("gen_ai.agent.version")) or sender.version
+    outcome, error = _ending(span, attributes)
+    above = span.parent_span_id
+    made = Record(
+        position,
+        digest,
+        start // 1000,
+        realm,
+        PLANE_AI,
+        act,
+        outcome,
+        _bounded(action) or "span",
+        _resource(attributes),
+        sender.service,
+        aws.access_key(key) if key else None,
+        agent,
+        actor(realm, "user", person) if person else None,
+        None,
+        _bounded(request_id),
+        span.trace_id,
+        span.span_id,
+        above if above and any(above) else None,
+        (span.end_time_unix_nano - start) // 1000,
+        _bounded(_text(attributes.get("client.address"))),
+        _bounded(_text(attributes.get("user_agent.original"))),
+        _bounded(error),
+        _bounded(_first(attributes, CONVERSATIONS)),
+        _bounded(_first(attributes, TASKS) or sender.task),
+        _bounded(f"{version} {model}" if version and model else version or model),
+    )
+    if "\0" in name or any(type(text) is str and "\0" in text for text in attributes.values()):
+        raise Unreadable("a name in it holds a NUL character")
+    return made
+
+
+def _bounded(text: str | None) -> str | None:
+    return text if not text or len(text) <= aws.LONGEST else aws.bounded(text)
+
+
+def _is_aws(attributes: dict[str, Any]) -> bool:
+    return (
+        attributes.get("rpc.system") == "aws-api"
+        or attributes.get("rpc.system.name") == "aws-api"
+        or "aws.request_id" in attributes
+        or "aws.requestId" in attributes
+    )
+
+
+def _act(name: str, kind: int, attributes: dict[str, Any], request_id: str | None) -> int:
+    if _is_aws(attributes):
+        # A model call through AWS's SDK is the API call that the audit log shows.
+        return API_CALL
+    for attribute, values in ACTS:
+        said = attributes.get(attribute)
+        if type(said) is str:
+            known = values.get(said.strip('"').lower())
+            if known is not None:
+                return known
+    method = attributes.get("mcp.method.name")
+    if method == "tools/call":
+        return TOOL_CALL
+    if "microsoft.security.decision.type" in attributes:
+        return DECISION
+    if request_id is not None and kind == Span.SPAN_KIND_CLIENT:
+        return API_CALL
+    if "gen_ai.operation.name" in attributes or method is not None:
+        return STEP
+    # Libraries from before the conventions: what they name tells what they did.
+    if "gen_ai.tool.name" in attributes or "ai.toolCall.name" in attributes:
+        return TOOL_CALL
+    if "openinference.span.kind" in attributes:
+        return STEP
+    if name.startswith("invoke_agent") or (
+        "agent_name" in attributes and name in ("agent run", f"{attributes['agent_name']} run")
+    ):
+        return AGENT_RUN
+    if "gen_ai.request.model" in attributes:
+        return MODEL_CALL
+    return STEP
+
+
+def _agent(name: str, act: int, attributes: dict[str, Any]) -> str | None:
+    found = _first(attributes, AGENTS)
+    if found is None and act == AGENT_RUN and not _first(attributes, AGENT_IDS):
+        after = _after(name, _AGENT_BEFORE)
+        if after != name:
+            return after
+        if "openinference.span.kind" in attributes or "langfuse.observation.type" in attributes:
+            # These conventions name the span after the agent.
+            return name or None
+    return found
+
+
+def _after(name: str, openings: tuple[str, ...]) -> str:
+    for opening in openings:
+        if name.startswith(opening) and len(name) > len(opening):
+            return name[len(opening) :]
+    return name
+
+
+def _resource(attributes: dict[str, Any]) -> str | None:
+    bucket = _text(attributes.get("aws.s3.bucket"))
+    if bucket:
+        return aws.bounded(f"{bucket}/{_text(attributes.get('aws.s3.key')) or ''}")
+    secret = _text(attributes.get(_KEPT_SECRETLY))
+    if secret:
+        return aws.secret_of(secret)
+    found = _first(attributes, RESOURCES)
+    if found:
+        return aws.bounded(found)
+    space = _first(attributes, ("db.namespace", "db.name"))
+    table = _first(attributes, ("db.collection.name", "db.sql.table"))
+    if space or table:
+        return aws.bounded("/".join(part for part in (space, table) if part))
+    address = _first(attributes, ADDRESSES)
+    return _address(address) if address else None
+
+
+@lru_cache(maxsize=16_384)
+def _address(address: str) -> str:
+    """An address without its query, fragment and user: they are arguments, not places."""
+    scheme, mark, rest = address.partition("://")
+    rest = rest.split("?", 1)[0].split("#", 1)[0] if mark else ""
+    host, slash, path = rest.partition("/")
+    if not mark:
+        return aws.bounded(address.split("?", 1)[0].split("#", 1)[0])
+    return aws.bounded(f"{scheme}://{host.rsplit('@', 1)[-1]}{slash}{path}")
+
+
+def _ending(span: Span, attributes: dict[str, Any]) -> tuple[int, str | None]:
+    """(outcome, error) of a span: its status, its error type, the answer's status code."""
+    status = span.status
+    error = _text(attributes.get("error.type"))
+    code = attributes.get("http.response.status_code", attributes.get("http.status_code"))
+    failed = status.code == 2 or error is not None
+    if failed and error is None:
+        for event in span.events:
+            if event.name == "exception":
+                for pair in event.attributes:
+                    if pair.key == "exception.type":
+                        error = pair.value.string_value or None
+                break
+    answered = type(code) is int and code >= 400
+    if not failed and not (answered and status.code == 0):
+        return OUTCOME_OK, None
+    error = error or (str(code) if answered else "error")
+    told = f"{error} {status.message[:400]}".lower().replace(" ", "").replace("_", "")
+    if code in (401, 403) or any(word in told for word in _REFUSALS):
+        return OUTCOME_REFUSED, error
+    return OUTCOME_FAILED, error

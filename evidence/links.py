@@ -1,0 +1,232 @@
+"""Links and runs of stored deposits, set-based (the rules are evidence/correlation.py).
+
+A deposit is linked after it is committed, so of two deposits that belong together the later
+job sees both: the links are the same in whatever order things arrive.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from evidence import nudge, partitions
+from evidence.correlation import DEEPEST
+from evidence.models import Deposit, Progress
+from evidence.vocabulary import (
+    AGENT_RUN,
+    API_CALL,
+    EXACT,
+    MODEL_CALL,
+    OUTCOME_FAILED,
+    OUTCOME_OK,
+    PLANE_AI,
+    PLANE_IDENTITY,
+    PROOF_PARENT,
+    PROOF_REQUEST_ID,
+    TOOL_CALL,
+)
+
+CONSUMER = "links"
+LEASE = timedelta(minutes=5)
+# Runs of one source are derived one job at a time; the first number names the kind of lock.
+RUN_LOCK = 7_305_442
+
+BY_REQUEST_ID = """
+INSERT INTO evidence_link
+    (effect_at, effect_id, cause_at, cause_id, proof, strength, recorded_at)
+SELECT CASE WHEN n.plane = %(identity)s THEN n.at ELSE o.at END,
+       CASE WHEN n.plane = %(identity)s THEN n.id ELSE o.id END,
+       CASE WHEN n.plane = %(identity)s THEN o.at ELSE n.at END,
+       CASE WHEN n.plane = %(identity)s THEN o.id ELSE n.id END,
+       %(proof)s, %(exact)s, %(now)s
+FROM evidence_event n
+JOIN evidence_event o
+  ON hashtextextended(o.request_id, 0) = hashtextextended(n.request_id, 0)
+ AND o.request_id = n.request_id
+ AND o.plane = CASE WHEN n.plane = %(identity)s THEN %(ai)s ELSE %(identity)s END
+ AND o.at BETWEEN n.at - interval '1 day' AND n.at + interval '1 day'
+JOIN evidence_term na ON na.id = n.action_id
+JOIN evidence_term oa ON oa.id = o.action_id
+WHERE n.at BETWEEN %(first)s AND %(last)s AND n.deposit_id = %(deposit)s
+  AND n.request_id IS NOT NULL AND n.plane IN (%(identity)s, %(ai)s)
+  AND o.at BETWEEN %(first)s - interval '1 day' AND %(last)s + interval '1 day'
+  AND (lower(split_part(na.value, ':', 1)) = lower(split_part(oa.value, ':', 1))
+       OR (split_part(na.value, ':', 2) <> ''
+           AND lower(split_part(na.value, ':', 2)) = lower(split_part(oa.value, ':', 2))))
+ON CONFLICT DO NOTHING
+"""
+
+# The traces whose parentage may have grown: those of the deposit's spans, and those of the
+# spans that its API events were just linked to.
+TOUCHED = """
+SELECT DISTINCT trace, source_id FROM evidence_event
+WHERE at BETWEEN %(first)s AND %(last)s AND deposit_id = %(deposit)s AND trace IS NOT NULL
+  AND plane = %(ai)s
+UNION
+SELECT DISTINCT s.trace, s.source_id
+FROM evidence_event n
+JOIN evidence_link l ON l.effect_at = n.at AND l.effect_id = n.id AND l.proof = %(proof)s
+JOIN evidence_event s ON s.at = l.cause_at AND s.id = l.cause_id
+WHERE n.at BETWEEN %(first)s AND %(last)s AND n.deposit_id = %(deposit)s
+  AND n.plane = %(identity)s AND s.trace IS NOT NULL
+"""
+
+BY_PARENTAGE = """
+INSERT INTO evidence_link
+    (effect_at, effect_id, cause_at, cause_id, proof, strength, recorded_at)
+WITH RECURSIVE span AS MATERIALIZED (
+    SELECT source_id, trace, span, parent_span, activity, at, id
+    FROM evidence_event WHERE trace = ANY(%(traces)s) AND plane = %(ai)s
+), up AS (
+    SELECT l.effect_at, l.effect_id, s.source_id, s.trace, s.parent_span,
+           s.at, s.id, 0 AS activity, 0 AS depth
+    FROM span s JOIN evidence_link l
+      ON l.cause_at = s.at AND l.cause_id = s.id AND l.proof = %(request)s
+    UNION ALL
+    SELECT up.effect_at, up.effect_id, p.source_id, p.trace, p.parent_span,
+           p.at, p.id, p.activity::int, up.depth + 1
+    FROM up JOIN span p
+      ON p.trace = up.trace AND p.source_id = up.source_id AND p.span = up.parent_span
+    WHERE up.activity <> %(tool)s AND up.depth < %(deepest)s
+)
+SELECT DISTINCT effect_at, effect_id, at, id, %(proof)s::smallint, %(exact)s::smallint,
+       %(now)s::timestamptz
+FROM up WHERE activity = %(tool)s
+ON CONFLICT DO NOTHING
+"""
+
+RUNS = """
+INSERT INTO evidence_run (source_id, trace, first_at, last_at, agent_id, service_id,
+    on_behalf_id, conversation_id, task_id, release_id, spans, tool_calls, model_calls,
+    api_calls, failed, ended)
+SELECT source_id, trace, min(at),
+       max(at + coalesce(duration, 0) * interval '1 microsecond'),
+       coalesce(
+         (array_agg(agent_id ORDER BY at, id)
+            FILTER (WHERE activity = %(run)s AND agent_id IS NOT NULL))[1],
+         (array_agg(agent_id ORDER BY at, id) FILTER (WHERE agent_id IS NOT NULL))[1]),
+       (array_agg(principal_id ORDER BY at, id) FILTER (WHERE principal_id IS NOT NULL))[1],
+       (array_agg(on_behalf_id ORDER BY at, id) FILTER (WHERE on_behalf_id IS NOT NULL))[1],
+       (array_agg(conversation_id ORDER BY at, id)
+            FILTER (WHERE conversation_id IS NOT NULL))[1],
+       (array_agg(task_id ORDER BY at, id) FILTER (WHERE task_id IS NOT NULL))[1],
+       (array_agg(release_id ORDER BY at, id) FILTER (WHERE release_id IS NOT NULL))[1],
+       count(*),
+       count(*) FILTER (WHERE activity = %(tool)s),
+       count(*) FILTER (WHERE activity = %(model)s),
+       count(*) FILTER (WHERE activity = %(api)s),
+       count(*) FILTER (WHERE outcome NOT IN (0, %(ok)s)),
+       bool_or(parent_span IS NULL)
+FROM evidence_event
+WHERE trace = ANY(%(traces)s) AND source_id = %(source)s AND plane = %(ai)s
+GROUP BY source_id, trace
+HAVING bool_or(activity IN (%(run)s, %(tool)s, %(model)s))
+ON CONFLICT (source_id, trace) DO UPDATE SET
+    first_at = excluded.first_at, last_at = excluded.last_at, agent_id = excluded.agent_id,
+    service_id = excluded.service_id, on_behalf_id = excluded.on_behalf_id,
+    conversation_id = excluded.conversation_id, task_id = excluded.task_id,
+    release_id = excluded.release_id, spans = excluded.spans,
+    tool_calls = excluded.tool_calls, model_calls = excluded.model_calls,
+    api_calls = excluded.api_calls, failed = excluded.failed, ended = excluded.ended
+"""
+
+
+def derive(deposit: Deposit, *, now: datetime) -> int:
+    """Links and runs that this deposit brings or completes; how many links are new."""
+    if deposit.first_at is None or deposit.last_at is None:
+        return 0
+    facts: dict[str, Any] = {
+        "identity": PLANE_IDENTITY,
+        "ai": PLANE_AI,
+        "exact": EXACT,
+        "now": now,
+        "first": deposit.first_at,
+        "last": deposit.last_at,
+        "deposit": deposit.pk,
+    }
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(BY_REQUEST_ID, facts | {"proof": PROOF_REQUEST_ID})
+        made = int(cursor.rowcount)
+        cursor.execute(TOUCHED, facts | {"proof": PROOF_REQUEST_ID})
+        touched: dict[int, list[UUID]] = {}
+        for trace, source in cursor.fetchall():
+            touched.setdefault(source, []).append(trace)
+        for source, traces in sorted(touched.items()):
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [RUN_LOCK, source])
+            spans = {
+                "traces": traces,
+                "source": source,
+                "ai": PLANE_AI,
+                "run": AGENT_RUN,
+                "tool": TOOL_CALL,
+                "model": MODEL_CALL,
+                "api": API_CALL,
+                "ok": OUTCOME_OK,
+                "failed": OUTCOME_FAILED,
+                "exact": EXACT,
+                "now": now,
+                "request": PROOF_REQUEST_ID,
+                "proof": PROOF_PARENT,
+                "deepest": DEEPEST,
+            }
+            cursor.execute(BY_PARENTAGE, spans)
+            made += int(cursor.rowcount)
+            cursor.execute(RUNS, spans)
+        nudge.after_commit("evidence.linked")
+    return made
+
+
+def claim(*, now: datetime) -> Deposit | None:
+    """The oldest deposit nobody has linked and nobody holds; leased to the caller.
+
+    An anti-join, not a watermark: a deposit that commits late is found as well.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT d.id FROM evidence_deposit d WHERE NOT EXISTS (SELECT 1 FROM evidence_progress p"
+            " WHERE p.consumer = %s AND p.deposit_id = d.id"
+            " AND (p.done_at IS NOT NULL OR p.leased_until > %s)) ORDER BY d.id LIMIT 32",
+            [CONSUMER, now],
+        )
+        for (number,) in cursor.fetchall():
+            cursor.execute(
+                "INSERT INTO evidence_progress (consumer, deposit_id, leased_until, attempts,"
+                " failed_why) VALUES (%s, %s, %s, 1, '')"
+                " ON CONFLICT (consumer, deposit_id) DO UPDATE"
+                " SET leased_until = excluded.leased_until,"
+                " attempts = evidence_progress.attempts + 1"
+                " WHERE evidence_progress.done_at IS NULL"
+                " AND evidence_progress.leased_until <= %s RETURNING id",
+                [CONSUMER, number, now + LEASE, now],
+            )
+            if cursor.fetchone():
+                return Deposit.objects.get(pk=number)
+    return None
+
+
+def link_next(*, now: datetime) -> bool:
+    """Claim and link one deposit; False when there is nothing to do."""
+    deposit = claim(now=now)
+    if deposit is None:
+        return False
+    months = _months(deposit)
+    partitions.ensure(partitions.missing(partitions.BY_EVENT_TIME, months))
+    derive(deposit, now=now)
+    Progress.objects.filter(consumer=CONSUMER, deposit=deposit).update(
+        done_at=now, leased_until=None, failed_why=""
+    )
+    return True
+
+
+def _months(deposit: Deposit) -> set[Any]:
+    if deposit.first_at is None or deposit.last_at is None:
+        return set()
+    return {
+        partitions.month_of(moment)
+        for day in (-1, 0, 1)
+        for moment in (
+            deposit.first_at + timedelta(days=day),
+            deposit.last_at + timedelta(days=day),
+        )
+    }

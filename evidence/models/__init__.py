@@ -1,0 +1,26 @@
+"""What sources said, as rows. Knows nothing of who anybody is."""
+
+from .capsules import Capsule, Looked
+from .events import Actor, Event, Issuance, Link, Run, Sighting, Term
+from .ledger import LedgerEntry, LedgerSeal
+from .sources import Deposit, DepositBody, Gap, Progress, Reject, Source
+
+__all__ = [
+    "Actor",
+    "Capsule",
+    "Deposit",
+    "DepositBody",
+    "Event",
+    "Gap",
+    "Issuance",
+    "LedgerEntry",
+    "LedgerSeal",
+    "Link",
+    "Looked",
+    "Progress",
+    "Reject",
+    "Run",
+    "Sighting",
+    "Source",
+    "Term",
+]

@@ -1,0 +1,29 @@
+"""How news travels up without imports up (decisions 1).
+
+A lower layer writes rows and says a name here; config/celery.py maps names to tasks. Broker
+errors are swallowed: the row is the queue and the schedule finds what was lost.
+"""
+
+import logging
+from collections.abc import Callable
+
+from django.db import transaction
+
+log = logging.getLogger(__name__)
+
+# Set by config/celery.py when the app starts: what sends a name on its way.
+send: Callable[[str], None] | None = None
+
+
+def after_commit(name: str) -> None:
+    """Say this name once the running transaction is committed."""
+    transaction.on_commit(lambda: _say(name))
+
+
+def _say(name: str) -> None:
+    if send is None:
+        return
+    try:
+        send(name)
+    except Exception as problem:  # noqa: BLE001 - whatever the broker's trouble, the row is the queue
+        log.warning("nudge %s was not sent: %s", name, problem)

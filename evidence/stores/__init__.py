@@ -1,0 +1,1 @@
+"""Where deposits' bytes lie when they are too large for a row; anchors come here later."""

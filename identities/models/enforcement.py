@@ -1,0 +1,88 @@
+"""Revocations: one change to make in one outside system, made once, and looked at afterwards."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+
+from evidence.keys import uuid7
+from evidence.models.numbers import NextNumber
+
+from .identity import Credential, Identity
+
+STEPS = ("hold", "release", "narrow", "suspend", "resume", "revoke")
+STATES = ("requested", "sending", "sent", "confirmed", "effective", "failed")
+
+
+class Revocation(models.Model):
+    """requested → sending → sent → confirmed (the target shows it) → effective (use is refused).
+
+    `sending` is committed before the call (decisions 19): a crash leaves "maybe sent", which
+    verification settles. `failed` waits for a person, with the reason and who must act.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7)
+    number = models.BigIntegerField(unique=True, db_default=NextNumber("revocation_number"))
+    identity = models.ForeignKey(Identity, models.PROTECT, related_name="revocations")
+    credential = models.ForeignKey(
+        Credential, models.PROTECT, null=True, blank=True, related_name="revocations"
+    )
+    delegation = models.UUIDField(null=True, blank=True)
+    step = models.TextField()
+    system = models.TextField()  # "aws", "countersign" (our own decision endpoint)
+    target = models.JSONField()
+    words = models.TextField()  # "Delete key AKIA…QP7D"
+    state = models.TextField(default="requested")
+    requested_at = models.DateTimeField()
+    requested_by = models.TextField()
+    requested_by_name = models.TextField(blank=True)
+    because = models.TextField(blank=True)
+    case = models.UUIDField(null=True, blank=True)
+    case_key = models.TextField(blank=True)
+    sending_at = models.DateTimeField(null=True)
+    sent_at = models.DateTimeField(null=True)
+    confirmed_at = models.DateTimeField(null=True)
+    effective_at = models.DateTimeField(null=True)
+    # What still lives, and until when: [{"what", "until"}].
+    residual = models.JSONField(default=list)
+    residual_until = models.DateTimeField(null=True)
+    attempts = models.IntegerField(default=0)
+    not_before = models.DateTimeField()
+    leased_until = models.DateTimeField(null=True)
+    failed_why = models.TextField(blank=True)
+    who_must_act = models.TextField(blank=True)
+    reopened = ArrayField(models.TextField(), default=list)  # evidence of use afterwards
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="revocation_step_is_known", condition=Q(step__in=STEPS)),
+            models.CheckConstraint(name="revocation_state_is_known", condition=Q(state__in=STATES)),
+            # Asking twice for the same change on the same credential makes it once.
+            models.UniqueConstraint(
+                name="revocation_open_once",
+                fields=["credential", "step"],
+                condition=Q(credential__isnull=False)
+                & Q(state__in=["requested", "sending", "sent", "confirmed"]),
+            ),
+        ]
+        indexes = [
+            # The sweep (identities/tasks.py, enforce): what is due, oldest first.
+            models.Index(
+                name="revocation_due",
+                fields=["not_before"],
+                condition=Q(state__in=["requested", "sending", "sent", "confirmed"]),
+            )
+        ]
+
+    @property
+    def key(self) -> str:
+        return f"REV-{self.number}"
+
+
+class RevocationTry(models.Model):
+    """One attempt or look at the target: insert-only history under a revocation."""
+
+    revocation = models.ForeignKey(Revocation, models.CASCADE, related_name="tries")
+    at = models.DateTimeField()
+    did = models.TextField()  # send, verify, probe
+    result = models.TextField()
+    detail = models.TextField(blank=True)

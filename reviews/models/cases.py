@@ -1,0 +1,187 @@
+"""The case and what hangs on it: seats, items, decisions, pinned evidence, members.
+
+One kind of thing behind four doors. Only reviews.actions writes `Case.state`.
+"""
+
+from django.db import models
+from django.db.models import Q
+
+from evidence.keys import uuid7
+from evidence.models import Capsule
+from evidence.models.numbers import NextNumber
+from identities.models import Finding, Identity, Party, Person, Service, User
+
+from .policies import ReviewPolicy
+
+DOORS = ("access_review", "access_request", "break_glass", "incident")
+STATES = ("draft", "open", "decided", "carrying_out", "in_review", "closed", "cancelled")
+SEATS = ("identity_owner", "ai_owner", "second", "closer", "tie_breaker")
+ITEM_KINDS = ("delegation", "entitlement", "credential", "binding", "grant", "step")
+ANSWERS = ("keep", "narrow", "replace", "revoke", "dont_know", "approve", "deny")
+
+
+class Case(models.Model):
+    """Access review, access request, break-glass or incident."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7)
+    number = models.BigIntegerField(unique=True, db_default=NextNumber("case_number"))
+    door = models.TextField()
+    state = models.TextField(default="draft")
+    title = models.TextField()
+    identity = models.ForeignKey(Identity, models.PROTECT, null=True, related_name="cases")
+    policy = models.ForeignKey(ReviewPolicy, models.PROTECT, null=True, related_name="+")
+    opened_at = models.DateTimeField()
+    opened_by = models.TextField()
+    opened_by_name = models.TextField(blank=True)
+    requester = models.ForeignKey(Person, models.PROTECT, null=True, related_name="+")
+    reason = models.TextField(blank=True)
+    deadline_at = models.DateTimeField()
+    silence = models.TextField(default="escalate")
+    silence_done_at = models.DateTimeField(null=True)
+    decided_at = models.DateTimeField(null=True)
+    closed_at = models.DateTimeField(null=True)
+    closed_by = models.TextField(blank=True)
+    sealed = models.BooleanField(default=False)
+    legal_entity = models.TextField(blank=True)
+    # Grows with every act: a form that was filled in against an older one is told so.
+    version = models.IntegerField(default=1)
+    findings = models.ManyToManyField(Finding, related_name="cases", blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="case_door_is_known", condition=Q(door__in=DOORS)),
+            models.CheckConstraint(name="case_state_is_known", condition=Q(state__in=STATES)),
+            # A thousand triggers open one review of an identity.
+            models.UniqueConstraint(
+                name="case_open_review_once",
+                fields=["identity"],
+                condition=Q(door="access_review", state__in=["draft", "open"]),
+            ),
+        ]
+        indexes = [
+            # The sweep of deadlines (reviews/tasks.py, deadlines).
+            models.Index(
+                name="case_deadline_due",
+                fields=["deadline_at"],
+                condition=Q(state="open", silence_done_at__isnull=True),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key} {self.title}"
+
+    @property
+    def key(self) -> str:
+        return f"CS-{self.number}"
+
+
+class CaseMember(models.Model):
+    """Somebody named to a sealed case; for everybody else it is absent."""
+
+    case = models.ForeignKey(Case, models.CASCADE, related_name="members")
+    person = models.ForeignKey(Person, models.PROTECT, related_name="+")
+    since = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(name="member_once", fields=["case", "person"])]
+
+
+class Seat(models.Model):
+    """A signature the case needs, and the party that may give it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7)
+    case = models.ForeignKey(Case, models.CASCADE, related_name="seats")
+    kind = models.TextField()
+    service = models.ForeignKey(Service, models.PROTECT, null=True, blank=True, related_name="+")
+    party = models.ForeignKey(Party, models.PROTECT, null=True, blank=True, related_name="+")
+    backup = models.ForeignKey(Party, models.PROTECT, null=True, blank=True, related_name="+")
+    # The person who has signed in it; one person never signs two seats of a case.
+    person = models.ForeignKey(Person, models.PROTECT, null=True, blank=True, related_name="+")
+    position = models.SmallIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="seat_kind_is_known", condition=Q(kind__in=SEATS)),
+            models.UniqueConstraint(
+                name="seat_person_once", fields=["case", "person"], condition=Q(person__isnull=False)
+            ),
+            models.UniqueConstraint(
+                name="seat_once", fields=["case", "kind", "service"], nulls_distinct=False
+            ),
+        ]
+
+
+class Item(models.Model):
+    """What is being decided."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7)
+    case = models.ForeignKey(Case, models.CASCADE, related_name="items")
+    position = models.SmallIntegerField()
+    kind = models.TextField()
+    ref = models.UUIDField(null=True)  # the delegation, credential, entitlement …
+    title = models.TextField()
+    note = models.TextField(blank=True)
+    # What the requester asks for, or what "narrow" would leave.
+    proposal = models.JSONField(default=dict, blank=True)
+    recommendation = models.TextField(blank=True)
+    recommendation_reason = models.TextField(blank=True)
+    outcome = models.TextField(blank=True)  # an answer, or "conflict"
+    held = models.TextField(blank=True)  # the stricter answer while in conflict
+    outcome_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="item_kind_is_known", condition=Q(kind__in=ITEM_KINDS)),
+            models.UniqueConstraint(name="item_position_once", fields=["case", "position"]),
+            models.UniqueConstraint(
+                name="item_ref_once",
+                fields=["case", "kind", "ref"],
+                condition=Q(ref__isnull=False),
+            ),
+        ]
+
+
+class Decision(models.Model):
+    """A seat's answer on an item. A changed answer supersedes; nothing is overwritten."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7)
+    item = models.ForeignKey(Item, models.CASCADE, related_name="decisions")
+    seat = models.ForeignKey(Seat, models.PROTECT, related_name="decisions")
+    answer = models.TextField()
+    reason = models.TextField()
+    # For replace: the plan and its date; for narrow: what is left.
+    proposal = models.JSONField(default=dict, blank=True)
+    by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    person = models.ForeignKey(Person, models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+    not_before = models.DateTimeField()  # undo until then (decisions 19)
+    superseded_at = models.DateTimeField(null=True)
+    capsule = models.ForeignKey(Capsule, models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="decision_answer_is_known", condition=Q(answer__in=ANSWERS)),
+            # Two signatures at once in one seat: one wins, the other is told.
+            models.UniqueConstraint(
+                name="decision_current_once",
+                fields=["item", "seat"],
+                condition=Q(superseded_at__isnull=True),
+            ),
+        ]
+
+
+class Pinned(models.Model):
+    """An event pinned to a case as evidence."""
+
+    case = models.ForeignKey(Case, models.CASCADE, related_name="pinned")
+    item = models.ForeignKey(Item, models.CASCADE, null=True, blank=True, related_name="pinned")
+    at = models.DateTimeField()
+    event_id = models.BigIntegerField()
+    note = models.TextField(blank=True)
+    pinned_at = models.DateTimeField()
+    pinned_by = models.TextField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="pinned_once", fields=["case", "at", "event_id"])
+        ]

@@ -1,0 +1,39 @@
+"""The outbox of notices: mail and signed webhooks. A row is the queue."""
+
+from django.db import models
+from django.db.models import Q
+
+from evidence.keys import uuid7
+from identities.models import Person
+
+
+class Notice(models.Model):
+    """One message to one person or one webhook; sent once."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7)
+    person = models.ForeignKey(Person, models.PROTECT, null=True, related_name="+")
+    channel = models.TextField(default="mail")  # mail, webhook
+    address = models.TextField(blank=True)
+    subject = models.TextField()
+    body = models.TextField()
+    case = models.UUIDField(null=True)
+    # Why it is sent, so that a sweep that runs twice sends one: "CS-12 reminder 48 h".
+    occasion = models.TextField()
+    created_at = models.DateTimeField()
+    not_before = models.DateTimeField()
+    leased_until = models.DateTimeField(null=True)
+    sent_at = models.DateTimeField(null=True)
+    attempts = models.IntegerField(default=0)
+    failed_why = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                name="notice_once", fields=["occasion", "person", "address"], nulls_distinct=False
+            )
+        ]
+        indexes = [
+            models.Index(
+                name="notice_due", fields=["not_before"], condition=Q(sent_at__isnull=True)
+            )
+        ]
