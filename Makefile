@@ -1,0 +1,37 @@
+# Countersign. `make demo` and `make test` are complete on a machine that has Python and make.
+
+SHELL := /bin/sh
+PYTHON := .venv/bin/python
+.DEFAULT_GOAL := help
+.PHONY: help setup packages demo test check bench clean
+
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: ## environment, packages, assets, migrations
+	@python="$$(sh scripts/python.sh)" && exec "$$python" scripts/bootstrap.py
+
+packages: # setup without a database, for checks
+	@python="$$(sh scripts/python.sh)" && exec "$$python" scripts/bootstrap.py --no-migrate
+
+demo: setup ## the whole road on real input; Ctrl-C ends it (ARGS=--reset starts over)
+	@exec $(PYTHON) manage.py demo $(ARGS)
+
+test: packages ## the test suite (ARGS=tests/house narrows it)
+	$(PYTHON) -m pytest $(ARGS)
+
+check: packages ## style, types, layers, migrations in step, templates
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy .
+	.venv/bin/lint-imports
+	$(PYTHON) manage.py check --fail-level WARNING
+	$(PYTHON) manage.py makemigrations --check --dry-run
+	$(PYTHON) scripts/lint_templates.py
+
+bench: packages ## measurements, with their targets (ARGS=… as in tests/bench)
+	$(PYTHON) -m tests.bench $(ARGS)
+
+clean: ## remove what was made here, databases included; stop the demo first
+	rm -rf .venv node_modules static_vendor var .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Wiring: settings, addresses, the schedule, the services. Knows the apps; no app knows it."""

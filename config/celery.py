@@ -1,0 +1,91 @@
+"""The worker, THE schedule, and which task a nudge wakes.
+
+Owns names only: tasks live in the apps. A nudge is prompt, the schedule is certain: every task
+that a nudge wakes is also on the schedule, or found by one that is (decisions 1).
+"""
+
+import os
+from datetime import timedelta
+from typing import Any
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+# Name said by evidence.nudge.after_commit -> names of the tasks it wakes.
+NUDGES: dict[str, tuple[str, ...]] = {}
+
+# Everything that happens by itself, and how often.
+SCHEDULE: dict[str, tuple[str, timedelta]] = {}
+
+LONGEST_TASK = 600  # seconds; longer work is cut into rows
+
+
+def beat_schedule() -> dict[str, dict[str, Any]]:
+    """SCHEDULE in Celery's words. A run that nobody took before the next one is due is dropped."""
+    return {
+        name: {
+            "task": task,
+            "schedule": every,
+            "options": {"expires": max(5.0, every.total_seconds())},
+        }
+        for name, (task, every) in SCHEDULE.items()
+    }
+
+
+def make_app() -> Celery:
+    from django.conf import settings
+
+    celery = Celery("countersign")
+    celery.conf.update(
+        broker_url=settings.BROKER_URL,
+        broker_connection_retry_on_startup=True,
+        broker_transport_options={
+            # A task of a killed worker is given out again after this; longer than any task.
+            "visibility_timeout": LONGEST_TASK * 2,
+            "socket_timeout": 10,
+            "socket_connect_timeout": 5,
+            "max_retries": 2,
+            "interval_start": 0.1,
+            "interval_max": 0.5,
+        },
+        broker_pool_limit=4,
+        task_default_queue="countersign",
+        task_ignore_result=True,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_track_started=False,
+        task_time_limit=LONGEST_TASK,
+        task_soft_time_limit=LONGEST_TASK - 30,
+        task_serializer="json",
+        accept_content=["json"],
+        event_serializer="json",
+        worker_prefetch_multiplier=1,
+        worker_max_tasks_per_child=2000,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        worker_send_task_events=False,
+        beat_schedule=beat_schedule(),
+        beat_schedule_filename=str(settings.VAR / "beat-schedule"),
+        beat_max_loop_interval=5,
+        timezone="UTC",
+        enable_utc=True,
+    )
+    celery.autodiscover_tasks()
+    return celery
+
+
+app = make_app()
+
+
+def send(name: str) -> None:
+    """Wake the tasks of this nudge. Raises when the broker is away; the nudge swallows it."""
+    for task in NUDGES[name]:
+        app.send_task(task, retry=False)
+
+
+def connect_nudges() -> None:
+    """Give the lowest layer its way to say a name."""
+    from evidence import nudge
+
+    nudge.send = send

@@ -1,0 +1,146 @@
+"""Reads the environment, and says in one sentence what is wrong with it.
+
+Owns how a variable is found (`NAME`, or `NAME_FILE` for secrets) and how secrets of the embedded
+mode are made once. Must not know what any variable is for. Pure standard library: the keeper of
+the embedded services uses it as well.
+"""
+
+import os
+import secrets
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+TRUE = frozenset({"1", "true", "yes", "on"})
+FALSE = frozenset({"", "0", "false", "no", "off"})
+
+
+class SettingsError(Exception):
+    """A wrong or missing value: the sentence names the variable and the fix."""
+
+
+def text(name: str, default: str = "") -> str:
+    """The variable's value without surrounding blanks; an empty one counts as missing."""
+    return os.environ.get(name, "").strip() or default
+
+
+def secret(name: str) -> str:
+    """The secret in `NAME`, or in the file that `NAME_FILE` names; "" when neither is set."""
+    value, file = text(name), text(f"{name}_FILE")
+    if value and file:
+        raise SettingsError(f"{name} and {name}_FILE are both set; unset one of them.")
+    if not file:
+        return value
+    try:
+        value = Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as problem:
+        raise SettingsError(
+            f"{name}_FILE names {file}, which cannot be read ({problem}); "
+            "make it a readable text file that holds only the secret."
+        ) from problem
+    if not value:
+        raise SettingsError(f"{name}_FILE names {file}, which is empty; put the secret into it.")
+    return value
+
+
+def yes(name: str, *, default: bool = False) -> bool:
+    """A switch: 1/true/yes/on or 0/false/no/off."""
+    value = text(name).lower()
+    if not text(name):
+        return default
+    if value in TRUE:
+        return True
+    if value in FALSE:
+        return False
+    raise SettingsError(f"{name} is {value!r}; set it to 1 or 0.")
+
+
+def number(name: str, *, default: int, least: int, most: int) -> int:
+    """A whole number within bounds."""
+    value = text(name)
+    if not value:
+        return default
+    if not value.isascii() or not value.isdigit() or not least <= int(value) <= most:
+        raise SettingsError(f"{name} is {value!r}; set it to a number from {least} to {most}.")
+    return int(value)
+
+
+def address(name: str, *, schemes: tuple[str, ...], example: str, value: str = "") -> str:
+    """A URL with one of these schemes; the sentence shows an example, never the value's secret."""
+    value = value or secret(name)
+    if not value:
+        return ""
+    try:
+        parts = urlsplit(value)
+        _ = parts.port  # raises ValueError when it is no number
+    except ValueError as problem:
+        raise SettingsError(f"{name} is no URL ({problem}); write it like {example}.") from problem
+    if parts.scheme not in schemes:
+        raise SettingsError(
+            f"{name} begins with {parts.scheme or 'no scheme'!r}; "
+            f"use one of {', '.join(schemes)}, for example {example}."
+        )
+    return value
+
+
+def database(name: str, url: str) -> dict[str, str | dict[str, str]]:
+    """Django's words for a PostgreSQL URL: `postgresql://user:password@host:port/name?host=…`.
+
+    A unix socket is a `host` parameter that begins with a slash, as libpq writes it. Other
+    parameters (sslmode, sslrootcert, …) are handed to libpq as they are.
+    """
+    parts = urlsplit(url)
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if "options" in options:
+        raise SettingsError(f"{name} carries 'options', which Countersign sets itself; remove it.")
+    host = options.pop("host", "") or unquote(parts.hostname or "")
+    port = options.pop("port", "") or str(parts.port or "")
+    base = unquote(parts.path.removeprefix("/"))
+    if not base:
+        raise SettingsError(
+            f"{name} names no database; end it with one, as in postgresql://user@host/countersign."
+        )
+    return {
+        "NAME": base,
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": host,
+        "PORT": port,
+        "OPTIONS": options,
+    }
+
+
+def kept_secret(path: Path) -> str:
+    """The secret kept in this file; made at random, once, when the file does not exist.
+
+    Two processes that come at the same time agree: the file appears complete or not at all, and
+    the first one wins.
+    """
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        pass
+    except OSError as problem:
+        raise SettingsError(
+            f"The secret in {path} cannot be read ({problem}); "
+            "run as the user that made it, or set COUNTERSIGN_VAR to a folder of your own."
+        ) from problem
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(48) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass  # somebody was quicker; theirs counts
+        finally:
+            draft.unlink()
+        return path.read_text(encoding="ascii").strip()
+    except OSError as problem:
+        raise SettingsError(
+            f"The secret {path} cannot be made ({problem}); "
+            "set COUNTERSIGN_VAR to a folder that this user may write."
+        ) from problem

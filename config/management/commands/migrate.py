@@ -1,0 +1,24 @@
+"""Django's migrate, with the app's role before and its rights afterwards."""
+
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.core.management.commands.migrate import Command as Migrate
+from django.db import connections
+
+from config import grants
+from config.environment import SettingsError
+
+
+class Command(Migrate):
+    def handle(self, *args: Any, **options: Any) -> None:
+        connection = connections[options["database"]]
+        reads_only = any(options.get(name) for name in ("plan", "check_unapplied"))
+        if not reads_only:
+            try:
+                grants.ensure_role(connection, login=grants.app_login())
+            except SettingsError as problem:
+                raise CommandError(str(problem)) from problem
+        super().handle(*args, **options)
+        if not reads_only:
+            grants.apply(connection)

@@ -1,0 +1,37 @@
+"""Answers with the whole page, or with one part of it. A leaf: knows no app.
+
+A part is a named partial inside the page's own template; its name is also the id of the element
+and the target of the request (house.md). A history restore is no htmx request, so it gets the
+whole page by itself.
+"""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.cache import patch_vary_headers
+
+
+def page(
+    request: HttpRequest,
+    template: str,
+    context: dict[str, Any] | None = None,
+    part: str | None = None,
+    *,
+    status: int = 200,
+) -> HttpResponse:
+    """`template` with `context`; only its partial `part` when htmx asks for a part."""
+    wanted = f"{template}#{part}" if part and wants_part(request) else template
+    response = render(request, wanted, context, status=status)
+    patch_vary_headers(response, ["HX-Request"])
+    # Pages show people's access data: nothing keeps them, neither a proxy nor the browser.
+    response.headers.setdefault("Cache-Control", "no-store, private")
+    return response
+
+
+def wants_part(request: HttpRequest) -> bool:
+    """Whether htmx asks for a part; boosted navigation and history want the whole page."""
+    htmx = getattr(request, "htmx", None)
+    if not htmx or htmx.boosted or htmx.history_restore_request:
+        return False
+    return request.headers.get("HX-Request-Type", "partial") != "full"

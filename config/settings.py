@@ -1,0 +1,402 @@
+"""All settings, from the environment. README and `manage.py doctor` explain each variable.
+
+A wrong or missing value raises SettingsError, which manage.py prints as one sentence. Importing
+this module starts nothing: the embedded services are started by `config.services.ensure()`.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+from django.utils.csp import CSP
+
+from config import environment, logs
+from config.embedded.places import (
+    APP_LOGIN,
+    APP_ROLE,
+    DATABASE,
+    OWNER_LOGIN,
+    POSTGRES_PORT,
+    places,
+)
+from config.environment import SettingsError
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- Where things lie, and the embedded services ------------------------------------------------
+
+VAR = (BASE_DIR / environment.text("COUNTERSIGN_VAR", "var")).resolve()
+DATABASE_URL = environment.address(
+    "DATABASE_URL",
+    schemes=("postgresql", "postgres"),
+    example="postgresql://user:password@host:5432/countersign",
+)
+DATABASE_OWNER_URL = environment.address(
+    "DATABASE_OWNER_URL",
+    schemes=("postgresql", "postgres"),
+    example="postgresql://owner:password@host:5432/countersign",
+)
+REDIS_URL = environment.address(
+    "REDIS_URL",
+    schemes=("redis", "rediss", "unix"),
+    example="redis://:password@host:6379/0",
+)
+EMBEDDED = not (DATABASE_URL and REDIS_URL)
+PLACES = places(VAR)
+
+# --- The web address ----------------------------------------------------------------------------
+
+BASE_URL = environment.address(
+    "COUNTERSIGN_BASE_URL",
+    schemes=("http", "https"),
+    example="https://countersign.example.org",
+    value=environment.text("COUNTERSIGN_BASE_URL", "http://127.0.0.1:8000"),
+).rstrip("/")
+_WEB = urlsplit(BASE_URL)
+if not _WEB.hostname or _WEB.path or _WEB.query:
+    raise SettingsError(
+        f"COUNTERSIGN_BASE_URL is {BASE_URL!r}; set it to scheme, host and port only, "
+        "for example https://countersign.example.org."
+    )
+BIND = environment.text("COUNTERSIGN_BIND", "127.0.0.1:8000")
+DEBUG = environment.yes("COUNTERSIGN_DEBUG")
+DEMO = environment.yes("COUNTERSIGN_DEMO")
+SECURE = _WEB.scheme == "https"
+BEHIND_PROXY = environment.yes("COUNTERSIGN_BEHIND_PROXY")
+ALLOWED_HOSTS = sorted({_WEB.hostname, "127.0.0.1", "localhost", "[::1]"})
+CSRF_TRUSTED_ORIGINS = [BASE_URL]
+INTERNAL_IPS = ["127.0.0.1", "::1"]
+METRICS_TOKEN = environment.secret("COUNTERSIGN_METRICS_TOKEN")
+
+# --- Secrets ------------------------------------------------------------------------------------
+
+
+def _secret(name: str, file: str, purpose: str) -> str:
+    """From the environment; embedded installations make one at random, once."""
+    value = environment.secret(name)
+    if not value and EMBEDDED:
+        return environment.kept_secret(PLACES.secrets / file)
+    if len(value.encode("utf-8")) < 32:
+        raise SettingsError(
+            f"{name} ({purpose}) is {'shorter than 32 bytes' if value else 'missing'}; set it or "
+            f"{name}_FILE to a random value, for example from `openssl rand -base64 48`."
+        )
+    return value
+
+
+SECRET_KEY = _secret("COUNTERSIGN_SECRET_KEY", "secret_key", "signs sessions and links")
+# Digests of what was received are keyed, so that a reader of the database cannot guess contents.
+DIGEST_KEY = _secret("COUNTERSIGN_DIGEST_KEY", "digest_key", "keys the digests of evidence").encode(
+    "utf-8"
+)
+
+# --- Database: two logins, one alias (decisions 17) ---------------------------------------------
+
+DB_ROLE = environment.text("COUNTERSIGN_DB_ROLE", "app")
+if DB_ROLE not in ("app", "owner"):
+    raise SettingsError(f"COUNTERSIGN_DB_ROLE is {DB_ROLE!r}; set it to app or owner.")
+POOL = environment.number("COUNTERSIGN_POOL", default=0, least=0, most=90)
+
+
+def database_for(role: str) -> dict[str, Any]:
+    """Django's entry for one role: `app` never has more rights than countersign_app."""
+    if not DATABASE_URL:
+        login, file = (
+            (APP_LOGIN, "database_app") if role == "app" else (OWNER_LOGIN, "database_owner")
+        )
+        entry: dict[str, Any] = {
+            "NAME": DATABASE,
+            "USER": login,
+            "PASSWORD": environment.kept_secret(PLACES.secrets / file),
+            "HOST": str(PLACES.sockets),
+            "PORT": str(POSTGRES_PORT),
+        }
+        options: dict[str, Any] = {}
+    else:
+        owner = role == "owner" and bool(DATABASE_OWNER_URL)
+        name, url = (
+            ("DATABASE_OWNER_URL", DATABASE_OWNER_URL) if owner else ("DATABASE_URL", DATABASE_URL)
+        )
+        entry = {**environment.database(name, url)}
+        options = {**entry.pop("OPTIONS")}
+    options["application_name"] = "countersign"
+    if role == "app":
+        # Even when the login owns the tables, what runs under it cannot alter or truncate them.
+        options["options"] = f"-c role={APP_ROLE}"
+        if POOL:
+            options["pool"] = {"min_size": 1, "max_size": POOL, "timeout": 10}
+    return {
+        **entry,
+        "ENGINE": "django.db.backends.postgresql",
+        "OPTIONS": options,
+        "CONN_MAX_AGE": 0 if POOL else 60,
+        "CONN_HEALTH_CHECKS": True,
+    }
+
+
+# Both, for those who must switch: migrate (grants for the app) and the tests.
+DATABASE_ROLES = {role: database_for(role) for role in ("app", "owner")}
+DATABASES = {"default": {**DATABASE_ROLES[DB_ROLE]}}  # a copy: Django fills its own in
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Broker and cache ---------------------------------------------------------------------------
+
+if not REDIS_URL:
+    REDIS_URL = PLACES.redis_url(environment.kept_secret(PLACES.secrets / "valkey"))
+
+
+def broker_of(url: str) -> str:
+    """The same address as kombu writes it: unix sockets have a scheme of their own there."""
+    parts = urlsplit(url)
+    if parts.scheme != "unix":
+        return url
+    number = parse_qs(parts.query).get("db", ["0"])[0]
+    user = quote(unquote(parts.username or ""), safe="")
+    password = quote(unquote(parts.password or ""), safe="")
+    login = f"{user}:{password}@" if password else ""
+    return f"redis+socket://{login}{parts.path}?virtual_host={number}"
+
+
+BROKER_URL = broker_of(REDIS_URL)
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "countersign",
+    }
+}
+
+# --- Applications -------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "config",  # first: its `migrate` grants the app's rights afterwards
+    "evidence",
+    "identities",
+    "reviews",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "django.contrib.humanize",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_htmx",
+]
+
+MIDDLEWARE = [
+    "config.metrics.Middleware",
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+ASGI_APPLICATION = "config.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "django.template.context_processors.csp",
+            ],
+        },
+    }
+]
+
+# --- People -------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "identities.User"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "account_login"
+
+ACCOUNT_ADAPTER = "config.accounts.ClosedAdapter"
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"  # accounts are made by administrators and register files
+ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_SESSION_REMEMBER = False
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 300  # seconds a confirmed identity is good for (decisions 19)
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = _WEB.scheme
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_TOTP_ISSUER = "Countersign"
+MFA_PASSKEY_LOGIN_ENABLED = True
+# Browsers allow passkeys on http only for localhost; so does the library with this switch.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not SECURE
+
+# --- Security headers ---------------------------------------------------------------------------
+
+SECURE_CSP = {
+    "default-src": [CSP.NONE],
+    "script-src": [CSP.SELF, CSP.NONCE],
+    "style-src": [CSP.SELF],
+    "style-src-attr": [CSP.NONE],
+    "img-src": [CSP.SELF, "data:"],  # the kit's style sheet carries its small pictures inside
+    "font-src": [CSP.SELF],
+    "connect-src": [CSP.SELF],
+    "form-action": [CSP.SELF],
+    "base-uri": [CSP.NONE],
+    "frame-ancestors": [CSP.NONE],
+    "object-src": [CSP.NONE],
+    "require-trusted-types-for": ["'script'"],
+    "trusted-types": ["htmx"],
+}
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
+SECURE_SSL_REDIRECT = SECURE and BEHIND_PROXY
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
+SESSION_COOKIE_SECURE = SECURE
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_NAME = "countersign_session"
+SESSION_COOKIE_AGE = 12 * 3600
+CSRF_COOKIE_SECURE = SECURE
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_NAME = "countersign_csrf"
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+
+# Forms and API bodies; the evidence doors read their streams themselves, with limits of their own.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 5 << 20
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
+FILE_UPLOAD_MAX_MEMORY_SIZE = 1 << 20
+FILE_UPLOAD_PERMISSIONS = 0o600
+
+# Outside I/O reaches no private address unless this says so (the demo and tests use loopback).
+ALLOW_PRIVATE = environment.yes("COUNTERSIGN_ALLOW_PRIVATE", default=DEMO)
+AWS_ENDPOINT = environment.address(
+    "COUNTERSIGN_AWS_ENDPOINT",
+    schemes=("http", "https"),
+    example="http://127.0.0.1:5555",
+)
+
+# --- Language, time, static files ---------------------------------------------------------------
+
+USE_I18N = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+
+STATIC_URL = "/static/"
+STATIC_ROOT = VAR / "static"
+STATICFILES_DIRS = [
+    folder for folder in (BASE_DIR / "static", BASE_DIR / "static_vendor") if folder.is_dir()
+]
+STORAGES = {
+    "default": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": str(VAR / "files")},
+    },
+    "staticfiles": {
+        "BACKEND": (
+            "django.contrib.staticfiles.storage.StaticFilesStorage"
+            if DEBUG
+            else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        )
+    },
+}
+WHITENOISE_USE_FINDERS = DEBUG
+WHITENOISE_KEEP_ONLY_HASHED_FILES = not DEBUG
+
+# --- API ----------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.LimitOffsetPagination",
+    "PAGE_SIZE": 100,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Countersign",
+    "DESCRIPTION": "Identity logs and AI traces in one case.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+
+# --- Mail ---------------------------------------------------------------------------------------
+
+
+def mailers() -> dict[str, dict[str, object]]:
+    """`smtp://user:password@host:port` (STARTTLS), `smtps://…` (TLS), `smtp+plain://…`, or none."""
+    url = environment.address(
+        "COUNTERSIGN_EMAIL_URL",
+        schemes=("smtp", "smtps", "smtp+plain", "console"),
+        example="smtp://user:password@mail.example.org:587",
+    )
+    parts = urlsplit(url)
+    if not url or parts.scheme == "console":
+        return {"default": {"BACKEND": "django.core.mail.backends.console.EmailBackend"}}
+    if not parts.hostname:
+        raise SettingsError(
+            "COUNTERSIGN_EMAIL_URL names no host; write it like smtp://user@mail.example.org:587."
+        )
+    return {
+        "default": {
+            "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+            "OPTIONS": {
+                "host": parts.hostname,
+                "port": parts.port or {"smtp": 587, "smtps": 465}.get(parts.scheme, 25),
+                "username": unquote(parts.username or ""),
+                "password": unquote(parts.password or ""),
+                "use_tls": parts.scheme == "smtp",
+                "use_ssl": parts.scheme == "smtps",
+                "timeout": 15,
+            },
+        }
+    }
+
+
+MAILERS = mailers()
+DEFAULT_FROM_EMAIL = environment.text(
+    "COUNTERSIGN_EMAIL_FROM", f"Countersign <countersign@{_WEB.hostname}>"
+)
+SERVER_EMAIL = DEFAULT_FROM_EMAIL
+
+# --- Logs ---------------------------------------------------------------------------------------
+
+LOGGING = logs.logging_settings(as_json=not sys.stderr.isatty(), debug=DEBUG)

@@ -1,0 +1,26 @@
+"""All addresses. Each app owns its own; the house adds health, metrics, accounts, admin, schema."""
+
+from importlib.util import find_spec
+
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from config import health, metrics
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("metrics", metrics.metrics, name="metrics"),
+    path("admin/", admin.site.urls),
+    path("accounts/", include("allauth.urls")),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api_docs"),
+]
+
+# Lower apps first; the top app has the front page.
+urlpatterns += [
+    path("", include(f"{app}.urls"))
+    for app in ("evidence", "identities", "reviews")
+    if find_spec(f"{app}.urls") is not None
+]

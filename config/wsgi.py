@@ -1,0 +1,13 @@
+"""The web process's entry: services first, then Django, with a pool of connections."""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+os.environ.setdefault("COUNTERSIGN_POOL", "16")
+
+from django.core.wsgi import get_wsgi_application
+
+from config import services
+
+services.ensure(watch=True)
+application = get_wsgi_application()

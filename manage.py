@@ -1,0 +1,39 @@
+#!/usr/bin/env python
+"""Countersign's commands. `manage.py help` lists them."""
+
+import os
+import sys
+
+# What these do needs the owner's rights; everything else runs with the app's (decisions 17).
+OWNER_COMMANDS = frozenset(
+    {"migrate", "makemigrations", "dbshell", "flush", "sqlmigrate", "sqlflush", "inspectdb"}
+)
+# These work without a database.
+WITHOUT_SERVICES = frozenset({"help", "collectstatic", "findstatic", "version", "diffsettings"})
+
+
+def main(arguments: list[str]) -> None:
+    command = arguments[1] if len(arguments) > 1 else "help"
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    if command in OWNER_COMMANDS:
+        os.environ["COUNTERSIGN_DB_ROLE"] = "owner"
+    try:
+        from config.environment import SettingsError
+    except ImportError as problem:
+        sys.exit(f"Countersign cannot be imported ({problem}); run this from its own folder.")
+    try:
+        from django.core.management import execute_from_command_line
+    except ImportError:
+        sys.exit("Django is not installed for this Python; run `make setup`, then .venv/bin/python")
+    try:
+        if command not in WITHOUT_SERVICES and "--help" not in arguments:
+            from config import services
+
+            services.ensure(watch=True)
+        execute_from_command_line(arguments)
+    except SettingsError as problem:
+        sys.exit(f"countersign: {problem}")
+
+
+if __name__ == "__main__":
+    main(sys.argv)

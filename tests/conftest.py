@@ -1,0 +1,212 @@
+"""One database for the whole run: made and migrated as the owner, used with the app's rights.
+
+Every test therefore meets the rights that the product has at run time (decisions 17). Without
+DATABASE_URL and REDIS_URL the embedded services are used; several runs may share them, each has
+a database of its own.
+"""
+
+import hashlib
+import os
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any, LiteralString
+
+# Before Django reads its settings.
+os.environ["COUNTERSIGN_DB_ROLE"] = "app"
+os.environ["COUNTERSIGN_POOL"] = "0"
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright's loop runs beside the ORM
+
+import psycopg
+import pytest
+from django.conf import settings
+from django.core.cache import cache
+from django.core.management import call_command
+from django.db import connection
+from django.test import TransactionTestCase
+from psycopg import sql
+from pytest_django.plugin import DjangoDbBlocker
+
+PREFIX = f"test_countersign_{hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]}_"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.collectonly:
+        return
+    from config import services
+
+    services.ensure()
+
+
+def owner_connection(name: str) -> psycopg.Connection[tuple[Any, ...]]:
+    """The owner's own connection to this database, outside Django."""
+    entry = settings.DATABASE_ROLES["owner"]
+    words = (("user", "USER"), ("password", "PASSWORD"), ("host", "HOST"), ("port", "PORT"))
+    given = {word: entry[key] for word, key in words if entry[key]}
+    return psycopg.connect(**given, **entry["OPTIONS"], dbname=name, autocommit=True)
+
+
+def use_role(role: str, name: str) -> None:
+    """Django's connection becomes that of this role, on this database."""
+    connection.close()
+    for key, value in {**settings.DATABASE_ROLES[role], "NAME": name}.items():
+        connection.settings_dict[key] = value
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def drop_orphans(owner: psycopg.Connection[tuple[Any, ...]]) -> None:
+    """Remove the databases of runs on this machine that were killed."""
+    rows = owner.execute(
+        "SELECT datname FROM pg_database d WHERE starts_with(datname, %s) AND NOT EXISTS"
+        " (SELECT 1 FROM pg_stat_activity a WHERE a.datid = d.oid)",
+        [PREFIX],
+    ).fetchall()
+    for (name,) in rows:
+        number = name.removeprefix(PREFIX)
+        if number.isdigit() and not alive(int(number)):
+            owner.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """The run's database, under the app's rights."""
+    home = settings.DATABASE_ROLES["owner"]["NAME"]
+    name = f"{PREFIX}{os.getpid()}"
+    identifier = sql.Identifier(name)
+    with django_db_blocker.unblock(), owner_connection(home) as owner:
+        drop_orphans(owner)
+        owner.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(identifier))
+        owner.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(identifier))
+        try:
+            use_role("owner", name)
+            call_command("migrate", verbosity=0, interactive=False)
+            use_role("app", name)
+            with owner_connection(name) as inside:
+                Cleaner.current = Cleaner(inside)
+                yield
+        finally:
+            Cleaner.current = None
+            use_role("app", home)
+            owner.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(identifier))
+
+
+class Cleaner:
+    """Puts the database back after a test that committed: empty, but for what migrations put in.
+
+    The app may neither truncate nor delete evidence, so the owner does it, with the append-only
+    triggers off inside one transaction. Deleting is faster than truncating for the few rows of a
+    test, and deferred foreign keys make its order irrelevant.
+    """
+
+    current: "Cleaner | None" = None
+
+    def __init__(self, owner: psycopg.Connection[tuple[Any, ...]]) -> None:
+        self.owner = owner
+        self.tables = [
+            name
+            for (name,) in owner.execute(
+                "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+                " AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY 1"
+            )
+        ]
+        self.guarded = {
+            name
+            for (name,) in owner.execute(
+                "SELECT DISTINCT tgrelid::regclass::text FROM pg_trigger WHERE NOT tgisinternal"
+            )
+        }
+        self.seeds = {name: self.copied(name) for name in self.filled()}
+
+    def copied(self, table: str) -> bytes:
+        statement = sql.SQL("COPY (SELECT * FROM {}) TO STDOUT").format(sql.Identifier(table))
+        with self.owner.cursor() as cursor, cursor.copy(statement) as copy:
+            return b"".join(bytes(block) for block in copy)
+
+    def filled(self) -> list[str]:
+        """The tables that hold rows."""
+        each = [
+            sql.SQL("SELECT {} WHERE EXISTS (SELECT 1 FROM {})").format(
+                sql.Literal(name), sql.Identifier(name)
+            )
+            for name in self.tables
+        ]
+        return [name for (name,) in self.owner.execute(sql.SQL(" UNION ALL ").join(each))]
+
+    def clean(self) -> None:
+        filled = self.filled()
+        changed = [
+            name
+            for name in {*filled, *self.seeds}
+            if name not in self.seeds or self.copied(name) != self.seeds[name]
+        ]
+        guarded = [name for name in changed if name in self.guarded]
+        with self.owner.transaction():
+            self.owner.execute("SET LOCAL lock_timeout = '20s'")
+            for name in guarded:
+                self.run("ALTER TABLE {} DISABLE TRIGGER USER", name)
+            for name in changed:
+                self.run("DELETE FROM {}", name)
+            for name in changed:
+                if self.seeds.get(name):
+                    into = sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(name))
+                    with self.owner.cursor() as cursor, cursor.copy(into) as copy:
+                        copy.write(self.seeds[name])
+            self.owner.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            for name in guarded:
+                self.run("ALTER TABLE {} ENABLE TRIGGER USER", name)
+
+    def run(self, statement: LiteralString, table: str) -> None:
+        self.owner.execute(sql.SQL(statement).format(sql.Identifier(table)))
+
+
+def clean_after_commit(_case: TransactionTestCase) -> None:
+    connection.close()
+    if Cleaner.current is not None:
+        Cleaner.current.clean()
+
+
+# Django would flush as the app, which may not; this is the one hook it offers.
+TransactionTestCase._fixture_teardown = clean_after_commit  # type: ignore[attr-defined]  # private to Django
+
+
+@pytest.fixture(autouse=True)
+def isolated_wiring(settings: Any) -> Iterator[None]:
+    """No test reaches a worker or a cache that somebody uses outside the tests."""
+    from evidence import nudge
+
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    settings.MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
+    sender, nudge.send = nudge.send, None
+    cache.clear()
+    yield
+    nudge.send = sender
+
+
+@pytest.fixture
+def nudges(isolated_wiring: None) -> list[str]:
+    """The names that were said after a commit, in order."""
+    from evidence import nudge
+
+    said: list[str] = []
+    nudge.send = said.append
+    return said
+
+
+@pytest.fixture
+def as_owner(django_db_setup: None) -> Callable[..., list[tuple[Any, ...]]]:
+    """Run one statement with the owner's rights, outside the test's transaction."""
+
+    def run(statement: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
+        assert Cleaner.current is not None
+        cursor = Cleaner.current.owner.execute(statement.encode("utf-8"), parameters)
+        return cursor.fetchall() if cursor.description else []
+
+    return run
