@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -22,41 +20,13 @@ from typing import Any
 from identities.enforcers.aws_clients import Clients, Credentials
 
 from .aws_account import Account, Principal, Session, as_document
+from .aws_faults import Book, Call, Fault
 from .aws_judge import UnknownCondition, Verdict, judge
 from .aws_requests import Answer, Asked, asked, numbered, refusal, success
 from .aws_upstream import Upstream
 
 LARGEST_BODY = 16 * 1024 * 1024
 READS = ("Get", "List", "Simulate", "Generate")
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request as it arrived, and what became of it."""
-
-    action: str
-    access_key_id: str
-    user_agent: str
-    status: int
-    passed_on: bool
-
-
-@dataclass(slots=True)
-class Fault:
-    """Something to do wrong: `kind` is throttle, lie or lose, for the next `times` calls."""
-
-    kind: str
-    action: str
-    times: int
-    retry_after: int = 0
-
-
-@dataclass(slots=True)
-class _Book:
-    calls: deque[Call] = field(default_factory=lambda: deque(maxlen=10_000))
-    faults: list[Fault] = field(default_factory=list)
-    lag: timedelta = timedelta(0)
-    ahead: timedelta = timedelta(0)
 
 
 class Proxy:
@@ -72,7 +42,7 @@ class Proxy:
     ) -> None:
         self._upstream = Upstream(upstream, administrator)
         self._clock = clock
-        self._book = _Book()
+        self._book = Book()
         self._lock = threading.Lock()
         self.account = Account(
             Clients(
@@ -125,7 +95,7 @@ class Proxy:
     def behave(self) -> None:
         """Forget faults, counts and lag. The clock is not turned back."""
         with self._lock:
-            self._book = _Book(ahead=self._book.ahead)
+            self._book = Book(ahead=self._book.ahead)
         self.account.settle()
 
     def calls(self, action: str = "", *, access_key_id: str = "") -> list[Call]:
@@ -418,7 +388,7 @@ def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
 
         do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = _any
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- named by the method it replaces
             """Calls are counted, not printed."""
 
     return Handler

@@ -5,6 +5,7 @@ unix sockets under `var`, and they stay as long as this process (or a child that
 connection) lives. Nothing happens at import. Knows nothing of Django.
 """
 
+import atexit
 import fcntl
 import json
 import os
@@ -51,6 +52,12 @@ def release(var: str | Path) -> None:
     held = _held.pop(places(var).var, None)
     if held is not None:
         held.close()
+
+
+@atexit.register
+def _release_all() -> None:
+    for var in list(_held):
+        release(var)
 
 
 def _is_over(line: socket.socket) -> bool:

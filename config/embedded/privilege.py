@@ -15,6 +15,7 @@ import contextlib
 import ctypes
 import os
 import pwd
+import shlex
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -79,24 +80,23 @@ def _write(path: str, content: str) -> None:
         os.close(handle)
 
 
-def _candidates() -> Iterator[Way]:
+def candidates() -> Iterator[Way]:
+    """The ways that may work for this user, best first."""
     me = os.geteuid()
     if me != 0:
         with contextlib.suppress(KeyError):
             entry = pwd.getpwuid(me)
             yield Way("direct", entry.pw_uid, os.getegid())
+    mapped = None
     for name in UNPRIVILEGED:
         with contextlib.suppress(KeyError):
             entry = pwd.getpwnam(name)
             if entry.pw_uid != 0:
-                yield Way("mapped", entry.pw_uid, entry.pw_gid)
+                mapped = Way("mapped", entry.pw_uid, entry.pw_gid)
+                yield mapped
                 break
-    if me == 0:
-        for name in UNPRIVILEGED:
-            with contextlib.suppress(KeyError):
-                entry = pwd.getpwnam(name)
-                if entry.pw_uid != 0:
-                    yield Way("switched", entry.pw_uid, entry.pw_gid)
+    if me == 0 and mapped is not None:
+        yield Way("switched", mapped.uid, mapped.gid)
 
 
 def find_way(*, binary: Path, folders: tuple[Path, ...]) -> Way:
@@ -106,14 +106,20 @@ def find_way(*, binary: Path, folders: tuple[Path, ...]) -> Way:
     mode 0711 (pass, not list) when it comes to that, and no folder above them is ever touched.
     """
     failures = []
-    for way in _candidates():
+    for way in candidates():
         if way.kind == "switched":
             for folder in folders:
                 folder.chmod(0o711)
         reachable = " && ".join(["cd /", *(f'cd "${n + 1}"' for n in range(len(folders)))])
         try:
             subprocess.run(
-                ["/bin/sh", "-c", f'{reachable} && exec "$0" --version', binary, *folders],
+                [
+                    "/bin/sh",
+                    "-c",
+                    f"{reachable} && exec {shlex.quote(str(binary))} --version",
+                    "sh",
+                    *folders,
+                ],
                 preexec_fn=way.prepare(signal.SIGKILL),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

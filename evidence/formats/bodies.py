@@ -7,7 +7,7 @@ a single document that cannot be cut, up to a limit. Knows nothing of what recor
 import re
 import zlib
 from collections.abc import Iterator
-from typing import Protocol, NamedTuple
+from typing import NamedTuple, Protocol
 
 import zstandard
 
@@ -68,7 +68,12 @@ def decompress(body: bytes, *, limit: int) -> bytes:
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def parts(stream: Readable, *, format: str, size: int = 10_000) -> Iterator[Part]:
+def parts(
+    stream: Readable,
+    *,
+    format: str,  # noqa: A002  it is called format everywhere a source or deposit names one
+    size: int = 10_000,
+) -> Iterator[Part]:
     """Cut a file into bodies of at most about `size` records each, in their order.
 
     Raises BodyRefused, maybe after earlier parts, when a line or document is too large or the
@@ -105,8 +110,8 @@ def _size(count: int) -> str:
     return f"{count // MEBI} MiB" if count >= MEBI else f"{count} bytes"
 
 
-def _few(buffer: bytearray, format: str, size: int) -> bool:
-    mark = b'"eventName"' if format == "cloudtrail" else b"\n"
+def _few(buffer: bytearray, name: str, size: int) -> bool:
+    mark = b'"eventName"' if name == "cloudtrail" else b"\n"
     return buffer.count(mark) <= size
 
 

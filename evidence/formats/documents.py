@@ -58,16 +58,24 @@ def pieces(body: bytes, shape: Shape) -> Iterator[Piece]:
 
 def _elements(value: Any, shape: Shape, before: str) -> Iterator[Piece]:
     if isinstance(value, dict):
-        for name in shape.lists:
-            inside = value.get(name)
-            if isinstance(inside, list):
-                value = inside
-                break
+        value = _inside(value, shape)
     if isinstance(value, list):
         for number, element in enumerate(value):
             yield f"{before}Records[{number}]", element, "", b""
     else:
         yield before.strip() or "Records[0]", value, "", b""
+
+
+def _inside(value: dict[str, Any], shape: Shape) -> Any:
+    """The list of records in a document, also under a name that was damaged; else itself."""
+    for name in shape.lists:
+        if isinstance(value.get(name), list):
+            return value[name]
+    if not shape.is_record(value):
+        for inside in value.values():
+            if isinstance(inside, list) and any(shape.is_record(one) for one in inside[:3]):
+                return inside
+    return value
 
 
 def is_lines(text: bytes) -> bool:
@@ -129,10 +137,9 @@ def _recovered(text: bytes, shape: Shape, before: str, problem: str) -> Iterator
                 break
             continue
         damage = text[done:start].strip(b" \r\n\t,")
-        if number or not _is_opening(damage, shape):
-            if damage:
-                yield _broken(before, number, problem, damage)
-                number += 1
+        if damage and (number or not _is_opening(damage, shape)):
+            yield _broken(before, number, problem, damage)
+            number += 1
         yield f"{before}Records[{number}]", found, "", b""
         number += 1
         done = end

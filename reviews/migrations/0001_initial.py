@@ -98,6 +98,10 @@ class Migration(migrations.Migration):
                 ("outcome", models.TextField(blank=True)),
                 ("held", models.TextField(blank=True)),
                 ("outcome_at", models.DateTimeField(null=True)),
+                ("snapshot", models.JSONField(blank=True, default=dict)),
+                ("due_at", models.DateTimeField(null=True)),
+                ("carried_out_at", models.DateTimeField(null=True)),
+                ("carried_words", models.TextField(blank=True)),
                 (
                     "case",
                     models.ForeignKey(
@@ -405,6 +409,14 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddIndex(
+            model_name="item",
+            index=models.Index(
+                condition=models.Q(("carried_out_at__isnull", True), ("outcome", "replace")),
+                fields=["due_at"],
+                name="item_plan_due",
+            ),
+        ),
+        migrations.AddIndex(
             model_name="notice",
             index=models.Index(
                 condition=models.Q(("sent_at__isnull", True)),
@@ -434,6 +446,14 @@ class Migration(migrations.Migration):
                 ),
                 fields=["deadline_at"],
                 name="case_deadline_due",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="case",
+            index=models.Index(
+                condition=models.Q(("state__in", ["decided", "carrying_out"])),
+                fields=["decided_at"],
+                name="case_to_carry_out",
             ),
         ),
         migrations.AddConstraint(

@@ -65,6 +65,12 @@ class Case(models.Model):
                 fields=["deadline_at"],
                 condition=Q(state="open", silence_done_at__isnull=True),
             ),
+            # The sweep of what is decided (reviews/tasks.py, carry_out).
+            models.Index(
+                name="case_to_carry_out",
+                fields=["decided_at"],
+                condition=Q(state__in=["decided", "carrying_out"]),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -128,6 +134,13 @@ class Item(models.Model):
     outcome = models.TextField(blank=True)  # an answer, or "conflict"
     held = models.TextField(blank=True)  # the stricter answer while in conflict
     outcome_at = models.DateTimeField(null=True)
+    # Usage and findings when the item was made: what the recommendation rests on.
+    snapshot = models.JSONField(default=dict, blank=True)
+    # For "replace": when the old one ends.
+    due_at = models.DateTimeField(null=True)
+    # What the outcome led to, or why a person has to act.
+    carried_out_at = models.DateTimeField(null=True)
+    carried_words = models.TextField(blank=True)
 
     class Meta:
         constraints = [
@@ -137,6 +150,14 @@ class Item(models.Model):
                 name="item_ref_once",
                 fields=["case", "kind", "ref"],
                 condition=Q(ref__isnull=False),
+            ),
+        ]
+        indexes = [
+            # The sweep of plans whose date has come (reviews/tasks.py, carry_out).
+            models.Index(
+                name="item_plan_due",
+                fields=["due_at"],
+                condition=Q(outcome="replace", carried_out_at__isnull=True),
             ),
         ]
 

@@ -70,7 +70,8 @@ def parse(body: bytes, asked: Asked) -> Parsed:
     texts: list[bytes] = []
     problems: dict[int, str] = {}
     dumps, sorted_keys = orjson.dumps, orjson.OPT_SORT_KEYS
-    for position, value, problem, raw in pieces(body, SHAPE):
+    for position, found, problem, raw in pieces(body, SHAPE):
+        value = found
         if problem:
             problems[len(places)] = problem
             text = raw
@@ -262,11 +263,8 @@ def _read(position: str, record: Any, received: bytes, digester: _Digester) -> R
     what = activities.activity(action, parameters)
     issued: Issued | None = None
     on_behalf = who.on_behalf
-    if (
-        what == ISSUANCE
-        or what == AUTHENTICATION
-        or (type(response) is dict and "credentials" in response)
-    ):
+    answered = type(response) is dict and "credentials" in response
+    if answered or what in (ISSUANCE, AUTHENTICATION):
         if ended == OUTCOME_OK:
             issued = activities.issued(
                 action=action, parameters=parameters, response=response, who=who, target=target

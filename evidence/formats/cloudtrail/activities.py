@@ -282,7 +282,7 @@ def _written(text: str) -> int | None:
         plain = _SPACES.sub(" ", text)
         for form in _WRITTEN:
             try:
-                found = datetime.strptime(plain, form)
+                found = datetime.strptime(plain, form).replace(tzinfo=UTC)
             except ValueError:
                 continue
             break

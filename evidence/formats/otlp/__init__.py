@@ -15,9 +15,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
 from evidence import privacy
-from evidence.formats.documents import clean
-from evidence.formats.otlp import content, reading, wire
+from evidence.formats.otlp import content, names, reading, wire
 from evidence.formats.otlp.content import CONTENT, LITERALS, PLAIN, READ, SECRET
+from evidence.formats.otlp.found import Found
 from evidence.formats.record import (
     ActorName,
     Asked,
@@ -37,10 +37,9 @@ _kinds: dict[str, int] = {}
 
 def recognise(head: bytes) -> bool:
     """OTLP/JSON, protobuf, or lines of either."""
-    text = clean(head[:65_536])
-    if text.startswith((b"{", b"[")) and b'"resourceSpans"' in text:
-        return True
-    return wire.is_protobuf(head) or wire.is_base64_line(text)
+    if wire.is_json(head):
+        return b'"resourceSpans"' in head[:65_536]
+    return wire.is_protobuf(head) or wire.is_base64_line(head[:65_536])
 
 
 def parse(body: bytes, asked: Asked) -> Parsed:
@@ -70,7 +69,7 @@ class _Reader:
         self.rejects: list[Rejected] = []
         self.redactions: list[Redaction] = []
 
-    def take(self, request: ExportTraceServiceRequest, found: wire.Found) -> bytes:
+    def take(self, request: ExportTraceServiceRequest, found: Found) -> bytes:
         """Read one request; the answer is what may be kept of it."""
         records, rejects = len(self.records), len(self.rejects)
         digests: list[bytes] = []
@@ -86,7 +85,7 @@ class _Reader:
     def _read(
         self,
         request: ExportTraceServiceRequest,
-        found: wire.Found,
+        found: Found,
         digests: list[bytes],
         *,
         first: bool,
@@ -273,7 +272,7 @@ class _Reader:
 
 
 def _kind(name: str) -> int:
-    kind = READ if name in reading.READ else content.kind_of(name)
+    kind = READ if name in names.READ else content.kind_of(name)
     if len(_kinds) < _MOST_NAMES and len(name) < 200:
         _kinds[name] = kind
     return kind
@@ -294,14 +293,12 @@ def _with_agents(records: list[Record]) -> list[Record]:
     if all(record.agent is not None for record in records):
         return records
     place = {(record.trace_id, record.span_id): record for record in records}
-    answer = []
-    for record in records:
-        if record.agent is None and record.parent_span_id is not None:
-            agent = _inherited(record, place)
-            if agent is not None:
-                record = record._replace(agent=agent)
-        answer.append(record)
-    return answer
+    return [
+        record
+        if record.agent is not None or record.parent_span_id is None
+        else record._replace(agent=_inherited(record, place))
+        for record in records
+    ]
 
 
 def _inherited(

@@ -1,0 +1,22 @@
+"""Bindings: proposed from exact links, confirmed or rejected by people, taken back.
+
+A confirmed binding is a version row that is never rewritten: another meaning is another row.
+Deciding is in `deciding`, proposals in `proposing`, what nobody has claimed in `unclaimed`.
+"""
+
+from .deciding import Rule, bind, confirm, confirm_by_rule, preview, reject, unbind
+from .proposing import propose_from_links
+from .unclaimed import Unclaimed, unclaimed
+
+__all__ = [
+    "Rule",
+    "Unclaimed",
+    "bind",
+    "confirm",
+    "confirm_by_rule",
+    "preview",
+    "propose_from_links",
+    "reject",
+    "unbind",
+    "unclaimed",
+]

@@ -1,0 +1,218 @@
+"""What people do with bindings: confirm, reject, take back, bind by hand, or many by a rule."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from evidence.models import Actor
+from identities import judging, permissions
+from identities.acting import By, acting
+from identities.actions import credentials
+from identities.actions.identities import locked, record
+from identities.models import Binding, Identity
+from identities.permissions import NotAllowed, NotPossible
+
+
+class Rule(NamedTuple):
+    """Which proposals to confirm together: strong, and with nobody beside them."""
+
+    least_calls: int = 10
+    # Two agents on one credential are a question of its own; a rule leaves it to people.
+    competing: bool = False
+
+
+def confirm(*, binding: Binding, by: By, now: datetime, shared: bool | None = None) -> Binding:
+    """Make a proposal true. `shared`: with others, each of them saying so."""
+    with transaction.atomic():
+        row, identity = _locked(binding)
+        permissions.require(permissions.why_not_confirm_binding(by, row, now=now))
+        _must_be(row, "proposed")
+        made = _settle(row, "confirmed", by=by, now=now, shared=shared)
+        _told(identity, made, by=by, now=now, act="binding.confirmed", words="is")
+    return made
+
+
+def reject(*, binding: Binding, by: By, now: datetime, reason: str) -> Binding:
+    """Say no: it is not proposed again."""
+    with transaction.atomic():
+        row, identity = _locked(binding)
+        permissions.require(permissions.why_not_confirm_binding(by, row, now=now))
+        _must_be(row, "proposed")
+        made = _settle(row, "rejected", by=by, now=now, reason=reason)
+        record(
+            identity, by=by, now=now, act="binding.rejected",
+            words=f"{row.actor.value} is not {identity.name}: {reason}"[:1000],
+            data={"binding": made.pk, "actor": row.actor_id},
+        )
+    return made
+
+
+def unbind(
+    *, binding: Binding, by: By, now: datetime, reason: str, at: datetime | None = None
+) -> Binding | None:
+    """Take a confirmed binding back: it was never true, or, with `at`, is true no longer.
+
+    The row that says until when it was true; None when it never was.
+    """
+    with transaction.atomic():
+        row, identity = _locked(binding)
+        permissions.require(permissions.why_not_confirm_binding(by, row, now=now))
+        _must_be(row, "confirmed")
+        if at is not None and at > now:
+            raise NotPossible("A binding ends now or in the past, not ahead.")
+        if at is not None and row.during.lower is not None and at <= row.during.lower:
+            at = None
+        Binding.objects.filter(pk=row.pk).update(superseded_at=now)
+        ended = None
+        if at is not None:
+            ended = _copy(row, state="confirmed", by=by, now=now, reason=reason)
+            ended.during = (row.during.lower, at)
+            ended.save(force_insert=True)
+        record(
+            identity, by=by, now=now, act="binding.ended",
+            words=f"{row.actor.value} is no longer {identity.name}: {reason}"[:1000],
+            data={"binding": row.pk, "actor": row.actor_id, "at": at.isoformat() if at else ""},
+        )
+        _again([identity], [row.actor_id], now=now)
+    return ended
+
+
+def bind(
+    *, identity: Identity, actor: Actor, by: By, now: datetime, shared: bool = False,
+    reason: str = "",
+) -> Binding:
+    """Bind an actor by hand: somebody knows whose it is."""
+    with transaction.atomic():
+        identity = locked(identity.pk)
+        permissions.require(permissions.why_not_claim(by, identity, now=now))
+        if identity.state == "retired":
+            raise NotPossible(f"{identity.name} is retired: nothing more is bound to it.")
+        # Bindings of one actor are made one after the other: the lock is the actor's row.
+        Actor.objects.select_for_update(of=("self",)).get(pk=actor.pk)
+        known = Binding.objects.filter(
+            identity=identity, actor=actor, superseded_at__isnull=True, during__contains=now
+        ).first()
+        if known is not None and known.state == "confirmed":
+            raise NotPossible(f"{actor.value} is {identity.name} already.")
+        who = acting(by)
+        row = Binding(
+            identity=identity, actor=actor, basis="declared", state="confirmed", shared=shared,
+            reason=reason or "bound by hand", seen=known.seen if known else 0,
+            during=(None, None), recorded_at=now, by=who.ref, by_name=who.name,
+        )
+        _alone(row, now)
+        if known is not None:
+            Binding.objects.filter(pk=known.pk).update(superseded_at=now)
+        row.save(force_insert=True)
+        _told(identity, row, by=by, now=now, act="binding.declared", words="is")
+    return row
+
+
+def preview(*, rule: Rule, now: datetime) -> QuerySet[Binding]:
+    """The proposals a rule would confirm, strongest first."""
+    rows = Binding.objects.filter(
+        state="proposed", superseded_at__isnull=True, basis__in=["observed", "issued"],
+        seen__gte=max(rule.least_calls, 1),
+    ).select_related("identity", "identity__service", "actor")
+    if not rule.competing:
+        rows = rows.filter(shared=False)
+    # An actor that is proposed for two identities is a question, whatever its counts.
+    others = Binding.objects.filter(
+        Q(state="proposed") | Q(state="confirmed"), superseded_at__isnull=True,
+        during__contains=now,
+    )
+    return rows.exclude(
+        actor_id__in=[
+            row.actor_id
+            for row in rows
+            if not rule.competing
+            and others.filter(actor_id=row.actor_id).exclude(identity_id=row.identity_id).exists()
+        ]
+    ).order_by("-seen", "pk")
+
+
+def confirm_by_rule(*, rule: Rule, by: By, now: datetime) -> tuple[list[Binding], list[str]]:
+    """Confirm everything the rule covers and the person may; the rows, and what was left."""
+    done, left = [], []
+    for row in list(preview(rule=rule, now=now)[:1_000]):
+        try:
+            done.append(confirm(binding=row, by=by, now=now))
+        except (NotAllowed, NotPossible) as problem:
+            left.append(f"{row.actor.value}: {problem}")
+    return done, left
+
+
+def _locked(binding: Binding) -> tuple[Binding, Identity]:
+    """The identity first, then the actor, then the binding: everybody in the same order."""
+    identity = locked(binding.identity_id)
+    Actor.objects.select_for_update(of=("self",)).get(pk=binding.actor_id)
+    row = (
+        Binding.objects.select_for_update(of=("self",)).select_related("actor").get(pk=binding.pk)
+    )
+    row.identity = identity
+    return row, identity
+
+
+def _must_be(row: Binding, state: str) -> None:
+    if row.superseded_at is not None:
+        raise NotPossible(f"Somebody settled {row.actor.value} in the meantime: look again.")
+    if row.state != state:
+        raise NotPossible(f"{row.actor.value} is {row.state} already.")
+
+
+def _copy(row: Binding, *, state: str, by: By, now: datetime, reason: str = "") -> Binding:
+    who = acting(by)
+    return Binding(
+        identity=row.identity, actor=row.actor, basis=row.basis, state=state, shared=row.shared,
+        reason=reason or row.reason, seen=row.seen, during=(row.during.lower, row.during.upper),
+        recorded_at=now, by=who.ref, by_name=who.name,
+    )
+
+
+def _settle(
+    row: Binding, state: str, *, by: By, now: datetime, reason: str = "",
+    shared: bool | None = None,
+) -> Binding:
+    made = _copy(row, state=state, by=by, now=now, reason=reason)
+    if shared is not None:
+        made.shared = shared
+    if state == "confirmed":
+        _alone(made, now)
+    Binding.objects.filter(pk=row.pk).update(superseded_at=now)
+    made.save(force_insert=True)
+    return made
+
+
+def _alone(row: Binding, now: datetime) -> None:
+    """Another identity on the same actor only when both say they share it."""
+    others = Binding.objects.filter(
+        actor=row.actor, state="confirmed", superseded_at__isnull=True, during__overlap=(
+            now, None)
+    ).exclude(identity=row.identity).select_related("identity")
+    for other in others:
+        if not (row.shared and other.shared):
+            raise NotPossible(
+                f"{row.actor.value} is {other.identity.name}'s: take that back, or say of both"
+                " that they share it."
+            )
+
+
+def _told(
+    identity: Identity, row: Binding, *, by: By, now: datetime, act: str, words: str
+) -> None:
+    together = " (shared)" if row.shared else ""
+    record(
+        identity, by=by, now=now, act=act,
+        words=f"{row.actor.value} {words} {identity.name}{together}: {row.reason}"[:1000],
+        data={"binding": row.pk, "actor": row.actor_id, "basis": row.basis,
+              "shared": row.shared, "seen": row.seen},
+    )
+    _again([identity], [row.actor_id], now=now)
+
+
+def _again(identities: Iterable[Identity], actors: Iterable[int], *, now: datetime) -> None:
+    credentials.assign(actors=actors, now=now)
+    judging.again(identities=identities, now=now)

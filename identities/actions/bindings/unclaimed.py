@@ -1,0 +1,124 @@
+"""Actors seen in evidence that nobody has claimed, with the proposal beside each.
+
+Owns a list that never scans events: names come from the actors' own table, first and last use
+from one index probe each, counts up to a limit.
+"""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db import connection
+
+from evidence.models import Actor
+from identities.models import Binding
+
+# Kinds that people bind; sessions and session keys follow their parent.
+BINDABLE = ("arn", "access_key", "agent", "agent_id", "service", "federated", "web_identity",
+            "account", "user")
+MOST_COUNTED = 1_000
+
+
+class Unclaimed(NamedTuple):
+    """One actor: when it was seen, how often ("1,000" means at least), and what is proposed."""
+
+    actor: Actor
+    first_at: datetime | None
+    last_at: datetime | None
+    count: int
+    more: bool
+    proposals: list[Binding]
+
+    @property
+    def cursor(self) -> str:
+        return str(self.actor.pk)
+
+
+# Nobody's: no binding of its own, its parent's, or of who its key was issued to.
+PAGE = """
+SELECT a.id FROM evidence_actor a
+WHERE a.kind = ANY(%(kinds)s) AND a.parent_id IS NULL AND a.id < %(before)s
+  AND (%(search)s = '' OR a.value ILIKE %(like)s)
+  AND NOT EXISTS (SELECT 1 FROM identities_binding b WHERE b.actor_id = a.id
+      AND b.state = 'confirmed' AND b.superseded_at IS NULL AND b.during @> %(now)s)
+  AND NOT EXISTS (SELECT 1 FROM identities_credential c JOIN identities_binding b
+      ON b.actor_id = c.issued_to_id AND b.state = 'confirmed' AND b.superseded_at IS NULL
+      AND b.during @> %(now)s WHERE c.actor_id = a.id)
+  AND (EXISTS (SELECT 1 FROM evidence_event e WHERE e.principal_id = a.id)
+    OR EXISTS (SELECT 1 FROM evidence_event e WHERE e.credential_id = a.id)
+    OR EXISTS (SELECT 1 FROM evidence_event e WHERE e.agent_id = a.id)
+    OR EXISTS (SELECT 1 FROM evidence_actor k JOIN evidence_event e ON e.principal_id = k.id
+               WHERE k.parent_id = a.id))
+ORDER BY a.id DESC LIMIT %(most)s
+"""
+
+# A role is seen through its sessions: the newest children stand for it.
+SEEN = """
+SELECT w.id, s.first_at, s.last_at, s.n FROM unnest(%(ids)s::bigint[]) AS w (id)
+CROSS JOIN LATERAL (
+    SELECT min(u.at) AS first_at, max(u.at) AS last_at, count(*) AS n FROM (
+        SELECT at FROM (SELECT at FROM evidence_event WHERE principal_id = w.id
+                        ORDER BY at DESC LIMIT %(most)s) p
+        UNION ALL
+        SELECT at FROM (SELECT at FROM evidence_event WHERE credential_id = w.id
+                        ORDER BY at DESC LIMIT %(most)s) c
+        UNION ALL
+        SELECT at FROM (SELECT at FROM evidence_event WHERE agent_id = w.id
+                        ORDER BY at DESC LIMIT %(most)s) g
+        UNION ALL
+        SELECT at FROM (SELECT e.at FROM (SELECT id FROM evidence_actor WHERE parent_id = w.id
+                            ORDER BY id DESC LIMIT 50) k
+                        JOIN evidence_event e ON e.principal_id = k.id LIMIT %(most)s) r
+    ) u
+) s
+"""
+
+FIRST = """
+SELECT w.id, least(
+    (SELECT min(at) FROM evidence_event WHERE principal_id = w.id),
+    (SELECT min(at) FROM evidence_event WHERE credential_id = w.id),
+    (SELECT min(at) FROM evidence_event WHERE agent_id = w.id))
+FROM unnest(%(ids)s::bigint[]) AS w (id)
+"""
+
+
+def unclaimed(
+    *, now: datetime, search: str = "", before: int | None = None, most: int = 50
+) -> list[Unclaimed]:
+    """One page, newest actors first; `before` is the cursor of the last row of the page above."""
+    pattern = search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            PAGE,
+            {
+                "kinds": list(BINDABLE), "before": before or 2**62, "search": search,
+                "like": f"%{pattern}%", "now": now, "most": most,
+            },
+        )
+        ids = [row[0] for row in cursor.fetchall()]
+        if not ids:
+            return []
+        cursor.execute(SEEN, {"ids": ids, "most": MOST_COUNTED + 1})
+        seen = {row[0]: row[1:] for row in cursor.fetchall()}
+        cursor.execute(FIRST, {"ids": ids})
+        first = dict(cursor.fetchall())
+    actors = Actor.objects.in_bulk(ids)
+    proposals: dict[int, list[Binding]] = {}
+    for row in (
+        Binding.objects.filter(
+            actor_id__in=ids, state="proposed", superseded_at__isnull=True
+        )
+        .select_related("identity", "identity__service", "actor")
+        .order_by("-seen")
+    ):
+        proposals.setdefault(row.actor_id, []).append(row)
+    return [
+        Unclaimed(
+            actor=actors[number],
+            first_at=first.get(number) or seen[number][0],
+            last_at=seen[number][1],
+            count=min(seen[number][2], MOST_COUNTED),
+            more=seen[number][2] > MOST_COUNTED,
+            proposals=proposals.get(number, []),
+        )
+        for number in ids
+    ]

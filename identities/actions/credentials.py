@@ -1,0 +1,234 @@
+"""Credentials: born from issuance, given to identities, followed through their states.
+
+Owns every write to Credential and CredentialState. Set-based, because the heaviest identity
+has ten thousand session credentials. Must not know of findings or cases.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.db import connection, transaction
+
+from evidence import ledger, nudge
+from identities.acting import COUNTERSIGN
+from identities.actions import stretches
+from identities.models import Credential
+
+# One birth job at a time: two would race for the same actors and wait for each other's rows.
+BIRTH_LOCK = 7_305_451
+MOST_AT_ONCE = 5_000
+
+# The earliest issuance stands: evidence arrives in any order, and a credential is issued once.
+FROM_ISSUANCE = """
+INSERT INTO identities_credential (id, number, actor_id, identity_id, kind, standing, issued_at,
+    issued_event, issued_by_id, issued_to_id, expires_at, state, state_at)
+SELECT gen_random_uuid(), nextval('credential_number'), i.credential_id, NULL,
+       CASE WHEN a.kind = 'access_key' AND NOT i.standing THEN 'session' ELSE a.kind END,
+       i.standing, i.at, i.event_id, i.by_principal_id, i.issued_to_id, i.expires_at,
+       'active', i.at
+FROM (
+    SELECT DISTINCT ON (n.credential_id) n.* FROM evidence_issuance n
+    WHERE NOT EXISTS (
+        SELECT 1 FROM identities_credential c WHERE c.actor_id = n.credential_id
+          AND c.issued_at IS NOT NULL AND c.issued_at <= n.at)
+    ORDER BY n.credential_id, n.at, n.event_id LIMIT %(most)s
+) i JOIN evidence_actor a ON a.id = i.credential_id
+ON CONFLICT (actor_id) DO UPDATE SET kind = excluded.kind, standing = excluded.standing,
+    issued_at = excluded.issued_at, issued_event = excluded.issued_event,
+    issued_by_id = excluded.issued_by_id, issued_to_id = excluded.issued_to_id,
+    expires_at = excluded.expires_at
+WHERE identities_credential.issued_at IS NULL
+   OR excluded.issued_at < identities_credential.issued_at
+RETURNING actor_id
+"""
+
+# A key that is used but whose issuing nobody saw: since when is not known.
+FROM_USE = """
+INSERT INTO identities_credential (id, number, actor_id, identity_id, kind, standing, issued_at,
+    issued_event, issued_by_id, issued_to_id, expires_at, state, state_at)
+SELECT gen_random_uuid(), nextval('credential_number'), a.id, NULL,
+       CASE WHEN a.parent_id IS NULL THEN a.kind ELSE 'session' END, a.parent_id IS NULL,
+       NULL, NULL, NULL, a.parent_id, NULL, 'active', a.created_at
+FROM evidence_actor a
+WHERE a.kind = 'access_key'
+  AND NOT EXISTS (SELECT 1 FROM identities_credential c WHERE c.actor_id = a.id)
+  AND NOT EXISTS (SELECT 1 FROM evidence_issuance i WHERE i.credential_id = a.id)
+  AND EXISTS (SELECT 1 FROM evidence_event e WHERE e.credential_id = a.id)
+ORDER BY a.id LIMIT %(most)s
+ON CONFLICT (actor_id) DO NOTHING
+RETURNING actor_id
+"""
+
+# Both stretches are known at birth: active until its end, expired from then on.
+STRETCHES = """
+INSERT INTO identities_credentialstate (credential_id, state, during, recorded_at, because)
+SELECT c.id, s.state, s.during, %(now)s, 'issued'
+FROM identities_credential c
+CROSS JOIN LATERAL (VALUES
+    ('active', tstzrange(c.issued_at, c.expires_at)),
+    ('expired', CASE WHEN c.expires_at IS NULL THEN 'empty'::tstzrange
+                     ELSE tstzrange(c.expires_at, NULL) END)
+) AS s (state, during)
+WHERE c.actor_id = ANY(%(actors)s) AND NOT isempty(s.during)
+  AND NOT EXISTS (SELECT 1 FROM identities_credentialstate k
+                  WHERE k.credential_id = c.id AND k.superseded_at IS NULL)
+"""
+
+# Whose it is: the nearest binding upwards (the key itself, its role or user, who it was issued
+# to), true at the time of issue. Several there means a set: then no single identity owns it.
+ASSIGN = """
+WITH wanted AS (
+    SELECT c.id, c.actor_id, a.parent_id, c.issued_to_id, t.parent_id AS to_parent,
+           coalesce(c.issued_at, %(now)s) AS at
+    FROM identities_credential c
+    JOIN evidence_actor a ON a.id = c.actor_id
+    LEFT JOIN evidence_actor t ON t.id = c.issued_to_id
+    WHERE {which}
+), near AS (
+    SELECT w.id, l.depth, b.identity_id, b.shared
+    FROM wanted w
+    CROSS JOIN LATERAL (VALUES (1, w.actor_id), (2, w.parent_id), (3, w.issued_to_id),
+                               (4, w.to_parent)) AS l (depth, actor_id)
+    JOIN identities_binding b ON b.actor_id = l.actor_id AND b.state = 'confirmed'
+         AND b.superseded_at IS NULL AND b.during @> w.at
+), best AS (
+    SELECT n.id, CASE WHEN count(DISTINCT n.identity_id) = 1
+                      THEN (array_agg(n.identity_id))[1] END AS identity_id
+    FROM near n JOIN (SELECT id, min(depth) AS depth FROM near GROUP BY id) m
+      ON m.id = n.id AND m.depth = n.depth
+    GROUP BY n.id
+)
+UPDATE identities_credential c SET identity_id = best.identity_id
+FROM wanted LEFT JOIN best ON best.id = wanted.id
+WHERE c.id = wanted.id AND c.identity_id IS DISTINCT FROM best.identity_id
+"""
+OF_ACTORS = """(c.actor_id = ANY(%(actors)s) OR a.parent_id = ANY(%(actors)s)
+    OR c.issued_to_id = ANY(%(actors)s) OR t.parent_id = ANY(%(actors)s))"""
+
+
+def born(*, now: datetime) -> int:
+    """Credentials that evidence shows and no row stands for yet; how many were made or dated."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [BIRTH_LOCK])
+        if not cursor.fetchone()[0]:
+            return 0
+        actors: list[int] = []
+        for statement in (FROM_ISSUANCE, FROM_USE):
+            cursor.execute(statement, {"most": MOST_AT_ONCE})
+            actors += [row[0] for row in cursor.fetchall()]
+        if not actors:
+            return 0
+        _redate(actors, now=now)
+        cursor.execute(STRETCHES, {"actors": actors, "now": now})
+        cursor.execute(ASSIGN.format(which=OF_ACTORS), {"actors": actors, "now": now})
+        cursor.execute(
+            "UPDATE identities_credential SET state = 'expired', state_at = expires_at"
+            " WHERE actor_id = ANY(%s) AND state = 'active' AND expires_at <= %s",
+            [actors, now],
+        )
+        nudge.after_commit("identities.changed")
+    return len(actors)
+
+
+def _redate(actors: list[int], *, now: datetime) -> None:
+    """An issuance that arrives after the use moves the beginning and states the end."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT k.id, c.id, c.issued_at, c.expires_at, k.during"
+            " FROM identities_credentialstate k"
+            " JOIN identities_credential c ON c.id = k.credential_id"
+            " WHERE c.actor_id = ANY(%s) AND k.superseded_at IS NULL AND c.issued_at IS NOT NULL"
+            " AND k.state = 'active' AND (lower(k.during) IS NULL OR c.issued_at < lower(k.during))"
+            " AND NOT EXISTS (SELECT 1 FROM identities_credentialstate o WHERE"
+            "  o.credential_id = c.id AND o.superseded_at IS NULL AND o.during << k.during)",
+            [actors],
+        )
+        for number, credential, issued_at, expires_at, during in cursor.fetchall():
+            stretches = [("active", issued_at, during.upper)]
+            if expires_at is not None and (during.upper is None or expires_at < during.upper):
+                stretches = [
+                    ("active", issued_at, expires_at),
+                    ("expired", expires_at, during.upper),
+                ]
+            cursor.execute(
+                "UPDATE identities_credentialstate SET superseded_at = %s WHERE id = %s",
+                [now, number],
+            )
+            for state, lower, upper in stretches:
+                if upper is None or lower < upper:
+                    cursor.execute(
+                        "INSERT INTO identities_credentialstate (credential_id, state, during,"
+                        " recorded_at, because) VALUES (%s, %s, tstzrange(%s, %s), %s, 'issued')",
+                        [credential, state, lower, upper, now],
+                    )
+
+
+def known(*, actor: int, now: datetime) -> Credential:
+    """The credential of a standing key that a log names, made when nothing else showed it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO identities_credential (id, number, actor_id, kind, standing, issued_to_id,"
+            " state, state_at) SELECT gen_random_uuid(), nextval('credential_number'), a.id,"
+            " a.kind, a.parent_id IS NULL, a.parent_id, 'active', %s FROM evidence_actor a"
+            " WHERE a.id = %s ON CONFLICT (actor_id) DO NOTHING RETURNING actor_id",
+            [now, actor],
+        )
+        if cursor.fetchone():
+            cursor.execute(STRETCHES, {"actors": [actor], "now": now})
+            cursor.execute(ASSIGN.format(which=OF_ACTORS), {"actors": [actor], "now": now})
+    return Credential.objects.get(actor_id=actor)
+
+
+def assign(*, actors: Iterable[int], now: datetime) -> int:
+    """Give the credentials of these actors to who the bindings say; how many changed."""
+    wanted = sorted(set(actors))
+    if not wanted:
+        return 0
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(ASSIGN.format(which=OF_ACTORS), {"actors": wanted, "now": now})
+        return int(cursor.rowcount)
+
+
+def mark(
+    *, credential: Credential, state: str, at: datetime, now: datetime, because: str
+) -> bool:
+    """Record a change of state that was done or seen; False when it was known.
+
+    The row's own `state` is what is true now; a change in the past moves it only when nothing
+    later is known. A revoked credential stays revoked.
+    """
+    with transaction.atomic():
+        row = Credential.objects.select_for_update(of=("self",)).get(pk=credential.pk)
+        if not stretches.of_credential(row, state=state, at=at, now=now, because=because):
+            return False
+        is_now = stretches.credential_state_at(row, now) or row.state
+        if row.state != is_now and row.state != "revoked":
+            row.state, row.state_at = is_now, at
+            row.save(update_fields=["state", "state_at"])
+        credential.state, credential.state_at = row.state, row.state_at
+    return True
+
+
+def expire_next(*, now: datetime, grace: timedelta = timedelta()) -> int:
+    """Turn what has ended to `expired`, a batch at a time; how many.
+
+    Everybody who decides reads `expires_at` itself; this only keeps lists and counts right.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE identities_credential SET state = 'expired', state_at = expires_at"
+            " WHERE id IN (SELECT id FROM identities_credential WHERE expires_at <= %s"
+            "  AND state IN ('active', 'held') ORDER BY expires_at LIMIT %s"
+            "  FOR UPDATE SKIP LOCKED) RETURNING number, standing, expires_at",
+            [now - grace, MOST_AT_ONCE],
+        )
+        done = cursor.fetchall()
+        for number, standing, expired_at in done:
+            # Sessions end by the thousand and say so themselves; a standing key's end is news.
+            if standing:
+                ledger.append(
+                    at=expired_at, recorded_at=now, by=COUNTERSIGN.ref, by_name=COUNTERSIGN.name,
+                    act="credential.expired", subject=f"CRED-{number}",
+                    words=f"CRED-{number} has expired",
+                )
+        return len(done)

@@ -1,0 +1,274 @@
+"""Verbs on identities: attest, activate, suspend, resume, hold, release, retire, set mode.
+
+The only writer of `Identity.state`. Must not know of cases: whoever carries out a decision
+calls from above and says which case in `because`.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from evidence import ledger, nudge
+from identities import permissions
+from identities.actions import stretches
+from identities.acting import By, acting
+from identities.models import Attestation, Identity
+from identities.models.identity import MODES
+from identities.permissions import NotPossible
+
+# What an identity takes from its service unless it says otherwise.
+INHERITED = ("owner", "sponsor", "backup", "purpose", "criticality")
+
+# (state, move) -> state. What is not here is not possible.
+MOVES = {
+    ("draft", "activate"): "active",
+    ("active", "suspend"): "suspended",
+    ("suspended", "resume"): "active",
+    ("draft", "retire"): "retired",
+    ("active", "retire"): "retired",
+    ("suspended", "retire"): "retired",
+}
+
+
+def after(identity: Identity, move: str) -> str:
+    """The state after this move, or NotPossible with the sentence."""
+    to = MOVES.get((identity.state, move))
+    if to is None:
+        raise NotPossible(f"{identity.name} is {identity.state}: it cannot be {_past(move)} now.")
+    return to
+
+
+def _past(move: str) -> str:
+    return {"activate": "made active"}.get(move, f"{move.rstrip('e')}ed")
+
+
+def locked(pk: UUID) -> Identity:
+    """The identity's row, locked until the transaction ends."""
+    return Identity.objects.select_for_update(of=("self",)).select_related("service").get(pk=pk)
+
+
+def record(
+    identity: Identity,
+    *,
+    by: By,
+    now: datetime,
+    act: str,
+    words: str,
+    at: datetime | None = None,
+    data: dict[str, Any] | None = None,
+) -> None:
+    """One ledger entry about an identity, and the nudge that its truth has changed."""
+    who = acting(by)
+    ledger.append(
+        at=at or now,
+        recorded_at=now,
+        by=who.ref,
+        by_name=who.name,
+        act=act,
+        subject=identity.key,
+        words=words,
+        data={"identity": str(identity.pk)} | (data or {}),
+    )
+    nudge.after_commit("identities.changed")
+
+
+def inherit(identity: Identity) -> list[str]:
+    """Fill what the identity does not say from its service; which fields changed (unsaved).
+
+    A field in `inherited` follows its service; an empty one starts to. A party that the
+    identity has in another role already is left empty: the three must differ.
+    """
+    service = identity.service
+    if service is None:
+        return []
+    changed = []
+    for field in INHERITED:
+        attribute = f"{field}_id" if field in ("owner", "sponsor", "backup") else field
+        own, theirs = getattr(identity, attribute), getattr(service, attribute)
+        if own not in (None, "") and field not in identity.inherited:
+            continue
+        if theirs in (None, "") or theirs == own:
+            continue
+        if attribute.endswith("_id"):
+            others = {"owner_id", "sponsor_id", "backup_id"} - {attribute}
+            if theirs in {getattr(identity, other) for other in others}:
+                continue
+        setattr(identity, attribute, theirs)
+        if field not in identity.inherited:
+            identity.inherited = [*identity.inherited, field]
+        changed.append(field)
+    return changed
+
+
+def attest(
+    *, identity: Identity, purpose: str, expires_at: datetime, by: By, now: datetime
+) -> Attestation:
+    """An owner's dated statement of what the identity is for and until when."""
+    with transaction.atomic():
+        identity = locked(identity.pk)
+        permissions.require(permissions.why_not_attest(by, identity, now=now))
+        who = acting(by)
+        if who.user is None or who.user.person is None:
+            raise NotPossible("An attestation needs a person behind the login.")
+        if identity.state == "retired":
+            raise NotPossible(f"{identity.name} is retired: there is nothing to attest.")
+        if not purpose.strip():
+            raise NotPossible("Say the purpose: what it does and for whom.")
+        if expires_at <= now:
+            raise NotPossible("The expiry must lie ahead.")
+        row = Attestation.objects.create(
+            identity=identity,
+            purpose=purpose.strip(),
+            expires_at=expires_at,
+            attested_at=now,
+            attested_by=who.user.person,
+        )
+        identity.purpose, identity.expires_at = purpose.strip(), expires_at
+        identity.inherited = [name for name in identity.inherited if name != "purpose"]
+        identity.save(update_fields=["purpose", "expires_at", "inherited"])
+        record(
+            identity,
+            by=by,
+            now=now,
+            act="identity.attested",
+            words=f"{who.name} attested the purpose of {identity.name} until"
+            f" {expires_at:%Y-%m-%d}",
+            data={"purpose": purpose.strip(), "expires_at": expires_at.isoformat()},
+        )
+    return row
+
+
+def activate(*, identity: Identity, by: By, now: datetime) -> Identity:
+    """Make it active: only with owner, purpose and expiry, its own or its service's."""
+    with transaction.atomic():
+        identity = locked(identity.pk)
+        permissions.require(permissions.why_not_activate(by, identity, now=now))
+        to = after(identity, "activate")
+        inherit(identity)
+        lacking = [
+            word
+            for word, value in (
+                ("an owner", identity.owner_id),
+                ("a purpose", identity.purpose.strip()),
+                ("an expiry", identity.expires_at),
+            )
+            if not value
+        ]
+        if lacking:
+            raise NotPossible(f"{identity.name} cannot become active without {_and(lacking)}.")
+        if identity.expires_at is not None and identity.expires_at <= now:
+            raise NotPossible(
+                f"The expiry of {identity.name} has passed on {identity.expires_at:%Y-%m-%d}:"
+                " attest it anew first."
+            )
+        identity.state = to
+        identity.save(
+            update_fields=["state", "owner", "sponsor", "backup", "purpose", "criticality",
+                           "inherited"]
+        )
+        stretches.of_identity(identity, state=to, at=now, now=now, by=acting(by).ref)
+        record(
+            identity, by=by, now=now, act="identity.activated",
+            words=f"{identity.name} is active until {identity.expires_at:%Y-%m-%d}",
+        )
+    return identity
+
+
+def suspend(
+    *,
+    identity: Identity,
+    by: By,
+    now: datetime,
+    because: str,
+    at: datetime | None = None,
+) -> Identity:
+    """Nothing works any more, until it is resumed. `at`: the deadline that caused it."""
+    return _move(identity, "suspend", by=by, now=now, because=because, at=at)
+
+
+def resume(*, identity: Identity, by: By, now: datetime, because: str) -> Identity:
+    """Undo a suspension."""
+    return _move(identity, "resume", by=by, now=now, because=because, at=None)
+
+
+def retire(*, identity: Identity, by: By, now: datetime, because: str) -> Identity:
+    """Nothing works any more and it cannot be undone; its history stays."""
+    return _move(identity, "retire", by=by, now=now, because=because, at=None)
+
+
+def _move(
+    identity: Identity, move: str, *, by: By, now: datetime, because: str, at: datetime | None
+) -> Identity:
+    why_not = permissions.why_not_retire if move == "retire" else permissions.why_not_suspend
+    with transaction.atomic():
+        identity = locked(identity.pk)
+        permissions.require(why_not(by, identity, now=now))
+        to = after(identity, move)
+        identity.state = to
+        identity.save(update_fields=["state"])
+        stretches.of_identity(
+            identity, state=to, at=now, now=now, by=acting(by).ref, because=because
+        )
+        record(
+            identity, by=by, now=now, at=at, act=f"identity.{to}",
+            words=f"{identity.name} is {to}: {because}", data={"because": because},
+        )
+    return identity
+
+
+def hold(*, identity: Identity, by: By, now: datetime, because: str) -> bool:
+    """Nothing new at the decision endpoint; False when it was held already."""
+    return _hold(identity, "held", by=by, now=now, because=because)
+
+
+def release(*, identity: Identity, by: By, now: datetime, because: str) -> bool:
+    """Undo a hold; False when it was not held."""
+    return _hold(identity, "active", by=by, now=now, because=because)
+
+
+def _hold(identity: Identity, state: str, *, by: By, now: datetime, because: str) -> bool:
+    with transaction.atomic():
+        identity = locked(identity.pk)
+        permissions.require(permissions.why_not_hold(by, identity, now=now))
+        if identity.state not in ("draft", "active"):
+            raise NotPossible(f"{identity.name} is {identity.state}: nothing of it works now.")
+        held = identity.states.filter(
+            superseded_at__isnull=True, during__contains=now, state="held"
+        ).exists()
+        if held == (state == "held"):
+            return False
+        to = "held" if state == "held" else identity.state
+        stretches.of_identity(
+            identity, state=to, at=now, now=now, by=acting(by).ref, because=because
+        )
+        act, done = ("held", "is held") if state == "held" else ("released", "is no longer held")
+        record(
+            identity, by=by, now=now, act=f"identity.{act}",
+            words=f"{identity.name} {done}: {because}", data={"because": because},
+        )
+    return True
+
+
+def set_mode(*, identity: Identity, mode: str, by: By, now: datetime, because: str) -> Identity:
+    """Observe, ask or enforce: turning consequences on is an act of its own."""
+    with transaction.atomic():
+        identity = locked(identity.pk)
+        permissions.require(permissions.why_not_administer(by, now=now))
+        if mode not in MODES:
+            raise NotPossible(f"{mode!r} is no mode; choose one of {', '.join(MODES)}.")
+        if identity.mode == mode:
+            return identity
+        before, identity.mode = identity.mode, mode
+        identity.save(update_fields=["mode"])
+        record(
+            identity, by=by, now=now, act="identity.mode",
+            words=f"{identity.name}: {before} became {mode}: {because}",
+            data={"from": before, "to": mode, "because": because},
+        )
+    return identity
+
+
+def _and(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -1,0 +1,127 @@
+"""People, teams and services of a registration file."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from identities.actions.identities import inherit
+from identities.models import Identity, Membership, Person, Service, Team, User
+from identities.register import PersonEntry, ServiceEntry, TeamEntry
+
+from .run import ADDED, CHANGED, Run, difference, worded
+
+
+def apply_people(run: Run, entries: Iterable[PersonEntry]) -> None:
+    for entry in entries:
+        subject = f"person {entry.name}"
+        rows = Person.objects.select_for_update()
+        found = list(rows.filter(email__iexact=entry.email)[:2] if entry.email else [])
+        found = found or list(rows.filter(name=entry.name, email="")[:2])
+        if not entry.email and not found:
+            found = list(rows.filter(name=entry.name)[:2])
+        if len(found) > 1:
+            run.wrong(entry.path, f"several people are called {entry.name!r}: write the e-mail")
+            continue
+        if not found:
+            person = Person.objects.create(name=entry.name, email=entry.email)
+            run.done(ADDED, subject, "new", about=f"person:{person.pk}")
+        else:
+            person = found[0]
+            said = {"name": entry.name} | ({"email": entry.email} if entry.email else {})
+            changed = difference(person, said)
+            for name, value in said.items():
+                setattr(person, name, value)
+            if changed:
+                person.save(update_fields=list(said))
+                run.done(CHANGED, subject, worded(changed), about=f"person:{person.pk}")
+            else:
+                run.kept(subject)
+        _logins(run, entry, person)
+
+
+def _logins(run: Run, entry: PersonEntry, person: Person) -> None:
+    for login in entry.logins:
+        user = User.objects.select_for_update().filter(username=login).first()
+        if user is None:
+            run.notes.append(f"{entry.path}.logins: no login {login!r} exists yet")
+        elif user.person_id is None:
+            user.person = person
+            user.save(update_fields=["person"])
+            run.done(
+                CHANGED, f"login {login}", f"is {person.name}'s", about=f"person:{person.pk}"
+            )
+        elif user.person_id != person.pk:
+            run.wrong(
+                f"{entry.path}.logins", f"the login {login!r} is another person's; it stays theirs"
+            )
+
+
+def apply_teams(run: Run, entries: Iterable[TeamEntry]) -> None:
+    for entry in entries:
+        subject = f"team {entry.name}"
+        team, new = Team.objects.get_or_create(name=entry.name)
+        wanted = set()
+        for place, member in enumerate(entry.members):
+            party = run.party(member, f"{entry.path}.members[{place}]")
+            if party is not None and party.person_id is None:
+                run.wrong(f"{entry.path}.members[{place}]", "a team cannot be in a team")
+            elif party is not None:
+                wanted.add(party.person_id)
+        rows = list(
+            Membership.objects.select_for_update().filter(
+                team=team, superseded_at__isnull=True, during__contains=run.now
+            )
+        )
+        leaving = [row for row in rows if row.person_id not in wanted]
+        joining = wanted - {row.person_id for row in rows}
+        for row in leaving:
+            Membership.objects.filter(pk=row.pk).update(superseded_at=run.now)
+            if row.during.lower is None or row.during.lower < run.now:
+                Membership.objects.create(
+                    team=team, person_id=row.person_id, during=(row.during.lower, run.now),
+                    recorded_at=run.now,
+                )
+        for person in sorted(joining, key=str):
+            Membership.objects.create(
+                team=team, person_id=person, during=(run.now, None), recorded_at=run.now
+            )
+        words = f"{len(joining)} joined, {len(leaving)} left"
+        if new:
+            run.done(ADDED, subject, f"new, with {len(joining)} people", about=f"team:{team.pk}")
+        elif joining or leaving:
+            run.done(CHANGED, subject, words, about=f"team:{team.pk}")
+        else:
+            run.kept(subject)
+
+
+def apply_services(run: Run, entries: Iterable[ServiceEntry]) -> None:
+    for entry in entries:
+        subject = f"service {entry.slug}"
+        said: dict[str, Any] = dict(entry.said)
+        for name, written in entry.parties.items():
+            party = run.party(written, f"{entry.path}.{name}")
+            if party is not None:
+                said[name] = party
+        row = Service.objects.select_for_update(of=("self",)).filter(slug=entry.slug).first()
+        if row is None:
+            row = Service.objects.create(slug=entry.slug, **({"name": entry.slug} | said))
+            run.done(ADDED, subject, "new", about=f"service:{entry.slug}")
+            continue
+        changed = difference(row, said)
+        if not changed:
+            run.kept(subject)
+            continue
+        for name, value in said.items():
+            setattr(row, name, value)
+        row.save(update_fields=list(said))
+        run.done(CHANGED, subject, worded(changed), about=f"service:{entry.slug}", data=changed)
+        # What identities inherit follows their service.
+        for identity in Identity.objects.select_for_update(of=("self",)).filter(service=row):
+            identity.service = row
+            followed = inherit(identity)
+            if followed:
+                identity.save(update_fields=[*followed, "inherited"])
+                run.touched.add(identity.pk)
+                run.done(
+                    CHANGED, f"identity {identity.name}",
+                    f"follows its service in {', '.join(followed)}", about=identity.key,
+                )

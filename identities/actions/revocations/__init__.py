@@ -1,0 +1,12 @@
+"""Revocations: one change in one outside system, asked for once, made once, looked at afterwards.
+
+requested → sending → sent → confirmed → effective, or failed until a person acts. Asking is in
+`asking`, the worker's part in `carrying`, which enforcers exist in `reach`, and what use of a
+dead credential does in `reopening`. Must not know of cases, but for the words of one.
+"""
+
+from .asking import request, retry
+from .carrying import enforce_next, record_probe
+from .reopening import reopen_on_use
+
+__all__ = ["enforce_next", "record_probe", "reopen_on_use", "request", "retry"]

@@ -1,0 +1,378 @@
+"""Carrying revocations out: one claimed row, one step towards effective, at a time.
+
+`sending` is committed before the call; whatever happens then, the next look at the target
+settles it (decisions 19). Every write after a claim names the lease it was made under, so a
+worker that was thought dead and comes back changes nothing.
+"""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import connection, transaction
+
+from evidence import ledger
+from evidence.models import Issuance, Source
+from identities import judging
+from identities.acting import COUNTERSIGN
+from identities.actions import credentials
+from identities.enforcers.aws import AwsEnforcer
+from identities.enforcers.contract import (
+    KnownSession,
+    PermanentFailure,
+    Permission,
+    Residual,
+    Seen,
+    Step,
+    Target,
+    TemporaryFailure,
+    confirms,
+)
+from identities.models import Credential, Revocation, RevocationTry
+
+from . import reach
+
+# Longer than the enforcer's own timeouts with their retries.
+LEASE = timedelta(minutes=5)
+LONGEST_WAIT = timedelta(minutes=15)
+# Looks that do not show the change before a person is asked: about four minutes.
+MOST_LOOKS = 8
+
+# What is due, oldest first; of two changes on one target the earlier is sent first.
+CLAIM = """
+UPDATE identities_revocation SET leased_until = %(lease)s, attempts = attempts + 1
+WHERE id = (
+    SELECT r.id FROM identities_revocation r
+    WHERE r.state IN ('requested', 'sending', 'sent', 'confirmed') AND r.not_before <= %(now)s
+      AND (r.leased_until IS NULL OR r.leased_until <= %(now)s)
+      AND (r.state <> 'requested' OR NOT EXISTS (
+          SELECT 1 FROM identities_revocation o
+          WHERE o.identity_id = r.identity_id AND o.system = r.system
+            AND o.target->>'name' = r.target->>'name' AND o.number < r.number
+            AND o.state IN ('requested', 'sending')))
+    ORDER BY r.not_before, r.number LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING id
+"""
+
+
+@dataclass(slots=True)
+class Work:
+    """One claimed row with its lease, and what is needed to move it."""
+
+    row: Revocation
+    lease: datetime
+    target: Target
+    enforcer: AwsEnforcer
+    now: datetime
+
+    @property
+    def step(self) -> Step:
+        step: Step = self.row.step  # type: ignore[assignment]  # a constraint keeps it to these
+        return step
+
+    @property
+    def left(self) -> list[Permission]:
+        return [
+            Permission(tuple(item["actions"]), tuple(item["resources"]))
+            for item in self.row.target.get("permissions", [])
+        ]
+
+
+def enforce_next(*, now: datetime) -> bool:
+    """Claim what is due and move it one step; False when nothing is due."""
+    lease = now + LEASE
+    with connection.cursor() as cursor:
+        cursor.execute(CLAIM, {"now": now, "lease": lease})
+        found = cursor.fetchone()
+    if found is None:
+        return False
+    row = Revocation.objects.select_related("identity", "credential", "credential__actor").get(
+        pk=found[0]
+    )
+    try:
+        target = Target.from_json(row.target)
+        work = Work(row, lease, target, reach.enforcer(row.system, target.account), now)
+        match row.state:
+            case "requested":
+                _send(work)
+            case "sending":
+                _settle(work)
+            case "sent":
+                _look(work)
+            case _:
+                _outlast(work)
+    except TemporaryFailure as problem:
+        wait = max(timedelta(seconds=problem.retry_after), _back_off(row.attempts))
+        _later(row, lease, now=now, wait=wait, why=problem.reason)
+    except PermanentFailure as problem:
+        _fail(row, lease, now=now, why=problem.reason, who=problem.who_must_act)
+    return True
+
+
+def _send(work: Work) -> None:
+    """Commit that it goes out, then call; what is answered is not yet what is so."""
+    row, now = work.row, work.now
+    if not _save(work, state="sending", sending_at=now):
+        return
+    row.state = "sending"
+    match row.step:
+        case "hold" if work.target.kind == "role_sessions":
+            sent = work.enforcer.revoke(work.target, key=row.key, now=now)
+        case "hold":
+            sent = work.enforcer.hold(work.target, key=row.key, now=now)
+        case "release":
+            sent = work.enforcer.release(work.target, key=row.key, now=now)
+        case "suspend":
+            sent = work.enforcer.suspend(work.target, key=row.key, now=now)
+        case "resume":
+            sent = work.enforcer.resume(work.target, key=row.key, now=now)
+        case "narrow":
+            sent = work.enforcer.narrow(
+                work.target, permissions=work.left, key=row.key, now=now
+            )
+        case _:
+            sent = work.enforcer.revoke(
+                work.target, key=row.key, now=now, delete=bool(row.target.get("delete", True))
+            )
+    with transaction.atomic():
+        if _save(
+            work, state="sent", sent_at=now, attempts=0, not_before=now, leased_until=None,
+            failed_why="",
+        ):
+            _tried(row, now, "send", "ok", f"{sent.detail} {sent.reference}".strip())
+            _record(row, now, "revocation.sent", "sent to the target")
+
+
+def _settle(work: Work) -> None:
+    """Maybe sent: the target knows. If it shows the change it went out; else it goes again."""
+    seen = _verify(work)
+    if not confirms(seen, step=work.step, delete=bool(work.row.target.get("delete", True))):
+        _tried(work.row, work.now, "verify", seen.state, seen.detail)
+        _send(work)
+        return
+    with transaction.atomic():
+        if _save(
+            work, state="sent", sent_at=work.now, attempts=0, not_before=work.now,
+            leased_until=None, failed_why="",
+        ):
+            _tried(work.row, work.now, "verify", seen.state, f"it had gone out: {seen.detail}")
+            _record(work.row, work.now, "revocation.sent", "had been sent before a crash")
+
+
+def _look(work: Work) -> None:
+    """Does the target show it? A target that answered ok and did nothing is found here."""
+    row, now = work.row, work.now
+    seen = _verify(work)
+    if not confirms(seen, step=work.step, delete=bool(row.target.get("delete", True))):
+        _tried(row, now, "verify", seen.state, seen.detail)
+        if row.attempts >= MOST_LOOKS:
+            why = f"The target took the change but does not show it: {seen.detail}"
+            _fail(row, work.lease, now=now, why=why, who=reach.ADMINISTRATOR)
+        else:
+            _later(row, work.lease, now=now, wait=_back_off(row.attempts), why=seen.detail)
+        return
+    with transaction.atomic():
+        if not _save(
+            work, state="confirmed", confirmed_at=now, attempts=0, not_before=now,
+            leased_until=None, failed_why="",
+        ):
+            return
+        _tried(row, now, "verify", seen.state, seen.detail)
+        _record(row, now, "revocation.confirmed", "the target shows it")
+        _mark_credentials(work)
+
+
+def _outlast(work: Work) -> None:
+    """What still lives, and until when; effective when that is nothing."""
+    row, now = work.row, work.now
+    if row.step in ("release", "resume", "narrow"):
+        _effective(work, "nothing is left to wait for")
+        return
+    since = row.sent_at or row.requested_at
+    sessions = _sessions(row, since=since, now=now)
+    if work.target.kind == "access_key":
+        secret = reach.probe_secret(work.target.name)
+        if secret is not None:
+            seen = work.enforcer.probe(secret, now=now)
+            _tried(row, now, "probe", seen.state, seen.detail)
+            if seen.state != "denied":
+                why = f"The target shows it, but a real use was answered: {seen.detail}"
+                _fail(row, work.lease, now=now, why=why, who=reach.ADMINISTRATOR)
+                return
+            if not sessions:
+                _effective(work, "a real use was refused, and no session of it is known")
+                return
+        elif not sessions and _complete(row, since):
+            _effective(work, "its log is complete and shows no session that lives")
+            return
+    lives = work.enforcer.residual(work.target, since=since, now=now, sessions=sessions)
+    if not lives:
+        _effective(work, "nothing of it lives on")
+        return
+    ends = [item.until for item in lives]
+    until = None if None in ends else max(end for end in ends if end is not None)
+    # Looked at again sooner than the bound: complete logs may show that nothing was opened.
+    again = now + LONGEST_WAIT if until is None else min(until, now + LONGEST_WAIT)
+    _save(
+        work, residual=[_as_json(item) for item in lives], residual_until=until,
+        not_before=again, leased_until=None, attempts=0, failed_why="",
+    )
+
+
+def record_probe(*, revocation: Revocation, seen: Seen, now: datetime) -> bool:
+    """A real use that somebody tried and its answer; True when it makes the row effective."""
+    with transaction.atomic():
+        row = Revocation.objects.select_for_update().get(pk=revocation.pk)
+        _tried(row, now, "probe", seen.state, seen.detail)
+        since = row.sent_at or row.requested_at
+        if row.state != "confirmed" or seen.state != "denied":
+            return False
+        if _sessions(row, since=since, now=now):
+            return False
+        Revocation.objects.filter(pk=row.pk).update(
+            state="effective", effective_at=now, residual=[], residual_until=None,
+            leased_until=None,
+        )
+        _record(row, now, "revocation.effective", "effective: a real use was refused")
+    return True
+
+
+def _verify(work: Work) -> Seen:
+    return work.enforcer.verify(
+        work.target, step=work.step, now=work.now, permissions=work.left
+    )
+
+
+def _effective(work: Work, why: str) -> None:
+    with transaction.atomic():
+        if _save(
+            work, state="effective", effective_at=work.now, residual=[], residual_until=None,
+            leased_until=None, failed_why="",
+        ):
+            _record(work.row, work.now, "revocation.effective", f"effective: {why}")
+
+
+def _sessions(row: Revocation, *, since: datetime, now: datetime) -> list[KnownSession]:
+    """Sessions that evidence shows were opened with this credential and may live."""
+    if row.credential is None:
+        return []
+    rows = Issuance.objects.filter(
+        by_credential_id=row.credential.actor_id, standing=False, at__lte=since
+    ).exclude(expires_at__lte=now).select_related("credential")
+    dead = set(
+        Credential.objects.filter(
+            actor_id__in=[item.credential_id for item in rows], state__in=["revoked", "expired"]
+        ).values_list("actor_id", flat=True)
+    )
+    return [
+        KnownSession(item.credential.value, item.at, item.expires_at)
+        for item in rows
+        if item.credential_id not in dead
+    ]
+
+
+def _complete(row: Revocation, since: datetime) -> bool:
+    """Whether every source that ever showed this credential is complete past the stop.
+
+    Absence of sessions means nothing on a source that is late, sampled or not proven.
+    """
+    if row.credential is None:
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT s.id FROM evidence_source s WHERE s.plane = 'identity' AND EXISTS ("
+            " SELECT 1 FROM evidence_event e WHERE e.credential_id = %s AND e.source_id = s.id)",
+            [row.credential.actor_id],
+        )
+        sources = [found[0] for found in cursor.fetchall()]
+    if not sources:
+        return False
+    return not (
+        Source.objects.filter(pk__in=sources)
+        .exclude(watermark__gte=since, sampling=1.0)
+        .exists()
+    )
+
+
+def _mark_credentials(work: Work) -> None:
+    """What the target shows is the credentials' state from now on."""
+    row, now = work.row, work.now
+    state = {"hold": "held", "suspend": "held", "release": "active", "resume": "active",
+             "revoke": "revoked"}.get(row.step)
+    if state is None:
+        return
+    if state == "revoked" and row.target.get("delete") is False:
+        state = "held"
+    if work.target.kind == "role_sessions":
+        ended = Credential.objects.filter(
+            actor__parent__value__endswith=f":role/{work.target.name}",
+            actor__parent__realm=f"aws:{work.target.account}", standing=False,
+            state="active", issued_at__lte=row.sent_at or now,
+        )
+        state = "revoked"
+    elif row.credential_id is not None:
+        ended = Credential.objects.filter(pk=row.credential_id)
+    else:
+        ended = Credential.objects.filter(identity_id=row.identity_id).exclude(
+            state__in=["revoked", "expired"]
+        )
+    for credential in ended:
+        credentials.mark(
+            credential=credential, state=state, at=now, now=now,
+            because=f"{row.key}: {row.words}",
+        )
+    judging.again(identities=[row.identity], now=now)
+
+
+def _save(work: Work, **fields: object) -> bool:
+    """Write only while the lease is ours and the row is where we left it."""
+    return bool(
+        Revocation.objects.filter(
+            pk=work.row.pk, leased_until=work.lease, state=work.row.state
+        ).update(**fields)
+    )
+
+
+def _later(
+    row: Revocation, lease: datetime, *, now: datetime, wait: timedelta, why: str
+) -> None:
+    """Try again after a wait; where it stands says whether it may have gone out."""
+    Revocation.objects.filter(pk=row.pk, leased_until=lease).update(
+        not_before=now + wait, leased_until=None, failed_why=why
+    )
+    did = "send" if row.state in ("requested", "sending") else "verify"
+    _tried(row, now, did, "temporary", why)
+
+
+def _fail(row: Revocation, lease: datetime, *, now: datetime, why: str, who: str) -> None:
+    with transaction.atomic():
+        if Revocation.objects.filter(pk=row.pk, leased_until=lease).update(
+            state="failed", failed_why=why, who_must_act=who, leased_until=None
+        ):
+            did = "send" if row.state in ("requested", "sending") else "verify"
+            _tried(row, now, did, "permanent", why)
+            _record(row, now, "revocation.failed", f"failed: {why} {who} must act.")
+
+
+def _back_off(attempts: int) -> timedelta:
+    """2, 4, 8 … seconds and up to half as much again, so that many rows do not come at once."""
+    seconds = min(2.0 ** min(attempts, 10), LONGEST_WAIT.total_seconds())
+    return timedelta(seconds=seconds * (1 + secrets.randbelow(500) / 1000))
+
+
+def _tried(row: Revocation, now: datetime, did: str, result: str, detail: str) -> None:
+    RevocationTry.objects.create(
+        revocation=row, at=now, did=did, result=result, detail=detail[:500]
+    )
+
+
+def _record(row: Revocation, now: datetime, act: str, words: str) -> None:
+    ledger.append(
+        at=now, by=COUNTERSIGN.ref, by_name=COUNTERSIGN.name, act=act,
+        subject=row.identity.key, words=f"{row.key}: {row.words}: {words}",
+        data={"revocation": row.key, "case": row.case_key},
+    )
+
+
+def _as_json(item: Residual) -> dict[str, str | None]:
+    return {"what": item.what, "until": None if item.until is None else item.until.isoformat()}

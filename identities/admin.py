@@ -1,0 +1,116 @@
+"""Stock admin for looking and for people and teams; what has an action has no form here.
+
+An identity becomes active, a binding true, a credential dead and a delegation in force by
+their actions only, which ask permissions and write the ledger. So those are read-only here.
+"""
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+from django.db.models import Model
+from django.http import HttpRequest
+
+from identities.models import (
+    ApiToken,
+    Attestation,
+    Binding,
+    Credential,
+    Delegation,
+    DelegationVersion,
+    Entitlement,
+    Finding,
+    Identity,
+    Membership,
+    Party,
+    Person,
+    Revocation,
+    Service,
+    Team,
+    User,
+)
+
+
+if TYPE_CHECKING:
+    Rows = admin.ModelAdmin[Any]
+else:
+    # Django's class takes no parameter at run time.
+    Rows = admin.ModelAdmin
+
+
+class Looking(Rows):
+    """Rows to look at."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(Identity)
+class IdentityAdmin(Looking):
+    list_display = ("key", "name", "kind", "state", "mode", "expires_at")
+    list_filter = ("state", "kind", "mode")
+    search_fields = ("name",)
+
+
+@admin.register(Credential)
+class CredentialAdmin(Looking):
+    list_display = ("key", "short", "kind", "standing", "state", "expires_at")
+    list_filter = ("state", "kind", "standing")
+    list_select_related = ("actor",)
+
+
+@admin.register(Finding)
+class FindingAdmin(Looking):
+    list_display = ("key", "rule", "state", "count", "last_at")
+    list_filter = ("state", "rule")
+
+
+@admin.register(Revocation)
+class RevocationAdmin(Looking):
+    list_display = ("key", "words", "state", "requested_at", "effective_at")
+    list_filter = ("state", "step")
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(Looking):
+    list_display = ("name", "user", "scopes", "expires_at", "revoked_at")
+    exclude = ("digest",)
+
+
+for model in (Attestation, Binding, Delegation, DelegationVersion, Entitlement, Membership, Party,
+              Service):
+    admin.site.register(model, Looking)
+
+
+@admin.register(User)
+class LoginAdmin(UserAdmin):
+    """Logins and their groups; which person is behind one decides independence."""
+
+    list_display = ("username", "person", "is_active", "is_staff")
+    fieldsets: ClassVar[Any] = (
+        *(UserAdmin.fieldsets or ()),
+        ("Person", {"fields": ("person",)}),
+    )
+
+
+@admin.register(Person)
+class PersonAdmin(Rows):
+    list_display = ("name", "email", "left_at")
+    search_fields = ("name", "email")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Person | None = None) -> bool:
+        return False
+
+
+@admin.register(Team)
+class TeamAdmin(Rows):
+    search_fields = ("name",)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Team | None = None) -> bool:
+        return False

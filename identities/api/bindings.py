@@ -1,0 +1,116 @@
+"""Unclaimed actors and their proposals as JSON: confirm, reject, bind, many by a rule."""
+
+from typing import Any
+
+from django.http import Http404
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiTypes, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from evidence.models import Actor
+from identities import visible
+from identities.actions import bindings as binding_actions
+from identities.models import Binding
+from identities.permissions import NotAllowed
+
+from .doors import door, page_of
+from .identities import identity_of, user_of
+from .serializers import (
+    BindIn,
+    BindingOut,
+    ConfirmIn,
+    RejectIn,
+    RuleIn,
+    checked,
+    unclaimed_out,
+)
+
+
+def _binding(request: Request, pk: int) -> Binding:
+    rows = visible.bindings(user_of(request), now=timezone.now())
+    row = rows.select_related("identity", "actor").filter(pk=pk).first()
+    if row is None:
+        raise Http404
+    return row
+
+
+@extend_schema(responses=OpenApiTypes.OBJECT, tags=["unclaimed"])
+@door({"GET": "read"})
+def unclaimed(request: Request) -> Response:
+    """Actors nobody has claimed, newest first: those who see all identities see them."""
+    if not visible.sees_all(user_of(request)):
+        raise NotAllowed("Unclaimed actors are nobody's yet: reviewers claim them.")
+    limit, after = page_of(request)
+    rows = binding_actions.unclaimed(
+        now=timezone.now(), search=request.query_params.get("search", "")[:200], before=after,
+        most=limit,
+    )
+    return Response(
+        {
+            "rows": [unclaimed_out(row) for row in rows],
+            "after": rows[-1].actor.pk if len(rows) == limit else None,
+        }
+    )
+
+
+@extend_schema(request=BindIn, responses=BindingOut, tags=["unclaimed"])
+@door({"POST": "act"})
+def bind(request: Request) -> Response:
+    data = checked(BindIn(data=request.data))
+    identity = identity_of(request, data["identity"])
+    actor = Actor.objects.filter(pk=data["actor"]).first()
+    if actor is None:
+        raise Http404
+    made = binding_actions.bind(
+        identity=identity, actor=actor, by=user_of(request), now=timezone.now(),
+        shared=data["shared"], reason=data["reason"],
+    )
+    return Response(BindingOut(made).data, status=201)
+
+
+@extend_schema(request=ConfirmIn, responses=BindingOut, tags=["unclaimed"])
+@door({"POST": "act"})
+def confirm(request: Request, pk: int) -> Response:
+    row = _binding(request, pk)
+    data = checked(ConfirmIn(data=request.data))
+    made = binding_actions.confirm(
+        binding=row, by=user_of(request), now=timezone.now(), shared=data["shared"]
+    )
+    return Response(BindingOut(made).data)
+
+
+@extend_schema(request=RejectIn, responses=BindingOut, tags=["unclaimed"])
+@door({"POST": "act"})
+def reject(request: Request, pk: int) -> Response:
+    row = _binding(request, pk)
+    data = checked(RejectIn(data=request.data))
+    made = binding_actions.reject(
+        binding=row, by=user_of(request), now=timezone.now(), reason=data["reason"]
+    )
+    return Response(BindingOut(made).data)
+
+
+@extend_schema(request=RejectIn, responses=None, tags=["unclaimed"])
+@door({"POST": "act"})
+def unbind(request: Request, pk: int) -> Response:
+    row = _binding(request, pk)
+    data = checked(RejectIn(data=request.data))
+    binding_actions.unbind(
+        binding=row, by=user_of(request), now=timezone.now(), reason=data["reason"]
+    )
+    return Response(status=204)
+
+
+@extend_schema(request=RuleIn, responses=OpenApiTypes.OBJECT, tags=["unclaimed"])
+@door({"POST": "act"})
+def confirm_by_rule(request: Request) -> Response:
+    """Everything a rule covers; with `dry_run` only what it would."""
+    data: dict[str, Any] = checked(RuleIn(data=request.data))
+    user, now = user_of(request), timezone.now()
+    rule = binding_actions.Rule(data["least_calls"], data["competing"])
+    if data["dry_run"]:
+        rows = binding_actions.preview(rule=rule, now=now)[:200]
+        return Response({"would_confirm": BindingOut(rows, many=True).data})
+    done, left = binding_actions.confirm_by_rule(rule=rule, by=user, now=now)
+    return Response({"confirmed": BindingOut(done, many=True).data, "left": left[:200]})

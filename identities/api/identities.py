@@ -1,0 +1,189 @@
+"""Identities, their credentials, findings and revocations as JSON."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.http import Http404
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiTypes, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from identities import visible
+from identities.actions import findings as finding_actions
+from identities.actions import identities as identity_actions
+from identities.actions import registration, revocations
+from identities.decisions import NHI
+from identities.models import Finding, Identity, User
+from identities.register import read
+
+from .doors import door, page_of
+from .serializers import (
+    AttestIn,
+    BecauseIn,
+    CredentialOut,
+    DisposeIn,
+    FindingOut,
+    IdentityOut,
+    RegisterIn,
+    RevocationOut,
+    StepIn,
+    checked,
+)
+
+RELATED = ("service", "owner__person", "owner__team", "sponsor__person", "sponsor__team",
+           "backup__person", "backup__team")
+
+
+def user_of(request: Request) -> User:
+    """The signed-in login; doors let nobody else in."""
+    if not isinstance(request.user, User):
+        raise Http404
+    return request.user
+
+
+def identity_of(request: Request, key: str) -> Identity:
+    """By NHI key, id or name, among what the user may see; 404 otherwise."""
+    rows = visible.identities(user_of(request), now=timezone.now()).select_related(*RELATED)
+    number = NHI.fullmatch(key)
+    try:
+        found = rows.filter(number=int(number[1])) if number else rows.filter(pk=UUID(key))
+    except ValueError:
+        found = rows.filter(name=key)
+    row = found.first()
+    if row is None:
+        raise Http404
+    return row
+
+
+def _page(request: Request, rows: QuerySet[Any], out: Any, path: str = "number") -> Response:
+    """A page by number, newest first: rows that arrive meanwhile shift nothing."""
+    limit, after = page_of(request)
+    if after is not None:
+        rows = rows.filter(**{f"{path}__lt": after})
+    found = list(rows.order_by(f"-{path}")[: limit + 1])
+    more = len(found) > limit
+    found = found[:limit]
+    return Response(
+        {
+            "rows": out(found, many=True).data,
+            "after": getattr(found[-1], path) if more else None,
+        }
+    )
+
+
+@extend_schema(responses=IdentityOut(many=True), tags=["identities"])
+@door({"GET": "read"})
+def identities(request: Request) -> Response:
+    rows = visible.identities(user_of(request), now=timezone.now()).select_related(*RELATED)
+    for name in ("state", "kind", "mode", "criticality"):
+        if request.query_params.get(name):
+            rows = rows.filter(**{name: request.query_params[name]})
+    if request.query_params.get("search"):
+        rows = rows.filter(name__icontains=request.query_params["search"][:200])
+    return _page(request, rows, IdentityOut)
+
+
+@extend_schema(responses=IdentityOut, tags=["identities"])
+@door({"GET": "read"})
+def identity(request: Request, key: str) -> Response:
+    return Response(IdentityOut(identity_of(request, key)).data)
+
+
+@extend_schema(request=AttestIn, responses=IdentityOut, tags=["identities"])
+@door({"POST": "act"})
+def attest(request: Request, key: str) -> Response:
+    row = identity_of(request, key)
+    data = checked(AttestIn(data=request.data))
+    identity_actions.attest(identity=row, by=user_of(request), now=timezone.now(), **data)
+    return Response(IdentityOut(identity_of(request, key)).data)
+
+
+@extend_schema(request=None, responses=IdentityOut, tags=["identities"])
+@door({"POST": "act"})
+def activate(request: Request, key: str) -> Response:
+    row = identity_of(request, key)
+    identity_actions.activate(identity=row, by=user_of(request), now=timezone.now())
+    return Response(IdentityOut(identity_of(request, key)).data)
+
+
+@extend_schema(request=BecauseIn, responses=IdentityOut, tags=["identities"])
+@door({"POST": "act"})
+def retire(request: Request, key: str) -> Response:
+    row = identity_of(request, key)
+    data = checked(BecauseIn(data=request.data))
+    identity_actions.retire(identity=row, by=user_of(request), now=timezone.now(), **data)
+    return Response(IdentityOut(identity_of(request, key)).data)
+
+
+@extend_schema(request=StepIn, responses=RevocationOut(many=True), tags=["revocations"])
+@door({"GET": "read", "POST": "act"})
+def steps(request: Request, key: str) -> Response:
+    """GET: the identity's revocations. POST: ask for a step on it, or on one credential."""
+    user, now = user_of(request), timezone.now()
+    row = identity_of(request, key)
+    if request.method == "GET":
+        rows = visible.revocations(user, now=now).filter(identity=row)
+        return _page(request, rows.select_related("identity", "credential"), RevocationOut)
+    data = checked(StepIn(data=request.data))
+    credential = None
+    if data.get("credential"):
+        credential = visible.credentials(user, now=now).filter(pk=data["credential"]).first()
+        if credential is None:
+            raise Http404
+    made = revocations.request(
+        identity=row, step=data["step"], by=user, now=now, because=data["because"],
+        credential=credential,
+    )
+    return Response({"rows": RevocationOut(made, many=True).data}, status=202)
+
+
+@extend_schema(responses=CredentialOut(many=True), tags=["credentials"])
+@door({"GET": "read"})
+def credentials(request: Request) -> Response:
+    rows = visible.credentials(user_of(request), now=timezone.now()).select_related(
+        "actor", "identity", "issued_by", "issued_to"
+    )
+    if request.query_params.get("identity"):
+        rows = rows.filter(identity=identity_of(request, request.query_params["identity"]))
+    if request.query_params.get("state"):
+        rows = rows.filter(state=request.query_params["state"])
+    return _page(request, rows, CredentialOut)
+
+
+@extend_schema(responses=FindingOut(many=True), tags=["findings"])
+@door({"GET": "read"})
+def findings(request: Request) -> Response:
+    rows = visible.findings(user_of(request), now=timezone.now()).select_related(
+        "identity", "assignee", "assignee__person"
+    )
+    for name in ("state", "rule"):
+        if request.query_params.get(name):
+            rows = rows.filter(**{name: request.query_params[name]})
+    if request.query_params.get("identity"):
+        rows = rows.filter(identity=identity_of(request, request.query_params["identity"]))
+    return _page(request, rows, FindingOut)
+
+
+@extend_schema(request=DisposeIn, responses=FindingOut, tags=["findings"])
+@door({"POST": "act"})
+def dispose(request: Request, pk: UUID) -> Response:
+    user, now = user_of(request), timezone.now()
+    row: Finding | None = visible.findings(user, now=now).filter(pk=pk).first()
+    if row is None:
+        raise Http404
+    data = checked(DisposeIn(data=request.data))
+    done = finding_actions.dispose(finding=row, by=user, now=now, **data)
+    return Response(FindingOut(done).data)
+
+
+@extend_schema(request=RegisterIn, responses=OpenApiTypes.OBJECT, tags=["identities"])
+@door({"POST": "act"})
+def register(request: Request) -> Response:
+    data = checked(RegisterIn(data=request.data))
+    done = registration.register(
+        entries=read(data["name"], data["text"]), by=user_of(request), now=timezone.now(),
+        imported=data["imported"], dry_run=data["dry_run"],
+    )
+    return Response(registration.as_json(done))

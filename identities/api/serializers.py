@@ -1,0 +1,164 @@
+"""What goes out and comes in as JSON. Validates and renders; never saves."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from identities.actions.bindings import Unclaimed
+from identities.models import Binding, Credential, Finding, Identity, Revocation
+from identities.permissions import NotPossible
+
+
+class IdentityOut(serializers.ModelSerializer[Identity]):
+    key = serializers.CharField(read_only=True)
+    service = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)
+    owner = serializers.StringRelatedField[Any]()
+    sponsor = serializers.StringRelatedField[Any]()
+    backup = serializers.StringRelatedField[Any]()
+
+    class Meta:
+        model = Identity
+        fields = (
+            "id", "key", "name", "kind", "service", "owner", "sponsor", "backup", "inherited",
+            "purpose", "expires_at", "criticality", "state", "mode", "evidence_boundary",
+            "created_at",
+        )
+        read_only_fields = fields
+
+
+class CredentialOut(serializers.ModelSerializer[Credential]):
+    key = serializers.CharField(read_only=True)
+    name = serializers.CharField(source="actor.value", read_only=True)
+    identity = serializers.CharField(source="identity.key", default=None, read_only=True)
+    issued_by = serializers.CharField(source="issued_by.value", default=None, read_only=True)
+    issued_to = serializers.CharField(source="issued_to.value", default=None, read_only=True)
+
+    class Meta:
+        model = Credential
+        fields = (
+            "id", "key", "name", "kind", "standing", "identity", "issued_at", "issued_by",
+            "issued_to", "expires_at", "state", "state_at",
+        )
+        read_only_fields = fields
+
+
+class BindingOut(serializers.ModelSerializer[Binding]):
+    actor = serializers.CharField(source="actor.value", read_only=True)
+    actor_kind = serializers.CharField(source="actor.kind", read_only=True)
+    identity = serializers.CharField(source="identity.key", read_only=True)
+    identity_name = serializers.CharField(source="identity.name", read_only=True)
+
+    class Meta:
+        model = Binding
+        fields = (
+            "id", "actor", "actor_kind", "identity", "identity_name", "basis", "state", "shared",
+            "reason", "seen", "recorded_at", "by_name",
+        )
+        read_only_fields = fields
+
+
+class FindingOut(serializers.ModelSerializer[Finding]):
+    key = serializers.CharField(read_only=True)
+    identity = serializers.CharField(source="identity.key", default=None, read_only=True)
+    assignee = serializers.CharField(source="assignee.called", default=None, read_only=True)
+
+    class Meta:
+        model = Finding
+        fields = (
+            "id", "key", "identity", "rule", "family", "strength", "words", "state", "count",
+            "first_at", "last_at", "controls", "details", "assignee", "opened_at", "state_at",
+            "state_reason",
+        )
+        read_only_fields = fields
+
+
+class RevocationOut(serializers.ModelSerializer[Revocation]):
+    key = serializers.CharField(read_only=True)
+    identity = serializers.CharField(source="identity.key", read_only=True)
+    credential = serializers.CharField(source="credential.key", default=None, read_only=True)
+
+    class Meta:
+        model = Revocation
+        fields = (
+            "id", "key", "identity", "credential", "step", "system", "words", "state",
+            "requested_at", "requested_by_name", "because", "case_key", "sending_at", "sent_at",
+            "confirmed_at", "effective_at", "residual", "residual_until", "attempts",
+            "failed_why", "who_must_act", "reopened",
+        )
+        read_only_fields = fields
+
+
+def unclaimed_out(row: Unclaimed) -> dict[str, Any]:
+    """One unclaimed actor: `more` says that the count is a lower bound."""
+    return {
+        "actor": row.actor.pk,
+        "realm": row.actor.realm,
+        "kind": row.actor.kind,
+        "name": row.actor.value,
+        "first_at": row.first_at,
+        "last_at": row.last_at,
+        "count": row.count,
+        "more": row.more,
+        "proposals": BindingOut(row.proposals, many=True).data,
+    }
+
+
+class AttestIn(serializers.Serializer[Any]):
+    purpose = serializers.CharField(max_length=2000)
+    expires_at = serializers.DateTimeField()
+
+
+class BecauseIn(serializers.Serializer[Any]):
+    because = serializers.CharField(max_length=2000)
+
+
+class StepIn(BecauseIn):
+    step = serializers.ChoiceField(["hold", "release", "suspend", "resume", "revoke"])
+    credential = serializers.UUIDField(required=False, allow_null=True)
+
+
+class DisposeIn(serializers.Serializer[Any]):
+    disposition = serializers.ChoiceField(["confirmed", "expected", "false", "duplicate"])
+    reason = serializers.CharField(max_length=2000)
+
+
+class BindIn(serializers.Serializer[Any]):
+    actor = serializers.IntegerField(min_value=1)
+    identity = serializers.CharField(max_length=300)
+    shared = serializers.BooleanField(default=False)
+    reason = serializers.CharField(max_length=2000, default="", allow_blank=True)
+
+
+class ConfirmIn(serializers.Serializer[Any]):
+    shared = serializers.BooleanField(required=False, allow_null=True, default=None)
+
+
+class RejectIn(serializers.Serializer[Any]):
+    reason = serializers.CharField(max_length=2000)
+
+
+class RuleIn(serializers.Serializer[Any]):
+    least_calls = serializers.IntegerField(min_value=1, max_value=1_000_000, default=10)
+    competing = serializers.BooleanField(default=False)
+    dry_run = serializers.BooleanField(default=False)
+
+
+class RegisterIn(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=300)
+    text = serializers.CharField(max_length=4_000_000, trim_whitespace=False)
+    imported = serializers.BooleanField(default=False)
+    dry_run = serializers.BooleanField(default=False)
+
+    def validate_name(self, name: str) -> str:
+        if not name.lower().endswith((".yaml", ".yml", ".json")):
+            raise serializers.ValidationError("ends in .yaml, .yml or .json")
+        return name
+
+
+def checked(serializer: serializers.Serializer[Any]) -> dict[str, Any]:
+    """The validated input; 400 with every member's problem otherwise."""
+    serializer.is_valid(raise_exception=True)
+    data = serializer.validated_data
+    if not isinstance(data, dict):
+        raise NotPossible("Send one JSON object.")
+    return data

@@ -1,0 +1,25 @@
+"""Authority: may it, and might it have? One compiler and one judge for both (decisions 10).
+
+Owns the way from delegations to Cedar policies and from a request to a verdict with its reason.
+Knows nothing of models, of HTTP or of where grants and events come from. Pure: no Django, no
+clock of its own, no I/O.
+"""
+
+from .compiling import Slice, compile_slice, instants
+from .judging import judge, judge_many
+from .narrowing import narrower
+from .terms import AuthorityError, Forbid, Grant, Request, Verdict
+
+__all__ = [
+    "AuthorityError",
+    "Forbid",
+    "Grant",
+    "Request",
+    "Slice",
+    "Verdict",
+    "compile_slice",
+    "instants",
+    "judge",
+    "judge_many",
+    "narrower",
+]

@@ -1,0 +1,97 @@
+"""What `manage.py doctor` asks of identities: enforcers' rights, stuck work, broken promises.
+
+Owns sentences with a fix each; changes nothing.
+"""
+
+from datetime import timedelta
+
+from django.db import DatabaseError
+from django.db.models import Q
+from django.utils import timezone
+
+from identities.actions.revocations import reach
+from identities.enforcers.contract import PermanentFailure, Target, TemporaryFailure
+from identities.models import Identity, Revocation
+
+# (name, ok, message, fix)
+type Check = tuple[str, bool, str, str]
+OVERDUE = timedelta(minutes=10)
+
+
+def doctor() -> list[Check]:
+    """Every check; one that cannot be made says so instead of hiding the others."""
+    checks: list[Check] = []
+    for check in (_rights, _failed, _overdue, _unattested):
+        try:
+            checks += check()
+        except DatabaseError as problem:
+            checks.append(
+                ("identities", False, f"cannot be read: {problem}", "run manage.py migrate")
+            )
+    return checks
+
+
+def _accounts() -> dict[str, list[Target]]:
+    now = timezone.now()
+    found: dict[str, list[Target]] = {}
+    for identity in Identity.objects.exclude(state="retired").filter(
+        bindings__state="confirmed", bindings__superseded_at__isnull=True,
+        bindings__actor__realm__startswith="aws:",
+    ).distinct()[:200]:
+        for target in reach.of_identity(identity, now=now):
+            found.setdefault(target.account, []).append(target)
+    return found
+
+
+def _rights() -> list[Check]:
+    """What the enforcer of each account we may have to act in is not allowed to do."""
+    checks: list[Check] = []
+    for account, targets in sorted(_accounts().items()):
+        name = f"enforcer aws {account}"
+        try:
+            missing = reach.enforcer("aws", account).own_rights(targets[:20])
+        except (TemporaryFailure, PermanentFailure) as problem:
+            checks.append(
+                (name, False, problem.reason, "give Countersign credentials of this account")
+            )
+            continue
+        if missing:
+            lacking = ", ".join(sorted({right.permission for right in missing}))
+            checks.append((name, False, f"may not {lacking}", missing[0].sentence))
+        else:
+            checks.append((name, True, "may do everything it needs", ""))
+    return checks
+
+
+def _failed() -> list[Check]:
+    rows = Revocation.objects.filter(state="failed").exclude(who_must_act="")
+    first = rows.order_by("number").first()
+    if first is None:
+        return [("revocations", True, "none waits for a person", "")]
+    message = f"{rows.count()} wait for a person; {first.key}: {first.failed_why}"
+    return [("revocations", False, message, f"{first.who_must_act} must act, then try it again")]
+
+
+def _overdue() -> list[Check]:
+    late = timezone.now() - OVERDUE
+    rows = Revocation.objects.filter(
+        Q(leased_until__isnull=True) | Q(leased_until__lt=late),
+        state__in=["requested", "sending", "sent"], not_before__lt=late,
+    )
+    count = rows.count()
+    if count == 0:
+        return [("enforcement", True, "nothing is overdue", "")]
+    return [
+        ("enforcement", False, f"{count} changes are due and nobody makes them",
+         "start the worker, or run manage.py enforce")
+    ]
+
+
+def _unattested() -> list[Check]:
+    gone = Identity.objects.filter(state="active", expires_at__lt=timezone.now()).count()
+    if gone == 0:
+        return [("identities", True, "every active identity is attested", "")]
+    return [
+        ("identities", False, f"{gone} active identities are past their attested time",
+         "their owners attest them anew or retire them")
+    ]

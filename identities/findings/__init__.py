@@ -1,0 +1,14 @@
+"""The rules by which behaviour becomes a finding. Pure: no Django, no I/O."""
+
+from .rules import CONTROLS, REASONS, RULES, Candidate, Judged, candidates, family, sensitive
+
+__all__ = [
+    "CONTROLS",
+    "REASONS",
+    "RULES",
+    "Candidate",
+    "Judged",
+    "candidates",
+    "family",
+    "sensitive",
+]

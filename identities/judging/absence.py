@@ -1,0 +1,207 @@
+"""Rules that look at a credential's whole history: sharing, and absence of a run.
+
+Absence is judged only where every trace source concerned is complete past the event's time plus
+its lag, never on sampled or unproven sources, and is never stronger than inferred (product.md,
+rule 5). Late evidence withdraws.
+"""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from django.db import connection, transaction
+
+from evidence import nudge
+from evidence.models import Actor, Source, Term
+from evidence.vocabulary import EXACT, INFERRED, PLANE_IDENTITY
+from identities.models import (
+    Binding,
+    CredentialAgent,
+    CredentialWatch,
+    Finding,
+    FindingEvent,
+    Identity,
+)
+
+from . import found, holders
+from .queue import JUDGE_LOCK
+
+NO_RUN, SHARED = "no_run", "shared_credential"
+
+
+class Known(NamedTuple):
+    """Up to when absence may be judged, or why not."""
+
+    until: datetime | None
+    why_not: str
+
+
+def complete_until(sources: set[int]) -> Known:
+    """The event time up to which all these trace sources are complete, lag taken off."""
+    until: datetime | None = None
+    for source in Source.objects.filter(pk__in=sources):
+        if source.sampling < 1:
+            return Known(None, f"{source.name} is sampled at {source.sampling:.0%}")
+        if source.watermark is None or not source.completeness:
+            return Known(None, f"completeness of {source.name} is not known")
+        here = source.watermark - timedelta(seconds=source.lag_seconds)
+        until = here if until is None else min(until, here)
+    return Known(until, "" if until else "no trace source is known")
+
+
+def judge_credentials(*, now: datetime) -> int:
+    """Look at every credential that has news, or whose sources are complete further on."""
+    looked = 0
+    for watch in CredentialWatch.objects.order_by("credential_actor").iterator():
+        uses = list(CredentialAgent.objects.filter(credential_actor=watch.pk))
+        known = complete_until({use.source_id for use in uses})
+        further = known.until is not None and (
+            watch.judged_through is None or known.until > watch.judged_through
+        )
+        if not watch.dirty and not further:
+            continue
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [JUDGE_LOCK])
+            # Cleared first: news that commits while we look marks it again.
+            CredentialWatch.objects.filter(pk=watch.pk).update(
+                dirty=False, judged_through=known.until
+            )
+            uses = list(CredentialAgent.objects.filter(credential_actor=watch.pk))
+            _no_run(watch.pk, uses, known, now=now)
+            _shared(watch.pk, uses, now=now)
+            nudge.after_commit("identities.judged")
+        looked += 1
+    return looked
+
+
+def _no_run(
+    credential: int, uses: list[CredentialAgent], known: Known, *, now: datetime
+) -> None:
+    seen_with_runs = [use.address_id for use in uses]
+    wanted: list[tuple[datetime, int, int, int | None]] = []
+    if known.until is not None and seen_with_runs:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT e.at, e.id, coalesce(e.address_id, 0), e.principal_id"
+                " FROM evidence_event e WHERE e.credential_id = %s AND e.plane = %s"
+                " AND e.at <= %s AND coalesce(e.address_id, 0) <> ALL(%s)"
+                " AND NOT EXISTS (SELECT 1 FROM evidence_link l"
+                "  WHERE l.effect_at = e.at AND l.effect_id = e.id AND l.strength = %s)"
+                " ORDER BY e.at, e.id",
+                [credential, PLANE_IDENTITY, known.until, seen_with_runs, EXACT],
+            )
+            wanted = [(row[0], row[1], row[2], row[3]) for row in cursor.fetchall()]
+    actors = {principal for *_, principal in wanted if principal is not None}
+    bound = holders.Holders({*actors, credential})
+    groups: dict[found.Key, list[tuple[datetime, int, int, str]]] = {}
+    addresses = dict(
+        Term.objects.filter(pk__in={address for _, _, address, _ in wanted}).values_list(
+            "pk", "value"
+        )
+    )
+    name = Actor.objects.get(pk=credential).value
+    for at, event, address, principal in wanted:
+        whose = bound.at(principal, at) or bound.at(credential, at)
+        where = addresses.get(address, "no stated address")
+        identity = whose[0].identity if len(whose) == 1 else None
+        key = found.Key(identity, credential, NO_RUN, f"{name} {where}")
+        groups.setdefault(key, []).append((at, event, INFERRED, where))
+    for key, events in groups.items():
+        found.extend(
+            key,
+            events,
+            trace="",
+            details={"credential": name, "address": events[0][3]},
+            now=now,
+        )
+    _keep_only(credential, NO_RUN, {(at, event) for at, event, _, _ in wanted}, now=now)
+
+
+def _shared(credential: int, uses: list[CredentialAgent], *, now: datetime) -> None:
+    agents = sorted({use.agent_actor for use in uses})
+    events: list[tuple[datetime, int, int, str]] = []
+    principal: int | None = None
+    names = dict(Actor.objects.filter(pk__in=[*agents, credential]).values_list("pk", "value"))
+    if len(agents) > 1 and not _bound_together(credential, agents):
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT e.at, e.id, max(e.principal_id) FROM evidence_event e"
+                " JOIN evidence_link l ON l.effect_at = e.at AND l.effect_id = e.id"
+                "  AND l.strength = %s"
+                " WHERE e.credential_id = %s AND e.plane = %s"
+                " GROUP BY e.at, e.id ORDER BY e.at, e.id LIMIT %s",
+                [EXACT, credential, PLANE_IDENTITY, found.MOST_EVENTS],
+            )
+            for at, event, who in cursor.fetchall():
+                events.append((at, event, EXACT, "same key, more than one agent"))
+                principal = who if principal is None else principal
+    if events:
+        whose = holders.Holders({credential, *([principal] if principal else [])})
+        bound = whose.at(principal, events[-1][0]) or whose.at(credential, events[-1][0])
+        identity = bound[0].identity if len(bound) == 1 else None
+        found.extend(
+            found.Key(identity, credential, SHARED, names[credential]),
+            events,
+            trace="",
+            details={
+                "credential": names[credential],
+                "agents": sorted(names[agent] for agent in agents if agent in names),
+            },
+            now=now,
+        )
+    _keep_only(credential, SHARED, {(at, event) for at, event, _, _ in events}, now=now)
+
+
+def _bound_together(credential: int, agents: list[int]) -> bool:
+    """All these agents are the same identity, or share this credential by confirmed bindings."""
+    identities: list[set[int]] = []
+    for agent in agents:
+        identities.append(
+            set(
+                Binding.objects.filter(
+                    actor_id=agent, state="confirmed", superseded_at__isnull=True
+                ).values_list("identity__number", flat=True)
+            )
+        )
+    if not all(identities):
+        return False
+    if set.intersection(*identities):
+        return True
+    above = holders.Holders([credential])
+    sharing = set(
+        Binding.objects.filter(
+            actor_id__in=above.line(credential),
+            state="confirmed",
+            superseded_at__isnull=True,
+            shared=True,
+        ).values_list("identity__number", flat=True)
+    )
+    return all(numbers & sharing for numbers in identities)
+
+
+def _keep_only(
+    credential: int, rule: str, holds: set[tuple[datetime, int]], *, now: datetime
+) -> None:
+    """Take back events of this credential's findings that no longer hold."""
+    for finding in Finding.objects.filter(
+        actor_id=credential, rule=rule, state__in=found.LIVE
+    ).select_for_update():
+        gone = [
+            row.pk for row in finding.events.all() if (row.at, row.event_id) not in holds
+        ]
+        if gone:
+            FindingEvent.objects.filter(pk__in=gone).delete()
+            found.total(finding, now=now)
+
+
+def waiting(identity: Identity, *, now: datetime) -> str:
+    """"waiting for traces until T" or why absence cannot be judged; empty when it was."""
+    actors = identity.credentials.values_list("actor_id", flat=True)
+    sources = set(
+        CredentialAgent.objects.filter(credential_actor__in=actors).values_list(
+            "source_id", flat=True
+        )
+    )
+    if not sources:
+        return ""
+    known = complete_until(sources)
+    return known.why_not

@@ -1,0 +1,289 @@
+"""The consumer: deposits that are linked and not yet judged (a row is the queue)."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.db import connection, transaction
+
+from evidence import nudge, partitions
+from evidence.links import CONSUMER as LINKS
+from evidence.models import Actor, Deposit, Term
+from evidence.vocabulary import EXACT, KEY, PLANE_IDENTITY
+from identities.findings import REASONS, Candidate, Judged, candidates
+from identities.models import CredentialAgent, CredentialWatch, Identity, JudgedDeposit
+from identities.models.behaviour import INSIDE, NOT_JUDGED, OUTSIDE
+
+from . import found, holders, rows, scope
+from .verdicts import Grants, Shape, Stopped
+
+LEASE = timedelta(minutes=10)
+RULES_VERSION = 1
+# Judging writes findings and usage that several deposits share: one job at a time.
+JUDGE_LOCK = 7_305_443
+
+
+def judge_next(*, now: datetime) -> bool:
+    """Claim and judge one deposit; False when there is nothing to do."""
+    deposit = _claim(now)
+    if deposit is None:
+        return False
+    if deposit.first_at is not None and deposit.last_at is not None:
+        months = {partitions.month_of(deposit.first_at), partitions.month_of(deposit.last_at)}
+        partitions.ensure(partitions.missing(partitions.BY_EVENT_TIME, months))
+    judge(deposit, now=now)
+    return True
+
+
+def judge_all(*, now: datetime) -> int:
+    """Judge until nothing is left; for commands and tests."""
+    done = 0
+    while judge_next(now=now):
+        done += 1
+    return done
+
+
+def _claim(now: datetime) -> Deposit | None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT p.deposit_id FROM evidence_progress p WHERE p.consumer = %s"
+            " AND p.done_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM identities_judgeddeposit j"
+            " WHERE j.deposit_id = p.deposit_id"
+            " AND (j.done_at IS NOT NULL OR j.leased_until > %s))"
+            " ORDER BY p.deposit_id LIMIT 16",
+            [LINKS, now],
+        )
+        for (number,) in cursor.fetchall():
+            cursor.execute(
+                "INSERT INTO identities_judgeddeposit (deposit_id, leased_until, attempts,"
+                " failed_why) VALUES (%s, %s, 1, '') ON CONFLICT (deposit_id) DO UPDATE"
+                " SET leased_until = excluded.leased_until,"
+                " attempts = identities_judgeddeposit.attempts + 1"
+                " WHERE identities_judgeddeposit.done_at IS NULL AND"
+                " (identities_judgeddeposit.leased_until IS NULL"
+                "  OR identities_judgeddeposit.leased_until <= %s) RETURNING deposit_id",
+                [number, now + LEASE, now],
+            )
+            if cursor.fetchone():
+                return Deposit.objects.get(pk=number)
+    return None
+
+
+def judge(deposit: Deposit, *, now: datetime) -> None:
+    """Attribute and judge everything this deposit may change, in one transaction."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [JUDGE_LOCK])
+        _judge(scope.of(deposit), now=now)
+        JudgedDeposit.objects.filter(pk=deposit.pk).update(
+            done_at=now, leased_until=None, failed_why=""
+        )
+        nudge.after_commit("identities.judged")
+
+
+def _judge(seen_here: scope.Scope, *, now: datetime) -> None:
+    if not seen_here.events:
+        return
+    bound = holders.Holders(holders.actors_of(seen_here.events, seen_here.causes))
+    events = seen_here.events
+    words = _words(events)
+    attributed = []
+    involved: set[int] = set()
+    for seen in events:
+        behind = seen_here.causes.get((seen.at, seen.id), [])
+        agent = seen.agent
+        if agent is None:
+            agent = seen_here.agents.get((seen.at, seen.id))
+        given, authority = holders.attribute(seen, agent, behind, bound)
+        attributed.append((seen, behind, given, authority))
+        involved |= {row.identity for row in given} | set(authority)
+    grants = Grants(involved)
+    stopped = Stopped(seen.credential for seen in events if seen.credential is not None)
+    tasks = _tasks(seen_here)
+    names = _actor_names({c.agent for group in seen_here.causes.values() for c in group})
+    out: list[rows.Row] = []
+    judged: list[Judged] = []
+    looked: list[tuple[datetime, int, set[int]]] = []
+    for seen, behind, given, authority in attributed:
+        before = bound.ever(
+            seen.principal,
+            seen.credential,
+            seen.agent,
+            seen.on_behalf,
+            seen_here.agents.get((seen.at, seen.id)),
+            *(cause.agent for cause in behind),
+            *(cause.service for cause in behind),
+        )
+        looked.append((seen.at, seen.id, before))
+        verdicts: dict[int, str] = {}
+        if seen.plane == PLANE_IDENTITY:
+            verdicts = _verdicts(seen, behind, authority, grants, stopped, words, tasks)
+        # An identity without delegations of its own acts with the principal's authority.
+        shared_word = next(iter(verdicts.values()), "")
+        for row in given:
+            reason = verdicts.get(row.identity, shared_word)
+            verdict = NOT_JUDGED if not reason else INSIDE if reason == "inside" else OUTSIDE
+            out.append(
+                rows.Row(
+                    seen.at,
+                    seen.id,
+                    row.binding,
+                    row.identity,
+                    seen.source,
+                    row.role,
+                    row.strength,
+                    verdict,
+                    REASONS.index(reason),
+                    RULES_VERSION,
+                    seen.plane,
+                )
+            )
+        micros = int((seen.at - found.EPOCH).total_seconds() * 1_000_000)
+        for identity, reason in verdicts.items():
+            cause = behind[0] if behind else None
+            judged.append(
+                Judged(
+                    at=micros,
+                    event=seen.id,
+                    identity=identity,
+                    action=words[seen.action],
+                    resource=words.get(seen.resource or 0, ""),
+                    reason=reason,
+                    strength=EXACT if cause else KEY,
+                    trace=cause.trace.hex if cause else "",
+                    agent=names.get(cause.agent or 0, "") if cause else "",
+                )
+            )
+    touched = rows.write(out, looked)
+    rows.count_usage(touched)
+    wanted: list[Candidate] = candidates(judged)
+    found.record(wanted, [(at, event) for at, event, _ in looked], now=now)
+    _watch(events, seen_here.causes)
+
+
+def _verdicts(
+    seen: scope.Seen,
+    behind: list[scope.Cause],
+    authority: list[int],
+    grants: Grants,
+    stopped: Stopped,
+    words: dict[int, str],
+    tasks: dict[int, str],
+) -> dict[int, str]:
+    """Identity -> reason, for those whose authority the event was done with.
+
+    Of a credential shared by several, an event that any of them may have done is inside.
+    """
+    task = next((tasks[c.task] for c in behind if c.task is not None and c.task in tasks), "")
+    ended = stopped.at(seen.credential, seen.at)
+    said: dict[int, str] = {}
+    for identity in authority:
+        if ended:
+            said[identity] = ended
+        elif grants.stopped(identity, seen.at):
+            said[identity] = "held"
+        else:
+            shape = Shape(
+                identity,
+                words[seen.action],
+                words.get(seen.resource or 0, ""),
+                task,
+                words.get(seen.address or 0, ""),
+            )
+            said[identity] = grants.judge(shape, seen.at).reason
+    if len(said) > 1 and "inside" in said.values():
+        return dict.fromkeys(said, "inside")
+    return said
+
+
+def _words(events: Iterable[scope.Seen]) -> dict[int, str]:
+    wanted: set[int] = set()
+    for seen in events:
+        wanted.add(seen.action)
+        wanted |= {term for term in (seen.resource, seen.address) if term is not None}
+    return dict(Term.objects.filter(pk__in=wanted).values_list("pk", "value"))
+
+
+def _tasks(seen_here: scope.Scope) -> dict[int, str]:
+    wanted = {
+        cause.task
+        for group in seen_here.causes.values()
+        for cause in group
+        if cause.task is not None
+    }
+    return dict(Term.objects.filter(pk__in=wanted).values_list("pk", "value"))
+
+
+def _actor_names(actors: Iterable[int | None]) -> dict[int, str]:
+    wanted = {actor for actor in actors if actor is not None}
+    return dict(Actor.objects.filter(pk__in=wanted).values_list("pk", "value"))
+
+
+def _watch(
+    events: Iterable[scope.Seen],
+    causes: dict[tuple[datetime, int], list[scope.Cause]],
+) -> None:
+    """Remember which agents used which credentials from where; mark those to look at again."""
+    uses: dict[tuple[int, int, int, int], list[datetime]] = {}
+    touched: set[int] = set()
+    for seen in events:
+        if seen.plane != PLANE_IDENTITY or seen.credential is None:
+            continue
+        touched.add(seen.credential)
+        for cause in causes.get((seen.at, seen.id), ()):
+            agent = cause.agent if cause.agent is not None else cause.service
+            if agent is not None:
+                uses.setdefault(
+                    (seen.credential, agent, seen.address or 0, cause.source), []
+                ).append(seen.at)
+    CredentialAgent.objects.bulk_create(
+        [
+            CredentialAgent(
+                credential_actor=credential,
+                agent_actor=agent,
+                address_id=address,
+                source_id=source,
+                first_at=min(times),
+                last_at=max(times),
+                count=len(times),
+            )
+            for (credential, agent, address, source), times in sorted(uses.items())
+        ],
+        ignore_conflicts=True,
+    )
+    used_by_runs = set(
+        CredentialAgent.objects.filter(credential_actor__in=touched).values_list(
+            "credential_actor", flat=True
+        )
+    )
+    CredentialWatch.objects.bulk_create(
+        [CredentialWatch(credential_actor=actor, dirty=True) for actor in sorted(used_by_runs)],
+        update_conflicts=True,
+        unique_fields=["credential_actor"],
+        update_fields=["dirty"],
+    )
+
+
+def again(*, identities: Iterable[Identity], now: datetime) -> int:
+    """Judge everything of these identities again: their bindings or authority have changed.
+
+    Marks the deposits their actors appear in as not judged; how many.
+    """
+    numbers = [identity.number for identity in identities]
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            "WITH RECURSIVE actor AS ("
+            " SELECT b.actor_id AS id FROM identities_binding b"
+            " JOIN identities_identity i ON i.id = b.identity_id WHERE i.number = ANY(%s)"
+            " UNION SELECT under.id FROM actor a CROSS JOIN LATERAL ("
+            "  SELECT c.id FROM evidence_actor c WHERE c.parent_id = a.id UNION ALL"
+            "  SELECT s.credential_id FROM evidence_issuance s WHERE s.issued_to_id = a.id) under"
+            "), deposit AS ("
+            " SELECT e.deposit_id FROM evidence_event e JOIN actor a ON e.principal_id = a.id"
+            " UNION SELECT e.deposit_id FROM evidence_event e JOIN actor a ON e.credential_id = a.id"
+            " UNION SELECT e.deposit_id FROM evidence_event e JOIN actor a ON e.agent_id = a.id"
+            ") UPDATE identities_judgeddeposit j SET done_at = NULL, leased_until = NULL"
+            " FROM deposit d WHERE j.deposit_id = d.deposit_id AND j.done_at IS NOT NULL",
+            [numbers],
+        )
+        marked = int(cursor.rowcount)
+        nudge.after_commit("identities.changed")
+    return marked

@@ -1,0 +1,182 @@
+"""What one deposit makes it necessary to look at: its events, and what its spans explain.
+
+Reads evidence; writes nothing. Agents are resolved here: the nearest span upwards that names
+one, across all bodies of the trace.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db import connection
+
+from evidence.models import Deposit
+from evidence.vocabulary import PLANE_AI, PLANE_IDENTITY
+
+# A trace deeper than this has no agent above it that anybody would recognise.
+DEEPEST = 64
+
+FIELDS = (
+    "e.at, e.id, e.source_id, e.plane, e.activity, e.outcome, e.principal_id, e.credential_id,"
+    " e.agent_id, e.on_behalf_id, e.action_id, e.resource_id, e.address_id, e.trace"
+)
+
+
+class Seen(NamedTuple):
+    """One event to attribute."""
+
+    at: datetime
+    id: int
+    source: int
+    plane: int
+    activity: int
+    outcome: int
+    principal: int | None
+    credential: int | None
+    agent: int | None
+    on_behalf: int | None
+    action: int
+    resource: int | None
+    address: int | None
+    trace: UUID | None
+
+
+class Cause(NamedTuple):
+    """The run behind an API event: proved by an exact link."""
+
+    agent: int | None  # actor
+    service: int | None  # actor
+    trace: UUID
+    source: int
+    task: int | None  # term
+
+
+class Scope(NamedTuple):
+    events: list[Seen]
+    causes: dict[tuple[datetime, int], list[Cause]]
+    agents: dict[tuple[datetime, int], int]  # of spans: nearest agent upwards
+
+
+def of(deposit: Deposit) -> Scope:
+    """Everything whose attribution this deposit may change."""
+    if deposit.first_at is None:
+        return Scope([], {}, {})
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {FIELDS} FROM evidence_event e"
+            " WHERE e.at BETWEEN %s AND %s AND e.deposit_id = %s",
+            [deposit.first_at, deposit.last_at, deposit.pk],
+        )
+        events = {(row[0], row[1]): Seen(*row) for row in cursor.fetchall()}
+        traces = {seen.trace for seen in events.values() if seen.trace is not None}
+        # Runs that this deposit's API events were linked to count as touched as well: their
+        # other events belong to the same "left its task".
+        cursor.execute(
+            "SELECT DISTINCT s.trace FROM evidence_event n"
+            " JOIN evidence_link l ON l.effect_at = n.at AND l.effect_id = n.id"
+            " JOIN evidence_event s ON s.at = l.cause_at AND s.id = l.cause_id"
+            " WHERE n.at BETWEEN %s AND %s AND n.deposit_id = %s AND n.plane = %s"
+            " AND s.trace IS NOT NULL",
+            [deposit.first_at, deposit.last_at, deposit.pk, PLANE_IDENTITY],
+        )
+        traces |= {row[0] for row in cursor.fetchall()}
+    for seen in _explained_by(traces):
+        events.setdefault((seen.at, seen.id), seen)
+    causes, agents = _causes(traces)
+    for seen in _unnamed_spans(traces, agents):
+        events.setdefault((seen.at, seen.id), seen)
+    return Scope(list(events.values()), causes, agents)
+
+
+def _explained_by(traces: Iterable[UUID]) -> list[Seen]:
+    """API events that spans of these traces are linked to."""
+    wanted = list(traces)
+    if not wanted:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT DISTINCT {FIELDS} FROM evidence_event s"
+            " JOIN evidence_link l ON l.cause_at = s.at AND l.cause_id = s.id"
+            " JOIN evidence_event e ON e.at = l.effect_at AND e.id = l.effect_id"
+            " WHERE s.trace = ANY(%s)",
+            [wanted],
+        )
+        return [Seen(*row) for row in cursor.fetchall()]
+
+
+def _causes(
+    traces: Iterable[UUID],
+) -> tuple[dict[tuple[datetime, int], list[Cause]], dict[tuple[datetime, int], int]]:
+    """For linked API events the runs behind them; for spans the agent nearest upwards."""
+    wanted = list(traces)
+    if not wanted:
+        return {}, {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT at, id, source_id, trace, span, parent_span, agent_id, principal_id, task_id"
+            " FROM evidence_event WHERE trace = ANY(%s) AND plane = %s",
+            [wanted, PLANE_AI],
+        )
+        spans = cursor.fetchall()
+        cursor.execute(
+            "SELECT r.trace, r.source_id, r.agent_id, r.service_id, r.task_id"
+            " FROM evidence_run r WHERE r.trace = ANY(%s)",
+            [wanted],
+        )
+        runs = {(row[0], row[1]): row[2:] for row in cursor.fetchall()}
+        cursor.execute(
+            "SELECT l.effect_at, l.effect_id, s.at, s.id, s.source_id, s.trace, s.principal_id,"
+            " s.task_id FROM evidence_event s"
+            " JOIN evidence_link l ON l.cause_at = s.at AND l.cause_id = s.id"
+            " WHERE s.trace = ANY(%s) AND s.plane = %s ORDER BY s.at, s.id",
+            [wanted, PLANE_AI],
+        )
+        linked = cursor.fetchall()
+    agents = _agents(spans)
+    causes: dict[tuple[datetime, int], list[Cause]] = {}
+    for effect_at, effect, at, number, source, trace, service, task in linked:
+        run = runs.get((trace, source), (None, None, None))
+        cause = Cause(
+            agent=agents.get((at, number), run[0]),
+            service=service if service is not None else run[1],
+            trace=trace,
+            source=source,
+            task=task if task is not None else run[2],
+        )
+        there = causes.setdefault((effect_at, effect), [])
+        if cause not in there:
+            there.append(cause)
+    return causes, agents
+
+
+def _agents(spans: list[Any]) -> dict[tuple[datetime, int], int]:
+    place = {(row[2], row[3], row[4]): row for row in spans}
+    found: dict[tuple[datetime, int], int] = {}
+    for row in spans:
+        here: Any = row
+        for _ in range(DEEPEST):
+            if here[6] is not None:
+                found[(row[0], row[1])] = here[6]
+                break
+            here = place.get((here[2], here[3], here[5])) if here[5] is not None else None
+            if here is None:
+                break
+    return found
+
+
+def _unnamed_spans(
+    traces: Iterable[UUID], agents: dict[tuple[datetime, int], int]
+) -> list[Seen]:
+    """Spans of these traces that name no agent themselves but have one above them by now."""
+    wanted = list(traces)
+    if not wanted:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {FIELDS} FROM evidence_event e"
+            " WHERE e.trace = ANY(%s) AND e.plane = %s AND e.agent_id IS NULL",
+            [wanted, PLANE_AI],
+        )
+        rows = [Seen(*row) for row in cursor.fetchall()]
+    return [seen for seen in rows if (seen.at, seen.id) in agents]

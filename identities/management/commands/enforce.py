@@ -1,0 +1,26 @@
+"""manage.py enforce: carry out what is due now, without a worker."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from identities.actions import revocations
+from identities.models import Revocation
+
+
+class Command(BaseCommand):
+    help = "Sends, verifies and outlasts the revocations that are due, then says where each stands."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--most", type=int, default=1000, help="steps to take at most")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        steps = 0
+        while steps < options["most"] and revocations.enforce_next(now=timezone.now()):
+            steps += 1
+        self.stdout.write(f"{steps} steps")
+        for row in Revocation.objects.exclude(state="effective").order_by("number"):
+            why = f": {row.failed_why} {row.who_must_act}".rstrip() if row.failed_why else ""
+            self.stdout.write(f"{row.key}  {row.state}  {row.words}{why}")

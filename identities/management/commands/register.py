@@ -1,0 +1,103 @@
+"""manage.py register: services, identities, owners and delegations from files."""
+
+import json
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from identities.acting import COMMAND
+from identities.actions import registration
+from identities.actions.registration import Registered, as_json
+from identities.register import Problem, RegisterError, read
+
+
+class Command(BaseCommand):
+    help = (
+        "Registers people, teams, services, identities and delegations from YAML or JSON files."
+        " Each file is applied as a whole or not at all; a second run changes nothing."
+        " Delegations become proposals that need an access request, or with --imported a first"
+        " load that is unsigned."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("files", nargs="+", metavar="FILE")
+        parser.add_argument(
+            "--imported",
+            action="store_true",
+            help="first load: delegations come in force as imported and unsigned",
+        )
+        parser.add_argument("--dry-run", action="store_true", help="print the difference only")
+        parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        done: list[Registered] = []
+        refused: list[RegisterError] = []
+        for name in options["files"]:
+            try:
+                done.append(self._register(name, options))
+            except RegisterError as problem:
+                refused.append(problem)
+        if options["json"]:
+            self.stdout.write(json.dumps(self._document(done, refused), indent=2))
+        else:
+            for registered in done:
+                self._say(registered)
+            for problem in refused:
+                self.stderr.write(str(problem))
+        if refused:
+            # In JSON the problems are in the document already.
+            if options["json"]:
+                sys.exit(1)
+            raise CommandError(f"{len(refused)} of {len(options['files'])} files not registered.")
+
+    def _register(self, name: str, options: dict[str, Any]) -> Registered:
+        path = Path(name)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as problem:
+            raise RegisterError(
+                name, [Problem("(file)", f"cannot be read: {problem.strerror}")]
+            ) from None
+        except UnicodeDecodeError:
+            raise RegisterError(name, [Problem("(file)", "is not UTF-8 text")]) from None
+        return registration.register(
+            entries=read(name, text),
+            by=COMMAND,
+            now=timezone.now(),
+            imported=options["imported"],
+            dry_run=options["dry_run"],
+        )
+
+    def _document(
+        self, done: list[Registered], refused: list[RegisterError]
+    ) -> dict[str, Any]:
+        return {
+            "files": [as_json(registered) for registered in done],
+            "refused": [
+                {
+                    "file": problem.file,
+                    "problems": [{"path": path, "problem": what} for path, what in problem.problems],
+                }
+                for problem in refused
+            ],
+        }
+
+    def _say(self, done: Registered) -> None:
+        signs = {"added": "+", "changed": "~"}
+        for change in done.changes:
+            if change.kind in signs:
+                self.stdout.write(f"{signs[change.kind]} {change.subject}: {change.words}")
+        for note in done.notes:
+            self.stdout.write(f"  {note}")
+        added, changed = done.count("added"), done.count("changed")
+        if not added and not changed:
+            self.stdout.write(f"{done.file}: nothing to change, {done.count('kept')} as written.")
+        else:
+            would = " would be" if done.dry_run else ""
+            self.stdout.write(
+                f"{done.file}:{would} {added} added, {changed} changed, {done.count('kept')} kept."
+            )

@@ -1,0 +1,213 @@
+"""What a person may do to identities, and the sentence why not.
+
+Owns `why_not_<verb>(user, thing, now=...) -> str | None`, written once: actions require it,
+pages disable the button and show it, the API returns it. Must not know of HTTP or pages.
+
+Groups: reviewer decides and confirms; owner answers for what their person or team owns;
+responder contains; auditor reads all and changes nothing, whatever other group they are in;
+administrator registers and configures.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Q
+
+from identities.acting import By, acting
+from identities.models import Binding, Finding, Identity, Party, User
+
+
+class NotAllowed(Exception):
+    """This person may not do this: the sentence says why (HTTP 403)."""
+
+
+class NotPossible(Exception):
+    """It cannot be done now, whoever asks: the sentence says why (HTTP 409)."""
+
+
+READERS = frozenset({"reviewer", "responder", "auditor", "administrator"})
+AUDITOR = "You are an auditor: auditors read everything and change nothing."
+INACTIVE = "This login is switched off."
+
+
+def require(why: str | None) -> None:
+    """Raise the reason, when there is one."""
+    if why is not None:
+        raise NotAllowed(why)
+
+
+def groups(user: User) -> frozenset[str]:
+    """The names of the user's groups, asked of the database once per user object."""
+    known: frozenset[str] | None = user.__dict__.get("_group_names")
+    if known is None:
+        known = frozenset(user.groups.values_list("name", flat=True))
+        if user.is_superuser:
+            known |= {"administrator"}
+        user.__dict__["_group_names"] = known
+    return known
+
+
+def parties_of(user: User, *, now: datetime) -> frozenset[UUID]:
+    """The parties this user stands for at `now`: their person, and the teams it is in."""
+    if user.person_id is None:
+        return frozenset()
+    # One query, and no membership that was superseded or is not true at `now`.
+    return frozenset(
+        Party.objects.filter(
+            Q(person_id=user.person_id)
+            | Q(
+                team__memberships__person_id=user.person_id,
+                team__memberships__during__contains=now,
+                team__memberships__superseded_at__isnull=True,
+            )
+        ).values_list("id", flat=True)
+    )
+
+
+def answers_for(user: User, identity: Identity, *, now: datetime) -> bool:
+    """Whether the user is owner, sponsor or backup of the identity, or owns its AI system."""
+    named = {identity.owner_id, identity.sponsor_id, identity.backup_id}
+    if identity.service is not None:
+        named |= {identity.service.owner_id, identity.service.ai_owner_id}
+    return not named.isdisjoint(parties_of(user, now=now))
+
+
+def _why_not(
+    by: By, allowed: frozenset[str], identity: Identity | None, sentence: str, now: datetime
+) -> str | None:
+    """One rule for all verbs: the groups that may, or answering for the identity."""
+    user = acting(by).user
+    if user is None:
+        return None
+    if not user.is_active:
+        return INACTIVE
+    mine = groups(user)
+    if "auditor" in mine:
+        return AUDITOR
+    if mine & allowed:
+        return None
+    if identity is not None and answers_for(user, identity, now=now):
+        return None
+    return sentence
+
+
+def why_not_confirm_binding(by: By, binding: Binding, *, now: datetime) -> str | None:
+    """Confirm, reject or take back a binding."""
+    return _why_not(
+        by,
+        frozenset({"reviewer", "administrator"}),
+        binding.identity,
+        f"Only a reviewer or who answers for {binding.identity.name} may settle its bindings.",
+        now,
+    )
+
+
+def why_not_claim(by: By, identity: Identity, *, now: datetime) -> str | None:
+    """Bind an unclaimed actor to an identity by hand."""
+    return _why_not(
+        by,
+        frozenset({"reviewer", "administrator"}),
+        identity,
+        f"Only a reviewer or who answers for {identity.name} may bind an actor to it.",
+        now,
+    )
+
+
+def why_not_register(by: By, *, now: datetime) -> str | None:
+    """Register services, identities and owners; propose delegations in a file."""
+    return _why_not(
+        by, frozenset({"administrator"}), None, "Only an administrator may register files.", now
+    )
+
+
+def why_not_activate(by: By, identity: Identity, *, now: datetime) -> str | None:
+    """Make an identity active."""
+    return _why_not(
+        by,
+        frozenset({"reviewer", "administrator"}),
+        identity,
+        f"Only a reviewer or who answers for {identity.name} may make it active.",
+        now,
+    )
+
+
+def why_not_attest(by: By, identity: Identity, *, now: datetime) -> str | None:
+    """State purpose and expiry: an owner's statement, nobody else's."""
+    user = acting(by).user
+    if user is None:
+        return "An attestation is a person's statement; sign in as who answers for the identity."
+    if user.person_id is None:
+        return "This login is nobody's: an attestation needs a person behind it."
+    return _why_not(
+        by,
+        frozenset(),
+        identity,
+        f"Only its owner, sponsor, backup or AI-system owner may attest {identity.name}.",
+        now,
+    )
+
+
+def why_not_dispose_finding(by: By, finding: Finding, *, now: datetime) -> str | None:
+    """Say what a finding is: confirmed, expected, false, duplicate."""
+    return _why_not(
+        by,
+        frozenset({"reviewer", "responder"}),
+        finding.identity,
+        "Only a reviewer, a responder or who answers for the identity may settle a finding.",
+        now,
+    )
+
+
+def why_not_hold(by: By, identity: Identity, *, now: datetime) -> str | None:
+    """Hold, and release what was held: reversible, so responder and owner may alone."""
+    return _why_not(
+        by,
+        frozenset({"responder"}),
+        identity,
+        f"Only a responder or who answers for {identity.name} may hold it.",
+        now,
+    )
+
+
+def why_not_suspend(by: By, identity: Identity, *, now: datetime) -> str | None:
+    """Suspend and resume take both seats; alone only a responder may, to contain."""
+    return _why_not(
+        by,
+        frozenset({"responder"}),
+        None,
+        f"Suspending {identity.name} takes both seats: open a case, or hold it at once.",
+        now,
+    )
+
+
+def why_not_revoke(by: By, identity: Identity, *, now: datetime) -> str | None:
+    """Revoking cannot be undone: a case's decision carries it out, or the incident's lead."""
+    return _why_not(
+        by,
+        frozenset({"responder"}),
+        None,
+        f"Revoking what {identity.name} has takes both seats: open a case, or hold it at once.",
+        now,
+    )
+
+
+def why_not_retire(by: By, identity: Identity, *, now: datetime) -> str | None:
+    """Retiring takes the owner and, for an AI system, its owner too: then through a case."""
+    if identity.service is not None and identity.service.ai_system:
+        return _why_not(
+            by,
+            frozenset(),
+            None,
+            f"{identity.name} serves an AI system: retiring it takes both seats, open a case.",
+            now,
+        )
+    return _why_not(
+        by, frozenset(), identity, f"Only who answers for {identity.name} may retire it.", now
+    )
+
+
+def why_not_administer(by: By, *, now: datetime) -> str | None:
+    """Make tokens for others, switch modes, read entitlements by hand."""
+    return _why_not(
+        by, frozenset({"administrator"}), None, "Only an administrator may do this.", now
+    )

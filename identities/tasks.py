@@ -1,0 +1,66 @@
+"""Thin tasks: each finds rows until none is left or its time is over (docs/decisions, 1).
+
+Every one may run twice at once, or die half-way: the rows say what is left. Names are what
+config/celery.py maps nudges and the schedule to.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from time import monotonic
+
+from celery import shared_task
+from django.utils import timezone
+
+from identities import judging
+from identities.actions import bindings, credentials, entitlements, following, revocations
+
+# Well under the task's own limit; what is left is found by the next run.
+SECONDS = 120.0
+
+
+def _until_done(next_one: Callable[[datetime], bool]) -> int:
+    """Take one after the other while there are any and time is left; how many."""
+    done, ends = 0, monotonic() + SECONDS
+    while monotonic() < ends and next_one(timezone.now()):
+        done += 1
+    return done
+
+
+@shared_task(name="identities.tasks.judge_stored")
+def judge_stored() -> None:
+    """Attribute and judge what is stored and linked, then what credentials show together."""
+    _until_done(lambda now: following.follow_next(now=now))
+    judged = _until_done(lambda now: judging.judge_next(now=now))
+    if judged:
+        judging.judge_credentials(now=timezone.now())
+        bindings.propose_from_links(now=timezone.now())
+
+
+@shared_task(name="identities.tasks.born_credentials")
+def born_credentials() -> None:
+    """Credentials that evidence shows, and what happened to them there."""
+    _until_done(lambda now: following.follow_next(now=now))
+
+
+@shared_task(name="identities.tasks.propose_bindings")
+def propose_bindings() -> None:
+    """What exact links suggest and nobody has settled."""
+    bindings.propose_from_links(now=timezone.now())
+
+
+@shared_task(name="identities.tasks.enforce")
+def enforce() -> None:
+    """Revocations that are due: sent, looked at, outlasted."""
+    _until_done(lambda now: revocations.enforce_next(now=now))
+
+
+@shared_task(name="identities.tasks.expire")
+def expire() -> None:
+    """Credentials whose time is over, for lists and counts; deciding reads the time itself."""
+    _until_done(lambda now: credentials.expire_next(now=now) > 0)
+
+
+@shared_task(name="identities.tasks.read_entitlements")
+def read_entitlements() -> None:
+    """What targets allow, of identities whose last reading is no longer fresh."""
+    _until_done(lambda now: entitlements.read_next(now=now))

@@ -1,0 +1,28 @@
+"""Addresses of identities: the decision endpoint and the API. Pages are in reviews/pages."""
+
+from django.urls import path
+
+from identities.api import bindings, decisions, identities
+
+urlpatterns = [
+    path("access/v1/evaluation", decisions.evaluation, name="evaluation"),
+    path(
+        ".well-known/authzen-configuration", decisions.configuration, name="authzen_configuration"
+    ),
+    path("api/identities/", identities.identities, name="api_identities"),
+    path("api/identities/register/", identities.register, name="api_register"),
+    path("api/identities/<str:key>/", identities.identity, name="api_identity"),
+    path("api/identities/<str:key>/attest/", identities.attest, name="api_attest"),
+    path("api/identities/<str:key>/activate/", identities.activate, name="api_activate"),
+    path("api/identities/<str:key>/retire/", identities.retire, name="api_retire"),
+    path("api/identities/<str:key>/revocations/", identities.steps, name="api_revocations"),
+    path("api/unclaimed/", bindings.unclaimed, name="api_unclaimed"),
+    path("api/unclaimed/bind/", bindings.bind, name="api_bind"),
+    path("api/unclaimed/confirm/", bindings.confirm_by_rule, name="api_confirm_by_rule"),
+    path("api/bindings/<int:pk>/confirm/", bindings.confirm, name="api_confirm_binding"),
+    path("api/bindings/<int:pk>/reject/", bindings.reject, name="api_reject_binding"),
+    path("api/bindings/<int:pk>/end/", bindings.unbind, name="api_unbind"),
+    path("api/credentials/", identities.credentials, name="api_credentials"),
+    path("api/findings/", identities.findings, name="api_findings"),
+    path("api/findings/<uuid:pk>/dispose/", identities.dispose, name="api_dispose_finding"),
+]

@@ -1,0 +1,82 @@
+"""What a user may see: every object reaches a view or an answer only through here.
+
+Reviewers, responders, auditors and administrators see all identities; everybody else sees
+those they answer for. Must not know of cases, which have a rule of their own above.
+"""
+
+from datetime import datetime
+
+from django.db.models import Q, QuerySet
+
+from identities.models import (
+    Binding,
+    Credential,
+    Delegation,
+    Finding,
+    Identity,
+    Revocation,
+    Service,
+    User,
+)
+from identities.permissions import READERS, groups, parties_of
+
+
+def sees_all(user: User) -> bool:
+    """Whether this login sees every identity (a switched-off login sees nothing)."""
+    return user.is_active and not groups(user).isdisjoint(READERS)
+
+
+def _mine(user: User, path: str, now: datetime) -> Q:
+    parties = parties_of(user, now=now) if user.is_active else frozenset()
+    if not parties:
+        return Q(pk__in=[])
+    return (
+        Q(**{f"{path}owner__in": parties})
+        | Q(**{f"{path}sponsor__in": parties})
+        | Q(**{f"{path}backup__in": parties})
+        | Q(**{f"{path}service__owner__in": parties})
+        | Q(**{f"{path}service__ai_owner__in": parties})
+    )
+
+
+def identities(user: User, *, now: datetime) -> QuerySet[Identity]:
+    rows = Identity.objects.all()
+    return rows if sees_all(user) else rows.filter(_mine(user, "", now))
+
+
+def services(user: User, *, now: datetime) -> QuerySet[Service]:
+    rows = Service.objects.all()
+    if sees_all(user):
+        return rows
+    parties = parties_of(user, now=now) if user.is_active else frozenset()
+    return rows.filter(
+        Q(owner__in=parties)
+        | Q(ai_owner__in=parties)
+        | Q(sponsor__in=parties)
+        | Q(backup__in=parties)
+    )
+
+
+def credentials(user: User, *, now: datetime) -> QuerySet[Credential]:
+    rows = Credential.objects.all()
+    return rows if sees_all(user) else rows.filter(_mine(user, "identity__", now))
+
+
+def bindings(user: User, *, now: datetime) -> QuerySet[Binding]:
+    rows = Binding.objects.filter(superseded_at__isnull=True)
+    return rows if sees_all(user) else rows.filter(_mine(user, "identity__", now))
+
+
+def delegations(user: User, *, now: datetime) -> QuerySet[Delegation]:
+    rows = Delegation.objects.all()
+    return rows if sees_all(user) else rows.filter(_mine(user, "grantee__", now))
+
+
+def findings(user: User, *, now: datetime) -> QuerySet[Finding]:
+    rows = Finding.objects.all()
+    return rows if sees_all(user) else rows.filter(_mine(user, "identity__", now))
+
+
+def revocations(user: User, *, now: datetime) -> QuerySet[Revocation]:
+    rows = Revocation.objects.all()
+    return rows if sees_all(user) else rows.filter(_mine(user, "identity__", now))

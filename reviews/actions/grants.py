@@ -1,0 +1,234 @@
+"""What a case does to delegations: bring into force, narrow, end, stop and let go again.
+
+The only place that makes authority true (product.md, rule 3). Version rows: the old stretch
+stays as it was, the new one begins at `now`; nothing is overwritten.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Max
+
+from evidence import nudge
+from identities import authority
+from identities.judging.verdicts import grant_of
+from identities.models import Delegation, DelegationVersion
+from identities.permissions import NotPossible
+from reviews.models import Case
+
+CONTENT = ("actions", "resources", "conditions", "purpose", "task", "on_behalf")
+
+
+def locked(pk: object) -> Delegation:
+    """The delegation's row, locked: versions are added one after the other."""
+    return (
+        Delegation.objects.select_for_update(of=("self",))
+        .select_related("grantee__service", "parent")
+        .get(pk=pk)
+    )
+
+
+def in_force(delegation: Delegation, *, now: datetime) -> DelegationVersion | None:
+    """What it says at `now`, or from later on when nothing is true at `now`."""
+    rows = delegation.versions.filter(
+        superseded_at__isnull=True, state="in_force", revoked_at__isnull=True
+    ).order_by("during")
+    for row in rows:
+        if row.during.upper is None or row.during.upper > now:
+            return row
+    return None
+
+
+def proposed(delegation: Delegation) -> DelegationVersion | None:
+    """Its open proposal."""
+    return (
+        delegation.versions.filter(superseded_at__isnull=True, state="proposed")
+        .order_by("-version")
+        .first()
+    )
+
+
+def bring_into_force(
+    proposal: DelegationVersion, *, case: Case, by: str, now: datetime
+) -> DelegationVersion:
+    """A proposal signed by all seats of this case becomes true from `now` on."""
+    delegation = locked(proposal.delegation_id)
+    upper = proposal.during.upper
+    if upper is not None and upper <= now:
+        raise NotPossible(
+            f"What was asked for ended on {upper:%Y-%m-%d %H:%M} UTC, before it was signed."
+        )
+    wider = wider_than_parent(delegation, proposal, now=now)
+    if wider:
+        raise NotPossible(f"It would go beyond its parent: {'; '.join(wider)[:500]}.")
+    _supersede(proposal, now)
+    current = in_force(delegation, now=now)
+    if current is not None:
+        _cut(current, by=by, now=now)
+    lower = proposal.during.lower
+    return _add(
+        proposal,
+        by=by,
+        now=now,
+        state="in_force",
+        during=(now if lower is None or lower < now else lower, upper),
+        case=case.pk,
+        signed=True,
+        imported=False,
+    )
+
+
+def reject(proposal: DelegationVersion, *, case: Case, by: str, now: datetime) -> None:
+    """A denied proposal stays in the record, and asks nobody any more."""
+    locked(proposal.delegation_id)
+    _supersede(proposal, now)
+    _add(proposal, by=by, now=now, state="rejected", case=case.pk)
+
+
+def attest(current: DelegationVersion, *, case: Case, by: str, now: datetime) -> DelegationVersion:
+    """Keep: what was imported unsigned is signed by the case from `now` on."""
+    locked(current.delegation_id)
+    if current.signed:
+        return current
+    return _next(current, case=case, by=by, now=now, signed=True, imported=False)
+
+
+def narrow(
+    current: DelegationVersion, left: Mapping[str, Any], *, case: Case, by: str, now: datetime
+) -> DelegationVersion:
+    """From `now` on only these actions on these resources; the rest ends."""
+    locked(current.delegation_id)
+    return _next(
+        current,
+        case=case,
+        by=by,
+        now=now,
+        actions=list(left["actions"]),
+        resources=list(left["resources"]),
+        signed=True,
+        imported=False,
+    )
+
+
+def end(delegation: Delegation, *, case: Case, by: str, now: datetime) -> list[str]:
+    """Revoke it and what was passed on from it; the keys of all that ended."""
+    ended = []
+    row = locked(delegation.pk)
+    while (current := in_force(row, now=now)) is not None:
+        _supersede(current, now)
+        lower = current.during.lower
+        over = lower is not None and lower >= now
+        _add(
+            current,
+            by=by,
+            now=now,
+            # What had not begun never will: it keeps its time, and says that it was revoked.
+            during=(lower, current.during.upper) if over else (lower, now),
+            revoked_at=now,
+            case=current.case or case.pk,
+        )
+        ended.append(row.key)
+    for child in Delegation.objects.filter(parent=row).order_by("number"):
+        ended += end(child, case=case, by=by, now=now)
+    return list(dict.fromkeys(ended))
+
+
+def stop(
+    current: DelegationVersion, left: Mapping[str, Any] | None, *, by: str, now: datetime
+) -> int:
+    """Hold reversibly what two seats disagree on; the version to come back to.
+
+    `left` is what the stricter answer would leave; None: nothing.
+    """
+    locked(current.delegation_id)
+    if left is None:
+        _cut(current, by=by, now=now)
+    else:
+        _split(current, by=by, now=now, actions=list(left["actions"]),
+               resources=list(left["resources"]))
+    return current.version
+
+
+def let_go(delegation: Delegation, version: int, *, by: str, now: datetime) -> None:
+    """Undo a stop: what was true before is true again, until its own end."""
+    row = locked(delegation.pk)
+    before = row.versions.get(version=version)
+    if before.during.upper is not None and before.during.upper <= now:
+        return
+    current = in_force(row, now=now)
+    if current is not None:
+        _cut(current, by=by, now=now)
+    _add(before, by=by, now=now, during=(now, before.during.upper))
+
+
+def wider_than_parent(
+    delegation: Delegation, version: DelegationVersion, *, now: datetime
+) -> list[str]:
+    """What a version would widen beyond its parent; empty without one."""
+    if delegation.parent is None:
+        return []
+    above = [
+        grant_of(row)
+        for row in delegation.parent.versions.filter(
+            superseded_at__isnull=True, state="in_force"
+        ).select_related("delegation")
+        if row.during.upper is None or row.during.upper > now
+    ]
+    return authority.narrower([grant_of(version)], above)
+
+
+def _next(
+    current: DelegationVersion, *, case: Case, by: str, now: datetime, **fields: Any
+) -> DelegationVersion:
+    return _split(current, by=by, now=now, case=case.pk, **fields)
+
+
+def _split(
+    current: DelegationVersion, *, by: str, now: datetime, **fields: Any
+) -> DelegationVersion:
+    """The stretch until `now` as it was, the one after it with these fields."""
+    lower, upper = current.during.lower, current.during.upper
+    if lower is not None and lower >= now:
+        _supersede(current, now)
+        return _add(current, by=by, now=now, **fields)
+    _cut(current, by=by, now=now)
+    return _add(current, by=by, now=now, during=(now, upper), **fields)
+
+
+def _cut(current: DelegationVersion, *, by: str, now: datetime) -> None:
+    """End a stretch at `now`; one that had not begun is only superseded."""
+    _supersede(current, now)
+    lower = current.during.lower
+    if lower is None or lower < now:
+        _add(current, by=by, now=now, during=(lower, now))
+
+
+def _supersede(row: DelegationVersion, now: datetime) -> None:
+    row.superseded_at = now
+    row.save(update_fields=["superseded_at"])
+
+
+def _add(row: DelegationVersion, *, by: str, now: datetime, **fields: Any) -> DelegationVersion:
+    """A further version of the same delegation, like `row` but for these fields."""
+    number = DelegationVersion.objects.filter(delegation=row.delegation_id).aggregate(
+        last=Max("version")
+    )["last"]
+    values = {name: getattr(row, name) for name in CONTENT} | {
+        "state": row.state,
+        "during": (row.during.lower, row.during.upper),
+        "revoked_at": row.revoked_at,
+        "imported": row.imported,
+        "signed": row.signed,
+        "case": row.case,
+    }
+    made = DelegationVersion.objects.create(
+        delegation_id=row.delegation_id,
+        version=(number or 0) + 1,
+        recorded_at=now,
+        by=by,
+        **(values | fields),
+    )
+    made.refresh_from_db()
+    nudge.after_commit("identities.changed")
+    return made

@@ -1,0 +1,436 @@
+"""The three answers, as sentences with their facts: what identity, what authority, what behaviour.
+
+Owns the words on top of every page about an identity, a run or a case, and the JSON of
+`manage.py line`. Reads a dossier; asks the database nothing of its own but the actors of a chain.
+"""
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from evidence.models import Issuance
+from identities.models import Credential, DelegationVersion, Identity
+from reviews.exports import moment
+from reviews.pages.dossier import Dossier, dossier
+
+type Answer = dict[str, Any]
+
+
+def three(identity: Identity, now: datetime, at: datetime | None = None) -> dict[str, Answer]:
+    """The three answers for one identity; see `of` for the shape."""
+    return of(dossier(identity, now=now, at=at))
+
+
+def of(d: Dossier) -> dict[str, Answer]:
+    """{"identity": …, "authority": …, "behaviour": …}, each with headline, facts, badges,
+    proof_url, proof_words and freshness (a datetime or None).
+
+    A fact is {"label", "words", "kind"}; a badge {"kind", "words", "url"}; kinds are the
+    vocabulary of docs/glossary.md: exact, key, inferred, inside, outside, no_run, no_evidence,
+    waits, neutral.
+    """
+    return {"identity": identity(d), "authority": authority(d), "behaviour": behaviour(d)}
+
+
+def identity(d: Dossier) -> Answer:
+    """1. Which credential, issued by whom and when, still valid?"""
+    standing = [one for one in d.credentials if one.standing]
+    newest = standing[0] if standing else d.credentials[0] if d.credentials else None
+    principal = _principal(d)
+    headline = principal or d.identity.name
+    if newest is not None:
+        headline = f"{headline}, by key {newest.short}"
+    facts: list[dict[str, Any]] = []
+    if newest is not None:
+        if newest.issued_at is not None:
+            by = newest.issued_by.value if newest.issued_by else "nobody named"
+            facts.append(
+                {
+                    "label": "Issued",
+                    "words": f"{_age(d.at, newest.issued_at)} ago by {short(by)}",
+                    "at": newest.issued_at,
+                    "kind": "exact",
+                }
+            )
+        else:
+            facts.append(
+                {
+                    "label": "Issued",
+                    "words": "its issuance is in no evidence we hold",
+                    "kind": "no_evidence",
+                }
+            )
+        facts.append({"label": "Valid?", "words": _validity(newest, d.at), "kind": newest.state})
+    agents = [one for one in d.bindings if one.actor.kind in ("agent", "agent_id")]
+    for one in agents:
+        facts.append(
+            {
+                "label": "Used by",
+                "words": one.actor.value,
+                "kind": "key" if one.state == "confirmed" else "waits",
+            }
+        )
+    if d.no_run:
+        facts.append(
+            {
+                "label": "Also",
+                "words": "somebody with no run behind it",
+                "kind": "no_run",
+            }
+        )
+    sessions = sum(
+        count for (is_standing, _), count in d.credential_counts.items() if not is_standing
+    )
+    keys = sum(count for (is_standing, _), count in d.credential_counts.items() if is_standing)
+    if keys > 1 or sessions:
+        facts.append(
+            {
+                "label": "In all",
+                "words": f"{keys} standing {_plural('key', keys)},"
+                f" {sessions} short-lived {_plural('session', sessions)}",
+                "kind": "neutral",
+            }
+        )
+    return {
+        "headline": headline,
+        "facts": facts,
+        "badges": [],
+        "proof_url": f"/credentials/?{urlencode({'identity': d.identity.key})}",
+        "proof_words": f"Proof: {keys + sessions} {_plural('credential', keys + sessions)}",
+        "freshness": d.freshest,
+    }
+
+
+def authority(d: Dossier) -> Answer:
+    """2. By whom, on whose behalf, for what purpose, until when; and what the target allows."""
+    grants = d.delegations
+    if grants:
+        pairs = [
+            f"{_verb(action)} {resource}"
+            for row in grants
+            for action, resource in zip(
+                _cycle(row.actions, len(row.resources)), row.resources, strict=False
+            )
+        ]
+        unique = list(dict.fromkeys(pairs))
+        headline = ", ".join(unique[:3]).capitalize()
+        if len(unique) > 3:
+            headline += f" and {len(unique) - 3} more"
+    else:
+        headline = "No authority was delegated"
+    facts: list[dict[str, Any]] = []
+    for row in grants[:3]:
+        by = str(row.delegation.grantor) if row.delegation.grantor else "nobody named"
+        facts.append(
+            {
+                "label": "By",
+                "words": f"{by}, {row.delegation.key}",
+                "at": row.during.lower,
+                "kind": "exact" if row.signed else "waits",
+                "note": "" if row.signed else "imported, unsigned",
+            }
+        )
+    purposes = list(dict.fromkeys(row.purpose for row in grants if row.purpose))
+    purpose = purposes[0] if purposes else d.identity.purpose
+    if purpose:
+        facts.append({"label": "For", "words": purpose, "kind": "neutral"})
+    ends = [row.during.upper for row in grants if row.during.upper is not None]
+    if ends:
+        facts.append(
+            {"label": "Until", "words": f"in {_age(min(ends), d.at)}", "at": min(ends),
+             "kind": "neutral"}
+        )
+    elif grants:
+        facts.append({"label": "Until", "words": "no end is stated", "kind": "waits"})
+    if d.entitlements:
+        allowed = sum(
+            len(one.get("actions", []))
+            for reading in d.entitlements
+            for one in reading.possible
+            if one.get("effect", "Allow") == "Allow"
+        )
+        facts.append(
+            {
+                "label": "Possible",
+                "words": f"the target allows {allowed} {_plural('action pattern', allowed)}",
+                "at": d.entitlements[0].read_at,
+                "kind": "exact",
+            }
+        )
+    else:
+        facts.append({"label": "Possible", "words": "not known: not read", "kind": "no_evidence"})
+    if d.proposed:
+        facts.append(
+            {
+                "label": "Asked",
+                "words": f"{len(d.proposed)} proposed, in force only through a case",
+                "kind": "waits",
+            }
+        )
+    return {
+        "headline": headline,
+        "facts": facts,
+        "badges": [],
+        "proof_url": f"/identities/{d.identity.key}/#authority",
+        "proof_words": f"Proof: {len(grants)} {_plural('delegation', len(grants))}",
+        "freshness": d.at,
+    }
+
+
+def behaviour(d: Dossier) -> Answer:
+    """3. Which calls, by which agent run, inside or outside that authority?"""
+    if d.api.count == 0 and d.ai.count == 0:
+        sources = ", ".join(one.name for one in d.sources) or "any source"
+        headline = f"No evidence yet from {sources}"
+    else:
+        outside = f"{d.api.outside:,} outside" if d.api.outside else "none outside"
+        headline = f"{d.api.inside:,} calls inside, {outside} that authority"
+    facts: list[dict[str, Any]] = [
+        {
+            "label": one.rule,
+            "words": one.words,
+            "at": one.last_at,
+            "kind": {3: "exact", 2: "key", 1: "inferred"}[one.strength],
+            "url": f"/findings/{one.key}/",
+            "n": one.count,
+        }
+        for one in d.findings[:5]
+    ]
+    unjudged = d.api.count - d.api.inside - d.api.outside
+    if unjudged:
+        facts.append(
+            {"label": "not judged", "words": f"{unjudged:,} not judged", "kind": "no_evidence"}
+        )
+    badges = []
+    if d.finding_count:
+        badges.append(
+            {
+                "kind": "outside",
+                "words": f"{d.finding_count} {_plural('finding', d.finding_count)}",
+                "url": f"/findings/?{urlencode({'identity': d.identity.key})}",
+            }
+        )
+    if d.no_run:
+        badges.append(
+            {
+                "kind": "no_run",
+                "words": f"{d.no_run} {_plural('call', d.no_run)} with no run behind it",
+                "url": f"/findings/?{urlencode({'identity': d.identity.key, 'rule': 'no_run'})}",
+            }
+        )
+    return {
+        "headline": headline,
+        "facts": facts,
+        "badges": badges,
+        "proof_url": f"/events/?{urlencode({'identity': d.identity.key})}",
+        "proof_words": f"Proof: {d.api.count:,} {_plural('event', d.api.count)}",
+        "freshness": d.freshest,
+        "inside": d.api.inside,
+        "outside": d.api.outside,
+        "no_run": d.no_run,
+    }
+
+
+def as_data(d: Dossier) -> dict[str, Any]:
+    """The line as JSON: the shape of `manage.py line NAME --json` (docs/exports.md)."""
+    return {
+        "identity": {
+            "key": d.identity.key,
+            "name": d.identity.name,
+            "kind": d.identity.kind,
+            "state": d.identity.state,
+        },
+        "as_of": moment(d.at),
+        "what_identity": {
+            "answer": identity(d)["headline"],
+            "actors": [
+                {
+                    "realm": one.actor.realm,
+                    "kind": one.actor.kind,
+                    "value": one.actor.value,
+                    "basis": one.basis,
+                    "state": one.state,
+                    "shared": one.shared,
+                }
+                for one in d.bindings
+            ],
+            "credentials": [_credential(one) for one in d.credentials],
+            "credential_counts": [
+                {"standing": is_standing, "state": state, "count": count}
+                for (is_standing, state), count in sorted(d.credential_counts.items())
+            ],
+        },
+        "what_authority": {
+            "answer": authority(d)["headline"],
+            "delegations": [_delegation(row) for row in d.delegations],
+            "proposed": [_delegation(row) for row in d.proposed],
+            "possible": [
+                {"read_at": moment(one.read_at), "principal": one.principal,
+                 "allows": one.possible, "missing": one.missing}
+                for one in d.entitlements
+            ]
+            or "not known",
+        },
+        "what_behaviour": {
+            "answer": behaviour(d)["headline"],
+            "events": d.api.count,
+            "inside": d.api.inside,
+            "outside": d.api.outside,
+            "linked_exactly": d.api.linked,
+            "spans": d.ai.count,
+            "first_at": moment(d.api.first),
+            "last_at": moment(d.api.last),
+            "used": [
+                {
+                    "action": one.action,
+                    "family": one.family,
+                    "count": one.count,
+                    "inside": one.inside,
+                    "outside": one.outside,
+                    "first_at": moment(one.first),
+                    "last_at": moment(one.last),
+                }
+                for one in d.permissions
+            ],
+            "findings": [
+                {
+                    "finding": one.key,
+                    "rule": one.rule,
+                    "words": one.words,
+                    "count": one.count,
+                    "state": one.state,
+                    "trace_id": one.trace.hex if one.trace else None,
+                }
+                for one in d.findings
+            ],
+        },
+        "evidence": [
+            {
+                "source": one.name,
+                "plane": one.plane,
+                "received_to": moment(one.last_received),
+                "complete_to": moment(one.watermark),
+                "completeness": one.completeness or "not known",
+                "sampling": one.sampling,
+            }
+            for one in d.sources
+        ],
+    }
+
+
+def chain(credential: int) -> list[dict[str, Any]]:
+    """The issuance chain of a credential's actor, newest link first, to its root."""
+    found: list[dict[str, Any]] = []
+    seen: set[int] = set()
+    here: int | None = credential
+    while here is not None and here not in seen and len(found) < 16:
+        seen.add(here)
+        row = (
+            Issuance.objects.filter(credential_id=here)
+            .select_related("credential", "issued_to", "by_principal", "by_credential")
+            .order_by("at", "event_id")
+            .first()
+        )
+        if row is None:
+            break
+        found.append(
+            {
+                "credential": row.credential.value,
+                "at": moment(row.at),
+                "event": row.event_id,
+                "issued_to": row.issued_to.value if row.issued_to else None,
+                "by": row.by_principal.value if row.by_principal else None,
+                "with": row.by_credential.value if row.by_credential else None,
+                "standing": row.standing,
+                "expires_at": moment(row.expires_at),
+            }
+        )
+        here = row.by_credential_id
+    return found
+
+
+def _credential(one: Credential) -> dict[str, Any]:
+    return {
+        "key": one.key,
+        "credential": one.actor.value,
+        "kind": one.kind,
+        "standing": one.standing,
+        "state": one.state,
+        "issued_at": moment(one.issued_at),
+        "expires_at": moment(one.expires_at),
+        "chain": chain(one.actor_id),
+    }
+
+
+def _delegation(row: DelegationVersion) -> dict[str, Any]:
+    return {
+        "delegation": row.delegation.key,
+        "version": row.version,
+        "by": str(row.delegation.grantor) if row.delegation.grantor else None,
+        "actions": row.actions,
+        "resources": row.resources,
+        "purpose": row.purpose,
+        "task": row.task,
+        "on_behalf": row.on_behalf,
+        "from": moment(row.during.lower),
+        "until": moment(row.during.upper),
+        "signed": row.signed,
+        "imported": row.imported,
+        "case": str(row.case) if row.case else None,
+    }
+
+
+def _principal(d: Dossier) -> str:
+    arns = [one.actor.value for one in d.bindings if one.actor.kind == "arn"]
+    return arns[0].rsplit("/", 1)[-1] if arns else ""
+
+
+def _validity(one: Credential, at: datetime) -> str:
+    if one.state == "active" and one.expires_at is not None and one.expires_at <= at:
+        return f"ended {_age(at, one.expires_at)} ago"
+    said = {
+        "active": "active",
+        "held": "held, not usable",
+        "revoked": "revoked",
+        "expired": "ended",
+    }[one.state]
+    if one.standing:
+        return f"{said}, standing" + ("" if one.expires_at else ", no expiry")
+    if one.expires_at is not None:
+        return f"{said}, ends in {_age(one.expires_at, at)}"
+    return said
+
+
+def _verb(action: str) -> str:
+    operation = action.partition(":")[2] or action
+    lower = operation.lower()
+    if lower.startswith(("get", "head", "read", "describe")):
+        return "read"
+    if lower.startswith("list"):
+        return "list"
+    if lower.startswith(("put", "write", "create", "update")):
+        return "write"
+    if lower.startswith(("delete", "remove")):
+        return "delete"
+    return "everything on" if operation == "*" else operation
+
+
+def _cycle(actions: list[str], length: int) -> list[str]:
+    """The actions, once per resource: the first action stands for the row in the headline."""
+    return [actions[0] if actions else "*"] * max(length, 1)
+
+
+def _age(later: datetime, earlier: datetime) -> str:
+    seconds = abs(int((later - earlier).total_seconds()))
+    for size, word in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            return f"{seconds // size} {_plural(word, seconds // size)}"
+    return f"{seconds} {_plural('second', seconds)}"
+
+
+def _plural(word: str, count: int) -> str:
+    return word if count == 1 else f"{word}s"
+
+
+def short(name: str) -> str:
+    return name.rsplit("/", 1)[-1] if name.startswith("arn:") else name

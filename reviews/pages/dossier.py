@@ -1,0 +1,288 @@
+"""What the three answers rest on, for one identity at one moment: a constant number of queries.
+
+Owns the reading; reviews/pages/answers.py turns it into sentences, lines and JSON. Never counts
+events by scanning: totals come from the daily roll-ups, and only the day of `at` is read from
+the attributions (decisions 22).
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import NamedTuple
+
+from django.db import connection
+from django.db.models import Count, OuterRef, Q, Subquery
+
+from evidence.models import Deposit, Source
+from evidence.vocabulary import PLANE_AI, PLANE_IDENTITY
+from identities.models import (
+    Attestation,
+    Binding,
+    Credential,
+    DelegationVersion,
+    Entitlement,
+    Finding,
+    Identity,
+    Revocation,
+)
+
+MOST_CREDENTIALS = 12
+MOST_PERMISSIONS = 50
+MOST_FINDINGS = 50
+
+
+class Totals(NamedTuple):
+    """Counts of one plane's events up to a moment."""
+
+    count: int = 0
+    inside: int = 0
+    outside: int = 0
+    linked: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+
+
+class Permission(NamedTuple):
+    """How often one thing was done: action × resource family."""
+
+    action: str
+    family: str
+    count: int
+    inside: int
+    outside: int
+    linked: int
+    first: datetime
+    last: datetime
+
+
+class Fresh(NamedTuple):
+    """How fresh one source's evidence about this identity is."""
+
+    id: int
+    name: str
+    plane: str
+    last_received: datetime | None
+    watermark: datetime | None
+    completeness: str
+    sampling: float
+    lag_seconds: int
+
+
+@dataclass
+class Dossier:
+    """Everything the line's head, the case's strip and `manage.py line` say."""
+
+    identity: Identity
+    at: datetime
+    live: bool
+    live_now: datetime  # what the clock says; permissions are judged at it
+    bindings: list[Binding]
+    credentials: list[Credential]
+    credential_counts: dict[tuple[bool, str], int]
+    delegations: list[DelegationVersion]
+    proposed: list[DelegationVersion]
+    entitlements: list[Entitlement]
+    attestation: Attestation | None
+    api: Totals
+    ai: Totals
+    permissions: list[Permission]
+    findings: list[Finding]
+    finding_count: int
+    no_run: int
+    revocations: list[Revocation]
+    sources: list[Fresh]
+
+    @property
+    def freshest(self) -> datetime | None:
+        """Evidence has been received up to here, from the slowest source of this identity."""
+        times = [one.last_received for one in self.sources if one.last_received is not None]
+        return min(times) if times else None
+
+
+def dossier(identity: Identity, *, now: datetime, at: datetime | None = None) -> Dossier:
+    """Read one identity as it was at `at` (as known now); `at=None` is now, live."""
+    moment = at or now
+    shown = (
+        Credential.objects.filter(identity=identity)
+        .filter(Q(issued_at__isnull=True) | Q(issued_at__lte=moment))
+        .select_related("actor", "issued_by", "issued_to")
+    )
+    standing = list(shown.filter(standing=True).order_by("-issued_at")[:MOST_CREDENTIALS])
+    sessions = list(
+        shown.filter(standing=False, issued_at__isnull=False).order_by("-issued_at")[:6]
+    )
+    counts = {
+        (row["standing"], row["state"]): row["n"]
+        for row in Credential.objects.filter(identity=identity)
+        .values("standing", "state")
+        .annotate(n=Count("id"))
+    }
+    versions = list(
+        DelegationVersion.objects.filter(
+            delegation__grantee=identity, superseded_at__isnull=True
+        )
+        .select_related(
+            "delegation", "delegation__grantor__person", "delegation__grantor__team",
+            "delegation__parent",
+        )
+        .order_by("delegation__number", "version")
+    )
+    usage = _usage(identity.number, moment, whole=at is None)
+    open_findings = Finding.objects.filter(identity=identity, state__in=["open", "confirmed"])
+    if at is not None:
+        open_findings = open_findings.filter(first_at__lte=moment)
+    sums = open_findings.aggregate(
+        n=Count("id"), no_run=Count("id", filter=Q(rule="no_run"))
+    )
+    return Dossier(
+        identity=identity,
+        at=moment,
+        live=at is None,
+        live_now=now,
+        bindings=list(
+            Binding.objects.filter(
+                identity=identity,
+                superseded_at__isnull=True,
+                during__contains=moment,
+                state__in=["confirmed", "proposed"],
+            ).select_related("actor")
+        ),
+        credentials=standing + sessions,
+        credential_counts=counts,
+        delegations=[row for row in versions if row.state == "in_force" and _during(row, moment)],
+        proposed=[row for row in versions if row.state == "proposed"],
+        entitlements=list(
+            Entitlement.objects.filter(
+                identity=identity, superseded_at__isnull=True, during__contains=moment
+            )
+        ),
+        attestation=Attestation.objects.filter(identity=identity, attested_at__lte=moment)
+        .select_related("attested_by")
+        .order_by("-attested_at")
+        .first(),
+        api=usage[0],
+        ai=usage[1],
+        permissions=_permissions(identity.number, moment),
+        findings=list(open_findings.order_by("-last_at")[:MOST_FINDINGS]),
+        finding_count=sums["n"],
+        no_run=_no_run(identity, moment),
+        revocations=list(
+            Revocation.objects.filter(identity=identity, requested_at__lte=moment)
+            .select_related("credential__actor")
+            .order_by("-requested_at")[:12]
+        ),
+        sources=_sources(identity.number),
+    )
+
+
+def _during(row: DelegationVersion, moment: datetime) -> bool:
+    since, until = row.during.lower, row.during.upper
+    return (
+        (since is None or since <= moment)
+        and (until is None or moment < until)
+        and (row.revoked_at is None or moment < row.revoked_at)
+    )
+
+
+def _usage(number: int, moment: datetime, *, whole: bool) -> tuple[Totals, Totals]:
+    """Totals of the identity plane and of the AI plane, up to `moment`.
+
+    Whole days come from the roll-up; in the past, the day of `moment` itself is read from the
+    attributions up to that moment.
+    """
+    midnight = datetime.combine(moment.astimezone(UTC).date(), time(), UTC)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT plane, sum(count), sum(inside), sum(outside), sum(linked), min(first_at),"
+            " max(last_at) FROM identities_usageday WHERE identity_no = %s AND day < %s"
+            " GROUP BY plane",
+            [number, (midnight + timedelta(days=2 if whole else 0)).date()],
+        )
+        rows = {row[0]: [Totals(*row[1:])] for row in cursor.fetchall()}
+        if not whole:
+            cursor.execute(
+                "SELECT plane, count(*), count(*) FILTER (WHERE verdict = 1),"
+                " count(*) FILTER (WHERE verdict = 2), count(*) FILTER (WHERE strength = 4),"
+                " min(at), max(at) FROM identities_attribution"
+                " WHERE identity_no = %s AND at >= %s AND at <= %s GROUP BY plane",
+                [number, midnight, moment],
+            )
+            for plane, *sums in cursor.fetchall():
+                rows.setdefault(plane, []).append(Totals(*sums))
+    return _sum(rows.get(PLANE_IDENTITY, [])), _sum(rows.get(PLANE_AI, []))
+
+
+def _sum(parts: list[Totals]) -> Totals:
+    if not parts:
+        return Totals()
+    firsts = [part.first for part in parts if part.first is not None]
+    lasts = [part.last for part in parts if part.last is not None]
+    return Totals(
+        *(int(sum(part[place] for part in parts)) for place in range(4)),  # type: ignore[misc]  # the four counts
+        first=min(firsts) if firsts else None,
+        last=max(lasts) if lasts else None,
+    )
+
+
+def _permissions(number: int, moment: datetime) -> list[Permission]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT t.value, u.family, sum(u.count)::bigint, sum(u.inside)::bigint,"
+            " sum(u.outside)::bigint, sum(u.linked)::bigint, min(u.first_at), max(u.last_at)"
+            " FROM identities_usageday u JOIN evidence_term t ON t.id = u.action_id"
+            " WHERE u.identity_no = %s AND u.plane = %s AND u.day <= %s"
+            " GROUP BY t.value, u.family ORDER BY sum(u.outside) DESC, sum(u.count) DESC, 1, 2"
+            " LIMIT %s",
+            [number, PLANE_IDENTITY, moment.astimezone(UTC).date(), MOST_PERMISSIONS],
+        )
+        return [Permission(*row) for row in cursor.fetchall()]
+
+
+def _no_run(identity: Identity, moment: datetime) -> int:
+    """How many calls have no run behind them (open findings of that rule)."""
+    found = Finding.objects.filter(
+        identity=identity, rule="no_run", state__in=["open", "confirmed"], first_at__lte=moment
+    ).values_list("count", flat=True)
+    return sum(found)
+
+
+def _sources(number: int) -> list[Fresh]:
+    """The sources of this identity's events: a loose scan of (identity_no, source_id, at)."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "WITH RECURSIVE one AS ("
+            " (SELECT source_id FROM identities_attribution WHERE identity_no = %(no)s"
+            "  ORDER BY source_id LIMIT 1)"
+            " UNION ALL SELECT (SELECT a.source_id FROM identities_attribution a"
+            "  WHERE a.identity_no = %(no)s AND a.source_id > one.source_id"
+            "  ORDER BY a.source_id LIMIT 1) FROM one WHERE one.source_id IS NOT NULL)"
+            " SELECT source_id FROM one WHERE source_id IS NOT NULL",
+            {"no": number},
+        )
+        ids = [row[0] for row in cursor.fetchall()]
+    rows = (
+        Source.objects.filter(pk__in=ids)
+        .annotate(
+            received=Subquery(
+                Deposit.objects.filter(source=OuterRef("pk"))
+                .order_by("-received_at")
+                .values("received_at")[:1]
+            )
+        )
+        .order_by("plane", "name")
+    )
+    return [
+        Fresh(
+            row.pk,
+            row.title or row.name,
+            row.plane,
+            row.received,
+            row.watermark,
+            row.completeness,
+            row.sampling,
+            row.lag_seconds,
+        )
+        for row in rows
+    ]
+
+
+__all__ = ["Dossier", "Fresh", "Permission", "Totals", "dossier"]

@@ -1,0 +1,389 @@
+"""The swim-lanes of one identity: identity log above, AI trace below, links between them.
+
+Owns the JSON that static/lanes.js draws (times in microseconds UTC). Rows are sent up to MOST;
+above that, bins per lane. Every query is bounded by the window and by MOST.
+"""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from django.db import connection
+from django.db.models import Q
+
+from evidence.models import Gap
+from evidence.vocabulary import (
+    AGENT_RUN,
+    MODEL_CALL,
+    PLANE_AI,
+    PROOFS,
+    TOOL_CALL,
+)
+from identities.judging.absence import complete_until
+from identities.models import (
+    Credential,
+    CredentialAgent,
+    DelegationVersion,
+    Finding,
+    FindingEvent,
+    Identity,
+)
+from identities.models.behaviour import OUTSIDE
+
+MOST = 20_000
+# What the page opens with: the newest stretch that holds about this many events.
+FIRST_LOOK = 1_500
+BINS = 240
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+INSIDE_MARK, OUTSIDE_MARK, NO_RUN_MARK, NOT_JUDGED_MARK = 0, 1, 2, 3
+AI_LANES = ("Tool calls", "Model calls", "Agent run", "Other steps")
+LANE_OF_SERVICE = {
+    "iam": "IAM and STS",
+    "sts": "IAM and STS",
+    "signin": "IAM and STS",
+    "s3": "S3 data events",
+    "secretsmanager": "Secrets",
+    "ssm": "Secrets",
+    "kms": "Secrets",
+}
+MOST_LANES = 7
+
+
+def window(identity: Identity, *, now: datetime) -> tuple[datetime, datetime]:
+    """The newest stretch with about FIRST_LOOK events; an empty identity gets the last hour."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT max(at), min(at) FROM (SELECT at FROM identities_attribution"
+            " WHERE identity_no = %s AND at <= %s ORDER BY at DESC LIMIT %s) newest",
+            [identity.number, now, FIRST_LOOK],
+        )
+        last, first = cursor.fetchone()
+    if last is None:
+        return now - timedelta(hours=1), now
+    room = max((last - first) / 20, timedelta(seconds=1))
+    return first - room, last + room
+
+
+def lanes(
+    identity: Identity, *, since: datetime, until: datetime, now: datetime
+) -> dict[str, Any]:
+    """Everything the picture shows of [since, until]."""
+    rows = _rows(identity.number, since, until)
+    many = len(rows) > MOST
+    sources = {row[2] for row in rows[:MOST]}
+    data: dict[str, Any] = {
+        "from": micros(since),
+        "to": micros(until),
+        "now": micros(now),
+        "bins": None,
+        "links": [],
+    }
+    names = _lane_names(rows[:MOST])
+    place = {name: number for number, name in enumerate(names)}
+    data["lanes"] = _lanes(names, sources, since, until)
+    if many:
+        data["events"] = []
+        data["bins"] = _bins(rows, place, since, until, identity.number)
+    else:
+        no_run = set(
+            FindingEvent.objects.filter(
+                finding__identity=identity,
+                finding__rule="no_run",
+                finding__state__in=["open", "confirmed"],
+                at__gte=since,
+                at__lte=until,
+            ).values_list("event_id", flat=True)
+        )
+        data["events"] = [
+            [
+                micros(row[0]),
+                row[3] or 0,
+                place[_lane(row)],
+                row[5],
+                _severity(row, no_run),
+                f"{row[6]} {row[7]}".strip()[:200],
+                f"{micros(row[0])}-{row[1]}",
+                1,
+            ]
+            for row in rows
+        ]
+        index = {(row[0], row[1]): number for number, row in enumerate(rows)}
+        data["links"] = _links(rows, index, since, until)
+    data["marks"] = _marks(identity, since, until)
+    data["absent"] = _absent(identity, rows, since, until)
+    data["total"] = len(rows)
+    data["life"] = _life(identity, now)
+    return data
+
+
+def _rows(number: int, since: datetime, until: datetime) -> list[tuple[Any, ...]]:
+    """(at, id, source, duration, plane, activity, action, resource, verdict), oldest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT a.at, a.event_id, a.source_id, e.duration, a.plane, e.activity, t.value,"
+            " coalesce(r.value, ''), a.verdict FROM (SELECT * FROM identities_attribution"
+            "  WHERE identity_no = %s AND at BETWEEN %s AND %s ORDER BY at, event_id LIMIT %s) a"
+            " JOIN evidence_event e ON e.at = a.at AND e.id = a.event_id"
+            " JOIN evidence_term t ON t.id = e.action_id"
+            " LEFT JOIN evidence_term r ON r.id = e.resource_id ORDER BY a.at, a.event_id",
+            [number, since, until, MOST + 1],
+        )
+        return cursor.fetchall()
+
+
+def _lane(row: tuple[Any, ...]) -> str:
+    plane, activity, action = row[4], row[5], row[6]
+    if plane == PLANE_AI:
+        return {TOOL_CALL: "Tool calls", MODEL_CALL: "Model calls", AGENT_RUN: "Agent run"}.get(
+            activity, "Other steps"
+        )
+    service = action.partition(":")[0].lower()
+    return LANE_OF_SERVICE.get(service, service or "other")
+
+
+def _lane_names(rows: list[tuple[Any, ...]]) -> list[str]:
+    counts: dict[str, int] = {}
+    for row in rows:
+        if row[4] != PLANE_AI:
+            name = _lane(row)
+            counts[name] = counts.get(name, 0) + 1
+    order = ["IAM and STS", "Secrets", "S3 data events"]
+    logs = [name for name in order if name in counts]
+    logs += sorted((name for name in counts if name not in order), key=lambda n: -counts[n])
+    ai = {_lane(row) for row in rows if row[4] == PLANE_AI}
+    return logs + [name for name in AI_LANES if name in ai or name != "Other steps"]
+
+
+def _lanes(
+    names: list[str], sources: set[int], since: datetime, until: datetime
+) -> list[dict[str, Any]]:
+    gaps = [
+        [micros(max(gap.during.lower or since, since)),
+         micros(min(gap.during.upper or until, until)), gap.reason, gap.source.plane]
+        for gap in Gap.objects.filter(
+            source_id__in=sources, during__overlap=(since, until)
+        ).select_related("source")
+    ]
+    return [
+        {
+            "id": name.lower().replace(" ", "-"),
+            "group": "ai" if name in AI_LANES else "identity",
+            "title": name,
+            "note": "",
+            "gaps": [
+                gap[:3] for gap in gaps if (gap[3] == "ai") == (name in AI_LANES)
+            ],
+        }
+        for name in names
+    ]
+
+
+def _severity(row: tuple[Any, ...], no_run: set[int]) -> int:
+    if row[1] in no_run:
+        return NO_RUN_MARK
+    if row[8] == OUTSIDE:
+        return OUTSIDE_MARK
+    return INSIDE_MARK if row[8] or row[4] == PLANE_AI else NOT_JUDGED_MARK
+
+
+def _absent(
+    identity: Identity, rows: list[tuple[Any, ...]], since: datetime, until: datetime
+) -> list[list[Any]]:
+    """Stretches after the last run in which there was none: said only of complete sources."""
+    ends = [row[0] for row in rows if row[4] == PLANE_AI]
+    uses = CredentialAgent.objects.filter(
+        credential_actor__in=Credential.objects.filter(identity=identity).values("actor_id")
+    ).values_list("source_id", flat=True)
+    sources = set(uses)
+    if not sources or not ends or max(ends) >= until:
+        return []
+    known = complete_until(sources)
+    after = max(ends)
+    if known.until is None:
+        return [[micros(after), micros(until), f"not known: {known.why_not}"]]
+    parts: list[list[Any]] = []
+    if known.until > after:
+        parts.append(
+            [
+                micros(after),
+                micros(min(known.until, until)),
+                "no run in this time: traces are complete",
+            ]
+        )
+    if known.until < until:
+        parts.append([micros(max(known.until, after)), micros(until), "not known"])
+    return parts
+
+
+def _links(
+    rows: list[tuple[Any, ...]],
+    index: dict[tuple[datetime, int], int],
+    since: datetime,
+    until: datetime,
+) -> list[list[Any]]:
+    """Links with both ends in the picture, the strongest and nearest to the tool call first."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT l.cause_at, l.cause_id, l.effect_at, l.effect_id, l.strength, l.proof"
+            " FROM unnest(%s::timestamptz[], %s::bigint[]) AS k(at, id)"
+            " JOIN evidence_link l ON l.effect_at = k.at AND l.effect_id = k.id"
+            " WHERE l.effect_at BETWEEN %s AND %s"
+            " ORDER BY l.effect_at, l.effect_id, l.strength DESC, l.proof DESC",
+            [
+                [row[0] for row in rows if row[4] != PLANE_AI],
+                [row[1] for row in rows if row[4] != PLANE_AI],
+                since,
+                until,
+            ],
+        )
+        found: dict[int, list[Any]] = {}
+        for cause_at, cause, effect_at, effect, strength, proof in cursor.fetchall():
+            one, two = index.get((cause_at, cause)), index.get((effect_at, effect))
+            if one is not None and two is not None and two not in found:
+                found[two] = [one, two, strength, PROOFS[proof], f"L-{effect % 100_000}"]
+        return list(found.values())
+
+
+def _bins(
+    rows: list[tuple[Any, ...]],
+    place: dict[str, int],
+    since: datetime,
+    until: datetime,
+    number: int,
+) -> list[list[Any]]:
+    """[from, to, lane, count, outside] per lane and step; counted in the database."""
+    step = max((until - since) / BINS, timedelta(microseconds=1))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT date_bin(%s, a.at, %s) AS bin, a.plane, e.activity,"
+            " split_part(t.value, ':', 1), count(*), count(*) FILTER (WHERE a.verdict = 2)"
+            " FROM identities_attribution a"
+            " JOIN evidence_event e ON e.at = a.at AND e.id = a.event_id"
+            " JOIN evidence_term t ON t.id = e.action_id"
+            " WHERE a.identity_no = %s AND a.at BETWEEN %s AND %s GROUP BY 1, 2, 3, 4",
+            [step, since, number, since, until],
+        )
+        found: dict[tuple[datetime, int], list[int]] = {}
+        for bin_at, plane, activity, service, count, outside in cursor.fetchall():
+            lane = _lane((None, 0, 0, 0, plane, activity, f"{service}:", "", 0))
+            if lane not in place:
+                place[lane] = len(place)
+            sums = found.setdefault((bin_at, place[lane]), [0, 0])
+            sums[0] += count
+            sums[1] += outside
+    return [
+        [micros(at), micros(at + step), lane, sums[0], sums[1]]
+        for (at, lane), sums in sorted(found.items())
+    ]
+
+
+def _marks(identity: Identity, since: datetime, until: datetime) -> list[dict[str, Any]]:
+    marks: list[dict[str, Any]] = []
+    for finding in Finding.objects.filter(
+        identity=identity, state__in=["open", "confirmed"], first_at__range=(since, until)
+    ).order_by("first_at")[:60]:
+        marks.append(
+            {
+                "at": micros(finding.first_at),
+                "kind": "no_run" if finding.rule == "no_run" else "finding",
+                "label": finding.words[:120],
+                "n": finding.count,
+                "href": f"/findings/{finding.key}/",
+            }
+        )
+    for credential in (
+        Credential.objects.filter(identity=identity, issued_at__range=(since, until))
+        .select_related("actor")
+        .order_by("issued_at")[:60]
+    ):
+        marks.append(
+            {
+                "at": micros(credential.issued_at or since),
+                "kind": "issuance",
+                "label": f"{credential.short} issued",
+                "n": 1,
+                "href": f"/credentials/{credential.key}/",
+            }
+        )
+    for revocation in identity.revocations.filter(requested_at__range=(since, until))[:60]:
+        marks.append(
+            {
+                "at": micros(revocation.requested_at),
+                "kind": "revocation",
+                "label": revocation.words[:120],
+                "n": 1,
+                "href": f"/revocations/{revocation.key}/",
+            }
+        )
+    for case in identity.cases.filter(sealed=False, opened_at__range=(since, until))[:60]:
+        marks.append(
+            {
+                "at": micros(case.opened_at),
+                "kind": "case",
+                "label": case.key,
+                "n": 1,
+                "href": f"/cases/{case.key}/",
+            }
+        )
+    return sorted(marks, key=lambda mark: mark["at"])
+
+
+def _life(identity: Identity, now: datetime) -> dict[str, Any]:
+    """The strip of months: credentials as bars, delegations as brackets, density per day."""
+    credentials = [
+        {
+            "from": micros(row.issued_at),
+            "to": micros(row.state_at if row.state in ("revoked", "expired") else now),
+            "label": row.short,
+            "state": row.state,
+        }
+        for row in Credential.objects.filter(
+            identity=identity, standing=True, issued_at__isnull=False
+        )
+        .select_related("actor")
+        .order_by("issued_at")[:8]
+        if row.issued_at is not None
+    ]
+    delegations = [
+        {
+            "from": micros(row.during.lower or now),
+            "to": micros(row.during.upper) if row.during.upper else None,
+            "label": row.delegation.key,
+        }
+        for row in DelegationVersion.objects.filter(
+            Q(state="in_force"), delegation__grantee=identity, superseded_at__isnull=True
+        )
+        .select_related("delegation")
+        .order_by("during")[:8]
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT day, sum(count)::bigint, sum(outside)::bigint FROM identities_usageday"
+            " WHERE identity_no = %s GROUP BY day ORDER BY day DESC LIMIT 400",
+            [identity.number],
+        )
+        density = [
+            [_midnight(day), _midnight(day + timedelta(days=1)), count, outside]
+            for day, count, outside in reversed(cursor.fetchall())
+        ]
+    starts = [one["from"] for one in [*credentials, *delegations] if one["from"] is not None]
+    starts += [one[0] for one in density[:1]]
+    ends = [one["to"] for one in delegations if one["to"] is not None]
+    return {
+        "from": min(starts, default=micros(now - timedelta(days=1))),
+        "to": max([micros(now), *ends]),
+        "credentials": credentials,
+        "delegations": delegations,
+        "density": density,
+    }
+
+
+def _midnight(day: date) -> int:
+    return micros(datetime(day.year, day.month, day.day, tzinfo=UTC))
+
+
+def micros(moment: datetime) -> int:
+    gone = moment - EPOCH
+    return (gone.days * 86_400 + gone.seconds) * 1_000_000 + gone.microseconds
+
+

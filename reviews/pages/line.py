@@ -1,0 +1,384 @@
+"""The page of one identity: three answers, the chain, the lanes, findings, granted and used.
+
+Owns the context of templates/line.html. Reads one dossier and a bounded number of rows more; the
+number of queries does not depend on how much an identity did.
+"""
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import Q
+
+from evidence.models import Run
+from identities.findings import RULES
+from identities.models import Credential, DelegationVersion, Finding, User
+from reviews.models import Case
+from reviews.pages import answers, chain, rows
+from reviews.pages.dossier import Dossier, Permission, dossier
+from reviews import permissions, visible
+
+MOST_RUNS = 8
+
+
+def context(identity: Any, user: User, *, now: datetime, at: datetime | None) -> dict[str, Any]:
+    """Everything templates/line.html shows (see its head for the names)."""
+    d = dossier(identity, now=now, at=at)
+    cases = _cases(d, user)
+    asked_in = {
+        finding.pk: case for case in cases for finding in case.findings.all()
+    }
+    table = rows.of_identity(identity.number, until=d.at, limit=50)
+    runs = _runs(d)
+    query = urlencode({"identity": identity.key})
+    return {
+        "section": "identities",
+        "title": f"{identity.name} {identity.key}",
+        "crumbs": _crumbs(d),
+        "identity": _identity(d),
+        "answers": answers.of(d),
+        "chain": chain.layout(_chain(d, runs)),
+        "lanes": {
+            "url": f"/identities/{identity.key}/lanes.json",
+            "note": " · ".join(one.name for one in d.sources),
+            "count": d.api.count + d.ai.count,
+            "events_url": f"/events/?{query}",
+            "table": table,
+        },
+        "as_of": _as_of(d),
+        "acts": [] if not d.live else _acts(d, user),
+        "findings": [_finding(one, asked_in.get(one.pk)) for one in d.findings],
+        "findings_url": f"/findings/?{query}",
+        "findings_closed": Finding.objects.filter(identity=identity)
+        .exclude(state__in=["open", "confirmed"])
+        .count(),
+        "permissions": [_permission(one, d) for one in d.permissions],
+        "permissions_url": f"/events/?{query}",
+        "possible_words": _possible_words(d),
+        "delegations": [_delegation(row, d) for row in [*d.delegations, *d.proposed]],
+        "credentials": [_credential(one, d) for one in d.credentials],
+        "cases": [_case(one, now) for one in cases],
+        "runs": runs,
+        "gaps": [],
+        "fresh": [{"name": one.name, "at": one.last_received} for one in d.sources],
+    }
+
+
+def _crumbs(d: Dossier) -> list[dict[str, str]]:
+    crumbs = [{"words": "Identities", "url": "/identities/"}]
+    if d.identity.service is not None:
+        crumbs.append({"words": d.identity.service.name, "url": "/ai-systems/"})
+    crumbs.append({"words": d.identity.key, "url": ""})
+    return crumbs
+
+
+def _identity(d: Dossier) -> dict[str, Any]:
+    one = d.identity
+    badges: list[dict[str, Any]] = []
+    if d.finding_count:
+        badges.append(
+            {"kind": "outside", "words": f"{d.finding_count} open findings",
+             "url": f"/findings/?{urlencode({'identity': one.key})}"}
+        )
+    if any(row.imported and not row.signed for row in d.delegations):
+        badges.append({"kind": "imported", "words": "imported, unsigned", "url": ""})
+    return {
+        "key": one.key,
+        "name": one.name,
+        "kind": one.kind,
+        "state": one.state,
+        "mode": one.mode,
+        "purpose": one.purpose,
+        "service": {"words": one.service.name, "url": "/ai-systems/"} if one.service else None,
+        "owner": str(one.owner) if one.owner else "",
+        "sponsor": str(one.sponsor) if one.sponsor else "",
+        "backup": str(one.backup) if one.backup else "",
+        "expires_at": one.expires_at,
+        "badges": badges,
+    }
+
+
+def _as_of(d: Dossier) -> dict[str, Any]:
+    """The moment shown, and links to the previous and next change of what is shown."""
+    changes: list[datetime] = []
+    for row in [*d.delegations, *d.proposed]:
+        changes += [when for when in (row.during.lower, row.during.upper) if when is not None]
+    changes += [one.issued_at for one in d.credentials if one.issued_at is not None]
+    changes += [one.first_at for one in d.findings]
+    changes += [one.requested_at for one in d.revocations]
+    before = [when for when in changes if when < d.at]
+    after = [when for when in changes if when > d.at]
+    return {
+        "at": d.at,
+        "live": d.live,
+        "prev_url": f"?{urlencode({'at': max(before).isoformat()})}" if before else "",
+        "next_url": f"?{urlencode({'at': min(after).isoformat()})}"
+        if after and not d.live
+        else "",
+        "live_url": "?",
+    }
+
+
+def _acts(d: Dossier, user: User) -> list[dict[str, Any]]:
+    return [
+        {
+            "words": "Open a case",
+            "url": f"/identities/{d.identity.key}/open-review/",
+            "why_not": permissions.why_not_open(user, d.identity, now=d.live_now) or "",
+            "icon": "flame",
+        }
+    ]
+
+
+def _finding(one: Finding, case: Case | None) -> dict[str, Any]:
+    return {
+        "key": one.key,
+        "url": f"/findings/{one.key}/",
+        "kind_words": RULES[one.rule],
+        "rule": one.rule,
+        "what": one.words,
+        "at": one.last_at,
+        "count": one.count,
+        "strength": {3: "exact", 2: "key", 1: "inferred"}[one.strength],
+        "state": one.state,
+        "case_key": case.key if case else "",
+        "case_url": f"/cases/{case.key}/" if case else "",
+    }
+
+
+def _permission(one: Permission, d: Dossier) -> dict[str, Any]:
+    delegated = "no"
+    if one.outside == 0 and one.inside:
+        delegated = "yes" if any(row.signed for row in d.delegations) else "unsigned"
+    elif one.outside == 0:
+        delegated = "no_evidence"
+    query = urlencode(
+        {"identity": d.identity.key, "action": one.action, "family": one.family}
+    )
+    return {
+        "action": one.action,
+        "resource": one.family,
+        "delegated": delegated,
+        "possible": _possible(d, one.action, one.family),
+        "first_at": one.first,
+        "last_at": one.last,
+        "count": one.count,
+        "count_url": f"/events/?{query}",
+        "outside": one.outside,
+        "evidence_to": d.freshest,
+        "gap": False,
+    }
+
+
+def _possible(d: Dossier, action: str, resource: str) -> str:
+    if not d.entitlements:
+        return "unknown"
+    from identities.enforcers import entitlements_aws
+
+    said = {
+        entitlements_aws.possible_matches(
+            entitlements_aws.from_rows(reading.possible), action, resource
+        )
+        for reading in d.entitlements
+    }
+    return "yes" if "allowed" in said else "no" if said == {"denied"} else "unknown"
+
+
+def _possible_words(d: Dossier) -> str:
+    if not d.entitlements:
+        return "possible: not known"
+    allowed = {
+        action
+        for reading in d.entitlements
+        for one in reading.possible
+        if one.get("effect", "Allow") == "Allow"
+        for action in one.get("actions", [])
+    }
+    delegated = {action for row in d.delegations for action in row.actions}
+    more = len(allowed - delegated)
+    return f"AWS allows {more} action patterns more" if more else "no more"
+
+
+def _delegation(row: DelegationVersion, d: Dossier) -> dict[str, Any]:
+    state = "imported" if row.imported and not row.signed and row.state == "in_force" else row.state
+    return {
+        "key": row.delegation.key,
+        "url": f"/identities/{d.identity.key}/#{row.delegation.key}",
+        "words": f"{', '.join(row.actions)} on {', '.join(row.resources)}",
+        "grantor": str(row.delegation.grantor) if row.delegation.grantor else "",
+        "state": state,
+        "signed": row.signed,
+        "from": row.during.lower,
+        "until": row.during.upper,
+        "case_key": "",
+        "case_url": "",
+    }
+
+
+def _credential(one: Credential, d: Dossier) -> dict[str, Any]:
+    revocation = next(
+        (row for row in d.revocations if row.credential_id == one.pk), None
+    )
+    return {
+        "key": one.key,
+        "url": f"/credentials/{one.key}/",
+        "short": one.short,
+        "kind": one.kind.replace("_", " "),
+        "standing": one.standing,
+        "issued_at": one.issued_at,
+        "issued_by": one.issued_by.value if one.issued_by else "",
+        "expires_at": one.expires_at,
+        "state": one.state,
+        "revocation": revocation,
+    }
+
+
+def _cases(d: Dossier, user: User) -> list[Case]:
+    return list(
+        visible.cases(user, now=d.live_now)
+        .filter(identity=d.identity, opened_at__lte=d.at)
+        .prefetch_related("findings", "seats__party__person", "seats__party__team")
+        .order_by("-opened_at")[:10]
+    )
+
+
+def _case(one: Case, now: datetime) -> dict[str, Any]:
+    who = ", ".join(
+        dict.fromkeys(str(seat.party) for seat in one.seats.all() if seat.party is not None)
+    )
+    kind = "stale" if one.state == "open" and one.deadline_at <= now else "waits"
+    return {
+        "key": one.key,
+        "url": f"/cases/{one.key}/",
+        "door": one.door,
+        "what": one.title,
+        "signals": [{"kind": kind if one.state == "open" else "neutral",
+                     "words": one.state.replace("_", " "), "url": ""}],
+        "who": who,
+        "due_words": "",
+        "due_at": one.deadline_at if one.state == "open" else None,
+    }
+
+
+def _runs(d: Dossier) -> list[dict[str, Any]]:
+    actors = [one.actor_id for one in d.bindings if one.state == "confirmed"]
+    found = (
+        Run.objects.filter(
+            Q(agent_id__in=actors) | Q(agent__isnull=True, service_id__in=actors),
+            first_at__lte=d.at,
+        )
+        .select_related("agent", "service")
+        .order_by("-first_at")[:MOST_RUNS]
+    )
+    outside = {
+        one.trace: one.count for one in d.findings if one.rule == "left_task" and one.trace
+    }
+    return [
+        {
+            "key": run.key,
+            "url": f"/runs/{run.key}/",
+            "agent": str(run.agent or run.service or "not named"),
+            "first_at": run.first_at,
+            "last_at": run.last_at,
+            "spans": run.spans,
+            "outside": outside.get(run.trace, 0),
+        }
+        for run in found
+    ]
+
+
+def _chain(d: Dossier, runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Grantor -> owner -> agent -> credential -> actions; issuance below meets at the credential."""
+    one = d.identity
+    grantors: list[dict[str, Any]] = []
+    owners: list[dict[str, Any]] = []
+    edges: list[dict[str, Any]] = []
+    service = one.service
+    ai_owner = service.ai_owner if service is not None and service.ai_system else None
+    if ai_owner is not None:
+        owners.append({"id": "o-ai", "name": str(ai_owner), "note": "AI-system owner",
+                       "url": "", "side": "ai"})
+    if one.owner is not None:
+        owners.append({"id": "o-id", "name": str(one.owner), "note": "identity owner",
+                       "url": "", "side": "identity"})
+    agents = [
+        {
+            "id": f"a{bound.actor_id}",
+            "name": bound.actor.value,
+            "note": f"{service.name} · {len(runs)} runs" if service else f"{len(runs)} runs",
+            "url": runs[0]["url"] if runs else "",
+            "unknown": False,
+        }
+        for bound in d.bindings
+        if bound.actor.kind in ("agent", "agent_id") and bound.state == "confirmed"
+    ][:3] or [
+        {"id": "a0", "name": one.name, "note": one.kind.replace("_", " "), "url": "",
+         "unknown": False}
+    ]
+    for row in d.delegations[:3]:
+        if row.delegation.grantor is None:
+            continue
+        number = f"g{row.delegation.grantor_id}"
+        if all(node["id"] != number for node in grantors):
+            grantors.append({"id": number, "name": str(row.delegation.grantor),
+                             "note": f"granted {row.delegation.key}", "url": ""})
+            edges.append({"from": number, "to": owners[0]["id"] if owners else agents[0]["id"],
+                          "kind": "inside", "words": ""})
+    if owners:
+        edges.append({"from": owners[0]["id"], "to": agents[0]["id"], "kind": "inside",
+                      "words": ""})
+    credentials: list[dict[str, Any]] = []
+    for key in d.credentials[:4]:
+        age = f"{(d.at - key.issued_at).days} d" if key.issued_at else "age not known"
+        kind = "standing" if key.standing else "short-lived"
+        credentials.append({"id": f"c{key.actor_id}", "name": key.short,
+                            "note": f"{kind} · {age} · {key.state}",
+                            "url": f"/credentials/{key.key}/", "state": "inside"})
+    main = credentials[0]["id"] if credentials else agents[0]["id"]
+    if credentials:
+        edges += [{"from": node["id"], "to": main, "kind": "inside", "words": ""}
+                  for node in agents]
+    for key in d.credentials[:2]:
+        if key.issued_by is None:
+            continue
+        number = f"i{key.issued_by_id}"
+        own = any(bound.actor_id == key.issued_by_id for bound in d.bindings)
+        if own and len(credentials) > 1:
+            edges.append({"from": f"c{d.credentials[-1].actor_id}", "to": f"c{key.actor_id}",
+                          "kind": "outside", "words": "minted itself"})
+            continue
+        if all(node["id"] != number for node in grantors):
+            grantors.append({"id": number, "name": answers.short(key.issued_by.value),
+                             "note": "issued the key", "url": ""})
+        edges.append({"from": number,
+                      "to": "o-id" if one.owner is not None else f"c{key.actor_id}",
+                      "kind": "inside", "words": ""})
+        if one.owner is not None:
+            edges.append({"from": "o-id", "to": f"c{key.actor_id}", "kind": "inside",
+                          "words": f"issued {key.issued_at:%-d %b}" if key.issued_at else ""})
+    if d.no_run:
+        place = next((f.details.get("address", "") for f in d.findings if f.rule == "no_run"), "")
+        agents.append({"id": "unknown", "name": "Nobody known",
+                       "note": f"{place} · no run behind it", "url": "", "unknown": True})
+        edges.append({"from": "unknown", "to": main, "kind": "no_run", "words": ""})
+    actions = []
+    for number, used in enumerate(d.permissions):
+        verdict = "outside" if used.outside else "inside" if used.inside else "unknown"
+        actions.append({"id": f"x{number}",
+                        "name": f"{used.action.partition(':')[2] or used.action} {used.family}",
+                        "n": used.outside or used.count, "verdict": verdict,
+                        "url": "/events/?" + urlencode({"identity": one.key,
+                                                        "action": used.action})})
+        edges.append({"from": main, "to": f"x{number}",
+                      "kind": "outside" if verdict == "outside" else "inside", "words": ""})
+    if d.no_run:
+        actions.append({"id": "xn", "name": "calls with no run behind it", "n": d.no_run,
+                        "verdict": "no_run",
+                        "url": "/findings/?" + urlencode({"identity": one.key,
+                                                          "rule": "no_run"})})
+        edges.append({"from": main, "to": "xn", "kind": "no_run", "words": ""})
+    return {"grantors": grantors, "owners": owners, "agents": agents,
+            "credentials": credentials, "actions": actions, "edges": edges,
+            "actions_url": "/events/?" + urlencode({"identity": one.key})}
+
+

@@ -1,0 +1,311 @@
+"""Who may do what in a case, and the sentence why not.
+
+Owns `why_not_<verb>(user, case, …, now) -> str | None`, written once: actions require it, pages
+disable the button and show it, the API returns it. Independence is judged on persons, when
+deciding: never the subject, never the requester, and one person never signs two seats.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Q
+
+from identities.models import Identity, Party, Person, User
+from identities.permissions import AUDITOR, INACTIVE, groups, parties_of, require
+from reviews.models import Case, Item, Seat
+
+__all__ = [
+    "SIGNING",
+    "mine",
+    "persons_of",
+    "require",
+    "subject_persons",
+    "why_not_cancel",
+    "why_not_close",
+    "why_not_decide",
+    "why_not_open",
+    "why_not_pin",
+    "why_not_request",
+    "why_not_see",
+    "why_not_settle",
+    "why_not_sit",
+    "why_not_start",
+    "why_not_undo",
+]
+
+# The seats whose answers add up; a tie-breaker and a closer come after them.
+SIGNING = ("identity_owner", "ai_owner", "second")
+SEAT_WORDS = {
+    "identity_owner": "identity owner",
+    "ai_owner": "AI-system owner",
+    "second": "second approver",
+    "closer": "closer",
+    "tie_breaker": "tie-breaker",
+}
+ABSENT = "There is no such case."
+NOBODY = "This login is nobody's: signing needs a person behind it."
+
+
+def mine(user: User, *, now: datetime) -> frozenset[UUID]:
+    """The parties of this user at `now`, asked of the database once per user object and moment."""
+    known: tuple[datetime, frozenset[UUID]] | None = user.__dict__.get("_parties_at")
+    if known is None or known[0] != now:
+        known = (now, parties_of(user, now=now))
+        user.__dict__["_parties_at"] = known
+    return known[1]
+
+
+def persons_of(party: Party, *, now: datetime) -> list[Person]:
+    """The persons who stand for a party at `now`: the one, or the team's members."""
+    return list(
+        Person.objects.filter(
+            Q(pk=party.person_id)
+            | Q(
+                memberships__team_id=party.team_id,
+                memberships__team__isnull=False,
+                memberships__during__contains=now,
+                memberships__superseded_at__isnull=True,
+            )
+        )
+        .distinct()
+        .order_by("name", "pk")
+    )
+
+
+def subject_persons(identity: Identity | None) -> frozenset[UUID]:
+    """The persons that a human identity is: by e-mail or login of its name or confirmed actors."""
+    if identity is None or identity.kind != "human":
+        return frozenset()
+    names = [
+        identity.name,
+        *identity.bindings.filter(state="confirmed", superseded_at__isnull=True).values_list(
+            "actor__value", flat=True
+        )[:100],
+    ]
+    same = Q()
+    for name in names:
+        same |= Q(email__iexact=name) | Q(users__username__iexact=name)
+    return frozenset(Person.objects.filter(same).exclude(email="", users=None).values_list("pk", flat=True))
+
+
+def _why_not_act(user: User) -> str | None:
+    """What bars a login from changing anything at all."""
+    if not user.is_active:
+        return INACTIVE
+    if "auditor" in groups(user):
+        return AUDITOR
+    return None
+
+
+def why_not_see(user: User, case: Case, *, now: datetime) -> str | None:
+    """A case that is not visible is absent: the same words as for one that never was."""
+    from reviews import visible
+
+    return None if visible.cases(user, now=now).filter(pk=case.pk).exists() else ABSENT
+
+
+def why_not_open(user: User, identity: Identity, *, now: datetime) -> str | None:
+    """Open an access review of an identity."""
+    why = _why_not_act(user)
+    if why is not None:
+        return why
+    if not groups(user).isdisjoint({"reviewer", "responder", "administrator"}):
+        return None
+    service = identity.service
+    named = {identity.owner_id, identity.sponsor_id, identity.backup_id}
+    if service is not None:
+        named |= {service.owner_id, service.ai_owner_id}
+    if not named.isdisjoint(mine(user, now=now)):
+        return None
+    return f"Only a reviewer, a responder or who answers for {identity.name} may open its review."
+
+
+def why_not_start(user: User, case: Case, *, now: datetime) -> str | None:
+    """Send a proposed review to its seats."""
+    if case.identity is None:
+        return _why_not_act(user)
+    return why_not_open(user, case.identity, now=now)
+
+
+def why_not_request(user: User, identity: Identity) -> str | None:
+    """Ask for authority for an identity: whoever sees it may ask; others sign."""
+    why = _why_not_act(user)
+    if why is not None:
+        return why
+    if user.person_id is None:
+        return "This login is nobody's: a request needs a person behind it."
+    if identity.state == "retired":
+        return f"{identity.name} is retired: nothing can be granted to it."
+    return None
+
+
+def _why_not_person(
+    person: UUID, case: Case, seat: Seat, *, subjects: frozenset[UUID]
+) -> str | None:
+    """What bars a person from this seat, whoever named them."""
+    if person == case.requester_id:
+        return "You asked for this: the requester never signs."
+    if person in subjects:
+        return "You are the subject of this case: the subject never signs."
+    for other in case.seats.all():
+        if other.pk != seat.pk and other.person_id == person:
+            return (
+                f"You sign as {SEAT_WORDS[other.kind]} in this case: one person never signs two"
+                " seats."
+            )
+    return None
+
+
+def _party_is_barred(case: Case, seat: Seat, *, subjects: frozenset[UUID], now: datetime) -> bool:
+    """Nobody of the seat's party may sit: left, without a login, or not independent."""
+    if seat.party is None:
+        return True
+    for person in persons_of(seat.party, now=now):
+        if person.left_at is not None and person.left_at <= now:
+            continue
+        if _why_not_person(person.pk, case, seat, subjects=subjects) is not None:
+            continue
+        # An auditor's login changes nothing, so it cannot sign either.
+        if person.users.filter(is_active=True).exclude(groups__name="auditor").exists():
+            return False
+    return True
+
+
+def why_not_sit(user: User, case: Case, seat: Seat, *, now: datetime) -> str | None:
+    """Whether this user may sign in this seat: named, independent, and the seat is free."""
+    why = _why_not_act(user)
+    if why is not None:
+        return why
+    if user.person_id is None or user.person is None:
+        return NOBODY
+    if user.person.left_at is not None and user.person.left_at <= now:
+        return "You have left: this login signs nothing."
+    if case.sealed and not case.members.filter(person_id=user.person_id).exists():
+        return ABSENT
+    subjects = subject_persons(case.identity)
+    why = _why_not_person(user.person_id, case, seat, subjects=subjects)
+    if why is not None:
+        return why
+    why = _why_not_named(user, case, seat, subjects=subjects, now=now)
+    if why is not None:
+        return why
+    return _why_not_free(user, case, seat, subjects=subjects, now=now)
+
+
+def _why_not_named(
+    user: User, case: Case, seat: Seat, *, subjects: frozenset[UUID], now: datetime
+) -> str | None:
+    parties = mine(user, now=now)
+    if seat.party_id is not None and seat.party_id in parties:
+        return None
+    vacant = _party_is_barred(case, seat, subjects=subjects, now=now)
+    if seat.backup_id is not None and seat.backup_id in parties:
+        # The backup sits when the owner may not, or has been silent past the deadline.
+        if vacant or case.silence_done_at is not None:
+            return None
+        return f"You are the backup: {seat.party} decides until the deadline."
+    if seat.party_id is None and seat.backup_id is None and "reviewer" in groups(user):
+        # Nobody is named: somebody has to decide, and reviewers are there for it.
+        return None
+    who = str(seat.party) if seat.party is not None else "nobody yet"
+    return f"The seat of the {SEAT_WORDS[seat.kind]} belongs to {who}."
+
+
+def _why_not_free(
+    user: User, case: Case, seat: Seat, *, subjects: frozenset[UUID], now: datetime
+) -> str | None:
+    """One person holds a seat; another takes it over only when that one no longer may."""
+    if seat.person_id is None or seat.person_id == user.person_id or seat.person is None:
+        return None
+    gone = seat.person.left_at is not None and seat.person.left_at <= now
+    barred = _why_not_person(seat.person_id, case, seat, subjects=subjects) is not None
+    late = case.silence_done_at is not None and seat.backup_id in mine(user, now=now)
+    if gone or barred or late:
+        return None
+    return f"{seat.person.name} signs in this seat."
+
+
+def why_not_decide(
+    user: User, case: Case, seat: Seat, item: Item | None, *, now: datetime
+) -> str | None:
+    """Answer an item in a seat."""
+    if seat.kind not in SIGNING:
+        return f"The {SEAT_WORDS[seat.kind]} answers conflicts only."
+    why = why_not_sit(user, case, seat, now=now)
+    if why is not None:
+        return why
+    if case.state != "open":
+        return f"{case.key} is {case.state.replace('_', ' ')}: nothing can be answered in it now."
+    if item is not None and item.case_id != case.pk:
+        return "This item belongs to another case."
+    return None
+
+
+def why_not_settle(user: User, case: Case, seat: Seat, item: Item, *, now: datetime) -> str | None:
+    """Break a tie: neither seat, not the subject, not the requester, after the deadline."""
+    if seat.kind != "tie_breaker":
+        return "Only the tie-breaker settles a conflict."
+    why = why_not_sit(user, case, seat, now=now)
+    if why is not None:
+        return why
+    if item.outcome != "conflict":
+        return "There is no conflict to settle on this item."
+    if now < case.deadline_at:
+        return (
+            "The seats may change their answers until"
+            f" {case.deadline_at:%Y-%m-%d %H:%M} UTC; then the tie-breaker decides."
+        )
+    return None
+
+
+def why_not_undo(user: User, case: Case, item: Item, *, now: datetime) -> str | None:
+    """Take back one's own answer while it has not gone out (8 seconds)."""
+    why = _why_not_act(user)
+    if why is not None:
+        return why
+    last = (
+        item.decisions.filter(superseded_at__isnull=True, by=user).order_by("-at").first()
+    )
+    if last is None:
+        return "You have no answer on this item to take back."
+    if last.not_before <= now:
+        return "It has gone out: answer again while the case is open."
+    if case.state not in ("open", "decided"):
+        return f"{case.key} is {case.state.replace('_', ' ')}: it has gone out."
+    return None
+
+
+def why_not_pin(user: User, case: Case) -> str | None:
+    """Pin an event to a case as evidence: whoever sees the case and changes things."""
+    if case.state in ("closed", "cancelled"):
+        return f"{case.key} is {case.state}: nothing is added to it."
+    return _why_not_act(user)
+
+
+def _concerned(user: User, case: Case, *, now: datetime) -> bool:
+    parties = mine(user, now=now)
+    return any(seat.party_id in parties for seat in case.seats.all() if seat.party_id is not None)
+
+
+def why_not_cancel(user: User, case: Case, *, now: datetime) -> str | None:
+    """Cancel: the requester takes a request back; who sits in a seat or opened it, a review."""
+    why = _why_not_act(user)
+    if why is not None:
+        return why
+    if case.requester_id is not None and case.requester_id == user.person_id:
+        return None
+    if case.door == "access_request":
+        return "Only the requester may take a request back; the seats deny it."
+    if case.opened_by == user.ref or "administrator" in groups(user):
+        return None
+    return "Only who opened this case or an administrator may cancel it."
+
+
+def why_not_close(user: User, case: Case, *, now: datetime) -> str | None:
+    """Close by hand what was carried out: a seat of the case, or a reviewer."""
+    why = _why_not_act(user)
+    if why is not None:
+        return why
+    if _concerned(user, case, now=now) or "reviewer" in groups(user):
+        return None
+    return "Only a reviewer or who sits in this case may close it."

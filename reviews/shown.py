@@ -1,0 +1,215 @@
+"""Which evidence an item rests on: shown beside it, and frozen when somebody signs.
+
+One function for both, so that a capsule holds what the page showed. Reads attributions and
+events only through their indexes, with a bound on each part.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from django.db import connection
+
+from evidence.models import Gap
+from identities.models import (
+    Binding,
+    Credential,
+    DelegationVersion,
+    FindingEvent,
+    Identity,
+    UsageDay,
+)
+from reviews.models import Item
+
+# What is pinned and what is under a finding comes first, then the newest.
+MOST_OF_EACH = 50
+
+type Ref = tuple[datetime, int]
+
+OF_CREDENTIAL = """
+SELECT e.at, e.id FROM evidence_event e WHERE e.credential_id = ANY(%s)
+ORDER BY e.at DESC, e.id DESC LIMIT %s
+"""
+OF_ACTOR = """
+SELECT at, id FROM (
+  (SELECT at, id FROM evidence_event WHERE principal_id = %(a)s ORDER BY at DESC LIMIT %(n)s)
+  UNION (SELECT at, id FROM evidence_event WHERE credential_id = %(a)s ORDER BY at DESC LIMIT %(n)s)
+  UNION (SELECT at, id FROM evidence_event WHERE agent_id = %(a)s ORDER BY at DESC LIMIT %(n)s)
+) u ORDER BY at DESC, id DESC LIMIT %(n)s
+"""
+OF_IDENTITY = """
+SELECT t.at, t.event_id FROM identities_attribution t WHERE t.identity_no = %s
+ORDER BY t.at DESC, t.event_id DESC LIMIT %s
+"""
+# Only days on which the actions were used are looked into: the roll-up says which.
+OF_ACTIONS = """
+SELECT t.at, t.event_id FROM identities_attribution t
+JOIN evidence_event e ON e.at = t.at AND e.id = t.event_id
+WHERE t.identity_no = %s AND t.at >= %s AND t.at < %s AND e.action_id = ANY(%s)
+ORDER BY t.at DESC, t.event_id DESC LIMIT %s
+"""
+
+
+class Shown(NamedTuple):
+    """The events beside an item, newest first, and what could not be seen."""
+
+    refs: list[Ref]
+    missing: list[str]
+
+
+def of_item(item: Item, identity: Identity | None) -> Shown:
+    """Pinned events, events under open findings of the item, then the newest of it."""
+    pinned = list(
+        item.case.pinned.filter(item__isnull=True).values_list("at", "event_id")[:MOST_OF_EACH]
+    ) + list(item.pinned.values_list("at", "event_id")[:MOST_OF_EACH])
+    newest = _newest(item, identity)
+    found = _found(item, identity, newest)
+    refs = sorted({*pinned, *found, *newest}, reverse=True)
+    return Shown(refs, gaps(refs))
+
+
+def _newest(item: Item, identity: Identity | None) -> list[Ref]:
+    if item.kind == "credential" and item.ref is not None:
+        actors = list(
+            Credential.objects.filter(pk=item.ref).values_list("actor_id", flat=True)
+        )
+        return _refs(OF_CREDENTIAL, [actors, MOST_OF_EACH])
+    if item.kind == "binding" and item.ref is None and "binding" in item.proposal:
+        actor = (
+            Binding.objects.filter(pk=item.proposal["binding"])
+            .values_list("actor_id", flat=True)
+            .first()
+        )
+        return [] if actor is None else _refs(OF_ACTOR, {"a": actor, "n": MOST_OF_EACH})
+    if identity is None:
+        return []
+    if item.kind in ("delegation", "grant"):
+        return _of_actions(item, identity)
+    return _refs(OF_IDENTITY, [identity.number, MOST_OF_EACH])
+
+
+def _of_actions(item: Item, identity: Identity) -> list[Ref]:
+    patterns = item.proposal.get("actions") if item.kind == "grant" else None
+    if patterns is None:
+        patterns = (
+            DelegationVersion.objects.filter(
+                delegation=item.ref, superseded_at__isnull=True, state="in_force"
+            )
+            .order_by("-version")
+            .values_list("actions", flat=True)
+            .first()
+        ) or []
+    used = used_actions(identity)
+    wanted = {number: days for number, (name, days) in used.items() if covers(patterns, name)}
+    if not wanted:
+        return []
+    first = min(first for first, _ in wanted.values())
+    last = max(last for _, last in wanted.values())
+    return _refs(
+        OF_ACTIONS,
+        [identity.number, first, last + timedelta(microseconds=1), list(wanted), MOST_OF_EACH],
+    )
+
+
+def used_actions(identity: Identity) -> dict[int, tuple[str, tuple[datetime, datetime]]]:
+    """The actions the roll-up knows of an identity: term id -> (name, (first, last))."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT u.action_id, t.value, min(u.first_at), max(u.last_at)"
+            f" FROM {UsageDay._meta.db_table} u JOIN evidence_term t ON t.id = u.action_id"
+            " WHERE u.identity_no = %s GROUP BY 1, 2 ORDER BY 4 DESC LIMIT 2000",
+            [identity.number],
+        )
+        return {row[0]: (row[1], (row[2], row[3])) for row in cursor.fetchall()}
+
+
+def covers(patterns: Sequence[str], action: str) -> bool:
+    """Whether an action pattern (`s3:Get*`, `*` the only wildcard) names this action."""
+    return any(matches(pattern, action) for pattern in patterns)
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Case-insensitive match with `*` as the only wildcard, in linear time for each part."""
+    head, *rest = pattern.lower().split("*")
+    text = text.lower()
+    if not rest:
+        return text == head
+    if not text.startswith(head):
+        return False
+    place = len(head)
+    *middle, tail = rest
+    for part in middle:
+        found = text.find(part, place)
+        if found < 0:
+            return False
+        place = found + len(part)
+    return len(text) - place >= len(tail) and text.endswith(tail)
+
+
+def _found(item: Item, identity: Identity | None, newest: list[Ref]) -> list[Ref]:
+    """The newest events under the identity's open findings that concern this item.
+
+    For a credential only its own events; for everything else those of the identity.
+    """
+    if identity is None:
+        return []
+    rows = list(
+        FindingEvent.objects.filter(
+            finding__identity=identity, finding__state__in=["open", "confirmed"]
+        )
+        .order_by("-at", "-event_id")
+        .values_list("at", "event_id")[: MOST_OF_EACH * 4]
+    )
+    if item.kind == "credential" and item.ref is not None:
+        rows = _of_this_credential(item, rows)
+    elif item.kind in ("delegation", "grant", "binding"):
+        seen = set(newest)
+        rows = [row for row in rows if row in seen]
+    return rows[:MOST_OF_EACH]
+
+
+def _of_this_credential(item: Item, rows: list[Ref]) -> list[Ref]:
+    if not rows:
+        return []
+    return _refs(
+        "SELECT e.at, e.id FROM unnest(%s::timestamptz[], %s::bigint[]) AS k(at, id)"
+        " JOIN evidence_event e ON e.at = k.at AND e.id = k.id"
+        " JOIN identities_credential c ON c.actor_id = e.credential_id WHERE c.id = %s"
+        " ORDER BY e.at DESC, e.id DESC",
+        [[at for at, _ in rows], [number for _, number in rows], item.ref],
+    )
+
+
+def gaps(refs: Sequence[Ref]) -> list[str]:
+    """Known silences of the events' sources inside their time: nothing may be said about them."""
+    if not refs:
+        return []
+    first, last = min(refs)[0], max(refs)[0]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT e.source_id FROM unnest(%s::timestamptz[], %s::bigint[]) AS k(at, id)"
+            " JOIN evidence_event e ON e.at = k.at AND e.id = k.id",
+            [[at for at, _ in refs], [number for _, number in refs]],
+        )
+        sources = [row[0] for row in cursor.fetchall()]
+    return [
+        f"{gap.source.title or gap.source.name} was silent"
+        f" {_span(gap.during.lower, gap.during.upper)}: {gap.reason}"
+        for gap in Gap.objects.filter(
+            source__in=sources, during__overlap=(first, last + timedelta(microseconds=1))
+        )
+        .select_related("source")
+        .order_by("during")[:20]
+    ]
+
+
+def _span(since: datetime | None, until: datetime | None) -> str:
+    start = "from the beginning" if since is None else f"{since:%Y-%m-%d %H:%M}"
+    end = "until now" if until is None else f"to {until:%Y-%m-%d %H:%M} UTC"
+    return f"{start} {end}"
+
+
+def _refs(statement: str, parameters: object) -> list[Ref]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)  # type: ignore[arg-type]  # a list or a mapping
+        return [(row[0], row[1]) for row in cursor.fetchall()]

@@ -1,0 +1,40 @@
+"""Which cases a user may see: the only way a case reaches a view, an answer or a count.
+
+A sealed case is absent for everybody but its members, auditors and administrators included.
+"""
+
+from datetime import datetime
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from identities import visible as identities_visible
+from identities.models import User
+from reviews.models import Case, CaseMember, Seat
+from reviews.permissions import mine
+
+
+def cases(user: User, *, now: datetime) -> QuerySet[Case]:
+    """The cases this user may see."""
+    if not user.is_active:
+        return Case.objects.none()
+    member = Exists(CaseMember.objects.filter(case=OuterRef("pk"), person_id=user.person_id))
+    unsealed = Q(sealed=False)
+    if not identities_visible.sees_all(user):
+        parties = mine(user, now=now)
+        seated = Exists(
+            Seat.objects.filter(case=OuterRef("pk")).filter(
+                Q(party__in=parties) | Q(backup__in=parties)
+            )
+        )
+        own = identities_visible.identities(user, now=now).values("pk")
+        unsealed &= Q(identity__in=own) | Q(seated) | Q(opened_by=user.ref)
+        if user.person_id is not None:
+            unsealed |= Q(sealed=False, requester_id=user.person_id)
+    if user.person_id is None:
+        return Case.objects.filter(unsealed)
+    return Case.objects.filter(unsealed | Q(Q(sealed=True) & Q(member)))
+
+
+def sealed_from(user: User, *, now: datetime) -> QuerySet[Case]:
+    """The sealed cases this user may not see: what ledger and search leave out."""
+    return Case.objects.filter(sealed=True).exclude(pk__in=cases(user, now=now).values("pk"))

@@ -1,0 +1,1 @@
+"""Benchmarks: what the product promises in speed, as ratios beside their limit in the same run."""
