@@ -33,6 +33,21 @@ def main(arguments: list[str]) -> None:
         execute_from_command_line(arguments)
     except SettingsError as problem:
         sys.exit(f"countersign: {problem}")
+    except Exception as problem:
+        if not cannot_connect(problem):
+            raise
+        said = str(problem).strip().splitlines()[0]
+        sys.exit(
+            f"countersign: the database cannot be used ({said}); check DATABASE_URL and "
+            "DATABASE_OWNER_URL, and run `manage.py doctor`."
+        )
+
+
+def cannot_connect(problem: BaseException) -> bool:
+    """Whether this says that no connection could be made: a matter of settings, not of code."""
+    from django.db import OperationalError
+
+    return isinstance(problem, OperationalError) and str(problem).startswith("connection failed")
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ LOOKS: dict[str, Look] = {
     "stale": Look("stale answer", "clock", "amber"),
     "overdue": Look("overdue", "clock", "solid"),
     "bypass": Look("opened by bypass", "bolt", "amber"),
+    "you": Look("you", "user", "blue"),
     "new": Look("new", "bell", "blue"),
     # Answers and what they add up to.
     "keep": Look("keep", "check", "green"),

@@ -13,10 +13,35 @@ from celery import Celery
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 # Name said by evidence.nudge.after_commit -> names of the tasks it wakes.
-NUDGES: dict[str, tuple[str, ...]] = {}
+NUDGES: dict[str, tuple[str, ...]] = {
+    "evidence.stored": ("evidence.tasks.link_stored",),
+    "evidence.linked": ("identities.tasks.judge_stored",),
+    "identities.changed": ("identities.tasks.judge_stored",),
+    "identities.judged": ("reviews.tasks.open_from_findings",),
+    "ledger.written": ("evidence.tasks.seal_ledger",),
+    "revocation.requested": ("identities.tasks.enforce",),
+    "case.changed": ("reviews.tasks.carry_out",),
+    "notice.written": ("reviews.tasks.send_notices",),
+}
 
 # Everything that happens by itself, and how often.
-SCHEDULE: dict[str, tuple[str, timedelta]] = {}
+SCHEDULE: dict[str, tuple[str, timedelta]] = {
+    "link what is stored": ("evidence.tasks.link_stored", timedelta(seconds=10)),
+    "judge what is linked": ("identities.tasks.judge_stored", timedelta(seconds=10)),
+    "seal the ledger": ("evidence.tasks.seal_ledger", timedelta(seconds=1)),
+    "enforce what is due": ("identities.tasks.enforce", timedelta(seconds=2)),
+    "deadlines": ("reviews.tasks.deadlines", timedelta(seconds=5)),
+    "carry out what is decided": ("reviews.tasks.carry_out", timedelta(seconds=5)),
+    "cases from findings": ("reviews.tasks.open_from_findings", timedelta(seconds=30)),
+    "notices": ("reviews.tasks.send_notices", timedelta(seconds=10)),
+    "credentials that were born": ("identities.tasks.born_credentials", timedelta(seconds=30)),
+    "propose bindings": ("identities.tasks.propose_bindings", timedelta(minutes=5)),
+    "expire": ("identities.tasks.expire", timedelta(seconds=30)),
+    "read entitlements": ("identities.tasks.read_entitlements", timedelta(minutes=15)),
+    "watermarks": ("evidence.tasks.watermarks", timedelta(seconds=30)),
+    "partitions ahead": ("evidence.tasks.partitions_ahead", timedelta(hours=6)),
+    "orphaned files": ("evidence.tasks.sweep_orphans", timedelta(hours=24)),
+}
 
 LONGEST_TASK = 600  # seconds; longer work is cut into rows
 

@@ -71,5 +71,11 @@ def logging_settings(*, as_json: bool, debug: bool) -> dict[str, object]:
             "botocore": {"level": "INFO"},
             "urllib3": {"level": "INFO"},
             "asyncio": {"level": "INFO"},
+            # Every tick of the schedule would be two lines; failures still are.
+            "celery.worker.strategy": {"level": "WARNING"},
+            "celery.app.trace": {"level": "WARNING"},
+            "celery.utils.functional": {"level": "INFO"},
+            "celery.beat": {"level": "WARNING"},
+            "kombu": {"level": "INFO"},
         },
     }

@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 STYLES = {
     "full": "{d} {b} {t:%Y %H:%M:%S} UTC",
     "minute": "{d} {b} {t:%Y %H:%M} UTC",
+    "second": "{d} {b} {t:%H:%M:%S}",
+    "date": "{d} {b}",
     "short": "{d} {b} {t:%H:%M}",
     "time": "{t:%H:%M:%S}",
     "precise": "{t:%H:%M:%S}.{ms:03d}",

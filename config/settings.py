@@ -7,11 +7,11 @@ this module starts nothing: the embedded services are started by `config.service
 import sys
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import urlsplit
 
 from django.utils.csp import CSP
 
-from config import environment, logs
+from config import addresses, environment, logs
 from config.embedded.places import (
     APP_LOGIN,
     APP_ROLE,
@@ -146,19 +146,7 @@ if not REDIS_URL:
     REDIS_URL = PLACES.redis_url(environment.kept_secret(PLACES.secrets / "valkey"))
 
 
-def broker_of(url: str) -> str:
-    """The same address as kombu writes it: unix sockets have a scheme of their own there."""
-    parts = urlsplit(url)
-    if parts.scheme != "unix":
-        return url
-    number = parse_qs(parts.query).get("db", ["0"])[0]
-    user = quote(unquote(parts.username or ""), safe="")
-    password = quote(unquote(parts.password or ""), safe="")
-    login = f"{user}:{password}@" if password else ""
-    return f"redis+socket://{login}{parts.path}?virtual_host={number}"
-
-
-BROKER_URL = broker_of(REDIS_URL)
+BROKER_URL = addresses.broker_of(REDIS_URL)
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
@@ -210,7 +198,6 @@ MIDDLEWARE = [
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 ASGI_APPLICATION = "config.asgi.application"
-
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -309,14 +296,17 @@ AWS_ENDPOINT = environment.address(
     schemes=("http", "https"),
     example="http://127.0.0.1:5555",
 )
+# Where the enforcer's AWS credentials lie: env:PREFIX, file:/path, or boto3's own chain;
+# {account} stands for the account's number.
+AWS_CREDENTIALS = environment.text("COUNTERSIGN_AWS_CREDENTIALS", "default")
+# Secrets of keys to try after a revocation, as <key id>.json: the demo and tests have them.
+PROBE_FOLDER = environment.text("COUNTERSIGN_PROBE_FOLDER")
 
 # --- Language, time, static files ---------------------------------------------------------------
 
 USE_I18N = False
 USE_TZ = True
 TIME_ZONE = "UTC"
-LANGUAGE_CODE = "en"
-
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR / "static"
 STATICFILES_DIRS = [
@@ -360,38 +350,13 @@ SPECTACULAR_SETTINGS = {
 
 # --- Mail ---------------------------------------------------------------------------------------
 
-
-def mailers() -> dict[str, dict[str, object]]:
-    """`smtp://user:password@host:port` (STARTTLS), `smtps://…` (TLS), `smtp+plain://…`, or none."""
-    url = environment.address(
+MAILERS = addresses.mailers_of(
+    environment.address(
         "COUNTERSIGN_EMAIL_URL",
         schemes=("smtp", "smtps", "smtp+plain", "console"),
         example="smtp://user:password@mail.example.org:587",
     )
-    parts = urlsplit(url)
-    if not url or parts.scheme == "console":
-        return {"default": {"BACKEND": "django.core.mail.backends.console.EmailBackend"}}
-    if not parts.hostname:
-        raise SettingsError(
-            "COUNTERSIGN_EMAIL_URL names no host; write it like smtp://user@mail.example.org:587."
-        )
-    return {
-        "default": {
-            "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
-            "OPTIONS": {
-                "host": parts.hostname,
-                "port": parts.port or {"smtp": 587, "smtps": 465}.get(parts.scheme, 25),
-                "username": unquote(parts.username or ""),
-                "password": unquote(parts.password or ""),
-                "use_tls": parts.scheme == "smtp",
-                "use_ssl": parts.scheme == "smtps",
-                "timeout": 15,
-            },
-        }
-    }
-
-
-MAILERS = mailers()
+)
 DEFAULT_FROM_EMAIL = environment.text(
     "COUNTERSIGN_EMAIL_FROM", f"Countersign <countersign@{_WEB.hostname}>"
 )

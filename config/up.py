@@ -61,11 +61,12 @@ def bound() -> tuple[str, int]:
 def commands(host: str, port: int) -> dict[str, list[str]]:
     """What is started, by the name its log lines carry."""
     cores = os.cpu_count() or 1
+    threads = min(8, 2 * cores)  # more only wait for each other
     celery = [sys.executable, "-m", "celery", "--app", "config.celery:app", "--quiet"]
     return {
         "web": [
             sys.executable, "-m", "granian", "--interface", "wsgi", "--host", host, "--port",
-            str(port), "--workers", "1" if cores <= 2 else "2", "--blocking-threads", "8",
+            str(port), "--workers", "1" if cores <= 2 else "2", "--blocking-threads", str(threads),
             "--backpressure", "64", "--backlog", "256", "--no-ws", "--workers-kill-timeout", "10",
             "--log-level", "warning", "config.wsgi:application",
         ],

@@ -74,14 +74,12 @@ def take(
 ) -> Taken:
     """Store one body; the same body again is answered with the first result."""
     digest = digest_of(body)
-    earlier = _earlier(source, digest)
-    if earlier is not None:
-        return earlier
+    before = earlier(source, digest)
+    if before is not None:
+        return before
     chosen = format or source.format or recognise(body) or ""
     if chosen not in FORMATS:
-        known = ", ".join(sorted(FORMATS))
-        said = f"the format {chosen!r} is not known" if chosen else "no format recognises this"
-        raise NotTaken(f"{said}; name one of: {known}")
+        raise NotTaken(unknown_format(chosen))
     parsed = FORMATS[chosen].parse(body, asked(source))
     return store(
         source=source,
@@ -95,7 +93,14 @@ def take(
     )
 
 
-def _earlier(source: Source, digest: bytes) -> Taken | None:
+def unknown_format(chosen: str) -> str:
+    """The sentence for a body that no format reads."""
+    said = f"the format {chosen!r} is not known" if chosen else "no format recognises this"
+    return f"{said}; name one of: {', '.join(sorted(FORMATS))}"
+
+
+def earlier(source: Source, digest: bytes) -> Taken | None:
+    """The result of the same bytes, when they came before."""
     row = Deposit.objects.filter(source=source, received_digest=digest).first()
     if row is None:
         return None
@@ -190,10 +195,10 @@ def store(
             nudge.after_commit("evidence.stored")
     except IntegrityError as problem:
         # Two senders of the same bytes at once: the other one's row stands.
-        earlier = _earlier(source, digest) if "deposit_once" in str(problem) else None
-        if earlier is None:
+        before = earlier(source, digest) if "deposit_once" in str(problem) else None
+        if before is None:
             raise
-        return earlier
+        return before
     return Taken(
         deposit=deposit,
         format=format,

@@ -11,13 +11,25 @@ from typing import Any
 
 from evidence.formats.record import ActorName
 
-ARN = re.compile(r"arn:(?:aws|aws-cn|aws-us-gov):(?P<service>[a-z0-9-]+):[^:]*:(?P<account>\d{12}):(?P<rest>.+)")
+ARN = re.compile(
+    r"arn:(?:aws|aws-cn|aws-us-gov):(?P<service>[a-z0-9-]+):[^:]*:(?P<account>\d{12}):(?P<rest>.+)"
+)
 ACCESS_KEY = re.compile(r"A(?:KIA|SIA)[A-Z0-9]{12,}")
 LONGEST = 2048
 # The member of a mapping that says which kind of actor it names.
 KINDS = (
-    "arn", "role", "access_key", "agent", "agent_id", "service", "user", "account", "federated",
-    "web_identity", "role_session", "login_profile",
+    "arn",
+    "role",
+    "access_key",
+    "agent",
+    "agent_id",
+    "service",
+    "user",
+    "account",
+    "federated",
+    "web_identity",
+    "role_session",
+    "login_profile",
 )
 SENDER_CHOSEN = frozenset({"agent", "agent_id", "service"})
 
@@ -38,7 +50,11 @@ def from_text(text: str) -> ActorName | None:
     realm, rest = f"aws:{arn['account']}", arn["rest"]
     if arn["service"] == "sts" and rest.startswith("assumed-role/"):
         role = rest.split("/")[1]
-        above = ActorName(realm, "arn", f"{text.split(':')[0]}:{text.split(':')[1]}:iam::{arn['account']}:role/{role}")
+        above = ActorName(
+            realm,
+            "arn",
+            f"{text.split(':', maxsplit=1)[0]}:{text.split(':')[1]}:iam::{arn['account']}:role/{role}",
+        )
         return ActorName(realm, "role_session", text, above)
     return ActorName(realm, "arn", text)
 
@@ -50,8 +66,7 @@ def from_mapping(written: Mapping[str, Any]) -> ActorName:
     (agent, service) does not say whose traces carry it.
     """
     if {"realm", "kind", "value"} <= set(written):
-        name = ActorName(*(_text(written, member) for member in ("realm", "kind", "value")))
-        return name
+        return ActorName(_text(written, "realm"), _text(written, "kind"), _text(written, "value"))
     kinds = [kind for kind in KINDS if kind in written]
     if len(kinds) != 1:
         raise NameProblem(

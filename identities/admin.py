@@ -30,24 +30,25 @@ from identities.models import (
     User,
 )
 
-
 if TYPE_CHECKING:
     Rows = admin.ModelAdmin[Any]
+    Logins = UserAdmin[User]
 else:
     # Django's class takes no parameter at run time.
     Rows = admin.ModelAdmin
+    Logins = UserAdmin
 
 
 class Looking(Rows):
     """Rows to look at."""
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - named by Django
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 - named by Django
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 - named by Django
         return False
 
 
@@ -83,13 +84,21 @@ class ApiTokenAdmin(Looking):
     exclude = ("digest",)
 
 
-for model in (Attestation, Binding, Delegation, DelegationVersion, Entitlement, Membership, Party,
-              Service):
+for model in (
+    Attestation,
+    Binding,
+    Delegation,
+    DelegationVersion,
+    Entitlement,
+    Membership,
+    Party,
+    Service,
+):
     admin.site.register(model, Looking)
 
 
 @admin.register(User)
-class LoginAdmin(UserAdmin):
+class LoginAdmin(Logins):
     """Logins and their groups; which person is behind one decides independence."""
 
     list_display = ("username", "person", "is_active", "is_staff")
@@ -104,7 +113,7 @@ class PersonAdmin(Rows):
     list_display = ("name", "email", "left_at")
     search_fields = ("name", "email")
 
-    def has_delete_permission(self, request: HttpRequest, obj: Person | None = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Person | None = None) -> bool:  # noqa: ARG002 - named by Django
         return False
 
 
@@ -112,5 +121,5 @@ class PersonAdmin(Rows):
 class TeamAdmin(Rows):
     search_fields = ("name",)
 
-    def has_delete_permission(self, request: HttpRequest, obj: Team | None = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Team | None = None) -> bool:  # noqa: ARG002 - named by Django
         return False

@@ -13,7 +13,7 @@ from identities.actions.revocations import reach
 from identities.enforcers.contract import PermanentFailure, Target, TemporaryFailure
 from identities.models import Identity, Revocation
 
-# (name, ok, message, fix)
+# Its name, whether it is well, what was found, and what to do about it.
 type Check = tuple[str, bool, str, str]
 OVERDUE = timedelta(minutes=10)
 
@@ -34,10 +34,15 @@ def doctor() -> list[Check]:
 def _accounts() -> dict[str, list[Target]]:
     now = timezone.now()
     found: dict[str, list[Target]] = {}
-    for identity in Identity.objects.exclude(state="retired").filter(
-        bindings__state="confirmed", bindings__superseded_at__isnull=True,
-        bindings__actor__realm__startswith="aws:",
-    ).distinct()[:200]:
+    for identity in (
+        Identity.objects.exclude(state="retired")
+        .filter(
+            bindings__state="confirmed",
+            bindings__superseded_at__isnull=True,
+            bindings__actor__realm__startswith="aws:",
+        )
+        .distinct()[:200]
+    ):
         for target in reach.of_identity(identity, now=now):
             found.setdefault(target.account, []).append(target)
     return found
@@ -76,14 +81,19 @@ def _overdue() -> list[Check]:
     late = timezone.now() - OVERDUE
     rows = Revocation.objects.filter(
         Q(leased_until__isnull=True) | Q(leased_until__lt=late),
-        state__in=["requested", "sending", "sent"], not_before__lt=late,
+        state__in=["requested", "sending", "sent"],
+        not_before__lt=late,
     )
     count = rows.count()
     if count == 0:
         return [("enforcement", True, "nothing is overdue", "")]
     return [
-        ("enforcement", False, f"{count} changes are due and nobody makes them",
-         "start the worker, or run manage.py enforce")
+        (
+            "enforcement",
+            False,
+            f"{count} changes are due and nobody makes them",
+            "start the worker, or run manage.py enforce",
+        )
     ]
 
 
@@ -92,6 +102,10 @@ def _unattested() -> list[Check]:
     if gone == 0:
         return [("identities", True, "every active identity is attested", "")]
     return [
-        ("identities", False, f"{gone} active identities are past their attested time",
-         "their owners attest them anew or retire them")
+        (
+            "identities",
+            False,
+            f"{gone} active identities are past their attested time",
+            "their owners attest them anew or retire them",
+        )
     ]

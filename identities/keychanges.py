@@ -47,12 +47,12 @@ def _cloudtrail(kept: bytes) -> Iterator[KeyChange]:
 READERS: dict[str, Callable[[bytes], Iterator[KeyChange]]] = {"cloudtrail": _cloudtrail}
 
 
-def read(format: str, kept: bytes) -> list[KeyChange]:
-    """Every change of a key that the kept bytes tell; of what cannot be read, nothing.
+def read(name: str, kept: bytes) -> list[KeyChange]:
+    """Every change of a key that bytes of the format `name` tell; of what cannot be read, nothing.
 
     The format has already said what is wrong with each record it could not read.
     """
-    reader = READERS.get(format)
+    reader = READERS.get(name)
     return [] if reader is None else list(reader(kept))
 
 
@@ -72,14 +72,20 @@ def _records(kept: bytes) -> Iterator[dict[str, Any]]:
     for document in documents:
         rows = document.get("Records", [document]) if isinstance(document, dict) else document
         for row in rows if isinstance(rows, list) else []:
-            inner = row.get("CloudTrailEvent") if isinstance(row, dict) else None
-            if isinstance(inner, str):
-                try:
-                    row = orjson.loads(inner)
-                except orjson.JSONDecodeError:
-                    continue
-            if isinstance(row, dict):
-                yield row
+            record = _unwrapped(row)
+            if isinstance(record, dict):
+                yield record
+
+
+def _unwrapped(row: Any) -> Any:
+    """LookupEvents gives the record as text inside a record."""
+    inner = row.get("CloudTrailEvent") if isinstance(row, dict) else None
+    if not isinstance(inner, str):
+        return row
+    try:
+        return orjson.loads(inner)
+    except orjson.JSONDecodeError:
+        return None
 
 
 def _moment(text: Any) -> datetime | None:

@@ -26,7 +26,7 @@ def _until_done(next_one: Callable[[datetime], bool]) -> int:
     return done
 
 
-@shared_task(name="identities.tasks.judge_stored")
+@shared_task(name="identities.tasks.judge_stored")  # type: ignore[untyped-decorator]  # Celery ships no types
 def judge_stored() -> None:
     """Attribute and judge what is stored and linked, then what credentials show together."""
     _until_done(lambda now: following.follow_next(now=now))
@@ -36,31 +36,35 @@ def judge_stored() -> None:
         bindings.propose_from_links(now=timezone.now())
 
 
-@shared_task(name="identities.tasks.born_credentials")
+@shared_task(name="identities.tasks.born_credentials")  # type: ignore[untyped-decorator]  # Celery ships no types
 def born_credentials() -> None:
-    """Credentials that evidence shows, and what happened to them there."""
+    """Credentials that evidence shows, and what happened to them there.
+
+    Following looks at deposits one by one; the walk over everything afterwards is the certainty.
+    """
     _until_done(lambda now: following.follow_next(now=now))
+    _until_done(lambda now: credentials.born(now=now) > 0)
 
 
-@shared_task(name="identities.tasks.propose_bindings")
+@shared_task(name="identities.tasks.propose_bindings")  # type: ignore[untyped-decorator]  # Celery ships no types
 def propose_bindings() -> None:
     """What exact links suggest and nobody has settled."""
     bindings.propose_from_links(now=timezone.now())
 
 
-@shared_task(name="identities.tasks.enforce")
+@shared_task(name="identities.tasks.enforce")  # type: ignore[untyped-decorator]  # Celery ships no types
 def enforce() -> None:
     """Revocations that are due: sent, looked at, outlasted."""
     _until_done(lambda now: revocations.enforce_next(now=now))
 
 
-@shared_task(name="identities.tasks.expire")
+@shared_task(name="identities.tasks.expire")  # type: ignore[untyped-decorator]  # Celery ships no types
 def expire() -> None:
     """Credentials whose time is over, for lists and counts; deciding reads the time itself."""
     _until_done(lambda now: credentials.expire_next(now=now) > 0)
 
 
-@shared_task(name="identities.tasks.read_entitlements")
+@shared_task(name="identities.tasks.read_entitlements")  # type: ignore[untyped-decorator]  # Celery ships no types
 def read_entitlements() -> None:
     """What targets allow, of identities whose last reading is no longer fresh."""
     _until_done(lambda now: entitlements.read_next(now=now))

@@ -238,7 +238,15 @@ def why_not_decide(
         return f"{case.key} is {case.state.replace('_', ' ')}: nothing can be answered in it now."
     if item is not None and item.case_id != case.pk:
         return "This item belongs to another case."
+    if item is not None and item.carried_out_at is not None:
+        return "It has gone out: what is revoked cannot be kept, a new one must be issued."
+    if item is not None and now >= case.deadline_at and _is_settled(item):
+        return "The tie-breaker has decided on this item."
     return None
+
+
+def _is_settled(item: Item) -> bool:
+    return item.decisions.filter(superseded_at__isnull=True, seat__kind="tie_breaker").exists()
 
 
 def why_not_settle(user: User, case: Case, seat: Seat, item: Item, *, now: datetime) -> str | None:
@@ -287,7 +295,7 @@ def _concerned(user: User, case: Case, *, now: datetime) -> bool:
     return any(seat.party_id in parties for seat in case.seats.all() if seat.party_id is not None)
 
 
-def why_not_cancel(user: User, case: Case, *, now: datetime) -> str | None:
+def why_not_cancel(user: User, case: Case) -> str | None:
     """Cancel: the requester takes a request back; who sits in a seat or opened it, a review."""
     why = _why_not_act(user)
     if why is not None:

@@ -17,7 +17,6 @@ from identities.models import (
     DelegationVersion,
     FindingEvent,
     Identity,
-    UsageDay,
 )
 from reviews.models import Item
 
@@ -116,7 +115,7 @@ def used_actions(identity: Identity) -> dict[int, tuple[str, tuple[datetime, dat
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT u.action_id, t.value, min(u.first_at), max(u.last_at)"
-            f" FROM {UsageDay._meta.db_table} u JOIN evidence_term t ON t.id = u.action_id"
+            " FROM identities_usageday u JOIN evidence_term t ON t.id = u.action_id"
             " WHERE u.identity_no = %s GROUP BY 1, 2 ORDER BY 4 DESC LIMIT 2000",
             [identity.number],
         )

@@ -17,7 +17,6 @@ def cases(user: User, *, now: datetime) -> QuerySet[Case]:
     """The cases this user may see."""
     if not user.is_active:
         return Case.objects.none()
-    member = Exists(CaseMember.objects.filter(case=OuterRef("pk"), person_id=user.person_id))
     unsealed = Q(sealed=False)
     if not identities_visible.sees_all(user):
         parties = mine(user, now=now)
@@ -32,6 +31,7 @@ def cases(user: User, *, now: datetime) -> QuerySet[Case]:
             unsealed |= Q(sealed=False, requester_id=user.person_id)
     if user.person_id is None:
         return Case.objects.filter(unsealed)
+    member = Exists(CaseMember.objects.filter(case=OuterRef("pk"), person_id=user.person_id))
     return Case.objects.filter(unsealed | Q(Q(sealed=True) & Q(member)))
 
 

@@ -22,7 +22,7 @@ from django.conf import settings
 from django.core.cache import cache
 from django.core.management import call_command
 from django.db import connection
-from django.test import TransactionTestCase
+from django.test import TransactionTestCase, override_settings
 from psycopg import sql
 from pytest_django.plugin import DjangoDbBlocker
 
@@ -175,6 +175,18 @@ def clean_after_commit(_case: TransactionTestCase) -> None:
 
 # Django would flush as the app, which may not; this is the one hook it offers.
 TransactionTestCase._fixture_teardown = clean_after_commit  # type: ignore[attr-defined]  # private to Django
+
+
+@pytest.fixture(scope="session", autouse=True)
+def static_files_as_they_lie() -> Iterator[None]:
+    """Pages find their files without collecting them first; that has a test of its own."""
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    with override_settings(
+        STORAGES={**settings.STORAGES, "staticfiles": plain},
+        WHITENOISE_AUTOREFRESH=True,
+        WHITENOISE_USE_FINDERS=True,
+    ):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -36,6 +36,7 @@ class Demo:
     """A running account. `administrator` may do everything in it and is its only first user."""
 
     endpoint: str
+    direct: str  # the server behind the proxy, for its own controls
     account: str
     administrator: Credentials = field(repr=False)
     proxy: Proxy = field(repr=False)
@@ -85,6 +86,7 @@ def start(port: int = 0, *, account: str = ACCOUNT) -> Demo:
         raise
     return Demo(
         endpoint=proxy.url,
+        direct=f"http://{address[0]}:{address[1]}",
         account=account,
         administrator=administrator,
         proxy=proxy,
@@ -258,7 +260,7 @@ def populate(demo: Demo) -> Population:
         roles={role["RoleName"]: role["Arn"]},
         buckets=BUCKETS,
         secret_arn=str(secret["ARN"]),
-        enforcer=_enforcer(admin, demo.account),
+        enforcer=add_enforcer(admin, account=demo.account),
     )
 
 
@@ -272,11 +274,11 @@ def _new_key(admin: Clients, name: str) -> DemoKey:
     )
 
 
-def _enforcer(admin: Clients, account: str) -> DemoKey:
+def add_enforcer(admin: Clients, *, account: str, name: str = ENFORCER) -> DemoKey:
     """Countersign's own user: what its enforcer needs on services and their roles, no more."""
-    admin.iam.create_user(UserName=ENFORCER)
+    admin.iam.create_user(UserName=name)
     admin.iam.put_user_policy(
-        UserName=ENFORCER,
+        UserName=name,
         PolicyName="enforcer",
         PolicyDocument=policy(
             {
@@ -318,8 +320,8 @@ def _enforcer(admin: Clients, account: str) -> DemoKey:
             },
             {
                 "Action": "iam:SimulatePrincipalPolicy",
-                "Resource": f"arn:aws:iam::{account}:user/{ENFORCER}",
+                "Resource": f"arn:aws:iam::{account}:user/{name}",
             },
         ),
     )
-    return _new_key(admin, ENFORCER)
+    return _new_key(admin, name)

@@ -310,6 +310,7 @@ class Proxy:
                 request.service != "iam"
                 or any(f"{kind}Name" in request.parameters for kind in ("User", "Role", "Group"))
                 or "AccessKeyId" in request.parameters
+                or "PolicyArn" in request.parameters
             )
             and (
                 request.access_key_id in self.account.snapshot().keys

@@ -18,7 +18,7 @@ from config import badges, moments
 
 register = template.Library()
 
-NOTHING = mark_safe("")  # noqa: S308 - a constant
+NOTHING = mark_safe("")
 STEPS = ("requested", "sent", "confirmed", "effective")
 REACHED = {"requested": 1, "sending": 1, "sent": 2, "confirmed": 3, "effective": 4, "failed": 1}
 TEXT_BOUND = 2_000
@@ -170,7 +170,11 @@ def spark(points: Sequence[float], goal: Any = None, label: str = "") -> SafeStr
     step = (width - 8) / (len(values) - 1)
     line = " ".join(f"{round(4 + step * i, 1)},{y(value)}" for i, value in enumerate(values))
     dots = (
-        format_html('<line class="goal" x1="0" x2="{}" y1="{}" y2="{}"></line>', width, *[y(float(goal))] * 2)
+        format_html(
+            '<line class="goal" x1="0" x2="{}" y1="{}" y2="{}"></line>',
+            width,
+            *[y(float(goal))] * 2,
+        )
         if goal is not None
         else NOTHING
     )
@@ -185,12 +189,25 @@ def spark(points: Sequence[float], goal: Any = None, label: str = "") -> SafeStr
     )
 
 
+@register.simple_tag
+def either(*choices: Any, cut: int = TEXT_BOUND) -> str:
+    """The first that says something; what is missing counts as nothing."""
+    return shortened(next((one for one in choices if one not in (None, "")), ""), cut)
+
+
+@register.filter(name="cut")
+def shortened(value: Any, length: int = TEXT_BOUND) -> str:
+    """At most so many characters, the last an ellipsis. Nothing stays nothing, never "None"."""
+    words = "" if value is None else str(value)
+    return words if len(words) <= length else f"{words[: max(0, length - 1)].rstrip()}…"
+
+
 @register.filter
 def initials(name: Any) -> str:
     """The two letters of an avatar."""
     words = [word for word in str(name or "").replace(".", " ").split() if word[0].isalnum()]
     if not words:
-        return "?"
+        return ""
     return (words[0][0] + (words[-1][0] if len(words) > 1 else "")).upper()
 
 

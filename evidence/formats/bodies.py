@@ -256,7 +256,8 @@ def _lines(buffer: bytearray, chunks: Iterator[bytes], size: int) -> Iterator[Pa
 _OPENING = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:\{[^\[{]{0,2000}?\"(?:Records|Events|logEvents)\"\s*:\s*)?\["
 )
-_TOKEN = re.compile(rb"\"(?:[^\"\\]++|\\.)*+(?:\"|\\?\Z)|[{}\[\]]", re.DOTALL)
+# A string, closed or cut off by the end of the buffer (then without its group), or a bracket.
+_TOKEN = re.compile(rb"\"(?:[^\"\\]++|\\.)*+(?:(\")|\\?\Z)|[{}\[\]]", re.DOTALL)
 _EDGE = re.compile(rb"\}\s*,\s*(?=\{\s*\")")
 
 
@@ -314,7 +315,7 @@ class _Cutter:
         for match in _TOKEN.finditer(data, self.seen):
             token = data[match.start()]
             if token == 0x22:
-                if match.end() == size and (match.end() - match.start() < 2 or data[-1] != 0x22):
+                if match[1] is None:
                     # The string goes on in the next chunk: look at it again then.
                     self.seen = match.start()
                     break

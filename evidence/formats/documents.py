@@ -5,6 +5,7 @@ intact records around a damaged one. Knows nothing of what a record means. Pure.
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -12,9 +13,11 @@ import orjson
 
 # An audit record is at most 256 KiB where it is made; recovery looks no further for its end.
 _LARGEST = 512 * 1024
-_TRIES = 96
+_TRIES = 2048
 _START = re.compile(rb"(?:\A|[\[,])\s*(?=\{\s*\")")
 _END = re.compile(rb"\}(?=\s*(?:[,\]]|\Z))")
+# How the parser says that all is well but not finished.
+_WANTS_MORE = "unexpected end of data"
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -112,25 +115,30 @@ def _recovered(text: bytes, shape: Shape, before: str, problem: str) -> Iterator
     """
     view = memoryview(text)
     budget = 32 * len(text) + 16_000_000
+    ends = [match.end() for match in _END.finditer(text)]
+    marks = [match.start() for match in re.finditer(re.escape(shape.mark), text)]
     number = done = 0
-    starts = _START.finditer(text)
-    for match in starts:
+    for match in _START.finditer(text):
         start = match.end()
         if start < done:
             continue
         found: Any = None
-        mark = text.find(shape.mark, start, start + _LARGEST)
-        if mark < 0:
-            continue
-        for tries, ending in enumerate(_END.finditer(text, mark, start + _LARGEST)):
-            end = ending.end()
+        near = bisect_left(marks, start)
+        if near == len(marks):
+            break
+        # A record has one mark, or a few where its parameters speak of others like it.
+        limit = min(start + _LARGEST, *marks[near + 3 : near + 4], len(text))
+        first = bisect_left(ends, marks[near])
+        for end in ends[first : first + _TRIES]:
             budget -= end - start
-            if tries >= _TRIES or budget < 0:
+            if end > limit or budget < 0:
                 break
             try:
                 found = orjson.loads(view[start:end])
-            except (ValueError, RecursionError):
-                continue
+            except orjson.JSONDecodeError as stopped:
+                if _WANTS_MORE in str(stopped):
+                    continue
+            # Whole, or wrong before its end: more text would not change that.
             break
         if found is None or not shape.is_record(found):
             if budget < 0:

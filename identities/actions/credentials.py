@@ -6,10 +6,12 @@ has ten thousand session credentials. Must not know of findings or cases.
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection, transaction
 
 from evidence import ledger, nudge
+from evidence.models import Deposit
 from identities.acting import COUNTERSIGN
 from identities.actions import stretches
 from identities.models import Credential
@@ -28,7 +30,7 @@ SELECT gen_random_uuid(), nextval('credential_number'), i.credential_id, NULL,
        'active', i.at
 FROM (
     SELECT DISTINCT ON (n.credential_id) n.* FROM evidence_issuance n
-    WHERE NOT EXISTS (
+    WHERE {among} AND NOT EXISTS (
         SELECT 1 FROM identities_credential c WHERE c.actor_id = n.credential_id
           AND c.issued_at IS NOT NULL AND c.issued_at <= n.at)
     ORDER BY n.credential_id, n.at, n.event_id LIMIT %(most)s
@@ -50,7 +52,7 @@ SELECT gen_random_uuid(), nextval('credential_number'), a.id, NULL,
        CASE WHEN a.parent_id IS NULL THEN a.kind ELSE 'session' END, a.parent_id IS NULL,
        NULL, NULL, NULL, a.parent_id, NULL, 'active', a.created_at
 FROM evidence_actor a
-WHERE a.kind = 'access_key'
+WHERE a.kind = 'access_key' AND {among}
   AND NOT EXISTS (SELECT 1 FROM identities_credential c WHERE c.actor_id = a.id)
   AND NOT EXISTS (SELECT 1 FROM evidence_issuance i WHERE i.credential_id = a.id)
   AND EXISTS (SELECT 1 FROM evidence_event e WHERE e.credential_id = a.id)
@@ -58,6 +60,11 @@ ORDER BY a.id LIMIT %(most)s
 ON CONFLICT (actor_id) DO NOTHING
 RETURNING actor_id
 """
+
+# Of one deposit only: what follows evidence looks at what is new. Its times bound both looks.
+ISSUED_HERE = "n.at BETWEEN %(first)s AND %(last)s AND n.deposit_id = %(deposit)s"
+USED_HERE = """a.id IN (SELECT e.credential_id FROM evidence_event e
+    WHERE e.at BETWEEN %(first)s AND %(last)s AND e.deposit_id = %(deposit)s)"""
 
 # Both stretches are known at birth: active until its end, expired from then on.
 STRETCHES = """
@@ -106,15 +113,20 @@ OF_ACTORS = """(c.actor_id = ANY(%(actors)s) OR a.parent_id = ANY(%(actors)s)
     OR c.issued_to_id = ANY(%(actors)s) OR t.parent_id = ANY(%(actors)s))"""
 
 
-def born(*, now: datetime) -> int:
-    """Credentials that evidence shows and no row stands for yet; how many were made or dated."""
+def born(*, now: datetime, deposit: Deposit | None = None) -> int:
+    """Credentials that evidence shows and no row stands for yet; how many were made or dated.
+
+    With a deposit, those that it shows; without, all, which costs a walk over both tables.
+    """
+    facts: dict[str, Any] = {"most": MOST_AT_ONCE}
+    if deposit is not None:
+        facts |= {"first": deposit.first_at, "last": deposit.last_at, "deposit": deposit.pk}
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [BIRTH_LOCK])
-        if not cursor.fetchone()[0]:
-            return 0
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [BIRTH_LOCK])
         actors: list[int] = []
-        for statement in (FROM_ISSUANCE, FROM_USE):
-            cursor.execute(statement, {"most": MOST_AT_ONCE})
+        for statement, here in ((FROM_ISSUANCE, ISSUED_HERE), (FROM_USE, USED_HERE)):
+            among = "true" if deposit is None else here
+            cursor.execute(statement.format(among=among), facts)
             actors += [row[0] for row in cursor.fetchall()]
         if not actors:
             return 0
@@ -189,9 +201,7 @@ def assign(*, actors: Iterable[int], now: datetime) -> int:
         return int(cursor.rowcount)
 
 
-def mark(
-    *, credential: Credential, state: str, at: datetime, now: datetime, because: str
-) -> bool:
+def mark(*, credential: Credential, state: str, at: datetime, now: datetime, because: str) -> bool:
     """Record a change of state that was done or seen; False when it was known.
 
     The row's own `state` is what is true now; a change in the past moves it only when nothing
@@ -227,8 +237,12 @@ def expire_next(*, now: datetime, grace: timedelta = timedelta()) -> int:
             # Sessions end by the thousand and say so themselves; a standing key's end is news.
             if standing:
                 ledger.append(
-                    at=expired_at, recorded_at=now, by=COUNTERSIGN.ref, by_name=COUNTERSIGN.name,
-                    act="credential.expired", subject=f"CRED-{number}",
+                    at=expired_at,
+                    recorded_at=now,
+                    by=COUNTERSIGN.ref,
+                    by_name=COUNTERSIGN.name,
+                    act="credential.expired",
+                    subject=f"CRED-{number}",
                     words=f"CRED-{number} has expired",
                 )
         return len(done)

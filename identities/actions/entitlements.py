@@ -31,8 +31,11 @@ def read(*, identity: Identity, now: datetime) -> list[Entitlement]:
         if target.system != "aws" or target.kind not in ("user", "role"):
             continue
         found = entitlements_aws.read(
-            reach.clients(target.account), account=target.account,
-            kind="user" if target.kind == "user" else "role", name=target.name, now=now,
+            reach.clients(target.account),
+            account=target.account,
+            kind="user" if target.kind == "user" else "role",
+            name=target.name,
+            now=now,
         )
         rows.append(_keep(identity, target, found, now=now))
     return rows
@@ -46,10 +49,16 @@ def _keep(
     missing = "; ".join(found.missing)[:4000]
     with transaction.atomic():
         Identity.objects.select_for_update(of=("self",)).get(pk=identity.pk)
-        row = Entitlement.objects.select_for_update(of=("self",)).filter(
-            identity=identity, principal=found.principal, superseded_at__isnull=True,
-            during__upper_inf=True,
-        ).first()
+        row = (
+            Entitlement.objects.select_for_update(of=("self",))
+            .filter(
+                identity=identity,
+                principal=found.principal,
+                superseded_at__isnull=True,
+                during__upper_inf=True,
+            )
+            .first()
+        )
         if row is not None and row.digest == found.digest:
             # The same permissions: only how fresh they are, and when keys were used, is new.
             row.read_at, row.keys, row.missing = max(row.read_at, now), keys, missing
@@ -61,22 +70,43 @@ def _keep(
         if row is not None:
             Entitlement.objects.filter(pk=row.pk).update(superseded_at=now)
             Entitlement.objects.create(
-                identity=identity, system=row.system, principal=row.principal,
-                during=(row.during.lower, now), read_at=row.read_at, digest=row.digest,
-                possible=row.possible, keys=row.keys, missing=row.missing, recorded_at=now,
+                identity=identity,
+                system=row.system,
+                principal=row.principal,
+                during=(row.during.lower, now),
+                read_at=row.read_at,
+                digest=row.digest,
+                possible=row.possible,
+                keys=row.keys,
+                missing=row.missing,
+                recorded_at=now,
                 superseded_at=None,
             )
         made = Entitlement.objects.create(
-            identity=identity, system=target.system, principal=found.principal,
-            during=(now, None), read_at=now, digest=found.digest, possible=possible, keys=keys,
-            missing=missing, recorded_at=now,
+            identity=identity,
+            system=target.system,
+            principal=found.principal,
+            during=(now, None),
+            read_at=now,
+            digest=found.digest,
+            possible=possible,
+            keys=keys,
+            missing=missing,
+            recorded_at=now,
         )
         what = "differs from the last reading" if row is not None else "read for the first time"
         ledger.append(
-            at=now, by=COUNTERSIGN.ref, by_name=COUNTERSIGN.name, act="entitlement.read",
-            subject=identity.key, words=f"what {found.principal} may do {what}",
-            data={"principal": found.principal, "digest": found.digest,
-                  "before": "" if row is None else row.digest},
+            at=now,
+            by=COUNTERSIGN.ref,
+            by_name=COUNTERSIGN.name,
+            act="entitlement.read",
+            subject=identity.key,
+            words=f"what {found.principal} may do {what}",
+            data={
+                "principal": found.principal,
+                "digest": found.digest,
+                "before": "" if row is None else row.digest,
+            },
         )
         nudge.after_commit("identities.changed")
     return made
@@ -91,11 +121,14 @@ def read_next(*, now: datetime) -> bool:
     due = (
         Identity.objects.exclude(state="retired")
         .filter(
-            bindings__state="confirmed", bindings__superseded_at__isnull=True,
-            bindings__actor__kind="arn", bindings__actor__realm__startswith="aws:",
+            bindings__state="confirmed",
+            bindings__superseded_at__isnull=True,
+            bindings__actor__kind="arn",
+            bindings__actor__realm__startswith="aws:",
         )
-        .annotate(last=Max("entitlements__read_at", filter=Q(
-            entitlements__superseded_at__isnull=True)))
+        .annotate(
+            last=Max("entitlements__read_at", filter=Q(entitlements__superseded_at__isnull=True))
+        )
         .filter(Q(last__isnull=True) | Q(last__lt=now - FRESH))
         .order_by("last", "number")
         .distinct()

@@ -63,7 +63,11 @@ def _locked(finding: Finding) -> Finding:
 def _record(row: Finding, by: By, now: datetime, act: str, words: str) -> None:
     who = acting(by)
     ledger.append(
-        at=now, by=who.ref, by_name=who.name, act=act, subject=row.key,
+        at=now,
+        by=who.ref,
+        by_name=who.name,
+        act=act,
+        subject=row.key,
         words=f"{row.key} {words}"[:1000],
         data={"finding": str(row.pk), "identity": str(row.identity_id or "")},
     )

@@ -26,7 +26,7 @@ def follow_next(*, now: datetime) -> bool:
     deposit = _claim(now)
     if deposit is None:
         return False
-    while credentials.born(now=now):
+    while credentials.born(now=now, deposit=deposit):
         pass
     changes = _told(deposit)
     # Names are made before the transaction, so that the memory of names holds committed ids.
@@ -79,7 +79,12 @@ def _told(deposit: Deposit) -> list[keychanges.KeyChange]:
         )
         if not cursor.fetchone()[0]:
             return []
-    return keychanges.read(deposit.format, bodies.unpack(deposit))
+    try:
+        kept = bodies.unpack(deposit)
+    except FileNotFoundError:
+        # Erased or ended by retention: its rows stay, what stood only in the bytes is gone.
+        return []
+    return keychanges.read(deposit.format, kept)
 
 
 def _mark(
@@ -88,11 +93,14 @@ def _mark(
     touched = set()
     for change in changes:
         credential = credentials.known(actor=actors[change.credential], now=now)
-        if credentials.mark(
-            credential=credential, state=change.state, at=change.at, now=now,
+        new = credentials.mark(
+            credential=credential,
+            state=change.state,
+            at=change.at,
+            now=now,
             because=change.because,
-        ):
+        )
+        if new and credential.identity_id is not None:
             touched.add(credential.identity_id)
-    touched.discard(None)
     if touched:
         judging.again(identities=Identity.objects.filter(pk__in=touched), now=now)

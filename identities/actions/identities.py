@@ -12,8 +12,8 @@ from django.db import transaction
 
 from evidence import ledger, nudge
 from identities import permissions
-from identities.actions import stretches
 from identities.acting import By, acting
+from identities.actions import stretches
 from identities.models import Attestation, Identity
 from identities.models.identity import MODES
 from identities.permissions import NotPossible
@@ -133,8 +133,7 @@ def attest(
             by=by,
             now=now,
             act="identity.attested",
-            words=f"{who.name} attested the purpose of {identity.name} until"
-            f" {expires_at:%Y-%m-%d}",
+            words=f"{who.name} attested the purpose of {identity.name} until {expires_at:%Y-%m-%d}",
             data={"purpose": purpose.strip(), "expires_at": expires_at.isoformat()},
         )
     return row
@@ -165,12 +164,22 @@ def activate(*, identity: Identity, by: By, now: datetime) -> Identity:
             )
         identity.state = to
         identity.save(
-            update_fields=["state", "owner", "sponsor", "backup", "purpose", "criticality",
-                           "inherited"]
+            update_fields=[
+                "state",
+                "owner",
+                "sponsor",
+                "backup",
+                "purpose",
+                "criticality",
+                "inherited",
+            ]
         )
         stretches.of_identity(identity, state=to, at=now, now=now, by=acting(by).ref)
         record(
-            identity, by=by, now=now, act="identity.activated",
+            identity,
+            by=by,
+            now=now,
+            act="identity.activated",
             words=f"{identity.name} is active until {identity.expires_at:%Y-%m-%d}",
         )
     return identity
@@ -212,8 +221,13 @@ def _move(
             identity, state=to, at=now, now=now, by=acting(by).ref, because=because
         )
         record(
-            identity, by=by, now=now, at=at, act=f"identity.{to}",
-            words=f"{identity.name} is {to}: {because}", data={"because": because},
+            identity,
+            by=by,
+            now=now,
+            at=at,
+            act=f"identity.{to}",
+            words=f"{identity.name} is {to}: {because}",
+            data={"because": because},
         )
     return identity
 
@@ -245,8 +259,12 @@ def _hold(identity: Identity, state: str, *, by: By, now: datetime, because: str
         )
         act, done = ("held", "is held") if state == "held" else ("released", "is no longer held")
         record(
-            identity, by=by, now=now, act=f"identity.{act}",
-            words=f"{identity.name} {done}: {because}", data={"because": because},
+            identity,
+            by=by,
+            now=now,
+            act=f"identity.{act}",
+            words=f"{identity.name} {done}: {because}",
+            data={"because": because},
         )
     return True
 
@@ -263,7 +281,10 @@ def set_mode(*, identity: Identity, mode: str, by: By, now: datetime, because: s
         before, identity.mode = identity.mode, mode
         identity.save(update_fields=["mode"])
         record(
-            identity, by=by, now=now, act="identity.mode",
+            identity,
+            by=by,
+            now=now,
+            act="identity.mode",
             words=f"{identity.name}: {before} became {mode}: {because}",
             data={"from": before, "to": mode, "because": because},
         )

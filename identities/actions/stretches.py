@@ -23,9 +23,7 @@ def _split(
     now: datetime,
 ) -> bool:
     """Make `state` true from `at` until the next known change; False when it was known."""
-    here = (
-        rows.filter(superseded_at__isnull=True, during__contains=at).select_for_update().first()
-    )
+    here = rows.filter(superseded_at__isnull=True, during__contains=at).select_for_update().first()
     if here is not None and here.during.lower == at and here.state == state:
         return False
     if here is None:
@@ -53,9 +51,7 @@ def of_identity(
             identity=identity, state=known, during=during, recorded_at=now, because=because, by=by
         )
 
-    return _split(
-        IdentityState.objects.filter(identity=identity), add, state=state, at=at, now=now
-    )
+    return _split(IdentityState.objects.filter(identity=identity), add, state=state, at=at, now=now)
 
 
 def of_credential(

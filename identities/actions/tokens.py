@@ -41,11 +41,19 @@ def create(
             raise NotPossible(f"A token lasts between 1 and {LONGEST.days} days.")
         token = PREFIX + secrets.token_urlsafe(32)
         row = ApiToken.objects.create(
-            user=user, name=name[:200], digest=digest_of(token), scopes=wanted, created_at=now,
+            user=user,
+            name=name[:200],
+            digest=digest_of(token),
+            scopes=wanted,
+            created_at=now,
             expires_at=now + lasts,
         )
         ledger.append(
-            at=now, by=who.ref, by_name=who.name, act="token.created", subject=f"token:{row.pk}",
+            at=now,
+            by=who.ref,
+            by_name=who.name,
+            act="token.created",
+            subject=f"token:{row.pk}",
             words=f"a token for {user.called}: {', '.join(wanted)}",
             data={"user": user.ref, "expires_at": row.expires_at.isoformat()},
         )
@@ -55,8 +63,8 @@ def create(
 def revoke(*, token: ApiToken, by: By, now: datetime) -> bool:
     """End a token now; False when it had ended."""
     with transaction.atomic():
-        row = ApiToken.objects.select_for_update(of=("self",)).select_related("user").get(
-            pk=token.pk
+        row = (
+            ApiToken.objects.select_for_update(of=("self",)).select_related("user").get(pk=token.pk)
         )
         who = acting(by)
         if who.user is None or who.user.pk != row.user_id:
@@ -66,7 +74,11 @@ def revoke(*, token: ApiToken, by: By, now: datetime) -> bool:
         row.revoked_at = now
         row.save(update_fields=["revoked_at"])
         ledger.append(
-            at=now, by=who.ref, by_name=who.name, act="token.revoked", subject=f"token:{row.pk}",
+            at=now,
+            by=who.ref,
+            by_name=who.name,
+            act="token.revoked",
+            subject=f"token:{row.pk}",
             words=f"a token of {row.user.called} is revoked",
         )
     return True

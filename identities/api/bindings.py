@@ -4,7 +4,8 @@ from typing import Any
 
 from django.http import Http404
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiTypes, extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -43,7 +44,9 @@ def unclaimed(request: Request) -> Response:
         raise NotAllowed("Unclaimed actors are nobody's yet: reviewers claim them.")
     limit, after = page_of(request)
     rows = binding_actions.unclaimed(
-        now=timezone.now(), search=request.query_params.get("search", "")[:200], before=after,
+        now=timezone.now(),
+        search=request.query_params.get("search", "")[:200],
+        before=after,
         most=limit,
     )
     return Response(
@@ -63,8 +66,12 @@ def bind(request: Request) -> Response:
     if actor is None:
         raise Http404
     made = binding_actions.bind(
-        identity=identity, actor=actor, by=user_of(request), now=timezone.now(),
-        shared=data["shared"], reason=data["reason"],
+        identity=identity,
+        actor=actor,
+        by=user_of(request),
+        now=timezone.now(),
+        shared=data["shared"],
+        reason=data["reason"],
     )
     return Response(BindingOut(made).data, status=201)
 

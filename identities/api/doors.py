@@ -57,7 +57,7 @@ class BearerToken(BaseAuthentication):
             ApiToken.objects.filter(pk=row.pk).update(used_at=now)
         return row.user, row
 
-    def authenticate_header(self, request: Request) -> str:
+    def authenticate_header(self, request: Request) -> str:  # noqa: ARG002 - named by DRF
         return 'Bearer realm="countersign"'
 
 

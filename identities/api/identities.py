@@ -6,7 +6,8 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.http import Http404
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiTypes, extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -32,8 +33,15 @@ from .serializers import (
     checked,
 )
 
-RELATED = ("service", "owner__person", "owner__team", "sponsor__person", "sponsor__team",
-           "backup__person", "backup__team")
+RELATED = (
+    "service",
+    "owner__person",
+    "owner__team",
+    "sponsor__person",
+    "sponsor__team",
+    "backup__person",
+    "backup__team",
+)
 
 
 def user_of(request: Request) -> User:
@@ -133,7 +141,11 @@ def steps(request: Request, key: str) -> Response:
         if credential is None:
             raise Http404
     made = revocations.request(
-        identity=row, step=data["step"], by=user, now=now, because=data["because"],
+        identity=row,
+        step=data["step"],
+        by=user,
+        now=now,
+        because=data["because"],
         credential=credential,
     )
     return Response({"rows": RevocationOut(made, many=True).data}, status=202)
@@ -183,7 +195,10 @@ def dispose(request: Request, pk: UUID) -> Response:
 def register(request: Request) -> Response:
     data = checked(RegisterIn(data=request.data))
     done = registration.register(
-        entries=read(data["name"], data["text"]), by=user_of(request), now=timezone.now(),
-        imported=data["imported"], dry_run=data["dry_run"],
+        entries=read(data["name"], data["text"]),
+        by=user_of(request),
+        now=timezone.now(),
+        imported=data["imported"],
+        dry_run=data["dry_run"],
     )
     return Response(registration.as_json(done))

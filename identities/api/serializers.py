@@ -19,8 +19,21 @@ class IdentityOut(serializers.ModelSerializer[Identity]):
     class Meta:
         model = Identity
         fields = (
-            "id", "key", "name", "kind", "service", "owner", "sponsor", "backup", "inherited",
-            "purpose", "expires_at", "criticality", "state", "mode", "evidence_boundary",
+            "id",
+            "key",
+            "name",
+            "kind",
+            "service",
+            "owner",
+            "sponsor",
+            "backup",
+            "inherited",
+            "purpose",
+            "expires_at",
+            "criticality",
+            "state",
+            "mode",
+            "evidence_boundary",
             "created_at",
         )
         read_only_fields = fields
@@ -36,8 +49,18 @@ class CredentialOut(serializers.ModelSerializer[Credential]):
     class Meta:
         model = Credential
         fields = (
-            "id", "key", "name", "kind", "standing", "identity", "issued_at", "issued_by",
-            "issued_to", "expires_at", "state", "state_at",
+            "id",
+            "key",
+            "name",
+            "kind",
+            "standing",
+            "identity",
+            "issued_at",
+            "issued_by",
+            "issued_to",
+            "expires_at",
+            "state",
+            "state_at",
         )
         read_only_fields = fields
 
@@ -51,8 +74,18 @@ class BindingOut(serializers.ModelSerializer[Binding]):
     class Meta:
         model = Binding
         fields = (
-            "id", "actor", "actor_kind", "identity", "identity_name", "basis", "state", "shared",
-            "reason", "seen", "recorded_at", "by_name",
+            "id",
+            "actor",
+            "actor_kind",
+            "identity",
+            "identity_name",
+            "basis",
+            "state",
+            "shared",
+            "reason",
+            "seen",
+            "recorded_at",
+            "by_name",
         )
         read_only_fields = fields
 
@@ -65,8 +98,22 @@ class FindingOut(serializers.ModelSerializer[Finding]):
     class Meta:
         model = Finding
         fields = (
-            "id", "key", "identity", "rule", "family", "strength", "words", "state", "count",
-            "first_at", "last_at", "controls", "details", "assignee", "opened_at", "state_at",
+            "id",
+            "key",
+            "identity",
+            "rule",
+            "family",
+            "strength",
+            "words",
+            "state",
+            "count",
+            "first_at",
+            "last_at",
+            "controls",
+            "details",
+            "assignee",
+            "opened_at",
+            "state_at",
             "state_reason",
         )
         read_only_fields = fields
@@ -80,10 +127,28 @@ class RevocationOut(serializers.ModelSerializer[Revocation]):
     class Meta:
         model = Revocation
         fields = (
-            "id", "key", "identity", "credential", "step", "system", "words", "state",
-            "requested_at", "requested_by_name", "because", "case_key", "sending_at", "sent_at",
-            "confirmed_at", "effective_at", "residual", "residual_until", "attempts",
-            "failed_why", "who_must_act", "reopened",
+            "id",
+            "key",
+            "identity",
+            "credential",
+            "step",
+            "system",
+            "words",
+            "state",
+            "requested_at",
+            "requested_by_name",
+            "because",
+            "case_key",
+            "sending_at",
+            "sent_at",
+            "confirmed_at",
+            "effective_at",
+            "residual",
+            "residual_until",
+            "attempts",
+            "failed_why",
+            "who_must_act",
+            "reopened",
         )
         read_only_fields = fields
 

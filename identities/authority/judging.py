@@ -18,7 +18,7 @@ from typing import Any
 from cedarpy import AuthzResult, Entities, is_authorized_batch
 
 from . import names
-from .compiling import ACTION, Slice, addresses, entity, wants_mfa
+from .compiling import ACTION, RESOURCE, Slice, addresses, entity, wants_mfa
 from .terms import (
     CONDITION,
     EXPIRED,
@@ -104,7 +104,7 @@ def _judge(slice_: Slice, request: Request, address: Address | None, at: datetim
                 (),
                 f"The {field} has more than {LONGEST_ASKED:,} characters: nothing covers it.",
             )
-    context = _context(request, address, at)
+    context = _context(slice_, request, address, at)
     first = _ask(slice_, [context])[0]
     deciding = _deciding(first)
     if first.allowed:
@@ -117,8 +117,9 @@ def _judge(slice_: Slice, request: Request, address: Address | None, at: datetim
         return Verdict(False, HELD, keys, f"Held: {because}.")
     if not slice_.grants:
         return Verdict(False, NONE, (), f"No delegation at all, so none for {what}.")
-    asked = [{**context, "lifted": lift} for lift in _LIFTS]
-    for lift, answer in zip(_LIFTS, _ask(slice_, asked), strict=True):
+    lifts = _lifts(slice_, request)
+    asked = [{**context, "lifted": lift} for lift in lifts]
+    for lift, answer in zip(lifts, _ask(slice_, asked), strict=True):
         if answer.allowed:
             grants = [slice_.grants[number] for number in _deciding(answer)]
             if lift == "time":
@@ -127,7 +128,19 @@ def _judge(slice_: Slice, request: Request, address: Address | None, at: datetim
     return Verdict(False, NONE, (), f"No delegation in force at that time covers {what}.")
 
 
-def _context(request: Request, address: Address | None, at: datetime) -> dict[str, Any]:
+def _lifts(slice_: Slice, request: Request) -> list[str]:
+    """What to lift: only clauses that some grant has, for lifting another changes nothing."""
+    here = {
+        "time": bool(slice_.instants),
+        "conditions": any(grant.conditions or grant.on_behalf for grant in slice_.grants),
+        "task": bool(request.task),
+    }
+    return [lift for lift in _LIFTS if here.get(lift, True)]
+
+
+def _context(
+    slice_: Slice, request: Request, address: Address | None, at: datetime
+) -> dict[str, Any]:
     """What Cedar compares with. Texts travel as JSON strings and are only ever data."""
     called = names.names(_text(request.action), _text(request.resource))
     context: dict[str, Any] = {
@@ -138,7 +151,7 @@ def _context(request: Request, address: Address | None, at: datetime) -> dict[st
         "now": micros(at, "at"),
         "lifted": _NOTHING,
     }
-    if address is not None:
+    if address is not None and slice_.networks:
         context["address"] = {"__extn": {"fn": "ip", "arg": str(address)}}
     return context
 
@@ -171,7 +184,7 @@ def _ask(slice_: Slice, contexts: list[dict[str, Any]]) -> list[AuthzResult]:
             {
                 "principal": principal,
                 "action": ACTION,
-                "resource": 'Countersign::Resource::"any"',
+                "resource": RESOURCE,
                 "context": context,
             }
             for context in contexts

@@ -25,7 +25,7 @@ from .aws_failures import ADMINISTRATOR
 from .contract import PermanentFailure
 
 if TYPE_CHECKING:
-    from botocore.awsrequest import AWSRequest
+    from botocore.awsrequest import AWSPreparedRequest
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_sts import STSClient
 
@@ -53,16 +53,15 @@ def marked(key: str) -> Iterator[None]:
         _key.reset(token)
 
 
-def _mark(request: AWSRequest, **_: Any) -> None:
+def _mark(request: AWSPreparedRequest, **_: Any) -> None:
+    # Just before sending: botocore writes the User-Agent anew for each attempt, and signs without
+    # it, so that nothing between us and AWS breaks a signature by changing it.
     key = _key.get()
     if key:
-        # The key is set before signing; SigV4 of botocore leaves the User-Agent unsigned, so a
-        # gateway that rewrites it breaks nothing.
-        agent = request.headers.get("User-Agent", "")
-        mark = f"countersign-key/{key}"
-        if mark not in agent:
-            del request.headers["User-Agent"]
-            request.headers["User-Agent"] = f"{agent} {mark}".strip()
+        # The SDK's types say text, but by now the headers are encoded.
+        raw: Any = request.headers.get("User-Agent", "")
+        agent = raw.decode() if isinstance(raw, bytes) else raw
+        request.headers["User-Agent"] = f"{agent} countersign-key/{key}".strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +173,7 @@ class Clients:
         if service not in self._made:
             make: Any = self._session.client
             made = make(service, endpoint_url=self._endpoint, config=self._config)
-            made.meta.events.register("before-sign", _mark)
+            made.meta.events.register("before-send", _mark)
             self._made[service] = made
         return self._made[service]
 

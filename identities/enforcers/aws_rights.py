@@ -84,7 +84,7 @@ def missing(
             MissingRight(error.permission, error.resource, sentence(error.permission, own_arn)),
             *_tried(clients, wanted),
         ]
-    return sorted(set(refused), key=lambda right: (right.resource, right.permission))
+    return sorted(set(refused), key=lambda right: (right.permission, right.resource))
 
 
 def _wanted(prefix: str, targets: Sequence[Target]) -> list[tuple[str, tuple[str, ...]]]:

@@ -114,12 +114,20 @@ class _Reading:
         self.possible.extend(possible_of(found, via=via, layer=layer))
 
     def managed(self, arn: str, *, via: str, layer: str = "identity") -> None:
-        def document() -> Any:
-            version = self.iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
-            answer = self.iam.get_policy_version(PolicyArn=arn, VersionId=version)
-            return answer["PolicyVersion"]["Document"]
-
-        found = self.try_to("iam:GetPolicyVersion", arn, document, via)
+        policy = self.try_to(
+            "iam:GetPolicy", arn, lambda: self.iam.get_policy(PolicyArn=arn)["Policy"], via
+        )
+        if policy is None:
+            return
+        version = policy["DefaultVersionId"]
+        found = self.try_to(
+            "iam:GetPolicyVersion",
+            arn,
+            lambda: self.iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"][
+                "Document"
+            ],
+            via,
+        )
         if found is not None:
             self.add(found, via=via, layer=layer)
 

@@ -1,6 +1,16 @@
 """The rules by which behaviour becomes a finding. Pure: no Django, no I/O."""
 
-from .rules import CONTROLS, REASONS, RULES, Candidate, Judged, candidates, family, sensitive
+from .rules import (
+    CONTROLS,
+    REASONS,
+    RULES,
+    Candidate,
+    Judged,
+    candidates,
+    family,
+    needs_authority,
+    sensitive,
+)
 
 __all__ = [
     "CONTROLS",
@@ -10,5 +20,6 @@ __all__ = [
     "Judged",
     "candidates",
     "family",
+    "needs_authority",
     "sensitive",
 ]

@@ -91,6 +91,8 @@ MINTS_A_CREDENTIAL = (
     "lightsail:downloaddefaultkeypair",
     "bedrock-agentcore:getworkloadaccesstoken",
 )
+# AWS lets everybody do these, whatever is granted or denied.
+NEEDS_NO_AUTHORITY = ("sts:getcalleridentity",)
 SECRET, CREDENTIAL = "read a secret", "minted a credential"
 
 
@@ -134,6 +136,11 @@ def family(resource: str) -> str:
         return f"{resource[: cut + 1]}*"
     head, slash, _ = resource.partition("/")
     return f"{head}/*" if slash else head
+
+
+def needs_authority(action: str) -> bool:
+    """Whether the target asks for a permission at all."""
+    return action.lower() not in NEEDS_NO_AUTHORITY
 
 
 def sensitive(action: str) -> str:

@@ -9,7 +9,7 @@ from evidence import nudge, partitions
 from evidence.links import CONSUMER as LINKS
 from evidence.models import Actor, Deposit, Term
 from evidence.vocabulary import EXACT, KEY, PLANE_IDENTITY
-from identities.findings import REASONS, Candidate, Judged, candidates
+from identities.findings import REASONS, Candidate, Judged, candidates, needs_authority
 from identities.models import CredentialAgent, CredentialWatch, Identity, JudgedDeposit
 from identities.models.behaviour import INSIDE, NOT_JUDGED, OUTSIDE
 
@@ -172,6 +172,8 @@ def _verdicts(
 
     Of a credential shared by several, an event that any of them may have done is inside.
     """
+    if not needs_authority(words[seen.action]):
+        return {}
     task = next((tasks[c.task] for c in behind if c.task is not None and c.task in tasks), "")
     ended = stopped.at(seen.credential, seen.at)
     said: dict[int, str] = {}
@@ -188,7 +190,10 @@ def _verdicts(
                 task,
                 words.get(seen.address or 0, ""),
             )
-            said[identity] = grants.judge(shape, seen.at).reason
+            verdict = grants.judge(shape, seen.at)
+            # Evidence does not state what a condition asks for: that cannot be told, and accuses
+            # nobody.
+            said[identity] = "" if verdict.unstated and not verdict.allowed else verdict.reason
     if len(said) > 1 and "inside" in said.values():
         return dict.fromkeys(said, "inside")
     return said

@@ -20,7 +20,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]  # untyped in PyYAML's stubs
             raise yaml.MarkedYAMLError(
                 problem="anchors and aliases are not taken; write the entry out", problem_mark=mark
             )
@@ -29,7 +29,7 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
-            name = self.construct_object(key, deep=True)  # type: ignore[no-untyped-call]  # PyYAML's stubs leave it untyped
+            name = self.construct_object(key, deep=True)
             if not isinstance(name, str):
                 raise yaml.MarkedYAMLError(
                     problem=f"the name {name!r} must be text: put it in quotes",

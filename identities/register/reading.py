@@ -28,16 +28,39 @@ CRITICALITIES = ("low", "normal", "high", "critical")
 SERVICE_PARTIES = ("owner", "ai_owner", "sponsor", "backup")
 IDENTITY_PARTIES = ("owner", "sponsor", "backup")
 SERVICE = (
-    "slug", "name", "cmdb_id", *SERVICE_PARTIES, "purpose", "criticality", "ai_system",
+    "slug",
+    "name",
+    "cmdb_id",
+    *SERVICE_PARTIES,
+    "purpose",
+    "criticality",
+    "ai_system",
     "legal_entity",
 )
 IDENTITY = (
-    "name", "kind", "service", *IDENTITY_PARTIES, "purpose", "expires", "criticality",
-    "evidence_boundary", "legal_entity", "actors",
+    "name",
+    "kind",
+    "service",
+    *IDENTITY_PARTIES,
+    "purpose",
+    "expires",
+    "criticality",
+    "evidence_boundary",
+    "legal_entity",
+    "actors",
 )
 PERMISSIONS = (
-    "slug", "actions", "resources", "conditions", "purpose", "task", "on_behalf", "starts",
-    "ends", "parent", "grantor",
+    "slug",
+    "actions",
+    "resources",
+    "conditions",
+    "purpose",
+    "task",
+    "on_behalf",
+    "starts",
+    "ends",
+    "parent",
+    "grantor",
 )
 
 
@@ -59,9 +82,7 @@ def read(file: str, text: str) -> Entries:
         )
     for row in top.rows("teams"):
         row.only(("name", "members"))
-        found.teams.append(
-            TeamEntry(row.path, row.text("name", needed=True), row.texts("members"))
-        )
+        found.teams.append(TeamEntry(row.path, row.text("name", needed=True), row.texts("members")))
     found.services = [_service(row) for row in top.rows("services")]
     found.identities = [_identity(row) for row in top.rows("identities")]
     if isinstance(data.get("delegations"), dict):
@@ -177,14 +198,11 @@ def _named_by(*content: Any) -> str:
     return f"auto-{blake2b(text, digest_size=6).hexdigest()}"
 
 
-def _by_grantee(
-    written: Mapping[str, Any], found: Entries, problems: list[Problem]
-) -> None:
+def _by_grantee(written: Mapping[str, Any], found: Entries, problems: list[Problem]) -> None:
     """``delegations: {grantee: [{actions, resources}, …]}``, the shape of recordings."""
-    for grantee, rows in written.items():
+    for grantee, given in written.items():
         path = f"delegations[{grantee[:120]!r}]"
-        if isinstance(rows, dict):
-            rows = [rows]
+        rows = [given] if isinstance(given, dict) else given
         if not isinstance(rows, list):
             problems.append(Problem(path, "must be a list of {actions, resources}"))
             continue
@@ -197,9 +215,7 @@ def _by_grantee(
             if extra:
                 found.notes.append(f"{here}: ignored: {', '.join(map(str, extra))[:200]}")
             fields = Fields(row, here, problems)
-            found.delegations.append(
-                _delegation(fields, (grantee, actornames.from_text(grantee)))
-            )
+            found.delegations.append(_delegation(fields, (grantee, actornames.from_text(grantee))))
 
 
 def _once(found: Entries) -> None:

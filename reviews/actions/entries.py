@@ -13,6 +13,7 @@ from django.db.models import F
 from evidence import ledger, nudge
 from identities.acting import By, acting
 from identities.permissions import NotPossible
+from reviews import states
 from reviews.models import Case, Decision
 
 # Reasons are people's text; the ledger and the pages carry them whole, so they are bounded.
@@ -26,6 +27,11 @@ def locked(pk: UUID) -> Case:
         .select_related("identity__service", "policy")
         .get(pk=pk)
     )
+
+
+def moved(case: Case, move: str) -> str:
+    """The state after this move, or NotPossible with the sentence of the machine."""
+    return states.after(case.state, move, door=case.door)
 
 
 def reason_given(reason: str, *, what: str) -> str:

@@ -7,6 +7,7 @@ stays as it was, the new one begins at `now`; nothing is overwritten.
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Max
 
@@ -20,8 +21,10 @@ from reviews.models import Case
 CONTENT = ("actions", "resources", "conditions", "purpose", "task", "on_behalf")
 
 
-def locked(pk: object) -> Delegation:
+def locked(pk: UUID | None) -> Delegation:
     """The delegation's row, locked: versions are added one after the other."""
+    if pk is None:
+        raise NotPossible("This item names no delegation.")
     return (
         Delegation.objects.select_for_update(of=("self",))
         .select_related("grantee__service", "parent")

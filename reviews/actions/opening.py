@@ -12,7 +12,7 @@ from django.db.models import Q
 from identities.acting import COUNTERSIGN, By, acting
 from identities.models import Finding, Identity
 from identities.permissions import NotPossible, require
-from reviews import permissions, states
+from reviews import permissions
 from reviews.models import Case, ReviewPolicy
 
 from . import entries, items, seats
@@ -81,7 +81,7 @@ def start(*, case: Case, by: By, now: datetime, reason: str) -> Case:
 def _start(case: Case, *, by: By, now: datetime, reason: str) -> Case:
     """The clock starts now; items and seats are made anew from what is true now."""
     case = entries.locked(case.pk)
-    to = states.after(case.state, "open", door=case.door)
+    to = entries.moved(case, "open")
     policy = policy_in_force(now=now) if case.policy is None else case.policy
     identity = case.identity
     if identity is not None:
@@ -120,13 +120,12 @@ def open_from_findings_next(*, now: datetime) -> bool:
         )
         if finding is None or finding.identity is None:
             return False
-        _attach(finding, now=now)
+        _attach(finding, finding.identity, now=now)
     return True
 
 
-def _attach(finding: Finding, *, now: datetime) -> None:
-    assert finding.identity is not None
-    identity = _locked_identity(finding.identity)
+def _attach(finding: Finding, identity: Identity, *, now: datetime) -> None:
+    identity = _locked_identity(identity)
     case = _live(identity)
     if case is None:
         # Observing asks nobody: the review is proposed, and a person sends it out.

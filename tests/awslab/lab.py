@@ -1,5 +1,6 @@
 """Things tests make in the account, each with a name of its own so that tests share a server."""
 
+import functools
 import itertools
 import json
 from dataclasses import dataclass
@@ -14,6 +15,12 @@ from identities.enforcers.contract import Target
 _numbers = itertools.count(1)
 
 ANY_S3 = {"Action": "s3:*", "Resource": "*"}
+
+
+@functools.cache
+def _administrator(demo: Demo) -> Clients:
+    """One set of clients: making them reads the SDK's models from disk each time."""
+    return demo.clients()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +39,12 @@ class Lab:
     demo: Demo
 
     @property
-    def proxy(self) -> Proxy:
-        return self.demo.proxy
+    def admin(self) -> Clients:
+        return _administrator(self.demo)
 
     @property
-    def admin(self) -> Clients:
-        return self.demo.clients()
+    def proxy(self) -> Proxy:
+        return self.demo.proxy
 
     def name(self, word: str) -> str:
         return f"{word}-{next(_numbers)}"
@@ -75,7 +82,8 @@ class Lab:
         return Credentials(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
 
     def enforcer(self, credentials: Credentials | None = None) -> AwsEnforcer:
-        return AwsEnforcer(self.demo.clients(credentials), account=self.demo.account)
+        clients = self.demo.clients(credentials) if credentials else self.admin
+        return AwsEnforcer(clients, account=self.demo.account)
 
     def target(self, kind: str, name: str, **extra: str) -> Target:
         return Target("aws", self.demo.account, kind, name, extra)

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from config.demo import aws
 from config.demo.aws_requests import Asked, refusal
+from identities.enforcers.aws_clients import Credentials
 from tests.awslab.lab import ANY_S3, Lab
 from tests.awslab.server import running
 
@@ -43,14 +44,14 @@ def test_inactive_key_is_refused(
 
 
 def test_key_of_nobody_is_refused_by_the_server(lab: Lab) -> None:
-    stranger = aws.Credentials("AKIAIOSFODNN7EXAMPLE", "x" * 40)
+    stranger = Credentials("AKIAIOSFODNN7EXAMPLE", "x" * 40)
     used = lab.demo.clients(stranger)
     assert error(used.sts.get_caller_identity) == ("InvalidClientTokenId", 403)
 
 
 def test_wrong_secret_is_refused_by_the_server(lab: Lab) -> None:
     person = lab.user({"Action": "iam:*", "Resource": "*"})
-    forged = aws.Credentials(person.credentials.access_key_id, "x" * 40)
+    forged = Credentials(person.credentials.access_key_id, "x" * 40)
     used = lab.demo.clients(forged)
     assert error(used.iam.list_users) == ("SignatureDoesNotMatch", 403)
 

@@ -9,6 +9,7 @@ from django.contrib.auth.models import Group
 
 from evidence.names import memory
 from identities.models import Identity, Party, Person, Service, User
+from tests.awslab.fixtures import aws_account, lab  # noqa: F401 - fixtures, found by name
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)

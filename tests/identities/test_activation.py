@@ -24,7 +24,12 @@ Make = Callable[..., Any]
 @pytest.mark.parametrize(
     ("owned", "purpose", "expires", "sentence"),
     [
-        (False, "", False, "svc-report cannot become active without an owner, a purpose and an expiry."),
+        (
+            False,
+            "",
+            False,
+            "svc-report cannot become active without an owner, a purpose and an expiry.",
+        ),
         (True, "", False, "svc-report cannot become active without a purpose and an expiry."),
         (True, "reports", False, "svc-report cannot become active without an expiry."),
         (False, "reports", True, "svc-report cannot become active without an owner."),
@@ -35,7 +40,8 @@ def test_activation_names_what_is_lacking(
     identity: Make, user: Make, owned: bool, purpose: str, expires: bool, sentence: str
 ) -> None:
     row = identity(
-        owner=user("o") if owned else None, purpose=purpose,
+        owner=user("o") if owned else None,
+        purpose=purpose,
         expires_at=NOW + DAY if expires else None,
     )
     with pytest.raises(NotPossible) as refused:
@@ -50,7 +56,10 @@ def test_activation_inherits_from_the_service(identity: Make, user: Make, servic
     done = actions.activate(identity=row, by=user("rev", "reviewer"), now=NOW)
     done.refresh_from_db()
     assert (done.state, str(done.owner), done.purpose, sorted(done.inherited)) == (
-        "active", "Ann", "reports", ["owner", "purpose"]
+        "active",
+        "Ann",
+        "reports",
+        ["owner", "purpose"],
     )
     assert list(IdentityState.objects.values_list("state", "during__startswith", "by")) == [
         ("active", NOW, User.objects.get(username="rev").ref)
@@ -91,14 +100,19 @@ def test_register_makes_drafts_only_and_cannot_empty_an_active_one(active: Make)
     active()
     with pytest.raises(RegisterError) as refused:
         registration.register(
-            entries=read("x.yaml", "identities: [{name: svc-report, purpose: ''}]"), by=COMMAND,
+            entries=read("x.yaml", "identities: [{name: svc-report, purpose: ''}]"),
+            by=COMMAND,
             now=NOW,
         )
     assert [problem.path for problem in refused.value.problems] == ["identities[0].purpose"]
     registration.register(
-        entries=read("x.yaml", "people: [{name: A}]\nidentities: [{name: new, kind: agent,"
-                               " owner: A, purpose: p, expires: 90d}]"),
-        by=COMMAND, now=NOW,
+        entries=read(
+            "x.yaml",
+            "people: [{name: A}]\nidentities: [{name: new, kind: agent,"
+            " owner: A, purpose: p, expires: 90d}]",
+        ),
+        by=COMMAND,
+        now=NOW,
     )
     assert Identity.objects.get(name="new").state == "draft"
 
@@ -119,16 +133,30 @@ def test_admin_has_no_form_for_what_has_an_action(rf: Any, user: Make) -> None:
         if model._meta.app_label == "identities" and not site.has_change_permission(request)
     }
     assert closed == {
-        "ApiToken", "Attestation", "Binding", "Credential", "Delegation", "DelegationVersion",
-        "Entitlement", "Finding", "Identity", "Membership", "Party", "Revocation", "Service",
+        "ApiToken",
+        "Attestation",
+        "Binding",
+        "Credential",
+        "Delegation",
+        "DelegationVersion",
+        "Entitlement",
+        "Finding",
+        "Identity",
+        "Membership",
+        "Party",
+        "Revocation",
+        "Service",
     }
 
 
 MOVES = ("activate", "suspend", "resume", "retire")
 GRID = {
-    ("draft", "activate"): "active", ("draft", "retire"): "retired",
-    ("active", "suspend"): "suspended", ("active", "retire"): "retired",
-    ("suspended", "resume"): "active", ("suspended", "retire"): "retired",
+    ("draft", "activate"): "active",
+    ("draft", "retire"): "retired",
+    ("active", "suspend"): "suspended",
+    ("active", "retire"): "retired",
+    ("suspended", "resume"): "active",
+    ("suspended", "retire"): "retired",
 }
 
 
@@ -139,8 +167,13 @@ def test_every_move_from_every_state(active: Make, state: str, move: str) -> Non
     said: dict[str, Any] = {"identity": row, "by": COUNTERSIGN, "now": NOW}
     if move != "activate":
         said["because"] = "test"
-    verb = {"activate": actions.activate, "suspend": actions.suspend, "resume": actions.resume,
-            "retire": actions.retire}[move]
+    verbs: dict[str, Callable[..., object]] = {
+        "activate": actions.activate,
+        "suspend": actions.suspend,
+        "resume": actions.resume,
+        "retire": actions.retire,
+    }
+    verb = verbs[move]
     wanted = GRID.get((state, move))
     if wanted is None:
         with pytest.raises(NotPossible):
@@ -172,7 +205,8 @@ def test_who_may(active: Make, user: Make, who: str, verb: str) -> None:
     calls: dict[str, Callable[[], object]] = {
         "activate": lambda: actions.activate(identity=row, by=by, now=NOW),
         "attest": lambda: actions.attest(
-            identity=row, purpose="p", expires_at=NOW + DAY, by=by, now=NOW),
+            identity=row, purpose="p", expires_at=NOW + DAY, by=by, now=NOW
+        ),
         "hold": lambda: actions.hold(identity=row, by=by, now=NOW, because="x"),
         "suspend": lambda: actions.suspend(identity=row, by=by, now=NOW, because="x"),
         "retire": lambda: actions.retire(identity=row, by=by, now=NOW, because="x"),
@@ -232,3 +266,14 @@ def test_hold_and_release_are_stretches_of_time(active: Make, user: Make) -> Non
 def test_service_constraint_still_names_criticality(service: Make) -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
         Service.objects.create(slug="x", name="x", criticality="huge")
+
+
+def test_admin_shows_every_list(admin_client: Any, active: Make) -> None:
+    active()
+    names = sorted(
+        model._meta.model_name or ""
+        for model in admin.site._registry
+        if model._meta.app_label == "identities"
+    )
+    answers = {name: admin_client.get(f"/admin/identities/{name}/").status_code for name in names}
+    assert answers == dict.fromkeys(names, 200)

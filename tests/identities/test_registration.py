@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 
 from evidence.models import Actor, LedgerEntry
-from identities.acting import COMMAND
+from identities.acting import COMMAND, By
 from identities.actions import registration
 from identities.models import (
     Binding,
@@ -60,17 +60,31 @@ delegations:
 """
 
 
-def load(text: str = FILE, name: str = "house.yaml", **said: Any) -> registration.Registered:
-    return registration.register(
-        **{"entries": read(name, text), "by": COMMAND, "now": NOW} | said
-    )
+def load(
+    text: str = FILE,
+    name: str = "house.yaml",
+    *,
+    by: By = COMMAND,
+    now: datetime = NOW,
+    **how: bool,
+) -> registration.Registered:
+    return registration.register(entries=read(name, text), by=by, now=now, **how)
 
 
 def rows() -> dict[str, int]:
     return {
         model.__name__: model.objects.count()
-        for model in (Person, Service, Identity, Binding, Delegation, DelegationVersion, Membership,
-                      LedgerEntry, Actor)
+        for model in (
+            Person,
+            Service,
+            Identity,
+            Binding,
+            Delegation,
+            DelegationVersion,
+            Membership,
+            LedgerEntry,
+            Actor,
+        )
     }
 
 
@@ -79,29 +93,51 @@ def test_file_is_applied_as_written() -> None:
     identity = Identity.objects.get(name="svc-report-agent")
     assert (done.count("added"), done.count("changed"), done.notes) == (12, 0, [])
     assert {
-        "owner": str(identity.owner), "sponsor": str(identity.sponsor),
-        "backup": str(identity.backup), "purpose": identity.purpose,
-        "inherited": sorted(identity.inherited), "state": identity.state,
+        "owner": str(identity.owner),
+        "sponsor": str(identity.sponsor),
+        "backup": str(identity.backup),
+        "purpose": identity.purpose,
+        "inherited": sorted(identity.inherited),
+        "state": identity.state,
         "expires": identity.expires_at.isoformat() if identity.expires_at else "",
     } == {
-        "owner": "Aisha Bello", "sponsor": "Ben Ochieng", "backup": "Chen Li",
-        "purpose": "monthly reports", "inherited": ["backup", "owner", "purpose"],
-        "state": "draft", "expires": "2027-06-30T00:00:00+00:00",
+        "owner": "Aisha Bello",
+        "sponsor": "Ben Ochieng",
+        "backup": "Chen Li",
+        "purpose": "monthly reports",
+        "inherited": ["backup", "owner", "purpose"],
+        "state": "draft",
+        "expires": "2027-06-30T00:00:00+00:00",
     }
     assert sorted(
         Binding.objects.values_list("actor__realm", "actor__kind", "actor__value", "basis", "state")
     ) == [
-        ("aws:123456789012", "arn", "arn:aws:iam::123456789012:role/support-agent-role",
-         "declared", "confirmed"),
-        ("aws:123456789012", "arn", "arn:aws:iam::123456789012:user/svc-report-agent",
-         "declared", "confirmed"),
+        (
+            "aws:123456789012",
+            "arn",
+            "arn:aws:iam::123456789012:role/support-agent-role",
+            "declared",
+            "confirmed",
+        ),
+        (
+            "aws:123456789012",
+            "arn",
+            "arn:aws:iam::123456789012:user/svc-report-agent",
+            "declared",
+            "confirmed",
+        ),
         ("otel:lab", "agent", "report-agent", "declared", "confirmed"),
     ]
     role = Identity.objects.get(name="support-agent-role")
     assert (role.kind, role.state) == ("workload", "draft")
     version = DelegationVersion.objects.get(delegation__slug="read-invoices")
-    assert (version.state, version.imported, version.signed, version.during.lower,
-            version.during.upper) == ("proposed", False, False, None, NOW + 90 * DAY)
+    assert (
+        version.state,
+        version.imported,
+        version.signed,
+        version.during.lower,
+        version.during.upper,
+    ) == ("proposed", False, False, None, NOW + 90 * DAY)
     assert LedgerEntry.objects.count() == 12
 
 
@@ -118,7 +154,10 @@ def test_dry_run_prints_the_difference_and_writes_nothing() -> None:
     done = load(dry_run=True)
     assert (done.dry_run, done.count("added"), rows() == before) == (True, 12, True)
     assert [change.subject for change in done.changes if change.kind == "added"][:4] == [
-        "person Aisha Bello", "person Ben Ochieng", "person Chen Li", "team Finance AI",
+        "person Aisha Bello",
+        "person Ben Ochieng",
+        "person Chen Li",
+        "team Finance AI",
     ]
 
 
@@ -128,9 +167,13 @@ def test_mistake_in_a_file_leaves_nothing_of_it() -> None:
         load(FILE.replace("service: reporting", "service: reportng"))
     assert [(p.path, p.what) for p in refused.value.problems] == [
         ("identities[0].service", "no service 'reportng': add it to services"),
-        ("delegations[0].grantee",
-         "no identity is called 'svc-report-agent': add it to identities, or write a whole ARN or"
-         " access key id"),
+        (
+            "delegations[0].grantee",
+            (
+                "no identity is called 'svc-report-agent': add it to identities, or write a whole ARN or"
+                " access key id"
+            ),
+        ),
     ]
     assert rows() == before
 
@@ -138,28 +181,57 @@ def test_mistake_in_a_file_leaves_nothing_of_it() -> None:
 @pytest.mark.parametrize(
     ("text", "problems"),
     [
-        ("people: [{nme: x}]",
-         ["people[0].nme: nobody knows this; known are name, email, logins",
-          "people[0].name: is needed"]),
-        ("a: &x [1]\nb: *x", ["line 2, column 4: anchors and aliases are not taken; write the"
-                              " entry out"]),
+        (
+            "people: [{nme: x}]",
+            [
+                "people[0].nme: nobody knows this; known are name, email, logins",
+                "people[0].name: is needed",
+            ],
+        ),
+        (
+            "a: &x [1]\nb: *x",
+            ["line 2, column 4: anchors and aliases are not taken; write the entry out"],
+        ),
         ("people: [\n", ["line 2, column 1: expected the node content, but found '<stream end>'"]),
         ("people: {}\npeople: []", ["line 2, column 1: 'people' stands twice here"]),
         ("- 1", ["(file): its top level must be a mapping of people, services, …"]),
-        ("identities: [{name: a, kind: robot}]",
-         ["identities[0].kind: 'robot' is not one of agent, service_account, workload,"
-          " integration, human"]),
-        ("identities: [{name: a, kind: agent, actors: [{agent: x}]}]",
-         ["identities[0].actors[0]: say whose name 'x' is: add `source:` beside `agent:`"]),
-        ("identities: [{name: a, kind: agent, expires: soon}]",
-         ["identities[0].expires: 'soon' is no moment; write 2027-01-31, 2027-01-31T12:00Z or"
-          " 90d"]),
-        ("identities: [{name: a, kind: agent}, {name: a, kind: agent}]",
-         ["identities[1]: the identity a stands already at identities[0]"]),
-        ("delegations: [{grantee: a, actions: [], resources: [x]}]",
-         ["delegations[0].actions: is needed: a list of at least one"]),
-        ("delegations: [{grantee: a, actions: [s3:GetObject], resources: [x], starts: 2027-01-02,"
-         " ends: 2027-01-01}]", ["delegations[0].ends: lies before `starts`"]),
+        (
+            "identities: [{name: a, kind: robot}]",
+            [
+                (
+                    "identities[0].kind: 'robot' is not one of agent, service_account, workload,"
+                    " integration, human"
+                )
+            ],
+        ),
+        (
+            "identities: [{name: a, kind: agent, actors: [{agent: x}]}]",
+            ["identities[0].actors[0]: say whose name 'x' is: add `source:` beside `agent:`"],
+        ),
+        (
+            "identities: [{name: a, kind: agent, expires: soon}]",
+            [
+                (
+                    "identities[0].expires: 'soon' is no moment; write 2027-01-31, 2027-01-31T12:00Z or"
+                    " 90d"
+                )
+            ],
+        ),
+        (
+            "identities: [{name: a, kind: agent}, {name: a, kind: agent}]",
+            ["identities[1]: the identity a stands already at identities[0]"],
+        ),
+        (
+            "delegations: [{grantee: a, actions: [], resources: [x]}]",
+            ["delegations[0].actions: is needed: a list of at least one"],
+        ),
+        (
+            (
+                "delegations: [{grantee: a, actions: [s3:GetObject], resources: [x], starts: 2027-01-02,"
+                " ends: 2027-01-01}]"
+            ),
+            ["delegations[0].ends: lies before `starts`"],
+        ),
     ],
 )
 def test_reading_names_place_and_fix(text: str, problems: list[str]) -> None:
@@ -210,8 +282,17 @@ def test_recording_is_imported_unsigned_with_draft_identities() -> None:
 
 def test_sessions_arn_means_its_role() -> None:
     load(
-        json.dumps({"delegations": {"arn:aws:sts::123456789012:assumed-role/r/conv-1": [
-            {"actions": ["s3:GetObject"], "resources": ["*"]}]}}), "x.json", imported=True,
+        json.dumps(
+            {
+                "delegations": {
+                    "arn:aws:sts::123456789012:assumed-role/r/conv-1": [
+                        {"actions": ["s3:GetObject"], "resources": ["*"]}
+                    ]
+                }
+            }
+        ),
+        "x.json",
+        imported=True,
     )
     assert list(Binding.objects.values_list("actor__value", "identity__name")) == [
         ("arn:aws:iam::123456789012:role/r", "r")
@@ -220,10 +301,20 @@ def test_sessions_arn_means_its_role() -> None:
 
 def test_same_last_part_in_two_accounts_gives_two_identities() -> None:
     said = [{"actions": ["s3:GetObject"], "resources": ["*"]}]
-    load(json.dumps({"delegations": {"arn:aws:iam::111111111111:user/svc": said,
-                                     "arn:aws:iam::222222222222:user/svc": said}}), "x.json")
+    load(
+        json.dumps(
+            {
+                "delegations": {
+                    "arn:aws:iam::111111111111:user/svc": said,
+                    "arn:aws:iam::222222222222:user/svc": said,
+                }
+            }
+        ),
+        "x.json",
+    )
     assert sorted(Identity.objects.values_list("name", flat=True)) == [
-        "svc", "svc (aws:222222222222)"
+        "svc",
+        "svc (aws:222222222222)",
     ]
 
 
@@ -238,7 +329,8 @@ def test_changed_delegation_is_a_new_proposal_and_the_old_one_is_superseded() ->
     ]
     assert list(
         DelegationVersion.objects.filter(delegation__slug="read-invoices")
-        .order_by("version").values_list("version", "state", "resources", "superseded_at")
+        .order_by("version")
+        .values_list("version", "state", "resources", "superseded_at")
     ) == [
         (1, "proposed", ["invoices/*"], NOW + DAY),
         (2, "proposed", ["x/*"], None),
@@ -253,11 +345,14 @@ def test_changed_file_never_changes_what_a_case_signed() -> None:
     done = load(CHANGED, now=NOW + DAY, imported=True)
     assert list(
         DelegationVersion.objects.filter(delegation__slug="read-invoices")
-        .order_by("version").values_list("state", "signed", "resources", "superseded_at")
+        .order_by("version")
+        .values_list("state", "signed", "resources", "superseded_at")
     ) == [("in_force", True, ["invoices/*"], None), ("proposed", False, ["x/*"], None)]
     assert [note for note in done.notes if "signed" in note] == [
-        "delegation svc-report-agent/read-invoices: is signed by a case, so the change is"
-        " proposed, not imported"
+        (
+            "delegation svc-report-agent/read-invoices: is signed by a case, so the change is"
+            " proposed, not imported"
+        )
     ]
 
 
@@ -297,8 +392,9 @@ def test_owner_who_is_also_sponsor_is_refused() -> None:
 
 def test_service_owner_change_is_followed_by_who_inherits() -> None:
     load()
-    load("people: [{name: Dana Eze}]\nservices: [{slug: reporting, owner: Dana Eze}]",
-         now=NOW + DAY)
+    load(
+        "people: [{name: Dana Eze}]\nservices: [{slug: reporting, owner: Dana Eze}]", now=NOW + DAY
+    )
     assert str(Identity.objects.get(name="svc-report-agent").owner) == "Dana Eze"
 
 
@@ -313,12 +409,15 @@ def test_member_who_is_left_out_leaves_the_team_dated() -> None:
 
 @pytest.mark.parametrize(
     ("group", "allowed"),
-    [("administrator", True), ("reviewer", False), ("owner", False), ("responder", False),
-     ("auditor", False)],
+    [
+        ("administrator", True),
+        ("reviewer", False),
+        ("owner", False),
+        ("responder", False),
+        ("auditor", False),
+    ],
 )
-def test_only_administrators_register(
-    user: Callable[..., User], group: str, allowed: bool
-) -> None:
+def test_only_administrators_register(user: Callable[..., User], group: str, allowed: bool) -> None:
     who = user("who", group)
     if allowed:
         assert load(by=who).count("added") == 12
@@ -338,8 +437,12 @@ def test_command_prints_json_and_exits_with_an_error(tmp_path: Path) -> None:
     assert stopped.value.code == 1
     assert [(row["added"], row["changed"]) for row in document["files"]] == [(12, 0)]
     assert document["refused"] == [
-        {"file": str(bad), "problems": [
-            {"path": "identities[0].kind", "problem": "is needed for an identity that is new"}]}
+        {
+            "file": str(bad),
+            "problems": [
+                {"path": "identities[0].kind", "problem": "is needed for an identity that is new"}
+            ],
+        }
     ]
     with pytest.raises(CommandError, match="1 of 1 files not registered"):
         call_command("register", str(bad), stdout=StringIO(), stderr=StringIO())

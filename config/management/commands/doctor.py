@@ -34,9 +34,13 @@ def database() -> Iterator[Answer]:
         if settings.EMBEDDED
         else "check DATABASE_URL, and that the server is up"
     )
-    problem = health.database()
-    if problem:
-        yield "database", False, problem, fix
+    try:
+        connection.ensure_connection()
+    except Error as problem:
+        said = str(problem).strip().splitlines()[0]
+        if said.endswith(f'role "{APP_ROLE}" does not exist'):
+            fix = "run `manage.py migrate` once"
+        yield "database", False, said, fix
         return
     with connection.cursor() as cursor:
         version = cursor.connection.info.server_version
@@ -157,20 +161,23 @@ def apps() -> Iterator[Answer]:
             yield from import_module(name).doctor()
 
 
-QUESTIONS: tuple[tuple[str, Callable[[], Iterator[Answer]]], ...] = (
-    ("database", database),
-    ("clock", clock),
-    ("rights", rights),
-    ("broker", broker),
-    ("assets", assets),
-    ("secrets", secrets),
-    ("apps", apps),
+# Name, question, and whether it can only be asked of a database that answers.
+QUESTIONS: tuple[tuple[str, Callable[[], Iterator[Answer]], bool], ...] = (
+    ("database", database, False),
+    ("clock", clock, True),
+    ("rights", rights, True),
+    ("broker", broker, False),
+    ("assets", assets, False),
+    ("secrets", secrets, False),
+    ("apps", apps, True),
 )
 
 
 def answers() -> Iterator[Answer]:
     """Every answer; a question that cannot be asked is an answer as well."""
-    for name, question in QUESTIONS:
+    for name, question, of_database in QUESTIONS:
+        if of_database and connection.connection is None:
+            continue  # the first answer said why
         try:
             yield from question()
         except (Error, OSError) as problem:

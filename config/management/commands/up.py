@@ -23,4 +23,8 @@ class Command(BaseCommand):
     help = "Runs web, worker and beat together; Ctrl-C or SIGTERM stops them."
 
     def handle(self, *_args: Any, **_options: Any) -> None:
-        sys.exit(run(lambda: self.stdout.write(f"Countersign answers at {settings.BASE_URL}")))
+        def say() -> None:
+            self.stdout.write(f"Countersign answers at {settings.BASE_URL}")
+            self.stdout.flush()  # a log file or a pipe would keep it until the end
+
+        sys.exit(run(say))

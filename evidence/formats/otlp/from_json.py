@@ -205,7 +205,7 @@ def _each(
     wanted: Callable[[Any], bool],
 ) -> Iterator[tuple[int, int, Any]]:
     """(start, end, value) of each whole value that begins where the pattern ends."""
-    budget = 16 * len(text) + 1_000_000
+    budget = 64 * len(text) + 4_000_000
     done = 0
     for match in pattern.finditer(text):
         start = match.end()
@@ -216,10 +216,11 @@ def _each(
         try:
             value, end = decoder.raw_decode(text, start)
         except json.JSONDecodeError as problem:
-            budget -= max(problem.pos - start, 64)
+            # The complaint counts the lines before it, so late ones cost more.
+            budget -= problem.pos - start + start // 4 + 64
             continue
         except (ValueError, RecursionError):
-            budget -= 4096
+            budget -= 1_000_000
             continue
         budget -= end - start
         if wanted(value):

@@ -20,6 +20,10 @@ from evidence.formats.otlp.found import Found
 
 _BASE64_LINE = re.compile(rb"\"?[A-Za-z0-9+/]{8,}={0,2}\"?\Z")
 
+_BROKEN = "is damaged protobuf or holds text that is not UTF-8"
+# A span of a scope: its tag, its length, and its first field, a trace id of 16 bytes.
+_SPAN = re.compile(rb"\x12[\x12-\x7f]\x0a\x10|\x12[\x80-\xff][\x01-\x7f]\x0a\x10", re.DOTALL)
+
 
 def is_protobuf(head: bytes) -> bool:
     """Whether bytes begin like an export request: resource spans with a resource or scope."""
@@ -86,35 +90,28 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
     return 0, 0
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    """(field, content of a length-delimited field, the whole field) until the bytes break."""
+def _fields(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """(number, content) of each field; where the bytes stop making sense, (0, the rest)."""
     at = 0
     while at < len(data):
         tag, here = _varint(data, at)
-        wire = tag & 7
-        if not here or not tag >> 3:
-            return
-        if wire == 0:
+        number, wire = tag >> 3, tag & 7
+        end = 0
+        if here and number and wire == 0:
             _, end = _varint(data, here)
-            if not end:
-                return
-            yield tag >> 3, b"", data[at:end]
-        elif wire == 2:
+        elif here and number and wire == 2:
             length, here = _varint(data, here)
             end = here + length
-            if not here or end > len(data):
+            if here and end > len(data) and number in (1, 2):
                 # Cut off: what is there may still hold whole parts.
-                if here:
-                    yield tag >> 3, data[here:], data[at:]
+                yield number, data[here:]
                 return
-            yield tag >> 3, data[here:end], data[at:end]
-        elif wire in (1, 5):
+        elif here and number and wire in (1, 5):
             end = here + (8 if wire == 1 else 4)
-            if end > len(data):
-                return
-            yield tag >> 3, b"", data[at:end]
-        else:
+        if not here or not end or end > len(data):
+            yield 0, data[at:]
             return
+        yield number, data[here:end] if wire == 2 else b""
         at = end
 
 
@@ -123,21 +120,25 @@ def _salvaged(data: bytes, before: str) -> Found:
     request = ExportTraceServiceRequest()
     numbers: dict[tuple[int, int], list[int]] = {}
     lost: list[tuple[str, str, bytes]] = []
-    for field, inside, _ in _fields(data):
+    for field, inside in _fields(data):
+        r = len(request.resource_spans)
+        place = f"{before}resourceSpans[{r}]"
         if field != 1:
+            if field == 0:
+                lost.append((place, _BROKEN, inside))
             continue
         group = request.resource_spans.add()
-        r = len(request.resource_spans) - 1
-        for part, within, _ in _fields(inside):
-            place = f"{before}resourceSpans[{r}]"
+        for part, within in _fields(inside):
             if part == 1:
                 _merge(group.resource, within, f"{place}.resource", lost)
             elif part == 2:
                 scope = group.scope_spans.add()
                 s = len(group.scope_spans) - 1
                 _salvage_scope(scope, within, (r, s), before, numbers, lost)
-    if not any(kept for kept in numbers.values()) and not lost:
-        lost.append((before.strip() or "body", "is not an OTLP export request", data))
+            elif part == 0:
+                lost.append((place, _BROKEN, within))
+    if not any(numbers.values()):
+        lost[:] = [(before.strip() or "body", "is not an OTLP export request", data)]
     return Found(before, request, numbers, lost)
 
 
@@ -151,16 +152,27 @@ def _salvage_scope(
 ) -> None:
     kept = numbers.setdefault(place, [])
     number = 0
-    for field, inside, _ in _fields(data):
-        if field == 1:
-            _merge(scope.scope, inside, f"{before}scope[{place[0]}.{place[1]}]", lost)
-        elif field == 2:
+    rest = data
+    while rest:
+        broken = b""
+        for field, inside in _fields(rest):
             where = f"{before}spans[{place[0]}.{place[1]}.{number}]"
-            if _merge(scope.spans.add(), inside, where, lost):
-                kept.append(number)
-            else:
-                del scope.spans[-1]
-            number += 1
+            if field == 1:
+                _merge(scope.scope, inside, f"{before}scope[{place[0]}.{place[1]}]", lost)
+            elif field == 2:
+                if _merge(scope.spans.add(), inside, where, lost):
+                    kept.append(number)
+                else:
+                    del scope.spans[-1]
+                    broken = inside
+                number += 1
+            elif field == 0:
+                lost.append((where, _BROKEN, inside))
+                broken = inside
+                number += 1
+        # A wrong length hides what follows it: go on where another span begins.
+        match = _SPAN.search(broken, 1)
+        rest = broken[match.start() :] if match is not None else b""
 
 
 def _merge(message: Any, data: bytes, place: str, lost: list[tuple[str, str, bytes]]) -> bool:
@@ -168,7 +180,7 @@ def _merge(message: Any, data: bytes, place: str, lost: list[tuple[str, str, byt
         message.MergeFromString(data)
     except DecodeError:
         message.Clear()
-        lost.append((place, "is damaged protobuf or holds text that is not UTF-8", data))
+        lost.append((place, _BROKEN, data))
         return False
     return True
 

@@ -43,7 +43,10 @@ def reject(*, binding: Binding, by: By, now: datetime, reason: str) -> Binding:
         _must_be(row, "proposed")
         made = _settle(row, "rejected", by=by, now=now, reason=reason)
         record(
-            identity, by=by, now=now, act="binding.rejected",
+            identity,
+            by=by,
+            now=now,
+            act="binding.rejected",
             words=f"{row.actor.value} is not {identity.name}: {reason}"[:1000],
             data={"binding": made.pk, "actor": row.actor_id},
         )
@@ -72,7 +75,10 @@ def unbind(
             ended.during = (row.during.lower, at)
             ended.save(force_insert=True)
         record(
-            identity, by=by, now=now, act="binding.ended",
+            identity,
+            by=by,
+            now=now,
+            act="binding.ended",
             words=f"{row.actor.value} is no longer {identity.name}: {reason}"[:1000],
             data={"binding": row.pk, "actor": row.actor_id, "at": at.isoformat() if at else ""},
         )
@@ -81,7 +87,12 @@ def unbind(
 
 
 def bind(
-    *, identity: Identity, actor: Actor, by: By, now: datetime, shared: bool = False,
+    *,
+    identity: Identity,
+    actor: Actor,
+    by: By,
+    now: datetime,
+    shared: bool = False,
     reason: str = "",
 ) -> Binding:
     """Bind an actor by hand: somebody knows whose it is."""
@@ -99,9 +110,17 @@ def bind(
             raise NotPossible(f"{actor.value} is {identity.name} already.")
         who = acting(by)
         row = Binding(
-            identity=identity, actor=actor, basis="declared", state="confirmed", shared=shared,
-            reason=reason or "bound by hand", seen=known.seen if known else 0,
-            during=(None, None), recorded_at=now, by=who.ref, by_name=who.name,
+            identity=identity,
+            actor=actor,
+            basis="declared",
+            state="confirmed",
+            shared=shared,
+            reason=reason or "bound by hand",
+            seen=known.seen if known else 0,
+            during=(None, None),
+            recorded_at=now,
+            by=who.ref,
+            by_name=who.name,
         )
         _alone(row, now)
         if known is not None:
@@ -114,14 +133,17 @@ def bind(
 def preview(*, rule: Rule, now: datetime) -> QuerySet[Binding]:
     """The proposals a rule would confirm, strongest first."""
     rows = Binding.objects.filter(
-        state="proposed", superseded_at__isnull=True, basis__in=["observed", "issued"],
+        state="proposed",
+        superseded_at__isnull=True,
+        basis__in=["observed", "issued"],
         seen__gte=max(rule.least_calls, 1),
     ).select_related("identity", "identity__service", "actor")
     if not rule.competing:
         rows = rows.filter(shared=False)
     # An actor that is proposed for two identities is a question, whatever its counts.
     others = Binding.objects.filter(
-        Q(state="proposed") | Q(state="confirmed"), superseded_at__isnull=True,
+        Q(state="proposed") | Q(state="confirmed"),
+        superseded_at__isnull=True,
         during__contains=now,
     )
     return rows.exclude(
@@ -149,9 +171,7 @@ def _locked(binding: Binding) -> tuple[Binding, Identity]:
     """The identity first, then the actor, then the binding: everybody in the same order."""
     identity = locked(binding.identity_id)
     Actor.objects.select_for_update(of=("self",)).get(pk=binding.actor_id)
-    row = (
-        Binding.objects.select_for_update(of=("self",)).select_related("actor").get(pk=binding.pk)
-    )
+    row = Binding.objects.select_for_update(of=("self",)).select_related("actor").get(pk=binding.pk)
     row.identity = identity
     return row, identity
 
@@ -166,14 +186,27 @@ def _must_be(row: Binding, state: str) -> None:
 def _copy(row: Binding, *, state: str, by: By, now: datetime, reason: str = "") -> Binding:
     who = acting(by)
     return Binding(
-        identity=row.identity, actor=row.actor, basis=row.basis, state=state, shared=row.shared,
-        reason=reason or row.reason, seen=row.seen, during=(row.during.lower, row.during.upper),
-        recorded_at=now, by=who.ref, by_name=who.name,
+        identity=row.identity,
+        actor=row.actor,
+        basis=row.basis,
+        state=state,
+        shared=row.shared,
+        reason=reason or row.reason,
+        seen=row.seen,
+        during=(row.during.lower, row.during.upper),
+        recorded_at=now,
+        by=who.ref,
+        by_name=who.name,
     )
 
 
 def _settle(
-    row: Binding, state: str, *, by: By, now: datetime, reason: str = "",
+    row: Binding,
+    state: str,
+    *,
+    by: By,
+    now: datetime,
+    reason: str = "",
     shared: bool | None = None,
 ) -> Binding:
     made = _copy(row, state=state, by=by, now=now, reason=reason)
@@ -188,10 +221,16 @@ def _settle(
 
 def _alone(row: Binding, now: datetime) -> None:
     """Another identity on the same actor only when both say they share it."""
-    others = Binding.objects.filter(
-        actor=row.actor, state="confirmed", superseded_at__isnull=True, during__overlap=(
-            now, None)
-    ).exclude(identity=row.identity).select_related("identity")
+    others = (
+        Binding.objects.filter(
+            actor=row.actor,
+            state="confirmed",
+            superseded_at__isnull=True,
+            during__overlap=(now, None),
+        )
+        .exclude(identity=row.identity)
+        .select_related("identity")
+    )
     for other in others:
         if not (row.shared and other.shared):
             raise NotPossible(
@@ -200,15 +239,21 @@ def _alone(row: Binding, now: datetime) -> None:
             )
 
 
-def _told(
-    identity: Identity, row: Binding, *, by: By, now: datetime, act: str, words: str
-) -> None:
+def _told(identity: Identity, row: Binding, *, by: By, now: datetime, act: str, words: str) -> None:
     together = " (shared)" if row.shared else ""
     record(
-        identity, by=by, now=now, act=act,
+        identity,
+        by=by,
+        now=now,
+        act=act,
         words=f"{row.actor.value} {words} {identity.name}{together}: {row.reason}"[:1000],
-        data={"binding": row.pk, "actor": row.actor_id, "basis": row.basis,
-              "shared": row.shared, "seen": row.seen},
+        data={
+            "binding": row.pk,
+            "actor": row.actor_id,
+            "basis": row.basis,
+            "shared": row.shared,
+            "seen": row.seen,
+        },
     )
     _again([identity], [row.actor_id], now=now)
 

@@ -7,6 +7,7 @@ number of pairs and not of events; the counts in the sentences look at each agen
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -81,8 +82,13 @@ def propose_from_links(*, now: datetime) -> int:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [PROPOSAL_LOCK])
         if not cursor.fetchone()[0]:
             return 0
-        facts = {"now": now, "most": MOST_AGENTS, "runs": MOST_RUNS, "ai": PLANE_AI,
-                 "exact": EXACT}
+        facts: dict[str, Any] = {
+            "now": now,
+            "most": MOST_AGENTS,
+            "runs": MOST_RUNS,
+            "ai": PLANE_AI,
+            "exact": EXACT,
+        }
         cursor.execute(UNSETTLED, facts)
         agents = {row[0] for row in cursor.fetchall()}
         if not agents:
@@ -92,16 +98,16 @@ def propose_from_links(*, now: datetime) -> int:
         cursor.execute(COUNTS, facts | {"agents": sorted(agents)})
         counts = [Count(*row) for row in cursor.fetchall()]
         actors = {actor for row in counts for actor in row[:3] if actor is not None}
-        wanted = propose(
-            counts, _bound(actors, now), _names(actors), settled=_settled(actors)
-        )
+        wanted = propose(counts, _bound(actors, now), _names(actors), settled=_settled(actors))
         return _write(wanted, actors, now=now)
 
 
 def _bound(actors: Iterable[int], now: datetime) -> dict[int, frozenset[str]]:
     found: dict[int, set[str]] = defaultdict(set)
     for actor, identity in Binding.objects.filter(
-        actor_id__in=list(actors), state="confirmed", superseded_at__isnull=True,
+        actor_id__in=list(actors),
+        state="confirmed",
+        superseded_at__isnull=True,
         during__contains=now,
     ).values_list("actor_id", "identity_id"):
         found[actor].add(str(identity))
@@ -131,14 +137,23 @@ def _write(wanted: list[Proposal], actors: set[int], *, now: datetime) -> int:
         row = there.pop((proposal.actor, proposal.identity), None)
         if row is None:
             Binding.objects.create(
-                identity_id=proposal.identity, actor_id=proposal.actor, basis="observed",
-                state="proposed", shared=proposal.shared, reason=proposal.reason,
-                seen=proposal.seen, during=(None, None), recorded_at=now, by="countersign",
+                identity_id=proposal.identity,
+                actor_id=proposal.actor,
+                basis="observed",
+                state="proposed",
+                shared=proposal.shared,
+                reason=proposal.reason,
+                seen=proposal.seen,
+                during=(None, None),
+                recorded_at=now,
+                by="countersign",
                 by_name="Countersign",
             )
             new += 1
         elif (row.seen, row.reason, row.shared) != (
-            proposal.seen, proposal.reason, proposal.shared
+            proposal.seen,
+            proposal.reason,
+            proposal.shared,
         ):
             Binding.objects.filter(pk=row.pk).update(
                 seen=proposal.seen, reason=proposal.reason, shared=proposal.shared

@@ -4,8 +4,8 @@ Owns a list that never scans events: names come from the actors' own table, firs
 from one index probe each, counts up to a limit.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
 
 from django.db import connection
 
@@ -13,12 +13,22 @@ from evidence.models import Actor
 from identities.models import Binding
 
 # Kinds that people bind; sessions and session keys follow their parent.
-BINDABLE = ("arn", "access_key", "agent", "agent_id", "service", "federated", "web_identity",
-            "account", "user")
+BINDABLE = (
+    "arn",
+    "access_key",
+    "agent",
+    "agent_id",
+    "service",
+    "federated",
+    "web_identity",
+    "account",
+    "user",
+)
 MOST_COUNTED = 1_000
 
 
-class Unclaimed(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Unclaimed:
     """One actor: when it was seen, how often ("1,000" means at least), and what is proposed."""
 
     actor: Actor
@@ -30,6 +40,7 @@ class Unclaimed(NamedTuple):
 
     @property
     def cursor(self) -> str:
+        """What `before` of the next page is."""
         return str(self.actor.pk)
 
 
@@ -90,8 +101,12 @@ def unclaimed(
         cursor.execute(
             PAGE,
             {
-                "kinds": list(BINDABLE), "before": before or 2**62, "search": search,
-                "like": f"%{pattern}%", "now": now, "most": most,
+                "kinds": list(BINDABLE),
+                "before": before or 2**62,
+                "search": search,
+                "like": f"%{pattern}%",
+                "now": now,
+                "most": most,
             },
         )
         ids = [row[0] for row in cursor.fetchall()]
@@ -104,9 +119,7 @@ def unclaimed(
     actors = Actor.objects.in_bulk(ids)
     proposals: dict[int, list[Binding]] = {}
     for row in (
-        Binding.objects.filter(
-            actor_id__in=ids, state="proposed", superseded_at__isnull=True
-        )
+        Binding.objects.filter(actor_id__in=ids, state="proposed", superseded_at__isnull=True)
         .select_related("identity", "identity__service", "actor")
         .order_by("-seen")
     ):

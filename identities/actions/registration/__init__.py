@@ -8,7 +8,7 @@ delegation comes into force here, but what a first load brings as imported and u
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from evidence import nudge
 from identities import judging, permissions
@@ -21,6 +21,8 @@ from .delegations import apply_delegations
 from .identities import apply_identities
 from .people import apply_people, apply_services, apply_teams
 from .run import Change, Registered, Run
+
+REGISTER_LOCK = 7_305_453
 
 __all__ = ["Change", "Registered", "as_json", "register"]
 
@@ -44,7 +46,9 @@ def register(
     """Apply one file; RegisterError with every problem leaves nothing of it behind."""
     permissions.require(permissions.why_not_register(by, now=now))
     run = Run(by=by, now=now, imported=imported, dry_run=dry_run)
-    with transaction.atomic():
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Two files at once would both find the same entry missing and both make it.
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [REGISTER_LOCK])
         apply_people(run, entries.people)
         apply_teams(run, entries.teams)
         apply_services(run, entries.services)

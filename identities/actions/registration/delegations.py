@@ -65,9 +65,11 @@ def _delegation(run: Run, entry: DelegationEntry, grantee: Identity, named: Name
         return
     grantor = run.party(entry.grantor, f"{entry.path}.grantor") if entry.grantor else None
     parent = _parent(run, entry, named)
-    row = Delegation.objects.select_for_update(of=("self",)).filter(
-        grantee=grantee, slug=entry.slug
-    ).first()
+    row = (
+        Delegation.objects.select_for_update(of=("self",))
+        .filter(grantee=grantee, slug=entry.slug)
+        .first()
+    )
     if parent is not None and row is not None and row.parent_id != parent.pk:
         run.wrong(f"{entry.path}.parent", "cannot change: give the delegation another slug")
         return
@@ -129,8 +131,13 @@ def _change(
     DelegationVersion.objects.filter(pk__in=stale).update(superseded_at=run.now)
     run.touched.add(row.grantee_id)
     _add(
-        run, row, said, version=versions[-1].version + 1 if versions else 1, kind=CHANGED,
-        subject=subject, imported=to_import,
+        run,
+        row,
+        said,
+        version=versions[-1].version + 1 if versions else 1,
+        kind=CHANGED,
+        subject=subject,
+        imported=to_import,
     )
 
 
@@ -162,9 +169,16 @@ def _add(
         else f"proposed, comes into force through an access request: {what}"
     )
     run.done(
-        kind, subject, words, about=row.key,
-        data={"version": version, "actions": said["actions"], "resources": said["resources"],
-              "imported": imported},
+        kind,
+        subject,
+        words,
+        about=row.key,
+        data={
+            "version": version,
+            "actions": said["actions"],
+            "resources": said["resources"],
+            "imported": imported,
+        },
     )
 
 
@@ -249,9 +263,7 @@ def _parent(run: Run, entry: DelegationEntry, named: Named) -> Delegation | None
     return known
 
 
-def _narrows(
-    run: Run, entry: DelegationEntry, parent: Delegation, said: dict[str, Any]
-) -> bool:
+def _narrows(run: Run, entry: DelegationEntry, parent: Delegation, said: dict[str, Any]) -> bool:
     above = [
         _grant(parent.key, version.version, _content(version))
         for version in parent.versions.filter(superseded_at__isnull=True).exclude(state="rejected")

@@ -31,9 +31,7 @@ def _identity(run: Run, entry: IdentityEntry) -> Identity | None:
     if entry.service is not None:
         said["service"] = Service.objects.filter(slug=entry.service).first()
         if said["service"] is None:
-            run.wrong(
-                f"{entry.path}.service", f"no service {entry.service!r}: add it to services"
-            )
+            run.wrong(f"{entry.path}.service", f"no service {entry.service!r}: add it to services")
             return None
     row = (
         Identity.objects.select_for_update(of=("self",))
@@ -85,9 +83,7 @@ def _same_parties(run: Run, entry: IdentityEntry, row: Identity) -> bool:
     for place, (name, party) in enumerate(named):
         for other, same in named[:place]:
             if same == party:
-                run.wrong(
-                    f"{entry.path}.{name}", f"is the same as {other}: the three must differ"
-                )
+                run.wrong(f"{entry.path}.{name}", f"is the same as {other}: the three must differ")
                 return True
     return False
 
@@ -135,8 +131,11 @@ def declare(run: Run, identity: Identity, entry: ActorEntry) -> None:
     run.bound_actors.add(number)
     kind = ADDED if mine is None else CHANGED
     run.done(
-        kind, subject, f"is {identity.name}" + (", shared" if entry.shared else ""),
-        about=identity.key, data={"actor": number, "basis": "declared"},
+        kind,
+        subject,
+        f"is {identity.name}" + (", shared" if entry.shared else ""),
+        about=identity.key,
+        data={"actor": number, "basis": "declared"},
     )
 
 
@@ -168,9 +167,7 @@ def of_actor(run: Run, name: ActorName, path: str) -> Identity | None:
     identity.save(force_insert=True)
     identity.refresh_from_db(fields=["number"])
     run.touched.add(identity.pk)
-    run.done(
-        ADDED, f"identity {identity.name}", f"new, {identity.kind}, draft", about=identity.key
-    )
+    run.done(ADDED, f"identity {identity.name}", f"new, {identity.kind}, draft", about=identity.key)
     declare(run, identity, ActorEntry(path, bindable, shared=False))
     return identity
 

@@ -46,9 +46,7 @@ def _logins(run: Run, entry: PersonEntry, person: Person) -> None:
         elif user.person_id is None:
             user.person = person
             user.save(update_fields=["person"])
-            run.done(
-                CHANGED, f"login {login}", f"is {person.name}'s", about=f"person:{person.pk}"
-            )
+            run.done(CHANGED, f"login {login}", f"is {person.name}'s", about=f"person:{person.pk}")
         elif user.person_id != person.pk:
             run.wrong(
                 f"{entry.path}.logins", f"the login {login!r} is another person's; it stays theirs"
@@ -62,9 +60,11 @@ def apply_teams(run: Run, entries: Iterable[TeamEntry]) -> None:
         wanted = set()
         for place, member in enumerate(entry.members):
             party = run.party(member, f"{entry.path}.members[{place}]")
-            if party is not None and party.person_id is None:
+            if party is None:
+                continue
+            if party.person_id is None:
                 run.wrong(f"{entry.path}.members[{place}]", "a team cannot be in a team")
-            elif party is not None:
+            else:
                 wanted.add(party.person_id)
         rows = list(
             Membership.objects.select_for_update().filter(
@@ -77,7 +77,9 @@ def apply_teams(run: Run, entries: Iterable[TeamEntry]) -> None:
             Membership.objects.filter(pk=row.pk).update(superseded_at=run.now)
             if row.during.lower is None or row.during.lower < run.now:
                 Membership.objects.create(
-                    team=team, person_id=row.person_id, during=(row.during.lower, run.now),
+                    team=team,
+                    person_id=row.person_id,
+                    during=(row.during.lower, run.now),
                     recorded_at=run.now,
                 )
         for person in sorted(joining, key=str):
@@ -122,6 +124,8 @@ def apply_services(run: Run, entries: Iterable[ServiceEntry]) -> None:
                 identity.save(update_fields=[*followed, "inherited"])
                 run.touched.add(identity.pk)
                 run.done(
-                    CHANGED, f"identity {identity.name}",
-                    f"follows its service in {', '.join(followed)}", about=identity.key,
+                    CHANGED,
+                    f"identity {identity.name}",
+                    f"follows its service in {', '.join(followed)}",
+                    about=identity.key,
                 )

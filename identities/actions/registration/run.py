@@ -81,7 +81,9 @@ class Run:
     def party(self, written: str, path: str) -> Party | None:
         """The person (by e-mail, else by name) or team that a file names."""
         if not written.startswith("team:"):
-            people = list(Person.objects.filter(email__iexact=written)[:2]) if "@" in written else []
+            people = (
+                list(Person.objects.filter(email__iexact=written)[:2]) if "@" in written else []
+            )
             people = people or list(Person.objects.filter(name=written)[:2])
             if len(people) > 1:
                 self.wrong(path, f"several people are called {written!r}: write the e-mail")

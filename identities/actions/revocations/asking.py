@@ -88,12 +88,18 @@ def request(
                     for left in permissions_left
                 ]
             facts = {
-                "because": because, "case": case, "case_key": case_key, "delegation": delegation
+                "because": because,
+                "case": case,
+                "case_key": case_key,
+                "delegation": delegation,
             }
             made.append(_row(identity, credential, step, target, data, facts, by=by, now=now))
         if credential is None and step in ("hold", "release", "suspend", "resume"):
-            made.append(_at_our_door(identity, step, by=by, now=now, because=because,
-                                     case=case, case_key=case_key))
+            made.append(
+                _at_our_door(
+                    identity, step, by=by, now=now, because=because, case=case, case_key=case_key
+                )
+            )
         if not made:
             raise NotPossible(
                 f"No principal of {identity.name} is bound that an enforcer could change:"
@@ -120,8 +126,14 @@ def retry(*, revocation: Revocation, by: By, now: datetime) -> Revocation:
         row.save(
             update_fields=["state", "failed_why", "who_must_act", "not_before", "leased_until"]
         )
-        record(row.identity, by=by, now=now, act="revocation.retried",
-               words=f"{row.key}: {row.words}: tried again", data={"revocation": row.key})
+        record(
+            row.identity,
+            by=by,
+            now=now,
+            act="revocation.retried",
+            words=f"{row.key}: {row.words}: tried again",
+            data={"revocation": row.key},
+        )
         nudge.after_commit("revocation.requested")
     return row
 
@@ -177,38 +189,45 @@ def _row(
     )
     if credential is None:
         open_rows = open_rows.filter(target__kind=target.kind, target__name=target.name)
+    if step == "narrow":
+        # Another set of what is left is another change; the later one replaces the earlier.
+        open_rows = open_rows.filter(target__permissions=data["permissions"])
     known = open_rows.first()
     if known is not None:
         return known
-    _withdraw(identity, credential, step, target, now=now)
+    _withdraw(identity, credential, step, target)
     who = acting(by)
     name = target.name if credential is None or target.kind != "access_key" else credential.short
     words = WORDS.get((step, target.kind), "{step} {kind} {name}").format(
         step=step.capitalize(), kind=target.kind, name=name
     )
     row = Revocation(
-        identity=identity, credential=credential, step=step, system=target.system, target=data,
-        words=words, requested_at=now, requested_by=who.ref, requested_by_name=who.name,
-        not_before=now, **facts,
+        identity=identity,
+        credential=credential,
+        step=step,
+        system=target.system,
+        target=data,
+        words=words,
+        requested_at=now,
+        requested_by=who.ref,
+        requested_by_name=who.name,
+        not_before=now,
+        **facts,
     )
     row.save(force_insert=True)
     row.refresh_from_db(fields=["number"])
     record(
-        identity, by=by, now=now, act="revocation.requested",
+        identity,
+        by=by,
+        now=now,
+        act="revocation.requested",
         words=f"{row.key}: {words}: {facts['because']}",
         data={"revocation": row.key, "step": step, "target": data, "case": facts["case_key"]},
     )
     return row
 
 
-def _withdraw(
-    identity: Identity,
-    credential: Credential | None,
-    step: str,
-    target: Target,
-    *,
-    now: datetime,
-) -> None:
+def _withdraw(identity: Identity, credential: Credential | None, step: str, target: Target) -> None:
     """A release ends the hold it undoes: whatever of that still waits is looked at no more.
 
     One that is just being sent stays: the release waits behind it (carrying, `CLAIM`).
@@ -224,7 +243,9 @@ def _withdraw(
         system=target.system,
         target__name=target.name,
     ).update(
-        state="failed", failed_why="undone before it was effective", who_must_act="",
+        state="failed",
+        failed_why="undone before it was effective",
+        who_must_act="",
         leased_until=None,
     )
 
@@ -243,11 +264,23 @@ def _at_our_door(
     who = acting(by)
     words = f"{step.capitalize()} {identity.name} at the decision endpoint"
     row = Revocation(
-        identity=identity, step=step, system="countersign",
+        identity=identity,
+        step=step,
+        system="countersign",
         target=Target("countersign", "own", "identity", identity.name).as_json(),
-        words=words, state="effective", requested_at=now, requested_by=who.ref,
-        requested_by_name=who.name, because=because, case=case, case_key=case_key,
-        sending_at=now, sent_at=now, confirmed_at=now, effective_at=now, not_before=now,
+        words=words,
+        state="effective",
+        requested_at=now,
+        requested_by=who.ref,
+        requested_by_name=who.name,
+        because=because,
+        case=case,
+        case_key=case_key,
+        sending_at=now,
+        sent_at=now,
+        confirmed_at=now,
+        effective_at=now,
+        not_before=now,
     )
     row.save(force_insert=True)
     row.refresh_from_db(fields=["number"])

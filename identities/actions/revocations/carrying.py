@@ -12,13 +12,11 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 
 from evidence import ledger
-from evidence.models import Issuance, Source
 from identities import judging
 from identities.acting import COUNTERSIGN
 from identities.actions import credentials
 from identities.enforcers.aws import AwsEnforcer
 from identities.enforcers.contract import (
-    KnownSession,
     PermanentFailure,
     Permission,
     Residual,
@@ -30,7 +28,7 @@ from identities.enforcers.contract import (
 )
 from identities.models import Credential, Revocation, RevocationTry
 
-from . import reach
+from . import reach, remains
 
 # Longer than the enforcer's own timeouts with their retries.
 LEASE = timedelta(minutes=5)
@@ -127,16 +125,19 @@ def _send(work: Work) -> None:
         case "resume":
             sent = work.enforcer.resume(work.target, key=row.key, now=now)
         case "narrow":
-            sent = work.enforcer.narrow(
-                work.target, permissions=work.left, key=row.key, now=now
-            )
+            sent = work.enforcer.narrow(work.target, permissions=work.left, key=row.key, now=now)
         case _:
             sent = work.enforcer.revoke(
                 work.target, key=row.key, now=now, delete=bool(row.target.get("delete", True))
             )
     with transaction.atomic():
         if _save(
-            work, state="sent", sent_at=now, attempts=0, not_before=now, leased_until=None,
+            work,
+            state="sent",
+            sent_at=now,
+            attempts=0,
+            not_before=now,
+            leased_until=None,
             failed_why="",
         ):
             _tried(row, now, "send", "ok", f"{sent.detail} {sent.reference}".strip())
@@ -152,8 +153,13 @@ def _settle(work: Work) -> None:
         return
     with transaction.atomic():
         if _save(
-            work, state="sent", sent_at=work.now, attempts=0, not_before=work.now,
-            leased_until=None, failed_why="",
+            work,
+            state="sent",
+            sent_at=work.now,
+            attempts=0,
+            not_before=work.now,
+            leased_until=None,
+            failed_why="",
         ):
             _tried(work.row, work.now, "verify", seen.state, f"it had gone out: {seen.detail}")
             _record(work.row, work.now, "revocation.sent", "had been sent before a crash")
@@ -173,8 +179,13 @@ def _look(work: Work) -> None:
         return
     with transaction.atomic():
         if not _save(
-            work, state="confirmed", confirmed_at=now, attempts=0, not_before=now,
-            leased_until=None, failed_why="",
+            work,
+            state="confirmed",
+            confirmed_at=now,
+            attempts=0,
+            not_before=now,
+            leased_until=None,
+            failed_why="",
         ):
             return
         _tried(row, now, "verify", seen.state, seen.detail)
@@ -189,7 +200,7 @@ def _outlast(work: Work) -> None:
         _effective(work, "nothing is left to wait for")
         return
     since = row.sent_at or row.requested_at
-    sessions = _sessions(row, since=since, now=now)
+    sessions = remains.sessions(row, since=since, now=now)
     if work.target.kind == "access_key":
         secret = reach.probe_secret(work.target.name)
         if secret is not None:
@@ -202,7 +213,7 @@ def _outlast(work: Work) -> None:
             if not sessions:
                 _effective(work, "a real use was refused, and no session of it is known")
                 return
-        elif not sessions and _complete(row, since):
+        elif not sessions and remains.complete(row, since):
             _effective(work, "its log is complete and shows no session that lives")
             return
     lives = work.enforcer.residual(work.target, since=since, now=now, sessions=sessions)
@@ -214,8 +225,13 @@ def _outlast(work: Work) -> None:
     # Looked at again sooner than the bound: complete logs may show that nothing was opened.
     again = now + LONGEST_WAIT if until is None else min(until, now + LONGEST_WAIT)
     _save(
-        work, residual=[_as_json(item) for item in lives], residual_until=until,
-        not_before=again, leased_until=None, attempts=0, failed_why="",
+        work,
+        residual=[_as_json(item) for item in lives],
+        residual_until=until,
+        not_before=again,
+        leased_until=None,
+        attempts=0,
+        failed_why="",
     )
 
 
@@ -227,10 +243,13 @@ def record_probe(*, revocation: Revocation, seen: Seen, now: datetime) -> bool:
         since = row.sent_at or row.requested_at
         if row.state != "confirmed" or seen.state != "denied":
             return False
-        if _sessions(row, since=since, now=now):
+        if remains.sessions(row, since=since, now=now):
             return False
         Revocation.objects.filter(pk=row.pk).update(
-            state="effective", effective_at=now, residual=[], residual_until=None,
+            state="effective",
+            effective_at=now,
+            residual=[],
+            residual_until=None,
             leased_until=None,
         )
         _record(row, now, "revocation.effective", "effective: a real use was refused")
@@ -238,67 +257,33 @@ def record_probe(*, revocation: Revocation, seen: Seen, now: datetime) -> bool:
 
 
 def _verify(work: Work) -> Seen:
-    return work.enforcer.verify(
-        work.target, step=work.step, now=work.now, permissions=work.left
-    )
+    return work.enforcer.verify(work.target, step=work.step, now=work.now, permissions=work.left)
 
 
 def _effective(work: Work, why: str) -> None:
     with transaction.atomic():
         if _save(
-            work, state="effective", effective_at=work.now, residual=[], residual_until=None,
-            leased_until=None, failed_why="",
+            work,
+            state="effective",
+            effective_at=work.now,
+            residual=[],
+            residual_until=None,
+            leased_until=None,
+            failed_why="",
         ):
             _record(work.row, work.now, "revocation.effective", f"effective: {why}")
-
-
-def _sessions(row: Revocation, *, since: datetime, now: datetime) -> list[KnownSession]:
-    """Sessions that evidence shows were opened with this credential and may live."""
-    if row.credential is None:
-        return []
-    rows = Issuance.objects.filter(
-        by_credential_id=row.credential.actor_id, standing=False, at__lte=since
-    ).exclude(expires_at__lte=now).select_related("credential")
-    dead = set(
-        Credential.objects.filter(
-            actor_id__in=[item.credential_id for item in rows], state__in=["revoked", "expired"]
-        ).values_list("actor_id", flat=True)
-    )
-    return [
-        KnownSession(item.credential.value, item.at, item.expires_at)
-        for item in rows
-        if item.credential_id not in dead
-    ]
-
-
-def _complete(row: Revocation, since: datetime) -> bool:
-    """Whether every source that ever showed this credential is complete past the stop.
-
-    Absence of sessions means nothing on a source that is late, sampled or not proven.
-    """
-    if row.credential is None:
-        return False
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT s.id FROM evidence_source s WHERE s.plane = 'identity' AND EXISTS ("
-            " SELECT 1 FROM evidence_event e WHERE e.credential_id = %s AND e.source_id = s.id)",
-            [row.credential.actor_id],
-        )
-        sources = [found[0] for found in cursor.fetchall()]
-    if not sources:
-        return False
-    return not (
-        Source.objects.filter(pk__in=sources)
-        .exclude(watermark__gte=since, sampling=1.0)
-        .exists()
-    )
 
 
 def _mark_credentials(work: Work) -> None:
     """What the target shows is the credentials' state from now on."""
     row, now = work.row, work.now
-    state = {"hold": "held", "suspend": "held", "release": "active", "resume": "active",
-             "revoke": "revoked"}.get(row.step)
+    state = {
+        "hold": "held",
+        "suspend": "held",
+        "release": "active",
+        "resume": "active",
+        "revoke": "revoked",
+    }.get(row.step)
     if state is None:
         return
     if state == "revoked" and row.target.get("delete") is False:
@@ -306,8 +291,10 @@ def _mark_credentials(work: Work) -> None:
     if work.target.kind == "role_sessions":
         ended = Credential.objects.filter(
             actor__parent__value__endswith=f":role/{work.target.name}",
-            actor__parent__realm=f"aws:{work.target.account}", standing=False,
-            state="active", issued_at__lte=row.sent_at or now,
+            actor__parent__realm=f"aws:{work.target.account}",
+            standing=False,
+            state="active",
+            issued_at__lte=row.sent_at or now,
         )
         state = "revoked"
     elif row.credential_id is not None:
@@ -318,7 +305,10 @@ def _mark_credentials(work: Work) -> None:
         )
     for credential in ended:
         credentials.mark(
-            credential=credential, state=state, at=now, now=now,
+            credential=credential,
+            state=state,
+            at=now,
+            now=now,
             because=f"{row.key}: {row.words}",
         )
     judging.again(identities=[row.identity], now=now)
@@ -333,9 +323,7 @@ def _save(work: Work, **fields: object) -> bool:
     )
 
 
-def _later(
-    row: Revocation, lease: datetime, *, now: datetime, wait: timedelta, why: str
-) -> None:
+def _later(row: Revocation, lease: datetime, *, now: datetime, wait: timedelta, why: str) -> None:
     """Try again after a wait; where it stands says whether it may have gone out."""
     Revocation.objects.filter(pk=row.pk, leased_until=lease).update(
         not_before=now + wait, leased_until=None, failed_why=why
@@ -368,8 +356,12 @@ def _tried(row: Revocation, now: datetime, did: str, result: str, detail: str) -
 
 def _record(row: Revocation, now: datetime, act: str, words: str) -> None:
     ledger.append(
-        at=now, by=COUNTERSIGN.ref, by_name=COUNTERSIGN.name, act=act,
-        subject=row.identity.key, words=f"{row.key}: {row.words}: {words}",
+        at=now,
+        by=COUNTERSIGN.ref,
+        by_name=COUNTERSIGN.name,
+        act=act,
+        subject=row.identity.key,
+        words=f"{row.key}: {row.words}: {words}",
         data={"revocation": row.key, "case": row.case_key},
     )
 

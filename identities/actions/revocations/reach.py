@@ -53,9 +53,7 @@ def enforcer(system: str, account: str) -> aws.AwsEnforcer:
     """The adapter with write access to this account; PermanentFailure when there is none."""
     make = REGISTRY.get(system)
     if make is None:
-        raise PermanentFailure(
-            f"No enforcer for {system} is set up.", who_must_act=ADMINISTRATOR
-        )
+        raise PermanentFailure(f"No enforcer for {system} is set up.", who_must_act=ADMINISTRATOR)
     return make(account)
 
 
@@ -88,9 +86,7 @@ def of_credential(credential: Credential, *, now: datetime) -> Target:
             return Target("aws", account, "access_key", actor.value, {"user": name})
         if not credential.standing and found["kind"] != "user":
             # AWS cannot end one session: all of the role that were issued until now are denied.
-            return Target(
-                "aws", account, "role_sessions", name, {"issued_before": now.isoformat()}
-            )
+            return Target("aws", account, "role_sessions", name, {"issued_before": now.isoformat()})
         if not credential.standing:
             return Target("aws", account, "user", name, {"of": actor.value})
     raise NoTarget(
@@ -114,13 +110,20 @@ def of_identity(identity: Identity, *, now: datetime) -> list[Target]:
 def _bound_arns(identity: Identity | None, *, now: datetime) -> list[Actor]:
     if identity is None:
         return []
-    rows = Binding.objects.filter(
-        identity=identity, state="confirmed", superseded_at__isnull=True, during__contains=now,
-        actor__kind__in=["arn", "role_session"],
-    ).select_related("actor").order_by("actor_id")
+    rows = (
+        Binding.objects.filter(
+            identity=identity,
+            state="confirmed",
+            superseded_at__isnull=True,
+            during__contains=now,
+            actor__kind__in=["arn", "role_session"],
+        )
+        .select_related("actor")
+        .order_by("actor_id")
+    )
     return [row.actor for row in rows]
 
 
 def _name(kind: str, path: str) -> str:
     """The name in an ARN's last part; a session's ARN has the role before the session."""
-    return path.split("/")[0] if kind == "assumed-role" else path.rsplit("/", 1)[-1]
+    return path.split("/", maxsplit=1)[0] if kind == "assumed-role" else path.rsplit("/", 1)[-1]

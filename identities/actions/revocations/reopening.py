@@ -39,8 +39,11 @@ def reopen_on_use(*, deposit: Deposit, now: datetime) -> int:
         cursor.execute(
             USED,
             {
-                "first": deposit.first_at, "last": deposit.last_at, "deposit": deposit.pk,
-                "plane": PLANE_IDENTITY, "ok": OUTCOME_OK,
+                "first": deposit.first_at,
+                "last": deposit.last_at,
+                "deposit": deposit.pk,
+                "plane": PLANE_IDENTITY,
+                "ok": OUTCOME_OK,
             },
         )
         used = cursor.fetchall()
@@ -58,12 +61,22 @@ def reopen_on_use(*, deposit: Deposit, now: datetime) -> int:
         row.attempts, row.leased_until = 0, None
         row.reopened = [*row.reopened, seen]
         row.save(
-            update_fields=["state", "effective_at", "not_before", "attempts", "leased_until",
-                           "reopened"]
+            update_fields=[
+                "state",
+                "effective_at",
+                "not_before",
+                "attempts",
+                "leased_until",
+                "reopened",
+            ]
         )
         ledger.append(
-            at=at, recorded_at=now, by=COUNTERSIGN.ref, by_name=COUNTERSIGN.name,
-            act="revocation.reopened", subject=row.identity.key,
+            at=at,
+            recorded_at=now,
+            by=COUNTERSIGN.ref,
+            by_name=COUNTERSIGN.name,
+            act="revocation.reopened",
+            subject=row.identity.key,
             words=f"{row.key}: {row.words}: not effective: {seen}",
             data={"revocation": row.key, "deposit": deposit.pk, "event": str(event)},
         )

@@ -46,8 +46,8 @@ class Command(BaseCommand):
         else:
             for registered in done:
                 self._say(registered)
-            for problem in refused:
-                self.stderr.write(str(problem))
+            for refusal in refused:
+                self.stderr.write(str(refusal))
         if refused:
             # In JSON the problems are in the document already.
             if options["json"]:
@@ -72,15 +72,15 @@ class Command(BaseCommand):
             dry_run=options["dry_run"],
         )
 
-    def _document(
-        self, done: list[Registered], refused: list[RegisterError]
-    ) -> dict[str, Any]:
+    def _document(self, done: list[Registered], refused: list[RegisterError]) -> dict[str, Any]:
         return {
             "files": [as_json(registered) for registered in done],
             "refused": [
                 {
                     "file": problem.file,
-                    "problems": [{"path": path, "problem": what} for path, what in problem.problems],
+                    "problems": [
+                        {"path": path, "problem": what} for path, what in problem.problems
+                    ],
                 }
                 for problem in refused
             ],

@@ -35,7 +35,7 @@ class Command(BaseCommand):
                 if user is None:
                     raise CommandError(f"No login is called {options['user']!r}.")
                 try:
-                    _, token = tokens.create(
+                    made, secret = tokens.create(
                         user=user,
                         name=options["name"] or "command line",
                         scopes=options["scope"],
@@ -45,17 +45,18 @@ class Command(BaseCommand):
                     )
                 except NotPossible as problem:
                     raise CommandError(str(problem)) from None
-                self.stdout.write(token)
+                self.stdout.write(secret)
+                self.stderr.write(f"until {made.expires_at:%Y-%m-%d}; it is not shown again")
             case "list":
                 rows = ApiToken.objects.filter(revoked_at__isnull=True, expires_at__gt=now)
-                for row in rows.select_related("user").order_by("expires_at"):
+                for live in rows.select_related("user").order_by("expires_at"):
                     self.stdout.write(
-                        f"{row.pk}  {row.user.username}  {','.join(row.scopes)}"
-                        f"  until {row.expires_at:%Y-%m-%d}  {row.name}"
+                        f"{live.pk}  {live.user.username}  {','.join(live.scopes)}"
+                        f"  until {live.expires_at:%Y-%m-%d}  {live.name}"
                     )
             case _:
-                found = self._by_id(options["id"])
-                if not tokens.revoke(token=found, by=COMMAND, now=now):
+                token_row = self._by_id(options["id"])
+                if not tokens.revoke(token=token_row, by=COMMAND, now=now):
                     raise CommandError("That token was revoked before.")
                 self.stdout.write("revoked")
 

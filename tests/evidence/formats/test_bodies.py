@@ -4,7 +4,7 @@ import gzip
 import io
 import tracemalloc
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import orjson
@@ -72,10 +72,12 @@ def test_body_with_damaged_data_is_refused() -> None:
 
 @given(st.binary(max_size=200), st.sampled_from([b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x78\x9c"]))
 def test_body_with_any_bytes_comes_out_or_is_refused(tail: bytes, magic: bytes) -> None:
+    reason = ""
     try:
         bodies.decompress(magic + tail, limit=MEBI)
     except BodyRefused as refused:
-        assert refused.reason != ""
+        reason = refused.reason
+    assert reason == "" or reason.startswith("is ")
 
 
 def numbered(count: int) -> Iterator[dict[str, Any]]:
@@ -91,7 +93,7 @@ def all_ids(parts: list[Part], format_name: str = "cloudtrail") -> list[str | No
     ]
 
 
-SHAPES = {
+SHAPES: dict[str, Callable[[list[dict[str, Any]]], bytes]] = {
     "document": lambda records: orjson.dumps({"version": 1, "Records": records}),
     "indented": lambda records: orjson.dumps({"Records": records}, option=orjson.OPT_INDENT_2),
     "list": orjson.dumps,

@@ -9,10 +9,10 @@ from identities.enforcers.aws_principals import Principals
 from identities.enforcers.contract import PermanentFailure, TemporaryFailure
 
 
-def answer(code: str, status: int = 400, **headers: str) -> boto.ClientError:
+def answer(code: str, status: int = 400, retry_after: str = "") -> boto.ClientError:
     response = {
         "Error": {"Code": code, "Message": "told"},
-        "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": headers},
+        "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": {"retry-after": retry_after}},
     }
     return boto.ClientError(response, "UpdateAccessKey")  # type: ignore[arg-type]  # a whole answer has more than is read
 
@@ -33,9 +33,9 @@ def test_code_is_temporary(code: str, seconds: float) -> None:
     [
         (answer("Anything", 500), 15),
         (answer("Anything", 429), 15),
-        (answer("Throttling", **{"retry-after": "4"}), 4),
-        (answer("Throttling", **{"retry-after": "999999"}), 3600),
-        (answer("Throttling", **{"retry-after": "Wed, 25 Nov 2026 00:00:00 GMT"}), 15),
+        (answer("Throttling", retry_after="4"), 4),
+        (answer("Throttling", retry_after="999999"), 3600),
+        (answer("Throttling", retry_after="Wed, 25 Nov 2026 00:00:00 GMT"), 15),
         (boto.EndpointConnectionError(endpoint_url="https://iam"), 15),
         (boto.ReadTimeoutError(endpoint_url="https://iam"), 15),
         (boto.ConnectTimeoutError(endpoint_url="https://iam"), 15),
@@ -58,7 +58,11 @@ def test_error_is_temporary(error: Exception, seconds: float) -> None:
         (answer("MalformedPolicyDocument"), failures.ACCOUNT, "MalformedPolicyDocument"),
         (answer("NoSuchEntity", 404), failures.ACCOUNT, "is not there"),
         (boto.NoCredentialsError(), failures.ADMINISTRATOR, "No AWS credentials"),
-        (boto.SSLError(endpoint_url="https://iam", error="x"), failures.ADMINISTRATOR, "not tru"),
+        (
+            boto.SSLError(endpoint_url="https://iam", error=OSError()),
+            failures.ADMINISTRATOR,
+            "not tru",
+        ),
         (boto.ParamValidationError(report="x"), failures.ADMINISTRATOR, "could not be asked"),
     ],
 )

@@ -1,0 +1,41 @@
+"""Everything that follows evidence, one after the other in this process, until nothing is left.
+
+What the worker does by nudge and schedule, for commands, the demo and tests that wait for it.
+Knows names of consumers only; each is a function `now -> did something`.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from evidence import ledger, links
+
+
+def consumers() -> list[Callable[[datetime], bool]]:
+    """In the order of the road. Imported late: settings must be there first."""
+    from identities import judging
+    from identities.actions import bindings, following, revocations
+    from reviews import actions
+
+    return [
+        lambda now: links.link_next(now=now),
+        lambda now: following.follow_next(now=now),
+        lambda now: judging.judge_next(now=now),
+        lambda now: judging.judge_credentials(now=now) > 0,
+        lambda now: bindings.propose_from_links(now=now) > 0,
+        lambda now: actions.open_from_findings_next(now=now),
+        lambda now: actions.carry_out_next(now=now),
+        lambda now: revocations.enforce_next(now=now),
+    ]
+
+
+def drain(now: datetime, *, most: int = 1_000_000) -> int:
+    """Run every consumer until none finds anything; how many steps that took."""
+    steps = 0
+    while True:
+        before = steps
+        for consumer in consumers():
+            while steps - before < most and consumer(now):
+                steps += 1
+        if steps == before:
+            ledger.seal(now=now)
+            return steps

@@ -1,0 +1,242 @@
+"""Signing: a seat's answer on an item, changing it, taking it back, breaking a tie.
+
+Owns Decision rows. The evidence shown is copied into a capsule in the same transaction, and two
+people who sign at once meet each other at the case's version.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from evidence import capsules
+from evidence.models import Capsule
+from identities import authority
+from identities.judging.verdicts import grant_of
+from identities.models import User
+from identities.permissions import NotAllowed, NotPossible, require
+from reviews import permissions, shown
+from reviews.models import Case, Decision, Item, Seat
+
+from . import answers, carrying, entries, grants, settling
+
+
+def decide(
+    *,
+    case: Case,
+    item: Item,
+    seat: Seat,
+    answer: str,
+    reason: str,
+    by: User,
+    now: datetime,
+    version: int,
+    proposal: Mapping[str, Any] | None = None,
+) -> Decision:
+    """Sign an answer in a seat. Signing again supersedes; nothing is overwritten."""
+    reason = entries.reason_given(reason, what="other reviewers will read it")
+    with transaction.atomic():
+        case, item, seat = _locked(case, item, seat)
+        require(permissions.why_not_sit(by, case, seat, now=now))
+        if case.state != "open":
+            raise NotPossible(f"{case.key} is {case.state.replace('_', ' ')}: it is not open.")
+        entries.fresh_enough(case, version)
+        require(permissions.why_not_decide(by, case, seat, item, now=now))
+        stored = answers.check(item.kind, answer, proposal or {}, item.proposal, now)
+        if answer == "narrow" and item.kind == "delegation":
+            _only_narrows(item, stored, now=now)
+        row = _sign(case, item, seat, answer, reason, stored, by=by, now=now)
+        outcome = settling.settle(case, item, now=now)
+        _note(case, item, seat, row, by=by, now=now, outcome=outcome)
+        carrying.at_once(case, item, now=now)
+        entries.changed(case)
+        settling.finish(case, now=now)
+    return row
+
+
+def tie_break(
+    *, case: Case, item: Item, answer: str, reason: str, by: User, now: datetime, version: int
+) -> Decision:
+    """Decide between the two answers of seats that differ, after the deadline."""
+    reason = entries.reason_given(reason, what="both seats will read it")
+    with transaction.atomic():
+        case = entries.locked(case.pk)
+        seat = case.seats.filter(kind="tie_breaker").select_related("party", "backup").first()
+        if seat is None:
+            raise NotPossible(f"{case.key} has no tie-breaker.")
+        case, item, seat = _locked(case, item, seat)
+        require(permissions.why_not_sit(by, case, seat, now=now))
+        if case.state != "open":
+            raise NotPossible(f"{case.key} is {case.state.replace('_', ' ')}: it is not open.")
+        entries.fresh_enough(case, version)
+        if item.outcome != "conflict":
+            raise NotPossible("There is no conflict to settle on this item.")
+        require(permissions.why_not_settle(by, case, seat, item, now=now))
+        given = [row for row in settling.current(item) if row.seat.kind in permissions.SIGNING]
+        if answer not in {row.answer for row in given}:
+            raise NotPossible(
+                "The tie-breaker decides between the answers given:"
+                f" {' or '.join(sorted({answers.WORDS[row.answer] for row in given}))}."
+            )
+        chosen = next(row for row in given if row.answer == answer)
+        row = _sign(case, item, seat, answer, reason, dict(chosen.proposal), by=by, now=now)
+        outcome = settling.settle(case, item, now=now, due=True)
+        _note(case, item, seat, row, by=by, now=now, outcome=outcome)
+        carrying.at_once(case, item, now=now)
+        entries.changed(case)
+        settling.finish(case, now=now)
+    return row
+
+
+def undo(*, case: Case, item: Item, by: User, now: datetime) -> None:
+    """Take back one's own last answer on an item before it has gone out."""
+    with transaction.atomic():
+        case = entries.locked(case.pk)
+        item = case.items.select_for_update().get(pk=item.pk)
+        require(permissions.why_not_undo(by, case, item, now=now))
+        row = (
+            item.decisions.filter(superseded_at__isnull=True, by=by)
+            .select_related("seat")
+            .order_by("-at", "-pk")
+            .first()
+        )
+        if row is None:
+            raise NotPossible("You have no answer on this item to take back.")
+        row.superseded_at = now
+        row.save(update_fields=["superseded_at"])
+        reopened = case.state == "decided"
+        settling.settle(case, item, now=now)
+        entries.note(
+            case,
+            act="item.undone",
+            words=f"{by.called} took back {answers.WORDS[row.answer].lower()} on {item.title}",
+            by=by,
+            now=now,
+            data={"item": str(item.pk), "decision": str(row.pk)},
+        )
+        if reopened:
+            entries.changed(case, state=entries.moved(case, "reopen"), decided_at=None)
+        else:
+            entries.changed(case)
+
+
+def _locked(case: Case, item: Item, seat: Seat) -> tuple[Case, Item, Seat]:
+    """The three rows, locked in one order: case, item, seat."""
+    case = entries.locked(case.pk)
+    found = case.items.select_for_update(of=("self",)).filter(pk=item.pk).first()
+    if found is None:
+        raise NotPossible("This item belongs to another case.")
+    taken = (
+        case.seats.select_for_update(of=("self",))
+        .select_related("party__person", "party__team", "backup", "person")
+        .filter(pk=seat.pk)
+        .first()
+    )
+    if taken is None:
+        raise NotPossible("This seat belongs to another case.")
+    # One case object for all three, so that nothing reads a stale one.
+    found.case = taken.case = case
+    return case, found, taken
+
+
+def _sign(
+    case: Case,
+    item: Item,
+    seat: Seat,
+    answer: str,
+    reason: str,
+    proposal: dict[str, Any],
+    *,
+    by: User,
+    now: datetime,
+) -> Decision:
+    if by.person is None:
+        raise NotAllowed(permissions.NOBODY)
+    if seat.person_id != by.person_id:
+        seat.person = by.person
+        seat.save(update_fields=["person"])
+    capsule = _freeze(case, item, by=by, now=now)
+    Decision.objects.filter(item=item, seat=seat, superseded_at__isnull=True).update(
+        superseded_at=now
+    )
+    return Decision.objects.create(
+        item=item,
+        seat=seat,
+        answer=answer,
+        reason=reason,
+        proposal=proposal,
+        by=by,
+        person=by.person,
+        at=now,
+        not_before=now if answer in answers.AT_ONCE else now + answers.UNDO,
+        capsule=capsule,
+    )
+
+
+def _freeze(case: Case, item: Item, *, by: User, now: datetime) -> Capsule:
+    """What the signer saw: the events beside the item, its usage and the recommendation."""
+    seen = shown.of_item(item, case.identity)
+    return capsules.freeze(
+        subject=case.key,
+        events=seen.refs,
+        query={
+            "item": str(item.pk),
+            "kind": item.kind,
+            "title": item.title,
+            "identity": None if case.identity is None else case.identity.key,
+            "newest": shown.MOST_OF_EACH,
+        },
+        shown={
+            "usage": {key: item.snapshot[key] for key in sorted(item.snapshot)},
+            "proposal": item.proposal,
+            "recommendation": item.recommendation,
+            "recommendation_reason": item.recommendation_reason,
+        },
+        missing=seen.missing,
+        by=by.ref,
+        now=now,
+    )
+
+
+def _note(
+    case: Case, item: Item, seat: Seat, row: Decision, *, by: User, now: datetime, outcome: str
+) -> None:
+    capsule = row.capsule
+    words = answers.WORDS[row.answer].lower()
+    entries.note(
+        case,
+        act="item.settled" if seat.kind == "tie_breaker" else "item.answered",
+        words=f"{by.called} answered {words} on {item.title}, as"
+        f" {permissions.SEAT_WORDS[seat.kind]}",
+        by=by,
+        now=now,
+        data={
+            "item": str(item.pk),
+            "seat": seat.kind,
+            "answer": row.answer,
+            "reason": row.reason,
+            "proposal": row.proposal,
+            "outcome": outcome,
+            "capsule": None if capsule is None else capsule.key,
+            "capsule_digest": None if capsule is None else bytes(capsule.digest).hex(),
+        },
+    )
+
+
+def _only_narrows(item: Item, left: Mapping[str, Any], *, now: datetime) -> None:
+    """A narrowing that reaches beyond what is in force is a request, not an answer."""
+    delegation = grants.locked(item.ref)
+    current = grants.in_force(delegation, now=now) or grants.proposed(delegation)
+    if current is None:
+        raise NotPossible(f"{delegation.key} is not in force: there is nothing to narrow.")
+    before = grant_of(current)
+    child = before._replace(
+        actions=tuple(left["actions"]), resources=tuple(left["resources"])
+    )
+    try:
+        wider = authority.narrower([child], [before])
+    except authority.AuthorityError as problem:
+        raise NotPossible(f"{problem}.") from problem
+    if wider:
+        raise NotPossible(f"This is wider than {delegation.key}: {'; '.join(wider)[:500]}.")

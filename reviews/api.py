@@ -1,0 +1,195 @@
+"""Cases for scripts: siblings of the pages over the same actions. Serializers never save."""
+
+import re
+from typing import Any
+
+from allauth.account.internal.flows.reauthentication import is_reauthentication_required
+from django.http import Http404
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from identities.api.doors import door, page_of
+from identities.api.identities import identity_of, user_of
+from identities.api.serializers import checked
+from identities.models import ApiToken, Delegation
+from identities.permissions import NotAllowed, NotPossible
+from reviews import actions, visible
+from reviews.actions.answers import WORDS
+from reviews.actions.entries import LONGEST_REASON
+from reviews.confirmed import GUARDED, require_a_way
+from reviews.models import Case
+from reviews.pages.case import as_data
+
+
+class ProposalIn(serializers.Serializer[Any]):
+    """What is left (narrow), or the plan and its date (replace)."""
+
+    actions = serializers.ListField(
+        child=serializers.CharField(max_length=2048), required=False, max_length=100
+    )
+    resources = serializers.ListField(
+        child=serializers.CharField(max_length=2048), required=False, max_length=100
+    )
+    plan = serializers.CharField(required=False, max_length=2_000)
+    by = serializers.DateTimeField(required=False)
+
+
+class DecideIn(serializers.Serializer[Any]):
+    """One answer in one seat on one item, against the version that was read."""
+
+    item = serializers.UUIDField()
+    seat = serializers.UUIDField()
+    version = serializers.IntegerField(min_value=0)
+    answer = serializers.ChoiceField(choices=list(WORDS))
+    reason = serializers.CharField(max_length=LONGEST_REASON)
+    proposal = ProposalIn(required=False)
+
+
+class OpenIn(serializers.Serializer[Any]):
+    """Open a review of an identity."""
+
+    identity = serializers.CharField(max_length=200)
+    reason = serializers.CharField(max_length=LONGEST_REASON)
+
+
+class RequestIn(serializers.Serializer[Any]):
+    """Ask for authority; `delegation` names the one to widen or renew."""
+
+    identity = serializers.CharField(max_length=200)
+    delegation = serializers.RegexField(r"^DLG-\d{1,15}$", required=False)
+    actions = serializers.ListField(
+        child=serializers.CharField(max_length=2048), min_length=1, max_length=100
+    )
+    resources = serializers.ListField(
+        child=serializers.CharField(max_length=2048), min_length=1, max_length=100
+    )
+    purpose = serializers.CharField(max_length=500)
+    task = serializers.CharField(required=False, default="", allow_blank=True, max_length=200)
+    on_behalf = serializers.CharField(required=False, default="", allow_blank=True, max_length=200)
+    starts_at = serializers.DateTimeField(required=False, default=None, allow_null=True)
+    ends_at = serializers.DateTimeField()
+    reason = serializers.CharField(max_length=LONGEST_REASON)
+
+
+def case_of(request: Request, key: str) -> Case:
+    """A case the caller may see; anything else is absent."""
+    number = re.fullmatch(r"CS-0*(\d{1,15})", key)
+    row = (
+        visible.cases(user_of(request), now=timezone.now())
+        .select_related("identity__service", "policy", "requester")
+        .filter(number=int(number.group(1)) if number else -1)
+        .first()
+    )
+    if row is None:
+        raise Http404
+    return row
+
+
+@extend_schema(responses=OpenApiTypes.OBJECT, tags=["cases"])
+@door({"GET": "read"})
+def cases(request: Request) -> Response:
+    """The cases the caller may see, newest first: ``?state=open&door=access_review&after=12``."""
+    limit, after = page_of(request)
+    rows = visible.cases(user_of(request), now=timezone.now()).select_related("identity")
+    for name in ("state", "door"):
+        if request.query_params.get(name):
+            rows = rows.filter(**{name: request.query_params[name][:40]})
+    if after is not None:
+        rows = rows.filter(number__lt=after)
+    found = list(rows.order_by("-number")[:limit])
+    return Response(
+        {
+            "rows": [
+                {
+                    "case": row.key,
+                    "door": row.door,
+                    "state": row.state,
+                    "title": row.title,
+                    "identity": row.identity.key if row.identity is not None else None,
+                    "opened_at": row.opened_at,
+                    "deadline_at": row.deadline_at,
+                    "closed_at": row.closed_at,
+                    "version": row.version,
+                }
+                for row in found
+            ],
+            "after": found[-1].number if len(found) == limit else None,
+        }
+    )
+
+
+@extend_schema(responses=OpenApiTypes.OBJECT, tags=["cases"])
+@door({"GET": "read"})
+def case(request: Request, key: str) -> Response:
+    """One case: seats, items, answers."""
+    return Response(as_data(case_of(request, key), user_of(request), now=timezone.now()))
+
+
+@extend_schema(request=DecideIn, responses=OpenApiTypes.OBJECT, tags=["cases"])
+@door({"POST": "act"})
+def decide(request: Request, key: str) -> Response:
+    """Sign an answer. What cannot be undone needs a person who has just confirmed who they are."""
+    data = checked(DecideIn(data=request.data))
+    row = case_of(request, key)
+    if data["answer"] in GUARDED:
+        _confirmed(request)
+    item = row.items.filter(pk=data["item"]).first()
+    seat = row.seats.filter(pk=data["seat"]).first()
+    if item is None or seat is None:
+        raise Http404
+    made = actions.decide(
+        case=row, item=item, seat=seat, answer=data["answer"], reason=data["reason"],
+        proposal=data.get("proposal") or {}, by=user_of(request), now=timezone.now(),
+        version=data["version"],
+    )
+    item.refresh_from_db()
+    said = {"decision": str(made.pk), "answer": made.answer, "outcome": item.outcome,
+            "held": item.held, "capsule": made.capsule.key if made.capsule else None,
+            "version": Case.objects.values_list("version", flat=True).get(pk=row.pk)}
+    return Response(said, status=201)
+
+
+def _confirmed(request: Request) -> None:
+    """A token is nobody's hand; a session counts while its person has confirmed it lately."""
+    if isinstance(request.auth, ApiToken):
+        raise NotAllowed("A token cannot sign this: a person signs it, signed in.")
+    require_a_way(user_of(request))
+    if is_reauthentication_required(request._request, app="account"):
+        raise NotAllowed("Confirm who you are first, at /accounts/reauthenticate/.")
+
+
+@extend_schema(request=OpenIn, responses=OpenApiTypes.OBJECT, tags=["cases"])
+@door({"POST": "act"})
+def open_review(request: Request) -> Response:
+    """Open a review, or get the one that is open."""
+    data = checked(OpenIn(data=request.data))
+    row = actions.open_review(
+        identity=identity_of(request, data["identity"]), by=user_of(request),
+        now=timezone.now(), reason=data["reason"],
+    )
+    return Response(as_data(row, user_of(request), now=timezone.now()), status=201)
+
+
+@extend_schema(request=RequestIn, responses=OpenApiTypes.OBJECT, tags=["cases"])
+@door({"POST": "act"})
+def request_access(request: Request) -> Response:
+    """Ask for authority; it is in force when all seats have approved."""
+    data = checked(RequestIn(data=request.data))
+    identity = identity_of(request, data["identity"])
+    delegation = None
+    if data.get("delegation"):
+        number = int(data["delegation"].removeprefix("DLG-"))
+        delegation = Delegation.objects.filter(grantee=identity, number=number).first()
+        if delegation is None:
+            raise NotPossible(f"{identity.name} has no delegation {data['delegation']}.")
+    fields = ("actions", "resources", "purpose", "task", "on_behalf", "starts_at", "ends_at")
+    wanted = actions.Wanted(**{name: data[name] for name in fields})
+    row = actions.request_access(
+        identity=identity, wanted=wanted, by=user_of(request), now=timezone.now(),
+        reason=data["reason"], delegation=delegation,
+    )
+    return Response(as_data(row, user_of(request), now=timezone.now()), status=201)

@@ -1,0 +1,36 @@
+"""Whether somebody has just confirmed who they are, before what cannot be undone goes out.
+
+allauth does the asking: it keeps the form, asks for password, code or passkey, and goes on.
+A login without any of these could confirm nothing, and allauth lets such a one pass; here it
+passes in the demo only.
+"""
+
+from typing import cast
+
+from allauth.account.internal.flows.reauthentication import get_reauthentication_flows
+from django.conf import settings
+from django.http import HttpRequest
+
+from identities.models import User
+from identities.permissions import NotAllowed
+
+# What is guarded: it goes out at commit (docs/decisions, 19). Denying takes nothing away.
+GUARDED = frozenset({"revoke", "approve"})
+NOTHING_TO_CONFIRM = (
+    "This login has neither password nor second factor, so nothing can confirm that it is you:"
+    " set one up first."
+)
+
+
+def asks_again(request: HttpRequest) -> bool:
+    """For allauth's decorator: this form carries an answer that is guarded."""
+    if request.method != "POST" or request.POST.get("answer") not in GUARDED:
+        return False
+    require_a_way(cast("User", request.user))
+    return True
+
+
+def require_a_way(user: User) -> None:
+    """NotAllowed for a login that could confirm nothing, outside the demo."""
+    if not settings.DEMO and not get_reauthentication_flows(user):
+        raise NotAllowed(NOTHING_TO_CONFIRM)

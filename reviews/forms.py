@@ -1,0 +1,142 @@
+"""What people send in about cases: shapes and their errors. Saves nothing."""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, time
+from typing import Any
+
+from django import forms
+
+from identities.models import Identity
+from reviews.actions import Wanted
+from reviews.actions.answers import WORDS
+from reviews.actions.entries import LONGEST_REASON
+
+# service:Operation with * as wildcard, or * alone; an ARN is a resource, never an action.
+ACTION = re.compile(r"\*|(?!arn:)[a-zA-Z0-9-]{1,64}:[A-Za-z0-9*]{1,128}")
+MOST_LINES = 200
+
+
+def lines_of(text: str) -> dict[str, list[str]]:
+    """Actions and resources from lines: `s3:GetObject on invoices/*`, or one pattern a line."""
+    actions: dict[str, None] = {}
+    resources: dict[str, None] = {}
+    for line in text.splitlines()[:MOST_LINES]:
+        said = line.strip()
+        if not said:
+            continue
+        left, on, right = said.partition(" on ")
+        if on and ACTION.fullmatch(left.strip()):
+            actions[left.strip()] = None
+            resources[right.strip()] = None
+        elif ACTION.fullmatch(said) and said != "*":
+            actions[said] = None
+        else:
+            resources[said] = None
+    return {"actions": list(actions), "resources": list(resources)}
+
+
+def written(proposal: dict[str, Any]) -> str:
+    """The same the other way round, for the form."""
+    return "\n".join([*proposal.get("actions", []), *proposal.get("resources", [])])
+
+
+class DecideForm(forms.Form):
+    """One answer in one seat on one item (templates/case.html)."""
+
+    item = forms.UUIDField()
+    seat = forms.UUIDField()
+    version = forms.IntegerField(min_value=0)
+    answer = forms.ChoiceField(
+        choices=list(WORDS.items()), error_messages={"required": "Choose an answer."}
+    )
+    reason = forms.CharField(
+        max_length=LONGEST_REASON, error_messages={"required": "Say why: other reviewers read it."}
+    )
+    proposal = forms.CharField(required=False, max_length=8_000)
+    by_date = forms.DateField(required=False)
+
+    def proposed(self) -> dict[str, Any]:
+        """What is left (narrow), or the plan and its date (replace)."""
+        said = self.cleaned_data
+        if said["answer"] == "replace":
+            day = said["by_date"]
+            plan = said["proposal"].strip() or said["reason"]
+            by = None if day is None else datetime.combine(day, time(23, 59), UTC)
+            return {"plan": plan, "by": by}
+        if said["answer"] == "narrow":
+            return dict(lines_of(said["proposal"]))
+        return {}
+
+
+class TieForm(forms.Form):
+    """The tie-breaker's answer."""
+
+    item = forms.UUIDField()
+    version = forms.IntegerField(min_value=0)
+    answer = forms.ChoiceField(choices=list(WORDS.items()))
+    reason = forms.CharField(max_length=LONGEST_REASON)
+
+
+class PinForm(forms.Form):
+    """An event, by the reference that pages use: microseconds and id."""
+
+    event = forms.RegexField(r"^\d{1,17}-\d{1,20}$")
+    item = forms.UUIDField(required=False)
+    note = forms.CharField(required=False, max_length=500)
+
+
+class RequestForm(forms.Form):
+    """Ask for access (templates/request_new.html)."""
+
+    identity = forms.CharField(
+        max_length=64, label="Identity", help_text="Its key or name: NHI-0417, svc-report"
+    )
+    delegation = forms.CharField(
+        required=False,
+        max_length=32,
+        label="In place of",
+        help_text="A delegation to widen or renew, like DLG-311; empty: a new one",
+    )
+    actions = forms.CharField(
+        widget=forms.Textarea, max_length=8_000, label="Actions", help_text="One a line: s3:GetObject"
+    )
+    resources = forms.CharField(
+        widget=forms.Textarea, max_length=8_000, label="Resources", help_text="One a line: invoices/*"
+    )
+    purpose = forms.CharField(max_length=500, label="Purpose")
+    task = forms.CharField(
+        required=False, max_length=200, label="Task", help_text="Empty: any task"
+    )
+    ends_at = forms.DateTimeField(
+        label="Until (UTC)",
+        help_text="Like 2026-12-24 17:00",
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
+    )
+    reason = forms.CharField(
+        widget=forms.Textarea, max_length=LONGEST_REASON, label="Reason",
+        help_text="Both seats read it",
+    )
+
+    def wanted(self) -> Wanted:
+        """What is asked for, as the action takes it."""
+        said = self.cleaned_data
+        return Wanted(
+            actions=_patterns(said["actions"]),
+            resources=_patterns(said["resources"]),
+            purpose=said["purpose"],
+            ends_at=said["ends_at"],
+            task=said["task"],
+        )
+
+
+def _patterns(text: str) -> Sequence[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def initial_of(identity: Identity | None, asked: dict[str, str]) -> dict[str, str]:
+    """What the address of the form says already: an identity, and perhaps a delegation."""
+    return {
+        "identity": asked.get("identity", "") if identity is None else identity.key,
+        "delegation": asked.get("delegation", ""),
+    }

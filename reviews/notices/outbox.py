@@ -1,0 +1,77 @@
+"""The outbox's worker: one due notice at a time, under a lease, with back-off.
+
+A lease is committed before anything is sent: a worker that dies leaves the notice to the next
+one, which may send it a second time, under the same id.
+"""
+
+import smtplib
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q
+
+from reviews.models import Notice
+
+from . import mail, webhook
+from .failures import Permanent, Temporary
+
+LEASE = timedelta(minutes=2)
+FIRST_WAIT = timedelta(seconds=30)
+LONGEST_WAIT = timedelta(hours=6)
+MOST_ATTEMPTS = 12
+# A notice that failed for good is looked at by a person; it is never due again by itself.
+NEVER = timedelta(days=36_500)
+
+
+def send_next(*, now: datetime) -> bool:
+    """Send one due notice; False when none is due."""
+    with transaction.atomic():
+        notice = (
+            Notice.objects.select_for_update(of=("self",), skip_locked=True)
+            .filter(sent_at__isnull=True, not_before__lte=now)
+            .filter(Q(leased_until__isnull=True) | Q(leased_until__lt=now))
+            .select_related("person")
+            .order_by("not_before", "pk")
+            .first()
+        )
+        if notice is None:
+            return False
+        notice.leased_until = now + LEASE
+        notice.attempts += 1
+        notice.save(update_fields=["leased_until", "attempts"])
+    try:
+        _send(notice, now=now)
+    except Permanent as problem:
+        _later(notice, str(problem), now + NEVER)
+    except Temporary as problem:
+        _later(notice, str(problem), _again_at(notice, now))
+    else:
+        Notice.objects.filter(pk=notice.pk).update(
+            sent_at=now, leased_until=None, failed_why=""
+        )
+    return True
+
+
+def _send(notice: Notice, *, now: datetime) -> None:
+    if notice.channel == "webhook":
+        webhook.send(notice, now=now)
+        return
+    try:
+        mail.send(notice)
+    except (smtplib.SMTPRecipientsRefused, smtplib.SMTPSenderRefused, ValueError) as problem:
+        raise Permanent(f"{type(problem).__name__}: the mail server refused it") from problem
+    except (smtplib.SMTPException, OSError) as problem:
+        raise Temporary(f"{type(problem).__name__} while sending mail") from problem
+
+
+def _again_at(notice: Notice, now: datetime) -> datetime:
+    if notice.attempts >= MOST_ATTEMPTS:
+        return now + NEVER
+    wait: timedelta = FIRST_WAIT * 2 ** (notice.attempts - 1)
+    return now + min(wait, LONGEST_WAIT)
+
+
+def _later(notice: Notice, why: str, at: datetime) -> None:
+    Notice.objects.filter(pk=notice.pk).update(
+        not_before=at, leased_until=None, failed_why=why[:500]
+    )

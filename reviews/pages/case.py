@@ -1,0 +1,374 @@
+"""One case: the three answers, its deadline, seats, items, the evidence of one item, the rail.
+
+Owns the context of templates/case.html, with the same number of queries for 1 item and for 30.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from evidence.models import LedgerEntry
+from identities.models import Person, Revocation, User
+from reviews import permissions, visible
+from reviews.actions import answers as answer_table
+from reviews.actions import deadlines
+from reviews.models import Case, Decision, Item, Seat
+from reviews.pages import answers, case_item
+from reviews.permissions import SEAT_WORDS, SIGNING
+
+LEDGER_ROWS = 20
+EARLIER_ROWS = 20
+
+
+class Parts:
+    """What several parts of the page need, read once."""
+
+    def __init__(self, case: Case, user: User, *, now: datetime) -> None:
+        self.case, self.user, self.now = case, user, now
+        self.seats = list(
+            case.seats.select_related(
+                "party__person", "party__team", "backup__person", "backup__team", "person",
+                "service",
+            ).order_by("position")
+        )
+        self.items = list(case.items.order_by("position"))
+        self.decisions: dict[tuple[Any, Any], Decision] = {
+            (row.item_id, row.seat_id): row
+            for row in Decision.objects.filter(
+                item__case=case, superseded_at__isnull=True
+            ).select_related("person", "capsule")
+        }
+        newest = case.findings.order_by("-opened_at").values_list("opened_at", flat=True).first()
+        # An answer given before the newest finding was given without knowing it.
+        self.newest_finding: datetime | None = newest
+        self.why = {
+            seat.pk: permissions.why_not_sit(user, case, seat, now=now) for seat in self.seats
+        }
+
+    def mine(self) -> Seat | None:
+        """The seat this user signs in: theirs already, else the first they may sit in."""
+        for seat in self.seats:
+            if seat.person_id is not None and seat.person_id == self.user.person_id:
+                return seat
+        for seat in self.seats:
+            if seat.kind in SIGNING and self.why[seat.pk] is None:
+                return seat
+        return None
+
+    def stale(self, row: Decision) -> bool:
+        return self.newest_finding is not None and row.at < self.newest_finding
+
+
+def context(case: Case, user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
+    """templates/case.html."""
+    parts = Parts(case, user, now=now)
+    item = chosen(parts.items, asked.get("item", ""), parts)
+    identity = case.identity
+    return {
+        "section": case.door,
+        "title": f"{case.key} {case.title}",
+        "crumbs": [{"words": "Queue", "url": "/queue/"}, {"words": case.key, "url": ""}],
+        "case": {
+            "key": case.key,
+            "door": case.door,
+            "title": case.title,
+            "state": case.state,
+            "sealed": case.sealed,
+            "reason": case.reason,
+            "opened_at": case.opened_at,
+            "opened_by": case.opened_by_name,
+            "deadline_at": case.deadline_at,
+            "closed_at": case.closed_at,
+            "version": case.version,
+        },
+        "identity": identity
+        and {
+            "key": identity.key,
+            "name": identity.name,
+            "url": f"/identities/{identity.key}/",
+        },
+        "badges": _badges(parts),
+        "answers": answers.three(identity, now) if identity is not None else None,
+        "deadline": _deadline(case, now=now),
+        "seats": [_seat(seat, parts) for seat in parts.seats if seat.kind in SIGNING],
+        "items": [case_item.row(one, one is item, parts) for one in parts.items],
+        "item": case_item.evidence(item, parts) if item is not None else None,
+        "decision": case_item.decision(item, parts, asked) if item is not None else None,
+        "why_no_decision": _why_none(parts),
+        "tie_break": case_item.tie_break(item, parts) if item is not None else None,
+        "revocations": list(
+            Revocation.objects.filter(case=case.pk)
+            .select_related("identity", "credential__actor")
+            .order_by("number")[:50]
+        ),
+        "entries": entries(case),
+        "entries_ok": None,
+        "entries_url": f"/ledger/?subject={case.key}",
+        "earlier": _earlier(parts),
+        "acts": _acts(parts),
+        "undo": _undo(parts),
+        "now": now,
+    }
+
+
+def chosen(items: list[Item], asked: str, parts: Parts) -> Item | None:
+    """The item the address names, else the first that waits for this user, else the first."""
+    for item in items:
+        if str(item.pk) == asked:
+            return item
+    seat = parts.mine()
+    for item in items:
+        if seat is not None and (item.pk, seat.pk) not in parts.decisions and item.outcome == "":
+            return item
+    return items[0] if items else None
+
+
+def _badges(parts: Parts) -> list[dict[str, Any]]:
+    signing = [seat for seat in parts.seats if seat.kind in SIGNING]
+    found: list[dict[str, Any]] = []
+    if len(signing) > 1:
+        found.append({"kind": "joint", "words": "joint, both must sign", "url": ""})
+    conflicts = sum(item.outcome == "conflict" for item in parts.items)
+    if conflicts:
+        plural = "conflict" if conflicts == 1 else "conflicts"
+        found.append({"kind": "conflict", "words": f"{conflicts} {plural}", "url": ""})
+    return found
+
+
+def _deadline(case: Case, *, now: datetime) -> dict[str, Any] | None:
+    if case.state not in ("open", "draft"):
+        return None
+    whole = (case.deadline_at - case.opened_at).total_seconds() or 1.0
+
+    def share(at: datetime) -> int:
+        return max(0, min(100, round(100 * (at - case.opened_at).total_seconds() / whole)))
+
+    ticks = []
+    if case.policy is not None:
+        for hours in sorted(case.policy.remind_before_hours, reverse=True):
+            at = case.deadline_at - timedelta(hours=hours)
+            if at > case.opened_at:
+                said = "reminded" if at <= now else "reminder"
+                ticks.append({"at": at, "share": share(at), "words": f"{said} {at:%-d %b %H:%M}",
+                              "kind": "reminder"})
+        at = case.deadline_at - timedelta(hours=case.policy.escalate_before_hours)
+        if at > case.opened_at:
+            ticks.append({"at": at, "share": share(at), "words": f"escalates {at:%-d %b %H:%M} UTC",
+                          "kind": "escalation"})
+    past = case.deadline_at <= now
+    when = f"{case.deadline_at:%-d %b %Y %H:%M} UTC"
+    what = deadlines.sentence(case)
+    if case.state == "draft":
+        sentence = "This review is proposed: nobody is asked until it is opened."
+    elif past:
+        sentence = f"Nobody decided by {when}: {what}."
+    else:
+        sentence = f"If nobody decides by {when}: {what}."
+    return {
+        "at": case.deadline_at,
+        "sentence": sentence,
+        "opened_at": case.opened_at,
+        "share": share(now),
+        "ticks": ticks,
+        "past": past,
+        "act_url": f"/ledger/?subject={case.key}" if case.silence_done_at else "",
+    }
+
+
+def _seat(seat: Seat, parts: Parts) -> dict[str, Any]:
+    given = [row for (_, pk), row in parts.decisions.items() if pk == seat.pk]
+    person = seat.person or (seat.party.person if seat.party is not None else None)
+    service = f" of {seat.service.name}" if seat.service is not None else ""
+    owns = f"Owns {'the identity' if seat.kind == 'identity_owner' else f'the AI system{service}'}."
+    backup = f" Backup: {seat.backup}." if seat.backup is not None else ""
+    return {
+        "words": SEAT_WORDS[seat.kind],
+        "who": None if person is None else _who(person, parts),
+        "party": str(seat.party) if seat.party is not None else "",
+        "note": f"{owns}{backup}" if seat.party is not None else "Nobody is named: a reviewer may sit.",
+        "answered": len(given),
+        "of": len(parts.items),
+        "stale": sum(parts.stale(row) for row in given),
+        "may_not": _may_not(seat, parts),
+        "side": "ai" if seat.kind == "ai_owner" else "identity",
+    }
+
+
+def _who(person: Person, parts: Parts) -> dict[str, Any]:
+    return {
+        "name": person.name,
+        "you": person.pk == parts.user.person_id,
+        "side": "",
+    }
+
+
+def _may_not(seat: Seat, parts: Parts) -> list[dict[str, str]]:
+    found = []
+    if parts.case.requester is not None:
+        found.append({"name": parts.case.requester.name, "why": "asked for this"})
+    found += [
+        {"name": other.person.name, "why": "already sits in the other seat"}
+        for other in parts.seats
+        if other.pk != seat.pk and other.person is not None
+    ]
+    if parts.case.identity is not None:
+        found.append({"name": parts.case.identity.name, "why": "is the subject"})
+    return found
+
+
+def _why_none(parts: Parts) -> str:
+    """Why this user signs nothing here, in the words of the nearest seat."""
+    reasons = [parts.why[seat.pk] for seat in parts.seats if seat.kind in SIGNING]
+    return next((why for why in reasons if why), "") if None not in reasons else ""
+
+
+def entries(case: Case) -> list[dict[str, Any]]:
+    """The ledger of the case, newest first, with seal numbers."""
+    rows = (
+        LedgerEntry.objects.filter(subject=case.key)
+        .select_related("seal")
+        .order_by("-id")[:LEDGER_ROWS]
+    )
+    return [
+        {
+            "at": row.at,
+            "by": row.by_name,
+            "words": row.words.removeprefix(f"{row.by_name} "),
+            "number": row.seal.number if hasattr(row, "seal") else None,
+        }
+        for row in rows
+    ]
+
+
+def _earlier(parts: Parts) -> list[dict[str, Any]]:
+    refs = [item.ref for item in parts.items if item.ref is not None]
+    rows = (
+        Decision.objects.filter(
+            item__ref__in=refs,
+            superseded_at__isnull=True,
+            item__case__in=visible.cases(parts.user, now=parts.now),
+        )
+        .exclude(item__case=parts.case)
+        .select_related("item__case", "person")
+        .order_by("-at")[:EARLIER_ROWS]
+    )
+    return [
+        {
+            "at": row.at,
+            "case_key": row.item.case.key,
+            "case_url": f"/cases/{row.item.case.key}/",
+            "answer": row.answer,
+            "item": row.item.title,
+            "reason": row.reason,
+            "who": row.person.name,
+        }
+        for row in rows
+    ]
+
+
+def _acts(parts: Parts) -> list[dict[str, Any]]:
+    case, user, now = parts.case, parts.user, parts.now
+    found: list[dict[str, Any]] = []
+    here = f"/cases/{case.key}"
+    if case.state == "draft":
+        found.append(
+            {
+                "words": "Open the review", "url": f"{here}/start/", "icon": "send",
+                "why_not": permissions.why_not_start(user, case, now=now) or "",
+                "ask": "Why it is asked now", "primary": True,
+            }
+        )
+    stuck = case.state == "carrying_out" and any(
+        item.carried_out_at is None for item in parts.items
+    )
+    if stuck:
+        found.append(
+            {
+                "words": "Carry out again", "url": f"{here}/again/", "icon": "refresh",
+                "why_not": permissions.why_not_close(user, case, now=now) or "",
+            }
+        )
+    if case.state in ("draft", "open"):
+        found.append(
+            {
+                "words": "Cancel the case", "url": f"{here}/cancel/", "icon": "x",
+                "why_not": permissions.why_not_cancel(user, case) or "",
+                "ask": "Why nothing has to be decided",
+            }
+        )
+    return found
+
+
+def _undo(parts: Parts) -> dict[str, Any] | None:
+    last = max(
+        (
+            row
+            for row in parts.decisions.values()
+            if row.by_id == parts.user.pk and row.not_before > parts.now
+        ),
+        key=lambda row: row.at,
+        default=None,
+    )
+    if last is None or parts.case.state not in ("open", "decided"):
+        return None
+    return {
+        "url": f"/cases/{parts.case.key}/undo/?item={last.item_id}",
+        "until": last.not_before,
+    }
+
+
+def as_data(case: Case, user: User, *, now: datetime) -> dict[str, Any]:
+    """The case as JSON: the shape of /cases/<key>.json and of the API."""
+    parts = Parts(case, user, now=now)
+    return {
+        "case": case.key,
+        "door": case.door,
+        "state": case.state,
+        "title": case.title,
+        "identity": case.identity.key if case.identity is not None else None,
+        "opened_at": case.opened_at,
+        "deadline_at": case.deadline_at,
+        "silence": deadlines.sentence(case),
+        "closed_at": case.closed_at,
+        "version": case.version,
+        "seats": [
+            {
+                "id": str(seat.pk),
+                "kind": seat.kind,
+                "party": str(seat.party) if seat.party is not None else None,
+                "person": seat.person.name if seat.person is not None else None,
+                "why_not": parts.why[seat.pk],
+            }
+            for seat in parts.seats
+        ],
+        "items": [
+            {
+                "id": str(item.pk),
+                "kind": item.kind,
+                "title": item.title,
+                "note": item.note,
+                "proposal": item.proposal,
+                "recommendation": item.recommendation,
+                "recommendation_reason": item.recommendation_reason,
+                "snapshot": item.snapshot,
+                "possible_answers": list(answer_table.OF_KIND[item.kind]),
+                "outcome": item.outcome,
+                "held": item.held,
+                "carried_out_at": item.carried_out_at,
+                "carried_words": item.carried_words,
+                "answers": [
+                    {
+                        "seat": str(seat.pk),
+                        "answer": row.answer,
+                        "reason": row.reason,
+                        "proposal": row.proposal,
+                        "by": row.person.name,
+                        "at": row.at,
+                        "capsule": row.capsule.key if row.capsule is not None else None,
+                    }
+                    for seat in parts.seats
+                    if (row := parts.decisions.get((item.pk, seat.pk))) is not None
+                ],
+            }
+            for item in parts.items
+        ],
+    }

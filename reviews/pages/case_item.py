@@ -1,0 +1,302 @@
+"""One item of a case page: its row, the evidence beside it, the form to answer it."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django.utils.dateparse import parse_datetime
+
+from evidence.models import Issuance, Looked
+from identities.models import Credential, CredentialAgent, DelegationVersion, Entitlement
+from reviews import permissions, shown
+from reviews.actions import answers as answer_table
+from reviews.forms import written
+from reviews.models import Decision, Item
+from reviews.pages import rows
+from reviews.permissions import SEAT_WORDS, SIGNING
+
+if TYPE_CHECKING:
+    from reviews.pages.case import Parts
+
+NOTES = {
+    ("credential", "keep"): "the key stays, or becomes active again",
+    ("credential", "replace"): "it ends on a date, with a plan",
+    ("credential", "revoke"): "delete the key at its system",
+    ("delegation", "keep"): "it stays as it is, signed",
+    ("delegation", "narrow"): "only what is left below",
+    ("delegation", "revoke"): "it ends at once, with what was passed on",
+    ("entitlement", "keep"): "the target goes on allowing it",
+    ("entitlement", "narrow"): "down to what is delegated",
+    ("entitlement", "revoke"): "the target denies everything",
+    ("binding", "keep"): "it is this identity",
+    ("binding", "revoke"): "it is not this identity",
+    ("grant", "approve"): "comes into force when all seats approve",
+    ("grant", "deny"): "nothing is granted",
+}
+
+
+def row(item: Item, on: bool, parts: "Parts") -> dict[str, Any]:
+    """The item in the table of items."""
+    seen = item.snapshot
+    findings = seen.get("findings", [])
+    key = parts.case.identity.key if parts.case.identity is not None else ""
+    last = parse_datetime(seen["last_at"]) if seen.get("last_at") else None
+    return {
+        "id": str(item.pk),
+        "url": f"?item={item.pk}",
+        "on": on,
+        "kind": item.kind,
+        "title": item.title,
+        "note": item.note,
+        "usage": _usage(item),
+        "usage_note": f"last {last:%-d %b %H:%M} UTC" if last else "",
+        "usage_url": f"/events/?identity={key}" if seen.get("count") else "",
+        "usage_share": round(100 * seen["seen"] / seen["actions"]) if seen.get("actions") else None,
+        "findings": len(findings),
+        "findings_url": f"/findings/?identity={key}",
+        "recommendation": item.recommendation,
+        "recommendation_reason": item.recommendation_reason or "nothing is recommended",
+        "answers": [
+            _answer(item, seat.pk, parts) for seat in parts.seats if seat.kind in SIGNING
+        ],
+        "outcome": _outcome(item, parts),
+    }
+
+
+def _usage(item: Item) -> str:
+    seen = item.snapshot
+    if seen.get("actions"):
+        if not seen.get("evidence"):
+            return "no evidence"
+        return f"{seen['seen']} of {seen['actions']} seen"
+    if "allowed" in seen:
+        return f"{seen['allowed']} action patterns"
+    if item.kind == "credential":
+        return str(seen["words"]) if seen.get("count") else "no use in evidence"
+    return str(seen.get("words", ""))
+
+
+def _answer(item: Item, seat: Any, parts: "Parts") -> dict[str, Any]:
+    given = parts.decisions.get((item.pk, seat))
+    if given is not None:
+        note = "before a new finding" if parts.stale(given) else ""
+        return {"kind": given.answer, "at": given.at, "note": note}
+    mine = parts.mine()
+    yours = parts.case.state == "open" and mine is not None and mine.pk == seat
+    return {"kind": "your_turn" if yours else "", "at": None, "note": ""}
+
+
+def _outcome(item: Item, parts: "Parts") -> dict[str, str]:
+    if item.outcome == "conflict":
+        breaker = next((seat for seat in parts.seats if seat.kind == "tie_breaker"), None)
+        to = str(breaker.party) if breaker is not None and breaker.party else "the tie-breaker"
+        return {"kind": "conflict", "note": f"to {to}"}
+    if item.outcome:
+        return {"kind": item.outcome, "note": item.carried_words or "agreed"}
+    waiting = [
+        seat
+        for seat in parts.seats
+        if seat.kind in SIGNING and (item.pk, seat.pk) not in parts.decisions
+    ]
+    names = [
+        seat.person.name if seat.person is not None else str(seat.party or "a reviewer")
+        for seat in waiting
+    ]
+    return {"kind": "waits", "note": f"for {' and '.join(names)}" if names else ""}
+
+
+def evidence(item: Item, parts: "Parts") -> dict[str, Any]:
+    """The chosen item with its evidence: what a signature will freeze."""
+    identity = parts.case.identity
+    seen = shown.of_item(item, identity)
+    found = rows.of_keys(seen.refs, None if identity is None else identity.number)
+    pinned = {
+        f"{rows.micros(at)}-{event}"
+        for at, event in parts.case.pinned.values_list("at", "event_id")
+    }
+    looked: dict[str, dict[str, None]] = {}
+    for ref, name in (
+        Looked.objects.filter(kind="event", ref__in=[one["ref"] for one in found])
+        .order_by("at")
+        .values_list("ref", "by_name")
+    ):
+        looked.setdefault(ref, {})[name] = None
+    for one in found:
+        one["pinned"] = one["ref"] in pinned
+        one["looked_by"] = ", ".join(looked.get(one["ref"], {})) or "nobody yet"
+    last = _last_capsule(item, parts)
+    key = identity.key if identity is not None else ""
+    return {
+        "id": str(item.pk),
+        "title": item.title,
+        "kind": item.kind,
+        "proposal_words": _proposal_words(item),
+        "evidence": found,
+        "evidence_count": len(found),
+        "evidence_url": f"/events/?identity={key}" if key else "",
+        "missing": " ".join(seen.missing),
+        "capsule": last,
+        "pin_url": f"/cases/{parts.case.key}/pin/",
+        **_three(item, parts),
+    }
+
+
+def _last_capsule(item: Item, parts: "Parts") -> dict[str, Any] | None:
+    given = [row for (pk, _), row in parts.decisions.items() if pk == item.pk and row.capsule]
+    if not given:
+        return None
+    capsule = max(given, key=lambda row: row.at).capsule
+    if capsule is None:
+        return None
+    return {
+        "key": capsule.key,
+        "digest": bytes(capsule.digest).hex(),
+        "sealed_at": capsule.made_at,
+        "url": f"/cases/{parts.case.key}/capsules/{capsule.key}.json",
+    }
+
+
+def _proposal_words(item: Item) -> str:
+    said = item.proposal
+    if item.kind != "grant":
+        return ""
+    end = parse_datetime(said["ends_at"]) if said.get("ends_at") else None
+    until = f", until {end:%-d %b %Y %H:%M} UTC" if end else ""
+    return (
+        f"{', '.join(said.get('actions', []))} on {', '.join(said.get('resources', []))},"
+        f" for {said.get('purpose') or 'no stated purpose'}{until}"
+    )
+
+
+def _three(item: Item, parts: "Parts") -> dict[str, Any]:
+    """Delegated, possible, used: side by side for delegations, grants and entitlements."""
+    identity = parts.case.identity
+    if identity is None or item.kind not in ("delegation", "grant", "entitlement"):
+        return {"delegated": [], "possible": None, "used": []}
+    versions = DelegationVersion.objects.filter(
+        delegation__grantee=identity, superseded_at__isnull=True, state="in_force",
+        during__contains=parts.now, revoked_at__isnull=True,
+    )
+    if item.kind in ("delegation", "grant"):
+        versions = versions.filter(delegation=item.ref)
+    readings = list(
+        Entitlement.objects.filter(
+            identity=identity, superseded_at__isnull=True, during__contains=parts.now
+        )[:10]
+    )
+    used = sorted({name for name, _ in shown.used_actions(identity).values()})
+    return {
+        "delegated": [
+            f"{action} on {', '.join(one.resources[:3])}"
+            for one in versions
+            for action in one.actions[:20]
+        ],
+        "possible": [
+            action
+            for one in readings
+            for allow in one.possible
+            if allow.get("effect", "Allow") == "Allow"
+            for action in allow.get("actions", [])[:20]
+        ][:50]
+        if readings
+        else None,
+        "used": used[:50],
+    }
+
+
+def decision(item: Item, parts: "Parts", asked: dict[str, str]) -> dict[str, Any] | None:
+    """The form of the rail; None for somebody who holds no seat."""
+    seat = parts.mine()
+    if seat is None or seat.kind not in SIGNING:
+        return None
+    case, now = parts.case, parts.now
+    why = permissions.why_not_decide(parts.user, case, seat, item, now=now)
+    options = answer_table.OF_KIND[item.kind]
+    return {
+        "seat_id": str(seat.pk),
+        "seat_words": SEAT_WORDS[seat.kind],
+        "position": parts.items.index(item) + 1,
+        "of": len(parts.items),
+        "action_url": f"/cases/{case.key}/decide/?item={item.pk}",
+        # Nothing is chosen beforehand: a form sent back with errors keeps what was chosen.
+        "options": [
+            {
+                "value": one,
+                "words": answer_table.WORDS[one],
+                "note": NOTES.get((item.kind, one), "it goes to the tie-breaker"),
+                "on": asked.get("answer") == one,
+            }
+            for one in options
+        ],
+        "reason": asked.get("reason", ""),
+        "proposal": asked.get("proposal", written(item.proposal) if "narrow" in options else ""),
+        "by_date": asked.get("by_date", ""),
+        "proposal_fields": item.kind in ("delegation", "credential"),
+        "why_not": why or "",
+        "dry_run": None,
+        "dry_run_at": now,
+        "dry_runs": {"revoke": _if_revoked(item, now=now)} if "revoke" in options else {},
+        "conflict": _would_conflict(item, seat.pk, parts),
+        "reauth": not answer_table.AT_ONCE.isdisjoint(options),
+        "errors": {},
+    }
+
+
+def _would_conflict(item: Item, seat: Any, parts: "Parts") -> str:
+    others: list[Decision] = [
+        row for (pk, at), row in parts.decisions.items() if pk == item.pk and at != seat
+    ]
+    if not others or (item.pk, seat) in parts.decisions:
+        return ""
+    said = answer_table.WORDS[others[0].answer].lower()
+    return (
+        f"Any other answer than {others[0].person.name}'s {said} conflicts with it: the stricter is"
+        " held until one of you changes, or the tie-breaker decides."
+    )
+
+
+def _if_revoked(item: Item, *, now: datetime) -> list[dict[str, Any]]:
+    """What would break: read-only, from indexes, bounded."""
+    if item.kind != "credential" or item.ref is None:
+        return [{"kind": "neutral", "words": NOTES.get((item.kind, "revoke"), ""), "url": ""}]
+    credential = Credential.objects.filter(pk=item.ref).select_related("identity").first()
+    if credential is None:
+        return []
+    found: list[dict[str, Any]] = []
+    agents = CredentialAgent.objects.filter(credential_actor=credential.actor_id).count()
+    if agents:
+        plural = "agent was" if agents == 1 else "agents were"
+        found.append({"kind": "outside", "words": f"{agents} {plural} seen to run with it",
+                      "url": f"/credentials/{credential.key}/"})
+    count = item.snapshot.get("count", 0)
+    said = f"{item.snapshot.get('words')} with it" if count else "no use of it in evidence"
+    found.append({"kind": "waits" if count else "neutral", "words": said, "url": ""})
+    for one in Issuance.objects.filter(
+        by_credential=credential.actor_id, expires_at__gt=now
+    ).select_related("credential").order_by("-expires_at")[:3]:
+        value = one.credential.value
+        found.append({"kind": "waits", "url": "", "words": f"session {value[:4]}…{value[-4:]} lives"
+                      f" until {one.expires_at:%-d %b %H:%M} UTC"})
+    found.append({"kind": "outside", "words": "cannot be undone: a new one must be issued",
+                  "url": ""})
+    return found
+
+
+def tie_break(item: Item, parts: "Parts") -> dict[str, Any] | None:
+    """The form of the tie-breaker, shown to whoever may sit there while there is a conflict."""
+    seat = next((one for one in parts.seats if one.kind == "tie_breaker"), None)
+    if seat is None or item.outcome != "conflict" or parts.why[seat.pk] is not None:
+        return None
+    given = [row for (pk, at), row in parts.decisions.items() if pk == item.pk and at != seat.pk]
+    why = permissions.why_not_settle(parts.user, parts.case, seat, item, now=parts.now)
+    return {
+        "action_url": f"/cases/{parts.case.key}/tie-break/?item={item.pk}",
+        "options": [
+            {
+                "value": row.answer,
+                "words": answer_table.WORDS[row.answer],
+                "note": f"{row.person.name}: {row.reason}",
+            }
+            for row in given
+        ],
+        "why_not": why or "",
+    }

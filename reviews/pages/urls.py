@@ -1,0 +1,39 @@
+"""Addresses of the pages that show more than their own app."""
+
+from django.urls import path
+
+from reviews.pages import views
+
+urlpatterns = [
+    path("identities/", views.identity_list, name="identity_list"),
+    path("identities/<str:key>/", views.identity_line, name="identity_line"),
+    path("identities/<str:key>/lanes.json", views.identity_lanes, name="identity_lanes"),
+    path("runs/<str:key>/", views.run_page, name="run_page"),
+    path("findings/", views.finding_list, name="finding_list"),
+    path("findings/<str:key>/", views.finding_page, name="finding_page"),
+    path("findings/<str:key>/dispose/", views.finding_dispose, name="finding_dispose"),
+    path("findings/<str:key>/assign/", views.finding_assign, name="finding_assign"),
+    path("credentials/", views.credential_list, name="credential_list"),
+    path("credentials/<str:key>/", views.credential_page, name="credential_page"),
+    path(
+        "credentials/<str:key>/hold/", views.credential_step, {"step": "hold"},
+        name="credential_hold",
+    ),
+    path(
+        "credentials/<str:key>/release/", views.credential_step, {"step": "release"},
+        name="credential_release",
+    ),
+    path(
+        "credentials/<str:key>/revoke/", views.credential_step, {"step": "revoke"},
+        name="credential_revoke",
+    ),
+    path("ai-systems/", views.ai_system_list, name="ai_system_list"),
+    path("unclaimed/", views.unclaimed_list, name="unclaimed_list"),
+    path("unclaimed/confirm/", views.unclaimed_confirm, name="unclaimed_confirm"),
+    path("unclaimed/reject/", views.unclaimed_reject, name="unclaimed_reject"),
+    path("unclaimed/bulk/", views.unclaimed_bulk, name="unclaimed_bulk"),
+    path("unclaimed/bind/", views.unclaimed_bind, name="unclaimed_bind"),
+    path("profile/", views.profile, name="profile"),
+    path("search/", views.search, name="search"),
+    path("export/<str:what>/", views.export, name="export"),
+]

@@ -1,0 +1,49 @@
+"""The worker's part: thin loops over actions, bounded in time. A row is the queue.
+
+Names are stable: config/celery.py maps nudges and the schedule to them.
+"""
+
+import time
+from collections.abc import Callable
+
+from celery import shared_task
+from django.utils import timezone
+
+from reviews import actions, notices
+
+# Shorter than any beat that calls them again; what is left is found by the next one.
+LONGEST = 50.0
+
+
+def _until_done(step: Callable[[], bool]) -> int:
+    """Repeat a step until it finds nothing, or time is up; how often it did something."""
+    ends = time.monotonic() + LONGEST
+    done = 0
+    while time.monotonic() < ends and step():
+        done += 1
+    return done
+
+
+@shared_task(name="reviews.tasks.open_from_findings")  # type: ignore[untyped-decorator]  # celery ships no types
+def open_from_findings() -> int:
+    """Findings without a case."""
+    return _until_done(lambda: actions.open_from_findings_next(now=timezone.now()))
+
+
+@shared_task(name="reviews.tasks.carry_out")  # type: ignore[untyped-decorator]  # celery ships no types
+def carry_out() -> int:
+    """Decided cases, plans whose date has come, cases that can close."""
+    return _until_done(lambda: actions.carry_out_next(now=timezone.now()))
+
+
+@shared_task(name="reviews.tasks.deadlines")  # type: ignore[untyped-decorator]  # celery ships no types
+def deadlines() -> int:
+    """Cases whose deadline has passed, and the reminders before it."""
+    actions.remind_due(now=timezone.now())
+    return _until_done(lambda: actions.deadlines_next(now=timezone.now()))
+
+
+@shared_task(name="reviews.tasks.send_notices")  # type: ignore[untyped-decorator]  # celery ships no types
+def send_notices() -> int:
+    """The outbox."""
+    return _until_done(lambda: notices.send_next(now=timezone.now()))

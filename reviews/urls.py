@@ -1,0 +1,32 @@
+"""Addresses of cases, and of the pages that show more than their own app."""
+
+from django.urls import include, path
+
+from reviews import api, views
+
+urlpatterns = [
+    path("", views.front_page, name="front"),
+    path("queue/", views.queue_page, name="queue"),
+    path("cases/", views.case_list, name="case_list"),
+    path("cases/<str:key>/", views.case_detail, name="case_page"),
+    path("cases/<str:key>.json", views.case_json, name="case_json"),
+    path(
+        "cases/<str:key>/capsules/CAP-<int:number>.json", views.capsule_json, name="capsule_json"
+    ),
+    path("cases/<str:key>/decide/", views.case_decide, name="case_decide"),
+    path("cases/<str:key>/undo/", views.case_undo, name="case_undo"),
+    path("cases/<str:key>/tie-break/", views.case_tie_break, name="case_tie_break"),
+    path("cases/<str:key>/pin/", views.case_pin, name="case_pin"),
+    path("cases/<str:key>/start/", views.case_start, name="case_start"),
+    path("cases/<str:key>/cancel/", views.case_cancel, name="case_cancel"),
+    path("cases/<str:key>/again/", views.case_again, name="case_again"),
+    path("identities/<str:key>/open-review/", views.open_review, name="open_review"),
+    path("requests/new/", views.request_new, name="request_new"),
+    path("sign-in/<str:token>/", views.sign_in, name="sign_in_link"),
+    path("api/cases/", api.cases, name="api_cases"),
+    path("api/cases/open/", api.open_review, name="api_open_review"),
+    path("api/cases/<str:key>/", api.case, name="api_case"),
+    path("api/cases/<str:key>/decide/", api.decide, name="api_decide"),
+    path("api/requests/", api.request_access, name="api_request_access"),
+    path("", include("reviews.pages.urls")),
+]

@@ -1,0 +1,53 @@
+"""A database of the benchmarks' own, beside the others on the same server, with the app's rights."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connection
+from psycopg import sql
+
+from evidence.names import memory
+from tests.conftest import owner_connection, use_role
+
+NAME = f"bench_countersign_{os.getpid()}"
+
+
+@contextmanager
+def fresh() -> Iterator[None]:
+    """Made and migrated as owner, used as app, dropped at the end."""
+    home = settings.DATABASE_ROLES["owner"]["NAME"]
+    with owner_connection(home) as owner:
+        owner.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(NAME)))
+        owner.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(NAME)))
+        try:
+            use_role("owner", NAME)
+            call_command("migrate", verbosity=0, interactive=False)
+            use_role("app", NAME)
+            memory.forget()
+            yield
+        finally:
+            use_role("app", home)
+            connection.close()
+            owner.execute(
+                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(NAME))
+            )
+
+
+def as_owner(statement: str) -> None:
+    """Run one statement with the owner's rights: seeding and VACUUM."""
+    with owner_connection(NAME) as owner:
+        owner.execute(statement)  # type: ignore[call-overload]  # our own constant statements
+
+
+def size_of(*tables: str) -> int:
+    """Bytes on disk of tables with all partitions and indexes."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT sum(pg_total_relation_size(t.relid)) FROM unnest(%s::regclass[]) p"
+            " CROSS JOIN LATERAL pg_partition_tree(p) t",
+            [list(tables)],
+        )
+        return int(cursor.fetchone()[0] or 0)

@@ -1,0 +1,154 @@
+"""Journeys in Debian's Chromium, over a real server with the app's rights.
+
+Every page that a test opens is watched: a broken content security policy, an error in the
+console, an answer of 500 or more, a missing file or a request to another host fails the test.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings as django_settings
+from django.test import Client
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response
+from pytest_django.live_server_helper import LiveServer
+
+from identities.models import User
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    # No test reaches another host, not even by a mistake of ours.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+)
+# What a person's page says when its policy was broken; the console carries it to the test.
+TELL_VIOLATIONS = """
+document.addEventListener('securitypolicyviolation', event => console.error(
+    'policy broken: ' + event.violatedDirective + ' by ' + (event.blockedURI || event.sample)));
+"""
+# Chromium logs each answer of 4xx as an error; those a page expects are the page's business.
+EXPECTED = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d")
+# WCAG 2.0 to 2.2, A and AA, and what axe calls best practice.
+AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, Any]:
+    found = os.environ.get("COUNTERSIGN_CHROMIUM") or shutil.which("chromium")
+    if not found:
+        pytest.fail(
+            "Chromium is missing: `apt-get install chromium`, or set COUNTERSIGN_CHROMIUM to one."
+        )
+    return {"executable_path": found, "args": list(FLAGS), "headless": True}
+
+
+@pytest.fixture(scope="session")
+def browser_context_args() -> dict[str, Any]:
+    return {"locale": "en-GB", "timezone_id": "UTC", "viewport": {"width": 1440, "height": 900}}
+
+
+class Watch:
+    """Collects what must not happen on a page."""
+
+    def __init__(self) -> None:
+        self.trouble: list[str] = []
+
+    def over(self, page: Page) -> None:
+        page.add_init_script(TELL_VIOLATIONS)
+        page.on("console", self.console)
+        page.on("pageerror", lambda error: self.trouble.append(f"script: {error}"))
+        page.on("response", self.response)
+
+    def console(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and not EXPECTED.match(message.text):
+            self.trouble.append(f"console: {message.text}")
+
+    def response(self, response: Response) -> None:
+        path = urlsplit(response.url).path
+        missing = response.status >= 400 and path.startswith("/static/")
+        if response.status >= 500 or missing:
+            self.trouble.append(f"answer: {response.status} {path}")
+
+
+@pytest.fixture
+def watch() -> Iterator[Watch]:
+    """What went wrong on any page of this test; the test fails when there was anything."""
+    found = Watch()
+    yield found
+    assert found.trouble == []
+
+
+type Open = Callable[..., Page]
+
+
+@pytest.fixture
+def open_as(
+    browser: Browser,
+    browser_context_args: dict[str, Any],
+    live_server: LiveServer,
+    watch: Watch,
+) -> Iterator[Open]:
+    """`open_as(user, javascript=True, dark=False, phone=False)`: a watched page, signed in.
+
+    Each call is a browser of its own, so two people can work at once; None is nobody.
+    """
+    contexts: list[BrowserContext] = []
+
+    def opened(
+        user: User | None,
+        *,
+        javascript: bool = True,
+        dark: bool = False,
+        phone: bool = False,
+    ) -> Page:
+        arguments = {
+            **browser_context_args,
+            "base_url": live_server.url,
+            "java_script_enabled": javascript,
+            "color_scheme": "dark" if dark else "light",
+        }
+        if phone:
+            arguments["viewport"] = {"width": 390, "height": 844}
+        context = browser.new_context(**arguments)
+        context.set_default_timeout(10_000)
+        contexts.append(context)
+        if user is not None:
+            client = Client()
+            client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+            name = django_settings.SESSION_COOKIE_NAME
+            context.add_cookies(
+                [{"name": name, "value": client.cookies[name].value, "url": live_server.url}]
+            )
+        page = context.new_page()
+        watch.over(page)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+def inaccessible(page: Page) -> list[str]:
+    """What axe finds on this page: one line a rule, with where; [] is what tests want."""
+    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": AXE_TAGS}})
+    return [
+        f"{violation['id']} ({violation['impact']}): "
+        + "; ".join(str(node["target"]) for node in violation["nodes"][:5])
+        for violation in found.response["violations"]
+    ]
+
+
+@pytest.fixture
+def axe() -> Callable[[Page], list[str]]:
+    return inaccessible

@@ -1,0 +1,63 @@
+"""The watch over pages sees what it must see, and the sign-in page gives it nothing to see."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Open, Watch
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_sign_in_page_is_clean(
+    open_as: Open, axe: Callable[[Page], list[str]], *, dark: bool
+) -> None:
+    page = open_as(None, dark=dark)
+    page.goto("/accounts/login/")
+    expect(page.locator("input[name=login]")).to_be_visible()
+    assert axe(page) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "script", "expected"),
+    [
+        ("/accounts/login/", "console.error('loud')", ["console: loud"]),
+        (
+            "/accounts/login/",
+            "document.body.appendChild(Object.assign(new Image(), {src: 'http://other.example/x'}))",
+            ["console: policy broken: img-src by http://other.example/x"],
+        ),
+        ("/accounts/login/", "fetch('/static/missing.css')", ["answer: 404 /static/missing.css"]),
+        (
+            "/accounts/login/",
+            "setTimeout(() => { throw new Error('thrown') })",
+            ["script: thrown"],
+        ),
+    ],
+)
+def test_watch_sees(
+    open_as: Open, watch: Watch, path: str, script: str, expected: list[str]
+) -> None:
+    page = open_as(None)
+    page.goto(path)
+    page.evaluate(f"() => {{ {script} }}")
+    page.wait_for_timeout(300)
+    seen = [line for line in watch.trouble if any(line.startswith(word) for word in expected)]
+    watch.trouble.clear()
+    assert [line[: len(word)] for line, word in zip(seen, expected, strict=True)] == expected
+
+
+def test_injected_request_attributes_do_nothing(open_as: Open, watch: Watch) -> None:
+    """Text that became markup by a mistake of ours still cannot make htmx act."""
+    page = open_as(None)
+    page.goto("/accounts/login/")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.evaluate(
+        "() => { const d = document.createElement('div');"
+        " d.setAttribute('hx-get', '/healthz'); d.setAttribute('hx-trigger', 'load');"
+        " document.body.appendChild(d); if (window.htmx) htmx.process(d); }"
+    )
+    page.wait_for_timeout(300)
+    watch.trouble.clear()
+    assert [url for url in asked if "/static/" not in url] == []

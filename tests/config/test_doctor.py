@@ -1,0 +1,56 @@
+"""`manage.py doctor`: what it asks, and that it finds what is broken."""
+
+import json
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+
+from config.management.commands import doctor
+
+
+def answers() -> dict[str, dict[str, Any]]:
+    out = StringIO()
+    status: object = 0
+    try:
+        call_command("doctor", "--json", stdout=out)
+    except SystemExit as ended:
+        status = ended.code
+    document = json.loads(out.getvalue())
+    assert document["ok"] == all(row["ok"] for row in document["checks"])
+    assert status == (0 if document["ok"] else 1)
+    return {row["name"]: row for row in document["checks"]}
+
+
+HOUSE = ("database", "migrations", "clock", "role", "append-only", "broker", "secrets", "debug")
+
+
+@pytest.mark.django_db
+def test_doctor_finds_a_sound_house() -> None:
+    found = answers()
+    assert {name: found[name]["ok"] for name in HOUSE} == dict.fromkeys(HOUSE, True)
+    assert {name: found[name]["fix"] for name in HOUSE} == dict.fromkeys(HOUSE, "")
+
+
+@pytest.mark.django_db
+def test_doctor_says_that_the_broker_is_away(settings: Any) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    assert answers()["broker"]["ok"] is False
+
+
+@pytest.mark.django_db
+def test_doctor_sees_a_role_that_may_change_the_ledger(as_owner: Any) -> None:
+    as_owner("GRANT UPDATE ON evidence_ledgerentry TO countersign_app")
+    try:
+        row = answers()["append-only"]
+    finally:
+        as_owner("REVOKE UPDATE ON evidence_ledgerentry FROM countersign_app")
+    assert (row["ok"], row["message"]) == (False, "could be changed: evidence_ledgerentry")
+    assert row["fix"] == "run `manage.py migrate` with the owner's login (DATABASE_OWNER_URL)"
+
+
+@pytest.mark.django_db
+def test_doctor_sees_missing_assets(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "ASSETS", ("tabler/not-there.css",))
+    assert answers()["assets"]["message"] == "missing: tabler/not-there.css"

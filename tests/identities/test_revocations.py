@@ -1,0 +1,487 @@
+"""Revocations against a real AWS API: asked once, made once, looked at, and dead when it says so."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from django.db import connection, connections
+
+from config.demo.aws import Demo
+from evidence.models import Actor, Issuance, LedgerEntry
+from evidence.names import actor_ids
+from identities import actornames
+from identities.acting import COUNTERSIGN
+from identities.actions import revocations
+from identities.actions.revocations import reach
+from identities.models import (
+    Binding,
+    Credential,
+    CredentialState,
+    Identity,
+    Revocation,
+    RevocationTry,
+    User,
+)
+from identities.permissions import NotAllowed, NotPossible
+from tests.awslab.lab import ANY_S3, Lab, Person
+from tests.identities.conftest import NOW
+
+# Committed rows: the worker and its rivals use connections of their own.
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Make = Callable[..., Any]
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture(autouse=True)
+def pointed_at_the_account(
+    aws_account: Demo,
+    settings: Any,
+    tmp_path: Path,
+) -> Iterator[None]:
+    """The enforcer's endpoint and its own credentials by reference, as an installation has them."""
+    file = tmp_path / "enforcer.json"
+    own = aws_account.administrator
+    file.write_text(
+        json.dumps({"access_key_id": own.access_key_id, "secret_access_key": own.secret_access_key})
+    )
+    settings.AWS_ENDPOINT = aws_account.endpoint
+    settings.AWS_CREDENTIALS = f"file:{file}"
+    settings.ALLOW_PRIVATE = True
+    settings.PROBE_FOLDER = ""
+    reach._clients.cache_clear()
+    yield
+    reach._clients.cache_clear()
+
+
+def actor(text: str) -> Actor:
+    name = actornames.from_text(text)
+    assert name is not None
+    return Actor.objects.get(pk=actor_ids([name], now=NOW)[name])
+
+
+@pytest.fixture
+def held_by(active: Make) -> Callable[[Person], tuple[Identity, Credential]]:
+    """An identity bound to a user of the account, and the row of the user's key."""
+
+    def make(person: Person) -> tuple[Identity, Credential]:
+        row = active(person.name)
+        arn = actor(person.arn)
+        Binding.objects.create(
+            identity=row,
+            actor=arn,
+            basis="declared",
+            state="confirmed",
+            during=(None, None),
+            recorded_at=NOW,
+            by="test",
+        )
+        key = Credential.objects.create(
+            actor=actor(person.credentials.access_key_id),
+            identity=row,
+            kind="access_key",
+            standing=True,
+            issued_at=NOW,
+            issued_to=arn,
+            state_at=NOW,
+        )
+        CredentialState.objects.create(
+            credential=key, state="active", during=(NOW, None), recorded_at=NOW
+        )
+        return row, key
+
+    return make
+
+
+def ask(identity: Identity, step: str, *, now: datetime, **said: Any) -> Revocation:
+    (row,) = revocations.request(
+        identity=identity, step=step, by=COUNTERSIGN, now=now, because="test", **said
+    )
+    return row
+
+
+def work(now: datetime) -> list[str]:
+    """Every state the newest row passes through until nothing is due."""
+    states = []
+    while revocations.enforce_next(now=now):
+        states.append(Revocation.objects.order_by("-number").values_list("state", flat=True)[0])
+    return states
+
+
+def uses(lab: Lab, person: Person) -> str:
+    try:
+        lab.demo.clients(person.credentials).sts.get_caller_identity()
+    except ClientError as refused:
+        return str(refused.response["Error"]["Code"])
+    return "answered"
+
+
+def keep_secret(folder: Path, person: Person, settings: Any) -> None:
+    settings.PROBE_FOLDER = str(folder)
+    own = person.credentials
+    (folder / f"{own.access_key_id}.json").write_text(
+        json.dumps({"access_key_id": own.access_key_id, "secret_access_key": own.secret_access_key})
+    )
+
+
+def test_hold_release_revoke_of_a_key_with_a_real_use_each_time(
+    lab: Lab, held_by: Make, settings: Any, tmp_path: Path
+) -> None:
+    person = lab.user(ANY_S3)
+    identity, key = held_by(person)
+    keep_secret(tmp_path, person, settings)
+    now = datetime.now(UTC)
+    assert uses(lab, person) == "answered"
+    ask(identity, "hold", now=now, credential=key)
+    assert work(now) == ["sent", "confirmed", "effective"]
+    assert uses(lab, person) == "InvalidClientTokenId"
+    ask(identity, "release", now=now + SECOND, credential=key)
+    assert work(now + SECOND) == ["sent", "confirmed", "effective"]
+    assert uses(lab, person) == "answered"
+    row = ask(identity, "revoke", now=now + 2 * SECOND, credential=key)
+    assert work(now + 2 * SECOND) == ["sent", "confirmed", "effective"]
+    assert uses(lab, person) == "InvalidClientTokenId"
+    assert lab.admin.iam.list_access_keys(UserName=person.name)["AccessKeyMetadata"] == []
+    key.refresh_from_db()
+    assert key.state == "revoked"
+    assert [
+        (s.state, s.during.lower)
+        for s in CredentialState.objects.filter(superseded_at__isnull=True).order_by("during")
+    ] == [("active", NOW), ("held", now), ("active", now + SECOND), ("revoked", now + 2 * SECOND)]
+    assert list(
+        RevocationTry.objects.filter(revocation=row).order_by("id").values_list("did", "result")
+    ) == [("send", "ok"), ("verify", "gone"), ("probe", "denied")]
+    assert list(
+        LedgerEntry.objects.filter(words__startswith=f"{row.key}:")
+        .order_by("id")
+        .values_list("act", flat=True)
+    ) == ["revocation.requested", "revocation.sent", "revocation.confirmed", "revocation.effective"]
+
+
+def test_without_a_probe_it_waits_for_what_may_live(lab: Lab, held_by: Make) -> None:
+    person = lab.user()
+    identity, key = held_by(person)
+    now = datetime.now(UTC)
+    row = ask(identity, "revoke", now=now, credential=key)
+    assert work(now) == ["sent", "confirmed", "confirmed"]
+    row.refresh_from_db()
+    assert (row.state, row.effective_at, row.residual_until) == (
+        "confirmed",
+        None,
+        now + timedelta(hours=36),
+    )
+    assert len(row.residual) == 2
+    assert work(now + timedelta(minutes=5)) == []
+    assert work(now + timedelta(hours=36, seconds=1)) == ["effective"]
+
+
+def test_known_session_lives_on_after_a_refused_probe(
+    lab: Lab, held_by: Make, settings: Any, tmp_path: Path
+) -> None:
+    person = lab.user()
+    identity, key = held_by(person)
+    keep_secret(tmp_path, person, settings)
+    now = datetime.now(UTC)
+    until = now + timedelta(hours=1)
+    Issuance.objects.create(
+        at=now - timedelta(minutes=5),
+        event_id=1,
+        credential=actor("ASIAEXAMPLE123456789"),
+        by_credential=key.actor,
+        standing=False,
+        expires_at=until,
+        deposit_id=1,
+    )
+    row = ask(identity, "revoke", now=now, credential=key)
+    assert work(now) == ["sent", "confirmed", "confirmed"]
+    row.refresh_from_db()
+    assert row.residual[0] == {"what": "session ASIAEXAMPLE123456789", "until": until.isoformat()}
+    assert work(until + SECOND) == ["effective"]
+
+
+def test_asking_twice_makes_it_once(lab: Lab, held_by: Make) -> None:
+    person = lab.user()
+    identity, key = held_by(person)
+    now = datetime.now(UTC)
+    first, second = (ask(identity, "hold", now=now, credential=key) for _ in range(2))
+    assert first.pk == second.pk
+    before = len(lab.proxy.calls("iam:UpdateAccessKey"))
+    work(now)
+    assert len(lab.proxy.calls("iam:UpdateAccessKey")) == before + 1
+    assert Revocation.objects.count() == 1
+
+
+def test_lying_target_is_caught_and_waits_for_a_person(lab: Lab, held_by: Make) -> None:
+    person = lab.user()
+    identity, key = held_by(person)
+    lab.proxy.lie("iam:UpdateAccessKey")
+    now = datetime.now(UTC)
+    row = ask(identity, "hold", now=now, credential=key)
+    for minutes in range(40):
+        work(now + timedelta(minutes=minutes))
+    row.refresh_from_db()
+    assert (row.state, row.who_must_act) == ("failed", "the administrator of Countersign")
+    assert row.failed_why.startswith("The target took the change but does not show it:")
+    lab.proxy.behave()
+    later = now + timedelta(hours=1)
+    revocations.retry(revocation=row, by=COUNTERSIGN, now=later)
+    assert work(later)[:2] == ["sent", "confirmed"]
+
+
+def test_throttled_target_is_tried_again_not_before_it_says(lab: Lab, held_by: Make) -> None:
+    person = lab.user()
+    identity, key = held_by(person)
+    # More often than the SDK itself retries.
+    lab.proxy.throttle("iam:UpdateAccessKey", times=3, retry_after=0)
+    now = datetime.now(UTC)
+    row = ask(identity, "hold", now=now, credential=key)
+    assert work(now) == ["sending"]
+    row.refresh_from_db()
+    assert (row.state, row.attempts, row.not_before > now) == ("sending", 1, True)
+    assert work(now + timedelta(minutes=1))[:2] == ["sent", "confirmed"]
+
+
+def test_crash_after_the_call_is_settled_by_looking(lab: Lab, held_by: Make) -> None:
+    person = lab.user()
+    identity, key = held_by(person)
+    now = datetime.now(UTC)
+    row = ask(identity, "hold", now=now, credential=key)
+    # The process died between the call and its answer: committed "sending", a lease that ran out.
+    Revocation.objects.filter(pk=row.pk).update(
+        state="sending", sending_at=now, leased_until=now + timedelta(minutes=5), attempts=1
+    )
+    lab.admin.iam.update_access_key(
+        UserName=person.name, AccessKeyId=person.credentials.access_key_id, Status="Inactive"
+    )
+    before = len(lab.proxy.calls("iam:UpdateAccessKey"))
+    assert work(now + timedelta(minutes=1)) == []
+    assert work(now + timedelta(minutes=6))[:2] == ["sent", "confirmed"]
+    assert len(lab.proxy.calls("iam:UpdateAccessKey")) == before
+
+
+def test_crash_before_the_call_is_sent_after_looking(lab: Lab, held_by: Make) -> None:
+    person = lab.user()
+    identity, key = held_by(person)
+    now = datetime.now(UTC)
+    row = ask(identity, "hold", now=now, credential=key)
+    Revocation.objects.filter(pk=row.pk).update(state="sending", sending_at=now)
+    assert work(now)[:2] == ["sent", "confirmed"]
+    assert uses(lab, person) == "InvalidClientTokenId"
+
+
+def test_two_workers_send_once(lab: Lab, held_by: Make) -> None:
+    person = lab.user()
+    identity, key = held_by(person)
+    now = datetime.now(UTC)
+    ask(identity, "revoke", now=now, credential=key)
+    before = len(lab.proxy.calls("iam:DeleteAccessKey"))
+    barrier = threading.Barrier(4)
+    problems: list[BaseException] = []
+
+    def worker() -> None:
+        try:
+            barrier.wait()
+            while revocations.enforce_next(now=now):
+                pass
+        except BaseException as problem:  # noqa: BLE001 - a thread's failure is the test's
+            problems.append(problem)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=worker) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+    assert len(lab.proxy.calls("iam:DeleteAccessKey")) == before + 1
+    assert RevocationTry.objects.filter(did="send").count() == 1
+
+
+def test_worker_that_outlived_its_lease_changes_nothing(lab: Lab, held_by: Make) -> None:
+    person = lab.user()
+    identity, key = held_by(person)
+    now = datetime.now(UTC)
+    row = ask(identity, "hold", now=now, credential=key)
+    from identities.actions.revocations.carrying import Work, _save
+
+    stale = Work(row, now + timedelta(minutes=5), None, None, now)  # type: ignore[arg-type]  # not reached
+    Revocation.objects.filter(pk=row.pk).update(leased_until=now + timedelta(minutes=9))
+    assert not _save(stale, state="failed")
+    row.refresh_from_db()
+    assert row.state == "requested"
+
+
+def test_release_waits_behind_the_hold_it_undoes(lab: Lab, held_by: Make) -> None:
+    person = lab.user()
+    identity, key = held_by(person)
+    now = datetime.now(UTC)
+    hold = ask(identity, "hold", now=now, credential=key)
+    Revocation.objects.filter(pk=hold.pk).update(
+        state="sending", leased_until=now + timedelta(minutes=5)
+    )
+    release = ask(identity, "release", now=now, credential=key)
+    assert not revocations.enforce_next(now=now)
+    release.refresh_from_db()
+    assert release.state == "requested"
+
+
+def test_hold_undone_before_it_went_out_is_never_sent(lab: Lab, held_by: Make) -> None:
+    person = lab.user()
+    identity, key = held_by(person)
+    now = datetime.now(UTC)
+    hold = ask(identity, "hold", now=now, credential=key)
+    ask(identity, "release", now=now, credential=key)
+    work(now)
+    hold.refresh_from_db()
+    assert (hold.state, hold.failed_why, hold.sent_at) == (
+        "failed",
+        "undone before it was effective",
+        None,
+    )
+    assert uses(lab, person) == "answered"
+
+
+def test_suspended_identity_is_refused_everywhere(lab: Lab, held_by: Make) -> None:
+    person = lab.user(ANY_S3)
+    identity, _ = held_by(person)
+    now = datetime.now(UTC)
+    rows = revocations.request(
+        identity=identity, step="suspend", by=COUNTERSIGN, now=now, because="test"
+    )
+    assert [(row.system, row.state) for row in rows] == [
+        ("aws", "requested"),
+        ("countersign", "effective"),
+    ]
+    work(now)
+    identity.refresh_from_db()
+    assert identity.state == "suspended"
+    assert uses(lab, person) == "InvalidClientTokenId"
+    revocations.request(
+        identity=identity, step="resume", by=COUNTERSIGN, now=now + SECOND, because="test"
+    )
+    work(now + SECOND)
+    identity.refresh_from_db()
+    assert (identity.state, uses(lab, person)) == ("active", "answered")
+
+
+def test_role_sessions_are_denied_and_live_until_their_end(lab: Lab, active: Make) -> None:
+    person = lab.user({"Action": "sts:AssumeRole", "Resource": "*"})
+    role = lab.role(ANY_S3, trusts=person)
+    session = lab.assume(person, role)
+    identity = active(role)
+    arn = f"arn:aws:iam::{lab.demo.account}:role/{role}"
+    Binding.objects.create(
+        identity=identity,
+        actor=actor(arn),
+        basis="declared",
+        state="confirmed",
+        during=(None, None),
+        recorded_at=NOW,
+        by="test",
+    )
+    now = datetime.now(UTC) + SECOND
+    key = Credential.objects.create(
+        actor=Actor.objects.create(
+            key=identity.pk,
+            realm="aws",
+            kind="access_key",
+            value=session.access_key_id,
+            parent=actor(arn),
+            created_at=NOW,
+        ),
+        identity=identity,
+        kind="session",
+        standing=False,
+        issued_at=now - SECOND,
+        expires_at=now + timedelta(hours=1),
+        state_at=NOW,
+    )
+    row = ask(identity, "revoke", now=now, credential=key)
+    assert work(now) == ["sent", "confirmed", "confirmed"]
+    key.refresh_from_db()
+    assert (key.state, row.target["kind"]) == ("revoked", "role_sessions")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        lab.demo.clients(session).client("s3").list_buckets()
+
+
+@pytest.mark.parametrize(
+    ("group", "steps"),
+    [
+        ("responder", {"hold", "release", "suspend", "resume", "revoke"}),
+        ("the owner", {"hold", "release"}),
+        ("reviewer", set()),
+        ("administrator", set()),
+        ("auditor", set()),
+    ],
+)
+def test_who_may_ask_without_a_case(
+    lab: Lab, held_by: Make, user: Callable[..., User], group: str, steps: set[str]
+) -> None:
+    identity, _ = held_by(lab.user())
+    who = (
+        User.objects.get(username=f"owner-of-{identity.name}")
+        if group == "the owner"
+        else user("who", group)
+    )
+    may = set()
+    for step in ("hold", "release", "suspend", "resume", "revoke"):
+        try:
+            revocations.request(identity=identity, step=step, by=who, now=NOW, because="x")
+            may.add(step)
+        except NotAllowed:
+            pass
+    assert may == steps
+
+
+def test_credential_of_nobody_known_says_what_is_missing(active: Make) -> None:
+    identity = active()
+    key = Credential.objects.create(
+        actor=actor("AKIAIOSFODNN7EXAMPLE"),
+        identity=identity,
+        kind="access_key",
+        standing=True,
+        state_at=NOW,
+    )
+    with pytest.raises(NotPossible, match="Whose key AKIA…MPLE is cannot be told"):
+        ask(identity, "hold", now=NOW, credential=key)
+
+
+def test_missing_right_waits_for_whoever_can_grant_it(
+    lab: Lab, held_by: Make, settings: Any, tmp_path: Path
+) -> None:
+    person, poor = lab.user(), lab.user()
+    identity, key = held_by(person)
+    (tmp_path / "poor.json").write_text(
+        json.dumps(
+            {
+                "access_key_id": poor.credentials.access_key_id,
+                "secret_access_key": poor.credentials.secret_access_key,
+            }
+        )
+    )
+    settings.AWS_CREDENTIALS = f"file:{tmp_path / 'poor.json'}"
+    now = datetime.now(UTC)
+    row = ask(identity, "hold", now=now, credential=key)
+    work(now)
+    row.refresh_from_db()
+    assert (row.state, "iam:" in row.failed_why, row.who_must_act != "") == ("failed", True, True)
+
+
+def test_open_request_constraint_holds_in_sql(held_by: Make, lab: Lab) -> None:
+    identity, key = held_by(lab.user())
+    ask(identity, "hold", now=NOW, credential=key)
+    with pytest.raises(Exception, match="revocation_open_once"), connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO identities_revocation (id, number, identity_id, credential_id, step,"
+            " system, target, words, state, requested_at, requested_by, requested_by_name,"
+            " because, case_key, residual, attempts, not_before, failed_why, who_must_act,"
+            " reopened) SELECT gen_random_uuid(), nextval('revocation_number'), identity_id,"
+            " credential_id, step, system, target, words, state, requested_at, requested_by, '',"
+            " '', '', '[]', 0, not_before, '', '', '{}' FROM identities_revocation LIMIT 1"
+        )

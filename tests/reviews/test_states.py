@@ -1,0 +1,157 @@
+"""The whole grid of states, moves and doors, and the document made from the table."""
+
+from pathlib import Path
+
+import pytest
+
+from identities.permissions import NotPossible
+from reviews import states
+from reviews.models import cases as models
+
+# Written out by hand, door by door: what the table has to come to.
+ACCESS = {
+    ("draft", "open"): "open",
+    ("draft", "cancel"): "cancelled",
+    ("open", "cancel"): "cancelled",
+    ("open", "decide"): "decided",
+    ("decided", "reopen"): "open",
+    ("decided", "carry_out"): "carrying_out",
+    ("carrying_out", "carried_out"): "closed",
+}
+LOOKED_BACK_AT = {
+    ("draft", "open"): "open",
+    ("draft", "cancel"): "cancelled",
+    ("open", "cancel"): "cancelled",
+    ("open", "decide"): "decided",
+    ("decided", "reopen"): "open",
+    ("decided", "carry_out"): "carrying_out",
+    ("carrying_out", "review"): "in_review",
+    ("in_review", "send_back"): "open",
+    ("in_review", "close"): "closed",
+}
+EXPECTED = {
+    "access_review": ACCESS,
+    "access_request": ACCESS,
+    "break_glass": LOOKED_BACK_AT | {("open", "bypass"): "carrying_out"},
+    "incident": LOOKED_BACK_AT,
+}
+MOVES = (
+    "open",
+    "cancel",
+    "decide",
+    "bypass",
+    "reopen",
+    "carry_out",
+    "carried_out",
+    "review",
+    "send_back",
+    "close",
+)
+
+
+@pytest.mark.parametrize("door", models.DOORS)
+@pytest.mark.parametrize("state", models.STATES)
+@pytest.mark.parametrize("move", MOVES)
+def test_move_on_the_whole_grid(door: str, state: str, move: str) -> None:
+    expected = EXPECTED[door].get((state, move))
+    if expected is not None:
+        assert states.why_not(state, move, door=door) is None
+        assert states.after(state, move, door=door) == expected
+        return
+    with pytest.raises(NotPossible) as caught:
+        states.after(state, move, door=door)
+    assert str(caught.value) == states.why_not(state, move, door=door)
+    assert str(caught.value).endswith(".")
+
+
+def test_words_are_those_of_the_database() -> None:
+    assert models.STATES == states.STATES
+    assert tuple(states.DOORS) == models.DOORS
+    assert tuple(states.WORDS) == MOVES
+    assert tuple(states.TURNS) == states.STATES
+    assert {seat for door in states.DOORS.values() for seat in door.seats} <= set(models.SEATS)
+    assert {move for door in states.DOORS.values() for move in door.moves} == set(MOVES)
+    assert {move for _, move in states.MOVES} == set(MOVES)
+
+
+@pytest.mark.parametrize(
+    ("state", "move", "door", "sentence"),
+    [
+        ("closed", "decide", "incident", "This case is closed: nothing comes after that."),
+        ("cancelled", "open", "incident", "This case is cancelled: nothing comes after that."),
+        (
+            "open",
+            "carry_out",
+            "access_review",
+            "This case is open, where 'carry out' is not possible: only cancel, decide.",
+        ),
+        (
+            "carrying_out",
+            "cancel",
+            "incident",
+            "This case is carrying out, where 'cancel' is not possible: only review.",
+        ),
+        ("open", "bypass", "access_request", "Access request cases have no move 'bypass'."),
+        (
+            "open",
+            "sign",
+            "incident",
+            "'sign' is no move of a case: it is one of " + ", ".join(MOVES) + ".",
+        ),
+        (
+            "lost",
+            "open",
+            "incident",
+            "'lost' is no state of a case: it is one of " + ", ".join(models.STATES) + ".",
+        ),
+        (
+            "open",
+            "decide",
+            "window",
+            "'window' is no door: it is one of access_review, access_request, break_glass, incident.",
+        ),
+    ],
+)
+def test_sentence_of_a_move_that_is_not_possible(
+    state: str, move: str, door: str, sentence: str
+) -> None:
+    assert states.why_not(state, move, door=door) == sentence
+
+
+@pytest.mark.parametrize("door", models.DOORS)
+def test_door_leads_from_draft_to_closed_and_nowhere_else_ends(door: str) -> None:
+    met, ends = set(), set()
+    waiting = ["draft"]
+    while waiting:
+        state = waiting.pop()
+        if state in met:
+            continue
+        met.add(state)
+        moves = states.possible(state, door=door)
+        if not moves:
+            ends.add(state)
+        waiting += [states.after(state, move, door=door) for move in moves]
+    assert ends == {"closed", "cancelled"}
+    assert ("in_review" in met) == (door in ("break_glass", "incident"))
+    assert {state for state in met if states.ended(state)} == ends
+
+
+@pytest.mark.parametrize(
+    ("state", "whose"),
+    [
+        ("draft", "opener"),
+        ("open", "seats"),
+        ("decided", "Countersign"),
+        ("carrying_out", "Countersign"),
+        ("in_review", "closer"),
+        ("closed", "nobody"),
+        ("cancelled", "nobody"),
+    ],
+)
+def test_turn_in_each_state(state: str, whose: str) -> None:
+    assert states.turn(state) == whose
+
+
+def test_document_is_the_one_in_docs() -> None:
+    written = Path(__file__).parents[2] / "docs" / "states.md"
+    assert written.read_text(encoding="utf-8") == states.document()
