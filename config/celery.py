@@ -111,6 +111,8 @@ def send(name: str) -> None:
 
 def connect_nudges() -> None:
     """Give the lowest layer its way to say a name."""
+    from config import pipeline
     from evidence import nudge
 
     nudge.send = send
+    nudge.drain = pipeline.drain

@@ -30,9 +30,28 @@ MOST_EVENTS = 1_000
 type Ref = tuple[datetime, int]
 
 COLUMNS = (
-    "at", "id", "received_at", "deposit", "position", "plane", "activity", "outcome", "time_basis",
-    "action", "resource", "principal", "credential", "agent", "on_behalf", "address", "error",
-    "request_id", "trace", "span", "digest", "source",
+    "at",
+    "id",
+    "received_at",
+    "deposit",
+    "position",
+    "plane",
+    "activity",
+    "outcome",
+    "time_basis",
+    "action",
+    "resource",
+    "principal",
+    "credential",
+    "agent",
+    "on_behalf",
+    "address",
+    "error",
+    "request_id",
+    "trace",
+    "span",
+    "digest",
+    "source",
 )
 EVENTS = """
 SELECT e.at, e.id, e.received_at, e.deposit_id, e.ordinal, e.plane, e.activity, e.outcome,

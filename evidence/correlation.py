@@ -7,9 +7,12 @@ evidence/links.py says the same in SQL; a property test compares both over any o
    (paged calls, service calls that share their caller's id), so the action must agree.
 2. *Parentage*: the span of rule 1 descends from a tool call in the same trace: the tool call
    caused the API event, **exact**.
+
+Where a sender used one span id twice in a trace, every span of that id is followed: a choice
+among them would depend on what arrived first.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from evidence.vocabulary import EXACT, PROOF_PARENT, PROOF_REQUEST_ID, TOOL_CALL
@@ -36,6 +39,7 @@ class Span(NamedTuple):
     activity: int
     action: str
     request_id: str | None
+    source: int = 0  # a trace id is its sender's choice: parents are of the same source
 
 
 class Found(NamedTuple):
@@ -46,43 +50,53 @@ class Found(NamedTuple):
 
 
 def same_act(api_action: str, span_action: str) -> bool:
-    """Same service or same operation, ignoring case: `s3:GetObject` and `S3:getobject`."""
-    api_service, _, api_operation = api_action.lower().partition(":")
-    span_service, _, span_operation = span_action.lower().partition(":")
+    """Same service or same operation, ignoring the case of ASCII letters: `s3:GetObject` and
+    `S3:getobject`. The operation is everything after the first colon."""
+    api_service, _, api_operation = _folded(api_action).partition(":")
+    span_service, _, span_operation = _folded(span_action).partition(":")
     return api_service == span_service or (
         api_operation != "" and api_operation == span_operation
     )
 
 
+def _folded(text: str) -> str:
+    return text.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")
+
+
 def links(events: Iterable[ApiEvent], spans: Iterable[Span]) -> set[Found]:
     """All links between these; the same set for any order of either."""
     by_request: dict[str, list[Span]] = {}
-    place: dict[tuple[bytes, int], Span] = {}
+    place: dict[tuple[int, bytes, int], list[Span]] = {}
     for span in spans:
         if span.request_id is not None:
             by_request.setdefault(span.request_id, []).append(span)
-        place[(span.trace, span.span)] = span
+        place.setdefault((span.source, span.trace, span.span), []).append(span)
     found = set()
     for event in events:
         for span in by_request.get(event.request_id, ()):
             if abs(span.at - event.at) > WINDOW_MICROS or not same_act(event.action, span.action):
                 continue
             found.add(Found(event.id, span.id, PROOF_REQUEST_ID, EXACT))
-            tool = _tool_above(span, place)
-            if tool is not None:
+            for tool in _tools_above(span, place):
                 found.add(Found(event.id, tool.id, PROOF_PARENT, EXACT))
     return found
 
 
-def _tool_above(span: Span, place: Mapping[tuple[bytes, int], Span]) -> Span | None:
-    here = span
+def _tools_above(
+    span: Span, place: Mapping[tuple[int, bytes, int], Sequence[Span]]
+) -> set[Span]:
+    """The nearest tool calls upwards: nothing above a tool call is looked at."""
+    tools: set[Span] = set()
+    parents = {span.parent}
     for _ in range(DEEPEST):
-        if here.parent is None:
-            return None
-        above = place.get((here.trace, here.parent))
-        if above is None:
-            return None
-        if above.activity == TOOL_CALL:
-            return above
-        here = above
-    return None
+        above = {
+            one
+            for parent in parents
+            if parent is not None
+            for one in place.get((span.source, span.trace, parent), ())
+        }
+        tools |= {one for one in above if one.activity == TOOL_CALL}
+        parents = {one.parent for one in above if one.activity != TOOL_CALL}
+        if not parents:
+            break
+    return tools

@@ -4,6 +4,7 @@ A deposit is linked after it is committed, so of two deposits that belong togeth
 job sees both: the links are the same in whatever order things arrive.
 """
 
+import logging
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -26,6 +27,8 @@ from evidence.vocabulary import (
     PROOF_REQUEST_ID,
     TOOL_CALL,
 )
+
+log = logging.getLogger(__name__)
 
 CONSUMER = "links"
 LEASE = timedelta(minutes=5)
@@ -51,9 +54,13 @@ JOIN evidence_term oa ON oa.id = o.action_id
 WHERE n.at BETWEEN %(first)s AND %(last)s AND n.deposit_id = %(deposit)s
   AND n.request_id IS NOT NULL AND n.plane IN (%(identity)s, %(ai)s)
   AND o.at BETWEEN %(first)s - interval '1 day' AND %(last)s + interval '1 day'
-  AND (lower(split_part(na.value, ':', 1)) = lower(split_part(oa.value, ':', 1))
-       OR (split_part(na.value, ':', 2) <> ''
-           AND lower(split_part(na.value, ':', 2)) = lower(split_part(oa.value, ':', 2))))
+  -- correlation.same_act; the C collation folds ASCII letters only, as it does.
+  AND (lower(split_part(na.value, ':', 1) COLLATE "C")
+         = lower(split_part(oa.value, ':', 1) COLLATE "C")
+       OR (strpos(na.value, ':') BETWEEN 1 AND length(na.value) - 1
+           AND strpos(oa.value, ':') > 0
+           AND lower(substr(na.value, strpos(na.value, ':') + 1) COLLATE "C")
+             = lower(substr(oa.value, strpos(oa.value, ':') + 1) COLLATE "C")))
 ON CONFLICT DO NOTHING
 """
 
@@ -79,29 +86,36 @@ WITH RECURSIVE span AS MATERIALIZED (
     SELECT source_id, trace, span, parent_span, activity, at, id
     FROM evidence_event WHERE trace = ANY(%(traces)s) AND plane = %(ai)s
 ), up AS (
-    SELECT l.effect_at, l.effect_id, s.source_id, s.trace, s.parent_span,
-           s.at, s.id, 0 AS activity, 0 AS depth
-    FROM span s JOIN evidence_link l
-      ON l.cause_at = s.at AND l.cause_id = s.id AND l.proof = %(request)s
-    UNION ALL
-    SELECT up.effect_at, up.effect_id, p.source_id, p.trace, p.parent_span,
-           p.at, p.id, p.activity::int, up.depth + 1
+    -- Walked from each distinct parent, not from each link; UNION drops what was met before.
+    SELECT DISTINCT source_id, trace, parent_span AS start, parent_span AS here, 0 AS depth
+    FROM span s WHERE parent_span IS NOT NULL AND EXISTS (
+        SELECT 1 FROM evidence_link l
+        WHERE l.cause_at = s.at AND l.cause_id = s.id AND l.proof = %(request)s)
+    UNION
+    SELECT up.source_id, up.trace, up.start, p.parent_span, up.depth + 1
     FROM up JOIN span p
-      ON p.trace = up.trace AND p.source_id = up.source_id AND p.span = up.parent_span
-    WHERE up.activity <> %(tool)s AND up.depth < %(deepest)s
+      ON p.trace = up.trace AND p.source_id = up.source_id AND p.span = up.here
+    WHERE p.activity <> %(tool)s AND p.parent_span IS NOT NULL AND up.depth < %(deepest)s - 1
 )
-SELECT DISTINCT effect_at, effect_id, at, id, %(proof)s::smallint, %(exact)s::smallint,
+SELECT DISTINCT l.effect_at, l.effect_id, t.at, t.id, %(proof)s::smallint, %(exact)s::smallint,
        %(now)s::timestamptz
-FROM up WHERE activity = %(tool)s
+FROM up
+JOIN span t ON t.trace = up.trace AND t.source_id = up.source_id AND t.span = up.here
+  AND t.activity = %(tool)s
+JOIN span s ON s.trace = up.trace AND s.source_id = up.source_id AND s.parent_span = up.start
+JOIN evidence_link l ON l.cause_at = s.at AND l.cause_id = s.id AND l.proof = %(request)s
+ORDER BY 1, 2, 3, 4
 ON CONFLICT DO NOTHING
 """
 
+# A span that claims to have lasted for years must not break the arithmetic of its run.
 RUNS = """
 INSERT INTO evidence_run (source_id, trace, first_at, last_at, agent_id, service_id,
     on_behalf_id, conversation_id, task_id, release_id, spans, tool_calls, model_calls,
     api_calls, failed, ended)
 SELECT source_id, trace, min(at),
-       max(at + coalesce(duration, 0) * interval '1 microsecond'),
+       max(at + least(greatest(coalesce(duration, 0), 0), 2592000000000)
+           * interval '1 microsecond'),
        coalesce(
          (array_agg(agent_id ORDER BY at, id)
             FILTER (WHERE activity = %(run)s AND agent_id IS NOT NULL))[1],
@@ -146,6 +160,8 @@ def derive(deposit: Deposit, *, now: datetime) -> int:
         "deposit": deposit.pk,
     }
     with transaction.atomic(), connection.cursor() as cursor:
+        # A trace made to be expensive costs this much and no more; see link_next.
+        cursor.execute("SET LOCAL statement_timeout = '120s'")
         cursor.execute(BY_REQUEST_ID, facts | {"proof": PROOF_REQUEST_ID})
         made = int(cursor.rowcount)
         cursor.execute(TOUCHED, facts | {"proof": PROOF_REQUEST_ID})
@@ -177,17 +193,18 @@ def derive(deposit: Deposit, *, now: datetime) -> int:
     return made
 
 
-def claim(*, now: datetime) -> Deposit | None:
+def claim(*, now: datetime, after: int = 0) -> Deposit | None:
     """The oldest deposit nobody has linked and nobody holds; leased to the caller.
 
-    An anti-join, not a watermark: a deposit that commits late is found as well.
+    An anti-join, not a watermark: a deposit that commits late is found as well. `after` spares a
+    caller who has just looked at everything below from looking at it again.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
-            "SELECT d.id FROM evidence_deposit d WHERE NOT EXISTS (SELECT 1 FROM evidence_progress p"
-            " WHERE p.consumer = %s AND p.deposit_id = d.id"
+            "SELECT d.id FROM evidence_deposit d WHERE d.id > %s AND NOT EXISTS"
+            " (SELECT 1 FROM evidence_progress p WHERE p.consumer = %s AND p.deposit_id = d.id"
             " AND (p.done_at IS NOT NULL OR p.leased_until > %s)) ORDER BY d.id LIMIT 32",
-            [CONSUMER, now],
+            [after, CONSUMER, now],
         )
         for (number,) in cursor.fetchall():
             cursor.execute(
@@ -197,7 +214,8 @@ def claim(*, now: datetime) -> Deposit | None:
                 " SET leased_until = excluded.leased_until,"
                 " attempts = evidence_progress.attempts + 1"
                 " WHERE evidence_progress.done_at IS NULL"
-                " AND evidence_progress.leased_until <= %s RETURNING id",
+                " AND (evidence_progress.leased_until IS NULL"
+                " OR evidence_progress.leased_until <= %s) RETURNING id",
                 [CONSUMER, number, now + LEASE, now],
             )
             if cursor.fetchone():
@@ -205,18 +223,29 @@ def claim(*, now: datetime) -> Deposit | None:
     return None
 
 
-def link_next(*, now: datetime) -> bool:
-    """Claim and link one deposit; False when there is nothing to do."""
-    deposit = claim(now=now)
+def link_next(*, now: datetime, after: int = 0) -> int:
+    """Claim and link one deposit; its id, or 0 when there is nothing to do.
+
+    A deposit that cannot be linked says why on its row and waits longer each time, so that it
+    holds up nobody else.
+    """
+    deposit = claim(now=now, after=after)
     if deposit is None:
-        return False
-    months = _months(deposit)
-    partitions.ensure(partitions.missing(partitions.BY_EVENT_TIME, months))
-    derive(deposit, now=now)
-    Progress.objects.filter(consumer=CONSUMER, deposit=deposit).update(
-        done_at=now, leased_until=None, failed_why=""
-    )
-    return True
+        return 0
+    mine = Progress.objects.filter(consumer=CONSUMER, deposit=deposit)
+    try:
+        partitions.ensure(partitions.missing(partitions.BY_EVENT_TIME, _months(deposit)))
+        derive(deposit, now=now)
+    except Exception as problem:
+        log.exception("deposit %s was not linked", deposit.pk)
+        attempts = mine.values_list("attempts", flat=True).first() or 1
+        mine.update(
+            failed_why=f"{type(problem).__name__}: {problem}"[:1000].replace("\0", ""),
+            leased_until=now + LEASE * 2 ** min(attempts - 1, 8),
+        )
+        return deposit.pk
+    mine.update(done_at=now, leased_until=None, failed_why="")
+    return deposit.pk
 
 
 def _months(deposit: Deposit) -> set[Any]:

@@ -20,6 +20,13 @@ MOST_REMEMBERED = 200_000
 type TermName = tuple[int, str]
 
 
+def plain(text: str) -> str:
+    """Text that PostgreSQL can hold: no NUL, no half of a surrogate pair."""
+    if "\0" in text:
+        text = text.replace("\0", "�")
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
 class Memory:
     """Ids seen before, by name. Bound to one database: tests and forks start a new one."""
 
@@ -41,18 +48,26 @@ def actor_ids(names: Iterable[ActorName], *, now: datetime) -> dict[ActorName, i
     """The ids of these actors, making those that are new; parents come first."""
     known = memory.actors
     wanted = set(names)
-    new = {name for name in wanted if name not in known}
-    if new:
-        parents = {name.parent for name in new if name.parent is not None}
-        above = actor_ids(parents, now=now) if parents else {}
+    # One look-up each: another thread may let the memory start again in between.
+    found = {name: known.get(name) for name in wanted}
+    before = {name: number for name, number in found.items() if number is not None}
+    new = wanted - before.keys()
+    if not new:
+        return before
+    parents = {name.parent for name in new if name.parent is not None}
+    above = actor_ids(parents, now=now) if parents else {}
+    with transaction.atomic():
         made = _make_actors(new, above, now)
-        with memory.lock:
-            if len(known) > MOST_REMEMBERED:
-                known.clear()
-            known.update(made)
-        found = {name: known.get(name) for name in wanted}
-        return {name: made[name] if value is None else value for name, value in found.items()}
-    return {name: known[name] for name in wanted}
+        # Only what is committed is remembered, also when this runs inside a larger transaction.
+        transaction.on_commit(lambda: _remember(known, made))
+    return before | made
+
+
+def _remember[Name](known: dict[Name, int], made: dict[Name, int]) -> None:
+    with memory.lock:
+        if len(known) > MOST_REMEMBERED:
+            known.clear()
+        known.update(made)
 
 
 def _make_actors(
@@ -61,13 +76,13 @@ def _make_actors(
     keys = {name: key_of(name.realm, name.kind, name.value) for name in new}
     # The same name with and without a parent is one actor; the parent, once known, is set.
     rows: dict[UUID, tuple[ActorName, int | None]] = {}
-    for name, key in keys.items():
+    for name, key in sorted(keys.items(), key=lambda one: (one[1], str(one[0].parent))):
         parent = above[name.parent] if name.parent is not None else None
         if key not in rows or rows[key][1] is None:
             rows[key] = (name, parent)
     # In the order of their keys: two senders of the same new names never wait in a circle.
     order = sorted(rows)
-    with transaction.atomic(), connection.cursor() as cursor:
+    with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO evidence_actor (key, realm, kind, value, parent_id, created_at)"
             " SELECT *, %s FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[],"
@@ -77,9 +92,9 @@ def _make_actors(
             [
                 now,
                 order,
-                [rows[key][0].realm for key in order],
+                [plain(rows[key][0].realm) for key in order],
                 [rows[key][0].kind for key in order],
-                [rows[key][0].value for key in order],
+                [plain(rows[key][0].value) for key in order],
                 [rows[key][1] for key in order],
             ],
         )
@@ -92,9 +107,11 @@ def term_ids(names: Iterable[TermName]) -> dict[TermName, int]:
     """The ids of these (kind, text) pairs, making those that are new."""
     known = memory.terms
     wanted = set(names)
-    new = [name for name in wanted if name not in known]
+    found = {name: known.get(name) for name in wanted}
+    before = {name: number for name, number in found.items() if number is not None}
+    new = wanted - before.keys()
     if not new:
-        return {name: known[name] for name in wanted}
+        return before
     keys = {key_of(str(kind), value): (kind, value) for kind, value in new}
     order = sorted(keys)
     with transaction.atomic(), connection.cursor() as cursor:
@@ -102,13 +119,9 @@ def term_ids(names: Iterable[TermName]) -> dict[TermName, int]:
             "INSERT INTO evidence_term (key, kind, value)"
             " SELECT * FROM unnest(%s::uuid[], %s::smallint[], %s::text[])"
             " ON CONFLICT (key) DO NOTHING",
-            [order, [keys[key][0] for key in order], [keys[key][1] for key in order]],
+            [order, [keys[key][0] for key in order], [plain(keys[key][1]) for key in order]],
         )
         cursor.execute("SELECT key, id FROM evidence_term WHERE key = ANY(%s)", [order])
         made = {keys[key]: number for key, number in cursor.fetchall()}
-    before = {name: known[name] for name in wanted if name in known}
-    with memory.lock:
-        if len(known) > MOST_REMEMBERED:
-            known.clear()
-        known.update(made)
+        transaction.on_commit(lambda: _remember(known, made))
     return before | made

@@ -6,6 +6,7 @@ errors are swallowed: the row is the queue and the schedule finds what was lost.
 
 import logging
 from collections.abc import Callable
+from datetime import datetime
 
 from django.db import transaction
 
@@ -13,6 +14,9 @@ log = logging.getLogger(__name__)
 
 # Set by config/celery.py when the app starts: what sends a name on its way.
 send: Callable[[str], None] | None = None
+# Set at the same time: runs here and now what the names would wake, until nothing is left; for
+# commands that wait for it. The number of steps.
+drain: Callable[[datetime], int] | None = None
 
 
 def after_commit(name: str) -> None:

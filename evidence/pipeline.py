@@ -4,24 +4,50 @@ Owns the overlap only; what a body becomes is evidence/intake.py's. Bounded: at 
 are read before their turn.
 """
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 
 from evidence import intake
 from evidence.formats import FORMATS, recognise
-from evidence.formats.record import Asked, Parsed
+from evidence.formats.record import Asked, Parsed, Rejected
 from evidence.models import Source
 
 AHEAD = 2
 
-type Body = tuple[str, str, bytes]  # format or empty, name, bytes
+
+class Body(NamedTuple):
+    """One body that waits to be taken; a part of a file says where in the file it begins."""
+
+    format: str  # empty: recognised
+    name: str
+    body: bytes
+    first: int = 1  # number of its first record or line in its file
+    unit: str = "body"  # what `first` counts: "record", "line", or "body": all of the file
 
 
-def _read(format: str, body: bytes, asked: Asked) -> tuple[str, bytes, Parsed | None]:
+_RECORD = re.compile(r"Records\[(\d+)\]")
+_LINE = re.compile(r"line (\d+)")
+
+
+def in_file(position: str, *, first: int, unit: str) -> str:
+    """A position inside a part as a position inside its file."""
+    if unit == "record":
+        return _RECORD.sub(lambda found: f"Records[{int(found[1]) + first - 1}]", position, count=1)
+    if unit == "line":
+        if _LINE.match(position) is None:
+            return f"line {first} {position}"
+        return _LINE.sub(lambda found: f"line {int(found[1]) + first - 1}", position, count=1)
+    return position
+
+
+def _read(wanted: str, body: bytes, asked: Asked) -> tuple[str, bytes, Parsed | None]:
     """Runs in a thread and touches no database."""
-    chosen = format or recognise(body) or ""
+    chosen = wanted or recognise(body) or ""
     digest = intake.digest_of(body)
     if chosen not in FORMATS:
         return chosen, digest, None
@@ -29,16 +55,21 @@ def _read(format: str, body: bytes, asked: Asked) -> tuple[str, bytes, Parsed | 
 
 
 def take_all(
-    *, source: Source, bodies: Iterable[Body], by: str, now: Callable[[], datetime]
+    *,
+    source: Source,
+    bodies: Iterable[Body | tuple[str, str, bytes]],
+    by: str,
+    now: Callable[[], datetime],
 ) -> Iterator[intake.Taken]:
-    """Take these bodies in order; yields what became of each. Raises NotTaken at the first
-    that no format knows."""
+    """Take these bodies in order; yields what became of each, rejects with their place in the
+    file. Raises NotTaken at the first that no format knows."""
     asked = intake.asked(source)
     waiting: deque[tuple[Body, Future[tuple[str, bytes, Parsed | None]]]] = deque()
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="read-ahead") as pool:
-        for body in bodies:
-            format = body[0] or source.format
-            waiting.append((body, pool.submit(_read, format, body[2], asked)))
+        for given in bodies:
+            body = Body(*given)
+            wanted = body.format or source.format
+            waiting.append((body, pool.submit(_read, wanted, body.body, asked)))
             if len(waiting) > AHEAD:
                 yield _store(source, *waiting.popleft(), by, now())
         while waiting:
@@ -53,18 +84,24 @@ def _store(
     now: datetime,
 ) -> intake.Taken:
     chosen, digest, parsed = reading.result()
-    earlier = intake.earlier(source, digest)
-    if earlier is not None:
-        return earlier
-    if parsed is None:
-        raise intake.NotTaken(intake.unknown_format(chosen))
-    return intake.store(
-        source=source,
-        parsed=parsed,
-        digest=digest,
-        received=len(body[2]),
-        by=by,
-        now=now,
-        format=chosen,
-        name=body[1],
-    )
+    taken = intake.earlier(source, digest)
+    if taken is None:
+        if parsed is None:
+            raise intake.NotTaken(intake.unknown_format(chosen))
+        taken = intake.store(
+            source=source,
+            parsed=parsed,
+            digest=digest,
+            received=len(body.body),
+            by=by,
+            now=now,
+            format=chosen,
+            name=body.name,
+        )
+    if body.unit == "body" or not taken.reasons:
+        return taken
+    reasons = [
+        Rejected(in_file(position, first=body.first, unit=body.unit), reason, excerpt)
+        for position, reason, excerpt in taken.reasons
+    ]
+    return replace(taken, reasons=reasons)

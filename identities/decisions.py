@@ -85,7 +85,7 @@ BY_NAME = STOPS + "WHERE i.name = %(name)s"
 BY_NUMBER = STOPS + "WHERE i.number = %(number)s"
 # By an ARN or key: who it (or its role) is bound to, or whose credential it is.
 BY_ACTOR = (
-    STOPS
+    STOPS  # noqa: S608 - two constants of this module; what is asked comes as parameters
     + """WHERE i.id IN (
     SELECT b.identity_id FROM evidence_actor a
     JOIN identities_binding b ON b.actor_id IN (a.id, a.parent_id)

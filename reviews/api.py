@@ -142,14 +142,25 @@ def decide(request: Request, key: str) -> Response:
     if item is None or seat is None:
         raise Http404
     made = actions.decide(
-        case=row, item=item, seat=seat, answer=data["answer"], reason=data["reason"],
-        proposal=data.get("proposal") or {}, by=user_of(request), now=timezone.now(),
+        case=row,
+        item=item,
+        seat=seat,
+        answer=data["answer"],
+        reason=data["reason"],
+        proposal=data.get("proposal") or {},
+        by=user_of(request),
+        now=timezone.now(),
         version=data["version"],
     )
     item.refresh_from_db()
-    said = {"decision": str(made.pk), "answer": made.answer, "outcome": item.outcome,
-            "held": item.held, "capsule": made.capsule.key if made.capsule else None,
-            "version": Case.objects.values_list("version", flat=True).get(pk=row.pk)}
+    said = {
+        "decision": str(made.pk),
+        "answer": made.answer,
+        "outcome": item.outcome,
+        "held": item.held,
+        "capsule": made.capsule.key if made.capsule else None,
+        "version": Case.objects.values_list("version", flat=True).get(pk=row.pk),
+    }
     return Response(said, status=201)
 
 
@@ -168,8 +179,10 @@ def open_review(request: Request) -> Response:
     """Open a review, or get the one that is open."""
     data = checked(OpenIn(data=request.data))
     row = actions.open_review(
-        identity=identity_of(request, data["identity"]), by=user_of(request),
-        now=timezone.now(), reason=data["reason"],
+        identity=identity_of(request, data["identity"]),
+        by=user_of(request),
+        now=timezone.now(),
+        reason=data["reason"],
     )
     return Response(as_data(row, user_of(request), now=timezone.now()), status=201)
 
@@ -189,7 +202,11 @@ def request_access(request: Request) -> Response:
     fields = ("actions", "resources", "purpose", "task", "on_behalf", "starts_at", "ends_at")
     wanted = actions.Wanted(**{name: data[name] for name in fields})
     row = actions.request_access(
-        identity=identity, wanted=wanted, by=user_of(request), now=timezone.now(),
-        reason=data["reason"], delegation=delegation,
+        identity=identity,
+        wanted=wanted,
+        by=user_of(request),
+        now=timezone.now(),
+        reason=data["reason"],
+        delegation=delegation,
     )
     return Response(as_data(row, user_of(request), now=timezone.now()), status=201)

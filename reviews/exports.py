@@ -267,4 +267,3 @@ EXPORTS = {
     "findings": findings,
     "unclaimed": unclaimed,
 }
-

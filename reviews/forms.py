@@ -99,10 +99,16 @@ class RequestForm(forms.Form):
         help_text="A delegation to widen or renew, like DLG-311; empty: a new one",
     )
     actions = forms.CharField(
-        widget=forms.Textarea, max_length=8_000, label="Actions", help_text="One a line: s3:GetObject"
+        widget=forms.Textarea,
+        max_length=8_000,
+        label="Actions",
+        help_text="One a line: s3:GetObject",
     )
     resources = forms.CharField(
-        widget=forms.Textarea, max_length=8_000, label="Resources", help_text="One a line: invoices/*"
+        widget=forms.Textarea,
+        max_length=8_000,
+        label="Resources",
+        help_text="One a line: invoices/*",
     )
     purpose = forms.CharField(max_length=500, label="Purpose")
     task = forms.CharField(
@@ -114,7 +120,9 @@ class RequestForm(forms.Form):
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
     )
     reason = forms.CharField(
-        widget=forms.Textarea, max_length=LONGEST_REASON, label="Reason",
+        widget=forms.Textarea,
+        max_length=LONGEST_REASON,
+        label="Reason",
         help_text="Both seats read it",
     )
 

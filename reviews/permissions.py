@@ -85,7 +85,9 @@ def subject_persons(identity: Identity | None) -> frozenset[UUID]:
     same = Q()
     for name in names:
         same |= Q(email__iexact=name) | Q(users__username__iexact=name)
-    return frozenset(Person.objects.filter(same).exclude(email="", users=None).values_list("pk", flat=True))
+    return frozenset(
+        Person.objects.filter(same).exclude(email="", users=None).values_list("pk", flat=True)
+    )
 
 
 def _why_not_act(user: User) -> str | None:
@@ -271,9 +273,7 @@ def why_not_undo(user: User, case: Case, item: Item, *, now: datetime) -> str | 
     why = _why_not_act(user)
     if why is not None:
         return why
-    last = (
-        item.decisions.filter(superseded_at__isnull=True, by=user).order_by("-at").first()
-    )
+    last = item.decisions.filter(superseded_at__isnull=True, by=user).order_by("-at").first()
     if last is None:
         return "You have no answer on this item to take back."
     if last.not_before <= now:

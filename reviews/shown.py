@@ -69,9 +69,7 @@ def of_item(item: Item, identity: Identity | None) -> Shown:
 
 def _newest(item: Item, identity: Identity | None) -> list[Ref]:
     if item.kind == "credential" and item.ref is not None:
-        actors = list(
-            Credential.objects.filter(pk=item.ref).values_list("actor_id", flat=True)
-        )
+        actors = list(Credential.objects.filter(pk=item.ref).values_list("actor_id", flat=True))
         return _refs(OF_CREDENTIAL, [actors, MOST_OF_EACH])
     if item.kind == "binding" and item.ref is None and "binding" in item.proposal:
         actor = (

@@ -40,7 +40,7 @@ def user_of(request: HttpRequest) -> User:
 
 def asked_of(request: HttpRequest) -> dict[str, str]:
     """The address's parameters, bounded; log text may have been pasted into them."""
-    return {key: value[:500].replace("\0", "") for key, value in request.GET.items()}
+    return {key: str(value)[:500].replace("\0", "") for key, value in request.GET.items()}
 
 
 def case_of(request: HttpRequest, key: str) -> Case:
@@ -110,7 +110,13 @@ def capsule_json(request: HttpRequest, key: str, number: int) -> HttpResponse:
 
 
 def _again(
-    request: HttpRequest, case: Case, item: str, *, problem: str, errors: dict[str, str], status: int
+    request: HttpRequest,
+    case: Case,
+    item: str,
+    *,
+    problem: str,
+    errors: dict[str, str],
+    status: int,
 ) -> HttpResponse:
     """The case page with what was typed, and the sentence of what is wrong with it."""
     typed = {key: str(value)[:8_000] for key, value in request.POST.items()}
@@ -125,19 +131,31 @@ def _again(
 
 @require_POST
 @login_required
-@reauthentication_required(enabled=asks_again)
+@reauthentication_required(enabled=asks_again)  # type: ignore[untyped-decorator]  # allauth ships no types
 def case_decide(request: HttpRequest, key: str) -> HttpResponse:
     case, form = case_of(request, key), DecideForm(request.POST)
     if not form.is_valid():
-        errors = {name: " ".join(found) for name, found in form.errors.items()}
-        return _again(request, case, request.POST.get("item", ""), errors=errors, status=400,
-                      problem=" ".join(errors.values()))
+        errors = {name: " ".join(map(str, found)) for name, found in form.errors.items()}
+        return _again(
+            request,
+            case,
+            request.POST.get("item", ""),
+            errors=errors,
+            status=400,
+            problem=" ".join(errors.values()),
+        )
     try:
         item = sign(request, case, form)
     except (NotAllowed, NotPossible) as problem:
         status = 403 if isinstance(problem, NotAllowed) else 409
-        return _again(request, case, str(form.cleaned_data["item"]), problem=str(problem),
-                      errors={}, status=status)
+        return _again(
+            request,
+            case,
+            str(form.cleaned_data["item"]),
+            problem=str(problem),
+            errors={},
+            status=status,
+        )
     return back_to(case, None if item.outcome else item)
 
 
@@ -146,9 +164,15 @@ def sign(request: HttpRequest, case: Case, form: DecideForm) -> Item:
     said = form.cleaned_data
     item = get_object_or_404(case.items, pk=said["item"])
     row = actions.decide(
-        case=case, item=item, seat=get_object_or_404(case.seats, pk=said["seat"]),
-        answer=said["answer"], reason=said["reason"], proposal=form.proposed(),
-        by=user_of(request), now=timezone.now(), version=said["version"],
+        case=case,
+        item=item,
+        seat=get_object_or_404(case.seats, pk=said["seat"]),
+        answer=said["answer"],
+        reason=said["reason"],
+        proposal=form.proposed(),
+        by=user_of(request),
+        now=timezone.now(),
+        version=said["version"],
     )
     tags = "" if row.answer in AT_ONCE else f"undo:/cases/{case.key}/undo/?item={item.pk}"
     words = f"Recorded: {WORDS[row.answer].lower()} on {item.title}."
@@ -169,7 +193,7 @@ def case_undo(request: HttpRequest, key: str) -> HttpResponse:
 
 @require_POST
 @login_required
-@reauthentication_required(enabled=asks_again)
+@reauthentication_required(enabled=asks_again)  # type: ignore[untyped-decorator]  # allauth ships no types
 def case_tie_break(request: HttpRequest, key: str) -> HttpResponse:
     case, form = case_of(request, key), TieForm(request.POST)
     if not form.is_valid():
@@ -177,8 +201,13 @@ def case_tie_break(request: HttpRequest, key: str) -> HttpResponse:
     said = form.cleaned_data
     item = get_object_or_404(case.items, pk=said["item"])
     actions.tie_break(
-        case=case, item=item, answer=said["answer"], reason=said["reason"],
-        by=user_of(request), now=timezone.now(), version=said["version"],
+        case=case,
+        item=item,
+        answer=said["answer"],
+        reason=said["reason"],
+        by=user_of(request),
+        now=timezone.now(),
+        version=said["version"],
     )
     return back_to(case, item)
 
@@ -193,9 +222,13 @@ def case_pin(request: HttpRequest, key: str) -> HttpResponse:
     item = form.cleaned_data["item"]
     chosen = None if item is None else get_object_or_404(case.items, pk=item)
     actions.pin(
-        case=case, at=EPOCH + timedelta(microseconds=min(int(micros), 10**16)),
-        event_id=min(int(number), 2**63 - 1), item=chosen, note=form.cleaned_data["note"],
-        by=user_of(request), now=timezone.now(),
+        case=case,
+        at=EPOCH + timedelta(microseconds=min(int(micros), 10**16)),
+        event_id=min(int(number), 2**63 - 1),
+        item=chosen,
+        note=form.cleaned_data["note"],
+        by=user_of(request),
+        now=timezone.now(),
     )
     messages.success(request, f"Pinned to {case.key}.")
     return back_to(case, chosen)
@@ -205,7 +238,9 @@ def case_pin(request: HttpRequest, key: str) -> HttpResponse:
 @login_required
 def case_start(request: HttpRequest, key: str) -> HttpResponse:
     case = actions.start(
-        case=case_of(request, key), by=user_of(request), now=timezone.now(),
+        case=case_of(request, key),
+        by=user_of(request),
+        now=timezone.now(),
         reason=request.POST.get("reason", ""),
     )
     messages.success(request, f"{case.key} is open: its seats are asked.")
@@ -216,7 +251,9 @@ def case_start(request: HttpRequest, key: str) -> HttpResponse:
 @login_required
 def case_cancel(request: HttpRequest, key: str) -> HttpResponse:
     case = actions.cancel(
-        case=case_of(request, key), by=user_of(request), now=timezone.now(),
+        case=case_of(request, key),
+        by=user_of(request),
+        now=timezone.now(),
         reason=request.POST.get("reason", ""),
     )
     messages.success(request, f"{case.key} is cancelled.")
@@ -226,9 +263,7 @@ def case_cancel(request: HttpRequest, key: str) -> HttpResponse:
 @require_POST
 @login_required
 def case_again(request: HttpRequest, key: str) -> HttpResponse:
-    case = actions.carry_again(
-        case=case_of(request, key), by=user_of(request), now=timezone.now()
-    )
+    case = actions.carry_again(case=case_of(request, key), by=user_of(request), now=timezone.now())
     messages.success(request, f"{case.key} was carried out again.")
     return back_to(case)
 
@@ -239,7 +274,11 @@ def identity_of(request: HttpRequest, key: str) -> Identity | None:
         "service"
     )
     number = re.fullmatch(r"NHI-0*(\d{1,15})", key.strip().upper())
-    return rows.filter(number=int(number.group(1))).first() if number else rows.filter(name=key).first()
+    return (
+        rows.filter(number=int(number.group(1))).first()
+        if number
+        else rows.filter(name=key).first()
+    )
 
 
 @require_POST
@@ -268,7 +307,9 @@ def request_new(request: HttpRequest) -> HttpResponse:
         except (NotAllowed, NotPossible) as refused:
             problem = str(refused)
     context = _request_context(form, asked, problem)
-    return page(request, "request_new.html", context, status=400 if request.method == "POST" else 200)
+    return page(
+        request, "request_new.html", context, status=400 if request.method == "POST" else 200
+    )
 
 
 def _request_context(form: RequestForm, identity: Identity | None, problem: str) -> dict[str, Any]:
@@ -279,8 +320,12 @@ def _request_context(form: RequestForm, identity: Identity | None, problem: str)
             owner = identity.service.ai_owner
             seats.append({"words": SEAT_WORDS["ai_owner"], "who": str(owner or "")})
     return {
-        "section": "access_request", "title": "Request access", "form": form, "problem": problem,
-        "action_url": "/requests/new/", "seats": seats,
+        "section": "access_request",
+        "title": "Request access",
+        "form": form,
+        "problem": problem,
+        "action_url": "/requests/new/",
+        "seats": seats,
         "identity": identity and {"key": identity.key, "name": identity.name},
     }
 
@@ -299,8 +344,12 @@ def ask(request: HttpRequest, form: RequestForm) -> Case:
         if delegation is None:
             raise NotPossible(f"{identity.name} has no delegation {said['delegation'][:32]!r}.")
     return actions.request_access(
-        identity=identity, wanted=form.wanted(), by=user_of(request), now=timezone.now(),
-        reason=said["reason"], delegation=delegation,
+        identity=identity,
+        wanted=form.wanted(),
+        by=user_of(request),
+        now=timezone.now(),
+        reason=said["reason"],
+        delegation=delegation,
     )
 
 
@@ -311,15 +360,27 @@ def sign_in(request: HttpRequest, token: str) -> HttpResponse:
     link = entrance.find_link(token, now=timezone.now())
     if link is not None and request.method == "GET":
         roles = ", ".join(group.name for group in link.user.groups.all())
-        return page(request, "sign_in_link.html", {
-            "action_url": request.path, "who": link.user.called, "roles": roles,
-        })
+        return page(
+            request,
+            "sign_in_link.html",
+            {
+                "action_url": request.path,
+                "who": link.user.called,
+                "roles": roles,
+            },
+        )
     user = entrance.redeem_link(token, now=timezone.now()) if link is not None else None
     if user is None:
-        return page(request, "message.html", {
-            "heading": "This link does not work any more", "sentence": "A sign-in link works once,"
-            " for a limited time.", "next": [{"words": "Sign in", "url": "/accounts/login/"}],
-        }, status=404)
+        return page(
+            request,
+            "message.html",
+            {
+                "heading": "This link does not work any more",
+                "sentence": "A sign-in link works once, for a limited time.",
+                "next": [{"words": "Sign in", "url": "/accounts/login/"}],
+            },
+            status=404,
+        )
     # No record of an authentication method: it never counts as having confirmed who you are.
     login(request, user, backend=BACKEND)
     return redirect("/")

@@ -252,6 +252,7 @@ def detach() -> None:
 
 
 def interrupt(_signal: int, _frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not disturb the stop
     raise Ended
 
 

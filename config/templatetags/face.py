@@ -7,6 +7,7 @@ attackers write. Must not know any model.
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any
 
 from django import template
@@ -31,8 +32,12 @@ def part(thing: object, name: str, otherwise: Any = "") -> Any:
 
 
 @register.simple_tag
+@lru_cache(maxsize=1024)
 def icon(name: str, label: str = "") -> SafeString:
-    """A symbol of the sprite; with a label it speaks, without one it is decoration."""
+    """A symbol of the sprite; with a label it speaks, without one it is decoration.
+
+    Remembered: a page draws two hundred of them, and each asks for the sprite's hashed name.
+    """
     if not name:
         return NOTHING
     place = f"{static('icons/sprite.svg')}#tabler-{name}"
@@ -45,6 +50,7 @@ def icon(name: str, label: str = "") -> SafeString:
     )
 
 
+@lru_cache(maxsize=8)
 def bars(count: int) -> SafeString:
     """Three bars, `count` of them filled: the strength of a link without colour."""
     return format_html(

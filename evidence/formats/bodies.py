@@ -68,6 +68,14 @@ def decompress(body: bytes, *, limit: int) -> bytes:
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
+def peek(head: bytes) -> bytes:
+    """What the first bytes of a body say without their compression, as far as they go."""
+    try:
+        return next(_plain(iter((head,))), b"")
+    except BodyRefused:
+        return b""
+
+
 def parts(
     stream: Readable,
     *,

@@ -61,13 +61,10 @@ class Migration(migrations.Migration):
         migrations.RunSQL(
             REFUSE + "".join(triggers(table) for table in APPEND_ONLY),
             "".join(
-                f"DROP TRIGGER append_only ON {table};"
-                f"DROP TRIGGER append_only_truncate ON {table};"
+                f"DROP TRIGGER append_only ON {table};DROP TRIGGER append_only_truncate ON {table};"
                 for table in APPEND_ONLY
             )
             + "DROP FUNCTION countersign_refuse();",
         ),
-        migrations.RunSQL(
-            ENSURE, "DROP FUNCTION countersign_ensure_partition(text, date)"
-        ),
+        migrations.RunSQL(ENSURE, "DROP FUNCTION countersign_ensure_partition(text, date)"),
     ]

@@ -8,6 +8,7 @@ import os
 import time
 from hashlib import sha256
 from pathlib import Path
+from threading import get_ident
 
 import zstandard
 from django.conf import settings
@@ -32,7 +33,8 @@ def pack(kept: bytes) -> tuple[str, bytes]:
     path = folder() / digest[:2] / f"{digest}.zst"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        half = path.with_suffix(f".{os.getpid()}.half")
+        # Two senders of the same bytes never write into one file.
+        half = path.with_suffix(f".{os.getpid()}.{get_ident()}.half")
         with half.open("wb") as file:
             file.write(packed)
             file.flush()
@@ -65,12 +67,23 @@ def unpack(deposit: Deposit) -> bytes:
 
 def orphans(*, remove: bool) -> list[Path]:
     """Files that no deposit names and that are old enough to be a crash's."""
-    left = []
-    for path in folder().glob("*/*.zst"):
-        if time.time() - path.stat().st_mtime < ORPHAN_SECONDS:
-            continue
-        if not Deposit.objects.filter(place=f"file:{path.stem}").exists():
-            left.append(path)
-            if remove:
-                path.unlink()
-    return left
+    old = [path for path in folder().glob("*/*") if _is_old(path)]
+    left = [path for path in old if path.suffix == ".half"]
+    whole = [path for path in old if path.suffix == ".zst"]
+    for first in range(0, len(whole), 1_000):
+        some = {f"file:{path.stem}": path for path in whole[first : first + 1_000]}
+        named = Deposit.objects.filter(place__in=list(some)).values_list("place", flat=True)
+        left += [some[place] for place in some.keys() - set(named)]
+    if remove:
+        for path in left:
+            # Somebody may be about to name it: storing the same bytes again makes it young.
+            if _is_old(path):
+                path.unlink(missing_ok=True)
+    return sorted(left)
+
+
+def _is_old(path: Path) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime >= ORPHAN_SECONDS
+    except FileNotFoundError:
+        return False

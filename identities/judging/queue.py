@@ -1,7 +1,7 @@
 """The consumer: deposits that are linked and not yet judged (a row is the queue)."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.db import connection, transaction
 
@@ -239,21 +239,19 @@ def _watch(
                 uses.setdefault(
                     (seen.credential, agent, seen.address or 0, cause.source), []
                 ).append(seen.at)
-    CredentialAgent.objects.bulk_create(
-        [
-            CredentialAgent(
-                credential_actor=credential,
-                agent_actor=agent,
-                address_id=address,
-                source_id=source,
-                first_at=min(times),
-                last_at=max(times),
-                count=len(times),
+    if uses:
+        rows = [(*key, min(times), max(times)) for key, times in sorted(uses.items())]
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO identities_credentialagent (credential_actor, agent_actor,"
+                " address_id, source_id, first_at, last_at) SELECT * FROM unnest(%s::bigint[],"
+                " %s::bigint[], %s::bigint[], %s::int[], %s::timestamptz[], %s::timestamptz[])"
+                " ON CONFLICT (credential_actor, agent_actor, address_id, source_id)"
+                " DO UPDATE SET first_at = least(identities_credentialagent.first_at,"
+                "  excluded.first_at),"
+                " last_at = greatest(identities_credentialagent.last_at, excluded.last_at)",
+                [list(column) for column in zip(*rows, strict=True)],
             )
-            for (credential, agent, address, source), times in sorted(uses.items())
-        ],
-        ignore_conflicts=True,
-    )
     used_by_runs = set(
         CredentialAgent.objects.filter(credential_actor__in=touched).values_list(
             "credential_actor", flat=True
@@ -267,27 +265,33 @@ def _watch(
     )
 
 
-def again(*, identities: Iterable[Identity], now: datetime) -> int:
-    """Judge everything of these identities again: their bindings or authority have changed.
+def again(
+    *, identities: Iterable[Identity], now: datetime, since: datetime | None = None
+) -> int:
+    """Judge these identities again: their bindings or authority have changed.
 
-    Marks the deposits their actors appear in as not judged; how many.
+    Marks the deposits their actors appear in as not judged; how many. With `since`, only those
+    with events from then on: a grant that begins now leaves what is past as it was.
     """
     numbers = [identity.number for identity in identities]
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "WITH RECURSIVE actor AS ("
             " SELECT b.actor_id AS id FROM identities_binding b"
-            " JOIN identities_identity i ON i.id = b.identity_id WHERE i.number = ANY(%s)"
+            " JOIN identities_identity i ON i.id = b.identity_id WHERE i.number = ANY(%(numbers)s)"
             " UNION SELECT under.id FROM actor a CROSS JOIN LATERAL ("
             "  SELECT c.id FROM evidence_actor c WHERE c.parent_id = a.id UNION ALL"
             "  SELECT s.credential_id FROM evidence_issuance s WHERE s.issued_to_id = a.id) under"
             "), deposit AS ("
             " SELECT e.deposit_id FROM evidence_event e JOIN actor a ON e.principal_id = a.id"
+            "  AND e.at >= %(since)s"
             " UNION SELECT e.deposit_id FROM evidence_event e JOIN actor a ON e.credential_id = a.id"
+            "  AND e.at >= %(since)s"
             " UNION SELECT e.deposit_id FROM evidence_event e JOIN actor a ON e.agent_id = a.id"
+            "  AND e.at >= %(since)s"
             ") UPDATE identities_judgeddeposit j SET done_at = NULL, leased_until = NULL"
             " FROM deposit d WHERE j.deposit_id = d.deposit_id AND j.done_at IS NOT NULL",
-            [numbers],
+            {"numbers": numbers, "since": since or datetime(1970, 1, 1, tzinfo=UTC)},
         )
         marked = int(cursor.rowcount)
         nudge.after_commit("identities.changed")

@@ -171,7 +171,6 @@ class CredentialAgent(models.Model):
     source_id = models.IntegerField()  # the trace source, whose completeness absence waits for
     first_at = models.DateTimeField()
     last_at = models.DateTimeField()
-    count = models.IntegerField(default=1)
 
     class Meta:
         constraints = [

@@ -1,36 +1,32 @@
-"""Carrying out what is decided: each outcome becomes a change, and the case closes behind it.
+"""Carrying out what is decided: the sweep over decided cases, plans and cases that can close.
 
-Owns the way from an outcome to grants, revocations and bindings. A case closes when everything
-it asked for is effective; what could not be done waits for a person, with the reason.
+Owns when outcomes go out; what each does is consequences.py. A case closes when everything it
+asked for is effective; what could not be done waits for a person, with the reason.
 """
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
 from identities.acting import COUNTERSIGN, By, acting
-from identities.actions import bindings, revocations
-from identities.enforcers.contract import Permission
-from identities.models import Binding, DelegationVersion, Identity, Revocation
-from identities.permissions import NotAllowed, NotPossible, require
+from identities.actions import revocations
+from identities.models import Revocation
+from identities.permissions import NotPossible, require
 from reviews import permissions
 from reviews.models import Case, Decision, Item
 
-from . import entries, grants, holds, reminders, settling
+from . import consequences, entries, reminders, settling
 
 # Asked for and not effective yet; what failed waits for a person, unless it was undone.
 UNFINISHED = Q(state__in=["requested", "sending", "sent", "confirmed"]) | (
     Q(state="failed") & ~Q(who_must_act="")
 )
 PLAN_AGAIN = timedelta(days=1)
-# These go out when they are agreed, whatever else of the case is still open (decisions 19).
-AT_ONCE = frozenset({"revoke"})
 
 
 def carry_out_next(*, now: datetime) -> bool:
-    """Carry out one decided case, one plan whose date has come, or close one case."""
+    """One decided case, one plan whose date has come, or one case that can close."""
     return _decided_next(now) or _plan_next(now) or _close_next(now)
 
 
@@ -92,10 +88,15 @@ def _plan_next(now: datetime) -> bool:
             # Asked for once a day when the target refuses, so that it is not forgotten.
             item.due_at = now + PLAN_AGAIN
             item.save(update_fields=["due_at"])
-            _one(case, item, _revoke_credential, by=COUNTERSIGN, now=now)
+            consequences.carry(case, item, by=COUNTERSIGN, now=now, end_it=True)
         entries.note(
-            case, act="item.plan_due", words=f"{item.title}: {item.carried_words}",
-            by=COUNTERSIGN, now=now, at=due, data={"item": str(item.pk)},
+            case,
+            act="item.plan_due",
+            words=f"{item.title}: {item.carried_words}",
+            by=COUNTERSIGN,
+            now=now,
+            at=due,
+            data={"item": str(item.pk)},
         )
         entries.changed(case)
     return True
@@ -122,8 +123,11 @@ def _close_next(now: datetime) -> bool:
             case, state=entries.moved(case, "carried_out"), closed_at=now, closed_by=COUNTERSIGN.ref
         )
         entries.note(
-            case, act="case.closed", words=f"{case.key} is closed: {settling.summary(case)}",
-            by=COUNTERSIGN, now=now,
+            case,
+            act="case.closed",
+            words=f"{case.key} is closed: {settling.summary(case)}",
+            by=COUNTERSIGN,
+            now=now,
         )
     return True
 
@@ -138,8 +142,11 @@ def carry_again(*, case: Case, by: By, now: datetime) -> Case:
         if case.state != "carrying_out":
             raise NotPossible(f"{case.key} is {case.state.replace('_', ' ')}: nothing is stuck.")
         entries.note(
-            case, act="case.carried_again", words=f"{acting(by).name} had {case.key} carried out"
-            " again", by=by, now=now,
+            case,
+            act="case.carried_again",
+            words=f"{acting(by).name} had {case.key} carried out again",
+            by=by,
+            now=now,
         )
         _carry(case, by=COUNTERSIGN, now=now, ended_by_person=True)
         entries.changed(case)
@@ -150,219 +157,8 @@ def _carry(case: Case, *, by: By, now: datetime, ended_by_person: bool = False) 
     rows = case.items.select_for_update().filter(carried_out_at__isnull=True).order_by("position")
     for item in rows:
         item.case = case
-        act = _ACTS.get((item.kind, item.outcome), _nothing)
-        if item.outcome == "replace" and ended_by_person and _overdue(item, now):
-            act = _revoke_credential
-        _one(case, item, act, by=by, now=now)
-
-
-def at_once(case: Case, item: Item, *, now: datetime) -> None:
-    """What the seats agree to revoke goes out at commit, before the rest is decided."""
-    if item.outcome in AT_ONCE and item.carried_out_at is None:
-        act = _ACTS.get((item.kind, item.outcome), _nothing)
-        _one(case, item, act, by=COUNTERSIGN, now=now)
-
-
-def _one(case: Case, item: Item, act: "Act", *, by: By, now: datetime) -> None:
-    """Do one act; what it cannot do stays on the item as a sentence, and waits for a person."""
-    try:
-        with transaction.atomic():
-            act(case, item, by=by, now=now)
-    except (NotPossible, NotAllowed) as problem:
-        item.refresh_from_db(fields=["carried_out_at", "due_at", "snapshot"])
-        item.carried_words = f"could not be carried out: {problem}"
-        item.save(update_fields=["carried_words"])
-    entries.note(
-        case,
-        act="item.carried_out" if item.carried_out_at else "item.waits",
-        words=f"{item.title}: {item.outcome.replace('_', ' ')}: {item.carried_words}"[:1_000],
-        by=by,
-        now=now,
-        data={"item": str(item.pk), "outcome": item.outcome},
-    )
-
-
-def _overdue(item: Item, now: datetime) -> bool:
-    plan = _plan_of(item)
-    return plan is not None and plan <= now
-
-
-def _plan_of(item: Item) -> datetime | None:
-    """The date that the deciding answers name for a replacement: the earliest of them."""
-    dates = [
-        datetime.fromisoformat(row.proposal["by"])
-        for row in settling.current(item)
-        if row.answer == "replace" and "by" in row.proposal
-    ]
-    return min(dates, default=None)
-
-
-def _done(item: Item, words: str, now: datetime) -> None:
-    item.carried_out_at, item.carried_words = now, words
-    item.save(update_fields=["carried_out_at", "carried_words", "due_at", "snapshot"])
-
-
-def _identity(case: Case) -> Identity:
-    if case.identity is None:
-        raise NotPossible(f"{case.key} names no identity.")
-    return case.identity
-
-
-def _nothing(case: Case, item: Item, *, by: By, now: datetime) -> None:  # noqa: ARG001 - one shape for all acts
-    _done(item, "nothing changes", now)
-
-
-def _keep_credential(case: Case, item: Item, *, by: By, now: datetime) -> None:  # noqa: ARG001 - one shape for all acts
-    credential = holds.credential_of(item)
-    if credential.state == "held" and not item.snapshot.get("released"):
-        said = holds.release_credential(case, _identity(case), item, now=now)
-        if said.startswith("could not"):
-            raise NotPossible(f"{said.removesuffix('.')}.")
-        _done(item, said, now)
-        return
-    _done(item, f"kept, it is {credential.state}", now)
-
-
-def _replace_credential(case: Case, item: Item, *, by: By, now: datetime) -> None:  # noqa: ARG001 - one shape for all acts
-    plan = _plan_of(item)
-    if plan is None:
-        raise NotPossible("No answer says by when it is replaced: answer again with a date.")
-    if holds.credential_of(item).state == "held":
-        holds.release_credential(case, _identity(case), item, now=now)
-    item.due_at = plan
-    item.carried_words = f"ends on {plan:%-d %b %Y %H:%M} UTC, when it has to be replaced"
-    item.save(update_fields=["due_at", "carried_words"])
-
-
-def _revoke_credential(case: Case, item: Item, *, by: By, now: datetime) -> None:
-    credential = holds.credential_of(item)
-    if credential.state in ("revoked", "expired"):
-        _done(item, f"{credential.short} is {credential.state} already", now)
-        return
-    made = revocations.request(
-        identity=_identity(case),
-        credential=credential,
-        step="revoke",
-        by=by,
-        now=now,
-        because=f"decided in {case.key}",
-        case=case.pk,
-        case_key=case.key,
-    )
-    # A change that was open already is waited for as well.
-    Revocation.objects.filter(pk__in=[row.pk for row in made], case__isnull=True).update(
-        case=case.pk, case_key=case.key
-    )
-    _done(item, ", ".join(f"{row.key}: {row.words}" for row in made), now)
-
-
-def _current(item: Item, now: datetime) -> tuple[DelegationVersion | None, str]:
-    delegation = grants.locked(item.ref)
-    return grants.in_force(delegation, now=now), delegation.key
-
-
-def _keep_delegation(case: Case, item: Item, *, by: By, now: datetime) -> None:
-    current, key = _current(item, now)
-    if current is None:
-        _done(item, f"{key} is not in force; a proposal waits for its access request", now)
-        return
-    unsigned = not current.signed
-    grants.attest(current, case=case, by=acting(by).ref, now=now)
-    _done(item, f"{key} is signed by {case.key}" if unsigned else f"{key} is kept", now)
-
-
-def _narrow_delegation(case: Case, item: Item, *, by: By, now: datetime) -> None:
-    current, key = _current(item, now)
-    if current is None:
-        _done(item, f"{key} is not in force: nothing is left to narrow", now)
-        return
-    row = grants.narrow(current, settling.left_of(item), case=case, by=acting(by).ref, now=now)
-    left = f"{', '.join(row.actions[:5])} on {', '.join(row.resources[:5])}"
-    _done(item, f"{key} is narrowed to {left}"[:500], now)
-
-
-def _revoke_delegation(case: Case, item: Item, *, by: By, now: datetime) -> None:
-    delegation = grants.locked(item.ref)
-    ended = grants.end(delegation, case=case, by=acting(by).ref, now=now)
-    proposal = grants.proposed(delegation)
-    if proposal is not None:
-        grants.reject(proposal, case=case, by=acting(by).ref, now=now)
-    words = f"{' and '.join(ended)} ended" if ended else f"{delegation.key} was not in force"
-    _done(item, words, now)
-
-
-def _narrow_entitlement(case: Case, item: Item, *, by: By, now: datetime) -> None:
-    """What the target allows comes down to what is delegated."""
-    identity = _identity(case)
-    rows = DelegationVersion.objects.filter(
-        delegation__grantee=identity,
-        superseded_at__isnull=True,
-        state="in_force",
-        revoked_at__isnull=True,
-        during__contains=now,
-    ).order_by("delegation__number", "version")
-    left = [Permission(tuple(row.actions), tuple(row.resources)) for row in rows]
-    if not left:
-        raise NotPossible(
-            f"Nothing is delegated to {identity.name}: narrowing would leave nothing. Revoke it,"
-            " or sign a delegation first."
-        )
-    _at_target(case, item, "narrow", left, by=by, now=now)
-
-
-def _revoke_entitlement(case: Case, item: Item, *, by: By, now: datetime) -> None:
-    """A narrowing that leaves nothing denies everything, and can be replaced by a later one."""
-    _at_target(case, item, "narrow", [], by=by, now=now)
-
-
-def _at_target(
-    case: Case, item: Item, step: str, left: list[Permission], *, by: By, now: datetime
-) -> None:
-    made = revocations.request(
-        identity=_identity(case),
-        step=step,
-        by=by,
-        now=now,
-        because=f"decided in {case.key}",
-        case=case.pk,
-        case_key=case.key,
-        permissions_left=left,
-    )
-    _done(item, ", ".join(f"{row.key}: {row.words}" for row in made), now)
-
-
-def _keep_binding(case: Case, item: Item, *, by: By, now: datetime) -> None:  # noqa: ARG001 - one shape for all acts
-    binding = Binding.objects.get(pk=item.proposal["binding"])
-    if binding.state == "proposed" and binding.superseded_at is None:
-        bindings.confirm(binding=binding, by=by, now=now)
-    _done(item, "the binding is confirmed", now)
-
-
-def _revoke_binding(case: Case, item: Item, *, by: By, now: datetime) -> None:
-    binding = Binding.objects.get(pk=item.proposal["binding"])
-    if binding.state == "proposed" and binding.superseded_at is None:
-        bindings.reject(binding=binding, by=by, now=now, reason=f"decided in {case.key}")
-    _done(item, "the binding is rejected", now)
-
-
-def _proposal(item: Item) -> DelegationVersion:
-    row = grants.proposed(grants.locked(item.ref))
-    if row is None or row.version != item.proposal.get("version"):
-        raise NotPossible("What was signed is no longer what is proposed: ask again.")
-    return row
-
-
-def _approve(case: Case, item: Item, *, by: By, now: datetime) -> None:
-    row = grants.bring_into_force(_proposal(item), case=case, by=acting(by).ref, now=now)
-    end = "" if row.during.upper is None else f" until {row.during.upper:%-d %b %Y %H:%M} UTC"
-    _done(item, f"{row.delegation.key} is in force{end}", now)
-
-
-def _deny(case: Case, item: Item, *, by: By, now: datetime) -> None:
-    row = grants.proposed(grants.locked(item.ref))
-    if row is not None:
-        grants.reject(row, case=case, by=acting(by).ref, now=now)
-    _done(item, "nothing is granted", now)
+        late = item.outcome == "replace" and (consequences.plan_of(item) or now) <= now
+        consequences.carry(case, item, by=by, now=now, end_it=ended_by_person and late)
 
 
 def _resume(case: Case, *, now: datetime) -> None:
@@ -378,24 +174,11 @@ def _resume(case: Case, *, now: datetime) -> None:
     ):
         return
     revocations.request(
-        identity=identity, step="resume", by=COUNTERSIGN, now=now,
-        because=f"decided in {case.key}", case=case.pk, case_key=case.key,
+        identity=identity,
+        step="resume",
+        by=COUNTERSIGN,
+        now=now,
+        because=f"decided in {case.key}",
+        case=case.pk,
+        case_key=case.key,
     )
-
-
-type Act = Callable[..., None]
-# (kind of item, outcome) -> what is done. What is not here changes nothing.
-_ACTS: dict[tuple[str, str], Act] = {
-    ("credential", "keep"): _keep_credential,
-    ("credential", "replace"): _replace_credential,
-    ("credential", "revoke"): _revoke_credential,
-    ("delegation", "keep"): _keep_delegation,
-    ("delegation", "narrow"): _narrow_delegation,
-    ("delegation", "revoke"): _revoke_delegation,
-    ("entitlement", "narrow"): _narrow_entitlement,
-    ("entitlement", "revoke"): _revoke_entitlement,
-    ("binding", "keep"): _keep_binding,
-    ("binding", "revoke"): _revoke_binding,
-    ("grant", "approve"): _approve,
-    ("grant", "deny"): _deny,
-}

@@ -41,15 +41,27 @@ def pin(
         try:
             with transaction.atomic():
                 row = Pinned.objects.create(
-                    case=case, item=item, at=at, event_id=event_id, note=note.strip()[:500],
-                    pinned_at=now, pinned_by=by.ref,
+                    case=case,
+                    item=item,
+                    at=at,
+                    event_id=event_id,
+                    note=note.strip()[:500],
+                    pinned_at=now,
+                    pinned_by=by.ref,
                 )
         except IntegrityError as clash:
             raise NotPossible("It is pinned already.") from clash
         entries.note(
-            case, act="evidence.pinned", words=f"{by.called} pinned an event to {case.key}",
-            by=by, now=now,
-            data={"at": at.isoformat(), "event": str(event_id), "item": str(item.pk) if item else None},
+            case,
+            act="evidence.pinned",
+            words=f"{by.called} pinned an event to {case.key}",
+            by=by,
+            now=now,
+            data={
+                "at": at.isoformat(),
+                "event": str(event_id),
+                "item": str(item.pk) if item else None,
+            },
         )
         entries.changed(case)
     return row
@@ -72,12 +84,18 @@ def cancel(*, case: Case, by: User, now: datetime, reason: str) -> Case:
                 item.save(update_fields=["held", "outcome", "snapshot"])
             if item.kind == "grant":
                 DelegationVersion.objects.filter(
-                    delegation=item.ref, state="proposed", superseded_at__isnull=True,
+                    delegation=item.ref,
+                    state="proposed",
+                    superseded_at__isnull=True,
                     version=item.proposal.get("version"),
                 ).update(superseded_at=now)
         entries.note(
-            case, act="case.cancelled", words=f"{by.called} cancelled {case.key}: {reason}",
-            by=by, now=now, data={"reason": reason},
+            case,
+            act="case.cancelled",
+            words=f"{by.called} cancelled {case.key}: {reason}",
+            by=by,
+            now=now,
+            data={"reason": reason},
         )
         entries.changed(case, state=to, closed_at=now, closed_by=by.ref)
     return case

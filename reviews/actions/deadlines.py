@@ -16,7 +16,7 @@ from identities.permissions import NotPossible
 from reviews.models import Case, Item
 from reviews.permissions import SIGNING
 
-from . import carrying, entries, reminders, settling
+from . import consequences, entries, reminders, settling
 
 CUTS = frozenset({"suspend", "narrow", "revoke"})
 WORDS = {
@@ -75,7 +75,7 @@ def _silence(case: Case, *, now: datetime) -> None:
         if answered and cutting and item.outcome == "":
             # One seat has spoken and the other is silent: the stricter stands.
             settling.settle(case, item, now=now, due=True)
-            carrying.at_once(case, item, now=now)
+            consequences.at_once(case, item, now=now)
         elif not answered:
             _unanswered(case, item, chosen, now=now)
     if chosen == "suspend" and case.identity is not None and not _all_settled(case):
@@ -120,7 +120,7 @@ def _unanswered(case: Case, item: Item, chosen: str, *, now: datetime) -> None:
     if outcome:
         item.outcome, item.outcome_at = outcome, now
         item.save(update_fields=["outcome", "outcome_at"])
-        carrying.at_once(case, item, now=now)
+        consequences.at_once(case, item, now=now)
 
 
 def _suspend(case: Case, identity: Identity, *, now: datetime) -> str:
@@ -129,8 +129,13 @@ def _suspend(case: Case, identity: Identity, *, now: datetime) -> str:
     said = []
     try:
         revocations.request(
-            identity=identity, step="suspend", by=COUNTERSIGN, now=now, because=because,
-            case=case.pk, case_key=case.key,
+            identity=identity,
+            step="suspend",
+            by=COUNTERSIGN,
+            now=now,
+            because=because,
+            case=case.pk,
+            case_key=case.key,
         )
     except NotPossible as problem:
         return str(problem)
@@ -139,8 +144,14 @@ def _suspend(case: Case, identity: Identity, *, now: datetime) -> str:
     ).select_related("actor")[:200]:
         try:
             made = revocations.request(
-                identity=identity, credential=credential, step="hold", by=COUNTERSIGN, now=now,
-                because=because, case=case.pk, case_key=case.key,
+                identity=identity,
+                credential=credential,
+                step="hold",
+                by=COUNTERSIGN,
+                now=now,
+                because=because,
+                case=case.pk,
+                case_key=case.key,
             )
         except NotPossible as problem:
             said.append(f"{credential.short} could not be held: {problem}")

@@ -19,7 +19,7 @@ from identities.permissions import NotAllowed, NotPossible, require
 from reviews import permissions, shown
 from reviews.models import Case, Decision, Item, Seat
 
-from . import answers, carrying, entries, grants, settling
+from . import answers, consequences, entries, grants, settling
 
 
 def decide(
@@ -49,7 +49,7 @@ def decide(
         row = _sign(case, item, seat, answer, reason, stored, by=by, now=now)
         outcome = settling.settle(case, item, now=now)
         _note(case, item, seat, row, by=by, now=now, outcome=outcome)
-        carrying.at_once(case, item, now=now)
+        consequences.at_once(case, item, now=now)
         entries.changed(case)
         settling.finish(case, now=now)
     return row
@@ -83,7 +83,7 @@ def tie_break(
         row = _sign(case, item, seat, answer, reason, dict(chosen.proposal), by=by, now=now)
         outcome = settling.settle(case, item, now=now, due=True)
         _note(case, item, seat, row, by=by, now=now, outcome=outcome)
-        carrying.at_once(case, item, now=now)
+        consequences.at_once(case, item, now=now)
         entries.changed(case)
         settling.finish(case, now=now)
     return row
@@ -231,9 +231,7 @@ def _only_narrows(item: Item, left: Mapping[str, Any], *, now: datetime) -> None
     if current is None:
         raise NotPossible(f"{delegation.key} is not in force: there is nothing to narrow.")
     before = grant_of(current)
-    child = before._replace(
-        actions=tuple(left["actions"]), resources=tuple(left["resources"])
-    )
+    child = before._replace(actions=tuple(left["actions"]), resources=tuple(left["resources"]))
     try:
         wider = authority.narrower([child], [before])
     except authority.AuthorityError as problem:

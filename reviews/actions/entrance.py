@@ -34,7 +34,9 @@ def find_link(token: str, *, now: datetime) -> SignInLink | None:
     row = (
         SignInLink.objects.select_related("user__person")
         .filter(
-            digest=digest_of(token), used_at__isnull=True, expires_at__gt=now,
+            digest=digest_of(token),
+            used_at__isnull=True,
+            expires_at__gt=now,
             user__is_active=True,
         )
         .first()
@@ -53,8 +55,12 @@ def redeem_link(token: str, *, now: datetime) -> User | None:
         if not used:
             return None
         ledger.append(
-            at=now, by=link.user.ref, by_name=link.user.called, act="user.signed_in",
-            subject=link.user.ref, words=f"{link.user.called} signed in by a one-time link",
+            at=now,
+            by=link.user.ref,
+            by_name=link.user.called,
+            act="user.signed_in",
+            subject=link.user.ref,
+            words=f"{link.user.called} signed in by a one-time link",
             data={"demo": link.demo},
         )
     return link.user

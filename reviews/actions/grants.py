@@ -11,8 +11,7 @@ from uuid import UUID
 
 from django.db.models import Max
 
-from evidence import nudge
-from identities import authority
+from identities import authority, judging
 from identities.judging.verdicts import grant_of
 from identities.models import Delegation, DelegationVersion
 from identities.permissions import NotPossible
@@ -148,8 +147,13 @@ def stop(
     if left is None:
         _cut(current, by=by, now=now)
     else:
-        _split(current, by=by, now=now, actions=list(left["actions"]),
-               resources=list(left["resources"]))
+        _split(
+            current,
+            by=by,
+            now=now,
+            actions=list(left["actions"]),
+            resources=list(left["resources"]),
+        )
     return current.version
 
 
@@ -233,5 +237,6 @@ def _add(row: DelegationVersion, *, by: str, now: datetime, **fields: Any) -> De
         **(values | fields),
     )
     made.refresh_from_db()
-    nudge.after_commit("identities.changed")
+    # What happened since then, and came in earlier, is judged by what is true now.
+    judging.again(identities=[made.delegation.grantee], since=now, now=now)
     return made

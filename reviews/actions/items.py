@@ -54,9 +54,7 @@ NONE = Advice("", "")
 def build(case: Case, identity: Identity, *, now: datetime) -> list[Item]:
     """Make the items that the case does not have yet; those made now."""
     known = set(case.items.values_list("kind", "ref"))
-    settled_bindings = {
-        item.proposal.get("binding") for item in case.items.filter(kind="binding")
-    }
+    settled_bindings = {item.proposal.get("binding") for item in case.items.filter(kind="binding")}
     place = case.items.count()
     made = []
     for item in [
@@ -93,11 +91,7 @@ def _delegations(identity: Identity, now: datetime) -> Iterable[Item]:
         if row.delegation_id in seen:
             continue
         seen.add(row.delegation_id)
-        hits = [
-            (name, first, last)
-            for name, (first, last) in used
-            if covers(row.actions, name)
-        ]
+        hits = [(name, first, last) for name, (first, last) in used if covers(row.actions, name)]
         last = max((one[2] for one in hits), default=None)
         unseen = [
             pattern for pattern in row.actions if not any(matches(pattern, one[0]) for one in hits)
@@ -190,9 +184,7 @@ def _entitlements(identity: Identity, now: datetime) -> Iterable[Item]:
 
 def _credentials(identity: Identity, now: datetime) -> Iterable[Item]:
     rows = list(
-        Credential.objects.filter(
-            identity=identity, standing=True, state__in=["active", "held"]
-        )
+        Credential.objects.filter(identity=identity, standing=True, state__in=["active", "held"])
         .select_related("actor", "issued_by")
         .order_by("number")[:MOST_CREDENTIALS]
     )

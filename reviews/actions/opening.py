@@ -16,7 +16,7 @@ from reviews import permissions
 from reviews.models import Case, ReviewPolicy
 
 from . import entries, items, seats
-from .reminders import ask
+from .reminders import ask, ask_again
 
 POLICY = "access review"
 # Asked about in every mode: what they show is not a matter of how authority was written down.
@@ -109,30 +109,34 @@ def _start(case: Case, *, by: By, now: datetime, reason: str) -> Case:
 def open_from_findings_next(*, now: datetime) -> bool:
     """Give one finding without a case to the review of its identity; False when none waits."""
     with transaction.atomic():
-        finding = (
-            Finding.objects.select_for_update(of=("self",), skip_locked=True)
-            .filter(state="open", identity__isnull=False, cases__isnull=True)
+        waiting = (
+            Finding.objects.filter(state="open", identity__isnull=False, cases__isnull=True)
             .exclude(identity__state="retired")
             .filter(~Q(identity__mode="observe") | Q(rule__in=IN_EVERY_MODE))
-            .select_related("identity__service")
-            .order_by("number")
-            .first()
         )
+        finding = waiting.select_related("identity").order_by("number").first()
         if finding is None or finding.identity is None:
             return False
-        _attach(finding, finding.identity, now=now)
+        # The identity is locked before any finding is touched: two workers of one identity
+        # wait here, and the second sees what the first has done.
+        identity = _locked_identity(finding.identity)
+        if waiting.filter(pk=finding.pk).exists():
+            _attach(finding, identity, now=now)
     return True
 
 
 def _attach(finding: Finding, identity: Identity, *, now: datetime) -> None:
-    identity = _locked_identity(identity)
     case = _live(identity)
     if case is None:
         # Observing asks nobody: the review is proposed, and a person sends it out.
         state = "draft" if identity.mode == "observe" else "open"
         case = _new(
-            identity, by=COUNTERSIGN, now=now, reason=f"{finding.key}: {finding.words}",
-            policy=None, state=state,
+            identity,
+            by=COUNTERSIGN,
+            now=now,
+            reason=f"{finding.key}: {finding.words}",
+            policy=None,
+            state=state,
         )
         _fill(case, identity, by=COUNTERSIGN, now=now)
         case.findings.add(finding)
@@ -143,6 +147,16 @@ def _attach(finding: Finding, identity: Identity, *, now: datetime) -> None:
     case.findings.add(finding)
     made = items.build(case, identity, now=now)
     entries.touched(case.pk)
+    for seat in case.seats.filter(person__isnull=False).select_related("person"):
+        # Whoever has answered did so without knowing this.
+        if seat.person is not None and seat.decisions.filter(superseded_at__isnull=True).exists():
+            ask_again(
+                case,
+                seat.person,
+                occasion=f"evidence {finding.key}",
+                now=now,
+                why="Evidence arrived after your answer. It stands unless you change it.",
+            )
     more = f" and {len(made)} items" if made else ""
     entries.note(
         case,
@@ -155,18 +169,24 @@ def _attach(finding: Finding, identity: Identity, *, now: datetime) -> None:
 
 
 def _live(identity: Identity) -> Case | None:
-    return Case.objects.filter(
-        identity=identity, door="access_review", state__in=LIVE
-    ).first()
+    return Case.objects.filter(identity=identity, door="access_review", state__in=LIVE).first()
 
 
 def _locked_identity(identity: Identity) -> Identity:
-    """Openers of one identity wait for each other here, so the constraint is never met."""
+    """Openers of one identity wait for each other here, so the constraint is never met.
+
+    Without the key: whoever writes findings of the identity meanwhile does not wait for us.
+    """
     return (
-        Identity.objects.select_for_update(of=("self",))
+        Identity.objects.select_for_update(of=("self",), no_key=True)
         .select_related(
-            "service__owner", "service__ai_owner", "service__backup", "service__sponsor",
-            "owner", "backup", "sponsor",
+            "service__owner",
+            "service__ai_owner",
+            "service__backup",
+            "service__sponsor",
+            "owner",
+            "backup",
+            "sponsor",
         )
         .get(pk=identity.pk)
     )

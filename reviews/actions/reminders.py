@@ -79,9 +79,9 @@ def stand_for(
     case: Case, party: Party | None, backup: Party | None, *, now: datetime
 ) -> list[Person]:
     """A party's persons who may sign at all; the backup's when the party has none."""
-    taken = set(
-        case.seats.filter(person__isnull=False).values_list("person_id", flat=True)
-    ) | {case.requester_id}
+    taken = set(case.seats.filter(person__isnull=False).values_list("person_id", flat=True)) | {
+        case.requester_id
+    }
     for one in (party, backup):
         if one is None:
             continue
@@ -109,8 +109,12 @@ def ask(case: Case, *, now: datetime) -> None:
 def ask_again(case: Case, person: Person, *, why: str, occasion: str, now: datetime) -> None:
     """Somebody's answer is no longer alone: it conflicts, or evidence came after it."""
     tell(
-        case, [person], occasion=occasion, subject="your answer is asked for again",
-        body=why, now=now,
+        case,
+        [person],
+        occasion=occasion,
+        subject="your answer is asked for again",
+        body=why,
+        now=now,
     )
 
 

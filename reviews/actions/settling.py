@@ -65,9 +65,7 @@ def _write(case: Case, item: Item, outcome: str, held: str, *, now: datetime) ->
     if held and held != held_before:
         said = holds.hold(case, item, held, now=now) or said
     item.carried_words = said
-    item.save(
-        update_fields=["outcome", "held", "outcome_at", "snapshot", "carried_words"]
-    )
+    item.save(update_fields=["outcome", "held", "outcome_at", "snapshot", "carried_words"])
     if outcome == CONFLICT:
         _tell_conflict(case, item, said, now=now)
     elif outcome == "dont_know":

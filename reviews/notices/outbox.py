@@ -46,9 +46,7 @@ def send_next(*, now: datetime) -> bool:
     except Temporary as problem:
         _later(notice, str(problem), _again_at(notice, now))
     else:
-        Notice.objects.filter(pk=notice.pk).update(
-            sent_at=now, leased_until=None, failed_why=""
-        )
+        Notice.objects.filter(pk=notice.pk).update(sent_at=now, leased_until=None, failed_why="")
     return True
 
 

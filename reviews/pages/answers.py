@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from evidence.models import Issuance
 from identities.models import Credential, DelegationVersion, Identity
 from reviews.exports import moment
+from reviews.pages import possible
 from reviews.pages.dossier import Dossier, dossier
 
 type Answer = dict[str, Any]
@@ -143,16 +144,10 @@ def authority(d: Dossier) -> Answer:
     elif grants:
         facts.append({"label": "Until", "words": "no end is stated", "kind": "waits"})
     if d.entitlements:
-        allowed = sum(
-            len(one.get("actions", []))
-            for reading in d.entitlements
-            for one in reading.possible
-            if one.get("effect", "Allow") == "Allow"
-        )
         facts.append(
             {
                 "label": "Possible",
-                "words": f"the target allows {allowed} {_plural('action pattern', allowed)}",
+                "words": possible.beyond(d.entitlements, grants),
                 "at": d.entitlements[0].read_at,
                 "kind": "exact",
             }
@@ -183,8 +178,13 @@ def behaviour(d: Dossier) -> Answer:
         sources = ", ".join(one.name for one in d.sources) or "any source"
         headline = f"No evidence yet from {sources}"
     else:
-        outside = f"{d.api.outside:,} outside" if d.api.outside else "none outside"
-        headline = f"{d.api.inside:,} calls inside, {outside} that authority"
+        outside = d.api.outside - d.no_run_outside
+        parts = [f"{d.api.inside:,} calls inside", f"{outside:,} outside" if outside else ""]
+        if d.no_run:
+            parts.append(f"{d.no_run:,} with no run behind {'it' if d.no_run == 1 else 'them'}")
+        if not outside and not d.no_run:
+            parts.append("none outside that authority")
+        headline = ", ".join(part for part in parts if part)
     facts: list[dict[str, Any]] = [
         {
             "label": one.rule,
@@ -196,6 +196,17 @@ def behaviour(d: Dossier) -> Answer:
         }
         for one in d.findings[:5]
     ]
+    day = d.last_day
+    if day.last is not None and day.outside:
+        with_run = day.outside - (d.no_run_outside if day.outside >= d.no_run_outside else 0)
+        facts.append(
+            {
+                "label": "That day",
+                "words": f"{day.count:,} calls: {day.inside:,} inside, {with_run:,} outside",
+                "at": day.last,
+                "kind": "neutral",
+            }
+        )
     unjudged = d.api.count - d.api.inside - d.api.outside
     if unjudged:
         facts.append(

@@ -26,7 +26,11 @@ class Parts:
         self.case, self.user, self.now = case, user, now
         self.seats = list(
             case.seats.select_related(
-                "party__person", "party__team", "backup__person", "backup__team", "person",
+                "party__person",
+                "party__team",
+                "backup__person",
+                "backup__team",
+                "person",
                 "service",
             ).order_by("position")
         )
@@ -148,12 +152,24 @@ def _deadline(case: Case, *, now: datetime) -> dict[str, Any] | None:
             at = case.deadline_at - timedelta(hours=hours)
             if at > case.opened_at:
                 said = "reminded" if at <= now else "reminder"
-                ticks.append({"at": at, "share": share(at), "words": f"{said} {at:%-d %b %H:%M}",
-                              "kind": "reminder"})
+                ticks.append(
+                    {
+                        "at": at,
+                        "share": share(at),
+                        "words": f"{said} {at:%-d %b %H:%M}",
+                        "kind": "reminder",
+                    }
+                )
         at = case.deadline_at - timedelta(hours=case.policy.escalate_before_hours)
         if at > case.opened_at:
-            ticks.append({"at": at, "share": share(at), "words": f"escalates {at:%-d %b %H:%M} UTC",
-                          "kind": "escalation"})
+            ticks.append(
+                {
+                    "at": at,
+                    "share": share(at),
+                    "words": f"escalates {at:%-d %b %H:%M} UTC",
+                    "kind": "escalation",
+                }
+            )
     past = case.deadline_at <= now
     when = f"{case.deadline_at:%-d %b %Y %H:%M} UTC"
     what = deadlines.sentence(case)
@@ -184,7 +200,9 @@ def _seat(seat: Seat, parts: Parts) -> dict[str, Any]:
         "words": SEAT_WORDS[seat.kind],
         "who": None if person is None else _who(person, parts),
         "party": str(seat.party) if seat.party is not None else "",
-        "note": f"{owns}{backup}" if seat.party is not None else "Nobody is named: a reviewer may sit.",
+        "note": f"{owns}{backup}"
+        if seat.party is not None
+        else "Nobody is named: a reviewer may sit.",
         "answered": len(given),
         "of": len(parts.items),
         "stale": sum(parts.stale(row) for row in given),
@@ -272,9 +290,12 @@ def _acts(parts: Parts) -> list[dict[str, Any]]:
     if case.state == "draft":
         found.append(
             {
-                "words": "Open the review", "url": f"{here}/start/", "icon": "send",
+                "words": "Open the review",
+                "url": f"{here}/start/",
+                "icon": "send",
                 "why_not": permissions.why_not_start(user, case, now=now) or "",
-                "ask": "Why it is asked now", "primary": True,
+                "ask": "Why it is asked now",
+                "primary": True,
             }
         )
     stuck = case.state == "carrying_out" and any(
@@ -283,14 +304,18 @@ def _acts(parts: Parts) -> list[dict[str, Any]]:
     if stuck:
         found.append(
             {
-                "words": "Carry out again", "url": f"{here}/again/", "icon": "refresh",
+                "words": "Carry out again",
+                "url": f"{here}/again/",
+                "icon": "refresh",
                 "why_not": permissions.why_not_close(user, case, now=now) or "",
             }
         )
     if case.state in ("draft", "open"):
         found.append(
             {
-                "words": "Cancel the case", "url": f"{here}/cancel/", "icon": "x",
+                "words": "Cancel the case",
+                "url": f"{here}/cancel/",
+                "icon": "x",
                 "why_not": permissions.why_not_cancel(user, case) or "",
                 "ask": "Why nothing has to be decided",
             }

@@ -11,7 +11,8 @@ from reviews import permissions, shown
 from reviews.actions import answers as answer_table
 from reviews.forms import written
 from reviews.models import Decision, Item
-from reviews.pages import rows
+from reviews.pages import possible, rows
+from reviews.pages.lanes import micros
 from reviews.permissions import SEAT_WORDS, SIGNING
 
 if TYPE_CHECKING:
@@ -55,9 +56,7 @@ def row(item: Item, on: bool, parts: "Parts") -> dict[str, Any]:
         "findings_url": f"/findings/?identity={key}",
         "recommendation": item.recommendation,
         "recommendation_reason": item.recommendation_reason or "nothing is recommended",
-        "answers": [
-            _answer(item, seat.pk, parts) for seat in parts.seats if seat.kind in SIGNING
-        ],
+        "answers": [_answer(item, seat.pk, parts) for seat in parts.seats if seat.kind in SIGNING],
         "outcome": _outcome(item, parts),
     }
 
@@ -110,8 +109,7 @@ def evidence(item: Item, parts: "Parts") -> dict[str, Any]:
     seen = shown.of_item(item, identity)
     found = rows.of_keys(seen.refs, None if identity is None else identity.number)
     pinned = {
-        f"{rows.micros(at)}-{event}"
-        for at, event in parts.case.pinned.values_list("at", "event_id")
+        f"{micros(at)}-{event}" for at, event in parts.case.pinned.values_list("at", "event_id")
     }
     looked: dict[str, dict[str, None]] = {}
     for ref, name in (
@@ -173,8 +171,11 @@ def _three(item: Item, parts: "Parts") -> dict[str, Any]:
     if identity is None or item.kind not in ("delegation", "grant", "entitlement"):
         return {"delegated": [], "possible": None, "used": []}
     versions = DelegationVersion.objects.filter(
-        delegation__grantee=identity, superseded_at__isnull=True, state="in_force",
-        during__contains=parts.now, revoked_at__isnull=True,
+        delegation__grantee=identity,
+        superseded_at__isnull=True,
+        state="in_force",
+        during__contains=parts.now,
+        revoked_at__isnull=True,
     )
     if item.kind in ("delegation", "grant"):
         versions = versions.filter(delegation=item.ref)
@@ -190,15 +191,7 @@ def _three(item: Item, parts: "Parts") -> dict[str, Any]:
             for one in versions
             for action in one.actions[:20]
         ],
-        "possible": [
-            action
-            for one in readings
-            for allow in one.possible
-            if allow.get("effect", "Allow") == "Allow"
-            for action in allow.get("actions", [])[:20]
-        ][:50]
-        if readings
-        else None,
+        "possible": possible.allowed(readings, most=50) if readings else None,
         "used": used[:50],
     }
 
@@ -265,19 +258,33 @@ def _if_revoked(item: Item, *, now: datetime) -> list[dict[str, Any]]:
     agents = CredentialAgent.objects.filter(credential_actor=credential.actor_id).count()
     if agents:
         plural = "agent was" if agents == 1 else "agents were"
-        found.append({"kind": "outside", "words": f"{agents} {plural} seen to run with it",
-                      "url": f"/credentials/{credential.key}/"})
+        found.append(
+            {
+                "kind": "outside",
+                "words": f"{agents} {plural} seen to run with it",
+                "url": f"/credentials/{credential.key}/",
+            }
+        )
     count = item.snapshot.get("count", 0)
     said = f"{item.snapshot.get('words')} with it" if count else "no use of it in evidence"
     found.append({"kind": "waits" if count else "neutral", "words": said, "url": ""})
-    for one in Issuance.objects.filter(
-        by_credential=credential.actor_id, expires_at__gt=now
-    ).select_related("credential").order_by("-expires_at")[:3]:
+    for one in (
+        Issuance.objects.filter(by_credential=credential.actor_id, expires_at__gt=now)
+        .select_related("credential")
+        .order_by("-expires_at")[:3]
+    ):
         value = one.credential.value
-        found.append({"kind": "waits", "url": "", "words": f"session {value[:4]}…{value[-4:]} lives"
-                      f" until {one.expires_at:%-d %b %H:%M} UTC"})
-    found.append({"kind": "outside", "words": "cannot be undone: a new one must be issued",
-                  "url": ""})
+        found.append(
+            {
+                "kind": "waits",
+                "url": "",
+                "words": f"session {value[:4]}…{value[-4:]} lives"
+                f" until {one.expires_at:%-d %b %H:%M} UTC",
+            }
+        )
+    found.append(
+        {"kind": "outside", "words": "cannot be undone: a new one must be issued", "url": ""}
+    )
     return found
 
 

@@ -147,7 +147,7 @@ def credential(one: Credential, user: User, *, now: datetime) -> dict[str, Any]:
         "agents": [
             {
                 "name": names.get(use.agent_actor, "not named"),
-                "count": use.count,
+                "count": None,
                 "first_at": use.first_at,
                 "last_at": use.last_at,
                 "url": f"/events/?{urlencode({'actor': use.agent_actor})}",

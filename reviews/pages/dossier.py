@@ -87,7 +87,9 @@ class Dossier:
     permissions: list[Permission]
     findings: list[Finding]
     finding_count: int
-    no_run: int
+    no_run: int  # calls with no run behind them
+    no_run_outside: int  # of these, outside the authority as well
+    last_day: Totals  # the newest day with events
     revocations: list[Revocation]
     sources: list[Fresh]
 
@@ -130,6 +132,7 @@ def dossier(identity: Identity, *, now: datetime, at: datetime | None = None) ->
     open_findings = Finding.objects.filter(identity=identity, state__in=["open", "confirmed"])
     if at is not None:
         open_findings = open_findings.filter(first_at__lte=moment)
+    absent = _no_run(identity, moment)
     sums = open_findings.aggregate(
         n=Count("id"), no_run=Count("id", filter=Q(rule="no_run"))
     )
@@ -164,7 +167,9 @@ def dossier(identity: Identity, *, now: datetime, at: datetime | None = None) ->
         permissions=_permissions(identity.number, moment),
         findings=list(open_findings.order_by("-last_at")[:MOST_FINDINGS]),
         finding_count=sums["n"],
-        no_run=_no_run(identity, moment),
+        no_run=absent[0],
+        no_run_outside=absent[1],
+        last_day=_last_day(identity.number, usage[0].last),
         revocations=list(
             Revocation.objects.filter(identity=identity, requested_at__lte=moment)
             .select_related("credential__actor")
@@ -237,12 +242,35 @@ def _permissions(number: int, moment: datetime) -> list[Permission]:
         return [Permission(*row) for row in cursor.fetchall()]
 
 
-def _no_run(identity: Identity, moment: datetime) -> int:
-    """How many calls have no run behind them (open findings of that rule)."""
-    found = Finding.objects.filter(
-        identity=identity, rule="no_run", state__in=["open", "confirmed"], first_at__lte=moment
-    ).values_list("count", flat=True)
-    return sum(found)
+def _no_run(identity: Identity, moment: datetime) -> tuple[int, int]:
+    """How many calls have no run behind them, and how many of these are outside as well."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*), count(*) FILTER (WHERE a.verdict = 2)"
+            " FROM identities_finding f JOIN identities_findingevent e ON e.finding_id = f.id"
+            " LEFT JOIN identities_attribution a ON a.identity_no = %s AND a.at = e.at"
+            "  AND a.event_id = e.event_id"
+            " WHERE f.identity_id = %s AND f.rule = 'no_run' AND f.state IN ('open', 'confirmed')"
+            " AND e.at <= %s",
+            [identity.number, identity.pk, moment],
+        )
+        row = cursor.fetchone()
+        return int(row[0]), int(row[1])
+
+
+def _last_day(number: int, last: datetime | None) -> Totals:
+    """The totals of the newest day with events, from the roll-up."""
+    if last is None:
+        return Totals()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT sum(count), sum(inside), sum(outside), sum(linked), min(first_at),"
+            " max(last_at) FROM identities_usageday WHERE identity_no = %s AND day = %s"
+            " AND plane = %s",
+            [number, last.astimezone(UTC).date(), PLANE_IDENTITY],
+        )
+        row = cursor.fetchone()
+        return Totals(*row) if row[0] is not None else Totals()
 
 
 def _sources(number: int) -> list[Fresh]:

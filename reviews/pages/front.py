@@ -153,7 +153,11 @@ def aligned(user: User, *, now: datetime) -> list[dict[str, Any]]:
         both=Count(
             "pk",
             filter=Q(owner__isnull=False)
-            & (Q(service__isnull=True) | Q(service__ai_system=False) | Q(service__ai_owner__isnull=False)),
+            & (
+                Q(service__isnull=True)
+                | Q(service__ai_system=False)
+                | Q(service__ai_owner__isnull=False)
+            ),
         ),
     )
     numbers = Identity.objects.filter(pk__in=identities.values("pk")).values("number")
@@ -162,7 +166,8 @@ def aligned(user: User, *, now: datetime) -> list[dict[str, Any]]:
     ).values_list("count", "linked")
     used, linked = _two(sums)
     issued = identities_visible.credentials(user, now=now).aggregate(
-        n=Count("pk"), seen=Count("pk", filter=Q(issued_event__isnull=False) | Q(issued_by__isnull=False))
+        n=Count("pk"),
+        seen=Count("pk", filter=Q(issued_event__isnull=False) | Q(issued_by__isnull=False)),
     )
     grants = DelegationVersion.objects.filter(
         delegation__in=identities_visible.delegations(user, now=now).values("pk"),
@@ -177,20 +182,29 @@ def aligned(user: User, *, now: datetime) -> list[dict[str, Any]]:
     decided = Decision.objects.filter(
         superseded_at__isnull=True, item__case__in=visible.cases(user, now=now).values("pk")
     ).aggregate(n=Count("pk"), early=Count("pk", filter=Q(at__lte=F("item__case__deadline_at"))))
-    proved = identities_visible.revocations(user, now=now).exclude(
-        state="failed", who_must_act=""
-    ).aggregate(
-        n=Count("pk"),
-        soon=Count("pk", filter=Q(effective_at__lte=F("requested_at") + PROVED_WITHIN)),
+    proved = (
+        identities_visible.revocations(user, now=now)
+        .exclude(state="failed", who_must_act="")
+        .aggregate(
+            n=Count("pk"),
+            soon=Count("pk", filter=Q(effective_at__lte=F("requested_at") + PROVED_WITHIN)),
+        )
     )
     return [
         _share("Both seats filled", seats["both"], seats["n"], "identities", "/identities/", 95),
         _share("Linked to a run", linked, used, "events", "/events/", 95),
         _share("Issuance seen", issued["seen"], issued["n"], "credentials", "/credentials/", 90),
-        _share("Purpose and end stated", grants["stated"], grants["n"], "delegations",
-               "/identities/", 100),
-        _share("Decided before deadline", decided["early"], decided["n"], "decisions", "/cases/",
-               98),
+        _share(
+            "Purpose and end stated",
+            grants["stated"],
+            grants["n"],
+            "delegations",
+            "/identities/",
+            100,
+        ),
+        _share(
+            "Decided before deadline", decided["early"], decided["n"], "decisions", "/cases/", 98
+        ),
         _share("Proved within 15 min", proved["soon"], proved["n"], "revocations", "/ledger/", 95),
     ]
 
@@ -222,13 +236,24 @@ def _setup() -> dict[str, Any] | None:
     rows = [
         ("Connect an identity source", "/sources/new/", Source.objects.filter(plane="identity")),
         ("Connect an AI trace source", "/sources/new/", Source.objects.filter(plane="ai")),
-        ("Register an identity with an owner", "/identities/", Identity.objects.filter(owner__isnull=False)),
-        ("See a credential issued", "/credentials/", Credential.objects.filter(issued_at__isnull=False)),
+        (
+            "Register an identity with an owner",
+            "/identities/",
+            Identity.objects.filter(owner__isnull=False),
+        ),
+        (
+            "See a credential issued",
+            "/credentials/",
+            Credential.objects.filter(issued_at__isnull=False),
+        ),
         ("Sign a delegation", "/requests/new/", DelegationVersion.objects.filter(signed=True)),
         ("Open the first review", "/identities/", Case.objects.filter(door="access_review")),
         ("Name a tie-breaker", "/identities/", Identity.objects.filter(sponsor__isnull=False)),
-        ("Turn consequences on for one identity", "/identities/",
-         Identity.objects.exclude(mode="observe")),
+        (
+            "Turn consequences on for one identity",
+            "/identities/",
+            Identity.objects.exclude(mode="observe"),
+        ),
     ]
     done = [(words, url, found.exists()) for words, url, found in rows]
     count = sum(one for _, _, one in done)

@@ -14,7 +14,7 @@ from evidence.models import Run
 from identities.findings import RULES
 from identities.models import Credential, DelegationVersion, Finding, User
 from reviews.models import Case
-from reviews.pages import answers, chain, rows
+from reviews.pages import answers, chain, possible, rows
 from reviews.pages.dossier import Dossier, Permission, dossier
 from reviews import permissions, visible
 
@@ -54,7 +54,7 @@ def context(identity: Any, user: User, *, now: datetime, at: datetime | None) ->
         .count(),
         "permissions": [_permission(one, d) for one in d.permissions],
         "permissions_url": f"/events/?{query}",
-        "possible_words": _possible_words(d),
+        "possible_words": possible.beyond(d.entitlements, d.delegations),
         "delegations": [_delegation(row, d) for row in [*d.delegations, *d.proposed]],
         "credentials": [_credential(one, d) for one in d.credentials],
         "cases": [_case(one, now) for one in cases],
@@ -159,7 +159,7 @@ def _permission(one: Permission, d: Dossier) -> dict[str, Any]:
         "action": one.action,
         "resource": one.family,
         "delegated": delegated,
-        "possible": _possible(d, one.action, one.family),
+        "possible": possible.answer(d.entitlements, one.action, one.family),
         "first_at": one.first,
         "last_at": one.last,
         "count": one.count,
@@ -168,35 +168,6 @@ def _permission(one: Permission, d: Dossier) -> dict[str, Any]:
         "evidence_to": d.freshest,
         "gap": False,
     }
-
-
-def _possible(d: Dossier, action: str, resource: str) -> str:
-    if not d.entitlements:
-        return "unknown"
-    from identities.enforcers import entitlements_aws
-
-    said = {
-        entitlements_aws.possible_matches(
-            entitlements_aws.from_rows(reading.possible), action, resource
-        )
-        for reading in d.entitlements
-    }
-    return "yes" if "allowed" in said else "no" if said == {"denied"} else "unknown"
-
-
-def _possible_words(d: Dossier) -> str:
-    if not d.entitlements:
-        return "possible: not known"
-    allowed = {
-        action
-        for reading in d.entitlements
-        for one in reading.possible
-        if one.get("effect", "Allow") == "Allow"
-        for action in one.get("actions", [])
-    }
-    delegated = {action for row in d.delegations for action in row.actions}
-    more = len(allowed - delegated)
-    return f"AWS allows {more} action patterns more" if more else "no more"
 
 
 def _delegation(row: DelegationVersion, d: Dossier) -> dict[str, Any]:

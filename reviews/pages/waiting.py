@@ -52,16 +52,14 @@ def for_user(user: User, *, now: datetime) -> list[Waiting]:
     return _left(_mine(user, seats, parties, now=now), now=now)
 
 
-def _mine(
-    user: User, seats: list[Seat], parties: frozenset[UUID], *, now: datetime
-) -> list[Seat]:
+def _mine(user: User, seats: list[Seat], parties: frozenset[UUID], *, now: datetime) -> list[Seat]:
     """Of the seats named, those that are this person's turn: one for each case."""
     cases = {seat.case_id for seat in seats}
     taken: dict[UUID, set[UUID]] = {}
-    for case, person in Seat.objects.filter(case__in=cases, person__isnull=False).values_list(
+    for number, person in Seat.objects.filter(case__in=cases, person__isnull=False).values_list(
         "case", "person"
     ):
-        taken.setdefault(case, set()).add(person)
+        taken.setdefault(number, set()).add(person)
     persons = _persons({seat.party_id for seat in seats if seat.party_id}, now=now)
     found: dict[UUID, Seat] = {}
     for seat in seats:
@@ -90,9 +88,7 @@ def _persons(parties: set[UUID], *, now: datetime) -> dict[UUID, list[UUID]]:
         if row.person is not None and (row.person.left_at is None or row.person.left_at > now)
     }
     for team, person in (
-        Membership.objects.filter(
-            team__in=teams, during__contains=now, superseded_at__isnull=True
-        )
+        Membership.objects.filter(team__in=teams, during__contains=now, superseded_at__isnull=True)
         .filter(Q(person__left_at__isnull=True) | Q(person__left_at__gt=now))
         .values_list("team", "person")
     ):

@@ -19,21 +19,22 @@ NAME = f"bench_countersign_{os.getpid()}"
 def fresh() -> Iterator[None]:
     """Made and migrated as owner, used as app, dropped at the end."""
     home = settings.DATABASE_ROLES["owner"]["NAME"]
+    name = sql.Identifier(NAME)
     with owner_connection(home) as owner:
-        owner.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(NAME)))
-        owner.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(NAME)))
-        try:
-            use_role("owner", NAME)
-            call_command("migrate", verbosity=0, interactive=False)
-            use_role("app", NAME)
-            memory.forget()
-            yield
-        finally:
-            use_role("app", home)
-            connection.close()
-            owner.execute(
-                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(NAME))
-            )
+        owner.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+        owner.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name))
+    try:
+        use_role("owner", NAME)
+        call_command("migrate", verbosity=0, interactive=False)
+        use_role("app", NAME)
+        memory.forget()
+        yield
+    finally:
+        use_role("app", home)
+        connection.close()
+        # Opened anew: a cold measurement restarts the server in between.
+        with owner_connection(home) as owner:
+            owner.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
 
 
 def as_owner(statement: str) -> None:

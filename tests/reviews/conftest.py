@@ -70,6 +70,12 @@ def make_user(name: str, *groups: str, person: Person | None = None) -> User:
     return row
 
 
+def person_of(user: User) -> Person:
+    """The person behind a login of these tests."""
+    assert user.person is not None
+    return user.person
+
+
 def party(user: User) -> Party:
     return Party.objects.get_or_create(person=user.person)[0]
 
@@ -134,31 +140,60 @@ def tell_story(*, mode: str = "enforce", imported: bool = True) -> Told:
         created_at=NOW - 300 * DAY,
     )
     identity.refresh_from_db()
-    ingest([record(number, "GetObject", f"invoices/{number}.pdf", NOW - HOUR) for number in range(1, 6)])
+    ingest(
+        [
+            record(number, "GetObject", f"invoices/{number}.pdf", NOW - HOUR)
+            for number in range(1, 6)
+        ]
+    )
     actor = Actor.objects.get(kind="access_key", value=KEY)
     arn = Actor.objects.get(kind="arn", value=ARN)
     for one in (actor, arn):
         Binding.objects.create(
-            identity=identity, actor=one, basis="declared", state="confirmed",
-            during=(NOW - 300 * DAY, None), recorded_at=NOW, by="command",
+            identity=identity,
+            actor=one,
+            basis="declared",
+            state="confirmed",
+            during=(NOW - 300 * DAY, None),
+            recorded_at=NOW,
+            by="command",
         )
     credential = Credential.objects.create(
-        actor=actor, identity=identity, kind="access_key", standing=True,
-        issued_at=NOW - 212 * DAY, issued_to=arn, state_at=NOW - 212 * DAY,
+        actor=actor,
+        identity=identity,
+        kind="access_key",
+        standing=True,
+        issued_at=NOW - 212 * DAY,
+        issued_to=arn,
+        state_at=NOW - 212 * DAY,
     )
     credential.refresh_from_db()
     delegation = Delegation.objects.create(grantee=identity, slug="reports", created_at=NOW)
     delegation.refresh_from_db()
     DelegationVersion.objects.create(
-        delegation=delegation, version=1, state="in_force", imported=imported,
-        actions=["s3:GetObject", "s3:PutObject"], resources=["invoices/*", "reports/*"],
-        during=(NOW - 100 * DAY, NOW + 9 * DAY), recorded_at=NOW - DAY, by="command",
+        delegation=delegation,
+        version=1,
+        state="in_force",
+        imported=imported,
+        actions=["s3:GetObject", "s3:PutObject"],
+        resources=["invoices/*", "reports/*"],
+        during=(NOW - 100 * DAY, NOW + 9 * DAY),
+        recorded_at=NOW - DAY,
+        by="command",
     )
     judging.again(identities=[identity], now=NOW)
     judging.judge_all(now=NOW)
     return Told(
-        identity, service, credential, delegation, ines, samuel, leila, marek,
-        make_user("rita", "reviewer"), make_user("otto", "auditor"),
+        identity,
+        service,
+        credential,
+        delegation,
+        ines,
+        samuel,
+        leila,
+        marek,
+        make_user("rita", "reviewer"),
+        make_user("otto", "auditor"),
     )
 
 

@@ -22,7 +22,9 @@ AI = {"seat": "ai_owner"}
 
 
 def test_open_review_builds_seats_and_items(story: Told, case: Case) -> None:
-    assert [(seat.kind, str(seat.party), str(seat.backup)) for seat in case.seats.order_by("position")] == [
+    assert [
+        (seat.kind, str(seat.party), str(seat.backup)) for seat in case.seats.order_by("position")
+    ] == [
         ("identity_owner", "Ines", "Marek"),
         ("ai_owner", "Samuel", "None"),
         ("tie_breaker", "Leila", "None"),
@@ -31,7 +33,9 @@ def test_open_review_builds_seats_and_items(story: Told, case: Case) -> None:
         ("delegation", "narrow"),
         ("credential", "replace"),
     ]
-    assert item_of(case, "delegation").recommendation_reason == "1 of 2 actions not seen in evidence"
+    assert (
+        item_of(case, "delegation").recommendation_reason == "1 of 2 actions not seen in evidence"
+    )
     assert item_of(case, "credential").snapshot["count"] == 5
     assert list(Decision.objects.all()) == []
 
@@ -63,7 +67,7 @@ def test_decide_freezes_what_was_shown(story: Told, case: Case, sign: Sign) -> N
 
 def test_capsule_refuses_change(story: Told, case: Case, sign: Sign, as_owner: Any) -> None:
     sign(case, "credential", story.ines, "keep")
-    with pytest.raises(Exception, match="denied|append-only"), connection.cursor() as cursor:
+    with pytest.raises(Exception, match=r"denied|append-only"), connection.cursor() as cursor:
         cursor.execute("UPDATE evidence_capsule SET subject = 'x'")
 
 
@@ -104,10 +108,18 @@ def test_decide_supersedes_and_keeps_the_earlier_answer(
 def test_decide_with_an_old_version_names_who_signed(story: Told, case: Case, sign: Sign) -> None:
     before = Case.objects.get(pk=case.pk).version
     sign(case, "credential", story.samuel, "keep", **AI)
-    with pytest.raises(NotPossible, match=r"Samuel signed at 12:00:00 UTC: read it and decide again"):
+    with pytest.raises(
+        NotPossible, match=r"Samuel signed at 12:00:00 UTC: read it and decide again"
+    ):
         actions.decide(
-            case=case, item=item_of(case, "credential"), seat=seat_of(case, "identity_owner"),
-            answer="keep", reason="x", by=story.ines, now=NOW, version=before,
+            case=case,
+            item=item_of(case, "credential"),
+            seat=seat_of(case, "identity_owner"),
+            answer="keep",
+            reason="x",
+            by=story.ines,
+            now=NOW,
+            version=before,
         )
 
 
@@ -124,8 +136,13 @@ def test_conflict_holds_the_stricter_and_tie_break_settles(
 
     def settle(now: Any) -> Any:
         return actions.tie_break(
-            case=case, item=item_of(case, "credential"), answer="keep", reason="needed",
-            by=story.leila, now=now, version=Case.objects.get(pk=case.pk).version,
+            case=case,
+            item=item_of(case, "credential"),
+            answer="keep",
+            reason="needed",
+            by=story.leila,
+            now=now,
+            version=Case.objects.get(pk=case.pk).version,
         )
 
     with pytest.raises(NotAllowed, match="may change their answers until"):
@@ -152,9 +169,7 @@ def test_conflict_resolved_by_changing_an_answer_revokes_once(
         sign(case, "credential", story.samuel, "keep", now=NOW + 2 * HOUR, **AI)
 
 
-def test_conflict_on_a_delegation_stops_it_and_lets_go(
-    story: Told, case: Case, sign: Sign
-) -> None:
+def test_conflict_on_a_delegation_stops_it_and_lets_go(story: Told, case: Case, sign: Sign) -> None:
     sign(case, "delegation", story.samuel, "keep", **AI)
     sign(case, "delegation", story.ines, "revoke")
     assert actions_in_force(story, NOW + HOUR) == []

@@ -20,7 +20,7 @@ from reviews.models import Case, CaseMember, Decision, Item
 from reviews.pages import case as case_page
 from reviews.pages import front, queue
 
-from .conftest import NOW, Told, item_of, make_user, party, seat_of, tell_story
+from .conftest import NOW, Told, item_of, make_user, party, person_of, seat_of, tell_story
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "long enough 4 tests"
@@ -29,6 +29,7 @@ PASSWORD = "long enough 4 tests"
 @pytest.fixture(autouse=True)
 def answered(settings: LazySettings) -> None:
     """The two domain errors are answered by a middleware that the settings list."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     name = "reviews.answering.Middleware"
     if name not in settings.MIDDLEWARE:
         settings.MIDDLEWARE = [*settings.MIDDLEWARE, name]
@@ -94,7 +95,9 @@ def test_case_json_has_the_same_facts(
 ) -> None:
     data = as_user(now_story.ines).get(f"/cases/{open_case.key}.json").json()
     assert (data["case"], data["state"], [item["kind"] for item in data["items"]]) == (
-        open_case.key, "open", ["delegation", "credential"],
+        open_case.key,
+        "open",
+        ["delegation", "credential"],
     )
 
 
@@ -156,9 +159,7 @@ def test_decide_with_an_old_version_keeps_what_was_typed(
     assert "a careful reason" in page
 
 
-@pytest.mark.parametrize(
-    ("who", "status"), [("samuel", 403), ("otto", 403), ("rita", 403)]
-)
+@pytest.mark.parametrize(("who", "status"), [("samuel", 403), ("otto", 403), ("rita", 403)])
 def test_decide_in_somebody_elses_seat_says_why(
     now_story: Told, open_case: Case, as_user: Callable[..., Client], who: str, status: int
 ) -> None:
@@ -185,7 +186,7 @@ def test_sealed_case_is_absent_on_every_path(
     now_story: Told, open_case: Case, as_user: Callable[..., Client], who: str, path: str
 ) -> None:
     Case.objects.filter(pk=open_case.pk).update(sealed=True)
-    CaseMember.objects.create(case=open_case, person=now_story.samuel.person, since=NOW)
+    CaseMember.objects.create(case=open_case, person=person_of(now_story.samuel), since=NOW)
     root = make_user("root", "administrator")
     root.is_superuser = True
     client = as_user(root if who == "root" else getattr(now_story, who))
@@ -206,7 +207,7 @@ def test_sealed_case_is_in_no_list(
 
 
 def queries(run: Callable[[], Any]) -> int:
-    with CaptureQueriesContext(connection, ) as seen:
+    with CaptureQueriesContext(connection) as seen:
         run()
     return len(seen)
 
@@ -222,8 +223,12 @@ def test_lists_cost_the_same_at_1_and_at_30_cases(now_story: Told, page: Any) ->
     one = queries(lambda: page(fresh(), {}, now=now))
     for number in range(29):
         identity = Identity.objects.create(
-            name=f"svc-{number}", kind="workload", service=now_story.service,
-            owner=party(now_story.ines), sponsor=party(now_story.leila), created_at=NOW,
+            name=f"svc-{number}",
+            kind="workload",
+            service=now_story.service,
+            owner=party(now_story.ines),
+            sponsor=party(now_story.leila),
+            created_at=NOW,
         )
         identity.refresh_from_db()
         case = actions.open_review(identity=identity, by=now_story.rita, now=now, reason="x")
@@ -299,7 +304,9 @@ def test_hostile_words_are_escaped(now_story: Told, as_user: Callable[..., Clien
     now_story.identity.name = "<img src=x onerror=alert(1)>"
     now_story.identity.save(update_fields=["name"])
     case = actions.open_review(
-        identity=now_story.identity, by=now_story.rita, now=timezone.now(),
+        identity=now_story.identity,
+        by=now_story.rita,
+        now=timezone.now(),
         reason="<script>alert(1)</script>",
     )
     page = as_user(now_story.ines).get(f"/cases/{case.key}/").content.decode()

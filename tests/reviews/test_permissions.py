@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from identities.models import Identity, Membership, Person, Team
-from identities.permissions import NotAllowed
+from identities.models import Identity, Membership, Party, Person, Team
+from identities.permissions import AUDITOR, NotAllowed
 from reviews import actions, permissions, visible
 from reviews.models import Case, CaseMember, Seat
 
-from .conftest import DAY, HOUR, NOW, Told, item_of, make_user, party, seat_of
+from .conftest import DAY, HOUR, NOW, Told, item_of, make_user, party, person_of, seat_of
 
 pytestmark = pytest.mark.django_db
 Sign = Callable[..., Any]
@@ -26,16 +26,19 @@ Sign = Callable[..., Any]
         ("samuel", "identity_owner", "The seat of the identity owner belongs to Ines."),
         ("marek", "identity_owner", "You are the backup: Ines decides until the deadline."),
         ("rita", "identity_owner", "The seat of the identity owner belongs to Ines."),
-        ("otto", "identity_owner", permissions.AUDITOR),
+        ("otto", "identity_owner", AUDITOR),
     ],
 )
 def test_why_not_decide_by_role(
     story: Told, case: Case, who: str, seat: str, why: str | None
 ) -> None:
     user = getattr(story, who)
-    assert permissions.why_not_decide(
-        user, case, seat_of(case, seat), item_of(case, "credential"), now=NOW
-    ) == why
+    assert (
+        permissions.why_not_decide(
+            user, case, seat_of(case, seat), item_of(case, "credential"), now=NOW
+        )
+        == why
+    )
 
 
 def test_why_not_decide_in_two_seats_by_one_person(story: Told, case: Case, sign: Sign) -> None:
@@ -65,9 +68,8 @@ def test_backup_sits_when_the_owner_signed_elsewhere(story: Told, case: Case, si
 
 
 def test_backup_sits_when_the_owner_has_left(story: Told, case: Case, sign: Sign) -> None:
-    Person.objects.filter(pk=story.ines.person_id).update(left_at=NOW - DAY)
-    story.ines.refresh_from_db()
-    story.ines.person.refresh_from_db()
+    Person.objects.filter(pk=person_of(story.ines).pk).update(left_at=NOW - DAY)
+    person_of(story.ines).refresh_from_db()
     with pytest.raises(NotAllowed, match="You have left"):
         sign(case, "credential", story.ines, "keep")
     assert sign(case, "credential", story.marek, "keep").person == story.marek.person
@@ -77,10 +79,8 @@ def test_team_members_sit_only_while_they_are_members(story: Told, case: Case, s
     team = Team.objects.create(name="Platform IAM")
     past, here = make_user("past", "owner"), make_user("here", "owner")
     for user, during in ((past, (NOW - 9 * DAY, NOW - DAY)), (here, (NOW - DAY, None))):
-        Membership.objects.create(team=team, person=user.person, during=during, recorded_at=NOW)
+        Membership.objects.create(team=team, person=person_of(user), during=during, recorded_at=NOW)
     seat = seat_of(case, "identity_owner")
-    from identities.models import Party
-
     seat.party = Party.objects.create(team=team)
     seat.backup = None
     seat.save()
@@ -90,7 +90,7 @@ def test_team_members_sit_only_while_they_are_members(story: Told, case: Case, s
     # The seat is taken: one person signs in it.
     late = make_user("late", "owner")
     Membership.objects.create(
-        team=team, person=late.person, during=(NOW - DAY, None), recorded_at=NOW
+        team=team, person=person_of(late), during=(NOW - DAY, None), recorded_at=NOW
     )
     with pytest.raises(NotAllowed, match="Here signs in this seat"):
         sign(case, "credential", late, "keep")
@@ -102,9 +102,10 @@ def test_subject_of_a_human_identity_never_signs(story: Told) -> None:
     )
     human.refresh_from_db()
     case = actions.open_review(identity=human, by=story.rita, now=NOW, reason="x")
-    assert permissions.why_not_decide(
-        story.ines, case, seat_of(case, "identity_owner"), None, now=NOW
-    ) == "You are the subject of this case: the subject never signs."
+    assert (
+        permissions.why_not_decide(story.ines, case, seat_of(case, "identity_owner"), None, now=NOW)
+        == "You are the subject of this case: the subject never signs."
+    )
 
 
 def test_inactive_login_decides_nothing(story: Told, case: Case, sign: Sign) -> None:
@@ -122,14 +123,12 @@ def test_a_seat_without_a_name_goes_to_reviewers(story: Told, case: Case, sign: 
 
 
 @pytest.mark.parametrize("who", ["rita", "otto", "ines", "root"])
-def test_sealed_case_is_absent_for_everybody_but_members(
-    story: Told, case: Case, who: str
-) -> None:
+def test_sealed_case_is_absent_for_everybody_but_members(story: Told, case: Case, who: str) -> None:
     root = make_user("root", "administrator")
     root.is_superuser = True
     root.save()
     Case.objects.filter(pk=case.pk).update(sealed=True)
-    CaseMember.objects.create(case=case, person=story.samuel.person, since=NOW)
+    CaseMember.objects.create(case=case, person=person_of(story.samuel), since=NOW)
     user = root if who == "root" else getattr(story, who)
     assert list(visible.cases(user, now=NOW)) == []
     assert permissions.why_not_see(user, case, now=NOW) == "There is no such case."
@@ -139,8 +138,14 @@ def test_sealed_case_is_absent_for_everybody_but_members(
 @pytest.mark.parametrize(
     ("who", "sees"),
     [
-        ("ines", True), ("samuel", True), ("leila", True), ("marek", True), ("rita", True),
-        ("otto", True), ("nobody", False), ("elsewhere", False),
+        ("ines", True),
+        ("samuel", True),
+        ("leila", True),
+        ("marek", True),
+        ("rita", True),
+        ("otto", True),
+        ("nobody", False),
+        ("elsewhere", False),
     ],
 )
 def test_visible_cases_by_role(story: Told, case: Case, who: str, sees: bool) -> None:
@@ -172,7 +177,7 @@ def test_auditor_changes_nothing_whatever_else_they_are(story: Told, case: Case)
         permissions.why_not_close(both, case, now=NOW),
         permissions.why_not_undo(both, case, item, now=NOW),
         permissions.why_not_start(both, case, now=NOW),
-    } == {permissions.AUDITOR}
+    } == {AUDITOR}
 
 
 def test_backup_sits_after_the_deadline(story: Told, case: Case, sign: Sign) -> None:

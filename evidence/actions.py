@@ -1,0 +1,228 @@
+"""What people and commands do to sources: add, give a token, state completeness and silence.
+
+Owns the ledger's rows about sources. Knows who acts as plain text only (evidence/permissions.py).
+"""
+
+import re
+import secrets
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from django.db import transaction
+from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
+
+from evidence import ledger, nudge, permissions
+from evidence.formats import FORMATS
+from evidence.models import Gap, Source
+from evidence.permissions import By, NotPossible
+
+TOKEN_PREFIX = "csp_"  # noqa: S105 - how each token begins, so that scanners know one when it leaks
+LONGEST_TOKEN_LIFE = timedelta(days=3660)
+LONGEST_RETENTION_DAYS = 36_600
+# A day is what clocks may differ by at the door (evidence/intake.py).
+LONGEST_LAG_SECONDS = 7 * 86_400
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}\Z")
+# Which side of the timeline a format's events are drawn on, when nobody says.
+_PLANES = {"otlp": "ai"}
+
+
+def plane_of(format: str) -> str:  # noqa: A002 - it is called format everywhere a source names one
+    """The plane of a source that sends this format."""
+    return _PLANES.get(format, "identity")
+
+
+def token_digest(token: str) -> bytes:
+    """Plain SHA-256: a token has 256 random bits, so nothing can be guessed from it."""
+    return sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+def add_source(
+    *,
+    name: str,
+    by: By,
+    now: datetime,
+    title: str = "",
+    plane: str = "",
+    format: str = "",  # noqa: A002 - it is called format everywhere a source names one
+    realms: Iterable[str] = (),
+    lag_seconds: int = 900,
+    sampling: float = 1.0,
+    keep_content: bool = False,
+    retention_days: int = 3650,
+    task_attribute: str = "",
+    expected_every_seconds: int | None = None,
+) -> Source:
+    """A new source, without a token. Raises NotPossible with the field that is wrong."""
+    permissions.require(permissions.why_not_change_sources(by))
+    plane = plane or plane_of(format)
+    named = sorted({realm.strip() for realm in realms if realm.strip()})
+    for wrong, sentence in (
+        (
+            _NAME.match(name) is None,
+            f"{name[:80]!r} is no name of a source; use lower-case letters, digits, - and _.",
+        ),
+        (
+            format not in ("", *FORMATS),
+            f"The format {format[:80]!r} is not known; name one of: {', '.join(sorted(FORMATS))}.",
+        ),
+        (plane not in ("identity", "ai"), "The plane is identity or ai."),
+        (not 0 < sampling <= 1, "The share of records that is sent is above 0 and at most 1."),
+        (
+            not 0 <= lag_seconds <= LONGEST_LAG_SECONDS,
+            f"The normal delay lies between 0 and {LONGEST_LAG_SECONDS} seconds.",
+        ),
+        (
+            not 1 <= retention_days <= LONGEST_RETENTION_DAYS,
+            f"Evidence is kept between 1 and {LONGEST_RETENTION_DAYS} days.",
+        ),
+        (
+            expected_every_seconds is not None and not 1 <= expected_every_seconds <= 31 * 86_400,
+            "A source that sends regularly does so at least every 31 days.",
+        ),
+    ):
+        if wrong:
+            raise NotPossible(sentence)
+    with transaction.atomic():
+        source, made = Source.objects.get_or_create(
+            name=name,
+            defaults={
+                "title": title[:200],
+                "plane": plane,
+                "format": format,
+                "realms": named,
+                "lag_seconds": lag_seconds,
+                "sampling": sampling,
+                "keep_content": keep_content,
+                "retention_days": retention_days,
+                "task_attribute": task_attribute[:200],
+                "expected_every_seconds": expected_every_seconds,
+                "created_at": now,
+                "created_by": by.ref,
+            },
+        )
+        if not made:
+            raise NotPossible(f"There is a source named {name} already.")
+        _write(
+            source,
+            by,
+            now,
+            act="source.added",
+            words=f"source {name} is connected",
+            data={
+                "plane": plane,
+                "format": format,
+                "realms": named,
+                "sampling": str(sampling),
+                "keep_content": keep_content,
+                "retention_days": retention_days,
+            },
+        )
+    return source
+
+
+def new_token(
+    *, source: Source, by: By, now: datetime, lasts: timedelta | None = None
+) -> tuple[Source, str]:
+    """The source and its new push token, which nobody can see again; the old one ends now."""
+    permissions.require(permissions.why_not_change_sources(by))
+    if lasts is not None and not timedelta() < lasts <= LONGEST_TOKEN_LIFE:
+        raise NotPossible(f"A token lasts between 1 and {LONGEST_TOKEN_LIFE.days} days.")
+    token = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    with transaction.atomic():
+        row = Source.objects.select_for_update().get(pk=source.pk)
+        replaced = row.token_digest is not None
+        row.token_digest = token_digest(token)
+        row.token_hint = token[:8]
+        row.token_expires_at = None if lasts is None else now + lasts
+        row.token_used_at = None
+        row.save(update_fields=["token_digest", "token_hint", "token_expires_at", "token_used_at"])
+        _write(
+            row,
+            by,
+            now,
+            act="source.token_made",
+            words=f"source {row.name} has a new token"
+            + (", the one before it ended" if replaced else ""),
+            data={"hint": row.token_hint, "expires_at": _said(row.token_expires_at)},
+        )
+    return row, token
+
+
+def declare_complete(
+    *, source: Source, through: datetime, reason: str, by: By, now: datetime
+) -> Source:
+    """State that nothing up to `through` is missing. Absence may be concluded from it."""
+    permissions.require(permissions.why_not_declare(by))
+    if not reason.strip():
+        raise NotPossible("Say how you know that nothing is missing.")
+    if through > now:
+        raise NotPossible("A source cannot be complete up to a moment that is still to come.")
+    with transaction.atomic():
+        row = Source.objects.select_for_update().get(pk=source.pk)
+        before = row.watermark
+        if before is not None and before > through:
+            raise NotPossible(f"It is known to be complete to {_said(before)} already.")
+        row.watermark = through
+        row.completeness = "declared"
+        row.save(update_fields=["watermark", "completeness"])
+        _write(
+            row,
+            by,
+            now,
+            act="source.declared_complete",
+            words=f"source {row.name} is complete to {_said(through)}: {reason.strip()[:2000]}",
+            data={"through": _said(through), "before": _said(before)},
+        )
+        # What waited for these traces can be judged now.
+        nudge.after_commit("evidence.linked")
+    return row
+
+
+def record_gap(
+    *, source: Source, begins: datetime, ends: datetime, reason: str, by: By, now: datetime
+) -> Gap:
+    """State that the source was silent from `begins` until before `ends`."""
+    permissions.require(permissions.why_not_declare(by))
+    if begins >= ends:
+        raise NotPossible("A gap ends after it begins.")
+    if not reason.strip():
+        raise NotPossible("Say why the source was silent, or how you know.")
+    with transaction.atomic():
+        row = Source.objects.select_for_update().get(pk=source.pk)
+        gap, made = Gap.objects.get_or_create(
+            source=row,
+            during=DateTimeTZRange(begins, ends, "[)"),
+            defaults={"reason": reason.strip()[:2000], "recorded_at": now},
+        )
+        if made:
+            _write(
+                row,
+                by,
+                now,
+                act="source.was_silent",
+                words=f"source {row.name} was silent from {_said(begins)} to {_said(ends)}:"
+                f" {gap.reason}",
+                data={"from": _said(begins), "to": _said(ends)},
+            )
+    return gap
+
+
+def _said(moment: datetime | None) -> str:
+    return "" if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _write(
+    source: Source, by: By, now: datetime, *, act: str, words: str, data: dict[str, Any]
+) -> None:
+    ledger.append(
+        at=now,
+        by=by.ref,
+        by_name=by.name,
+        act=act,
+        subject=f"source:{source.name}",
+        words=words,
+        data=data,
+    )

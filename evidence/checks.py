@@ -1,0 +1,134 @@
+"""What `manage.py doctor` asks of evidence: partitions, sources, work that waits, seals, room.
+
+Owns sentences with a fix each; changes nothing.
+"""
+
+import os
+import shutil
+from datetime import datetime, timedelta
+
+from django.db import DatabaseError, connection
+from django.db.models import Max
+from django.utils import timezone
+
+from evidence import links, partitions
+from evidence.models import LedgerEntry, Progress, Source
+from evidence.stores import bodies
+
+# Its name, whether it is well, what was found, and what to do about it.
+type Check = tuple[str, bool, str, str]
+OVERDUE = timedelta(minutes=10)
+UNSEALED = timedelta(minutes=1)
+TOKEN_ENDS = timedelta(days=14)
+LEAST_ROOM = 2 << 30
+MOST_NAMED = 5
+WORKER = "start the worker and beat (`manage.py up`), or see their log"
+
+
+def doctor() -> list[Check]:
+    """Every check; one that cannot be made says so instead of hiding the others."""
+    now = timezone.now()
+    checks: list[Check] = []
+    for check in (_partitions, _silent, _tokens, _links, _seals, _room):
+        try:
+            checks.append(check(now))
+        except DatabaseError as problem:
+            said = str(problem).strip().splitlines()[0]
+            checks.append(("evidence", False, f"cannot be read: {said}", "run `manage.py migrate`"))
+    return checks
+
+
+def _partitions(now: datetime) -> Check:
+    months = [partitions.month_of(now), partitions.month_of(now + timedelta(days=32))]
+    lacking = partitions.missing((*partitions.BY_EVENT_TIME, *partitions.BY_RECEIPT), months)
+    if not lacking:
+        return "partitions", True, "this month's and the next one's are there", ""
+    table, month = lacking[0]
+    return (
+        "partitions",
+        False,
+        f"{len(lacking)} are missing, first {table} of {month:%Y-%m}; they are made on demand",
+        WORKER,
+    )
+
+
+def _silent(now: datetime) -> Check:
+    rows = Source.objects.filter(expected_every_seconds__isnull=False).annotate(
+        last=Max("deposits__received_at")
+    )
+    late = [
+        row.name
+        for row in rows
+        if row.last is None or now - row.last > timedelta(seconds=row.expected_every_seconds or 0)
+    ]
+    if not late:
+        return "sources", True, "every source that sends regularly has sent", ""
+    return (
+        "sources",
+        False,
+        f"silent: {_named(late)}",
+        "look at the sender, its address and its token (`manage.py source list`)",
+    )
+
+
+def _tokens(now: datetime) -> Check:
+    ending = list(
+        Source.objects.filter(token_expires_at__lt=now + TOKEN_ENDS)
+        .order_by("token_expires_at")
+        .values_list("name", flat=True)
+    )
+    if not ending:
+        return "source tokens", True, "none ends within two weeks", ""
+    return (
+        "source tokens",
+        False,
+        f"ended or ending soon: {_named(ending)}",
+        "make new ones with `manage.py source token NAME` and give them to the senders",
+    )
+
+
+def _links(now: datetime) -> Check:
+    failed = Progress.objects.filter(consumer=links.CONSUMER, done_at=None).exclude(failed_why="")
+    first = failed.order_by("deposit_id").first()
+    if first is not None:
+        message = (
+            f"{failed.count()} deposits cannot be linked; {first.deposit_id}: {first.failed_why}"
+        )
+        return "links", False, message, "report this; it is tried again by itself"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM evidence_deposit d WHERE d.received_at < %s AND NOT EXISTS"
+            " (SELECT 1 FROM evidence_progress p WHERE p.consumer = %s"
+            " AND p.deposit_id = d.id AND p.done_at IS NOT NULL)",
+            [now - OVERDUE, links.CONSUMER],
+        )
+        row = cursor.fetchone()
+    waiting = int(row[0]) if row else 0
+    if waiting:
+        return "links", False, f"{waiting} deposits wait to be linked for ten minutes", WORKER
+    return "links", True, "every deposit is linked", ""
+
+
+def _seals(now: datetime) -> Check:
+    waiting = LedgerEntry.objects.filter(seal=None, recorded_at__lt=now - UNSEALED).count()
+    if waiting:
+        return "ledger", False, f"{waiting} entries are not sealed for a minute", WORKER
+    return "ledger", True, "sealed to its end", ""
+
+
+def _room(_now: datetime) -> Check:
+    folder = bodies.folder()
+    there = folder
+    while not there.exists():
+        there = there.parent
+    if not os.access(there, os.W_OK | os.X_OK):
+        return "deposits", False, f"{folder} cannot be written", f"give this user {there}"
+    free = shutil.disk_usage(there).free
+    if free < LEAST_ROOM:
+        return "deposits", False, f"{free >> 20} MiB are free", "make room, or move COUNTERSIGN_VAR"
+    return "deposits", True, f"{free >> 30} GiB are free", ""
+
+
+def _named(names: list[str]) -> str:
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,241 @@
+"""Deposit -> events: the fast path (decisions 4, 11).
+
+Owns the transaction in which a body becomes a deposit, its events, rejects and issuances. The
+format reads, the privacy rule has been applied by it; here names become ids and rows go in by
+COPY. An answer means it is committed.
+"""
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from hashlib import blake2b, sha256
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, connection, transaction
+
+from evidence import nudge, partitions, privacy
+from evidence.formats import FORMATS, recognise
+from evidence.formats.record import ActorName, Asked, Parsed, Rejected
+from evidence.intake.admitting import Admitted, admit, moment
+from evidence.intake.outcome import (
+    MOST_REJECTS_ANSWERED,
+    NotTaken,
+    Taken,
+    earlier,
+    unknown_format,
+)
+from evidence.intake.rows import COLUMNS, READING, Rows, copy, first_sights, issuances
+from evidence.models import Source, Term
+from evidence.names import TermName, actor_ids, plain, term_ids
+from evidence.stores import bodies
+
+__all__ = [
+    "COLUMNS",
+    "READING",
+    "NotTaken",
+    "Taken",
+    "asked",
+    "digest_of",
+    "earlier",
+    "store",
+    "take",
+    "unknown_format",
+]
+
+MOST_REDACTIONS_NAMED = 200
+LONGEST_NAME = 500
+
+
+def asked(source: Source) -> Asked:
+    """What the formats need to know about a source."""
+    return Asked(
+        source=source.name,
+        digest_key=settings.DIGEST_KEY,
+        realms=frozenset(source.realms),
+        keep_content=source.keep_content,
+    )
+
+
+def digest_of(body: bytes) -> bytes:
+    """The keyed digest of received bytes: 32 bytes."""
+    return blake2b(body, digest_size=32, key=settings.DIGEST_KEY[:64]).digest()
+
+
+def take(
+    *,
+    source: Source,
+    body: bytes,
+    by: str,
+    now: datetime,
+    format: str = "",  # noqa: A002 - what sources and deposits call it
+    name: str = "",
+) -> Taken:
+    """Store one body; the same body again is answered with the first result."""
+    digest = digest_of(body)
+    before = earlier(source, digest)
+    if before is not None:
+        return before
+    chosen = format or source.format or recognise(body) or ""
+    if chosen not in FORMATS:
+        raise NotTaken(unknown_format(chosen))
+    parsed = FORMATS[chosen].parse(body, asked(source))
+    return store(
+        source=source,
+        parsed=parsed,
+        digest=digest,
+        received=len(body),
+        by=by,
+        now=now,
+        format=chosen,
+        name=name,
+    )
+
+
+def store(
+    *,
+    source: Source,
+    parsed: Parsed,
+    digest: bytes,
+    received: int,
+    by: str,
+    now: datetime,
+    format: str,  # noqa: A002 - what sources and deposits call it
+    name: str = "",
+) -> Taken:
+    """Write what a format read, in one transaction; names and partitions are made before it."""
+    rejects = list(parsed.rejects)
+    admitted = admit(parsed.records, source=source, now=now, rejects=rejects)
+    in_body = len(parsed.records) + len(parsed.rejects)
+    actors = actor_ids(_actors(admitted), now=now)
+    terms = term_ids(_terms(admitted))
+    place, packed = bodies.pack(parsed.kept)
+    partitions.ensure(partitions.missing(partitions.BY_RECEIPT, [partitions.month_of(now)]))
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT nextval(pg_get_serial_sequence('evidence_deposit', 'id'))")
+            deposit = int(cursor.fetchone()[0])
+            rows = Rows(
+                admitted,
+                actors=actors,
+                terms=terms,
+                sights=first_sights(cursor, admitted),
+                source=source.pk,
+                deposit=deposit,
+                now=now,
+            )
+            new = copy(cursor, rows)
+            rejects.extend(rows.collided)
+            issuances(cursor, rows, actors=actors, deposit=deposit)
+            times = [at for at, _ in rows.placed]
+            cursor.execute(
+                "INSERT INTO evidence_deposit (id, source_id, received_at, received_by, name,"
+                " format, received_digest, received_bytes, kept_digest, kept_bytes, place,"
+                " rule_version, records, events, duplicates, rejects, first_at, last_at,"
+                " redactions) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,"
+                " %s, %s, %s, %s, %s)",
+                [
+                    deposit,
+                    source.pk,
+                    now,
+                    plain(by),
+                    plain(name)[:LONGEST_NAME],
+                    format,
+                    digest,
+                    received,
+                    sha256(parsed.kept).digest(),
+                    len(parsed.kept),
+                    place,
+                    privacy.RULE_VERSION,
+                    in_body,
+                    new,
+                    in_body - new - len(rejects),
+                    len(rejects),
+                    moment(min(times)) if times else None,
+                    moment(max(times)) if times else None,
+                    _redactions(parsed),
+                ],
+            )
+            if not place:
+                cursor.execute(
+                    "INSERT INTO evidence_depositbody (received_at, deposit_id, body)"
+                    " VALUES (%s, %s, %s)",
+                    [now, deposit, packed],
+                )
+            _keep_rejects(cursor, deposit, rejects)
+            nudge.after_commit("evidence.stored")
+    except IntegrityError as problem:
+        # Two senders of the same bytes at once: the other one's row stands.
+        before = earlier(source, digest) if "deposit_once" in str(problem) else None
+        if before is None:
+            raise
+        return before
+    return Taken(
+        deposit=deposit,
+        format=format,
+        records=in_body,
+        events=new,
+        duplicates=in_body - new - len(rejects),
+        rejects=len(rejects),
+        reasons=rejects[:MOST_REJECTS_ANSWERED],
+    )
+
+
+def _keep_rejects(cursor: Any, deposit: int, rejects: list[Rejected]) -> None:
+    if not rejects:
+        return
+    with cursor.copy(
+        "COPY evidence_reject (deposit_id, position, reason, excerpt) FROM STDIN"
+    ) as into:
+        for reject in rejects:
+            into.write_row((deposit, *(plain(text) for text in reject)))
+
+
+def _actors(admitted: Iterable[Admitted]) -> set[ActorName]:
+    names: set[ActorName | None] = set()
+    for _, record in admitted:
+        names.add(record.principal)
+        names.add(record.credential)
+        names.add(record.agent)
+        names.add(record.on_behalf)
+        if record.issued is not None:
+            names.add(record.issued.credential)
+            names.add(record.issued.issued_to)
+    names.discard(None)
+    return names  # type: ignore[return-value]  # None was taken out
+
+
+def _terms(admitted: Iterable[Admitted]) -> set[TermName]:
+    names: set[tuple[int, str | None]] = set()
+    for _, record in admitted:
+        names.add((Term.ACTION, record.action))
+        names.add((Term.RESOURCE, record.resource))
+        names.add((Term.ADDRESS, record.address))
+        names.add((Term.USER_AGENT, record.user_agent))
+        names.add((Term.ERROR, record.error))
+        names.add((Term.CONVERSATION, record.conversation))
+        names.add((Term.TASK, record.task))
+        names.add((Term.RELEASE, record.release))
+    return {(kind, value) for kind, value in names if value is not None}
+
+
+def _redactions(parsed: Parsed) -> str:
+    """What the privacy rule removed, as the JSON that a deposit keeps: kinds, and first places."""
+    kinds: dict[str, list[int]] = {}
+    for redaction in parsed.redactions:
+        counts = kinds.setdefault(redaction.kind, [0, 0])
+        counts[0] += 1
+        counts[1] += redaction.length
+    places = [
+        [plain(one.position), one.kind, one.length]
+        for one in parsed.redactions[:MOST_REDACTIONS_NAMED]
+    ]
+    return json.dumps(
+        {
+            "kinds": {
+                kind: {"count": count, "characters": characters}
+                for kind, (count, characters) in sorted(kinds.items())
+            },
+            "places": places,
+        }
+    )

@@ -1,0 +1,107 @@
+"""Which records of a body may become events: possible times, few new months, each one once.
+
+Owns what a forged clock cannot do (decisions 4). Times are microseconds since 1970 UTC.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
+
+from evidence import partitions
+from evidence.formats.record import Record, Rejected
+from evidence.models import Source
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# A record a little ahead of our clock is a clock that is a little ahead.
+MOST_AHEAD = timedelta(days=1)
+# 2**36 microseconds are 19 hours: all months of a body are found without a date per record.
+BUCKET = 36
+
+
+class Admitted(NamedTuple):
+    """A record that may be stored, with its place among all records that its body holds."""
+
+    ordinal: int
+    record: Record
+
+
+def admit(
+    records: Iterable[Record], *, source: Source, now: datetime, rejects: list[Rejected]
+) -> list[Admitted]:
+    """The records to store; what is refused goes into `rejects`. Makes missing partitions."""
+    in_time = _in_time(records, source, now, rejects)
+    return _alone(_in_few_months(in_time, now, rejects))
+
+
+def _in_time(
+    records: Iterable[Record], source: Source, now: datetime, rejects: list[Rejected]
+) -> list[Admitted]:
+    """Records whose stated time is possible."""
+    earliest = micros(now) - source.retention_days * 86_400_000_000
+    latest = micros(now + MOST_AHEAD)
+    kept = []
+    for ordinal, record in enumerate(records):
+        at = record.at
+        if at is None or earliest <= at <= latest:
+            kept.append(Admitted(ordinal, record))
+        else:
+            side = "before this source's retention begins" if at < earliest else "a day ahead"
+            rejects.append(
+                Rejected(record.position, f"its time {_say(at)} lies {side}", record.action)
+            )
+    return kept
+
+
+def _in_few_months(
+    admitted: list[Admitted], now: datetime, rejects: list[Rejected]
+) -> list[Admitted]:
+    """Make the months that are missing, at most MOST_NEW for one body; newest months win."""
+    received = micros(now)
+    times = {received if one.record.at is None else one.record.at for one in admitted}
+    months: set[date] = set()
+    for bucket in {at >> BUCKET for at in times}:
+        months.add(partitions.month_of(moment(bucket << BUCKET)))
+        months.add(partitions.month_of(moment(((bucket + 1) << BUCKET) - 1)))
+    lacking = partitions.missing(partitions.BY_EVENT_TIME, months)
+    if not lacking:
+        return admitted
+    exact = {partitions.month_of(moment(at)) for at in times}
+    lacking = [pair for pair in lacking if pair[1] in exact]
+    new = sorted({month for _, month in lacking}, reverse=True)
+    refused = set(new[partitions.MOST_NEW :])
+    partitions.ensure(pair for pair in lacking if pair[1] not in refused)
+    if not refused:
+        return admitted
+    kept = []
+    for one in admitted:
+        at = one.record.at
+        if at is not None and partitions.month_of(moment(at)) in refused:
+            why = f"one body may open {partitions.MOST_NEW} new months; send older ones apart"
+            rejects.append(Rejected(one.record.position, why, one.record.action))
+        else:
+            kept.append(one)
+    return kept
+
+
+def _alone(admitted: list[Admitted]) -> list[Admitted]:
+    """Each record once: a body that repeats a record stores it once."""
+    seen: dict[tuple[int | None, bytes], Admitted] = {}
+    for one in admitted:
+        seen.setdefault((one.record.at, one.record.digest), one)
+    return admitted if len(seen) == len(admitted) else list(seen.values())
+
+
+def moment(at: int) -> datetime:
+    return EPOCH + timedelta(microseconds=at)
+
+
+def micros(at: datetime) -> int:
+    gone = at - EPOCH
+    return (gone.days * 86_400 + gone.seconds) * 1_000_000 + gone.microseconds
+
+
+def _say(at: int) -> str:
+    try:
+        return moment(at).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except OverflowError:
+        return f"{at} µs"

@@ -1,0 +1,57 @@
+"""What becomes of a body: taken, taken before, or refused as a whole.
+
+Owns the answer's shape and how an earlier answer is found again. Must not know how rows go in.
+"""
+
+from dataclasses import dataclass, field
+
+from evidence.formats import FORMATS
+from evidence.formats.record import Rejected
+from evidence.models import Deposit, Source
+
+MOST_REJECTS_ANSWERED = 100
+
+
+class NotTaken(Exception):
+    """The body as a whole cannot be taken: the sentence says why and what to do."""
+
+
+@dataclass(slots=True)
+class Taken:
+    """What became of one body."""
+
+    deposit: int
+    format: str
+    repeat: bool = False
+    records: int = 0
+    events: int = 0
+    duplicates: int = 0
+    rejects: int = 0
+    reasons: list[Rejected] = field(default_factory=list)
+
+
+def unknown_format(chosen: str) -> str:
+    """The sentence for a body that no format reads."""
+    said = f"the format {chosen[:40]!r} is not known" if chosen else "no format recognises this"
+    return f"{said}; name one of: {', '.join(sorted(FORMATS))}"
+
+
+def earlier(source: Source, digest: bytes) -> Taken | None:
+    """The result of the same bytes, when they came before."""
+    row = Deposit.objects.filter(source=source, received_digest=digest).first()
+    if row is None:
+        return None
+    reasons = []
+    if row.rejects:
+        rows = row.reject_rows.order_by("id").values_list("position", "reason", "excerpt")
+        reasons = [Rejected(*one) for one in rows[:MOST_REJECTS_ANSWERED]]
+    return Taken(
+        deposit=row.pk,
+        format=row.format,
+        repeat=True,
+        records=row.records,
+        events=row.events,
+        duplicates=row.duplicates,
+        rejects=row.rejects,
+        reasons=reasons,
+    )

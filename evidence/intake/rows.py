@@ -1,0 +1,227 @@
+"""Event rows on their way into the tables: COPY first, a staging table when something clashes.
+
+Owns the text of a row and what a clash is: the same record again (a duplicate, kept as a
+sighting when another source sent it), or another record with the same id (a reject).
+"""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.db import IntegrityError, transaction
+
+from evidence.formats.record import ActorName, Record, Rejected
+from evidence.intake.admitting import Admitted, micros, moment
+from evidence.names import TermName
+from evidence.vocabulary import TIME_RECEIVED, TIME_STATED
+
+COLUMNS = (
+    "at, id, received_at, deposit_id, action_id, resource_id, principal_id, credential_id,"
+    " agent_id, on_behalf_id, address_id, user_agent_id, error_id, conversation_id, task_id,"
+    " release_id, span, parent_span, duration, source_id, ordinal, plane, activity, outcome,"
+    " time_basis, reading, digest, trace, request_id"
+)
+# Version of the formats' reading, kept on each event (decisions 4).
+READING = 1
+# Records without a time are looked up by id alone, one body at a time; the number is arbitrary.
+UNDATED_LOCK = 7_305_444
+MOST_REQUEST_ID = 500
+
+type Key = tuple[int, int]  # time in microseconds, id
+
+
+class Placed(NamedTuple):
+    """One record with the key of its row."""
+
+    key: Key
+    record: Record
+
+
+def first_sights(cursor: Any, admitted: list[Admitted]) -> dict[bytes, int]:
+    """When records that state no time were first seen, by digest (decisions 4).
+
+    Runs inside the transaction that stores them, so that two senders of one undated record do
+    not both see it for the first time.
+    """
+    undated = {id_of(one.record): one.record for one in admitted if one.record.at is None}
+    if not undated:
+        return {}
+    cursor.execute("SELECT pg_advisory_xact_lock(%s)", [UNDATED_LOCK])
+    cursor.execute(
+        "SELECT (extract(epoch FROM at) * 1000000)::bigint, digest FROM evidence_event"
+        f" WHERE id = ANY(%s) AND time_basis = {TIME_RECEIVED} ORDER BY at DESC",
+        [list(undated)],
+    )
+    return {digest.bytes: at for at, digest in cursor.fetchall()}
+
+
+def id_of(record: Record) -> int:
+    """The id of a record's event: the first 63 bits of its digest."""
+    return int.from_bytes(record.digest[:8]) >> 1
+
+
+class Rows:
+    """The event rows of one deposit as COPY text, in the order of their keys.
+
+    The order is that of the primary key, so that two senders of the same records never wait for
+    each other in a circle.
+    """
+
+    def __init__(
+        self,
+        admitted: list[Admitted],
+        *,
+        actors: dict[ActorName, int],
+        terms: dict[TermName, int],
+        sights: dict[bytes, int],
+        source: int,
+        deposit: int,
+        now: datetime,
+    ) -> None:
+        self.placed: dict[Key, Record] = {}
+        self.collided: list[Rejected] = []
+        received, now_micros = now.isoformat(), micros(now)
+        actor: dict[ActorName | None, Any] = {None: "\\N", **actors}
+        by_kind: list[dict[str | None, Any]] = [{None: "\\N"} for _ in range(9)]
+        for (kind, value), number in terms.items():
+            by_kind[kind][value] = number
+        _, action, resource, address, agent_of, error, talk, task, release = by_kind
+        lines = []
+        clock: dict[int, str] = {}
+        for ordinal, record in admitted:
+            at = record.at
+            if at is None:
+                at = sights.get(record.digest, now_micros)
+            number = int.from_bytes(record.digest[:8]) >> 1
+            key = (at, number)
+            if key in self.placed:
+                self.collided.append(collision(record))
+                continue
+            self.placed[key] = record
+            second = at // 1_000_000
+            when = clock.get(second)
+            if when is None:
+                when = clock[second] = f"{moment(second * 1_000_000):%Y-%m-%d %H:%M:%S}"
+            span, above = record.span_id, record.parent_span_id
+            line = (
+                f"{when}.{at % 1_000_000:06}+00\t{number}\t{received}\t{deposit}\t"
+                f"{action[record.action]}\t{resource[record.resource]}\t"
+                f"{actor[record.principal]}\t{actor[record.credential]}\t{actor[record.agent]}\t"
+                f"{actor[record.on_behalf]}\t{address[record.address]}\t"
+                f"{agent_of[record.user_agent]}\t{error[record.error]}\t"
+                f"{talk[record.conversation]}\t{task[record.task]}\t{release[record.release]}\t"
+                f"{'\\N' if span is None else int.from_bytes(span, signed=True)}\t"
+                f"{'\\N' if above is None else int.from_bytes(above, signed=True)}\t"
+                f"{'\\N' if record.duration is None else record.duration}\t{source}\t{ordinal}\t"
+                f"{record.plane}\t{record.activity}\t{record.outcome}\t"
+                f"{TIME_RECEIVED if record.at is None else TIME_STATED}\t{READING}\t"
+                f"{record.digest.hex()}\t"
+                f"{'\\N' if record.trace_id is None else record.trace_id.hex()}\t"
+                f"{_escaped(record.request_id)}\n"
+            )
+            lines.append((key, line))
+        lines.sort()
+        self.text = "".join(line for _, line in lines).encode("utf-8", "replace")
+
+
+def copy(cursor: Any, rows: Rows) -> int:
+    """Put the rows in; how many were new. What collided is taken out of `rows.placed`.
+
+    Straight COPY first: most bodies hold nothing seen before. A clash takes the slower way
+    through a staging table, which tells duplicates from collisions and keeps each sighting.
+    """
+    if not rows.placed:
+        return 0
+    try:
+        with transaction.atomic():
+            with cursor.copy(f"COPY evidence_event ({COLUMNS}) FROM STDIN") as into:
+                into.write(rows.text)
+            return len(rows.placed)
+    except IntegrityError:
+        pass
+    cursor.execute(
+        "CREATE TEMP TABLE IF NOT EXISTS staged (LIKE evidence_event) ON COMMIT DELETE ROWS"
+    )
+    with cursor.copy(f"COPY staged ({COLUMNS}) FROM STDIN") as into:
+        into.write(rows.text)
+    cursor.execute(
+        f"INSERT INTO evidence_event ({COLUMNS}) SELECT {COLUMNS} FROM staged ORDER BY at, id"
+        " ON CONFLICT DO NOTHING"
+    )
+    new = int(cursor.rowcount)
+    cursor.execute(
+        "INSERT INTO evidence_sighting (at, event_id, source_id, deposit_id)"
+        " SELECT s.at, s.id, s.source_id, s.deposit_id FROM staged s"
+        " JOIN evidence_event e ON e.at = s.at AND e.id = s.id"
+        " WHERE e.digest = s.digest AND e.source_id <> s.source_id"
+        " ORDER BY s.at, s.id ON CONFLICT DO NOTHING"
+    )
+    cursor.execute(
+        "SELECT (extract(epoch FROM s.at) * 1000000)::bigint, s.id FROM staged s"
+        " JOIN evidence_event e ON e.at = s.at AND e.id = s.id WHERE e.digest <> s.digest"
+    )
+    rows.collided.extend(collision(rows.placed.pop(key)) for key in cursor.fetchall())
+    cursor.execute("DELETE FROM staged")
+    return new
+
+
+def collision(record: Record) -> Rejected:
+    return Rejected(
+        record.position,
+        "its id is taken by a different record of the same moment; nothing was overwritten",
+        record.action,
+    )
+
+
+def issuances(cursor: Any, rows: Rows, *, actors: dict[ActorName, int], deposit: int) -> None:
+    """The credentials that these records say were issued."""
+    values = []
+    for (at, number), record in sorted(rows.placed.items(), key=lambda one: one[0]):
+        issued = record.issued
+        if issued is None:
+            continue
+        values.append(
+            (
+                moment(at),
+                number,
+                actors[issued.credential],
+                None if issued.issued_to is None else actors[issued.issued_to],
+                None if record.principal is None else actors[record.principal],
+                None if record.credential is None else actors[record.credential],
+                issued.standing,
+                _expiry(issued.expires_at),
+                deposit,
+            )
+        )
+    if values:
+        columns: list[list[Any]] = [list(column) for column in zip(*values, strict=True)]
+        cursor.execute(
+            "INSERT INTO evidence_issuance (at, event_id, credential_id, issued_to_id,"
+            " by_principal_id, by_credential_id, standing, expires_at, deposit_id)"
+            " SELECT * FROM unnest(%s::timestamptz[], %s::bigint[], %s::bigint[], %s::bigint[],"
+            " %s::bigint[], %s::bigint[], %s::boolean[], %s::timestamptz[], %s::bigint[])"
+            " ON CONFLICT DO NOTHING",
+            columns,
+        )
+
+
+def _expiry(at: int | None) -> datetime | None:
+    """When a credential ends; a stated end beyond the calendar is none."""
+    try:
+        return None if at is None else moment(at)
+    except OverflowError:
+        return None
+
+
+def _escaped(text: str | None) -> str:
+    if text is None:
+        return "\\N"
+    if text.isalnum() and len(text) <= MOST_REQUEST_ID:
+        return text
+    return (
+        text[:MOST_REQUEST_ID]
+        .replace("\0", "�")
+        .replace("\\", "\\\\")
+        .replace("\t", "\\t")
+        .replace("\n", "\\n")
+        .replace("\r", "\\r")
+    )

@@ -1,0 +1,58 @@
+"""Thin tasks: each finds rows until none is left or its time is over (docs/decisions, 1).
+
+Every one may run twice at once, or die half-way: the rows say what is left. Names are what
+config/celery.py maps nudges and the schedule to.
+"""
+
+from time import monotonic
+
+from celery import shared_task
+from django.utils import timezone
+
+from evidence import ledger, links, partitions
+from evidence import watermarks as heartbeat
+from evidence.stores import bodies
+
+# Well under the task's own limit; what is left is found by the next run.
+SECONDS = 120.0
+THOROUGH_SECONDS = 60.0
+# When this process looks through the whole ledger again; in a list, so that a task may set it.
+_next_thorough = [0.0]
+
+
+@shared_task(name="evidence.tasks.link_stored")  # type: ignore[untyped-decorator]  # Celery ships no types
+def link_stored() -> None:
+    """Links and runs of every deposit that nobody has linked."""
+    ends, after = monotonic() + SECONDS, 0
+    while monotonic() < ends and (after := links.link_next(now=timezone.now(), after=after)):
+        pass
+
+
+@shared_task(name="evidence.tasks.seal_ledger")  # type: ignore[untyped-decorator]  # Celery ships no types
+def seal_ledger() -> None:
+    """Seal the entries whose transactions are over; once a minute also far from the end."""
+    began = monotonic()
+    thorough = began >= _next_thorough[0]
+    if thorough:
+        _next_thorough[0] = began + THOROUGH_SECONDS
+    while monotonic() < began + SECONDS:
+        if ledger.seal(now=timezone.now(), thorough=thorough) < ledger.SEAL_BATCH:
+            break
+
+
+@shared_task(name="evidence.tasks.watermarks")  # type: ignore[untyped-decorator]  # Celery ships no types
+def watermarks() -> None:
+    """How far sources that send regularly are shown to be complete."""
+    heartbeat.advance(now=timezone.now())
+
+
+@shared_task(name="evidence.tasks.partitions_ahead")  # type: ignore[untyped-decorator]  # Celery ships no types
+def partitions_ahead() -> None:
+    """The coming months' partitions, before anything needs them."""
+    partitions.ahead(timezone.now())
+
+
+@shared_task(name="evidence.tasks.sweep_orphans")  # type: ignore[untyped-decorator]  # Celery ships no types
+def sweep_orphans() -> None:
+    """Files of deposits whose row never came: what a crash left behind."""
+    bodies.orphans(remove=True)

@@ -1,0 +1,62 @@
+"""What the target's own policies allow beside what was delegated, in a page's words.
+
+Reads kept entitlements; asks nothing. "Not known" is an answer: a policy that could not be read,
+or a condition, never becomes a yes or a no.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from identities.authority.names import names
+from identities.enforcers.contract import Permission
+from identities.enforcers.possible_aws import Possible, possible_matches, summary
+from identities.models import DelegationVersion, Entitlement
+
+WORDS = {"allowed": "yes", "denied": "no"}
+
+
+def answer(readings: Sequence[Entitlement], action: str, resource: str) -> str:
+    """`yes`, `no` or `unknown`: whether any principal of the identity may do this now."""
+    called = names(action, resource)
+    told = {
+        possible_matches(statements(one), called.permission, called.arn or resource)
+        for one in readings
+    }
+    if "allowed" in told:
+        return "yes"
+    return "no" if told == {"denied"} else "unknown"
+
+
+def beyond(readings: Sequence[Entitlement], granted: Iterable[DelegationVersion]) -> str:
+    """How much more than the delegations the target allows, as a sentence's part."""
+    if not readings:
+        return "possible: not known, never read"
+    delegated = [
+        Permission(
+            tuple(row.actions), tuple(arn(one) for one in row.resources)
+        )
+        for row in granted
+    ]
+    return summary([one for reading in readings for one in statements(reading)], delegated).words
+
+
+def allowed(readings: Iterable[Entitlement], *, most: int) -> list[str]:
+    """The action patterns the policies allow, each once."""
+    found = (
+        action
+        for reading in readings
+        for one in statements(reading)
+        if one.effect == "allow" and one.layer == "identity"
+        for action in one.actions
+    )
+    return list(dict.fromkeys(found))[:most]
+
+
+def statements(reading: Entitlement) -> list[Possible]:
+    return [Possible.from_json(one) for one in reading.possible]
+
+
+def arn(resource: str) -> str:
+    """A delegated resource as the policies of the target write it: buckets have an ARN too."""
+    if resource == "*" or resource.startswith("arn:"):
+        return resource
+    return names("s3:getobject", resource).arn or resource

@@ -1,0 +1,97 @@
+"""`make bench`: what the product promises in speed, measured, with its targets beside.
+
+ARGS: intake, otlp, line, decisions (all when none is named); `--rows N` bounds the fleet of the
+line page (default 5,000,000; it takes several minutes and about 4 GB under var/).
+"""
+
+import argparse
+import os
+import sys
+from datetime import UTC, datetime
+
+os.environ["COUNTERSIGN_DB_ROLE"] = "app"
+os.environ["COUNTERSIGN_POOL"] = "0"
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+import django
+
+django.setup()
+
+from config import services  # noqa: E402 - settings come first
+
+services.ensure()
+
+from tests.bench import database, decisions, fleet, intake, line  # noqa: E402 - after setup
+
+PARTS = ("intake", "otlp", "line", "decisions")
+
+
+def say(what: str, figure: str, target: str, *, met: bool | None) -> None:
+    mark = {True: "met", False: "NOT met", None: ""}[met]
+    sys.stdout.write(f"{what:<58} {figure:>28}   {target:<30} {mark}\n")
+    sys.stdout.flush()
+
+
+def at_intake(name: str, records: int) -> None:
+    speed = intake.cloudtrail(records, name, datetime(2026, 11, 2, tzinfo=UTC))
+    say(
+        f"CloudTrail, {records:,} records, {name}",
+        f"{speed.product:,.0f}/s, COPY {speed.copy:,.0f}/s",
+        f"{speed.ratio:.2f} x COPY; target 0.35",
+        met=speed.ratio >= 0.35,
+    )
+
+
+def at_otlp(name: str) -> None:
+    spans = intake.otlp(30_000, name)
+    say("OTLP, 30,000 spans, batches of 512, committed", f"{spans:,.0f} spans/s",
+        "target 3,000", met=spans >= 3_000)
+
+
+def at_line(rows: int) -> None:
+    before = 0
+    pages = []
+    for size in [one for one in (10_000, 500_000, 5_000_000) if one <= rows]:
+        fleet.grow(size, before)
+        before = size
+        page = line.measure(size)
+        pages.append(page)
+        cold = "cold not measured" if page.cold is None else f"cold {page.cold:.0f} ms"
+        say(
+            f"line page, heaviest identity, {size:,} events",
+            f"p50 {page.p50:.0f} p95 {page.p95:.0f} ms, {cold}",
+            f"{page.queries} queries; p95 < 50 ms, cold < 300",
+            met=page.p95 < 50 and (page.cold is None or page.cold < 300),
+        )
+        say("  bytes an event, indexes included", f"{page.bytes_an_event:.0f}", "target 500",
+            met=page.bytes_an_event <= 500 if size >= 500_000 else None)
+    if len(pages) == 3:
+        ratio = pages[2].p50 / pages[1].p50
+        say("line page, 5 M beside 500 k", f"{ratio:.2f} x", "target 2", met=ratio <= 2)
+        same = len({page.queries for page in pages}) == 1
+        say("line page, the same number of queries at each size", str(pages[0].queries), "",
+            met=same)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=list(PARTS))
+    parser.add_argument("--rows", type=int, default=5_000_000)
+    asked = parser.parse_args()
+    parts = asked.parts or list(PARTS)
+    if "decisions" in parts:
+        speed = decisions.measure()
+        say("decisions in process, 10,000 delegations", f"{speed.per_second:,.0f}/s",
+            f"p50 {speed.p50:.2f} p95 {speed.p95:.2f} ms; < 1 ms", met=speed.p95 < 1)
+    with database.fresh():
+        if "intake" in parts:
+            at_intake("empty", 100_000)
+        if "otlp" in parts:
+            at_otlp("otlp-empty")
+        if "line" in parts:
+            at_line(asked.rows)
+            if "intake" in parts:
+                at_intake(f"at {asked.rows:,}", 100_000)
+
+
+main()
