@@ -4,21 +4,18 @@ Owns the ledger's rows about sources. Knows who acts as plain text only (evidenc
 """
 
 import re
-import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from typing import Any
 
 from django.db import transaction
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 
-from evidence import ledger, nudge, permissions
+from evidence import doors, ledger, nudge, permissions
 from evidence.formats import FORMATS
 from evidence.models import Gap, Source
-from evidence.permissions import By, NotPossible
+from evidence.permissions import NotPossible, Reader
 
-TOKEN_PREFIX = "csp_"  # noqa: S105 - how each token begins, so that scanners know one when it leaks
 LONGEST_TOKEN_LIFE = timedelta(days=3660)
 LONGEST_RETENTION_DAYS = 36_600
 # A day is what clocks may differ by at the door (evidence/intake.py).
@@ -34,15 +31,10 @@ def plane_of(format: str) -> str:  # noqa: A002 - it is called format everywhere
     return _PLANES.get(format, "identity")
 
 
-def token_digest(token: str) -> bytes:
-    """Plain SHA-256: a token has 256 random bits, so nothing can be guessed from it."""
-    return sha256(token.encode("utf-8", "surrogatepass")).digest()
-
-
 def add_source(
     *,
     name: str,
-    by: By,
+    by: Reader,
     now: datetime,
     title: str = "",
     plane: str = "",
@@ -56,7 +48,7 @@ def add_source(
     expected_every_seconds: int | None = None,
 ) -> Source:
     """A new source, without a token. Raises NotPossible with the field that is wrong."""
-    permissions.require(permissions.why_not_change_sources(by))
+    permissions.require(by.why_not_administer)
     plane = plane or plane_of(format)
     named = sorted({realm.strip() for realm in realms if realm.strip()})
     for wrong, sentence in (
@@ -124,17 +116,17 @@ def add_source(
 
 
 def new_token(
-    *, source: Source, by: By, now: datetime, lasts: timedelta | None = None
+    *, source: Source, by: Reader, now: datetime, lasts: timedelta | None = None
 ) -> tuple[Source, str]:
     """The source and its new push token, which nobody can see again; the old one ends now."""
-    permissions.require(permissions.why_not_change_sources(by))
+    permissions.require(by.why_not_administer)
     if lasts is not None and not timedelta() < lasts <= LONGEST_TOKEN_LIFE:
         raise NotPossible(f"A token lasts between 1 and {LONGEST_TOKEN_LIFE.days} days.")
-    token = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    token, digest = doors.new_token()
     with transaction.atomic():
         row = Source.objects.select_for_update().get(pk=source.pk)
         replaced = row.token_digest is not None
-        row.token_digest = token_digest(token)
+        row.token_digest = digest
         row.token_hint = token[:8]
         row.token_expires_at = None if lasts is None else now + lasts
         row.token_used_at = None
@@ -152,10 +144,10 @@ def new_token(
 
 
 def declare_complete(
-    *, source: Source, through: datetime, reason: str, by: By, now: datetime
+    *, source: Source, through: datetime, reason: str, by: Reader, now: datetime
 ) -> Source:
     """State that nothing up to `through` is missing. Absence may be concluded from it."""
-    permissions.require(permissions.why_not_declare(by))
+    permissions.require(by.why_not_administer)
     if not reason.strip():
         raise NotPossible("Say how you know that nothing is missing.")
     if through > now:
@@ -182,10 +174,10 @@ def declare_complete(
 
 
 def record_gap(
-    *, source: Source, begins: datetime, ends: datetime, reason: str, by: By, now: datetime
+    *, source: Source, begins: datetime, ends: datetime, reason: str, by: Reader, now: datetime
 ) -> Gap:
     """State that the source was silent from `begins` until before `ends`."""
-    permissions.require(permissions.why_not_declare(by))
+    permissions.require(by.why_not_administer)
     if begins >= ends:
         raise NotPossible("A gap ends after it begins.")
     if not reason.strip():
@@ -215,7 +207,7 @@ def _said(moment: datetime | None) -> str:
 
 
 def _write(
-    source: Source, by: By, now: datetime, *, act: str, words: str, data: dict[str, Any]
+    source: Source, by: Reader, now: datetime, *, act: str, words: str, data: dict[str, Any]
 ) -> None:
     ledger.append(
         at=now,

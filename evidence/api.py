@@ -1,190 +1,271 @@
-"""The doors for pushed evidence: OTLP traces as exporters send them, and records of any format.
+"""The doors over HTTP: `POST /v1/traces` (OTLP/HTTP 1.x) and `POST /api/evidence/<source>/`.
 
-Owns addresses' methods, encodings and answers; the taking is evidence/intake.py's, the bounds
-are evidence/doors.py's. Streams are read here, so that Django's limits for forms do not apply.
-(opentelemetry.io/docs/specs/otlp, "OTLP/HTTP")
+Owns how a sender is answered: success means committed; what can be tried again says after how
+many seconds. Bearer token of the source, never a session, so neither needs a CSRF token. The
+bodies are read from the stream with bounds of their own.
 """
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from tempfile import SpooledTemporaryFile
+from typing import Any, cast
 
 import orjson
 import structlog
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTracePartialSuccess,
-    ExportTraceServiceResponse,
-)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from evidence import doors, intake
-from evidence.doors import Refused
 from evidence.formats import FORMATS
-from evidence.intake import NotTaken, Taken
+from evidence.formats.bodies import MEBI, BodyRefused, Readable
 from evidence.models import Source
 
 log = structlog.get_logger(__name__)
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
-_OTLP_TYPES = {PROTOBUF: PROTOBUF, "application/protobuf": PROTOBUF, JSON: JSON}
-# Seconds until a database that is away is worth another try.
-AWAY_SECONDS = 5
-MOST_REASONS_SAID = 5
-# google.rpc.Code, by the HTTP status that goes with it.
-_CODES = {400: 3, 401: 16, 403: 7, 405: 12, 413: 8, 415: 3, 422: 3, 503: 14}
+# How a body of each Content-Encoding begins.
+ENCODINGS = {
+    "": b"",
+    "identity": b"",
+    "gzip": b"\x1f\x8b",
+    "x-gzip": b"\x1f\x8b",
+    "deflate": b"\x78",
+    "zstd": b"\x28\xb5\x2f\xfd",
+}
+# google.rpc.Code, as OTLP answers carry it, by HTTP status.
+CODES = {400: 3, 401: 16, 403: 7, 405: 12, 411: 3, 413: 11, 415: 3, 422: 3, 429: 8, 503: 14}
+DATABASE_AWAY = 5  # seconds after which a sender may try again
+MOST_MESSAGE = 1_000
 
-type Answer = Callable[[HttpRequest, int, str], HttpResponse]
-
-
-def pushed(refusal: Answer) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
-    """A door's view: whatever stops it is answered in the door's own words by `refusal`."""
-
-    def wrap(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-        @csrf_exempt
-        @wraps(view)
-        def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            try:
-                if request.method != "POST":
-                    response = refusal(request, 405, "Only POST is answered here.")
-                    response["Allow"] = "POST"
-                    return response
-                return view(request, *args, **kwargs)
-            except Refused as problem:
-                response = refusal(request, problem.status, problem.sentence)
-                if problem.retry_after is not None:
-                    response["Retry-After"] = str(problem.retry_after)
-                if problem.status == 401:
-                    response["WWW-Authenticate"] = 'Bearer realm="countersign"'
-                return response
-            except NotTaken as problem:
-                return refusal(request, 422, f"{problem}.")
-            except (OperationalError, InterfaceError, OSError) as problem:
-                # Nothing was committed, or the answer is not known: sending again is safe.
-                log.warning("evidence could not be stored", problem=str(problem)[:300])
-                response = refusal(request, 503, "It could not be stored now; send it again.")
-                response["Retry-After"] = str(AWAY_SECONDS)
-                return response
-
-        return answered
-
-    return wrap
+type Answer = Callable[[int, str], HttpResponse]
 
 
-def take(request: HttpRequest, source: Source, wanted: str) -> Taken:
-    """The request's body into the source; returns after the commit."""
-    body = doors.body_of(request)
-    with doors.gate.enter():
-        return intake.take(
-            source=source,
-            body=body,
-            by=f"source:{source.name}",
-            now=timezone.now(),
-            format=wanted,
-        )
+class Refused(Exception):
+    """An answer other than success: status, sentence, and when to try again."""
+
+    def __init__(self, status: int, sentence: str, retry_after: int = 0) -> None:
+        super().__init__(sentence)
+        self.status, self.sentence, self.retry_after = status, sentence, retry_after
+
+
+def sender(request: HttpRequest) -> Source:
+    """The source that sends this, by its token."""
+    try:
+        source = doors.source_of(request.headers.get("Authorization", ""), now=timezone.now())
+    except doors.Ended as problem:
+        raise Refused(403, str(problem)) from None
+    if source is None:
+        raise Refused(401, "Send the token of a source: Authorization: Bearer <token>.")
+    return source
+
+
+def packed_of(request: HttpRequest) -> bytes:
+    """How the body begins by what its Content-Encoding says; empty: as it likes."""
+    opening = ENCODINGS.get(request.headers.get("Content-Encoding", "").strip().lower())
+    if opening is None:
+        raise Refused(415, "Content-Encoding may be gzip, deflate, zstd or nothing.")
+    return opening
+
+
+def stream_of(request: HttpRequest) -> tuple[Readable, int | None]:
+    """The body as it comes, and the length it states."""
+    packed_of(request)
+    if "chunked" in request.headers.get("Transfer-Encoding", "").lower():
+        return cast("Readable", request.META["wsgi.input"]), None
+    length = request.META.get("CONTENT_LENGTH") or ""
+    if not length.isdigit():
+        raise Refused(411, "State the Content-Length of the body.")
+    return request, int(length)
+
+
+def guarded(view: Callable[..., HttpResponse], answer_of: Callable[[HttpRequest], Answer]) -> Any:
+    """The view as a door: POST only, and every refusal in the sender's own encoding."""
+
+    @csrf_exempt
+    @wraps(view)
+    def door(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            if request.method != "POST":
+                raise Refused(405, "Send a POST.")
+            return view(request, *args, **kwargs)
+        except Refused as problem:
+            refused = problem
+        except doors.Busy as problem:
+            # Not 429: exporters of a few years ago drop the batch then, and keep it on 503.
+            refused = Refused(503, "Too much at once; try again.", problem.retry_after)
+        except doors.TooLarge as problem:
+            refused = Refused(413, str(problem))
+        except BodyRefused as problem:
+            refused = Refused(400, f"The body {problem.reason}.")
+        except intake.NotTaken as problem:
+            refused = Refused(422, f"Nothing was stored: {problem}.")
+        except UnreadablePostError:
+            refused = Refused(400, "The body broke off before its end.")
+        except (OperationalError, InterfaceError, OSError) as problem:
+            # Nothing was acknowledged: the sender keeps it and sends it again.
+            log.warning("evidence was not stored", problem=str(problem)[:300])
+            refused = Refused(503, "The database does not answer; try again.", DATABASE_AWAY)
+        response = answer_of(request)(refused.status, refused.sentence)
+        if refused.retry_after:
+            response["Retry-After"] = str(refused.retry_after)
+        if refused.status == 401:
+            response["WWW-Authenticate"] = 'Bearer realm="countersign"'
+        if refused.status == 405:
+            response["Allow"] = "POST"
+        return response
+
+    return door
 
 
 # --- OTLP
 
 
-def _otlp_refusal(request: HttpRequest, status: int, sentence: str) -> HttpResponse:
-    """google.rpc.Status in the request's encoding."""
-    code = _CODES.get(status, 2)
-    if _type_of(request) == PROTOBUF:
-        text = sentence.encode()
-        # Two fields, written by hand: 1 is the code, 2 the message; both lengths fit a varint.
-        content = b"\x08" + bytes([code]) + b"\x12" + _varint(len(text)) + text
-        return HttpResponse(content, status=status, content_type=PROTOBUF)
-    return HttpResponse(
-        orjson.dumps({"code": code, "message": sentence}), status=status, content_type=JSON
-    )
+def _export(request: HttpRequest) -> HttpResponse:
+    source = sender(request)
+    kind = request.content_type
+    if kind not in (PROTOBUF, "application/protobuf", JSON):
+        raise Refused(415, f"Send {PROTOBUF} or {JSON}.")
+    if source.format not in ("", "otlp"):
+        raise Refused(403, f"The source {source.name} sends {source.format}, not OTLP.")
+    stream, stated = stream_of(request)
+    # Read before its turn: a slow sender holds up nobody.
+    body = doors.read_body(stream, packed=packed_of(request), stated=stated)
+    if not body:
+        return _exported(kind, 0, "")
+    with doors.turns.one():
+        taken = intake.take(
+            source=source,
+            body=body,
+            by=f"source:{source.name}",
+            now=timezone.now(),
+            format="otlp",
+        )
+    if taken.rejects and taken.records == taken.rejects and taken.reasons[0].position == "body":
+        raise Refused(400, f"The body {taken.reasons[0].reason}; deposit {taken.deposit}.")
+    said = "; ".join(f"{one.position}: {one.reason}" for one in taken.reasons[:10])
+    return _exported(kind, taken.rejects, said)
+
+
+def _exported(kind: str, rejected: int, said: str) -> HttpResponse:
+    """ExportTraceServiceResponse in the encoding of the request."""
+    said = said[:MOST_MESSAGE]
+    if kind == JSON:
+        answer: dict[str, Any] = {}
+        if rejected:
+            answer = {"partialSuccess": {"rejectedSpans": str(rejected), "errorMessage": said}}
+        return HttpResponse(orjson.dumps(answer), content_type=JSON)
+    message = ExportTraceServiceResponse()
+    if rejected:
+        message.partial_success.rejected_spans = rejected
+        message.partial_success.error_message = said
+    return HttpResponse(message.SerializeToString(), content_type=PROTOBUF)
+
+
+def _status(request: HttpRequest) -> Answer:
+    """A refusal as OTLP wants it: google.rpc.Status in the encoding of the request."""
+    as_json = request.content_type == JSON
+
+    def answer(status: int, sentence: str) -> HttpResponse:
+        code = CODES[status]
+        if as_json:
+            said = orjson.dumps({"code": code, "message": sentence})
+            return HttpResponse(said, content_type=JSON, status=status)
+        words = sentence.encode("utf-8", "replace")[:MOST_MESSAGE]
+        # Field 1, code, and field 2, message, of google.rpc.Status.
+        return HttpResponse(
+            b"\x08" + bytes([code]) + b"\x12" + _varint(len(words)) + words,
+            content_type=PROTOBUF,
+            status=status,
+        )
+
+    return answer
 
 
 def _varint(value: int) -> bytes:
-    written = bytearray()
+    out = bytearray()
     while value > 0x7F:
-        written.append(value & 0x7F | 0x80)
+        out.append(value & 0x7F | 0x80)
         value >>= 7
-    written.append(value)
-    return bytes(written)
-
-
-def _type_of(request: HttpRequest) -> str:
-    return _OTLP_TYPES.get((request.content_type or "").strip().lower(), "")
-
-
-@pushed(_otlp_refusal)
-def traces(request: HttpRequest) -> HttpResponse:
-    """POST /v1/traces: an export request of any OpenTelemetry exporter."""
-    kind = _type_of(request)
-    if not kind:
-        raise Refused(415, f"The content type is {PROTOBUF} or {JSON}.")
-    source = doors.sender(request, now=timezone.now())
-    taken = take(request, source, "otlp")
-    if taken.rejects and taken.rejects == taken.records and taken.reasons[0].position == "body":
-        # Kept as what it is, but nothing in it can be decoded: sending it again is no use.
-        raise Refused(400, f"The body {taken.reasons[0].reason}.")
-    if kind == PROTOBUF:
-        answer = ExportTraceServiceResponse()
-        if taken.rejects:
-            answer.partial_success.CopyFrom(
-                ExportTracePartialSuccess(
-                    rejected_spans=taken.rejects, error_message=_reasons(taken)
-                )
-            )
-        return HttpResponse(answer.SerializeToString(), content_type=PROTOBUF)
-    said: dict[str, Any] = {}
-    if taken.rejects:
-        # 64-bit numbers are text in protobuf's JSON.
-        said["partialSuccess"] = {
-            "rejectedSpans": str(taken.rejects),
-            "errorMessage": _reasons(taken),
-        }
-    return HttpResponse(orjson.dumps(said), content_type=JSON)
-
-
-def _reasons(taken: Taken) -> str:
-    first = "; ".join(
-        f"{reject.position}: {reject.reason}" for reject in taken.reasons[:MOST_REASONS_SAID]
-    )
-    more = taken.rejects - MOST_REASONS_SAID
-    return f"{first}; and {more} more" if more > 0 else first
+    out.append(value)
+    return bytes(out)
 
 
 # --- records
 
 
-def _records_refusal(_request: HttpRequest, status: int, sentence: str) -> HttpResponse:
-    return HttpResponse(orjson.dumps({"detail": sentence}), status=status, content_type=JSON)
-
-
-@pushed(_records_refusal)
-def records(request: HttpRequest, name: str) -> HttpResponse:
-    """POST /api/evidence/<source>/: records of a registered format; `?format=` names it."""
-    source = doors.sender(request, now=timezone.now())
+def _records(request: HttpRequest, name: str) -> HttpResponse:
+    source = sender(request)
     if source.name != name:
-        raise Refused(403, "This token belongs to another source.")
+        raise Refused(403, f"This token is not the token of the source {name[:80]}.")
     wanted = request.GET.get("format", "")
     if wanted and wanted not in FORMATS:
-        raise NotTaken(intake.unknown_format(wanted[:80]))
-    taken = take(request, source, wanted)
-    return HttpResponse(
-        orjson.dumps(
-            {
-                "deposit": taken.deposit,
-                "format": taken.format,
-                "repeat": taken.repeat,
-                "records": taken.records,
-                "events": taken.events,
-                "duplicates": taken.duplicates,
-                "rejects": [
-                    {"position": reject.position, "reason": reject.reason}
-                    for reject in taken.reasons
-                ],
-                "rejected": taken.rejects,
-            }
-        ),
-        content_type=JSON,
-    )
+        raise Refused(422, f"Nothing was stored: {intake.unknown_format(wanted)}.")
+    if wanted and source.format and wanted != source.format:
+        raise Refused(403, f"The source {source.name} sends {source.format}, not {wanted}.")
+    stream, stated = stream_of(request)
+    with SpooledTemporaryFile(max_size=8 * MEBI) as kept:
+        size = _spool(stream, stated, kept)
+        sums = doors.take_file(
+            source=source,
+            stream=cast("Readable", kept),
+            by=f"source:{source.name}",
+            now=timezone.now,
+            format=wanted,
+            name=request.headers.get("Content-Disposition", "")[:200],
+        )
+        sum_ = doors.EMPTY
+        try:
+            with (doors.turns if size <= doors.LARGEST_BODY else doors.file_turns).one():
+                for step in sums:
+                    sum_ = step
+        except BodyRefused as problem:
+            if not sum_.deposits:
+                raise
+            return _answered(sum_, 400, f"The rest was not stored: it {problem.reason}.")
+    return _answered(sum_, 200, "")
+
+
+def _spool(stream: Readable, stated: int | None, into: Any) -> int:
+    """The body to a file (in memory while small), so that a slow sender holds up nobody; its size."""
+    most = doors.LARGEST_FILE
+    if stated is not None and stated > most:
+        raise doors.TooLarge(f"A file may have {most // MEBI} MiB; send it in pieces.")
+    total = 0
+    while piece := stream.read(MEBI):
+        total += len(piece)
+        if total > most:
+            raise doors.TooLarge(f"A file may have {most // MEBI} MiB; send it in pieces.")
+        into.write(piece)
+    into.seek(0)
+    return total
+
+
+def _answered(sum_: doors.Sum, status: int, problem: str) -> HttpResponse:
+    answer: dict[str, Any] = {
+        "deposit": sum_.deposits[0] if sum_.deposits else None,
+        "deposits": sum_.deposits,
+        "format": sum_.format,
+        "repeat": bool(sum_.deposits) and sum_.repeat,
+        "records": sum_.records,
+        "events": sum_.events,
+        "duplicates": sum_.duplicates,
+        "rejected": sum_.rejects,
+        "rejects": [{"position": where, "reason": why} for where, why in sum_.reasons],
+    }
+    if problem:
+        answer["problem"] = problem
+    return HttpResponse(orjson.dumps(answer), content_type=JSON, status=status)
+
+
+def _problem(_request: HttpRequest) -> Answer:
+    def answer(status: int, sentence: str) -> HttpResponse:
+        return HttpResponse(orjson.dumps({"problem": sentence}), content_type=JSON, status=status)
+
+    return answer
+
+
+traces = guarded(_export, _status)
+records = guarded(_records, _problem)

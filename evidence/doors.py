@@ -1,140 +1,182 @@
-"""What every door for pushed evidence does: who sends, how much, how many at once, what is said.
+"""The ways in that evidence comes by: who sends it, how much at once, cut into bodies.
 
-Owns the token's meaning, the bounds of a body and the gate under pressure; the doors' addresses
-and encodings are evidence/api.py's. Success is only ever said after the commit.
+Owns tokens of sources, the bounds of what is read into memory and how many intakes run at the
+same time. Everything ends in evidence/intake.py. Must not know HTTP answers.
 """
 
 import os
-from collections.abc import Iterator
+import secrets
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from hashlib import sha256
 from threading import BoundedSemaphore
+from typing import NamedTuple
 
-from django.http import HttpRequest
-from django.http.request import UnreadablePostError
-
-from evidence.actions import token_digest
-from evidence.formats import bodies
-from evidence.formats.bodies import BodyRefused
+from evidence import files, intake, pipeline
+from evidence.formats.bodies import MEBI, BodyRefused, Readable, decompress
 from evidence.models import Source
 
-# As received, compressed or not; an exporter's batch is well under one MiB.
-MOST_RECEIVED = 32 << 20
-MOST_UNPACKED = 128 << 20
-LONGEST_TOKEN = 200
-# The last use is kept to the minute: one write a minute, not one a request.
+PREFIX = "css_"
+# A token's last use is kept to the minute: one write a minute, not one a request.
 USED_STEP = timedelta(minutes=1)
+LONGEST_TOKEN = 200
 
-# Intakes at once in one process, and how many more may wait how long: what comes on top is told
-# when to try again, so that people's pages are never behind a queue of batches.
-AT_ONCE = max(2, os.cpu_count() or 1)
-MAY_WAIT = AT_ONCE
+# One export request of an OpenTelemetry exporter; its collector takes 20 MiB as well.
+LARGEST_BODY = 20 * MEBI
+LARGEST_UNPACKED = 64 * MEBI
+# One file, sent in one request; it is taken in parts and never held in memory.
+LARGEST_FILE = 2048 * MEBI
+
+# Intakes at the same time in one process: each may hold an unpacked body, and the threads that
+# are left answer pages and health checks.
+MOST_AT_ONCE = max(2, os.cpu_count() or 1)
+# How many more wait how long for their turn before they are told to come again.
+MOST_WAITING = MOST_AT_ONCE
 PATIENCE_SECONDS = 0.5
-RETRY_SECONDS = 2
-
-_ENCODINGS = {"": "", "identity": "", "gzip": "gzip", "x-gzip": "gzip", "deflate": "zlib",
-              "zstd": "zstd"}  # fmt: skip
-_MAGIC = {"gzip": b"\x1f\x8b", "zlib": b"\x78", "zstd": b"\x28\xb5\x2f\xfd"}
-_PIECE = 256 * 1024
 
 
-class Refused(Exception):
-    """The request is answered without taking anything."""
+class Busy(Exception):
+    """Too many intakes at once; come again after this many seconds."""
 
-    def __init__(self, status: int, sentence: str, *, retry_after: int | None = None) -> None:
-        super().__init__(sentence)
-        self.status = status
-        self.sentence = sentence
-        self.retry_after = retry_after
+    retry_after = 2
 
 
-class Gate:
-    """At most so many inside at once, a few more wait a moment, the rest are sent away."""
+class Ended(Exception):
+    """The token was this source's, and its time is over."""
 
-    def __init__(self, *, at_once: int, may_wait: int, patience: float) -> None:
-        self.inside = BoundedSemaphore(at_once)
-        self.waiting = BoundedSemaphore(may_wait)
+
+class TooLarge(Exception):
+    """More bytes than a door takes; the sentence says how many it takes."""
+
+
+def new_token() -> tuple[str, bytes]:
+    """A token and its digest; 256 random bits need no slow hash."""
+    token = PREFIX + secrets.token_urlsafe(32)
+    return token, digest_of(token)
+
+
+def digest_of(token: str) -> bytes:
+    return sha256(token.encode("utf-8", "replace")).digest()
+
+
+def source_of(authorization: str, *, now: datetime) -> Source | None:
+    """The source whose bearer token this is; None when it is nobody's. Raises Ended."""
+    scheme, _, token = authorization.partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token or len(token) > LONGEST_TOKEN:
+        return None
+    source = Source.objects.filter(token_digest=digest_of(token)).first()
+    if source is None:
+        return None
+    if source.token_expires_at is not None and source.token_expires_at <= now:
+        raise Ended(f"The token of {source.name} has ended; an administrator makes a new one.")
+    if source.token_used_at is None or not abs(now - source.token_used_at) < USED_STEP:
+        Source.objects.filter(pk=source.pk).update(token_used_at=now)
+    return source
+
+
+class Turns:
+    """At most so many at once, a few more wait a moment, the rest are told to come again."""
+
+    def __init__(
+        self,
+        most: int = MOST_AT_ONCE,
+        waiting: int = MOST_WAITING,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
+        self.free = BoundedSemaphore(most)
+        self.waiting = BoundedSemaphore(waiting)
         self.patience = patience
 
     @contextmanager
-    def enter(self) -> Iterator[None]:
-        if not self.inside.acquire(blocking=False):
+    def one(self) -> Iterator[None]:
+        if not self.free.acquire(blocking=False):
             if not self.waiting.acquire(blocking=False):
-                raise self._full()
+                raise Busy
             try:
-                if not self.inside.acquire(timeout=self.patience):
-                    raise self._full()
+                if not self.free.acquire(timeout=self.patience):
+                    raise Busy
             finally:
                 self.waiting.release()
         try:
             yield
         finally:
-            self.inside.release()
-
-    def _full(self) -> Refused:
-        return Refused(
-            503, "Too much is being taken in at this moment; send it again.",
-            retry_after=RETRY_SECONDS,
-        )  # fmt: skip
+            self.free.release()
 
 
-gate = Gate(at_once=AT_ONCE, may_wait=MAY_WAIT, patience=PATIENCE_SECONDS)
+turns = Turns()
+# A large file takes minutes; it must not take the turns of small bodies.
+file_turns = Turns(most=1, waiting=1, patience=5.0)
 
 
-def sender(request: HttpRequest, *, now: datetime) -> Source:
-    """The source whose bearer token this is. Raises Refused: 401 unknown, 403 ended."""
-    words = request.headers.get("Authorization", "").split()
-    if len(words) != 2 or words[0].lower() != "bearer" or len(words[1]) > LONGEST_TOKEN:
-        raise Refused(401, "Send the source's token: Authorization: Bearer <token>.")
-    source = Source.objects.filter(token_digest=token_digest(words[1])).first()
-    if source is None:
-        raise Refused(401, "This token is not known; it may have been replaced by a new one.")
-    if source.token_expires_at is not None and source.token_expires_at <= now:
-        raise Refused(
-            403, f"The token of {source.name} has ended; an administrator makes a new one."
-        )
-    if source.token_used_at is None or source.token_used_at < now - USED_STEP:
-        Source.objects.filter(pk=source.pk).update(token_used_at=now)
-    return source
-
-
-def body_of(request: HttpRequest) -> bytes:
-    """The request's body without its compression. Raises Refused: 400, 413, 415."""
-    said = request.headers.get("Content-Encoding", "").strip().lower()
-    packed = _ENCODINGS.get(said)
-    if packed is None:
-        raise Refused(415, "The content encoding is one of gzip, deflate, zstd, or none.")
-    declared = request.META.get("CONTENT_LENGTH") or "0"
-    if declared.isdigit() and int(declared) > MOST_RECEIVED:
-        raise _too_large()
-    received = _received(request)
-    if packed and not received.startswith(_MAGIC[packed]):
-        raise Refused(400, f"The content encoding says {said}, but the body is not that.")
+def read_body(stream: Readable, *, stated: int | None, packed: bytes = b"") -> bytes:
+    """All of a body, unpacked; raises TooLarge or BodyRefused (damaged data). `packed`: how it
+    has to begin, by what its sender says of it."""
+    if stated is not None and stated > LARGEST_BODY:
+        raise TooLarge(f"A body may have {LARGEST_BODY // MEBI} MiB; send smaller batches.")
+    pieces, total = [], 0
+    while piece := stream.read(min(MEBI, LARGEST_BODY + 1 - total)):
+        pieces.append(piece)
+        total += len(piece)
+        if total > LARGEST_BODY:
+            raise TooLarge(f"A body may have {LARGEST_BODY // MEBI} MiB; send smaller batches.")
+    body = b"".join(pieces)
+    if not body.startswith(packed):
+        raise BodyRefused("is not packed the way its Content-Encoding says")
     try:
-        return bodies.decompress(received, limit=MOST_UNPACKED)
+        return decompress(body, limit=LARGEST_UNPACKED)
     except BodyRefused as problem:
-        too_large = "larger" in problem.reason or "more than" in problem.reason
-        raise Refused(413 if too_large else 400, f"The body {problem.reason}.") from None
+        if "more than" in problem.reason or "larger than" in problem.reason:
+            raise TooLarge(f"The body {problem.reason}.") from problem
+        raise
 
 
-def _received(request: HttpRequest) -> bytes:
-    """All bytes, bounded, also when they come in chunks without a length before them."""
-    chunked = "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower()
-    stream = request.META["wsgi.input"] if chunked and "wsgi.input" in request.META else request
-    pieces: list[bytes] = []
-    total = 0
-    try:
-        while piece := stream.read(_PIECE):
-            pieces.append(piece)
-            total += len(piece)
-            if total > MOST_RECEIVED:
-                raise _too_large()
-    except (UnreadablePostError, OSError):
-        raise Refused(400, "The body broke off before its end.") from None
-    return b"".join(pieces)
+class Sum(NamedTuple):
+    """What became of the bodies of one file together."""
+
+    deposits: list[int]
+    format: str
+    repeat: bool  # every one of them had come before
+    records: int
+    events: int
+    duplicates: int
+    rejects: int
+    reasons: list[tuple[str, str]]  # position, reason; the first hundred
 
 
-def _too_large() -> Refused:
-    return Refused(
-        413, f"The body is larger than {MOST_RECEIVED >> 20} MiB; send it in parts, or as a file."
+EMPTY = Sum([], "", True, 0, 0, 0, 0, [])
+
+
+def add(so_far: Sum, taken: intake.Taken) -> Sum:
+    """One more body of the file. What came before counts as duplicates."""
+    room = max(0, intake.MOST_REJECTS_ANSWERED - len(so_far.reasons))
+    return Sum(
+        deposits=[*so_far.deposits, taken.deposit],
+        format=taken.format,
+        repeat=so_far.repeat and taken.repeat,
+        records=so_far.records + taken.records,
+        events=so_far.events + (0 if taken.repeat else taken.events),
+        duplicates=so_far.duplicates
+        + (taken.records - taken.rejects if taken.repeat else taken.duplicates),
+        rejects=so_far.rejects + taken.rejects,
+        reasons=so_far.reasons + [(one.position, one.reason) for one in taken.reasons[:room]],
     )
+
+
+def take_file(
+    *,
+    source: Source,
+    stream: Readable,
+    by: str,
+    now: Callable[[], datetime],
+    format: str = "",  # noqa: A002 - what sources and deposits call it
+    name: str = "",
+) -> Iterator[Sum]:
+    """Take a file part by part; yields the sum after each. Raises NotTaken and BodyRefused,
+    maybe after earlier parts, which stay."""
+    sum_ = EMPTY
+    bodies = files.cut(stream, format=format or source.format, name=name)
+    for taken in pipeline.take_all(source=source, bodies=bodies, by=by, now=now):
+        sum_ = add(sum_, taken)
+        yield sum_

@@ -5,10 +5,11 @@ matter. Knows nothing of where it came from.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from io import BytesIO
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from evidence import intake, pipeline
 from evidence.formats import FORMATS, bodies, recognise
@@ -20,11 +21,17 @@ from evidence.models import Reject, Source
 HEAD = 1024 * 1024
 
 
+class Closable(Readable, Protocol):
+    """Something that reads bytes and can be closed."""
+
+    def close(self) -> None: ...
+
+
 class File(NamedTuple):
     """One file to take: its name as people know it, and how it is opened."""
 
     name: str
-    open: Callable[[], Readable]
+    open: Callable[[], Closable]
     format: str = ""  # empty: recognised
 
 
@@ -89,18 +96,22 @@ def take_files(
     order: list[tuple[str, pipeline.Body]] = []
     refused: list[Step] = []
 
-    def cut() -> Iterator[pipeline.Body]:
+    def all_bodies() -> Iterator[pipeline.Body]:
         for file in files:
             try:
-                for body in _bodies(file, source):
-                    order.append((file.name, body))
-                    yield body
+                with closing(file.open()) as stream:
+                    wanted = file.format or source.format
+                    for body in cut(stream, name=file.name, format=wanted):
+                        order.append((file.name, body))
+                        yield body
             except intake.NotTaken as problem:
                 refused.append(Step(file.name, None, str(problem), skipped=True))
             except (BodyRefused, OSError) as problem:
                 refused.append(Step(file.name, None, _said(problem)))
 
-    for turn, taken in enumerate(pipeline.take_all(source=source, bodies=cut(), by=by, now=now)):
+    for turn, taken in enumerate(
+        pipeline.take_all(source=source, bodies=all_bodies(), by=by, now=now)
+    ):
         name, body = order[turn]
         order[turn] = (name, body._replace(body=b""))
         yield Step(name, _with_all_reasons(taken, body))
@@ -109,22 +120,15 @@ def take_files(
     yield from refused
 
 
-def _bodies(file: File, source: Source) -> Iterator[pipeline.Body]:
-    stream = file.open()
-    try:
-        head = stream.read(HEAD)
-        chosen = file.format or source.format or format_of(head)
-        if chosen not in FORMATS:
-            raise intake.NotTaken(intake.unknown_format(chosen))
-        for part in bodies.parts(_Replayed(head, stream), format=chosen):
-            name = file.name
-            if part.unit != "body":
-                name = f"{name}, from {part.unit} {part.first}"
-            yield pipeline.Body(chosen, name, part.body, part.first, part.unit)
-    finally:
-        close = getattr(stream, "close", None)
-        if close is not None:
-            close()
+def cut(stream: Readable, *, name: str, format: str = "") -> Iterator[pipeline.Body]:  # noqa: A002 - what sources and deposits call it
+    """The bodies of one file, all in the format of its beginning; NotTaken when nobody knows it."""
+    head = stream.read(HEAD)
+    chosen = format or format_of(head)
+    if chosen not in FORMATS:
+        raise intake.NotTaken(intake.unknown_format(chosen))
+    for part in bodies.parts(_Replayed(head, stream), format=chosen):
+        place = "" if part.unit == "body" else f", from {part.unit} {part.first}"
+        yield pipeline.Body(chosen, f"{name[:400]}{place}", part.body, part.first, part.unit)
 
 
 def _with_all_reasons(taken: intake.Taken, body: pipeline.Body) -> intake.Taken:

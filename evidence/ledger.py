@@ -1,14 +1,18 @@
 """The ledger: every act by people and by this app, hash-chained (decisions 12).
 
-Canonical form, version 1: RFC 8785 JSON of the members ``at, by, by_name, act, subject, words,
-data, salt, version`` (times as RFC 3339 with microseconds and ``Z``, the salt as hex); the
-entry's digest is its SHA-256. A seal's hash is SHA-256 over ``number || previous || digest``
-(number as 8 bytes, big-endian); the first `previous` is 32 zero bytes. Test vector:
-tests/evidence/test_ledger.py.
+Canonical form, version 1: RFC 8785 JSON of the members ``at, recorded_at, by, by_name, act,
+subject, words, data, sealed_case, salt, version`` (times as RFC 3339 with microseconds and ``Z``,
+the salt as hex, `sealed_case` as text or null); the entry's digest is its SHA-256. A seal's hash
+is SHA-256 over ``number || previous || digest`` (number as 8 bytes, big-endian); the first
+`previous` is 32 zero bytes. Test vector: tests/evidence/test_ledger.py. What leaves by `export`
+is checked by scripts/verify_ledger.py, which needs nothing of this app.
+
+A chain shows what was changed, removed, inserted or reordered inside it. That its end was cut off
+shows only against a head (number and hash) that somebody kept elsewhere: `verify` takes one.
 """
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -16,9 +20,11 @@ from uuid import UUID
 
 import rfc8785
 from django.db import connection, transaction
+from django.db.models import Q
 
 from evidence import nudge
 from evidence.models import LedgerEntry, LedgerSeal
+from evidence.names import plain
 
 VERSION = 1
 GENESIS = bytes(32)
@@ -30,32 +36,77 @@ SEAL_BATCH = 5_000
 NEAR = 10_000
 
 
-def canonical(
+# How many rows are read at once when the whole ledger is walked.
+PAGE = 2_000
+
+
+def members(
     *,
     at: datetime,
+    recorded_at: datetime,
     by: str,
     by_name: str,
     act: str,
     subject: str,
     words: str,
     data: Any,
+    sealed_case: UUID | None,
     salt: bytes,
     version: int = VERSION,
-) -> bytes:
-    """The bytes that an entry's digest is taken over."""
-    return rfc8785.dumps(
-        {
-            "at": at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-            "by": by,
-            "by_name": by_name,
-            "act": act,
-            "subject": subject,
-            "words": words,
-            "data": data,
-            "salt": salt.hex(),
-            "version": version,
-        }
+) -> dict[str, Any]:
+    """The members whose canonical form the digest is taken over, as plain JSON."""
+    return {
+        "at": _moment(at),
+        "recorded_at": _moment(recorded_at),
+        "by": by,
+        "by_name": by_name,
+        "act": act,
+        "subject": subject,
+        "words": words,
+        "data": data,
+        "sealed_case": None if sealed_case is None else str(sealed_case),
+        "salt": salt.hex(),
+        "version": version,
+    }
+
+
+def members_of(entry: LedgerEntry) -> dict[str, Any]:
+    """The same of an entry as it lies there now."""
+    return members(
+        at=entry.at,
+        recorded_at=entry.recorded_at,
+        by=entry.by,
+        by_name=entry.by_name,
+        act=entry.act,
+        subject=entry.subject,
+        words=entry.words,
+        data=entry.data,
+        sealed_case=entry.sealed_case,
+        salt=bytes(entry.salt),
+        version=entry.version,
     )
+
+
+def canonical(content: Mapping[str, Any]) -> bytes:
+    """The bytes that an entry's digest is taken over. Raises rfc8785.CanonicalizationError."""
+    return rfc8785.dumps(dict(content))
+
+
+def _moment(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _storable(value: Any) -> Any:
+    """JSON as the database gives it back: no NUL, and whole numbers without a point."""
+    if isinstance(value, str):
+        return plain(value)
+    if isinstance(value, Mapping):
+        return {plain(str(key)): _storable(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_storable(one) for one in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
 
 
 def append(
@@ -70,32 +121,27 @@ def append(
     recorded_at: datetime | None = None,
     sealed_case: UUID | None = None,
 ) -> LedgerEntry:
-    """Write one entry in the running transaction. Takes no lock."""
+    """Write one entry in the running transaction. Takes no lock.
+
+    `data` is plain JSON. Raises rfc8785.CanonicalizationError for what has no canonical form,
+    whole numbers beyond 2^53 among it: write those as text.
+    """
     salt = secrets.token_bytes(16)
-    content = canonical(
-        at=at,
-        by=by,
-        by_name=by_name,
-        act=act,
-        subject=subject,
-        words=words,
-        data=data or {},
-        salt=salt,
-    )
-    entry = LedgerEntry.objects.create(
-        at=at,
-        recorded_at=recorded_at or at,
-        by=by,
-        by_name=by_name,
-        act=act,
-        subject=subject,
-        words=words,
-        data=data or {},
-        salt=salt,
-        digest=sha256(content).digest(),
-        version=VERSION,
-        sealed_case=sealed_case,
-    )
+    said = {
+        "at": at,
+        "recorded_at": recorded_at or at,
+        "by": plain(by),
+        "by_name": plain(by_name),
+        "act": plain(act),
+        "subject": plain(subject),
+        "words": plain(words),
+        "data": _storable(data or {}),
+        "sealed_case": sealed_case,
+        "salt": salt,
+        "version": VERSION,
+    }
+    digest = sha256(canonical(members(**said))).digest()
+    entry = LedgerEntry.objects.create(**said, digest=digest)
     nudge.after_commit("ledger.written")
     return entry
 
@@ -120,7 +166,7 @@ def seal(*, now: datetime, thorough: bool = True) -> int:
             "SELECT number, hash, entry_id FROM evidence_ledgerseal ORDER BY number DESC LIMIT 1"
         )
         last = cursor.fetchone()
-        number, previous, entry = (int(last[0]), bytes(last[1]), last[2]) if last else (0, GENESIS, 0)
+        number, previous, entry = (last[0], bytes(last[1]), last[2]) if last else (0, GENESIS, 0)
         cursor.execute(
             "SELECT e.id, e.digest FROM evidence_ledgerentry e WHERE e.id > %s"
             " AND NOT EXISTS (SELECT 1 FROM evidence_ledgerseal s WHERE s.entry_id = e.id)"
@@ -152,24 +198,13 @@ def waiting() -> int:
 def digest_of(entry: LedgerEntry) -> bytes:
     """The digest of an entry as it lies there now; empty when it has no canonical form."""
     try:
-        content = canonical(
-            at=entry.at,
-            by=entry.by,
-            by_name=entry.by_name,
-            act=entry.act,
-            subject=entry.subject,
-            words=entry.words,
-            data=entry.data,
-            salt=bytes(entry.salt),
-            version=entry.version,
-        )
+        return sha256(canonical(members_of(entry))).digest()
     except rfc8785.CanonicalizationError:
         return b""
-    return sha256(content).digest()
 
 
 class Fault(NamedTuple):
-    """Something the verifier found: at which number, and what."""
+    """Something the verifier found: at which number (0: not sealed yet), and what."""
 
     number: int
     what: str
@@ -180,46 +215,108 @@ class Verified(NamedTuple):
 
     sealed: int
     unsealed: int
+    last: int  # the number of the last row, and its hash
     head: bytes
     faults: list[Fault]
 
 
-def verify(*, most_faults: int = 100) -> Verified:
-    """Walk the whole chain: changed, removed, inserted and reordered rows are found."""
+def verify(*, most_faults: int = 100, kept: tuple[int, bytes] | None = None) -> Verified:
+    """Walk the whole ledger: changed, removed, inserted and reordered rows are found.
+
+    `kept` is a head that was kept elsewhere: the hash that this number had.
+    """
     faults: list[Fault] = []
-    number, previous = 0, GENESIS
-    seen = 0
+    number, previous, seen = 0, GENESIS, 0
+    met: bytes | None = None
     for row, entry in _walk():
         if len(faults) >= most_faults:
-            break
+            return Verified(seen, 0, number, previous, faults[:most_faults])
         if row.number != number + 1:
-            faults.append(Fault(row.number, f"seal {number + 1} is missing"))
-        if bytes(row.previous) != previous:
-            faults.append(Fault(row.number, "does not follow the row before it"))
-        if entry is None:
-            faults.append(Fault(row.number, "its entry is gone"))
-        else:
-            if digest_of(entry) != bytes(row.entry_digest):
-                faults.append(Fault(row.number, f"entry {entry.pk} was changed after sealing"))
-        if bytes(row.hash) != chained(row.number, bytes(row.previous), bytes(row.entry_digest)):
-            faults.append(Fault(row.number, "its hash does not fit its content"))
+            lacking = f"seal {number + 1} is missing" if row.number > number else "out of order"
+            faults.append(Fault(row.number, lacking))
+        faults += [Fault(row.number, what) for what in _wrong(row, entry, previous)]
         number, previous = row.number, bytes(row.hash)
         seen += 1
-    unsealed = LedgerEntry.objects.filter(seal__isnull=True).count()
-    return Verified(seen, unsealed, previous, faults)
+        if kept is not None and number == kept[0]:
+            met = previous
+    if kept is not None and met is None:
+        faults.append(Fault(kept[0], "the end was cut off: this row was there before"))
+    elif kept is not None and met != kept[1]:
+        faults.append(Fault(kept[0], "has another hash than the one that was kept"))
+    unsealed = 0
+    for entry in LedgerEntry.objects.filter(seal__isnull=True).order_by("pk").iterator(PAGE):
+        unsealed += 1
+        if digest_of(entry) != bytes(entry.digest):
+            faults.append(Fault(0, f"entry {entry.pk}, not sealed yet, was changed"))
+    return Verified(seen, unsealed, number, previous, faults[:most_faults])
 
 
-def _walk() -> Iterator[tuple[LedgerSeal, LedgerEntry | None]]:
+def _wrong(row: LedgerSeal, entry: LedgerEntry | None, previous: bytes) -> list[str]:
+    """What is wrong with one sealed row, seen after the row whose hash is `previous`."""
+    wrong = []
+    if bytes(row.previous) != previous:
+        wrong.append("does not follow the row before it")
+    if entry is None:
+        wrong.append("its entry is gone")
+    elif not digest_of(entry) == bytes(entry.digest) == bytes(row.entry_digest):
+        wrong.append(f"entry {entry.pk} was changed after sealing")
+    if bytes(row.hash) != chained(row.number, bytes(row.previous), bytes(row.entry_digest)):
+        wrong.append("its hash does not fit its content")
+    return wrong
+
+
+def _walk(*, through: int | None = None) -> Iterator[tuple[LedgerSeal, LedgerEntry | None]]:
     """All seals in order with their entries, a page at a time."""
-    after = 0
+    rows = LedgerSeal.objects.order_by("number")
+    if through is not None:
+        rows = rows.filter(number__lte=through)
+    after: int | None = None
     while True:
-        page = list(LedgerSeal.objects.filter(number__gt=after).order_by("number")[:2_000])
+        page = list((rows if after is None else rows.filter(number__gt=after))[:PAGE])
         if not page:
             return
         entries = LedgerEntry.objects.in_bulk([row.entry_id for row in page])
         for row in page:
             yield row, entries.get(row.entry_id)
         after = page[-1].number
+
+
+def export(*, now: datetime, with_sealed: bool = False) -> Iterator[dict[str, Any]]:
+    """The ledger as documents that can be checked without this app: a head, then every row.
+
+    Entries of sealed cases are commitments (their digest alone) unless `with_sealed` says so.
+    What is written while this runs is left out.
+    """
+    last = LedgerSeal.objects.order_by("-number").first()
+    through = last.number if last else 0
+    yield {
+        "ledger": "countersign",
+        "version": VERSION,
+        "exported_at": _moment(now),
+        "sealed": through,
+        "head": (bytes(last.hash) if last else GENESIS).hex(),
+    }
+    for row, entry in _walk(through=through):
+        said = {
+            "number": row.number,
+            "id": row.entry_id,
+            "digest": bytes(row.entry_digest).hex(),
+            "previous": bytes(row.previous).hex(),
+            "hash": bytes(row.hash).hex(),
+            "sealed_at": _moment(row.sealed_at),
+        }
+        # An entry that is gone has no content, and the verifier says so.
+        yield said | (_content(entry, with_sealed=with_sealed) if entry else {"gone": True})
+    late = LedgerEntry.objects.filter(Q(seal__isnull=True) | Q(seal__number__gt=through))
+    for entry in late.order_by("pk").iterator(PAGE):
+        said = {"number": None, "id": entry.pk, "digest": bytes(entry.digest).hex()}
+        yield said | _content(entry, with_sealed=with_sealed)
+
+
+def _content(entry: LedgerEntry, *, with_sealed: bool) -> dict[str, Any]:
+    if entry.sealed_case is not None and not with_sealed:
+        return {"withheld": True}
+    return {"entry": members_of(entry)}
 
 
 def sealed_to() -> tuple[int, datetime | None]:

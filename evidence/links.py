@@ -170,7 +170,7 @@ def derive(deposit: Deposit, *, now: datetime) -> int:
             touched.setdefault(source, []).append(trace)
         for source, traces in sorted(touched.items()):
             cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [RUN_LOCK, source])
-            spans = {
+            spans: dict[str, Any] = {
                 "traces": traces,
                 "source": source,
                 "ai": PLANE_AI,

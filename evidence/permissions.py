@@ -1,32 +1,51 @@
-"""What somebody may do to sources, and the sentence why not.
+"""Who looks at or changes evidence, as the apps above know it.
 
-Owns who acts, as plain text and names of groups: evidence knows nobody. The top app says which
-groups a signed-in person is in; commands and the app itself have none and may do everything.
+Evidence knows no people and no identities: everything that depends on them arrives here as plain
+values (decisions 2). `lookup` is set when the app starts, by who knows; without it nobody sees
+anything.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
 
 
 class NotAllowed(Exception):
-    """Whoever asks may not do this: the sentence says why (HTTP 403)."""
+    """This person may not do this: the sentence says why (HTTP 403)."""
 
 
 class NotPossible(Exception):
     """It cannot be done now, whoever asks: the sentence says why (HTTP 409)."""
 
 
-class By(NamedTuple):
-    """Who acts: the text that the ledger keeps, and the name at this time."""
+type Scope = frozenset[int] | None
+"""The actors whose events may be seen; None: every event."""
 
-    ref: str  # "user:<uuid>", "source:<name>", "command", "countersign"
+
+class Reader(NamedTuple):
+    """Somebody at evidence: how the ledger names them, what they see and may do."""
+
+    ref: str  # "user:<uuid>", "command"
     name: str
-    groups: frozenset[str] | None = None  # None: a command or the app itself
+    scope: Scope = frozenset()
+    # Sealed cases this reader may not see: their ledger rows are shown as commitments.
+    sealed: frozenset[UUID] = frozenset()
+    why_not_send: str | None = "You may not send evidence."
+    why_not_administer: str | None = "You may not administer sources."
 
 
-COMMAND = By("command", "command line")
-COUNTERSIGN = By("countersign", "Countersign")
+# Whoever can run manage.py on the server has the database anyway; the ledger says so.
+COMMAND = Reader("command", "command line", None, frozenset(), None, None)
 
-AUDITOR = "You are an auditor: auditors read everything and change nothing."
+lookup: Callable[[Any, datetime], Reader] | None = None
+
+
+def reader(user: Any, *, now: datetime) -> Reader:
+    """The reader that a signed-in user is."""
+    if lookup is None:
+        raise NotAllowed("Nobody has said yet who may see evidence.")
+    return lookup(user, now)
 
 
 def require(why: str | None) -> None:
@@ -35,34 +54,9 @@ def require(why: str | None) -> None:
         raise NotAllowed(why)
 
 
-def _why_not(by: By, allowed: frozenset[str], sentence: str) -> str | None:
-    if by.groups is None:
-        return None
-    if "auditor" in by.groups:
-        return AUDITOR
-    return None if by.groups & allowed else sentence
-
-
-def why_not_change_sources(by: By) -> str | None:
-    """Add a source, give it a new token."""
-    return _why_not(
-        by, frozenset({"administrator"}), "Only an administrator may add or change sources."
-    )
-
-
-def why_not_declare(by: By) -> str | None:
-    """State that a source is complete, or that it was silent: findings rest on it."""
-    return _why_not(
-        by,
-        frozenset({"administrator", "responder"}),
-        "Only an administrator or responder may state what a source is complete to.",
-    )
-
-
-def why_not_deposit(by: By) -> str | None:
-    """Drop a file on a source's page."""
-    return _why_not(
-        by,
-        frozenset({"administrator", "responder", "reviewer"}),
-        "Only a reviewer, responder or administrator may add evidence.",
-    )
+def require_all(by: Reader) -> None:
+    """For what shows everybody's evidence at once: bodies, the ledger."""
+    if by.scope is not None:
+        raise NotAllowed(
+            "This shows evidence of every identity: a reviewer, responder or auditor may see it."
+        )

@@ -4,38 +4,80 @@
 (() => {
   const $ = (selector, root = document) => root.querySelector(selector);
   const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
-  const announce = (words) => { const box = $("#announcer"); if (box) box.textContent = words; };
+  const announce = (words) => {
+    const box = $("#announcer");
+    if (box) box.textContent = words;
+  };
 
   // --- Time: the server's clock goes on here, so that a wrong clock of the reader moves nothing.
   const served = document.body.dataset.now ? Date.parse(document.body.dataset.now) : Date.now();
   const started = performance.now();
   const now = () => served + (performance.now() - started);
-  const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+  const MONTHS = [
+    "Jan",
+    "Feb",
+    "Mar",
+    "Apr",
+    "May",
+    "Jun",
+    "Jul",
+    "Aug",
+    "Sep",
+    "Oct",
+    "Nov",
+    "Dec",
+  ];
   const two = (n) => String(n).padStart(2, "0");
-  const full = (ms) => { const d = new Date(ms); return `${d.getUTCDate()} ${MONTHS[d.getUTCMonth()]} ${d.getUTCFullYear()} ${two(d.getUTCHours())}:${two(d.getUTCMinutes())}:${two(d.getUTCSeconds())} UTC`; };
+  const full = (ms) => {
+    const d = new Date(ms);
+    return `${d.getUTCDate()} ${MONTHS[d.getUTCMonth()]} ${d.getUTCFullYear()} ${two(d.getUTCHours())}:${two(d.getUTCMinutes())}:${two(d.getUTCSeconds())} UTC`;
+  };
   const span = (ms) => {
     let s = Math.floor(Math.abs(ms) / 1000);
-    const d = Math.floor(s / 86400); s %= 86400; const h = Math.floor(s / 3600); s %= 3600; const m = Math.floor(s / 60); s %= 60;
+    const d = Math.floor(s / 86400);
+    s %= 86400;
+    const h = Math.floor(s / 3600);
+    s %= 3600;
+    const m = Math.floor(s / 60);
+    s %= 60;
     if (d > 2) return `${d} d`;
     if (d) return h ? `${d} d ${h} h` : `${d} d`;
     if (h) return m ? `${h} h ${m} min` : `${h} h`;
     if (m) return m < 2 && s ? `${m} min ${s} s` : `${m} min`;
     return `${s} s`;
   };
-  const clock = (ms) => { let s = Math.floor(ms / 1000); const d = Math.floor(s / 86400); s %= 86400; return `${d ? `${d} d ` : ""}${two(Math.floor(s / 3600))}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}`; };
+  const clock = (ms) => {
+    let s = Math.floor(ms / 1000);
+    const d = Math.floor(s / 86400);
+    s %= 86400;
+    return `${d ? `${d} d ` : ""}${two(Math.floor(s / 3600))}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}`;
+  };
   const zone = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
   const tick = () => {
     const at = now();
     for (const el of $$("time[data-due]")) {
       const left = Date.parse(el.dateTime) - at;
-      const words = left <= 0 ? `${span(left)} over` : el.dataset.due === "clock" ? clock(left) : `in ${span(left)}`;
+      const words =
+        left <= 0
+          ? `${span(left)} over`
+          : el.dataset.due === "clock"
+            ? clock(left)
+            : `in ${span(left)}`;
       if (el.textContent !== words) el.textContent = words;
       el.classList.toggle("cs-due-over", left <= 0);
       el.classList.toggle("cs-due-soon", left > 0 && left <= 3600000);
     }
-    const top = $("#clock time"); if (top) top.textContent = full(at);
+    const top = $("#clock time");
+    if (top) top.textContent = full(at);
   };
-  const zones = (root) => { for (const el of $$("time[datetime]", root)) if (!el.dataset.zone) { el.dataset.zone = "1"; const d = new Date(el.dateTime); if (!Number.isNaN(+d)) el.title = `${el.title || full(+d)}\n${zone.format(d)} (your zone)`; } };
+  const zones = (root) => {
+    for (const el of $$("time[datetime]", root))
+      if (!el.dataset.zone) {
+        el.dataset.zone = "1";
+        const d = new Date(el.dateTime);
+        if (!Number.isNaN(+d)) el.title = `${el.title || full(+d)}\n${zone.format(d)} (your zone)`;
+      }
+  };
   setInterval(tick, 1000);
 
   // --- Theme
@@ -47,97 +89,340 @@
     announce(`Theme: ${document.documentElement.dataset.bsTheme}`);
   });
   const profile = $("form input[name=profile]");
-  if (profile) profile.form.addEventListener("submit", () => { const chosen = $("input[name=theme]:checked", profile.form); if (chosen && window.csTheme) window.csTheme(chosen.value); });
+  if (profile)
+    profile.form.addEventListener("submit", () => {
+      const chosen = $("input[name=theme]:checked", profile.form);
+      if (chosen && window.csTheme) window.csTheme(chosen.value);
+    });
 
   // --- Copy, dismiss, help
   document.addEventListener("click", async (event) => {
     const copy = event.target.closest("[data-copy]");
-    if (copy) { event.preventDefault(); try { await navigator.clipboard.writeText(copy.dataset.copy); announce("Copied"); copy.classList.add("cs-green-text"); setTimeout(() => copy.classList.remove("cs-green-text"), 1500); } catch { announce("The browser refused to copy"); } return; }
+    if (copy) {
+      event.preventDefault();
+      try {
+        await navigator.clipboard.writeText(copy.dataset.copy);
+        announce("Copied");
+        copy.classList.add("cs-green-text");
+        setTimeout(() => copy.classList.remove("cs-green-text"), 1500);
+      } catch {
+        announce("The browser refused to copy");
+      }
+      return;
+    }
     const gone = event.target.closest("[data-dismiss]");
-    if (gone) { gone.closest(".cs-toast").remove(); return; }
-    if (event.target.closest("[data-help]")) { event.preventDefault(); help(); return; }
-    if (event.target.closest("[aria-disabled=true]")) { event.preventDefault(); announce(event.target.closest("[aria-disabled=true]").title); }
-    for (const open of $$("details.cs-menu[open], details.cs-ask[open]")) if (!open.contains(event.target)) open.open = false;
+    if (gone) {
+      gone.closest(".cs-toast").remove();
+      return;
+    }
+    if (event.target.closest("[data-help]")) {
+      event.preventDefault();
+      help();
+      return;
+    }
+    if (event.target.closest("[aria-disabled=true]")) {
+      event.preventDefault();
+      announce(event.target.closest("[aria-disabled=true]").title);
+    }
+    for (const open of $$("details.cs-menu[open], details.cs-ask[open]"))
+      if (!open.contains(event.target)) open.open = false;
   });
-  const help = () => { const box = $("#help"); if (box && box.showModal && !box.open) box.showModal(); };
-  const toasts = () => { for (const toast of $$(".cs-toast")) if (!toast.dataset.seen) { toast.dataset.seen = "1"; const undo = $("[data-undo]", toast); if (undo) setTimeout(() => toast.remove(), 8000); else if (!toast.classList.contains("cs-toast-error")) setTimeout(() => toast.remove(), 12000); } };
+  const help = () => {
+    const box = $("#help");
+    if (box && box.showModal && !box.open) box.showModal();
+  };
+  const toasts = () => {
+    for (const toast of $$(".cs-toast"))
+      if (!toast.dataset.seen) {
+        toast.dataset.seen = "1";
+        const undo = $("[data-undo]", toast);
+        if (undo) setTimeout(() => toast.remove(), 8000);
+        else if (!toast.classList.contains("cs-toast-error"))
+          setTimeout(() => toast.remove(), 12000);
+      }
+  };
 
   // --- Rows: j k o x; what is under the pointer never moves
   const rows = () => $$("table[data-rows] tbody tr").filter((row) => row.offsetParent !== null);
   const here = () => $("tr.cs-here");
   const walk = (step) => {
-    const all = rows(); if (!all.length) return;
+    const all = rows();
+    if (!all.length) return;
     const at = all.indexOf(here());
-    const next = all[Math.min(all.length - 1, Math.max(0, at < 0 ? (step > 0 ? 0 : all.length - 1) : at + step))];
-    here()?.classList.remove("cs-here"); next.classList.add("cs-here"); next.scrollIntoView({ block: "nearest" });
-    const link = $("a.cs-row-link", next); if (link) link.focus({ preventScroll: true });
+    const next =
+      all[
+        Math.min(all.length - 1, Math.max(0, at < 0 ? (step > 0 ? 0 : all.length - 1) : at + step))
+      ];
+    here()?.classList.remove("cs-here");
+    next.classList.add("cs-here");
+    next.scrollIntoView({ block: "nearest" });
+    const link = $("a.cs-row-link", next);
+    if (link) link.focus({ preventScroll: true });
     announce(next.textContent.trim().replace(/\s+/g, " ").slice(0, 160));
   };
-  const typing = (el) => el && (el.isContentEditable || /^(TEXTAREA|SELECT)$/.test(el.tagName) || (el.tagName === "INPUT" && !/^(checkbox|radio|button|submit)$/.test(el.type)));
-  const GO = { h: "/", q: "/queue/", i: "/identities/", f: "/findings/", s: "/sources/", l: "/ledger/", u: "/unclaimed/" };
+  const typing = (el) =>
+    el &&
+    (el.isContentEditable ||
+      /^(TEXTAREA|SELECT)$/.test(el.tagName) ||
+      (el.tagName === "INPUT" && !/^(checkbox|radio|button|submit)$/.test(el.type)));
+  const GO = {
+    h: "/",
+    q: "/queue/",
+    i: "/identities/",
+    f: "/findings/",
+    s: "/sources/",
+    l: "/ledger/",
+    u: "/unclaimed/",
+  };
   let going = 0;
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.isComposing) return;
-    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") { event.preventDefault(); $("#search")?.focus(); $("#search")?.select(); return; }
-    if ((event.ctrlKey || event.metaKey) && event.key === "Enter") { const form = event.target.closest?.("form.cs-decide") || $("form[data-decide]"); if (form && !$("fieldset[disabled]", form)) { event.preventDefault(); form.requestSubmit(); } return; }
-    if (event.key === "Escape") { for (const open of $$("details.cs-menu[open], details.cs-ask[open]")) { open.open = false; $("summary", open)?.focus(); } if (typing(event.target)) event.target.blur(); return; }
-    if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || document.body.dataset.keys === "off" || $("dialog[open]")) return;
-    if (event.target.closest?.("canvas") && "+-=0nptArrowLeftArrowRight".includes(event.key)) return;
-    if (performance.now() - going < 1200 && GO[event.key]) { going = 0; location.href = GO[event.key]; return; }
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
+      event.preventDefault();
+      $("#search")?.focus();
+      $("#search")?.select();
+      return;
+    }
+    if ((event.ctrlKey || event.metaKey) && event.key === "Enter") {
+      const form = event.target.closest?.("form.cs-decide") || $("form[data-decide]");
+      if (form && !$("fieldset[disabled]", form)) {
+        event.preventDefault();
+        form.requestSubmit();
+      }
+      return;
+    }
+    if (event.key === "Escape") {
+      for (const open of $$("details.cs-menu[open], details.cs-ask[open]")) {
+        open.open = false;
+        $("summary", open)?.focus();
+      }
+      if (typing(event.target)) event.target.blur();
+      return;
+    }
+    if (
+      event.ctrlKey ||
+      event.metaKey ||
+      event.altKey ||
+      typing(event.target) ||
+      document.body.dataset.keys === "off" ||
+      $("dialog[open]")
+    )
+      return;
+    if (event.target.closest?.("canvas") && "+-=0nptArrowLeftArrowRight".includes(event.key))
+      return;
+    if (performance.now() - going < 1200 && GO[event.key]) {
+      going = 0;
+      location.href = GO[event.key];
+      return;
+    }
     switch (event.key) {
-      case "j": walk(1); break;
-      case "k": walk(-1); break;
-      case "o": { const link = here() && $("a.cs-row-link", here()); if (link) link.click(); break; }
-      case "x": { const box = here() && $("input[data-select]", here()); if (box && !box.disabled) { box.checked = !box.checked; box.dispatchEvent(new Event("change", { bubbles: true })); } break; }
-      case "/": { const field = $("[data-filter]") || $("#search"); if (field) { event.preventDefault(); field.focus(); } break; }
-      case "?": help(); break;
-      case "g": going = performance.now(); break;
-      case "[": case "]": { const link = $(`a[data-key="${event.key}"]`); if (link) link.click(); break; }
-      default: if (/^[1-7]$/.test(event.key)) { const box = $(`input[data-key="${event.key}"]`); if (box && !box.matches(":disabled")) { box.checked = true; box.focus(); box.dispatchEvent(new Event("change", { bubbles: true })); } }
+      case "j":
+        walk(1);
+        break;
+      case "k":
+        walk(-1);
+        break;
+      case "o": {
+        const link = here() && $("a.cs-row-link", here());
+        if (link) link.click();
+        break;
+      }
+      case "x": {
+        const box = here() && $("input[data-select]", here());
+        if (box && !box.disabled) {
+          box.checked = !box.checked;
+          box.dispatchEvent(new Event("change", { bubbles: true }));
+        }
+        break;
+      }
+      case "/": {
+        const field = $("[data-filter]") || $("#search");
+        if (field) {
+          event.preventDefault();
+          field.focus();
+        }
+        break;
+      }
+      case "?":
+        help();
+        break;
+      case "g":
+        going = performance.now();
+        break;
+      case "[":
+      case "]": {
+        const link = $(`a[data-key="${event.key}"]`);
+        if (link) link.click();
+        break;
+      }
+      default:
+        if (/^[1-7]$/.test(event.key)) {
+          const box = $(`input[data-key="${event.key}"]`);
+          if (box && !box.matches(":disabled")) {
+            box.checked = true;
+            box.focus();
+            box.dispatchEvent(new Event("change", { bubbles: true }));
+          }
+        }
     }
   });
 
   // --- The decision: the dry run and the button follow the chosen answer
-  const decide = () => { for (const form of $$("form[data-decide]")) {
-    const chosen = $("input[name=answer]:checked", form);
-    for (const box of $$("[data-dry-run]", form)) box.classList.toggle("cs-shown", Boolean(chosen) && box.dataset.dryRun === chosen.value);
-    const words = $("[data-sign-words]", form); if (words) words.textContent = chosen ? `Sign: ${$("b", chosen.closest("label")).textContent.trim().toLowerCase()}` : "Sign";
-    const fields = $(".cs-proposal-fields", form); if (fields && chosen && (chosen.value === "narrow" || chosen.value === "replace")) fields.open = true;
-  } };
-  const bulk = () => { for (const bar of $$("[data-bulk]")) { const n = $$("input[data-select]:checked").length; bar.classList.toggle("cs-shown", n > 0); $("[data-bulk-count]", bar).textContent = `${n} selected`; } };
-  document.addEventListener("change", () => { decide(); bulk(); });
-  document.addEventListener("click", (event) => { const link = event.target.closest(".cs-items a.cs-row-link"); if (link && !event.ctrlKey && !event.metaKey) { for (const row of $$(".cs-items tr.cs-row-on")) { row.classList.remove("cs-row-on"); row.removeAttribute("aria-current"); } const row = link.closest("tr"); row.classList.add("cs-row-on"); row.setAttribute("aria-current", "true"); } });
-  document.addEventListener("submit", (event) => { if (event.defaultPrevented) return; const form = event.target; if (form.method !== "post" || form.matches("[data-drop]")) return; if (form.dataset.sent) { event.preventDefault(); return; } form.dataset.sent = "1"; setTimeout(() => delete form.dataset.sent, 4000); });
+  const decide = () => {
+    for (const form of $$("form[data-decide]")) {
+      const chosen = $("input[name=answer]:checked", form);
+      for (const box of $$("[data-dry-run]", form))
+        box.classList.toggle("cs-shown", Boolean(chosen) && box.dataset.dryRun === chosen.value);
+      const words = $("[data-sign-words]", form);
+      if (words)
+        words.textContent = chosen
+          ? `Sign: ${$("b", chosen.closest("label")).textContent.trim().toLowerCase()}`
+          : "Sign";
+      const fields = $(".cs-proposal-fields", form);
+      if (fields && chosen && (chosen.value === "narrow" || chosen.value === "replace"))
+        fields.open = true;
+    }
+  };
+  const bulk = () => {
+    for (const bar of $$("[data-bulk]")) {
+      const n = $$("input[data-select]:checked").length;
+      bar.classList.toggle("cs-shown", n > 0);
+      $("[data-bulk-count]", bar).textContent = `${n} selected`;
+    }
+  };
+  document.addEventListener("change", () => {
+    decide();
+    bulk();
+  });
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest(".cs-items a.cs-row-link");
+    if (link && !event.ctrlKey && !event.metaKey) {
+      for (const row of $$(".cs-items tr.cs-row-on")) {
+        row.classList.remove("cs-row-on");
+        row.removeAttribute("aria-current");
+      }
+      const row = link.closest("tr");
+      row.classList.add("cs-row-on");
+      row.setAttribute("aria-current", "true");
+    }
+  });
+  document.addEventListener("submit", (event) => {
+    if (event.defaultPrevented) return;
+    const form = event.target;
+    if (form.method !== "post" || form.matches("[data-drop]")) return;
+    if (form.dataset.sent) {
+      event.preventDefault();
+      return;
+    }
+    form.dataset.sent = "1";
+    setTimeout(() => delete form.dataset.sent, 4000);
+  });
 
   // --- A file dropped on a source, with progress
   const drop = (form) => {
-    if (form.dataset.ready) return; form.dataset.ready = "1";
-    const zone = $(".cs-drop-zone", form), input = $("input[type=file]", form), box = $(".cs-drop-progress", form), bar = $("progress", box), words = $("[data-drop-words]", box);
-    for (const kind of ["dragover", "dragenter"]) zone.addEventListener(kind, (event) => { event.preventDefault(); zone.classList.add("cs-over"); });
-    for (const kind of ["dragleave", "drop"]) zone.addEventListener(kind, () => zone.classList.remove("cs-over"));
-    zone.addEventListener("drop", (event) => { event.preventDefault(); if (event.dataTransfer.files.length) { input.files = event.dataTransfer.files; form.requestSubmit(); } });
+    if (form.dataset.ready) return;
+    form.dataset.ready = "1";
+    const zone = $(".cs-drop-zone", form),
+      input = $("input[type=file]", form),
+      box = $(".cs-drop-progress", form),
+      bar = $("progress", box),
+      words = $("[data-drop-words]", box);
+    for (const kind of ["dragover", "dragenter"])
+      zone.addEventListener(kind, (event) => {
+        event.preventDefault();
+        zone.classList.add("cs-over");
+      });
+    for (const kind of ["dragleave", "drop"])
+      zone.addEventListener(kind, () => zone.classList.remove("cs-over"));
+    zone.addEventListener("drop", (event) => {
+      event.preventDefault();
+      if (event.dataTransfer.files.length) {
+        input.files = event.dataTransfer.files;
+        form.requestSubmit();
+      }
+    });
     form.addEventListener("submit", (event) => {
       if (!input.files.length) return;
       event.preventDefault();
-      const request = new XMLHttpRequest(); let read = 0;
-      request.open("POST", form.action); request.setRequestHeader("Accept", "application/json");
-      box.hidden = false; bar.value = 0; words.textContent = `Sending ${input.files[0].name}`;
-      request.upload.addEventListener("progress", (step) => { if (step.lengthComputable) { bar.value = 100 * step.loaded / step.total; words.textContent = step.loaded === step.total ? "Received; reading the records" : `Sending: ${Math.round(100 * step.loaded / step.total)} %`; } });
-      const lines = () => request.responseText.split("\n").map((line) => line.trim()).filter(Boolean);
-      request.addEventListener("progress", () => { const all = lines(); for (; read < all.length; read++) try { const step = JSON.parse(all[read]); if (step.of) { bar.value = 100 * step.done / step.of; words.textContent = `Reading: ${step.done} of ${step.of}`; } } catch { return; } });
-      request.addEventListener("error", () => { words.textContent = "The connection broke. Nothing was acknowledged; send it again, nothing is stored twice."; });
+      const request = new XMLHttpRequest();
+      let read = 0;
+      request.open("POST", form.action);
+      request.setRequestHeader("Accept", "application/json");
+      box.hidden = false;
+      bar.value = 0;
+      words.textContent = `Sending ${input.files[0].name}`;
+      request.upload.addEventListener("progress", (step) => {
+        if (step.lengthComputable) {
+          bar.value = (100 * step.loaded) / step.total;
+          words.textContent =
+            step.loaded === step.total
+              ? "Received; reading the records"
+              : `Sending: ${Math.round((100 * step.loaded) / step.total)} %`;
+        }
+      });
+      const lines = () =>
+        request.responseText
+          .split("\n")
+          .map((line) => line.trim())
+          .filter(Boolean);
+      request.addEventListener("progress", () => {
+        const all = lines();
+        for (; read < all.length; read++)
+          try {
+            const step = JSON.parse(all[read]);
+            if (step.of) {
+              bar.value = (100 * step.done) / step.of;
+              words.textContent = `Reading: ${step.done} of ${step.of}`;
+            }
+          } catch {
+            return;
+          }
+      });
+      request.addEventListener("error", () => {
+        words.textContent =
+          "The connection broke. Nothing was acknowledged; send it again, nothing is stored twice.";
+      });
       request.addEventListener("load", () => {
-        let answer = {}; try { answer = JSON.parse(lines().at(-1)); } catch { answer = { problem: request.status === 413 ? "The file is too large." : `The answer could not be read (${request.status}).` }; }
-        if (request.status >= 400 || answer.problem) { words.textContent = answer.problem || `Refused (${request.status}).`; announce(words.textContent); return; }
-        bar.value = 100; words.textContent = `${answer.events ?? 0} events, ${answer.duplicates ?? 0} duplicates, ${Array.isArray(answer.rejects) ? answer.rejects.length : answer.rejects ?? 0} rejects. `; announce(words.textContent);
-        const to = String(answer.url || ""); if (to.startsWith("/") && !to.startsWith("//")) { const link = document.createElement("a"); link.href = to; link.textContent = "Open the deposit"; words.append(link); }
+        let answer = {};
+        try {
+          answer = JSON.parse(lines().at(-1));
+        } catch {
+          answer = {
+            problem:
+              request.status === 413
+                ? "The file is too large."
+                : `The answer could not be read (${request.status}).`,
+          };
+        }
+        if (request.status >= 400 || answer.problem) {
+          words.textContent = answer.problem || `Refused (${request.status}).`;
+          announce(words.textContent);
+          return;
+        }
+        bar.value = 100;
+        words.textContent = `${answer.events ?? 0} events, ${answer.duplicates ?? 0} duplicates, ${Array.isArray(answer.rejects) ? answer.rejects.length : (answer.rejects ?? 0)} rejects. `;
+        announce(words.textContent);
+        const to = String(answer.url || "");
+        if (to.startsWith("/") && !to.startsWith("//")) {
+          const link = document.createElement("a");
+          link.href = to;
+          link.textContent = "Open the deposit";
+          words.append(link);
+        }
       });
       request.send(new FormData(form));
     });
   };
 
-  const settle = (root = document) => { zones(root); decide(); bulk(); toasts(); $$("form[data-drop]").forEach(drop); };
+  const settle = (root = document) => {
+    zones(root);
+    decide();
+    bulk();
+    toasts();
+    $$("form[data-drop]").forEach(drop);
+  };
   document.addEventListener("htmx:after:swap", () => settle());
-  settle(); tick();
+  settle();
+  tick();
   window.cs = { now, announce, full, span };
 })();

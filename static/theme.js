@@ -7,7 +7,11 @@
   const stored = () => {
     const cookie = document.cookie.match(/(?:^|; )cs_theme=(light|dark|system)/);
     if (cookie) return cookie[1];
-    try { return localStorage.getItem("cs-theme"); } catch { return null; }
+    try {
+      return localStorage.getItem("cs-theme");
+    } catch {
+      return null;
+    }
   };
   const apply = () => {
     const choice = stored() || root.dataset.bsTheme || "system";
@@ -20,12 +24,17 @@
   // The server's choice counts only until this script has written its own.
   const fromServer = root.dataset.bsTheme;
   root.dataset.js = "on";
-  if (!stored() && fromServer) root.dataset.bsTheme = fromServer; else apply();
+  if (!stored() && fromServer) root.dataset.bsTheme = fromServer;
+  else apply();
   if (!root.dataset.bsTheme) apply();
   dark.addEventListener("change", apply);
   window.csTheme = (choice) => {
     document.cookie = `cs_theme=${choice}; path=/; max-age=31536000; samesite=lax`;
-    try { localStorage.setItem("cs-theme", choice); } catch { /* the cookie is enough */ }
+    try {
+      localStorage.setItem("cs-theme", choice);
+    } catch {
+      /* the cookie is enough */
+    }
     apply();
   };
 })();

@@ -5,6 +5,7 @@ One moment: 24 November 2026, 15:48:10 UTC. Numbers agree with each other across
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zlib import crc32
 
 type Sample = dict[str, Any]
 
@@ -59,7 +60,7 @@ def event(
     looked: str = "",
     run: bool = True,
 ) -> Sample:
-    ref = f"{micros(at(clock))}-{abs(hash((clock, action))) % 10**12}"
+    ref = f"{micros(at(clock))}-{crc32(f'{clock} {action}'.encode())}"
     return {
         "at": at(clock),
         "plane": plane,
@@ -79,7 +80,12 @@ def event(
 
 
 def events() -> list[Sample]:
-    stolen = {"strength": "", "verdict": "no_run", "caller": "198.51.100.77", "run": False}
+    stolen: dict[str, Any] = {
+        "strength": "",
+        "verdict": "no_run",
+        "caller": "198.51.100.77",
+        "run": False,
+    }
     return [
         event("15:02:05", "secretsmanager:ListSecrets", "", looked="Ines", **stolen)
         | {"outcome": "refused"},

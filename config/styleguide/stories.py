@@ -5,10 +5,10 @@ every text. Addresses, kinds and times stay as they are: those are ours.
 """
 
 from collections.abc import Callable
-from datetime import date, datetime
 from typing import Any
 
 from config.styleguide import pages, places, samples
+from reviews.pages import chain as chains
 
 type Sample = dict[str, Any]
 
@@ -65,6 +65,9 @@ def context(name: str, variant: str) -> tuple[str, Sample]:
         found["as_of"] = found["as_of"] | {"live": False, "next_url": "?at=next"}
     elif variant in ("hostile", "long"):
         found = altered(found, HOSTILE if variant == "hostile" else LONG)
+    if name == "line" and variant in ("hostile", "long"):
+        text = HOSTILE if variant == "hostile" else LONG
+        found["chain"] = chains.layout(altered(pages.chain(), text))
     if name == "line":
         found.setdefault("lanes", {})["url"] = f"/styleguide/lanes.json?as={variant}"
     return template, {**samples.frame(), **found, "section": name.replace("-", "_")}
@@ -76,6 +79,6 @@ def altered(thing: Any, text: str, key: str = "") -> Any:
         return {name: altered(value, text, str(name)) for name, value in thing.items()}
     if isinstance(thing, list):
         return [altered(one, text, key) for one in thing]
-    if isinstance(thing, str) and key in FREE and not isinstance(thing, date | datetime):
+    if isinstance(thing, str) and key in FREE:
         return f"{thing} {text}" if text == HOSTILE else text * 3 + thing
     return thing

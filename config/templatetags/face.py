@@ -25,6 +25,26 @@ REACHED = {"requested": 1, "sending": 1, "sent": 2, "confirmed": 3, "effective":
 TEXT_BOUND = 2_000
 
 
+# Controls, and the characters that turn the direction of text: with them a name in a log reads as
+# another one. A line break and a tab stay.
+UNSEEN = dict.fromkeys(
+    [
+        *(code for code in range(0x20) if chr(code) not in "\n\t"),
+        *range(0x7F, 0xA0),
+        *range(0x200B, 0x2010),
+        *range(0x202A, 0x202F),
+        *range(0x2060, 0x2070),
+        0xFEFF,
+    ],
+    "\N{REPLACEMENT CHARACTER}",
+)
+
+
+def plain(text: str) -> str:
+    """Text in which every character can be seen for what it is."""
+    return text.translate(UNSEEN)
+
+
 def part(thing: object, name: str, otherwise: Any = "") -> Any:
     """A value of a dict or of an object, whichever a view gave."""
     found = thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)
@@ -76,7 +96,7 @@ def badge(thing: Any, words: Any = "", url: str = "", title: str = "") -> SafeSt
         url = url or str(part(thing, "url"))
         title = title or str(part(thing, "title"))
         thing = str(part(thing, "kind", "neutral"))
-    look = badges.look(thing, str(words)[:TEXT_BOUND])
+    look = badges.look(thing, plain(str(words)[:TEXT_BOUND]))
     picture = bars(look.bars) if look.bars else icon(look.icon)
     inner = format_html("{}<span>{}</span>", picture, look.words)
     named = format_html(' title="{}"', title) if title else NOTHING
@@ -204,7 +224,7 @@ def either(*choices: Any, cut: int = TEXT_BOUND) -> str:
 @register.filter(name="cut")
 def shortened(value: Any, length: int = TEXT_BOUND) -> str:
     """At most so many characters, the last an ellipsis. Nothing stays nothing, never "None"."""
-    words = "" if value is None else str(value)
+    words = "" if value is None else plain(str(value))
     return words if len(words) <= length else f"{words[: max(0, length - 1)].rstrip()}…"
 
 

@@ -32,6 +32,7 @@ from evidence.stores import bodies
 
 __all__ = [
     "COLUMNS",
+    "MOST_REJECTS_ANSWERED",
     "READING",
     "NotTaken",
     "Taken",
@@ -184,9 +185,12 @@ def store(
 def _keep_rejects(cursor: Any, deposit: int, rejects: list[Rejected]) -> None:
     if not rejects:
         return
-    with cursor.copy(
-        "COPY evidence_reject (deposit_id, position, reason, excerpt) FROM STDIN"
-    ) as into:
+    with (
+        connection.wrap_database_errors,
+        cursor.copy(
+            "COPY evidence_reject (deposit_id, position, reason, excerpt) FROM STDIN"
+        ) as into,
+    ):
         for reject in rejects:
             into.write_row((deposit, *(plain(text) for text in reject)))
 

@@ -7,7 +7,7 @@ sighting when another source sent it), or another record with the same id (a rej
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from evidence.formats.record import ActorName, Record, Rejected
 from evidence.intake.admitting import Admitted, micros, moment
@@ -80,7 +80,9 @@ class Rows:
         self.placed: dict[Key, Record] = {}
         self.collided: list[Rejected] = []
         received, now_micros = now.isoformat(), micros(now)
-        actor: dict[ActorName | None, Any] = {None: "\\N", **actors}
+        actor: dict[ActorName | None, Any] = {None: "\\N"}
+        for name, known in actors.items():
+            actor[name] = known
         by_kind: list[dict[str | None, Any]] = [{None: "\\N"} for _ in range(9)]
         for (kind, value), number in terms.items():
             by_kind[kind][value] = number
@@ -133,7 +135,11 @@ def copy(cursor: Any, rows: Rows) -> int:
         return 0
     try:
         with transaction.atomic():
-            with cursor.copy(f"COPY evidence_event ({COLUMNS}) FROM STDIN") as into:
+            # Django does not translate errors of COPY by itself.
+            with (
+                connection.wrap_database_errors,
+                cursor.copy(f"COPY evidence_event ({COLUMNS}) FROM STDIN") as into,
+            ):
                 into.write(rows.text)
             return len(rows.placed)
     except IntegrityError:
@@ -141,7 +147,10 @@ def copy(cursor: Any, rows: Rows) -> int:
     cursor.execute(
         "CREATE TEMP TABLE IF NOT EXISTS staged (LIKE evidence_event) ON COMMIT DELETE ROWS"
     )
-    with cursor.copy(f"COPY staged ({COLUMNS}) FROM STDIN") as into:
+    with (
+        connection.wrap_database_errors,
+        cursor.copy(f"COPY staged ({COLUMNS}) FROM STDIN") as into,
+    ):
         into.write(rows.text)
     cursor.execute(
         f"INSERT INTO evidence_event ({COLUMNS}) SELECT {COLUMNS} FROM staged ORDER BY at, id"

@@ -43,7 +43,9 @@ def complete_until(sources: set[int]) -> Known:
             return Known(None, f"{source.name} is sampled at {source.sampling:.0%}")
         if source.watermark is None or not source.completeness:
             return Known(None, f"completeness of {source.name} is not known")
-        here = source.watermark - timedelta(seconds=source.lag_seconds)
+        # Who declares a source complete has counted its lag; a heartbeat or cursor has not.
+        lag = 0 if source.completeness == "declared" else source.lag_seconds
+        here = source.watermark - timedelta(seconds=lag)
         until = here if until is None else min(until, here)
     return Known(until, "" if until else "no trace source is known")
 

@@ -80,7 +80,11 @@ def _nothing(case: Case, item: Item, *, by: By, now: datetime) -> None:  # noqa:
 
 def _keep_credential(case: Case, item: Item, *, by: By, now: datetime) -> None:  # noqa: ARG001 - one shape for all acts
     credential = holds.credential_of(item)
-    if credential.state == "held" and not item.snapshot.get("released"):
+    # A hold that is still on its way would arrive after the answer.
+    on_its_way = credential.revocations.filter(
+        step="hold", state__in=["requested", "sending", "sent", "confirmed"]
+    ).exists()
+    if credential.state == "held" or on_its_way:
         said = holds.release_credential(case, _identity(case), item, now=now)
         if said.startswith("could not"):
             raise NotPossible(f"{said.removesuffix('.')}.")

@@ -32,7 +32,14 @@ def tell(
     body: str,
     now: datetime,
 ) -> int:
-    """Write one notice for each person, unless the occasion was written for them before."""
+    """Write one notice for each person, unless the occasion was written for them before.
+
+    A sealed case is absent for everybody but its members, so nobody else is told of it.
+    """
+    wanted = {one.pk: one for one in persons if one.left_at is None or one.left_at > now}
+    if case.sealed:
+        members = set(case.members.values_list("person", flat=True))
+        wanted = {pk: one for pk, one in wanted.items() if pk in members}
     link = f"{settings.BASE_URL}/cases/{case.key}/"
     rows = [
         Notice(
@@ -45,7 +52,7 @@ def tell(
             created_at=now,
             not_before=now,
         )
-        for person in {one.pk: one for one in persons if one.left_at is None}.values()
+        for person in wanted.values()
     ]
     if not rows:
         return 0
@@ -119,7 +126,7 @@ def ask_again(case: Case, person: Person, *, why: str, occasion: str, now: datet
 
 
 def remind_due(*, now: datetime, most: int = 500) -> int:
-    """Write the reminders and escalations whose time has come; how many cases were looked at.
+    """Write the reminders and escalations whose time has come; for how many it was.
 
     Only the newest reminder that has passed is written, so that a sweep that was away for a day
     does not send three at once.
@@ -129,6 +136,11 @@ def remind_due(*, now: datetime, most: int = 500) -> int:
         .filter(Q(deadline_at__lte=now + timedelta(days=31)))
         .select_related("policy", "identity")
         .order_by("deadline_at")[:most]
+    )
+    known = set(
+        Notice.objects.filter(case__in=[case.pk for case in cases]).values_list(
+            "occasion", flat=True
+        )
     )
     done = 0
     for case in cases:
@@ -141,7 +153,7 @@ def remind_due(*, now: datetime, most: int = 500) -> int:
             if left <= timedelta(hours=hours)
             and case.deadline_at - timedelta(hours=hours) > case.opened_at
         ]
-        if passed:
+        if passed and f"{case.key} reminder {min(passed)} h" not in known:
             hours = min(passed)
             tell(
                 case,
@@ -153,8 +165,10 @@ def remind_due(*, now: datetime, most: int = 500) -> int:
             )
             done += 1
         hours = case.policy.escalate_before_hours
-        if left <= timedelta(hours=hours) and (
-            case.deadline_at - timedelta(hours=hours) > case.opened_at
+        if (
+            left <= timedelta(hours=hours)
+            and case.deadline_at - timedelta(hours=hours) > case.opened_at
+            and f"{case.key} escalation" not in known
         ):
             tell(
                 case,

@@ -7,7 +7,6 @@ because SVG text neither wraps nor ends by itself.
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 type Given = Mapping[str, Any]
@@ -38,6 +37,7 @@ SAID = {
     "unknown": "not judged",
 }
 LIMIT = 400
+SHORTEST_WORDS = 60
 
 
 class Box(NamedTuple):
@@ -104,12 +104,12 @@ def cut(text: object, pixels: float, size: float = 12.5, *, mono: bool = False) 
 
 def _ems(letter: str) -> float:
     if letter in "iljftrI.,:;'|!()[]-·/ ":
-        return 0.36
+        return 0.33
     if letter in "mwMW@%…":
         return 0.9
     if unicodedata.east_asian_width(letter) in "WF":
         return 1.1
-    return 0.7 if letter.isupper() else 0.58
+    return 0.67 if letter.isupper() else 0.555
 
 
 def _clean(text: object) -> str:
@@ -326,7 +326,8 @@ def _drawn(
                 (x1 + bend) / 2 if long else (x1 + x2) / 2,
                 start.middle if long else (start.middle + end.middle) / 2,
             )
-        words = cut(edge["words"], 150, 11)
+        room = min(150.0, _room(start, end))
+        words = cut(edge["words"], room, 11) if room >= SHORTEST_WORDS else ""
         wide = len(words) * 6.4 + 10
         drawn.append(
             {
@@ -346,6 +347,14 @@ def _drawn(
     return drawn
 
 
+def _room(start: Box, end: Box) -> float:
+    """How many pixels the words on an edge may take without lying on a node."""
+    if start.column == end.column:
+        return start.w - 30.0
+    low, high = sorted((start.column, end.column))
+    return float(X[high] - X[low] - WIDTHS[low] - 24)
+
+
 def _words(columns: Mapping[str, Sequence[Given]]) -> str:
     """The drawing for somebody who does not see it."""
     said = [
@@ -354,16 +363,3 @@ def _words(columns: Mapping[str, Sequence[Given]]) -> str:
         if columns[name]
     ]
     return "The chain. " + ". ".join(said) + "." if said else "The chain is empty."
-
-
-def overlaps(drawing: Given) -> list[tuple[str, str]]:
-    """Pairs of nodes of one column that lie on each other: always empty, or it is a fault."""
-    found = []
-    by_x: dict[int, list[Given]] = {}
-    for node in drawing["nodes"]:
-        by_x.setdefault(node["x"], []).append(node)
-    for nodes in by_x.values():
-        for one, two in pairwise(sorted(nodes, key=lambda node: int(node["y"]))):
-            if one["y"] + one["h"] > two["y"]:
-                found.append((str(one["id"]), str(two["id"])))
-    return found

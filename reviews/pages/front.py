@@ -28,6 +28,7 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
     systems = lists.ai_systems(user, {}, now=now)
     return {
         "section": "front",
+        "now": now,
         "title": "Home",
         "today": now.date(),
         "lead": _lead(len(found), overdue, burning),

@@ -42,6 +42,7 @@ def mine(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
 
     return {
         "section": "queue",
+        "now": now,
         "title": "My queue",
         "tabs": waiting.tabs(found, chosen),
         "q": q,
@@ -91,6 +92,7 @@ def all_cases(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, 
     shown, page = page_of(rows, asked, "/cases/")
     return {
         "section": door if door in HEADINGS else "queue",
+        "now": now,
         "title": HEADINGS.get(door, "Cases"),
         "heading": HEADINGS.get(door, "All cases"),
         "all_cases": True,

@@ -19,6 +19,9 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 from pytest_django.live_server_helper import LiveServer
 
 from identities.models import User
+from tests.planted import planted
+
+__all__ = ["planted"]
 
 FLAGS = (
     "--headless",

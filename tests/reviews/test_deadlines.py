@@ -9,9 +9,9 @@ import pytest
 from evidence.models import LedgerEntry
 from identities.models import Identity, IdentityState, Revocation
 from reviews import actions
-from reviews.models import Case, Notice
+from reviews.models import Case, CaseMember, Notice
 
-from .conftest import DAY, HOUR, NOW, Told, item_of
+from .conftest import DAY, HOUR, NOW, Told, item_of, person_of
 
 pytestmark = pytest.mark.django_db
 Sign = Callable[..., Any]
@@ -112,6 +112,13 @@ def test_keep_after_silence_resumes_the_identity(story: Told, case: Case, sign: 
         pass
     story.identity.refresh_from_db()
     assert story.identity.state == "active"
+    # The hold that silence asked for is let go of as well.
+    assert [row.step for row in Revocation.objects.filter(system="aws").order_by("number")] == [
+        "suspend",
+        "hold",
+        "release",
+        "resume",
+    ]
 
 
 def test_reminders_are_written_once_per_occasion(story: Told, case: Case) -> None:
@@ -141,6 +148,14 @@ def test_a_sweep_that_was_away_sends_one_reminder(story: Told, case: Case) -> No
 def test_nobody_is_reminded_who_has_answered(story: Told, case: Case, sign: Sign) -> None:
     for kind in ("delegation", "credential"):
         sign(case, kind, story.ines, "keep")
+    actions.remind_due(now=case.deadline_at - 47 * HOUR)
+    said = Notice.objects.filter(occasion__contains="reminder")
+    assert [row.person for row in said] == [story.samuel.person]
+
+
+def test_sealed_case_tells_its_members_only(story: Told, case: Case) -> None:
+    Case.objects.filter(pk=case.pk).update(sealed=True)
+    CaseMember.objects.create(case=case, person=person_of(story.samuel), since=NOW)
     actions.remind_due(now=case.deadline_at - 47 * HOUR)
     said = Notice.objects.filter(occasion__contains="reminder")
     assert [row.person for row in said] == [story.samuel.person]

@@ -5,7 +5,7 @@ from identities.models import *
 from reviews.models import *
 @pytest.mark.django_db
 def test_x(planted):
-    for f in Finding.objects.all(): print(f.key, f.rule, f.identity, f.count, f.resource_family, f.state)
+    for f in Finding.objects.all(): print(f.key, f.rule, f.identity, f.count, f.words, f.state)
     for f in Credential.objects.select_related("actor"): print(f.key, f.actor.value, f.identity, f.state)
     for c in Case.objects.all():
         print(c, c.state, c.kind, [(i.kind, i.title, i.outcome) for i in c.items.all()], [(s.kind, str(s.party)) for s in c.seats.all()])

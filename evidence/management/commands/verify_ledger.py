@@ -1,0 +1,75 @@
+"""manage.py verify_ledger: walk the ledger here, or in an exported file, and say what is wrong."""
+
+import json
+import re
+import runpy
+from argparse import ArgumentParser, ArgumentTypeError
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from evidence import ledger
+
+
+class Command(BaseCommand):
+    help = (
+        "Checks that no row of the ledger was changed, removed, inserted or reordered. Ends with 1"
+        " when something is wrong. Keep the head it prints elsewhere and give it with --head the"
+        " next time: only so a cut-off end shows."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--file", metavar="FILE", help="an exported ledger, not the database")
+        parser.add_argument("--head", type=kept, metavar="NUMBER:HASH", help="a head you kept")
+        parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        found = in_file(options["file"], options["head"]) if options["file"] else here(options)
+        if options["json"]:
+            self.stdout.write(json.dumps(found, indent=2))
+        else:
+            for fault in found["faults"]:
+                self.stdout.write(f"row {fault['number'] or 'not sealed'}: {fault['what']}")
+            self.stdout.write(
+                f"{'ok' if found['ok'] else 'NOT OK'}: {found['sealed']} rows sealed,"
+                f" {found['unsealed']} not yet; head {found['number']}:{found['head']}"
+            )
+        if not found["ok"]:
+            raise SystemExit(1)
+
+
+def here(options: dict[str, Any]) -> dict[str, Any]:
+    """What is to be said of the ledger in the database."""
+    head = options["head"]
+    found = ledger.verify(kept=head and (head[0], bytes.fromhex(head[1])))
+    return {
+        "ok": not found.faults,
+        "sealed": found.sealed,
+        "unsealed": found.unsealed,
+        "head": found.head.hex(),
+        "number": found.last,
+        "faults": [fault._asdict() for fault in found.faults],
+    }
+
+
+def in_file(name: str, head: tuple[int, str] | None) -> dict[str, Any]:
+    """The same of an exported file, by the very script that others check it with."""
+    script = runpy.run_path(str(Path(settings.BASE_DIR) / "scripts" / "verify_ledger.py"))
+    try:
+        with Path(name).open("rb") as lines:
+            found: dict[str, Any] = script["verify"](lines, head=head)
+    except OSError as problem:
+        raise CommandError(f"{name} cannot be read: {problem.strerror}") from None
+    except script["NoLedger"] as problem:
+        raise CommandError(f"{name} is no ledger: {problem}") from None
+    return found
+
+
+def kept(said: str) -> tuple[int, str]:
+    """NUMBER:HASH as it is written on the command line."""
+    parts = re.fullmatch(r"(\d{1,18}):([0-9a-f]{64})", said.lower())
+    if parts is None:
+        raise ArgumentTypeError("write it as NUMBER:HASH, with 64 hex digits")
+    return int(parts[1]), parts[2]

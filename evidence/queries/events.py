@@ -1,0 +1,288 @@
+"""The events behind any number: keys of a page, newest first, by filter; and one event whole.
+
+Every filter walks an index or is cut off by time; nothing is counted by scanning. Pages above
+draw the rows (they know verdicts and runs).
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db import OperationalError, connection, transaction
+
+from evidence.intake.admitting import EPOCH, micros
+from evidence.keys import key_of
+from evidence.models import Actor, Deposit, Source, Term
+from evidence.permissions import Scope
+
+PAGE = 50
+# A page that takes longer says so; the reader narrows it by time, source or identity.
+MOST_SECONDS = 4
+# Sessions and temporary keys of one actor that are followed on the page of its events.
+MOST_CHILDREN = 5_000
+MOST_FOUND_ACTORS = 50
+SLOW = "This takes too long to look through: narrow it by time, source, actor or identity."
+
+type Key = tuple[datetime, int]
+
+
+class Filter(NamedTuple):
+    """What is asked for; empty or None is no condition."""
+
+    q: str = ""
+    source: str = ""
+    deposit: int | None = None
+    actor: int | None = None
+    action: str = ""
+    trace: UUID | None = None
+    request: str = ""
+    begins: datetime | None = None
+    ends: datetime | None = None
+
+
+class Found(NamedTuple):
+    """One page of keys, newest first."""
+
+    keys: list[Key]
+    before: Key | None  # where the next page begins; None: there is none
+    slow: bool = False
+
+
+class _Where:
+    """Conditions and their parameters, in order."""
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+        self.values: list[Any] = []
+
+    def add(self, part: str, *values: Any) -> None:
+        self.parts.append(part)
+        self.values.extend(values)
+
+
+def ref_of(key: Key) -> str:
+    """How an event is named in addresses: "<microseconds>-<id>"."""
+    return f"{micros(key[0])}-{key[1]}"
+
+
+def key_in(ref: str) -> Key | None:
+    """The key that such a name means."""
+    found = re.fullmatch(r"(\d{1,16})-(\d{1,19})", ref)
+    if found is None or int(found[2]) >= 2**63:
+        return None
+    return EPOCH + timedelta(microseconds=int(found[1])), int(found[2])
+
+
+def page(
+    asked: Filter, *, scope: Scope, before: Key | None = None, limit: int = PAGE
+) -> Found:
+    """The newest events that match, below `before`."""
+    common = _common(asked, scope, before)
+    branches = _branches(asked)
+    if common is None or branches is None:
+        return Found([], None)
+    if not branches and scope is not None:
+        people = sorted(scope)
+        branches = [(f"{column} = ANY(%s)", [people]) for column in WHO]
+    values: list[Any] = []
+    selects = []
+    for condition, own in branches or [("true", [])]:
+        where = " AND ".join([condition, *common.parts])
+        selects.append(
+            f"(SELECT at, id FROM evidence_event WHERE {where}"  # noqa: S608 - our own conditions; values are parameters
+            " ORDER BY at DESC, id DESC LIMIT %s)"
+        )
+        values += [*own, *common.values, limit + 1]
+    sql = f"SELECT at, id FROM ({' UNION '.join(selects)}) u ORDER BY 1 DESC, 2 DESC LIMIT %s"
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL statement_timeout = '{MOST_SECONDS}s'")
+            cursor.execute(sql, [*values, limit + 1])
+            rows = cursor.fetchall()
+            cursor.execute("SET LOCAL statement_timeout = 0")
+    except OperationalError:
+        return Found([], None, slow=True)
+    keys = [(at, number) for at, number in rows[:limit]]
+    return Found(keys, keys[-1] if len(rows) > limit else None)
+
+
+WHO = ("principal_id", "credential_id", "agent_id", "on_behalf_id")
+
+
+def _common(asked: Filter, scope: Scope, before: Key | None) -> _Where | None:
+    """What every branch has to fulfil; None when nothing can."""
+    where = _Where()
+    if before is not None:
+        where.add("(at, id) < (%s, %s)", *before)
+    if asked.begins is not None:
+        where.add("at >= %s", asked.begins)
+    if asked.ends is not None:
+        where.add("at < %s", asked.ends)
+    if asked.source:
+        number = Source.objects.filter(name=asked.source).values_list("pk", flat=True).first()
+        if number is None:
+            return None
+        where.add("source_id = %s", number)
+    if asked.deposit is not None:
+        deposit = Deposit.objects.filter(pk=asked.deposit).first()
+        if deposit is None or deposit.first_at is None or deposit.last_at is None:
+            return None
+        where.add(
+            "at BETWEEN %s AND %s AND deposit_id = %s", deposit.first_at, deposit.last_at, deposit.pk
+        )
+    if asked.action:
+        action = _term(Term.ACTION, asked.action)
+        if action is None:
+            return None
+        where.add("action_id = %s", action)
+    if scope is not None:
+        people = sorted(scope)
+        where.add(
+            "(" + " OR ".join(f"{column} = ANY(%s)" for column in WHO) + ")", *[people] * len(WHO)
+        )
+    return where
+
+
+def _branches(asked: Filter) -> list[tuple[str, list[Any]]] | None:
+    """Conditions of which one must hold, each with an index of its own; None: nothing can."""
+    if asked.trace is not None:
+        return [("trace = %s", [asked.trace])]
+    if asked.request:
+        return [_by_request(asked.request)]
+    if asked.actor is not None:
+        return [(f"{column} = ANY(%s)", [family([asked.actor])]) for column in WHO]
+    if asked.q:
+        return _by_words(asked.q) or None
+    return []
+
+
+def _by_request(text: str) -> tuple[str, list[Any]]:
+    return (
+        "request_id = %s AND hashtextextended(request_id, 0) = hashtextextended(%s, 0)",
+        [text, text],
+    )
+
+
+def _by_words(q: str) -> list[tuple[str, list[Any]]]:
+    """A reference, a trace, a request id, an action, a resource, or part of an actor's name."""
+    key = key_in(q)
+    if key is not None:
+        return [("at = %s AND id = %s", [*key])]
+    branches: list[tuple[str, list[Any]]] = [_by_request(q)]
+    if re.fullmatch(r"[0-9a-fA-F]{32}", q):
+        branches.append(("trace = %s", [UUID(q)]))
+    for kind, column in (
+        (Term.ACTION, "action_id"),
+        (Term.RESOURCE, "resource_id"),
+        (Term.ADDRESS, "address_id"),
+    ):
+        term = _term(kind, q)
+        if term is not None:
+            branches.append((f"{column} = %s", [term]))
+    if len(q) > 2:
+        actors = Actor.objects.filter(value__icontains=q).values_list("pk", flat=True)
+        found = list(actors[:MOST_FOUND_ACTORS])
+        if found:
+            branches += [(f"{column} = ANY(%s)", [family(found)]) for column in WHO]
+    return branches
+
+
+def _term(kind: int, value: str) -> int | None:
+    return Term.objects.filter(key=key_of(str(kind), value)).values_list("pk", flat=True).first()
+
+
+def family(actors: Iterable[int]) -> list[int]:
+    """These actors and those whose parent they are: sessions, temporary keys."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "WITH RECURSIVE f AS (SELECT unnest(%s::bigint[]) AS id UNION"
+            " SELECT a.id FROM evidence_actor a JOIN f ON a.parent_id = f.id)"
+            " SELECT id FROM f LIMIT %s",
+            [list(actors), MOST_CHILDREN],
+        )
+        return [number for (number,) in cursor.fetchall()]
+
+
+ONE = """
+SELECT e.at, e.id, e.received_at, e.deposit_id, e.ordinal, e.plane, e.activity, e.outcome,
+       e.time_basis, e.request_id, e.trace, e.span, e.parent_span, e.duration, e.source_id,
+       s.name AS source, t.value AS action, r.value AS resource, ad.value AS address,
+       ua.value AS user_agent, er.value AS error, e.principal_id, e.credential_id, e.agent_id,
+       e.on_behalf_id
+FROM evidence_event e
+JOIN evidence_source s ON s.id = e.source_id
+JOIN evidence_term t ON t.id = e.action_id
+LEFT JOIN evidence_term r ON r.id = e.resource_id
+LEFT JOIN evidence_term ad ON ad.id = e.address_id
+LEFT JOIN evidence_term ua ON ua.id = e.user_agent_id
+LEFT JOIN evidence_term er ON er.id = e.error_id
+WHERE e.at = %s AND e.id = %s
+"""
+LINKED = """
+SELECT l.proof, l.strength, o.at, o.id, t.value, l.effect_at = %(at)s AND l.effect_id = %(id)s
+FROM evidence_link l
+JOIN evidence_event o ON (o.at, o.id) = (
+    CASE WHEN l.effect_at = %(at)s AND l.effect_id = %(id)s THEN l.cause_at ELSE l.effect_at END,
+    CASE WHEN l.effect_at = %(at)s AND l.effect_id = %(id)s THEN l.cause_id ELSE l.effect_id END)
+JOIN evidence_term t ON t.id = o.action_id
+WHERE (l.effect_at = %(at)s AND l.effect_id = %(id)s)
+   OR (l.cause_at = %(at)s AND l.cause_id = %(id)s)
+ORDER BY l.strength DESC, o.at, o.id, l.proof LIMIT 50
+"""
+SEEN_AGAIN = """
+SELECT s.name, g.deposit_id FROM evidence_sighting g JOIN evidence_source s ON s.id = g.source_id
+WHERE g.at = %s AND g.event_id = %s ORDER BY g.deposit_id LIMIT 20
+"""
+
+
+def one(key: Key, *, scope: Scope) -> Mapping[str, Any] | None:
+    """One event whole, with the ids of its actors; None when there is none within the scope."""
+    with connection.cursor() as cursor:
+        cursor.execute(ONE, list(key))
+        row = cursor.fetchone()
+        if row is None:
+            return None
+        found = dict(zip([column[0] for column in cursor.description], row, strict=True))
+    if scope is not None and scope.isdisjoint(found[column] for column in WHO):
+        return None
+    return found
+
+
+class Linked(NamedTuple):
+    """The other event of a link, and which of the two is the cause."""
+
+    proof: int
+    strength: int
+    key: Key
+    action: str
+    is_cause: bool
+
+
+def linked(key: Key) -> list[Linked]:
+    """Links from and to an event, the strongest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(LINKED, {"at": key[0], "id": key[1]})
+        return [
+            Linked(proof, strength, (at, number), action, caused)
+            for proof, strength, at, number, action, caused in cursor.fetchall()
+        ]
+
+
+def sightings(key: Key) -> list[tuple[str, int]]:
+    """(source, deposit) of each time another source sent the same record."""
+    with connection.cursor() as cursor:
+        cursor.execute(SEEN_AGAIN, list(key))
+        return list(cursor.fetchall())
+
+
+def parse_moment(text: str) -> datetime | None:
+    """A moment from an address; nothing when it is none."""
+    try:
+        moment = datetime.fromisoformat(text.replace(" ", "+"))
+    except ValueError:
+        return None
+    if not 1990 < moment.year < 2200:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,235 @@
+#!/usr/bin/env python3
+"""Check an exported ledger without the app that wrote it: Python's standard library is enough.
+
+    python3 verify_ledger.py ledger.ndjson [--head NUMBER:HASH] [--json]
+
+The file has one JSON document a line (`manage.py export_ledger`): a head, then every row.
+
+  entry    the canonical form (RFC 8785) of `entry` has the SHA-256 `digest`
+  row      SHA-256 over number (8 bytes, big-endian), `previous` and `digest` is `hash`
+  chain    `previous` is the `hash` of the row before; the first one is 32 zero bytes
+  head     the last row is the one that the first line names
+
+Rows of sealed cases carry their digest without the entry: the chain over them is checked, their
+text cannot be. That rows were cut off the end together with the head shows only against a head
+that you kept yourself: give it with --head. Ends with 0 when all is well, 1 when something is
+wrong with the ledger, 2 when the file is none.
+"""
+
+import argparse
+import json
+import sys
+from decimal import Decimal
+from hashlib import sha256
+
+GENESIS = "00" * 32
+MOST_FAULTS = 100
+
+
+class NoLedger(Exception):
+    """The file is no exported ledger: the sentence says why."""
+
+
+def number(value):
+    """A number as ECMAScript writes it (RFC 8785, 3.2.2.3)."""
+    if isinstance(value, int):
+        return str(value)
+    if value == 0:
+        return "0"
+    sign, figures, exponent = Decimal(repr(value)).normalize().as_tuple()
+    digits = "".join(map(str, figures))
+    point = len(digits) + exponent  # where the decimal point stands among the digits
+    if len(digits) <= point <= 21:
+        text = digits + "0" * (point - len(digits))
+    elif 0 < point <= 21:
+        text = digits[:point] + "." + digits[point:]
+    elif -6 < point <= 0:
+        text = "0." + "0" * -point + digits
+    else:
+        fraction = "." + digits[1:] if len(digits) > 1 else ""
+        text = f"{digits[0]}{fraction}e{'+' if point > 0 else '-'}{abs(point - 1)}"
+    return ("-" if sign else "") + text
+
+
+def canonical(value):
+    """RFC 8785 text of a JSON value."""
+    if value is None:
+        return "null"
+    if value is True or value is False:
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return number(value)
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, list):
+        return "[" + ",".join(map(canonical, value)) + "]"
+    # Keys in the order of their UTF-16 code units, which is not that of their code points.
+    keys = sorted(value, key=lambda key: key.encode("utf-16-be"))
+    return "{" + ",".join(f"{canonical(key)}:{canonical(value[key])}" for key in keys) + "}"
+
+
+def once(pairs):
+    """An object whose names are all different: two readers must not see two documents."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return found
+
+
+def refuse(constant):
+    raise ValueError(f"{constant} is no JSON")
+
+
+def read(line, place):
+    """One line as a document."""
+    try:
+        found = json.loads(line, object_pairs_hook=once, parse_constant=refuse)
+    except (ValueError, RecursionError) as problem:
+        raise NoLedger(f"line {place} is not JSON: {problem}") from None
+    if not isinstance(found, dict):
+        raise NoLedger(f"line {place} is no object")
+    return found
+
+
+def digest_of(entry):
+    """The SHA-256 of an entry's canonical form, as hex; empty when it has none."""
+    try:
+        return sha256(canonical(entry).encode("utf-8")).hexdigest()
+    except (UnicodeEncodeError, RecursionError, AttributeError):
+        return ""
+
+
+def chained(row_number, previous, digest):
+    """The hash of a row, as hex; empty when its parts are no row's."""
+    try:
+        counted = row_number.to_bytes(8, "big")
+        return sha256(counted + bytes.fromhex(previous) + bytes.fromhex(digest)).hexdigest()
+    except (AttributeError, OverflowError, TypeError, ValueError):
+        return ""
+
+
+class Check:
+    """What was seen so far, and what is wrong."""
+
+    def __init__(self):
+        self.faults = []
+        self.count, self.last, self.hash = 0, 0, GENESIS
+        self.unsealed, self.withheld = 0, 0
+        self.ids = set()
+
+    def wrong(self, where, what):
+        if len(self.faults) < MOST_FAULTS:
+            self.faults.append({"number": where, "what": what})
+
+    def content(self, row, where):
+        """The entry of one row has the row's digest, and no other row has this entry."""
+        if row.get("id") in self.ids:
+            self.wrong(where, f"entry {row.get('id')} stands twice")
+        self.ids.add(row.get("id"))
+        if row.get("withheld") is True:
+            self.withheld += 1
+        elif not isinstance(row.get("entry"), dict):
+            self.wrong(where, "its entry is gone")
+        elif digest_of(row["entry"]) != row.get("digest"):
+            self.wrong(where, f"entry {row.get('id')} was changed")
+
+    def unsealed_row(self, row):
+        self.unsealed += 1
+        self.content(row, 0)
+
+    def sealed_row(self, row):
+        where = row.get("number")
+        if not isinstance(where, int) or isinstance(where, bool):
+            raise NoLedger(f"a row has the number {where!r}")
+        if self.unsealed:
+            self.wrong(where, "stands after rows that were not sealed")
+        if where > self.last + 1:
+            self.wrong(where, f"row {self.last + 1} is missing")
+        elif where <= self.last:
+            self.wrong(where, "is out of order")
+        if row.get("previous") != self.hash:
+            self.wrong(where, "does not follow the row before it")
+        if chained(where, row.get("previous"), row.get("digest")) != row.get("hash"):
+            self.wrong(where, "its hash does not fit its content")
+        self.content(row, where)
+        self.count += 1
+        self.last, self.hash = where, row.get("hash")
+
+
+def verify(lines, *, head=None):
+    """What is to be said of these lines. `head` is a (number, hash) kept elsewhere."""
+    check, opening, met = Check(), None, None
+    for place, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        row = read(line, place)
+        if opening is None:
+            opening = row
+            if row.get("ledger") != "countersign" or row.get("version") != 1:
+                raise NoLedger("line 1 is not the head of an exported ledger, version 1")
+            continue
+        if "number" not in row:
+            raise NoLedger(f"line {place} is no row")
+        if row["number"] is None:
+            check.unsealed_row(row)
+            continue
+        check.sealed_row(row)
+        if head is not None and check.last == head[0]:
+            met = check.hash
+    if opening is None:
+        raise NoLedger("the file is empty")
+    if (check.last, check.hash) != (opening.get("sealed"), opening.get("head")):
+        check.wrong(check.last, f"the last row is not row {opening.get('sealed')} of the head")
+    if head is not None and met is None:
+        check.wrong(head[0], "the end was cut off: this row was there before")
+    elif head is not None and met != head[1]:
+        check.wrong(head[0], "has another hash than the one that was kept")
+    return {
+        "ok": not check.faults,
+        "sealed": check.count,
+        "unsealed": check.unsealed,
+        "withheld": check.withheld,
+        "head": check.hash,
+        "number": check.last,
+        "faults": check.faults,
+    }
+
+
+def kept(said):
+    """NUMBER:HASH as it is written on the command line."""
+    row_number, _, hash_ = said.partition(":")
+    if not row_number.isdigit() or len(hash_) != 64:
+        raise argparse.ArgumentTypeError("write it as NUMBER:HASH, with 64 hex digits")
+    return int(row_number), hash_.lower()
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("file", help="the exported ledger; - for standard input")
+    parser.add_argument("--head", type=kept, metavar="NUMBER:HASH", help="a head you kept")
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    asked = parser.parse_args(arguments)
+    try:
+        if asked.file == "-":
+            found = verify(sys.stdin.buffer, head=asked.head)
+        else:
+            with open(asked.file, "rb") as lines:
+                found = verify(lines, head=asked.head)
+    except (NoLedger, OSError) as problem:
+        print(f"no ledger: {problem}", file=sys.stderr)
+        return 2
+    if asked.json:
+        print(json.dumps(found, indent=2))
+    else:
+        for fault in found["faults"]:
+            print(f"row {fault['number'] or 'not sealed'}: {fault['what']}")
+        print(
+            f"{'ok' if found['ok'] else 'NOT OK'}: {found['sealed']} rows sealed,"
+            f" {found['unsealed']} not yet, {found['withheld']} of sealed cases without their"
+            f" text; head {found['number']}:{found['head']}"
+        )
+    return 0 if found["ok"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

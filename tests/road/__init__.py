@@ -1,0 +1,1 @@
+"""The whole road on recorded evidence, through the commands that people type."""

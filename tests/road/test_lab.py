@@ -1,0 +1,138 @@
+"""The joined recording: every join, every issuance, the shared key, the run that left its task,
+the stolen use; and the same for any order and split of the files."""
+
+import base64
+import json
+import random
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from config import pipeline
+from evidence import intake
+from evidence.models import Source
+from evidence.names import memory
+from tests.road.conftest import exported, run
+
+pytestmark = pytest.mark.django_db
+
+
+def truth_of(recording: Path) -> dict[str, Any]:
+    truth: dict[str, Any] = json.loads((recording / "lab" / "truth.json").read_text("utf-8"))
+    return truth
+
+
+@pytest.fixture
+def ingested(recording: Path) -> dict[str, Any]:
+    """Through the commands, as the README says; the trace source is declared complete."""
+    memory.forget()
+    lab = recording / "lab"
+    run("register", lab / "truth.json", imported=True)
+    run("ingest", lab / "cloudtrail.json", source="lab-aws", as_json=True)
+    run("ingest", lab / "traces.pb.jsonl", source="lab-otel", as_json=True, complete=True)
+    return truth_of(recording)
+
+
+def test_links_are_all_joins_and_no_other(ingested: dict[str, Any]) -> None:
+    found: dict[str, set[str]] = {}
+    for row in exported("links"):
+        assert row["strength"] == "exact"
+        found.setdefault(row["request_id"], set()).add(row["trace_id"])
+    assert found == {request: {trace} for request, trace in ingested["request_to_trace"].items()}
+
+
+def test_credentials_are_every_issuance(ingested: dict[str, Any]) -> None:
+    issued = {
+        row["credential"]: row["issued_to"] for row in exported("credentials") if row["issued_at"]
+    }
+    for key, to in ingested["issuance"].items():
+        assert to in (issued[key], issued[key].rsplit("/", 1)[-1])
+
+
+def test_findings_name_the_departure_with_exactly_its_requests(ingested: dict[str, Any]) -> None:
+    left = [row for row in exported("findings") if row["rule"] == "left_task"]
+    assert [(row["trace_id"], sorted(row["request_ids"])) for row in left] == [
+        (one["trace"], sorted(one["request_ids"])) for one in ingested["departures"]
+    ]
+
+
+def test_findings_name_the_stolen_use_and_nothing_else(ingested: dict[str, Any]) -> None:
+    alone = [row for row in exported("findings") if row["rule"] == "no_run"]
+    assert sorted(request for row in alone for request in row["request_ids"]) == sorted(
+        ingested["unattributed_request_ids"]
+    )
+    assert {row["strength"] for row in alone} == {"inferred"}
+
+
+def test_findings_name_the_shared_key_and_its_agents(ingested: dict[str, Any]) -> None:
+    shared = [row for row in exported("findings") if row["rule"] == "shared_credential"]
+    assert [row["credential"] for row in shared] == ingested["shared_credentials"]
+    users = {
+        name for name, agent in ingested["agents"].items()
+        if set(agent["keys"]) & set(ingested["shared_credentials"])
+    }
+    assert {name for row in shared for name in row["agents"]} == users
+
+
+def test_absence_waits_until_the_trace_source_is_complete(recording: Path) -> None:
+    memory.forget()
+    lab = recording / "lab"
+    run("register", lab / "truth.json", imported=True)
+    run("ingest", lab / "cloudtrail.json", source="lab-aws", as_json=True)
+    run("ingest", lab / "traces.pb.jsonl", source="lab-otel", as_json=True)
+    assert [row for row in exported("findings") if row["rule"] == "no_run"] == []
+
+
+def outcome() -> tuple[Any, ...]:
+    """What must not depend on order: links, findings with their events, credentials."""
+    return (
+        sorted(
+            (row["request_id"], row["trace_id"], row["span_id"], row["proof"])
+            for row in exported("links")
+        ),
+        sorted(
+            (row["rule"], row["identity"], row["family"], row["state"],
+             tuple(sorted(row["request_ids"])), row["words"])
+            for row in exported("findings")
+            if row["state"] != "withdrawn"
+        ),
+        sorted((row["credential"], row["issued_to"]) for row in exported("credentials")),
+    )
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_outcome_is_the_same_for_any_order_and_split(
+    recording: Path, ingested: dict[str, Any], seed: int
+) -> None:
+    expected = outcome()
+    now = timezone.now() + timedelta(seconds=1)
+    dice = random.Random(seed)
+    records = json.loads((recording / "lab" / "cloudtrail.json").read_bytes())["Records"]
+    lines = (recording / "lab" / "traces.pb.jsonl").read_bytes().splitlines()
+    dice.shuffle(records)
+    dice.shuffle(lines)
+    trail = Source.objects.create(name="again-aws", plane="identity", created_at=now, created_by="t")
+    traces = Source.objects.create(
+        name="again-otel", plane="ai", created_at=now, created_by="t", watermark=now,
+        completeness="declared",
+    )
+    pieces: list[tuple[Source, bytes]] = []
+    while records:
+        size = dice.randrange(1, 12)
+        cut, records = records[:size], records[size:]
+        pieces.append((trail, json.dumps({"Records": cut}).encode()))
+    pieces += [(traces, base64.b64decode(line)) for line in lines]
+    dice.shuffle(pieces)
+    for source, body in pieces:
+        intake.take(source=source, body=body, by="test", now=now)
+        if dice.random() < 0.1:
+            pipeline.drain(now)
+    pipeline.drain(now)
+    # The same records from another source are the same events; its spans are its own.
+    again = outcome()
+    assert again[1] == expected[1]
+    assert again[2] == expected[2]
+    assert {row[0] for row in again[0]} == {row[0] for row in expected[0]}
