@@ -36,7 +36,7 @@ ENCODINGS = {
     "zstd": b"\x28\xb5\x2f\xfd",
 }
 # google.rpc.Code, as OTLP answers carry it, by HTTP status.
-CODES = {400: 3, 401: 16, 403: 7, 405: 12, 411: 3, 413: 11, 415: 3, 422: 3, 429: 8, 503: 14}
+CODES = {400: 3, 401: 16, 403: 7, 405: 12, 413: 11, 415: 3, 422: 3, 429: 8, 503: 14}
 DATABASE_AWAY = 5  # seconds after which a sender may try again
 MOST_MESSAGE = 1_000
 
@@ -75,9 +75,10 @@ def stream_of(request: HttpRequest) -> tuple[Readable, int | None]:
     packed_of(request)
     if "chunked" in request.headers.get("Transfer-Encoding", "").lower():
         return cast("Readable", request.META["wsgi.input"]), None
-    length = request.META.get("CONTENT_LENGTH") or ""
+    # Neither chunks nor a length: there is no body (RFC 9112, 6.3).
+    length = request.META.get("CONTENT_LENGTH") or "0"
     if not length.isdigit():
-        raise Refused(411, "State the Content-Length of the body.")
+        raise Refused(400, "The Content-Length is no number.")
     return request, int(length)
 
 

@@ -2,9 +2,18 @@
 
 from django.urls import path
 
-from evidence import api
+from evidence import api, views
 
 urlpatterns = [
     path("v1/traces", api.traces, name="otlp_traces"),
     path("api/evidence/<slug:name>/", api.records, name="api_evidence"),
+    path("sources/", views.source_list, name="source_list"),
+    path("sources/new/", views.source_new, name="source_new"),
+    path("sources/<slug:name>/", views.source_page, name="source_page"),
+    path("sources/<slug:name>/drop/", views.source_drop, name="source_drop"),
+    path("sources/<slug:name>/token/", views.source_token, name="source_token"),
+    path("sources/<slug:name>/declare/", views.source_declare, name="source_declare"),
+    path("deposits/<int:number>/", views.deposit_page, name="deposit_page"),
+    path("ledger/", views.ledger_page, name="ledger_page"),
+    path("ledger/export/", views.ledger_export, name="ledger_export"),
 ]

@@ -19,8 +19,11 @@ wrong with the ledger, 2 when the file is none.
 import argparse
 import json
 import sys
+from collections.abc import Iterable
 from decimal import Decimal
 from hashlib import sha256
+from pathlib import Path
+from typing import Any, NoReturn
 
 GENESIS = "00" * 32
 MOST_FAULTS = 100
@@ -30,7 +33,7 @@ class NoLedger(Exception):
     """The file is no exported ledger: the sentence says why."""
 
 
-def number(value):
+def number(value: float) -> str:
     """A number as ECMAScript writes it (RFC 8785, 3.2.2.3)."""
     if isinstance(value, int):
         return str(value)
@@ -51,13 +54,13 @@ def number(value):
     return ("-" if sign else "") + text
 
 
-def canonical(value):
+def canonical(value: Any) -> str:
     """RFC 8785 text of a JSON value."""
     if value is None:
         return "null"
     if value is True or value is False:
         return "true" if value else "false"
-    if isinstance(value, (int, float)):
+    if isinstance(value, int | float):
         return number(value)
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
@@ -68,7 +71,7 @@ def canonical(value):
     return "{" + ",".join(f"{canonical(key)}:{canonical(value[key])}" for key in keys) + "}"
 
 
-def once(pairs):
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object whose names are all different: two readers must not see two documents."""
     found = dict(pairs)
     if len(found) != len(pairs):
@@ -76,11 +79,11 @@ def once(pairs):
     return found
 
 
-def refuse(constant):
+def refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
 
 
-def read(line, place):
+def read(line: bytes, place: int) -> dict[str, Any]:
     """One line as a document."""
     try:
         found = json.loads(line, object_pairs_hook=once, parse_constant=refuse)
@@ -91,7 +94,7 @@ def read(line, place):
     return found
 
 
-def digest_of(entry):
+def digest_of(entry: dict[str, Any]) -> str:
     """The SHA-256 of an entry's canonical form, as hex; empty when it has none."""
     try:
         return sha256(canonical(entry).encode("utf-8")).hexdigest()
@@ -99,7 +102,7 @@ def digest_of(entry):
         return ""
 
 
-def chained(row_number, previous, digest):
+def chained(row_number: int, previous: Any, digest: Any) -> str:
     """The hash of a row, as hex; empty when its parts are no row's."""
     try:
         counted = row_number.to_bytes(8, "big")
@@ -111,33 +114,35 @@ def chained(row_number, previous, digest):
 class Check:
     """What was seen so far, and what is wrong."""
 
-    def __init__(self):
-        self.faults = []
-        self.count, self.last, self.hash = 0, 0, GENESIS
+    def __init__(self) -> None:
+        self.faults: list[dict[str, Any]] = []
+        self.count, self.last = 0, 0
+        self.hash: Any = GENESIS
         self.unsealed, self.withheld = 0, 0
-        self.ids = set()
+        self.ids: set[str] = set()
 
-    def wrong(self, where, what):
+    def wrong(self, where: int, what: str) -> None:
         if len(self.faults) < MOST_FAULTS:
             self.faults.append({"number": where, "what": what})
 
-    def content(self, row, where):
+    def content(self, row: dict[str, Any], where: int) -> None:
         """The entry of one row has the row's digest, and no other row has this entry."""
-        if row.get("id") in self.ids:
-            self.wrong(where, f"entry {row.get('id')} stands twice")
-        self.ids.add(row.get("id"))
+        name = str(row.get("id"))
+        if name in self.ids:
+            self.wrong(where, f"entry {name} stands twice")
+        self.ids.add(name)
         if row.get("withheld") is True:
             self.withheld += 1
         elif not isinstance(row.get("entry"), dict):
             self.wrong(where, "its entry is gone")
         elif digest_of(row["entry"]) != row.get("digest"):
-            self.wrong(where, f"entry {row.get('id')} was changed")
+            self.wrong(where, f"entry {name} was changed")
 
-    def unsealed_row(self, row):
+    def unsealed_row(self, row: dict[str, Any]) -> None:
         self.unsealed += 1
         self.content(row, 0)
 
-    def sealed_row(self, row):
+    def sealed_row(self, row: dict[str, Any]) -> None:
         where = row.get("number")
         if not isinstance(where, int) or isinstance(where, bool):
             raise NoLedger(f"a row has the number {where!r}")
@@ -156,9 +161,11 @@ class Check:
         self.last, self.hash = where, row.get("hash")
 
 
-def verify(lines, *, head=None):
+def verify(lines: Iterable[bytes], *, head: tuple[int, str] | None = None) -> dict[str, Any]:
     """What is to be said of these lines. `head` is a (number, hash) kept elsewhere."""
-    check, opening, met = Check(), None, None
+    check = Check()
+    opening: dict[str, Any] | None = None
+    met: Any = None
     for place, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -195,7 +202,7 @@ def verify(lines, *, head=None):
     }
 
 
-def kept(said):
+def kept(said: str) -> tuple[int, str]:
     """NUMBER:HASH as it is written on the command line."""
     row_number, _, hash_ = said.partition(":")
     if not row_number.isdigit() or len(hash_) != 64:
@@ -203,8 +210,8 @@ def kept(said):
     return int(row_number), hash_.lower()
 
 
-def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("file", help="the exported ledger; - for standard input")
     parser.add_argument("--head", type=kept, metavar="NUMBER:HASH", help="a head you kept")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
@@ -213,7 +220,7 @@ def main(arguments=None):
         if asked.file == "-":
             found = verify(sys.stdin.buffer, head=asked.head)
         else:
-            with open(asked.file, "rb") as lines:
+            with Path(asked.file).open("rb") as lines:
                 found = verify(lines, head=asked.head)
     except (NoLedger, OSError) as problem:
         print(f"no ledger: {problem}", file=sys.stderr)

@@ -5,7 +5,7 @@ sighting when another source sent it), or another record with the same id (a rej
 """
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from django.db import IntegrityError, connection, transaction
 
@@ -47,7 +47,7 @@ def first_sights(cursor: Any, admitted: list[Admitted]) -> dict[bytes, int]:
         return {}
     cursor.execute("SELECT pg_advisory_xact_lock(%s)", [UNDATED_LOCK])
     cursor.execute(
-        "SELECT (extract(epoch FROM at) * 1000000)::bigint, digest FROM evidence_event"
+        "SELECT (extract(epoch FROM at) * 1000000)::bigint, digest FROM evidence_event"  # noqa: S608 - a constant number
         f" WHERE id = ANY(%s) AND time_basis = {TIME_RECEIVED} ORDER BY at DESC",
         [list(undated)],
     )
@@ -80,9 +80,7 @@ class Rows:
         self.placed: dict[Key, Record] = {}
         self.collided: list[Rejected] = []
         received, now_micros = now.isoformat(), micros(now)
-        actor: dict[ActorName | None, Any] = {None: "\\N"}
-        for name, known in actors.items():
-            actor[name] = known
+        actor = {None: "\\N", **cast("dict[ActorName | None, Any]", actors)}
         by_kind: list[dict[str | None, Any]] = [{None: "\\N"} for _ in range(9)]
         for (kind, value), number in terms.items():
             by_kind[kind][value] = number
@@ -153,7 +151,7 @@ def copy(cursor: Any, rows: Rows) -> int:
     ):
         into.write(rows.text)
     cursor.execute(
-        f"INSERT INTO evidence_event ({COLUMNS}) SELECT {COLUMNS} FROM staged ORDER BY at, id"
+        f"INSERT INTO evidence_event ({COLUMNS}) SELECT {COLUMNS} FROM staged ORDER BY at, id"  # noqa: S608 - our own constants
         " ON CONFLICT DO NOTHING"
     )
     new = int(cursor.rowcount)

@@ -12,7 +12,7 @@ from django.db import transaction
 
 from identities import authority
 from identities.judging.verdicts import grant_of
-from identities.models import Delegation, DelegationVersion, Identity, User
+from identities.models import Delegation, DelegationVersion, Identity, Party, User
 from identities.permissions import NotPossible, require
 from reviews import permissions
 from reviews.models import Case, Item
@@ -114,7 +114,9 @@ def _proposal(
         return known
     check(wanted, now=now)
     if delegation is None:
-        delegation = Delegation(grantee=identity, created_at=now)
+        delegation = Delegation(
+            grantee=identity, grantor=_grantor(identity, by), created_at=now
+        )
         delegation.save(force_insert=True)
         delegation.refresh_from_db(fields=["number"])
     else:
@@ -145,6 +147,15 @@ def _proposal(
     if wider:
         raise NotPossible(f"It would go beyond its parent: {'; '.join(wider)[:500]}.")
     return row
+
+
+def _grantor(identity: Identity, by: User) -> Party | None:
+    """Whose authority is handed on: the sponsor's, who answers for the business; else the
+    owner's. One who asks and is either is named."""
+    for party in (identity.sponsor, identity.owner):
+        if party is not None and by.person_id is not None and party.person_id == by.person_id:
+            return party
+    return identity.sponsor or identity.owner
 
 
 def _compiles(row: DelegationVersion) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from evidence.models import Issuance
+from identities.findings import RULES
 from identities.models import Credential, DelegationVersion, Identity
 from reviews.exports import moment
 from reviews.pages import possible
@@ -62,6 +63,16 @@ def identity(d: Dossier) -> Answer:
                 }
             )
         facts.append({"label": "Valid?", "words": _validity(newest, d.at), "kind": newest.state})
+    for one in standing[1:3]:
+        minted = any(one.issued_by_id == bound.actor_id for bound in d.bindings)
+        facts.append(
+            {
+                "label": "2nd key",
+                "words": f"{one.short}, minted by itself" if minted else f"{one.short}, {one.state}",
+                "at": one.issued_at,
+                "kind": "outside" if minted else "neutral",
+            }
+        )
     agents = [one for one in d.bindings if one.actor.kind in ("agent", "agent_id")]
     for one in agents:
         facts.append(
@@ -187,7 +198,7 @@ def behaviour(d: Dossier) -> Answer:
         headline = ", ".join(part for part in parts if part)
     facts: list[dict[str, Any]] = [
         {
-            "label": one.rule,
+            "label": RULES[one.rule],
             "words": one.words,
             "at": one.last_at,
             "kind": {3: "exact", 2: "key", 1: "inferred"}[one.strength],

@@ -149,7 +149,7 @@ def dossier(identity: Identity, *, now: datetime, at: datetime | None = None) ->
                 state__in=["confirmed", "proposed"],
             ).select_related("actor")
         ),
-        credentials=standing + sessions,
+        credentials=_most_used_first(standing) + sessions,
         credential_counts=counts,
         delegations=[row for row in versions if row.state == "in_force" and _during(row, moment)],
         proposed=[row for row in versions if row.state == "proposed"],
@@ -177,6 +177,19 @@ def dossier(identity: Identity, *, now: datetime, at: datetime | None = None) ->
         ),
         sources=_sources(identity.number),
     )
+
+
+def _most_used_first(credentials: list[Credential]) -> list[Credential]:
+    """The key in use heads the answers; one that was never used stands behind it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT w.id, (SELECT max(e.at) FROM evidence_event e WHERE e.credential_id = w.id)"
+            " FROM unnest(%s::bigint[]) AS w(id)",
+            [[one.actor_id for one in credentials]],
+        )
+        last = dict(cursor.fetchall())
+    never = datetime(1970, 1, 1, tzinfo=UTC)
+    return sorted(credentials, key=lambda one: last[one.actor_id] or never, reverse=True)
 
 
 def _during(row: DelegationVersion, moment: datetime) -> bool:

@@ -32,6 +32,7 @@ from identities.models.behaviour import OUTSIDE
 MOST = 20_000
 # What the page opens with: the newest stretch that holds about this many events.
 FIRST_LOOK = 1_500
+QUIET = timedelta(hours=6)
 BINS = 240
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -50,16 +51,24 @@ MOST_LANES = 7
 
 
 def window(identity: Identity, *, now: datetime) -> tuple[datetime, datetime]:
-    """The newest stretch with about FIRST_LOOK events; an empty identity gets the last hour."""
+    """The newest burst of work: back to the first silence of QUIET, at most FIRST_LOOK events.
+
+    An empty identity gets the last hour.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT max(at), min(at) FROM (SELECT at FROM identities_attribution"
-            " WHERE identity_no = %s AND at <= %s ORDER BY at DESC LIMIT %s) newest",
+            "SELECT at FROM identities_attribution WHERE identity_no = %s AND at <= %s"
+            " ORDER BY at DESC LIMIT %s",
             [identity.number, now, FIRST_LOOK],
         )
-        last, first = cursor.fetchone()
-    if last is None:
+        times = [row[0] for row in cursor.fetchall()]
+    if not times:
         return now - timedelta(hours=1), now
+    first = last = times[0]
+    for at in times:
+        if first - at > QUIET:
+            break
+        first = at
     room = max((last - first) / 20, timedelta(seconds=1))
     return first - room, last + room
 

@@ -314,8 +314,8 @@ def _chain(d: Dossier, runs: list[dict[str, Any]]) -> dict[str, Any]:
             continue
         number = f"i{key.issued_by_id}"
         own = any(bound.actor_id == key.issued_by_id for bound in d.bindings)
-        if own and len(credentials) > 1:
-            edges.append({"from": f"c{d.credentials[-1].actor_id}", "to": f"c{key.actor_id}",
+        if own and key.actor_id != d.credentials[0].actor_id:
+            edges.append({"from": f"c{d.credentials[0].actor_id}", "to": f"c{key.actor_id}",
                           "kind": "outside", "words": "minted itself"})
             continue
         if all(node["id"] != number for node in grantors):

@@ -1,0 +1,102 @@
+"""A file that somebody drops on a page: taken part by part, with progress.
+
+Owns what the browser is told while it waits. The upload lies on disk before this begins.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.files.uploadedfile import UploadedFile
+from django.db import InterfaceError, OperationalError
+from django.utils import timezone
+
+from evidence import doors, intake
+from evidence.formats import FORMATS
+from evidence.formats.bodies import MEBI, BodyRefused
+from evidence.models import Source
+from evidence.permissions import Reader
+
+# What multipart adds around a file.
+AROUND = 64 * 1024
+
+
+class Refused(Exception):
+    """Nothing more was taken: the sentence, the HTTP status, and when to try again."""
+
+    def __init__(self, sentence: str, status: int, retry_after: int = 0) -> None:
+        super().__init__(sentence)
+        self.status, self.retry_after = status, retry_after
+
+
+def require_size(stated: str) -> None:
+    """Refuse by the stated length, before anything is read."""
+    if not stated.isdigit():
+        raise Refused("The browser did not say how large the file is.", 411)
+    if int(stated) > doors.LARGEST_FILE + AROUND:
+        raise Refused(f"A file may have {doors.LARGEST_FILE // MEBI} MiB; cut it by day.", 413)
+
+
+def take(
+    source: Source,
+    upload: UploadedFile | None,
+    format: str,  # noqa: A002 - what sources and deposits call it
+    *,
+    by: Reader,
+) -> Iterator[dict[str, Any]]:
+    """Steps `{"done", "of"}` in bytes, and at the end the answer. Raises Refused when nothing
+    was stored; a problem after earlier parts is in the answer, because those parts stay."""
+    if upload is None:
+        raise Refused("Choose a file.", 400)
+    if format and format not in FORMATS:
+        raise Refused(f"Nothing was stored: {intake.unknown_format(format)}.", 400)
+    sum_ = doors.EMPTY
+    try:
+        with doors.file_turns.one():
+            for sum_ in doors.take_file(  # noqa: B020, B007 - the sum so far is what is answered
+                source=source,
+                stream=upload,
+                by=by.ref,
+                now=timezone.now,
+                format=format,
+                name=upload.name or "",
+            ):
+                yield {"done": upload.tell(), "of": upload.size}
+    except doors.Busy as problem:
+        raise Refused(
+            "Another file is being read; try again in a moment.", 503, problem.retry_after
+        ) from problem
+    except intake.NotTaken as problem:
+        yield _ended(sum_, f"{problem}.", 422)
+        return
+    except BodyRefused as problem:
+        yield _ended(sum_, f"The file {problem.reason}.", 400)
+        return
+    except (OperationalError, InterfaceError, OSError):
+        yield _ended(sum_, "The database does not answer; send the file again in a moment.", 503)
+        return
+    if not sum_.deposits:
+        raise Refused("The file is empty.", 400)
+    yield _answer(sum_)
+
+
+def _ended(sum_: doors.Sum, problem: str, status: int) -> dict[str, Any]:
+    if not sum_.deposits:
+        raise Refused(f"Nothing was stored: {problem}", status)
+    return _answer(sum_) | {"problem": f"What was read before stays. {problem}"}
+
+
+def _answer(sum_: doors.Sum) -> dict[str, Any]:
+    return {
+        "deposit": sum_.deposits[0],
+        "deposits": len(sum_.deposits),
+        "url": f"/deposits/{sum_.deposits[0]}/",
+        "events": sum_.events,
+        "duplicates": sum_.duplicates,
+        "rejects": sum_.rejects,
+    }
+
+
+def words(answer: dict[str, Any]) -> str:
+    """The answer as a sentence."""
+    said = f"{answer['events']:,} events, {answer['duplicates']:,} duplicates"
+    return f"{said}, {answer['rejects']:,} rejects."

@@ -1,0 +1,176 @@
+"""What the pages of evidence show: contexts of sources, deposits and the ledger.
+
+Owns the words around rows; the rows are queries'. Must not know of requests.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from django.conf import settings
+
+from evidence.formats import FORMATS
+from evidence.models import Deposit, Source
+from evidence.permissions import Reader
+from evidence.queries import ledger, sources
+
+READ_BY_ALL = "Its records name everybody: a reviewer, responder or auditor may see them."
+
+
+def number_in(text: str) -> int | None:
+    """A row number from an address; nothing when it is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+def address(path: str, asked: Mapping[str, Any], **changed: Any) -> str:
+    """The same page with these parts of its address changed; None takes one out."""
+    said = {key: value for key, value in {**asked, **changed}.items() if value not in (None, "")}
+    return f"{path}?{urlencode(said)}" if said else path
+
+
+def pager(path: str, asked: Mapping[str, Any], before: int | None, **rest: Any) -> dict[str, Any]:
+    """The way to the next page, and back to the newest."""
+    return {
+        "first": 0,
+        "last": 0,
+        "total": None,
+        "prev_url": address(path, asked, before=None) if asked.get("before") else "",
+        "next_url": address(path, asked, before=before, **rest) if before is not None else "",
+    }
+
+
+def source_list(by: Reader, *, now: datetime) -> dict[str, Any]:
+    return {
+        "section": "sources",
+        "rows": sources.rows(now=now),
+        "head_acts": [
+            {
+                "words": "Add a source",
+                "url": "/sources/new/",
+                "why_not": by.why_not_administer or "",
+                "icon": "plus",
+                "get": True,
+            }
+        ],
+    }
+
+
+def source(
+    source: Source, asked: Mapping[str, str], by: Reader, *, now: datetime
+) -> dict[str, Any]:
+    path = f"/sources/{source.name}/"
+    detail = sources.detail(source, now=now)
+    if by.scope is not None:
+        rows, before = [], None
+    else:
+        rows, before = sources.deposits(
+            source,
+            before=number_in(asked.get("before", "")),
+            only_rejects=bool(asked.get("rejects")),
+        )
+    may = by.why_not_administer is None
+    return {
+        "section": "sources",
+        "source": detail,
+        "drop_url": f"{path}drop/",
+        "why_not_drop": by.why_not_send or "",
+        "formats": [
+            {"value": known.name, "words": known.title}
+            for known in FORMATS.values()
+            if source.format in ("", known.name)
+        ],
+        "declare_url": f"{path}declare/" if may else "",
+        "rotate_url": f"{path}token/" if may else "",
+        "acts": [],
+        "gaps": sources.gaps(source),
+        "deposits": rows,
+        "page": pager(path, asked, before),
+        **addresses(source),
+    }
+
+
+def addresses(source: Source) -> dict[str, str]:
+    """Where a sender of this source sends to."""
+    return {
+        "otlp_url": f"{settings.BASE_URL}/v1/traces",
+        "records_url": f"{settings.BASE_URL}/api/evidence/{source.name}/",
+    }
+
+
+def token(source: Source, token: str) -> dict[str, Any]:
+    return {
+        "section": "sources",
+        "source": {
+            "name": source.name,
+            "title": source.title,
+            "url": f"/sources/{source.name}/",
+        },
+        "token": token,
+        "expires_at": source.token_expires_at,
+        **addresses(source),
+    }
+
+
+def deposit(deposit: Deposit, asked: Mapping[str, str]) -> dict[str, Any]:
+    kept = sources.kept(deposit)
+    text, note = ("", "") if kept.body is None else sources.excerpt(kept.body, deposit.format)
+    rejects, after = sources.rejects(deposit, after=number_in(asked.get("after", "")) or 0)
+    path = f"/deposits/{deposit.pk}/"
+    return {
+        "section": "sources",
+        "deposit": {
+            "id": deposit.pk,
+            "source": deposit.source.name,
+            "source_url": f"/sources/{deposit.source.name}/",
+            "received_at": deposit.received_at,
+            "received_by": deposit.received_by,
+            "name": deposit.name,
+            "format": deposit.format,
+            "received_digest": bytes(deposit.received_digest),
+            "received_bytes": deposit.received_bytes,
+            "kept_digest": bytes(deposit.kept_digest),
+            "kept_bytes": deposit.kept_bytes,
+            "rule_version": deposit.rule_version,
+            "records": deposit.records,
+            "events": deposit.events,
+            "events_url": f"/events/?deposit={deposit.pk}" if deposit.events else "",
+            "duplicates": deposit.duplicates,
+            "rejects": deposit.rejects,
+            "first_at": deposit.first_at,
+            "last_at": deposit.last_at,
+            "place": deposit.place,
+            "intact": kept.intact,
+        },
+        "redactions": sources.redactions(deposit),
+        "rejects": rejects,
+        "excerpt": text,
+        "excerpt_note": note,
+        "page": {
+            "first": 0,
+            "last": 0,
+            "total": None,
+            "prev_url": path if asked.get("after") else "",
+            "next_url": address(path, {}, after=after) if after is not None else "",
+        },
+    }
+
+
+def ledger_page(asked: Mapping[str, str], by: Reader) -> dict[str, Any]:
+    wanted = ledger.Filter(
+        q=asked.get("q", ""), act=asked.get("act", ""), subject=asked.get("subject", "")
+    )
+    rows, before = ledger.rows(
+        wanted, hidden=by.sealed, before=number_in(asked.get("before", ""))
+    )
+    acts = [{"value": "", "words": "all acts", "on": not wanted.act}]
+    acts += [{"value": act, "words": act, "on": act == wanted.act} for act in ledger.acts()]
+    return {
+        "section": "ledger",
+        "q": wanted.q or wanted.subject,
+        "acts_filter": acts,
+        "rows": rows,
+        "page": pager("/ledger/", asked, before),
+        "sealed": ledger.sealed(),
+        "export_url": "/ledger/export/",
+    }

@@ -1,0 +1,200 @@
+"""Pages of sources, deposits and the ledger: each translates one request to one call.
+
+The event pages show more than evidence and live with the pages above.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any, Concatenate
+
+import orjson
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import (
+    FileResponse,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    StreamingHttpResponse,
+)
+from django.shortcuts import get_object_or_404, redirect
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
+from django.views.decorators.http import require_GET, require_POST
+
+from config.page import page
+from evidence import actions, dropping, ledger, looked, pages, permissions
+from evidence.forms import DeclareForm, SourceForm
+from evidence.models import Deposit, Source
+from evidence.permissions import NotAllowed, NotPossible, Reader
+
+type View = Callable[..., HttpResponseBase]
+
+
+def asked(request: HttpRequest) -> dict[str, str]:
+    """The query of a request, bounded and without NUL."""
+    return {key: value[:500].replace("\0", "") for key, value in request.GET.items()}
+
+
+def read_by(view: Callable[Concatenate[HttpRequest, Reader, ...], HttpResponseBase]) -> View:
+    """A page of evidence: signed in, known as a reader, and refused with a sentence."""
+
+    @login_required
+    @wraps(view)
+    def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
+            by = permissions.reader(request.user, now=timezone.now())
+            return view(request, by, *args, **kwargs)
+        except NotAllowed as problem:
+            return refused(request, "You may not do this", str(problem), 403)
+        except NotPossible as problem:
+            return refused(request, "Not possible now", str(problem), 409)
+
+    return answered
+
+
+def refused(request: HttpRequest, heading: str, sentence: str, status: int) -> HttpResponse:
+    context = {
+        "section": "sources",
+        "heading": heading,
+        "sentence": sentence,
+        "next": [{"words": "Sources", "url": "/sources/"}],
+    }
+    return page(request, "message.html", context, status=status)
+
+
+@require_GET
+@read_by
+def source_list(request: HttpRequest, by: Reader) -> HttpResponse:
+    context = pages.source_list(by, now=timezone.now())
+    return page(request, "sources.html", context, part="source_rows")
+
+
+@read_by
+def source_new(request: HttpRequest, by: Reader) -> HttpResponse:
+    permissions.require(by.why_not_administer)
+    form = SourceForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        try:
+            now = timezone.now()
+            source = actions.add_source(**form.said(), by=by, now=now)
+            row, token = actions.new_token(source=source, by=by, now=now)
+            return page(request, "source_token.html", pages.token(row, token))
+        except NotPossible as problem:
+            form.add_error(None, str(problem))
+    context = {"section": "sources", "form": form, "action_url": "/sources/new/"}
+    return page(request, "source_new.html", context, status=400 if form.errors else 200)
+
+
+@require_GET
+@read_by
+def source_page(request: HttpRequest, by: Reader, name: str) -> HttpResponse:
+    source = get_object_or_404(Source, name=name)
+    context = pages.source(source, asked(request), by, now=timezone.now())
+    part = "source_state" if request.headers.get("HX-Part") == "source_state" else "deposit_rows"
+    return page(request, "source.html", context, part=part)
+
+
+@require_POST
+@read_by
+def source_token(request: HttpRequest, by: Reader, name: str) -> HttpResponse:
+    source = get_object_or_404(Source, name=name)
+    row, token = actions.new_token(source=source, by=by, now=timezone.now())
+    return page(request, "source_token.html", pages.token(row, token))
+
+
+@require_POST
+@read_by
+def source_declare(request: HttpRequest, by: Reader, name: str) -> HttpResponse:
+    source = get_object_or_404(Source, name=name)
+    form = DeclareForm(request.POST)
+    if not form.is_valid():
+        raise NotPossible("Say up to when it is complete, and how you know.")
+    row = actions.declare_complete(source=source, by=by, now=timezone.now(), **form.cleaned_data)
+    messages.success(request, f"{row.name} is complete to {row.watermark:%Y-%m-%d %H:%M:%S} UTC.")
+    return redirect("source_page", name=name)
+
+
+@csrf_exempt  # checked below, once it is known that this person may send at all
+@require_POST
+@read_by
+def source_drop(request: HttpRequest, by: Reader, name: str) -> HttpResponseBase:
+    source = get_object_or_404(Source, name=name)
+    as_json = "application/json" in request.headers.get("Accept", "")
+    try:
+        permissions.require(by.why_not_send)
+        dropping.require_size(request.META.get("CONTENT_LENGTH", ""))
+        return _dropped(request, source, by, as_json)
+    except dropping.Refused as problem:
+        return _not_dropped(request, source, by, problem, as_json)
+
+
+@csrf_protect
+def _dropped(
+    request: HttpRequest, source: Source, by: Reader, as_json: bool
+) -> HttpResponseBase:
+    upload = request.FILES.get("file")
+    steps = dropping.take(source, upload, request.POST.get("format", ""), by=by)
+    first = next(steps)
+    if as_json:
+        lines = (orjson.dumps(step) + b"\n" for step in _all(first, steps))
+        return _private(StreamingHttpResponse(lines, content_type="application/x-ndjson"))
+    last = list(_all(first, steps))[-1]
+    if last.get("problem"):
+        raise dropping.Refused(last["problem"], 400)
+    messages.success(request, dropping.words(last))
+    return redirect(last["url"])
+
+
+def _all(first: dict[str, Any], rest: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    yield first
+    yield from rest
+
+
+def _not_dropped(
+    request: HttpRequest, source: Source, by: Reader, problem: dropping.Refused, as_json: bool
+) -> HttpResponse:
+    if as_json:
+        response = HttpResponse(
+            orjson.dumps({"problem": str(problem)}), "application/json", problem.status
+        )
+    else:
+        context = pages.source(source, {}, by, now=timezone.now()) | {"problem": str(problem)}
+        response = page(request, "source.html", context, status=problem.status)
+    if problem.retry_after:
+        response["Retry-After"] = str(problem.retry_after)
+    return response
+
+
+@require_GET
+@read_by
+def deposit_page(request: HttpRequest, by: Reader, number: int) -> HttpResponse:
+    permissions.require_all(by)
+    row = get_object_or_404(Deposit.objects.select_related("source"), pk=number)
+    response = page(request, "deposit.html", pages.deposit(row, asked(request)))
+    looked.note(response, [("deposit", str(row.pk))], by=by, now=timezone.now())
+    return response
+
+
+@require_GET
+@read_by
+def ledger_page(request: HttpRequest, by: Reader) -> HttpResponse:
+    permissions.require_all(by)
+    return page(request, "ledger.html", pages.ledger_page(asked(request), by), part="ledger_rows")
+
+
+@require_GET
+@read_by
+def ledger_export(_request: HttpRequest, by: Reader) -> HttpResponseBase:
+    permissions.require_all(by)
+    now = timezone.now()
+    lines = (orjson.dumps(row) + b"\n" for row in ledger.export(now=now))
+    response = StreamingHttpResponse(lines, content_type="application/x-ndjson")
+    response["Content-Disposition"] = 'attachment; filename="countersign-ledger.ndjson"'
+    looked.note(response, [("export", "ledger")], by=by, now=now)
+    return _private(response)
+
+
+def _private(response: StreamingHttpResponse | FileResponse) -> HttpResponseBase:
+    response["Cache-Control"] = "no-store, private"
+    return response

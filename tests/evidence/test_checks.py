@@ -1,0 +1,66 @@
+"""What doctor says of evidence, well and not well."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from evidence import checks, intake, ledger, partitions
+from evidence.models import Progress, Source
+from tests.evidence.bodies import record, trail
+
+pytestmark = pytest.mark.django_db
+
+
+def said(name: str) -> tuple[bool, str]:
+    return next((ok, message) for called, ok, message, _ in checks.doctor() if called == name)
+
+
+def test_doctor_has_nothing_to_say_of_a_new_installation() -> None:
+    partitions.ahead(timezone.now())
+    assert [(name, ok) for name, ok, _, _ in checks.doctor()] == [
+        ("partitions", True),
+        ("sources", True),
+        ("source tokens", True),
+        ("links", True),
+        ("ledger", True),
+        ("deposits", True),
+    ]
+
+
+def test_doctor_names_silent_sources(source: Callable[..., Source]) -> None:
+    for number in range(7):
+        source(f"beat-{number}", expected_every_seconds=60)
+    assert said("sources") == (
+        False,
+        "silent: beat-0, beat-1, beat-2, beat-3, beat-4 and 2 more",
+    )
+
+
+def test_doctor_names_tokens_that_end(source: Callable[..., Source]) -> None:
+    source("late", token_expires_at=timezone.now() + timedelta(days=3))
+    source("fine", token_expires_at=timezone.now() + timedelta(days=300))
+    assert said("source tokens") == (False, "ended or ending soon: late")
+
+
+def test_doctor_counts_deposits_that_wait(source: Callable[..., Source]) -> None:
+    earlier = timezone.now() - timedelta(minutes=11)
+    body = trail(record(1, at=earlier))
+    intake.take(source=source(), body=body, by="command", now=earlier)
+    assert said("links") == (False, "1 deposits wait to be linked for ten minutes")
+
+
+def test_doctor_says_why_a_deposit_cannot_be_linked(source: Callable[..., Source]) -> None:
+    taken = intake.take(source=source(), body=trail(record(1)), by="command", now=timezone.now())
+    Progress.objects.create(consumer="links", deposit_id=taken.deposit, failed_why="disk full")
+    assert said("links") == (False, f"1 deposits cannot be linked; {taken.deposit}: disk full")
+
+
+def test_doctor_counts_entries_that_are_not_sealed() -> None:
+    earlier = timezone.now() - timedelta(minutes=2)
+    ledger.append(
+        at=earlier, by="command", by_name="command line", act="test.done", subject="test:1",
+        words="entry",
+    )  # fmt: skip
+    assert said("ledger") == (False, "1 entries are not sealed for a minute")

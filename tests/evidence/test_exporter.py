@@ -1,0 +1,92 @@
+"""A real agent framework and a real OpenTelemetry exporter send to the real door; the run shows."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from opentelemetry.exporter.otlp.proto.http import Compression
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+from pydantic_ai import Agent
+from pydantic_ai.models.instrumented import InstrumentationSettings
+from pydantic_ai.models.test import TestModel
+
+from evidence import actions, links
+from evidence.models import Deposit, Event, Run, Source
+from evidence.permissions import COMMAND
+from evidence.vocabulary import MODEL_CALL, TOOL_CALL
+
+
+@pytest.fixture
+def provider(
+    source: Callable[..., Source], live_server: Any, transactional_db: None
+) -> Callable[..., TracerProvider]:
+    """A tracer provider whose exporter holds the token of the source `agents`."""
+    row, token = actions.new_token(
+        source=source("agents", plane="ai", format="otlp"), by=COMMAND, now=timezone.now()
+    )
+
+    def make(compression: Compression, *, batched: bool) -> TracerProvider:
+        made = TracerProvider(resource=Resource.create({"service.name": "reporting"}))
+        exporter = OTLPSpanExporter(
+            endpoint=f"{live_server.url}/v1/traces",
+            headers={"Authorization": f"Bearer {token}"},
+            compression=compression,
+        )
+        made.add_span_processor(
+            BatchSpanProcessor(exporter) if batched else SimpleSpanProcessor(exporter)
+        )
+        return made
+
+    return make
+
+
+@pytest.mark.django_db(transaction=True)
+def test_run_of_a_real_agent_shows(provider: Callable[..., TracerProvider]) -> None:
+    tracing = provider(Compression.Gzip, batched=True)
+    agent = Agent(
+        TestModel(),
+        name="report-agent",
+        instrument=InstrumentationSettings(tracer_provider=tracing),
+    )
+
+    @agent.tool_plain
+    def read_invoice(number: int) -> str:
+        """An invoice's text."""
+        return f"invoice {number}: the customer's secret wishes"
+
+    agent.run_sync("Write the report about Jane Roe.")
+    tracing.shutdown()
+    while links.link_next(now=timezone.now()):
+        pass
+    run = Run.objects.get()
+    assert run.agent is not None
+    assert run.service is not None
+    assert (run.agent.value, run.service.value, run.ended) == ("report-agent", "reporting", True)
+    assert (run.tool_calls, run.model_calls) == (
+        Event.objects.filter(activity=TOOL_CALL).count(),
+        Event.objects.filter(activity=MODEL_CALL).count(),
+    )
+    assert (run.tool_calls, run.model_calls) == (1, 2)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_content_of_a_real_agent_is_not_kept(
+    provider: Callable[..., TracerProvider], as_owner: Callable[..., list[tuple[Any, ...]]]
+) -> None:
+    from evidence.stores import bodies
+
+    tracing = provider(Compression.NoCompression, batched=False)
+    agent = Agent(
+        TestModel(custom_output_text="Jane Roe owes nothing"),
+        name="report-agent",
+        instrument=InstrumentationSettings(tracer_provider=tracing),
+    )
+    agent.run_sync("What does Jane Roe owe?")
+    tracing.shutdown()
+    kept = [bodies.unpack(deposit) for deposit in Deposit.objects.all()]
+    assert len(kept) > 0
+    assert [body for body in kept if b"Jane Roe" in body] == []
