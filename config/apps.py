@@ -13,3 +13,8 @@ class HouseConfig(AppConfig):
         from config import celery
 
         celery.connect_nudges()
+        # Evidence knows no people: who sees what of it is said from above (decisions 2).
+        from evidence import permissions
+        from reviews import readers
+
+        permissions.lookup = readers.reader

@@ -10,7 +10,7 @@ from datetime import datetime
 from evidence import ledger, links
 
 
-def consumers() -> list[Callable[[datetime], bool]]:
+def consumers() -> list[Callable[[datetime], bool | int]]:
     """In the order of the road. Imported late: settings must be there first."""
     from identities import judging
     from identities.actions import bindings, following, revocations

@@ -53,8 +53,10 @@ def _partitions(now: datetime) -> Check:
 
 
 def _silent(now: datetime) -> Check:
-    rows = Source.objects.filter(expected_every_seconds__isnull=False).annotate(
-        last=Max("deposits__received_at")
+    rows = (
+        Source.objects.filter(expected_every_seconds__isnull=False)
+        .annotate(last=Max("deposits__received_at"))
+        .order_by("name")
     )
     late = [
         row.name

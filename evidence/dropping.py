@@ -6,7 +6,6 @@ Owns what the browser is told while it waits. The upload lies on disk before thi
 from collections.abc import Iterator
 from typing import Any
 
-from django.core.files.uploadedfile import UploadedFile
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
@@ -38,7 +37,7 @@ def require_size(stated: str) -> None:
 
 def take(
     source: Source,
-    upload: UploadedFile | None,
+    upload: Any,  # Django's uploaded file, or None
     format: str,  # noqa: A002 - what sources and deposits call it
     *,
     by: Reader,
@@ -52,7 +51,7 @@ def take(
     sum_ = doors.EMPTY
     try:
         with doors.file_turns.one():
-            for sum_ in doors.take_file(  # noqa: B020, B007 - the sum so far is what is answered
+            for sum_ in doors.take_file(  # noqa: B007 - the sum so far is what is answered
                 source=source,
                 stream=upload,
                 by=by.ref,

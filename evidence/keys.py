@@ -21,5 +21,10 @@ def uuid7() -> uuid.UUID:
 
 def key_of(*parts: str) -> uuid.UUID:
     """The key of a name: blake2b of its parts, NUL between them."""
+    return uuid.UUID(hex_key_of(*parts))
+
+
+def hex_key_of(*parts: str) -> str:
+    """The same key as 32 hexadecimal digits: where there are thousands, objects cost too much."""
     text = "\0".join(parts).encode("utf-8", "surrogatepass")
-    return uuid.UUID(bytes=blake2b(text, digest_size=16).digest())
+    return blake2b(text, digest_size=16).hexdigest()

@@ -15,8 +15,6 @@ from evidence.models import Deposit, Source
 from evidence.permissions import Reader
 from evidence.queries import ledger, sources
 
-READ_BY_ALL = "Its records name everybody: a reviewer, responder or auditor may see them."
-
 
 def number_in(text: str) -> int | None:
     """A row number from an address; nothing when it is none."""
@@ -61,9 +59,9 @@ def source(
 ) -> dict[str, Any]:
     path = f"/sources/{source.name}/"
     detail = sources.detail(source, now=now)
-    if by.scope is not None:
-        rows, before = [], None
-    else:
+    rows: list[dict[str, Any]] = []
+    before: int | None = None
+    if by.scope is None:
         rows, before = sources.deposits(
             source,
             before=number_in(asked.get("before", "")),

@@ -20,6 +20,8 @@ from typing import NamedTuple
 import re2
 
 RULE_VERSION = 1
+# What stands between texts that are searched together; also how kept records are listed.
+SEAM = b",\n"
 
 
 class Rule(NamedTuple):
@@ -210,16 +212,17 @@ def suspicious(data: bytes) -> bool:
     return _ANYWHERE.search(data) is not None
 
 
-def hit_among(texts: list[bytes]) -> set[int]:
+def hit_among(texts: list[bytes], joined: bytes = b"") -> set[int]:
     """The numbers of the texts that may hold a secret, found in one pass over all of them.
 
-    A rule that runs over the seam of two texts names both; `redact` has the last word on each.
+    `joined` is the texts with SEAM between them, where the caller has that already. A rule that
+    runs over a seam names both texts; `redact` has the last word on each.
     """
     numbers: set[int] = set()
-    matches = list(_RULES.finditer(b"\n".join(texts)))
+    matches = list(_RULES.finditer(joined or SEAM.join(texts)))
     if not matches:
         return numbers
-    ends = list(accumulate(len(text) + 1 for text in texts))
+    ends = list(accumulate(len(text) + len(SEAM) for text in texts))
     for match in matches:
         first, last = bisect_right(ends, match.start()), bisect_right(ends, match.end() - 1)
         numbers.update(range(first, min(last, len(texts) - 1) + 1))

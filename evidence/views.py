@@ -11,7 +11,6 @@ import orjson
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import (
-    FileResponse,
     HttpRequest,
     HttpResponse,
     HttpResponseBase,
@@ -33,7 +32,7 @@ type View = Callable[..., HttpResponseBase]
 
 def asked(request: HttpRequest) -> dict[str, str]:
     """The query of a request, bounded and without NUL."""
-    return {key: value[:500].replace("\0", "") for key, value in request.GET.items()}
+    return {key: str(value)[:500].replace("\0", "") for key, value in request.GET.items()}
 
 
 def read_by(view: Callable[Concatenate[HttpRequest, Reader, ...], HttpResponseBase]) -> View:
@@ -195,6 +194,6 @@ def ledger_export(_request: HttpRequest, by: Reader) -> HttpResponseBase:
     return _private(response)
 
 
-def _private(response: StreamingHttpResponse | FileResponse) -> HttpResponseBase:
+def _private(response: StreamingHttpResponse) -> HttpResponseBase:
     response["Cache-Control"] = "no-store, private"
     return response

@@ -31,7 +31,6 @@ def _stream(sql: str, parameters: list[Any]) -> Iterator[tuple[Any, ...]]:
     """Rows of a query through a server-side cursor, in one read-only snapshot."""
     with transaction.atomic():
         connection.ensure_connection()
-        assert connection.connection is not None
         with connection.connection.cursor(name="export") as cursor:
             cursor.itersize = PAGE
             cursor.execute(sql, parameters)

@@ -100,7 +100,7 @@ def planted(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterat
     cleaner = Cleaner.current
     before = cleaner.seeds
     hashed = {"PASSWORD_HASHERS": QUICK_HASH}
-    with override_settings(**place(), **hashed), django_db_blocker.unblock():
+    with override_settings(DEMO=False, **place(), **hashed), django_db_blocker.unblock():
         memory.forget()
         found = told()
         cleaner.seeds = found.seeds

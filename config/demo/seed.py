@@ -32,8 +32,12 @@ SIGN_INS = (
     ("leila", "responder", ("responder",)),
     ("aisha", "auditor: reads all, changes nothing", ("auditor",)),
 )
-OTHERS = (("priya", ("owner",)), ("marek", ("owner", "reviewer")), ("elena", ("owner",)),
-          ("jonas", ("administrator",)))
+OTHERS = (
+    ("priya", ("owner",)),
+    ("marek", ("owner", "reviewer")),
+    ("elena", ("owner",)),
+    ("jonas", ("administrator",)),
+)
 LINK_LIVES = timedelta(hours=24)
 
 type Say = Callable[[str], None]
@@ -62,9 +66,7 @@ def plant(keys: story.Keys, *, now: datetime, say: Say) -> None:
     text = Path(__file__).with_name("register.yaml").read_text("utf-8")
     begun = now - timedelta(days=story.ISSUED_DAYS + 2)
     logins()
-    registration.register(
-        entries=read("register.yaml", text), by=COMMAND, now=begun, imported=True
-    )
+    registration.register(entries=read("register.yaml", text), by=COMMAND, now=begun, imported=True)
     people()
     trail = _source("finance-prod", "CloudTrail, account finance-prod", "identity", begun)
     traces = _source("agent-traces", "Agent traces, OTLP", "ai", begun)
@@ -89,10 +91,24 @@ def plant(keys: story.Keys, *, now: datetime, say: Say) -> None:
         now=now - timedelta(days=6, hours=6, minutes=48, seconds=10),
         reason="Q4 AI identities: does report-agent still need all of this?",
     )
-    _answer(case, "delegation", "ai_owner", "samuel", "keep", clock=story.clock(now, 13, 58),
-            reason="Reports are due in January; it needs both.")
-    _answer(case, "credential", "ai_owner", "samuel", "keep", clock=story.clock(now, 13, 59),
-            reason="The key is how the agent runs.")
+    _answer(
+        case,
+        "delegation",
+        "ai_owner",
+        "samuel",
+        "keep",
+        clock=story.clock(now, 13, 58),
+        reason="Reports are due in January; it needs both.",
+    )
+    _answer(
+        case,
+        "credential",
+        "ai_owner",
+        "samuel",
+        "keep",
+        clock=story.clock(now, 13, 59),
+        reason="The key is how the agent runs.",
+    )
     say("Today: the run that left its task, and the stranger …")
     story.today(evidence, keys, now)
     _take(evidence, trail, traces, now - timedelta(minutes=2))
@@ -101,16 +117,27 @@ def plant(keys: story.Keys, *, now: datetime, say: Say) -> None:
         source.expected_every_seconds = 86_400
         source.save(update_fields=["watermark", "completeness", "expected_every_seconds"])
     pipeline.drain(now - timedelta(minutes=1))
-    _answer(case, "delegation", "identity_owner", "ines", "narrow",
-            clock=story.clock(now, 15, 12), reason="Only what it used: invoices and reports.",
-            proposal={"actions": ["s3:GetObject"], "resources": ["invoices/*"]})
+    _answer(
+        case,
+        "delegation",
+        "identity_owner",
+        "ines",
+        "narrow",
+        clock=story.clock(now, 15, 12),
+        reason="Only what it used: invoices and reports.",
+        proposal={"actions": ["s3:GetObject"], "resources": ["invoices/*"]},
+    )
     pipeline.drain(now)
     ledger.seal(now=now)
 
 
 def _source(name: str, title: str, plane: str, now: datetime) -> Source:
     return Source.objects.create(
-        name=name, title=title, plane=plane, lag_seconds=60, created_at=now,
+        name=name,
+        title=title,
+        plane=plane,
+        lag_seconds=60,
+        created_at=now,
         created_by=COMMAND.ref,
     )
 
@@ -118,9 +145,9 @@ def _source(name: str, title: str, plane: str, now: datetime) -> Source:
 def _take(evidence: Evidence, trail: Source, traces: Source, now: datetime) -> None:
     bodies = [(trail, "cloudtrail", evidence.cloudtrail())]
     bodies += [(traces, "otlp", body) for body in evidence.otlp()]
-    for source, format, body in bodies:
+    for source, shape, body in bodies:
         taken = intake.take(
-            source=source, body=body, by=f"source:{source.name}", now=now, format=format
+            source=source, body=body, by=f"source:{source.name}", now=now, format=shape
         )
         if taken.rejects:
             raise RuntimeError(f"the demo's own evidence was refused: {taken.reasons[0]}")
@@ -143,14 +170,28 @@ def _delegate(agent: Identity, now: datetime) -> None:
             reason="Finance wants the quarterly reports built by the agent.",
         )
         for kind, login in (("identity_owner", "ines"), ("ai_owner", "samuel")):
-            _answer(case, "grant", kind, login, "approve", clock=at + timedelta(minutes=4),
-                    reason="Reviewed with Finance; ends with the quarter.")
+            _answer(
+                case,
+                "grant",
+                kind,
+                login,
+                "approve",
+                clock=at + timedelta(minutes=4),
+                reason="Reviewed with Finance; ends with the quarter.",
+            )
         while actions.carry_out_next(now=at + timedelta(minutes=5)):
             pass
 
 
 def _answer(
-    case: Case, kind: str, seat: str, login: str, answer: str, *, clock: datetime, reason: str,
+    case: Case,
+    kind: str,
+    seat: str,
+    login: str,
+    answer: str,
+    *,
+    clock: datetime,
+    reason: str,
     proposal: dict[str, list[str]] | None = None,
 ) -> None:
     case.refresh_from_db()
@@ -158,8 +199,14 @@ def _answer(
     if item is None:
         return
     actions.decide(
-        case=case, item=item, seat=Seat.objects.get(case=case, kind=seat), answer=answer,
-        reason=reason, by=User.objects.get(username=login), now=clock, version=case.version,
+        case=case,
+        item=item,
+        seat=Seat.objects.get(case=case, kind=seat),
+        answer=answer,
+        reason=reason,
+        by=User.objects.get(username=login),
+        now=clock,
+        version=case.version,
         proposal=proposal,
     )
 
@@ -171,7 +218,9 @@ def sign_in_links(base_url: str, *, now: datetime) -> list[tuple[str, str, str]]
         token = secrets.token_urlsafe(32)
         user = User.objects.get(username=login)
         SignInLink.objects.create(
-            user=user, digest=sha256(token.encode()).digest(), expires_at=now + LINK_LIVES,
+            user=user,
+            digest=sha256(token.encode()).digest(),
+            expires_at=now + LINK_LIVES,
             demo=True,
         )
         links.append((user.called, role, f"{base_url}/sign-in/{token}/"))

@@ -48,9 +48,7 @@ def issuances(evidence: Evidence, keys: Keys, now: datetime) -> None:
             key=keys.admin,
             action="iam:CreateAccessKey",
             request={"userName": user},
-            response={
-                "accessKey": {"accessKeyId": key, "userName": user, "status": "Active"}
-            },
+            response={"accessKey": {"accessKeyId": key, "userName": user, "status": "Active"}},
             address="203.0.113.5",
         )
 
@@ -61,19 +59,43 @@ def history(evidence: Evidence, keys: Keys, now: datetime) -> None:
     for number in range(HISTORY_RUNS):
         start = now - timedelta(days=GRANTED_DAYS - 3 - 6 * number, hours=2)
         _report_run(
-            evidence, keys.agent, start, reads[number], 1 if number < HISTORY_WRITES else 0,
+            evidence,
+            keys.agent,
+            start,
+            reads[number],
+            1 if number < HISTORY_WRITES else 0,
             timedelta(seconds=4),
         )
     for day in range(1, 31):
         at = now - timedelta(days=day, hours=5)
-        _plain_run(evidence, "invoice-agent", "invoice-ocr", "svc-invoice-agent", keys.invoice,
-                   at, 8, "invoices", "read_invoice")
+        _plain_run(
+            evidence,
+            "invoice-agent",
+            "invoice-ocr",
+            "svc-invoice-agent",
+            keys.invoice,
+            at,
+            8,
+            "invoices",
+            "read_invoice",
+        )
         if day % 3 == 0:
-            _plain_run(evidence, "support-copilot", "support-copilot", "svc-support-agent",
-                       keys.support, at + timedelta(hours=1), 5, "reports", "lookup_report")
+            _plain_run(
+                evidence,
+                "support-copilot",
+                "support-copilot",
+                "svc-support-agent",
+                keys.support,
+                at + timedelta(hours=1),
+                5,
+                "reports",
+                "lookup_report",
+            )
         for step in range(4):
             evidence.call(
-                at=at + timedelta(hours=9, minutes=step), user="svc-nightly-etl", key=keys.etl,
+                at=at + timedelta(hours=9, minutes=step),
+                user="svc-nightly-etl",
+                key=keys.etl,
                 action="s3:GetObject" if step % 2 else "s3:PutObject",
                 request={"bucketName": "reports", "key": f"etl/{day}/{step}.parquet"},
                 address="10.0.8.4",
@@ -88,34 +110,72 @@ def today(evidence: Evidence, keys: Keys, now: datetime) -> bytes:
     tools = _Tools(evidence, keys.agent, trace, root)
     for number in range(TODAY_READS - 1):
         at = clock(now, 14, 4) + timedelta(seconds=1.4 * number)
-        tools.call("read_invoice", "s3:GetObject", at,
-                   {"bucketName": "invoices", "key": f"2026/inv-{number}.json"})
+        tools.call(
+            "read_invoice",
+            "s3:GetObject",
+            at,
+            {"bucketName": "invoices", "key": f"2026/inv-{number}.json"},
+        )
     for number, at in enumerate((clock(now, 14, 9, 30), clock(now, 14, 17), clock(now, 14, 24))):
-        tools.call("write_report", "s3:PutObject", at,
-                   {"bucketName": "reports", "key": f"2026-q{number + 1}.pdf"})
-    tools.call("get_secret", "secretsmanager:GetSecretValue", clock(now, 14, 12, 18),
-               {"secretId": "prod/db"})
-    tools.call("read_invoice", "s3:GetObject", clock(now, 14, 13, 40),
-               {"bucketName": "invoices", "key": "2026/summary.json"})
-    tools.call("read_file", "s3:GetObject", clock(now, 14, 15, 30),
-               {"bucketName": "hr-records", "key": "salaries.csv"})
+        tools.call(
+            "write_report",
+            "s3:PutObject",
+            at,
+            {"bucketName": "reports", "key": f"2026-q{number + 1}.pdf"},
+        )
+    tools.call(
+        "get_secret",
+        "secretsmanager:GetSecretValue",
+        clock(now, 14, 12, 18),
+        {"secretId": "prod/db"},
+    )
+    tools.call(
+        "read_invoice",
+        "s3:GetObject",
+        clock(now, 14, 13, 40),
+        {"bucketName": "invoices", "key": "2026/summary.json"},
+    )
+    tools.call(
+        "read_file",
+        "s3:GetObject",
+        clock(now, 14, 15, 30),
+        {"bucketName": "hr-records", "key": "salaries.csv"},
+    )
     tools.call("list_files", "s3:ListObjects", clock(now, 14, 18, 20), {"bucketName": "hr-records"})
-    tools.call("make_key", "iam:CreateAccessKey", clock(now, 14, 20, 30),
-               {"userName": AGENT_USER},
-               {"accessKey": {"accessKeyId": keys.minted, "userName": AGENT_USER,
-                              "status": "Active"}})
+    tools.call(
+        "make_key",
+        "iam:CreateAccessKey",
+        clock(now, 14, 20, 30),
+        {"userName": AGENT_USER},
+        {"accessKey": {"accessKeyId": keys.minted, "userName": AGENT_USER, "status": "Active"}},
+    )
     for minute in (3, 8, 11, 14, 19, 22, 25):
         evidence.span(
-            service=AGENT_SERVICE, trace=trace, parent=root, name="chat model-large",
-            at=clock(now, 14, minute, 5), seconds=6,
-            attributes={"gen_ai.operation.name": "chat", "gen_ai.request.model": "model-large",
-                        "gen_ai.agent.name": AGENT},
+            service=AGENT_SERVICE,
+            trace=trace,
+            parent=root,
+            name="chat model-large",
+            at=clock(now, 14, minute, 5),
+            seconds=6,
+            attributes={
+                "gen_ai.operation.name": "chat",
+                "gen_ai.request.model": "model-large",
+                "gen_ai.agent.name": AGENT,
+            },
         )
     evidence.span(
-        service=AGENT_SERVICE, trace=trace, parent=b"", span_id=root,
-        name=f"invoke_agent {AGENT}", at=start, seconds=1_477,
-        attributes={"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": AGENT,
-                    "gen_ai.conversation.id": "q3-report"},
+        service=AGENT_SERVICE,
+        trace=trace,
+        parent=b"",
+        span_id=root,
+        name=f"invoke_agent {AGENT}",
+        at=start,
+        seconds=1_477,
+        attributes={
+            "gen_ai.operation.name": "invoke_agent",
+            "gen_ai.agent.name": AGENT,
+            "gen_ai.conversation.id": "q3-report",
+        },
     )
     for action, request, at, error in (
         ("sts:GetCallerIdentity", {}, clock(now, 15, 0, 33), ""),
@@ -123,11 +183,27 @@ def today(evidence: Evidence, keys: Keys, now: datetime) -> bytes:
         ("sts:GetSessionToken", {"durationSeconds": 43_200}, clock(now, 15, 1, 20), "AccessDenied"),
         ("secretsmanager:ListSecrets", {}, clock(now, 15, 2, 5), "AccessDenied"),
     ):
-        evidence.call(at=at, user=AGENT_USER, key=keys.agent, action=action, request=dict(request),
-                      address=STRANGER, error=error)
+        evidence.call(
+            at=at,
+            user=AGENT_USER,
+            key=keys.agent,
+            action=action,
+            request=dict(request),
+            address=STRANGER,
+            error=error,
+        )
     # Somebody's experiment that nobody has registered yet.
-    _plain_run(evidence, "triage-agent", "ticket-triage", "svc-support-agent", keys.support,
-               clock(now, 13, 10), 6, "reports", "lookup_report")
+    _plain_run(
+        evidence,
+        "triage-agent",
+        "ticket-triage",
+        "svc-support-agent",
+        keys.support,
+        clock(now, 13, 10),
+        6,
+        "reports",
+        "lookup_report",
+    )
     return trace
 
 
@@ -135,34 +211,63 @@ class _Tools:
     """Tool calls of one run: tool span, SDK span under it, and the CloudTrail record."""
 
     def __init__(
-        self, evidence: Evidence, key: str, trace: bytes, root: bytes, agent: str = AGENT,
-        service: str = AGENT_SERVICE, user: str = AGENT_USER,
+        self,
+        evidence: Evidence,
+        key: str,
+        trace: bytes,
+        root: bytes,
+        agent: str = AGENT,
+        service: str = AGENT_SERVICE,
+        user: str = AGENT_USER,
     ) -> None:
         self.evidence, self.key, self.trace, self.root = evidence, key, trace, root
         self.agent, self.service, self.user = agent, service, user
 
     def call(
-        self, tool: str, action: str, at: datetime, request: dict[str, object],
+        self,
+        tool: str,
+        action: str,
+        at: datetime,
+        request: dict[str, object],
         response: dict[str, object] | None = None,
     ) -> None:
         span = self.evidence.span(
-            service=self.service, trace=self.trace, parent=self.root,
-            name=f"execute_tool {tool}", at=at, seconds=0.6,
-            attributes={"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": tool,
-                        "gen_ai.agent.name": self.agent},
+            service=self.service,
+            trace=self.trace,
+            parent=self.root,
+            name=f"execute_tool {tool}",
+            at=at,
+            seconds=0.6,
+            attributes={
+                "gen_ai.operation.name": "execute_tool",
+                "gen_ai.tool.name": tool,
+                "gen_ai.agent.name": self.agent,
+            },
         )
         called = at + timedelta(milliseconds=187)
         request_id = self.evidence.call(
-            at=called, user=self.user, key=self.key, action=action, request=dict(request),
+            at=called,
+            user=self.user,
+            key=self.key,
+            action=action,
+            request=dict(request),
             response=response,
         )
         names = {"s3": "S3", "secretsmanager": "Secrets Manager", "iam": "IAM", "sts": "STS"}
         service, _, operation = action.partition(":")
         self.evidence.span(
-            service=self.service, trace=self.trace, parent=span,
-            name=f"{names[service]}.{operation}", at=called, seconds=0.2,
-            attributes={"rpc.system": "aws-api", "rpc.service": names[service],
-                        "rpc.method": operation, "aws.request_id": request_id},
+            service=self.service,
+            trace=self.trace,
+            parent=span,
+            name=f"{names[service]}.{operation}",
+            at=called,
+            seconds=0.2,
+            attributes={
+                "rpc.system": "aws-api",
+                "rpc.service": names[service],
+                "rpc.method": operation,
+                "aws.request_id": request_id,
+            },
         )
 
 
@@ -173,31 +278,59 @@ def _report_run(
     tools = _Tools(evidence, key, trace, root)
     at = start + timedelta(seconds=20)
     for number in range(reads):
-        tools.call("read_invoice", "s3:GetObject", at + step * number,
-                   {"bucketName": "invoices", "key": f"2026/inv-{number}.json"})
+        tools.call(
+            "read_invoice",
+            "s3:GetObject",
+            at + step * number,
+            {"bucketName": "invoices", "key": f"2026/inv-{number}.json"},
+        )
     for number in range(writes):
-        tools.call("write_report", "s3:PutObject", at + step * (reads + 5 + number),
-                   {"bucketName": "reports", "key": f"weekly-{start:%j}-{number}.pdf"})
+        tools.call(
+            "write_report",
+            "s3:PutObject",
+            at + step * (reads + 5 + number),
+            {"bucketName": "reports", "key": f"weekly-{start:%j}-{number}.pdf"},
+        )
     evidence.span(
-        service=AGENT_SERVICE, trace=trace, parent=b"", span_id=root,
-        name=f"invoke_agent {AGENT}", at=start,
+        service=AGENT_SERVICE,
+        trace=trace,
+        parent=b"",
+        span_id=root,
+        name=f"invoke_agent {AGENT}",
+        at=start,
         seconds=(step * (reads + 10)).total_seconds() + 30,
         attributes={"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": AGENT},
     )
 
 
 def _plain_run(
-    evidence: Evidence, agent: str, service: str, user: str, key: str, start: datetime,
-    reads: int, bucket: str, tool: str,
+    evidence: Evidence,
+    agent: str,
+    service: str,
+    user: str,
+    key: str,
+    start: datetime,
+    reads: int,
+    bucket: str,
+    tool: str,
 ) -> None:
     trace, root = evidence.dice.randbytes(16), evidence.dice.randbytes(8)
     tools = _Tools(evidence, key, trace, root, agent, service, user)
     for number in range(reads):
-        tools.call(tool, "s3:GetObject", start + timedelta(seconds=3 * number + 2),
-                   {"bucketName": bucket, "key": f"2026/{agent}-{number}.json"})
+        tools.call(
+            tool,
+            "s3:GetObject",
+            start + timedelta(seconds=3 * number + 2),
+            {"bucketName": bucket, "key": f"2026/{agent}-{number}.json"},
+        )
     evidence.span(
-        service=service, trace=trace, parent=b"", span_id=root, name=f"invoke_agent {agent}",
-        at=start, seconds=3 * reads + 6,
+        service=service,
+        trace=trace,
+        parent=b"",
+        span_id=root,
+        name=f"invoke_agent {agent}",
+        at=start,
+        seconds=3 * reads + 6,
         attributes={"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": agent},
     )
 

@@ -18,7 +18,6 @@ _REMEMBERED = 65_536
 _SECRET_TAIL = re.compile(r"-[A-Za-z0-9]{6}$")
 
 
-@lru_cache(maxsize=_REMEMBERED)
 def bounded(text: str) -> str:
     """The text, or its beginning and a digest of all of it when it is too long to keep."""
     if len(text) <= LONGEST:

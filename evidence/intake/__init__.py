@@ -6,7 +6,6 @@ COPY. An answer means it is committed.
 """
 
 import json
-from collections.abc import Iterable
 from datetime import datetime
 from hashlib import blake2b, sha256
 from typing import Any
@@ -17,7 +16,8 @@ from django.db import IntegrityError, connection, transaction
 from evidence import nudge, partitions, privacy
 from evidence.formats import FORMATS, recognise
 from evidence.formats.record import ActorName, Asked, Parsed, Rejected
-from evidence.intake.admitting import Admitted, admit, moment
+from evidence.intake.admitting import admit, moment
+from evidence.intake.columns import ACTORS, READING, TERMS, Fields, fields_of
 from evidence.intake.outcome import (
     MOST_REJECTS_ANSWERED,
     NotTaken,
@@ -25,8 +25,8 @@ from evidence.intake.outcome import (
     earlier,
     unknown_format,
 )
-from evidence.intake.rows import COLUMNS, READING, Rows, copy, first_sights, issuances
-from evidence.models import Source, Term
+from evidence.intake.rows import COLUMNS, Rows, copy, first_sights, issuances
+from evidence.models import Source
 from evidence.names import TermName, actor_ids, plain, term_ids
 from evidence.stores import bodies
 
@@ -108,9 +108,11 @@ def store(
     rejects = list(parsed.rejects)
     admitted = admit(parsed.records, source=source, now=now, rejects=rejects)
     in_body = len(parsed.records) + len(parsed.rejects)
-    actors = actor_ids(_actors(admitted), now=now)
-    terms = term_ids(_terms(admitted))
-    place, packed = bodies.pack(parsed.kept)
+    of = fields_of(admitted.records)
+    actors = actor_ids(_actors(of), now=now)
+    terms = term_ids(_terms(of))
+    kept_digest = sha256(parsed.kept)
+    place, packed = bodies.pack(parsed.kept, kept_digest.hexdigest())
     partitions.ensure(partitions.missing(partitions.BY_RECEIPT, [partitions.month_of(now)]))
     try:
         with transaction.atomic(), connection.cursor() as cursor:
@@ -144,7 +146,7 @@ def store(
                     format,
                     digest,
                     received,
-                    sha256(parsed.kept).digest(),
+                    kept_digest.digest(),
                     len(parsed.kept),
                     place,
                     privacy.RULE_VERSION,
@@ -195,32 +197,19 @@ def _keep_rejects(cursor: Any, deposit: int, rejects: list[Rejected]) -> None:
             into.write_row((deposit, *(plain(text) for text in reject)))
 
 
-def _actors(admitted: Iterable[Admitted]) -> set[ActorName]:
-    names: set[ActorName | None] = set()
-    for _, record in admitted:
-        names.add(record.principal)
-        names.add(record.credential)
-        names.add(record.agent)
-        names.add(record.on_behalf)
-        if record.issued is not None:
-            names.add(record.issued.credential)
-            names.add(record.issued.issued_to)
+def _actors(of: Fields) -> set[ActorName]:
+    names: set[ActorName | None] = set().union(*(of[field] for field in ACTORS))
+    for issued in of["issued"]:
+        if issued is not None:
+            names |= {issued.credential, issued.issued_to}
     names.discard(None)
     return names  # type: ignore[return-value]  # None was taken out
 
 
-def _terms(admitted: Iterable[Admitted]) -> set[TermName]:
-    names: set[tuple[int, str | None]] = set()
-    for _, record in admitted:
-        names.add((Term.ACTION, record.action))
-        names.add((Term.RESOURCE, record.resource))
-        names.add((Term.ADDRESS, record.address))
-        names.add((Term.USER_AGENT, record.user_agent))
-        names.add((Term.ERROR, record.error))
-        names.add((Term.CONVERSATION, record.conversation))
-        names.add((Term.TASK, record.task))
-        names.add((Term.RELEASE, record.release))
-    return {(kind, value) for kind, value in names if value is not None}
+def _terms(of: Fields) -> set[TermName]:
+    return {
+        (kind, value) for kind, field, _ in TERMS for value in set(of[field]) if value is not None
+    }
 
 
 def _redactions(parsed: Parsed) -> str:

@@ -3,7 +3,7 @@
 Owns what a forged clock cannot do (decisions 4). Times are microseconds since 1970 UTC.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
@@ -19,76 +19,81 @@ BUCKET = 36
 
 
 class Admitted(NamedTuple):
-    """A record that may be stored, with its place among all records that its body holds."""
+    """Records that may be stored, each with its place among all records that its body holds."""
 
-    ordinal: int
-    record: Record
+    ordinals: Sequence[int]
+    records: list[Record]
+
+    def only(self, chosen: Iterable[int]) -> "Admitted":
+        """Those at these indexes."""
+        pairs = [(self.ordinals[index], self.records[index]) for index in chosen]
+        return Admitted([ordinal for ordinal, _ in pairs], [record for _, record in pairs])
 
 
 def admit(
-    records: Iterable[Record], *, source: Source, now: datetime, rejects: list[Rejected]
-) -> list[Admitted]:
+    records: list[Record], *, source: Source, now: datetime, rejects: list[Rejected]
+) -> Admitted:
     """The records to store; what is refused goes into `rejects`. Makes missing partitions."""
-    in_time = _in_time(records, source, now, rejects)
+    in_time = _in_time(Admitted(range(len(records)), records), source, now, rejects)
     return _alone(_in_few_months(in_time, now, rejects))
 
 
 def _in_time(
-    records: Iterable[Record], source: Source, now: datetime, rejects: list[Rejected]
-) -> list[Admitted]:
+    given: Admitted, source: Source, now: datetime, rejects: list[Rejected]
+) -> Admitted:
     """Records whose stated time is possible."""
     earliest = micros(now) - source.retention_days * 86_400_000_000
     latest = micros(now + MOST_AHEAD)
     kept = []
-    for ordinal, record in enumerate(records):
+    for index, record in enumerate(given.records):
         at = record.at
         if at is None or earliest <= at <= latest:
-            kept.append(Admitted(ordinal, record))
+            kept.append(index)
         else:
             side = "before this source's retention begins" if at < earliest else "a day ahead"
             rejects.append(
                 Rejected(record.position, f"its time {_say(at)} lies {side}", record.action)
             )
-    return kept
+    return given if len(kept) == len(given.records) else given.only(kept)
 
 
-def _in_few_months(
-    admitted: list[Admitted], now: datetime, rejects: list[Rejected]
-) -> list[Admitted]:
+def _in_few_months(given: Admitted, now: datetime, rejects: list[Rejected]) -> Admitted:
     """Make the months that are missing, at most MOST_NEW for one body; newest months win."""
     received = micros(now)
-    times = {received if one.record.at is None else one.record.at for one in admitted}
+    times = {received if record.at is None else record.at for record in given.records}
     months: set[date] = set()
     for bucket in {at >> BUCKET for at in times}:
         months.add(partitions.month_of(moment(bucket << BUCKET)))
         months.add(partitions.month_of(moment(((bucket + 1) << BUCKET) - 1)))
     lacking = partitions.missing(partitions.BY_EVENT_TIME, months)
     if not lacking:
-        return admitted
+        return given
     exact = {partitions.month_of(moment(at)) for at in times}
     lacking = [pair for pair in lacking if pair[1] in exact]
     new = sorted({month for _, month in lacking}, reverse=True)
     refused = set(new[partitions.MOST_NEW :])
     partitions.ensure(pair for pair in lacking if pair[1] not in refused)
     if not refused:
-        return admitted
+        return given
     kept = []
-    for one in admitted:
-        at = one.record.at
+    for index, record in enumerate(given.records):
+        at = record.at
         if at is not None and partitions.month_of(moment(at)) in refused:
             why = f"one body may open {partitions.MOST_NEW} new months; send older ones apart"
-            rejects.append(Rejected(one.record.position, why, one.record.action))
+            rejects.append(Rejected(record.position, why, record.action))
         else:
-            kept.append(one)
-    return kept
+            kept.append(index)
+    return given.only(kept)
 
 
-def _alone(admitted: list[Admitted]) -> list[Admitted]:
+def _alone(given: Admitted) -> Admitted:
     """Each record once: a body that repeats a record stores it once."""
-    seen: dict[tuple[int | None, bytes], Admitted] = {}
-    for one in admitted:
-        seen.setdefault((one.record.at, one.record.digest), one)
-    return admitted if len(seen) == len(admitted) else list(seen.values())
+    if len({record.digest for record in given.records}) == len(given.records):
+        return given
+    seen: dict[tuple[int | None, bytes], int] = {}
+    for index, record in enumerate(given.records):
+        seen.setdefault((record.at, record.digest), index)
+    return given.only(seen.values())
 
 
 def moment(at: int) -> datetime:

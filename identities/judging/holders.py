@@ -112,7 +112,9 @@ class Holders:
         }
 
 
-def actors_of(events: Iterable[Seen], causes: Mapping[tuple[datetime, int], list[Cause]]) -> set[int]:
+def actors_of(
+    events: Iterable[Seen], causes: Mapping[tuple[datetime, int], list[Cause]]
+) -> set[int]:
     """All actors that an attribution of these events may rest on."""
     found: set[int | None] = set()
     for seen in events:

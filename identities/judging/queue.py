@@ -266,7 +266,10 @@ def _watch(
 
 
 def again(
-    *, identities: Iterable[Identity], now: datetime, since: datetime | None = None
+    *,
+    identities: Iterable[Identity],
+    now: datetime,  # noqa: ARG001 - every act is told the time; this one needs none yet
+    since: datetime | None = None,
 ) -> int:
     """Judge these identities again: their bindings or authority have changed.
 

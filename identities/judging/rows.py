@@ -36,7 +36,9 @@ class Row(NamedTuple):
     plane: int
 
 
-def write(rows: list[Row], looked_at: Iterable[tuple[datetime, int, set[int]]]) -> set[tuple[int, date]]:
+def write(
+    rows: list[Row], looked_at: Iterable[tuple[datetime, int, set[int]]]
+) -> set[tuple[int, date]]:
     """Store these attributions; returns the (identity, day) pairs whose usage changed.
 
     `looked_at`: for every event that was judged, the identities that may have had it before.

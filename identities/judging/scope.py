@@ -165,9 +165,7 @@ def _agents(spans: list[Any]) -> dict[tuple[datetime, int], int]:
     return found
 
 
-def _unnamed_spans(
-    traces: Iterable[UUID], agents: dict[tuple[datetime, int], int]
-) -> list[Seen]:
+def _unnamed_spans(traces: Iterable[UUID], agents: dict[tuple[datetime, int], int]) -> list[Seen]:
     """Spans of these traces that name no agent themselves but have one above them by now."""
     wanted = list(traces)
     if not wanted:

@@ -111,7 +111,7 @@ class Stopped:
             self.during.setdefault(actor, []).append((state, during.lower, during.upper))
 
     def at(self, actor: int | None, moment: datetime) -> str:
-        """"held", "revoked" or empty."""
+        """ "held", "revoked" or empty."""
         for state, since, until in self.during.get(actor or 0, ()):
             if (since is None or since < moment) and (until is None or moment < until):
                 return state

@@ -1,17 +1,15 @@
 """The three answers, as sentences with their facts: what identity, what authority, what behaviour.
 
-Owns the words on top of every page about an identity, a run or a case, and the JSON of
-`manage.py line`. Reads a dossier; asks the database nothing of its own but the actors of a chain.
+Owns the words on top of every page about an identity, a run or a case. Reads a dossier; asks the
+database nothing of its own.
 """
 
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from evidence.models import Issuance
 from identities.findings import RULES
-from identities.models import Credential, DelegationVersion, Identity
-from reviews.exports import moment
+from identities.models import Credential, Identity
 from reviews.pages import possible
 from reviews.pages.dossier import Dossier, dossier
 
@@ -68,20 +66,22 @@ def identity(d: Dossier) -> Answer:
         facts.append(
             {
                 "label": "2nd key",
-                "words": f"{one.short}, minted by itself" if minted else f"{one.short}, {one.state}",
+                "words": f"{one.short}, minted by itself"
+                if minted
+                else f"{one.short}, {one.state}",
                 "at": one.issued_at,
                 "kind": "outside" if minted else "neutral",
             }
         )
-    agents = [one for one in d.bindings if one.actor.kind in ("agent", "agent_id")]
-    for one in agents:
-        facts.append(
-            {
-                "label": "Used by",
-                "words": one.actor.value,
-                "kind": "key" if one.state == "confirmed" else "waits",
-            }
-        )
+    facts += [
+        {
+            "label": "Used by",
+            "words": bound.actor.value,
+            "kind": "key" if bound.state == "confirmed" else "waits",
+        }
+        for bound in d.bindings
+        if bound.actor.kind in ("agent", "agent_id")
+    ]
     if d.no_run:
         facts.append(
             {
@@ -149,8 +149,12 @@ def authority(d: Dossier) -> Answer:
     ends = [row.during.upper for row in grants if row.during.upper is not None]
     if ends:
         facts.append(
-            {"label": "Until", "words": f"in {_age(min(ends), d.at)}", "at": min(ends),
-             "kind": "neutral"}
+            {
+                "label": "Until",
+                "words": f"in {_age(min(ends), d.at)}",
+                "at": min(ends),
+                "kind": "neutral",
+            }
         )
     elif grants:
         facts.append({"label": "Until", "words": "no end is stated", "kind": "waits"})
@@ -185,7 +189,7 @@ def authority(d: Dossier) -> Answer:
 
 def behaviour(d: Dossier) -> Answer:
     """3. Which calls, by which agent run, inside or outside that authority?"""
-    if d.api.count == 0 and d.ai.count == 0:
+    if d.api.calls == 0 and d.ai.calls == 0:
         sources = ", ".join(one.name for one in d.sources) or "any source"
         headline = f"No evidence yet from {sources}"
     else:
@@ -213,12 +217,12 @@ def behaviour(d: Dossier) -> Answer:
         facts.append(
             {
                 "label": "That day",
-                "words": f"{day.count:,} calls: {day.inside:,} inside, {with_run:,} outside",
+                "words": f"{day.calls:,} calls: {day.inside:,} inside, {with_run:,} outside",
                 "at": day.last,
                 "kind": "neutral",
             }
         )
-    unjudged = d.api.count - d.api.inside - d.api.outside
+    unjudged = d.api.calls - d.api.inside - d.api.outside
     if unjudged:
         facts.append(
             {"label": "not judged", "words": f"{unjudged:,} not judged", "kind": "no_evidence"}
@@ -245,160 +249,11 @@ def behaviour(d: Dossier) -> Answer:
         "facts": facts,
         "badges": badges,
         "proof_url": f"/events/?{urlencode({'identity': d.identity.key})}",
-        "proof_words": f"Proof: {d.api.count:,} {_plural('event', d.api.count)}",
+        "proof_words": f"Proof: {d.api.calls:,} {_plural('event', d.api.calls)}",
         "freshness": d.freshest,
         "inside": d.api.inside,
         "outside": d.api.outside,
         "no_run": d.no_run,
-    }
-
-
-def as_data(d: Dossier) -> dict[str, Any]:
-    """The line as JSON: the shape of `manage.py line NAME --json` (docs/exports.md)."""
-    return {
-        "identity": {
-            "key": d.identity.key,
-            "name": d.identity.name,
-            "kind": d.identity.kind,
-            "state": d.identity.state,
-        },
-        "as_of": moment(d.at),
-        "what_identity": {
-            "answer": identity(d)["headline"],
-            "actors": [
-                {
-                    "realm": one.actor.realm,
-                    "kind": one.actor.kind,
-                    "value": one.actor.value,
-                    "basis": one.basis,
-                    "state": one.state,
-                    "shared": one.shared,
-                }
-                for one in d.bindings
-            ],
-            "credentials": [_credential(one) for one in d.credentials],
-            "credential_counts": [
-                {"standing": is_standing, "state": state, "count": count}
-                for (is_standing, state), count in sorted(d.credential_counts.items())
-            ],
-        },
-        "what_authority": {
-            "answer": authority(d)["headline"],
-            "delegations": [_delegation(row) for row in d.delegations],
-            "proposed": [_delegation(row) for row in d.proposed],
-            "possible": [
-                {"read_at": moment(one.read_at), "principal": one.principal,
-                 "allows": one.possible, "missing": one.missing}
-                for one in d.entitlements
-            ]
-            or "not known",
-        },
-        "what_behaviour": {
-            "answer": behaviour(d)["headline"],
-            "events": d.api.count,
-            "inside": d.api.inside,
-            "outside": d.api.outside,
-            "linked_exactly": d.api.linked,
-            "spans": d.ai.count,
-            "first_at": moment(d.api.first),
-            "last_at": moment(d.api.last),
-            "used": [
-                {
-                    "action": one.action,
-                    "family": one.family,
-                    "count": one.count,
-                    "inside": one.inside,
-                    "outside": one.outside,
-                    "first_at": moment(one.first),
-                    "last_at": moment(one.last),
-                }
-                for one in d.permissions
-            ],
-            "findings": [
-                {
-                    "finding": one.key,
-                    "rule": one.rule,
-                    "words": one.words,
-                    "count": one.count,
-                    "state": one.state,
-                    "trace_id": one.trace.hex if one.trace else None,
-                }
-                for one in d.findings
-            ],
-        },
-        "evidence": [
-            {
-                "source": one.name,
-                "plane": one.plane,
-                "received_to": moment(one.last_received),
-                "complete_to": moment(one.watermark),
-                "completeness": one.completeness or "not known",
-                "sampling": one.sampling,
-            }
-            for one in d.sources
-        ],
-    }
-
-
-def chain(credential: int) -> list[dict[str, Any]]:
-    """The issuance chain of a credential's actor, newest link first, to its root."""
-    found: list[dict[str, Any]] = []
-    seen: set[int] = set()
-    here: int | None = credential
-    while here is not None and here not in seen and len(found) < 16:
-        seen.add(here)
-        row = (
-            Issuance.objects.filter(credential_id=here)
-            .select_related("credential", "issued_to", "by_principal", "by_credential")
-            .order_by("at", "event_id")
-            .first()
-        )
-        if row is None:
-            break
-        found.append(
-            {
-                "credential": row.credential.value,
-                "at": moment(row.at),
-                "event": row.event_id,
-                "issued_to": row.issued_to.value if row.issued_to else None,
-                "by": row.by_principal.value if row.by_principal else None,
-                "with": row.by_credential.value if row.by_credential else None,
-                "standing": row.standing,
-                "expires_at": moment(row.expires_at),
-            }
-        )
-        here = row.by_credential_id
-    return found
-
-
-def _credential(one: Credential) -> dict[str, Any]:
-    return {
-        "key": one.key,
-        "credential": one.actor.value,
-        "kind": one.kind,
-        "standing": one.standing,
-        "state": one.state,
-        "issued_at": moment(one.issued_at),
-        "expires_at": moment(one.expires_at),
-        "chain": chain(one.actor_id),
-    }
-
-
-def _delegation(row: DelegationVersion) -> dict[str, Any]:
-    return {
-        "delegation": row.delegation.key,
-        "version": row.version,
-        "by": str(row.delegation.grantor) if row.delegation.grantor else None,
-        "actions": row.actions,
-        "resources": row.resources,
-        "purpose": row.purpose,
-        "task": row.task,
-        "on_behalf": row.on_behalf,
-        "from": moment(row.during.lower),
-        "until": moment(row.during.upper),
-        "signed": row.signed,
-        "imported": row.imported,
-        "case": str(row.case) if row.case else None,
     }
 
 

@@ -209,7 +209,7 @@ def decision(item: Item, parts: "Parts", asked: dict[str, str]) -> dict[str, Any
         "seat_words": SEAT_WORDS[seat.kind],
         "position": parts.items.index(item) + 1,
         "of": len(parts.items),
-        "action_url": f"/cases/{case.key}/decide/?item={item.pk}",
+        "action_url": f"/cases/{case.key}/decide/",
         # Nothing is chosen beforehand: a form sent back with errors keeps what was chosen.
         "options": [
             {

@@ -39,13 +39,14 @@ def _named(identity: Identity | None) -> dict[str, str] | None:
 def finding(one: Finding, user: User, *, now: datetime) -> dict[str, Any]:
     """templates/finding.html."""
     cases = lists.cases_of([one], user, now=now)
-    keys = list(
-        one.events.order_by("-at", "-event_id").values_list("at", "event_id")[:MOST_EVENTS]
-    )
+    keys = list(one.events.order_by("-at", "-event_id").values_list("at", "event_id")[:MOST_EVENTS])
     why_not = permissions.why_not_dispose_finding(user, one, now=now) or ""
     details = [
-        {"label": label.replace("_", " "), "words": ", ".join(value) if isinstance(value, list) else str(value),
-         "kind": "neutral"}
+        {
+            "label": label.replace("_", " "),
+            "words": ", ".join(value) if isinstance(value, list) else str(value),
+            "kind": "neutral",
+        }
         for label, value in one.details.items()
     ]
     if one.trace is not None:
@@ -87,8 +88,15 @@ def finding(one: Finding, user: User, *, now: datetime) -> dict[str, Any]:
             "why_not": why_not,
         },
         "cases": [
-            {"key": case.key, "url": f"/cases/{case.key}/", "door": case.door,
-             "what": case.title, "signals": [], "who": "", "due_at": case.deadline_at}
+            {
+                "key": case.key,
+                "url": f"/cases/{case.key}/",
+                "door": case.door,
+                "what": case.title,
+                "signals": [],
+                "who": "",
+                "due_at": case.deadline_at,
+            }
             for case in cases.values()
         ],
     }
@@ -136,8 +144,12 @@ def credential(one: Credential, user: User, *, now: datetime) -> dict[str, Any]:
         "answers": answers.three(one.identity, now) if one.identity else None,
         "issued_event": next(iter(rows.of_keys(issued, number)), None),
         "states": [
-            {"state": row.state, "from": row.during.lower, "to": row.during.upper,
-             "because": row.because}
+            {
+                "state": row.state,
+                "from": row.during.lower,
+                "to": row.during.upper,
+                "because": row.because,
+            }
             for row in one.states.filter(superseded_at__isnull=True).order_by("during")
         ],
         "revocations": list(
@@ -170,15 +182,33 @@ def _credential_acts(one: Credential, user: User, *, now: datetime) -> list[dict
     if one.state in ("revoked", "expired"):
         hold = revoke = f"It is {one.state} already."
     acts = [
-        {"words": "Revoke", "url": f"/credentials/{one.key}/revoke/", "why_not": revoke,
-         "icon": "ban"}
+        {
+            "words": "Revoke",
+            "url": f"/credentials/{one.key}/revoke/",
+            "why_not": revoke,
+            "icon": "ban",
+        }
     ]
     if one.state == "held":
-        acts.insert(0, {"words": "Release", "url": f"/credentials/{one.key}/release/",
-                        "why_not": hold, "icon": "lock-open"})
+        acts.insert(
+            0,
+            {
+                "words": "Release",
+                "url": f"/credentials/{one.key}/release/",
+                "why_not": hold,
+                "icon": "lock-open",
+            },
+        )
     else:
-        acts.insert(0, {"words": "Hold", "url": f"/credentials/{one.key}/hold/",
-                        "why_not": hold, "icon": "hourglass"})
+        acts.insert(
+            0,
+            {
+                "words": "Hold",
+                "url": f"/credentials/{one.key}/hold/",
+                "why_not": hold,
+                "icon": "hourglass",
+            },
+        )
     return acts
 
 
@@ -225,8 +255,13 @@ def run(one: Run, user: User, *, now: datetime) -> dict[str, Any]:
         "identity": _named(identity),
         "answers": answers.three(identity, now) if identity else None,
         "spans": spans,
-        "page": {"first": 1 if spans else 0, "last": len(spans), "total": one.spans,
-                 "prev_url": "", "next_url": ""},
+        "page": {
+            "first": 1 if spans else 0,
+            "last": len(spans),
+            "total": one.spans,
+            "prev_url": "",
+            "next_url": "",
+        },
         "findings": [lists.finding_row(row, {}) for row in found],
     }
 

@@ -33,7 +33,7 @@ MOST_FINDINGS = 50
 class Totals(NamedTuple):
     """Counts of one plane's events up to a moment."""
 
-    count: int = 0
+    calls: int = 0
     inside: int = 0
     outside: int = 0
     linked: int = 0
@@ -46,7 +46,7 @@ class Permission(NamedTuple):
 
     action: str
     family: str
-    count: int
+    calls: int
     inside: int
     outside: int
     linked: int
@@ -119,11 +119,11 @@ def dossier(identity: Identity, *, now: datetime, at: datetime | None = None) ->
         .annotate(n=Count("id"))
     }
     versions = list(
-        DelegationVersion.objects.filter(
-            delegation__grantee=identity, superseded_at__isnull=True
-        )
+        DelegationVersion.objects.filter(delegation__grantee=identity, superseded_at__isnull=True)
         .select_related(
-            "delegation", "delegation__grantor__person", "delegation__grantor__team",
+            "delegation",
+            "delegation__grantor__person",
+            "delegation__grantor__team",
             "delegation__parent",
         )
         .order_by("delegation__number", "version")
@@ -133,9 +133,7 @@ def dossier(identity: Identity, *, now: datetime, at: datetime | None = None) ->
     if at is not None:
         open_findings = open_findings.filter(first_at__lte=moment)
     absent = _no_run(identity, moment)
-    sums = open_findings.aggregate(
-        n=Count("id"), no_run=Count("id", filter=Q(rule="no_run"))
-    )
+    sums = open_findings.aggregate(n=Count("id"), no_run=Count("id", filter=Q(rule="no_run")))
     return Dossier(
         identity=identity,
         at=moment,
@@ -235,7 +233,10 @@ def _sum(parts: list[Totals]) -> Totals:
     firsts = [part.first for part in parts if part.first is not None]
     lasts = [part.last for part in parts if part.last is not None]
     return Totals(
-        *(int(sum(part[place] for part in parts)) for place in range(4)),  # type: ignore[misc]  # the four counts
+        calls=int(sum(part.calls for part in parts)),
+        inside=int(sum(part.inside for part in parts)),
+        outside=int(sum(part.outside for part in parts)),
+        linked=int(sum(part.linked for part in parts)),
         first=min(firsts) if firsts else None,
         last=max(lasts) if lasts else None,
     )

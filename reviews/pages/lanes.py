@@ -34,6 +34,7 @@ MOST = 20_000
 FIRST_LOOK = 1_500
 QUIET = timedelta(hours=6)
 BINS = 240
+MOST_MARKS = 60
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 INSIDE_MARK, OUTSIDE_MARK, NO_RUN_MARK, NOT_JUDGED_MARK = 0, 1, 2, 3
@@ -73,9 +74,7 @@ def window(identity: Identity, *, now: datetime) -> tuple[datetime, datetime]:
     return first - room, last + room
 
 
-def lanes(
-    identity: Identity, *, since: datetime, until: datetime, now: datetime
-) -> dict[str, Any]:
+def lanes(identity: Identity, *, since: datetime, until: datetime, now: datetime) -> dict[str, Any]:
     """Everything the picture shows of [since, until]."""
     rows = _rows(identity.number, since, until)
     many = len(rows) > MOST
@@ -92,7 +91,7 @@ def lanes(
     data["lanes"] = _lanes(names, sources, since, until)
     if many:
         data["events"] = []
-        data["bins"] = _bins(rows, place, since, until, identity.number)
+        data["bins"] = _bins(place, since, until, identity.number)
     else:
         no_run = set(
             FindingEvent.objects.filter(
@@ -119,7 +118,7 @@ def lanes(
         index = {(row[0], row[1]): number for number, row in enumerate(rows)}
         data["links"] = _links(rows, index, since, until)
     data["marks"] = _marks(identity, since, until)
-    data["absent"] = _absent(identity, rows, since, until)
+    data["absent"] = _absent(identity, rows, until)
     data["total"] = len(rows)
     data["life"] = _life(identity, now)
     return data
@@ -137,7 +136,8 @@ def _rows(number: int, since: datetime, until: datetime) -> list[tuple[Any, ...]
             " LEFT JOIN evidence_term r ON r.id = e.resource_id ORDER BY a.at, a.event_id",
             [number, since, until, MOST + 1],
         )
-        return cursor.fetchall()
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
 
 
 def _lane(row: tuple[Any, ...]) -> str:
@@ -167,8 +167,12 @@ def _lanes(
     names: list[str], sources: set[int], since: datetime, until: datetime
 ) -> list[dict[str, Any]]:
     gaps = [
-        [micros(max(gap.during.lower or since, since)),
-         micros(min(gap.during.upper or until, until)), gap.reason, gap.source.plane]
+        [
+            micros(max(gap.during.lower or since, since)),
+            micros(min(gap.during.upper or until, until)),
+            gap.reason,
+            gap.source.plane,
+        ]
         for gap in Gap.objects.filter(
             source_id__in=sources, during__overlap=(since, until)
         ).select_related("source")
@@ -179,9 +183,7 @@ def _lanes(
             "group": "ai" if name in AI_LANES else "identity",
             "title": name,
             "note": "",
-            "gaps": [
-                gap[:3] for gap in gaps if (gap[3] == "ai") == (name in AI_LANES)
-            ],
+            "gaps": [gap[:3] for gap in gaps if (gap[3] == "ai") == (name in AI_LANES)],
         }
         for name in names
     ]
@@ -195,9 +197,7 @@ def _severity(row: tuple[Any, ...], no_run: set[int]) -> int:
     return INSIDE_MARK if row[8] or row[4] == PLANE_AI else NOT_JUDGED_MARK
 
 
-def _absent(
-    identity: Identity, rows: list[tuple[Any, ...]], since: datetime, until: datetime
-) -> list[list[Any]]:
+def _absent(identity: Identity, rows: list[tuple[Any, ...]], until: datetime) -> list[list[Any]]:
     """Stretches after the last run in which there was none: said only of complete sources."""
     ends = [row[0] for row in rows if row[4] == PLANE_AI]
     uses = CredentialAgent.objects.filter(
@@ -254,7 +254,6 @@ def _links(
 
 
 def _bins(
-    rows: list[tuple[Any, ...]],
     place: dict[str, int],
     since: datetime,
     until: datetime,
@@ -264,13 +263,13 @@ def _bins(
     step = max((until - since) / BINS, timedelta(microseconds=1))
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT date_bin(%s, a.at, %s) AS bin, a.plane, e.activity,"
+            "SELECT date_bin(%s::interval, a.at, %s) AS bin, a.plane, e.activity,"
             " split_part(t.value, ':', 1), count(*), count(*) FILTER (WHERE a.verdict = 2)"
             " FROM identities_attribution a"
             " JOIN evidence_event e ON e.at = a.at AND e.id = a.event_id"
             " JOIN evidence_term t ON t.id = e.action_id"
             " WHERE a.identity_no = %s AND a.at BETWEEN %s AND %s GROUP BY 1, 2, 3, 4",
-            [step, since, number, since, until],
+            [str(step.total_seconds()) + " seconds", since, number, since, until],
         )
         found: dict[tuple[datetime, int], list[int]] = {}
         for bin_at, plane, activity, service, count, outside in cursor.fetchall():
@@ -287,59 +286,47 @@ def _bins(
 
 
 def _marks(identity: Identity, since: datetime, until: datetime) -> list[dict[str, Any]]:
-    marks: list[dict[str, Any]] = []
-    for finding in Finding.objects.filter(
-        identity=identity, state__in=["open", "confirmed"], first_at__range=(since, until)
-    ).order_by("first_at")[:60]:
-        marks.append(
-            {
-                "at": micros(finding.first_at),
-                "kind": "no_run" if finding.rule == "no_run" else "finding",
-                "label": finding.words[:120],
-                "n": finding.count,
-                "href": f"/findings/{finding.key}/",
-            }
-        )
-    for credential in (
-        Credential.objects.filter(identity=identity, issued_at__range=(since, until))
+    during = (since, until)
+    findings = Finding.objects.filter(
+        identity=identity, state__in=["open", "confirmed"], first_at__range=during
+    ).order_by("first_at")[:MOST_MARKS]
+    credentials = (
+        Credential.objects.filter(identity=identity, issued_at__range=during)
         .select_related("actor")
-        .order_by("issued_at")[:60]
-    ):
-        marks.append(
-            {
-                "at": micros(credential.issued_at or since),
-                "kind": "issuance",
-                "label": f"{credential.short} issued",
-                "n": 1,
-                "href": f"/credentials/{credential.key}/",
-            }
+        .order_by("issued_at")[:MOST_MARKS]
+    )
+    marks = [
+        _mark(
+            one.first_at,
+            "no_run" if one.rule == "no_run" else "finding",
+            one.words,
+            f"/findings/{one.key}/",
+            one.count,
         )
-    for revocation in identity.revocations.filter(requested_at__range=(since, until))[:60]:
-        marks.append(
-            {
-                "at": micros(revocation.requested_at),
-                "kind": "revocation",
-                "label": revocation.words[:120],
-                "n": 1,
-                "href": f"/revocations/{revocation.key}/",
-            }
-        )
-    for case in identity.cases.filter(sealed=False, opened_at__range=(since, until))[:60]:
-        marks.append(
-            {
-                "at": micros(case.opened_at),
-                "kind": "case",
-                "label": case.key,
-                "n": 1,
-                "href": f"/cases/{case.key}/",
-            }
-        )
+        for one in findings
+    ]
+    marks += [
+        _mark(one.issued_at or since, "issuance", f"{one.short} issued", f"/credentials/{one.key}/")
+        for one in credentials
+    ]
+    marks += [
+        _mark(one.requested_at, "revocation", one.words, f"/identities/{identity.key}/")
+        for one in identity.revocations.filter(requested_at__range=during)[:MOST_MARKS]
+    ]
+    marks += [
+        _mark(one.opened_at, "case", one.key, f"/cases/{one.key}/")
+        for one in identity.cases.filter(sealed=False, opened_at__range=during)[:MOST_MARKS]
+    ]
     return sorted(marks, key=lambda mark: mark["at"])
+
+
+def _mark(at: datetime, kind: str, label: str, href: str, n: int = 1) -> dict[str, Any]:
+    return {"at": micros(at), "kind": kind, "label": label[:120], "n": n, "href": href}
 
 
 def _life(identity: Identity, now: datetime) -> dict[str, Any]:
     """The strip of months: credentials as bars, delegations as brackets, density per day."""
-    credentials = [
+    credentials: list[dict[str, Any]] = [
         {
             "from": micros(row.issued_at),
             "to": micros(row.state_at if row.state in ("revoked", "expired") else now),
@@ -353,7 +340,7 @@ def _life(identity: Identity, now: datetime) -> dict[str, Any]:
         .order_by("issued_at")[:8]
         if row.issued_at is not None
     ]
-    delegations = [
+    delegations: list[dict[str, Any]] = [
         {
             "from": micros(row.during.lower or now),
             "to": micros(row.during.upper) if row.during.upper else None,
@@ -375,8 +362,10 @@ def _life(identity: Identity, now: datetime) -> dict[str, Any]:
             [_midnight(day), _midnight(day + timedelta(days=1)), count, outside]
             for day, count, outside in reversed(cursor.fetchall())
         ]
-    starts = [one["from"] for one in [*credentials, *delegations] if one["from"] is not None]
-    starts += [one[0] for one in density[:1]]
+    starts: list[int] = [
+        one["from"] for one in [*credentials, *delegations] if one["from"] is not None
+    ]
+    starts += [int(one[0]) for one in density[:1]]
     ends = [one["to"] for one in delegations if one["to"] is not None]
     return {
         "from": min(starts, default=micros(now - timedelta(days=1))),
@@ -394,5 +383,3 @@ def _midnight(day: date) -> int:
 def micros(moment: datetime) -> int:
     gone = moment - EPOCH
     return (gone.days * 86_400 + gone.seconds) * 1_000_000 + gone.microseconds
-
-

@@ -13,10 +13,10 @@ from django.db.models import Q
 from evidence.models import Run
 from identities.findings import RULES
 from identities.models import Credential, DelegationVersion, Finding, User
-from reviews.models import Case
-from reviews.pages import answers, chain, possible, rows
-from reviews.pages.dossier import Dossier, Permission, dossier
 from reviews import permissions, visible
+from reviews.models import Case
+from reviews.pages import answers, chain, lineage, possible, rows
+from reviews.pages.dossier import Dossier, Permission, dossier
 
 MOST_RUNS = 8
 
@@ -25,9 +25,7 @@ def context(identity: Any, user: User, *, now: datetime, at: datetime | None) ->
     """Everything templates/line.html shows (see its head for the names)."""
     d = dossier(identity, now=now, at=at)
     cases = _cases(d, user)
-    asked_in = {
-        finding.pk: case for case in cases for finding in case.findings.all()
-    }
+    asked_in = {finding.pk: case for case in cases for finding in case.findings.all()}
     table = rows.of_identity(identity.number, until=d.at, limit=50)
     runs = _runs(d)
     query = urlencode({"identity": identity.key})
@@ -37,11 +35,11 @@ def context(identity: Any, user: User, *, now: datetime, at: datetime | None) ->
         "crumbs": _crumbs(d),
         "identity": _identity(d),
         "answers": answers.of(d),
-        "chain": chain.layout(_chain(d, runs)),
+        "chain": chain.layout(lineage.of(d, runs)),
         "lanes": {
             "url": f"/identities/{identity.key}/lanes.json",
             "note": " · ".join(one.name for one in d.sources),
-            "count": d.api.count + d.ai.count,
+            "count": d.api.calls + d.ai.calls,
             "events_url": f"/events/?{query}",
             "table": table,
         },
@@ -77,8 +75,11 @@ def _identity(d: Dossier) -> dict[str, Any]:
     badges: list[dict[str, Any]] = []
     if d.finding_count:
         badges.append(
-            {"kind": "outside", "words": f"{d.finding_count} open findings",
-             "url": f"/findings/?{urlencode({'identity': one.key})}"}
+            {
+                "kind": "outside",
+                "words": f"{d.finding_count} open findings",
+                "url": f"/findings/?{urlencode({'identity': one.key})}",
+            }
         )
     if any(row.imported and not row.signed for row in d.delegations):
         badges.append({"kind": "imported", "words": "imported, unsigned", "url": ""})
@@ -112,9 +113,7 @@ def _as_of(d: Dossier) -> dict[str, Any]:
         "at": d.at,
         "live": d.live,
         "prev_url": f"?{urlencode({'at': max(before).isoformat()})}" if before else "",
-        "next_url": f"?{urlencode({'at': min(after).isoformat()})}"
-        if after and not d.live
-        else "",
+        "next_url": f"?{urlencode({'at': min(after).isoformat()})}" if after and not d.live else "",
         "live_url": "?",
     }
 
@@ -152,9 +151,7 @@ def _permission(one: Permission, d: Dossier) -> dict[str, Any]:
         delegated = "yes" if any(row.signed for row in d.delegations) else "unsigned"
     elif one.outside == 0:
         delegated = "no_evidence"
-    query = urlencode(
-        {"identity": d.identity.key, "action": one.action, "family": one.family}
-    )
+    query = urlencode({"identity": d.identity.key, "action": one.action, "family": one.family})
     return {
         "action": one.action,
         "resource": one.family,
@@ -162,7 +159,7 @@ def _permission(one: Permission, d: Dossier) -> dict[str, Any]:
         "possible": possible.answer(d.entitlements, one.action, one.family),
         "first_at": one.first,
         "last_at": one.last,
-        "count": one.count,
+        "count": one.calls,
         "count_url": f"/events/?{query}",
         "outside": one.outside,
         "evidence_to": d.freshest,
@@ -187,9 +184,7 @@ def _delegation(row: DelegationVersion, d: Dossier) -> dict[str, Any]:
 
 
 def _credential(one: Credential, d: Dossier) -> dict[str, Any]:
-    revocation = next(
-        (row for row in d.revocations if row.credential_id == one.pk), None
-    )
+    revocation = next((row for row in d.revocations if row.credential_id == one.pk), None)
     return {
         "key": one.key,
         "url": f"/credentials/{one.key}/",
@@ -223,8 +218,13 @@ def _case(one: Case, now: datetime) -> dict[str, Any]:
         "url": f"/cases/{one.key}/",
         "door": one.door,
         "what": one.title,
-        "signals": [{"kind": kind if one.state == "open" else "neutral",
-                     "words": one.state.replace("_", " "), "url": ""}],
+        "signals": [
+            {
+                "kind": kind if one.state == "open" else "neutral",
+                "words": one.state.replace("_", " "),
+                "url": "",
+            }
+        ],
         "who": who,
         "due_words": "",
         "due_at": one.deadline_at if one.state == "open" else None,
@@ -241,9 +241,7 @@ def _runs(d: Dossier) -> list[dict[str, Any]]:
         .select_related("agent", "service")
         .order_by("-first_at")[:MOST_RUNS]
     )
-    outside = {
-        one.trace: one.count for one in d.findings if one.rule == "left_task" and one.trace
-    }
+    outside = {one.trace: one.count for one in d.findings if one.rule == "left_task" and one.trace}
     return [
         {
             "key": run.key,
@@ -256,100 +254,3 @@ def _runs(d: Dossier) -> list[dict[str, Any]]:
         }
         for run in found
     ]
-
-
-def _chain(d: Dossier, runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Grantor -> owner -> agent -> credential -> actions; issuance below meets at the credential."""
-    one = d.identity
-    grantors: list[dict[str, Any]] = []
-    owners: list[dict[str, Any]] = []
-    edges: list[dict[str, Any]] = []
-    service = one.service
-    ai_owner = service.ai_owner if service is not None and service.ai_system else None
-    if ai_owner is not None:
-        owners.append({"id": "o-ai", "name": str(ai_owner), "note": "AI-system owner",
-                       "url": "", "side": "ai"})
-    if one.owner is not None:
-        owners.append({"id": "o-id", "name": str(one.owner), "note": "identity owner",
-                       "url": "", "side": "identity"})
-    agents = [
-        {
-            "id": f"a{bound.actor_id}",
-            "name": bound.actor.value,
-            "note": f"{service.name} · {len(runs)} runs" if service else f"{len(runs)} runs",
-            "url": runs[0]["url"] if runs else "",
-            "unknown": False,
-        }
-        for bound in d.bindings
-        if bound.actor.kind in ("agent", "agent_id") and bound.state == "confirmed"
-    ][:3] or [
-        {"id": "a0", "name": one.name, "note": one.kind.replace("_", " "), "url": "",
-         "unknown": False}
-    ]
-    for row in d.delegations[:3]:
-        if row.delegation.grantor is None:
-            continue
-        number = f"g{row.delegation.grantor_id}"
-        if all(node["id"] != number for node in grantors):
-            grantors.append({"id": number, "name": str(row.delegation.grantor),
-                             "note": f"granted {row.delegation.key}", "url": ""})
-            edges.append({"from": number, "to": owners[0]["id"] if owners else agents[0]["id"],
-                          "kind": "inside", "words": ""})
-    if owners:
-        edges.append({"from": owners[0]["id"], "to": agents[0]["id"], "kind": "inside",
-                      "words": ""})
-    credentials: list[dict[str, Any]] = []
-    for key in d.credentials[:4]:
-        age = f"{(d.at - key.issued_at).days} d" if key.issued_at else "age not known"
-        kind = "standing" if key.standing else "short-lived"
-        credentials.append({"id": f"c{key.actor_id}", "name": key.short,
-                            "note": f"{kind} · {age} · {key.state}",
-                            "url": f"/credentials/{key.key}/", "state": "inside"})
-    main = credentials[0]["id"] if credentials else agents[0]["id"]
-    if credentials:
-        edges += [{"from": node["id"], "to": main, "kind": "inside", "words": ""}
-                  for node in agents]
-    for key in d.credentials[:2]:
-        if key.issued_by is None:
-            continue
-        number = f"i{key.issued_by_id}"
-        own = any(bound.actor_id == key.issued_by_id for bound in d.bindings)
-        if own and key.actor_id != d.credentials[0].actor_id:
-            edges.append({"from": f"c{d.credentials[0].actor_id}", "to": f"c{key.actor_id}",
-                          "kind": "outside", "words": "minted itself"})
-            continue
-        if all(node["id"] != number for node in grantors):
-            grantors.append({"id": number, "name": answers.short(key.issued_by.value),
-                             "note": "issued the key", "url": ""})
-        edges.append({"from": number,
-                      "to": "o-id" if one.owner is not None else f"c{key.actor_id}",
-                      "kind": "inside", "words": ""})
-        if one.owner is not None:
-            edges.append({"from": "o-id", "to": f"c{key.actor_id}", "kind": "inside",
-                          "words": f"issued {key.issued_at:%-d %b}" if key.issued_at else ""})
-    if d.no_run:
-        place = next((f.details.get("address", "") for f in d.findings if f.rule == "no_run"), "")
-        agents.append({"id": "unknown", "name": "Nobody known",
-                       "note": f"{place} · no run behind it", "url": "", "unknown": True})
-        edges.append({"from": "unknown", "to": main, "kind": "no_run", "words": ""})
-    actions = []
-    for number, used in enumerate(d.permissions):
-        verdict = "outside" if used.outside else "inside" if used.inside else "unknown"
-        actions.append({"id": f"x{number}",
-                        "name": f"{used.action.partition(':')[2] or used.action} {used.family}",
-                        "n": used.outside or used.count, "verdict": verdict,
-                        "url": "/events/?" + urlencode({"identity": one.key,
-                                                        "action": used.action})})
-        edges.append({"from": main, "to": f"x{number}",
-                      "kind": "outside" if verdict == "outside" else "inside", "words": ""})
-    if d.no_run:
-        actions.append({"id": "xn", "name": "calls with no run behind it", "n": d.no_run,
-                        "verdict": "no_run",
-                        "url": "/findings/?" + urlencode({"identity": one.key,
-                                                          "rule": "no_run"})})
-        edges.append({"from": main, "to": "xn", "kind": "no_run", "words": ""})
-    return {"grantors": grantors, "owners": owners, "agents": agents,
-            "credentials": credentials, "actions": actions, "edges": edges,
-            "actions_url": "/events/?" + urlencode({"identity": one.key})}
-
-

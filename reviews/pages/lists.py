@@ -47,7 +47,9 @@ def page_of(
 
 def choice(name: str, words: str, values: Any, chosen: str) -> dict[str, Any]:
     """One filter as the template draws it."""
-    pairs = values.items() if isinstance(values, dict) else [(v, v.replace("_", " ")) for v in values]
+    pairs = (
+        values.items() if isinstance(values, dict) else [(v, v.replace("_", " ")) for v in values]
+    )
     return {
         "name": name,
         "words": words,
@@ -91,11 +93,9 @@ def identities(user: User, asked: dict[str, str], *, now: datetime) -> dict[str,
     )
     page["total"] = total
     ids = [one.pk for one in shown]
-    usage = {
-        row["identity_no"]: row
-        for row in UsageDay.objects.filter(
-            identity_no__in=[one.number for one in shown], plane=1
-        )
+    usage: dict[int, dict[str, Any]] = {
+        row["identity_no"]: dict(row)
+        for row in UsageDay.objects.filter(identity_no__in=[one.number for one in shown], plane=1)
         .values("identity_no")
         .annotate(inside=Sum("inside"), outside=Sum("outside"), last=Max("last_at"))
     }
@@ -195,7 +195,9 @@ def cases_of(findings: list[Finding], user: User, *, now: datetime) -> dict[Any,
     for case in (
         visible_above.cases(user, now=now)
         .filter(findings__in=findings)
-        .prefetch_related(Prefetch("findings", Finding.objects.filter(pk__in=[f.pk for f in findings])))
+        .prefetch_related(
+            Prefetch("findings", Finding.objects.filter(pk__in=[f.pk for f in findings]))
+        )
         .order_by("number")
     ):
         for one in case.findings.all():
@@ -207,9 +209,7 @@ def findings(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, A
     """templates/findings.html."""
     rows = visible.findings(user, now=now).select_related("identity", "assignee__person")
     state = asked.get("state", "open")
-    counts = dict(
-        visible.findings(user, now=now).values_list("state").annotate(n=Count("pk"))
-    )
+    counts = dict(visible.findings(user, now=now).values_list("state").annotate(n=Count("pk")))
     if state != "all":
         rows = rows.filter(state__in=["open", "confirmed"] if state == "open" else [state])
     if asked.get("identity"):
@@ -227,8 +227,12 @@ def findings(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, A
     rest = {k: v for k, v in asked.items() if v and k not in ("state", "page")}
 
     def tab(words: str, value: str, n: int) -> dict[str, Any]:
-        return {"words": words, "n": n, "url": f"?{urlencode({**rest, 'state': value})}",
-                "on": state == value}
+        return {
+            "words": words,
+            "n": n,
+            "url": f"?{urlencode({**rest, 'state': value})}",
+            "on": state == value,
+        }
 
     return {
         "section": "findings",
@@ -281,16 +285,24 @@ def credentials(user: User, asked: dict[str, str], *, now: datetime) -> dict[str
         rows = rows.filter(state=asked["state"])
     if asked.get("lives") in ("standing", "short"):
         rows = rows.filter(standing=asked["lives"] == "standing")
-    shown, page = page_of(rows.order_by("-standing", "-issued_at", "-number"), asked, "/credentials/")
+    shown, page = page_of(
+        rows.order_by("-standing", "-issued_at", "-number"), asked, "/credentials/"
+    )
     last = _last_uses([one.actor_id for one in shown])
     return {
         "section": "credentials",
         "title": "Credentials",
         "q": q,
         "filters": [
-            choice("state", "State", ("active", "held", "revoked", "expired"), asked.get("state", "")),
-            choice("lives", "Life", {"standing": "standing", "short": "short-lived"},
-                   asked.get("lives", "")),
+            choice(
+                "state", "State", ("active", "held", "revoked", "expired"), asked.get("state", "")
+            ),
+            choice(
+                "lives",
+                "Life",
+                {"standing": "standing", "short": "short-lived"},
+                asked.get("lives", ""),
+            ),
         ],
         "rows": [{**credential_row(one), "last_at": last.get(one.actor_id)} for one in shown],
         "page": page,
@@ -311,8 +323,14 @@ def ai_systems(user: User, asked: dict[str, str], *, now: datetime) -> dict[str,
     """templates/ai_systems.html: the services with identities, least aligned first."""
     rows = (
         visible.services(user, now=now)
-        .select_related("owner__person", "owner__team", "ai_owner__person", "ai_owner__team",
-                        "sponsor__person", "sponsor__team")
+        .select_related(
+            "owner__person",
+            "owner__team",
+            "ai_owner__person",
+            "ai_owner__team",
+            "sponsor__person",
+            "sponsor__team",
+        )
         .annotate(
             n=Count("identities", distinct=True),
             seated=Count("identities", filter=Q(identities__owner__isnull=False), distinct=True),
@@ -375,5 +393,3 @@ def _system(one: Any, linked: tuple[int, int] | None, cases: int) -> dict[str, A
         "criticality": one.criticality,
         "sponsor": str(one.sponsor) if one.sponsor else "",
     }
-
-

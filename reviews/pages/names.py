@@ -8,7 +8,7 @@ from django.db import connection
 from evidence.models import Actor
 from identities.models import Binding, Identity
 from reviews.exports import moment
-from reviews.pages import answers
+from reviews.pages import line_data
 
 
 class Unclaimed(NamedTuple):
@@ -27,11 +27,11 @@ def resolve(name: str) -> Identity | Unclaimed | None:
         return by_name
     actors = list(Actor.objects.filter(value=name).select_related("parent__parent")[:10])
     for actor in actors:
-        line = [one.pk for one in (actor, actor.parent, actor.parent and actor.parent.parent) if one]
+        line = [
+            one.pk for one in (actor, actor.parent, actor.parent and actor.parent.parent) if one
+        ]
         for row in (
-            Binding.objects.filter(
-                actor_id__in=line, state="confirmed", superseded_at__isnull=True
-            )
+            Binding.objects.filter(actor_id__in=line, state="confirmed", superseded_at__isnull=True)
             .select_related("identity")
             .order_by("shared", "pk")
         ):
@@ -65,7 +65,7 @@ def unclaimed_line(found: Unclaimed) -> dict[str, Any]:
         "actor": {"realm": actor.realm, "kind": actor.kind, "value": actor.value},
         "what_identity": {
             "answer": f"{actor.value}: seen in evidence, claimed by nobody",
-            "chain": answers.chain(actor.pk),
+            "chain": line_data.chain(actor.pk),
         },
         "what_authority": {"answer": "not known: no identity is bound to it", "delegations": []},
         "what_behaviour": {

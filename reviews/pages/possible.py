@@ -31,10 +31,7 @@ def beyond(readings: Sequence[Entitlement], granted: Iterable[DelegationVersion]
     if not readings:
         return "possible: not known, never read"
     delegated = [
-        Permission(
-            tuple(row.actions), tuple(arn(one) for one in row.resources)
-        )
-        for row in granted
+        Permission(tuple(row.actions), tuple(arn(one) for one in row.resources)) for row in granted
     ]
     return summary([one for reading in readings for one in statements(reading)], delegated).words
 

@@ -40,10 +40,15 @@ def of_identity(number: int, *, until: datetime, limit: int) -> list[dict[str, A
         "SELECT at, event_id AS id, verdict FROM identities_attribution"
         " WHERE identity_no = %s AND at <= %s ORDER BY at DESC, event_id DESC LIMIT %s"
     )
-    return _rows(SELECT .replace("%s AS verdict", "k.verdict AS verdict").replace("(%s) k", f"({keys}) k"), [number, until, limit])
+    return _rows(
+        SELECT.replace("%s AS verdict", "k.verdict AS verdict").replace("(%s) k", f"({keys}) k"),
+        [number, until, limit],
+    )
 
 
-def of_keys(keys: Iterable[tuple[datetime, int]], number: int | None = None) -> list[dict[str, Any]]:
+def of_keys(
+    keys: Iterable[tuple[datetime, int]], number: int | None = None
+) -> list[dict[str, Any]]:
     """These events, newest first; with the verdict for one identity when it is named."""
     wanted = list(keys)
     if not wanted:
@@ -54,7 +59,7 @@ def of_keys(keys: Iterable[tuple[datetime, int]], number: int | None = None) -> 
         " AND a.event_id = u.id"
     )
     return _rows(
-        SELECT .replace("%s AS verdict", "k.verdict AS verdict").replace("(%s) k", f"({inner}) k"),
+        SELECT.replace("%s AS verdict", "k.verdict AS verdict").replace("(%s) k", f"({inner}) k"),
         [[at for at, _ in wanted], [event for _, event in wanted], number],
     )
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from reviews.pages import views
+from reviews.pages import event_views, views
 
 urlpatterns = [
     path("identities/", views.identity_list, name="identity_list"),
@@ -16,15 +16,21 @@ urlpatterns = [
     path("credentials/", views.credential_list, name="credential_list"),
     path("credentials/<str:key>/", views.credential_page, name="credential_page"),
     path(
-        "credentials/<str:key>/hold/", views.credential_step, {"step": "hold"},
+        "credentials/<str:key>/hold/",
+        views.credential_step,
+        {"step": "hold"},
         name="credential_hold",
     ),
     path(
-        "credentials/<str:key>/release/", views.credential_step, {"step": "release"},
+        "credentials/<str:key>/release/",
+        views.credential_step,
+        {"step": "release"},
         name="credential_release",
     ),
     path(
-        "credentials/<str:key>/revoke/", views.credential_step, {"step": "revoke"},
+        "credentials/<str:key>/revoke/",
+        views.credential_step,
+        {"step": "revoke"},
         name="credential_revoke",
     ),
     path("ai-systems/", views.ai_system_list, name="ai_system_list"),
@@ -33,6 +39,9 @@ urlpatterns = [
     path("unclaimed/reject/", views.unclaimed_reject, name="unclaimed_reject"),
     path("unclaimed/bulk/", views.unclaimed_bulk, name="unclaimed_bulk"),
     path("unclaimed/bind/", views.unclaimed_bind, name="unclaimed_bind"),
+    path("events/", event_views.event_list, name="event_list"),
+    path("events/<str:ref>/", event_views.event_page, name="event_page"),
+    path("events/<str:ref>/pin/", event_views.event_pin, name="event_pin"),
     path("profile/", views.profile, name="profile"),
     path("search/", views.search, name="search"),
     path("export/<str:what>/", views.export, name="export"),

@@ -27,11 +27,11 @@ MOST_WINDOW = timedelta(days=3660)
 
 
 def _user(request: HttpRequest) -> User:
-    return cast(User, request.user)
+    return cast("User", request.user)
 
 
 def _asked(request: HttpRequest) -> dict[str, str]:
-    return {key: value[:500].replace("\0", "") for key, value in request.GET.items()}
+    return {key: str(value)[:500].replace("\0", "") for key, value in request.GET.items()}
 
 
 def _numbered(key: str, prefix: str) -> int:
@@ -43,8 +43,14 @@ def _numbered(key: str, prefix: str) -> int:
 
 def _identity(request: HttpRequest, key: str) -> Identity:
     rows = visible.identities(_user(request), now=timezone.now()).select_related(
-        "service__ai_owner__person", "service__ai_owner__team", "owner__person", "owner__team",
-        "sponsor__person", "sponsor__team", "backup__person", "backup__team",
+        "service__ai_owner__person",
+        "service__ai_owner__team",
+        "owner__person",
+        "owner__team",
+        "sponsor__person",
+        "sponsor__team",
+        "backup__person",
+        "backup__team",
     )
     return get_object_or_404(rows, number=_numbered(key, "NHI"))
 
@@ -176,7 +182,7 @@ def credential_page(request: HttpRequest, key: str) -> HttpResponse:
 
 @require_POST
 @login_required
-@reauthentication_required
+@reauthentication_required  # type: ignore[untyped-decorator]  # allauth ships no types
 def credential_step(request: HttpRequest, key: str, step: str) -> HttpResponse:
     credential = _credential(request, key)
     if credential.identity is None:
@@ -258,7 +264,10 @@ def unclaimed_bind(request: HttpRequest) -> HttpResponse:
     actor = get_object_or_404(Actor, pk=int(number) if number.isdigit() else 0)
     identity = _identity(request, request.POST.get("identity", ""))
     bindings.bind(
-        identity=identity, actor=actor, by=_user(request), now=timezone.now(),
+        identity=identity,
+        actor=actor,
+        by=_user(request),
+        now=timezone.now(),
         reason=request.POST.get("reason", ""),
     )
     messages.success(request, f"{actor.value} is {identity.name}.")
@@ -275,8 +284,12 @@ def profile(request: HttpRequest) -> HttpResponse:
             user.single_keys = bool(request.POST.get("single_keys"))
         user.save(update_fields=["theme", "single_keys"])
         return redirect("profile")
-    context = {"action_url": "/profile/", "single_keys": user.single_keys, "theme": user.theme,
-               "title": "Profile"}
+    context = {
+        "action_url": "/profile/",
+        "single_keys": user.single_keys,
+        "theme": user.theme,
+        "title": "Profile",
+    }
     return page(request, "profile.html", context)
 
 
@@ -303,7 +316,9 @@ def export(request: HttpRequest, what: str) -> StreamingHttpResponse:
     if rows is None:
         raise Http404(f"there is no export {what}")
     if not visible.sees_all(_user(request)):
-        raise NotAllowed("Exports hold every identity: a reviewer, responder or auditor takes them.")
+        raise NotAllowed(
+            "Exports hold every identity: a reviewer, responder or auditor takes them."
+        )
     lines = (orjson.dumps(row) + b"\n" for row in rows())
     response = StreamingHttpResponse(lines, content_type="application/x-ndjson")
     response["Content-Disposition"] = f'attachment; filename="countersign-{what}.ndjson"'

@@ -42,6 +42,14 @@ window.csLanes = window.csLanes || {};
         }
       });
     }
+    // These links and the events at their ends: what turns blue together.
+    ends(links) {
+      const events = new Set(links.flatMap((i) => this.data.links[i].slice(0, 2)));
+      return { links: new Set(links), events };
+    }
+    linksOfGroup(group) {
+      return group.members.flatMap((i) => this.linksOf.get(i) || []);
+    }
     get empty() {
       return !this.events.length && !(this.data.bins || []).length;
     }

@@ -44,8 +44,12 @@ def at_intake(name: str, records: int) -> None:
 
 def at_otlp(name: str) -> None:
     spans = intake.otlp(30_000, name)
-    say("OTLP, 30,000 spans, batches of 512, committed", f"{spans:,.0f} spans/s",
-        "target 3,000", met=spans >= 3_000)
+    say(
+        "OTLP, 30,000 spans, batches of 512, committed",
+        f"{spans:,.0f} spans/s",
+        "target 3,000",
+        met=spans >= 3_000,
+    )
 
 
 def at_line(rows: int) -> None:
@@ -63,14 +67,22 @@ def at_line(rows: int) -> None:
             f"{page.queries} queries; p95 < 50 ms, cold < 300",
             met=page.p95 < 50 and (page.cold is None or page.cold < 300),
         )
-        say("  bytes an event, indexes included", f"{page.bytes_an_event:.0f}", "target 500",
-            met=page.bytes_an_event <= 500 if size >= 500_000 else None)
+        say(
+            "  bytes an event, indexes included",
+            f"{page.bytes_an_event:.0f}",
+            "target 500",
+            met=page.bytes_an_event <= 500 if size >= 500_000 else None,
+        )
     if len(pages) == 3:
         ratio = pages[2].p50 / pages[1].p50
         say("line page, 5 M beside 500 k", f"{ratio:.2f} x", "target 2", met=ratio <= 2)
         same = len({page.queries for page in pages}) == 1
-        say("line page, the same number of queries at each size", str(pages[0].queries), "",
-            met=same)
+        say(
+            "line page, the same number of queries at each size",
+            str(pages[0].queries),
+            "",
+            met=same,
+        )
 
 
 def main() -> None:
@@ -81,8 +93,12 @@ def main() -> None:
     parts = asked.parts or list(PARTS)
     if "decisions" in parts:
         speed = decisions.measure()
-        say("decisions in process, 10,000 delegations", f"{speed.per_second:,.0f}/s",
-            f"p50 {speed.p50:.2f} p95 {speed.p95:.2f} ms; < 1 ms", met=speed.p95 < 1)
+        say(
+            "decisions in process, 10,000 delegations",
+            f"{speed.per_second:,.0f}/s",
+            f"p50 {speed.p50:.2f} p95 {speed.p95:.2f} ms; < 1 ms",
+            met=speed.p95 < 1,
+        )
     with database.fresh():
         if "intake" in parts:
             at_intake("empty", 100_000)

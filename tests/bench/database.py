@@ -40,7 +40,7 @@ def fresh() -> Iterator[None]:
 def as_owner(statement: str) -> None:
     """Run one statement with the owner's rights: seeding and VACUUM."""
     with owner_connection(NAME) as owner:
-        owner.execute(statement)  # type: ignore[call-overload]  # our own constant statements
+        owner.execute(statement)
 
 
 def size_of(*tables: str) -> int:

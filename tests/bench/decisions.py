@@ -24,7 +24,8 @@ def measure(times: int = 10_000) -> Decisions:
             f"NHI-{number}",
             [
                 authority.Grant(
-                    key=f"DLG-{number}-{part}", version=1,
+                    key=f"DLG-{number}-{part}",
+                    version=1,
                     actions=("s3:GetObject", "s3:ListBucket"),
                     resources=(f"bucket-{part}/*",),
                     starts_at=datetime(2026, 1, 1, tzinfo=UTC),

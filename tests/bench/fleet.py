@@ -147,9 +147,9 @@ def grow(rows: int, before: int) -> None:
     """Bring the stored events from `before` to `rows`; 0 before means names come first."""
     if before == 0:
         database.as_owner(NAMES)
-    months = {
-        partitions.month_of(START.replace(month=month)) for month in (8, 9, 10, 11)
-    } | {partitions.month_of(timezone.now())}
+    months = {partitions.month_of(START.replace(month=month)) for month in (8, 9, 10, 11)} | {
+        partitions.month_of(timezone.now())
+    }
     partitions.ensure(
         partitions.missing((*partitions.BY_EVENT_TIME, *partitions.BY_RECEIPT), months)
     )
@@ -171,7 +171,10 @@ def grow(rows: int, before: int) -> None:
             cursor.execute(sql)
             found[name] = cursor.fetchone()[0]
         facts = {
-            **found, "start": START, "rows": 5_000_000, "others": IDENTITIES - 1,
+            **found,
+            "start": START,
+            "rows": 5_000_000,
+            "others": IDENTITIES - 1,
             "sessions": SESSIONS,
         }
         for first in range(before + 1, rows + 1, 100_000):

@@ -37,13 +37,13 @@ def source(name: str, plane: str) -> Source:
     return row
 
 
-def through(bodies: Iterable[bytes], into: Source, format: str) -> tuple[int, float]:
+def through(bodies: Iterable[bytes], into: Source, shape: str) -> tuple[int, float]:
     """(events, seconds) of taking these bodies, as `ingest` does: parsed ahead in a thread."""
     ready = list(bodies)
     started = time.perf_counter()
     done = 0
     for taken in pipeline.take_all(
-        source=into, bodies=((format, "", body) for body in ready), by="bench", now=timezone.now
+        source=into, bodies=((shape, "", body) for body in ready), by="bench", now=timezone.now
     ):
         done += taken.events
         assert taken.rejects == 0, taken.reasons[:1]
@@ -53,7 +53,9 @@ def through(bodies: Iterable[bytes], into: Source, format: str) -> tuple[int, fl
 def by_copy(into: Source) -> tuple[int, float]:
     """(rows, seconds) of text COPY of that source's event rows into a fresh copy."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT min(at), max(at) FROM evidence_event WHERE source_id = %s", [into.pk])
+        cursor.execute(
+            "SELECT min(at), max(at) FROM evidence_event WHERE source_id = %s", [into.pk]
+        )
         first, last = cursor.fetchone()
     months = sorted({first.strftime("%Y-%m-01"), last.strftime("%Y-%m-01")})
     database.as_owner("DROP TABLE IF EXISTS bench_copy")
@@ -87,9 +89,11 @@ def by_copy(into: Source) -> tuple[int, float]:
             blocks.append(b"".join(buffer))
     started = time.perf_counter()
     for block in blocks:
-        with transaction.atomic(), connection.cursor() as cursor, cursor.copy(
-            f"COPY bench_copy ({COPY_COLUMNS}) FROM STDIN"
-        ) as copy:
+        with (
+            transaction.atomic(),
+            connection.cursor() as cursor,
+            cursor.copy(f"COPY bench_copy ({COPY_COLUMNS}) FROM STDIN") as copy,
+        ):
             copy.write(block)
     seconds = time.perf_counter() - started
     database.as_owner("DROP TABLE bench_copy")

@@ -2,6 +2,7 @@
 
 import statistics
 import time
+from pathlib import Path
 from typing import NamedTuple
 
 from django.conf import settings
@@ -46,12 +47,21 @@ def measure(rows: int) -> Page:
     with CaptureQueriesContext(connection) as queries:
         client.get(url)
     size = database.size_of(
-        "evidence_event", "evidence_link", "identities_attribution", "evidence_term",
-        "evidence_actor", "identities_usageday", "evidence_run",
+        "evidence_event",
+        "evidence_link",
+        "identities_attribution",
+        "evidence_term",
+        "evidence_actor",
+        "identities_usageday",
+        "evidence_run",
     )
     taken.sort()
     return Page(
-        rows, statistics.median(taken), taken[int(len(taken) * 0.95) - 1], cold, len(queries),
+        rows,
+        statistics.median(taken),
+        taken[int(len(taken) * 0.95) - 1],
+        cold,
+        len(queries),
         size / rows,
     )
 
@@ -60,7 +70,7 @@ def _cold(client: Client, url: str) -> float | None:
     """The first look after the database was restarted and the machine's file cache dropped;
     None where this process may not do that."""
     try:
-        with open("/proc/sys/vm/drop_caches", "w") as file:  # needs root
+        with Path("/proc/sys/vm/drop_caches").open("w") as file:  # needs root
             connection.close()
             embedded.release(settings.VAR)
             time.sleep(SERVICES_STOP)

@@ -121,7 +121,10 @@ def otlp(*, spans: int, body: int, start: datetime, seed: int = 2) -> Iterator[b
 
 
 def _fill(span: object, step: int, agent: str, dice: random.Random) -> None:
-    attributes = [_text("gen_ai.agent.name", agent), _text("session.id", f"s-{dice.getrandbits(32)}")]
+    attributes = [
+        _text("gen_ai.agent.name", agent),
+        _text("session.id", f"s-{dice.getrandbits(32)}"),
+    ]
     if step == 4:
         span.name = f"invoke_agent {agent}"  # type: ignore[attr-defined]  # a protobuf Span
         attributes.append(_text("gen_ai.operation.name", "invoke_agent"))

@@ -1,5 +1,6 @@
 """What people do on a case page, as one would tell it: choose an item, answer, sign, confirm."""
 
+import re
 from datetime import timedelta
 
 from django.utils import timezone
@@ -31,7 +32,8 @@ def answer(page: Page, case: str, title: str, said: str, *, reason: str, left: s
     form.locator("textarea[name=reason]").fill(reason)
     form.get_by_role("button", name="Sign").click()
     confirm(page)
-    expect(page).to_have_url(f"{page.url.split('/cases/')[0]}/cases/{case}/", timeout=10_000)
+    expect(page).to_have_url(re.compile(rf"/cases/{case}/(\?item=[0-9a-f-]+)?$"))
+    expect(page.get_by_text(f"answered {said} on {title}").first).to_be_visible()
 
 
 def confirm(page: Page) -> None:

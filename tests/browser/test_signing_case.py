@@ -61,7 +61,7 @@ def test_two_owners_sign_and_the_key_is_dead(
     assert not account.clients().iam.list_access_keys(UserName="svc-report-agent")[
         "AccessKeyMetadata"
     ]
-    rows = Revocation.objects.filter(case=case, step="revoke", credential__isnull=False)
+    rows = Revocation.objects.filter(case=case.pk, step="revoke", credential__isnull=False)
     assert sorted(rows.values_list("state", flat=True)) == ["effective", "effective"]
     page.goto(f"/cases/{case.key}/")
     expect(page.get_by_text("effective", exact=True).first).to_be_visible()

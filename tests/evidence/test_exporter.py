@@ -11,12 +11,14 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from pydantic_ai import Agent
+from pydantic_ai.capabilities import Instrumentation
 from pydantic_ai.models.instrumented import InstrumentationSettings
 from pydantic_ai.models.test import TestModel
 
 from evidence import actions, links
 from evidence.models import Deposit, Event, Run, Source
 from evidence.permissions import COMMAND
+from evidence.stores import bodies
 from evidence.vocabulary import MODEL_CALL, TOOL_CALL
 
 
@@ -25,7 +27,7 @@ def provider(
     source: Callable[..., Source], live_server: Any, transactional_db: None
 ) -> Callable[..., TracerProvider]:
     """A tracer provider whose exporter holds the token of the source `agents`."""
-    row, token = actions.new_token(
+    _, token = actions.new_token(
         source=source("agents", plane="ai", format="otlp"), by=COMMAND, now=timezone.now()
     )
 
@@ -50,7 +52,7 @@ def test_run_of_a_real_agent_shows(provider: Callable[..., TracerProvider]) -> N
     agent = Agent(
         TestModel(),
         name="report-agent",
-        instrument=InstrumentationSettings(tracer_provider=tracing),
+        capabilities=[Instrumentation(settings=InstrumentationSettings(tracer_provider=tracing))],
     )
 
     @agent.tool_plain
@@ -74,16 +76,12 @@ def test_run_of_a_real_agent_shows(provider: Callable[..., TracerProvider]) -> N
 
 
 @pytest.mark.django_db(transaction=True)
-def test_content_of_a_real_agent_is_not_kept(
-    provider: Callable[..., TracerProvider], as_owner: Callable[..., list[tuple[Any, ...]]]
-) -> None:
-    from evidence.stores import bodies
-
+def test_content_of_a_real_agent_is_not_kept(provider: Callable[..., TracerProvider]) -> None:
     tracing = provider(Compression.NoCompression, batched=False)
     agent = Agent(
         TestModel(custom_output_text="Jane Roe owes nothing"),
         name="report-agent",
-        instrument=InstrumentationSettings(tracer_provider=tracing),
+        capabilities=[Instrumentation(settings=InstrumentationSettings(tracer_provider=tracing))],
     )
     agent.run_sync("What does Jane Roe owe?")
     tracing.shutdown()

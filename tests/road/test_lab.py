@@ -71,7 +71,8 @@ def test_findings_name_the_shared_key_and_its_agents(ingested: dict[str, Any]) -
     shared = [row for row in exported("findings") if row["rule"] == "shared_credential"]
     assert [row["credential"] for row in shared] == ingested["shared_credentials"]
     users = {
-        name for name, agent in ingested["agents"].items()
+        name
+        for name, agent in ingested["agents"].items()
         if set(agent["keys"]) & set(ingested["shared_credentials"])
     }
     assert {name for row in shared for name in row["agents"]} == users
@@ -94,8 +95,14 @@ def outcome() -> tuple[Any, ...]:
             for row in exported("links")
         ),
         sorted(
-            (row["rule"], row["identity"], row["family"], row["state"],
-             tuple(sorted(row["request_ids"])), row["words"])
+            (
+                row["rule"],
+                row["identity"],
+                row["family"],
+                row["state"],
+                tuple(sorted(row["request_ids"])),
+                row["words"],
+            )
             for row in exported("findings")
             if row["state"] != "withdrawn"
         ),
@@ -114,9 +121,15 @@ def test_outcome_is_the_same_for_any_order_and_split(
     lines = (recording / "lab" / "traces.pb.jsonl").read_bytes().splitlines()
     dice.shuffle(records)
     dice.shuffle(lines)
-    trail = Source.objects.create(name="again-aws", plane="identity", created_at=now, created_by="t")
+    trail = Source.objects.create(
+        name="again-aws", plane="identity", created_at=now, created_by="t"
+    )
     traces = Source.objects.create(
-        name="again-otel", plane="ai", created_at=now, created_by="t", watermark=now,
+        name="again-otel",
+        plane="ai",
+        created_at=now,
+        created_by="t",
+        watermark=now,
         completeness="declared",
     )
     pieces: list[tuple[Source, bytes]] = []

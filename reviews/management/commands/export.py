@@ -13,8 +13,10 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("what", choices=sorted(EXPORTS))
-        parser.add_argument("--ndjson", action="store_true", help="one JSON object a line (default)")
+        parser.add_argument(
+            "--ndjson", action="store_true", help="one JSON object a line (default)"
+        )
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *_args: Any, **options: Any) -> None:
         for row in EXPORTS[options["what"]]():
             self.stdout.write(orjson.dumps(row).decode())

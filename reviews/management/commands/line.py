@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from reviews.pages import answers, names
+from reviews.pages import line_data, names
 from reviews.pages.dossier import dossier
 
 
@@ -19,7 +19,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", dest="as_json")
         parser.add_argument("--at", help="as it was at this moment (RFC 3339)")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *_args: Any, **options: Any) -> None:
         at = parse_datetime(options["at"]) if options["at"] else None
         if options["at"] and (at is None or at.tzinfo is None):
             raise CommandError("--at: write a moment with its zone, like 2026-11-24T15:00:00Z")
@@ -31,7 +31,7 @@ class Command(BaseCommand):
         if isinstance(found, names.Unclaimed):
             data = names.unclaimed_line(found)
         else:
-            data = answers.as_data(dossier(found, now=timezone.now(), at=at))
+            data = line_data.as_data(dossier(found, now=timezone.now(), at=at))
         if options["as_json"]:
             self.stdout.write(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
             return

@@ -1,0 +1,59 @@
+"""Pages of events: the rows behind a number, one event, and pinning it to a case."""
+
+from typing import cast
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+
+from config.page import page
+from evidence import looked
+from evidence.queries.events import key_in, one
+from identities.models import User
+from reviews import actions, readers
+from reviews.pages import events
+from reviews.visible import cases
+
+
+def _asked(request: HttpRequest) -> dict[str, str]:
+    return {key: str(value)[:500].replace("\0", "") for key, value in request.GET.items()}
+
+
+@require_GET
+@login_required
+def event_list(request: HttpRequest) -> HttpResponse:
+    now, user = timezone.now(), cast("User", request.user)
+    context = events.listing(_asked(request), user, readers.reader(user, now), now=now)
+    return page(request, "events.html", context, part="event_rows")
+
+
+@require_GET
+@login_required
+def event_page(request: HttpRequest, ref: str) -> HttpResponse:
+    now, user = timezone.now(), cast("User", request.user)
+    by = readers.reader(user, now)
+    context = events.event(ref, user, by, now=now)
+    if context is None:
+        raise Http404("no event of this reference")
+    response = page(request, "event.html", context)
+    looked.note(response, [("event", ref)], by=by, now=now)
+    return response
+
+
+@require_POST
+@login_required
+def event_pin(request: HttpRequest, ref: str) -> HttpResponse:
+    now, user = timezone.now(), cast("User", request.user)
+    key = key_in(ref)
+    if key is None or one(key, scope=readers.reader(user, now).scope) is None:
+        raise Http404("no event of this reference")
+    wanted = request.POST.get("case", "")
+    number = int(wanted[3:]) if wanted.startswith("CS-") and wanted[3:].isdecimal() else 0
+    case = get_object_or_404(cases(user, now=now), number=min(number, 2**62))
+    note = request.POST.get("note", "")[:2_000].replace("\0", "")
+    actions.pin(case=case, at=key[0], event_id=key[1], item=None, note=note, by=user, now=now)
+    messages.success(request, f"Pinned to {case.key}.")
+    return redirect("event_page", ref=ref)

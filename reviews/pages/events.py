@@ -1,0 +1,368 @@
+"""The rows behind a number, and one event with everything that hangs on it.
+
+Evidence gives keys and facts within the reader's scope; identities, verdicts, findings and the
+cases it may be pinned to come from here. Owns the filters' words.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.db import OperationalError, connection, transaction
+from django.db.models import Q
+
+from evidence import looked
+from evidence.models import Actor, Deposit, Gap, Source
+from evidence.permissions import Reader
+from evidence.queries import events, sources
+from evidence.vocabulary import ACTIVITIES, OUTCOMES, PROOFS, STRENGTHS, TIME_RECEIVED
+from identities import visible
+from identities.findings import RULES
+from identities.findings.rules import family as family_of
+from identities.models import Binding, Finding, Identity, User
+from reviews.models import Case
+from reviews.pages import rows
+from reviews.pages.lanes import micros
+from reviews.permissions import why_not_pin
+from reviews.visible import cases
+
+VERDICTS = {"unknown": 0, "inside": 1, "outside": 2}
+# Keys that are looked at to fill one page when a filter cannot be asked of an index.
+MOST_WALKED = 5_000
+MOST_CASES = 50
+
+ROLES = (
+    ("credential_id", "credential"),
+    ("principal_id", "principal"),
+    ("agent_id", "agent"),
+    ("on_behalf_id", "on behalf of"),
+)
+WORDS = {
+    "identity": "Identity",
+    "finding": "Finding",
+    "actor": "Actor",
+    "action": "Action",
+    "family": "Resources",
+    "verdict": "Authority",
+    "source": "Source",
+    "deposit": "Deposit",
+    "trace": "Trace",
+    "request": "Request id",
+    "from": "From",
+    "to": "Until",
+}
+OF_IDENTITY = """
+SELECT t.at, t.event_id, r.value FROM identities_attribution t
+JOIN evidence_event e ON e.at = t.at AND e.id = t.event_id
+JOIN evidence_term a ON a.id = e.action_id
+LEFT JOIN evidence_term r ON r.id = e.resource_id
+WHERE t.identity_no = %(identity)s
+  AND (%(before_at)s::timestamptz IS NULL OR (t.at, t.event_id) < (%(before_at)s, %(before_id)s))
+  AND t.at >= coalesce(%(begins)s, '-infinity'::timestamptz)
+  AND t.at < coalesce(%(ends)s, 'infinity'::timestamptz)
+  AND (%(verdict)s::int IS NULL OR t.verdict = %(verdict)s)
+  AND (%(action)s = '' OR a.value = %(action)s)
+  AND (%(source)s::int IS NULL OR e.source_id = %(source)s)
+ORDER BY t.at DESC, t.event_id DESC LIMIT %(limit)s
+"""
+
+
+class _Page(NamedTuple):
+    """One page of event rows and where the next begins."""
+
+    rows: list[dict[str, Any]]
+    before: events.Key | None
+    missing: str = ""
+
+
+def listing(asked: Mapping[str, str], user: User, by: Reader, *, now: datetime) -> dict[str, Any]:
+    """The rows behind any number, by what its address says."""
+    found = _found(asked, user, by, now=now)
+    said = {key: asked[key] for key in (*WORDS, "q") if asked.get(key)}
+    before = found.before
+    names = looked.names("event", [row["ref"] for row in found.rows])
+    for row in found.rows:
+        row["looked_by"] = ", ".join(names.get(row["ref"], []))
+    return {
+        "section": "events",
+        "heading": "Events",
+        "lead": "Each row is one thing that a source said, with the bytes it came in.",
+        "filters": [
+            {
+                "name": key,
+                "words": WORDS[key],
+                "value": said[key],
+                "clear_url": _url({other: said[other] for other in said if other != key}),
+            }
+            for key in WORDS
+            if key in said
+        ],
+        "q": asked.get("q", ""),
+        "rows": found.rows,
+        "page": {
+            "first": 0,
+            "last": 0,
+            "total": None,
+            "prev_url": _url(said) if asked.get("before") else "",
+            "next_url": _url({**said, "before": events.ref_of(before)}) if before else "",
+        },
+        "missing": found.missing or _missing(asked, found.rows, now=now),
+        "export_url": "",
+    }
+
+
+def _url(said: Mapping[str, str]) -> str:
+    return f"/events/?{urlencode(said)}" if said else "/events/"
+
+
+def _found(asked: Mapping[str, str], user: User, by: Reader, *, now: datetime) -> _Page:
+    before = events.key_in(asked.get("before", ""))
+    number = _numbered(asked.get("finding", ""), "F-")
+    if asked.get("finding"):
+        finding = (
+            visible.findings(user, now=now).filter(number=number).first()
+            if number is not None
+            else None
+        )
+        return _of_finding(finding, before)
+    number = _numbered(asked.get("identity", ""), "NHI-")
+    if asked.get("identity"):
+        identity = (
+            visible.identities(user, now=now).filter(number=number).first()
+            if number is not None
+            else None
+        )
+        return _Page([], None) if identity is None else _of_identity(identity, asked, before)
+    wanted = _filter(asked)
+    if wanted is None:
+        return _Page([], None)
+    found = events.page(wanted, scope=by.scope, before=before)
+    return _Page(rows.of_keys(found.keys), found.before, events.SLOW if found.slow else "")
+
+
+def _filter(asked: Mapping[str, str]) -> events.Filter | None:
+    """What evidence is asked; None when a part of it can be nothing."""
+    numbers: dict[str, int | None] = {}
+    for name in ("deposit", "actor"):
+        text = asked.get(name, "")
+        numbers[name] = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+        if text and numbers[name] is None:
+            return None
+    trace = None
+    if asked.get("trace"):
+        try:
+            trace = UUID(asked["trace"])
+        except ValueError:
+            return None
+    return events.Filter(
+        q=asked.get("q", "").strip(),
+        source=asked.get("source", ""),
+        deposit=numbers["deposit"],
+        actor=numbers["actor"],
+        action=asked.get("action", ""),
+        trace=trace,
+        request=asked.get("request", ""),
+        begins=events.parse_moment(asked.get("from", "")),
+        ends=events.parse_moment(asked.get("to", "")),
+    )
+
+
+def _numbered(key: str, prefix: str) -> int | None:
+    text = key.removeprefix(prefix)
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
+
+
+def _of_finding(finding: Finding | None, before: events.Key | None) -> _Page:
+    if finding is None:
+        return _Page([], None)
+    keys = finding.events.order_by("-at", "-event_id")
+    if before is not None:
+        keys = keys.filter(Q(at__lt=before[0]) | Q(at=before[0], event_id__lt=before[1]))
+    page = list(keys.values_list("at", "event_id")[: events.PAGE + 1])
+    shown = page[: events.PAGE]
+    number = finding.identity.number if finding.identity is not None else None
+    return _Page(rows.of_keys(shown, number), shown[-1] if len(page) > events.PAGE else None)
+
+
+def _of_identity(identity: Identity, asked: Mapping[str, str], before: events.Key | None) -> _Page:
+    """By attribution, never by actors: a shared credential stays honest event by event."""
+    name, wanted = asked.get("source", ""), asked.get("family", "")
+    source = Source.objects.filter(name=name).values_list("pk", flat=True).first() if name else None
+    if name and source is None:
+        return _Page([], None)
+    facts: dict[str, Any] = {
+        "identity": identity.number,
+        "begins": events.parse_moment(asked.get("from", "")),
+        "ends": events.parse_moment(asked.get("to", "")),
+        "verdict": VERDICTS.get(asked.get("verdict", "")),
+        "action": asked.get("action", ""),
+        "source": source,
+        "limit": MOST_WALKED if wanted else events.PAGE + 1,
+        "before_at": before[0] if before else None,
+        "before_id": before[1] if before else None,
+    }
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL statement_timeout = '{events.MOST_SECONDS}s'")
+            cursor.execute(OF_IDENTITY, facts)
+            found = cursor.fetchall()
+            cursor.execute("SET LOCAL statement_timeout = 0")
+    except OperationalError:
+        return _Page([], None, events.SLOW)
+    fits = [
+        (at, number)
+        for at, number, resource in found
+        if not wanted or family_of(resource or "") == wanted
+    ]
+    keys = fits[: events.PAGE]
+    more = len(fits) > events.PAGE or (bool(wanted) and len(found) == MOST_WALKED)
+    last = keys[-1] if len(fits) > events.PAGE else (found[-1][:2] if found and more else None)
+    return _Page(rows.of_keys(keys, identity.number), last)
+
+
+def _missing(asked: Mapping[str, str], shown: list[dict[str, Any]], *, now: datetime) -> str:
+    """What could not be seen in the time of these rows: gaps of sources, said once each."""
+    if not shown:
+        return ""
+    first, last = shown[-1]["at"], shown[0]["at"] + timedelta(microseconds=1)
+    if asked.get("before") is None and not asked.get("to"):
+        last = max(last, now)
+    gaps = Gap.objects.filter(during__overlap=(first, last)).select_related("source")
+    if asked.get("source"):
+        gaps = gaps.filter(source__name=asked["source"])
+    return "; ".join(
+        f"{one.source.name} silent {one.during.lower:%d %b %H:%M}–{one.during.upper:%d %b %H:%M} UTC"
+        for one in gaps.order_by("during")[:5]
+    )
+
+
+# --- one event
+
+
+def event(ref: str, user: User, by: Reader, *, now: datetime) -> dict[str, Any] | None:
+    """One event whole; None when this reader may not see it, or it is not there."""
+    key = events.key_in(ref)
+    found = events.one(key, scope=by.scope) if key is not None else None
+    if key is None or found is None:
+        return None
+    row = rows.of_keys([key])[0]
+    deposit = Deposit.objects.select_related("source").get(pk=found["deposit_id"])
+    return {
+        "section": "events",
+        "event": row
+        | {
+            "outcome": OUTCOMES[found["outcome"]],
+            "activity": ACTIVITIES[found["activity"]],
+            "received_at": found["received_at"],
+            "request_id": found["request_id"],
+            "trace": found["trace"].hex if found["trace"] else "",
+            "span": f"{found['span'] % 2**64:016x}" if found["span"] is not None else "",
+            "address": found["address"],
+            "user_agent": found["user_agent"],
+            "error": found["error"],
+            "source": found["source"],
+            "source_url": f"/sources/{found['source']}/",
+            "deposit_url": f"/deposits/{deposit.pk}/" if by.scope is None else "",
+            "time_basis": "received" if found["time_basis"] == TIME_RECEIVED else "stated",
+            "actors": _actors(found, user, now=now),
+            # The body holds everybody's records; one of them is the reader's to see.
+            "excerpt": sources.record_excerpt(deposit, found["ordinal"]),
+            "redactions": sum(
+                kind["count"] for kind in deposit.redactions.get("kinds", {}).values()
+            ),
+        },
+        "links": [_link(one, key) for one in events.linked(key)],
+        "findings": _findings(key, user, now=now),
+        "sightings": [
+            {
+                "source": name,
+                "url": f"/sources/{name}/",
+                "deposit_url": f"/deposits/{number}/" if by.scope is None else f"/sources/{name}/",
+            }
+            for name, number in events.sightings(key)
+        ],
+        "pin": _pin(key, user, now=now),
+    }
+
+
+def _actors(found: Mapping[str, Any], user: User, *, now: datetime) -> list[dict[str, Any]]:
+    numbers = {found[column] for column, _ in ROLES if found[column] is not None}
+    actors = Actor.objects.in_bulk(numbers)
+    line = numbers | {one.parent_id for one in actors.values() if one.parent_id is not None}
+    bound: dict[int, Binding] = {}
+    for one in Binding.objects.filter(
+        actor__in=line,
+        state="confirmed",
+        superseded_at__isnull=True,
+        during__contains=found["at"],
+        identity__in=visible.identities(user, now=now),
+    ).select_related("identity"):
+        bound.setdefault(one.actor_id, one)
+    rows_ = []
+    for column, role in ROLES:
+        actor = actors.get(found[column]) if found[column] is not None else None
+        if actor is None:
+            continue
+        binding = bound.get(actor.pk) or bound.get(actor.parent_id or 0)
+        rows_.append(
+            {
+                "role": role,
+                "value": actor.value,
+                "kind": actor.kind.replace("_", " "),
+                "realm": actor.realm,
+                "identity": None
+                if binding is None
+                else {
+                    "words": binding.identity.name,
+                    "url": f"/identities/{binding.identity.key}/",
+                },
+                "strength": "" if binding is None else "exact",
+            }
+        )
+    return rows_
+
+
+def _link(one: events.Linked, key: events.Key) -> dict[str, Any]:
+    return {
+        "strength": STRENGTHS[one.strength],
+        "words": one.action,
+        "url": f"/events/{events.ref_of(one.key)}/",
+        "proof": PROOFS[one.proof],
+        "at": one.key[0],
+        "difference_us": micros(one.key[0]) - micros(key[0]),
+        "direction": "caused by" if one.is_cause else "caused",
+    }
+
+
+def _findings(key: events.Key, user: User, *, now: datetime) -> list[dict[str, Any]]:
+    found = visible.findings(user, now=now).filter(events__at=key[0], events__event_id=key[1])
+    return [
+        {
+            "key": one.key,
+            "url": f"/findings/{one.key}/",
+            "kind_words": RULES[one.rule],
+            "rule": one.rule,
+            "what": one.words,
+            "at": one.last_at,
+            "count": one.count,
+            "strength": STRENGTHS[one.strength],
+            "state": one.state,
+            "case_key": "",
+            "case_url": "",
+        }
+        for one in found.order_by("number")[:20]
+    ]
+
+
+def _pin(key: events.Key, user: User, *, now: datetime) -> dict[str, Any] | None:
+    """The open cases that this event can be kept for as evidence."""
+    open_ = cases(user, now=now).exclude(state__in=["closed", "cancelled"]).order_by("-number")
+    may: list[Case] = [one for one in open_[:MOST_CASES] if why_not_pin(user, one) is None]
+    if not may:
+        return None
+    return {
+        "url": f"/events/{events.ref_of(key)}/pin/",
+        "cases": [{"key": one.key, "title": one.title} for one in may],
+    }
