@@ -260,7 +260,9 @@ def _wrong(row: LedgerSeal, entry: LedgerEntry | None, previous: bytes) -> list[
         wrong.append("its entry is gone")
     elif not digest_of(entry) == bytes(entry.digest) == bytes(row.entry_digest):
         wrong.append(f"entry {entry.pk} was changed after sealing")
-    if bytes(row.hash) != chained(row.number, bytes(row.previous), bytes(row.entry_digest)):
+    if row.number < 1:
+        wrong.append("no row has this number")
+    elif bytes(row.hash) != chained(row.number, bytes(row.previous), bytes(row.entry_digest)):
         wrong.append("its hash does not fit its content")
     return wrong
 

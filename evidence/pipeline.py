@@ -1,7 +1,7 @@
-"""Many bodies, one after the other: the next is read while the database takes this one.
+"""Many bodies: a few are taken one after the other, a large input by several processes.
 
-Owns the overlap only; what a body becomes is evidence/intake.py's. Bounded: at most AHEAD bodies
-are read before their turn.
+Owns the overlap only; what a body becomes is evidence/intake's, how processes share the work is
+evidence/crew.py's. Bounded: only a few bodies are read before their turn.
 """
 
 import re
@@ -10,14 +10,18 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain, islice
 from typing import NamedTuple
 
-from evidence import intake
+from evidence import crew, intake
 from evidence.formats import FORMATS, recognise
 from evidence.formats.record import Asked, Parsed, Rejected
 from evidence.models import Source
 
 AHEAD = 2
+# So many bodies, together so many bytes, are worth processes of their own.
+FEW = 4
+MUCH = 8 * 1024 * 1024
 
 
 class Body(NamedTuple):
@@ -61,13 +65,40 @@ def take_all(
     by: str,
     now: Callable[[], datetime],
 ) -> Iterator[intake.Taken]:
-    """Take these bodies in order; yields what became of each, rejects with their place in the
-    file. Raises NotTaken at the first that no format knows."""
+    """Take these bodies; yields what became of each in their order, rejects with their place in
+    the file. Raises NotTaken at the first that no format knows."""
+    given = (Body(*body) for body in bodies)
+    first = list(islice(given, FEW))
+    given = chain(first, given)
+    large = len(first) == FEW and sum(len(body.body) for body in first) >= MUCH
+    del first
+    workers = crew.size() if large else 0
+    if workers > 1:
+
+        def take(body: Body) -> intake.Taken:
+            taken = intake.take(
+                source=source,
+                body=body.body,
+                by=by,
+                now=now(),
+                format=body.format,
+                name=body.name,
+            )
+            return _in_its_file(taken, body)
+
+        yield from crew.side_by_side(take, given, workers=workers)
+    else:
+        yield from _read_ahead(source, given, by, now)
+
+
+def _read_ahead(
+    source: Source, bodies: Iterable[Body], by: str, now: Callable[[], datetime]
+) -> Iterator[intake.Taken]:
+    """One after the other; a thread reads the next while the database takes this one."""
     asked = intake.asked(source)
     waiting: deque[tuple[Body, Future[tuple[str, bytes, Parsed | None]]]] = deque()
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="read-ahead") as pool:
-        for given in bodies:
-            body = Body(*given)
+        for body in bodies:
             wanted = body.format or source.format
             waiting.append((body, pool.submit(_read, wanted, body.body, asked)))
             if len(waiting) > AHEAD:
@@ -98,6 +129,11 @@ def _store(
             format=chosen,
             name=body.name,
         )
+    return _in_its_file(taken, body)
+
+
+def _in_its_file(taken: intake.Taken, body: Body) -> intake.Taken:
+    """The same answer, with the places of its rejects in the file that the body is a part of."""
     if body.unit == "body" or not taken.reasons:
         return taken
     reasons = [

@@ -18,8 +18,10 @@ MOST_ACTORS = 20_000
 ACTORS = """
 WITH RECURSIVE f AS (
     SELECT unnest(%s::bigint[]) AS id
-    UNION SELECT a.id FROM evidence_actor a JOIN f ON a.parent_id = f.id
-    UNION SELECT i.credential_id FROM evidence_issuance i JOIN f ON i.issued_to_id = f.id
+    UNION SELECT came.id FROM f CROSS JOIN LATERAL (
+        SELECT a.id FROM evidence_actor a WHERE a.parent_id = f.id
+        UNION ALL SELECT i.credential_id FROM evidence_issuance i WHERE i.issued_to_id = f.id
+    ) came
 ) SELECT id FROM f ORDER BY id DESC LIMIT %s
 """
 

@@ -39,9 +39,9 @@ def number(value: float) -> str:
         return str(value)
     if value == 0:
         return "0"
-    sign, figures, exponent = Decimal(repr(value)).normalize().as_tuple()
+    sign, figures, power = Decimal(repr(value)).normalize().as_tuple()
     digits = "".join(map(str, figures))
-    point = len(digits) + exponent  # where the decimal point stands among the digits
+    point = len(digits) + int(power)  # where the decimal point stands among the digits
     if len(digits) <= point <= 21:
         text = digits + "0" * (point - len(digits))
     elif 0 < point <= 21:

@@ -5,9 +5,11 @@ DATABASE_URL and REDIS_URL the embedded services are used; several runs may shar
 a database of its own.
 """
 
+import contextlib
 import hashlib
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, LiteralString
 
@@ -75,6 +77,21 @@ def drop_orphans(owner: psycopg.Connection[tuple[Any, ...]]) -> None:
             owner.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
 
 
+def drop(owner: psycopg.Connection[tuple[Any, ...]], name: str) -> None:
+    """Remove a database. FORCE may not end the server's own autovacuum worker; that one leaves
+    by itself when it is asked for without."""
+    identifier = sql.Identifier(name)
+    for _ in range(20):
+        try:
+            owner.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(identifier))
+            return
+        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ObjectInUse):
+            time.sleep(0.25)
+            with contextlib.suppress(psycopg.errors.ObjectInUse):
+                owner.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(identifier))
+                return
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """The run's database, under the app's rights."""
@@ -95,7 +112,7 @@ def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
         finally:
             Cleaner.current = None
             use_role("app", home)
-            owner.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(identifier))
+            drop(owner, name)
 
 
 class Cleaner:

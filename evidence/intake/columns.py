@@ -39,7 +39,7 @@ type Fields = dict[str, tuple[Any, ...]]
 def fields_of(records: Sequence[Record]) -> Fields:
     """The values of each field of these records, by the field's name."""
     if not records:
-        return {name: () for name in Record._fields}
+        return dict.fromkeys(Record._fields, ())
     return dict(zip(Record._fields, zip(*records, strict=True), strict=True))
 
 

@@ -36,7 +36,7 @@ def first_sights(cursor: Any, admitted: Admitted) -> dict[bytes, int]:
         return {}
     cursor.execute("SELECT pg_advisory_xact_lock(%s)", [UNDATED_LOCK])
     cursor.execute(
-        "SELECT (extract(epoch FROM at) * 1000000)::bigint, digest FROM evidence_event"  # noqa: S608 - a constant number
+        "SELECT (extract(epoch FROM at) * 1000000)::bigint, digest FROM evidence_event"
         f" WHERE id = ANY(%s) AND time_basis = {TIME_RECEIVED} ORDER BY at DESC",
         [undated],
     )
@@ -125,7 +125,7 @@ def copy(cursor: Any, rows: Rows) -> int:
     ):
         into.write(rows.text)
     cursor.execute(
-        f"INSERT INTO evidence_event ({COLUMNS}) SELECT {COLUMNS} FROM staged ORDER BY at, id"  # noqa: S608 - our own constants
+        f"INSERT INTO evidence_event ({COLUMNS}) SELECT {COLUMNS} FROM staged ORDER BY at, id"
         " ON CONFLICT DO NOTHING"
     )
     new = int(cursor.rowcount)

@@ -113,7 +113,7 @@ def _no_run(credential: int, uses: list[CredentialAgent], known: Known, *, now: 
             details={"credential": name, "address": events[0][3]},
             now=now,
         )
-    _keep_only(credential, NO_RUN, {(at, event) for at, event, _, _ in wanted}, now=now)
+    _keep_only(credential, NO_RUN, groups, now=now)
 
 
 def _shared(credential: int, uses: list[CredentialAgent], *, now: datetime) -> None:
@@ -134,12 +134,15 @@ def _shared(credential: int, uses: list[CredentialAgent], *, now: datetime) -> N
             for at, event, who in cursor.fetchall():
                 events.append((at, event, EXACT, "same key, more than one agent"))
                 principal = who if principal is None else principal
+    groups: dict[found.Key, list[tuple[datetime, int, int, str]]] = {}
     if events:
         whose = holders.Holders({credential, *([principal] if principal else [])})
         bound = whose.at(principal, events[-1][0]) or whose.at(credential, events[-1][0])
         identity = bound[0].identity if len(bound) == 1 else None
+        key = found.Key(identity, credential, SHARED, names[credential])
+        groups[key] = events
         found.extend(
-            found.Key(identity, credential, SHARED, names[credential]),
+            key,
             events,
             trace="",
             details={
@@ -148,7 +151,7 @@ def _shared(credential: int, uses: list[CredentialAgent], *, now: datetime) -> N
             },
             now=now,
         )
-    _keep_only(credential, SHARED, {(at, event) for at, event, _, _ in events}, now=now)
+    _keep_only(credential, SHARED, groups, now=now)
 
 
 def _bound_together(credential: int, agents: list[int]) -> bool:
@@ -178,16 +181,32 @@ def _bound_together(credential: int, agents: list[int]) -> bool:
 
 
 def _keep_only(
-    credential: int, rule: str, holds: set[tuple[datetime, int]], *, now: datetime
+    credential: int,
+    rule: str,
+    groups: dict[found.Key, list[tuple[datetime, int, int, str]]],
+    *,
+    now: datetime,
 ) -> None:
-    """Take back events of this credential's findings that no longer hold."""
-    for finding in Finding.objects.filter(
-        actor_id=credential, rule=rule, state__in=found.LIVE
-    ).select_for_update():
-        gone = [row.pk for row in finding.events.all() if (row.at, row.event_id) not in holds]
+    """Take back events of this credential's findings that no longer hold under their key: late
+    evidence explains them, or the identity they belong to has become known."""
+    holds = {key: {(at, event) for at, event, _, _ in events} for key, events in groups.items()}
+    for finding in (
+        Finding.objects.filter(actor_id=credential, rule=rule, state__in=found.LIVE)
+        .select_related("identity")
+        .select_for_update(of=("self",))
+    ):
+        number = finding.identity.number if finding.identity else None
+        kept = holds.get(found.Key(number, credential, rule, finding.family), set())
+        gone = [row.pk for row in finding.events.all() if (row.at, row.event_id) not in kept]
         if gone:
             FindingEvent.objects.filter(pk__in=gone).delete()
-            found.total(finding, now=now)
+            moved = any(key.family == finding.family for key in groups)
+            cause = (
+                "whose it is has become known: the finding stands under that identity"
+                if moved
+                else "later evidence explains it"
+            )
+            found.total(finding, now=now, cause=cause)
 
 
 def waiting(identity: Identity) -> str:

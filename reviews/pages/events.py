@@ -59,6 +59,7 @@ JOIN evidence_event e ON e.at = t.at AND e.id = t.event_id
 JOIN evidence_term a ON a.id = e.action_id
 LEFT JOIN evidence_term r ON r.id = e.resource_id
 WHERE t.identity_no = %(identity)s
+  AND t.at <= coalesce(%(before_at)s, 'infinity'::timestamptz)
   AND (%(before_at)s::timestamptz IS NULL OR (t.at, t.event_id) < (%(before_at)s, %(before_id)s))
   AND t.at >= coalesce(%(begins)s, '-infinity'::timestamptz)
   AND t.at < coalesce(%(ends)s, 'infinity'::timestamptz)

@@ -10,7 +10,7 @@ from django.db import connection
 from psycopg import sql
 
 from evidence.names import memory
-from tests.conftest import owner_connection, use_role
+from tests.conftest import drop, owner_connection, use_role
 
 NAME = f"bench_countersign_{os.getpid()}"
 
@@ -34,7 +34,7 @@ def fresh() -> Iterator[None]:
         connection.close()
         # Opened anew: a cold measurement restarts the server in between.
         with owner_connection(home) as owner:
-            owner.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+            drop(owner, NAME)
 
 
 def as_owner(statement: str) -> None:

@@ -1,6 +1,5 @@
 """What people do on a case page, as one would tell it: choose an item, answer, sign, confirm."""
 
-import re
 from datetime import timedelta
 
 from django.utils import timezone
@@ -16,8 +15,11 @@ PATIENCE = timedelta(seconds=10)
 def open_item(page: Page, case: str, title: str) -> None:
     """The case page, with the item of this title chosen."""
     page.goto(f"/cases/{case}/")
-    page.get_by_role("link", name=title).first.click()
-    expect(page.locator("form[data-decide] p b")).to_have_text(title)
+    shown = page.locator("form[data-decide] p b")
+    if shown.text_content() != title:
+        # The chosen item would be asked for again, and its answer would begin anew.
+        page.get_by_role("link", name=title).first.click()
+    expect(shown).to_have_text(title)
 
 
 def answer(page: Page, case: str, title: str, said: str, *, reason: str, left: str = "") -> None:
@@ -32,7 +34,6 @@ def answer(page: Page, case: str, title: str, said: str, *, reason: str, left: s
     form.locator("textarea[name=reason]").fill(reason)
     form.get_by_role("button", name="Sign").click()
     confirm(page)
-    expect(page).to_have_url(re.compile(rf"/cases/{case}/(\?item=[0-9a-f-]+)?$"))
     expect(page.get_by_text(f"answered {said} on {title}").first).to_be_visible()
 
 

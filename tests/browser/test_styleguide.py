@@ -166,3 +166,31 @@ def test_menu_opens_on_a_phone_without_scripts(open_as: Open) -> None:
     expect(menu).to_be_hidden()
     page.locator(".cs-menu-open").click()
     expect(menu.get_by_role("link", name="Ledger", exact=True)).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (
+            200,
+            (
+                '{"done": 1, "of": 2}\n'
+                '{"deposit": 7, "url": "/deposits/7/", "events": 1200, "duplicates": 4, "rejects": 2}\n'
+            ),
+            "1200 events, 4 duplicates, 2 rejects. Open the deposit",
+        ),
+        (400, '{"problem": "<b>Records</b> is no list."}', "<b>Records</b> is no list."),
+        (413, "", "The file is too large."),
+    ],
+)
+def test_dropped_file_says_what_became_of_it(
+    open_as: Open, status: int, body: str, said: str
+) -> None:
+    page = open_as(None)
+    page.route("**/drop/", lambda route: route.fulfill(status=status, body=body))
+    page.goto("/styleguide/source/")
+    page.locator("input[type=file]").set_input_files(
+        {"name": "records.json", "mimeType": "application/json", "buffer": b'{"Records": []}'}
+    )
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.locator("[data-drop-words]")).to_have_text(said)

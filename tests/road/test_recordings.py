@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 def test_invictus_is_read_whole_and_every_session_has_its_issuance(recording: Path) -> None:
     memory.forget()
     said = json.loads(
-        run("ingest", recording / "cloudtrail-invictus", source="invictus", as_json=True)
+        run("ingest", recording / "cloudtrail-invictus", source="invictus", json=True)
     )
     assert (said["events"], said["duplicates"], said["rejects"]) == (2_900, 0, [])
     with connection.cursor() as cursor:
@@ -28,7 +28,7 @@ def test_invictus_is_read_whole_and_every_session_has_its_issuance(recording: Pa
         )
         assert cursor.fetchone() == (70, 70)
     again = json.loads(
-        run("ingest", recording / "cloudtrail-invictus", source="invictus", as_json=True)
+        run("ingest", recording / "cloudtrail-invictus", source="invictus", json=True)
     )
     assert Event.objects.count() == 2_900
     assert again["rejects"] == []
@@ -36,9 +36,7 @@ def test_invictus_is_read_whole_and_every_session_has_its_issuance(recording: Pa
 
 def test_stratus_is_read_as_it_is(recording: Path) -> None:
     memory.forget()
-    said = json.loads(
-        run("ingest", recording / "cloudtrail-stratus", source="stratus", as_json=True)
-    )
+    said = json.loads(run("ingest", recording / "cloudtrail-stratus", source="stratus", json=True))
     records = sum(
         len(json.loads(path.read_bytes()))
         for path in (recording / "cloudtrail-stratus").glob("*.json")

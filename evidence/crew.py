@@ -1,0 +1,162 @@
+"""Processes that take bodies side by side, so that every core works on a large input.
+
+Owns how they begin, what goes to them and comes back, and how they end. They are forked, so they
+begin at once and know what this process knows; each has a connection of its own. Must not know
+what taking a body means.
+"""
+
+import gc
+import multiprocessing
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from django.db import connection, connections
+
+MOST_WORKERS = 4
+# Bodies given out before the first of them is answered, for each worker: bounds what waits.
+AHEAD = 3
+
+
+class WorkerLost(RuntimeError):
+    """A worker ended in the middle of a body, or could not take it; the sentence says which."""
+
+
+class _Worker(NamedTuple):
+    line: Connection
+    process: Any  # multiprocessing's ForkProcess
+
+
+def size() -> int:
+    """How many workers are of use here; below two, none.
+
+    Only a process without other threads may fork, and what a worker needs must be committed.
+    """
+    if sys.platform != "linux" or connection.in_atomic_block:
+        return 0
+    alone = sum(1 for _ in Path("/proc/self/task").iterdir()) == 1
+    return min(MOST_WORKERS, len(os.sched_getaffinity(0))) if alone else 0
+
+
+def side_by_side[Job, Answer](
+    take: Callable[[Job], Answer], jobs: Iterable[Job], *, workers: int
+) -> Iterator[Answer]:
+    """What `take` answers to each job, in their order. The first exception, in their order, ends
+    it and is raised here; what was taken before and beside it stays taken."""
+    crew = _begin(take, workers)
+    free = list(crew)
+    at_work: dict[Connection, tuple[int, _Worker]] = {}
+    answers: dict[int, Answer | BaseException] = {}
+    turn = 0
+    coming = enumerate(jobs)
+    following = next(coming, None)
+    try:
+        while following or at_work:
+            while following and free and following[0] - turn < AHEAD * workers:
+                worker = free.pop()
+                at_work[worker.line] = following[0], worker
+                _give(worker, following[1])
+                # Read while the workers work.
+                following = next(coming, None)
+            for line in wait(list(at_work)):
+                number, worker = at_work.pop(line)  # type: ignore[index]  # it is one of ours
+                answers[number] = _answer(worker)
+                free.append(worker)
+            while turn in answers:
+                answer = answers.pop(turn)
+                turn += 1
+                if isinstance(answer, BaseException):
+                    raise answer
+                yield answer
+    finally:
+        for worker in crew:
+            worker.line.close()
+            if at_work:
+                worker.process.terminate()
+        for worker in crew:
+            worker.process.join()
+
+
+def _begin(take: Callable[[Any], Any], workers: int) -> list[_Worker]:
+    # Two processes must not speak over one connection: ours is opened again when it is needed.
+    connections.close_all()
+    forking = multiprocessing.get_context("fork")
+    crew: list[_Worker] = []
+    # What is there now is not looked at again, so that its memory stays shared.
+    gc.freeze()
+    try:
+        for _ in range(workers):
+            ours, theirs = forking.Pipe()
+            # A worker that kept our ends of the lines would never see that we are gone.
+            kept = [ours, *(worker.line for worker in crew)]
+            process = forking.Process(target=_work, args=(take, theirs, kept), daemon=True)
+            process.start()
+            theirs.close()
+            crew.append(_Worker(ours, process))
+    finally:
+        gc.unfreeze()
+    return crew
+
+
+def _give(worker: _Worker, job: Any) -> None:
+    try:
+        worker.line.send(job)
+    except OSError:
+        raise _lost(worker) from None
+
+
+def _answer(worker: _Worker) -> Any:
+    try:
+        return worker.line.recv()
+    except (EOFError, OSError):
+        return _lost(worker)
+
+
+def _lost(worker: _Worker) -> WorkerLost:
+    worker.process.join()
+    return WorkerLost(
+        f"a process that stores evidence ended unexpectedly (exit code {worker.process.exitcode});"
+        " what was counted is stored, and sending all of it again stores nothing twice"
+    )
+
+
+def _work(take: Callable[[Any], Any], line: Connection, not_mine: list[Connection]) -> None:
+    """A worker's life: one job after the other, until the line is closed."""
+    # Ctrl-C goes to all processes of a terminal; the one that gives out the work ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for other in not_mine:
+        other.close()
+    # Records make no cycles, and looking for some among a million objects takes a tenth of the
+    # time; what anything else left behind is collected after each job.
+    gc.disable()
+    try:
+        while True:
+            job = line.recv()
+            try:
+                answer = take(job)
+            except Exception as problem:  # noqa: BLE001 - it is raised where the work was given out
+                answer = _carried(problem)
+            line.send(answer)
+            del job, answer
+            gc.collect(0)
+    except (EOFError, OSError):
+        pass
+    finally:
+        connections.close_all()
+
+
+def _carried(problem: Exception) -> Exception:
+    """The exception as it can cross to the other process; its traceback goes as a note."""
+    try:
+        copy = multiprocessing.reduction.ForkingPickler.dumps(problem)
+    except Exception:  # noqa: BLE001 - anything may hinder pickling
+        copy = None
+    carried = problem if copy is not None else WorkerLost(f"{type(problem).__name__}: {problem}")
+    carried.add_note("".join(traceback.format_exception(problem)))
+    return carried

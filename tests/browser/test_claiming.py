@@ -1,0 +1,30 @@
+"""An actor nobody knew is claimed in one click, with and without scripts."""
+
+import pytest
+from playwright.sync_api import expect
+
+from identities.models import Binding, User
+from tests.browser.conftest import Open
+from tests.planted import Planted
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+@pytest.mark.parametrize(("button", "state"), [("Confirm", "confirmed"), ("Reject", "rejected")])
+def test_proposed_binding_is_decided_in_one_click(
+    open_as: Open, planted: Planted, *, javascript: bool, button: str, state: str
+) -> None:
+    proposed = Binding.objects.get(state="proposed", superseded_at__isnull=True)
+    name = proposed.actor.value
+    page = open_as(User.objects.get(username="leila"), javascript=javascript)
+    page.goto("/unclaimed/")
+    expect(page.get_by_text(name, exact=True).first).to_be_visible()
+    if "disabled" in (page.get_by_role("button", name=f"{button}:").get_attribute("class") or ""):
+        pytest.fail("the button is disabled")
+    page.get_by_role("button", name=f"{button}:").click()
+    expect(page.locator(".cs-toast")).to_contain_text(name)
+    now = Binding.objects.filter(actor=proposed.actor, superseded_at__isnull=True)
+    assert list(now.values_list("state", "identity__name")) == [
+        (state, proposed.identity.name)
+    ]

@@ -1,0 +1,178 @@
+"""Evidence in a real browser: every page looked at, a file dropped, a source added, hostile text."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.core.cache import cache
+from playwright.sync_api import FilePayload, Page, expect
+
+from evidence.models import Deposit, LedgerEntry, Source
+from evidence.queries import events
+from identities.models import Finding, Identity, User
+from tests.browser.conftest import Open, inaccessible
+from tests.evidence.bodies import record, trail
+from tests.planted import Planted
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+# What an attacker writes into a field of a log, hoping that somebody looks at it.
+HOSTILE = "<img src=x onerror=alert(1)>\u202egnp.<script>alert(2)</script>{{ 7*7 }}"
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered(planted: Planted) -> None:
+    cache.clear()
+
+
+def picture(page: Page, name: str) -> None:
+    """For people who compare: not part of what is tested."""
+    folder = Path(settings.BASE_DIR) / "var" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=folder / f"{name}.png", full_page=True)
+
+
+def places() -> dict[str, str]:
+    """One address of each page of evidence, and of the lists behind numbers."""
+    key = events.page(events.Filter(source="finance-prod"), scope=None).keys[0]
+    span = events.page(events.Filter(source="agent-traces"), scope=None).keys[0]
+    trail_, traces = (
+        Deposit.objects.filter(source__name=name).latest("pk")
+        for name in ("finance-prod", "agent-traces")
+    )
+    agent = Identity.objects.get(name="report-agent")
+    finding = Finding.objects.order_by("number")[0]
+    return {
+        "sources": "/sources/",
+        "source-new": "/sources/new/",
+        "source": "/sources/finance-prod/",
+        "events": "/events/",
+        "events-none": "/events/?action=s3:Nothing",
+        "events-of-identity": f"/events/?identity={agent.key}&verdict=outside",
+        "events-of-finding": f"/events/?finding={finding.key}",
+        "event": f"/events/{events.ref_of(key)}/",
+        "event-span": f"/events/{events.ref_of(span)}/",
+        "deposit": f"/deposits/{trail_.pk}/",
+        "deposit-otlp": f"/deposits/{traces.pk}/",
+        "ledger": "/ledger/",
+        "ledger-none": "/ledger/?q=nobody",
+    }
+
+
+@pytest.mark.parametrize(("dark", "phone"), [(False, False), (True, False), (False, True)])
+def test_evidence_pages_are_whole(open_as: Open, *, dark: bool, phone: bool) -> None:
+    """Accessible, inside their width, and clean under the watch, in both themes and by phone."""
+    page = open_as(User.objects.get(username="jonas"), dark=dark, phone=phone)
+    found = {}
+    for name, path in places().items():
+        page.goto(path)
+        page.wait_for_load_state("networkidle")
+        picture(page, f"{name}{'-dark' if dark else ''}{'-phone' if phone else ''}")
+        wide = page.evaluate("document.documentElement.scrollWidth > innerWidth + 1")
+        found[name] = (["wider than the window"] if wide else []) + inaccessible(page)
+    assert {name: trouble for name, trouble in found.items() if trouble} == {}
+
+
+def test_every_link_of_the_evidence_pages_leads_somewhere(open_as: Open) -> None:
+    page = open_as(User.objects.get(username="jonas"))
+    asked: set[str] = set()
+    for path in places().values():
+        page.goto(path)
+        asked |= set(
+            page.eval_on_selector_all("main a[href^='/']", "all => all.map(a => a.pathname)")
+        )
+    # One of each kind of address is enough.
+    kinds = {re.sub(r"\d+", "0", path): path for path in sorted(asked)}
+    answers = {path: page.request.get(path).status for path in kinds.values()}
+    assert {path: status for path, status in answers.items() if status != 200} == {}
+
+
+def log(*numbers: int, **said: object) -> FilePayload:
+    at = datetime.now(UTC) - timedelta(hours=1)
+    body = trail(*(record(number, at=at, **said) for number in numbers), {"eventName": "broken"})
+    return {"name": "today.json", "mimeType": "application/json", "buffer": body}
+
+
+def test_file_is_dropped_with_progress(open_as: Open) -> None:
+    page = open_as(User.objects.get(username="ines"))
+    page.goto("/sources/finance-prod/")
+    page.locator("form[data-drop] input[type=file]").set_input_files([log(1, 2)])
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("[data-drop-words]")).to_contain_text("2 events, 0 duplicates, 1 rejects")
+    picture(page, "source-dropped")
+    page.get_by_role("link", name="Open the deposit").click()
+    expect(page.locator("h1")).to_have_text("today.json")
+    expect(page.locator("#rejects li")).to_have_count(1)
+    expect(page.locator("#rejects code").first).to_have_text("Records[2]")
+
+
+def test_file_is_dropped_without_scripts(open_as: Open) -> None:
+    page = open_as(User.objects.get(username="ines"), javascript=False)
+    page.goto("/sources/finance-prod/")
+    page.locator("form[data-drop] input[type=file]").set_input_files([log(1, 2)])
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("h1")).to_have_text("today.json")
+    expect(page.locator(".cs-toast")).to_contain_text("2 events")
+    page.get_by_role("link", name="2 events").click()
+    expect(page.locator("#event_rows tbody tr")).to_have_count(2)
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_file_that_is_no_evidence_is_refused_with_its_reason(
+    open_as: Open, *, javascript: bool
+) -> None:
+    page = open_as(User.objects.get(username="ines"), javascript=javascript)
+    page.goto("/sources/finance-prod/")
+    page.locator("form[data-drop] input[type=file]").set_input_files(
+        [{"name": "cat.jpg", "mimeType": "image/jpeg", "buffer": b"\xff\xd8\xff" * 99}]
+    )
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_text("Nothing was stored:").first).to_be_visible()
+    assert Deposit.objects.filter(name="cat.jpg").count() == 0
+
+
+def test_hostile_record_is_shown_as_text(open_as: Open) -> None:
+    page = open_as(User.objects.get(username="ines"))
+    page.goto("/sources/finance-prod/")
+    page.locator("form[data-drop] input[type=file]").set_input_files(
+        [
+            log(
+                7,
+                userAgent=HOSTILE,
+                errorCode=HOSTILE,
+                requestParameters={"bucketName": HOSTILE, "key": HOSTILE},
+            )
+        ]
+    )
+    page.get_by_role("button", name="Send").click()
+    page.get_by_role("link", name="Open the deposit").click()
+    expect(page.locator("pre").last).to_contain_text("<script>alert(2)</script>{{ 7*7 }}")
+    page.get_by_role("link", name="1 events").click()
+    page.locator("#event_rows a.cs-row-link").first.click()
+    expect(page.locator("dl")).to_contain_text("<img src=x onerror=alert(1)>")
+    picture(page, "event-hostile")
+    # No direction of text but the page's own, no element and no script of the record's.
+    assert page.locator("main img, main script").count() == 0
+    assert "\u202e" not in page.locator("main").inner_text()
+
+
+def test_source_is_added_and_its_token_is_shown_once(open_as: Open) -> None:
+    page = open_as(User.objects.get(username="jonas"))
+    page.goto("/sources/new/")
+    page.locator("input[name=name]").fill("lab-traces")
+    page.locator("select[name=format]").select_option("otlp")
+    page.get_by_role("button", name="Add the source").click()
+    token = page.locator("#token").inner_text()
+    assert Source.objects.get(name="lab-traces").token_hint == token[:8]
+    assert inaccessible(page) == []
+    picture(page, "source-token")
+    page.get_by_role("link", name="lab-traces").last.click()
+    expect(page.locator("h1")).to_have_text("lab-traces")
+    assert token not in page.content()
+    words = LedgerEntry.objects.filter(subject="source:lab-traces").order_by("pk")
+    assert list(words.values_list("act", "by_name")) == [
+        ("source.added", "Jonas Weber"),
+        ("source.token_made", "Jonas Weber"),
+    ]
