@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 from django.db import connection, transaction
 from django.db.models import Prefetch
 
@@ -257,6 +258,11 @@ def unclaimed() -> Iterator[Row]:
             "parent": row[3],
             "first_seen_at": moment(row[4]),
         }
+
+
+def lines(rows: Iterator[Row]) -> Iterator[bytes]:
+    """Rows as NDJSON."""
+    return (orjson.dumps(row) + b"\n" for row in rows)
 
 
 EXPORTS = {

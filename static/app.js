@@ -144,7 +144,7 @@
 
   // --- Rows: j k o x; what is under the pointer never moves
   const rows = () => $$("table[data-rows] tbody tr").filter((row) => row.offsetParent !== null);
-  const here = () => $("tr.cs-here");
+  const here = () => $("tr.cs-here") || $("tr.cs-row-on");
   const walk = (step) => {
     const all = rows();
     if (!all.length) return;

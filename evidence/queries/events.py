@@ -99,8 +99,8 @@ def page(
         if each:
             # One walk of the index for each actor: their newest, without sorting all they did.
             select = (
-                "SELECT e.at, e.id FROM unnest(%s::bigint[]) AS actor"
-                f" CROSS JOIN LATERAL ({select}) e"  # noqa: S608 - as above
+                "SELECT e.at, e.id FROM unnest(%s::bigint[]) AS actor"  # noqa: S608 - as above
+                f" CROSS JOIN LATERAL ({select}) e"
             )
         selects.append(f"({select})")
         values += [*own, *common.values, limit + 1]

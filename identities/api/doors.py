@@ -9,6 +9,7 @@ from functools import wraps
 from typing import Any
 
 from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.utils import timezone
 from rest_framework.authentication import (
     BaseAuthentication,
@@ -63,15 +64,15 @@ class BearerToken(BaseAuthentication):
 
 def door(
     scopes: Mapping[str, str], *, sessions: bool = True
-) -> Callable[[Callable[..., Response]], Callable[..., HttpResponse]]:
+) -> Callable[[Callable[..., HttpResponseBase]], Callable[..., HttpResponse]]:
     """A function view for these methods, each with the scope a token needs for it.
 
     `sessions`: whether a signed-in browser may use it too (with its CSRF token).
     """
 
-    def wrap(view: Callable[..., Response]) -> Callable[..., HttpResponse]:
+    def wrap(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponse]:
         @wraps(view)
-        def answered(request: Request, *args: Any, **kwargs: Any) -> Response:
+        def answered(request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
             wanted = scopes.get(request.method or "", "")
             if isinstance(request.auth, ApiToken) and wanted not in request.auth.scopes:
                 raise PermissionDenied(f"This token lacks the scope {wanted}.")

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from reviews.pages import event_views, views
+from reviews.pages import api, event_views, views
 
 urlpatterns = [
     path("identities/", views.identity_list, name="identity_list"),
@@ -44,5 +44,6 @@ urlpatterns = [
     path("events/<str:ref>/pin/", event_views.event_pin, name="event_pin"),
     path("profile/", views.profile, name="profile"),
     path("search/", views.search, name="search"),
-    path("export/<str:what>/", views.export, name="export"),
+    path("api/line/<path:name>/", api.line, name="api_line"),
+    path("api/export/<str:what>/", api.export, name="api_export"),
 ]

@@ -1,17 +1,15 @@
 """Pages of identities, findings, credentials, runs: each translates one request to one call."""
 
 import re
-from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from datetime import timedelta
+from typing import cast
 
-import orjson
 from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_GET, require_POST
 
 from config.page import page
@@ -20,8 +18,7 @@ from identities import visible
 from identities.actions import bindings, findings, revocations
 from identities.models import Binding, Credential, Finding, Identity, User
 from identities.permissions import NotAllowed, NotPossible
-from reviews import exports
-from reviews.pages import claims, details, lanes, line, lists, names
+from reviews.pages import claims, details, lanes, line, lists, moments, names
 
 MOST_WINDOW = timedelta(days=3660)
 
@@ -66,20 +63,9 @@ def identity_list(request: HttpRequest) -> HttpResponse:
 @login_required
 def identity_line(request: HttpRequest, key: str) -> HttpResponse:
     identity = _identity(request, key)
-    at = parse_moment(request.GET.get("at", ""))
+    at = moments.parse(request.GET.get("at", ""))
     context = line.context(identity, _user(request), now=timezone.now(), at=at)
     return page(request, "line.html", context)
-
-
-def parse_moment(text: str) -> datetime | None:
-    """A moment from an address; nothing when it is none, or lies out of all bounds."""
-    try:
-        moment = parse_datetime(text.replace(" ", "+"))
-    except ValueError:
-        return None
-    if moment is None or not 1990 < moment.year < 2200:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 @require_GET
@@ -307,20 +293,3 @@ def search(request: HttpRequest) -> HttpResponse:
     if isinstance(found, names.Unclaimed) and visible.sees_all(_user(request)):
         return redirect(f"/events/?actor={found.actor.pk}")
     return redirect(f"/identities/?{request.GET.urlencode()}")
-
-
-@require_GET
-@login_required
-def export(request: HttpRequest, what: str) -> StreamingHttpResponse:
-    rows: Any = exports.EXPORTS.get(what)
-    if rows is None:
-        raise Http404(f"there is no export {what}")
-    if not visible.sees_all(_user(request)):
-        raise NotAllowed(
-            "Exports hold every identity: a reviewer, responder or auditor takes them."
-        )
-    lines = (orjson.dumps(row) + b"\n" for row in rows())
-    response = StreamingHttpResponse(lines, content_type="application/x-ndjson")
-    response["Content-Disposition"] = f'attachment; filename="countersign-{what}.ndjson"'
-    response["Cache-Control"] = "no-store, private"
-    return response

@@ -67,7 +67,10 @@ def test_request_is_signed_and_ends_by_itself(open_as: Open, planted: Planted) -
     page.goto(f"/identities/{Identity.objects.get(name='report-agent').key}/")
     expect(page.get_by_text("ledgers/*").first).to_be_visible()
     # From here on nothing runs but the endpoint: no worker, no schedule.
-    version = DelegationVersion.objects.get(delegation=Delegation.objects.latest("created_at"))
+    version = DelegationVersion.objects.get(
+        delegation=Delegation.objects.latest("created_at"), state="in_force",
+        superseded_at__isnull=True,
+    )
     end = timezone.now() + timedelta(seconds=1.5)
     version.during = (version.during.lower, end)
     version.save(update_fields=["during"])

@@ -9,8 +9,16 @@ import pytest
 
 from evidence.models import Source
 from evidence.names import memory
+from tests.evidence.formats.conftest import DATA
 
+HERE = Path(__file__).resolve().parent
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """An empty parameter set would be reported as skipped: take it out instead."""
+    if not DATA.is_dir():
+        items[:] = [item for item in items if item.path != HERE / "test_recorded.py"]
 
 
 @pytest.fixture(autouse=True)

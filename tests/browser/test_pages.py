@@ -1,0 +1,77 @@
+"""Every page of the story: nothing that axe objects to, no broken policy, no error, no overflow.
+
+Light and dark, on a desk and on a phone; the watch of conftest.py fails on what the page did.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.urls import Resolver404, resolve
+from playwright.sync_api import Page
+
+from evidence.models import Deposit, Event, Run
+from identities.models import Credential, Finding, Identity, User
+from reviews.models import Case
+from tests.browser.conftest import Open
+from tests.planted import Planted
+
+pytestmark = pytest.mark.django_db(transaction=True)
+SCREENS = Path(settings.BASE_DIR, "var", "screens")
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+MODES = [(dark, phone) for dark in (False, True) for phone in (False, True)]
+
+
+def addresses() -> dict[str, str]:
+    """A name for the picture, and where the page is in this story."""
+    agent = Identity.objects.get(name="report-agent")
+    event = Event.objects.order_by("-at").first()
+    assert event is not None
+    micros = int(event.at.timestamp() * 1_000_000)
+    return {
+        "front": "/",
+        "queue": "/queue/",
+        "cases": "/cases/",
+        "case": f"/cases/{Case.objects.get(door='access_review', identity=agent).key}/",
+        "request": f"/cases/{Case.objects.filter(door='access_request').earliest('opened_at').key}/",
+        "request-new": "/requests/new/?identity=report-agent",
+        "identities": "/identities/",
+        "identities-none": "/identities/?q=nobody-of-this-name",
+        "line": f"/identities/{agent.key}/",
+        "line-empty": f"/identities/{agent.key}/?at=2020-01-01T00:00:00Z",
+        "run": f"/runs/RUN-{Run.objects.latest('first_at').pk}/",
+        "findings": "/findings/",
+        "finding": f"/findings/{Finding.objects.latest('first_at').key}/",
+        "credentials": "/credentials/",
+        "credential": f"/credentials/{Credential.objects.filter(identity=agent).earliest('issued_at').key}/",
+        "ai-systems": "/ai-systems/",
+        "unclaimed": "/unclaimed/",
+        "sources": "/sources/",
+        "source-new": "/sources/new/",
+        "source": "/sources/finance-prod/",
+        "events": "/events/",
+        "event": f"/events/{micros}-{event.pk[1] if isinstance(event.pk, tuple) else event.pk}/",
+        "deposit": f"/deposits/{Deposit.objects.latest('received_at').pk}/",
+        "ledger": "/ledger/",
+        "profile": "/profile/",
+        "missing": "/identities/NHI-999999/",
+    }
+
+
+@pytest.mark.parametrize(("dark", "phone"), MODES)
+def test_every_page_is_clean(
+    open_as: Open, axe: Callable[[Page], list[str]], planted: Planted, *, dark: bool, phone: bool
+) -> None:
+    page = open_as(User.objects.get(username="ines"), dark=dark, phone=phone)
+    mode = ("dark" if dark else "light") + ("-phone" if phone else "")
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    found: dict[str, list[str]] = {}
+    for name, address in addresses().items():
+        page.goto(address, wait_until="networkidle")
+        wide = page.evaluate(OVERFLOW)
+        page.screenshot(path=SCREENS / f"{name}-{mode}.png", full_page=True)
+        said = axe(page) + ([f"{wide} px too wide"] if wide > 0 else [])
+        if said:
+            found[name] = said
+    assert found == {}
