@@ -151,7 +151,7 @@ def test_hostile_record_is_shown_as_text(open_as: Open) -> None:
     expect(page.locator("pre").last).to_contain_text("<script>alert(2)</script>{{ 7*7 }}")
     page.get_by_role("link", name="1 events").click()
     page.locator("#event_rows a.cs-row-link").first.click()
-    expect(page.locator("dl")).to_contain_text("<img src=x onerror=alert(1)>")
+    expect(page.locator("dl.cs-facts").first).to_contain_text("<img src=x onerror=alert(1)>")
     picture(page, "event-hostile")
     # No direction of text but the page's own, no element and no script of the record's.
     assert page.locator("main img, main script").count() == 0
