@@ -29,6 +29,7 @@ SCHEDULE: dict[str, tuple[str, timedelta]] = {
     "link what is stored": ("evidence.tasks.link_stored", timedelta(seconds=10)),
     "judge what is linked": ("identities.tasks.judge_stored", timedelta(seconds=10)),
     "seal the ledger": ("evidence.tasks.seal_ledger", timedelta(seconds=1)),
+    "verify the ledger": ("evidence.tasks.verify_ledger", timedelta(minutes=10)),
     "enforce what is due": ("identities.tasks.enforce", timedelta(seconds=2)),
     "deadlines": ("reviews.tasks.deadlines", timedelta(seconds=5)),
     "carry out what is decided": ("reviews.tasks.carry_out", timedelta(seconds=5)),

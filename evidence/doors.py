@@ -175,8 +175,18 @@ def take_file(
 ) -> Iterator[Sum]:
     """Take a file part by part; yields the sum after each. Raises NotTaken and BodyRefused,
     maybe after earlier parts, which stay."""
+    stopped: list[BodyRefused | intake.NotTaken] = []
+
+    def whole_parts() -> Iterator[pipeline.Body]:
+        try:
+            yield from files.cut(stream, format=format or source.format, name=name)
+        except (BodyRefused, intake.NotTaken) as problem:
+            # The parts before it are still on their way: they are stored first.
+            stopped.append(problem)
+
     sum_ = EMPTY
-    bodies = files.cut(stream, format=format or source.format, name=name)
-    for taken in pipeline.take_all(source=source, bodies=bodies, by=by, now=now):
+    for taken in pipeline.take_all(source=source, bodies=whole_parts(), by=by, now=now):
         sum_ = add(sum_, taken)
         yield sum_
+    if stopped:
+        raise stopped[0]

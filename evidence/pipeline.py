@@ -67,12 +67,11 @@ def take_all(
 ) -> Iterator[intake.Taken]:
     """Take these bodies; yields what became of each in their order, rejects with their place in
     the file. Raises NotTaken at the first that no format knows."""
-    given = (Body(*body) for body in bodies)
-    first = list(islice(given, FEW))
-    given = chain(first, given)
+    coming = (Body(*body) for body in bodies)
+    first = list(islice(coming, FEW))
     large = len(first) == FEW and sum(len(body.body) for body in first) >= MUCH
-    del first
     workers = crew.size() if large else 0
+    given = chain(_emptied(first), coming)
     if workers > 1:
 
         def take(body: Body) -> intake.Taken:
@@ -89,6 +88,13 @@ def take_all(
         yield from crew.side_by_side(take, given, workers=workers)
     else:
         yield from _read_ahead(source, given, by, now)
+
+
+def _emptied(bodies: list[Body]) -> Iterator[Body]:
+    """The bodies of a list, each let go when its turn comes."""
+    bodies.reverse()
+    while bodies:
+        yield bodies.pop()
 
 
 def _read_ahead(

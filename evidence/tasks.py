@@ -9,7 +9,7 @@ from time import monotonic
 from celery import shared_task
 from django.utils import timezone
 
-from evidence import ledger, links, partitions
+from evidence import ledger, links, partitions, verified
 from evidence import watermarks as heartbeat
 from evidence.stores import bodies
 
@@ -56,3 +56,9 @@ def partitions_ahead() -> None:
 def sweep_orphans() -> None:
     """Files of deposits whose row never came: what a crash left behind."""
     bodies.orphans(remove=True)
+
+
+@shared_task(name="evidence.tasks.verify_ledger")  # type: ignore[untyped-decorator]  # Celery ships no types
+def verify_ledger() -> None:
+    """Walk the chain, for the foot of every page."""
+    verified.check(now=timezone.now())

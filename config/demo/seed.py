@@ -15,7 +15,7 @@ from django.contrib.auth.models import Group
 from config import pipeline
 from config.demo import story
 from config.demo.records import Evidence
-from evidence import intake, ledger
+from evidence import intake, ledger, verified
 from evidence.models import Source
 from identities.acting import COMMAND
 from identities.actions import entitlements, identities, registration
@@ -129,6 +129,7 @@ def plant(keys: story.Keys, *, now: datetime, say: Say) -> None:
     )
     pipeline.drain(now)
     ledger.seal(now=now)
+    verified.check(now=now)
 
 
 def _source(name: str, title: str, plane: str, now: datetime) -> Source:

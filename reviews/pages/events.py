@@ -21,9 +21,9 @@ from evidence.vocabulary import ACTIVITIES, OUTCOMES, PROOFS, STRENGTHS, TIME_RE
 from identities import visible
 from identities.findings import RULES
 from identities.findings.rules import family as family_of
-from identities.models import Binding, Finding, Identity, User
+from identities.models import Finding, Identity, User
 from reviews.models import Case
-from reviews.pages import rows
+from reviews.pages import judged, rows
 from reviews.pages.lanes import micros
 from reviews.permissions import why_not_pin
 from reviews.visible import cases
@@ -86,6 +86,9 @@ def listing(asked: Mapping[str, str], user: User, by: Reader, *, now: datetime) 
     names = looked.names("event", [row["ref"] for row in found.rows])
     for row in found.rows:
         row["looked_by"] = ", ".join(names.get(row["ref"], []))
+        if by.scope is not None:
+            # A body holds everybody's records: only who sees all may open it.
+            row["deposit_url"] = ""
     return {
         "section": "events",
         "heading": "Events",
@@ -103,9 +106,6 @@ def listing(asked: Mapping[str, str], user: User, by: Reader, *, now: datetime) 
         "q": asked.get("q", ""),
         "rows": found.rows,
         "page": {
-            "first": 0,
-            "last": 0,
-            "total": None,
             "prev_url": _url(said) if asked.get("before") else "",
             "next_url": _url({**said, "before": events.ref_of(before)}) if before else "",
         },
@@ -140,7 +140,19 @@ def _found(asked: Mapping[str, str], user: User, by: Reader, *, now: datetime) -
     if wanted is None:
         return _Page([], None)
     found = events.page(wanted, scope=by.scope, before=before)
-    return _Page(rows.of_keys(found.keys), found.before, events.SLOW if found.slow else "")
+    return _Page(_judged(found.keys), found.before, events.SLOW if found.slow else "")
+
+
+def _judged(keys: list[events.Key]) -> list[dict[str, Any]]:
+    """Rows with the gravest verdict on each, whoever's it is: nobody was asked for by name."""
+    said = judged.verdicts(keys)
+    found = rows.of_keys(keys)
+    for row in found:
+        verdict = said.get(events.key_in(row["ref"]) or keys[0], "")
+        # Spans are nobody's use of authority; what is not known about them is not said.
+        if not row["verdict"] and (verdict != "unknown" or row["plane"] != "ai"):
+            row["verdict"] = verdict
+    return found
 
 
 def _filter(asked: Mapping[str, str]) -> events.Filter | None:
@@ -248,7 +260,7 @@ def event(ref: str, user: User, by: Reader, *, now: datetime) -> dict[str, Any] 
     found = events.one(key, scope=by.scope) if key is not None else None
     if key is None or found is None:
         return None
-    row = rows.of_keys([key])[0]
+    row = _judged([key])[0]
     deposit = Deposit.objects.select_related("source").get(pk=found["deposit_id"])
     return {
         "section": "events",
@@ -289,37 +301,25 @@ def event(ref: str, user: User, by: Reader, *, now: datetime) -> dict[str, Any] 
 
 
 def _actors(found: Mapping[str, Any], user: User, *, now: datetime) -> list[dict[str, Any]]:
+    """Everybody the record names, with the identity that each is; None: unclaimed."""
     numbers = {found[column] for column, _ in ROLES if found[column] is not None}
     actors = Actor.objects.in_bulk(numbers)
-    line = numbers | {one.parent_id for one in actors.values() if one.parent_id is not None}
-    bound: dict[int, Binding] = {}
-    for one in Binding.objects.filter(
-        actor__in=line,
-        state="confirmed",
-        superseded_at__isnull=True,
-        during__contains=found["at"],
-        identity__in=visible.identities(user, now=now),
-    ).select_related("identity"):
-        bound.setdefault(one.actor_id, one)
+    mine = frozenset(visible.identities(user, now=now).values_list("number", flat=True))
+    whose = judged.holders_of((found["at"], found["id"]), actors, visible=mine)
     rows_ = []
     for column, role in ROLES:
         actor = actors.get(found[column]) if found[column] is not None else None
         if actor is None:
             continue
-        binding = bound.get(actor.pk) or bound.get(actor.parent_id or 0)
+        holder = whose.get(actor.pk)
         rows_.append(
             {
                 "role": role,
                 "value": actor.value,
                 "kind": actor.kind.replace("_", " "),
                 "realm": actor.realm,
-                "identity": None
-                if binding is None
-                else {
-                    "words": binding.identity.name,
-                    "url": f"/identities/{binding.identity.key}/",
-                },
-                "strength": "" if binding is None else "exact",
+                "identity": None if holder is None else {"words": holder.words, "url": holder.url},
+                "strength": "" if holder is None else holder.strength,
             }
         )
     return rows_

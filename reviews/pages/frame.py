@@ -7,7 +7,7 @@ from django.db import connection
 from django.http import HttpRequest
 from django.utils import timezone
 
-from evidence import ledger
+from evidence import ledger, verified
 
 COUNTS = """
 SELECT
@@ -27,7 +27,10 @@ SELECT
      WHERE s.person_id = %(person)s OR (s.person_id IS NULL AND (p.person_id = %(person)s
         OR p.team_id IN (SELECT m.team_id FROM identities_membership m
             WHERE m.person_id = %(person)s AND m.superseded_at IS NULL
-              AND m.during @> now()))))
+              AND m.during @> now())))),
+  (SELECT count(*) FROM evidence_source s WHERE s.expected_every_seconds IS NOT NULL
+     AND NOT EXISTS (SELECT 1 FROM evidence_deposit d WHERE d.source_id = s.id
+       AND d.received_at > now() - s.expected_every_seconds * interval '1 second'))
 """
 
 
@@ -38,8 +41,9 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         return {"now": timezone.now(), "frame": {"demo": settings.DEMO, "theme": "system"}}
     with connection.cursor() as cursor:
         cursor.execute(COUNTS, {"person": user.person_id})
-        reviews, requests, break_glass, incidents, findings, unclaimed, queue = cursor.fetchone()
-    number, sealed_at = ledger.sealed_to()
+        counts = cursor.fetchone()
+    reviews, requests, break_glass, incidents, findings, unclaimed, queue, silent = counts
+    walked = verified.last()
     groups = sorted(group.name for group in user.groups.all())
     name = user.called
     return {
@@ -58,12 +62,20 @@ def frame(request: HttpRequest) -> dict[str, Any]:
                 "incidents": incidents,
                 "findings": findings,
                 "unclaimed": unclaimed,
-                "sources": 0,
+                "sources": silent,
             },
-            "ledger": {"row": number, "at": sealed_at, "ok": True},
+            "ledger": _ledger(walked),
             "single_keys": user.single_keys,
             "theme": user.theme,
             "demo": settings.DEMO,
             "auditor": "auditor" in groups,
         },
     }
+
+
+def _ledger(walked: verified.Verified | None) -> dict[str, Any]:
+    """Verified to row N; before the first walk over the chain only sealed."""
+    if walked is not None:
+        return {"row": walked.row, "at": walked.at, "ok": walked.ok, "verified": True}
+    number, sealed_at = ledger.sealed_to()
+    return {"row": number, "at": sealed_at, "ok": True, "verified": False}

@@ -125,9 +125,12 @@ def test_file_that_is_no_evidence_is_refused_with_its_reason(
 ) -> None:
     page = open_as(User.objects.get(username="ines"), javascript=javascript)
     page.goto("/sources/finance-prod/")
-    page.locator("form[data-drop] input[type=file]").set_input_files(
-        [{"name": "cat.jpg", "mimeType": "image/jpeg", "buffer": b"\xff\xd8\xff" * 99}]
-    )
+    cat: FilePayload = {
+        "name": "cat.jpg",
+        "mimeType": "image/jpeg",
+        "buffer": b"\xff\xd8\xff" * 99,
+    }
+    page.locator("form[data-drop] input[type=file]").set_input_files([cat])
     page.get_by_role("button", name="Send").click()
     expect(page.get_by_text("Nothing was stored:").first).to_be_visible()
     assert Deposit.objects.filter(name="cat.jpg").count() == 0
@@ -136,16 +139,13 @@ def test_file_that_is_no_evidence_is_refused_with_its_reason(
 def test_hostile_record_is_shown_as_text(open_as: Open) -> None:
     page = open_as(User.objects.get(username="ines"))
     page.goto("/sources/finance-prod/")
-    page.locator("form[data-drop] input[type=file]").set_input_files(
-        [
-            log(
-                7,
-                userAgent=HOSTILE,
-                errorCode=HOSTILE,
-                requestParameters={"bucketName": HOSTILE, "key": HOSTILE},
-            )
-        ]
+    file = log(
+        7,
+        userAgent=HOSTILE,
+        errorCode=HOSTILE,
+        requestParameters={"bucketName": HOSTILE, "key": HOSTILE},
     )
+    page.locator("form[data-drop] input[type=file]").set_input_files([file])
     page.get_by_role("button", name="Send").click()
     page.get_by_role("link", name="Open the deposit").click()
     expect(page.locator("pre").last).to_contain_text("<script>alert(2)</script>{{ 7*7 }}")

@@ -200,7 +200,7 @@ class Undone(Exception):
 
 @pytest.mark.django_db
 @settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(world=worlds(), seed=st.integers(0, 2**32), link_between=st.booleans())
 def test_sql_finds_what_the_rules_say_for_any_order_split_and_doubling(

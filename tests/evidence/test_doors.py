@@ -369,3 +369,47 @@ def test_door_under_pressure_says_when_to_try_again(client: Client, token: str) 
             doors.turns.free.release()
     assert (response.status_code, response["Retry-After"]) == (503, str(Busy.retry_after))
     assert Event.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "problem"),
+    [
+        ("/v1/traces", JSON, "The source traces sends cloudtrail, not OTLP."),
+        (
+            "/api/evidence/traces/?format=otlp",
+            JSON,
+            "The source traces sends cloudtrail, not otlp.",
+        ),
+    ],
+)
+def test_source_of_one_format_takes_no_other(
+    client: Client, token: str, path: str, kind: str, problem: str
+) -> None:
+    Source.objects.update(format="cloudtrail")
+    response = push(client, hex_json(run_of("REQ1")), token, kind=kind, path=path)
+    said = response.json()
+    assert (response.status_code, said.get("problem") or said["message"]) == (403, problem)
+    assert Deposit.objects.count() == 0
+
+
+def test_records_door_takes_a_large_file_in_parts_and_says_places_in_the_file(
+    client: Client, token: str
+) -> None:
+    lines = [orjson.dumps(record(number)) for number in range(12_000)]
+    lines[11_000] = b'{"eventName": "Get'
+    answer = push(client, zipped(b"\n".join(lines)), token, path="/api/evidence/traces/").json()
+    assert (len(answer["deposits"]), answer["events"]) == (2, 11_999)
+    assert [row["position"] for row in answer["rejects"]] == ["line 11001"]
+
+
+def test_records_door_keeps_what_came_before_the_damage_and_says_so(
+    client: Client, token: str
+) -> None:
+    lines = b"\n".join(orjson.dumps(record(number)) for number in range(40_000))
+    response = push(client, zipped(lines)[:-200], token, path="/api/evidence/traces/")
+    answer = response.json()
+    assert (response.status_code, answer["problem"]) == (
+        400,
+        "The rest was not stored: it is compressed data that was cut off; send it whole.",
+    )
+    assert answer["events"] == Event.objects.count() > 0

@@ -1,0 +1,71 @@
+"""What makes a record the same record stays what it is: digests, kept bytes, places.
+
+A change of these figures would store every event a second time when its file is sent again.
+"""
+
+from hashlib import sha256
+
+import orjson
+import pytest
+
+from evidence.formats import FORMATS
+from evidence.formats.record import Asked
+from tests.evidence.bodies import record, run_of
+
+CLOUDTRAIL = [
+    ("Records[0]", "7644b1eb5f0f29e0f98d016b7b1fa2c4"),
+    ("Records[1]", "68b8875be6ca8b9e13862bf91637b84b"),
+    ("Records[3]", "299390cab75099b7ffd6e93f103ffdd1"),
+    ("Records[4]", "61259e5916987d8ab2fb7b69b8ba0c92"),
+]
+KEPT_CLOUDTRAIL = "2fb7be41079a9cf94570f3df27593ec706c9652a473622e0b64c22b189eadbb7"
+OTLP = [
+    ("spans[0.0.0]", "a3df769d262796b64e82337634c769c8"),
+    ("spans[0.0.1]", "88f79dcc0357639691281cf7f99bd417"),
+    ("spans[0.0.2]", "6737a605a3da1aef2e3b1eea3a98a1a5"),
+]
+KEPT_OTLP = "4a3a1d58cba1ade72f19704cf3069ecc008c3c03ca8ef9480384cfc4014403e7"
+ASKED = Asked(source="sample", digest_key=b"k" * 32)
+
+
+def deep(levels: int) -> bytes:
+    return b'{"deep":' * levels + b"1" + b"}" * levels
+
+
+def trail() -> bytes:
+    """A plain record, one out of order and with a secret, one nested too deeply, one in an
+    envelope, one with text of other alphabets, and one that is none."""
+    secret = dict(reversed(record(2, requestParameters={"password": "correct-horse-7"}).items()))
+    parts = [
+        orjson.dumps(record(1, requestParameters={"bucketName": "reports", "key": "a.csv"})),
+        orjson.dumps(secret),
+        b'{"eventName":"GetObject","eventSource":"s3.amazonaws.com","x":' + deep(300) + b"}",
+        orjson.dumps({"detail-type": "AWS API Call via CloudTrail", "detail": record(3)}),
+        orjson.dumps(record(4, userAgent="aws-cli/2 “ü” 名前 \\ \" \t")),
+        b'"a text"',
+    ]
+    return b'{"Records":[' + b",".join(parts) + b"]}"
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "records", "kept"),
+    [
+        ("cloudtrail", trail(), CLOUDTRAIL, KEPT_CLOUDTRAIL),
+        ("otlp", run_of("REQ").SerializeToString(), OTLP, KEPT_OTLP),
+    ],
+)
+def test_digests_places_and_kept_bytes_stay(
+    name: str, body: bytes, records: list[tuple[str, str]], kept: str
+) -> None:
+    parsed = FORMATS[name].parse(body, ASKED)
+    assert [(one.position, one.digest.hex()) for one in parsed.records] == records
+    assert sha256(parsed.kept).hexdigest() == kept
+
+
+def test_body_with_a_record_that_nests_too_deeply_reads_the_others_alike() -> None:
+    parsed = FORMATS["cloudtrail"].parse(trail(), ASKED)
+    assert [(one.position, one.reason) for one in parsed.rejects] == [
+        ("Records[2]", "is nested too deeply"),
+        ("Records[5]", "is not a JSON object"),
+    ]
+    assert [(one.position, one.kind) for one in parsed.redactions] == [("Records[1]", "password")]
