@@ -16,8 +16,8 @@ from django.db import IntegrityError, connection, transaction
 from evidence import nudge, partitions, privacy
 from evidence.formats import FORMATS, recognise
 from evidence.formats.record import ActorName, Asked, Parsed, Rejected
-from evidence.intake.admitting import admit, moment
-from evidence.intake.columns import ACTORS, READING, TERMS, Fields, fields_of
+from evidence.intake.admitting import Admitted, admit, moment
+from evidence.intake.columns import ACTORS, READING, TERMS
 from evidence.intake.outcome import (
     MOST_REJECTS_ANSWERED,
     NotTaken,
@@ -108,9 +108,8 @@ def store(
     rejects = list(parsed.rejects)
     admitted = admit(parsed.records, source=source, now=now, rejects=rejects)
     in_body = len(parsed.records) + len(parsed.rejects)
-    of = fields_of(admitted.records)
-    actors = actor_ids(_actors(of), now=now)
-    terms = term_ids(_terms(of))
+    actors = actor_ids(_actors(admitted), now=now)
+    terms = term_ids(_terms(admitted))
     kept_digest = sha256(parsed.kept)
     place, packed = bodies.pack(parsed.kept, kept_digest.hexdigest())
     partitions.ensure(partitions.missing(partitions.BY_RECEIPT, [partitions.month_of(now)]))
@@ -197,7 +196,8 @@ def _keep_rejects(cursor: Any, deposit: int, rejects: list[Rejected]) -> None:
             into.write_row((deposit, *(plain(text) for text in reject)))
 
 
-def _actors(of: Fields) -> set[ActorName]:
+def _actors(admitted: Admitted) -> set[ActorName]:
+    of = admitted.fields
     names: set[ActorName | None] = set().union(*(of[field] for field in ACTORS))
     for issued in of["issued"]:
         if issued is not None:
@@ -206,9 +206,12 @@ def _actors(of: Fields) -> set[ActorName]:
     return names  # type: ignore[return-value]  # None was taken out
 
 
-def _terms(of: Fields) -> set[TermName]:
+def _terms(admitted: Admitted) -> set[TermName]:
     return {
-        (kind, value) for kind, field, _ in TERMS for value in set(of[field]) if value is not None
+        (kind, value)
+        for kind, field, _ in TERMS
+        for value in set(admitted.fields[field])
+        if value is not None
     }
 
 

@@ -4,8 +4,10 @@ Owns what a forged clock cannot do (decisions 4). Times are microseconds since 1
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any
 
 from evidence import partitions
 from evidence.formats.record import Record, Rejected
@@ -18,11 +20,19 @@ MOST_AHEAD = timedelta(days=1)
 BUCKET = 36
 
 
-class Admitted(NamedTuple):
+@dataclass
+class Admitted:
     """Records that may be stored, each with its place among all records that its body holds."""
 
     ordinals: Sequence[int]
     records: list[Record]
+
+    @cached_property
+    def fields(self) -> dict[str, tuple[Any, ...]]:
+        """The values of each field of the records, by the field's name."""
+        if not self.records:
+            return dict.fromkeys(Record._fields, ())
+        return dict(zip(Record._fields, zip(*self.records, strict=True), strict=True))
 
     def only(self, chosen: Iterable[int]) -> "Admitted":
         """Those at these indexes."""

@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import repeat
 from typing import Any
 
-from evidence.formats.record import ActorName, Record
+from evidence.formats.record import ActorName
 from evidence.intake.admitting import Admitted, moment
 from evidence.models import Term
 from evidence.names import TermName
@@ -33,14 +33,6 @@ ACTORS = ("principal", "credential", "agent", "on_behalf")
 NULL = "\\N"
 
 type Key = tuple[int, int]  # time in microseconds, id
-type Fields = dict[str, tuple[Any, ...]]
-
-
-def fields_of(records: Sequence[Record]) -> Fields:
-    """The values of each field of these records, by the field's name."""
-    if not records:
-        return dict.fromkeys(Record._fields, ())
-    return dict(zip(Record._fields, zip(*records, strict=True), strict=True))
 
 
 def text_of(
@@ -54,7 +46,7 @@ def text_of(
     now: datetime,
 ) -> tuple[str, bytes]:
     """(names of the columns, rows) for COPY, in the order of the keys."""
-    of = fields_of(admitted.records)
+    of = admitted.fields
     actor: dict[ActorName | None, str] = {None: NULL}
     actor.update((name, str(number)) for name, number in actors.items())
     term: dict[int, dict[str | None, str]] = {kind: {None: NULL} for kind, _, _ in TERMS}

@@ -67,12 +67,10 @@ class Rows:
         now: datetime,
     ) -> None:
         unknown = micros(now)
+        of = admitted.fields
         keys = [
-            (
-                sights.get(record.digest, unknown) if record.at is None else record.at,
-                id_of(record.digest),
-            )
-            for record in admitted.records
+            (sights.get(digest, unknown) if at is None else at, id_of(digest))
+            for at, digest in zip(of["at"], of["digest"], strict=True)
         ]
         self.placed: dict[Key, Record] = dict(zip(keys, admitted.records, strict=True))
         self.collided: list[Rejected] = []

@@ -5,8 +5,10 @@ from django.db import migrations
 from evidence.partitions import ENSURE
 
 INDEXES = """
--- Correlation by request id (evidence/links.py); eight bytes instead of fifty-two.
-CREATE INDEX event_request ON evidence_event (hashtextextended(request_id, 0))
+-- Correlation by request id (evidence/links.py); eight bytes instead of fifty-two. With the time,
+-- so that the planner has no reason to walk the whole window beside it on tables without
+-- statistics (measured: 0.02 s instead of 17 s for a body of 10,000).
+CREATE INDEX event_request ON evidence_event (hashtextextended(request_id, 0), at)
     WHERE request_id IS NOT NULL;
 -- One run: all spans of a trace.
 CREATE INDEX event_trace ON evidence_event (trace) WHERE trace IS NOT NULL;

@@ -84,10 +84,20 @@ def _no_run(credential: int, uses: list[CredentialAgent], known: Known, *, now: 
                 "SELECT e.at, e.id, coalesce(e.address_id, 0), e.principal_id"
                 " FROM evidence_event e WHERE e.credential_id = %s AND e.plane = %s"
                 " AND e.at <= %s AND coalesce(e.address_id, 0) <> ALL(%s)"
+                # A stretch nobody received says nothing, however far the watermark is.
+                " AND NOT EXISTS (SELECT 1 FROM evidence_gap g"
+                "  WHERE g.source_id = ANY(%s) AND g.during @> e.at)"
                 " AND NOT EXISTS (SELECT 1 FROM evidence_link l"
                 "  WHERE l.effect_at = e.at AND l.effect_id = e.id AND l.strength = %s)"
                 " ORDER BY e.at, e.id",
-                [credential, PLANE_IDENTITY, known.until, seen_with_runs, EXACT],
+                [
+                    credential,
+                    PLANE_IDENTITY,
+                    known.until,
+                    seen_with_runs,
+                    sorted({use.source_id for use in uses}),
+                    EXACT,
+                ],
             )
             wanted = [(row[0], row[1], row[2], row[3]) for row in cursor.fetchall()]
     actors = {principal for *_, principal in wanted if principal is not None}

@@ -80,10 +80,12 @@ def extend(
     fresh = [one for one in events if (one[0], one[1]) not in settled]
     if not fresh:
         return None
-    finding = rows.filter(state__in=LIVE).select_for_update().first()
+    finding = rows.filter(state__in=LIVE).select_for_update(of=("self",)).first()
     if finding is None:
         # The same behaviour found again after its evidence was taken back is the same row.
-        finding = rows.filter(state="withdrawn").select_for_update().order_by("number").last()
+        finding = (
+            rows.filter(state="withdrawn").select_for_update(of=("self",)).order_by("number").last()
+        )
         if finding is not None:
             finding.state, finding.state_at, finding.state_by = "open", now, "countersign"
             finding.state_reason = ""

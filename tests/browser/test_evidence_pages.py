@@ -43,7 +43,7 @@ def places() -> dict[str, str]:
         for name in ("finance-prod", "agent-traces")
     )
     agent = Identity.objects.get(name="report-agent")
-    finding = Finding.objects.order_by("number")[0]
+    finding = Finding.objects.filter(state="open").order_by("number")[0]
     return {
         "sources": "/sources/",
         "source-new": "/sources/new/",

@@ -41,7 +41,7 @@ def trail() -> bytes:
         orjson.dumps(secret),
         b'{"eventName":"GetObject","eventSource":"s3.amazonaws.com","x":' + deep(300) + b"}",
         orjson.dumps({"detail-type": "AWS API Call via CloudTrail", "detail": record(3)}),
-        orjson.dumps(record(4, userAgent="aws-cli/2 “ü” 名前 \\ \" \t")),
+        orjson.dumps(record(4, userAgent='aws-cli/2 “ü” 名前 \\ " \t')),
         b'"a text"',
     ]
     return b'{"Records":[' + b",".join(parts) + b"]}"
