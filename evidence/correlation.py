@@ -54,9 +54,7 @@ def same_act(api_action: str, span_action: str) -> bool:
     `S3:getobject`. The operation is everything after the first colon."""
     api_service, _, api_operation = _folded(api_action).partition(":")
     span_service, _, span_operation = _folded(span_action).partition(":")
-    return api_service == span_service or (
-        api_operation != "" and api_operation == span_operation
-    )
+    return api_service == span_service or (api_operation != "" and api_operation == span_operation)
 
 
 def _folded(text: str) -> str:
@@ -82,9 +80,7 @@ def links(events: Iterable[ApiEvent], spans: Iterable[Span]) -> set[Found]:
     return found
 
 
-def _tools_above(
-    span: Span, place: Mapping[tuple[int, bytes, int], Sequence[Span]]
-) -> set[Span]:
+def _tools_above(span: Span, place: Mapping[tuple[int, bytes, int], Sequence[Span]]) -> set[Span]:
     """The nearest tool calls upwards: nothing above a tool call is looked at."""
     tools: set[Span] = set()
     parents = {span.parent}

@@ -158,9 +158,7 @@ def ledger_page(asked: Mapping[str, str], by: Reader) -> dict[str, Any]:
     wanted = ledger.Filter(
         q=asked.get("q", ""), act=asked.get("act", ""), subject=asked.get("subject", "")
     )
-    rows, before = ledger.rows(
-        wanted, hidden=by.sealed, before=number_in(asked.get("before", ""))
-    )
+    rows, before = ledger.rows(wanted, hidden=by.sealed, before=number_in(asked.get("before", "")))
     acts = [{"value": "", "words": "all acts", "on": not wanted.act}]
     acts += [{"value": act, "words": act, "on": act == wanted.act} for act in ledger.acts()]
     return {

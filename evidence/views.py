@@ -129,9 +129,7 @@ def source_drop(request: HttpRequest, by: Reader, name: str) -> HttpResponseBase
 
 
 @csrf_protect
-def _dropped(
-    request: HttpRequest, source: Source, by: Reader, as_json: bool
-) -> HttpResponseBase:
+def _dropped(request: HttpRequest, source: Source, by: Reader, as_json: bool) -> HttpResponseBase:
     upload = request.FILES.get("file")
     steps = dropping.take(source, upload, request.POST.get("format", ""), by=by)
     first = next(steps)

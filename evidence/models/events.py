@@ -122,22 +122,18 @@ class Issuance(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                name="issuance_once", fields=["at", "event_id", "credential"]
-            )
+            models.UniqueConstraint(name="issuance_once", fields=["at", "event_id", "credential"])
         ]
 
 
 class Link(models.Model):
-    """"This API event was caused by that tool call": insert-only, never above its proof.
+    """ "This API event was caused by that tool call": insert-only, never above its proof.
 
     effect = the API event of an identity log; cause = a span event. A better proof adds a row;
     readers take the strongest.
     """
 
-    pk = models.CompositePrimaryKey(
-        "effect_at", "effect_id", "cause_at", "cause_id", "proof"
-    )
+    pk = models.CompositePrimaryKey("effect_at", "effect_id", "cause_at", "cause_id", "proof")
     effect_at = models.DateTimeField()
     effect_id = models.BigIntegerField()
     cause_at = models.DateTimeField()

@@ -85,9 +85,7 @@ class Deposit(models.Model):
     class Meta:
         constraints = [
             # The race of two senders of the same bytes: one row wins.
-            models.UniqueConstraint(
-                name="deposit_once", fields=["source", "received_digest"]
-            )
+            models.UniqueConstraint(name="deposit_once", fields=["source", "received_digest"])
         ]
         indexes = [
             # A source's newest deposits, on its page.

@@ -77,9 +77,7 @@ def key_in(ref: str) -> Key | None:
     return EPOCH + timedelta(microseconds=int(found[1])), int(found[2])
 
 
-def page(
-    asked: Filter, *, scope: Scope, before: Key | None = None, limit: int = PAGE
-) -> Found:
+def page(asked: Filter, *, scope: Scope, before: Key | None = None, limit: int = PAGE) -> Found:
     """The newest events that match, below `before`."""
     common = _common(asked, scope, before)
     branches = _branches(asked)
@@ -142,7 +140,10 @@ def _common(asked: Filter, scope: Scope, before: Key | None) -> _Where | None:
         if deposit is None or deposit.first_at is None or deposit.last_at is None:
             return None
         where.add(
-            "at BETWEEN %s AND %s AND deposit_id = %s", deposit.first_at, deposit.last_at, deposit.pk
+            "at BETWEEN %s AND %s AND deposit_id = %s",
+            deposit.first_at,
+            deposit.last_at,
+            deposit.pk,
         )
     if asked.action:
         action = _term(Term.ACTION, asked.action)

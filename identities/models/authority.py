@@ -21,7 +21,9 @@ class Delegation(models.Model):
     slug = models.TextField(blank=True)
     grantee = models.ForeignKey(Identity, models.PROTECT, related_name="delegations")
     grantor = models.ForeignKey(Party, models.PROTECT, null=True, blank=True, related_name="+")
-    parent = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="children")
+    parent = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="children"
+    )
     created_at = models.DateTimeField()
 
     class Meta:

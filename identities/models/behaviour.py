@@ -116,9 +116,7 @@ class Finding(models.Model):
             models.CheckConstraint(
                 name="finding_state_is_known",
                 condition=Q(
-                    state__in=[
-                        "open", "confirmed", "expected", "false", "duplicate", "withdrawn"
-                    ]
+                    state__in=["open", "confirmed", "expected", "false", "duplicate", "withdrawn"]
                 ),
             ),
             # A thousand events of one kind are one open row with a count.
@@ -131,9 +129,7 @@ class Finding(models.Model):
         ]
         indexes = [
             models.Index(name="finding_of_identity", fields=["identity", "-last_at"]),
-            models.Index(
-                name="finding_open", fields=["-last_at"], condition=Q(state="open")
-            ),
+            models.Index(name="finding_open", fields=["-last_at"], condition=Q(state="open")),
         ]
 
     @property
@@ -152,9 +148,7 @@ class FindingEvent(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                name="finding_event_once", fields=["finding", "at", "event_id"]
-            )
+            models.UniqueConstraint(name="finding_event_once", fields=["finding", "at", "event_id"])
         ]
         indexes = [models.Index(name="finding_of_event", fields=["at", "event_id"])]
 

@@ -138,7 +138,7 @@ class IdentityState(models.Model):
 
 
 class Binding(models.Model):
-    """"This actor is this identity": its basis, who confirmed it, and when it is true.
+    """ "This actor is this identity": its basis, who confirmed it, and when it is true.
 
     Several identities may be bound to one actor together only when each row says `shared`:
     then every event says which one, or "one of A, B: cannot be told".

@@ -114,9 +114,7 @@ def _proposal(
         return known
     check(wanted, now=now)
     if delegation is None:
-        delegation = Delegation(
-            grantee=identity, grantor=_grantor(identity, by), created_at=now
-        )
+        delegation = Delegation(grantee=identity, grantor=_grantor(identity, by), created_at=now)
         delegation.save(force_insert=True)
         delegation.refresh_from_db(fields=["number"])
     else:

@@ -109,7 +109,9 @@ class Seat(models.Model):
         constraints = [
             models.CheckConstraint(name="seat_kind_is_known", condition=Q(kind__in=SEATS)),
             models.UniqueConstraint(
-                name="seat_person_once", fields=["case", "person"], condition=Q(person__isnull=False)
+                name="seat_person_once",
+                fields=["case", "person"],
+                condition=Q(person__isnull=False),
             ),
             models.UniqueConstraint(
                 name="seat_once", fields=["case", "kind", "service"], nulls_distinct=False
@@ -181,7 +183,9 @@ class Decision(models.Model):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(name="decision_answer_is_known", condition=Q(answer__in=ANSWERS)),
+            models.CheckConstraint(
+                name="decision_answer_is_known", condition=Q(answer__in=ANSWERS)
+            ),
             # Two signatures at once in one seat: one wins, the other is told.
             models.UniqueConstraint(
                 name="decision_current_once",

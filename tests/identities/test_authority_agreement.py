@@ -170,7 +170,7 @@ def out_of_time(grants: list[Grant], at: datetime) -> str:
 
 
 def test_run_time_and_afterwards_agree_on_ten_thousand_cases() -> None:
-    rng = random.Random(20261124)  # noqa: S311 - examples, the same in every run
+    rng = random.Random(20261124)
     seen: dict[str, int] = {}
     for _ in range(CASES // 20):
         case = a_case(rng)
@@ -208,7 +208,7 @@ def test_run_time_and_afterwards_agree_on_ten_thousand_cases() -> None:
 
 
 def test_order_of_grants_changes_nothing() -> None:
-    rng = random.Random(7)  # noqa: S311 - examples, the same in every run
+    rng = random.Random(7)
     for _ in range(200):
         case = a_case(rng)
         turned = list(reversed(case.grants))
@@ -329,7 +329,7 @@ CHILD_ACTIONS = (*ACTIONS, "secretsmanager:GetSecretValue", "s3:ListObjects", "s
 
 def test_what_only_narrows_never_allows_more() -> None:
     """Of a child with nothing to say against it, whatever is inside is inside its parent."""
-    rng = random.Random(99)  # noqa: S311 - examples, the same in every run
+    rng = random.Random(99)
     patterns = (*PATTERNS, *CHILD_ACTIONS, "s3:ListBucket")
     narrowed = allowed = 0
     for _ in range(3_000):

@@ -1,3 +1,5 @@
+"""What every enforcer keeps: targets, results and errors as values."""
+
 import pytest
 
 from identities.enforcers.addresses import check_endpoint

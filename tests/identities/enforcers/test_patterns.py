@@ -1,3 +1,5 @@
+"""Patterns with wildcards: what matches, what covers, what overlaps."""
+
 import fnmatch
 import re
 
