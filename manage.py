@@ -8,6 +8,8 @@ import sys
 OWNER_COMMANDS = frozenset(
     {"migrate", "makemigrations", "dbshell", "flush", "sqlmigrate", "sqlflush", "inspectdb"}
 )
+# This shares a large input among processes (evidence/crew.py): only without a thread that watches.
+FORKING = frozenset({"ingest"})
 # These work without a database.
 WITHOUT_SERVICES = frozenset({"help", "collectstatic", "findstatic", "version", "diffsettings"})
 
@@ -29,7 +31,7 @@ def main(arguments: list[str]) -> None:
         if command not in WITHOUT_SERVICES and "--help" not in arguments:
             from config import services
 
-            services.ensure(watch=True)
+            services.ensure(watch=command not in FORKING)
         execute_from_command_line(arguments)
     except SettingsError as problem:
         sys.exit(f"countersign: {problem}")

@@ -48,9 +48,7 @@ def admit(
     return _alone(_in_few_months(in_time, now, rejects))
 
 
-def _in_time(
-    given: Admitted, source: Source, now: datetime, rejects: list[Rejected]
-) -> Admitted:
+def _in_time(given: Admitted, source: Source, now: datetime, rejects: list[Rejected]) -> Admitted:
     """Records whose stated time is possible."""
     earliest = micros(now) - source.retention_days * 86_400_000_000
     latest = micros(now + MOST_AHEAD)

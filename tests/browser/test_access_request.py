@@ -29,7 +29,9 @@ def allowed(token: str, *, resource: str = "ledgers/2026/q3.json") -> bool:
         "resource": {"type": "object", "id": resource},
     }
     response = Client().post(
-        "/access/v1/evaluation", json.dumps(question), content_type="application/json",
+        "/access/v1/evaluation",
+        json.dumps(question),
+        content_type="application/json",
         headers={"Authorization": f"Bearer {token}"},
     )
     assert response.status_code == 200
@@ -41,7 +43,11 @@ def test_request_is_signed_and_ends_by_itself(open_as: Open, planted: Planted) -
     priya = User.objects.get(username="priya")
     jonas = User.objects.get(username="jonas")
     _, token = tokens.create(
-        user=jonas, name="platform", scopes=["decide"], lasts=timedelta(days=1), by=jonas,
+        user=jonas,
+        name="platform",
+        scopes=["decide"],
+        lasts=timedelta(days=1),
+        by=jonas,
         now=timezone.now(),
     )
     assert not allowed(token)
@@ -59,8 +65,13 @@ def test_request_is_signed_and_ends_by_itself(open_as: Open, planted: Planted) -
     item = case.items.get()
     assert not allowed(token)
     for login in ("ines", "samuel"):
-        answer(open_as(User.objects.get(username=login)), case.key, item.title, "approve",
-               reason="Agreed with the auditors.")
+        answer(
+            open_as(User.objects.get(username=login)),
+            case.key,
+            item.title,
+            "approve",
+            reason="Agreed with the auditors.",
+        )
         pipeline.drain(timezone.now())
         assert allowed(token) == (login == "samuel")
     assert not allowed(token, resource="hr-records/salaries.csv")
@@ -68,7 +79,8 @@ def test_request_is_signed_and_ends_by_itself(open_as: Open, planted: Planted) -
     expect(page.get_by_text("ledgers/*").first).to_be_visible()
     # From here on nothing runs but the endpoint: no worker, no schedule.
     version = DelegationVersion.objects.get(
-        delegation=Delegation.objects.latest("created_at"), state="in_force",
+        delegation=Delegation.objects.latest("created_at"),
+        state="in_force",
         superseded_at__isnull=True,
     )
     end = timezone.now() + timedelta(seconds=1.5)

@@ -23,6 +23,4 @@ def test_proposed_binding_is_decided_in_one_click(
     page.get_by_role("button", name=f"{button}:").click()
     expect(page.locator(".cs-toast")).to_contain_text(name)
     now = Binding.objects.filter(actor=proposed.actor, superseded_at__isnull=True)
-    assert list(now.values_list("state", "identity__name")) == [
-        (state, proposed.identity.name)
-    ]
+    assert list(now.values_list("state", "identity__name")) == [(state, proposed.identity.name)]

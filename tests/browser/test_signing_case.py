@@ -50,8 +50,14 @@ def test_two_owners_sign_and_the_key_is_dead(
         page = open_as(User.objects.get(username=login), javascript=javascript)
         answer(page, case.key, old, "revoke", reason="It left its task; the key goes.")
         answer(page, case.key, minted, "revoke", reason="It made itself this key.")
-        answer(page, case.key, reading, "narrow", reason="Only what was used.",
-               left="s3:GetObject\ninvoices/*")
+        answer(
+            page,
+            case.key,
+            reading,
+            "narrow",
+            reason="Only what was used.",
+            left="s3:GetObject\ninvoices/*",
+        )
         answer(page, case.key, writing, "keep", reason="Reports are still due.")
         answer(page, case.key, policies, "keep", reason="The policy is cleaned up elsewhere.")
     case.refresh_from_db()

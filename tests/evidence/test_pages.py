@@ -72,7 +72,8 @@ def test_nobody_is_a_reader_before_the_apps_above_say_so(
 
 
 @pytest.mark.parametrize(
-    "path", ["/sources/", "/sources/new/", "/sources/trail/", "/deposits/1/", "/ledger/", "/events/"]
+    "path",
+    ["/sources/", "/sources/new/", "/sources/trail/", "/deposits/1/", "/ledger/", "/events/"],
 )
 def test_page_asks_who_is_there(client: Client, source: Callable[..., Source], path: str) -> None:
     source()
@@ -133,7 +134,9 @@ def test_source_is_added_with_a_token_that_is_shown_once(signed_in: Callable[...
     assert (again.status_code, Source.objects.count()) == (400, 1)
 
 
-@pytest.mark.parametrize("path", ["/sources/new/", "/sources/trail/token/", "/sources/trail/declare/"])
+@pytest.mark.parametrize(
+    "path", ["/sources/new/", "/sources/trail/token/", "/sources/trail/declare/"]
+)
 @pytest.mark.parametrize("group", ["reviewer", "owner", "auditor", "responder"])
 def test_source_is_administered_by_administrators_only(
     signed_in: Callable[..., Client], source: Callable[..., Source], path: str, group: str
@@ -466,16 +469,12 @@ def test_command_reads_everything_and_may_everything() -> None:
 
 def test_spans_are_shown_as_they_are_kept(source: Callable[..., Source]) -> None:
     body = export({"span": 5, "name": "chat"}).SerializeToString()
-    deposit = Deposit.objects.get(
-        pk=take(source("traces"), body, format="otlp").deposit
-    )
+    deposit = Deposit.objects.get(pk=take(source("traces"), body, format="otlp").deposit)
     text = sources.record_excerpt(deposit, 0)
     assert (orjson.loads(text)["name"], orjson.loads(text)["spanId"]) == ("chat", f"{5:016x}")
 
 
-@pytest.mark.parametrize(
-    "model", ["source", "deposit", "progress", "gap", "ledgerentry"]
-)
+@pytest.mark.parametrize("model", ["source", "deposit", "progress", "gap", "ledgerentry"])
 def test_admin_shows_and_changes_nothing(
     person: Callable[..., User], source: Callable[..., Source], model: str
 ) -> None:

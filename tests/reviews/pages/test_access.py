@@ -1,6 +1,5 @@
 """Who sees which page of the story: everybody signed in their own, and others none."""
 
-
 import pytest
 from django.test import Client
 
@@ -11,15 +10,31 @@ from tests.planted import Planted
 
 pytestmark = pytest.mark.django_db
 PAGES = (
-    "/", "/queue/", "/cases/", "/cases/{case}/", "/cases/{case}.json", "/requests/new/",
-    "/identities/", "/identities/{identity}/", "/identities/{identity}/lanes.json",
-    "/runs/{run}/", "/findings/", "/findings/{finding}/", "/credentials/",
-    "/credentials/{credential}/", "/ai-systems/", "/unclaimed/", "/profile/",
+    "/",
+    "/queue/",
+    "/cases/",
+    "/cases/{case}/",
+    "/cases/{case}.json",
+    "/requests/new/",
+    "/identities/",
+    "/identities/{identity}/",
+    "/identities/{identity}/lanes.json",
+    "/runs/{run}/",
+    "/findings/",
+    "/findings/{finding}/",
+    "/credentials/",
+    "/credentials/{credential}/",
+    "/ai-systems/",
+    "/unclaimed/",
+    "/profile/",
 )
 OF_AN_IDENTITY = tuple(page for page in PAGES if "{" in page)
 CHANGES = (
-    "/cases/{case}/decide/", "/cases/{case}/cancel/", "/identities/{identity}/open-review/",
-    "/findings/{finding}/dispose/", "/credentials/{credential}/hold/",
+    "/cases/{case}/decide/",
+    "/cases/{case}/cancel/",
+    "/identities/{identity}/open-review/",
+    "/findings/{finding}/dispose/",
+    "/credentials/{credential}/hold/",
 )
 
 
@@ -82,8 +97,14 @@ def state() -> list[object]:
 @pytest.mark.parametrize(
     "page",
     [
-        "/identities/NHI-999999/", "/identities/..%2Fx/", "/findings/F-0/", "/findings/F-x/",
-        "/credentials/CRED-99999999999999999/", "/runs/RUN-0/", "/cases/CS-1/", "/cases/CS-1%00/",
+        "/identities/NHI-999999/",
+        "/identities/..%2Fx/",
+        "/findings/F-0/",
+        "/findings/F-x/",
+        "/credentials/CRED-99999999999999999/",
+        "/runs/RUN-0/",
+        "/cases/CS-1/",
+        "/cases/CS-1%00/",
     ],
 )
 def test_keys_of_nothing_are_absent(keys: dict[str, str], page: str) -> None:
@@ -93,14 +114,31 @@ def test_keys_of_nothing_are_absent(keys: dict[str, str], page: str) -> None:
 @pytest.mark.parametrize(
     "query",
     [
-        "?q=%00", "?page=-1", "?page=99999999999999999999", "?at=yesterday", "?at=9999-12-31T23:59",
-        "?kind=nothing&state=nothing&owner=x", "?item=x", "?before=zzz", "?from=1&to=0",
+        "?q=%00",
+        "?page=-1",
+        "?page=99999999999999999999",
+        "?at=yesterday",
+        "?at=9999-12-31T23:59",
+        "?kind=nothing&state=nothing&owner=x",
+        "?item=x",
+        "?before=zzz",
+        "?from=1&to=0",
         "?q=" + "x" * 5_000,
     ],
 )
-@pytest.mark.parametrize("page", ["/identities/", "/identities/{identity}/", "/findings/",
-                                  "/credentials/", "/unclaimed/", "/queue/", "/cases/",
-                                  "/identities/{identity}/lanes.json"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "/identities/",
+        "/identities/{identity}/",
+        "/findings/",
+        "/credentials/",
+        "/unclaimed/",
+        "/queue/",
+        "/cases/",
+        "/identities/{identity}/lanes.json",
+    ],
+)
 def test_odd_queries_do_no_harm(keys: dict[str, str], page: str, query: str) -> None:
     assert signed_in("ines").get(page.format(**keys) + query).status_code in (200, 404)
 
