@@ -16,7 +16,7 @@ from evidence.models import Actor
 from identities.models import Binding, Credential, Finding, Identity, User
 from tests.planted import Planted
 
-SQL = []
+SQL: list[str] = []
 pytestmark = pytest.mark.django_db
 HOSTILE = "<img src=x onerror=alert(1)>\"'{{7*7}}</script>"
 ESCAPED = "&lt;img src=x onerror=alert(1)&gt;"
