@@ -184,7 +184,8 @@ def _three(item: Item, parts: "Parts") -> dict[str, Any]:
             identity=identity, superseded_at__isnull=True, during__contains=parts.now
         )[:10]
     )
-    used = sorted({name for name, _ in shown.used_actions(identity).values()})
+    # Beside permissions stand calls that need one (service:Operation), not names of tools.
+    used = sorted({name for name, _ in shown.used_actions(identity).values() if ":" in name})
     return {
         "delegated": [
             f"{action} on {', '.join(one.resources[:3])}"

@@ -329,12 +329,12 @@ def _life(identity: Identity, now: datetime) -> dict[str, Any]:
     credentials: list[dict[str, Any]] = [
         {
             "from": micros(row.issued_at),
-            "to": micros(row.state_at if row.state in ("revoked", "expired") else now),
+            "to": micros(min(row.state_at, now) if row.state in ("revoked", "expired") else now),
             "label": row.short,
             "state": row.state,
         }
         for row in Credential.objects.filter(
-            identity=identity, standing=True, issued_at__isnull=False
+            identity=identity, standing=True, issued_at__lte=now
         )
         .select_related("actor")
         .order_by("issued_at")[:8]
@@ -355,8 +355,8 @@ def _life(identity: Identity, now: datetime) -> dict[str, Any]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT day, sum(count)::bigint, sum(outside)::bigint FROM identities_usageday"
-            " WHERE identity_no = %s GROUP BY day ORDER BY day DESC LIMIT 400",
-            [identity.number],
+            " WHERE identity_no = %s AND day <= %s GROUP BY day ORDER BY day DESC LIMIT 400",
+            [identity.number, now.date()],
         )
         density = [
             [_midnight(day), _midnight(day + timedelta(days=1)), count, outside]

@@ -21,6 +21,8 @@ from identities.permissions import NotAllowed, NotPossible
 from reviews.pages import claims, details, lanes, line, lists, moments, names
 
 MOST_WINDOW = timedelta(days=3660)
+# Clocks of sources may run a little ahead of ours.
+AHEAD = timedelta(minutes=10)
 
 
 def _user(request: HttpRequest) -> User:
@@ -72,14 +74,16 @@ def identity_line(request: HttpRequest, key: str) -> HttpResponse:
 @login_required
 def identity_lanes(request: HttpRequest, key: str) -> HttpResponse:
     identity = _identity(request, key)
-    now = timezone.now()
+    # As of an earlier moment nothing later is shown, as on the page itself.
+    now = min(moments.parse(request.GET.get("at", "")) or timezone.now(), timezone.now())
     since, until = lanes.window(identity, now=now)
     asked = [request.GET.get(name, "") for name in ("from", "to")]
     if all(re.fullmatch(r"\d{1,17}", text) for text in asked):
         first, last = sorted(int(text) for text in asked)
         since = lanes.EPOCH + timedelta(microseconds=min(first, 7_000_000_000_000_000))
         until = lanes.EPOCH + timedelta(microseconds=min(last + 1, 7_000_000_000_000_000))
-        until = min(until, since + MOST_WINDOW)
+        until = min(until, since + MOST_WINDOW, now + AHEAD)
+        since = min(since, until)
     response = JsonResponse(lanes.lanes(identity, since=since, until=until, now=now))
     response["Cache-Control"] = "no-store, private"
     return response

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from evidence.models import Actor
 from identities import judging, permissions
@@ -138,22 +138,17 @@ def preview(*, rule: Rule, now: datetime) -> QuerySet[Binding]:
         basis__in=["observed", "issued"],
         seen__gte=max(rule.least_calls, 1),
     ).select_related("identity", "identity__service", "actor")
-    if not rule.competing:
-        rows = rows.filter(shared=False)
+    if rule.competing:
+        return rows.order_by("-seen", "pk")
     # An actor that is proposed for two identities is a question, whatever its counts.
     others = Binding.objects.filter(
         Q(state="proposed") | Q(state="confirmed"),
+        ~Q(identity=OuterRef("identity")),
+        actor=OuterRef("actor"),
         superseded_at__isnull=True,
         during__contains=now,
     )
-    return rows.exclude(
-        actor_id__in=[
-            row.actor_id
-            for row in rows
-            if not rule.competing
-            and others.filter(actor_id=row.actor_id).exclude(identity_id=row.identity_id).exists()
-        ]
-    ).order_by("-seen", "pk")
+    return rows.filter(~Exists(others), shared=False).order_by("-seen", "pk")
 
 
 def confirm_by_rule(*, rule: Rule, by: By, now: datetime) -> tuple[list[Binding], list[str]]:

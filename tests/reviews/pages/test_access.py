@@ -154,3 +154,11 @@ def test_delegations_signed_in_a_case_name_who_granted_them(planted: Planted) ->
         "grantor__person__name", flat=True
     )
     assert set(grantors) == {"Priya Raman"}
+
+
+def test_lanes_as_of_before_the_beginning_are_empty(keys: dict[str, str]) -> None:
+    client = signed_in("ines")
+    path = f"/identities/{keys['identity']}/lanes.json"
+    then = client.get(f"{path}?at=2020-01-01T00:00:00Z").json()
+    assert (then["events"], then["marks"], then["life"]["credentials"]) == ([], [], [])
+    assert client.get(path).json()["events"] != []
