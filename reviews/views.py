@@ -129,10 +129,17 @@ def _again(
     return page(request, "case.html", context, status=status)
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 @login_required
-@reauthentication_required(enabled=asks_again)  # type: ignore[untyped-decorator]  # allauth ships no types
 def case_decide(request: HttpRequest, key: str) -> HttpResponse:
+    """A form that got lost on the way through re-authentication leads back to its case."""
+    if request.method == "GET":
+        return redirect("case_page", key=key)
+    return _signed(request, key)
+
+
+@reauthentication_required(enabled=asks_again)  # type: ignore[untyped-decorator]  # allauth ships no types
+def _signed(request: HttpRequest, key: str) -> HttpResponse:
     case, form = case_of(request, key), DecideForm(request.POST)
     if not form.is_valid():
         errors = {name: " ".join(map(str, found)) for name, found in form.errors.items()}

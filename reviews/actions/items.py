@@ -170,7 +170,7 @@ def _entitlements(identity: Identity, now: datetime) -> Iterable[Item]:
         yield Item(
             kind="entitlement",
             ref=row.pk,
-            title=f"What {row.system} allows {row.principal.rsplit('/', 1)[-1][:120]}",
+            title=f"What {row.system.upper()} allows {row.principal.rsplit('/', 1)[-1][:120]}",
             note=row.missing or f"read {row.read_at:%-d %b %Y %H:%M} UTC",
             recommendation=advice.answer,
             recommendation_reason=advice.reason,

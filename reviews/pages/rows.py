@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import connection
 
-from evidence.vocabulary import ACTIVITIES, OUTCOMES, PLANES, STRENGTHS
+from evidence.vocabulary import ACTIVITIES, OUTCOMES, PLANE_AI, PLANES, STRENGTHS
 from identities.models import FindingEvent
 from reviews.pages.lanes import micros
 
@@ -79,6 +79,8 @@ def _rows(sql: str, parameters: list[Any]) -> list[dict[str, Any]]:
     for row in found:
         at, event = row[0], row[1]
         verdict = "no_run" if event in no_run else VERDICTS[row[10]]
+        if row[2] == PLANE_AI and verdict == "unknown":
+            verdict = ""  # spans are not judged: what they caused is
         key = row[6]
         short = f"{key[:4]}…{key[-4:]}" if len(key) > 12 else key
         who = short or row[14] or row[13].rsplit("/", 1)[-1]
