@@ -135,7 +135,8 @@ def case_decide(request: HttpRequest, key: str) -> HttpResponse:
     """A form that got lost on the way through re-authentication leads back to its case."""
     if request.method == "GET":
         return redirect("case_page", key=key)
-    return _signed(request, key)
+    answer: HttpResponse = _signed(request, key)
+    return answer
 
 
 @reauthentication_required(enabled=asks_again)  # type: ignore[untyped-decorator]  # allauth ships no types
