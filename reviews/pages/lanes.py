@@ -333,9 +333,7 @@ def _life(identity: Identity, now: datetime) -> dict[str, Any]:
             "label": row.short,
             "state": row.state,
         }
-        for row in Credential.objects.filter(
-            identity=identity, standing=True, issued_at__lte=now
-        )
+        for row in Credential.objects.filter(identity=identity, standing=True, issued_at__lte=now)
         .select_related("actor")
         .order_by("issued_at")[:8]
         if row.issued_at is not None
