@@ -1,6 +1,7 @@
 """A real agent framework and a real OpenTelemetry exporter send to the real door; the run shows."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -46,6 +47,12 @@ def provider(
     return make
 
 
+def asked(agent: Agent, words: str) -> None:
+    """Ask in a thread of its own: the browser tests' loop runs in this one."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        thread.submit(agent.run_sync, words).result()
+
+
 @pytest.mark.django_db(transaction=True)
 def test_run_of_a_real_agent_shows(provider: Callable[..., TracerProvider]) -> None:
     tracing = provider(Compression.Gzip, batched=True)
@@ -60,7 +67,7 @@ def test_run_of_a_real_agent_shows(provider: Callable[..., TracerProvider]) -> N
         """An invoice's text."""
         return f"invoice {number}: the customer's secret wishes"
 
-    agent.run_sync("Write the report about Jane Roe.")
+    asked(agent, "Write the report about Jane Roe.")
     tracing.shutdown()
     while links.link_next(now=timezone.now()):
         pass
@@ -83,7 +90,7 @@ def test_content_of_a_real_agent_is_not_kept(provider: Callable[..., TracerProvi
         name="report-agent",
         capabilities=[Instrumentation(settings=InstrumentationSettings(tracer_provider=tracing))],
     )
-    agent.run_sync("What does Jane Roe owe?")
+    asked(agent, "What does Jane Roe owe?")
     tracing.shutdown()
     kept = [bodies.unpack(deposit) for deposit in Deposit.objects.all()]
     assert len(kept) > 0
