@@ -1,5 +1,6 @@
 """A real agent framework and a real OpenTelemetry exporter send to the real door; the run shows."""
 
+import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -50,7 +51,7 @@ def provider(
 def asked(agent: Agent, words: str) -> None:
     """Ask in a thread of its own: the browser tests' loop runs in this one."""
     with ThreadPoolExecutor(max_workers=1) as thread:
-        thread.submit(agent.run_sync, words).result()
+        thread.submit(asyncio.run, agent.run(words)).result()
 
 
 @pytest.mark.django_db(transaction=True)
