@@ -19,6 +19,9 @@ from reviews.pages import answers, chain, lineage, possible, rows
 from reviews.pages.dossier import Dossier, Permission, dossier
 
 MOST_RUNS = 8
+# Without scripts the newest events stand in a table; the events page has them all.
+NEWEST = 20
+SHOWN = 24
 
 
 def context(identity: Any, user: User, *, now: datetime, at: datetime | None) -> dict[str, Any]:
@@ -26,7 +29,7 @@ def context(identity: Any, user: User, *, now: datetime, at: datetime | None) ->
     d = dossier(identity, now=now, at=at)
     cases = _cases(d, user)
     asked_in = {finding.pk: case for case in cases for finding in case.findings.all()}
-    table = rows.of_identity(identity.number, until=d.at, limit=50)
+    table = rows.of_identity(identity.number, until=d.at, limit=NEWEST)
     runs = _runs(d)
     query = urlencode({"identity": identity.key})
     return {
@@ -50,7 +53,7 @@ def context(identity: Any, user: User, *, now: datetime, at: datetime | None) ->
         "findings_closed": Finding.objects.filter(identity=identity)
         .exclude(state__in=["open", "confirmed"])
         .count(),
-        "permissions": [_permission(one, d) for one in d.permissions],
+        "permissions": [_permission(one, d) for one in d.permissions[:SHOWN]],
         "permissions_url": f"/events/?{query}",
         "possible_words": possible.beyond(d.entitlements, d.delegations),
         "delegations": [_delegation(row, d) for row in [*d.delegations, *d.proposed]],

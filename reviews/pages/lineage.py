@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from reviews.pages.answers import short
 from reviews.pages.dossier import Dossier
 
-MOST_GRANTORS, MOST_AGENTS, MOST_KEYS = 3, 3, 4
+MOST_GRANTORS, MOST_AGENTS, MOST_KEYS, MOST_ACTIONS = 3, 3, 4, 24
 
 type Node = dict[str, Any]
 
@@ -125,7 +125,7 @@ class Lineage:
     def _actions(self) -> list[Node]:
         key = self.d.identity.key
         found = []
-        for number, used in enumerate(self.d.permissions):
+        for number, used in enumerate(self.d.permissions[:MOST_ACTIONS]):
             verdict = "outside" if used.outside else "inside" if used.inside else "unknown"
             found.append(
                 _node(
