@@ -14,6 +14,7 @@ from evidence.formats import FORMATS
 from evidence.formats.bodies import MEBI, BodyRefused
 from evidence.models import Source
 from evidence.permissions import Reader
+from evidence.words import counted
 
 # What multipart adds around a file.
 AROUND = 64 * 1024
@@ -97,5 +98,6 @@ def _answer(sum_: doors.Sum) -> dict[str, Any]:
 
 def words(answer: dict[str, Any]) -> str:
     """The answer as a sentence."""
-    said = f"{answer['events']:,} events, {answer['duplicates']:,} duplicates"
-    return f"{said}, {answer['rejects']:,} rejects."
+    return (
+        ", ".join(counted(answer[f"{one}s"], one) for one in ("event", "duplicate", "reject")) + "."
+    )

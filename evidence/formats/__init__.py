@@ -1,17 +1,121 @@
 """The evidence formats: how to know one by its content, and how to read it.
 
-Owns the list of formats. To add one, write its module beside these and name it here. Pure.
+Owns the list of formats. To add one, write its table beside these and name it in TABLES (its
+order decides where two could read a record). Pure.
 """
 
-from evidence.formats import cloudtrail, otlp
-from evidence.formats.record import Format
+from collections import Counter
+from functools import partial
 
-FORMATS: dict[str, Format] = {known.name: known for known in (cloudtrail.FORMAT, otlp.FORMAT)}
+from evidence.formats import (
+    anthropic,
+    auth0,
+    azure,
+    bedrock,
+    cloudtrail,
+    databricks,
+    entra,
+    gcp,
+    github,
+    kubernetes,
+    langfuse,
+    microsoft365,
+    mlflow,
+    network,
+    ocsf,
+    okta,
+    onepassword,
+    openai,
+    otlp,
+    pam,
+    postgres,
+    reading,
+    saas,
+    snowflake,
+    teleport,
+    vault,
+    windows,
+    workspace,
+)
+from evidence.formats.reading import Kind
+from evidence.formats.record import Format
+from evidence.formats.tables import Table
+
+TABLES: tuple[Table, ...] = (
+    okta.TABLE,
+    kubernetes.TABLE,
+    gcp.TABLE,
+    vault.TABLE,
+    pam.TABLE,
+    postgres.TABLE,
+    ocsf.TABLE,
+    auth0.TABLE,
+    *github.TABLES,
+    teleport.TABLE,
+    databricks.TABLE,
+    snowflake.TABLE,
+    *saas.TABLES,
+    workspace.TABLE,
+    onepassword.TABLE,
+    *network.TABLES,
+    entra.TABLE,
+    azure.TABLE,
+    microsoft365.TABLE,
+    microsoft365.ALERTS,
+    windows.TABLE,
+    anthropic.TABLE,
+    openai.TABLE,
+    bedrock.TABLE,
+)
+KINDS: tuple[Kind, ...] = (*(reading.kind(table) for table in TABLES),)
+
+
+# Its records among those of others; a body of them alone has a faster reader.
+_CLOUDTRAIL = Kind(cloudtrail.NAME, cloudtrail.knows, cloudtrail.read_one)
+
+
+def _knows(name: str, head: bytes) -> bool:
+    return recognise(head) == name
+
+
+def _format(table: Table, compiled: Kind) -> Format:
+    others = (_CLOUDTRAIL, *(kind for kind in KINDS if kind.name != table.name))
+    return Format(
+        table.name,
+        table.title,
+        partial(_knows, table.name),
+        partial(reading.parse, table=table, first=compiled, others=others),
+    )
+
+
+# Spans may hold any log as text: they are looked for first.
+_SPANS = (langfuse.FORMAT, mlflow.FORMAT, otlp.FORMAT)
+_OWN = (cloudtrail.FORMAT, *_SPANS)
+FORMATS: dict[str, Format] = {
+    known.name: known
+    for known in (*_OWN, *(_format(*pair) for pair in zip(TABLES, KINDS, strict=True)))
+}
+_LISTS = tuple({name for table in TABLES for name in table.lists})
 
 
 def recognise(body: bytes) -> str | None:
-    """The name of the format that a (decompressed) body is in; None when it is none of ours."""
-    for name, known in FORMATS.items():
+    """The name of the format that a (decompressed) body is in; None when it is none of ours.
+
+    Of a body that mixes formats, the one of most of its first records.
+    """
+    for known in _SPANS:
         if known.recognise(body):
-            return name
-    return None
+            return known.name
+    for table in TABLES:
+        if table.text is not None and table.text.looks(body):
+            return table.name
+    kinds = (_CLOUDTRAIL, *KINDS)
+    found: Counter[str] = Counter()
+    for value in reading.first_records(body, kinds, _LISTS):
+        by, inner = reading.resolve(value, kinds[0], kinds[1:])
+        if by.knows(inner):
+            found[by.name] += 1
+    if not found:
+        # What wraps or damages CloudTrail's records so that none is seen whole.
+        return cloudtrail.NAME if cloudtrail.FORMAT.recognise(body) else None
+    return found.most_common(1)[0][0]

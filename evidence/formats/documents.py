@@ -14,10 +14,19 @@ import orjson
 # An audit record is at most 256 KiB where it is made; recovery looks no further for its end.
 _LARGEST = 512 * 1024
 _TRIES = 2048
+# Without a mark nothing tells where the next record begins: less is tried.
+_UNMARKED = 64 * 1024
 _START = re.compile(rb"(?:\A|[\[,])\s*(?=\{\s*\")")
 _END = re.compile(rb"\}(?=\s*(?:[,\]]|\Z))")
+# The opening of a plain list of objects, down to the first name of its first object.
+_OPENING = re.compile(rb'(?:\{\s*"(\w{1,40})"\s*:\s*)?\[\s*(\{\s*"\w{1,80}"\s*:)')
+# Text that is read at once, and how often a cut may fall inside a record before it is given up.
+_AT_ONCE = 64 * 1024
+_CUTS = 4
 # How the parser says that all is well but not finished.
 _WANTS_MORE = "unexpected end of data"
+# What a log subscription's document says of all its events.
+_GROUP = ("logGroup", "owner")
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -25,11 +34,15 @@ _BOM = b"\xef\xbb\xbf"
 type Piece = tuple[str, Any, str, bytes]
 
 
+class NotCut(Exception):
+    """A body that cannot be read a few records at a time; `pieces` says what it holds."""
+
+
 class Shape(NamedTuple):
     """What a format's documents look like."""
 
     lists: tuple[str, ...]  # members that hold the records of a document
-    mark: bytes  # text that every record has, quotes included
+    mark: bytes  # text that every record has, quotes included; empty: none is known
     is_record: Callable[[Any], bool]
 
 
@@ -59,6 +72,51 @@ def pieces(body: bytes, shape: Shape) -> Iterator[Piece]:
     yield from _elements(value, shape, "")
 
 
+def batches(body: bytes, shape: Shape) -> Iterator[list[Piece]]:
+    """The same as `pieces` of a large undamaged list, a few hundred records at a time.
+
+    What becomes of a batch then happens before the processor's cache forgets it, which saves a
+    third of the time. Raises NotCut, maybe after some batches, where only `pieces` can tell.
+    """
+    text = clean(body)
+    opening = _OPENING.match(text)
+    if len(text) <= _AT_ONCE or opening is None:
+        raise NotCut
+    closing = b"]}" if opening[1] else b"]"
+    if (opening[1] and opening[1].decode() not in shape.lists) or not text.endswith(closing):
+        raise NotCut
+    edge = b"," + opening[2]
+    start, end = opening.start(2), len(text) - len(closing)
+    number = 0
+    while start < end:
+        values, start = _some(text, start, end, edge)
+        yield [(f"Records[{place}]", value, "", b"") for place, value in enumerate(values, number)]
+        number += len(values)
+
+
+def _some(text: bytes, start: int, end: int, edge: bytes) -> tuple[list[Any], int]:
+    """(elements, where the next begin): cut where an object seems to begin.
+
+    A list is what it says whole when each of its parts is a list: a cut inside a record leaves
+    brackets open, and a part that closes the list itself makes two of it.
+    """
+    cut = start + _AT_ONCE
+    for _ in range(_CUTS):
+        cut = text.find(edge, cut, end)
+        upto = end if cut < 0 else cut
+        try:
+            lists = orjson.loads(b"[[%b]]" % text[start:upto])
+        except (ValueError, RecursionError):
+            if upto == end:
+                break
+            cut += 1
+            continue
+        if len(lists) != 1:
+            break
+        return lists[0], upto + 1
+    raise NotCut
+
+
 def _elements(value: Any, shape: Shape, before: str) -> Iterator[Piece]:
     if isinstance(value, dict):
         value = _inside(value, shape)
@@ -71,14 +129,28 @@ def _elements(value: Any, shape: Shape, before: str) -> Iterator[Piece]:
 
 def _inside(value: dict[str, Any], shape: Shape) -> Any:
     """The list of records in a document, also under a name that was damaged; else itself."""
+    if shape.is_record(value):
+        # Records have lists of their own, some of them called like those of documents.
+        return value
     for name in shape.lists:
         if isinstance(value.get(name), list):
-            return value[name]
-    if not shape.is_record(value):
-        for inside in value.values():
-            if isinstance(inside, list) and any(shape.is_record(one) for one in inside[:3]):
-                return inside
+            return _of_group(value) if name == "logEvents" else value[name]
+    for inside in value.values():
+        if isinstance(inside, list) and any(shape.is_record(one) for one in inside[:3]):
+            return inside
+        if isinstance(inside, dict):
+            for name in shape.lists:
+                listed = inside.get(name)
+                if isinstance(listed, list) and any(shape.is_record(one) for one in listed[:3]):
+                    return listed
     return value
+
+
+def _of_group(value: dict[str, Any]) -> list[Any]:
+    """A log subscription's events, each with what the document says of all: whose log it is."""
+    said = {name: value[name] for name in _GROUP if isinstance(value.get(name), str)}
+    events: list[Any] = value["logEvents"]
+    return [said | event if isinstance(event, dict) else event for event in events]
 
 
 def is_lines(text: bytes) -> bool:
@@ -99,7 +171,7 @@ def _lines(text: bytes, shape: Shape) -> Iterator[Piece]:
         try:
             value = orjson.loads(line)
         except (ValueError, RecursionError) as problem:
-            if line.count(shape.mark) > 1:
+            if not shape.mark or line.count(shape.mark) > 1:
                 yield from _recovered(line, shape, f"line {number} ", said(problem))
             else:
                 yield f"line {number}", None, f"not JSON: {said(problem)}", line
@@ -117,6 +189,8 @@ def _recovered(text: bytes, shape: Shape, before: str, problem: str) -> Iterator
     budget = 32 * len(text) + 16_000_000
     ends = [match.end() for match in _END.finditer(text)]
     marks = [match.start() for match in re.finditer(re.escape(shape.mark), text)]
+    if not shape.mark:
+        marks = []
     number = done = 0
     for match in _START.finditer(text):
         start = match.end()
@@ -124,12 +198,15 @@ def _recovered(text: bytes, shape: Shape, before: str, problem: str) -> Iterator
             continue
         found: Any = None
         near = bisect_left(marks, start)
-        if near == len(marks):
+        if shape.mark and near == len(marks):
             break
-        # A record has one mark, or a few where its parameters speak of others like it.
-        limit = min(start + _LARGEST, *marks[near + 3 : near + 4], len(text))
-        first = bisect_left(ends, marks[near])
-        for end in ends[first : first + _TRIES]:
+        if shape.mark:
+            # A record has one mark, or a few where its parameters speak of others like it.
+            limit = min(start + _LARGEST, *marks[near + 3 : near + 4], len(text))
+            first, tries = bisect_left(ends, marks[near]), _TRIES
+        else:
+            limit, first, tries = start + _UNMARKED, bisect_left(ends, start), _TRIES // 8
+        for end in ends[first : first + tries]:
             budget -= end - start
             if end > limit or budget < 0:
                 break
@@ -160,7 +237,9 @@ def _recovered(text: bytes, shape: Shape, before: str, problem: str) -> Iterator
 
 def _is_opening(text: bytes, shape: Shape) -> bool:
     """What stands before the first record of a document: a bracket and member names."""
-    return not text or (text.endswith(b"[") and len(text) < 2000 and shape.mark not in text)
+    if text.endswith(b"[") and len(text) < 2000:
+        return shape.mark not in text if shape.mark else b"}" not in text
+    return not text
 
 
 def _broken(before: str, number: int, problem: str, raw: bytes) -> Piece:

@@ -94,12 +94,14 @@ class Asked(NamedTuple):
 
     `realms`: the realms a pushing source may speak for; empty = any (decisions 3).
     `keep_content`: keep prompts, completions, tool arguments and results.
+    `forced`: a person chose the format: records that look like another's are read by it as well.
     """
 
     source: str
     digest_key: bytes
     realms: frozenset[str] = frozenset()
     keep_content: bool = False
+    forced: bool = False
 
 
 class Format(NamedTuple):

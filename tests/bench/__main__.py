@@ -1,6 +1,6 @@
 """`make bench`: what the product promises in speed, measured, with its targets beside.
 
-ARGS: intake, otlp, line, decisions (all when none is named); `--rows N` bounds the fleet of the
+ARGS: intake, formats, otlp, line, decisions (all when none is named); `--rows N` bounds the fleet of the
 line page (default 5,000,000; it takes several minutes and about 4 GB under var/).
 """
 
@@ -21,9 +21,9 @@ from config import services  # noqa: E402 - settings come first
 
 services.ensure()
 
-from tests.bench import database, decisions, fleet, intake, line  # noqa: E402 - after setup
+from tests.bench import database, decisions, fleet, formats, intake, line  # noqa: E402 - after setup
 
-PARTS = ("intake", "otlp", "line", "decisions")
+PARTS = ("intake", "formats", "otlp", "line", "decisions")
 
 
 def say(what: str, figure: str, target: str, *, met: bool | None) -> None:
@@ -40,6 +40,17 @@ def at_intake(name: str, records: int) -> None:
         f"{speed.ratio:.2f} x COPY; target 0.35",
         met=speed.ratio >= 0.35,
     )
+
+
+def at_formats() -> None:
+    for name in formats.names():
+        speed, size = formats.measure(name)
+        say(
+            f"{name}, {formats.RECORDS:,} records of {size:,.0f} bytes",
+            f"{speed.product:,.0f}/s, COPY {speed.copy:,.0f}/s",
+            f"{speed.ratio:.2f} x COPY; target 0.35",
+            met=speed.ratio >= 0.35,
+        )
 
 
 def at_otlp(name: str) -> None:
@@ -102,6 +113,8 @@ def main() -> None:
     with database.fresh():
         if "intake" in parts:
             at_intake("empty", 100_000)
+        if "formats" in parts:
+            at_formats()
         if "otlp" in parts:
             at_otlp("otlp-empty")
         if "line" in parts:

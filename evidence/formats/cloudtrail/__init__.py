@@ -9,17 +9,19 @@ What is kept is the canonical JSON of every record after the privacy rule, in th
 what could not be read is kept among them as text, so that positions stay what they were.
 """
 
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import batched
 from secrets import token_hex
 from typing import Any
 
 import orjson
 
 from evidence import privacy
-from evidence.formats import aws
-from evidence.formats.cloudtrail import activities, identity, resources
-from evidence.formats.documents import Shape, clean, pieces
+from evidence.formats import aws, tables
+from evidence.formats.cloudtrail import activities, identity, lowered, resources
+from evidence.formats.documents import NotCut, Piece, Shape, batches, clean, pieces
 from evidence.formats.record import (
     Asked,
     Format,
@@ -33,10 +35,12 @@ from evidence.vocabulary import AUTHENTICATION, ISSUANCE, OUTCOME_OK, PLANE_IDEN
 
 NAME = "cloudtrail"
 # Envelopes that hold a record, and the member that holds it.
-ENVELOPES = ("detail", "CloudTrailEvent", "cloudTrailEvent", "Event", "event", "message")
+ENVELOPES = ("detail", "CloudTrailEvent", "cloudTrailEvent", "Event", "event", "message", "log")
 _DEEPEST_ENVELOPE = 4
 # An unreadable part larger than this is kept cut; its beginning names what it was.
 _LARGEST_REJECT = 1 << 20
+# Records read together where the body is not cut by its size.
+_BATCH = 64
 _EARLIEST, _LATEST = 946_684_800_000_000, 4_102_444_800_000_000  # 2000 and 2100
 _NO_NUL = "holds a NUL character, which no name or text of AWS has"
 
@@ -46,10 +50,14 @@ class Unreadable(Exception):
 
 
 def _is_record(value: Any) -> bool:
-    return isinstance(value, dict) and "eventName" in _unwrapped(value)
+    if type(value) is not dict:
+        return False
+    inside = _unwrapped(value)
+    return "eventName" in inside or lowered.is_lowered(inside)
 
 
 SHAPE = Shape(lists=("Records", "Events", "logEvents"), mark=b'"eventName"', is_record=_is_record)
+_LOWERED = SHAPE._replace(mark=b'"eventname"')
 
 
 def recognise(head: bytes) -> bool:
@@ -60,43 +68,74 @@ def recognise(head: bytes) -> bool:
     if b'"resourceSpans"' in text:
         return False
     inside = b'"eventSource' in text and b'"eventName' in text
+    inside = inside or (b'"eventsource"' in text and b'"eventname"' in text)
     # LookupEvents and log subscriptions carry the record as text inside JSON.
     return inside or b'\\"eventSource\\"' in text or b'"CloudTrailEvent"' in text
 
 
 def parse(body: bytes, asked: Asked) -> Parsed:
     """Read all records of a body; never raises for what the body holds."""
-    places: list[str] = []
+    shape = SHAPE if SHAPE.mark in body else _LOWERED
+    try:
+        return _parsed(batches(body, shape), asked)
+    except NotCut:
+        return _parsed(batched(pieces(body, shape), _BATCH), asked)
+
+
+def _parsed(found: Iterable[Sequence[Piece]], asked: Asked) -> Parsed:
+    """What batches of pieces hold, in their order."""
+    kept: list[bytes] = []
+    parsed = Parsed(b"", [], [], [])
+    digester = _Digester(asked.digest_key[:64])
+    for batch in found:
+        kept += (privacy.SEAM, _read_batch(batch, parsed, digester, asked.realms))
+    return parsed._replace(kept=b"".join((b'{"Records":[', *kept[1:], b"]}")))
+
+
+def knows(value: Any) -> bool:
+    """Whether this is a record, without an envelope."""
+    if type(value) is not dict:
+        return False
+    return ("eventName" in value and "eventSource" in value) or lowered.is_lowered(value)
+
+
+def read_one(position: str, value: Any, digest: Callable[[str, str], bytes]) -> Record:
+    """A record among those of other formats. Raises tables.Unreadable."""
+    if _has_nul(value):
+        raise tables.Unreadable(_NO_NUL)
+    try:
+        return _read(position, value, b"", lambda realm, number, _: digest(realm, number))
+    except Unreadable as problem:
+        raise tables.Unreadable(str(problem)) from None
+
+
+def _read_batch(
+    batch: Sequence[Piece], into: Parsed, digester: "_Digester", realms: frozenset[str]
+) -> bytes:
+    """Read these pieces into the lists of `into`; what is kept of them."""
     values: list[Any] = []
     broken: dict[int, tuple[str, bytes]] = {}
-    for position, found, problem, raw in pieces(body, SHAPE):
-        value = found
+    for number, (_, value, problem, raw) in enumerate(batch):
         if problem:
-            broken[len(places)] = problem, raw
+            broken[number] = problem, raw
         elif type(value) is not dict or "eventName" not in value:
-            value = _unwrapped(value)
-        places.append(position)
+            value = _unwrapped(value)  # noqa: PLW2901 - the record inside is the record
         values.append(value)
     texts = _canonical(values, broken)
     joined = privacy.SEAM.join(texts)
     suspects = privacy.hit_among(texts, joined)
     may_have_nul = b"\\u0000" in joined
-    records: list[Record] = []
-    rejects: list[Rejected] = []
-    redactions: list[Redaction] = []
-    digester = _Digester(asked.digest_key[:64])
-    realms = asked.realms
-    for number, (position, value, received) in enumerate(zip(places, values, texts, strict=True)):
-        # Freed while it is at hand: later, all of them together take three times as long.
-        values[number] = None
+    redacted = len(into.redactions)
+    for number, (piece, value, received) in enumerate(zip(batch, values, texts, strict=True)):
+        position = piece[0]
         if number in broken:
-            rejects.append(Rejected(position, broken[number][0], privacy.excerpt(received)))
-            texts[number] = _kept_text(received, position, redactions)
+            into.rejects.append(Rejected(position, broken[number][0], privacy.excerpt(received)))
+            texts[number] = _kept_text(received, position, into.redactions)
             continue
         if number in suspects:
             clean_bytes, hits = privacy.redact(received)
             if hits:
-                redactions.extend(Redaction(position, hit.kind, hit.length) for hit in hits)
+                into.redactions.extend(Redaction(position, hit.kind, hit.length) for hit in hits)
                 value = orjson.loads(clean_bytes)  # noqa: PLW2901 - from here on it is the clean one
                 texts[number] = clean_bytes
         try:
@@ -108,12 +147,12 @@ def parse(body: bytes, asked: Asked) -> Parsed:
                     f"speaks for the realm {record.realm!r}, which this source may not speak for"
                 )
         except Unreadable as problem:
-            rejects.append(Rejected(position, str(problem), privacy.excerpt(texts[number])))
+            into.rejects.append(Rejected(position, str(problem), privacy.excerpt(texts[number])))
             continue
-        records.append(record)
-    if broken or redactions:
+        into.records.append(record)
+    if broken or len(into.redactions) > redacted:
         joined = privacy.SEAM.join(texts)
-    return Parsed(b'{"Records":[' + joined + b"]}", records, rejects, redactions)
+    return joined
 
 
 def _canonical(values: list[Any], broken: dict[int, tuple[str, bytes]]) -> list[bytes]:
@@ -216,6 +255,7 @@ def _action(source: str, name: str) -> tuple[str, str]:
     return service, aws.bounded(f"{service}:{name}")
 
 
+_record: Callable[[type[Record], tuple[Any, ...]], Record] = tuple.__new__
 _realm = lru_cache(maxsize=65_536)(aws.realm_of)
 
 
@@ -224,24 +264,26 @@ def _at(text: str) -> int | None:
     return activities.moment(text)
 
 
-def _read(position: str, record: Any, received: bytes, digester: _Digester) -> Record:
+def _read(
+    position: str, record: Any, received: bytes, digester: Callable[[str, str, bytes], bytes]
+) -> Record:
     """One record; `received` is its canonical JSON before the privacy rule. Raises Unreadable."""
     if type(record) is not dict:
         raise Unreadable("is not a JSON object")
     read = record.get
     name, source = read("eventName"), read("eventSource")
     if type(name) is not str or not name:
+        if lowered.is_lowered(record):
+            return _read(position, lowered.restored(record), received, digester)
         raise Unreadable("has no eventName")
     if type(source) is not str or not source:
-        raise Unreadable("has no eventSource")
+        if "userIdentity" not in record:
+            raise Unreadable("has neither eventSource nor userIdentity")
+        source = "aws"
     stated = read("eventTime")
-    at: int | None = None
-    if stated is not None:
-        at = _at(stated) if type(stated) is str else activities.moment(stated)
-        if at is None:
-            raise Unreadable(f"its eventTime is no time: {str(stated)[:60]!r}")
-        if not _EARLIEST <= at <= _LATEST:
-            raise Unreadable(f"its eventTime is absurd: {str(stated)[:60]!r}")
+    at = _at(stated) if type(stated) is str else activities.moment(stated)
+    if at is not None and not _EARLIEST <= at <= _LATEST:
+        at = None
     service, action = _action(source, name)
     user = read("userIdentity")
     account = recipient = _text(record, "recipientAccountId") or ""
@@ -289,7 +331,8 @@ def _read(position: str, record: Any, received: bytes, digester: _Digester) -> R
     address, agent = read("sourceIPAddress"), read("userAgent")
     realm = _realm(account)
     vendor_id = _bounded(read("eventID"))
-    return Record(
+    # Record(…) by name takes three times as long, and there is one for each of millions.
+    fields = (
         position,
         digester(realm, vendor_id or "", received),
         at,
@@ -317,6 +360,7 @@ def _read(position: str, record: Any, received: bytes, digester: _Digester) -> R
         None,
         issued,
     )
+    return _record(Record, fields)
 
 
 def _bounded(value: Any) -> str | None:

@@ -54,6 +54,12 @@ def who(identity: Any, recipient: str) -> Who:
     return _of_json(orjson.dumps(identity), recipient) if type(identity) is dict else NOBODY
 
 
+def named_by(arn: str, account: str = "") -> ActorName | None:
+    """Who an ARN alone names, with the name that a userIdentity with this ARN has."""
+    kind = "FederatedUser" if ":federated-user/" in arn else ""
+    return who({"type": kind, "arn": arn, "accountId": account}, account).principal
+
+
 @lru_cache(maxsize=16_384)
 def _of_json(text: bytes, recipient: str) -> Who:
     """Remembered by its JSON: writing that is quicker than looking at each member again."""

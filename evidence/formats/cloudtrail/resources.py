@@ -71,6 +71,7 @@ SETS: tuple[tuple[str, str], ...] = (
     ("groupSet", "groupId"),
     ("networkInterfaceIdSet", "networkInterfaceId"),
 )
+_SETS = frozenset(name for name, _ in SETS)
 # Parameters that end in Id, Name or Arn and name no resource.
 _TELLS_NOTHING = re.compile(
     r"(?i)token|requestId|^client|^max|marker|attribute|region|x-amz|owner|version|principal"
@@ -100,12 +101,17 @@ def value_of(parameters: dict[str, Any], name: str) -> str | None:
     """A text parameter, written either way: `secretId` or `SecretId`; of a list, the first."""
     value = parameters.get(name)
     if value is None:
-        value = parameters.get(name[0].upper() + name[1:])
+        value = parameters.get(_capital(name))
         if value is None:
             return None
     if isinstance(value, list):
         value = value[0] if value else None
     return value if isinstance(value, str) and value else None
+
+
+@lru_cache(maxsize=1024)
+def _capital(name: str) -> str:
+    return name[0].upper() + name[1:]
 
 
 def listed_arn(resources: Any, kind: str = "") -> str | None:
@@ -203,12 +209,15 @@ def _sts(asked: Asked) -> str | None:
 
 def _telling(service: str) -> Reader:
     names = TELLING[service]
+    known = frozenset((*names, *map(_capital, names)))
 
     def read(asked: Asked) -> str | None:
-        for name in names:
-            found = value_of(asked.parameters, name)
-            if found:
-                return found
+        # Asked first: most calls that reach this name nothing in the table.
+        if not known.isdisjoint(asked.parameters):
+            for name in names:
+                found = value_of(asked.parameters, name)
+                if found:
+                    return found
         return _by_parameters(asked)
 
     return read
@@ -232,16 +241,14 @@ def _by_parameters(asked: Asked) -> str | None:
     parameters = asked.parameters
     if not parameters:
         return None
-    for name, member in SETS:
-        if name not in parameters:
-            continue
-        inside = parameters[name]
+    for name, member in () if _SETS.isdisjoint(parameters) else SETS:
+        inside = parameters.get(name)
         items = inside.get("items") if isinstance(inside, dict) else None
         if isinstance(items, list) and items and isinstance(items[0], dict):
             found = items[0].get(member)
             if isinstance(found, str) and found:
                 return found
-    for name in _most_telling(frozenset(parameters)):
+    for name in _most_telling(tuple(parameters)):
         found = value_of(parameters, name)
         if found:
             return found
@@ -249,7 +256,7 @@ def _by_parameters(asked: Asked) -> str | None:
 
 
 @lru_cache(maxsize=8192)
-def _most_telling(parameters: frozenset[str]) -> tuple[str, ...]:
+def _most_telling(parameters: tuple[str, ...]) -> tuple[str, ...]:
     """The parameters whose names say that they name something, the best first."""
     names = sorted(name for name in parameters if not _TELLS_NOTHING.search(name))
     return tuple(

@@ -52,7 +52,7 @@ def parse(body: bytes, asked: Asked) -> Parsed:
         if found.request is not None:
             # Requests one after the other are, on the wire, one request.
             kept.append(reader.take(found.request, found))
-    records = _with_agents(reader.records)
+    records = with_agents(reader.records)
     return Parsed(b"".join(kept), records, reader.rejects, reader.redactions)
 
 
@@ -131,21 +131,14 @@ class _Reader:
                             sender=sender,
                         )
                         if self.realms:
-                            self._may_speak(made)
+                            stranger = reading.stranger(made, self.realm, self.realms)
+                            if stranger is not None:
+                                raise reading.Unreadable(stranger)
                         self.records.append(made)
                     except reading.Unreadable as problem:
                         excerpt = privacy.excerpt(span.name.encode("utf-8", "replace"))
                         self.rejects.append(Rejected(position, str(problem), excerpt))
                     turn += 1
-
-    def _may_speak(self, record: Record) -> None:
-        """A source speaks for itself and for the realms it was given, for nobody else."""
-        for name in (record.principal, record.credential, record.agent, record.on_behalf):
-            if name is not None and name.realm != self.realm and name.realm not in self.realms:
-                raise reading.Unreadable(
-                    f"names somebody of the realm {name.realm!r}, which this source may not"
-                    " speak for"
-                )
 
     def _attributes(self, pairs: Any, position: str) -> dict[str, Any]:
         """The attributes that are read; content and named secrets leave the message itself."""
@@ -288,7 +281,7 @@ def _plain(value: AnyValue) -> Any:
     return ""
 
 
-def _with_agents(records: list[Record]) -> list[Record]:
+def with_agents(records: list[Record]) -> list[Record]:
     """Spans that name no agent take the one of their nearest ancestor in this body."""
     if all(record.agent is not None for record in records):
         return records

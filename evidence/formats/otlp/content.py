@@ -41,6 +41,8 @@ NAMES = frozenset(
     ai.response.files ai.toolCall.args ai.toolCall.result ai.value ai.values ai.embedding
     ai.embeddings
     mcp.tool.arguments mcp.tool.result mcp.request.params mcp.response.result
+    microsoft.security.content.input.value microsoft.security.content.output.value
+    microsoft.a365.agent.thought.process gen_ai.execution.payload
     http.request.body http.response.body http.request.body.text http.response.body.text
     messaging.message.body rpc.request.body rpc.response.body
     crew_tasks crew_agents crew_inputs crew_tasks_output crewai.crew.result task_output

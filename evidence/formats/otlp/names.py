@@ -5,7 +5,7 @@ Traceloop, Vercel AI SDK, pydantic-ai. To teach it a library, add rows. The conv
 unstable, so every table takes all names it ever had. Pure.
 """
 
-from evidence.vocabulary import AGENT_RUN, DECISION, MODEL_CALL, TOOL_CALL
+from evidence.vocabulary import AGENT_RUN, DECISION, MODEL_CALL, STEP, TOOL_CALL
 
 # Which act a span is, by the attribute that says so and its value in lower case.
 _OPERATIONS = {
@@ -17,6 +17,26 @@ _OPERATIONS = {
     "completion": MODEL_CALL,
     "generate_content": MODEL_CALL,
     "embeddings": MODEL_CALL,
+    "textcompletion": MODEL_CALL,
+    "generatecontent": MODEL_CALL,
+    "apply_guardrail": DECISION,
+    # Said, so that no weaker sign of the same span decides.
+    **dict.fromkeys(
+        (
+            "create_agent",
+            "create_memory",
+            "create_memory_store",
+            "delete_memory",
+            "delete_memory_store",
+            "output_messages",
+            "plan",
+            "retrieval",
+            "search_memory",
+            "update_memory",
+            "upsert_memory",
+        ),
+        STEP,
+    ),
 }
 _KINDS = {
     "agent": AGENT_RUN,
@@ -26,20 +46,50 @@ _KINDS = {
     "generation": MODEL_CALL,
     "embedding": MODEL_CALL,
     "decision": DECISION,
+    "guardrail": DECISION,
+}
+# Vercel's SDK wraps the model call in a span of the same kind, which is no second call.
+_VERCEL = {
+    "ai.toolcall": TOOL_CALL,
+    **dict.fromkeys(
+        (
+            "ai.generatetext",
+            "ai.streamtext",
+            "ai.generateobject",
+            "ai.streamobject",
+            "ai.embed",
+            "ai.embedmany",
+        ),
+        STEP,
+    ),
+    **dict.fromkeys(
+        (
+            "ai.generatetext.dogenerate",
+            "ai.streamtext.dostream",
+            "ai.generateobject.dogenerate",
+            "ai.streamobject.dostream",
+            "ai.embed.doembed",
+            "ai.embedmany.doembed",
+        ),
+        MODEL_CALL,
+    ),
 }
 ACTS: tuple[tuple[str, dict[str, int]], ...] = (
     ("gen_ai.operation.name", _OPERATIONS),
     ("openinference.span.kind", _KINDS),
+    ("ai.operationId", _VERCEL),
     ("langfuse.observation.type", _KINDS),
-    ("mlflow.spanType", _KINDS),
+    ("mlflow.spanType", {**_KINDS, "workflow": AGENT_RUN}),
     ("traceloop.span.kind", {**_KINDS, "workflow": AGENT_RUN}),
-    ("ai.operationId", {"ai.toolcall": TOOL_CALL}),
 )
+# Conventions that name an agent's span after the agent.
+NAMING = ("openinference.span.kind", "langfuse.observation.type", "mlflow.spanType")
 TOOLS = ("gen_ai.tool.name", "tool.name", "ai.toolCall.name", "mcp.tool.name")
 MODELS = (
     "gen_ai.request.model",
     "llm.model_name",
     "gen_ai.response.model",
+    "langfuse.observation.model.name",
     "ai.model.id",
     "model_name",
     "embedding.model_name",
@@ -47,6 +97,8 @@ MODELS = (
 AGENTS = ("gen_ai.agent.name", "agent.name", "agent_name", "langfuse.agent.name")
 AGENT_IDS = ("gen_ai.agent.id", "agent.id")
 PEOPLE = ("user.id", "enduser.id", "langfuse.user.id", "mlflow.trace.user", "enduser.pseudo.id")
+# The agent that called this one.
+CALLERS = ("microsoft.a365.caller.agent.id",)
 CONVERSATIONS = (
     "gen_ai.conversation.id",
     "session.id",
@@ -57,6 +109,7 @@ CONVERSATIONS = (
     "mcp.session.id",
 )
 TASKS = ("countersign.task", "gen_ai.workflow.name", "traceloop.workflow.name")
+VERSIONS = ("gen_ai.agent.version", "langfuse.release", "langfuse.version")
 # Attributes that hold the id under which the called system logs the call.
 REQUEST_IDS = (
     "aws.request_id",
@@ -91,11 +144,16 @@ RESOURCES = (
     "aws.lambda.function.name",
     "aws.step_functions.state_machine.arn",
     "aws.stepfunctions.state_machine.arn",
+    "aws.bedrock.agentcore.runtime.arn",
+    "aws.bedrock.agentcore.gateway.arn",
+    "aws.bedrock.agentcore.memory.arn",
+    "aws.bedrock.agentcore.identity.workload_identity.arn",
     "aws.bedrock.agent.id",
     "aws.bedrock.knowledge_base.id",
     "mcp.resource.uri",
     "gen_ai.data_source.id",
     "messaging.destination.name",
+    "microsoft.security.target.id",
 )
 ADDRESSES = ("url.full", "http.url")
 BUCKETS = ("aws.s3.bucket", "aws.s3.key")
@@ -106,11 +164,12 @@ _OTHER = (
     "client.address",
     "countersign.task",
     "error.type",
-    "gen_ai.agent.version",
     "http.response.status_code",
     "http.status_code",
     "mcp.method.name",
+    "microsoft.security.decision.code",
     "microsoft.security.decision.type",
+    "microsoft.tenant.id",
     "rpc.method",
     "rpc.service",
     "rpc.system",
@@ -128,8 +187,10 @@ READ = frozenset(
         *AGENTS,
         *AGENT_IDS,
         *PEOPLE,
+        *CALLERS,
         *CONVERSATIONS,
         *TASKS,
+        *VERSIONS,
         *REQUEST_IDS,
         *OLD_HEADERS.values(),
         *RESOURCES,

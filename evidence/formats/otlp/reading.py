@@ -14,15 +14,20 @@ from evidence.formats.otlp.names import (
     ADDRESSES,
     AGENT_IDS,
     AGENTS,
+    BUCKETS,
+    CALLERS,
     CONVERSATIONS,
+    DATABASE,
     KEPT_SECRETLY,
     MODELS,
+    NAMING,
     OLD_HEADERS,
     PEOPLE,
     REQUEST_IDS,
     RESOURCES,
     TASKS,
     TOOLS,
+    VERSIONS,
 )
 from evidence.formats.record import ActorName, Record
 from evidence.vocabulary import (
@@ -39,6 +44,9 @@ from evidence.vocabulary import (
 )
 
 _ALL_IDS = (*REQUEST_IDS, *OLD_HEADERS.values())
+# Most spans have none of these, which one look tells.
+_SOME_ID = frozenset(_ALL_IDS)
+_SOME_PLACE = frozenset((*RESOURCES, *ADDRESSES, *BUCKETS, *DATABASE, KEPT_SECRETLY))
 _TOOL_BEFORE = ("execute_tool ", "running tool: ", "running tool ", "tools/call ", "tool: ")
 _AGENT_BEFORE = ("invoke_agent ", "agent_run ", "create_agent ")
 _EARLIEST, _LATEST = 946_684_800_000_000_000, 4_102_444_800_000_000_000  # 2000 and 2100
@@ -120,18 +128,15 @@ def record(
     start = span.start_time_unix_nano
     name = span.name
     request_id = None
-    for id_name in _ALL_IDS:
-        if id_name in attributes:
-            request_id = _text(attributes[id_name])
-            break
+    if not _SOME_ID.isdisjoint(attributes):
+        request_id = _first(attributes, _ALL_IDS)
     act = _act(name, span.kind, attributes, request_id)
     model = _first(attributes, MODELS)
     realm = sender.realm
     agent_name = _agent(name, act, attributes)
-    agent = actor(realm, "agent", agent_name) if agent_name else None
-    if agent is None:
-        agent_id = _first(attributes, AGENT_IDS)
-        agent = actor(realm, "agent_id", agent_id) if agent_id else None
+    tenant = _text(attributes.get("microsoft.tenant.id"))
+    issuer = f"entra:{tenant.lower()[:64]}" if tenant else realm
+    agent = _agent_actor(attributes, agent_name, realm, issuer)
     if act == API_CALL:
         method = _text(attributes.get("rpc.method"))
         action = (
@@ -148,8 +153,8 @@ def record(
     else:
         action = name
     key = _text(attributes.get("aws.auth.account.access_key"))
-    person = _first(attributes, PEOPLE)
-    version = _text(attributes.get("gen_ai.agent.version")) or sender.version
+    on_behalf = _on_behalf(attributes, issuer)
+    version = _first(attributes, VERSIONS) or sender.version
     outcome, error = _ending(span, attributes)
     above = span.parent_span_id
     made = Record(
@@ -165,7 +170,7 @@ def record(
         sender.service,
         aws.access_key(key) if key else None,
         agent,
-        actor(realm, "user", person) if person else None,
+        on_behalf,
         None,
         _bounded(request_id),
         span.trace_id,
@@ -182,6 +187,16 @@ def record(
     if "\0" in name or any(type(text) is str and "\0" in text for text in attributes.values()):
         raise Unreadable("a name in it holds a NUL character")
     return made
+
+
+def stranger(record: Record, own: str, realms: frozenset[str]) -> str | None:
+    """What is wrong when a span names somebody of a realm its source may not speak for."""
+    for name in (record.principal, record.credential, record.agent, record.on_behalf):
+        if name is not None and name.realm != own and name.realm not in realms:
+            return (
+                f"names somebody of the realm {name.realm!r}, which this source may not speak for"
+            )
+    return None
 
 
 def _bounded(text: str | None) -> str | None:
@@ -201,18 +216,20 @@ def _act(name: str, kind: int, attributes: dict[str, Any], request_id: str | Non
     if _is_aws(attributes):
         # A model call through AWS's SDK is the API call that the audit log shows.
         return API_CALL
+    requested = request_id is not None and kind == Span.SPAN_KIND_CLIENT
     for attribute, values in ACTS:
         said = attributes.get(attribute)
         if type(said) is str:
             known = values.get(said.strip('"').lower())
             if known is not None:
-                return known
+                # A step that carries the id of a request is that request.
+                return API_CALL if known == STEP and requested else known
     method = attributes.get("mcp.method.name")
     if method == "tools/call":
         return TOOL_CALL
     if "microsoft.security.decision.type" in attributes:
         return DECISION
-    if request_id is not None and kind == Span.SPAN_KIND_CLIENT:
+    if requested:
         return API_CALL
     if "gen_ai.operation.name" in attributes or method is not None:
         return STEP
@@ -230,13 +247,37 @@ def _act(name: str, kind: int, attributes: dict[str, Any], request_id: str | Non
     return STEP
 
 
+def _agent_actor(
+    attributes: dict[str, Any], name: str | None, realm: str, issuer: str
+) -> ActorName | None:
+    """The agent: by the id that a directory or a cloud gave it, else by its name, else by the id
+    that its sender gave it."""
+    agent_id = _first(attributes, AGENT_IDS)
+    if agent_id and agent_id.startswith("arn:"):
+        return aws.arn_actor(agent_id)
+    if agent_id and issuer is not realm:
+        return actor(issuer, "agent_id", agent_id.lower())
+    if name:
+        return actor(realm, "agent", name)
+    return actor(realm, "agent_id", agent_id) if agent_id else None
+
+
+def _on_behalf(attributes: dict[str, Any], issuer: str) -> ActorName | None:
+    """The person a span says it acts for, else the agent that called this one."""
+    person = _first(attributes, PEOPLE)
+    if person:
+        return actor(issuer, "user", person if issuer.startswith("otel:") else person.lower())
+    caller = _first(attributes, CALLERS)
+    return actor(issuer, "agent_id", caller.lower()) if caller else None
+
+
 def _agent(name: str, act: int, attributes: dict[str, Any]) -> str | None:
     found = _first(attributes, AGENTS)
     if found is None and act == AGENT_RUN and not _first(attributes, AGENT_IDS):
         after = _after(name, _AGENT_BEFORE)
         if after != name:
-            return after
-        if "openinference.span.kind" in attributes or "langfuse.observation.type" in attributes:
+            return after.strip("[]") or None
+        if any(convention in attributes for convention in NAMING):
             # These conventions name the span after the agent.
             return name or None
     return found
@@ -250,6 +291,8 @@ def _after(name: str, openings: tuple[str, ...]) -> str:
 
 
 def _resource(attributes: dict[str, Any]) -> str | None:
+    if _SOME_PLACE.isdisjoint(attributes):
+        return None
     bucket = _text(attributes.get("aws.s3.bucket"))
     if bucket:
         return aws.bounded(f"{bucket}/{_text(attributes.get('aws.s3.key')) or ''}")
@@ -280,6 +323,8 @@ def _address(address: str) -> str:
 
 def _ending(span: Span, attributes: dict[str, Any]) -> tuple[int, str | None]:
     """(outcome, error) of a span: its status, its error type, the answer's status code."""
+    if attributes.get("microsoft.security.decision.type") == "deny":
+        return OUTCOME_REFUSED, _text(attributes.get("microsoft.security.decision.code"))
     status = span.status
     error = _text(attributes.get("error.type"))
     code = attributes.get("http.response.status_code", attributes.get("http.status_code"))

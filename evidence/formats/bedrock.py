@@ -1,0 +1,83 @@
+"""Amazon Bedrock: the model invocation log.
+
+Owns the meaning of its members. Source: the Bedrock user guide (model invocation logging) and
+rule tests; that refused calls carry ``errorCode`` is not verified. A record tells of the same
+call as CloudTrail's InvokeModel or Converse event: caller, action, model and request id are
+written as there. Prompts and answers are content; of an answer, why it ended and what it counted
+stay. Pure.
+"""
+
+from evidence.formats.cloudtrail import identity
+from evidence.formats.members import inside, said
+from evidence.formats.record import ActorName
+from evidence.formats.tables import Row, Table
+from evidence.vocabulary import MODEL_CALL, OUTCOME_FAILED, OUTCOME_OK, OUTCOME_REFUSED
+
+# Members of an answer that say nothing of what was said.
+_NO_CONTENT = "stopReason|stop_reason|usage|metrics|amazon-bedrock-guardrailAction"
+_REFUSALS = ("accessdenied", "unauthorized", "forbidden", "notauthorized")
+
+
+def _caller(record: Row, _: str) -> ActorName | None:
+    arn = said(record, "identity", "arn")
+    return identity.named_by(arn, said(record, "accountId")) if arn else None
+
+
+def _action(record: Row) -> str | None:
+    operation = said(record, "operation")
+    return f"bedrock:{operation}" if operation else None
+
+
+def _intervened(record: Row) -> bool:
+    answer = inside(record, "output", "outputBodyJson")
+    return (
+        "guardrail_intervened" in (answer.get("stopReason"), answer.get("stop_reason"))
+        or answer.get("amazon-bedrock-guardrailAction") == "INTERVENED"
+    )
+
+
+def _error(record: Row) -> str | None:
+    told = said(record, "errorCode")
+    return told or ("guardrail_intervened" if _intervened(record) else None)
+
+
+def _outcome(record: Row) -> int:
+    told = said(record, "errorCode").lower()
+    if not told:
+        return OUTCOME_REFUSED if _intervened(record) else OUTCOME_OK
+    return OUTCOME_REFUSED if told.startswith(_REFUSALS) else OUTCOME_FAILED
+
+
+TABLE = Table(
+    name="bedrock",
+    title="Amazon Bedrock model invocations",
+    signs=(
+        ("schemaType=ModelInvocationLog",),
+        ("modelId", "operation", "requestId", "identity.arn"),
+        ("p_log_type=AWS.BedrockModelInvocation",),
+    ),
+    mark=b'"modelId"',
+    realm="aws:{accountId}",
+    at=("timestamp",),
+    action=_action,
+    patterns=((r"bedrock:(InvokeModel|Converse)", MODEL_CALL),),
+    principal=(_caller,),
+    resource=("modelId",),
+    outcome=_outcome,
+    error=(_error,),
+    request_id=("requestId",),
+    task=('requestMetadata["countersign.task"]',),
+    release=("modelId",),
+    content=(
+        f"input.inputBodyJson except {_NO_CONTENT}",
+        f"output.outputBodyJson except {_NO_CONTENT}",
+    ),
+    lacks={
+        "credential": "the log names the caller's ARN, not the key; CloudTrail's event of the same"
+        " request id has it",
+        "address": "CloudTrail's event of the same request id has it",
+        "user_agent": "CloudTrail's event of the same request id has it",
+        "session": "the session's name is part of the caller's ARN",
+        "vendor_id": "a record has no id of its own; its request id may repeat",
+    },
+)

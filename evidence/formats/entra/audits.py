@@ -1,0 +1,100 @@
+"""Directory audits of Entra: what was changed, and which keys a change added or removed.
+
+Owns the meaning of `targetResources` and of the property KeyDescription. One action, "Update
+application – Certificates and secrets management", stands for adding and for removing a key:
+only the property's values before and after tell which. Pure.
+"""
+
+import re
+
+from evidence.formats import microsoft
+from evidence.formats.microsoft import anywhere, value_at
+from evidence.formats.record import ActorName, Issued
+from evidence.formats.tables import Row, actor
+from evidence.vocabulary import ISSUANCE, REVOCATION
+
+_targets = value_at("targetResources")
+
+
+def _targets_of(record: Row) -> list[Row]:
+    found = _targets(record)
+    return [one for one in found[:50] if type(one) is dict] if type(found) is list else []
+
+
+_property, _new, _old = anywhere("displayName"), value_at("newValue"), value_at("oldValue")
+_properties = value_at("modifiedProperties")
+_target_name = anywhere("userPrincipalName", "displayName", "id")
+_target_id, _target_type = anywhere("id"), anywhere("type")
+
+
+def resource(record: Row) -> str | None:
+    """What a directory audit changed, as ``ServicePrincipal/its name``."""
+    if _targets(record) is None:
+        return None
+    for target in _targets_of(record):
+        name, kind = _target_name(target), _target_type(target)
+        if name is not None:
+            return f"{kind}/{name}" if kind else name
+    return None
+
+
+def _keys(target: Row) -> microsoft.Keys:
+    """The keys that a change to this target added and removed."""
+    found = microsoft.Keys([], [])
+    changes = _properties(target)
+    for change in changes[:200] if type(changes) is list else ():
+        if type(change) is dict and _property(change) == "KeyDescription":
+            found = microsoft.keys_changed(_new(change), _old(change))
+    return found
+
+
+_client = re.compile(rf"^\W*({microsoft.GUID.pattern})")
+
+
+def _client_id(target: Row, named: str | None) -> str | None:
+    """The client id that the change names beside the object it changed."""
+    if named is not None:
+        return named.lower()
+    changes = _properties(target)
+    for change in changes[:200] if type(changes) is list else ():
+        if type(change) is dict and _property(change) in (
+            "TargetId.ServicePrincipalNames",
+            "AppPrincipalId",
+            "AppId",
+        ):
+            match = _client.match(str(_new(change))[:200])
+            if match:
+                return match[1].lower()
+    return None
+
+
+_named_client = anywhere("additionalDetails{key=AppId}.value")
+
+
+def issued(record: Row, realm: str, _: ActorName | None) -> Issued | None:
+    """The key that a change added; of several the first, which nobody makes at once by hand."""
+    for target in _targets_of(record):
+        added = _keys(target).added
+        if added:
+            return Issued(actor(realm, "key", added[0]), _holder(record, target, realm), True, None)
+    return None
+
+
+def _holder(record: Row, target: Row, realm: str) -> ActorName | None:
+    number = (_target_id(target) or "").lower()
+    client = _client_id(target, _named_client(record))
+    app = actor(realm, "app", client) if client else None
+    if _target_type(target) == "ServicePrincipal" and number:
+        return actor(realm, "service_principal", number, app)
+    # The object id of a registration is not its client id: it is a kind of its own.
+    return app or (actor(realm, "app_object", number) if number else None)
+
+
+def activity(record: Row, action: str) -> int | None:
+    """A change of keys by what it did to them: one action stands for adding and removing."""
+    if microsoft.KEY_CHANGE.match(action):
+        for target in _targets_of(record):
+            keys = _keys(target)
+            if keys.added or keys.removed:
+                return ISSUANCE if keys.added else REVOCATION
+    return None

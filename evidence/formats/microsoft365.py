@@ -1,0 +1,395 @@
+"""Microsoft 365: the unified audit log of its services, and security alerts of Microsoft Graph.
+
+Owns the meaning of their fields: two tables, one for each. Sources: "Office 365 Management
+Activity API schema" (common schema and those of Exchange, SharePoint, Entra and Copilot), the
+column AuditData of an audit search, "Track and investigate identity activities with linkable
+identifiers", and the resource type alert (v2) of Microsoft Graph. Pure.
+
+The names are the tenant's. A record whose service states no result tells what has happened. An
+alert tells what somebody concluded; its principal is the account that the alert is about.
+"""
+
+import re
+from typing import Any
+
+from evidence.formats import microsoft
+from evidence.formats.microsoft import anywhere, value_at
+from evidence.formats.record import ActorName, Issued
+from evidence.formats.tables import Name, Row, Said, Table, actor
+from evidence.vocabulary import (
+    AUTHENTICATION,
+    CHANGE,
+    ISSUANCE,
+    OUTCOME_FAILED,
+    OUTCOME_OK,
+    REVOCATION,
+    USE,
+)
+
+
+def _view(record: Row) -> Row:
+    """A row of an audit search holds the record as text."""
+    if "Operation" in record:
+        return record
+    inside = record.get("AuditData")
+    if inside is None:
+        inside = record.get("auditData") or record.get("auditdata")
+    inside = microsoft.loaded(inside)
+    return inside if type(inside) is dict else record
+
+
+_realm = microsoft.tenant("organizationId", "OrganizationId", "AADTenantId")
+
+# --- who
+
+_user, _key, _kind = anywhere("UserId"), anywhere("UserKey"), anywhere("UserType")
+_actors, _identity, _type = value_at("Actor"), anywhere("ID"), anywhere("Type")
+_client = anywhere(
+    "AppAccessContext.ClientAppId", "ClientAppId", "AppId", "ApplicationId", "AadAppId"
+)
+_NOT_SAID = frozenset({"", "not available", "not-found", "unknown", "n/a"})
+_OF_A_USER, _OF_A_PRINCIPAL = "User_", "ServicePrincipal_"
+
+
+def _ids(record: Row) -> list[str]:
+    found = _actors(record)
+    listed = found[:20] if type(found) is list else ()
+    return [name for one in listed if type(one) is dict and (name := _identity(one))]
+
+
+def _numbered(ids: list[str], marked: str) -> str | None:
+    """The object id that the list of actors marks as that of a user or a principal."""
+    return next((one[len(marked) :].lower() for one in ids if one.startswith(marked)), None)
+
+
+def _number(text: str | None) -> str | None:
+    return text.lower() if text is not None and microsoft.GUID.fullmatch(text) else None
+
+
+def _app(record: Row) -> str | None:
+    found = _client(record)
+    return None if found in (None, microsoft.NOBODY) else _number(found)
+
+
+def _principal_of(realm: str, number: str, client: str | None) -> ActorName:
+    return actor(
+        realm, "service_principal", number, actor(realm, "app", client) if client else None
+    )
+
+
+def _who(record: Row, realm: str) -> ActorName | None:
+    """Whom the one field that names a user stands for: it also names what is no user."""
+    said = _user(record) or ""
+    ids = _ids(record)
+    if "@" in said and not said.startswith("app@"):
+        number = _numbered(ids, _OF_A_USER) or _number(_key(record))
+        above = actor(realm, "user", number) if number else None
+        return actor(realm, "user", said.lower(), above)
+    principal = _numbered([said, *ids], _OF_A_PRINCIPAL)
+    if principal is not None:
+        client = next((one for one in map(_number, ids) if one and one != principal), None)
+        return _principal_of(realm, principal, client)
+    if said.startswith("app@"):
+        client = _app(record)
+        return actor(realm, "app", client) if client else actor(realm, "service", said)
+    number = _number(said)
+    if number is not None:
+        kind = "service_principal" if _kind(record) in ("6", "Application") else "user"
+        return actor(realm, kind, number)
+    if said.lower() not in _NOT_SAID:
+        # S-1-5-18, NT AUTHORITY\SYSTEM (…), SHAREPOINT\system, SecurityComplianceAlerts.
+        return actor(realm, "service", said.partition(" (")[0])
+    if ids:
+        return actor(realm, "service", ids[0])
+    client = _app(record)
+    return actor(realm, "app", client) if client else None
+
+
+def _agent(record: Row, realm: str) -> ActorName | None:
+    """The application that acted in a person's name."""
+    said = _user(record) or ""
+    client = _app(record) if "@" in said and not said.startswith("app@") else None
+    return actor(realm, "app", client) if client else None
+
+
+# --- what
+
+_operation = anywhere("Operation")
+_object = anywhere("ObjectId")
+_place = anywhere(
+    "Item.ParentFolder.Path",
+    "Folder.Path",
+    "SourceRelativeUrl",
+    "TeamName",
+    "MailboxOwnerUPN",
+    "ObjectName",
+    "AlertEntityId",
+    "SiteUrl",
+    "ThreadId",
+    "Name",
+)
+_target = value_at("Target")
+_mailbox = anywhere("MailboxOwnerUPN")
+
+
+def _resource(record: Row) -> str | None:
+    found = _object(record)
+    if found is not None and found.lower() not in _NOT_SAID:
+        return found
+    place, mailbox = _place(record), _mailbox(record)
+    if place is not None:
+        return f"{mailbox}{place}" if mailbox and place.startswith("\\") else place
+    targets = _target(record)
+    first = targets[0] if type(targets) is list and targets else None
+    return _identity(first) if type(first) is dict else None
+
+
+_status = anywhere("ResultStatus")
+_went_wrong = anywhere("LogonError")
+_WELL = frozenset({"success", "succeeded", "true", "partiallysucceeded", "successful", ""})
+
+
+def _outcome(record: Row) -> int:
+    """A failed login states a result of success: the request was, the login was not."""
+    if _went_wrong(record) is not None or (_operation(record) or "").endswith("Failed"):
+        return OUTCOME_FAILED
+    status = (_status(record) or "").lower()
+    return OUTCOME_OK if status in _WELL else OUTCOME_FAILED
+
+
+_is_login = anywhere("IntraSystemId")
+_events = anywhere("RecordType")
+_correlation = anywhere(
+    "AppAccessContext.CorrelationId", "CorrelationId", "InterSystemsId", "RequestId"
+)
+
+
+def _request_id(record: Row) -> str | None:
+    """A login's own number is that of the sign-in; other records name what they belong to."""
+    if _events(record) in ("15", "AzureActiveDirectoryStsLogon"):
+        return _is_login(record) or _correlation(record)
+    return _correlation(record)
+
+
+_details = anywhere("ExtendedProperties{Name=additionalDetails}.Value")
+_AGENT_OF = re.compile(r'"User-Agent"\s*:\s*"([^"\\]{1,500})')
+
+
+def _user_agent(record: Row) -> str | None:
+    found = _AGENT_OF.search(_details(record) or "")
+    return found[1] if found else None
+
+
+# --- keys
+
+_changes, _name = value_at("ModifiedProperties"), anywhere("Name")
+_new, _old = value_at("NewValue"), value_at("OldValue")
+
+
+def _keys(record: Row) -> microsoft.Keys:
+    changes = _changes(record)
+    for change in changes[:200] if type(changes) is list else ():
+        if type(change) is dict and _name(change) == "KeyDescription":
+            return microsoft.keys_changed(_new(change), _old(change))
+    return microsoft.Keys([], [])
+
+
+def _issued(record: Row, realm: str, _: ActorName | None) -> Issued | None:
+    if _changes(record) is None:
+        return None
+    added = _keys(record).added
+    if not added:
+        return None
+    targets = _target(record)
+    ids = [
+        name
+        for one in (targets[:20] if type(targets) is list else ())
+        if type(one) is dict and (name := _identity(one))
+    ]
+    holder = None
+    principal = _numbered(ids, _OF_A_PRINCIPAL)
+    registration = _numbered(ids, "Application_")
+    if principal is not None:
+        client = next((one for one in map(_number, ids) if one and one != principal), None)
+        holder = _principal_of(realm, principal, client)
+    elif registration is not None:
+        holder = actor(realm, "app_object", registration)
+    return Issued(actor(realm, "key", added[0]), holder, True, None)
+
+
+def _activity(record: Row, action: str) -> int | None:
+    if microsoft.KEY_CHANGE.match(action):
+        keys = _keys(record)
+        if keys.added or keys.removed:
+            return ISSUANCE if keys.added else REVOCATION
+    return None
+
+
+TABLE = Table(
+    name="microsoft365",
+    title="Microsoft 365 unified audit log",
+    signs=(
+        ("Operation", "Workload", "UserId"),
+        ("Operation", "RecordType", "CreationTime"),
+        ("Operation", "OrganizationId", "UserKey"),
+        ("Operation", "OrganizationId", "UserType"),
+    ),
+    mark=b'peration":',
+    any_case=True,
+    view=_view,
+    realm=_realm,
+    at=("CreationTime", "TimeGenerated"),
+    vendor_id=("Id",),
+    action="Operation",
+    principal=(_who,),
+    credential=(
+        Name(
+            "token",
+            ("AppAccessContext.UniqueTokenId", "UniqueTokenId", "AppAccessContext.TokenId"),
+        ),
+    ),
+    agent=(
+        Name("agent_id", ("AgentId", "CopilotEventData.AgentId"), fold=True),
+        Name("agent", ("AgentName", "CopilotEventData.AgentName")),
+        _agent,
+    ),
+    session=(
+        "AppAccessContext.AADSessionId",
+        "AADSessionId",
+        "SessionId",
+        "DeviceProperties{Name=SessionId}.Value",
+    ),
+    resource=_resource,
+    outcome=_outcome,
+    activity=_activity,
+    activities={"MailItemsAccessed": USE, "Send": USE, "Search": USE, "PageViewed": USE},
+    patterns=(
+        (
+            r"(?i)add service principal (?:credentials|\.?$)|(?i:add service principal)\.?$",
+            ISSUANCE,
+        ),
+        (
+            (
+                r"(?i)(?:remove service principal|delete (?:service principal|application"
+                r"|user)|hard delete|disable account|revoke|update stsrefreshtoken)"
+            ),
+            REVOCATION,
+        ),
+        (
+            r"(?i)(?:user(?:logged|login)|mailboxlogin|teamssessionstarted|signin|signout)",
+            AUTHENTICATION,
+        ),
+        (r"(?i)(?:get|search|file(?:accessed|previewed|downloaded)|list(?:viewed)|page)", USE),
+        (
+            (
+                r"(?i)(?:set|new|remove|add|enable|disable|update|delete|install|change"
+                r"|consent|grant"
+                r"|invite|reset|hard|soft|move|site|sharing|secure|anonymous|company|group|member"
+                r"|folder|file|list|create|restore|modify|permission|assign)"
+            ),
+            CHANGE,
+        ),
+    ),
+    issued=_issued,
+    address=microsoft.plain_address("ClientIP", "ClientIPAddress", "ActorIpAddress"),
+    user_agent=(
+        "UserAgent",
+        "ExtendedProperties{Name=UserAgent}.Value",
+        _user_agent,
+        "ClientInfoString",
+    ),
+    request_id=_request_id,
+    error=("LogonError", "ResultStatusDetail"),
+    # Subjects of messages are what somebody wrote.
+    content=(
+        "Item.Subject",
+        "AffectedItems[*].Subject",
+        "ExchangeMetaData.Subject",
+        "Subject",
+        "MessageText",
+        "CopilotEventData.Messages[*].Text",
+    ),
+    lacks={
+        "credential": "only Exchange, SharePoint and Teams name the token, under AppAccessContext",
+        "user_agent": "administration of Exchange names none",
+    },
+)
+
+# --- security alerts
+
+_STREAM = "AdvancedHunting-"
+
+
+def _hunted(record: Row) -> Row:
+    """A row that Defender streams has the same in `properties`, under names of its own."""
+    inside = record.get("properties")
+    if type(inside) is dict and str(record.get("category")).startswith(_STREAM):
+        return {**inside, **record}
+    return record
+
+
+_evidence = value_at("evidence")
+_account = anywhere(
+    "userAccount.userPrincipalName", "userAccount.azureAdUserId", "userAccount.accountName"
+)
+
+
+def _first(find: Any) -> Any:
+    def get(record: Row) -> str | None:
+        listed = _evidence(record)
+        for one in listed[:50] if type(listed) is list else ():
+            found: str | None = find(one) if type(one) is dict else None
+            if found is not None:
+                return found
+        return None
+
+    return get
+
+
+ALERTS = Table(
+    name="microsoft_alerts",
+    title="Microsoft security alerts",
+    signs=(
+        ("serviceSource", "severity", "createdDateTime"),
+        ("detectionSource", "severity", "title"),
+        ("vendorInformation.vendor=Microsoft", "severity", "title"),
+        (f"category^{_STREAM}", "operationName=Publish"),
+    ),
+    mark=b'everity"',
+    any_case=True,
+    view=_hunted,
+    realm=microsoft.tenant("tenantId", "azureTenantId"),
+    at=("firstActivityDateTime", "eventDateTime", "createdDateTime", "timestamp", "time"),
+    vendor_id=("id", "reportId", "alertId"),
+    action=("title", "actionType"),
+    principal=(
+        microsoft.user("accountUpn", "accountObjectId"),
+        Name("user", _first(_account), fold=True),
+        Name("user", ("userStates[0].userPrincipalName", "userStates[0].accountName"), fold=True),
+        microsoft.application(_first(anywhere("appId"))),
+        Name("service_principal", _first(anywhere("servicePrincipalObjectId")), fold=True),
+        Name("user", ("accountObjectId", "accountName"), fold=True),
+        microsoft.application(("applicationId", "OAuthApplicationId")),
+    ),
+    session=(_first(anywhere("stream.sessionId", "sessionId")),),
+    resource=(
+        _first(anywhere("resourceId", "resourceName", "mailboxPrimaryAddress")),
+        _first(anywhere("deviceDnsName", "hostName")),
+        "deviceName",
+        "productName",
+        "serviceSource",
+    ),
+    outcome=Said((), {}),
+    address=(
+        _first(anywhere("ipAddress", "lastIpAddress.ipAddress")),
+        "userStates[0].logonIp",
+        "ipAddress",
+        "remoteIP",
+    ),
+    user_agent=("userAgent",),
+    lacks={
+        "credential": "an alert is about an account",
+        "outcome": "an alert is an opinion about what happened",
+        "request_id": "an alert sums up many requests",
+    },
+)

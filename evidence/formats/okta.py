@@ -1,0 +1,278 @@
+"""Okta System Log: who signed in, which tokens were granted, who changed what.
+
+Owns the meaning of Okta's fields. Source: Okta's System Log API (LogEvent) and list of event
+types. AI agents act as `WorkloadIdentityPrincipal`: in a chain of grants the actor turns from the
+person into the agent, and the target User is on whose behalf. Pure.
+
+Not verified: that `requestApiTokenId` also names OAuth access tokens (ids that do not begin with
+00T are taken for such), and the target types of ID-JAG grants.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+from evidence.formats.record import ActorName
+from evidence.formats.tables import Issues, Name, Row, Said, Table, actor
+from evidence.vocabulary import (
+    AUTHENTICATION,
+    CHANGE,
+    ISSUANCE,
+    OUTCOME_FAILED,
+    OUTCOME_OK,
+    OUTCOME_REFUSED,
+    OUTCOME_UNKNOWN,
+    REVOCATION,
+)
+
+# Hosts of Okta itself; the administrators' console is the same organisation.
+_HOST = re.compile(
+    r"(?:https?://)?([a-z0-9-]+?)(?:-admin)?"
+    r"\.((?:okta|oktapreview|okta-emea|okta-gov|trexcloud)\.com|okta\.mil)(?:[/:]|$)",
+    re.IGNORECASE,
+)
+# Targets that are a credential, as one word in lower case.
+_TOKENS = frozenset(
+    {"token", "apitoken", "accesstoken", "refreshtoken", "idtoken", "idjag", "devicesecret"}
+)
+_CLIENTS = frozenset(
+    {"WorkloadIdentityPrincipal", "PublicClientApp", "AppInstance", "ServiceClient"}
+)
+_NOBODY = ("unknown", "Unknown")
+# What an actor's type makes it; people are the rest. An address in an actor's place is nobody.
+_KINDS = {
+    "WorkloadIdentityPrincipal": "agent_id",
+    "PublicClientApp": "app",
+    "AppInstance": "app",
+    "ServiceClient": "app",
+    "Client": "app",
+    "SystemPrincipal": "service",
+    "System": "service",
+    "ADAgent": "service",
+    "Agent": "service",
+    "IP address": "",
+}
+
+
+@lru_cache(maxsize=4096)
+def _org(url: str) -> str:
+    found = _HOST.match(url)
+    if found is None:
+        return ""
+    return found[1].lower() if found[2].lower() == "okta.com" else f"{found[1]}.{found[2]}".lower()
+
+
+def _realm(record: Row) -> str:
+    """``okta:<org>`` where the record names a host of Okta; an app's own host says nothing."""
+    context = record.get("debugContext") or record.get("debugcontext")
+    data = (context.get("debugData") or context.get("debugdata")) if type(context) is dict else None
+    if type(data) is dict:
+        for url in (data.get("origin"), data.get("issuer"), data.get("audience")):
+            if type(url) is str and (org := _org(url[:200])):
+                return f"okta:{org}"
+        tenant = data.get("tenantId") or data.get("tenantid")
+        if type(tenant) is str and tenant:
+            return f"okta:{tenant.lower()}"
+    return "okta"
+
+
+def _targets(record: Row) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(type as one word in lower case, target)."""
+    targets = record.get("target")
+    if type(targets) is list:
+        for one in targets[:50]:
+            if type(one) is dict:
+                kind = one.get("type")
+                words = kind if type(kind) is str else ""
+                yield words.lower().replace("_", "").replace(" ", ""), one
+
+
+def _named(one: Row) -> Any:
+    for value in (
+        one.get("alternateId") or one.get("alternateid"),
+        one.get("displayName") or one.get("displayname"),
+        one.get("id"),
+    ):
+        if value and value not in _NOBODY:
+            return value
+    return None
+
+
+def _resource(record: Row) -> str | None:
+    """What was acted on: the first target that is neither a person nor a token, else those."""
+    chosen: Row | None = None
+    for kind, one in _targets(record):
+        if kind not in _TOKENS and kind != "user":
+            chosen = one
+            break
+        if chosen is None or kind == "user":
+            chosen = chosen if chosen is not None and chosen.get("type") == "User" else one
+    if chosen is None:
+        return None
+    stated, name = chosen.get("type"), _named(chosen)
+    return f"{stated}/{name}" if stated and name else name or stated
+
+
+def _token(record: Row) -> Any:
+    return next((one.get("id") for kind, one in _targets(record) if kind in _TOKENS), None)
+
+
+def _token_ends(record: Row) -> Any:
+    for kind, one in _targets(record):
+        detail = one.get("detailEntry") or one.get("detailentry")
+        if kind in _TOKENS and type(detail) is dict:
+            return detail.get("expires")
+    return None
+
+
+def _actor(record: Row, realm: str) -> ActorName | None:
+    """People by their login, agents and apps by their id."""
+    who = record.get("actor")
+    if type(who) is not dict:
+        return None
+    stated = who.get("type")
+    kind = _KINDS.get(stated, "user") if type(stated) is str else "user"
+    login, number = who.get("alternateId") or who.get("alternateid"), who.get("id")
+    shown = who.get("displayName") or who.get("displayname")
+    for value in (login, number, shown) if kind in ("user", "service") else (number, login):
+        if kind and type(value) is str and value and value not in _NOBODY:
+            return actor(realm, kind, value)
+    return None
+
+
+def _used(record: Row, realm: str) -> ActorName | None:
+    """The API token or OAuth token that made the request."""
+    transaction = record.get("transaction")
+    detail = transaction.get("detail") if type(transaction) is dict else None
+    if type(detail) is not dict:
+        return None
+    used = detail.get("requestApiTokenId") or detail.get("requestapitokenid")
+    if type(used) is not str or not used:
+        return None
+    return actor(realm, "api_token" if used.startswith("00T") else "token", used.replace("\0", ""))
+
+
+def _granting(record: Row) -> str:
+    """The type of the actor of a grant; elsewhere a target is what was acted on."""
+    event = record.get("eventType") or record.get("eventtype")
+    who = record.get("actor")
+    stated = who.get("type") if type(who) is dict else None
+    grants = type(event) is str and event.startswith("app.oauth2.")
+    return stated if grants and type(stated) is str else ""
+
+
+def _behind(record: Row, realm: str) -> ActorName | None:
+    """The person for whom a client or an agent got a token."""
+    if _granting(record) not in _CLIENTS:
+        return None
+    person = next((_named(one) for kind, one in _targets(record) if kind == "user"), None)
+    return actor(realm, "user", person) if type(person) is str else None
+
+
+def _agent(record: Row, realm: str) -> ActorName | None:
+    """The agent whom a person lets act."""
+    if _granting(record) != "User":
+        return None
+    for kind, one in _targets(record):
+        number = one.get("id")
+        if kind == "workloadidentityprincipal" and type(number) is str and number:
+            return actor(realm, "agent_id", number)
+    return None
+
+
+def _grants(*tokens: str) -> frozenset[str]:
+    return frozenset(
+        f"app.oauth2.{server}{how}.{token}"
+        for server in ("", "as.")
+        for how in ("token.grant", "authorize.implicit")
+        for token in tokens
+    )
+
+
+TABLE = Table(
+    name="okta",
+    title="Okta System Log",
+    signs=(
+        ("eventType", "published"),
+        ("eventType", "actor.alternateId"),
+        ("eventType", "debugContext"),
+        ("eventType", "outcome.result"),
+        ("eventType", "actorId", "sourceIP"),
+        ("p_log_type=Okta.SystemLog",),
+    ),
+    mark=b'"eventType"',
+    any_case=True,
+    realm=_realm,
+    at=("published", "p_event_time"),
+    vendor_id="uuid",
+    action="eventType",
+    principal=(
+        _actor,
+        Name("app", "client.id"),
+        # Results of queries over the log, as detection tools export them.
+        Name("user", ("actorId", "user_email", "admin_email")),
+    ),
+    credential=(
+        _used,
+        Name(
+            "session",
+            ("authenticationContext.rootSessionId", "authenticationContext.externalSessionId"),
+        ),
+    ),
+    agent=(_agent,),
+    on_behalf=(_behind,),
+    session="authenticationContext.externalSessionId",
+    resource=_resource,
+    outcome=Said(
+        ("outcome.result", "result"),
+        {
+            "success": OUTCOME_OK,
+            "allow": OUTCOME_OK,
+            "failure": OUTCOME_FAILED,
+            "deny": OUTCOME_REFUSED,
+            "challenge": OUTCOME_UNKNOWN,
+            "unanswered": OUTCOME_UNKNOWN,
+            "skipped": OUTCOME_UNKNOWN,
+            "unknown": OUTCOME_UNKNOWN,
+        },
+    ),
+    error="outcome.reason",
+    activities={
+        "system.api_token.create": ISSUANCE,
+        "system.api_token.revoke": REVOCATION,
+        "app.oauth2.token.detect_reuse": REVOCATION,
+        "app.oauth2.as.token.detect_reuse": REVOCATION,
+        "user.session.clear": REVOCATION,
+    },
+    patterns=(
+        (r"app\.oauth2\..*(token\.grant|authorize\.implicit)", ISSUANCE),
+        (r"app\.oauth2\.credentials\.lifecycle\.create", ISSUANCE),
+        (r"app\.oauth2\..*(revoke|credentials\.lifecycle\.(deactivate|delete))", REVOCATION),
+        (r"integration\.api_service\.lifecycle\.revoke", REVOCATION),
+        (r"app\.oauth2\..*authorize", AUTHENTICATION),
+        (r"user\.(authentication|session)\.|user\.mfa\.(attempt|okta_verify)", AUTHENTICATION),
+        (r"policy\.evaluate_sign_on", AUTHENTICATION),
+        (
+            (
+                r"[a-z_]+\..*(create|update|delete|add|remove|activate|change|reset|grant|revoke"
+                r"|lifecycle|assign|import|enable|disable|suspend|unlock|edit)"
+            ),
+            CHANGE,
+        ),
+    ),
+    issues=(
+        Issues(frozenset({"system.api_token.create"}), Name("api_token", _token)),
+        Issues(
+            _grants("access_token", "id_token", "id_jag"),
+            Name("token", _token),
+            standing=False,
+            expires=_token_ends,
+        ),
+        Issues(_grants("refresh_token"), Name("token", _token), expires=_token_ends),
+    ),
+    address=("client.ipAddress", "request.ipChain[0].ip", "sourceIP"),
+    user_agent=("client.userAgent.rawUserAgent", "userAgent"),
+    request_id=("debugContext.debugData.requestId", "transaction.id"),
+    lacks={"trace": "Okta writes no trace id"},
+)

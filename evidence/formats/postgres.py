@@ -1,0 +1,345 @@
+"""PostgreSQL's log with pgaudit: jsonlog, csvlog, and plain lines (Debian's prefix, RDS's).
+
+Owns the meaning of the server's log columns and of pgaudit's. Sources: postgresql.org, "Error
+Reporting and Logging" (csvlog and jsonlog, versions 9.0 to 18); pgaudit's README, "Format". Log
+lines in jsonlog and csvlog were made up after them; no recorded log was at hand.
+
+A statement never stays whole: its values become ``?`` unless a source keeps content. An AUDIT
+line says that a statement was allowed and began; that one failed is a line of its own, ERROR.
+The log names neither server nor cluster: a member ``cluster``, ``server`` or ``host`` that the
+sender adds does. Roles of all databases of a server are one realm. Pure.
+"""
+
+import csv
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+from evidence.formats import lines, tables
+from evidence.formats.documents import Piece
+from evidence.formats.members import inside, said
+from evidence.formats.record import ActorName
+from evidence.formats.tables import Name, Row, Table, Text
+from evidence.vocabulary import (
+    AUTHENTICATION,
+    CHANGE,
+    ISSUANCE,
+    OUTCOME_FAILED,
+    OUTCOME_OK,
+    OUTCOME_REFUSED,
+    OUTCOME_UNKNOWN,
+    REVOCATION,
+    USE,
+)
+
+# csvlog's columns under jsonlog's names; 9.0 to 12 end before backend_type, 13 before leader_pid.
+CSVLOG = (
+    "timestamp",
+    "user",
+    "dbname",
+    "pid",
+    "connection_from",
+    "session_id",
+    "line_num",
+    "ps",
+    "session_start",
+    "vxid",
+    "txid",
+    "error_severity",
+    "state_code",
+    "message",
+    "detail",
+    "hint",
+    "internal_query",
+    "internal_position",
+    "context",
+    "statement",
+    "cursor_position",
+    "location",
+    "application_name",
+    "backend_type",
+    "leader_pid",
+    "query_id",
+)
+_FEWEST = 20
+_CSV_HEAD = re.compile(
+    rb"(?:\xef\xbb\xbf)?\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})? [A-Za-z0-9+:-]{1,8},"
+    rb'(?:"[^"\n]*")?,(?:"[^"\n]*")?,\d*,'
+)
+# pgaudit's fields, after "AUDIT: "; rows only with pgaudit.log_rows.
+AUDIT = (
+    "type",
+    "statement_id",
+    "substatement_id",
+    "class",
+    "command",
+    "object_type",
+    "object",
+    "statement",
+    "parameter",
+    "rows",
+)
+# The usual beginnings of a plain line: RDS's (%t:%r:%u@%d:[%p]:) and Debian's (%m [%p] %q%u@%d).
+_PREFIXED = re.compile(
+    r"(?P<timestamp>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})? [A-Za-z0-9+-]{1,6})"
+    r"(?::(?P<remote_host>[^:(\s]{0,255})(?:\(\d{1,5}\))?:(?P<user>[^@:\s]{0,63})@(?P<dbname>[^:\s]{0,63})"
+    r":\[(?P<pid>\d{1,10})\]:| \[(?P<process>\d{1,10})\] (?:(?P<role>[^@\s]{1,63})@(?P<base>\S{1,63}) )?)"
+    r"(?P<error_severity>[A-Z]{3,9}):\s{1,4}(?P<message>.*)",
+    re.DOTALL,
+)
+_SAME = {"process": "pid", "role": "user", "base": "dbname"}
+_BELONGS = {
+    "STATEMENT": "statement",
+    "QUERY": "internal_query",
+    "DETAIL": "detail",
+    "CONTEXT": "context",
+    "HINT": "hint",
+}
+_RDS_GROUP = re.compile(r"/aws/rds/(?:instance|cluster)/([^/]+)/postgresql")
+_AUDIT = re.compile(r"\s*AUDIT:\s+(?=SESSION,|OBJECT,)")
+_LOGGED = re.compile(
+    r"(?:duration: [\d.]+ ms\s+)?(?P<what>statement|execute [^:]{0,80}|parse [^:]{0,80}"
+    r"|bind [^:]{0,80}): (?P<statement>.*)",
+    re.DOTALL,
+)
+_SAID = (
+    ("connection received", "connection received"),
+    ("connection authenticated", "connection authenticated"),
+    ("connection authorized", "connection authorized"),
+    ("replication connection authorized", "connection authorized"),
+    ("disconnection", "disconnection"),
+    ("password authentication failed", "authentication failed"),
+    ("no pg_hba.conf entry", "authentication failed"),
+    ("pg_hba.conf rejects", "authentication failed"),
+    ("peer authentication failed", "authentication failed"),
+    ("role ", "authentication failed"),
+)
+_AUTHENTICATED = re.compile(r'connection authenticated: identity="([^"]{1,512})"')
+_ROLE_NAME = re.compile(
+    r'\s*(?:CREATE|ALTER|DROP)\s+(?:ROLE|USER)\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+)?"?([^\s";]{1,63})',
+    re.IGNORECASE,
+)
+_COMMAND = re.compile(r"\s*([A-Za-z]+)")
+_TWO_WORDS = frozenset({"CREATE", "ALTER", "DROP", "GRANT", "REVOKE"})
+_HOST = re.compile(r"host=(\S{1,255})")
+_REFUSED = ("28", "42501")
+_REFUSALS = ("permission denied", "must be owner", "password authentication failed", "no pg_hba")
+
+
+def _opened(record: Row) -> Row:
+    """The line with what its message packs together apart, so that values can be dropped."""
+    message = record.get("message")
+    if type(message) is not str:
+        return record
+    group = _RDS_GROUP.match(said(record, "logGroup"))
+    if group is not None:
+        line = _prefixed(message)
+        record = {"cluster": group[1], **(line or {"message": message})}
+        message = str(record["message"])
+    found = _AUDIT.match(message)
+    if found is not None:
+        text = message[found.end() :].replace("\0", "")
+        try:
+            fields = next(csv.reader([text.replace("\r", " ").replace("\n", " ")], strict=False))
+        except (csv.Error, StopIteration):
+            fields = [text]
+        parts = {name: field for name, field in zip(AUDIT, fields, strict=False) if field}
+        role = _ROLE_NAME.match(parts.get("statement", ""))
+        if role is not None:
+            # The only object of a statement on roles; pgaudit names none.
+            parts.setdefault("object", role[1])
+        return {**record, "message": "AUDIT", "pgaudit": parts}
+    logged = _LOGGED.match(message)
+    if logged is not None:
+        return {**record, "message": logged["what"], "statement": logged["statement"]}
+    return record
+
+
+# --- what was done
+
+
+def _action(record: Row) -> str | None:
+    audit = inside(record, "pgaudit")
+    command = said(audit, "command")
+    if command:
+        return command.upper()
+    message = said(record, "message")
+    for beginning, action in _SAID:
+        if message.startswith(beginning):
+            return action
+    return _command_of(said(record, "statement")) or said(record, "ps").upper() or None
+
+
+@lru_cache(maxsize=4096)
+def _words(statement: str) -> str:
+    first = _COMMAND.match(statement)
+    if first is None:
+        return ""
+    word = first[1].upper()
+    if word in _TWO_WORDS and word not in ("GRANT", "REVOKE"):
+        second = _COMMAND.match(statement, first.end())
+        return f"{word} {second[1].upper()}" if second is not None else word
+    return word
+
+
+def _command_of(statement: str) -> str:
+    return _words(statement[:80]) if statement else ""
+
+
+def _resource(record: Row) -> str | None:
+    database = said(record, "dbname")
+    named = said(record, "pgaudit", "object")
+    if not named:
+        role = _ROLE_NAME.match(said(record, "statement")[:200])
+        named = role[1] if role is not None else ""
+    return f"{database}/{named}" if database and named else named or database or None
+
+
+def _outcome(record: Row) -> int:
+    state = said(record, "state_code")
+    severity = said(record, "error_severity").upper()
+    if severity in ("ERROR", "FATAL", "PANIC"):
+        # Plain lines have no state.
+        refused = state.startswith(_REFUSED) or said(record, "message").startswith(_REFUSALS)
+        return OUTCOME_REFUSED if refused else OUTCOME_FAILED
+    if inside(record, "pgaudit"):
+        return OUTCOME_OK
+    action = _action(record)
+    if action == "authentication failed":
+        return OUTCOME_REFUSED
+    # A statement is logged before it runs.
+    return OUTCOME_OK if action in ("connection authorized", "disconnection") else OUTCOME_UNKNOWN
+
+
+def _on_behalf(record: Row, realm: str) -> ActorName | None:
+    """Whom the method authenticated, when the session's role is another (pg_ident maps)."""
+    found = _AUTHENTICATED.match(said(record, "message"))
+    if found is None or found[1] == said(record, "user"):
+        return None
+    return tables.actor(realm, "federated", found[1])
+
+
+def _address(record: Row) -> str | None:
+    host = said(record, "remote_host")
+    if host:
+        return host
+    origin = said(record, "connection_from")
+    if origin:
+        return origin.rpartition(":")[0] or origin
+    found = _HOST.search(said(record, "message")[:400])
+    return found[1] if found is not None else None
+
+
+def _error(record: Row) -> str | None:
+    if said(record, "error_severity").upper() not in ("ERROR", "FATAL", "PANIC"):
+        return None
+    # Of a value that was wrong, the message tells the value.
+    message = said(record, "message")
+    return message.split(": ", 1)[0] if said(record, "state_code")[:2] == "22" else message or None
+
+
+def _number(record: Row) -> str | None:
+    session, line = said(record, "session_id"), record.get("line_num")
+    return f"{session}/{line}" if session and type(line) in (int, str) else None
+
+
+# --- bodies that are no JSON
+
+
+def _looks(head: bytes) -> bool:
+    if _CSV_HEAD.match(head) is not None:
+        return True
+    first = head[:2000].removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0]
+    return _PREFIXED.match(first.decode("utf-8", "replace")) is not None
+
+
+def _pieces(body: bytes) -> Iterator[Piece]:
+    if _CSV_HEAD.match(body) is not None:
+        return lines.rows(body, CSVLOG, fewest=_FEWEST)
+    return _written(body.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace"))
+
+
+def _written(text: str) -> Iterator[Piece]:
+    """The server's plain log: a line for each thing it says, what belongs to it on the next."""
+    held: dict[str, str] | None = None
+    more: list[str] = []
+    at = 0
+
+    def whole() -> Iterator[Piece]:
+        if held is not None:
+            yield f"line {at}", {**held, "message": "\n".join((held["message"], *more))}, "", b""
+
+    for number, line in enumerate(text.split("\n"), start=1):
+        found = _prefixed(line)
+        if found is None:
+            if held is not None and line[:1] in ("\t", " "):
+                more.append(line.strip())
+            elif line.strip():
+                problem = "does not begin with a time, a process and a severity"
+                yield f"line {number}", None, problem, line.encode()
+            continue
+        member = _BELONGS.get(found["error_severity"])
+        if member is None:
+            yield from whole()
+            held, more, at = found, [], number
+        elif held is not None:
+            held[member] = found["message"]
+    yield from whole()
+
+
+def _prefixed(line: str) -> dict[str, str] | None:
+    found = _PREFIXED.match(line)
+    if found is None:
+        return None
+    return {_SAME.get(name, name): part for name, part in found.groupdict("").items() if part}
+
+
+TABLE = Table(
+    name="postgres",
+    title="PostgreSQL log with pgaudit",
+    signs=(
+        ("error_severity", "message", "backend_type"),
+        ("error_severity", "session_id", "line_num"),
+        ("error_severity", "dbname", "user"),
+        ("error_severity", "pid", "message"),
+        ("pgaudit.type",),
+        ("logGroup^/aws/rds/", "message"),
+        ("message^AUDIT: SESSION,",),
+        ("message^AUDIT: OBJECT,",),
+    ),
+    mark=b'"error_severity"',
+    text=Text(_looks, _pieces),
+    opens=_opened,
+    realm="postgres:{cluster_name|cluster|server|hostname|host}",
+    at=("timestamp", "log_time", "time"),
+    vendor_id=(_number,),
+    action=(_action,),
+    principal=(Name("user", ("user", "user_name")),),
+    on_behalf=(_on_behalf,),
+    session=("session_id",),
+    resource=(_resource,),
+    outcome=_outcome,
+    error=(_error,),
+    activities={
+        "connection received": USE,
+        "connection authenticated": AUTHENTICATION,
+        "connection authorized": AUTHENTICATION,
+        "authentication failed": AUTHENTICATION,
+        "CREATE ROLE": ISSUANCE,
+        "CREATE USER": ISSUANCE,
+        "DROP ROLE": REVOCATION,
+        "DROP USER": REVOCATION,
+        "SET": USE,
+    },
+    patterns=((r"(?:CREATE|ALTER|DROP|GRANT|REVOKE|SECURITY LABEL|REASSIGN|COMMENT)", CHANGE),),
+    address=(_address,),
+    user_agent=("application_name",),
+    # What a message quotes of data: parameters, keys, the line of a COPY.
+    content=("pgaudit.parameter", "detail", "context"),
+    statements=("pgaudit.statement", "statement", "internal_query", "query"),
+    lacks={
+        "credential": "the log does not say which password, certificate or token was used",
+        "server": "a line names none; the sender adds `cluster`",
+        "request id": "query_id is of the statement's form, not of one call",
+    },
+)

@@ -1,0 +1,355 @@
+"""A body of JSON records through a table: the one loop that every table-driven format shares.
+
+Owns what happens to a record on its way from the body to a Record: unwrapping, canonical form,
+digest, content and secrets, rejects. Knows no vendor. Pure.
+
+What is kept is the canonical JSON of every record after the privacy rule, in their order; what
+could not be read is kept among them as text, so that positions stay what they were.
+"""
+
+from collections.abc import Callable, Container, Iterable, Sequence
+from functools import partial
+from hashlib import blake2b
+from itertools import batched, islice
+from secrets import token_hex
+from typing import Any, NamedTuple
+
+import orjson
+
+from evidence import privacy
+from evidence.formats import paths, tables
+from evidence.formats.compiling import Reader, reader
+from evidence.formats.documents import NotCut, Piece, Shape, batches, clean, pieces
+from evidence.formats.dropping import Drop, dropper
+from evidence.formats.record import Asked, Parsed, Record, Redaction, Rejected
+from evidence.formats.tables import Row, Table, Unreadable
+
+# Members in which transports wrap a record: subscriptions, forwarders, rule tests.
+ENVELOPES = ("log", "detail", "event", "message", "record", "data", "_raw", "result")
+LISTS = ("Records", "records", "events", "value", "items", "logs", "entries", "data", "logEvents")
+_DEEPEST_ENVELOPE = 3
+# An unreadable part larger than this is kept cut; its beginning names what it was.
+_LARGEST_REJECT = 1 << 20
+# Records read together where the body is not cut by its size.
+_BATCH = 256
+# A record that tells of more events, or shares more among them, is read as its first one: what a
+# sender writes once must not be kept thousands of times.
+_MOST_EVENTS = 1_000
+_LARGEST_SHARED = 16_384
+
+
+class Kind(NamedTuple):
+    """How records of one format are known and read, whatever body they travel in."""
+
+    name: str
+    knows: Callable[[Any], bool]
+    # (position, record, digest of realm and vendor id) -> Record; raises Unreadable.
+    reads: Reader
+    # Takes out of a record what may only be kept where content is.
+    drops: Drop | None = None
+    # A member that lists what happened, where one record tells of several events.
+    several: str = ""
+    # The record inside the vendor's own wrapping; see Table.opens.
+    opens: Callable[[Row], Row] | None = None
+
+
+def kind(table: Table) -> Kind:
+    """A table, compiled."""
+    known = _kind(table)._replace(opens=table.opens)
+    view = table.view
+    if view is None:
+        return known
+    as_it_stands = paths.signs_of(table.signs)
+
+    def knows(value: Any) -> bool:
+        # What has the signs as it stands needs no view to be known.
+        return type(value) is dict and (as_it_stands(value) or known.knows(view(value)))
+
+    def reads(position: str, record: Row, digest: Callable[[str, str], bytes]) -> Record:
+        return known.reads(position, view(record), digest)
+
+    return known._replace(knows=knows, reads=reads)
+
+
+def _kind(table: Table) -> Kind:
+    test, read = paths.signs_of(table.signs), reader(table)
+    drops = dropper(table.content, table.statements)
+    if not table.any_case:
+        return Kind(
+            table.name,
+            lambda value: type(value) is dict and test(value),
+            read,
+            drops,
+            table.several,
+        )
+    low_test = paths.signs_of(table.signs, folded=True)
+    low_read = reader(table, folded=True)
+    action = tables.getter(table.action)
+
+    def knows(value: Any) -> bool:
+        # No sign stands deeper than this, nor further down a list.
+        return type(value) is dict and (test(value) or low_test(paths.lower_names(value, 4, 20)))
+
+    def reads(position: str, record: Row, digest: Callable[[str, str], bytes]) -> Record:
+        # An export in lower case may still carry a sign that is written as ever.
+        if action(record) is None:
+            low = paths.lower_names(record)
+            if low_test(low):
+                return low_read(position, low, digest)
+        return read(position, record, digest)
+
+    return Kind(table.name, knows, reads, drops, table.several)
+
+
+def first_records(
+    head: bytes, kinds: tuple[Kind, ...], lists: tuple[str, ...] = (), most: int = 40
+) -> list[Any]:
+    """The first whole records in the beginning of a body, which may be cut anywhere."""
+    text = clean(head)[:262_144]
+    if not text.startswith((b"{", b"[")):
+        return []
+    shape = Shape((*lists, *LISTS), b'":', partial(_known, kinds))
+    found = (piece[1] for piece in islice(pieces(text, shape), most))
+    return [value for value in found if type(value) is dict]
+
+
+def _known(kinds: tuple[Kind, ...], value: Any) -> bool:
+    by, inner = resolve(value, kinds[0], kinds[1:])
+    return by.knows(inner)
+
+
+def resolve(value: Any, first: Kind, others: tuple[Kind, ...]) -> tuple[Kind, Any]:
+    """By which kind a record is read, and the record without transports' envelopes.
+
+    What nobody knows is read by the first kind, as far as its table goes.
+    """
+    layers = [value]
+    while len(layers) <= _DEEPEST_ENVELOPE:
+        # One vendor's records in one envelope are the rule: whoever else is asked afterwards.
+        if first.knows(layers[-1]):
+            return first, layers[-1]
+        inside = _inside(layers[-1])
+        if inside is None:
+            break
+        layers.append(inside)
+    for layer in layers:
+        for other in others:
+            if other.knows(layer):
+                return other, layer
+    return first, layers[-1]
+
+
+def _inside(value: Any) -> Any:
+    if type(value) is dict:
+        for member in ENVELOPES:
+            inside = value.get(member)
+            if type(inside) is str and inside.lstrip()[:1] == "{":
+                try:
+                    inside = orjson.loads(inside)
+                except (ValueError, RecursionError):
+                    continue
+            if type(inside) is dict:
+                return inside
+    return None
+
+
+def parse(
+    body: bytes, asked: Asked, *, table: Table, first: Kind, others: tuple[Kind, ...]
+) -> Parsed:
+    """Read all records of a body; never raises for what the body holds.
+
+    Records of another kind among them are read by their own, unless a person chose the format.
+    """
+    if table.text is not None and table.text.looks(body):
+        return read_pieces(table.text.pieces(body), asked, first=first)
+    known = partial(_known, (first,) if asked.forced else (first, *others))
+    shape = Shape((*table.lists, *LISTS), table.mark, known)
+    try:
+        return _read(batches(body, shape), asked, first, others)
+    except NotCut:
+        return read_pieces(pieces(body, shape), asked, first=first, others=others)
+
+
+def read_pieces(
+    found: Iterable[Piece], asked: Asked, *, first: Kind, others: tuple[Kind, ...] = ()
+) -> Parsed:
+    """Records that were found in whatever way, through their tables."""
+    return _read(batched(found, _BATCH), asked, first, others)
+
+
+def _read(
+    found: Iterable[Sequence[Piece]], asked: Asked, first: Kind, others: tuple[Kind, ...]
+) -> Parsed:
+    kept: list[bytes] = []
+    parsed = Parsed(b"", [], [], [])
+    digester = Digester(asked.digest_key[:64])
+    beside = () if asked.forced else others
+    for batch in found:
+        kept += (privacy.SEAM, _read_batch(batch, parsed, asked, digester, first, beside))
+    return parsed._replace(kept=b"".join((b'{"Records":[', *kept[1:], b"]}")))
+
+
+def _read_batch(
+    batch: Sequence[Piece],
+    into: Parsed,
+    asked: Asked,
+    digester: "Digester",
+    first: Kind,
+    others: tuple[Kind, ...],
+) -> bytes:
+    """Read these pieces into the lists of `into`; what is kept of them."""
+    places: list[str] = []
+    values: list[Any] = []
+    kinds: list[Kind] = []
+    broken: dict[int, tuple[str, bytes]] = {}
+    for position, value, problem, raw in batch:
+        if problem:
+            broken[len(values)] = problem, raw
+        for place, one, by in _unfolded(position, value, problem, first, others):
+            places.append(place)
+            values.append(one)
+            kinds.append(by)
+    received = canonical(values, broken)
+    redactions = into.redactions
+    before = len(redactions)
+    texts = received
+    if not asked.keep_content:
+        texts = _without(places, values, kinds, broken, received, redactions)
+    joined = privacy.SEAM.join(texts)
+    suspects = privacy.hit_among(texts, joined)
+    for number, (position, value, by) in enumerate(zip(places, values, kinds, strict=True)):
+        # Freed while it is at hand: later, all of them together take three times as long.
+        values[number] = None
+        if number in broken:
+            raw = texts[number]
+            into.rejects.append(Rejected(position, broken[number][0], privacy.excerpt(raw)))
+            texts[number] = kept_text(raw, position, redactions)
+            continue
+        if number in suspects:
+            clean_bytes, hits = privacy.redact(texts[number])
+            if hits:
+                redactions.extend(Redaction(position, hit.kind, hit.length) for hit in hits)
+                value = orjson.loads(clean_bytes)  # noqa: PLW2901 - the clean one from here on
+                if texts is received:
+                    texts = list(received)
+                texts[number] = clean_bytes
+        try:
+            if type(value) is not dict:
+                raise Unreadable("is not a JSON object")
+            record = by.reads(position, value, partial(digester, received[number], by.name))
+            if asked.realms and record.realm not in asked.realms:
+                raise Unreadable(
+                    f"speaks for the realm {record.realm!r}, which this source may not speak for"
+                )
+        except Unreadable as problem:
+            excerpt = privacy.excerpt(texts[number])
+            into.rejects.append(Rejected(position, str(problem), excerpt))
+            continue
+        into.records.append(record)
+    if broken or len(redactions) > before:
+        joined = privacy.SEAM.join(texts)
+    return joined
+
+
+def _unfolded(
+    position: str, value: Any, problem: str, first: Kind, others: tuple[Kind, ...]
+) -> Iterable[tuple[str, Any, Kind]]:
+    """What a piece holds: a record, or one for each event that it tells of."""
+    by = first
+    if not problem and not first.knows(value):
+        by, value = resolve(value, first, others)
+    if type(value) is dict:
+        if by.opens is not None:
+            value = by.opens(value)
+        listed = value.get(by.several) if by.several else None
+        if type(listed) is list and 1 < len(listed) <= _MOST_EVENTS:
+            shared = {name: inside for name, inside in value.items() if name != by.several}
+            if _small(shared):
+                return [
+                    (f"{position}.{by.several}[{number}]", {**shared, by.several: [one]}, by)
+                    for number, one in enumerate(listed)
+                ]
+    return [(position, value, by)]
+
+
+def _small(shared: Row) -> bool:
+    """Whether what several events share may be kept once for each of them."""
+    try:
+        return len(orjson.dumps(shared)) <= _LARGEST_SHARED
+    except (TypeError, ValueError, RecursionError):
+        return False
+
+
+def _without(
+    places: list[str],
+    values: list[Any],
+    kinds: list[Kind],
+    broken: Container[int],
+    received: list[bytes],
+    redactions: list[Redaction],
+) -> list[bytes]:
+    """The canonical texts without content; the values lose it too."""
+    texts = received
+    for number, (value, by) in enumerate(zip(values, kinds, strict=True)):
+        if by.drops is None or number in broken:
+            continue
+        gone = by.drops(value)
+        if gone:
+            redactions.extend(Redaction(places[number], "content", length) for length in gone)
+            if texts is received:
+                texts = list(received)
+            texts[number] = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    return texts
+
+
+def canonical(values: list[Any], broken: dict[int, tuple[str, bytes]]) -> list[bytes]:
+    """The canonical JSON of each value, and what was received of each that is broken.
+
+    All are written in one go, with a mark between them that nobody can foresee: one call for
+    each takes twice as long. `broken` gains what nests too deeply to be written.
+    """
+    if not values:
+        return []
+    mark = token_hex(16)
+    listed = [mark] * (2 * len(values) - 1)
+    listed[::2] = values
+    try:
+        whole = orjson.dumps(listed, option=orjson.OPT_SORT_KEYS)
+    except (TypeError, ValueError, RecursionError):
+        texts = []
+        for number, value in enumerate(values):
+            try:
+                texts.append(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
+            except (TypeError, ValueError, RecursionError):
+                texts.append(b"")
+                broken[number] = "is nested too deeply", b""
+    else:
+        texts = whole[1:-1].split(f',"{mark}",'.encode())
+    for number, (_, raw) in broken.items():
+        texts[number] = raw
+    return texts
+
+
+class Digester:
+    """Keyed digests of received records, with one prepared beginning for each realm and kind."""
+
+    def __init__(self, key: bytes) -> None:
+        self.key = key
+        self.begun: dict[tuple[str, str], Any] = {}
+
+    def __call__(self, received: bytes, name: str, realm: str, vendor_id: str) -> bytes:
+        begun = self.begun.get((name, realm))
+        if begun is None:
+            opening = f"{realm}\0{name}\0".encode("utf-8", "surrogatepass")
+            begun = blake2b(opening, digest_size=16, key=self.key)
+            self.begun[name, realm] = begun
+        digest = begun.copy()
+        digest.update(b"%b\0%b" % (vendor_id.encode("utf-8", "surrogatepass"), received))
+        return bytes(digest.digest())
+
+
+def kept_text(raw: bytes, position: str, redactions: list[Redaction]) -> bytes:
+    """What could not be read, as one JSON text; reading it again rejects it again."""
+    clean_raw, hits = privacy.redact(raw[:_LARGEST_REJECT])
+    redactions.extend(Redaction(position, hit.kind, hit.length) for hit in hits)
+    return orjson.dumps(clean_raw.decode("utf-8", "replace"))

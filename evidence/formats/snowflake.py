@@ -1,0 +1,195 @@
+"""Snowflake: rows of the account usage views on queries, logins, sessions, grants, credentials.
+
+Owns the meaning of their columns. Source: Snowflake's documentation of the views QUERY_HISTORY,
+LOGIN_HISTORY, SESSIONS, ACCESS_HISTORY, GRANTS_TO_ROLES, GRANTS_TO_USERS, CREDENTIALS and
+DATA_TRANSFER_HISTORY. Statements are kept without their values. A grant row tells of the grant,
+or, once it has an end, of its end. Pure.
+
+Not verified: that FIRST_AUTHENTICATION_FACTOR_ID names a row of CREDENTIALS.
+"""
+
+import re
+from typing import Any
+
+from evidence.formats.record import ActorName, Issued
+from evidence.formats.tables import Name, Row, Said, Table, actor
+from evidence.formats.times import moment
+from evidence.vocabulary import (
+    AUTHENTICATION,
+    CHANGE,
+    ISSUANCE,
+    OUTCOME_FAILED,
+    OUTCOME_OK,
+    OUTCOME_REFUSED,
+    OUTCOME_UNKNOWN,
+    REVOCATION,
+)
+
+# What kind of credential a way of signing in is.
+_FACTORS = {
+    "PROGRAMMATIC_ACCESS_TOKEN": "api_token",
+    "PAT": "api_token",
+    "RSA_KEYPAIR": "key",
+    "KEYPAIR": "key",
+    "KEY_PAIR": "key",
+    "OAUTH_ACCESS_TOKEN": "token",
+    "WORKLOAD_IDENTITY": "federated",
+}
+_PRIVILEGES = ("003001", "3001", "002003", "2003")
+# The first object a statement names: only its beginning is looked at.
+_OBJECT = re.compile(
+    r"\b(?:from|into|update|table|view|user|role|stage|schema|database|warehouse|integration"
+    r"|policy|share|task|function|procedure)\s+(?:if\s+(?:not\s+)?exists\s+)?(@?[\w$.]+)",
+    re.IGNORECASE,
+)
+_LOOKED_AT = 2_000
+
+
+def _column(record: Row, name: str) -> Any:
+    value = record.get(name)
+    return record.get(name.lower()) if value is None else value
+
+
+def _text(record: Row, name: str) -> str:
+    value = _column(record, name)
+    return value if type(value) is str else ""
+
+
+def _grant(record: Row) -> str | None:
+    """``GRANT SELECT``, ``REVOKE ROLE`` of a grant's row."""
+    if not _text(record, "GRANTEE_NAME"):
+        return None
+    what = _text(record, "PRIVILEGE") or "ROLE"
+    return f"{'REVOKE' if _text(record, 'DELETED_ON') else 'GRANT'} {what}"
+
+
+def _inventory(record: Row) -> str | None:
+    """Rows that tell of a thing by being there."""
+    if _column(record, "CREDENTIAL_ID") is not None:
+        return "CREDENTIAL"
+    if _column(record, "DIRECT_OBJECTS_ACCESSED") is not None:
+        return "ACCESS"
+    return "SESSION" if _column(record, "LOGIN_EVENT_ID") is not None else None
+
+
+def _ended(record: Row) -> str | None:
+    return _text(record, "DELETED_ON") or None
+
+
+def _status(record: Row) -> str | None:
+    stated = _text(record, "EXECUTION_STATUS") or _text(record, "IS_SUCCESS")
+    if stated:
+        code = str(_column(record, "ERROR_CODE"))
+        return "refused" if code in _PRIVILEGES and stated.lower() != "success" else stated
+    return "yes" if _grant(record) or _inventory(record) else None
+
+
+def _resource(record: Row) -> str | None:
+    if _grant(record):
+        parts = [_text(record, name) for name in ("TABLE_CATALOG", "TABLE_SCHEMA", "NAME")]
+        return (
+            ".".join(part for part in parts if part)
+            or _text(record, "ROLE")
+            or _text(record, "GRANTEE_NAME")
+        )
+    accessed = _column(record, "DIRECT_OBJECTS_ACCESSED")
+    if type(accessed) is list and accessed and type(accessed[0]) is dict:
+        name = accessed[0].get("objectName") or accessed[0].get("objectname")
+        if type(name) is str:
+            return name
+    found = _OBJECT.search(_text(record, "QUERY_TEXT")[:_LOOKED_AT])
+    if found is not None:
+        return found[1]
+    parts = [_text(record, name) for name in ("DATABASE_NAME", "SCHEMA_NAME")]
+    return ".".join(part for part in parts if part) or _text(record, "WAREHOUSE_NAME") or None
+
+
+def _who(record: Row, realm: str) -> ActorName | None:
+    name = _text(record, "USER_NAME")
+    if not name:
+        return None
+    # One kind for one name: only some of the views say which users are services.
+    return actor(realm, "service" if name == "SYSTEM" else "user", name.replace("\0", ""))
+
+
+def _factor(record: Row, realm: str) -> ActorName | None:
+    number = _column(record, "FIRST_AUTHENTICATION_FACTOR_ID")
+    kind = _FACTORS.get(_text(record, "FIRST_AUTHENTICATION_FACTOR").upper())
+    return None if kind is None or number is None else actor(realm, kind, str(number)[:600])
+
+
+def _issued(record: Row, realm: str, principal: ActorName | None) -> Issued | None:
+    number = _column(record, "CREDENTIAL_ID")
+    kind = _FACTORS.get(_text(record, "TYPE").upper())
+    if kind is None or number is None:
+        return None
+    ends = moment(_column(record, "EXPIRATION_DATE") or _column(record, "EXPIRES_AT"))
+    return Issued(actor(realm, kind, str(number)[:600]), principal, standing=True, expires_at=ends)
+
+
+TABLE = Table(
+    name="snowflake",
+    title="Snowflake account usage",
+    signs=(
+        ("QUERY_TYPE", "USER_NAME"),
+        ("QUERY_ID", "USER_NAME"),
+        ("EVENT_TYPE", "IS_SUCCESS", "USER_NAME"),
+        ("GRANTEE_NAME", "GRANTED_TO"),
+        ("LOGIN_EVENT_ID", "SESSION_ID"),
+        ("CREDENTIAL_ID", "USER_NAME", "CREATED_ON"),
+        ("TRANSFER_TYPE", "BYTES_TRANSFERRED"),
+        (
+            (
+                "p_log_type=Snowflake.LoginHistory|Snowflake.QueryHistory|Snowflake.GrantsToUsers"
+                "|Snowflake.GrantsToRoles|Snowflake.DataTransferHistory|Snowflake.Sessions"
+            ),
+        ),
+    ),
+    any_case=True,
+    realm="snowflake:{ACCOUNT_NAME|ACCOUNT_LOCATOR}",
+    at=(
+        "EVENT_TIMESTAMP",
+        "START_TIME",
+        "QUERY_START_TIME",
+        _ended,
+        "CREATED_ON",
+        "END_TIME",
+        "p_event_time",
+    ),
+    vendor_id=("QUERY_ID", "EVENT_ID", "CREDENTIAL_ID", "SESSION_ID"),
+    action=("QUERY_TYPE", "EVENT_TYPE", _grant, _inventory, "TRANSFER_TYPE"),
+    principal=(_who, Name("group", ("GRANTED_BY",))),
+    credential=(_factor, Name("session", "SESSION_ID")),
+    session="SESSION_ID",
+    resource=_resource,
+    outcome=Said(
+        _status,
+        {
+            "success": OUTCOME_OK,
+            "yes": OUTCOME_OK,
+            "fail": OUTCOME_FAILED,
+            "no": OUTCOME_FAILED,
+            "incident": OUTCOME_FAILED,
+            "refused": OUTCOME_REFUSED,
+            "running": OUTCOME_UNKNOWN,
+        },
+    ),
+    activities={"CREDENTIAL": ISSUANCE, "SESSION": AUTHENTICATION, "LOGOUT": AUTHENTICATION},
+    patterns=(
+        (r"LOGIN", AUTHENTICATION),
+        (r"(REVOKE|DROP_ROLE|DROP_USER)", REVOCATION),
+        (r".*(ADD_PROGRAMMATIC|ADD_PAT|ROTATE_PROGRAMMATIC|ROTATE_PAT)", ISSUANCE),
+        (r".*(REMOVE_PROGRAMMATIC|REMOVE_PAT)", REVOCATION),
+        (r"(GRANT|CREATE|ALTER|DROP|UNDROP|RENAME|SET|UNSET|COMMENT|ADD|REMOVE)", CHANGE),
+    ),
+    issued=_issued,
+    address="CLIENT_IP",
+    user_agent=("CLIENT_APPLICATION_ID", "REPORTED_CLIENT_TYPE"),
+    request_id=("QUERY_ID", "REQUEST_ID"),
+    error=("ERROR_MESSAGE", "ERROR_CODE"),
+    statements=("QUERY_TEXT",),
+    lacks={
+        "realm": "the account usage views of one account do not name it",
+        "address": "only logins carry one",
+    },
+)

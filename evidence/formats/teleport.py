@@ -1,0 +1,183 @@
+"""Teleport audit events: who entered what, with which certificate, and what was done there.
+
+Owns the meaning of Teleport's fields. Source: Teleport's audit events reference. Bots and the
+certificates of bot instances are machines; `impersonator` is who is behind an issued certificate.
+Pure.
+
+Not verified: that uses name a bot instance by the same `bot_instance_id` as its certificate.
+"""
+
+import re
+
+from evidence.formats.record import ActorName
+from evidence.formats.tables import Issues, Name, Row, Table, actor
+from evidence.vocabulary import (
+    AUTHENTICATION,
+    CHANGE,
+    ISSUANCE,
+    OUTCOME_FAILED,
+    OUTCOME_OK,
+    OUTCOME_REFUSED,
+    OUTCOME_UNKNOWN,
+    REVOCATION,
+    TOOL_CALL,
+    USE,
+)
+
+_BOT = "bot-"
+
+
+def _text(record: Row, *members: str) -> str:
+    for member in members:
+        value = record.get(member)
+        if type(value) is str and value:
+            return value.replace("\0", "")
+    return ""
+
+
+def _user(record: Row, realm: str) -> ActorName | None:
+    """Who acts: the user; for events without one, who reviewed, updated or joined."""
+    identity = record.get("identity")
+    inside = _text(identity, "user") if type(identity) is dict else ""
+    # A reviewer or editor acts on what `user` asked for.
+    name = _text(record, "reviewer", "updated_by", "user", "user_name") or inside
+    if not name:
+        robot = _text(record, "bot_name")
+        return actor(realm, "service_account", _BOT + robot) if robot else None
+    machine = name.startswith(_BOT) or record.get("user_kind") in (2, "USER_KIND_BOT")
+    return actor(realm, "service_account" if machine else "user", name)
+
+
+def _behind(record: Row, realm: str) -> ActorName | None:
+    """Who is behind an impersonated name; nobody when it is the name itself."""
+    identity = record.get("identity")
+    inside = identity if type(identity) is dict else {}
+    name = _text(record, "impersonator") or _text(inside, "impersonator")
+    if not name or name in (record.get("user"), inside.get("user")):
+        return None
+    return actor(realm, "service_account" if name.startswith(_BOT) else "user", name)
+
+
+def _resource(record: Row) -> str | None:
+    cluster, base = _text(record, "kubernetes_cluster"), _text(record, "db_service")
+    if cluster:
+        kind, name = _text(record, "resource_kind"), _text(record, "resource_name")
+        space = _text(record, "resource_namespace", "kubernetes_pod_namespace")
+        name = name or _text(record, "kubernetes_pod_name")
+        return "/".join(part for part in (cluster, space, kind, name) if part)
+    if base:
+        return "/".join(part for part in (base, _text(record, "db_name")) if part)
+    target = record.get("target")
+    held = _text(target, *target) if type(target) is dict else ""
+    return (
+        _text(record, "app_name", "desktop_name", "server_hostname", "server_id")
+        or held
+        or _text(record, "name", "node_name", "spiffe_id", "path", "resource_type", "id")
+        or None
+    )
+
+
+def _outcome(record: Row) -> int:
+    """Stated as `success`; else by the letter of the code: I(nformation), W(arning), E(rror)."""
+    success, code, said = record.get("success"), record.get("code"), record.get("error")
+    if success is True:
+        return OUTCOME_OK
+    if "denied" in str(said)[:500] or record.get("event") == "access_request.deny":
+        return OUTCOME_REFUSED
+    letter = code[-1:] if type(code) is str else ""
+    if success is False or said or letter in ("W", "E"):
+        return OUTCOME_REFUSED if record.get("event") == "auth" else OUTCOME_FAILED
+    status = record.get("status_code")
+    if type(status) is int and status >= 400:
+        return OUTCOME_REFUSED if status in (401, 403) else OUTCOME_FAILED
+    return OUTCOME_OK if letter else OUTCOME_UNKNOWN
+
+
+_WITH_PORT = re.compile(r"(?:\[([0-9a-fA-F:.%\w]+)\]|([\d.]+)):\d{1,5}\Z")
+
+
+def _address(record: Row) -> str | None:
+    """Where it came from, without the port."""
+    given = _text(record, "addr.remote", "remote_addr", "src_addr")
+    nested = record.get("addr")
+    if not given and type(nested) is dict:
+        given = _text(nested, "remote")
+    found = _WITH_PORT.match(given[:100])
+    return (found[1] or found[2]) if found else given or None
+
+
+_INSTANCE = ("bot_instance_id", "identity.bot_instance_id")
+
+TABLE = Table(
+    name="teleport",
+    title="Teleport audit events",
+    signs=(("event", "code^T", "time"), ("event", "code^T", "uid")),
+    mark=b'"event"',
+    realm="teleport:{cluster_name|identity.teleport_cluster}",
+    at="time",
+    vendor_id="uid",
+    action="event",
+    principal=(_user, Name("service", ("host_id", "node_name"))),
+    credential=(
+        Name("certificate", _INSTANCE),
+        Name("token", "token_name"),
+        Name("key", "mfa_device.mfa_device_uuid"),
+    ),
+    on_behalf=(_behind,),
+    session="sid",
+    resource=_resource,
+    outcome=_outcome,
+    activities={
+        "cert.create": ISSUANCE,
+        "cert.generation_mismatch": REVOCATION,
+        "lock.created": REVOCATION,
+        "join_token.create": ISSUANCE,
+        "provision_token.create": ISSUANCE,
+        "mcp.session.request": TOOL_CALL,
+    },
+    patterns=(
+        (r"(reset_password|recovery|privilege|bot|trusted_cluster)_token\.create", ISSUANCE),
+        (r"(spiffe\.svid|workload_identity|.*certificate)\.(issued|create)", ISSUANCE),
+        (r"(join_token|.*_token|device\.token|.*session)\.(deleted?|revoked?)", REVOCATION),
+        (
+            r"(user\.(login|logout)|auth$|bot\.join|instance\.join|mfa_auth|device\.auth)",
+            AUTHENTICATION,
+        ),
+        (
+            r"(session|app\.session|db\.session|windows\.desktop|desktop|kube|mcp|sftp|scp|exec)",
+            USE,
+        ),
+        (r"(resize|port|subsystem|x11|print|client\.|access_request\.search)", USE),
+        (r"[\w.]+\.(created?|updated?|deleted?|add|remove|review|expire|.*change.*|used)", CHANGE),
+    ),
+    issues=(
+        Issues(
+            frozenset({"cert.create", "bot.join"}),
+            Name("certificate", _INSTANCE),
+            standing=False,
+            expires="identity.expires",
+        ),
+        Issues(
+            frozenset({"join_token.create", "provision_token.create"}),
+            Name("token", "name"),
+            expires="expires",
+        ),
+        Issues(
+            frozenset({"spiffe.svid.issued"}),
+            (Name("certificate", "serial_number"), Name("token", "jti")),
+            standing=False,
+            expires="not_after",
+        ),
+    ),
+    address=_address,
+    user_agent="user_agent",
+    request_id="request_id",
+    error=("error", "message", "exitError"),
+    task="access_requests[0]",
+    content=("db_query_parameters", "body", "args", "message.params.arguments"),
+    statements=("db_query",),
+    lacks={
+        "credential": "only joins, bot instances and multi-factor devices name one",
+        "request_id": "Teleport names sessions, not requests",
+    },
+)

@@ -1,0 +1,78 @@
+"""Times as logs write them, in microseconds since 1970 UTC.
+
+Owns the ways of writing that more than one vendor uses. Pure; remembered in a bounded cache.
+"""
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from typing import Any
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Years 2000 to 2100: what lies outside was not meant as a time, or not in this unit.
+EARLIEST, LATEST = 946_684_800_000_000, 4_102_444_800_000_000
+_UNITS = (1_000_000, 1_000, 1, 0.001)  # seconds, milliseconds, microseconds, nanoseconds
+_WRITTEN = (
+    "%Y-%m-%d %H:%M:%S.%f %z",
+    "%Y-%m-%d %H:%M:%S %z",
+    "%Y-%m-%d %H:%M:%S.%f %Z",
+    "%Y-%m-%d %H:%M:%S %Z",
+    "%m/%d/%Y %I:%M:%S %p",
+    "%b %d %Y %H:%M:%S",
+)
+
+
+def moment(value: Any) -> int | None:
+    """Microseconds since 1970 UTC; None when it is no time between 2000 and 2100.
+
+    Numbers are seconds, milliseconds, microseconds or nanoseconds, whichever makes sense; a
+    written time without a zone is UTC.
+    """
+    if type(value) is str:
+        return _written(value) if len(value) <= 64 else None
+    if type(value) is int or type(value) is float:
+        return _counted(value)
+    return None
+
+
+def _counted(value: float) -> int | None:
+    for unit in _UNITS:
+        at = value * unit
+        if EARLIEST <= at <= LATEST:
+            return int(at)
+    return None
+
+
+@lru_cache(maxsize=65_536)
+def _written(text: str) -> int | None:
+    found: datetime | None = None
+    plain = text.strip()
+    try:
+        found = datetime.fromisoformat(plain)
+    except ValueError:
+        if plain.replace(".", "", 1).isdigit():
+            return _counted(float(plain) if "." in plain else int(plain))
+        found = _otherwise(plain)
+    if found is None:
+        return None
+    if found.tzinfo is None:
+        found = found.replace(tzinfo=UTC)
+    try:
+        since = found - EPOCH
+    except OverflowError:
+        return None
+    at = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    return at if EARLIEST <= at <= LATEST else None
+
+
+def _otherwise(text: str) -> datetime | None:
+    for form in _WRITTEN:
+        try:
+            found = datetime.strptime(text, form)  # noqa: DTZ007 - some of the forms have a zone
+        except ValueError:
+            continue
+        return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+    try:
+        return parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError):
+        return None

@@ -1,0 +1,346 @@
+"""Windows security events: logons, tickets, accounts, groups, directory objects, processes.
+
+Owns the meaning of the fields of the Security log's events. How exporters write them down is
+shapes.py's, their own XML xml_events.py's. Source: "Advanced security audit events" of the
+Windows documentation, event by event. Pure.
+
+A logon uses what a ticket event issued (`LogonGuid`) and issues a session (`TargetLogonId`),
+which later events on that computer name as the subject's. A domain is known by the first part of
+its DNS name, which its short name usually is (not verified where the two differ): some events
+write the one, some the other.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+from evidence.formats.record import ActorName, Issued
+from evidence.formats.tables import Name, Row, Table, Text, actor, getter
+from evidence.formats.windows import shapes, xml_events
+from evidence.formats.windows.events import EVENTS
+from evidence.vocabulary import OUTCOME_FAILED, OUTCOME_OK, OUTCOME_REFUSED
+
+AUDIT = "Microsoft-Windows-Security-Auditing"
+# Events about the account that logs on or asks for a ticket, not about one that acts on another.
+_OF_THE_TARGET = frozenset(
+    {"4624", "4625", "4634", "4647", "4768", "4769", "4770", "4771", "4776", "4964"}
+)
+# Account name, also of an event that is about accounts: what is changed.
+_OF_ACCOUNTS = frozenset(
+    event for event in EVENTS if event.startswith(("472", "473", "474", "475", "476", "478", "479"))
+) - {"4768", "4769"}
+_ZERO = frozenset({"{00000000-0000-0000-0000-000000000000}", "0x0", "0", ""})
+# The sessions of the system itself, which are on every computer and never end.
+_SYSTEM_SESSIONS = frozenset({"0x3e7", "0x3e4", "0x3e5"})
+
+# --- who
+
+_get = {
+    name: getter(name)
+    for name in (
+        "provider",
+        "computer",
+        "channel",
+        "targetlogonid",
+        "subjectlogonid",
+        "logonid",
+        "logonguid",
+        "status",
+        "keywords",
+        "targetusername",
+        "targetdomainname",
+        "samaccountname",
+    )
+}
+
+
+def _event(record: Row) -> str:
+    found = record.get("eventid")
+    return found if type(found) is str else ""
+
+
+@lru_cache(maxsize=16_384)
+def _host(computer: str) -> str:
+    return computer.partition(".")[0].lower()
+
+
+@lru_cache(maxsize=16_384)
+def _account(computer: str, domain: str, name: str, sid: str) -> ActorName:
+    """An account: of the domain, of the computer, or of the system."""
+    if "@" in name:
+        name, _, domain = name.partition("@")
+    short = domain.partition(".")[0].lower()
+    host = _host(computer)
+    if name.endswith("$") and sid == "S-1-5-18":
+        # The computer itself, under its account's name.
+        sid = ""
+    if sid and not sid.startswith(("S-1-5-21-", "S-1-12-1-")):
+        return actor(f"windows:{host}", "service", f"{domain}\\{name}" if domain else name)
+    realm = f"ad:{short}" if short and short != host else f"windows:{host}"
+    kind = "service_account" if name.endswith("$") else "user"
+    above = actor(realm, kind, sid) if sid else None
+    return actor(realm, kind, name.lower(), above)
+
+
+def _named(who: str) -> Any:
+    """The account that the members beginning with this word name."""
+    name_of, domain_of, sid_of = (
+        getter((f"{who}username", f"{who}user", f"{who}name")),
+        getter((f"{who}domainname", f"{who}domain")),
+        getter((f"{who}usersid", f"{who}sid")),
+    )
+    computer_of = _get["computer"]
+
+    def get(record: Row, _: str = "") -> ActorName | None:
+        name = name_of(record)
+        sid = sid_of(record) or ""
+        if sid == "S-1-0-0":
+            sid = ""
+        if name is None:
+            return None
+        return _account(computer_of(record) or "", domain_of(record) or "", name, sid)
+
+    return get
+
+
+_subject, _target = _named("subject"), _named("target")
+
+
+def _principal(record: Row, _: str) -> ActorName | None:
+    """Who logs on or asks, else who acts on others."""
+    first, second = _subject, _target
+    if _event(record) in _OF_THE_TARGET:
+        first, second = _target, _subject
+    found: ActorName | None = first(record) or second(record)
+    return found
+
+
+def _on_behalf(record: Row, _: str) -> ActorName | None:
+    """Who asked for a logon as somebody else."""
+    if _event(record) != "4624":
+        return None
+    asked: ActorName | None = _subject(record)
+    if asked is None or asked.kind != "user" or asked == _target(record):
+        return None
+    return asked
+
+
+_domain = getter(("subjectdomainname", "targetdomainname"))
+
+
+def _realm(record: Row) -> str:
+    """The domain of the computer that wrote the event; the computer where it names none."""
+    computer = _get["computer"](record) or ""
+    host, _, domain = computer.lower().partition(".")
+    if domain:
+        return f"ad:{domain.partition('.')[0]}"
+    found = _domain(record)
+    short = found.partition(".")[0].lower() if found is not None else ""
+    return f"windows:{host}" if short in ("", host, "nt authority") else f"ad:{short}"
+
+
+# --- sessions
+
+
+def _session_of(which: str) -> Any:
+    find, computer = _get[which], _get["computer"]
+
+    def get(record: Row) -> str | None:
+        found = find(record)
+        if found is None or found.lower() in _ZERO:
+            return None
+        return f"{_host(computer(record) or '')}/{found.lower()}"
+
+    return get
+
+
+_begun, _acting = _session_of("targetlogonid"), _session_of("subjectlogonid")
+_logon = _session_of("logonid")
+
+
+def _session(record: Row) -> str | None:
+    """The logon session, which is unique on one computer until it starts again."""
+    found: str | None = None
+    if _event(record) in _OF_THE_TARGET:
+        found = _begun(record)
+    return found or _acting(record) or _logon(record)
+
+
+def _ticket(record: Row) -> str | None:
+    found = _get["logonguid"](record)
+    return None if found is None or found.lower() in _ZERO else found.strip("{}").lower()
+
+
+def _windows(record: Row) -> str:
+    return f"windows:{_host(_get['computer'](record) or '')}"
+
+
+_used_session = Name(
+    "session",
+    lambda record: None if _event(record) in _OF_THE_TARGET else _session(record),
+    _windows,
+)
+
+
+def _issued(record: Row, realm: str, principal: ActorName | None) -> Issued | None:
+    """The session that a logon begins; the ticket that a domain controller hands out."""
+    event = _event(record)
+    if event == "4624":
+        found = _begun(record)
+        if found is not None and found.rpartition("/")[2] not in _SYSTEM_SESSIONS:
+            return Issued(actor(_windows(record), "session", found), principal, False, None)
+    elif event == "4769":
+        ticket = _ticket(record)
+        if ticket is not None:
+            return Issued(actor(realm, "token", ticket), principal, False, None)
+    return None
+
+
+# --- what
+
+_status = getter(("status", "substatus"))
+# Refused for what the account is, not for what was typed: locked, disabled, expired, not allowed.
+_REFUSED = frozenset(
+    {
+        "0xc0000234",  # locked out
+        "0xc0000072",  # disabled
+        "0xc0000193",  # expired
+        "0xc000015b",  # this type of logon is not granted
+        "0xc000006e",  # restricted
+        "0xc000006f",  # outside its hours
+        "0xc0000070",  # from this workstation
+        "0xc0000071",  # its password has expired
+        "0xc0000413",  # not allowed by an authentication policy
+        # Kerberos: not by policy, revoked, its key has expired.
+        "0xc",
+        "0x12",
+        "0x17",
+    }
+)
+_said_failed = getter(("keywords",))
+# The keyword's number, as XML and as JSON write it.
+_AUDIT_FAILURE = frozenset({"0x8010000000000000", "9227875636482146304", "-9218868437227405312"})
+_FAILED = ("4625", "4771")
+
+
+def _outcome(record: Row) -> int:
+    status = (_status(record) or "").lower()
+    failed = _event(record) in _FAILED or (
+        status not in _ZERO and _event(record) in ("4768", "4769", "4770", "4776")
+    )
+    if not failed:
+        words = (_said_failed(record) or "").lower()
+        failed = "failure" in words or words in _AUDIT_FAILURE
+    if not failed:
+        return OUTCOME_OK
+    return OUTCOME_REFUSED if status in _REFUSED else OUTCOME_FAILED
+
+
+def _action(record: Row) -> str | None:
+    event = _event(record)
+    if not event:
+        return None
+    return _title(event, _get["provider"](record) or AUDIT)
+
+
+@lru_cache(maxsize=8192)
+def _title(event: str, provider: str) -> str:
+    """``4624 An account was successfully logged on``; of other providers ``Sysmon 1``."""
+    if event in EVENTS and provider in (
+        AUDIT,
+        "Microsoft-Windows-Eventlog",
+        "Security",
+        "Eventlog",
+    ):
+        return f"{event} {EVENTS[event][0]}"
+    if provider == AUDIT:
+        return event
+    return f"{provider.removeprefix('Microsoft-Windows-')} {event}"
+
+
+_thing = getter(
+    (
+        "objectdn",
+        "objectname",
+        "newprocessname",
+        "taskname",
+        "relativetargetname",
+        "sharename",
+        "servicename",
+        "targetservername",
+        "targetfilename",
+        "image",
+    )
+)
+
+
+def _resource(record: Row) -> str | None:
+    event = _event(record)
+    if event in _OF_ACCOUNTS:
+        name = _get["targetusername"](record) or _get["samaccountname"](record)
+        domain = _get["targetdomainname"](record)
+        if name is not None:
+            return f"{domain}\\{name}" if domain else name
+    found = _thing(record)
+    if found is not None:
+        return found
+    return _get["channel"](record) if event == "1102" else _get["computer"](record)
+
+
+_address_said = getter(("ipaddress", "clientaddress", "sourceaddress", "sourceip"))
+
+
+def _address(record: Row) -> str | None:
+    found = _address_said(record)
+    return found.removeprefix("::ffff:") if found else None
+
+
+def _error(record: Row) -> str | None:
+    return None if _outcome(record) == OUTCOME_OK else _status(record)
+
+
+TABLE = Table(
+    name="windows",
+    title="Windows security events",
+    signs=(
+        # As exports write them.
+        ("EventID", "Computer", "Channel"),
+        ("EventID", "Hostname", "Channel"),
+        ("winlog.event_id", "winlog.channel"),
+        ("Event.System.EventID",),
+        ("System.EventID", "System.Channel"),
+        ("win.system.eventID",),
+        # As the view gives them.
+        ("eventid", "computer", "channel"),
+        ("eventid", "computer", "provider"),
+        ("eventid", "channel=Security"),
+        ("eventid", f"provider={AUDIT}"),
+    ),
+    mark=b'hannel"',
+    view=shapes.view,
+    text=Text(xml_events.looks, xml_events.pieces),
+    realm=_realm,
+    at=("at",),
+    vendor_id=("recordid",),
+    action=_action,
+    principal=(_principal, Name("user", ("accountname", "user"), fold=True)),
+    credential=(
+        Name("certificate", "certthumbprint", fold=True),
+        Name("token", lambda record: None if _event(record) == "4769" else _ticket(record)),
+        _used_session,
+    ),
+    agent=(Name("service_account", "transmittedservices", fold=True),),
+    on_behalf=(_on_behalf,),
+    session=_session,
+    resource=_resource,
+    outcome=_outcome,
+    activities={f"{event} {title}": what for event, (title, what) in EVENTS.items()},
+    issued=_issued,
+    address=_address,
+    request_id=("activityid",),
+    error=_error,
+    lacks={
+        "user_agent": "Windows writes the process, not a client's description of itself",
+        "request_id": "only some events name an activity",
+        "agent": "only delegated tickets name the service in between",
+    },
+)

@@ -1,0 +1,6 @@
+"""Words of sentences that every app writes. Pure."""
+
+
+def counted(count: int, thing: str, things: str = "") -> str:
+    """`1 event`, `1,204 events`; `things` where the plural is not made by an s."""
+    return f"{count:,} {thing if count == 1 else things or f'{thing}s'}"

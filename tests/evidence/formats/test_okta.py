@@ -1,0 +1,92 @@
+"""Okta: where tokens come from and where they are used, organisations, exports."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evidence.formats.record import ActorName, Issued
+from evidence.vocabulary import ISSUANCE, OUTCOME_OK
+from tests.evidence.formats import abuse
+from tests.evidence.formats.abuse import read, sample
+
+RECORDS = sample("okta")
+
+
+def changed(number: int, **data: Any) -> dict[str, Any]:
+    record: dict[str, Any] = RECORDS[number]
+    return {**record, "debugContext": {"debugData": {"requestId": "r", **data}}}
+
+
+def test_api_token_is_the_same_when_issued_and_when_used() -> None:
+    issued, used = read("okta", RECORDS[2]), read("okta", RECORDS[3])
+    rosa = ActorName("okta:acme", "user", "rosa@example.com")
+    assert used.credential is not None
+    assert issued.issued == Issued(used.credential, rosa, standing=True, expires_at=None)
+    assert issued.activity == ISSUANCE
+
+
+def test_access_token_is_the_same_when_issued_and_when_used() -> None:
+    issued, used = read("okta", RECORDS[5]), read("okta", RECORDS[9])
+    app = ActorName("okta:acme", "app", "0oa3")
+    assert used.credential is not None
+    assert issued.issued == Issued(
+        used.credential, app, standing=False, expires_at=1_930_370_400_000_000
+    )
+
+
+def test_chain_of_grants_turns_from_person_to_agent() -> None:
+    person, agent = read("okta", RECORDS[7]), read("okta", RECORDS[8])
+    assert (person.principal, person.agent) == (agent.on_behalf, agent.principal)
+
+
+def test_target_of_what_an_app_changes_is_not_on_whose_behalf() -> None:
+    assert read("okta", RECORDS[9]).on_behalf is None
+
+
+@pytest.mark.parametrize(
+    ("debug", "realm"),
+    [
+        ({"origin": "https://acme.okta.com"}, "okta:acme"),
+        ({"origin": "https://acme-admin.okta.com"}, "okta:acme"),
+        ({"origin": "https://Acme.oktapreview.com/"}, "okta:acme.oktapreview.com"),
+        ({"issuer": "https://acme.okta.com/oauth2/aus1"}, "okta:acme"),
+        ({"tenantId": "00oACME"}, "okta:00oacme"),
+        # An app's own page, and a host that only looks like Okta's.
+        ({"origin": "https://app.example.com"}, "okta"),
+        ({"origin": "https://acme.okta.com.example.com"}, "okta"),
+        ({"origin": 7}, "okta"),
+        ({}, "okta"),
+    ],
+)
+def test_organisation_is_read_from_hosts_of_okta_only(debug: dict[str, Any], realm: str) -> None:
+    record = read("okta", changed(0, **debug))
+    assert record.realm == realm
+    assert record.principal == ActorName(realm, "user", "rosa@example.com")
+
+
+def test_lower_case_export_says_the_same() -> None:
+    plain = RECORDS[3]
+    low = {name.lower(): value for name, value in plain.items()}
+    assert abuse.told(read("okta", low)) == abuse.told(read("okta", plain))
+    flagged = {**low, "p_log_type": "Okta.SystemLog"}
+    assert abuse.told(read("okta", flagged)) == abuse.told(read("okta", plain))
+
+
+def test_event_hook_lists_its_events_inside() -> None:
+    hook = {
+        "eventType": "com.okta.event_hook",
+        "source": "https://acme.okta.com/api/v1/eventHooks/who1",
+        "data": {"events": RECORDS[:2]},
+    }
+    parsed = abuse.parse("okta", hook)
+    assert [one.action for one in parsed.records] == [one["eventType"] for one in RECORDS[:2]]
+
+
+def test_labelled_rows_name_principal_and_action_where_okta_does(data: Path) -> None:
+    parsed = abuse.parse("okta", abuse.labelled(data, "okta"))
+    events = [one for one in parsed.records if one.action != "okta:not stated"]
+    assert (len(parsed.records), len(events)) == (52, 37)
+    # Two events name nobody: one without an actor, one whose actor is an address.
+    assert sum(one.principal is None for one in events) == 3
+    assert sum(one.outcome == OUTCOME_OK for one in events) == 21

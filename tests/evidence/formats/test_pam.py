@@ -1,0 +1,165 @@
+"""CyberArk: what was handed over to whom, sessions, components, and four ways of writing it."""
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+
+from evidence.formats import recognise
+from evidence.formats.record import ActorName
+from evidence.vocabulary import (
+    AUTHENTICATION,
+    CHANGE,
+    ISSUANCE,
+    OUTCOME_FAILED,
+    OUTCOME_OK,
+    USE,
+)
+from tests.evidence.formats import abuse
+from tests.evidence.formats.abuse import parse, read
+from tests.evidence.formats.conftest import SAMPLES
+
+BODY = (SAMPLES / "cyberark.jsonl").read_bytes()
+OTHERS = (SAMPLES / "cyberark_cef.jsonl").read_bytes()
+ROWS: list[dict[str, Any]] = [orjson.loads(line) for line in (BODY + OTHERS).splitlines()]
+ROSA = ActorName("cyberark:vault01", "user", "rosa")
+ROOT = ActorName("cyberark:vault01", "account", "root@db1.example.com")
+STORED = "Linux/Operating System-Unix-db1-root"
+
+
+def test_record_reads_whole() -> None:
+    assert read("cyberark", ROWS[1])._replace(digest=b"") == (
+        "Records[0]",
+        b"",
+        1_930_366_860_000_000,
+        "cyberark:vault01",
+        1,
+        ISSUANCE,
+        OUTCOME_OK,
+        "Retrieve password",
+        STORED,
+        ROSA,
+        ROOT,
+        None,
+        None,
+        None,
+        None,
+        None,
+        None,
+        None,
+        None,
+        "198.51.100.7",
+        None,
+        None,
+        None,
+        "17",
+        None,
+        (ROOT, ROSA, False, None),
+    )
+
+
+def test_account_that_was_handed_over_is_the_one_of_the_session() -> None:
+    handed, session = (read("cyberark", row) for row in ROWS[1:3])
+    assert handed.issued is not None
+    assert handed.issued.credential == session.credential == ROOT
+    assert session.conversation == "s-1"
+
+
+ACTS = [
+    (0, "Logon", AUTHENTICATION, OUTCOME_OK),
+    (2, "PSM Connect", USE, OUTCOME_OK),
+    (3, "Keystroke logging", USE, OUTCOME_OK),
+    (5, "CPM Change Password", CHANGE, OUTCOME_OK),
+    (6, "Failed Logon", AUTHENTICATION, OUTCOME_FAILED),
+    (8, "Add User", CHANGE, OUTCOME_OK),
+]
+
+
+@pytest.mark.parametrize(("row", "action", "activity", "outcome"), ACTS)
+def test_act(row: int, action: str, activity: int, outcome: int) -> None:
+    record = read("cyberark", ROWS[row])
+    assert (record.action, record.activity, record.outcome) == (action, activity, outcome)
+
+
+def test_component_is_a_service_and_acts_for_an_application() -> None:
+    manager, provider = (read("cyberark", ROWS[row]) for row in (5, 7))
+    assert manager.principal == ActorName("cyberark:vault01", "service", "PasswordManager")
+    assert provider.on_behalf == ActorName("cyberark:vault01", "app", "ledger-agent")
+    assert provider.issued is not None
+    assert provider.issued.issued_to == provider.on_behalf
+
+
+def test_reason_is_an_error_only_of_what_failed() -> None:
+    assert [read("cyberark", ROWS[row]).error for row in (1, 6)] == [None, "wrong password"]
+
+
+def test_what_a_session_typed_is_dropped() -> None:
+    parsed = parse("cyberark", ROWS)
+    assert b"private words" not in parsed.kept
+    assert b'"SessionID":"s-1"' in parsed.kept
+
+
+HEAD = "<5>1 2031-03-04T05:09:00Z VAULT01 "
+CEF = (
+    HEAD + 'CEF:0|Cyber-Ark|Vault|14.2.0002|295|Retrieve password|5|act="Retrieve password"'
+    " suser=rosa fname=Root\\Operating System-Unix-db1-root dvc= shost=198.51.100.7"
+    ' dhost=db1.example.com duser=root externalId= app= reason="a=b ticket"'
+    ' cs1Label="Affected User Name" cs1= cs2Label="Safe Name" cs2="Linux" cn1Label="Request Id"'
+    " cn1=17 msg="
+)
+PERCENT = (
+    HEAD + '%CYBERARK: MessageID="295";Version="14.2";Message="Retrieve password";Issuer="rosa";'
+    'Station="198.51.100.7";File="Root\\Operating System-Unix-db1-root";Safe="Linux";'
+    'TargetUser="root";Address="db1.example.com";RequestId="17";Severity="Info";'
+)
+
+
+@pytest.mark.parametrize("line", [CEF, PERCENT], ids=["cef", "percent"])
+def test_line_says_the_same_as_json(line: str) -> None:
+    body = f"{line}\r\n{line.replace('rosa', 'ada')}\n".encode()
+    assert recognise(body) == "cyberark"
+    parsed = parse("cyberark", body)
+    assert parsed.rejects == []
+    expected = read("cyberark", ROWS[1])
+    assert parsed.records[0]._replace(digest=b"", position="", at=None) == expected._replace(
+        digest=b"", position="", at=None
+    )
+    assert parsed.records[1].principal == ActorName("cyberark:vault01", "user", "ada")
+
+
+def test_line_that_is_none_is_rejected_with_the_reason() -> None:
+    parsed = parse("cyberark", f"{CEF}\nsomething else\n".encode())
+    assert len(parsed.records) == 1
+    assert [(one.position, one.reason) for one in parsed.rejects] == [
+        ("line 2", "is no CEF or %CYBERARK line")
+    ]
+
+
+def test_platform_audit_is_read() -> None:
+    record = read("cyberark", ROWS[11])
+    assert (record.realm, record.action, record.resource, record.conversation) == (
+        "cyberark:t-1",
+        "Retrieve password",
+        "Linux/Unix-db1-root",
+        "s-9",
+    )
+
+
+def test_long_names_of_cef_are_read() -> None:
+    record = read("cyberark", ROWS[10])
+    assert (record.action, record.principal) == ("Logon", ActorName("cyberark", "user", "ada"))
+
+
+def test_every_sample_is_recognised() -> None:
+    assert [recognise(orjson.dumps(row)) for row in ROWS] == ["cyberark"] * len(ROWS)
+
+
+def test_hostile_records_are_survived() -> None:
+    abuse.survives("cyberark", [ROWS[2], ROWS[7], ROWS[9], ROWS[11]])
+
+
+@given(abuse.anywhere(ROWS[1:3]))
+def test_damaged_bodies_are_survived(body: bytes) -> None:
+    parsed = parse("cyberark", body)
+    assert len(parsed.records) + len(parsed.rejects) >= 1

@@ -1,0 +1,65 @@
+"""Every recorded file is known as what it is, and nobody's record as another vendor's."""
+
+from collections import Counter
+from pathlib import Path
+
+import orjson
+import pytest
+
+from evidence.formats import FORMATS, KINDS, recognise
+from tests.evidence.formats.abuse import ASKED, labelled
+
+# The formats of each file's records; the first is what a body of all of them is recognised as.
+LABELLED: dict[str, tuple[str, ...]] = {
+    "anthropic": ("anthropic",),
+    "openai": ("openai",),
+    "bedrock_invocation": ("bedrock",),
+    "auth0": ("auth0",),
+    "databricks": ("databricks",),
+    "github": ("github", "github_webhook"),
+    "okta": ("okta",),
+    "snowflake": ("snowflake",),
+    "teleport": ("teleport",),
+    "gcp_audit": ("gcp",),
+    "gcp_k8s": ("gcp",),
+    "kubernetes": ("kubernetes", "gcp"),
+    "aws_eks": ("kubernetes",),
+    "standard": (
+        *("okta", "onelogin", "cloudtrail", "github", "zendesk", "google_workspace", "asana"),
+        *("onepassword", "gcp", "box", "crowdstrike", "aws_vpc_dns", "aws_vpc_flow"),
+        *("cloudflare", "cisco_umbrella", "notion"),
+    ),
+    "azure_signin": ("entra",),
+    "azure_activity": ("azure",),
+    "microsoft": ("microsoft365", "microsoft_alerts", "windows"),
+}
+
+
+@pytest.mark.parametrize("file", LABELLED)
+def test_labelled_file_is_recognised(data: Path, file: str) -> None:
+    body = (data / "labelled" / f"{file}.jsonl").read_bytes()
+    records = labelled(data, file)
+    first = LABELLED[file][0]
+    assert [
+        recognise(body),
+        recognise(orjson.dumps(records)),
+        recognise(orjson.dumps({"records": records})),
+        recognise(b"\n".join(orjson.dumps(record) for record in records)),
+    ] == [first] * 4
+
+
+@pytest.mark.parametrize("file", LABELLED)
+def test_labelled_record_is_known_by_its_own_format_alone(data: Path, file: str) -> None:
+    found: Counter[str] = Counter()
+    for record in labelled(data, file):
+        known = [kind.name for kind in KINDS if kind.knows(record)]
+        assert len(known) <= 1, record
+        found.update(known)
+    assert set(found) <= set(LABELLED[file])
+
+
+@pytest.mark.parametrize("file", LABELLED)
+def test_labelled_file_is_read_without_a_reject(data: Path, file: str) -> None:
+    body = (data / "labelled" / f"{file}.jsonl").read_bytes()
+    parsed = FORMATS[LABELLED[file][0]].parse(body, ASKED)
+    assert (len(parsed.records), parsed.rejects) == (len(body.splitlines()), [])

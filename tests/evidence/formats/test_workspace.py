@@ -1,0 +1,48 @@
+"""Google Workspace: activities of several events, delegation, and flattened exports."""
+
+from typing import Any
+
+from evidence.formats.record import ActorName
+from tests.evidence.formats import abuse
+from tests.evidence.formats.abuse import read, sample
+
+ACTIVITIES = [one for one in sample("saas") if one.get("kind") == "admin#reports#activity"]
+
+
+def test_activity_of_two_events_becomes_two_records() -> None:
+    parsed = abuse.parse("google_workspace", ACTIVITIES[2])
+    assert [(one.position, one.action) for one in parsed.records] == [
+        ("Records[0].events[0]", "drive:view"),
+        ("Records[0].events[1]", "drive:download"),
+    ]
+    assert len({one.digest for one in parsed.records}) == 2
+    again = abuse.parse("google_workspace", parsed.kept)
+    assert [one.digest for one in again.records] == [one.digest for one in parsed.records]
+
+
+def test_many_events_that_share_much_are_not_multiplied() -> None:
+    event = {"type": "x", "name": "view"}
+    many: dict[str, Any] = {**ACTIVITIES[2], "events": [event] * 900, "note": "x" * 50_000}
+    parsed = abuse.parse("google_workspace", many)
+    assert [one.action for one in parsed.records] == ["drive:view"]
+    assert len(parsed.kept) < 200_000
+
+
+def test_domain_wide_delegation_is_the_application_for_the_person() -> None:
+    record = abuse.parse("google_workspace", ACTIVITIES[2]).records[0]
+    realm = "workspace:c01acme"
+    assert record.principal == ActorName(realm, "app", "client-8.apps.example.com")
+    assert record.on_behalf == ActorName(realm, "user", "rosa@example.com")
+
+
+def test_flattened_activity_says_the_same() -> None:
+    activity = ACTIVITIES[1]
+    event = activity["events"][0]
+    flat = {k: v for k, v in activity.items() if k not in ("events", "kind")} | {
+        "name": event["name"],
+        "type": event["type"],
+        "parameters": {one["name"]: one["value"] for one in event["parameters"]},
+    }
+    assert abuse.told(read("google_workspace", flat)) == abuse.told(
+        read("google_workspace", activity)
+    )
