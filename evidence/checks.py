@@ -7,13 +7,14 @@ import os
 import shutil
 from datetime import datetime, timedelta
 
-from django.db import DatabaseError, connection
-from django.db.models import Max
+from django.db import DatabaseError
+from django.db.models import Count, Max
 from django.utils import timezone
 
-from evidence import links, partitions
-from evidence.models import LedgerEntry, Progress, Source
+from evidence import partitions
+from evidence.models import Consumer, LedgerEntry, Progress, Source
 from evidence.stores import bodies
+from evidence.words import counted
 
 # Its name, whether it is well, what was found, and what to do about it.
 type Check = tuple[str, bool, str, str]
@@ -29,7 +30,7 @@ def doctor() -> list[Check]:
     """Every check; one that cannot be made says so instead of hiding the others."""
     now = timezone.now()
     checks: list[Check] = []
-    for check in (_partitions, _silent, _tokens, _links, _seals, _room):
+    for check in (_partitions, _silent, _tokens, _waiting, _seals, _room):
         try:
             checks.append(check(now))
         except DatabaseError as problem:
@@ -89,32 +90,38 @@ def _tokens(now: datetime) -> Check:
     )
 
 
-def _links(now: datetime) -> Check:
-    failed = Progress.objects.filter(consumer=links.CONSUMER, done_at=None).exclude(failed_why="")
-    first = failed.order_by("deposit_id").first()
+def _waiting(now: datetime) -> Check:
+    """Of every consumer, by name: evidence does not know what each does."""
+    waits = Progress.objects.filter(done_at=None)
+    failed = waits.exclude(failed_why="").order_by("consumer", "deposit_id")
+    first = failed.first()
     if first is not None:
-        message = (
-            f"{failed.count()} deposits cannot be linked; {first.deposit_id}: {first.failed_why}"
-        )
-        return "links", False, message, "report this; it is tried again by itself"
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM evidence_deposit d WHERE d.received_at < %s AND NOT EXISTS"
-            " (SELECT 1 FROM evidence_progress p WHERE p.consumer = %s"
-            " AND p.deposit_id = d.id AND p.done_at IS NOT NULL)",
-            [now - OVERDUE, links.CONSUMER],
-        )
-        row = cursor.fetchone()
-    waiting = int(row[0]) if row else 0
-    if waiting:
-        return "links", False, f"{waiting} deposits wait to be linked for ten minutes", WORKER
-    return "links", True, "every deposit is linked", ""
+        said = f"{counted(failed.count(), 'deposit')} cannot be handled; {first.deposit_id} by"
+        said = f"{said} {first.consumer}: {first.failed_why}"
+        return "deposits that wait", False, said, "report this; it is tried again by itself"
+    # What comes after another consumer may be put back long after it was received.
+    first_in_line = Consumer.objects.filter(after="").values("name")
+    overdue = (
+        waits.filter(consumer__in=first_in_line, deposit__received_at__lt=now - OVERDUE)
+        .values("consumer")
+        .annotate(many=Count("*"))
+        .order_by("consumer")
+    )
+    said = ", ".join(f"{row['consumer']} {row['many']}" for row in overdue)
+    if said:
+        return "deposits that wait", False, f"for ten minutes: {said}", WORKER
+    return "deposits that wait", True, "none for long", ""
 
 
 def _seals(now: datetime) -> Check:
     waiting = LedgerEntry.objects.filter(seal=None, recorded_at__lt=now - UNSEALED).count()
     if waiting:
-        return "ledger", False, f"{waiting} entries are not sealed for a minute", WORKER
+        return (
+            "ledger",
+            False,
+            f"not sealed for a minute: {counted(waiting, 'entry', 'entries')}",
+            WORKER,
+        )
     return "ledger", True, "sealed to its end", ""
 
 

@@ -5,8 +5,17 @@ evidence/links.py says the same in SQL; a property test compares both over any o
 1. *Request id*: an API event of an identity log and a span carry the same request id, and name
    the same service or the same operation: **exact**. Request ids alone repeat in real logs
    (paged calls, service calls that share their caller's id), so the action must agree.
-2. *Parentage*: the span of rule 1 descends from a tool call in the same trace: the tool call
-   caused the API event, **exact**.
+2. *Credential*: a span says which credential it used and states no request id; an API event has
+   the same credential and the same action, in the span's time: **key**. A span that states a
+   request id has said which event it is, and is never taken for another.
+3. *Parentage*: the span of rule 1 or 2 descends from a tool call in the same trace: the tool call
+   caused the API event, as strongly as the span did.
+4. *Issuance*: the event that issued a temporary key is exactly linked to a tool call: API events
+   with that key, until the tool call's run ends, are linked to the tool call: **key**. Later ones
+   are not: a cached key serves the runs that follow.
+
+All pairs that hold are found, whatever else is known of the event: what is shown of them is the
+strongest, and of how many runs it may be (evidence_shownlink, a view).
 
 Where a sender used one span id twice in a trace, every span of that id is followed: a choice
 among them would depend on what arrived first.
@@ -15,10 +24,31 @@ among them would depend on what arrived first.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from evidence.vocabulary import EXACT, PROOF_PARENT, PROOF_REQUEST_ID, TOOL_CALL
+from evidence.vocabulary import (
+    EXACT,
+    KEY,
+    PROOF_CREDENTIAL,
+    PROOF_CREDENTIAL_PARENT,
+    PROOF_ISSUANCE,
+    PROOF_PARENT,
+    PROOF_REQUEST_ID,
+    TOOL_CALL,
+)
 
 # How far apart the two clocks may be; request ids may repeat after that.
 WINDOW_MICROS = 86_400_000_000
+# How far an API event may lie outside the time of a span that claims it by credential. Logs cut
+# their times to whole seconds, and a host that keeps time by NTP is within one; wider, and spans
+# of other runs would be met more often than clocks that wrong. The database counts with the same
+# (evidence_surplus, in a migration).
+SKEW_MICROS = 5_000_000
+# A call of an SDK counts for so long at most: botocore's own read timeout.
+LONGEST_CALL_MICROS = 60_000_000
+# A span that claims to have lasted for years must not make its run that long.
+LONGEST_SPAN_MICROS = 30 * 86_400_000_000
+# Of one run, and of other runs besides, so many candidates by credential are written: what is
+# shown is their number of runs, and a busy key would make millions of rows (not modelled here).
+MOST_CANDIDATES = 8
 # A trace deeper than this is not walked: real ones are under twenty.
 DEEPEST = 64
 
@@ -26,8 +56,10 @@ DEEPEST = 64
 class ApiEvent(NamedTuple):
     id: int
     at: int
-    request_id: str
+    request_id: str | None
     action: str
+    credential: str | None = None
+    issued: str | None = None  # the temporary key that this event issued
 
 
 class Span(NamedTuple):
@@ -40,6 +72,8 @@ class Span(NamedTuple):
     action: str
     request_id: str | None
     source: int = 0  # a trace id is its sender's choice: parents are of the same source
+    credential: str | None = None
+    duration: int = 0
 
 
 class Found(NamedTuple):
@@ -61,23 +95,65 @@ def _folded(text: str) -> str:
     return text.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")
 
 
+def in_its_time(at: int, span: Span) -> bool:
+    """Whether a moment lies in the span, as far as two clocks can tell."""
+    longest = min(max(span.duration, 0), LONGEST_CALL_MICROS)
+    return span.at - SKEW_MICROS <= at <= span.at + longest + SKEW_MICROS
+
+
 def links(events: Iterable[ApiEvent], spans: Iterable[Span]) -> set[Found]:
     """All links between these; the same set for any order of either."""
+    apis = list(events)
     by_request: dict[str, list[Span]] = {}
+    by_use: dict[tuple[str, str], list[Span]] = {}
     place: dict[tuple[int, bytes, int], list[Span]] = {}
+    ends: dict[tuple[int, bytes], int] = {}
+    known: dict[int, Span] = {}
     for span in spans:
+        known[span.id] = span
         if span.request_id is not None:
             by_request.setdefault(span.request_id, []).append(span)
+        elif span.credential is not None:
+            # The whole action, not same_act: nothing else says that it is the same call.
+            by_use.setdefault((span.credential, span.action), []).append(span)
         place.setdefault((span.source, span.trace, span.span), []).append(span)
+        run = span.source, span.trace
+        end = span.at + min(max(span.duration, 0), LONGEST_SPAN_MICROS)
+        ends[run] = max(end, ends.get(run, end))
     found = set()
-    for event in events:
-        for span in by_request.get(event.request_id, ()):
-            if abs(span.at - event.at) > WINDOW_MICROS or not same_act(event.action, span.action):
-                continue
-            found.add(Found(event.id, span.id, PROOF_REQUEST_ID, EXACT))
-            for tool in _tools_above(span, place):
-                found.add(Found(event.id, tool.id, PROOF_PARENT, EXACT))
-    return found
+    for event in apis:
+        for span in by_request.get(event.request_id or "", ()):
+            if abs(span.at - event.at) <= WINDOW_MICROS and same_act(event.action, span.action):
+                found.add(Found(event.id, span.id, PROOF_REQUEST_ID, EXACT))
+                for tool in _tools_above(span, place):
+                    found.add(Found(event.id, tool.id, PROOF_PARENT, EXACT))
+        for span in by_use.get((event.credential or "", event.action), ()):
+            if in_its_time(event.at, span):
+                found.add(Found(event.id, span.id, PROOF_CREDENTIAL, KEY))
+                for tool in _tools_above(span, place):
+                    found.add(Found(event.id, tool.id, PROOF_CREDENTIAL_PARENT, KEY))
+    return found | _of_issued_keys(apis, found, known, ends)
+
+
+def _of_issued_keys(
+    apis: Sequence[ApiEvent],
+    found: Iterable[Found],
+    known: Mapping[int, Span],
+    ends: Mapping[tuple[int, bytes], int],
+) -> set[Found]:
+    issuing = {event.id: event for event in apis if event.issued is not None}
+    made: set[Found] = set()
+    for one in found:
+        if one.proof != PROOF_PARENT or one.effect not in issuing:
+            continue
+        issuance, tool = issuing[one.effect], known[one.cause]
+        until = ends[tool.source, tool.trace] + SKEW_MICROS
+        made |= {
+            Found(event.id, tool.id, PROOF_ISSUANCE, KEY)
+            for event in apis
+            if event.credential == issuance.issued and issuance.at <= event.at <= until
+        }
+    return made
 
 
 def _tools_above(span: Span, place: Mapping[tuple[int, bytes, int], Sequence[Span]]) -> set[Span]:

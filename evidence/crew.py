@@ -49,10 +49,10 @@ def size() -> int:
 
 
 def side_by_side[Job, Answer](
-    take: Callable[[Job], Answer], jobs: Iterable[Job], *, workers: int
+    take: Callable[[Job, bytes], Answer], jobs: Iterable[tuple[Job, bytes]], *, workers: int
 ) -> Iterator[Answer]:
-    """What `take` answers to each job, in their order. The first exception, in their order, ends
-    it and is raised here; what was taken before and beside it stays taken."""
+    """What `take` answers to each job and its bytes, in their order. The first exception, in their
+    order, ends it and is raised here; what was taken before and beside it stays taken."""
     crew = _begin(take, workers)
     free = list(crew)
     at_work: dict[Connection, tuple[int, _Worker]] = {}
@@ -64,13 +64,16 @@ def side_by_side[Job, Answer](
         while following or at_work or answers:
             while following and free and following[0] - turn < AHEAD * workers:
                 worker = free.pop()
-                number, job = following
+                number, (job, data) = following
                 try:
                     worker.line.send(job)
+                    # Not pickled with the job: that would copy megabytes twice on either side.
+                    worker.line.send_bytes(data)
                     at_work[worker.line] = number, worker
                 except OSError:
                     answers[number] = _lost(worker)
                 # Read while the workers work.
+                del job, data
                 following = next(coming, None)
             spoke = wait(list(at_work))
             for line in [line for line in at_work if line in spoke]:
@@ -97,7 +100,7 @@ def side_by_side[Job, Answer](
             worker.process.close()
 
 
-def _begin(take: Callable[[Any], Any], workers: int) -> list[_Worker]:
+def _begin(take: Callable[[Any, bytes], Any], workers: int) -> list[_Worker]:
     # Two processes must not speak over one connection: ours is opened again when it is needed.
     connections.close_all()
     forking = multiprocessing.get_context("fork")
@@ -126,7 +129,7 @@ def _lost(worker: _Worker) -> WorkerLost:
     )
 
 
-def _work(take: Callable[[Any], Any], line: Connection, not_mine: list[Connection]) -> None:
+def _work(take: Callable[[Any, bytes], Any], line: Connection, not_mine: list[Connection]) -> None:
     """A worker's life: one job after the other, until the line is closed."""
     # Ctrl-C goes to all processes of a terminal; the one that gives out the work ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -139,13 +142,13 @@ def _work(take: Callable[[Any], Any], line: Connection, not_mine: list[Connectio
     gc.disable()
     try:
         while True:
-            job = line.recv()
+            job, data = line.recv(), line.recv_bytes()
             try:
-                answer = take(job)
+                answer = take(job, data)
             except Exception as problem:  # noqa: BLE001 - it is raised where the work was given out
                 answer = _carried(problem)
             line.send(answer)
-            del job, answer
+            del job, data, answer
             gc.collect(0)
     except (EOFError, OSError):
         pass

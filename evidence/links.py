@@ -4,15 +4,14 @@ A deposit is linked after it is committed, so of two deposits that belong togeth
 job sees both: the links are the same in whatever order things arrive.
 """
 
-import logging
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
 
-from evidence import nudge, partitions
-from evidence.correlation import DEEPEST
+from evidence import consumers, key_links, nudge, partitions
+from evidence.correlation import DEEPEST, LONGEST_SPAN_MICROS
 from evidence.models import Deposit, Progress
 from evidence.vocabulary import (
     AGENT_RUN,
@@ -23,17 +22,19 @@ from evidence.vocabulary import (
     OUTCOME_OK,
     PLANE_AI,
     PLANE_IDENTITY,
+    PROOF_CREDENTIAL,
+    PROOF_CREDENTIAL_PARENT,
     PROOF_PARENT,
     PROOF_REQUEST_ID,
     TOOL_CALL,
 )
 
-log = logging.getLogger(__name__)
-
 CONSUMER = "links"
 LEASE = timedelta(minutes=5)
 # Runs of one source are derived one job at a time; the first number names the kind of lock.
 RUN_LOCK = 7_305_442
+# Proofs that lie in a span itself; tool calls above it follow.
+DIRECT = [PROOF_REQUEST_ID, PROOF_CREDENTIAL]
 
 BY_REQUEST_ID = """
 INSERT INTO evidence_link
@@ -73,7 +74,7 @@ WHERE at BETWEEN %(first)s AND %(last)s AND deposit_id = %(deposit)s AND trace I
 UNION
 SELECT DISTINCT s.trace, s.source_id
 FROM evidence_event n
-JOIN evidence_link l ON l.effect_at = n.at AND l.effect_id = n.id AND l.proof = %(proof)s
+JOIN evidence_link l ON l.effect_at = n.at AND l.effect_id = n.id AND l.proof = ANY(%(direct)s)
 JOIN evidence_event s ON s.at = l.cause_at AND s.id = l.cause_id
 WHERE n.at BETWEEN %(first)s AND %(last)s AND n.deposit_id = %(deposit)s
   AND n.plane = %(identity)s AND s.trace IS NOT NULL
@@ -90,21 +91,22 @@ WITH RECURSIVE span AS MATERIALIZED (
     SELECT DISTINCT source_id, trace, parent_span AS start, parent_span AS here, 0 AS depth
     FROM span s WHERE parent_span IS NOT NULL AND EXISTS (
         SELECT 1 FROM evidence_link l
-        WHERE l.cause_at = s.at AND l.cause_id = s.id AND l.proof = %(request)s)
+        WHERE l.cause_at = s.at AND l.cause_id = s.id AND l.proof = ANY(%(direct)s))
     UNION
     SELECT up.source_id, up.trace, up.start, p.parent_span, up.depth + 1
     FROM up JOIN span p
       ON p.trace = up.trace AND p.source_id = up.source_id AND p.span = up.here
     WHERE p.activity <> %(tool)s AND p.parent_span IS NOT NULL AND up.depth < %(deepest)s - 1
 )
-SELECT DISTINCT l.effect_at, l.effect_id, t.at, t.id, %(proof)s::smallint, %(exact)s::smallint,
+SELECT DISTINCT l.effect_at, l.effect_id, t.at, t.id,
+       CASE l.proof WHEN %(request)s THEN %(parent)s ELSE %(by_key)s END::smallint, l.strength,
        %(now)s::timestamptz
 FROM up
 JOIN span t ON t.trace = up.trace AND t.source_id = up.source_id AND t.span = up.here
   AND t.activity = %(tool)s
 JOIN span s ON s.trace = up.trace AND s.source_id = up.source_id AND s.parent_span = up.start
-JOIN evidence_link l ON l.cause_at = s.at AND l.cause_id = s.id AND l.proof = %(request)s
-ORDER BY 1, 2, 3, 4
+JOIN evidence_link l ON l.cause_at = s.at AND l.cause_id = s.id AND l.proof = ANY(%(direct)s)
+ORDER BY 1, 2, 3, 4, 5
 ON CONFLICT DO NOTHING
 """
 
@@ -114,7 +116,7 @@ INSERT INTO evidence_run (source_id, trace, first_at, last_at, agent_id, service
     on_behalf_id, conversation_id, task_id, release_id, spans, tool_calls, model_calls,
     api_calls, failed, ended)
 SELECT source_id, trace, min(at),
-       max(at + least(greatest(coalesce(duration, 0), 0), 2592000000000)
+       max(at + least(greatest(coalesce(duration, 0), 0), %(longest)s)
            * interval '1 microsecond'),
        coalesce(
          (array_agg(agent_id ORDER BY at, id)
@@ -160,11 +162,12 @@ def derive(deposit: Deposit, *, now: datetime) -> int:
         "deposit": deposit.pk,
     }
     with transaction.atomic(), connection.cursor() as cursor:
-        # A trace made to be expensive costs this much and no more; see link_next.
+        # A trace made to be expensive costs this much and no more; see consumers.handle_next.
         cursor.execute("SET LOCAL statement_timeout = '120s'")
         cursor.execute(BY_REQUEST_ID, facts | {"proof": PROOF_REQUEST_ID})
         made = int(cursor.rowcount)
-        cursor.execute(TOUCHED, facts | {"proof": PROOF_REQUEST_ID})
+        made += key_links.by_credential(cursor, deposit, now=now)
+        cursor.execute(TOUCHED, facts | {"direct": DIRECT})
         touched: dict[int, list[UUID]] = {}
         for trace, source in cursor.fetchall():
             touched.setdefault(source, []).append(trace)
@@ -180,72 +183,34 @@ def derive(deposit: Deposit, *, now: datetime) -> int:
                 "api": API_CALL,
                 "ok": OUTCOME_OK,
                 "failed": OUTCOME_FAILED,
-                "exact": EXACT,
                 "now": now,
+                "direct": DIRECT,
                 "request": PROOF_REQUEST_ID,
-                "proof": PROOF_PARENT,
+                "parent": PROOF_PARENT,
+                "by_key": PROOF_CREDENTIAL_PARENT,
                 "deepest": DEEPEST,
+                "longest": LONGEST_SPAN_MICROS,
             }
             cursor.execute(BY_PARENTAGE, spans)
             made += int(cursor.rowcount)
             cursor.execute(RUNS, spans)
+        every = [trace for traces in touched.values() for trace in traces]
+        made += key_links.by_issuance(cursor, deposit, every, now=now)
         nudge.after_commit("evidence.linked")
     return made
 
 
-def claim(*, now: datetime, after: int = 0) -> Deposit | None:
-    """The oldest deposit nobody has linked and nobody holds; leased to the caller.
-
-    An anti-join, not a watermark: a deposit that commits late is found as well. `after` spares a
-    caller who has just looked at everything below from looking at it again.
-    """
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT d.id FROM evidence_deposit d WHERE d.id > %s AND NOT EXISTS"
-            " (SELECT 1 FROM evidence_progress p WHERE p.consumer = %s AND p.deposit_id = d.id"
-            " AND (p.done_at IS NOT NULL OR p.leased_until > %s)) ORDER BY d.id LIMIT 32",
-            [after, CONSUMER, now],
-        )
-        for (number,) in cursor.fetchall():
-            cursor.execute(
-                "INSERT INTO evidence_progress (consumer, deposit_id, leased_until, attempts,"
-                " failed_why) VALUES (%s, %s, %s, 1, '')"
-                " ON CONFLICT (consumer, deposit_id) DO UPDATE"
-                " SET leased_until = excluded.leased_until,"
-                " attempts = evidence_progress.attempts + 1"
-                " WHERE evidence_progress.done_at IS NULL"
-                " AND (evidence_progress.leased_until IS NULL"
-                " OR evidence_progress.leased_until <= %s) RETURNING id",
-                [CONSUMER, number, now + LEASE, now],
-            )
-            if cursor.fetchone():
-                return Deposit.objects.get(pk=number)
-    return None
-
-
 def link_next(*, now: datetime, after: int = 0) -> int:
-    """Claim and link one deposit; its id, or 0 when there is nothing to do.
+    """Claim and link one deposit; its id, or 0 when there is nothing to do."""
 
-    A deposit that cannot be linked says why on its row and waits longer each time, so that it
-    holds up nobody else.
-    """
-    deposit = claim(now=now, after=after)
-    if deposit is None:
-        return 0
-    mine = Progress.objects.filter(consumer=CONSUMER, deposit=deposit)
-    try:
+    def link(held: Progress) -> None:
+        deposit = held.deposit
         partitions.ensure(partitions.missing(partitions.BY_EVENT_TIME, _months(deposit)))
-        derive(deposit, now=now)
-    except Exception as problem:
-        log.exception("deposit %s was not linked", deposit.pk)
-        attempts = mine.values_list("attempts", flat=True).first() or 1
-        mine.update(
-            failed_why=f"{type(problem).__name__}: {problem}"[:1000].replace("\0", ""),
-            leased_until=now + LEASE * 2 ** min(attempts - 1, 8),
-        )
-        return deposit.pk
-    mine.update(done_at=now, leased_until=None, failed_why="")
-    return deposit.pk
+        with transaction.atomic():
+            derive(deposit, now=now)
+            consumers.finish(held, now=now)
+
+    return consumers.handle_next(CONSUMER, link, lease=LEASE, now=now, after=after)
 
 
 def _months(deposit: Deposit) -> set[Any]:

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 
+from evidence import pulling
 from evidence.formats import FORMATS
 from evidence.models import Deposit, Source
 from evidence.permissions import Reader
@@ -84,6 +85,7 @@ def source(
         "gaps": sources.gaps(source),
         "deposits": rows,
         "page": pager(path, asked, before),
+        "pulling": pulling.context(source, by, now=now),
         **addresses(source),
     }
 

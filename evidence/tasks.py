@@ -9,7 +9,7 @@ from time import monotonic
 from celery import shared_task
 from django.utils import timezone
 
-from evidence import ledger, links, partitions, verified
+from evidence import ledger, links, partitions, pulls, verified
 from evidence import watermarks as heartbeat
 from evidence.stores import bodies
 
@@ -44,6 +44,17 @@ def seal_ledger() -> None:
 def watermarks() -> None:
     """How far sources that send regularly are shown to be complete."""
     heartbeat.advance(now=timezone.now())
+
+
+@shared_task(name="evidence.tasks.pull")  # type: ignore[untyped-decorator]  # Celery ships no types
+def pull() -> None:
+    """Ask every source that is due, and carry on the pulls that wait."""
+    ends = monotonic() + SECONDS
+    pulls.ask_due(now=timezone.now())
+    while monotonic() < ends and pulls.run_next(
+        clock=timezone.now, enough=lambda: monotonic() >= ends
+    ):
+        pass
 
 
 @shared_task(name="evidence.tasks.partitions_ahead")  # type: ignore[untyped-decorator]  # Celery ships no types

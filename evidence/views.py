@@ -25,7 +25,7 @@ from config.page import page
 from evidence import actions, dropping, ledger, looked, pages, permissions
 from evidence.forms import DeclareForm, SourceForm
 from evidence.models import Deposit, Source
-from evidence.permissions import NotAllowed, NotPossible, Reader
+from evidence.permissions import NotPossible, Reader
 
 type View = Callable[..., HttpResponseBase]
 
@@ -36,30 +36,15 @@ def asked(request: HttpRequest) -> dict[str, str]:
 
 
 def read_by(view: Callable[Concatenate[HttpRequest, Reader, ...], HttpResponseBase]) -> View:
-    """A page of evidence: signed in, known as a reader, and refused with a sentence."""
+    """A page of evidence: signed in, and known as a reader."""
 
     @login_required
     @wraps(view)
     def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        try:
-            by = permissions.reader(request.user, now=timezone.now())
-            return view(request, by, *args, **kwargs)
-        except NotAllowed as problem:
-            return refused(request, "You may not do this", str(problem), 403)
-        except NotPossible as problem:
-            return refused(request, "Not possible now", str(problem), 409)
+        by = permissions.reader(request.user, now=timezone.now())
+        return view(request, by, *args, **kwargs)
 
     return answered
-
-
-def refused(request: HttpRequest, heading: str, sentence: str, status: int) -> HttpResponse:
-    context = {
-        "section": "sources",
-        "heading": heading,
-        "sentence": sentence,
-        "next": [{"words": "Sources", "url": "/sources/"}],
-    }
-    return page(request, "message.html", context, status=status)
 
 
 @require_GET

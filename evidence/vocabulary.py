@@ -47,9 +47,23 @@ STRENGTHS = {INFERRED: "inferred", KEY: "key", EXACT: "exact"}
 
 # What proves a link.
 PROOF_REQUEST_ID, PROOF_PARENT, PROOF_ISSUANCE, PROOF_CREDENTIAL = 1, 2, 3, 4
+PROOF_CREDENTIAL_PARENT = 5
 PROOFS = {
     PROOF_REQUEST_ID: "same request id",
     PROOF_PARENT: "same request id, and the span is a descendant of the tool call",
-    PROOF_ISSUANCE: "the key was issued by this event",
-    PROOF_CREDENTIAL: "same credential",
+    PROOF_ISSUANCE: "its key was issued by this tool call, and the run had not ended",
+    PROOF_CREDENTIAL: "same credential and operation, in the span's time",
+    PROOF_CREDENTIAL_PARENT: (
+        "same credential and operation, in the time of a span below the tool call"
+    ),
 }
+
+
+def proof_words(proof: int, runs: int, surplus: int) -> str:
+    """The proof of a link as people read it, with what cannot be told (evidence_shownlink)."""
+    words = PROOFS[proof]
+    if runs > 1:
+        return f"{words}; one of {runs} runs, which cannot be told"
+    if surplus:
+        return f"{words}; {surplus} more such events than spans around it: maybe not the run's"
+    return words

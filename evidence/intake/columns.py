@@ -1,16 +1,19 @@
-"""Event rows as the text of COPY, made column by column.
+"""Event rows as the bytes of a binary COPY, made column by column.
 
-Owns how each column is written. What no row has is left out, and what all rows have alike is
-written once and repeated, which is most of a row. Must not know tables, clashes or transactions.
+Owns how each column is written (PostgreSQL: COPY, file formats, binary format). What no row has
+is left out, and what all rows have alike is written once and repeated, which is most of a row.
+Must not know tables, clashes or transactions.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import repeat
+from struct import Struct
 from typing import Any
 
 from evidence.formats.record import ActorName
-from evidence.intake.admitting import Admitted, moment
+from evidence.intake.admitting import Admitted, micros
 from evidence.models import Term
 from evidence.names import TermName
 from evidence.vocabulary import TIME_RECEIVED, TIME_STATED
@@ -30,12 +33,23 @@ TERMS = (
     (Term.RELEASE, "release", "release_id"),
 )
 ACTORS = ("principal", "credential", "agent", "on_behalf")
-NULL = "\\N"
+OPENING, CLOSING = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
+NULL = b"\xff\xff\xff\xff"
+# PostgreSQL counts its time from 2000.
+SINCE_1970 = 946_684_800_000_000
 
 type Key = tuple[int, int]  # time in microseconds, id
 
 
-def text_of(
+# Each value is written with its length before it.
+_length = Struct(">i").pack
+_bigint: Callable[[int], bytes] = partial(Struct(">iq").pack, 8)
+_integer: Callable[[int], bytes] = partial(Struct(">ii").pack, 4)
+_smallint: Callable[[int], bytes] = partial(Struct(">ih").pack, 2)
+_digest = _length(16).__add__
+
+
+def rows_of(
     keys: Sequence[Key],
     admitted: Admitted,
     *,
@@ -47,71 +61,70 @@ def text_of(
 ) -> tuple[str, bytes]:
     """(names of the columns, rows) for COPY, in the order of the keys."""
     of = admitted.fields
-    actor: dict[ActorName | None, str] = {None: NULL}
-    actor.update((name, str(number)) for name, number in actors.items())
-    term: dict[int, dict[str | None, str]] = {kind: {None: NULL} for kind, _, _ in TERMS}
+    actor: dict[ActorName | None, bytes] = {None: NULL}
+    actor.update((name, _bigint(number)) for name, number in actors.items())
+    term: dict[int, dict[str | None, bytes]] = {kind: {None: NULL} for kind, _, _ in TERMS}
     for (kind, value), number in terms.items():
-        term[kind][value] = str(number)
-    times = {at: str(moment(at)) for at in {at for at, _ in keys}}
-    columns: list[tuple[str, Sequence[Any], Callable[[Any], str]]] = [
+        term[kind][value] = _bigint(number)
+    times = {at: _time(at) for at in {at for at, _ in keys}}
+    columns: list[tuple[str, Sequence[Any], Callable[[Any], bytes]]] = [
         ("at", [at for at, _ in keys], times.__getitem__),
-        ("id", [number for _, number in keys], str),
+        ("id", [number for _, number in keys], _bigint),
         *((f"{field}_id", of[field], actor.__getitem__) for field in ACTORS),
         *((column, of[field], term[kind].__getitem__) for kind, field, column in TERMS),
-        ("span", of["span_id"], _signed),
-        ("parent_span", of["parent_span_id"], _signed),
-        ("duration", of["duration"], _number),
-        ("ordinal", admitted.ordinals, str),
-        ("plane", of["plane"], str),
-        ("activity", of["activity"], str),
-        ("outcome", of["outcome"], str),
-        ("time_basis", [TIME_RECEIVED if at is None else TIME_STATED for at in of["at"]], str),
-        ("digest", of["digest"], bytes.hex),
-        ("trace", of["trace_id"], _hex),
-        ("request_id", of["request_id"], _escaped),
+        ("span", of["span_id"], _sized),
+        ("parent_span", of["parent_span_id"], _sized),
+        ("duration", of["duration"], _duration),
+        ("ordinal", admitted.ordinals, _integer),
+        ("plane", of["plane"], _smallint),
+        ("activity", of["activity"], _smallint),
+        ("outcome", of["outcome"], _smallint),
+        (
+            "time_basis",
+            [TIME_RECEIVED if at is None else TIME_STATED for at in of["at"]],
+            _smallint,
+        ),
+        ("digest", of["digest"], _digest),
+        ("trace", of["trace_id"], _sized),
+        ("request_id", of["request_id"], _text),
     ]
     alike = {
-        "received_at": now.isoformat(),
-        "deposit_id": str(deposit),
-        "source_id": str(source),
-        "reading": str(READING),
+        "received_at": _time(micros(now)),
+        "deposit_id": _bigint(deposit),
+        "source_id": _integer(source),
+        "reading": _smallint(READING),
     }
     names: list[str] = []
-    varying: list[Iterable[str]] = []
+    varying: list[Iterable[bytes]] = []
     for name, values, written in columns:
         first = values[0]
-        if values.count(first) < len(values):
+        if values[-1] != first or values.count(first) < len(values):
             names.append(name)
             varying.append(map(written, values))
         elif first is not None:
             alike[name] = written(first)
-    lines = map("\t".join, zip(*varying, repeat("\t".join(alike.values()), len(keys)), strict=True))
-    ordered = [line for _, line in sorted(zip(keys, lines, strict=True))]
-    return ", ".join([*names, *alike]), "\n".join([*ordered, ""]).encode("utf-8", "replace")
+    names += alike
+    begin, end = Struct(">h").pack(len(names)), b"".join(alike.values())
+    rows = map(
+        b"".join, zip(repeat(begin, len(keys)), *varying, repeat(end, len(keys)), strict=True)
+    )
+    ordered = [row for _, row in sorted(zip(keys, rows, strict=True))]
+    return ", ".join(names), b"".join([OPENING, *ordered, CLOSING])
 
 
-def _signed(span: bytes | None) -> str:
-    return NULL if span is None else str(int.from_bytes(span, signed=True))
+def _time(at: int) -> bytes:
+    return _bigint(at - SINCE_1970)
 
 
-def _number(value: int | None) -> str:
-    return NULL if value is None else str(value)
+def _duration(value: int | None) -> bytes:
+    return NULL if value is None else _bigint(value)
 
 
-def _hex(value: bytes | None) -> str:
-    return NULL if value is None else value.hex()
+def _sized(data: bytes | None) -> bytes:
+    return NULL if data is None else _length(len(data)) + data
 
 
-def _escaped(text: str | None) -> str:
+def _text(text: str | None) -> bytes:
     if text is None:
         return NULL
-    if text.isalnum() and len(text) <= MOST_REQUEST_ID:
-        return text
-    return (
-        text[:MOST_REQUEST_ID]
-        .replace("\0", "�")
-        .replace("\\", "\\\\")
-        .replace("\t", "\\t")
-        .replace("\n", "\\n")
-        .replace("\r", "\\r")
-    )
+    return _sized(text[:MOST_REQUEST_ID].replace("\0", "�").encode("utf-8", "replace"))

@@ -3,11 +3,14 @@
 from .capsules import Capsule, Looked
 from .events import Actor, Event, Issuance, Link, Run, Sighting, Term
 from .ledger import LedgerEntry, LedgerSeal
-from .sources import Deposit, DepositBody, Gap, Progress, Reject, Source
+from .pulls import Connection, Pull
+from .sources import Consumer, Deposit, DepositBody, Gap, Progress, Reject, Source
 
 __all__ = [
     "Actor",
     "Capsule",
+    "Connection",
+    "Consumer",
     "Deposit",
     "DepositBody",
     "Event",
@@ -18,6 +21,7 @@ __all__ = [
     "Link",
     "Looked",
     "Progress",
+    "Pull",
     "Reject",
     "Run",
     "Sighting",

@@ -169,6 +169,11 @@ class Run(models.Model):
         indexes = [
             # The runs of one agent inside a window, on the line.
             models.Index(name="run_of_agent", fields=["agent", "first_at"]),
+            models.Index(
+                name="run_of_service",
+                fields=["service", "first_at"],
+                condition=models.Q(agent__isnull=True),
+            ),
         ]
 
     @property

@@ -117,11 +117,22 @@ class Reject(models.Model):
         return f"{self.position}: {self.reason}"
 
 
-class Progress(models.Model):
-    """One stored deposit that one consumer has handled, or holds a lease on.
+class Consumer(models.Model):
+    """Somebody who handles each deposit once, by name; its own app's migration writes the row."""
 
-    Consumers find work by anti-join over deposits, never by an ascending id or a time: a row
-    that commits late would be lost.
+    name = models.TextField(primary_key=True)
+    # The consumer that has to be done with a deposit first; empty: none.
+    after = models.TextField(blank=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Progress(models.Model):
+    """One deposit that waits for one consumer, or that it has handled (evidence/consumers.py).
+
+    Written by a trigger in the transaction that brings the deposit: whoever looks for work by an
+    ascending id or a time would lose a row that commits late.
     """
 
     consumer = models.TextField()
@@ -133,8 +144,14 @@ class Progress(models.Model):
 
     class Meta:
         constraints = [
-            # Two workers claim the same deposit: one wins.
+            # A deposit waits for a consumer once, whoever writes the row.
             models.UniqueConstraint(name="progress_once", fields=["consumer", "deposit"])
+        ]
+        indexes = [
+            # consumers.CLAIM: a million deposits that are done cost nothing.
+            models.Index(
+                name="progress_waiting", fields=["consumer", "deposit"], condition=Q(done_at=None)
+            )
         ]
 
 

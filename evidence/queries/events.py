@@ -243,8 +243,9 @@ LEFT JOIN evidence_term er ON er.id = e.error_id
 WHERE e.at = %s AND e.id = %s
 """
 LINKED = """
-SELECT l.proof, l.strength, o.at, o.id, t.value, l.effect_at = %(at)s AND l.effect_id = %(id)s
-FROM evidence_link l
+SELECT l.proof, l.strength, o.at, o.id, t.value, l.effect_at = %(at)s AND l.effect_id = %(id)s,
+       l.runs, l.surplus
+FROM evidence_shownlink l
 JOIN evidence_event o ON (o.at, o.id) = (
     CASE WHEN l.effect_at = %(at)s AND l.effect_id = %(id)s THEN l.cause_at ELSE l.effect_at END,
     CASE WHEN l.effect_at = %(at)s AND l.effect_id = %(id)s THEN l.cause_id ELSE l.effect_id END)
@@ -280,15 +281,17 @@ class Linked(NamedTuple):
     key: Key
     action: str
     is_cause: bool
+    runs: int  # of how many runs the cause may be
+    surplus: int  # how many more such events than spans there are around it
 
 
 def linked(key: Key) -> list[Linked]:
-    """Links from and to an event, the strongest first."""
+    """Links from and to an event, the strongest first; beside a stronger one no weaker."""
     with connection.cursor() as cursor:
         cursor.execute(LINKED, {"at": key[0], "id": key[1]})
         return [
-            Linked(proof, strength, (at, number), action, caused)
-            for proof, strength, at, number, action, caused in cursor.fetchall()
+            Linked(proof, strength, (at, number), action, caused, runs, surplus)
+            for proof, strength, at, number, action, caused, runs, surplus in cursor.fetchall()
         ]
 
 

@@ -23,7 +23,7 @@ def test_doctor_has_nothing_to_say_of_a_new_installation() -> None:
         ("partitions", True),
         ("sources", True),
         ("source tokens", True),
-        ("links", True),
+        ("deposits that wait", True),
         ("ledger", True),
         ("deposits", True),
     ]
@@ -48,13 +48,16 @@ def test_doctor_counts_deposits_that_wait(source: Callable[..., Source]) -> None
     earlier = timezone.now() - timedelta(minutes=11)
     body = trail(record(1, at=earlier))
     intake.take(source=source(), body=body, by="command", now=earlier)
-    assert said("links") == (False, "1 deposits wait to be linked for ten minutes")
+    assert said("deposits that wait") == (False, "for ten minutes: credentials 1, links 1")
 
 
 def test_doctor_says_why_a_deposit_cannot_be_linked(source: Callable[..., Source]) -> None:
     taken = intake.take(source=source(), body=trail(record(1)), by="command", now=timezone.now())
-    Progress.objects.create(consumer="links", deposit_id=taken.deposit, failed_why="disk full")
-    assert said("links") == (False, f"1 deposits cannot be linked; {taken.deposit}: disk full")
+    Progress.objects.filter(consumer="links").update(failed_why="disk full")
+    assert said("deposits that wait") == (
+        False,
+        f"1 deposit cannot be handled; {taken.deposit} by links: disk full",
+    )
 
 
 def test_doctor_counts_entries_that_are_not_sealed() -> None:
@@ -63,4 +66,4 @@ def test_doctor_counts_entries_that_are_not_sealed() -> None:
         at=earlier, by="command", by_name="command line", act="test.done", subject="test:1",
         words="entry",
     )  # fmt: skip
-    assert said("ledger") == (False, "1 entries are not sealed for a minute")
+    assert said("ledger") == (False, "not sealed for a minute: 1 entry")

@@ -21,6 +21,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from evidence import actions, doors
 from evidence.doors import Busy, Turns
+from evidence.formats import FORMATS
 from evidence.models import Deposit, Event, Reject, Source
 from evidence.permissions import COMMAND
 from tests.conftest import owner_connection
@@ -268,6 +269,9 @@ def test_records_door_takes_the_format_that_is_named(client: Client, token: str)
     assert push(client, body, token, path=path).json()["format"] == "cloudtrail"
 
 
+NAMES = ", ".join(sorted(FORMATS))
+
+
 @pytest.mark.parametrize(
     ("path", "status", "problem"),
     [
@@ -275,12 +279,12 @@ def test_records_door_takes_the_format_that_is_named(client: Client, token: str)
         (
             "/api/evidence/traces/?format=morse",
             422,
-            "Nothing was stored: the format 'morse' is not known; name one of: cloudtrail, otlp.",
+            f"Nothing was stored: the format 'morse' is not known; name one of: {NAMES}.",
         ),
         (
             "/api/evidence/traces/",
             422,
-            "Nothing was stored: no format recognises this; name one of: cloudtrail, otlp.",
+            f"Nothing was stored: no format recognises this; name one of: {NAMES}.",
         ),
     ],
 )

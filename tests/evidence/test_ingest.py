@@ -161,8 +161,8 @@ def test_ingest_waits_for_what_follows(tmp_path: Path) -> None:
     call_command("ingest", str(tmp_path / "trail.json"), "--source", "trail", stdout=out)
     call_command("ingest", str(tmp_path / "traces.pb"), "--source", "traces", stdout=out)
     assert out.getvalue() == (
-        "trail: 1 files, 1 events, 0 duplicates, 0 rejects.\n"
-        "traces: 1 files, 3 events, 0 duplicates, 0 rejects.\n"
+        "trail: 1 file, 1 event, 0 duplicates, 0 rejects.\n"
+        "traces: 1 file, 3 events, 0 duplicates, 0 rejects.\n"
     )
     assert Link.objects.count() == 2
 

@@ -602,7 +602,7 @@ def test_commands_export_and_verify(
 ) -> None:
     path = tmp_path / "ledger.ndjson"
     call_command("export_ledger", out=str(path))
-    assert capsys.readouterr().out == f"5 rows are written to {path}.\n"
+    assert capsys.readouterr().out == f"5 rows written to {path}.\n"
     assert path.stat().st_mode & 0o777 == 0o600
     head = f"5:{ledger.verify().head.hex()}"
     words = f"ok: 5 rows sealed, 0 not yet; head {head}\n"

@@ -93,7 +93,7 @@ def test_source_list_asks_the_same_number_of_questions_for_any_number(
     with CaptureQueriesContext(connection) as asked:
         response = client.get("/sources/")
     assert (response.status_code, len(response.context["rows"])) == (200, many)
-    assert len(asked) == 11
+    assert len(asked) == 10
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 
 from evidence import files, pipeline
 from evidence.files import File, Step
+from evidence.formats import FORMATS
 from evidence.intake import NotTaken
 from evidence.models import Deposit, Event, Source
 from evidence.pipeline import AHEAD, Body, in_file
@@ -72,6 +73,9 @@ def take(source: Source, *given: File) -> list[Step]:
     return list(files.take_files(source=source, files=given, by="command", now=now))
 
 
+UNKNOWN = f"no format recognises this; name one of: {', '.join(sorted(FORMATS))}"
+
+
 def test_files_of_every_kind_are_taken_and_others_stop_nothing(source: Make) -> None:
     steps = take(
         source(),
@@ -85,10 +89,10 @@ def test_files_of_every_kind_are_taken_and_others_stop_nothing(source: Make) -> 
     told = {step.file: step.refused if step.taken is None else step.taken.events for step in steps}
     assert told == {
         "trail.json": 1,
-        "note.txt": "no format recognises this; name one of: cloudtrail, otlp",
+        "note.txt": UNKNOWN,
         "cut.gz": "is compressed data that was cut off; send it whole",
         "traces.pb.gz": 3,
-        "empty": "no format recognises this; name one of: cloudtrail, otlp",
+        "empty": UNKNOWN,
         "last.json": 1,
     }
     assert {step.file for step in steps if step.skipped} == {"note.txt", "empty"}

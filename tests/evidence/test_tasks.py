@@ -14,7 +14,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from evidence import intake, ledger, links, tasks
+from evidence import consumers, intake, ledger, links, tasks
 from evidence.models import Deposit, Event, LedgerEntry, LedgerSeal, Link, Progress, Run, Source
 from evidence.stores import bodies
 from tests.evidence.bodies import record, run_of, trail
@@ -68,14 +68,14 @@ def test_linking_by_several_workers_at_once_is_linking_once(
 def test_linking_goes_on_where_a_dead_worker_held_a_lease(source: Callable[..., Source]) -> None:
     fill(source, 1)
     now = timezone.now()
-    held = links.claim(now=now)
+    held = consumers.claim(links.CONSUMER, lease=links.LEASE, now=now)
     assert held is not None
     tasks.link_stored()
     assert Link.objects.count() == 2
-    assert Progress.objects.get(deposit=held).done_at is None
+    assert Progress.objects.filter(pk=held.pk, done_at=None).exists()
     while links.link_next(now=now + links.LEASE + timedelta(seconds=1)):
         pass
-    assert Progress.objects.get(deposit=held).done_at is not None
+    assert Progress.objects.filter(pk=held.pk, done_at__isnull=False).exists()
     assert Link.objects.count() == 2
 
 
@@ -117,8 +117,8 @@ def test_linking_that_is_killed_is_finished_by_the_next_worker(
     worker.wait(10)
     worker.stdout.close()
     assert lines == [b"linked\n"] * 3
-    left = Progress.objects.filter(done_at=None)
-    assert left.count() == 1
+    left = Progress.objects.filter(consumer="links", done_at=None)
+    assert (left.count(), left.filter(attempts=1).count()) == (4, 1)
     later = timezone.now() + links.LEASE + timedelta(seconds=1)
     while links.link_next(now=later):
         pass

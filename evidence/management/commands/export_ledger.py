@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from evidence import ledger
+from evidence.words import counted
 
 
 class Command(BaseCommand):
@@ -37,7 +38,7 @@ class Command(BaseCommand):
                 rows = self._write(into, options)
         except OSError as problem:
             raise CommandError(f"{options['out']} cannot be written: {problem.strerror}") from None
-        self.stdout.write(f"{rows} rows are written to {options['out']}.")
+        self.stdout.write(f"{counted(rows, 'row')} written to {options['out']}.")
 
     def _write(self, into: TextIO, options: dict[str, Any]) -> int:
         count = -1  # the head is no row

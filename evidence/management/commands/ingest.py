@@ -18,6 +18,7 @@ from evidence.files import HEAD, File, Summary
 from evidence.formats import FORMATS
 from evidence.models import Source
 from evidence.permissions import COMMAND, NotPossible
+from evidence.words import counted
 
 BAR = 28
 
@@ -151,8 +152,8 @@ class Command(BaseCommand):
         if len(rejects) > 50:
             self.stderr.write(f"… and {len(rejects) - 50:,} more; --json lists them all")
         self.stdout.write(
-            f"{source.name}: {summary.files:,} files, {summary.events:,} events,"
-            f" {summary.duplicates:,} duplicates, {len(rejects):,} rejects."
+            f"{source.name}: {counted(summary.files, 'file')}, {counted(summary.events, 'event')},"
+            f" {counted(summary.duplicates, 'duplicate')}, {counted(len(rejects), 'reject')}."
         )
 
 
@@ -198,8 +199,8 @@ class Progress:
             share = min(1.0, self.read / self.total) if self.total else 1.0
             bar = "█" * round(share * BAR)
             sys.stderr.write(
-                f"\r{bar:·<{BAR}} {share:4.0%}  {summary.events:,} events,"
-                f" {len(summary.rejects):,} rejects "
+                f"\r{bar:·<{BAR}} {share:4.0%}  {counted(summary.events, 'event')},"
+                f" {counted(len(summary.rejects), 'reject')} "
             )
             sys.stderr.flush()
 

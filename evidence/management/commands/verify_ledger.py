@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from evidence import ledger
+from evidence.words import counted
 
 
 class Command(BaseCommand):
@@ -33,7 +34,7 @@ class Command(BaseCommand):
             for fault in found["faults"]:
                 self.stdout.write(f"row {fault['number'] or 'not sealed'}: {fault['what']}")
             self.stdout.write(
-                f"{'ok' if found['ok'] else 'NOT OK'}: {found['sealed']} rows sealed,"
+                f"{'ok' if found['ok'] else 'NOT OK'}: {counted(found['sealed'], 'row')} sealed,"
                 f" {found['unsealed']} not yet; head {found['number']}:{found['head']}"
             )
         if not found["ok"]:

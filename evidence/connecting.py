@@ -1,0 +1,174 @@
+"""What people and commands do to connections: connect a source, pause it, pull now, cancel.
+
+Owns the checks on settings and the ledger's rows about them. Knows who acts as plain text only.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from evidence import ledger, nudge, permissions, pulls
+from evidence.models import Connection, Pull, Source
+from evidence.permissions import NotPossible, Reader
+from evidence.sources import CONNECTORS, secrets
+from evidence.sources.contract import Connector, Field
+
+SHORTEST_EVERY, LONGEST_EVERY = 10, 31 * 86_400
+LONGEST_SETTING = 2_000
+
+
+def connect(
+    *,
+    source: Source,
+    connector: str,
+    settings: Mapping[str, str],
+    by: Reader,
+    now: datetime,
+    every_seconds: int = 300,
+    first_days: int = 7,
+) -> Connection:
+    """Say how a source is pulled; the first pull is due at once.
+
+    Another connector or another address begins anew, without a cursor; else it goes on where it
+    was. Raises NotPossible with the setting that is wrong.
+    """
+    permissions.require(by.why_not_administer)
+    known = CONNECTORS.get(connector)
+    if known is None:
+        raise NotPossible(
+            f"There is no connector named {connector[:80]!r}; name one of:"
+            f" {', '.join(sorted(CONNECTORS))}."
+        )
+    if not SHORTEST_EVERY <= every_seconds <= LONGEST_EVERY:
+        raise NotPossible(f"A source is asked every {SHORTEST_EVERY} to {LONGEST_EVERY} seconds.")
+    if not 0 <= first_days <= source.retention_days:
+        raise NotPossible(
+            f"The first pull goes back at most {source.retention_days} days: evidence of this"
+            " source is kept no longer."
+        )
+    said = checked(known, settings)
+    with transaction.atomic():
+        row, made = Connection.objects.select_for_update().get_or_create(
+            source=source, defaults={"connector": connector, "settings": said}
+        )
+        same = (
+            not made
+            and row.connector == connector
+            and _place(known, row.settings) == _place(known, said)
+        )
+        row.connector, row.settings = connector, said
+        row.every_seconds, row.first_days = every_seconds, first_days
+        row.paused, row.next_at = False, now
+        if not same:
+            row.cursor = {}
+        row.save()
+        _write(
+            source,
+            by,
+            now,
+            act="source.connected",
+            words=f"source {source.name} is pulled from {known.title} every {every_seconds} s",
+            data={"connector": connector, "settings": said, "every_seconds": every_seconds},
+        )
+        nudge.after_commit("pull.asked")
+    return row
+
+
+def checked(connector: Connector, settings: Mapping[str, str]) -> dict[str, str]:
+    """The settings a connector knows, each looked at. Raises NotPossible."""
+    unknown = sorted(set(settings) - {field.name for field in connector.fields})
+    if unknown:
+        raise NotPossible(
+            f"{connector.title} has no setting named {', '.join(unknown)[:200]}; it has:"
+            f" {', '.join(field.name for field in connector.fields)}."
+        )
+    said: dict[str, str] = {}
+    for field in connector.fields:
+        value = str(settings.get(field.name, "") or field.default).strip()
+        problem = _wrong(field, value)
+        if problem:
+            raise NotPossible(f"{field.label}: {problem}.")
+        if value:
+            said[field.name] = value
+    return said
+
+
+def _wrong(field: Field, value: str) -> str:
+    if not value:
+        return "it has to be said" if field.required else ""
+    if len(value) > LONGEST_SETTING or "\0" in value:
+        return f"it has at most {LONGEST_SETTING} characters, and no NUL"
+    if field.kind == "secret":
+        return secrets.wrong(value)
+    if field.kind == "url" and not value.startswith(("https://", "http://")):
+        return "it begins with https://"
+    if field.kind == "number" and not (value.isascii() and value.isdigit()):
+        return "it is a whole number"
+    if field.choices and value not in field.choices:
+        return f"it is one of {', '.join(field.choices)}"
+    return ""
+
+
+def _place(connector: Connector, settings: Mapping[str, str]) -> dict[str, str]:
+    """The settings that say where the evidence lies: all but secrets."""
+    kinds = {field.name: field.kind for field in connector.fields}
+    return {name: value for name, value in settings.items() if kinds.get(name) != "secret"}
+
+
+def pause(*, source: Source, paused: bool, by: Reader, now: datetime) -> Connection:
+    """Stop asking a source by itself, or go on with it."""
+    permissions.require(by.why_not_administer)
+    with transaction.atomic():
+        row = require_connection(source)
+        row.paused = paused
+        row.next_at = None if paused else now
+        row.save(update_fields=["paused", "next_at"])
+        said = "is paused" if paused else "is pulled again"
+        _write(
+            source,
+            by,
+            now,
+            act="source.paused" if paused else "source.resumed",
+            words=f"source {source.name} {said}",
+            data={},
+        )
+    return row
+
+
+def pull_now(*, source: Source, by: Reader, now: datetime) -> Pull:
+    """Ask a source now, whatever its schedule says."""
+    permissions.require(by.why_not_administer)
+    require_connection(source)
+    return pulls.ask(source=source, by=by.ref, by_name=by.name, now=now)
+
+
+def cancel(*, source: Source, by: Reader, now: datetime) -> None:
+    """End the live pull of a source after the page it is at."""
+    permissions.require(by.why_not_administer)
+    live = Pull.objects.filter(source=source, state__in=Pull.LIVE).first()
+    if live is None or not pulls.cancel(pull=live, now=now):
+        raise NotPossible(f"No pull of {source.name} is under way.")
+
+
+def require_connection(source: Source) -> Connection:
+    """How a source is pulled. Raises NotPossible when it is not."""
+    row = Connection.objects.filter(source=source).first()
+    if row is None:
+        raise NotPossible(f"{source.name} is not pulled: it sends by itself. Connect it first.")
+    return row
+
+
+def _write(
+    source: Source, by: Reader, now: datetime, *, act: str, words: str, data: dict[str, Any]
+) -> None:
+    ledger.append(
+        at=now,
+        by=by.ref,
+        by_name=by.name,
+        act=act,
+        subject=f"source:{source.name}",
+        words=words,
+        data=data,
+    )

@@ -1,0 +1,89 @@
+"""Deposits that wait for a consumer: claimed, handled once, tried again (docs/decisions, 5).
+
+Owns every move of `Progress`. The row is the queue: the database itself writes one for each
+consumer in the transaction that brings the deposit, so that nothing is searched for and nothing
+that commits late is lost; a consumer that comes `after` another gets its row when the first is
+done. Must not know what a consumer does.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.db import connection
+from django.db.models import QuerySet
+
+from evidence.models import Progress
+
+log = logging.getLogger(__name__)
+
+LONGEST_WHY = 1000
+# The lease doubles with each attempt that failed, up to so many times.
+MOST_DOUBLINGS = 8
+
+# SKIP LOCKED: two workers that look at once take two deposits. progress_waiting serves it.
+CLAIM = """
+UPDATE evidence_progress SET leased_until = %(until)s, attempts = attempts + 1
+WHERE id = (
+    SELECT id FROM evidence_progress
+    WHERE consumer = %(consumer)s AND done_at IS NULL AND deposit_id > %(after)s
+      AND (leased_until IS NULL OR leased_until <= %(now)s)
+    ORDER BY deposit_id LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING id
+"""
+
+
+def claim(consumer: str, *, lease: timedelta, now: datetime, after: int = 0) -> Progress | None:
+    """The oldest deposit that waits for this consumer and that nobody holds; leased to the caller.
+
+    `after` spares a caller who has just looked at everything below from looking at it again.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            CLAIM, {"consumer": consumer, "now": now, "until": now + lease, "after": after}
+        )
+        found = cursor.fetchone()
+    return Progress.objects.select_related("deposit").get(pk=found[0]) if found else None
+
+
+def finish(held: Progress, *, now: datetime) -> bool:
+    """Done, in the transaction of the work itself.
+
+    False, and it goes on waiting, when the lease is no longer the caller's: somebody else has
+    it, or the deposit was put back while it was being handled.
+    """
+    return bool(_still(held).update(done_at=now, leased_until=None, failed_why=""))
+
+
+def _still(held: Progress) -> QuerySet[Progress]:
+    """The row, if the claim that gave it out still stands."""
+    return Progress.objects.filter(
+        pk=held.pk, attempts=held.attempts, leased_until=held.leased_until, done_at=None
+    )
+
+
+def handle_next(
+    consumer: str,
+    work: Callable[[Progress], None],
+    *,
+    lease: timedelta,
+    now: datetime,
+    after: int = 0,
+) -> int:
+    """Claim one deposit and have it handled; its id, or 0 when none waits.
+
+    `work` calls `finish` in its last transaction. When it fails, the row says why and waits
+    longer each time, so that it holds up nobody else.
+    """
+    held = claim(consumer, lease=lease, now=now, after=after)
+    if held is None:
+        return 0
+    try:
+        work(held)
+    except Exception as problem:
+        log.exception("deposit %s was not handled by %s", held.deposit_id, consumer)
+        _still(held).update(
+            failed_why=f"{type(problem).__name__}: {problem}"[:LONGEST_WHY].replace("\0", ""),
+            leased_until=now + lease * 2 ** min(held.attempts - 1, MOST_DOUBLINGS),
+        )
+    return held.deposit_id

@@ -1,0 +1,17 @@
+"""Why a pull does not go on now. Pure."""
+
+
+class Stopped(Exception):
+    """Pulling cannot go on until somebody acts: what is wrong, and what to do."""
+
+    def __init__(self, what: str, fix: str) -> None:
+        super().__init__(what)
+        self.what, self.fix = what, fix
+
+
+class Later(Exception):
+    """The source asks to wait, or was away: tried again after so many seconds."""
+
+    def __init__(self, what: str, seconds: float | None = None) -> None:
+        super().__init__(what)
+        self.what, self.seconds = what, seconds

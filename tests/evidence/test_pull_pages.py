@@ -1,0 +1,89 @@
+"""Pages of pulling: connect, test, pull now, cancel; by who may, without JavaScript."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from evidence import connecting, pulls
+from evidence.models import Connection, Pull, Source
+from evidence.permissions import COMMAND
+from evidence.sources.failures import Later
+from tests.evidence.conftest import NOW
+from tests.evidence.test_pages import person, signed_in
+from tests.evidence.test_pulls import Shelf, shelf
+
+__all__ = ["person", "shelf", "signed_in"]
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def made(shelf: Shelf, source: Callable[..., Source]) -> Source:
+    return source()
+
+
+def test_connect_shows_the_settings_of_a_system_and_keeps_references_only(
+    made: Source, signed_in: Callable[..., Client]
+) -> None:
+    client = signed_in("jonas", "administrator")
+    page = client.get(f"/sources/{made.name}/connect/?connector=shelf")
+    assert b"env:NAME or file:/path" in page.content
+    wrong = client.post(
+        f"/sources/{made.name}/connect/",
+        {"connector": "shelf", "set_token": "s3cret", "every_seconds": 60, "first_days": 1},
+    )
+    assert wrong.status_code == 400
+    assert b"a secret is named, not given" in wrong.content
+    assert not Connection.objects.exists()
+    right = client.post(
+        f"/sources/{made.name}/connect/",
+        {
+            "connector": "shelf",
+            "set_token": "env:SHELF_TOKEN",
+            "every_seconds": 60,
+            "first_days": 1,
+        },
+    )
+    assert (right.status_code, right["Location"]) == (302, f"/sources/{made.name}/")
+    assert Connection.objects.get().settings == {"token": "env:SHELF_TOKEN"}
+
+
+def test_pulling_is_seen_tested_and_ended_on_the_page(
+    made: Source, shelf: Shelf, signed_in: Callable[..., Client]
+) -> None:
+    client = signed_in("jonas", "administrator")
+    connecting.connect(
+        source=made, connector="shelf", settings={"token": "env:SHELF_TOKEN"}, by=COMMAND, now=NOW
+    )
+    tested = client.post(f"/sources/{made.name}/check/")
+    assert b"<b>shelf</b>: s" in tested.content
+    shelf.fail[2] = Later("answered 429", 90.0)
+    client.post(f"/sources/{made.name}/pull/")
+    pulls.run_next(clock=lambda: NOW)
+    shown = client.get(f"/sources/{made.name}/").content.decode()
+    assert "6 of 15 records in 2 pages" in shown
+    assert "answered 429" in shown
+    assert 'value="40"' in shown
+    part = client.get(f"/sources/{made.name}/pulls/", headers={"HX-Request": "true"})
+    assert b"6 of 15 records" in part.content
+    assert b"<html" not in part.content
+    client.post(f"/sources/{made.name}/cancel/")
+    assert Pull.objects.get().state == "cancelled"
+    client.post(f"/sources/{made.name}/pause/", {"paused": "1"})
+    assert Connection.objects.get().paused
+    assert pulls.ask_due(now=NOW) == 0
+
+
+@pytest.mark.parametrize("verb", ["connect", "check", "pull", "cancel", "pause"])
+def test_only_who_administers_sources_may(
+    made: Source, signed_in: Callable[..., Client], verb: str
+) -> None:
+    connecting.connect(
+        source=made, connector="shelf", settings={"token": "env:SHELF_TOKEN"}, by=COMMAND, now=NOW
+    )
+    said: dict[str, Any] = {"connector": "shelf", "set_token": "env:A"}
+    answer = signed_in("ines", "auditor").post(f"/sources/{made.name}/{verb}/", said)
+    assert answer.status_code == 403
+    assert not Pull.objects.exists()
