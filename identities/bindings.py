@@ -10,6 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from evidence.words import counted
+
 
 class Count(NamedTuple):
     """So many calls of this agent were made by this principal with this credential."""
@@ -99,7 +101,7 @@ def _sentence(
 ) -> str:
     most = max(credentials, key=lambda item: (credentials[item], -item), default=None)
     how = f"the key {_named(most, names)}" if most is not None else _named(principal, names)
-    call = "1 call" if seen == 1 else f"{seen:,} calls"
+    call = counted(seen, "call")
     made = "was" if seen == 1 else "were"
     words = f"{call} of {_named(agent, names)} {made} made with {how} of {_named(principal, names)}"
     if most is None:

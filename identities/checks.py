@@ -9,6 +9,7 @@ from django.db import DatabaseError
 from django.db.models import Q
 from django.utils import timezone
 
+from evidence.words import counted
 from identities.actions.revocations import reach
 from identities.enforcers.contract import PermanentFailure, Target, TemporaryFailure
 from identities.models import Identity, Revocation
@@ -69,12 +70,19 @@ def _rights() -> list[Check]:
 
 
 def _failed() -> list[Check]:
-    rows = Revocation.objects.filter(state="failed").exclude(who_must_act="")
+    rows = Revocation.objects.filter(state="failed")
     first = rows.order_by("number").first()
     if first is None:
         return [("revocations", True, "none waits for a person", "")]
     message = f"{rows.count()} wait for a person; {first.key}: {first.failed_why}"
-    return [("revocations", False, message, f"{first.who_must_act} must act, then try it again")]
+    return [
+        (
+            "revocations",
+            False,
+            message,
+            f"{first.who_must_act or 'somebody'} must act, then try it again",
+        )
+    ]
 
 
 def _overdue() -> list[Check]:
@@ -91,7 +99,7 @@ def _overdue() -> list[Check]:
         (
             "enforcement",
             False,
-            f"{count} changes are due and nobody makes them",
+            f"due and made by nobody: {counted(count, 'change')}",
             "start the worker, or run manage.py enforce",
         )
     ]
@@ -105,7 +113,7 @@ def _unattested() -> list[Check]:
         (
             "identities",
             False,
-            f"{gone} active identities are past their attested time",
+            f"past their attested time: {counted(gone, 'active identity', 'active identities')}",
             "their owners attest them anew or retire them",
         )
     ]

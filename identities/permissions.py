@@ -13,27 +13,18 @@ from uuid import UUID
 
 from django.db.models import Q
 
+from evidence import permissions as lowest
 from identities.acting import By, acting
 from identities.models import Binding, Finding, Identity, Party, User
 
-
-class NotAllowed(Exception):
-    """This person may not do this: the sentence says why (HTTP 403)."""
-
-
-class NotPossible(Exception):
-    """It cannot be done now, whoever asks: the sentence says why (HTTP 409)."""
-
+# The same two errors in the whole house; whoever acts on identities finds them here as well.
+NotAllowed = lowest.NotAllowed
+NotPossible = lowest.NotPossible
+require = lowest.require
 
 READERS = frozenset({"reviewer", "responder", "auditor", "administrator"})
 AUDITOR = "You are an auditor: auditors read everything and change nothing."
 INACTIVE = "This login is switched off."
-
-
-def require(why: str | None) -> None:
-    """Raise the reason, when there is one."""
-    if why is not None:
-        raise NotAllowed(why)
 
 
 def groups(user: User) -> frozenset[str]:

@@ -12,7 +12,7 @@ import orjson
 from django.db import connection, transaction
 from django.db.models import Prefetch
 
-from evidence.vocabulary import ACTIVITIES, OUTCOMES, PLANES, PROOFS, STRENGTHS
+from evidence.vocabulary import ACTIVITIES, EXACT, OUTCOMES, PLANES, PROOFS, STRENGTHS
 from identities.models import Credential, Finding, FindingEvent
 
 PAGE = 2_000
@@ -39,11 +39,12 @@ def _stream(sql: str, parameters: list[Any]) -> Iterator[tuple[Any, ...]]:
 
 
 def links() -> Iterator[Row]:
-    """Every link: which API event was caused by which span, how strongly, proved by what."""
+    """Which API event was caused by which span, how strongly, proved by what: of each event the
+    strongest links only. Of more than one run behind a key it cannot be told which it was."""
     for row in _stream(
         "SELECT l.strength, l.proof, e.at, e.id, e.request_id, ea.value, er.value, es.name,"
         " ec.value, c.at, c.id, c.request_id, c.trace, c.span, ca.value, c.activity, cs.name,"
-        " cg.value FROM evidence_link l"
+        " cg.value, l.runs, l.surplus FROM evidence_shownlink l"
         " JOIN evidence_event e ON e.at = l.effect_at AND e.id = l.effect_id"
         " JOIN evidence_term ea ON ea.id = e.action_id"
         " LEFT JOIN evidence_term er ON er.id = e.resource_id"
@@ -59,6 +60,8 @@ def links() -> Iterator[Row]:
         yield {
             "strength": STRENGTHS[row[0]],
             "proof": PROOFS[row[1]],
+            "runs": row[18],
+            "surplus": row[19],
             "request_id": row[4],
             "trace_id": row[12].hex if row[12] else None,
             "span_id": span_hex(row[13]),
@@ -222,14 +225,14 @@ def _events_of(under: list[tuple[datetime, int]]) -> list[dict[str, Any]]:
             "SELECT e.request_id, p.value, c.value, g.value,"
             " (SELECT s.trace FROM evidence_link l JOIN evidence_event s"
             "   ON s.at = l.cause_at AND s.id = l.cause_id"
-            "  WHERE l.effect_at = e.at AND l.effect_id = e.id"
-            "  ORDER BY l.strength DESC, l.cause_at, l.cause_id LIMIT 1)"
+            "  WHERE l.effect_at = e.at AND l.effect_id = e.id AND l.strength = %s"
+            "  ORDER BY l.cause_at, l.cause_id LIMIT 1)"
             " FROM unnest(%s::timestamptz[], %s::bigint[]) WITH ORDINALITY AS k(at, id, n)"
             " JOIN evidence_event e ON e.at = k.at AND e.id = k.id"
             " LEFT JOIN evidence_actor p ON p.id = e.principal_id"
             " LEFT JOIN evidence_actor c ON c.id = e.credential_id"
             " LEFT JOIN evidence_actor g ON g.id = e.agent_id ORDER BY k.n",
-            [[at for at, _ in under], [number for _, number in under]],
+            [EXACT, [at for at, _ in under], [number for _, number in under]],
         )
         return [
             dict(zip(("request_id", "principal", "credential", "agent", "trace"), row, strict=True))

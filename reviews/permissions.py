@@ -5,17 +5,20 @@ disable the button and show it, the API returns it. Independence is judged on pe
 deciding: never the subject, never the requester, and one person never signs two seats.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
 from django.db.models import Q
+from django.db.models.functions import Lower
 
-from identities.models import Identity, Party, Person, User
+from identities.models import Credential, Delegation, Identity, Party, Person, User
 from identities.permissions import AUDITOR, INACTIVE, groups, parties_of, require
 from reviews.models import Case, Item, Seat
 
 __all__ = [
     "SIGNING",
+    "makers",
     "mine",
     "persons_of",
     "require",
@@ -35,6 +38,8 @@ __all__ = [
 
 # The seats whose answers add up; a tie-breaker and a closer come after them.
 SIGNING = ("identity_owner", "ai_owner", "second")
+# Kinds of items that somebody made, who may not sign for them alone (actions/seats.py).
+MADE = ("delegation", "credential")
 SEAT_WORDS = {
     "identity_owner": "identity owner",
     "ai_owner": "AI-system owner",
@@ -88,6 +93,40 @@ def subject_persons(identity: Identity | None) -> frozenset[UUID]:
     return frozenset(
         Person.objects.filter(same).exclude(email="", users=None).values_list("pk", flat=True)
     )
+
+
+def makers(items: Iterable[Item], *, now: datetime) -> dict[UUID, str]:
+    """Who granted a delegation or issued a credential among these items: person -> what of it.
+
+    Who issued a credential is told by the name in the log: a login or a mail address of ours.
+    """
+    found: dict[UUID, str] = {}
+    items = list(items)
+    refs = {
+        kind: [one.ref for one in items if one.kind == kind and one.ref is not None]
+        for kind in MADE
+    }
+    for delegation in Delegation.objects.filter(
+        pk__in=refs["delegation"], grantor__isnull=False
+    ).select_related("grantor"):
+        if delegation.grantor is not None:
+            for person in persons_of(delegation.grantor, now=now):
+                found.setdefault(person.pk, f"granted {delegation.key}")
+    issued: dict[str, str] = {}
+    for credential in Credential.objects.filter(
+        pk__in=refs["credential"], issued_by__isnull=False
+    ).select_related("issued_by"):
+        if credential.issued_by is not None:
+            name = credential.issued_by.value.rsplit("/", 1)[-1].lower()
+            if name:
+                issued.setdefault(name, f"issued {credential.key}")
+    logins = User.objects.filter(person__isnull=False).annotate(
+        login=Lower("username"), mail=Lower("person__email")
+    )
+    for user in logins.filter(Q(login__in=issued) | Q(mail__in=issued)) if issued else ():
+        if user.person_id is not None:
+            found.setdefault(user.person_id, issued.get(user.login) or issued[user.mail])
+    return found
 
 
 def _why_not_act(user: User) -> str | None:

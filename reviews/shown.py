@@ -9,12 +9,14 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.db import connection
+from django.db.models import Q
 
 from evidence.models import Gap
 from identities.models import (
     Binding,
     Credential,
     DelegationVersion,
+    Finding,
     FindingEvent,
     Identity,
 )
@@ -22,6 +24,8 @@ from reviews.models import Item
 
 # What is pinned and what is under a finding comes first, then the newest.
 MOST_OF_EACH = 50
+# States of a finding in which it stands.
+LIVE = ("open", "confirmed")
 
 type Ref = tuple[datetime, int]
 
@@ -151,9 +155,7 @@ def _found(item: Item, identity: Identity | None, newest: list[Ref]) -> list[Ref
     if identity is None:
         return []
     rows = list(
-        FindingEvent.objects.filter(
-            finding__identity=identity, finding__state__in=["open", "confirmed"]
-        )
+        FindingEvent.objects.filter(finding__identity=identity, finding__state__in=LIVE)
         .order_by("-at", "-event_id")
         .values_list("at", "event_id")[: MOST_OF_EACH * 4]
     )
@@ -163,6 +165,25 @@ def _found(item: Item, identity: Identity | None, newest: list[Ref]) -> list[Ref
         seen = set(newest)
         rows = [row for row in rows if row in seen]
     return rows[:MOST_OF_EACH]
+
+
+def findings_of(item: Item, refs: Sequence[Ref], identity: Identity | None) -> list[Finding]:
+    """The open findings that an item shows: those of these events, and those it names."""
+    if identity is None:
+        return []
+    wanted = set(refs)
+    rows = FindingEvent.objects.filter(
+        finding__identity=identity,
+        finding__state__in=LIVE,
+        event_id__in=[number for _, number in refs],
+    ).values_list("at", "event_id", "finding")
+    under = {row[2] for row in rows if row[:2] in wanted}
+    named = [int(key.removeprefix("F-")) for key in item.snapshot.get("findings", [])]
+    return list(
+        Finding.objects.filter(Q(pk__in=under) | Q(number__in=named, state__in=LIVE)).order_by(
+            "number"
+        )
+    )
 
 
 def _of_this_credential(item: Item, rows: list[Ref]) -> list[Ref]:

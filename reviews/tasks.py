@@ -26,8 +26,9 @@ def _until_done(step: Callable[[], bool]) -> int:
 
 @shared_task(name="reviews.tasks.open_from_findings")  # type: ignore[untyped-decorator]  # celery ships no types
 def open_from_findings() -> int:
-    """Findings without a case."""
-    return _until_done(lambda: actions.open_from_findings_next(now=timezone.now()))
+    """Findings without a case, and those of a case that evidence has taken back."""
+    opened = _until_done(lambda: actions.open_from_findings_next(now=timezone.now()))
+    return opened + _until_done(lambda: actions.tell_withdrawn_next(now=timezone.now()))
 
 
 @shared_task(name="reviews.tasks.carry_out")  # type: ignore[untyped-decorator]  # celery ships no types
@@ -41,6 +42,13 @@ def deadlines() -> int:
     """Cases whose deadline has passed, and the reminders before it."""
     actions.remind_due(now=timezone.now())
     return _until_done(lambda: actions.deadlines_next(now=timezone.now()))
+
+
+@shared_task(name="reviews.tasks.beat")  # type: ignore[untyped-decorator]  # celery ships no types
+def beat() -> int:
+    """Countersign is at work: time in which this was not said counts as nobody's silence."""
+    actions.beat(now=timezone.now())
+    return 0
 
 
 @shared_task(name="reviews.tasks.send_notices")  # type: ignore[untyped-decorator]  # celery ships no types

@@ -3,14 +3,19 @@
 from django.urls import include, path
 
 from reviews import api, views
+from reviews.pages import case_views
 
 urlpatterns = [
     path("", views.front_page, name="front"),
     path("queue/", views.queue_page, name="queue"),
     path("cases/", views.case_list, name="case_list"),
     path("cases/<str:key>/", views.case_detail, name="case_page"),
-    path("cases/<str:key>.json", views.case_json, name="case_json"),
-    path("cases/<str:key>/capsules/CAP-<int:number>.json", views.capsule_json, name="capsule_json"),
+    path("cases/<str:key>.json", case_views.case_json, name="case_json"),
+    path(
+        "cases/<str:key>/capsules/CAP-<int:number>.json",
+        case_views.capsule_json,
+        name="capsule_json",
+    ),
     path("cases/<str:key>/decide/", views.case_decide, name="case_decide"),
     path("cases/<str:key>/undo/", views.case_undo, name="case_undo"),
     path("cases/<str:key>/tie-break/", views.case_tie_break, name="case_tie_break"),

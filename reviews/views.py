@@ -9,14 +9,15 @@ from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from config.page import page
-from evidence.models import Capsule
+from evidence import looked
+from evidence.permissions import Reader
 from identities import visible as identities_visible
 from identities.models import Delegation, Identity, User
 from identities.permissions import NotAllowed, NotPossible
@@ -89,24 +90,17 @@ def case_list(request: HttpRequest) -> HttpResponse:
 @require_GET
 @login_required
 def case_detail(request: HttpRequest, key: str) -> HttpResponse:
-    case = case_of(request, key)
-    context = case_page.context(case, user_of(request), asked_of(request), now=timezone.now())
-    return page(request, "case.html", context, part="case_item")
-
-
-@require_GET
-@login_required
-def case_json(request: HttpRequest, key: str) -> HttpResponse:
-    data = case_page.as_data(case_of(request, key), user_of(request), now=timezone.now())
-    return JsonResponse(data, headers={"Cache-Control": "no-store, private"})
-
-
-@require_GET
-@login_required
-def capsule_json(request: HttpRequest, key: str, number: int) -> HttpResponse:
-    capsule = get_object_or_404(Capsule, number=number, subject=case_of(request, key).key)
-    data = {"key": capsule.key, "digest": bytes(capsule.digest).hex(), "body": capsule.body}
-    return JsonResponse(data, headers={"Cache-Control": "no-store, private"})
+    case, user, now = case_of(request, key), user_of(request), timezone.now()
+    response = page(
+        request,
+        "case.html",
+        case_page.context(case, user, asked_of(request), now=now),
+        part="case_item",
+    )
+    # Who has seen a case was reached by its request (reviews/actions/clock.py).
+    by = Reader(user.ref, user.called)
+    looked.note(response, [("case", case.key)], by=by, now=now, case=case.pk)
+    return response
 
 
 def _again(

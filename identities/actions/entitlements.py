@@ -48,7 +48,7 @@ def _keep(
     keys = [key.as_json() for key in found.keys]
     missing = "; ".join(found.missing)[:4000]
     with transaction.atomic():
-        Identity.objects.select_for_update(of=("self",)).get(pk=identity.pk)
+        Identity.objects.select_for_update(of=("self",), no_key=True).get(pk=identity.pk)
         row = (
             Entitlement.objects.select_for_update(of=("self",))
             .filter(

@@ -1,13 +1,14 @@
 """Credentials follow the evidence: one consumer of deposits (docs/decisions, 1).
 
 For each stored deposit: births, changes of keys that the log tells, and use of what should be
-dead. Owns only the order of these and the claim; the rules are in the modules it calls.
+dead. Owns only the order of these; the rules are in the modules it calls.
 """
 
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 
+from evidence import consumers
 from evidence.formats.record import ActorName
 from evidence.models import Deposit, Progress
 from evidence.names import actor_ids
@@ -18,14 +19,17 @@ from identities.models import Identity
 
 CONSUMER = "credentials"
 LEASE = timedelta(minutes=10)
-MOST_CLAIMED = 32
 
 
 def follow_next(*, now: datetime) -> bool:
     """Claim one deposit and follow it; False when there is nothing to do."""
-    deposit = _claim(now)
-    if deposit is None:
-        return False
+    return bool(
+        consumers.handle_next(CONSUMER, lambda held: _follow(held, now), lease=LEASE, now=now)
+    )
+
+
+def _follow(held: Progress, now: datetime) -> None:
+    deposit = held.deposit
     while credentials.born(now=now, deposit=deposit):
         pass
     changes = _told(deposit)
@@ -34,36 +38,7 @@ def follow_next(*, now: datetime) -> bool:
     with transaction.atomic():
         _mark(changes, actors, now=now)
         revocations.reopen_on_use(deposit=deposit, now=now)
-        Progress.objects.filter(consumer=CONSUMER, deposit=deposit).update(
-            done_at=now, leased_until=None, failed_why=""
-        )
-    return True
-
-
-def _claim(now: datetime) -> Deposit | None:
-    """An anti-join, not a watermark: a deposit that commits late is found as well."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT d.id FROM evidence_deposit d WHERE NOT EXISTS (SELECT 1 FROM"
-            " evidence_progress p WHERE p.consumer = %s AND p.deposit_id = d.id"
-            " AND (p.done_at IS NOT NULL OR p.leased_until > %s)) ORDER BY d.id LIMIT %s",
-            [CONSUMER, now, MOST_CLAIMED],
-        )
-        for (number,) in cursor.fetchall():
-            cursor.execute(
-                "INSERT INTO evidence_progress (consumer, deposit_id, leased_until, attempts,"
-                " failed_why) VALUES (%s, %s, %s, 1, '')"
-                " ON CONFLICT (consumer, deposit_id) DO UPDATE"
-                " SET leased_until = excluded.leased_until,"
-                " attempts = evidence_progress.attempts + 1"
-                " WHERE evidence_progress.done_at IS NULL"
-                " AND (evidence_progress.leased_until IS NULL"
-                "      OR evidence_progress.leased_until <= %s) RETURNING id",
-                [CONSUMER, number, now + LEASE, now],
-            )
-            if cursor.fetchone():
-                return Deposit.objects.get(pk=number)
-    return None
+        consumers.finish(held, now=now)
 
 
 def _told(deposit: Deposit) -> list[keychanges.KeyChange]:

@@ -45,8 +45,13 @@ def _past(move: str) -> str:
 
 
 def locked(pk: UUID) -> Identity:
-    """The identity's row, locked until the transaction ends."""
-    return Identity.objects.select_for_update(of=("self",)).select_related("service").get(pk=pk)
+    """The identity's row, locked until the transaction ends.
+
+    Without the key: rows that name two identities are written while each of them is locked by
+    somebody else, and their foreign keys would wait for each other.
+    """
+    rows = Identity.objects.select_for_update(of=("self",), no_key=True)
+    return rows.select_related("service").get(pk=pk)
 
 
 def record(

@@ -7,7 +7,7 @@ clock of its own, no I/O.
 
 from .compiling import Slice, compile_slice, instants
 from .judging import judge, judge_many
-from .narrowing import narrower
+from .narrowing import meet, narrower
 from .terms import AuthorityError, Forbid, Grant, Request, Verdict
 
 __all__ = [
@@ -21,5 +21,6 @@ __all__ = [
     "instants",
     "judge",
     "judge_many",
+    "meet",
     "narrower",
 ]

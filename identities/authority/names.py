@@ -186,8 +186,9 @@ def written_resource(pattern: str) -> tuple[str, ...]:
         return tuple(
             dict.fromkeys(prefix + name for prefix in (secret[1], SECRET) for name in found)
         )
-    if pattern.endswith("/") and pattern.count("/") == 1 and not pattern.startswith("arn:"):
-        # Evidence writes a bucket alone with a slash.
+    if pattern.find("/") == len(pattern) - 1 > 0 and not pattern.startswith("arn:"):
+        # Evidence writes a bucket alone with a slash. A slash alone names no bucket: without it
+        # nothing would be left, and an empty pattern matches whatever has no second name.
         return (pattern, pattern[:-1])
     return (pattern,)
 

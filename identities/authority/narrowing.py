@@ -1,4 +1,4 @@
-"""A child may only narrow its parent: what a child would widen, as sentences.
+"""A child may only narrow its parent: what it would widen, and what is left of it within.
 
 Owns the comparison of grants with grants. It is conservative: what cannot be seen to be
 contained in one grant of the parent is named as wider, never the other way round.
@@ -31,6 +31,37 @@ def narrower(child: Sequence[Grant], parent: Sequence[Grant]) -> list[str]:
                     for problem in min(wider, key=len):
                         found[f"{what} {problem}"] = None
     return list(found)
+
+
+def meet(child: Grant, parent: Grant) -> Grant | None:
+    """What is left of a child within its parent; None when nothing can be seen to be left.
+
+    The result is never wider than either: where two conditions cannot be joined, nothing is.
+    """
+    actions = [one for one in child.actions if _has_action(parent, one)]
+    actions += [one for one in parent.actions if one not in actions and _has_action(child, one)]
+
+    def held(outer: Grant, resource: str) -> bool:
+        return all(_has_resource(outer, action, resource) for action in actions)
+
+    resources = [one for one in child.resources if held(parent, one)]
+    resources += [one for one in parent.resources if one not in resources and held(child, one)]
+    if not actions or not resources:
+        return None
+    starts = [one for one in (child.starts_at, parent.starts_at) if one is not None]
+    ends = [one for one in (child.ends_at, parent.over_at) if one is not None]
+    left = child._replace(
+        actions=tuple(actions),
+        resources=tuple(resources),
+        task=child.task or parent.task,
+        on_behalf=child.on_behalf or parent.on_behalf,
+        conditions={**parent.conditions, **child.conditions},
+        starts_at=max(starts, default=None),
+        ends_at=min(ends, default=None),
+    )
+    if left.starts_at is not None and left.ends_at is not None and left.ends_at <= left.starts_at:
+        return None
+    return None if narrower([left], [parent]) or narrower([left], [child]) else left
 
 
 def _reaches(parent: Grant, action: str, resource: str) -> bool:

@@ -5,9 +5,9 @@ endpoint inside our own network would turn a setting into a way to reach interna
 it has to be allowed in words.
 """
 
-import ipaddress
-import socket
 from urllib.parse import urlsplit
+
+from evidence.sources import outside
 
 from .contract import PermanentFailure, TemporaryFailure
 
@@ -41,20 +41,13 @@ def check_endpoint(url: str, *, allow_private: bool = False) -> str:
     return f"{parts.scheme}://{host}" + (f":{port}" if port else "")
 
 
-def _addresses(host: str, port: int) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+def _addresses(host: str, port: int) -> list[outside.Address]:
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
+        return outside.addresses(host, port)
+    except outside.NotResolved:
         raise TemporaryFailure(
             f"The name {host} of the endpoint could not be resolved.", retry_after=30
         ) from None
-    addresses = []
-    for entry in found:
-        address = ipaddress.ip_address(str(entry[4][0]).partition("%")[0])
-        # An IPv4 address dressed as IPv6 is judged as what it is.
-        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-        addresses.append(mapped or address)
-    return addresses
 
 
 def _refused(url: str, why: str) -> PermanentFailure:

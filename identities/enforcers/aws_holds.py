@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from evidence.words import counted
+
 from . import aws_policies as policies
 from .aws_failures import Absent
 from .aws_principals import Kind, Principals
@@ -39,7 +41,7 @@ def suspend_user(known: Principals, target: Target) -> Sent:
         raise failure
     return Sent(
         reference=reference,
-        detail=f"{target.name} is denied everything; {len(active)} keys made inactive.",
+        detail=f"{target.name} is denied everything; {counted(len(active), 'key')} made inactive.",
     )
 
 
@@ -55,7 +57,9 @@ def resume_user(known: Principals, target: Target) -> Sent:
         except Absent:
             continue
     sent = drop_policy(known, "user", target, policies.HOLD)
-    return Sent(reference=sent.reference, detail=f"{sent.detail} {woken} keys are active.")
+    return Sent(
+        reference=sent.reference, detail=f"{sent.detail} {counted(woken, 'key')} made active."
+    )
 
 
 def revoke_user(known: Principals, target: Target, *, delete: bool) -> Sent:
@@ -73,7 +77,9 @@ def revoke_user(known: Principals, target: Target, *, delete: bool) -> Sent:
             deleted += 1
         except Absent:
             continue
-    return Sent(reference=sent.reference, detail=f"{sent.detail} {deleted} keys are deleted.")
+    return Sent(
+        reference=sent.reference, detail=f"{sent.detail} {counted(deleted, 'key')} deleted."
+    )
 
 
 def hold_role(known: Principals, target: Target) -> Sent:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from django.db.models import Count, Max, Min
 
 from evidence.vocabulary import INFERRED
+from evidence.words import counted
 from identities.findings import CONTROLS, Candidate
 from identities.models import Finding, FindingEvent, Identity
 
@@ -150,12 +151,12 @@ def words(finding: Finding) -> str:
         "outside_resources": f"used {finding.family} {times}, outside what was delegated",
         "after_expiry": f"used {finding.family} {times} after the delegation had ended",
         "after_revocation": f"used {finding.family} {times} after it was revoked or held",
-        "left_task": f"one run did {finding.count} things outside its authority,"
+        "left_task": f"one run did {counted(finding.count, 'thing')} outside its authority,"
         " among them reading a secret or minting a credential",
         "shared_credential": f"key {finding.details.get('credential', finding.family)} was used"
         f" by {' and '.join(finding.details.get('agents', []))},"
         " which are not bound to it together",
-        "no_run": f"{finding.count} calls from {finding.details.get('address', 'an address')}"
+        "no_run": f"{counted(finding.count, 'call')} from {finding.details.get('address', 'an address')}"
         " with no run behind it, from an address never seen with one",
     }
     return said[finding.rule]

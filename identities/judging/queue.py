@@ -5,17 +5,17 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import connection, transaction
 
-from evidence import nudge, partitions
-from evidence.links import CONSUMER as LINKS
-from evidence.models import Actor, Deposit, Term
+from evidence import consumers, nudge, partitions
+from evidence.models import Actor, Progress, Term
 from evidence.vocabulary import EXACT, KEY, PLANE_IDENTITY
 from identities.findings import REASONS, Candidate, Judged, candidates, needs_authority
-from identities.models import CredentialAgent, CredentialWatch, Identity, JudgedDeposit
+from identities.models import CredentialAgent, CredentialWatch, Identity
 from identities.models.behaviour import INSIDE, NOT_JUDGED, OUTSIDE
 
 from . import found, holders, rows, scope
 from .verdicts import Grants, Shape, Stopped
 
+CONSUMER = "judging"
 LEASE = timedelta(minutes=10)
 RULES_VERSION = 1
 # Judging writes findings and usage that several deposits share: one job at a time.
@@ -24,14 +24,9 @@ JUDGE_LOCK = 7_305_443
 
 def judge_next(*, now: datetime) -> bool:
     """Claim and judge one deposit; False when there is nothing to do."""
-    deposit = _claim(now)
-    if deposit is None:
-        return False
-    if deposit.first_at is not None and deposit.last_at is not None:
-        months = {partitions.month_of(deposit.first_at), partitions.month_of(deposit.last_at)}
-        partitions.ensure(partitions.missing(partitions.BY_EVENT_TIME, months))
-    judge(deposit, now=now)
-    return True
+    return bool(
+        consumers.handle_next(CONSUMER, lambda held: _handle(held, now), lease=LEASE, now=now)
+    )
 
 
 def judge_all(*, now: datetime) -> int:
@@ -42,40 +37,16 @@ def judge_all(*, now: datetime) -> int:
     return done
 
 
-def _claim(now: datetime) -> Deposit | None:
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT p.deposit_id FROM evidence_progress p WHERE p.consumer = %s"
-            " AND p.done_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM identities_judgeddeposit j"
-            " WHERE j.deposit_id = p.deposit_id"
-            " AND (j.done_at IS NOT NULL OR j.leased_until > %s))"
-            " ORDER BY p.deposit_id LIMIT 16",
-            [LINKS, now],
-        )
-        for (number,) in cursor.fetchall():
-            cursor.execute(
-                "INSERT INTO identities_judgeddeposit (deposit_id, leased_until, attempts,"
-                " failed_why) VALUES (%s, %s, 1, '') ON CONFLICT (deposit_id) DO UPDATE"
-                " SET leased_until = excluded.leased_until,"
-                " attempts = identities_judgeddeposit.attempts + 1"
-                " WHERE identities_judgeddeposit.done_at IS NULL AND"
-                " (identities_judgeddeposit.leased_until IS NULL"
-                "  OR identities_judgeddeposit.leased_until <= %s) RETURNING deposit_id",
-                [number, now + LEASE, now],
-            )
-            if cursor.fetchone():
-                return Deposit.objects.get(pk=number)
-    return None
-
-
-def judge(deposit: Deposit, *, now: datetime) -> None:
+def _handle(held: Progress, now: datetime) -> None:
     """Attribute and judge everything this deposit may change, in one transaction."""
+    deposit = held.deposit
+    if deposit.first_at is not None and deposit.last_at is not None:
+        months = {partitions.month_of(deposit.first_at), partitions.month_of(deposit.last_at)}
+        partitions.ensure(partitions.missing(partitions.BY_EVENT_TIME, months))
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [JUDGE_LOCK])
         _judge(scope.of(deposit), now=now)
-        JudgedDeposit.objects.filter(pk=deposit.pk).update(
-            done_at=now, leased_until=None, failed_why=""
-        )
+        consumers.finish(held, now=now)
         nudge.after_commit("identities.judged")
 
 
@@ -292,9 +263,15 @@ def again(
             "  AND e.at >= %(since)s"
             " UNION SELECT e.deposit_id FROM evidence_event e JOIN actor a ON e.agent_id = a.id"
             "  AND e.at >= %(since)s"
-            ") UPDATE identities_judgeddeposit j SET done_at = NULL, leased_until = NULL"
-            " FROM deposit d WHERE j.deposit_id = d.deposit_id AND j.done_at IS NOT NULL",
-            {"numbers": numbers, "since": since or datetime(1970, 1, 1, tzinfo=UTC)},
+            # Also what is being judged right now: its lease is gone, so it cannot become done.
+            ") UPDATE evidence_progress p SET done_at = NULL, leased_until = NULL, attempts = 0"
+            " FROM deposit d WHERE p.deposit_id = d.deposit_id AND p.consumer = %(consumer)s"
+            " AND (p.done_at IS NOT NULL OR p.leased_until IS NOT NULL)",
+            {
+                "consumer": CONSUMER,
+                "numbers": numbers,
+                "since": since or datetime(1970, 1, 1, tzinfo=UTC),
+            },
         )
         marked = int(cursor.rowcount)
         nudge.after_commit("identities.changed")

@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db import connection
 
 from evidence.models import Deposit
-from evidence.vocabulary import PLANE_AI, PLANE_IDENTITY
+from evidence.vocabulary import EXACT, PLANE_AI, PLANE_IDENTITY
 
 # A trace deeper than this has no agent above it that anybody would recognise.
 DEEPEST = 64
@@ -75,10 +75,11 @@ def of(deposit: Deposit) -> Scope:
         cursor.execute(
             "SELECT DISTINCT s.trace FROM evidence_event n"
             " JOIN evidence_link l ON l.effect_at = n.at AND l.effect_id = n.id"
+            "  AND l.strength = %s"
             " JOIN evidence_event s ON s.at = l.cause_at AND s.id = l.cause_id"
             " WHERE n.at BETWEEN %s AND %s AND n.deposit_id = %s AND n.plane = %s"
             " AND s.trace IS NOT NULL",
-            [deposit.first_at, deposit.last_at, deposit.pk, PLANE_IDENTITY],
+            [EXACT, deposit.first_at, deposit.last_at, deposit.pk, PLANE_IDENTITY],
         )
         traces |= {row[0] for row in cursor.fetchall()}
     for seen in _explained_by(traces):
@@ -90,7 +91,7 @@ def of(deposit: Deposit) -> Scope:
 
 
 def _explained_by(traces: Iterable[UUID]) -> list[Seen]:
-    """API events that spans of these traces are linked to."""
+    """API events that spans of these traces are linked to exactly."""
     wanted = list(traces)
     if not wanted:
         return []
@@ -98,9 +99,10 @@ def _explained_by(traces: Iterable[UUID]) -> list[Seen]:
         cursor.execute(
             f"SELECT DISTINCT {FIELDS} FROM evidence_event s"
             " JOIN evidence_link l ON l.cause_at = s.at AND l.cause_id = s.id"
+            "  AND l.strength = %s"
             " JOIN evidence_event e ON e.at = l.effect_at AND e.id = l.effect_id"
             " WHERE s.trace = ANY(%s)",
-            [wanted],
+            [EXACT, wanted],
         )
         return [Seen(*row) for row in cursor.fetchall()]
 
@@ -108,7 +110,7 @@ def _explained_by(traces: Iterable[UUID]) -> list[Seen]:
 def _causes(
     traces: Iterable[UUID],
 ) -> tuple[dict[tuple[datetime, int], list[Cause]], dict[tuple[datetime, int], int]]:
-    """For linked API events the runs behind them; for spans the agent nearest upwards."""
+    """For exactly linked API events the runs behind them; for spans the agent nearest upwards."""
     wanted = list(traces)
     if not wanted:
         return {}, {}
@@ -129,8 +131,9 @@ def _causes(
             "SELECT l.effect_at, l.effect_id, s.at, s.id, s.source_id, s.trace, s.principal_id,"
             " s.task_id FROM evidence_event s"
             " JOIN evidence_link l ON l.cause_at = s.at AND l.cause_id = s.id"
+            "  AND l.strength = %s"
             " WHERE s.trace = ANY(%s) AND s.plane = %s ORDER BY s.at, s.id",
-            [wanted, PLANE_AI],
+            [EXACT, wanted, PLANE_AI],
         )
         linked = cursor.fetchall()
     agents = _agents(spans)

@@ -7,7 +7,6 @@ from .behaviour import (
     CredentialWatch,
     Finding,
     FindingEvent,
-    JudgedDeposit,
     UsageDay,
 )
 from .enforcement import Revocation, RevocationTry
@@ -38,7 +37,6 @@ __all__ = [
     "FindingEvent",
     "Identity",
     "IdentityState",
-    "JudgedDeposit",
     "Membership",
     "Party",
     "Person",

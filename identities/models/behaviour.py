@@ -9,7 +9,6 @@ from django.db import models
 from django.db.models import Q
 
 from evidence.keys import uuid7
-from evidence.models import Deposit
 from evidence.models.numbers import NextNumber
 
 from .identity import Identity
@@ -71,16 +70,6 @@ class UsageDay(models.Model):
                 name="usage_once", fields=["identity_no", "day", "action_id", "family", "plane"]
             )
         ]
-
-
-class JudgedDeposit(models.Model):
-    """One deposit whose events have been attributed and judged (see evidence.Progress)."""
-
-    deposit = models.OneToOneField(Deposit, models.CASCADE, primary_key=True, related_name="+")
-    leased_until = models.DateTimeField(null=True)
-    done_at = models.DateTimeField(null=True)
-    attempts = models.IntegerField(default=0)
-    failed_why = models.TextField(blank=True)
 
 
 class Finding(models.Model):

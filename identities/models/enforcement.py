@@ -10,14 +10,15 @@ from evidence.models.numbers import NextNumber
 from .identity import Credential, Identity
 
 STEPS = ("hold", "release", "narrow", "suspend", "resume", "revoke")
-STATES = ("requested", "sending", "sent", "confirmed", "effective", "failed")
+STATES = ("requested", "sending", "sent", "confirmed", "effective", "failed", "undone")
 
 
 class Revocation(models.Model):
     """requested → sending → sent → confirmed (the target shows it) → effective (use is refused).
 
     `sending` is committed before the call (decisions 19): a crash leaves "maybe sent", which
-    verification settles. `failed` waits for a person, with the reason and who must act.
+    verification settles. `failed` waits for a person, with the reason and who must act; `undone` was
+    taken back by a release or resume before it was effective, and waits for nobody.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7)

@@ -5,26 +5,30 @@ in one transaction, and says its name afterwards (evidence/nudge.py).
 """
 
 from .carrying import carry_again, carry_out_next
+from .clock import beat
 from .closing import cancel, pin
-from .deadlines import deadlines_next
+from .deadlines import deadlines_next, remind_due
 from .deciding import decide, tie_break, undo
 from .opening import open_from_findings_next, open_review, start
-from .reminders import remind_due
 from .requests import Wanted, request_access
+from .withdrawing import give_back, tell_withdrawn_next
 
 __all__ = [
     "Wanted",
+    "beat",
     "cancel",
     "carry_again",
     "carry_out_next",
     "deadlines_next",
     "decide",
+    "give_back",
     "open_from_findings_next",
     "open_review",
     "pin",
     "remind_due",
     "request_access",
     "start",
+    "tell_withdrawn_next",
     "tie_break",
     "undo",
 ]

@@ -7,7 +7,7 @@ asked for is effective; what could not be done waits for a person, with the reas
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef
 
 from identities.acting import COUNTERSIGN, By, acting
 from identities.actions import revocations
@@ -18,10 +18,8 @@ from reviews.models import Case, Decision, Item
 
 from . import consequences, entries, reminders, settling
 
-# Asked for and not effective yet; what failed waits for a person, unless it was undone.
-UNFINISHED = Q(state__in=["requested", "sending", "sent", "confirmed"]) | (
-    Q(state="failed") & ~Q(who_must_act="")
-)
+# Asked for and not effective yet; what failed waits for a person.
+UNFINISHED = ("requested", "sending", "sent", "confirmed", "failed")
 PLAN_AGAIN = timedelta(days=1)
 
 
@@ -107,7 +105,7 @@ def _close_next(now: datetime) -> bool:
         pk = (
             Case.objects.select_for_update(of=("self",), skip_locked=True)
             .filter(
-                ~Exists(Revocation.objects.filter(UNFINISHED, case=OuterRef("pk"))),
+                ~Exists(Revocation.objects.filter(state__in=UNFINISHED, case=OuterRef("pk"))),
                 ~Exists(Item.objects.filter(case=OuterRef("pk"), carried_out_at__isnull=True)),
                 state="carrying_out",
                 door__in=["access_review", "access_request"],

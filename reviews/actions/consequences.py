@@ -146,9 +146,11 @@ def _narrow_delegation(case: Case, item: Item, *, by: By, now: datetime) -> None
     if current is None:
         _done(item, f"{key} is not in force: nothing is left to narrow", now)
         return
-    row = grants.narrow(current, settling.left_of(item), case=case, by=acting(by).ref, now=now)
-    left = f"{', '.join(row.actions[:5])} on {', '.join(row.resources[:5])}"
-    _done(item, f"{key} is narrowed to {left}"[:500], now)
+    row, below = grants.narrow(
+        current, settling.left_of(item), case=case, by=acting(by).ref, now=now
+    )
+    left = f"{', '.join(row.actions[:5])} on {', '.join(row.resources[:5])}"[:500]
+    _done(item, "; ".join([f"{key} is narrowed to {left}", *below[:20]]), now)
 
 
 def _revoke_delegation(case: Case, item: Item, *, by: By, now: datetime) -> None:
@@ -223,9 +225,9 @@ def _proposal(item: Item) -> DelegationVersion:
 
 
 def _approve(case: Case, item: Item, *, by: By, now: datetime) -> None:
-    row = grants.bring_into_force(_proposal(item), case=case, by=acting(by).ref, now=now)
+    row, below = grants.bring_into_force(_proposal(item), case=case, by=acting(by).ref, now=now)
     end = "" if row.during.upper is None else f" until {row.during.upper:%-d %b %Y %H:%M} UTC"
-    _done(item, f"{row.delegation.key} is in force{end}", now)
+    _done(item, "; ".join([f"{row.delegation.key} is in force{end}", *below[:20]]), now)
 
 
 def _deny(case: Case, item: Item, *, by: By, now: datetime) -> None:

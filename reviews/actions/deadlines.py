@@ -1,11 +1,13 @@
-"""Deadlines of cases: what silence means, done once, one case at a time.
+"""Deadlines of cases: reminders before, and what silence means, done once, one case at a time.
 
 Owns the consequence. A stored moment decides, so the ledger carries the deadline's own time
-whenever the sweep runs. Nothing is cut where a scope only observes or asks, nor on critical
-identities: there it is noted, or goes to a named person (product.md, rules 5 and 8).
+whenever the sweep runs; clock.py moves it by the time that did not count. Nothing is cut where a
+scope only observes or asks, where evidence is not fresh, nor on critical identities: there it is
+noted, or goes to a named person (product.md, rules 5 and 8).
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.db import transaction
 
@@ -13,10 +15,10 @@ from identities.acting import COUNTERSIGN
 from identities.actions import revocations
 from identities.models import Credential, Identity
 from identities.permissions import NotPossible
-from reviews.models import Case, Item
+from reviews.models import Case, Item, Notice
 from reviews.permissions import SIGNING
 
-from . import consequences, entries, reminders, settling
+from . import clock, consequences, entries, reminders, settling
 
 CUTS = frozenset({"suspend", "narrow", "revoke"})
 WORDS = {
@@ -41,30 +43,102 @@ def deadlines_next(*, now: datetime) -> bool:
         )
         if pk is None:
             return False
-        _silence(entries.locked(pk), now=now)
+        case = entries.locked(pk)
+        if not clock.keep(case, now=now):
+            _silence(case, now=now)
     return True
 
 
-def consequence(case: Case) -> str:
-    """What silence will really do, softened by mode and criticality."""
+def remind_due(*, now: datetime, most: int = 500) -> int:
+    """Write the reminders and escalations whose time has come; for how many it was.
+
+    Only the newest reminder that has passed is written, so that a sweep that was away for a day
+    does not send three at once.
+    """
+    cases = (
+        Case.objects.filter(state="open", deadline_at__gt=now, policy__isnull=False)
+        .filter(deadline_at__lte=now + timedelta(days=31))
+        .select_related("policy")
+        .order_by("deadline_at")[:most]
+    )
+    known = set(
+        Notice.objects.filter(case__in=[case.pk for case in cases]).values_list(
+            "occasion", flat=True
+        )
+    )
+    return sum(_remind(case.pk, now=now) for case in cases if _due(case, known, now=now))
+
+
+def _due(case: Case, known: set[str], *, now: datetime) -> list[tuple[str, str]]:
+    """[(kind, occasion)] of what is to be written now: a reminder, the escalation."""
+    if case.policy is None:
+        return []
+    # A deadline that has moved reminds anew.
+    moved = f" before {case.deadline_at:%Y-%m-%d %H:%M}" if case.not_counted else ""
+
+    def passed(hours: int) -> bool:
+        return case.opened_at < case.deadline_at - timedelta(hours=hours) <= now
+
+    found = []
+    hours = min(filter(passed, case.policy.remind_before_hours), default=None)
+    if hours is not None:
+        found.append(("reminder", f"reminder {hours} h{moved}"))
+    if passed(case.policy.escalate_before_hours):
+        found.append(("escalation", f"escalation{moved}"))
+    return [one for one in found if f"{case.key} {one[1]}" not in known]
+
+
+def _remind(pk: UUID, *, now: datetime) -> int:
+    with transaction.atomic():
+        case = entries.locked(pk)
+        # Nobody is told a date that will not hold; the moved one reminds at its own time.
+        if case.state != "open" or clock.keep(case, now=now):
+            return 0
+        due = f"{case.deadline_at:%Y-%m-%d %H:%M} UTC"
+        wanted = _due(case, set(), now=now)
+        for kind, occasion in wanted:
+            reminder = kind == "reminder"
+            reminders.tell(
+                case,
+                (reminders.waiting_for if reminder else reminders.above)(case, now=now),
+                occasion=occasion,
+                subject="decide soon" if reminder else "nobody has decided yet",
+                body=f"Your answers are due on {due}."
+                if reminder
+                else f"It is due on {due} and answers are missing.",
+                now=now,
+            )
+    return len(wanted)
+
+
+def consequence(case: Case, *, doubt: str = "") -> str:
+    """What silence will really do, softened by mode, criticality and doubt about the evidence."""
     identity = case.identity
     if case.silence == "deny" or identity is None:
         return case.silence
     if identity.mode == "observe":
         return "noted"
-    if case.silence in CUTS and (identity.mode != "enforce" or identity.criticality == "critical"):
+    soft = doubt or identity.mode != "enforce" or identity.criticality == "critical"
+    if case.silence in CUTS and soft:
         return "escalate"
     return case.silence
 
 
-def sentence(case: Case) -> str:
+def sentence(case: Case, *, doubt: str = "") -> str:
     """ "report-agent is suspended": what happens when nobody decides."""
     name = case.identity.name if case.identity is not None else case.title
-    return WORDS.get(consequence(case), WORDS["escalate"]).format(name=name)
+    return WORDS.get(consequence(case, doubt=doubt), WORDS["escalate"]).format(name=name)
 
 
 def _silence(case: Case, *, now: datetime) -> None:
-    chosen = consequence(case)
+    doubt = clock.doubt(case, clock.read(case, now=now), now=now)
+    chosen, said = consequence(case, doubt=doubt), sentence(case, doubt=doubt)
+    if doubt and chosen != consequence(case):
+        said = f"{said}; nothing is cut: {doubt}"
+    above = reminders.above(case, now=now)
+    if chosen == "escalate":
+        names = ", ".join(person.name for person in above[:10])
+        said = f"{said}: {names or 'nobody is there, name a tie-breaker'}"
     done: list[str] = []
     cutting = chosen in CUTS or chosen == "deny"
     for item in case.items.select_for_update().filter(outcome__in=["", "conflict"]):
@@ -84,21 +158,21 @@ def _silence(case: Case, *, now: datetime) -> None:
         case,
         act="case.silence",
         words=f"Nobody decided {case.key} by {case.deadline_at:%Y-%m-%d %H:%M} UTC:"
-        f" {sentence(case)}{''.join(f'; {one}' for one in done)}",
+        f" {said}{''.join(f'; {one}' for one in done)}"[:1_000],
         by=COUNTERSIGN,
         now=now,
         at=case.deadline_at,
-        data={"silence": case.silence, "done": chosen},
+        data={"silence": case.silence, "done": chosen, "doubt": doubt},
     )
     entries.changed(case, silence_done_at=now)
     if settling.finish(case, now=now):
         return
     reminders.tell(
         case,
-        [*reminders.above(case, now=now), *reminders.waiting_for(case, now=now)],
+        [*above, *reminders.waiting_for(case, now=now)],
         occasion="overdue",
         subject="the deadline has passed",
-        body=f"Nobody decided by {case.deadline_at:%Y-%m-%d %H:%M} UTC: {sentence(case)}.",
+        body=f"Nobody decided by {case.deadline_at:%Y-%m-%d %H:%M} UTC: {sentence(case, doubt=doubt)}.",
         now=now,
     )
 

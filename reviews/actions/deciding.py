@@ -19,7 +19,7 @@ from identities.permissions import NotAllowed, NotPossible, require
 from reviews import permissions, shown
 from reviews.models import Case, Decision, Item, Seat
 
-from . import answers, consequences, entries, grants, settling
+from . import answers, consequences, entries, grants, reminders, seats, settling
 
 
 def decide(
@@ -43,6 +43,8 @@ def decide(
             raise NotPossible(f"{case.key} is {case.state.replace('_', ' ')}: it is not open.")
         entries.fresh_enough(case, version)
         require(permissions.why_not_decide(by, case, seat, item, now=now))
+        if seats.never_alone(case, now=now, signer=by.person_id) is not None:
+            reminders.ask(case, now=now)
         stored = answers.check(item.kind, answer, proposal or {}, item.proposal, now)
         if answer == "narrow" and item.kind == "delegation":
             _only_narrows(item, stored, now=now)
@@ -177,6 +179,9 @@ def _sign(
 def _freeze(case: Case, item: Item, *, by: User, now: datetime) -> Capsule:
     """What the signer saw: the events beside the item, its usage and the recommendation."""
     seen = shown.of_item(item, case.identity)
+    found = shown.findings_of(item, seen.refs, case.identity)
+    # Who signed on a finding is told when late evidence withdraws it, whichever case asked first.
+    case.findings.add(*found)
     return capsules.freeze(
         subject=case.key,
         events=seen.refs,
@@ -189,6 +194,7 @@ def _freeze(case: Case, item: Item, *, by: User, now: datetime) -> Capsule:
         },
         shown={
             "usage": {key: item.snapshot[key] for key in sorted(item.snapshot)},
+            "findings": [one.key for one in found],
             "proposal": item.proposal,
             "recommendation": item.recommendation,
             "recommendation_reason": item.recommendation_reason,

@@ -1,7 +1,8 @@
 """What a case does to delegations: bring into force, narrow, end, stop and let go again.
 
 The only place that makes authority true (product.md, rule 3). Version rows: the old stretch
-stays as it was, the new one begins at `now`; nothing is overwritten.
+stays as it was, the new one begins at `now`; nothing is overwritten. What was passed on from a
+delegation is brought back within it in the same act (below.py).
 """
 
 from collections.abc import Mapping
@@ -16,6 +17,8 @@ from identities.judging.verdicts import grant_of
 from identities.models import Delegation, DelegationVersion
 from identities.permissions import NotPossible
 from reviews.models import Case
+
+from . import below
 
 CONTENT = ("actions", "resources", "conditions", "purpose", "task", "on_behalf")
 
@@ -53,8 +56,11 @@ def proposed(delegation: Delegation) -> DelegationVersion | None:
 
 def bring_into_force(
     proposal: DelegationVersion, *, case: Case, by: str, now: datetime
-) -> DelegationVersion:
-    """A proposal signed by all seats of this case becomes true from `now` on."""
+) -> tuple[DelegationVersion, list[str]]:
+    """A proposal signed by all seats of this case becomes true from `now` on.
+
+    The new version, and what became of what had been passed on from an earlier one.
+    """
     delegation = locked(proposal.delegation_id)
     upper = proposal.during.upper
     if upper is not None and upper <= now:
@@ -69,7 +75,7 @@ def bring_into_force(
     if current is not None:
         _cut(current, by=by, now=now)
     lower = proposal.during.lower
-    return _add(
+    row = _add(
         proposal,
         by=by,
         now=now,
@@ -79,6 +85,7 @@ def bring_into_force(
         signed=True,
         imported=False,
     )
+    return row, _within(row, case=case, by=by, now=now)
 
 
 def reject(proposal: DelegationVersion, *, case: Case, by: str, now: datetime) -> None:
@@ -98,10 +105,13 @@ def attest(current: DelegationVersion, *, case: Case, by: str, now: datetime) ->
 
 def narrow(
     current: DelegationVersion, left: Mapping[str, Any], *, case: Case, by: str, now: datetime
-) -> DelegationVersion:
-    """From `now` on only these actions on these resources; the rest ends."""
+) -> tuple[DelegationVersion, list[str]]:
+    """From `now` on only these actions on these resources; the rest ends.
+
+    The new version, and what became of what was passed on from it.
+    """
     locked(current.delegation_id)
-    return _next(
+    row = _next(
         current,
         case=case,
         by=by,
@@ -111,6 +121,22 @@ def narrow(
         signed=True,
         imported=False,
     )
+    return row, _within(row, case=case, by=by, now=now)
+
+
+def _within(row: DelegationVersion, *, case: Case, by: str, now: datetime) -> list[str]:
+    """Narrow or end every child that is wider than this version of its parent now is."""
+    plan = below.plan(row.delegation, grant_of(row), now=now)
+    for one in plan:
+        # A child that ends takes along what was passed on from it: those are in the plan, too.
+        current = in_force(locked(one.delegation.pk), now=now)
+        if current is None:
+            continue
+        if one.left is None:
+            _end(current, case=case, by=by, now=now)
+        else:
+            _next(current, case=case, by=by, now=now, **below.fields(one.left))
+    return below.words(plan)
 
 
 def end(delegation: Delegation, *, case: Case, by: str, now: datetime) -> list[str]:
@@ -118,55 +144,78 @@ def end(delegation: Delegation, *, case: Case, by: str, now: datetime) -> list[s
     ended = []
     row = locked(delegation.pk)
     while (current := in_force(row, now=now)) is not None:
-        _supersede(current, now)
-        lower = current.during.lower
-        over = lower is not None and lower >= now
-        _add(
-            current,
-            by=by,
-            now=now,
-            # What had not begun never will: it keeps its time, and says that it was revoked.
-            during=(lower, current.during.upper) if over else (lower, now),
-            revoked_at=now,
-            case=current.case or case.pk,
-        )
+        _end(current, case=case, by=by, now=now)
         ended.append(row.key)
     for child in Delegation.objects.filter(parent=row).order_by("number"):
         ended += end(child, case=case, by=by, now=now)
     return list(dict.fromkeys(ended))
 
 
+def _end(current: DelegationVersion, *, case: Case, by: str, now: datetime) -> None:
+    _supersede(current, now)
+    lower = current.during.lower
+    over = lower is not None and lower >= now
+    _add(
+        current,
+        by=by,
+        now=now,
+        # What had not begun never will: it keeps its time, and says that it was revoked.
+        during=(lower, current.during.upper) if over else (lower, now),
+        revoked_at=now,
+        case=current.case or case.pk,
+    )
+
+
 def stop(
     current: DelegationVersion, left: Mapping[str, Any] | None, *, by: str, now: datetime
-) -> int:
-    """Hold reversibly what two seats disagree on; the version to come back to.
+) -> dict[str, int]:
+    """Hold reversibly what two seats disagree on, and what was passed on from it.
 
-    `left` is what the stricter answer would leave; None: nothing.
+    `left` is what the stricter answer would leave; None: nothing. The versions to come back to,
+    by the delegations' ids, the held one first.
     """
-    locked(current.delegation_id)
+    delegation = locked(current.delegation_id)
+    above = None
     if left is None:
         _cut(current, by=by, now=now)
     else:
-        _split(
+        row = _split(
             current,
             by=by,
             now=now,
             actions=list(left["actions"]),
             resources=list(left["resources"]),
         )
-    return current.version
+        above = grant_of(row)
+    stopped = {str(delegation.pk): current.version}
+    for one in below.plan(delegation, above, now=now):
+        child = in_force(locked(one.delegation.pk), now=now)
+        if child is None:
+            continue
+        stopped[str(one.delegation.pk)] = child.version
+        if one.left is None:
+            _cut(child, by=by, now=now)
+        else:
+            _split(child, by=by, now=now, **below.fields(one.left))
+    return stopped
 
 
-def let_go(delegation: Delegation, version: int, *, by: str, now: datetime) -> None:
+def let_go(stopped: Mapping[str, int], *, by: str, now: datetime) -> None:
     """Undo a stop: what was true before is true again, until its own end."""
-    row = locked(delegation.pk)
+    for pk, version in stopped.items():
+        _let_go(locked(UUID(pk)), version, by=by, now=now)
+
+
+def _let_go(row: Delegation, version: int, *, by: str, now: datetime) -> None:
     before = row.versions.get(version=version)
     if before.during.upper is not None and before.during.upper <= now:
         return
     current = in_force(row, now=now)
     if current is not None:
         _cut(current, by=by, now=now)
-    _add(before, by=by, now=now, during=(now, before.during.upper))
+    lower = before.during.lower
+    starts = now if lower is None or lower < now else lower
+    _add(before, by=by, now=now, during=(starts, before.during.upper))
 
 
 def wider_than_parent(
@@ -200,7 +249,7 @@ def _split(
         _supersede(current, now)
         return _add(current, by=by, now=now, **fields)
     _cut(current, by=by, now=now)
-    return _add(current, by=by, now=now, during=(now, upper), **fields)
+    return _add(current, by=by, now=now, **({"during": (now, upper)} | fields))
 
 
 def _cut(current: DelegationVersion, *, by: str, now: datetime) -> None:

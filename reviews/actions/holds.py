@@ -27,8 +27,10 @@ def hold(case: Case, item: Item, stricter: str, *, now: datetime) -> str:
 def release(case: Case, item: Item, *, now: datetime) -> str:
     """Undo what `hold` did; the sentence of what happened."""
     if "stopped" in item.snapshot:
-        delegation = grants.locked(item.ref)
-        grants.let_go(delegation, item.snapshot.pop("stopped"), by=COUNTERSIGN.ref, now=now)
+        delegation, stopped = grants.locked(item.ref), item.snapshot.pop("stopped")
+        # A hold from before children were held with their parent names one version only.
+        stopped = {str(delegation.pk): stopped} if isinstance(stopped, int) else stopped
+        grants.let_go(stopped, by=COUNTERSIGN.ref, now=now)
         return f"{delegation.key} is as it was"
     if item.snapshot.pop("held", False) and item.ref is not None and case.identity is not None:
         return release_credential(case, case.identity, item, now=now)
@@ -96,4 +98,6 @@ def _stop_delegation(item: Item, stricter: str, *, now: datetime) -> str:
         )
         left = item.proposal if narrowing is None else narrowing.proposal
     item.snapshot["stopped"] = grants.stop(current, left, by=COUNTERSIGN.ref, now=now)
-    return f"{delegation.key} is {'narrowed' if left else 'stopped'} until it is settled"
+    more = len(item.snapshot["stopped"]) - 1
+    with_it = f", with {more} passed on from it," if more else ""
+    return f"{delegation.key} is {'narrowed' if left else 'stopped'}{with_it} until it is settled"

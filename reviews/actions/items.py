@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from django.db import connection
 from django.db.models import Q
 
+from evidence.words import counted
 from identities.models import (
     Binding,
     Credential,
@@ -71,6 +72,22 @@ def build(case: Case, identity: Identity, *, now: datetime) -> list[Item]:
         place += 1
         made.append(item)
     return Item.objects.bulk_create(made)
+
+
+def look_again(case: Case, identity: Identity, *, now: datetime) -> None:
+    """What stands beside the items that wait for answers, from evidence as it is known now."""
+    waiting = {(item.kind, item.ref): item for item in case.items.filter(outcome="")}
+    for made in [
+        *_delegations(identity, now),
+        *_entitlements(identity, now),
+        *_credentials(identity, now),
+    ]:
+        item = waiting.get((made.kind, made.ref))
+        if item is None:
+            continue
+        item.snapshot, item.recommendation = made.snapshot, made.recommendation
+        item.recommendation_reason = made.recommendation_reason
+        item.save(update_fields=["snapshot", "recommendation", "recommendation_reason"])
 
 
 def _delegations(identity: Identity, now: datetime) -> Iterable[Item]:
@@ -237,10 +254,10 @@ def _uses(actor: int) -> dict[str, Any]:
             [actor, MOST_COUNTED + 1],
         )
         count, first, last = cursor.fetchone()
-    words = f"{count:,} calls" if count <= MOST_COUNTED else f"over {MOST_COUNTED:,} calls"
+    words = f"over {MOST_COUNTED:,} calls" if count > MOST_COUNTED else counted(count, "call")
     return {
         "count": count,
-        "words": "1 call" if count == 1 else words,
+        "words": words,
         "first_at": _iso(first if count <= MOST_COUNTED else None),
         "last_at": _iso(last),
     }

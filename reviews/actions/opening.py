@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
+from evidence.words import counted
 from identities.acting import COUNTERSIGN, By, acting
 from identities.models import Finding, Identity
 from identities.permissions import NotPossible, require
@@ -86,6 +87,7 @@ def _start(case: Case, *, by: By, now: datetime, reason: str) -> Case:
     identity = case.identity
     if identity is not None:
         items.build(case, identity, now=now)
+        seats.never_alone(case, now=now)
     entries.changed(
         case,
         state=to,
@@ -146,6 +148,8 @@ def _attach(finding: Finding, identity: Identity, *, now: datetime) -> None:
     case = entries.locked(case.pk)
     case.findings.add(finding)
     made = items.build(case, identity, now=now)
+    if seats.never_alone(case, now=now) is not None and case.state == "open":
+        ask(case, now=now)
     entries.touched(case.pk)
     for seat in case.seats.filter(person__isnull=False).select_related("person"):
         # Whoever has answered did so without knowing this.
@@ -157,7 +161,7 @@ def _attach(finding: Finding, identity: Identity, *, now: datetime) -> None:
                 now=now,
                 why="Evidence arrived after your answer. It stands unless you change it.",
             )
-    more = f" and {len(made)} items" if made else ""
+    more = f" and {counted(len(made), 'item')}" if made else ""
     entries.note(
         case,
         act="case.evidence",
@@ -230,6 +234,7 @@ def _fill(case: Case, identity: Identity, *, by: By, now: datetime) -> None:
     """Seats, items and the open findings, with one ledger entry."""
     made_seats = seats.build(case, identity, now=now)
     made = items.build(case, identity, now=now)
+    seats.never_alone(case, now=now)
     case.findings.add(*Finding.objects.filter(identity=identity, state="open", cases__isnull=True))
     who = acting(by)
     verb = "proposed" if case.state == "draft" else "opened"

@@ -1,19 +1,18 @@
-"""Who is told what about a case, and when: notices as rows, once per occasion.
+"""Who is told what about a case: notices as rows, once per occasion.
 
-Owns the occasions. Sending is reviews/notices; a notice carries a link and no evidence, because
-mail is read by more people than a case is.
+Owns who that is; when is deadlines.py. Sending is reviews/notices; a notice carries a link and no
+evidence, because mail is read by more people than a case is.
 """
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.conf import settings
-from django.db.models import Q
 
 from evidence import nudge
-from identities.models import Party, Person
-from reviews.models import Case, Notice
-from reviews.permissions import SIGNING, persons_of
+from identities.models import Person
+from reviews.models import Case, Notice, Seat
+from reviews.permissions import SIGNING, persons_of, subject_persons
 
 DOOR_WORDS = {
     "access_review": "access review",
@@ -32,11 +31,12 @@ def tell(
     body: str,
     now: datetime,
 ) -> int:
-    """Write one notice for each person, unless the occasion was written for them before.
+    """Write one notice for each person, unless the occasion was written for them before; and one
+    webhook for the occasion, where the installation has an address for them.
 
     A sealed case is absent for everybody but its members, so nobody else is told of it.
     """
-    wanted = {one.pk: one for one in persons if one.left_at is None or one.left_at > now}
+    wanted = {one.pk: one for one in _present(persons, now)}
     if case.sealed:
         members = set(case.members.values_list("person", flat=True))
         wanted = {pk: one for pk, one in wanted.items() if pk in members}
@@ -56,9 +56,23 @@ def tell(
     ]
     if not rows:
         return 0
+    if settings.WEBHOOK_URL and not case.sealed:
+        # One for the occasion, whoever it concerns.
+        rows.append(
+            Notice(
+                channel="webhook",
+                address=settings.WEBHOOK_URL,
+                subject=rows[0].subject,
+                body=rows[0].body,
+                case=case.pk,
+                occasion=rows[0].occasion,
+                created_at=now,
+                not_before=now,
+            )
+        )
     Notice.objects.bulk_create(rows, ignore_conflicts=True)
     nudge.after_commit("notice.written")
-    return len(rows)
+    return len(wanted)
 
 
 def waiting_for(case: Case, *, now: datetime) -> list[Person]:
@@ -75,27 +89,30 @@ def waiting_for(case: Case, *, now: datetime) -> list[Person]:
         ).count()
         if answered >= total:
             continue
-        if seat.person is not None:
-            found.append(seat.person)
-        else:
-            found += stand_for(case, seat.party, seat.backup, now=now)
+        found += asked(case, seat, now=now)
     return found
 
 
-def stand_for(
-    case: Case, party: Party | None, backup: Party | None, *, now: datetime
-) -> list[Person]:
-    """A party's persons who may sign at all; the backup's when the party has none."""
-    taken = set(case.seats.filter(person__isnull=False).values_list("person_id", flat=True)) | {
-        case.requester_id
+def asked(case: Case, seat: Seat, *, now: datetime) -> list[Person]:
+    """Whose answer a seat waits for: who signs in it, else its party's persons who may sign at
+    all, else the backup's."""
+    if seat.person is not None:
+        return [seat.person]
+    taken = {
+        case.requester_id,
+        *case.seats.filter(person__isnull=False).values_list("person_id", flat=True),
+        *subject_persons(case.identity),
     }
-    for one in (party, backup):
-        if one is None:
-            continue
-        free = [person for person in persons_of(one, now=now) if person.pk not in taken]
+    for one in (seat.party, seat.backup):
+        free = [] if one is None else _present(persons_of(one, now=now), now)
+        free = [person for person in free if person.pk not in taken]
         if free:
             return free
     return []
+
+
+def _present(persons: Iterable[Person], now: datetime) -> list[Person]:
+    return [one for one in persons if one.left_at is None or one.left_at > now]
 
 
 def ask(case: Case, *, now: datetime) -> None:
@@ -125,68 +142,18 @@ def ask_again(case: Case, person: Person, *, why: str, occasion: str, now: datet
     )
 
 
-def remind_due(*, now: datetime, most: int = 500) -> int:
-    """Write the reminders and escalations whose time has come; for how many it was.
-
-    Only the newest reminder that has passed is written, so that a sweep that was away for a day
-    does not send three at once.
-    """
-    cases = (
-        Case.objects.filter(state="open", deadline_at__gt=now, policy__isnull=False)
-        .filter(Q(deadline_at__lte=now + timedelta(days=31)))
-        .select_related("policy", "identity")
-        .order_by("deadline_at")[:most]
-    )
-    known = set(
-        Notice.objects.filter(case__in=[case.pk for case in cases]).values_list(
-            "occasion", flat=True
-        )
-    )
-    done = 0
-    for case in cases:
-        if case.policy is None:
-            continue
-        left = case.deadline_at - now
-        passed = [
-            hours
-            for hours in case.policy.remind_before_hours
-            if left <= timedelta(hours=hours)
-            and case.deadline_at - timedelta(hours=hours) > case.opened_at
-        ]
-        if passed and f"{case.key} reminder {min(passed)} h" not in known:
-            hours = min(passed)
-            tell(
-                case,
-                waiting_for(case, now=now),
-                occasion=f"reminder {hours} h",
-                subject="decide soon",
-                body=f"Your answers are due on {case.deadline_at:%Y-%m-%d %H:%M} UTC.",
-                now=now,
-            )
-            done += 1
-        hours = case.policy.escalate_before_hours
-        if (
-            left <= timedelta(hours=hours)
-            and case.deadline_at - timedelta(hours=hours) > case.opened_at
-            and f"{case.key} escalation" not in known
-        ):
-            tell(
-                case,
-                above(case, now=now),
-                occasion="escalation",
-                subject="nobody has decided yet",
-                body=f"It is due on {case.deadline_at:%Y-%m-%d %H:%M} UTC and answers are missing.",
-                now=now,
-            )
-            done += 1
-    return done
-
-
 def above(case: Case, *, now: datetime) -> list[Person]:
-    """Who a case goes to when its seats are silent: the tie-breaker and the backups."""
+    """Who a case goes to when its seats are silent: the tie-breaker and the backups.
+
+    Where nobody is named, the reviewers, else the administrators: somebody is told by name.
+    """
     found: list[Person] = []
     for seat in case.seats.select_related("party", "backup"):
         party = seat.party if seat.kind == "tie_breaker" else seat.backup
         if party is not None:
-            found += persons_of(party, now=now)
-    return found
+            found += _present(persons_of(party, now=now), now)
+    for group in ("reviewer", "administrator"):
+        if not found:
+            members = Person.objects.filter(users__groups__name=group, users__is_active=True)
+            found = _present(members.distinct().order_by("name", "pk"), now)
+    return list({one.pk: one for one in found}.values())

@@ -5,9 +5,14 @@ Owns how owners become seats. Who may really sit is judged when deciding
 """
 
 from datetime import datetime
+from uuid import UUID
 
+from identities.acting import COUNTERSIGN
 from identities.models import Binding, Identity, Party, Service
+from reviews import permissions
 from reviews.models import Case, Seat
+
+from . import entries, reminders
 
 
 def build(case: Case, identity: Identity, *, now: datetime) -> list[Seat]:
@@ -42,6 +47,50 @@ def build(case: Case, identity: Identity, *, now: datetime) -> list[Seat]:
         )
     )
     return Seat.objects.bulk_create(seats)
+
+
+def never_alone(case: Case, *, now: datetime, signer: UUID | None = None) -> Seat | None:
+    """Add a second approver where who granted or issued what is reviewed would sign alone.
+
+    `signer`: the person who signs now; without one, whoever would be asked to.
+    """
+    signing = list(
+        case.seats.filter(kind__in=permissions.SIGNING).select_related("party", "backup", "person")
+    )
+    if len(signing) != 1:
+        return None
+    made = permissions.makers(case.items.filter(kind__in=permissions.MADE, outcome=""), now=now)
+    if not made:
+        return None
+    persons = {signer} if signer else {one.pk for one in reminders.asked(case, signing[0], now=now)}
+    found = next((what for person, what in made.items() if person in persons), None)
+    if found is None:
+        return None
+    seat = Seat.objects.create(
+        case=case, kind="second", party=_second(case), position=case.seats.count()
+    )
+    entries.note(
+        case,
+        act="case.second_seat",
+        words=f"{case.key} needs a second approver: who would sign alone {found}",
+        by=COUNTERSIGN,
+        now=now,
+        data={"seat": str(seat.pk)},
+    )
+    return seat
+
+
+def _second(case: Case) -> Party | None:
+    """The backup or sponsor who sits nowhere else in the case; nobody named: a reviewer may sit."""
+    identity = case.identity
+    if identity is None:
+        return None
+    service = identity.service
+    candidates = [identity.backup, identity.sponsor]
+    if service is not None:
+        candidates += [service.owner, service.backup, service.sponsor]
+    seated = set(case.seats.values_list("party", flat=True))
+    return next((one for one in candidates if one is not None and one.pk not in seated), None)
 
 
 def concerned(identity: Identity, *, now: datetime) -> list[Service]:

@@ -1,8 +1,11 @@
-"""The case and what hangs on it: seats, items, decisions, pinned evidence, members.
+"""The case and what hangs on it: seats, items, decisions, pinned and withdrawn evidence, members.
 
 One kind of thing behind four doors. Only reviews.actions writes `Case.state`.
 """
 
+from datetime import timedelta
+
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
@@ -36,6 +39,8 @@ class Case(models.Model):
     requester = models.ForeignKey(Person, models.PROTECT, null=True, related_name="+")
     reason = models.TextField(blank=True)
     deadline_at = models.DateTimeField()
+    # By so much the deadline was moved: time in which silence did not count (policies.clock).
+    not_counted = models.DurationField(default=timedelta)
     silence = models.TextField(default="escalate")
     silence_done_at = models.DateTimeField(null=True)
     decided_at = models.DateTimeField(null=True)
@@ -209,4 +214,26 @@ class Pinned(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(name="pinned_once", fields=["case", "at", "event_id"])
+        ]
+
+
+class Withdrawal(models.Model):
+    """A finding of a case was withdrawn: whoever had signed on it is told, once.
+
+    The row is written with the notices, so a withdrawn finding without one still waits.
+    """
+
+    case = models.ForeignKey(Case, models.CASCADE, related_name="withdrawals")
+    finding = models.ForeignKey(Finding, models.PROTECT, related_name="+")
+    at = models.DateTimeField()  # Finding.state_at then
+    because = models.TextField()
+    # The items that showed it, by what was frozen when they were signed; none: the case as a whole.
+    items = ArrayField(models.UUIDField(), default=list)
+    # It was found again afterwards, and the same people were told.
+    back_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            # Two sweeps at once: one tells.
+            models.UniqueConstraint(name="withdrawal_once", fields=["case", "finding", "at"])
         ]

@@ -11,9 +11,9 @@ import httpx
 from django.conf import settings
 from standardwebhooks.webhooks import Webhook
 
+from evidence.sources.outside import NotResolved, Refused, place_of
 from reviews.models import Notice
 
-from .addresses import NotResolved, Refused, place_of
 from .failures import Permanent, Temporary
 
 TIMEOUT = httpx.Timeout(10.0, connect=5.0)
@@ -21,7 +21,7 @@ TIMEOUT = httpx.Timeout(10.0, connect=5.0)
 
 def send(notice: Notice, *, now: datetime) -> None:
     """POST one notice; redirects are not followed, they would lead past the guard."""
-    secret = getattr(settings, "WEBHOOK_SECRET", "")
+    secret = settings.WEBHOOK_SECRET
     if not secret:
         raise Permanent("no COUNTERSIGN_WEBHOOK_SECRET is set, so nothing can be signed")
     try:

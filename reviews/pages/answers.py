@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
+from evidence.words import counted
 from identities.findings import RULES
 from identities.models import Credential, Identity
 from reviews.pages import possible
@@ -98,8 +99,7 @@ def identity(d: Dossier) -> Answer:
         facts.append(
             {
                 "label": "In all",
-                "words": f"{keys} standing {_plural('key', keys)},"
-                f" {sessions} short-lived {_plural('session', sessions)}",
+                "words": f"{counted(keys, 'standing key')}, {counted(sessions, 'short-lived session')}",
                 "kind": "neutral",
             }
         )
@@ -108,7 +108,7 @@ def identity(d: Dossier) -> Answer:
         "facts": facts,
         "badges": [],
         "proof_url": f"/credentials/?{urlencode({'identity': d.identity.key})}",
-        "proof_words": f"Proof: {keys + sessions} {_plural('credential', keys + sessions)}",
+        "proof_words": f"Proof: {counted(keys + sessions, 'credential')}",
         "freshness": d.freshest,
     }
 
@@ -182,7 +182,7 @@ def authority(d: Dossier) -> Answer:
         "facts": facts,
         "badges": [],
         "proof_url": f"/identities/{d.identity.key}/#authority",
-        "proof_words": f"Proof: {len(grants)} {_plural('delegation', len(grants))}",
+        "proof_words": f"Proof: {counted(len(grants), 'delegation')}",
         "freshness": d.at,
     }
 
@@ -194,7 +194,10 @@ def behaviour(d: Dossier) -> Answer:
         headline = f"No evidence yet from {sources}"
     else:
         outside = d.api.outside - d.no_run_outside
-        parts = [f"{d.api.inside:,} calls inside", f"{outside:,} outside" if outside else ""]
+        parts = [
+            f"{counted(d.api.inside, 'call')} inside",
+            f"{outside:,} outside" if outside else "",
+        ]
         if d.no_run:
             parts.append(f"{d.no_run:,} with no run behind {'it' if d.no_run == 1 else 'them'}")
         if not outside and not d.no_run:
@@ -217,7 +220,7 @@ def behaviour(d: Dossier) -> Answer:
         facts.append(
             {
                 "label": "That day",
-                "words": f"{day.calls:,} calls: {day.inside:,} inside, {with_run:,} outside",
+                "words": f"{counted(day.calls, 'call')}: {day.inside:,} inside, {with_run:,} outside",
                 "at": day.last,
                 "kind": "neutral",
             }
@@ -232,7 +235,7 @@ def behaviour(d: Dossier) -> Answer:
         badges.append(
             {
                 "kind": "outside",
-                "words": f"{d.finding_count} {_plural('finding', d.finding_count)}",
+                "words": counted(d.finding_count, "finding"),
                 "url": f"/findings/?{urlencode({'identity': d.identity.key})}",
             }
         )
@@ -240,7 +243,7 @@ def behaviour(d: Dossier) -> Answer:
         badges.append(
             {
                 "kind": "no_run",
-                "words": f"{d.no_run} {_plural('call', d.no_run)} with no run behind it",
+                "words": f"{counted(d.no_run, 'call')} with no run behind it",
                 "url": f"/findings/?{urlencode({'identity': d.identity.key, 'rule': 'no_run'})}",
             }
         )
@@ -249,7 +252,7 @@ def behaviour(d: Dossier) -> Answer:
         "facts": facts,
         "badges": badges,
         "proof_url": f"/events/?{urlencode({'identity': d.identity.key})}",
-        "proof_words": f"Proof: {d.api.calls:,} {_plural('event', d.api.calls)}",
+        "proof_words": f"Proof: {counted(d.api.calls, 'event')}",
         "freshness": d.freshest,
         "inside": d.api.inside,
         "outside": d.api.outside,
@@ -301,12 +304,8 @@ def _age(later: datetime, earlier: datetime) -> str:
     seconds = abs(int((later - earlier).total_seconds()))
     for size, word in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
         if seconds >= size:
-            return f"{seconds // size} {_plural(word, seconds // size)}"
-    return f"{seconds} {_plural('second', seconds)}"
-
-
-def _plural(word: str, count: int) -> str:
-    return word if count == 1 else f"{word}s"
+            return counted(seconds // size, word)
+    return counted(seconds, "second")
 
 
 def short(name: str) -> str:

@@ -3,20 +3,27 @@
 Owns the context of templates/case.html, with the same number of queries for 1 item and for 30.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from evidence.models import LedgerEntry
+from evidence.words import counted
 from identities.models import Person, Revocation, User
 from reviews import permissions, visible
 from reviews.actions import answers as answer_table
 from reviews.actions import deadlines
 from reviews.models import Case, Decision, Item, Seat
-from reviews.pages import answers, case_item
+from reviews.pages import answers, case_clock, case_item, withdrawn
 from reviews.permissions import SEAT_WORDS, SIGNING
 
 LEDGER_ROWS = 20
 EARLIER_ROWS = 20
+# Why a seat is there.
+OWNS = {
+    "identity_owner": "Owns the identity.",
+    "ai_owner": "Owns the AI system{service}.",
+    "second": "Signs too: who granted or issued what is reviewed never signs for it alone.",
+}
 
 
 class Parts:
@@ -41,6 +48,7 @@ class Parts:
                 item__case=case, superseded_at__isnull=True
             ).select_related("person", "capsule")
         }
+        self.withdrawals = list(case.withdrawals.select_related("finding").order_by("at", "pk"))
         newest = case.findings.order_by("-opened_at").values_list("opened_at", flat=True).first()
         # An answer given before the newest finding was given without knowing it.
         self.newest_finding: datetime | None = newest
@@ -92,10 +100,11 @@ def context(case: Case, user: User, asked: dict[str, str], *, now: datetime) -> 
         },
         "badges": _badges(parts),
         "answers": answers.three(identity, now) if identity is not None else None,
-        "deadline": _deadline(case, now=now),
+        "deadline": case_clock.of(case, now=now),
         "seats": [_seat(seat, parts) for seat in parts.seats if seat.kind in SIGNING],
         "items": [case_item.row(one, one is item, parts) for one in parts.items],
         "item": case_item.evidence(item, parts) if item is not None else None,
+        "withdrawn": withdrawn.of_item(item, parts) if item is not None else None,
         "decision": case_item.decision(item, parts, asked) if item is not None else None,
         "why_no_decision": _why_none(parts),
         "tie_break": case_item.tie_break(item, parts) if item is not None else None,
@@ -133,68 +142,15 @@ def _badges(parts: Parts) -> list[dict[str, Any]]:
         found.append({"kind": "joint", "words": "joint, both must sign", "url": ""})
     conflicts = sum(item.outcome == "conflict" for item in parts.items)
     if conflicts:
-        plural = "conflict" if conflicts == 1 else "conflicts"
-        found.append({"kind": "conflict", "words": f"{conflicts} {plural}", "url": ""})
+        found.append({"kind": "conflict", "words": counted(conflicts, "conflict"), "url": ""})
     return found
-
-
-def _deadline(case: Case, *, now: datetime) -> dict[str, Any] | None:
-    if case.state not in ("open", "draft"):
-        return None
-    whole = (case.deadline_at - case.opened_at).total_seconds() or 1.0
-
-    def share(at: datetime) -> int:
-        return max(0, min(100, round(100 * (at - case.opened_at).total_seconds() / whole)))
-
-    ticks = []
-    if case.policy is not None:
-        for hours in sorted(case.policy.remind_before_hours, reverse=True):
-            at = case.deadline_at - timedelta(hours=hours)
-            if at > case.opened_at:
-                said = "reminded" if at <= now else "reminder"
-                ticks.append(
-                    {
-                        "at": at,
-                        "share": share(at),
-                        "words": f"{said} {at:%-d %b %H:%M}",
-                        "kind": "reminder",
-                    }
-                )
-        at = case.deadline_at - timedelta(hours=case.policy.escalate_before_hours)
-        if at > case.opened_at:
-            ticks.append(
-                {
-                    "at": at,
-                    "share": share(at),
-                    "words": f"escalates {at:%-d %b %H:%M} UTC",
-                    "kind": "escalation",
-                }
-            )
-    past = case.deadline_at <= now
-    when = f"{case.deadline_at:%-d %b %Y %H:%M} UTC"
-    what = deadlines.sentence(case)
-    if case.state == "draft":
-        sentence = "This review is proposed: nobody is asked until it is opened."
-    elif past:
-        sentence = f"Nobody decided by {when}: {what}."
-    else:
-        sentence = f"If nobody decides by {when}: {what}."
-    return {
-        "at": case.deadline_at,
-        "sentence": sentence,
-        "opened_at": case.opened_at,
-        "share": share(now),
-        "ticks": ticks,
-        "past": past,
-        "act_url": f"/ledger/?subject={case.key}" if case.silence_done_at else "",
-    }
 
 
 def _seat(seat: Seat, parts: Parts) -> dict[str, Any]:
     given = [row for (_, pk), row in parts.decisions.items() if pk == seat.pk]
     person = seat.person or (seat.party.person if seat.party is not None else None)
     service = f" of {seat.service.name}" if seat.service is not None else ""
-    owns = f"Owns {'the identity' if seat.kind == 'identity_owner' else f'the AI system{service}'}."
+    owns = OWNS[seat.kind].format(service=service)
     backup = f" Backup: {seat.backup}." if seat.backup is not None else ""
     return {
         "words": SEAT_WORDS[seat.kind],
@@ -344,6 +300,7 @@ def _undo(parts: Parts) -> dict[str, Any] | None:
 def as_data(case: Case, user: User, *, now: datetime) -> dict[str, Any]:
     """The case as JSON: the shape of /cases/<key>.json and of the API."""
     parts = Parts(case, user, now=now)
+    clock = case_clock.of(case, now=now)
     return {
         "case": case.key,
         "door": case.door,
@@ -352,7 +309,8 @@ def as_data(case: Case, user: User, *, now: datetime) -> dict[str, Any]:
         "identity": case.identity.key if case.identity is not None else None,
         "opened_at": case.opened_at,
         "deadline_at": case.deadline_at,
-        "silence": deadlines.sentence(case),
+        "silence": clock["sentence"] if clock is not None else deadlines.sentence(case),
+        "silence_notes": clock["notes"] if clock is not None else [],
         "closed_at": case.closed_at,
         "version": case.version,
         "seats": [

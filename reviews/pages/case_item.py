@@ -2,13 +2,23 @@
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.utils.dateparse import parse_datetime
 
 from evidence.models import Issuance, Looked
-from identities.models import Credential, CredentialAgent, DelegationVersion, Entitlement
+from evidence.words import counted
+from identities.judging.verdicts import grant_of
+from identities.models import (
+    Credential,
+    CredentialAgent,
+    Delegation,
+    DelegationVersion,
+    Entitlement,
+)
 from reviews import permissions, shown
 from reviews.actions import answers as answer_table
+from reviews.actions import below, grants
 from reviews.forms import written
 from reviews.models import Decision, Item
 from reviews.pages import possible, rows
@@ -53,6 +63,7 @@ def row(item: Item, on: bool, parts: "Parts") -> dict[str, Any]:
         "usage_url": f"/events/?identity={key}" if seen.get("count") else "",
         "usage_share": round(100 * seen["seen"] / seen["actions"]) if seen.get("actions") else None,
         "findings": len(findings),
+        "withdrawn": sum(item.pk in one.items for one in parts.withdrawals),
         "findings_url": f"/findings/?identity={key}",
         "recommendation": item.recommendation,
         "recommendation_reason": item.recommendation_reason or "nothing is recommended",
@@ -228,7 +239,7 @@ def decision(item: Item, parts: "Parts", asked: dict[str, str]) -> dict[str, Any
         "why_not": why or "",
         "dry_run": None,
         "dry_run_at": now,
-        "dry_runs": {"revoke": _if_revoked(item, now=now)} if "revoke" in options else {},
+        "dry_runs": {one: run(item, now=now) for one, run in DRY_RUNS.items() if one in options},
         "conflict": _would_conflict(item, seat.pk, parts),
         "reauth": not answer_table.AT_ONCE.isdisjoint(options),
         "errors": {},
@@ -250,19 +261,20 @@ def _would_conflict(item: Item, seat: Any, parts: "Parts") -> str:
 
 def _if_revoked(item: Item, *, now: datetime) -> list[dict[str, Any]]:
     """What would break: read-only, from indexes, bounded."""
+    if item.kind == "delegation" and item.ref is not None:
+        return [_note(item, "revoke"), *_passed_on(item.ref, None, now=now)]
     if item.kind != "credential" or item.ref is None:
-        return [{"kind": "neutral", "words": NOTES.get((item.kind, "revoke"), ""), "url": ""}]
+        return [_note(item, "revoke")]
     credential = Credential.objects.filter(pk=item.ref).select_related("identity").first()
     if credential is None:
         return []
     found: list[dict[str, Any]] = []
     agents = CredentialAgent.objects.filter(credential_actor=credential.actor_id).count()
     if agents:
-        plural = "agent was" if agents == 1 else "agents were"
         found.append(
             {
                 "kind": "outside",
-                "words": f"{agents} {plural} seen to run with it",
+                "words": f"{counted(agents, 'agent was', 'agents were')} seen to run with it",
                 "url": f"/credentials/{credential.key}/",
             }
         )
@@ -287,6 +299,38 @@ def _if_revoked(item: Item, *, now: datetime) -> list[dict[str, Any]]:
         {"kind": "outside", "words": "cannot be undone: a new one must be issued", "url": ""}
     )
     return found
+
+
+def _if_narrowed(item: Item, *, now: datetime) -> list[dict[str, Any]]:
+    """What would be narrowed or ended along with it, by what the item proposes to leave."""
+    found = [_note(item, "narrow")]
+    if item.kind == "delegation" and item.ref is not None and item.proposal.get("actions"):
+        found += _passed_on(item.ref, item.proposal, now=now)
+    return found
+
+
+def _passed_on(ref: UUID, left: dict[str, Any] | None, *, now: datetime) -> list[dict[str, Any]]:
+    """What becomes of each child when only `left` of the delegation stays; None: nothing."""
+    delegation = Delegation.objects.get(pk=ref)
+    current = grants.in_force(delegation, now=now)
+    above = None
+    if left is not None and current is not None:
+        above = grant_of(current)._replace(
+            actions=tuple(left["actions"]), resources=tuple(left["resources"])
+        )
+    return [
+        {"kind": "outside" if one.left is None else "waits", "words": said, "url": ""}
+        for children in [below.plan(delegation, above, now=now)[:20]]
+        for one, said in zip(children, below.words(children), strict=True)
+    ]
+
+
+def _note(item: Item, answer: str) -> dict[str, Any]:
+    return {"kind": "neutral", "words": NOTES.get((item.kind, answer), ""), "url": ""}
+
+
+# What an answer would do, shown before it is signed.
+DRY_RUNS = {"revoke": _if_revoked, "narrow": _if_narrowed}
 
 
 def tie_break(item: Item, parts: "Parts") -> dict[str, Any] | None:

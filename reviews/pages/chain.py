@@ -262,7 +262,7 @@ def _node(column: str, one: Given, box: Box) -> dict[str, Any]:
         for part in (
             f"{TITLES[COLUMNS.index(column)].removesuffix('s')}: {name}",
             note,
-            f"{count} calls" if count else "",
+            f"{count} call{'s' * (count != '1')}" if count else "",
             SAID.get(kind, "") if column == "actions" or kind in ("outside", "no_run") else "",
         )
         if part

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from django.db import connection
 
 from evidence.models import Actor, Run
-from evidence.vocabulary import ACTIVITIES, OUTCOMES, PROOFS, STRENGTHS
+from evidence.vocabulary import ACTIVITIES, OUTCOMES, STRENGTHS, proof_words
 from identities import permissions, visible
 from identities.actions.findings import DISPOSITIONS
 from identities.models import (
@@ -24,6 +24,7 @@ from reviews.pages.lanes import micros
 
 MOST_EVENTS = 100
 MOST_SPANS = 500
+MOST_EFFECTS = 2_000
 
 
 def _crumbs(words: str, url: str, key: str) -> list[dict[str, str]]:
@@ -310,13 +311,14 @@ def _spans(one: Run) -> list[dict[str, Any]]:
         cursor.execute(
             "SELECT l.cause_at, l.cause_id, l.strength, l.proof, t.value, coalesce(r.value, ''),"
             " e.at, e.id, (SELECT max(a.verdict) FROM identities_attribution a"
-            "  WHERE a.identity_no = ANY(%s) AND a.at = e.at AND a.event_id = e.id)"
+            "  WHERE a.identity_no = ANY(%s) AND a.at = e.at AND a.event_id = e.id),"
+            " l.runs, l.surplus"
             " FROM unnest(%s::timestamptz[], %s::bigint[]) AS k(at, id)"
-            " JOIN evidence_link l ON l.cause_at = k.at AND l.cause_id = k.id"
+            " JOIN evidence_shownlink l ON l.cause_at = k.at AND l.cause_id = k.id"
             " JOIN evidence_event e ON e.at = l.effect_at AND e.id = l.effect_id"
             " JOIN evidence_term t ON t.id = e.action_id"
-            " LEFT JOIN evidence_term r ON r.id = e.resource_id ORDER BY e.at, e.id",
-            [whose, [row[0] for row in spans], [row[1] for row in spans]],
+            " LEFT JOIN evidence_term r ON r.id = e.resource_id ORDER BY e.at, e.id LIMIT %s",
+            [whose, [row[0] for row in spans], [row[1] for row in spans], MOST_EFFECTS],
         )
         linked: dict[tuple[datetime, int], list[tuple[Any, ...]]] = {}
         for row in cursor.fetchall():
@@ -359,7 +361,7 @@ def _spans(one: Run) -> list[dict[str, Any]]:
                         "strength": STRENGTHS[effect[2]],
                         "words": f"{effect[4]} {effect[5]}".strip(),
                         "url": f"/events/{micros(effect[6])}-{effect[7]}/",
-                        "proof": PROOFS[effect[3]],
+                        "proof": proof_words(effect[3], effect[9], effect[10]),
                     }
                     for effect in effects
                 ],

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from django.db import connection
 from django.db.models import Count, OuterRef, Q, Subquery
+from django.db.models.expressions import RawSQL
 
 from evidence.models import Deposit, Source
 from evidence.vocabulary import PLANE_AI, PLANE_IDENTITY
@@ -28,6 +29,36 @@ from identities.models import (
 MOST_CREDENTIALS = 12
 MOST_PERMISSIONS = 50
 MOST_FINDINGS = 50
+MOST_SESSIONS = 6
+NEWEST_CREDENTIALS = """
+(SELECT id FROM identities_credential WHERE identity_id = %s AND standing
+    AND (issued_at IS NULL OR issued_at <= %s) ORDER BY issued_at DESC LIMIT %s)
+UNION ALL
+(SELECT id FROM identities_credential WHERE identity_id = %s AND NOT standing
+    AND issued_at <= %s ORDER BY issued_at DESC LIMIT %s)
+"""
+# A loose scan of (identity_no, source_id, at): one look at the index for each source.
+SOURCES_OF = """
+WITH RECURSIVE one AS (
+    (SELECT source_id FROM identities_attribution WHERE identity_no = %s
+     ORDER BY source_id LIMIT 1)
+    UNION ALL SELECT (SELECT a.source_id FROM identities_attribution a
+     WHERE a.identity_no = %s AND a.source_id > one.source_id
+     ORDER BY a.source_id LIMIT 1) FROM one WHERE one.source_id IS NOT NULL)
+SELECT source_id FROM one WHERE source_id IS NOT NULL
+"""
+# One row for each plane, and one for the newest day of each.
+USAGE = """
+WITH days AS MATERIALIZED (
+    SELECT plane, day, sum(count) AS count, sum(inside) AS inside, sum(outside) AS outside,
+        sum(linked) AS linked, min(first_at) AS first_at, max(last_at) AS last_at
+    FROM identities_usageday WHERE identity_no = %s AND day < %s GROUP BY plane, day)
+SELECT plane, false, sum(count), sum(inside), sum(outside), sum(linked), min(first_at),
+    max(last_at) FROM days GROUP BY plane
+UNION ALL
+(SELECT DISTINCT ON (plane) plane, true, count, inside, outside, linked, first_at, last_at
+ FROM days ORDER BY plane, day DESC)
+"""
 
 
 class Totals(NamedTuple):
@@ -87,6 +118,7 @@ class Dossier:
     permissions: list[Permission]
     findings: list[Finding]
     finding_count: int
+    closed_count: int
     no_run: int  # calls with no run behind them
     no_run_outside: int  # of these, outside the authority as well
     last_day: Totals  # the newest day with events
@@ -103,15 +135,14 @@ class Dossier:
 def dossier(identity: Identity, *, now: datetime, at: datetime | None = None) -> Dossier:
     """Read one identity as it was at `at` (as known now); `at=None` is now, live."""
     moment = at or now
-    shown = (
-        Credential.objects.filter(identity=identity)
-        .filter(Q(issued_at__isnull=True) | Q(issued_at__lte=moment))
-        .select_related("actor", "issued_by", "issued_to")
+    shown = Credential.objects.select_related("actor", "issued_by", "issued_to")
+    newest = RawSQL(  # noqa: S611 - a constant; values are parameters
+        NEWEST_CREDENTIALS,
+        [identity.pk, moment, MOST_CREDENTIALS, identity.pk, moment, MOST_SESSIONS],
     )
-    standing = list(shown.filter(standing=True).order_by("-issued_at")[:MOST_CREDENTIALS])
-    sessions = list(
-        shown.filter(standing=False, issued_at__isnull=False).order_by("-issued_at")[:6]
-    )
+    chosen = list(shown.filter(pk__in=newest).order_by("-issued_at"))
+    standing = [one for one in chosen if one.standing]
+    sessions = [one for one in chosen if not one.standing]
     counts = {
         (row["standing"], row["state"]): row["n"]
         for row in Credential.objects.filter(identity=identity)
@@ -129,11 +160,15 @@ def dossier(identity: Identity, *, now: datetime, at: datetime | None = None) ->
         .order_by("delegation__number", "version")
     )
     usage = _usage(identity.number, moment, whole=at is None)
-    open_findings = Finding.objects.filter(identity=identity, state__in=["open", "confirmed"])
+    is_open = Q(state__in=["open", "confirmed"])
     if at is not None:
-        open_findings = open_findings.filter(first_at__lte=moment)
+        is_open &= Q(first_at__lte=moment)
+    of_identity = Finding.objects.filter(identity=identity)
     absent = _no_run(identity, moment)
-    sums = open_findings.aggregate(n=Count("id"), no_run=Count("id", filter=Q(rule="no_run")))
+    sums = of_identity.aggregate(
+        n=Count("id", filter=is_open),
+        closed=Count("id", filter=~Q(state__in=["open", "confirmed"])),
+    )
     return Dossier(
         identity=identity,
         at=moment,
@@ -163,11 +198,12 @@ def dossier(identity: Identity, *, now: datetime, at: datetime | None = None) ->
         api=usage[0],
         ai=usage[1],
         permissions=_permissions(identity.number, moment),
-        findings=list(open_findings.order_by("-last_at")[:MOST_FINDINGS]),
+        findings=list(of_identity.filter(is_open).order_by("-last_at")[:MOST_FINDINGS]),
         finding_count=sums["n"],
+        closed_count=sums["closed"],
         no_run=absent[0],
         no_run_outside=absent[1],
-        last_day=_last_day(identity.number, usage[0].last),
+        last_day=usage[2],
         revocations=list(
             Revocation.objects.filter(identity=identity, requested_at__lte=moment)
             .select_related("credential__actor")
@@ -199,21 +235,23 @@ def _during(row: DelegationVersion, moment: datetime) -> bool:
     )
 
 
-def _usage(number: int, moment: datetime, *, whole: bool) -> tuple[Totals, Totals]:
-    """Totals of the identity plane and of the AI plane, up to `moment`.
+def _usage(number: int, moment: datetime, *, whole: bool) -> tuple[Totals, Totals, Totals]:
+    """Totals of the identity plane and of the AI plane, up to `moment`; and of the newest day
+    on which the identity plane saw something.
 
     Whole days come from the roll-up; in the past, the day of `moment` itself is read from the
     attributions up to that moment.
     """
     midnight = datetime.combine(moment.astimezone(UTC).date(), time(), UTC)
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT plane, sum(count), sum(inside), sum(outside), sum(linked), min(first_at),"
-            " max(last_at) FROM identities_usageday WHERE identity_no = %s AND day < %s"
-            " GROUP BY plane",
-            [number, (midnight + timedelta(days=2 if whole else 0)).date()],
-        )
-        rows = {row[0]: [Totals(*row[1:])] for row in cursor.fetchall()}
+        cursor.execute(USAGE, [number, (midnight + timedelta(days=2 if whole else 0)).date()])
+        rows: dict[int, list[Totals]] = {}
+        last_day = Totals()
+        for plane, newest, *sums in cursor.fetchall():
+            if not newest:
+                rows[plane] = [Totals(*sums)]
+            elif plane == PLANE_IDENTITY:
+                last_day = Totals(*sums)
         if not whole:
             cursor.execute(
                 "SELECT plane, count(*), count(*) FILTER (WHERE verdict = 1),"
@@ -223,8 +261,11 @@ def _usage(number: int, moment: datetime, *, whole: bool) -> tuple[Totals, Total
                 [number, midnight, moment],
             )
             for plane, *sums in cursor.fetchall():
-                rows.setdefault(plane, []).append(Totals(*sums))
-    return _sum(rows.get(PLANE_IDENTITY, [])), _sum(rows.get(PLANE_AI, []))
+                today = Totals(*sums)
+                rows.setdefault(plane, []).append(today)
+                if plane == PLANE_IDENTITY:
+                    last_day = today
+    return _sum(rows.get(PLANE_IDENTITY, [])), _sum(rows.get(PLANE_AI, [])), last_day
 
 
 def _sum(parts: list[Totals]) -> Totals:
@@ -272,37 +313,12 @@ def _no_run(identity: Identity, moment: datetime) -> tuple[int, int]:
         return int(row[0]), int(row[1])
 
 
-def _last_day(number: int, last: datetime | None) -> Totals:
-    """The totals of the newest day with events, from the roll-up."""
-    if last is None:
-        return Totals()
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT sum(count), sum(inside), sum(outside), sum(linked), min(first_at),"
-            " max(last_at) FROM identities_usageday WHERE identity_no = %s AND day = %s"
-            " AND plane = %s",
-            [number, last.astimezone(UTC).date(), PLANE_IDENTITY],
-        )
-        row = cursor.fetchone()
-        return Totals(*row) if row[0] is not None else Totals()
-
-
 def _sources(number: int) -> list[Fresh]:
-    """The sources of this identity's events: a loose scan of (identity_no, source_id, at)."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "WITH RECURSIVE one AS ("
-            " (SELECT source_id FROM identities_attribution WHERE identity_no = %(no)s"
-            "  ORDER BY source_id LIMIT 1)"
-            " UNION ALL SELECT (SELECT a.source_id FROM identities_attribution a"
-            "  WHERE a.identity_no = %(no)s AND a.source_id > one.source_id"
-            "  ORDER BY a.source_id LIMIT 1) FROM one WHERE one.source_id IS NOT NULL)"
-            " SELECT source_id FROM one WHERE source_id IS NOT NULL",
-            {"no": number},
-        )
-        ids = [row[0] for row in cursor.fetchall()]
+    """The sources of this identity's events, with the newest receipt of each."""
     rows = (
-        Source.objects.filter(pk__in=ids)
+        Source.objects.filter(
+            pk__in=RawSQL(SOURCES_OF, [number, number])  # noqa: S611 - a constant
+        )
         .annotate(
             received=Subquery(
                 Deposit.objects.filter(source=OuterRef("pk"))

@@ -17,13 +17,13 @@ from evidence import looked
 from evidence.models import Actor, Deposit, Gap, Source
 from evidence.permissions import Reader
 from evidence.queries import events, sources
-from evidence.vocabulary import ACTIVITIES, OUTCOMES, PROOFS, STRENGTHS, TIME_RECEIVED
+from evidence.vocabulary import ACTIVITIES, OUTCOMES, STRENGTHS, TIME_RECEIVED, proof_words
 from identities import visible
 from identities.findings import RULES
 from identities.findings.rules import family as family_of
 from identities.models import Finding, Identity, User
 from reviews.models import Case
-from reviews.pages import judged, rows
+from reviews.pages import judged, lists, rows
 from reviews.pages.lanes import micros
 from reviews.permissions import why_not_pin
 from reviews.visible import cases
@@ -330,7 +330,7 @@ def _link(one: events.Linked, key: events.Key) -> dict[str, Any]:
         "strength": STRENGTHS[one.strength],
         "words": one.action,
         "url": f"/events/{events.ref_of(one.key)}/",
-        "proof": PROOFS[one.proof],
+        "proof": proof_words(one.proof, one.runs, one.surplus),
         "at": one.key[0],
         "difference_us": micros(one.key[0]) - micros(key[0]),
         "direction": "caused by" if one.is_cause else "caused",
@@ -338,7 +338,12 @@ def _link(one: events.Linked, key: events.Key) -> dict[str, Any]:
 
 
 def _findings(key: events.Key, user: User, *, now: datetime) -> list[dict[str, Any]]:
-    found = visible.findings(user, now=now).filter(events__at=key[0], events__event_id=key[1])
+    found = list(
+        visible.findings(user, now=now)
+        .filter(events__at=key[0], events__event_id=key[1])
+        .order_by("number")[:20]
+    )
+    asked = lists.cases_of(found, user, now=now)
     return [
         {
             "key": one.key,
@@ -350,10 +355,10 @@ def _findings(key: events.Key, user: User, *, now: datetime) -> list[dict[str, A
             "count": one.count,
             "strength": STRENGTHS[one.strength],
             "state": one.state,
-            "case_key": "",
-            "case_url": "",
+            "case_key": asked[one.pk].key if one.pk in asked else "",
+            "case_url": f"/cases/{asked[one.pk].key}/" if one.pk in asked else "",
         }
-        for one in found.order_by("number")[:20]
+        for one in found
     ]
 
 

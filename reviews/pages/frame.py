@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from evidence import ledger, verified
+from identities.permissions import groups as names_of_groups
 
 COUNTS = """
 SELECT
@@ -44,7 +45,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         counts = cursor.fetchone()
     reviews, requests, break_glass, incidents, findings, unclaimed, queue, silent = counts
     walked = verified.last()
-    groups = sorted(group.name for group in user.groups.all())
+    groups = sorted(names_of_groups(user))
     name = user.called
     return {
         "now": timezone.now(),

@@ -64,12 +64,7 @@ def _burning(user: User, *, now: datetime) -> list[dict[str, Any]]:
 
 
 def _revocations(user: User, *, now: datetime) -> dict[str, Any]:
-    # What was undone before it went out waits for nobody.
-    rows = (
-        identities_visible.revocations(user, now=now)
-        .filter(state__in=NOT_EFFECTIVE)
-        .exclude(state="failed", who_must_act="")
-    )
+    rows = identities_visible.revocations(user, now=now).filter(state__in=NOT_EFFECTIVE)
     shown = rows.select_related("identity").order_by("requested_at")[:SHOWN]
     return {
         "title": "Revocations requested, not effective",
@@ -185,7 +180,7 @@ def aligned(user: User, *, now: datetime) -> list[dict[str, Any]]:
     ).aggregate(n=Count("pk"), early=Count("pk", filter=Q(at__lte=F("item__case__deadline_at"))))
     proved = (
         identities_visible.revocations(user, now=now)
-        .exclude(state="failed", who_must_act="")
+        .exclude(state="undone")
         .aggregate(
             n=Count("pk"),
             soon=Count("pk", filter=Q(effective_at__lte=F("requested_at") + PROVED_WITHIN)),

@@ -230,12 +230,15 @@ def _links(
     since: datetime,
     until: datetime,
 ) -> list[list[Any]]:
-    """Links with both ends in the picture, the strongest and nearest to the tool call first."""
+    """Links with both ends in the picture, the strongest and nearest to the tool call first.
+
+    Where it cannot be told whether an event is of a run, no line is drawn.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT l.cause_at, l.cause_id, l.effect_at, l.effect_id, l.strength, l.proof"
-            " FROM unnest(%s::timestamptz[], %s::bigint[]) AS k(at, id)"
-            " JOIN evidence_link l ON l.effect_at = k.at AND l.effect_id = k.id"
+            "SELECT l.cause_at, l.cause_id, l.effect_at, l.effect_id, l.strength, l.proof,"
+            " l.runs = 1 AND l.surplus = 0 FROM unnest(%s::timestamptz[], %s::bigint[]) AS k(at, id)"
+            " JOIN evidence_shownlink l ON l.effect_at = k.at AND l.effect_id = k.id"
             " WHERE l.effect_at BETWEEN %s AND %s"
             " ORDER BY l.effect_at, l.effect_id, l.strength DESC, l.proof DESC",
             [
@@ -246,9 +249,9 @@ def _links(
             ],
         )
         found: dict[int, list[Any]] = {}
-        for cause_at, cause, effect_at, effect, strength, proof in cursor.fetchall():
+        for cause_at, cause, effect_at, effect, strength, proof, told in cursor.fetchall():
             one, two = index.get((cause_at, cause)), index.get((effect_at, effect))
-            if one is not None and two is not None and two not in found:
+            if one is not None and two is not None and two not in found and told:
                 found[two] = [one, two, strength, PROOFS[proof], f"L-{effect % 100_000}"]
         return list(found.values())
 

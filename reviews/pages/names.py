@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from evidence.models import Actor
+from evidence.words import counted
 from identities.models import Binding, Identity
 from reviews.exports import moment
 from reviews.pages import line_data
@@ -69,7 +70,7 @@ def unclaimed_line(found: Unclaimed) -> dict[str, Any]:
         },
         "what_authority": {"answer": "not known: no identity is bound to it", "delegations": []},
         "what_behaviour": {
-            "answer": f"{count:,} events, not judged",
+            "answer": f"{counted(count, 'event')}, not judged",
             "events": count,
             "first_at": moment(first),
             "last_at": moment(last),

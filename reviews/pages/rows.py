@@ -7,13 +7,16 @@ from typing import Any
 from django.db import connection
 
 from evidence.vocabulary import ACTIVITIES, OUTCOMES, PLANE_AI, PLANES, STRENGTHS
-from identities.models import FindingEvent
 from reviews.pages.lanes import micros
 
 SELECT = """
 SELECT e.at, e.id, e.plane, e.activity, t.value, coalesce(r.value, ''), coalesce(c.value, ''),
        coalesce(ad.value, ''), e.outcome, e.deposit_id, %s AS verdict, l.strength, run.id,
-       coalesce(p.value, ''), coalesce(g.value, '')
+       coalesce(p.value, ''), coalesce(g.value, ''), EXISTS (
+           SELECT 1 FROM identities_findingevent fe
+           JOIN identities_finding f ON f.id = fe.finding_id
+           WHERE fe.at = e.at AND fe.event_id = e.id AND f.rule = 'no_run'
+             AND f.state IN ('open', 'confirmed'))
 FROM (%s) k
 JOIN evidence_event e ON e.at = k.at AND e.id = k.id
 JOIN evidence_term t ON t.id = e.action_id
@@ -23,12 +26,15 @@ LEFT JOIN evidence_actor c ON c.id = e.credential_id
 LEFT JOIN evidence_actor p ON p.id = e.principal_id
 LEFT JOIN evidence_actor g ON g.id = e.agent_id
 LEFT JOIN LATERAL (
-    SELECT x.strength, s.trace, s.source_id FROM evidence_link x
-    JOIN evidence_event s ON s.at = x.cause_at AND s.id = x.cause_id
-    WHERE x.effect_at = e.at AND x.effect_id = e.id
-    ORDER BY x.strength DESC, x.proof DESC LIMIT 1) l ON true
+    SELECT l.strength, s.trace, s.source_id, l.runs = 1 AND l.surplus = 0 AS told
+    FROM evidence_shownlink l
+    JOIN evidence_event s ON s.at = l.cause_at AND s.id = l.cause_id
+    WHERE l.effect_at = e.at AND l.effect_id = e.id
+    ORDER BY l.proof DESC LIMIT 1) l ON true
 LEFT JOIN evidence_run run ON run.trace = coalesce(l.trace, e.trace)
     AND run.source_id = coalesce(l.source_id, e.source_id)
+    -- Where it cannot be told which run it is, none is named.
+    AND coalesce(l.told, true)
 ORDER BY e.at DESC, e.id DESC
 """
 VERDICTS = {0: "unknown", 1: "inside", 2: "outside", None: ""}
@@ -68,17 +74,10 @@ def _rows(sql: str, parameters: list[Any]) -> list[dict[str, Any]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         found = cursor.fetchall()
-    no_run = set(
-        FindingEvent.objects.filter(
-            event_id__in=[row[1] for row in found],
-            finding__rule="no_run",
-            finding__state__in=["open", "confirmed"],
-        ).values_list("event_id", flat=True)
-    )
     rows = []
     for row in found:
         at, event = row[0], row[1]
-        verdict = "no_run" if event in no_run else VERDICTS[row[10]]
+        verdict = "no_run" if row[15] else VERDICTS[row[10]]
         if row[2] == PLANE_AI and verdict == "unknown":
             verdict = ""  # spans are not judged: what they caused is
         key = row[6]

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from reviews.pages import api, event_views, views
+from reviews.pages import api, case_views, event_views, views
 
 urlpatterns = [
     path("identities/", views.identity_list, name="identity_list"),
@@ -42,6 +42,18 @@ urlpatterns = [
     path("events/", event_views.event_list, name="event_list"),
     path("events/<str:ref>/", event_views.event_page, name="event_page"),
     path("events/<str:ref>/pin/", event_views.event_pin, name="event_pin"),
+    path(
+        "cases/<str:key>/release/",
+        case_views.case_give_back,
+        {"step": "release"},
+        name="case_release",
+    ),
+    path(
+        "cases/<str:key>/resume/",
+        case_views.case_give_back,
+        {"step": "resume"},
+        name="case_resume",
+    ),
     path("profile/", views.profile, name="profile"),
     path("search/", views.search, name="search"),
     path("api/line/<path:name>/", api.line, name="api_line"),

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
+from evidence.words import counted
 from identities.models import Membership, Party, User
 from identities.permissions import groups
 from reviews import visible
@@ -129,13 +130,12 @@ def row(one: Waiting, *, now: datetime) -> dict[str, Any]:
         signals.append({"kind": "overdue", "words": "", "url": ""})
     if one.conflicts:
         signals.append({"kind": "conflict", "words": "", "url": f"/cases/{case.key}/"})
-    plural = "item" if one.left == 1 else "items"
     return {
         "key": case.key,
         "due_at": case.deadline_at,
         "what": case.title,
         "url": f"/cases/{case.key}/",
-        "sub": f"{case.key} · {DOOR_WORDS[case.door]}, {one.left} {plural} left for you",
+        "sub": f"{case.key} · {DOOR_WORDS[case.door]}, {counted(one.left, 'item')} left for you",
         "seat": SEAT_WORDS[one.seat.kind],
         "silence": deadlines.sentence(case),
         "signals": signals,

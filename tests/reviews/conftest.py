@@ -25,7 +25,7 @@ from identities.models import (
     User,
 )
 from reviews import actions
-from reviews.models import Case, Item, Seat
+from reviews.models import Case, Heartbeat, Item, Notice, Seat
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -206,6 +206,14 @@ def story(db: None) -> Told:
 def case(story: Told) -> Case:
     """The open review of the story's identity."""
     return actions.open_review(identity=story.identity, by=story.rita, now=NOW, reason="yearly")
+
+
+def everything_counts(case: Case, *, until: datetime) -> None:
+    """Silence counts from the opening on: all were told, we were at work, evidence is fresh."""
+    Notice.objects.filter(case=case.pk, sent_at=None).update(sent_at=case.opened_at)
+    Heartbeat.objects.all().delete()
+    Heartbeat.objects.create(since=case.opened_at - DAY, until=until)
+    Source.objects.update(watermark=until, completeness="declared")
 
 
 def item_of(case: Case, kind: str) -> Item:

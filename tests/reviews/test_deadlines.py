@@ -11,7 +11,7 @@ from identities.models import Identity, IdentityState, Revocation
 from reviews import actions
 from reviews.models import Case, CaseMember, Notice
 
-from .conftest import DAY, HOUR, NOW, Told, item_of, person_of
+from .conftest import DAY, HOUR, NOW, Told, everything_counts, item_of, person_of
 
 pytestmark = pytest.mark.django_db
 Sign = Callable[..., Any]
@@ -23,6 +23,7 @@ def due(
     """This case with this silence; a moment a day past its deadline, when the sweep runs."""
     Case.objects.filter(pk=case.pk).update(silence=silence)
     Identity.objects.filter(cases=case).update(mode=mode, criticality=criticality)
+    everything_counts(case, until=case.deadline_at + DAY)
     return case.deadline_at + DAY
 
 
@@ -124,6 +125,7 @@ def test_keep_after_silence_resumes_the_identity(story: Told, case: Case, sign: 
 def test_reminders_are_written_once_per_occasion(story: Told, case: Case) -> None:
     first = set(Notice.objects.values_list("person__name", "occasion"))
     assert first == {("Ines", f"{case.key} asked"), ("Samuel", f"{case.key} asked")}
+    everything_counts(case, until=case.deadline_at)
     for before in (timedelta(hours=49), timedelta(hours=47), timedelta(hours=46)):
         actions.remind_due(now=case.deadline_at - before)
     said = Notice.objects.filter(occasion=f"{case.key} reminder 48 h")
@@ -139,7 +141,7 @@ def test_reminders_are_written_once_per_occasion(story: Told, case: Case) -> Non
 
 
 def test_a_sweep_that_was_away_sends_one_reminder(story: Told, case: Case) -> None:
-    Notice.objects.all().delete()
+    everything_counts(case, until=case.deadline_at)
     actions.remind_due(now=case.deadline_at - HOUR)
     said = Notice.objects.filter(occasion__contains="reminder")
     assert {row.occasion for row in said} == {f"{case.key} reminder 4 h"}
@@ -148,6 +150,7 @@ def test_a_sweep_that_was_away_sends_one_reminder(story: Told, case: Case) -> No
 def test_nobody_is_reminded_who_has_answered(story: Told, case: Case, sign: Sign) -> None:
     for kind in ("delegation", "credential"):
         sign(case, kind, story.ines, "keep")
+    everything_counts(case, until=case.deadline_at)
     actions.remind_due(now=case.deadline_at - 47 * HOUR)
     said = Notice.objects.filter(occasion__contains="reminder")
     assert [row.person for row in said] == [story.samuel.person]
@@ -156,9 +159,34 @@ def test_nobody_is_reminded_who_has_answered(story: Told, case: Case, sign: Sign
 def test_sealed_case_tells_its_members_only(story: Told, case: Case) -> None:
     Case.objects.filter(pk=case.pk).update(sealed=True)
     CaseMember.objects.create(case=case, person=person_of(story.samuel), since=NOW)
+    everything_counts(case, until=case.deadline_at)
     actions.remind_due(now=case.deadline_at - 47 * HOUR)
     said = Notice.objects.filter(occasion__contains="reminder")
     assert [row.person for row in said] == [story.samuel.person]
+
+
+def test_critical_goes_to_people_by_name(story: Told, case: Case) -> None:
+    sweep(due(case, silence="revoke", criticality="critical"))
+    entry = LedgerEntry.objects.get(act="case.silence")
+    assert entry.words.endswith("it goes to the backups and the tie-breaker: Marek, Leila")
+    told = Notice.objects.filter(occasion=f"{case.key} overdue")
+    assert sorted(row.person.name for row in told if row.person) == [
+        "Ines",
+        "Leila",
+        "Marek",
+        "Samuel",
+    ]
+    assert not Revocation.objects.exists()
+    assert not case.items.exclude(outcome="").exists()
+
+
+def test_critical_with_nobody_named_goes_to_the_reviewers(story: Told, case: Case) -> None:
+    case.seats.filter(kind="tie_breaker").update(party=None)
+    case.seats.update(backup=None)
+    sweep(due(case, silence="suspend", criticality="critical"))
+    assert LedgerEntry.objects.get(act="case.silence").words.endswith(": Rita")
+    told = Notice.objects.filter(occasion=f"{case.key} overdue")
+    assert sorted(row.person.name for row in told if row.person) == ["Ines", "Rita", "Samuel"]
 
 
 def test_deadline_is_now_but_not_before(story: Told, case: Case) -> None:

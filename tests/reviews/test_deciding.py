@@ -151,7 +151,7 @@ def test_conflict_holds_the_stricter_and_tie_break_settles(
     item = item_of(case, "credential")
     assert (item.outcome, item.held) == ("keep", "")
     assert [(row.step, row.state) for row in Revocation.objects.order_by("number")] == [
-        ("hold", "failed"),
+        ("hold", "undone"),
         ("release", "requested"),
     ]
 

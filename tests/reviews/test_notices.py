@@ -12,9 +12,9 @@ from django.conf import LazySettings
 from django.utils import timezone
 from standardwebhooks.webhooks import Webhook
 
+from evidence.sources import outside as addresses
 from reviews import notices
 from reviews.models import Notice
-from reviews.notices import addresses
 
 from .conftest import NOW, make_user
 

@@ -10,7 +10,18 @@ from identities.permissions import AUDITOR, NotAllowed
 from reviews import actions, permissions, visible
 from reviews.models import Case, CaseMember, Seat
 
-from .conftest import DAY, HOUR, NOW, Told, item_of, make_user, party, person_of, seat_of
+from .conftest import (
+    DAY,
+    HOUR,
+    NOW,
+    Told,
+    everything_counts,
+    item_of,
+    make_user,
+    party,
+    person_of,
+    seat_of,
+)
 
 pytestmark = pytest.mark.django_db
 Sign = Callable[..., Any]
@@ -184,6 +195,7 @@ def test_backup_sits_after_the_deadline(story: Told, case: Case, sign: Sign) -> 
     late = case.deadline_at + HOUR
     story.identity.mode = "ask"
     story.identity.save(update_fields=["mode"])
+    everything_counts(case, until=late)
     while actions.deadlines_next(now=late):
         pass
     row = sign(case, "credential", story.marek, "keep", now=late)

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from identities.models import Revocation
+from evidence.models import LedgerEntry
+from identities.models import Finding, Revocation
 from identities.permissions import NotAllowed, NotPossible
 from reviews import actions, notices
-from reviews.models import Case, Decision, Notice
+from reviews.models import Case, Decision, Notice, Withdrawal
 
-from .conftest import DAY, NOW, item_of, seat_of, tell_story
+from .conftest import DAY, NOW, everything_counts, item_of, seat_of, tell_story
 from .test_opening import finding
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -93,11 +94,25 @@ def test_two_sweeps_do_a_deadline_once() -> None:
     case = actions.open_review(identity=story.identity, by=story.rita, now=NOW, reason="x")
     Case.objects.filter(pk=case.pk).update(silence="suspend")
     late = case.deadline_at + DAY
+    everything_counts(case, until=late)
     assert sorted(together(*[lambda: actions.deadlines_next(now=late)] * 3)) == [
         False,
         False,
         True,
     ]
+    assert Case.objects.get().silence_done_at == late
+
+
+def test_two_sweeps_tell_a_withdrawal_once() -> None:
+    story = tell_story()
+    found = finding(story.identity, "outside_resources")
+    while actions.open_from_findings_next(now=NOW):
+        pass
+    Finding.objects.filter(pk=found.pk).update(state="withdrawn", state_at=NOW, state_reason="x")
+    together(*[lambda: actions.tell_withdrawn_next(now=NOW)] * 3)
+    assert (
+        Withdrawal.objects.count() == LedgerEntry.objects.filter(act="case.withdrawn").count() == 1
+    )
 
 
 def test_two_workers_carry_out_once() -> None:

@@ -11,7 +11,7 @@ from identities.permissions import NotAllowed, NotPossible
 from reviews import actions
 from reviews.models import Case
 
-from .conftest import DAY, HOUR, NOW, Told
+from .conftest import DAY, HOUR, NOW, Told, everything_counts
 
 pytestmark = pytest.mark.django_db
 Sign = Callable[..., Any]
@@ -79,6 +79,7 @@ def test_request_denied_by_one_seat_grants_nothing(story: Told, asked: Case, sig
 
 def test_request_nobody_answers_is_denied_at_its_deadline(asked: Case) -> None:
     late = asked.deadline_at + HOUR
+    everything_counts(asked, until=late)
     while actions.deadlines_next(now=late):
         pass
     while actions.carry_out_next(now=late):

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from reviews import actions, tasks
-from reviews.models import Case
+from reviews.models import Case, Heartbeat, Notice
 
 from .conftest import Told
 from .test_opening import finding
@@ -17,7 +17,14 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize(
-    "task", [tasks.open_from_findings, tasks.carry_out, tasks.deadlines, tasks.send_notices]
+    "task",
+    [
+        tasks.open_from_findings,
+        tasks.carry_out,
+        tasks.deadlines,
+        tasks.send_notices,
+        tasks.beat,
+    ],
 )
 def test_task_finds_nothing_in_an_empty_house(task: Callable[[], int]) -> None:
     assert task() == 0
@@ -29,9 +36,10 @@ def test_tasks_take_a_finding_to_its_case_and_its_silence(
     finding(story.identity, "no_authority")
     assert (tasks.open_from_findings(), tasks.open_from_findings()) == (1, 0)
     assert (tasks.send_notices(), len(mailoutbox)) == (2, 2)
-    Case.objects.update(
-        opened_at=timezone.now() - timedelta(days=9), deadline_at=timezone.now() - timedelta(days=1)
-    )
+    now = timezone.now()
+    Case.objects.update(opened_at=now - timedelta(days=9), deadline_at=now - timedelta(days=1))
+    Notice.objects.update(sent_at=now - timedelta(days=9))
+    Heartbeat.objects.create(since=now - timedelta(days=10), until=now)
     assert (tasks.deadlines(), tasks.deadlines()) == (1, 0)
     case = Case.objects.get()
     assert (case.state, case.silence_done_at is not None) == ("open", True)

@@ -34,7 +34,7 @@ def _identity(run: Run, entry: IdentityEntry) -> Identity | None:
             run.wrong(f"{entry.path}.service", f"no service {entry.service!r}: add it to services")
             return None
     row = (
-        Identity.objects.select_for_update(of=("self",))
+        Identity.objects.select_for_update(of=("self",), no_key=True)
         .select_related("service")
         .filter(name=entry.name)
         .first()

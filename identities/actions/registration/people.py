@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from evidence.words import counted
 from identities.actions.identities import inherit
 from identities.models import Identity, Membership, Person, Service, Team, User
 from identities.register import PersonEntry, ServiceEntry, TeamEntry
@@ -88,7 +89,12 @@ def apply_teams(run: Run, entries: Iterable[TeamEntry]) -> None:
             )
         words = f"{len(joining)} joined, {len(leaving)} left"
         if new:
-            run.done(ADDED, subject, f"new, with {len(joining)} people", about=f"team:{team.pk}")
+            run.done(
+                ADDED,
+                subject,
+                f"new, with {counted(len(joining), 'person', 'people')}",
+                about=f"team:{team.pk}",
+            )
         elif joining or leaving:
             run.done(CHANGED, subject, words, about=f"team:{team.pk}")
         else:
@@ -117,7 +123,8 @@ def apply_services(run: Run, entries: Iterable[ServiceEntry]) -> None:
         row.save(update_fields=list(said))
         run.done(CHANGED, subject, worded(changed), about=f"service:{entry.slug}", data=changed)
         # What identities inherit follows their service.
-        for identity in Identity.objects.select_for_update(of=("self",)).filter(service=row):
+        rows = Identity.objects.select_for_update(of=("self",), no_key=True)
+        for identity in rows.filter(service=row).order_by("pk"):
             identity.service = row
             followed = inherit(identity)
             if followed:

@@ -242,12 +242,7 @@ def _withdraw(identity: Identity, credential: Credential | None, step: str, targ
         state__in=["requested", "sent", "confirmed"],
         system=target.system,
         target__name=target.name,
-    ).update(
-        state="failed",
-        failed_why="undone before it was effective",
-        who_must_act="",
-        leased_until=None,
-    )
+    ).update(state="undone", failed_why="", leased_until=None)
 
 
 def _at_our_door(

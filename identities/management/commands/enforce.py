@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
+from evidence.words import counted
 from identities.actions import revocations
 from identities.models import Revocation
 
@@ -20,7 +21,7 @@ class Command(BaseCommand):
         steps = 0
         while steps < options["most"] and revocations.enforce_next(now=timezone.now()):
             steps += 1
-        self.stdout.write(f"{steps} steps")
+        self.stdout.write(counted(steps, "step"))
         for row in Revocation.objects.exclude(state="effective").order_by("number"):
             why = f": {row.failed_why} {row.who_must_act}".rstrip() if row.failed_why else ""
             self.stdout.write(f"{row.key}  {row.state}  {row.words}{why}")

@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from evidence.words import counted
 from identities.actions import entitlements
 from identities.enforcers.contract import PermanentFailure, TemporaryFailure
 from identities.models import Identity
@@ -22,7 +23,7 @@ class Command(BaseCommand):
             read = 0
             while entitlements.read_next(now=timezone.now()):
                 read += 1
-            self.stdout.write(f"{read} identities read")
+            self.stdout.write(f"{counted(read, 'identity', 'identities')} read")
             return
         failed = 0
         for name in options["names"]:

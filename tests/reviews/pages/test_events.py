@@ -183,3 +183,15 @@ def test_actor_of_nobody_stays_unclaimed() -> None:
         value="AKIASTRANGER00000000", created_at=key[0],
     )  # fmt: skip
     assert judged.holders_of(key, [stranger.pk], visible=frozenset()) == {}
+
+
+def test_event_names_the_case_that_its_finding_is_asked_in() -> None:
+    found = Finding.objects.filter(identity=agent(), state="open", cases__isnull=False)
+    finding = found.earliest("number")
+    event = finding.events.earliest("at", "event_id")
+    ref = events.ref_of((event.at, event.event_id))
+    answer = signed_in("jonas").get(f"/events/{ref}/")
+    asked = {row["key"]: row["case_url"] for row in answer.context["findings"]}
+    case = finding.cases.get()
+    assert asked[finding.key] == f"/cases/{case.key}/"
+    assert f'<a href="/cases/{case.key}/">{case.key}</a>' in answer.content.decode()

@@ -1,0 +1,143 @@
+"""How many of an identity's API events reach a run, how surely, and what would make it more.
+
+Owns the one bounded query and the table of switches. Reads the newest attributions only, so that
+its cost does not grow with the history; must not know pages.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db import connection
+
+from evidence.vocabulary import (
+    API_CALL,
+    EXACT,
+    INFERRED,
+    KEY,
+    PLANE_AI,
+    PLANE_IDENTITY,
+    PROOF_CREDENTIAL,
+    PROOF_CREDENTIAL_PARENT,
+    PROOF_ISSUANCE,
+)
+
+# So many of the identity's newest events are looked at, of both planes together.
+MOST = 500
+
+# The strongest links of each event, graded as evidence_shownlink does, in one pass over them.
+# What cannot be told is asked once for each key, action and moment: logs tell whole seconds.
+_LOOK = f"""
+WITH seen AS MATERIALIZED (
+    SELECT e.plane, e.activity = {API_CALL} AS is_call, e.request_id IS NOT NULL AS named,
+           l.strength, l.strength < {EXACT} AND l.runs > 1 AS several, l.reached, e.at,
+           e.action_id AS act, CASE WHEN l.by_use AND l.runs = 1 THEN e.credential_id END AS used
+    FROM (SELECT at, event_id FROM identities_attribution WHERE identity_no = %(number)s
+            AND at <= %(until)s ORDER BY at DESC, event_id DESC LIMIT %(most)s) k
+    JOIN evidence_event e ON e.at = k.at AND e.id = k.event_id
+    LEFT JOIN LATERAL (
+        SELECT x.strength, count(DISTINCT (s.source_id, s.trace)) AS runs,
+               bool_or(x.proof IN ({PROOF_CREDENTIAL}, {PROOF_CREDENTIAL_PARENT})) AS by_use,
+               bool_or(r.id IS NOT NULL) AS reached
+        FROM evidence_link x
+        JOIN evidence_event s ON s.at = x.cause_at AND s.id = x.cause_id
+        LEFT JOIN evidence_run r ON r.source_id = s.source_id AND r.trace = s.trace
+        WHERE x.effect_at = e.at AND x.effect_id = e.id
+        GROUP BY x.strength, x.proof = {PROOF_ISSUANCE}
+        ORDER BY x.strength DESC, x.proof = {PROOF_ISSUANCE} LIMIT 1
+    ) l ON e.plane = {PLANE_IDENTITY}
+    WHERE e.plane IN ({PLANE_IDENTITY}, {PLANE_AI})
+), fitting AS MATERIALIZED (
+    SELECT *, evidence_surplus(used, act, at) AS surplus
+    FROM (SELECT DISTINCT used, act, at FROM seen WHERE used IS NOT NULL) d
+)
+SELECT plane, is_call, named, strength, several OR coalesce(surplus, 0) > 0, reached, count(*)
+FROM seen LEFT JOIN fitting USING (used, act, at)
+GROUP BY 1, 2, 3, 4, 5, 6
+"""  # noqa: S608 - our own numbers; values are parameters
+
+
+class Coverage(NamedTuple):
+    """Counts of API events among the identity's newest events.
+
+    `calls` = `exact` + `key` + `untold` + `inferred` + `outside` + `none`.
+    """
+
+    calls: int = 0
+    exact: int = 0  # reach one run by a request id
+    key: int = 0  # reach one run by a credential or an issued key
+    untold: int = 0  # by key, and which run, or whether it was one, cannot be told
+    inferred: int = 0
+    outside: int = 0  # linked to a span whose trace shows no run
+    none: int = 0
+    spans: int = 0  # of the identity's agent, among the same events
+    sdk: int = 0  # of these, calls to an outside API
+    sdk_named: int = 0  # of these, with a request id
+
+    @property
+    def share(self) -> int | None:
+        """Per cent of API events that reach a run by an exact link, rounded down: only all of
+        them are 100. None where there is no API event."""
+        return 100 * self.exact // self.calls if self.calls else None
+
+    @property
+    def switch(self) -> str:
+        """What would raise the share, in words for whoever runs the agent; '' where nothing."""
+        return next((words for holds, words in SWITCHES if holds(self)), "")
+
+
+_BOTOCORE = (
+    "turn on opentelemetry-instrumentation-botocore in the agent: it writes a span with"
+    " aws.request_id for every call."
+)
+_OUTSIDE = (
+    "The spans of its calls are in traces of their own, outside the run: let the agent's"
+    " instrumentation make the span of a tool the current one, so that SDK spans lie below it."
+)
+_UNTRACED = (
+    "All spans of its calls that are here state a request id: the others were made outside traced"
+    " code, or their spans were sampled away or not sent."
+)
+# The first that holds is said.
+SWITCHES: tuple[tuple[Callable[[Coverage], bool], str], ...] = (
+    (lambda c: c.exact == c.calls, ""),
+    (lambda c: c.outside > c.key + c.untold + c.none, _OUTSIDE),
+    (lambda c: c.sdk > c.sdk_named, f"Some of its SDK spans state no request id: {_BOTOCORE}"),
+    (lambda c: c.key + c.untold > 0, f"Some of its calls are known by key only: {_BOTOCORE}"),
+    (
+        lambda c: c.spans + c.exact + c.outside == 0,
+        "No run is known to act as it: send the traces of the agent that holds its credential.",
+    ),
+    (
+        lambda c: c.sdk + c.exact + c.outside == 0,
+        f"Its runs show no calls of an SDK: {_BOTOCORE}",
+    ),
+    (lambda c: c.none > 0, _UNTRACED),
+)
+
+
+def of_identity(number: int, *, until: datetime) -> Coverage:
+    """The coverage of an identity (Identity.number) up to a moment. One query, bounded by MOST."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LOOK, {"number": number, "until": until, "most": MOST})
+        found = cursor.fetchall()
+    sums = dict.fromkeys(Coverage._fields, 0)
+    for plane, is_call, named, strength, untold, reached, many in found:
+        if plane == PLANE_AI:
+            sums["spans"] += many
+            sums["sdk"] += many if is_call else 0
+            sums["sdk_named"] += many if is_call and named else 0
+            continue
+        sums["calls"] += many
+        sums[_how(strength, untold=untold, reached=reached)] += many
+    return Coverage(**sums)
+
+
+def _how(strength: int | None, *, untold: bool | None, reached: bool | None) -> str:
+    if strength is None:
+        return "none"
+    if untold:
+        return "untold"
+    if not reached:
+        return "outside"
+    return {EXACT: "exact", KEY: "key", INFERRED: "inferred"}[strength]

@@ -1,0 +1,94 @@
+"""What was passed on from a delegation, when less of it is left: what becomes of each child.
+
+Owns the plan, read-only, so that a dry run and the act show the same. Writing it is grants.py.
+"""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from identities import authority
+from identities.authority import Grant
+from identities.judging.verdicts import grant_of
+from identities.models import Delegation, DelegationVersion
+
+
+class Child(NamedTuple):
+    """A delegation in force that is wider than its parent will be; `left` None: it ends."""
+
+    delegation: Delegation
+    left: Grant | None
+
+
+def plan(delegation: Delegation, above: Grant | None, *, now: datetime) -> list[Child]:
+    """Every delegation below this one that has to change, parents first.
+
+    `above`: what will be in force of the delegation; None: nothing.
+    """
+    return _plan(delegation, above, now=now, seen={delegation.pk})
+
+
+def _plan(
+    delegation: Delegation, above: Grant | None, *, now: datetime, seen: set[UUID]
+) -> list[Child]:
+    found = []
+    for child in Delegation.objects.filter(parent=delegation).order_by("number"):
+        current = _in_force(child, now=now)
+        if child.pk in seen or current is None:
+            continue
+        seen.add(child.pk)
+        have = _from_now(grant_of(current), now)
+        left = None if above is None else _left(have, _from_now(above, now))
+        if left == have:
+            continue
+        found += [Child(child, left), *_plan(child, left, now=now, seen=seen)]
+    return found
+
+
+def _left(child: Grant, parent: Grant) -> Grant | None:
+    """The child itself when it is within already; None when nothing is left that can be read."""
+    try:
+        return child if not authority.narrower([child], [parent]) else authority.meet(child, parent)
+    except authority.AuthorityError:
+        return None
+
+
+def _in_force(delegation: Delegation, *, now: datetime) -> DelegationVersion | None:
+    return (
+        delegation.versions.filter(
+            superseded_at__isnull=True, state="in_force", revoked_at__isnull=True
+        )
+        .exclude(during__endswith__lte=now)
+        .select_related("delegation")
+        .order_by("during")
+        .first()
+    )
+
+
+def _from_now(grant: Grant, now: datetime) -> Grant:
+    """What is past stays as it was: only what comes has to lie within the parent."""
+    starts = grant.starts_at
+    return grant._replace(starts_at=now if starts is None or starts < now else starts)
+
+
+def fields(left: Grant) -> dict[str, Any]:
+    """The fields of a version that says this."""
+    return {
+        "actions": list(left.actions),
+        "resources": list(left.resources),
+        "conditions": dict(left.conditions),
+        "task": left.task or "",
+        "on_behalf": left.on_behalf or "",
+        "during": (left.starts_at, left.ends_at),
+    }
+
+
+def words(children: list[Child]) -> list[str]:
+    """One sentence for each child, as the dry run and the outcome say it."""
+    return [
+        f"{one.delegation.key}, passed on from it, ends"
+        if one.left is None
+        else f"{one.delegation.key}, passed on from it, is narrowed to"
+        f" {', '.join(one.left.actions[:3])} on {', '.join(one.left.resources[:3])}"[:300]
+        for one in children
+    ]

@@ -1,0 +1,47 @@
+"""A case as data, its capsules, and giving back what was stopped for what is withdrawn."""
+
+from allauth.account.decorators import reauthentication_required
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+
+from evidence.models import Capsule
+from reviews import actions
+from reviews.confirmed import always
+from reviews.pages import case as case_page
+from reviews.views import back_to, case_of, user_of
+
+
+@require_GET
+@login_required
+def case_json(request: HttpRequest, key: str) -> HttpResponse:
+    data = case_page.as_data(case_of(request, key), user_of(request), now=timezone.now())
+    return JsonResponse(data, headers={"Cache-Control": "no-store, private"})
+
+
+@require_GET
+@login_required
+def capsule_json(request: HttpRequest, key: str, number: int) -> HttpResponse:
+    capsule = get_object_or_404(Capsule, number=number, subject=case_of(request, key).key)
+    data = {"key": capsule.key, "digest": bytes(capsule.digest).hex(), "body": capsule.body}
+    return JsonResponse(data, headers={"Cache-Control": "no-store, private"})
+
+
+@require_POST
+@login_required
+@reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
+def case_give_back(request: HttpRequest, key: str, step: str) -> HttpResponse:
+    case = case_of(request, key)
+    made = actions.give_back(
+        case=case,
+        step=step,
+        by=user_of(request),
+        now=timezone.now(),
+        reason=request.POST.get("reason", ""),
+    )
+    for row in made:
+        messages.success(request, f"{row.key}: {row.words}.")
+    return back_to(case)

@@ -1,0 +1,62 @@
+"""Links by key on pages and in exports: a run is named only where it can be told."""
+
+from datetime import timedelta
+
+import pytest
+
+from evidence.models import Event, Source
+from evidence.names import memory
+from evidence.vocabulary import PLANE_IDENTITY, TOOL_CALL
+from reviews import exports
+from reviews.pages import rows
+from tests.evidence.conftest import NOW
+from tests.evidence.test_correlation import BASE
+from tests.evidence.test_links_by_key import SECOND, arrive, call, step
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def sources() -> tuple[Source, Source]:
+    memory.forget()
+    said = {"created_at": NOW, "created_by": "test"}
+    return (
+        Source.objects.create(name="log of keys", **said),
+        Source.objects.create(name="traces of keys", plane="ai", **said),
+    )
+
+
+def shown(source: Source) -> list[tuple[str, bool]]:
+    """(strength, whether a run is named) of each API event of a log, the newest first."""
+    keys = Event.objects.filter(plane=PLANE_IDENTITY, source_id=source.pk).values_list("at", "id")
+    return [(row["strength"], row["run"] is not None) for row in rows.of_keys(keys)]
+
+
+def test_run_is_named_only_where_it_can_be_told(sources: tuple[Source, Source]) -> None:
+    trail, traces = sources
+    far = BASE + 600 * SECOND
+    arrive(
+        (trail, [call(1), call(2, at=far), call(3, at=far + 600 * SECOND)]),
+        (
+            traces,
+            [
+                step(4, 1, activity=TOOL_CALL, credential=None),
+                step(5, 1),
+                step(6, 1, at=far),
+            ],
+        ),
+    )
+    assert shown(trail) == [("", False), ("key", True), ("key", True)]
+    arrive((traces, [step(7, 2, at=far)]), (trail, [call(8)]))
+    assert shown(trail) == [("", False), ("key", False), ("key", False), ("key", False)]
+    found = {
+        (row["effect"]["at"], row["runs"], row["surplus"])
+        for row in exports.links()
+        if row["effect"]["source"] == trail.name
+    }
+    assert found == {
+        (exports.moment(NOW), 1, 1),
+        (exports.moment(NOW + timedelta(seconds=600)), 2, 0),
+    }
+    arrive((traces, [step(9, 1)]))
+    assert shown(trail) == [("", False), ("key", False), ("key", True), ("key", True)]
