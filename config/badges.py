@@ -62,6 +62,11 @@ LOOKS: dict[str, Look] = {
     "effective": Look("effective", "check", "green"),
     "proved": Look("effective", "check", "green"),
     "failed": Look("failed", "circle-x", "red"),
+    "undone": Look("undone", "arrow-back-up", "grey"),
+    # Pulls.
+    "waiting": Look("waiting", "hourglass", "outline"),
+    "running": Look("running", "refresh", "blue"),
+    "done": Look("done", "check", "green"),
     # Kinds of identity.
     "agent": Look("AI agent", "robot", "violet"),
     "service_account": Look("service account", "server", "teal"),

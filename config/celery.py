@@ -15,6 +15,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 # Name said by evidence.nudge.after_commit -> names of the tasks it wakes.
 NUDGES: dict[str, tuple[str, ...]] = {
     "evidence.stored": ("evidence.tasks.link_stored",),
+    "pull.asked": ("evidence.tasks.pull",),
     "evidence.linked": ("identities.tasks.judge_stored",),
     "identities.changed": ("identities.tasks.judge_stored",),
     "identities.judged": ("reviews.tasks.open_from_findings",),
@@ -28,12 +29,14 @@ NUDGES: dict[str, tuple[str, ...]] = {
 SCHEDULE: dict[str, tuple[str, timedelta]] = {
     "link what is stored": ("evidence.tasks.link_stored", timedelta(seconds=10)),
     "judge what is linked": ("identities.tasks.judge_stored", timedelta(seconds=10)),
+    "pull what is due": ("evidence.tasks.pull", timedelta(seconds=5)),
     "seal the ledger": ("evidence.tasks.seal_ledger", timedelta(seconds=1)),
     "verify the ledger": ("evidence.tasks.verify_ledger", timedelta(minutes=10)),
     "enforce what is due": ("identities.tasks.enforce", timedelta(seconds=2)),
     "deadlines": ("reviews.tasks.deadlines", timedelta(seconds=5)),
     "carry out what is decided": ("reviews.tasks.carry_out", timedelta(seconds=5)),
     "cases from findings": ("reviews.tasks.open_from_findings", timedelta(seconds=30)),
+    "at work": ("reviews.tasks.beat", timedelta(minutes=1)),
     "notices": ("reviews.tasks.send_notices", timedelta(seconds=10)),
     "credentials that were born": ("identities.tasks.born_credentials", timedelta(seconds=30)),
     "propose bindings": ("identities.tasks.propose_bindings", timedelta(minutes=5)),

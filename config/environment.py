@@ -5,6 +5,7 @@ mode are made once. Must not know what any variable is for. Pure standard librar
 the embedded services uses it as well.
 """
 
+import base64
 import os
 import secrets
 from pathlib import Path
@@ -39,6 +40,21 @@ def secret(name: str) -> str:
         ) from problem
     if not value:
         raise SettingsError(f"{name}_FILE names {file}, which is empty; put the secret into it.")
+    return value
+
+
+def signing_secret(name: str) -> str:
+    """The secret that signs webhooks, as Standard Webhooks writes it; "" when it is not set."""
+    value = secret(name)
+    try:
+        size = len(base64.b64decode(value.removeprefix("whsec_"), validate=True))
+    except ValueError:
+        size = 0
+    if value and not 24 <= size <= 64:
+        raise SettingsError(
+            f"{name} is not 24 to 64 random bytes in base64; set it or {name}_FILE to what "
+            "`openssl rand -base64 32` prints, with or without whsec_ before it."
+        )
     return value
 
 

@@ -24,7 +24,7 @@ APPEND_ONLY = frozenset(
         "evidence_ledgerseal",
     }
 )
-READ_ONLY = frozenset({"django_migrations"})
+READ_ONLY = frozenset({"django_migrations", "evidence_shownlink"})
 # Functions of the owner that the app may call; all of them are SECURITY DEFINER and named so.
 FUNCTIONS = "countersign\\_%"
 
@@ -45,27 +45,23 @@ def ensure_role(connection: BaseDatabaseWrapper, *, login: str) -> None:
     """
     quote = connection.ops.quote_name
     with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [APP_ROLE])
-        missing = cursor.fetchone() is None
-        cursor.execute(
-            "SELECT rolcreaterole OR rolsuper FROM pg_roles WHERE rolname = current_user"
-        )
-        row = cursor.fetchone()
-        may = bool(row and row[0])
-        if missing and may:
+
+        def true(question: str, *values: str) -> bool:
+            cursor.execute(f"SELECT {question}", values)
+            row = cursor.fetchone()
+            return bool(row and row[0])
+
+        # From 16 on, whoever creates a role administers it, and may not yet act for it.
+        new = cursor.connection.info.server_version >= 160000
+        makes = true("rolcreaterole OR rolsuper FROM pg_roles WHERE rolname = current_user")
+        if not true("EXISTS (SELECT FROM pg_roles WHERE rolname = %s)", APP_ROLE):
+            if not makes:
+                raise SettingsError(f"The role {APP_ROLE} is missing. {_words(quote(login))}")
             cursor.execute(f"CREATE ROLE {quote(APP_ROLE)} NOLOGIN")
-        elif missing:
-            raise SettingsError(f"The role {APP_ROLE} is missing. {_words(quote(login))}")
-        cursor.execute("SELECT pg_has_role(%s, %s, 'MEMBER')", [login, APP_ROLE])
-        row = cursor.fetchone()
-        if row and row[0]:
+        if true("pg_has_role(%s, %s, %s)", login, APP_ROLE, "SET" if new else "MEMBER"):
             return
-        cursor.execute(
-            "SELECT %s OR pg_has_role(current_user, %s, 'MEMBER WITH ADMIN OPTION')",
-            [may, APP_ROLE],
-        )
-        row = cursor.fetchone()
-        if not (row and row[0]):
+        administers = true("pg_has_role(%s, 'MEMBER WITH ADMIN OPTION')", APP_ROLE)
+        if not administers and (new or not makes):
             raise SettingsError(f"{login} is not a member of {APP_ROLE}. {_words(quote(login))}")
         cursor.execute(f"GRANT {quote(APP_ROLE)} TO {quote(login)}")
 

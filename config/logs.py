@@ -70,6 +70,8 @@ def logging_settings(*, as_json: bool, debug: bool) -> dict[str, object]:
             "django.db.backends": {"level": "INFO"},
             "botocore": {"level": "INFO"},
             "urllib3": {"level": "INFO"},
+            # Addresses of requests hold tokens and names of people.
+            "httpx": {"level": "WARNING"},
             "asyncio": {"level": "INFO"},
             # Every tick of the schedule would be two lines; failures still are.
             "celery.worker.strategy": {"level": "WARNING"},

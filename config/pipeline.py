@@ -23,6 +23,7 @@ def consumers() -> list[Callable[[datetime], bool | int]]:
         lambda now: judging.judge_credentials(now=now) > 0,
         lambda now: bindings.propose_from_links(now=now) > 0,
         lambda now: actions.open_from_findings_next(now=now),
+        lambda now: actions.tell_withdrawn_next(now=now),
         lambda now: actions.carry_out_next(now=now),
         lambda now: revocations.enforce_next(now=now),
     ]

@@ -364,6 +364,15 @@ DEFAULT_FROM_EMAIL = environment.text(
 )
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
+# Signs the webhooks of notices; without it none is sent.
+WEBHOOK_SECRET = environment.signing_secret("COUNTERSIGN_WEBHOOK_SECRET")
+# Where each notice goes as a webhook, beside the mail; sealed cases send none.
+WEBHOOK_URL = environment.address(
+    "COUNTERSIGN_WEBHOOK_URL",
+    schemes=("https", "http"),
+    example="https://chat.example.org/hooks/countersign",
+)
+
 # --- Logs ---------------------------------------------------------------------------------------
 
 LOGGING = logs.logging_settings(as_json=not sys.stderr.isatty(), debug=DEBUG)

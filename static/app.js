@@ -294,6 +294,18 @@
     decide();
     bulk();
   });
+  // The item that is open already is not fetched again: a half-made answer would be lost.
+  document.addEventListener(
+    "click",
+    (event) => {
+      const open = event.target.closest(".cs-items tr.cs-row-on a.cs-row-link");
+      if (!open || event.ctrlKey || event.metaKey) return;
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      $("form[data-decide] input[name=answer]:not(:disabled)")?.focus();
+    },
+    true,
+  );
   document.addEventListener("click", (event) => {
     const link = event.target.closest(".cs-items a.cs-row-link");
     if (link && !event.ctrlKey && !event.metaKey) {

@@ -18,6 +18,7 @@ os.environ["COUNTERSIGN_DB_ROLE"] = "app"
 os.environ["COUNTERSIGN_POOL"] = "0"
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright's loop runs beside the ORM
 
+import hypothesis
 import psycopg
 import pytest
 from django.conf import settings
@@ -29,6 +30,13 @@ from psycopg import sql
 from pytest_django.plugin import DjangoDbBlocker
 
 PREFIX = f"test_countersign_{hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]}_"
+
+
+# How fast this machine is right now is not what a test is about.
+hypothesis.settings.register_profile(
+    "house", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("house")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -16,6 +16,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from config import badges, moments
+from evidence.words import counted
 
 register = template.Library()
 
@@ -96,7 +97,12 @@ def badge(thing: Any, words: Any = "", url: str = "", title: str = "") -> SafeSt
         url = url or str(part(thing, "url"))
         title = title or str(part(thing, "title"))
         thing = str(part(thing, "kind", "neutral"))
-    look = badges.look(thing, plain(str(words)[:TEXT_BOUND]))
+    return _badge(thing, str(words)[:TEXT_BOUND], url, title)
+
+
+@lru_cache(maxsize=2048)
+def _badge(kind: str, words: str, url: str, title: str) -> SafeString:
+    look = badges.look(kind, plain(words))
     picture = bars(look.bars) if look.bars else icon(look.icon)
     inner = format_html("{}<span>{}</span>", picture, look.words)
     named = format_html(' title="{}"', title) if title else NOTHING
@@ -112,12 +118,17 @@ def moment(at: Any, style: str = "minute", words: str = "") -> SafeString:
     """A `<time>` in UTC; the script adds the reader's own zone to what hovering shows."""
     if not isinstance(at, datetime):
         return format_html('<span class="cs-muted">{}</span>', "not known")
-    utc = at.astimezone(UTC)
+    return _time(at.astimezone(UTC), style, words)
+
+
+@lru_cache(maxsize=4096)
+def _time(utc: datetime, style: str, words: str) -> SafeString:
+    """Remembered: the rows of a table share their days, and a page its moments."""
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
         utc.isoformat(timespec="microseconds").replace("+00:00", "Z"),
-        moments.moment(at, "full"),
-        words or moments.moment(at, style),
+        moments.moment(utc, "full"),
+        words or moments.moment(utc, style),
     )
 
 
@@ -243,6 +254,15 @@ def number(value: Any) -> str:
     if value is None or value == "":
         return "–"
     return f"{value:,}" if isinstance(value, int | float) else str(value)
+
+
+@register.filter(name="counted")
+def number_of(value: Any, things: str) -> str:
+    """`3|counted:"event"` → "3 events"; `1|counted:"entry,entries"` → "1 entry"."""
+    thing, _, many = things.partition(",")
+    if not isinstance(value, int):
+        return f"{number(value)} {many or f'{thing}s'}"
+    return counted(value, thing, many)
 
 
 @register.filter

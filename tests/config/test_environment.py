@@ -40,6 +40,23 @@ def test_secret_file_that_says_nothing_is_refused(
         environment.secret("COUNTERSIGN_X")
 
 
+@pytest.mark.parametrize("value", ["", "A" * 32, "whsec_" + "A" * 32, "whsec_" + "/" * 85 + "w=="])
+def test_signing_secret_is_read(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("COUNTERSIGN_X", value)
+    assert environment.signing_secret("COUNTERSIGN_X") == value
+
+
+@pytest.mark.parametrize(
+    "value", ["secret", "whsec_", "A" * 28, "A" * 88, "A" * 31 + "!", "é" * 32]
+)
+def test_signing_secret_that_signs_badly_is_refused(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("COUNTERSIGN_X", value)
+    with pytest.raises(SettingsError, match="COUNTERSIGN_X is not 24 to 64 random bytes in"):
+        environment.signing_secret("COUNTERSIGN_X")
+
+
 @pytest.mark.parametrize(
     ("value", "expected"), [("", False), ("1", True), ("YES", True), ("off", False), ("0", False)]
 )

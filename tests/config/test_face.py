@@ -16,6 +16,23 @@ def printed(template: str, **context: object) -> str:
 
 
 @pytest.mark.parametrize(
+    ("value", "things", "words"),
+    [
+        (0, "event", "0 events"),
+        (1, "event", "1 event"),
+        (2, "event", "2 events"),
+        (184_302, "event", "184,302 events"),
+        (1, "entry,entries", "1 entry"),
+        (2, "entry,entries", "2 entries"),
+        (None, "event", "– events"),
+        (None, "entry,entries", "– entries"),
+    ],
+)
+def test_count_is_said_with_its_thing(value: int | None, things: str, words: str) -> None:
+    assert printed("{{ value|counted:things }}", value=value, things=things) == words
+
+
+@pytest.mark.parametrize(
     ("seconds", "words", "how"),
     [
         (-7_800, "2 h 10 min over", "over"),

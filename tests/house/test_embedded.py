@@ -394,3 +394,33 @@ def test_socket_is_not_shared_with_children_that_are_executed(rested: Places) ->
     with socket.socket(socket.AF_UNIX) as line:
         assert not os.get_inheritable(line.fileno())
     assert rested.keeper_socket.parent == rested.run
+
+
+def test_own_database_is_prepared_by_a_login_that_may_create_roles(
+    rested: Places, join: Callable[..., User]
+) -> None:
+    """As README has it for a PostgreSQL of one's own: nobody but this login does anything."""
+    join(rested.var).seconds()
+    here = f"@/landlords?host={rested.sockets}&port={POSTGRES_PORT}"
+    url = f"postgresql://landlord:pw{here}"
+    environment = {**os.environ, "COUNTERSIGN_VAR": str(rested.var), "DATABASE_URL": url}
+    for name in ("DATABASE_OWNER_URL", "COUNTERSIGN_DB_ROLE"):
+        environment.pop(name, None)
+    with postgres.connect(rested) as superuser:
+        superuser.execute("ALTER ROLE countersign_app RENAME TO countersign_app_before")
+        superuser.execute("CREATE ROLE landlord LOGIN CREATEDB CREATEROLE PASSWORD 'pw'")
+        superuser.execute("CREATE DATABASE landlords OWNER landlord")
+        try:
+            subprocess.run(
+                [sys.executable, "manage.py", "migrate", "-v0"],
+                cwd=ROOT,
+                env=environment,
+                check=True,
+            )
+            with psycopg.connect(url, options="-c role=countersign_app") as mine:
+                assert mine.execute("SELECT current_user").fetchone() == ("countersign_app",)
+        finally:
+            superuser.execute("DROP DATABASE landlords WITH (FORCE)")
+            superuser.execute("DROP ROLE landlord")
+            superuser.execute("DROP ROLE countersign_app")
+            superuser.execute("ALTER ROLE countersign_app_before RENAME TO countersign_app")

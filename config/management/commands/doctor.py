@@ -1,7 +1,7 @@
 """`manage.py doctor`: is everything that the installation needs in place, and if not, what to do.
 
-Owns the questions about the house; the apps bring their own through `evidence.checks.doctor()`
-and `identities.checks.doctor()`, each a list of (name, ok, message, fix).
+Owns the questions about the house; each app brings its own through `<app>.checks.doctor()`, a list
+of (name, ok, message, fix).
 """
 
 import json
@@ -25,7 +25,8 @@ type Answer = tuple[str, bool, str, str]
 
 FARTHEST_CLOCK = 2.0  # seconds between this machine and the database
 ASSETS = ("tabler/tabler.min.css", "htmx/htmx.min.js", "htmx/hx-csp.js", "icons/sprite.svg")
-APPS = ("evidence.checks", "identities.checks")
+SECRETS = ("COUNTERSIGN_SECRET_KEY", "COUNTERSIGN_DIGEST_KEY", "COUNTERSIGN_WEBHOOK_SECRET")
+APPS = ("evidence.checks", "identities.checks", "reviews.checks")
 
 
 def database() -> Iterator[Answer]:
@@ -134,11 +135,7 @@ def secrets() -> Iterator[Answer]:
         f"others may read {', '.join(loose)}" if loose else "only this user may read them",
         f"run `chmod 600 {folder}/*`",
     )
-    shown = [
-        name
-        for name in ("COUNTERSIGN_SECRET_KEY", "COUNTERSIGN_DIGEST_KEY")
-        if name in os.environ and not settings.DEBUG
-    ]
+    shown = [name for name in SECRETS if name in os.environ and not settings.DEBUG]
     yield (
         "secrets in the environment",
         True,
