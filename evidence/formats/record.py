@@ -94,6 +94,7 @@ class Asked(NamedTuple):
 
     `realms`: the realms a pushing source may speak for; empty = any (decisions 3).
     `keep_content`: keep prompts, completions, tool arguments and results.
+    `task_attribute`: the attribute by which this source's runs name their task (decisions 9).
     `forced`: a person chose the format: records that look like another's are read by it as well.
     """
 
@@ -101,6 +102,7 @@ class Asked(NamedTuple):
     digest_key: bytes
     realms: frozenset[str] = frozenset()
     keep_content: bool = False
+    task_attribute: str = ""
     forced: bool = False
 
 

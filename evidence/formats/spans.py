@@ -83,7 +83,7 @@ def parse(
     realm = f"otel:{asked.source}"
 
     def reads(position: str, row: Row, digest: Callable[[str, str], bytes]) -> Record:
-        return _record(position, tells(row), realm, asked.realms, digest)
+        return _record(position, tells(row), realm, asked, digest)
 
     # A source speaks for its own names and for the realms it was given: asked of each actor.
     free = asked._replace(realms=frozenset())
@@ -95,10 +95,11 @@ def _record(
     position: str,
     told: Told,
     realm: str,
-    realms: frozenset[str],
+    asked: Asked,
     digest: Callable[[str, str], bytes],
 ) -> Record:
-    attributes, resource = _read(told.attributes), _read(told.resource)
+    task, realms = asked.task_attribute, asked.realms
+    attributes, resource = _read(told.attributes, task), _read(told.resource, task)
     # These products do not say whether a span called or was called; only servers name a route.
     called = "http.route" in told.attributes
     try:
@@ -121,7 +122,7 @@ def _record(
             digest=digest(realm, told.vendor_id or ""),
             span=span,
             attributes=attributes,
-            sender=meaning.sender(resource, realm),
+            sender=meaning.sender(resource, realm, task),
         )
     except (meaning.Unreadable, ValueError, TypeError, EncodeError) as problem:
         raise Unreadable(str(problem)) from problem
@@ -143,8 +144,11 @@ def _raised(exception: str) -> Span.Event:
     return Span.Event(name="exception", attributes=[said])
 
 
-def _read(given: dict[str, Any]) -> dict[str, Any]:
-    """The attributes that a record is made from."""
+def _read(given: dict[str, Any], task: str) -> dict[str, Any]:
+    """The attributes that a record is made from; content is none of them, whoever names it."""
+    if task and _kinds.get(task, _kind(task)) == content.PLAIN and task in given:
+        value = _value(task, given[task])
+        return _read(given, "") | ({} if value is None else {task: value})
     return {
         name: value
         for name in given.keys() & names.READ

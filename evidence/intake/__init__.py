@@ -55,6 +55,7 @@ def asked(source: Source) -> Asked:
         digest_key=settings.DIGEST_KEY,
         realms=frozenset(source.realms),
         keep_content=source.keep_content,
+        task_attribute=source.task_attribute,
     )
 
 

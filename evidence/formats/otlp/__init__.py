@@ -63,6 +63,7 @@ class _Reader:
         self.realm = f"otel:{asked.source}"
         self.realms = asked.realms
         self.keep_content = asked.keep_content
+        self.task = asked.task_attribute
         opening = f"{self.realm}\0{NAME}\0\0".encode()
         self.opening = blake2b(opening, digest_size=16, key=asked.digest_key[:64])
         self.records: list[Record] = []
@@ -96,7 +97,8 @@ class _Reader:
             resource = group.resource
             received = resource.SerializeToString() if first else b""
             place = f"{found.before}resourceSpans[{r}].resource"
-            sender = reading.sender(self._attributes(resource.attributes, place), self.realm)
+            about_all = self._attributes(resource.attributes, place)
+            sender = reading.sender(about_all, self.realm, self.task)
             for s, scope in enumerate(group.scope_spans):
                 opening = self.opening
                 if first:
@@ -153,7 +155,8 @@ class _Reader:
                 value = pair.value
                 found[name] = value.string_value or _plain(value)
             elif kind == PLAIN:
-                continue
+                if name == self.task:
+                    found[name] = pair.value.string_value or _plain(pair.value)
             elif kind == CONTENT:
                 if not self.keep_content:
                     gone.append(number)

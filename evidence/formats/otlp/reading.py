@@ -64,6 +64,8 @@ class Sender(NamedTuple):
     service: ActorName | None
     version: str | None
     task: str | None
+    # The attributes by which its spans name their task, the source's own first.
+    tasks: tuple[str, ...] = TASKS
 
 
 @lru_cache(maxsize=65_536)
@@ -71,8 +73,9 @@ def actor(realm: str, kind: str, value: str) -> ActorName:
     return ActorName(realm, kind, aws.bounded(value))
 
 
-def sender(attributes: dict[str, Any], realm: str) -> Sender:
-    """The sender as its resource describes it."""
+def sender(attributes: dict[str, Any], realm: str, task_attribute: str = "") -> Sender:
+    """The sender as its resource describes it; its source may name an attribute for the task."""
+    own = (task_attribute,) if task_attribute else ()
     name = _text(attributes.get("service.name"))
     # The SDKs write this when nobody named the service: it names no one.
     service = actor(realm, "service", name) if name else None
@@ -80,7 +83,8 @@ def sender(attributes: dict[str, Any], realm: str) -> Sender:
         realm,
         service,
         _text(attributes.get("service.version")),
-        _first(attributes, ("countersign.task",)),
+        _first(attributes, (*own, "countersign.task")),
+        (*own, *TASKS),
     )
 
 
@@ -181,7 +185,7 @@ def record(
         _bounded(_text(attributes.get("user_agent.original"))),
         _bounded(error),
         _bounded(_first(attributes, CONVERSATIONS)),
-        _bounded(_first(attributes, TASKS) or sender.task),
+        _bounded(_first(attributes, sender.tasks) or sender.task),
         _bounded(f"{version} {model}" if version and model else version or model),
     )
     if "\0" in name or any(type(text) is str and "\0" in text for text in attributes.values()):

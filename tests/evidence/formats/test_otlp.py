@@ -107,6 +107,28 @@ def test_acts_of_sample_are_told_apart() -> None:
     assert (first.conversation, first.task, first.release) == ("c-1", "close-month", "2.1")
 
 
+@pytest.mark.parametrize(
+    ("attribute", "task"),
+    [
+        ("acme.job", "night run"),
+        # One that is read anyway, and one that is content: content is never a task's name.
+        ("gen_ai.conversation.id", "c-1"),
+        ("gen_ai.input.messages", "close-month"),
+        ("acme.absent", "close-month"),
+    ],
+)
+def test_task_is_named_by_the_attribute_of_the_source(attribute: str, task: str) -> None:
+    told = orjson.loads(SAMPLE)
+    told["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["attributes"] += [
+        {"key": "acme.job", "value": {"stringValue": "night run"}},
+        {"key": "gen_ai.input.messages", "value": {"stringValue": "private"}},
+    ]
+    read = otlp.parse(orjson.dumps(told), ASKED._replace(task_attribute=attribute))
+    assert read.records[0].task == task
+    again = otlp.parse(read.kept, ASKED._replace(task_attribute=attribute))
+    assert again.records[0].task == task
+
+
 ENCODINGS = {
     "json": SAMPLE,
     "compact json": orjson.dumps(DOCUMENT),
