@@ -23,7 +23,7 @@ from identities.models import Identity, SignInLink, User
 from identities.models.people import GROUPS
 from identities.register.reading import read
 from reviews import actions
-from reviews.models import Case, Seat
+from reviews.models import Case, Heartbeat, Seat
 
 # Who signs in with which link: the four roles of the road.
 SIGN_INS = (
@@ -65,6 +65,8 @@ def plant(keys: story.Keys, *, now: datetime, say: Say) -> None:
     say("People, services, identities …")
     text = Path(__file__).with_name("register.yaml").read_text("utf-8")
     begun = now - timedelta(days=story.ISSUED_DAYS + 2)
+    # In the story Countersign was at work all along: silence has counted since it was told.
+    Heartbeat.objects.create(since=begun, until=now)
     logins()
     registration.register(entries=read("register.yaml", text), by=COMMAND, now=begun, imported=True)
     people()
