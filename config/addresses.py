@@ -18,10 +18,19 @@ def broker_of(url: str) -> str:
 
 
 def mailers_of(url: str) -> dict[str, dict[str, object]]:
-    """`smtp://user:password@host:port` (STARTTLS), `smtps://…` (TLS), `smtp+plain://…`, or none."""
+    """`smtp://user:password@host:port` (STARTTLS), `smtps://…` (TLS), `smtp+plain://…`,
+    `file:///folder` (a file for each mail), or none (the console)."""
     parts = urlsplit(url)
     if not url or parts.scheme == "console":
         return {"default": {"BACKEND": "django.core.mail.backends.console.EmailBackend"}}
+    if parts.scheme == "file":
+        folder = unquote(parts.path)
+        return {
+            "default": {
+                "BACKEND": "django.core.mail.backends.filebased.EmailBackend",
+                "OPTIONS": {"file_path": folder},
+            }
+        }
     if not parts.hostname:
         raise SettingsError(
             "COUNTERSIGN_EMAIL_URL names no host; write it like smtp://user@mail.example.org:587."

@@ -80,6 +80,15 @@ def number(name: str, *, default: int, least: int, most: int) -> int:
     return int(value)
 
 
+def folders(name: str) -> tuple[Path, ...]:
+    """Directories with colons between them, each a full path."""
+    found = tuple(Path(os.path.normpath(one)) for one in text(name).split(":") if one.strip())
+    for one in found:
+        if not one.is_absolute():
+            raise SettingsError(f"{name} names {str(one)!r}; write the full path of a directory.")
+    return found
+
+
 def address(name: str, *, schemes: tuple[str, ...], example: str, value: str = "") -> str:
     """A URL with one of these schemes; the sentence shows an example, never the value's secret."""
     value = value or secret(name)

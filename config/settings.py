@@ -7,7 +7,7 @@ this module starts nothing: the embedded services are started by `config.service
 import sys
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from django.utils.csp import CSP
 
@@ -293,6 +293,8 @@ FILE_UPLOAD_PERMISSIONS = 0o600
 
 # Outside I/O reaches no private address unless this says so (the demo and tests use loopback).
 ALLOW_PRIVATE = environment.yes("COUNTERSIGN_ALLOW_PRIVATE", default=DEMO)
+# Directories of this server that sources may read files from; none by default.
+READ_DIRECTORIES = environment.folders("COUNTERSIGN_READ_DIRECTORIES")
 AWS_ENDPOINT = environment.address(
     "COUNTERSIGN_AWS_ENDPOINT",
     schemes=("http", "https"),
@@ -355,8 +357,11 @@ SPECTACULAR_SETTINGS = {
 MAILERS = addresses.mailers_of(
     environment.address(
         "COUNTERSIGN_EMAIL_URL",
-        schemes=("smtp", "smtps", "smtp+plain", "console"),
+        schemes=("smtp", "smtps", "smtp+plain", "file", "console"),
         example="smtp://user:password@mail.example.org:587",
+        # Among a demo's other output nobody would read it.
+        value=environment.secret("COUNTERSIGN_EMAIL_URL")
+        or (f"file://{quote(str(VAR / 'mail'))}" if DEMO else ""),
     )
 )
 DEFAULT_FROM_EMAIL = environment.text(

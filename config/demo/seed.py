@@ -22,7 +22,7 @@ from identities.actions import entitlements, identities, registration
 from identities.models import Identity, SignInLink, User
 from identities.models.people import GROUPS
 from identities.register.reading import read
-from reviews import actions
+from reviews import actions, notices
 from reviews.models import Case, Heartbeat, Seat
 
 # Who signs in with which link: the four roles of the road.
@@ -87,12 +87,16 @@ def plant(keys: story.Keys, *, now: datetime, say: Say) -> None:
     entitlements.read(identity=agent, now=now - timedelta(minutes=20))
     pipeline.drain(quiet + timedelta(minutes=1))
     say("A review, open since last week …")
+    opened_at = now - timedelta(days=6, hours=6, minutes=48, seconds=10)
     case = actions.open_review(
         identity=agent,
         by=User.objects.get(username="marek"),
-        now=now - timedelta(days=6, hours=6, minutes=48, seconds=10),
+        now=opened_at,
         reason="Q4 AI identities: does report-agent still need all of this?",
     )
+    # The time to decide counts from when the seats were told.
+    while notices.send_next(now=opened_at):
+        pass
     _answer(
         case,
         "delegation",

@@ -86,6 +86,15 @@ def test_mail_address_is_read(url: str, expected: tuple[object, ...]) -> None:
     assert tuple(options[name] for name in names) == expected
 
 
+def test_mail_may_be_kept_as_files() -> None:
+    assert addresses.mailers_of("file:///var/lib/a%20b/mail") == {
+        "default": {
+            "BACKEND": "django.core.mail.backends.filebased.EmailBackend",
+            "OPTIONS": {"file_path": "/var/lib/a b/mail"},
+        }
+    }
+
+
 @pytest.mark.parametrize("url", ["", "console://"])
 def test_mail_without_an_address_is_printed(url: str) -> None:
     assert addresses.mailers_of(url) == {

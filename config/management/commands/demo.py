@@ -64,7 +64,8 @@ class Command(BaseCommand):
 
         self.stdout.write("Starting over …")
         reset.database()
-        shutil.rmtree(Path(settings.VAR) / "deposits", ignore_errors=True)
+        for folder in ("deposits", "mail"):
+            shutil.rmtree(Path(settings.VAR) / folder, ignore_errors=True)
         # As the owner, which this process is not.
         subprocess.run(
             [sys.executable, str(settings.BASE_DIR / "manage.py"), "migrate", "--verbosity", "0"],
@@ -75,6 +76,7 @@ class Command(BaseCommand):
         from config.demo import returning, seed
         from config.management.commands import up
 
+        (Path(settings.VAR) / "mail").mkdir(mode=0o700, exist_ok=True)
         keys = returning.populate(account, state["seed"])
         returning.use(account)
         if not state.get("planted"):
@@ -91,5 +93,6 @@ class Command(BaseCommand):
         self.stdout.write(f"\nCountersign answers at {settings.BASE_URL}\n\n")
         for name, role, link in seed.sign_in_links(settings.BASE_URL, now=timezone.now()):
             self.stdout.write(f"  {name:<16} {role:<40} {link}")
-        self.stdout.write("\nEach link signs in once. Ctrl-C stops everything.\n")
+        mail = os.path.relpath(Path(settings.VAR) / "mail")
+        self.stdout.write(f"\nEach link signs in once. Mail is kept in {mail}. Ctrl-C stops all.\n")
         self.stdout.flush()
