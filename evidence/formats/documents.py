@@ -7,6 +7,8 @@ intact records around a damaged one. Knows nothing of what a record means. Pure.
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from itertools import batched
+from secrets import token_hex
 from typing import Any, NamedTuple
 
 import orjson
@@ -23,6 +25,8 @@ _OPENING = re.compile(rb'(?:\{\s*"(\w{1,40})"\s*:\s*)?\[\s*(\{\s*"\w{1,80}"\s*:)
 # Text that is read at once, and how often a cut may fall inside a record before it is given up.
 _AT_ONCE = 64 * 1024
 _CUTS = 4
+# Lines that are read at once.
+_LINES = 64
 # How the parser says that all is well but not finished.
 _WANTS_MORE = "unexpected end of data"
 # What a log subscription's document says of all its events.
@@ -164,18 +168,51 @@ def is_lines(text: bytes) -> bool:
 
 
 def _lines(text: bytes, shape: Shape) -> Iterator[Piece]:
-    for number, given in enumerate(text.split(b"\n"), start=1):
-        line = given.strip()
-        if not line:
+    numbered = (
+        (number, line)
+        for number, given in enumerate(text.split(b"\n"), start=1)
+        if (line := given.strip())
+    )
+    for some in batched(numbered, _LINES):
+        values = _together([line for _, line in some])
+        if values is None:
+            for number, line in some:
+                yield from _line(number, line, shape)
             continue
-        try:
-            value = orjson.loads(line)
-        except (ValueError, RecursionError) as problem:
-            if not shape.mark or line.count(shape.mark) > 1:
-                yield from _recovered(line, shape, f"line {number} ", said(problem))
+        for (number, _), value in zip(some, values, strict=True):
+            if type(value) is dict and shape.is_record(value):
+                yield f"line {number}", value, "", b""
             else:
-                yield f"line {number}", None, f"not JSON: {said(problem)}", line
-            continue
+                yield from _elements(value, shape, f"line {number} ")
+
+
+def _together(lines: list[bytes]) -> list[Any] | None:
+    """The values of these lines, read at once, which takes a third less time; None where one of
+    them is not JSON.
+
+    Between them stands a mark that nobody can foresee: a line that would swallow the next ones,
+    or be two, does not keep every mark in its place.
+    """
+    mark = token_hex(16)
+    try:
+        values = orjson.loads(b"[%b]" % f',"{mark}",'.encode().join(lines))
+    except (ValueError, RecursionError):
+        return None
+    if len(values) != 2 * len(lines) - 1 or values[1::2] != [mark] * (len(lines) - 1):
+        return None
+    found: list[Any] = values[::2]
+    return found
+
+
+def _line(number: int, line: bytes, shape: Shape) -> Iterator[Piece]:
+    try:
+        value = orjson.loads(line)
+    except (ValueError, RecursionError) as problem:
+        if not shape.mark or line.count(shape.mark) > 1:
+            yield from _recovered(line, shape, f"line {number} ", said(problem))
+        else:
+            yield f"line {number}", None, f"not JSON: {said(problem)}", line
+    else:
         yield from _elements(value, shape, f"line {number} ")
 
 

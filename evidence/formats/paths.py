@@ -12,7 +12,7 @@ means. Pure. A path that finds nothing gives None; no record makes one raise.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -214,41 +214,3 @@ class Sign(NamedTuple):
                     return cls(path, frozenset(rest.split("|")))
                 return cls(path, begins=rest)
         return cls(written)
-
-
-type Test = Callable[[Mapping[str, Any]], bool]
-
-
-def signs_of(groups: tuple[tuple[str, ...], ...], *, folded: bool = False) -> Test:
-    """Whether a record has all signs of at least one group."""
-    compiled = [[_shows(Sign.of(written), folded=folded) for written in group] for group in groups]
-
-    def found(record: Mapping[str, Any]) -> bool:
-        for group in compiled:
-            for shows in group:
-                if not shows(record):
-                    break
-            else:
-                return True
-        return False
-
-    return found
-
-
-def _shows(sign: Sign, *, folded: bool) -> Test:
-    get, one_of, begins = getter(sign.path, folded=folded), sign.one_of, sign.begins
-    if sign.absent:
-        return lambda record: get(record) is None
-    if one_of:
-        return lambda record: text(get(record)) in one_of
-    if begins:
-
-        def beginning(record: Mapping[str, Any]) -> bool:
-            value = get(record)
-            return type(value) is str and value.startswith(begins)
-
-        return beginning
-    if re.fullmatch(r"\w+", sign.path):
-        name = sign.path.lower() if folded else sign.path
-        return lambda record: record.get(name) is not None
-    return lambda record: get(record) is not None

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from evidence import privacy
-from evidence.formats import paths, tables
+from evidence.formats import paths, tables, written
 from evidence.formats.compiling import Reader, reader
 from evidence.formats.documents import NotCut, Piece, Shape, batches, clean, pieces
 from evidence.formats.dropping import Drop, dropper
@@ -59,7 +59,7 @@ def kind(table: Table) -> Kind:
     view = table.view
     if view is None:
         return known
-    as_it_stands = paths.signs_of(table.signs)
+    as_it_stands = written.has_signs(table.signs)
 
     def knows(value: Any) -> bool:
         # What has the signs as it stands needs no view to be known.
@@ -72,7 +72,7 @@ def kind(table: Table) -> Kind:
 
 
 def _kind(table: Table) -> Kind:
-    test, read = paths.signs_of(table.signs), reader(table)
+    test, read = written.has_signs(table.signs), reader(table)
     drops = dropper(table.content, table.statements)
     if not table.any_case:
         return Kind(
@@ -82,7 +82,7 @@ def _kind(table: Table) -> Kind:
             drops,
             table.several,
         )
-    low_test = paths.signs_of(table.signs, folded=True)
+    low_test = written.has_signs(table.signs, folded=True)
     low_read = reader(table, folded=True)
     action = tables.getter(table.action)
 
@@ -108,7 +108,8 @@ def first_records(
     text = clean(head)[:262_144]
     if not text.startswith((b"{", b"[")):
         return []
-    shape = Shape((*lists, *LISTS), b'":', partial(_known, kinds))
+    # No mark: of a head that is cut anywhere, nothing tells where its records begin.
+    shape = Shape((*lists, *LISTS), b"", partial(_known, kinds))
     found = (piece[1] for piece in islice(pieces(text, shape), most))
     return [value for value in found if type(value) is dict]
 

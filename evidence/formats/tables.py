@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from evidence.formats import aws, paths
+from evidence.formats import aws, written
 from evidence.formats.documents import Piece
 from evidence.formats.record import ActorName, Issued
 from evidence.vocabulary import OUTCOME_FAILED, OUTCOME_UNKNOWN, PLANE_IDENTITY
@@ -137,6 +137,7 @@ class Table(NamedTuple):
     statements: tuple[str, ...] = ()
     # Fields the vendor does not give, with why; the documentation's table says it.
     lacks: Mapping[str, str] = {}
+    version: int = 1  # see record.Format
 
 
 class Unreadable(Exception):
@@ -158,40 +159,7 @@ def realm_named(text: str) -> str:
 def getter(froms: Froms, *, folded: bool = False) -> Callable[[Row], str | None]:
     """The text that the first of these paths and functions finds; NULs removed, bounded."""
     ways = froms if isinstance(froms, tuple) else (froms,)
-    gets = [paths.getter(one, folded=folded) if isinstance(one, str) else one for one in ways]
-
-    def get(record: Row) -> str | None:
-        for one in gets:
-            value = one(record)
-            if value is None:
-                continue
-            if type(value) is not str:
-                value = paths.text(value)
-            if value:
-                return _plain(value)
-        return None
-
-    if not gets:
-        return lambda _: None
-    if len(gets) > 1:
-        return get
-    only = gets[0]
-
-    def get_only(record: Row) -> str | None:
-        value = only(record)
-        if value is None:
-            return None
-        if type(value) is not str:
-            value = paths.text(value)
-        return _plain(value) if value else None
-
-    return get_only
-
-
-def _plain(value: str) -> str | None:
-    if "\0" in value:
-        value = value.replace("\0", "")
-    return (value if len(value) <= aws.LONGEST else aws.bounded(value)) or None
+    return written.first_text(ways, folded=folded) if ways else lambda _: None
 
 
 def template(written: str | Callable[[Row], str], *, folded: bool = False) -> Callable[[Row], str]:
@@ -238,7 +206,7 @@ def names(ways: tuple[Name | Names, ...], *, folded: bool = False) -> Names:
 def name(way: Name, *, folded: bool) -> Names:
     value = getter(way.value, folded=folded)
     own = template(way.realm, folded=folded) if way.realm else None
-    right = paths.signs_of(((way.when,),), folded=folded) if way.when else None
+    right = written.has_signs(((way.when,),), folded=folded) if way.when else None
     above = name(way.parent, folded=folded) if way.parent else None
     kind, fold = way.kind, way.fold
 

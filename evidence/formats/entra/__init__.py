@@ -15,10 +15,9 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from evidence.formats import microsoft
+from evidence.formats import microsoft, written
 from evidence.formats.entra import audits, results
 from evidence.formats.microsoft import anywhere, value_at
-from evidence.formats.paths import signs_of
 from evidence.formats.record import ActorName
 from evidence.formats.tables import Issues, Name, Names, Row, Table, names
 from evidence.vocabulary import AUTHENTICATION, CHANGE, ISSUANCE, OUTCOME_OK, REVOCATION, USE
@@ -209,7 +208,9 @@ def _principal(*, folded: bool) -> Names:
         names(ways, folded=folded)
         for ways in (_CHANGED_BY, _AS_AGENT, _AS_PERSON, _AS_MANAGED, _AS_PRINCIPAL)
     )
-    is_agent, is_managed = (signs_of(one, folded=folded) for one in (_IS_AGENT, _IS_MANAGED))
+    is_agent, is_managed = (
+        written.has_signs(one, folded=folded) for one in (_IS_AGENT, _IS_MANAGED)
+    )
     audit = "initiatedby" if folded else "initiatedBy"
 
     def get(record: Row, realm: str) -> ActorName | None:

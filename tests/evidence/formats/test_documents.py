@@ -1,0 +1,49 @@
+"""Lines of JSON are read together, and each of them stays its own."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from evidence.formats.documents import Shape, pieces
+
+SHAPE = Shape(("Records",), b'"n":', lambda value: type(value) is dict and "n" in value)
+GOOD = [orjson.dumps({"n": number}) for number in range(5)]
+
+
+def read(*lines: bytes) -> list[tuple[str, Any]]:
+    return [(place, value) for place, value, _, _ in pieces(b"\n".join(lines), SHAPE)]
+
+
+def test_lines_keep_their_numbers() -> None:
+    lines = [*GOOD[:2], b"  ", *GOOD[2:]] * 40
+    assert read(*lines) == [
+        (f"line {number}", orjson.loads(line))
+        for number, line in enumerate(lines, start=1)
+        if line.strip()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        # The first opens what the last closes: together they would be one record around the others.
+        (b'{"n":9,"x":[{}', b"{}]}"),
+        (b'{"n":9,"x":[[{}', b'{}]]},{"n":1},{"n":2},{"n":3},{"n":4},{"n":5}'),
+        (b'{"n":9,"x":"', b'"}'),
+        (b'{"n":9,"x":{"y":1', b'"z":{}}}'),
+    ],
+)
+def test_line_cannot_swallow_the_lines_after_it(before: bytes, after: bytes) -> None:
+    found = read(GOOD[0], before, *GOOD[1:4], after, GOOD[4])
+    kept = [value for _, value in found if type(value) is dict and value.get("n") in range(1, 4)]
+    assert [orjson.loads(line) for line in GOOD[1:4]] == kept[:3]
+    assert ("line 7", {"n": 4}) in found
+    assert [place for place, value in found if place.startswith("line 2")] != []
+
+
+def test_line_that_is_two_records_is_told_apart_from_its_neighbours() -> None:
+    found = read(GOOD[0], GOOD[1] + b"," + GOOD[2], GOOD[3])
+    assert found[0] == ("line 1", {"n": 0})
+    assert found[-1] == ("line 3", {"n": 3})
+    assert all(place.startswith("line 2") for place, _ in found[1:-1])
