@@ -208,7 +208,7 @@ def _line(number: int, line: bytes, shape: Shape) -> Iterator[Piece]:
     try:
         value = orjson.loads(line)
     except (ValueError, RecursionError) as problem:
-        if not shape.mark or line.count(shape.mark) > 1:
+        if not shape.mark or line.count(shape.mark) > 1 or b"},{" in line:
             yield from _recovered(line, shape, f"line {number} ", said(problem))
         else:
             yield f"line {number}", None, f"not JSON: {said(problem)}", line
@@ -225,35 +225,29 @@ def _recovered(text: bytes, shape: Shape, before: str, problem: str) -> Iterator
     view = memoryview(text)
     budget = 32 * len(text) + 16_000_000
     ends = [match.end() for match in _END.finditer(text)]
-    marks = [match.start() for match in re.finditer(re.escape(shape.mark), text)]
-    if not shape.mark:
-        marks = []
+    marks: list[int] = []
+    if shape.mark:
+        marks = [match.start() for match in re.finditer(re.escape(shape.mark), text)]
     number = done = 0
     for match in _START.finditer(text):
         start = match.end()
         if start < done:
             continue
         found: Any = None
-        near = bisect_left(marks, start)
-        if shape.mark and near == len(marks):
-            break
-        if shape.mark:
-            # A record has one mark, or a few where its parameters speak of others like it.
-            limit = min(start + _LARGEST, *marks[near + 3 : near + 4], len(text))
-            first, tries = bisect_left(ends, marks[near]), _TRIES
-        else:
-            limit, first, tries = start + _UNMARKED, bisect_left(ends, start), _TRIES // 8
-        for end in ends[first : first + tries]:
-            budget -= end - start
-            if end > limit or budget < 0:
+        for first, limit, tries in _reaches(start, marks, ends, len(text)):
+            for end in ends[first : first + tries]:
+                budget -= end - start
+                if end > limit or budget < 0:
+                    break
+                try:
+                    found = orjson.loads(view[start:end])
+                except orjson.JSONDecodeError as stopped:
+                    if _WANTS_MORE in str(stopped):
+                        continue
+                # Whole, or wrong before its end: more text would not change that.
                 break
-            try:
-                found = orjson.loads(view[start:end])
-            except orjson.JSONDecodeError as stopped:
-                if _WANTS_MORE in str(stopped):
-                    continue
-            # Whole, or wrong before its end: more text would not change that.
-            break
+            if found is not None and shape.is_record(found):
+                break
         if found is None or not shape.is_record(found):
             if budget < 0:
                 break
@@ -270,6 +264,22 @@ def _recovered(text: bytes, shape: Shape, before: str, problem: str) -> Iterator
         yield _broken(before, number, problem, rest)
     elif number == 0:
         yield _broken(before, number, problem, text)
+
+
+def _reaches(
+    start: int, marks: list[int], ends: list[int], size: int
+) -> Iterator[tuple[int, int, int]]:
+    """Where the record that starts here may end: (first of the ends, furthest, how many to try).
+
+    Behind the next mark first: nothing before it can be the end. Then what is near, because a
+    document may hold records of another format, which have no such mark.
+    """
+    near = bisect_left(marks, start)
+    if near < len(marks):
+        # A record has one mark, or a few where its parameters speak of others like it.
+        limit = min(start + _LARGEST, *marks[near + 3 : near + 4], size)
+        yield bisect_left(ends, marks[near]), limit, _TRIES
+    yield bisect_left(ends, start), start + _UNMARKED, _TRIES // 8
 
 
 def _is_opening(text: bytes, shape: Shape) -> bool:
