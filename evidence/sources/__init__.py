@@ -3,7 +3,42 @@
 Owns the list. To add one, write its module beside these and name it here.
 """
 
-from evidence.sources import okta
+from evidence.sources import (
+    cloudtrail_lookup,
+    directory,
+    elastic,
+    gcp,
+    github,
+    graph,
+    kubernetes,
+    langfuse,
+    mlflow,
+    okta,
+    phoenix,
+    s3,
+    s3_queue,
+    sentinel,
+    splunk,
+)
 from evidence.sources.contract import Connector
 
-CONNECTORS: dict[str, Connector] = {one.name: one for one in (okta.CONNECTOR,)}
+CONNECTORS: dict[str, Connector] = {
+    one.name: one
+    for one in (
+        okta.CONNECTOR,
+        graph.CONNECTOR,
+        github.CONNECTOR,
+        gcp.CONNECTOR,
+        s3.CONNECTOR,
+        s3_queue.CONNECTOR,
+        cloudtrail_lookup.CONNECTOR,
+        directory.CONNECTOR,
+        kubernetes.CONNECTOR,
+        langfuse.CONNECTOR,
+        phoenix.CONNECTOR,
+        mlflow.CONNECTOR,
+        splunk.CONNECTOR,
+        sentinel.CONNECTOR,
+        elastic.CONNECTOR,
+    )
+}

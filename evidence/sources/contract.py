@@ -5,6 +5,7 @@ only reads, knows nothing of the database, and keeps nothing between two pages b
 hands out.
 """
 
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, Self
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple, Self
 import httpx
 
 from evidence.sources import outside, secrets
-from evidence.sources.failures import Later, Stopped
+from evidence.sources.failures import Later, Stopped, TooLarge
 
 LONGEST_PAGE = 64 * 1024 * 1024
 
@@ -105,13 +106,21 @@ class Connector(NamedTuple):
     # Pages follow each other without a gap: the cursor shows completeness.
     gap_free: bool = True
     needs: str = ""  # the least rights it works with, in the system's own words
+    # How late its records may be by the system's own word; completeness waits so long at least.
+    late_seconds: int = 0
 
 
 class Http:
     """HTTP requests of one pull: guarded, bounded, and with the server's own wish to wait."""
 
-    def __init__(self, *, allow_private: bool, clock: Callable[[], datetime]) -> None:
-        self._client = outside.client(allow_private=allow_private)
+    def __init__(
+        self,
+        *,
+        allow_private: bool,
+        clock: Callable[[], datetime],
+        verify: ssl.SSLContext | bool = True,
+    ) -> None:
+        self._client = outside.client(allow_private=allow_private, verify=verify)
         self._clock = clock
         # For connectors whose SDK makes the requests: the same rule holds for its addresses.
         self.allow_private = allow_private
@@ -124,19 +133,37 @@ class Http:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
+    def close(self) -> None:
+        """Let go of its connections."""
+        self._client.close()
+
+    def now(self) -> datetime:
+        """The time, for what is signed with one."""
+        return self._clock()
+
     def get(self, url: str, **options: Any) -> httpx.Response:
         """See `request`."""
         return self.request("GET", url, **options)
 
-    def request(self, method: str, url: str, **options: Any) -> httpx.Response:
-        """The answer, when it is a success. Raises Later (wait) or Stopped (act)."""
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        explain: Callable[[httpx.Response], Exception | None] = lambda _: None,
+        **options: Any,
+    ) -> httpx.Response:
+        """The answer, when it is a success. Raises Later (wait) or Stopped (act).
+
+        `explain` may know better what a refusal means; what it returns is raised instead.
+        """
         try:
             with self._client.stream(method, url, **options) as answer:
                 body = bytearray()
                 for chunk in answer.iter_bytes():
                     body += chunk
                     if len(body) > LONGEST_PAGE:
-                        raise Stopped(
+                        raise TooLarge(
                             f"{_place(url)} answers with more than {LONGEST_PAGE >> 20} MiB",
                             "Ask for smaller pages.",
                         )
@@ -160,7 +187,12 @@ class Http:
         whole = httpx.Response(
             answer.status_code, headers=headers, content=bytes(body), request=answer.request
         )
-        return _judged(whole, url, outside.retry_after(answer, now=now))
+        wait = outside.retry_after(answer, now=now)
+        if answer.is_client_error and answer.status_code != 429 and not wait:
+            better = explain(whole)
+            if better is not None:
+                raise better
+        return _judged(whole, url, wait)
 
 
 def _judged(answer: httpx.Response, url: str, wait: float | None) -> httpx.Response:

@@ -9,6 +9,10 @@ class Stopped(Exception):
         self.what, self.fix = what, fix
 
 
+class TooLarge(Stopped):
+    """One answer is larger than is held in memory; a smaller page may do."""
+
+
 class Later(Exception):
     """The source asks to wait, or was away: tried again after so many seconds."""
 

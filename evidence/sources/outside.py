@@ -8,6 +8,7 @@ cannot change its answer in between. Redirects are not followed: they would lead
 
 import ipaddress
 import socket
+import ssl
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
@@ -98,12 +99,14 @@ class Guarded(httpx.HTTPTransport):
         return super().handle_request(request)
 
 
-def client(*, allow_private: bool, **options: Any) -> httpx.Client:
+def client(
+    *, allow_private: bool, verify: ssl.SSLContext | bool = True, **options: Any
+) -> httpx.Client:
     """An HTTP client whose requests raise Refused or NotResolved before they leave."""
     options.setdefault("timeout", TIMEOUT)
     headers = {"User-Agent": USER_AGENT, **options.pop("headers", {})}
     return httpx.Client(
-        transport=Guarded(allow_private=allow_private),
+        transport=Guarded(allow_private=allow_private, verify=verify),
         follow_redirects=False,
         headers=headers,
         **options,
@@ -112,7 +115,7 @@ def client(*, allow_private: bool, **options: Any) -> httpx.Client:
 
 def retry_after(answer: httpx.Response, *, now: datetime) -> float | None:
     """Seconds the server asks us to wait: Retry-After as a number or a date, or the reset
-    moment that Okta and GitHub state; None when it says nothing."""
+    moment that Okta and GitHub state once nothing is left; None when it says nothing."""
     said = answer.headers.get("Retry-After", "")
     if said.isascii() and said.isdigit():
         return float(said)
@@ -121,6 +124,11 @@ def retry_after(answer: httpx.Response, *, now: datetime) -> float | None:
             return max(0.0, (parsedate_to_datetime(said) - now).total_seconds())
         except (ValueError, TypeError):
             pass
+    left = answer.headers.get("X-Rate-Limit-Remaining") or answer.headers.get(
+        "X-RateLimit-Remaining", "0"
+    )
+    if answer.status_code != 429 and left != "0":
+        return None  # both state the moment on every answer
     reset = answer.headers.get("X-Rate-Limit-Reset") or answer.headers.get("X-RateLimit-Reset", "")
     if reset.isascii() and reset.isdigit() and len(reset) < 12:
         return max(0.0, float(reset) - now.timestamp())

@@ -1,6 +1,6 @@
 """`make bench`: what the product promises in speed, measured, with its targets beside.
 
-ARGS: intake, formats, otlp, line, decisions (all when none is named); `--rows N` bounds the fleet of the
+ARGS: start, intake, formats, otlp, line, decisions, correlation, peers (all when none is named); `--rows N` bounds the fleet of the
 line page (default 5,000,000; it takes several minutes and about 4 GB under var/).
 """
 
@@ -21,9 +21,19 @@ from config import services  # noqa: E402 - settings come first
 
 services.ensure()
 
-from tests.bench import database, decisions, fleet, formats, intake, line  # noqa: E402 - after setup
+from tests.bench import (  # noqa: E402 - after setup
+    correlation,
+    database,
+    decisions,
+    fleet,
+    formats,
+    intake,
+    line,
+    peers,
+    start,
+)
 
-PARTS = ("intake", "formats", "otlp", "line", "decisions")
+PARTS = ("start", "intake", "formats", "otlp", "line", "decisions", "correlation", "peers")
 
 
 def say(what: str, figure: str, target: str, *, met: bool | None) -> None:
@@ -63,6 +73,16 @@ def at_otlp(name: str) -> None:
     )
 
 
+def at_peers(name: str) -> None:
+    speed = peers.measure(name)
+    say(
+        f"OTLP over HTTP, the same {peers.SPANS:,} spans, beside MLflow",
+        f"{speed.ours:,.0f}/s, MLflow {speed.mlflow:,.0f}/s",
+        f"{speed.ratio:.1f} x MLflow; target 5",
+        met=speed.ratio >= 5,
+    )
+
+
 def at_line(rows: int) -> None:
     before = 0
     pages = []
@@ -96,12 +116,39 @@ def at_line(rows: int) -> None:
         )
 
 
+def at_correlation() -> None:
+    """Targets are for a machine that does nothing else: CPU seconds are said beside the clock's."""
+    targets = {"over everything": 100_000, "in batches": 20_000}
+    for name, speed in correlation.measure():
+        target = next((many for part, many in targets.items() if name.startswith(part)), 0)
+        say(
+            f"correlation, {name}",
+            f"{speed.per_second:,.0f}/s, {speed.per_cpu_second:,.0f}/CPU s",
+            f"target {target:,}" if target else f"load {os.getloadavg()[0]:.1f}",
+            met=speed.per_second >= target if target else None,
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=list(PARTS))
     parser.add_argument("--rows", type=int, default=5_000_000)
     asked = parser.parse_args()
     parts = asked.parts or list(PARTS)
+    if "start" in parts:
+        starts = start.measure()
+        say(
+            "embedded services, first start in a folder",
+            f"{starts.first:.2f} s",
+            "target 3",
+            met=starts.first <= 3,
+        )
+        say(
+            "  later starts, the slowest",
+            f"{starts.later:.2f} s",
+            "target 1",
+            met=starts.later <= 1,
+        )
     if "decisions" in parts:
         speed = decisions.measure()
         say(
@@ -117,6 +164,10 @@ def main() -> None:
             at_formats()
         if "otlp" in parts:
             at_otlp("otlp-empty")
+        if "peers" in parts:
+            at_peers("peers")
+        if "correlation" in parts:
+            at_correlation()
         if "line" in parts:
             at_line(asked.rows)
             if "intake" in parts:

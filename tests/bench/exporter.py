@@ -8,9 +8,10 @@ import gzip
 import http.client
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from threading import Thread
+from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -32,8 +33,19 @@ class Sent(NamedTuple):
         return self.spans / self.seconds
 
 
-def send(url: str, token: str, batches: Sequence[bytes], *, senders: int, packed: bool) -> Sent:
-    """Send all batches with this many connections; a refused batch is sent again."""
+def send(
+    url: str,
+    token: str,
+    batches: Sequence[bytes],
+    *,
+    senders: int,
+    packed: bool,
+    beside: Mapping[str, str] = MappingProxyType({}),
+) -> Sent:
+    """Send all batches with this many connections; a refused batch is sent again.
+
+    `beside`: headers that this door wants beside the usual ones.
+    """
     bodies = [gzip.compress(body, 1) for body in batches] if packed else list(batches)
     place = urlsplit(url)
     refused = [0] * senders
@@ -42,6 +54,7 @@ def send(url: str, token: str, batches: Sequence[bytes], *, senders: int, packed
         "Content-Type": "application/x-protobuf",
         "Authorization": f"Bearer {token}",
         **({"Content-Encoding": "gzip"} if packed else {}),
+        **beside,
     }
 
     def work(number: int) -> None:

@@ -39,6 +39,7 @@ class Request(NamedTuple):
     query: dict[str, str]
     headers: dict[str, str]
     body: bytes
+    target: str = ""  # path and query as they came, with every value of a parameter
 
     def json(self) -> Any:
         return json.loads(self.body)
@@ -108,6 +109,7 @@ def serving() -> Iterator[There]:
                     },
                     {name.lower(): value for name, value in self.headers.items()},
                     self.rfile.read(size),
+                    self.path,
                 )
             )
             body = answer.sent()
