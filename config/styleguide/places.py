@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 
-from config.styleguide import samples
+from config.styleguide import inventories, samples
 from config.styleguide.pages import identities as identity_rows
 from config.styleguide.pages import systems
 from config.styleguide.samples import at, event
@@ -89,7 +89,7 @@ def unclaimed() -> Sample:
         "rows": [
             {"id": 1, "value": "invoice-agent", "kind": "agent", "realm": "otel:lab", "first_at": at("14:00"), "last_at": at("15:00"), "count": 45, "count_url": "/events/", "proposals": [proposal(11, "svc-invoice-agent", "45 calls of invoice-agent were made with this key")]},
             {"id": 2, "value": "report-agent", "kind": "agent", "realm": "otel:lab", "first_at": at("14:00"), "last_at": at("15:00"), "count": 218, "proposals": [proposal(12, "svc-shared", "12 calls of report-agent were made with this key", shared=True), proposal(13, "svc-report-agent", "206 calls of report-agent were made with this key", why_not="You own the identity and issued the key.")]},
-            {"id": 3, "value": "arn:aws:iam::123456789012:user/nobody", "kind": "user", "realm": "aws:123456789012", "first_at": at("15:00"), "last_at": at("15:02"), "count": None, "proposals": []},
+            {"id": 3, "value": "arn:aws:iam::123456789012:user/nobody", "kind": "user", "realm": "aws:123456789012", "first_at": at("15:00"), "last_at": at("15:02"), "count": None, "proposals": [], "listed": inventories.listed()},
         ],
         "page": {"first": 1, "last": 3, "total": 3},
         "confirm_url": "/unclaimed/confirm/", "reject_url": "/unclaimed/reject/", "bulk_url": "/unclaimed/bulk/", "bind_url": "/unclaimed/bind/",
@@ -147,6 +147,7 @@ def sources() -> Sample:
 def source() -> Sample:
     return {
         "source": sources()["rows"][0] | {"realms": ["aws:123456789012"], "lag_seconds": 900, "retention_days": 3650, "token_hint": "cs_a8", "token_used_at": at("15:46")},
+        "custody": {"days": 3650, "dropped_events": 1204, "dropped_before": at("00:00:00"), "holds": [{"about": "source finance-prod", "reason": "case 9", "by": "Jonas Weber", "at": at("14:14:00")}], "left_out": [], "rules": "drop action s3:List*", "why_not": "", "retention_url": "#custody", "hold_url": "#custody", "filter_url": "#custody"},
         "drop_url": "/sources/finance-prod/drop/", "declare_url": "/sources/finance-prod/declare/", "rotate_url": "/sources/finance-prod/token/",
         "formats": [{"value": "cloudtrail", "words": "CloudTrail"}, {"value": "otlp", "words": "OTLP traces"}],
         "otlp_url": "https://countersign.example.org/v1/traces", "records_url": "https://countersign.example.org/api/evidence/finance-prod/",
@@ -249,6 +250,8 @@ def event_page() -> Sample:
 def deposit() -> Sample:
     return {
         "deposit": {"id": 812, "source": "finance-prod", "source_url": "/sources/finance-prod/", "received_at": at("15:46"), "received_by": "Ines Moreau", "name": "123456789012_CloudTrail_20261124.json.gz", "format": "cloudtrail", "received_digest": bytes(range(32)), "received_bytes": 1_204_000, "kept_digest": bytes(range(32, 64)), "kept_bytes": 1_180_000, "rule_version": 3, "records": 1204, "events": 1200, "events_url": "/events/?deposit=812", "duplicates": 2, "rejects": 2, "first_at": at("14:00"), "last_at": at("15:45"), "intact": True},
+        "custody": {"tombstones": [{"what": "record 3", "words": "erased: Jonas asked, Ines confirmed", "why": "a scan", "at": at("14:14:00"), "digest": bytes(32)}], "erasures": [], "ask_url": "#custody", "why_not": "", "copies": []},
+        "readings": {"live": False, "problem": "", "why_not": "", "reread_url": "#readings", "formats": [{"value": "cloudtrail", "words": "AWS CloudTrail", "on": True}, {"value": "okta", "words": "Okta System Log", "on": False}], "rows": [{"at": at("14:20"), "by": "Jonas Weber", "before": "okta, version 1", "now": "cloudtrail, version 1", "counts": "41 moved"}]},
         "redactions": [{"kind": "aws_secret_key", "count": 2, "characters": 80, "places": ["Records[12].responseElements"]}],
         "rejects": [{"position": "Records[44]", "reason": "eventTime is missing; write it as RFC 3339.", "excerpt": '{"eventName": "GetObject"}'}],
         "excerpt": '{"Records": [{"eventName": "GetObject"}]}', "excerpt_note": "first 4 KB of 1.2 MB",

@@ -1,0 +1,280 @@
+"""What one AWS account lists: IAM users, roles and access keys, with their policies.
+
+Sources: IAM API Reference: GetAccountAuthorizationDetails, ListUsers, ListAccessKeys,
+GetAccessKeyLastUsed. Policies of the organisation, of resources and of sessions are not in these
+lists. Roles that AWS makes for its own services (path /aws-service-role/) are left out: nobody
+else can assume them. AWS says of a use of a key at most the hour, the region and the service.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from evidence.formats import aws as names
+from evidence.formats.record import ActorName
+from evidence.sources import aws
+from evidence.sources.contract import Asked
+from evidence.sources.failures import Later, Stopped
+from identities.enforcers.aws_principals import as_document
+from identities.enforcers.entitlements_aws import NEVER_READ, possible_of
+from identities.enforcers.possible_aws import Possible
+from identities.inventory import hints
+from identities.inventory.contract import (
+    ACTIVE,
+    HELD,
+    Absent,
+    Batch,
+    Found,
+    Part,
+    System,
+    inside,
+    text,
+    when,
+)
+
+# Connectors that lead to AWS itself; a bucket with an endpoint of its own is somebody else's.
+AWS_ALONE, BUCKETS = ("cloudtrail_lookup",), ("s3", "s3_queue")
+PER_PAGE = 100
+# Each user's keys are asked for one by one: short steps keep the lease and the place.
+USERS_PER_STEP = 25
+OF_SERVICES = "/aws-service-role/"
+
+
+class Account:
+    """One account while it is read; what groups and managed policies say is kept in memory."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._clients = aws.Clients(asked)
+        try:
+            self.account = names.account_of(self._clients.who())
+        except (Stopped, Later):
+            self.close()
+            raise
+        self.realm = names.realm_of(self.account)
+        self.iam = self._clients.client("iam")
+        self._policies: dict[str, Any] | None = None
+        self._groups: dict[str, Any] = {}
+
+    def close(self) -> None:
+        self._clients.__exit__()
+
+    def actor(self, arn: str) -> ActorName:
+        return names.arn_actor(arn, self.account)
+
+    def details(self, kinds: list[str], marker: str) -> dict[str, Any]:
+        with aws.asking("iam:GetAccountAuthorizationDetails", "*"):
+            found: dict[str, Any] = self.iam.get_account_authorization_details(
+                Filter=kinds, MaxItems=PER_PAGE, **({"Marker": marker} if marker else {})
+            )
+        return found
+
+    def managed(self) -> dict[str, Any]:
+        """The documents of managed policies, by ARN; groups are learnt on the way."""
+        if self._policies is None:
+            policies: dict[str, Any] = {}
+            marker = ""
+            while True:
+                page = self.details(["LocalManagedPolicy", "AWSManagedPolicy", "Group"], marker)
+                for policy in page.get("Policies", []):
+                    for version in policy.get("PolicyVersionList", []):
+                        if version.get("IsDefaultVersion"):
+                            policies[policy["Arn"]] = as_document(version.get("Document", {}))
+                for group in page.get("GroupDetailList", []):
+                    self._groups[group["GroupName"]] = group
+                if not page.get("IsTruncated"):
+                    break
+                marker = str(page["Marker"])
+            self._policies = policies
+        return self._policies
+
+    def group(self, name: str) -> Mapping[str, Any]:
+        self.managed()
+        found: Mapping[str, Any] = self._groups.get(name, {})
+        return found
+
+
+def fits(connector: str, settings: Mapping[str, str]) -> bool:
+    """Whether a connection leads to an AWS account."""
+    return connector in AWS_ALONE or (connector in BUCKETS and not settings.get("endpoint"))
+
+
+def principals(account: Account, cursor: Mapping[str, Any]) -> Iterator[Batch]:
+    """Users and roles with their policies, a hundred a page."""
+    marker = str(cursor.get("marker", ""))
+    account.managed()
+    while True:
+        page = account.details(["User", "Role"], marker)
+        found = [_user(account, one) for one in page.get("UserDetailList", [])]
+        found += [
+            _role(account, one)
+            for one in page.get("RoleDetailList", [])
+            if not str(one.get("Path", "")).startswith(OF_SERVICES)
+        ]
+        marker = str(page.get("Marker", "")) if page.get("IsTruncated") else ""
+        yield Batch(tuple(found), {"marker": marker} if marker else {})
+        if not marker:
+            return
+
+
+def _user(account: Account, user: Mapping[str, Any]) -> Found:
+    rights = [
+        *_inline(user.get("UserPolicyList", [])),
+        *_attached(account, user.get("AttachedManagedPolicies", [])),
+    ]
+    for name in user.get("GroupList", []):
+        group = account.group(name)
+        rights += _inline(group.get("GroupPolicyList", []), f"group {name}, ")
+        rights += _attached(account, group.get("AttachedManagedPolicies", []), f"group {name}, ")
+    return Found(
+        account.actor(user["Arn"]),
+        "IAM user",
+        title=text(user.get("UserName")),
+        created_at=when(user.get("CreateDate")),
+        hints=hints.of_tags(_tags(user)),
+        rights=(*rights, *_boundary(account, user)),
+        missing=NEVER_READ,
+    )
+
+
+def _role(account: Account, role: Mapping[str, Any]) -> Found:
+    used = role.get("RoleLastUsed") or {}
+    return Found(
+        account.actor(role["Arn"]),
+        "IAM role",
+        title=text(role.get("RoleName")),
+        created_at=when(role.get("CreateDate")),
+        last_used_at=when(used.get("LastUsedDate")),
+        last_used_of=text(used.get("Region")),
+        hints=hints.of_tags(_tags(role)),
+        rights=(
+            *_inline(role.get("RolePolicyList", [])),
+            *_attached(account, role.get("AttachedManagedPolicies", [])),
+            *_boundary(account, role),
+        ),
+        missing=NEVER_READ,
+    )
+
+
+def _tags(thing: Mapping[str, Any]) -> dict[str, str]:
+    return {text(one.get("Key")): text(one.get("Value")) for one in thing.get("Tags", [])}
+
+
+def _inline(policies: list[Mapping[str, Any]], before: str = "") -> list[Possible]:
+    return [
+        right
+        for one in policies
+        for right in possible_of(
+            as_document(one.get("PolicyDocument", {})), via=f"{before}inline {one['PolicyName']}"
+        )
+    ]
+
+
+def _attached(
+    account: Account, policies: list[Mapping[str, Any]], before: str = ""
+) -> list[Possible]:
+    return [
+        right
+        for one in policies
+        for right in _managed(account, one["PolicyArn"], f"{before}managed {one['PolicyArn']}")
+    ]
+
+
+def _boundary(account: Account, thing: Mapping[str, Any]) -> list[Possible]:
+    arn = (thing.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
+    return _managed(account, arn, f"boundary {arn}", "boundary") if arn else []
+
+
+def _managed(account: Account, arn: str, via: str, layer: str = "identity") -> list[Possible]:
+    document = account.managed().get(arn)
+    if document is None:
+        # A boundary of AWS's own that nobody has attached as a policy is in no list.
+        return [Possible.unread(via=via, layer=layer)]
+    return possible_of(document, via=via, layer=layer)
+
+
+def keys(account: Account, cursor: Mapping[str, Any]) -> Iterator[Batch]:
+    """The access keys of each user, with their last use."""
+    marker = str(cursor.get("marker", ""))
+    while True:
+        with aws.asking("iam:ListUsers", "*"):
+            page = account.iam.list_users(
+                MaxItems=USERS_PER_STEP, **({"Marker": marker} if marker else {})
+            )
+        found: list[Found] = []
+        unread: list[str] = []
+        said = ""
+        for user in page["Users"]:
+            try:
+                found += _keys_of(account, user)
+            except Absent:
+                continue  # deleted since the listing
+            except Stopped as problem:
+                unread.append(user["UserName"])
+                said = said or f"{problem.what} {problem.fix}"
+        marker = str(page.get("Marker", "")) if page.get("IsTruncated") else ""
+        yield Batch(tuple(found), {"marker": marker} if marker else {}, tuple(unread), said)
+        if not marker:
+            return
+
+
+def _keys_of(account: Account, user: Mapping[str, Any]) -> Iterator[Found]:
+    name = user["UserName"]
+    marker = ""
+    while True:
+        with asking("iam:ListAccessKeys", f"user {name}"):
+            page = account.iam.list_access_keys(
+                UserName=name, **({"Marker": marker} if marker else {})
+            )
+        for key in page["AccessKeyMetadata"]:
+            used, missing = _last_use(account, key["AccessKeyId"])
+            yield Found(
+                names.access_key(key["AccessKeyId"]),
+                "access key",
+                credential=True,
+                holder=account.actor(user["Arn"]),
+                title=f"of {name}",
+                status=ACTIVE if key.get("Status") == "Active" else HELD,
+                created_at=when(key.get("CreateDate")),
+                last_used_at=when(used.get("LastUsedDate")),
+                last_used_of=text(used.get("ServiceName")).replace("N/A", ""),
+                missing=missing,
+                scope=name,
+            )
+        if not page.get("IsTruncated"):
+            return
+        marker = str(page["Marker"])
+
+
+def _last_use(account: Account, key: str) -> tuple[Mapping[str, Any], str]:
+    try:
+        with asking("iam:GetAccessKeyLastUsed", f"key {key[:4]}…{key[-4:]}"):
+            found = account.iam.get_access_key_last_used(AccessKeyId=key)
+    except Stopped as problem:
+        return {}, f"last use: {problem.what}"
+    used: Mapping[str, Any] = found.get("AccessKeyLastUsed") or {}
+    return used, ""
+
+
+@contextmanager
+def asking(permission: str, resource: str) -> Iterator[None]:
+    """As evidence/sources/aws.py has it; what is not there any more is told apart."""
+    try:
+        with aws.asking(permission, resource):
+            yield
+    except Stopped as problem:
+        answer = getattr(problem.__cause__, "response", {})
+        if inside(answer, "Error", "Code") == "NoSuchEntity":
+            raise Absent(f"There is no {resource}.", "It was deleted.") from problem
+        raise
+
+
+SYSTEM = System(
+    name="aws",
+    title="AWS",
+    fits=fits,
+    open=Account,
+    parts=(
+        Part("users and roles", principals, "iam:GetAccountAuthorizationDetails"),
+        Part("access keys", keys, "iam:ListUsers, iam:ListAccessKeys, iam:GetAccessKeyLastUsed"),
+    ),
+)
