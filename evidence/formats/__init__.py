@@ -85,6 +85,7 @@ def _format(table: Table, compiled: Kind) -> Format:
         table.title,
         partial(_knows, table.name),
         partial(reading.parse, table=table, first=compiled, others=others),
+        table.version,
     )
 
 

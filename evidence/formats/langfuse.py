@@ -53,10 +53,13 @@ _BEYOND = (
     ("langfuse.session.id", 2, "thread_id"),
     ("langfuse.observation.model.name", 0, "model"),
     ("langfuse.observation.model.name", 0, "providedModelName"),
+    ("langfuse.release", 0, "release"),
     ("langfuse.release", 1, "release"),
     ("langfuse.version", 0, "version"),
     ("langfuse.version", 1, "version"),
 )
+# Version 4 hands metadata out flat: these members were objects once.
+_FLAT = ("attributes", "resourceAttributes", "scope")
 _MARK = b'"startTime"'
 _LOWER_MARK = b'"start_time"'
 
@@ -113,7 +116,7 @@ def _observations(found: Iterator[Piece]) -> Iterator[Piece]:
     """The observations of every trace among the pieces, each beside what its trace says."""
     for position, value, problem, raw in found:
         if problem or not _is_trace(value):
-            yield position, value, problem, raw
+            yield position, _unflattened(value), problem, raw
             continue
         whole = value["trace"] if type(value.get("trace")) is dict else value
         trace = {
@@ -122,9 +125,27 @@ def _observations(found: Iterator[Piece]) -> Iterator[Piece]:
         for number, observation in enumerate(value["observations"]):
             place = f"{position}.observations[{number}]"
             if type(observation) is dict:
-                yield place, {**observation, "trace": trace}, "", b""
+                yield place, _unflattened({**observation, "trace": trace}), "", b""
             else:
                 yield place, observation, "", b""
+
+
+def _unflattened(value: Any) -> Any:
+    """An observation whose metadata are nested as they were sent: content is found by names."""
+    metadata = value.get("metadata") if type(value) is dict else None
+    if type(metadata) is not dict:
+        return value
+    made: Row = {}
+    nested: dict[str, Row] = {}
+    for name, said in metadata.items():
+        holder, _, inside = name.partition(".")
+        if inside and holder in _FLAT:
+            nested.setdefault(holder, {})[inside] = said
+        else:
+            made[name] = said
+    for holder, members in nested.items():
+        made[holder] = mapping(made.get(holder)) | members
+    return {**value, "metadata": made}
 
 
 def _without_content(value: Any) -> list[int]:
@@ -182,4 +203,4 @@ def _told(row: Row) -> Told:
     )
 
 
-FORMAT = Format(NAME, "Langfuse observations", recognise, parse)
+FORMAT = Format(NAME, "Langfuse observations", recognise, parse, version=2)

@@ -27,14 +27,16 @@ _LABEL = re.compile(r"((?:cs|cn|cfp|c6a|flexString|flexNumber|deviceCustom\w{1,2
 _QUOTED = re.compile(r'([A-Za-z]\w{0,62})="([^"]*)"')
 
 
-def rows(body: bytes, names: Sequence[str] | None = None, *, fewest: int = 2) -> Iterator[Piece]:
+def rows(
+    body: bytes, names: Sequence[str] | None = None, *, fewest: int = 2, delimiter: str = ","
+) -> Iterator[Piece]:
     """The rows of CSV text as objects; empty cells are left out.
 
     `names`: of the columns, in their order; none: the first row names them. A row may be shorter
     than they are (older servers write fewer columns), not shorter than `fewest`.
     """
     text = body.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
-    found = csv.reader(io.StringIO(text, newline=""), strict=True)
+    found = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
     while True:
         line = found.line_num + 1
         try:

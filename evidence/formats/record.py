@@ -114,3 +114,6 @@ class Format(NamedTuple):
     # True when the (decompressed) head of a body looks like this format.
     recognise: Callable[[bytes], bool]
     parse: Callable[[bytes, Asked], Parsed]
+    # Counted up when the same bytes are read otherwise than before: what an older version read
+    # can be read again (evidence/rereading).
+    version: int = 1

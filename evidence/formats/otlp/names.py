@@ -133,6 +133,10 @@ OLD_HEADERS = {
     for name in REQUEST_IDS
     if name.startswith("http.")
 }
+# Attributes that hold the id of the token a call was made with, as the called system logs it: a
+# JWT's `jti`, Entra's `uti`, Vault's accessor, GitHub's hash. No convention names one yet.
+TOKENS = ("countersign.token.id", "token.jti", "jwt.jti", "token.uti", "vault.token.accessor")
+POD = "k8s.pod.uid"
 RESOURCES = (
     "aws.dynamodb.table_names",
     "aws.sqs.queue.url",
@@ -193,6 +197,8 @@ READ = frozenset(
         *VERSIONS,
         *REQUEST_IDS,
         *OLD_HEADERS.values(),
+        *TOKENS,
+        POD,
         *RESOURCES,
         *ADDRESSES,
         *BUCKETS,

@@ -23,9 +23,11 @@ from evidence.formats.otlp.names import (
     NAMING,
     OLD_HEADERS,
     PEOPLE,
+    POD,
     REQUEST_IDS,
     RESOURCES,
     TASKS,
+    TOKENS,
     TOOLS,
     VERSIONS,
 )
@@ -66,6 +68,7 @@ class Sender(NamedTuple):
     task: str | None
     # The attributes by which its spans name their task, the source's own first.
     tasks: tuple[str, ...] = TASKS
+    pod: str | None = None
 
 
 @lru_cache(maxsize=65_536)
@@ -85,6 +88,7 @@ def sender(attributes: dict[str, Any], realm: str, task_attribute: str = "") -> 
         _text(attributes.get("service.version")),
         _first(attributes, (*own, "countersign.task")),
         (*own, *TASKS),
+        _text(attributes.get(POD)),
     )
 
 
@@ -172,7 +176,7 @@ def record(
         _bounded(action) or "span",
         _resource(attributes),
         sender.service,
-        aws.access_key(key) if key else None,
+        aws.access_key(key) if key else _key(attributes, act, span.kind, sender),
         agent,
         on_behalf,
         None,
@@ -191,6 +195,22 @@ def record(
     if "\0" in name or any(type(text) is str and "\0" in text for text in attributes.values()):
         raise Unreadable("a name in it holds a NUL character")
     return made
+
+
+# Kinds of span that call something: of these the pod tells who did.
+_CALLING = frozenset({TOOL_CALL, API_CALL})
+
+
+def _key(attributes: dict[str, Any], act: int, kind: int, sender: Sender) -> ActorName | None:
+    """The token that a span names, else the pod that it calls from. Of the sender's own realm:
+    only evidence/key_links.py says that the called system knows it by the same id."""
+    token = _first(attributes, TOKENS)
+    if token:
+        return ActorName(sender.realm, "token", aws.bounded(token), sender.service)
+    pod = _text(attributes.get(POD)) or sender.pod
+    if pod and (act in _CALLING or kind == Span.SPAN_KIND_CLIENT):
+        return ActorName(sender.realm, "pod", aws.bounded(pod), sender.service)
+    return None
 
 
 def stranger(record: Record, own: str, realms: frozenset[str]) -> str | None:

@@ -9,6 +9,8 @@ import pytest
 from evidence.formats import FORMATS, KINDS, recognise
 from tests.evidence.formats.abuse import ASKED, labelled
 
+SAMPLES = Path(__file__).resolve().parent.parent.parent / "samples"
+
 # The formats of each file's records; the first is what a body of all of them is recognised as.
 LABELLED: dict[str, tuple[str, ...]] = {
     "anthropic": ("anthropic",),
@@ -63,3 +65,16 @@ def test_labelled_file_is_read_without_a_reject(data: Path, file: str) -> None:
     body = (data / "labelled" / f"{file}.jsonl").read_bytes()
     parsed = FORMATS[LABELLED[file][0]].parse(body, ASKED)
     assert (len(parsed.records), parsed.rejects) == (len(body.splitlines()), [])
+
+
+@pytest.mark.parametrize(
+    "opening", ["[", '{"value": [', '{"kind": "EventList", "metadata": {}, "items": [']
+)
+@pytest.mark.parametrize("name", ["okta", "kubernetes", "entra", "vault"])
+def test_document_that_is_longer_than_what_is_looked_at_is_recognised(
+    name: str, opening: str
+) -> None:
+    records = (SAMPLES / f"{name}.jsonl").read_text().splitlines()
+    many = ",".join(records * (1_000_000 // sum(map(len, records)) + 1))
+    body = f"{opening}{many}{']}' if opening != '[' else ']'}".encode()
+    assert [recognise(body), recognise(body[:300_000]), recognise(body[:1_000_000])] == [name] * 3

@@ -1,0 +1,114 @@
+"""docs/redaction.md is the rule table of the privacy rule, and what it hits on a recording.
+
+`python -m tests.evidence.formats.test_redaction_page` writes the page again.
+"""
+
+import gzip
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+import pytest
+
+from evidence import privacy
+from tests.evidence.formats.conftest import DATA, ROOT
+
+PAGE = ROOT / "docs" / "redaction.md"
+HEAD = """# What is taken for a secret
+
+Before anything is stored, every record is searched once, with one expression of RE2 that all rules below are part of: linear in the bytes, whatever somebody wrote. A secret becomes `[redacted:kind:length]`. The deposit says how many of each kind were replaced and where the first were, and by which version of this list. This page is generated from `evidence/privacy.py`, and a test compares them.
+
+Access key ids (`AKIA…`, `ASIA…`) are kept: they say who acted. Left alone is also what says nothing: stars, `HIDDEN_DUE_TO_SECURITY_REASONS`, `${VARIABLE}`. Content of prompts, completions, tool arguments and statements is dropped by the formats, not by these rules (docs/formats.md).
+
+"""
+
+
+class Counted(NamedTuple):
+    """Hits on a recording; true where the vendor's own documentation calls the member a secret."""
+
+    records: int
+    hits: int
+    false: int
+    missed: int  # members that the vendor calls secret and that would be stored
+
+
+def counted(data: Path) -> Counted:
+    """Over the Invictus recording. AWS calls the credentials of an answer of STS and IAM secret."""
+    records = hits = false = missed = 0
+    for path in sorted((data / "cloudtrail-invictus").glob("*.gz")):
+        for record in orjson.loads(gzip.decompress(path.read_bytes()))["Records"]:
+            records += 1
+            clean, found = privacy.redact(orjson.dumps(record))
+            hits += len(found)
+            after = orjson.loads(clean)
+            true = [place for place in secrets_in(record) if not says_nothing(place, record)]
+            replaced = [place for place in true if at(place, after).startswith("[redacted:")]
+            false += len(found) - len(replaced)
+            missed += len(true) - len(replaced)
+    return Counted(records, hits, false, missed)
+
+
+def secrets_in(record: dict[str, Any]) -> list[tuple[str, ...]]:
+    """The places that AWS documents as secret in what its APIs answer."""
+    places = [
+        ("responseElements", holder, member)
+        for holder in ("credentials", "accessKey", "serviceSpecificCredential")
+        for member in ("sessionToken", "secretAccessKey", "servicePassword")
+    ]
+    return [place for place in places if at(place, record)]
+
+
+def at(place: tuple[str, ...], record: Any) -> str:
+    here = record
+    for name in place:
+        here = here.get(name) if isinstance(here, dict) else None
+    return here if isinstance(here, str) else ""
+
+
+def says_nothing(place: tuple[str, ...], record: Any) -> bool:
+    return privacy.says_nothing(at(place, record))
+
+
+def share(data: Path) -> str:
+    found = counted(data)
+    part = 100 * found.false / found.hits if found.hits else 0.0
+    return (
+        "## On a recording\n\n"
+        f"The Invictus recording of CloudTrail under attack: {found.records:,} records,"
+        f" {found.hits:,} hits, of which false {found.false} ({part:.1f} %); secrets by AWS's own"
+        f" documentation that would be stored: {found.missed}. A hit is true where the member is"
+        " one that AWS documents as secret in an answer of its API.\n"
+    )
+
+
+def rules() -> str:
+    lines = [f"Version {privacy.RULE_VERSION}, {len(privacy.RULES)} rules.\n\n"]
+    for rule in privacy.RULES:
+        begins = "" if rule.begins_word else ", anywhere"
+        lines.append(f"- **{rule.kind}** – {rule.says}{begins}\n  `` {rule.pattern} ``\n")
+    return "".join(lines)
+
+
+def page(data: Path) -> str:
+    return f"{HEAD}{share(data)}\n## The rules\n\n{rules()}"
+
+
+def test_page_is_what_the_rules_say(data: Path) -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(data)
+
+
+def test_recording_has_no_false_hit_and_no_missed_secret(data: Path) -> None:
+    found = counted(data)
+    assert (found.records, found.hits, found.false, found.missed) == (2_900, 36, 0, 0)
+
+
+@pytest.mark.parametrize("rule", privacy.RULES, ids=lambda rule: f"{rule.kind}: {rule.says}")
+def test_every_rule_is_part_of_the_one_pass(rule: privacy.Rule) -> None:
+    """One group for each rule, so that a hit says which rule it was."""
+    assert privacy._RULES.groups == len(privacy.RULES)
+    assert rule.pattern.encode() in privacy._RULES.pattern
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(Path(sys.argv[1]) if len(sys.argv) > 1 else DATA), encoding="utf-8")
