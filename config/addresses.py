@@ -1,6 +1,7 @@
-"""Addresses of broker and mail, turned into what Celery and Django expect. Pure functions."""
+"""Addresses of broker, mail and bucket, turned into what Celery and Django expect. Pure functions."""
 
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from importlib.util import find_spec
+from urllib.parse import parse_qs, parse_qsl, quote, unquote, urlsplit
 
 from config.environment import SettingsError
 
@@ -48,4 +49,44 @@ def mailers_of(url: str) -> dict[str, dict[str, object]]:
                 "timeout": 15,
             },
         }
+    }
+
+
+def deposits_of(url: str) -> dict[str, object]:
+    """`s3://bucket/prefix?endpoint=https://…&region=…`, as a storage of Django.
+
+    Credentials are found as AWS's own tools find them. A name is the digest of its content, so
+    that writing it again writes the same.
+    """
+    parts = urlsplit(url)
+    options = dict(parse_qsl(parts.query))
+    if not parts.hostname or set(options) - {"endpoint", "region"}:
+        raise SettingsError(
+            "COUNTERSIGN_DEPOSITS is no bucket; write it like"
+            " s3://bucket/prefix?region=eu-central-1&endpoint=https://s3.example.org."
+        )
+    if find_spec("storages") is None:
+        raise SettingsError(
+            "COUNTERSIGN_DEPOSITS needs django-storages: install the dependency group s3."
+        )
+    # Only who has a bucket waits for this import.
+    from botocore.config import Config
+
+    return {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {
+            "bucket_name": parts.netloc,
+            "location": parts.path.strip("/"),
+            "endpoint_url": options.get("endpoint") or None,
+            "region_name": options.get("region") or None,
+            "file_overwrite": True,
+            "default_acl": None,
+            "client_config": Config(
+                connect_timeout=5,
+                read_timeout=30,
+                retries={"max_attempts": 3, "mode": "standard"},
+                s3={"addressing_style": "path" if options.get("endpoint") else "auto"},
+                request_checksum_calculation="when_required",
+            ),
+        },
     }

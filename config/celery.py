@@ -14,8 +14,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 # Name said by evidence.nudge.after_commit -> names of the tasks it wakes.
 NUDGES: dict[str, tuple[str, ...]] = {
-    "evidence.stored": ("evidence.tasks.link_stored",),
+    "evidence.stored": ("evidence.tasks.link_stored", "evidence.tasks.seal_deposits"),
     "pull.asked": ("evidence.tasks.pull",),
+    "erasure.confirmed": ("evidence.tasks.erase",),
+    "reread.asked": ("evidence.tasks.reread",),
+    "inventory.asked": ("identities.tasks.read_inventories",),
     "evidence.linked": ("identities.tasks.judge_stored",),
     "identities.changed": ("identities.tasks.judge_stored",),
     "identities.judged": ("reviews.tasks.open_from_findings",),
@@ -30,6 +33,7 @@ SCHEDULE: dict[str, tuple[str, timedelta]] = {
     "link what is stored": ("evidence.tasks.link_stored", timedelta(seconds=10)),
     "judge what is linked": ("identities.tasks.judge_stored", timedelta(seconds=10)),
     "pull what is due": ("evidence.tasks.pull", timedelta(seconds=5)),
+    "read deposits again": ("evidence.tasks.reread", timedelta(seconds=30)),
     "seal the ledger": ("evidence.tasks.seal_ledger", timedelta(seconds=1)),
     "verify the ledger": ("evidence.tasks.verify_ledger", timedelta(minutes=10)),
     "enforce what is due": ("identities.tasks.enforce", timedelta(seconds=2)),
@@ -41,10 +45,14 @@ SCHEDULE: dict[str, tuple[str, timedelta]] = {
     "credentials that were born": ("identities.tasks.born_credentials", timedelta(seconds=30)),
     "propose bindings": ("identities.tasks.propose_bindings", timedelta(minutes=5)),
     "expire": ("identities.tasks.expire", timedelta(seconds=30)),
+    "read inventories": ("identities.tasks.read_inventories", timedelta(minutes=1)),
     "read entitlements": ("identities.tasks.read_entitlements", timedelta(minutes=15)),
     "watermarks": ("evidence.tasks.watermarks", timedelta(seconds=30)),
     "partitions ahead": ("evidence.tasks.partitions_ahead", timedelta(hours=6)),
-    "orphaned files": ("evidence.tasks.sweep_orphans", timedelta(hours=24)),
+    "seal the deposits": ("evidence.tasks.seal_deposits", timedelta(seconds=10)),
+    "retention": ("evidence.tasks.prune", timedelta(hours=6)),
+    "erase what is confirmed": ("evidence.tasks.erase", timedelta(minutes=1)),
+    "orphaned files": ("evidence.tasks.sweep_orphans", timedelta(hours=1)),
 }
 
 LONGEST_TASK = 600  # seconds; longer work is cut into rows
@@ -116,7 +124,10 @@ def send(name: str) -> None:
 def connect_nudges() -> None:
     """Give the lowest layer its way to say a name."""
     from config import pipeline
-    from evidence import nudge
+    from evidence import nudge, rereading
+    from identities.rereading import follow as identities_follow
+    from reviews.rereading import follow as reviews_follow
 
     nudge.send = send
     nudge.drain = pipeline.drain
+    rereading.followers[:] = [identities_follow, reviews_follow]

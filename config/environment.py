@@ -82,7 +82,9 @@ def number(name: str, *, default: int, least: int, most: int) -> int:
 
 def folders(name: str) -> tuple[Path, ...]:
     """Directories with colons between them, each a full path."""
-    found = tuple(Path(os.path.normpath(one)) for one in text(name).split(":") if one.strip())
+    found = tuple(
+        Path(os.path.normpath(one.strip())) for one in text(name).split(":") if one.strip()
+    )
     for one in found:
         if not one.is_absolute():
             raise SettingsError(f"{name} names {str(one)!r}; write the full path of a directory.")

@@ -22,9 +22,23 @@ APPEND_ONLY = frozenset(
         "evidence_capsule",
         "evidence_ledgerentry",
         "evidence_ledgerseal",
+        "evidence_depositseal",
+        "evidence_mappingversion",
+        "evidence_pastreading",
+        "evidence_reading",
     }
 )
-READ_ONLY = frozenset({"django_migrations", "evidence_shownlink"})
+READ_ONLY = frozenset(
+    {
+        "django_migrations",
+        "evidence_shownlink",
+        # Written by functions of the owner, which look for themselves whether they may.
+        "evidence_dropped",
+        "evidence_holder",
+        "evidence_retentionsaid",
+        "evidence_tombstone",
+    }
+)
 # Functions of the owner that the app may call; all of them are SECURITY DEFINER and named so.
 FUNCTIONS = "countersign\\_%"
 

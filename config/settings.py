@@ -329,6 +329,16 @@ STORAGES = {
         )
     },
 }
+# How long evidence of a source is kept when nobody says otherwise (docs/custody.md).
+RETENTION_DAYS = environment.number(
+    "COUNTERSIGN_RETENTION_DAYS", default=3650, least=1, most=36_600
+)
+# Where large deposits lie: a bucket, or without it the folder deposits/ of COUNTERSIGN_VAR.
+DEPOSITS = environment.address(
+    "COUNTERSIGN_DEPOSITS", schemes=("s3",), example="s3://countersign-deposits/prod"
+)
+if DEPOSITS:
+    STORAGES["deposits"] = addresses.deposits_of(DEPOSITS)
 WHITENOISE_USE_FINDERS = DEBUG
 WHITENOISE_KEEP_ONLY_HASHED_FILES = not DEBUG
 

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 
-from evidence import doors, ledger, nudge, permissions
-from evidence.formats import FORMATS
+from evidence import doors, known, ledger, nudge, permissions
 from evidence.models import Gap, Source
 from evidence.permissions import NotPossible, Reader
 
@@ -43,13 +43,14 @@ def add_source(
     lag_seconds: int = 900,
     sampling: float = 1.0,
     keep_content: bool = False,
-    retention_days: int = 3650,
+    retention_days: int | None = None,  # None: COUNTERSIGN_RETENTION_DAYS
     task_attribute: str = "",
     expected_every_seconds: int | None = None,
 ) -> Source:
     """A new source, without a token. Raises NotPossible with the field that is wrong."""
     permissions.require(by.why_not_administer)
     plane = plane or plane_of(format)
+    retention_days = settings.RETENTION_DAYS if retention_days is None else retention_days
     named = sorted({realm.strip() for realm in realms if realm.strip()})
     for wrong, sentence in (
         (
@@ -57,8 +58,8 @@ def add_source(
             f"{name[:80]!r} is no name of a source; use lower-case letters, digits, - and _.",
         ),
         (
-            format not in ("", *FORMATS),
-            f"The format {format[:80]!r} is not known; name one of: {', '.join(sorted(FORMATS))}.",
+            bool(format) and (known.find(format) is None or known.plain(format) != format),
+            f"The format {format[:80]!r} is not known; name one of: {', '.join(known.names())}.",
         ),
         (plane not in ("identity", "ai"), "The plane is identity or ai."),
         (not 0 < sampling <= 1, "The share of records that is sent is above 0 and at most 1."),

@@ -18,8 +18,7 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from evidence import doors, intake
-from evidence.formats import FORMATS
+from evidence import doors, intake, known
 from evidence.formats.bodies import MEBI, BodyRefused, Readable
 from evidence.models import Source
 
@@ -202,7 +201,7 @@ def _records(request: HttpRequest, name: str) -> HttpResponse:
     if source.name != name:
         raise Refused(403, f"This token is not the token of the source {name[:80]}.")
     wanted = request.GET.get("format", "")
-    if wanted and wanted not in FORMATS:
+    if wanted and known.find(wanted) is None:
         raise Refused(422, f"Nothing was stored: {intake.unknown_format(wanted)}.")
     if wanted and source.format and wanted != source.format:
         raise Refused(403, f"The source {source.name} sends {source.format}, not {wanted}.")
@@ -225,8 +224,8 @@ def _records(request: HttpRequest, name: str) -> HttpResponse:
         except BodyRefused as problem:
             if not sum_.deposits:
                 raise
-            return _answered(sum_, 400, f"The rest was not stored: it {problem.reason}.")
-    return _answered(sum_, 200, "")
+            return answered(sum_, 400, f"The rest was not stored: it {problem.reason}.")
+    return answered(sum_, 200, "")
 
 
 def _spool(stream: Readable, stated: int | None, into: Any) -> int:
@@ -240,11 +239,13 @@ def _spool(stream: Readable, stated: int | None, into: Any) -> int:
         if total > most:
             raise doors.TooLarge(f"A file may have {most // MEBI} MiB; send it in pieces.")
         into.write(piece)
+    if stated is not None and total < stated:
+        raise BodyRefused("broke off before its end")
     into.seek(0)
     return total
 
 
-def _answered(sum_: doors.Sum, status: int, problem: str) -> HttpResponse:
+def answered(sum_: doors.Sum, status: int, problem: str) -> HttpResponse:
     answer: dict[str, Any] = {
         "deposit": sum_.deposits[0] if sum_.deposits else None,
         "deposits": sum_.deposits,
@@ -261,7 +262,7 @@ def _answered(sum_: doors.Sum, status: int, problem: str) -> HttpResponse:
     return HttpResponse(orjson.dumps(answer), content_type=JSON, status=status)
 
 
-def _problem(_request: HttpRequest) -> Answer:
+def as_problem(_request: HttpRequest) -> Answer:
     def answer(status: int, sentence: str) -> HttpResponse:
         return HttpResponse(orjson.dumps({"problem": sentence}), content_type=JSON, status=status)
 
@@ -269,4 +270,4 @@ def _problem(_request: HttpRequest) -> Answer:
 
 
 traces = guarded(_export, _status)
-records = guarded(_records, _problem)
+records = guarded(_records, as_problem)

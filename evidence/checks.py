@@ -11,8 +11,8 @@ from django.db import DatabaseError
 from django.db.models import Count, Max
 from django.utils import timezone
 
-from evidence import partitions
-from evidence.models import Consumer, LedgerEntry, Progress, Source
+from evidence import partitions, rereading
+from evidence.models import Consumer, LedgerEntry, Progress, Rereading, Source
 from evidence.stores import bodies
 from evidence.words import counted
 
@@ -30,7 +30,7 @@ def doctor() -> list[Check]:
     """Every check; one that cannot be made says so instead of hiding the others."""
     now = timezone.now()
     checks: list[Check] = []
-    for check in (_partitions, _silent, _tokens, _waiting, _seals, _room):
+    for check in (_partitions, _silent, _tokens, _waiting, _seals, _stale, _room):
         try:
             checks.append(check(now))
         except DatabaseError as problem:
@@ -123,6 +123,18 @@ def _seals(now: datetime) -> Check:
             WORKER,
         )
     return "ledger", True, "sealed to its end", ""
+
+
+def _stale(_now: datetime) -> Check:
+    under_way = Rereading.objects.filter(state=Rereading.RUNNING).order_by("id").first()
+    if under_way is not None:
+        said = f"{under_way.done} of {counted(under_way.total, 'deposit')} are read again"
+        return "readings", True, said, ""
+    many = rereading.stale().count()
+    if many:
+        said = f"{counted(many, 'deposit')} were read by an older version of their format"
+        return "readings", True, f"{said}; `manage.py reread --dry-run` says what would change", ""
+    return "readings", True, "every deposit is read by its format's newest version", ""
 
 
 def _room(_now: datetime) -> Check:

@@ -7,19 +7,22 @@ done. Must not know what a consumer does.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from django.db import connection
 from django.db.models import QuerySet
 
-from evidence.models import Progress
+from evidence.models import Consumer, Progress
 
 log = logging.getLogger(__name__)
 
 LONGEST_WHY = 1000
 # The lease doubles with each attempt that failed, up to so many times.
 MOST_DOUBLINGS = 8
+# Shared by whoever handles a deposit, alone for whoever replaces a reading.
+READINGS_LOCK = 7_305_461
 
 # SKIP LOCKED: two workers that look at once take two deposits. progress_waiting serves it.
 CLAIM = """
@@ -79,7 +82,8 @@ def handle_next(
     if held is None:
         return 0
     try:
-        work(held)
+        with _readings_stay():
+            work(held)
     except Exception as problem:
         log.exception("deposit %s was not handled by %s", held.deposit_id, consumer)
         _still(held).update(
@@ -87,3 +91,33 @@ def handle_next(
             leased_until=now + lease * 2 ** min(held.attempts - 1, MOST_DOUBLINGS),
         )
     return held.deposit_id
+
+
+@contextmanager
+def _readings_stay() -> Iterator[None]:
+    """While somebody works on deposits, no reading of one is replaced (`settled`): what is
+    concluded from the old one would outlive it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock_shared(%s)", [READINGS_LOCK])
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock_shared(%s)", [READINGS_LOCK])
+
+
+def settled() -> None:
+    """Wait until nobody works on deposits; who comes waits until this transaction is over."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [READINGS_LOCK])
+
+
+def put_back(deposits: Sequence[int]) -> None:
+    """These deposits wait again for those who are first, and then for whoever comes after them."""
+    first = Consumer.objects.filter(after="").values("name")
+    rows = Progress.objects.filter(deposit_id__in=deposits)
+    # Their rows come again when the first are done (docs/decisions/0005).
+    rows.exclude(consumer__in=first).delete()
+    rows.filter(consumer__in=first).update(
+        done_at=None, leased_until=None, attempts=0, failed_why=""
+    )

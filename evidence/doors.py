@@ -4,6 +4,7 @@ Owns tokens of sources, the bounds of what is read into memory and how many inta
 same time. Everything ends in evidence/intake.py. Must not know HTTP answers.
 """
 
+import hmac
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -12,6 +13,8 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from threading import BoundedSemaphore
 from typing import NamedTuple
+
+from django.conf import settings
 
 from evidence import files, intake, pipeline
 from evidence.formats.bodies import MEBI, BodyRefused, Readable, decompress
@@ -71,9 +74,33 @@ def source_of(authorization: str, *, now: datetime) -> Source | None:
         return None
     if source.token_expires_at is not None and source.token_expires_at <= now:
         raise Ended(f"The token of {source.name} has ended; an administrator makes a new one.")
+    note_use(source, now=now)
+    return source
+
+
+def note_use(source: Source, *, now: datetime) -> None:
+    """Keep when a token was last used, to the minute."""
     if source.token_used_at is None or not abs(now - source.token_used_at) < USED_STEP:
         Source.objects.filter(pk=source.pk).update(token_used_at=now)
-    return source
+
+
+def webhook_secret(source: Source) -> str:
+    """What a sender that cannot carry a token signs with; empty without a token.
+
+    Made from the token's digest and a key of ours, so that it is kept nowhere and ends with the
+    token.
+    """
+    if source.token_digest is None:
+        return ""
+    words = b"webhook secret\0" + bytes(source.token_digest)
+    return hmac.new(settings.DIGEST_KEY, words, "sha256").hexdigest()
+
+
+def signed_by(source: Source, body: bytes, signature: str) -> bool:
+    """Whether `sha256=<hex>` is this source's signature of a body."""
+    secret = webhook_secret(source)
+    right = "sha256=" + hmac.new(secret.encode(), body, "sha256").hexdigest()
+    return bool(secret) and hmac.compare_digest(right.encode(), signature.encode())
 
 
 class Turns:
@@ -122,6 +149,8 @@ def read_body(stream: Readable, *, stated: int | None, packed: bytes = b"") -> b
         if total > LARGEST_BODY:
             raise TooLarge(f"A body may have {LARGEST_BODY // MEBI} MiB; send smaller batches.")
     body = b"".join(pieces)
+    if stated is not None and total < stated:
+        raise BodyRefused("broke off before its end")
     if not body.startswith(packed):
         raise BodyRefused("is not packed the way its Content-Encoding says")
     try:

@@ -9,8 +9,7 @@ from typing import Any
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
-from evidence import doors, intake
-from evidence.formats import FORMATS
+from evidence import doors, intake, known
 from evidence.formats.bodies import MEBI, BodyRefused
 from evidence.models import Source
 from evidence.permissions import Reader
@@ -47,7 +46,7 @@ def take(
     was stored; a problem after earlier parts is in the answer, because those parts stay."""
     if upload is None:
         raise Refused("Choose a file.", 400)
-    if format and format not in FORMATS:
+    if format and known.find(format) is None:
         raise Refused(f"Nothing was stored: {intake.unknown_format(format)}.", 400)
     sum_ = doors.EMPTY
     try:

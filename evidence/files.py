@@ -11,8 +11,8 @@ from datetime import datetime
 from io import BytesIO
 from typing import NamedTuple, Protocol
 
-from evidence import intake, pipeline
-from evidence.formats import FORMATS, bodies, recognise
+from evidence import intake, known, pipeline
+from evidence.formats import bodies, recognise
 from evidence.formats.bodies import BodyRefused, Readable
 from evidence.formats.record import Rejected
 from evidence.models import Reject, Source
@@ -124,7 +124,7 @@ def cut(stream: Readable, *, name: str, format: str = "") -> Iterator[pipeline.B
     """The bodies of one file, all in the format of its beginning; NotTaken when nobody knows it."""
     head = stream.read(HEAD)
     chosen = format or format_of(head)
-    if chosen not in FORMATS:
+    if known.find(chosen) is None:
         raise intake.NotTaken(intake.unknown_format(chosen))
     for part in bodies.parts(_Replayed(head, stream), format=chosen):
         place = "" if part.unit == "body" else f", from {part.unit} {part.first}"

@@ -3,8 +3,9 @@
 from typing import Any
 
 from django import forms
+from django.conf import settings
 
-from evidence.formats import FORMATS
+from evidence import known
 
 
 class SourceForm(forms.Form):
@@ -17,8 +18,7 @@ class SourceForm(forms.Form):
     title = forms.CharField(max_length=200, required=False, help_text="How people call it.")
     format = forms.ChoiceField(
         required=False,
-        choices=[("", "recognised from its content")]
-        + [(known.name, known.title) for known in FORMATS.values()],
+        choices=lambda: [("", "recognised from its content"), *known.titles()],
     )
     plane = forms.ChoiceField(
         label="Side of the timeline",
@@ -51,7 +51,9 @@ class SourceForm(forms.Form):
         max_value=1.0,
         help_text="1 is everything. Below, nothing may be concluded from absence.",
     )
-    retention_days = forms.IntegerField(label="Kept for, in days", initial=3650, min_value=1)
+    retention_days = forms.IntegerField(
+        label="Kept for, in days", initial=lambda: settings.RETENTION_DAYS, min_value=1
+    )
     keep_content = forms.BooleanField(
         label="Keep prompts, completions, tool arguments and results",
         required=False,

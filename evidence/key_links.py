@@ -1,6 +1,7 @@
-"""Links of strength key, set-based: by credential, and by the key that a run was issued.
+"""Links of strength key, set-based: by credential, by token or pod, and by the key that a run was
+issued.
 
-Owns rules 2 and 4 of evidence/correlation.py in SQL. Must not know claims, runs or the walk to
+Owns rules 2, 4 and 6 of evidence/correlation.py in SQL. Must not know claims, runs or the walk to
 tool calls (evidence/links.py), nor what is shown of candidates (the view evidence_shownlink).
 """
 
@@ -18,6 +19,7 @@ from evidence.vocabulary import (
     PROOF_CREDENTIAL,
     PROOF_ISSUANCE,
     PROOF_PARENT,
+    PROOF_TOKEN,
 )
 
 SKEW = timedelta(microseconds=SKEW_MICROS)
@@ -25,38 +27,122 @@ LONGEST = timedelta(microseconds=LONGEST_CALL_MICROS)
 # A link by issuance rests on a link that another job may be writing: they take turns at the end,
 # after their locks on sources, so that the later sees what the earlier found.
 ISSUANCE_LOCK = 7_305_455
+# Of more spans than this no run is named (evidence_surplus counts as far, in a migration).
+MOST_LOOKED_AT = 128
 
-# event_claims_credential serves the first look, event_credential the second.
-_BY_CREDENTIAL = """
+# The spans that may have made one call, the newest of them (event_claims_credential serves it):
+# bounded for each call, so that a busy key costs in proportion to its calls. Where there are more,
+# no run is named: evidence_surplus says so.
+_BY_CREDENTIAL = f"""
 INSERT INTO evidence_link
     (effect_at, effect_id, cause_at, cause_id, proof, strength, recorded_at)
-SELECT effect_at, effect_id, cause_at, cause_id, %(proof)s, %(key)s, %(now)s FROM (
-    SELECT e.at AS effect_at, e.id AS effect_id, s.at AS cause_at, s.id AS cause_id,
-           row_number() OVER (PARTITION BY e.at, e.id, s.source_id, s.trace
-                              ORDER BY s.at DESC, s.id) AS of_run,
-           dense_rank() OVER (PARTITION BY e.at, e.id ORDER BY s.source_id, s.trace) AS run
-    FROM evidence_event e
-    JOIN evidence_event s
-      ON s.credential_id = e.credential_id AND s.action_id = e.action_id
-     AND s.at BETWEEN e.at - %(longest)s - %(skew)s AND e.at + %(skew)s
-     AND e.at BETWEEN s.at - %(skew)s AND s.at + %(skew)s
-           + least(greatest(coalesce(s.duration, 0), 0), %(longest_micros)s)
-             * interval '1 microsecond'
-    WHERE e.plane = {identity} AND s.plane = {ai} AND s.request_id IS NULL
-      AND s.credential_id IS NOT NULL AND {side}
-) pair
+SELECT e.at, e.id, s.at, s.id, %(proof)s, %(key)s, %(now)s
+FROM ({{calls}}) e
+CROSS JOIN LATERAL (
+    SELECT at, id, row_number() OVER (PARTITION BY source_id, trace ORDER BY at DESC, id) AS of_run,
+           dense_rank() OVER (ORDER BY source_id, trace) AS run
+    FROM (SELECT s.at, s.id, s.source_id, s.trace FROM evidence_event s
+          WHERE s.credential_id = e.credential_id AND s.action_id = e.action_id
+            AND s.plane = {PLANE_AI} AND s.request_id IS NULL AND s.credential_id IS NOT NULL
+            AND s.at BETWEEN e.at - %(longest)s - %(skew)s AND e.at + %(skew)s
+            AND e.at <= s.at + %(skew)s
+                  + least(greatest(coalesce(s.duration, 0), 0), %(longest_micros)s)
+                    * interval '1 microsecond'
+          ORDER BY s.at DESC, s.id LIMIT {MOST_LOOKED_AT}) newest
+) s
 WHERE of_run <= %(most)s AND run <= %(most)s + 1
-ORDER BY effect_at, effect_id, cause_at, cause_id
+ORDER BY 1, 2, 3, 4
 ON CONFLICT DO NOTHING
-"""
-# Its API events against all spans, and its spans against all API events.
+"""  # noqa: S608 - our own numbers; values are parameters
+# Its API events; and those around its spans, found once for each key, action and ten seconds
+# (event_credential serves it).
 _SIDES = tuple(
-    _BY_CREDENTIAL.format(identity=PLANE_IDENTITY, ai=PLANE_AI, side=side)
-    for side in (
-        """e.deposit_id = %(deposit)s AND e.at BETWEEN %(first)s AND %(last)s
-           AND s.at BETWEEN %(first)s - %(longest)s - %(skew)s AND %(last)s + %(skew)s""",
-        """s.deposit_id = %(deposit)s AND s.at BETWEEN %(first)s AND %(last)s
-           AND e.at BETWEEN %(first)s - %(skew)s AND %(last)s + %(longest)s + %(skew)s""",
+    _BY_CREDENTIAL.format(calls=calls)
+    for calls in (
+        f"""SELECT at, id, credential_id, action_id FROM evidence_event
+        WHERE deposit_id = %(deposit)s AND at BETWEEN %(first)s AND %(last)s
+          AND plane = {PLANE_IDENTITY} AND credential_id IS NOT NULL""",  # noqa: S608 - our own numbers
+        f"""SELECT e.at, e.id, e.credential_id, e.action_id
+        FROM (SELECT DISTINCT s.credential_id, s.action_id, tens
+              FROM evidence_event s
+              CROSS JOIN generate_series(
+                  date_bin('10 s', s.at - %(skew)s, 'epoch'),
+                  s.at + %(skew)s + least(greatest(coalesce(s.duration, 0), 0), %(longest_micros)s)
+                    * interval '1 microsecond', interval '10 s') AS tens
+              WHERE s.deposit_id = %(deposit)s AND s.at BETWEEN %(first)s AND %(last)s
+                AND s.plane = {PLANE_AI} AND s.request_id IS NULL
+                AND s.credential_id IS NOT NULL) around
+        CROSS JOIN LATERAL (
+            SELECT at, id, credential_id, action_id FROM evidence_event e
+            WHERE e.credential_id = around.credential_id AND e.action_id = around.action_id
+              AND e.plane = {PLANE_IDENTITY}
+              AND e.at >= tens AND e.at < tens + interval '10 s' OFFSET 0) e""",  # noqa: S608 - our own numbers
+    )
+)
+
+# Names of tokens and pods are unique wherever they are met (UUIDs, random ids, digests), and the
+# sender of a span knows no realm of the system that it called: they meet by kind and value, where
+# the sender's source may speak for that realm (actor_key_value serves the look).
+_SAME_NAME = """b.kind = a.kind AND b.value = a.value
+      AND a.kind IN ('token', 'pod') AND b.kind IN ('token', 'pod')"""
+_BY_TOKEN = f"""
+INSERT INTO evidence_link
+    (effect_at, effect_id, cause_at, cause_id, proof, strength, recorded_at)
+SELECT DISTINCT e.at, e.id, s.at, s.id, %(proof)s::smallint, %(key)s::smallint,
+       %(now)s::timestamptz
+FROM ({{calls}}) e
+CROSS JOIN LATERAL (
+    SELECT at, id, row_number() OVER (PARTITION BY source_id, trace ORDER BY at DESC, id) AS of_run,
+           dense_rank() OVER (ORDER BY source_id, trace) AS run
+    FROM (SELECT s.at, s.id, s.source_id, s.trace FROM evidence_event s
+          JOIN evidence_source so ON so.id = s.source_id
+           AND (so.realms = '{{{{}}}}' OR e.realm = ANY(so.realms))
+          WHERE s.credential_id = e.claimed AND s.plane = {PLANE_AI} AND s.request_id IS NULL
+            AND s.at BETWEEN e.at - %(longest)s - %(skew)s AND e.at + %(skew)s
+            AND e.at <= s.at + %(skew)s
+                  + least(greatest(coalesce(s.duration, 0), 0), %(longest_micros)s)
+                    * interval '1 microsecond'
+          ORDER BY s.at DESC, s.id LIMIT {MOST_LOOKED_AT}) newest
+) s
+WHERE of_run <= %(most)s AND run <= %(most)s + 1
+ORDER BY 1, 2, 3, 4
+ON CONFLICT DO NOTHING
+"""  # noqa: S608 - our own numbers; values are parameters
+_TOKEN_SIDES = tuple(
+    _BY_TOKEN.format(calls=calls)
+    for calls in (
+        f"""WITH named AS MATERIALIZED (
+            SELECT n.id, b.id AS claimed, a.realm
+            FROM (SELECT DISTINCT k.id FROM evidence_event
+                  CROSS JOIN LATERAL (VALUES (credential_id), (agent_id)) AS k(id)
+                  WHERE deposit_id = %(deposit)s AND at BETWEEN %(first)s AND %(last)s
+                    AND plane = {PLANE_IDENTITY} AND k.id IS NOT NULL) n
+            JOIN evidence_actor a ON a.id = n.id
+            JOIN evidence_actor b ON b.id <> a.id AND {_SAME_NAME})
+        SELECT e.at, e.id, named.claimed, named.realm FROM named
+        JOIN evidence_event e ON named.id IN (e.credential_id, e.agent_id)
+         AND e.deposit_id = %(deposit)s AND e.at BETWEEN %(first)s AND %(last)s
+         AND e.plane = {PLANE_IDENTITY}""",  # noqa: S608 - our own words
+        f"""SELECT e.at, e.id, around.claimed, around.realm
+        FROM (SELECT DISTINCT b.id, a.id AS claimed, b.realm, tens
+              FROM evidence_event s
+              JOIN evidence_actor a ON a.id = s.credential_id
+              JOIN evidence_actor b ON b.id <> a.id AND {_SAME_NAME}
+              CROSS JOIN generate_series(
+                  date_bin('10 s', s.at - %(skew)s, 'epoch'),
+                  s.at + %(skew)s + least(greatest(coalesce(s.duration, 0), 0), %(longest_micros)s)
+                    * interval '1 microsecond', interval '10 s') AS tens
+              WHERE s.deposit_id = %(deposit)s AND s.at BETWEEN %(first)s AND %(last)s
+                AND s.plane = {PLANE_AI} AND s.request_id IS NULL
+                AND s.credential_id IS NOT NULL) around
+        CROSS JOIN LATERAL (
+            (SELECT at, id FROM evidence_event e
+             WHERE e.credential_id = around.id AND e.plane = {PLANE_IDENTITY}
+               AND e.at >= tens AND e.at < tens + interval '10 s')
+            UNION
+            (SELECT at, id FROM evidence_event e
+             WHERE e.agent_id = around.id AND e.plane = {PLANE_IDENTITY}
+               AND e.at >= tens AND e.at < tens + interval '10 s')) e""",  # noqa: S608 - our own words
     )
 )
 
@@ -98,6 +184,21 @@ def by_credential(cursor: Any, deposit: Deposit, *, now: datetime) -> int:
                 "most": MOST_CANDIDATES,
             },
         )
+        made += int(cursor.rowcount)
+    return made
+
+
+def by_token(cursor: Any, deposit: Deposit, *, now: datetime) -> int:
+    """Rule 6 for this deposit's API events and spans; how many links are new."""
+    facts = _facts(deposit, now) | {
+        "proof": PROOF_TOKEN,
+        "longest": LONGEST,
+        "longest_micros": LONGEST_CALL_MICROS,
+        "most": MOST_CANDIDATES,
+    }
+    made = 0
+    for statement in _TOKEN_SIDES:
+        cursor.execute(statement, facts)
         made += int(cursor.rowcount)
     return made
 

@@ -56,8 +56,8 @@ def members(
 ) -> dict[str, Any]:
     """The members whose canonical form the digest is taken over, as plain JSON."""
     return {
-        "at": _moment(at),
-        "recorded_at": _moment(recorded_at),
+        "at": moment(at),
+        "recorded_at": moment(recorded_at),
         "by": by,
         "by_name": by_name,
         "act": act,
@@ -92,7 +92,7 @@ def canonical(content: Mapping[str, Any]) -> bytes:
     return rfc8785.dumps(dict(content))
 
 
-def _moment(at: datetime) -> str:
+def moment(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
@@ -294,7 +294,7 @@ def export(*, now: datetime, with_sealed: bool = False) -> Iterator[dict[str, An
     yield {
         "ledger": "countersign",
         "version": VERSION,
-        "exported_at": _moment(now),
+        "exported_at": moment(now),
         "sealed": through,
         "head": (bytes(last.hash) if last else GENESIS).hex(),
     }
@@ -305,7 +305,7 @@ def export(*, now: datetime, with_sealed: bool = False) -> Iterator[dict[str, An
             "digest": bytes(row.entry_digest).hex(),
             "previous": bytes(row.previous).hex(),
             "hash": bytes(row.hash).hex(),
-            "sealed_at": _moment(row.sealed_at),
+            "sealed_at": moment(row.sealed_at),
         }
         # An entry that is gone has no content, and the verifier says so.
         yield said | (_content(entry, with_sealed=with_sealed) if entry else {"gone": True})

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from evidence import consumers, key_links, nudge, partitions
+from evidence import consumers, inferred, key_links, nudge, partitions
 from evidence.correlation import DEEPEST, LONGEST_SPAN_MICROS
 from evidence.models import Deposit, Progress
 from evidence.vocabulary import (
@@ -26,6 +26,8 @@ from evidence.vocabulary import (
     PROOF_CREDENTIAL_PARENT,
     PROOF_PARENT,
     PROOF_REQUEST_ID,
+    PROOF_TOKEN,
+    PROOF_TOKEN_PARENT,
     TOOL_CALL,
 )
 
@@ -34,7 +36,7 @@ LEASE = timedelta(minutes=5)
 # Runs of one source are derived one job at a time; the first number names the kind of lock.
 RUN_LOCK = 7_305_442
 # Proofs that lie in a span itself; tool calls above it follow.
-DIRECT = [PROOF_REQUEST_ID, PROOF_CREDENTIAL]
+DIRECT = [PROOF_REQUEST_ID, PROOF_CREDENTIAL, PROOF_TOKEN]
 
 BY_REQUEST_ID = """
 INSERT INTO evidence_link
@@ -62,7 +64,7 @@ WHERE n.at BETWEEN %(first)s AND %(last)s AND n.deposit_id = %(deposit)s
            AND strpos(oa.value, ':') > 0
            AND lower(substr(na.value, strpos(na.value, ':') + 1) COLLATE "C")
              = lower(substr(oa.value, strpos(oa.value, ':') + 1) COLLATE "C")))
-ON CONFLICT DO NOTHING
+ON CONFLICT DO NOTHING RETURNING effect_at, effect_id, cause_at, cause_id
 """
 
 # The traces whose parentage may have grown: those of the deposit's spans, and those of the
@@ -84,14 +86,20 @@ BY_PARENTAGE = """
 INSERT INTO evidence_link
     (effect_at, effect_id, cause_at, cause_id, proof, strength, recorded_at)
 WITH RECURSIVE span AS MATERIALIZED (
-    SELECT source_id, trace, span, parent_span, activity, at, id
+    SELECT source_id, trace, span, parent_span, activity, at, id,
+           request_id IS NOT NULL OR credential_id IS NOT NULL AS says
     FROM evidence_event WHERE trace = ANY(%(traces)s) AND plane = %(ai)s
+), linked AS MATERIALIZED (
+    -- Fenced: each span is looked up by link_cause, however many links there are.
+    SELECT s.source_id, s.trace, s.parent_span, l.*
+    FROM span s CROSS JOIN LATERAL (
+        SELECT l.effect_at, l.effect_id, l.proof, l.strength FROM evidence_link l
+        WHERE l.cause_at = s.at AND l.cause_id = s.id AND l.proof = ANY(%(direct)s) OFFSET 0) l
+    WHERE s.says AND s.parent_span IS NOT NULL
 ), up AS (
     -- Walked from each distinct parent, not from each link; UNION drops what was met before.
     SELECT DISTINCT source_id, trace, parent_span AS start, parent_span AS here, 0 AS depth
-    FROM span s WHERE parent_span IS NOT NULL AND EXISTS (
-        SELECT 1 FROM evidence_link l
-        WHERE l.cause_at = s.at AND l.cause_id = s.id AND l.proof = ANY(%(direct)s))
+    FROM linked
     UNION
     SELECT up.source_id, up.trace, up.start, p.parent_span, up.depth + 1
     FROM up JOIN span p
@@ -99,13 +107,13 @@ WITH RECURSIVE span AS MATERIALIZED (
     WHERE p.activity <> %(tool)s AND p.parent_span IS NOT NULL AND up.depth < %(deepest)s - 1
 )
 SELECT DISTINCT l.effect_at, l.effect_id, t.at, t.id,
-       CASE l.proof WHEN %(request)s THEN %(parent)s ELSE %(by_key)s END::smallint, l.strength,
+       CASE l.proof WHEN %(request)s THEN %(parent)s WHEN %(token)s THEN %(by_token)s
+            ELSE %(by_key)s END::smallint, l.strength,
        %(now)s::timestamptz
 FROM up
 JOIN span t ON t.trace = up.trace AND t.source_id = up.source_id AND t.span = up.here
   AND t.activity = %(tool)s
-JOIN span s ON s.trace = up.trace AND s.source_id = up.source_id AND s.parent_span = up.start
-JOIN evidence_link l ON l.cause_at = s.at AND l.cause_id = s.id AND l.proof = ANY(%(direct)s)
+JOIN linked l ON l.trace = up.trace AND l.source_id = up.source_id AND l.parent_span = up.start
 ORDER BY 1, 2, 3, 4, 5
 ON CONFLICT DO NOTHING
 """
@@ -165,8 +173,10 @@ def derive(deposit: Deposit, *, now: datetime) -> int:
         # A trace made to be expensive costs this much and no more; see consumers.handle_next.
         cursor.execute("SET LOCAL statement_timeout = '120s'")
         cursor.execute(BY_REQUEST_ID, facts | {"proof": PROOF_REQUEST_ID})
-        made = int(cursor.rowcount)
+        exact = cursor.fetchall()
+        made = len(exact)
         made += key_links.by_credential(cursor, deposit, now=now)
+        made += key_links.by_token(cursor, deposit, now=now)
         cursor.execute(TOUCHED, facts | {"direct": DIRECT})
         touched: dict[int, list[UUID]] = {}
         for trace, source in cursor.fetchall():
@@ -188,6 +198,8 @@ def derive(deposit: Deposit, *, now: datetime) -> int:
                 "request": PROOF_REQUEST_ID,
                 "parent": PROOF_PARENT,
                 "by_key": PROOF_CREDENTIAL_PARENT,
+                "token": PROOF_TOKEN,
+                "by_token": PROOF_TOKEN_PARENT,
                 "deepest": DEEPEST,
                 "longest": LONGEST_SPAN_MICROS,
             }
@@ -196,6 +208,7 @@ def derive(deposit: Deposit, *, now: datetime) -> int:
             cursor.execute(RUNS, spans)
         every = [trace for traces in touched.values() for trace in traces]
         made += key_links.by_issuance(cursor, deposit, every, now=now)
+        made += inferred.infer(cursor, deposit, exact, now=now)
         nudge.after_commit("evidence.linked")
     return made
 

@@ -10,8 +10,7 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 
-from evidence import pulling
-from evidence.formats import FORMATS
+from evidence import custody_pages, known, pulling
 from evidence.models import Deposit, Source
 from evidence.permissions import Reader
 from evidence.queries import ledger, sources
@@ -50,7 +49,14 @@ def source_list(by: Reader, *, now: datetime) -> dict[str, Any]:
                 "why_not": by.why_not_administer or "",
                 "icon": "plus",
                 "get": True,
-            }
+            },
+            {
+                "words": "Mappings",
+                "url": "/mappings/",
+                "why_not": by.why_not_administer or "",
+                "icon": "file-text",
+                "get": True,
+            },
         ],
     }
 
@@ -75,9 +81,9 @@ def source(
         "drop_url": f"{path}drop/",
         "why_not_drop": by.why_not_send or "",
         "formats": [
-            {"value": known.name, "words": known.title}
-            for known in FORMATS.values()
-            if source.format in ("", known.name)
+            {"value": name, "words": title}
+            for name, title in known.titles()
+            if source.format in ("", name)
         ],
         "declare_url": f"{path}declare/" if may else "",
         "rotate_url": f"{path}token/" if may else "",
@@ -86,6 +92,7 @@ def source(
         "deposits": rows,
         "page": pager(path, asked, before),
         "pulling": pulling.context(source, by, now=now),
+        "custody": custody_pages.of_source(source, by, now=now),
         **addresses(source),
     }
 

@@ -33,6 +33,8 @@ class Reader(NamedTuple):
     sealed: frozenset[UUID] = frozenset()
     why_not_send: str | None = "You may not send evidence."
     why_not_administer: str | None = "You may not administer sources."
+    # The person behind this login, as plain text; empty: nobody's. Two logins may be one person.
+    person: str = ""
 
 
 # Whoever can run manage.py on the server has the database anyway; the ledger says so.

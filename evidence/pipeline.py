@@ -13,9 +13,9 @@ from datetime import datetime
 from itertools import chain, islice
 from typing import NamedTuple
 
-from evidence import crew, intake, nudge
+from evidence import crew, intake, known, nudge
 from evidence.formats import FORMATS, recognise
-from evidence.formats.record import Asked, Parsed, Rejected
+from evidence.formats.record import Asked, Format, Parsed, Rejected
 from evidence.models import Source
 
 AHEAD = 2
@@ -49,13 +49,15 @@ def in_file(position: str, *, first: int, unit: str) -> str:
     return position
 
 
-def _read(wanted: str, body: bytes, asked: Asked) -> tuple[str, bytes, Parsed | None]:
-    """Runs in a thread and touches no database."""
+def _read(
+    wanted: str, reader: Format | None, body: bytes, asked: Asked
+) -> tuple[str, bytes, Parsed | None]:
+    """Runs in a thread and touches no database. `reader` is that of `wanted`."""
     chosen = wanted or recognise(body) or ""
     digest = intake.digest_of(body)
-    if chosen not in FORMATS:
-        return chosen, digest, None
-    return chosen, digest, FORMATS[chosen].parse(body, asked)
+    if not wanted:
+        reader = FORMATS.get(chosen)
+    return chosen, digest, None if reader is None else reader.parse(body, asked)
 
 
 def take_all(
@@ -110,8 +112,10 @@ def _read_ahead(
     waiting: deque[tuple[Body, Future[tuple[str, bytes, Parsed | None]]]] = deque()
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="read-ahead") as pool:
         for body in bodies:
-            wanted = body.format or source.format
-            waiting.append((body, pool.submit(_read, wanted, body.body, asked)))
+            said = body.format or source.format
+            wanted = known.exact(said) or said
+            reading = pool.submit(_read, wanted, known.find(wanted), body.body, asked)
+            waiting.append((body, reading))
             if len(waiting) > AHEAD:
                 yield _store(source, *waiting.popleft(), by, now())
         while waiting:

@@ -295,7 +295,7 @@ def _finish(pull: Pull, connector: Connector, now: datetime) -> None:
         _next(pull, now)
         row = Source.objects.select_for_update().get(pk=pull.source_id)
         # What its own delay still holds back has not been handed out yet.
-        reached = pull.until - timedelta(seconds=row.lag_seconds)
+        reached = pull.until - timedelta(seconds=max(row.lag_seconds, connector.late_seconds))
         if (
             connector.gap_free
             and row.sampling == 1.0

@@ -9,7 +9,17 @@ from time import monotonic
 from celery import shared_task
 from django.utils import timezone
 
-from evidence import ledger, links, partitions, pulls, verified
+from evidence import (
+    chain,
+    erasing,
+    ledger,
+    links,
+    partitions,
+    pulls,
+    rereading,
+    retention,
+    verified,
+)
 from evidence import watermarks as heartbeat
 from evidence.stores import bodies
 
@@ -18,6 +28,8 @@ SECONDS = 120.0
 THOROUGH_SECONDS = 60.0
 # When this process looks through the whole ledger again; in a list, so that a task may set it.
 _next_thorough = [0.0]
+THOROUGH_DEPOSITS_SECONDS = 600.0
+_next_thorough_deposits = [0.0]
 
 
 @shared_task(name="evidence.tasks.link_stored")  # type: ignore[untyped-decorator]  # Celery ships no types
@@ -40,6 +52,32 @@ def seal_ledger() -> None:
             break
 
 
+@shared_task(name="evidence.tasks.seal_deposits")  # type: ignore[untyped-decorator]  # Celery ships no types
+def seal_deposits() -> None:
+    """Chain the deposits that are committed; every ten minutes also those far from the end."""
+    began = monotonic()
+    thorough = began >= _next_thorough_deposits[0]
+    if thorough:
+        _next_thorough_deposits[0] = began + THOROUGH_DEPOSITS_SECONDS
+    while monotonic() < began + SECONDS:
+        if chain.seal(now=timezone.now(), thorough=thorough) < chain.SEAL_BATCH:
+            break
+
+
+@shared_task(name="evidence.tasks.prune")  # type: ignore[untyped-decorator]  # Celery ships no types
+def prune() -> None:
+    """Let go of what is past its period; then write the heads of the chains into the ledger."""
+    ends = monotonic() + SECONDS
+    retention.prune(now=timezone.now(), enough=lambda: monotonic() >= ends)
+    chain.anchor(now=timezone.now())
+
+
+@shared_task(name="evidence.tasks.erase")  # type: ignore[untyped-decorator]  # Celery ships no types
+def erase() -> None:
+    """Carry out what a second person has confirmed."""
+    erasing.carry_out_all(now=timezone.now())
+
+
 @shared_task(name="evidence.tasks.watermarks")  # type: ignore[untyped-decorator]  # Celery ships no types
 def watermarks() -> None:
     """How far sources that send regularly are shown to be complete."""
@@ -57,6 +95,14 @@ def pull() -> None:
         pass
 
 
+@shared_task(name="evidence.tasks.reread")  # type: ignore[untyped-decorator]  # Celery ships no types
+def reread() -> None:
+    """Read deposits again that somebody wished to be, one transaction each."""
+    ends = monotonic() + SECONDS
+    while monotonic() < ends and rereading.run_next(now=timezone.now()) is not None:
+        pass
+
+
 @shared_task(name="evidence.tasks.partitions_ahead")  # type: ignore[untyped-decorator]  # Celery ships no types
 def partitions_ahead() -> None:
     """The coming months' partitions, before anything needs them."""
@@ -65,7 +111,7 @@ def partitions_ahead() -> None:
 
 @shared_task(name="evidence.tasks.sweep_orphans")  # type: ignore[untyped-decorator]  # Celery ships no types
 def sweep_orphans() -> None:
-    """Files of deposits whose row never came: what a crash left behind."""
+    """Files that no deposit needs: what a crash left behind, and what was let go."""
     bodies.orphans(remove=True)
 
 

@@ -5,6 +5,7 @@ The event pages show more than evidence and live with the pages above.
 
 from collections.abc import Callable, Iterator
 from functools import wraps
+from itertools import chain as both
 from typing import Any, Concatenate
 
 import orjson
@@ -22,7 +23,17 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_GET, require_POST
 
 from config.page import page
-from evidence import actions, dropping, ledger, looked, pages, permissions
+from evidence import (
+    actions,
+    chain,
+    custody_pages,
+    dropping,
+    ledger,
+    looked,
+    pages,
+    permissions,
+    readings,
+)
 from evidence.forms import DeclareForm, SourceForm
 from evidence.models import Deposit, Source
 from evidence.permissions import NotPossible, Reader
@@ -153,7 +164,11 @@ def _not_dropped(
 def deposit_page(request: HttpRequest, by: Reader, number: int) -> HttpResponse:
     permissions.require_all(by)
     row = get_object_or_404(Deposit.objects.select_related("source"), pk=number)
-    response = page(request, "deposit.html", pages.deposit(row, asked(request)))
+    shown = pages.deposit(row, asked(request)) | {
+        "readings": readings.context(row, by),
+        "custody": custody_pages.of_deposit(row, by),
+    }
+    response = page(request, "deposit.html", shown)
     looked.note(response, [("deposit", str(row.pk))], by=by, now=timezone.now())
     return response
 
@@ -170,7 +185,8 @@ def ledger_page(request: HttpRequest, by: Reader) -> HttpResponse:
 def ledger_export(_request: HttpRequest, by: Reader) -> HttpResponseBase:
     permissions.require_all(by)
     now = timezone.now()
-    lines = (orjson.dumps(row) + b"\n" for row in ledger.export(now=now))
+    rows = both(ledger.export(now=now), chain.export())
+    lines = (orjson.dumps(row) + b"\n" for row in rows)
     response = StreamingHttpResponse(lines, content_type="application/x-ndjson")
     response["Content-Disposition"] = 'attachment; filename="countersign-ledger.ndjson"'
     looked.note(response, [("export", "ledger")], by=by, now=now)

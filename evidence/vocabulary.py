@@ -47,7 +47,7 @@ STRENGTHS = {INFERRED: "inferred", KEY: "key", EXACT: "exact"}
 
 # What proves a link.
 PROOF_REQUEST_ID, PROOF_PARENT, PROOF_ISSUANCE, PROOF_CREDENTIAL = 1, 2, 3, 4
-PROOF_CREDENTIAL_PARENT = 5
+PROOF_CREDENTIAL_PARENT, PROOF_TOKEN, PROOF_TOKEN_PARENT = 5, 6, 7
 PROOFS = {
     PROOF_REQUEST_ID: "same request id",
     PROOF_PARENT: "same request id, and the span is a descendant of the tool call",
@@ -56,6 +56,45 @@ PROOFS = {
     PROOF_CREDENTIAL_PARENT: (
         "same credential and operation, in the time of a span below the tool call"
     ),
+    PROOF_TOKEN: "same token or pod, in the span's time",
+    PROOF_TOKEN_PARENT: "same token or pod, in the time of a span below the tool call",
+}
+
+# The proof of an inferred link is this number and the bits of its reasons; each counts points.
+PROOF_INFERRED = 128
+BECAUSE_OPERATION, BECAUSE_WITHIN, BECAUSE_ADDRESS, BECAUSE_CLIENT = 1, 2, 4, 8
+BECAUSE_NAMED, BECAUSE_KNOWN, BECAUSE_SPAN = 16, 32, 64
+REASONS = {
+    BECAUSE_OPERATION: (10, "the tool has the operation's name"),
+    BECAUSE_WITHIN: (10, "it happened while the tool ran"),
+    BECAUSE_ADDRESS: (10, "it came from the address of calls that are surely this agent's"),
+    BECAUSE_CLIENT: (10, "its user agent names the agent"),
+    BECAUSE_NAMED: (10, "its caller is named like the agent"),
+    BECAUSE_KNOWN: (15, "other calls of its caller in that hour are surely this agent's"),
+    BECAUSE_SPAN: (25, "a span of the same service made it while the tool ran, outside any run"),
+}
+# A fitting tool in a fitting time, before any reason; never as sure as what states a key.
+POINTS, MOST_POINTS = 20, 95
+
+
+def score_of(proof: int) -> int:
+    """How likely an inferred link is, of 100 points; 0 where the proof is no inference."""
+    if proof < PROOF_INFERRED:
+        return 0
+    return min(MOST_POINTS, POINTS + sum(more for bit, (more, _) in REASONS.items() if proof & bit))
+
+
+def reasons_of(proof: int) -> list[str]:
+    """Why a link was inferred, the weightiest first; nothing where the proof is no inference."""
+    if proof < PROOF_INFERRED:
+        return []
+    return [words for bit, (_, words) in reversed(REASONS.items()) if proof & bit]
+
+
+PROOFS |= {
+    proof: f"score {score_of(proof)} of 100: the tool fits the action"
+    + "".join(f", {words}" for words in reasons_of(proof))
+    for proof in range(PROOF_INFERRED, 2 * PROOF_INFERRED)
 }
 
 
@@ -64,6 +103,10 @@ def proof_words(proof: int, runs: int, surplus: int) -> str:
     words = PROOFS[proof]
     if runs > 1:
         return f"{words}; one of {runs} runs, which cannot be told"
+    if surplus and proof >= PROOF_INFERRED:
+        return f"{words}; such calls came from {surplus + 1} addresses: maybe not the run's"
+    if surplus < 0:
+        return f"{words}; too many such calls at once to tell: maybe not the run's"
     if surplus:
         return f"{words}; {surplus} more such events than spans around it: maybe not the run's"
     return words

@@ -21,16 +21,21 @@ from evidence.vocabulary import (
     PROOF_CREDENTIAL_PARENT,
     PROOF_ISSUANCE,
 )
+from identities.models.behaviour import BY_EXACT, BY_INFERENCE, BY_KEY, ONE_OF
 
 # So many of the identity's newest events are looked at, of both planes together.
 MOST = 500
+MOST_SHARED = 20
 
 # The strongest links of each event, graded as evidence_shownlink does, in one pass over them.
-# What cannot be told is asked once for each key, action and moment: logs tell whole seconds.
+# What cannot be told is asked once for each key, action and second.
 _LOOK = f"""
 WITH seen AS MATERIALIZED (
     SELECT e.plane, e.activity = {API_CALL} AS is_call, e.request_id IS NOT NULL AS named,
-           l.strength, l.strength < {EXACT} AND l.runs > 1 AS several, l.reached, e.at,
+           coalesce(g.strength, l.strength) AS strength,
+           coalesce(g.several, l.strength < {EXACT} AND l.runs > 1) AS several,
+           coalesce(g.strength > 0, l.reached) AS reached,
+           date_trunc('second', e.at, 'UTC') AS moment,
            e.action_id AS act, CASE WHEN l.by_use AND l.runs = 1 THEN e.credential_id END AS used
     FROM (SELECT at, event_id FROM identities_attribution WHERE identity_no = %(number)s
             AND at <= %(until)s ORDER BY at DESC, event_id DESC LIMIT %(most)s) k
@@ -42,17 +47,25 @@ WITH seen AS MATERIALIZED (
         FROM evidence_link x
         JOIN evidence_event s ON s.at = x.cause_at AND s.id = x.cause_id
         LEFT JOIN evidence_run r ON r.source_id = s.source_id AND r.trace = s.trace
-        WHERE x.effect_at = e.at AND x.effect_id = e.id
+        WHERE x.effect_at = e.at AND x.effect_id = e.id AND x.strength > {INFERRED}
         GROUP BY x.strength, x.proof = {PROOF_ISSUANCE}
         ORDER BY x.strength DESC, x.proof = {PROOF_ISSUANCE} LIMIT 1
     ) l ON e.plane = {PLANE_IDENTITY}
+    -- Asked only where no stronger link reaches a run.
+    LEFT JOIN LATERAL (
+        SELECT {INFERRED} AS strength, max(x.runs) > 1 OR max(abs(x.surplus)) > 0 AS several
+        FROM evidence_shownlink x
+        WHERE x.effect_at = e.at AND x.effect_id = e.id AND x.strength = {INFERRED}
+          AND l.reached IS NOT TRUE
+        HAVING count(*) > 0
+    ) g ON e.plane = {PLANE_IDENTITY}
     WHERE e.plane IN ({PLANE_IDENTITY}, {PLANE_AI})
 ), fitting AS MATERIALIZED (
-    SELECT *, evidence_surplus(used, act, at) AS surplus
-    FROM (SELECT DISTINCT used, act, at FROM seen WHERE used IS NOT NULL) d
+    SELECT *, evidence_surplus(used, act, moment) AS surplus
+    FROM (SELECT DISTINCT used, act, moment FROM seen WHERE used IS NOT NULL) d
 )
-SELECT plane, is_call, named, strength, several OR coalesce(surplus, 0) > 0, reached, count(*)
-FROM seen LEFT JOIN fitting USING (used, act, at)
+SELECT plane, is_call, named, strength, several OR coalesce(surplus, 0) <> 0, reached, count(*)
+FROM seen LEFT JOIN fitting USING (used, act, moment)
 GROUP BY 1, 2, 3, 4, 5, 6
 """  # noqa: S608 - our own numbers; values are parameters
 
@@ -66,8 +79,8 @@ class Coverage(NamedTuple):
     calls: int = 0
     exact: int = 0  # reach one run by a request id
     key: int = 0  # reach one run by a credential or an issued key
-    untold: int = 0  # by key, and which run, or whether it was one, cannot be told
-    inferred: int = 0
+    untold: int = 0  # by key or inferred; which run, or whether it was one, cannot be told
+    inferred: int = 0  # one run's, as far as tool, time and caller tell
     outside: int = 0  # linked to a span whose trace shows no run
     none: int = 0
     spans: int = 0  # of the identity's agent, among the same events
@@ -141,3 +154,39 @@ def _how(strength: int | None, *, untold: bool | None, reached: bool | None) -> 
     if not reached:
         return "outside"
     return {EXACT: "exact", KEY: "key", INFERRED: "inferred"}[strength]
+
+
+# Of a credential that several hold or use: whose its events are, and how that is known.
+_SHARED = f"""
+SELECT c.value, u.exact, u.key, u.untold, u.agents FROM (
+    SELECT e.credential_id, count(*) FILTER (WHERE k.strength = {BY_EXACT}) AS exact,
+           count(*) FILTER (WHERE k.strength IN ({BY_KEY}, {BY_INFERENCE})) AS key,
+           count(*) FILTER (WHERE k.strength = {ONE_OF}) AS untold,
+           (SELECT count(DISTINCT a.agent_actor) FROM identities_credentialagent a
+            WHERE a.credential_actor = e.credential_id) AS agents
+    FROM (SELECT at, event_id, strength FROM identities_attribution
+          WHERE identity_no = %(number)s AND at <= %(until)s
+          ORDER BY at DESC, event_id DESC LIMIT %(most)s) k
+    JOIN evidence_event e ON e.at = k.at AND e.id = k.event_id
+    WHERE e.plane = {PLANE_IDENTITY} AND e.credential_id IS NOT NULL GROUP BY 1) u
+JOIN evidence_actor c ON c.id = u.credential_id
+WHERE u.agents > 1 OR u.untold > 0 ORDER BY u.exact + u.key + u.untold DESC, c.value
+LIMIT {MOST_SHARED}
+"""  # noqa: S608 - our own numbers; values are parameters
+
+
+class Shared(NamedTuple):
+    """A credential that several use, and the identity's events with it among its newest."""
+
+    credential: str
+    exact: int  # an exact link says that it was this identity
+    key: int  # by the key alone
+    untold: int  # it, or another that holds the key: cannot be told
+    agents: int  # that runs were seen to use it with
+
+
+def shared(number: int, *, until: datetime) -> list[Shared]:
+    """The shared credentials among an identity's newest events. One query, bounded by MOST."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SHARED, {"number": number, "until": until, "most": MOST})
+        return [Shared(*row) for row in cursor.fetchall()]

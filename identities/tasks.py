@@ -13,6 +13,8 @@ from django.utils import timezone
 
 from identities import judging
 from identities.actions import bindings, credentials, entitlements, following, revocations
+from identities.inventory import following as lists
+from identities.inventory import reading as inventory
 
 # Well under the task's own limit; what is left is found by the next run.
 SECONDS = 120.0
@@ -62,6 +64,20 @@ def enforce() -> None:
 def expire() -> None:
     """Credentials whose time is over, for lists and counts; deciding reads the time itself."""
     _until_done(lambda now: credentials.expire_next(now=now) > 0)
+
+
+@shared_task(name="identities.tasks.read_inventories")  # type: ignore[untyped-decorator]  # Celery ships no types
+def read_inventories() -> None:
+    """Ask every system that is due for its lists, carry on the readings that wait, and let what
+    others go by follow them."""
+    ends = monotonic() + SECONDS
+    inventory.ask_due(now=timezone.now())
+    while monotonic() < ends and inventory.run_next(
+        clock=timezone.now, enough=lambda: monotonic() >= ends
+    ):
+        pass
+    lists.follow_recent(now=timezone.now())
+    lists.hand_on(now=timezone.now())
 
 
 @shared_task(name="identities.tasks.read_entitlements")  # type: ignore[untyped-decorator]  # Celery ships no types

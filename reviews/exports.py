@@ -12,7 +12,16 @@ import orjson
 from django.db import connection, transaction
 from django.db.models import Prefetch
 
-from evidence.vocabulary import ACTIVITIES, EXACT, OUTCOMES, PLANES, PROOFS, STRENGTHS
+from evidence.vocabulary import (
+    ACTIVITIES,
+    EXACT,
+    OUTCOMES,
+    PLANES,
+    PROOFS,
+    STRENGTHS,
+    reasons_of,
+    score_of,
+)
 from identities.models import Credential, Finding, FindingEvent
 
 PAGE = 2_000
@@ -42,9 +51,20 @@ def links() -> Iterator[Row]:
     """Which API event was caused by which span, how strongly, proved by what: of each event the
     strongest links only. Of more than one run behind a key it cannot be told which it was."""
     for row in _stream(
-        "SELECT l.strength, l.proof, e.at, e.id, e.request_id, ea.value, er.value, es.name,"
+        # What cannot be told of a busy key is asked once for each action and second.
+        "WITH shown AS MATERIALIZED ("
+        " SELECT l.effect_at, l.effect_id, l.cause_at, l.cause_id, l.proof, l.strength, l.runs,"
+        "  CASE WHEN l.proof IN (4, 5) AND l.runs = 1 THEN e.credential_id END AS used,"
+        "  e.action_id AS act, date_trunc('second', e.at, 'UTC') AS moment"
+        "  FROM evidence_shownlink l JOIN evidence_event e ON e.at = l.effect_at"
+        "  AND e.id = l.effect_id), first AS ("
+        " SELECT *, row_number() OVER (PARTITION BY used, act, moment) = 1 AS asks FROM shown),"
+        " fitted AS (SELECT *, max(CASE WHEN asks THEN evidence_surplus(used, act, moment) END)"
+        "  OVER (PARTITION BY used, act, moment) AS surplus FROM first)"
+        " SELECT l.strength, l.proof, e.at, e.id, e.request_id, ea.value, er.value, es.name,"
         " ec.value, c.at, c.id, c.request_id, c.trace, c.span, ca.value, c.activity, cs.name,"
-        " cg.value, l.runs, l.surplus FROM evidence_shownlink l"
+        " cg.value, l.runs, CASE WHEN l.strength = 1 THEN evidence_rivals(l.cause_at, l.cause_id)"
+        " ELSE coalesce(l.surplus, 0) END FROM fitted l"
         " JOIN evidence_event e ON e.at = l.effect_at AND e.id = l.effect_id"
         " JOIN evidence_term ea ON ea.id = e.action_id"
         " LEFT JOIN evidence_term er ON er.id = e.resource_id"
@@ -62,6 +82,8 @@ def links() -> Iterator[Row]:
             "proof": PROOFS[row[1]],
             "runs": row[18],
             "surplus": row[19],
+            "score": score_of(row[1]) or None,
+            "reasons": reasons_of(row[1]),
             "request_id": row[4],
             "trace_id": row[12].hex if row[12] else None,
             "span_id": span_hex(row[13]),

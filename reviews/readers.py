@@ -38,6 +38,7 @@ def reader(user: object, now: datetime) -> Reader:
         sealed=frozenset(sealed_from(user, now=now).values_list("pk", flat=True)),
         why_not_send=_why_not_send(user, everything=everything),
         why_not_administer=permissions.why_not_administer(user, now=now),
+        person="" if user.person_id is None else str(user.person_id),
     )
 
 

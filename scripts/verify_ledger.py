@@ -3,12 +3,15 @@
 
     python3 verify_ledger.py ledger.ndjson [--head NUMBER:HASH] [--json]
 
-The file has one JSON document a line (`manage.py export_ledger`): a head, then every row.
+The file has one JSON document a line (`manage.py export_ledger`): a head, every row, and then
+every deposit, source by source.
 
   entry    the canonical form (RFC 8785) of `entry` has the SHA-256 `digest`
   row      SHA-256 over number (8 bytes, big-endian), `previous` and `digest` is `hash`
   chain    `previous` is the `hash` of the row before; the first one is 32 zero bytes
   head     the last row is the one that the first line names
+  deposit  the same three of each source's deposits; a tombstone says what the ledger says, and
+           the chain reaches the heads that the ledger keeps
 
 Rows of sealed cases carry their digest without the entry: the chain over them is checked, their
 text cannot be. That rows were cut off the end together with the head shows only against a head
@@ -120,6 +123,11 @@ class Check:
         self.hash: Any = GENESIS
         self.unsealed, self.withheld = 0, 0
         self.ids: set[str] = set()
+        # Of deposits: the last number and hash of each source, what the ledger says of them.
+        self.chains: dict[str, tuple[int, Any]] = {}
+        self.deposits = 0
+        self.heads: dict[tuple[str, Any], Any] = {}
+        self.gone: set[tuple[str, Any, Any, Any]] = set()
 
     def wrong(self, where: int, what: str) -> None:
         if len(self.faults) < MOST_FAULTS:
@@ -137,6 +145,53 @@ class Check:
             self.wrong(where, "its entry is gone")
         elif digest_of(row["entry"]) != row.get("digest"):
             self.wrong(where, f"entry {name} was changed")
+        else:
+            self.remember(row["entry"].get("act"), row["entry"].get("data"))
+
+    def remember(self, act: Any, data: Any) -> None:
+        """What an entry says of deposits."""
+        if not isinstance(data, dict):
+            return
+        if act == "deposits.anchored":
+            for source, head in dict(data.get("heads") or {}).items():
+                if isinstance(head, list) and len(head) == 2:
+                    self.heads[source, head[0]] = head[1]
+        elif act == "deposits.dropped":
+            self.gone |= {(name, None, digest, None) for name, digest in data["deposits"].items()}
+        elif act == "deposit.erased":
+            one = (data.get("ordinal"), data.get("gone_digest"), data.get("left_digest"))
+            self.gone.add((str(data.get("deposit")), *one))
+
+    def deposit_row(self, row: dict[str, Any]) -> None:
+        source, number, entry = str(row.get("source")), row.get("number"), row.get("entry")
+        last, before = self.chains.get(source, (0, GENESIS))
+        where = f"deposit {row['deposit']} of {source}"
+        if not isinstance(number, int) or isinstance(number, bool):
+            raise NoLedger(f"a deposit has the number {number!r}")
+        if number != last + 1:
+            self.wrong(number, f"{where} is out of order, or one before it is missing")
+        if row.get("previous") != before:
+            self.wrong(number, f"{where} does not follow the one before it")
+        if chained(number, row.get("previous"), row.get("digest")) != row.get("hash"):
+            self.wrong(number, f"{where}: its hash does not fit its content")
+        if not isinstance(entry, dict) or digest_of(entry) != row.get("digest"):
+            self.wrong(number, f"{where} was changed")
+        elif (entry.get("id"), entry.get("source")) != (row["deposit"], source):
+            self.wrong(number, f"{where} is another deposit")
+        for stone in row.get("tombstones") or []:
+            one = (stone.get("ordinal"), stone.get("gone_digest"), stone.get("left_digest"))
+            if (row["deposit"], *one) not in self.gone:
+                self.wrong(number, f"{where}: its tombstone is not in the ledger")
+        if self.heads.pop((source, number), row.get("hash")) != row.get("hash"):
+            self.wrong(number, f"{where} has another hash than the one the ledger keeps")
+        self.deposits += 1
+        self.chains[source] = (number, row.get("hash"))
+
+    def ends(self) -> None:
+        """Heads that the ledger keeps and no chain reached, where there are chains at all."""
+        for source, number in sorted(self.heads) if self.deposits else ():
+            if number > self.chains.get(source, (0, ""))[0]:
+                self.wrong(number, f"deposits of {source}: the end was cut off")
 
     def unsealed_row(self, row: dict[str, Any]) -> None:
         self.unsealed += 1
@@ -177,6 +232,9 @@ def verify(lines: Iterable[bytes], *, head: tuple[int, str] | None = None) -> di
             continue
         if "number" not in row:
             raise NoLedger(f"line {place} is no row")
+        if "deposit" in row:
+            check.deposit_row(row)
+            continue
         if row["number"] is None:
             check.unsealed_row(row)
             continue
@@ -185,6 +243,7 @@ def verify(lines: Iterable[bytes], *, head: tuple[int, str] | None = None) -> di
             met = check.hash
     if opening is None:
         raise NoLedger("the file is empty")
+    check.ends()
     if (check.last, check.hash) != (opening.get("sealed"), opening.get("head")):
         check.wrong(check.last, f"the last row is not row {opening.get('sealed')} of the head")
     if head is not None and met is None:
@@ -196,6 +255,7 @@ def verify(lines: Iterable[bytes], *, head: tuple[int, str] | None = None) -> di
         "sealed": check.count,
         "unsealed": check.unsealed,
         "withheld": check.withheld,
+        "deposits": check.deposits,
         "head": check.hash,
         "number": check.last,
         "faults": check.faults,
@@ -233,7 +293,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(
             f"{'ok' if found['ok'] else 'NOT OK'}: {found['sealed']} rows sealed,"
             f" {found['unsealed']} not yet, {found['withheld']} of sealed cases without their"
-            f" text; head {found['number']}:{found['head']}"
+            f" text, {found['deposits']} deposits; head {found['number']}:{found['head']}"
         )
     return 0 if found["ok"] else 1
 

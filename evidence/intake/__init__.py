@@ -13,11 +13,11 @@ from typing import Any
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 
-from evidence import nudge, partitions, privacy
-from evidence.formats import FORMATS, recognise
+from evidence import keeping, known, nudge, partitions, privacy
+from evidence.formats import recognise
 from evidence.formats.record import ActorName, Asked, Parsed, Rejected
 from evidence.intake.admitting import Admitted, admit, moment
-from evidence.intake.columns import ACTORS, READING, TERMS
+from evidence.intake.columns import ACTORS, TERMS
 from evidence.intake.outcome import (
     MOST_REJECTS_ANSWERED,
     NotTaken,
@@ -25,6 +25,7 @@ from evidence.intake.outcome import (
     earlier,
     unknown_format,
 )
+from evidence.intake.places import places
 from evidence.intake.rows import COLUMNS, Rows, copy, first_sights, issuances
 from evidence.models import Source
 from evidence.names import TermName, actor_ids, plain, term_ids
@@ -33,14 +34,15 @@ from evidence.stores import bodies
 __all__ = [
     "COLUMNS",
     "MOST_REJECTS_ANSWERED",
-    "READING",
     "NotTaken",
     "Taken",
     "asked",
     "digest_of",
     "earlier",
+    "names_in",
     "store",
     "take",
+    "terms_in",
     "unknown_format",
 ]
 
@@ -79,9 +81,11 @@ def take(
     if before is not None:
         return before
     chosen = format or source.format or recognise(body) or ""
-    if chosen not in FORMATS:
+    exact = known.exact(chosen)
+    reader = known.find(exact)
+    if reader is None:
         raise NotTaken(unknown_format(chosen))
-    parsed = FORMATS[chosen].parse(body, asked(source))
+    parsed = reader.parse(body, asked(source))
     return store(
         source=source,
         parsed=parsed,
@@ -89,7 +93,7 @@ def take(
         received=len(body),
         by=by,
         now=now,
-        format=chosen,
+        format=exact,
         name=name,
     )
 
@@ -106,11 +110,14 @@ def store(
     name: str = "",
 ) -> Taken:
     """Write what a format read, in one transaction; names and partitions are made before it."""
+    if source.keep_rules:
+        parsed = keeping.filtered(source, parsed, format=format)
     rejects = list(parsed.rejects)
     admitted = admit(parsed.records, source=source, now=now, rejects=rejects)
     in_body = len(parsed.records) + len(parsed.rejects)
-    actors = actor_ids(_actors(admitted), now=now)
-    terms = term_ids(_terms(admitted))
+    actors = actor_ids(names_in(admitted), now=now)
+    terms = term_ids(terms_in(admitted))
+    version = known.version_of(format)
     kept_digest = sha256(parsed.kept)
     place, packed = bodies.pack(parsed.kept, kept_digest.hexdigest())
     partitions.ensure(partitions.missing(partitions.BY_RECEIPT, [partitions.month_of(now)]))
@@ -126,6 +133,7 @@ def store(
                 source=source.pk,
                 deposit=deposit,
                 now=now,
+                reading=version,
             )
             new = copy(cursor, rows)
             rejects.extend(rows.collided)
@@ -135,8 +143,8 @@ def store(
                 "INSERT INTO evidence_deposit (id, source_id, received_at, received_by, name,"
                 " format, received_digest, received_bytes, kept_digest, kept_bytes, place,"
                 " rule_version, records, events, duplicates, rejects, first_at, last_at,"
-                " redactions) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,"
-                " %s, %s, %s, %s, %s)",
+                " redactions, format_version) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,"
+                " %s, %s, %s, %s, %s, %s, %s, %s, %s)",
                 [
                     deposit,
                     source.pk,
@@ -157,11 +165,12 @@ def store(
                     moment(min(times)) if times else None,
                     moment(max(times)) if times else None,
                     _redactions(parsed),
+                    version,
                 ],
             )
             if not place:
                 _keep_body(cursor, now, deposit, packed)
-            _keep_rejects(cursor, deposit, rejects)
+            _keep_rejects(cursor, deposit, rejects, parsed)
             nudge.after_commit("evidence.stored")
     except IntegrityError as problem:
         # Two senders of the same bytes at once: the other one's row stands.
@@ -190,20 +199,25 @@ def _keep_body(cursor: Any, now: datetime, deposit: int, packed: bytes) -> None:
         into.write_row((now, deposit, packed))
 
 
-def _keep_rejects(cursor: Any, deposit: int, rejects: list[Rejected]) -> None:
+def _keep_rejects(cursor: Any, deposit: int, rejects: list[Rejected], parsed: Parsed) -> None:
     if not rejects:
         return
+    # What the format could not read comes first; then the records that were not admitted.
+    unread = len(parsed.rejects)
+    where = places(parsed.records, rejects[:unread], rejects[unread:])
     with (
         connection.wrap_database_errors,
         cursor.copy(
-            "COPY evidence_reject (deposit_id, position, reason, excerpt) FROM STDIN"
+            "COPY evidence_reject (deposit_id, position, reason, excerpt, place, unread) FROM STDIN"
         ) as into,
     ):
-        for reject in rejects:
-            into.write_row((deposit, *(plain(text) for text in reject)))
+        for number, (reject, place) in enumerate(zip(rejects, where, strict=True)):
+            row = (plain(text) for text in reject)
+            into.write_row((deposit, *row, place, number < unread))
 
 
-def _actors(admitted: Admitted) -> set[ActorName]:
+def names_in(admitted: Admitted) -> set[ActorName]:
+    """Every actor that these records name."""
     of = admitted.fields
     names: set[ActorName | None] = set().union(*(of[field] for field in ACTORS))
     for issued in of["issued"]:
@@ -213,7 +227,8 @@ def _actors(admitted: Admitted) -> set[ActorName]:
     return names  # type: ignore[return-value]  # None was taken out
 
 
-def _terms(admitted: Admitted) -> set[TermName]:
+def terms_in(admitted: Admitted) -> set[TermName]:
+    """Every wide text that these records hold."""
     return {
         (kind, value)
         for kind, field, _ in TERMS

@@ -18,8 +18,6 @@ from evidence.models import Term
 from evidence.names import TermName
 from evidence.vocabulary import TIME_RECEIVED, TIME_STATED
 
-# Version of the formats' reading, kept on each event (decisions 4).
-READING = 1
 MOST_REQUEST_ID = 500
 # Which field of a record holds which kind of term, and in which column its id goes.
 TERMS = (
@@ -58,6 +56,7 @@ def rows_of(
     source: int,
     deposit: int,
     now: datetime,
+    reading: int,
 ) -> tuple[str, bytes]:
     """(names of the columns, rows) for COPY, in the order of the keys."""
     of = admitted.fields
@@ -92,7 +91,7 @@ def rows_of(
         "received_at": _time(micros(now)),
         "deposit_id": _bigint(deposit),
         "source_id": _integer(source),
-        "reading": _smallint(READING),
+        "reading": _smallint(reading),
     }
     names: list[str] = []
     varying: list[Iterable[bytes]] = []

@@ -5,7 +5,7 @@ Owns the answer's shape and how an earlier answer is found again. Must not know 
 
 from dataclasses import dataclass, field
 
-from evidence.formats import FORMATS
+from evidence import known
 from evidence.formats.record import Rejected
 from evidence.models import Deposit, Source
 
@@ -33,7 +33,7 @@ class Taken:
 def unknown_format(chosen: str) -> str:
     """The sentence for a body that no format reads."""
     said = f"the format {chosen[:40]!r} is not known" if chosen else "no format recognises this"
-    return f"{said}; name one of: {', '.join(sorted(FORMATS))}"
+    return f"{said}; name one of: {', '.join(known.names())}"
 
 
 def earlier(source: Source, digest: bytes) -> Taken | None:

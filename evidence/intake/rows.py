@@ -73,6 +73,7 @@ class Rows:
         source: int,
         deposit: int,
         now: datetime,
+        reading: int,
     ) -> None:
         unknown = micros(now)
         of = admitted.fields
@@ -102,6 +103,7 @@ class Rows:
                 source=source,
                 deposit=deposit,
                 now=now,
+                reading=reading,
             )
 
 

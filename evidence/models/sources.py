@@ -25,6 +25,8 @@ class Source(models.Model):
     completeness = models.TextField(blank=True)
     keep_content = models.BooleanField(default=False)
     retention_days = models.PositiveIntegerField(default=3650)
+    # What its records must be to be kept: [[keep or drop, identity or action, pattern], …].
+    keep_rules = models.JSONField(default=list, blank=True)
     # Where a run of this source names its task (decisions 9); empty: the usual attributes.
     task_attribute = models.TextField(blank=True)
     # The push token: only its digest is kept. Shown once.
@@ -74,6 +76,8 @@ class Deposit(models.Model):
     kept_bytes = models.BigIntegerField()
     place = models.TextField(blank=True)  # empty: DepositBody; else "file:<digest>"
     rule_version = models.IntegerField()
+    # Version of the format that read it last; `format` and the counts below are that reading's.
+    format_version = models.SmallIntegerField(db_default=1)
     records = models.IntegerField()
     events = models.IntegerField()
     duplicates = models.IntegerField()
@@ -89,7 +93,9 @@ class Deposit(models.Model):
         ]
         indexes = [
             # A source's newest deposits, on its page.
-            models.Index(name="deposit_newest", fields=["source", "-received_at"])
+            models.Index(name="deposit_newest", fields=["source", "-received_at"]),
+            # What an older version of a format read (evidence/rereading).
+            models.Index(name="deposit_read_as", fields=["format", "format_version"]),
         ]
 
     def __str__(self) -> str:
@@ -112,6 +118,10 @@ class Reject(models.Model):
     position = models.TextField()
     reason = models.TextField()
     excerpt = models.TextField(blank=True)
+    # Its number among all that the body holds, and whether no record was read there: from both,
+    # reading again tells which event was read from what.
+    place = models.IntegerField(null=True)
+    unread = models.BooleanField(db_default=True)
 
     def __str__(self) -> str:
         return f"{self.position}: {self.reason}"

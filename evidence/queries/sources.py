@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Any, NamedTuple
 
 import orjson
@@ -20,7 +19,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped] 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from evidence.formats import FORMATS
+from evidence import known
 from evidence.intake import asked
 from evidence.models import Deposit, Gap, Reject, Source
 from evidence.stores import bodies
@@ -198,7 +197,7 @@ def kept(deposit: Deposit) -> Kept:
         return Kept(None, None)
     except (OSError, zstandard.ZstdError):
         return Kept(None, False)
-    return Kept(body, sha256(body).digest() == bytes(deposit.kept_digest))
+    return Kept(body, bodies.intact(deposit, body))
 
 
 def excerpt(body: bytes, format: str) -> tuple[str, str]:  # noqa: A002 - what sources and deposits call it
@@ -229,7 +228,12 @@ def _otlp(body: bytes) -> str:
 
 def record_excerpt(deposit: Deposit, ordinal: int) -> str:
     """One record as it is kept: read again from the body, found by its place. Empty: gone."""
-    if deposit.kept_bytes > MOST_REREAD or deposit.format not in FORMATS:
+    reader = known.find(deposit.format)
+    # Below zero: read once, and by nothing any more (evidence/rereading).
+    if deposit.kept_bytes > MOST_REREAD or reader is None or ordinal < 0:
+        return ""
+    place = bodies.place_of(deposit, ordinal)
+    if place is None:
         return ""
     try:
         body = bodies.unpack(deposit)
@@ -240,10 +244,10 @@ def record_excerpt(deposit: Deposit, ordinal: int) -> str:
         text = _numbered(body, ordinal)
         if text:
             return text[:EXCERPT]
-    records = FORMATS[deposit.format].parse(body, asked(deposit.source)).records
-    if ordinal >= len(records):
+    records = reader.parse(body, asked(deposit.source)).records
+    if place >= len(records):
         return ""
-    return _at(body, deposit.format, records[ordinal].position)[:EXCERPT]
+    return _at(body, deposit.format, records[place].position)[:EXCERPT]
 
 
 def _numbered(body: bytes, ordinal: int) -> str:

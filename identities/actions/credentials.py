@@ -4,7 +4,7 @@ Owns every write to Credential and CredentialState. Set-based, because the heavi
 has ten thousand session credentials. Must not know of findings or cases.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -66,6 +66,29 @@ ISSUED_HERE = "n.at BETWEEN %(first)s AND %(last)s AND n.deposit_id = %(deposit)
 USED_HERE = """a.id IN (SELECT e.credential_id FROM evidence_event e
     WHERE e.at BETWEEN %(first)s AND %(last)s AND e.deposit_id = %(deposit)s)"""
 
+# What a system's own list shows (identities/inventory): when it was issued stays open, because an
+# issuance that arrives later knows it with its event; the list's own dates stand in the list.
+LISTED_AGAIN = """
+UPDATE identities_credential c SET expires_at = coalesce(c.expires_at, w.expires_at),
+    issued_to_id = coalesce(c.issued_to_id, w.holder)
+FROM unnest(%(actors)s::bigint[], %(kinds)s::text[], %(holders)s::bigint[],
+            %(ends)s::timestamptz[]) AS w (actor, kind, holder, expires_at)
+WHERE c.actor_id = w.actor AND (c.expires_at IS NULL AND w.expires_at IS NOT NULL
+    OR c.issued_to_id IS NULL AND w.holder IS NOT NULL)
+RETURNING c.actor_id
+"""
+FROM_LIST = """
+INSERT INTO identities_credential (id, number, actor_id, identity_id, kind, standing, issued_at,
+    issued_event, issued_by_id, issued_to_id, expires_at, state, state_at)
+SELECT gen_random_uuid(), nextval('credential_number'), w.actor, NULL, w.kind, true, NULL, NULL,
+       NULL, w.holder, w.expires_at, 'active', %(now)s
+FROM unnest(%(actors)s::bigint[], %(kinds)s::text[], %(holders)s::bigint[],
+            %(ends)s::timestamptz[]) AS w (actor, kind, holder, expires_at)
+WHERE NOT EXISTS (SELECT 1 FROM identities_credential c WHERE c.actor_id = w.actor)
+ON CONFLICT (actor_id) DO NOTHING
+RETURNING actor_id
+"""
+
 # Both stretches are known at birth: active until its end, expired from then on.
 STRETCHES = """
 INSERT INTO identities_credentialstate (credential_id, state, during, recorded_at, because)
@@ -112,6 +135,11 @@ WHERE c.id = wanted.id AND c.identity_id IS DISTINCT FROM best.identity_id
 OF_ACTORS = """(c.actor_id = ANY(%(actors)s) OR a.parent_id = ANY(%(actors)s)
     OR c.issued_to_id = ANY(%(actors)s) OR t.parent_id = ANY(%(actors)s))"""
 
+ENDED_ALREADY = """
+UPDATE identities_credential SET state = 'expired', state_at = expires_at
+WHERE actor_id = ANY(%s) AND state = 'active' AND expires_at <= %s
+"""
+
 
 def born(*, now: datetime, deposit: Deposit | None = None) -> int:
     """Credentials that evidence shows and no row stands for yet; how many were made or dated.
@@ -133,13 +161,36 @@ def born(*, now: datetime, deposit: Deposit | None = None) -> int:
         _redate(actors, now=now)
         cursor.execute(STRETCHES, {"actors": actors, "now": now})
         cursor.execute(ASSIGN.format(which=OF_ACTORS), {"actors": actors, "now": now})
-        cursor.execute(
-            "UPDATE identities_credential SET state = 'expired', state_at = expires_at"
-            " WHERE actor_id = ANY(%s) AND state = 'active' AND expires_at <= %s",
-            [actors, now],
-        )
+        cursor.execute(ENDED_ALREADY, [actors, now])
         nudge.after_commit("identities.changed")
     return len(actors)
+
+
+def listed(*, rows: Sequence[tuple[int, str, int | None, datetime | None]], now: datetime) -> int:
+    """Standing credentials that a system lists, as (actor, kind, holder, end); how many were new
+    or learnt something. Call it inside a transaction."""
+    if not rows:
+        return 0
+    actors, kinds, holders, ends = (list(column) for column in zip(*rows, strict=True))
+    facts: dict[str, Any] = {
+        "actors": actors,
+        "kinds": kinds,
+        "holders": holders,
+        "ends": ends,
+        "now": now,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [BIRTH_LOCK])
+        met = []
+        for statement in (LISTED_AGAIN, FROM_LIST):
+            cursor.execute(statement, facts)
+            met += [row[0] for row in cursor.fetchall()]
+        if met:
+            cursor.execute(STRETCHES, {"actors": met, "now": now})
+            cursor.execute(ASSIGN.format(which=OF_ACTORS), {"actors": met, "now": now})
+            cursor.execute(ENDED_ALREADY, [met, now])
+            nudge.after_commit("identities.changed")
+    return len(met)
 
 
 def _redate(actors: list[int], *, now: datetime) -> None:

@@ -5,15 +5,17 @@ a new one at the moment of reading, because when it changed in between nobody sa
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Max, Q
 
 from evidence import ledger, nudge
+from evidence.keys import uuid7
 from identities.acting import COUNTERSIGN
 from identities.actions.revocations import reach
 from identities.enforcers import entitlements_aws
-from identities.enforcers.contract import PermanentFailure, Target, TemporaryFailure
+from identities.enforcers.contract import PermanentFailure, TemporaryFailure
 from identities.models import Entitlement, Identity
 
 # How old a reading may be before the schedule reads again.
@@ -37,34 +39,55 @@ def read(*, identity: Identity, now: datetime) -> list[Entitlement]:
             name=target.name,
             now=now,
         )
-        rows.append(_keep(identity, target, found, now=now))
+        rows.append(
+            keep(
+                identity=identity,
+                system=target.system,
+                principal=found.principal,
+                possible=[item.as_json() for item in found.possible],
+                keys=[key.as_json() for key in found.keys],
+                missing="; ".join(found.missing),
+                digest=found.digest,
+                since=now,
+                now=now,
+            )
+        )
     return rows
 
 
-def _keep(
-    identity: Identity, target: Target, found: entitlements_aws.Entitlements, *, now: datetime
+def keep(
+    *,
+    identity: Identity,
+    system: str,
+    principal: str,
+    possible: list[dict[str, Any]],
+    keys: list[dict[str, Any]],
+    missing: str,
+    digest: str,
+    since: datetime,
+    now: datetime,
 ) -> Entitlement:
-    possible = [item.as_json() for item in found.possible]
-    keys = [key.as_json() for key in found.keys]
-    missing = "; ".join(found.missing)[:4000]
+    """What a reading at `now` found, of which it is known to be so `since` then: the version that
+    is true from now on."""
+    missing = missing[:4000]
     with transaction.atomic():
         Identity.objects.select_for_update(of=("self",), no_key=True).get(pk=identity.pk)
         row = (
             Entitlement.objects.select_for_update(of=("self",))
             .filter(
                 identity=identity,
-                principal=found.principal,
+                principal=principal,
                 superseded_at__isnull=True,
                 during__upper_inf=True,
             )
             .first()
         )
-        if row is not None and row.digest == found.digest:
+        if row is not None and row.digest == digest:
             # The same permissions: only how fresh they are, and when keys were used, is new.
             row.read_at, row.keys, row.missing = max(row.read_at, now), keys, missing
             row.save(update_fields=["read_at", "keys", "missing"])
             return row
-        if row is not None and row.during.lower is not None and row.during.lower >= now:
+        if row is not None and row.during.lower is not None and row.during.lower >= since:
             # A reading that was overtaken by a newer one says nothing new.
             return row
         if row is not None:
@@ -73,7 +96,7 @@ def _keep(
                 identity=identity,
                 system=row.system,
                 principal=row.principal,
-                during=(row.during.lower, now),
+                during=(row.during.lower, since),
                 read_at=row.read_at,
                 digest=row.digest,
                 possible=row.possible,
@@ -84,11 +107,11 @@ def _keep(
             )
         made = Entitlement.objects.create(
             identity=identity,
-            system=target.system,
-            principal=found.principal,
-            during=(now, None),
+            system=system,
+            principal=principal,
+            during=(since, None),
             read_at=now,
-            digest=found.digest,
+            digest=digest,
             possible=possible,
             keys=keys,
             missing=missing,
@@ -101,15 +124,47 @@ def _keep(
             by_name=COUNTERSIGN.name,
             act="entitlement.read",
             subject=identity.key,
-            words=f"what {found.principal} may do {what}",
+            words=f"what {principal} may do {what}",
             data={
-                "principal": found.principal,
-                "digest": found.digest,
+                "principal": principal,
+                "digest": digest,
                 "before": "" if row is None else row.digest,
             },
         )
         nudge.after_commit("identities.changed")
     return made
+
+
+def end(*, entitlement: Entitlement, now: datetime) -> bool:
+    """The principal is gone, or no longer this identity's: what it might do ends now."""
+    with transaction.atomic():
+        Identity.objects.select_for_update(of=("self",), no_key=True).get(
+            pk=entitlement.identity_id
+        )
+        row = (
+            Entitlement.objects.select_for_update(of=("self",))
+            .select_related("identity")
+            .filter(pk=entitlement.pk, superseded_at__isnull=True, during__upper_inf=True)
+            .first()
+        )
+        if row is None or (row.during.lower is not None and row.during.lower >= now):
+            return False
+        begun = row.during.lower
+        Entitlement.objects.filter(pk=row.pk).update(superseded_at=now)
+        row.pk, row.during, row.recorded_at = uuid7(), (begun, now), now
+        row.save(force_insert=True)
+        ledger.append(
+            at=now,
+            by=COUNTERSIGN.ref,
+            by_name=COUNTERSIGN.name,
+            act="entitlement.ended",
+            subject=row.identity.key,
+            words=f"{row.principal} may do nothing any more: its system does not list it, or it is"
+            " bound elsewhere",
+            data={"principal": row.principal, "digest": row.digest},
+        )
+        nudge.after_commit("identities.changed")
+    return True
 
 
 def read_next(*, now: datetime) -> bool:

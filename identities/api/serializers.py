@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from identities.actions.bindings import Unclaimed
+from identities.inventory.listing import Listed
 from identities.models import Binding, Credential, Finding, Identity, Revocation
 from identities.permissions import NotPossible
 
@@ -165,6 +166,26 @@ def unclaimed_out(row: Unclaimed) -> dict[str, Any]:
         "count": row.count,
         "more": row.more,
         "proposals": BindingOut(row.proposals, many=True).data,
+        "listed": None if row.listed is None else listed_out(row.listed),
+    }
+
+
+def listed_out(row: Listed) -> dict[str, Any]:
+    """What the system's own list says of an actor; hints decide nothing."""
+    return {
+        "source": row.source,
+        "kind": row.kind,
+        "title": row.title,
+        "status": row.status,
+        "created_at": row.created_at,
+        "expires_at": row.expires_at,
+        "last_used_at": row.last_used_at,
+        "read_at": row.read_at,
+        "gone_at": row.gone_at,
+        "hints": row.hints,
+        "missing": row.missing,
+        "credentials": [listed_out(one) for one in row.credentials],
+        "more_credentials": row.more,
     }
 
 

@@ -147,7 +147,9 @@ class Beyond:
     words: str
 
 
-def summary(possible: Iterable[Possible], delegated: Sequence[Permission]) -> Beyond:
+def summary(
+    possible: Iterable[Possible], delegated: Sequence[Permission], *, whose: str = "AWS allows"
+) -> Beyond:
     """How many action patterns AWS allows beyond the delegated permissions.
 
     A pattern counts once however many resources it reaches. It is not beyond when one delegated
@@ -174,16 +176,16 @@ def summary(possible: Iterable[Possible], delegated: Sequence[Permission]) -> Be
         count=len(families),
         families=tuple(sorted(families)),
         known=known,
-        words=_words(len(families), known=known),
+        words=_words(len(families), known=known, whose=whose),
     )
 
 
-def _words(count: int, *, known: bool) -> str:
+def _words(count: int, *, known: bool, whose: str) -> str:
     if not known:
         return "possible: not known in full" + (f", at least {count} more" if count else "")
     if count == 0:
         return "nothing more than delegated"
-    return f"AWS allows {count} {'action family' if count == 1 else 'action families'} more"
+    return f"{whose} {count} {'action family' if count == 1 else 'action families'} more"
 
 
 def _covers_action(patterns: Iterable[str], action: str) -> bool:

@@ -91,8 +91,9 @@ MINTS_A_CREDENTIAL = (
     "lightsail:downloaddefaultkeypair",
     "bedrock-agentcore:getworkloadaccesstoken",
 )
-# AWS lets everybody do these, whatever is granted or denied.
-NEEDS_NO_AUTHORITY = ("sts:getcalleridentity",)
+# AWS lets everybody do these, whatever is granted or denied. What an event said before two people
+# erased it cannot be told, and accuses nobody.
+NEEDS_NO_AUTHORITY = ("sts:getcalleridentity", "[erased]")
 SECRET, CREDENTIAL = "read a secret", "minted a credential"
 
 

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 
 from evidence import nudge
 from evidence.models import Actor, Source, Term
-from evidence.vocabulary import EXACT, INFERRED, PLANE_IDENTITY
+from evidence.vocabulary import EXACT, INFERRED, PLANE_IDENTITY, PROOF_CREDENTIAL
 from identities.models import (
     Binding,
     CredentialAgent,
@@ -41,6 +41,8 @@ def complete_until(sources: set[int]) -> Known:
     for source in Source.objects.filter(pk__in=sources):
         if source.sampling < 1:
             return Known(None, f"{source.name} is sampled at {source.sampling:.0%}")
+        if source.keep_rules:
+            return Known(None, f"{source.name} has a keep-filter")
         if source.watermark is None or not source.completeness:
             return Known(None, f"completeness of {source.name} is not known")
         # Who declares a source complete has counted its lag; a heartbeat or cursor has not.
@@ -87,16 +89,33 @@ def _no_run(credential: int, uses: list[CredentialAgent], known: Known, *, now: 
                 # A stretch nobody received says nothing, however far the watermark is.
                 " AND NOT EXISTS (SELECT 1 FROM evidence_gap g"
                 "  WHERE g.source_id = ANY(%s) AND g.during @> e.at)"
+                # Nor does one whose spans retention has dropped, or a filter may have left out.
+                " AND NOT EXISTS (SELECT 1 FROM evidence_dropped d"
+                "  WHERE d.source_id = ANY(%s) AND d.events > 0 AND d.month IN ("
+                "   date_trunc('month', e.at, 'UTC')::date,"
+                "   date_trunc('month', e.at - interval '1 day', 'UTC')::date))"
+                " AND NOT EXISTS (SELECT 1 FROM evidence_filteredout f"
+                "  WHERE f.source_id = ANY(%s) AND f.day >= (e.at AT TIME ZONE 'UTC')::date)"
                 " AND NOT EXISTS (SELECT 1 FROM evidence_link l"
                 "  WHERE l.effect_at = e.at AND l.effect_id = e.id AND l.strength = %s)"
+                # A span of a run that used the key for this very action then, when there is one
+                # for each such call: the run is behind it. Whom a key was issued to says nothing
+                # of who used it, and nor does a pod or token that was alike.
+                " AND NOT (EXISTS (SELECT 1 FROM evidence_link l"
+                "   JOIN evidence_event s ON s.at = l.cause_at AND s.id = l.cause_id"
+                "   JOIN evidence_run r ON r.source_id = s.source_id AND r.trace = s.trace"
+                "   WHERE l.effect_at = e.at AND l.effect_id = e.id AND l.proof = %s)"
+                "  AND evidence_surplus(e.credential_id, e.action_id,"
+                "   date_trunc('second', e.at, 'UTC')) = 0)"
                 " ORDER BY e.at, e.id",
                 [
                     credential,
                     PLANE_IDENTITY,
                     known.until,
                     seen_with_runs,
-                    sorted({use.source_id for use in uses}),
+                    *[sorted({use.source_id for use in uses})] * 3,
                     EXACT,
+                    PROOF_CREDENTIAL,
                 ],
             )
             wanted = [(row[0], row[1], row[2], row[3]) for row in cursor.fetchall()]

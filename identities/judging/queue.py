@@ -201,9 +201,12 @@ def _watch(
     uses: dict[tuple[int, int, int, int], list[datetime]] = {}
     touched: set[int] = set()
     for seen in events:
-        if seen.plane != PLANE_IDENTITY or seen.credential is None:
+        if seen.credential is None:
             continue
+        # A span that names the key explains calls with it, which may have been found alone.
         touched.add(seen.credential)
+        if seen.plane != PLANE_IDENTITY:
+            continue
         for cause in causes.get((seen.at, seen.id), ()):
             agent = cause.agent if cause.agent is not None else cause.service
             if agent is not None:

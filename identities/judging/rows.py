@@ -89,7 +89,11 @@ def write(
 
 
 def count_usage(touched: set[tuple[int, date]]) -> None:
-    """Count these (identity, day) pairs again from their attributions."""
+    """Count these (identity, day) pairs again from their attributions.
+
+    Of months in which retention dropped events, only some attributions are left: there no number
+    becomes smaller than it was, and what comes late is added as far as it shows.
+    """
     if not touched:
         return
     identities, days = (list(column) for column in zip(*sorted(touched), strict=True))
@@ -119,6 +123,7 @@ def count_usage(touched: set[tuple[int, date]]) -> None:
                 for place, count in enumerate(counts):
                     row[place] += count
                 row[-2], row[-1] = min(row[-2], first), max(row[-1], last)
+        _as_it_was(cursor, usage, identities, days)
         cursor.execute(
             "DELETE FROM identities_usageday u USING unnest(%s::int[], %s::date[])"
             " AS d(identity_no, day) WHERE u.identity_no = d.identity_no AND u.day = d.day",
@@ -130,3 +135,29 @@ def count_usage(touched: set[tuple[int, date]]) -> None:
         ) as copy:
             for key, row in usage.items():
                 copy.write_row((*key, *row))
+
+
+def _as_it_was(
+    cursor: Any, usage: dict[tuple[Any, ...], list[Any]], identities: list[int], days: list[date]
+) -> None:
+    """Of days whose events retention has dropped, roll-ups stand: the larger numbers win."""
+    cursor.execute(
+        "SELECT u.identity_no, u.day, u.action_id, u.family, u.plane, u.count, u.inside,"
+        " u.outside, u.linked, u.first_at, u.last_at"
+        " FROM unnest(%s::int[], %s::date[]) AS d(identity_no, day)"
+        " JOIN identities_usageday u ON u.identity_no = d.identity_no AND u.day = d.day"
+        " WHERE EXISTS (SELECT FROM evidence_dropped g WHERE g.events > 0"
+        "  AND g.month = date_trunc('month', d.day::timestamp)::date)",
+        [identities, days],
+    )
+    for *key, count, inside, outside, linked, first, last in cursor.fetchall():
+        row = usage.get(tuple(key))
+        if row is None or row[0] < count:
+            usage[tuple(key)] = [
+                count,
+                inside,
+                outside,
+                linked,
+                first if row is None else min(first, row[-2]),
+                last if row is None else max(last, row[-1]),
+            ]

@@ -19,6 +19,7 @@ from .identity import (
     IdentityState,
     Service,
 )
+from .inventory import DiscoveredRights, Discovery, InventoryPlan, InventoryRead
 from .people import ApiToken, Membership, Party, Person, SignInLink, Team, User
 
 __all__ = [
@@ -32,11 +33,15 @@ __all__ = [
     "CredentialWatch",
     "Delegation",
     "DelegationVersion",
+    "DiscoveredRights",
+    "Discovery",
     "Entitlement",
     "Finding",
     "FindingEvent",
     "Identity",
     "IdentityState",
+    "InventoryPlan",
+    "InventoryRead",
     "Membership",
     "Party",
     "Person",

@@ -142,6 +142,8 @@ def _late(source: Source, *, now: datetime) -> str:
     name = source.title or source.name
     if source.sampling < 1:
         return f"evidence of {name} is sampled"
+    if source.keep_rules:
+        return f"evidence of {name} is filtered"
     if source.watermark is None:
         return f"whether evidence of {name} is complete is not known"
     delay = source.lag_seconds + 2 * (source.expected_every_seconds or 0)

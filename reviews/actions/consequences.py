@@ -11,8 +11,9 @@ from django.db import transaction
 
 from identities.acting import COUNTERSIGN, By, acting
 from identities.actions import bindings, revocations
+from identities.actions.revocations import reach
 from identities.enforcers.contract import Permission
-from identities.models import Binding, DelegationVersion, Identity, Revocation
+from identities.models import Binding, DelegationVersion, Entitlement, Identity, Revocation
 from identities.permissions import NotAllowed, NotPossible
 from reviews.models import Case, Item
 
@@ -165,6 +166,7 @@ def _revoke_delegation(case: Case, item: Item, *, by: By, now: datetime) -> None
 
 def _narrow_entitlement(case: Case, item: Item, *, by: By, now: datetime) -> None:
     """What the target allows comes down to what is delegated."""
+    _in_reach(item)
     identity = _identity(case)
     rows = DelegationVersion.objects.filter(
         delegation__grantee=identity,
@@ -184,7 +186,19 @@ def _narrow_entitlement(case: Case, item: Item, *, by: By, now: datetime) -> Non
 
 def _revoke_entitlement(case: Case, item: Item, *, by: By, now: datetime) -> None:
     """A narrowing that leaves nothing denies everything, and can be replaced by a later one."""
+    _in_reach(item)
     _at_target(case, item, "narrow", [], by=by, now=now)
+
+
+def _in_reach(item: Item) -> None:
+    """Only lists say what other systems allow: no enforcer of another system acts for them."""
+    known = Entitlement.objects.filter(pk=item.ref) if item.ref else Entitlement.objects.none()
+    system = known.values_list("system", flat=True).first()
+    if system is not None and system not in reach.REGISTRY:
+        raise NotPossible(
+            f"No enforcer changes what {system} allows: have it changed there; the next reading"
+            " of its lists shows it."
+        )
 
 
 def _at_target(

@@ -6,9 +6,19 @@ from urllib.parse import urlencode
 
 from identities import permissions, visible
 from identities.actions.bindings import Rule, preview, unclaimed
+from identities.inventory.listing import Listed
 from identities.models import User
 
 BULK_CALLS = 20
+# A hint is a question to whoever claims, never an answer.
+HINTS = {
+    "owner": "owner?",
+    "team": "team?",
+    "creator": "made by?",
+    "iac": "code?",
+    "codeowners": "code owner?",
+    "cmdb": "CMDB?",
+}
 
 
 def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
@@ -55,6 +65,7 @@ def _row(one: Any, user: User, now: datetime) -> dict[str, Any]:
         "last_at": one.last_at,
         "count": one.count,
         "count_url": f"/events/?{urlencode({'actor': one.actor.pk})}",
+        "listed": listed(one.listed),
         "proposals": [
             {
                 "id": row.pk,
@@ -70,3 +81,38 @@ def _row(one: Any, user: User, now: datetime) -> dict[str, Any]:
             for row in one.proposals
         ],
     }
+
+
+def listed(one: Listed | None) -> dict[str, Any] | None:
+    """What the system's own list says of an actor: dates, credentials, and who might own it."""
+    if one is None:
+        return None
+    return {
+        "kind": one.kind,
+        "title": one.title,
+        "status": one.status,
+        "created_at": one.created_at,
+        "expires_at": one.expires_at,
+        "last_used_at": one.last_used_at,
+        "gone_at": one.gone_at,
+        "read_at": one.read_at,
+        "source": one.source,
+        "source_url": f"/sources/{one.source}/inventory/",
+        "hints": [
+            {
+                "words": HINTS.get(hint.get("kind", ""), "hint"),
+                "value": hint.get("value", ""),
+                "seen_in": hint.get("seen_in", ""),
+            }
+            for hint in one.hints
+        ],
+        "credentials": [
+            {**(listed(held) or {}), "short": short(held.value)} for held in one.credentials
+        ],
+        "more": one.more,
+    }
+
+
+def short(value: str) -> str:
+    """An identifier as pages show it: AKIA…QP7D."""
+    return f"{value[:4]}…{value[-4:]}" if len(value) > 12 else value

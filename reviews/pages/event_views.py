@@ -10,7 +10,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from config.page import page
-from evidence import looked
+from evidence import custody_pages, looked, rereading
+from evidence.intake.admitting import micros
 from evidence.queries.events import key_in, one
 from identities.models import User
 from reviews import actions, readers
@@ -37,7 +38,19 @@ def event_page(request: HttpRequest, ref: str) -> HttpResponse:
     by = readers.reader(user, now)
     context = events.event(ref, user, by, now=now)
     if context is None:
-        raise Http404("no event of this reference")
+        key = key_in(ref)
+        moved = None if key is None else rereading.moved_to(key)
+        gone = "" if moved is not None or key is None else custody_pages.gone_at(key[0])
+        if gone:
+            # It was there once, or something of its month was: said instead of nothing.
+            said = {
+                "heading": "No longer kept",
+                "sentence": f"If it was there, it is gone: {gone}.",
+            }
+            return page(request, "message.html", said, status=410)
+        if moved is None:
+            raise Http404("no event of this reference")
+        return redirect("event_page", ref=f"{micros(moved[0])}-{moved[1]}")
     response = page(request, "event.html", context)
     looked.note(response, [("event", ref)], by=by, now=now)
     return response

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import OperationalError, connection, transaction
 from django.db.models import Q
 
-from evidence import looked
+from evidence import custody_pages, looked
 from evidence.models import Actor, Deposit, Gap, Source
 from evidence.permissions import Reader
 from evidence.queries import events, sources
@@ -109,7 +109,8 @@ def listing(asked: Mapping[str, str], user: User, by: Reader, *, now: datetime) 
             "prev_url": _url(said) if asked.get("before") else "",
             "next_url": _url({**said, "before": events.ref_of(before)}) if before else "",
         },
-        "missing": found.missing or _missing(asked, found.rows, now=now),
+        "missing": found.missing
+        or "; ".join(filter(None, [_missing(asked, found.rows, now=now), _gone(asked, found)])),
         "export_url": "",
     }
 
@@ -249,6 +250,13 @@ def _missing(asked: Mapping[str, str], shown: list[dict[str, Any]], *, now: date
         f"{one.source.name} silent {one.during.lower:%d %b %H:%M}–{one.during.upper:%d %b %H:%M} UTC"
         for one in gaps.order_by("during")[:5]
     )
+
+
+def _gone(asked: Mapping[str, str], found: _Page) -> str:
+    """Where the list ends: what was dropped by retention, instead of nothing."""
+    if found.before is not None:
+        return ""
+    return custody_pages.gone_note(asked.get("source", ""))
 
 
 # --- one event

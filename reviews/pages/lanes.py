@@ -10,6 +10,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Q
 
+from evidence.custody_pages import Stretch, dropped_stretches
 from evidence.models import Gap
 from evidence.vocabulary import (
     AGENT_RUN,
@@ -87,8 +88,12 @@ def lanes(identity: Identity, *, since: datetime, until: datetime, now: datetime
         "links": [],
     }
     names = _lane_names(rows[:MOST])
+    # What retention dropped is drawn too, also where nothing is left to draw.
+    gone = dropped_stretches(since=since, until=until)
+    if all(name in AI_LANES for name in names) and any(row[3] == "identity" for row in gone):
+        names = ["Identity log", *names]
     place = {name: number for number, name in enumerate(names)}
-    data["lanes"] = _lanes(names, sources, since, until)
+    data["lanes"] = _lanes(names, sources, gone, since, until)
     if many:
         data["events"] = []
         data["bins"] = _bins(place, since, until, identity.number)
@@ -164,9 +169,10 @@ def _lane_names(rows: list[tuple[Any, ...]]) -> list[str]:
 
 
 def _lanes(
-    names: list[str], sources: set[int], since: datetime, until: datetime
+    names: list[str], sources: set[int], gone: list[Stretch], since: datetime, until: datetime
 ) -> list[dict[str, Any]]:
-    gaps = [
+    gaps = [[micros(begins), micros(ends), words, plane] for begins, ends, words, plane in gone]
+    gaps += [
         [
             micros(max(gap.during.lower or since, since)),
             micros(min(gap.during.upper or until, until)),

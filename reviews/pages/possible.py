@@ -4,22 +4,34 @@ Reads kept entitlements; asks nothing. "Not known" is an answer: a policy that c
 or a condition, never becomes a yes or a no.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from identities.authority.names import names
 from identities.enforcers.contract import Permission
 from identities.enforcers.possible_aws import Possible, possible_matches, summary
+from identities.inventory.systems import SYSTEMS
 from identities.models import DelegationVersion, Entitlement
 
 WORDS = {"allowed": "yes", "denied": "no"}
+# ``s3:GetObject``; ``get pods/log``.
+SAME_WORDS: dict[str, Callable[[str], bool]] = {
+    "aws": lambda action: ":" in action,
+    "kubernetes": lambda action: " " in action and ":" not in action,
+}
+TITLES = {one.name: one.title for one in SYSTEMS}
 
 
 def answer(readings: Sequence[Entitlement], action: str, resource: str) -> str:
-    """`yes`, `no` or `unknown`: whether any principal of the identity may do this now."""
+    """`yes`, `no` or `unknown`: whether any principal of the identity may do this now.
+
+    Only systems whose permissions are named as their log names calls can say: the scopes and
+    roles of the others answer nothing about one call.
+    """
     called = names(action, resource)
     told = {
         possible_matches(statements(one), called.permission, called.arn or resource)
         for one in readings
+        if one.system in SAME_WORDS and SAME_WORDS[one.system](action)
     }
     if "allowed" in told:
         return "yes"
@@ -33,7 +45,12 @@ def beyond(readings: Sequence[Entitlement], granted: Iterable[DelegationVersion]
     delegated = [
         Permission(tuple(row.actions), tuple(arn(one) for one in row.resources)) for row in granted
     ]
-    return summary([one for reading in readings for one in statements(reading)], delegated).words
+    systems = sorted({TITLES.get(one.system, one.system) for one in readings})
+    return summary(
+        [one for reading in readings for one in statements(reading)],
+        delegated,
+        whose=f"{' and '.join(systems)} {'allow' if len(systems) > 1 else 'allows'}",
+    ).words
 
 
 def allowed(readings: Iterable[Entitlement], *, most: int) -> list[str]:

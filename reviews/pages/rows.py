@@ -30,7 +30,7 @@ LEFT JOIN LATERAL (
     FROM evidence_shownlink l
     JOIN evidence_event s ON s.at = l.cause_at AND s.id = l.cause_id
     WHERE l.effect_at = e.at AND l.effect_id = e.id
-    ORDER BY l.proof DESC LIMIT 1) l ON true
+    ORDER BY l.strength DESC, l.proof DESC LIMIT 1) l ON true
 LEFT JOIN evidence_run run ON run.trace = coalesce(l.trace, e.trace)
     AND run.source_id = coalesce(l.source_id, e.source_id)
     -- Where it cannot be told which run it is, none is named.

@@ -2,12 +2,13 @@
 
 from django.urls import path
 
-from reviews.pages import api, case_views, event_views, views
+from reviews.pages import api, case_views, event_views, inventory_views, views
 
 urlpatterns = [
     path("identities/", views.identity_list, name="identity_list"),
     path("identities/<str:key>/", views.identity_line, name="identity_line"),
     path("identities/<str:key>/lanes.json", views.identity_lanes, name="identity_lanes"),
+    path("identities/<str:key>/coverage/", views.identity_coverage, name="identity_coverage"),
     path("runs/<str:key>/", views.run_page, name="run_page"),
     path("findings/", views.finding_list, name="finding_list"),
     path("findings/<str:key>/", views.finding_page, name="finding_page"),
@@ -39,6 +40,17 @@ urlpatterns = [
     path("unclaimed/reject/", views.unclaimed_reject, name="unclaimed_reject"),
     path("unclaimed/bulk/", views.unclaimed_bulk, name="unclaimed_bulk"),
     path("unclaimed/bind/", views.unclaimed_bind, name="unclaimed_bind"),
+    path("sources/<slug:name>/inventory/", inventory_views.inventory_page, name="inventory_page"),
+    path(
+        "sources/<slug:name>/inventory/read/",
+        inventory_views.inventory_read,
+        name="inventory_read",
+    ),
+    path(
+        "sources/<slug:name>/inventory/pause/",
+        inventory_views.inventory_pause,
+        name="inventory_pause",
+    ),
     path("events/", event_views.event_list, name="event_list"),
     path("events/<str:ref>/", event_views.event_page, name="event_page"),
     path("events/<str:ref>/pin/", event_views.event_pin, name="event_pin"),

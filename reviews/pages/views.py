@@ -19,7 +19,7 @@ from identities.actions import bindings, findings, revocations
 from identities.models import Binding, Credential, Finding, Identity, User
 from identities.permissions import NotAllowed, NotPossible
 from reviews.confirmed import always
-from reviews.pages import claims, details, lanes, line, lists, moments, names
+from reviews.pages import claims, covered, details, lanes, line, lists, moments, names
 
 MOST_WINDOW = timedelta(days=3660)
 # Clocks of sources may run a little ahead of ours.
@@ -69,6 +69,14 @@ def identity_line(request: HttpRequest, key: str) -> HttpResponse:
     at = moments.parse(request.GET.get("at", ""))
     context = line.context(identity, _user(request), now=timezone.now(), at=at)
     return page(request, "line.html", context)
+
+
+@require_GET
+@login_required
+def identity_coverage(request: HttpRequest, key: str) -> HttpResponse:
+    identity = _identity(request, key)
+    at = min(moments.parse(request.GET.get("at", "")) or timezone.now(), timezone.now())
+    return page(request, "coverage.html", covered.context(identity, until=at), part="coverage")
 
 
 @require_GET

@@ -47,6 +47,7 @@ def places() -> dict[str, str]:
     return {
         "sources": "/sources/",
         "source-new": "/sources/new/",
+        "mappings": "/mappings/",
         "source": "/sources/finance-prod/",
         "events": "/events/",
         "events-none": "/events/?action=s3:Nothing",

@@ -25,6 +25,7 @@ def test_doctor_has_nothing_to_say_of_a_new_installation() -> None:
         ("source tokens", True),
         ("deposits that wait", True),
         ("ledger", True),
+        ("readings", True),
         ("deposits", True),
     ]
 

@@ -519,6 +519,7 @@ def test_exported_file_verifies_without_the_app(sealed: list[LedgerEntry], tmp_p
             "sealed": 6,
             "unsealed": 1,
             "withheld": 1,
+            "deposits": 0,
             "head": head,
             "number": 6,
             "faults": [],

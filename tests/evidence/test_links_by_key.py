@@ -8,12 +8,14 @@ from typing import Any
 import orjson
 import pytest
 from django.db import connection
+from django.db.models import Count
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from evidence import correlation, intake, links
-from evidence.formats.record import Issued, Record
+from evidence.correlation import ApiEvent, Found, Span
+from evidence.formats.record import ActorName, Issued, Record
 from evidence.models import Event, Link, Source
 from evidence.queries import events
 from evidence.vocabulary import (
@@ -27,6 +29,8 @@ from evidence.vocabulary import (
     PROOF_ISSUANCE,
     PROOF_PARENT,
     PROOF_REQUEST_ID,
+    PROOF_TOKEN,
+    PROOF_TOKEN_PARENT,
     PROOFS,
     STEP,
     TOOL_CALL,
@@ -336,3 +340,61 @@ def test_lab_without_request_ids_is_linked_by_key_and_never_to_a_wrong_run(
     named = {one: runs for one, (runs, told) in found.items() if told}
     assert named == {one: {truth[one]} for one in named}
     assert len(named) == 2
+
+
+# --- tokens and pods
+
+POD = ActorName("k8s:prod", "pod", "4c1b6f0e-pod")
+TOKEN = ActorName("k8s:prod", "token", "9f3a-jti", ActorName("k8s:prod", "service_account", "sa"))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("field", ["token", "pod behind a token", "pod"])
+def test_same_token_or_pod_is_a_key_whatever_the_actions_are_called(
+    source: Make, field: str, *, late: bool
+) -> None:
+    """The sender of a span knows no realm of the cluster: the id alone is the same."""
+    log = source("cluster")
+    open_, named, barred = (
+        source(name, plane="ai", realms=realms)
+        for name, realms in (("open", []), ("named", ["k8s:prod"]), ("barred", ["aws"]))
+    )
+    said = TOKEN if field == "token" else POD
+    claim = ActorName("otel:x", said.kind, said.value)
+    use = call(
+        1,
+        action="create pods/exec",
+        credential=POD if field == "pod" else TOKEN,
+        agent=POD if field == "pod behind a token" else None,
+    )
+    spans = [
+        step(2, 1, activity=TOOL_CALL, credential=None),
+        step(3, 1, action="POST", credential=claim, parent_span_id=(2).to_bytes(8)),
+    ]
+    arriving = [
+        (log, [use, call(9, action="create pods/exec", credential=POD, at=BASE + 60 * SECOND)]),
+        (open_, spans),
+        (named, [step(4, 2, action="POST", credential=claim)]),
+        (barred, [step(5, 3, action="POST", credential=claim)]),
+        # It has said which call it is.
+        (open_, [step(6, 4, action="POST", credential=claim, request_id="OTHER")]),
+    ]
+    arrive(*(arriving[::-1] if late else arriving))
+    # Two runs may have been it; the barred source may not speak for the cluster.
+    assert shown() == {(PROOF_TOKEN, KEY, 2), (PROOF_TOKEN_PARENT, KEY, 2)}
+    assert set(Link.objects.values_list("effect_at", "proof").annotate(many=Count("cause_id"))) == {
+        (NOW, PROOF_TOKEN, 2),
+        (NOW, PROOF_TOKEN_PARENT, 1),
+    }
+
+
+def test_rule_of_tokens_without_a_database() -> None:
+    use = ApiEvent(1, BASE, None, "get pods", tokens=frozenset({"t", "pod"}))
+    tool = Span(2, BASE, b"t" * 16, 2, None, TOOL_CALL, "x", None)
+    span = Span(3, BASE, b"t" * 16, 3, 2, STEP, "GET", None, token="pod")
+    linked = {Found(1, 3, PROOF_TOKEN, KEY), Found(1, 2, PROOF_TOKEN_PARENT, KEY)}
+    assert correlation.links([use], [tool, span]) == linked
+    assert correlation.links([use], [tool, span._replace(request_id="R")]) == set()
+    assert correlation.links([use], [tool, span._replace(at=BASE + SKEW + 1)]) == set()
+    assert correlation.links([use], [tool, span._replace(token="other")]) == set()

@@ -166,6 +166,7 @@ def test_a_beat_of_an_earlier_moment_changes_nothing() -> None:
             "",
         ),
         ({"sampling": 0.5}, "evidence of cloudtrail is sampled"),
+        ({"keep_rules": [["drop", "action", "s3:List*"]]}, "evidence of cloudtrail is filtered"),
         (
             {"watermark": None, "completeness": ""},
             "whether evidence of cloudtrail is complete is not known",

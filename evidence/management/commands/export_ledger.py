@@ -1,5 +1,6 @@
-"""manage.py export_ledger: the whole ledger as a file that scripts/verify_ledger.py can check."""
+"""manage.py export_ledger: the ledger and the deposits as a file that scripts/verify_ledger.py checks."""
 
+import itertools
 import json
 import sys
 from argparse import ArgumentParser
@@ -9,13 +10,14 @@ from typing import Any, TextIO
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from evidence import ledger
+from evidence import chain, ledger
 from evidence.words import counted
 
 
 class Command(BaseCommand):
     help = (
-        "Writes the ledger, one JSON document a line: a head, then every row. Check it anywhere"
+        "Writes the ledger, one JSON document a line: a head, every row, then every deposit of"
+        " each source's chain, without its bytes. Check it anywhere"
         " with `python3 scripts/verify_ledger.py FILE`, which needs nothing of this app."
     )
 
@@ -42,7 +44,8 @@ class Command(BaseCommand):
 
     def _write(self, into: TextIO, options: dict[str, Any]) -> int:
         count = -1  # the head is no row
-        for document in ledger.export(now=timezone.now(), with_sealed=options["with_sealed"]):
+        rows = ledger.export(now=timezone.now(), with_sealed=options["with_sealed"])
+        for document in itertools.chain(rows, chain.export()):
             into.write(json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n")
             count += 1
         return count

@@ -13,9 +13,8 @@ from typing import Any, BinaryIO
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from evidence import actions, files, nudge
+from evidence import actions, files, known, nudge
 from evidence.files import HEAD, File, Summary
-from evidence.formats import FORMATS
 from evidence.models import Source
 from evidence.permissions import COMMAND, NotPossible
 from evidence.words import counted
@@ -34,7 +33,7 @@ class Command(BaseCommand):
         parser.add_argument("files", nargs="+", metavar="FILE", help="files, folders, patterns")
         parser.add_argument("--source", required=True, metavar="NAME", help="made when it is new")
         parser.add_argument(
-            "--format", default="", choices=["", *sorted(FORMATS)], help="else recognised"
+            "--format", default="", type=known.said, help="else recognised; mapping:NAME for yours"
         )
         parser.add_argument("--plane", default="", choices=["", "identity", "ai"])
         parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
@@ -96,7 +95,7 @@ class Command(BaseCommand):
         if not recognised:
             raise CommandError(
                 f"No format recognises these files; name one with --format:"
-                f" {', '.join(sorted(FORMATS))}."
+                f" {', '.join(known.names())}."
             )
         try:
             return actions.add_source(

@@ -1,21 +1,22 @@
 """manage.py source: connect sources, give them tokens, state completeness and silence."""
 
 import json
+import sys
 from argparse import ArgumentParser
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from evidence import actions
-from evidence.formats import FORMATS
+from evidence import actions, custody, keeping, known
 from evidence.models import Source
 from evidence.permissions import COMMAND, NotPossible
 
 
 class Command(BaseCommand):
-    help = "Sources of evidence: add, list, token, complete, gap."
+    help = "Sources of evidence: add, list, token, complete, gap, retention, keep."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
@@ -23,7 +24,7 @@ class Command(BaseCommand):
         add.add_argument("name")
         add.add_argument("--title", default="")
         add.add_argument("--plane", default="", choices=["", "identity", "ai"])
-        add.add_argument("--format", default="", choices=["", *sorted(FORMATS)])
+        add.add_argument("--format", default="", type=known.said)
         add.add_argument(
             "--realm",
             action="append",
@@ -33,7 +34,7 @@ class Command(BaseCommand):
         add.add_argument("--lag", type=int, default=900, metavar="SECONDS")
         add.add_argument("--sampling", type=float, default=1.0, metavar="SHARE")
         add.add_argument("--every", type=int, metavar="SECONDS", help="it sends at least so often")
-        add.add_argument("--retention-days", type=int, default=3650)
+        add.add_argument("--retention-days", type=int, help="else COUNTERSIGN_RETENTION_DAYS")
         add.add_argument("--keep-content", action="store_true", help="keep prompts and completions")
         add.add_argument("--task-attribute", default="")
         add.add_argument("--token", action="store_true", help="make a push token, shown once")
@@ -50,7 +51,14 @@ class Command(BaseCommand):
         gap.add_argument("begins", metavar="FROM", help="RFC 3339")
         gap.add_argument("ends", metavar="TO", help="RFC 3339")
         gap.add_argument("--reason", default="stated on the command line")
-        for verb in (add, listed, token, complete, gap):
+        retention = verbs.add_parser("retention", help="how long it is kept from now on")
+        retention.add_argument("name")
+        retention.add_argument("days", type=int)
+        retention.add_argument("--reason", default="stated on the command line")
+        keep = verbs.add_parser("keep", help="the keep-filter: `drop action s3:Get*`, one a line")
+        keep.add_argument("name")
+        keep.add_argument("--rules", metavar="FILE", help="- for standard input")
+        for verb in (add, listed, token, complete, gap, retention, keep):
             verb.add_argument("--json", action="store_true", help="one JSON document on stdout")
 
     def handle(self, *_: Any, **options: Any) -> None:
@@ -134,6 +142,33 @@ class Command(BaseCommand):
             f"{options['name']} was silent from {text(begins)} to {text(ends)}.",
         )
 
+    def _retention(self, options: dict[str, Any], now: datetime) -> tuple[Any, str]:
+        source = custody.set_retention(
+            source=named(options["name"]),
+            days=options["days"],
+            reason=options["reason"],
+            by=COMMAND,
+            now=now,
+        )
+        later = custody.shorter_from(source, now=now)
+        words = f"{source.name} is kept for {source.retention_days:,} days"
+        words += f"; the shorter period counts from {text(later)}." if later else "."
+        return as_json(source), words
+
+    def _keep(self, options: dict[str, Any], now: datetime) -> tuple[Any, str]:
+        source = named(options["name"])
+        if options["rules"] is not None:
+            said = written(options["rules"])
+            source = keeping.change(source=source, text=said, by=COMMAND, now=now)
+        rules = [str(rule) for rule in keeping.of(source)]
+        out = [
+            {"day": str(row.day), "reason": row.reason, "records": row.records}
+            for row in keeping.left_out(source)
+        ]
+        lines = rules or ["Every record is kept."]
+        lines += [f"{row['day']}: {row['records']:,} left out by {row['reason']}" for row in out]
+        return {"source": source.name, "rules": rules, "left_out": out}, "\n".join(lines)
+
 
 def named(name: str) -> Source:
     """The source of this name. Raises CommandError when there is none."""
@@ -141,6 +176,14 @@ def named(name: str) -> Source:
     if source is None:
         raise CommandError(f"There is no source named {name}; `manage.py source list` shows all.")
     return source
+
+
+def written(name: str) -> str:
+    """The text of a file, or of standard input. Raises CommandError when it cannot be read."""
+    try:
+        return sys.stdin.read() if name == "-" else Path(name).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise CommandError(f"{name} cannot be read: {problem}") from None
 
 
 def moment(said: str) -> datetime:

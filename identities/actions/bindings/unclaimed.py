@@ -1,4 +1,5 @@
-"""Actors seen in evidence that nobody has claimed, with the proposal beside each.
+"""Actors that evidence or a system's own list shows and nobody has claimed, with the proposal
+beside each.
 
 Owns a list that never scans events: names come from the actors' own table, first and last use
 from one index probe each, counts up to a limit.
@@ -10,6 +11,7 @@ from datetime import datetime
 from django.db import connection
 
 from evidence.models import Actor
+from identities.inventory import listing
 from identities.models import Binding
 
 # Kinds that people bind; sessions and session keys follow their parent.
@@ -23,6 +25,10 @@ BINDABLE = (
     "web_identity",
     "account",
     "user",
+    "service_account",
+    "app",
+    "service_principal",
+    "managed_identity",
 )
 MOST_COUNTED = 1_000
 
@@ -37,6 +43,7 @@ class Unclaimed:
     count: int
     more: bool
     proposals: list[Binding]
+    listed: listing.Listed | None = None  # what its own system says of it
 
     @property
     def cursor(self) -> str:
@@ -44,21 +51,32 @@ class Unclaimed:
         return str(self.actor.pk)
 
 
-# Nobody's: no binding of its own, its parent's, or of who its key was issued to.
+# Nobody's: no binding of its own, of what it hangs below, or of who its key was issued to. What a
+# list shows is there without any event: principals, and credentials whose holder no list shows;
+# of an application and its service principal the one that people bind.
 PAGE = """
-SELECT a.id FROM evidence_actor a
-WHERE a.kind = ANY(%(kinds)s) AND a.parent_id IS NULL AND a.id < %(before)s
-  AND (%(search)s = '' OR a.value ILIKE %(like)s)
-  AND NOT EXISTS (SELECT 1 FROM identities_binding b WHERE b.actor_id = a.id
+SELECT a.id FROM evidence_actor a LEFT JOIN evidence_actor p ON p.id = a.parent_id
+WHERE a.id < %(before)s
+  AND (%(search)s = '' OR a.value ILIKE %(like)s
+    OR EXISTS (SELECT 1 FROM identities_discovery d WHERE d.actor_id = a.id
+        AND d.superseded_at IS NULL AND d.title ILIKE %(like)s))
+  AND NOT EXISTS (SELECT 1 FROM identities_binding b
+      WHERE b.actor_id IN (a.id, a.parent_id, p.parent_id)
       AND b.state = 'confirmed' AND b.superseded_at IS NULL AND b.during @> %(now)s)
   AND NOT EXISTS (SELECT 1 FROM identities_credential c JOIN identities_binding b
       ON b.actor_id = c.issued_to_id AND b.state = 'confirmed' AND b.superseded_at IS NULL
       AND b.during @> %(now)s WHERE c.actor_id = a.id)
-  AND (EXISTS (SELECT 1 FROM evidence_event e WHERE e.principal_id = a.id)
-    OR EXISTS (SELECT 1 FROM evidence_event e WHERE e.credential_id = a.id)
-    OR EXISTS (SELECT 1 FROM evidence_event e WHERE e.agent_id = a.id)
-    OR EXISTS (SELECT 1 FROM evidence_actor k JOIN evidence_event e ON e.principal_id = k.id
-               WHERE k.parent_id = a.id))
+  AND (a.kind = ANY(%(kinds)s) AND a.parent_id IS NULL
+    AND (EXISTS (SELECT 1 FROM evidence_event e WHERE e.principal_id = a.id)
+      OR EXISTS (SELECT 1 FROM evidence_event e WHERE e.credential_id = a.id)
+      OR EXISTS (SELECT 1 FROM evidence_event e WHERE e.agent_id = a.id)
+      OR EXISTS (SELECT 1 FROM evidence_actor k JOIN evidence_event e ON e.principal_id = k.id
+                 WHERE k.parent_id = a.id))
+    OR EXISTS (SELECT 1 FROM identities_discovery d WHERE d.actor_id = a.id
+        AND d.superseded_at IS NULL AND upper_inf(d.during)
+        AND NOT EXISTS (SELECT 1 FROM identities_discovery u
+            WHERE u.actor_id IN (d.holder_id, a.parent_id, p.parent_id)
+              AND u.superseded_at IS NULL AND upper_inf(u.during))))
 ORDER BY a.id DESC LIMIT %(most)s
 """
 
@@ -117,6 +135,7 @@ def unclaimed(
         cursor.execute(FIRST, {"ids": ids})
         first = dict(cursor.fetchall())
     actors = Actor.objects.in_bulk(ids)
+    listed = listing.about(ids)
     proposals: dict[int, list[Binding]] = {}
     for row in (
         Binding.objects.filter(actor_id__in=ids, state="proposed", superseded_at__isnull=True)
@@ -132,6 +151,7 @@ def unclaimed(
             count=min(seen[number][2], MOST_COUNTED),
             more=seen[number][2] > MOST_COUNTED,
             proposals=proposals.get(number, []),
+            listed=listed.get(number),
         )
         for number in ids
     ]

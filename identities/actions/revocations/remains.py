@@ -38,7 +38,7 @@ def sessions(row: Revocation, *, since: datetime, now: datetime) -> list[KnownSe
 def complete(row: Revocation, since: datetime) -> bool:
     """Whether every source that ever showed this credential is complete past the stop.
 
-    Absence of sessions means nothing on a source that is late, sampled or not proven.
+    Absence of sessions means nothing on a source that is late, sampled, filtered or not proven.
     """
     if row.credential is None:
         return False
@@ -52,5 +52,7 @@ def complete(row: Revocation, since: datetime) -> bool:
     if not sources:
         return False
     return not (
-        Source.objects.filter(pk__in=sources).exclude(watermark__gte=since, sampling=1.0).exists()
+        Source.objects.filter(pk__in=sources)
+        .exclude(watermark__gte=since, sampling=1.0, keep_rules=[])
+        .exists()
     )

@@ -4,11 +4,14 @@ from datetime import timedelta
 
 import pytest
 
-from evidence.models import Event, Source
+from evidence.formats import aws
+from evidence.formats.record import ActorName
+from evidence.models import Event, Run, Source
 from evidence.names import memory
+from evidence.queries import events as linked
 from evidence.vocabulary import PLANE_IDENTITY, TOOL_CALL
 from reviews import exports
-from reviews.pages import rows
+from reviews.pages import details, events, rows
 from tests.evidence.conftest import NOW
 from tests.evidence.test_correlation import BASE
 from tests.evidence.test_links_by_key import SECOND, arrive, call, step
@@ -60,3 +63,28 @@ def test_run_is_named_only_where_it_can_be_told(sources: tuple[Source, Source]) 
     }
     arrive((traces, [step(9, 1)]))
     assert shown(trail) == [("", False), ("key", False), ("key", True), ("key", True)]
+
+
+def test_inferred_link_is_shown_with_its_reasons(sources: tuple[Source, Source]) -> None:
+    trail, traces = sources
+    user = aws.arn_actor("arn:aws:iam::123456789012:user/svc-invoice-agent")
+    said = {"credential": None, "action": "read_invoice", "duration": SECOND}
+    agent = ActorName("otel:traces of keys", "agent", "invoice-agent")
+    arrive(
+        (trail, [call(1, principal=user, credential=None)]),
+        (traces, [step(2, 1, activity=TOOL_CALL, agent=agent, **said)]),
+    )
+    assert shown(trail) == [("inferred", True)]
+    event = Event.objects.get(plane=PLANE_IDENTITY, source_id=trail.pk)
+    (link,) = [
+        events._link(one, (event.at, event.id)) for one in linked.linked((event.at, event.id))
+    ]
+    reasons = ["its caller is named like the agent", "it happened while the tool ran"]
+    proof = f"score 40 of 100: the tool fits the action, {', '.join(reasons)}"
+    assert (link["strength"], link["direction"], link["proof"]) == ("inferred", "caused by", proof)
+    (row,) = [one for one in exports.links() if one["effect"]["source"] == trail.name]
+    assert (row["strength"], row["proof"], row["score"], row["reasons"]) == (
+        "inferred", proof, 40, reasons,
+    )  # fmt: skip
+    (span,) = details._spans(Run.objects.get(source=traces))
+    assert [(one["strength"], one["proof"]) for one in span["links"]] == [("inferred", proof)]

@@ -1,0 +1,362 @@
+"""Inferred links, set-based: rule 5 of evidence/correlation.py in SQL.
+
+Owns what they rest on (who calls for whom, what names may mean) and the rows of strength inferred;
+how far clocks are apart is evidence/clocks.py. All of it is only added to: what speaks against a row is asked when it
+is shown (the view evidence_shownlink). Comes last in linking a deposit, under the lock of links
+by issuance, so that of two jobs the later sees what the earlier found. Must not know claims or
+runs' making (evidence/links.py).
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from evidence import clocks
+from evidence.correlation import (
+    LEAST_POINTS,
+    LONGEST_CALL_MICROS,
+    SHORTEST_NAME,
+    SKEW_MICROS,
+)
+from evidence.models import Acquaintance, Deposit
+from evidence.tool_actions import SAME_OPERATION, VERSION, keys_of_action, keys_of_tool
+from evidence.vocabulary import (
+    BECAUSE_ADDRESS,
+    BECAUSE_CLIENT,
+    BECAUSE_KNOWN,
+    BECAUSE_NAMED,
+    BECAUSE_OPERATION,
+    BECAUSE_SPAN,
+    BECAUSE_WITHIN,
+    INFERRED,
+    PLANE_AI,
+    PLANE_IDENTITY,
+    POINTS,
+    PROOF_CREDENTIAL,
+    PROOF_INFERRED,
+    PROOF_REQUEST_ID,
+    REASONS,
+    TOOL_CALL,
+)
+
+SKEW = timedelta(microseconds=SKEW_MICROS)
+LONGEST = timedelta(microseconds=LONGEST_CALL_MICROS)
+ALWAYS = datetime.fromisoformat(Acquaintance.ALWAYS)
+# Of one event so many tool calls of one agent are looked at, the newest; of one tool call so many
+# events of one caller, the first; of one new acquaintance so many events of its hour, the newest.
+# More than that could not be told apart (not modelled in correlation.py).
+MOST_TOOLS, MOST_EVENTS, MOST_OF_HOUR = 32, 200, 20_000
+
+
+# --- what is learnt
+
+# The names of a deposit that have no meaning yet, and on which side they stand.
+_UNREAD = f"""
+SELECT n.term, n.tool, t.value FROM (
+    SELECT DISTINCT action_id AS term, plane = {PLANE_AI} AS tool FROM evidence_event
+    WHERE at BETWEEN %(first)s AND %(last)s AND deposit_id = %(deposit)s
+      AND (plane = {PLANE_IDENTITY} OR plane = {PLANE_AI} AND activity = {TOOL_CALL})) n
+JOIN evidence_term t ON t.id = n.term
+WHERE NOT EXISTS (SELECT FROM evidence_meaning m
+    WHERE m.term_id = n.term AND m.tool = n.tool AND m.version = {VERSION})
+"""  # noqa: S608 - our own numbers; values are parameters
+_READ = f"""
+INSERT INTO evidence_meaning (term_id, tool, version, key)
+SELECT term, tool, {VERSION}, key
+FROM unnest(%s::bigint[], %s::boolean[], %s::text[]) AS k(term, tool, key) ORDER BY 1, 2, 3, 4
+ON CONFLICT DO NOTHING
+"""  # noqa: S608 - our own number
+# Whose exact links this deposit brought; `made` holds those, from evidence/links.py.
+_KNOWN = """
+INSERT INTO evidence_acquaintance (caller_id, hour, agent_id, address_id)
+SELECT DISTINCT e.principal_id, date_trunc('hour', e.at, 'UTC'), n.id, coalesce(e.address_id, 0)
+FROM unnest(%(effects_at)s::timestamptz[], %(effects)s::bigint[], %(causes_at)s::timestamptz[],
+            %(causes)s::bigint[]) AS l(ea, ei, ca, ci)
+JOIN evidence_event e ON e.at = l.ea AND e.id = l.ei
+JOIN evidence_event s ON s.at = l.ca AND s.id = l.ci
+CROSS JOIN LATERAL (VALUES (s.principal_id), (s.agent_id)) AS n(id)
+WHERE e.principal_id IS NOT NULL AND n.id IS NOT NULL
+ORDER BY 1, 2, 3, 4
+ON CONFLICT DO NOTHING RETURNING caller_id, hour, agent_id, address_id
+"""
+# Callers and agents that are named alike, where one of them is in the deposit.
+_ALIKE = f"""
+INSERT INTO evidence_acquaintance (caller_id, hour, agent_id, address_id)
+SELECT caller, %(always)s::timestamptz, agent, 0 FROM (
+    SELECT c.id AS caller, g.id AS agent
+    FROM (SELECT DISTINCT principal_id AS id FROM evidence_event
+          WHERE at BETWEEN %(first)s AND %(last)s AND deposit_id = %(deposit)s
+            AND plane = {PLANE_IDENTITY} AND principal_id IS NOT NULL) c
+    JOIN evidence_actor a ON a.id = c.id
+    LEFT JOIN evidence_actor up ON up.id = a.parent_id
+    CROSS JOIN LATERAL (VALUES (evidence_plain_name(a.value)),
+                               (evidence_plain_name(up.value))) AS n(name)
+    JOIN evidence_actor g ON evidence_plain_name(g.value) = n.name
+     AND g.kind IN ('agent', 'agent_id', 'service')
+    WHERE length(n.name) >= {SHORTEST_NAME}
+    UNION
+    SELECT c.id, d.id
+    FROM (SELECT DISTINCT n.id FROM evidence_event
+          CROSS JOIN LATERAL (VALUES (principal_id), (agent_id)) AS n(id)
+          WHERE at BETWEEN %(first)s AND %(last)s AND deposit_id = %(deposit)s
+            AND plane = {PLANE_AI} AND activity = {TOOL_CALL} AND n.id IS NOT NULL) d
+    JOIN evidence_actor g ON g.id = d.id
+    CROSS JOIN LATERAL (SELECT evidence_plain_name(g.value) AS name) n
+    JOIN evidence_actor h ON evidence_plain_name(h.value) = n.name
+     AND h.kind NOT IN ('access_key', 'token', 'session', 'pod', 'certificate')
+     AND h.realm NOT LIKE 'otel:%%'
+    JOIN LATERAL (SELECT h.id UNION SELECT x.id FROM evidence_actor x WHERE x.parent_id = h.id
+                  AND x.kind NOT IN ('access_key', 'token', 'session', 'pod', 'certificate')) c
+      ON true
+    WHERE length(n.name) >= {SHORTEST_NAME}
+      AND g.kind IN ('agent', 'agent_id', 'service')
+) pair ORDER BY 1, 3
+ON CONFLICT DO NOTHING
+"""  # noqa: S608 - our own numbers; values are parameters
+
+# --- who may have made which call
+
+# As evidence_explained, but part of the plan.
+_UNEXPLAINED = """NOT EXISTS (
+    SELECT FROM evidence_link l
+    JOIN evidence_event s ON s.at = l.cause_at AND s.id = l.cause_id
+    JOIN evidence_run r ON r.source_id = s.source_id AND r.trace = s.trace
+    WHERE l.effect_at = e.at AND l.effect_id = e.id AND l.strength > 1 OFFSET 0)"""
+_TOOLS_OF = f"""
+    SELECT at, id FROM ((
+        SELECT t.at, t.id FROM evidence_event t
+        WHERE t.principal_id = a.agent_id AND t.plane = {PLANE_AI} AND t.activity = {TOOL_CALL}
+          AND t.at BETWEEN e.at - %(ahead)s - %(longest)s - %(skew)s
+                       AND e.at + %(behind)s + %(skew)s
+        ORDER BY t.at DESC, t.id LIMIT {MOST_TOOLS}
+    ) UNION (
+        SELECT t.at, t.id FROM evidence_event t
+        WHERE t.agent_id = a.agent_id AND t.plane = {PLANE_AI} AND t.activity = {TOOL_CALL}
+          AND t.at BETWEEN e.at - %(ahead)s - %(longest)s - %(skew)s
+                       AND e.at + %(behind)s + %(skew)s
+        ORDER BY t.at DESC, t.id LIMIT {MOST_TOOLS})) either
+"""  # noqa: S608 - our own numbers; values are parameters
+_OF_EVENTS = f"""
+SELECT e.at AS ea, e.id AS ei, t.at AS ta, t.id AS ti
+FROM (SELECT e.at, e.id, e.principal_id FROM evidence_event e
+      WHERE e.deposit_id = %(deposit)s AND e.at BETWEEN %(first)s AND %(last)s
+        AND e.plane = {PLANE_IDENTITY}
+        AND EXISTS (SELECT FROM evidence_acquaintance k WHERE k.caller_id = e.principal_id
+                    AND k.hour IN (%(always)s, date_trunc('hour', e.at, 'UTC')))
+        AND {_UNEXPLAINED}) e
+CROSS JOIN LATERAL (SELECT DISTINCT k.agent_id FROM evidence_acquaintance k
+    WHERE k.caller_id = e.principal_id
+      AND k.hour IN (%(always)s, date_trunc('hour', e.at, 'UTC'))) a
+CROSS JOIN LATERAL ({_TOOLS_OF}) t
+"""  # noqa: S608 - our own words; values are parameters
+_OF_TOOLS = f"""
+SELECT e.at AS ea, e.id AS ei, t.at AS ta, t.id AS ti
+FROM (SELECT t.at, t.id, t.principal_id, t.agent_id,
+             least(greatest(coalesce(t.duration, 0), 0), %(longest_micros)s)
+               * interval '1 microsecond' AS lasted
+      FROM evidence_event t JOIN evidence_run r ON r.source_id = t.source_id AND r.trace = t.trace
+      WHERE t.deposit_id = %(deposit)s AND t.at BETWEEN %(first)s AND %(last)s
+        AND t.plane = {PLANE_AI} AND t.activity = {TOOL_CALL} AND r.api_calls = 0) t
+CROSS JOIN LATERAL (SELECT DISTINCT k.caller_id FROM evidence_acquaintance k
+    WHERE k.agent_id IN (t.principal_id, t.agent_id)
+      AND (k.hour = %(always)s OR k.hour BETWEEN
+           date_trunc('hour', t.at - %(behind)s - %(skew)s, 'UTC')
+           AND t.at + t.lasted + %(ahead)s + %(skew)s)) a
+CROSS JOIN LATERAL (SELECT e.at, e.id FROM evidence_event e
+    WHERE e.principal_id = a.caller_id AND e.plane = {PLANE_IDENTITY}
+      AND e.at BETWEEN t.at - %(behind)s - %(skew)s AND t.at + t.lasted + %(ahead)s + %(skew)s
+    ORDER BY e.at, e.id LIMIT {MOST_EVENTS}) e
+"""  # noqa: S608 - our own words; values are parameters
+_OF_HOURS = f"""
+SELECT e.at AS ea, e.id AS ei, t.at AS ta, t.id AS ti
+FROM unnest(%(callers)s::bigint[], %(hours)s::timestamptz[], %(agents)s::bigint[])
+  AS a(caller_id, hour, agent_id)
+CROSS JOIN LATERAL (SELECT e.at, e.id FROM evidence_event e
+    WHERE e.principal_id = a.caller_id AND e.plane = {PLANE_IDENTITY}
+      AND e.at >= a.hour AND e.at < a.hour + interval '1 hour' AND {_UNEXPLAINED}
+    ORDER BY e.at DESC, e.id LIMIT {MOST_OF_HOUR}) e
+CROSS JOIN LATERAL ({_TOOLS_OF}) t
+"""  # noqa: S608 - our own words; values are parameters
+# A span of the same service, in a trace that is no run, that is linked to the call: some
+# instrumentations lose the way from the tool to the SDK.
+_BESIDE = f"""
+SELECT l.effect_at AS ea, l.effect_id AS ei, t.at AS ta, t.id AS ti
+FROM {{linked}}
+JOIN evidence_event s ON s.at = l.cause_at AND s.id = l.cause_id
+CROSS JOIN LATERAL (SELECT t.at, t.id FROM evidence_event t
+    WHERE t.principal_id = s.principal_id AND t.plane = {PLANE_AI} AND t.activity = {TOOL_CALL}
+      AND t.source_id = s.source_id AND t.at BETWEEN s.at - %(longest)s AND s.at
+    ORDER BY t.at DESC, t.id LIMIT {MOST_TOOLS}) t
+WHERE l.proof IN ({PROOF_REQUEST_ID}, {PROOF_CREDENTIAL})
+  AND NOT EXISTS (SELECT FROM evidence_run r
+                  WHERE r.source_id = s.source_id AND r.trace = s.trace)
+"""  # noqa: S608 - our own words; values are parameters
+_BESIDE_EVENTS = _BESIDE.format(
+    linked=f"""evidence_event n JOIN evidence_link l ON l.effect_at = n.at AND l.effect_id = n.id
+  AND n.deposit_id = %(deposit)s AND n.at BETWEEN %(first)s AND %(last)s
+  AND n.plane = {PLANE_IDENTITY}"""
+)
+_BESIDE_SPANS = _BESIDE.format(
+    linked=f"""evidence_event n JOIN evidence_link l ON l.cause_at = n.at AND l.cause_id = n.id
+  AND n.deposit_id = %(deposit)s AND n.at BETWEEN %(first)s AND %(last)s
+  AND n.plane = {PLANE_AI} AND (n.request_id IS NOT NULL OR n.credential_id IS NOT NULL)"""
+)
+_BESIDE_TOOLS = f"""
+SELECT l.effect_at AS ea, l.effect_id AS ei, t.at AS ta, t.id AS ti
+FROM (SELECT t.at, t.id, t.principal_id, t.source_id,
+             least(greatest(coalesce(t.duration, 0), 0), %(longest_micros)s)
+               * interval '1 microsecond' AS lasted
+      FROM evidence_event t JOIN evidence_run r ON r.source_id = t.source_id AND r.trace = t.trace
+      WHERE t.deposit_id = %(deposit)s AND t.at BETWEEN %(first)s AND %(last)s
+        AND t.plane = {PLANE_AI} AND t.activity = {TOOL_CALL} AND r.api_calls = 0) t
+CROSS JOIN LATERAL (SELECT s.at, s.id FROM evidence_event s
+    WHERE s.principal_id = t.principal_id AND s.plane = {PLANE_AI}
+      AND (s.request_id IS NOT NULL OR s.credential_id IS NOT NULL) AND s.source_id = t.source_id AND s.at BETWEEN t.at AND t.at + t.lasted
+      AND NOT EXISTS (SELECT FROM evidence_run r
+                      WHERE r.source_id = s.source_id AND r.trace = s.trace)
+    ORDER BY s.at, s.id LIMIT {MOST_EVENTS}) s
+JOIN evidence_link l ON l.cause_at = s.at AND l.cause_id = s.id
+ AND l.proof IN ({PROOF_REQUEST_ID}, {PROOF_CREDENTIAL})
+"""  # noqa: S608 - our own words; values are parameters
+
+# --- what of it holds
+
+_BITS = " | ".join(
+    f"CASE WHEN {when} THEN {bit} ELSE 0 END"
+    for bit, when in (
+        (BECAUSE_OPERATION, "m.same"),
+        (
+            BECAUSE_WITHIN,
+            # A log that tells whole seconds may mean any moment of one.
+            (
+                "e.at - o.apart <= t.at + o.lasted AND t.at <= e.at - o.apart"
+                " + CASE WHEN e.at = date_trunc('second', e.at, 'UTC')"
+                " THEN interval '999999 microseconds' ELSE interval '0' END"
+            ),
+        ),
+        (BECAUSE_ADDRESS, "k.address"),
+        (BECAUSE_CLIENT, "c.said"),
+        (BECAUSE_NAMED, "k.named"),
+        (BECAUSE_KNOWN, "k.known"),
+        (BECAUSE_SPAN, "b.beside"),
+    )
+)
+_POINTS = " + ".join(
+    [str(POINTS), *(f"(bits / {bit} % 2) * {more}" for bit, (more, _) in REASONS.items())]
+)
+_INSERT = f"""
+INSERT INTO evidence_link
+    (effect_at, effect_id, cause_at, cause_id, proof, strength, recorded_at)
+SELECT ea, ei, ta, ti, ({PROOF_INFERRED} + bits)::smallint, {INFERRED}, %(now)s FROM (
+    SELECT p.ea, p.ei, p.ta, p.ti, {_BITS} AS bits
+    FROM (SELECT DISTINCT ea, ei, ta, ti FROM ({{pairs}}) pair) p
+    JOIN evidence_event e ON e.at = p.ea AND e.id = p.ei
+    JOIN evidence_event t ON t.at = p.ta AND t.id = p.ti
+    JOIN evidence_run r ON r.source_id = t.source_id AND r.trace = t.trace AND r.api_calls = 0
+    CROSS JOIN LATERAL (SELECT
+        least(greatest(coalesce(t.duration, 0), 0), %(longest_micros)s)
+            * interval '1 microsecond' AS lasted,
+        coalesce((SELECT c.seconds FROM unnest(%(logs)s::int[], %(traces)s::int[],
+                  %(seconds)s::float8[]) AS c(log, traces, seconds)
+                  WHERE c.log = e.source_id AND c.traces = t.source_id), 0)
+            * interval '1 second' AS apart) o
+    CROSS JOIN LATERAL (SELECT count(*) AS shared,
+            bool_or(me.key LIKE '{SAME_OPERATION}%%') AS same
+        FROM evidence_meaning me JOIN evidence_meaning mt ON mt.key = me.key
+        WHERE me.term_id = e.action_id AND NOT me.tool AND me.version = {VERSION}
+          AND mt.term_id = t.action_id AND mt.tool AND mt.version = {VERSION}
+          AND me.key <> '') m
+    CROSS JOIN LATERAL (SELECT
+            coalesce(bool_or(q.hour <> %(always)s), false) AS known,
+            coalesce(bool_or(q.hour = %(always)s), false) AS named,
+            coalesce(bool_or(q.hour <> %(always)s AND q.address_id = e.address_id), false)
+                AS address
+        FROM evidence_acquaintance q
+        WHERE q.caller_id = e.principal_id AND q.agent_id IN (t.principal_id, t.agent_id)
+          AND q.hour IN (%(always)s, date_trunc('hour', e.at, 'UTC'))) k
+    CROSS JOIN LATERAL (SELECT EXISTS (
+        SELECT FROM evidence_link l JOIN evidence_event s ON s.at = l.cause_at AND s.id = l.cause_id
+        WHERE l.effect_at = e.at AND l.effect_id = e.id
+          AND l.proof IN ({PROOF_REQUEST_ID}, {PROOF_CREDENTIAL})
+          AND s.source_id = t.source_id AND s.principal_id = t.principal_id
+          AND s.at BETWEEN t.at AND t.at + o.lasted) AS beside) b
+    CROSS JOIN LATERAL (SELECT EXISTS (
+        SELECT FROM evidence_term ua JOIN evidence_actor g ON g.id IN (t.principal_id, t.agent_id)
+        WHERE ua.id = e.user_agent_id AND length(evidence_plain_name(g.value)) >= {SHORTEST_NAME}
+          AND strpos(lower(ua.value COLLATE "C"), evidence_plain_name(g.value)) > 0) AS said) c
+    WHERE {_UNEXPLAINED} AND m.shared > 0 AND (k.known OR k.named OR b.beside)
+      AND e.at - o.apart BETWEEN t.at - %(skew)s AND t.at + o.lasted + %(skew)s
+) told
+WHERE {_POINTS.replace("%", "%%")} >= {LEAST_POINTS}
+ORDER BY 1, 2, 3, 4, 5
+ON CONFLICT DO NOTHING
+"""  # noqa: S608 - our own words; values are parameters
+_BY_DEPOSIT = _INSERT.format(
+    pairs=" UNION ALL ".join(
+        f"({part})"
+        for part in (_OF_EVENTS, _OF_TOOLS, _BESIDE_EVENTS, _BESIDE_SPANS, _BESIDE_TOOLS)
+    )
+)
+_BY_HOUR = _INSERT.format(pairs=_OF_HOURS)
+
+type Pairs = Sequence[tuple[datetime, int, datetime, int]]
+
+
+def infer(cursor: Any, deposit: Deposit, exact: Pairs, *, now: datetime) -> int:
+    """Rule 5 for this deposit; how many links are new.
+
+    `exact`: the links by request id that it brought, (effect at, id, cause at, id).
+    """
+    facts: dict[str, Any] = {
+        "deposit": deposit.pk,
+        "first": deposit.first_at,
+        "last": deposit.last_at,
+        "now": now,
+        "always": ALWAYS,
+        "skew": SKEW,
+        "longest": LONGEST,
+        "longest_micros": LONGEST_CALL_MICROS,
+    }
+    _read(cursor, facts)
+    known: list[tuple[int, datetime, int, int]] = []
+    if exact:
+        columns = dict(
+            zip(
+                ("effects_at", "effects", "causes_at", "causes"),
+                [list(column) for column in zip(*exact, strict=True)],
+                strict=True,
+            )
+        )
+        cursor.execute(_KNOWN, columns)
+        known = cursor.fetchall()
+        clocks.learn(cursor, columns)
+    cursor.execute(_ALIKE, facts)
+    apart = clocks.around(cursor, deposit)
+    facts |= {
+        "logs": apart.logs,
+        "traces": apart.traces,
+        "seconds": apart.seconds,
+        "ahead": timedelta(seconds=max([0.0, *apart.seconds])),
+        "behind": timedelta(seconds=-min([0.0, *apart.seconds])),
+    }
+    cursor.execute(_BY_DEPOSIT, facts)
+    made = int(cursor.rowcount)
+    if known:
+        # Known from several addresses, they are looked at once.
+        new = sorted({(caller, hour, agent) for caller, hour, agent, _ in known})
+        callers, hours, agents = (list(column) for column in zip(*new, strict=True))
+        cursor.execute(_BY_HOUR, facts | {"callers": callers, "hours": hours, "agents": agents})
+        made += int(cursor.rowcount)
+    return made
+
+
+def _read(cursor: Any, facts: dict[str, Any]) -> None:
+    """What the deposit's tools and actions may mean, where nobody has asked yet."""
+    cursor.execute(_UNREAD, facts)
+    keys = [
+        (term, tool, key)
+        for term, tool, name in cursor.fetchall()
+        for key in ((keys_of_tool if tool else keys_of_action)(name) or {""})
+    ]
+    if keys:
+        cursor.execute(_READ, [list(column) for column in zip(*keys, strict=True)])

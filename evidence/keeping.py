@@ -1,0 +1,182 @@
+"""A source's keep-filter: which of its records are kept, by whom and what they are about.
+
+Owns what a rule means, and the counting of what is left out: nothing is dropped silently. Rules
+are tried in their order and the first that matches decides; what none matches is kept, unless
+there is a rule that keeps: then only what such a rule matches is. A pattern has `*` as its only
+wildcard and is compared without case, in time linear in the text.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import re2
+from django.db import transaction
+
+from evidence import known, ledger, permissions
+from evidence.formats.record import ActorName, Asked, Parsed, Record, Redaction
+from evidence.formats.removing import NotFound, without
+from evidence.models import FilteredOut, Source
+from evidence.permissions import NotPossible, Reader
+
+KEEP, DROP = "keep", "drop"
+ON = ("identity", "action")
+MOST_RULES, LONGEST_PATTERN = 100, 300
+NOT_KEPT = "no rule keeps it"
+NOT_CUT = "kept all the same: it could not be cut out of its body"
+# How a deposit's redactions name what was left out; migration 0008 counts by it.
+LEFT_OUT = "filtered: "
+SHOWN = 60
+
+
+class Rule(NamedTuple):
+    """One line of a keep-filter: `drop action s3:Get*`."""
+
+    verdict: str  # keep, drop
+    on: str  # identity, action
+    pattern: str
+
+    def __str__(self) -> str:
+        return f"{self.verdict} {self.on} {self.pattern}"
+
+
+def rules_in(text: str) -> list[Rule]:
+    """The rules that somebody wrote, one a line. Raises NotPossible with the line that is wrong."""
+    found = []
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.split(None, 2)
+        if not words or words[0].startswith("#"):
+            continue
+        if len(words) != 3 or words[0] not in (KEEP, DROP) or words[1] not in ON:
+            raise NotPossible(
+                f"Line {number} is no rule: write keep or drop, then identity or action, then a"
+                " pattern, as in: drop action s3:Get*"
+            )
+        if len(words[2]) > LONGEST_PATTERN or "\0" in words[2]:
+            raise NotPossible(f"The pattern of line {number} is longer than {LONGEST_PATTERN}.")
+        found.append(Rule(words[0], words[1], words[2].strip()))
+    if len(found) > MOST_RULES:
+        raise NotPossible(f"A keep-filter has at most {MOST_RULES} rules.")
+    return found
+
+
+def of(source: Source) -> list[Rule]:
+    """The rules of a source; without any, everything is kept."""
+    return [Rule(*one) for one in source.keep_rules]
+
+
+def change(*, source: Source, text: str, by: Reader, now: datetime) -> Source:
+    """Give a source these rules from now on; what was taken before stays."""
+    permissions.require(by.why_not_administer)
+    rules = rules_in(text)
+    with transaction.atomic():
+        row = Source.objects.select_for_update().get(pk=source.pk)
+        if of(row) == rules:
+            return row
+        row.keep_rules = [list(rule) for rule in rules]
+        row.save(update_fields=["keep_rules"])
+        said = "; ".join(map(str, rules)) or "everything is kept"
+        ledger.append(
+            at=now,
+            by=by.ref,
+            by_name=by.name,
+            act="source.keep_filter",
+            subject=f"source:{row.name}",
+            words=f"source {row.name} has another keep-filter: {said}"[:4_000],
+            data={"rules": [str(rule) for rule in rules]},
+        )
+    return row
+
+
+def left_out(source: Source) -> list[FilteredOut]:
+    """How much was left out, the newest days first."""
+    return list(FilteredOut.objects.filter(source=source).order_by("-day", "reason")[:SHOWN])
+
+
+class _Compiled(NamedTuple):
+    rules: Sequence[Rule]
+    tests: Sequence[Any]
+    default: str  # why what no rule matches is left out; empty: it is kept
+
+
+@lru_cache(maxsize=256)
+def _compiled(rules: tuple[Rule, ...]) -> _Compiled:
+    options = re2.Options()
+    options.case_sensitive = False
+    options.dot_nl = True
+    options.log_errors = False
+    tests = [
+        re2.compile(".*".join(re2.escape(part) for part in rule.pattern.split("*")), options)
+        for rule in rules
+    ]
+    keeps = any(rule.verdict == KEEP for rule in rules)
+    return _Compiled(rules, tests, NOT_KEPT if keeps else "")
+
+
+def why_left_out(record: Record, compiled: _Compiled) -> str:
+    """The rule by which a record is not kept; empty: it is."""
+    for rule, test in zip(compiled.rules, compiled.tests, strict=True):
+        texts = [record.action] if rule.on == "action" else _names(record)
+        if any(test.fullmatch(text) is not None for text in texts):
+            return str(rule) if rule.verdict == DROP else ""
+    return compiled.default
+
+
+def _names(record: Record) -> list[str]:
+    """By whom a record may be known: what it names, and what that came out of."""
+    found: list[str] = []
+    for one in (record.principal, record.credential, record.agent, record.on_behalf):
+        here: ActorName | None = one
+        while here is not None:
+            found.append(here.value)
+            here = here.parent
+    return found
+
+
+def filtered(source: Source, parsed: Parsed, *, format: str) -> Parsed:  # noqa: A002 - what sources and deposits call it
+    """What is kept of a body by its source's filter, in its bytes too; the very same without one.
+
+    What is left out stands among the redactions, by rule and place, and is stored with the
+    deposit: the counts of each day are made of that.
+    """
+    rules = of(source)
+    if not rules:
+        return parsed
+    compiled = _compiled(tuple(rules))
+    reasons = [why_left_out(record, compiled) for record in parsed.records]
+    if not any(reasons):
+        return parsed
+    out = [
+        Redaction(record.position, f"{LEFT_OUT}{why}", 0)
+        for record, why in zip(parsed.records, reasons, strict=True)
+        if why
+    ]
+    try:
+        kept = _cut(source, parsed, reasons, format)
+    except NotFound:
+        # Rather kept than lost around it; and said.
+        out = [one._replace(kind=f"{LEFT_OUT}{NOT_CUT}") for one in out]
+        return parsed._replace(redactions=[*out, *parsed.redactions])
+    gone = {one.position for one in out}
+    return Parsed(
+        kept,
+        [one for one, why in zip(parsed.records, reasons, strict=True) if not why],
+        parsed.rejects,
+        # Of a record that is not kept, nothing was redacted.
+        [*out, *(one for one in parsed.redactions if one.position.partition(" ")[0] not in gone)],
+    )
+
+
+def _cut(source: Source, parsed: Parsed, reasons: list[str], name: str) -> bytes:
+    """The kept bytes without the records that have a reason. Raises NotFound.
+
+    Read once more, because positions are those of what was received.
+    """
+    asked = Asked(source.name, b"", frozenset(source.realms), keep_content=True)
+    reader = known.find(name)
+    again = [] if reader is None else reader.parse(parsed.kept, asked).records
+    if len(again) != len(reasons):
+        raise NotFound("what is kept does not read as it was read")
+    gone = {one.position for one, why in zip(again, reasons, strict=True) if why}
+    return without(parsed.kept, gone, mark=False)

@@ -1,0 +1,53 @@
+"""manage.py verify_deposits: walk the chain of each source's deposits, and their bytes."""
+
+import json
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from evidence import chain
+from evidence.management.commands.source import named
+from evidence.words import counted
+
+
+class Command(BaseCommand):
+    help = (
+        "Checks that no deposit was changed, removed or put in between, that its bytes are those"
+        " that were kept, and that what is gone has a tombstone which the ledger knows. Ends with"
+        " 1 when something is wrong."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--source", default="", metavar="NAME", help="this one only")
+        parser.add_argument(
+            "--no-bodies", action="store_true", help="the chain alone, without reading all bytes"
+        )
+        parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        if options["source"]:
+            named(options["source"])
+        found = []
+        for one in chain.verify(source=options["source"], with_bodies=not options["no_bodies"]):
+            found.append(one._asdict() | {"ok": not one.faults})
+            if not options["json"]:
+                self._say(one)
+        if options["json"]:
+            self.stdout.write(json.dumps(found, indent=2))
+        if not all(one["ok"] for one in found):
+            raise SystemExit(1)
+
+    def _say(self, one: chain.Verified) -> None:
+        for fault in one.faults:
+            self.stdout.write(fault)
+        gone = []
+        if one.ended:
+            gone.append(f"{one.ended:,} ended by retention")
+        if one.erased:
+            gone.append(f"{one.erased:,} erased by two people")
+        self.stdout.write(
+            f"{'NOT OK' if one.faults else 'ok'}: {one.source}: {counted(one.sealed, 'deposit')}"
+            f" sealed{', ' if gone else ''}{', '.join(gone)}, {one.unsealed} not yet;"
+            f" head {one.number}:{one.head}"
+        )

@@ -1,0 +1,590 @@
+"""Inferred links: their reasons, what is never made of them, and the same for any order."""
+
+import base64
+import random
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from django.db import connection, transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from evidence import clocks, correlation, intake, links
+from evidence.correlation import ApiEvent, Span, plain_name
+from evidence.formats import aws
+from evidence.formats.record import ActorName, Record
+from evidence.models import Clock, Connection, Event, Link, Source
+from evidence.names import memory
+from evidence.queries import events
+from evidence.tool_actions import keys_of_action, keys_of_tool
+from evidence.vocabulary import (
+    AGENT_RUN,
+    API_CALL,
+    BECAUSE_ADDRESS,
+    BECAUSE_CLIENT,
+    BECAUSE_KNOWN,
+    BECAUSE_NAMED,
+    BECAUSE_OPERATION,
+    BECAUSE_SPAN,
+    BECAUSE_WITHIN,
+    EXACT,
+    INFERRED,
+    MODEL_CALL,
+    PLANE_AI,
+    PLANE_IDENTITY,
+    PROOF_INFERRED,
+    REASONS,
+    STEP,
+    TOOL_CALL,
+    USE,
+    proof_words,
+    reasons_of,
+    score_of,
+)
+from tests.evidence.conftest import NOW
+from tests.evidence.formats.conftest import DATA
+from tests.evidence.test_correlation import BASE, MINUTE, SKEW, record, store
+
+SECOND = 1_000_000
+REALM = "otel:traces"
+USER = aws.arn_actor("arn:aws:iam::123456789012:user/svc-invoice-agent")
+OTHER = aws.arn_actor("arn:aws:iam::123456789012:user/nightly-batch")
+SERVICE = ActorName(REALM, "service", "invoice-agent")
+STRANGER = ActorName(REALM, "service", "something-else")
+AGENT = ActorName(REALM, "agent", "Nightly Batch")
+
+
+@pytest.mark.parametrize(
+    ("tool", "action", "fits"),
+    [
+        ("get_object", "s3:GetObject", True),
+        ("aws_s3_list_objects", "s3:ListObjectsV2", True),
+        ("listBuckets", "s3:ListBuckets", True),
+        ("read_invoice", "s3:GetObject", True),
+        ("read_invoice", "s3:DeleteObject", False),
+        ("get_weather", "sts:AssumeRole", False),
+        ("slack_send_message", "sns:Publish", True),
+        ("assume_and_list", "sts:AssumeRole", True),
+        ("kubectl_exec", "create pods/exec", True),
+        ("list_pods", "list pods", True),
+        ("get_object", "storage.objects.get", True),
+        ("fetch_secret", "secretsmanager:GetSecretValue", True),
+        ("calculator", "s3:GetObject", False),
+        ("", "", False),
+        ("\ud800x", "s3:\ud800", False),
+    ],
+)
+def test_tool_fits_the_actions_that_its_name_tells(tool: str, action: str, fits: bool) -> None:
+    assert bool(keys_of_tool(tool) & keys_of_action(action)) is fits
+
+
+NAMES = [
+    "arn:aws:iam::123456789012:user/svc-invoice-agent",
+    "Invoice Agent",
+    "system:serviceaccount:prod:invoice",
+    "invoice@example.com",
+    "arn:aws:sts::1:assumed-role/reader/svc-Service-sa-x",
+    "svc",
+    "",
+    "a/b:",
+    "agentic_role-agent",
+    "İnvoice ſervice K",
+    "x\ny",
+]
+
+
+@pytest.mark.django_db
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    drawn=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
+)
+def test_names_are_compared_alike_here_and_in_the_database(drawn: str) -> None:
+    with connection.cursor() as cursor:
+        for name in (*NAMES, drawn):
+            cursor.execute("SELECT evidence_plain_name(%s)", [name])
+            assert (name, cursor.fetchone()[0]) == (name, plain_name(name))
+    assert [plain_name(name) for name in NAMES[:3]] == ["invoice"] * 3
+
+
+def test_score_counts_the_reasons_and_never_reaches_certainty() -> None:
+    assert score_of(PROOF_INFERRED + BECAUSE_NAMED + BECAUSE_WITHIN) == 40
+    assert score_of(PROOF_INFERRED + sum(REASONS)) == 95
+    assert score_of(EXACT) == 0
+    assert reasons_of(PROOF_INFERRED + BECAUSE_WITHIN + BECAUSE_SPAN) == [
+        REASONS[BECAUSE_SPAN][1],
+        REASONS[BECAUSE_WITHIN][1],
+    ]
+    said = proof_words(PROOF_INFERRED + BECAUSE_NAMED + BECAUSE_WITHIN, 1, 0)
+    assert said == (
+        "score 40 of 100: the tool fits the action, its caller is named like the agent,"
+        " it happened while the tool ran"
+    )
+    assert proof_words(PROOF_INFERRED + BECAUSE_NAMED, 2, 0).endswith(
+        "one of 2 runs, which cannot be told"
+    )
+    assert proof_words(PROOF_INFERRED + BECAUSE_NAMED, 1, 1).endswith(
+        "such calls came from 2 addresses: maybe not the run's"
+    )
+
+
+# --- pure
+
+CALL = ApiEvent(
+    100, BASE, None, "s3:GetObject", caller="user/svc-invoice-agent", address="10.0.0.1"
+)
+TOOL = Span(
+    1, BASE, b"t" * 16, 1, None, TOOL_CALL, "get_object", None, duration=SECOND,
+    service="invoice-agent",
+)  # fmt: skip
+NAMED = PROOF_INFERRED + BECAUSE_NAMED + BECAUSE_WITHIN + BECAUSE_OPERATION
+KNOWN = PROOF_INFERRED + BECAUSE_KNOWN + BECAUSE_WITHIN + BECAUSE_OPERATION
+
+
+def proofs(apis: Iterable[ApiEvent], spans: Iterable[Span]) -> set[tuple[int, int, int]]:
+    apis, spans = list(apis), list(spans)
+    found = correlation.inferred(apis, spans, correlation.links(apis, spans))
+    assert {one.strength for one in found} <= {INFERRED}
+    return {(one.effect, one.cause, one.proof) for one in found}
+
+
+@pytest.mark.parametrize(
+    ("event", "tool", "proof"),
+    [
+        (CALL, TOOL, NAMED),
+        (CALL._replace(caller="x", above="role/invoice"), TOOL, NAMED),
+        (CALL, TOOL._replace(service="x", agent="Invoice"), NAMED),
+        (CALL._replace(client="sdk/1 invoice/2"), TOOL, NAMED + BECAUSE_CLIENT),
+        (CALL, TOOL._replace(action="read_invoice"), NAMED - BECAUSE_OPERATION),
+        (CALL._replace(at=BASE - SKEW), TOOL, NAMED - BECAUSE_WITHIN),
+        # Too few reasons, or none to take the caller for the agent.
+        (CALL._replace(at=BASE - SKEW), TOOL._replace(action="read_invoice"), 0),
+        (CALL._replace(at=BASE - SKEW - 1), TOOL, 0),
+        (CALL._replace(at=BASE + SECOND + SKEW + 1), TOOL, 0),
+        (CALL._replace(caller="nightly-batch"), TOOL, 0),
+        (CALL._replace(caller="nightly-batch", client="invoice-agent"), TOOL, 0),
+        (CALL, TOOL._replace(action="get_weather"), 0 + NAMED - BECAUSE_OPERATION),
+        (CALL, TOOL._replace(action="send_mail"), 0),
+        (CALL, TOOL._replace(activity=STEP), 0),
+        # Names that short are everybody's.
+        (CALL._replace(caller="user/svc-mail"), TOOL._replace(service="mail"), 0),
+    ],
+)
+def test_inference_needs_a_fitting_tool_a_fitting_time_and_a_reason(
+    event: ApiEvent, tool: Span, proof: int
+) -> None:
+    assert proofs([event], [tool]) == ({(100, 1, proof)} if proof else set())
+
+
+def test_inference_knows_a_caller_by_this_hours_exact_links() -> None:
+    call = CALL._replace(caller="somebody", above=None)
+    # Another run of the service, which shows its calls.
+    sure = CALL._replace(id=101, at=BASE + MINUTE, request_id="REQ", caller="somebody")
+    sdk = Span(
+        9, BASE + MINUTE, b"u" * 16, 9, None, API_CALL, "s3:GetObject", "REQ",
+        service="invoice-agent",
+    )  # fmt: skip
+    assert proofs([call, sure], [TOOL, sdk]) == {(100, 1, KNOWN + BECAUSE_ADDRESS)}
+    elsewhere = sure._replace(address="198.51.100.7")
+    assert proofs([call, elsewhere], [TOOL, sdk]) == {(100, 1, KNOWN)}
+    later = correlation.HOUR_MICROS
+    assert (
+        proofs([call, sure._replace(at=BASE + later)], [TOOL, sdk._replace(at=BASE + later)])
+        == set()
+    )
+
+
+def test_inference_leads_from_a_span_outside_any_run_to_the_tool() -> None:
+    call = CALL._replace(caller=None, request_id="REQ")
+    sdk = Span(
+        9, BASE + 5, b"u" * 16, 9, None, API_CALL, "s3:GetObject", "REQ", service="invoice-agent"
+    )
+    beside = PROOF_INFERRED + BECAUSE_SPAN + BECAUSE_WITHIN + BECAUSE_OPERATION
+    assert proofs([call], [TOOL, sdk]) == {(100, 1, beside)}
+    # Before or after the tool, of another service, or of another sender: nothing.
+    for other in (
+        sdk._replace(at=BASE - 1),
+        sdk._replace(at=BASE + SECOND + 1),
+        sdk._replace(service="other-service"),
+        sdk._replace(service=None),
+        sdk._replace(source=7),
+    ):
+        assert proofs([call], [TOOL, other]) == set()
+
+
+def test_inference_is_silent_where_a_run_says_its_calls_or_a_link_is_stronger() -> None:
+    sdk = Span(9, BASE, b"t" * 16, 9, 1, API_CALL, "sts:AssumeRole", None)
+    assert proofs([CALL], [TOOL, sdk]) == set()
+    exact = Span(9, BASE, b"u" * 16, 9, None, API_CALL, "s3:GetObject", "REQ")
+    run = Span(8, BASE, b"u" * 16, 8, None, MODEL_CALL, "m", None)
+    assert proofs([CALL._replace(request_id="REQ")], [TOOL, exact, run]) == set()
+    assert proofs([CALL._replace(request_id="REQ")], [TOOL, exact]) == {(100, 1, NAMED)}
+
+
+# --- the same in SQL
+
+
+# What happens in each trace: two show no calls, one is no run, one is anything.
+ACTS = {
+    1: (TOOL_CALL, TOOL_CALL, MODEL_CALL),
+    2: (TOOL_CALL, AGENT_RUN, STEP),
+    3: (API_CALL,),
+    4: (TOOL_CALL, API_CALL, STEP, MODEL_CALL),
+}
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> tuple[list[Record], list[Record]]:
+    """Calls and spans of four traces, some of which show their calls."""
+    near = st.sampled_from((0, 0, 1, SECOND, -SKEW, SKEW, SKEW + SECOND + 1, MINUTE))
+    actions = st.sampled_from(("s3:GetObject", "s3:GetObject", "s3:PutObject"))
+    keys = st.none() | st.sampled_from((aws.access_key("AKIA1"), aws.access_key("ASIA1", USER)))
+    requests = st.sampled_from(("REQ-1", "REQ-2", None, None))
+    apis = [
+        record(
+            1000 + number,
+            plane=PLANE_IDENTITY,
+            activity=USE,
+            action=draw(actions),
+            request_id=draw(requests),
+            at=BASE + draw(near | st.sampled_from((0, correlation.HOUR_MICROS))),
+            principal=draw(st.sampled_from((USER, OTHER, OTHER, None))),
+            credential=draw(keys),
+            address=draw(st.sampled_from((None, "10.0.0.1", "198.51.100.7"))),
+            user_agent=draw(st.sampled_from((None, "aws-cli", "sdk Invoice/2"))),
+        )
+        for number in range(draw(st.integers(2, 5)))
+    ]
+    spans = []
+    for number in range(draw(st.integers(2, 8))):
+        trace = draw(st.integers(1, 4))
+        act = draw(st.sampled_from(ACTS[trace]))
+        calls = act in (API_CALL, STEP)
+        spans.append(
+            record(
+                2000 + number,
+                plane=PLANE_AI,
+                activity=act,
+                action=draw(actions if calls else st.sampled_from(("get_object", "read_it", "x"))),
+                request_id=draw(requests) if calls else None,
+                at=BASE + draw(near),
+                credential=draw(keys) if calls else None,
+                principal=draw(st.sampled_from((SERVICE, SERVICE, STRANGER, None))),
+                agent=draw(st.sampled_from((None, AGENT))),
+                duration=draw(st.sampled_from((None, 0, SECOND, 3 * MINUTE))),
+                trace_id=bytes(15) + bytes([trace]),
+                span_id=(number + 1).to_bytes(8),
+                parent_span_id=draw(st.none() | st.integers(1, 8).map(lambda one: one.to_bytes(8))),
+            )
+        )
+    return apis, spans
+
+
+def pure(apis: Iterable[Record], spans: Iterable[Record]) -> set[tuple[int, int, int]]:
+    def number(one: Record) -> int:
+        return int.from_bytes(one.digest, "little")
+
+    def value(name: ActorName | None) -> str | None:
+        return None if name is None else name.value
+
+    return proofs(
+        [
+            ApiEvent(
+                number(one), one.at or 0, one.request_id, one.action, value(one.credential), None,
+                value(one.principal), None, one.address, one.user_agent,
+            )
+            for one in apis
+        ],
+        [
+            Span(
+                number(one), one.at or 0, one.trace_id or b"", int.from_bytes(one.span_id or b""),
+                None if one.parent_span_id is None else int.from_bytes(one.parent_span_id),
+                one.activity, one.action, one.request_id, 0, value(one.credential),
+                one.duration or 0, value(one.principal), value(one.agent),
+            )
+            for one in spans
+        ],
+    )  # fmt: skip
+
+
+def shown() -> set[tuple[int, int, int]]:
+    """(effect, cause, proof) of what is shown as inferred, by digests."""
+    digest = {
+        (one.at, one.id): int.from_bytes(one.digest.bytes, "little") for one in Event.objects.all()
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT effect_at, effect_id, cause_at, cause_id, proof FROM evidence_shownlink"
+            " WHERE strength = %s",
+            [INFERRED],
+        )
+        return {
+            (digest[row[0], row[1]], digest[row[2], row[3]], row[4]) for row in cursor.fetchall()
+        }
+
+
+def arrived(
+    source: Callable[..., Source], deposits: Iterable[list[Record]], *, link_between: bool
+) -> set[tuple[int, int, int]]:
+    with transaction.atomic():
+        mine = {PLANE_IDENTITY: source("trail"), PLANE_AI: source("traces", plane="ai")}
+        for records in deposits:
+            store(mine[records[0].plane], records)
+            while link_between and links.link_next(now=NOW):
+                pass
+        while links.link_next(now=NOW):
+            pass
+        found = shown()
+        transaction.set_rollback(True)
+    memory.forget()
+    return found
+
+
+@pytest.mark.django_db
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(world=worlds(), seed=st.integers(0, 2**32), link_between=st.booleans())
+def test_sql_infers_what_the_rule_says_for_any_order_split_and_doubling(
+    source: Callable[..., Source],
+    world: tuple[list[Record], list[Record]],
+    seed: int,
+    link_between: bool,
+) -> None:
+    apis, spans = world
+    dice = random.Random(seed)
+    deposits: list[list[Record]] = []
+    for records in (apis, spans):
+        shuffled = [*records, *dice.sample(records, len(records) // 2)]
+        dice.shuffle(shuffled)
+        while shuffled:
+            size = dice.randint(1, len(shuffled))
+            deposits.append(shuffled[:size])
+            del shuffled[:size]
+    dice.shuffle(deposits)
+    assert arrived(source, deposits, link_between=link_between) == pure(apis, spans)
+
+
+# --- through the real doors
+
+
+@pytest.fixture
+def sources(source: Callable[..., Source]) -> tuple[Source, Source]:
+    return source("trail"), source("traces", plane="ai")
+
+
+def call(number: int, **said: Any) -> Record:
+    plain: dict[str, Any] = {
+        "plane": PLANE_IDENTITY,
+        "activity": USE,
+        "at": BASE,
+        "action": "s3:GetObject",
+        "principal": USER,
+        "address": "10.0.0.1",
+    }
+    return record(number, **plain | said)
+
+
+def tool(number: int, trace: int, **said: Any) -> Record:
+    plain: dict[str, Any] = {
+        "plane": PLANE_AI,
+        "activity": TOOL_CALL,
+        "at": BASE,
+        "action": "get_object",
+        "principal": SERVICE,
+        "duration": SECOND,
+        "trace_id": trace.to_bytes(16),
+        "span_id": number.to_bytes(8),
+    }
+    return record(number, **plain | said)
+
+
+def arrive(*deposits: tuple[Source, list[Record]]) -> None:
+    for source, records in deposits:
+        store(source, records)
+        while links.link_next(now=NOW):
+            pass
+
+
+def told() -> set[tuple[int, int]]:
+    """(runs, surplus) of what is shown as inferred."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT runs, surplus FROM evidence_shownlink WHERE strength = 1")
+        return set(cursor.fetchall())
+
+
+@pytest.mark.django_db
+def test_stronger_link_that_comes_late_hides_the_inference(sources: tuple[Source, Source]) -> None:
+    trail, traces = sources
+    arrive((trail, [call(1, request_id="REQ")]), (traces, [tool(2, 1)]))
+    assert shown() == {(1, 2, NAMED)}
+    event = Event.objects.get(plane=PLANE_IDENTITY)
+    (cause,) = events.linked((event.at, event.id))
+    assert proof_words(cause.proof, cause.runs, cause.surplus).startswith("score 50 of 100")
+    # A span in a trace that is no run says which call it was, and not whose run's: both stand.
+    arrive((traces, [tool(3, 2, activity=API_CALL, action="s3:GetObject", request_id="REQ")]))
+    assert shown() == {(1, 2, NAMED + BECAUSE_KNOWN + BECAUSE_ADDRESS + BECAUSE_SPAN)}
+    assert [one.strength for one in events.linked((event.at, event.id))] == [EXACT, INFERRED]
+    arrive((traces, [tool(4, 2, activity=AGENT_RUN, action="run")]))
+    assert shown() == set()
+    assert [one.strength for one in events.linked((event.at, event.id))] == [EXACT]
+    assert Link.objects.filter(strength=INFERRED).count() == 2
+
+
+@pytest.mark.django_db
+def test_run_that_shows_its_calls_late_is_inferred_from_no_more(
+    sources: tuple[Source, Source],
+) -> None:
+    trail, traces = sources
+    arrive((trail, [call(1)]), (traces, [tool(2, 1)]))
+    assert shown() == {(1, 2, NAMED)}
+    arrive((traces, [tool(3, 1, activity=API_CALL, action="sts:AssumeRole", request_id="OTHER")]))
+    assert shown() == set()
+
+
+@pytest.mark.django_db
+def test_inference_of_several_runs_or_places_cannot_be_told(
+    sources: tuple[Source, Source],
+) -> None:
+    trail, traces = sources
+    arrive((trail, [call(1)]), (traces, [tool(2, 1), tool(3, 1)]))
+    assert told() == {(1, 0)}
+    arrive((traces, [tool(4, 2)]))
+    assert told() == {(2, 0)}
+    arrive((trail, [call(5, at=BASE + 10 * MINUTE)]), (traces, [tool(6, 3, at=BASE + 10 * MINUTE)]))
+    assert told() == {(2, 0), (1, 0)}
+    # The same key at the same time from somewhere else: maybe not the run's.
+    arrive((trail, [call(7, at=BASE + 10 * MINUTE, address="198.51.100.7")]))
+    assert told() == {(2, 0), (1, 1)}
+
+
+@pytest.mark.django_db
+def test_busy_agent_makes_few_rows(sources: tuple[Source, Source]) -> None:
+    trail, traces = sources
+    arrive(
+        (traces, [tool(1000 + one, 1 + one, at=BASE - one) for one in range(100)]),
+        (trail, [call(1)]),
+    )
+    assert Link.objects.filter(strength=INFERRED).count() == 32
+    assert told() == {(32, 0)}
+
+
+@pytest.mark.django_db
+def test_clocks_that_differ_are_taken_off(sources: tuple[Source, Source]) -> None:
+    """Twenty calls show that the log is ninety seconds ahead of the traces."""
+    trail, traces = sources
+    ahead, later = 90 * SECOND, 5 * MINUTE
+    sure = [call(100 + one, at=BASE + ahead + one, request_id=f"R{one}") for one in range(20)]
+    said = {"activity": API_CALL, "action": "s3:GetObject"}
+    arrive(
+        (trail, sure),
+        (
+            traces,
+            [tool(200 + one, 9, at=BASE + one, request_id=f"R{one}", **said) for one in range(20)],
+        ),
+    )
+    assert dict(Clock.objects.values_list("seconds", "calls")) == {90: 20}
+    arrive(
+        (traces, [tool(2, 1, at=BASE + later), tool(3, 2, at=BASE + later + ahead)]),
+        (trail, [call(1, at=BASE + later + ahead)]),
+    )
+    assert {(effect, cause) for effect, cause, _ in shown()} == {(1, 2)}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("skew", "found"), [(None, set()), (1.0, set()), (-60.0, {(1, 2)})])
+def test_clock_that_a_pull_has_measured_is_taken_off(
+    sources: tuple[Source, Source], skew: float | None, found: set[tuple[int, int]]
+) -> None:
+    trail, traces = sources
+    Connection.objects.create(source=trail, connector="okta", skew_seconds=skew)
+    arrive((trail, [call(1, at=BASE - MINUTE)]), (traces, [tool(2, 1)]))
+    assert {(effect, cause) for effect, cause, _ in shown()} == found
+
+
+def test_middle_of_a_histogram_needs_enough_calls() -> None:
+    assert clocks.middle([(0, 19)]) is None
+    assert clocks.middle([(-3, 9), (0, 2), (80, 9)]) == 0
+    assert clocks.middle([(-3, 1), (40, 30), (900, 29)]) == 40
+
+
+# --- the recordings
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """`data` is the folder of recordings, as in tests/evidence/formats/conftest.py."""
+    if "data" in metafunc.fixturenames:
+        metafunc.parametrize("data", [DATA] if DATA.is_dir() else [], ids=["recorded"])
+
+
+def without_sdk(lines: Iterable[bytes]) -> bytes:
+    """The exports as an agent without instrumentation of its SDK would have sent them."""
+    bodies = []
+    for line in lines:
+        request = ExportTraceServiceRequest.FromString(base64.b64decode(line.strip().strip(b'"')))
+        for group in request.resource_spans:
+            for scope in group.scope_spans:
+                kept = [
+                    span
+                    for span in scope.spans
+                    if not any(pair.key == "aws.request_id" for pair in span.attributes)
+                ]
+                del scope.spans[:]
+                scope.spans.extend(kept)
+        bodies.append(request.SerializeToString())
+    return b"".join(bodies)
+
+
+def take(source: Source, body: bytes) -> None:
+    intake.take(source=source, body=body, by="command", now=NOW)
+    while links.link_next(now=NOW):
+        pass
+
+
+def named_runs() -> tuple[dict[str, set[str]], int]:
+    """Request id -> trace where one run is named by inference; and how many cannot be told."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT e.request_id, array_agg(DISTINCT encode(uuid_send(s.trace), 'hex')),"
+            " bool_and(l.runs = 1 AND l.surplus = 0) FROM evidence_shownlink l"
+            " JOIN evidence_event e ON e.at = l.effect_at AND e.id = l.effect_id"
+            " JOIN evidence_event s ON s.at = l.cause_at AND s.id = l.cause_id"
+            " WHERE l.strength = %s GROUP BY 1",
+            [INFERRED],
+        )
+        found = cursor.fetchall()
+    return {one: set(runs) for one, runs, sure in found if sure}, sum(not row[2] for row in found)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("instrumented", [True, False])
+def test_lab_is_never_inferred_to_a_wrong_run(
+    sources: tuple[Source, Source], data: Path, *, instrumented: bool
+) -> None:
+    trail, traces = sources
+    lines = (data / "lab" / "traces.pb.jsonl").read_bytes().splitlines()
+    take(trail, (data / "lab" / "cloudtrail.json").read_bytes())
+    take(traces, b"\n".join(lines) if instrumented else without_sdk(lines))
+    truth = orjson.loads((data / "lab" / "truth.json").read_bytes())["request_to_trace"]
+    named, untold = named_runs()
+    assert [one for one, runs in named.items() if runs != {truth.get(one)}] == []
+    # With the SDK's spans nothing is left to infer. Without, all of it is within two seconds.
+    assert (len(named), untold) == ((0, 0) if instrumented else (3, 31))
+
+
+@pytest.mark.django_db
+def test_traces_of_other_agents_are_not_taken_for_the_labs_calls(
+    sources: tuple[Source, Source], data: Path
+) -> None:
+    """Ten frameworks' runs beside a log of another time and other callers: nothing to infer."""
+    trail, traces = sources
+    take(trail, (data / "lab" / "cloudtrail.json").read_bytes())
+    for path in sorted((data / "traces-frameworks").glob("*.json")):
+        take(traces, path.read_bytes())
+    assert Event.objects.filter(plane=PLANE_AI, activity=TOOL_CALL).count() > 5
+    assert Link.objects.filter(strength=INFERRED).count() == 0
