@@ -21,9 +21,9 @@ DAYS = 90
 
 NAMES = f"""
 INSERT INTO evidence_source (name, title, plane, format, realms, lag_seconds, sampling,
-    completeness, keep_content, retention_days, task_attribute, token_hint, created_at, created_by)
-VALUES ('fleet-trail', '', 'identity', '', '{{}}', 60, 1, '', false, 3650, '', '', now(), 'bench'),
-       ('fleet-traces', '', 'ai', '', '{{}}', 60, 1, '', false, 3650, '', '', now(), 'bench');
+    completeness, keep_content, keep_rules, retention_days, task_attribute, token_hint, created_at, created_by)
+VALUES ('fleet-trail', '', 'identity', '', '{{}}', 60, 1, '', false, '[]', 3650, '', '', now(), 'bench'),
+       ('fleet-traces', '', 'ai', '', '{{}}', 60, 1, '', false, '[]', 3650, '', '', now(), 'bench');
 INSERT INTO evidence_deposit (source_id, received_at, received_by, name, format, received_digest,
     received_bytes, kept_digest, kept_bytes, place, rule_version, records, events, duplicates,
     rejects, first_at, last_at, redactions)
