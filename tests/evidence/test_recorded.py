@@ -40,10 +40,10 @@ def link() -> None:
 
 
 def joins() -> set[tuple[str, str, int, int]]:
-    """(request id, trace, proof, strength) of every link there is."""
+    """(request id, trace, proof, strength) of every link that is shown."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT e.request_id, c.trace, l.proof, l.strength FROM evidence_link l"
+            "SELECT e.request_id, c.trace, l.proof, l.strength FROM evidence_shownlink l"
             " JOIN evidence_event e ON e.at = l.effect_at AND e.id = l.effect_id"
             " JOIN evidence_event c ON c.at = l.cause_at AND c.id = l.cause_id"
         )
