@@ -62,6 +62,7 @@ def side_by_side[Job, Answer](
     following = next(coming, None)
     try:
         while following or at_work or answers:
+            # First of all, so that no worker waits while somebody looks at an answer.
             while following and free and following[0] - turn < AHEAD * workers:
                 worker = free.pop()
                 number, (job, data) = following
@@ -75,7 +76,13 @@ def side_by_side[Job, Answer](
                 # Read while the workers work.
                 del job, data
                 following = next(coming, None)
-            spoke = wait(list(at_work))
+            while turn in answers:
+                answer = answers.pop(turn)
+                turn += 1
+                if isinstance(answer, BaseException):
+                    raise answer
+                yield answer
+            spoke = wait(list(at_work)) if at_work else []
             for line in [line for line in at_work if line in spoke]:
                 number, worker = at_work.pop(line)
                 try:
@@ -83,12 +90,6 @@ def side_by_side[Job, Answer](
                     free.append(worker)
                 except (EOFError, OSError):
                     answers[number] = _lost(worker)
-            while turn in answers:
-                answer = answers.pop(turn)
-                turn += 1
-                if isinstance(answer, BaseException):
-                    raise answer
-                yield answer
     finally:
         for worker in crew:
             worker.line.close()

@@ -7,7 +7,11 @@ actors and terms are found. Pure.
 import secrets
 import time
 import uuid
-from hashlib import blake2b
+from hashlib import blake2b, sha256
+from typing import Any
+
+DIGEST_SIZE = 16
+_BLOCK = 64  # of SHA-256, in bytes
 
 
 def uuid7() -> uuid.UUID:
@@ -28,3 +32,13 @@ def hex_key_of(*parts: str) -> str:
     """The same key as 32 hexadecimal digits: where there are thousands, objects cost too much."""
     text = "\0".join(parts).encode("utf-8", "surrogatepass")
     return blake2b(text, digest_size=16).hexdigest()
+
+
+def keyed(key: bytes, opening: bytes) -> Any:
+    """A digest of records begun with a key: copy it, update it, and take DIGEST_SIZE bytes.
+
+    SHA-256 after a block of the key, cut to half: nobody without the key can aim for one, and
+    what is cut off cannot be lengthened. Processors have instructions for it: BLAKE2 takes twice
+    as long, which is a fifteenth of the intake.
+    """
+    return sha256(key[:_BLOCK].ljust(_BLOCK, b"\0") + opening)

@@ -23,7 +23,7 @@ _END = re.compile(rb"\}(?=\s*(?:[,\]]|\Z))")
 # The opening of a plain list of objects, down to the first name of its first object.
 _OPENING = re.compile(rb'(?:\{\s*"(\w{1,40})"\s*:\s*)?\[\s*(\{\s*"\w{1,80}"\s*:)')
 # Text that is read at once, and how often a cut may fall inside a record before it is given up.
-_AT_ONCE = 64 * 1024
+_AT_ONCE = 20 * 1024
 _CUTS = 4
 # Lines that are read at once.
 _LINES = 64

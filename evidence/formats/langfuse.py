@@ -203,4 +203,4 @@ def _told(row: Row) -> Told:
     )
 
 
-FORMAT = Format(NAME, "Langfuse observations", recognise, parse, version=2)
+FORMAT = Format(NAME, "Langfuse observations", recognise, parse, version=3)

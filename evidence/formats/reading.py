@@ -9,7 +9,6 @@ could not be read is kept among them as text, so that positions stay what they w
 
 from collections.abc import Callable, Container, Iterable, Sequence
 from functools import partial
-from hashlib import blake2b
 from itertools import batched, islice
 from secrets import token_hex
 from typing import Any, NamedTuple
@@ -23,6 +22,7 @@ from evidence.formats.documents import NotCut, Piece, Shape, batches, clean, pie
 from evidence.formats.dropping import Drop, dropper
 from evidence.formats.record import Asked, Parsed, Record, Redaction, Rejected
 from evidence.formats.tables import Row, Table, Unreadable
+from evidence.keys import DIGEST_SIZE, keyed
 
 # Members in which transports wrap a record: subscriptions, forwarders, rule tests.
 ENVELOPES = ("log", "detail", "event", "message", "record", "data", "_raw", "result")
@@ -342,11 +342,11 @@ class Digester:
         begun = self.begun.get((name, realm))
         if begun is None:
             opening = f"{realm}\0{name}\0".encode("utf-8", "surrogatepass")
-            begun = blake2b(opening, digest_size=16, key=self.key)
+            begun = keyed(self.key, opening)
             self.begun[name, realm] = begun
         digest = begun.copy()
         digest.update(b"%b\0%b" % (vendor_id.encode("utf-8", "surrogatepass"), received))
-        return bytes(digest.digest())
+        return bytes(digest.digest()[:DIGEST_SIZE])
 
 
 def kept_text(raw: bytes, position: str, redactions: list[Redaction]) -> bytes:

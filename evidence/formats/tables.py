@@ -137,7 +137,7 @@ class Table(NamedTuple):
     statements: tuple[str, ...] = ()
     # Fields the vendor does not give, with why; the documentation's table says it.
     lacks: Mapping[str, str] = {}
-    version: int = 1  # see record.Format
+    version: int = 2  # see record.Format
 
 
 class Unreadable(Exception):

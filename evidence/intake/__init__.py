@@ -5,9 +5,10 @@ format reads, the privacy rule has been applied by it; here names become ids and
 COPY. An answer means it is committed.
 """
 
+import hmac
 import json
 from datetime import datetime
-from hashlib import blake2b, sha256
+from hashlib import sha256
 from typing import Any
 
 from django.conf import settings
@@ -62,8 +63,11 @@ def asked(source: Source) -> Asked:
 
 
 def digest_of(body: bytes) -> bytes:
-    """The keyed digest of received bytes: 32 bytes."""
-    return blake2b(body, digest_size=32, key=settings.DIGEST_KEY[:64]).digest()
+    """The keyed digest of received bytes: 32 bytes, HMAC with SHA-256.
+
+    Processors have instructions for it: BLAKE2 takes more than twice as long.
+    """
+    return hmac.digest(settings.DIGEST_KEY[:64], body, "sha256")
 
 
 def take(

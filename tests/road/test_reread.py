@@ -34,7 +34,7 @@ def ingested(recording: Path) -> None:
 
 @pytest.fixture
 def reading(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int, Change | None], None]:
-    """A version of a format that reads each record otherwise."""
+    """A later version of a format, counted from ours, that reads each record otherwise."""
     before = dict(FORMATS)
 
     def make(name: str, version: int, change: Change | None = None) -> None:
@@ -46,7 +46,9 @@ def reading(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int, Change | Non
                 return parsed
             return parsed._replace(records=[change(record) for record in parsed.records])
 
-        monkeypatch.setitem(FORMATS, name, known._replace(parse=parse, version=version))
+        monkeypatch.setitem(
+            FORMATS, name, known._replace(parse=parse, version=known.version + version)
+        )
 
     return make
 

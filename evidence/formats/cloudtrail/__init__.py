@@ -11,7 +11,6 @@ what could not be read is kept among them as text, so that positions stay what t
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from hashlib import blake2b
 from itertools import batched
 from secrets import token_hex
 from typing import Any
@@ -31,6 +30,7 @@ from evidence.formats.record import (
     Redaction,
     Rejected,
 )
+from evidence.keys import DIGEST_SIZE, keyed
 from evidence.vocabulary import AUTHENTICATION, ISSUANCE, OUTCOME_OK, PLANE_IDENTITY
 
 NAME = "cloudtrail"
@@ -194,10 +194,10 @@ class _Digester:
         begun = self.begun.get(realm)
         if begun is None:
             opening = f"{realm}\0{NAME}\0".encode()
-            begun = self.begun[realm] = blake2b(opening, digest_size=16, key=self.key)
+            begun = self.begun[realm] = keyed(self.key, opening)
         digest = begun.copy()
         digest.update(b"%b\0%b" % (vendor_id.encode(), received))
-        return bytes(digest.digest())
+        return bytes(digest.digest()[:DIGEST_SIZE])
 
 
 def _kept_text(raw: bytes, position: str, redactions: list[Redaction]) -> bytes:

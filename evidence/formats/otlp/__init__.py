@@ -8,7 +8,6 @@ agent is. Pure.
 What is kept is one export request in protobuf, after the privacy rule.
 """
 
-from hashlib import blake2b
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -27,6 +26,7 @@ from evidence.formats.record import (
     Redaction,
     Rejected,
 )
+from evidence.keys import DIGEST_SIZE, keyed
 
 NAME = "otlp"
 _DEEPEST_ANCESTOR = 64
@@ -65,7 +65,7 @@ class _Reader:
         self.keep_content = asked.keep_content
         self.task = asked.task_attribute
         opening = f"{self.realm}\0{NAME}\0\0".encode()
-        self.opening = blake2b(opening, digest_size=16, key=asked.digest_key[:64])
+        self.opening = keyed(asked.digest_key, opening)
         self.records: list[Record] = []
         self.rejects: list[Rejected] = []
         self.redactions: list[Redaction] = []
@@ -116,7 +116,7 @@ class _Reader:
                     if first:
                         digest = opening.copy()
                         digest.update(span.SerializeToString())
-                        digests.append(digest.digest())
+                        digests.append(digest.digest()[:DIGEST_SIZE])
                     attributes = self._attributes(span.attributes, position)
                     if span.events:
                         self._events(span.events, position)

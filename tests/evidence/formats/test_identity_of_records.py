@@ -13,16 +13,16 @@ from evidence.formats.record import Asked
 from tests.evidence.bodies import record, run_of
 
 CLOUDTRAIL = [
-    ("Records[0]", "7644b1eb5f0f29e0f98d016b7b1fa2c4"),
-    ("Records[1]", "68b8875be6ca8b9e13862bf91637b84b"),
-    ("Records[3]", "299390cab75099b7ffd6e93f103ffdd1"),
-    ("Records[4]", "61259e5916987d8ab2fb7b69b8ba0c92"),
+    ("Records[0]", "ebb7863078200c5202f9028846328d4d"),
+    ("Records[1]", "fc4f1e8592dd3c7e40a564a69b20608d"),
+    ("Records[3]", "f521d582a40ba0aad0d9f4ec618adf9e"),
+    ("Records[4]", "db4defa2eca7abbf52f0b7159c2f4a51"),
 ]
 KEPT_CLOUDTRAIL = "2fb7be41079a9cf94570f3df27593ec706c9652a473622e0b64c22b189eadbb7"
 OTLP = [
-    ("spans[0.0.0]", "a3df769d262796b64e82337634c769c8"),
-    ("spans[0.0.1]", "88f79dcc0357639691281cf7f99bd417"),
-    ("spans[0.0.2]", "6737a605a3da1aef2e3b1eea3a98a1a5"),
+    ("spans[0.0.0]", "82f70d1ab352650dfe0c04d8e985ff0a"),
+    ("spans[0.0.1]", "514da671812ae4ee10f6fabd6674bfa1"),
+    ("spans[0.0.2]", "13434945b34adb010efe4dd72ff57f22"),
 ]
 KEPT_OTLP = "4a3a1d58cba1ade72f19704cf3069ecc008c3c03ca8ef9480384cfc4014403e7"
 ASKED = Asked(source="sample", digest_key=b"k" * 32)
