@@ -203,12 +203,14 @@ AS_NOBODY = """
     from evidence.sources import directory
     from evidence.sources.contract import Asked, Http
     settings.READ_DIRECTORIES = (Path(sys.argv[1]),)
+    until = datetime.now(UTC) + timedelta(minutes=2)
+    # Made before: nobody may read the packages of a Python that lies in somebody's home.
+    http = Http(allow_private=False, clock=lambda: until)
     if os.getuid() == 0:
         os.setgroups([])
         os.setgid(65534)
         os.setuid(65534)
-    until = datetime.now(UTC) + timedelta(minutes=2)
-    with Http(allow_private=False, clock=lambda: until) as http:
+    with http:
         asked = Asked({"directory": sys.argv[1]}, {}, until - timedelta(days=1), until, http)
         for page in directory.pages(asked):
             print(page.name, len(page.body) > 0, page.silent and page.silent.reason)
