@@ -12,7 +12,6 @@ what could not be read is kept among them as text, so that positions stay what t
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from itertools import batched
-from secrets import token_hex
 from typing import Any
 
 import orjson
@@ -21,6 +20,7 @@ from evidence import privacy
 from evidence.formats import aws, tables
 from evidence.formats.cloudtrail import activities, identity, lowered, resources
 from evidence.formats.documents import NotCut, Piece, Shape, batches, clean, pieces
+from evidence.formats.reading import Digester, canonical, kept_text
 from evidence.formats.record import (
     Asked,
     Format,
@@ -30,15 +30,12 @@ from evidence.formats.record import (
     Redaction,
     Rejected,
 )
-from evidence.keys import DIGEST_SIZE, keyed
 from evidence.vocabulary import AUTHENTICATION, ISSUANCE, OUTCOME_OK, PLANE_IDENTITY
 
 NAME = "cloudtrail"
 # Envelopes that hold a record, and the member that holds it.
 ENVELOPES = ("detail", "CloudTrailEvent", "cloudTrailEvent", "Event", "event", "message", "log")
 _DEEPEST_ENVELOPE = 4
-# An unreadable part larger than this is kept cut; its beginning names what it was.
-_LARGEST_REJECT = 1 << 20
 # Records read together where the body is not cut by its size.
 _BATCH = 64
 _EARLIEST, _LATEST = 946_684_800_000_000, 4_102_444_800_000_000  # 2000 and 2100
@@ -86,7 +83,7 @@ def _parsed(found: Iterable[Sequence[Piece]], asked: Asked) -> Parsed:
     """What batches of pieces hold, in their order."""
     kept: list[bytes] = []
     parsed = Parsed(b"", [], [], [])
-    digester = _Digester(asked.digest_key[:64])
+    digester = Digester(asked.digest_key[:64])
     for batch in found:
         kept += (privacy.SEAM, _read_batch(batch, parsed, digester, asked.realms))
     return parsed._replace(kept=b"".join((b'{"Records":[', *kept[1:], b"]}")))
@@ -104,13 +101,13 @@ def read_one(position: str, value: Any, digest: Callable[[str, str], bytes]) -> 
     if _has_nul(value):
         raise tables.Unreadable(_NO_NUL)
     try:
-        return _read(position, value, b"", lambda realm, number, _: digest(realm, number))
+        return _read(position, value, b"", lambda _, __, realm, number: digest(realm, number))
     except Unreadable as problem:
         raise tables.Unreadable(str(problem)) from None
 
 
 def _read_batch(
-    batch: Sequence[Piece], into: Parsed, digester: "_Digester", realms: frozenset[str]
+    batch: Sequence[Piece], into: Parsed, digester: Digester, realms: frozenset[str]
 ) -> bytes:
     """Read these pieces into the lists of `into`; what is kept of them."""
     values: list[Any] = []
@@ -121,7 +118,7 @@ def _read_batch(
         elif type(value) is not dict or "eventName" not in value:
             value = _unwrapped(value)  # noqa: PLW2901 - the record inside is the record
         values.append(value)
-    texts = _canonical(values, broken)
+    texts = canonical(values, broken)
     joined = privacy.SEAM.join(texts)
     suspects = privacy.hit_among(texts, joined)
     may_have_nul = b"\\u0000" in joined
@@ -130,7 +127,7 @@ def _read_batch(
         position = piece[0]
         if number in broken:
             into.rejects.append(Rejected(position, broken[number][0], privacy.excerpt(received)))
-            texts[number] = _kept_text(received, position, into.redactions)
+            texts[number] = kept_text(received, position, into.redactions)
             continue
         if number in suspects:
             clean_bytes, hits = privacy.redact(received)
@@ -153,58 +150,6 @@ def _read_batch(
     if broken or len(into.redactions) > redacted:
         joined = privacy.SEAM.join(texts)
     return joined
-
-
-def _canonical(values: list[Any], broken: dict[int, tuple[str, bytes]]) -> list[bytes]:
-    """The canonical JSON of each value, and what was received of each that is broken.
-
-    All are written in one go, with a mark between them that nobody can foresee: one call for
-    each takes twice as long. `broken` gains what nests too deeply to be written.
-    """
-    if not values:
-        return []
-    mark = token_hex(16)
-    listed = [mark] * (2 * len(values) - 1)
-    listed[::2] = values
-    try:
-        whole = orjson.dumps(listed, option=orjson.OPT_SORT_KEYS)
-    except (TypeError, ValueError, RecursionError):
-        texts = []
-        for number, value in enumerate(values):
-            try:
-                texts.append(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
-            except (TypeError, ValueError, RecursionError):
-                texts.append(b"")
-                broken[number] = "is nested too deeply", b""
-    else:
-        texts = whole[1:-1].split(f',"{mark}",'.encode())
-    for number, (_, raw) in broken.items():
-        texts[number] = raw
-    return texts
-
-
-class _Digester:
-    """Digests of received records, with one prepared beginning for each realm."""
-
-    def __init__(self, key: bytes) -> None:
-        self.key = key
-        self.begun: dict[str, Any] = {}
-
-    def __call__(self, realm: str, vendor_id: str, received: bytes) -> bytes:
-        begun = self.begun.get(realm)
-        if begun is None:
-            opening = f"{realm}\0{NAME}\0".encode()
-            begun = self.begun[realm] = keyed(self.key, opening)
-        digest = begun.copy()
-        digest.update(b"%b\0%b" % (vendor_id.encode(), received))
-        return bytes(digest.digest()[:DIGEST_SIZE])
-
-
-def _kept_text(raw: bytes, position: str, redactions: list[Redaction]) -> bytes:
-    """What could not be read, as one JSON text; reading it again rejects it again."""
-    clean_raw, hits = privacy.redact(raw[:_LARGEST_REJECT])
-    redactions.extend(Redaction(position, hit.kind, hit.length) for hit in hits)
-    return orjson.dumps(clean_raw.decode("utf-8", "replace"))
 
 
 def _unwrapped(value: Any) -> Any:
@@ -265,7 +210,7 @@ def _at(text: str) -> int | None:
 
 
 def _read(
-    position: str, record: Any, received: bytes, digester: Callable[[str, str, bytes], bytes]
+    position: str, record: Any, received: bytes, digester: Callable[[bytes, str, str, str], bytes]
 ) -> Record:
     """One record; `received` is its canonical JSON before the privacy rule. Raises Unreadable."""
     if type(record) is not dict:
@@ -334,7 +279,7 @@ def _read(
     # Record(…) by name takes three times as long, and there is one for each of millions.
     fields = (
         position,
-        digester(realm, vendor_id or "", received),
+        digester(received, NAME, realm, vendor_id or ""),
         at,
         realm,
         PLANE_IDENTITY,
