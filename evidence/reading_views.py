@@ -69,8 +69,9 @@ class MappingForm(forms.Form):
 
 @read_by
 def mapping_page(request: HttpRequest, by: Reader) -> HttpResponse:
-    """Try a mapping on a sample, and save it."""
-    permissions.require(by.why_not_administer)
+    """Try a mapping on a sample, and save it; whoever may not, reads what is saved."""
+    if request.method == "POST":
+        permissions.require(by.why_not_administer)
     shown: dict[str, Any] = {"preview": None, "problems": [], "problem": ""}
     form = MappingForm(request.POST or None, request.FILES or None, initial=_chosen(request))
     status = 200
@@ -93,6 +94,7 @@ def mapping_page(request: HttpRequest, by: Reader) -> HttpResponse:
     answer = shown | {
         "section": "sources",
         "form": form,
+        "why_not": by.why_not_administer,
         "saved": MappingVersion.objects.order_by("name", "-version").distinct("name"),
         "sources": Source.objects.order_by("name").values_list("name", flat=True),
     }
