@@ -124,11 +124,15 @@ def cut(stream: Readable, *, name: str, format: str = "") -> Iterator[pipeline.B
     """The bodies of one file, all in the format of its beginning; NotTaken when nobody knows it."""
     head = stream.read(HEAD)
     chosen = format or format_of(head)
-    if known.find(chosen) is None:
+    reader = known.find(chosen)
+    if reader is None:
         raise intake.NotTaken(intake.unknown_format(chosen))
-    for part in bodies.parts(_Replayed(head, stream), format=chosen):
+    for part in bodies.parts(
+        _Replayed(head, stream), format=chosen, seams=reader.seams, lists=reader.lists
+    ):
         place = "" if part.unit == "body" else f", from {part.unit} {part.first}"
-        yield pipeline.Body(chosen, f"{name[:400]}{place}", part.body, part.first, part.unit)
+        first = part.first - part.repeated
+        yield pipeline.Body(chosen, f"{name[:400]}{place}", part.body, first, part.unit)
 
 
 def _with_all_reasons(taken: intake.Taken, body: pipeline.Body) -> intake.Taken:

@@ -96,4 +96,6 @@ def compiled(text: str) -> Format:
         table.title,
         lambda _: False,
         partial(reading.parse, table=table, first=reading.kind(table), others=()),
+        seams=table.seams,
+        lists=reading.lists_of(table),
     )

@@ -86,6 +86,8 @@ def _format(table: Table, compiled: Kind) -> Format:
         partial(_knows, table.name),
         partial(reading.parse, table=table, first=compiled, others=others),
         table.version,
+        table.seams,
+        reading.lists_of(table),
     )
 
 

@@ -233,20 +233,6 @@ def _outcome(record: Row) -> int:
     return OUTCOME_OK if code[0] in "23" else OUTCOME_FAILED
 
 
-_reason = anywhere(
-    "resultDescription",
-    "properties.statusMessage",
-    "statusText",
-    "subStatus.value",
-    "resultSignature",
-    "activitySubstatusValue",
-)
-
-
-def _error(record: Row) -> str | None:
-    return _reason(record) if _outcome(record) in (OUTCOME_FAILED, OUTCOME_REFUSED) else None
-
-
 _CATEGORY = (
     "Administrative|Security|ServiceHealth|Alert|Recommendation|Policy|Autoscale|ResourceHealth"
     "|Action|Write|Delete|StorageRead|StorageWrite|StorageDelete|AuditEvent|Audit"
@@ -371,7 +357,15 @@ TABLE = Table(
         "userAgentHeader",
     ),
     request_id=("correlationId", "operationId", "properties.clientRequestId"),
-    error=_error,
+    error=anywhere(
+        "resultDescription",
+        "properties.statusMessage",
+        "statusText",
+        "subStatus.value",
+        "resultSignature",
+        "activitySubstatusValue",
+    ),
+    error_of_failures=True,
     content=(
         "properties.requestbody",
         "properties.requestBody",

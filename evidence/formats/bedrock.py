@@ -7,8 +7,10 @@ written as there. Prompts and answers are content; of an answer, why it ended an
 stay. Pure.
 """
 
+from functools import lru_cache
+
 from evidence.formats.cloudtrail import identity
-from evidence.formats.members import inside, said
+from evidence.formats.members import member, row, text
 from evidence.formats.record import ActorName
 from evidence.formats.tables import Row, Table
 from evidence.vocabulary import MODEL_CALL, OUTCOME_FAILED, OUTCOME_OK, OUTCOME_REFUSED
@@ -18,34 +20,37 @@ _NO_CONTENT = "stopReason|stop_reason|usage|metrics|amazon-bedrock-guardrailActi
 _REFUSALS = ("accessdenied", "unauthorized", "forbidden", "notauthorized")
 
 
+_named_by = lru_cache(maxsize=16_384)(identity.named_by)
+
+
 def _caller(record: Row, _: str) -> ActorName | None:
-    arn = said(record, "identity", "arn")
-    return identity.named_by(arn, said(record, "accountId")) if arn else None
+    arn = text(row(record.get("identity")).get("arn"))
+    return _named_by(arn, text(member(record, "accountId"))) if arn else None
 
 
 def _action(record: Row) -> str | None:
-    operation = said(record, "operation")
+    operation = text(record.get("operation"))
     return f"bedrock:{operation}" if operation else None
 
 
 def _intervened(record: Row) -> bool:
-    answer = inside(record, "output", "outputBodyJson")
-    return (
+    answer = member(row(record.get("output")), "outputBodyJson")
+    return type(answer) is dict and (
         "guardrail_intervened" in (answer.get("stopReason"), answer.get("stop_reason"))
         or answer.get("amazon-bedrock-guardrailAction") == "INTERVENED"
     )
 
 
 def _error(record: Row) -> str | None:
-    told = said(record, "errorCode")
+    told = text(member(record, "errorCode"))
     return told or ("guardrail_intervened" if _intervened(record) else None)
 
 
 def _outcome(record: Row) -> int:
-    told = said(record, "errorCode").lower()
+    told = text(member(record, "errorCode"))
     if not told:
         return OUTCOME_REFUSED if _intervened(record) else OUTCOME_OK
-    return OUTCOME_REFUSED if told.startswith(_REFUSALS) else OUTCOME_FAILED
+    return OUTCOME_REFUSED if told.lower().startswith(_REFUSALS) else OUTCOME_FAILED
 
 
 TABLE = Table(

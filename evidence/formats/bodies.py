@@ -1,40 +1,35 @@
 """Bodies before any format reads them: decompression, and cutting large files into parts.
 
 Owns the bounds: nothing here holds more of a file in memory than one part and a buffer, except
-a single document that cannot be cut, up to a limit. Knows nothing of what records mean. Pure.
+a single document that cannot be cut, up to a limit. Text is cut by text_parts.py. Knows nothing
+of what records mean. Pure.
 """
 
 import re
 import zlib
-from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Container, Iterator
+from typing import Protocol
 
 import zstandard
 
+from evidence.formats import text_parts
 from evidence.formats.documents import is_lines
+from evidence.formats.lines import Lines, Seams
 from evidence.formats.otlp import wire
+from evidence.formats.part import FULL, MEBI, BodyRefused, Part, said_size
 
-MEBI = 1024 * 1024
+__all__ = ["MEBI", "BodyRefused", "Part", "Readable", "decompress", "parts", "peek"]
+
 # A body of this size or less is one part, if it does not hold too many records.
 WHOLE = 8 * MEBI
-# A part is closed at this size even when it holds few records.
-_PART = 16 * MEBI
-# One line, and one document that cannot be cut.
-LONGEST_LINE = 64 * MEBI
+# One document that cannot be cut: of a format whose documents are lists, one that is none.
 LARGEST_DOCUMENT = 256 * MEBI
+LARGEST_OF_LISTS = 64 * MEBI
 # All of a file, decompressed. Past it the file is refused: nobody logs that into one file.
 LARGEST_FILE = 64 * 1024 * MEBI
 # A record beyond this is damage: its end was lost.
 _LARGEST_RECORD = 4 * MEBI
 _CHUNK = MEBI
-
-
-class BodyRefused(Exception):
-    """A body that cannot be taken as a whole; `reason` says why and what to do."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 class Readable(Protocol):
@@ -43,27 +38,19 @@ class Readable(Protocol):
     def read(self, size: int = -1, /) -> bytes: ...
 
 
-class Part(NamedTuple):
-    """One body cut from a file, to be taken on its own."""
-
-    body: bytes
-    first: int  # number of its first record or line in the file, from 1
-    unit: str  # what `first` counts: "record" or "line"; "body" when the file is one part
-
-
 def decompress(body: bytes, *, limit: int) -> bytes:
     """The body without gzip, zlib or zstd, known by their magic; others as they are.
 
     Raises BodyRefused when more than `limit` bytes would come out, or the data is damaged.
     """
     if len(body) > limit and not _wrapping(body):
-        raise BodyRefused(f"is larger than {_size(limit)}; send it in parts")
+        raise BodyRefused(f"is larger than {said_size(limit)}; send it in parts")
     pieces = []
     total = 0
     for piece in _plain(iter((body,))):
         total += len(piece)
         if total > limit:
-            raise BodyRefused(f"unpacks to more than {_size(limit)}; send it in parts")
+            raise BodyRefused(f"unpacks to more than {said_size(limit)}; send it in parts")
         pieces.append(piece)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
@@ -81,8 +68,12 @@ def parts(
     *,
     format: str,  # noqa: A002  it is called format everywhere a source or deposit names one
     size: int = 10_000,
+    seams: Callable[[bytes], Seams | None] = lambda _: None,
+    lists: Container[str] = (),
 ) -> Iterator[Part]:
-    """Cut a file into bodies of at most about `size` records each, in their order.
+    """Cut a file into bodies of at most about `size` records each, in their order. `seams` says
+    of a beginning that is no JSON where it may be cut; `lists` are the members that hold the
+    records of a document.
 
     Raises BodyRefused, maybe after earlier parts, when a line or document is too large or the
     compressed data is damaged. The same file is always cut alike.
@@ -99,23 +90,24 @@ def parts(
                 yield Part(bytes(buffer), 1, "body")
             return
     head = bytes(buffer[: 4 * MEBI])
-    if is_lines(head.strip()) or wire.is_base64_line(head):
-        yield from _lines(buffer, chunks, size)
-    elif format == "cloudtrail" and _OPENING.match(head) is not None:
-        yield from _elements(buffer, chunks, size)
+    text = seams(head)
+    if text is None and (is_lines(head.strip()) or wire.is_base64_line(head)):
+        text = Lines()
+    if text is not None:
+        yield from text_parts.cut(buffer, chunks, text, size)
+    elif lists and (opening := _opening(head, lists)):
+        del buffer[: opening.end()]
+        yield from _elements(buffer, chunks, size, opening)
     else:
+        most = LARGEST_OF_LISTS if lists else LARGEST_DOCUMENT
         for chunk in chunks:
             buffer += chunk
-            if len(buffer) > LARGEST_DOCUMENT:
+            if len(buffer) > most:
                 raise BodyRefused(
-                    f"is one document of more than {_size(LARGEST_DOCUMENT)}, which cannot be"
-                    " cut; write it as JSON lines"
+                    f"is one document of more than {said_size(most)}, which cannot be cut; write"
+                    " it as JSON lines"
                 )
         yield Part(bytes(buffer), 1, "body")
-
-
-def _size(count: int) -> str:
-    return f"{count // MEBI} MiB" if count >= MEBI else f"{count} bytes"
 
 
 def _few(buffer: bytearray, name: str, size: int) -> bool:
@@ -216,66 +208,32 @@ def _bounded(chunks: Iterator[bytes]) -> Iterator[bytes]:
     for chunk in chunks:
         total += len(chunk)
         if total > LARGEST_FILE:
-            raise BodyRefused(f"unpacks to more than {_size(LARGEST_FILE)}; cut it by day")
+            raise BodyRefused(f"unpacks to more than {said_size(LARGEST_FILE)}; cut it by day")
         yield chunk
-
-
-# --- lines
-
-
-def _lines(buffer: bytearray, chunks: Iterator[bytes], size: int) -> Iterator[Part]:
-    """Whole lines, `size` of them or _PART bytes together."""
-    first = number = 1
-    taken: list[bytes] = []
-    held = 0
-    ended = False
-    at = searched = 0
-    while True:
-        end = buffer.find(b"\n", max(at, searched))
-        if end < 0 and not ended:
-            searched = len(buffer) - at
-            del buffer[:at]
-            at = 0
-            if len(buffer) > LONGEST_LINE:
-                raise BodyRefused(f"line {number} is longer than {_size(LONGEST_LINE)}")
-            chunk = next(chunks, None)
-            if chunk is None:
-                ended = True
-            else:
-                buffer += chunk
-            continue
-        searched = 0
-        line = bytes(buffer[at : end + 1 if end >= 0 else len(buffer)])
-        at += len(line)
-        if line:
-            taken.append(line)
-            held += len(line)
-            number += 1
-        if taken and (len(taken) >= size or held >= _PART or end < 0):
-            yield Part(b"".join(taken), first, "line")
-            taken, held, first = [], 0, number
-        if end < 0:
-            return
 
 
 # --- one large document
 
 
-_OPENING = re.compile(
-    rb"(?:\xef\xbb\xbf)?\s*(?:\{[^\[{]{0,2000}?\"(?:Records|Events|logEvents)\"\s*:\s*)?\["
-)
+# A document down to its list, or a bare list.
+_OPENING = re.compile(rb"(?:\xef\xbb\xbf)?\s*((?:\{[^\[{]{0,2000}?\"(\w{1,40})\"\s*:\s*)?\[)")
 # A string, closed or cut off by the end of the buffer (then without its group), or a bracket.
 _TOKEN = re.compile(rb"\"(?:[^\"\\]++|\\.)*+(?:(\")|\\?\Z)|[{}\[\]]", re.DOTALL)
 _EDGE = re.compile(rb"\}\s*,\s*(?=\{\s*\")")
 
 
-def _elements(buffer: bytearray, chunks: Iterator[bytes], size: int) -> Iterator[Part]:
+def _opening(head: bytes, lists: Container[str]) -> re.Match[bytes] | None:
+    """The beginning of a document whose records stand in its first list."""
+    found = _OPENING.match(head)
+    return found if found and (found[2] is None or found[2].decode() in lists) else None
+
+
+def _elements(
+    buffer: bytearray, chunks: Iterator[bytes], size: int, opening: re.Match[bytes]
+) -> Iterator[Part]:
     """The elements of a document's list, in lists of `size`, found by their braces."""
-    opening = _OPENING.match(buffer)
-    if opening is None:
-        raise BodyRefused("is not a list of records")
-    cutter = _Cutter(size)
-    del buffer[: opening.end()]
+    # A log subscription says before its events whose they all are.
+    cutter = _Cutter(size, opening[1] if opening[2] == b"logEvents" else b'{"Records":[')
     more = True
     while more:
         yield from cutter.cut(buffer)
@@ -295,8 +253,8 @@ def _elements(buffer: bytearray, chunks: Iterator[bytes], size: int) -> Iterator
 class _Cutter:
     """Finds whole elements in a growing buffer and groups them into parts."""
 
-    def __init__(self, size: int) -> None:
-        self.size = size
+    def __init__(self, size: int, opening: bytes) -> None:
+        self.size, self.opening = size, opening
         self.closed = False
         self.depth = 0
         self.begun = -1  # where the open element begins in the buffer
@@ -313,7 +271,7 @@ class _Cutter:
     def rest(self) -> Iterator[Part]:
         if self.taken:
             # The bracket is left open when the last element is: damage stays visible.
-            yield Part(b'{"Records":[' + b",".join(self.taken) + b"]}", self.first, "record")
+            yield Part(self.opening + b",".join(self.taken) + b"]}", self.first, "record")
             self.taken, self.held, self.first = [], 0, self.number
 
     def cut(self, buffer: bytearray) -> Iterator[Part]:
@@ -340,20 +298,25 @@ class _Cutter:
                     self.add(data[self.begun : match.end()])
                     done = match.end()
                     self.begun = -1
-                    if len(self.taken) >= self.size or self.held >= _PART:
+                    if len(self.taken) >= self.size or self.held >= FULL:
                         yield from self.rest()
             self.seen = match.end()
-        if self.begun >= 0 and size - self.begun > _LARGEST_RECORD:
-            done = self._damaged(data)
+        # Also what follows the last element and begins none: it would be looked at again each time.
+        held = self.begun if self.begun >= 0 else done
+        if not self.closed and size - held > _LARGEST_RECORD:
+            done = self._damaged(data, held)
         del buffer[:done]
         self.seen -= done
         if self.begun >= 0:
             self.begun -= done
+        if self.held >= FULL:
+            yield from self.rest()
 
-    def _damaged(self, data: bytes) -> int:
+    def _damaged(self, data: bytes, begun: int) -> int:
         """An element without an end: give up to the last edge to the format, begin anew there."""
-        edges = [match.end() for match in _EDGE.finditer(data, self.begun)]
+        edges = [match.end() for match in _EDGE.finditer(data, begun)]
         end = edges[-1] if edges else len(data)
-        self.add(data[self.begun : end].rstrip(b" \r\n\t,"))
+        if damage := data[begun:end].strip(b" \r\n\t,"):
+            self.add(damage)
         self.begun, self.depth, self.seen = -1, 0, end
         return end

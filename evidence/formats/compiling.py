@@ -5,13 +5,16 @@ records travel inside a body is reading.py's. Pure.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache
 
-from evidence.formats import paths, times
+from evidence.formats import times
 from evidence.formats.record import ActorName, Issued, Record
 from evidence.formats.tables import (
     NOT_STATED,
+    From,
+    Froms,
     Name,
     Names,
     Row,
@@ -20,26 +23,14 @@ from evidence.formats.tables import (
     getter,
     names,
     realm_named,
-    template,
+    write_names,
+    write_template,
 )
-from evidence.vocabulary import OUTCOME_OK, OUTCOME_UNKNOWN, USE
+from evidence.formats.written import Writing, twice
+from evidence.vocabulary import OUTCOME_FAILED, OUTCOME_OK, OUTCOME_REFUSED, OUTCOME_UNKNOWN, USE
 
 # (position, record, digest of realm and vendor id) -> Record; raises tables.Unreadable.
 type Reader = Callable[[str, Row, Callable[[str, str], bytes]], Record]
-
-
-def outcomes(said: Said | Callable[[Row], int], *, folded: bool = False) -> Callable[[Row], int]:
-    """How a record's act ended."""
-    if not isinstance(said, Said):
-        return said
-    find, words = getter(said.where, folded=folded), said.words
-    otherwise, absent = said.otherwise, said.absent
-
-    def get(record: Row) -> int:
-        found = find(record)
-        return absent if found is None else words.get(found.lower(), otherwise)
-
-    return get
 
 
 def activities(table: Table) -> Callable[[str], int]:
@@ -85,90 +76,97 @@ def _issuing(table: Table, *, folded: bool) -> dict[str, Callable[..., Issued | 
     return found
 
 
+# What a record holds that is one text, by the members of a table that name it.
+_TEXTS = (
+    "vendor_id",
+    "resource",
+    "request_id",
+    "address",
+    "user_agent",
+    "session",
+    "task",
+    "release",
+    "trace_id",
+    "span_id",
+)
+_ACTORS = ("principal", "credential", "agent", "on_behalf")
+# What stands in a record, in its order; a test compares it with the record's own fields.
+_RECORD = (
+    "position, digest(realm, vendor_id or ''), at, realm, {plane}, {activity}, ended, action,"
+    " resource, principal, credential, agent, on_behalf, vendor_id, request_id, {trace}, {span},"
+    " None, None, address, user_agent, error, session, task, release, issued"
+)
+
+
 def reader(table: Table, *, folded: bool = False) -> Reader:
     """The compiled table: (position, record, digest of realm and vendor id) -> Record."""
-    realm_of = template(table.realm, folded=folded)
-    stated_at = [
-        paths.getter(one, folded=folded) if isinstance(one, str) else one
-        for one in (table.at if isinstance(table.at, tuple) else (table.at,))
-    ]
-    action_of = getter(table.action, folded=folded)
-    activity_of, activity_said = activities(table), table.activity
-    outcome_of = outcomes(table.outcome, folded=folded)
-    principal, credential, agent, on_behalf = (
-        names(ways, folded=folded)
-        for ways in (table.principal, table.credential, table.agent, table.on_behalf)
-    )
-    vendor_id, resource, request_id, address, user_agent, error, session, task, release = (
-        getter(froms, folded=folded)
-        for froms in (
-            table.vendor_id,
-            table.resource,
-            table.request_id,
-            table.address,
-            table.user_agent,
-            table.error,
-            table.session,
-            table.task,
-            table.release,
-        )
-    )
-    trace_id, span_id = (getter(one, folded=folded) for one in (table.trace_id, table.span_id))
-    issuing = _issuing(table, folded=folded)
-    issued_otherwise = table.issued
-    plane = table.plane
+    return twice(lambda often: _written(table, folded=folded, often=often))
+
+
+def _written(table: Table, *, folded: bool, often: Counter[tuple[str, ...]] | None) -> Writing:
+    writing = Writing("def written(position, record, digest):", folded=folded, often=often)
+    say, named = writing.say, writing.named
     unnamed = f"{table.name}:{NOT_STATED}"
-    moment = times.moment
+    write_template(writing, "realm", table.realm)
+    say(f"realm = {named(realm_named)}(realm)", "stated = None")
+    for deep, way in enumerate(_ways(table.at)):
+        found = writing.value(way) if isinstance(way, str) else f"{named(way)}(record)"
+        say(f"stated = {found}", "if stated is None:", " pass", deep=deep)
+    # What is no time is none: the time of first sight stands in for it.
+    say(f"at = None if stated is None else {named(times.moment)}(stated)")
+    writing.text("action", _ways(table.action))
+    say(f"action = (action or {unnamed!r}).strip() or {unnamed!r}")
+    _write_outcome(writing, table.outcome)
+    for field in _TEXTS:
+        writing.text(field, _ways(getattr(table, field)))
+    if table.error_of_failures:
+        say("error = None", f"if ended == {OUTCOME_FAILED} or ended == {OUTCOME_REFUSED}:")
+        writing.text("error", _ways(table.error), deep=1)
+    else:
+        writing.text("error", _ways(table.error))
+    for field in _ACTORS:
+        write_names(writing, field, getattr(table, field))
+    say("issued = None")
+    issuing = _issuing(table, folded=folded)
+    if table.issued is not None or issuing:
+        say(f"if ended == {OUTCOME_OK} or ended == {OUTCOME_UNKNOWN}:")
+        if table.issued is not None:
+            say(f"issued = {named(table.issued)}(record, realm, principal)", deep=1)
+        if issuing:
+            known = named(issuing)
+            say(
+                f"if issued is None and action in {known}:",
+                f" issued = {known}[action](record, realm, principal)",
+                deep=1,
+            )
+    activity = f"{named(activities(table))}(action)"
+    if table.activity is not None:
+        activity = f"{named(table.activity)}(record, action) or {activity}"
+    values = _RECORD.format(
+        plane=table.plane,
+        activity=activity,
+        trace=f"{named(_hex)}(trace_id, 16)" if table.trace_id else "None",
+        span=f"{named(_hex)}(span_id, 8)" if table.span_id else "None",
+    )
+    # Not by the record's own constructor, which takes twice as long over the same tuple.
+    say(f"return {named(tuple.__new__)}({named(Record)}, ({values}))")
+    return writing
 
-    def read(position: str, record: Row, digest: Callable[[str, str], bytes]) -> Record:
-        at: int | None = None
-        for get in stated_at:
-            stated = get(record)
-            if stated is not None:
-                # What is no time is none: the time of first sight stands in for it.
-                at = moment(stated)
-                break
-        realm = realm_named(realm_of(record))
-        number = vendor_id(record)
-        action = (action_of(record) or unnamed).strip() or unnamed
-        ended = outcome_of(record)
-        who = principal(record, realm)
-        issued: Issued | None = None
-        if ended in (OUTCOME_OK, OUTCOME_UNKNOWN):
-            if issued_otherwise is not None:
-                issued = issued_otherwise(record, realm, who)
-            if issued is None and action in issuing:
-                issued = issuing[action](record, realm, who)
-        return Record(
-            position,
-            digest(realm, number or ""),
-            at,
-            realm,
-            plane,
-            (activity_said and activity_said(record, action)) or activity_of(action),
-            ended,
-            action,
-            resource(record),
-            who,
-            credential(record, realm),
-            agent(record, realm),
-            on_behalf(record, realm),
-            number,
-            request_id(record),
-            _hex(trace_id(record), 16),
-            _hex(span_id(record), 8),
-            None,
-            None,
-            address(record),
-            user_agent(record),
-            error(record),
-            session(record),
-            task(record),
-            release(record),
-            issued,
-        )
 
-    return read
+def _ways(froms: Froms) -> tuple[From, ...]:
+    return froms if isinstance(froms, tuple) else (froms,)
+
+
+def _write_outcome(writing: Writing, said: Said | Callable[[Row], int]) -> None:
+    if not isinstance(said, Said):
+        writing.say(f"ended = {writing.named(said)}(record)")
+        return
+    writing.text("said", _ways(said.where))
+    words = writing.named(said.words)
+    writing.say(
+        f"ended = {int(said.absent)} if said is None"
+        f" else {words}.get(said.lower(), {int(said.otherwise)})"
+    )
 
 
 def _hex(text: str | None, length: int) -> bytes | None:

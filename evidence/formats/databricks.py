@@ -147,7 +147,7 @@ _DENIED = re.compile(r"(?i)denied|unauthorized|forbidden")
 def _outcome(record: Row) -> int:
     response, action = _inside(record, "response"), record.get("actionName")
     status = response.get("statusCode") or response.get("status_code")
-    if type(status) is str and status.isdigit() and len(status) == 3:
+    if type(status) is str and status.isdecimal() and len(status) == 3:
         status = int(status)
     if type(status) is not int:
         denied = type(action) is str and _DENIED.search(action)

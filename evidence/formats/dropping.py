@@ -10,8 +10,9 @@ object. What is dropped is replaced by ``[content:characters]``; a statement kee
 After `` except `` a place names members of the object there that are no content, such as counts.
 """
 
+import re
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import orjson
@@ -24,7 +25,10 @@ from evidence.formats.paths import Step
 type Drop = Callable[[Any], list[int]]
 
 _GONE = "[content:"
-_DIGEST = re2.compile(r"hmac-sha256:[0-9a-f]{64}")
+_NUMBERS = frozenset({int, float, bool})
+# Statements come again and again, their values beside them: so many forms are remembered.
+_REMEMBERED, _LONGEST_REMEMBERED = 4096, 2000
+_DIGEST = re.compile(r"hmac-sha256:[0-9a-f]{64}")
 # What a statement holds besides its form: quoted text, also unfinished, and numbers. RE2, so that
 # the work is linear in the text whoever wrote it. Dialects differ on what double quotes mean.
 _LITERAL = re2.compile(
@@ -85,8 +89,11 @@ def dropper(content: tuple[str, ...], statements: tuple[str, ...] = ()) -> Drop 
 
 def _cut(here: Any, node: _Node, gone: list[int]) -> None:
     if type(here) is dict:
-        for name in node.names.keys() & here.keys():
-            _cut_one(here, name, node.names[name], gone)
+        # Of two views, the shorter is walked: an object asks for few, a table names many.
+        if not here.keys().isdisjoint(node.names.keys()):
+            for name, below in node.names.items():
+                if name in here:
+                    _cut_one(here, name, below, gone)
         if node.every is not None:
             for name in here:
                 _cut_one(here, name, node.every, gone)
@@ -104,7 +111,7 @@ def _cut_one(holder: Any, key: Any, node: _Node, gone: list[int]) -> None:
     if node.cut is None:
         if type(value) is dict or type(value) is list:
             _cut(value, node, gone)
-    elif value not in (None, "", [], {}):
+    elif value or type(value) in _NUMBERS:
         holder[key], characters = node.cut(value)
         if characters:
             gone.append(characters)
@@ -124,7 +131,7 @@ def _without(value: Any) -> tuple[str, int]:
     if type(value) is str:
         if _is_gone(value):
             return value, 0
-        if _DIGEST.fullmatch(value):
+        if value.startswith("hmac-sha256:") and _DIGEST.fullmatch(value):
             return value, 0
         characters = len(value)
     else:
@@ -136,7 +143,7 @@ def _but(spared: frozenset[str], value: Any) -> tuple[Any, int]:
     """The same of an object, some of whose members stay where they are short words or numbers."""
     if type(value) is not dict:
         return _without(value)
-    kept = {name: value[name] for name in spared if _counts(value.get(name))}
+    kept = {name: value[name] for name in spared if name in value and _counts(value[name])}
     rest = {name: inside for name, inside in value.items() if name not in kept}
     if not rest or (len(rest) == 1 and _is_gone(rest.get("content"))):
         return value, 0
@@ -157,6 +164,11 @@ def _is_gone(value: Any) -> bool:
 def _formed(value: Any) -> tuple[str, int]:
     if type(value) is not str:
         return _without(value)
+    return _form(value) if len(value) <= _LONGEST_REMEMBERED else _form.__wrapped__(value)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _form(statement: str) -> tuple[str, int]:
     gone = 0
 
     def mark(match: Any) -> str:
@@ -164,4 +176,4 @@ def _formed(value: Any) -> tuple[str, int]:
         gone += len(match[0])
         return "?"
 
-    return _LITERAL.sub(mark, value), gone
+    return _LITERAL.sub(mark, statement), gone

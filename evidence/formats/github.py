@@ -69,7 +69,7 @@ def _actor(record: Row, realm: str) -> ActorName | None:
 
 def _status(record: Row) -> int:
     code = record.get("status_code")
-    if type(code) is str and code.isdigit() and len(code) == 3:
+    if type(code) is str and code.isdecimal() and len(code) == 3:
         code = int(code)
     if type(code) is int:
         if code in (401, 403):

@@ -1,9 +1,9 @@
 """Kubernetes audit events: raw, from EKS (CloudWatch) and from AKS (diagnostic settings).
 
-Owns the meaning of audit.k8s.io/v1 and the one vocabulary of calls, ``verb resource/subresource``,
-which Google's wrapped entries share (gcp.py). Sources: kubernetes.io, reference of the audit
-API and of authentication (extra attributes of bound tokens, KEP-4193); EKS, AKS: their guides to
-control plane logs. Read in real events: EKS and AKS shapes; not verified: columns of AKSAudit.
+Owns the meaning of audit.k8s.io/v1; how a cluster's calls and users are named is clusters.py's.
+Sources: kubernetes.io, reference of the audit API and of authentication (extra attributes of bound
+tokens, KEP-4193); EKS, AKS: their guides to control plane logs. Read in real events: EKS and AKS
+shapes; not verified: columns of AKSAudit.
 
 An event names no cluster. What wraps it does: the log group of EKS, the resource id of AKS, a
 member ``cluster`` or ``cluster_name`` that the sender adds. Without it all clusters share the
@@ -15,27 +15,32 @@ only what ends a request says how it ended and what it issued. Pure.
 
 import re
 from functools import lru_cache
-from typing import Any
 
 import orjson
 
 from evidence.formats import aws, tables, times
-from evidence.formats.members import first, inside, member, said
+from evidence.formats.clusters import (
+    ACTIVITIES,
+    BODY,
+    PATTERNS,
+    SERVICE_ACCOUNT,
+    URLS,
+    called,
+    named,
+    of_aws,
+    place,
+    realm_of,
+)
+from evidence.formats.members import NOTHING, first, member, row, text, told, ways
 from evidence.formats.record import ActorName, Issued
 from evidence.formats.tables import Row, Table, Unreadable
 from evidence.vocabulary import (
-    CHANGE,
-    ISSUANCE,
     OUTCOME_FAILED,
     OUTCOME_OK,
     OUTCOME_REFUSED,
     OUTCOME_UNKNOWN,
-    REVOCATION,
-    USE,
 )
 
-URLS = "nonResourceURLs"
-SERVICE_ACCOUNT = "system:serviceaccount:"
 _CREDENTIAL = "authentication.kubernetes.io/credential-id"
 _ISSUED = "authentication.kubernetes.io/issued-credential-id"
 _POD_UID = "authentication.kubernetes.io/pod-uid"
@@ -53,8 +58,9 @@ _ABOUT = (
     "p_source_label",
     "p_event_time",
 )
-_NOBODY = frozenset({"system:anonymous", "system:unauthenticated"})
-_OF_AKS = frozenset({"aksService", "acsService", "masterclient", "nodeclient"})
+_LOGS, _RESOURCE_ID = ways("logGroup"), ways("resourceId", "_ResourceId")
+_CLUSTER = ways("cluster_name", "cluster", "clusterName", "p_source_label")
+_AUDIT_ID = ways("auditID")
 _LOG_GROUP = re.compile(r"/aws/eks/([^/]+)/")
 _AKS = re.compile(
     r"/subscriptions/([^/]+)/resource-?groups/([^/]+)/.*?/managedclusters/([^/]+)", re.IGNORECASE
@@ -70,167 +76,150 @@ _URI = re.compile(
 
 def _opened(record: Row) -> Row:
     """The event in an AKS log entry or a CloudWatch event, with what names its cluster."""
-    if member(record, "verb") is not None:
+    if record.get("verb") is not None:
         return record
-    outer = member(record, "properties")
-    text = member(outer, "log") if type(outer) is dict else member(record, "message")
-    if type(text) is str:
+    outer = record.get("properties")
+    event = outer.get("log") if type(outer) is dict else record.get("message")
+    if type(event) is str:
         try:
-            text = orjson.loads(text)
+            event = orjson.loads(event)
         except (ValueError, RecursionError):
             return record
-    if type(text) is not dict or not text:
+    if type(event) is not dict or not event:
         return record
     about = {name: record[name] for name in _ABOUT if type(record.get(name)) is str}
-    return about | text
+    return about | event
 
 
 def _realm(record: Row) -> str:
-    group = _LOG_GROUP.match(said(record, "logGroup"))
+    logs = told(record, _LOGS)
+    group = _LOG_GROUP.match(logs) if logs else None
     if group is not None:
         if "message" in record:
             raise Unreadable("is a line of a control plane's own log, not an audit event")
-        owner = said(record, "owner")
+        owner = text(record.get("owner"))
         return realm_of(f"{owner}/{group[1]}" if owner else group[1])
-    aks = _AKS.search(said(record, "resourceId") or said(record, "_ResourceId"))
-    if aks is not None:
-        return realm_of("/".join(aks.groups()))
-    for name in ("cluster_name", "cluster", "clusterName", "p_source_label"):
-        cluster = said(record, name)
-        if cluster:
-            return realm_of(cluster)
-    return "k8s"
-
-
-@lru_cache(maxsize=4096)
-def realm_of(cluster: str) -> str:
-    """The realm of a cluster's names."""
-    return f"k8s:{cluster.lower()}"[:200] if cluster else "k8s"
+    number = told(record, _RESOURCE_ID)
+    aks = _AKS.search(number) if number else None
+    return realm_of(told(record, _CLUSTER) if aks is None else "/".join(aks.groups()))
 
 
 # --- what was called
 
 
-@lru_cache(maxsize=16_384)
-def called(verb: str, resource: str, subresource: str = "") -> str:
-    """``create pods/exec``: the vocabulary of all clusters."""
-    return (
-        f"{verb.lower()} {resource}/{subresource}" if subresource else f"{verb.lower()} {resource}"
-    )
-
-
-def place(namespace: str, resource: str, name: str) -> str:
-    """``namespaces/default/pods/web-1``; of a whole cluster: ``clusterroles/reader``."""
-    within = f"namespaces/{namespace}/" if namespace and resource != "namespaces" else ""
-    return f"{within}{resource}/{name}" if name else f"{within}{resource}"
+def _reference(record: Row) -> Row:
+    found = record.get("objectRef")
+    return found if type(found) is dict else row(member(record, "objectRef"))
 
 
 def _target(record: Row) -> tuple[str, str, str, str]:
     """(namespace, resource, name, subresource); a resource of '' is a path of no resource."""
-    target = inside(record, "objectRef")
-    resource = said(target, "resource")
+    target = _reference(record)
+    resource = text(target.get("resource"))
     if resource:
-        name = said(target, "name")
-        if not name and said(record, "verb") == "create":
+        name = text(target.get("name"))
+        if not name and text(record.get("verb")) == "create":
             # Names that the server makes are only in its answer.
-            name = said(record, "responseObject", "metadata", "name") or said(
-                record, "requestObject", "metadata", "name"
-            )
-        return said(target, "namespace"), resource, name, said(target, "subresource")
-    found = _URI.match(said(record, "requestURI"))
+            name = _name_in(record, "responseObject") or _name_in(record, "requestObject")
+        return text(target.get("namespace")), resource, name, text(target.get("subresource"))
+    found = _URI.match(text(member(record, "requestURI")))
     if found is None:
         return "", "", "", ""
     namespace, resource, name, subresource = found.groups("")
     return namespace, resource, name, subresource
 
 
+def _name_in(record: Row, body: str) -> str:
+    return text(row(row(member(record, body)).get("metadata")).get("name"))
+
+
 def _action(record: Row) -> str | None:
-    verb = said(record, "verb")
+    verb = text(record.get("verb"))
     if not verb:
         return None
-    _, resource, _, subresource = _target(record)
-    if not resource and not member(record, "requestURI"):
-        return None
-    return called(verb, resource or URLS, subresource)
+    target = _reference(record)
+    resource = text(target.get("resource"))
+    if resource:
+        return called(verb, resource, text(target.get("subresource")))
+    path = member(record, "requestURI")
+    found = _URI.match(text(path))
+    if found is not None:
+        return called(verb, found["resource"], found["subresource"] or "")
+    return called(verb, URLS) if path else None
 
 
 def _resource(record: Row) -> str | None:
     namespace, resource, name, _ = _target(record)
     if resource:
         return place(namespace, resource, name)
-    return said(record, "requestURI").split("?", 1)[0] or None
+    return text(member(record, "requestURI")).split("?", 1)[0] or None
 
 
 def _outcome(record: Row) -> int:
-    code = member(inside(record, "responseStatus"), "code")
-    if type(code) is str and code.isdigit():
+    code = row(member(record, "responseStatus")).get("code")
+    if type(code) is str and code.isdecimal():
         code = int(code[:4])
     if type(code) is int and code:
         if code in (401, 403):
             return OUTCOME_REFUSED
         return OUTCOME_OK if code < 400 else OUTCOME_FAILED
-    if said(record, "stage") == "Panic":
+    if text(record.get("stage")) == "Panic":
         return OUTCOME_FAILED
-    decision = said(record, "annotations", "authorization.k8s.io/decision")
-    return OUTCOME_REFUSED if decision == "forbid" else OUTCOME_UNKNOWN
+    decision = row(record.get("annotations")).get("authorization.k8s.io/decision")
+    return OUTCOME_REFUSED if text(decision) == "forbid" else OUTCOME_UNKNOWN
 
 
 # --- who called
 
 
-@lru_cache(maxsize=65_536)
-def named(username: str, realm: str) -> ActorName:
-    """A user name as the cluster knows it; what AWS authenticated is AWS's name."""
-    if username.startswith(SERVICE_ACCOUNT):
-        return tables.actor(realm, "service_account", username)
-    if username.startswith("arn:"):
-        return of_aws(username)
-    if username in _NOBODY:
-        return tables.actor(realm, "user", username)
-    if username.startswith(("system:", "eks:")) or username in _OF_AKS:
-        return tables.actor(realm, "service", username)
-    return tables.actor(realm, "user", username)
+def _spellings(name: str) -> tuple[str, ...]:
+    """What the authenticator adds, with its dots and slashes as exports rewrite them."""
+    flat = name.replace(".", "_")
+    ways = (name, flat.replace("/", "_slash_"), flat.replace("/", "_"))
+    return tuple(dict.fromkeys(written for way in ways for written in (way, way.lower())))
 
 
-@lru_cache(maxsize=65_536)
-def of_aws(arn: str, role: str = "") -> ActorName:
-    """AWS's name as its own audit log writes it."""
-    return aws.role_session(arn, role) if ":assumed-role/" in arn else aws.arn_actor(arn)
+_SPELLINGS = {
+    name: _spellings(name)
+    for name in (
+        *(_CREDENTIAL, _POD_UID, _POD_NAME),
+        *("arn", "canonicalArn", "accessKeyId", "sessionName"),
+    )
+}
 
 
-def _extra(record: Row, name: str) -> str:
-    """What the authenticator adds; some exports rewrite the names' dots and slashes."""
-    extra = inside(record, "user", "extra")
-    if not extra:
-        return ""
-    value = member(extra, name)
-    if value is None:
-        value = member(extra, name.replace("/", "_slash_").replace(".", "_"))
-    if value is None and "/" in name:
-        value = member(extra, name.replace(".", "_").replace("/", "_slash_", 1))
-        if value is None:
-            value = member(extra, name.replace(".", "_").replace("/", "_"))
-    value = first(value)
-    return value.replace("\0", "") if type(value) is str else ""
+def _extra(user: Row) -> Row:
+    extra = user.get("extra")
+    return extra if type(extra) is dict else NOTHING
+
+
+def _added(extra: Row, name: str) -> str:
+    for written in _SPELLINGS[name]:
+        value = extra.get(written)
+        if value is not None:
+            return text(first(value))
+    return ""
 
 
 def _principal(record: Row, realm: str) -> ActorName | None:
-    username = said(record, "user", "username")
+    user = row(record.get("user"))
+    username = text(user.get("username"))
     if not username:
         return None
     if username.startswith("arn:"):
-        return of_aws(username, _extra(record, "canonicalArn"))
+        return of_aws(username, _added(_extra(user), "canonicalArn"))
     return named(username, realm)
 
 
 def _on_behalf(record: Row, realm: str) -> ActorName | None:
-    username = said(record, "impersonatedUser", "username")
+    other = member(record, "impersonatedUser")
+    username = text(other.get("username")) if type(other) is dict else ""
     return named(username, realm) if username else None
 
 
-def _holder(record: Row, realm: str) -> ActorName | None:
+def _holder(user: Row, realm: str) -> ActorName | None:
     """The service account whose token or pod this is: what people bind."""
-    username = said(record, "user", "username")
+    username = text(user.get("username"))
     return named(username, realm) if username.startswith(SERVICE_ACCOUNT) else None
 
 
@@ -244,56 +233,64 @@ def _stated(credential: str, realm: str, holder: ActorName | None) -> ActorName:
     return tables.actor(realm, "session", credential)
 
 
-def _pod(record: Row, realm: str) -> ActorName | None:
-    uid = _extra(record, _POD_UID)
+def _pod(user: Row, extra: Row, realm: str) -> ActorName | None:
+    uid = _added(extra, _POD_UID)
     if not uid:
-        name = _extra(record, _POD_NAME)
+        name = _added(extra, _POD_NAME)
         if not name:
             return None
-        namespace = said(record, "user", "username").removeprefix(SERVICE_ACCOUNT).split(":", 1)[0]
+        namespace = text(user.get("username")).removeprefix(SERVICE_ACCOUNT).split(":", 1)[0]
         uid = f"{namespace}/{name}"
-    return tables.actor(realm, "pod", uid, _holder(record, realm))
+    return tables.actor(realm, "pod", uid, _holder(user, realm))
 
 
 def _credential(record: Row, realm: str) -> ActorName | None:
     """The token or certificate; AWS's key or session; else, before Kubernetes 1.29, the pod."""
-    stated = _extra(record, _CREDENTIAL)
+    user = row(record.get("user"))
+    extra = _extra(user)
+    if not extra:
+        return None
+    stated = _added(extra, _CREDENTIAL)
     if stated:
-        return _stated(stated, realm, _holder(record, realm))
-    arn = _extra(record, "arn")
+        return _stated(stated, realm, _holder(user, realm))
+    arn = _added(extra, "arn")
     if arn.startswith("arn:"):
-        role = _extra(record, "canonicalArn")
-        key = _extra(record, "accessKeyId")
+        role = _added(extra, "canonicalArn")
+        key = _added(extra, "accessKeyId")
         caller = of_aws(arn, role)
         return aws.access_key(key, caller.parent or caller) if key else caller
-    return _pod(record, realm)
+    return _pod(user, extra, realm)
 
 
 def _workload(record: Row, realm: str) -> ActorName | None:
     """The pod that holds the token, where the token itself is the credential."""
-    return _pod(record, realm) if _extra(record, _CREDENTIAL) else None
+    user = row(record.get("user"))
+    extra = _extra(user)
+    return _pod(user, extra, realm) if extra and _added(extra, _CREDENTIAL) else None
 
 
 def _session(record: Row) -> str | None:
-    return _extra(record, "sessionName") or _extra(record, _POD_UID) or None
+    extra = _extra(row(record.get("user")))
+    return (_added(extra, "sessionName") or _added(extra, _POD_UID) or None) if extra else None
 
 
 def _issued(record: Row, realm: str, _: ActorName | None) -> Issued | None:
     """The token of a TokenRequest: the annotation is what its later uses show."""
-    stated = said(record, "annotations", _ISSUED)
+    stated = text(row(record.get("annotations")).get(_ISSUED))
     if not stated:
         return None
     namespace, resource, name, subresource = _target(record)
     holder = None
     if resource == "serviceaccounts" and subresource == "token" and name:
         holder = named(f"{SERVICE_ACCOUNT}{namespace}:{name}", realm)
-    expires = said(record, "responseObject", "status", "expirationTimestamp")
+    answer = row(row(member(record, "responseObject")).get("status"))
+    expires = text(member(answer, "expirationTimestamp"))
     return Issued(_stated(stated, realm, holder), holder, False, times.moment(expires))
 
 
 def _number(record: Row) -> str | None:
-    number = said(record, "auditID")
-    stage = said(record, "stage")
+    number = told(record, _AUDIT_ID)
+    stage = text(record.get("stage"))
     return f"{number}/{stage}" if number and stage else number or None
 
 
@@ -302,36 +299,6 @@ def _bodies(*places: str) -> tuple[str, ...]:
         f"{body}{place}" for body in ("requestObject", "responseObject") for place in places
     )
 
-
-# What a body holds besides the names, roles and subjects that a review looks at.
-BODY = (
-    ".data",
-    ".stringData",
-    ".binaryData",
-    ".spec",
-    ".command",
-    ".template",
-    ".items",
-    ".status.token",
-    '.metadata.annotations["kubectl.kubernetes.io/last-applied-configuration"]',
-    ".metadata.managedFields",
-    "[*].value",
-)
-
-ACTIVITIES = {
-    "create serviceaccounts/token": ISSUANCE,
-    "update certificatesigningrequests/approval": ISSUANCE,
-    "patch certificatesigningrequests/approval": ISSUANCE,
-    "delete serviceaccounts": REVOCATION,
-    "deletecollection serviceaccounts": REVOCATION,
-}
-PATTERNS = (
-    # Calls that ask, connect or report: nothing is changed by them.
-    (r"\w+ (?:token|(?:self|local)?subject\w*)reviews", USE),
-    (r"\w+ (?:pods|services|nodes)/(?:exec|attach|portforward|proxy|log)", USE),
-    (r"\w+ (?:leases|events)(?:/|$)|\w+ \w+/status", USE),
-    (r"(?:create|update|patch|delete|deletecollection|post|put) ", CHANGE),
-)
 
 TABLE = Table(
     name="kubernetes",
@@ -382,14 +349,3 @@ TABLE = Table(
         "credential": "tokens carry an id since Kubernetes 1.29; before, the pod stands in",
     },
 )
-
-
-def from_path(path: Any) -> str:
-    """``core/v1/namespaces/a/pods/b/exec``, as Google writes it, in this vocabulary."""
-    parts = path.split("/") if type(path) is str else []
-    if len(parts) < 3 or not re.fullmatch(r"v\d+(?:(?:alpha|beta)\d+)?", parts[1]):
-        return path if type(path) is str else ""
-    rest = parts[2:]
-    if rest[0] == "namespaces" and len(rest) > 2:
-        return place(rest[1], rest[2], rest[3] if len(rest) > 3 else "")
-    return place("", rest[0], rest[1] if len(rest) > 1 else "")

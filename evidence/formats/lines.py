@@ -1,15 +1,15 @@
 """Log lines that are no JSON: CSV, syslog, CEF and key="value"; lines as pieces.
 
-Owns the taking apart of such text into objects, for the tables of formats and for mapping files.
-Knows no vendor. Sources: RFC 4180, RFC 3164, RFC 5424; Common Event Format, Micro Focus,
+Owns the taking apart of such text into objects, for the tables of formats and for mapping files,
+and where such text may be cut. Knows no vendor. Sources: RFC 4180, RFC 3164, RFC 5424; Common Event Format, Micro Focus,
 version 25. Work is linear in the text, whoever wrote it. Pure.
 """
 
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from evidence.formats.documents import Piece
 
@@ -25,6 +25,24 @@ _CEF_BAR = re.compile(r"\\[\\|]|\|")
 _CEF_ESCAPED = re.compile(r"\\([\\=|nr])")
 _LABEL = re.compile(r"((?:cs|cn|cfp|c6a|flexString|flexNumber|deviceCustom\w{1,20}?)\d{1,2})Label")
 _QUOTED = re.compile(r'([A-Za-z]\w{0,62})="([^"]*)"')
+
+
+class Lines(NamedTuple):
+    """Text of lines: may be cut before each line of which `begins` is true."""
+
+    begins: Callable[[bytes], bool] = lambda _: True
+
+
+class Rows(NamedTuple):
+    """Text of CSV: may be cut between its rows, before one whose first line `begins`."""
+
+    delimiter: str = ","
+    header: bool = True  # its first row names the columns, and begins every part
+    begins: Callable[[bytes], bool] = lambda _: True
+
+
+# How a body that is no JSON may be cut where it is large.
+type Seams = Rows | Lines
 
 
 def rows(
@@ -58,6 +76,28 @@ def rows(
             continue
         value = {name: cell for name, cell in zip(names, cells, strict=False) if cell}
         yield f"line {line}", value, "", b""
+
+
+def whole_rows(lines: Iterable[bytes], delimiter: str) -> Iterator[tuple[list[bytes], bool]]:
+    """(the lines of a row, whether it has cells), just as `rows` tells them apart."""
+    held: list[bytes] = []
+
+    def fed() -> Iterator[str]:
+        for line in lines:
+            held.append(line)
+            # What CSV is made of is ASCII, and no byte of another character looks like it.
+            yield line.decode("latin-1")
+
+    found = csv.reader(fed(), strict=True, delimiter=delimiter)
+    while True:
+        try:
+            cells = next(found)
+        except StopIteration:
+            return
+        except csv.Error:
+            cells = []
+        yield held[:], bool(cells)
+        held.clear()
 
 
 def each_line(

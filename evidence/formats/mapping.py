@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from evidence.formats import mapping_finding as finding
 from evidence.formats import mapping_lines as text_lines
 from evidence.formats import paths
+from evidence.formats.lines import Lines, Rows, Seams
 from evidence.formats.mapping_text import MappingError, Problem, load
 from evidence.formats.tables import (
     From,
@@ -91,6 +92,10 @@ class Mapping(NamedTuple):
 def of(text: str) -> Mapping:
     """The mapping that a file's text holds. Raises MappingError with everything wrong in it."""
     return _Reader(load(text)).mapping()
+
+
+def _is_text(body: bytes) -> bool:
+    return not text_lines.is_kept(body)
 
 
 class _Reader:
@@ -176,6 +181,7 @@ class _Reader:
                 self.wrong("delimiter", 'is one of "," ";" "|" and a tab ("\\t")')
                 delimiter = ","
             pieces = text_lines.csv_pieces(named, delimiter)
+            seams: Seams = Rows(delimiter, header=not named, begins=_is_text)
         else:
             payload = self.choice("payload", data.get("payload", "text"), text_lines.PAYLOADS)
             year = data.get("year")
@@ -183,7 +189,8 @@ class _Reader:
                 self.wrong("year", "is a year, such as 2026")
                 year = None
             pieces = text_lines.syslog_pieces(payload, year)
-        text = Text(looks=lambda body: not text_lines.is_kept(body), pieces=pieces)
+            seams = Lines(_is_text)
+        text = Text(_is_text, pieces, lambda _: seams)
         return table._replace(signs=((_NO_LIST,),), text=text)
 
     # --- members

@@ -8,6 +8,20 @@ from collections.abc import Callable
 from typing import Any
 
 NOTHING: dict[str, Any] = {}
+# Names of members, each with its twin in lower case; '' where that is the same.
+type Ways = tuple[tuple[str, str], ...]
+
+
+def text(value: Any) -> str:
+    """A member that is text, without NULs; '' for any other."""
+    if type(value) is not str:
+        return ""
+    return value.replace("\0", "") if "\0" in value else value
+
+
+def row(value: Any) -> dict[str, Any]:
+    """A member that is an object; an empty one for any other."""
+    return value if type(value) is dict else NOTHING
 
 
 def member(here: Any, name: str) -> Any:
@@ -40,9 +54,35 @@ def said(here: Any, *names: str) -> str:
     return here.replace("\0", "") if "\0" in here else here
 
 
+def ways(*names: str) -> Ways:
+    """Names of which the first that says something counts; see `told`."""
+    return tuple((name, "" if name == name.lower() else name.lower()) for name in names)
+
+
+def told(here: dict[str, Any], names: Ways) -> str:
+    """The text at the first of these members that has one; '' when none has."""
+    for name, low in names:
+        found = here.get(name)
+        if found is None and low:
+            found = here.get(low)
+        if found and (plain := text(found)):
+            return plain
+    return ""
+
+
 def either(*names: str) -> Callable[[Any], str | None]:
     """What finds the text at these names, for a table: a path that knows both cases."""
-    return lambda record: said(record, *names) or None
+    steps = tuple((name, name.lower()) for name in names)
+
+    def get(here: Any) -> str | None:
+        for name, low in steps:
+            if type(here) is not dict:
+                return None
+            found = here.get(name)
+            here = here.get(low) if found is None else found
+        return text(here) or None
+
+    return get
 
 
 def first(here: Any) -> Any:

@@ -6,12 +6,13 @@ of each log stands in its own module (entra, azure, microsoft365). Pure.
 
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
 
-from evidence.formats import paths
 from evidence.formats.tables import Froms, Name, Row, getter
+from evidence.formats.written import first_value
 
 # An identifier that stands for none.
 NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -21,7 +22,7 @@ _TENANT = re.compile(r"(?i)/tenants/([\w.-]+)")
 # "[KeyIdentifier=…,KeyType=Password,KeyUsage=Verify,DisplayName=…]", one for each key there is.
 _KEY = re.compile(r"(?i)\[\s*KeyIdentifier\s*=\s*([0-9a-f-]{36})")
 # The dash has been seen as an en dash and as a hyphen, the end with and without a space.
-KEY_CHANGE = re.compile(
+_KEY_CHANGE = re.compile(
     r"(?i)(?:(?:add|remove) service principal credentials"
     r"|(?:create|update) application \W{1,3} certificates and secrets management"
     r"|(?:add|update) service principal|(?:add|update) application)\W*$"
@@ -29,26 +30,21 @@ KEY_CHANGE = re.compile(
 _LONGEST_TEXT = 1 << 20
 
 
+@lru_cache(maxsize=4096)
+def changes_keys(action: str) -> bool:
+    """Whether an action may add or remove a key."""
+    return _KEY_CHANGE.match(action) is not None
+
+
 def anywhere(*ways: str) -> Callable[[Row], str | None]:
     """The text that the first of these paths finds, whichever case an export writes names in."""
-    as_ever, lower = getter(ways), getter(ways, folded=True)
-
-    def get(record: Row) -> str | None:
-        found = as_ever(record)
-        return lower(record) if found is None else found
-
-    return get
+    lower = tuple(way.lower() for way in ways)
+    return getter(ways if lower == ways else (*ways, *lower))
 
 
 def value_at(path: str) -> Callable[[Row], Any]:
     """The same for a value of any type."""
-    as_ever, lower = paths.getter(path), paths.getter(path, folded=True)
-
-    def get(record: Row) -> Any:
-        found = as_ever(record)
-        return lower(record) if found is None else found
-
-    return get
+    return first_value((path, path.lower()))
 
 
 def tenant(*ways: str) -> Callable[[Row], str]:

@@ -218,7 +218,7 @@ def _issued(record: Row, realm: str, _: ActorName | None) -> Issued | None:
 
 
 def _activity(record: Row, action: str) -> int | None:
-    if microsoft.KEY_CHANGE.match(action):
+    if microsoft.changes_keys(action):
         keys = _keys(record)
         if keys.added or keys.removed:
             return ISSUANCE if keys.added else REVOCATION

@@ -10,10 +10,11 @@ format writes them, so that a lake's copy and the log itself name the same actor
 
 import re
 from functools import lru_cache
+from typing import Any
 
 from evidence.formats import aws, tables, times
 from evidence.formats.cloudtrail import activities as of_aws
-from evidence.formats.members import first, inside, member, said
+from evidence.formats.members import NOTHING, first, row, text
 from evidence.formats.record import ActorName, Issued
 from evidence.formats.tables import Row, Table
 from evidence.vocabulary import (
@@ -83,6 +84,8 @@ _ACTIVITIES = {
     (3008, 11): REVOCATION,
     (6003, 2): USE,
 }
+# Activities that give somebody a credential.
+_GIVES = frozenset({(3007, 18), (3008, 10), (3001, 1)})
 _OF_CLASS = {
     3001: CHANGE,
     3002: AUTHENTICATION,
@@ -101,11 +104,18 @@ _REFUSALS = re.compile(
 )
 
 
+# Where a change or a call says on what, the most telling first.
+_THINGS = (
+    *("resource", "entity", "database", "databucket", "table", "group", "policy", "service"),
+    "dst_endpoint",
+)
+
+
 def _number(record: Row, name: str) -> int:
-    value = member(record, name)
-    if type(value) is str and value.isdigit() and len(value) < 10:
-        return int(value)
-    return value if type(value) is int else -1
+    value = record.get(name)
+    if type(value) is int:
+        return value
+    return int(value) if type(value) is str and value.isdecimal() and len(value) < 10 else -1
 
 
 @lru_cache(maxsize=4096)
@@ -117,108 +127,116 @@ def _vendor(vendor: str, product: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", (vendor or product).lower()).strip("-") or "ocsf"
 
 
-def _of(record: Row) -> str:
-    product = inside(record, "metadata", "product")
-    return _vendor(said(product, "vendor_name")[:100], said(product, "name")[:100])
+def _of(metadata: Row) -> str:
+    product = row(metadata.get("product"))
+    return _vendor(text(product.get("vendor_name"))[:100], text(product.get("name"))[:100])
 
 
 def _realm(record: Row) -> str:
     """Who issues the names of this event: its product's tenant, organisation or account."""
-    user = inside(record, "actor", "user") or inside(record, "user")
-    tenant = (
-        said(record, "metadata", "tenant_uid")
-        or said(user, "org", "uid")
-        or said(record, "cloud", "account", "uid")
-        or said(user, "account", "uid")
-        or said(record, "cloud", "org", "uid")
-    )
-    vendor = _of(record)
+    metadata = row(record.get("metadata"))
+    tenant = text(metadata.get("tenant_uid")) or _tenant(record)
+    vendor = _of(metadata)
     return f"{vendor}:{tenant.lower()}"[:200] if tenant else vendor
+
+
+def _tenant(record: Row) -> str:
+    user = row(row(record.get("actor")).get("user")) or row(record.get("user"))
+    cloud = row(record.get("cloud"))
+    return (
+        text(row(user.get("org")).get("uid"))
+        or text(row(cloud.get("account")).get("uid"))
+        or text(row(user.get("account")).get("uid"))
+        or text(row(cloud.get("org")).get("uid"))
+    )
 
 
 # --- what was done
 
 
 def _action(record: Row) -> str | None:
-    operation = said(record, "api", "operation")
-    if operation:
-        service = said(record, "api", "service", "name")
+    api = record.get("api")
+    if type(api) is dict and (operation := text(api.get("operation"))):
+        service = text(row(api.get("service")).get("name"))
         if service.endswith(".amazonaws.com"):
             return f"{service.removesuffix('.amazonaws.com')}:{operation}"
         return operation
-    code = said(record, "metadata", "event_code")
-    if code:
+    metadata = record.get("metadata")
+    if type(metadata) is dict and (code := text(metadata.get("event_code"))):
         return code
-    whole = said(record, "type_name")
+    whole = text(record.get("type_name"))
     if whole:
         return whole
     number = _number(record, "class_uid")
-    kind = said(record, "class_name") or _CLASSES.get(
-        number, f"class {number}" if number > 0 else ""
-    )
-    act = said(record, "activity_name") or said(record, "activity")
-    place = _number(record, "activity_id")
-    if not act and place >= 0:
+    kind = text(record.get("class_name")) or _CLASSES.get(number, "")
+    if not kind and number > 0:
+        kind = f"class {number}"
+    act = text(record.get("activity_name")) or text(record.get("activity"))
+    if not act:
+        place = _number(record, "activity_id")
         captions = _CAPTIONS.get(number, ())
-        act = captions[place - 1] if 0 < place <= len(captions) else str(place)
+        if place >= 0:
+            act = captions[place - 1] if 0 < place <= len(captions) else str(place)
     return f"{kind}: {act}" if kind and act else kind or None
 
 
 def _activity(record: Row, action: str) -> int | None:
     number = _number(record, "class_uid")
-    if number == 6003 and _of(record) == "aws":
+    if number == 6003 and _of(row(record.get("metadata"))) == "aws":
         return of_aws.activity(action, {})
     act = _number(record, "activity_id")
     return _ACTIVITIES.get((number, act), _OF_CLASS.get(number))
 
 
+def _called(thing: Row) -> str:
+    name = text(thing.get("uid")) or text(thing.get("name")) or text(thing.get("hostname"))
+    return aws.bucket_path(name) if name.startswith("arn:aws:s3:::") else name
+
+
 def _resource(record: Row) -> str | None:
-    resources = member(record, "resources")
-    one = first(resources) if type(resources) is list else None
-    for here in (
-        one,
-        inside(record, "resource"),
-        inside(record, "entity"),
-        inside(record, "database"),
-        inside(record, "databucket"),
-        inside(record, "table"),
-        inside(record, "group"),
-        inside(record, "policy"),
-        inside(record, "service"),
-        inside(record, "dst_endpoint"),
-    ):
-        name = said(here, "uid") or said(here, "name") or said(here, "hostname")
-        if name:
-            return aws.bucket_path(name) if name.startswith("arn:aws:s3:::") else name
+    resources = record.get("resources")
+    if type(resources) is list and (name := _called(row(first(resources)))):
+        return name
+    for thing in _THINGS:
+        here = record.get(thing)
+        if type(here) is dict and (name := _called(here)):
+            return name
     # Of a change to a user, that user is the object.
     if _number(record, "class_uid") in (3001, 3005, 3007):
-        user = inside(record, "user")
-        return said(user, "uid") or said(user, "name") or None
+        user = row(record.get("user"))
+        return text(user.get("uid")) or text(user.get("name")) or None
     return None
 
 
 def _error(record: Row) -> str | None:
+    answer = row(row(record.get("api")).get("response"))
     return (
-        said(record, "api", "response", "error")
-        or said(record, "status_code")
-        or said(record, "status_detail")
-        or said(record, "api", "response", "error_message")
+        text(answer.get("error"))
+        or text(record.get("status_code"))
+        or text(record.get("status_detail"))
+        or text(answer.get("error_message"))
         or None
     )
 
 
 def _outcome(record: Row) -> int:
-    status = _number(record, "status_id")
-    words = said(record, "status").lower()
-    if _number(record, "action_id") == 2 or said(record, "disposition").lower() == "blocked":
+    if _number(record, "action_id") == 2 or text(record.get("disposition")).lower() == "blocked":
         return OUTCOME_REFUSED
-    if status == 1 or (status < 0 and words in ("success", "succeeded", "ok")):
+    status = _number(record, "status_id")
+    words = text(record.get("status")).lower() if status < 0 else ""
+    if status == 1 or words in ("success", "succeeded", "ok"):
         return OUTCOME_OK
-    problem = said(record, "api", "response", "error") or said(record, "api", "response", "message")
-    if status == 2 or (status < 0 and words in ("failure", "failed", "error")) or problem:
-        told = f"{problem} {said(record, 'status_code')} {said(record, 'status_detail')}"
-        return OUTCOME_REFUSED if _REFUSALS.search(told[:400]) else OUTCOME_FAILED
+    answer = row(row(record.get("api")).get("response"))
+    problem = text(answer.get("error")) or text(answer.get("message"))
+    if status == 2 or words in ("failure", "failed", "error") or problem:
+        told = f"{problem} {text(record.get('status_code'))} {text(record.get('status_detail'))}"
+        return OUTCOME_REFUSED if _refuses(told[:400]) else OUTCOME_FAILED
     return OUTCOME_UNKNOWN
+
+
+@lru_cache(maxsize=4096)
+def _refuses(told: str) -> bool:
+    return _REFUSALS.search(told) is not None
 
 
 # --- who did it
@@ -231,12 +249,15 @@ def _arn(arn: str, role: str) -> ActorName:
     return aws.arn_actor(arn)
 
 
-def _user(user: Row, session: Row, realm: str) -> ActorName | None:
-    for name in ("uid", "uid_alt", "name"):
-        value = said(user, name)
+def _user(user: Any, actor: Row, record: Row, realm: str) -> ActorName | None:
+    if type(user) is not dict:
+        return None
+    number, name = text(user.get("uid")), text(user.get("name"))
+    for value in (number, text(user.get("uid_alt")), name):
         if value.startswith("arn:"):
-            return _arn(value, said(session, "issuer"))
-    value = said(user, "email_addr") or said(user, "name") or said(user, "uid")
+            session = row(actor.get("session")) or row(record.get("session"))
+            return _arn(value, text(session.get("issuer")))
+    value = text(user.get("email_addr")) or name or number
     if not value or value == tables.NOT_STATED:
         return None
     kind = "service_account" if _number(user, "type_id") == 4 else "user"
@@ -246,39 +267,40 @@ def _user(user: Row, session: Row, realm: str) -> ActorName | None:
 
 
 def _principal(record: Row, realm: str) -> ActorName | None:
-    actor = inside(record, "actor")
-    session = inside(actor, "session") or inside(record, "session")
-    found = _user(inside(actor, "user"), session, realm)
+    actor = row(record.get("actor"))
+    found = _user(actor.get("user"), actor, record, realm)
     if found is None and _number(record, "class_uid") in (3002, 3003):
-        found = _user(inside(record, "user"), session, realm)
-    if found is not None:
-        return found
-    service = said(actor, "invoked_by")
+        found = _user(record.get("user"), actor, record, realm)
+    return found if found is not None or not actor else _software(actor, realm)
+
+
+def _software(actor: Row, realm: str) -> ActorName | None:
+    service = text(actor.get("invoked_by"))
     if service.endswith(".amazonaws.com"):
         return aws.service_actor(service)
-    for name in ("app_uid", "app_name", "invoked_by"):
-        value = said(actor, name)
+    for value in (text(actor.get("app_uid")), text(actor.get("app_name")), service):
         if value and value != tables.NOT_STATED:
             return tables.actor(realm, "app", value)
-    role = said(actor, "iam_role", "uid") or said(actor, "iam_role", "name")
+    held = row(actor.get("iam_role"))
+    role = text(held.get("uid")) or text(held.get("name"))
     return tables.actor(realm, "service_account", role) if role else None
 
 
 def _credential(record: Row, realm: str) -> ActorName | None:
-    actor = inside(record, "actor")
-    found = (
-        said(actor, "user", "credential_uid")
-        or said(actor, "session", "credential_uid")
-        or said(record, "session", "credential_uid")
-    )
-    if not found and not inside(actor, "user"):
-        found = said(record, "user", "credential_uid")
-    if not found:
-        serial = said(record, "certificate", "fingerprints") or said(
-            record, "certificate", "serial_number"
-        )
-        return tables.actor(realm, "certificate", serial) if serial else None
-    return _key(found, record, realm)
+    actor = row(record.get("actor"))
+    user = actor.get("user")
+    for holder in (user, actor.get("session"), record.get("session")):
+        if type(holder) is dict and (found := text(holder.get("credential_uid"))):
+            return _key(found, record, realm)
+    if type(user) is not dict or not user:
+        found = text(row(record.get("user")).get("credential_uid"))
+        if found:
+            return _key(found, record, realm)
+    certificate = record.get("certificate")
+    if type(certificate) is not dict:
+        return None
+    serial = text(certificate.get("fingerprints")) or text(certificate.get("serial_number"))
+    return tables.actor(realm, "certificate", serial) if serial else None
 
 
 def _key(value: str, record: Row, realm: str) -> ActorName:
@@ -289,35 +311,34 @@ def _key(value: str, record: Row, realm: str) -> ActorName:
 
 
 def _agent(record: Row, realm: str) -> ActorName | None:
-    for agent in (inside(record, "ai_agent"), inside(record, "actor", "ai_agent")):
-        value = said(agent, "uid")
-        if value:
-            return tables.actor(realm, "agent_id", value)
-        if said(agent, "name"):
-            return tables.actor(realm, "agent", said(agent, "name"))
+    for agent in (record.get("ai_agent"), row(record.get("actor")).get("ai_agent")):
+        if type(agent) is dict:
+            value, name = text(agent.get("uid")), text(agent.get("name"))
+            if value or name:
+                return tables.actor(realm, "agent_id" if value else "agent", value or name)
     return None
 
 
 def _on_behalf(record: Row, realm: str) -> ActorName | None:
     """Of an account switch (3002, activity 7): the user that was switched to by another."""
-    if _number(record, "class_uid") != 3002 or not inside(record, "actor", "user"):
+    if _number(record, "class_uid") != 3002 or not row(row(record.get("actor")).get("user")):
         return None
-    other = _user(inside(record, "user"), inside(record, "session"), realm)
+    other = _user(record.get("user"), NOTHING, record, realm)
     return other if other != _principal(record, realm) else None
 
 
 def _issued(record: Row, realm: str, who: ActorName | None) -> Issued | None:
     """Programmatic credentials that a user or role was given."""
     act = (_number(record, "class_uid"), _number(record, "activity_id"))
-    if act not in ((3007, 18), (3008, 10), (3001, 1)):
+    if act not in _GIVES:
         return None
-    holder = inside(record, "role") if act[0] == 3008 else inside(record, "user")
-    made = first(member(holder, "programmatic_credentials"))
-    value = said(made, "uid") or said(holder, "credential_uid")
+    holder = row(record.get("role" if act[0] == 3008 else "user"))
+    made = row(first(holder.get("programmatic_credentials")))
+    value = text(made.get("uid")) or text(holder.get("credential_uid"))
     if not value:
         return None
-    to = _user(holder, inside(record, "session"), realm) or who
-    expires = member(holder, "expiration_time")
+    to = _user(holder, NOTHING, record, realm) or who
+    expires = holder.get("expiration_time")
     if value.startswith(("AKIA", "ASIA")):
         key = aws.access_key(value, to)
     else:

@@ -20,7 +20,7 @@ from typing import Any
 
 from evidence.formats import lines, tables
 from evidence.formats.documents import Piece
-from evidence.formats.members import inside, member, said
+from evidence.formats.members import member, row, text, told, ways
 from evidence.formats.record import ActorName, Issued
 from evidence.formats.tables import Row, Table, Text
 from evidence.vocabulary import (
@@ -45,109 +45,120 @@ _COMPONENT = re.compile(
 _HANDS_OVER = re.compile(
     r"(?:retrieve|use|show|copy|get) (?:ssh key|password|secret|credential)", re.IGNORECASE
 )
+_FOLDER = re.compile(r"Root[\\/]+")
+# Actions that are longer are no vault's words, and not remembered.
+_LONGEST_REMEMBERED = 200
 # Members by the names that the shapes give them.
 _ACTION = ("act", "deviceAction", "Message", "Action", "Desc", "action", "name", "auditCode")
-_WHO = ("suser", "sourceUserName", "Issuer", "usrName", "username", "userId")
-_SAFE = ("cs2", "deviceCustomString2", "Safe", "safe")
-_OBJECT = ("fname", "fileName", "File", "accountName", "accountId")
-_ACCOUNT = ("duser", "destinationUserName", "TargetUser")
-_AT = ("dhost", "destinationHostName", "Address", "target")
+_ACTED = ways(*_ACTION)
+_VAULT = ways("tenantId", "Hostname", "dvchost", "deviceHostName", "host", "hostname")
+_WHO = ways("suser", "sourceUserName", "Issuer", "usrName", "username", "userId")
+_SAFE = ways("cs2", "deviceCustomString2", "Safe", "safe")
+_OBJECT = ways("fname", "fileName", "File", "accountName", "accountId")
+_ACCOUNT = ways("duser", "destinationUserName", "TargetUser")
+_AT = ways("dhost", "destinationHostName", "Address", "target")
+_USER_NAME, _ADDRESS = ways("UserName"), ways("Address")
+_SEVERITY = ways("Severity", "auditType", "severity")
+_REASON = ways("reason", "Reason")
 
 
 def _opened(record: Row) -> Row:
     """The audit record of the translator's JSON, and details as members."""
-    inner = inside(record, "syslog", "audit_record")
-    if inner:
-        record = dict(inner)
+    inner = row(record.get("syslog")).get("audit_record")
+    if type(inner) is dict and inner:
+        record = inner
     details = member(record, "ExtraDetails")
     if type(details) is str and "=" in details:
         record = {**record, "ExtraDetails": dict(_DETAIL.findall(details))}
     return record
 
 
-def _of(record: Row, names: tuple[str, ...]) -> str:
-    for name in names:
-        found = said(record, name)
-        if found:
-            return found
-    return ""
-
-
 def _realm(record: Row) -> str:
-    vault = _of(record, ("tenantId", "Hostname", "dvchost", "deviceHostName", "host", "hostname"))
+    vault = told(record, _VAULT)
     return f"cyberark:{vault.lower()}"[:200] if vault else "cyberark"
 
 
-def _kind(name: str) -> str:
-    return "service" if _COMPONENT.match(name) else "user"
+@lru_cache(maxsize=65_536)
+def _named(realm: str, name: str) -> ActorName:
+    return tables.actor(realm, "service" if _COMPONENT.match(name) else "user", name)
 
 
 def _principal(record: Row, realm: str) -> ActorName | None:
-    name = _of(record, _WHO)
+    name = told(record, _WHO)
     if not name:
         return None
-    if said(record, "identityType").lower() in ("service", "machine", "application", "oauth"):
+    kind = text(member(record, "identityType"))
+    if kind and kind.lower() in ("service", "machine", "application", "oauth"):
         return tables.actor(realm, "service", name)
-    return tables.actor(realm, _kind(name), name)
+    return _named(realm, name)
+
+
+def _details(record: Row) -> Row:
+    return row(member(record, "ExtraDetails"))
 
 
 def _application(record: Row, realm: str) -> ActorName | None:
     """The application that a credential provider asked for."""
-    name = said(record, "ExtraDetails", "ApplicationID") or said(record, "ExtraDetails", "AppID")
+    details = _details(record)
+    if not details:
+        return None
+    name = text(member(details, "ApplicationID")) or text(member(details, "AppID"))
     return tables.actor(realm, "app", name) if name else None
-
-
-@lru_cache(maxsize=65_536)
-def _account(realm: str, name: str) -> ActorName:
-    return tables.actor(realm, "account", name)
 
 
 def _credential(record: Row, realm: str) -> ActorName | None:
     """The privileged account that was handed over or used: ``user@machine``, else its object."""
-    properties = inside(record, "CAProperties")
-    user = _of(record, _ACCOUNT) or _of(properties, ("UserName",))
-    machine = _of(record, _AT) or _of(properties, ("Address",))
-    if user and machine:
-        return _account(realm, f"{user}@{machine}")
-    stored = _resource(record) if _of(record, _OBJECT) else None
-    return _account(realm, stored) if stored else None
+    properties = row(member(record, "CAProperties"))
+    user = told(record, _ACCOUNT) or told(properties, _USER_NAME)
+    machine = (told(record, _AT) or told(properties, _ADDRESS)) if user else ""
+    if machine:
+        return tables.actor(realm, "account", f"{user}@{machine}")
+    stored = _resource(record) if told(record, _OBJECT) else None
+    return tables.actor(realm, "account", stored) if stored else None
 
 
 def _resource(record: Row) -> str | None:
-    safe, stored = _of(record, _SAFE), _of(record, _OBJECT)
-    # Objects are files of the safe's root folder; the folder says nothing.
-    stored = re.sub(r"^Root[\\/]+", "", stored)
+    safe, stored = told(record, _SAFE), told(record, _OBJECT)
+    if stored.startswith("Root"):
+        # Objects are files of the safe's root folder; the folder says nothing.
+        stored = _FOLDER.sub("", stored, count=1)
     if safe and stored:
         return f"{safe}/{stored}"
-    return safe or stored or _of(record, _ACCOUNT) or _of(record, _AT) or None
+    return safe or stored or told(record, _ACCOUNT) or told(record, _AT) or None
 
 
 def _outcome(record: Row) -> int:
-    words = " ".join(_of(record, (name,)).lower() for name in ("act", "Message", "action", "name"))
-    severity = _of(record, ("Severity", "auditType", "severity")).lower()
+    said, message = record.get("act"), text(member(record, "Message"))
+    also, name = record.get("action"), record.get("name")
+    words = f"{text(said)} {message} {text(also)} {text(name)}".lower()
     if "denied" in words or "unauthorized" in words or "not authorized" in words:
         return OUTCOME_REFUSED
-    if "fail" in words or severity in ("error", "critical"):
+    if "fail" in words or told(record, _SEVERITY).lower() in ("error", "critical"):
         return OUTCOME_FAILED
     return OUTCOME_OK
 
 
 def _error(record: Row) -> str | None:
     """Of what worked, the reason is why somebody asked."""
-    return _of(record, ("reason", "Reason")) or None if _outcome(record) != OUTCOME_OK else None
+    reason = told(record, _REASON)
+    return reason if reason and _outcome(record) != OUTCOME_OK else None
 
 
 def _session(record: Row) -> str | None:
-    return (
-        said(record, "ExtraDetails", "SessionID")
-        or said(record, "ExtraDetails", "PSMID")
-        or said(record, "sessionId")
-        or None
-    )
+    details = _details(record)
+    found = text(member(details, "SessionID")) or text(member(details, "PSMID")) if details else ""
+    return found or text(member(record, "sessionId")) or None
+
+
+@lru_cache(maxsize=4096)
+def _hands_over(action: str) -> bool:
+    return _HANDS_OVER.search(action) is not None
 
 
 def _issued(record: Row, realm: str, who: ActorName | None) -> Issued | None:
-    if not _HANDS_OVER.search(_of(record, _ACTION)):
+    action = told(record, _ACTED)
+    asked = _hands_over if len(action) <= _LONGEST_REMEMBERED else _hands_over.__wrapped__
+    if not asked(action):
         return None
     made = _credential(record, realm)
     return None if made is None else Issued(made, _application(record, realm) or who, False, None)
@@ -161,6 +172,10 @@ def _line(line: str) -> dict[str, Any] | None:
         return None
     header, rest = lines.syslog(line)
     return {**lines.quoted(rest), **header} or None
+
+
+def _looks(head: bytes) -> bool:
+    return _LINE.match(head) is not None
 
 
 def _pieces(body: bytes) -> Iterator[Piece]:
@@ -182,7 +197,7 @@ TABLE = Table(
     ),
     mark=b'"Issuer"',
     opens=_opened,
-    text=Text(lambda head: _LINE.match(head) is not None, _pieces),
+    text=Text(_looks, _pieces, lambda _: lines.Lines(_looks)),
     realm=_realm,
     at=("IsoTimestamp", "rt", "deviceReceiptTime", "timestamp", "Timestamp", "time"),
     vendor_id=("uuid", "externalId"),

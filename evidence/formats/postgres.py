@@ -17,7 +17,7 @@ from functools import lru_cache
 
 from evidence.formats import lines, tables
 from evidence.formats.documents import Piece
-from evidence.formats.members import inside, said
+from evidence.formats.members import member, row, text
 from evidence.formats.record import ActorName
 from evidence.formats.tables import Name, Row, Table, Text
 from evidence.vocabulary import (
@@ -96,6 +96,8 @@ _BELONGS = {
     "HINT": "hint",
 }
 _RDS_GROUP = re.compile(r"/aws/rds/(?:instance|cluster)/([^/]+)/postgresql")
+# What a message begins with whose statement stands behind it.
+_LOGGED_BEGINS = ("statement: ", "execute ", "parse ", "bind ", "duration: ")
 _AUDIT = re.compile(r"\s*AUDIT:\s+(?=SESSION,|OBJECT,)")
 _LOGGED = re.compile(
     r"(?:duration: [\d.]+ ms\s+)?(?P<what>statement|execute [^:]{0,80}|parse [^:]{0,80}"
@@ -114,6 +116,7 @@ _SAID = (
     ("peer authentication failed", "authentication failed"),
     ("role ", "authentication failed"),
 )
+_SAID_BEGINS = frozenset(beginning[:4] for beginning, _ in _SAID)
 _AUTHENTICATED = re.compile(r'connection authenticated: identity="([^"]{1,512})"')
 _ROLE_NAME = re.compile(
     r'\s*(?:CREATE|ALTER|DROP)\s+(?:ROLE|USER)\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+)?"?([^\s";]{1,63})',
@@ -122,6 +125,7 @@ _ROLE_NAME = re.compile(
 _COMMAND = re.compile(r"\s*([A-Za-z]+)")
 _TWO_WORDS = frozenset({"CREATE", "ALTER", "DROP", "GRANT", "REVOKE"})
 _HOST = re.compile(r"host=(\S{1,255})")
+_FAILURES = frozenset({"ERROR", "FATAL", "PANIC"})
 _REFUSED = ("28", "42501")
 _REFUSALS = ("permission denied", "must be owner", "password authentication failed", "no pg_hba")
 
@@ -131,25 +135,26 @@ def _opened(record: Row) -> Row:
     message = record.get("message")
     if type(message) is not str:
         return record
-    group = _RDS_GROUP.match(said(record, "logGroup"))
+    log = text(member(record, "logGroup"))
+    group = _RDS_GROUP.match(log) if log else None
     if group is not None:
         line = _prefixed(message)
         record = {"cluster": group[1], **(line or {"message": message})}
         message = str(record["message"])
-    found = _AUDIT.match(message)
+    found = _AUDIT.match(message) if "AUDIT:" in message else None
     if found is not None:
-        text = message[found.end() :].replace("\0", "")
+        said = message[found.end() :].replace("\0", "")
         try:
-            fields = next(csv.reader([text.replace("\r", " ").replace("\n", " ")], strict=False))
+            fields = next(csv.reader([said.replace("\r", " ").replace("\n", " ")], strict=False))
         except (csv.Error, StopIteration):
-            fields = [text]
+            fields = [said]
         parts = {name: field for name, field in zip(AUDIT, fields, strict=False) if field}
         role = _ROLE_NAME.match(parts.get("statement", ""))
         if role is not None:
             # The only object of a statement on roles; pgaudit names none.
             parts.setdefault("object", role[1])
         return {**record, "message": "AUDIT", "pgaudit": parts}
-    logged = _LOGGED.match(message)
+    logged = _LOGGED.match(message) if message.startswith(_LOGGED_BEGINS) else None
     if logged is not None:
         return {**record, "message": logged["what"], "statement": logged["statement"]}
     return record
@@ -159,15 +164,15 @@ def _opened(record: Row) -> Row:
 
 
 def _action(record: Row) -> str | None:
-    audit = inside(record, "pgaudit")
-    command = said(audit, "command")
-    if command:
+    audit = record.get("pgaudit")
+    if type(audit) is dict and (command := text(audit.get("command"))):
         return command.upper()
-    message = said(record, "message")
-    for beginning, action in _SAID:
-        if message.startswith(beginning):
-            return action
-    return _command_of(said(record, "statement")) or said(record, "ps").upper() or None
+    message = text(record.get("message"))
+    if message[:4] in _SAID_BEGINS:
+        for beginning, action in _SAID:
+            if message.startswith(beginning):
+                return action
+    return _command_of(text(record.get("statement"))) or text(record.get("ps")).upper() or None
 
 
 @lru_cache(maxsize=4096)
@@ -187,22 +192,25 @@ def _command_of(statement: str) -> str:
 
 
 def _resource(record: Row) -> str | None:
-    database = said(record, "dbname")
-    named = said(record, "pgaudit", "object")
-    if not named:
-        role = _ROLE_NAME.match(said(record, "statement")[:200])
+    database, audit = text(record.get("dbname")), record.get("pgaudit")
+    named = text(audit.get("object")) if type(audit) is dict else ""
+    if not named and (statement := text(record.get("statement"))):
+        role = _ROLE_NAME.match(statement[:200])
         named = role[1] if role is not None else ""
     return f"{database}/{named}" if database and named else named or database or None
 
 
+def _failed(record: Row) -> bool:
+    return text(record.get("error_severity")).upper() in _FAILURES
+
+
 def _outcome(record: Row) -> int:
-    state = said(record, "state_code")
-    severity = said(record, "error_severity").upper()
-    if severity in ("ERROR", "FATAL", "PANIC"):
+    if _failed(record):
         # Plain lines have no state.
-        refused = state.startswith(_REFUSED) or said(record, "message").startswith(_REFUSALS)
+        state, message = text(record.get("state_code")), text(record.get("message"))
+        refused = state.startswith(_REFUSED) or message.startswith(_REFUSALS)
         return OUTCOME_REFUSED if refused else OUTCOME_FAILED
-    if inside(record, "pgaudit"):
+    if row(record.get("pgaudit")):
         return OUTCOME_OK
     action = _action(record)
     if action == "authentication failed":
@@ -213,33 +221,36 @@ def _outcome(record: Row) -> int:
 
 def _on_behalf(record: Row, realm: str) -> ActorName | None:
     """Whom the method authenticated, when the session's role is another (pg_ident maps)."""
-    found = _AUTHENTICATED.match(said(record, "message"))
-    if found is None or found[1] == said(record, "user"):
+    message = text(record.get("message"))
+    found = _AUTHENTICATED.match(message) if message.startswith("connection auth") else None
+    if found is None or found[1] == text(record.get("user")):
         return None
     return tables.actor(realm, "federated", found[1])
 
 
 def _address(record: Row) -> str | None:
-    host = said(record, "remote_host")
+    host = text(record.get("remote_host"))
     if host:
         return host
-    origin = said(record, "connection_from")
+    origin = text(record.get("connection_from"))
     if origin:
         return origin.rpartition(":")[0] or origin
-    found = _HOST.search(said(record, "message")[:400])
+    message = text(record.get("message"))[:400]
+    found = _HOST.search(message) if "host=" in message else None
     return found[1] if found is not None else None
 
 
 def _error(record: Row) -> str | None:
-    if said(record, "error_severity").upper() not in ("ERROR", "FATAL", "PANIC"):
+    if not _failed(record):
         return None
     # Of a value that was wrong, the message tells the value.
-    message = said(record, "message")
-    return message.split(": ", 1)[0] if said(record, "state_code")[:2] == "22" else message or None
+    message = text(record.get("message"))
+    wrong = text(record.get("state_code")).startswith("22")
+    return message.split(": ", 1)[0] if wrong else message or None
 
 
 def _number(record: Row) -> str | None:
-    session, line = said(record, "session_id"), record.get("line_num")
+    session, line = text(record.get("session_id")), record.get("line_num")
     return f"{session}/{line}" if session and type(line) in (int, str) else None
 
 
@@ -257,6 +268,18 @@ def _pieces(body: bytes) -> Iterator[Piece]:
     if _CSV_HEAD.match(body) is not None:
         return lines.rows(body, CSVLOG, fewest=_FEWEST)
     return _written(body.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace"))
+
+
+def _seams(head: bytes) -> lines.Seams:
+    if _CSV_HEAD.match(head) is not None:
+        return lines.Rows(header=False, begins=lambda line: _CSV_HEAD.match(line) is not None)
+    return lines.Lines(_begins)
+
+
+def _begins(line: bytes) -> bool:
+    """Whether a line says something of its own, not more of what the one before it said."""
+    found = _prefixed(line.decode("utf-8", "replace"))
+    return found is not None and found["error_severity"] not in _BELONGS
 
 
 def _written(text: str) -> Iterator[Piece]:
@@ -308,7 +331,7 @@ TABLE = Table(
         ("message^AUDIT: OBJECT,",),
     ),
     mark=b'"error_severity"',
-    text=Text(_looks, _pieces),
+    text=Text(_looks, _pieces, _seams),
     opens=_opened,
     realm="postgres:{cluster_name|cluster|server|hostname|host}",
     at=("timestamp", "log_time", "time"),

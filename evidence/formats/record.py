@@ -7,6 +7,8 @@ microseconds since 1970-01-01 UTC; trace ids are 16 bytes, span ids 8 bytes, abs
 from collections.abc import Callable
 from typing import NamedTuple
 
+from evidence.formats.lines import Seams
+
 
 class ActorName(NamedTuple):
     """A name by which somebody appears in evidence.
@@ -117,3 +119,7 @@ class Format(NamedTuple):
     # Counted up when the same bytes are read otherwise than before: what an older version read
     # can be read again (evidence/rereading).
     version: int = 2  # 2: records are told apart by SHA-256
+    # Where a large body that is no JSON may be cut, by its beginning.
+    seams: Callable[[bytes], Seams | None] = lambda _: None
+    # Members of a document that list its records; empty: a document is never cut.
+    lists: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ Not verified: that FIRST_AUTHENTICATION_FACTOR_ID names a row of CREDENTIALS.
 """
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from evidence.formats.record import ActorName, Issued
@@ -51,7 +52,9 @@ def _column(record: Row, name: str) -> Any:
 
 
 def _text(record: Row, name: str) -> str:
-    value = _column(record, name)
+    value = record.get(name)
+    if value is None:
+        value = record.get(name.lower())
     return value if type(value) is str else ""
 
 
@@ -84,6 +87,12 @@ def _status(record: Row) -> str | None:
     return "yes" if _grant(record) or _inventory(record) else None
 
 
+@lru_cache(maxsize=4096)
+def _first_object(statement: str) -> str:
+    found = _OBJECT.search(statement)
+    return found[1] if found is not None else ""
+
+
 def _resource(record: Row) -> str | None:
     if _grant(record):
         parts = [_text(record, name) for name in ("TABLE_CATALOG", "TABLE_SCHEMA", "NAME")]
@@ -97,9 +106,10 @@ def _resource(record: Row) -> str | None:
         name = accessed[0].get("objectName") or accessed[0].get("objectname")
         if type(name) is str:
             return name
-    found = _OBJECT.search(_text(record, "QUERY_TEXT")[:_LOOKED_AT])
-    if found is not None:
-        return found[1]
+    statement = _text(record, "QUERY_TEXT")
+    named = _first_object(statement[:_LOOKED_AT]) if statement else ""
+    if named:
+        return named
     parts = [_text(record, name) for name in ("DATABASE_NAME", "SCHEMA_NAME")]
     return ".".join(part for part in parts if part) or _text(record, "WAREHOUSE_NAME") or None
 

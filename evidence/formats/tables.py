@@ -13,7 +13,10 @@ from typing import Any, NamedTuple
 
 from evidence.formats import aws, written
 from evidence.formats.documents import Piece
+from evidence.formats.lines import Seams
+from evidence.formats.paths import Sign
 from evidence.formats.record import ActorName, Issued
+from evidence.formats.written import Writing
 from evidence.vocabulary import OUTCOME_FAILED, OUTCOME_UNKNOWN, PLANE_IDENTITY
 
 type Row = dict[str, Any]
@@ -83,6 +86,8 @@ class Text(NamedTuple):
 
     looks: Callable[[bytes], bool]
     pieces: Callable[[bytes], Iterator[Piece]]
+    # Where a large one may be cut, by its beginning; None: nowhere.
+    seams: Callable[[bytes], Seams | None] = lambda _: None
 
 
 class Table(NamedTuple):
@@ -130,6 +135,8 @@ class Table(NamedTuple):
     trace_id: Froms = ()
     span_id: Froms = ()
     error: Froms = ()
+    # What stands there tells of a failure only where one is stated.
+    error_of_failures: bool = False
     task: Froms = ()
     release: Froms = ()
     # Places of content that is dropped at the door, and of statements that keep only their form.
@@ -138,6 +145,10 @@ class Table(NamedTuple):
     # Fields the vendor does not give, with why; the documentation's table says it.
     lacks: Mapping[str, str] = {}
     version: int = 2  # see record.Format
+
+    def seams(self, head: bytes) -> Seams | None:
+        """Where a large body with this beginning may be cut; None where it is no text of lines."""
+        return self.text.seams(head) if self.text is not None and self.text.looks(head) else None
 
 
 class Unreadable(Exception):
@@ -158,69 +169,73 @@ def realm_named(text: str) -> str:
 
 def getter(froms: Froms, *, folded: bool = False) -> Callable[[Row], str | None]:
     """The text that the first of these paths and functions finds; NULs removed, bounded."""
-    ways = froms if isinstance(froms, tuple) else (froms,)
-    return written.first_text(ways, folded=folded) if ways else lambda _: None
+    return written.first_text(froms if isinstance(froms, tuple) else (froms,), folded=folded)
 
 
-def template(written: str | Callable[[Row], str], *, folded: bool = False) -> Callable[[Row], str]:
+def template(said: str | Callable[[Row], str], *, folded: bool = False) -> Callable[[Row], str]:
     """``okta:{org|tenant}`` as a function: a part that finds nothing leaves what stands before
     its colon."""
-    if callable(written):
-        return written
-    parts = _PART.split(written)
-    if len(parts) == 1:
-        return lambda _: written
-    finds = [getter(tuple(part.split("|")), folded=folded) for part in parts[1::2]]
-    fixed = parts[::2]
+    if callable(said):
+        return said
+    writing = Writing("def written(record):", folded=folded)
+    write_template(writing, "made", said)
+    writing.say("return made")
+    return writing.compiled()
 
-    def get(record: Row) -> str:
-        made = fixed[0]
-        for find, after in zip(finds, fixed[1:], strict=True):
-            found = find(record)
-            if found is None:
-                return made.rstrip(":/")
-            made += found + after
-        return made
 
-    return get
+def write_template(
+    writing: Writing, into: str, said: str | Callable[[Row], str], *, deep: int = 0
+) -> None:
+    """Set a variable to what a template makes of the record."""
+    if callable(said):
+        writing.say(f"{into} = {writing.once(said, deep=deep)}", deep=deep)
+        return
+    first, *rest = _PART.split(said)
+    writing.say(f"{into} = {first!r}", deep=deep)
+    for part, after in zip(rest[::2], rest[1::2], strict=True):
+        writing.text("part", part.split("|"), deep=deep)
+        writing.say(f"if part is None: {into} = {into}.rstrip(':/')", "else:", deep=deep)
+        deep += 1
+        writing.say(f"{into} += part + {after!r}" if after else f"{into} += part", deep=deep)
 
 
 def names(ways: tuple[Name | Names, ...], *, folded: bool = False) -> Names:
     """The first actor that one of these ways finds."""
-    compiled = [way if callable(way) else name(way, folded=folded) for way in ways]
-    if not compiled:
-        return lambda _, __: None
-    if len(compiled) == 1:
-        return compiled[0]
-
-    def get(record: Row, realm: str) -> ActorName | None:
-        for one in compiled:
-            found = one(record, realm)
-            if found is not None:
-                return found
-        return None
-
-    return get
+    writing = Writing("def written(record, realm):", folded=folded)
+    write_names(writing, "found", ways)
+    writing.say("return found")
+    return writing.compiled()
 
 
-def name(way: Name, *, folded: bool) -> Names:
-    value = getter(way.value, folded=folded)
-    own = template(way.realm, folded=folded) if way.realm else None
-    right = written.has_signs(((way.when,),), folded=folded) if way.when else None
-    above = name(way.parent, folded=folded) if way.parent else None
-    kind, fold = way.kind, way.fold
+def write_names(writing: Writing, into: str, ways: tuple[Name | Names, ...]) -> None:
+    """Set a variable to the first actor that one of these ways finds, or to None."""
+    if not ways:
+        writing.say(f"{into} = None")
+    for deep, way in enumerate(ways):
+        if deep:
+            writing.say(f"if {into} is None:", deep=deep - 1)
+        if callable(way):
+            writing.say(f"{into} = {writing.named(way)}(record, realm)", deep=deep)
+        else:
+            _write_name(writing, into, way, deep)
 
-    def get(record: Row, realm: str) -> ActorName | None:
-        if right is not None and not right(record):
-            return None
-        found = value(record)
-        if found is None:
-            return None
-        return actor(
-            realm if own is None else own(record),
-            kind,
-            found.lower() if fold else found,
-            None if above is None else above(record, realm),
-        )
 
-    return get
+def _write_name(writing: Writing, into: str, way: Name, deep: int) -> None:
+    if way.when:
+        writing.say(f"{into} = None", f"if {writing.sign(Sign.of(way.when))}:", deep=deep)
+        deep += 1
+    value = f"{into}_is"
+    writing.text(value, way.value if isinstance(way.value, tuple) else (way.value,), deep=deep)
+    writing.say(f"if {value} is None: {into} = None", "else:", deep=deep)
+    deep += 1
+    realm, above = "realm", "None"
+    if way.parent is not None:
+        above = f"{into}_of"
+        _write_name(writing, above, way.parent, deep)
+    if way.realm:
+        realm = f"{into}_in"
+        write_template(writing, realm, way.realm, deep=deep)
+    shown = f"{value}.lower()" if way.fold else value
+    writing.say(
+        f"{into} = {writing.named(actor)}({realm}, {way.kind!r}, {shown}, {above})", deep=deep
+    )

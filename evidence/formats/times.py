@@ -50,7 +50,7 @@ def _written(text: str) -> int | None:
     try:
         found = datetime.fromisoformat(plain)
     except ValueError:
-        if plain.replace(".", "", 1).isdigit():
+        if plain.replace(".", "", 1).isdecimal():
             return _counted(float(plain) if "." in plain else int(plain))
         found = _otherwise(plain)
     if found is None:

@@ -15,13 +15,14 @@ member ``cluster`` or ``cluster_name`` that the sender adds does, else all share
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
+from typing import Any
 
 import orjson
 
 from evidence.formats import lines, tables, times
 from evidence.formats.documents import Piece
-from evidence.formats.members import first, inside, member, said
+from evidence.formats.members import NOTHING, first, row, text
 from evidence.formats.record import ActorName, Issued
 from evidence.formats.tables import Row, Table, Text
 from evidence.vocabulary import (
@@ -82,119 +83,140 @@ def _called(operation: str, path: str, engine: str) -> str:
     return f"{operation} {engine}/{made[1]}" if made is not None else f"{operation} {engine}"
 
 
+def _request(record: Row) -> Row:
+    found = record.get("request")
+    return found if type(found) is dict else NOTHING
+
+
 def _action(record: Row) -> str | None:
-    request = inside(record, "request")
-    operation = said(request, "operation")
+    request = _request(record)
+    operation = text(request.get("operation"))
     if not operation:
         return None
-    return _called(operation, said(request, "path")[:512], said(request, "mount_type"))
+    return _called(operation, text(request.get("path"))[:512], text(request.get("mount_type")))
 
 
 def _path(record: Row) -> str | None:
-    request = inside(record, "request")
-    path = said(request, "path")
+    request = _request(record)
+    path = text(request.get("path"))
     # A call on a token by its accessor is on that token.
-    other = said(request, "data", "accessor")
-    if other and other[:9] != "[content:" and "accessor" in path:
-        return f"accessor/{other}"
-    space = said(request, "namespace", "path").strip("/")
-    if space and path and not path.startswith(f"{space}/"):
-        return f"{space}/{path}"
+    data = request.get("data")
+    if "accessor" in path and type(data) is dict:
+        other = text(data.get("accessor"))
+        if other and other[:9] != "[content:":
+            return f"accessor/{other}"
+    namespace = request.get("namespace")
+    if path and type(namespace) is dict:
+        space = text(namespace.get("path")).strip("/")
+        if space and not path.startswith(f"{space}/"):
+            return f"{space}/{path}"
     return path or None
 
 
 def _outcome(record: Row) -> int:
-    error = said(record, "error")
+    error = text(record.get("error"))
     if error:
         # Not only the first line: Vault lists all errors of a call.
         return OUTCOME_REFUSED if "permission denied" in error else OUTCOME_FAILED
-    if member(inside(record, "auth", "policy_results"), "allowed") is False:
+    auth = record.get("auth")
+    results = auth.get("policy_results") if type(auth) is dict else None
+    if type(results) is dict and results.get("allowed") is False:
         return OUTCOME_REFUSED
-    return OUTCOME_OK if said(record, "type") == "response" else OUTCOME_UNKNOWN
+    return OUTCOME_OK if text(record.get("type")) == "response" else OUTCOME_UNKNOWN
 
 
-def _entity(auth: Row, realm: str) -> ActorName | None:
+def _entity(auth: Any, realm: str) -> ActorName | None:
     """Who a token speaks for: its entity; else the name its method gave it."""
-    entity = said(auth, "entity_id")
+    if type(auth) is not dict or not auth:
+        return None
+    entity = text(auth.get("entity_id"))
     if entity:
         return tables.actor(realm, "account", entity)
-    about = inside(auth, "metadata")
-    account = said(about, "service_account_name")
+    about = row(auth.get("metadata"))
+    account = text(about.get("service_account_name"))
     if account:
-        space = said(about, "service_account_namespace")
+        space = text(about.get("service_account_namespace"))
         return tables.actor(realm, "service_account", f"{space}/{account}" if space else account)
-    role = said(about, "role_name")
+    role = text(about.get("role_name"))
     if role:
         return tables.actor(realm, "service", role)
-    name = said(about, "username") or said(auth, "display_name")
+    name = text(about.get("username")) or text(auth.get("display_name"))
     return tables.actor(realm, "user", name) if name else None
 
 
 def _principal(record: Row, realm: str) -> ActorName | None:
-    for auth in (inside(record, "auth"), inside(record, "response", "auth")):
-        who = _entity(auth, realm) if auth else None
-        if who is not None:
-            return who
+    who = _entity(record.get("auth"), realm)
+    if who is None:
+        answer = record.get("response")
+        who = _entity(answer.get("auth"), realm) if type(answer) is dict else None
+    if who is not None:
+        return who
     # A login that failed names the user in its path.
-    login = _LOGIN.match(said(record, "request", "path")[:512])
+    path = text(_request(record).get("path"))[:512]
+    login = _LOGIN.match(path) if "auth/" in path else None
     return tables.actor(realm, "user", login[2]) if login is not None and login[2] else None
 
 
 def _credential(record: Row, realm: str) -> ActorName | None:
-    accessor = said(record, "auth", "accessor") or said(record, "request", "client_token_accessor")
+    auth, request = record.get("auth"), _request(record)
+    accessor = text(auth.get("accessor")) if type(auth) is dict else ""
+    accessor = accessor or text(request.get("client_token_accessor"))
     if accessor:
-        return tables.actor(realm, "token", accessor, _entity(inside(record, "auth"), realm))
-    serial = said(record, "request", "client_certificate_serial_number")
+        return tables.actor(realm, "token", accessor, _entity(auth, realm))
+    serial = text(request.get("client_certificate_serial_number"))
     return tables.actor(realm, "certificate", serial) if serial else None
 
 
 def _issued(record: Row, realm: str, who: ActorName | None) -> Issued | None:
     """The token of a login or of token/create, also when it is handed over wrapped."""
-    answer = inside(record, "response")
-    if not answer:
+    answer = record.get("response")
+    if type(answer) is not dict:
         return None
-    auth = inside(answer, "auth")
-    wrapped = inside(answer, "wrap_info")
-    accessor = said(auth, "accessor") or said(wrapped, "wrapped_accessor")
+    auth, wrapped = row(answer.get("auth")), row(answer.get("wrap_info"))
+    accessor = text(auth.get("accessor")) or text(wrapped.get("wrapped_accessor"))
     if not accessor:
         return None
     holder = _entity(auth, realm) or who
     made = tables.actor(realm, "token", accessor, holder)
-    lives = member(auth, "token_ttl")
+    lives = auth.get("token_ttl")
     if type(lives) is not int or lives <= 0:
         # No end: a root token, or a periodic one, which lives while it is renewed.
         return Issued(made, holder, bool(auth), None)
-    began = times.moment(said(auth, "token_issue_time")) or times.moment(said(record, "time"))
+    issued_at = times.moment(text(auth.get("token_issue_time")))
+    began = issued_at or times.moment(text(record.get("time")))
     ends = began + lives * 1_000_000 if began is not None and lives < 10**9 else None
     return Issued(made, holder, False, ends)
 
 
 def _activity(record: Row, _: str) -> int | None:
     """A response that carries a token issues one, whatever it was asked for."""
-    if said(record, "response", "auth", "accessor"):
-        return ISSUANCE
-    return None
+    answer = record.get("response")
+    auth = answer.get("auth") if type(answer) is dict else None
+    return ISSUANCE if type(auth) is dict and text(auth.get("accessor")) else None
 
 
 def _number(record: Row) -> str | None:
-    number = said(record, "request", "id")
-    kind = said(record, "type")
+    number = text(_request(record).get("id"))
+    kind = text(record.get("type"))
     return f"{number}/{kind}" if number and kind else number or None
 
 
+def _error(record: Row) -> str | None:
+    error = text(record.get("error"))
+    return (" ".join(error[:2000].split()) or None) if error else None
+
+
 def _header(name: str, record: Row) -> str | None:
-    value = first(member(inside(record, "request", "headers"), name))
+    headers = _request(record).get("headers")
+    told = headers.get(name) if type(headers) is dict else None
+    value = None if told is None else first(told)
     return value if type(value) is str else None
 
 
-def _trace(record: Row) -> str | None:
-    parts = (_header("traceparent", record) or "").split("-")
-    return parts[1] if len(parts) == 4 else None
-
-
-def _span(record: Row) -> str | None:
-    parts = (_header("traceparent", record) or "").split("-")
-    return parts[2] if len(parts) == 4 else None
+def _of_trace(record: Row, place: int) -> str | None:
+    header = _header("traceparent", record)
+    parts = header.split("-") if header else ()
+    return parts[place] if len(parts) == 4 else None
 
 
 def _behind(line: str) -> Row | None:
@@ -204,6 +226,10 @@ def _behind(line: str) -> Row | None:
     except (ValueError, RecursionError):
         return None
     return entry if type(entry) is dict else None
+
+
+def _looks(head: bytes) -> bool:
+    return _PREFIXED.match(head) is not None
 
 
 def _pieces(body: bytes) -> Iterator[Piece]:
@@ -220,7 +246,7 @@ TABLE = Table(
         ("request.id", "request.operation", "request.path"),
     ),
     mark=b'"operation"',
-    text=Text(lambda head: _PREFIXED.match(head) is not None, _pieces),
+    text=Text(_looks, _pieces, lambda _: lines.Lines(_looks)),
     realm="vault:{cluster_name|cluster|request.replication_cluster}",
     at=("time",),
     vendor_id=(_number,),
@@ -229,7 +255,7 @@ TABLE = Table(
     credential=(_credential,),
     resource=(_path,),
     outcome=_outcome,
-    error=(lambda record: " ".join(said(record, "error")[:2000].split()) or None,),
+    error=(_error,),
     activity=_activity,
     patterns=(
         (r"\w+ auth/token/(?:create|renew)", ISSUANCE),
@@ -245,8 +271,8 @@ TABLE = Table(
     address=("request.remote_address",),
     user_agent=(lambda record: _header("user-agent", record),),
     request_id=("request.id",),
-    trace_id=(_trace,),
-    span_id=(_span,),
+    trace_id=(partial(_of_trace, place=1),),
+    span_id=(partial(_of_trace, place=2),),
     # Digests that Vault made stay (dropping.py); what it logged raw does not.
     content=("request.data[*]", "response.data[*]"),
     lacks={

@@ -1,23 +1,54 @@
-"""Paths and signs as one Python function each: written as text, compiled once.
+"""Paths, signs and names as text of Python functions: written once, compiled once.
 
-Owns the writing. A table has some forty paths, and a record is asked for all of them: a function
-that looks by itself takes half the time of one that calls another for each path. What is written
-holds nothing of a table but the names of members, quoted. What a path means is paths.py's. Pure.
+Owns the writing. A table has some forty paths, and a record is asked for all of them: one function
+that looks by itself takes a third of the time of one that calls another for each path. What is
+written holds nothing of a table but the names of members, quoted. What a path means is paths.py's.
+Pure.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from evidence.formats import aws, paths
 from evidence.formats.paths import Sign
 
+type Way = str | Callable[[dict[str, Any]], Any]
 
-class _Writing:
-    """The text of one function of `record`, and the objects that it names."""
+# Objects inside a record from which more is asked than this are looked up once, at the beginning.
+_ONCE = 1
 
-    def __init__(self) -> None:
-        self.objects: dict[str, Any] = {"text": paths.text}
-        self.lines = ["def written(record):"]
+
+class Writing:
+    """The text of one function, and the objects that it names.
+
+    `often`: how often each object inside the record is asked for, as counted by a writing before
+    this one; those that are asked for several times have a name of their own here.
+    """
+
+    def __init__(
+        self, opening: str, *, folded: bool = False, often: Counter[tuple[str, ...]] | None = None
+    ) -> None:
+        self.objects: dict[str, Any] = {"text": paths.text, "keep": plain, "nothing": {}}
+        self.folded = folded
+        self.counted: Counter[tuple[str, ...]] = Counter()
+        self.opening = opening
+        self.lines: list[str] = []
+        self.inside: dict[tuple[str, ...], str] = {}
+        self.made: dict[str, Callable[[dict[str, Any]], Any]] = {}
+        for names in sorted(often or (), key=len):
+            if often and often[names] > _ONCE:
+                above = names[:-1]
+                while above and above not in self.inside:
+                    above = above[:-1]
+                found = self._walk(self.inside.get(above, "record"), names[len(above) :])
+                here = f"inside{len(self.inside)}"
+                self.inside[names] = here
+                self.say(f"{here} = {found}", f"if type({here}) is not dict: {here} = nothing")
+
+    def say(self, *lines: str, deep: int = 0) -> None:
+        """Write lines, `deep` blocks inside the function."""
+        self.lines += (" " * (deep + 1) + line for line in lines)
 
     def named(self, thing: Any) -> str:
         """The name under which the function finds an object."""
@@ -25,23 +56,84 @@ class _Writing:
         self.objects[name] = thing
         return name
 
-    def value(self, path: str, *, folded: bool) -> str:
+    def value(self, path: str) -> str:
         """The expression of what stands at a path; None where nothing does."""
-        walk = paths.steps(path.lower() if folded else path)
+        walk = paths.steps(path.lower() if self.folded else path)
         if not all(step.name for step in walk):
-            return f"{self.named(paths.getter(path, folded=folded))}(record)"
-        *above, last = (repr(step.name) for step in walk)
-        here, guards = "record", []
-        for name in above:
-            guards.append(f"type(v := {here}.get({name})) is dict")
+            find = f"{self.named(paths.getter(path, folded=self.folded))}(record)"
+            # Most records have no such list at all.
+            begin = walk[0].name
+            return f"({find} if record.get({begin!r}) is not None else None)" if begin else find
+        names = tuple(step.name for step in walk)
+        above = names[:-1]
+        for many in range(1, len(names)):
+            self.counted[names[:many]] += 1
+        while above and above not in self.inside:
+            above = above[:-1]
+        return self._walk(self.inside.get(above, "record"), names[len(above) :])
+
+    @staticmethod
+    def _walk(here: str, names: Sequence[str]) -> str:
+        guards = []
+        for name in names[:-1]:
+            guards.append(f"type(v := {here}.get({name!r})) is dict")
             here = "v"
-        found = f"{here}.get({last})"
+        found = f"{here}.get({names[-1]!r})"
         return f"({found} if {' and '.join(guards)} else None)" if guards else found
 
-    def compiled(self) -> Callable[[dict[str, Any]], Any]:
-        exec("\n".join(self.lines), self.objects)  # noqa: S102 - quoted names, no words of a table
-        function: Callable[[dict[str, Any]], Any] = self.objects["written"]
+    def text(self, into: str, ways: Sequence[Way], *, deep: int = 0) -> None:
+        """Set a variable to the text that the first of these ways finds, or to None."""
+        if not ways:
+            self.say(f"{into} = None", deep=deep)
+            return
+        start = deep
+        for number, way in enumerate(ways):
+            if number:
+                self.say(f"if not {into}:", deep=deep)
+                deep += 1
+            found = self.value(way) if isinstance(way, str) else f"{self.named(way)}(record)"
+            self.say(
+                f"{into} = {found}",
+                f"if type({into}) is not str and {into} is not None: {into} = text({into})",
+                deep=deep,
+            )
+        self.say(
+            f"if not {into}: {into} = None",
+            f"elif len({into}) > {aws.LONGEST} or '\\0' in {into}: {into} = keep({into})",
+            deep=start,
+        )
+
+    def once(self, function: Callable[[dict[str, Any]], Any], *, deep: int = 0) -> str:
+        """The variable with what a function makes of the record, called where it is first needed."""
+        known = next((name for name, one in self.made.items() if one is function), None)
+        if known is None:
+            known = f"made{len(self.made)}"
+            self.made[known] = function
+            self.opening += f"\n {known} = None"
+        self.say(f"if {known} is None: {known} = {self.named(function)}(record)", deep=deep)
+        return known
+
+    def sign(self, sign: Sign) -> str:
+        """The expression that says whether a record has a sign."""
+        value = self.value(sign.path)
+        if sign.absent:
+            return f"{value} is None"
+        if sign.one_of:
+            told = f"(s if type(s := {value}) is str or s is None else text(s))"
+            return f"{told} in {self.named(sign.one_of)}"
+        if sign.begins:
+            return f"(type(s := {value}) is str and s.startswith({sign.begins!r}))"
+        return f"{value} is not None"
+
+    def compiled(self) -> Callable[..., Any]:
+        exec("\n".join([self.opening, *self.lines]), self.objects)  # noqa: S102 - quoted names only
+        function: Callable[..., Any] = self.objects["written"]
         return function
+
+
+def twice(write: Callable[[Counter[tuple[str, ...]] | None], Writing]) -> Callable[..., Any]:
+    """A function written for the second time, when it is known what it asks for often."""
+    return write(write(None).counted).compiled()
 
 
 def plain(value: str) -> str | None:
@@ -52,48 +144,29 @@ def plain(value: str) -> str | None:
 
 
 def first_text(
-    ways: Sequence[str | Callable[[dict[str, Any]], Any]], *, folded: bool = False
+    ways: Sequence[Way], *, folded: bool = False
 ) -> Callable[[dict[str, Any]], str | None]:
     """The text that the first of these paths and functions finds in a record."""
-    writing = _Writing()
-    keep = writing.named(plain)
+    writing = Writing("def written(record):", folded=folded)
+    writing.text("found", ways)
+    writing.say("return found")
+    return writing.compiled()
+
+
+def first_value(ways: Sequence[str]) -> Callable[[dict[str, Any]], Any]:
+    """What the first of these paths finds that is not null, of any type."""
+    writing = Writing("def written(record):")
     for way in ways:
-        found = (
-            writing.value(way, folded=folded)
-            if isinstance(way, str)
-            else f"{writing.named(way)}(record)"
-        )
-        writing.lines += (
-            f" value = {found}",
-            " if value is not None:",
-            "  if type(value) is not str: value = text(value)",
-            "  if value:",
-            f"   return value if len(value) <= {aws.LONGEST} and '\\0' not in value else {keep}(value)",
-        )
-    writing.lines.append(" return None")
+        writing.say(f"found = {writing.value(way)}", "if found is not None: return found")
+    writing.say("return None")
     return writing.compiled()
 
 
-def has_signs(
-    groups: Sequence[Sequence[str]], *, folded: bool = False
-) -> Callable[[dict[str, Any]], bool]:
-    """Whether a record has all signs of at least one group; see paths.Sign."""
-    writing = _Writing()
+def has_signs(groups: Sequence[Sequence[str]], *, folded: bool = False) -> Callable[[Any], bool]:
+    """Whether a value is a record with all signs of at least one group; see paths.Sign."""
+    writing = Writing("def written(record):", folded=folded)
     told = [
-        " and ".join(_sign(writing, Sign.of(sign), folded=folded) for sign in group) or "True"
-        for group in groups
+        " and ".join(writing.sign(Sign.of(sign)) for sign in group) or "True" for group in groups
     ]
-    writing.lines.append(f" return {' or '.join(told) or 'False'}")
+    writing.say(f"return type(record) is dict and ({' or '.join(told) or 'False'})")
     return writing.compiled()
-
-
-def _sign(writing: _Writing, sign: Sign, *, folded: bool) -> str:
-    value = writing.value(sign.path, folded=folded)
-    if sign.absent:
-        return f"{value} is None"
-    if sign.one_of:
-        told = f"(s if type(s := {value}) is str else text(s))"
-        return f"{told} in {writing.named(sign.one_of)}"
-    if sign.begins:
-        return f"(type(s := {value}) is str and s.startswith({sign.begins!r}))"
-    return f"{value} is not None"

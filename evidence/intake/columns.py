@@ -12,8 +12,8 @@ from itertools import repeat
 from struct import Struct
 from typing import Any
 
-from evidence.formats.record import ActorName
-from evidence.intake.admitting import Admitted, micros
+from evidence.formats.record import ActorName, Record
+from evidence.intake.admitting import Admitted, micros, moment
 from evidence.models import Term
 from evidence.names import TermName
 from evidence.vocabulary import TIME_RECEIVED, TIME_STATED
@@ -66,9 +66,10 @@ def rows_of(
     for (kind, value), number in terms.items():
         term[kind][value] = _bigint(number)
     times = {at: _time(at) for at in {at for at, _ in keys}}
+    moments, numbers = [at for at, _ in keys], [number for _, number in keys]
     columns: list[tuple[str, Sequence[Any], Callable[[Any], bytes]]] = [
-        ("at", [at for at, _ in keys], times.__getitem__),
-        ("id", [number for _, number in keys], _bigint),
+        ("at", moments, times.__getitem__),
+        ("id", numbers, _bigint),
         *((f"{field}_id", of[field], actor.__getitem__) for field in ACTORS),
         *((column, of[field], term[kind].__getitem__) for kind, field, column in TERMS),
         ("span", of["span_id"], _sized),
@@ -107,8 +108,46 @@ def rows_of(
     rows = map(
         b"".join, zip(repeat(begin, len(keys)), *varying, repeat(end, len(keys)), strict=True)
     )
-    ordered = [row for _, row in sorted(zip(keys, rows, strict=True))]
+    # No two have one key, so that no row is ever compared.
+    ordered = [row for _, _, row in sorted(zip(moments, numbers, rows, strict=True))]
     return ", ".join(names), b"".join([OPENING, *ordered, CLOSING])
+
+
+def issuance_rows(
+    issuing: Iterable[tuple[Key, Record]], *, actors: dict[ActorName, int], deposit: int
+) -> bytes:
+    """The rows of these records' issuances for COPY: time, id, credential, holder, by whom, by
+    which credential, whether it stands, its end, deposit."""
+    actor: dict[ActorName | None, bytes] = {None: NULL}
+    actor.update((name, _bigint(number)) for name, number in actors.items())
+    begin, end = Struct(">h").pack(9), _bigint(deposit)
+    stands = {True: _length(1) + b"\1", False: _length(1) + b"\0"}
+    rows = [OPENING]
+    for (at, number), record in issuing:
+        issued = record.issued
+        assert issued is not None  # noqa: S101 - what issues nothing is not given
+        rows += (
+            begin,
+            _time(at),
+            _bigint(number),
+            actor[issued.credential],
+            actor[issued.issued_to],
+            actor[record.principal],
+            actor[record.credential],
+            stands[issued.standing],
+            _end(issued.expires_at),
+            end,
+        )
+    rows.append(CLOSING)
+    return b"".join(rows)
+
+
+def _end(at: int | None) -> bytes:
+    """When a credential ends; a stated end beyond the calendar is none."""
+    try:
+        return NULL if at is None else _time(micros(moment(at)))
+    except OverflowError:
+        return NULL
 
 
 def _time(at: int) -> bytes:

@@ -7,13 +7,13 @@ sighting when another source sent it), or another record with the same id (a rej
 from collections.abc import Sequence
 from datetime import datetime
 from struct import unpack
-from typing import Any, cast
+from typing import Any
 
 from django.db import IntegrityError, connection, transaction
 
-from evidence.formats.record import ActorName, Issued, Record, Rejected
-from evidence.intake.admitting import Admitted, micros, moment
-from evidence.intake.columns import Key, rows_of
+from evidence.formats.record import ActorName, Record, Rejected
+from evidence.intake.admitting import Admitted, micros
+from evidence.intake.columns import Key, issuance_rows, rows_of
 from evidence.names import TermName
 from evidence.vocabulary import TIME_RECEIVED
 
@@ -117,14 +117,14 @@ def copy(cursor: Any, rows: Rows) -> int:
         return 0
     try:
         with transaction.atomic():
-            _copy(cursor, "evidence_event", rows)
+            _copy(cursor, "evidence_event", rows.columns, rows.data)
             return len(rows.placed)
     except IntegrityError:
         pass
     cursor.execute(
         "CREATE TEMP TABLE IF NOT EXISTS staged (LIKE evidence_event) ON COMMIT DELETE ROWS"
     )
-    _copy(cursor, "staged", rows)
+    _copy(cursor, "staged", rows.columns, rows.data)
     cursor.execute(
         f"INSERT INTO evidence_event ({COLUMNS}) SELECT {COLUMNS} FROM staged ORDER BY at, id"
         " ON CONFLICT DO NOTHING"
@@ -146,11 +146,11 @@ def copy(cursor: Any, rows: Rows) -> int:
     return new
 
 
-def _copy(cursor: Any, table: str, rows: Rows) -> None:
-    statement = f"COPY {table} ({rows.columns}) FROM STDIN (FORMAT BINARY)"
+def _copy(cursor: Any, table: str, columns: str, data: bytes) -> None:
+    statement = f"COPY {table} ({columns}) FROM STDIN (FORMAT BINARY)"
     # Django does not translate errors of COPY by itself.
     with connection.wrap_database_errors, cursor.copy(statement) as into:
-        into.write(rows.data)
+        into.write(data)
 
 
 def collision(record: Record) -> Rejected:
@@ -163,38 +163,27 @@ def collision(record: Record) -> Rejected:
 
 def issuances(cursor: Any, rows: Rows, *, actors: dict[ActorName, int], deposit: int) -> None:
     """The credentials that these records say were issued."""
-    values = []
     issuing = [(key, record) for key, record in rows.placed.items() if record.issued is not None]
-    for (at, number), record in sorted(issuing):
-        issued = cast("Issued", record.issued)
-        values.append(
-            (
-                moment(at),
-                number,
-                actors[issued.credential],
-                None if issued.issued_to is None else actors[issued.issued_to],
-                None if record.principal is None else actors[record.principal],
-                None if record.credential is None else actors[record.credential],
-                issued.standing,
-                _expiry(issued.expires_at),
-                deposit,
-            )
-        )
-    if values:
-        columns: list[list[Any]] = [list(column) for column in zip(*values, strict=True)]
-        cursor.execute(
-            "INSERT INTO evidence_issuance (at, event_id, credential_id, issued_to_id,"
-            " by_principal_id, by_credential_id, standing, expires_at, deposit_id)"
-            " SELECT * FROM unnest(%s::timestamptz[], %s::bigint[], %s::bigint[], %s::bigint[],"
-            " %s::bigint[], %s::bigint[], %s::boolean[], %s::timestamptz[], %s::bigint[])"
-            " ON CONFLICT DO NOTHING",
-            columns,
-        )
-
-
-def _expiry(at: int | None) -> datetime | None:
-    """When a credential ends; a stated end beyond the calendar is none."""
+    if not issuing:
+        return
+    data = issuance_rows(sorted(issuing), actors=actors, deposit=deposit)
+    columns = (
+        "at, event_id, credential_id, issued_to_id, by_principal_id, by_credential_id, standing,"
+        " expires_at, deposit_id"
+    )
     try:
-        return None if at is None else moment(at)
-    except OverflowError:
-        return None
+        with transaction.atomic():
+            _copy(cursor, "evidence_issuance", columns, data)
+            return
+    except IntegrityError:
+        pass
+    cursor.execute(
+        "CREATE TEMP TABLE IF NOT EXISTS staged_issuance AS"
+        f" SELECT {columns} FROM evidence_issuance WITH NO DATA"
+    )
+    _copy(cursor, "staged_issuance", columns, data)
+    cursor.execute(
+        f"INSERT INTO evidence_issuance ({columns}) SELECT {columns} FROM staged_issuance"
+        " ON CONFLICT DO NOTHING"
+    )
+    cursor.execute("DELETE FROM staged_issuance")

@@ -2,7 +2,7 @@
 
 Sources: kubernetes.io: API concepts (`limit`, `continue`, PartialObjectMetadataList), "Using RBAC
 Authorization", "Service Accounts", "Managing Service Accounts" (legacy tokens). Rights are
-written in the words of the audit log (evidence/formats/kubernetes.py): ``create pods/exec`` on
+written in the words of the audit log (evidence/formats/clusters.py): ``create pods/exec`` on
 ``namespaces/default/pods/*``. Only RBAC is read: other authorizers and admission are not in it.
 
 Tokens of TokenRequest are in no list; they are born from the audit log. Secrets that hold a token
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from evidence.formats import kubernetes as words
+from evidence.formats import clusters as words
 from evidence.formats.record import ActorName
 from evidence.formats.tables import actor
 from evidence.sources import kubernetes

@@ -10,9 +10,9 @@ import pytest
 
 from evidence import files, pipeline
 from evidence.files import File, Step
-from evidence.formats import FORMATS
+from evidence.formats import FORMATS, bodies, text_parts
 from evidence.intake import NotTaken
-from evidence.models import Deposit, Event, Source
+from evidence.models import Deposit, Event, MappingVersion, Source
 from evidence.pipeline import AHEAD, Body, in_file
 from tests.evidence.bodies import record, run_of, trail
 from tests.evidence.conftest import NOW
@@ -96,6 +96,26 @@ def test_files_of_every_kind_are_taken_and_others_stop_nothing(source: Make) -> 
         "last.json": 1,
     }
     assert {step.file for step in steps if step.skipped} == {"note.txt", "empty"}
+
+
+def test_rejects_of_a_large_csv_have_their_places_in_the_file(
+    source: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "WHOLE", 500)
+    monkeypatch.setattr(text_parts, "FULL", 300)
+    text = "mapping: own\nreads: csv\nrealm: own\nat: at\naction: act\n"
+    MappingVersion.objects.create(name="own", version=1, title="", text=text, made_at=NOW)
+    good = [f'2026-11-20T08:00:{one:02},act,"a\n{one}"\n' for one in range(60)]
+    # Behind many rows of two lines each.
+    good[20] = good[50] = "alone\n"
+    body = "".join(("at,act,who\n", *good)).encode()
+    steps = take(source(format="mapping:own"), File("large.csv", opened(body)))
+    assert len(steps) > 4
+    done = [step.taken for step in steps if step.taken is not None]
+    assert sum(taken.events for taken in done) == 58
+    assert [one.position for taken in done for one in taken.reasons] == ["line 42", "line 101"]
+    names = list(Deposit.objects.order_by("id").values_list("name", flat=True))
+    assert names[:2] == ["large.csv, from line 1", "large.csv, from line 22"]
 
 
 def test_file_that_cannot_be_opened_is_said_so(source: Make) -> None:

@@ -83,7 +83,7 @@ def _parsed(found: Iterable[Sequence[Piece]], asked: Asked) -> Parsed:
     """What batches of pieces hold, in their order."""
     kept: list[bytes] = []
     parsed = Parsed(b"", [], [], [])
-    digester = Digester(asked.digest_key[:64])
+    digester = Digester(asked.digest_key[:64], NAME)
     for batch in found:
         kept += (privacy.SEAM, _read_batch(batch, parsed, digester, asked.realms))
     return parsed._replace(kept=b"".join((b'{"Records":[', *kept[1:], b"]}")))
@@ -101,7 +101,7 @@ def read_one(position: str, value: Any, digest: Callable[[str, str], bytes]) -> 
     if _has_nul(value):
         raise tables.Unreadable(_NO_NUL)
     try:
-        return _read(position, value, b"", lambda _, __, realm, number: digest(realm, number))
+        return _read(position, value, digest)
     except Unreadable as problem:
         raise tables.Unreadable(str(problem)) from None
 
@@ -138,7 +138,8 @@ def _read_batch(
         try:
             if may_have_nul and b"\\u0000" in received and _has_nul(value):
                 raise Unreadable(_NO_NUL)
-            record = _read(position, value, received, digester)
+            digester.text = received
+            record = _read(position, value, digester)
             if realms and record.realm not in realms:
                 raise Unreadable(
                     f"speaks for the realm {record.realm!r}, which this source may not speak for"
@@ -209,17 +210,15 @@ def _at(text: str) -> int | None:
     return activities.moment(text)
 
 
-def _read(
-    position: str, record: Any, received: bytes, digester: Callable[[bytes, str, str, str], bytes]
-) -> Record:
-    """One record; `received` is its canonical JSON before the privacy rule. Raises Unreadable."""
+def _read(position: str, record: Any, digest: Callable[[str, str], bytes]) -> Record:
+    """One record, with the digest of its realm and its vendor's id. Raises Unreadable."""
     if type(record) is not dict:
         raise Unreadable("is not a JSON object")
     read = record.get
     name, source = read("eventName"), read("eventSource")
     if type(name) is not str or not name:
         if lowered.is_lowered(record):
-            return _read(position, lowered.restored(record), received, digester)
+            return _read(position, lowered.restored(record), digest)
         raise Unreadable("has no eventName")
     if type(source) is not str or not source:
         if "userIdentity" not in record:
@@ -279,7 +278,7 @@ def _read(
     # Record(…) by name takes three times as long, and there is one for each of millions.
     fields = (
         position,
-        digester(received, NAME, realm, vendor_id or ""),
+        digest(realm, vendor_id or ""),
         at,
         realm,
         PLANE_IDENTITY,
@@ -314,4 +313,4 @@ def _bounded(value: Any) -> str | None:
     return value if len(value) <= aws.LONGEST else aws.bounded(value)
 
 
-FORMAT = Format(NAME, "AWS CloudTrail", recognise, parse)
+FORMAT = Format(NAME, "AWS CloudTrail", recognise, parse, lists=("Records", "Events", "logEvents"))

@@ -324,6 +324,7 @@ TABLE = Table(
     user_agent=("userAgent", "additionalDetails{key=User-Agent}.value"),
     request_id=_request_id,
     error=results.error,
+    error_of_failures=True,  # a success is justified in the same place
     lacks={
         "trace_id": "Entra keeps no trace id",
         "credential": "a directory audit names no token; a sign-in names the key of an application",

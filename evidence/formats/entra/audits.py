@@ -92,7 +92,7 @@ def _holder(record: Row, target: Row, realm: str) -> ActorName | None:
 
 def activity(record: Row, action: str) -> int | None:
     """A change of keys by what it did to them: one action stands for adding and removing."""
-    if microsoft.KEY_CHANGE.match(action):
+    if microsoft.changes_keys(action):
         for target in _targets_of(record):
             keys = _keys(target)
             if keys.added or keys.removed:

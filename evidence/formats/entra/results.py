@@ -13,9 +13,7 @@ _code = anywhere("status.errorCode", "resultType", "responseStatusCode")
 
 
 def error(record: Row) -> str | None:
-    """The reason of a failure; the justification of what succeeded stands in the same place."""
-    if ended(record) in (OUTCOME_OK, OUTCOME_UNKNOWN):
-        return None
+    """The code and the reason of a failure."""
     reason, code = _reason(record), _code(record)
     return ": ".join(part for part in (code, reason) if part) or None
 

@@ -2,11 +2,11 @@
 
 Owns the meaning of AuditLog's fields. Source: cloud.google.com, reference of AuditLog,
 AuthenticationInfo and LogEntry; "Audit logs for service accounts"; GKE's calls are read into the
-vocabulary of kubernetes.py. Also read: exports in lower case, and BigQuery's columns
+words of clusters.py. Also read: exports in lower case, and BigQuery's columns
 (protopayload_auditlog with requestJson, responseJson, metadataJson). Real entries of 60 methods
 were read; not verified on real entries: agents' principals, ExchangeToken, BigQuery's columns.
 
-Whose realm a name is of is gcp/names.py's.
+Whose realm a name is of is gcp/names.py's, what a method does gcp/calls.py's.
 
 A token of GenerateAccessToken has no id in any log. What its later uses do show is the service
 account and who borrowed it, so that pair is the credential: ``<account> by <first caller>``.
@@ -14,12 +14,11 @@ Long operations log two entries (operation.first, operation.last); both are even
 """
 
 import re
-from functools import lru_cache
-from typing import Any
 
 import orjson
 
-from evidence.formats import kubernetes, tables, times
+from evidence.formats import clusters, tables, times
+from evidence.formats.gcp.calls import PATTERNS, of_cluster
 from evidence.formats.gcp.names import (
     MEMBER_KINDS,
     borrowed,
@@ -28,38 +27,26 @@ from evidence.formats.gcp.names import (
     of_subject,
     realm_of,
 )
-from evidence.formats.members import either, first, inside, member, said
+from evidence.formats.members import (
+    NOTHING,
+    either,
+    first,
+    inside,
+    member,
+    row,
+    said,
+    text,
+    told,
+    ways,
+)
 from evidence.formats.record import ActorName, Issued
 from evidence.formats.tables import Row, Table
-from evidence.vocabulary import (
-    AUTHENTICATION,
-    CHANGE,
-    ISSUANCE,
-    OUTCOME_FAILED,
-    OUTCOME_OK,
-    OUTCOME_REFUSED,
-    OUTCOME_UNKNOWN,
-    REVOCATION,
-    USE,
-)
+from evidence.vocabulary import OUTCOME_FAILED, OUTCOME_OK, OUTCOME_REFUSED, OUTCOME_UNKNOWN
 
-_VERSION = re.compile(r"v\d+(?:(?:alpha|beta)\d+)?$")
-_VERBS = frozenset(
-    [
-        "get",
-        "list",
-        "watch",
-        "create",
-        "update",
-        "patch",
-        "delete",
-        "deletecollection",
-        "proxy",
-        "connect",
-    ]
-)
 _LOG_OF = re.compile(r"(?:projects|organizations|folders|billingAccounts)/([^/]+)")
 _ACCOUNT = re.compile(r"serviceAccounts/([^/]+)")
+_ADDRESS, _USER_AGENT = ways("callerIp", "callerIP"), ways("callerSuppliedUserAgent")
+_KEY = ways("serviceAccountKeyName")
 _JSONS = ("request", "response", "metadata", "serviceData")
 
 
@@ -84,20 +71,36 @@ def _opened(record: Row) -> Row:
     return rest | {"protoPayload": payload}
 
 
-def _payload(record: Row) -> dict[str, Any]:
+def _payload(record: Row) -> Row:
     found = record.get("protoPayload")
-    if type(found) is dict:
+    if found is None:
+        found = record.get("protopayload")
+    return found if type(found) is dict else NOTHING
+
+
+def _part(record: Row, name: str) -> Row:
+    # Names as Google writes them are the rule; those of exports in lower case come afterwards.
+    payload = record.get("protoPayload")
+    if type(payload) is not dict:
+        payload = _payload(record)
+    found = payload.get(name)
+    return found if type(found) is dict else row(member(payload, name))
+
+
+def _method(payload: Row) -> str:
+    found = payload.get("methodName")
+    if type(found) is str and "\0" not in found:
         return found
-    return inside(record, "protoPayload") or inside(record, "protopayload_auditlog")
+    return text(member(payload, "methodName"))
 
 
 def _project(record: Row) -> str:
-    found = _LOG_OF.match(said(record, "logName"))
+    found = _LOG_OF.match(text(member(record, "logName")))
     if found is not None:
         return found[1]
     labels = inside(record, "resource", "labels")
     for name in ("project_id", "organization_id", "folder_id"):
-        stated = said(labels, name)
+        stated = text(labels.get(name))
         if stated:
             return stated
     found = _LOG_OF.search(said(_payload(record), "resourceName"))
@@ -109,49 +112,38 @@ def _realm(record: Row) -> str:
 
 
 def _cluster(record: Row) -> str:
-    """The realm of a GKE cluster's own names."""
     labels = inside(record, "resource", "labels")
-    parts = (_project(record), said(labels, "location"), said(labels, "cluster_name"))
-    return kubernetes.realm_of("/".join(part for part in parts if part) if parts[2] else parts[0])
+    parts = (_project(record), text(labels.get("location")), text(labels.get("cluster_name")))
+    return clusters.realm_of("/".join(part for part in parts if part) if parts[2] else parts[0])
 
 
 # --- what was called
 
 
-@lru_cache(maxsize=16_384)
-def _of_cluster(method: str) -> str | None:
-    """``io.k8s.core.v1.pods.exec.create`` as ``create pods/exec``."""
-    parts = method.removeprefix("io.k8s.").split(".")
-    if parts[-1] not in _VERBS:
-        return None
-    at = next((place for place, part in enumerate(parts) if _VERSION.match(part)), -1)
-    named = parts[at + 1 : -1]
-    if not named:
-        return kubernetes.called(parts[-1], kubernetes.URLS)
-    return kubernetes.called(parts[-1], named[0], "/".join(named[1:]))
-
-
-def _is_cluster(payload: dict[str, Any], method: str) -> bool:
-    return method.startswith("io.k8s.") or said(payload, "serviceName") == "k8s.io"
+def _is_cluster(payload: Row, method: str) -> bool:
+    service = payload.get("serviceName")
+    if type(service) is not str or "\0" in service:
+        service = text(member(payload, "serviceName"))
+    return service == "k8s.io" or method.startswith("io.k8s.")
 
 
 def _action(record: Row) -> str | None:
     payload = _payload(record)
-    method = said(payload, "methodName")
+    method = _method(payload)
     if not method:
         # BigQuery's newest entries say it in their metadata; some exports lose the payload.
         return said(payload, "metadata", "methodName") or said(record, "methodName") or None
     if _is_cluster(payload, method):
-        return _of_cluster(method) or method
+        return of_cluster(method) or method
     return method
 
 
 def _resource(record: Row) -> str | None:
     payload = _payload(record)
-    name = said(payload, "resourceName")
+    name = text(member(payload, "resourceName"))
     if name:
-        if _is_cluster(payload, said(payload, "methodName")):
-            return kubernetes.from_path(name)
+        if _is_cluster(payload, _method(payload)):
+            return clusters.from_path(name)
         return name
     asked = first(member(payload, "authorizationInfo"))
     return said(asked, "resource") or said(asked, "resourceAttributes", "name") or None
@@ -161,15 +153,18 @@ def _outcome(record: Row) -> int:
     payload = _payload(record)
     if not payload:
         return OUTCOME_UNKNOWN
-    code = member(inside(payload, "status"), "code")
-    if type(code) is str and code.isdigit():
+    status = payload.get("status")
+    if type(status) is not dict:
+        status = NOTHING
+    code = status.get("code")
+    if type(code) is str and code.isdecimal():
         code = int(code[:4])
     if type(code) is int and code:
         # google.rpc.Code: PERMISSION_DENIED and UNAUTHENTICATED.
         return OUTCOME_REFUSED if code in (7, 16) else OUTCOME_FAILED
-    if said(payload, "methodName").endswith("Failure"):
+    if _method(payload).endswith("Failure"):
         return OUTCOME_REFUSED  # Workspace's sign-ins say it in their name alone
-    if said(payload, "status", "message") in ("PERMISSION_DENIED", "UNAUTHENTICATED"):
+    if text(status.get("message")) in ("PERMISSION_DENIED", "UNAUTHENTICATED"):
         return OUTCOME_REFUSED
     asked = member(payload, "authorizationInfo")
     if type(asked) is list and asked:
@@ -183,11 +178,14 @@ def _outcome(record: Row) -> int:
 
 
 def _principal(record: Row, realm: str) -> ActorName | None:
-    payload = _payload(record)
-    who = inside(payload, "authenticationInfo")
-    address, subject = said(who, "principalEmail"), said(who, "principalSubject")
+    who = _part(record, "authenticationInfo")
+    address, subject = who.get("principalEmail"), who.get("principalSubject")
+    if type(address) is not str or "\0" in address:
+        address = text(member(who, "principalEmail"))
+    if type(subject) is not str or "\0" in subject:
+        subject = text(member(who, "principalSubject"))
     if address.startswith("system:"):
-        return kubernetes.named(address, _cluster(record))
+        return clusters.named(address, _cluster(record))
     if subject.startswith("principal"):
         return of_subject(subject)
     if address:
@@ -196,12 +194,12 @@ def _principal(record: Row, realm: str) -> ActorName | None:
         return of_subject(subject)
     other = said(who, "authoritySelector")
     if other:
-        return kubernetes.named(other, _cluster(record))
-    username = said(payload, "request", "username")
+        return clusters.named(other, _cluster(record))
+    username = said(_payload(record), "request", "username")
     return tables.actor(realm, "user", username) if username else None
 
 
-def _borrower(who: dict[str, Any]) -> ActorName | None:
+def _borrower(who: Row) -> ActorName | None:
     """Who began the chain of service accounts: the first of them is the origin."""
     chain = member(who, "serviceAccountDelegationInfo")
     origin = first(chain) if type(chain) is list else None
@@ -219,27 +217,48 @@ def _borrower(who: dict[str, Any]) -> ActorName | None:
 
 
 def _credential(record: Row, _: str) -> ActorName | None:
-    who = inside(_payload(record), "authenticationInfo")
-    key = said(who, "serviceAccountKeyName")
+    who = _part(record, "authenticationInfo")
+    key = told(who, _KEY)
     if key:
         return key_of(key)
     origin = _borrower(who)
     if origin is not None:
-        address = said(who, "principalEmail")
+        address = text(member(who, "principalEmail"))
         if address:
             return borrowed(named(address, "service_account"), origin.value)
-    client = said(who, "oauthInfo", "oauthClientId")
-    return tables.actor("gcp", "app", client) if client else None
+    client = member(who, "oauthInfo")
+    if type(client) is not dict:
+        return None
+    number = text(member(client, "oauthClientId"))
+    return tables.actor("gcp", "app", number) if number else None
 
 
 def _on_behalf(record: Row, _: str) -> ActorName | None:
-    return _borrower(inside(_payload(record), "authenticationInfo"))
+    return _borrower(_part(record, "authenticationInfo"))
 
 
 def _agent(record: Row, _: str) -> ActorName | None:
     """An agent's own identity (a SPIFFE id under agents.global…)."""
-    subject = said(_payload(record), "authenticationInfo", "principalSubject")
+    subject = text(member(_part(record, "authenticationInfo"), "principalSubject"))
     return of_subject(subject) if "://agents." in subject else None
+
+
+def _address(record: Row) -> str | None:
+    return told(_part(record, "requestMetadata"), _ADDRESS) or None
+
+
+def _user_agent(record: Row) -> str | None:
+    return told(_part(record, "requestMetadata"), _USER_AGENT) or None
+
+
+def _session(record: Row) -> str | None:
+    asked = _payload(record).get("request")
+    return (text(member(asked, "databaseSessionId")) or None) if type(asked) is dict else None
+
+
+def _trace(record: Row) -> str | None:
+    trace = text(record.get("trace"))
+    return (trace.rpartition("/")[2] or None) if trace else None
 
 
 # --- what was issued
@@ -247,21 +266,21 @@ def _agent(record: Row, _: str) -> ActorName | None:
 
 def _issued(record: Row, realm: str, who: ActorName | None) -> Issued | None:
     payload = _payload(record)
-    method = said(payload, "methodName").rpartition(".")[2]
+    method = _method(payload).rpartition(".")[2]
     if method not in _ISSUING:
         return None
-    answer = inside(payload, "response")
-    name = said(payload, "resourceName")
-    account = said(record, "resource", "labels", "email_id")
+    answer = row(payload.get("response"))
+    account = text(inside(record, "resource", "labels").get("email_id"))
     if not account:
-        found = _ACCOUNT.search(said(payload, "request", "name") or name)
+        name = said(payload, "request", "name") or said(payload, "resourceName")
+        found = _ACCOUNT.search(name)
         account = found[1] if found is not None else ""
     holder = named(account, "service_account") if account else None
     if method in ("CreateServiceAccountKey", "UploadServiceAccountKey"):
-        made = key_of(said(answer, "name"))
-        expires = member(answer, "valid_before_time") or member(answer, "validBeforeTime")
+        made = key_of(text(answer.get("name")))
+        expires = answer.get("valid_before_time") or member(answer, "validBeforeTime")
         if type(expires) is dict:
-            expires = member(expires, "seconds")
+            expires = expires.get("seconds")
         return None if made is None else Issued(made, holder or who, True, times.moment(expires))
     if method == "CreateKey":
         inner = inside(answer, "response") or answer
@@ -274,7 +293,7 @@ def _issued(record: Row, realm: str, who: ActorName | None) -> Issued | None:
     if method.startswith("Sign"):
         signed = key_of(f"serviceAccounts/{account}/keys/{said(answer, 'keyId')}")
         return Issued(signed, holder, False, None) if signed and said(answer, "keyId") else None
-    origin = _borrower(inside(payload, "authenticationInfo")) or who
+    origin = _borrower(_part(record, "authenticationInfo")) or who
     return Issued(borrowed(holder, origin.value), holder, False, None)
 
 
@@ -288,26 +307,6 @@ _ISSUING = frozenset(
         "SignBlob",
     ]
 )
-_LAST = r"(?:.*\.)?"
-PATTERNS = (
-    (_LAST + r"(?:(?:Create|Upload)ServiceAccountKey|CreateKey)$", ISSUANCE),
-    (_LAST + r"(?:Generate(?:Access|Id)Token|Sign(?:Jwt|Blob)|ExchangeToken)$", ISSUANCE),
-    (r"storage\.hmacKeys\.create|.*\.CreateOauthClientCredential$", ISSUANCE),
-    (
-        _LAST + r"(?:Delete|Disable)(?:ServiceAccount(?:Key)?|Key|OauthClientCredential)$",
-        REVOCATION,
-    ),
-    (r"storage\.hmacKeys\.delete|.*\.(?:revoke|signOut)\w*$", REVOCATION),
-    (r"google\.login\.|google\.ssh-serialport\.|google\.cloud\.oslogin\.", AUTHENTICATION),
-    (r"(?:google\.)?storage\.objects\.|.*\.(?:InsertJob|InsertAll|Query)$", USE),
-    (
-        _LAST + r"(?i:create|insert|update|patch|delete|set|add|remove|enable|disable|undelete|move"
-        r"|import|upload|restore|destroy|attach|detach|change|replace|rotate|assign)\w*$",
-        CHANGE,
-    ),
-    (r".*(?:Created|Updated|Deleted|Changed|Added|Removed|Enabled|Disabled)$", CHANGE),
-)
-
 TABLE = Table(
     name="gcp",
     title="Google Cloud audit logs",
@@ -342,20 +341,17 @@ TABLE = Table(
     credential=(_credential,),
     agent=(_agent,),
     on_behalf=(_on_behalf,),
-    session=(either("protoPayload", "request", "databaseSessionId"),),
+    session=(_session,),
     resource=(_resource,),
     outcome=_outcome,
     error=(either("protoPayload", "status", "message"),),
-    activities=kubernetes.ACTIVITIES,
-    patterns=(*kubernetes.PATTERNS, *PATTERNS),
+    activities=clusters.ACTIVITIES,
+    patterns=(*clusters.PATTERNS, *PATTERNS),
     issued=_issued,
-    address=(
-        either("protoPayload", "requestMetadata", "callerIp"),
-        either("protoPayload", "requestMetadata", "callerIP"),
-    ),
-    user_agent=(either("protoPayload", "requestMetadata", "callerSuppliedUserAgent"),),
+    address=(_address,),
+    user_agent=(_user_agent,),
     request_id=("operation.id",),
-    trace_id=(lambda record: said(record, "trace").rpartition("/")[2] or None,),
+    trace_id=(_trace,),
     span_id=(either("spanId"),),
     content=(
         "protoPayload.request.payload",
@@ -379,7 +375,7 @@ TABLE = Table(
         *(
             f"protoPayload.{side}{place}"
             for side in ("request", "response")
-            for place in kubernetes.BODY
+            for place in clusters.BODY
         ),
     ),
     statements=(

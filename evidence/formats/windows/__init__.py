@@ -53,9 +53,9 @@ _get = {
 }
 
 
-def _event(record: Row) -> str:
-    found = record.get("eventid")
-    return found if type(found) is str else ""
+def _event(record: Row) -> Any:
+    """The number of the event as text, as the view gives it."""
+    return record.get("eventid")
 
 
 @lru_cache(maxsize=16_384)
@@ -219,20 +219,24 @@ _REFUSED = frozenset(
 _said_failed = getter(("keywords",))
 # The keyword's number, as XML and as JSON write it.
 _AUDIT_FAILURE = frozenset({"0x8010000000000000", "9227875636482146304", "-9218868437227405312"})
-_FAILED = ("4625", "4771")
+_FAILED = frozenset({"4625", "4771"})
+# Of these, the status tells whether they failed.
+_TICKETS = frozenset({"4768", "4769", "4770", "4776"})
 
 
 def _outcome(record: Row) -> int:
-    status = (_status(record) or "").lower()
-    failed = _event(record) in _FAILED or (
-        status not in _ZERO and _event(record) in ("4768", "4769", "4770", "4776")
-    )
+    event = record.get("eventid")
+    failed = event in _FAILED or (event in _TICKETS and _said_status(record) not in _ZERO)
     if not failed:
         words = (_said_failed(record) or "").lower()
         failed = "failure" in words or words in _AUDIT_FAILURE
     if not failed:
         return OUTCOME_OK
-    return OUTCOME_REFUSED if status in _REFUSED else OUTCOME_FAILED
+    return OUTCOME_REFUSED if _said_status(record) in _REFUSED else OUTCOME_FAILED
+
+
+def _said_status(record: Row) -> str:
+    return (_status(record) or "").lower()
 
 
 def _action(record: Row) -> str | None:
@@ -294,10 +298,6 @@ def _address(record: Row) -> str | None:
     return found.removeprefix("::ffff:") if found else None
 
 
-def _error(record: Row) -> str | None:
-    return None if _outcome(record) == OUTCOME_OK else _status(record)
-
-
 TABLE = Table(
     name="windows",
     title="Windows security events",
@@ -337,7 +337,8 @@ TABLE = Table(
     issued=_issued,
     address=_address,
     request_id=("activityid",),
-    error=_error,
+    error=_status,
+    error_of_failures=True,
     lacks={
         "user_agent": "Windows writes the process, not a client's description of itself",
         "request_id": "only some events name an activity",

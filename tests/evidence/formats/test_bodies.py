@@ -13,13 +13,14 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evidence.formats import FORMATS, bodies, recognise
+from evidence.formats import FORMATS, bodies, recognise, text_parts
 from evidence.formats.bodies import MEBI, BodyRefused, Part
 from evidence.formats.record import Asked
 from tests.evidence.formats.conftest import SAMPLES
 
 ASKED = Asked(source="lab", digest_key=b"k" * 32)
 RECORDS: list[dict[str, Any]] = orjson.loads((SAMPLES / "cloudtrail.json").read_bytes())["Records"]
+LISTS = FORMATS["cloudtrail"].lists
 TEXT = b"what was said " * 1000
 PACKED = {
     "plain": TEXT,
@@ -110,7 +111,7 @@ def test_file_large_is_cut_into_parts_that_lose_nothing(
     monkeypatch.setattr(bodies, "_CHUNK", 3001)
     body = SHAPES[shape](list(numbered(1000)))
     stream = io.BytesIO(gzip.compress(body) if packed else body)
-    parts = list(bodies.parts(stream, format="cloudtrail", size=300))
+    parts = list(bodies.parts(stream, format="cloudtrail", lists=LISTS, size=300))
     assert [part.first for part in parts] == [1, 301, 601, 901]
     assert [recognise(part.body) for part in parts] == ["cloudtrail"] * 4
     assert all_ids(parts) == [f"id-{number}" for number in range(1000)]
@@ -119,12 +120,14 @@ def test_file_large_is_cut_into_parts_that_lose_nothing(
 @pytest.mark.parametrize("shape", SHAPES)
 def test_file_small_is_one_part_as_it_stands(shape: str) -> None:
     body = SHAPES[shape](RECORDS)
-    assert list(bodies.parts(io.BytesIO(body), format="cloudtrail")) == [Part(body, 1, "body")]
+    assert list(bodies.parts(io.BytesIO(body), format="cloudtrail", lists=LISTS)) == [
+        Part(body, 1, "body")
+    ]
 
 
 def test_file_with_many_small_records_is_cut() -> None:
     body = orjson.dumps({"Records": list(numbered(50))})
-    parts = list(bodies.parts(io.BytesIO(body), format="cloudtrail", size=20))
+    parts = list(bodies.parts(io.BytesIO(body), format="cloudtrail", lists=LISTS, size=20))
     assert [part.first for part in parts] == [1, 21, 41]
 
 
@@ -134,7 +137,7 @@ def test_file_with_a_broken_record_keeps_its_neighbours(monkeypatch: pytest.Monk
     elements = [orjson.dumps(one) for one in numbered(300)]
     elements[100] = elements[100][:-1]
     body = b'{"Records":[' + b",".join(elements) + b"]}"
-    parts = list(bodies.parts(io.BytesIO(body), format="cloudtrail", size=100))
+    parts = list(bodies.parts(io.BytesIO(body), format="cloudtrail", lists=LISTS, size=100))
     expected = [f"id-{number}" for number in range(300) if number != 100]
     assert all_ids(parts) == expected
     rejects = [
@@ -143,22 +146,67 @@ def test_file_with_a_broken_record_keeps_its_neighbours(monkeypatch: pytest.Monk
     assert len(rejects) == 1
 
 
+def test_record_without_an_end_is_given_up_in_little_memory() -> None:
+    stream = io.BytesIO(b'{"Records":[{"a":"' + b"x" * (96 * MEBI))
+    tracemalloc.start()
+    sizes = [len(part.body) for part in bodies.parts(stream, format="cloudtrail", lists=LISTS)]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (max(sizes) < 24 * MEBI, sum(sizes) > 96 * MEBI, peak < 128 * MEBI) == (True,) * 3
+
+
 def test_file_cut_off_keeps_the_whole_records(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bodies, "WHOLE", 20_000)
     body = orjson.dumps(list(numbered(100)))[:-50]
-    parts = list(bodies.parts(io.BytesIO(body), format="cloudtrail", size=1000))
+    parts = list(bodies.parts(io.BytesIO(body), format="cloudtrail", lists=LISTS, size=1000))
     assert all_ids(parts) == [f"id-{number}" for number in range(99)]
 
 
 def test_line_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bodies, "WHOLE", 2000)
-    monkeypatch.setattr(bodies, "LONGEST_LINE", 50_000)
+    monkeypatch.setattr(text_parts, "LONGEST_LINE", 50_000)
     lines = b"\n".join(orjson.dumps(one) for one in RECORDS) + b"\n" + b"x" * 2_000_000
-    taken = bodies.parts(io.BytesIO(lines), format="cloudtrail", size=3)
+    taken = bodies.parts(io.BytesIO(lines), format="cloudtrail", lists=LISTS, size=3)
     assert [next(taken).first, next(taken).first] == [1, 4]
     with pytest.raises(BodyRefused) as refused:
         list(taken)
     assert refused.value.reason.startswith("line 7 is longer than ")
+
+
+@pytest.mark.parametrize(
+    ("name", "opening"),
+    [
+        ("entra", b'{"@odata.context": "x#auditLogs(1)", "value": ['),
+        ("okta", b"["),
+        ("gcp", b'{"entries": ['),
+        ("okta", b'{"logGroup": "g", "owner": "1", "logEvents": ['),
+    ],
+)
+def test_document_of_any_format_is_cut_between_its_records(
+    name: str, opening: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What its parts say together is what the whole says."""
+    known = FORMATS[name]
+    lines = (SAMPLES / f"{name}.jsonl").read_bytes().splitlines()
+    records = [orjson.dumps({**orjson.loads(line), "n": n}) for n, line in enumerate(lines * 30)]
+    body = opening + b", ".join(records) + (b"]}" if opening.startswith(b"{") else b"]")
+    whole = known.parse(body, ASKED).records
+    monkeypatch.setattr(bodies, "WHOLE", 5000)
+    monkeypatch.setattr(bodies, "_CHUNK", 3001)
+    parts = list(bodies.parts(io.BytesIO(body), format=name, lists=known.lists, size=50))
+    assert {part.unit for part in parts} == {"record"}
+    read = [record for part in parts for record in known.parse(part.body, ASKED).records]
+    assert [record._replace(position="") for record in read] == [
+        record._replace(position="") for record in whole
+    ]
+    assert [part.first for part in parts] == list(range(1, len(records), 50))
+
+
+def test_record_that_lists_its_own_events_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "WHOLE", 100)
+    body = b'{"kind": "admin#reports#activity", "events": [' + b'{"name": "x"},' * 50 + b"{}]}"
+    lists = FORMATS["google_workspace"].lists
+    assert [part.body for part in bodies.parts(io.BytesIO(body), format="x", lists=lists)] == [body]
 
 
 def test_spans_in_lines_are_cut_by_lines() -> None:

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from evidence.formats import FORMATS, recognise
-from evidence.formats.kubernetes import from_path
+from evidence.formats.clusters import from_path
 from evidence.formats.record import ActorName, Asked
 from evidence.vocabulary import (
     CHANGE,

@@ -1,0 +1,212 @@
+"""CloudTrail: what each member becomes: actors, activities, outcomes, resources."""
+
+from typing import Any
+
+import pytest
+
+from evidence.formats.cloudtrail import activities
+from evidence.vocabulary import (
+    AUTHENTICATION,
+    CHANGE,
+    ISSUANCE,
+    OUTCOME_FAILED,
+    OUTCOME_OK,
+    OUTCOME_REFUSED,
+    REVOCATION,
+    USE,
+)
+from tests.evidence.formats.test_cloudtrail import ACCOUNT, RECORDS, ROLE, one, parse
+
+IDENTITIES = [
+    pytest.param(
+        {"type": "Root", "accountId": ACCOUNT, "arn": f"arn:aws:iam::{ACCOUNT}:root"},
+        ("arn", f"arn:aws:iam::{ACCOUNT}:root", None),
+        id="root",
+    ),
+    pytest.param(
+        {"type": "IAMUser", "accountId": ACCOUNT, "userName": "ada"},
+        ("arn", f"arn:aws:iam::{ACCOUNT}:user/ada", None),
+        id="user without arn",
+    ),
+    pytest.param(
+        {"type": "IAMUser", "accountId": ACCOUNT, "userName": "HIDDEN_DUE_TO_SECURITY_REASONS"},
+        ("account", ACCOUNT, None),
+        id="hidden user",
+    ),
+    pytest.param(
+        {"type": "AssumedRole", "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/x/s"},
+        (
+            "role_session",
+            f"arn:aws:sts::{ACCOUNT}:assumed-role/x/s",
+            f"arn:aws:iam::{ACCOUNT}:role/x",
+        ),
+        id="role without issuer",
+    ),
+    pytest.param(
+        {
+            "type": "FederatedUser",
+            "arn": f"arn:aws:sts::{ACCOUNT}:federated-user/bob",
+            "accountId": ACCOUNT,
+            "sessionContext": {"sessionIssuer": {"arn": f"arn:aws:iam::{ACCOUNT}:user/ada"}},
+        },
+        (
+            "federated",
+            f"arn:aws:sts::{ACCOUNT}:federated-user/bob",
+            f"arn:aws:iam::{ACCOUNT}:user/ada",
+        ),
+        id="federated",
+    ),
+    pytest.param(
+        {"type": "SAMLUser", "userName": "bob", "identityProvider": "idp"},
+        ("federated", "idp/bob", None),
+        id="saml",
+    ),
+    pytest.param(
+        {"type": "WebIdentityUser", "userName": "repo:o/r", "identityProvider": "tokens.example"},
+        ("web_identity", "tokens.example/repo:o/r", None),
+        id="web identity",
+    ),
+    pytest.param(
+        {"type": "AWSAccount", "accountId": "444455556666", "principalId": "AIDAX"},
+        ("account", "444455556666", None),
+        id="account",
+    ),
+    pytest.param(
+        {"type": "AWSService", "invokedBy": "rds.amazonaws.com"},
+        ("service", "rds.amazonaws.com", None),
+        id="service",
+    ),
+    pytest.param(
+        {"accountId": ACCOUNT, "invokedBy": "ec2.amazonaws.com"},
+        ("service", "ec2.amazonaws.com", None),
+        id="no type",
+    ),
+    pytest.param(
+        {
+            "type": "IdentityCenterUser",
+            "accountId": ACCOUNT,
+            "onBehalfOf": {
+                "userId": "u-1",
+                "identityStoreArn": f"arn:aws:identitystore::{ACCOUNT}:identitystore/d-1",
+            },
+        },
+        ("user", "d-1/u-1", None),
+        id="identity center",
+    ),
+    pytest.param(
+        {"type": "Unknown", "accountId": ACCOUNT, "principalId": "AIDAX"},
+        ("arn", "AIDAX", None),
+        id="unknown",
+    ),
+]
+
+
+@pytest.mark.parametrize(("identity", "expected"), IDENTITIES)
+def test_identity_of_each_type_is_an_actor(
+    identity: dict[str, Any], expected: tuple[str, str, str | None]
+) -> None:
+    principal = parse(one(userIdentity=identity)).records[0].principal
+    assert principal is not None
+    parent = principal.parent.value if principal.parent else None
+    assert (principal.kind, principal.value, parent) == expected
+
+
+@pytest.mark.parametrize(
+    "identity", [None, [], "x", 7, {"type": ["a"], "arn": {"b": 1}, "sessionContext": []}]
+)
+def test_identity_of_wrong_type_is_nobody(identity: Any) -> None:
+    record = parse(one(userIdentity=identity)).records[0]
+    assert (record.principal, record.credential) == (None, None)
+
+
+ACTS = [
+    ("iam:UpdateAccessKey", {"status": "Inactive"}, REVOCATION),
+    ("iam:UpdateAccessKey", {"status": "Active"}, CHANGE),
+    ("iam:DeleteAccessKey", {}, REVOCATION),
+    ("iam:PutRolePolicy", {"policyDocument": '{"Effect":"Allow"}'}, CHANGE),
+    ("iam:PutRolePolicy", {"policyDocument": '{"Effect":"Deny","aws:TokenIssueTime"'}, REVOCATION),
+    ("iam:ListUsers", {}, USE),
+    ("iam:AttachUserPolicy", {}, CHANGE),
+    ("lambda:AddPermission20150331v2", {}, CHANGE),
+    ("sts:GetCallerIdentity", {}, USE),
+    ("sts:GetSessionToken", {}, AUTHENTICATION),
+    ("signin:ConsoleLogin", {}, AUTHENTICATION),
+    ("sts:AssumeRoleWithWebIdentity", {}, ISSUANCE),
+    ("s3:PutObject", {}, USE),
+]
+
+
+@pytest.mark.parametrize(("action", "parameters", "expected"), ACTS)
+def test_activity_of_each_operation(action: str, parameters: dict[str, Any], expected: int) -> None:
+    assert activities.activity(action, parameters) == expected
+
+
+ENDINGS = [
+    ({"errorCode": "AccessDenied"}, OUTCOME_REFUSED),
+    ({"errorCode": "Client.UnauthorizedOperation"}, OUTCOME_REFUSED),
+    ({"errorCode": "ThrottlingException"}, OUTCOME_FAILED),
+    ({"errorCode": None}, OUTCOME_OK),
+    (
+        {
+            "eventSource": "signin.amazonaws.com",
+            "eventName": "ConsoleLogin",
+            "responseElements": {"ConsoleLogin": "Failure"},
+            "errorMessage": "Failed authentication",
+        },
+        OUTCOME_REFUSED,
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "expected"), ENDINGS)
+def test_outcome_of_each_answer(changes: dict[str, Any], expected: int) -> None:
+    assert parse(one(**changes)).records[0].outcome == expected
+
+
+KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/1"
+RESOURCES = [
+    ("s3", "ListObjects", {"bucketName": "b"}, "b/"),
+    ("s3", "ListObjects", {"bucketName": "b", "prefix": "in/"}, "b/in/"),
+    ("secretsmanager", "GetSecretValue", {"SecretId": "prod/db"}, "prod/db"),
+    ("secretsmanager", "CreateSecret", {"name": "prod/db"}, "prod/db"),
+    ("sts", "AssumeRole", {"roleArn": KEY}, KEY),
+    ("iam", "CreateUser", {"userName": "x"}, f"arn:aws:iam::{ACCOUNT}:user/x"),
+    ("iam", "CreateRole", {"roleName": "x", "path": "/a/"}, f"arn:aws:iam::{ACCOUNT}:role/a/x"),
+    (
+        "iam",
+        "AttachUserPolicy",
+        {"userName": "x", "policyArn": KEY},
+        f"arn:aws:iam::{ACCOUNT}:user/x",
+    ),
+    ("iam", "DeletePolicy", {"policyArn": KEY}, KEY),
+    ("lambda", "Invoke", {"functionName": "f"}, "f"),
+    ("ec2", "TerminateInstances", {"instancesSet": {"items": [{"instanceId": "i-1"}]}}, "i-1"),
+    ("ce", "GetThing", {"clientToken": "t", "thingName": "n", "thingId": "7"}, "7"),
+    ("ec2", "DescribeVpcs", {}, None),
+]
+
+
+@pytest.mark.parametrize(("service", "name", "parameters", "expected"), RESOURCES)
+def test_resource_of_each_operation(
+    service: str, name: str, parameters: dict[str, Any], expected: str | None
+) -> None:
+    record = one(
+        eventSource=f"{service}.amazonaws.com", eventName=name, requestParameters=parameters
+    )
+    assert parse(record).records[0].resource == expected
+
+
+def test_resource_of_own_key_is_the_callers_arn() -> None:
+    record = {**RECORDS[0], "requestParameters": None}
+    assert parse(record).records[0].resource == f"arn:aws:iam::{ACCOUNT}:user/robots/admin"
+
+
+def test_resource_of_refused_call_comes_from_the_sentence() -> None:
+    record = one(
+        eventSource="sts.amazonaws.com",
+        eventName="AssumeRole",
+        requestParameters=None,
+        errorCode="AccessDenied",
+        errorMessage=f"not authorized to perform: sts:AssumeRole on resource: {ROLE.value}",
+    )
+    assert parse(record).records[0].resource == ROLE.value

@@ -1,0 +1,145 @@
+"""OTLP: what the attributes of each convention make of a span: acts, agents, people, decisions."""
+
+from typing import Any
+
+import pytest
+
+from evidence.formats.record import ActorName
+from evidence.vocabulary import (
+    AGENT_RUN,
+    API_CALL,
+    DECISION,
+    MODEL_CALL,
+    OUTCOME_FAILED,
+    OUTCOME_OK,
+    OUTCOME_REFUSED,
+    STEP,
+    TOOL_CALL,
+)
+from tests.evidence.formats.test_otlp import REALM, SPANS, document, parse, span
+
+ACTS = [
+    ({"openinference.span.kind": "AGENT", "agent.name": "a"}, AGENT_RUN, "a"),
+    ({"openinference.span.kind": "TOOL", "tool.name": "t"}, TOOL_CALL, "t"),
+    ({"openinference.span.kind": "LLM", "llm.model_name": "m"}, MODEL_CALL, "m"),
+    ({"openinference.span.kind": "CHAIN"}, STEP, "work"),
+    ({"mcp.method.name": "tools/call", "gen_ai.tool.name": "t"}, TOOL_CALL, "t"),
+    ({"mcp.method.name": "resources/read"}, STEP, "work"),
+    ({"gen_ai.operation.name": "invoke_workflow", "gen_ai.workflow.name": "w"}, AGENT_RUN, "w"),
+    ({"gen_ai.operation.name": "retrieval"}, STEP, "work"),
+    ({"gen_ai.tool.name": "t"}, TOOL_CALL, "t"),
+    ({"openinference.span.kind": "DECISION"}, DECISION, "work"),
+    ({"openinference.span.kind": "GUARDRAIL"}, DECISION, "work"),
+    ({"gen_ai.operation.name": "create_agent", "openinference.span.kind": "AGENT"}, STEP, "work"),
+    ({"gen_ai.operation.name": "apply_guardrail"}, DECISION, "work"),
+    ({"gen_ai.operation.name": "Chat", "gen_ai.request.model": "m"}, MODEL_CALL, "m"),
+    ({"ai.operationId": "ai.generateText", "ai.model.id": "m"}, STEP, "work"),
+    ({"ai.operationId": "ai.generateText.doGenerate", "ai.model.id": "m"}, MODEL_CALL, "m"),
+    ({"mlflow.spanType": '"WORKFLOW"'}, AGENT_RUN, "work"),
+    ({"langfuse.observation.type": "tool"}, TOOL_CALL, "work"),
+    ({"mlflow.spanType": '"AGENT"', "agent_name": "a"}, AGENT_RUN, "a"),
+    (
+        {
+            "rpc.system": "aws-api",
+            "rpc.service": "Bedrock Runtime",
+            "rpc.method": "Converse",
+            "gen_ai.operation.name": "chat",
+            "gen_ai.request.model": "m",
+        },
+        API_CALL,
+        "bedrock:Converse",
+    ),
+    ({"rpc.system.name": "aws-api", "rpc.method": "S3/ListObjectsV2"}, API_CALL, "s3:ListObjects"),
+    (
+        {"rpc.system": "aws-api", "rpc.service": "AmazonS3", "rpc.method": "PutObject"},
+        API_CALL,
+        "s3:PutObject",
+    ),
+]
+
+
+@pytest.mark.parametrize(("attributes", "activity", "action"), ACTS)
+def test_act_of_each_convention(attributes: dict[str, Any], activity: int, action: str) -> None:
+    record = parse(document(span(**attributes))).records[0]
+    assert (record.activity, record.action) == (activity, action)
+
+
+def test_request_id_of_a_header_makes_a_client_span_an_api_call() -> None:
+    pairs = [
+        {
+            "key": "http.response.header.x-okta-request-id",
+            "value": {"arrayValue": {"values": [{"stringValue": "ok-1"}]}},
+        }
+    ]
+    record = parse(document({**SPANS[0], "kind": 3, "name": "GET", "attributes": pairs})).records[0]
+    assert (record.activity, record.request_id, record.action) == (API_CALL, "ok-1", "GET")
+
+
+def test_people_and_ids_become_actors() -> None:
+    record = parse(document(span(**{"gen_ai.agent.id": "a-1", "user.id": "rosa"}))).records[0]
+    assert record.agent == ActorName(REALM, "agent_id", "a-1")
+    assert record.on_behalf == ActorName(REALM, "user", "rosa")
+
+
+ENTRA = "entra:9a1b"
+DIRECTORY = {
+    "microsoft.tenant.id": "9A1B",
+    "gen_ai.agent.id": "AGENT-1",
+    "gen_ai.agent.name": "clerk",
+    "gen_ai.operation.name": "invoke_agent",
+}
+
+
+def test_agent_of_a_directory_has_the_directorys_name() -> None:
+    record = parse(document(span(**DIRECTORY, **{"user.id": "ROSA-7"}))).records[0]
+    assert record.agent == ActorName(ENTRA, "agent_id", "agent-1")
+    assert record.on_behalf == ActorName(ENTRA, "user", "rosa-7")
+    assert record.action == "clerk"
+    caller = {"microsoft.a365.caller.agent.id": "AGENT-0"}
+    called = parse(document(span(**DIRECTORY, **caller))).records[0]
+    assert called.on_behalf == ActorName(ENTRA, "agent_id", "agent-0")
+
+
+def test_agent_that_is_an_arn_has_the_name_that_aws_gives_it() -> None:
+    arn = "arn:aws:bedrock-agentcore:eu-north-1:600700800900:runtime/clerk"
+    record = parse(document(span(**{"gen_ai.agent.id": arn, "gen_ai.agent.name": "c"}))).records[0]
+    assert record.agent == ActorName("aws:600700800900", "arn", arn)
+
+
+def test_decision_that_denies_is_a_refusal() -> None:
+    decision = {
+        "gen_ai.operation.name": "apply_guardrail",
+        "microsoft.security.decision.type": "deny",
+        "microsoft.security.decision.code": "PII-4",
+        "microsoft.security.target.id": "call-9",
+        "microsoft.security.content.input.value": "private words",
+    }
+    read = parse(document(span(**decision)))
+    record = read.records[0]
+    assert (record.outcome, record.error, record.resource) == (OUTCOME_REFUSED, "PII-4", "call-9")
+    assert b"private words" not in read.kept
+    allowed = {**decision, "microsoft.security.decision.type": "allow"}
+    assert parse(document(span(**allowed))).records[0].outcome == OUTCOME_OK
+
+
+def test_mcp_span_says_tool_session_and_resource() -> None:
+    called = {"mcp.method.name": "tools/call", "gen_ai.tool.name": "t", "mcp.session.id": "m-1"}
+    record = parse(document(span(**called))).records[0]
+    assert (record.activity, record.action, record.conversation) == (TOOL_CALL, "t", "m-1")
+    opened = {"mcp.method.name": "resources/read", "mcp.resource.uri": "file:///ledger"}
+    assert parse(document(span(**opened))).records[0].resource == "file:///ledger"
+
+
+def test_agent_of_googles_kit_stands_without_its_brackets() -> None:
+    agent = {"openinference.span.kind": "AGENT"}
+    record = parse(document({**span(**agent), "name": "agent_run [clerk]"})).records[0]
+    assert record.agent == ActorName(REALM, "agent", "clerk")
+
+
+def test_failed_span_names_its_exception() -> None:
+    event = {
+        "name": "exception",
+        "attributes": [{"key": "exception.type", "value": {"stringValue": "TimeoutError"}}],
+    }
+    record = parse(document({**span(), "status": {"code": 2}, "events": [event]})).records[0]
+    assert (record.outcome, record.error) == (OUTCOME_FAILED, "TimeoutError")
