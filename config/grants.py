@@ -33,6 +33,7 @@ READ_ONLY = frozenset(
         "django_migrations",
         "evidence_shownlink",
         # Written by functions of the owner, which look for themselves whether they may.
+        "evidence_capsuletombstone",
         "evidence_dropped",
         "evidence_holder",
         "evidence_retentionsaid",

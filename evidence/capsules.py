@@ -1,11 +1,12 @@
 """Capsules: evidence frozen for a decision, verifiable from its own bytes (decisions 15).
 
 Owns the shape of a capsule's body and its digest: SHA-256 over the RFC 8785 form of `body`.
-Event ids are text there, because RFC 8785 knows no integers above 2^53. Must not know of cases:
-`subject` and `query` are the caller's words.
+Event ids are text there, because RFC 8785 knows no integers above 2^53. What two people erased of
+it (evidence/emptying.py) has a tombstone from the digest before to the digest after, and its entry
+in the ledger. Must not know of cases: `subject` and `query` are the caller's words.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -13,9 +14,10 @@ from typing import Any
 import rfc8785
 from django.db import connection
 
-from evidence.models import Capsule, Deposit, Gap, Source
+from evidence.models import Capsule, CapsuleTombstone, Deposit, Gap, LedgerEntry, Source
 from evidence.vocabulary import (
     ACTIVITIES,
+    INFERRED,
     OUTCOMES,
     PLANES,
     PROOFS,
@@ -26,6 +28,10 @@ from evidence.vocabulary import (
 VERSION = 1
 # One decision is shown at most this much; more would be no evidence that anybody read it.
 MOST_EVENTS = 1_000
+# Who freezes holds it shared, who erases what is frozen alone; the number belongs to it.
+FREEZE_LOCK = 7_305_448
+ERASED = "capsule.erased"
+PAGE = 500
 
 type Ref = tuple[datetime, int]
 
@@ -72,8 +78,26 @@ ORDER BY e.at, e.id
 LINKS = """
 SELECT l.effect_at, l.effect_id, l.cause_at, l.cause_id, l.strength, l.proof
 FROM unnest(%s::timestamptz[], %s::bigint[]) AS k(at, id)
-JOIN evidence_link l ON l.effect_at = k.at AND l.effect_id = k.id
+JOIN evidence_shownlink l ON l.effect_at = k.at AND l.effect_id = k.id
 ORDER BY 1, 2, 3, 4, 6
+"""
+
+# What became of frozen links: whether both events are there, whether the pair is linked and shown,
+# the strongest link of its event now, and whether its run shows its own calls by now.
+LINKS_NOW = """
+SELECT e.id IS NOT NULL AND c.id IS NOT NULL,
+    EXISTS (SELECT FROM evidence_link l WHERE l.effect_at = k.effect_at
+        AND l.effect_id = k.effect AND l.cause_at = k.cause_at AND l.cause_id = k.cause),
+    (SELECT max(l.strength) FROM evidence_shownlink l WHERE l.effect_at = k.effect_at
+        AND l.effect_id = k.effect AND l.cause_at = k.cause_at AND l.cause_id = k.cause),
+    (SELECT max(l.strength) FROM evidence_link l WHERE l.effect_at = k.effect_at
+        AND l.effect_id = k.effect),
+    coalesce(evidence_of_silent_run(k.cause_at, k.cause), false)
+FROM unnest(%s::timestamptz[], %s::bigint[], %s::timestamptz[], %s::bigint[]) WITH ORDINALITY
+    AS k(effect_at, effect, cause_at, cause, place)
+LEFT JOIN evidence_event e ON e.at = k.effect_at AND e.id = k.effect
+LEFT JOIN evidence_event c ON c.at = k.cause_at AND c.id = k.cause
+ORDER BY k.place
 """
 
 
@@ -93,6 +117,9 @@ def freeze(
     (authority, usage, the recommendation); it must be plain JSON.
     """
     refs = sorted(set(events))[-MOST_EVENTS:]
+    with connection.cursor() as cursor:
+        # What is read here is still there when this is committed, or is erased from it as well.
+        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [FREEZE_LOCK])
     rows, sources = _events(refs)
     body = {
         "version": VERSION,
@@ -119,8 +146,73 @@ def digest(body: Mapping[str, Any]) -> bytes:
 
 
 def intact(capsule: Capsule) -> bool:
-    """Whether a stored capsule still has the digest it was sealed with."""
-    return digest(capsule.body) == bytes(capsule.digest)
+    """Whether a capsule is as it was sealed, or as its last tombstone left it."""
+    last = capsule.tombstones.order_by("-pk").first()
+    return digest(capsule.body) == bytes(capsule.digest if last is None else last.left_digest)
+
+
+def verify() -> Iterator[tuple[str, str]]:
+    """Every capsule: its key, and what is wrong with it; nothing: it is as it was sealed, less
+    what two people erased."""
+    told = {
+        (data["capsule"], data["gone_digest"], data["left_digest"])
+        for data in LedgerEntry.objects.filter(act=ERASED).values_list("data", flat=True)
+    }
+    after = 0
+    rows = Capsule.objects.order_by("number").prefetch_related("tombstones")
+    while page := list(rows.filter(number__gt=after)[:PAGE]):
+        for capsule in page:
+            stones = sorted(capsule.tombstones.all(), key=lambda stone: stone.pk)
+            yield capsule.key, _wrong(capsule, stones, told)
+        after = page[-1].number
+
+
+def _wrong(
+    capsule: Capsule, stones: Iterable[CapsuleTombstone], told: set[tuple[str, str, str]]
+) -> str:
+    expected = bytes(capsule.digest)
+    for stone in stones:
+        gone, left = bytes(stone.gone_digest), bytes(stone.left_digest)
+        if gone != expected:
+            return "its tombstones do not follow each other"
+        if (capsule.key, gone.hex(), left.hex()) not in told:
+            return "its tombstone is not in the ledger"
+        expected = left
+    return "" if digest(capsule.body) == expected else "was changed after sealing"
+
+
+def no_longer_shown(capsule: Capsule) -> list[str]:
+    """Of each frozen link, why pages do not show it any more; empty: they do."""
+    links = capsule.body["links"]
+    if not links:
+        return []
+    keys = [
+        [one[end][part] for one in links] for end in ("effect", "cause") for part in ("at", "id")
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(LINKS_NOW, keys)
+        return [
+            _why_not_shown(one["strength"], *row)
+            for one, row in zip(links, cursor.fetchall(), strict=True)
+        ]
+
+
+def _why_not_shown(
+    strength: str, there: bool, linked: bool, shown: int | None, strongest: int | None, silent: bool
+) -> str:
+    if shown is not None and STRENGTHS[shown] == strength:
+        return ""
+    if shown is not None:
+        return f"it is shown as {STRENGTHS[shown]} by now"
+    if not there:
+        return "one of its events is not kept any more, or was read again as another"
+    if not linked:
+        return "its events were read again, and it was not found again"
+    if strongest is not None and STRENGTHS[strongest] != strength:
+        return f"the event has a stronger link by now: {STRENGTHS[strongest]}"
+    if strength == STRENGTHS[INFERRED] and not silent:
+        return "its run shows the calls it made itself by now, and this is not one of them"
+    return "a better proof leads to another run by now"
 
 
 def _events(refs: Sequence[Ref]) -> tuple[list[dict[str, Any]], set[int]]:

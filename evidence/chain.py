@@ -105,6 +105,19 @@ def heads() -> dict[str, tuple[int, str]]:
         return {names[pk]: (number, bytes(hash_).hex()) for pk, number, hash_ in cursor.fetchall()}
 
 
+def unsealed(*, received_before: datetime) -> list[Deposit]:
+    """Deposits that should be sealed by now, the oldest first; at most SEAL_BATCH.
+
+    Looks near the end of what is sealed, as the sealer mostly does: few rows of any number.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT coalesce(max(deposit_id), 0) FROM evidence_depositseal")
+        cursor.execute(UNSEALED, [cursor.fetchone()[0] - NEAR, SEAL_BATCH])
+        found = [number for (number,) in cursor.fetchall()]
+    rows = Deposit.objects.filter(pk__in=found, received_at__lt=received_before)
+    return list(rows.select_related("source").order_by("pk"))
+
+
 def anchor(*, now: datetime) -> bool:
     """Write the heads into the ledger, when they have grown since the last time."""
     found = {name: list(head) for name, head in sorted(heads().items())}

@@ -1,4 +1,4 @@
-"""What `manage.py doctor` asks of evidence: partitions, sources, work that waits, seals, room.
+"""What `manage.py doctor` asks of evidence: partitions, sources, work that waits, seals, room, bucket.
 
 Owns sentences with a fix each; changes nothing.
 """
@@ -11,9 +11,9 @@ from django.db import DatabaseError
 from django.db.models import Count, Max
 from django.utils import timezone
 
-from evidence import partitions, rereading
+from evidence import chain, partitions, rereading
 from evidence.models import Consumer, LedgerEntry, Progress, Rereading, Source
-from evidence.stores import bodies
+from evidence.stores import bodies, objects
 from evidence.words import counted
 
 # Its name, whether it is well, what was found, and what to do about it.
@@ -30,7 +30,7 @@ def doctor() -> list[Check]:
     """Every check; one that cannot be made says so instead of hiding the others."""
     now = timezone.now()
     checks: list[Check] = []
-    for check in (_partitions, _silent, _tokens, _waiting, _seals, _stale, _room):
+    for check in (_partitions, _silent, _tokens, _waiting, _seals, _chains, _stale, _room, _bucket):
         try:
             checks.append(check(now))
         except DatabaseError as problem:
@@ -125,6 +125,17 @@ def _seals(now: datetime) -> Check:
     return "ledger", True, "sealed to its end", ""
 
 
+def _chains(now: datetime) -> Check:
+    found = chain.unsealed(received_before=now - UNSEALED)
+    if not found:
+        return "deposit chains", True, "sealed to their ends", ""
+    first, many = found[0], counted(len(found), "deposit")
+    if len(found) == chain.SEAL_BATCH:
+        many = f"{many} or more"
+    said = f"not sealed for a minute: {many}, first {first.pk} of {first.source.name}, received"
+    return "deposit chains", False, f"{said} {first.received_at:%Y-%m-%d %H:%M} UTC", WORKER
+
+
 def _stale(_now: datetime) -> Check:
     under_way = Rereading.objects.filter(state=Rereading.RUNNING).order_by("id").first()
     if under_way is not None:
@@ -148,6 +159,20 @@ def _room(_now: datetime) -> Check:
     if free < LEAST_ROOM:
         return "deposits", False, f"{free >> 20} MiB are free", "make room, or move COUNTERSIGN_VAR"
     return "deposits", True, f"{free >> 30} GiB are free", ""
+
+
+def _bucket(_now: datetime) -> Check:
+    if not objects.used():
+        return "deposit bucket", True, "none: large deposits lie on this disk", ""
+    problem = objects.why_unreachable()
+    if problem:
+        return (
+            "deposit bucket",
+            False,
+            f"{objects.name()} does not answer: {problem}; large bodies are refused until it does",
+            "check COUNTERSIGN_DEPOSITS, its endpoint, the credentials, and s3:ListBucket on it",
+        )
+    return "deposit bucket", True, f"{objects.name()} answers", ""
 
 
 def _named(names: list[str]) -> str:

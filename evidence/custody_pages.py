@@ -87,9 +87,9 @@ def of_deposit(deposit: Deposit, by: Reader) -> dict[str, Any]:
         ],
         "gone": whole,
         "erasures": [_erasure(one, by) for one in rows],
-        "ask_url": "" if whole else f"/deposits/{deposit.pk}/erase/",
+        "ask_url": f"/deposits/{deposit.pk}/erase/" if not whole or erasing.says(deposit) else "",
         "why_not": by.why_not_administer or "",
-        "copies": [] if whole or by.why_not_administer else erasing.copies(deposit),
+        "copies": [] if by.why_not_administer else erasing.copies(deposit),
     }
 
 
@@ -130,6 +130,8 @@ def _erasure(row: Erasure, by: Reader) -> dict[str, Any]:
         "settled": row.settled_name,
         "settled_at": row.settled_at,
         "settled_reason": row.settled_reason,
+        "waits": erasing.why_waits(row),
+        "became": erasing.became_words(row),
         "acts": acts,
     }
 

@@ -1,32 +1,40 @@
 """Content removed for good: one person asks, another confirms, a task carries it out.
 
-Owns every move of `Erasure`. What goes are the bytes of a deposit or of one record in it, the
-excerpts of rejects, and the texts of its events; what stays says that something was there: the
-deposit's digests, the event's time, id and place, and a tombstone with who, why and when. The
-database removes only what two different people are on record for (migration 0008).
+Owns what people say about an `Erasure`, and who may; evidence/emptying.py carries it out. What goes
+are the bytes of a deposit or of one record in it, the excerpts of rejects, the texts of its events,
+the same rows in capsules, and names that nothing else needs; what stays says that something was
+there: the deposit's digests, the event's time, id and place, and tombstones with who, why and when.
 """
 
-import logging
 from datetime import datetime
-from hashlib import sha256
-from typing import NamedTuple
-from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import Q
 
-from evidence import chain, known, ledger, nudge, permissions
-from evidence.formats.record import Asked
-from evidence.formats.removing import NotFound, without
-from evidence.models import Capsule, Deposit, Erasure, Event, LegalHold, Tombstone
+from evidence import ledger, nudge, permissions
+from evidence.models import Capsule, Deposit, Erasure, LegalHold, Tombstone
 from evidence.permissions import NotPossible, Reader
-from evidence.stores import bodies
-
-log = logging.getLogger(__name__)
+from evidence.words import counted
 
 LONGEST_REASON = 2_000
+LIVE = (Erasure.ASKED, Erasure.CONFIRMED)
 # The first number names the kind of lock; the second is the deposit.
 DEPOSIT_LOCK = 7_305_446
+# Whether events or frozen rows of a deposit still say anything, or name anybody.
+SAYS = """
+SELECT EXISTS (
+    SELECT FROM evidence_deposit d
+    JOIN evidence_event e ON e.at BETWEEN d.first_at AND d.last_at AND e.deposit_id = d.id
+    JOIN evidence_term t ON t.id = e.action_id
+    WHERE d.id = %(deposit)s AND (t.value <> '[erased]'
+        OR num_nonnulls(e.principal_id, e.credential_id, e.agent_id, e.on_behalf_id) > 0)
+) OR EXISTS (
+    SELECT FROM evidence_capsule c CROSS JOIN LATERAL jsonb_array_elements(c.body -> 'events') l
+    WHERE c.body -> 'deposits' @> jsonb_build_array(jsonb_build_object('id', %(deposit)s::text))
+    AND l ->> 'deposit' = %(deposit)s::text AND (l ->> 'action' <> '[erased]'
+        OR num_nonnulls(l ->> 'principal', l ->> 'credential', l ->> 'agent', l ->> 'on_behalf') > 0)
+)
+"""
 
 
 def ask(
@@ -45,12 +53,12 @@ def ask(
     if ordinal is not None and not 0 <= ordinal < deposit.records:
         raise NotPossible(f"Deposit {deposit.pk} has no record {ordinal}: they begin with 0.")
     with transaction.atomic():
-        _locked(deposit)
+        lock(deposit)
         require_kept(deposit, ordinal)
         row, made = Erasure.objects.get_or_create(
             deposit=deposit,
             ordinal=ordinal,
-            state__in=[Erasure.ASKED, Erasure.CONFIRMED],
+            state__in=LIVE,
             defaults={
                 "names": names,
                 "reason": reason.strip()[:LONGEST_REASON],
@@ -127,12 +135,19 @@ def what(erasure: Erasure) -> str:
 
 
 def require_kept(deposit: Deposit, ordinal: int | None) -> None:
-    """Raise NotPossible when this content is gone already."""
+    """Raise NotPossible when this content is gone already, everywhere."""
     gone = Tombstone.objects.filter(deposit=deposit).filter(
         Q(ordinal=None) if ordinal is None else Q(ordinal=None) | Q(ordinal=ordinal)
     )
-    if gone.exists():
+    if gone.exists() and not says(deposit):
         raise NotPossible("This content is gone already.")
+
+
+def says(deposit: Deposit) -> bool:
+    """Whether events or capsules still say anything of a deposit, whatever became of its bytes."""
+    with connection.cursor() as cursor:
+        cursor.execute(SAYS, {"deposit": deposit.pk})
+        return bool(cursor.fetchone()[0])
 
 
 def require_free(erasure: Erasure) -> None:
@@ -141,6 +156,11 @@ def require_free(erasure: Erasure) -> None:
     hold = LegalHold.objects.filter(Q(deposit=deposit), released_at=None).first()
     if hold is not None:
         raise NotPossible(f"A legal hold needs it: {hold.reason}")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT evidence_frozen_is_held(%s)", [erasure.pk])
+        (because,) = cursor.fetchone()
+    if because is not None:
+        raise NotPossible(f"It is held by {because}: release that first.")
     if deposit.first_at is None or deposit.last_at is None:
         return
     ordinal = "" if erasure.ordinal is None else " AND e.ordinal = %s"
@@ -157,114 +177,65 @@ def require_free(erasure: Erasure) -> None:
         raise NotPossible(f"It is held by {row[0]}: release or close that first.")
 
 
-def carry_out_all(*, now: datetime) -> int:
-    """Everything that is confirmed; how many. What fails is tried again by the next run."""
-    done = 0
-    for number in Erasure.objects.filter(state=Erasure.CONFIRMED).values_list("pk", flat=True):
-        try:
-            done += _carry_out(number, now)
-        except Exception:
-            log.exception("erasure %s was not carried out", number)
-    if done:
-        bodies.orphans(remove=True)
-    return done
+def why_not_read_again(deposit: Deposit) -> str:
+    """Why a deposit is not read anew: what was erased would come back, and what is to be would be
+    another record. Until the transaction ends nobody erases from it; empty: it may be."""
+    lock(deposit)
+    if Tombstone.objects.filter(deposit=deposit).exists():
+        return "its content, or a record of it, was erased or let go of"
+    if Erasure.objects.filter(deposit=deposit, state__in=LIVE).exists():
+        return "somebody asked to erase it, or a record of it"
+    return ""
 
 
-class _Left(NamedTuple):
-    """What stays of a body, packed for a row; nothing packed: it lies outside, or none is left."""
-
-    digest: bytes | None
-    packed: bytes | None
-
-
-def _carry_out(number: UUID, now: datetime) -> bool:
-    with transaction.atomic():
-        row = Erasure.objects.select_related("deposit__source").get(pk=number)
-        _locked(row.deposit)
-        row.refresh_from_db(fields=["state"])
-        if row.state != Erasure.CONFIRMED:
-            return False
-        gone, size, left = _parts(row)
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT countersign_erase(%s, %s, %s, %s, %s)",
-                [row.pk, gone, size, left.packed, left.digest],
-            )
-            events = int(cursor.fetchone()[0])
-        ledger.append(
-            at=now,
-            by=row.settled_by,
-            by_name=row.settled_name,
-            act=chain.ERASED,
-            subject=f"source:{row.deposit.source.name}",
-            words=f"{what(row)} is erased, with the texts of {events:,} events; asked by"
-            f" {row.asked_name}, confirmed by {row.settled_name}: {row.reason}",
-            data={
-                "deposit": str(row.deposit_id),
-                "ordinal": row.ordinal,
-                "gone_digest": gone.hex(),
-                "left_digest": None if left.digest is None else left.digest.hex(),
-                "erasure": str(row.pk),
-                "events": events,
-            },
-        )
-    return True
-
-
-def _parts(row: Erasure) -> tuple[bytes, int, _Left]:
-    """(SHA-256 of the bytes before, how many go, what is left)."""
-    deposit = row.deposit
+def why_waits(erasure: Erasure) -> str:
+    """Why a confirmed erasure is not carried out: what holds it by now; empty: nothing does."""
+    if erasure.state != Erasure.CONFIRMED or erasure.emptied_at is not None:
+        return ""
     try:
-        body = bodies.unpack(deposit)
-    except FileNotFoundError:
-        # The bytes went by themselves; the texts of the events still have to.
-        last = bodies.left_of(deposit)
-        return last or bytes(deposit.kept_digest), 0, _Left(None, None)
-    gone = sha256(body).digest()
-    if row.ordinal is None:
-        return gone, len(body), _Left(None, None)
-    stays = without(body, [_position(row, body)], mark=True)
-    digest = sha256(stays)
-    place, packed = bodies.pack(stays, digest.hexdigest())
-    size = len(body) - len(stays)
-    return gone, size, _Left(digest.digest(), None if place else packed)
+        require_free(erasure)
+    except NotPossible as problem:
+        return str(problem)
+    return ""
 
 
-def _position(row: Erasure, body: bytes) -> str:
-    """Where the record lies in what is kept now. Raises NotFound."""
-    deposit = row.deposit
-    reader = known.find(deposit.format)
-    if reader is None or row.ordinal is None:
-        raise NotFound(f"nothing reads the format {deposit.format!r}")
-    source = deposit.source
-    asked = Asked(source.name, b"", frozenset(source.realms), keep_content=True)
-    place = bodies.place_of(deposit, row.ordinal)
-    records = reader.parse(body, asked).records
-    if place is None or place >= len(records):
-        raise NotFound(f"record {row.ordinal} is not in what is kept")
-    return records[place].position
+def became_words(erasure: Erasure) -> str:
+    """What it reached besides the deposit, in words; empty before it is done."""
+    became = erasure.became
+    if not became:
+        return ""
+    said = [counted(became["capsules"], "capsule"), counted(became["texts"], "text")]
+    if erasure.names:
+        kept = became["names_kept"]
+        said.append(
+            f"{counted(became['names'], 'name')}; {counted(kept, 'name')}"
+            f" {'stays' if kept == 1 else 'stay'}, because other evidence or a record needs"
+            f" {'it' if kept == 1 else 'them'}"
+            if kept
+            else counted(became["names"], "name")
+        )
+    return ", ".join(said)
 
 
 def copies(deposit: Deposit) -> list[str]:
-    """Where the same content lies besides, and is not touched: what people must know first."""
-    said = []
+    """Where the same content lies besides: what people must know before they ask."""
     twins = Deposit.objects.filter(kept_digest=deposit.kept_digest).exclude(pk=deposit.pk)
-    said += [
-        f"deposit {one} holds the same bytes" for one in twins.values_list("pk", flat=True)[:5]
+    said = [
+        f"deposit {one} holds the same bytes and is not touched"
+        for one in twins.values_list("pk", flat=True)[:5]
     ]
-    events = Event.objects.filter(
-        deposit_id=deposit.pk, at__gte=deposit.first_at, at__lte=deposit.last_at
-    ) if deposit.first_at else Event.objects.none()  # fmt: skip
     if deposit.records > deposit.rejects + deposit.events:
         said.append("some of its records came in other deposits first; erase those too")
-    if events.exists():
-        wanted = [{"deposits": [{"id": str(deposit.pk)}]}]
-        frozen = Capsule.objects.filter(body__contains=wanted[0]).order_by("number")[:5]
-        said += [f"{one.key} holds rows of it for a decision, for good" for one in frozen]
+    frozen = Capsule.objects.filter(body__deposits__contains=[{"id": str(deposit.pk)}])
+    said += [
+        f"{one.key} holds rows of it for a decision: they lose their words too"
+        for one in frozen.order_by("number")[:5]
+    ]
     return said
 
 
-def _locked(deposit: Deposit) -> None:
+def lock(deposit: Deposit) -> None:
+    """One erasure of a deposit at a time, until the transaction ends."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_advisory_xact_lock(%s, %s)", [DEPOSIT_LOCK, deposit.pk % 2_147_483_647]

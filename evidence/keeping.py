@@ -3,21 +3,24 @@
 Owns what a rule means, and the counting of what is left out: nothing is dropped silently. Rules
 are tried in their order and the first that matches decides; what none matches is kept, unless
 there is a rule that keeps: then only what such a rule matches is. A pattern has `*` as its only
-wildcard and is compared without case, in time linear in the text.
+wildcard and is compared without case, in time linear in the text. What a deposit may become when it
+is read again is decided by the filter that stood when it came.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import re2
 from django.db import transaction
+from django.db.models import F
 
 from evidence import known, ledger, permissions
 from evidence.formats.record import ActorName, Asked, Parsed, Record, Redaction
 from evidence.formats.removing import NotFound, without
-from evidence.models import FilteredOut, Source
+from evidence.models import Deposit, FilteredOut, LedgerEntry, Source
 from evidence.permissions import NotPossible, Reader
 
 KEEP, DROP = "keep", "drop"
@@ -27,6 +30,9 @@ NOT_KEPT = "no rule keeps it"
 NOT_CUT = "kept all the same: it could not be cut out of its body"
 # How a deposit's redactions name what was left out; migration 0008 counts by it.
 LEFT_OUT = "filtered: "
+# How a reject names what became readable, and may not become an event.
+LEFT_OUT_AGAIN = "left out by the keep-filter that stood when it came: "
+CHANGED = "source.keep_filter"
 SHOWN = 60
 
 
@@ -81,12 +87,46 @@ def change(*, source: Source, text: str, by: Reader, now: datetime) -> Source:
             at=now,
             by=by.ref,
             by_name=by.name,
-            act="source.keep_filter",
+            act=CHANGED,
             subject=f"source:{row.name}",
             words=f"source {row.name} has another keep-filter: {said}"[:4_000],
             data={"rules": [str(rule) for rule in rules]},
         )
     return row
+
+
+def at(source: Source, moment: datetime) -> list[Rule]:
+    """The rules of a source at some time, by the ledger."""
+    entries = LedgerEntry.objects.filter(
+        act=CHANGED, subject=f"source:{source.name}", at__lte=moment
+    )
+    said = entries.order_by("-at", "-pk").values_list("data", flat=True).first()
+    return [] if said is None else [Rule(*text.split(None, 2)) for text in said["rules"]]
+
+
+def refused_again(
+    deposit: Deposit, records: Mapping[int, Record], *, now: datetime
+) -> dict[int, str]:
+    """Which of these records, readable for the first time, may not become events, and why.
+
+    Counted as of now, once: a deposit's rejects say which were counted before.
+    """
+    rules = at(deposit.source, deposit.received_at)
+    if not rules or not records:
+        return {}
+    compiled = _compiled(tuple(rules))
+    found = {number: why_left_out(one, compiled) for number, one in records.items()}
+    rows = deposit.reject_rows.filter(reason__startswith=LEFT_OUT_AGAIN)
+    before = Counter(rows.values_list("reason", flat=True))
+    many = Counter(why for why in found.values() if why)
+    for why, count in sorted(many.items()):
+        more = count - before[f"{LEFT_OUT_AGAIN}{why}"]
+        if more > 0:
+            row, _ = FilteredOut.objects.get_or_create(
+                source=deposit.source, day=now.astimezone(UTC).date(), reason=why
+            )
+            FilteredOut.objects.filter(pk=row.pk).update(records=F("records") + more)
+    return {number: f"{LEFT_OUT_AGAIN}{why}" for number, why in found.items() if why}
 
 
 def left_out(source: Source) -> list[FilteredOut]:

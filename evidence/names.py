@@ -1,18 +1,19 @@
 """From names to ids: actors and terms, with a bounded memory of what was seen before.
 
 Owns the dictionary tables. Names are made in a transaction of their own before the events that
-use them, so an id in the memory is always committed. Knows nothing of formats or deposits.
+use them, so an id in the memory is always committed. An erasure may forget names that nothing uses
+any more (evidence/emptying.py): the memory starts again then, and who stores events makes sure that
+none was forgotten in between (`hold`). Knows nothing of formats or deposits.
 """
 
 from collections.abc import Iterable
 from datetime import datetime
 from threading import Lock
-from uuid import UUID
 
 from django.db import connection, transaction
 
 from evidence.formats.record import ActorName
-from evidence.keys import hex_key_of, key_of
+from evidence.keys import hex_key_of
 
 # Enough for a busy day of sessions; past that the memory starts again, which costs a query.
 MOST_REMEMBERED = 200_000
@@ -27,21 +28,45 @@ def plain(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
+class Forgotten(Exception):
+    """Names were erased since these ids were asked for: ask again."""
+
+
 class Memory:
-    """Ids seen before, by name. Bound to one database: tests and forks start a new one."""
+    """Ids seen before, by name. Bound to one database: tests and forks start a new one.
+
+    `era` is how often names had been forgotten when it last started again.
+    """
 
     def __init__(self) -> None:
         self.actors: dict[ActorName, int] = {}
         self.terms: dict[TermName, int] = {}
+        self.era = -1
         self.lock = Lock()
 
-    def forget(self) -> None:
+    def forget(self, era: int = -1) -> None:
         with self.lock:
-            self.actors.clear()
-            self.terms.clear()
+            self.actors, self.terms, self.era = {}, {}, era
 
 
 memory = Memory()
+
+
+def era() -> int:
+    """How often names were forgotten; inside a transaction it stays so until its end."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT evidence_names_now()")
+        found = int(cursor.fetchone()[0])
+    if found != memory.era:
+        memory.forget(found)
+    return found
+
+
+def hold(since: int) -> None:
+    """Nothing is forgotten until this transaction ends. Raises Forgotten when something was since
+    that era, so that ids asked for then may be nobody's."""
+    if era() != since:
+        raise Forgotten
 
 
 def actor_ids(names: Iterable[ActorName], *, now: datetime) -> dict[ActorName, int]:
@@ -73,12 +98,13 @@ def _remember[Name](known: dict[Name, int], made: dict[Name, int]) -> None:
 def _make_actors(
     new: set[ActorName], above: dict[ActorName, int], now: datetime
 ) -> dict[ActorName, int]:
-    keys = {name: key_of(name.realm, name.kind, name.value) for name in new}
+    keys = {name: hex_key_of(name.realm, name.kind, name.value) for name in new}
     # The same name with and without a parent is one actor; the parent, once known, is set.
-    rows: dict[UUID, tuple[ActorName, int | None]] = {}
-    for name, key in sorted(keys.items(), key=lambda one: (one[1], str(one[0].parent))):
+    rows: dict[str, tuple[ActorName, int | None]] = {}
+    for name, key in keys.items():
         parent = above[name.parent] if name.parent is not None else None
-        if key not in rows or rows[key][1] is None:
+        before = rows.get(key)
+        if before is None or (parent or 0) > (before[1] or 0):
             rows[key] = (name, parent)
     # In the order of their keys: two senders of the same new names never wait in a circle.
     order = sorted(rows)
@@ -88,18 +114,27 @@ def _make_actors(
             " SELECT *, %s FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[],"
             " %s::bigint[]) ON CONFLICT (key) DO UPDATE SET parent_id = excluded.parent_id"
             " WHERE evidence_actor.parent_id IS NULL AND excluded.parent_id IS NOT NULL"
-            " AND excluded.parent_id <> evidence_actor.id",
+            " AND excluded.parent_id <> evidence_actor.id"
+            " RETURNING encode(uuid_send(key), 'hex'), id",
             [
                 now,
-                order,
-                [plain(rows[key][0].realm) for key in order],
-                [rows[key][0].kind for key in order],
-                [plain(rows[key][0].value) for key in order],
-                [rows[key][1] for key in order],
+                _array(order),
+                _array(plain(rows[key][0].realm) for key in order),
+                _array(rows[key][0].kind for key in order),
+                _array(plain(rows[key][0].value) for key in order),
+                "{" + ",".join(str(rows[key][1] or "NULL") for key in order) + "}",
             ],
         )
-        cursor.execute("SELECT key, id FROM evidence_actor WHERE key = ANY(%s)", [order])
         ids = dict(cursor.fetchall())
+        others = [key for key in order if key not in ids]
+        if others:
+            # Somebody else made these, maybe a moment ago.
+            cursor.execute(
+                "SELECT encode(uuid_send(key), 'hex'), id FROM evidence_actor"
+                " WHERE key = ANY(%s::uuid[])",
+                [_array(others)],
+            )
+            ids |= dict(cursor.fetchall())
     return {name: ids[key] for name, key in keys.items()}
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 
-from evidence import keeping, known, nudge, partitions, privacy
+from evidence import keeping, known, names, nudge, partitions, privacy
 from evidence.formats import recognise
 from evidence.formats.record import ActorName, Asked, Parsed, Rejected
 from evidence.intake.admitting import Admitted, admit, moment
@@ -116,6 +116,25 @@ def store(
     """Write what a format read, in one transaction; names and partitions are made before it."""
     if source.keep_rules:
         parsed = keeping.filtered(source, parsed, format=format)
+    while True:
+        try:
+            return _store(source, parsed, digest, received, by, now, format, name)
+        except names.Forgotten:
+            # Somebody's name was erased meanwhile: maybe one of these, which is a new name now.
+            continue
+
+
+def _store(
+    source: Source,
+    parsed: Parsed,
+    digest: bytes,
+    received: int,
+    by: str,
+    now: datetime,
+    format: str,  # noqa: A002 - what sources and deposits call it
+    name: str,
+) -> Taken:
+    era = names.era()
     rejects = list(parsed.rejects)
     admitted = admit(parsed.records, source=source, now=now, rejects=rejects)
     in_body = len(parsed.records) + len(parsed.rejects)
@@ -127,6 +146,7 @@ def store(
     partitions.ensure(partitions.missing(partitions.BY_RECEIPT, [partitions.month_of(now)]))
     try:
         with transaction.atomic(), connection.cursor() as cursor:
+            names.hold(era)
             cursor.execute("SELECT nextval(pg_get_serial_sequence('evidence_deposit', 'id'))")
             deposit = int(cursor.fetchone()[0])
             rows = Rows(
@@ -223,12 +243,12 @@ def _keep_rejects(cursor: Any, deposit: int, rejects: list[Rejected], parsed: Pa
 def names_in(admitted: Admitted) -> set[ActorName]:
     """Every actor that these records name."""
     of = admitted.fields
-    names: set[ActorName | None] = set().union(*(of[field] for field in ACTORS))
+    named: set[ActorName | None] = set().union(*(of[field] for field in ACTORS))
     for issued in of["issued"]:
         if issued is not None:
-            names |= {issued.credential, issued.issued_to}
-    names.discard(None)
-    return names  # type: ignore[return-value]  # None was taken out
+            named |= {issued.credential, issued.issued_to}
+    named.discard(None)
+    return named  # type: ignore[return-value]  # None was taken out
 
 
 def terms_in(admitted: Admitted) -> set[TermName]:

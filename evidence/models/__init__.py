@@ -2,6 +2,7 @@
 
 from .capsules import Capsule, Looked
 from .custody import (
+    CapsuleTombstone,
     DepositSeal,
     Dropped,
     Erasure,
@@ -13,6 +14,7 @@ from .custody import (
 )
 from .events import Actor, Event, Issuance, Link, Run, Sighting, Term
 from .inference import Acquaintance, Clock, Meaning
+from .jobs import Job, LeasedJob, Plan
 from .ledger import LedgerEntry, LedgerSeal
 from .pulls import Connection, Pull
 from .readings import MappingVersion, PastReading, Reading, Rereading
@@ -22,6 +24,7 @@ __all__ = [
     "Acquaintance",
     "Actor",
     "Capsule",
+    "CapsuleTombstone",
     "Clock",
     "Connection",
     "Consumer",
@@ -35,6 +38,8 @@ __all__ = [
     "Gap",
     "Holder",
     "Issuance",
+    "Job",
+    "LeasedJob",
     "LedgerEntry",
     "LedgerSeal",
     "LegalHold",
@@ -43,6 +48,7 @@ __all__ = [
     "MappingVersion",
     "Meaning",
     "PastReading",
+    "Plan",
     "Progress",
     "Pull",
     "Reading",

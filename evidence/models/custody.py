@@ -4,11 +4,13 @@ Seals chain the deposits of a source; tombstones and dropped months are written 
 the database's owner alone (migration 0008), so the app can neither forge nor remove them.
 """
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
 from evidence.keys import uuid7
 
+from .capsules import Capsule
 from .events import Actor
 from .sources import Deposit, Source
 
@@ -46,11 +48,13 @@ class Holder(models.Model):
     """Who may hold evidence: a function of the database that names the events it holds.
 
     (begins, ends) -> (at, event_id, because). Each app's own migration adds its row; the app's
-    role may only read them.
+    role may only read them. `names` is another one: which of these actors its rows name without
+    a foreign key, (ids) -> ids; empty: none.
     """
 
     name = models.TextField(primary_key=True)
     function = models.TextField()
+    names = models.TextField(db_default="")
     words = models.TextField()  # "an open case"
 
     def __str__(self) -> str:
@@ -111,6 +115,34 @@ class Tombstone(models.Model):
         ]
 
 
+class CapsuleTombstone(models.Model):
+    """Rows of a capsule that lost their words, by whom and why.
+
+    `gone_digest` is the capsule's digest before, `left_digest` the one after.
+    """
+
+    capsule = models.ForeignKey(Capsule, models.PROTECT, related_name="tombstones")
+    erasure = models.ForeignKey("evidence.Erasure", models.PROTECT, related_name="+")
+    events = models.IntegerField()
+    why = models.TextField()
+    asked_by = models.TextField()
+    asked_name = models.TextField()
+    confirmed_by = models.TextField()
+    confirmed_name = models.TextField()
+    at = models.DateTimeField()
+    gone_digest = models.BinaryField()
+    left_digest = models.BinaryField()
+
+    class Meta:
+        constraints = [
+            # Nobody erases alone.
+            models.CheckConstraint(
+                name="capsule_erasure_took_two",
+                condition=~Q(asked_by=models.F("confirmed_by")),
+            )
+        ]
+
+
 class LegalHold(models.Model):
     """Evidence that stays until somebody releases it, whatever its period says.
 
@@ -143,7 +175,8 @@ class Erasure(models.Model):
     """Content that somebody asked to have removed: asked, confirmed by another, done; or refused.
 
     A row is the queue: what is confirmed is carried out by a task, and by the next one after a
-    crash.
+    crash: first what capsules froze, then the content (`emptied_at`), then the names and texts
+    that its events had, if nothing else needs them.
     """
 
     ASKED, CONFIRMED, DONE, REFUSED = "asked", "confirmed", "done", "refused"
@@ -162,7 +195,11 @@ class Erasure(models.Model):
     settled_by = models.TextField(blank=True)
     settled_name = models.TextField(blank=True)
     settled_reason = models.TextField(blank=True)
+    emptied_at = models.DateTimeField(null=True)
+    people = ArrayField(models.BigIntegerField(), default=list)  # of evidence.Actor, until done
+    texts = ArrayField(models.BigIntegerField(), default=list)  # of evidence.Term, until done
     done_at = models.DateTimeField(null=True)
+    became = models.JSONField(default=dict)  # {"capsules", "names", "names_kept", "texts"}
 
     class Meta:
         constraints = [

@@ -112,10 +112,20 @@ class Issuance(models.Model):
 
     at = models.DateTimeField()
     event_id = models.BigIntegerField()
-    credential = models.ForeignKey(Actor, models.PROTECT, related_name="issuances")
-    issued_to = models.ForeignKey(Actor, models.PROTECT, null=True, related_name="+")
-    by_principal = models.ForeignKey(Actor, models.PROTECT, null=True, related_name="+")
-    by_credential = models.ForeignKey(Actor, models.PROTECT, null=True, related_name="issued")
+    # As in the events themselves, no constraint: four checks a row took longer than the event that
+    # the row is of. Actors are never deleted, only their names erased (migration 0015).
+    credential = models.ForeignKey(
+        Actor, models.PROTECT, related_name="issuances", db_constraint=False
+    )
+    issued_to = models.ForeignKey(
+        Actor, models.PROTECT, null=True, related_name="+", db_constraint=False
+    )
+    by_principal = models.ForeignKey(
+        Actor, models.PROTECT, null=True, related_name="+", db_constraint=False, db_index=False
+    )
+    by_credential = models.ForeignKey(
+        Actor, models.PROTECT, null=True, related_name="issued", db_constraint=False
+    )
     standing = models.BooleanField()
     expires_at = models.DateTimeField(null=True)
     deposit_id = models.BigIntegerField()
@@ -146,16 +156,23 @@ class Link(models.Model):
 class Run(models.Model):
     """One agent run: the events of one trace. Derived again whenever its trace grows."""
 
-    source = models.ForeignKey("evidence.Source", models.PROTECT, related_name="runs")
+    # Each with the indexes below only: a run is written for every trace.
+    source = models.ForeignKey(
+        "evidence.Source", models.PROTECT, related_name="runs", db_index=False
+    )
     trace = models.UUIDField()
     first_at = models.DateTimeField()
     last_at = models.DateTimeField()
-    agent = models.ForeignKey(Actor, models.PROTECT, null=True, related_name="runs")
-    service = models.ForeignKey(Actor, models.PROTECT, null=True, related_name="+")
-    on_behalf = models.ForeignKey(Actor, models.PROTECT, null=True, related_name="+")
-    conversation = models.ForeignKey(Term, models.PROTECT, null=True, related_name="+")
-    task = models.ForeignKey(Term, models.PROTECT, null=True, related_name="+")
-    release = models.ForeignKey(Term, models.PROTECT, null=True, related_name="+")
+    agent = models.ForeignKey(Actor, models.PROTECT, null=True, related_name="runs", db_index=False)
+    service = models.ForeignKey(Actor, models.PROTECT, null=True, related_name="+", db_index=False)
+    on_behalf = models.ForeignKey(
+        Actor, models.PROTECT, null=True, related_name="+", db_index=False
+    )
+    conversation = models.ForeignKey(
+        Term, models.PROTECT, null=True, related_name="+", db_index=False
+    )
+    task = models.ForeignKey(Term, models.PROTECT, null=True, related_name="+", db_index=False)
+    release = models.ForeignKey(Term, models.PROTECT, null=True, related_name="+", db_index=False)
     spans = models.IntegerField(default=0)
     tool_calls = models.IntegerField(default=0)
     model_calls = models.IntegerField(default=0)
@@ -168,11 +185,25 @@ class Run(models.Model):
         constraints = [models.UniqueConstraint(name="run_once", fields=["source", "trace"])]
         indexes = [
             # The runs of one agent inside a window, on the line.
-            models.Index(name="run_of_agent", fields=["agent", "first_at"]),
+            models.Index(
+                name="run_of_agent",
+                fields=["agent", "first_at"],
+                condition=models.Q(agent__isnull=False),
+            ),
             models.Index(
                 name="run_of_service",
                 fields=["service", "first_at"],
                 condition=models.Q(agent__isnull=True),
+            ),
+            # Who asks whether a name is still said by a run: letting go of actors and terms. Most
+            # runs say few of them.
+            *(
+                models.Index(
+                    name=f"run_says_{name}",
+                    fields=[name],
+                    condition=models.Q((f"{name}__isnull", False)),
+                )
+                for name in ("service", "on_behalf", "conversation", "task", "release")
             ),
         ]
 

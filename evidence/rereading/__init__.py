@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from django.db import transaction
 from django.db.models import Max, Q, QuerySet
 
-from evidence import consumers, intake, known, ledger, nudge, permissions
+from evidence import consumers, erasing, intake, known, leases, ledger, nudge, permissions
 from evidence.formats import FORMATS
 from evidence.formats.mapping import PREFIX
 from evidence.models import (
@@ -22,7 +22,6 @@ from evidence.models import (
     Reading,
     Rereading,
     Source,
-    Tombstone,
 )
 from evidence.permissions import NotPossible, Reader
 from evidence.rereading.aligning import NotAligned
@@ -168,12 +167,10 @@ def run_next(*, now: datetime, only: int | None = None) -> Outcome | None:
     deposit stays half done.
     """
     with transaction.atomic():
-        wish = (
-            Rereading.objects.select_for_update(skip_locked=True)
-            .filter(state=Rereading.RUNNING)
-            .filter(Q() if only is None else Q(pk=only))
-            .order_by("id")
-            .first()
+        wish = leases.first_free(
+            Rereading.objects.filter(
+                Q() if only is None else Q(pk=only), state=Rereading.RUNNING
+            ).order_by("id")
         )
         if wish is None:
             return None
@@ -248,8 +245,8 @@ def _read_again(
     number: int, to_format: str, wish: Rereading | None, now: datetime
 ) -> dict[str, int]:
     deposit = Deposit.objects.select_related("source").get(pk=number)
-    if Tombstone.objects.filter(deposit=deposit).exists():
-        raise _Left("its content, or a record of it, was erased or let go of")
+    if why := erasing.why_not_read_again(deposit):
+        raise _Left(why)
     before = Reading.objects.filter(deposit=deposit).order_by("-pk").first()
     exact = to_format or known.exact(known.plain(deposit.format))
     reader = known.find(exact)

@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 import orjson
 from django.db import connection
 
-from evidence import consumers, nudge, partitions
+from evidence import consumers, keeping, nudge, partitions
 from evidence.formats.record import Parsed, Rejected
 from evidence.intake import names_in, terms_in
 from evidence.intake.admitting import Admitted, admit, micros, moment
 from evidence.intake.rows import Rows, first_sights, issuances
 from evidence.models import Deposit, Reading
-from evidence.names import actor_ids, plain, term_ids
+from evidence.names import actor_ids, era, plain, term_ids
 from evidence.rereading.aligning import (
     OldEvent,
     OldReject,
@@ -145,6 +145,7 @@ def replace(
         counts = dict.fromkeys(NAMES, 0)
         # A record that was somebody else's event before stays that.
         counts["duplicates"] = sum(1 for pair in pairs if pair.old is None and not pair.new)
+        pairs = _kept(pairs, deposit, rejects, now)
         rows, chosen, actors = _rows(cursor, pairs, deposit, reading, rejects)
         if rows.placed:
             _stage(cursor, rows, chosen, actors, reading)
@@ -190,6 +191,20 @@ def _old_events(cursor: Any, deposit: Deposit) -> list[OldEvent]:
         OldEvent(at, number, ordinal, digest.bytes, basis == TIME_STATED)
         for at, number, ordinal, digest, basis in cursor.fetchall()
     ]
+
+
+def _kept(
+    pairs: list[Pair], deposit: Deposit, rejects: list[tuple[int, bool, Rejected]], now: datetime
+) -> list[Pair]:
+    """The pairs without what the source's keep-filter of that time leaves out of new events."""
+    new = {pair.ordinal: pair.record for pair in pairs if pair.new}
+    refused = keeping.refused_again(deposit, new, now=now)
+    rejects += [
+        (pair.element, False, Rejected(pair.record.position, refused[pair.ordinal], ""))
+        for pair in pairs
+        if pair.ordinal in refused
+    ]
+    return [pair._replace(new=False) if pair.ordinal in refused else pair for pair in pairs]
 
 
 def _identified(pairs: list[Pair], deposit: Deposit, body: bytes) -> list[Pair]:
@@ -243,6 +258,7 @@ def _rows(
         for pair in chosen
         if pair.old is not None and pair.record.at is None and not pair.old.dated
     }
+    era()  # no name is forgotten before this transaction ends
     actors = actor_ids(names_in(admitted), now=deposit.received_at)
     rows = Rows(
         admitted,

@@ -65,14 +65,7 @@ def _path(digest: str) -> Path:
 
 def unpack(deposit: Deposit) -> bytes:
     """The kept bytes of a deposit. Raises FileNotFoundError when they are gone."""
-    try:
-        packed = _at(deposit.place) if deposit.place else _in_row(deposit)
-    except FileNotFoundError:
-        # Of a large deposit, what was left when a record was erased lies elsewhere.
-        left = left_of(deposit)
-        if left is None or not deposit.place:
-            raise
-        packed = _left(deposit, left.hex())
+    packed = _outside(deposit) if deposit.place else _in_row(deposit)
     return zstandard.ZstdDecompressor().decompress(packed, max_output_size=deposit.kept_bytes + 1)
 
 
@@ -102,6 +95,17 @@ def _at(place: str) -> bytes:
     if place.startswith(objects.MARK):
         return objects.get(place.removeprefix(objects.MARK))
     return _path(place.removeprefix(FILE)).read_bytes()
+
+
+def _outside(deposit: Deposit) -> bytes:
+    """Of a large deposit. What a record was erased from lies elsewhere since; the file that it
+    lay in goes afterwards, and is not read even when a crash left it behind."""
+    last = Tombstone.objects.filter(deposit=deposit).order_by("-pk").first()
+    if last is None:
+        return _at(deposit.place)
+    if last.left_digest is None:
+        raise FileNotFoundError(f"the bytes of deposit {deposit.pk} are gone")
+    return _left(deposit, bytes(last.left_digest).hex())
 
 
 def _in_row(deposit: Deposit) -> bytes:

@@ -6,6 +6,7 @@ bucket is the operator's own, named in the environment and never on a page. Must
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any, cast
 
 from django.conf import settings
 from django.core.files.base import ContentFile
@@ -13,11 +14,27 @@ from django.core.files.storage import Storage, storages
 
 ALIAS = "deposits"
 MARK = "object:"
+LONGEST_WHY = 300
 
 
 def used() -> bool:
     """Whether large deposits go to a bucket."""
     return ALIAS in settings.STORAGES
+
+
+def name() -> str:
+    """The bucket and its prefix, as people know them."""
+    options = cast("dict[str, Any]", settings.STORAGES[ALIAS])["OPTIONS"]
+    return f"s3://{options['bucket_name']}/{options['location']}".rstrip("/")
+
+
+def why_unreachable() -> str:
+    """What listing the bucket ends with, in a line; empty: it answers. Takes seconds, if not."""
+    try:
+        _bucket().listdir("")
+    except Exception as problem:  # noqa: BLE001 - whatever its client raises is the answer
+        return (str(problem).strip().splitlines() or [type(problem).__name__])[0][:LONGEST_WHY]
+    return ""
 
 
 def _bucket() -> Storage:
@@ -29,8 +46,17 @@ def _name(digest: str) -> str:
 
 
 def put(digest: str, packed: bytes) -> str:
-    """Store these bytes, also where they lie already: that makes them young; their place."""
-    _bucket().save(_name(digest), ContentFile(packed))
+    """Store these bytes, also where they lie already: that makes them young; their place.
+
+    Raises OSError when the bucket does not take them: nothing is acknowledged then.
+    """
+    # Only who has a bucket waits for this import.
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        _bucket().save(_name(digest), ContentFile(packed))
+    except (BotoCoreError, ClientError) as problem:
+        raise OSError(f"{name()} does not take it: {problem}") from problem
     return f"{MARK}{digest}"
 
 

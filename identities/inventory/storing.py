@@ -104,6 +104,7 @@ def keep(*, read: InventoryRead, part: str, found: Sequence[Found], now: datetim
     """Store one page of a list as it was at `now`; call it inside a transaction."""
     if not found:
         return Kept()
+    names.era()  # no name is forgotten before this transaction ends
     named = names.actor_ids(_names(found), now=now)
     rows = {named[one.name]: _row(one, named, read.realm) for one in found}
     facts = {"source": read.source_id, "part": part, "read": read.pk, "now": now}

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from config.addresses import deposits_of
 from config.environment import SettingsError
-from evidence import chain, intake, retention
+from evidence import chain, checks, intake, retention
 from evidence.models import Deposit, DepositBody, Source
 from evidence.queries import sources
 from evidence.stores import bodies, objects
@@ -134,6 +134,27 @@ def test_deposits_on_disk_are_still_read_once_there_is_a_bucket(
     assert [row.place.partition(":")[0] for row in (before, after)] == ["file", "object"]
     assert [sources.kept(row).intact for row in (before, after)] == [True, True]
     assert (objects.used(), verified()) == (True, [])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_bucket_that_is_gone_is_said_and_takes_nothing(
+    bucket: Any, source: Callable[..., Source]
+) -> None:
+    def said() -> list[tuple[bool, str]]:
+        return [row[1:3] for row in checks.doctor() if row[0] == "deposit bucket"]
+
+    assert said() == [(True, "s3://deposits/prod answers")]
+    bucket.delete_bucket(Bucket="deposits")
+    try:
+        ((well, words),) = said()
+        assert (well, words.partition(" (")[0]) == (
+            False, "s3://deposits/prod does not answer: An error occurred",
+        )  # fmt: skip
+        with pytest.raises(OSError, match="s3://deposits/prod does not take it"):
+            taken(source(), 1)
+        assert Deposit.objects.count() == 0
+    finally:
+        bucket.create_bucket(Bucket="deposits")
 
 
 @pytest.mark.parametrize(

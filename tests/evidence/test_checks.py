@@ -4,9 +4,11 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from evidence import checks, intake, ledger, partitions
+from evidence import chain, checks, intake, ledger, partitions
 from evidence.models import Progress, Source
 from tests.evidence.bodies import record, trail
 
@@ -25,8 +27,10 @@ def test_doctor_has_nothing_to_say_of_a_new_installation() -> None:
         ("source tokens", True),
         ("deposits that wait", True),
         ("ledger", True),
+        ("deposit chains", True),
         ("readings", True),
         ("deposits", True),
+        ("deposit bucket", True),
     ]
 
 
@@ -68,3 +72,35 @@ def test_doctor_counts_entries_that_are_not_sealed() -> None:
         words="entry",
     )  # fmt: skip
     assert said("ledger") == (False, "not sealed for a minute: 1 entry")
+
+
+def test_doctor_counts_deposits_that_are_not_sealed(source: Callable[..., Source]) -> None:
+    earlier = timezone.now() - timedelta(minutes=2)
+    row = source()
+    first, *_ = [
+        intake.take(source=row, body=trail(record(one)), by="command", now=earlier)
+        for one in (1, 2)
+    ]
+    waits = f"2 deposits, first {first.deposit} of trail, received {earlier:%Y-%m-%d %H:%M} UTC"
+    assert said("deposit chains") == (False, f"not sealed for a minute: {waits}")
+    chain.seal(now=timezone.now())
+    # What came just now has its minute.
+    intake.take(source=row, body=trail(record(3)), by="command", now=timezone.now())
+    assert said("deposit chains") == (True, "sealed to their ends")
+
+
+def test_doctor_looks_at_few_of_many_deposits(source: Callable[..., Source]) -> None:
+    intake.take(source=source(), body=trail(record(1)), by="command", now=timezone.now())
+    with CaptureQueriesContext(connection) as asked:
+        chain.unsealed(received_before=timezone.now())
+    statements = [one["sql"] for one in asked.captured_queries]
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        for statement in statements:
+            cursor.execute(f"EXPLAIN {statement}")
+            plan = "\n".join(line for (line,) in cursor.fetchall())
+            assert "Seq Scan" not in plan, plan
+
+
+def test_doctor_says_when_there_is_no_bucket() -> None:
+    assert said("deposit bucket") == (True, "none: large deposits lie on this disk")

@@ -11,7 +11,7 @@ from django.core.management import call_command
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
-from evidence import chain, erasing, intake, ledger, tasks
+from evidence import chain, emptying, erasing, intake, ledger, tasks
 from evidence.models import (
     Deposit,
     DepositBody,
@@ -58,7 +58,7 @@ def erased(deposit: Deposit, ordinal: int | None = None, *, names: bool = False)
         deposit=deposit, ordinal=ordinal, names=names, reason="court order 7", by=ANNA, now=now
     )
     erasing.confirm(erasure=row, by=BEN, now=now)
-    assert erasing.carry_out_all(now=now) == 1
+    assert emptying.carry_out_all(now=now) == 1
     row.refresh_from_db()
     return row
 
@@ -209,7 +209,7 @@ def test_nobody_erases_alone(source: Callable[..., Source], by: Reader, sentence
     with pytest.raises(NotAllowed) as problem:
         erasing.confirm(erasure=row, by=by, now=timezone.now())
     assert str(problem.value) == sentence
-    assert erasing.carry_out_all(now=timezone.now()) == 0
+    assert emptying.carry_out_all(now=timezone.now()) == 0
 
 
 @pytest.mark.django_db
@@ -273,7 +273,7 @@ def test_crash_before_the_end_is_finished_by_the_next_run(
     erasing.confirm(erasure=row, by=BEN, now=now)
     with monkeypatch.context() as patched:
         patched.setattr(ledger, "append", lambda **_: 1 / 0)
-        assert erasing.carry_out_all(now=now) == 0
+        assert emptying.carry_out_all(now=now) == 0
     assert (Tombstone.objects.count(), SECRET.encode() in bodies.unpack(deposit)) == (0, True)
     tasks.erase()
     tasks.erase()

@@ -1,4 +1,4 @@
-"""manage.py verify_deposits: walk the chain of each source's deposits, and their bytes."""
+"""manage.py verify_deposits: walk the chain of each source's deposits, their bytes, and capsules."""
 
 import json
 from argparse import ArgumentParser
@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from evidence import chain
+from evidence import capsules, chain
 from evidence.management.commands.source import named
 from evidence.words import counted
 
@@ -14,8 +14,8 @@ from evidence.words import counted
 class Command(BaseCommand):
     help = (
         "Checks that no deposit was changed, removed or put in between, that its bytes are those"
-        " that were kept, and that what is gone has a tombstone which the ledger knows. Ends with"
-        " 1 when something is wrong."
+        " that were kept, that capsules are as they were sealed, and that what is gone has a"
+        " tombstone which the ledger knows. Ends with 1 when something is wrong."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -28,15 +28,29 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         if options["source"]:
             named(options["source"])
-        found = []
+        found: list[dict[str, Any]] = []
         for one in chain.verify(source=options["source"], with_bodies=not options["no_bodies"]):
             found.append(one._asdict() | {"ok": not one.faults})
             if not options["json"]:
                 self._say(one)
+        if not options["source"]:
+            found.append(self._capsules(quiet=options["json"]))
         if options["json"]:
             self.stdout.write(json.dumps(found, indent=2))
         if not all(one["ok"] for one in found):
             raise SystemExit(1)
+
+    def _capsules(self, *, quiet: bool) -> dict[str, Any]:
+        many, faults = 0, []
+        for key, wrong in capsules.verify():
+            many += 1
+            if wrong:
+                faults.append(f"{key}: {wrong}")
+        if not quiet:
+            for fault in faults:
+                self.stdout.write(fault)
+            self.stdout.write(f"{'NOT OK' if faults else 'ok'}: {counted(many, 'capsule')}")
+        return {"capsules": many, "faults": faults, "ok": not faults}
 
     def _say(self, one: chain.Verified) -> None:
         for fault in one.faults:

@@ -1,0 +1,123 @@
+"""A capsule as a page: what was shown when somebody signed, and what became of it since.
+
+What it says is what was frozen. Beside it stands what two people erased of it, and which of its
+links pages do not show any more; neither changes what was signed.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from django.utils.dateparse import parse_datetime
+
+from evidence import capsules
+from evidence.models import Capsule, CapsuleTombstone
+from evidence.vocabulary import STRENGTHS
+from reviews.models import Case
+from reviews.pages.lanes import micros
+
+WEAKEST_FIRST = list(STRENGTHS.values())
+
+
+def page(case: Case, capsule: Capsule) -> dict[str, Any]:
+    """For templates/capsule.html."""
+    body = capsule.body
+    address = f"/cases/{case.key}"
+    stones = list(capsule.tombstones.order_by("pk"))
+    return {
+        "case": {"key": case.key, "url": f"{address}/", "title": case.title},
+        "capsule": {
+            "key": capsule.key,
+            "what": body["query"].get("title", ""),
+            "made_at": capsule.made_at,
+            "digest": bytes(capsule.digest),
+            "intact": capsules.intact(capsule),
+            "url": f"{address}/capsules/{capsule.key}.json",
+        },
+        "tombstones": [_stone(one) for one in stones],
+        "events": _events(body),
+        "missing": " ".join(body["missing"]),
+        "links": _links(capsule),
+    }
+
+
+def as_data(capsule: Capsule) -> dict[str, Any]:
+    """The same for programs: the body, its seal, and the tombstones that lead to its digest."""
+    return {
+        "key": capsule.key,
+        "digest": bytes(capsule.digest).hex(),
+        "body": capsule.body,
+        "tombstones": [
+            {
+                "erasure": str(one.erasure_id),
+                "events": one.events,
+                "why": one.why,
+                "asked_by": one.asked_by,
+                "confirmed_by": one.confirmed_by,
+                "at": one.at,
+                "gone_digest": bytes(one.gone_digest).hex(),
+                "left_digest": bytes(one.left_digest).hex(),
+            }
+            for one in capsule.tombstones.order_by("pk")
+        ],
+    }
+
+
+def _stone(row: CapsuleTombstone) -> dict[str, Any]:
+    return {
+        "events": row.events,
+        "at": row.at,
+        "asked": row.asked_name,
+        "confirmed": row.confirmed_name,
+        "why": row.why,
+        "left": bytes(row.left_digest),
+    }
+
+
+def _events(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """Rows of components/events.html, newest first."""
+    strongest: dict[tuple[str, str], int] = {}
+    for one in body["links"]:
+        key = one["effect"]["at"], one["effect"]["id"]
+        strongest[key] = max(strongest.get(key, 0), WEAKEST_FIRST.index(one["strength"]))
+    rows = []
+    for line in reversed(body["events"]):
+        found = strongest.get((line["at"], line["id"]))
+        rows.append(
+            {
+                "at": _at(line),
+                "plane": line["plane"].lower(),
+                "action": line["action"],
+                "resource": line["resource"] or "",
+                "caller": line["credential"] or line["agent"] or line["principal"] or "",
+                "outcome": line["outcome"],
+                "strength": "" if found is None else WEAKEST_FIRST[found],
+                "url": _url(line),
+                "deposit_url": f"/deposits/{line['deposit']}/",
+            }
+        )
+    return rows
+
+
+def _links(capsule: Capsule) -> list[dict[str, Any]]:
+    return [
+        {
+            "effect_at": _at(one["effect"]),
+            "effect_url": _url(one["effect"]),
+            "cause_at": _at(one["cause"]),
+            "cause_url": _url(one["cause"]),
+            "strength": one["strength"],
+            "proof": one["proof"],
+            "gone": why,
+        }
+        for one, why in zip(capsule.body["links"], capsules.no_longer_shown(capsule), strict=True)
+    ]
+
+
+def _at(line: dict[str, Any]) -> datetime:
+    found = parse_datetime(line["at"])
+    assert found is not None  # noqa: S101 - written by evidence/capsules.py
+    return found
+
+
+def _url(line: dict[str, Any]) -> str:
+    return f"/events/{micros(_at(line))}-{line['id']}/"
