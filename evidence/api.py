@@ -16,6 +16,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
+from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from evidence import doors, intake, known
@@ -34,8 +35,9 @@ ENCODINGS = {
     "deflate": b"\x78",
     "zstd": b"\x28\xb5\x2f\xfd",
 }
-# google.rpc.Code, as OTLP answers carry it, by HTTP status.
-CODES = {400: 3, 401: 16, 403: 7, 405: 12, 413: 11, 415: 3, 422: 3, 429: 8, 503: 14}
+# google.rpc.Code, as OTLP answers carry it, by HTTP status. Too large is 8 as in gRPC itself: 11
+# would have a sender try again.
+CODES = {400: 3, 401: 16, 403: 7, 405: 12, 413: 8, 415: 3, 422: 3, 503: 14}
 DATABASE_AWAY = 5  # seconds after which a sender may try again
 MOST_MESSAGE = 1_000
 
@@ -52,8 +54,13 @@ class Refused(Exception):
 
 def sender(request: HttpRequest) -> Source:
     """The source that sends this, by its token."""
+    return sender_of(request.headers.get("Authorization", ""))
+
+
+def sender_of(authorization: str) -> Source:
+    """The source whose token this is. Raises Refused."""
     try:
-        source = doors.source_of(request.headers.get("Authorization", ""), now=timezone.now())
+        source = doors.source_of(authorization, now=timezone.now())
     except doors.Ended as problem:
         raise Refused(403, str(problem)) from None
     if source is None:
@@ -81,6 +88,40 @@ def stream_of(request: HttpRequest) -> tuple[Readable, int | None]:
     return request, int(length)
 
 
+# What stops an intake at a door.
+STOPS = (
+    Refused,
+    doors.Busy,
+    doors.TooLarge,
+    BodyRefused,
+    intake.NotTaken,
+    InterfaceError,
+    OperationalError,
+    OSError,
+)
+
+
+def refusal(problem: Exception) -> Refused:
+    """What a sender is told of one of STOPS."""
+    match problem:
+        case Refused():
+            return problem
+        case doors.Busy():
+            # Not 429: exporters of a few years ago drop the batch then, and keep it on 503.
+            return Refused(503, "Too much at once; try again.", problem.retry_after)
+        case doors.TooLarge():
+            return Refused(413, str(problem))
+        case BodyRefused():
+            return Refused(400, f"The body {problem.reason}.")
+        case intake.NotTaken():
+            return Refused(422, f"Nothing was stored: {problem}.")
+        case UnreadablePostError():
+            return Refused(400, "The body broke off before its end.")
+    # Nothing was acknowledged: the sender keeps it and sends it again.
+    log.warning("evidence was not stored", problem=str(problem)[:300])
+    return Refused(503, "The database does not answer; try again.", DATABASE_AWAY)
+
+
 def guarded(view: Callable[..., HttpResponse], answer_of: Callable[[HttpRequest], Answer]) -> Any:
     """The view as a door: POST only, and every refusal in the sender's own encoding."""
 
@@ -91,23 +132,8 @@ def guarded(view: Callable[..., HttpResponse], answer_of: Callable[[HttpRequest]
             if request.method != "POST":
                 raise Refused(405, "Send a POST.")
             return view(request, *args, **kwargs)
-        except Refused as problem:
-            refused = problem
-        except doors.Busy as problem:
-            # Not 429: exporters of a few years ago drop the batch then, and keep it on 503.
-            refused = Refused(503, "Too much at once; try again.", problem.retry_after)
-        except doors.TooLarge as problem:
-            refused = Refused(413, str(problem))
-        except BodyRefused as problem:
-            refused = Refused(400, f"The body {problem.reason}.")
-        except intake.NotTaken as problem:
-            refused = Refused(422, f"Nothing was stored: {problem}.")
-        except UnreadablePostError:
-            refused = Refused(400, "The body broke off before its end.")
-        except (OperationalError, InterfaceError, OSError) as problem:
-            # Nothing was acknowledged: the sender keeps it and sends it again.
-            log.warning("evidence was not stored", problem=str(problem)[:300])
-            refused = Refused(503, "The database does not answer; try again.", DATABASE_AWAY)
+        except STOPS as problem:
+            refused = refusal(problem)
         response = answer_of(request)(refused.status, refused.sentence)
         if refused.retry_after:
             response["Retry-After"] = str(refused.retry_after)
@@ -128,13 +154,33 @@ def _export(request: HttpRequest) -> HttpResponse:
     kind = request.content_type
     if kind not in (PROTOBUF, "application/protobuf", JSON):
         raise Refused(415, f"Send {PROTOBUF} or {JSON}.")
-    if source.format not in ("", "otlp"):
-        raise Refused(403, f"The source {source.name} sends {source.format}, not OTLP.")
+    require_otlp(source)
     stream, stated = stream_of(request)
     # Read before its turn: a slow sender holds up nobody.
     body = doors.read_body(stream, packed=packed_of(request), stated=stated)
+    answer = exported(source, body)
+    if kind != JSON:
+        return HttpResponse(answer.SerializeToString(), content_type=PROTOBUF)
+    said: dict[str, Any] = {}
+    if answer.partial_success.rejected_spans:
+        said["partialSuccess"] = {
+            "rejectedSpans": str(answer.partial_success.rejected_spans),
+            "errorMessage": answer.partial_success.error_message,
+        }
+    return HttpResponse(orjson.dumps(said), content_type=JSON)
+
+
+def require_otlp(source: Source) -> None:
+    """Raises Refused for a source that sends something else."""
+    if source.format not in ("", "otlp"):
+        raise Refused(403, f"The source {source.name} sends {source.format}, not OTLP.")
+
+
+def exported(source: Source, body: bytes) -> ExportTraceServiceResponse:
+    """Store one export request. Returns once it is committed; raises one of STOPS."""
+    answer = ExportTraceServiceResponse()
     if not body:
-        return _exported(kind, 0, "")
+        return answer
     with doors.turns.one():
         taken = intake.take(
             source=source,
@@ -145,23 +191,11 @@ def _export(request: HttpRequest) -> HttpResponse:
         )
     if taken.rejects and taken.records == taken.rejects and taken.reasons[0].position == "body":
         raise Refused(400, f"The body {taken.reasons[0].reason}; deposit {taken.deposit}.")
-    said = "; ".join(f"{one.position}: {one.reason}" for one in taken.reasons[:10])
-    return _exported(kind, taken.rejects, said)
-
-
-def _exported(kind: str, rejected: int, said: str) -> HttpResponse:
-    """ExportTraceServiceResponse in the encoding of the request."""
-    said = said[:MOST_MESSAGE]
-    if kind == JSON:
-        answer: dict[str, Any] = {}
-        if rejected:
-            answer = {"partialSuccess": {"rejectedSpans": str(rejected), "errorMessage": said}}
-        return HttpResponse(orjson.dumps(answer), content_type=JSON)
-    message = ExportTraceServiceResponse()
-    if rejected:
-        message.partial_success.rejected_spans = rejected
-        message.partial_success.error_message = said
-    return HttpResponse(message.SerializeToString(), content_type=PROTOBUF)
+    if taken.rejects:
+        said = "; ".join(f"{one.position}: {one.reason}" for one in taken.reasons[:10])
+        answer.partial_success.rejected_spans = taken.rejects
+        answer.partial_success.error_message = said[:MOST_MESSAGE]
+    return answer
 
 
 def _status(request: HttpRequest) -> Answer:
@@ -173,24 +207,10 @@ def _status(request: HttpRequest) -> Answer:
         if as_json:
             said = orjson.dumps({"code": code, "message": sentence})
             return HttpResponse(said, content_type=JSON, status=status)
-        words = sentence.encode("utf-8", "replace")[:MOST_MESSAGE]
-        # Field 1, code, and field 2, message, of google.rpc.Status.
-        return HttpResponse(
-            b"\x08" + bytes([code]) + b"\x12" + _varint(len(words)) + words,
-            content_type=PROTOBUF,
-            status=status,
-        )
+        said = Status(code=code, message=sentence[:MOST_MESSAGE]).SerializeToString()
+        return HttpResponse(said, content_type=PROTOBUF, status=status)
 
     return answer
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
 
 
 # --- records

@@ -29,7 +29,8 @@ def connect(
     every_seconds: int = 300,
     first_days: int = 7,
 ) -> Connection:
-    """Say how a source is pulled; the first pull is due at once.
+    """Say how a source is pulled; the first pull is due at once. One that is asked for its lists
+    alone is never due.
 
     Another connector or another address begins anew, without a cursor; else it goes on where it
     was. Raises NotPossible with the setting that is wrong.
@@ -60,7 +61,7 @@ def connect(
         )
         row.connector, row.settings = connector, said
         row.every_seconds, row.first_days = every_seconds, first_days
-        row.paused, row.next_at = False, now
+        row.paused, row.next_at = False, None if known.lists_only else now
         if not same:
             row.cursor = {}
         row.save()
@@ -69,7 +70,12 @@ def connect(
             by,
             now,
             act="source.connected",
-            words=f"source {source.name} is pulled from {known.title} every {every_seconds} s",
+            words=f"source {source.name} is "
+            + (
+                f"asked for the lists of {known.title}"
+                if known.lists_only
+                else f"pulled from {known.title} every {every_seconds} s"
+            ),
             data={"connector": connector, "settings": said, "every_seconds": every_seconds},
         )
         nudge.after_commit("pull.asked")
@@ -123,9 +129,11 @@ def pause(*, source: Source, paused: bool, by: Reader, now: datetime) -> Connect
     with transaction.atomic():
         row = require_connection(source)
         row.paused = paused
-        row.next_at = None if paused else now
+        lists_only = pulls.lists_only(row)
+        row.next_at = None if paused or lists_only else now
         row.save(update_fields=["paused", "next_at"])
-        said = "is paused" if paused else "is pulled again"
+        again = "is asked for its lists again" if lists_only else "is pulled again"
+        said = "is paused" if paused else again
         _write(
             source,
             by,
@@ -140,7 +148,11 @@ def pause(*, source: Source, paused: bool, by: Reader, now: datetime) -> Connect
 def pull_now(*, source: Source, by: Reader, now: datetime) -> Pull:
     """Ask a source now, whatever its schedule says."""
     permissions.require(by.why_not_administer)
-    require_connection(source)
+    if pulls.lists_only(require_connection(source)):
+        raise NotPossible(
+            f"{source.name} has no log to pull: its system sends it. What it lists of itself is"
+            f" read by: manage.py inventory now {source.name}."
+        )
     return pulls.ask(source=source, by=by.ref, by_name=by.name, now=now)
 
 

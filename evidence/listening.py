@@ -48,18 +48,26 @@ def where(*, unix: str, tcp: str) -> Where:
         raise Wrong("name one address: --unix PATH or --tcp HOST:PORT")
     if unix:
         return Where(Path(unix).absolute())
-    host, _, port = tcp.rpartition(":")
+    host, port = address(tcp, what="what is written here is neither signed nor encrypted")
+    return Where(None, host, port)
+
+
+def address(said: str, *, what: str, anywhere: bool = False) -> tuple[str, int]:
+    """Host and port of an address, which has to be loopback unless it may be `anywhere`; `what`
+    says why. Raises Wrong."""
+    host, _, port = said.rpartition(":")
     host = host.strip("[]")
     try:
-        loopback = ip_address(host).is_loopback
+        allowed = ip_address(host).is_loopback or anywhere
     except ValueError:
-        loopback = False
-    if not loopback or not port.isascii() or not port.isdigit() or int(port) > 65_535:
+        allowed = False
+    if not allowed or not port.isascii() or not port.isdigit() or int(port) > 65_535:
+        if anywhere:
+            raise Wrong(f"{said!r} is no IP address and port")
         raise Wrong(
-            f"{tcp!r} is no loopback address and port: what is written here is neither signed nor"
-            " encrypted, so only this machine may write"
+            f"{said!r} is no loopback address and port: {what}, so only this machine may write"
         )
-    return Where(None, host, int(port))
+    return host, int(port)
 
 
 class _Connection(socketserver.BaseRequestHandler):

@@ -256,6 +256,9 @@ class Proxy:
     # What moto does not do
 
     def _own_answer(self, request: Asked) -> Answer | None:
+        if request.action == "iam:ListServiceSpecificCredentials":
+            # moto has none, and no such call.
+            return success(request, "<ServiceSpecificCredentials/>")
         if request.action != "iam:SimulatePrincipalPolicy":
             return None
         source = self.account.snapshot().principals.get(request.parameters["PolicySourceArn"])

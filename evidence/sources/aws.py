@@ -134,6 +134,8 @@ def _of_answer(problem: boto.ClientError, permission: str, resource: str) -> Lat
     headers: dict[str, str] = metadata.get("HTTPHeaders", {})
     status = int(metadata.get("HTTPStatusCode", 0) or 0)
     message = " ".join(str(error.get("Message", "")).split())[:300]
+    if status == 501:
+        return Stopped(f"{permission} is not offered there.", "Ask AWS itself, or do without.")
     if code in WAIT or status == 429 or status >= 500:
         return Later(f"AWS answered {code or status} to {permission}")
     if code in REFUSED and "kms:" in message:

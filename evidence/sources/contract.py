@@ -106,6 +106,8 @@ class Connector(NamedTuple):
     # Pages follow each other without a gap: the cursor shows completeness.
     gap_free: bool = True
     needs: str = ""  # the least rights it works with, in the system's own words
+    # It is connected for what it lists of itself: there is no log to pull.
+    lists_only: bool = False
     # How late its records may be by the system's own word; completeness waits so long at least.
     late_seconds: int = 0
 

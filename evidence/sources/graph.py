@@ -95,9 +95,10 @@ def _chosen(asked: Asked) -> list[str]:
     return [name for name in LOGS if name in chosen]
 
 
-def bearer_of(asked: Asked) -> Bearer:
-    """The application's token, by its secret or by a workload's own token."""
-    login, graph = _base(asked, "login"), _base(asked, "url")
+def bearer_of(asked: Asked, audience: str = "") -> Bearer:
+    """The application's token, by its secret or by a workload's own token; `audience`: whom it
+    is for, when not Microsoft Graph."""
+    login, audience = _base(asked, "login"), audience or _base(asked, "url")
     tenant = asked.settings["tenant"]
     if _TENANT.fullmatch(tenant) is None:
         raise Stopped("The tenant is no id.", "Write the directory (tenant) id, not a domain.")
@@ -105,7 +106,7 @@ def bearer_of(asked: Asked) -> Bearer:
     def fetch() -> Token:
         form = {
             "client_id": asked.settings["client_id"],
-            "scope": f"{graph}/.default",
+            "scope": f"{audience}/.default",
             "grant_type": "client_credentials",
         }
         if asked.settings.get("assertion"):
@@ -326,6 +327,23 @@ CONNECTOR = Connector(
             required=False,
             default="https://graph.microsoft.com",
             help="another one for a national cloud",
+        ),
+        Field(
+            "management",
+            "Address of Azure Resource Manager",
+            "url",
+            required=False,
+            default="https://management.azure.com",
+            help="another one for a national cloud",
+        ),
+        Field(
+            "azure",
+            "Roles on Azure's resources",
+            "choice",
+            required=False,
+            default="yes",
+            choices=("yes", "no"),
+            help="whether they are listed with the tenant's principals",
         ),
         Field(
             "login",

@@ -1,7 +1,7 @@
 """Kubernetes: one cluster's API, for what it lists of itself.
 
 Its audit log is not asked for: the API server pushes it (docs/sources.md). What is connected here
-is read by the inventory alone, so a pull of it brings nothing and proves nothing complete.
+is read by the inventory alone, and never pulled.
 """
 
 import ssl
@@ -80,5 +80,6 @@ CONNECTOR = Connector(
     pages=pages,
     check=check,
     gap_free=False,
+    lists_only=True,
     needs="list serviceaccounts, roles, clusterroles, rolebindings, clusterrolebindings",
 )

@@ -1,13 +1,11 @@
-"""What one AWS account lists: IAM users, roles and access keys, with their policies.
+"""What one AWS account lists: IAM users and roles, with their policies and the organisation's.
 
-Sources: IAM API Reference: GetAccountAuthorizationDetails, ListUsers, ListAccessKeys,
-GetAccessKeyLastUsed. Policies of the organisation, of resources and of sessions are not in these
-lists. Roles that AWS makes for its own services (path /aws-service-role/) are left out: nobody
-else can assume them. AWS says of a use of a key at most the hour, the region and the service.
+Source: IAM API Reference, GetAccountAuthorizationDetails. Policies of resources and of sessions
+are not in these lists. Roles that AWS makes for its own services (path /aws-service-role/) are
+left out: nobody else can assume them. Credentials are aws_credentials.py's.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 from evidence.formats import aws as names
@@ -18,16 +16,12 @@ from evidence.sources.failures import Later, Stopped
 from identities.enforcers.aws_principals import as_document
 from identities.enforcers.entitlements_aws import NEVER_READ, possible_of
 from identities.enforcers.possible_aws import Possible
-from identities.inventory import hints
+from identities.inventory import aws_credentials, aws_organisation, hints
 from identities.inventory.contract import (
-    ACTIVE,
-    HELD,
-    Absent,
     Batch,
     Found,
     Part,
     System,
-    inside,
     text,
     when,
 )
@@ -35,8 +29,7 @@ from identities.inventory.contract import (
 # Connectors that lead to AWS itself; a bucket with an endpoint of its own is somebody else's.
 AWS_ALONE, BUCKETS = ("cloudtrail_lookup",), ("s3", "s3_queue")
 PER_PAGE = 100
-# Each user's keys are asked for one by one: short steps keep the lease and the place.
-USERS_PER_STEP = 25
+NOT_LISTED = "policies of resources and of sessions are not read"
 OF_SERVICES = "/aws-service-role/"
 
 
@@ -54,6 +47,8 @@ class Account:
         self.iam = self._clients.client("iam")
         self._policies: dict[str, Any] | None = None
         self._groups: dict[str, Any] = {}
+        self._limits: tuple[Possible, ...] | None = None
+        self._unread = ""
 
     def close(self) -> None:
         self._clients.__exit__()
@@ -87,6 +82,25 @@ class Account:
             self._policies = policies
         return self._policies
 
+    def organisation(self) -> tuple[Possible, ...]:
+        """What the organisation's policies leave everybody here, asked for once. Raises
+        Stopped."""
+        if self._limits is None:
+            client = self._clients.client("organizations")
+            self._limits = aws_organisation.limits(client, self.account)
+        return self._limits
+
+    def limits(self) -> tuple[tuple[Possible, ...], str]:
+        """The same with what is not read; a refusal only says so: such policies give nothing."""
+        if not self._unread:
+            self._unread = NOT_LISTED
+            try:
+                self.organisation()
+            except Stopped as problem:
+                self._limits = ()
+                self._unread = f"{NEVER_READ} ({problem.what})"
+        return self._limits or (), self._unread
+
     def group(self, name: str) -> Mapping[str, Any]:
         self.managed()
         found: Mapping[str, Any] = self._groups.get(name, {})
@@ -96,6 +110,12 @@ class Account:
 def fits(connector: str, settings: Mapping[str, str]) -> bool:
     """Whether a connection leads to an AWS account."""
     return connector in AWS_ALONE or (connector in BUCKETS and not settings.get("endpoint"))
+
+
+def organisation(account: Account, _: Mapping[str, Any]) -> Iterator[Batch]:
+    """Policies of the organisation: kept for the lists of users and roles."""
+    account.organisation()
+    yield Batch((), {})
 
 
 def principals(account: Account, cursor: Mapping[str, Any]) -> Iterator[Batch]:
@@ -117,6 +137,7 @@ def principals(account: Account, cursor: Mapping[str, Any]) -> Iterator[Batch]:
 
 
 def _user(account: Account, user: Mapping[str, Any]) -> Found:
+    limits, missing = account.limits()
     rights = [
         *_inline(user.get("UserPolicyList", [])),
         *_attached(account, user.get("AttachedManagedPolicies", [])),
@@ -131,13 +152,14 @@ def _user(account: Account, user: Mapping[str, Any]) -> Found:
         title=text(user.get("UserName")),
         created_at=when(user.get("CreateDate")),
         hints=hints.of_tags(_tags(user)),
-        rights=(*rights, *_boundary(account, user)),
-        missing=NEVER_READ,
+        rights=(*rights, *_boundary(account, user), *limits),
+        missing=missing,
     )
 
 
 def _role(account: Account, role: Mapping[str, Any]) -> Found:
     used = role.get("RoleLastUsed") or {}
+    limits, missing = account.limits()
     return Found(
         account.actor(role["Arn"]),
         "IAM role",
@@ -150,8 +172,9 @@ def _role(account: Account, role: Mapping[str, Any]) -> Found:
             *_inline(role.get("RolePolicyList", [])),
             *_attached(account, role.get("AttachedManagedPolicies", [])),
             *_boundary(account, role),
+            *limits,
         ),
-        missing=NEVER_READ,
+        missing=missing,
     )
 
 
@@ -192,89 +215,20 @@ def _managed(account: Account, arn: str, via: str, layer: str = "identity") -> l
     return possible_of(document, via=via, layer=layer)
 
 
-def keys(account: Account, cursor: Mapping[str, Any]) -> Iterator[Batch]:
-    """The access keys of each user, with their last use."""
-    marker = str(cursor.get("marker", ""))
-    while True:
-        with aws.asking("iam:ListUsers", "*"):
-            page = account.iam.list_users(
-                MaxItems=USERS_PER_STEP, **({"Marker": marker} if marker else {})
-            )
-        found: list[Found] = []
-        unread: list[str] = []
-        said = ""
-        for user in page["Users"]:
-            try:
-                found += _keys_of(account, user)
-            except Absent:
-                continue  # deleted since the listing
-            except Stopped as problem:
-                unread.append(user["UserName"])
-                said = said or f"{problem.what} {problem.fix}"
-        marker = str(page.get("Marker", "")) if page.get("IsTruncated") else ""
-        yield Batch(tuple(found), {"marker": marker} if marker else {}, tuple(unread), said)
-        if not marker:
-            return
-
-
-def _keys_of(account: Account, user: Mapping[str, Any]) -> Iterator[Found]:
-    name = user["UserName"]
-    marker = ""
-    while True:
-        with asking("iam:ListAccessKeys", f"user {name}"):
-            page = account.iam.list_access_keys(
-                UserName=name, **({"Marker": marker} if marker else {})
-            )
-        for key in page["AccessKeyMetadata"]:
-            used, missing = _last_use(account, key["AccessKeyId"])
-            yield Found(
-                names.access_key(key["AccessKeyId"]),
-                "access key",
-                credential=True,
-                holder=account.actor(user["Arn"]),
-                title=f"of {name}",
-                status=ACTIVE if key.get("Status") == "Active" else HELD,
-                created_at=when(key.get("CreateDate")),
-                last_used_at=when(used.get("LastUsedDate")),
-                last_used_of=text(used.get("ServiceName")).replace("N/A", ""),
-                missing=missing,
-                scope=name,
-            )
-        if not page.get("IsTruncated"):
-            return
-        marker = str(page["Marker"])
-
-
-def _last_use(account: Account, key: str) -> tuple[Mapping[str, Any], str]:
-    try:
-        with asking("iam:GetAccessKeyLastUsed", f"key {key[:4]}…{key[-4:]}"):
-            found = account.iam.get_access_key_last_used(AccessKeyId=key)
-    except Stopped as problem:
-        return {}, f"last use: {problem.what}"
-    used: Mapping[str, Any] = found.get("AccessKeyLastUsed") or {}
-    return used, ""
-
-
-@contextmanager
-def asking(permission: str, resource: str) -> Iterator[None]:
-    """As evidence/sources/aws.py has it; what is not there any more is told apart."""
-    try:
-        with aws.asking(permission, resource):
-            yield
-    except Stopped as problem:
-        answer = getattr(problem.__cause__, "response", {})
-        if inside(answer, "Error", "Code") == "NoSuchEntity":
-            raise Absent(f"There is no {resource}.", "It was deleted.") from problem
-        raise
-
-
 SYSTEM = System(
     name="aws",
     title="AWS",
     fits=fits,
     open=Account,
     parts=(
+        Part(
+            "policies of the organisation",
+            organisation,
+            "organizations:DescribeOrganization, ListParents, ListPoliciesForTarget and"
+            " DescribePolicy, which only the management account has or delegates",
+            optional=True,
+        ),
         Part("users and roles", principals, "iam:GetAccountAuthorizationDetails"),
-        Part("access keys", keys, "iam:ListUsers, iam:ListAccessKeys, iam:GetAccessKeyLastUsed"),
+        *aws_credentials.PARTS,
     ),
 )

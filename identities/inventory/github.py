@@ -4,13 +4,15 @@ Sources: docs.github.com, REST: "List app installations for an organization", "L
 personal access tokens with access to organization resources" (for GitHub Apps only), "List SAML
 SSO authorizations for an organization", "List organization repositories", "List deploy keys".
 
-An app is named as the audit log names what acts for it, ``<slug>[bot]``; a token by the id that
-the audit log calls token_id. Not verified: that the log writes a deploy key's fingerprint as
+Names are in the realm that the audit log gives them: the enterprise's where an entry names one.
+An app is named as the log names what acts for it, ``<slug>[bot]``; a token by the id that the log
+calls token_id. Not verified: that the log writes a deploy key's fingerprint as
 ``SHA256:…``, as GitHub shows it.
 """
 
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any
 
@@ -51,11 +53,19 @@ class Organisation:
 
     def __init__(self, asked: Asked) -> None:
         self.owner = asked.settings["owner"]
-        self.realm = f"github:{self.owner.lower()}"
         bearer = github.bearer_of(asked)
         self.call = Caller(
             asked.http, asked.settings["url"], lambda: {**github.VERSION, **bearer.header()}
         )
+        self.realm = f"github:{self._above() or self.owner.lower()}"
+
+    def _above(self) -> str:
+        """The enterprise by which the audit log names who is here; '' where none stands above, or
+        the log may not be read. Nothing else of GitHub's says whose an organisation is."""
+        rows: list[Any] = []
+        with suppress(Stopped):
+            rows = json_of(self.call.get(f"/orgs/{self.owner}/audit-log?per_page=1"), list)
+        return next((text(one.get("business"), 150).lower() for one in objects(rows)), "")
 
     def close(self) -> None:
         """It holds nothing."""

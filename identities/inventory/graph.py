@@ -1,4 +1,4 @@
-"""What one Entra tenant lists: applications, service principals, agent identities, and grants.
+"""What one Entra tenant lists: applications, service principals, agent identities, grants, roles.
 
 Sources: learn.microsoft.com, Microsoft Graph: "List servicePrincipals", "List applications",
 "List appRoleAssignments granted to a service principal", "List oauth2PermissionGrants",
@@ -19,7 +19,7 @@ from evidence.sources import graph
 from evidence.sources.contract import Asked
 from evidence.sources.failures import Stopped
 from identities.enforcers.possible_aws import Possible
-from identities.inventory import hints
+from identities.inventory import graph_roles, hints
 from identities.inventory.contract import (
     ACTIVE,
     EXPIRED,
@@ -63,6 +63,12 @@ class Tenant:
         self.realm = f"entra:{asked.settings['tenant'].lower()}"
         bearer = graph.bearer_of(asked)
         self.call = Caller(asked.http, asked.settings["url"], bearer.header)
+        azure = None
+        if asked.settings.get("azure") == "yes":
+            place = asked.settings["management"].rstrip("/")
+            azure = Caller(asked.http, place, graph.bearer_of(asked, place).header)
+        self.directory_roles = graph_roles.directory(self.call)
+        self.azure_roles = graph_roles.azure(azure)
         self._now = asked.until
         self._roles: dict[str, Mapping[str, str]] = {}
         self._scopes: dict[str, list[Possible]] | None = None
@@ -107,6 +113,12 @@ class Tenant:
                     self.call.object(f"/v1.0/servicePrincipals/{resource}?$select=id,appRoles")
                 )
         return self._roles[resource].get(number) or number
+
+    def load_roles(self) -> None:
+        """The roles that the lists before have not left in memory: a reading that goes on."""
+        for roles in (self.directory_roles, self.azure_roles):
+            with suppress(Stopped):
+                roles.load()
 
     def scopes(self, number: str) -> list[Possible] | None:
         """What a client may do in people's names; None where that may not be read."""
@@ -197,11 +209,27 @@ def applications(tenant: Tenant, cursor: Mapping[str, Any]) -> Iterator[Batch]:
         yield Batch(tuple(found), {"next": link} if link else {})
 
 
+def directory_roles(tenant: Tenant, _: Mapping[str, Any]) -> Iterator[Batch]:
+    """What roles of the directory are assigned: kept for the lists of principals."""
+    return _roles(tenant.directory_roles)
+
+
+def azure_roles(tenant: Tenant, _: Mapping[str, Any]) -> Iterator[Batch]:
+    """The same of roles on Azure's resources."""
+    return _roles(tenant.azure_roles)
+
+
+def _roles(roles: graph_roles.Roles) -> Iterator[Batch]:
+    roles.load()
+    yield Batch((), {}, roles.unread, roles.missing)
+
+
 def principals(tenant: Tenant, cursor: Mapping[str, Any]) -> Iterator[Batch]:
     """Service principals and managed identities with their permissions."""
     first = text(cursor.get("next"), 4000) or (
         f"/v1.0/servicePrincipals?$select={PRINCIPALS}&$top={LIMIT}&$expand=appRoleAssignments"
     )
+    tenant.load_roles()
     yield from _principals(tenant, first)
 
 
@@ -210,6 +238,7 @@ def agents(tenant: Tenant, cursor: Mapping[str, Any]) -> Iterator[Batch]:
     first = text(cursor.get("next"), 4000) or (
         f"/beta/servicePrincipals/graph.agentIdentity?$top={LIMIT}&$expand=sponsors"
     )
+    tenant.load_roles()
     yield from _principals(tenant, first, agent=True)
 
 
@@ -247,7 +276,8 @@ def _principals(tenant: Tenant, first: str, *, agent: bool = False) -> Iterator[
 
 
 def _rights(tenant: Tenant, one: Mapping[str, Any]) -> tuple[tuple[Possible, ...] | None, str]:
-    """Application permissions and delegated ones; None where either could not be read."""
+    """Application permissions, delegated ones and roles; None where either of the first two
+    could not be read."""
     number = text(one.get("id"))
     listed = one.get("appRoleAssignments")
     assigned = objects(listed)
@@ -272,9 +302,11 @@ def _rights(tenant: Tenant, one: Mapping[str, Any]) -> tuple[tuple[Possible, ...
         )
         for row in assigned
     ]
-    all_ = [*rights, *delegated]
-    missing = f"{len(all_) - MOST_RIGHTS} more grants" if len(all_) > MOST_RIGHTS else ""
-    return tuple(all_[:MOST_RIGHTS]), missing
+    all_ = [*rights, *delegated, *tenant.directory_roles.of(number), *tenant.azure_roles.of(number)]
+    missing = [tenant.directory_roles.missing, tenant.azure_roles.missing]
+    if len(all_) > MOST_RIGHTS:
+        missing.append(f"{len(all_) - MOST_RIGHTS} more grants")
+    return tuple(all_[:MOST_RIGHTS]), "; ".join(one for one in missing if one)
 
 
 SYSTEM = System(
@@ -284,6 +316,13 @@ SYSTEM = System(
     open=Tenant,
     parts=(
         Part("applications", applications, "Application.Read.All"),
+        Part("directory roles", directory_roles, "RoleManagement.Read.Directory", optional=True),
+        Part(
+            "Azure roles",
+            azure_roles,
+            "the role Reader on subscriptions or their management group",
+            optional=True,
+        ),
         Part("service principals", principals, "Application.Read.All, Directory.Read.All"),
         Part("agent identities", agents, "AgentIdentity.Read.All", optional=True),
     ),

@@ -97,6 +97,8 @@ class Command(BaseCommand):
             "settings": link.settings,
             "every_seconds": link.every_seconds,
         }
+        if pulls.lists_only(link):
+            return document, f"{options['name']} is asked for its lists; no log is pulled.", True
         return document, f"{options['name']} is pulled every {link.every_seconds} s.", True
 
     def _check(self, options: dict[str, Any]) -> tuple[Any, str, bool]:
@@ -150,7 +152,7 @@ class Command(BaseCommand):
         connecting.pause(
             source=named(options["name"]), paused=paused, by=COMMAND, now=timezone.now()
         )
-        said = "is paused" if paused else "is pulled again"
+        said = "is paused" if paused else "goes on"
         return {"source": options["name"], "paused": paused}, f"{options['name']} {said}.", True
 
 

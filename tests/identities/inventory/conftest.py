@@ -9,8 +9,19 @@ import pytest
 from evidence.models import Connection, Source
 from identities.inventory import reading
 from identities.models import DiscoveredRights, Discovery, InventoryRead
-from tests.evidence.sources.server import There, serving
+from tests.evidence.sources.server import Answer, There, serving
 from tests.identities.conftest import NOW
+from tests.identities.inventory.entra import (
+    AZURE,
+    DIRECTORY,
+    GRAPH_ID,
+    MAIL_READ,
+    MICROSOFT,
+    PRINCIPALS,
+    TENANT,
+    assignment,
+    principal,
+)
 
 HOUR = timedelta(hours=1)
 
@@ -66,6 +77,74 @@ def read(clock: Clock) -> Callable[..., InventoryRead]:
         return InventoryRead.objects.get(pk=asked.pk)
 
     return run
+
+
+@pytest.fixture
+def tenant(there: There, connect: Callable[..., Source], monkeypatch: pytest.MonkeyPatch) -> Source:
+    monkeypatch.setenv("GRAPH_SECRET", "made-up~secret")
+    there.on(
+        "POST", f"/{TENANT}/oauth2/v2.0/token",
+        Answer(body={"token_type": "Bearer", "expires_in": 3599, "access_token": "made-up-token"}),
+    )  # fmt: skip
+    there.on(
+        "GET", "/v1.0/applications",
+        Answer(body={"value": [{
+            "id": "33333333-0000-4000-8000-000000000001",
+            "appId": "22222222-0000-4000-8000-000000000001",
+            "displayName": "Service 1", "createdDateTime": "2025-05-05T00:00:00Z", "tags": [],
+            "notes": "CI0007", "keyCredentials": [
+                {"keyId": "AAAAAAAA-0000-4000-8000-000000000001", "type": "AsymmetricX509Cert",
+                 "displayName": "CN=one", "startDateTime": "2026-01-01T00:00:00Z",
+                 "endDateTime": "2027-01-01T00:00:00Z"}],
+            "passwordCredentials": [
+                {"keyId": "AAAAAAAA-0000-4000-8000-000000000002", "displayName": "ci", "hint": "abc",
+                 "startDateTime": "2024-01-01T00:00:00Z", "endDateTime": "2025-01-01T00:00:00Z"}],
+            "owners": [{"@odata.type": "#microsoft.graph.user", "id": "u", "displayName": "Ana",
+                        "userPrincipalName": "ana@example.org"}],
+        }]}),
+    )  # fmt: skip
+    there.on(
+        "GET", PRINCIPALS,
+        Answer(body={"value": [
+            principal(1, appRoleAssignments=[assignment()]),
+            principal(2, servicePrincipalType="ManagedIdentity", accountEnabled=False,
+                      alternativeNames=["isExplicit=True", "/subscriptions/s/resourcegroups/rg/x"]),
+            principal(3, appOwnerOrganizationId=MICROSOFT),
+        ]}),
+    )  # fmt: skip
+    there.on(
+        "GET", f"{PRINCIPALS}/{GRAPH_ID}",
+        Answer(body={"id": GRAPH_ID, "appRoles": [{"id": MAIL_READ, "value": "Mail.Read"}]}),
+    )  # fmt: skip
+    there.on(
+        "GET", "/v1.0/oauth2PermissionGrants",
+        Answer(body={"value": [
+            {"clientId": principal(1)["id"], "consentType": "AllPrincipals", "principalId": None,
+             "resourceId": GRAPH_ID, "scope": " User.Read Files.Read"},
+        ]}),
+    )  # fmt: skip
+    there.on("GET", "/beta/servicePrincipals/graph.agentIdentity", Answer(body={"value": []}))
+    there.on("GET", f"{DIRECTORY}/roleDefinitions", Answer(body={"value": [
+        {"id": "d-app", "displayName": "Application Administrator", "isBuiltIn": True,
+         "rolePermissions": [{"allowedResourceActions": ["microsoft.directory/applications/create"]}]},
+    ]}))  # fmt: skip
+    there.on("GET", f"{DIRECTORY}/roleAssignments", Answer(body={"value": []}))
+    there.on("GET", "/subscriptions", Answer(body={"value": [
+        {"subscriptionId": "s-1", "displayName": "Production", "state": "Enabled"}]}))  # fmt: skip
+    there.on("GET", f"/subscriptions/s-1{AZURE}/roleAssignments", Answer(body={"value": []}))
+    return connect(
+        "graph",
+        tenant=TENANT,
+        client_id="44444444-0000-4000-8000-000000000001",
+        secret="env:GRAPH_SECRET",
+        url=there.url,
+        login=there.url,
+        # Another host, as in Azure: its links and its tokens are its own.
+        management=there.url.replace("127.0.0.1", "localhost"),
+        azure="yes",
+        logs="audits",
+        kept_days="30",
+    )
 
 
 def shown(source: Source, **more: Any) -> dict[str, tuple[str, str]]:

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from evidence.formats.record import ActorName
 from evidence.models import Source
 from identities.inventory import github
 from identities.models import Discovery, InventoryRead
+from tests.evidence.formats.abuse import read as logged
 from tests.evidence.sources.server import Answer, Request, There
 from tests.identities.inventory.conftest import everything, rights, shown
 
@@ -79,6 +81,35 @@ def organisation(
         ).decode()}),
     )  # fmt: skip
     return connect("github", owner="Octo", token="env:GITHUB_TOKEN", url=there.url, include="all")
+
+
+@pytest.mark.parametrize(
+    ("answer", "realm"),
+    [
+        (
+            Answer(body=[{"action": "repo.create", "org": "Octo", "business": "Octo-Corp"}]),
+            "octo-corp",
+        ),
+        (Answer(body=[{"action": "repo.create", "org": "Octo"}]), "octo"),
+        (Answer(body=[]), "octo"),
+        (Answer(403, {"message": "Must have admin rights"}), "octo"),
+    ],
+)
+def test_names_stand_in_the_realm_of_the_audit_log(
+    there: There,
+    organisation: Source,
+    read: Callable[..., InventoryRead],
+    answer: Answer,
+    realm: str,
+) -> None:
+    there.on("GET", "/orgs/Octo/audit-log", answer)
+    row = read(organisation)
+    assert (row.state, row.realm) == ("done", f"github:{realm}")
+    entry = {"action": "git.clone", "actor": "review-bot[bot]", "org": "Octo"}
+    if realm == "octo-corp":
+        entry["business"] = "Octo-Corp"
+    app = Discovery.objects.get(actor__value="review-bot[bot]").actor
+    assert logged("github", entry).principal == ActorName(app.realm, app.kind, app.value)
 
 
 def test_apps_tokens_and_deploy_keys_arrive(

@@ -1,7 +1,6 @@
 """Microsoft Graph: applications, service principals and agents, to documented shapes over HTTP."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -9,96 +8,15 @@ from evidence.models import Source
 from identities.models import Credential, Discovery, InventoryRead
 from tests.evidence.sources.server import Answer, Request, There
 from tests.identities.inventory.conftest import everything, rights, shown
+from tests.identities.inventory.entra import (
+    GRAPH_ID,
+    PRINCIPALS,
+    TENANT,
+    assignment,
+    principal,
+)
 
 pytestmark = pytest.mark.django_db
-
-TENANT = "6c1f5d2e-0000-4000-8000-0000000000aa"
-GRAPH_ID = "00000003-0000-0000-c000-00000000ffff"  # object id of Microsoft Graph's principal here
-MICROSOFT = "f8cdef31-a31e-4b4a-93e4-5f571e91255a"
-MAIL_READ = "810c84a8-4a9e-49e6-bf7d-12d183f40d01"
-PRINCIPALS = "/v1.0/servicePrincipals"
-
-
-def principal(number: int, **more: Any) -> dict[str, Any]:
-    return {
-        "id": f"11111111-0000-4000-8000-00000000000{number}",
-        "appId": f"22222222-0000-4000-8000-00000000000{number}",
-        "displayName": f"Service {number}",
-        "servicePrincipalType": "Application",
-        "accountEnabled": True,
-        "appOwnerOrganizationId": TENANT,
-        "appRoles": [],
-        "keyCredentials": [],
-        "passwordCredentials": [],
-        "tags": ["WindowsAzureActiveDirectoryIntegratedApp", "team:payments"],
-        "notes": None,
-        "appRoleAssignments": [],
-        **more,
-    }
-
-
-def assignment(role: str = MAIL_READ) -> dict[str, Any]:
-    return {
-        "id": "x", "appRoleId": role, "principalType": "ServicePrincipal",
-        "resourceId": GRAPH_ID, "resourceDisplayName": "Microsoft Graph",
-    }  # fmt: skip
-
-
-@pytest.fixture
-def tenant(there: There, connect: Callable[..., Source], monkeypatch: pytest.MonkeyPatch) -> Source:
-    monkeypatch.setenv("GRAPH_SECRET", "made-up~secret")
-    there.on(
-        "POST", f"/{TENANT}/oauth2/v2.0/token",
-        Answer(body={"token_type": "Bearer", "expires_in": 3599, "access_token": "made-up-token"}),
-    )  # fmt: skip
-    there.on(
-        "GET", "/v1.0/applications",
-        Answer(body={"value": [{
-            "id": "33333333-0000-4000-8000-000000000001",
-            "appId": "22222222-0000-4000-8000-000000000001",
-            "displayName": "Service 1", "createdDateTime": "2025-05-05T00:00:00Z", "tags": [],
-            "notes": "CI0007", "keyCredentials": [
-                {"keyId": "AAAAAAAA-0000-4000-8000-000000000001", "type": "AsymmetricX509Cert",
-                 "displayName": "CN=one", "startDateTime": "2026-01-01T00:00:00Z",
-                 "endDateTime": "2027-01-01T00:00:00Z"}],
-            "passwordCredentials": [
-                {"keyId": "AAAAAAAA-0000-4000-8000-000000000002", "displayName": "ci", "hint": "abc",
-                 "startDateTime": "2024-01-01T00:00:00Z", "endDateTime": "2025-01-01T00:00:00Z"}],
-            "owners": [{"@odata.type": "#microsoft.graph.user", "id": "u", "displayName": "Ana",
-                        "userPrincipalName": "ana@example.org"}],
-        }]}),
-    )  # fmt: skip
-    there.on(
-        "GET", PRINCIPALS,
-        Answer(body={"value": [
-            principal(1, appRoleAssignments=[assignment()]),
-            principal(2, servicePrincipalType="ManagedIdentity", accountEnabled=False,
-                      alternativeNames=["isExplicit=True", "/subscriptions/s/resourcegroups/rg/x"]),
-            principal(3, appOwnerOrganizationId=MICROSOFT),
-        ]}),
-    )  # fmt: skip
-    there.on(
-        "GET", f"{PRINCIPALS}/{GRAPH_ID}",
-        Answer(body={"id": GRAPH_ID, "appRoles": [{"id": MAIL_READ, "value": "Mail.Read"}]}),
-    )  # fmt: skip
-    there.on(
-        "GET", "/v1.0/oauth2PermissionGrants",
-        Answer(body={"value": [
-            {"clientId": principal(1)["id"], "consentType": "AllPrincipals", "principalId": None,
-             "resourceId": GRAPH_ID, "scope": " User.Read Files.Read"},
-        ]}),
-    )  # fmt: skip
-    there.on("GET", "/beta/servicePrincipals/graph.agentIdentity", Answer(body={"value": []}))
-    return connect(
-        "graph",
-        tenant=TENANT,
-        client_id="44444444-0000-4000-8000-000000000001",
-        secret="env:GRAPH_SECRET",
-        url=there.url,
-        login=there.url,
-        logs="audits",
-        kept_days="30",
-    )
 
 
 def test_applications_principals_and_grants_arrive(
