@@ -1,13 +1,25 @@
 """`make bench`: what the product promises in speed, measured, with its targets beside.
 
-ARGS: start, intake, formats, otlp, line, decisions, correlation, peers (all when none is named); `--rows N` bounds the fleet of the
-line page (default 5,000,000; it takes several minutes and about 4 GB under var/).
+Owns the table of parts. ARGS names some of them (all but `scale` when none is named):
+
+start       the embedded services            decisions    may this agent do this now
+intake      CloudTrail beside COPY           formats      every other format beside COPY
+otlp        spans through the intake         web          spans through the web server, and MLflow
+pulls       buckets, a queue, paged HTTP     memory       of ingest, by the size of the file
+correlation spans linked to API events       line         the line page in a growing fleet
+scale       many events: size, pace, the first look, and 100 M by extrapolation
+
+`--rows N` bounds line (default 5,000,000: several minutes, 4 GB under var/) and scale (default
+20,000,000: hours, 30 GB); `--megabytes N` is the largest file of memory.
 """
 
 import argparse
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 os.environ["COUNTERSIGN_DB_ROLE"] = "app"
 os.environ["COUNTERSIGN_POOL"] = "0"
@@ -29,152 +41,155 @@ from tests.bench import (  # noqa: E402 - after setup
     formats,
     intake,
     line,
-    peers,
+    memory,
+    pulls,
+    scale,
     start,
+    web,
 )
+from tests.bench.told import Said  # noqa: E402 - after setup
 
-PARTS = ("start", "intake", "formats", "otlp", "line", "decisions", "correlation", "peers")
-
-
-def say(what: str, figure: str, target: str, *, met: bool | None) -> None:
-    mark = {True: "met", False: "NOT met", None: ""}[met]
-    sys.stdout.write(f"{what:<58} {figure:>28}   {target:<30} {mark}\n")
-    sys.stdout.flush()
+LINE, SCALE, MEGABYTES = 5_000_000, 20_000_000, 400
 
 
-def at_intake(name: str, records: int) -> None:
-    """The middle one of five rounds: each is two seconds, and a machine has its moods."""
-    start = datetime(2026, 11, 2, tzinfo=UTC)
-    rounds = [intake.cloudtrail(records, f"{name}, {number}", start) for number in range(5)]
-    speed = sorted(rounds, key=lambda one: one.ratio)[2]
-    say(
-        f"CloudTrail, {records:,} records, {name}",
-        f"{speed.product:,.0f}/s, COPY {speed.copy:,.0f}/s",
-        f"{speed.ratio:.2f} x COPY; target 0.35",
-        met=speed.ratio >= 0.35,
+class Asked(NamedTuple):
+    """What the command line bounds."""
+
+    rows: int | None
+    megabytes: int
+
+
+def at_start(_: Asked) -> Iterator[Said]:
+    starts = start.measure()
+    first, later = starts.first, starts.later
+    what = "embedded services, first start in a folder"
+    yield Said(what, f"{first:.2f} s", "target 3", first <= 3)
+    yield Said("  later starts, the slowest", f"{later:.2f} s", "target 1", later <= 1)
+
+
+def at_decisions(_: Asked) -> Iterator[Said]:
+    speed = decisions.measure()
+    yield Said(
+        "decisions in process, 10,000 delegations",
+        f"{speed.per_second:,.0f}/s",
+        f"p50 {speed.p50:.2f} p95 {speed.p95:.2f} ms; < 1 ms",
+        speed.p95 < 1,
     )
 
 
-def at_formats() -> None:
+def at_intake(_: Asked, where: str = "empty") -> Iterator[Said]:
+    """The middle one of five rounds: each is two seconds, and a machine has its moods."""
+    begins = datetime(2026, 11, 2, tzinfo=UTC)
+    rounds = [intake.cloudtrail(100_000, f"{where}, {number}", begins) for number in range(5)]
+    speed = sorted(rounds, key=lambda one: one.ratio)[2]
+    yield beside_copy(f"CloudTrail, 100,000 records, {where}", speed)
+
+
+def at_formats(_: Asked) -> Iterator[Said]:
     for name in formats.names():
         speed, size = formats.measure(name)
-        say(
-            f"{name}, {formats.RECORDS:,} records of {size:,.0f} bytes",
-            f"{speed.product:,.0f}/s, COPY {speed.copy:,.0f}/s",
-            f"{speed.ratio:.2f} x COPY; target 0.35",
-            met=speed.ratio >= 0.35,
-        )
+        yield beside_copy(f"{name}, {formats.RECORDS:,} records of {size:,.0f} bytes", speed)
 
 
-def at_otlp(name: str) -> None:
-    spans = intake.otlp(30_000, name)
-    say(
-        "OTLP, 30,000 spans, batches of 512, committed",
-        f"{spans:,.0f} spans/s",
-        "target 3,000",
-        met=spans >= 3_000,
+def beside_copy(what: str, speed: intake.Speed) -> Said:
+    return Said(
+        what,
+        f"{speed.product:,.0f}/s, COPY {speed.copy:,.0f}/s",
+        f"{speed.ratio:.2f} x COPY; target 0.35",
+        speed.ratio >= 0.35,
     )
 
 
-def at_peers(name: str) -> None:
-    speed = peers.measure(name)
-    say(
-        f"OTLP over HTTP, the same {peers.SPANS:,} spans, beside MLflow",
-        f"{speed.ours:,.0f}/s, MLflow {speed.mlflow:,.0f}/s",
-        f"{speed.ratio:.1f} x MLflow; target 5",
-        met=speed.ratio >= 5,
-    )
+def at_otlp(_: Asked) -> Iterator[Said]:
+    spans = intake.otlp(30_000, "otlp-empty")
+    what = "OTLP, 30,000 spans, batches of 512, committed"
+    yield Said(what, f"{spans:,.0f} spans/s", "target 5,000", spans >= 5_000)
 
 
-def at_line(rows: int) -> None:
+def at_line(asked: Asked) -> Iterator[Said]:
     before = 0
     pages = []
-    for size in [one for one in (10_000, 500_000, 5_000_000) if one <= rows]:
+    for size in [one for one in (10_000, 500_000, LINE) if one <= (asked.rows or LINE)]:
         fleet.grow(size, before)
         before = size
-        page = line.measure(size)
+        page = line.measure(size, fleet.heaviest())
         pages.append(page)
         cold = "cold not measured" if page.cold is None else f"cold {page.cold:.0f} ms"
-        say(
+        yield Said(
             f"line page, heaviest identity, {size:,} events",
             f"p50 {page.p50:.0f} p95 {page.p95:.0f} ms, {cold}",
             f"{page.queries} queries; p95 < 50 ms, cold < 300",
-            met=page.p95 < 50 and (page.cold is None or page.cold < 300),
+            page.p95 < 50 and (page.cold is None or page.cold < 300),
         )
-        say(
+        yield Said(
             "  bytes an event, indexes included",
             f"{page.bytes_an_event:.0f}",
             "target 500",
-            met=page.bytes_an_event <= 500 if size >= 500_000 else None,
+            page.bytes_an_event <= 500 if size >= 500_000 else None,
         )
     if len(pages) == 3:
         ratio = pages[2].p50 / pages[1].p50
-        say("line page, 5 M beside 500 k", f"{ratio:.2f} x", "target 2", met=ratio <= 2)
+        yield Said("line page, 5 M beside 500 k", f"{ratio:.2f} x", "target 2", ratio <= 2)
         same = len({page.queries for page in pages}) == 1
-        say(
-            "line page, the same number of queries at each size",
-            str(pages[0].queries),
-            "",
-            met=same,
-        )
+        what = "line page, the same number of queries at each size"
+        yield Said(what, str(pages[0].queries), "", same)
+    yield from at_intake(asked, f"at {before:,} events")
 
 
-def at_correlation() -> None:
+def at_correlation(_: Asked) -> Iterator[Said]:
     """Targets are for a machine that does nothing else: CPU seconds are said beside the clock's."""
     targets = {"over everything": 100_000, "in batches": 20_000}
     for name, speed in correlation.measure():
         target = next((many for part, many in targets.items() if name.startswith(part)), 0)
-        say(
+        yield Said(
             f"correlation, {name}",
             f"{speed.per_second:,.0f}/s, {speed.per_cpu_second:,.0f}/CPU s",
             f"target {target:,}" if target else f"load {os.getloadavg()[0]:.1f}",
-            met=speed.per_second >= target if target else None,
+            speed.per_second >= target if target else None,
         )
+
+
+class Part(NamedTuple):
+    """One part of the benchmarks, in a fresh database unless it needs none."""
+
+    measure: Callable[[Asked], Iterator[Said]]
+    in_database: bool = True
+    unasked: bool = True  # also where no part is named
+
+
+PARTS = {
+    "start": Part(at_start, in_database=False),
+    "decisions": Part(at_decisions, in_database=False),
+    "intake": Part(at_intake),
+    "formats": Part(at_formats),
+    "otlp": Part(at_otlp),
+    "web": Part(lambda _: web.measure()),
+    "pulls": Part(lambda _: pulls.measure()),
+    "memory": Part(lambda asked: memory.measure(asked.megabytes)),
+    "correlation": Part(at_correlation),
+    "line": Part(at_line),
+    "scale": Part(lambda asked: scale.measure(asked.rows or SCALE), unasked=False),
+}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=list(PARTS))
-    parser.add_argument("--rows", type=int, default=5_000_000)
-    asked = parser.parse_args()
-    parts = asked.parts or list(PARTS)
-    if "start" in parts:
-        starts = start.measure()
-        say(
-            "embedded services, first start in a folder",
-            f"{starts.first:.2f} s",
-            "target 3",
-            met=starts.first <= 3,
-        )
-        say(
-            "  later starts, the slowest",
-            f"{starts.later:.2f} s",
-            "target 1",
-            met=starts.later <= 1,
-        )
-    if "decisions" in parts:
-        speed = decisions.measure()
-        say(
-            "decisions in process, 10,000 delegations",
-            f"{speed.per_second:,.0f}/s",
-            f"p50 {speed.p50:.2f} p95 {speed.p95:.2f} ms; < 1 ms",
-            met=speed.p95 < 1,
-        )
-    with database.fresh():
-        if "intake" in parts:
-            at_intake("empty", 100_000)
-        if "formats" in parts:
-            at_formats()
-        if "otlp" in parts:
-            at_otlp("otlp-empty")
-        if "peers" in parts:
-            at_peers("peers")
-        if "correlation" in parts:
-            at_correlation()
-        if "line" in parts:
-            at_line(asked.rows)
-            if "intake" in parts:
-                at_intake(f"at {asked.rows:,}", 100_000)
+    parser = argparse.ArgumentParser(
+        prog="make bench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[])
+    parser.add_argument("--rows", type=int)
+    parser.add_argument("--megabytes", type=int, default=MEGABYTES)
+    given = parser.parse_args()
+    asked = Asked(given.rows, given.megabytes)
+    unasked = [name for name, part in PARTS.items() if part.unasked]
+    for name in given.parts or unasked:
+        part = PARTS[name]
+        with database.fresh() if part.in_database else nullcontext():
+            for said in part.measure(asked):
+                sys.stdout.write(f"{said.line()}\n")
+                sys.stdout.flush()
 
 
 main()

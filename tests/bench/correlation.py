@@ -1,9 +1,11 @@
-"""Correlation of stored deposits, set-based: spans a second, in batches and over everything.
+"""Correlation of stored deposits, set-based: spans a second, over everything and in batches.
 
-A log of API events and the traces beside it, written straight by SQL. Of a hundred runs seventy
-state request ids, twenty credentials, and ten neither, so that every rule has work. The dense part
-is one session key with 10,000 events of one action and a span for each. What is timed is what a
-worker does with a deposit that waits: evidence.links.derive, committed.
+A log of API events and the traces beside it, written straight by SQL, in the proportions of the
+recorded lab: eight spans a run, two of them calls of an SDK. Of ten runs seven state request ids,
+two credentials, and one neither, so that every rule has work. Over everything, all of it waits, the
+log too, and what is timed is what a worker does then. In batches, the log is linked and one deposit
+of spans comes after another. The dense part is one session key with 10,000 events of one action and
+a span for each.
 """
 
 import os
@@ -16,7 +18,7 @@ from typing import Any, NamedTuple
 from django.db import connection, transaction
 from django.utils import timezone
 
-from evidence import links, partitions
+from evidence import bulk, links, partitions, tasks
 from evidence.models import Deposit
 from reviews import exports
 from tests.bench import database, intake
@@ -24,8 +26,9 @@ from tests.bench import database, intake
 START = datetime(2026, 9, 1, tzinfo=UTC)
 DAYS = 20
 EVENTS = 300_000
-RUNS = 36_000
-SPANS_A_RUN = 4
+RUNS = 24_000
+SPANS_A_RUN = 8
+APART = 6  # one of so many events is a run's
 KEYS = 2_000
 BATCH = 10_000  # spans a deposit
 BATCHES = 5
@@ -53,41 +56,44 @@ INSERT INTO evidence_term (key, kind, value)
 SELECT md5('links-address' || i)::uuid, 3, '10.1.0.' || i FROM generate_series(1, 50) i;
 """
 
-# Event i is at its place of the whole time; its user, key and action follow from i.
+# Event i is at its place of the whole time; its user, key and action follow from i. Twelve that
+# follow each other are of one user.
 LOG = """
 INSERT INTO evidence_event (at, id, received_at, deposit_id, action_id, principal_id,
     credential_id, address_id, source_id, ordinal, plane, activity, outcome, time_basis, reading,
     digest, request_id)
 SELECT date_trunc('second', %(start)s::timestamptz + i * %(step)s::interval), %(base)s + i, now(),
-    %(deposit)s, %(action)s + i %% 6, %(user)s + i %% 50, %(key)s + i %% %(keys)s,
-    %(address)s + i %% 50, %(trail)s, i %% 10000, 1, 3, 1, 1, 1, md5(%(base)s || 'e' || i)::uuid,
+    %(deposit)s, %(action)s + i %% 5, %(user)s + i / 12 %% 50, %(key)s + i / 12 %% %(keys)s,
+    %(address)s + i / 12 %% 50, %(trail)s, i %% 10000, 1, 3, 1, 1, 1, md5(%(base)s || 'e' || i)::uuid,
     upper(md5('links-request' || i))
 FROM generate_series(%(first)s::bigint, %(last)s::bigint) i
 """
-# Run r: the agent, a tool call, the SDK's span, a model call. It is about event r * 8.
+# Run r: the agent, and twice a model call, a tool call and the SDK's span; a model call between.
+# Its calls are two events.
 SPANS = """
 INSERT INTO evidence_event (at, id, received_at, deposit_id, action_id, principal_id,
     credential_id, source_id, ordinal, plane, activity, outcome, time_basis, reading, digest,
     trace, span, parent_span, duration, request_id)
-SELECT at + k * interval '10 milliseconds', %(base)s + r * 4 + k, now(), %(deposit)s,
-    CASE k WHEN 0 THEN %(agent)s WHEN 1 THEN %(tool)s + e %% 6
-           WHEN 2 THEN CASE WHEN r %% 10 = 9 THEN %(agent)s ELSE %(action)s + e %% 6 END
+SELECT %(start)s::timestamptz + e * %(step)s::interval + k %% 4 * interval '10 milliseconds',
+    %(base)s + r * 8 + k, now(), %(deposit)s,
+    CASE k %% 4 WHEN 2 THEN %(tool)s + e %% 5
+           WHEN 3 THEN CASE WHEN r %% 10 = 9 THEN %(agent)s ELSE %(action)s + e %% 5 END
            ELSE %(agent)s END,
-    %(service)s + e %% 50,
-    CASE WHEN k = 2 AND r %% 10 IN (7, 8) THEN %(key)s + e %% %(keys)s END,
+    %(service)s + r %% 50,
+    CASE WHEN k %% 4 = 3 AND r %% 10 IN (7, 8) THEN %(key)s + r %% %(keys)s END,
     %(traces)s, 0, 2,
-    CASE k WHEN 0 THEN 6 WHEN 1 THEN 7 WHEN 2 THEN CASE WHEN r %% 10 = 9 THEN 10 ELSE 11 END
-           ELSE 8 END,
+    CASE WHEN k = 0 THEN 6 WHEN k %% 4 = 2 THEN 7
+         WHEN k %% 4 = 3 THEN CASE WHEN r %% 10 = 9 THEN 10 ELSE 11 END ELSE 8 END,
     1, 1, 1, md5(%(base)s || 's' || r || '-' || k)::uuid, md5(%(base)s || 'run' || r)::uuid,
-    r * 4 + k, CASE k WHEN 0 THEN NULL WHEN 2 THEN r * 4 + 1 ELSE r * 4 END, 200000,
-    CASE WHEN k = 2 AND r %% 10 < 7 THEN upper(md5('links-request' || e)) END
-FROM (SELECT r, r * 8 AS e, %(start)s::timestamptz + (r * 8) * %(step)s::interval AS at
-      FROM generate_series(%(first)s::bigint, %(last)s::bigint) r) run, generate_series(0, 3) k
+    r * 8 + k, CASE WHEN k %% 4 = 3 THEN r * 8 + k - 1 WHEN k > 0 THEN r * 8 END, 200000,
+    CASE WHEN k %% 4 = 3 AND r %% 10 < 7 THEN upper(md5('links-request' || e)) END
+FROM (SELECT r, k, (r * 2 + k / 4) * %(apart)s AS e
+      FROM generate_series(%(first)s::bigint, %(last)s::bigint) r, generate_series(0, 7) k) span
 """
 
 
 class Speed(NamedTuple):
-    """Rows, the seconds they took by the clock, and the CPU of this process and of its backend."""
+    """Rows, the seconds they took by the clock, and the CPU of this process and of the server."""
 
     rows: int
     wall: float
@@ -116,7 +122,12 @@ class World:
             partitions.missing((*partitions.BY_EVENT_TIME, *partitions.BY_RECEIPT), months)
         )
         self.step = timedelta(days=DAYS) / EVENTS
-        self.facts: dict[str, Any] = {"start": START, "keys": KEYS, "step": self.step}
+        self.facts: dict[str, Any] = {
+            "start": START,
+            "keys": KEYS,
+            "step": self.step,
+            "apart": APART,
+        }
         with connection.cursor() as cursor:
             for name, table, key in (
                 ("user", "actor", "links-user1"),
@@ -138,42 +149,44 @@ class World:
     def deposit(self, sql: str, first: int, last: int, **said: Any) -> Deposit:
         """Rows `first` to `last` as one deposit that nobody has linked."""
         self.made += 1
+        rows = (last - first + 1) * (1 if sql is LOG else SPANS_A_RUN)
         source = self.facts["trail" if sql is LOG else "traces"]
         facts: dict[str, Any] = {**self.facts, "base": 0 if sql is LOG else 10**12} | said
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(
-                "INSERT INTO evidence_deposit (source_id, received_at, received_by, name, format,"
-                " received_digest, received_bytes, kept_digest, kept_bytes, place, rule_version,"
-                " records, events, duplicates, rejects, first_at, last_at, redactions)"
-                " VALUES (%s, now(), 'bench', '', 'otlp', %s, 1, '\\x00', 1, '', 1, 0, 0, 0, 0,"
-                " %s, %s, '{}') RETURNING id",
-                [
-                    source,
-                    self.made.to_bytes(32),
-                    facts["start"],
-                    START + timedelta(days=DAYS + 3),
-                ],
-            )
+            cursor.execute("SELECT nextval(pg_get_serial_sequence('evidence_deposit', 'id'))")
             number = cursor.fetchone()[0]
             cursor.execute(sql, {**facts, "first": first, "last": last, "deposit": number})
-        row = Deposit.objects.get(pk=number)
-        with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT min(at), max(at) FROM evidence_event WHERE deposit_id = %s", [number]
+                "INSERT INTO evidence_deposit (id, source_id, received_at, received_by, name,"
+                " format, received_digest, received_bytes, kept_digest, kept_bytes, place,"
+                " rule_version, records, events, duplicates, rejects, first_at, last_at,"
+                " redactions)"
+                " SELECT %s, %s, now(), 'bench', '', 'otlp', %s, 1, '\\x00', 1, '', 1, %s, %s, 0, 0,"
+                " min(at), max(at), '{}' FROM evidence_event WHERE deposit_id = %s",
+                [number, source, self.made.to_bytes(32), rows, rows, number],
             )
-            row.first_at, row.last_at = cursor.fetchone()
-        return row
+        return Deposit.objects.get(pk=number)
 
 
 def _cpu() -> float:
-    """Seconds of CPU so far, of this process and of the backend that serves it (0 where it runs
-    on another machine)."""
-    stat = Path(f"/proc/{connection.connection.info.backend_pid}/stat")
+    """Seconds of CPU so far, of this process and of the server with all that it has started (0
+    where it runs on another machine)."""
     try:
-        user, system = stat.read_text("ascii", "replace").rpartition(")")[2].split()[11:13]
+        server = _stat(connection.connection.info.backend_pid)[1]
+        # Its own, and of children that have ended.
+        ticks = sum(_stat(server)[11:15])
+        children = Path(f"/proc/{server}/task/{server}/children").read_text("ascii").split()
+        ticks += sum(sum(_stat(int(child))[11:13]) for child in children)
     except OSError:
         return time.process_time()
-    return time.process_time() + (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+    return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _stat(process: int) -> list[int]:
+    """The numbers of proc(5) from the fourth on, behind the process's name and state; the parent
+    is at 1."""
+    said = Path(f"/proc/{process}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+    return [0, *(int(one) for one in said[1:])]
 
 
 def _timed(rows: int, work: Callable[[], int]) -> Speed:
@@ -184,11 +197,25 @@ def _timed(rows: int, work: Callable[[], int]) -> Speed:
 
 
 def derived(deposits: list[Deposit], rows: int) -> Speed:
+    """One after the other, each committed."""
+
     def link() -> int:
         made = 0
         for deposit in deposits:
             with transaction.atomic():
                 made += links.derive(deposit, now=timezone.now())
+        return made
+
+    return _timed(rows, link)
+
+
+def everything(rows: int) -> Speed:
+    """All that waits, as a worker links it."""
+
+    def link() -> int:
+        made = 0
+        while many := bulk.link_many(now=timezone.now(), hands=tasks.HANDS):
+            made += many
         return made
 
     return _timed(rows, link)
@@ -203,12 +230,16 @@ def measure() -> Iterator[tuple[str, Speed]]:
     """Each part with its name, as it is done."""
     world = World()
     log = [world.deposit(LOG, first, first + 49_999) for first in range(0, EVENTS, 50_000)]
-    database.as_owner("VACUUM ANALYZE")
-    whole = RUNS - BATCHES * BATCH // SPANS_A_RUN
-    everything = world.deposit(SPANS, 0, whole - 1)
-    database.as_owner("VACUUM ANALYZE")
-    yield "over everything", derived([everything], whole * SPANS_A_RUN)
     each = BATCH // SPANS_A_RUN
+    whole = RUNS - BATCHES * each
+    for first in range(0, whole, each):
+        world.deposit(SPANS, first, min(first + each, whole) - 1)
+    database.as_owner("VACUUM ANALYZE")
+    spans = whole * SPANS_A_RUN
+    speed = everything(spans)
+    yield f"over everything: {spans:,} spans, {EVENTS:,} events", speed
+    yield "  its spans and API events", speed._replace(rows=spans + EVENTS)
+    database.as_owner("VACUUM ANALYZE")
     batches = [world.deposit(SPANS, first, first + each - 1) for first in range(whole, RUNS, each)]
     yield f"in batches of {BATCH:,}", derived(batches, BATCHES * BATCH)
     yield "the log again", derived(log[:2], 100_000)
@@ -218,16 +249,19 @@ def measure() -> Iterator[tuple[str, Speed]]:
         "keys": 1,
         "key": int(str(world.facts["key"])) + KEYS,
         "step": timedelta(seconds=0.01),
+        "apart": 1,
     }
-    sql = SPANS.replace("(r * 8)", "r").replace("r %% 10 IN (7, 8)", "true")
+    sql = SPANS.replace("r %% 10 IN (7, 8)", "true")
     sql = sql.replace("r %% 10 < 7", "false").replace("r %% 10 = 9", "false")
     one = sql.replace("%(base)s || 'run' || r", "%(base)s::text")
     for name, text, day, base in (("many runs", sql, 30, 2), ("one run", one, 31, 4)):
         start = START + timedelta(days=day)
-        calls = world.deposit(LOG, 1, DENSE, base=base * 10**12, start=start, **dense)
-        spans = world.deposit(text, 1, DENSE, base=(base + 1) * 10**12, start=start, **dense)
+        calls = world.deposit(LOG, 0, DENSE - 1, base=base * 10**12, start=start, **dense)
+        made = world.deposit(
+            text, 0, DENSE // 2 - 1, base=(base + 1) * 10**12, start=start, **dense
+        )
         database.as_owner("VACUUM ANALYZE")
-        yield f"one key, {DENSE:,} calls of {name}: spans", derived([spans], 4 * DENSE)
+        yield f"one key, {DENSE:,} calls of {name}: spans", derived([made], 4 * DENSE)
         yield f"one key, {DENSE:,} calls of {name}: log", derived([calls], DENSE)
     database.as_owner("VACUUM ANALYZE")
     shown = _timed(1, _shown)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import quote, urlencode
 
 from django.conf import settings
 from django.core.management import call_command
@@ -52,3 +53,11 @@ def size_of(*tables: str) -> int:
             [list(tables)],
         )
         return int(cursor.fetchone()[0] or 0)
+
+
+def address() -> str:
+    """Where this process's database is, as an address for another process."""
+    said = connection.settings_dict
+    place = urlencode({"host": said["HOST"], **({"port": said["PORT"]} if said["PORT"] else {})})
+    user, password, name = (quote(str(said[one]), safe="") for one in ("USER", "PASSWORD", "NAME"))
+    return f"postgresql://{user}:{password}@/{name}?{place}"

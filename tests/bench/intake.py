@@ -5,7 +5,7 @@ events table with the same indexes, 10,000 rows a transaction, one connection, s
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -37,13 +37,18 @@ def source(name: str, plane: str) -> Source:
     return row
 
 
-def through(bodies: Iterable[bytes], into: Source, shape: str) -> tuple[int, float]:
+def through(
+    bodies: Iterable[bytes],
+    into: Source,
+    shape: str,
+    now: Callable[[], datetime] = timezone.now,
+) -> tuple[int, float]:
     """(events, seconds) of taking these bodies, as `ingest` does: parsed ahead in a thread."""
     ready = list(bodies)
     started = time.perf_counter()
     done = 0
     for taken in pipeline.take_all(
-        source=into, bodies=((shape, "", body) for body in ready), by="bench", now=timezone.now
+        source=into, bodies=((shape, "", body) for body in ready), by="bench", now=now
     ):
         done += taken.events
         assert taken.rejects == 0, taken.reasons[:1]

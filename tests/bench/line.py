@@ -12,8 +12,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from config import embedded, services
-from identities.models import User
-from tests.bench import database, fleet
+from identities.models import Identity, User
+from tests.bench import database
 
 TIMES = 40
 # The embedded services stop when nobody has used them for a second.
@@ -31,12 +31,13 @@ class Page(NamedTuple):
     bytes_an_event: float
 
 
-def measure(rows: int) -> Page:
+def measure(rows: int, identity: Identity) -> Page:
+    """The page of this identity beside so many stored events."""
     user, _ = User.objects.get_or_create(username="bench", defaults={"email": "b@example.com"})
     user.groups.add(Group.objects.get_or_create(name="reviewer")[0])
     client = Client(headers={"host": "localhost"})
     client.force_login(user)
-    url = f"/identities/{fleet.heaviest().key}/"
+    url = f"/identities/{identity.key}/"
     cold = _cold(client, url)
     taken = []
     for _ in range(TIMES):

@@ -24,16 +24,24 @@ ACTIONS = (
 
 
 def cloudtrail(
-    *, records: int, body: int, start: datetime, seed: int = 1, identities: int = 300
+    *,
+    records: int,
+    body: int,
+    start: datetime,
+    seed: int = 1,
+    identities: int = 300,
+    apart: int = 120,
+    heavy: int = 0,
 ) -> Iterator[bytes]:
-    """Bodies of `body` CloudTrail records each, `records` in all, a few a second."""
+    """Bodies of `body` CloudTrail records each, `records` in all, at most `apart` milliseconds
+    between two; of `heavy` records one more is the first identity's."""
     dice = random.Random(seed)
     at = start
     batch = []
     for number in range(records):
-        at += timedelta(milliseconds=dice.randrange(1, 120))
+        at += timedelta(milliseconds=dice.randrange(1, apart))
         source, action = dice.choice(ACTIONS)
-        who = dice.randrange(identities)
+        who = 0 if heavy and number % heavy == 0 else dice.randrange(identities)
         user = f"svc-agent-{who:04}"
         batch.append(
             {
@@ -87,8 +95,11 @@ def cloudtrail(
             batch = []
 
 
-def otlp(*, spans: int, body: int, start: datetime, seed: int = 2) -> Iterator[bytes]:
-    """Export requests of `body` GenAI spans each, five to a trace, as an exporter sends them."""
+def otlp(
+    *, spans: int, body: int, start: datetime, seed: int = 2, apart: int = 300
+) -> Iterator[bytes]:
+    """Export requests of `body` GenAI spans each, five to a trace, as an exporter sends them; at
+    most `apart` milliseconds between two traces."""
     dice = random.Random(seed)
     at = start
     done = 0
@@ -106,7 +117,8 @@ def otlp(*, spans: int, body: int, start: datetime, seed: int = 2) -> Iterator[b
                 trace = dice.randbytes(16)
                 root = dice.randbytes(8)
                 tool = dice.randbytes(8)
-                at += timedelta(milliseconds=dice.randrange(1, 300))
+                session = f"s-{dice.getrandbits(32)}"
+                at += timedelta(milliseconds=dice.randrange(1, apart))
             nanos = int((at - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1e9)
             span = scope.spans.add()
             span.trace_id = trace
@@ -115,15 +127,15 @@ def otlp(*, spans: int, body: int, start: datetime, seed: int = 2) -> Iterator[b
             span.parent_span_id = b"" if step == 4 else root if step in (3, 0) else tool
             span.start_time_unix_nano = nanos + step * 1_000_000
             span.end_time_unix_nano = nanos + step * 1_000_000 + 40_000_000
-            _fill(span, step, name, dice)
+            _fill(span, step, name, session, dice)
             done += 1
         yield request.SerializeToString()
 
 
-def _fill(span: object, step: int, agent: str, dice: random.Random) -> None:
+def _fill(span: object, step: int, agent: str, session: str, dice: random.Random) -> None:
     attributes = [
         _text("gen_ai.agent.name", agent),
-        _text("session.id", f"s-{dice.getrandbits(32)}"),
+        _text("session.id", session),
     ]
     if step == 4:
         span.name = f"invoke_agent {agent}"  # type: ignore[attr-defined]  # a protobuf Span
