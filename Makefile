@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 PYTHON := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup packages demo test check bench clean
+.PHONY: help setup packages peers demo test check bench clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -14,11 +14,14 @@ setup: ## environment, packages, assets, migrations
 packages: # setup without a database, for checks
 	@python="$$(sh scripts/python.sh)" && exec "$$python" scripts/bootstrap.py --no-migrate
 
+peers: packages # the servers of other projects that some tests start; they make them as well
+	$(PYTHON) -m tests.peers.running
+
 demo: setup ## the whole road on real input; Ctrl-C ends it (ARGS=--reset starts over)
 	@exec $(PYTHON) manage.py demo $(ARGS)
 
-test: packages ## the test suite (ARGS=tests/house narrows it)
-	$(PYTHON) -m pytest $(ARGS)
+test: packages ## the test suite on all cores (ARGS=tests/house narrows it)
+	$(PYTHON) -m pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal $(ARGS)
 
 check: packages ## style, types, layers, migrations in step, templates
 	$(PYTHON) -m ruff check .

@@ -1,8 +1,9 @@
-"""One database for the whole run: made and migrated as the owner, used with the app's rights.
+"""One database for each process: made and migrated as the owner, used with the app's rights.
 
 Every test therefore meets the rights that the product has at run time (decisions 17). Without
 DATABASE_URL and REDIS_URL the embedded services are used; several runs may share them, each has
-a database of its own.
+a database of its own. The processes of one run have embedded services of their own: a transaction
+that is open anywhere on a server holds back the sealer of the ledger in every database of it.
 """
 
 import contextlib
@@ -40,11 +41,26 @@ hypothesis.settings.load_profile("house")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if config.option.collectonly:
-        return
+    if config.option.collectonly or config.getoption("dist", "no") != "no":
+        return  # nothing runs in this process
     from config import services
 
     services.ensure()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """One process on a server of yours, and where modules are named one by one: that is sooner."""
+    alone = settings.DATABASE_URL or all(".py" in word for word in config.args)
+    return 0 if alone else None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(specs: list[Any]) -> None:
+    """The environment of each process, before it starts."""
+    for number, spec in enumerate(specs):
+        spec.env["COUNTERSIGN_VAR"] = str(settings.VAR / "tests" / str(number))
+        spec.env["PEERS_FOLDER"] = str(settings.VAR / "peers")
 
 
 def owner_connection(name: str) -> psycopg.Connection[tuple[Any, ...]]:
@@ -110,6 +126,8 @@ def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
         drop_orphans(owner)
         owner.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(identifier))
         owner.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(identifier))
+        # It outlives no crash of the server; what must has a server of its own (test_embedded).
+        owner.execute(sql.SQL("ALTER DATABASE {} SET synchronous_commit = off").format(identifier))
         try:
             use_role("owner", name)
             call_command("migrate", verbosity=0, interactive=False)

@@ -15,7 +15,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings as django_settings
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, expect
 from pytest_django.live_server_helper import LiveServer
 
 from identities.models import User
@@ -40,6 +40,9 @@ TELL_VIOLATIONS = """
 document.addEventListener('securitypolicyviolation', event => console.error(
     'policy broken: ' + event.violatedDirective + ' by ' + (event.blockedURI || event.sample)));
 """
+# How long anything is waited for, in milliseconds; a machine may have more to do than this.
+PATIENCE = 30_000
+expect.set_options(timeout=PATIENCE)
 # Chromium logs each answer of 4xx as an error; those a page expects are the page's business.
 EXPECTED = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d")
 # WCAG 2.0 to 2.2, A and AA, and what axe calls best practice.
@@ -124,7 +127,7 @@ def open_as(
         if phone:
             arguments["viewport"] = {"width": 390, "height": 844}
         context = browser.new_context(**arguments)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         if user is not None:
             client = Client()

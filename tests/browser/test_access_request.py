@@ -83,7 +83,7 @@ def test_request_is_signed_and_ends_by_itself(open_as: Open, planted: Planted) -
         state="in_force",
         superseded_at__isnull=True,
     )
-    end = timezone.now() + timedelta(seconds=1.5)
+    end = timezone.now() + timedelta(seconds=4)
     version.during = (version.during.lower, end)
     version.save(update_fields=["during"])
     assert allowed(token)

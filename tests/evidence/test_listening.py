@@ -24,7 +24,7 @@ from evidence.arriving import Taker
 from evidence.listening import Listener, Where, Wrong
 from evidence.models import Event, Source
 from tests.evidence.sources.pulling import named
-from tests.evidence.test_following import entries, entry
+from tests.evidence.vault_log import entries, entry
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 WITHIN = 20.0

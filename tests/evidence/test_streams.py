@@ -20,7 +20,7 @@ from django.utils import timezone
 from evidence import actions
 from evidence.models import Deposit, Event, Source
 from evidence.permissions import COMMAND
-from tests.evidence.test_following import entries, entry
+from tests.evidence.vault_log import entries, entry
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

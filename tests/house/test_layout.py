@@ -105,8 +105,8 @@ def reaches(path: Path, packages: frozenset[str]) -> set[str]:
     """Which of these packages the file imports, itself or something inside."""
     return {
         wanted
-        for wanted in packages
         for name in imported(path)
+        for wanted in packages
         if name == wanted or name.startswith(f"{wanted}.")
     }
 

@@ -2,7 +2,8 @@
 
 Owns making the environment from its lock (hashes checked, wheels only, reused while lock and
 Python are the same), starting the server with its telemetry off, and ending it by its process
-group; on its leash it ends when the tests are killed. Their packages conflict with ours, so they are never installed beside them.
+group; on its leash it ends when the tests are killed. Their packages conflict with ours, so they
+are never installed beside them. `python -m tests.peers.running` makes all environments.
 """
 
 import contextlib
@@ -23,7 +24,11 @@ from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-KEPT = (ROOT / os.environ.get("COUNTERSIGN_VAR", "var")).resolve() / "peers"
+# Processes of one run of the tests have folders of their own, and make the environments once.
+KEPT = Path(
+    os.environ.get("PEERS_FOLDER")
+    or (ROOT / os.environ.get("COUNTERSIGN_VAR", "var")).resolve() / "peers"
+)
 # A busy machine with two cores needs some twenty seconds.
 PATIENCE = 240.0
 SILENT = {
@@ -32,6 +37,10 @@ SILENT = {
     "PHOENIX_TELEMETRY_ENABLED": "false",
     "PHOENIX_ALLOW_EXTERNAL_RESOURCES": "false",
 }
+
+
+# What a server imports when it starts. Compiling that is the longest part of its first start.
+SERVERS = {"phoenix": "phoenix.server.main", "mlflow": "mlflow.server.fastapi_app"}
 
 
 class Peer(NamedTuple):
@@ -62,6 +71,11 @@ def environment(name: str) -> Path:
                 *("--require-hashes", "--only-binary=:all:", "-r", lock),
             ],
             check=True,
+        )
+        subprocess.run(
+            [python, "-W", "ignore", "-c", f"import {SERVERS[name]}"],
+            check=True,
+            env=_without_ours(),
         )
         stamp.write_text(wanted, encoding="ascii")
     return python
@@ -163,3 +177,8 @@ def _ready(peer: Peer, path: str, folder: Path) -> Peer:
         log = (folder / "server.log").read_text(encoding="utf-8", errors="replace")
         raise RuntimeError(f"the server did not start:\n{log[-4000:]}")
     return peer
+
+
+if __name__ == "__main__":
+    for each in SERVERS:
+        environment(each)
