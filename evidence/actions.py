@@ -13,12 +13,13 @@ from django.db import transaction
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 
 from evidence import doors, known, ledger, nudge, permissions
-from evidence.models import Gap, Source
-from evidence.permissions import NotPossible, Reader
+from evidence.models import Gap, LedgerEntry, Source
+from evidence.permissions import COMMAND, NotPossible, Reader
 
 LONGEST_TOKEN_LIFE = timedelta(days=3660)
 LONGEST_RETENTION_DAYS = 36_600
 # A day is what clocks may differ by at the door (evidence/intake.py).
+SHOWN_ONCE = "source.secret_shown"
 LONGEST_LAG_SECONDS = 7 * 86_400
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}\Z")
@@ -142,6 +143,49 @@ def new_token(
             data={"hint": row.token_hint, "expires_at": _said(row.token_expires_at)},
         )
     return row, token
+
+
+def why_not_show_secret(source: Source, by: Reader) -> str | None:
+    """A page shows a webhook's secret once for each token; whoever has the server, always."""
+    if by.why_not_administer is not None:
+        return by.why_not_administer
+    if source.token_digest is None:
+        return (
+            f"{source.name} has no token, from which its secret is made; make a token first"
+            f" (manage.py source token {source.name})."
+        )
+    newest = (
+        LedgerEntry.objects.filter(
+            subject=f"source:{source.name}", act__in=["source.token_made", SHOWN_ONCE]
+        )
+        .order_by("-pk")
+        .first()
+    )
+    if by != COMMAND and newest is not None and newest.act == SHOWN_ONCE:
+        return (
+            f"It was shown to {newest.by_name or newest.by} on {newest.at:%d %b %Y %H:%M} UTC, and"
+            " is shown once. A new token ends it and makes another."
+        )
+    return None
+
+
+def show_webhook_secret(*, source: Source, by: Reader, now: datetime) -> str:
+    """What GitHub signs with; it ends with the token. Raises NotPossible once it was shown."""
+    permissions.require(by.why_not_administer)
+    with transaction.atomic():
+        row = Source.objects.select_for_update().get(pk=source.pk)
+        why_not = why_not_show_secret(row, by)
+        if why_not is not None:
+            raise NotPossible(why_not)
+        _write(
+            row,
+            by,
+            now,
+            act=SHOWN_ONCE,
+            words=f"the webhook secret of source {row.name} was shown",
+            data={},
+        )
+    return doors.webhook_secret(row)
 
 
 def declare_complete(

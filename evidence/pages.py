@@ -3,6 +3,7 @@
 Owns the words around rows; the rows are queries'. Must not know of requests.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -10,10 +11,14 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 
-from evidence import custody_pages, known, pulling
+from evidence import actions, custody_pages, known, pulling
 from evidence.models import Deposit, Source
 from evidence.permissions import Reader
 from evidence.queries import ledger, sources
+
+# What is wrong with a source, the worst first.
+TROUBLE = ("silent", "gap", "late", "new_source", "ok")
+GITHUB = "github_webhook"  # the format of what GitHub's webhooks send
 
 
 def number_in(text: str) -> int | None:
@@ -38,10 +43,53 @@ def pager(path: str, asked: Mapping[str, Any], before: int | None, **rest: Any) 
     }
 
 
-def source_list(by: Reader, *, now: datetime) -> dict[str, Any]:
+def source_list(asked: Mapping[str, str], by: Reader, *, now: datetime) -> dict[str, Any]:
+    """The sources a page at a time, what is wrong first: nobody reads 500 rows to find one."""
+    found = sources.rows(now=now)
+    counts = Counter(row["state"] for row in found)
+    q, state = asked.get("q", "").strip().casefold(), asked.get("state", "")
+    shown = sorted(
+        (
+            row
+            for row in found
+            if (not state or row["state"] == state)
+            and (not q or q in f"{row['name']} {row['title']} {row['format']}".casefold())
+        ),
+        key=lambda row: TROUBLE.index(row["state"]),
+    )
+    number = max(1, min(number_in(asked.get("page", "")) or 1, 1 + len(shown) // sources.PAGE))
+    first = (number - 1) * sources.PAGE
+    more = first + sources.PAGE < len(shown)
     return {
         "section": "sources",
-        "rows": sources.rows(now=now),
+        "now": now,
+        "rows": shown[first : first + sources.PAGE],
+        "any": bool(found),
+        "q": asked.get("q", ""),
+        "filters": [
+            {
+                "name": "state",
+                "words": "State",
+                "options": [{"value": "", "words": f"all ({len(found):,})", "on": not state}]
+                + [
+                    {
+                        "value": one,
+                        "words": f"{one.replace('new_source', 'no evidence yet')} ({counts[one]:,})",
+                        "on": one == state,
+                    }
+                    for one in TROUBLE
+                    if counts[one] or one == state
+                ],
+            }
+        ],
+        "here_url": address("/sources/", asked),
+        "page": {
+            "first": first + 1 if shown else 0,
+            "last": min(first + sources.PAGE, len(shown)),
+            "total": len(shown),
+            "prev_url": address("/sources/", asked, page=number - 1) if number > 1 else "",
+            "next_url": address("/sources/", asked, page=number + 1) if more else "",
+        },
         "head_acts": [
             {
                 "words": "Add a source",
@@ -87,6 +135,7 @@ def source(
         ],
         "declare_url": f"{path}declare/" if may else "",
         "rotate_url": f"{path}token/" if may else "",
+        "hook": _hook(source, by) if may else None,
         "acts": [],
         "gaps": sources.gaps(source),
         "deposits": rows,
@@ -94,6 +143,26 @@ def source(
         "pulling": pulling.context(source, by, now=now),
         "custody": custody_pages.of_source(source, by, now=now),
         **addresses(source),
+    }
+
+
+def _hook(source: Source, by: Reader) -> dict[str, Any] | None:
+    """Where GitHub sends to, and whether its secret can be shown; None: it sends otherwise."""
+    if source.format not in ("", GITHUB):
+        return None
+    return {
+        "url": f"{settings.BASE_URL}/api/evidence/{source.name}/github/",
+        "secret_url": f"/sources/{source.name}/webhook-secret/",
+        "why_not": actions.why_not_show_secret(source, by) or "",
+    }
+
+
+def secret(source: Source, secret: str, by: Reader) -> dict[str, Any]:
+    return {
+        "section": "sources",
+        "source": {"name": source.name, "title": source.title, "url": f"/sources/{source.name}/"},
+        "secret": secret,
+        "hook": _hook(source, by),
     }
 
 

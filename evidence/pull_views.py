@@ -32,22 +32,24 @@ def _field(field: Field) -> forms.Field:
     if field.choices:
         return forms.ChoiceField(choices=[(one, one) for one in field.choices], **said)
     if field.kind == "secret":
-        said["help_text"] = f"{field.help} By reference: env:NAME or file:/path.".strip()
+        words = (field.help.rstrip("."), "By reference: env:NAME or file:/path.")
+        said["help_text"] = ". ".join(filter(None, words))
     return forms.CharField(max_length=connecting.LONGEST_SETTING, **said)
 
 
 def form_of(connector: Connector, data: Any = None, initial: Any = None) -> forms.Form:
     """The form of a connector: its own fields, how often, and how far back at first."""
     fields: dict[str, Any] = {f"set_{one.name}": _field(one) for one in connector.fields}
-    fields["every_seconds"] = forms.IntegerField(
-        label="Pulled every, in seconds",
-        initial=300,
-        min_value=connecting.SHORTEST_EVERY,
-        max_value=connecting.LONGEST_EVERY,
-    )
-    fields["first_days"] = forms.IntegerField(
-        label="The first pull goes back, in days", initial=7, min_value=0
-    )
+    if not connector.lists_only:
+        fields["every_seconds"] = forms.IntegerField(
+            label="Pulled every, in seconds",
+            initial=300,
+            min_value=connecting.SHORTEST_EVERY,
+            max_value=connecting.LONGEST_EVERY,
+        )
+        fields["first_days"] = forms.IntegerField(
+            label="The first pull goes back, in days", initial=7, min_value=0
+        )
     kind = cast("type[forms.Form]", type("ConnectorForm", (forms.Form,), fields))
     return kind(data, initial=initial)
 
@@ -77,13 +79,13 @@ def connect(request: HttpRequest, by: Reader, name: str) -> HttpResponse:
                     },
                     by=by,
                     now=timezone.now(),
-                    every_seconds=said["every_seconds"],
-                    first_days=said["first_days"],
+                    **{one: said[one] for one in ("every_seconds", "first_days") if one in said},
                 )
             except NotPossible as problem:
                 form.add_error(None, str(problem))
             else:
-                messages.success(request, f"{name} is pulled from {connector.title}.")
+                words = "is connected to" if connector.lists_only else "is pulled from"
+                messages.success(request, f"{name} {words} {connector.title}.")
                 return redirect("source_page", name=name)
     context = {
         "section": "sources",
@@ -132,7 +134,7 @@ def pause(request: HttpRequest, by: Reader, name: str) -> HttpResponse:
     source = get_object_or_404(Source, name=name)
     paused = request.POST.get("paused") == "1"
     connecting.pause(source=source, paused=paused, by=by, now=timezone.now())
-    messages.success(request, f"{name} {'is paused' if paused else 'is pulled again'}.")
+    messages.success(request, f"{name} {'is paused' if paused else 'goes on'}.")
     return redirect("source_page", name=name)
 
 

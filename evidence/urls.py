@@ -20,6 +20,7 @@ urlpatterns = [
     path("sources/<slug:name>/", views.source_page, name="source_page"),
     path("sources/<slug:name>/drop/", views.source_drop, name="source_drop"),
     path("sources/<slug:name>/token/", views.source_token, name="source_token"),
+    path("sources/<slug:name>/webhook-secret/", views.source_secret, name="source_secret"),
     path("sources/<slug:name>/declare/", views.source_declare, name="source_declare"),
     path("sources/<slug:name>/connect/", pull_views.connect, name="source_connect"),
     path("sources/<slug:name>/check/", pull_views.check, name="source_check"),

@@ -61,7 +61,7 @@ def read_by(view: Callable[Concatenate[HttpRequest, Reader, ...], HttpResponseBa
 @require_GET
 @read_by
 def source_list(request: HttpRequest, by: Reader) -> HttpResponse:
-    context = pages.source_list(by, now=timezone.now())
+    context = pages.source_list(asked(request), by, now=timezone.now())
     return page(request, "sources.html", context, part="source_rows")
 
 
@@ -96,6 +96,16 @@ def source_token(request: HttpRequest, by: Reader, name: str) -> HttpResponse:
     source = get_object_or_404(Source, name=name)
     row, token = actions.new_token(source=source, by=by, now=timezone.now())
     return page(request, "source_token.html", pages.token(row, token))
+
+
+@require_POST
+@read_by
+def source_secret(request: HttpRequest, by: Reader, name: str) -> HttpResponse:
+    source = get_object_or_404(Source, name=name)
+    secret = actions.show_webhook_secret(source=source, by=by, now=timezone.now())
+    response = page(request, "source_secret.html", pages.secret(source, secret, by))
+    response["Cache-Control"] = "no-store, private"
+    return response
 
 
 @require_POST

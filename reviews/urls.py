@@ -16,6 +16,9 @@ urlpatterns = [
         case_views.capsule_json,
         name="capsule_json",
     ),
+    path(
+        "cases/<str:key>/capsules/CAP-<int:number>/", case_views.capsule_page, name="capsule_page"
+    ),
     path("cases/<str:key>/decide/", views.case_decide, name="case_decide"),
     path("cases/<str:key>/undo/", views.case_undo, name="case_undo"),
     path("cases/<str:key>/tie-break/", views.case_tie_break, name="case_tie_break"),

@@ -1,7 +1,9 @@
 """The events behind any number: keys of a page, newest first, by filter; and one event whole.
 
-Every filter walks an index or is cut off by time; nothing is counted by scanning. Pages above
-draw the rows (they know verdicts and runs).
+A filter walks an index where there is one. Where there is none (source, action, resource, link)
+the events are looked through from the newest back, in windows that widen, until the page is full
+or its time is over; then the page says how far it looked. Pages above draw the rows (they know
+verdicts and runs).
 """
 
 import re
@@ -10,16 +12,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import OperationalError, connection, transaction
+from django.db import connection
 
 from evidence.intake.admitting import EPOCH, micros
 from evidence.keys import key_of
-from evidence.models import Actor, Deposit, Source, Term
+from evidence.models import Actor, Source, Term
 from evidence.permissions import Scope
+from evidence.queries import looking
+from evidence.queries.looking import Found, Where
+from evidence.vocabulary import PLANE_IDENTITY, STRENGTHS
 
 PAGE = 50
-# A page that takes longer says so; the reader narrows it by time, source or identity.
-MOST_SECONDS = 4
 # Sessions and temporary keys of one actor that are followed on the page of its events.
 MOST_CHILDREN = 5_000
 MOST_FOUND_ACTORS = 50
@@ -27,7 +30,7 @@ MOST_FOUND_ACTORS = 50
 MOST_WALKS = 500
 SLOW = "This takes too long to look through: narrow it by time, source, actor or identity."
 
-type Key = tuple[datetime, int]
+type Key = looking.Key
 
 
 class Filter(NamedTuple):
@@ -42,26 +45,22 @@ class Filter(NamedTuple):
     request: str = ""
     begins: datetime | None = None
     ends: datetime | None = None
+    link: str = ""  # one of LINKS
 
 
-class Found(NamedTuple):
-    """One page of keys, newest first."""
-
-    keys: list[Key]
-    before: Key | None  # where the next page begins; None: there is none
-    slow: bool = False
-
-
-class _Where:
-    """Conditions and their parameters, in order."""
-
-    def __init__(self) -> None:
-        self.parts: list[str] = []
-        self.values: list[Any] = []
-
-    def add(self, part: str, *values: Any) -> None:
-        self.parts.append(part)
-        self.values.extend(values)
+# How strongly an event is tied to what caused it, as the lists show it: a condition on event `e`.
+# OFFSET 0: asked of each event; as a join the planner reads all links there are (measured).
+_SHOWN = (
+    "(SELECT FROM evidence_shownlink l WHERE l.effect_at = e.at AND l.effect_id = e.id%s OFFSET 0)"
+)
+LINKS = {
+    **{
+        words: f"EXISTS {_SHOWN % f' AND l.strength = {strength}'}"
+        for strength, words in STRENGTHS.items()
+    },
+    # Spans are causes: only what an identity log says can be without one.
+    "none": f"e.plane = {PLANE_IDENTITY} AND NOT EXISTS {_SHOWN % ''}",
+}
 
 
 def ref_of(key: Key) -> str:
@@ -79,77 +78,69 @@ def key_in(ref: str) -> Key | None:
 
 def page(asked: Filter, *, scope: Scope, before: Key | None = None, limit: int = PAGE) -> Found:
     """The newest events that match, below `before`."""
-    common = _common(asked, scope, before)
+    common = _common(asked, scope)
     branches = _branches(asked)
     if common is None or branches is None:
         return Found([], None)
-    if not branches and scope is not None:
-        branches = _of_actors(sorted(scope))
-    values: list[Any] = []
-    selects = []
-    for condition, own in branches or [("true", [])]:
-        each = condition.endswith("= actor")
-        where = " AND ".join([condition, *common.parts])
-        select = (
-            f"SELECT at, id FROM evidence_event WHERE {where}"  # noqa: S608 - our own conditions; values are parameters
-            " ORDER BY at DESC, id DESC LIMIT %s"
-        )
-        if each:
-            # One walk of the index for each actor: their newest, without sorting all they did.
-            select = (
-                "SELECT e.at, e.id FROM unnest(%s::bigint[]) AS actor"  # noqa: S608 - as above
-                f" CROSS JOIN LATERAL ({select}) e"
-            )
-        selects.append(f"({select})")
-        values += [*own, *common.values, limit + 1]
-    either = " UNION ".join(selects)
-    sql = f"SELECT at, id FROM ({either}) u ORDER BY 1 DESC, 2 DESC LIMIT %s"  # noqa: S608 - as above
-    try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL statement_timeout = '{MOST_SECONDS}s'")
-            cursor.execute(sql, [*values, limit + 1])
-            rows = cursor.fetchall()
-            cursor.execute("SET LOCAL statement_timeout = 0")
-    except OperationalError:
-        return Found([], None, slow=True)
-    keys = [(at, number) for at, number in rows[:limit]]
-    return Found(keys, keys[-1] if len(rows) > limit else None)
+    unindexed = any(column in one for one, _ in branches for column in TERMS.values())
+    if not branches:
+        unindexed = bool(asked.source or asked.action or asked.link or asked.deposit is not None)
+        branches = [("true", [])] if scope is None else _of_actors(sorted(scope))
+    matching = looking.Matching(branches, common, limit)
+    begins, ends = _stretch(asked, before)
+    found = None if unindexed else looking.directly(matching, begins, ends, before)
+    return found or looking.back(matching, begins, ends, before)
+
+
+STRETCH = """
+SELECT min(first_at), max(last_at) FROM evidence_deposit
+WHERE (id = %(deposit)s OR source_id = (SELECT id FROM evidence_source WHERE name = %(source)s))
+  AND first_at <= %(until)s
+"""
+
+
+def _stretch(asked: Filter, before: Key | None) -> tuple[datetime | None, datetime | None]:
+    """From when to when there can be events: deposits know it, without reading an event."""
+    begins, ends = asked.begins, asked.ends
+    if not asked.source and asked.deposit is None:
+        return begins, ends
+    until = min(one for one in (ends, before[0] if before else None, LAST) if one is not None)
+    facts = {"source": asked.source, "deposit": asked.deposit, "until": until}
+    if asked.deposit is not None:
+        facts["source"] = ""
+    with connection.cursor() as cursor:
+        cursor.execute(STRETCH, facts)
+        first, last = cursor.fetchone() or (None, None)
+    if first is None or last is None:
+        return FIRST, FIRST
+    return max(first, begins or first), min(last + timedelta(microseconds=1), ends or LAST)
 
 
 INDEXED = ("principal_id", "credential_id", "agent_id")
 WHO = (*INDEXED, "on_behalf_id")
+TERMS = {Term.ACTION: "action_id", Term.RESOURCE: "resource_id", Term.ADDRESS: "address_id"}
+FIRST, LAST = EPOCH, datetime.max.replace(tzinfo=UTC)
 
 
-def _common(asked: Filter, scope: Scope, before: Key | None) -> _Where | None:
-    """What every branch has to fulfil; None when nothing can."""
-    where = _Where()
-    if before is not None:
-        # The first condition is what partitions and indexes understand.
-        where.add("at <= %s AND (at, id) < (%s, %s)", before[0], *before)
-    if asked.begins is not None:
-        where.add("at >= %s", asked.begins)
-    if asked.ends is not None:
-        where.add("at < %s", asked.ends)
+def _common(asked: Filter, scope: Scope) -> Where | None:
+    """What every branch has to fulfil, apart from when; None when nothing can."""
+    where = Where()
     if asked.source:
         number = Source.objects.filter(name=asked.source).values_list("pk", flat=True).first()
         if number is None:
             return None
         where.add("source_id = %s", number)
     if asked.deposit is not None:
-        deposit = Deposit.objects.filter(pk=asked.deposit).first()
-        if deposit is None or deposit.first_at is None or deposit.last_at is None:
-            return None
-        where.add(
-            "at BETWEEN %s AND %s AND deposit_id = %s",
-            deposit.first_at,
-            deposit.last_at,
-            deposit.pk,
-        )
+        where.add("deposit_id = %s", asked.deposit)
     if asked.action:
         action = _term(Term.ACTION, asked.action)
         if action is None:
             return None
         where.add("action_id = %s", action)
+    if asked.link:
+        if asked.link not in LINKS:
+            return None
+        where.add(LINKS[asked.link])
     if scope is not None:
         people = sorted(scope)
         where.add(
@@ -195,11 +186,7 @@ def _by_words(q: str) -> list[tuple[str, list[Any]]]:
     branches: list[tuple[str, list[Any]]] = [_by_request(q)]
     if re.fullmatch(r"[0-9a-fA-F]{32}", q):
         branches.append(("trace = %s", [UUID(q)]))
-    for kind, column in (
-        (Term.ACTION, "action_id"),
-        (Term.RESOURCE, "resource_id"),
-        (Term.ADDRESS, "address_id"),
-    ):
+    for kind, column in TERMS.items():
         term = _term(kind, q)
         if term is not None:
             branches.append((f"{column} = %s", [term]))

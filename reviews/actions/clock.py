@@ -134,10 +134,10 @@ def doubt(case: Case, found: Read, *, now: datetime) -> str:
     sources = list(Source.objects.filter(Exists(events)).order_by("name"))
     if not sources:
         return f"no evidence of {case.identity.name} is known"
-    return next((why for source in sources if (why := _late(source, now=now))), "")
+    return next((why for source in sources if (why := why_late(source, now=now))), "")
 
 
-def _late(source: Source, *, now: datetime) -> str:
+def why_late(source: Source, *, now: datetime) -> str:
     """Why the newest evidence of a source may be missing; "" when it is fresh."""
     name = source.title or source.name
     if source.sampling < 1:

@@ -160,7 +160,7 @@ def _last_capsule(item: Item, parts: "Parts") -> dict[str, Any] | None:
         "key": capsule.key,
         "digest": bytes(capsule.digest).hex(),
         "sealed_at": capsule.made_at,
-        "url": f"/cases/{parts.case.key}/capsules/{capsule.key}.json",
+        "url": f"/cases/{parts.case.key}/capsules/{capsule.key}/",
     }
 
 

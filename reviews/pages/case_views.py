@@ -8,9 +8,12 @@ from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
+from config.page import page
+from evidence import looked
 from evidence.models import Capsule
-from reviews import actions
+from reviews import actions, readers
 from reviews.confirmed import always
+from reviews.pages import capsule
 from reviews.pages import case as case_page
 from reviews.views import back_to, case_of, user_of
 
@@ -25,9 +28,20 @@ def case_json(request: HttpRequest, key: str) -> HttpResponse:
 @require_GET
 @login_required
 def capsule_json(request: HttpRequest, key: str, number: int) -> HttpResponse:
-    capsule = get_object_or_404(Capsule, number=number, subject=case_of(request, key).key)
-    data = {"key": capsule.key, "digest": bytes(capsule.digest).hex(), "body": capsule.body}
+    found = get_object_or_404(Capsule, number=number, subject=case_of(request, key).key)
+    data = capsule.as_data(found)
     return JsonResponse(data, headers={"Cache-Control": "no-store, private"})
+
+
+@require_GET
+@login_required
+def capsule_page(request: HttpRequest, key: str, number: int) -> HttpResponse:
+    case, now = case_of(request, key), timezone.now()
+    found = get_object_or_404(Capsule, number=number, subject=case.key)
+    response = page(request, "capsule.html", capsule.page(case, found))
+    by = readers.reader(user_of(request), now)
+    looked.note(response, [("capsule", found.key)], by=by, now=now, case=case.pk)
+    return response
 
 
 @require_POST

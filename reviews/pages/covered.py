@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
+from evidence.queries import events
 from evidence.words import counted
 from identities import coverage
 from identities.models import Identity
@@ -48,7 +49,14 @@ def context(identity: Identity, *, until: datetime) -> dict[str, Any]:
         "most": coverage.MOST,
         "calls": found.calls,
         "ways": [
-            {"kind": kind, "count": getattr(found, way), "words": words}
+            {
+                "kind": kind,
+                "count": getattr(found, way),
+                "words": words,
+                "url": f"{events_url}&{urlencode({'link': way})}"
+                if way in events.LINKS
+                else events_url,
+            }
             for way, kind, words in WAYS
             if getattr(found, way)
         ],

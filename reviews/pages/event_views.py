@@ -15,7 +15,7 @@ from evidence.intake.admitting import micros
 from evidence.queries.events import key_in, one
 from identities.models import User
 from reviews import actions, readers
-from reviews.pages import events
+from reviews.pages import event, events
 from reviews.visible import cases
 
 
@@ -36,7 +36,7 @@ def event_list(request: HttpRequest) -> HttpResponse:
 def event_page(request: HttpRequest, ref: str) -> HttpResponse:
     now, user = timezone.now(), cast("User", request.user)
     by = readers.reader(user, now)
-    context = events.event(ref, user, by, now=now)
+    context = event.event(ref, user, by, now=now)
     if context is None:
         key = key_in(ref)
         moved = None if key is None else rereading.moved_to(key)

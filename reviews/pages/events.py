@@ -1,11 +1,11 @@
-"""The rows behind a number, and one event with everything that hangs on it.
+"""The rows behind a number: the list of events, and what it can be narrowed by.
 
-Evidence gives keys and facts within the reader's scope; identities, verdicts, findings and the
-cases it may be pinned to come from here. Owns the filters' words.
+Evidence gives keys within the reader's scope; identities, findings and verdicts come from here.
+Owns the filters' words. One event alone is event.py's.
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 from uuid import UUID
@@ -14,31 +14,20 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import Q
 
 from evidence import custody_pages, looked
-from evidence.models import Actor, Deposit, Gap, Source
+from evidence.models import Gap, Source
 from evidence.permissions import Reader
-from evidence.queries import events, sources
-from evidence.vocabulary import ACTIVITIES, OUTCOMES, STRENGTHS, TIME_RECEIVED, proof_words
+from evidence.queries import events, looking
 from identities import visible
-from identities.findings import RULES
 from identities.findings.rules import family as family_of
 from identities.models import Finding, Identity, User
-from reviews.models import Case
 from reviews.pages import judged, lists, rows
-from reviews.pages.lanes import micros
-from reviews.permissions import why_not_pin
-from reviews.visible import cases
 
 VERDICTS = {"unknown": 0, "inside": 1, "outside": 2}
 # Keys that are looked at to fill one page when a filter cannot be asked of an index.
 MOST_WALKED = 5_000
-MOST_CASES = 50
+# Sources that can be chosen by name in a filter.
+MOST_SOURCES = 1_000
 
-ROLES = (
-    ("credential_id", "credential"),
-    ("principal_id", "principal"),
-    ("agent_id", "agent"),
-    ("on_behalf_id", "on behalf of"),
-)
 WORDS = {
     "identity": "Identity",
     "finding": "Finding",
@@ -46,6 +35,7 @@ WORDS = {
     "action": "Action",
     "family": "Resources",
     "verdict": "Authority",
+    "link": "Link",
     "source": "Source",
     "deposit": "Deposit",
     "trace": "Trace",
@@ -66,8 +56,14 @@ WHERE t.identity_no = %(identity)s
   AND (%(verdict)s::int IS NULL OR t.verdict = %(verdict)s)
   AND (%(action)s = '' OR a.value = %(action)s)
   AND (%(source)s::int IS NULL OR e.source_id = %(source)s)
-ORDER BY t.at DESC, t.event_id DESC LIMIT %(limit)s
 """
+NEWEST = "ORDER BY t.at DESC, t.event_id DESC LIMIT %(limit)s"
+LINK_WORDS = {
+    "exact": "exact",
+    "key": "key",
+    "inferred": "inferred",
+    "none": "none shown",
+}
 
 
 class _Page(NamedTuple):
@@ -76,6 +72,7 @@ class _Page(NamedTuple):
     rows: list[dict[str, Any]]
     before: events.Key | None
     missing: str = ""
+    looked_to: datetime | None = None
 
 
 def listing(asked: Mapping[str, str], user: User, by: Reader, *, now: datetime) -> dict[str, Any]:
@@ -104,14 +101,47 @@ def listing(asked: Mapping[str, str], user: User, by: Reader, *, now: datetime) 
             if key in said
         ],
         "q": asked.get("q", ""),
+        "controls": None if asked.get("finding") else _controls(said),
         "rows": found.rows,
         "page": {
             "prev_url": _url(said) if asked.get("before") else "",
+            "prev_words": "Newest",
             "next_url": _url({**said, "before": events.ref_of(before)}) if before else "",
+            "next_words": "Look further back" if found.looked_to else "Older",
         },
+        "looked_to": found.looked_to,
+        "looked_from": events.key_in(asked.get("before", "")),
         "missing": found.missing
         or "; ".join(filter(None, [_missing(asked, found.rows, now=now), _gone(asked, found)])),
         "export_url": "",
+    }
+
+
+def _controls(said: Mapping[str, str]) -> dict[str, Any]:
+    """The filters that can be set here; whatever else is asked for goes along unseen."""
+    names = list(Source.objects.order_by("name").values_list("name", flat=True)[:MOST_SOURCES])
+    chosen = said.get("source", "")
+    if chosen and chosen not in names:
+        names = [*names, chosen]
+    times = {key: events.parse_moment(said.get(key, "")) for key in ("from", "to")}
+    return {
+        "choices": [
+            lists.choice("source", "Source", {name: name for name in names}, chosen),
+            lists.choice("link", "Link", LINK_WORDS, said.get("link", "")),
+        ],
+        "times": [
+            {
+                "name": key,
+                "words": WORDS[key],
+                "value": f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S}" if at else "",
+            }
+            for key, at in times.items()
+        ],
+        "hidden": [
+            {"name": key, "value": value}
+            for key, value in said.items()
+            if key not in ("q", "source", "link", "from", "to")
+        ],
     }
 
 
@@ -141,10 +171,11 @@ def _found(asked: Mapping[str, str], user: User, by: Reader, *, now: datetime) -
     if wanted is None:
         return _Page([], None)
     found = events.page(wanted, scope=by.scope, before=before)
-    return _Page(_judged(found.keys), found.before, events.SLOW if found.slow else "")
+    said = events.SLOW if found.slow else ""
+    return _Page(judged_rows(found.keys), found.before, said, found.looked_to)
 
 
-def _judged(keys: list[events.Key]) -> list[dict[str, Any]]:
+def judged_rows(keys: list[events.Key]) -> list[dict[str, Any]]:
     """Rows with the gravest verdict on each, whoever's it is: nobody was asked for by name."""
     said = judged.verdicts(keys)
     found = rows.of_keys(keys)
@@ -180,6 +211,7 @@ def _filter(asked: Mapping[str, str]) -> events.Filter | None:
         request=asked.get("request", ""),
         begins=events.parse_moment(asked.get("from", "")),
         ends=events.parse_moment(asked.get("to", "")),
+        link=asked.get("link", ""),
     )
 
 
@@ -202,10 +234,11 @@ def _of_finding(finding: Finding | None, before: events.Key | None) -> _Page:
 
 def _of_identity(identity: Identity, asked: Mapping[str, str], before: events.Key | None) -> _Page:
     """By attribution, never by actors: a shared credential stays honest event by event."""
-    name, wanted = asked.get("source", ""), asked.get("family", "")
+    name, wanted, link = (asked.get(key, "") for key in ("source", "family", "link"))
     source = Source.objects.filter(name=name).values_list("pk", flat=True).first() if name else None
-    if name and source is None:
+    if (name and source is None) or (link and link not in events.LINKS):
         return _Page([], None)
+    sql = f"{OF_IDENTITY} {f'AND {events.LINKS[link]}' if link else ''} {NEWEST}"
     facts: dict[str, Any] = {
         "identity": identity.number,
         "begins": events.parse_moment(asked.get("from", "")),
@@ -219,8 +252,8 @@ def _of_identity(identity: Identity, asked: Mapping[str, str], before: events.Ke
     }
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL statement_timeout = '{events.MOST_SECONDS}s'")
-            cursor.execute(OF_IDENTITY, facts)
+            cursor.execute(f"SET LOCAL statement_timeout = '{looking.MOST_SECONDS}s'")
+            cursor.execute(sql, facts)
             found = cursor.fetchall()
             cursor.execute("SET LOCAL statement_timeout = 0")
     except OperationalError:
@@ -257,126 +290,3 @@ def _gone(asked: Mapping[str, str], found: _Page) -> str:
     if found.before is not None:
         return ""
     return custody_pages.gone_note(asked.get("source", ""))
-
-
-# --- one event
-
-
-def event(ref: str, user: User, by: Reader, *, now: datetime) -> dict[str, Any] | None:
-    """One event whole; None when this reader may not see it, or it is not there."""
-    key = events.key_in(ref)
-    found = events.one(key, scope=by.scope) if key is not None else None
-    if key is None or found is None:
-        return None
-    row = _judged([key])[0]
-    deposit = Deposit.objects.select_related("source").get(pk=found["deposit_id"])
-    return {
-        "section": "events",
-        "event": row
-        | {
-            "outcome": OUTCOMES[found["outcome"]],
-            "activity": ACTIVITIES[found["activity"]],
-            "received_at": found["received_at"],
-            "request_id": found["request_id"],
-            "trace": found["trace"].hex if found["trace"] else "",
-            "span": f"{found['span'] % 2**64:016x}" if found["span"] is not None else "",
-            "address": found["address"],
-            "user_agent": found["user_agent"],
-            "error": found["error"],
-            "source": found["source"],
-            "source_url": f"/sources/{found['source']}/",
-            "deposit_url": f"/deposits/{deposit.pk}/" if by.scope is None else "",
-            "time_basis": "received" if found["time_basis"] == TIME_RECEIVED else "stated",
-            "actors": _actors(found, user, now=now),
-            # The body holds everybody's records; one of them is the reader's to see.
-            "excerpt": sources.record_excerpt(deposit, found["ordinal"]),
-            "redactions": sum(
-                kind["count"] for kind in deposit.redactions.get("kinds", {}).values()
-            ),
-        },
-        "links": [_link(one, key) for one in events.linked(key)],
-        "findings": _findings(key, user, now=now),
-        "sightings": [
-            {
-                "source": name,
-                "url": f"/sources/{name}/",
-                "deposit_url": f"/deposits/{number}/" if by.scope is None else f"/sources/{name}/",
-            }
-            for name, number in events.sightings(key)
-        ],
-        "pin": _pin(key, user, now=now),
-    }
-
-
-def _actors(found: Mapping[str, Any], user: User, *, now: datetime) -> list[dict[str, Any]]:
-    """Everybody the record names, with the identity that each is; None: unclaimed."""
-    numbers = {found[column] for column, _ in ROLES if found[column] is not None}
-    actors = Actor.objects.in_bulk(numbers)
-    mine = frozenset(visible.identities(user, now=now).values_list("number", flat=True))
-    whose = judged.holders_of((found["at"], found["id"]), actors, visible=mine)
-    rows_ = []
-    for column, role in ROLES:
-        actor = actors.get(found[column]) if found[column] is not None else None
-        if actor is None:
-            continue
-        holder = whose.get(actor.pk)
-        rows_.append(
-            {
-                "role": role,
-                "value": actor.value,
-                "kind": actor.kind.replace("_", " "),
-                "realm": actor.realm,
-                "identity": None if holder is None else {"words": holder.words, "url": holder.url},
-                "strength": "" if holder is None else holder.strength,
-            }
-        )
-    return rows_
-
-
-def _link(one: events.Linked, key: events.Key) -> dict[str, Any]:
-    return {
-        "strength": STRENGTHS[one.strength],
-        "words": one.action,
-        "url": f"/events/{events.ref_of(one.key)}/",
-        "proof": proof_words(one.proof, one.runs, one.surplus),
-        "at": one.key[0],
-        "difference_us": micros(one.key[0]) - micros(key[0]),
-        "direction": "caused by" if one.is_cause else "caused",
-    }
-
-
-def _findings(key: events.Key, user: User, *, now: datetime) -> list[dict[str, Any]]:
-    found = list(
-        visible.findings(user, now=now)
-        .filter(events__at=key[0], events__event_id=key[1])
-        .order_by("number")[:20]
-    )
-    asked = lists.cases_of(found, user, now=now)
-    return [
-        {
-            "key": one.key,
-            "url": f"/findings/{one.key}/",
-            "kind_words": RULES[one.rule],
-            "rule": one.rule,
-            "what": one.words,
-            "at": one.last_at,
-            "count": one.count,
-            "strength": STRENGTHS[one.strength],
-            "state": one.state,
-            "case_key": asked[one.pk].key if one.pk in asked else "",
-            "case_url": f"/cases/{asked[one.pk].key}/" if one.pk in asked else "",
-        }
-        for one in found
-    ]
-
-
-def _pin(key: events.Key, user: User, *, now: datetime) -> dict[str, Any] | None:
-    """The open cases that this event can be kept for as evidence."""
-    open_ = cases(user, now=now).exclude(state__in=["closed", "cancelled"]).order_by("-number")
-    may: list[Case] = [one for one in open_[:MOST_CASES] if why_not_pin(user, one) is None]
-    if not may:
-        return None
-    return {
-        "url": f"/events/{events.ref_of(key)}/pin/",
-        "cases": [{"key": one.key, "title": one.title} for one in may],
-    }

@@ -34,7 +34,7 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
         "lead": _lead(len(found), overdue, burning),
         "first_url": f"/cases/{found[0].case.key}/" if found else "",
         "tabs": waiting.tabs(found, chosen),
-        "waits": [waiting.row(one, now=now) for one in shown[:SHOWN]],
+        "waits": waiting.rows(shown[:SHOWN], now=now),
         "burning": burning,
         "aligned": aligned(user, now=now),
         "aligned_at": now,

@@ -10,7 +10,7 @@ from identities.models import User
 from reviews import visible
 from reviews.actions import deadlines
 from reviews.models import Case, Seat
-from reviews.pages import waiting
+from reviews.pages import freshness, waiting
 from reviews.pages.lists import choice, page_of
 from reviews.permissions import SIGNING
 from reviews.states import STATES
@@ -46,7 +46,7 @@ def mine(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
         "title": "My queue",
         "tabs": waiting.tabs(found, chosen),
         "q": q,
-        "waits": [waiting.row(one, now=now) for one in rows],
+        "waits": waiting.rows(rows, now=now),
         "page": {
             "first": first + 1 if rows else 0,
             "last": first + len(rows),
@@ -90,6 +90,7 @@ def all_cases(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, 
             matches |= Q(number=int(number))
         rows = rows.filter(matches)
     shown, page = page_of(rows, asked, "/cases/")
+    fresh = freshness.of_cases([one for one in shown if one.state == "open"], now=now)
     return {
         "section": door if door in HEADINGS else "queue",
         "now": now,
@@ -101,7 +102,7 @@ def all_cases(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, 
             choice("door", "Kind", waiting.DOOR_WORDS, door),
             choice("state", "State", STATES, state),
         ],
-        "waits": [_row(case, now=now) for case in shown],
+        "waits": [_row(case, now=now) | {"fresh": fresh.get(case.pk)} for case in shown],
         "page": page,
     }
 

@@ -17,6 +17,7 @@ from identities.permissions import groups
 from reviews import visible
 from reviews.actions import deadlines
 from reviews.models import Case, Decision, Item, Seat
+from reviews.pages import freshness
 from reviews.permissions import SEAT_WORDS, SIGNING, mine
 
 DOOR_WORDS = {
@@ -122,8 +123,13 @@ def _left(seats: list[Seat], *, now: datetime) -> list[Waiting]:
     return sorted(found, key=lambda one: (one.case.deadline_at > now, one.case.deadline_at))
 
 
-def row(one: Waiting, *, now: datetime) -> dict[str, Any]:
-    """A queue row as templates/queue.html and front.html draw it."""
+def rows(found: list[Waiting], *, now: datetime) -> list[dict[str, Any]]:
+    """Queue rows as templates/queue.html and front.html draw them."""
+    fresh = freshness.of_cases([one.case for one in found], now=now)
+    return [_row(one, now=now) | {"fresh": fresh.get(one.case.pk)} for one in found]
+
+
+def _row(one: Waiting, *, now: datetime) -> dict[str, Any]:
     case = one.case
     signals: list[dict[str, Any]] = []
     if case.deadline_at <= now:

@@ -46,10 +46,13 @@ def places() -> dict[str, str]:
     finding = Finding.objects.filter(state="open").order_by("number")[0]
     return {
         "sources": "/sources/",
+        "sources-filtered": "/sources/?q=finance&state=ok",
+        "source-connect": "/sources/finance-prod/connect/?connector=okta",
         "source-new": "/sources/new/",
         "mappings": "/mappings/",
         "source": "/sources/finance-prod/",
         "events": "/events/",
+        "events-by-link": "/events/?link=exact&source=finance-prod",
         "events-none": "/events/?action=s3:Nothing",
         "events-of-identity": f"/events/?identity={agent.key}&verdict=outside",
         "events-of-finding": f"/events/?finding={finding.key}",

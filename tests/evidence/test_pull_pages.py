@@ -8,7 +8,7 @@ from django.test import Client
 
 from evidence import connecting, pulls
 from evidence.models import Connection, Pull, Source
-from evidence.permissions import COMMAND
+from evidence.permissions import COMMAND, NotPossible
 from evidence.sources.failures import Later
 from tests.evidence.conftest import NOW
 from tests.evidence.test_pages import person, signed_in
@@ -74,6 +74,33 @@ def test_pulling_is_seen_tested_and_ended_on_the_page(
     client.post(f"/sources/{made.name}/pause/", {"paused": "1"})
     assert Connection.objects.get().paused
     assert pulls.ask_due(now=NOW) == 0
+
+
+def test_connection_for_lists_alone_is_never_pulled_and_says_so(
+    source: Callable[..., Source], signed_in: Callable[..., Client]
+) -> None:
+    made = source("prod", format="kubernetes")
+    client = signed_in("jonas", "administrator")
+    asked = client.get("/sources/prod/connect/?connector=kubernetes").content.decode()
+    assert "Name of the cluster" in asked
+    assert "Pulled every" not in asked
+    said = {"set_url": "https://k.example.org", "set_cluster": "prod", "set_token": "env:TOKEN"}
+    client.post("/sources/prod/connect/", {"connector": "kubernetes", **said})
+    link = Connection.objects.get()
+    assert (link.next_at, pulls.ask_due(now=NOW)) == (None, 0)
+    shown = client.get("/sources/prod/").content.decode()
+    assert "No log is pulled: its system sends it" in shown
+    assert "Pull now" not in shown
+    for paused in ("1", "0"):
+        client.post("/sources/prod/pause/", {"paused": paused})
+    # One that was connected by an earlier version is due once more, and then no more.
+    assert Connection.objects.get().next_at is None
+    Connection.objects.update(next_at=NOW)
+    assert pulls.ask_due(now=NOW) == 0
+    assert Connection.objects.get().next_at is None
+    with pytest.raises(NotPossible, match="prod has no log to pull"):
+        connecting.pull_now(source=made, by=COMMAND, now=NOW)
+    assert not Pull.objects.exists()
 
 
 @pytest.mark.parametrize("verb", ["connect", "check", "pull", "cancel", "pause"])

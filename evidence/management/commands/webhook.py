@@ -6,10 +6,9 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.db import transaction
 from django.utils import timezone
 
-from evidence import doors, ledger
+from evidence import actions
 from evidence.management.commands.source import named
 from evidence.models import Source
 from evidence.permissions import COMMAND, NotPossible
@@ -45,22 +44,10 @@ class Command(BaseCommand):
         self.stdout.write(json.dumps(document, indent=2) if options["json"] else words)
 
     def _github(self, source: Source, _options: dict[str, Any]) -> tuple[dict[str, str], str]:
-        secret = doors.webhook_secret(source)
-        if not secret:
-            raise CommandError(
-                f"{source.name} has no token, from which its secret is made; make one with"
-                f" manage.py source token {source.name}."
-            )
-        with transaction.atomic():
-            ledger.append(
-                at=timezone.now(),
-                by=COMMAND.ref,
-                by_name=COMMAND.name,
-                act="source.secret_shown",
-                subject=f"source:{source.name}",
-                words=f"the webhook secret of source {source.name} was shown",
-                data={},
-            )
+        try:
+            secret = actions.show_webhook_secret(source=source, by=COMMAND, now=timezone.now())
+        except NotPossible as problem:
+            raise CommandError(str(problem)) from None
         url = f"{settings.BASE_URL}/api/evidence/{source.name}/github/"
         words = (
             f"Payload URL   {url}\nContent type  application/json\nSecret        {secret}\n"

@@ -11,7 +11,8 @@ from evidence.names import memory
 from evidence.queries import events as linked
 from evidence.vocabulary import PLANE_IDENTITY, TOOL_CALL
 from reviews import exports
-from reviews.pages import details, events, rows
+from reviews.pages import details, rows
+from reviews.pages import event as one_event
 from tests.evidence.conftest import NOW
 from tests.evidence.test_correlation import BASE
 from tests.evidence.test_links_by_key import SECOND, arrive, call, step
@@ -77,7 +78,7 @@ def test_inferred_link_is_shown_with_its_reasons(sources: tuple[Source, Source])
     assert shown(trail) == [("inferred", True)]
     event = Event.objects.get(plane=PLANE_IDENTITY, source_id=trail.pk)
     (link,) = [
-        events._link(one, (event.at, event.id)) for one in linked.linked((event.at, event.id))
+        one_event._link(one, (event.at, event.id)) for one in linked.linked((event.at, event.id))
     ]
     reasons = ["its caller is named like the agent", "it happened while the tool ran"]
     proof = f"score 40 of 100: the tool fits the action, {', '.join(reasons)}"

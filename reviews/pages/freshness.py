@@ -1,0 +1,63 @@
+"""How fresh the evidence behind cases is, beside each row of the queue. Two queries for all rows.
+
+Owns the words. What makes a source's evidence doubtful is the clock's rule (reviews/actions), so
+that a row says what silence will be judged by.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.db import connection
+
+from evidence.models import Source
+from reviews.actions import clock
+from reviews.models import Case
+
+# A walk along the index of attributions: one step for each source of each identity.
+SOURCES_OF = """
+SELECT who.number, f.source_id FROM unnest(%s::bigint[]) AS who(number)
+CROSS JOIN LATERAL (
+    WITH RECURSIVE one AS (
+        (SELECT source_id FROM identities_attribution WHERE identity_no = who.number
+         ORDER BY source_id LIMIT 1)
+        UNION ALL SELECT (SELECT a.source_id FROM identities_attribution a
+         WHERE a.identity_no = who.number AND a.source_id > one.source_id
+         ORDER BY a.source_id LIMIT 1) FROM one WHERE one.source_id IS NOT NULL)
+    SELECT source_id FROM one WHERE source_id IS NOT NULL) f
+"""
+
+
+class Fresh(NamedTuple):
+    """`at`: everything up to then has been seen; `why`: what of it is doubtful, when something is."""
+
+    at: datetime | None = None
+    why: str = ""
+    url: str = ""
+
+
+def of_cases(cases: Iterable[Case], *, now: datetime) -> dict[Any, dict[str, Any]]:
+    """By the case's primary key; a case on no identity has none."""
+    numbers = {one.pk: one.identity.number for one in cases if one.identity is not None}
+    with connection.cursor() as cursor:
+        cursor.execute(SOURCES_OF, [list(set(numbers.values()))])
+        pairs = cursor.fetchall()
+    sources = Source.objects.in_bulk({source for _, source in pairs})
+    behind: dict[int, list[Source]] = {}
+    for number, source in pairs:
+        behind.setdefault(number, []).append(sources[source])
+    return {
+        case: _fresh(behind.get(number, []), now=now)._asdict() for case, number in numbers.items()
+    }
+
+
+def _fresh(sources: list[Source], *, now: datetime) -> Fresh:
+    """As fresh as the least fresh of them."""
+    if not sources:
+        return Fresh(why="no evidence of it is known")
+    for one in sorted(sources, key=lambda source: source.name):
+        why = clock.why_late(one, now=now)
+        if why:
+            return Fresh(one.watermark, why, f"/sources/{one.name}/")
+    slowest = min(sources, key=lambda source: source.watermark or now)
+    return Fresh(slowest.watermark, "", f"/sources/{slowest.name}/")
