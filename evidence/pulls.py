@@ -1,9 +1,8 @@
 """Pulls: sources that are asked, page by page, as rows that outlive every crash.
 
-Owns the moves of Pull and Connection. A page is stored first and its cursor kept after it, so a
-crash between the two fetches the page again, and what was stored is stored once. Claimed with a
-lease that each page renews; whoever finds its lease gone stops. Knows no system: what is asked
-and how stands in evidence/sources.
+Owns what a page does to Pull and Connection. A page is stored first and its cursor kept after it,
+so a crash between the two fetches the page again, and what was stored is stored once. Claims and
+leases are evidence/leases.py's. Knows no system: what is asked and how stands in evidence/sources.
 """
 
 import logging
@@ -13,10 +12,10 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.db import IntegrityError, connection, transaction
+from django.db import transaction
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 
-from evidence import intake, nudge
+from evidence import intake, leases, nudge
 from evidence.models import Connection, Gap, Pull, Source
 from evidence.sources import CONNECTORS
 from evidence.sources.contract import Asked, Check, Connector, Http, Page
@@ -25,41 +24,16 @@ from evidence.sources.failures import Later, Stopped
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=3)
-# After a failure: doubled with each attempt, from the first to the longest.
-FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=5), timedelta(hours=1)
-# A server that asks for more is asked again after this.
-LONGEST_ASKED = timedelta(hours=6)
-# A pull that never got further is given up; what follows begins at the same cursor.
 MOST_RETRIES = 12
-LONGEST_SAID = 2000
-
-CLAIM = """
-UPDATE evidence_pull SET state = 'running', leased_until = %(until)s, attempts = attempts + 1,
-    started_at = coalesce(started_at, %(now)s)
-WHERE id = (
-    SELECT id FROM evidence_pull WHERE state IN ('waiting', 'running')
-      AND (not_before IS NULL OR not_before <= %(now)s)
-      AND (leased_until IS NULL OR leased_until <= %(now)s)
-      AND (%(source)s::bigint IS NULL OR source_id = %(source)s)
-    ORDER BY asked_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING id
-"""
-# One row for each source that is due and has no live pull; the unique constraint settles races.
-DUE = """
-SELECT c.source_id FROM evidence_connection c
-WHERE NOT c.paused AND c.next_at <= %s AND NOT EXISTS (
-    SELECT 1 FROM evidence_pull p WHERE p.source_id = c.source_id
-      AND p.state IN ('waiting', 'running'))
-ORDER BY c.next_at LIMIT 200
-"""
-
-
-class Turn(Exception):
-    """This run's time is over; the rest of the pull is for the next one."""
-
-
-class Lost(Exception):
-    """Somebody else has this pull now, or it was cancelled."""
+KIND = leases.Kind(
+    rows=Pull,
+    plans=Connection,
+    wake=lambda: nudge.after_commit("pull.asked"),
+    lease=LEASE,
+    first_wait=timedelta(seconds=5),
+    most_retries=MOST_RETRIES,
+    gave_up="It was tried again many times; see the source.",
+)
 
 
 class Step(NamedTuple):
@@ -75,46 +49,48 @@ def ask(*, source: Source, by: str, now: datetime, by_name: str = "") -> Pull:
     """The live pull of a source, made when there is none."""
     link = Connection.objects.get(source=source)
     since = source.watermark if link.cursor and source.watermark else None
-    try:
-        with transaction.atomic():
-            pull = Pull.objects.create(
-                source=source,
-                asked_at=now,
-                asked_by=by,
-                asked_name=by_name,
-                since=since or now - timedelta(days=link.first_days),
-                until=now,
-            )
-            nudge.after_commit("pull.asked")
-    except IntegrityError:
-        live = Pull.objects.filter(source=source, state__in=Pull.LIVE).first()
-        if live is None:
-            raise
-        # A person who asks does not wait for the retry of a machine.
-        Pull.objects.filter(pk=live.pk, leased_until=None).update(not_before=None)
-        nudge.after_commit("pull.asked")
-        return live
-    return pull
+    return leases.ask(
+        KIND,
+        source=source,
+        now=now,
+        asked_by=by,
+        asked_name=by_name,
+        since=since or now - timedelta(days=link.first_days),
+        until=now,
+    )
 
 
 def ask_due(*, now: datetime) -> int:
     """Pulls of all sources whose time has come; how many were asked for."""
-    with connection.cursor() as cursor:
-        cursor.execute(DUE, [now])
-        numbers = [row[0] for row in cursor.fetchall()]
-    for source in Source.objects.filter(pk__in=numbers):
-        ask(source=source, by="schedule", now=now)
-    return len(numbers)
+    asked = 0
+    for source in leases.due(KIND, now=now):
+        if lists_only(source.connection):
+            # Connected before this was known of its connector.
+            Connection.objects.filter(source=source).update(next_at=None)
+        else:
+            ask(source=source, by="schedule", now=now)
+            asked += 1
+    return asked
+
+
+def lists_only(link: Connection) -> bool:
+    """Whether a connection is there for lists alone (identities/inventory), without a log."""
+    known = CONNECTORS.get(link.connector)
+    return known is not None and known.lists_only
 
 
 def cancel(*, pull: Pull, now: datetime) -> bool:
     """End a pull after the page it is at; False when it is over already."""
     asked = Pull.objects.filter(pk=pull.pk, state__in=Pull.LIVE).update(cancel=True)
-    # Nobody is at it: it ends here.
-    Pull.objects.filter(pk=pull.pk, state__in=Pull.LIVE, leased_until=None).update(
+    _end_cancelled(pull.pk, now)
+    return bool(asked)
+
+
+def _end_cancelled(number: int, now: datetime) -> None:
+    """Nobody is at it: it ends here."""
+    Pull.objects.filter(pk=number, state__in=Pull.LIVE, cancel=True, leased_until=None).update(
         state=Pull.CANCELLED, ended_at=now
     )
-    return bool(asked)
 
 
 def run_next(
@@ -128,33 +104,15 @@ def run_next(
 
     `enough` is asked after each page: when it says so, the rest is left to the next run.
     """
-    now = clock()
-    with connection.cursor() as cursor:
-        cursor.execute(
-            CLAIM,
-            {"now": now, "until": now + LEASE, "source": None if source is None else source.pk},
-        )
-        found = cursor.fetchone()
-    if found is None:
-        return 0
-    pull = Pull.objects.select_related("source__connection").get(pk=found[0])
-    try:
-        _carry_on(pull, clock, on_step, enough)
-    except Lost:
-        pass
-    except Turn:
-        _mine(pull).update(state=Pull.WAITING, leased_until=None, not_before=None)
-        nudge.after_commit("pull.asked")
-    except Stopped as problem:
-        _end(pull, Pull.FAILED, clock(), problem.what, problem.fix)
-    except Later as problem:
-        _wait(pull, clock(), problem.what, problem.seconds)
-    except intake.NotTaken as problem:
-        _end(pull, Pull.FAILED, clock(), str(problem), "Name the format in the source's settings.")
-    except Exception as problem:
-        log.exception("pull %s of %s failed", pull.pk, pull.source)
-        _wait(pull, clock(), f"{type(problem).__name__}: {problem}", None)
-    return pull.pk
+    number = leases.run_next(
+        KIND,
+        clock=clock,
+        source=source,
+        carry_on=lambda pull: _carry_on(pull, clock, on_step, enough),
+    )
+    # It was cancelled meanwhile, and waits.
+    _end_cancelled(number, clock())
+    return number
 
 
 def connector_of(link: Connection) -> Connector:
@@ -205,17 +163,10 @@ def _carry_on(
             for page in pages:
                 taken = None
                 if page.body:
-                    taken = intake.take(
-                        source=source,
-                        body=page.body,
-                        by=by,
-                        now=clock(),
-                        format=page.format or connector.format,
-                        name=page.name,
-                    )
+                    taken = _store(source, page, page.format or connector.format, by, clock())
                 on_step(_keep(pull, page, taken, http.skew, clock()))
                 if enough():
-                    raise Turn
+                    raise leases.Turn
     _finish(pull, connector, clock())
 
 
@@ -224,14 +175,21 @@ def _generator(pages: Iterator[Page]) -> Any:
     yield from pages
 
 
+def _store(source: Source, page: Page, reads_as: str, by: str, now: datetime) -> intake.Taken:
+    try:
+        return intake.take(
+            source=source, body=page.body, by=by, now=now, format=reads_as, name=page.name
+        )
+    except intake.NotTaken as problem:
+        raise Stopped(str(problem), "Name the format in the source's settings.") from problem
+
+
 def _keep(
     pull: Pull, page: Page, taken: intake.Taken | None, skew: float | None, now: datetime
 ) -> Step:
     """The cursor and the counts of a page that is on disk; renews the lease. Raises Lost."""
     with transaction.atomic():
-        held = Pull.objects.select_for_update().get(pk=pull.pk)
-        if held.state != Pull.RUNNING or held.attempts != pull.attempts:
-            raise Lost
+        held = leases.held(pull)
         Connection.objects.filter(source_id=held.source_id).update(
             cursor=page.cursor,
             **({} if skew is None else {"skew_seconds": skew, "skew_at": now}),
@@ -240,12 +198,9 @@ def _keep(
             Gap.objects.get_or_create(
                 source_id=held.source_id,
                 during=DateTimeTZRange(page.silent.begins, page.silent.ends, "[)"),
-                defaults={"reason": page.silent.reason[:LONGEST_SAID], "recorded_at": now},
+                defaults={"reason": leases.said(page.silent.reason), "recorded_at": now},
             )
-        held.pages += 1
-        held.leased_until = now + LEASE
-        held.retries = 0
-        held.problem = ""
+        leases.renew(KIND, held, now)
         held.reached = page.reached or held.reached
         held.total = page.total if page.total is not None else held.total
         held.received_bytes += len(page.body)
@@ -258,7 +213,7 @@ def _keep(
             held.state, held.ended_at, held.leased_until = Pull.CANCELLED, now, None
         held.save()
     if held.cancel:
-        raise Lost
+        raise leases.Lost
     return Step(held.pages, held.records, held.total, share(held))
 
 
@@ -282,17 +237,9 @@ def seconds_left(pull: Pull, *, now: datetime) -> float | None:
     return (now - pull.started_at).total_seconds() * (1 - done) / done
 
 
-def _mine(pull: Pull) -> Any:
-    return Pull.objects.filter(pk=pull.pk, state=Pull.RUNNING, attempts=pull.attempts)
-
-
 def _finish(pull: Pull, connector: Connector, now: datetime) -> None:
     with transaction.atomic():
-        if not _mine(pull).update(
-            state=Pull.DONE, ended_at=now, leased_until=None, reached=pull.until
-        ):
-            raise Lost
-        _next(pull, now)
+        leases.end(KIND, pull, Pull.DONE, now=now, reached=pull.until)
         row = Source.objects.select_for_update().get(pk=pull.source_id)
         # What its own delay still holds back has not been handed out yet.
         reached = pull.until - timedelta(seconds=max(row.lag_seconds, connector.late_seconds))
@@ -305,43 +252,3 @@ def _finish(pull: Pull, connector: Connector, now: datetime) -> None:
             row.save(update_fields=["watermark", "completeness"])
             # What waited for the absence of this source's events can be judged now.
             nudge.after_commit("evidence.linked")
-
-
-def _next(pull: Pull, now: datetime) -> None:
-    link = Connection.objects.get(source_id=pull.source_id)
-    link.next_at = now + timedelta(seconds=link.every_seconds)
-    link.save(update_fields=["next_at"])
-
-
-def _end(pull: Pull, state: str, now: datetime, what: str, fix: str) -> None:
-    with transaction.atomic():
-        if _mine(pull).update(
-            state=state,
-            ended_at=now,
-            leased_until=None,
-            problem=what[:LONGEST_SAID].replace("\0", ""),
-            fix=fix[:LONGEST_SAID],
-        ):
-            _next(pull, now)
-
-
-def _wait(pull: Pull, now: datetime, what: str, seconds: float | None) -> None:
-    """Try again later: when the source says, else longer each time."""
-    with transaction.atomic():
-        held = Pull.objects.select_for_update().get(pk=pull.pk)
-        if held.state != Pull.RUNNING or held.attempts != pull.attempts:
-            return
-        held.retries += 1
-        if held.retries > MOST_RETRIES:
-            _end(pull, Pull.FAILED, now, what, "It was tried again many times; see the source.")
-            return
-        wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (held.retries - 1))
-        if seconds is not None:
-            wait = min(LONGEST_ASKED, max(timedelta(seconds=seconds), timedelta(seconds=1)))
-        held.state = Pull.WAITING
-        held.problem = what[:LONGEST_SAID].replace("\0", "")
-        held.not_before = now + wait
-        held.leased_until = None
-        if held.cancel:
-            held.state, held.ended_at = Pull.CANCELLED, now
-        held.save()

@@ -3,10 +3,11 @@
 from django.db import models
 from django.db.models import Q
 
+from .jobs import LeasedJob, Plan
 from .sources import Source
 
 
-class Connection(models.Model):
+class Connection(Plan):
     """How one source is pulled: which connector, with which settings, how often, and from where.
 
     Settings hold secrets by reference only (evidence/sources/secrets.py).
@@ -18,10 +19,8 @@ class Connection(models.Model):
     every_seconds = models.PositiveIntegerField(default=300)
     # How far back the very first pull goes.
     first_days = models.PositiveIntegerField(default=7)
-    paused = models.BooleanField(default=False)
     # Where the next page begins; written with each page that is on disk.
     cursor = models.JSONField(default=dict)
-    next_at = models.DateTimeField(null=True)
     # How far the source's clock is ahead of ours, as last measured.
     skew_seconds = models.FloatField(null=True)
     skew_at = models.DateTimeField(null=True)
@@ -35,48 +34,26 @@ class Connection(models.Model):
         return f"{self.source} by {self.connector}"
 
 
-class Pull(models.Model):
-    """One attempt to fetch from a source, from its asking to its end.
+class Pull(LeasedJob):
+    """One attempt to fetch from a source, from its asking to its end: done, failed or cancelled.
 
-    waiting → running → done, failed or cancelled; a worker that dies leaves it running with a
-    lease that ends, and the next one goes on at the connection's cursor.
+    The next page begins at the connection's cursor.
     """
 
-    WAITING, RUNNING, DONE, FAILED, CANCELLED = (
-        "waiting",
-        "running",
-        "done",
-        "failed",
-        "cancelled",
-    )
-    LIVE = (WAITING, RUNNING)
+    CANCELLED = "cancelled"
 
     source = models.ForeignKey(Source, models.PROTECT, related_name="pulls")
-    state = models.TextField(default=WAITING)
-    asked_at = models.DateTimeField()
-    asked_by = models.TextField()  # "user:<uuid>", "schedule", "command"
-    asked_name = models.TextField(blank=True)
-    started_at = models.DateTimeField(null=True)
-    ended_at = models.DateTimeField(null=True)
     # Event time: from where it began, how far it is, where it will end.
     since = models.DateTimeField()
     reached = models.DateTimeField(null=True)
     until = models.DateTimeField()
-    pages = models.PositiveIntegerField(default=0)
     records = models.PositiveBigIntegerField(default=0)
     events = models.PositiveBigIntegerField(default=0)
     duplicates = models.PositiveBigIntegerField(default=0)
     rejects = models.PositiveBigIntegerField(default=0)
     received_bytes = models.PositiveBigIntegerField(default=0)
     total = models.PositiveBigIntegerField(null=True)  # records, where the source says it
-    attempts = models.PositiveIntegerField(default=0)
-    retries = models.PositiveIntegerField(default=0)
-    # Not before: the source asked to wait, or was away.
-    not_before = models.DateTimeField(null=True)
-    leased_until = models.DateTimeField(null=True)
     cancel = models.BooleanField(default=False)
-    problem = models.TextField(blank=True)
-    fix = models.TextField(blank=True)
 
     class Meta:
         constraints = [

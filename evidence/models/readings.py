@@ -7,6 +7,7 @@ What a deposit keeps never changes; what was read from it is derived and may be 
 from django.db import models
 from django.db.models import Q
 
+from .jobs import Job
 from .sources import Deposit, Source
 
 
@@ -35,8 +36,8 @@ class MappingVersion(models.Model):
         return f"mapping:{self.name}@{self.version}"
 
 
-class Rereading(models.Model):
-    """A wish to read deposits again, and how far it is. A row is the queue.
+class Rereading(Job):
+    """A wish to read deposits again, and how far it is; `problem` is the first.
 
     Deposits up to `through` are gone through by their ids; `after` is written in the transaction
     of each deposit, so that whoever goes on after a crash repeats and leaves out nothing.
@@ -50,10 +51,6 @@ class Rereading(models.Model):
     to_format = models.TextField(blank=True)
     since = models.DateTimeField(null=True)  # received from then on
     state = models.TextField(default=RUNNING)
-    asked_at = models.DateTimeField()
-    asked_by = models.TextField()
-    asked_name = models.TextField(blank=True)
-    ended_at = models.DateTimeField(null=True)
     through = models.BigIntegerField()
     after = models.BigIntegerField(default=0)
     total = models.PositiveIntegerField()
@@ -61,7 +58,6 @@ class Rereading(models.Model):
     # What became of the events so far: {"same", "changed", "moved", "added", …}.
     counts = models.JSONField(default=dict)
     failed = models.PositiveIntegerField(default=0)
-    problem = models.TextField(blank=True)  # the first
 
     class Meta:
         constraints = [

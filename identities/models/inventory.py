@@ -11,20 +11,18 @@ from django.contrib.postgres.fields import DateTimeRangeField, RangeOperators
 from django.db import models
 from django.db.models import Q
 
-from evidence.models import Actor, Source
+from evidence.models import Actor, LeasedJob, Plan, Source
 
 
-class InventoryPlan(models.Model):
+class InventoryPlan(Plan):
     """How often a connected source is asked for its lists, and when next."""
 
     source = models.OneToOneField(Source, models.PROTECT, related_name="inventory_plan")
     every_seconds = models.PositiveIntegerField(default=21_600)
-    paused = models.BooleanField(default=False)
-    next_at = models.DateTimeField(null=True)
 
     class Meta:
         indexes = [
-            # reading.DUE
+            # leases.due
             models.Index(name="inventory_due", fields=["next_at"], condition=Q(paused=False))
         ]
 
@@ -32,39 +30,24 @@ class InventoryPlan(models.Model):
         return f"inventory of {self.source}"
 
 
-class InventoryRead(models.Model):
-    """One reading of one source, from its asking to its end.
+class InventoryRead(LeasedJob):
+    """One reading of one source, from its asking to its end: done, partial (some lists were
+    refused) or failed.
 
-    waiting → running → done, partial (some lists were refused) or failed; a worker that dies
-    leaves it running with a lease that ends. `parts`: of each list where it goes on, what it
-    brought, and what was refused.
+    `parts`: of each list where it goes on, what it brought, and what was refused.
     """
 
-    WAITING, RUNNING, DONE, PARTIAL, FAILED = "waiting", "running", "done", "partial", "failed"
-    LIVE = (WAITING, RUNNING)
-    OVER = (DONE, PARTIAL, FAILED)
+    PARTIAL = "partial"
+    OVER = (LeasedJob.DONE, PARTIAL, LeasedJob.FAILED)
 
     source = models.ForeignKey(Source, models.PROTECT, related_name="inventory_reads")
     system = models.TextField()
     realm = models.TextField(blank=True)
-    state = models.TextField(default=WAITING)
-    asked_at = models.DateTimeField()
-    asked_by = models.TextField()  # "user:<uuid>", "schedule", "command"
-    asked_name = models.TextField(blank=True)
-    started_at = models.DateTimeField(null=True)
-    ended_at = models.DateTimeField(null=True)
-    pages = models.PositiveIntegerField(default=0)
     found = models.PositiveBigIntegerField(default=0)
     new = models.PositiveBigIntegerField(default=0)
     changed = models.PositiveBigIntegerField(default=0)
     gone = models.PositiveBigIntegerField(default=0)
     parts = models.JSONField(default=dict)
-    attempts = models.PositiveIntegerField(default=0)
-    retries = models.PositiveIntegerField(default=0)
-    not_before = models.DateTimeField(null=True)
-    leased_until = models.DateTimeField(null=True)
-    problem = models.TextField(blank=True)
-    fix = models.TextField(blank=True)
 
     class Meta:
         constraints = [
@@ -82,7 +65,7 @@ class InventoryRead(models.Model):
         indexes = [
             # The last readings of a source, on its page.
             models.Index(name="inventory_newest", fields=["source", "-asked_at"]),
-            # reading.CLAIM
+            # leases: what may be claimed
             models.Index(
                 name="inventory_live",
                 fields=["not_before"],

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from evidence import connecting, pulls
+from evidence import connecting, leases, pulls
 from evidence.models import Connection, Event, Gap, LedgerEntry, Pull, Source
 from evidence.permissions import COMMAND, NotPossible
 from evidence.sources import CONNECTORS
@@ -179,7 +179,7 @@ def test_waits_grow_and_end_in_a_failure_that_says_so(connected: Source, shelf: 
     assert pull.state == "failed"
     assert "boom" in pull.problem
     assert waits == sorted(waits)
-    assert waits[-1] == pulls.LONGEST_WAIT
+    assert waits[-1] == leases.LONGEST_WAIT
     assert Connection.objects.get(source=connected).next_at is not None
 
 
@@ -215,6 +215,30 @@ def test_a_pull_nobody_is_at_is_cancelled_at_once(connected: Source) -> None:
     pull.refresh_from_db()
     assert pull.state == "cancelled"
     assert run() == 0
+
+
+@pytest.mark.parametrize("why", ["its time is over", "the system is away"])
+def test_a_pull_cancelled_while_its_run_stops_does_not_wait(
+    connected: Source, shelf: Shelf, why: str
+) -> None:
+    pull = pulls.ask(source=connected, by="test", now=NOW)
+
+    def cancel() -> bool:
+        return pulls.cancel(pull=pull, now=NOW)
+
+    def meanwhile(_: int) -> None:
+        shelf.fail[1] = Later("away")
+        cancel()
+
+    if why == "its time is over":
+        run(enough=cancel)
+    else:
+        shelf.after_page = meanwhile
+        run()
+    pull.refresh_from_db()
+    assert (pull.state, pull.pages, pull.ended_at, pull.leased_until) == (
+        "cancelled", 1, NOW, None,
+    )  # fmt: skip
 
 
 def test_a_run_whose_time_is_over_leaves_the_rest(connected: Source, shelf: Shelf) -> None:
