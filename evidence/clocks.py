@@ -4,11 +4,11 @@ Owns the histogram of exactly linked calls (evidence_clock) and its middle. Must
 difference is used for (evidence/inferred.py).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, timedelta
 from typing import Any, NamedTuple
 
-from evidence.models import Deposit
+from evidence.slices import Slice
 
 # Clocks are taken to differ when so many calls say so, by so many seconds, up to a limit.
 FEWEST_CALLS, LEAST_SECONDS, MOST_SECONDS = 20, 2.0, 900
@@ -22,37 +22,33 @@ class Clocks(NamedTuple):
     seconds: list[float]
 
 
-_TICKS = f"""
+_TICKS = """
 INSERT INTO evidence_clock (log_id, traces_id, day, seconds, calls)
-SELECT e.source_id, s.source_id, (e.at AT TIME ZONE 'UTC')::date,
-       round(extract(epoch FROM e.at - s.at))::smallint, count(*)
-FROM unnest(%(effects_at)s::timestamptz[], %(effects)s::bigint[], %(causes_at)s::timestamptz[],
-            %(causes)s::bigint[]) AS l(ea, ei, ca, ci)
-JOIN evidence_event e ON e.at = l.ea AND e.id = l.ei
-JOIN evidence_event s ON s.at = l.ca AND s.id = l.ci
-WHERE abs(extract(epoch FROM e.at - s.at)) <= {MOST_SECONDS}
-GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+SELECT log, traces, day, seconds, calls
+FROM jsonb_to_recordset(%s::jsonb)
+    AS t(log int, traces int, day date, seconds smallint, calls bigint)
+ORDER BY 1, 2, 3, 4
 ON CONFLICT (log_id, traces_id, day, seconds)
 DO UPDATE SET calls = evidence_clock.calls + excluded.calls
-"""  # noqa: S608 - our own number
+"""
 
 
-def learn(cursor: Any, exact: Mapping[str, list[Any]]) -> None:
-    """Count new links by request id: columns effects_at, effects, causes_at, causes."""
-    cursor.execute(_TICKS, exact)
+def learn(cursor: Any, ticks: str) -> None:
+    """Count new links by request id: a JSON list of objects with log, traces, day, seconds (how
+    long after) and calls (how many)."""
+    if ticks != "[]":
+        cursor.execute(_TICKS, [ticks])
 
 
-def around(cursor: Any, deposit: Deposit) -> Clocks:
-    """How far logs are ahead of traces around the days of a deposit: as their exact links show,
-    else as pulling them has measured. Those that agree are left out."""
-    if deposit.first_at is None or deposit.last_at is None:
-        return Clocks([], [], [])
+def around(cursor: Any, slice_: Slice) -> Clocks:
+    """How far logs are ahead of traces around the days of these deposits: as their exact links
+    show, else as pulling them has measured. Those that agree are left out."""
     cursor.execute(
         "SELECT log_id, traces_id, seconds, sum(calls) FROM evidence_clock"
         " WHERE day BETWEEN %s AND %s GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
         [
-            deposit.first_at.astimezone(UTC).date() - timedelta(days=1),
-            deposit.last_at.astimezone(UTC).date() + timedelta(days=1),
+            slice_.first.astimezone(UTC).date() - timedelta(days=1),
+            slice_.last.astimezone(UTC).date() + timedelta(days=1),
         ],
     )
     seen: dict[tuple[int, int], list[tuple[int, int]]] = {}
@@ -64,9 +60,9 @@ def around(cursor: Any, deposit: Deposit) -> Clocks:
         " FROM evidence_source a CROSS JOIN evidence_source b"
         " LEFT JOIN evidence_connection x ON x.source_id = a.id"
         " LEFT JOIN evidence_connection y ON y.source_id = b.id"
-        " WHERE a.plane = 'identity' AND b.plane = 'ai' AND %s IN (a.id, b.id)"
+        " WHERE a.plane = 'identity' AND b.plane = 'ai' AND (a.id = ANY(%s) OR b.id = ANY(%s))"
         " AND (x.skew_seconds IS NOT NULL OR y.skew_seconds IS NOT NULL)",
-        [deposit.source_id],
+        [list(slice_.sources)] * 2,
     )
     apart = {(log, traces): float(seconds) for log, traces, seconds in cursor.fetchall()}
     apart |= {pair: seconds for pair, seconds in found.items() if seconds is not None}

@@ -82,7 +82,7 @@ def handle_next(
     if held is None:
         return 0
     try:
-        with _readings_stay():
+        with readings_stay():
             work(held)
     except Exception as problem:
         log.exception("deposit %s was not handled by %s", held.deposit_id, consumer)
@@ -94,7 +94,7 @@ def handle_next(
 
 
 @contextmanager
-def _readings_stay() -> Iterator[None]:
+def readings_stay() -> Iterator[None]:
     """While somebody works on deposits, no reading of one is replaced (`settled`): what is
     concluded from the old one would outlive it."""
     with connection.cursor() as cursor:

@@ -18,7 +18,8 @@ from evidence.correlation import (
     SHORTEST_NAME,
     SKEW_MICROS,
 )
-from evidence.models import Acquaintance, Deposit
+from evidence.models import Acquaintance
+from evidence.slices import Slice
 from evidence.tool_actions import SAME_OPERATION, VERSION, keys_of_action, keys_of_tool
 from evidence.vocabulary import (
     BECAUSE_ADDRESS,
@@ -42,10 +43,9 @@ from evidence.vocabulary import (
 SKEW = timedelta(microseconds=SKEW_MICROS)
 LONGEST = timedelta(microseconds=LONGEST_CALL_MICROS)
 ALWAYS = datetime.fromisoformat(Acquaintance.ALWAYS)
-# Of one event so many tool calls of one agent are looked at, the newest; of one tool call so many
-# events of one caller, the first; of one new acquaintance so many events of its hour, the newest.
-# More than that could not be told apart (not modelled in correlation.py).
-MOST_TOOLS, MOST_EVENTS, MOST_OF_HOUR = 32, 200, 20_000
+# Of one tool call so many events of one caller are looked at, the first; of one event so many tool
+# calls of one agent, the newest. More could not be told apart (not modelled in correlation.py).
+MOST_TOOLS, MOST_EVENTS = 32, 200
 
 
 # --- what is learnt
@@ -54,7 +54,7 @@ MOST_TOOLS, MOST_EVENTS, MOST_OF_HOUR = 32, 200, 20_000
 _UNREAD = f"""
 SELECT n.term, n.tool, t.value FROM (
     SELECT DISTINCT action_id AS term, plane = {PLANE_AI} AS tool FROM evidence_event
-    WHERE at BETWEEN %(first)s AND %(last)s AND deposit_id = %(deposit)s
+    WHERE at BETWEEN %(first)s AND %(last)s AND deposit_id = ANY(%(deposits)s)
       AND (plane = {PLANE_IDENTITY} OR plane = {PLANE_AI} AND activity = {TOOL_CALL})) n
 JOIN evidence_term t ON t.id = n.term
 WHERE NOT EXISTS (SELECT FROM evidence_meaning m
@@ -66,26 +66,13 @@ SELECT term, tool, {VERSION}, key
 FROM unnest(%s::bigint[], %s::boolean[], %s::text[]) AS k(term, tool, key) ORDER BY 1, 2, 3, 4
 ON CONFLICT DO NOTHING
 """  # noqa: S608 - our own number
-# Whose exact links this deposit brought; `made` holds those, from evidence/links.py.
-_KNOWN = """
-INSERT INTO evidence_acquaintance (caller_id, hour, agent_id, address_id)
-SELECT DISTINCT e.principal_id, date_trunc('hour', e.at, 'UTC'), n.id, coalesce(e.address_id, 0)
-FROM unnest(%(effects_at)s::timestamptz[], %(effects)s::bigint[], %(causes_at)s::timestamptz[],
-            %(causes)s::bigint[]) AS l(ea, ei, ca, ci)
-JOIN evidence_event e ON e.at = l.ea AND e.id = l.ei
-JOIN evidence_event s ON s.at = l.ca AND s.id = l.ci
-CROSS JOIN LATERAL (VALUES (s.principal_id), (s.agent_id)) AS n(id)
-WHERE e.principal_id IS NOT NULL AND n.id IS NOT NULL
-ORDER BY 1, 2, 3, 4
-ON CONFLICT DO NOTHING RETURNING caller_id, hour, agent_id, address_id
-"""
 # Callers and agents that are named alike, where one of them is in the deposit.
 _ALIKE = f"""
 INSERT INTO evidence_acquaintance (caller_id, hour, agent_id, address_id)
 SELECT caller, %(always)s::timestamptz, agent, 0 FROM (
     SELECT c.id AS caller, g.id AS agent
     FROM (SELECT DISTINCT principal_id AS id FROM evidence_event
-          WHERE at BETWEEN %(first)s AND %(last)s AND deposit_id = %(deposit)s
+          WHERE at BETWEEN %(first)s AND %(last)s AND deposit_id = ANY(%(deposits)s)
             AND plane = {PLANE_IDENTITY} AND principal_id IS NOT NULL) c
     JOIN evidence_actor a ON a.id = c.id
     LEFT JOIN evidence_actor up ON up.id = a.parent_id
@@ -98,7 +85,7 @@ SELECT caller, %(always)s::timestamptz, agent, 0 FROM (
     SELECT c.id, d.id
     FROM (SELECT DISTINCT n.id FROM evidence_event
           CROSS JOIN LATERAL (VALUES (principal_id), (agent_id)) AS n(id)
-          WHERE at BETWEEN %(first)s AND %(last)s AND deposit_id = %(deposit)s
+          WHERE at BETWEEN %(first)s AND %(last)s AND deposit_id = ANY(%(deposits)s)
             AND plane = {PLANE_AI} AND activity = {TOOL_CALL} AND n.id IS NOT NULL) d
     JOIN evidence_actor g ON g.id = d.id
     CROSS JOIN LATERAL (SELECT evidence_plain_name(g.value) AS name) n
@@ -122,101 +109,72 @@ _UNEXPLAINED = """NOT EXISTS (
     JOIN evidence_event s ON s.at = l.cause_at AND s.id = l.cause_id
     JOIN evidence_run r ON r.source_id = s.source_id AND r.trace = s.trace
     WHERE l.effect_at = e.at AND l.effect_id = e.id AND l.strength > 1 OFFSET 0)"""
-_TOOLS_OF = f"""
-    SELECT at, id FROM ((
-        SELECT t.at, t.id FROM evidence_event t
-        WHERE t.principal_id = a.agent_id AND t.plane = {PLANE_AI} AND t.activity = {TOOL_CALL}
-          AND t.at BETWEEN e.at - %(ahead)s - %(longest)s - %(skew)s
-                       AND e.at + %(behind)s + %(skew)s
-        ORDER BY t.at DESC, t.id LIMIT {MOST_TOOLS}
-    ) UNION (
-        SELECT t.at, t.id FROM evidence_event t
-        WHERE t.agent_id = a.agent_id AND t.plane = {PLANE_AI} AND t.activity = {TOOL_CALL}
-          AND t.at BETWEEN e.at - %(ahead)s - %(longest)s - %(skew)s
-                       AND e.at + %(behind)s + %(skew)s
-        ORDER BY t.at DESC, t.id LIMIT {MOST_TOOLS})) either
-"""  # noqa: S608 - our own numbers; values are parameters
-_OF_EVENTS = f"""
-SELECT e.at AS ea, e.id AS ei, t.at AS ta, t.id AS ti
-FROM (SELECT e.at, e.id, e.principal_id FROM evidence_event e
-      WHERE e.deposit_id = %(deposit)s AND e.at BETWEEN %(first)s AND %(last)s
-        AND e.plane = {PLANE_IDENTITY}
-        AND EXISTS (SELECT FROM evidence_acquaintance k WHERE k.caller_id = e.principal_id
-                    AND k.hour IN (%(always)s, date_trunc('hour', e.at, 'UTC')))
-        AND {_UNEXPLAINED}) e
-CROSS JOIN LATERAL (SELECT DISTINCT k.agent_id FROM evidence_acquaintance k
-    WHERE k.caller_id = e.principal_id
-      AND k.hour IN (%(always)s, date_trunc('hour', e.at, 'UTC'))) a
-CROSS JOIN LATERAL ({_TOOLS_OF}) t
-"""  # noqa: S608 - our own words; values are parameters
-_OF_TOOLS = f"""
-SELECT e.at AS ea, e.id AS ei, t.at AS ta, t.id AS ti
-FROM (SELECT t.at, t.id, t.principal_id, t.agent_id,
-             least(greatest(coalesce(t.duration, 0), 0), %(longest_micros)s)
-               * interval '1 microsecond' AS lasted
-      FROM evidence_event t JOIN evidence_run r ON r.source_id = t.source_id AND r.trace = t.trace
-      WHERE t.deposit_id = %(deposit)s AND t.at BETWEEN %(first)s AND %(last)s
-        AND t.plane = {PLANE_AI} AND t.activity = {TOOL_CALL} AND r.api_calls = 0) t
-CROSS JOIN LATERAL (SELECT DISTINCT k.caller_id FROM evidence_acquaintance k
-    WHERE k.agent_id IN (t.principal_id, t.agent_id)
-      AND (k.hour = %(always)s OR k.hour BETWEEN
-           date_trunc('hour', t.at - %(behind)s - %(skew)s, 'UTC')
-           AND t.at + t.lasted + %(ahead)s + %(skew)s)) a
-CROSS JOIN LATERAL (SELECT e.at, e.id FROM evidence_event e
-    WHERE e.principal_id = a.caller_id AND e.plane = {PLANE_IDENTITY}
-      AND e.at BETWEEN t.at - %(behind)s - %(skew)s AND t.at + t.lasted + %(ahead)s + %(skew)s
-    ORDER BY e.at, e.id LIMIT {MOST_EVENTS}) e
-"""  # noqa: S608 - our own words; values are parameters
-_OF_HOURS = f"""
-SELECT e.at AS ea, e.id AS ei, t.at AS ta, t.id AS ti
-FROM unnest(%(callers)s::bigint[], %(hours)s::timestamptz[], %(agents)s::bigint[])
-  AS a(caller_id, hour, agent_id)
-CROSS JOIN LATERAL (SELECT e.at, e.id FROM evidence_event e
-    WHERE e.principal_id = a.caller_id AND e.plane = {PLANE_IDENTITY}
-      AND e.at >= a.hour AND e.at < a.hour + interval '1 hour' AND {_UNEXPLAINED}
-    ORDER BY e.at DESC, e.id LIMIT {MOST_OF_HOUR}) e
-CROSS JOIN LATERAL ({_TOOLS_OF}) t
-"""  # noqa: S608 - our own words; values are parameters
-# A span of the same service, in a trace that is no run, that is linked to the call: some
-# instrumentations lose the way from the tool to the SDK.
-_BESIDE = f"""
-SELECT l.effect_at AS ea, l.effect_id AS ei, t.at AS ta, t.id AS ti
-FROM {{linked}}
-JOIN evidence_event s ON s.at = l.cause_at AND s.id = l.cause_id
-CROSS JOIN LATERAL (SELECT t.at, t.id FROM evidence_event t
-    WHERE t.principal_id = s.principal_id AND t.plane = {PLANE_AI} AND t.activity = {TOOL_CALL}
-      AND t.source_id = s.source_id AND t.at BETWEEN s.at - %(longest)s AND s.at
-    ORDER BY t.at DESC, t.id LIMIT {MOST_TOOLS}) t
-WHERE l.proof IN ({PROOF_REQUEST_ID}, {PROOF_CREDENTIAL})
-  AND NOT EXISTS (SELECT FROM evidence_run r
-                  WHERE r.source_id = s.source_id AND r.trace = s.trace)
-"""  # noqa: S608 - our own words; values are parameters
-_BESIDE_EVENTS = _BESIDE.format(
-    linked=f"""evidence_event n JOIN evidence_link l ON l.effect_at = n.at AND l.effect_id = n.id
-  AND n.deposit_id = %(deposit)s AND n.at BETWEEN %(first)s AND %(last)s
-  AND n.plane = {PLANE_IDENTITY}"""
+_LASTED = """least(greatest(coalesce({0}.duration, 0), 0), %(longest_micros)s)
+               * interval '1 microsecond'"""
+_SHARE = "abs(hashint8({0})::bigint) %% %(shares)s = %(share)s"
+# The moments around which tool calls are looked at: those of what is new, to the minute, and the
+# hours in which callers were newly known. Where nearly everything is new, the whole time.
+_MOMENTS = {
+    False: """SELECT tstzrange(minute, minute + interval '1 minute') AS around FROM (
+            SELECT DISTINCT date_trunc('minute', at) AS minute FROM evidence_event
+            WHERE deposit_id = ANY(%(deposits)s) AND at BETWEEN %(first)s AND %(last)s) new
+        UNION ALL
+        SELECT tstzrange(hour, hour + interval '1 hour')
+        FROM unnest(%(hours)s::timestamptz[]) AS known(hour)""",
+    True: "SELECT tstzrange(%(since)s, %(until)s, '[]') AS around",
+}
+# Everything begins from the tool calls of runs that show no calls of an SDK: they are few, and
+# run_silent finds those of a time. Of them come the events of callers that are acquainted with
+# the agent, and those that a span of the same service, in a trace that is no run, is linked to:
+# some instrumentations lose the way from the tool to the SDK.
+_TOOLS = f"""
+WITH moment AS MATERIALIZED (
+    SELECT range_agg(tstzrange(lower(around) - %(ahead)s - %(longest)s - %(skew)s,
+                               upper(around) + %(behind)s + %(skew)s, '[]')) AS near
+    FROM ({{moments}}) any_of
+), tool AS MATERIALIZED (
+    SELECT t.at, t.id, t.source_id, t.principal_id, t.agent_id, t.action_id,
+           {_LASTED.format("t")} AS lasted
+    FROM evidence_run r
+    JOIN evidence_event t ON t.trace = r.trace AND t.source_id = r.source_id
+     AND t.plane = {PLANE_AI} AND t.activity = {TOOL_CALL}
+    WHERE r.api_calls = 0 AND r.tool_calls > 0
+      AND tstzrange(r.first_at, r.last_at, '[]') && (SELECT near FROM moment)
+      AND t.at <@ (SELECT near FROM moment)
+), called AS MATERIALIZED (
+    SELECT g.id, evidence_plain_name(g.value) AS name FROM evidence_actor g
+    WHERE g.id IN (SELECT principal_id FROM tool UNION SELECT agent_id FROM tool)
 )
-_BESIDE_SPANS = _BESIDE.format(
-    linked=f"""evidence_event n JOIN evidence_link l ON l.cause_at = n.at AND l.cause_id = n.id
-  AND n.deposit_id = %(deposit)s AND n.at BETWEEN %(first)s AND %(last)s
-  AND n.plane = {PLANE_AI} AND (n.request_id IS NOT NULL OR n.credential_id IS NOT NULL)"""
-)
-_BESIDE_TOOLS = f"""
-SELECT l.effect_at AS ea, l.effect_id AS ei, t.at AS ta, t.id AS ti
-FROM (SELECT t.at, t.id, t.principal_id, t.source_id,
-             least(greatest(coalesce(t.duration, 0), 0), %(longest_micros)s)
-               * interval '1 microsecond' AS lasted
-      FROM evidence_event t JOIN evidence_run r ON r.source_id = t.source_id AND r.trace = t.trace
-      WHERE t.deposit_id = %(deposit)s AND t.at BETWEEN %(first)s AND %(last)s
-        AND t.plane = {PLANE_AI} AND t.activity = {TOOL_CALL} AND r.api_calls = 0) t
+"""  # noqa: S608 - our own words; values are parameters
+_PAIRS = f"""
+SELECT ea, ei, ta, ti FROM (
+    SELECT e.at AS ea, e.id AS ei, t.at AS ta, t.id AS ti,
+           row_number() OVER (PARTITION BY e.at, e.id, a.agent_id ORDER BY t.at DESC, t.id) AS newest
+    FROM tool t
+    CROSS JOIN LATERAL (SELECT DISTINCT k.agent_id, k.caller_id FROM evidence_acquaintance k
+        WHERE k.agent_id IN (t.principal_id, t.agent_id) AND {_SHARE.format("k.agent_id")}
+          AND (k.hour = %(always)s OR k.hour BETWEEN
+               date_trunc('hour', t.at - %(behind)s - %(skew)s, 'UTC')
+               AND t.at + t.lasted + %(ahead)s + %(skew)s)) a
+    CROSS JOIN LATERAL (SELECT e.at, e.id FROM evidence_event e
+        WHERE e.principal_id = a.caller_id AND e.plane = {PLANE_IDENTITY}
+          AND e.at BETWEEN t.at - %(behind)s - %(skew)s AND t.at + t.lasted + %(ahead)s + %(skew)s
+        ORDER BY e.at, e.id LIMIT {MOST_EVENTS}) e
+) acquainted WHERE newest <= {MOST_TOOLS}
+UNION
+SELECT l.effect_at, l.effect_id, t.at, t.id
+FROM tool t
 CROSS JOIN LATERAL (SELECT s.at, s.id FROM evidence_event s
     WHERE s.principal_id = t.principal_id AND s.plane = {PLANE_AI}
-      AND (s.request_id IS NOT NULL OR s.credential_id IS NOT NULL) AND s.source_id = t.source_id AND s.at BETWEEN t.at AND t.at + t.lasted
+      AND (s.request_id IS NOT NULL OR s.credential_id IS NOT NULL)
+      AND s.source_id = t.source_id AND s.at BETWEEN t.at AND t.at + t.lasted
       AND NOT EXISTS (SELECT FROM evidence_run r
                       WHERE r.source_id = s.source_id AND r.trace = s.trace)
     ORDER BY s.at, s.id LIMIT {MOST_EVENTS}) s
 JOIN evidence_link l ON l.cause_at = s.at AND l.cause_id = s.id
  AND l.proof IN ({PROOF_REQUEST_ID}, {PROOF_CREDENTIAL})
+ AND l.effect_at BETWEEN s.at - interval '1 day' AND s.at + interval '1 day'
+WHERE {_SHARE.format("t.principal_id")}
 """  # noqa: S608 - our own words; values are parameters
 
 # --- what of it holds
@@ -244,12 +202,14 @@ _BITS = " | ".join(
 _POINTS = " + ".join(
     [str(POINTS), *(f"(bits / {bit} % 2) * {more}" for bit, (more, _) in REASONS.items())]
 )
+# OFFSET 0: what was found is asked once, not for every point that it gives.
 _INSERT = f"""
+{_TOOLS}
 INSERT INTO evidence_link
     (effect_at, effect_id, cause_at, cause_id, proof, strength, recorded_at)
 SELECT ea, ei, ta, ti, ({PROOF_INFERRED} + bits)::smallint, {INFERRED}, %(now)s FROM (
     SELECT p.ea, p.ei, p.ta, p.ti, {_BITS} AS bits
-    FROM (SELECT DISTINCT ea, ei, ta, ti FROM ({{pairs}}) pair) p
+    FROM ({_PAIRS}) p
     JOIN evidence_event e ON e.at = p.ea AND e.id = p.ei
     JOIN evidence_event t ON t.at = p.ta AND t.id = p.ti
     JOIN evidence_run r ON r.source_id = t.source_id AND r.trace = t.trace AND r.api_calls = 0
@@ -259,7 +219,7 @@ SELECT ea, ei, ta, ti, ({PROOF_INFERRED} + bits)::smallint, {INFERRED}, %(now)s 
         coalesce((SELECT c.seconds FROM unnest(%(logs)s::int[], %(traces)s::int[],
                   %(seconds)s::float8[]) AS c(log, traces, seconds)
                   WHERE c.log = e.source_id AND c.traces = t.source_id), 0)
-            * interval '1 second' AS apart) o
+            * interval '1 second' AS apart OFFSET 0) o
     CROSS JOIN LATERAL (SELECT count(*) AS shared,
             bool_or(me.key LIKE '{SAME_OPERATION}%%') AS same
         FROM evidence_meaning me JOIN evidence_meaning mt ON mt.key = me.key
@@ -279,75 +239,64 @@ SELECT ea, ei, ta, ti, ({PROOF_INFERRED} + bits)::smallint, {INFERRED}, %(now)s 
         WHERE l.effect_at = e.at AND l.effect_id = e.id
           AND l.proof IN ({PROOF_REQUEST_ID}, {PROOF_CREDENTIAL})
           AND s.source_id = t.source_id AND s.principal_id = t.principal_id
-          AND s.at BETWEEN t.at AND t.at + o.lasted) AS beside) b
-    CROSS JOIN LATERAL (SELECT EXISTS (
-        SELECT FROM evidence_term ua JOIN evidence_actor g ON g.id IN (t.principal_id, t.agent_id)
-        WHERE ua.id = e.user_agent_id AND length(evidence_plain_name(g.value)) >= {SHORTEST_NAME}
-          AND strpos(lower(ua.value COLLATE "C"), evidence_plain_name(g.value)) > 0) AS said) c
+          AND s.at BETWEEN t.at AND t.at + o.lasted) AS beside OFFSET 0) b
+    LEFT JOIN called one ON one.id = t.principal_id AND length(one.name) >= {SHORTEST_NAME}
+    LEFT JOIN called two ON two.id = t.agent_id AND length(two.name) >= {SHORTEST_NAME}
+    LEFT JOIN evidence_term ua ON ua.id = e.user_agent_id
+    CROSS JOIN LATERAL (SELECT lower(ua.value COLLATE "C") AS client) u
+    CROSS JOIN LATERAL (SELECT coalesce(strpos(u.client, one.name) > 0, false)
+        OR coalesce(strpos(u.client, two.name) > 0, false) AS said) c
     WHERE {_UNEXPLAINED} AND m.shared > 0 AND (k.known OR k.named OR b.beside)
       AND e.at - o.apart BETWEEN t.at - %(skew)s AND t.at + o.lasted + %(skew)s
-) told
+    OFFSET 0) told
 WHERE {_POINTS.replace("%", "%%")} >= {LEAST_POINTS}
 ORDER BY 1, 2, 3, 4, 5
 ON CONFLICT DO NOTHING
 """  # noqa: S608 - our own words; values are parameters
-_BY_DEPOSIT = _INSERT.format(
-    pairs=" UNION ALL ".join(
-        f"({part})"
-        for part in (_OF_EVENTS, _OF_TOOLS, _BESIDE_EVENTS, _BESIDE_SPANS, _BESIDE_TOOLS)
-    )
-)
-_BY_HOUR = _INSERT.format(pairs=_OF_HOURS)
-
-type Pairs = Sequence[tuple[datetime, int, datetime, int]]
+_INFER = {whole: _INSERT.replace("{moments}", moments) for whole, moments in _MOMENTS.items()}
 
 
-def infer(cursor: Any, deposit: Deposit, exact: Pairs, *, now: datetime) -> int:
-    """Rule 5 for this deposit; how many links are new.
-
-    `exact`: the links by request id that it brought, (effect at, id, cause at, id).
-    """
-    facts: dict[str, Any] = {
-        "deposit": deposit.pk,
-        "first": deposit.first_at,
-        "last": deposit.last_at,
-        "now": now,
-        "always": ALWAYS,
-        "skew": SKEW,
-        "longest": LONGEST,
-        "longest_micros": LONGEST_CALL_MICROS,
-    }
+def learn(cursor: Any, slice_: Slice) -> None:
+    """What the names of these deposits say: of tools, of actions, and of who is who."""
+    facts = slice_.facts() | {"always": ALWAYS}
     _read(cursor, facts)
-    known: list[tuple[int, datetime, int, int]] = []
-    if exact:
-        columns = dict(
-            zip(
-                ("effects_at", "effects", "causes_at", "causes"),
-                [list(column) for column in zip(*exact, strict=True)],
-                strict=True,
-            )
-        )
-        cursor.execute(_KNOWN, columns)
-        known = cursor.fetchall()
-        clocks.learn(cursor, columns)
     cursor.execute(_ALIKE, facts)
-    apart = clocks.around(cursor, deposit)
-    facts |= {
-        "logs": apart.logs,
-        "traces": apart.traces,
-        "seconds": apart.seconds,
-        "ahead": timedelta(seconds=max([0.0, *apart.seconds])),
-        "behind": timedelta(seconds=-min([0.0, *apart.seconds])),
-    }
-    cursor.execute(_BY_DEPOSIT, facts)
-    made = int(cursor.rowcount)
-    if known:
-        # Known from several addresses, they are looked at once.
-        new = sorted({(caller, hour, agent) for caller, hour, agent, _ in known})
-        callers, hours, agents = (list(column) for column in zip(*new, strict=True))
-        cursor.execute(_BY_HOUR, facts | {"callers": callers, "hours": hours, "agents": agents})
-        made += int(cursor.rowcount)
-    return made
+
+
+def infer(
+    cursor: Any,
+    slice_: Slice,
+    hours: Sequence[datetime],
+    *,
+    now: datetime,
+    share: int = 0,
+    shares: int = 1,
+) -> int:
+    """Rule 5 for these deposits, for one share of the agents; how many links are new.
+
+    `hours`: those in which callers were newly known, for their deposits' exact links.
+    """
+    apart = clocks.around(cursor, slice_)
+    cursor.execute(
+        _INFER[slice_.whole],
+        slice_.facts()
+        | {
+            "now": now,
+            "always": ALWAYS,
+            "skew": SKEW,
+            "longest": LONGEST,
+            "longest_micros": LONGEST_CALL_MICROS,
+            "hours": list(hours),
+            "share": share,
+            "shares": shares,
+            "logs": apart.logs,
+            "traces": apart.traces,
+            "seconds": apart.seconds,
+            "ahead": timedelta(seconds=max([0.0, *apart.seconds])),
+            "behind": timedelta(seconds=-min([0.0, *apart.seconds])),
+        },
+    )
+    return int(cursor.rowcount)
 
 
 def _read(cursor: Any, facts: dict[str, Any]) -> None:

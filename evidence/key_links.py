@@ -8,10 +8,9 @@ tool calls (evidence/links.py), nor what is shown of candidates (the view eviden
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from evidence.correlation import LONGEST_CALL_MICROS, MOST_CANDIDATES, SKEW_MICROS
-from evidence.models import Deposit
+from evidence.slices import Slice
 from evidence.vocabulary import (
     KEY,
     PLANE_AI,
@@ -54,31 +53,33 @@ WHERE of_run <= %(most)s AND run <= %(most)s + 1
 ORDER BY 1, 2, 3, 4
 ON CONFLICT DO NOTHING
 """  # noqa: S608 - our own numbers; values are parameters
-# Its API events; and those around its spans, found once for each key, action and ten seconds
-# (event_credential serves it).
+# Calls by where they are looked for: the new ones; those around new spans, found once for each key,
+# action and ten seconds (event_credential serves it); and around all spans of this time.
+_CALLS = f"""SELECT at, id, credential_id, action_id FROM evidence_event
+    WHERE deposit_id = ANY(%(deposits)s) AND at BETWEEN %(first)s AND %(last)s
+      AND at >= %(since)s AND at < %(until)s
+      AND plane = {PLANE_IDENTITY} AND credential_id IS NOT NULL"""  # noqa: S608 - our own numbers
+_AROUND = f"""SELECT e.at, e.id, e.credential_id, e.action_id
+    FROM (SELECT DISTINCT s.credential_id, s.action_id, tens
+          FROM evidence_event s
+          CROSS JOIN generate_series(
+              date_bin('10 s', s.at - %(skew)s, 'epoch'),
+              s.at + %(skew)s + least(greatest(coalesce(s.duration, 0), 0), %(longest_micros)s)
+                * interval '1 microsecond', interval '10 s') AS tens
+          WHERE {{spans}} AND s.plane = {PLANE_AI} AND s.request_id IS NULL
+            AND s.credential_id IS NOT NULL) around
+    CROSS JOIN LATERAL (
+        SELECT at, id, credential_id, action_id FROM evidence_event e
+        WHERE e.credential_id = around.credential_id AND e.action_id = around.action_id
+          AND e.plane = {PLANE_IDENTITY} AND e.at >= %(since)s AND e.at < %(until)s
+          AND e.at >= tens AND e.at < tens + interval '10 s' OFFSET 0) e"""  # noqa: S608 - our own numbers
+_NEW_SPANS = "s.deposit_id = ANY(%(deposits)s) AND s.at BETWEEN %(first)s AND %(last)s"
+_SPANS_OF_THE_TIME = """s.at BETWEEN greatest(%(first)s, %(since)s) - %(longest)s - %(skew)s
+            AND least(%(last)s + %(longest)s, %(until)s) + %(skew)s"""
 _SIDES = tuple(
-    _BY_CREDENTIAL.format(calls=calls)
-    for calls in (
-        f"""SELECT at, id, credential_id, action_id FROM evidence_event
-        WHERE deposit_id = %(deposit)s AND at BETWEEN %(first)s AND %(last)s
-          AND plane = {PLANE_IDENTITY} AND credential_id IS NOT NULL""",  # noqa: S608 - our own numbers
-        f"""SELECT e.at, e.id, e.credential_id, e.action_id
-        FROM (SELECT DISTINCT s.credential_id, s.action_id, tens
-              FROM evidence_event s
-              CROSS JOIN generate_series(
-                  date_bin('10 s', s.at - %(skew)s, 'epoch'),
-                  s.at + %(skew)s + least(greatest(coalesce(s.duration, 0), 0), %(longest_micros)s)
-                    * interval '1 microsecond', interval '10 s') AS tens
-              WHERE s.deposit_id = %(deposit)s AND s.at BETWEEN %(first)s AND %(last)s
-                AND s.plane = {PLANE_AI} AND s.request_id IS NULL
-                AND s.credential_id IS NOT NULL) around
-        CROSS JOIN LATERAL (
-            SELECT at, id, credential_id, action_id FROM evidence_event e
-            WHERE e.credential_id = around.credential_id AND e.action_id = around.action_id
-              AND e.plane = {PLANE_IDENTITY}
-              AND e.at >= tens AND e.at < tens + interval '10 s' OFFSET 0) e""",  # noqa: S608 - our own numbers
-    )
+    _BY_CREDENTIAL.format(calls=calls) for calls in (_CALLS, _AROUND.format(spans=_NEW_SPANS))
 )
+_WHOLE = (_BY_CREDENTIAL.format(calls=_AROUND.format(spans=_SPANS_OF_THE_TIME)),)
 
 # Names of tokens and pods are unique wherever they are met (UUIDs, random ids, digests), and the
 # sender of a span knows no realm of the system that it called: they meet by kind and value, where
@@ -115,13 +116,13 @@ _TOKEN_SIDES = tuple(
             SELECT n.id, b.id AS claimed, a.realm
             FROM (SELECT DISTINCT k.id FROM evidence_event
                   CROSS JOIN LATERAL (VALUES (credential_id), (agent_id)) AS k(id)
-                  WHERE deposit_id = %(deposit)s AND at BETWEEN %(first)s AND %(last)s
+                  WHERE deposit_id = ANY(%(deposits)s) AND at BETWEEN %(first)s AND %(last)s
                     AND plane = {PLANE_IDENTITY} AND k.id IS NOT NULL) n
             JOIN evidence_actor a ON a.id = n.id
             JOIN evidence_actor b ON b.id <> a.id AND {_SAME_NAME})
         SELECT e.at, e.id, named.claimed, named.realm FROM named
         JOIN evidence_event e ON named.id IN (e.credential_id, e.agent_id)
-         AND e.deposit_id = %(deposit)s AND e.at BETWEEN %(first)s AND %(last)s
+         AND e.deposit_id = ANY(%(deposits)s) AND e.at BETWEEN %(first)s AND %(last)s
          AND e.plane = {PLANE_IDENTITY}""",  # noqa: S608 - our own words
         f"""SELECT e.at, e.id, around.claimed, around.realm
         FROM (SELECT DISTINCT b.id, a.id AS claimed, b.realm, tens
@@ -132,7 +133,7 @@ _TOKEN_SIDES = tuple(
                   date_bin('10 s', s.at - %(skew)s, 'epoch'),
                   s.at + %(skew)s + least(greatest(coalesce(s.duration, 0), 0), %(longest_micros)s)
                     * interval '1 microsecond', interval '10 s') AS tens
-              WHERE s.deposit_id = %(deposit)s AND s.at BETWEEN %(first)s AND %(last)s
+              WHERE s.deposit_id = ANY(%(deposits)s) AND s.at BETWEEN %(first)s AND %(last)s
                 AND s.plane = {PLANE_AI} AND s.request_id IS NULL
                 AND s.credential_id IS NOT NULL) around
         CROSS JOIN LATERAL (
@@ -163,34 +164,31 @@ ON CONFLICT DO NOTHING
 """
 _USES = _BY_ISSUANCE.format(
     identity=PLANE_IDENTITY,
-    side="e.deposit_id = %(deposit)s AND e.at BETWEEN %(first)s AND %(last)s",
+    side="e.deposit_id = ANY(%(deposits)s) AND e.at BETWEEN %(first)s AND %(last)s",
 )
 _OF_RUNS = _BY_ISSUANCE.format(
-    identity=PLANE_IDENTITY, side="t.trace = ANY(%(traces)s) AND t.plane = %(ai)s"
+    identity=PLANE_IDENTITY, side="t.trace = ANY(%(traces)s::uuid[]) AND t.plane = %(ai)s"
 )
 
 
-def by_credential(cursor: Any, deposit: Deposit, *, now: datetime) -> int:
-    """Rule 2 for this deposit's API events and spans; how many links are new."""
+def by_credential(cursor: Any, slice_: Slice, *, now: datetime) -> int:
+    """Rule 2 for the new API events and spans; how many links are new."""
+    facts = _facts(slice_, now) | {
+        "proof": PROOF_CREDENTIAL,
+        "longest": LONGEST,
+        "longest_micros": LONGEST_CALL_MICROS,
+        "most": MOST_CANDIDATES,
+    }
     made = 0
-    for statement in _SIDES:
-        cursor.execute(
-            statement,
-            _facts(deposit, now)
-            | {
-                "proof": PROOF_CREDENTIAL,
-                "longest": LONGEST,
-                "longest_micros": LONGEST_CALL_MICROS,
-                "most": MOST_CANDIDATES,
-            },
-        )
+    for statement in _WHOLE if slice_.whole else _SIDES:
+        cursor.execute(statement, facts)
         made += int(cursor.rowcount)
     return made
 
 
-def by_token(cursor: Any, deposit: Deposit, *, now: datetime) -> int:
-    """Rule 6 for this deposit's API events and spans; how many links are new."""
-    facts = _facts(deposit, now) | {
+def by_token(cursor: Any, slice_: Slice, *, now: datetime) -> int:
+    """Rule 6 for the new API events and spans; how many links are new."""
+    facts = _facts(slice_, now) | {
         "proof": PROOF_TOKEN,
         "longest": LONGEST,
         "longest_micros": LONGEST_CALL_MICROS,
@@ -203,25 +201,22 @@ def by_token(cursor: Any, deposit: Deposit, *, now: datetime) -> int:
     return made
 
 
-def by_issuance(cursor: Any, deposit: Deposit, traces: Sequence[UUID], *, now: datetime) -> int:
-    """Rule 4 for this deposit's API events and for the runs of these traces, whose links and
-    ends are written already; how many links are new."""
+def take_turn(cursor: Any) -> None:
+    """Alone with links by issuance and by inference, until the transaction is over."""
     cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ISSUANCE_LOCK])
-    facts = _facts(deposit, now) | {"proof": PROOF_ISSUANCE, "parent": PROOF_PARENT}
+
+
+def by_issuance(cursor: Any, slice_: Slice, traces: Sequence[str], *, now: datetime) -> int:
+    """Rule 4 for the new API events and for the runs of these traces (arrays, as the database
+    writes them), whose links and ends are written already; how many links are new."""
+    facts = _facts(slice_, now) | {"proof": PROOF_ISSUANCE, "parent": PROOF_PARENT}
     cursor.execute(_USES, facts)
     made = int(cursor.rowcount)
-    if traces:
-        cursor.execute(_OF_RUNS, facts | {"traces": list(traces), "ai": PLANE_AI})
+    for some in traces:
+        cursor.execute(_OF_RUNS, facts | {"traces": some, "ai": PLANE_AI})
         made += int(cursor.rowcount)
     return made
 
 
-def _facts(deposit: Deposit, now: datetime) -> dict[str, Any]:
-    return {
-        "deposit": deposit.pk,
-        "first": deposit.first_at,
-        "last": deposit.last_at,
-        "now": now,
-        "key": KEY,
-        "skew": SKEW,
-    }
+def _facts(slice_: Slice, now: datetime) -> dict[str, Any]:
+    return slice_.facts() | {"now": now, "key": KEY, "skew": SKEW}

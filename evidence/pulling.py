@@ -27,6 +27,7 @@ def context(source: Source, by: Reader, *, now: datetime) -> dict[str, Any]:
         _row(one, now) for one in Pull.objects.filter(source=source).order_by("-asked_at")[:SHOWN]
     ]
     live = rows[0] if rows and rows[0]["live"] else None
+    pull = [] if pulls.lists_only(link) else [_act("Pull now", f"{path}pull/", "refresh", why_not)]
     kind = CONNECTORS.get(link.connector)
     return {
         "link": {
@@ -37,18 +38,17 @@ def context(source: Source, by: Reader, *, now: datetime) -> dict[str, Any]:
             "next_at": link.next_at,
             "skew": link.skew_seconds if abs(link.skew_seconds or 0) > SKEW_SHOWS else None,
             "needs": kind.needs if kind else "",
+            "lists_only": pulls.lists_only(link),
         },
         "live": live,
         "rows": rows,
         "part_url": f"{path}pulls/",
         "connect_url": "" if why_not else f"{path}connect/",
         "acts": [
-            _act("Cancel", f"{path}cancel/", "ban", why_not)
-            if live
-            else _act("Pull now", f"{path}pull/", "refresh", why_not),
+            *([_act("Cancel", f"{path}cancel/", "ban", why_not)] if live else pull),
             _act("Test the connection", f"{path}check/", "plug-connected", why_not),
             _act(
-                "Go on pulling" if link.paused else "Pause",
+                "Go on" if link.paused else "Pause",
                 f"{path}pause/",
                 "player-play" if link.paused else "player-pause",
                 why_not,

@@ -44,6 +44,12 @@ SELECT e.source_id, count(*) FILTER (WHERE h.at IS NULL), count(*) FILTER (WHERE
 FROM evidence_event e LEFT JOIN held h ON h.at = e.at AND h.event_id = e.id
 WHERE e.at >= %(begins)s AND e.at < %(ends)s AND e.source_id = ANY(%(sources)s) GROUP BY 1
 """
+# Who called for whom in an hour of which no event of the caller is left.
+STRANGERS = """
+DELETE FROM evidence_acquaintance k WHERE k.hour >= %s AND k.hour < %s AND NOT EXISTS (
+    SELECT FROM evidence_event e WHERE e.principal_id = k.caller_id
+    AND e.at >= k.hour AND e.at < k.hour + interval '1 hour')
+"""
 SIZE = """
 SELECT pg_total_relation_size(c.oid), greatest(c.reltuples, 0)::bigint
 FROM pg_class c WHERE c.relname = %s
@@ -181,6 +187,7 @@ def _month(month: date, sources: dict[int, str], now: datetime) -> list[tuple[in
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT * FROM countersign_drop_month(%s, %s)", [month, now])
         rows = [(int(one), int(two), int(three)) for one, two, three in cursor.fetchall()]
+        cursor.execute(STRANGERS, bounds(month))
         for source, dropped, held in rows:
             if dropped:
                 stays = (

@@ -10,8 +10,9 @@ from celery import shared_task
 from django.utils import timezone
 
 from evidence import (
+    bulk,
     chain,
-    erasing,
+    emptying,
     ledger,
     links,
     partitions,
@@ -25,6 +26,8 @@ from evidence.stores import bodies
 
 # Well under the task's own limit; what is left is found by the next run.
 SECONDS = 120.0
+# Connections that link a backlog side by side, beside the task's own.
+HANDS = 2
 THOROUGH_SECONDS = 60.0
 # When this process looks through the whole ledger again; in a list, so that a task may set it.
 _next_thorough = [0.0]
@@ -36,7 +39,10 @@ _next_thorough_deposits = [0.0]
 def link_stored() -> None:
     """Links and runs of every deposit that nobody has linked."""
     ends, after = monotonic() + SECONDS, 0
-    while monotonic() < ends and (after := links.link_next(now=timezone.now(), after=after)):
+    while monotonic() < ends and (
+        bulk.link_many(now=timezone.now(), hands=HANDS)
+        or (after := links.link_next(now=timezone.now(), after=after))
+    ):
         pass
 
 
@@ -75,7 +81,7 @@ def prune() -> None:
 @shared_task(name="evidence.tasks.erase")  # type: ignore[untyped-decorator]  # Celery ships no types
 def erase() -> None:
     """Carry out what a second person has confirmed."""
-    erasing.carry_out_all(now=timezone.now())
+    emptying.carry_out_all(now=timezone.now())
 
 
 @shared_task(name="evidence.tasks.watermarks")  # type: ignore[untyped-decorator]  # Celery ships no types

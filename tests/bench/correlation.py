@@ -11,6 +11,7 @@ a span for each.
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -173,12 +174,16 @@ def _cpu() -> float:
     where it runs on another machine)."""
     try:
         server = _stat(connection.connection.info.backend_pid)[1]
-        # Its own, and of children that have ended.
-        ticks = sum(_stat(server)[11:15])
         children = Path(f"/proc/{server}/task/{server}/children").read_text("ascii").split()
-        ticks += sum(sum(_stat(int(child))[11:13]) for child in children)
     except OSError:
         return time.process_time()
+    ticks = 0
+    for child in children:
+        # One that has just ended counts among those below.
+        with suppress(OSError):
+            ticks += sum(_stat(int(child))[11:13])
+    # The server's own, and of children that have ended.
+    ticks += sum(_stat(server)[11:15])
     return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
 
 

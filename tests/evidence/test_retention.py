@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from evidence import chain, intake, ledger, links, retention
 from evidence.models import (
+    Acquaintance,
     Actor,
     Deposit,
     DepositBody,
@@ -204,6 +205,8 @@ def test_links_and_sightings_go_with_their_events_and_stay_with_held_ones(
     while links.link_next(now=timezone.now()):
         pass
     assert (Link.objects.count() > 2, Sighting.objects.count()) == (True, 2)
+    known = Acquaintance.objects.exclude(hour=Acquaintance.ALWAYS).values_list("hour", flat=True)
+    assert set(known.all()) == {first, first + timedelta(hours=1)}
     event = Event.objects.get(request_id="HELD", plane=1)
     LegalHold.objects.create(
         reason="court", placed_at=timezone.now(), placed_by="user:1",
@@ -221,6 +224,7 @@ def test_links_and_sightings_go_with_their_events_and_stay_with_held_ones(
     assert set(Event.objects.values_list("id", flat=True)) == wanted | {event.id}
     assert set(Link.objects.values_list("effect_id", flat=True)) == {event.id}
     assert [one.event_id for one in Sighting.objects.all()] == [event.id]
+    assert set(known.all()) == {first}
 
 
 @pytest.mark.django_db(transaction=True)

