@@ -7,7 +7,7 @@ Knows names of consumers only; each is a function `now -> did something`.
 from collections.abc import Callable
 from datetime import datetime
 
-from evidence import ledger, links
+from evidence import bulk, ledger, links
 
 
 def consumers() -> list[Callable[[datetime], bool | int]]:
@@ -17,7 +17,7 @@ def consumers() -> list[Callable[[datetime], bool | int]]:
     from reviews import actions
 
     return [
-        lambda now: links.link_next(now=now),
+        lambda now: bulk.link_many(now=now) or links.link_next(now=now),
         lambda now: following.follow_next(now=now),
         lambda now: judging.judge_next(now=now),
         lambda now: judging.judge_credentials(now=now) > 0,

@@ -121,9 +121,14 @@ class Keys(NamedTuple):
     removed: list[str]
 
 
+NO_KEYS = Keys([], [])
+
+
 def keys_changed(new: Any, old: Any) -> Keys:
     """What two values of the property KeyDescription say of the keys between them."""
     after, before = list(_key_ids(new)), list(_key_ids(old))
+    if not before:
+        return Keys(after, before)
     return Keys(
         [key for key in after if key not in before], [key for key in before if key not in after]
     )

@@ -191,7 +191,7 @@ def _keys(record: Row) -> microsoft.Keys:
     for change in changes[:200] if type(changes) is list else ():
         if type(change) is dict and _name(change) == "KeyDescription":
             return microsoft.keys_changed(_new(change), _old(change))
-    return microsoft.Keys([], [])
+    return microsoft.NO_KEYS
 
 
 def _issued(record: Row, realm: str, _: ActorName | None) -> Issued | None:

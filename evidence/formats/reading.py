@@ -18,7 +18,7 @@ import orjson
 from evidence import privacy
 from evidence.formats import paths, tables, written
 from evidence.formats.compiling import Reader, reader
-from evidence.formats.documents import NotCut, Piece, Shape, batches, clean, pieces
+from evidence.formats.documents import KNOWN, NotCut, Piece, Shape, batches, clean, pieces
 from evidence.formats.dropping import Drop, dropper
 from evidence.formats.record import Asked, Parsed, Record, Redaction, Rejected
 from evidence.formats.tables import Row, Table, Unreadable
@@ -166,7 +166,7 @@ def parse(
     if table.text is not None and table.text.looks(body):
         return read_pieces(table.text.pieces(body), asked, first=first)
     known = partial(_known, first, () if asked.forced else others)
-    shape = Shape((*table.lists, *LISTS), table.mark, known)
+    shape = Shape((*table.lists, *LISTS), table.mark, known, first.knows)
     try:
         return _read(batches(body, shape), asked, first, others)
     except NotCut:
@@ -205,13 +205,13 @@ def _read_batch(
     values: list[Any] = []
     kinds: list[Kind] = []
     broken: dict[int, tuple[str, bytes]] = {}
-    as_they_are = first.opens is None and not first.several
+    several, opens = first.several, first.opens
     for position, value, problem, raw in batch:
         if problem:
             broken[len(values)] = problem, raw
-        elif as_they_are and first.knows(value):
+        elif not several and (raw is KNOWN or first.knows(value)):
             places.append(position)
-            values.append(value)
+            values.append(value if opens is None else opens(value))
             kinds.append(first)
             continue
         for place, one, by in _unfolded(position, value, problem, first, others):

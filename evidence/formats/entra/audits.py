@@ -40,9 +40,11 @@ def resource(record: Row) -> str | None:
 
 def _keys(target: Row) -> microsoft.Keys:
     """The keys that a change to this target added and removed."""
-    found = microsoft.Keys([], [])
     changes = _properties(target)
-    for change in changes[:200] if type(changes) is list else ():
+    if type(changes) is not list:
+        return microsoft.NO_KEYS
+    found = microsoft.NO_KEYS
+    for change in changes[:200]:
         if type(change) is dict and _property(change) == "KeyDescription":
             found = microsoft.keys_changed(_new(change), _old(change))
     return found
@@ -73,6 +75,8 @@ _named_client = anywhere("additionalDetails{key=AppId}.value")
 
 def issued(record: Row, realm: str, _: ActorName | None) -> Issued | None:
     """The key that a change added; of several the first, which nobody makes at once by hand."""
+    if _targets(record) is None:
+        return None
     for target in _targets_of(record):
         added = _keys(target).added
         if added:
