@@ -16,7 +16,6 @@ from functools import lru_cache, partial
 from typing import Any
 
 import orjson
-import re2
 
 from evidence.formats import paths
 from evidence.formats.paths import Step
@@ -29,10 +28,12 @@ _NUMBERS = frozenset({int, float, bool})
 # Statements come again and again, their values beside them: so many forms are remembered.
 _REMEMBERED, _LONGEST_REMEMBERED = 4096, 2000
 _DIGEST = re.compile(r"hmac-sha256:[0-9a-f]{64}")
-# What a statement holds besides its form: quoted text, also unfinished, and numbers. RE2, so that
-# the work is linear in the text whoever wrote it. Dialects differ on what double quotes mean.
-_LITERAL = re2.compile(
-    r"""'(?:[^'\\]|''|\\.)*'?|"(?:[^"\\]|""|\\.)*"?|\$\$(?s:.)*?(?:\$\$|$)|\b\d[\w.]*\b"""
+# What a statement holds besides its form: quoted text, also unfinished, and numbers. What is taken
+# is never given back (`*+`), so that the work is linear in the text whoever wrote it. Dialects
+# differ on what double quotes mean.
+_LITERAL = re.compile(
+    r"""'(?:[^'\\]|''|\\.)*+'?|"(?:[^"\\]|""|\\.)*+"?|\$\$(?s:.)*?(?:\$\$|\Z)|\b\d[\w.]*\b""",
+    re.ASCII,
 )
 
 

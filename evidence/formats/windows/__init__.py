@@ -53,11 +53,6 @@ _get = {
 }
 
 
-def _event(record: Row) -> Any:
-    """The number of the event as text, as the view gives it."""
-    return record.get("eventid")
-
-
 @lru_cache(maxsize=16_384)
 def _host(computer: str) -> str:
     return computer.partition(".")[0].lower()
@@ -108,7 +103,7 @@ _subject, _target = _named("subject"), _named("target")
 def _principal(record: Row, _: str) -> ActorName | None:
     """Who logs on or asks, else who acts on others."""
     first, second = _subject, _target
-    if _event(record) in _OF_THE_TARGET:
+    if record.get("eventid") in _OF_THE_TARGET:
         first, second = _target, _subject
     found: ActorName | None = first(record) or second(record)
     return found
@@ -116,7 +111,7 @@ def _principal(record: Row, _: str) -> ActorName | None:
 
 def _on_behalf(record: Row, _: str) -> ActorName | None:
     """Who asked for a logon as somebody else."""
-    if _event(record) != "4624":
+    if record.get("eventid") != "4624":
         return None
     asked: ActorName | None = _subject(record)
     if asked is None or asked.kind != "user" or asked == _target(record):
@@ -160,7 +155,7 @@ _logon = _session_of("logonid")
 def _session(record: Row) -> str | None:
     """The logon session, which is unique on one computer until it starts again."""
     found: str | None = None
-    if _event(record) in _OF_THE_TARGET:
+    if record.get("eventid") in _OF_THE_TARGET:
         found = _begun(record)
     return found or _acting(record) or _logon(record)
 
@@ -176,14 +171,14 @@ def _windows(record: Row) -> str:
 
 _used_session = Name(
     "session",
-    lambda record: None if _event(record) in _OF_THE_TARGET else _session(record),
+    lambda record: None if record.get("eventid") in _OF_THE_TARGET else _session(record),
     _windows,
 )
 
 
 def _issued(record: Row, realm: str, principal: ActorName | None) -> Issued | None:
     """The session that a logon begins; the ticket that a domain controller hands out."""
-    event = _event(record)
+    event = record.get("eventid")
     if event == "4624":
         found = _begun(record)
         if found is not None and found.rpartition("/")[2] not in _SYSTEM_SESSIONS:
@@ -240,7 +235,7 @@ def _said_status(record: Row) -> str:
 
 
 def _action(record: Row) -> str | None:
-    event = _event(record)
+    event = record.get("eventid")
     if not event:
         return None
     return _title(event, _get["provider"](record) or AUDIT)
@@ -278,7 +273,7 @@ _thing = getter(
 
 
 def _resource(record: Row) -> str | None:
-    event = _event(record)
+    event = record.get("eventid")
     if event in _OF_ACCOUNTS:
         name = _get["targetusername"](record) or _get["samaccountname"](record)
         domain = _get["targetdomainname"](record)
@@ -325,7 +320,7 @@ TABLE = Table(
     principal=(_principal, Name("user", ("accountname", "user"), fold=True)),
     credential=(
         Name("certificate", "certthumbprint", fold=True),
-        Name("token", lambda record: None if _event(record) == "4769" else _ticket(record)),
+        Name("token", lambda record: None if record.get("eventid") == "4769" else _ticket(record)),
         _used_session,
     ),
     agent=(Name("service_account", "transmittedservices", fold=True),),

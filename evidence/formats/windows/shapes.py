@@ -88,6 +88,7 @@ def _outer(record: Row) -> Row:
 def view(record: Row) -> Row:
     """Any of the shapes as one: what surrounds the event, and its data, in lower-case names."""
     made: Row = {}
+    beside: Row = {}
     inside: Any = None
     outer = _outer(record)
     for name, value in outer.items():
@@ -95,13 +96,17 @@ def view(record: Row) -> Row:
         ours = _AROUND.get(low)
         if ours is not None:
             if value is not None and ours not in made:
-                made[ours] = _plain(value)
+                made[ours] = _plain(value) if type(value) is dict else value
         elif low in _INSIDE and value:
             inside = value
+        if value != "-" and type(value) is not dict:
+            beside[low] = value
     if "eventid" not in made:
         if "LogName" not in record or "Id" not in record:
             return record
         made["eventid"] = _plain(record["Id"])
     made["eventid"] = paths.text(made["eventid"])
-    # Flat: the data stands beside what surrounds it.
-    return {**_data(outer if inside is None else inside), **made}
+    if inside is not None:
+        return {**_data(inside), **made}
+    # Flat: the data stands beside what surrounds it, or is one list there.
+    return {**(beside if len(outer) > 1 and "Data" not in outer else _data(outer)), **made}
