@@ -86,7 +86,7 @@ def _varied(text: str, own_ids: str, number: int) -> str:
         of = number if found[0].lower() in own_ids else person
         return f"{of * 2_654_435_761 % 2**32:08x}{found[0][8:]}"
 
-    text = TIME.sub(moment.strftime("%Y-%m-%dT%H:%M:%S"), text)
+    text = TIME.sub(lambda found: moment.strftime(f"%Y-%m-%d{found[0][10]}%H:%M:%S"), text)
     text = EPOCH.sub(lambda found: str(int(moment.timestamp())) + found[1], text)
     text = PERSON.sub(f"p{person}@", UUID.sub(other, text))
     return text[:-1] + f',"bench_number":{number}}}'
