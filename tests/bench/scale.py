@@ -16,9 +16,10 @@ from typing import NamedTuple
 from django.db import connection
 from django.utils import timezone
 
-from evidence import links
+from evidence import bulk, links
 from evidence.models import Deposit
 from evidence.stores import bodies
+from evidence.tasks import HANDS
 from identities.actions import following
 from identities.models import Identity
 from tests.bench import database, line, synthetic
@@ -148,9 +149,10 @@ def _taken(number: int, total: int) -> float:
 
 def _follow() -> None:
     """Link what was stored, and say whose it is, as a worker does."""
-    for one in (links.link_next, following.follow_next):
-        while one(now=timezone.now()):
-            pass
+    while bulk.link_many(now=timezone.now(), hands=HANDS) or links.link_next(now=timezone.now()):
+        pass
+    while following.follow_next(now=timezone.now()):
+        pass
 
 
 def _deposits() -> int:
