@@ -96,6 +96,7 @@ def measure(rows: int) -> Iterator[Said]:
             points.append(Point(done * BLOCK, stored, packed, took, followed))
     yield from _sizes(points[-1])
     yield from _pace(total, took, followed, paces)
+    yield from _far(points)
     database.as_owner("VACUUM ANALYZE")
     page = line.measure(total, Identity.objects.get(name="svc-0000"))
     yield Said(
@@ -109,7 +110,6 @@ def measure(rows: int) -> Iterator[Said]:
         f"target {COLD} ms" if page.cold is not None else "only root may drop the cache",
         None if page.cold is None else page.cold <= COLD,
     )
-    yield from _far(points)
 
 
 def _taken(number: int, total: int) -> float:
