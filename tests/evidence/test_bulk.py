@@ -39,7 +39,7 @@ from tests.conftest import owner_connection
 from tests.evidence import test_correlation, test_inferred
 from tests.evidence.conftest import NOW
 from tests.evidence.formats.conftest import DATA
-from tests.evidence.test_correlation import BASE, in_database, record, store
+from tests.evidence.test_correlation import BASE, dealt, in_database, record, store
 from tests.evidence.test_tasks import by_threads, fill
 
 type Make = Callable[..., Source]
@@ -214,16 +214,7 @@ def test_linking_together_finds_what_the_rules_say(
 ) -> None:
     """Some are linked alone before; the rest waits and is linked together."""
     apis, spans = world
-    dice = random.Random(seed)
-    deposits: list[list[Record]] = []
-    for records in (apis, spans):
-        shuffled = [*records, *dice.sample(records, len(records) // 2)]
-        dice.shuffle(shuffled)
-        while shuffled:
-            size = dice.randint(1, len(shuffled))
-            deposits.append(shuffled[:size])
-            del shuffled[:size]
-    dice.shuffle(deposits)
+    deposits = dealt(apis, spans, seed)
     with transaction.atomic():
         mine = {PLANE_IDENTITY: source("trail"), PLANE_AI: source("traces", plane="ai")}
         for number, some in enumerate(deposits):

@@ -335,6 +335,21 @@ def arrived(
 
 
 @pytest.mark.django_db
+def dealt(apis: list[Record], spans: list[Record], seed: int) -> list[list[Record]]:
+    """The records as deposits that arrive in any order: split, shuffled, half of them twice."""
+    dice = random.Random(seed)
+    deposits: list[list[Record]] = []
+    for records in (apis, spans):
+        shuffled = [*records, *dice.sample(records, len(records) // 2)]
+        dice.shuffle(shuffled)
+        while shuffled:
+            size = dice.randint(1, len(shuffled))
+            deposits.append(shuffled[:size])
+            del shuffled[:size]
+    dice.shuffle(deposits)
+    return deposits
+
+
 @settings(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -346,16 +361,7 @@ def test_sql_finds_what_the_rules_say_for_any_order_split_and_doubling(
     link_between: bool,
 ) -> None:
     apis, spans = world
-    dice = random.Random(seed)
-    deposits: list[list[Record]] = []
-    for records in (apis, spans):
-        shuffled = [*records, *dice.sample(records, len(records) // 2)]
-        dice.shuffle(shuffled)
-        while shuffled:
-            size = dice.randint(1, len(shuffled))
-            deposits.append(shuffled[:size])
-            del shuffled[:size]
-    dice.shuffle(deposits)
+    deposits = dealt(apis, spans, seed)
     found, runs = arrived(source, deposits, link_between=link_between)
     assert found == pure(apis, spans)
     assert runs == {

@@ -1,7 +1,6 @@
 """Inferred links: their reasons, what is never made of them, and the same for any order."""
 
 import base64
-import random
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -47,7 +46,7 @@ from evidence.vocabulary import (
 )
 from tests.evidence.conftest import NOW
 from tests.evidence.formats.conftest import DATA
-from tests.evidence.test_correlation import BASE, MINUTE, SKEW, record, store
+from tests.evidence.test_correlation import BASE, MINUTE, SKEW, dealt, record, store
 
 SECOND = 1_000_000
 REALM = "otel:traces"
@@ -357,16 +356,7 @@ def test_sql_infers_what_the_rule_says_for_any_order_split_and_doubling(
     link_between: bool,
 ) -> None:
     apis, spans = world
-    dice = random.Random(seed)
-    deposits: list[list[Record]] = []
-    for records in (apis, spans):
-        shuffled = [*records, *dice.sample(records, len(records) // 2)]
-        dice.shuffle(shuffled)
-        while shuffled:
-            size = dice.randint(1, len(shuffled))
-            deposits.append(shuffled[:size])
-            del shuffled[:size]
-    dice.shuffle(deposits)
+    deposits = dealt(apis, spans, seed)
     assert arrived(source, deposits, link_between=link_between) == pure(apis, spans)
 
 

@@ -71,6 +71,8 @@ def test_only_who_administers_sources_reads_again_or_maps(
     answer = client.get("/mappings/")
     assert (answer.status_code, b"Save as a version" in answer.content) == (200, False)
     assert client.post("/mappings/", {"mapping": OWN, "act": "save"}).status_code == 403
+    # Everybody finds the way to what everybody may read.
+    assert b'href="/mappings/"' in client.get("/sources/").content
     assert not Rereading.objects.exists()
     assert Client().get("/mappings/").status_code == 302
 
