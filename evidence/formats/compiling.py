@@ -7,7 +7,6 @@ records travel inside a body is reading.py's. Pure.
 import re
 from collections import Counter
 from collections.abc import Callable
-from functools import lru_cache
 
 from evidence.formats import times
 from evidence.formats.record import ActorName, Issued, Record
@@ -26,7 +25,7 @@ from evidence.formats.tables import (
     write_names,
     write_template,
 )
-from evidence.formats.written import Writing, twice
+from evidence.formats.written import Remembered, Writing, twice
 from evidence.vocabulary import OUTCOME_FAILED, OUTCOME_OK, OUTCOME_REFUSED, OUTCOME_UNKNOWN, USE
 
 # (position, record, digest of realm and vendor id) -> Record; raises tables.Unreadable.
@@ -38,7 +37,6 @@ def activities(table: Table) -> Callable[[str], int]:
     known = table.activities
     patterns = [(re.compile(pattern), activity) for pattern, activity in table.patterns]
 
-    @lru_cache(maxsize=16_384)
     def get(action: str) -> int:
         found = known.get(action)
         if found is not None:
@@ -89,6 +87,8 @@ _TEXTS = (
     "trace_id",
     "span_id",
 )
+# Texts that one record has like many others.
+_REPEATED = frozenset({"resource", "address", "user_agent", "session", "task", "release"})
 _ACTORS = ("principal", "credential", "agent", "on_behalf")
 # What stands in a record, in its order; a test compares it with the record's own fields.
 _RECORD = (
@@ -110,20 +110,21 @@ def _written(table: Table, *, folded: bool, often: Counter[tuple[str, ...]] | No
     write_template(writing, "realm", table.realm)
     say(f"realm = {named(realm_named)}(realm)", "stated = None")
     for deep, way in enumerate(_ways(table.at)):
-        found = writing.value(way) if isinstance(way, str) else f"{named(way)}(record)"
+        found = writing.found(way, deep=deep)
         say(f"stated = {found}", "if stated is None:", " pass", deep=deep)
     # What is no time is none: the time of first sight stands in for it.
     say(f"at = None if stated is None else {named(times.moment)}(stated)")
     writing.text("action", _ways(table.action))
-    say(f"action = (action or {unnamed!r}).strip() or {unnamed!r}")
+    actions = Remembered(lambda action: action.strip() or unnamed)
+    say(f"action = {named(actions)}[action or {unnamed!r}]")
     _write_outcome(writing, table.outcome)
     for field in _TEXTS:
-        writing.text(field, _ways(getattr(table, field)))
+        writing.text(field, _ways(getattr(table, field)), repeated=field in _REPEATED)
     if table.error_of_failures:
         say("error = None", f"if ended == {OUTCOME_FAILED} or ended == {OUTCOME_REFUSED}:")
-        writing.text("error", _ways(table.error), deep=1)
+        writing.text("error", _ways(table.error), deep=1, repeated=True)
     else:
-        writing.text("error", _ways(table.error))
+        writing.text("error", _ways(table.error), repeated=True)
     for field in _ACTORS:
         write_names(writing, field, getattr(table, field))
     say("issued = None")
@@ -139,14 +140,14 @@ def _written(table: Table, *, folded: bool, often: Counter[tuple[str, ...]] | No
                 f" issued = {known}[action](record, realm, principal)",
                 deep=1,
             )
-    activity = f"{named(activities(table))}(action)"
+    activity = f"{named(Remembered(activities(table)))}[action]"
     if table.activity is not None:
         activity = f"{named(table.activity)}(record, action) or {activity}"
     values = _RECORD.format(
         plane=table.plane,
         activity=activity,
-        trace=f"{named(_hex)}(trace_id, 16)" if table.trace_id else "None",
-        span=f"{named(_hex)}(span_id, 8)" if table.span_id else "None",
+        trace=f"trace_id and {named(_hex)}(trace_id, 16)",
+        span=f"span_id and {named(_hex)}(span_id, 8)",
     )
     # Not by the record's own constructor, which takes twice as long over the same tuple.
     say(f"return {named(tuple.__new__)}({named(Record)}, ({values}))")
@@ -159,7 +160,7 @@ def _ways(froms: Froms) -> tuple[From, ...]:
 
 def _write_outcome(writing: Writing, said: Said | Callable[[Row], int]) -> None:
     if not isinstance(said, Said):
-        writing.say(f"ended = {writing.named(said)}(record)")
+        writing.say(f"ended = {writing.found(said)}")
         return
     writing.text("said", _ways(said.where))
     words = writing.named(said.words)
@@ -169,9 +170,7 @@ def _write_outcome(writing: Writing, said: Said | Callable[[Row], int]) -> None:
     )
 
 
-def _hex(text: str | None, length: int) -> bytes | None:
-    if text is None:
-        return None
+def _hex(text: str, length: int) -> bytes | None:
     try:
         found = bytes.fromhex(text.replace("-", ""))
     except ValueError:

@@ -6,8 +6,8 @@ intact records around a damaged one. Knows nothing of what a record means. Pure.
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
-from itertools import batched, chain
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from secrets import token_hex
 from typing import Any, NamedTuple
 
@@ -25,8 +25,6 @@ _OPENING = re.compile(rb'(?:\{\s*"(\w{1,40})"\s*:\s*)?\[\s*(\{\s*"\w{1,80}"\s*:)
 # Text that is read at once, and how often a cut may fall inside a record before it is given up.
 _AT_ONCE = 20 * 1024
 _CUTS = 4
-# Lines that are read at once.
-_LINES = 32
 # How the parser says that all is well but not finished.
 _WANTS_MORE = "unexpected end of data"
 # What a log subscription's document says of all its events.
@@ -42,8 +40,21 @@ class NotCut(Exception):
     """A body that cannot be read a few records at a time; `pieces` says what it holds."""
 
 
-# Stands in the place of what was received of a piece, where `Shape.first` knows its value.
-KNOWN = b"known"
+class Alike(NamedTuple):
+    """Pieces without a problem, all of which `Shape.first` knows: the rule, and quickly told."""
+
+    places: list[str]
+    values: list[Any]
+
+
+type Batch = Alike | Sequence[Piece]
+
+
+def apart(batch: Batch) -> Sequence[Piece]:
+    """The pieces of a batch, one by one."""
+    if isinstance(batch, Alike):
+        return [(place, value, "", b"") for place, value in zip(*batch, strict=True)]
+    return batch
 
 
 class Shape(NamedTuple):
@@ -75,14 +86,14 @@ def pieces(body: bytes, shape: Shape) -> Iterator[Piece]:
         value = orjson.loads(text)
     except (ValueError, RecursionError) as problem:
         if is_lines(text):
-            yield from chain.from_iterable(_lines(body.removeprefix(_BOM), shape))
+            yield from chain.from_iterable(map(apart, _lines(body.removeprefix(_BOM), shape)))
         else:
             yield from _recovered(text, shape, "", said(problem))
         return
     yield from _elements(value, shape, "")
 
 
-def batches(body: bytes, shape: Shape) -> Iterator[list[Piece]]:
+def batches(body: bytes, shape: Shape) -> Iterator[Batch]:
     """The same as `pieces` of JSON lines or of a large undamaged list, a few dozen at a time.
 
     What becomes of a batch then happens before the processor's cache forgets it, which saves a
@@ -103,7 +114,9 @@ def batches(body: bytes, shape: Shape) -> Iterator[list[Piece]]:
     number = 0
     while start < end:
         values, start = _some(text, start, end, edge)
-        yield [(f"Records[{place}]", value, "", b"") for place, value in enumerate(values, number)]
+        places = [f"Records[{place}]" for place in range(number, number + len(values))]
+        alike = Alike(places, values)
+        yield alike if all(map(shape.first, values)) else apart(alike)
         number += len(values)
 
 
@@ -176,33 +189,43 @@ def is_lines(text: bytes) -> bool:
     return whole * 2 >= len(first) - 1
 
 
-def _lines(text: bytes, shape: Shape) -> Iterator[list[Piece]]:
+def _lines(text: bytes, shape: Shape) -> Iterator[Batch]:
     """The pieces of JSON lines, those of a few dozen lines at a time."""
-    numbered = (
-        (number, line)
-        for number, given in enumerate(text.split(b"\n"), start=1)
-        if (line := given.strip())
-    )
-    first, is_record = shape.first, shape.is_record
-    for some in batched(numbered, _LINES):
-        values = _together([line for _, line in some])
-        found: list[Piece] = []
+    start, end, number = 0, len(text.rstrip()), 1
+    while start < end:
+        cut = text.find(b"\n", start + _AT_ONCE, end)
+        upto = end if cut < 0 else cut
+        some = text[start:upto]
+        many = some.count(b"\n") + 1
+        values = _together(some, many)
         if values is None:
-            for number, line in some:
-                found += _line(number, line, shape)
+            yield [
+                piece
+                for place, line in enumerate(some.split(b"\n"), start=number)
+                if (plain := line.strip())
+                for piece in _line(place, plain, shape)
+            ]
         else:
-            for (number, _), value in zip(some, values, strict=True):
-                if first(value):
-                    found.append((f"line {number}", value, "", KNOWN))
-                elif type(value) is dict and is_record(value):
-                    found.append((f"line {number}", value, "", b""))
-                else:
-                    found += _elements(value, shape, f"line {number} ")
-        yield found
+            yield _alike(values, [f"line {place}" for place in range(number, number + many)], shape)
+        start, number = upto + 1, number + many
 
 
-def _together(lines: list[bytes]) -> list[Any] | None:
-    """The values of these lines, read at once, which takes a third less time; None where one of
+def _alike(values: list[Any], places: list[str], shape: Shape) -> Batch:
+    """What stands on these lines."""
+    first, is_record = shape.first, shape.is_record
+    if all(map(first, values)):
+        return Alike(places, values)
+    found: list[Piece] = []
+    for place, value in zip(places, values, strict=True):
+        if first(value) or (type(value) is dict and is_record(value)):
+            found.append((place, value, "", b""))
+        else:
+            found += _elements(value, shape, f"{place} ")
+    return found
+
+
+def _together(lines: bytes, many: int) -> list[Any] | None:
+    """The values of so many lines, read at once, which takes a third less time; None where one of
     them is not JSON.
 
     Between them stands a mark that nobody can foresee: a line that would swallow the next ones,
@@ -210,10 +233,10 @@ def _together(lines: list[bytes]) -> list[Any] | None:
     """
     mark = token_hex(16)
     try:
-        values = orjson.loads(b"[%b]" % f',"{mark}",'.encode().join(lines))
+        values = orjson.loads(b"[%b]" % lines.replace(b"\n", f',"{mark}",'.encode()))
     except (ValueError, RecursionError):
         return None
-    if len(values) != 2 * len(lines) - 1 or values[1::2] != [mark] * (len(lines) - 1):
+    if len(values) != 2 * many - 1 or values[1::2] != [mark] * (many - 1):
         return None
     found: list[Any] = values[::2]
     return found

@@ -24,6 +24,8 @@ from evidence.formats.paths import Step
 type Drop = Callable[[Any], list[int]]
 
 _GONE = "[content:"
+# So few names are looked for one by one, without a look at all of them before.
+_FEW = 8
 _NUMBERS = frozenset({int, float, bool})
 # Statements come again and again, their values beside them: so many forms are remembered.
 _REMEMBERED, _LONGEST_REMEMBERED = 4096, 2000
@@ -90,11 +92,11 @@ def dropper(content: tuple[str, ...], statements: tuple[str, ...] = ()) -> Drop 
 
 def _cut(here: Any, node: _Node, gone: list[int]) -> None:
     if type(here) is dict:
-        # Of two views, the shorter is walked: an object asks for few, a table names many.
-        if not here.keys().isdisjoint(node.names.keys()):
-            for name, below in node.names.items():
-                if name in here:
-                    _cut_one(here, name, below, gone)
+        names = node.names
+        # The shorter is walked: an object has few members, a table names many.
+        fewer, more = (here, names) if len(here) < len(names) else (names, here)
+        for name in [name for name in fewer if name in more]:
+            _cut_one(here, name, names[name], gone)
         if node.every is not None:
             for name in here:
                 _cut_one(here, name, node.every, gone)

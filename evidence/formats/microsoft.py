@@ -5,19 +5,24 @@ of each log stands in its own module (entra, azure, microsoft365). Pure.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
 
-from evidence.formats.tables import Froms, Name, Row, getter
-from evidence.formats.written import first_value
+from evidence.formats.members import remembered
+from evidence.formats.paths import steps, text
+from evidence.formats.record import ActorName
+from evidence.formats.tables import From, Froms, Name, Names, Row, Shared, Together, names
+from evidence.formats.written import Writing, first_value, twice
 
 # An identifier that stands for none.
 NOBODY = "00000000-0000-0000-0000-000000000000"
 GUID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
-_IP_AND_PORT = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3}):\d+|\[([0-9A-Fa-f:.%]+)\](?::\d+)?")
+_VERSION_4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
+_IN_BRACKETS = re.compile(r"\[([0-9A-Fa-f:.%]+)\](?::\d+)?")
 _TENANT = re.compile(r"(?i)/tenants/([\w.-]+)")
 # "[KeyIdentifier=…,KeyType=Password,KeyUsage=Verify,DisplayName=…]", one for each key there is.
 _KEY = re.compile(r"(?i)\[\s*KeyIdentifier\s*=\s*([0-9a-f-]{36})")
@@ -27,7 +32,7 @@ _KEY_CHANGE = re.compile(
     r"|(?:create|update) application \W{1,3} certificates and secrets management"
     r"|(?:add|update) service principal|(?:add|update) application)\W*$"
 )
-_LONGEST_TEXT = 1 << 20
+_LONGEST_TEXT, _LONGEST_REMEMBERED = 1 << 20, 2000
 
 
 @lru_cache(maxsize=4096)
@@ -36,10 +41,27 @@ def changes_keys(action: str) -> bool:
     return _KEY_CHANGE.match(action) is not None
 
 
-def anywhere(*ways: str) -> Callable[[Row], str | None]:
+def anywhere(*ways: From) -> Callable[[Row], str | None]:
     """The text that the first of these paths finds, whichever case an export writes names in."""
-    lower = tuple(way.lower() for way in ways)
-    return getter(ways if lower == ways else (*ways, *lower))
+    return _of_texts(None, ways)
+
+
+def of_texts[T](make: Callable[..., T], *texts: tuple[From, ...]) -> Callable[[Row], T]:
+    """What a function makes of several texts, each found as by `anywhere`."""
+    return _of_texts(make, *texts)
+
+
+def _of_texts(make: Callable[..., Any] | None, *texts: tuple[From, ...]) -> Callable[[Row], Any]:
+    def write(often: Counter[tuple[str, ...]] | None) -> Writing:
+        writing = Writing("def written(record):", often=often)
+        for number, ways in enumerate(texts):
+            lower = (way.lower() for way in ways if isinstance(way, str))
+            writing.text(f"text{number}", tuple(dict.fromkeys((*ways, *lower))))
+        found = ", ".join(f"text{number}" for number in range(len(texts)))
+        writing.say(f"return {writing.named(make)}({found})" if make else f"return {found}")
+        return writing
+
+    return twice(write)
 
 
 def value_at(path: str) -> Callable[[Row], Any]:
@@ -49,16 +71,13 @@ def value_at(path: str) -> Callable[[Row], Any]:
 
 def tenant(*ways: str) -> Callable[[Row], str]:
     """The realm of names that Entra issued: ``entra:<tenant id>``, ``entra`` where none is said."""
-    find = anywhere(*ways)
+    return of_texts(_tenant, ways)
 
-    def get(record: Row) -> str:
-        found = find(record)
-        if found is None:
-            return "entra"
-        inside = _TENANT.match(found)
-        return f"entra:{(inside[1] if inside else found).lower()}"
 
-    return get
+@lru_cache(maxsize=4096)
+def _tenant(found: str | None) -> str:
+    inside = _TENANT.match(found or "")
+    return f"entra:{(inside[1] if inside else found).lower()}" if found else "entra"
 
 
 def user(upn: Froms, number: Froms, realm: str | Callable[[Row], str] = "", when: str = "") -> Name:
@@ -85,18 +104,93 @@ def managed(
     return Name("managed_identity", number, realm, when, principal(number, app, realm), fold=True)
 
 
-def plain_address(*ways: str) -> Callable[[Row], str | None]:
+class Actors(NamedTuple):
+    """The four actors of a table, found together."""
+
+    principal: tuple[Shared]
+    credential: tuple[Shared]
+    agent: tuple[Shared]
+    on_behalf: tuple[Shared]
+
+
+def together(
+    decide: tuple[str, ...],
+    *ways: tuple[Name | Names, ...],
+    view: Callable[[Row], Row] = lambda record: record,
+) -> Actors:
+    """Principal, credential, agent and on whose behalf, remembered by what decides them.
+
+    What finds them is given a record that holds nothing but what stands at the paths of `decide`
+    (after a ``?``: true where there is such a member), as `view` shows it. Of records that have
+    some of these members in lower case nothing is remembered, unless all of theirs are.
+    """
+    find = (
+        _together(decide, ways, view, folded=False),
+        _together(decide, ways, view, folded=True),
+    )
+    return Actors(*((Shared(find, place),) for place in range(4)))
+
+
+def _together(
+    decide: tuple[str, ...],
+    ways: tuple[tuple[Name | Names, ...], ...],
+    view: Callable[[Row], Row],
+    *,
+    folded: bool,
+) -> Together:
+    finds = [names(each, folded=folded) for each in ways]
+    paths = dict.fromkeys(path.lower() if folded else path for path in decide)
+    at = [[step.name for step in steps(path.lstrip("?"))] for path in paths]
+    twins = frozenset(name.lower() for name, *_ in at) - {name for name, *_ in at}
+
+    def make_of(record: Row, realm: str) -> tuple[ActorName | None, ...]:
+        record = view(record)
+        return tuple(find(record, realm) for find in finds)
+
+    def make(values: Any) -> tuple[ActorName | None, ...]:
+        record: Row = {}
+        for (*above, name), value in zip(at, values[1:], strict=True):
+            if value is not None:
+                here = record
+                for step in above:
+                    here = here.setdefault(step, {})
+                here[name] = value
+        return make_of(record, values[0])
+
+    def write(often: Counter[tuple[str, ...]] | None) -> Writing:
+        writing = Writing("def written(record, realm):", folded=folded, often=often)
+        values = [
+            f"True if {path[1:]!r} in record else None" if path[0] == "?" else writing.value(path)
+            for path in paths
+        ]
+        known = f"{writing.named(remembered(make))}([realm, {', '.join(values)}])"
+        if twins:
+            whole = f"{writing.named(make_of)}(record, realm)"
+            known = f"{known} if record.keys().isdisjoint({writing.named(twins)}) else {whole}"
+        writing.say(f"return {known}")
+        return writing
+
+    return twice(write)
+
+
+@lru_cache(maxsize=16_384)
+def _is_version_4(host: str) -> bool:
+    return _VERSION_4.fullmatch(host) is not None
+
+
+def plain_address(*ways: From) -> Callable[[Row], str | None]:
     """An address without the port that some of these logs put behind it."""
-    find = anywhere(*ways)
+    return of_texts(_plain_address, ways)
 
-    def get(record: Row) -> str | None:
-        found = find(record)
-        if found is None or ("]" not in found and found.count(":") != 1):
-            return found
-        match = _IP_AND_PORT.fullmatch(found)
-        return (match[1] or match[2]) if match else found
 
-    return get
+def _plain_address(found: str | None) -> str | None:
+    if found is None or (":" not in found and "]" not in found):
+        return found
+    if "]" in found:
+        match = _IN_BRACKETS.fullmatch(found)
+        return match[1] if match else found
+    host, _, port = found.partition(":")
+    return host if port.isdecimal() and _is_version_4(host) else found
 
 
 def loaded(value: Any) -> Any:
@@ -111,27 +205,57 @@ def loaded(value: Any) -> Any:
 
 def from_workspace(record: Row) -> Row:
     """A row of a Log Analytics table with its texts of JSON read."""
-    return {name: loaded(value) for name, value in record.items()}
+    return {
+        name: loaded(value) if type(value) is str and value and value[0] in "{[" else value
+        for name, value in record.items()
+    }
 
 
 class Keys(NamedTuple):
     """The keys that a change added and removed, in their order."""
 
-    added: list[str]
-    removed: list[str]
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
 
 
-NO_KEYS = Keys([], [])
+NO_KEYS = Keys((), ())
 
 
 def keys_changed(new: Any, old: Any) -> Keys:
     """What two values of the property KeyDescription say of the keys between them."""
-    after, before = list(_key_ids(new)), list(_key_ids(old))
+    texts = type(new) is str and (type(old) is str or old is None)
+    # More than one thing is asked of a change: what it was is remembered.
+    if texts and len(new) + len(old or "") <= _LONGEST_REMEMBERED:
+        return _keys_between(new, old)
+    return _keys_between.__wrapped__(new, old)
+
+
+@lru_cache(maxsize=4096)
+def _keys_between(new: Any, old: Any) -> Keys:
+    after, before = tuple(_key_ids(new)), tuple(_key_ids(old))
     if not before:
         return Keys(after, before)
     return Keys(
-        [key for key in after if key not in before], [key for key in before if key not in after]
+        tuple(key for key in after if key not in before),
+        tuple(key for key in before if key not in after),
     )
+
+
+def properties_changed(changes: Any, name: str, wanted: frozenset[str]) -> Iterator[Row]:
+    """The changes of some properties in a list of changes, which names them in this member."""
+    low = name.lower()
+    for change in changes[:200] if type(changes) is list else ():
+        if type(change) is dict:
+            said = change.get(name)
+            # What is no text, or holds what is not kept, is looked at closely.
+            if type(said) is not str or not said or "\0" in said:
+                said = _plain(said) or _plain(change.get(low))
+            if said in wanted:
+                yield change
+
+
+def _plain(value: Any) -> str:
+    return (text(value) or "").replace("\0", "")
 
 
 def _key_ids(value: Any) -> Iterator[str]:

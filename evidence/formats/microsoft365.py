@@ -1,21 +1,18 @@
-"""Microsoft 365: the unified audit log of its services, and security alerts of Microsoft Graph.
+"""Microsoft 365: the unified audit log of its services.
 
-Owns the meaning of their fields: two tables, one for each. Sources: "Office 365 Management
-Activity API schema" (common schema and those of Exchange, SharePoint, Entra and Copilot), the
-column AuditData of an audit search, "Track and investigate identity activities with linkable
-identifiers", and the resource type alert (v2) of Microsoft Graph. Pure.
+Owns the meaning of its fields. Sources: "Office 365 Management Activity API schema" (common schema
+and those of Exchange, SharePoint, Entra and Copilot), the column AuditData of an audit search, and
+"Track and investigate identity activities with linkable identifiers". Pure.
 
-The names are the tenant's. A record whose service states no result tells what has happened. An
-alert tells what somebody concluded; its principal is the account that the alert is about.
+The names are the tenant's. A record whose service states no result tells what has happened.
 """
 
 import re
-from typing import Any
 
 from evidence.formats import microsoft
 from evidence.formats.microsoft import anywhere, value_at
 from evidence.formats.record import ActorName, Issued
-from evidence.formats.tables import Name, Row, Said, Table, actor
+from evidence.formats.tables import Name, Row, Table, actor
 from evidence.vocabulary import (
     AUTHENTICATION,
     CHANGE,
@@ -43,10 +40,9 @@ _realm = microsoft.tenant("organizationId", "OrganizationId", "AADTenantId")
 # --- who
 
 _user, _key, _kind = anywhere("UserId"), anywhere("UserKey"), anywhere("UserType")
-_actors, _identity, _type = value_at("Actor"), anywhere("ID"), anywhere("Type")
-_client = anywhere(
-    "AppAccessContext.ClientAppId", "ClientAppId", "AppId", "ApplicationId", "AadAppId"
-)
+_actors, _identity = value_at("Actor"), anywhere("ID")
+_CLIENT = ("AppAccessContext.ClientAppId", "ClientAppId", "AppId", "ApplicationId", "AadAppId")
+_client = anywhere(*_CLIENT)
 _NOT_SAID = frozenset({"", "not available", "not-found", "unknown", "n/a"})
 _OF_A_USER, _OF_A_PRINCIPAL = "User_", "ServicePrincipal_"
 
@@ -112,11 +108,32 @@ def _agent(record: Row, realm: str) -> ActorName | None:
     return actor(realm, "app", client) if client else None
 
 
+_ACTORS = microsoft.together(
+    (
+        "UserId",
+        "UserKey",
+        "UserType",
+        "Actor",
+        *_CLIENT,
+        "AgentId",
+        "AgentName",
+        "CopilotEventData.AgentId",
+        "CopilotEventData.AgentName",
+    ),
+    (_who,),
+    (),
+    (
+        Name("agent_id", ("AgentId", "CopilotEventData.AgentId"), fold=True),
+        Name("agent", ("AgentName", "CopilotEventData.AgentName")),
+        _agent,
+    ),
+    (),
+)
+
 # --- what
 
-_operation = anywhere("Operation")
 _object = anywhere("ObjectId")
-_place = anywhere(
+_PLACES = (
     "Item.ParentFolder.Path",
     "Folder.Path",
     "SourceRelativeUrl",
@@ -128,47 +145,54 @@ _place = anywhere(
     "ThreadId",
     "Name",
 )
+_place = anywhere(*_PLACES)
+# The members that those paths begin with: most records have none of them.
+_BEGIN = frozenset(
+    name for path in _PLACES for name in (path.split(".")[0], path.split(".")[0].lower())
+)
 _target = value_at("Target")
 _mailbox = anywhere("MailboxOwnerUPN")
 
 
 def _resource(record: Row) -> str | None:
-    found = _object(record)
-    if found is not None and found.lower() not in _NOT_SAID:
+    found = record.get("ObjectId")
+    if type(found) is not str or "\0" in found:
+        found = _object(record)
+    if found and found.lower() not in _NOT_SAID:
         return found
-    place, mailbox = _place(record), _mailbox(record)
+    place = None if record.keys().isdisjoint(_BEGIN) else _place(record)
     if place is not None:
-        return f"{mailbox}{place}" if mailbox and place.startswith("\\") else place
+        mailbox = _mailbox(record) if place.startswith("\\") else None
+        return f"{mailbox}{place}" if mailbox else place
     targets = _target(record)
     first = targets[0] if type(targets) is list and targets else None
     return _identity(first) if type(first) is dict else None
 
 
-_status = anywhere("ResultStatus")
-_went_wrong = anywhere("LogonError")
 _WELL = frozenset({"success", "succeeded", "true", "partiallysucceeded", "successful", ""})
 
 
-def _outcome(record: Row) -> int:
+def _ended(went_wrong: str | None, operation: str | None, status: str | None) -> int:
     """A failed login states a result of success: the request was, the login was not."""
-    if _went_wrong(record) is not None or (_operation(record) or "").endswith("Failed"):
+    if went_wrong is not None or (operation or "").endswith("Failed"):
         return OUTCOME_FAILED
-    status = (_status(record) or "").lower()
-    return OUTCOME_OK if status in _WELL else OUTCOME_FAILED
+    return OUTCOME_OK if (status or "").lower() in _WELL else OUTCOME_FAILED
 
 
+_outcome = microsoft.of_texts(_ended, ("LogonError",), ("Operation",), ("ResultStatus",))
 _is_login = anywhere("IntraSystemId")
 _events = anywhere("RecordType")
-_correlation = anywhere(
-    "AppAccessContext.CorrelationId", "CorrelationId", "InterSystemsId", "RequestId"
-)
+_CORRELATION = ("AppAccessContext.CorrelationId", "CorrelationId", "InterSystemsId", "RequestId")
 
 
-def _request_id(record: Row) -> str | None:
+def _login_id(record: Row) -> str | None:
     """A login's own number is that of the sign-in; other records name what they belong to."""
-    if _events(record) in ("15", "AzureActiveDirectoryStsLogon"):
-        return _is_login(record) or _correlation(record)
-    return _correlation(record)
+    kind = record.get("RecordType")
+    if type(kind) is not int:
+        kind = _events(record)
+    if kind in (15, "15", "AzureActiveDirectoryStsLogon"):
+        return _is_login(record)
+    return None
 
 
 _details = anywhere("ExtendedProperties{Name=additionalDetails}.Value")
@@ -176,21 +200,21 @@ _AGENT_OF = re.compile(r'"User-Agent"\s*:\s*"([^"\\]{1,500})')
 
 
 def _user_agent(record: Row) -> str | None:
+    if "ExtendedProperties" not in record and "extendedproperties" not in record:
+        return None
     found = _AGENT_OF.search(_details(record) or "")
     return found[1] if found else None
 
 
 # --- keys
 
-_changes, _name = value_at("ModifiedProperties"), anywhere("Name")
+_changes, _KEY_DESCRIPTION = value_at("ModifiedProperties"), frozenset({"KeyDescription"})
 _new, _old = value_at("NewValue"), value_at("OldValue")
 
 
 def _keys(record: Row) -> microsoft.Keys:
-    changes = _changes(record)
-    for change in changes[:200] if type(changes) is list else ():
-        if type(change) is dict and _name(change) == "KeyDescription":
-            return microsoft.keys_changed(_new(change), _old(change))
+    for change in microsoft.properties_changed(_changes(record), "Name", _KEY_DESCRIPTION):
+        return microsoft.keys_changed(_new(change), _old(change))
     return microsoft.NO_KEYS
 
 
@@ -241,18 +265,14 @@ TABLE = Table(
     at=("CreationTime", "TimeGenerated"),
     vendor_id=("Id",),
     action="Operation",
-    principal=(_who,),
+    principal=_ACTORS.principal,
     credential=(
         Name(
             "token",
             ("AppAccessContext.UniqueTokenId", "UniqueTokenId", "AppAccessContext.TokenId"),
         ),
     ),
-    agent=(
-        Name("agent_id", ("AgentId", "CopilotEventData.AgentId"), fold=True),
-        Name("agent", ("AgentName", "CopilotEventData.AgentName")),
-        _agent,
-    ),
+    agent=_ACTORS.agent,
     session=(
         "AppAccessContext.AADSessionId",
         "AADSessionId",
@@ -298,7 +318,7 @@ TABLE = Table(
         _user_agent,
         "ClientInfoString",
     ),
-    request_id=_request_id,
+    request_id=(_login_id, *_CORRELATION, *(path.lower() for path in _CORRELATION)),
     error=("LogonError", "ResultStatusDetail"),
     # Subjects of messages are what somebody wrote.
     content=(
@@ -312,84 +332,5 @@ TABLE = Table(
     lacks={
         "credential": "only Exchange, SharePoint and Teams name the token, under AppAccessContext",
         "user_agent": "administration of Exchange names none",
-    },
-)
-
-# --- security alerts
-
-_STREAM = "AdvancedHunting-"
-
-
-def _hunted(record: Row) -> Row:
-    """A row that Defender streams has the same in `properties`, under names of its own."""
-    inside = record.get("properties")
-    if type(inside) is dict and str(record.get("category")).startswith(_STREAM):
-        return {**inside, **record}
-    return record
-
-
-_evidence = value_at("evidence")
-_account = anywhere(
-    "userAccount.userPrincipalName", "userAccount.azureAdUserId", "userAccount.accountName"
-)
-
-
-def _first(find: Any) -> Any:
-    def get(record: Row) -> str | None:
-        listed = _evidence(record)
-        for one in listed[:50] if type(listed) is list else ():
-            found: str | None = find(one) if type(one) is dict else None
-            if found is not None:
-                return found
-        return None
-
-    return get
-
-
-ALERTS = Table(
-    name="microsoft_alerts",
-    title="Microsoft security alerts",
-    signs=(
-        ("serviceSource", "severity", "createdDateTime"),
-        ("detectionSource", "severity", "title"),
-        ("vendorInformation.vendor=Microsoft", "severity", "title"),
-        (f"category^{_STREAM}", "operationName=Publish"),
-    ),
-    mark=b'everity"',
-    any_case=True,
-    view=_hunted,
-    realm=microsoft.tenant("tenantId", "azureTenantId"),
-    at=("firstActivityDateTime", "eventDateTime", "createdDateTime", "timestamp", "time"),
-    vendor_id=("id", "reportId", "alertId"),
-    action=("title", "actionType"),
-    principal=(
-        microsoft.user("accountUpn", "accountObjectId"),
-        Name("user", _first(_account), fold=True),
-        Name("user", ("userStates[0].userPrincipalName", "userStates[0].accountName"), fold=True),
-        microsoft.application(_first(anywhere("appId"))),
-        Name("service_principal", _first(anywhere("servicePrincipalObjectId")), fold=True),
-        Name("user", ("accountObjectId", "accountName"), fold=True),
-        microsoft.application(("applicationId", "OAuthApplicationId")),
-    ),
-    session=(_first(anywhere("stream.sessionId", "sessionId")),),
-    resource=(
-        _first(anywhere("resourceId", "resourceName", "mailboxPrimaryAddress")),
-        _first(anywhere("deviceDnsName", "hostName")),
-        "deviceName",
-        "productName",
-        "serviceSource",
-    ),
-    outcome=Said((), {}),
-    address=(
-        _first(anywhere("ipAddress", "lastIpAddress.ipAddress")),
-        "userStates[0].logonIp",
-        "ipAddress",
-        "remoteIP",
-    ),
-    user_agent=("userAgent",),
-    lacks={
-        "credential": "an alert is about an account",
-        "outcome": "an alert is an opinion about what happened",
-        "request_id": "an alert sums up many requests",
     },
 )

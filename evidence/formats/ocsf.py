@@ -10,23 +10,20 @@ format writes them, so that a lake's copy and the log itself name the same actor
 
 import re
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from evidence.formats import aws, tables, times
+from evidence.formats import ocsf_classes as classes
 from evidence.formats.cloudtrail import activities as of_aws
-from evidence.formats.members import NOTHING, first, row, text
+from evidence.formats.members import NOTHING, first, remembered, row, text
+from evidence.formats.ocsf_classes import whole
 from evidence.formats.record import ActorName, Issued
-from evidence.formats.tables import Row, Table
+from evidence.formats.tables import Row, Shared, Table
 from evidence.vocabulary import (
-    AUTHENTICATION,
-    CHANGE,
-    ISSUANCE,
     OUTCOME_FAILED,
     OUTCOME_OK,
     OUTCOME_REFUSED,
     OUTCOME_UNKNOWN,
-    REVOCATION,
-    USE,
 )
 
 # Vendors by the first word of the realm that their names have in other formats.
@@ -43,79 +40,16 @@ _VENDORS = {
     "github": "github",
     "hashicorp": "vault",
 }
-_CLASSES = {
-    3001: "Account Change",
-    3002: "Authentication",
-    3003: "Authorize Session",
-    3004: "Entity Management",
-    3005: "User Access Management",
-    3006: "Group Management",
-    3007: "User Management",
-    3008: "Role Management",
-    6003: "API Activity",
-    6005: "Datastore Activity",
-}
-# Captions of activities, for senders that give numbers alone.
-_CAPTIONS: dict[int, tuple[str, ...]] = {
-    3001: (
-        *("Create", "Enable", "Password Change", "Password Reset", "Disable", "Delete"),
-        *("Attach Policy", "Detach Policy", "Lock", "MFA Factor Enable", "MFA Factor Disable"),
-    ),
-    3002: (
-        *("Logon", "Logoff", "Authentication Ticket", "Service Ticket Request"),
-        *("Service Ticket Renew", "Preauth", "Account Switch"),
-    ),
-    3003: ("Assign Privileges", "Assign Groups"),
-    3004: ("Create", "Read", "Update", "Delete"),
-    3005: ("Assign Privileges", "Revoke Privileges"),
-    6003: ("Create", "Read", "Update", "Delete"),
-}
-# What a class's activities are: by class and activity_id, then by class.
-_ACTIVITIES = {
-    (3001, 5): REVOCATION,  # disable
-    (3001, 6): REVOCATION,  # delete
-    (3001, 9): REVOCATION,  # lock
-    (3002, 3): ISSUANCE,  # authentication ticket
-    (3002, 4): ISSUANCE,  # service ticket
-    (3002, 5): ISSUANCE,  # renew
-    (3007, 18): ISSUANCE,  # add programmatic credentials
-    (3007, 19): REVOCATION,
-    (3008, 10): ISSUANCE,
-    (3008, 11): REVOCATION,
-    (6003, 2): USE,
-}
-# Activities that give somebody a credential.
-_GIVES = frozenset({(3007, 18), (3008, 10), (3001, 1)})
-_OF_CLASS = {
-    3001: CHANGE,
-    3002: AUTHENTICATION,
-    3003: AUTHENTICATION,
-    3004: CHANGE,
-    3005: CHANGE,
-    3006: CHANGE,
-    3007: CHANGE,
-    3008: CHANGE,
-    6003: CHANGE,
-    6005: USE,
-}
 _REFUSALS = re.compile(
     r"access.?denied|unauthori[sz]ed|forbidden|not.?authori[sz]ed|permission.?denied|denied|\b40[13]\b",
     re.IGNORECASE,
 )
-
 
 # Where a change or a call says on what, the most telling first.
 _THINGS = (
     *("resource", "entity", "database", "databucket", "table", "group", "policy", "service"),
     "dst_endpoint",
 )
-
-
-def _number(record: Row, name: str) -> int:
-    value = record.get(name)
-    if type(value) is int:
-        return value
-    return int(value) if type(value) is str and value.isdecimal() and len(value) < 10 else -1
 
 
 @lru_cache(maxsize=4096)
@@ -164,28 +98,13 @@ def _action(record: Row) -> str | None:
     metadata = record.get("metadata")
     if type(metadata) is dict and (code := text(metadata.get("event_code"))):
         return code
-    whole = text(record.get("type_name"))
-    if whole:
-        return whole
-    number = _number(record, "class_uid")
-    kind = text(record.get("class_name")) or _CLASSES.get(number, "")
-    if not kind and number > 0:
-        kind = f"class {number}"
-    act = text(record.get("activity_name")) or text(record.get("activity"))
-    if not act:
-        place = _number(record, "activity_id")
-        captions = _CAPTIONS.get(number, ())
-        if place >= 0:
-            act = captions[place - 1] if 0 < place <= len(captions) else str(place)
-    return f"{kind}: {act}" if kind and act else kind or None
+    caption: str | None = record["decided"].caption
+    return caption
 
 
 def _activity(record: Row, action: str) -> int | None:
-    number = _number(record, "class_uid")
-    if number == 6003 and _of(row(record.get("metadata"))) == "aws":
-        return of_aws.activity(action, {})
-    act = _number(record, "activity_id")
-    return _ACTIVITIES.get((number, act), _OF_CLASS.get(number))
+    decided: _Decided = record["decided"]
+    return of_aws.activity(action, {}) if decided.of_aws else decided.activity
 
 
 def _called(thing: Row) -> str:
@@ -201,15 +120,27 @@ def _resource(record: Row) -> str | None:
         here = record.get(thing)
         if type(here) is dict and (name := _called(here)):
             return name
-    # Of a change to a user, that user is the object.
-    if _number(record, "class_uid") in (3001, 3005, 3007):
-        user = row(record.get("user"))
-        return text(user.get("uid")) or text(user.get("name")) or None
-    return None
+    changed: str | None = record["decided"].changed
+    return changed
+
+
+def _changed(record: Row) -> str | None:
+    """Of a change to a user, that user is the object."""
+    if whole(record, "class_uid") not in (3001, 3005, 3007):
+        return None
+    user = row(record.get("user"))
+    return text(user.get("uid")) or text(user.get("name")) or None
+
+
+def _answer(record: Row) -> Row:
+    api = record.get("api")
+    return row(api.get("response")) if type(api) is dict else NOTHING
 
 
 def _error(record: Row) -> str | None:
-    answer = row(row(record.get("api")).get("response"))
+    answer = _answer(record)
+    if not answer and "status_code" not in record and "status_detail" not in record:
+        return None
     return (
         text(answer.get("error"))
         or text(record.get("status_code"))
@@ -220,13 +151,17 @@ def _error(record: Row) -> str | None:
 
 
 def _outcome(record: Row) -> int:
-    if _number(record, "action_id") == 2 or text(record.get("disposition")).lower() == "blocked":
+    if "action_id" in record and whole(record, "action_id") == 2:
         return OUTCOME_REFUSED
-    status = _number(record, "status_id")
-    words = text(record.get("status")).lower() if status < 0 else ""
-    if status == 1 or words in ("success", "succeeded", "ok"):
+    if "disposition" in record and text(record["disposition"]).lower() == "blocked":
+        return OUTCOME_REFUSED
+    status = whole(record, "status_id")
+    if status == 1:
         return OUTCOME_OK
-    answer = row(row(record.get("api")).get("response"))
+    words = text(record.get("status")).lower() if status < 0 else ""
+    if words in ("success", "succeeded", "ok"):
+        return OUTCOME_OK
+    answer = _answer(record)
     problem = text(answer.get("error")) or text(answer.get("message"))
     if status == 2 or words in ("failure", "failed", "error") or problem:
         told = f"{problem} {text(record.get('status_code'))} {text(record.get('status_detail'))}"
@@ -260,7 +195,7 @@ def _user(user: Any, actor: Row, record: Row, realm: str) -> ActorName | None:
     value = text(user.get("email_addr")) or name or number
     if not value or value == tables.NOT_STATED:
         return None
-    kind = "service_account" if _number(user, "type_id") == 4 else "user"
+    kind = "service_account" if whole(user, "type_id") == 4 else "user"
     if realm.startswith("aws") and value.endswith(".amazonaws.com"):
         return aws.service_actor(value)
     return tables.actor(realm, kind, value)
@@ -269,7 +204,7 @@ def _user(user: Any, actor: Row, record: Row, realm: str) -> ActorName | None:
 def _principal(record: Row, realm: str) -> ActorName | None:
     actor = row(record.get("actor"))
     found = _user(actor.get("user"), actor, record, realm)
-    if found is None and _number(record, "class_uid") in (3002, 3003):
+    if found is None and whole(record, "class_uid") in (3002, 3003):
         found = _user(record.get("user"), actor, record, realm)
     return found if found is not None or not actor else _software(actor, realm)
 
@@ -321,7 +256,7 @@ def _agent(record: Row, realm: str) -> ActorName | None:
 
 def _on_behalf(record: Row, realm: str) -> ActorName | None:
     """Of an account switch (3002, activity 7): the user that was switched to by another."""
-    if _number(record, "class_uid") != 3002 or not row(row(record.get("actor")).get("user")):
+    if whole(record, "class_uid") != 3002 or not row(row(record.get("actor")).get("user")):
         return None
     other = _user(record.get("user"), NOTHING, record, realm)
     return other if other != _principal(record, realm) else None
@@ -329,8 +264,8 @@ def _on_behalf(record: Row, realm: str) -> ActorName | None:
 
 def _issued(record: Row, realm: str, who: ActorName | None) -> Issued | None:
     """Programmatic credentials that a user or role was given."""
-    act = (_number(record, "class_uid"), _number(record, "activity_id"))
-    if act not in _GIVES:
+    act = (whole(record, "class_uid"), whole(record, "activity_id"))
+    if act not in classes.GIVES:
         return None
     holder = row(record.get("role" if act[0] == 3008 else "user"))
     made = row(first(holder.get("programmatic_credentials")))
@@ -346,6 +281,68 @@ def _issued(record: Row, realm: str, who: ActorName | None) -> Issued | None:
     return Issued(key, to, True, times.moment(expires))
 
 
+# --- the event
+
+# From these it is told who acted, and what the event is called.
+_MEMBERS = (
+    *("class_uid", "class_name", "activity_id", "activity_name", "activity", "type_name"),
+    *("actor", "user", "cloud", "certificate", "role"),
+)
+
+
+class _Decided(NamedTuple):
+    """What is the same for one identity's events of one class."""
+
+    realm: str
+    # Principal, credential, agent, on whose behalf.
+    actors: tuple[ActorName | None, ...]
+    issued: Issued | None
+    caption: str | None
+    changed: str | None
+    activity: int | None
+    of_aws: bool  # the action says which activity it is
+
+
+@remembered
+def _decided(said: tuple[list[Any], Any, Any, Row | None, Row | None]) -> _Decided:
+    values, product, tenant, session, agent = said
+    record = dict(zip(_MEMBERS, values, strict=True))
+    metadata = {"product": product, "tenant_uid": tenant}
+    record |= {"metadata": metadata, "session": session, "ai_agent": agent}
+    realm = tables.realm_named(_realm(record))
+    principal = _principal(record, realm)
+    others = _credential(record, realm), _agent(record, realm), _on_behalf(record, realm)
+    return _Decided(
+        realm,
+        (principal, *others),
+        _issued(record, realm, principal),
+        classes.caption(record),
+        _changed(record),
+        classes.activity(record),
+        whole(record, "class_uid") == classes.API and _of(metadata) == "aws",
+    )
+
+
+def _actors(record: Row, _: str) -> tuple[ActorName | None, ...]:
+    decided: _Decided = record["decided"]
+    return decided.actors
+
+
+def _view(record: Row) -> Row:
+    """The event with what its class and its identities decide."""
+    metadata, session, agent = record.get("metadata"), record.get("session"), record.get("ai_agent")
+    product = tenant = None
+    if type(metadata) is dict:
+        product, tenant = metadata.get("product"), metadata.get("tenant_uid")
+    if type(session) is dict:
+        # A session of its own stands in every logon.
+        session = {name: session.get(name) for name in ("issuer", "credential_uid")}
+    if type(agent) is dict:
+        agent = {name: agent.get(name) for name in ("uid", "name")}
+    values = list(map(record.get, _MEMBERS))
+    return {**record, "decided": _decided((values, product, tenant, session, agent))}
+
+
 TABLE = Table(
     name="ocsf",
     title="OCSF events",
@@ -357,20 +354,21 @@ TABLE = Table(
         ("class_uid", "activity_id"),
     ),
     mark=b'"class_uid"',
-    realm=_realm,
+    view=_view,
+    realm=lambda record: record["decided"].realm,
     at=("time", "time_dt", "start_time", "metadata.original_time", "metadata.logged_time"),
     vendor_id=("metadata.uid", "uid"),
     action=(_action,),
-    principal=(_principal,),
-    credential=(_credential,),
-    agent=(_agent,),
-    on_behalf=(_on_behalf,),
+    principal=(Shared((_actors, _actors), 0),),
+    credential=(Shared((_actors, _actors), 1),),
+    agent=(Shared((_actors, _actors), 2),),
+    on_behalf=(Shared((_actors, _actors), 3),),
     session=("ai_agent.instance_uid", "actor.session.uid", "session.uid"),
     resource=(_resource,),
     outcome=_outcome,
     error=(_error,),
     activity=_activity,
-    issued=_issued,
+    issued=lambda record, *_: record["decided"].issued,
     address=("src_endpoint.ip", "src_endpoint.hostname", "src_endpoint.svc_name", "device.ip"),
     user_agent=("http_request.user_agent",),
     request_id=("api.request.uid", "http_request.uid"),

@@ -9,12 +9,12 @@ Not verified: that `requestApiTokenId` also names OAuth access tokens (ids that 
 """
 
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 from evidence.formats.record import ActorName
-from evidence.formats.tables import Issues, Name, Row, Said, Table, actor
+from evidence.formats.tables import Issues, Name, Row, Said, Table, actor, realm_named
+from evidence.formats.written import Of
 from evidence.vocabulary import (
     AUTHENTICATION,
     CHANGE,
@@ -39,6 +39,7 @@ _TOKENS = frozenset(
 _CLIENTS = frozenset(
     {"WorkloadIdentityPrincipal", "PublicClientApp", "AppInstance", "ServiceClient"}
 )
+type Targets = list[tuple[str, Row]]
 _NOBODY = ("unknown", "Unknown")
 # What an actor's type makes it; people are the rest. An address in an actor's place is nobody.
 _KINDS = {
@@ -77,15 +78,22 @@ def _realm(record: Row) -> str:
     return "okta"
 
 
-def _targets(record: Row) -> Iterator[tuple[str, dict[str, Any]]]:
+@lru_cache(maxsize=4096)
+def _word(kind: str) -> str:
+    """A target's type as one word in lower case."""
+    return kind.lower().replace("_", "").replace(" ", "")
+
+
+def _targets(record: Row) -> Targets:
     """(type as one word in lower case, target)."""
     targets = record.get("target")
-    if type(targets) is list:
-        for one in targets[:50]:
-            if type(one) is dict:
-                kind = one.get("type")
-                words = kind if type(kind) is str else ""
-                yield words.lower().replace("_", "").replace(" ", ""), one
+    if type(targets) is not list:
+        return []
+    return [
+        (_word(kind) if type(kind := one.get("type")) is str else "", one)
+        for one in targets[:50]
+        if type(one) is dict
+    ]
 
 
 def _named(one: Row) -> Any:
@@ -99,10 +107,10 @@ def _named(one: Row) -> Any:
     return None
 
 
-def _resource(record: Row) -> str | None:
+def _resource(targets: Targets) -> str | None:
     """What was acted on: the first target that is neither a person nor a token, else those."""
     chosen: Row | None = None
-    for kind, one in _targets(record):
+    for kind, one in targets:
         if kind not in _TOKENS and kind != "user":
             chosen = one
             break
@@ -126,13 +134,30 @@ def _token_ends(record: Row) -> Any:
     return None
 
 
-def _actor(record: Row, realm: str) -> ActorName | None:
+def _entry(record: Row) -> tuple[Any, ...]:
+    """(realm, who acted, their token, agent, on whose behalf, what was acted on)."""
+    realm = realm_named(_realm(record))
+    who, targets = record.get("actor"), _targets(record)
+    stated = None
+    if type(who) is dict:
+        stated = who.get("type")
+        if type(stated) is not str:
+            stated = None
+    event = record.get("eventType") or record.get("eventtype")
+    # Of a grant, the targets say who is meant; elsewhere a target is what was acted on.
+    agent = behind = None
+    if stated and type(event) is str and event.startswith("app.oauth2."):
+        if stated == "User":
+            agent = _agent(targets, realm)
+        elif stated in _CLIENTS:
+            behind = _behind(targets, realm)
+    principal = _actor(who, stated, realm) if type(who) is dict else None
+    return realm, principal, _used(record, realm), agent, behind, _resource(targets)
+
+
+def _actor(who: Row, stated: str | None, realm: str) -> ActorName | None:
     """People by their login, agents and apps by their id."""
-    who = record.get("actor")
-    if type(who) is not dict:
-        return None
-    stated = who.get("type")
-    kind = _KINDS.get(stated, "user") if type(stated) is str else "user"
+    kind = _KINDS.get(stated, "user") if stated is not None else "user"
     login, number = who.get("alternateId") or who.get("alternateid"), who.get("id")
     shown = who.get("displayName") or who.get("displayname")
     for value in (login, number, shown) if kind in ("user", "service") else (number, login):
@@ -145,7 +170,7 @@ def _used(record: Row, realm: str) -> ActorName | None:
     """The API token or OAuth token that made the request."""
     transaction = record.get("transaction")
     detail = transaction.get("detail") if type(transaction) is dict else None
-    if type(detail) is not dict:
+    if type(detail) is not dict or not detail:
         return None
     used = detail.get("requestApiTokenId") or detail.get("requestapitokenid")
     if type(used) is not str or not used:
@@ -153,28 +178,15 @@ def _used(record: Row, realm: str) -> ActorName | None:
     return actor(realm, "api_token" if used.startswith("00T") else "token", used.replace("\0", ""))
 
 
-def _granting(record: Row) -> str:
-    """The type of the actor of a grant; elsewhere a target is what was acted on."""
-    event = record.get("eventType") or record.get("eventtype")
-    who = record.get("actor")
-    stated = who.get("type") if type(who) is dict else None
-    grants = type(event) is str and event.startswith("app.oauth2.")
-    return stated if grants and type(stated) is str else ""
-
-
-def _behind(record: Row, realm: str) -> ActorName | None:
+def _behind(targets: Targets, realm: str) -> ActorName | None:
     """The person for whom a client or an agent got a token."""
-    if _granting(record) not in _CLIENTS:
-        return None
-    person = next((_named(one) for kind, one in _targets(record) if kind == "user"), None)
+    person = next((_named(one) for kind, one in targets if kind == "user"), None)
     return actor(realm, "user", person) if type(person) is str else None
 
 
-def _agent(record: Row, realm: str) -> ActorName | None:
+def _agent(targets: Targets, realm: str) -> ActorName | None:
     """The agent whom a person lets act."""
-    if _granting(record) != "User":
-        return None
-    for kind, one in _targets(record):
+    for kind, one in targets:
         number = one.get("id")
         if kind == "workloadidentityprincipal" and type(number) is str and number:
             return actor(realm, "agent_id", number)
@@ -203,27 +215,27 @@ TABLE = Table(
     ),
     mark=b'"eventType"',
     any_case=True,
-    realm=_realm,
+    realm=Of(_entry, 0),
     at=("published", "p_event_time"),
     vendor_id="uuid",
     action="eventType",
     principal=(
-        _actor,
+        Of(_entry, 1),
         Name("app", "client.id"),
         # Results of queries over the log, as detection tools export them.
         Name("user", ("actorId", "user_email", "admin_email")),
     ),
     credential=(
-        _used,
+        Of(_entry, 2),
         Name(
             "session",
             ("authenticationContext.rootSessionId", "authenticationContext.externalSessionId"),
         ),
     ),
-    agent=(_agent,),
-    on_behalf=(_behind,),
+    agent=(Of(_entry, 3),),
+    on_behalf=(Of(_entry, 4),),
     session="authenticationContext.externalSessionId",
-    resource=_resource,
+    resource=Of(_entry, 5),
     outcome=Said(
         ("outcome.result", "result"),
         {

@@ -7,8 +7,8 @@ rule tests. Records name no organisation; their names are OpenAI's own for all o
 
 from typing import Any
 
-from evidence.formats.members import inside
-from evidence.formats.tables import Issues, Name, Row, Said, Table
+from evidence.formats.members import NOTHING, inside
+from evidence.formats.tables import Issues, Name, Row, Table
 from evidence.vocabulary import (
     AUTHENTICATION,
     CHANGE,
@@ -22,30 +22,45 @@ REALM = "openai"
 _KEYS = ("api_key", "admin_api_key")
 
 
-def details(record: Row) -> dict[str, Any]:
+def _details(record: Row) -> Row:
     """The object that a record of its type carries, whichever way its name is written."""
     action = record.get("type")
     if type(action) is not str:
-        return {}
-    return inside(record, action) or inside(record, action.replace(".", "_"))
+        return NOTHING
+    for name in (action, action.replace(".", "_")):
+        found = record.get(name)
+        if found is None:
+            found = record.get(name.lower())
+        if type(found) is dict and found:
+            return found
+    return NOTHING
 
 
-def _detail(*names: str) -> Any:
+def _view(record: Row) -> Row:
+    return {**record, "details": _details(record)}
+
+
+def _detail(name: str) -> Any:
     def get(record: Row) -> Any:
-        found = details(record)
-        return next((found[name] for name in names if type(found.get(name)) is str), None)
+        found = record["details"].get(name)
+        return found if type(found) is str else None
 
     return get
 
 
+def _outcome(record: Row) -> int:
+    return OUTCOME_FAILED if str(record.get("type")).endswith(".failed") else OUTCOME_OK
+
+
 def _resource(record: Row) -> Any:
-    found = details(record)
+    found = record["details"]
     configs = found.get("configs")
     if type(configs) is list and configs and type(configs[0]) is dict:
         found = configs[0]
     for name in ("id", "resource_id", "principal_id", "email"):
-        if type(found.get(name)) is str and found[name]:
-            return found[name]
+        value = found.get(name)
+        if type(value) is str and value:
+            return value
     return inside(record, "project").get("id")
 
 
@@ -69,6 +84,7 @@ TABLE = Table(
         ("p_log_type=OpenAI.Audit",),
     ),
     mark=b'"effective_at"',
+    view=_view,
     realm="openai:{organization_id|organization.id|org_id}",
     at=("effective_at",),
     vendor_id=("id",),
@@ -77,11 +93,7 @@ TABLE = Table(
     principal=(*_HOLDERS, _name("api_token", "actor.api_key.id")),
     credential=(_name("api_token", "actor.api_key.id"),),
     resource=(_resource,),
-    outcome=Said(
-        lambda record: "failed" if str(record.get("type")).endswith(".failed") else None,
-        {"failed": OUTCOME_FAILED},
-        absent=OUTCOME_OK,
-    ),
+    outcome=_outcome,
     error=(_detail("error_code"),),
     activities={
         "login.succeeded": AUTHENTICATION,

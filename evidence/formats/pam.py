@@ -14,15 +14,25 @@ The actions are CyberArk's own sentences ("Retrieve password", "PSM Connect"). P
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from evidence.formats import lines, tables
 from evidence.formats.documents import Piece
-from evidence.formats.members import member, row, text, told, ways
+from evidence.formats.members import (
+    NOTHING,
+    Shapes,
+    member,
+    picked,
+    remembered,
+    row,
+    text,
+    told,
+    ways,
+)
 from evidence.formats.record import ActorName, Issued
-from evidence.formats.tables import Row, Table, Text
+from evidence.formats.tables import Row, Shared, Table, Text
 from evidence.vocabulary import (
     AUTHENTICATION,
     CHANGE,
@@ -50,7 +60,7 @@ _FOLDER = re.compile(r"Root[\\/]+")
 _LONGEST_REMEMBERED = 200
 # Members by the names that the shapes give them.
 _ACTION = ("act", "deviceAction", "Message", "Action", "Desc", "action", "name", "auditCode")
-_ACTED = ways(*_ACTION)
+_ACTED, _action = ways(*_ACTION), tables.getter(_ACTION)
 _VAULT = ways("tenantId", "Hostname", "dvchost", "deviceHostName", "host", "hostname")
 _WHO = ways("suser", "sourceUserName", "Issuer", "usrName", "username", "userId")
 _SAFE = ways("cs2", "deviceCustomString2", "Safe", "safe")
@@ -60,6 +70,38 @@ _AT = ways("dhost", "destinationHostName", "Address", "target")
 _USER_NAME, _ADDRESS = ways("UserName"), ways("Address")
 _SEVERITY = ways("Severity", "auditType", "severity")
 _REASON = ways("reason", "Reason")
+_APPLICATION = ways("ApplicationID", "AppID")
+_SESSION_ID, _SESSION = ways("SessionID", "PSMID"), ways("sessionId")
+# All from which it is told who acted, on what account, what was done and how it ended.
+_DECIDING = frozenset(
+    name
+    for names in (
+        *(_ACTED, _VAULT, _WHO, _SAFE, _OBJECT, _ACCOUNT, _AT, _SEVERITY),
+        ways("identityType", "CAProperties"),
+    )
+    for both in names
+    for name in both
+)
+
+
+def _deciding(names: tuple[str, ...]) -> tuple[tuple[str, ...], Callable[[Row], Sequence[Any]]]:
+    found = tuple(name for name in names if name in _DECIDING)
+    return found, picked(found)
+
+
+_shapes = Shapes(_deciding)
+
+
+class _Decided(NamedTuple):
+    """What those members say."""
+
+    realm: str
+    action: str | None
+    # Principal, credential, and the application that a credential provider asked for.
+    actors: tuple[ActorName | None, ...]
+    resource: str | None
+    ended: int
+    issued: Issued | None
 
 
 def _opened(record: Row) -> Row:
@@ -67,7 +109,9 @@ def _opened(record: Row) -> Row:
     inner = row(record.get("syslog")).get("audit_record")
     if type(inner) is dict and inner:
         record = inner
-    details = member(record, "ExtraDetails")
+    details = record.get("ExtraDetails")
+    if details is None:
+        details = record.get("extradetails")
     if type(details) is str and "=" in details:
         record = {**record, "ExtraDetails": dict(_DETAIL.findall(details))}
     return record
@@ -91,19 +135,6 @@ def _principal(record: Row, realm: str) -> ActorName | None:
     if kind and kind.lower() in ("service", "machine", "application", "oauth"):
         return tables.actor(realm, "service", name)
     return _named(realm, name)
-
-
-def _details(record: Row) -> Row:
-    return row(member(record, "ExtraDetails"))
-
-
-def _application(record: Row, realm: str) -> ActorName | None:
-    """The application that a credential provider asked for."""
-    details = _details(record)
-    if not details:
-        return None
-    name = text(member(details, "ApplicationID")) or text(member(details, "AppID"))
-    return tables.actor(realm, "app", name) if name else None
 
 
 def _credential(record: Row, realm: str) -> ActorName | None:
@@ -138,16 +169,9 @@ def _outcome(record: Row) -> int:
     return OUTCOME_OK
 
 
-def _error(record: Row) -> str | None:
-    """Of what worked, the reason is why somebody asked."""
-    reason = told(record, _REASON)
-    return reason if reason and _outcome(record) != OUTCOME_OK else None
-
-
 def _session(record: Row) -> str | None:
-    details = _details(record)
-    found = text(member(details, "SessionID")) or text(member(details, "PSMID")) if details else ""
-    return found or text(member(record, "sessionId")) or None
+    details = record["details"]
+    return (told(details, _SESSION_ID) if details else "") or told(record, _SESSION) or None
 
 
 @lru_cache(maxsize=4096)
@@ -155,13 +179,38 @@ def _hands_over(action: str) -> bool:
     return _HANDS_OVER.search(action) is not None
 
 
-def _issued(record: Row, realm: str, who: ActorName | None) -> Issued | None:
+def _is_issued(record: Row) -> bool:
     action = told(record, _ACTED)
     asked = _hands_over if len(action) <= _LONGEST_REMEMBERED else _hands_over.__wrapped__
-    if not asked(action):
-        return None
-    made = _credential(record, realm)
-    return None if made is None else Issued(made, _application(record, realm) or who, False, None)
+    return asked(action)
+
+
+@remembered
+def _decided(said: tuple[list[str], list[Any], str]) -> _Decided:
+    names, values, application = said
+    record = dict(zip(names, values, strict=True))
+    realm = tables.realm_named(_realm(record))
+    who, made = _principal(record, realm), _credential(record, realm)
+    other = tables.actor(realm, "app", application) if application else None
+    issued = Issued(made, other or who, False, None) if made and _is_issued(record) else None
+    actors = who, made, other
+    return _Decided(realm, _action(record), actors, _resource(record), _outcome(record), issued)
+
+
+def _actors(record: Row, _: str) -> tuple[ActorName | None, ...]:
+    decided: _Decided = record["decided"]
+    return decided.actors
+
+
+def _view(record: Row) -> Row:
+    """The record with what is decided by members that come again and again."""
+    names, pick = _shapes[tuple(record)]
+    details = member(record, "ExtraDetails")
+    if not details or type(details) is not dict:
+        details = NOTHING
+    application = told(details, _APPLICATION) if details else ""
+    decided = _decided((names, pick(record), application))
+    return {**record, "decided": decided, "details": details}
 
 
 def _line(line: str) -> dict[str, Any] | None:
@@ -198,16 +247,17 @@ TABLE = Table(
     mark=b'"Issuer"',
     opens=_opened,
     text=Text(_looks, _pieces, lambda _: lines.Lines(_looks)),
-    realm=_realm,
+    view=_view,
+    realm=lambda record: record["decided"].realm,
     at=("IsoTimestamp", "rt", "deviceReceiptTime", "timestamp", "Timestamp", "time"),
     vendor_id=("uuid", "externalId"),
-    action=_ACTION,
-    principal=(_principal,),
-    credential=(_credential,),
-    on_behalf=(_application,),
+    action=lambda record: record["decided"].action,
+    principal=(Shared((_actors, _actors), 0),),
+    credential=(Shared((_actors, _actors), 1),),
+    on_behalf=(Shared((_actors, _actors), 2),),
     session=(_session,),
-    resource=(_resource,),
-    outcome=_outcome,
+    resource=(lambda record: record["decided"].resource,),
+    outcome=lambda record: record["decided"].ended,
     patterns=(
         (r"(?i)(?:retrieve|use|show|copy|get) (?:ssh key|password|secret|credential)", ISSUANCE),
         (r"(?i)(?:full gateway )?log(?:on|in|off|out)\b|.*authenticat|failed log", AUTHENTICATION),
@@ -228,7 +278,7 @@ TABLE = Table(
             CHANGE,
         ),
     ),
-    issued=_issued,
+    issued=lambda record, *_: record["decided"].issued,
     address=(
         "shost",
         "sourceHostName",
@@ -240,7 +290,9 @@ TABLE = Table(
     ),
     user_agent=("component", "app", "ExtraDetails.ApplicationType"),
     task=("TicketID", "cn2", "deviceCustomNumber2", "RequestId", "cn1", "deviceCustomNumber1"),
-    error=(_error,),
+    # Of what worked, the reason is why somebody asked.
+    error=(lambda record: told(record, _REASON),),
+    error_of_failures=True,
     # What a recorded session saw and typed.
     content=("ExtraDetails.Command", "ExtraDetails.Keystroke", "command", "customData"),
     lacks={

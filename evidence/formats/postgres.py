@@ -14,12 +14,14 @@ import csv
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
 
 from evidence.formats import lines, tables
 from evidence.formats.documents import Piece
-from evidence.formats.members import member, row, text
+from evidence.formats.members import NOTHING, member, text
 from evidence.formats.record import ActorName
 from evidence.formats.tables import Name, Row, Table, Text
+from evidence.formats.written import Of
 from evidence.vocabulary import (
     AUTHENTICATION,
     CHANGE,
@@ -98,6 +100,8 @@ _BELONGS = {
 _RDS_GROUP = re.compile(r"/aws/rds/(?:instance|cluster)/([^/]+)/postgresql")
 # What a message begins with whose statement stands behind it.
 _LOGGED_BEGINS = ("statement: ", "execute ", "parse ", "bind ", "duration: ")
+# Lines that are longer are left to csv, which has its own limits.
+_LONGEST_SPLIT = 10_000
 _AUDIT = re.compile(r"\s*AUDIT:\s+(?=SESSION,|OBJECT,)")
 _LOGGED = re.compile(
     r"(?:duration: [\d.]+ ms\s+)?(?P<what>statement|execute [^:]{0,80}|parse [^:]{0,80}"
@@ -125,6 +129,11 @@ _ROLE_NAME = re.compile(
 _COMMAND = re.compile(r"\s*([A-Za-z]+)")
 _TWO_WORDS = frozenset({"CREATE", "ALTER", "DROP", "GRANT", "REVOKE"})
 _HOST = re.compile(r"host=(\S{1,255})")
+_ENDED = {
+    "authentication failed": OUTCOME_REFUSED,
+    "connection authorized": OUTCOME_OK,
+    "disconnection": OUTCOME_OK,
+}  # a statement is logged before it runs
 _FAILURES = frozenset({"ERROR", "FATAL", "PANIC"})
 _REFUSED = ("28", "42501")
 _REFUSALS = ("permission denied", "must be owner", "password authentication failed", "no pg_hba")
@@ -135,24 +144,20 @@ def _opened(record: Row) -> Row:
     message = record.get("message")
     if type(message) is not str:
         return record
-    log = text(member(record, "logGroup"))
-    group = _RDS_GROUP.match(log) if log else None
+    group = None
+    if "logGroup" in record or "loggroup" in record:
+        group = _RDS_GROUP.match(text(member(record, "logGroup")))
     if group is not None:
         line = _prefixed(message)
         record = {"cluster": group[1], **(line or {"message": message})}
         message = str(record["message"])
     found = _AUDIT.match(message) if "AUDIT:" in message else None
     if found is not None:
-        said = message[found.end() :].replace("\0", "")
-        try:
-            fields = next(csv.reader([said.replace("\r", " ").replace("\n", " ")], strict=False))
-        except (csv.Error, StopIteration):
-            fields = [said]
+        fields = _fields(message[found.end() :].replace("\0", ""))
         parts = {name: field for name, field in zip(AUDIT, fields, strict=False) if field}
-        role = _ROLE_NAME.match(parts.get("statement", ""))
-        if role is not None:
+        if "object" not in parts and (role := _ROLE_NAME.match(parts.get("statement", ""))):
             # The only object of a statement on roles; pgaudit names none.
-            parts.setdefault("object", role[1])
+            parts["object"] = role[1]
         return {**record, "message": "AUDIT", "pgaudit": parts}
     logged = _LOGGED.match(message) if message.startswith(_LOGGED_BEGINS) else None
     if logged is not None:
@@ -160,19 +165,65 @@ def _opened(record: Row) -> Row:
     return record
 
 
+def _fields(said: str) -> list[str]:
+    """The fields of a line of CSV."""
+    line = said.replace("\r", " ").replace("\n", " ")
+    # Most lines quote the statement alone, or with its parameters: a third of csv's time.
+    head, quote, rest = line.partition(',"')
+    if '"' not in head and len(line) <= _LONGEST_SPLIT:
+        if not quote:
+            return head.split(",")
+        statement, end, tail = rest.partition('",')
+        inside = tail[1:-1] if tail[:1] == '"' == tail[-1:] and len(tail) > 1 else None
+        if end and '"' not in statement and '"' not in (tail if inside is None else inside):
+            last = tail.split(",") if inside is None else (inside,)
+            return [*head.split(","), statement, *last]
+    try:
+        return next(csv.reader([line], strict=False))
+    except (csv.Error, StopIteration):
+        return [said]
+
+
 # --- what was done
 
 
-def _action(record: Row) -> str | None:
-    audit = record.get("pgaudit")
-    if type(audit) is dict and (command := text(audit.get("command"))):
-        return command.upper()
-    message = text(record.get("message"))
+def _entry(record: Row) -> tuple[Any, ...]:
+    """(action, what on, how it ended, from where, error, number): a line says them together."""
+    audit, severity = record.get("pgaudit"), record.get("error_severity")
+    if type(audit) is not dict:
+        audit = NOTHING
+    message, statement = text(record.get("message")), text(record.get("statement"))
+    said = _said(message)
+    action = text(audit.get("command")).upper() or said or _command_of(statement)
+    failed = severity != "LOG" and text(severity).upper() in _FAILURES
+    state = text(record.get("state_code")) if failed else ""
+    if failed:
+        # Plain lines have no state.
+        refused = state.startswith(_REFUSED) or message.startswith(_REFUSALS)
+        outcome = OUTCOME_REFUSED if refused else OUTCOME_FAILED
+    elif audit:
+        outcome = OUTCOME_OK
+    else:
+        outcome = _ENDED.get(said, OUTCOME_UNKNOWN)
+    session, line = text(record.get("session_id")), record.get("line_num")
+    return (
+        action or text(record.get("ps")).upper(),
+        _resource(text(record.get("dbname")), text(audit.get("object")), statement),
+        outcome,
+        _address(record, message),
+        # Of a value that was wrong, the message tells the value.
+        (message.split(": ", 1)[0] if state.startswith("22") else message) if failed else None,
+        f"{session}/{line}" if session and type(line) in (int, str) else None,
+    )
+
+
+def _said(message: str) -> str:
+    """What a message says of a connection."""
     if message[:4] in _SAID_BEGINS:
         for beginning, action in _SAID:
             if message.startswith(beginning):
                 return action
-    return _command_of(text(record.get("statement"))) or text(record.get("ps")).upper() or None
+    return ""
 
 
 @lru_cache(maxsize=4096)
@@ -191,32 +242,11 @@ def _command_of(statement: str) -> str:
     return _words(statement[:80]) if statement else ""
 
 
-def _resource(record: Row) -> str | None:
-    database, audit = text(record.get("dbname")), record.get("pgaudit")
-    named = text(audit.get("object")) if type(audit) is dict else ""
-    if not named and (statement := text(record.get("statement"))):
+def _resource(database: str, named: str, statement: str) -> str:
+    if not named and statement:
         role = _ROLE_NAME.match(statement[:200])
         named = role[1] if role is not None else ""
-    return f"{database}/{named}" if database and named else named or database or None
-
-
-def _failed(record: Row) -> bool:
-    return text(record.get("error_severity")).upper() in _FAILURES
-
-
-def _outcome(record: Row) -> int:
-    if _failed(record):
-        # Plain lines have no state.
-        state, message = text(record.get("state_code")), text(record.get("message"))
-        refused = state.startswith(_REFUSED) or message.startswith(_REFUSALS)
-        return OUTCOME_REFUSED if refused else OUTCOME_FAILED
-    if row(record.get("pgaudit")):
-        return OUTCOME_OK
-    action = _action(record)
-    if action == "authentication failed":
-        return OUTCOME_REFUSED
-    # A statement is logged before it runs.
-    return OUTCOME_OK if action in ("connection authorized", "disconnection") else OUTCOME_UNKNOWN
+    return f"{database}/{named}" if database and named else named or database
 
 
 def _on_behalf(record: Row, realm: str) -> ActorName | None:
@@ -228,30 +258,15 @@ def _on_behalf(record: Row, realm: str) -> ActorName | None:
     return tables.actor(realm, "federated", found[1])
 
 
-def _address(record: Row) -> str | None:
+def _address(record: Row, message: str) -> str | None:
     host = text(record.get("remote_host"))
     if host:
         return host
     origin = text(record.get("connection_from"))
     if origin:
         return origin.rpartition(":")[0] or origin
-    message = text(record.get("message"))[:400]
-    found = _HOST.search(message) if "host=" in message else None
+    found = _HOST.search(message[:400]) if "host=" in message else None
     return found[1] if found is not None else None
-
-
-def _error(record: Row) -> str | None:
-    if not _failed(record):
-        return None
-    # Of a value that was wrong, the message tells the value.
-    message = text(record.get("message"))
-    wrong = text(record.get("state_code")).startswith("22")
-    return message.split(": ", 1)[0] if wrong else message or None
-
-
-def _number(record: Row) -> str | None:
-    session, line = text(record.get("session_id")), record.get("line_num")
-    return f"{session}/{line}" if session and type(line) in (int, str) else None
 
 
 # --- bodies that are no JSON
@@ -314,7 +329,8 @@ def _prefixed(line: str) -> dict[str, str] | None:
     found = _PREFIXED.match(line)
     if found is None:
         return None
-    return {_SAME.get(name, name): part for name, part in found.groupdict("").items() if part}
+    said = {_SAME.get(name, name): part for name, part in found.groupdict("").items() if part}
+    return {"message": "", **said}
 
 
 TABLE = Table(
@@ -335,14 +351,15 @@ TABLE = Table(
     opens=_opened,
     realm="postgres:{cluster_name|cluster|server|hostname|host}",
     at=("timestamp", "log_time", "time"),
-    vendor_id=(_number,),
-    action=(_action,),
+    vendor_id=Of(_entry, 5),
+    action=Of(_entry, 0),
     principal=(Name("user", ("user", "user_name")),),
     on_behalf=(_on_behalf,),
     session=("session_id",),
-    resource=(_resource,),
-    outcome=_outcome,
-    error=(_error,),
+    resource=Of(_entry, 1),
+    outcome=Of(_entry, 2),
+    error=Of(_entry, 4),
+    error_of_failures=True,
     activities={
         "connection received": USE,
         "connection authenticated": AUTHENTICATION,
@@ -355,7 +372,7 @@ TABLE = Table(
         "SET": USE,
     },
     patterns=((r"(?:CREATE|ALTER|DROP|GRANT|REVOKE|SECURITY LABEL|REASSIGN|COMMENT)", CHANGE),),
-    address=(_address,),
+    address=Of(_entry, 3),
     user_agent=("application_name",),
     # What a message quotes of data: parameters, keys, the line of a COPY.
     content=("pgaudit.parameter", "detail", "context"),

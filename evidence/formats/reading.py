@@ -7,7 +7,7 @@ What is kept is the canonical JSON of every record after the privacy rule, in th
 could not be read is kept among them as text, so that positions stay what they were.
 """
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable
 from functools import partial
 from itertools import batched, islice
 from secrets import token_hex
@@ -18,7 +18,17 @@ import orjson
 from evidence import privacy
 from evidence.formats import paths, tables, written
 from evidence.formats.compiling import Reader, reader
-from evidence.formats.documents import KNOWN, NotCut, Piece, Shape, batches, clean, pieces
+from evidence.formats.documents import (
+    Alike,
+    Batch,
+    NotCut,
+    Piece,
+    Shape,
+    apart,
+    batches,
+    clean,
+    pieces,
+)
 from evidence.formats.dropping import Drop, dropper
 from evidence.formats.record import Asked, Parsed, Record, Redaction, Rejected
 from evidence.formats.tables import Row, Table, Unreadable
@@ -180,9 +190,7 @@ def read_pieces(
     return _read(batched(found, _BATCH), asked, first, others)
 
 
-def _read(
-    found: Iterable[Sequence[Piece]], asked: Asked, first: Kind, others: tuple[Kind, ...]
-) -> Parsed:
+def _read(found: Iterable[Batch], asked: Asked, first: Kind, others: tuple[Kind, ...]) -> Parsed:
     kept: list[bytes] = []
     parsed = Parsed(b"", [], [], [])
     digester = Digester(asked.digest_key[:64])
@@ -193,7 +201,7 @@ def _read(
 
 
 def _read_batch(
-    batch: Sequence[Piece],
+    batch: Batch,
     into: Parsed,
     asked: Asked,
     digester: "Digester",
@@ -201,23 +209,7 @@ def _read_batch(
     others: tuple[Kind, ...],
 ) -> bytes:
     """Read these pieces into the lists of `into`; what is kept of them."""
-    places: list[str] = []
-    values: list[Any] = []
-    kinds: list[Kind] = []
-    broken: dict[int, tuple[str, bytes]] = {}
-    several, opens = first.several, first.opens
-    for position, value, problem, raw in batch:
-        if problem:
-            broken[len(values)] = problem, raw
-        elif not several and (raw is KNOWN or first.knows(value)):
-            places.append(position)
-            values.append(value if opens is None else opens(value))
-            kinds.append(first)
-            continue
-        for place, one, by in _unfolded(position, value, problem, first, others):
-            places.append(place)
-            values.append(one)
-            kinds.append(by)
+    places, values, kinds, broken = _laid_out(batch, first, others)
     received = canonical(values, broken)
     redactions = into.redactions
     before = len(redactions)
@@ -261,6 +253,27 @@ def _read_batch(
     return joined
 
 
+def _laid_out(
+    batch: Batch, first: Kind, others: tuple[Kind, ...]
+) -> tuple[list[str], list[Any], list[Kind], dict[int, tuple[str, bytes]]]:
+    """(places, values, by whom they are read, what is wrong with which, and its text)."""
+    if isinstance(batch, Alike) and not first.several:
+        places, values = batch
+        opened = values if first.opens is None else list(map(first.opens, values))
+        return places, opened, [first] * len(values), {}
+    places, values = [], []
+    kinds: list[Kind] = []
+    broken: dict[int, tuple[str, bytes]] = {}
+    for position, value, problem, raw in apart(batch):
+        if problem:
+            broken[len(values)] = problem, raw
+        for place, one, by in _unfolded(position, value, problem, first, others):
+            places.append(place)
+            values.append(one)
+            kinds.append(by)
+    return places, values, kinds, broken
+
+
 def _unfolded(
     position: str, value: Any, problem: str, first: Kind, others: tuple[Kind, ...]
 ) -> Iterable[tuple[str, Any, Kind]]:
@@ -299,16 +312,19 @@ def _without(
     redactions: list[Redaction],
 ) -> list[bytes]:
     """The canonical texts without content; the values lose it too."""
-    texts = received
+    changed = []
     for number, (value, by) in enumerate(zip(values, kinds, strict=True)):
         if by.drops is None or number in broken:
             continue
         gone = by.drops(value)
         if gone:
-            redactions.extend(Redaction(places[number], "content", length) for length in gone)
-            if texts is received:
-                texts = list(received)
-            texts[number] = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+            redactions += [Redaction(places[number], "content", length) for length in gone]
+            changed.append(number)
+    if not changed:
+        return received
+    texts = list(received)
+    for number, text in zip(changed, canonical([values[n] for n in changed], {}), strict=True):
+        texts[number] = text
     return texts
 
 

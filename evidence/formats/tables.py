@@ -16,14 +16,15 @@ from evidence.formats.documents import Piece
 from evidence.formats.lines import Seams
 from evidence.formats.paths import Sign
 from evidence.formats.record import ActorName, Issued
-from evidence.formats.written import Writing
+from evidence.formats.written import Of, Way, Writing
 from evidence.vocabulary import OUTCOME_FAILED, OUTCOME_UNKNOWN, PLANE_IDENTITY
 
 type Row = dict[str, Any]
 # A path, or a function of the record; several: the first that says something.
-type From = str | Callable[[Row], Any]
+type From = Way
 type Froms = From | tuple[From, ...]
 type Names = Callable[[Row, str], ActorName | None]
+type Together = Callable[[Row, str], tuple[ActorName | None, ...]]
 
 NOT_STATED = "not stated"
 _PART = re.compile(r"\{([^{}]+)\}")
@@ -60,6 +61,21 @@ class Name(NamedTuple):
     when: str = ""
     parent: "Name | None" = None
     fold: bool = False
+
+
+class Shared(NamedTuple):
+    """One of several actors that one function finds together, called once for a record.
+
+    It stands first among the ways of its field. `find`: the function for records as they are
+    written, and the one for records whose member names are in lower case.
+    """
+
+    find: tuple[Together, Together]
+    place: int
+
+
+# One way of finding an actor.
+type Actor = Name | Names | Shared | Of
 
 
 class Said(NamedTuple):
@@ -115,10 +131,10 @@ class Table(NamedTuple):
     # to the record itself.
     view: Callable[[Row], Row] | None = None
     vendor_id: Froms = ()
-    principal: tuple[Name | Names, ...] = ()
-    credential: tuple[Name | Names, ...] = ()
-    agent: tuple[Name | Names, ...] = ()
-    on_behalf: tuple[Name | Names, ...] = ()
+    principal: tuple[Actor, ...] = ()
+    credential: tuple[Actor, ...] = ()
+    agent: tuple[Actor, ...] = ()
+    on_behalf: tuple[Actor, ...] = ()
     session: Froms = ()  # kept as the event's conversation
     resource: Froms = ()
     outcome: Said | Callable[[Row], int] = Said((), {}, absent=OUTCOME_UNKNOWN)
@@ -188,7 +204,9 @@ def write_template(
 ) -> None:
     """Set a variable to what a template makes of the record."""
     if callable(said):
-        writing.say(f"{into} = {writing.once(said, deep=deep)}", deep=deep)
+        of = isinstance(said, Of)
+        made = writing.found(said, deep=deep) if of else writing.once(said, deep=deep)
+        writing.say(f"{into} = {made}", deep=deep)
         return
     first, *rest = _PART.split(said)
     writing.say(f"{into} = {first!r}", deep=deep)
@@ -199,7 +217,7 @@ def write_template(
         writing.say(f"{into} += part + {after!r}" if after else f"{into} += part", deep=deep)
 
 
-def names(ways: tuple[Name | Names, ...], *, folded: bool = False) -> Names:
+def names(ways: tuple[Actor, ...], *, folded: bool = False) -> Names:
     """The first actor that one of these ways finds."""
     writing = Writing("def written(record, realm):", folded=folded)
     write_names(writing, "found", ways)
@@ -207,14 +225,21 @@ def names(ways: tuple[Name | Names, ...], *, folded: bool = False) -> Names:
     return writing.compiled()
 
 
-def write_names(writing: Writing, into: str, ways: tuple[Name | Names, ...]) -> None:
+def write_names(writing: Writing, into: str, ways: tuple[Actor, ...]) -> None:
     """Set a variable to the first actor that one of these ways finds, or to None."""
     if not ways:
         writing.say(f"{into} = None")
     for deep, way in enumerate(ways):
         if deep:
             writing.say(f"if {into} is None:", deep=deep - 1)
-        if callable(way):
+        if isinstance(way, Shared):
+            find = way.find[writing.folded]
+            if find not in writing.objects.values():
+                writing.say(f"together = {writing.named(find)}(record, realm)", deep=deep)
+            writing.say(f"{into} = together[{way.place}]", deep=deep)
+        elif isinstance(way, Of):
+            writing.say(f"{into} = {writing.found(way, deep=deep)}", deep=deep)
+        elif callable(way):
             writing.say(f"{into} = {writing.named(way)}(record, realm)", deep=deep)
         else:
             _write_name(writing, into, way, deep)

@@ -8,11 +8,48 @@ Pure.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from evidence.formats import aws, paths
 from evidence.formats.paths import Sign
 
+
+class Remembered[Made](dict[str, Made]):
+    """What a function makes of texts, remembered for a bounded number of them.
+
+    Of texts that many records have, one object is kept: the others' memory is free for the next
+    record while it is still in the processor's cache, and so are the names when ids are looked up.
+    A dictionary is asked in half the time of a cached function.
+    """
+
+    MOST = 16_384
+
+    def __init__(self, make: Callable[[str], Made]) -> None:
+        super().__init__()
+        self.make = make
+
+    def __missing__(self, text: str) -> Made:
+        made = self.make(text)
+        if len(text) <= aws.LONGEST:
+            if len(self) >= self.MOST:
+                self.clear()
+            self[text] = made
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class Of:
+    """One of several values that a function makes of a record: it is called once for them all."""
+
+    make: Callable[[dict[str, Any]], tuple[Any, ...]]
+    place: int
+
+    def __call__(self, record: dict[str, Any]) -> Any:
+        return self.make(record)[self.place]
+
+
+# A path, or a function of the record.
 type Way = str | Callable[[dict[str, Any]], Any]
 
 # Objects inside a record from which more is asked than this are looked up once, at the beginning.
@@ -29,13 +66,20 @@ class Writing:
     def __init__(
         self, opening: str, *, folded: bool = False, often: Counter[tuple[str, ...]] | None = None
     ) -> None:
-        self.objects: dict[str, Any] = {"text": paths.text, "keep": plain, "nothing": {}}
+        self.objects: dict[str, Any] = {
+            "text": paths.text,
+            "keep": plain,
+            "nothing": {},
+            "same": Remembered(plain),
+        }
         self.folded = folded
         self.counted: Counter[tuple[str, ...]] = Counter()
         self.opening = opening
         self.lines: list[str] = []
         self.inside: dict[tuple[str, ...], str] = {}
         self.made: dict[str, Callable[[dict[str, Any]], Any]] = {}
+        # Variables of `made` that are set whichever way the function went.
+        self.certain: set[str] = set()
         for names in sorted(often or (), key=len):
             if often and often[names] > _ONCE:
                 above = names[:-1]
@@ -81,27 +125,52 @@ class Writing:
         found = f"{here}.get({names[-1]!r})"
         return f"({found} if {' and '.join(guards)} else None)" if guards else found
 
-    def text(self, into: str, ways: Sequence[Way], *, deep: int = 0) -> None:
-        """Set a variable to the text that the first of these ways finds, or to None."""
+    def text(
+        self, into: str, ways: Sequence[Way], *, deep: int = 0, repeated: bool = False
+    ) -> None:
+        """Set a variable to the text that the first of these ways finds, or to None.
+
+        `repeated`: other records say the same; see Remembered.
+        """
         if not ways:
             self.say(f"{into} = None", deep=deep)
             return
-        start = deep
+        start, told, plainly = (
+            deep,
+            into,
+            f"not 0 < len({into}) <= {aws.LONGEST} or '\\0' in {into}",
+        )
         for number, way in enumerate(ways):
             if number:
                 self.say(f"if not {into}:", deep=deep)
                 deep += 1
-            found = self.value(way) if isinstance(way, str) else f"{self.named(way)}(record)"
+            self.say(f"{into} = {self.found(way, deep=deep)}", deep=deep)
+            if len(ways) > 1:
+                self.say(
+                    f"if type({into}) is not str and {into} is not None: {into} = text({into})",
+                    deep=deep,
+                )
+        if len(ways) == 1:
+            told = f"text({into}) or ''"
+            plainly = f"type({into}) is not str or {plainly}"
+            same = f"{into} if type({into}) is str else {told}"
+        else:
+            same = into
+        if repeated:
+            self.say(f"if {into} is not None: {into} = same[{same}]", deep=start)
+        else:
             self.say(
-                f"{into} = {found}",
-                f"if type({into}) is not str and {into} is not None: {into} = text({into})",
-                deep=deep,
+                f"if {into} is not None and ({plainly}): {into} = keep({told})",
+                deep=start,
             )
-        self.say(
-            f"if not {into}: {into} = None",
-            f"elif len({into}) > {aws.LONGEST} or '\\0' in {into}: {into} = keep({into})",
-            deep=start,
-        )
+
+    def found(self, way: Way, *, deep: int = 0) -> str:
+        """The expression of what a way finds; lines that it needs are written."""
+        if isinstance(way, str):
+            return self.value(way)
+        if isinstance(way, Of):
+            return f"{self.once(way.make, deep=deep)}[{way.place}]"
+        return f"{self.named(way)}(record)"
 
     def once(self, function: Callable[[dict[str, Any]], Any], *, deep: int = 0) -> str:
         """The variable with what a function makes of the record, called where it is first needed."""
@@ -110,7 +179,10 @@ class Writing:
             known = f"made{len(self.made)}"
             self.made[known] = function
             self.opening += f"\n {known} = None"
-        self.say(f"if {known} is None: {known} = {self.named(function)}(record)", deep=deep)
+        if known not in self.certain:
+            self.say(f"if {known} is None: {known} = {self.named(function)}(record)", deep=deep)
+        if not deep:
+            self.certain.add(known)
         return known
 
     def sign(self, sign: Sign) -> str:

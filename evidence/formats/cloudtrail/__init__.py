@@ -19,7 +19,7 @@ import orjson
 from evidence import privacy
 from evidence.formats import aws, tables
 from evidence.formats.cloudtrail import activities, identity, lowered, resources
-from evidence.formats.documents import NotCut, Piece, Shape, batches, clean, pieces
+from evidence.formats.documents import NotCut, Piece, Shape, apart, batches, clean, pieces
 from evidence.formats.reading import Digester, canonical, kept_text
 from evidence.formats.record import (
     Asked,
@@ -74,7 +74,7 @@ def parse(body: bytes, asked: Asked) -> Parsed:
     """Read all records of a body; never raises for what the body holds."""
     shape = SHAPE if SHAPE.mark in body else _LOWERED
     try:
-        return _parsed(batches(body, shape), asked)
+        return _parsed(map(apart, batches(body, shape)), asked)
     except NotCut:
         return _parsed(batched(pieces(body, shape), _BATCH), asked)
 

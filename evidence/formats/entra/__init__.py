@@ -17,12 +17,14 @@ from typing import Any
 
 from evidence.formats import microsoft, written
 from evidence.formats.entra import audits, results
+from evidence.formats.members import NOTHING
 from evidence.formats.microsoft import anywhere, value_at
-from evidence.formats.record import ActorName
-from evidence.formats.tables import Issues, Name, Names, Row, Table, names
+from evidence.formats.record import ActorName, Issued
+from evidence.formats.tables import Name, Names, Row, Table, actor, getter, names
 from evidence.vocabulary import AUTHENTICATION, CHANGE, ISSUANCE, OUTCOME_OK, REVOCATION, USE
 
 SIGN_IN = "Sign-in activity"
+_ACTION = ("operationName", "activityDisplayName", "riskEventType")
 _CATEGORIES = (
     "category=SignInLogs|NonInteractiveUserSignInLogs|ServicePrincipalSignInLogs"
     "|ManagedIdentitySignInLogs|MicrosoftServicePrincipalSignInLogs|ADFSSignInLogs|AuditLogs"
@@ -65,11 +67,14 @@ def _view(record: Row) -> Row:
     if type(inside) is str:
         inside = microsoft.loaded(inside)
     if type(inside) is not dict:
-        return _with_operation(record)
+        said = _operation(record)
+        return {**record, **said} if said else record
     if "operationname" in record and any(name.lower() != name for name in inside):
         record = {_OUTER.get(name, name): value for name, value in record.items()}
     # What stands around says for which tenant and resource the log was made.
-    return _with_operation({**inside, **record})
+    flat = {**inside, **record}
+    flat.update(_operation(flat))
+    return flat
 
 
 # (uri of a call, its method, when a sign-in was made, by which client, the operation), as each
@@ -79,17 +84,22 @@ _SPELLINGS = (
     ("requesturi", "requestmethod", "createddatetime", "appid", "operationname"),
     ("RequestUri", "RequestMethod", "CreatedDateTime", "AppId", "OperationName"),
 )
+# What a record has none of that says its operation as ever.
+_UNUSUAL = frozenset(
+    name for uri, _, made, _, _ in _SPELLINGS for name in (uri, made) if name != "createdDateTime"
+)
 
 
-def _with_operation(record: Row) -> Row:
+def _operation(record: Row) -> Row:
     """A call of Graph and a sign-in as Graph lists it say no operation that tells anything."""
+    if "operationName" in record and record.keys().isdisjoint(_UNUSUAL):
+        return NOTHING
     for uri, method, made, client, operation in _SPELLINGS:
         if uri in record:
-            call = _call(str(record.get(method) or "")[:16], _asked(record[uri]))
-            return {**record, operation: call}
+            return {operation: _call(str(record.get(method) or "")[:16], _asked(record[uri]))}
         if made in record and client in record and operation not in record:
-            return {**record, operation: SIGN_IN}
-    return record
+            return {operation: SIGN_IN}
+    return NOTHING
 
 
 # A row of a workspace says whose workspace it is as its tenant.
@@ -136,17 +146,27 @@ def _path(record: Row) -> str | None:
     return _asked(_uri(record)) or None
 
 
-_is_audit = value_at("initiatedBy")
 # --- credentials
 
-_request, _id, _correlation = anywhere("requestId"), anywhere("id"), anywhere("correlationId")
+
+def _either(*found: str | None) -> str | None:
+    return next(filter(None, found), None)
+
+
+_is_audit = value_at("initiatedBy")
+_REQUEST_IDS = frozenset({"requestId", "requestid"})
+_id_of_audit = microsoft.of_texts(_either, ("correlationId",), ("requestId",))
+_id_of_sign_in = microsoft.of_texts(_either, ("requestId",), ("id",), ("correlationId",))
 
 
 def _request_id(record: Row) -> str | None:
     """A sign-in's own id is that of its request; an audit's is not."""
-    if _is_audit(record) is None:
-        return _request(record) or _id(record) or _correlation(record)
-    return _correlation(record) or _request(record)
+    if _is_audit(record) is not None:
+        return _id_of_audit(record)
+    own = record.get("id")
+    if type(own) is str and own and "\0" not in own and record.keys().isdisjoint(_REQUEST_IDS):
+        return own
+    return _id_of_sign_in(record)
 
 
 def _not_nobody(path: str) -> Any:
@@ -166,9 +186,25 @@ _AGENT = (
 _token = anywhere("uniqueTokenIdentifier")
 
 
-def _granted(record: Row) -> str | None:
-    """The token of a sign-in that went through: an interrupted one has an id for it as well."""
-    return _token(record) if results.ended(record) == OUTCOME_OK else None
+_action = getter(_ACTION)
+_low_action = getter(tuple(name.lower() for name in _ACTION))
+
+
+def _issued(record: Row, realm: str, principal: ActorName | None) -> Issued | None:
+    """The key that a change added; the token of a sign-in that went through.
+
+    An interrupted sign-in has an id for a token as well.
+    """
+    found = audits.issued(record, realm)
+    if found is not None:
+        return found
+    token = _token(record)
+    if token is None or results.ended(record) != OUTCOME_OK:
+        return None
+    action = _action(record) or _low_action(record)
+    if action is None or action.strip() != SIGN_IN:
+        return None
+    return Issued(actor(realm, "token", token), principal, standing=False, expires_at=None)
 
 
 _TOKEN = Name("token", ("uniqueTokenIdentifier", "signInActivityId", "uniqueTokenId"))
@@ -234,6 +270,55 @@ def _who(record: Row, realm: str) -> ActorName | None:
     return _in_lower_case(record, realm) if found is None else found
 
 
+_DECIDE = (
+    "?initiatedBy",
+    "initiatedBy",
+    "agent",
+    "userPrincipalName",
+    "userId",
+    "servicePrincipalId",
+    "servicePrincipalName",
+    "servicePrincipal",
+    "appId",
+    "category",
+    "managedIdentityType",
+    "signInEventTypes",
+    "Type",
+    "servicePrincipalCredentialKeyId",
+    "servicePrincipalCredentialThumbprint",
+    "federatedCredentialId",
+)
+_ACTORS = microsoft.together(
+    _DECIDE,
+    (_who,),
+    (
+        Name("key", _not_nobody("servicePrincipalCredentialKeyId"), fold=True),
+        Name("federated", _not_nobody("federatedCredentialId"), fold=True),
+        Name("certificate", "servicePrincipalCredentialThumbprint", fold=True),
+    ),
+    (
+        Name(
+            "agent_id",
+            ("agent.agentServicePrincipalId", "servicePrincipalId", "appId"),
+            when=_AGENT,
+            parent=microsoft.application("agent.parentAppId"),
+            fold=True,
+        ),
+        Name(
+            "agent_id",
+            "agent.agentSubjectParentId",
+            when="agent.agentSubjectType=agentIDuser",
+            fold=True,
+        ),
+        # Who acts in a person's name: the application that was given the token.
+        microsoft.application("appId", when="userId"),
+    ),
+    (
+        microsoft.user("userPrincipalName", "userId", when=_AGENT),
+        Name("user", "userId", when=_AGENT, fold=True),
+    ),
+)
+
 TABLE = Table(
     name="entra",
     title="Microsoft Entra sign-ins, audits and Graph activity",
@@ -257,35 +342,11 @@ TABLE = Table(
     realm=_realm,
     at=("createdDateTime", "activityDateTime", "time", "timeGenerated"),
     vendor_id=("id", "requestId"),
-    action=("operationName", "activityDisplayName", "riskEventType"),
-    principal=(_who,),
-    credential=(
-        Name("key", _not_nobody("servicePrincipalCredentialKeyId"), fold=True),
-        Name("federated", _not_nobody("federatedCredentialId"), fold=True),
-        Name("certificate", "servicePrincipalCredentialThumbprint", fold=True),
-        _TOKEN,
-    ),
-    agent=(
-        Name(
-            "agent_id",
-            ("agent.agentServicePrincipalId", "servicePrincipalId", "appId"),
-            when=_AGENT,
-            parent=microsoft.application("agent.parentAppId"),
-            fold=True,
-        ),
-        Name(
-            "agent_id",
-            "agent.agentSubjectParentId",
-            when="agent.agentSubjectType=agentIDuser",
-            fold=True,
-        ),
-        # Who acts in a person's name: the application that was given the token.
-        microsoft.application("appId", when="userId"),
-    ),
-    on_behalf=(
-        microsoft.user("userPrincipalName", "userId", when=_AGENT),
-        Name("user", "userId", when=_AGENT, fold=True),
-    ),
+    action=_ACTION,
+    principal=_ACTORS.principal,
+    credential=(*_ACTORS.credential, _TOKEN),
+    agent=_ACTORS.agent,
+    on_behalf=_ACTORS.on_behalf,
     session=("sessionId", "c_Sid", "C_Sid"),
     resource=(
         "resourceDisplayName",
@@ -313,8 +374,7 @@ TABLE = Table(
         (r"(?i)(?:sign-in|user authentication|sign-out)", AUTHENTICATION),
         (r".", CHANGE),
     ),
-    issued=audits.issued,
-    issues=(Issues(frozenset({SIGN_IN}), Name("token", _granted), standing=False),),
+    issued=_issued,
     address=microsoft.plain_address(
         "initiatedBy.user.ipAddress",
         "ipAddress",

@@ -21,7 +21,9 @@ def _targets_of(record: Row) -> list[Row]:
     return [one for one in found[:50] if type(one) is dict] if type(found) is list else []
 
 
-_property, _new, _old = anywhere("displayName"), value_at("newValue"), value_at("oldValue")
+_NAME, _KEYS = "displayName", frozenset({"KeyDescription"})
+_CLIENT_IDS = frozenset({"TargetId.ServicePrincipalNames", "AppPrincipalId", "AppId"})
+_new, _old = value_at("newValue"), value_at("oldValue")
 _properties = value_at("modifiedProperties")
 _target_name = anywhere("userPrincipalName", "displayName", "id")
 _target_id, _target_type = anywhere("id"), anywhere("type")
@@ -40,13 +42,9 @@ def resource(record: Row) -> str | None:
 
 def _keys(target: Row) -> microsoft.Keys:
     """The keys that a change to this target added and removed."""
-    changes = _properties(target)
-    if type(changes) is not list:
-        return microsoft.NO_KEYS
     found = microsoft.NO_KEYS
-    for change in changes[:200]:
-        if type(change) is dict and _property(change) == "KeyDescription":
-            found = microsoft.keys_changed(_new(change), _old(change))
+    for change in microsoft.properties_changed(_properties(target), _NAME, _KEYS):
+        found = microsoft.keys_changed(_new(change), _old(change))
     return found
 
 
@@ -57,23 +55,17 @@ def _client_id(target: Row, named: str | None) -> str | None:
     """The client id that the change names beside the object it changed."""
     if named is not None:
         return named.lower()
-    changes = _properties(target)
-    for change in changes[:200] if type(changes) is list else ():
-        if type(change) is dict and _property(change) in (
-            "TargetId.ServicePrincipalNames",
-            "AppPrincipalId",
-            "AppId",
-        ):
-            match = _client.match(str(_new(change))[:200])
-            if match:
-                return match[1].lower()
+    for change in microsoft.properties_changed(_properties(target), _NAME, _CLIENT_IDS):
+        match = _client.match(str(_new(change))[:200])
+        if match:
+            return match[1].lower()
     return None
 
 
 _named_client = anywhere("additionalDetails{key=AppId}.value")
 
 
-def issued(record: Row, realm: str, _: ActorName | None) -> Issued | None:
+def issued(record: Row, realm: str) -> Issued | None:
     """The key that a change added; of several the first, which nobody makes at once by hand."""
     if _targets(record) is None:
         return None

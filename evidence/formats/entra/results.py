@@ -4,21 +4,22 @@ Owns which codes mean refused and which mean interrupted. Source: "Microsoft Ent
 and authorization error codes". Pure.
 """
 
-from evidence.formats.microsoft import anywhere
+from evidence.formats.microsoft import of_texts
 from evidence.formats.tables import Row
 from evidence.vocabulary import OUTCOME_FAILED, OUTCOME_OK, OUTCOME_REFUSED, OUTCOME_UNKNOWN
 
-_reason = anywhere("status.failureReason", "resultDescription", "resultReason")
-_code = anywhere("status.errorCode", "resultType", "responseStatusCode")
 
-
-def error(record: Row) -> str | None:
-    """The code and the reason of a failure."""
-    reason, code = _reason(record), _code(record)
+def _coded(code: str | None, reason: str | None) -> str | None:
     return ": ".join(part for part in (code, reason) if part) or None
 
 
-_result = anywhere("status.errorCode", "responseStatusCode", "result", "resultType")
+# The code and the reason of a failure.
+error = of_texts(
+    _coded,
+    ("status.errorCode", "resultType", "responseStatusCode"),
+    ("status.failureReason", "resultDescription", "resultReason"),
+)
+
 # Refused by a policy or by the state of the account; interrupted, which says nothing yet.
 _REFUSED = [
     "50020",
@@ -84,7 +85,18 @@ _WORDS = {
 }
 
 
+_NUMBERS = {int(word): ended for word, ended in _WORDS.items() if word.isdecimal()}
+
+
+def _ended(found: str | None) -> int:
+    return OUTCOME_UNKNOWN if found is None else _WORDS.get(found.lower(), OUTCOME_FAILED)
+
+
+_otherwise = of_texts(_ended, ("status.errorCode", "responseStatusCode", "result", "resultType"))
+
+
 def ended(record: Row) -> int:
     """The outcome of a sign-in, a call or a change."""
-    found = _result(record)
-    return OUTCOME_UNKNOWN if found is None else _WORDS.get(found.lower(), OUTCOME_FAILED)
+    status = record.get("status")
+    code = status.get("errorCode") if type(status) is dict else None
+    return _NUMBERS.get(code, OUTCOME_FAILED) if type(code) is int else _otherwise(record)

@@ -14,6 +14,8 @@ Long operations log two entries (operation.first, operation.last); both are even
 """
 
 import re
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -35,17 +37,18 @@ from evidence.formats.members import (
     member,
     row,
     said,
+    stated,
     text,
     told,
     ways,
 )
 from evidence.formats.record import ActorName, Issued
 from evidence.formats.tables import Row, Table
+from evidence.formats.written import Of
 from evidence.vocabulary import OUTCOME_FAILED, OUTCOME_OK, OUTCOME_REFUSED, OUTCOME_UNKNOWN
 
 _LOG_OF = re.compile(r"(?:projects|organizations|folders|billingAccounts)/([^/]+)")
 _ACCOUNT = re.compile(r"serviceAccounts/([^/]+)")
-_ADDRESS, _USER_AGENT = ways("callerIp", "callerIP"), ways("callerSuppliedUserAgent")
 _KEY = ways("serviceAccountKeyName")
 _JSONS = ("request", "response", "metadata", "serviceData")
 
@@ -78,37 +81,24 @@ def _payload(record: Row) -> Row:
     return found if type(found) is dict else NOTHING
 
 
-def _part(record: Row, name: str) -> Row:
-    # Names as Google writes them are the rule; those of exports in lower case come afterwards.
-    payload = record.get("protoPayload")
-    if type(payload) is not dict:
-        payload = _payload(record)
-    found = payload.get(name)
-    return found if type(found) is dict else row(member(payload, name))
-
-
-def _method(payload: Row) -> str:
-    found = payload.get("methodName")
-    if type(found) is str and "\0" not in found:
-        return found
-    return text(member(payload, "methodName"))
+@lru_cache(maxsize=16_384)
+def _realm_of_log(log: str) -> str:
+    """The realm of what wrote to a log; '' when its name does not say."""
+    found = _LOG_OF.match(log)
+    return realm_of(found[1]) if found is not None and found[1] else ""
 
 
 def _project(record: Row) -> str:
-    found = _LOG_OF.match(text(member(record, "logName")))
-    if found is not None:
+    found = _LOG_OF.match(stated(record, "logName"))
+    if found is not None and found[1]:
         return found[1]
     labels = inside(record, "resource", "labels")
     for name in ("project_id", "organization_id", "folder_id"):
-        stated = text(labels.get(name))
-        if stated:
-            return stated
+        owner = text(labels.get(name))
+        if owner:
+            return owner
     found = _LOG_OF.search(said(_payload(record), "resourceName"))
     return found[1] if found is not None else ""
-
-
-def _realm(record: Row) -> str:
-    return realm_of(_project(record))
 
 
 def _cluster(record: Row) -> str:
@@ -117,55 +107,79 @@ def _cluster(record: Row) -> str:
     return clusters.realm_of("/".join(part for part in parts if part) if parts[2] else parts[0])
 
 
+def _entry(record: Row) -> tuple[Any, ...]:
+    """What the table below takes by its place: it stands in the same few objects."""
+    payload = _payload(record)
+    method = stated(payload, "methodName")
+    status, request = payload.get("status"), payload.get("request")
+    trace, span = record.get("trace"), record.get("spanId")
+    if span is None:
+        span = record.get("spanid")
+    # Names as Google writes them are the rule; those of exports in lower case come afterwards.
+    who, asked = payload.get("authenticationInfo"), payload.get("requestMetadata")
+    if type(who) is not dict:
+        who = row(member(payload, "authenticationInfo"))
+    if type(asked) is not dict:
+        asked = row(member(payload, "requestMetadata"))
+    realm = _realm_of_log(stated(record, "logName")) or realm_of(_project(record))
+    # Most callers call again and again: what they are is read once.
+    caller = _caller(orjson.dumps(who)) if who else _NOBODY
+    principal = caller.principal
+    if caller.of_cluster:
+        principal = clusters.named(caller.of_cluster, _cluster(record))
+    elif principal is None:
+        username = said(request, "username")
+        principal = tables.actor(realm, "user", username) if username else None
+    in_cluster = method.startswith("io.k8s.") or stated(payload, "serviceName") == "k8s.io"
+    return (
+        realm,
+        (in_cluster and of_cluster(method)) or method or _method_elsewhere(record, payload),
+        _resource(payload, in_cluster=in_cluster),
+        _outcome(payload, status, method),
+        principal,
+        caller.credential,
+        caller.agent,
+        caller.on_behalf,
+        stated(asked, "callerIp") or stated(asked, "callerIP"),
+        stated(asked, "callerSuppliedUserAgent"),
+        stated(request, "databaseSessionId") if type(request) is dict else None,
+        stated(status, "message") if type(status) is dict else None,
+        stated(record, "insertId"),
+        text(trace).rpartition("/")[2] if trace is not None else None,
+        text(span) if span is not None else None,
+    )
+
+
 # --- what was called
 
 
-def _is_cluster(payload: Row, method: str) -> bool:
-    service = payload.get("serviceName")
-    if type(service) is not str or "\0" in service:
-        service = text(member(payload, "serviceName"))
-    return service == "k8s.io" or method.startswith("io.k8s.")
+def _method_elsewhere(record: Row, payload: Row) -> str | None:
+    # BigQuery's newest entries say it in their metadata; some exports lose the payload.
+    return said(payload, "metadata", "methodName") or said(record, "methodName") or None
 
 
-def _action(record: Row) -> str | None:
-    payload = _payload(record)
-    method = _method(payload)
-    if not method:
-        # BigQuery's newest entries say it in their metadata; some exports lose the payload.
-        return said(payload, "metadata", "methodName") or said(record, "methodName") or None
-    if _is_cluster(payload, method):
-        return of_cluster(method) or method
-    return method
-
-
-def _resource(record: Row) -> str | None:
-    payload = _payload(record)
-    name = text(member(payload, "resourceName"))
+def _resource(payload: Row, *, in_cluster: bool) -> str | None:
+    name = stated(payload, "resourceName")
     if name:
-        if _is_cluster(payload, _method(payload)):
-            return clusters.from_path(name)
-        return name
+        return clusters.from_path(name) if in_cluster else name
     asked = first(member(payload, "authorizationInfo"))
     return said(asked, "resource") or said(asked, "resourceAttributes", "name") or None
 
 
-def _outcome(record: Row) -> int:
-    payload = _payload(record)
+def _outcome(payload: Row, status: Any, method: str) -> int:
     if not payload:
         return OUTCOME_UNKNOWN
-    status = payload.get("status")
-    if type(status) is not dict:
-        status = NOTHING
-    code = status.get("code")
-    if type(code) is str and code.isdecimal():
-        code = int(code[:4])
-    if type(code) is int and code:
-        # google.rpc.Code: PERMISSION_DENIED and UNAUTHENTICATED.
-        return OUTCOME_REFUSED if code in (7, 16) else OUTCOME_FAILED
-    if _method(payload).endswith("Failure"):
+    if type(status) is dict and status:
+        code = status.get("code")
+        if type(code) is str and code.isdecimal():
+            code = int(code[:4])
+        if type(code) is int and code:
+            # google.rpc.Code: PERMISSION_DENIED and UNAUTHENTICATED.
+            return OUTCOME_REFUSED if code in (7, 16) else OUTCOME_FAILED
+        if text(status.get("message")) in ("PERMISSION_DENIED", "UNAUTHENTICATED"):
+            return OUTCOME_REFUSED
+    if method.endswith("Failure"):
         return OUTCOME_REFUSED  # Workspace's sign-ins say it in their name alone
-    if text(status.get("message")) in ("PERMISSION_DENIED", "UNAUTHENTICATED"):
-        return OUTCOME_REFUSED
     asked = member(payload, "authorizationInfo")
     if type(asked) is list and asked:
         granted = [one.get("granted") for one in asked[:100] if type(one) is dict]
@@ -177,26 +191,43 @@ def _outcome(record: Row) -> int:
 # --- who called
 
 
-def _principal(record: Row, realm: str) -> ActorName | None:
-    who = _part(record, "authenticationInfo")
-    address, subject = who.get("principalEmail"), who.get("principalSubject")
-    if type(address) is not str or "\0" in address:
-        address = text(member(who, "principalEmail"))
-    if type(subject) is not str or "\0" in subject:
-        subject = text(member(who, "principalSubject"))
+class _Caller(NamedTuple):
+    """What an entry's authenticationInfo says. `of_cluster`: a name that its cluster gave."""
+
+    principal: ActorName | None = None
+    of_cluster: str = ""
+    credential: ActorName | None = None
+    agent: ActorName | None = None
+    on_behalf: ActorName | None = None
+
+
+_NOBODY = _Caller()
+
+
+@lru_cache(maxsize=16_384)
+def _caller(written: bytes) -> _Caller:
+    """The caller of an authenticationInfo, as JSON."""
+    who = orjson.loads(written)
+    address, subject = said(who, "principalEmail"), said(who, "principalSubject")
+    principal, of_cluster = None, ""
     if address.startswith("system:"):
-        return clusters.named(address, _cluster(record))
-    if subject.startswith("principal"):
-        return of_subject(subject)
-    if address:
-        return named(address, MEMBER_KINDS.get(subject.partition(":")[0], ""))
-    if subject:
-        return of_subject(subject)
-    other = said(who, "authoritySelector")
-    if other:
-        return clusters.named(other, _cluster(record))
-    username = said(_payload(record), "request", "username")
-    return tables.actor(realm, "user", username) if username else None
+        of_cluster = address
+    elif subject.startswith("principal"):
+        principal = of_subject(subject)
+    elif address:
+        principal = named(address, MEMBER_KINDS.get(subject.partition(":")[0], ""))
+    elif subject:
+        principal = of_subject(subject)
+    else:
+        of_cluster = said(who, "authoritySelector")
+    return _Caller(
+        principal,
+        of_cluster,
+        _credential(who),
+        # An agent's own identity (a SPIFFE id under agents.global…).
+        of_subject(subject) if "://agents." in subject else None,
+        _borrower(who),
+    )
 
 
 def _borrower(who: Row) -> ActorName | None:
@@ -216,49 +247,17 @@ def _borrower(who: Row) -> ActorName | None:
     return tables.actor("gcp", "federated", foreign) if foreign else None
 
 
-def _credential(record: Row, _: str) -> ActorName | None:
-    who = _part(record, "authenticationInfo")
+def _credential(who: Row) -> ActorName | None:
     key = told(who, _KEY)
     if key:
         return key_of(key)
     origin = _borrower(who)
     if origin is not None:
-        address = text(member(who, "principalEmail"))
+        address = said(who, "principalEmail")
         if address:
             return borrowed(named(address, "service_account"), origin.value)
-    client = member(who, "oauthInfo")
-    if type(client) is not dict:
-        return None
-    number = text(member(client, "oauthClientId"))
+    number = said(who, "oauthInfo", "oauthClientId")
     return tables.actor("gcp", "app", number) if number else None
-
-
-def _on_behalf(record: Row, _: str) -> ActorName | None:
-    return _borrower(_part(record, "authenticationInfo"))
-
-
-def _agent(record: Row, _: str) -> ActorName | None:
-    """An agent's own identity (a SPIFFE id under agents.global…)."""
-    subject = text(member(_part(record, "authenticationInfo"), "principalSubject"))
-    return of_subject(subject) if "://agents." in subject else None
-
-
-def _address(record: Row) -> str | None:
-    return told(_part(record, "requestMetadata"), _ADDRESS) or None
-
-
-def _user_agent(record: Row) -> str | None:
-    return told(_part(record, "requestMetadata"), _USER_AGENT) or None
-
-
-def _session(record: Row) -> str | None:
-    asked = _payload(record).get("request")
-    return (text(member(asked, "databaseSessionId")) or None) if type(asked) is dict else None
-
-
-def _trace(record: Row) -> str | None:
-    trace = text(record.get("trace"))
-    return (trace.rpartition("/")[2] or None) if trace else None
 
 
 # --- what was issued
@@ -266,7 +265,10 @@ def _trace(record: Row) -> str | None:
 
 def _issued(record: Row, realm: str, who: ActorName | None) -> Issued | None:
     payload = _payload(record)
-    method = _method(payload).rpartition(".")[2]
+    method = stated(payload, "methodName")
+    if not method.endswith(_ISSUING):
+        return None
+    method = method.rpartition(".")[2]
     if method not in _ISSUING:
         return None
     answer = row(payload.get("response"))
@@ -293,19 +295,13 @@ def _issued(record: Row, realm: str, who: ActorName | None) -> Issued | None:
     if method.startswith("Sign"):
         signed = key_of(f"serviceAccounts/{account}/keys/{said(answer, 'keyId')}")
         return Issued(signed, holder, False, None) if signed and said(answer, "keyId") else None
-    origin = _borrower(_part(record, "authenticationInfo")) or who
+    origin = _borrower(row(member(payload, "authenticationInfo"))) or who
     return Issued(borrowed(holder, origin.value), holder, False, None)
 
 
-_ISSUING = frozenset(
-    [
-        "CreateServiceAccountKey",
-        "UploadServiceAccountKey",
-        "CreateKey",
-        "GenerateAccessToken",
-        "SignJwt",
-        "SignBlob",
-    ]
+_ISSUING = (
+    *("CreateServiceAccountKey", "UploadServiceAccountKey", "CreateKey"),
+    *("GenerateAccessToken", "SignJwt", "SignBlob"),
 )
 TABLE = Table(
     name="gcp",
@@ -327,7 +323,7 @@ TABLE = Table(
     ),
     mark=b'"methodName"',
     opens=_opened,
-    realm=_realm,
+    realm=Of(_entry, 0),
     at=(
         either("timestamp"),
         either("protoPayload", "timestamp"),
@@ -335,24 +331,24 @@ TABLE = Table(
         either("receiveTimestamp"),
         either("p_event_time"),
     ),
-    vendor_id=(either("insertId"),),
-    action=(_action,),
-    principal=(_principal,),
-    credential=(_credential,),
-    agent=(_agent,),
-    on_behalf=(_on_behalf,),
-    session=(_session,),
-    resource=(_resource,),
-    outcome=_outcome,
-    error=(either("protoPayload", "status", "message"),),
+    vendor_id=(Of(_entry, 12),),
+    action=(Of(_entry, 1),),
+    principal=(Of(_entry, 4),),
+    credential=(Of(_entry, 5),),
+    agent=(Of(_entry, 6),),
+    on_behalf=(Of(_entry, 7),),
+    session=(Of(_entry, 10),),
+    resource=(Of(_entry, 2),),
+    outcome=Of(_entry, 3),
+    error=(Of(_entry, 11),),
     activities=clusters.ACTIVITIES,
     patterns=(*clusters.PATTERNS, *PATTERNS),
     issued=_issued,
-    address=(_address,),
-    user_agent=(_user_agent,),
+    address=(Of(_entry, 8),),
+    user_agent=(Of(_entry, 9),),
     request_id=("operation.id",),
-    trace_id=(_trace,),
-    span_id=(either("spanId"),),
+    trace_id=(Of(_entry, 13),),
+    span_id=(Of(_entry, 14),),
     content=(
         "protoPayload.request.payload",
         "protoPayload.request.parameter",

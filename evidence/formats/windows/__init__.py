@@ -32,23 +32,38 @@ _ZERO = frozenset({"{00000000-0000-0000-0000-000000000000}", "0x0", "0", ""})
 # The sessions of the system itself, which are on every computer and never end.
 _SYSTEM_SESSIONS = frozenset({"0x3e7", "0x3e4", "0x3e5"})
 
+# Members that decide who acted and how it ended, and those that differ from event to event.
+_NAMES_OF = ("username", "user", "name"), ("domainname", "domain"), ("usersid", "sid")
+_DECIDING = frozenset(
+    f"{who}{part}" for who in ("subject", "target") for parts in _NAMES_OF for part in parts
+) | {"samaccountname", "status", "substatus", "subjectlogonid", "logonid"}
+_THINGS = (
+    "objectdn",
+    "objectname",
+    "newprocessname",
+    "taskname",
+    "relativetargetname",
+    "sharename",
+    "servicename",
+    "targetservername",
+    "targetfilename",
+    "image",
+)
+_ADDRESSES = ("ipaddress", "clientaddress", "sourceaddress", "sourceip")
+_PLAIN = frozenset(
+    {
+        *(*_THINGS, *_ADDRESSES, "targetlogonid", "logonguid", "certthumbprint"),
+        *("transmittedservices", "accountname", "user"),
+    }
+)
+
 # --- who
 
 _get = {
     name: getter(name)
     for name in (
-        "provider",
-        "computer",
-        "channel",
-        "targetlogonid",
-        "subjectlogonid",
-        "logonid",
-        "logonguid",
-        "status",
-        "keywords",
-        "targetusername",
-        "targetdomainname",
-        "samaccountname",
+        *("provider", "computer", "channel", "logonguid", "targetlogonid", "subjectlogonid"),
+        *("logonid", "targetusername", "targetdomainname", "samaccountname"),
     )
 }
 
@@ -79,9 +94,7 @@ def _account(computer: str, domain: str, name: str, sid: str) -> ActorName:
 def _named(who: str) -> Any:
     """The account that the members beginning with this word name."""
     name_of, domain_of, sid_of = (
-        getter((f"{who}username", f"{who}user", f"{who}name")),
-        getter((f"{who}domainname", f"{who}domain")),
-        getter((f"{who}usersid", f"{who}sid")),
+        getter(tuple(f"{who}{part}" for part in parts)) for parts in _NAMES_OF
     )
     computer_of = _get["computer"]
 
@@ -100,7 +113,7 @@ def _named(who: str) -> Any:
 _subject, _target = _named("subject"), _named("target")
 
 
-def _principal(record: Row, _: str) -> ActorName | None:
+def _principal(record: Row) -> ActorName | None:
     """Who logs on or asks, else who acts on others."""
     first, second = _subject, _target
     if record.get("eventid") in _OF_THE_TARGET:
@@ -109,7 +122,7 @@ def _principal(record: Row, _: str) -> ActorName | None:
     return found
 
 
-def _on_behalf(record: Row, _: str) -> ActorName | None:
+def _on_behalf(record: Row) -> ActorName | None:
     """Who asked for a logon as somebody else."""
     if record.get("eventid") != "4624":
         return None
@@ -136,28 +149,24 @@ def _realm(record: Row) -> str:
 # --- sessions
 
 
-def _session_of(which: str) -> Any:
-    find, computer = _get[which], _get["computer"]
-
-    def get(record: Row) -> str | None:
-        found = find(record)
-        if found is None or found.lower() in _ZERO:
-            return None
-        return f"{_host(computer(record) or '')}/{found.lower()}"
-
-    return get
+def _logon(record: Row, which: str, host: str) -> str | None:
+    """A logon session, which is unique on one computer until it starts again."""
+    found = _get[which](record)
+    if found is None or found.lower() in _ZERO:
+        return None
+    return f"{host}/{found.lower()}"
 
 
-_begun, _acting = _session_of("targetlogonid"), _session_of("subjectlogonid")
-_logon = _session_of("logonid")
+def _acting(record: Row, host: str) -> str | None:
+    return _logon(record, "subjectlogonid", host) or _logon(record, "logonid", host)
 
 
 def _session(record: Row) -> str | None:
-    """The logon session, which is unique on one computer until it starts again."""
-    found: str | None = None
-    if record.get("eventid") in _OF_THE_TARGET:
-        found = _begun(record)
-    return found or _acting(record) or _logon(record)
+    """The session that an event about a logon is about, else that in which somebody acted."""
+    if record["of_target"]:
+        return _logon(record, "targetlogonid", record["host"]) or record["acting"]
+    acting: str | None = record["acting"]
+    return acting
 
 
 def _ticket(record: Row) -> str | None:
@@ -165,24 +174,20 @@ def _ticket(record: Row) -> str | None:
     return None if found is None or found.lower() in _ZERO else found.strip("{}").lower()
 
 
-def _windows(record: Row) -> str:
-    return f"windows:{_host(_get['computer'](record) or '')}"
-
-
-_used_session = Name(
-    "session",
-    lambda record: None if record.get("eventid") in _OF_THE_TARGET else _session(record),
-    _windows,
-)
+def _ticket_used(record: Row) -> str | None:
+    if "logonguid" not in record or record.get("eventid") == "4769":
+        return None
+    return _ticket(record)
 
 
 def _issued(record: Row, realm: str, principal: ActorName | None) -> Issued | None:
     """The session that a logon begins; the ticket that a domain controller hands out."""
     event = record.get("eventid")
     if event == "4624":
-        found = _begun(record)
+        host = record["host"]
+        found = _logon(record, "targetlogonid", host)
         if found is not None and found.rpartition("/")[2] not in _SYSTEM_SESSIONS:
-            return Issued(actor(_windows(record), "session", found), principal, False, None)
+            return Issued(actor(f"windows:{host}", "session", found), principal, False, None)
     elif event == "4769":
         ticket = _ticket(record)
         if ticket is not None:
@@ -256,41 +261,54 @@ def _title(event: str, provider: str) -> str:
     return f"{provider.removeprefix('Microsoft-Windows-')} {event}"
 
 
-_thing = getter(
-    (
-        "objectdn",
-        "objectname",
-        "newprocessname",
-        "taskname",
-        "relativetargetname",
-        "sharename",
-        "servicename",
-        "targetservername",
-        "targetfilename",
-        "image",
-    )
-)
+_thing = getter(_THINGS)
+
+
+def _changed(record: Row) -> str | None:
+    """The account that an event about accounts is about."""
+    name = _get["targetusername"](record) or _get["samaccountname"](record)
+    if name is None or record.get("eventid") not in _OF_ACCOUNTS:
+        return None
+    domain = _get["targetdomainname"](record)
+    return f"{domain}\\{name}" if domain else name
 
 
 def _resource(record: Row) -> str | None:
-    event = record.get("eventid")
-    if event in _OF_ACCOUNTS:
-        name = _get["targetusername"](record) or _get["samaccountname"](record)
-        domain = _get["targetdomainname"](record)
-        if name is not None:
-            return f"{domain}\\{name}" if domain else name
-    found = _thing(record)
+    found = record["changed"] or _thing(record)
     if found is not None:
         return found
-    return _get["channel"](record) if event == "1102" else _get["computer"](record)
+    return _get["channel" if record.get("eventid") == "1102" else "computer"](record)
 
 
-_address_said = getter(("ipaddress", "clientaddress", "sourceaddress", "sourceip"))
+_address_said = getter(_ADDRESSES)
 
 
 def _address(record: Row) -> str | None:
     found = _address_said(record)
     return found.removeprefix("::ffff:") if found else None
+
+
+# --- the event
+
+
+def _decided(record: Row) -> Row:
+    """What the account's and the computer's names, the event and its status decide."""
+    host = _host(_get["computer"](record) or "")
+    acting, of_target = _acting(record, host), record.get("eventid") in _OF_THE_TARGET
+    used = None if acting is None or of_target else actor(f"windows:{host}", "session", acting)
+    return {
+        "realm": _realm(record),
+        "host": host,
+        "principal": _principal(record),
+        "on_behalf": _on_behalf(record),
+        "of_target": of_target,
+        "acting": acting,
+        "used": used,
+        "action": _action(record),
+        "changed": _changed(record),
+        "ended": _outcome(record),
+        "error": _status(record),
+    }
 
 
 TABLE = Table(
@@ -311,28 +329,31 @@ TABLE = Table(
         ("eventid", f"provider={AUDIT}"),
     ),
     mark=b'hannel"',
-    view=shapes.view,
+    view=shapes.Views(_PLAIN, _DECIDING, _decided).of,
     text=Text(xml_events.looks, xml_events.pieces),
-    realm=_realm,
+    realm=lambda record: record["realm"],
     at=("at",),
     vendor_id=("recordid",),
-    action=_action,
-    principal=(_principal, Name("user", ("accountname", "user"), fold=True)),
+    action="action",
+    principal=(
+        lambda record, _: record["principal"],
+        Name("user", ("accountname", "user"), fold=True),
+    ),
     credential=(
         Name("certificate", "certthumbprint", fold=True),
-        Name("token", lambda record: None if record.get("eventid") == "4769" else _ticket(record)),
-        _used_session,
+        Name("token", _ticket_used),
+        lambda record, _: record["used"],
     ),
     agent=(Name("service_account", "transmittedservices", fold=True),),
-    on_behalf=(_on_behalf,),
+    on_behalf=(lambda record, _: record["on_behalf"],),
     session=_session,
     resource=_resource,
-    outcome=_outcome,
+    outcome=lambda record: record["ended"],
     activities={f"{event} {title}": what for event, (title, what) in EVENTS.items()},
     issued=_issued,
     address=_address,
     request_id=("activityid",),
-    error=_status,
+    error="error",
     error_of_failures=True,
     lacks={
         "user_agent": "Windows writes the process, not a client's description of itself",

@@ -5,9 +5,11 @@ generations), NXLog, Log Analytics, evtx converters, PowerShell, Wazuh, and conv
 nothing of what events mean. Pure.
 """
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from evidence.formats import paths
+from evidence.formats.members import Shapes, picked, remembered
 from evidence.formats.tables import Row
 from evidence.formats.windows import xml_events
 
@@ -27,37 +29,129 @@ _AROUND = {
     for theirs in names.split()
 }
 _INSIDE = frozenset({"eventdata", "event_data", "extraeventdata", "userdata", "user_data"})
+# Of what surrounds an event, what decides what it says; the rest differs from event to event.
+_DECIDING = frozenset({"eventid", "provider", "computer", "keywords"})
+
+type Pick = Callable[[Row], Sequence[Any]]
+type _Pairs = tuple[tuple[str, str], ...]
+
+
+class _Shape(NamedTuple):
+    """Where an object with these names keeps what is read; pairs of its names and ours."""
+
+    inside: tuple[str, ...]
+    # What surrounds an event: the names of what decides and what finds it; the rest, with the last
+    # ones first.
+    first: tuple[str, ...]
+    pick_first: Pick
+    around: _Pairs
+    # Its data: the same, by names in lower case.
+    low: tuple[str, ...]
+    pick: Pick
+    plain: _Pairs
+
+
+class Views:
+    """Views of records of any shape: what surrounds the event, and its data, in lower case.
+
+    `plain`: the names of data that are read of each event. `deciding`: those which, with the event,
+    its provider, computer and keywords, decide what `decide` makes of them: that is remembered.
+    """
+
+    def __init__(
+        self, plain: frozenset[str], deciding: frozenset[str], decide: Callable[[Row], Row]
+    ) -> None:
+        self.plain = plain.union(_AROUND.values()) - _DECIDING
+        self.deciding = deciding | _DECIDING
+        self.decide = decide
+        self.decided = remembered(self._decided)
+        self.shapes = Shapes(self._shape)
+
+    def _shape(self, names: tuple[str, ...]) -> _Shape:
+        low = [(name, name.lower()) for name in names]
+        around = [(name, _AROUND[ours]) for name, ours in low if ours in _AROUND]
+        deciding = [(name, ours) for name, ours in low if ours in self.deciding]
+        first = tuple(name for name, ours in around if ours in _DECIDING)
+        return _Shape(
+            inside=tuple(name for name, ours in low if ours in _INSIDE),
+            first=first,
+            pick_first=picked(first),
+            around=tuple((name, ours) for name, ours in around[::-1] if ours not in _DECIDING),
+            low=tuple(ours for _, ours in deciding),
+            pick=picked(tuple(name for name, _ in deciding)),
+            plain=tuple((name, ours) for name, ours in low if ours in self.plain),
+        )
+
+    def of(self, record: Row) -> Row:
+        """The view of a record; of one that names no event, itself with what is made of it."""
+        outer = _outer(record)
+        around = self.shapes[tuple(outer)]
+        data: Any = outer
+        shape = around
+        for name in around.inside:
+            data = outer[name] or data
+        # Flat: the data stands beside what surrounds it, or is one list there.
+        if data is not outer or len(outer) == 1 or "Data" in outer:
+            data = _data(data)
+            shape = self.shapes[tuple(data)]
+        said = around.first, around.pick_first(outer), shape.low, shape.pick(data)
+        event = {**self.decided((*said, None))}
+        if not event:
+            if "LogName" not in record or "Id" not in record:
+                return {**record, **self.decide(record)}
+            event = self._decided((*said, [_plain(record["Id"])]))
+        for name, ours in shape.plain:
+            value = data[name]
+            if value != "-" and type(value) is not dict:
+                event[ours] = value
+        for name, ours in around.around:
+            value = outer[name]
+            if value is not None:
+                event[ours] = _plain(value) if type(value) is dict else value
+        return event
+
+    def _decided(self, said: Sequence[Any]) -> Row:
+        """What is decided, and by what, in our names; nothing where no event is named."""
+        names, values, low, inside, number = said
+        made: Row = {} if number is None else {"eventid": number[0]}
+        for name, value in zip(names, values, strict=True):
+            if value is not None:
+                made.setdefault(_AROUND[name.lower()], _plain(value))
+        if "eventid" not in made:
+            return {}
+        made["eventid"] = paths.text(made["eventid"])
+        event = {
+            name: value
+            for name, value in zip(low, inside, strict=True)
+            if value != "-" and type(value) is not dict
+        }
+        event |= made
+        return event | self.decide(event)
 
 
 def _plain(value: Any) -> Any:
     """An attribute or a text that a converter of XML put into an object of its own."""
-    if type(value) is dict:
+    while type(value) is dict:
         for name in ("#text", "Value", "value", "Name", "@Name", "SystemTime", "@SystemTime"):
             if name in value:
                 return value[name]
-        inside = value.get("#attributes")
-        return _plain(inside) if type(inside) is dict else None
+        value = value.get("#attributes")
+        if type(value) is not dict:
+            return None
     return value
 
 
 def _data(value: Any) -> Row:
-    """What an event says, by lower-case names, however it was listed."""
+    """What an event says, by names, however it was listed."""
     if type(value) is str:
         value = xml_events.data(value)
-    if type(value) is dict:
+    while type(value) is dict:
         listed = value.get("Data")
-        if type(listed) is list:
-            return _data(listed)
-        if len(value) == 1:
-            # The data of some events has a name of its own around it: LogFileCleared.
-            only = next(iter(value.values()))
-            if type(only) is dict:
-                return _data(only)
-        return {
-            name.lower(): inside
-            for name, inside in value.items()
-            if inside != "-" and type(inside) is not dict
-        }
+        # The data of some events has a name of its own around it: LogFileCleared.
+        only = next(iter(value.values())) if len(value) == 1 else None
+        if type(listed) is not list and type(only) is not dict:
+            return value
+        value = listed if type(listed) is list else only
     found: Row = {}
     for one in value[:200] if type(value) is list else ():
         if type(one) is dict:
@@ -83,30 +177,3 @@ def _outer(record: Row) -> Row:
         outer = record
     system = outer.get("System")
     return {**outer, **system} if type(system) is dict else outer
-
-
-def view(record: Row) -> Row:
-    """Any of the shapes as one: what surrounds the event, and its data, in lower-case names."""
-    made: Row = {}
-    beside: Row = {}
-    inside: Any = None
-    outer = _outer(record)
-    for name, value in outer.items():
-        low = name.lower()
-        ours = _AROUND.get(low)
-        if ours is not None:
-            if value is not None and ours not in made:
-                made[ours] = _plain(value) if type(value) is dict else value
-        elif low in _INSIDE and value:
-            inside = value
-        if value != "-" and type(value) is not dict:
-            beside[low] = value
-    if "eventid" not in made:
-        if "LogName" not in record or "Id" not in record:
-            return record
-        made["eventid"] = _plain(record["Id"])
-    made["eventid"] = paths.text(made["eventid"])
-    if inside is not None:
-        return {**_data(inside), **made}
-    # Flat: the data stands beside what surrounds it, or is one list there.
-    return {**(beside if len(outer) > 1 and "Data" not in outer else _data(outer)), **made}

@@ -1,10 +1,11 @@
-"""The careful reading of one member, in both cases of its name."""
+"""The careful reading of one member, and what is remembered of the values of several."""
 
+import itertools
 from typing import Any
 
 import pytest
 
-from evidence.formats.members import told, ways
+from evidence.formats.members import Shapes, picked, remembered, told, ways
 
 _NAMES = ways("userName", "user", "Login")
 
@@ -25,3 +26,55 @@ _NAMES = ways("userName", "user", "Login")
 )
 def test_told_is_the_first_name_with_text(record: dict[str, Any], text: str) -> None:
     assert told(record, _NAMES) == text
+
+
+def test_remembered_is_what_is_written_alike() -> None:
+    made: list[Any] = []
+
+    def make(values: Any) -> int:
+        made.append(values)
+        return len(made)
+
+    count = remembered(make)
+    assert [count((1, "a")), count([1, "a"]), count((1, "a"))] == [1, 1, 1]
+    # None of these is another, though Python holds some of them equal.
+    others: list[Any] = [
+        (True, "a"),
+        (1.0, "a"),
+        ("1", "a"),
+        (None, "a"),
+        (1, ["a"]),
+        (1, {"a": 1}),
+    ]
+    assert [count(values) for values in others] == [2, 3, 4, 5, 6, 7]
+    assert made[1:] == [[True, "a"], [1.0, "a"], ["1", "a"], [None, "a"], [1, ["a"]], [1, {"a": 1}]]
+
+
+def test_what_is_long_or_no_json_is_made_anew() -> None:
+    deep: Any = "end"
+    for _ in range(500):
+        deep = [deep]
+    made = itertools.count()
+    count = remembered(lambda _: next(made))
+    for values in ("x" * 3_000, deep, "\ud800"):
+        assert count(values) != count(values)
+
+
+def test_a_shape_is_made_once_and_long_ones_are_not_kept() -> None:
+    met: list[tuple[str, ...]] = []
+
+    def make(names: tuple[str, ...]) -> int:
+        met.append(names)
+        return len(met)
+
+    shapes = Shapes(make)
+    assert [shapes["a", "b"], shapes["b", "a"], shapes["a", "b"]] == [1, 2, 1]
+    assert shapes[("x" * 5_000,)] != shapes[("x" * 5_000,)]
+    for number in range(3_000):
+        assert shapes[str(number),] == len(met)
+    assert len(shapes) < 2_000
+
+
+@pytest.mark.parametrize("names", [(), ("b",), ("b", "a")])
+def test_picked_finds_members_in_their_order(names: tuple[str, ...]) -> None:
+    assert list(picked(names)({"a": 1, "b": 2})) == [{"a": 1, "b": 2}[name] for name in names]

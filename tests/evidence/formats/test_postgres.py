@@ -209,3 +209,10 @@ def test_subscription_of_rds_names_the_instance() -> None:
     assert (record.realm, record.action) == ("postgres:books-1", "SELECT")
     assert record.principal == ActorName("postgres:books-1", "user", "clerk")
     assert record.address == "198.51.100.7"
+
+
+@pytest.mark.parametrize("member", ["LOG:  ", "LOG:  said\n2031-03-04 05:03:00 UTC [1] DETAIL:  "])
+def test_line_without_words_is_read_too(member: str) -> None:
+    body = f"2031-03-04 05:03:00 UTC [1] {member}\n".encode()
+    parsed = parse("postgres", body)
+    assert (len(parsed.records), parsed.rejects) == (1, [])

@@ -252,3 +252,35 @@ def test_event_of_another_provider_carries_its_name() -> None:
     service = {"Id": 7045, "LogName": "System", "MachineName": "FILES1", "ServiceName": "updater"}
     record = abuse.read("windows", {**service, "ProviderName": "Service Control Manager"})
     assert (record.action, record.resource) == ("Service Control Manager 7045", "updater")
+
+
+def test_events_of_one_shape_keep_their_own_names_and_ends() -> None:
+    rows = [
+        event(
+            4662, SubjectUserSid=SID, SubjectUserName=name, EventType=said, SubjectLogonId=session
+        )
+        for name, said, session in (
+            ("Rosa", "AUDIT_SUCCESS", "0x1"),
+            ("ben", "AUDIT_SUCCESS", "0x1"),
+            ("Rosa", "AUDIT_FAILURE", "0x1"),
+            ("Rosa", "AUDIT_SUCCESS", "0x2"),
+        )
+    ]
+    read = [abuse.read("windows", row) for row in rows * 2]
+    assert [
+        (one.principal and one.principal.value, one.outcome, (one.conversation or "")[-3:])
+        for one in read
+    ] == [
+        ("rosa", OUTCOME_OK, "0x1"),
+        ("ben", OUTCOME_OK, "0x1"),
+        ("rosa", OUTCOME_FAILED, "0x1"),
+        ("rosa", OUTCOME_OK, "0x2"),
+    ] * 2
+
+
+@pytest.mark.parametrize("member", ["UserData", "EventID"])
+def test_data_nested_as_deep_as_json_allows_is_no_trouble(member: str) -> None:
+    name = "#attributes" if member == "EventID" else "a"
+    deep = f'{{"{name}":' * 1_000 + "1" + "}" * 1_000
+    body = f'{{"EventID":4624,"Computer":"x","{member}":{deep}}}\n' * 2
+    assert len(abuse.parse("windows", body.encode()).rejects) == 2
