@@ -5,7 +5,7 @@ Owns what a forged clock cannot do (decisions 4). Times are microseconds since 1
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -16,8 +16,6 @@ from evidence.models import Source
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # A record a little ahead of our clock is a clock that is a little ahead.
 MOST_AHEAD = timedelta(days=1)
-# 2**36 microseconds are 19 hours: all months of a body are found without a date per record.
-BUCKET = 36
 
 
 @dataclass
@@ -33,6 +31,11 @@ class Admitted:
         if not self.records:
             return dict.fromkeys(Record._fields, ())
         return dict(zip(Record._fields, zip(*self.records, strict=True), strict=True))
+
+    @cached_property
+    def times(self) -> list[int]:
+        """The times that the records state."""
+        return [at for at in self.fields["at"] if at is not None]
 
     def only(self, chosen: Iterable[int]) -> "Admitted":
         """Those at these indexes."""
@@ -52,6 +55,9 @@ def _in_time(given: Admitted, source: Source, now: datetime, rejects: list[Rejec
     """Records whose stated time is possible."""
     earliest = micros(now) - source.retention_days * 86_400_000_000
     latest = micros(now + MOST_AHEAD)
+    times = given.times
+    if not times or (earliest <= min(times) and max(times) <= latest):
+        return given
     kept = []
     for index, record in enumerate(given.records):
         at = record.at
@@ -62,21 +68,25 @@ def _in_time(given: Admitted, source: Source, now: datetime, rejects: list[Rejec
             rejects.append(
                 Rejected(record.position, f"its time {_say(at)} lies {side}", record.action)
             )
-    return given if len(kept) == len(given.records) else given.only(kept)
+    return given.only(kept)
 
 
 def _in_few_months(given: Admitted, now: datetime, rejects: list[Rejected]) -> Admitted:
     """Make the months that are missing, at most MOST_NEW for one body; newest months win."""
-    received = micros(now)
-    times = {received if record.at is None else record.at for record in given.records}
-    months: set[date] = set()
-    for bucket in {at >> BUCKET for at in times}:
-        months.add(partitions.month_of(moment(bucket << BUCKET)))
-        months.add(partitions.month_of(moment(((bucket + 1) << BUCKET) - 1)))
+    times = given.times
+    if len(times) < len(given.records):
+        times = [*times, micros(now)]
+    if not times:
+        return given
+    months = set()
+    month, last = (partitions.month_of(moment(at)) for at in (min(times), max(times)))
+    while month <= last:
+        months.add(month)
+        month = (month + timedelta(days=31)).replace(day=1)
     lacking = partitions.missing(partitions.BY_EVENT_TIME, months)
     if not lacking:
         return given
-    exact = {partitions.month_of(moment(at)) for at in times}
+    exact = {partitions.month_of(moment(at)) for at in set(times)}
     lacking = [pair for pair in lacking if pair[1] in exact]
     new = sorted({month for _, month in lacking}, reverse=True)
     refused = set(new[partitions.MOST_NEW :])
@@ -96,7 +106,7 @@ def _in_few_months(given: Admitted, now: datetime, rejects: list[Rejected]) -> A
 
 def _alone(given: Admitted) -> Admitted:
     """Each record once: a body that repeats a record stores it once."""
-    if len({record.digest for record in given.records}) == len(given.records):
+    if len(set(given.fields["digest"])) == len(given.records):
         return given
     seen: dict[tuple[int | None, bytes], int] = {}
     for index, record in enumerate(given.records):

@@ -110,6 +110,7 @@ class Sighting(models.Model):
 class Issuance(models.Model):
     """An event that issued a credential: the first link of every chain."""
 
+    pk = models.CompositePrimaryKey("at", "event_id", "credential_id")
     at = models.DateTimeField()
     event_id = models.BigIntegerField()
     # As in the events themselves, no constraint: four checks a row took longer than the event that
@@ -124,15 +125,24 @@ class Issuance(models.Model):
         Actor, models.PROTECT, null=True, related_name="+", db_constraint=False, db_index=False
     )
     by_credential = models.ForeignKey(
-        Actor, models.PROTECT, null=True, related_name="issued", db_constraint=False
+        Actor,
+        models.PROTECT,
+        null=True,
+        related_name="issued",
+        db_constraint=False,
+        db_index=False,
     )
     standing = models.BooleanField()
     expires_at = models.DateTimeField(null=True)
     deposit_id = models.BigIntegerField()
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(name="issuance_once", fields=["at", "event_id", "credential"])
+        indexes = [
+            models.Index(
+                name="issuance_by_credential",
+                fields=["by_credential"],
+                condition=models.Q(by_credential__isnull=False),
+            )
         ]
 
 
