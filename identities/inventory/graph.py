@@ -67,8 +67,9 @@ class Tenant:
         if asked.settings.get("azure") == "yes":
             place = asked.settings["management"].rstrip("/")
             azure = Caller(asked.http, place, graph.bearer_of(asked, place).header)
-        self.directory_roles = graph_roles.directory(self.call)
-        self.azure_roles = graph_roles.azure(azure)
+        groups = graph_roles.Groups(self.call)
+        self.directory_roles = graph_roles.directory(self.call, groups)
+        self.azure_roles = graph_roles.azure(azure, groups)
         self._now = asked.until
         self._roles: dict[str, Mapping[str, str]] = {}
         self._scopes: dict[str, list[Possible]] | None = None

@@ -3,16 +3,18 @@
 Owns which roles are assigned to whom, by the object id that a service principal, managed identity
 or agent has in the directory; graph.py joins them to what else these may do. Both are read once a
 reading and kept in memory. Sources: learn.microsoft.com, Microsoft Graph: "List
-unifiedRoleAssignments", "List unifiedRoleDefinitions"; Azure REST: "Subscriptions - List", "Role
+unifiedRoleAssignments", "List unifiedRoleDefinitions", "List group transitive members"; Azure REST: "Subscriptions - List", "Role
 Assignments - List For Scope" (at, above and below a subscription), "Role Definitions - Get By Id".
 
-Roles that come through a group, eligible ones that nobody activated, and deny assignments of
-Azure are not read.
+What a group is assigned, each service principal in it has, also through groups in that group.
+Eligible roles, which only people and groups have, and deny assignments of Azure are not read.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from typing import Any
+from urllib.parse import quote
 
 from evidence.sources.failures import Stopped
 from identities.enforcers.possible_aws import Possible
@@ -23,6 +25,12 @@ from identities.inventory.paging import Caller
 MOST_ACTIONS = 400
 SUBSCRIPTIONS = "/subscriptions?api-version=2022-12-01"
 ASSIGNMENTS = "/providers/Microsoft.Authorization/roleAssignments?api-version=2022-04-01"
+
+# Kinds of assignees that are no service, nor have any among them that this directory knows.
+_PEOPLE = ("User", "ForeignGroup", "Device")
+
+# How a group's members are named among the scopes of a reading, and what reading them needs.
+GROUP, MEMBERS = "group ", "GroupMember.Read.All (Directory.Read.All holds it)"
 
 type ByPrincipal = dict[str, list[Possible]]
 # Who has which roles, and what stopped the reading of some scopes.
@@ -51,17 +59,17 @@ class Roles:
             self.missing = f"{self.title}: {problem.what}"
             raise
         except Stopped as problem:
-            self._refused(problem)
+            self._refused(problem, self.needs)
             if isinstance(problem, Forbidden):
                 raise Forbidden(problem.what, f"Give the application {self.needs}.") from problem
             raise
         self.unread = tuple(failed)
-        for refused in failed.values():
-            self._refused(refused)
+        for scope, refused in failed.items():
+            self._refused(refused, MEMBERS if scope.startswith(GROUP) else self.needs)
 
-    def _refused(self, problem: Stopped) -> None:
+    def _refused(self, problem: Stopped, needs: str) -> None:
         self._not_known = True
-        self.missing = f"{self.title}: {problem.what}; it needs {self.needs}"
+        self.missing = f"{self.title}: {problem.what}; it needs {needs}"
 
     def of(self, number: str) -> list[Possible]:
         """What a principal may do by these roles, and that there may be more."""
@@ -69,18 +77,57 @@ class Roles:
         return [*self._found.get(number.lower(), []), *unread]
 
 
-def _add(found: ByPrincipal, number: Any, right: Possible) -> None:
-    found.setdefault(text(number).lower(), []).append(right)
+class Groups:
+    """Which service principals are in a group, asked once for each."""
+
+    def __init__(self, call: Caller) -> None:
+        self._call = call
+        self._members: dict[str, tuple[str, ...]] = {}
+
+    def members(self, number: str) -> tuple[str, ...]:
+        """Object ids, through nested groups as well. Raises Stopped."""
+        if number not in self._members:
+            path = f"/v1.0/groups/{quote(number, safe='')}/transitiveMembers?$select=id"
+            self._members[number] = tuple(
+                text(one.get("id"))
+                for rows, _ in self._call.wrapped(path, "value", "@odata.nextLink")
+                for one in objects(rows)
+                if one.get("@odata.type") == "#microsoft.graph.servicePrincipal"
+            )
+        return self._members[number]
+
+
+class _Found:
+    """Rights by principal while they are read, and the scopes that could not be."""
+
+    def __init__(self, groups: Groups) -> None:
+        self.rights: ByPrincipal = {}
+        self.failed: dict[str, Stopped] = {}
+        self._groups = groups
+
+    def add(self, number: Any, right: Possible) -> None:
+        self.rights.setdefault(text(number).lower(), []).append(right)
+
+    def add_members(self, number: Any, right: Possible, name: str) -> None:
+        """The same for everybody in a group."""
+        group = f"{GROUP}{name or text(number)}"
+        try:
+            members = self._groups.members(text(number).lower())
+        except Stopped as problem:
+            self.failed[group] = problem
+            return
+        for member in members:
+            self.add(member, replace(right, via=f"{right.via}, through {group}"))
 
 
 # --- the directory
 
 
-def directory(call: Caller) -> Roles:
+def directory(call: Caller, groups: Groups) -> Roles:
     """Roles of Entra itself, built in and made there."""
 
     def read() -> tuple[ByPrincipal, dict[str, Stopped]]:
-        found: ByPrincipal = {}
+        found = _Found(groups)
         roles: dict[str, Mapping[str, Any]] = {}
         for rows, _ in _graph(
             call, "roleDefinitions?$select=id,displayName,isBuiltIn,rolePermissions"
@@ -90,10 +137,13 @@ def directory(call: Caller) -> Roles:
             for one in objects(rows):
                 # Without a type, the principal was not shown: its id is one's all the same.
                 kind = text(inside(one, "principal", "@odata.type"))
-                if kind not in ("#microsoft.graph.user", "#microsoft.graph.group"):
-                    role = roles.get(text(one.get("roleDefinitionId")), {})
-                    _add(found, one.get("principalId"), _directory(one, role))
-        return found, {}
+                right = _directory(one, roles.get(text(one.get("roleDefinitionId")), {}))
+                if kind == "#microsoft.graph.group":
+                    name = text(inside(one, "principal", "displayName"))
+                    found.add_members(one.get("principalId"), right, name)
+                elif kind != "#microsoft.graph.user":
+                    found.add(one.get("principalId"), right)
+        return found.rights, found.failed
 
     return Roles("directory roles", "RoleManagement.Read.Directory", read)
 
@@ -120,7 +170,7 @@ def _directory(one: Mapping[str, Any], role: Mapping[str, Any]) -> Possible:
 # --- Azure
 
 
-def azure(call: Caller | None) -> Roles:
+def azure(call: Caller | None, groups: Groups) -> Roles:
     """Roles on subscriptions that the application is shown, and on what is in them."""
 
     def read() -> tuple[ByPrincipal, dict[str, Stopped]]:
@@ -133,8 +183,7 @@ def azure(call: Caller | None) -> Roles:
         }
         if not names:
             raise Forbidden("Azure shows the application no subscription", "")
-        found: ByPrincipal = {}
-        failed: dict[str, Stopped] = {}
+        found = _Found(groups)
         roles: dict[str, Mapping[str, Any]] = {}
         # What stands above subscriptions is listed by each of them.
         met: set[str] = set()
@@ -145,18 +194,22 @@ def azure(call: Caller | None) -> Roles:
                 ):
                     for one in objects(rows):
                         about, known = one.get("properties"), text(one.get("id")) in met
-                        if type(about) is dict and not known and _is_service(about):
-                            met.add(text(one.get("id")))
-                            _add(found, about.get("principalId"), _azure(call, about, roles))
+                        if type(about) is not dict or known:
+                            continue
+                        kind = about.get("principalType")
+                        if kind in _PEOPLE:
+                            continue
+                        met.add(text(one.get("id")))
+                        right, who = _azure(call, about, roles), about.get("principalId")
+                        if kind == "Group":
+                            found.add_members(who, right, "")
+                        else:
+                            found.add(who, right)
             except Stopped as problem:
-                failed[f"subscription {name or number}"] = problem
-        return found, failed
+                found.failed[f"subscription {name or number}"] = problem
+        return found.rights, found.failed
 
     return Roles("Azure roles", "the role Reader on each subscription", read)
-
-
-def _is_service(about: Mapping[str, Any]) -> bool:
-    return about.get("principalType") not in ("User", "Group", "ForeignGroup", "Device")
 
 
 def _azure(call: Caller, about: Mapping[str, Any], roles: dict[str, Mapping[str, Any]]) -> Possible:

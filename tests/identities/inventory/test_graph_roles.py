@@ -174,6 +174,61 @@ def test_roles_that_may_not_be_read_are_not_seen_and_the_rest_is(
     ]  # fmt: skip
 
 
+MEMBERS = "/v1.0/groups/77777777-0000-4000-8000-000000000001/transitiveMembers"
+TEAM = MEMBERS.split("/")[3]
+
+
+@pytest.fixture
+def team(there: There, azure: None) -> None:
+    """A group with a role in the directory and one on Azure; two pages of members."""
+
+    def members(request: Request) -> Answer:
+        if request.query.get("$skiptoken"):
+            return Answer(body={"value": [
+                {"@odata.type": "#microsoft.graph.servicePrincipal", "id": principal(2)["id"].upper()},
+            ]})  # fmt: skip
+        return Answer(body={"value": [
+            {"@odata.type": "#microsoft.graph.user", "id": "88888888-0000-4000-8000-000000000001"},
+            {"@odata.type": "#microsoft.graph.servicePrincipal", "id": principal(1)["id"]},
+        ], "@odata.nextLink": f"{there.url}{MEMBERS}?$skiptoken=x"})  # fmt: skip
+
+    there.on("GET", MEMBERS, members)
+    named = {"@odata.type": "#microsoft.graph.group", "displayName": "Payments"}
+    there.on("GET", f"{DIRECTORY}/roleAssignments", Answer(body={"value": [
+        role_assignment(1, "d-app", TEAM, principal=named)]}))  # fmt: skip
+    there.on("GET", f"/subscriptions/s-1{AZURE}/roleAssignments", Answer(body={"value": [
+        azure_assignment("g", TEAM, principalType="Group")]}))  # fmt: skip
+
+
+def test_roles_of_a_group_are_those_of_every_service_in_it(
+    there: There, tenant: Source, team: None, read: Callable[..., InventoryRead]
+) -> None:
+    assert read(tenant).state == "done"
+    for number in (1, 2):
+        given = DiscoveredRights.objects.get(actor__value=principal(number)["id"]).possible
+        through = [one["via"] for one in given if "through" in one["via"]]
+        assert through == [
+            "directory role Application Administrator, through group Payments",
+            f"Azure role Storage Blob Data Reader, through group {TEAM}",
+        ]
+    # Both lists name the group; who is in it is asked once, page by page.
+    assert [one.path for one in there.asked].count(MEMBERS) == 2
+
+
+def test_group_whose_members_may_not_be_read_is_named(
+    there: There, tenant: Source, team: None, read: Callable[..., InventoryRead]
+) -> None:
+    there.on("GET", MEMBERS, Answer(403, {}))
+    row = read(tenant)
+    assert (row.state, row.parts["directory roles"]["unread"]) == ("partial", ["group Payments"])
+    assert row.parts["directory roles"]["said"].endswith(
+        "it needs GroupMember.Read.All (Directory.Read.All holds it)"
+    )
+    # Nobody knows whether it is in that group: what each may do is not known in full.
+    assert "unknown" in [one["effect"] for one in DiscoveredRights.objects.get(
+        actor__value=principal(1)["id"]).possible]  # fmt: skip
+
+
 def test_azure_that_is_not_asked_says_so(
     there: There, tenant: Source, read: Callable[..., InventoryRead]
 ) -> None:
