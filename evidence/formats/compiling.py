@@ -98,15 +98,48 @@ _RECORD = (
 )
 
 
-def reader(table: Table, *, folded: bool = False) -> Reader:
-    """The compiled table: (position, record, digest of realm and vendor id) -> Record."""
-    return twice(lambda often: _written(table, folded=folded, often=often))
+# (position, record, digest) -> Record, or None where this way of reading finds nothing.
+type Otherwise = Callable[[str, Row, Callable[[str, str], bytes]], Record | None]
 
 
-def _written(table: Table, *, folded: bool, often: Counter[tuple[str, ...]] | None) -> Writing:
-    writing = Writing("def written(position, record, digest):", folded=folded, often=often)
+def reader(table: Table, *, otherwise: Otherwise | None = None) -> Reader:
+    """The compiled table: (position, record, digest of realm and vendor id) -> Record.
+
+    `otherwise` is asked first of records in which no action is found.
+    """
+    return twice(lambda often: _written(table, otherwise, folded=False, often=often))
+
+
+def folded(table: Table) -> Reader:
+    """The same for records as the table views them, their names in lower case."""
+    return twice(lambda often: _written(table, None, folded=True, often=often))
+
+
+def _written(
+    table: Table,
+    otherwise: Otherwise | None,
+    *,
+    folded: bool,
+    often: Counter[tuple[str, ...]] | None,
+) -> Writing:
+    opening = "def written(position, record, digest):"
+    viewed = table.view is not None and not folded
+    if viewed:
+        opening += "\n record = view(record)"
+    writing = Writing(opening, folded=folded, often=often)
+    if viewed:
+        writing.objects["view"] = table.view
     say, named = writing.say, writing.named
     unnamed = f"{table.name}:{NOT_STATED}"
+    writing.text("action", _ways(table.action))
+    if otherwise is not None:
+        say(
+            "if action is None:",
+            f" found = {named(otherwise)}(position, record, digest)",
+            " if found is not None: return found",
+        )
+    actions = Remembered(lambda action: action.strip() or unnamed)
+    say(f"action = {named(actions)}[action or {unnamed!r}]")
     write_template(writing, "realm", table.realm)
     say(f"realm = {named(realm_named)}(realm)", "stated = None")
     for deep, way in enumerate(_ways(table.at)):
@@ -114,9 +147,6 @@ def _written(table: Table, *, folded: bool, often: Counter[tuple[str, ...]] | No
         say(f"stated = {found}", "if stated is None:", " pass", deep=deep)
     # What is no time is none: the time of first sight stands in for it.
     say(f"at = None if stated is None else {named(times.moment)}(stated)")
-    writing.text("action", _ways(table.action))
-    actions = Remembered(lambda action: action.strip() or unnamed)
-    say(f"action = {named(actions)}[action or {unnamed!r}]")
     _write_outcome(writing, table.outcome)
     for field in _TEXTS:
         writing.text(field, _ways(getattr(table, field)), repeated=field in _REPEATED)

@@ -25,6 +25,8 @@ _OPENING = re.compile(rb'(?:\{\s*"(\w{1,40})"\s*:\s*)?\[\s*(\{\s*"\w{1,80}"\s*:)
 # Text that is read at once, and how often a cut may fall inside a record before it is given up.
 _AT_ONCE = 20 * 1024
 _CUTS = 4
+# So many lines, of so many bytes, tell whether a body is lines.
+_LOOKED_AT, _HEAD = 20, 4_000_000
 # How the parser says that all is well but not finished.
 _WANTS_MORE = "unexpected end of data"
 # What a log subscription's document says of all its events.
@@ -181,8 +183,15 @@ def _of_group(value: dict[str, Any]) -> list[Any]:
 
 def is_lines(text: bytes) -> bool:
     """Most of the first lines are objects of their own."""
-    first = [line.strip() for line in text[:4_000_000].split(b"\n", 20)[:20]]
-    first = [line for line in first if line]
+    first, start = [], 0
+    for _ in range(_LOOKED_AT):
+        end = text.find(b"\n", start, _HEAD)
+        line = text[start : _HEAD if end < 0 else end].strip()
+        if line:
+            first.append(line)
+        if end < 0:
+            break
+        start = end + 1
     if len(first) < 2:
         return False
     whole = sum(line[:1] in b"{[" and line[-1:] in b"}]" and len(line) > 2 for line in first[:-1])

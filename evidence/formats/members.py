@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 # What decides who acted is longer than this (bytes) only where somebody made it so.
-_REMEMBERED, _LONGEST_REMEMBERED = 16_384, 2_000
+_REMEMBERED, _LONGEST_REMEMBERED = 8_192, 4_000
 # Exporters write few sets of names; those of which more is written than this are nobody's.
 _MOST_SHAPES, _LONGEST_SHAPE = 1024, 4_000
 

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from evidence import privacy
-from evidence.formats import paths, tables, written
-from evidence.formats.compiling import Reader, reader
+from evidence.formats import paths, written
+from evidence.formats.compiling import Reader, folded, reader
 from evidence.formats.documents import (
     Alike,
     Batch,
@@ -76,34 +76,26 @@ def kind(table: Table) -> Kind:
         # What has the signs as it stands needs no view to be known.
         return as_it_stands(value) or (type(value) is dict and known.knows(view(value)))
 
-    def reads(position: str, record: Row, digest: Callable[[str, str], bytes]) -> Record:
-        return known.reads(position, view(record), digest)
-
-    return known._replace(knows=knows, reads=reads)
+    return known._replace(knows=knows)
 
 
 def _kind(table: Table) -> Kind:
-    test, read = written.has_signs(table.signs), reader(table)
+    test = written.has_signs(table.signs)
     drops = dropper(table.content, table.statements)
     if not table.any_case:
-        return Kind(table.name, test, read, drops, table.several)
-    low_test = written.has_signs(table.signs, folded=True)
-    low_read = reader(table, folded=True)
-    action = tables.getter(table.action)
+        return Kind(table.name, test, reader(table), drops, table.several)
+    low_test, low_read = written.has_signs(table.signs, folded=True), folded(table)
 
     def knows(value: Any) -> bool:
         # No sign stands deeper than this, nor further down a list.
         return test(value) or low_test(paths.lower_names(value, 4, 20))
 
-    def reads(position: str, record: Row, digest: Callable[[str, str], bytes]) -> Record:
+    def otherwise(position: str, record: Row, digest: Callable[[str, str], bytes]) -> Record | None:
         # An export in lower case may still carry a sign that is written as ever.
-        if action(record) is None:
-            low = paths.lower_names(record)
-            if low_test(low):
-                return low_read(position, low, digest)
-        return read(position, record, digest)
+        low = paths.lower_names(record)
+        return low_read(position, low, digest) if low_test(low) else None
 
-    return Kind(table.name, knows, reads, drops, table.several)
+    return Kind(table.name, knows, reader(table, otherwise=otherwise), drops, table.several)
 
 
 def lists_of(table: Table) -> tuple[str, ...]:

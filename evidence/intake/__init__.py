@@ -162,7 +162,7 @@ def _store(
             new = copy(cursor, rows)
             rejects.extend(rows.collided)
             issuances(cursor, rows, actors=actors, deposit=deposit)
-            times = [at for at, _ in rows.placed]
+            first, last = min(rows.placed, default=None), max(rows.placed, default=None)
             cursor.execute(
                 "INSERT INTO evidence_deposit (id, source_id, received_at, received_by, name,"
                 " format, received_digest, received_bytes, kept_digest, kept_bytes, place,"
@@ -186,8 +186,8 @@ def _store(
                     new,
                     in_body - new - len(rejects),
                     len(rejects),
-                    moment(min(times)) if times else None,
-                    moment(max(times)) if times else None,
+                    None if first is None else moment(first[0]),
+                    None if last is None else moment(last[0]),
                     _redactions(parsed),
                     version,
                 ],

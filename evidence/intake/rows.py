@@ -93,6 +93,13 @@ class Rows:
                     self.collided.append(collision(admitted.records[index]))
             keys, admitted = list(first), admitted.only(first.values())
             self.placed = dict(zip(keys, admitted.records, strict=True))
+        self.issuing = [
+            (key, record)
+            for key, record, issued in zip(
+                keys, admitted.records, admitted.fields["issued"], strict=True
+            )
+            if issued is not None
+        ]
         self.columns, self.data = "", b""
         if keys:
             self.columns, self.data = rows_of(
@@ -163,7 +170,7 @@ def collision(record: Record) -> Rejected:
 
 def issuances(cursor: Any, rows: Rows, *, actors: dict[ActorName, int], deposit: int) -> None:
     """The credentials that these records say were issued."""
-    issuing = [(key, record) for key, record in rows.placed.items() if record.issued is not None]
+    issuing = [(key, record) for key, record in rows.issuing if key in rows.placed]
     if not issuing:
         return
     data = issuance_rows(sorted(issuing), actors=actors, deposit=deposit)

@@ -56,7 +56,7 @@ def test_what_is_long_or_no_json_is_made_anew() -> None:
         deep = [deep]
     made = itertools.count()
     count = remembered(lambda _: next(made))
-    for values in ("x" * 3_000, deep, "\ud800"):
+    for values in ("x" * 5_000, deep, "\ud800"):
         assert count(values) != count(values)
 
 
