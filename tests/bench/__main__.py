@@ -107,6 +107,7 @@ def at_otlp(_: Asked) -> Iterator[Said]:
 
 
 def at_line(asked: Asked) -> Iterator[Said]:
+    line.ready()
     before = 0
     pages = []
     for size in [one for one in (10_000, 500_000, LINE) if one <= (asked.rows or LINE)]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from django.conf import settings
 from django.contrib.auth.models import Group
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -29,6 +30,11 @@ class Page(NamedTuple):
     cold: float | None
     queries: int
     bytes_an_event: float
+
+
+def ready() -> None:
+    """What pages are drawn with, collected: said at the beginning of a long run, not at its end."""
+    call_command("collectstatic", interactive=False, verbosity=0)
 
 
 def measure(rows: int, identity: Identity) -> Page:

@@ -73,6 +73,7 @@ class Point(NamedTuple):
 
 def measure(rows: int) -> Iterator[Said]:
     """At least BLOCK rows, in whole blocks."""
+    line.ready()
     blocks = max(1, rows // BLOCK)
     total = blocks * BLOCK
     marks = {max(1, blocks // part) for part in AT}
