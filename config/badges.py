@@ -41,6 +41,7 @@ LOOKS: dict[str, Look] = {
     "held_not_effective": Look("held, not effective yet", "hourglass", "amber"),
     "your_turn": Look("your turn", "pencil", "outline"),
     "stale": Look("stale answer", "clock", "amber"),
+    "provisional": Look("provisional", "hourglass", "amber"),
     "overdue": Look("overdue", "clock", "solid"),
     "bypass": Look("opened by bypass", "bolt", "amber"),
     "you": Look("you", "user", "blue"),

@@ -24,7 +24,9 @@ NUDGES: dict[str, tuple[str, ...]] = {
     "identities.judged": ("reviews.tasks.open_from_findings",),
     "ledger.written": ("evidence.tasks.seal_ledger",),
     "revocation.requested": ("identities.tasks.enforce",),
+    "policy.signed": ("reviews.tasks.open_due",),
     "case.changed": ("reviews.tasks.carry_out",),
+    "campaign.changed": ("reviews.tasks.campaigns",),
     "notice.written": ("reviews.tasks.send_notices",),
 }
 
@@ -40,8 +42,11 @@ SCHEDULE: dict[str, tuple[str, timedelta]] = {
     "deadlines": ("reviews.tasks.deadlines", timedelta(seconds=5)),
     "carry out what is decided": ("reviews.tasks.carry_out", timedelta(seconds=5)),
     "cases from findings": ("reviews.tasks.open_from_findings", timedelta(seconds=30)),
+    "campaigns": ("reviews.tasks.campaigns", timedelta(seconds=5)),
+    "reviews that are due": ("reviews.tasks.open_due", timedelta(minutes=10)),
     "at work": ("reviews.tasks.beat", timedelta(minutes=1)),
     "notices": ("reviews.tasks.send_notices", timedelta(seconds=10)),
+    "daily mails": ("reviews.tasks.digests", timedelta(minutes=5)),
     "credentials that were born": ("identities.tasks.born_credentials", timedelta(seconds=30)),
     "propose bindings": ("identities.tasks.propose_bindings", timedelta(minutes=5)),
     "expire": ("identities.tasks.expire", timedelta(seconds=30)),

@@ -15,6 +15,7 @@ def consumers() -> list[Callable[[datetime], bool | int]]:
     from identities import judging
     from identities.actions import bindings, following, revocations
     from reviews import actions
+    from reviews.campaigns import launching
 
     return [
         lambda now: bulk.link_many(now=now) or links.link_next(now=now),
@@ -23,7 +24,9 @@ def consumers() -> list[Callable[[datetime], bool | int]]:
         lambda now: judging.judge_credentials(now=now) > 0,
         lambda now: bindings.propose_from_links(now=now) > 0,
         lambda now: actions.open_from_findings_next(now=now),
+        lambda now: launching.launch_next(now=now),
         lambda now: actions.tell_withdrawn_next(now=now),
+        lambda now: actions.tell_provisional_next(now=now),
         lambda now: actions.carry_out_next(now=now),
         lambda now: revocations.enforce_next(now=now),
     ]

@@ -12,7 +12,7 @@ shows only against a head (number and hash) that somebody kept elsewhere: `verif
 """
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -109,6 +109,20 @@ def _storable(value: Any) -> Any:
     return value
 
 
+class Said(NamedTuple):
+    """One act that is to be written: see models.LedgerEntry."""
+
+    at: datetime
+    by: str
+    by_name: str
+    act: str
+    subject: str
+    words: str
+    data: dict[str, Any]
+    recorded_at: datetime
+    sealed_case: UUID | None = None
+
+
 def append(
     *,
     at: datetime,
@@ -126,24 +140,32 @@ def append(
     `data` is plain JSON. Raises rfc8785.CanonicalizationError for what has no canonical form,
     whole numbers beyond 2^53 among it: write those as text.
     """
-    salt = secrets.token_bytes(16)
-    said = {
-        "at": at,
-        "recorded_at": recorded_at or at,
-        "by": plain(by),
-        "by_name": plain(by_name),
-        "act": plain(act),
-        "subject": plain(subject),
-        "words": plain(words),
-        "data": _storable(data or {}),
-        "sealed_case": sealed_case,
-        "salt": salt,
-        "version": VERSION,
-    }
-    digest = sha256(canonical(members(**said))).digest()
-    entry = LedgerEntry.objects.create(**said, digest=digest)
-    nudge.after_commit("ledger.written")
-    return entry
+    said = Said(at, by, by_name, act, subject, words, data or {}, recorded_at or at, sealed_case)
+    return append_all([said])[0]
+
+
+def append_all(acts: Sequence[Said]) -> list[LedgerEntry]:
+    """Write many entries at once, in their order, as `append` writes one."""
+    rows = []
+    for one in acts:
+        said = {
+            "at": one.at,
+            "recorded_at": one.recorded_at,
+            "by": plain(one.by),
+            "by_name": plain(one.by_name),
+            "act": plain(one.act),
+            "subject": plain(one.subject),
+            "words": plain(one.words),
+            "data": _storable(one.data),
+            "sealed_case": one.sealed_case,
+            "salt": secrets.token_bytes(16),
+            "version": VERSION,
+        }
+        digest = sha256(canonical(members(**said))).digest()
+        rows.append(LedgerEntry(**said, digest=digest))
+    if rows:
+        nudge.after_commit("ledger.written")
+    return LedgerEntry.objects.bulk_create(rows)
 
 
 def chained(number: int, previous: bytes, digest: bytes) -> bytes:

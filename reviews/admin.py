@@ -21,7 +21,7 @@ else:
 class ReviewPolicyAdmin(Rows):
     """Read-only."""
 
-    list_display = ("name", "version", "decide_within_hours", "silence", "recorded_at")
+    list_display = ("name", "version", "state", "decide_within_hours", "silence", "recorded_at")
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - named by Django
         return False

@@ -5,20 +5,18 @@ disable the button and show it, the API returns it. Independence is judged on pe
 deciding: never the subject, never the requester, and one person never signs two seats.
 """
 
-from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
 from django.db.models import Q
-from django.db.models.functions import Lower
 
-from identities.models import Credential, Delegation, Identity, Party, Person, User
+from identities.models import Identity, Party, Person, User
 from identities.permissions import AUDITOR, INACTIVE, groups, parties_of, require
+from reviews import persons
 from reviews.models import Case, Item, Seat
 
 __all__ = [
     "SIGNING",
-    "makers",
     "mine",
     "persons_of",
     "require",
@@ -27,7 +25,9 @@ __all__ = [
     "why_not_close",
     "why_not_decide",
     "why_not_open",
+    "why_not_person",
     "why_not_pin",
+    "why_not_release",
     "why_not_request",
     "why_not_see",
     "why_not_settle",
@@ -78,55 +78,10 @@ def persons_of(party: Party, *, now: datetime) -> list[Person]:
 
 
 def subject_persons(identity: Identity | None) -> frozenset[UUID]:
-    """The persons that a human identity is: by e-mail or login of its name or confirmed actors."""
-    if identity is None or identity.kind != "human":
+    """The persons that a human identity is (reviews/persons.py)."""
+    if identity is None:
         return frozenset()
-    names = [
-        identity.name,
-        *identity.bindings.filter(state="confirmed", superseded_at__isnull=True).values_list(
-            "actor__value", flat=True
-        )[:100],
-    ]
-    same = Q()
-    for name in names:
-        same |= Q(email__iexact=name) | Q(users__username__iexact=name)
-    return frozenset(
-        Person.objects.filter(same).exclude(email="", users=None).values_list("pk", flat=True)
-    )
-
-
-def makers(items: Iterable[Item], *, now: datetime) -> dict[UUID, str]:
-    """Who granted a delegation or issued a credential among these items: person -> what of it.
-
-    Who issued a credential is told by the name in the log: a login or a mail address of ours.
-    """
-    found: dict[UUID, str] = {}
-    items = list(items)
-    refs = {
-        kind: [one.ref for one in items if one.kind == kind and one.ref is not None]
-        for kind in MADE
-    }
-    for delegation in Delegation.objects.filter(
-        pk__in=refs["delegation"], grantor__isnull=False
-    ).select_related("grantor"):
-        if delegation.grantor is not None:
-            for person in persons_of(delegation.grantor, now=now):
-                found.setdefault(person.pk, f"granted {delegation.key}")
-    issued: dict[str, str] = {}
-    for credential in Credential.objects.filter(
-        pk__in=refs["credential"], issued_by__isnull=False
-    ).select_related("issued_by"):
-        if credential.issued_by is not None:
-            name = credential.issued_by.value.rsplit("/", 1)[-1].lower()
-            if name:
-                issued.setdefault(name, f"issued {credential.key}")
-    logins = User.objects.filter(person__isnull=False).annotate(
-        login=Lower("username"), mail=Lower("person__email")
-    )
-    for user in logins.filter(Q(login__in=issued) | Q(mail__in=issued)) if issued else ():
-        if user.person_id is not None:
-            found.setdefault(user.person_id, issued.get(user.login) or issued[user.mail])
-    return found
+    return persons.subjects([identity]).get(identity.pk, frozenset())
 
 
 def _why_not_act(user: User) -> str | None:
@@ -180,20 +135,23 @@ def why_not_request(user: User, identity: Identity) -> str | None:
     return None
 
 
-def _why_not_person(
-    person: UUID, case: Case, seat: Seat, *, subjects: frozenset[UUID]
+def why_not_person(
+    person: UUID, case: Case, seat: Seat, *, subjects: frozenset[UUID], name: str = ""
 ) -> str | None:
-    """What bars a person from this seat, whoever named them."""
+    """What bars a person from this seat, whoever named them; with a name, said of somebody else."""
+    who, be, sign = (name, "is", "signs") if name else ("You", "are", "sign")
     if person == case.requester_id:
-        return "You asked for this: the requester never signs."
+        return f"{who} asked for this: the requester never signs."
     if person in subjects:
-        return "You are the subject of this case: the subject never signs."
+        return f"{who} {be} the subject of this case: the subject never signs."
     for other in case.seats.all():
-        if other.pk != seat.pk and other.person_id == person:
-            return (
-                f"You sign as {SEAT_WORDS[other.kind]} in this case: one person never signs two"
-                " seats."
-            )
+        if other.pk == seat.pk or (other.person_id != person and person not in other.signed_before):
+            continue
+        did = sign if other.person_id == person else "signed"
+        return (
+            f"{who} {did} as {SEAT_WORDS[other.kind]} in this case: one person never signs two"
+            " seats."
+        )
     return None
 
 
@@ -204,7 +162,9 @@ def _party_is_barred(case: Case, seat: Seat, *, subjects: frozenset[UUID], now: 
     for person in persons_of(seat.party, now=now):
         if person.left_at is not None and person.left_at <= now:
             continue
-        if _why_not_person(person.pk, case, seat, subjects=subjects) is not None:
+        if person.pk in seat.given_up:
+            continue
+        if why_not_person(person.pk, case, seat, subjects=subjects) is not None:
             continue
         # An auditor's login changes nothing, so it cannot sign either.
         if person.users.filter(is_active=True).exclude(groups__name="auditor").exists():
@@ -224,9 +184,11 @@ def why_not_sit(user: User, case: Case, seat: Seat, *, now: datetime) -> str | N
     if case.sealed and not case.members.filter(person_id=user.person_id).exists():
         return ABSENT
     subjects = subject_persons(case.identity)
-    why = _why_not_person(user.person_id, case, seat, subjects=subjects)
+    why = why_not_person(user.person_id, case, seat, subjects=subjects)
     if why is not None:
         return why
+    if user.person_id in seat.given_up:
+        return f"You handed this seat over: it belongs to {seat.party} now."
     why = _why_not_named(user, case, seat, subjects=subjects, now=now)
     if why is not None:
         return why
@@ -242,7 +204,7 @@ def _why_not_named(
     vacant = _party_is_barred(case, seat, subjects=subjects, now=now)
     if seat.backup_id is not None and seat.backup_id in parties:
         # The backup sits when the owner may not, or has been silent past the deadline.
-        if vacant or case.silence_done_at is not None:
+        if vacant or case.silence_done_at is not None or case.backups_since is not None:
             return None
         return f"You are the backup: {seat.party} decides until the deadline."
     if seat.party_id is None and seat.backup_id is None and "reviewer" in groups(user):
@@ -259,7 +221,7 @@ def _why_not_free(
     if seat.person_id is None or seat.person_id == user.person_id or seat.person is None:
         return None
     gone = seat.person.left_at is not None and seat.person.left_at <= now
-    barred = _why_not_person(seat.person_id, case, seat, subjects=subjects) is not None
+    barred = why_not_person(seat.person_id, case, seat, subjects=subjects) is not None
     late = case.silence_done_at is not None and seat.backup_id in mine(user, now=now)
     if gone or barred or late:
         return None
@@ -346,6 +308,27 @@ def why_not_cancel(user: User, case: Case) -> str | None:
     if case.opened_by == user.ref or "administrator" in groups(user):
         return None
     return "Only who opened this case or an administrator may cancel it."
+
+
+def why_not_release(
+    user: User, case: Case, *, subjects: frozenset[UUID] | None = None
+) -> str | None:
+    """Release or drop what silence would have done, had Countersign been at work.
+
+    `subjects`: the persons that the identity of the case is, where they are known already.
+    """
+    why = _why_not_act(user)
+    if why is not None:
+        return why
+    if user.person_id is None:
+        return "This login is nobody's: releasing needs a person behind it."
+    if groups(user).isdisjoint({"reviewer", "responder", "administrator"}):
+        return "Only a reviewer, a responder or an administrator may release what is held."
+    if user.person_id == case.requester_id:
+        return "You asked for this: the requester does not say what silence does."
+    if user.person_id in (subject_persons(case.identity) if subjects is None else subjects):
+        return "You are the subject of this case: the subject does not say what silence does."
+    return None
 
 
 def why_not_close(user: User, case: Case, *, now: datetime) -> str | None:

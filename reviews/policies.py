@@ -57,3 +57,30 @@ def clock(
     # What is left can begin to count now at the earliest.
     due = max(now, since) + left
     return Clock(since, due, due - since - within)
+
+
+def without(at_work: Sequence[Stretch], paused: Sequence[Stretch]) -> list[Stretch]:
+    """What of these stretches lies in none of those, in order."""
+    found = list(at_work)
+    for begins, ends in paused:
+        found = [
+            part
+            for since, until in found
+            for part in ((since, min(until, begins)), (max(since, ends), until))
+            if part[0] < part[1]
+        ]
+    return found
+
+
+def away(at: datetime, at_work: Sequence[Stretch]) -> Stretch | None:
+    """The outage that this moment fell into: from when to when, as far as it has ended; else None.
+
+    `at_work` as for `clock`. A moment that is heard of a little later was no outage.
+    """
+    before = max((ends for begins, ends in at_work if begins <= at), default=None)
+    if before is None:
+        return None if not at_work else (at, at_work[0][0])
+    if at - before <= MOST_UNHEARD:
+        return None
+    after = min((begins for begins, _ in at_work if begins > at), default=at)
+    return before, max(after, at)

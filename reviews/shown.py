@@ -28,6 +28,7 @@ MOST_OF_EACH = 50
 LIVE = ("open", "confirmed")
 
 type Ref = tuple[datetime, int]
+type Used = tuple[str, tuple[datetime, datetime]]
 
 OF_CREDENTIAL = """
 SELECT e.at, e.id FROM evidence_event e WHERE e.credential_id = ANY(%s)
@@ -50,6 +51,14 @@ SELECT t.at, t.event_id FROM identities_attribution t
 JOIN evidence_event e ON e.at = t.at AND e.id = t.event_id
 WHERE t.identity_no = %s AND t.at >= %s AND t.at < %s AND e.action_id = ANY(%s)
 ORDER BY t.at DESC, t.event_id DESC LIMIT %s
+"""
+USED_BY = """
+SELECT n.number, u.action_id, u.value, u.first, u.last
+FROM unnest(%s::int[]) AS n(number) CROSS JOIN LATERAL (
+  SELECT d.action_id, t.value, min(d.first_at) AS first, max(d.last_at) AS last
+  FROM identities_usageday d JOIN evidence_term t ON t.id = d.action_id
+  WHERE d.identity_no = n.number GROUP BY 1, 2 ORDER BY 4 DESC LIMIT 2000
+) u ORDER BY n.number, u.last DESC
 """
 
 
@@ -112,16 +121,19 @@ def _of_actions(item: Item, identity: Identity) -> list[Ref]:
     )
 
 
-def used_actions(identity: Identity) -> dict[int, tuple[str, tuple[datetime, datetime]]]:
+def used_actions(identity: Identity) -> dict[int, Used]:
     """The actions the roll-up knows of an identity: term id -> (name, (first, last))."""
+    return used_by([identity]).get(identity.number, {})
+
+
+def used_by(identities: Sequence[Identity]) -> dict[int, dict[int, Used]]:
+    """The same of many identities at once, by Identity.number; who used nothing is left out."""
+    found: dict[int, dict[int, Used]] = {}
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT u.action_id, t.value, min(u.first_at), max(u.last_at)"
-            " FROM identities_usageday u JOIN evidence_term t ON t.id = u.action_id"
-            " WHERE u.identity_no = %s GROUP BY 1, 2 ORDER BY 4 DESC LIMIT 2000",
-            [identity.number],
-        )
-        return {row[0]: (row[1], (row[2], row[3])) for row in cursor.fetchall()}
+        cursor.execute(USED_BY, [[one.number for one in identities]])
+        for number, action, name, first, last in cursor.fetchall():
+            found.setdefault(number, {})[action] = (name, (first, last))
+    return found
 
 
 def covers(patterns: Sequence[str], action: str) -> bool:

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from celery import shared_task
 from django.utils import timezone
 
-from reviews import actions, notices
+from reviews import actions, digest, notices
+from reviews.campaigns import launching, progress
 
 # Shorter than any beat that calls them again; what is left is found by the next one.
 LONGEST = 50.0
@@ -31,16 +32,31 @@ def open_from_findings() -> int:
     return opened + _until_done(lambda: actions.tell_withdrawn_next(now=timezone.now()))
 
 
+@shared_task(name="reviews.tasks.open_due")  # type: ignore[untyped-decorator]  # celery ships no types
+def open_due() -> int:
+    """Reviews that are due by policy; how many steps it took to open them."""
+    return _until_done(lambda: actions.open_due(now=timezone.now()) > 0)
+
+
 @shared_task(name="reviews.tasks.carry_out")  # type: ignore[untyped-decorator]  # celery ships no types
 def carry_out() -> int:
-    """Decided cases, plans whose date has come, cases that can close."""
-    return _until_done(lambda: actions.carry_out_next(now=timezone.now()))
+    """Decided cases, plans whose date has come, cases that can close; and the word of those that
+    wait for a second look."""
+    told = _until_done(lambda: actions.tell_provisional_next(now=timezone.now()))
+    return told + _until_done(lambda: actions.carry_out_next(now=timezone.now()))
+
+
+@shared_task(name="reviews.tasks.campaigns")  # type: ignore[untyped-decorator]  # celery ships no types
+def campaigns() -> int:
+    """What campaigns wait for: reviews that are to be opened, and counting how far they are."""
+    opened = _until_done(lambda: launching.launch_next(now=timezone.now()))
+    return opened + _until_done(lambda: progress.count_next(now=timezone.now()))
 
 
 @shared_task(name="reviews.tasks.deadlines")  # type: ignore[untyped-decorator]  # celery ships no types
 def deadlines() -> int:
     """Cases whose deadline has passed, and the reminders before it."""
-    actions.remind_due(now=timezone.now())
+    _until_done(lambda: actions.remind_due(now=timezone.now()) > 0)
     return _until_done(lambda: actions.deadlines_next(now=timezone.now()))
 
 
@@ -49,6 +65,12 @@ def beat() -> int:
     """Countersign is at work: time in which this was not said counts as nobody's silence."""
     actions.beat(now=timezone.now())
     return 0
+
+
+@shared_task(name="reviews.tasks.digests")  # type: ignore[untyped-decorator]  # celery ships no types
+def digests() -> int:
+    """The daily mail of those for whom something waits."""
+    return _until_done(lambda: digest.write_next(now=timezone.now()))
 
 
 @shared_task(name="reviews.tasks.send_notices")  # type: ignore[untyped-decorator]  # celery ships no types

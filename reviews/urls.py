@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from reviews import api, views
+from reviews import api, seats_api, views
 from reviews.pages import case_views
 
 urlpatterns = [
@@ -33,6 +33,8 @@ urlpatterns = [
     path("api/cases/open/", api.open_review, name="api_open_review"),
     path("api/cases/<str:key>/", api.case, name="api_case"),
     path("api/cases/<str:key>/decide/", api.decide, name="api_decide"),
+    path("api/cases/<str:key>/hand-over/", seats_api.hand_over, name="api_hand_over"),
+    path("api/cases/<str:key>/second-look/", seats_api.second_look, name="api_second_look"),
     path("api/requests/", api.request_access, name="api_request_access"),
     path("", include("reviews.pages.urls")),
 ]

@@ -7,7 +7,7 @@ every text. Addresses, kinds and times stay as they are: those are ours.
 from collections.abc import Callable
 from typing import Any
 
-from config.styleguide import inventories, pages, places, samples
+from config.styleguide import held, inventories, pages, places, samples
 from reviews.pages import chain as chains
 
 type Sample = dict[str, Any]
@@ -24,6 +24,7 @@ PAGES: dict[str, tuple[str, Callable[[], Sample]]] = {
     "sources": ("sources.html", places.sources),
     "source": ("source.html", places.source),
     "inventory": ("inventory.html", inventories.inventory),
+    "held": ("held.html", held.held),
     "source-token": ("source_token.html", places.token),
     "ledger": ("ledger.html", places.ledger),
     "events": ("events.html", places.events),

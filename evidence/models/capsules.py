@@ -32,7 +32,7 @@ class Looked(models.Model):
     at = models.DateTimeField()
     by = models.TextField()
     by_name = models.TextField()
-    kind = models.TextField()  # event, run, deposit, export, line, case
+    kind = models.TextField()  # event, run, deposit, export, line, case, item
     ref = models.TextField()
     case = models.UUIDField(null=True)
 

@@ -283,7 +283,8 @@ def expire_next(*, now: datetime, grace: timedelta = timedelta()) -> int:
             "  FOR UPDATE SKIP LOCKED) RETURNING number, standing, expires_at",
             [now - grace, MOST_AT_ONCE],
         )
-        done = cursor.fetchall()
+        # What was updated comes back in any order; the ledger has it as it ended.
+        done = sorted(cursor.fetchall(), key=lambda row: (row[2], row[0]))
         for number, standing, expired_at in done:
             # Sessions end by the thousand and say so themselves; a standing key's end is news.
             if standing:

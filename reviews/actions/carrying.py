@@ -14,13 +14,15 @@ from identities.actions import revocations
 from identities.models import Revocation
 from identities.permissions import NotPossible, require
 from reviews import permissions
-from reviews.models import Case, Decision, Item
+from reviews.models import Case, Decision, Item, Provisional
 
 from . import consequences, entries, reminders, settling
 
 # Asked for and not effective yet; what failed waits for a person.
 UNFINISHED = ("requested", "sending", "sent", "confirmed", "failed")
 PLAN_AGAIN = timedelta(days=1)
+# Answers given too fast to be read wait for a second look (actions/attention.py).
+PROVISIONAL = Provisional.objects.filter(case=OuterRef("pk"), settled_at__isnull=True)
 
 
 def carry_out_next(*, now: datetime) -> bool:
@@ -36,7 +38,7 @@ def _decided_next(now: datetime) -> bool:
         )
         pk = (
             Case.objects.select_for_update(of=("self",), skip_locked=True)
-            .filter(~Exists(waits), state="decided")
+            .filter(~Exists(waits), ~Exists(PROVISIONAL), state="decided")
             .order_by("decided_at")
             .values_list("pk", flat=True)
             .first()
@@ -107,6 +109,7 @@ def _close_next(now: datetime) -> bool:
             .filter(
                 ~Exists(Revocation.objects.filter(state__in=UNFINISHED, case=OuterRef("pk"))),
                 ~Exists(Item.objects.filter(case=OuterRef("pk"), carried_out_at__isnull=True)),
+                ~Exists(PROVISIONAL),
                 state="carrying_out",
                 door__in=["access_review", "access_request"],
             )
@@ -159,13 +162,19 @@ def _carry(case: Case, *, by: By, now: datetime, ended_by_person: bool = False) 
         consequences.carry(case, item, by=by, now=now, end_it=ended_by_person and late)
 
 
+def _silenced(case: Case) -> bool:
+    """Whether silence has suspended its identity: when the answers were due, or later."""
+    if case.silence == "suspend" and case.silence_done_at is not None:
+        return True
+    return case.rungs.filter(does="suspend", state="done").exists()
+
+
 def _resume(case: Case, *, now: datetime) -> None:
     """What silence suspended works again, once the seats have decided to keep something."""
     identity = case.identity
     if (
         identity is None
-        or case.silence != "suspend"
-        or case.silence_done_at is None
+        or not _silenced(case)
         or identity.state != "suspended"
         or not case.items.filter(outcome__in=["keep", "narrow", "replace"]).exists()
         or case.items.filter(kind="entitlement", outcome="revoke").exists()

@@ -1,24 +1,32 @@
 """How far a case's time to decide has run, from rows: who was reached, and when we were at work.
 
-Owns Heartbeat rows and `Case.not_counted`. What the facts add up to is reviews/policies.py; what
-silence does when the time is over is deadlines.py. A stored deadline is only ever moved further.
+Owns Heartbeat rows. What the facts add up to is reviews/policies.py; what moves a stored deadline
+and what silence does when the time is over is deadlines.py. Many cases are read in few queries.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db import connection, transaction
+from django.db.models import Min
 
 from evidence.models import Looked, Source
-from identities.acting import COUNTERSIGN
-from identities.models import Attribution, Person, User
+from identities.models import Person, User
 from reviews import policies
-from reviews.models import Case, Decision, Heartbeat, Notice, Seat
-from reviews.permissions import SEAT_WORDS, SIGNING
+from reviews.models import CampaignPause, Case, Decision, Heartbeat, Notice, Seat
+from reviews.permissions import SEAT_WORDS
 
-from . import entries, reminders
+from .asked import Asked
+
+# Of which sources evidence of an identity is there, of many identities at once.
+SOURCES = """
+SELECT i.number, s.id FROM unnest(%s::bigint[]) AS i(number) CROSS JOIN evidence_source s
+WHERE EXISTS (SELECT FROM identities_attribution a
+ WHERE a.identity_no = i.number AND a.source_id = s.id)
+ORDER BY s.name
+"""
 
 
 class Silent(NamedTuple):
@@ -30,10 +38,13 @@ class Silent(NamedTuple):
 
 
 class Read(NamedTuple):
-    """The clock of a case and the silent seats it was read from."""
+    """The clock of a case, and the silent seats and stretches at work it was read from."""
 
     clock: policies.Clock
     silent: list[Silent]
+    at_work: list[policies.Stretch]
+    heard: list[policies.Stretch]  # the same, a pause of its campaign included
+    paused: bool = False  # its campaign stood still for a while, or does now
 
 
 def beat(*, now: datetime) -> None:
@@ -49,55 +60,64 @@ def beat(*, now: datetime) -> None:
 
 def read(case: Case, *, now: datetime) -> Read:
     """The clock of an open case, as the rows say it now."""
-    silent = _silent(case, now=now)
-    found = policies.clock(
-        opened_at=case.opened_at,
-        within=case.deadline_at - case.opened_at - case.not_counted,
+    return read_all([case], Asked([case], now=now), now=now)[case.pk]
+
+
+def read_all(cases: Sequence[Case], asked: Asked, *, now: datetime) -> dict[UUID, Read]:
+    """The same of many cases."""
+    silent = {
+        case.pk: [(seat, asked.of(case, seat)) for seat in asked.silent(case)] for case in cases
+    }
+    persons = {person.pk for seats in silent.values() for _, found in seats for person in found}
+    reached = _reached(cases, persons)
+    since = min((case.opened_at for case in cases), default=now)
+    at_work = list(
+        Heartbeat.objects.filter(until__gte=since).order_by("since").values_list("since", "until")
+    )
+    paused, together = _paused(cases, now=now), _told_together(cases, persons)
+    found = {}
+    for case in cases:
+        rows = []
+        for seat, those in silent[case.pk]:
+            moments = [
+                moment
+                for person in those
+                for moment in (
+                    reached.get((case.pk, person.pk)),
+                    together.get((case.campaign_id, person.pk)),
+                )
+            ]
+            known = [moment for moment in moments if moment is not None]
+            rows.append(Silent(seat, those, min(known, default=None)))
+        whole = case.deadline_at - case.opened_at - case.not_counted
+        heard = [one for one in at_work if one[1] >= case.opened_at]
+        stretches = policies.without(heard, paused.get(case.campaign_id, ()))
+        clock = _clock(rows, stretches, since=case.opened_at, within=whole, now=now)
+        found[case.pk] = Read(clock, rows, stretches, heard, bool(paused.get(case.campaign_id)))
+    return found
+
+
+def between(found: Read, *, since: datetime, within: timedelta, now: datetime) -> policies.Clock:
+    """The clock of a rung that is due `within` counted time after an earlier moment."""
+    return _clock(found.silent, found.at_work, since=since, within=within, now=now)
+
+
+def _clock(
+    silent: Sequence[Silent],
+    at_work: Sequence[policies.Stretch],
+    *,
+    since: datetime,
+    within: timedelta,
+    now: datetime,
+) -> policies.Clock:
+    return policies.clock(
+        opened_at=since,
+        within=within,
         # A seat in which nobody could be asked keeps nobody waiting; it makes a doubt instead.
         reached=[one.reached_at for one in silent if one.asked],
-        at_work=list(
-            Heartbeat.objects.filter(until__gte=case.opened_at)
-            .order_by("since")
-            .values_list("since", "until")
-        ),
+        at_work=at_work,
         now=now,
     )
-    return Read(found, silent)
-
-
-def keep(case: Case, *, now: datetime) -> str:
-    """Move the stored deadline of a locked, open case to where its clock says it is.
-
-    The sentence why it was moved; "" when it stands.
-    """
-    found = read(case, now=now)
-    if found.clock.due <= case.deadline_at:
-        return ""
-    before, due = case.deadline_at, found.clock.due
-    why = " ".join(sentences(case, found))
-    moved = due - before
-    entries.changed(case, deadline_at=due, not_counted=case.not_counted + moved)
-    entries.note(
-        case,
-        act="case.deadline_moved",
-        words=f"The deadline of {case.key} moved from {_at(before)} to {_at(due)}. {why}"[:1_000],
-        by=COUNTERSIGN,
-        now=now,
-        data={"from": before.isoformat(), "to": due.isoformat()},
-    )
-    reminders.tell(
-        case,
-        [*reminders.waiting_for(case, now=now), *_above_when_unreached(case, found, now=now)],
-        occasion=f"moved {due.isoformat()}",
-        subject="there is more time to decide",
-        body=f"Your answers are due on {_at(due)}. {why}",
-        now=now,
-    )
-    return why
-
-
-def _above_when_unreached(case: Case, found: Read, *, now: datetime) -> list[Person]:
-    return reminders.above(case, now=now) if found.clock.since is None else []
 
 
 def sentences(case: Case, found: Read) -> list[str]:
@@ -114,27 +134,46 @@ def sentences(case: Case, found: Read) -> list[str]:
         )
     elif found.clock.since > case.opened_at:
         said.append(
-            f"The time counts from {_at(found.clock.since)}, when the request had reached every"
-            " seat that is asked."
+            f"The time counts from {in_words(found.clock.since)}, when the request had reached"
+            " every seat that is asked."
         )
     if found.clock.lost:
         hours, minutes = divmod(round(found.clock.lost.total_seconds() / 60), 60)
-        said.append(f"{hours:,} h {minutes} min do not count: Countersign was not at work.")
+        why = "Countersign was not at work"
+        if found.paused:
+            why = "its campaign was paused, or Countersign was not at work"
+        said.append(f"{hours:,} h {minutes} min do not count: {why}.")
     return said
 
 
 def doubt(case: Case, found: Read, *, now: datetime) -> str:
     """Why silence may cut nothing now, as the end of a sentence; "" when it may."""
+    return doubts([case], {case.pk: found}, now=now)[case.pk]
+
+
+def doubts(cases: Sequence[Case], found: dict[UUID, Read], *, now: datetime) -> dict[UUID, str]:
+    """The same of many cases."""
+    numbers = [case.identity.number for case in cases if case.identity is not None]
+    with connection.cursor() as cursor:
+        cursor.execute(SOURCES, [numbers])
+        rows = cursor.fetchall()
+    known = Source.objects.in_bulk({source for _, source in rows})
+    of: dict[int, list[Source]] = {}
+    for number, source in rows:
+        of.setdefault(number, []).append(known[source])
+    return {case.pk: _doubt(case, found[case.pk], of, now=now) for case in cases}
+
+
+def _doubt(case: Case, found: Read, sources: dict[int, list[Source]], *, now: datetime) -> str:
     for one in found.silent:
         if not one.asked:
             return f"nobody could be asked as {_seat(one.seat)}"
     if case.identity is None:
         return ""
-    events = Attribution.objects.filter(identity_no=case.identity.number, source_id=OuterRef("pk"))
-    sources = list(Source.objects.filter(Exists(events)).order_by("name"))
-    if not sources:
+    those = sources.get(case.identity.number, [])
+    if not those:
         return f"no evidence of {case.identity.name} is known"
-    return next((why for source in sources if (why := why_late(source, now=now))), "")
+    return next((why for source in those if (why := why_late(source, now=now))), "")
 
 
 def why_late(source: Source, *, now: datetime) -> str:
@@ -148,45 +187,55 @@ def why_late(source: Source, *, now: datetime) -> str:
         return f"whether evidence of {name} is complete is not known"
     delay = source.lag_seconds + 2 * (source.expected_every_seconds or 0)
     if now - source.watermark > timedelta(seconds=delay):
-        return f"evidence of {name} is known up to {_at(source.watermark)} only"
+        return f"evidence of {name} is known up to {in_words(source.watermark)} only"
     return ""
 
 
-def _silent(case: Case, *, now: datetime) -> list[Silent]:
-    """The signing seats whose answers are missing, each with when the request reached it."""
-    seats = case.seats.select_related("party", "backup", "person", "service").order_by("position")
-    waiting = set(case.items.filter(outcome__in=["", "conflict"]).values_list("pk", flat=True))
-    given: dict[object, set[object]] = {}
-    for seat, item in Decision.objects.filter(
-        item__in=waiting, superseded_at__isnull=True
-    ).values_list("seat", "item"):
-        given.setdefault(seat, set()).add(item)
-    asked = {
-        seat: reminders.asked(case, seat, now=now)
-        for seat in seats
-        if seat.kind in SIGNING and not waiting <= given.get(seat.pk, set())
-    }
-    at = _reached(case, {person.pk for persons in asked.values() for person in persons})
-    return [
-        Silent(seat, persons, min((at[one.pk] for one in persons if one.pk in at), default=None))
-        for seat, persons in asked.items()
-    ]
-
-
-def _reached(case: Case, persons: set[UUID]) -> dict[UUID, datetime]:
-    """When each person first had the case: a notice went out, they saw its page, or signed."""
+def _reached(cases: Sequence[Case], persons: set[UUID]) -> dict[tuple[UUID, UUID], datetime]:
+    """When each person first had each case: a notice went out, they saw its page, or signed."""
+    if not persons:
+        return {}
     refs = {user.ref: user.person_id for user in User.objects.filter(person__in=persons)}
-    looks = Looked.objects.filter(kind="case", ref=case.key, at__gte=case.opened_at, by__in=refs)
-    notices = Notice.objects.filter(case=case.pk, person__in=persons, sent_at__isnull=False)
-    signed = Decision.objects.filter(item__case=case, person__in=persons)
-    found: dict[UUID, datetime] = {}
-    for person, at in (
-        *notices.values_list("person", "sent_at"),
-        *((refs[by], at) for by, at in looks.values_list("by", "at")),
-        *signed.values_list("person", "at"),
+    of = {case.key: case for case in cases}
+    pks = [case.pk for case in cases]
+    looks = Looked.objects.filter(kind="case", ref__in=list(of), by__in=list(refs))
+    notices = Notice.objects.filter(case__in=pks, person__in=persons, sent_at__isnull=False)
+    signed = Decision.objects.filter(item__case__in=pks, person__in=persons)
+    found: dict[tuple[UUID, UUID], datetime] = {}
+    for case, person, at in (
+        *notices.values_list("case", "person").annotate(first=Min("sent_at")),
+        *(
+            (of[ref].pk, refs[by], at)
+            for ref, by, at in looks.values_list("ref", "by", "at")
+            if at >= of[ref].opened_at
+        ),
+        *signed.values_list("item__case", "person").annotate(first=Min("at")),
     ):
-        if person is not None and at is not None:
-            found[person] = min(at, found.get(person, at))
+        if case is not None and person is not None:
+            found[case, person] = min(at, found.get((case, person), at))
+    return found
+
+
+def _told_together(
+    cases: Sequence[Case], persons: set[UUID]
+) -> dict[tuple[UUID | None, UUID | None], datetime]:
+    """When a campaign first told each person of all that waits for them in it."""
+    campaigns = {case.campaign_id for case in cases if case.campaign_id is not None}
+    if not campaigns:
+        return {}
+    rows = Notice.objects.filter(
+        campaign__in=campaigns, person__in=persons, sent_at__isnull=False
+    ).values_list("campaign", "person")
+    return {(campaign, person): at for campaign, person, at in rows.annotate(first=Min("sent_at"))}
+
+
+def _paused(cases: Sequence[Case], *, now: datetime) -> dict[UUID | None, list[policies.Stretch]]:
+    """When the campaign of each of these cases stood still."""
+    found: dict[UUID | None, list[policies.Stretch]] = {}
+    campaigns = {case.campaign_id for case in cases if case.campaign_id is not None}
+    if campaigns:
+        for one in CampaignPause.objects.filter(campaign__in=campaigns).order_by("since"):
+            found.setdefault(one.campaign_id, []).append((one.since, one.until or now))
     return found
 
 
@@ -195,5 +244,5 @@ def _seat(seat: Seat) -> str:
     return f"{SEAT_WORDS[seat.kind]}{of}"
 
 
-def _at(moment: datetime) -> str:
+def in_words(moment: datetime) -> str:
     return f"{moment:%-d %b %Y %H:%M} UTC"

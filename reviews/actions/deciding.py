@@ -1,7 +1,8 @@
 """Signing: a seat's answer on an item, changing it, taking it back, breaking a tie.
 
-Owns Decision rows. The evidence shown is copied into a capsule in the same transaction, and two
-people who sign at once meet each other at the case's version.
+Owns Decision rows. The evidence shown is copied into a capsule in the same transaction, how the
+answer was given is measured beside it (attention.py), and two people who sign at once meet each
+other at the case's version.
 """
 
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from identities.permissions import NotAllowed, NotPossible, require
 from reviews import permissions, shown
 from reviews.models import Case, Decision, Item, Seat
 
-from . import answers, consequences, entries, grants, reminders, seats, settling
+from . import answers, attention, consequences, entries, grants, reminders, seats, settling
 
 
 def decide(
@@ -37,7 +38,7 @@ def decide(
     """Sign an answer in a seat. Signing again supersedes; nothing is overwritten."""
     reason = entries.reason_given(reason, what="other reviewers will read it")
     with transaction.atomic():
-        case, item, seat = _locked(case, item, seat)
+        case, item, seat = _locked(case, item, seat, by=by)
         require(permissions.why_not_sit(by, case, seat, now=now))
         if case.state != "open":
             raise NotPossible(f"{case.key} is {case.state.replace('_', ' ')}: it is not open.")
@@ -51,7 +52,7 @@ def decide(
         row = _sign(case, item, seat, answer, reason, stored, by=by, now=now)
         outcome = settling.settle(case, item, now=now)
         _note(case, item, seat, row, by=by, now=now, outcome=outcome)
-        consequences.at_once(case, item, now=now)
+        _at_once(case, item, now=now)
         entries.changed(case)
         settling.finish(case, now=now)
     return row
@@ -67,7 +68,7 @@ def tie_break(
         seat = case.seats.filter(kind="tie_breaker").select_related("party", "backup").first()
         if seat is None:
             raise NotPossible(f"{case.key} has no tie-breaker.")
-        case, item, seat = _locked(case, item, seat)
+        case, item, seat = _locked(case, item, seat, by=by)
         require(permissions.why_not_sit(by, case, seat, now=now))
         if case.state != "open":
             raise NotPossible(f"{case.key} is {case.state.replace('_', ' ')}: it is not open.")
@@ -85,7 +86,7 @@ def tie_break(
         row = _sign(case, item, seat, answer, reason, dict(chosen.proposal), by=by, now=now)
         outcome = settling.settle(case, item, now=now, due=True)
         _note(case, item, seat, row, by=by, now=now, outcome=outcome)
-        consequences.at_once(case, item, now=now)
+        _at_once(case, item, now=now)
         entries.changed(case)
         settling.finish(case, now=now)
     return row
@@ -123,8 +124,14 @@ def undo(*, case: Case, item: Item, by: User, now: datetime) -> None:
             entries.changed(case)
 
 
-def _locked(case: Case, item: Item, seat: Seat) -> tuple[Case, Item, Seat]:
-    """The three rows, locked in one order: case, item, seat."""
+def _at_once(case: Case, item: Item, *, now: datetime) -> None:
+    """What goes out at commit. What lets in waits while the case is provisional; a stop never."""
+    if item.outcome != "approve" or not attention.waits(case):
+        consequences.at_once(case, item, now=now)
+
+
+def _locked(case: Case, item: Item, seat: Seat, *, by: User) -> tuple[Case, Item, Seat]:
+    """The three rows and who signs, locked in one order: case, item, seat, person."""
     case = entries.locked(case.pk)
     found = case.items.select_for_update(of=("self",)).filter(pk=item.pk).first()
     if found is None:
@@ -137,6 +144,8 @@ def _locked(case: Case, item: Item, seat: Seat) -> tuple[Case, Item, Seat]:
     )
     if taken is None:
         raise NotPossible("This seat belongs to another case.")
+    if by.person_id is not None:
+        attention.one_at_a_time(by.person_id)
     # One case object for all three, so that nothing reads a stale one.
     found.case = taken.case = case
     return case, found, taken
@@ -156,13 +165,17 @@ def _sign(
     if by.person is None:
         raise NotAllowed(permissions.NOBODY)
     if seat.person_id != by.person_id:
+        if seat.person_id is not None:
+            seat.signed_before = [*seat.signed_before, seat.person_id]
         seat.person = by.person
-        seat.save(update_fields=["person"])
-    capsule = _freeze(case, item, by=by, now=now)
+        seat.save(update_fields=["person", "signed_before"])
+    seen = shown.of_item(item, case.identity)
+    capsule = _freeze(case, item, seen, by=by, now=now)
+    measured = attention.measure(case, item, seat, events=seen.refs, by=by, now=now)
     Decision.objects.filter(item=item, seat=seat, superseded_at__isnull=True).update(
         superseded_at=now
     )
-    return Decision.objects.create(
+    row = Decision.objects.create(
         item=item,
         seat=seat,
         answer=answer,
@@ -173,12 +186,16 @@ def _sign(
         at=now,
         not_before=now if answer in answers.AT_ONCE else now + answers.UNDO,
         capsule=capsule,
+        shown_at=measured.shown_at,
+        evidence_opened=measured.evidence_opened,
+        batch=measured.batch,
     )
+    attention.mark(case, row, measured)
+    return row
 
 
-def _freeze(case: Case, item: Item, *, by: User, now: datetime) -> Capsule:
+def _freeze(case: Case, item: Item, seen: shown.Shown, *, by: User, now: datetime) -> Capsule:
     """What the signer saw: the events beside the item, its usage and the recommendation."""
-    seen = shown.of_item(item, case.identity)
     found = shown.findings_of(item, seen.refs, case.identity)
     # Who signed on a finding is told when late evidence withdraws it, whichever case asked first.
     case.findings.add(*found)
@@ -210,17 +227,23 @@ def _note(
 ) -> None:
     capsule = row.capsule
     words = answers.WORDS[row.answer].lower()
+    before = item.decisions.filter(seat=seat, superseded_at=now).exclude(pk=row.pk).first()
+    did = (
+        f"answered {words}"
+        if before is None
+        else f"changed {answers.WORDS[before.answer].lower()} to {words}"
+    )
     entries.note(
         case,
         act="item.settled" if seat.kind == "tie_breaker" else "item.answered",
-        words=f"{by.called} answered {words} on {item.title}, as"
-        f" {permissions.SEAT_WORDS[seat.kind]}",
+        words=f"{by.called} {did} on {item.title}, as {permissions.SEAT_WORDS[seat.kind]}",
         by=by,
         now=now,
         data={
             "item": str(item.pk),
             "seat": seat.kind,
             "answer": row.answer,
+            "before": None if before is None else before.answer,
             "reason": row.reason,
             "proposal": row.proposal,
             "outcome": outcome,

@@ -4,8 +4,9 @@ Owns the order that actions keep (lock, require, move, save, ledger, nudge) in t
 and `Case.version`, which grows with each act.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db.models import F
@@ -77,16 +78,36 @@ def note(
 
     The entry of a sealed case names it, so that everybody else meets a commitment only.
     """
-    who = acting(by)
-    ledger.append(
-        at=at or now,
+    said = Said(case, act, words, data or {})
+    ledger.append_all([_entry(said, by=by, now=now, at=at or now)])
+
+
+class Said(NamedTuple):
+    """What is noted of one case, where many are noted together."""
+
+    case: Case
+    act: str
+    words: str
+    data: dict[str, Any]
+    at: datetime | None = None  # the moment it counts from, where that is not now
+
+
+def note_all(acts: Iterable[Said], *, by: By, now: datetime) -> None:
+    """One ledger entry for each of many cases, written at once."""
+    ledger.append_all([_entry(said, by=by, now=now, at=said.at or now) for said in acts])
+
+
+def _entry(said: Said, *, by: By, now: datetime, at: datetime) -> ledger.Said:
+    case, who = said.case, acting(by)
+    return ledger.Said(
+        at=at,
         recorded_at=now,
         by=who.ref,
         by_name=who.name,
-        act=act,
+        act=said.act,
         subject=case.key,
-        words=words,
-        data={"case": str(case.pk)} | (data or {}),
+        words=said.words,
+        data={"case": str(case.pk)} | said.data,
         sealed_case=case.pk if case.sealed else None,
     )
 

@@ -4,42 +4,30 @@ Owns that an identity has one open review at a time, whatever opens it (the cons
 case_open_review_once), and that a scope that only observes gets a draft nobody is asked about.
 """
 
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
+from evidence import nudge
 from evidence.words import counted
 from identities.acting import COUNTERSIGN, By, acting
 from identities.models import Finding, Identity
 from identities.permissions import NotPossible, require
 from reviews import permissions
-from reviews.models import Case, ReviewPolicy
+from reviews.models import Campaign, Case, ReviewPolicy
 
-from . import entries, items, seats
+from . import entries, items, policy_versions, rungs, seats
+from .policy_versions import in_force as policy_in_force
 from .reminders import ask, ask_again
 
-POLICY = "access review"
 # Asked about in every mode: what they show is not a matter of how authority was written down.
 IN_EVERY_MODE = ("left_task", "no_run", "shared_credential")
 LIVE = ("draft", "open")
-
-
-def policy_in_force(*, now: datetime, name: str = POLICY) -> ReviewPolicy:
-    """The newest version of the policy; the first is made with the model's own numbers."""
-    row = ReviewPolicy.objects.filter(name=name).order_by("-version").first()
-    if row is not None:
-        return row
-    row, _ = ReviewPolicy.objects.get_or_create(
-        name=name,
-        version=1,
-        defaults={
-            "remind_before_hours": [48, 4],
-            "recorded_at": now,
-            "recorded_by": COUNTERSIGN.ref,
-        },
-    )
-    return row
 
 
 def open_review(
@@ -52,7 +40,7 @@ def open_review(
     reason = entries.reason_given(reason, what="what should be looked at, and what for")
     user = acting(by).user
     with transaction.atomic():
-        identity = _locked_identity(identity)
+        identity = locked([identity.pk])[0]
         if user is not None:
             require(permissions.why_not_open(user, identity, now=now))
         if identity.state == "retired":
@@ -62,8 +50,8 @@ def open_review(
             return known
         if known is not None:
             return _start(known, by=by, now=now, reason=reason)
-        case = _new(identity, by=by, now=now, reason=reason, policy=policy, state="open")
-        _fill(case, identity, by=by, now=now)
+        how = How(by=by, now=now, reason=reason, policy=policy or policy_in_force(now=now))
+        case = _new([identity], how)[0]
         ask(case, now=now)
     return case
 
@@ -82,46 +70,99 @@ def start(*, case: Case, by: By, now: datetime, reason: str) -> Case:
 def _start(case: Case, *, by: By, now: datetime, reason: str) -> Case:
     """The clock starts now; items and seats are made anew from what is true now."""
     case = entries.locked(case.pk)
-    to = entries.moved(case, "open")
     policy = policy_in_force(now=now) if case.policy is None else case.policy
-    identity = case.identity
-    if identity is not None:
-        items.build(case, identity, now=now)
-        seats.never_alone(case, now=now)
-    entries.changed(
-        case,
-        state=to,
-        opened_at=now,
-        reason=reason,
-        policy=policy,
-        silence=policy.silence,
-        deadline_at=now + timedelta(hours=policy.decide_within_hours),
-    )
-    entries.note(
-        case,
-        act="case.opened",
-        words=f"{acting(by).name} sent {case.key} to its seats: {reason}",
-        by=by,
-        now=now,
-    )
+    _send([case], How(by=by, now=now, reason=reason, policy=policy))
     ask(case, now=now)
     return case
 
 
+class How(NamedTuple):
+    """What reviews that are opened together have in common."""
+
+    by: By
+    now: datetime
+    reason: str
+    policy: ReviewPolicy
+    state: str = "open"
+    deadline_at: datetime | None = None  # None: as the policy says
+    campaign: Campaign | None = None
+
+    @property
+    def due(self) -> datetime:
+        return self.deadline_at or self.now + timedelta(hours=self.policy.decide_within_hours)
+
+
+def open_many(identities: Sequence[Identity], how: How) -> list[Case]:
+    """The review of each of these locked identities, in their order.
+
+    What is open already joins the campaign unless it is in another one, what is proposed is sent
+    out, for the rest one is made; what is sealed stays as it is. As many queries as for one
+    identity. Nobody is told: many reviews are told of together.
+    """
+    rows = Case.objects.select_for_update(of=("self",)).select_related("policy", "campaign")
+    live = {
+        case.identity_id: case
+        for case in rows.filter(identity__in=identities, door="access_review", state__in=LIVE)
+    }
+    for identity in identities:
+        if identity.pk in live:
+            live[identity.pk].identity = identity
+    seen = [case for case in live.values() if not case.sealed]
+    _send([case for case in seen if case.state == "draft"], how)
+    joined = [case for case in seen if case.campaign is None or case.campaign.state == "closed"]
+    for case in joined:
+        case.campaign = how.campaign
+    Case.objects.bulk_update(joined, ["campaign"])
+    for case in _new([one for one in identities if one.pk not in live], how):
+        live[case.identity_id] = case
+    return [live[identity.pk] for identity in identities]
+
+
+def _send(cases: Sequence[Case], how: How) -> None:
+    """Send these locked, proposed reviews to their seats."""
+    items.build_all([(case, case.identity) for case in cases if case.identity], now=how.now)
+    seats.never_alone_all([case for case in cases if case.identity], now=how.now)
+    for case in cases:
+        case.state = entries.moved(case, "open")
+        case.opened_at, case.deadline_at = how.now, how.due
+        case.reason, case.policy = how.reason, how.policy
+        case.silence = rungs.silence(how.policy, case.identity)
+        case.version += 1
+    said = ["state", "opened_at", "deadline_at", "reason", "policy", "silence", "version"]
+    Case.objects.bulk_update(cases, said)
+    rungs.make(cases)
+    name = acting(how.by).name
+    entries.note_all(
+        [
+            entries.Said(
+                case, "case.opened", f"{name} sent {case.key} to its seats: {how.reason}", {}
+            )
+            for case in cases
+        ],
+        by=how.by,
+        now=how.now,
+    )
+    nudge.after_commit("case.changed")
+
+
 def open_from_findings_next(*, now: datetime) -> bool:
     """Give one finding without a case to the review of its identity; False when none waits."""
+    alone = policy_versions.left_alone(now=now)
     with transaction.atomic():
         waiting = (
             Finding.objects.filter(state="open", identity__isnull=False, cases__isnull=True)
             .exclude(identity__state="retired")
-            .filter(~Q(identity__mode="observe") | Q(rule__in=IN_EVERY_MODE))
+            .filter(
+                ~Q(identity__mode="observe") & ~Q(identity__number__in=alone)
+                | Q(rule__in=IN_EVERY_MODE)
+            )
         )
         finding = waiting.select_related("identity").order_by("number").first()
         if finding is None or finding.identity is None:
             return False
         # The identity is locked before any finding is touched: two workers of one identity
         # wait here, and the second sees what the first has done.
-        identity = _locked_identity(finding.identity)
+        identity = locked([finding.identity.pk])[0]
         if waiting.filter(pk=finding.pk).exists():
             _attach(finding, identity, now=now)
     return True
@@ -132,15 +173,9 @@ def _attach(finding: Finding, identity: Identity, *, now: datetime) -> None:
     if case is None:
         # Observing asks nobody: the review is proposed, and a person sends it out.
         state = "draft" if identity.mode == "observe" else "open"
-        case = _new(
-            identity,
-            by=COUNTERSIGN,
-            now=now,
-            reason=f"{finding.key}: {finding.words}",
-            policy=None,
-            state=state,
-        )
-        _fill(case, identity, by=COUNTERSIGN, now=now)
+        reason = f"{finding.key}: {finding.words}"
+        how = How(COUNTERSIGN, now, reason, policy_in_force(now=now), state=state)
+        case = _new([identity], how)[0]
         case.findings.add(finding)
         if state == "open":
             ask(case, now=now)
@@ -176,12 +211,13 @@ def _live(identity: Identity) -> Case | None:
     return Case.objects.filter(identity=identity, door="access_review", state__in=LIVE).first()
 
 
-def _locked_identity(identity: Identity) -> Identity:
-    """Openers of one identity wait for each other here, so the constraint is never met.
+def locked(identities: Iterable[UUID]) -> list[Identity]:
+    """Openers of an identity wait for each other here, so the constraint is never met.
 
-    Without the key: whoever writes findings of the identity meanwhile does not wait for us.
+    Without the key: whoever writes findings of the identity meanwhile does not wait for us. In
+    the order of their ids, so that two openers of many never wait for each other in a circle.
     """
-    return (
+    return list(
         Identity.objects.select_for_update(of=("self",), no_key=True)
         .select_related(
             "service__owner",
@@ -192,64 +228,85 @@ def _locked_identity(identity: Identity) -> Identity:
             "backup",
             "sponsor",
         )
-        .get(pk=identity.pk)
+        .filter(pk__in=identities)
+        .order_by("pk")
     )
 
 
-def _new(
-    identity: Identity,
-    *,
-    by: By,
-    now: datetime,
-    reason: str,
-    policy: ReviewPolicy | None,
-    state: str,
-) -> Case:
-    policy = policy or policy_in_force(now=now)
-    who = acting(by)
-    case = Case(
-        door="access_review",
-        state=state,
-        title=f"Access review: {identity.name}",
-        identity=identity,
-        policy=policy,
-        opened_at=now,
-        opened_by=who.ref,
-        opened_by_name=who.name,
-        reason=reason[: entries.LONGEST_REASON],
-        deadline_at=now + timedelta(hours=policy.decide_within_hours),
-        silence=policy.silence,
-        legal_entity=identity.legal_entity,
-    )
+def _new(identities: Sequence[Identity], how: How) -> list[Case]:
+    """A case for each of these locked identities: seats, items, open findings, a ledger entry."""
+    who = acting(how.by)
+    cases = [
+        Case(
+            door="access_review",
+            state=how.state,
+            title=f"Access review: {identity.name}",
+            identity=identity,
+            policy=how.policy,
+            campaign=how.campaign,
+            opened_at=how.now,
+            opened_by=who.ref,
+            opened_by_name=who.name,
+            reason=how.reason[: entries.LONGEST_REASON],
+            deadline_at=how.due,
+            silence=rungs.silence(how.policy, identity),
+            legal_entity=identity.legal_entity,
+        )
+        for identity in identities
+    ]
     try:
         with transaction.atomic():
-            case.save(force_insert=True)
+            Case.objects.bulk_create(cases)
     except IntegrityError as clash:
-        raise NotPossible(f"{identity.name} is being reviewed already.") from clash
-    case.refresh_from_db(fields=["number"])
-    return case
-
-
-def _fill(case: Case, identity: Identity, *, by: By, now: datetime) -> None:
-    """Seats, items and the open findings, with one ledger entry."""
-    made_seats = seats.build(case, identity, now=now)
-    made = items.build(case, identity, now=now)
-    seats.never_alone(case, now=now)
-    case.findings.add(*Finding.objects.filter(identity=identity, state="open", cases__isnull=True))
-    who = acting(by)
-    verb = "proposed" if case.state == "draft" else "opened"
-    entries.note(
-        case,
-        act=f"case.{verb}",
-        words=f"{who.name} {verb} the review of {identity.name}: {case.reason}",
-        by=by,
-        now=now,
-        data={
-            "identity": identity.key,
-            "items": len(made),
-            "seats": [seat.kind for seat in made_seats],
-            "deadline_at": case.deadline_at.isoformat(),
-            "silence": case.silence,
-        },
+        names = ", ".join(one.name for one in identities[:3])
+        raise NotPossible(f"{names} is being reviewed already.") from clash
+    numbers = dict(
+        Case.objects.filter(pk__in=[one.pk for one in cases]).values_list("pk", "number")
     )
-    entries.changed(case)
+    for case in cases:
+        case.number = numbers[case.pk]
+    of = list(zip(cases, identities, strict=True))
+    seated: dict[UUID, list[str]] = {}
+    for seat in seats.build_all(of, now=how.now):
+        seated.setdefault(seat.case_id, []).append(seat.kind)
+    many = Counter(item.case_id for item in items.build_all(of, now=how.now))
+    seats.never_alone_all(cases, now=how.now)
+    _take_findings(cases)
+    if how.state == "open":
+        rungs.make(cases)
+    verb = "proposed" if how.state == "draft" else "opened"
+    entries.note_all(
+        [
+            entries.Said(
+                case,
+                f"case.{verb}",
+                f"{who.name} {verb} the review of {identity.name}: {case.reason}",
+                {
+                    "identity": identity.key,
+                    "items": many[case.pk],
+                    "seats": seated[case.pk],
+                    "deadline_at": case.deadline_at.isoformat(),
+                    "silence": case.silence,
+                },
+            )
+            for case, identity in of
+        ],
+        by=how.by,
+        now=how.now,
+    )
+    nudge.after_commit("case.changed")
+    return cases
+
+
+def _take_findings(cases: Sequence[Case]) -> None:
+    """The open findings of each identity that no case has yet."""
+    of = {case.identity_id: case.pk for case in cases}
+    under = Case.findings.through
+    under.objects.bulk_create(
+        [
+            under(case_id=of[identity], finding_id=pk)
+            for identity, pk in Finding.objects.filter(
+                identity__in=of, state="open", cases__isnull=True
+            ).values_list("identity", "pk")
+        ]
+    )

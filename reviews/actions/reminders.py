@@ -4,15 +4,17 @@ Owns who that is; when is deadlines.py. Sending is reviews/notices; a notice car
 evidence, because mail is read by more people than a case is.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from uuid import UUID
 
 from django.conf import settings
 
 from evidence import nudge
 from identities.models import Person
 from reviews.models import Case, Notice, Seat
-from reviews.permissions import SIGNING, persons_of, subject_persons
+
+from .asked import Asked
 
 DOOR_WORDS = {
     "access_review": "access review",
@@ -36,6 +38,27 @@ def tell(
 
     A sealed case is absent for everybody but its members, so nobody else is told of it.
     """
+    return send(notices(case, persons, occasion=occasion, subject=subject, body=body, now=now))
+
+
+def send(rows: Sequence[Notice]) -> int:
+    """Write these notices, unless one was written before; how many are for persons."""
+    if rows:
+        Notice.objects.bulk_create(rows, ignore_conflicts=True)
+        nudge.after_commit("notice.written")
+    return sum(row.channel == "mail" for row in rows)
+
+
+def notices(
+    case: Case,
+    persons: Iterable[Person],
+    *,
+    occasion: str,
+    subject: str,
+    body: str,
+    now: datetime,
+) -> list[Notice]:
+    """What `tell` writes, unwritten: for a sweep that tells many at once."""
     wanted = {one.pk: one for one in _present(persons, now)}
     if case.sealed:
         members = set(case.members.values_list("person", flat=True))
@@ -54,9 +77,7 @@ def tell(
         )
         for person in wanted.values()
     ]
-    if not rows:
-        return 0
-    if settings.WEBHOOK_URL and not case.sealed:
+    if rows and settings.WEBHOOK_URL and not case.sealed:
         # One for the occasion, whoever it concerns.
         rows.append(
             Notice(
@@ -70,45 +91,25 @@ def tell(
                 not_before=now,
             )
         )
-    Notice.objects.bulk_create(rows, ignore_conflicts=True)
-    nudge.after_commit("notice.written")
-    return len(wanted)
+    return rows
 
 
 def waiting_for(case: Case, *, now: datetime) -> list[Person]:
     """The persons of seats that have not answered every item."""
-    total = case.items.filter(outcome__in=["", "conflict"]).count()
-    if total == 0:
-        return []
-    found: list[Person] = []
-    for seat in case.seats.select_related("party", "backup", "person").order_by("position"):
-        if seat.kind not in SIGNING:
-            continue
-        answered = seat.decisions.filter(
-            superseded_at__isnull=True, item__outcome__in=["", "conflict"]
-        ).count()
-        if answered >= total:
-            continue
-        found += asked(case, seat, now=now)
-    return found
+    return Asked([case], now=now).waiting_for(case)
 
 
 def asked(case: Case, seat: Seat, *, now: datetime) -> list[Person]:
-    """Whose answer a seat waits for: who signs in it, else its party's persons who may sign at
-    all, else the backup's."""
-    if seat.person is not None:
-        return [seat.person]
-    taken = {
-        case.requester_id,
-        *case.seats.filter(person__isnull=False).values_list("person_id", flat=True),
-        *subject_persons(case.identity),
-    }
-    for one in (seat.party, seat.backup):
-        free = [] if one is None else _present(persons_of(one, now=now), now)
-        free = [person for person in free if person.pk not in taken]
-        if free:
-            return free
-    return []
+    """Whose answer a seat waits for (actions/asked.py)."""
+    return Asked([case], now=now).of(case, seat)
+
+
+def asked_all(
+    cases: Sequence[Case], seats: Iterable[Seat], *, now: datetime
+) -> dict[UUID, list[Person]]:
+    """The same for seats of many cases, with as many queries as for one; by seat."""
+    found, of = Asked(cases, now=now), {case.pk: case for case in cases}
+    return {seat.pk: found.of(of[seat.case_id], seat) for seat in seats}
 
 
 def _present(persons: Iterable[Person], now: datetime) -> list[Person]:
@@ -117,17 +118,26 @@ def _present(persons: Iterable[Person], now: datetime) -> list[Person]:
 
 def ask(case: Case, *, now: datetime) -> None:
     """The first word to those whose signature is needed."""
-    tell(
-        case,
-        waiting_for(case, now=now),
-        occasion="asked",
-        subject="your signature is needed",
-        body=(
-            f"An {DOOR_WORDS[case.door]} waits for your answers until"
-            f" {case.deadline_at:%Y-%m-%d %H:%M} UTC."
-        ),
-        now=now,
-    )
+    ask_all([case], now=now)
+
+
+def ask_all(cases: Sequence[Case], *, now: datetime) -> None:
+    """The same of many cases, with as many queries as for one."""
+    found = Asked(cases, now=now)
+    rows: list[Notice] = []
+    for case in cases:
+        rows += notices(
+            case,
+            found.waiting_for(case),
+            occasion="asked",
+            subject="your signature is needed",
+            body=(
+                f"An {DOOR_WORDS[case.door]} waits for your answers until"
+                f" {case.deadline_at:%Y-%m-%d %H:%M} UTC."
+            ),
+            now=now,
+        )
+    send(rows)
 
 
 def ask_again(case: Case, person: Person, *, why: str, occasion: str, now: datetime) -> None:
@@ -143,17 +153,5 @@ def ask_again(case: Case, person: Person, *, why: str, occasion: str, now: datet
 
 
 def above(case: Case, *, now: datetime) -> list[Person]:
-    """Who a case goes to when its seats are silent: the tie-breaker and the backups.
-
-    Where nobody is named, the reviewers, else the administrators: somebody is told by name.
-    """
-    found: list[Person] = []
-    for seat in case.seats.select_related("party", "backup"):
-        party = seat.party if seat.kind == "tie_breaker" else seat.backup
-        if party is not None:
-            found += _present(persons_of(party, now=now), now)
-    for group in ("reviewer", "administrator"):
-        if not found:
-            members = Person.objects.filter(users__groups__name=group, users__is_active=True)
-            found = _present(members.distinct().order_by("name", "pk"), now)
-    return list({one.pk: one for one in found}.values())
+    """Who a case goes to when its seats are silent, by name (actions/asked.py)."""
+    return Asked([case], now=now).above(case)

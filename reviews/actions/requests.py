@@ -16,12 +16,12 @@ from identities.models import Delegation, DelegationVersion, Identity, Party, Us
 from identities.permissions import NotPossible, require
 from reviews import permissions
 from reviews.models import Case, Item
+from reviews.policy_document import REQUESTS
 
-from . import entries, grants, seats
-from .opening import policy_in_force
+from . import entries, grants, rungs, seats
+from .policy_versions import in_force
 from .reminders import ask
 
-POLICY = "access request"
 LONGEST = timedelta(days=366)
 MOST_PATTERNS = 100
 
@@ -62,6 +62,7 @@ def request_access(
         case = _case(identity, by=by, now=now, reason=reason)
         _item(case, proposal, now=now)
         made = seats.build(case, identity, now=now)
+        rungs.make([case])
         entries.note(
             case,
             act="access.requested",
@@ -177,7 +178,7 @@ def _not_asked_twice(proposal: DelegationVersion) -> None:
 
 
 def _case(identity: Identity, *, by: User, now: datetime, reason: str) -> Case:
-    policy = policy_in_force(now=now, name=POLICY)
+    policy = in_force(now=now, name=REQUESTS)
     case = Case(
         door="access_request",
         state="open",

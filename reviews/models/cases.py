@@ -14,6 +14,7 @@ from evidence.models import Capsule
 from evidence.models.numbers import NextNumber
 from identities.models import Finding, Identity, Party, Person, Service, User
 
+from .campaigns import Campaign
 from .policies import ReviewPolicy
 
 DOORS = ("access_review", "access_request", "break_glass", "incident")
@@ -33,6 +34,9 @@ class Case(models.Model):
     title = models.TextField()
     identity = models.ForeignKey(Identity, models.PROTECT, null=True, related_name="cases")
     policy = models.ForeignKey(ReviewPolicy, models.PROTECT, null=True, related_name="+")
+    campaign = models.ForeignKey(
+        Campaign, models.PROTECT, null=True, related_name="cases", db_index=False
+    )
     opened_at = models.DateTimeField()
     opened_by = models.TextField()
     opened_by_name = models.TextField(blank=True)
@@ -43,6 +47,8 @@ class Case(models.Model):
     not_counted = models.DurationField(default=timedelta)
     silence = models.TextField(default="escalate")
     silence_done_at = models.DateTimeField(null=True)
+    # Since then the backups may sign beside the owners (a rung of the ladder).
+    backups_since = models.DateTimeField(null=True)
     decided_at = models.DateTimeField(null=True)
     closed_at = models.DateTimeField(null=True)
     closed_by = models.TextField(blank=True)
@@ -69,6 +75,24 @@ class Case(models.Model):
                 name="case_deadline_due",
                 fields=["deadline_at"],
                 condition=Q(state="open", silence_done_at__isnull=True),
+            ),
+            # A queue that is walked by deadline (reviews/pages/waiting.py).
+            models.Index(
+                name="case_by_deadline",
+                fields=["deadline_at", "number"],
+                condition=Q(state="open"),
+            ),
+            # When an identity was last reviewed (reviews/policy_scope.py).
+            models.Index(
+                name="case_last_review",
+                fields=["identity", "-opened_at"],
+                condition=Q(door="access_review"),
+            ),
+            # How far a campaign is (reviews/campaigns/progress.py), and its open cases.
+            models.Index(
+                name="case_of_campaign",
+                fields=["campaign", "state"],
+                condition=Q(campaign__isnull=False),
             ),
             # The sweep of what is decided (reviews/tasks.py, carry_out).
             models.Index(
@@ -109,8 +133,16 @@ class Seat(models.Model):
     # The person who has signed in it; one person never signs two seats of a case.
     person = models.ForeignKey(Person, models.PROTECT, null=True, blank=True, related_name="+")
     position = models.SmallIntegerField(default=0)
+    # Persons who signed in it and sit here no longer: they sign in no other seat of the case.
+    signed_before = ArrayField(models.UUIDField(), default=list, blank=True)
+    # Persons who handed it over: it is theirs again only when somebody hands it back.
+    given_up = ArrayField(models.UUIDField(), default=list, blank=True)
 
     class Meta:
+        indexes = [
+            # Whose turn it is no longer (reviews/pages/waiting.py): nearly always nobody's.
+            models.Index(name="seat_signed_before", fields=["case"], condition=~Q(signed_before=[]))
+        ]
         constraints = [
             models.CheckConstraint(name="seat_kind_is_known", condition=Q(kind__in=SEATS)),
             models.UniqueConstraint(
@@ -185,8 +217,18 @@ class Decision(models.Model):
     not_before = models.DateTimeField()  # undo until then (decisions 19)
     superseded_at = models.DateTimeField(null=True)
     capsule = models.ForeignKey(Capsule, models.PROTECT, null=True, related_name="+")
+    # How it was given (reviews/actions/attention.py); null: not known. When the item was first
+    # shown to the signer, whether they opened evidence of it, how many others they answered in
+    # the minute before.
+    shown_at = models.DateTimeField(null=True)
+    evidence_opened = models.BooleanField(null=True)
+    batch = models.IntegerField(null=True)
 
     class Meta:
+        indexes = [
+            # What one person answered lately: bursts, and their own figures.
+            models.Index(name="decision_of_person", fields=["person", "at"])
+        ]
         constraints = [
             models.CheckConstraint(
                 name="decision_answer_is_known", condition=Q(answer__in=ANSWERS)

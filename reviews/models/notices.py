@@ -17,6 +17,8 @@ class Notice(models.Model):
     subject = models.TextField()
     body = models.TextField()
     case = models.UUIDField(null=True)
+    # Asks about every case of a campaign at once.
+    campaign = models.UUIDField(null=True)
     # Why it is sent, so that a sweep that runs twice sends one: "CS-12 reminder 48 h".
     occasion = models.TextField()
     created_at = models.DateTimeField()
@@ -33,7 +35,9 @@ class Notice(models.Model):
             )
         ]
         indexes = [
+            # Whom the request of a case has reached (reviews/actions/clock.py).
+            models.Index(name="notice_of_case", fields=["case"]),
             models.Index(
                 name="notice_due", fields=["not_before"], condition=Q(sent_at__isnull=True)
-            )
+            ),
         ]

@@ -1,29 +1,76 @@
 """Review policies, versioned (a running case keeps its version), and the time they may count."""
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from evidence.keys import uuid7
+from identities.models import Person
+
+POLICY_STATES = ("proposed", "signed", "refused")
 
 
 class ReviewPolicy(models.Model):
-    """By when a case is decided, what silence means, when it reminds and escalates."""
+    """One version of a review policy: proposed by one person, in force once another has signed.
+
+    `document` is all of it (reviews/policy_document.py); the numbers beside it are those of the
+    document, for the sweeps. What is signed never changes: the next version takes its place.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7)
     name = models.TextField()
     version = models.IntegerField(default=1)
+    state = models.TextField(default="proposed")
+    document = models.JSONField(default=dict)
     decide_within_hours = models.IntegerField(default=168)
     remind_before_hours = models.JSONField(default=list)  # [48, 4]
     escalate_before_hours = models.IntegerField(default=6)
     silence = models.TextField(default="escalate")  # escalate, narrow, suspend, revoke
     recorded_at = models.DateTimeField()
     recorded_by = models.TextField()
+    recorded_by_name = models.TextField(blank=True)
+    proposed_person = models.ForeignKey(Person, models.PROTECT, null=True, related_name="+")
+    reason = models.TextField(blank=True)
+    # Signed or refused, by whom.
+    settled_at = models.DateTimeField(null=True)
+    settled_by = models.TextField(blank=True)
+    settled_by_name = models.TextField(blank=True)
+    settled_person = models.ForeignKey(Person, models.PROTECT, null=True, related_name="+")
+    settled_reason = models.TextField(blank=True)
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(name="policy_version_once", fields=["name", "version"])
+            models.UniqueConstraint(name="policy_version_once", fields=["name", "version"]),
+            models.CheckConstraint(
+                name="policy_state_is_known", condition=Q(state__in=POLICY_STATES)
+            ),
+            # Two people proposing at once: the second meets the first one's proposal.
+            models.UniqueConstraint(
+                name="policy_proposed_once", fields=["name"], condition=Q(state="proposed")
+            ),
+            # One person never signs alone. The first version of all is the product's own.
+            models.CheckConstraint(
+                name="policy_signed_by_another",
+                condition=~Q(state="signed")
+                | Q(recorded_by="countersign")
+                | (
+                    Q(proposed_person__isnull=False, settled_person__isnull=False)
+                    & ~Q(proposed_person=F("settled_person"))
+                ),
+            ),
         ]
         verbose_name_plural = "review policies"
+
+    def __str__(self) -> str:
+        return f"{self.name}, version {self.version}"
+
+    @property
+    def subject(self) -> str:
+        """How the ledger names it: all versions of a policy are one subject."""
+        return f"policy: {self.name}"
+
+    @property
+    def url(self) -> str:
+        return f"/policies/{self.name.replace(' ', '-')}/{self.version}/"
 
 
 class Heartbeat(models.Model):

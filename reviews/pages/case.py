@@ -11,9 +11,10 @@ from evidence.words import counted
 from identities.models import Person, Revocation, User
 from reviews import permissions, visible
 from reviews.actions import answers as answer_table
+from reviews.actions import attention as looking
 from reviews.actions import deadlines
 from reviews.models import Case, Decision, Item, Seat
-from reviews.pages import answers, case_clock, case_item, withdrawn
+from reviews.pages import answers, attention, case_clock, case_item, withdrawn
 from reviews.permissions import SEAT_WORDS, SIGNING
 
 LEDGER_ROWS = 20
@@ -48,6 +49,7 @@ class Parts:
                 item__case=case, superseded_at__isnull=True
             ).select_related("person", "capsule")
         }
+        self.marks = looking.standing(case)
         self.withdrawals = list(case.withdrawals.select_related("finding").order_by("at", "pk"))
         newest = case.findings.order_by("-opened_at").values_list("opened_at", flat=True).first()
         # An answer given before the newest finding was given without knowing it.
@@ -101,6 +103,7 @@ def context(case: Case, user: User, asked: dict[str, str], *, now: datetime) -> 
         "badges": _badges(parts),
         "answers": answers.three(identity, now) if identity is not None else None,
         "deadline": case_clock.of(case, now=now),
+        "policy": case.policy,
         "seats": [_seat(seat, parts) for seat in parts.seats if seat.kind in SIGNING],
         "items": [case_item.row(one, one is item, parts) for one in parts.items],
         "item": case_item.evidence(item, parts) if item is not None else None,
@@ -117,7 +120,8 @@ def context(case: Case, user: User, asked: dict[str, str], *, now: datetime) -> 
         "entries_ok": None,
         "entries_url": f"/ledger/?subject={case.key}",
         "earlier": _earlier(parts),
-        "acts": _acts(parts),
+        "acts": _acts(parts) + attention.acts(parts),
+        "provisional": attention.provisional(parts.marks),
         "undo": _undo(parts),
         "now": now,
     }
@@ -140,6 +144,8 @@ def _badges(parts: Parts) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     if len(signing) > 1:
         found.append({"kind": "joint", "words": "joint, both must sign", "url": ""})
+    if parts.marks:
+        found.append({"kind": "provisional", "words": "provisional", "url": ""})
     conflicts = sum(item.outcome == "conflict" for item in parts.items)
     if conflicts:
         found.append({"kind": "conflict", "words": counted(conflicts, "conflict"), "url": ""})
@@ -310,9 +316,11 @@ def as_data(case: Case, user: User, *, now: datetime) -> dict[str, Any]:
         "opened_at": case.opened_at,
         "deadline_at": case.deadline_at,
         "silence": clock["sentence"] if clock is not None else deadlines.sentence(case),
+        "policy": str(case.policy) if case.policy is not None else None,
         "silence_notes": clock["notes"] if clock is not None else [],
         "closed_at": case.closed_at,
         "version": case.version,
+        "provisional": looking.sentences(parts.marks),
         "seats": [
             {
                 "id": str(seat.pk),

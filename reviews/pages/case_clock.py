@@ -1,10 +1,11 @@
 """The deadline of a case as the page says it: how long is left, what silence does, what counts."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from reviews.actions import clock, deadlines
-from reviews.models import Case
+from reviews.actions import clock, deadlines, rungs
+from reviews.ladder import BEFORE, DUE, WORDS
+from reviews.models import Case, Rung
 
 
 def of(case: Case, *, now: datetime) -> dict[str, Any] | None:
@@ -18,6 +19,7 @@ def of(case: Case, *, now: datetime) -> dict[str, Any] | None:
         due = max(due, read.clock.due)
         notes = clock.sentences(case, read)
         doubt = clock.doubt(case, read, now=now)
+    climb = _climb(case, due)
     past = due <= now
     when = f"{due:%-d %b %Y %H:%M} UTC"
     what = deadlines.sentence(case, doubt=doubt)
@@ -29,13 +31,14 @@ def of(case: Case, *, now: datetime) -> dict[str, Any] | None:
         sentence = f"If nobody decides by {when}: {what}."
     if doubt and deadlines.consequence(case) in deadlines.CUTS:
         notes.append(f"Nothing would be cut: {doubt}.")
+    notes += _after(case, climb, doubt)
     return {
         "at": due,
         "sentence": sentence,
         "notes": notes,
         "opened_at": case.opened_at,
         "share": _share(case, due, now),
-        "ticks": _ticks(case, due, now=now),
+        "ticks": _ticks(case, climb, due, now=now),
         "past": past,
         "act_url": f"/ledger/?subject={case.key}" if case.silence_done_at else "",
     }
@@ -46,18 +49,43 @@ def _share(case: Case, due: datetime, at: datetime) -> int:
     return max(0, min(100, round(100 * (at - case.opened_at).total_seconds() / whole)))
 
 
-def _ticks(case: Case, due: datetime, *, now: datetime) -> list[dict[str, Any]]:
-    if case.policy is None:
-        return []
+def _climb(case: Case, due: datetime) -> list[Rung]:
+    """The rungs of the case, as far from the deadline as they are; of a draft, the planned ones."""
+    found = list(case.rungs.all()) if case.state == "open" else list(rungs.planned(case))
+    for one in found:
+        if one.state in rungs.LATER:
+            one.at += due - case.deadline_at
+    return sorted(found, key=lambda one: (one.at, one.after))
+
+
+def _ticks(case: Case, climb: list[Rung], due: datetime, *, now: datetime) -> list[dict[str, Any]]:
     found = []
-    for hours in sorted(case.policy.remind_before_hours, reverse=True):
-        at = due - timedelta(hours=hours)
-        said = "reminded" if at <= now else "reminder"
-        found.append((at, f"{said} {at:%-d %b %H:%M}", "reminder"))
-    at = due - timedelta(hours=case.policy.escalate_before_hours)
-    found.append((at, f"escalates {at:%-d %b %H:%M} UTC", "escalation"))
-    return [
-        {"at": at, "share": _share(case, due, at), "words": words, "kind": kind}
-        for at, words, kind in found
-        if at > case.opened_at
-    ]
+    for one in climb:
+        if one.does not in BEFORE or not case.opened_at < one.at < due:
+            continue
+        if one.does == "remind":
+            said = "reminded" if one.at <= now else "reminder"
+            words, kind = f"{said} {one.at:%-d %b %H:%M}", "reminder"
+        else:
+            words, kind = f"escalates {one.at:%-d %b %H:%M} UTC", "escalation"
+        found.append(
+            {"at": one.at, "share": _share(case, due, one.at), "words": words, "kind": kind}
+        )
+    return found
+
+
+def _after(case: Case, climb: list[Rung], doubt: str) -> list[str]:
+    """What is still to come after the deadline, and what waits for a person, as sentences."""
+    said = []
+    for one in climb:
+        when = f"{one.at:%-d %b %Y %H:%M} UTC"
+        if one.state == "held":
+            said.append(
+                f"Held: {rungs.words(case, one.does)} waits on the release list. {one.held_why}"
+            )
+        elif one.state == "waiting" and one.does not in (*BEFORE, DUE):
+            does = WORDS["replace"]
+            if one.does != "replace":
+                does = deadlines.sentence(case, does=one.does, doubt=doubt)
+            said.append(f"If still nobody decides by {when}: {does}.")
+    return said

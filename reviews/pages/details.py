@@ -19,6 +19,8 @@ from identities.models import (
     Revocation,
     User,
 )
+from reviews.actions import policy_versions
+from reviews.actions.opening import IN_EVERY_MODE
 from reviews.pages import answers, lists, rows
 from reviews.pages.lanes import micros
 
@@ -29,6 +31,13 @@ MOST_EFFECTS = 2_000
 
 def _crumbs(words: str, url: str, key: str) -> list[dict[str, str]]:
     return [{"words": words, "url": url}, {"words": key, "url": ""}]
+
+
+def _left_alone(one: Finding, *, now: datetime) -> str:
+    """Why no review is opened of it: its identity is exempt for now."""
+    if one.identity is None or one.state != "open" or one.rule in IN_EVERY_MODE:
+        return ""
+    return policy_versions.why_left_alone(one.identity, now=now)
 
 
 def _named(identity: Identity | None) -> dict[str, str] | None:
@@ -54,6 +63,9 @@ def finding(one: Finding, user: User, *, now: datetime) -> dict[str, Any]:
         run = Run.objects.filter(trace=one.trace).first()
         if run is not None:
             details.append({"label": "run", "words": run.key, "url": f"/runs/{run.key}/"})
+    alone = _left_alone(one, now=now)
+    if alone:
+        details.append({"label": "no review", "words": alone, "kind": "neutral"})
     row = lists.finding_row(one, cases)
     return {
         "section": "findings",

@@ -11,27 +11,26 @@ from evidence import ledger, verified
 from identities.permissions import groups as names_of_groups
 
 COUNTS = """
-SELECT
-  (SELECT count(*) FROM reviews_case WHERE state = 'open' AND door = 'access_review'
-     AND NOT sealed),
-  (SELECT count(*) FROM reviews_case WHERE state = 'open' AND door = 'access_request'
-     AND NOT sealed),
-  (SELECT count(*) FROM reviews_case WHERE door = 'break_glass' AND NOT sealed
-     AND state NOT IN ('closed', 'cancelled')),
-  (SELECT count(*) FROM reviews_case WHERE door = 'incident' AND NOT sealed
-     AND state NOT IN ('closed', 'cancelled')),
+WITH my AS MATERIALIZED (SELECT p.id FROM identities_party p WHERE p.person_id = %(person)s
+  OR p.team_id IN (SELECT m.team_id FROM identities_membership m WHERE m.person_id = %(person)s
+    AND m.superseded_at IS NULL AND m.during @> now()))
+SELECT k.reviews, k.requests, k.break_glass, k.incidents,
   (SELECT count(*) FROM identities_finding WHERE state = 'open'),
   (SELECT count(*) FROM identities_binding WHERE state = 'proposed' AND superseded_at IS NULL),
   (SELECT count(DISTINCT s.case_id) FROM reviews_seat s
      JOIN reviews_case c ON c.id = s.case_id AND c.state = 'open' AND NOT c.sealed
-     JOIN identities_party p ON p.id IN (s.party_id, s.backup_id)
-     WHERE s.person_id = %(person)s OR (s.person_id IS NULL AND (p.person_id = %(person)s
-        OR p.team_id IN (SELECT m.team_id FROM identities_membership m
-            WHERE m.person_id = %(person)s AND m.superseded_at IS NULL
-              AND m.during @> now())))),
+     WHERE s.person_id = %(person)s OR (s.person_id IS NULL
+       AND (s.party_id = ANY(ARRAY(SELECT id FROM my)) OR s.backup_id = ANY(ARRAY(SELECT id FROM my))))),
   (SELECT count(*) FROM evidence_source s WHERE s.expected_every_seconds IS NOT NULL
      AND NOT EXISTS (SELECT 1 FROM evidence_deposit d WHERE d.source_id = s.id
-       AND d.received_at > now() - s.expected_every_seconds * interval '1 second'))
+       AND d.received_at > now() - s.expected_every_seconds * interval '1 second')),
+  (SELECT count(DISTINCT r.case_id) FROM reviews_rung r JOIN reviews_case c ON c.id = r.case_id
+     WHERE r.state = 'held' AND c.state = 'open' AND NOT c.sealed)
+FROM (SELECT count(*) FILTER (WHERE state = 'open' AND door = 'access_review') AS reviews,
+  count(*) FILTER (WHERE state = 'open' AND door = 'access_request') AS requests,
+  count(*) FILTER (WHERE door = 'break_glass') AS break_glass,
+  count(*) FILTER (WHERE door = 'incident') AS incidents
+  FROM reviews_case WHERE state NOT IN ('closed', 'cancelled') AND NOT sealed) k
 """
 
 
@@ -43,7 +42,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     with connection.cursor() as cursor:
         cursor.execute(COUNTS, {"person": user.person_id})
         counts = cursor.fetchone()
-    reviews, requests, break_glass, incidents, findings, unclaimed, queue, silent = counts
+    reviews, requests, break_glass, incidents, findings, unclaimed, queue, silent, held = counts
     walked = verified.last()
     groups = sorted(names_of_groups(user))
     name = user.called
@@ -64,6 +63,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
                 "findings": findings,
                 "unclaimed": unclaimed,
                 "sources": silent,
+                "held": held,
             },
             "ledger": _ledger(walked),
             "single_keys": user.single_keys,

@@ -22,8 +22,8 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
     """templates/front.html."""
     found = waiting.for_user(user, now=now)
     chosen = asked.get("seat", "")
-    shown = [one for one in found if not chosen or one.seat.kind == chosen]
-    overdue = sum(one.case.deadline_at <= now for one in found)
+    shown = [one for one in found if not chosen or one.kind == chosen]
+    overdue = sum(one.deadline_at <= now for one in found)
     burning = [group for group in _burning(user, now=now) if group["n"]]
     systems = lists.ai_systems(user, {}, now=now)
     return {
@@ -32,7 +32,7 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
         "title": "Home",
         "today": now.date(),
         "lead": _lead(len(found), overdue, burning),
-        "first_url": f"/cases/{found[0].case.key}/" if found else "",
+        "first_url": f"/cases/{found[0].key}/" if found else "",
         "tabs": waiting.tabs(found, chosen),
         "waits": waiting.rows(shown[:SHOWN], now=now),
         "burning": burning,

@@ -4,61 +4,157 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Count, Prefetch, Q
+from django.db.models import Count, Prefetch, Q, QuerySet
 
 from identities.models import User
 from reviews import visible
 from reviews.actions import deadlines
 from reviews.models import Case, Seat
-from reviews.pages import freshness, waiting
+from reviews.pages import freshness, queue_groups, queue_items, waiting
 from reviews.pages.lists import choice, page_of
 from reviews.permissions import SIGNING
 from reviews.states import STATES
 
 PER_PAGE = 50
+# What a view of all cases is narrowed by.
+NARROWED = ("door", "state", "q", "policy", "version")
 HEADINGS = {
     "access_review": "Access reviews",
     "access_request": "Access requests",
     "break_glass": "Break-glass",
     "incident": "Incidents",
 }
+SHOWN = {"": "Cases", "items": "Items"}
+# What of an address stays when another page, group or shape of the same queue is asked for.
+KEPT = ("q", "seat", "show", "group", *queue_groups.GROUPS)
+
+
+def address(asked: dict[str, str], path: str = "/queue/", **other: Any) -> str:
+    """This view of the queue, with something else in it; "" leaves a parameter out."""
+    said = {key: value for key, value in asked.items() if key in KEPT} | other
+    said = {key: value for key, value in said.items() if value}
+    return f"{path}?{urlencode(said)}" if said else path
+
+
+def found_for(
+    user: User, asked: dict[str, str], *, now: datetime, most: int | None = waiting.MOST
+) -> tuple[list[waiting.Waiting], list[waiting.Waiting]]:
+    """What waits in this view by its filters, and of it what its seat leaves."""
+    narrowed: dict[str, Any] = {"q": asked.get("q", "").strip()[:200]}
+    for name in queue_groups.GROUPS:
+        narrowed[name] = queue_groups.said(name, asked.get(name, ""))
+    every = waiting.for_user(user, now=now, most=most, **narrowed)
+    seat = asked.get("seat", "")
+    if not seat:
+        return every, every
+    if len(every) == most:
+        return every, waiting.for_user(user, now=now, most=most, **narrowed, seat=seat)
+    return every, [one for one in every if one.kind == seat]
 
 
 def mine(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
     """templates/queue.html: what waits for this user, earliest deadline first."""
-    found = waiting.for_user(user, now=now)
-    chosen, q = asked.get("seat", ""), asked.get("q", "").strip()[:200]
-    shown = [one for one in found if not chosen or one.seat.kind == chosen]
-    if q:
-        shown = [one for one in shown if q.lower() in f"{one.case.key} {one.case.title}".lower()]
+    every, shown = found_for(user, asked, now=now)
+    group, show = asked.get("group", ""), asked.get("show", "")
+    shown, headings = queue_groups.arranged(shown, group)
     number = int(asked["page"]) if asked.get("page", "").isdigit() else 1
-    number = max(1, min(number, 10_000))
-    first = (number - 1) * PER_PAGE
-    rows = shown[first : first + PER_PAGE]
-
-    def link(page: int) -> str:
-        said = {key: value for key, value in asked.items() if key in ("q", "seat") and value}
-        return f"/queue/?{urlencode({**said, 'page': page})}"
-
+    first = (max(1, min(number, 10_000)) - 1) * PER_PAGE
+    if show == "items":
+        total = sum(one.left for one in shown)
+        rows = queue_items.rows(shown, first, PER_PAGE, now=now)
+    else:
+        total = len(shown)
+        rows = waiting.rows(shown[first : first + PER_PAGE], now=now)
     return {
         "section": "queue",
         "now": now,
         "title": "My queue",
-        "tabs": waiting.tabs(found, chosen),
-        "q": q,
-        "waits": waiting.rows(rows, now=now),
+        "tabs": _tabs(every, asked),
+        "ways": _ways(asked),
+        "q": asked.get("q", "").strip()[:200],
+        "filters": [
+            choice("group", "Group by", {k: v.words for k, v in queue_groups.GROUPS.items()}, group)
+        ],
+        "hidden": [
+            {"name": name, "value": asked[name]}
+            for name in ("seat", "show", *queue_groups.GROUPS)
+            if asked.get(name)
+        ],
+        "narrowed": queue_groups.narrowed(asked, address),
+        "show": show,
+        "waits": rows,
+        "groups": queue_groups.groups(rows, headings, group, lambda **more: address(asked, **more)),
+        "more": len(every) >= waiting.MOST,
+        "most": waiting.MOST,
+        "bulk": queue_items.BULK if show == "items" else None,
         "page": {
             "first": first + 1 if rows else 0,
             "last": first + len(rows),
-            "total": len(shown),
-            "prev_url": link(number - 1) if number > 1 else "",
-            "next_url": link(number + 1) if first + PER_PAGE < len(shown) else "",
+            "total": total,
+            "prev_url": address(asked, page=first // PER_PAGE) if first else "",
+            "next_url": address(asked, page=first // PER_PAGE + 2)
+            if first + PER_PAGE < total
+            else "",
         },
+    }
+
+
+def _tabs(every: list[waiting.Waiting], asked: dict[str, str]) -> list[dict[str, Any]]:
+    found = waiting.tabs(every, asked.get("seat", ""))
+    for tab in found:
+        seat = tab["url"].removeprefix("?").removeprefix("seat=")
+        tab["url"] = address(asked, seat=seat)
+    return found
+
+
+def _ways(asked: dict[str, str]) -> dict[str, Any]:
+    """The same view as items or cases, and taken out of the page."""
+    show = asked.get("show", "")
+    return {
+        "shows": [
+            {"words": words, "url": address(asked, show=value), "on": show == value, "n": None}
+            for value, words in SHOWN.items()
+        ],
+        "out": [
+            {"words": "CSV", "url": address(asked, "/queue.csv")},
+            {"words": "JSON", "url": address(asked, "/queue.json")},
+        ],
+        "outside_url": "/queue/outside/",
     }
 
 
 def all_cases(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
     """The same template as a list of every case the user may see."""
+    door, state = asked.get("door", ""), asked.get("state", "")
+    shown, page = page_of(cases_in(user, asked, now=now), asked, "/cases/")
+    fresh = freshness.of_cases([one for one in shown if one.state == "open"], now=now)
+    kept = {key: asked[key] for key in NARROWED if asked.get(key)}
+    out = f"?{urlencode(kept)}" if kept else ""
+    return {
+        "section": door if door in HEADINGS else "queue",
+        "now": now,
+        "title": HEADINGS.get(door, "Cases"),
+        "heading": HEADINGS.get(door, "All cases"),
+        "all_cases": True,
+        "q": asked.get("q", "").strip()[:200],
+        "filters": [
+            choice("door", "Kind", waiting.DOOR_WORDS, door),
+            choice("state", "State", STATES, state),
+        ],
+        "ways": {
+            "shows": [],
+            "out": [
+                {"words": "CSV", "url": f"/cases.csv{out}"},
+                {"words": "JSON", "url": f"/cases.json{out}"},
+            ],
+        },
+        "waits": [row_of(case, now=now) | {"fresh": fresh.get(case.pk)} for case in shown],
+        "page": page,
+    }
+
+
+def cases_in(user: User, asked: dict[str, str], *, now: datetime) -> QuerySet[Case]:
+    """The cases of a view of the list, newest first, with what its rows count."""
     door, state = asked.get("door", ""), asked.get("state", "")
     q = asked.get("q", "").strip()[:200]
     rows = (
@@ -83,32 +179,22 @@ def all_cases(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, 
         rows = rows.filter(door=door)
     if state in STATES:
         rows = rows.filter(state=state)
+    if asked.get("policy"):
+        rows = rows.filter(policy__name=asked["policy"])
+    if asked.get("version", "").isdigit():
+        rows = rows.filter(policy__version=int(asked["version"]))
     if q:
         number = q.upper().removeprefix("CS-")
         matches = Q(title__icontains=q)
         if number.isdigit() and len(number) < 16:
             matches |= Q(number=int(number))
         rows = rows.filter(matches)
-    shown, page = page_of(rows, asked, "/cases/")
-    fresh = freshness.of_cases([one for one in shown if one.state == "open"], now=now)
-    return {
-        "section": door if door in HEADINGS else "queue",
-        "now": now,
-        "title": HEADINGS.get(door, "Cases"),
-        "heading": HEADINGS.get(door, "All cases"),
-        "all_cases": True,
-        "q": q,
-        "filters": [
-            choice("door", "Kind", waiting.DOOR_WORDS, door),
-            choice("state", "State", STATES, state),
-        ],
-        "waits": [_row(case, now=now) | {"fresh": fresh.get(case.pk)} for case in shown],
-        "page": page,
-    }
+    return rows
 
 
-def _row(case: Case, *, now: datetime) -> dict[str, Any]:
-    counts: Any = case  # the annotations of all_cases
+def row_of(case: Case, *, now: datetime) -> dict[str, Any]:
+    """One case of `cases_in`."""
+    counts: Any = case  # the annotations of cases_in
     signals = []
     if case.state == "open" and case.deadline_at <= now:
         signals.append({"kind": "overdue", "words": "", "url": ""})

@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from reviews.pages import api, case_views, event_views, inventory_views, views
+from reviews.pages import (
+    api,
+    attention_views,
+    campaign_views,
+    case_views,
+    event_views,
+    held_views,
+    inventory_views,
+    policy_views,
+    queue_views,
+    views,
+)
 
 urlpatterns = [
     path("identities/", views.identity_list, name="identity_list"),
@@ -66,6 +77,47 @@ urlpatterns = [
         {"step": "resume"},
         name="case_resume",
     ),
+    path("queue/keep/", queue_views.keep, name="queue_keep"),
+    path("queue/undo/", queue_views.undo, name="queue_undo"),
+    path("queue/outside/", queue_views.outside, name="queue_outside"),
+    path("queue/feed/<str:secret>.ics", queue_views.feed, name="queue_feed"),
+    path("queue.csv", queue_views.take_out, {"name": "queue", "shape": "csv"}, name="queue_csv"),
+    path("queue.json", queue_views.take_out, {"name": "queue", "shape": "json"}, name="queue_json"),
+    path("cases.csv", queue_views.take_out, {"name": "cases", "shape": "csv"}, name="cases_csv"),
+    path("cases.json", queue_views.take_out, {"name": "cases", "shape": "json"}, name="cases_json"),
+    path("cases/<str:key>/second-look/", attention_views.second_look, name="case_second_look"),
+    path("cases/<str:key>/hand-over/", attention_views.hand_over, name="case_hand_over"),
+    path("deciding/", attention_views.deciding, name="deciding"),
+    path("campaigns/", campaign_views.campaign_list, name="campaign_list"),
+    path("campaigns/new/", campaign_views.campaign_new, name="campaign_new"),
+    path("campaigns/<str:key>/", campaign_views.campaign_page, name="campaign_page"),
+    path("campaigns/<str:key>/launch/", campaign_views.campaign_launch, name="campaign_launch"),
+    path("campaigns/<str:key>/pause/", campaign_views.campaign_pause, name="campaign_pause"),
+    path("campaigns/<str:key>/resume/", campaign_views.campaign_resume, name="campaign_resume"),
+    path("campaigns/<str:key>/extend/", campaign_views.campaign_extend, name="campaign_extend"),
+    path(
+        "campaigns/<str:key>/reiterate/",
+        campaign_views.campaign_reiterate,
+        name="campaign_reiterate",
+    ),
+    path("campaigns/<str:key>/close/", campaign_views.campaign_close, name="campaign_close"),
+    path("policies/", policy_views.policy_list, name="policy_list"),
+    path("policies/new/", policy_views.policy_new, name="policy_new"),
+    path("policies/<slug:slug>/<int:version>/", policy_views.policy_page, name="policy_page"),
+    path(
+        "policies/<slug:slug>/<int:version>/identities/",
+        policy_views.policy_identities,
+        name="policy_identities",
+    ),
+    path("policies/<slug:slug>/<int:version>/sign/", policy_views.policy_sign, name="policy_sign"),
+    path(
+        "policies/<slug:slug>/<int:version>/refuse/",
+        policy_views.policy_refuse,
+        name="policy_refuse",
+    ),
+    path("releases/", held_views.release_list, name="release_list"),
+    path("cases/<str:key>/held/release/", held_views.held_release, name="held_release"),
+    path("cases/<str:key>/held/drop/", held_views.held_drop, name="held_drop"),
     path("profile/", views.profile, name="profile"),
     path("search/", views.search, name="search"),
     path("api/line/<path:name>/", api.line, name="api_line"),

@@ -13,7 +13,9 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from config.page import page
+from evidence import looked
 from evidence.models import Actor, Run
+from evidence.permissions import Reader
 from identities import visible
 from identities.actions import bindings, findings, revocations
 from identities.models import Binding, Credential, Finding, Identity, User
@@ -66,9 +68,11 @@ def identity_list(request: HttpRequest) -> HttpResponse:
 @login_required
 def identity_line(request: HttpRequest, key: str) -> HttpResponse:
     identity = _identity(request, key)
+    user, now = _user(request), timezone.now()
     at = moments.parse(request.GET.get("at", ""))
-    context = line.context(identity, _user(request), now=timezone.now(), at=at)
-    return page(request, "line.html", context)
+    response = page(request, "line.html", line.context(identity, user, now=now, at=at))
+    looked.note(response, [("line", identity.key)], by=Reader(user.ref, user.called), now=now)
+    return response
 
 
 @require_GET

@@ -1,22 +1,25 @@
 """What waits for a person: the seats that are theirs to fill, as rows. Constant queries.
 
 Owns which open cases are in a queue; whether somebody may really sign is judged again when they
-do (reviews/permissions.py).
+do (reviews/permissions.py). A queue is walked by deadline and only as far as somebody can look:
+a page must not count a hundred thousand items to show fifty.
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import Q
+from django.db import connection
 
 from evidence.words import counted
-from identities.models import Membership, Party, User
+from identities import visible as identities_visible
+from identities.models import User
 from identities.permissions import groups
 from reviews import visible
 from reviews.actions import deadlines
-from reviews.models import Case, Decision, Item, Seat
+from reviews.models import Case, Seat
 from reviews.pages import freshness
 from reviews.permissions import SEAT_WORDS, SIGNING, mine
 
@@ -26,123 +29,185 @@ DOOR_WORDS = {
     "break_glass": "break-glass",
     "incident": "incident",
 }
+# A queue is shown, grouped and counted so far; what is decided makes room for what follows.
+MOST = 500
+
+# Seats of open cases that name this person and are their turn, in order of the deadline; then,
+# one after the other until the bound, how much of each is left. What a seat shows by naming a
+# party of theirs is the rule of reviews/visible.py; only other roads are asked there.
+TURN = """
+SELECT s.id, s.case_id, s.kind, s.number, s.title, s.door, s.deadline_at, s.identity_id,
+ n.unanswered, n.total, n.conflicts
+FROM (
+ SELECT t.id, t.case_id, t.kind, t.position, k.deadline_at, k.number, k.title, k.door,
+  k.identity_id
+ FROM {rows} WHERE k.state = 'open'
+ AND (t.party_id = ANY(%(parties)s) OR t.backup_id = ANY(%(parties)s) OR t.person_id = %(me)s
+  OR (%(reviewer)s AND t.party_id IS NULL AND t.backup_id IS NULL))
+ AND ((NOT k.sealed AND (%(all)s OR t.party_id = ANY(%(parties)s)
+   OR t.backup_id = ANY(%(parties)s))) OR k.id IN ({visible}))
+ AND (t.kind = ANY(%(signing)s) OR (t.kind = 'tie_breaker' AND k.deadline_at <= %(now)s))
+ AND (t.person_id IS NULL OR t.person_id = %(me)s OR k.silence_done_at IS NOT NULL)
+ AND NOT %(me)s = ANY(t.given_up)
+ AND (t.person_id IS NOT DISTINCT FROM %(me)s OR (k.requester_id IS DISTINCT FROM %(me)s
+  AND NOT EXISTS (SELECT FROM reviews_seat o WHERE o.case_id = k.id AND o.person_id = %(me)s)
+  AND (%(me)s = ANY(t.signed_before) OR NOT EXISTS (SELECT FROM reviews_seat o
+   WHERE o.case_id = k.id AND o.signed_before <> '{}' AND %(me)s = ANY(o.signed_before)))))
+ AND (k.silence_done_at IS NOT NULL OR k.backups_since IS NOT NULL
+  OR t.party_id IS NULL OR t.party_id = ANY(%(parties)s)
+  OR t.person_id IS NOT DISTINCT FROM %(me)s OR NOT EXISTS (
+   SELECT FROM identities_party p CROSS JOIN LATERAL (SELECT p.person_id AS id UNION ALL
+    SELECT m.person_id FROM identities_membership m WHERE m.team_id = p.team_id
+     AND m.superseded_at IS NULL AND m.during @> %(now)s::timestamptz) q
+   JOIN identities_person h ON h.id = q.id AND (h.left_at IS NULL OR h.left_at > %(now)s)
+   WHERE p.id = t.party_id AND h.id IS DISTINCT FROM k.requester_id
+    AND NOT h.id = ANY(t.given_up) AND NOT EXISTS (SELECT FROM reviews_seat o
+     WHERE o.case_id = k.id AND (o.person_id = h.id OR h.id = ANY(o.signed_before)))))
+ {filters} {fence}
+) s CROSS JOIN LATERAL (
+ SELECT count(*) AS total, count(*) FILTER (WHERE i.outcome = 'conflict') AS conflicts,
+  count(*) FILTER (WHERE i.outcome = 'conflict' OR (s.kind <> 'tie_breaker' AND i.outcome = ''
+   AND NOT EXISTS (SELECT FROM reviews_decision d WHERE d.item_id = i.id AND d.seat_id = s.id
+    AND d.superseded_at IS NULL))) AS unanswered
+ FROM reviews_item i WHERE i.case_id = s.case_id
+) n WHERE n.unanswered > 0
+ORDER BY s.deadline_at, s.number, s.position LIMIT %(most)s
+"""
+# Where the walk begins: at one's own seats, or, where these are so many that the earliest of all
+# cases are mostly one's own, along the deadlines, and it ends as soon as the bound is reached.
+ROADS = {
+    False: (
+        "reviews_seat t JOIN reviews_case k ON k.id = t.case_id",
+        "ORDER BY k.deadline_at, k.number, t.position OFFSET 0",
+    ),
+    True: (
+        """(SELECT * FROM reviews_case WHERE state = 'open' ORDER BY deadline_at, number OFFSET 0) k
+        CROSS JOIN LATERAL (SELECT * FROM reviews_seat WHERE case_id = k.id OFFSET 0) t""",
+        "",
+    ),
+}
+MANY = 4_000
+NAMED = """
+SELECT count(*) FROM (SELECT FROM reviews_seat
+ WHERE party_id = ANY(%(parties)s) OR backup_id = ANY(%(parties)s) LIMIT %(many)s) t
+"""
+# What an address may narrow a queue by: parameter -> condition on the seat (t) and its case (k).
+FILTERS = {
+    "q": "('CS-' || k.number || ' ' || k.title) ILIKE %(q)s",
+    "seat": "t.kind = %(seat)s",
+    "cases": "t.case_id = ANY(%(cases)s)",
+    "identity": "k.identity_id IN (SELECT i.id FROM identities_identity i"
+    " WHERE i.number = %(identity)s)",
+    "system": "k.identity_id IN (SELECT i.id FROM identities_identity i"
+    " JOIN identities_service v ON v.id = i.service_id WHERE v.slug = %(system)s)",
+    "person": "k.identity_id IN (SELECT i.id FROM identities_identity i"
+    " WHERE i.owner_id::text = %(person)s)",
+}
 
 
 class Waiting(NamedTuple):
     """One seat of a case that waits for this person."""
 
-    case: Case
-    seat: Seat
+    seat: UUID
+    case: UUID
+    kind: str  # of the seat
+    number: int  # of the case
+    title: str
+    door: str
+    deadline_at: datetime
+    identity: UUID | None
     left: int  # items without an answer from this seat
     of: int
     conflicts: int
 
+    @property
+    def key(self) -> str:
+        return f"CS-{self.number}"
 
-def for_user(user: User, *, now: datetime) -> list[Waiting]:
-    """The open cases that wait for this user, overdue first, then by deadline."""
-    if user.person_id is None or "auditor" in groups(user):
+
+def for_user(
+    user: User, *, now: datetime, most: int | None = MOST, **narrowed: Any
+) -> list[Waiting]:
+    """The open cases that wait for this user by deadline, the first `most` of them (None: all).
+
+    `narrowed`: any of FILTERS; an empty one narrows nothing.
+    """
+    if user.person_id is None or not user.is_active or "auditor" in groups(user):
         return []
-    parties = mine(user, now=now)
-    named = Q(party__in=parties) | Q(backup__in=parties) | Q(person=user.person_id)
-    if "reviewer" in groups(user):
-        named |= Q(party__isnull=True, backup__isnull=True)
-    seats = list(
-        Seat.objects.filter(named, case__state="open", case__in=visible.cases(user, now=now))
-        .select_related("case__identity", "party__person", "party__team")
-        .order_by("case__deadline_at", "case__number", "position")
-    )
-    return _left(_mine(user, seats, parties, now=now), now=now)
-
-
-def _mine(user: User, seats: list[Seat], parties: frozenset[UUID], *, now: datetime) -> list[Seat]:
-    """Of the seats named, those that are this person's turn: one for each case."""
-    cases = {seat.case_id for seat in seats}
-    taken: dict[UUID, set[UUID]] = {}
-    for number, person in Seat.objects.filter(case__in=cases, person__isnull=False).values_list(
-        "case", "person"
-    ):
-        taken.setdefault(number, set()).add(person)
-    persons = _persons({seat.party_id for seat in seats if seat.party_id}, now=now)
-    found: dict[UUID, Seat] = {}
-    for seat in seats:
-        case = seat.case
-        others = taken.get(case.pk, set()) | {case.requester_id}
-        if seat.person_id != user.person_id and user.person_id in others:
-            continue
-        if seat.person_id not in (None, user.person_id) and case.silence_done_at is None:
-            continue
-        if seat.party_id is not None and seat.party_id not in parties:
-            free = [one for one in persons.get(seat.party_id, ()) if one not in others]
-            if free and case.silence_done_at is None and seat.person_id != user.person_id:
-                continue
-        if seat.kind in SIGNING or (seat.kind == "tie_breaker" and case.deadline_at <= now):
-            found.setdefault(case.pk, seat)
-    return list(found.values())
-
-
-def _persons(parties: set[UUID], *, now: datetime) -> dict[UUID, list[UUID]]:
-    """The persons of each party who have not left, two queries for all."""
-    rows = list(Party.objects.filter(pk__in=parties).select_related("person"))
-    teams = {row.team_id: row.pk for row in rows if row.team_id is not None}
-    found: dict[UUID, list[UUID]] = {
-        row.pk: [row.person.pk]
-        for row in rows
-        if row.person is not None and (row.person.left_at is None or row.person.left_at > now)
-    }
-    for team, person in (
-        Membership.objects.filter(team__in=teams, during__contains=now, superseded_at__isnull=True)
-        .filter(Q(person__left_at__isnull=True) | Q(person__left_at__gt=now))
-        .values_list("team", "person")
-    ):
-        found.setdefault(teams[team], []).append(person)
-    return found
-
-
-def _left(seats: list[Seat], *, now: datetime) -> list[Waiting]:
-    by_case: dict[UUID, list[tuple[UUID, str]]] = {}
-    for case, pk, outcome in Item.objects.filter(
-        case__in=[seat.case_id for seat in seats]
-    ).values_list("case", "pk", "outcome"):
-        by_case.setdefault(case, []).append((pk, outcome))
-    answered = set(
-        Decision.objects.filter(
-            seat__in=[seat.pk for seat in seats], superseded_at__isnull=True
-        ).values_list("seat", "item")
-    )
-    found = []
-    for seat in seats:
-        items = by_case.get(seat.case_id, [])
-        conflicts = sum(outcome == "conflict" for _, outcome in items)
-        if seat.kind == "tie_breaker":
-            left = conflicts
-        else:
-            left = sum((seat.pk, pk) not in answered and outcome == "" for pk, outcome in items)
-            left += sum(outcome == "conflict" for _, outcome in items)
-        if left:
-            found.append(Waiting(seat.case, seat, left, len(items), conflicts))
-    return sorted(found, key=lambda one: (one.case.deadline_at > now, one.case.deadline_at))
+    given = {name: value for name, value in narrowed.items() if value}
+    if "q" in given:
+        said = str(given["q"]).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        given["q"] = f"%{said}%"
+    shown, shown_by = visible.cases(user, now=now).values("pk").query.sql_with_params()
+    # The visible cases' own parameters become named ones, beside ours.
+    for place, value in enumerate(shown_by):
+        shown = shown.replace("%s", f"%(v{place})s", 1)
+        given[f"v{place}"] = value
+    filters = "".join(f" AND {FILTERS[name]}" for name in narrowed if narrowed[name])
+    parties = list(mine(user, now=now))
+    with connection.cursor() as cursor:
+        cursor.execute(NAMED, {"parties": parties, "many": MANY})
+        many = cursor.fetchone()[0] == MANY
+        # A walk that a filter leaves little of would go through everything.
+        road, fence = ROADS[many and most is not None and not filters]
+        cursor.execute(
+            TURN.replace("{rows}", road)
+            .replace("{fence}", fence)
+            .replace("{filters}", filters)
+            .replace("{visible}", shown),
+            given
+            | {
+                "parties": parties,
+                "me": user.person_id,
+                "reviewer": "reviewer" in groups(user),
+                "all": identities_visible.sees_all(user),
+                "signing": list(SIGNING),
+                "now": now,
+                "most": most,
+            },
+        )
+        found = [Waiting(*row) for row in cursor.fetchall()]
+    # One seat for each case: who is named in two sits in the first.
+    return list({one.case: one for one in reversed(found)}.values())[::-1]
 
 
 def rows(found: list[Waiting], *, now: datetime) -> list[dict[str, Any]]:
     """Queue rows as templates/queue.html and front.html draw them."""
-    fresh = freshness.of_cases([one.case for one in found], now=now)
-    return [_row(one, now=now) | {"fresh": fresh.get(one.case.pk)} for one in found]
+    cases = of_cases(found)
+    fresh = freshness.of_cases(cases.values(), now=now)
+    return [
+        _row(one, cases[one.case], now=now) | {"fresh": fresh.get(one.case)}
+        for one in found
+        if one.case in cases
+    ]
 
 
-def _row(one: Waiting, *, now: datetime) -> dict[str, Any]:
-    case = one.case
+def of_cases(found: Iterable[Waiting]) -> dict[UUID, Case]:
+    """The cases of these rows, with what the words about them need."""
+    return Case.objects.select_related("identity__service", "policy").in_bulk(
+        [one.case for one in found]
+    )
+
+
+def seats_of(found: Iterable[Waiting]) -> dict[UUID, Seat]:
+    """The seats of these rows."""
+    return Seat.objects.select_related("party", "backup").in_bulk([one.seat for one in found])
+
+
+def _row(one: Waiting, case: Case, *, now: datetime) -> dict[str, Any]:
     signals: list[dict[str, Any]] = []
     if case.deadline_at <= now:
         signals.append({"kind": "overdue", "words": "", "url": ""})
     if one.conflicts:
         signals.append({"kind": "conflict", "words": "", "url": f"/cases/{case.key}/"})
     return {
+        "case_id": case.pk,
         "key": case.key,
         "due_at": case.deadline_at,
         "what": case.title,
         "url": f"/cases/{case.key}/",
         "sub": f"{case.key} · {DOOR_WORDS[case.door]}, {counted(one.left, 'item')} left for you",
-        "seat": SEAT_WORDS[one.seat.kind],
+        "seat": SEAT_WORDS[one.kind],
         "silence": deadlines.sentence(case),
         "signals": signals,
         "items_left": one.left,
@@ -153,7 +218,7 @@ def _row(one: Waiting, *, now: datetime) -> dict[str, Any]:
 
 def tabs(found: list[Waiting], chosen: str) -> list[dict[str, Any]]:
     """All, and one tab for each kind of seat that waits."""
-    counts = Counter(one.seat.kind for one in found)
+    counts = Counter(one.kind for one in found)
     return [{"words": "All", "n": len(found), "url": "?", "on": not chosen}] + [
         {
             "words": f"As {SEAT_WORDS[kind]}",

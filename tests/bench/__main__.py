@@ -7,6 +7,8 @@ intake      CloudTrail beside COPY           formats      every other format bes
 otlp        spans through the intake         web          spans through the web server, and MLflow
 pulls       buckets, a queue, paged HTTP     memory       of ingest, by the size of the file
 correlation spans linked to API events       line         the line page in a growing fleet
+campaigns   20,000 reviews opened together
+queue       the queue's page, 100,000 items  deadlines    10,000 due, two workers
 scale       many events: size, pace, the first look, and 100 M by extrapolation
 
 `--rows N` bounds line (default 5,000,000: several minutes, 4 GB under var/) and scale (default
@@ -34,8 +36,10 @@ from config import services  # noqa: E402 - settings come first
 services.ensure()
 
 from tests.bench import (  # noqa: E402 - after setup
+    campaigns,
     correlation,
     database,
+    deadlines,
     decisions,
     fleet,
     formats,
@@ -43,6 +47,7 @@ from tests.bench import (  # noqa: E402 - after setup
     line,
     memory,
     pulls,
+    queue,
     scale,
     start,
     web,
@@ -166,9 +171,12 @@ PARTS = {
     "otlp": Part(at_otlp),
     "web": Part(lambda _: web.measure()),
     "pulls": Part(lambda _: pulls.measure()),
+    "queue": Part(lambda _: queue.measure()),
+    "deadlines": Part(lambda _: deadlines.measure()),
     "memory": Part(lambda asked: memory.measure(asked.megabytes)),
     "correlation": Part(at_correlation),
     "line": Part(at_line),
+    "campaigns": Part(lambda _: campaigns.measure()),
     "scale": Part(lambda asked: scale.measure(asked.rows or SCALE), unasked=False),
 }
 

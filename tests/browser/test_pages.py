@@ -57,6 +57,9 @@ def addresses() -> dict[str, str]:
         "deposit": f"/deposits/{Deposit.objects.latest('received_at').pk}/",
         "ledger": "/ledger/",
         "profile": "/profile/",
+        "deciding": "/deciding/",
+        "hand-over": f"/cases/{Case.objects.get(door='access_review', identity=agent).key}/hand-over/",
+        "second-look": f"/cases/{Case.objects.get(door='access_review', identity=agent).key}/second-look/",
         "missing": "/identities/NHI-999999/",
     }
 

@@ -31,6 +31,8 @@ PURE = (
     "reviews/states.py",
     "reviews/outcomes.py",
     "reviews/policies.py",
+    "reviews/policy_document.py",
+    "reviews/policy_words.py",
     "reviews/pages/chain.py",
 )
 # Packages that talk to other systems, and the four folders that may import them (decisions 18).

@@ -105,3 +105,24 @@ def test_clock_moves_on_with_time_alone() -> None:
     for later in (26 * HOUR, 30 * HOUR, 400 * HOUR):
         found = policies.clock(**facts, at_work=[(NOW, NOW + later)], now=NOW + later)  # type: ignore[arg-type]  # a table of facts
         assert found == Clock(NOW + HOUR, NOW + 25 * HOUR, NOTHING)
+
+
+@pytest.mark.parametrize(
+    ("moment", "at_work", "outage"),
+    [
+        pytest.param(5, [(0, 10)], None, id="at work"),
+        pytest.param(10, [(0, 10), (34, 40)], None, id="the last moment before"),
+        pytest.param(10 + 5 / 60, [(0, 10), (34, 40)], None, id="a busy worker"),
+        pytest.param(10.1, [(0, 10), (34, 40)], (10, 34), id="away"),
+        pytest.param(34, [(0, 10), (34, 40)], None, id="back"),
+        pytest.param(33, [(0, 10), (12, 13), (34, 40)], (13, 34), id="away again"),
+        pytest.param(20, [(0, 10)], (10, 20), id="not back yet"),
+        pytest.param(5, [(6, 10)], (5, 6), id="before the first"),
+        pytest.param(5, [], None, id="never heard of"),
+    ],
+)
+def test_away(
+    moment: float, at_work: list[tuple[float, float]], outage: tuple[float, float] | None
+) -> None:
+    found = policies.away(NOW + moment * HOUR, hours(*at_work))
+    assert found == (None if outage is None else hours(outage)[0])

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from reviews import actions, tasks
-from reviews.models import Case, Heartbeat, Notice
+from reviews.models import Case, Heartbeat, Notice, Rung
 
 from .conftest import Told
 from .test_opening import finding
@@ -20,6 +20,8 @@ pytestmark = pytest.mark.django_db
     "task",
     [
         tasks.open_from_findings,
+        tasks.open_due,
+        tasks.campaigns,
         tasks.carry_out,
         tasks.deadlines,
         tasks.send_notices,
@@ -38,6 +40,7 @@ def test_tasks_take_a_finding_to_its_case_and_its_silence(
     assert (tasks.send_notices(), len(mailoutbox)) == (2, 2)
     now = timezone.now()
     Case.objects.update(opened_at=now - timedelta(days=9), deadline_at=now - timedelta(days=1))
+    Rung.objects.filter(does="due").update(at=now - timedelta(days=1))
     Notice.objects.update(sent_at=now - timedelta(days=9))
     Heartbeat.objects.create(since=now - timedelta(days=10), until=now)
     assert (tasks.deadlines(), tasks.deadlines()) == (1, 0)

@@ -1,0 +1,120 @@
+"""Whose answers cases wait for, and who stands above them: for many cases, in a few queries.
+
+Owns the rule of who is asked; what they are told is reminders.py. Who may really sign is judged
+when they do (reviews/permissions.py).
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from functools import cached_property
+from uuid import UUID
+
+from identities.models import Person
+from reviews import persons
+from reviews.models import Case, Decision, Item, Seat
+from reviews.permissions import SIGNING
+
+UNSETTLED = ("", "conflict")
+
+
+class Asked:
+    """The seats of these cases, as their rows say at `now`. Read once: a later act is not seen."""
+
+    def __init__(self, cases: Iterable[Case], *, now: datetime) -> None:
+        self.now = now
+        self._cases = {case.pk: case for case in cases}
+        self.seats: dict[UUID, list[Seat]] = {pk: [] for pk in self._cases}
+        for seat in (
+            Seat.objects.filter(case__in=self._cases)
+            .select_related("party", "backup", "person", "service")
+            .order_by("position", "pk")
+        ):
+            self.seats[seat.case_id].append(seat)
+
+    def waiting_for(self, case: Case) -> list[Person]:
+        """The persons of seats that have not answered every item."""
+        return [person for seat in self.silent(case) for person in self.of(case, seat)]
+
+    def silent(self, case: Case) -> list[Seat]:
+        """The signing seats whose answers are missing."""
+        unsettled = self.unsettled.get(case.pk, frozenset[UUID]())
+        return [
+            seat
+            for seat in self.seats[case.pk]
+            if seat.kind in SIGNING and not unsettled <= self.given.get(seat.pk, set())
+        ]
+
+    def of(self, case: Case, seat: Seat) -> list[Person]:
+        """Whose answer a seat waits for: who signs in it, else its party's persons who may sign
+        at all, else the backup's."""
+        if seat.person is not None:
+            return [seat.person]
+        taken = {case.requester_id, *seat.given_up}
+        for one in self.seats[case.pk]:
+            taken.add(one.person_id)
+            if one.pk != seat.pk:
+                taken.update(one.signed_before)
+        if case.identity_id is not None:
+            taken.update(self._subjects.get(case.identity_id, ()))
+        for party in (seat.party_id, seat.backup_id):
+            found = [] if party is None else self._persons.get(party, [])
+            free = [person for person in found if person.pk not in taken]
+            if free:
+                return free
+        return []
+
+    def above(self, case: Case) -> list[Person]:
+        """Who a case goes to when its seats are silent: the tie-breaker and the backups.
+
+        Where nobody is named, the reviewers, else the administrators: somebody is told by name.
+        """
+        found: list[Person] = []
+        for seat in self.seats[case.pk]:
+            party = seat.party_id if seat.kind == "tie_breaker" else seat.backup_id
+            if party is not None:
+                found += self._persons.get(party, [])
+        return list({one.pk: one for one in found or self._by_role}.values())
+
+    @cached_property
+    def unsettled(self) -> dict[UUID, set[UUID]]:
+        """The items of each case that have no outcome yet, or are in conflict."""
+        found: dict[UUID, set[UUID]] = {}
+        for case, item in Item.objects.filter(
+            case__in=self._cases, outcome__in=UNSETTLED
+        ).values_list("case", "pk"):
+            found.setdefault(case, set()).add(item)
+        return found
+
+    @cached_property
+    def given(self) -> dict[UUID, set[UUID]]:
+        """Which of those items each seat has answered."""
+        found: dict[UUID, set[UUID]] = {}
+        for seat, item in Decision.objects.filter(
+            item__case__in=self._cases, item__outcome__in=UNSETTLED, superseded_at__isnull=True
+        ).values_list("seat", "item"):
+            found.setdefault(seat, set()).add(item)
+        return found
+
+    @cached_property
+    def _persons(self) -> dict[UUID, list[Person]]:
+        seats = [seat for found in self.seats.values() for seat in found]
+        parties = {one for seat in seats for one in (seat.party_id, seat.backup_id)}
+        return persons.of_parties(parties, now=self.now)
+
+    @cached_property
+    def _subjects(self) -> dict[UUID, frozenset[UUID]]:
+        cases = self._cases.values()
+        return persons.subjects(case.identity for case in cases if case.identity is not None)
+
+    @cached_property
+    def _by_role(self) -> list[Person]:
+        for group in ("reviewer", "administrator"):
+            members = Person.objects.filter(users__groups__name=group, users__is_active=True)
+            found = [
+                one
+                for one in members.distinct().order_by("name", "pk")
+                if one.left_at is None or one.left_at > self.now
+            ]
+            if found:
+                return found
+        return []

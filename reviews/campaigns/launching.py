@@ -1,0 +1,174 @@
+"""Launching: a review for every identity in scope, in batches, and one word to everybody asked.
+
+Owns the queue of a launch: a row of CampaignIdentity waits until it has its case, or a reason why
+it has none. A batch is one transaction, so a launch that is killed goes on where it was, and two
+workers take different rows. What a review is made of is reviews/actions/opening.py.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+
+from evidence.words import counted
+from identities.acting import Acting
+from identities.models import Identity, User
+from identities.permissions import NotPossible, require
+from reviews.actions import entries, opening, proposing
+from reviews.models import Campaign, CampaignIdentity, Case
+
+from . import rows, telling
+from .scope import population
+
+BATCH = 250
+# Each of the reviews carries it; the whole reason is the campaign's.
+LONGEST_REASON = 400
+NOTHING = "it has nothing to decide"
+RETIRED = "it was retired before it was asked"
+
+
+def launch(
+    *, campaign: Campaign, by: User, now: datetime, reason: str, deadline_at: datetime | None = None
+) -> Campaign:
+    """Fix who is in scope, and begin to open their reviews. Nobody is asked before all are open."""
+    reason = entries.reason_given(reason, what="why everybody is asked now")
+    with transaction.atomic():
+        campaign = rows.locked(campaign.pk)
+        require(rows.why_not_launch(by, campaign))
+        due = deadline_at or now + timedelta(hours=campaign.policy.decide_within_hours)
+        if due <= now:
+            raise NotPossible("The deadline has to lie ahead.")
+        inside = list(
+            population(campaign.policy, campaign.scope, now=now)
+            .order_by("number")
+            .values_list("pk", flat=True)
+        )
+        if not inside:
+            raise NotPossible("No identity is in this scope: nobody would be asked.")
+        CampaignIdentity.objects.bulk_create(
+            [CampaignIdentity(campaign=campaign, identity_id=pk) for pk in inside], batch_size=5_000
+        )
+        rows.changed(
+            campaign,
+            state="running",
+            launched_at=now,
+            launched_by=by.ref,
+            launched_by_name=by.called,
+            deadline_at=due,
+            count_at=now,
+        )
+        rows.note(
+            campaign,
+            act="campaign.launched",
+            words=f"{by.called} launched {campaign.name}:"
+            f" {counted(len(inside), 'identity', 'identities')} by {campaign.policy}, due"
+            f" {due:%Y-%m-%d %H:%M} UTC: {reason}",
+            by=by,
+            now=now,
+            data={"identities": len(inside), "deadline_at": due.isoformat()},
+        )
+    return campaign
+
+
+def launch_next(*, now: datetime) -> bool:
+    """Open the reviews of one batch of a running campaign; False when nothing waits."""
+    with transaction.atomic():
+        waiting = CampaignIdentity.objects.filter(case__isnull=True, left_out="")
+        first = (
+            Campaign.objects.filter(state="running", asked_at__isnull=True)
+            .filter(Exists(waiting.filter(campaign=OuterRef("pk"))))
+            .order_by("launched_at", "pk")
+            .select_related("policy")
+            .first()
+        )
+        if first is not None:
+            batch = list(
+                waiting.select_for_update(skip_locked=True)
+                .filter(campaign=first)
+                .order_by("pk")[:BATCH]
+            )
+            if batch:
+                _open(first, batch, now=now)
+            # Another worker has the rest: it is not this one's to finish.
+            return bool(batch)
+    return _ask_next(now=now)
+
+
+def _open(campaign: Campaign, batch: Sequence[CampaignIdentity], *, now: datetime) -> None:
+    by = Acting(campaign.launched_by, campaign.launched_by_name)
+    identities = opening.locked([row.identity_id for row in batch])
+    before = dict(
+        Case.objects.filter(
+            identity__in=identities, door="access_review", state__in=opening.LIVE
+        ).values_list("identity", "state")
+    )
+    many = proposing.count(Identity.objects.filter(pk__in=[one.pk for one in identities]), now=now)
+    left_out: dict[UUID, str] = {}
+    for one in identities:
+        if one.state == "retired":
+            left_out[one.pk] = RETIRED
+        elif one.pk not in many and one.pk not in before:
+            left_out[one.pk] = NOTHING
+    how = opening.How(
+        by=by,
+        now=now,
+        reason=f"{campaign.key} {campaign.name}: {campaign.reason}"[:LONGEST_REASON],
+        policy=campaign.policy,
+        deadline_at=campaign.deadline_at,
+        campaign=campaign,
+    )
+    cases: dict[UUID, Case] = {}
+    for case in opening.open_many([one for one in identities if one.pk not in left_out], how):
+        if case.identity_id is None:
+            continue
+        if case.campaign_id != campaign.pk:
+            left_out[case.identity_id] = "it is being reviewed already, outside this campaign"
+        else:
+            cases[case.identity_id] = case
+    for row in batch:
+        row.case = cases.get(row.identity_id)
+        row.joined = row.case is not None and before.get(row.identity_id) == "open"
+        row.left_out = left_out.get(row.identity_id, "")
+    CampaignIdentity.objects.bulk_update(batch, ["case", "joined", "left_out"])
+    Campaign.objects.filter(pk=campaign.pk, count_at__isnull=True).update(count_at=now)
+
+
+def _ask_next(*, now: datetime) -> bool:
+    """Tell everybody of one campaign whose reviews are all open; False when there is none."""
+    with transaction.atomic():
+        waiting = CampaignIdentity.objects.filter(
+            campaign=OuterRef("pk"), case__isnull=True, left_out=""
+        )
+        campaign = (
+            Campaign.objects.select_for_update(of=("self",), skip_locked=True)
+            .filter(state="running", asked_at__isnull=True)
+            .exclude(Exists(waiting))
+            .order_by("launched_at", "pk")
+            .first()
+        )
+        if campaign is None or campaign.deadline_at is None:
+            return False
+        opened = Case.objects.filter(campaign=campaign, state="open").exclude(
+            pk__in=CampaignIdentity.objects.filter(campaign=campaign, joined=True).values("case")
+        )
+        told = telling.tell_waiting(
+            campaign,
+            opened,
+            occasion="asked",
+            subject="your signatures are needed",
+            why="asks you about access.",
+            now=now,
+        )
+        rows.changed(campaign, asked_at=now, count_at=now)
+        rows.note(
+            campaign,
+            act="campaign.asked",
+            words=f"Every review of {campaign.name} is open:"
+            f" {counted(told, 'person was', 'people were')} told",
+            by=Acting(campaign.launched_by, campaign.launched_by_name),
+            now=now,
+            data={"told": told},
+        )
+    return True

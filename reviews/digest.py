@@ -1,0 +1,95 @@
+"""One mail a day to each person for whom something waits: how many, by when, and the links.
+
+Owns when it is written and its words. It goes through the outbox (reviews/notices) and carries
+no evidence and no titles, because mail is read by more people than a case is.
+"""
+
+from datetime import datetime
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Q
+
+from evidence import nudge
+from evidence.words import counted
+from identities.models import User
+from reviews.models import Notice, QueueSetting
+from reviews.pages import waiting
+
+# Not before this hour, UTC.
+FROM_HOUR = 6
+# Cases that one mail names; it says how many more there are.
+NAMED = 20
+# Logins that somebody stands behind have a row each, so that whose mail is due is one look.
+MISSING = """
+INSERT INTO reviews_queuesetting (user_id, mail)
+SELECT u.id, true FROM identities_user u WHERE u.is_active AND u.person_id IS NOT NULL
+ON CONFLICT DO NOTHING
+"""
+
+
+def write_next(*, now: datetime) -> bool:
+    """Write the mail of one login whose mail of today is due; False when none is."""
+    if now.hour < FROM_HOUR:
+        return False
+    with transaction.atomic():
+        row = (
+            QueueSetting.objects.select_for_update(of=("self",), skip_locked=True)
+            .filter(Q(mailed_on__isnull=True) | Q(mailed_on__lt=now.date()), mail=True)
+            .filter(user__is_active=True, user__person__isnull=False)
+            .select_related("user__person")
+            .first()
+        )
+        if row is None:
+            with connection.cursor() as cursor:
+                cursor.execute(MISSING)
+                return bool(cursor.rowcount)
+        row.mailed_on = now.date()
+        row.save(update_fields=["mailed_on"])
+        _write(row.user, now=now)
+    return True
+
+
+def _write(user: User, *, now: datetime) -> None:
+    found = waiting.for_user(user, now=now)
+    if not found:
+        return
+    over = sum(one.deadline_at <= now for one in found)
+    many = f"over {len(found):,} cases wait" if len(found) >= waiting.MOST else _wait(len(found))
+    # One for each person and day, whichever of their logins comes first.
+    Notice.objects.bulk_create(
+        [
+            Notice(
+                person=user.person,
+                channel="mail",
+                subject=f"{many[0].upper()}{many[1:]} for you{f', {over} overdue' if over else ''}",
+                body=body(found, now=now),
+                occasion=f"digest {now:%Y-%m-%d}",
+                created_at=now,
+                not_before=now,
+            )
+        ],
+        ignore_conflicts=True,
+    )
+    nudge.after_commit("notice.written")
+
+
+def _wait(many: int) -> str:
+    return f"{counted(many, 'case')} {'waits' if many == 1 else 'wait'}"
+
+
+def body(found: list[waiting.Waiting], *, now: datetime) -> str:
+    """The earliest deadlines first, each with its link."""
+    lines = [
+        f"{one.key}, {waiting.DOOR_WORDS[one.door]}, {counted(one.left, 'item')} left for you,"
+        f" {'was' if one.deadline_at <= now else 'is'} due {one.deadline_at:%Y-%m-%d %H:%M} UTC\n"
+        f"{settings.BASE_URL}/cases/{one.key}/\n"
+        for one in found[:NAMED]
+    ]
+    if len(found) > NAMED:
+        lines.append(f"And {len(found) - NAMED:,} more.\n")
+    lines.append(
+        f"Your queue: {settings.BASE_URL}/queue/\n"
+        f"This mail comes once a day; turn it off at {settings.BASE_URL}/queue/outside/\n"
+    )
+    return "\n".join(lines)

@@ -1,0 +1,337 @@
+"""Campaigns in a page's words: templates/campaigns.html, campaign_new.html and campaign.html.
+
+Owns what the three pages say. Reads what was counted (reviews/campaigns/progress.py) and, before
+the launch, the dry run; writes nothing.
+"""
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import Count
+
+from evidence.words import counted
+from identities.models import User
+from reviews import policy_words
+from reviews.actions import policy_versions
+from reviews.campaigns import preview, progress, rows, scope
+from reviews.models import Campaign, CampaignIdentity
+from reviews.pages.lists import page_of
+from reviews.permissions import SEAT_WORDS
+from reviews.policy_document import REQUESTS, Scope
+
+PER_PAGE = 50
+MOST_ASKED = 100  # people of a dry run that are named
+STATES = {
+    "draft": ("draft", "draft"),
+    "running": ("running", "running"),
+    "paused": ("held", "paused"),
+    "closed": ("closed", "closed"),
+}
+
+
+def listed(user: User, asked: dict[str, str]) -> dict[str, Any]:
+    """templates/campaigns.html: the newest first."""
+    why_not = rows.why_not_see(user) or ""
+    found = Campaign.objects.select_related("policy").order_by("-number")
+    if why_not:
+        found = found.none()
+    q = asked.get("q", "").strip()[:200]
+    if q:
+        found = found.filter(name__icontains=q)
+    shown, page = page_of(found, asked, "/campaigns/")
+    return {
+        "section": "campaigns",
+        "title": "Campaigns",
+        "q": q,
+        "why_not": why_not,
+        "rows": [_row(one) for one in shown],
+        "page": page,
+        "acts": [
+            {
+                "words": "Prepare a campaign",
+                "url": "/campaigns/new/",
+                "icon": "plus",
+                "get": True,
+                "primary": True,
+                "why_not": rows.why_not_run(user) or "",
+            }
+        ],
+    }
+
+
+def _row(one: Campaign) -> dict[str, Any]:
+    done = progress.read(one)
+    return {
+        "key": one.key,
+        "name": one.name,
+        "url": f"/campaigns/{one.key}/",
+        "policy": {"words": str(one.policy), "url": one.policy.url},
+        "state": _state(one),
+        "due_at": one.deadline_at,
+        "items": done.items,
+        "decided": done.decided,
+        "share": _share(done.decided, done.items),
+        "open": done.open_cases,
+        "counted_at": done.at,
+    }
+
+
+def _state(one: Campaign) -> dict[str, str]:
+    kind, words = STATES[one.state]
+    if one.state == "running" and one.asked_at is None:
+        words = "being launched"
+    return {"kind": kind, "words": words}
+
+
+def _share(part: int, whole: int) -> int | None:
+    return round(100 * part / whole) if whole else None
+
+
+def policies(*, now: datetime) -> list[tuple[str, str]]:
+    """The policies in force that reviews can be opened under, for the form."""
+    policy_versions.in_force(now=now)
+    return [(str(one.pk), str(one)) for one in policy_versions.all_signed() if one.name != REQUESTS]
+
+
+def prepared(user: User) -> dict[str, Any]:
+    """templates/campaign_new.html, beside its form."""
+    return {
+        "section": "campaigns",
+        "title": "Prepare a campaign",
+        "crumbs": [{"words": "Campaigns", "url": "/campaigns/"}],
+        "why_not": rows.why_not_run(user) or "",
+    }
+
+
+def shown(one: Campaign, user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
+    """templates/campaign.html: the dry run of a draft, else how far it is."""
+    found: dict[str, Any] = {
+        "section": "campaigns",
+        "title": one.name,
+        "now": now,
+        "crumbs": [{"words": "Campaigns", "url": "/campaigns/"}],
+        "campaign": {
+            "key": one.key,
+            "name": one.name,
+            "url": f"/campaigns/{one.key}/",
+            "state": one.state,
+            "reason": one.reason,
+            "due_at": one.deadline_at,
+            "launching": one.state == "running" and one.asked_at is None,
+        },
+        "head_badges": [_state(one)],
+        "acts": _acts(one, user),
+        "extend": {
+            "url": f"/campaigns/{one.key}/extend/",
+            "why_not": rows.why_not_extend(user, one),
+        },
+        "facts": _facts(one),
+        "dry": None,
+        "progress": None,
+    }
+    if one.state == "draft":
+        found["dry"] = _dry(preview.look(one.policy, one.scope, now=now))
+    elif one.launched_at is not None:
+        found |= _progress(one, asked)
+    return found
+
+
+def _acts(one: Campaign, user: User) -> list[dict[str, Any]]:
+    path = f"/campaigns/{one.key}/"
+
+    def act(name: str, words: str, icon: str, ask: str, why_not: str | None, **more: Any) -> Any:
+        return {
+            "words": words,
+            "url": f"{path}{name}/",
+            "icon": icon,
+            "ask": ask,
+            "why_not": why_not or "",
+            **more,
+        }
+
+    close = act(
+        "close",
+        "Close",
+        "archive",
+        "Why it ends now; it goes into the ledger",
+        rows.why_not_close(user, one),
+        danger=True,
+    )
+    if one.state == "draft":
+        launch = act(
+            "launch",
+            "Launch",
+            "send",
+            "Why everybody is asked now; it goes into the ledger",
+            rows.why_not_launch(user, one),
+        )
+        return [launch, close]
+    if one.state == "closed":
+        return []
+    paused = one.state == "paused"
+    return [
+        act(
+            "reiterate",
+            "Ask those again who have not answered",
+            "bell",
+            "Why they are asked again; it goes into the ledger",
+            rows.why_not_reiterate(user, one),
+        ),
+        act(
+            "resume" if paused else "pause",
+            "Go on" if paused else "Pause",
+            "player-play" if paused else "player-pause",
+            "Why it goes on" if paused else "Why it stands still",
+            rows.why_not_resume(user, one) if paused else rows.why_not_pause(user, one),
+        ),
+        close,
+    ]
+
+
+def _facts(one: Campaign) -> list[dict[str, Any]]:
+    said = scope.narrowing(one.scope, one.policy).scope or Scope()
+    facts: list[dict[str, Any]] = [
+        {"label": "Policy", "words": str(one.policy), "url": one.policy.url},
+        {"label": "Of its scope", "words": policy_words.of_scope(said)},
+        {"label": "Why", "words": one.reason},
+        {"label": "Prepared by", "words": one.made_by_name, "at": one.made_at},
+    ]
+    if one.launched_at is not None:
+        facts.append({"label": "Launched by", "words": one.launched_by_name, "at": one.launched_at})
+    for stretch in one.pauses.order_by("since"):
+        words = "paused" if stretch.until is None else f"until {stretch.until:%-d %b %Y %H:%M} UTC"
+        facts.append(
+            {"label": "Paused", "words": f"{words}: {stretch.reason}", "at": stretch.since}
+        )
+    if one.closed_at is not None:
+        facts.append({"label": "Closed by", "words": one.closed_by_name, "at": one.closed_at})
+    facts.append(
+        {
+            "label": "Ledger",
+            "words": "what was done with it",
+            "url": f"/ledger/?{urlencode({'subject': one.key})}",
+        }
+    )
+    return facts
+
+
+def _dry(found: preview.Preview) -> dict[str, Any]:
+    left = [
+        (counted(found.joined, "review"), found.joined, "open already: they join, unasked"),
+        (counted(found.elsewhere, "review"), found.elsewhere, "of these in another campaign"),
+        (
+            counted(found.nothing, "identity", "identities"),
+            found.nothing,
+            "with nothing to decide: left out",
+        ),
+        (
+            counted(found.exempt, "identity", "identities"),
+            found.exempt,
+            "exempt by the policy: left out",
+        ),
+    ]
+    return {
+        "identities": found.identities,
+        "opened": found.opened,
+        "items": found.items,
+        "people": len(found.asked),
+        "left": [f"{many} {words}" for many, count, words in left if count],
+        "asked": [
+            {"name": one.person.name, "reviews": one.reviews, "items": one.items}
+            for one in found.asked[:MOST_ASKED]
+        ],
+        "more_asked": max(0, len(found.asked) - MOST_ASKED),
+        "vacant": [
+            {
+                "seat": one.seat,
+                "count": one.many,
+                "more": one.many - len(one.identities),
+                "identities": [
+                    {"name": row.name, "url": f"/identities/{row.key}/"} for row in one.identities
+                ],
+            }
+            for one in found.vacant
+        ],
+        "silence": [{"words": words, "n": many} for words, many in found.silence],
+    }
+
+
+def _progress(one: Campaign, asked: dict[str, str]) -> dict[str, Any]:
+    done = progress.read(one)
+    seat = asked.get("seat", "")
+    parts = [part for part in done.parts if not seat or part.seat == seat]
+    number = int(asked["page"]) if asked.get("page", "").isdigit() else 1
+    first = (max(1, min(number, 10_000)) - 1) * PER_PAGE
+    rows_ = parts[first : first + PER_PAGE]
+    parties, persons = progress.names(rows_)
+    path = f"/campaigns/{one.key}/"
+
+    def link(page: int) -> str:
+        return f"{path}?{urlencode({**({'seat': seat} if seat else {}), 'page': page})}"
+
+    page = first // PER_PAGE + 1
+    return {
+        "progress": {
+            "at": done.at,
+            "identities": done.identities,
+            "opened": done.opened,
+            "left_out": done.left_out,
+            "joined": done.joined,
+            "items": done.items,
+            "decided": done.decided,
+            "share": _share(done.decided, done.items),
+            "conflicts": done.conflicts,
+            "cases": [{"state": state, "n": many} for state, many in sorted(done.cases.items())],
+            "left": done.items - done.decided,
+            "open": done.open_cases,
+        },
+        "seats": [
+            {**_part(part), "words": SEAT_WORDS[part.seat], "url": f"{path}?seat={part.seat}"}
+            for part in done.seats
+        ],
+        "tabs": [{"words": "All seats", "url": path, "on": not seat, "n": None}]
+        + [
+            {
+                "words": SEAT_WORDS[part.seat],
+                "url": f"{path}?seat={part.seat}",
+                "on": seat == part.seat,
+                "n": None,
+            }
+            for part in done.seats
+        ],
+        "parts": [
+            {
+                **_part(part),
+                "words": SEAT_WORDS[part.seat],
+                "party": parties.get(part.party, "") if part.party else "",
+                "person": persons.get(part.person, "") if part.person else "",
+            }
+            for part in rows_
+        ],
+        "left_out": [
+            {"why": row["left_out"], "n": row["n"]}
+            for row in CampaignIdentity.objects.filter(campaign=one)
+            .exclude(left_out="")
+            .values("left_out")
+            .annotate(n=Count("pk"))
+            .order_by("-n", "left_out")[:10]
+        ],
+        "page": {
+            "first": first + 1 if rows_ else 0,
+            "last": first + len(rows_),
+            "total": len(parts),
+            "prev_url": link(page - 1) if page > 1 else "",
+            "next_url": link(page + 1) if first + PER_PAGE < len(parts) else "",
+        },
+    }
+
+
+def _part(part: progress.Part) -> dict[str, Any]:
+    return {
+        "reviews": part.reviews,
+        "reviews_done": part.reviews_done,
+        "items": part.items,
+        "answered": part.answered,
+        "share": _share(part.answered, part.items),
+    }

@@ -1,0 +1,98 @@
+"""The release list: what silence would have done while Countersign was away, until somebody says.
+
+Owns what is shown of it; who may release is reviews/permissions.py. Constant queries.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Min, Q
+
+from identities.models import User
+from reviews import permissions, persons, visible
+from reviews.actions import rungs
+from reviews.models import Case, Rung
+from reviews.pages.lists import page_of
+
+PATH = "/releases/"
+
+
+def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
+    """templates/held.html: cases with held rungs, the longest overdue first."""
+    rows = (
+        visible.cases(user, now=now)
+        .filter(state="open")
+        .annotate(first=Min("rungs__at", filter=Q(rungs__state="held")))
+        .filter(first__isnull=False)
+        .select_related("identity")
+        .order_by("first", "number")
+    )
+    cases, page = page_of(rows, asked, PATH)
+    held: dict[Any, list[Rung]] = {case.pk: [] for case in cases}
+    for one in Rung.objects.filter(case__in=cases, state="held").order_by("after", "pk"):
+        held[one.case_id].append(one)
+    subjects = persons.subjects(case.identity for case in cases if case.identity is not None)
+    return {
+        "section": "held",
+        "title": "Release list",
+        "now": now,
+        "cases": [
+            _case(
+                case,
+                held[case.pk],
+                permissions.why_not_release(
+                    user, case, subjects=subjects.get(case.identity_id or case.pk, frozenset())
+                )
+                or "",
+            )
+            for case in cases
+        ],
+        "page": page,
+    }
+
+
+def _case(case: Case, held: list[Rung], why_not: str) -> dict[str, Any]:
+    identity = case.identity
+    return {
+        "key": case.key,
+        "url": f"/cases/{case.key}/",
+        "title": case.title,
+        "identity": None
+        if identity is None
+        else {"name": identity.name, "url": f"/identities/{identity.key}/"},
+        "why_not": why_not,
+        "rungs": [
+            {
+                "words": rungs.words(case, one.does),
+                "at": one.at,
+                "held_at": one.held_at,
+                "why": one.held_why,
+                "acts": [] if why_not else acts(case, one),
+            }
+            for one in held
+        ],
+        "acts": [] if why_not or len(held) < 2 else acts(case),
+    }
+
+
+def acts(case: Case, one: Rung | None = None) -> list[dict[str, Any]]:
+    """Release and drop, of one rung or of all of a case."""
+    hidden = [] if one is None else [{"name": "rung", "value": one.pk}]
+    these = " all" if one is None else ""
+    return [
+        {
+            "words": f"Release{these}",
+            "url": f"/cases/{case.key}/held/release/",
+            "icon": "player-play",
+            "danger": True,
+            "ask": "Why may it happen now?",
+            "hidden": hidden,
+        },
+        {
+            "words": f"Drop{these}",
+            "url": f"/cases/{case.key}/held/drop/",
+            "icon": "x",
+            "ask": "Why shall it not happen?",
+            "hidden": hidden,
+        },
+    ]

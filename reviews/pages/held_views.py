@@ -1,0 +1,61 @@
+"""The release list: each translates one request to one call."""
+
+from allauth.account.decorators import reauthentication_required
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+
+from config.page import page
+from evidence.words import counted
+from reviews import actions
+from reviews.confirmed import always
+from reviews.pages import held
+from reviews.views import asked_of, case_of, user_of
+
+
+@require_GET
+@login_required
+def release_list(request: HttpRequest) -> HttpResponse:
+    return page(
+        request, "held.html", held.context(user_of(request), asked_of(request), now=timezone.now())
+    )
+
+
+@require_POST
+@login_required
+@reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
+def held_release(request: HttpRequest, key: str) -> HttpResponse:
+    case = case_of(request, key)
+    done = actions.release(
+        case=case,
+        rungs=_rungs(request),
+        by=user_of(request),
+        now=timezone.now(),
+        reason=request.POST.get("reason", ""),
+    )
+    messages.success(request, f"Released in {case.key}: {counted(len(done), 'step')}.")
+    return redirect("release_list")
+
+
+@require_POST
+@login_required
+def held_drop(request: HttpRequest, key: str) -> HttpResponse:
+    case = case_of(request, key)
+    done = actions.drop(
+        case=case,
+        rungs=_rungs(request),
+        by=user_of(request),
+        now=timezone.now(),
+        reason=request.POST.get("reason", ""),
+    )
+    messages.success(request, f"Dropped in {case.key}: {counted(len(done), 'step')}.")
+    return redirect("release_list")
+
+
+def _rungs(request: HttpRequest) -> list[int]:
+    """The rungs that the form names; none: all of the case."""
+    named = request.POST.getlist("rung")[:100]
+    return [int(one) if one.isdecimal() and len(one) < 19 else 0 for one in named]

@@ -1,0 +1,126 @@
+"""Pages and forms of review policies: each translates one request to one call."""
+
+from typing import Any
+
+from allauth.account.decorators import reauthentication_required
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from config.page import page
+from identities import visible
+from identities.permissions import NotAllowed, NotPossible, require
+from reviews import policy_permissions
+from reviews.actions import policy_versions
+from reviews.confirmed import always
+from reviews.models import ReviewPolicy
+from reviews.pages import policies
+from reviews.policy_document import DocumentError
+from reviews.policy_forms import PolicyForm
+from reviews.views import asked_of, user_of
+
+
+def policy_of(slug: str, version: int) -> ReviewPolicy:
+    found = policies.found(slug, version, now=timezone.now())
+    if found is None:
+        raise Http404("no such version of a policy")
+    return found
+
+
+@require_GET
+@login_required
+def policy_list(request: HttpRequest) -> HttpResponse:
+    context = policies.all_policies(user_of(request), now=timezone.now())
+    return page(request, "policies.html", context)
+
+
+@require_GET
+@login_required
+def policy_page(request: HttpRequest, slug: str, version: int) -> HttpResponse:
+    row = policy_of(slug, version)
+    context = policies.version(row, user_of(request), now=timezone.now())
+    return page(request, "policy.html", context)
+
+
+@require_GET
+@login_required
+def policy_identities(request: HttpRequest, slug: str, version: int) -> HttpResponse:
+    row = policy_of(slug, version)
+    if not visible.sees_all(user_of(request)):
+        raise Http404("the identities of a policy are shown to whoever sees all of them")
+    context = policies.identities(row, asked_of(request), now=timezone.now())
+    return page(request, "policy_identities.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@login_required
+def policy_new(request: HttpRequest) -> HttpResponse:
+    now, user = timezone.now(), user_of(request)
+    if request.method == "GET":
+        name = request.GET.get("name", "")[:60].replace("\0", "") or policy_versions.POLICY
+        said = {"name": name, "document": policies.starting(name, now=now)}
+        context = policies.proposal(user, name, now=now)
+        return page(request, "policy_new.html", context | {"form": PolicyForm(initial=said)})
+    form, tried = PolicyForm(request.POST), request.POST.get("act") != "propose"
+    problem: dict[str, Any] = {}
+    if form.is_valid():
+        try:
+            if not tried:
+                row = _propose(request, form)
+                messages.success(request, f"{row} is proposed: a second person signs it.")
+                return redirect(row.url)
+            problem = _tried(request, form)
+        except DocumentError as wrong:
+            problem = {"problems": wrong.problems}
+        except (NotAllowed, NotPossible) as refused:
+            problem = {"problem": str(refused)}
+    context = policies.proposal(user, request.POST.get("name", "")[:60], now=now) | problem
+    status = 200 if "dry_run" in problem else 400
+    return page(request, "policy_new.html", context | {"form": form}, status=status)
+
+
+def _propose(request: HttpRequest, form: PolicyForm) -> ReviewPolicy:
+    said = form.cleaned_data
+    return policy_versions.propose(
+        name=said["name"],
+        text=said["document"],
+        reason=said["reason"],
+        by=user_of(request),
+        now=timezone.now(),
+    )
+
+
+def _tried(request: HttpRequest, form: PolicyForm) -> dict[str, Any]:
+    """What the document says and would do; nothing is saved."""
+    now = timezone.now()
+    require(policy_permissions.why_not_propose_policy(user_of(request), now=now))
+    name = policy_versions.named(form.cleaned_data["name"])
+    _, document = policy_versions.checked(form.cleaned_data["document"], name=name, now=now)
+    return policies.tried(document, name, user_of(request), now=now)
+
+
+@require_POST
+@login_required
+@reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
+def policy_sign(request: HttpRequest, slug: str, version: int) -> HttpResponse:
+    row = policy_versions.sign(
+        policy=policy_of(slug, version), by=user_of(request), now=timezone.now()
+    )
+    messages.success(request, f"{row} is in force for what is opened from now on.")
+    return redirect(row.url)
+
+
+@require_POST
+@login_required
+def policy_refuse(request: HttpRequest, slug: str, version: int) -> HttpResponse:
+    row = policy_versions.refuse(
+        policy=policy_of(slug, version),
+        reason=request.POST.get("reason", ""),
+        by=user_of(request),
+        now=timezone.now(),
+    )
+    messages.success(request, f"{row} is refused.")
+    return redirect(row.url)

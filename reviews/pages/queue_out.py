@@ -1,0 +1,205 @@
+"""A view of the queue taken out of its page: CSV, JSON, and a calendar.
+
+Owns their shapes (docs/exports.md). Rows are streamed, so a whole queue fits in little memory. A
+calendar carries titles and links only: whoever has its address reads it without signing in.
+"""
+
+import csv
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from itertools import batched
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.http import HttpResponse, StreamingHttpResponse
+
+from identities.models import User
+from reviews.actions import deadlines
+from reviews.exports import moment
+from reviews.models import Case
+from reviews.pages import queue, queue_groups, queue_items, waiting
+from reviews.permissions import SEAT_WORDS
+
+type Row = dict[str, Any]
+
+CHUNK = 500
+# What a spreadsheet would take for a formula: titles hold names that somebody else chose.
+FORMULA = re.compile(r"^\s*[=+\-@\t\r]")
+CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def mine(user: User, asked: dict[str, str], *, now: datetime) -> Iterator[Row]:
+    """Every row of this view of the queue, in its order, however long it is."""
+    _, found = queue.found_for(user, asked, now=now, most=None)
+    found, headings = queue_groups.arranged(found, asked.get("group", ""))
+    of = _items if asked.get("show") == "items" else _cases
+    for some in batched(found, CHUNK):
+        for case, row in of(list(some)):
+            heading = headings.get(case.pk)
+            yield row | ({"group": heading.words} if heading else {})
+
+
+def _of_case(case: Case) -> Row:
+    return {
+        "case": case.key,
+        "kind": case.door,
+        "title": case.title,
+        "state": case.state,
+        "identity": case.identity.key if case.identity is not None else None,
+        "identity_name": case.identity.name if case.identity is not None else None,
+        "due_at": moment(case.deadline_at),
+    }
+
+
+def _cases(found: list[waiting.Waiting]) -> Iterator[tuple[Case, Row]]:
+    cases = waiting.of_cases(found)
+    for one in found:
+        case = cases.get(one.case)
+        if case is not None:
+            yield (
+                case,
+                _of_case(case)
+                | {
+                    "seat": SEAT_WORDS[one.kind],
+                    "if_nobody_decides": deadlines.sentence(case),
+                    "items_left": one.left,
+                    "items": one.of,
+                    "conflicts": one.conflicts,
+                    "url": f"{settings.BASE_URL}/cases/{case.key}/",
+                },
+            )
+
+
+def _items(found: list[waiting.Waiting]) -> Iterator[tuple[Case, Row]]:
+    for pick in queue_items.picks(found):
+        item, case = pick.item, pick.item.case
+        yield (
+            case,
+            _of_case(case)
+            | {
+                "seat": SEAT_WORDS[pick.seat.kind],
+                "if_nobody_decides": deadlines.sentence(case),
+                "item": str(item.pk),
+                "item_kind": item.kind,
+                "item_title": item.title,
+                "note": item.note,
+                "outcome": item.outcome,
+                "recommendation": item.recommendation,
+                "recommendation_reason": item.recommendation_reason,
+                "url": f"{settings.BASE_URL}/cases/{case.key}/?item={item.pk}",
+            },
+        )
+
+
+def cases(user: User, asked: dict[str, str], *, now: datetime) -> Iterator[Row]:
+    """Every case of this view of the list that the user may see."""
+    for case in queue.cases_in(user, asked, now=now).iterator(chunk_size=CHUNK):
+        row = queue.row_of(case, now=now)
+        yield _of_case(case) | {
+            "seats": row["seats"],
+            "items_left": row["items_left"],
+            "items": row["of"],
+            "opened_at": moment(case.opened_at),
+            "closed_at": moment(case.closed_at),
+            "url": f"{settings.BASE_URL}/cases/{case.key}/",
+        }
+
+
+class _Line:
+    """What a csv.writer writes to: it hands the line on."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def as_csv(rows: Iterable[Row]) -> Iterator[str]:
+    """A header and a line for each row; without rows, nothing."""
+    writer = csv.writer(_Line())
+    first = True
+    for row in rows:
+        if first:
+            yield writer.writerow(row)
+            first = False
+        yield writer.writerow([_cell(value) for value in row.values()])
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, str) and FORMULA.match(value):
+        return f"'{value}"
+    return value
+
+
+def as_json(rows: Iterable[Row]) -> Iterator[bytes]:
+    """One array, an object a line."""
+    before = b"[\n"
+    for row in rows:
+        yield before + orjson.dumps(row)
+        before = b",\n"
+    yield b"\n]\n" if before == b",\n" else b"[]\n"
+
+
+def answer(rows: Iterable[Row], name: str, shape: str) -> StreamingHttpResponse:
+    """The rows as a file: `shape` is csv or json."""
+    made: Iterator[str] | Iterator[bytes] = as_csv(rows) if shape == "csv" else as_json(rows)
+    kind = "text/csv; charset=utf-8" if shape == "csv" else "application/json"
+    response = StreamingHttpResponse(made, content_type=kind)
+    response["Content-Disposition"] = f'attachment; filename="countersign-{name}.{shape}"'
+    response["Cache-Control"] = "no-store, private"
+    return response
+
+
+def calendar(user: User, *, now: datetime) -> HttpResponse:
+    """The deadlines of the queue as RFC 5545."""
+    lines = [
+        "BEGIN:VCALENDAR",
+        "VERSION:2.0",
+        "PRODID:-//Countersign//Queue//EN",
+        "X-WR-CALNAME:Countersign: my queue",
+        "REFRESH-INTERVAL;VALUE=DURATION:PT1H",
+    ]
+    found = waiting.for_user(user, now=now)
+    sealed = {pk for pk, case in waiting.of_cases(found).items() if case.sealed}
+    for one in found:
+        link = f"{settings.BASE_URL}/cases/{one.key}/"
+        # A sealed case is absent for everybody who was not named to it, so its title stays here.
+        title = one.key if one.case in sealed else f"{one.key} {one.title}"
+        lines += [
+            "BEGIN:VEVENT",
+            f"UID:{one.key}@{settings.BASE_URL.partition('://')[2]}",
+            f"DTSTAMP:{_stamp(now)}",
+            f"DTSTART:{_stamp(one.deadline_at)}",
+            f"DTEND:{_stamp(one.deadline_at + timedelta(minutes=15))}",
+            f"SUMMARY:{_text(title)}",
+            f"URL:{link}",
+            f"DESCRIPTION:{_text(link)}",
+            "END:VEVENT",
+        ]
+    lines.append("END:VCALENDAR")
+    text = "".join(f"{_folded(line)}\r\n" for line in lines)
+    response = HttpResponse(text, content_type="text/calendar; charset=utf-8")
+    response["Cache-Control"] = "no-store, private"
+    response["X-Robots-Tag"] = "noindex"
+    return response
+
+
+def _stamp(at: datetime) -> str:
+    return f"{at:%Y%m%dT%H%M%SZ}"
+
+
+def _text(words: str) -> str:
+    """TEXT of RFC 5545: no name can end its line or begin a property."""
+    said = CONTROLS.sub(" ", words)[:300]
+    return re.sub(r"([\\;,])", r"\\\1", said)
+
+
+def _folded(line: str) -> str:
+    """At most 75 octets a line, never cut inside a character."""
+    parts, part = [], ""
+    for letter in line:
+        if len((part + letter).encode()) > 73:
+            parts.append(part)
+            part = ""
+        part += letter
+    return "\r\n ".join([*parts, part])

@@ -1,0 +1,131 @@
+"""Due deadlines and two workers: how long the sweep takes, and that each is done once."""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
+
+from django.db import connection
+
+from evidence.models import LedgerEntry
+from identities.models import Identity, Party, Person
+from reviews import actions
+from reviews.actions import rungs
+from reviews.actions.policy_versions import in_force
+from reviews.models import Case, Heartbeat, Item, Notice, ReviewPolicy, Seat
+from reviews.policy_document import REQUESTS
+from tests.bench.told import Said
+
+WORKERS = 2
+OPENED = datetime(2026, 11, 2, tzinfo=UTC)
+DUE = OPENED + timedelta(hours=168)
+# door, what its silence does, how many cases. What is denied is settled item by item: it has no
+# target, so that few are enough.
+DOORS = (("access_review", "escalate", 10_000), ("access_request", "deny", 1_000))
+
+
+def measure() -> Iterator[Said]:
+    people = [Person.objects.create(name=f"bench {n}") for n in range(300)]
+    parties = Party.objects.bulk_create([Party(person=one) for one in people])
+    Heartbeat.objects.create(since=OPENED - timedelta(days=1), until=DUE + timedelta(days=1))
+    for door, silence, many in DOORS:
+        now = DUE + timedelta(hours=1)
+        _seed(door, silence, parties, many)
+        seconds, cpu = _sweep(now)
+        done = Counter(
+            LedgerEntry.objects.filter(act="case.silence", data__silence=silence).values_list(
+                "subject", flat=True
+            )
+        )
+        once = len(done) == many and set(done.values()) == {1}
+        what = f"{many:,} due deadlines ({silence}), {WORKERS} workers"
+        figure = f"{seconds:.1f} s, {cpu:.1f} CPU s"
+        if silence == "escalate":
+            yield Said(what, figure, "target 60", seconds <= 60)
+        else:
+            yield Said(what, figure, f"{many / seconds:,.0f} a second")
+        yield Said(
+            "  each done once", f"{len(done):,} cases, {sum(done.values()):,} times", "", once
+        )
+
+
+def _seed(door: str, silence: str, parties: list[Party], many: int) -> None:
+    """Open cases with three items and two seats, whose people were told when they were opened."""
+    policy: ReviewPolicy = in_force(now=OPENED, name=REQUESTS)
+    identities = Identity.objects.bulk_create(
+        [
+            Identity(name=f"bench-{door}-{n}", kind="workload", mode="enforce", created_at=OPENED)
+            for n in range(many)
+        ]
+    )
+    cases = Case.objects.bulk_create(
+        [
+            Case(
+                door=door,
+                state="open",
+                title="bench",
+                identity=identity,
+                policy=policy,
+                opened_at=OPENED,
+                opened_by="bench",
+                deadline_at=DUE,
+                silence=silence,
+            )
+            for identity in identities
+        ]
+    )
+    seats, items, notices = [], [], []
+    for number, case in enumerate(cases):
+        owner, backup, above = (parties[(number + n) % len(parties)] for n in range(3))
+        seats.append(Seat(case=case, kind="identity_owner", party=owner, backup=backup))
+        seats.append(Seat(case=case, kind="tie_breaker", party=above, position=1))
+        items += [
+            Item(case=case, position=n, kind="grant" if silence == "deny" else "delegation")
+            for n in range(3)
+        ]
+        notices.append(
+            Notice(
+                person_id=owner.person_id,
+                subject="bench",
+                body="bench",
+                case=case.pk,
+                occasion=f"{case.pk} asked",
+                created_at=OPENED,
+                not_before=OPENED,
+                sent_at=OPENED,
+            )
+        )
+    Seat.objects.bulk_create(seats)
+    Item.objects.bulk_create(items)
+    Notice.objects.bulk_create(notices)
+    rungs.make(cases)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+
+
+def _sweep(now: datetime) -> tuple[float, float]:
+    """Seconds by the clock until nothing is due, and CPU seconds of the workers."""
+    context = get_context("fork")
+    gate = context.Barrier(WORKERS + 1)
+    spent = context.SimpleQueue()
+
+    def work(gate: Barrier) -> None:
+        gate.wait()
+        while actions.deadlines_next(now=now):
+            pass
+        spent.put(time.process_time())
+        connection.close()
+        os._exit(0)
+
+    connection.close()
+    workers = [context.Process(target=work, args=(gate,)) for _ in range(WORKERS)]
+    for one in workers:
+        one.start()
+    gate.wait()
+    started = time.perf_counter()
+    for one in workers:
+        one.join()
+    return time.perf_counter() - started, sum(spent.get() for _ in workers)

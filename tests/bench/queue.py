@@ -1,0 +1,136 @@
+"""The queue's page with 100,000 items over 20,000 identities that all wait for one team.
+
+Owns the worst queue there is: one person's team owns every identity, one AI owner sits beside it
+in every case. A tenth of the items is answered already, so that looking for what is left costs
+something. Pages are asked through the whole stack, one after the other.
+"""
+
+import statistics
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from evidence import partitions
+from evidence.models import Source
+from identities.models import Membership, Party, Person, Service, Team, User
+from reviews.models import Decision, Item, Seat
+from tests.bench import database, line
+from tests.bench.told import Said
+from tests.reviews.queues import fill
+
+IDENTITIES, ITEMS = 20_000, 5
+ROUNDS = 40
+TARGET = 100  # milliseconds, p95
+BACKEND = "django.contrib.auth.backends.ModelBackend"
+VIEWS = {
+    "cases": "/queue/",
+    "page 5": "/queue/?page=5",
+    "by identity": "/queue/?group=identity",
+    "by AI system": "/queue/?group=system",
+    "by person": "/queue/?group=person",
+    "items": "/queue/?show=items",
+    "one AI system's items": "/queue/?show=items&system=system-07",
+    "one case by its key": "/queue/?q=CS-19999",
+}
+EVIDENCE = """
+INSERT INTO identities_attribution (at, event_id, binding_id, identity_no, source_id, role,
+    strength, verdict, reason, rules_version, plane)
+SELECT now() - n * interval '1 minute', i.number * 10 + n, 1, i.number, {source}, 1, 3, 1, 1, 1, 1
+FROM identities_identity i, generate_series(1, 5) n
+"""
+
+
+def _user(name: str) -> User:
+    person = Person.objects.create(name=name, email=f"{name}@example.org")
+    return User.objects.create(username=name, person=person)
+
+
+def _seed() -> dict[str, User]:
+    now = timezone.now()
+    people = {name: _user(name) for name in ("owner", "ai owner", "few")}
+    team = Team.objects.create(name="Platform")
+    Membership.objects.create(
+        team=team, person=Person.objects.get(users=people["owner"]), during=(now - timedelta(days=9), None),
+        recorded_at=now,
+    )  # fmt: skip
+    owners = [Party.objects.create(team=team)] * 99
+    owners.append(Party.objects.create(person=people["few"].person))
+    services: list[Service | None] = [
+        Service.objects.create(slug=f"system-{at:02d}", name=f"System {at}", ai_system=True)
+        for at in range(100)
+    ]
+    fill(
+        IDENTITIES,
+        owners=owners,
+        now=now,
+        services=services,
+        ai_owner=Party.objects.create(person=people["ai owner"].person),
+        items=ITEMS,
+    )
+    months = {partitions.month_of(now), partitions.month_of(now - timedelta(days=1))}
+    partitions.ensure(partitions.missing(partitions.BY_EVENT_TIME, months))
+    source = Source.objects.create(
+        name="bench", created_at=now, created_by="command", watermark=now, completeness="declared"
+    )
+    database.as_owner(EVIDENCE.format(source=source.pk))
+    _answer(people["owner"])
+    database.as_owner("VACUUM (ANALYZE)")
+    return people
+
+
+def _answer(user: User) -> None:
+    """The items of each tenth case, the earliest among them, are answered by the owner."""
+    now, person = timezone.now(), Person.objects.get(users=user)
+    seats = {
+        seat.case_id: seat.pk
+        for seat in Seat.objects.filter(kind="identity_owner").order_by("case__number")
+    }
+    tenth = list(seats)[::10]
+    Decision.objects.bulk_create(
+        [
+            Decision(
+                item_id=item,
+                seat_id=seats[case],
+                answer="keep",
+                reason="bench",
+                by=user,
+                person=person,
+                at=now,
+                not_before=now,
+            )
+            for item, case in Item.objects.filter(case__in=tenth).values_list("pk", "case")
+        ],
+        batch_size=2_000,
+    )
+
+
+def measure() -> Iterator[Said]:
+    """p95 of each view for who owns nearly all, and of the plain page for two others."""
+    line.ready()
+    people = _seed()
+    asked = [("owner", view) for view in VIEWS]
+    asked += [("ai owner", "cases"), ("ai owner", "items"), ("few", "cases"), ("few", "items")]
+    for who, view in asked:
+        client = Client(headers={"host": "localhost"})
+        client.force_login(people[who], backend=BACKEND)
+        with CaptureQueriesContext(connection) as queries:
+            assert client.get(VIEWS[view]).status_code == 200
+        asks = len(queries)
+        taken, spent = [], time.process_time()
+        for _ in range(ROUNDS):
+            started = time.perf_counter()
+            client.get(VIEWS[view])
+            taken.append((time.perf_counter() - started) * 1000)
+        spent = (time.process_time() - spent) * 1000 / ROUNDS
+        p95 = sorted(taken)[int(len(taken) * 0.95) - 1]
+        yield Said(
+            f"queue of {who}, {view}, {IDENTITIES * ITEMS:,} items",
+            f"p50 {statistics.median(taken):.0f} p95 {p95:.0f} ms",
+            f"{asks} queries, {spent:.0f} ms CPU; p95 < {TARGET}",
+            p95 < TARGET,
+        )

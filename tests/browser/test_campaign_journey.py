@@ -1,0 +1,92 @@
+"""A campaign manager's journey, with and without scripts, and the pages of it in every look."""
+
+from collections.abc import Callable
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+
+from identities.models import User
+from reviews.campaigns import launching, progress
+from reviews.models import Campaign
+from tests.browser.conftest import Open
+from tests.browser.test_pages import MODES, OVERFLOW
+from tests.planted import Planted
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def manager() -> User:
+    return User.objects.filter(groups__name="reviewer", is_active=True).earliest("username")
+
+
+def run(campaign: Campaign) -> None:
+    now = timezone.now()
+    while launching.launch_next(now=now):
+        pass
+    campaign.refresh_from_db()
+    progress.count(campaign, now=now)
+
+
+def prepare(page: Page) -> Campaign:
+    page.goto("/campaigns/")
+    page.get_by_role("link", name="Prepare a campaign").click()
+    page.get_by_label("Name").fill("Agents, once a year")
+    page.get_by_label("Reason").fill("once a year")
+    page.get_by_role("button", name="Show who would be asked").click()
+    expect(page.get_by_role("heading", name="What a launch would do")).to_be_visible()
+    return Campaign.objects.get()
+
+
+def act(page: Page, words: str, why: str) -> None:
+    page.locator("summary", has_text=words).click()
+    box = page.locator("details[open]", has_text=words)
+    box.get_by_role("textbox").last.fill(why)
+    box.get_by_role("button", name=words).click()
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_manager_prepares_launches_pauses_and_closes(
+    open_as: Open, planted: Planted, *, javascript: bool
+) -> None:
+    page = open_as(manager(), javascript=javascript, phone=True)
+    campaign = prepare(page)
+    act(page, "Launch", "go")
+    expect(page.get_by_text("being launched").first).to_be_visible()
+    run(campaign)
+    page.reload()
+    expect(page.get_by_role("heading", name="By seat and person")).to_be_visible()
+    act(page, "Pause", "freeze")
+    expect(page.get_by_text("It stands still")).to_be_visible()
+    act(page, "Go on", "thaw")
+    expect(page.get_by_text("It stands still")).to_be_hidden()
+    act(page, "Close", "enough")
+    expect(page.get_by_text("It is closed.")).to_be_visible()
+    assert Campaign.objects.get().state == "closed"
+
+
+@pytest.mark.parametrize(("dark", "phone"), MODES)
+def test_every_campaign_page_is_clean(
+    open_as: Open, axe: Callable[[Page], list[str]], planted: Planted, *, dark: bool, phone: bool
+) -> None:
+    page = open_as(manager(), dark=dark, phone=phone)
+    found: dict[str, list[str]] = {}
+
+    def look(name: str, address: str) -> None:
+        page.goto(address)
+        wide = page.evaluate(OVERFLOW)
+        said = axe(page) + ([f"{wide} px too wide"] if wide > 0 else [])
+        if said:
+            found[name] = said
+
+    look("empty", "/campaigns/")
+    look("new", "/campaigns/new/")
+    campaign = prepare(page)
+    url = f"/campaigns/{campaign.key}/"
+    look("draft", url)
+    act(page, "Launch", "go")
+    look("launching", url)
+    run(campaign)
+    look("running", url)
+    look("list", "/campaigns/")
+    assert found == {}

@@ -1,0 +1,63 @@
+"""Review policies in a browser: proposed and read in both themes, on a desk and on a phone."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+
+from identities.models import User
+from reviews.actions import policy_versions
+from tests.browser.conftest import Open
+from tests.browser.test_pages import MODES, OVERFLOW, PICTURES, SCREENS
+from tests.planted import Planted
+
+pytestmark = pytest.mark.django_db(transaction=True)
+SAID = {
+    "scope": {"kinds": ["agent", "service_account"], "ai_system": True},
+    "every_days": 180,
+    "silence": "suspend",
+}
+
+
+@pytest.mark.parametrize(("dark", "phone"), MODES)
+def test_pages_of_policies_are_clean(
+    open_as: Open, axe: Callable[[Page], list[str]], planted: Planted, *, dark: bool, phone: bool
+) -> None:
+    ines = User.objects.get(username="ines")
+    row = policy_versions.propose(
+        name="access review",
+        text=json.dumps(SAID),
+        reason="agents are looked at twice a year",
+        by=ines,
+        now=timezone.now(),
+    )
+    page = open_as(ines, dark=dark, phone=phone)
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    found: dict[str, list[str]] = {}
+    for address in ("/policies/", row.url, f"{row.url}identities/", "/policies/new/"):
+        page.goto(address)
+        wide = page.evaluate(OVERFLOW)
+        if PICTURES:
+            name = address.strip("/").replace("/", "-")
+            page.screenshot(path=SCREENS / f"{name}-{dark}-{phone}.png", full_page=True)
+        said = axe(page) + ([f"{wide} px too wide"] if wide > 0 else [])
+        if said:
+            found[address] = said
+    assert found == {}
+
+
+def test_policy_is_tried_and_proposed(open_as: Open, planted: Planted) -> None:
+    page = open_as(User.objects.get(username="ines"))
+    page.goto("/policies/new/?name=agents")
+    page.get_by_label("What it says").fill('{"scope": {"kinds": ["robot"]}, "every_days": 90}')
+    page.get_by_label("Why it changes").fill("agents are looked at four times a year")
+    page.get_by_role("button", name="Try it").click()
+    expect(page.get_by_role("alert")).to_contain_text("scope.kinds[0]")
+    page.get_by_label("What it says").fill(json.dumps(SAID))
+    page.get_by_role("button", name="Try it").click()
+    expect(page.get_by_role("heading", name="Dry run")).to_be_visible()
+    page.get_by_role("button", name="Propose it").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("agents, version 1")
+    expect(page.get_by_text("You proposed it: a second person signs.")).to_be_visible()
