@@ -18,7 +18,7 @@ from identities.models import Person, User
 from reviews.actions import policy_versions
 from reviews.campaigns import launching, preview, progress, steering
 from reviews.models import Campaign, Case, Item
-from tests.bench import database
+from tests.bench import database, line
 from tests.bench.told import Said
 from tests.reviews import crowd
 
@@ -35,6 +35,7 @@ OUTCOMES = "UPDATE reviews_item SET outcome = 'keep' WHERE position < 2"
 
 
 def measure(identities: int = IDENTITIES) -> Iterator[Said]:
+    line.ready()
     now = timezone.now()
     user = _reviewer()
     owners = crowd.people(SERVICES)
