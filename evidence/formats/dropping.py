@@ -82,42 +82,87 @@ def dropper(content: tuple[str, ...], statements: tuple[str, ...] = ()) -> Drop 
             node = node.under(step)
         node.cut = node.cut or (partial(_but, frozenset(spared.split("|"))) if spared else cut)
 
+    walk = _walk(root)
+
     def drop(record: Any) -> list[int]:
         gone: list[int] = []
-        _cut(record, root, gone)
+        walk(record, gone)
         return gone
 
     return drop
 
 
-def _cut(here: Any, node: _Node, gone: list[int]) -> None:
-    if type(here) is dict:
-        names = node.names
-        # The shorter is walked: an object has few members, a table names many.
-        fewer, more = (here, names) if len(here) < len(names) else (names, here)
-        for name in [name for name in fewer if name in more]:
-            _cut_one(here, name, names[name], gone)
-        if node.every is not None:
-            for name in here:
-                _cut_one(here, name, node.every, gone)
-    elif type(here) is list:
-        if node.every is not None:
-            for number in range(len(here)):
-                _cut_one(here, number, node.every, gone)
-        for step, below in node.others:
+# Cuts the places under a node out of an object or a list, in place.
+type _Walk = Callable[[Any, list[int]], None]
+
+
+def _walk(node: _Node) -> _Walk:
+    """A node as a function that looks for what it names, and for nothing else."""
+    into_object, into_list = _into_object(node), _into_list(node)
+
+    def walk(here: Any, gone: list[int]) -> None:
+        if type(here) is dict:
+            into_object(here, gone)
+        elif type(here) is list:
+            into_list(here, gone)
+
+    return walk
+
+
+def _into_object(node: _Node) -> _Walk:
+    names = {name: _way(inner) for name, inner in node.names.items()}
+    known, few = frozenset(names), tuple(names.items()) if len(names) <= _FEW else ()
+    every = _way(node.every) if node.every is not None else None
+
+    def walk(here: Any, gone: list[int]) -> None:
+        if few:
+            for name, way in few:
+                if (value := here.get(name)) is not None:
+                    way(here, name, value, gone)
+        elif not known.isdisjoint(here):
+            for name in [name for name in here if name in names]:
+                names[name](here, name, here[name], gone)
+        if every is not None:
+            for name, value in here.items():
+                every(here, name, value, gone)
+
+    return walk
+
+
+def _into_list(node: _Node) -> _Walk:
+    every = _way(node.every) if node.every is not None else None
+    others = [(step, _way(inner)) for step, inner in node.others]
+
+    def walk(here: Any, gone: list[int]) -> None:
+        if every is not None:
+            for number, value in enumerate(here):
+                every(here, number, value, gone)
+        for step, way in others:
             for number in _numbers(here, step):
-                _cut_one(here, number, below, gone)
+                way(here, number, here[number], gone)
+
+    return walk
 
 
-def _cut_one(holder: Any, key: Any, node: _Node, gone: list[int]) -> None:
-    value = holder[key]
-    if node.cut is None:
-        if type(value) is dict or type(value) is list:
-            _cut(value, node, gone)
-    elif value or type(value) in _NUMBERS:
-        holder[key], characters = node.cut(value)
-        if characters:
-            gone.append(characters)
+def _way(node: _Node) -> Callable[[Any, Any, Any, list[int]], None]:
+    """What is done to a value that a node stands for: (its holder, its key there, it, gone)."""
+    cut = node.cut
+    if cut is None:
+        walk = _walk(node)
+
+        def way(_: Any, __: Any, value: Any, gone: list[int]) -> None:
+            if type(value) is dict or type(value) is list:
+                walk(value, gone)
+
+        return way
+
+    def leaf(holder: Any, key: Any, value: Any, gone: list[int]) -> None:
+        if value or type(value) in _NUMBERS:
+            holder[key], characters = cut(value)
+            if characters:
+                gone.append(characters)
+
+    return leaf
 
 
 def _numbers(here: list[Any], step: Step) -> list[int]:

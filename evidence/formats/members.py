@@ -91,6 +91,13 @@ def told(here: dict[str, Any], names: Ways) -> str:
 def either(*names: str) -> Callable[[Any], str | None]:
     """What finds the text at these names, for a table: a path that knows both cases."""
     steps = tuple((name, name.lower()) for name in names)
+    name = names[0]
+
+    def here_itself(here: Any) -> str | None:
+        found = here.get(name) if type(here) is dict else None
+        if type(found) is str and found and "\0" not in found:
+            return found
+        return get(here)
 
     def get(here: Any) -> str | None:
         for name, low in steps:
@@ -100,7 +107,7 @@ def either(*names: str) -> Callable[[Any], str | None]:
             here = here.get(low) if found is None else found
         return text(here) or None
 
-    return get
+    return here_itself if len(steps) == 1 else get
 
 
 def first(here: Any) -> Any:

@@ -6,14 +6,14 @@ Must not know tables, clashes or transactions.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from itertools import repeat
 from struct import Struct
 from typing import Any
 
-from evidence.formats.record import ActorName, Record
-from evidence.intake.admitting import Admitted, micros, moment
+from evidence.formats.record import ActorName, Issued, Record
+from evidence.intake.admitting import Admitted, micros
 from evidence.models import Term
 from evidence.names import TermName
 from evidence.vocabulary import TIME_RECEIVED, TIME_STATED
@@ -35,6 +35,9 @@ OPENING, CLOSING = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
 NULL = b"\xff\xff\xff\xff"
 # PostgreSQL counts its time from 2000.
 SINCE_1970 = 946_684_800_000_000
+# The calendar, in microseconds since 1970.
+_FIRST = micros(datetime.min.replace(tzinfo=UTC))
+_LAST = micros(datetime.max.replace(tzinfo=UTC))
 
 type Key = tuple[int, int]  # time in microseconds, id
 
@@ -120,34 +123,29 @@ def issuance_rows(
     which credential, whether it stands, its end, deposit."""
     actor: dict[ActorName | None, bytes] = {None: NULL}
     actor.update((name, _bigint(number)) for name, number in actors.items())
-    begin, end = Struct(">h").pack(9), _bigint(deposit)
     stands = {True: _length(1) + b"\1", False: _length(1) + b"\0"}
-    rows = [OPENING]
-    for (at, number), record in issuing:
-        issued = record.issued
-        assert issued is not None  # noqa: S101 - what issues nothing is not given
-        rows += (
-            begin,
-            _time(at),
-            _bigint(number),
-            actor[issued.credential],
-            actor[issued.issued_to],
-            actor[record.principal],
-            actor[record.credential],
-            stands[issued.standing],
-            _end(issued.expires_at),
-            end,
-        )
-    rows.append(CLOSING)
-    return b"".join(rows)
+    keys, records = zip(*issuing, strict=True)
+    issued: list[Issued] = [record.issued for record in records]
+    many = len(keys)
+    rows = zip(
+        repeat(Struct(">h").pack(9), many),
+        [_time(at) for at, _ in keys],
+        [_bigint(number) for _, number in keys],
+        [actor[one.credential] for one in issued],
+        [actor[one.issued_to] for one in issued],
+        [actor[record.principal] for record in records],
+        [actor[record.credential] for record in records],
+        [stands[one.standing] for one in issued],
+        [_end(one.expires_at) for one in issued],
+        repeat(_bigint(deposit), many),
+        strict=True,
+    )
+    return b"".join([OPENING, *map(b"".join, rows), CLOSING])
 
 
 def _end(at: int | None) -> bytes:
     """When a credential ends; a stated end beyond the calendar is none."""
-    try:
-        return NULL if at is None else _time(micros(moment(at)))
-    except OverflowError:
-        return NULL
+    return NULL if at is None or not _FIRST <= at <= _LAST else _time(at)
 
 
 def _time(at: int) -> bytes:

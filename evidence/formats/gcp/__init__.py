@@ -44,7 +44,7 @@ from evidence.formats.members import (
 )
 from evidence.formats.record import ActorName, Issued
 from evidence.formats.tables import Row, Table
-from evidence.formats.written import Of
+from evidence.formats.written import Of, Remembered
 from evidence.vocabulary import OUTCOME_FAILED, OUTCOME_OK, OUTCOME_REFUSED, OUTCOME_UNKNOWN
 
 _LOG_OF = re.compile(r"(?:projects|organizations|folders|billingAccounts)/([^/]+)")
@@ -110,7 +110,9 @@ def _cluster(record: Row) -> str:
 def _entry(record: Row) -> tuple[Any, ...]:
     """What the table below takes by its place: it stands in the same few objects."""
     payload = _payload(record)
-    method = stated(payload, "methodName")
+    method = payload.get("methodName")
+    if type(method) is not str or "\0" in method:
+        method = stated(payload, "methodName")
     status, request = payload.get("status"), payload.get("request")
     trace, span = record.get("trace"), record.get("spanId")
     if span is None:
@@ -130,20 +132,30 @@ def _entry(record: Row) -> tuple[Any, ...]:
     elif principal is None:
         username = said(request, "username")
         principal = tables.actor(realm, "user", username) if username else None
-    in_cluster = method.startswith("io.k8s.") or stated(payload, "serviceName") == "k8s.io"
+    action, in_cluster, fails = _METHODS[method]
+    if not in_cluster and "k8s.io" in (payload.get("serviceName"), payload.get("servicename")):
+        action, in_cluster = of_cluster(method) or method, True
+    resource = payload.get("resourceName")
+    if type(resource) is not str or not resource or "\0" in resource:
+        resource = stated(payload, "resourceName")
+    if in_cluster and resource:
+        resource = clusters.from_path(resource)
+    address, client = asked.get("callerIp"), asked.get("callerSuppliedUserAgent")
+    if type(address) is not str or not address:
+        address = stated(asked, "callerIp") or stated(asked, "callerIP")
     return (
         realm,
-        (in_cluster and of_cluster(method)) or method or _method_elsewhere(record, payload),
-        _resource(payload, in_cluster=in_cluster),
-        _outcome(payload, status, method),
+        action or _method_elsewhere(record, payload),
+        resource or _resource_elsewhere(payload),
+        _outcome(payload, status, fails=fails),
         principal,
         caller.credential,
         caller.agent,
         caller.on_behalf,
-        stated(asked, "callerIp") or stated(asked, "callerIP"),
-        stated(asked, "callerSuppliedUserAgent"),
+        address,
+        client if type(client) is str else stated(asked, "callerSuppliedUserAgent"),
         stated(request, "databaseSessionId") if type(request) is dict else None,
-        stated(status, "message") if type(status) is dict else None,
+        stated(status, "message") if status and type(status) is dict else None,
         stated(record, "insertId"),
         text(trace).rpartition("/")[2] if trace is not None else None,
         text(span) if span is not None else None,
@@ -153,23 +165,37 @@ def _entry(record: Row) -> tuple[Any, ...]:
 # --- what was called
 
 
+class _Method(NamedTuple):
+    """What a method's name says. `fails`: Workspace's sign-ins say it in their name alone."""
+
+    action: str
+    in_cluster: bool
+    fails: bool
+
+
+def _method(name: str) -> _Method:
+    in_cluster = name.startswith("io.k8s.")
+    action = (of_cluster(name) if in_cluster else None) or name
+    return _Method(action, in_cluster, name.endswith("Failure"))
+
+
+_METHODS = Remembered(_method)
+
+
 def _method_elsewhere(record: Row, payload: Row) -> str | None:
     # BigQuery's newest entries say it in their metadata; some exports lose the payload.
     return said(payload, "metadata", "methodName") or said(record, "methodName") or None
 
 
-def _resource(payload: Row, *, in_cluster: bool) -> str | None:
-    name = stated(payload, "resourceName")
-    if name:
-        return clusters.from_path(name) if in_cluster else name
+def _resource_elsewhere(payload: Row) -> str | None:
     asked = first(member(payload, "authorizationInfo"))
     return said(asked, "resource") or said(asked, "resourceAttributes", "name") or None
 
 
-def _outcome(payload: Row, status: Any, method: str) -> int:
+def _outcome(payload: Row, status: Any, *, fails: bool) -> int:
     if not payload:
         return OUTCOME_UNKNOWN
-    if type(status) is dict and status:
+    if status and type(status) is dict:
         code = status.get("code")
         if type(code) is str and code.isdecimal():
             code = int(code[:4])
@@ -178,10 +204,12 @@ def _outcome(payload: Row, status: Any, method: str) -> int:
             return OUTCOME_REFUSED if code in (7, 16) else OUTCOME_FAILED
         if text(status.get("message")) in ("PERMISSION_DENIED", "UNAUTHENTICATED"):
             return OUTCOME_REFUSED
-    if method.endswith("Failure"):
-        return OUTCOME_REFUSED  # Workspace's sign-ins say it in their name alone
-    asked = member(payload, "authorizationInfo")
-    if type(asked) is list and asked:
+    if fails:
+        return OUTCOME_REFUSED
+    asked = payload.get("authorizationInfo")
+    if asked is None:
+        asked = payload.get("authorizationinfo")
+    if asked and type(asked) is list:
         granted = [one.get("granted") for one in asked[:100] if type(one) is dict]
         if False in granted and True not in granted:
             return OUTCOME_REFUSED
