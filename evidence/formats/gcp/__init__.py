@@ -6,7 +6,8 @@ words of clusters.py. Also read: exports in lower case, and BigQuery's columns
 (protopayload_auditlog with requestJson, responseJson, metadataJson). Real entries of 60 methods
 were read; not verified on real entries: agents' principals, ExchangeToken, BigQuery's columns.
 
-Whose realm a name is of is gcp/names.py's, what a method does gcp/calls.py's.
+Whose realm a name is of is gcp/names.py's, who called gcp/callers.py's, what a method does
+gcp/calls.py's.
 
 A token of GenerateAccessToken has no id in any log. What its later uses do show is the service
 account and who borrowed it, so that pair is the credential: ``<account> by <first caller>``.
@@ -20,13 +21,12 @@ from typing import Any, NamedTuple
 import orjson
 
 from evidence.formats import clusters, tables, times
+from evidence.formats.gcp.callers import NOBODY, borrower, caller_named
 from evidence.formats.gcp.calls import PATTERNS, of_cluster
 from evidence.formats.gcp.names import (
-    MEMBER_KINDS,
     borrowed,
     key_of,
     named,
-    of_subject,
     realm_of,
 )
 from evidence.formats.members import (
@@ -39,8 +39,6 @@ from evidence.formats.members import (
     said,
     stated,
     text,
-    told,
-    ways,
 )
 from evidence.formats.record import ActorName, Issued
 from evidence.formats.tables import Row, Table
@@ -49,7 +47,6 @@ from evidence.vocabulary import OUTCOME_FAILED, OUTCOME_OK, OUTCOME_REFUSED, OUT
 
 _LOG_OF = re.compile(r"(?:projects|organizations|folders|billingAccounts)/([^/]+)")
 _ACCOUNT = re.compile(r"serviceAccounts/([^/]+)")
-_KEY = ways("serviceAccountKeyName")
 _JSONS = ("request", "response", "metadata", "serviceData")
 
 
@@ -125,7 +122,7 @@ def _entry(record: Row) -> tuple[Any, ...]:
         asked = row(member(payload, "requestMetadata"))
     realm = _realm_of_log(stated(record, "logName")) or realm_of(_project(record))
     # Most callers call again and again: what they are is read once.
-    caller = _caller(orjson.dumps(who)) if who else _NOBODY
+    caller = caller_named(orjson.dumps(who)) if who else NOBODY
     principal = caller.principal
     if caller.of_cluster:
         principal = clusters.named(caller.of_cluster, _cluster(record))
@@ -216,78 +213,6 @@ def _outcome(payload: Row, status: Any, *, fails: bool) -> int:
     return OUTCOME_OK
 
 
-# --- who called
-
-
-class _Caller(NamedTuple):
-    """What an entry's authenticationInfo says. `of_cluster`: a name that its cluster gave."""
-
-    principal: ActorName | None = None
-    of_cluster: str = ""
-    credential: ActorName | None = None
-    agent: ActorName | None = None
-    on_behalf: ActorName | None = None
-
-
-_NOBODY = _Caller()
-
-
-@lru_cache(maxsize=16_384)
-def _caller(written: bytes) -> _Caller:
-    """The caller of an authenticationInfo, as JSON."""
-    who = orjson.loads(written)
-    address, subject = said(who, "principalEmail"), said(who, "principalSubject")
-    principal, of_cluster = None, ""
-    if address.startswith("system:"):
-        of_cluster = address
-    elif subject.startswith("principal"):
-        principal = of_subject(subject)
-    elif address:
-        principal = named(address, MEMBER_KINDS.get(subject.partition(":")[0], ""))
-    elif subject:
-        principal = of_subject(subject)
-    else:
-        of_cluster = said(who, "authoritySelector")
-    return _Caller(
-        principal,
-        of_cluster,
-        _credential(who),
-        # An agent's own identity (a SPIFFE id under agents.global…).
-        of_subject(subject) if "://agents." in subject else None,
-        _borrower(who),
-    )
-
-
-def _borrower(who: Row) -> ActorName | None:
-    """Who began the chain of service accounts: the first of them is the origin."""
-    chain = member(who, "serviceAccountDelegationInfo")
-    origin = first(chain) if type(chain) is list else None
-    if type(origin) is not dict or not origin:
-        return None
-    subject = said(origin, "principalSubject")
-    address = said(origin, "firstPartyPrincipal", "principalEmail")
-    if subject.startswith("principal") or (subject and not address):
-        return of_subject(subject)
-    if address:
-        return named(address)
-    claims = inside(origin, "thirdPartyPrincipal", "thirdPartyClaims")
-    foreign = said(claims, "sub") or said(claims, "subject")
-    return tables.actor("gcp", "federated", foreign) if foreign else None
-
-
-def _credential(who: Row) -> ActorName | None:
-    key = told(who, _KEY)
-    if key:
-        return key_of(key)
-    origin = _borrower(who)
-    if origin is not None:
-        address = said(who, "principalEmail")
-        if address:
-            return borrowed(named(address, "service_account"), origin.value)
-    number = said(who, "oauthInfo", "oauthClientId")
-    return tables.actor("gcp", "app", number) if number else None
-
-
 # --- what was issued
 
 
@@ -323,7 +248,7 @@ def _issued(record: Row, realm: str, who: ActorName | None) -> Issued | None:
     if method.startswith("Sign"):
         signed = key_of(f"serviceAccounts/{account}/keys/{said(answer, 'keyId')}")
         return Issued(signed, holder, False, None) if signed and said(answer, "keyId") else None
-    origin = _borrower(row(member(payload, "authenticationInfo"))) or who
+    origin = borrower(row(member(payload, "authenticationInfo"))) or who
     return Issued(borrowed(holder, origin.value), holder, False, None)
 
 
