@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 PYTHON := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup packages peers demo test check bench clean
+.PHONY: help setup packages peers demo test check style types layers sound bench clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -23,11 +23,19 @@ demo: setup ## the whole road on real input; Ctrl-C ends it (ARGS=--reset starts
 test: packages ## the test suite on all cores (ARGS=tests/house narrows it)
 	$(PYTHON) -m pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal $(ARGS)
 
-check: packages ## style, types, layers, migrations in step, templates
+check: types style layers sound ## style, types, layers, migrations in step, templates
+
+style: packages
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
+
+types: packages
 	$(PYTHON) -m mypy .
+
+layers: packages
 	.venv/bin/lint-imports
+
+sound: packages
 	$(PYTHON) manage.py check --fail-level WARNING
 	$(PYTHON) manage.py makemigrations --check --dry-run
 	$(PYTHON) scripts/lint_templates.py

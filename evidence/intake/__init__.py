@@ -117,100 +117,86 @@ def store(
     if source.keep_rules:
         parsed = keeping.filtered(source, parsed, format=format)
     while True:
+        era = names.era()
+        rejects = list(parsed.rejects)
+        admitted = admit(parsed.records, source=source, now=now, rejects=rejects)
+        in_body = len(parsed.records) + len(parsed.rejects)
+        actors = actor_ids(names_in(admitted), now=now)
+        terms = term_ids(terms_in(admitted))
+        version = known.version_of(format)
+        kept_digest = sha256(parsed.kept)
+        place, packed = bodies.pack(parsed.kept, kept_digest.hexdigest())
+        partitions.ensure(partitions.missing(partitions.BY_RECEIPT, [partitions.month_of(now)]))
         try:
-            return _store(source, parsed, digest, received, by, now, format, name)
+            with transaction.atomic(), connection.cursor() as cursor:
+                names.hold(era)
+                cursor.execute("SELECT nextval(pg_get_serial_sequence('evidence_deposit', 'id'))")
+                deposit = int(cursor.fetchone()[0])
+                rows = Rows(
+                    admitted,
+                    actors=actors,
+                    terms=terms,
+                    sights=first_sights(cursor, admitted),
+                    source=source.pk,
+                    deposit=deposit,
+                    now=now,
+                    reading=version,
+                )
+                new = copy(cursor, rows)
+                rejects.extend(rows.collided)
+                issuances(cursor, rows, actors=actors, deposit=deposit)
+                first, last = min(rows.placed, default=None), max(rows.placed, default=None)
+                cursor.execute(
+                    "INSERT INTO evidence_deposit (id, source_id, received_at, received_by, name,"
+                    " format, received_digest, received_bytes, kept_digest, kept_bytes, place,"
+                    " rule_version, records, events, duplicates, rejects, first_at, last_at,"
+                    " redactions, format_version) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,"
+                    " %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                    [
+                        deposit,
+                        source.pk,
+                        now,
+                        plain(by),
+                        plain(name)[:LONGEST_NAME],
+                        format,
+                        digest,
+                        received,
+                        kept_digest.digest(),
+                        len(parsed.kept),
+                        place,
+                        privacy.RULE_VERSION,
+                        in_body,
+                        new,
+                        in_body - new - len(rejects),
+                        len(rejects),
+                        None if first is None else moment(first[0]),
+                        None if last is None else moment(last[0]),
+                        _redactions(parsed),
+                        version,
+                    ],
+                )
+                if not place:
+                    _keep_body(cursor, now, deposit, packed)
+                _keep_rejects(cursor, deposit, rejects, parsed)
+                nudge.after_commit("evidence.stored")
         except names.Forgotten:
             # Somebody's name was erased meanwhile: maybe one of these, which is a new name now.
             continue
-
-
-def _store(
-    source: Source,
-    parsed: Parsed,
-    digest: bytes,
-    received: int,
-    by: str,
-    now: datetime,
-    format: str,  # noqa: A002 - what sources and deposits call it
-    name: str,
-) -> Taken:
-    era = names.era()
-    rejects = list(parsed.rejects)
-    admitted = admit(parsed.records, source=source, now=now, rejects=rejects)
-    in_body = len(parsed.records) + len(parsed.rejects)
-    actors = actor_ids(names_in(admitted), now=now)
-    terms = term_ids(terms_in(admitted))
-    version = known.version_of(format)
-    kept_digest = sha256(parsed.kept)
-    place, packed = bodies.pack(parsed.kept, kept_digest.hexdigest())
-    partitions.ensure(partitions.missing(partitions.BY_RECEIPT, [partitions.month_of(now)]))
-    try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            names.hold(era)
-            cursor.execute("SELECT nextval(pg_get_serial_sequence('evidence_deposit', 'id'))")
-            deposit = int(cursor.fetchone()[0])
-            rows = Rows(
-                admitted,
-                actors=actors,
-                terms=terms,
-                sights=first_sights(cursor, admitted),
-                source=source.pk,
-                deposit=deposit,
-                now=now,
-                reading=version,
-            )
-            new = copy(cursor, rows)
-            rejects.extend(rows.collided)
-            issuances(cursor, rows, actors=actors, deposit=deposit)
-            first, last = min(rows.placed, default=None), max(rows.placed, default=None)
-            cursor.execute(
-                "INSERT INTO evidence_deposit (id, source_id, received_at, received_by, name,"
-                " format, received_digest, received_bytes, kept_digest, kept_bytes, place,"
-                " rule_version, records, events, duplicates, rejects, first_at, last_at,"
-                " redactions, format_version) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,"
-                " %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-                [
-                    deposit,
-                    source.pk,
-                    now,
-                    plain(by),
-                    plain(name)[:LONGEST_NAME],
-                    format,
-                    digest,
-                    received,
-                    kept_digest.digest(),
-                    len(parsed.kept),
-                    place,
-                    privacy.RULE_VERSION,
-                    in_body,
-                    new,
-                    in_body - new - len(rejects),
-                    len(rejects),
-                    None if first is None else moment(first[0]),
-                    None if last is None else moment(last[0]),
-                    _redactions(parsed),
-                    version,
-                ],
-            )
-            if not place:
-                _keep_body(cursor, now, deposit, packed)
-            _keep_rejects(cursor, deposit, rejects, parsed)
-            nudge.after_commit("evidence.stored")
-    except IntegrityError as problem:
-        # Two senders of the same bytes at once: the other one's row stands.
-        before = earlier(source, digest) if "deposit_once" in str(problem) else None
-        if before is None:
-            raise
-        return before
-    return Taken(
-        deposit=deposit,
-        format=format,
-        records=in_body,
-        events=new,
-        duplicates=in_body - new - len(rejects),
-        rejects=len(rejects),
-        reasons=rejects[:MOST_REJECTS_ANSWERED],
-    )
+        except IntegrityError as problem:
+            # Two senders of the same bytes at once: the other one's row stands.
+            before = earlier(source, digest) if "deposit_once" in str(problem) else None
+            if before is None:
+                raise
+            return before
+        return Taken(
+            deposit=deposit,
+            format=format,
+            records=in_body,
+            events=new,
+            duplicates=in_body - new - len(rejects),
+            rejects=len(rejects),
+            reasons=rejects[:MOST_REJECTS_ANSWERED],
+        )
 
 
 def _keep_body(cursor: Any, now: datetime, deposit: int, packed: bytes) -> None:

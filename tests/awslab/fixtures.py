@@ -4,8 +4,10 @@ A test module (or a conftest) that wants them says
 `from tests.awslab.fixtures import aws_account, lab` and asks for `lab`.
 """
 
+import functools
 from collections.abc import Iterator
 
+import botocore.session
 import pytest
 
 from config.demo.aws import Demo
@@ -15,12 +17,17 @@ from tests.awslab.server import running
 
 @pytest.fixture(scope="session")
 def aws_account() -> Iterator[Demo]:
-    with running() as demo:
+    # Each session of the SDK reads its models from disk; here the first one reads for all.
+    once = functools.cache(botocore.session.create_loader)
+    with pytest.MonkeyPatch.context() as patch, running() as demo:
+        patch.setattr(botocore.session, "create_loader", once)
         yield demo
 
 
 @pytest.fixture
 def lab(aws_account: Demo) -> Iterator[Lab]:
     aws_account.proxy.behave()
-    yield Lab(aws_account)
+    made = Lab(aws_account)
+    yield made
+    made.leave()
     aws_account.proxy.behave()

@@ -1,10 +1,13 @@
 """Things tests make in the account, each with a name of its own so that tests share a server."""
 
+import contextlib
 import functools
 import itertools
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from config.demo.aws import Demo, policy
 from config.demo.aws_proxy import Proxy
@@ -23,6 +26,11 @@ def _administrator(demo: Demo) -> Clients:
     return demo.clients()
 
 
+@functools.cache
+def _beside_the_proxy(demo: Demo) -> Clients:
+    return Clients(credentials=demo.administrator, endpoint=demo.direct, allow_private=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """A user of the account with one key."""
@@ -37,6 +45,7 @@ class Lab:
     """The account and short ways to fill it."""
 
     demo: Demo
+    made: list[tuple[str, str]] = field(default_factory=list)  # users and roles: kind, name
 
     @property
     def admin(self) -> Clients:
@@ -57,6 +66,7 @@ class Lab:
         """A user that may do this, with one active key."""
         name = self.name(word)
         arn = self.admin.iam.create_user(UserName=name)["User"]["Arn"]
+        self.made.append(("User", name))
         if allowed:
             self.admin.iam.put_user_policy(
                 UserName=name, PolicyName="task", PolicyDocument=policy(*allowed)
@@ -68,6 +78,7 @@ class Lab:
         name = self.name("svc-run")
         trust = policy({"Action": "sts:AssumeRole", "Principal": {"AWS": trusts.arn}})
         self.admin.iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)
+        self.made.append(("Role", name))
         self.admin.iam.put_role_policy(
             RoleName=name, PolicyName="task", PolicyDocument=policy(*allowed)
         )
@@ -95,3 +106,19 @@ class Lab:
         found = get(**{f"{kind.capitalize()}Name": name}, PolicyName=title)["PolicyDocument"]
         document: dict[str, Any] = found if isinstance(found, dict) else json.loads(found)
         return document
+
+    def leave(self) -> None:
+        """Take away the users and roles that were made here, but for those that something else
+        hangs on. After each change of IAM the proxy reads the whole account, so that each test
+        would pay for all before it."""
+        iam: Any = _beside_the_proxy(self.demo).iam
+        for kind, name in self.made:
+            who, word = {f"{kind}Name": name}, kind.lower()
+            with contextlib.suppress(ClientError):
+                for title in getattr(iam, f"list_{word}_policies")(**who)["PolicyNames"]:
+                    getattr(iam, f"delete_{word}_policy")(**who, PolicyName=title)
+                if kind == "User":
+                    for key in iam.list_access_keys(**who)["AccessKeyMetadata"]:
+                        iam.delete_access_key(**who, AccessKeyId=key["AccessKeyId"])
+                getattr(iam, f"delete_{word}")(**who)
+        self.proxy.account.changed(until=None)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from config.embedded.places import places
-from tests.house.test_embedded import User, quiet
+from tests.house.using import User, quiet
 
 TIMES = 5
 

@@ -8,11 +8,12 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.base import AXE_SCRIPT
 from django.conf import settings as django_settings
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, expect
@@ -47,6 +48,15 @@ expect.set_options(timeout=PATIENCE)
 EXPECTED = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d")
 # WCAG 2.0 to 2.2, A and AA, and what axe calls best practice.
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+AXE_OPTIONS = {
+    "runOnly": {"type": "tag", "values": AXE_TAGS},
+    # Writing out each node that is in order, and sending that here, took most of the time.
+    "resultTypes": ["violations"],
+}
+AXE = "options => axe.run(options).then(({violations}) => violations)"
+SCREENS = Path(django_settings.BASE_DIR, "var", "screens")
+# For people who want to look at what they changed; taking a picture proves nothing.
+PICTURES = os.environ.get("COUNTERSIGN_SCREENS") == "1"
 
 
 @pytest.fixture(scope="session")
@@ -147,14 +157,20 @@ def open_as(
 
 def inaccessible(page: Page) -> list[str]:
     """What axe finds on this page: one line a rule, with where; [] is what tests want."""
-    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": AXE_TAGS}})
+    page.evaluate(AXE_SCRIPT)
     return [
         f"{violation['id']} ({violation['impact']}): "
         + "; ".join(str(node["target"]) for node in violation["nodes"][:5])
-        for violation in found.response["violations"]
+        for violation in page.evaluate(AXE, AXE_OPTIONS)
     ]
 
 
 @pytest.fixture
 def axe() -> Callable[[Page], list[str]]:
     return inaccessible
+
+
+def picture(page: Page, name: str) -> None:
+    """The whole page as var/screens/<name>.png, with COUNTERSIGN_SCREENS=1."""
+    if PICTURES:
+        page.screenshot(path=SCREENS / f"{name}.png", full_page=True)

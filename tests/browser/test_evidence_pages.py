@@ -2,17 +2,15 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-from django.conf import settings
 from django.core.cache import cache
-from playwright.sync_api import FilePayload, Page, expect
+from playwright.sync_api import FilePayload, expect
 
 from evidence.models import Deposit, LedgerEntry, Source
 from evidence.queries import events
 from identities.models import Finding, Identity, User
-from tests.browser.conftest import Open, inaccessible
+from tests.browser.conftest import Open, inaccessible, picture
 from tests.evidence.bodies import record, trail
 from tests.planted import Planted
 
@@ -25,13 +23,6 @@ HOSTILE = "<img src=x onerror=alert(1)>\u202egnp.<script>alert(2)</script>{{ 7*7
 @pytest.fixture(autouse=True)
 def nothing_remembered(planted: Planted) -> None:
     cache.clear()
-
-
-def picture(page: Page, name: str) -> None:
-    """For people who compare: not part of what is tested."""
-    folder = Path(settings.BASE_DIR) / "var" / "screenshots"
-    folder.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=folder / f"{name}.png", full_page=True)
 
 
 def places() -> dict[str, str]:

@@ -3,24 +3,18 @@
 Light and dark, on a desk and on a phone; the watch of conftest.py fails on what the page did.
 """
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-from django.conf import settings
 from playwright.sync_api import Page
 
 from evidence.models import Deposit, Event, Run
 from identities.models import Credential, Finding, Identity, User
 from reviews.models import Case
-from tests.browser.conftest import Open
+from tests.browser.conftest import Open, picture
 from tests.planted import Planted
 
 pytestmark = pytest.mark.django_db(transaction=True)
-SCREENS = Path(settings.BASE_DIR, "var", "screens")
-# For people who want to look at what they changed.
-PICTURES = os.environ.get("COUNTERSIGN_SCREENS") == "1"
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 MODES = [(dark, phone) for dark in (False, True) for phone in (False, True)]
 
@@ -70,13 +64,11 @@ def test_every_page_is_clean(
 ) -> None:
     page = open_as(User.objects.get(username="ines"), dark=dark, phone=phone)
     mode = ("dark" if dark else "light") + ("-phone" if phone else "")
-    SCREENS.mkdir(parents=True, exist_ok=True)
     found: dict[str, list[str]] = {}
     for name, address in addresses().items():
         page.goto(address, wait_until="networkidle" if name == "line" else "load")
         wide = page.evaluate(OVERFLOW)
-        if PICTURES:
-            page.screenshot(path=SCREENS / f"{name}-{mode}.png", full_page=True)
+        picture(page, f"{name}-{mode}")
         said = axe(page) + ([f"{wide} px too wide"] if wide > 0 else [])
         if said:
             found[name] = said

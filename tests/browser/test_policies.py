@@ -9,8 +9,8 @@ from playwright.sync_api import Page, expect
 
 from identities.models import User
 from reviews.actions import policy_versions
-from tests.browser.conftest import Open
-from tests.browser.test_pages import MODES, OVERFLOW, PICTURES, SCREENS
+from tests.browser.conftest import Open, picture
+from tests.browser.test_pages import MODES, OVERFLOW
 from tests.planted import Planted
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -34,14 +34,11 @@ def test_pages_of_policies_are_clean(
         now=timezone.now(),
     )
     page = open_as(ines, dark=dark, phone=phone)
-    SCREENS.mkdir(parents=True, exist_ok=True)
     found: dict[str, list[str]] = {}
     for address in ("/policies/", row.url, f"{row.url}identities/", "/policies/new/"):
         page.goto(address)
         wide = page.evaluate(OVERFLOW)
-        if PICTURES:
-            name = address.strip("/").replace("/", "-")
-            page.screenshot(path=SCREENS / f"{name}-{dark}-{phone}.png", full_page=True)
+        picture(page, f"{address.strip('/').replace('/', '-')}-{dark}-{phone}")
         said = axe(page) + ([f"{wide} px too wide"] if wide > 0 else [])
         if said:
             found[address] = said

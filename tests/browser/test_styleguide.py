@@ -1,15 +1,13 @@
 """Every page of the style guide in Chromium: accessible, quiet, no wider than the window."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
 from playwright.sync_api import Dialog, Page, expect
 
 from config.styleguide import stories
-from tests.browser.conftest import Open
+from tests.browser.conftest import Open, picture
 
 pytestmark = [pytest.mark.urls("tests.browser.styleguide_urls")]
 type Axe = Callable[[Page], list[str]]
@@ -21,12 +19,6 @@ TOO_WIDE = "() => Math.max(0, document.documentElement.scrollWidth - innerWidth)
 def anybody(settings: Any) -> None:
     """The style guide is open while DEBUG is on; the samples need no rows."""
     settings.DEBUG = True
-
-
-def pictured(page: Page, name: str) -> None:
-    folder = Path(settings.VAR) / "pictures"
-    folder.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=folder / f"{name}.png", full_page=True)
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -42,7 +34,7 @@ def test_pages_are_accessible_and_fit(open_as: Open, axe: Axe, *, dark: bool, ph
         if over := page.evaluate(TOO_WIDE):
             wide[name] = over
         if not dark:
-            pictured(page, f"{name or 'guide'}-{'phone' if phone else 'desk'}")
+            picture(page, f"guide-{name or 'all'}-{'phone' if phone else 'desk'}")
     assert (found, wide) == ({}, {})
 
 

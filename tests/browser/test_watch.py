@@ -61,3 +61,15 @@ def test_injected_request_attributes_do_nothing(open_as: Open, watch: Watch) -> 
     page.wait_for_timeout(300)
     watch.trouble.clear()
     assert [url for url in asked if "/static/" not in url] == []
+
+
+def test_axe_sees(open_as: Open, axe: Callable[[Page], list[str]]) -> None:
+    page = open_as(None)
+    page.goto("/accounts/login/")
+    page.evaluate(
+        "() => { const text = document.createElement('p'); text.textContent = 'hardly to be read';"
+        " text.style.cssText = 'color: #bbb; background: #ccc';"
+        " document.querySelector('main').append(new Image(9, 9), text); }"
+    )
+    said = axe(page)
+    assert [line.split()[0] for line in said] == ["color-contrast", "image-alt"], said

@@ -14,7 +14,7 @@ from django.utils import timezone
 from evidence.models import Event, Source, Term
 from evidence.queries import events, looking
 from tests.evidence.bodies import record, trail
-from tests.evidence.test_pages import person, signed_in, stored, take
+from tests.evidence.readers import person, signed_in, stored, take
 
 __all__ = ["person", "signed_in", "stored"]
 

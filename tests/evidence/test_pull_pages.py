@@ -11,7 +11,7 @@ from evidence.models import Connection, Pull, Source
 from evidence.permissions import COMMAND, NotPossible
 from evidence.sources.failures import Later
 from tests.evidence.conftest import NOW
-from tests.evidence.test_pages import person, signed_in
+from tests.evidence.readers import person, signed_in
 from tests.evidence.test_pulls import Shelf, shelf
 
 __all__ = ["person", "shelf", "signed_in"]

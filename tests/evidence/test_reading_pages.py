@@ -16,7 +16,7 @@ from evidence import checks, intake, tasks
 from evidence.models import Deposit, Event, LedgerEntry, MappingVersion, Rereading, Source
 from evidence.stores import bodies
 from tests.evidence.formats.conftest import SAMPLES
-from tests.evidence.test_pages import person, signed_in
+from tests.evidence.readers import person, signed_in
 from tests.evidence.test_rereading import FIRST, GATEWAY, save, take
 
 __all__ = ["person", "signed_in"]

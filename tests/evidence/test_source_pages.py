@@ -14,7 +14,7 @@ from django.utils import timezone
 from evidence import actions, doors
 from evidence.models import LedgerEntry, Source
 from evidence.permissions import COMMAND
-from tests.evidence.test_pages import person, recent, signed_in, take
+from tests.evidence.readers import person, recent, signed_in, take
 
 __all__ = ["person", "signed_in"]
 

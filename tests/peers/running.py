@@ -22,6 +22,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import uv
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 # Processes of one run of the tests have folders of their own, and make the environments once.
@@ -64,14 +66,13 @@ def environment(name: str) -> Path:
             return python
         shutil.rmtree(home, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", home], check=True)
-        subprocess.run(
-            [
-                *(sys.executable, "-m", "pip", "--python", python, "install", "--quiet"),
-                *("--disable-pip-version-check", "--no-input", "--no-compile"),
-                *("--require-hashes", "--only-binary=:all:", "-r", lock),
-            ],
-            check=True,
-        )
+        install = (uv.find_uv_bin(), "pip", "install", "--quiet", "--python", python)
+        locked = ("--require-hashes", "--only-binary=:all:", "-r", lock)
+        if subprocess.run([*install, *locked], check=False).returncode != 0:
+            # uv does not read pip's settings, a mirror for example.
+            subprocess.run([sys.executable, "-m", "pip", "--python", python, "install", "--quiet",
+                            "--disable-pip-version-check", "--no-input", "--no-compile", *locked],
+                           check=True)  # fmt: skip
         subprocess.run(
             [python, "-W", "ignore", "-c", f"import {SERVERS[name]}"],
             check=True,

@@ -19,10 +19,10 @@ from evidence.formats.bodies import MEBI
 from evidence.models import Event, Gap, Reject, Source
 from evidence.permissions import COMMAND
 from tests.evidence.bodies import record, trail
+from tests.evidence.readers import parts, person, signed_in
 from tests.evidence.sources import pulling
 from tests.evidence.sources.buckets import Filled, pull
 from tests.evidence.test_hooks import deliver
-from tests.evidence.test_pages import parts, person, signed_in
 
 __all__ = ["person", "signed_in"]
 
