@@ -51,6 +51,8 @@ LOOKS: dict[str, Look] = {
     "narrow": Look("narrow", "scissors", "blue"),
     "replace": Look("replace", "refresh", "blue"),
     "revoke": Look("revoke", "ban", "red"),
+    "investigate": Look("investigate", "search", "amber"),
+    "together": Look("dangerous together", "alert-triangle", "amber"),
     "dont_know": Look("don't know", "help-circle", "grey"),
     "approve": Look("approve", "check", "green"),
     "deny": Look("deny", "ban", "red"),

@@ -26,6 +26,9 @@ APPEND_ONLY = frozenset(
         "evidence_mappingversion",
         "evidence_pastreading",
         "evidence_reading",
+        "identities_ownerchange",
+        "identities_vendorattestation",
+        "reviews_comment",
     }
 )
 READ_ONLY = frozenset(

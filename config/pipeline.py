@@ -15,7 +15,9 @@ def consumers() -> list[Callable[[datetime], bool | int]]:
     from identities import judging
     from identities.actions import bindings, following, revocations
     from reviews import actions
-    from reviews.campaigns import launching
+    from reviews.actions import modes
+    from reviews.campaigns import launching, steps
+    from reviews.triggers import opening, uses
 
     return [
         lambda now: bulk.link_many(now=now) or links.link_next(now=now),
@@ -23,7 +25,11 @@ def consumers() -> list[Callable[[datetime], bool | int]]:
         lambda now: judging.judge_next(now=now),
         lambda now: judging.judge_credentials(now=now) > 0,
         lambda now: bindings.propose_from_links(now=now) > 0,
+        lambda now: modes.apply_next(now=now) or modes.send_next(now=now),
         lambda now: actions.open_from_findings_next(now=now),
+        lambda now: uses.look_next(now=now),
+        lambda now: opening.open_next(now=now),
+        lambda now: steps.next_part(now=now),
         lambda now: launching.launch_next(now=now),
         lambda now: actions.tell_withdrawn_next(now=now),
         lambda now: actions.tell_provisional_next(now=now),

@@ -11,6 +11,7 @@ from django.contrib.auth.admin import UserAdmin
 from django.db.models import Model
 from django.http import HttpRequest
 
+from evidence import nudge
 from identities.models import (
     ApiToken,
     Attestation,
@@ -97,8 +98,16 @@ for model in (
     admin.site.register(model, Looking)
 
 
+class People(Rows):
+    """Rows whose change may leave something without anybody who answers for it."""
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        nudge.after_commit("people.changed")
+
+
 @admin.register(User)
-class LoginAdmin(Logins):
+class LoginAdmin(People, Logins):
     """Logins and their groups; which person is behind one decides independence."""
 
     list_display = ("username", "person", "is_active", "is_staff")
@@ -109,7 +118,7 @@ class LoginAdmin(Logins):
 
 
 @admin.register(Person)
-class PersonAdmin(Rows):
+class PersonAdmin(People):
     list_display = ("name", "email", "left_at")
     search_fields = ("name", "email")
 

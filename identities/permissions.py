@@ -138,6 +138,17 @@ def why_not_attest(by: By, identity: Identity, *, now: datetime) -> str | None:
     )
 
 
+def why_not_describe(by: By, identity: Identity, *, now: datetime) -> str | None:
+    """State what is known of an external integration and its vendor."""
+    return _why_not(
+        by,
+        frozenset({"reviewer", "administrator"}),
+        identity,
+        f"Only a reviewer or who answers for {identity.name} may state what its vendor says.",
+        now,
+    )
+
+
 def why_not_dispose_finding(by: By, finding: Finding, *, now: datetime) -> str | None:
     """Say what a finding is: confirmed, expected, false, duplicate."""
     return _why_not(
@@ -198,7 +209,7 @@ def why_not_retire(by: By, identity: Identity, *, now: datetime) -> str | None:
 
 
 def why_not_administer(by: By, *, now: datetime) -> str | None:
-    """Make tokens for others, switch modes, read entitlements by hand."""
+    """Make tokens for others, read entitlements by hand."""
     return _why_not(
         by, frozenset({"administrator"}), None, "Only an administrator may do this.", now
     )

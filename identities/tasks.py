@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from identities import judging
 from identities.actions import bindings, credentials, entitlements, following, revocations
+from identities.claims import asking, carrying, counting, proposing
 from identities.inventory import following as lists
 from identities.inventory import reading as inventory
 
@@ -84,3 +85,18 @@ def read_inventories() -> None:
 def read_entitlements() -> None:
     """What targets allow, of identities whose last reading is no longer fresh."""
     _until_done(lambda now: entitlements.read_next(now=now))
+
+
+@shared_task(name="identities.tasks.claims")  # type: ignore[untyped-decorator]  # Celery ships no types
+def claims() -> None:
+    """Answers whose time to be taken back is over, and the next questions of a running wave."""
+    _until_done(lambda now: carrying.carry_next(now=now))
+    asking.ask_next(now=timezone.now())
+
+
+@shared_task(name="identities.tasks.look_for_owners")  # type: ignore[untyped-decorator]  # Celery ships no types
+def look_for_owners() -> None:
+    """What nobody owns and what the evidence says of an owner; who stayed silent; today's counts."""
+    _until_done(lambda now: proposing.look_next(now=now))
+    _until_done(lambda now: asking.pass_silent(now=now))
+    counting.count(now=timezone.now())

@@ -1,6 +1,6 @@
 """Addresses of identities: the decision endpoint and the API. Pages are in reviews/pages."""
 
-from django.urls import path
+from django.urls import include, path
 
 from identities.api import bindings, decisions, identities
 
@@ -12,7 +12,6 @@ urlpatterns = [
     path("api/identities/", identities.identities, name="api_identities"),
     path("api/identities/register/", identities.register, name="api_register"),
     path("api/identities/<str:key>/", identities.identity, name="api_identity"),
-    path("api/identities/<str:key>/attest/", identities.attest, name="api_attest"),
     path("api/identities/<str:key>/activate/", identities.activate, name="api_activate"),
     path("api/identities/<str:key>/retire/", identities.retire, name="api_retire"),
     path("api/identities/<str:key>/revocations/", identities.steps, name="api_revocations"),
@@ -22,6 +21,7 @@ urlpatterns = [
     path("api/bindings/<int:pk>/confirm/", bindings.confirm, name="api_confirm_binding"),
     path("api/bindings/<int:pk>/reject/", bindings.reject, name="api_reject_binding"),
     path("api/bindings/<int:pk>/end/", bindings.unbind, name="api_unbind"),
+    path("api/claims/", include("identities.api.claim_urls")),
     path("api/credentials/", identities.credentials, name="api_credentials"),
     path("api/findings/", identities.findings, name="api_findings"),
     path("api/findings/<uuid:pk>/dispose/", identities.dispose, name="api_dispose_finding"),

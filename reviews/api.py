@@ -22,11 +22,11 @@ from reviews.actions.answers import WORDS
 from reviews.actions.entries import LONGEST_REASON
 from reviews.confirmed import GUARDED, require_a_way
 from reviews.models import Case
-from reviews.pages.case import as_data
+from reviews.pages.case_data import as_data
 
 
 class ProposalIn(serializers.Serializer[Any]):
-    """What is left (narrow), or the plan and its date (replace)."""
+    """What is left (narrow), or the plan, what protects meanwhile and its date (replace)."""
 
     actions = serializers.ListField(
         child=serializers.CharField(max_length=2048), required=False, max_length=100
@@ -35,6 +35,7 @@ class ProposalIn(serializers.Serializer[Any]):
         child=serializers.CharField(max_length=2048), required=False, max_length=100
     )
     plan = serializers.CharField(required=False, max_length=2_000)
+    control = serializers.CharField(required=False, max_length=2_000)
     by = serializers.DateTimeField(required=False)
 
 
@@ -112,6 +113,8 @@ def cases(request: Request) -> Response:
                     "identity": row.identity.key if row.identity is not None else None,
                     "opened_at": row.opened_at,
                     "deadline_at": row.deadline_at,
+                    "stage": row.stage,
+                    "next_stage": row.next_stage,
                     "closed_at": row.closed_at,
                     "version": row.version,
                 }
@@ -136,7 +139,7 @@ def decide(request: Request, key: str) -> Response:
     data = checked(DecideIn(data=request.data))
     row = case_of(request, key)
     if data["answer"] in GUARDED:
-        _confirmed(request)
+        confirmed(request)
     item = row.items.filter(pk=data["item"]).first()
     seat = row.seats.filter(pk=data["seat"]).first()
     if item is None or seat is None:
@@ -164,7 +167,7 @@ def decide(request: Request, key: str) -> Response:
     return Response(said, status=201)
 
 
-def _confirmed(request: Request) -> None:
+def confirmed(request: Request) -> None:
     """A token is nobody's hand; a session counts while its person has confirmed it lately."""
     if isinstance(request.auth, ApiToken):
         raise NotAllowed("A token cannot sign this: a person signs it, signed in.")

@@ -52,6 +52,15 @@ class CampaignForm(forms.Form):
         help_text="Empty: as long after the launch as the policy says.",
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
     )
+    applies = forms.ChoiceField(
+        label="What is decided goes out",
+        required=False,
+        choices=[
+            ("at_once", "as soon as a review is decided"),
+            ("at_end", "at the end, when the campaign is closed or due"),
+        ],
+        help_text="What is revoked, and what ends by a date, goes out at once in both.",
+    )
     reason = forms.CharField(
         max_length=LONGEST_REASON,
         label="Reason",

@@ -12,7 +12,9 @@ from django.db.models import Q
 
 from evidence import nudge
 from evidence.words import counted
+from identities.claims import asking
 from identities.models import User
+from identities.permissions import parties_of
 from reviews.models import Notice, QueueSetting
 from reviews.pages import waiting
 
@@ -52,10 +54,13 @@ def write_next(*, now: datetime) -> bool:
 
 def _write(user: User, *, now: datetime) -> None:
     found = waiting.for_user(user, now=now)
-    if not found:
+    claims = asking.waiting_for(parties_of(user, now=now))
+    if not found and not claims:
         return
     over = sum(one.deadline_at <= now for one in found)
     many = f"over {len(found):,} cases wait" if len(found) >= waiting.MOST else _wait(len(found))
+    if not found:
+        many = _wait(claims, "question")
     # One for each person and day, whichever of their logins comes first.
     Notice.objects.bulk_create(
         [
@@ -63,7 +68,7 @@ def _write(user: User, *, now: datetime) -> None:
                 person=user.person,
                 channel="mail",
                 subject=f"{many[0].upper()}{many[1:]} for you{f', {over} overdue' if over else ''}",
-                body=body(found, now=now),
+                body=body(found, now=now, claims=claims),
                 occasion=f"digest {now:%Y-%m-%d}",
                 created_at=now,
                 not_before=now,
@@ -74,12 +79,12 @@ def _write(user: User, *, now: datetime) -> None:
     nudge.after_commit("notice.written")
 
 
-def _wait(many: int) -> str:
-    return f"{counted(many, 'case')} {'waits' if many == 1 else 'wait'}"
+def _wait(many: int, thing: str = "case") -> str:
+    return f"{counted(many, thing)} {'waits' if many == 1 else 'wait'}"
 
 
-def body(found: list[waiting.Waiting], *, now: datetime) -> str:
-    """The earliest deadlines first, each with its link."""
+def body(found: list[waiting.Waiting], *, now: datetime, claims: int = 0) -> str:
+    """The earliest deadlines first, each with its link; then how many claims are asked."""
     lines = [
         f"{one.key}, {waiting.DOOR_WORDS[one.door]}, {counted(one.left, 'item')} left for you,"
         f" {'was' if one.deadline_at <= now else 'is'} due {one.deadline_at:%Y-%m-%d %H:%M} UTC\n"
@@ -88,6 +93,11 @@ def body(found: list[waiting.Waiting], *, now: datetime) -> str:
     ]
     if len(found) > NAMED:
         lines.append(f"And {len(found) - NAMED:,} more.\n")
+    if claims:
+        lines.append(
+            f"{counted(claims, 'question')} whether something is yours:"
+            f" {settings.BASE_URL}/unclaimed/questions/\n"
+        )
     lines.append(
         f"Your queue: {settings.BASE_URL}/queue/\n"
         f"This mail comes once a day; turn it off at {settings.BASE_URL}/queue/outside/\n"

@@ -6,8 +6,10 @@ from datetime import UTC, datetime, time
 from typing import Any
 
 from django import forms
+from django.http import QueryDict
 
 from identities.models import Identity
+from identities.permissions import NotPossible
 from reviews.actions import Wanted
 from reviews.actions.answers import WORDS
 from reviews.actions.entries import LONGEST_REASON
@@ -36,6 +38,24 @@ def lines_of(text: str) -> dict[str, list[str]]:
     return {"actions": list(actions), "resources": list(resources)}
 
 
+def numbered(text: str) -> dict[str, int]:
+    """The line on which each pattern of such lines stands first."""
+    found: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines()[:MOST_LINES], start=1):
+        said = lines_of(line)
+        for pattern in (*said["actions"], *said["resources"]):
+            found.setdefault(pattern, number)
+    return found
+
+
+def ticked(sent: QueryDict) -> dict[str, str]:
+    """The boxes of a form for narrowing, as the page takes them back: values in lines."""
+    return {
+        name: "\n".join(sent.getlist(name)[:MOST_LINES])[:8_000]
+        for name in ("left_action", "left_resource")
+    }
+
+
 def written(proposal: dict[str, Any]) -> str:
     """The same the other way round, for the form."""
     return "\n".join([*proposal.get("actions", []), *proposal.get("resources", [])])
@@ -55,18 +75,34 @@ class DecideForm(forms.Form):
     )
     proposal = forms.CharField(required=False, max_length=8_000)
     by_date = forms.DateField(required=False)
+    control = forms.CharField(required=False, max_length=2_000)
+    # What is left of a delegation: boxes that are ticked, beside the lines of `proposal`.
+    left_shown = forms.BooleanField(required=False)
+    left_action = forms.Field(required=False, widget=forms.SelectMultiple)
+    left_resource = forms.Field(required=False, widget=forms.SelectMultiple)
 
     def proposed(self) -> dict[str, Any]:
-        """What is left (narrow), or the plan and its date (replace)."""
+        """What is left (narrow), or the plan, what protects meanwhile and its date (replace)."""
         said = self.cleaned_data
         if said["answer"] == "replace":
             day = said["by_date"]
             plan = said["proposal"].strip() or said["reason"]
             by = None if day is None else datetime.combine(day, time(23, 59), UTC)
-            return {"plan": plan, "by": by}
+            return {"plan": plan, "control": said["control"], "by": by}
         if said["answer"] == "narrow":
-            return dict(lines_of(said["proposal"]))
+            return self.left()
         return {}
+
+    def left(self) -> dict[str, list[str]]:
+        """What is ticked and what is written. A form with boxes that leaves nothing says so."""
+        said = self.cleaned_data
+        found = lines_of(said["proposal"])
+        for name, boxes in (("actions", "left_action"), ("resources", "left_resource")):
+            on = [str(one)[:2_048] for one in (said[boxes] or [])[:MOST_LINES]]
+            found[name] = list(dict.fromkeys([*on, *found[name]]))
+            if said["left_shown"] and not found[name]:
+                raise NotPossible(f"Say which {name} are left: with none left it is a revocation.")
+        return found
 
 
 class TieForm(forms.Form):

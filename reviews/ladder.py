@@ -17,6 +17,8 @@ CUTS = frozenset({"narrow", "suspend", "revoke"})
 BEFORE = frozenset({"remind", "tell", "add"})
 # The rung at which the answers are due: what it does is the case's own silence.
 DUE = "due"
+# A stage has all its answers, and the next one begins (reviews/actions/going_on.py).
+GO_ON = "go_on"
 MOST_RUNGS = 20
 MOST_HOURS = 366 * 24
 

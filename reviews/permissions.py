@@ -187,12 +187,24 @@ def why_not_sit(user: User, case: Case, seat: Seat, *, now: datetime) -> str | N
     why = why_not_person(user.person_id, case, seat, subjects=subjects)
     if why is not None:
         return why
+    why = _why_not_turn(case, seat)
+    if why is not None:
+        return why
     if user.person_id in seat.given_up:
         return f"You handed this seat over: it belongs to {seat.party} now."
     why = _why_not_named(user, case, seat, subjects=subjects, now=now)
     if why is not None:
         return why
     return _why_not_free(user, case, seat, subjects=subjects, now=now)
+
+
+def _why_not_turn(case: Case, seat: Seat) -> str | None:
+    """Where stages follow each other, only the seats of those that run answer."""
+    if seat.turn == "now" or seat.stage is None:
+        return None
+    if seat.turn == "later":
+        return f"{seat.stage.name} has not begun: {case.stage} is asked first."
+    return f"{seat.stage.name} is over: what was answered in it stands."
 
 
 def _why_not_named(
@@ -243,6 +255,10 @@ def why_not_decide(
         return "This item belongs to another case."
     if item is not None and item.carried_out_at is not None:
         return "It has gone out: what is revoked cannot be kept, a new one must be issued."
+    if item is not None and seat.stage is not None and item.outcome not in ("", "conflict"):
+        places = [int(place) for place in item.stage_outcomes]
+        if places and max(places) < seat.stage.position:
+            return "An earlier stage has decided on this item: it does not come to this one."
     if item is not None and now >= case.deadline_at and _is_settled(item):
         return "The tie-breaker has decided on this item."
     return None
@@ -261,10 +277,10 @@ def why_not_settle(user: User, case: Case, seat: Seat, item: Item, *, now: datet
         return why
     if item.outcome != "conflict":
         return "There is no conflict to settle on this item."
-    if now < case.deadline_at:
+    if now < case.silent_at:
         return (
             "The seats may change their answers until"
-            f" {case.deadline_at:%Y-%m-%d %H:%M} UTC; then the tie-breaker decides."
+            f" {case.silent_at:%Y-%m-%d %H:%M} UTC; then the tie-breaker decides."
         )
     return None
 

@@ -13,8 +13,29 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from reviews.attestation_bounds import FIELDS as ATTESTATION
+from reviews.attestation_bounds import Attestation
+from reviews.attestation_bounds import read as read_attestation
 from reviews.ladder import TIERS, Ladder, LadderError
 from reviews.ladder import parse as parse_ladder
+from reviews.micro_reviews import ALL, MicroReviews
+from reviews.micro_reviews import read as read_micro_reviews
+from reviews.outcomes import DEFAULT_STRATEGY
+from reviews.policy_consequences import Brake, brake, quarantine
+from reviews.policy_reading import (
+    Problem,
+    list_of,
+    members,
+    names,
+    one_of,
+    shown,
+    some_of,
+    text,
+    truth,
+    whole,
+)
+from reviews.policy_stages import STRATEGIES, Rules, reader
+from reviews.policy_stages import hours as stage_hours
 
 # The same words as identities/models and reviews/actions/deadlines.py; a test compares them.
 KINDS = ("agent", "service_account", "workload", "integration", "human")
@@ -52,18 +73,10 @@ TEAM = "team:"
 REQUESTS = "access request"
 
 LONGEST_TEXT = 64 * 1024  # characters of JSON
-LONGEST_LIST = 500
 MOST_HOURS = 366 * 24
 # Reminders are looked for 31 days ahead of a deadline (reviews/actions/deadlines.py).
 MOST_BEFORE = 31 * 24
 IDENTITY = re.compile(r"NHI-0*([1-9]\d{0,14})")
-
-# Known words of the design that nothing acts on yet. They are refused until something does.
-NOT_YET = {
-    "stages": "Stages are not built yet: every seat is asked at once.",
-    "grace_hours": "Grace is not built yet: give more hours in decide_within_hours.",
-    "attestation": "Bounds of attestations are not built yet: an attestation states its own end.",
-}
 
 
 class DocumentError(ValueError):
@@ -116,138 +129,63 @@ class Document:
     every_days: int | None = None
     seats: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ladder: Ladder = field(default_factory=dict)
+    grace_hours: int = 0
+    stages: tuple[Rules, ...] = ()
+    strategy: str = DEFAULT_STRATEGY
+    keep_standing_at_most_days: int | None = None
+    attestation: Attestation | None = None
     exemptions: tuple[Exemption, ...] = ()
+    quarantine_days: int = 0
+    brake: Brake | None = None
+    micro_reviews: MicroReviews = field(default_factory=lambda: ALL)
 
     def exempt(self, today: date) -> tuple[Exemption, ...]:
         """The exemptions that have not ended by `today`, UTC."""
         return tuple(one for one in self.exemptions if one.until >= today)
 
 
-class _Problem(ValueError):
-    """One problem, at this place inside the field that is being read."""
-
-    def __init__(self, said: str, at: str = "") -> None:
-        super().__init__(said)
-        self.at = at
-
-
-def _whole(least: int, most: int) -> Callable[[Any], int]:
-    def read(value: Any) -> int:
-        if type(value) is not int or not least <= value <= most:
-            raise _Problem(f"Write a whole number from {least:,} to {most:,}.")
-        return value
-
-    return read
-
-
-def _truth(value: Any) -> bool:
-    if type(value) is not bool:
-        raise _Problem("Write true or false.")
-    return value
-
-
-def _text(value: Any, longest: int = 200) -> str:
-    if not isinstance(value, str) or not value.strip() or len(value) > longest:
-        raise _Problem(f"Write a text of 1 to {longest} characters.")
-    if value != shown(value) or "\0" in value:
-        raise _Problem("It holds a character that cannot be stored.")
-    return value.strip()
-
-
-def shown(text: str) -> str:
-    """The text without halves of characters, which JSON can spell and nothing can store."""
-    return text.encode("utf-8", "replace").decode()
-
-
-def _list[T](value: Any, read: Callable[[Any], T], longest: int = LONGEST_LIST) -> tuple[T, ...]:
-    if not isinstance(value, list) or not value or len(value) > longest:
-        raise _Problem(f"Write a list of 1 to {longest}; leave the field out for none.")
-    found: list[T] = []
-    for place, one in enumerate(value):
-        try:
-            made = read(one)
-        except _Problem as problem:
-            raise _Problem(str(problem), f"[{place}]{problem.at}") from None
-        if made in found:
-            raise _Problem("It is in the list twice.", f"[{place}]")
-        found.append(made)
-    return tuple(found)
-
-
-def _one_of(words: tuple[str, ...]) -> Callable[[Any], str]:
-    def read(value: Any) -> str:
-        if value not in words:
-            raise _Problem(f"Write one of: {', '.join(words)}.")
-        return str(value)
-
-    return read
-
-
-def _some_of(words: tuple[str, ...]) -> Callable[[Any], tuple[str, ...]]:
-    return lambda value: _list(value, _one_of(words))
-
-
-def _names(value: Any) -> tuple[str, ...]:
-    return _list(value, _text)
-
-
-def _members(value: Any, readers: Mapping[str, Callable[[Any], Any]]) -> dict[str, Any]:
-    """The members of an object, each by its reader; an unknown one is refused by name."""
-    if not isinstance(value, dict):
-        raise _Problem("Write an object: { … }.")
-    found = {}
-    for name, one in value.items():
-        if name not in readers:
-            raise _Problem(f"It is not known. Known: {', '.join(readers)}.", f".{shown(name)[:80]}")
-        try:
-            found[name] = readers[name](one)
-        except _Problem as problem:
-            raise _Problem(str(problem), f".{name}{problem.at}") from None
-    return found
-
-
 SCOPE: dict[str, Callable[[Any], Any]] = {
-    "kinds": _some_of(KINDS),
-    "modes": _some_of(MODES),
-    "criticality": _some_of(CRITICALITIES),
-    "services": _names,
-    "ai_system": _truth,
-    "sources": _names,
-    "expires_within_days": _whole(0, 3_660),
-    "findings": _some_of(RULES),
-    "orphaned": _truth,
-    "standing_credential": _truth,
-    "last_reviewed_before_days": _whole(1, 3_660),
+    "kinds": some_of(KINDS),
+    "modes": some_of(MODES),
+    "criticality": some_of(CRITICALITIES),
+    "services": names,
+    "ai_system": truth,
+    "sources": names,
+    "expires_within_days": whole(0, 3_660),
+    "findings": some_of(RULES),
+    "orphaned": truth,
+    "standing_credential": truth,
+    "last_reviewed_before_days": whole(1, 3_660),
 }
 
 
 def _scope(value: Any) -> Scope:
-    return Scope(**_members(value, SCOPE))
+    return Scope(**members(value, SCOPE))
 
 
 def _sitting(seat: str) -> Callable[[Any], tuple[str, ...]]:
     words = SITTING[seat]
 
     def read(value: Any) -> str:
-        said = _text(value)
+        said = text(value)
         if said in words or (said.startswith(TEAM) and said.removeprefix(TEAM).strip()):
             return said
-        raise _Problem(f"Write one of: {', '.join(words)}, or {TEAM} and the name of a team.")
+        raise Problem(f"Write one of: {', '.join(words)}, or {TEAM} and the name of a team.")
 
-    return lambda value: _list(value, read, 8)
+    return lambda value: list_of(value, read, 8)
 
 
 def _seats(value: Any) -> dict[str, tuple[str, ...]]:
-    found = _members(value, {seat: _sitting(seat) for seat in SITTING})
+    found = members(value, {seat: _sitting(seat) for seat in SITTING})
     if not found:
-        raise _Problem(f"Name a seat: {', '.join(SITTING)}; leave the field out for none.")
+        raise Problem(f"Name a seat: {', '.join(SITTING)}; leave the field out for none.")
     return found
 
 
 def _identity(value: Any) -> int:
     found = IDENTITY.fullmatch(value) if isinstance(value, str) else None
     if found is None:
-        raise _Problem("Write the key of an identity, as NHI-0042.")
+        raise Problem("Write the key of an identity, as NHI-0042.")
     return int(found.group(1))
 
 
@@ -255,29 +193,29 @@ def _day(value: Any) -> date:
     try:
         return date.fromisoformat(value)
     except (TypeError, ValueError):
-        raise _Problem("Write a day, as 2027-03-31.") from None
+        raise Problem("Write a day, as 2027-03-31.") from None
 
 
 def _exemption(value: Any) -> Exemption:
-    readers = {"identity": _identity, "until": _day, "reason": lambda said: _text(said, 400)}
-    found = _members(value, readers)
+    readers = {"identity": _identity, "until": _day, "reason": lambda said: text(said, 400)}
+    found = members(value, readers)
     for name in readers:
         if name not in found:
-            raise _Problem("It is missing: an exemption says whom, until when and why.", f".{name}")
+            raise Problem("It is missing: an exemption says whom, until when and why.", f".{name}")
     return Exemption(found["identity"], found["until"], found["reason"])
 
 
 def _exemptions(value: Any) -> tuple[Exemption, ...]:
-    found = _list(value, _exemption)
+    found = list_of(value, _exemption)
     numbers = [one.number for one in found]
     for place, number in enumerate(numbers):
         if number in numbers[:place]:
-            raise _Problem("This identity is exempt already, further up.", f"[{place}].identity")
+            raise Problem("This identity is exempt already, further up.", f"[{place}].identity")
     return found
 
 
 def _reminders(value: Any) -> tuple[int, ...]:
-    return tuple(sorted(_list(value, _whole(1, MOST_BEFORE), 10), reverse=True))
+    return tuple(sorted(list_of(value, whole(1, MOST_BEFORE), 10), reverse=True))
 
 
 def _as_it_is(value: Any) -> Any:
@@ -287,19 +225,31 @@ def _as_it_is(value: Any) -> Any:
 
 # name: how it is read, whether access requests have it too, and what it says, for the form's help.
 FIELDS: dict[str, tuple[Callable[[Any], Any], bool, str]] = {
-    "decide_within_hours": (_whole(1, MOST_HOURS), True, "how long the seats have to decide"),
+    "decide_within_hours": (whole(1, MOST_HOURS), True, "how long the seats have to decide"),
     "remind_before_hours": (_reminders, True, "when they are reminded, before the deadline"),
     "escalate_before_hours": (
-        _whole(1, MOST_BEFORE),
+        whole(1, MOST_BEFORE),
         True,
         "when the backups and the tie-breaker are told",
     ),
     "seats": (_seats, True, "who sits where, in order: owner, backup, sponsor, team:…"),
     "ladder": (_as_it_is, False, f"what silence does when, for {', '.join(TIERS)}"),
-    "silence": (_one_of(tuple(SILENCE)), False, f"what silence does: {', '.join(SILENCE)}"),
+    "silence": (one_of(tuple(SILENCE)), False, f"what silence does: {', '.join(SILENCE)}"),
+    "grace_hours": (whole(1, MOST_BEFORE), True, "how long answers count after the deadline"),
+    "stages": (reader(_sitting), False, "who is asked after whom, and how answers add up"),
+    "strategy": (one_of(STRATEGIES), False, f"how stages add up: {', '.join(STRATEGIES)}"),
+    "keep_standing_at_most_days": (
+        whole(1, 3_660),
+        False,
+        "how old a standing credential may be and still be kept as it is",
+    ),
+    "quarantine_days": (quarantine, False, "for how long what is revoked is held first"),
+    "brake": (brake, False, "how many identities silence may cut within one hour"),
     "scope": (_scope, False, f"which identities: {', '.join(SCOPE)}; {{}} for all"),
-    "every_days": (_whole(1, 3_660), False, "how often each is reviewed without a campaign"),
+    "every_days": (whole(1, 3_660), False, "how often each is reviewed without a campaign"),
+    "attestation": (read_attestation, False, f"of attestations: {', '.join(ATTESTATION)}"),
     "exemptions": (_exemptions, False, "who is left alone: identity, until, reason"),
+    "micro_reviews": (read_micro_reviews, False, "what opens a review of one thing; {} for none"),
 }
 
 
@@ -310,9 +260,7 @@ def parse(value: object, *, name: str) -> Document:
     problems: list[tuple[str, str]] = []
     found: dict[str, Any] = {}
     for key, one in value.items():
-        if key in NOT_YET:
-            problems.append((key, NOT_YET[key]))
-        elif key not in FIELDS:
+        if key not in FIELDS:
             problems.append((shown(key)[:80], f"It is not known. Known: {', '.join(FIELDS)}."))
         elif name == REQUESTS and not FIELDS[key][1]:
             problems.append(
@@ -321,7 +269,7 @@ def parse(value: object, *, name: str) -> Document:
         else:
             try:
                 found[key] = FIELDS[key][0](one)
-            except _Problem as problem:
+            except Problem as problem:
                 problems.append((f"{key}{problem.at}", str(problem)))
     if "ladder" in found:
         within = found.get("decide_within_hours", Document().decide_within_hours)
@@ -351,6 +299,12 @@ def _together(document: Document, given: Mapping[str, Any]) -> list[tuple[str, s
                 f"{hours:,} h before the deadline is not after the opening: {within:,} h are given."
             )
             found.append((place, said))
+    if document.stages and stage_hours(document.stages) != within:
+        together = stage_hours(document.stages)
+        said = f"The stages have {together:,} h together: write {together:,}, not {within:,}."
+        found.append(("decide_within_hours", said))
+    if "strategy" in given and not document.stages:
+        found.append(("strategy", "It says how stages add up, and there are none."))
     if "every_days" in given and "scope" not in given:
         found.append(("scope", "Say which identities are reviewed so often; {} for all of them."))
     return found
@@ -368,7 +322,7 @@ def read(text: str, *, name: str) -> tuple[dict[str, Any], Document]:
         place = f"line {problem.lineno}, column {problem.colno}"
         raise DocumentError([(place, f"This is not JSON: {problem.msg}.")]) from None
     except (ValueError, RecursionError) as problem:
-        said = str(problem) if isinstance(problem, _Problem) else "This is not JSON that is read."
+        said = str(problem) if isinstance(problem, Problem) else "This is not JSON that is read."
         raise DocumentError([("document", said)]) from None
     return value, parse(value, name=name)
 
@@ -378,5 +332,5 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise _Problem(f"{shown(twice)[:80]!r} is written twice in one object.")
+        raise Problem(f"{shown(twice)[:80]!r} is written twice in one object.")
     return found

@@ -82,22 +82,24 @@ def exempt_numbers(document: Document, *, now: datetime) -> list[int]:
     return [one.number for one in document.exempt(now.astimezone(UTC).date())]
 
 
-def due(document: Document, *, now: datetime) -> QuerySet[Identity]:
+def due(document: Document, *, now: datetime, observed: bool = False) -> QuerySet[Identity]:
     """Those in scope whose review would be opened now.
 
     None has been opened for `every_days`, none is under way, they are not exempt, and their mode
-    asks somebody.
+    asks somebody; `observed`: asked as if it did.
     """
     if document.every_days is None:
         return Identity.objects.none()
     return (
         in_scope(document, now=now)
-        .exclude(mode="observe")
+        .filter(Q() if observed else ~Q(mode="observe"))
         .exclude(number__in=exempt_numbers(document, now=now))
         .filter(~_reviewed_after(now - timedelta(days=document.every_days)))
         .filter(
             ~Exists(
-                Case.objects.filter(identity=OuterRef("pk"), door="access_review", state__in=LIVE)
+                Case.objects.filter(
+                    identity=OuterRef("pk"), door="access_review", trigger="", state__in=LIVE
+                )
             )
         )
     )
@@ -135,7 +137,9 @@ def _which(rows: QuerySet[Identity], true: Q | Exists, wanted: bool) -> QuerySet
 def _reviewed_after(since: datetime) -> Exists:
     """A review was opened after this moment, whatever became of it."""
     return Exists(
-        Case.objects.filter(identity=OuterRef("pk"), door="access_review", opened_at__gt=since)
+        Case.objects.filter(
+            identity=OuterRef("pk"), door="access_review", trigger="", opened_at__gt=since
+        )
     )
 
 
@@ -163,9 +167,19 @@ def _seated(document: Document, now: datetime) -> Q:
     """Somebody could be asked in the seat of the identity owner and in that of its AI system.
 
     As reviews/actions/seats.py fills them: by the document's order, else by the plain one, in
-    which the sponsor stands in only where no backup is named.
+    which the sponsor stands in only where no backup is named. Where stages follow each other, in
+    each of them.
     """
-    owner, ai_owner = document.seats.get("identity_owner"), document.seats.get("ai_owner")
+    found = Q()
+    for seats in [{**document.seats, **one.seats} for one in document.stages] or [
+        dict(document.seats)
+    ]:
+        found &= _seated_by(seats, now)
+    return found
+
+
+def _seated_by(seats: Mapping[str, Sequence[str]], now: datetime) -> Q:
+    owner, ai_owner = seats.get("identity_owner"), seats.get("ai_owner")
     identity_seat = (
         _there(now, "owner", "backup") | (Q(backup__isnull=True) & _there(now, "sponsor"))
         if owner is None

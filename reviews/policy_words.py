@@ -4,8 +4,12 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from evidence.words import counted
+from reviews import micro_reviews
+from reviews.attestation_bounds import words as attestation_words
 from reviews.ladder import WORDS as STEP_WORDS
+from reviews.policy_consequences import words as of_consequences
 from reviews.policy_document import REQUESTS, SEAT_WORDS, SILENCE, TEAM, Document, Scope
+from reviews.policy_stages import words as stage_words
 
 
 class Line(NamedTuple):
@@ -47,6 +51,7 @@ def lines(document: Document, *, name: str, with_exempt: bool = True) -> list[Li
     for tier, rungs in document.ladder.items():
         said = "; ".join(f"after {hours(one.after_hours)} {STEP_WORDS[one.does]}" for one in rungs)
         found.append(Line(f"Silence about what is {tier}", f"{said or 'nothing'}."))
+    found += [Line(*one) for one in of_consequences(document.quarantine_days, document.brake)]
     if document.scope is not None:
         found.append(Line("Which identities", f"{of_scope(document.scope)}."))
     if document.scope is not None and document.every_days is None:
@@ -68,6 +73,28 @@ def lines(document: Document, *, name: str, with_exempt: bool = True) -> list[Li
                 f"{said}: the first who is there, else a reviewer; the next one is the backup.",
             )
         )
+    if document.grace_hours:
+        found.append(
+            Line(
+                "Grace",
+                f"Answers still count for {hours(document.grace_hours)} after the deadline, before"
+                " silence acts.",
+            )
+        )
+    if document.keep_standing_at_most_days is not None:
+        most = counted(document.keep_standing_at_most_days, "day")
+        found.append(
+            Line(
+                "Old standing credentials",
+                f"One that is older than {most} is not kept as it is: it is replaced by a date or"
+                " revoked.",
+            )
+        )
+    found += [Line(*one) for one in stage_words(document.stages, document.strategy)]
+    found += [Line(*one) for one in attestation_words(document.attestation)]
+    if name == micro_reviews.POLICY:
+        said = "; ".join(micro_reviews.words(document.micro_reviews))
+        found.append(Line("Small reviews", f"Opened by: {said}." if said else "Nothing opens one."))
     if with_exempt:
         found += [
             Line(f"Left alone: {one.key}", f"Until {one.until:%Y-%m-%d}: {one.reason}")

@@ -52,6 +52,13 @@ JOIN evidence_event e ON e.at = t.at AND e.id = t.event_id
 WHERE t.identity_no = %s AND t.at >= %s AND t.at < %s AND e.action_id = ANY(%s)
 ORDER BY t.at DESC, t.event_id DESC LIMIT %s
 """
+OF_USE = """
+SELECT t.at, t.event_id FROM identities_attribution t
+JOIN evidence_event e ON e.at = t.at AND e.id = t.event_id
+LEFT JOIN evidence_term r ON r.id = e.resource_id
+WHERE t.identity_no = %s AND t.at >= %s AND e.action_id = %s AND coalesce(r.value, '') LIKE %s
+ORDER BY t.at DESC, t.event_id DESC LIMIT %s
+"""
 USED_BY = """
 SELECT n.number, u.action_id, u.value, u.first, u.last
 FROM unnest(%s::int[]) AS n(number) CROSS JOIN LATERAL (
@@ -95,6 +102,8 @@ def _newest(item: Item, identity: Identity | None) -> list[Ref]:
         return []
     if item.kind in ("delegation", "grant"):
         return _of_actions(item, identity)
+    if item.kind == "use" and "first_at" in item.snapshot:
+        return _of_use(item, identity)
     return _refs(OF_IDENTITY, [identity.number, MOST_OF_EACH])
 
 
@@ -119,6 +128,21 @@ def _of_actions(item: Item, identity: Identity) -> list[Ref]:
         OF_ACTIONS,
         [identity.number, first, last + timedelta(microseconds=1), list(wanted), MOST_OF_EACH],
     )
+
+
+def _of_use(item: Item, identity: Identity) -> list[Ref]:
+    """The newest events of the tool, or of the call on its family of resources."""
+    said = item.snapshot
+    head = "%" if said["tool"] else _literal(str(said["family"]).removesuffix("*"))
+    if not said["tool"] and str(said["family"]).endswith("*"):
+        head += "%"
+    first = datetime.fromisoformat(said["first_at"])
+    return _refs(OF_USE, [identity.number, first, said["action"], head, MOST_OF_EACH])
+
+
+def _literal(text: str) -> str:
+    """The text in LIKE's language, in which nothing of it is a wildcard."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def used_actions(identity: Identity) -> dict[int, Used]:

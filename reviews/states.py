@@ -118,7 +118,8 @@ def why_not(state: str, move: str, *, door: str) -> str | None:
     if TURNS[state] == "nobody":
         return f"This case is {_said(state)}: nothing comes after that."
     able = ", ".join(one.replace("_", " ") for one in possible(state, door=door))
-    return f"This case is {_said(state)}, where {doing!r} is not possible: only {able}."
+    only = f"only {able}" if able else "nothing is"
+    return f"This case is {_said(state)}, where {doing!r} is not possible: {only}."
 
 
 def after(state: str, move: str, *, door: str) -> str:

@@ -10,7 +10,12 @@ from celery import shared_task
 from django.utils import timezone
 
 from reviews import actions, digest, notices
-from reviews.campaigns import launching, progress
+from reviews.actions import expiring, offers
+from reviews.actions import modes as mode_rules
+from reviews.campaigns import launching, progress, steps
+from reviews.succession import noticing, passing
+from reviews.triggers import facts, uses
+from reviews.triggers import opening as micro_reviews_of
 
 # Shorter than any beat that calls them again; what is left is found by the next one.
 LONGEST = 50.0
@@ -32,6 +37,20 @@ def open_from_findings() -> int:
     return opened + _until_done(lambda: actions.tell_withdrawn_next(now=timezone.now()))
 
 
+@shared_task(name="reviews.tasks.micro_reviews")  # type: ignore[untyped-decorator]  # celery ships no types
+def micro_reviews() -> int:
+    """Tools and calls that nobody has looked at, and the small reviews that are to be opened."""
+    done = _until_done(lambda: uses.look_next(now=timezone.now()))
+    return done + _until_done(lambda: micro_reviews_of.open_next(now=timezone.now()))
+
+
+@shared_task(name="reviews.tasks.find_triggers")  # type: ignore[untyped-decorator]  # celery ships no types
+def find_triggers() -> int:
+    """What changed in rows since the last review: scope, owners, silences, ends."""
+    done = _until_done(lambda: facts.find_next(now=timezone.now()))
+    return done + _until_done(lambda: micro_reviews_of.open_next(now=timezone.now()))
+
+
 @shared_task(name="reviews.tasks.open_due")  # type: ignore[untyped-decorator]  # celery ships no types
 def open_due() -> int:
     """Reviews that are due by policy; how many steps it took to open them."""
@@ -48,9 +67,28 @@ def carry_out() -> int:
 
 @shared_task(name="reviews.tasks.campaigns")  # type: ignore[untyped-decorator]  # celery ships no types
 def campaigns() -> int:
-    """What campaigns wait for: reviews that are to be opened, and counting how far they are."""
-    opened = _until_done(lambda: launching.launch_next(now=timezone.now()))
+    """What campaigns wait for: steps over all their reviews, reviews that are to be opened, and
+    counting how far they are."""
+    done = _until_done(lambda: steps.next_part(now=timezone.now()))
+    opened = done + _until_done(lambda: launching.launch_next(now=timezone.now()))
     return opened + _until_done(lambda: progress.count_next(now=timezone.now()))
+
+
+@shared_task(name="reviews.tasks.modes")  # type: ignore[untyped-decorator]  # celery ships no types
+def modes() -> int:
+    """Identities in the scope of a rule that do not have its mode yet, and the reviews that were
+    only proposed while they were observed."""
+    moved = _until_done(lambda: mode_rules.apply_next(now=timezone.now()))
+    return moved + _until_done(lambda: mode_rules.send_next(now=timezone.now()))
+
+
+@shared_task(name="reviews.tasks.owners")  # type: ignore[untyped-decorator]  # celery ships no types
+def owners() -> int:
+    """Ends that are warned of, questions nobody answered, and what becomes of what people leave."""
+    done = _until_done(lambda: noticing.notice_next(now=timezone.now()))
+    done += _until_done(lambda: passing.pass_on_next(now=timezone.now()))
+    done += _until_done(lambda: offers.lapse_next(now=timezone.now()))
+    return done + _until_done(lambda: expiring.expire_next(now=timezone.now()))
 
 
 @shared_task(name="reviews.tasks.deadlines")  # type: ignore[untyped-decorator]  # celery ships no types

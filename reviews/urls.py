@@ -36,5 +36,10 @@ urlpatterns = [
     path("api/cases/<str:key>/hand-over/", seats_api.hand_over, name="api_hand_over"),
     path("api/cases/<str:key>/second-look/", seats_api.second_look, name="api_second_look"),
     path("api/requests/", api.request_access, name="api_request_access"),
+    path("api/", include("reviews.api_urls")),
+    path("", include("reviews.pages.item_urls")),
+    path("", include("reviews.manifest_urls")),
+    path("", include("reviews.owners_api_urls")),
+    path("", include("reviews.pages.owned_urls")),
     path("", include("reviews.pages.urls")),
 ]

@@ -25,10 +25,10 @@ from reviews import actions, visible
 from reviews.actions import entrance
 from reviews.actions.answers import AT_ONCE, WORDS
 from reviews.confirmed import asks_again
-from reviews.forms import DecideForm, PinForm, RequestForm, TieForm, initial_of
+from reviews.forms import DecideForm, PinForm, RequestForm, TieForm, initial_of, ticked
 from reviews.models import Case, Item
+from reviews.pages import breaks, front, queue
 from reviews.pages import case as case_page
-from reviews.pages import front, queue
 from reviews.pages.lanes import EPOCH
 from reviews.permissions import SEAT_WORDS
 
@@ -111,7 +111,7 @@ def _again(
     status: int,
 ) -> HttpResponse:
     """The case page with what was typed, and the sentence of what is wrong with it."""
-    typed = {key: str(value)[:8_000] for key, value in request.POST.items()}
+    typed = {key: str(value)[:8_000] for key, value in request.POST.items()} | ticked(request.POST)
     context = case_page.context(
         case_of(request, case.key), user_of(request), {**typed, "item": item}, now=timezone.now()
     )
@@ -163,6 +163,8 @@ def sign(request: HttpRequest, case: Case, form: DecideForm) -> Item:
     """The call behind the form, and the word that it is recorded."""
     said = form.cleaned_data
     item = get_object_or_404(case.items, pk=said["item"])
+    shown = request.POST.get("breaks", "")
+    breaks.same_as_shown(item, said["answer"], shown, now=timezone.now())
     row = actions.decide(
         case=case,
         item=item,

@@ -44,6 +44,8 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _TEMPLATE = re.compile(r"\{([^{}]*)\}")
 _ACTORS = ("principal", "credential", "agent", "on_behalf")
+# What may be dangerous together (identities/combinations.py).
+LEGS = ("private", "untrusted", "egress")
 # What is kept is a document with this list: no record, whatever else is one.
 _NO_LIST = "!Records"
 # Members that name paths, and the member of a Table that each fills.
@@ -63,7 +65,7 @@ _PATHS = {
 }
 MEMBERS = frozenset(
     {"mapping", "title", "reads", "plane", "realm", "action", "outcome", "activities", "issues"}
-    | {"records", "columns", "delimiter", "payload", "year", "content"}
+    | {"records", "columns", "delimiter", "payload", "year", "content", "legs"}
     | {*_ACTORS, *_PATHS}
 )
 _OF_READS = {
@@ -87,6 +89,8 @@ class Mapping(NamedTuple):
     table: Table
     # The members that the file fills, for saying which of them find nothing.
     fills: tuple[str, ...]
+    # Which actions read sensitive data, take in what outsiders wrote, send out.
+    legs: dict[str, tuple[str, ...]]
 
 
 def of(text: str) -> Mapping:
@@ -152,10 +156,13 @@ class _Reader:
         if "outcome" in data:
             table = table._replace(outcome=self.outcome(data["outcome"]))
         table = self.bodies(table, reads)
+        given = self.members("legs", data.get("legs", {}), LEGS)
+        legs = {leg: tuple(self.words(f"legs.{leg}", one)) for leg, one in given.items()}
         if self.problems:
             raise MappingError(self.problems)
         fills = tuple(one for one in (*_ACTORS, *_PATHS, "outcome") if one in data)
-        return Mapping(name, title, reads, plane, finding.says_something(table), fills)
+        said = finding.says_something(table)
+        return Mapping(name, title, reads, plane, said, fills, legs)
 
     def contents(self) -> list[Any]:
         return self.listed("content", self.data.get("content", []), MOST_WAYS * 4)

@@ -1,4 +1,4 @@
-"""Verbs on identities: attest, activate, suspend, resume, hold, release, retire, set mode.
+"""Verbs on identities: attest, activate, suspend, resume, hold, release, retire.
 
 The only writer of `Identity.state`. Must not know of cases: whoever carries out a decision
 calls from above and says which case in `because`.
@@ -14,8 +14,7 @@ from evidence import ledger, nudge
 from identities import permissions
 from identities.acting import By, acting
 from identities.actions import stretches
-from identities.models import Attestation, Identity
-from identities.models.identity import MODES
+from identities.models import Attestation, ClaimRefusal, Identity
 from identities.permissions import NotPossible
 
 # What an identity takes from its service unless it says otherwise.
@@ -83,7 +82,8 @@ def inherit(identity: Identity) -> list[str]:
     """Fill what the identity does not say from its service; which fields changed (unsaved).
 
     A field in `inherited` follows its service; an empty one starts to. A party that the
-    identity has in another role already is left empty: the three must differ.
+    identity has in another role already is left empty: the three must differ. So is an owner
+    who has said that it is not theirs (identities/claims).
     """
     service = identity.service
     if service is None:
@@ -96,6 +96,8 @@ def inherit(identity: Identity) -> list[str]:
             continue
         if theirs in (None, "") or theirs == own:
             continue
+        if field == "owner" and _refused(identity, theirs):
+            continue
         if attribute.endswith("_id"):
             others = {"owner_id", "sponsor_id", "backup_id"} - {attribute}
             if theirs in {getattr(identity, other) for other in others}:
@@ -105,6 +107,11 @@ def inherit(identity: Identity) -> list[str]:
             identity.inherited = [*identity.inherited, field]
         changed.append(field)
     return changed
+
+
+def _refused(identity: Identity, party: UUID) -> bool:
+    """Whether the service's owner has said that this identity is not theirs."""
+    return ClaimRefusal.objects.filter(identity=identity.pk, party=party, silent=False).exists()
 
 
 def attest(
@@ -272,28 +279,6 @@ def _hold(identity: Identity, state: str, *, by: By, now: datetime, because: str
             data={"because": because},
         )
     return True
-
-
-def set_mode(*, identity: Identity, mode: str, by: By, now: datetime, because: str) -> Identity:
-    """Observe, ask or enforce: turning consequences on is an act of its own."""
-    with transaction.atomic():
-        identity = locked(identity.pk)
-        permissions.require(permissions.why_not_administer(by, now=now))
-        if mode not in MODES:
-            raise NotPossible(f"{mode!r} is no mode; choose one of {', '.join(MODES)}.")
-        if identity.mode == mode:
-            return identity
-        before, identity.mode = identity.mode, mode
-        identity.save(update_fields=["mode"])
-        record(
-            identity,
-            by=by,
-            now=now,
-            act="identity.mode",
-            words=f"{identity.name}: {before} became {mode}: {because}",
-            data={"from": before, "to": mode, "because": because},
-        )
-    return identity
 
 
 def _and(parts: list[str]) -> str:

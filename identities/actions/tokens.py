@@ -14,8 +14,9 @@ from identities.models import ApiToken, User
 from identities.permissions import NotPossible
 
 PREFIX = "cst_"
-# decide: ask the decision endpoint; read: see what its user sees; act: do what its user may.
-SCOPES = ("decide", "read", "act")
+# decide: ask the decision endpoint; read: see what its user sees; act: do what its user may;
+# declare: send release manifests and ask where they stand, and nothing else.
+SCOPES = ("decide", "read", "act", "declare")
 LONGEST = timedelta(days=366)
 
 

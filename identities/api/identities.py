@@ -21,7 +21,6 @@ from identities.register import read
 
 from .doors import door, page_of
 from .serializers import (
-    AttestIn,
     BecauseIn,
     CredentialOut,
     DisposeIn,
@@ -96,15 +95,6 @@ def identities(request: Request) -> Response:
 @extend_schema(responses=IdentityOut, tags=["identities"])
 @door({"GET": "read"})
 def identity(request: Request, key: str) -> Response:
-    return Response(IdentityOut(identity_of(request, key)).data)
-
-
-@extend_schema(request=AttestIn, responses=IdentityOut, tags=["identities"])
-@door({"POST": "act"})
-def attest(request: Request, key: str) -> Response:
-    row = identity_of(request, key)
-    data = checked(AttestIn(data=request.data))
-    identity_actions.attest(identity=row, by=user_of(request), now=timezone.now(), **data)
     return Response(IdentityOut(identity_of(request, key)).data)
 
 

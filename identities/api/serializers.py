@@ -35,6 +35,9 @@ class IdentityOut(serializers.ModelSerializer[Identity]):
             "state",
             "mode",
             "evidence_boundary",
+            "vendor_contact",
+            "contract_ends_at",
+            "data_leaving",
             "created_at",
         )
         read_only_fields = fields

@@ -12,7 +12,7 @@ from identities.findings import REASONS, Candidate, Judged, candidates, needs_au
 from identities.models import CredentialAgent, CredentialWatch, Identity
 from identities.models.behaviour import INSIDE, NOT_JUDGED, OUTSIDE
 
-from . import found, holders, rows, scope
+from . import found, holders, rows, scope, uses
 from .verdicts import Grants, Shape, Stopped
 
 CONSUMER = "judging"
@@ -124,6 +124,7 @@ def _judge(seen_here: scope.Scope, *, now: datetime) -> None:
                 )
             )
     touched = rows.write(out, looked)
+    uses.note(seen_here, out, now=now)
     rows.count_usage(touched)
     wanted: list[Candidate] = candidates(judged)
     found.record(wanted, [(at, event) for at, event, _ in looked], now=now)

@@ -9,6 +9,7 @@ from .behaviour import (
     FindingEvent,
     UsageDay,
 )
+from .claims import Claim, ClaimAnswer, ClaimDay, ClaimRefusal, ClaimWave
 from .enforcement import Revocation, RevocationTry
 from .identity import (
     Attestation,
@@ -20,13 +21,21 @@ from .identity import (
     Service,
 )
 from .inventory import DiscoveredRights, Discovery, InventoryPlan, InventoryRead
+from .outgoing import OutgoingSwitch
+from .owning import OwnerChange, VendorAttestation
 from .people import ApiToken, Membership, Party, Person, SignInLink, Team, User
+from .releases import Manifest, NewUse
 
 __all__ = [
     "ApiToken",
     "Attestation",
     "Attribution",
     "Binding",
+    "Claim",
+    "ClaimAnswer",
+    "ClaimDay",
+    "ClaimRefusal",
+    "ClaimWave",
     "Credential",
     "CredentialAgent",
     "CredentialState",
@@ -42,7 +51,11 @@ __all__ = [
     "IdentityState",
     "InventoryPlan",
     "InventoryRead",
+    "Manifest",
     "Membership",
+    "NewUse",
+    "OutgoingSwitch",
+    "OwnerChange",
     "Party",
     "Person",
     "Revocation",
@@ -52,4 +65,5 @@ __all__ = [
     "Team",
     "UsageDay",
     "User",
+    "VendorAttestation",
 ]

@@ -74,8 +74,14 @@ class Identity(models.Model):
     criticality = models.TextField(default="normal")
     state = models.TextField(default="draft")
     mode = models.TextField(default="observe")
+    # The rule that gave it this mode (reviews/actions/modes.py); null: registered so.
+    mode_rule = models.UUIDField(null=True, blank=True)
     # External integrations state where their evidence ends.
     evidence_boundary = models.TextField(blank=True)
+    # And who answers at the vendor, until when there is a contract, and what leaves with it.
+    vendor_contact = models.TextField(blank=True, db_default="")
+    contract_ends_at = models.DateTimeField(null=True, blank=True)
+    data_leaving = models.TextField(blank=True, db_default="")
     legal_entity = models.TextField(blank=True)
     created_at = models.DateTimeField()
 
@@ -99,9 +105,15 @@ class Identity(models.Model):
             ),
         ]
         indexes = [
-            # The sweep of expiring identities (identities/tasks.py, expire).
+            # The sweep of ends (reviews/actions/expiring.py).
             models.Index(
                 name="identity_expiry_due", fields=["expires_at"], condition=Q(state="active")
+            ),
+            # The same of contracts with vendors (reviews/actions/expiring.py).
+            models.Index(
+                name="identity_contract_due",
+                fields=["contract_ends_at"],
+                condition=Q(state="active", contract_ends_at__isnull=False),
             ),
         ]
 
@@ -220,6 +232,12 @@ class Credential(models.Model):
         ]
         indexes = [
             models.Index(name="credential_newest", fields=["identity", "-issued_at"]),
+            # Standing ones that end soon (reviews/triggers/facts.py).
+            models.Index(
+                name="credential_ends",
+                fields=["expires_at"],
+                condition=Q(standing=True, expires_at__isnull=False, state__in=["active", "held"]),
+            ),
         ]
 
     @property

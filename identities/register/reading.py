@@ -37,6 +37,8 @@ SERVICE = (
     "ai_system",
     "legal_entity",
 )
+# What is stated of an external integration, in words.
+BOUNDARY = ("evidence_boundary", "vendor_contact", "data_leaving")
 IDENTITY = (
     "name",
     "kind",
@@ -45,7 +47,8 @@ IDENTITY = (
     "purpose",
     "expires",
     "criticality",
-    "evidence_boundary",
+    *BOUNDARY,
+    "contract_ends",
     "legal_entity",
     "actors",
 )
@@ -124,13 +127,18 @@ def _identity(row: Fields) -> IdentityEntry:
     row.only(IDENTITY)
     said: dict[str, Any] = {
         member: row.text(member)
-        for member in ("purpose", "evidence_boundary", "legal_entity")
+        for member in ("purpose", *BOUNDARY, "legal_entity")
         if member in row.data
     }
     if "kind" in row.data:
         said["kind"] = row.choice("kind", KINDS)
     if "criticality" in row.data:
         said["criticality"] = row.choice("criticality", CRITICALITIES)
+    contract = row.when("contract_ends")
+    if contract is not None:
+        if contract.at is None:
+            row.wrong("contract_ends", "is a date, as 2027-01-31: it does not move with the file")
+        said["contract_ends_at"] = contract.at
     actors = []
     for actor in row.rows("actors"):
         actor.only((*actornames.KINDS, "source", "realm", "kind", "value", "shared"))

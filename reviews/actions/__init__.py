@@ -8,11 +8,13 @@ from .attention import look_again, tell_provisional_next
 from .carrying import carry_again, carry_out_next
 from .clock import beat
 from .closing import cancel, pin
+from .commenting import comment
 from .deadlines import deadlines_next, remind_due
 from .deciding import decide, tie_break, undo
 from .due import open_due
 from .handing import hand_over
 from .opening import open_from_findings_next, open_review, start
+from .quarantining import restore
 from .requests import Wanted, request_access
 from .rungs import drop, release
 from .withdrawing import give_back, tell_withdrawn_next
@@ -23,6 +25,7 @@ __all__ = [
     "cancel",
     "carry_again",
     "carry_out_next",
+    "comment",
     "deadlines_next",
     "decide",
     "drop",
@@ -36,6 +39,7 @@ __all__ = [
     "release",
     "remind_due",
     "request_access",
+    "restore",
     "start",
     "tell_provisional_next",
     "tell_withdrawn_next",

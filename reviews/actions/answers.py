@@ -17,6 +17,9 @@ OF_KIND: dict[str, tuple[str, ...]] = {
     "binding": ("keep", "revoke", "dont_know"),
     "grant": ("approve", "deny"),
     "step": ("approve", "deny"),
+    "use": ("keep", "revoke", "dont_know"),
+    "identity": ("keep", "revoke", "dont_know"),
+    "manifest": ("approve", "deny"),
 }
 WORDS = {
     "keep": "Keep",
@@ -57,14 +60,17 @@ def check(
 
 def _plan(proposal: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     plan = str(proposal.get("plan", "")).strip()
+    control = str(proposal.get("control", "")).strip()
     by = proposal.get("by")
     if not plan:
         raise NotPossible("Say the plan: what replaces it, and who does it.")
+    if not control:
+        raise NotPossible("Say the compensating control: what protects it until it is replaced.")
     if not isinstance(by, datetime):
         raise NotPossible("Say by when it is replaced: a date and time.")
     if not now < by <= now + FURTHEST:
         raise NotPossible("The date of a replacement must lie within the next 366 days.")
-    return {"plan": plan[:2_000], "by": by.isoformat()}
+    return {"plan": plan[:2_000], "control": control[:2_000], "by": by.isoformat()}
 
 
 def _left(proposal: Mapping[str, Any], offered: Mapping[str, Any]) -> dict[str, Any]:

@@ -41,7 +41,9 @@ class Asked:
         return [
             seat
             for seat in self.seats[case.pk]
-            if seat.kind in SIGNING and not unsettled <= self.given.get(seat.pk, set())
+            if seat.kind in SIGNING
+            and seat.turn == "now"
+            and not unsettled <= self.given.get(seat.pk, set())
         ]
 
     def of(self, case: Case, seat: Seat) -> list[Person]:
@@ -70,6 +72,8 @@ class Asked:
         """
         found: list[Person] = []
         for seat in self.seats[case.pk]:
+            if seat.turn != "now":
+                continue
             party = seat.party_id if seat.kind == "tie_breaker" else seat.backup_id
             if party is not None:
                 found += self._persons.get(party, [])

@@ -170,6 +170,28 @@ def sentences(marks: Sequence[Provisional]) -> list[str]:
     ]
 
 
+def of_campaigns(campaigns: Iterable[UUID]) -> dict[UUID, int]:
+    """In how many reviews of each campaign answers wait for a second look; none of them: left out."""
+    rows = _waiting().filter(case__campaign__in=campaigns)
+    many = rows.order_by().values("case__campaign").annotate(n=Count("case", distinct=True))
+    return {row["case__campaign"]: row["n"] for row in many}
+
+
+def cases_of(campaign: UUID) -> QuerySet[Provisional, UUID]:
+    """The reviews of a campaign that wait for a second look."""
+    return _waiting().filter(case__campaign=campaign).values_list("case", flat=True)
+
+
+def _waiting() -> QuerySet[Provisional]:
+    # A sealed case is absent for everybody but its members, and so is what is said of it.
+    return Provisional.objects.filter(settled_at__isnull=True, case__sealed=False)
+
+
+def in_words(many: int) -> str:
+    """ "3 reviews wait for a second look"; "" for none."""
+    return counted(many, "review waits", "reviews wait") + " for a second look" if many else ""
+
+
 def tell_provisional_next(*, now: datetime) -> bool:
     """Write one mark that nobody was told of in its case's ledger, and tell who may look again."""
     with transaction.atomic():
@@ -253,6 +275,11 @@ def _ask_again(
     if not rows:
         raise NotPossible("None of these answers stands any more: there is nothing to ask again.")
     live = case.state in ("open", "decided")
+    if live and any(row.seat.turn == "past" for row in rows):
+        raise NotPossible(
+            "Their stage is over, and others have answered after it: confirm them, or cancel the"
+            " case and open the review again."
+        )
     again = [row for row in rows if live and row.item.carried_out_at is None]
     if case.state == "decided" and again:
         case.state = entries.moved(case, "reopen")

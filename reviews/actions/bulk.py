@@ -17,11 +17,12 @@ from django.utils import timezone
 from evidence.words import counted
 from identities.models import Credential, Finding, User
 from identities.permissions import NotAllowed, NotPossible
+from reviews import standing
 from reviews.models import Decision, Item, Seat
 from reviews.pages import freshness
 from reviews.permissions import SIGNING
 
-from . import answers, deciding, entries, proposing
+from . import advising, answers, deciding, entries, proposing
 
 MOST = 100
 # A binding says who somebody is, a request gives something away: each is read by itself.
@@ -69,12 +70,12 @@ def why_not_keep(picks: Sequence[Pick], fresh: Fresh, *, now: datetime) -> dict[
     given: dict[UUID, list[Decision]] = {}
     for row in Decision.objects.filter(
         item__in=[pick.item.pk for pick in picks], superseded_at__isnull=True
-    ):
+    ).select_related("seat"):
         given.setdefault(row.item_id, []).append(row)
     return {
         pick.item.pk: _risk(pick, findings)
         or _doubt(pick.item, fresh)
-        or _age(credentials.get(pick.item.ref) if pick.item.ref else None, pick.item, now=now)
+        or _age(credentials.get(pick.item.ref) if pick.item.ref else None, pick, now=now)
         or _difference(pick, given.get(pick.item.pk, []))
         for pick in picks
     }
@@ -98,7 +99,7 @@ def _risk(pick: Pick, findings: dict[UUID, int]) -> str:
         return f"{identity.name} has {counted(findings[identity.pk], 'open finding')}."
     if item.recommendation == "keep":
         return ""
-    said = answers.WORDS.get(item.recommendation, "")
+    said = (answers.WORDS | advising.WORDS).get(item.recommendation, "")
     if said:
         return f"{said} is recommended: {item.recommendation_reason}."
     return "Keep is not recommended: the evidence says too little."
@@ -111,14 +112,18 @@ def _doubt(item: Item, fresh: Fresh) -> str:
     return f"Its evidence is not fresh: {found['why']}." if found["why"] else ""
 
 
-def _age(credential: Credential | None, item: Item, *, now: datetime) -> str:
+def _age(credential: Credential | None, pick: Pick, *, now: datetime) -> str:
     """A standing credential that nobody would issue so today is not kept in passing."""
-    if item.kind != "credential":
+    if pick.item.kind != "credential":
         return ""
     if credential is None:
         return "Its credential is gone."
     if not credential.standing:
         return ""
+    most = standing.most_days(pick.item.case)
+    why = None if most is None else standing.of(credential, most, now=now)
+    if why is not None:
+        return why
     if credential.issued_at is None:
         return "How long it has been standing is not known."
     age = now - credential.issued_at
@@ -126,7 +131,9 @@ def _age(credential: Credential | None, item: Item, *, now: datetime) -> str:
 
 
 def _difference(pick: Pick, given: Sequence[Decision]) -> str:
-    other = next((row for row in given if row.seat_id != pick.seat.pk), None)
+    # Of its own stage: what an earlier one answered, a blind one does not see.
+    others = [row for row in given if row.seat.stage_id == pick.seat.stage_id]
+    other = next((row for row in others if row.seat_id != pick.seat.pk), None)
     if other is not None and other.answer != "keep":
         return f"Another seat answered {answers.WORDS[other.answer].lower()}."
     if any(row.seat_id == pick.seat.pk for row in given):

@@ -7,16 +7,16 @@ asked for is effective; what could not be done waits for a person, with the reas
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
 from identities.acting import COUNTERSIGN, By, acting
 from identities.actions import revocations
 from identities.models import Revocation
 from identities.permissions import NotPossible, require
 from reviews import permissions
-from reviews.models import Case, Decision, Item, Provisional
+from reviews.models import Campaign, Case, Decision, Item, Provisional, Quarantine
 
-from . import consequences, entries, reminders, settling
+from . import consequences, entries, quarantining, reminders, settling
 
 # Asked for and not effective yet; what failed waits for a person.
 UNFINISHED = ("requested", "sending", "sent", "confirmed", "failed")
@@ -27,7 +27,16 @@ PROVISIONAL = Provisional.objects.filter(case=OuterRef("pk"), settled_at__isnull
 
 def carry_out_next(*, now: datetime) -> bool:
     """One decided case, one plan whose date has come, or one case that can close."""
-    return _decided_next(now) or _plan_next(now) or _close_next(now)
+    return _decided_next(now) or _plan_next(now) or _quarantine_next(now) or _close_next(now)
+
+
+def _kept_back(now: datetime) -> Q:
+    """Decided in a campaign whose outcomes go out together, at its end; what is replaced by a date
+    is not kept back, so that the date is not missed, and what is revoked has gone out already."""
+    live = Campaign.objects.filter(applies="at_end", state__in=["running", "paused"])
+    ended = Q(state="running", moving=False, deadline_at__lte=now)
+    ends = Item.objects.filter(case=OuterRef("pk"), outcome="replace", carried_out_at__isnull=True)
+    return Q(campaign__in=list(live.exclude(ended).values_list("pk", flat=True))) & Q(~Exists(ends))
 
 
 def _decided_next(now: datetime) -> bool:
@@ -38,7 +47,7 @@ def _decided_next(now: datetime) -> bool:
         )
         pk = (
             Case.objects.select_for_update(of=("self",), skip_locked=True)
-            .filter(~Exists(waits), ~Exists(PROVISIONAL), state="decided")
+            .filter(~_kept_back(now), ~Exists(waits), ~Exists(PROVISIONAL), state="decided")
             .order_by("decided_at")
             .values_list("pk", flat=True)
             .first()
@@ -98,6 +107,33 @@ def _plan_next(now: datetime) -> bool:
             at=due,
             data={"item": str(item.pk)},
         )
+        entries.changed(case)
+    return True
+
+
+def _quarantine_next(now: datetime) -> bool:
+    """The time in which something could be restored is over: it is revoked for good."""
+    due = Quarantine.objects.filter(
+        state="held",
+        until__lte=now,
+        item__outcome="revoke",
+        case__state__in=["open", "decided", "carrying_out"],
+    )
+    with transaction.atomic():
+        found = (
+            Case.objects.select_for_update(of=("self",), skip_locked=True)
+            .filter(pk__in=due.values("case"))
+            .order_by("decided_at", "pk")
+            .values_list("pk", flat=True)
+            .first()
+        )
+        if found is None:
+            return False
+        case = entries.locked(found)
+        for row in due.filter(case=case).select_related("item").order_by("until", "pk"):
+            row.item.case = case
+            quarantining.end_due(row, now=now)
+            consequences.carry(case, row.item, by=COUNTERSIGN, now=now)
         entries.changed(case)
     return True
 

@@ -17,11 +17,10 @@ from reviews import ladder, policies
 from reviews.ladder import CUTS
 from reviews.models import Case, Notice, Rung, Seat
 
-from . import clock, entries, reminders, rungs, settling, silencing
+from . import braking, clock, entries, reminders, rungs, settling, silencing, stage_steps
 from .asked import Asked
 from .silencing import consequence, sentence
 
-HOUR = timedelta(hours=1)
 # What a sweep writes of a case.
 WRITTEN = ["deadline_at", "not_counted", "silence", "silence_done_at", "backups_since", "version"]
 
@@ -33,6 +32,7 @@ class Climb:
         self.cases, self.now = cases, now
         self.asked = Asked(cases, now=now)
         self.rungs = rungs.of_cases(cases)
+        self.steps = stage_steps.Steps(self)
         self.reads = clock.read_all(cases, self.asked, now=now)
         self.moved: list[rungs.Moved] = []
         self.done: list[Rung] = []
@@ -63,7 +63,7 @@ class Climb:
                 and (case.deadline_at > self.now or one.at > case.deadline_at)
             ]
             # Nobody is told a date that will not hold; the moved one reminds at its own time.
-            if case.silence_done_at is None and self._move_case(case):
+            if case.silence_done_at is None and self.move_case(case):
                 continue
             newest = {one.does: one for one in due}
             self.over += [one for one in due if one is not newest[one.does]]
@@ -75,13 +75,13 @@ class Climb:
 
     def _tell(self, case: Case, rung: Rung) -> None:
         due = f"{case.deadline_at:%Y-%m-%d %H:%M} UTC"
-        hours = round((case.deadline_at - rung.at) / HOUR)
+        hours = round((case.deadline_at - rung.at) / timedelta(hours=1))
         # A deadline that has moved reminds anew.
         moved = f" before {case.deadline_at:%Y-%m-%d %H:%M}" if case.not_counted else ""
-        self._climbed(rung)
+        self.climbed(rung)
         if rung.does == "remind":
             late = hours <= 0
-            self._notify(
+            self.notify(
                 case,
                 self.asked.waiting_for(case),
                 occasion=f"reminder {-hours} h late" if late else f"reminder {hours} h{moved}",
@@ -93,10 +93,10 @@ class Climb:
         if added:
             case.backups_since = self.now
             self.changed.append(case)
-            self._say(
+            self.say(
                 case, rung, "case.rung", f"The backups may sign in {case.key} beside the owners"
             )
-        self._notify(
+        self.notify(
             case,
             self.asked.above(case),
             occasion=f"{'added' if added else 'escalation'}{moved}",
@@ -112,7 +112,13 @@ class Climb:
             for rung in self.due(case):
                 if rung.does in ladder.BEFORE:
                     continue
-                if rung.does == ladder.DUE:
+                if rung.does == ladder.GO_ON:
+                    if self.steps.goes_on(case, rung):
+                        break
+                elif case.next_stage:
+                    self.steps.due(case, rung)
+                    break
+                elif rung.does == ladder.DUE:
                     if not self._answers_due(case, rung):
                         break
                 else:
@@ -120,26 +126,36 @@ class Climb:
                     self._later(case, rung)
                     break
         self.write()
+        self.steps.end()
 
     def _answers_due(self, case: Case, rung: Rung) -> bool:
         """The deadline of the case itself; whether its silence has had its consequence."""
-        if case.deadline_at > rung.at:
-            # Somebody gave more time.
-            self.moved.append(rungs.Moved(case.pk, case.deadline_at - rung.at))
+        if self.later_deadline(case, rung):
             return False
         lost = policies.away(rung.at, self.reads[case.pk].heard)
         if lost is not None and consequence(case) in CUTS:
-            held = Rung(case=case, does=case.silence, after=rung.after, at=rung.at)
-            self._hold(case, held, _away(lost))
-            # People still have their time; when it is over, it goes to those above.
-            case.silence = "escalate"
-            self.changed.append(case)
-        if self._move_case(case):
+            self._hold_silence(case, rung, braking.away(lost))
+        if self.move_case(case):
             return False
+        if why := braking.why(case, rung, self.doubts, now=self.now):
+            self._hold_silence(case, rung, why)
         self._silence(case, rung)
         return True
 
-    def _move_case(self, case: Case) -> bool:
+    def _hold_silence(self, case: Case, rung: Rung, why: str) -> None:
+        """People still have their time; when it is over, it goes to those above."""
+        self._hold(case, Rung(case=case, does=case.silence, after=rung.after, at=rung.at), why)
+        case.silence = "escalate"
+        self.changed.append(case)
+
+    def later_deadline(self, case: Case, rung: Rung) -> bool:
+        """Whether somebody gave more time."""
+        if case.silent_at <= rung.at:
+            return False
+        self.moved.append(rungs.Moved(case.pk, case.silent_at - rung.at))
+        return True
+
+    def move_case(self, case: Case) -> bool:
         """Move the stored deadline, and all rungs, to where the clock says it is."""
         found = self.reads[case.pk]
         before, due = case.deadline_at, found.clock.due
@@ -159,7 +175,7 @@ class Climb:
             )
         )
         above = self.asked.above(case) if found.clock.since is None else []
-        self._notify(
+        self.notify(
             case,
             [*self.asked.waiting_for(case), *above],
             occasion=f"moved {due.isoformat()}",
@@ -169,16 +185,18 @@ class Climb:
         return True
 
     def _silence(self, case: Case, rung: Rung) -> None:
-        at, doubt = case.deadline_at, self.doubts.get(case.pk, "")
+        at, doubt = case.silent_at, self.doubts.get(case.pk, "")
         chosen, said = consequence(case, doubt=doubt), self._words(case, "", doubt)
         case.silence_done_at = self.now
         self.silent.append(case)
-        self._climbed(rung)
+        self.climbed(rung)
         self.over += [one for one in self.due(case) if one.does in ladder.BEFORE and one.at <= at]
+        if case.stage and self.steps.decided(case):
+            return
         done = ""
         if chosen in CUTS or chosen == "deny":
             done = silencing.do(case, chosen, at=at, now=self.now)
-        self._say(
+        self.say(
             case,
             rung,
             "case.silence",
@@ -191,7 +209,7 @@ class Climb:
         )
         if self._finished(case, chosen):
             return
-        self._notify(
+        self.notify(
             case,
             [*self.asked.above(case), *self.asked.waiting_for(case)],
             occasion="overdue",
@@ -199,7 +217,7 @@ class Climb:
             body=f"Nobody decided by {at:%Y-%m-%d %H:%M} UTC: {sentence(case, doubt=doubt)}.",
         )
 
-    def _climbed(self, rung: Rung) -> None:
+    def climbed(self, rung: Rung) -> None:
         rung.state = "done"
         self.done.append(rung)
 
@@ -214,7 +232,7 @@ class Climb:
         since, within = (
             (below[-1].at, rung.after - below[-1].after)
             if below
-            else (case.opened_at, case.deadline_at - case.opened_at - case.not_counted)
+            else (case.counts_from, case.silent_at - case.counts_from - case.not_counted)
         )
         due = clock.between(found, since=since, within=within, now=self.now).due
         due = max(due, rung.at)
@@ -224,7 +242,7 @@ class Climb:
         if why:
             self._hold(case, rung, why)
         elif due > rung.at:
-            self._say(
+            self.say(
                 case,
                 rung,
                 "case.rung_moved",
@@ -235,6 +253,8 @@ class Climb:
             )
         elif rung.does == "replace":
             self._replace(case, rung)
+        elif why := braking.why(case, rung, self.doubts, does=rung.does, now=self.now):
+            self._hold(case, rung, why)
         else:
             self._cut(case, rung)
 
@@ -244,7 +264,7 @@ class Climb:
             return ""
         lost = policies.away(rung.at, self.reads[case.pk].heard)
         if lost is not None:
-            return _away(lost)
+            return braking.away(lost)
         for one in self.rungs[case.pk]:
             if one.state == "held" and one.after <= rung.after:
                 return f"A step before it is held ({rungs.words(case, one.does)})."
@@ -254,8 +274,8 @@ class Climb:
         rung.state, rung.held_at, rung.held_why = "held", self.now, why
         rung.save()
         said = f"{rungs.words(case, rung.does)} on {clock.in_words(rung.at)}"
-        self._say(case, rung, "case.rung_held", f"Held in {case.key}: {said}. {why}", at=self.now)
-        self._notify(
+        self.say(case, rung, "case.rung_held", f"Held in {case.key}: {said}. {why}", at=self.now)
+        self.notify(
             case,
             self.asked.above(case),
             occasion=f"held {rung.does} {rung.at.isoformat()}",
@@ -275,11 +295,11 @@ class Climb:
                 told += now_asked
                 names = ", ".join(one.name for one in now_asked[:3]) or "nobody"
                 said.append(f"{names} in place of {was}")
-        self._climbed(rung)
+        self.climbed(rung)
         self.changed.append(case)
         words = "; ".join(said) or "no silent seat has a backup"
-        self._say(case, rung, "case.rung", f"The backups take over in {case.key}: {words}")
-        self._notify(
+        self.say(case, rung, "case.rung", f"The backups take over in {case.key}: {words}")
+        self.notify(
             case,
             told,
             occasion=f"in place {rung.at.isoformat()}",
@@ -290,11 +310,11 @@ class Climb:
     def _cut(self, case: Case, rung: Rung) -> None:
         doubt = self.doubts.get(case.pk, "")
         chosen, said = consequence(case, does=rung.does, doubt=doubt), ""
-        self._climbed(rung)
+        self.climbed(rung)
         self.changed.append(case)
         if chosen in CUTS:
             said = silencing.do(case, chosen, at=rung.at, now=self.now)
-        self._say(
+        self.say(
             case,
             rung,
             "case.rung",
@@ -306,7 +326,7 @@ class Climb:
         if self._finished(case, chosen):
             return
         words = sentence(case, does=rung.does, doubt=doubt)
-        self._notify(
+        self.notify(
             case,
             [*self.asked.above(case), *self.asked.waiting_for(case)],
             occasion=f"{rung.does} {rung.at.isoformat()}",
@@ -335,7 +355,7 @@ class Climb:
 
     # What is written.
 
-    def _say(
+    def say(
         self,
         case: Case,
         rung: Rung,
@@ -348,7 +368,7 @@ class Climb:
         said = {"does": rung.does, "at": rung.at.isoformat(), **data}
         self.said.append(entries.Said(case, act, words[:1_000], said, at or rung.at))
 
-    def _notify(self, case: Case, persons: list[Person], **said: str) -> None:
+    def notify(self, case: Case, persons: list[Person], **said: str) -> None:
         self.notices += reminders.notices(case, persons, now=self.now, **said)
 
     def write(self) -> None:
@@ -374,11 +394,3 @@ class Climb:
         reminders.send(self.notices)
         self.moved, self.done, self.over, self.said, self.notices = [], [], [], [], []
         self.silent, self.changed = [], []
-
-
-def _away(lost: policies.Stretch) -> str:
-    begins, ends = lost
-    return (
-        f"It came due while Countersign was not at work, from {clock.in_words(begins)} to"
-        f" {clock.in_words(ends)}."
-    )

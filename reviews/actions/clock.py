@@ -70,7 +70,7 @@ def read_all(cases: Sequence[Case], asked: Asked, *, now: datetime) -> dict[UUID
     }
     persons = {person.pk for seats in silent.values() for _, found in seats for person in found}
     reached = _reached(cases, persons)
-    since = min((case.opened_at for case in cases), default=now)
+    since = min((case.counts_from for case in cases), default=now)
     at_work = list(
         Heartbeat.objects.filter(until__gte=since).order_by("since").values_list("since", "until")
     )
@@ -89,10 +89,12 @@ def read_all(cases: Sequence[Case], asked: Asked, *, now: datetime) -> dict[UUID
             ]
             known = [moment for moment in moments if moment is not None]
             rows.append(Silent(seat, those, min(known, default=None)))
-        whole = case.deadline_at - case.opened_at - case.not_counted
-        heard = [one for one in at_work if one[1] >= case.opened_at]
+        whole = case.silent_at - case.counts_from - case.not_counted
+        heard = [one for one in at_work if one[1] >= case.counts_from]
         stretches = policies.without(heard, paused.get(case.campaign_id, ()))
-        clock = _clock(rows, stretches, since=case.opened_at, within=whole, now=now)
+        clock = _clock(rows, stretches, since=case.counts_from, within=whole, now=now)
+        # The deadline lies before the grace; what is lost in either moves both.
+        clock = clock._replace(due=clock.due - case.grace)
         found[case.pk] = Read(clock, rows, stretches, heard, bool(paused.get(case.campaign_id)))
     return found
 
@@ -132,7 +134,7 @@ def sentences(case: Case, found: Read) -> list[str]:
         said.append(
             f"The time does not count yet: the request has not reached {'; '.join(missing)}."
         )
-    elif found.clock.since > case.opened_at:
+    elif found.clock.since > case.counts_from:
         said.append(
             f"The time counts from {in_words(found.clock.since)}, when the request had reached"
             " every seat that is asked."
@@ -207,7 +209,7 @@ def _reached(cases: Sequence[Case], persons: set[UUID]) -> dict[tuple[UUID, UUID
         *(
             (of[ref].pk, refs[by], at)
             for ref, by, at in looks.values_list("ref", "by", "at")
-            if at >= of[ref].opened_at
+            if at >= of[ref].counts_from
         ),
         *signed.values_list("item__case", "person").annotate(first=Min("at")),
     ):

@@ -10,7 +10,7 @@ from identities.permissions import NotPossible, require
 from reviews import permissions
 from reviews.models import Case, Item, Pinned
 
-from . import entries, holds
+from . import disclosing, entries, holds
 
 MOST_PINNED = 500
 
@@ -74,7 +74,8 @@ def cancel(*, case: Case, by: User, now: datetime, reason: str) -> Case:
         case = entries.locked(case.pk)
         require(permissions.why_not_cancel(by, case))
         to = entries.moved(case, "cancel")
-        if case.items.filter(carried_out_at__isnull=False).exists():
+        held = case.quarantines.filter(state="held").exists()
+        if held or case.items.filter(carried_out_at__isnull=False).exists():
             raise NotPossible("Something of it has gone out already: it can only be decided.")
         for item in case.items.select_for_update():
             item.case = case
@@ -89,6 +90,7 @@ def cancel(*, case: Case, by: User, now: datetime, reason: str) -> Case:
                     superseded_at__isnull=True,
                     version=item.proposal.get("version"),
                 ).update(superseded_at=now)
+        disclosing.disclose(case, now=now)
         entries.note(
             case,
             act="case.cancelled",

@@ -17,7 +17,7 @@ from identities.models import Binding, DelegationVersion, Entitlement, Identity,
 from identities.permissions import NotAllowed, NotPossible
 from reviews.models import Case, Item
 
-from . import entries, grants, holds, settling
+from . import declared, entries, grants, holds, quarantining, settling
 
 # These go out when they are agreed, whatever else of the case is still open (decisions 19).
 AT_ONCE = frozenset({"revoke"})
@@ -25,7 +25,7 @@ AT_ONCE = frozenset({"revoke"})
 
 def carry(case: Case, item: Item, *, by: By, now: datetime, end_it: bool = False) -> None:
     """Do what the item's outcome says. `end_it`: the date of its replacement has come."""
-    act = _revoke_credential if end_it else _ACTS.get((item.kind, item.outcome), _nothing)
+    act = _revoke_credential if end_it else _held_first
     _one(case, item, act, by=by, now=now)
 
 
@@ -52,6 +52,14 @@ def _one(case: Case, item: Item, act: "Act", *, by: By, now: datetime) -> None:
         now=now,
         data={"item": str(item.pk), "outcome": item.outcome},
     )
+
+
+def _held_first(case: Case, item: Item, *, by: By, now: datetime) -> None:
+    """What is revoked may be held for some days before, and what was held so may be let go."""
+    quarantining.over(case, item, now=now)
+    if not quarantining.holds_it(case, item, now=now):
+        act = _ACTS.get((item.kind, item.outcome), _nothing)
+        act(case, item, by=by, now=now)
 
 
 def plan_of(item: Item) -> datetime | None:
@@ -251,6 +259,13 @@ def _deny(case: Case, item: Item, *, by: By, now: datetime) -> None:
     _done(item, "nothing is granted", now)
 
 
+def _said(act: Callable[..., str]) -> "Act":
+    def done(case: Case, item: Item, *, by: By, now: datetime) -> None:
+        _done(item, act(case, item, by=by, now=now), now)
+
+    return done
+
+
 type Act = Callable[..., None]
 # (kind of item, outcome) -> what is done. What is not here changes nothing.
 _ACTS: dict[tuple[str, str], Act] = {
@@ -266,4 +281,4 @@ _ACTS: dict[tuple[str, str], Act] = {
     ("binding", "revoke"): _revoke_binding,
     ("grant", "approve"): _approve,
     ("grant", "deny"): _deny,
-}
+} | {which: _said(act) for which, act in declared.ACTS.items()}

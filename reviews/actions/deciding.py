@@ -13,14 +13,24 @@ from django.db import transaction
 
 from evidence import capsules
 from evidence.models import Capsule
-from identities import authority
-from identities.judging.verdicts import grant_of
 from identities.models import User
 from identities.permissions import NotAllowed, NotPossible, require
-from reviews import permissions, shown
+from reviews import permissions, shown, standing
 from reviews.models import Case, Decision, Item, Seat
 
-from . import answers, attention, consequences, entries, grants, reminders, seats, settling
+from . import (
+    answers,
+    attention,
+    consequences,
+    disclosing,
+    entries,
+    grants,
+    narrowing,
+    reminders,
+    seats,
+    settling,
+    stages,
+)
 
 
 def decide(
@@ -46,6 +56,7 @@ def decide(
         require(permissions.why_not_decide(by, case, seat, item, now=now))
         if seats.never_alone(case, now=now, signer=by.person_id) is not None:
             reminders.ask(case, now=now)
+        _may_be_kept(case, item, answer, now=now)
         stored = answers.check(item.kind, answer, proposal or {}, item.proposal, now)
         if answer == "narrow" and item.kind == "delegation":
             _only_narrows(item, stored, now=now)
@@ -76,7 +87,12 @@ def tie_break(
         if item.outcome != "conflict":
             raise NotPossible("There is no conflict to settle on this item.")
         require(permissions.why_not_settle(by, case, seat, item, now=now))
-        given = [row for row in settling.current(item) if row.seat.kind in permissions.SIGNING]
+        _may_be_kept(case, item, answer, now=now)
+        given = [
+            row
+            for row in settling.current(item)
+            if row.seat.kind in permissions.SIGNING and row.seat.turn == "now"
+        ]
         if answer not in {row.answer for row in given}:
             raise NotPossible(
                 "The tie-breaker decides between the answers given:"
@@ -100,7 +116,7 @@ def undo(*, case: Case, item: Item, by: User, now: datetime) -> None:
         require(permissions.why_not_undo(by, case, item, now=now))
         row = (
             item.decisions.filter(superseded_at__isnull=True, by=by)
-            .select_related("seat")
+            .select_related("seat__stage")
             .order_by("-at", "-pk")
             .first()
         )
@@ -110,10 +126,13 @@ def undo(*, case: Case, item: Item, by: User, now: datetime) -> None:
         row.save(update_fields=["superseded_at"])
         reopened = case.state == "decided"
         settling.settle(case, item, now=now)
+        said = f" {answers.WORDS[row.answer].lower()}"
+        if stages.withholds(case, row.seat.stage):
+            said = " the answer"
         entries.note(
             case,
             act="item.undone",
-            words=f"{by.called} took back {answers.WORDS[row.answer].lower()} on {item.title}",
+            words=f"{by.called} took back{said} on {item.title}",
             by=by,
             now=now,
             data={"item": str(item.pk), "decision": str(row.pk)},
@@ -138,7 +157,7 @@ def _locked(case: Case, item: Item, seat: Seat, *, by: User) -> tuple[Case, Item
         raise NotPossible("This item belongs to another case.")
     taken = (
         case.seats.select_for_update(of=("self",))
-        .select_related("party__person", "party__team", "backup", "person")
+        .select_related("party__person", "party__team", "backup", "person", "stage")
         .filter(pk=seat.pk)
         .first()
     )
@@ -227,6 +246,9 @@ def _note(
 ) -> None:
     capsule = row.capsule
     words = answers.WORDS[row.answer].lower()
+    if stages.withholds(case, seat.stage):
+        _note_withheld(case, item, seat, row, by=by, now=now)
+        return
     before = item.decisions.filter(seat=seat, superseded_at=now).exclude(pk=row.pk).first()
     did = (
         f"answered {words}"
@@ -253,17 +275,36 @@ def _note(
     )
 
 
+def _note_withheld(
+    case: Case, item: Item, seat: Seat, row: Decision, *, by: User, now: datetime
+) -> None:
+    """That it was answered, and what binds the answer: a later stage must not read it here."""
+    entries.note(
+        case,
+        act="item.answered",
+        words=f"{by.called} answered on {item.title}, as {permissions.SEAT_WORDS[seat.kind]}; what,"
+        " is written here when the blind stage is over",
+        by=by,
+        now=now,
+        data={
+            "item": str(item.pk),
+            "seat": seat.kind,
+            "withheld": disclosing.commitment(row),
+            "capsule": None if row.capsule is None else row.capsule.key,
+        },
+    )
+
+
+def _may_be_kept(case: Case, item: Item, answer: str, *, now: datetime) -> None:
+    why = standing.why_not_keep(case, item, now=now) if answer == "keep" else None
+    if why is not None:
+        raise NotPossible(why)
+
+
 def _only_narrows(item: Item, left: Mapping[str, Any], *, now: datetime) -> None:
     """A narrowing that reaches beyond what is in force is a request, not an answer."""
     delegation = grants.locked(item.ref)
     current = grants.in_force(delegation, now=now) or grants.proposed(delegation)
     if current is None:
         raise NotPossible(f"{delegation.key} is not in force: there is nothing to narrow.")
-    before = grant_of(current)
-    child = before._replace(actions=tuple(left["actions"]), resources=tuple(left["resources"]))
-    try:
-        wider = authority.narrower([child], [before])
-    except authority.AuthorityError as problem:
-        raise NotPossible(f"{problem}.") from problem
-    if wider:
-        raise NotPossible(f"This is wider than {delegation.key}: {'; '.join(wider)[:500]}.")
+    narrowing.refuse(current, left)

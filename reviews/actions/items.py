@@ -12,7 +12,7 @@ from uuid import UUID
 from identities.models import Identity
 from reviews.models import Case, Item
 
-from . import proposing
+from . import advising, proposing
 
 
 def build(case: Case, identity: Identity, *, now: datetime) -> list[Item]:
@@ -27,7 +27,8 @@ def build_all(cases: Sequence[tuple[Case, Identity]], *, now: datetime) -> list[
         case__in=[case.pk for case, _ in cases]
     ).values_list("case", "kind", "ref", "proposal"):
         known.setdefault(case_id, []).append(_same(kind, ref, proposal))
-    proposed = proposing.propose([identity for _, identity in cases], now=now)
+    identities = [identity for _, identity in cases]
+    proposed = advising.complete(proposing.propose(identities, now=now), identities, now=now)
     made = []
     for case, identity in cases:
         rows = known.get(case.pk, [])
@@ -49,7 +50,8 @@ def _same(kind: str, ref: UUID | None, proposal: dict[str, Any]) -> tuple[str, o
 def look_again(case: Case, identity: Identity, *, now: datetime) -> None:
     """What stands beside the items that wait for answers, from evidence as it is known now."""
     waiting = {(item.kind, item.ref): item for item in case.items.filter(outcome="")}
-    for made in proposing.propose([identity], now=now).get(identity.pk, ()):
+    proposed = advising.complete(proposing.propose([identity], now=now), [identity], now=now)
+    for made in proposed.get(identity.pk, ()):
         item = None if made.ref is None else waiting.get((made.kind, made.ref))
         if item is None:
             continue

@@ -45,7 +45,7 @@ def open_review(
             require(permissions.why_not_open(user, identity, now=now))
         if identity.state == "retired":
             raise NotPossible(f"{identity.name} is retired: there is nothing to review.")
-        known = _live(identity)
+        known = live_review(identity)
         if known is not None and known.state == "open":
             return known
         if known is not None:
@@ -102,14 +102,20 @@ def open_many(identities: Sequence[Identity], how: How) -> list[Case]:
     rows = Case.objects.select_for_update(of=("self",)).select_related("policy", "campaign")
     live = {
         case.identity_id: case
-        for case in rows.filter(identity__in=identities, door="access_review", state__in=LIVE)
+        for case in rows.filter(
+            identity__in=identities, door="access_review", trigger="", state__in=LIVE
+        )
     }
     for identity in identities:
         if identity.pk in live:
             live[identity.pk].identity = identity
     seen = [case for case in live.values() if not case.sealed]
     _send([case for case in seen if case.state == "draft"], how)
-    joined = [case for case in seen if case.campaign is None or case.campaign.state == "closed"]
+    joined = [
+        case
+        for case in seen
+        if case.campaign is None or (case.campaign.state == "closed" and not case.campaign.moving)
+    ]
     for case in joined:
         case.campaign = how.campaign
     Case.objects.bulk_update(joined, ["campaign"])
@@ -127,9 +133,11 @@ def _send(cases: Sequence[Case], how: How) -> None:
         case.opened_at, case.deadline_at = how.now, how.due
         case.reason, case.policy = how.reason, how.policy
         case.silence = rungs.silence(how.policy, case.identity)
+        case.grace = rungs.grace(how.policy)
         case.version += 1
-    said = ["state", "opened_at", "deadline_at", "reason", "policy", "silence", "version"]
+    said = ["state", "opened_at", "deadline_at", "reason", "policy", "silence", "grace", "version"]
     Case.objects.bulk_update(cases, said)
+    seats.build_again(cases, now=how.now)
     rungs.make(cases)
     name = acting(how.by).name
     entries.note_all(
@@ -169,7 +177,7 @@ def open_from_findings_next(*, now: datetime) -> bool:
 
 
 def _attach(finding: Finding, identity: Identity, *, now: datetime) -> None:
-    case = _live(identity)
+    case = live_review(identity)
     if case is None:
         # Observing asks nobody: the review is proposed, and a person sends it out.
         state = "draft" if identity.mode == "observe" else "open"
@@ -207,8 +215,11 @@ def _attach(finding: Finding, identity: Identity, *, now: datetime) -> None:
     )
 
 
-def _live(identity: Identity) -> Case | None:
-    return Case.objects.filter(identity=identity, door="access_review", state__in=LIVE).first()
+def live_review(identity: Identity) -> Case | None:
+    """The one review of all there is that is proposed or open; micro-reviews stand beside it."""
+    return Case.objects.filter(
+        identity=identity, door="access_review", trigger="", state__in=LIVE
+    ).first()
 
 
 def locked(identities: Iterable[UUID]) -> list[Identity]:
@@ -250,6 +261,7 @@ def _new(identities: Sequence[Identity], how: How) -> list[Case]:
             reason=how.reason[: entries.LONGEST_REASON],
             deadline_at=how.due,
             silence=rungs.silence(how.policy, identity),
+            grace=rungs.grace(how.policy),
             legal_entity=identity.legal_entity,
         )
         for identity in identities

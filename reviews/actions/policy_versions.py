@@ -234,7 +234,8 @@ def _missing(document: Document) -> Iterator[tuple[str, str]]:
         yield from _unknown("scope.sources", scope.sources, sources, "source")
     teams = [
         one.removeprefix(TEAM).strip()
-        for order in document.seats.values()
+        for said in (document.seats, *(stage.seats for stage in document.stages))
+        for order in said.values()
         for one in order
         if one.startswith(TEAM)
     ]

@@ -66,6 +66,11 @@ def propose(identities: Sequence[Identity], *, now: datetime) -> ByIdentity:
     return found
 
 
+def one(identity: Identity, kind: str, ref: UUID, *, now: datetime) -> Item | None:
+    """The one item about this delegation, entitlement or credential; None when it is gone."""
+    return next((item for _, item in _OF_KIND[kind]([identity], now, only=ref)), None)
+
+
 def count(identities: QuerySet[Identity], *, now: datetime) -> dict[UUID, int]:
     """How many items `propose` would give each identity; those with none are left out."""
     found: dict[UUID, int] = {}
@@ -111,12 +116,18 @@ def _first(rows: QuerySet[Any], *, by: str) -> QuerySet[Any]:
     return found
 
 
-def _delegations(identities: Sequence[Identity], now: datetime) -> Iterable[tuple[UUID, Item]]:
+def _just[Rows: QuerySet[Any]](rows: Rows, only: UUID | None, by: str = "pk") -> Rows:
+    return rows if only is None else rows.filter(**{by: only})
+
+
+def _delegations(
+    identities: Sequence[Identity], now: datetime, *, only: UUID | None = None
+) -> Iterable[tuple[UUID, Item]]:
     used_by = shown.used_by(identities)
-    numbers = {one.pk: one.number for one in identities}
+    known = {one.pk: one for one in identities}
     rows = (
-        _current(now)
-        .filter(delegation__grantee__in=numbers)
+        _just(_current(now), only, "delegation")
+        .filter(delegation__grantee__in=known)
         .select_related("delegation")
         .order_by("delegation__number", "-state", "version")
     )
@@ -127,21 +138,22 @@ def _delegations(identities: Sequence[Identity], now: datetime) -> Iterable[tupl
             continue
         seen.add(row.delegation_id)
         identity = row.delegation.grantee_id
-        used = list(used_by.get(numbers[identity], {}).values())
+        used = list(used_by.get(known[identity].number, {}).values())
         hits = [(name, first, last) for name, (first, last) in used if covers(row.actions, name)]
         last = max((one[2] for one in hits), default=None)
         unseen = [
             pattern for pattern in row.actions if not any(matches(pattern, one[0]) for one in hits)
         ]
         advice = _about_delegation(row, unseen, has_evidence=bool(used), last=last, now=now)
-        until = row.during.upper
+        if known[identity].kind == "integration" and advice.answer in ("revoke", "narrow"):
+            advice = Advice("", "not all of it is in our logs: what happens at the vendor is not")
         yield (
             identity,
             Item(
                 kind="delegation",
                 ref=row.delegation_id,
                 title=f"Delegation {row.delegation.key}",
-                note=_delegation_note(row, until),
+                note=_delegation_note(row, row.during.upper),
                 proposal={
                     "actions": [pattern for pattern in row.actions if pattern not in unseen],
                     "resources": list(row.resources),
@@ -186,8 +198,10 @@ def _about_delegation(
     return Advice("keep", f"each of its actions was seen, last {last:%-d %b %H:%M} UTC")
 
 
-def _entitlements(identities: Sequence[Identity], now: datetime) -> Iterable[tuple[UUID, Item]]:
-    rows = list(_entitled(now).filter(identity__in=identities).order_by("principal"))
+def _entitlements(
+    identities: Sequence[Identity], now: datetime, *, only: UUID | None = None
+) -> Iterable[tuple[UUID, Item]]:
+    rows = list(_just(_entitled(now), only).filter(identity__in=identities).order_by("principal"))
     if not rows:
         return
     concerned = {row.identity_id for row in rows}
@@ -227,9 +241,11 @@ def _entitlements(identities: Sequence[Identity], now: datetime) -> Iterable[tup
         )
 
 
-def _credentials(identities: Sequence[Identity], now: datetime) -> Iterable[tuple[UUID, Item]]:
+def _credentials(
+    identities: Sequence[Identity], now: datetime, *, only: UUID | None = None
+) -> Iterable[tuple[UUID, Item]]:
     rows = list(
-        _first(_standing().filter(identity__in=identities), by="number")
+        _first(_just(_standing(), only).filter(identity__in=identities), by="number")
         .select_related("actor", "issued_by")
         .order_by("number")
     )
@@ -325,6 +341,10 @@ def _bindings(identities: Sequence[Identity], now: datetime) -> Iterable[tuple[U
                 snapshot={"count": row.seen, "words": row.reason},
             ),
         )
+
+
+# What can be asked about alone (reviews/triggers).
+_OF_KIND = {"delegation": _delegations, "entitlement": _entitlements, "credential": _credentials}
 
 
 def _delegated(identities: Iterable[UUID], now: datetime) -> dict[UUID, list[str]]:

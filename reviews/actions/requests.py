@@ -59,7 +59,8 @@ def request_access(
             raise NotPossible(f"{delegation.key} is not a delegation to {identity.name}.")
         proposal = _proposal(identity, delegation, wanted, by=by, now=now)
         _not_asked_twice(proposal)
-        case = _case(identity, by=by, now=now, reason=reason)
+        title = f"Access request: {identity.name}"
+        case = new_case(identity, title=title, by=by, now=now, reason=reason)
         _item(case, proposal, now=now)
         made = seats.build(case, identity, now=now)
         rungs.make([case])
@@ -177,12 +178,13 @@ def _not_asked_twice(proposal: DelegationVersion) -> None:
         raise NotPossible(f"It is asked for already, in {asked.case.key}.")
 
 
-def _case(identity: Identity, *, by: User, now: datetime, reason: str) -> Case:
+def new_case(identity: Identity, *, title: str, by: User, now: datetime, reason: str) -> Case:
+    """The case that a request opens, without items and seats; who asks signs in none of them."""
     policy = in_force(now=now, name=REQUESTS)
     case = Case(
         door="access_request",
         state="open",
-        title=f"Access request: {identity.name}",
+        title=title,
         identity=identity,
         policy=policy,
         opened_at=now,
@@ -191,6 +193,7 @@ def _case(identity: Identity, *, by: User, now: datetime, reason: str) -> Case:
         requester=by.person,
         reason=reason,
         deadline_at=now + timedelta(hours=policy.decide_within_hours),
+        grace=rungs.grace(policy),
         # Nothing comes into force by silence.
         silence="deny",
         legal_entity=identity.legal_entity,

@@ -16,13 +16,23 @@ from identities.acting import By, acting
 from identities.models import Identity, User
 from identities.permissions import NotPossible, require
 from reviews import ladder, permissions
-from reviews.models import Case, ReviewPolicy, Rung
+from reviews.models import Case, Decision, ReviewPolicy, Rung
 
 from . import entries
 
 BEFORE = Q(does__in=ladder.BEFORE)
 # What takes something away; the case's own silence may be among it.
-HARD = Q(does__in=ladder.CUTS) | Q(does=ladder.DUE, case__silence__in=ladder.CUTS)
+HARD = Q(does__in=ladder.CUTS) | Q(
+    does=ladder.DUE, case__silence__in=ladder.CUTS, case__next_stage=""
+)
+# At the deadline of a stage what one seat alone would revoke is revoked: the stricter counts.
+HARD |= Q(does=ladder.DUE, case__stage__gt="") & Q(
+    Exists(
+        Decision.objects.filter(
+            item__case=OuterRef("case"), answer="revoke", superseded_at__isnull=True
+        )
+    )
+)
 LATER = ("waiting", "held")
 # Cases in which nothing can be decided by the seats any more.
 PAST = ("carrying_out", "in_review", "closed", "cancelled")
@@ -38,6 +48,7 @@ UPDATE reviews_rung r SET at = r.at + m.by, state = 'waiting', done_at = NULL
 FROM unnest(%s::uuid[], %s::interval[]) AS m(case_id, by)
 WHERE r.case_id = m.case_id AND r.does IN ('remind', 'tell') AND r.state IN ('done', 'over')
 AND r.at + m.by >= %s
+AND r.at > (SELECT coalesce(c.asked_since, c.opened_at) FROM reviews_case c WHERE c.id = r.case_id)
 """
 
 
@@ -88,15 +99,39 @@ def planned(case: Case, known: dict[object, Sequence[ladder.Rung]] | None = None
     """The rungs of a case as rows not saved. `known`: ladders that were read already."""
     known = {} if known is None else known
     policy, identity = case.policy, case.identity
-    whole = case.deadline_at - case.opened_at
+    since, whole = case.counts_from, case.deadline_at - case.counts_from
     which = case.policy_id, "" if identity is None else identity.criticality
     if which not in known:
         known[which] = of_policy(policy, identity)
     within = 0 if policy is None else policy.decide_within_hours
     for one in ladder.plan(known[which], decide_within_hours=within):
         after = whole + timedelta(hours=one.after_hours - within)
+        # A micro-review asks: what it rests on may be late or absent, so its silence cuts nothing.
+        if case.trigger and one.does in ladder.CUTS:
+            continue
+        # While another stage follows, nothing but that does.
+        if case.next_stage and one.does not in (*ladder.BEFORE, ladder.DUE):
+            continue
+        if one.after_hours >= within:
+            after += case.grace
         if after > timedelta():
+            after += since - case.opened_at
             yield Rung(case=case, does=one.does, after=after, at=case.opened_at + after)
+
+
+def grace(policy: ReviewPolicy) -> timedelta:
+    """How long answers count after a deadline."""
+    return timedelta(hours=policy.document.get("grace_hours", 0))
+
+
+def go_on(case: Case, *, at: datetime) -> None:
+    """Have a locked case looked at then: if its stage still has all answers, the next begins."""
+    Rung.objects.update_or_create(
+        case=case,
+        does=ladder.GO_ON,
+        state="waiting",
+        defaults={"at": at, "after": at - case.opened_at},
+    )
 
 
 def take(which: Q, *, most: int, now: datetime) -> list[Case]:
@@ -107,7 +142,7 @@ def take(which: Q, *, most: int, now: datetime) -> list[Case]:
     while True:
         taken = (
             due.filter(case__state="open")
-            .exclude(case__campaign__state="paused")
+            .exclude(Q(case__campaign__state="paused") | Q(case__campaign__moving=True))
             .select_related("case")
             .select_for_update(of=("case",), skip_locked=True)
             .order_by("at", "pk")[:most]

@@ -13,9 +13,9 @@ from django.db.models import QuerySet
 from identities.acting import COUNTERSIGN
 from identities.models import Binding, Identity, Party, Service
 from reviews import permissions, persons
-from reviews.models import Case, Item, Seat
+from reviews.models import Case, Item, Seat, Stage
 
-from . import entries, sitting
+from . import entries, sitting, stages, staging
 from .asked import Asked
 
 
@@ -29,13 +29,43 @@ def build_all(cases: Sequence[tuple[Case, Identity]], *, now: datetime) -> list[
     systems = concerned_all([identity for _, identity in cases], now=now)
     policies = {case.policy_id: case.policy for case, _ in cases}
     orders = {pk: sitting.order_of(policy, now=now) for pk, policy in policies.items()}
-    return Seat.objects.bulk_create(
-        [
-            seat
-            for case, identity in cases
-            for seat in plan(case, identity, systems.get(identity.pk, []), orders[case.policy_id])
-        ]
-    )
+    staged = {
+        pk: found
+        for pk, policy in policies.items()
+        if (found := staging.of_policy(policy, now=now)) is not None
+    }
+    rows = [
+        seat
+        for case, identity in cases
+        for seat in plan(
+            case,
+            identity,
+            systems.get(identity.pk, []),
+            orders[case.policy_id],
+            # A micro-review asks every seat at once: its time is its own, and short.
+            None if case.trigger else staged.get(case.policy_id),
+        )
+    ]
+    in_stages = [case for case, _ in cases if case.policy_id in staged and not case.trigger]
+    if in_stages:
+        staging.begin(in_stages, rows, staged)
+    return Seat.objects.bulk_create(rows)
+
+
+def build_again(cases: Sequence[Case], *, now: datetime) -> None:
+    """The seats of drafts that are sent now, where their policy asks in stages: as many hours as
+    it gives, and who is there today."""
+    those = [
+        case for case in cases if case.identity and (case.stage or stages.of_policy(case.policy))
+    ]
+    if not those:
+        return
+    Seat.objects.filter(case__in=those).delete()
+    Stage.objects.filter(case__in=those).delete()
+    for case in those:
+        case.stage = case.next_stage = ""
+    build_all([(case, case.identity) for case in those if case.identity], now=now)
+    never_alone_all(those, now=now)
 
 
 def plan(
@@ -43,11 +73,15 @@ def plan(
     identity: Identity,
     systems: Sequence[Service],
     order: sitting.Order | None = None,
+    staged: staging.Staged | None = None,
 ) -> list[Seat]:
     """The seats that an identity's case needs, behind which AI systems, as rows not yet saved.
 
-    `order`: who sits where, as its policy says; None: as written here.
+    `order`: who sits where, as its policy says; None: as written here. `staged`: in which stages.
     """
+    if staged is not None:
+        seats = staging.seats(case, identity, systems, staged)
+        return [*seats, _last(case, identity, seats, order)]
     sits = identity.owner
     backup = identity.backup if identity.backup_id is not None else identity.sponsor
     if order is not None and order.owns("identity_owner"):
@@ -68,15 +102,14 @@ def plan(
                 position=position,
             )
         )
-    seats.append(
-        Seat(
-            case=case,
-            kind="tie_breaker",
-            party=_tie_breaker(identity, seats, order),
-            position=len(seats),
-        )
-    )
-    return seats
+    return [*seats, _last(case, identity, seats, order)]
+
+
+def _last(
+    case: Case | None, identity: Identity, seats: list[Seat], order: sitting.Order | None
+) -> Seat:
+    breaks = _tie_breaker(identity, seats, order)
+    return Seat(case=case, kind="tie_breaker", party=breaks, position=len(seats))
 
 
 def never_alone(case: Case, *, now: datetime, signer: UUID | None = None) -> Seat | None:
@@ -94,15 +127,19 @@ def never_alone_all(
     seats_of: dict[UUID, list[Seat]] = {}
     for seat in (
         Seat.objects.filter(case__in=cases)
-        .select_related("party", "backup", "person")
+        .select_related("party", "backup", "person", "stage")
         .order_by("position")
     ):
         seats_of.setdefault(seat.case_id, []).append(seat)
-    alone: dict[UUID, Seat] = {}
+    alone: dict[UUID, list[Seat]] = {}
     for case in cases:
-        signing = [one for one in seats_of.get(case.pk, ()) if one.kind in permissions.SIGNING]
-        if len(signing) == 1:
-            alone[case.pk] = signing[0]
+        signing = [
+            one
+            for one in seats_of.get(case.pk, ())
+            if one.kind in permissions.SIGNING and one.turn == "now"
+        ]
+        if len({(one.stage_id, one.kind, one.service_id) for one in signing}) == 1:
+            alone[case.pk] = signing
     items = list(
         Item.objects.filter(case__in=alone, kind__in=permissions.MADE, outcome="").values_list(
             "case", "kind", "ref"
@@ -120,12 +157,19 @@ def never_alone_all(
     asking = Asked(waiting, now=now)
     seconds, acts = [], []
     for case in waiting:
-        those = {signer} if signer else {one.pk for one in asking.of(case, alone[case.pk])}
+        seated = alone[case.pk]
+        those = {signer} if signer else {one.pk for seat in seated for one in asking.of(case, seat)}
         found = next((what for one, what in makers[case.pk].items() if one in those), None)
         if found is None:
             continue
         there = seats_of[case.pk]
-        seat = Seat(case=case, kind="second", party=_second(case, there), position=len(there))
+        seat = Seat(
+            case=case,
+            kind="second",
+            stage=seated[0].stage,
+            party=_second(case, there),
+            position=len(there),
+        )
         seconds.append(seat)
         acts.append(
             entries.Said(

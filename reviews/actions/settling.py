@@ -11,7 +11,7 @@ from reviews import outcomes
 from reviews.models import Case, Decision, Item
 from reviews.permissions import SIGNING
 
-from . import answers, entries, holds, reminders
+from . import answers, disclosing, entries, holds, reminders, rungs, stages
 
 CONFLICT = "conflict"
 
@@ -25,9 +25,41 @@ def current(item: Item) -> list[Decision]:
     )
 
 
-def settle(case: Case, item: Item, *, now: datetime, due: bool = False) -> str:
-    """Compute the outcome again and write it; the item's outcome, "" while it waits."""
-    standing = current(item)
+def settle(
+    case: Case,
+    item: Item,
+    *,
+    now: datetime,
+    due: bool = False,
+    reading: stages.Reading | None = None,
+) -> str:
+    """Compute the outcome again and write it; the item's outcome, "" while it waits.
+
+    `due`: the deadline has passed. `reading`: of many items that are settled together; it saves
+    what their stages came to.
+    """
+    standing = current(item) if reading is None else reading.standing[item.pk]
+    if not case.stage:
+        found = _between_seats(case, standing, due=due)
+    else:
+        together = reading or stages.Reading([case], now=now)
+        found, said = stages.add_up(case, item, standing, together, due=due)
+        if said != item.stage_outcomes:
+            item.stage_outcomes = said
+            together.changed.append(item)
+        if reading is None:
+            together.save()
+    answer, held = found.answer or "", found.held or ""
+    if answer == "narrow" and item.kind == "delegation" and _left(item, standing) is None:
+        # Both narrow, but to things that share nothing: they do not agree.
+        answer, held = "", "narrow"
+    if not answer and held:
+        answer = CONFLICT
+    _write(case, item, answer, held if answer == CONFLICT else "", now=now)
+    return item.outcome
+
+
+def _between_seats(case: Case, standing: list[Decision], *, due: bool) -> outcomes.Outcome:
     by_seat = {row.seat_id: row for row in standing}
     given: dict[str, str | None] = {}
     tie_break = None
@@ -40,15 +72,7 @@ def settle(case: Case, item: Item, *, now: datetime, due: bool = False) -> str:
     if tie_break not in given.values():
         # The answer it chose is no longer given: there is nothing between which it decides.
         tie_break = None
-    found = outcomes.between_seats(given, due=due, tie_break=tie_break)
-    answer, held = found.answer or "", found.held or ""
-    if answer == "narrow" and item.kind == "delegation" and _left(item, standing) is None:
-        # Both narrow, but to things that share nothing: they do not agree.
-        answer, held = "", "narrow"
-    if not answer and held:
-        answer = CONFLICT
-    _write(case, item, answer, held if answer == CONFLICT else "", now=now)
-    return item.outcome
+    return outcomes.between_seats(given, due=due, tie_break=tie_break)
 
 
 def _write(case: Case, item: Item, outcome: str, held: str, *, now: datetime) -> None:
@@ -80,16 +104,22 @@ def _write(case: Case, item: Item, outcome: str, held: str, *, now: datetime) ->
 
 
 def _tell_conflict(case: Case, item: Item, said: str, *, now: datetime) -> None:
+    words = f"{answers.WORDS[item.held].lower()} is held until it is settled"
+    words += f" ({said})" if said else ""
+    data = {"item": str(item.pk), "held": item.held}
+    running = case.stages.filter(state="running").first() if case.stage else None
+    if stages.withholds(case, running):
+        # Which of the answers it is, a later stage must not read.
+        words, data = "the stricter is held until it is settled", {"item": str(item.pk)}
     entries.note(
         case,
         act="item.conflict",
-        words=f"{item.title}: the seats differ; {answers.WORDS[item.held].lower()} is held until"
-        f" it is settled{f' ({said})' if said else ''}",
+        words=f"{item.title}: the seats differ; {words}",
         by=COUNTERSIGN,
         now=now,
-        data={"item": str(item.pk), "held": item.held},
+        data=data,
     )
-    signed = [row for row in current(item) if row.seat.kind in SIGNING]
+    signed = [row for row in current(item) if row.seat.kind in SIGNING and row.seat.turn == "now"]
     for row in signed[:-1]:
         reminders.ask_again(
             case,
@@ -126,9 +156,14 @@ def finish(case: Case, *, now: datetime) -> bool:
     """Move the case to decided when every item has its outcome; whether it did."""
     if case.state != "open" or not case.items.exists():
         return False
+    if stages.complete(case, now=now):
+        # The last answer can be taken back for a while, as every other one.
+        rungs.go_on(case, at=now + answers.UNDO)
+        return False
     if case.items.filter(outcome__in=["", CONFLICT]).exists():
         return False
     entries.changed(case, state=entries.moved(case, "decide"), decided_at=now)
+    disclosing.disclose(case, now=now)
     entries.note(
         case,
         act="case.decided",

@@ -24,6 +24,10 @@ WORDS = {
     "revoke": "what nobody answered is revoked",
     "deny": "the request is denied",
     "noted": "it is only noted: {name} is in observe mode",
+    "go_on": "{stage} is asked",
+    # What happens at a vendor is in no log of ours (docs/attestation.md).
+    "integration": "nothing is cut, because our logs do not show all of an external integration: it"
+    " goes to the backups and the tie-breaker",
 }
 
 
@@ -32,12 +36,15 @@ def consequence(case: Case, *, does: str = "", doubt: str = "") -> str:
 
     `does`: of a later rung; without it, when the answers are due.
     """
+    if case.next_stage and not does:
+        return "go_on"
     identity, does = case.identity, does or case.silence
     if does == "deny" or identity is None:
         return does
     if identity.mode == "observe":
         return "noted"
     soft = doubt or identity.mode != "enforce" or identity.criticality == "critical"
+    soft = soft or identity.kind == "integration"
     return "escalate" if does in CUTS and soft else does
 
 
@@ -45,7 +52,10 @@ def sentence(case: Case, *, does: str = "", doubt: str = "") -> str:
     """ "report-agent is suspended": what happens when nobody decides."""
     name = case.identity.name if case.identity is not None else case.title
     chosen = consequence(case, does=does, doubt=doubt)
-    return WORDS.get(chosen, WORDS["escalate"]).format(name=name)
+    whole = case.identity is None or case.identity.kind != "integration"
+    if chosen == "escalate" and (does or case.silence) in CUTS and not whole:
+        chosen = "integration"
+    return WORDS.get(chosen, WORDS["escalate"]).format(name=name, stage=case.next_stage)
 
 
 def do(case: Case, chosen: str, *, at: datetime, now: datetime) -> str:
@@ -62,6 +72,9 @@ def do(case: Case, chosen: str, *, at: datetime, now: datetime) -> str:
             # One seat has spoken and the other is silent: the stricter stands.
             settling.settle(case, item, now=now, due=True)
             consequences.at_once(case, item, now=now)
+            if item.outcome == "":
+                # Its last stage was silent, whatever an earlier one said.
+                _unanswered(case, item, chosen, now=now)
         elif not answered:
             _unanswered(case, item, chosen, now=now)
     unsettled = case.items.filter(outcome="").exists()
@@ -72,7 +85,7 @@ def do(case: Case, chosen: str, *, at: datetime, now: datetime) -> str:
 
 def _unanswered(case: Case, item: Item, chosen: str, *, now: datetime) -> None:
     outcome = ""
-    if chosen == "deny" and item.kind == "grant":
+    if chosen == "deny" and item.kind in ("grant", "manifest"):
         outcome = "deny"
     elif chosen == "revoke" and item.kind in ("credential", "delegation"):
         outcome = "revoke"

@@ -77,12 +77,12 @@ def launch_next(*, now: datetime) -> bool:
     with transaction.atomic():
         waiting = CampaignIdentity.objects.filter(case__isnull=True, left_out="")
         first = (
-            Campaign.objects.filter(state="running", asked_at__isnull=True)
+            Campaign.objects.filter(state="running", moving=False, asked_at__isnull=True)
             .filter(Exists(waiting.filter(campaign=OuterRef("pk"))))
             .order_by("launched_at", "pk")
-            .select_related("policy")
             .first()
         )
+        first = None if first is None else rows.as_it_stays(first.pk)
         if first is not None:
             batch = list(
                 waiting.select_for_update(skip_locked=True)
@@ -101,7 +101,7 @@ def _open(campaign: Campaign, batch: Sequence[CampaignIdentity], *, now: datetim
     identities = opening.locked([row.identity_id for row in batch])
     before = dict(
         Case.objects.filter(
-            identity__in=identities, door="access_review", state__in=opening.LIVE
+            identity__in=identities, door="access_review", trigger="", state__in=opening.LIVE
         ).values_list("identity", "state")
     )
     many = proposing.count(Identity.objects.filter(pk__in=[one.pk for one in identities]), now=now)
@@ -142,8 +142,8 @@ def _ask_next(*, now: datetime) -> bool:
             campaign=OuterRef("pk"), case__isnull=True, left_out=""
         )
         campaign = (
-            Campaign.objects.select_for_update(of=("self",), skip_locked=True)
-            .filter(state="running", asked_at__isnull=True)
+            Campaign.objects.select_for_update(of=("self",), no_key=True, skip_locked=True)
+            .filter(state="running", moving=False, asked_at__isnull=True)
             .exclude(Exists(waiting))
             .order_by("launched_at", "pk")
             .first()
@@ -153,9 +153,9 @@ def _ask_next(*, now: datetime) -> bool:
         opened = Case.objects.filter(campaign=campaign, state="open").exclude(
             pk__in=CampaignIdentity.objects.filter(campaign=campaign, joined=True).values("case")
         )
-        told = telling.tell_waiting(
+        told = telling.tell(
             campaign,
-            opened,
+            telling.waiting(opened.filter(sealed=False), now=now).values(),
             occasion="asked",
             subject="your signatures are needed",
             why="asks you about access.",

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from identities.models import Identity, Party, Person, Service
 from reviews import persons
-from reviews.actions import deadlines, opening, proposing, seats, sitting
+from reviews.actions import deadlines, opening, proposing, seats, sitting, staging
 from reviews.models import Case, ReviewPolicy, Seat
 from reviews.permissions import SEAT_WORDS, SIGNING
 
@@ -72,7 +72,7 @@ def look(policy: ReviewPolicy, scope: dict[str, Any], *, now: datetime) -> Previ
     live = {
         identity: (state, campaign)
         for identity, state, campaign in Case.objects.filter(
-            identity__in=rows, door="access_review", state__in=opening.LIVE
+            identity__in=rows, door="access_review", trigger="", state__in=opening.LIVE
         ).values_list("identity", "state", "campaign__state")
     }
     shared = seats.sharing(rows, now=now)
@@ -171,6 +171,7 @@ def _plans(
     alone = Identity.objects.filter(pk__in=[like.alone for like in groups if like.alone])
     systems = seats.concerned_all(list(alone.select_related("service__ai_owner")), now=now)
     order = sitting.order_of(policy, now=now)
+    staged = staging.of_policy(policy, now=now)
 
     def named(party: UUID | None) -> Party | None:
         return None if party is None else parties[party]
@@ -187,7 +188,7 @@ def _plans(
         behind = [service] if service is not None and service.ai_system else []
         if like.alone is not None:
             behind = systems.get(like.alone, [])
-        found[like] = seats.plan(None, identity, behind, order)
+        found[like] = seats.plan(None, identity, behind, order, staged)
     return found
 
 

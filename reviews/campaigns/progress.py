@@ -33,7 +33,7 @@ SELECT s.kind, s.party_id, s.person_id, count(*),
  count(*) FILTER (WHERE u.waiting <= coalesce(g.given, 0)),
  sum(u.items), sum(u.items - greatest(u.waiting - coalesce(g.given, 0), 0))
 FROM reviews_case c
-JOIN reviews_seat s ON s.case_id = c.id AND s.kind = ANY(%(signing)s)
+JOIN reviews_seat s ON s.case_id = c.id AND s.kind = ANY(%(signing)s) AND s.turn <> 'later'
 JOIN (
   SELECT i.case_id, count(*) AS items,
    count(*) FILTER (WHERE i.outcome IN ('', 'conflict')) AS waiting
@@ -133,7 +133,7 @@ def count_next(*, now: datetime) -> bool:
     """Count one campaign whose turn it is; False when there is none."""
     with transaction.atomic():
         due = (
-            Campaign.objects.select_for_update(skip_locked=True)
+            Campaign.objects.select_for_update(no_key=True, skip_locked=True)
             .filter(count_at__isnull=False, count_at__lte=now)
             .order_by("count_at", "pk")
             .first()

@@ -4,19 +4,34 @@ Owns `why_not_<verb>(user, campaign) -> str | None` of campaigns, in the manner 
 reviews/permissions.py: acts require it, pages disable the button and show it.
 """
 
+import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from evidence import ledger, nudge
+from evidence.words import counted
 from identities import visible
 from identities.acting import By, acting
 from identities.models import User
 from identities.permissions import AUDITOR, INACTIVE, groups
-from reviews.models import Campaign
+from reviews.models import Campaign, CampaignStep
 
 RUNNING = frozenset({"reviewer", "administrator"})
 SEEING = "Campaigns are shown to reviewers, responders, auditors and administrators."
+KEY = re.compile(r"CMP-0*(\d{1,15})")
+# What the worker is at, as the end of a sentence.
+AT_WORK = {
+    "resume": "is being resumed",
+    "extend": "is being extended",
+    "close": "is being closed",
+    "reiterate": "is asking again",
+}
+# The row as it is now; who moves all its deadlines waits for whoever holds it, nobody else does.
+STAYS = """
+SELECT * FROM reviews_campaign WHERE id = %s AND state = 'running' AND NOT moving FOR KEY SHARE
+"""
 
 
 def why_not_see(user: User) -> str | None:
@@ -40,9 +55,37 @@ def _why_not_in(user: User, campaign: Campaign, able: tuple[str, ...], verb: str
     why = why_not_run(user)
     if why is not None:
         return why
-    if campaign.state in able:
-        return None
-    return f"{campaign.key} is {campaign.state}: it cannot be {verb}."
+    if campaign.state not in able:
+        return f"{campaign.key} is {campaign.state}: it cannot be {verb}."
+    step = unfinished(campaign)
+    if step is not None:
+        return f"{campaign.key} {far(step)}: wait for the rest."
+    return None
+
+
+def unfinished(campaign: Campaign) -> CampaignStep | None:
+    """What the worker is doing with it; asked of the database once for each object."""
+    if "_unfinished" not in campaign.__dict__:
+        found = campaign.steps.filter(ended_at__isnull=True).first()
+        campaign.__dict__["_unfinished"] = found
+    step: CampaignStep | None = campaign.__dict__["_unfinished"]
+    return step
+
+
+def with_steps(found: Sequence[Campaign]) -> Sequence[Campaign]:
+    """These, each with what the worker is doing with it: one query for all of them."""
+    steps = {
+        one.campaign_id: one
+        for one in CampaignStep.objects.filter(campaign__in=found, ended_at__isnull=True)
+    }
+    for one in found:
+        one.__dict__["_unfinished"] = steps.get(one.pk)
+    return found
+
+
+def far(step: CampaignStep) -> str:
+    """ "is being extended, 3,000 of 20,000 reviews are done"."""
+    return f"{AT_WORK[step.kind]}, {step.done:,} of {counted(step.reviews, 'review')} are done"
 
 
 def why_not_launch(user: User, campaign: Campaign) -> str | None:
@@ -78,9 +121,23 @@ def why_not_close(user: User, campaign: Campaign) -> str | None:
     return _why_not_in(user, campaign, ("draft", "running", "paused"), "closed")
 
 
+def by_key(key: str) -> Campaign | None:
+    """The campaign that is called CMP-…, if there is one."""
+    number = KEY.fullmatch(key)
+    if number is None:
+        return None
+    return Campaign.objects.select_related("policy").filter(number=int(number.group(1))).first()
+
+
 def locked(pk: UUID) -> Campaign:
     """The campaign's row, locked until the transaction ends."""
-    return Campaign.objects.select_for_update(of=("self",)).select_related("policy").get(pk=pk)
+    rows = Campaign.objects.select_for_update(of=("self",), no_key=True)
+    return rows.select_related("policy").get(pk=pk)
+
+
+def as_it_stays(pk: UUID) -> Campaign | None:
+    """A campaign that runs, whose deadlines are not moved before this transaction ends; else None."""
+    return next(iter(Campaign.objects.raw(STAYS, [pk])), None)
 
 
 def changed(campaign: Campaign, **fields: Any) -> None:

@@ -1,27 +1,38 @@
 """Making a campaign, and steering one that runs: pause, resume, extend, ask again, close.
 
-Owns `Campaign.state` and the deadlines that move with a campaign. A pause moves every open
-deadline by as long as it took, and its time counts as nobody's silence (reviews/actions/clock.py).
+Owns `Campaign.state`. A pause moves every open deadline by as long as it took, and its time counts
+as nobody's silence (reviews/actions/clock.py). What touches each review is done by the worker
+(steps.py): nothing here takes longer for many reviews than for one.
 """
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import transaction
-from django.db.models import F
 
 from evidence.words import counted
 from identities.models import User
 from identities.permissions import NotPossible, require
-from reviews.actions import entries, rungs
-from reviews.models import Campaign, CampaignIdentity, CampaignPause, Case, Notice, ReviewPolicy
+from reviews.actions import attention, entries
+from reviews.models import Campaign, CampaignIdentity, CampaignPause, ReviewPolicy
+from reviews.models.campaigns import APPLIES
 
-from . import progress, rows, telling
+from . import progress, rows, steps
 from .scope import narrowing
+from .steps import span
 
 LONGEST_NAME = 120
 LONGEST = timedelta(days=366)
 STOPPED = "the campaign was closed before it was asked"
+
+
+class Left(NamedTuple):
+    """How far a campaign was when it was closed; `provisional` is a sentence or ""."""
+
+    items: int
+    decided: int
+    open_cases: int
+    provisional: str
 
 
 def make(
@@ -33,8 +44,12 @@ def make(
     now: datetime,
     reason: str,
     deadline_at: datetime | None = None,
+    applies: str = "at_once",
 ) -> Campaign:
-    """A campaign as a draft: nobody is asked before it is launched."""
+    """A campaign as a draft: nobody is asked before it is launched.
+
+    `applies`: at_once, or at_end; what is decided goes out then (reviews/actions/carrying.py).
+    """
     require(rows.why_not_run(by))
     name = " ".join(name.split())
     if not name or len(name) > LONGEST_NAME or "\0" in name:
@@ -42,6 +57,8 @@ def make(
     reason = entries.reason_given(reason, what="what is looked at, and what for")
     if policy.state != "signed":
         raise NotPossible(f"{policy} is not signed: nobody may be asked by it.")
+    if applies not in APPLIES:
+        raise NotPossible("Say when what is decided goes out: at_once or at_end.")
     narrowing(scope, policy)
     _lies_ahead(deadline_at, now)
     with transaction.atomic():
@@ -54,6 +71,7 @@ def make(
             made_by=by.ref,
             made_by_name=by.called,
             deadline_at=deadline_at,
+            applies=applies,
         )
         campaign.refresh_from_db(fields=["number"])
         rows.note(
@@ -62,7 +80,7 @@ def make(
             words=f"{by.called} prepared {campaign.name} under {policy}: {reason}",
             by=by,
             now=now,
-            data={"policy": str(policy.pk), "scope": scope},
+            data={"policy": str(policy.pk), "scope": scope, "applies": applies},
         )
     return campaign
 
@@ -91,49 +109,34 @@ def pause(*, campaign: Campaign, by: User, now: datetime, reason: str) -> Campai
 
 
 def resume(*, campaign: Campaign, by: User, now: datetime, reason: str) -> Campaign:
-    """Its reviews go on, each deadline as much later as the pause took."""
+    """Its reviews go on, each deadline as much later as the pause took, once all are moved."""
     reason = entries.reason_given(reason, what="why it goes on")
     with transaction.atomic():
         campaign = rows.locked(campaign.pk)
         require(rows.why_not_resume(by, campaign))
-        moved, by_so_much = _go_on(campaign, now=now)
-        rows.changed(campaign, state="running", deadline_at=campaign.deadline_at)
+        took = _go_on(campaign, "resume", by=by, now=now, reason=reason)
         rows.note(
             campaign,
             act="campaign.resumed",
-            words=f"{by.called} resumed {campaign.name},"
-            f" {counted(moved, 'deadline')} moved by {_span(by_so_much)}: {reason}",
+            words=f"{by.called} resumed {campaign.name}, each deadline {span(took)} later:"
+            f" {reason}",
             by=by,
             now=now,
-            data={"cases": moved, "seconds": round(by_so_much.total_seconds())},
+            data={"seconds": round(took.total_seconds())},
         )
     return campaign
 
 
-def _go_on(campaign: Campaign, *, now: datetime) -> tuple[int, timedelta]:
-    """End the pause of a locked campaign; how many deadlines moved, and by how much."""
+def _go_on(campaign: Campaign, kind: str, *, by: User, now: datetime, reason: str) -> timedelta:
+    """End the pause of a locked campaign and have its deadlines moved; by how much."""
     last = campaign.pauses.select_for_update().get(until__isnull=True)
     last.until = max(now, last.since)
     last.save(update_fields=["until"])
     took = last.until - last.since
-    if campaign.deadline_at is not None:
-        campaign.deadline_at += took
-    return _move(campaign, took, now=now), took
-
-
-def _move(campaign: Campaign, by: timedelta, *, now: datetime) -> int:
-    """Move the deadlines of its open reviews, and the rungs before and after them.
-
-    What silence has done already stays as it is.
-    """
-    waiting = Case.objects.filter(campaign=campaign, state="open", silence_done_at__isnull=True)
-    # In the order of their ids: somebody who locks many waits, and is not waited for.
-    pks = list(waiting.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True))
-    Case.objects.filter(pk__in=pks).update(
-        deadline_at=F("deadline_at") + by, not_counted=F("not_counted") + by
-    )
-    rungs.move([rungs.Moved(pk, by) for pk in pks], now=now)
-    return len(pks)
+    due = campaign.deadline_at
+    rows.changed(campaign, deadline_at=None if due is None else due + took, moving=True)
+    steps.begin(campaign, kind, by=by, now=now, reason=reason, moves_by=took)
+    return took
 
 
 def extend(*, campaign: Campaign, to: datetime, by: User, now: datetime, reason: str) -> Campaign:
@@ -146,22 +149,22 @@ def extend(*, campaign: Campaign, to: datetime, by: User, now: datetime, reason:
         before = campaign.deadline_at
         if before is None or to <= before:
             raise NotPossible(f"It is due {_at(before)} already: name a later moment.")
-        moved = _move(campaign, to - before, now=now)
-        rows.changed(campaign, deadline_at=to)
+        rows.changed(campaign, deadline_at=to, moving=True)
+        step = steps.begin(campaign, "extend", by=by, now=now, reason=reason, moves_by=to - before)
         rows.note(
             campaign,
             act="campaign.extended",
             words=f"{by.called} extended {campaign.name} from {_at(before)} to {_at(to)},"
-            f" {counted(moved, 'review')}: {reason}",
+            f" {counted(step.reviews, 'review')}: {reason}",
             by=by,
             now=now,
-            data={"from": before.isoformat(), "to": to.isoformat(), "cases": moved},
+            data={"from": before.isoformat(), "to": to.isoformat(), "cases": step.reviews},
         )
     return campaign
 
 
-def reiterate(*, campaign: Campaign, by: User, now: datetime, reason: str) -> int:
-    """Ask those again whose answers are missing, and nobody else; how many people that are.
+def reiterate(*, campaign: Campaign, by: User, now: datetime, reason: str) -> Campaign:
+    """Ask those again whose answers are missing, and nobody else.
 
     Whoever was asked again on this day already is not asked twice.
     """
@@ -169,33 +172,22 @@ def reiterate(*, campaign: Campaign, by: User, now: datetime, reason: str) -> in
     with transaction.atomic():
         campaign = rows.locked(campaign.pk)
         require(rows.why_not_reiterate(by, campaign))
-        occasion = f"asked again {now:%Y-%m-%d}"
-        same = Notice.objects.filter(campaign=campaign.pk, occasion=f"{campaign.key} {occasion}")
-        before = same.count()
-        telling.tell_waiting(
-            campaign,
-            Case.objects.filter(campaign=campaign, state="open"),
-            occasion=occasion,
-            subject="your answers are missing",
-            why="asks you again about access.",
-            now=now,
-        )
-        told = same.count() - before
-        if not told:
-            raise NotPossible("Nobody is asked: all have answered, or were asked again today.")
+        step = steps.begin(campaign, "reiterate", by=by, now=now, reason=reason)
+        if not step.reviews:
+            raise NotPossible("Nobody is asked: no review of it is open any more.")
         rows.note(
             campaign,
             act="campaign.asked_again",
-            words=f"{by.called} asked {counted(told, 'person', 'people')} again in"
-            f" {campaign.name}: {reason}",
+            words=f"{by.called} had everybody asked again who has not answered in"
+            f" {campaign.name}, {counted(step.reviews, 'open review')}: {reason}",
             by=by,
             now=now,
-            data={"told": told},
+            data={"cases": step.reviews},
         )
-    return told
+    return campaign
 
 
-def close(*, campaign: Campaign, by: User, now: datetime, reason: str) -> progress.Progress:
+def close(*, campaign: Campaign, by: User, now: datetime, reason: str) -> Left:
     """End a campaign: what is decided stands and goes out; what is left, as it was counted now.
 
     Reviews that are still open keep their deadlines, and what silence does then.
@@ -205,37 +197,38 @@ def close(*, campaign: Campaign, by: User, now: datetime, reason: str) -> progre
         campaign = rows.locked(campaign.pk)
         require(rows.why_not_close(by, campaign))
         if campaign.state == "paused":
-            _go_on(campaign, now=now)
+            _go_on(campaign, "close", by=by, now=now, reason=reason)
         CampaignIdentity.objects.filter(campaign=campaign, case__isnull=True, left_out="").update(
             left_out=STOPPED
         )
         rows.changed(
             campaign,
             state="closed",
-            deadline_at=campaign.deadline_at,
             closed_at=now,
             closed_by=by.ref,
             closed_by_name=by.called,
         )
         found = progress.count(campaign, now=now)
+        provisional = attention.of_campaigns([campaign.pk]).get(campaign.pk, 0)
+        said = attention.in_words(provisional)
         left = found.items - found.decided
         rows.note(
             campaign,
             act="campaign.closed",
             words=f"{by.called} closed {campaign.name}: {found.decided:,} of"
             f" {counted(found.items, 'item')} decided, {left:,} left in"
-            f" {counted(found.open_cases, 'open review')}: {reason}",
+            f" {counted(found.open_cases, 'open review')}{f'; {said}' if said else ''}: {reason}",
             by=by,
             now=now,
-            data={"items": found.items, "decided": found.decided, "open": found.open_cases},
+            data={
+                "items": found.items,
+                "decided": found.decided,
+                "open": found.open_cases,
+                "provisional": provisional,
+            },
         )
-    return found
+    return Left(found.items, found.decided, found.open_cases, said)
 
 
 def _at(moment: datetime | None) -> str:
     return "never" if moment is None else f"{moment:%-d %b %Y %H:%M} UTC"
-
-
-def _span(took: timedelta) -> str:
-    hours, minutes = divmod(round(took.total_seconds() / 60), 60)
-    return f"{hours:,} h {minutes} min"

@@ -5,6 +5,7 @@ and no evidence.
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -40,19 +41,22 @@ def waiting(cases: QuerySet[Case], *, now: datetime) -> dict[UUID, tuple[Person,
             many.update(once.keys())
 
 
-def tell_waiting(
+def tell(
     campaign: Campaign,
-    cases: QuerySet[Case],
+    persons: Iterable[tuple[Person, int]],
     *,
     occasion: str,
     subject: str,
     why: str,
     now: datetime,
 ) -> int:
-    """Write one notice for each of them, once for this occasion; how many people that are."""
-    found = waiting(cases.filter(sealed=False), now=now)
+    """Write one notice for each of them, of so many reviews and once for this occasion; how many
+    of them were not told before."""
     due = campaign.deadline_at
     until = "" if due is None else f" until {due:%Y-%m-%d %H:%M} UTC"
+    occasion = f"{campaign.key} {occasion}"
+    same = Notice.objects.filter(campaign=campaign.pk, occasion=occasion)
+    before = same.count()
     Notice.objects.bulk_create(
         [
             Notice(
@@ -62,14 +66,15 @@ def tell_waiting(
                 body=f"{campaign.name} {why} {counted(count, 'review waits', 'reviews wait')} for"
                 f" your answers{until}.\n\n{settings.BASE_URL}/queue/\n",
                 campaign=campaign.pk,
-                occasion=f"{campaign.key} {occasion}",
+                occasion=occasion,
                 created_at=now,
                 not_before=now,
             )
-            for person, count in found.values()
+            for person, count in persons
         ],
         ignore_conflicts=True,
     )
-    if found:
+    told = same.count() - before
+    if told:
         nudge.after_commit("notice.written")
-    return len(found)
+    return told

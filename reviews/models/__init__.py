@@ -1,29 +1,44 @@
 """What people decide, as rows."""
 
 from .attention import Burst, Provisional
-from .campaigns import Campaign, CampaignIdentity, CampaignPause
-from .cases import Case, CaseMember, Decision, Item, Pinned, Seat, Withdrawal
+from .campaigns import Campaign, CampaignIdentity, CampaignPause, CampaignStep
+from .cases import Case, CaseMember, Decision, Item, Pinned, Seat, Stage, Withdrawal
+from .comments import Comment
+from .modes import ModeRule, Quarantine
 from .notices import Notice
+from .owning import EndStep, OwnerOffer, Succession, SuccessionItem
 from .policies import Heartbeat, ReviewPolicy
 from .queue import QueueSetting
 from .rungs import Rung
+from .triggers import OwnerSeen, Trigger
 
 __all__ = [
     "Burst",
     "Campaign",
     "CampaignIdentity",
     "CampaignPause",
+    "CampaignStep",
     "Case",
     "CaseMember",
+    "Comment",
     "Decision",
+    "EndStep",
     "Heartbeat",
     "Item",
+    "ModeRule",
     "Notice",
+    "OwnerOffer",
+    "OwnerSeen",
     "Pinned",
     "Provisional",
+    "Quarantine",
     "QueueSetting",
     "ReviewPolicy",
     "Rung",
     "Seat",
+    "Stage",
+    "Succession",
+    "SuccessionItem",
+    "Trigger",
     "Withdrawal",
 ]

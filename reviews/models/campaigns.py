@@ -13,6 +13,8 @@ from identities.models import Identity
 from .policies import ReviewPolicy
 
 CAMPAIGN_STATES = ("draft", "running", "paused", "closed")
+CAMPAIGN_STEPS = ("resume", "extend", "close", "reiterate")
+APPLIES = ("at_once", "at_end")
 
 
 class Campaign(models.Model):
@@ -25,6 +27,10 @@ class Campaign(models.Model):
     policy = models.ForeignKey(ReviewPolicy, models.PROTECT, related_name="campaigns")
     scope = models.JSONField(default=dict, blank=True)
     state = models.TextField(default="draft")
+    # When what is decided goes out: at once, or at the end (reviews/actions/carrying.py).
+    applies = models.TextField(default="at_once")
+    # Its deadlines are being moved (reviews/campaigns/steps.py): nothing of it is swept until then.
+    moving = models.BooleanField(default=False)
     reason = models.TextField()
     made_at = models.DateTimeField()
     made_by = models.TextField()
@@ -48,6 +54,9 @@ class Campaign(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="campaign_state_is_known", condition=Q(state__in=CAMPAIGN_STATES)
+            ),
+            models.CheckConstraint(
+                name="campaign_applies_is_known", condition=Q(applies__in=APPLIES)
             ),
             models.CheckConstraint(
                 name="campaign_launched_has_a_deadline",
@@ -133,3 +142,37 @@ class CampaignIdentity(models.Model):
             ),
         ]
         verbose_name_plural = "campaign identities"
+
+
+class CampaignStep(models.Model):
+    """Something that touches each review of a campaign, for the worker: the row is its queue.
+
+    `after` is the last review that is done: a step that is killed goes on from there.
+    """
+
+    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="steps")
+    kind = models.TextField()
+    asked_at = models.DateTimeField()
+    asked_by = models.TextField()
+    asked_by_name = models.TextField(blank=True)
+    reason = models.TextField()
+    # By so much deadlines move.
+    moves_by = models.DurationField(null=True)
+    reviews = models.IntegerField()  # as counted when it was asked for
+    done = models.IntegerField(default=0)
+    after = models.UUIDField(null=True)
+    # Of asking again: in how many reviews each person has not answered, and how many were told.
+    found = models.JSONField(default=dict, blank=True)
+    told = models.IntegerField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="campaign_step_is_known", condition=Q(kind__in=CAMPAIGN_STEPS)
+            ),
+            # One after the other; its index is the sweep's as well (reviews/tasks.py, campaigns).
+            models.UniqueConstraint(
+                name="campaign_step_once", fields=["campaign"], condition=Q(ended_at__isnull=True)
+            ),
+        ]

@@ -3,7 +3,7 @@
 One kind of thing behind four doors. Only reviews.actions writes `Case.state`.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -20,7 +20,19 @@ from .policies import ReviewPolicy
 DOORS = ("access_review", "access_request", "break_glass", "incident")
 STATES = ("draft", "open", "decided", "carrying_out", "in_review", "closed", "cancelled")
 SEATS = ("identity_owner", "ai_owner", "second", "closer", "tie_breaker")
-ITEM_KINDS = ("delegation", "entitlement", "credential", "binding", "grant", "step")
+STAGE_STATES = ("waiting", "running", "done")
+TURNS = ("now", "later", "past")
+ITEM_KINDS = (
+    "delegation",
+    "entitlement",
+    "credential",
+    "binding",
+    "grant",
+    "step",
+    "use",
+    "identity",
+    "manifest",
+)
 ANSWERS = ("keep", "narrow", "replace", "revoke", "dont_know", "approve", "deny")
 
 
@@ -47,6 +59,13 @@ class Case(models.Model):
     not_counted = models.DurationField(default=timedelta)
     silence = models.TextField(default="escalate")
     silence_done_at = models.DateTimeField(null=True)
+    # From when the present deadline counts, where stages follow each other; null: the opening.
+    asked_since = models.DateTimeField(null=True)
+    # The stage whose answers are asked for, and what follows it; "" where the case has none.
+    stage = models.TextField(default="", blank=True)
+    next_stage = models.TextField(default="", blank=True)
+    # So long after the deadline answers still count before silence acts.
+    grace = models.DurationField(default=timedelta)
     # Since then the backups may sign beside the owners (a rung of the ladder).
     backups_since = models.DateTimeField(null=True)
     decided_at = models.DateTimeField(null=True)
@@ -54,6 +73,8 @@ class Case(models.Model):
     closed_by = models.TextField(blank=True)
     sealed = models.BooleanField(default=False)
     legal_entity = models.TextField(blank=True)
+    # A micro-review: what opened it (reviews/micro_reviews.py); "": a review of all there is.
+    trigger = models.TextField(blank=True)
     # Grows with every act: a form that was filled in against an older one is told so.
     version = models.IntegerField(default=1)
     findings = models.ManyToManyField(Finding, related_name="cases", blank=True)
@@ -62,11 +83,11 @@ class Case(models.Model):
         constraints = [
             models.CheckConstraint(name="case_door_is_known", condition=Q(door__in=DOORS)),
             models.CheckConstraint(name="case_state_is_known", condition=Q(state__in=STATES)),
-            # A thousand triggers open one review of an identity.
+            # A thousand openers open one review of an identity, beside its micro-reviews.
             models.UniqueConstraint(
                 name="case_open_review_once",
                 fields=["identity"],
-                condition=Q(door="access_review", state__in=["draft", "open"]),
+                condition=Q(door="access_review", trigger="", state__in=["draft", "open"]),
             ),
         ]
         indexes = [
@@ -109,6 +130,40 @@ class Case(models.Model):
     def key(self) -> str:
         return f"CS-{self.number}"
 
+    @property
+    def counts_from(self) -> datetime:
+        """From when the present deadline counts."""
+        return self.asked_since or self.opened_at
+
+    @property
+    def silent_at(self) -> datetime:
+        """When silence acts: the deadline and what answers count after it."""
+        return self.deadline_at + self.grace
+
+
+class Stage(models.Model):
+    """One stage of a case: what its policy says in the same place, and how far it is.
+
+    While it runs, the deadline of the case is its own; `due_at` is what that was in the end.
+    """
+
+    case = models.ForeignKey(Case, models.CASCADE, related_name="stages")
+    position = models.SmallIntegerField()
+    name = models.TextField()
+    state = models.TextField(default="waiting")
+    within = models.DurationField()  # how long its seats have
+    begun_at = models.DateTimeField(null=True)
+    due_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="stage_state_is_known", condition=Q(state__in=STAGE_STATES)
+            ),
+            models.UniqueConstraint(name="stage_position_once", fields=["case", "position"]),
+        ]
+
 
 class CaseMember(models.Model):
     """Somebody named to a sealed case; for everybody else it is absent."""
@@ -133,6 +188,11 @@ class Seat(models.Model):
     # The person who has signed in it; one person never signs two seats of a case.
     person = models.ForeignKey(Person, models.PROTECT, null=True, blank=True, related_name="+")
     position = models.SmallIntegerField(default=0)
+    # Whose turn it is: "later" and "past" are the seats of stages that do not run.
+    stage = models.ForeignKey(Stage, models.CASCADE, null=True, blank=True, related_name="seats")
+    turn = models.TextField(default="now")
+    # Which of several who are asked in one seat, each for himself.
+    place = models.SmallIntegerField(default=0)
     # Persons who signed in it and sit here no longer: they sign in no other seat of the case.
     signed_before = ArrayField(models.UUIDField(), default=list, blank=True)
     # Persons who handed it over: it is theirs again only when somebody hands it back.
@@ -145,13 +205,16 @@ class Seat(models.Model):
         ]
         constraints = [
             models.CheckConstraint(name="seat_kind_is_known", condition=Q(kind__in=SEATS)),
+            models.CheckConstraint(name="seat_turn_is_known", condition=Q(turn__in=TURNS)),
             models.UniqueConstraint(
                 name="seat_person_once",
                 fields=["case", "person"],
                 condition=Q(person__isnull=False),
             ),
             models.UniqueConstraint(
-                name="seat_once", fields=["case", "kind", "service"], nulls_distinct=False
+                name="seat_once",
+                fields=["case", "kind", "service", "stage", "place"],
+                nulls_distinct=False,
             ),
         ]
 
@@ -175,6 +238,8 @@ class Item(models.Model):
     outcome_at = models.DateTimeField(null=True)
     # Usage and findings when the item was made: what the recommendation rests on.
     snapshot = models.JSONField(default=dict, blank=True)
+    # What each stage came to, by its position.
+    stage_outcomes = models.JSONField(default=dict, blank=True)
     # For "replace": when the old one ends.
     due_at = models.DateTimeField(null=True)
     # What the outcome led to, or why a person has to act.
@@ -192,6 +257,14 @@ class Item(models.Model):
             ),
         ]
         indexes = [
+            # What was refused of tools and calls (reviews/triggers/refused.py).
+            models.Index(name="item_of_use", fields=["ref"], condition=Q(kind="use")),
+            # Cases in whose items all three legs come together (reviews/pages/waiting.py).
+            models.Index(
+                name="item_together",
+                fields=["case"],
+                condition=Q(snapshot__has_key="together"),
+            ),
             # The sweep of plans whose date has come (reviews/tasks.py, carry_out).
             models.Index(
                 name="item_plan_due",

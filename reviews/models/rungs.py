@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
-from reviews.ladder import DUE, STEPS
+from reviews.ladder import CUTS, DUE, GO_ON, STEPS
 
 from .cases import Case
 
@@ -33,7 +33,9 @@ class Rung(models.Model):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(name="rung_does_is_known", condition=Q(does__in=[*STEPS, DUE])),
+            models.CheckConstraint(
+                name="rung_does_is_known", condition=Q(does__in=[*STEPS, DUE, GO_ON])
+            ),
             models.CheckConstraint(name="rung_state_is_known", condition=Q(state__in=RUNG_STATES)),
             models.CheckConstraint(
                 name="rung_held_says_why",
@@ -47,4 +49,10 @@ class Rung(models.Model):
             models.Index(name="rung_due", fields=["at", "id"], condition=Q(state="waiting")),
             # The release list, oldest first.
             models.Index(name="rung_held", fields=["at"], condition=Q(state="held")),
+            # What silence has cut in the last hour (reviews/actions/braking.py).
+            models.Index(
+                name="rung_done_lately",
+                fields=["done_at"],
+                condition=Q(state="done", does__in=[*sorted(CUTS), DUE]),
+            ),
         ]

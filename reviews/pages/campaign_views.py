@@ -1,6 +1,6 @@
 """Pages and forms of campaigns: each translates one request to one call."""
 
-import re
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -11,10 +11,10 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from config.page import page
-from evidence.words import counted
 from identities.permissions import NotAllowed, NotPossible, require
 from reviews.campaign_forms import CampaignForm, ExtendForm
-from reviews.campaigns import launching, rows, steering
+from reviews.campaigns import rows, steering
+from reviews.campaigns.acts import ACTS
 from reviews.models import Campaign, ReviewPolicy
 from reviews.pages import campaigns
 from reviews.views import asked_of, user_of
@@ -23,10 +23,10 @@ from reviews.views import asked_of, user_of
 def campaign_of(request: HttpRequest, key: str) -> Campaign:
     """A campaign, for who may see campaigns."""
     require(rows.why_not_see(user_of(request)))
-    found = re.fullmatch(r"CMP-0*(\d{1,15})", key)
+    found = rows.by_key(key)
     if found is None:
         raise Http404("no campaign of this key")
-    return get_object_or_404(Campaign.objects.select_related("policy"), number=int(found.group(1)))
+    return found
 
 
 def back_to(campaign: Campaign) -> HttpResponse:
@@ -58,6 +58,7 @@ def campaign_new(request: HttpRequest) -> HttpResponse:
                 policy=get_object_or_404(ReviewPolicy, pk=UUID(said["policy"])),
                 scope=form.scope(),
                 deadline_at=said["deadline_at"],
+                applies=said["applies"] or "at_once",
                 by=user,
                 now=now,
                 reason=said["reason"],
@@ -75,92 +76,24 @@ def campaign_new(request: HttpRequest) -> HttpResponse:
 def campaign_page(request: HttpRequest, key: str) -> HttpResponse:
     campaign = campaign_of(request, key)
     context = campaigns.shown(campaign, user_of(request), asked_of(request), now=timezone.now())
-    return page(request, "campaign.html", context, part="campaign_progress")
+    answer = page(request, "campaign.html", context, part="campaign_progress")
+    if request.GET.get("working") and context["step"] is None:
+        # The worker is through: what can be done now is shown outside of the part.
+        answer["HX-Refresh"] = "true"
+    return answer
 
 
 @require_POST
 @login_required
-def campaign_launch(request: HttpRequest, key: str) -> HttpResponse:
-    campaign = launching.launch(
-        campaign=campaign_of(request, key),
-        by=user_of(request),
-        now=timezone.now(),
-        reason=request.POST.get("reason", ""),
-    )
-    messages.success(request, f"{campaign.name} is being launched. Nobody is asked twice.")
-    return back_to(campaign)
-
-
-@require_POST
-@login_required
-def campaign_pause(request: HttpRequest, key: str) -> HttpResponse:
-    campaign = steering.pause(
-        campaign=campaign_of(request, key),
-        by=user_of(request),
-        now=timezone.now(),
-        reason=request.POST.get("reason", ""),
-    )
-    messages.success(request, f"{campaign.name} stands still: no reminder, no deadline.")
-    return back_to(campaign)
-
-
-@require_POST
-@login_required
-def campaign_resume(request: HttpRequest, key: str) -> HttpResponse:
-    campaign = steering.resume(
-        campaign=campaign_of(request, key),
-        by=user_of(request),
-        now=timezone.now(),
-        reason=request.POST.get("reason", ""),
-    )
-    messages.success(request, f"{campaign.name} goes on, as much later as it stood still.")
-    return back_to(campaign)
-
-
-@require_POST
-@login_required
-def campaign_extend(request: HttpRequest, key: str) -> HttpResponse:
-    campaign, form = campaign_of(request, key), ExtendForm(request.POST)
-    if not form.is_valid():
-        raise NotPossible("Say until when, and why in at most 2,000 characters.")
-    campaign = steering.extend(
-        campaign=campaign,
-        to=form.until(),
-        by=user_of(request),
-        now=timezone.now(),
-        reason=form.cleaned_data["reason"],
-    )
-    messages.success(request, f"{campaign.name} has more time.")
-    return back_to(campaign)
-
-
-@require_POST
-@login_required
-def campaign_reiterate(request: HttpRequest, key: str) -> HttpResponse:
-    campaign = campaign_of(request, key)
-    told = steering.reiterate(
-        campaign=campaign,
-        by=user_of(request),
-        now=timezone.now(),
-        reason=request.POST.get("reason", ""),
-    )
-    messages.success(request, f"{counted(told, 'person is', 'people are')} asked again.")
-    return back_to(campaign)
-
-
-@require_POST
-@login_required
-def campaign_close(request: HttpRequest, key: str) -> HttpResponse:
-    campaign = campaign_of(request, key)
-    left = steering.close(
-        campaign=campaign,
-        by=user_of(request),
-        now=timezone.now(),
-        reason=request.POST.get("reason", ""),
-    )
-    messages.success(
-        request,
-        f"{campaign.name} is closed: {left.decided:,} of {counted(left.items, 'item')} decided,"
-        f" {counted(left.open_cases, 'review')} still open.",
-    )
+def campaign_act(request: HttpRequest, key: str, step: str) -> HttpResponse:
+    """One of reviews/campaigns/acts.py, named by the address."""
+    campaign, act = campaign_of(request, key), ACTS[step]
+    said: dict[str, Any] = {"reason": request.POST.get("reason", "")}
+    if act.moment:
+        form = ExtendForm(request.POST)
+        if not form.is_valid():
+            raise NotPossible("Say until when, and why in at most 2,000 characters.")
+        said["to"] = form.until()
+    found = act.does(campaign=campaign, by=user_of(request), now=timezone.now(), **said)
+    messages.success(request, act.said(campaign, found))
     return back_to(campaign)

@@ -12,15 +12,21 @@ from django.db.models import Count
 
 from evidence.words import counted
 from identities.models import User
-from reviews import policy_words
-from reviews.actions import policy_versions
+from reviews import policy_words, visible
+from reviews.actions import attention, policy_versions
 from reviews.campaigns import preview, progress, rows, scope
-from reviews.models import Campaign, CampaignIdentity
+from reviews.models import Campaign, CampaignIdentity, Case
 from reviews.pages.lists import page_of
 from reviews.permissions import SEAT_WORDS
 from reviews.policy_document import REQUESTS, Scope
 
 PER_PAGE = 50
+MOST_LOOKS = 20  # reviews that wait for a second look, with a link each
+MOST_STEPS = 20
+APPLIES = {
+    "at_once": "as soon as a review is decided",
+    "at_end": "together, when the campaign is closed or due; what is revoked or ends, at once",
+}
 MOST_ASKED = 100  # people of a dry run that are named
 STATES = {
     "draft": ("draft", "draft"),
@@ -40,12 +46,13 @@ def listed(user: User, asked: dict[str, str]) -> dict[str, Any]:
     if q:
         found = found.filter(name__icontains=q)
     shown, page = page_of(found, asked, "/campaigns/")
+    looks = attention.of_campaigns([one.pk for one in shown])
     return {
         "section": "campaigns",
         "title": "Campaigns",
         "q": q,
         "why_not": why_not,
-        "rows": [_row(one) for one in shown],
+        "rows": [_row(one, looks.get(one.pk, 0)) for one in shown],
         "page": page,
         "acts": [
             {
@@ -60,7 +67,7 @@ def listed(user: User, asked: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _row(one: Campaign) -> dict[str, Any]:
+def _row(one: Campaign, looks: int) -> dict[str, Any]:
     done = progress.read(one)
     return {
         "key": one.key,
@@ -74,6 +81,7 @@ def _row(one: Campaign) -> dict[str, Any]:
         "share": _share(done.decided, done.items),
         "open": done.open_cases,
         "counted_at": done.at,
+        "looks": attention.in_words(looks),
     }
 
 
@@ -121,7 +129,8 @@ def shown(one: Campaign, user: User, asked: dict[str, str], *, now: datetime) ->
             "launching": one.state == "running" and one.asked_at is None,
         },
         "head_badges": [_state(one)],
-        "acts": _acts(one, user),
+        # While the worker is at it nothing can be done with it, and the banner says so once.
+        "acts": [] if rows.unfinished(one) else _acts(one, user),
         "extend": {
             "url": f"/campaigns/{one.key}/extend/",
             "why_not": rows.why_not_extend(user, one),
@@ -129,12 +138,48 @@ def shown(one: Campaign, user: User, asked: dict[str, str], *, now: datetime) ->
         "facts": _facts(one),
         "dry": None,
         "progress": None,
+        "step": _step(one),
     }
     if one.state == "draft":
         found["dry"] = _dry(preview.look(one.policy, one.scope, now=now))
     elif one.launched_at is not None:
-        found |= _progress(one, asked)
+        found |= _progress(one, asked) | {"looks": _looks(one, user, now=now)}
+        if found["looks"]["words"]:
+            found["head_badges"].append({"kind": "provisional"})
     return found
+
+
+def _step(one: Campaign) -> dict[str, Any] | None:
+    """What the worker is doing with it now."""
+    step = rows.unfinished(one)
+    if step is None:
+        return None
+    return {
+        "words": f"{one.name} {rows.far(step)}.",
+        "share": _share(min(step.done, step.reviews), step.reviews),
+    }
+
+
+def _looks(one: Campaign, user: User, *, now: datetime) -> dict[str, Any]:
+    """The reviews with answers given too fast, which wait for somebody to look again."""
+    many = attention.of_campaigns([one.pk]).get(one.pk, 0)
+    shown = visible.cases(user, now=now).filter(pk__in=attention.cases_of(one.pk))
+    cases = list(shown.order_by("number")[:MOST_LOOKS]) if many else []
+    return {
+        "words": attention.in_words(many),
+        "cases": [
+            {"key": case.key, "title": case.title, "url": f"/cases/{case.key}/"} for case in cases
+        ],
+        "more": many - len(cases),
+    }
+
+
+def kept_back(case: Case) -> str:
+    """Why a decided case is not carried out yet, if its campaign keeps outcomes for its end."""
+    one = case.campaign if case.state == "decided" else None
+    if one is None or one.applies == "at_once" or one.state == "closed":
+        return ""
+    return f"What is decided goes out when {one.key} {one.name} ends: when it is closed, or due."
 
 
 def _acts(one: Campaign, user: User) -> list[dict[str, Any]]:
@@ -194,6 +239,7 @@ def _facts(one: Campaign) -> list[dict[str, Any]]:
     facts: list[dict[str, Any]] = [
         {"label": "Policy", "words": str(one.policy), "url": one.policy.url},
         {"label": "Of its scope", "words": policy_words.of_scope(said)},
+        {"label": "Outcomes go out", "words": APPLIES[one.applies]},
         {"label": "Why", "words": one.reason},
         {"label": "Prepared by", "words": one.made_by_name, "at": one.made_at},
     ]
@@ -204,6 +250,15 @@ def _facts(one: Campaign) -> list[dict[str, Any]]:
         facts.append(
             {"label": "Paused", "words": f"{words}: {stretch.reason}", "at": stretch.since}
         )
+    asked = one.steps.filter(kind="reiterate", told__isnull=False).order_by("-asked_at")
+    facts += [
+        {
+            "label": "Asked again",
+            "words": counted(step.told or 0, "person", "people"),
+            "at": step.asked_at,
+        }
+        for step in asked[:MOST_STEPS]
+    ]
     if one.closed_at is not None:
         facts.append({"label": "Closed by", "words": one.closed_by_name, "at": one.closed_at})
     facts.append(

@@ -9,12 +9,23 @@ from typing import Any
 from evidence.models import LedgerEntry
 from evidence.words import counted
 from identities.models import Person, Revocation, User
-from reviews import permissions, visible
-from reviews.actions import answers as answer_table
+from reviews import permissions, sight, visible
 from reviews.actions import attention as looking
-from reviews.actions import deadlines
 from reviews.models import Case, Decision, Item, Seat
-from reviews.pages import answers, attention, case_clock, case_item, withdrawn
+from reviews.pages import (
+    answers,
+    attention,
+    campaigns,
+    case_clock,
+    case_item,
+    case_stages,
+    comments,
+    quarantine,
+    triggers,
+    vendor,
+    weighing,
+    withdrawn,
+)
 from reviews.permissions import SEAT_WORDS, SIGNING
 
 LEDGER_ROWS = 20
@@ -24,6 +35,10 @@ OWNS = {
     "identity_owner": "Owns the identity.",
     "ai_owner": "Owns the AI system{service}.",
     "second": "Signs too: who granted or issued what is reviewed never signs for it alone.",
+}
+SIGNS = OWNS | {
+    "identity_owner": "Signs for the identity.",
+    "ai_owner": "Signs for the AI system{service}.",
 }
 
 
@@ -40,6 +55,7 @@ class Parts:
                 "backup__team",
                 "person",
                 "service",
+                "stage",
             ).order_by("position")
         )
         self.items = list(case.items.order_by("position"))
@@ -49,7 +65,12 @@ class Parts:
                 item__case=case, superseded_at__isnull=True
             ).select_related("person", "capsule")
         }
+        # What a blind stage must not see is taken out before anything is made of it.
+        self.blind = sight.of(user, case, self.seats, self.items, self.decisions, now=now)
+        if self.blind is not None:
+            self._hide(self.blind)
         self.marks = looking.standing(case)
+        self.weighed = weighing.read(case, now=now)
         self.withdrawals = list(case.withdrawals.select_related("finding").order_by("at", "pk"))
         newest = case.findings.order_by("-opened_at").values_list("opened_at", flat=True).first()
         # An answer given before the newest finding was given without knowing it.
@@ -57,6 +78,29 @@ class Parts:
         self.why = {
             seat.pk: permissions.why_not_sit(user, case, seat, now=now) for seat in self.seats
         }
+
+    @property
+    def shown(self) -> list[Seat]:
+        """The signing seats that the page shows: those of stages to come are named in the stages,
+        and of earlier ones a blind reviewer sees nothing."""
+        return [
+            seat
+            for seat in self.seats
+            if seat.kind in SIGNING
+            and seat.turn != "later"
+            and (self.blind is None or seat.pk not in self.blind.seats)
+        ]
+
+    def _hide(self, blind: sight.Blind) -> None:
+        self.decisions = {
+            (item, seat): row
+            for (item, seat), row in self.decisions.items()
+            if not blind.hides(item, seat)
+        }
+        for item in self.items:
+            if item.pk in blind.items:
+                item.outcome = item.held = item.carried_words = ""
+                item.stage_outcomes = {}
 
     def mine(self) -> Seat | None:
         """The seat this user signs in: theirs already, else the first they may sit in."""
@@ -102,15 +146,19 @@ def context(case: Case, user: User, asked: dict[str, str], *, now: datetime) -> 
         },
         "badges": _badges(parts),
         "answers": answers.three(identity, now) if identity is not None else None,
+        "vendor": vendor.facts(identity, now=now) if identity is not None else None,
         "deadline": case_clock.of(case, now=now),
         "policy": case.policy,
-        "seats": [_seat(seat, parts) for seat in parts.seats if seat.kind in SIGNING],
+        "stages": case_stages.of(parts),
+        "blind": "" if parts.blind is None else parts.blind.why,
+        "seats": [_seat(seat, parts) for seat in parts.shown],
         "items": [case_item.row(one, one is item, parts) for one in parts.items],
         "item": case_item.evidence(item, parts) if item is not None else None,
         "withdrawn": withdrawn.of_item(item, parts) if item is not None else None,
         "decision": case_item.decision(item, parts, asked) if item is not None else None,
         "why_no_decision": _why_none(parts),
         "tie_break": case_item.tie_break(item, parts) if item is not None else None,
+        "quarantine": quarantine.of_case(case, user, now=now),
         "revocations": list(
             Revocation.objects.filter(case=case.pk)
             .select_related("identity", "credential__actor")
@@ -120,8 +168,11 @@ def context(case: Case, user: User, asked: dict[str, str], *, now: datetime) -> 
         "entries_ok": None,
         "entries_url": f"/ledger/?subject={case.key}",
         "earlier": _earlier(parts),
+        "comments": None if parts.blind is not None else comments.context(parts, asked),
         "acts": _acts(parts) + attention.acts(parts),
         "provisional": attention.provisional(parts.marks),
+        "kept_back": campaigns.kept_back(case),
+        "triggers": triggers.of_case(case),
         "undo": _undo(parts),
         "now": now,
     }
@@ -140,7 +191,7 @@ def chosen(items: list[Item], asked: str, parts: Parts) -> Item | None:
 
 
 def _badges(parts: Parts) -> list[dict[str, Any]]:
-    signing = [seat for seat in parts.seats if seat.kind in SIGNING]
+    signing = [seat for seat in parts.seats if seat.kind in SIGNING and seat.turn == "now"]
     found: list[dict[str, Any]] = []
     if len(signing) > 1:
         found.append({"kind": "joint", "words": "joint, both must sign", "url": ""})
@@ -156,10 +207,11 @@ def _seat(seat: Seat, parts: Parts) -> dict[str, Any]:
     given = [row for (_, pk), row in parts.decisions.items() if pk == seat.pk]
     person = seat.person or (seat.party.person if seat.party is not None else None)
     service = f" of {seat.service.name}" if seat.service is not None else ""
-    owns = OWNS[seat.kind].format(service=service)
+    # Who sits in a stage need not own anything.
+    owns = (OWNS if seat.stage is None else SIGNS)[seat.kind].format(service=service)
     backup = f" Backup: {seat.backup}." if seat.backup is not None else ""
     return {
-        "words": SEAT_WORDS[seat.kind],
+        "words": SEAT_WORDS[seat.kind] + (f", {seat.stage.name}" if seat.stage else ""),
         "who": None if person is None else _who(person, parts),
         "party": str(seat.party) if seat.party is not None else "",
         "note": f"{owns}{backup}"
@@ -188,7 +240,7 @@ def _may_not(seat: Seat, parts: Parts) -> list[dict[str, str]]:
     found += [
         {"name": other.person.name, "why": "already sits in the other seat"}
         for other in parts.seats
-        if other.pk != seat.pk and other.person is not None
+        if other.pk != seat.pk and other.person is not None and seat.turn != "past"
     ]
     if parts.case.identity is not None:
         found.append({"name": parts.case.identity.name, "why": "is the subject"})
@@ -300,66 +352,4 @@ def _undo(parts: Parts) -> dict[str, Any] | None:
     return {
         "url": f"/cases/{parts.case.key}/undo/?item={last.item_id}",
         "until": last.not_before,
-    }
-
-
-def as_data(case: Case, user: User, *, now: datetime) -> dict[str, Any]:
-    """The case as JSON: the shape of /cases/<key>.json and of the API."""
-    parts = Parts(case, user, now=now)
-    clock = case_clock.of(case, now=now)
-    return {
-        "case": case.key,
-        "door": case.door,
-        "state": case.state,
-        "title": case.title,
-        "identity": case.identity.key if case.identity is not None else None,
-        "opened_at": case.opened_at,
-        "deadline_at": case.deadline_at,
-        "silence": clock["sentence"] if clock is not None else deadlines.sentence(case),
-        "policy": str(case.policy) if case.policy is not None else None,
-        "silence_notes": clock["notes"] if clock is not None else [],
-        "closed_at": case.closed_at,
-        "version": case.version,
-        "provisional": looking.sentences(parts.marks),
-        "seats": [
-            {
-                "id": str(seat.pk),
-                "kind": seat.kind,
-                "party": str(seat.party) if seat.party is not None else None,
-                "person": seat.person.name if seat.person is not None else None,
-                "why_not": parts.why[seat.pk],
-            }
-            for seat in parts.seats
-        ],
-        "items": [
-            {
-                "id": str(item.pk),
-                "kind": item.kind,
-                "title": item.title,
-                "note": item.note,
-                "proposal": item.proposal,
-                "recommendation": item.recommendation,
-                "recommendation_reason": item.recommendation_reason,
-                "snapshot": item.snapshot,
-                "possible_answers": list(answer_table.OF_KIND[item.kind]),
-                "outcome": item.outcome,
-                "held": item.held,
-                "carried_out_at": item.carried_out_at,
-                "carried_words": item.carried_words,
-                "answers": [
-                    {
-                        "seat": str(seat.pk),
-                        "answer": row.answer,
-                        "reason": row.reason,
-                        "proposal": row.proposal,
-                        "by": row.person.name,
-                        "at": row.at,
-                        "capsule": row.capsule.key if row.capsule is not None else None,
-                    }
-                    for seat in parts.seats
-                    if (row := parts.decisions.get((item.pk, seat.pk))) is not None
-                ],
-            }
-            for item in parts.items
-        ],
     }

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from reviews.actions import clock, deadlines, rungs
-from reviews.ladder import BEFORE, DUE, WORDS
+from reviews.ladder import BEFORE, DUE, GO_ON, WORDS
 from reviews.models import Case, Rung
 
 
@@ -21,11 +21,14 @@ def of(case: Case, *, now: datetime) -> dict[str, Any] | None:
         doubt = clock.doubt(case, read, now=now)
     climb = _climb(case, due)
     past = due <= now
-    when = f"{due:%-d %b %Y %H:%M} UTC"
+    acts = due + case.grace
+    when = f"{acts:%-d %b %Y %H:%M} UTC"
+    if case.grace and case.silence_done_at is None:
+        notes.append(f"Answers are due by {due:%-d %b %Y %H:%M} UTC and still count until {when}.")
     what = deadlines.sentence(case, doubt=doubt)
     if case.state == "draft":
         sentence = "This review is proposed: nobody is asked until it is opened."
-    elif past:
+    elif acts <= now:
         sentence = f"Nobody decided by {when}: {what}."
     else:
         sentence = f"If nobody decides by {when}: {what}."
@@ -36,7 +39,7 @@ def of(case: Case, *, now: datetime) -> dict[str, Any] | None:
         "at": due,
         "sentence": sentence,
         "notes": notes,
-        "opened_at": case.opened_at,
+        "opened_at": case.counts_from,
         "share": _share(case, due, now),
         "ticks": _ticks(case, climb, due, now=now),
         "past": past,
@@ -45,8 +48,8 @@ def of(case: Case, *, now: datetime) -> dict[str, Any] | None:
 
 
 def _share(case: Case, due: datetime, at: datetime) -> int:
-    whole = (due - case.opened_at).total_seconds() or 1.0
-    return max(0, min(100, round(100 * (at - case.opened_at).total_seconds() / whole)))
+    whole = (due - case.counts_from).total_seconds() or 1.0
+    return max(0, min(100, round(100 * (at - case.counts_from).total_seconds() / whole)))
 
 
 def _climb(case: Case, due: datetime) -> list[Rung]:
@@ -61,7 +64,7 @@ def _climb(case: Case, due: datetime) -> list[Rung]:
 def _ticks(case: Case, climb: list[Rung], due: datetime, *, now: datetime) -> list[dict[str, Any]]:
     found = []
     for one in climb:
-        if one.does not in BEFORE or not case.opened_at < one.at < due:
+        if one.does not in BEFORE or not case.counts_from < one.at < due:
             continue
         if one.does == "remind":
             said = "reminded" if one.at <= now else "reminder"
@@ -83,7 +86,7 @@ def _after(case: Case, climb: list[Rung], doubt: str) -> list[str]:
             said.append(
                 f"Held: {rungs.words(case, one.does)} waits on the release list. {one.held_why}"
             )
-        elif one.state == "waiting" and one.does not in (*BEFORE, DUE):
+        elif one.state == "waiting" and one.does not in (*BEFORE, DUE, GO_ON):
             does = WORDS["replace"]
             if one.does != "replace":
                 does = deadlines.sentence(case, does=one.does, doubt=doubt)

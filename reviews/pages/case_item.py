@@ -13,15 +13,12 @@ from identities.models import (
     Credential,
     CredentialAgent,
     Delegation,
-    DelegationVersion,
-    Entitlement,
 )
-from reviews import permissions, shown
+from reviews import permissions, shown, standing
+from reviews.actions import advising, below, grants, quarantining
 from reviews.actions import answers as answer_table
-from reviews.actions import below, grants
-from reviews.forms import written
 from reviews.models import Decision, Item
-from reviews.pages import possible, rows
+from reviews.pages import breaks, combination, left, rows, weighing
 from reviews.pages.lanes import micros
 from reviews.permissions import SEAT_WORDS, SIGNING
 
@@ -42,6 +39,12 @@ NOTES = {
     ("binding", "revoke"): "it is not this identity",
     ("grant", "approve"): "comes into force when all seats approve",
     ("grant", "deny"): "nothing is granted",
+    ("use", "keep"): "it may go on being used",
+    ("use", "revoke"): "refused: it has to be taken out of the agent, its next use asks again",
+    ("identity", "keep"): "it goes on as it is",
+    ("identity", "revoke"): "it is suspended and its keys are held, until somebody resumes it",
+    ("manifest", "approve"): "signed when all seats approve: its runs are asked about no more",
+    ("manifest", "deny"): "the release is not signed",
 }
 
 
@@ -50,7 +53,9 @@ def row(item: Item, on: bool, parts: "Parts") -> dict[str, Any]:
     seen = item.snapshot
     findings = seen.get("findings", [])
     key = parts.case.identity.key if parts.case.identity is not None else ""
-    last = parse_datetime(seen["last_at"]) if seen.get("last_at") else None
+    first, last = (
+        parse_datetime(seen[name]) if seen.get(name) else None for name in ("first_at", "last_at")
+    )
     return {
         "id": str(item.pk),
         "url": f"?item={item.pk}",
@@ -58,8 +63,8 @@ def row(item: Item, on: bool, parts: "Parts") -> dict[str, Any]:
         "kind": item.kind,
         "title": item.title,
         "note": item.note,
-        "usage": _usage(item),
-        "usage_note": f"last {last:%-d %b %H:%M} UTC" if last else "",
+        "usage": usage(item),
+        "usage_note": _span(first, last),
         "usage_url": f"/events/?identity={key}" if seen.get("count") else "",
         "usage_share": round(100 * seen["seen"] / seen["actions"]) if seen.get("actions") else None,
         "findings": len(findings),
@@ -67,12 +72,20 @@ def row(item: Item, on: bool, parts: "Parts") -> dict[str, Any]:
         "findings_url": f"/findings/?identity={key}",
         "recommendation": item.recommendation,
         "recommendation_reason": item.recommendation_reason or "nothing is recommended",
-        "answers": [_answer(item, seat.pk, parts) for seat in parts.seats if seat.kind in SIGNING],
+        "answers": [_answer(item, seat.pk, parts) for seat in parts.shown],
         "outcome": _outcome(item, parts),
     }
 
 
-def _usage(item: Item) -> str:
+def _span(first: datetime | None, last: datetime | None) -> str:
+    if last is None:
+        return ""
+    since = "" if first is None or first == last else f"first {first:%-d %b %Y}, "
+    return f"{since}last {last:%-d %b %H:%M} UTC"
+
+
+def usage(item: Item) -> str:
+    """What its snapshot says of its use, in a few words."""
     seen = item.snapshot
     if seen.get("actions"):
         if not seen.get("evidence"):
@@ -105,7 +118,7 @@ def _outcome(item: Item, parts: "Parts") -> dict[str, str]:
     waiting = [
         seat
         for seat in parts.seats
-        if seat.kind in SIGNING and (item.pk, seat.pk) not in parts.decisions
+        if seat.kind in SIGNING and seat.turn == "now" and (item.pk, seat.pk) not in parts.decisions
     ]
     names = [
         seat.person.name if seat.person is not None else str(seat.party or "a reviewer")
@@ -139,13 +152,17 @@ def evidence(item: Item, parts: "Parts") -> dict[str, Any]:
         "title": item.title,
         "kind": item.kind,
         "proposal_words": _proposal_words(item),
+        "manifest": item.title.partition(",")[0] if item.kind == "manifest" else "",
         "evidence": found,
         "evidence_count": len(found),
         "evidence_url": f"/events/?identity={key}" if key else "",
         "missing": " ".join(seen.missing),
         "capsule": last,
         "pin_url": f"/cases/{parts.case.key}/pin/",
-        **_three(item, parts),
+        "recommendation": item.recommendation,
+        "reasons": advising.of_item(item),
+        "weighed": weighing.of_item(item, parts.weighed),
+        "together": combination.of_item(item, parts.weighed),
     }
 
 
@@ -166,6 +183,8 @@ def _last_capsule(item: Item, parts: "Parts") -> dict[str, Any] | None:
 
 def _proposal_words(item: Item) -> str:
     said = item.proposal
+    if item.kind == "manifest":
+        return f"{counted(len(said['tools']), 'tool')}: {', '.join(said['tools']) or 'none'}"
     if item.kind != "grant":
         return ""
     end = parse_datetime(said["ends_at"]) if said.get("ends_at") else None
@@ -176,46 +195,20 @@ def _proposal_words(item: Item) -> str:
     )
 
 
-def _three(item: Item, parts: "Parts") -> dict[str, Any]:
-    """Delegated, possible, used: side by side for delegations, grants and entitlements."""
-    identity = parts.case.identity
-    if identity is None or item.kind not in ("delegation", "grant", "entitlement"):
-        return {"delegated": [], "possible": None, "used": []}
-    versions = DelegationVersion.objects.filter(
-        delegation__grantee=identity,
-        superseded_at__isnull=True,
-        state="in_force",
-        during__contains=parts.now,
-        revoked_at__isnull=True,
-    )
-    if item.kind in ("delegation", "grant"):
-        versions = versions.filter(delegation=item.ref)
-    readings = list(
-        Entitlement.objects.filter(
-            identity=identity, superseded_at__isnull=True, during__contains=parts.now
-        )[:10]
-    )
-    # Beside permissions stand calls that need one (service:Operation), not names of tools.
-    used = sorted({name for name, _ in shown.used_actions(identity).values() if ":" in name})
-    return {
-        "delegated": [
-            f"{action} on {', '.join(one.resources[:3])}"
-            for one in versions
-            for action in one.actions[:20]
-        ],
-        "possible": possible.allowed(readings, most=50) if readings else None,
-        "used": used[:50],
-    }
-
-
 def decision(item: Item, parts: "Parts", asked: dict[str, str]) -> dict[str, Any] | None:
     """The form of the rail; None for somebody who holds no seat."""
     seat = parts.mine()
     if seat is None or seat.kind not in SIGNING:
         return None
+    together = {one.pk for one in parts.seats if one.stage_id == seat.stage_id}
     case, now = parts.case, parts.now
     why = permissions.why_not_decide(parts.user, case, seat, item, now=now)
     options = answer_table.OF_KIND[item.kind]
+    why_not_keep = standing.why_not_keep(case, item, now=now) or ""
+    narrow = _narrow(item, parts, asked)
+    broken = breaks.look(item, case.identity, now=now)
+    held = quarantining.days(case, item)
+    first = f"held for {counted(held, 'day')} first, then gone for good" if held else ""
     return {
         "seat_id": str(seat.pk),
         "seat_words": SEAT_WORDS[seat.kind],
@@ -227,28 +220,45 @@ def decision(item: Item, parts: "Parts", asked: dict[str, str]) -> dict[str, Any
             {
                 "value": one,
                 "words": answer_table.WORDS[one],
-                "note": NOTES.get((item.kind, one), "it goes to the tie-breaker"),
+                "note": (first if one == "revoke" else "")
+                or NOTES.get((item.kind, one), "it goes to the tie-breaker"),
                 "on": asked.get("answer") == one,
+                "why_not": why_not_keep if one == "keep" else "",
             }
             for one in options
         ],
         "reason": asked.get("reason", ""),
-        "proposal": asked.get("proposal", written(item.proposal) if "narrow" in options else ""),
+        "proposal": asked.get("proposal", ""),
         "by_date": asked.get("by_date", ""),
-        "proposal_fields": item.kind in ("delegation", "credential"),
+        "control": asked.get("control", ""),
+        "plan_fields": "replace" in options,
+        "left": None if narrow is None else narrow["form"],
         "why_not": why or "",
         "dry_run": None,
         "dry_run_at": now,
-        "dry_runs": {one: run(item, now=now) for one, run in DRY_RUNS.items() if one in options},
-        "conflict": _would_conflict(item, seat.pk, parts),
+        "breaks": broken.digest,
+        "dry_runs": {
+            one: [*run(item, now=now), *broken.rows]
+            for one, run in DRY_RUNS.items()
+            if one in options
+        }
+        | (
+            {"narrow": narrow["rows"] if narrow else [_note(item, "narrow")]}
+            if "narrow" in options
+            else {}
+        ),
+        "conflict": _would_conflict(item, seat.pk, together, parts),
         "reauth": not answer_table.AT_ONCE.isdisjoint(options),
         "errors": {},
     }
 
 
-def _would_conflict(item: Item, seat: Any, parts: "Parts") -> str:
+def _would_conflict(item: Item, seat: UUID, together: set[UUID], parts: "Parts") -> str:
+    """`together`: the seats that add up with it, those of its stage."""
     others: list[Decision] = [
-        row for (pk, at), row in parts.decisions.items() if pk == item.pk and at != seat
+        row
+        for (pk, at), row in parts.decisions.items()
+        if pk == item.pk and at != seat and at in together
     ]
     if not others or (item.pk, seat) in parts.decisions:
         return ""
@@ -278,9 +288,9 @@ def _if_revoked(item: Item, *, now: datetime) -> list[dict[str, Any]]:
                 "url": f"/credentials/{credential.key}/",
             }
         )
-    count = item.snapshot.get("count", 0)
-    said = f"{item.snapshot.get('words')} with it" if count else "no use of it in evidence"
-    found.append({"kind": "waits" if count else "neutral", "words": said, "url": ""})
+    if item.snapshot.get("count"):
+        said = f"{item.snapshot.get('words')} with it"
+        found.append({"kind": "waits", "words": said, "url": ""})
     for one in (
         Issuance.objects.filter(by_credential=credential.actor_id, expires_at__gt=now)
         .select_related("credential")
@@ -295,18 +305,28 @@ def _if_revoked(item: Item, *, now: datetime) -> list[dict[str, Any]]:
                 f" until {one.expires_at:%-d %b %H:%M} UTC",
             }
         )
-    found.append(
-        {"kind": "outside", "words": "cannot be undone: a new one must be issued", "url": ""}
-    )
+    if not quarantining.days(item.case, item):
+        said = "cannot be undone: a new one must be issued"
+        found.append({"kind": "outside", "words": said, "url": ""})
     return found
 
 
-def _if_narrowed(item: Item, *, now: datetime) -> list[dict[str, Any]]:
-    """What would be narrowed or ended along with it, by what the item proposes to leave."""
-    found = [_note(item, "narrow")]
-    if item.kind == "delegation" and item.ref is not None and item.proposal.get("actions"):
-        found += _passed_on(item.ref, item.proposal, now=now)
-    return found
+def _narrow(item: Item, parts: "Parts", asked: dict[str, str]) -> dict[str, Any] | None:
+    """The boxes of what is left, and what becomes of that; None where it is nobody's to choose."""
+    form = left.form(item, parts.weighed, asked)
+    if form is None:
+        return None
+    leaves = left.chosen(form)
+    found = left.checked(item, parts.weighed, leaves, form["lines"], now=parts.now)
+    if found is None:
+        return None
+    rows = [_note(item, "narrow"), *left.dry_run(found, parts.weighed)]
+    if item.ref is not None and not found["problems"]:
+        rows += _passed_on(item.ref, leaves, now=parts.now)
+    return {
+        "form": form | {"check_url": f"/cases/{parts.case.key}/left/#left-result"},
+        "rows": rows,
+    }
 
 
 def _passed_on(ref: UUID, left: dict[str, Any] | None, *, now: datetime) -> list[dict[str, Any]]:
@@ -330,7 +350,7 @@ def _note(item: Item, answer: str) -> dict[str, Any]:
 
 
 # What an answer would do, shown before it is signed.
-DRY_RUNS = {"revoke": _if_revoked, "narrow": _if_narrowed}
+DRY_RUNS = {"revoke": _if_revoked}
 
 
 def tie_break(item: Item, parts: "Parts") -> dict[str, Any] | None:
@@ -338,7 +358,8 @@ def tie_break(item: Item, parts: "Parts") -> dict[str, Any] | None:
     seat = next((one for one in parts.seats if one.kind == "tie_breaker"), None)
     if seat is None or item.outcome != "conflict" or parts.why[seat.pk] is not None:
         return None
-    given = [row for (pk, at), row in parts.decisions.items() if pk == item.pk and at != seat.pk]
+    now = {one.pk for one in parts.seats if one.turn == "now" and one.pk != seat.pk}
+    given = [row for (pk, at), row in parts.decisions.items() if pk == item.pk and at in now]
     why = permissions.why_not_settle(parts.user, parts.case, seat, item, now=parts.now)
     return {
         "action_url": f"/cases/{parts.case.key}/tie-break/?item={item.pk}",

@@ -11,24 +11,26 @@ from django.views.decorators.http import require_GET, require_POST
 from config.page import page
 from evidence import looked
 from evidence.models import Capsule
-from reviews import actions, readers
+from identities.permissions import require
+from reviews import actions, readers, sight
 from reviews.confirmed import always
-from reviews.pages import capsule
-from reviews.pages import case as case_page
+from reviews.pages import capsule, case_data
 from reviews.views import back_to, case_of, user_of
 
 
 @require_GET
 @login_required
 def case_json(request: HttpRequest, key: str) -> HttpResponse:
-    data = case_page.as_data(case_of(request, key), user_of(request), now=timezone.now())
+    data = case_data.as_data(case_of(request, key), user_of(request), now=timezone.now())
     return JsonResponse(data, headers={"Cache-Control": "no-store, private"})
 
 
 @require_GET
 @login_required
 def capsule_json(request: HttpRequest, key: str, number: int) -> HttpResponse:
-    found = get_object_or_404(Capsule, number=number, subject=case_of(request, key).key)
+    case = case_of(request, key)
+    found = get_object_or_404(Capsule, number=number, subject=case.key)
+    require(sight.why_not_see_capsule(user_of(request), case, found, now=timezone.now()))
     data = capsule.as_data(found)
     return JsonResponse(data, headers={"Cache-Control": "no-store, private"})
 
@@ -38,6 +40,7 @@ def capsule_json(request: HttpRequest, key: str, number: int) -> HttpResponse:
 def capsule_page(request: HttpRequest, key: str, number: int) -> HttpResponse:
     case, now = case_of(request, key), timezone.now()
     found = get_object_or_404(Capsule, number=number, subject=case.key)
+    require(sight.why_not_see_capsule(user_of(request), case, found, now=now))
     response = page(request, "capsule.html", capsule.page(case, found))
     by = readers.reader(user_of(request), now)
     looked.note(response, [("capsule", found.key)], by=by, now=now, case=case.pk)

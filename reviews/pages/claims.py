@@ -8,6 +8,7 @@ from identities import permissions, visible
 from identities.actions.bindings import Rule, preview, unclaimed
 from identities.inventory.listing import Listed
 from identities.models import User
+from reviews.pages import claim_wave
 
 BULK_CALLS = 20
 # A hint is a question to whoever claims, never an answer.
@@ -33,6 +34,7 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
         "section": "unclaimed",
         "title": "Unclaimed actors",
         "q": q,
+        "tabs": claim_wave.tabs(user, "actors"),
         "rows": [_row(one, user, now) for one in found],
         "page": {
             "first": 1 if found else 0,

@@ -16,7 +16,9 @@ WITH my AS MATERIALIZED (SELECT p.id FROM identities_party p WHERE p.person_id =
     AND m.superseded_at IS NULL AND m.during @> now()))
 SELECT k.reviews, k.requests, k.break_glass, k.incidents,
   (SELECT count(*) FROM identities_finding WHERE state = 'open'),
-  (SELECT count(*) FROM identities_binding WHERE state = 'proposed' AND superseded_at IS NULL),
+  (SELECT count(*) FROM identities_binding WHERE state = 'proposed' AND superseded_at IS NULL)
+    + (SELECT count(DISTINCT (l.party_id, l.bundle)) FROM identities_claim l WHERE l.state = 'open'
+       AND l.asked_at IS NOT NULL AND l.party_id = ANY(ARRAY(SELECT id FROM my))),
   (SELECT count(DISTINCT s.case_id) FROM reviews_seat s
      JOIN reviews_case c ON c.id = s.case_id AND c.state = 'open' AND NOT c.sealed
      WHERE s.person_id = %(person)s OR (s.person_id IS NULL
@@ -25,12 +27,20 @@ SELECT k.reviews, k.requests, k.break_glass, k.incidents,
      AND NOT EXISTS (SELECT 1 FROM evidence_deposit d WHERE d.source_id = s.id
        AND d.received_at > now() - s.expected_every_seconds * interval '1 second')),
   (SELECT count(DISTINCT r.case_id) FROM reviews_rung r JOIN reviews_case c ON c.id = r.case_id
-     WHERE r.state = 'held' AND c.state = 'open' AND NOT c.sealed)
+     WHERE r.state = 'held' AND c.state = 'open' AND NOT c.sealed),
+  (SELECT count(*) FROM reviews_owneroffer
+     WHERE state = 'open' AND to_id = ANY(ARRAY(SELECT id FROM my)))
+  + (SELECT count(*) FROM reviews_successionitem
+     WHERE state = 'asked' AND heir_id = ANY(ARRAY(SELECT id FROM my))),
+  EXISTS (SELECT 1 FROM reviews_quarantine q JOIN reviews_case c ON c.id = q.case_id
+     WHERE q.state = 'held' AND NOT c.sealed),
+  o.settled_at, o.proposed_by_name || ' and ' || o.settled_by_name
 FROM (SELECT count(*) FILTER (WHERE state = 'open' AND door = 'access_review') AS reviews,
   count(*) FILTER (WHERE state = 'open' AND door = 'access_request') AS requests,
   count(*) FILTER (WHERE door = 'break_glass') AS break_glass,
   count(*) FILTER (WHERE door = 'incident') AS incidents
   FROM reviews_case WHERE state NOT IN ('closed', 'cancelled') AND NOT sealed) k
+LEFT JOIN identities_outgoingswitch o ON o.state = 'in_force' AND o.to = 'stopped'
 """
 
 
@@ -42,7 +52,9 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     with connection.cursor() as cursor:
         cursor.execute(COUNTS, {"person": user.person_id})
         counts = cursor.fetchone()
-    reviews, requests, break_glass, incidents, findings, unclaimed, queue, silent, held = counts
+    *counts, quarantine, stopped_at, stopped_by = counts
+    reviews, requests, break_glass, incidents, findings, unclaimed, *counts = counts
+    queue, silent, held, asked = counts
     walked = verified.last()
     groups = sorted(names_of_groups(user))
     name = user.called
@@ -64,7 +76,10 @@ def frame(request: HttpRequest) -> dict[str, Any]:
                 "unclaimed": unclaimed,
                 "sources": silent,
                 "held": held,
+                "quarantine": quarantine,
+                "owned": asked,
             },
+            "stopped": {"at": stopped_at, "by": stopped_by} if stopped_at else None,
             "ledger": _ledger(walked),
             "single_keys": user.single_keys,
             "theme": user.theme,

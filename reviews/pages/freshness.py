@@ -39,16 +39,21 @@ class Fresh(NamedTuple):
 def of_cases(cases: Iterable[Case], *, now: datetime) -> dict[Any, dict[str, Any]]:
     """By the case's primary key; a case on no identity has none."""
     numbers = {one.pk: one.identity.number for one in cases if one.identity is not None}
+    found = of_identities(set(numbers.values()), now=now)
+    return {case: found[number]._asdict() for case, number in numbers.items()}
+
+
+def of_identities(numbers: Iterable[int], *, now: datetime) -> dict[int, Fresh]:
+    """By Identity.number."""
+    wanted = list(numbers)
     with connection.cursor() as cursor:
-        cursor.execute(SOURCES_OF, [list(set(numbers.values()))])
+        cursor.execute(SOURCES_OF, [wanted])
         pairs = cursor.fetchall()
     sources = Source.objects.in_bulk({source for _, source in pairs})
     behind: dict[int, list[Source]] = {}
     for number, source in pairs:
         behind.setdefault(number, []).append(sources[source])
-    return {
-        case: _fresh(behind.get(number, []), now=now)._asdict() for case, number in numbers.items()
-    }
+    return {number: _fresh(behind.get(number, []), now=now) for number in wanted}
 
 
 def _fresh(sources: list[Source], *, now: datetime) -> Fresh:

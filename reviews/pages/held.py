@@ -1,4 +1,5 @@
-"""The release list: what silence would have done while Countersign was away, until somebody says.
+"""The release list: what silence would have done, until somebody says: it came due while
+Countersign was away, or the brake of a policy holds it. And what is held before it is revoked.
 
 Owns what is shown of it; who may release is reviews/permissions.py. Constant queries.
 """
@@ -12,6 +13,7 @@ from identities.models import User
 from reviews import permissions, persons, visible
 from reviews.actions import rungs
 from reviews.models import Case, Rung
+from reviews.pages import quarantine
 from reviews.pages.lists import page_of
 
 PATH = "/releases/"
@@ -48,6 +50,7 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
             for case in cases
         ],
         "page": page,
+        "quarantine": quarantine.of_all(user, now=now),
     }
 
 

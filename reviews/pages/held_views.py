@@ -13,7 +13,7 @@ from evidence.words import counted
 from reviews import actions
 from reviews.confirmed import always
 from reviews.pages import held
-from reviews.views import asked_of, case_of, user_of
+from reviews.views import asked_of, case_of, item_of, user_of
 
 
 @require_GET
@@ -53,6 +53,16 @@ def held_drop(request: HttpRequest, key: str) -> HttpResponse:
     )
     messages.success(request, f"Dropped in {case.key}: {counted(len(done), 'step')}.")
     return redirect("release_list")
+
+
+@require_POST
+@login_required
+def restore(request: HttpRequest, key: str) -> HttpResponse:
+    case = case_of(request, key)
+    item = item_of(case, request.POST.get("item", ""))
+    asked = actions.restore(case=case, item=item, by=user_of(request), now=timezone.now())
+    messages.success(request, f"{item.title} works again. {asked.key} asks about it anew.")
+    return redirect("case_page", key=asked.key)
 
 
 def _rungs(request: HttpRequest) -> list[int]:

@@ -12,11 +12,23 @@ from django.db.models.expressions import RawSQL
 
 from evidence.models import Run
 from evidence.words import counted
+from identities import permissions as identity_permissions
 from identities.findings import RULES
 from identities.models import Credential, DelegationVersion, Finding, User
-from reviews import permissions, visible
+from reviews import combined, owner_permissions, permissions, used, visible
 from reviews.models import Case
-from reviews.pages import answers, chain, lineage, possible, rows
+from reviews.pages import (
+    answers,
+    chain,
+    combination,
+    lineage,
+    manifests,
+    modes,
+    possible,
+    rows,
+    triggers,
+    vendor,
+)
 from reviews.pages.dossier import Dossier, Permission, dossier
 
 MOST_RUNS = 8
@@ -57,6 +69,7 @@ def context(identity: Any, user: User, *, now: datetime, at: datetime | None) ->
             "table": table,
         },
         "as_of": _as_of(d),
+        "vendor": vendor.facts(d.identity, now=d.live_now),
         "acts": [] if not d.live else _acts(d, user),
         "findings": [_finding(one, asked_in.get(one.pk)) for one in d.findings],
         "findings_url": f"/findings/?{query}",
@@ -64,10 +77,19 @@ def context(identity: Any, user: User, *, now: datetime, at: datetime | None) ->
         "permissions": [_permission(one, d) for one in d.permissions[:SHOWN]],
         "permissions_url": f"/events/?{query}",
         "possible_words": possible.beyond(d.entitlements, d.delegations),
+        "together": combination.context(
+            identity.key,
+            d.delegations,
+            d.entitlements,
+            used.of(identity, now=d.at),
+            own=combined.own_rows(),
+        ),
         "delegations": [_delegation(row, d) for row in [*d.delegations, *d.proposed]],
         "credentials": [_credential(one, d) for one in d.credentials],
         "cases": [_case(one, now) for one in cases],
         "runs": runs,
+        "triggers": triggers.of_identity(d.identity, now=d.live_now) if d.live else None,
+        "manifests": manifests.of_identity(d.identity) if d.live else [],
         "gaps": [],
         "fresh": [{"name": one.name, "at": one.last_received} for one in d.sources],
     }
@@ -100,6 +122,7 @@ def _identity(d: Dossier) -> dict[str, Any]:
         "kind": one.kind,
         "state": one.state,
         "mode": one.mode,
+        "mode_by": modes.given_by(one),
         "purpose": one.purpose,
         "service": {"words": one.service.name, "url": "/ai-systems/"} if one.service else None,
         "owner": str(one.owner) if one.owner else "",
@@ -136,7 +159,21 @@ def _acts(d: Dossier, user: User) -> list[dict[str, Any]]:
             "url": f"/identities/{d.identity.key}/open-review/",
             "why_not": permissions.why_not_open(user, d.identity, now=d.live_now) or "",
             "icon": "flame",
-        }
+        },
+        {
+            "words": "Renew",
+            "url": f"/identities/{d.identity.key}/renew/",
+            "why_not": identity_permissions.why_not_attest(user, d.identity, now=d.live_now) or "",
+            "icon": "signature",
+            "get": True,
+        },
+        {
+            "words": "Hand over",
+            "url": f"/identities/{d.identity.key}/hand-over/",
+            "why_not": owner_permissions.why_not_offer(user, d.identity, now=d.live_now) or "",
+            "icon": "send",
+            "get": True,
+        },
     ]
 
 

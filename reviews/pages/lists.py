@@ -14,7 +14,7 @@ from evidence.models import Source
 from identities import visible
 from identities.findings import RULES
 from identities.models import Credential, Finding, Identity, UsageDay, User
-from identities.models.identity import KINDS, STATES
+from identities.models.identity import KINDS, MODES, STATES
 from reviews import visible as visible_above
 from reviews.models import Case
 
@@ -74,7 +74,7 @@ def identities(user: User, asked: dict[str, str], *, now: datetime) -> dict[str,
             | Q(service__name__icontains=q)
             | by_key
         )
-    for name in ("kind", "state"):
+    for name in ("kind", "state", "mode"):
         if asked.get(name):
             rows = rows.filter(**{name: asked[name]})
     if asked.get("owner") == "none":
@@ -111,6 +111,7 @@ def identities(user: User, asked: dict[str, str], *, now: datetime) -> dict[str,
         "filters": [
             choice("kind", "Kind", KINDS, asked.get("kind", "")),
             choice("state", "State", STATES, asked.get("state", "")),
+            choice("mode", "Mode", MODES, asked.get("mode", "")),
             choice("owner", "Owner", {"none": "nobody"}, asked.get("owner", "")),
         ],
         "rows": [_identity(one, usage.get(one.number, {}), keys.get(one.pk, 0)) for one in shown],

@@ -21,7 +21,7 @@ from reviews import visible as visible_above
 from reviews.actions import policy_versions
 from reviews.models import ReviewPolicy
 from reviews.pages.lists import page_of
-from reviews.policy_document import FIELDS, NOT_YET, REQUESTS, Document
+from reviews.policy_document import FIELDS, REQUESTS, Document
 
 MOST_SECONDS = 2
 MOST_VERSIONS = 50
@@ -37,10 +37,7 @@ WHICH: dict[str, str] = {
 
 def all_policies(user: User, *, now: datetime) -> dict[str, Any]:
     """templates/policies.html: what is in force and what waits, in three queries."""
-    found = {row.name: row for row in policy_versions.all_signed()}
-    for name in policy_versions.BUILT_IN:
-        found.setdefault(name, policy_versions.first(name, now=now))
-    waiting = {row.name: row for row in ReviewPolicy.objects.filter(state="proposed")}
+    found, waiting = current(now=now)
     cases = visible_above.cases(user, now=now).values_list("policy__name")
     opened = dict(cases.annotate(cases=Count("pk")).order_by())
     return {
@@ -61,6 +58,14 @@ def all_policies(user: User, *, now: datetime) -> dict[str, Any]:
         ],
         "new": _new_act(user, "Propose a policy", "", now=now),
     }
+
+
+def current(*, now: datetime) -> tuple[dict[str, ReviewPolicy], dict[str, ReviewPolicy]]:
+    """By name: the versions in force, and those that wait for a second signature."""
+    found = {row.name: row for row in policy_versions.all_signed()}
+    for name in policy_versions.BUILT_IN:
+        found.setdefault(name, policy_versions.first(name, now=now))
+    return found, {row.name: row for row in ReviewPolicy.objects.filter(state="proposed")}
 
 
 def _cases_url(name: str, version: int | None = None) -> str:
@@ -255,7 +260,6 @@ def proposal(user: User, name: str, *, now: datetime) -> dict[str, Any]:
             for field, (_, requests, words) in FIELDS.items()
             if requests or name != REQUESTS
         ],
-        "not_yet": [{"name": field, "words": words} for field, words in NOT_YET.items()],
     }
 
 

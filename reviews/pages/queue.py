@@ -25,8 +25,9 @@ HEADINGS = {
     "incident": "Incidents",
 }
 SHOWN = {"": "Cases", "items": "Items"}
+TOGETHER = {"all": "dangerous together"}
 # What of an address stays when another page, group or shape of the same queue is asked for.
-KEPT = ("q", "seat", "show", "group", *queue_groups.GROUPS)
+KEPT = ("q", "seat", "show", "group", "together", *queue_groups.GROUPS)
 
 
 def address(asked: dict[str, str], path: str = "/queue/", **other: Any) -> str:
@@ -41,6 +42,7 @@ def found_for(
 ) -> tuple[list[waiting.Waiting], list[waiting.Waiting]]:
     """What waits in this view by its filters, and of it what its seat leaves."""
     narrowed: dict[str, Any] = {"q": asked.get("q", "").strip()[:200]}
+    narrowed["together"] = asked.get("together", "")
     for name in queue_groups.GROUPS:
         narrowed[name] = queue_groups.said(name, asked.get(name, ""))
     every = waiting.for_user(user, now=now, most=most, **narrowed)
@@ -73,7 +75,10 @@ def mine(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
         "ways": _ways(asked),
         "q": asked.get("q", "").strip()[:200],
         "filters": [
-            choice("group", "Group by", {k: v.words for k, v in queue_groups.GROUPS.items()}, group)
+            choice(
+                "group", "Group by", {k: v.words for k, v in queue_groups.GROUPS.items()}, group
+            ),
+            choice("together", "Combination", TOGETHER, asked.get("together", "")),
         ],
         "hidden": [
             {"name": name, "value": asked[name]}
@@ -208,7 +213,7 @@ def row_of(case: Case, *, now: datetime) -> dict[str, Any]:
         "closed": "closed" if case.closed_at else "",
         "what": case.title,
         "url": f"/cases/{case.key}/",
-        "sub": waiting.DOOR_WORDS[case.door],
+        "sub": f"{waiting.DOOR_WORDS[case.door]}{waiting.stage_words(case)}",
         "seat": "",
         "silence": deadlines.sentence(case) if case.state == "open" else "–",
         "signals": signals,

@@ -1,7 +1,7 @@
 """A queue grouped by identity, AI system or person: its order, headings and filters.
 
 Owns which groups there are. A group stands where its earliest deadline does, so that grouping
-hides nothing urgent; one query names all of them.
+hides nothing urgent; one or two queries name all of them.
 """
 
 from collections import Counter
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from identities.models import Identity
+from identities.models import Identity, Party
 from reviews.pages.waiting import Waiting
 
 
@@ -48,12 +48,10 @@ def arranged(found: list[Waiting], group: str) -> tuple[list[Waiting], dict[UUID
     """In the order of the groups, each where its earliest deadline is; and each case's heading."""
     if group not in GROUPS or not found:
         return found, {}
-    identities = Identity.objects.select_related("service", "owner__person", "owner__team").in_bulk(
-        [one.identity for one in found if one.identity is not None]
-    )
+    known = _NAMES[group]([one.identity for one in found if one.identity is not None])
+    none = ("", GROUPS[group].none)
     named = {
-        one.case: _name(group, identities.get(one.identity) if one.identity else None)
-        for one in found
+        one.case: none if one.identity is None else known.get(one.identity, none) for one in found
     }
     counts = Counter(named.values())
     place = {name: at for at, name in enumerate(dict.fromkeys(named.values()))}
@@ -62,16 +60,34 @@ def arranged(found: list[Waiting], group: str) -> tuple[list[Waiting], dict[UUID
     }
 
 
-def _name(group: str, identity: Identity | None) -> tuple[str, str]:
-    none = ("", GROUPS[group].none)
-    if identity is None:
-        return none
-    if group == "identity":
-        return identity.key, identity.name
-    if group == "system":
-        service = identity.service
-        return none if service is None else (service.slug, service.name)
-    return none if identity.owner is None else (str(identity.owner_id), str(identity.owner))
+# How the groups of identities are called: an address, and words. Five hundred are named for a
+# page, so that no more is read of them than their names.
+type Names = dict[UUID, tuple[str, str]]
+
+
+def _identities(pks: list[UUID]) -> Names:
+    rows = Identity.objects.filter(pk__in=pks).values_list("pk", "number", "name")
+    return {pk: (Identity(number=number).key, name) for pk, number, name in rows}
+
+
+def _systems(pks: list[UUID]) -> Names:
+    rows = Identity.objects.filter(pk__in=pks, service__isnull=False)
+    named = rows.values_list("pk", "service__slug", "service__name")
+    return {pk: (slug, name) for pk, slug, name in named}
+
+
+def _persons(pks: list[UUID]) -> Names:
+    rows = Identity.objects.filter(pk__in=pks, owner__isnull=False).values_list("pk", "owner")
+    owners = dict(rows)
+    parties = Party.objects.select_related("person", "team").in_bulk(set(owners.values()))
+    return {pk: (str(owner), str(parties[owner])) for pk, owner in owners.items()}
+
+
+_NAMES: dict[str, Callable[[list[UUID]], Names]] = {
+    "identity": _identities,
+    "system": _systems,
+    "person": _persons,
+}
 
 
 def groups(

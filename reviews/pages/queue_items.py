@@ -11,10 +11,13 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef
 
 from reviews import attention
-from reviews.actions import bulk, deadlines
+from reviews.actions import advising, bulk, deadlines
 from reviews.models import Decision, Item
 from reviews.pages import freshness, waiting
+from reviews.pages.case_item import usage
 from reviews.permissions import SEAT_WORDS, SIGNING
+
+SHOWN_REASONS = 3
 
 
 def rows(
@@ -68,23 +71,30 @@ def picks(found: Sequence[waiting.Waiting], items: Sequence[UUID] | None = None)
 
 def _row(pick: bulk.Pick, why: str, *, now: datetime) -> dict[str, Any]:
     item, case = pick.item, pick.item.case
+    whose = case.identity.name if case.identity else case.title
     signals: list[dict[str, Any]] = []
     if case.deadline_at <= now:
         signals.append({"kind": "overdue", "words": "", "url": ""})
     if item.outcome == "conflict":
         signals.append({"kind": "conflict", "words": "", "url": f"/cases/{case.key}/"})
+    if item.snapshot.get("together"):
+        signals.append(
+            {"kind": "together", "words": "", "url": f"/cases/{case.key}/?item={item.pk}"}
+        )
     return {
         "case_id": case.pk,
         "key": case.key,
         "due_at": case.deadline_at,
         "what": item.title,
         "url": f"/cases/{case.key}/?item={item.pk}",
-        "sub": f"{case.identity.name if case.identity else case.title} · {item.note}",
+        "sub": f"{whose} · {item.note}{waiting.stage_words(case)}",
+        "usage": usage(item),
         "seat": SEAT_WORDS[pick.seat.kind],
         "silence": deadlines.sentence(case),
         "signals": signals,
         "recommendation": item.recommendation,
         "recommendation_reason": item.recommendation_reason,
+        "reasons": advising.of_item(item)[:SHOWN_REASONS],
         "item": str(item.pk),
         # What was read: an answer against anything newer is asked again.
         "pick": f"{item.pk}.{case.version}",

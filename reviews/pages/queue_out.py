@@ -16,10 +16,12 @@ from django.conf import settings
 from django.http import HttpResponse, StreamingHttpResponse
 
 from identities.models import User
-from reviews.actions import deadlines
+from reviews.actions import advising, deadlines
+from reviews.combined import SIDES
 from reviews.exports import moment
 from reviews.models import Case
 from reviews.pages import queue, queue_groups, queue_items, waiting
+from reviews.pages.case_item import usage
 from reviews.permissions import SEAT_WORDS
 
 type Row = dict[str, Any]
@@ -50,6 +52,8 @@ def _of_case(case: Case) -> Row:
         "identity": case.identity.key if case.identity is not None else None,
         "identity_name": case.identity.name if case.identity is not None else None,
         "due_at": moment(case.deadline_at),
+        "stage": case.stage,
+        "next_stage": case.next_stage,
     }
 
 
@@ -88,6 +92,13 @@ def _items(found: list[waiting.Waiting]) -> Iterator[tuple[Case, Row]]:
                 "outcome": item.outcome,
                 "recommendation": item.recommendation,
                 "recommendation_reason": item.recommendation_reason,
+                "usage": usage(item),
+                "last_used_at": item.snapshot.get("last_at"),
+                "findings": " ".join(item.snapshot.get("findings", [])),
+                "together": " ".join(
+                    side for side in SIDES if side in item.snapshot.get("together", {})
+                ),
+                "reasons": " ".join(one["words"] for one in advising.of_item(item)),
                 "url": f"{settings.BASE_URL}/cases/{case.key}/?item={item.pk}",
             },
         )

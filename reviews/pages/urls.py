@@ -1,7 +1,8 @@
 """Addresses of the pages that show more than their own app."""
 
-from django.urls import path
+from django.urls import include, path
 
+from reviews.campaigns.acts import ACTS
 from reviews.pages import (
     api,
     attention_views,
@@ -51,6 +52,7 @@ urlpatterns = [
     path("unclaimed/reject/", views.unclaimed_reject, name="unclaimed_reject"),
     path("unclaimed/bulk/", views.unclaimed_bulk, name="unclaimed_bulk"),
     path("unclaimed/bind/", views.unclaimed_bind, name="unclaimed_bind"),
+    path("unclaimed/", include("reviews.pages.claim_urls")),
     path("sources/<slug:name>/inventory/", inventory_views.inventory_page, name="inventory_page"),
     path(
         "sources/<slug:name>/inventory/read/",
@@ -91,16 +93,15 @@ urlpatterns = [
     path("campaigns/", campaign_views.campaign_list, name="campaign_list"),
     path("campaigns/new/", campaign_views.campaign_new, name="campaign_new"),
     path("campaigns/<str:key>/", campaign_views.campaign_page, name="campaign_page"),
-    path("campaigns/<str:key>/launch/", campaign_views.campaign_launch, name="campaign_launch"),
-    path("campaigns/<str:key>/pause/", campaign_views.campaign_pause, name="campaign_pause"),
-    path("campaigns/<str:key>/resume/", campaign_views.campaign_resume, name="campaign_resume"),
-    path("campaigns/<str:key>/extend/", campaign_views.campaign_extend, name="campaign_extend"),
-    path(
-        "campaigns/<str:key>/reiterate/",
-        campaign_views.campaign_reiterate,
-        name="campaign_reiterate",
+    *(
+        path(
+            f"campaigns/<str:key>/{step}/",
+            campaign_views.campaign_act,
+            {"step": step},
+            name=f"campaign_{step}",
+        )
+        for step in ACTS
     ),
-    path("campaigns/<str:key>/close/", campaign_views.campaign_close, name="campaign_close"),
     path("policies/", policy_views.policy_list, name="policy_list"),
     path("policies/new/", policy_views.policy_new, name="policy_new"),
     path("policies/<slug:slug>/<int:version>/", policy_views.policy_page, name="policy_page"),
@@ -122,4 +123,5 @@ urlpatterns = [
     path("search/", views.search, name="search"),
     path("api/line/<path:name>/", api.line, name="api_line"),
     path("api/export/<str:what>/", api.export, name="api_export"),
+    path("", include("reviews.pages.mode_urls")),
 ]

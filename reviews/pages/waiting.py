@@ -46,7 +46,9 @@ FROM (
   OR (%(reviewer)s AND t.party_id IS NULL AND t.backup_id IS NULL))
  AND ((NOT k.sealed AND (%(all)s OR t.party_id = ANY(%(parties)s)
    OR t.backup_id = ANY(%(parties)s))) OR k.id IN ({visible}))
- AND (t.kind = ANY(%(signing)s) OR (t.kind = 'tie_breaker' AND k.deadline_at <= %(now)s))
+ AND t.turn = 'now'
+ AND (t.kind = ANY(%(signing)s)
+  OR (t.kind = 'tie_breaker' AND k.deadline_at + k.grace <= %(now)s))
  AND (t.person_id IS NULL OR t.person_id = %(me)s OR k.silence_done_at IS NOT NULL)
  AND NOT %(me)s = ANY(t.given_up)
  AND (t.person_id IS NOT DISTINCT FROM %(me)s OR (k.requester_id IS DISTINCT FROM %(me)s
@@ -96,6 +98,9 @@ FILTERS = {
     "q": "('CS-' || k.number || ' ' || k.title) ILIKE %(q)s",
     "seat": "t.kind = %(seat)s",
     "cases": "t.case_id = ANY(%(cases)s)",
+    # What stands in the items when they are made (reviews/actions/advising.py).
+    "together": "EXISTS (SELECT FROM reviews_item j WHERE j.case_id = k.id"
+    " AND j.snapshot ? 'together')",
     "identity": "k.identity_id IN (SELECT i.id FROM identities_identity i"
     " WHERE i.number = %(identity)s)",
     "system": "k.identity_id IN (SELECT i.id FROM identities_identity i"
@@ -206,14 +211,24 @@ def _row(one: Waiting, case: Case, *, now: datetime) -> dict[str, Any]:
         "due_at": case.deadline_at,
         "what": case.title,
         "url": f"/cases/{case.key}/",
-        "sub": f"{case.key} · {DOOR_WORDS[case.door]}, {counted(one.left, 'item')} left for you",
+        "sub": f"{case.key} · {DOOR_WORDS[case.door]}, {counted(one.left, 'item')} left for you"
+        f"{stage_words(case)}",
         "seat": SEAT_WORDS[one.kind],
+        "not_mine_url": f"/identities/{case.identity.key}/hand-over/"
+        if one.kind == "identity_owner" and case.identity is not None
+        else "",
         "silence": deadlines.sentence(case),
         "signals": signals,
         "items_left": one.left,
         "of": one.of,
         "opened_at": case.opened_at,
     }
+
+
+def stage_words(case: Case) -> str:
+    """The stage that asks, and what follows it, as the end of a line; "" without stages."""
+    then = f", then {case.next_stage}" if case.next_stage else ""
+    return f" · {case.stage}{then}" if case.stage else ""
 
 
 def tabs(found: list[Waiting], chosen: str) -> list[dict[str, Any]]:

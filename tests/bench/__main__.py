@@ -8,7 +8,9 @@ otlp        spans through the intake         web          spans through the web 
 pulls       buckets, a queue, paged HTTP     memory       of ingest, by the size of the file
 correlation spans linked to API events       line         the line page in a growing fleet
 campaigns   20,000 reviews opened together
-queue       the queue's page, 100,000 items  deadlines    10,000 due, two workers
+triggers    small reviews from events, 20,000 identities
+queue       the queue's page, 100,000 items  deadlines    due, cut and denied, two workers
+claims      4,000 unowned identities asked about, six seeds
 scale       many events: size, pace, the first look, and 100 M by extrapolation
 
 `--rows N` bounds line (default 5,000,000: several minutes, 4 GB under var/) and scale (default
@@ -37,6 +39,7 @@ services.ensure()
 
 from tests.bench import (  # noqa: E402 - after setup
     campaigns,
+    claims,
     correlation,
     database,
     deadlines,
@@ -46,10 +49,12 @@ from tests.bench import (  # noqa: E402 - after setup
     intake,
     line,
     memory,
+    modes,
     pulls,
     queue,
     scale,
     start,
+    triggers,
     web,
 )
 from tests.bench.told import Said  # noqa: E402 - after setup
@@ -177,6 +182,9 @@ PARTS = {
     "correlation": Part(at_correlation),
     "line": Part(at_line),
     "campaigns": Part(lambda _: campaigns.measure()),
+    "triggers": Part(lambda _: triggers.measure()),
+    "claims": Part(lambda _: claims.measure()),
+    "modes": Part(lambda _: modes.measure()),
     "scale": Part(lambda asked: scale.measure(asked.rows or SCALE), unasked=False),
 }
 

@@ -30,6 +30,8 @@ def answer(page: Page, case: str, title: str, said: str, *, reason: str, left: s
     if left:
         if form.locator("details.cs-proposal-fields").get_attribute("open") is None:
             form.locator("details.cs-proposal-fields summary").click()
+        for box in form.locator(".cs-left input[type=checkbox]").all():
+            box.set_checked(False)
         form.locator("textarea[name=proposal]").fill(left)
     form.locator("textarea[name=reason]").fill(reason)
     form.get_by_role("button", name="Sign").click()

@@ -26,12 +26,17 @@ PURE = (
     "evidence/vocabulary.py",
     "identities/authority",
     "identities/bindings.py",
+    "identities/claims/choosing.py",
+    "identities/combinations.py",
     "identities/findings",
     "identities/register",
     "reviews/states.py",
     "reviews/outcomes.py",
+    "reviews/attestation_bounds.py",
     "reviews/policies.py",
     "reviews/policy_document.py",
+    "reviews/policy_reading.py",
+    "reviews/policy_stages.py",
     "reviews/policy_words.py",
     "reviews/pages/chain.py",
 )
@@ -121,7 +126,7 @@ def test_no_file_has_a_name_that_says_nothing() -> None:
 def test_no_module_is_longer_than_a_person_can_hold_in_mind() -> None:
     found = {
         shown(path): lines
-        for path in sources(*OURS, "scripts")
+        for path in sources(*OURS, "scripts", "tests")
         if "migrations" not in path.parts
         and (lines := path.read_text(encoding="utf-8").count("\n")) > LONGEST_MODULE
     }

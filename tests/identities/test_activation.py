@@ -192,7 +192,6 @@ ALLOWED = {
     "hold": {"responder", "its owner"},
     "suspend": {"responder"},
     "retire": {"its owner"},
-    "mode": {"administrator"},
 }
 
 
@@ -210,7 +209,6 @@ def test_who_may(active: Make, user: Make, who: str, verb: str) -> None:
         "hold": lambda: actions.hold(identity=row, by=by, now=NOW, because="x"),
         "suspend": lambda: actions.suspend(identity=row, by=by, now=NOW, because="x"),
         "retire": lambda: actions.retire(identity=row, by=by, now=NOW, because="x"),
-        "mode": lambda: actions.set_mode(identity=row, mode="ask", by=by, now=NOW, because="x"),
     }
     if who in ALLOWED[verb]:
         calls[verb]()

@@ -1,13 +1,11 @@
-"""The API: what one may see and do, errors in one place, lists at a fixed cost; tokens; tasks."""
+"""The API: what one may see and do, errors in one place, lists at a fixed cost."""
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from io import StringIO
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -15,10 +13,9 @@ from django.test.utils import CaptureQueriesContext
 from evidence.formats.record import ActorName
 from evidence.models import LedgerEntry
 from evidence.names import actor_ids
-from identities import checks, tasks
 from identities.acting import COMMAND
 from identities.actions import findings, tokens
-from identities.models import ApiToken, Binding, Credential, Finding, Identity, User
+from identities.models import Binding, Credential, Finding, Identity, User
 from identities.permissions import NotAllowed, NotPossible
 from tests.identities.conftest import DAY, NOW, party
 
@@ -321,105 +318,3 @@ def test_who_may_settle_a_finding(active: Make, user: Make, group: str, allowed:
     else:
         with pytest.raises(NotAllowed):
             findings.assign(finding=row, to=who, by=who, now=NOW)
-
-
-# Tokens
-
-
-def test_token_command_prints_once_and_keeps_a_digest(user: Make) -> None:
-    user("gateway")
-    out, err = StringIO(), StringIO()
-    call_command(
-        "token",
-        "create",
-        "--user",
-        "gateway",
-        "--scope",
-        "decide",
-        "--days",
-        "7",
-        stdout=out,
-        stderr=err,
-    )
-    secret = out.getvalue().strip()
-    row = ApiToken.objects.get()
-    assert (bytes(row.digest), row.scopes) == (tokens.digest_of(secret), ["decide"])
-    assert row.expires_at - row.created_at == timedelta(days=7)
-    listed = StringIO()
-    call_command("token", "list", stdout=listed)
-    assert (secret in listed.getvalue(), str(row.pk) in listed.getvalue()) == (False, True)
-    call_command("token", "revoke", str(row.pk), stdout=StringIO())
-    row.refresh_from_db()
-    assert row.revoked_at is not None
-    with pytest.raises(CommandError, match="revoked before"):
-        call_command("token", "revoke", str(row.pk), stdout=StringIO())
-    with pytest.raises(CommandError, match="is no token id"):
-        call_command("token", "revoke", "nonsense", stdout=StringIO())
-
-
-@pytest.mark.parametrize(
-    ("scopes", "days", "sentence"),
-    [
-        (["own"], 1, "own is no scope; choose from decide, read, act."),
-        ([], 1, "A token needs a scope; choose from decide, read, act."),
-        (["read"], 0, "A token lasts between 1 and 366 days."),
-        (["read"], 400, "A token lasts between 1 and 366 days."),
-    ],
-)
-def test_token_that_cannot_be(user: Make, scopes: list[str], days: int, sentence: str) -> None:
-    with pytest.raises(NotPossible) as refused:
-        tokens.create(
-            user=user("u"), name="t", scopes=scopes, lasts=timedelta(days=days), by=COMMAND, now=NOW
-        )
-    assert str(refused.value) == sentence
-
-
-def test_token_for_somebody_else_takes_an_administrator(user: Make) -> None:
-    ann, bob = user("ann", "reviewer"), user("bob")
-    with pytest.raises(NotAllowed):
-        tokens.create(user=bob, name="t", scopes=["read"], lasts=DAY, by=ann, now=NOW)
-    tokens.create(user=ann, name="t", scopes=["read"], lasts=DAY, by=ann, now=NOW)
-    assert ApiToken.objects.get().user == ann
-
-
-# Tasks and the doctor
-
-
-@pytest.mark.parametrize(
-    "task",
-    [
-        tasks.judge_stored,
-        tasks.born_credentials,
-        tasks.propose_bindings,
-        tasks.enforce,
-        tasks.expire,
-        tasks.read_entitlements,
-    ],
-)
-def test_task_with_nothing_to_do_ends(task: Any) -> None:
-    assert task() is None
-
-
-def test_doctor_names_what_waits_and_the_fix(active: Make) -> None:
-    from identities.models import Revocation
-
-    now = datetime.now(UTC)
-    said: dict[str, Any] = {
-        "identity": active(expires_at=now - DAY),
-        "step": "hold",
-        "system": "aws",
-        "target": {},
-        "words": "x",
-        "requested_at": now,
-        "requested_by": "x",
-    }
-    Revocation.objects.create(
-        **said, state="failed", failed_why="no right.", who_must_act="the AWS team", not_before=now
-    )
-    Revocation.objects.create(**said, not_before=now - timedelta(hours=1))
-    found = {name: (ok, fix) for name, ok, _, fix in checks.doctor()}
-    assert found == {
-        "revocations": (False, "the AWS team must act, then try it again"),
-        "enforcement": (False, "start the worker, or run manage.py enforce"),
-        "identities": (False, "their owners attest them anew or retire them"),
-    }

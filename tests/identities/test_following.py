@@ -2,24 +2,20 @@
 
 import itertools
 import json
-import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from evidence import intake, links
+from evidence import intake
 from evidence.models import LedgerEntry, Source
-from identities import judging, keychanges
+from identities import keychanges
 from identities.acting import COMMAND
-from identities.actions import bindings, credentials, following, registration
+from identities.actions import credentials, following, registration
 from identities.models import (
-    Binding,
     Credential,
     CredentialState,
-    Identity,
     Revocation,
 )
 from identities.register import read
@@ -32,7 +28,6 @@ ACCOUNT = "123456789012"
 KEY = "AKIAIOSFODNN7EXAMPLE"
 USER = f"arn:aws:iam::{ACCOUNT}:user/svc"
 _numbers = itertools.count(1)
-DATA = Path(os.environ.get("COUNTERSIGN_DATA") or Path(__file__).parents[3] / "shared" / "data")
 
 
 def record(
@@ -351,109 +346,3 @@ def test_use_after_a_release_is_no_surprise(source: Source, active: Make) -> Non
     take(source, used(NOW - DAY))
     hold.refresh_from_db()
     assert hold.state == "effective"
-
-
-def test_unclaimed_lists_who_was_seen_and_is_nobodys(source: Source) -> None:
-    take(source, issued(NOW - 9 * DAY), used(NOW - 8 * DAY), used(NOW - 7 * DAY))
-    rows = {row.actor.value: row for row in bindings.unclaimed(now=NOW)}
-    assert sorted(rows) == ["AKIAADMIN0000000000A", KEY, f"arn:aws:iam::{ACCOUNT}:user/admin", USER]
-    seen = rows[USER]
-    assert (seen.first_at, seen.last_at, seen.count, seen.more) == (
-        NOW - 8 * DAY,
-        NOW - 7 * DAY,
-        2,
-        False,
-    )
-    registration.register(
-        entries=read(
-            "x.json",
-            json.dumps(
-                {"delegations": {USER: [{"actions": ["s3:GetObject"], "resources": ["*"]}]}}
-            ),
-        ),
-        by=COMMAND,
-        now=NOW,
-    )
-    # The key is claimed with the user it was issued to.
-    assert sorted(row.actor.value for row in bindings.unclaimed(now=NOW)) == [
-        "AKIAADMIN0000000000A",
-        f"arn:aws:iam::{ACCOUNT}:user/admin",
-    ]
-    assert [row.actor.value for row in bindings.unclaimed(now=NOW, search="user/adm")] == [
-        f"arn:aws:iam::{ACCOUNT}:user/admin"
-    ]
-
-
-def test_unclaimed_pages_by_cursor(source: Source) -> None:
-    take(
-        source,
-        *(
-            record("ListUsers", NOW - DAY, user=f"u{n}", key=f"AKIAEXAMPLE{n:09d}")
-            for n in range(7)
-        ),
-    )
-    seen, before = [], None
-    while rows := bindings.unclaimed(now=NOW, before=before, most=4):
-        seen += [row.actor.value for row in rows]
-        before = rows[-1].actor.pk
-    assert (len(seen), len(set(seen))) == (14, 14)
-
-
-# tests/house fails in CI when the recordings are missing; elsewhere nothing is collected.
-if (DATA / "lab").is_dir():
-
-    def test_recording_through_the_whole_road(source: Source) -> None:
-        """Every issuance of the recording is a credential; agents are proposed with their counts."""
-        truth = json.loads((DATA / "lab" / "truth.json").read_text())
-        traces = Source.objects.create(name="lab", plane="ai", created_at=NOW, created_by="test")
-        registration.register(
-            entries=read("truth.json", (DATA / "lab" / "truth.json").read_text()),
-            by=COMMAND,
-            now=NOW,
-            imported=True,
-        )
-        take(source, *json.loads((DATA / "lab" / "cloudtrail.json").read_text())["Records"])
-        intake.take(
-            source=traces,
-            body=(DATA / "lab" / "traces.pb.jsonl").read_bytes(),
-            by="test",
-            now=NOW,
-            format="otlp",
-        )
-        while links.link_next(now=NOW):
-            pass
-        while following.follow_next(now=NOW):
-            pass
-        judging.judge_all(now=NOW)
-        keys = dict(
-            Credential.objects.filter(issued_at__isnull=False).values_list(
-                "actor__value", "identity__name"
-            )
-        )
-        assert set(truth["issuance"]) <= set(keys)
-        for key, to in truth["issuance"].items():
-            if to.startswith("arn:"):
-                assert keys[key] == to.rsplit("/", 1)[-1]
-        bindings.propose_from_links(now=NOW)
-        proposed = {
-            row.actor.value: (row.identity.name, row.seen, row.shared)
-            for row in Binding.objects.filter(state="proposed").select_related("actor", "identity")
-        }
-        calls: dict[str, int] = {}
-        for agent, facts in truth["agents"].items():
-            traced = set(facts["traces"])
-            calls[agent] = sum(trace in traced for trace in truth["request_to_trace"].values())
-        assert {agent: seen for agent, (_, seen, _) in proposed.items()} == calls
-        shared = set(truth["shared_credentials"])
-        assert {agent for agent, row in proposed.items() if row[2]} == {
-            agent for agent, facts in truth["agents"].items() if set(facts["keys"]) & shared
-        }
-        assert bindings.propose_from_links(now=NOW) == 0
-        done, left = bindings.confirm_by_rule(
-            rule=bindings.Rule(least_calls=1), by=COMMAND, now=NOW
-        )
-        assert ({row.actor.value for row in done}, left) == (
-            {agent for agent, row in proposed.items() if not row[2]},
-            [],
-        )
-        assert Identity.objects.filter(state="active").count() == 0

@@ -1,132 +1,44 @@
 """Revocations against a real AWS API: asked once, made once, looked at, and dead when it says so."""
 
-import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from django.db import connection, connections
+from django.db import connections
 
-from config.demo.aws import Demo
 from evidence.models import Actor, Issuance, LedgerEntry
-from evidence.names import actor_ids
-from identities import actornames
 from identities.acting import COUNTERSIGN
 from identities.actions import revocations
-from identities.actions.revocations import reach
 from identities.models import (
     Binding,
     Credential,
     CredentialState,
-    Identity,
     Revocation,
     RevocationTry,
-    User,
 )
-from identities.permissions import NotAllowed, NotPossible
-from tests.awslab.lab import ANY_S3, Lab, Person
+from tests.awslab.lab import ANY_S3, Lab
 from tests.identities.conftest import NOW
+from tests.identities.revoking import (
+    actor,
+    ask,
+    held_by,
+    keep_secret,
+    pointed_at_the_account,
+    uses,
+    work,
+)
+
+__all__ = ["held_by", "pointed_at_the_account"]
 
 # Committed rows: the worker and its rivals use connections of their own.
 pytestmark = pytest.mark.django_db(transaction=True)
 
 Make = Callable[..., Any]
 SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture(autouse=True)
-def pointed_at_the_account(
-    aws_account: Demo,
-    settings: Any,
-    tmp_path: Path,
-) -> Iterator[None]:
-    """The enforcer's endpoint and its own credentials by reference, as an installation has them."""
-    file = tmp_path / "enforcer.json"
-    own = aws_account.administrator
-    file.write_text(
-        json.dumps({"access_key_id": own.access_key_id, "secret_access_key": own.secret_access_key})
-    )
-    settings.AWS_ENDPOINT = aws_account.endpoint
-    settings.AWS_CREDENTIALS = f"file:{file}"
-    settings.ALLOW_PRIVATE = True
-    settings.PROBE_FOLDER = ""
-    reach._clients.cache_clear()
-    yield
-    reach._clients.cache_clear()
-
-
-def actor(text: str) -> Actor:
-    name = actornames.from_text(text)
-    assert name is not None
-    return Actor.objects.get(pk=actor_ids([name], now=NOW)[name])
-
-
-@pytest.fixture
-def held_by(active: Make) -> Callable[[Person], tuple[Identity, Credential]]:
-    """An identity bound to a user of the account, and the row of the user's key."""
-
-    def make(person: Person) -> tuple[Identity, Credential]:
-        row = active(person.name)
-        arn = actor(person.arn)
-        Binding.objects.create(
-            identity=row,
-            actor=arn,
-            basis="declared",
-            state="confirmed",
-            during=(None, None),
-            recorded_at=NOW,
-            by="test",
-        )
-        key = Credential.objects.create(
-            actor=actor(person.credentials.access_key_id),
-            identity=row,
-            kind="access_key",
-            standing=True,
-            issued_at=NOW,
-            issued_to=arn,
-            state_at=NOW,
-        )
-        CredentialState.objects.create(
-            credential=key, state="active", during=(NOW, None), recorded_at=NOW
-        )
-        return row, key
-
-    return make
-
-
-def ask(identity: Identity, step: str, *, now: datetime, **said: Any) -> Revocation:
-    (row,) = revocations.request(
-        identity=identity, step=step, by=COUNTERSIGN, now=now, because="test", **said
-    )
-    return row
-
-
-def work(now: datetime) -> list[str]:
-    """Every state the newest row passes through until nothing is due."""
-    states = []
-    while revocations.enforce_next(now=now):
-        states.append(Revocation.objects.order_by("-number").values_list("state", flat=True)[0])
-    return states
-
-
-def uses(lab: Lab, person: Person) -> str:
-    try:
-        lab.demo.clients(person.credentials).sts.get_caller_identity()
-    except ClientError as refused:
-        return str(refused.response["Error"]["Code"])
-    return "answered"
-
-
-def keep_secret(folder: Path, person: Person, settings: Any) -> None:
-    settings.PROBE_FOLDER = str(folder)
-    own = person.credentials
-    (folder / f"{own.access_key_id}.json").write_text(
-        json.dumps({"access_key_id": own.access_key_id, "secret_access_key": own.secret_access_key})
-    )
 
 
 def test_hold_release_revoke_of_a_key_with_a_real_use_each_time(
@@ -404,80 +316,3 @@ def test_role_sessions_are_denied_and_live_until_their_end(lab: Lab, active: Mak
     assert (key.state, row.target["kind"]) == ("revoked", "role_sessions")
     with pytest.raises(ClientError, match="AccessDenied"):
         lab.demo.clients(session).client("s3").list_buckets()
-
-
-@pytest.mark.parametrize(
-    ("group", "steps"),
-    [
-        ("responder", {"hold", "release", "suspend", "resume", "revoke"}),
-        ("the owner", {"hold", "release"}),
-        ("reviewer", set()),
-        ("administrator", set()),
-        ("auditor", set()),
-    ],
-)
-def test_who_may_ask_without_a_case(
-    lab: Lab, held_by: Make, user: Callable[..., User], group: str, steps: set[str]
-) -> None:
-    identity, _ = held_by(lab.user())
-    who = (
-        User.objects.get(username=f"owner-of-{identity.name}")
-        if group == "the owner"
-        else user("who", group)
-    )
-    may = set()
-    for step in ("hold", "release", "suspend", "resume", "revoke"):
-        try:
-            revocations.request(identity=identity, step=step, by=who, now=NOW, because="x")
-            may.add(step)
-        except NotAllowed:
-            pass
-    assert may == steps
-
-
-def test_credential_of_nobody_known_says_what_is_missing(active: Make) -> None:
-    identity = active()
-    key = Credential.objects.create(
-        actor=actor("AKIAIOSFODNN7EXAMPLE"),
-        identity=identity,
-        kind="access_key",
-        standing=True,
-        state_at=NOW,
-    )
-    with pytest.raises(NotPossible, match="Whose key AKIA…MPLE is cannot be told"):
-        ask(identity, "hold", now=NOW, credential=key)
-
-
-def test_missing_right_waits_for_whoever_can_grant_it(
-    lab: Lab, held_by: Make, settings: Any, tmp_path: Path
-) -> None:
-    person, poor = lab.user(), lab.user()
-    identity, key = held_by(person)
-    (tmp_path / "poor.json").write_text(
-        json.dumps(
-            {
-                "access_key_id": poor.credentials.access_key_id,
-                "secret_access_key": poor.credentials.secret_access_key,
-            }
-        )
-    )
-    settings.AWS_CREDENTIALS = f"file:{tmp_path / 'poor.json'}"
-    now = datetime.now(UTC)
-    row = ask(identity, "hold", now=now, credential=key)
-    work(now)
-    row.refresh_from_db()
-    assert (row.state, "iam:" in row.failed_why, row.who_must_act != "") == ("failed", True, True)
-
-
-def test_open_request_constraint_holds_in_sql(held_by: Make, lab: Lab) -> None:
-    identity, key = held_by(lab.user())
-    ask(identity, "hold", now=NOW, credential=key)
-    with pytest.raises(Exception, match="revocation_open_once"), connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO identities_revocation (id, number, identity_id, credential_id, step,"
-            " system, target, words, state, requested_at, requested_by, requested_by_name,"
-            " because, case_key, residual, attempts, not_before, failed_why, who_must_act,"
-            " reopened) SELECT gen_random_uuid(), nextval('revocation_number'), identity_id,"
-            " credential_id, step, system, target, words, state, requested_at, requested_by, '',"
-            " '', '', '[]', 0, not_before, '', '', '{}' FROM identities_revocation LIMIT 1"
-        )

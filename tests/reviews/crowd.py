@@ -73,8 +73,7 @@ def identities(
         ],
         batch_size=2_000,
     )
-    _delegations(made, now)
-    _keys(made, now)
+    things(made, now=now)
     Entitlement.objects.bulk_create(
         [
             Entitlement(
@@ -92,6 +91,12 @@ def identities(
         batch_size=2_000,
     )
     return list(Identity.objects.filter(pk__in=[one.pk for one in made]).order_by("name"))
+
+
+def things(made: Sequence[Identity], *, now: datetime) -> None:
+    """Two delegations and two standing keys for each of these identities."""
+    _delegations(made, now)
+    _keys(made, now)
 
 
 def _delegations(made: Sequence[Identity], now: datetime) -> None:

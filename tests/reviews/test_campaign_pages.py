@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from identities.models import User
-from reviews.campaigns import launching, progress
+from reviews.campaigns import launching, progress, steps
 from reviews.models import Campaign, Case
 
 from . import crowd
@@ -50,6 +50,18 @@ def run(campaign: Campaign) -> None:
     progress.count(campaign, now=now)
 
 
+def acted(client: Client, url: str, act: str, **said: Any) -> str:
+    """The page after an act, with what it says of it."""
+    response = client.post(f"{url}{act}/", said, follow=True)
+    assert response.status_code == 200, response.content[:2_000]
+    return str(response.content.decode())
+
+
+def work() -> None:
+    while steps.next_part(now=timezone.now()):
+        pass
+
+
 def test_campaign_from_the_form_to_its_end(rita: User) -> None:
     owners = crowd.people(2)
     crowd.identities(3, owners=owners, of=crowd.services(2, owners))
@@ -73,10 +85,17 @@ def test_campaign_from_the_form_to_its_end(rita: User) -> None:
     assert "<b>0 of 15 items</b>" in text(client, url)
     post(client, f"{url}pause/", reason="freeze")
     assert "It stands still" in text(client, url)
-    post(client, f"{url}resume/", reason="thaw")
+    assert "goes on, as much later" in acted(client, url, "resume", reason="thaw")
+    assert "is being resumed, 0 of 3 reviews are done" in text(client, url)
+    post(client, f"{url}close/", reason="too early", status=403)
+    work()
+    assert "is being resumed" not in text(client, url)
     post(client, f"{url}extend/", to="2199-01-01T00:00", reason="x", status=409)
-    post(client, f"{url}reiterate/", reason="late")
-    post(client, f"{url}close/", reason="enough")
+    post(client, f"{url}extend/", reason="x", status=409)
+    assert "is asked again" in acted(client, url, "reiterate", reason="late")
+    work()
+    assert "2 people" in text(client, url).split("Asked again", 1)[1][:300]
+    assert "0 of 15 items decided" in acted(client, url, "close", reason="enough")
     assert "It is closed" in text(client, url)
     assert "Agents" in text(client, "/campaigns/?q=agen")
     assert "No campaign matches" in text(client, "/campaigns/?q=other")

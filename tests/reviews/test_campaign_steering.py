@@ -9,7 +9,7 @@ from evidence.models import LedgerEntry
 from identities.permissions import NotAllowed, NotPossible
 from reviews import actions, policies
 from reviews.actions import clock
-from reviews.campaigns import launching, steering
+from reviews.campaigns import launching, steering, steps
 from reviews.models import Campaign, CampaignIdentity, CampaignPause, Case, Notice, Rung
 
 from . import crowd
@@ -26,6 +26,14 @@ def campaign(story: Told) -> Campaign:
     everything_counts(Case.objects.get(), until=NOW + 30 * DAY)
     Notice.objects.update(sent_at=NOW)
     return row
+
+
+def worked(*, now: Any = NOW) -> int:
+    """The worker does all that waits; in how many parts."""
+    parts = 0
+    while steps.next_part(now=now):
+        parts += 1
+    return parts
 
 
 def silence_at(now: Any) -> bool:
@@ -57,6 +65,7 @@ def test_pause_counts_as_nobodys_silence(story: Told, campaign: Campaign) -> Non
     # Six of the seven days are left, however long it stands still.
     assert clock.read(case, now=NOW + 10 * DAY).clock.due == NOW + 16 * DAY
     steering.resume(campaign=campaign, by=story.rita, now=NOW + 11 * DAY, reason="thaw")
+    assert worked(now=NOW + 11 * DAY) == 1
     case.refresh_from_db()
     campaign.refresh_from_db()
     assert (case.deadline_at, case.not_counted) == (NOW + 17 * DAY, 10 * DAY)
@@ -79,6 +88,8 @@ def test_launch_stands_still_while_paused(story: Told) -> None:
     steering.pause(campaign=campaign, by=story.rita, now=NOW, reason="wait")
     assert launching.launch_next(now=NOW) is False
     steering.resume(campaign=campaign, by=story.rita, now=NOW + HOUR, reason="go on")
+    assert launching.launch_next(now=NOW + HOUR) is False
+    worked(now=NOW + HOUR)
     assert launching.launch_next(now=NOW + HOUR) is True
     assert Case.objects.get().campaign == campaign
 
@@ -106,6 +117,7 @@ def test_extend_moves_each_deadline_and_its_rungs(story: Told, campaign: Campaig
     steering.extend(
         campaign=campaign, to=NOW + 10 * DAY, by=story.rita, now=NOW + DAY, reason="holidays"
     )
+    worked()
     case = Case.objects.get()
     assert case.deadline_at == NOW + 10 * DAY
     assert {
@@ -131,12 +143,24 @@ def test_reiterate_asks_only_those_who_have_not_answered(
     for kind in ("delegation", "credential"):
         sign(case, kind, story.ines, "keep")
     later = NOW + 2 * DAY
-    assert steering.reiterate(campaign=campaign, by=story.rita, now=later, reason="late") == 1
-    again = Notice.objects.get(occasion__contains="asked again")
+    for now, told in ((later, 1), (later + HOUR, 0), (later + DAY, 1)):
+        steering.reiterate(campaign=campaign, by=story.rita, now=now, reason="late")
+        worked(now=now)
+        assert campaign.steps.latest("pk").told == told
+    again = Notice.objects.filter(occasion__contains="asked again").earliest("created_at")
     assert (again.person, again.campaign) == (story.samuel.person, campaign.pk)
-    with pytest.raises(NotPossible, match="asked again today"):
-        steering.reiterate(campaign=campaign, by=story.rita, now=later + HOUR, reason="late")
-    assert steering.reiterate(campaign=campaign, by=story.rita, now=later + DAY, reason="late") == 1
+    said = LedgerEntry.objects.filter(act="campaign.told").order_by("pk")
+    assert [one.words for one in said][:2] == [
+        "1 person was asked again in Yearly",
+        "Nobody was asked again in Yearly: all have answered, or were asked that day",
+    ]
+
+
+def test_reiterate_without_open_reviews_is_refused(story: Told, campaign: Campaign) -> None:
+    Case.objects.update(state="closed")
+    with pytest.raises(NotPossible, match="no review of it is open"):
+        steering.reiterate(campaign=campaign, by=story.rita, now=NOW, reason="late")
+    assert not campaign.steps.exists()
 
 
 def test_close_says_what_is_left_and_changes_no_review(
@@ -157,6 +181,7 @@ def test_close_says_what_is_left_and_changes_no_review(
 def test_close_while_paused_lets_the_clocks_go_on(story: Told, campaign: Campaign) -> None:
     steering.pause(campaign=campaign, by=story.rita, now=NOW + DAY, reason="freeze")
     steering.close(campaign=campaign, by=story.rita, now=NOW + 3 * DAY, reason="enough")
+    worked(now=NOW + 3 * DAY)
     assert Case.objects.get().deadline_at == NOW + 9 * DAY
     assert not CampaignPause.objects.filter(until=None).exists()
     assert silence_at(NOW + 10 * DAY) is True

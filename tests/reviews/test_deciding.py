@@ -211,7 +211,7 @@ def test_narrow_wider_than_in_force_is_refused(story: Told, case: Case, sign: Si
 
 
 def test_replace_ends_at_its_date(story: Told, case: Case, sign: Sign) -> None:
-    plan = {"plan": "move to a role", "by": NOW + 3 * DAY}
+    plan = {"plan": "move to a role", "control": "one address only", "by": NOW + 3 * DAY}
     for user, seat in ((story.ines, "identity_owner"), (story.samuel, "ai_owner")):
         sign(case, "credential", user, "replace", seat=seat, proposal=plan)
         sign(case, "delegation", user, "keep", seat=seat)
@@ -230,7 +230,7 @@ def test_replace_ends_at_its_date(story: Told, case: Case, sign: Sign) -> None:
 def test_replace_of_a_critical_identity_asks_a_person(story: Told, case: Case, sign: Sign) -> None:
     story.identity.criticality = "critical"
     story.identity.save(update_fields=["criticality"])
-    plan = {"plan": "move to a role", "by": NOW + DAY}
+    plan = {"plan": "move to a role", "control": "one address only", "by": NOW + DAY}
     for user, seat in ((story.ines, "identity_owner"), (story.samuel, "ai_owner")):
         sign(case, "credential", user, "replace", seat=seat, proposal=plan)
         sign(case, "delegation", user, "keep", seat=seat)

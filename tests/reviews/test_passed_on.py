@@ -165,19 +165,19 @@ def test_the_dry_run_shows_what_the_act_will_do(
     story: Told, case: Case, family: dict[str, Delegation], sign: Sign
 ) -> None:
     item = item_of(case, "delegation")
-    item.proposal = LEFT
-    item.save(update_fields=["proposal"])
     client = Client()
     client.force_login(story.ines, backend="django.contrib.auth.backends.ModelBackend")
     page = client.get(f"/cases/{case.key}/?item={item.pk}")
     runs = page.context["decision"]["dry_runs"]
     shown = {answer: [row["words"] for row in rows] for answer, rows in runs.items()}
+    # What was used is offered, which is LEFT.
     assert shown["narrow"][1:] == [
+        "Of 5 calls inside it in the last 90 days, 0 would have been refused",
         f"{family['wide'].key}, passed on from it, is narrowed to s3:GetObject on invoices/*",
         f"{family['under wide'].key}, passed on from it, ends",
         f"{family['beside'].key}, passed on from it, ends",
     ]
-    assert len(shown["revoke"]) == 1 + len(family)
+    assert sum("passed on from it" in one for one in shown["revoke"]) == len(family)
     # Nothing was written by looking.
     assert in_force(family, NOW + HOUR) == BEFORE
 

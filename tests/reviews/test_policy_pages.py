@@ -72,7 +72,7 @@ def test_problem_is_shown_beside_its_place_with_what_was_typed(story: Told, as_u
     text = response.content.decode()
     assert response.status_code == 400
     assert "<code>scope.kinds[0]</code> Write one of: agent, service_account" in text
-    assert "<code>stages</code> Stages are not built yet" in text
+    assert "<code>stages[0]</code> Write an object" in text
     assert "robot" in text
     assert "<img src=x" not in text
 

@@ -49,6 +49,27 @@ MOVES = (
 )
 
 
+def refused(door: str, state: str, move: str) -> str:
+    """The sentence of a move that the table above does not have."""
+    table = EXPECTED[door]
+    said, doing = state.replace("_", " "), move.replace("_", " ")
+    if move not in {one for _, one in table}:
+        words = {"access_review": "Access review", "access_request": "Access request"}
+        words |= {"break_glass": "Break-glass", "incident": "Incident"}
+        return f"{words[door]} cases have no move {doing!r}."
+    if state in ("closed", "cancelled"):
+        return f"This case is {said}: nothing comes after that."
+    back = door in ("break_glass", "incident")
+    able = {
+        "draft": "only open, cancel",
+        "open": "only cancel, decide" + (", bypass" if door == "break_glass" else ""),
+        "decided": "only reopen, carry out",
+        "carrying_out": "only review" if back else "only carried out",
+        "in_review": "only send back, close" if back else "nothing is",
+    }
+    return f"This case is {said}, where {doing!r} is not possible: {able[state]}."
+
+
 @pytest.mark.parametrize("door", models.DOORS)
 @pytest.mark.parametrize("state", models.STATES)
 @pytest.mark.parametrize("move", MOVES)
@@ -60,8 +81,8 @@ def test_move_on_the_whole_grid(door: str, state: str, move: str) -> None:
         return
     with pytest.raises(NotPossible) as caught:
         states.after(state, move, door=door)
-    assert str(caught.value) == states.why_not(state, move, door=door)
-    assert str(caught.value).endswith(".")
+    assert str(caught.value) == refused(door, state, move)
+    assert states.why_not(state, move, door=door) == refused(door, state, move)
 
 
 def test_words_are_those_of_the_database() -> None:

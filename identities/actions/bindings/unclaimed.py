@@ -53,14 +53,9 @@ class Unclaimed:
 
 # Nobody's: no binding of its own, of what it hangs below, or of who its key was issued to. What a
 # list shows is there without any event: principals, and credentials whose holder no list shows;
-# of an application and its service principal the one that people bind.
-PAGE = """
-SELECT a.id FROM evidence_actor a LEFT JOIN evidence_actor p ON p.id = a.parent_id
-WHERE a.id < %(before)s
-  AND (%(search)s = '' OR a.value ILIKE %(like)s
-    OR EXISTS (SELECT 1 FROM identities_discovery d WHERE d.actor_id = a.id
-        AND d.superseded_at IS NULL AND d.title ILIKE %(like)s))
-  AND NOT EXISTS (SELECT 1 FROM identities_binding b
+# of an application and its service principal the one that people bind. The claim wave asks about
+# the same actors (identities/claims/proposing.py).
+NOBODYS = """NOT EXISTS (SELECT 1 FROM identities_binding b
       WHERE b.actor_id IN (a.id, a.parent_id, p.parent_id)
       AND b.state = 'confirmed' AND b.superseded_at IS NULL AND b.during @> %(now)s)
   AND NOT EXISTS (SELECT 1 FROM identities_credential c JOIN identities_binding b
@@ -76,9 +71,16 @@ WHERE a.id < %(before)s
         AND d.superseded_at IS NULL AND upper_inf(d.during)
         AND NOT EXISTS (SELECT 1 FROM identities_discovery u
             WHERE u.actor_id IN (d.holder_id, a.parent_id, p.parent_id)
-              AND u.superseded_at IS NULL AND upper_inf(u.during))))
+              AND u.superseded_at IS NULL AND upper_inf(u.during))))"""
+PAGE = """
+SELECT a.id FROM evidence_actor a LEFT JOIN evidence_actor p ON p.id = a.parent_id
+WHERE a.id < %(before)s
+  AND (%(search)s = '' OR a.value ILIKE %(like)s
+    OR EXISTS (SELECT 1 FROM identities_discovery d WHERE d.actor_id = a.id
+        AND d.superseded_at IS NULL AND d.title ILIKE %(like)s))
+  AND {nobodys}
 ORDER BY a.id DESC LIMIT %(most)s
-"""
+""".replace("{nobodys}", NOBODYS)
 
 # A role is seen through its sessions: the newest children stand for it.
 SEEN = """

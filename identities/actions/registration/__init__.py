@@ -61,6 +61,8 @@ def register(
             touched = Identity.objects.filter(pk__in=run.touched).order_by("number")
             judging.again(identities=touched, now=now)
             nudge.after_commit("identities.changed")
+        if (entries.people or entries.teams) and not dry_run:
+            nudge.after_commit("people.changed")
         if dry_run:
             transaction.set_rollback(True)
     return Registered(

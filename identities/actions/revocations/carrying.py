@@ -36,12 +36,15 @@ LONGEST_WAIT = timedelta(minutes=15)
 # Looks that do not show the change before a person is asked: about four minutes.
 MOST_LOOKS = 8
 
-# What is due, oldest first; of two changes on one target the earlier is sent first.
+# What is due, oldest first; of two changes on one target the earlier is sent first. While all
+# outgoing writes are stopped (actions/outgoing.py) only what has been sent is looked at.
 CLAIM = """
 UPDATE identities_revocation SET leased_until = %(lease)s, attempts = attempts + 1
 WHERE id = (
     SELECT r.id FROM identities_revocation r
     WHERE r.state IN ('requested', 'sending', 'sent', 'confirmed') AND r.not_before <= %(now)s
+      AND (r.state IN ('sent', 'confirmed') OR NOT EXISTS (
+          SELECT 1 FROM identities_outgoingswitch w WHERE w.state = 'in_force' AND w.to = 'stopped'))
       AND (r.leased_until IS NULL OR r.leased_until <= %(now)s)
       AND (r.state <> 'requested' OR NOT EXISTS (
           SELECT 1 FROM identities_revocation o

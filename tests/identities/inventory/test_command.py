@@ -13,7 +13,7 @@ from identities import tasks
 from identities.inventory.contract import Forbidden
 from identities.inventory.systems import SYSTEMS
 from identities.models import Discovery, InventoryPlan
-from tests.identities.inventory.test_reading import Shelf, bot, key, shelf, source
+from tests.identities.inventory.shelf import Shelf, bot, key, shelf, source
 
 __all__ = ["shelf", "source"]
 

@@ -21,7 +21,7 @@ from identities.models import (
 )
 from tests.identities.conftest import NOW
 from tests.identities.inventory.conftest import HOUR, Clock
-from tests.identities.inventory.test_reading import Shelf, allow, bot, key, shelf, source
+from tests.identities.inventory.shelf import Shelf, allow, bot, key, shelf, source
 
 __all__ = ["shelf", "source"]
 

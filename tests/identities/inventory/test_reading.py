@@ -1,9 +1,8 @@
 """Readings of lists: dated rows, nothing lost by a crash, nothing ended that was not asked."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.db import connection, connections
@@ -11,83 +10,20 @@ from django.test.utils import CaptureQueriesContext
 
 from evidence.formats.record import ActorName
 from evidence.models import LedgerEntry, Source
-from evidence.sources.contract import Asked
-from evidence.sources.failures import Later, Stopped
+from evidence.sources.failures import Stopped
 from identities.enforcers.possible_aws import Possible
-from identities.inventory import reading, systems
-from identities.inventory.contract import Absent, Batch, Forbidden, Found, Hint, Part, System
+from identities.inventory import reading
+from identities.inventory.contract import Found, Hint
 from identities.models import Credential, DiscoveredRights, Discovery, InventoryPlan, InventoryRead
 from tests.identities.conftest import NOW
 from tests.identities.inventory.conftest import HOUR, Clock, everything, rights, shown
+from tests.identities.inventory.shelf import Shelf, allow, bot, key, shelf, source
+
+__all__ = ["shelf", "source"]
 
 pytestmark = pytest.mark.django_db
 
 Read = Callable[..., InventoryRead]
-PER_PAGE = 3
-
-
-def allow(*actions: str) -> tuple[Possible, ...]:
-    return (Possible(effect="allow", actions=actions, resources=("*",), via="policy"),)
-
-
-def bot(number: int | str, **said: Any) -> Found:
-    return Found(ActorName("shelf:1", "app", f"bot-{number}"), "bot", **said)
-
-
-def key(number: int | str, **said: Any) -> Found:
-    said.setdefault("holder", bot(number).name)
-    return Found(ActorName("shelf:1", "api_token", f"key-{number}"), "key", credential=True, **said)
-
-
-class Shelf:
-    """A system with two lists that tests fill and let fail."""
-
-    def __init__(self) -> None:
-        self.realm = "shelf:1"
-        self.bots: list[Found] = []
-        self.keys: list[Found] = []
-        self.unread: tuple[str, ...] = ()
-        self.fail: dict[tuple[str, int], Exception] = {}
-        self.asked: list[tuple[str, int]] = []
-        self.closed = 0
-
-    def open(self, _: Asked) -> "Shelf":
-        return self
-
-    def close(self) -> None:
-        self.closed += 1
-
-    def pages(self, name: str, cursor: Mapping[str, Any]) -> Iterator[Batch]:
-        rows = self.bots if name == "bots" else self.keys
-        starts = range(0, max(len(rows), 1), PER_PAGE)
-        for number in range(int(cursor.get("page", 0)), len(starts)):
-            self.asked.append((name, number))
-            if (name, number) in self.fail:
-                raise self.fail[name, number]
-            page = tuple(rows[starts[number] : starts[number] + PER_PAGE])
-            yield Batch(page, {"page": number + 1}, self.unread)
-
-
-@pytest.fixture
-def shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
-    made = Shelf()
-    system = System(
-        name="shelf",
-        title="Shelf",
-        fits=lambda connector, _: connector == "shelf",
-        open=made.open,
-        parts=(
-            Part("bots", lambda _, cursor: made.pages("bots", cursor), "list bots"),
-            Part("keys", lambda _, cursor: made.pages("keys", cursor), "list keys", optional=True),
-        ),
-    )
-    monkeypatch.setattr(systems, "SYSTEMS", [*systems.SYSTEMS, system])
-    return made
-
-
-@pytest.fixture
-def source(connect: Callable[..., Source], shelf: Shelf) -> Source:
-    return connect("shelf")
 
 
 def test_what_a_list_shows_is_a_row_from_the_reading_on(
@@ -199,197 +135,10 @@ def test_what_a_whole_list_shows_no_more_ends(shelf: Shelf, source: Source, read
     assert sorted(shown(source)) == ["bot-1", "bot-2"]
 
 
-def test_a_refused_list_ends_nothing_and_the_others_are_read(
-    shelf: Shelf, source: Source, read: Read
-) -> None:
-    shelf.bots, shelf.keys = [bot(1)], [key(1)]
-    read(source)
-    shelf.bots, shelf.keys = [], []
-    shelf.fail["bots", 0] = Forbidden("the shelf answered 403", "Give it list bots.")
-    row = read(source)
-    assert (row.state, row.gone) == ("partial", 1)
-    assert row.parts["bots"]["state"] == "refused"
-    assert (row.parts["bots"]["said"], row.parts["bots"]["fix"]) == (
-        "the shelf answered 403",
-        "Give it list bots.",
-    )
-    assert list(shown(source)) == ["bot-1"]
-
-
-@pytest.mark.parametrize(
-    ("problem", "state", "part"),
-    [
-        (Forbidden("403", "rights"), "done", "refused"),
-        (Absent("404", "not offered"), "done", "absent"),
-    ],
-)
-def test_an_optional_list_may_be_refused(
-    shelf: Shelf, source: Source, read: Read, problem: Exception, state: str, part: str
-) -> None:
-    shelf.bots, shelf.keys = [bot(1)], [key(1)]
-    read(source)
-    shelf.fail["keys", 0] = problem
-    row = read(source)
-    assert (row.state, row.parts["keys"]["state"]) == (state, part)
-    assert len(shown(source)) == 2
-
-
-def test_a_reading_that_brings_nothing_fails_with_what_to_do(
-    shelf: Shelf, source: Source, read: Read
-) -> None:
-    shelf.fail = {
-        ("bots", 0): Forbidden("the shelf answered 403", "Give it list bots."),
-        ("keys", 0): Absent("404", "not offered"),
-    }
-    row = read(source)
-    assert (row.state, row.problem, row.fix) == (
-        "failed",
-        "the shelf answered 403",
-        "Give it list bots.",
-    )
-
-
-def test_half_a_list_ends_nothing(shelf: Shelf, source: Source, read: Read) -> None:
-    shelf.bots = [bot(n) for n in range(7)]
-    read(source)
-    shelf.bots = [bot(n) for n in range(4, 11)]
-    shelf.fail["bots", 2] = Stopped("garbage", "look")
-    row = read(source)
-    assert (row.state, row.new, row.gone) == ("partial", 3, 0)
-    assert len(shown(source)) == 10
-
-
-def test_what_could_not_be_asked_for_is_not_gone(shelf: Shelf, source: Source, read: Read) -> None:
-    shelf.keys = [key(1, scope="user-1"), key(2, scope="user-2")]
-    read(source)
-    shelf.keys, shelf.unread = [], ("user-2",)
-    row = read(source)
-    assert (row.state, row.gone) == ("partial", 1)
-    assert list(shown(source)) == ["key-2"]
-
-
-def test_another_accounts_list_ends_nothing_of_the_first(
-    shelf: Shelf, source: Source, read: Read
-) -> None:
-    shelf.bots = [bot(1)]
-    read(source)
-    shelf.bots, shelf.realm = [], "shelf:2"
-    row = read(source)
-    assert (row.state, row.realm, row.gone) == ("done", "shelf:2", 0)
-    assert list(shown(source)) == ["bot-1"]
-
-
-def test_a_crash_goes_on_after_the_last_page_that_was_kept(
-    shelf: Shelf, source: Source, clock: Clock
-) -> None:
-    """Whatever page it dies at, the rows are those of a reading that never died."""
-    shelf.bots = [bot(n, rights=allow(f"run-{n}")) for n in range(7)]
-    shelf.keys = [key(n) for n in range(4)]
-    asked = reading.ask(source=source, by="command", now=clock())
-
-    def dies(step: reading.Step) -> None:
-        raise KeyboardInterrupt
-
-    for _ in range(5):
-        with pytest.raises(KeyboardInterrupt):
-            reading.run_next(clock=clock, source=source, on_step=dies)
-        # Nobody takes it while the lease of the dead one runs.
-        assert reading.run_next(clock=clock, source=source) == 0
-        clock.later(reading.LEASE)
-    assert reading.run_next(clock=clock, source=source) == asked.pk
-    row = InventoryRead.objects.get()
-    assert (row.state, row.found, row.new, row.gone) == ("done", 11, 11, 0)
-    # No page was asked for twice.
-    assert shelf.asked == [("bots", 0), ("bots", 1), ("bots", 2), ("keys", 0), ("keys", 1)]
-    assert len(shown(source)) == 11
-    assert Discovery.objects.count() == 11
-
-
-def test_a_place_that_is_too_old_begins_its_list_anew(
-    shelf: Shelf, source: Source, clock: Clock
-) -> None:
-    shelf.bots = [bot(n) for n in range(7)]
-    reading.ask(source=source, by="command", now=clock())
-    reading.run_next(clock=clock, source=source, enough=lambda: len(shelf.asked) == 2)
-    clock.later(2 * HOUR)
-    reading.run_next(clock=clock, source=source)
-    assert shelf.asked == [
-        ("bots", 0), ("bots", 1), ("bots", 0), ("bots", 1), ("bots", 2), ("keys", 0)
-    ]  # fmt: skip
-    assert InventoryRead.objects.get().parts["bots"]["new"] == 1
-    assert len(shown(source)) == 7
-
-
-def test_a_place_that_the_system_forgot_begins_its_list_anew(
-    shelf: Shelf, source: Source, clock: Clock
-) -> None:
-    shelf.bots = [bot(n) for n in range(7)]
-    reading.ask(source=source, by="command", now=clock())
-    reading.run_next(clock=clock, source=source, enough=lambda: len(shelf.asked) == 1)
-    shelf.fail["bots", 1] = Stopped("the mark is worn", "ask anew")
-
-    class Once(dict[Any, Any]):
-        def __getitem__(self, at: Any) -> Any:
-            return self.pop(at)
-
-    shelf.fail = Once(shelf.fail)
-    reading.run_next(clock=clock, source=source)
-    assert InventoryRead.objects.get().state == "done"
-    assert len(shown(source)) == 7
-
-
-def test_a_system_that_is_away_is_tried_again_longer_each_time(
-    shelf: Shelf, source: Source, clock: Clock
-) -> None:
-    shelf.bots = [bot(1)]
-    shelf.fail["keys", 0] = Later("the shelf did not answer", None)
-    reading.ask(source=source, by="command", now=clock())
-    waits = []
-    for _ in range(3):
-        reading.run_next(clock=clock, source=source)
-        row = InventoryRead.objects.get()
-        assert (row.state, row.problem) == ("waiting", "the shelf did not answer")
-        assert row.not_before is not None
-        waits.append(round((row.not_before - clock.at).total_seconds()))
-        assert reading.run_next(clock=clock, source=source) == 0
-        clock.at = row.not_before
-    assert waits == [10, 20, 40]
-    # The list that was read is not read again.
-    assert shelf.asked.count(("bots", 0)) == 1
-    shelf.fail["keys", 0] = Later("slow down", 120.0)
-    reading.run_next(clock=clock, source=source)
-    row = InventoryRead.objects.get()
-    assert row.not_before is not None
-    assert round((row.not_before - clock.at).total_seconds()) == 120
-    del shelf.fail["keys", 0]
-    clock.at = row.not_before
-    reading.run_next(clock=clock, source=source)
-    assert InventoryRead.objects.get().state == "done"
-
-
-def test_it_is_given_up_after_many_tries(shelf: Shelf, source: Source, clock: Clock) -> None:
-    shelf.fail["bots", 0] = Later("away", None)
-    reading.ask(source=source, by="command", now=clock())
-    for _ in range(reading.MOST_RETRIES + 1):
-        reading.run_next(clock=clock, source=source)
-        clock.later(2 * HOUR)
-    row = InventoryRead.objects.get()
-    assert (row.state, row.problem, row.leased_until) == ("failed", "away", None)
-    assert InventoryPlan.objects.get().next_at is not None
-
-
-def test_our_own_fault_is_told_and_tried_again(shelf: Shelf, source: Source, clock: Clock) -> None:
-    shelf.fail["bots", 0] = RuntimeError("a fault of ours")
-    reading.ask(source=source, by="command", now=clock())
-    reading.run_next(clock=clock, source=source)
-    row = InventoryRead.objects.get()
-    assert (row.state, row.problem) == ("waiting", "RuntimeError: a fault of ours")
-
-
 def test_statements_of_a_page_do_not_grow_with_it(
     shelf: Shelf, source: Source, read: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tests.identities.inventory.test_reading.PER_PAGE", 1000)
+    monkeypatch.setattr("tests.identities.inventory.shelf.PER_PAGE", 1000)
     read(source)  # makes the plan
     counted = []
     for base, many in ((0, 2), (1000, 400)):

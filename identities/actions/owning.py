@@ -1,0 +1,67 @@
+"""Making somebody the owner of an identity. Owns OwnerChange rows.
+
+Whether the new owner has accepted, or takes over because whoever answered is no longer there, is
+settled above and said in `basis`; so is who may. Must not know of offers, cases or policies.
+"""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from identities.acting import By, acting
+from identities.models import Identity, OwnerChange, Party
+from identities.permissions import NotPossible
+
+from .identities import locked, record
+
+WORDS = {"accepted": "has accepted to be", "succession": "is by succession"}
+
+
+def give(
+    *, identity: Identity, to: Party, basis: str, by: By, now: datetime, because: str
+) -> Identity:
+    """Make `to` the owner; a place as backup or sponsor that was theirs is empty from then on."""
+    with transaction.atomic():
+        identity = locked(identity.pk)
+        if identity.state == "retired":
+            raise NotPossible(f"{identity.name} is retired: nobody has to answer for it.")
+        if identity.owner_id == to.pk:
+            return identity
+        was = identity.owner
+        emptied = [
+            name for name in ("backup", "sponsor") if getattr(identity, f"{name}_id") == to.pk
+        ]
+        for name in emptied:
+            setattr(identity, name, None)
+        identity.owner = to
+        gone = {"owner", *emptied}
+        identity.inherited = [name for name in identity.inherited if name not in gone]
+        identity.save(update_fields=["owner", *emptied, "inherited"])
+        who = acting(by)
+        OwnerChange.objects.create(
+            identity=identity,
+            was=was,
+            to=to,
+            basis=basis,
+            at=now,
+            by=who.ref,
+            by_name=who.name,
+            because=because,
+        )
+        empty = f"; nobody is its {' or '.join(emptied)} now" if emptied else ""
+        record(
+            identity,
+            by=by,
+            now=now,
+            act="identity.owner",
+            words=f"{to} {WORDS[basis]} the owner of {identity.name}, in place of"
+            f" {was or 'nobody'}: {because}{empty}"[:1_000],
+            data={
+                "from": None if was is None else str(was.pk),
+                "to": str(to.pk),
+                "basis": basis,
+                "because": because,
+                "emptied": emptied,
+            },
+        )
+    return identity

@@ -1,0 +1,372 @@
+"""The sweep that writes claims: what has no owner, with what the evidence says of one.
+
+Owns which things are asked about, the question's row, and whose turn it is after a no. A batch
+takes a fixed number of statements; it may run twice or die half-way, as a thing has one live
+claim. Must not know who has been asked (asking.py).
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.db import connection, transaction
+from django.db.models import Q
+
+from identities.actions.bindings.unclaimed import BINDABLE, NOBODYS
+from identities.claims.choosing import WEAK, Choice, choose, from_json, ordered
+from identities.claims.gathering import Subject, gather, subject_of_actor
+from identities.models import Claim, ClaimRefusal, Membership, Party
+
+BATCH = 1_000
+# Evidence is looked at again after this.
+AGAIN = timedelta(days=1)
+CLAIMS_LOCK = 7_305_461
+# The bundle of what shares neither a service nor code.
+OTHER = "other"
+# So many things of one service that the evidence gives to somebody else are their own question.
+LEAST_APART = 4
+PLAIN = ("bundle", "step", "kind", "strength", "reasons", "tags", "state", "asked_at", "passed",
+         "excepted", "looked_at")  # fmt: skip
+
+NEW_IDENTITIES = """
+SELECT i.id, i.name, i.service_id FROM identities_identity i
+WHERE i.owner_id IS NULL AND i.state <> 'retired' AND i.kind <> 'human'
+  AND NOT EXISTS (SELECT 1 FROM identities_claim c WHERE c.identity_id = i.id
+      AND c.state IN ('open', 'answered'))
+ORDER BY i.id LIMIT %(most)s
+"""
+NEW_ACTORS = """
+SELECT a.id, a.realm, a.value FROM evidence_actor a LEFT JOIN evidence_actor p ON p.id = a.parent_id
+WHERE NOT EXISTS (SELECT 1 FROM identities_claim c WHERE c.actor_id = a.id
+      AND c.state IN ('open', 'answered'))
+  AND {nobodys}
+ORDER BY a.id LIMIT %(most)s
+""".replace("{nobodys}", NOBODYS)
+# Owned, bound or retired in another way than by an answer.
+SETTLED = """
+UPDATE identities_claim c SET state = 'gone', closed_at = %(now)s
+WHERE c.state = 'open' AND (
+    EXISTS (SELECT 1 FROM identities_identity i WHERE i.id = c.identity_id
+        AND (i.owner_id IS NOT NULL OR i.state = 'retired'))
+    OR EXISTS (SELECT 1 FROM evidence_actor a LEFT JOIN evidence_actor p ON p.id = a.parent_id
+        JOIN identities_binding b ON b.actor_id IN (a.id, a.parent_id, p.parent_id)
+        WHERE a.id = c.actor_id AND b.state = 'confirmed' AND b.superseded_at IS NULL
+          AND b.during @> %(now)s))
+"""
+# Things beside each other go to whoever most of them are, or are said to be, of: those of which
+# the evidence says nothing or only who made them, those it gives to one person of that team, and
+# the few it gives to somebody else, which stand in the question with that doubt. Who made a thing
+# has no voice in it; nor have the things that share nothing but where they live.
+TOGETHER = """
+WITH member AS (
+    SELECT p.id AS party, min(t.id::text)::uuid AS team FROM identities_party p
+    JOIN identities_membership m ON m.person_id = p.person_id AND m.superseded_at IS NULL
+     AND m.during @> %(now)s
+    JOIN identities_party t ON t.team_id = m.team_id GROUP BY p.id HAVING count(*) = 1
+), votes AS (
+    SELECT 'service:' || s.slug AS bundle, coalesce(m.team, i.owner_id) AS party, count(*) AS n
+    FROM identities_identity i JOIN identities_service s ON s.id = i.service_id
+    LEFT JOIN member m ON m.party = i.owner_id
+    WHERE i.owner_id IS NOT NULL AND i.state <> 'retired' GROUP BY 1, 2
+    UNION ALL
+    SELECT c.bundle, coalesce(m.team, c.party_id), count(*) FROM identities_claim c
+    LEFT JOIN member m ON m.party = c.party_id
+    WHERE c.party_id IS NOT NULL AND c.step = 'evidence' AND NOT c.kind = ANY(%(weak)s)
+      AND c.state IN ('open', 'answered') AND c.bundle LIKE ANY('{service:%%,code:%%}')
+    GROUP BY 1, 2
+), sums AS (
+    SELECT bundle, party, sum(n) AS n, sum(sum(n)) OVER (PARTITION BY bundle) AS whole
+    FROM votes WHERE %(bundles)s::text[] IS NULL OR bundle = ANY(%(bundles)s) GROUP BY 1, 2
+)
+SELECT v.bundle, v.party, coalesce(h.name, t.name), v.n, v.whole
+FROM sums v JOIN identities_party p ON p.id = v.party
+LEFT JOIN identities_person h ON h.id = p.person_id
+LEFT JOIN identities_team t ON t.id = p.team_id
+WHERE v.n * 2 > v.whole
+"""
+JOIN = """
+UPDATE identities_claim c SET party_id = b.party, step = 'neighbours', kind = 'neighbours',
+    strength = 1, reasons = (
+        SELECT coalesce(jsonb_agg(r), '[]'::jsonb) FROM jsonb_array_elements(c.reasons) r
+        WHERE r ->> 'kind' <> 'neighbours') || jsonb_build_array(jsonb_build_object(
+        'party', b.party::text, 'kind', 'neighbours', 'strength', 1, 'words', b.words))
+FROM unnest(%(bundles)s::text[], %(parties)s::uuid[], %(words)s::text[])
+    AS b (bundle, party, words)
+WHERE c.bundle = b.bundle AND c.state = 'open' AND c.asked_at IS NULL
+  AND c.party_id IS DISTINCT FROM b.party AND c.step IN ('evidence', 'nobody', 'neighbours')
+  AND (c.party_id IS NULL OR c.kind = ANY(%(weak)s) OR c.step = 'neighbours'
+    OR (SELECT count(*) FROM (SELECT 1 FROM identities_claim o WHERE o.party_id = c.party_id
+        AND o.bundle = c.bundle AND o.state = 'open' LIMIT %(apart)s) o) < %(apart)s
+    OR EXISTS (
+      SELECT 1 FROM identities_party q JOIN identities_membership m ON m.person_id = q.person_id
+      JOIN identities_party t ON t.team_id = m.team_id
+      WHERE q.id = c.party_id AND t.id = b.party AND m.superseded_at IS NULL
+        AND m.during @> %(now)s))
+  AND NOT EXISTS (SELECT 1 FROM identities_claimrefusal r WHERE r.party_id = b.party
+      AND r.identity_id IS NOT DISTINCT FROM c.identity_id
+      AND r.actor_id IS NOT DISTINCT FROM c.actor_id)
+"""
+
+# Many rows at once, whatever changed in each of them.
+SAVE = """
+UPDATE identities_claim c SET party_id = i.party, service_id = i.service, bundle = i.bundle,
+    step = i.step, kind = i.kind, strength = i.strength, reasons = i.reasons, tags = i.tags,
+    state = i.state, asked_at = i.asked_at, passed = i.passed, answer_id = i.answer,
+    excepted = i.excepted, looked_at = i.looked_at
+FROM jsonb_to_recordset(%(rows)s::jsonb) AS i (id uuid, party uuid, service uuid, bundle text,
+    step text, kind text, strength smallint, reasons jsonb, tags text[], state text,
+    asked_at timestamptz, passed smallint, answer uuid, excepted boolean, looked_at timestamptz)
+WHERE c.id = i.id
+"""
+
+
+def look_next(*, now: datetime) -> bool:
+    """Write or renew one batch of claims; False when everything has been looked at of late."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [CLAIMS_LOCK])
+        if not cursor.fetchone()[0]:
+            return False
+        facts: dict[str, Any] = {"now": now, "most": BATCH, "kinds": list(BINDABLE)}
+        cursor.execute(SETTLED, facts)
+        cursor.execute(NEW_IDENTITIES, facts)
+        found = [
+            Subject(name=name, identity=pk, service=service)
+            for pk, name, service in cursor.fetchall()
+        ]
+        if len(found) < BATCH:
+            cursor.execute(NEW_ACTORS, facts | {"most": BATCH - len(found)})
+            found += [subject_of_actor(*row) for row in cursor.fetchall()]
+        if found:
+            gather(found, now=now)
+            _write(found, now=now)
+            return True
+        if _renew(now=now):
+            return True
+    ask_together(now=now)
+    return False
+
+
+def ask_together(*, now: datetime, bundles: Collection[str] | None = None) -> int:
+    """Bring what is beside each other before one party, where most of it is theirs; how many.
+
+    What was asked already stays with whom it was asked of. `bundles`: only these.
+    """
+    facts: dict[str, Any] = {
+        "now": now,
+        "weak": list(WEAK),
+        "apart": LEAST_APART,
+        "bundles": None if bundles is None else sorted(bundles),
+    }
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(TOGETHER, facts)
+        found = cursor.fetchall()
+        unable = unable_of({str(row[1]) for row in found}, now=now)
+        found = [row for row in found if str(row[1]) not in unable]
+        cursor.execute(
+            JOIN,
+            facts
+            | {
+                "bundles": [row[0] for row in found],
+                "parties": [row[1] for row in found],
+                "words": [
+                    f"{called}: {n:,} of {whole:,} things beside it whose owner is known or said"
+                    " are theirs"
+                    for _, _, called, n, whole in found
+                ],
+            },
+        )
+        return int(cursor.rowcount)
+
+
+def _write(found: Sequence[Subject], *, now: datetime) -> None:
+    refused = refusals(found)
+    unable = unable_of({reason.party for one in found for reason in one.reasons}, now=now)
+    rows = []
+    for one in found:
+        choice = choose(one.reasons, refused[one.identity, one.actor] | unable)
+        rows.append(
+            _asking(
+                Claim(identity_id=one.identity, actor_id=one.actor, opened_at=now, looked_at=now),
+                one,
+                choice,
+            )
+        )
+    Claim.objects.bulk_create(rows, batch_size=500, ignore_conflicts=True)
+
+
+def _asking(row: Claim, one: Subject, choice: Choice) -> Claim:
+    """The row as the evidence has it: with whom, about what together, and why."""
+    row.reasons = [reason.as_json() for reason in ordered(one.reasons)]
+    row.tags, row.service_id, row.bundle = one.tags, one.service, one.bundle
+    row.party_id = None if choice.party is None else UUID(choice.party)
+    row.step = "nobody" if choice.party is None else "evidence"
+    row.strength, row.kind = choice.strength, choice.kind
+    # Where they share nothing but who is asked, one question is asked about all of them.
+    if choice.party is not None and row.bundle.startswith("realm:"):
+        row.bundle = OTHER
+    return row
+
+
+def _renew(*, now: datetime) -> bool:
+    """Look again at the claims that were looked at longest ago; whoever is asked stays asked."""
+    rows = list(
+        Claim.objects.select_for_update(of=("self",), skip_locked=True)
+        .filter(state="open", looked_at__lt=now - AGAIN)
+        .select_related("identity", "actor")
+        .order_by("looked_at")[:BATCH]
+    )
+    found = [_subject(row) for row in rows]
+    if not found:
+        return False
+    gather(found, now=now)
+    refused = refusals(found)
+    unable = unable_of({reason.party for one in found for reason in one.reasons}, now=now)
+    for row, one in zip(rows, found, strict=True):
+        if row.asked_at is None and row.passed == 0:
+            _asking(row, one, choose(one.reasons, refused[one.identity, one.actor] | unable))
+        else:
+            beside = [reason for reason in from_json(row.reasons) if reason.kind == "neighbours"]
+            row.reasons = [reason.as_json() for reason in ordered([*one.reasons, *beside])]
+            row.tags = one.tags
+        row.looked_at = now
+    save_all(rows)
+    return True
+
+
+def save_all(rows: Sequence[Claim]) -> None:
+    """Write these claims as they are in memory, in one statement."""
+    said = [
+        {
+            "id": row.pk,
+            "party": row.party_id,
+            "service": row.service_id,
+            "answer": row.answer_id,
+            **{name: getattr(row, name) for name in PLAIN},
+        }
+        for row in rows
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(SAVE, {"rows": orjson.dumps(said).decode()})
+
+
+def _subject(row: Claim) -> Subject:
+    if row.actor is not None:
+        return subject_of_actor(row.actor.pk, row.actor.realm, row.actor.value)
+    if row.identity is None:
+        raise AssertionError("a claim is about an identity or an actor")
+    return Subject(
+        name=row.identity.name, identity=row.identity.pk, service=row.identity.service_id
+    )
+
+
+type Thing = tuple[UUID | None, int | None]
+
+
+def refusals(
+    things: Iterable[Subject] | Iterable[Claim], *, said: bool = False
+) -> dict[Thing, frozenset[str]]:
+    """Who has said of each of these, (identity, actor), that it is not theirs, or stayed silent.
+
+    `said`: only who has said so; whoever stayed silent may still be named by a person.
+    """
+    identities, actors = set(), set()
+    for one in things:
+        if isinstance(one, Claim):
+            identities.add(one.identity_id)
+            actors.add(one.actor_id)
+        else:
+            identities.add(one.identity)
+            actors.add(one.actor)
+    found: dict[Thing, set[str]] = defaultdict(set)
+    rows = ClaimRefusal.objects.filter(
+        Q(identity__in=identities - {None}) | Q(actor__in=actors - {None})
+    )
+    if said:
+        rows = rows.filter(silent=False)
+    for identity, actor, party in rows.values_list("identity", "actor", "party"):
+        found[identity, actor].add(str(party))
+    return defaultdict(frozenset, {thing: frozenset(said) for thing, said in found.items()})
+
+
+def unable_of(parties: Collection[str], *, now: datetime) -> frozenset[str]:
+    """Those of these parties for whom nobody could answer: left, or a team without members."""
+    rows = Party.objects.filter(pk__in=[UUID(one) for one in parties]).select_related("person")
+    people = {row.pk: row.person for row in rows}
+    teams = {row.team_id: row.pk for row in rows if row.team_id is not None}
+    staffed = set(
+        Membership.objects.filter(
+            Q(person__left_at__isnull=True) | Q(person__left_at__gt=now),
+            team__in=teams,
+            superseded_at__isnull=True,
+            during__contains=now,
+        ).values_list("team", flat=True)
+    )
+    gone = {
+        pk
+        for pk, person in people.items()
+        if person is not None and person.left_at is not None and person.left_at <= now
+    }
+    return frozenset(str(pk) for pk in gone | {teams[team] for team in teams.keys() - staffed})
+
+
+def hand_on(
+    claims: Sequence[Claim], *, now: datetime, to: Party | None = None, most_passed: int = 3
+) -> None:
+    """Whose turn it is after a no: `to`, else who else the evidence names, else the succession.
+
+    Sponsor and backup of the service, the team of who was asked, then nobody: reviewers settle
+    those. `claims` come with service and party at hand; whoever refused one is not asked again.
+    """
+    refused, denied = refusals(claims), refusals(claims, said=True)
+    candidates = {reason.party for row in claims for reason in from_json(row.reasons)}
+    persons = {row.party.person_id for row in claims if row.party is not None} - {None}
+    teams = _teams_of(persons, now=now)
+    ways: dict[UUID, list[tuple[str, str]]] = {}
+    for row in claims:
+        service, party = row.service, row.party
+        named = [
+            ("sponsor", None if service is None else service.sponsor_id),
+            ("backup", None if service is None else service.backup_id),
+            ("team", None if party is None else teams.get(party.person_id)),
+        ]
+        ways[row.pk] = [(step, str(pk)) for step, pk in named if pk is not None]
+        candidates |= {pk for _, pk in ways[row.pk]}
+    unable = unable_of(candidates | ({str(to.pk)} if to else set()), now=now)
+    for row in claims:
+        no = refused[row.identity_id, row.actor_id] | unable
+        row.asked_at, row.answer, row.excepted = None, None, False
+        row.state = "open"
+        row.passed += 1
+        mine = denied[row.identity_id, row.actor_id] | unable
+        if to is not None and str(to.pk) not in mine and row.passed <= most_passed:
+            row.party_id, row.step, row.strength, row.kind = to.pk, "passed_on", 0, ""
+            row.asked_at = now  # a person said so: it waits for no wave
+            continue
+        choice = choose(from_json(row.reasons), no)
+        row.party_id, row.step = None, "nobody"
+        row.strength, row.kind = choice.strength, choice.kind
+        if choice.party is not None:
+            row.party_id, row.step = UUID(choice.party), "evidence"
+            continue
+        for step, pk in ways[row.pk]:
+            if pk not in no:
+                row.party_id, row.step = UUID(pk), step
+                break
+    save_all(claims)
+    ask_together(now=now, bundles={row.bundle for row in claims})
+
+
+def _teams_of(persons: Collection[UUID | None], *, now: datetime) -> dict[UUID | None, UUID]:
+    """The party of the one team that each of these persons is in."""
+    found: dict[UUID, list[UUID]] = defaultdict(list)
+    for person, party in Membership.objects.filter(
+        person__in=persons,
+        superseded_at__isnull=True,
+        during__contains=now,
+        team__party__isnull=False,
+    ).values_list("person", "team__party"):
+        found[person].append(party)
+    return {person: parties[0] for person, parties in found.items() if len(parties) == 1}

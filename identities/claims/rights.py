@@ -1,0 +1,77 @@
+"""Who may ask, answer and sign rules in the claim wave, and the sentence why not.
+
+Owns `why_not_<verb>(user, …) -> str | None` in the manner of identities/permissions.py: acts
+require it, pages show it, the API returns it.
+"""
+
+from datetime import datetime
+
+from identities import visible
+from identities.models import ClaimAnswer, Party, User
+from identities.permissions import AUDITOR, INACTIVE, groups, parties_of
+
+RUNNING = frozenset({"reviewer", "administrator"})
+NOBODY = "This login is nobody's: an answer needs a person behind it."
+
+
+def why_not_see_all(user: User) -> str | None:
+    """See every question and the burn-down."""
+    if visible.sees_all(user):
+        return None
+    return (
+        "How far the claim wave is, is shown to reviewers, responders, auditors and administrators."
+    )
+
+
+def _why_not_sign(user: User) -> str | None:
+    if not user.is_active:
+        return INACTIVE
+    if "auditor" in groups(user):
+        return AUDITOR
+    if user.person_id is None:
+        return NOBODY
+    return None
+
+
+def why_not_answer(user: User, party: Party, *, now: datetime) -> str | None:
+    """Say yes or no in the name of this party."""
+    why = _why_not_sign(user)
+    if why is None and party.pk not in parties_of(user, now=now):
+        return f"{party} is asked: only who stands for {party} may answer."
+    return why
+
+
+def why_not_own_service(
+    user: User, party: Party, *, owner: Party | None, mine: int, others: int, now: datetime
+) -> str | None:
+    """Become the owner of the service itself with a yes."""
+    why = why_not_answer(user, party, now=now)
+    if why is not None:
+        return why
+    if owner is not None:
+        return f"The service has an owner: {owner}."
+    if others >= mine:
+        return "Others are asked about most of it: only what you are asked about can become yours."
+    return None
+
+
+def why_not_run(user: User) -> str | None:
+    """Begin and end a wave, sign a rule, and say whom to ask where nobody is known."""
+    why = _why_not_sign(user)
+    if why is None and groups(user).isdisjoint(RUNNING):
+        return "Only a reviewer or an administrator may run the claim wave."
+    return why
+
+
+def why_not_undo(user: User, answer: ClaimAnswer, *, now: datetime) -> str | None:
+    """Take one's own answer back before it is carried out."""
+    why = _why_not_sign(user)
+    if why is not None:
+        return why
+    if answer.person_id != user.person_id:
+        return f"{answer.by_name} answered: only they may take it back."
+    if answer.undone_at is not None:
+        return "It was taken back already."
+    if answer.carried_at is not None or answer.not_before <= now:
+        return "Its time to be taken back is over."
+    return None

@@ -1,0 +1,307 @@
+"""Ends of attestations and of vendors' contracts: warned of at set times, and what happens at them.
+
+Owns EndStep rows: each is done once for its end, however often or late the sweep runs. Whoever asks
+our own decision endpoint is answered by the stored end itself; what is suspended here is the rest.
+Nothing is suspended where a scope does not enforce, where what ends is critical, where the warning
+reached nobody, or where the end fell into an outage: then a named person is told instead.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from evidence import ledger, nudge
+from evidence.words import counted
+from identities.acting import COUNTERSIGN
+from identities.actions import revocations
+from identities.models import Credential, Identity, Person
+from identities.permissions import NotPossible
+from reviews import persons, policies
+from reviews.models import EndStep, Heartbeat, Notice
+
+from . import attesting, offers, opening
+
+DAY = timedelta(days=1)
+AT_ONCE = 100
+NAMED = 20
+# What ends, where an identity says when, and how a sentence calls it.
+ENDS = {
+    "attestation": ("expires_at", "its attestation"),
+    "contract": ("contract_ends_at", "the vendor's contract"),
+}
+
+
+class Due(NamedTuple):
+    """An end of one identity that has steps to be done, and the terms it is under."""
+
+    identity: Identity
+    what: str
+    ends_at: datetime
+    missing: list[int]  # days before, not done yet, most first; 0 is the end itself
+    terms: attesting.Terms
+
+
+def expire_next(*, now: datetime) -> bool:
+    """Do what is due for a batch of identities; False when nothing is."""
+    for what in ENDS:
+        for rows, terms in attesting.all_terms(now=now):
+            pks = _waiting(rows, what, terms, now=now)
+            if pks:
+                with transaction.atomic():
+                    _do(pks, what, terms, now=now)
+                return True
+    return False
+
+
+def _days(terms: attesting.Terms) -> tuple[int, ...]:
+    return (*terms.says.warn_before_days, 0)
+
+
+def _waiting(
+    rows: QuerySet[Identity], what: str, terms: attesting.Terms, *, now: datetime
+) -> list[UUID]:
+    """Identities with a step that is due and not done, the earliest end first."""
+    field, _ = ENDS[what]
+    due = Q()
+    for days in _days(terms):
+        done = EndStep.objects.filter(
+            identity=OuterRef("pk"), what=what, ends_at=OuterRef(field), days=days
+        )
+        due |= Q(~Exists(done), **{f"{field}__lte": now + days * DAY})
+    # The widest bound by itself, so that the partial index of ends is walked.
+    near = {f"{field}__lte": now + max(_days(terms)) * DAY}
+    live = rows.filter(state="active", **near).exclude(mode="observe").filter(due)
+    return list(live.order_by(field, "pk").values_list("pk", flat=True)[:AT_ONCE])
+
+
+def _do(pks: Sequence[UUID], what: str, terms: attesting.Terms, *, now: datetime) -> None:
+    found, late = [], []
+    known: dict[tuple[UUID, datetime], set[int]] = {}
+    for step in EndStep.objects.filter(identity__in=pks, what=what):
+        known.setdefault((step.identity_id, step.ends_at), set()).add(step.days)
+    for identity in opening.locked(pks):
+        ends_at: datetime | None = getattr(identity, ENDS[what][0])
+        if identity.state != "active" or identity.mode == "observe" or ends_at is None:
+            continue
+        done = known.get((identity.pk, ends_at), set())
+        missing = [
+            days for days in _days(terms) if ends_at - days * DAY <= now and days not in done
+        ]
+        if 0 in done:
+            # The end has had its step already; what is warned of earlier came into the policy since.
+            late.append(Due(identity, what, ends_at, missing, terms))
+        elif missing:
+            found.append(Due(identity, what, ends_at, missing, terms))
+    there = _there([one.identity for one in found], now=now)
+    told: dict[UUID, tuple[Person, list[Due]]] = {}
+    steps = [_step(one, days, "over", "", now=now) for one in late for days in one.missing]
+    for one in found:
+        if one.missing[-1] == 0:
+            steps.append(_end(one, there[one.identity.pk], now=now))
+        else:
+            names = there[one.identity.pk].first
+            for person in names:
+                told.setdefault(person.pk, (person, []))[1].append(one)
+            said = f"warned: {', '.join(person.name for person in names[:5])}"
+            steps.append(_step(one, one.missing[-1], "warned", said if names else NOBODY, now=now))
+        steps += [_step(one, days, "over", "", now=now) for days in one.missing[:-1]]
+    EndStep.objects.bulk_create(steps, ignore_conflicts=True)
+    _warn(told.values(), now=now)
+    ledger.append_all([_entry(one, now=now) for one in steps if one.did == "warned"])
+
+
+NOBODY = "nobody is there to be warned"
+
+
+def _step(one: Due, days: int, did: str, words: str, *, now: datetime) -> EndStep:
+    return EndStep(
+        identity=one.identity,
+        what=one.what,
+        ends_at=one.ends_at,
+        days=days,
+        did=did,
+        done_at=now,
+        words=words,
+    )
+
+
+class There(NamedTuple):
+    """Who is there: whom a warning goes to, and who is told when nobody has renewed."""
+
+    first: list[Person]
+    above: list[Person]
+
+
+def _there(identities: Sequence[Identity], *, now: datetime) -> dict[UUID, There]:
+    named = {
+        one.pk: [one.owner_id, one.backup_id, one.sponsor_id]
+        + ([] if one.service is None else [one.service.owner_id, one.service.ai_owner_id])
+        for one in identities
+    }
+    of = persons.of_parties((one for parties in named.values() for one in parties), now=now)
+    found = {}
+    roles: list[Person] | None = None
+    for pk, parties in named.items():
+        present = [of[party] for party in parties if party is not None and of.get(party)]
+        first = present[0] if present else []
+        above = [person for some in present for person in some]
+        if not above:
+            roles = _by_role(now) if roles is None else roles
+            above = roles
+        found[pk] = There(first or above, list({one.pk: one for one in above}.values()))
+    return found
+
+
+def _by_role(now: datetime) -> list[Person]:
+    """Where nobody who answers is there: the reviewers, else the administrators, by name."""
+    for group in ("reviewer", "administrator"):
+        rows = Person.objects.filter(users__groups__name=group, users__is_active=True)
+        there = rows.filter(Q(left_at__isnull=True) | Q(left_at__gt=now))
+        found = list(there.distinct().order_by("name", "pk")[:10])
+        if found:
+            return found
+    return []
+
+
+def occasion(now: datetime) -> str:
+    """What the warnings of one day have in common: one message a day to each person."""
+    return f"ends {now:%Y-%m-%d}"
+
+
+def _warn(told: Iterable[tuple[Person, list[Due]]], *, now: datetime) -> None:
+    rows = []
+    for person, dues in told:
+        lines = [
+            f"{one.identity.key}: {ENDS[one.what][1]} ends on {one.ends_at:%Y-%m-%d %H:%M} UTC"
+            for one in sorted(dues, key=lambda one: one.ends_at)[:NAMED]
+        ]
+        if len(dues) > NAMED:
+            lines.append(f"and {counted(len(dues) - NAMED, 'more end', 'more ends')}")
+        rows.append(
+            Notice(
+                person=person,
+                channel="mail",
+                subject=f"Renew what you answer for: {counted(len(dues), 'end')} ahead",
+                body="\n".join([*lines, "", f"{settings.BASE_URL}/owned/", ""]),
+                occasion=occasion(now),
+                created_at=now,
+                not_before=now,
+            )
+        )
+    if rows:
+        Notice.objects.bulk_create(rows, ignore_conflicts=True)
+        nudge.after_commit("notice.written")
+
+
+def _entry(step: EndStep, *, now: datetime) -> ledger.Said:
+    return ledger.Said(
+        at=now,
+        recorded_at=now,
+        by=COUNTERSIGN.ref,
+        by_name=COUNTERSIGN.name,
+        act="end.warned",
+        subject=step.identity.key,
+        words=f"{ENDS[step.what][1].capitalize()} ends on {step.ends_at:%Y-%m-%d %H:%M} UTC:"
+        f" {step.words}"[:1_000],
+        data={"identity": str(step.identity.pk), "what": step.what, "days": step.days},
+        sealed_case=None,
+    )
+
+
+def _end(one: Due, there: There, *, now: datetime) -> EndStep:
+    """The end has come and nobody has renewed: suspended, or a named person is told why not."""
+    _, called = ENDS[one.what]
+    why_not = _why_not_suspend(one, there)
+    did, said = "escalated", why_not
+    if not why_not:
+        try:
+            did, said = "suspended", _suspend(one, now=now)
+        except NotPossible as problem:
+            did, said = "escalated", str(problem)
+    names = ", ".join(person.name for person in there.above[:10]) or "nobody is there"
+    words = f"{called.capitalize()} ended on {one.ends_at:%Y-%m-%d %H:%M} UTC: "
+    words += (
+        f"suspended; {said}" if did == "suspended" else f"nothing is cut, {said}; told: {names}"
+    )
+    ledger.append(
+        at=one.ends_at,
+        recorded_at=now,
+        by=COUNTERSIGN.ref,
+        by_name=COUNTERSIGN.name,
+        act=f"end.{did}",
+        subject=one.identity.key,
+        words=words[:1_000],
+        data={"identity": str(one.identity.pk), "what": one.what, "why": said},
+    )
+    happened = "it is suspended" if did == "suspended" else "nothing was cut, and somebody decides"
+    offers.tell(
+        there.above,
+        one.identity,
+        occasion=f"{one.what} ended {one.ends_at.isoformat()}",
+        subject="it has ended",
+        body=f"{called.capitalize()} ended on {one.ends_at:%Y-%m-%d %H:%M} UTC: {happened}.",
+        now=now,
+    )
+    return _step(one, 0, did, words[:1_000], now=now)
+
+
+def _why_not_suspend(one: Due, there: There) -> str:
+    """Why the clock suspends nothing here, as part of a sentence; "" when it does."""
+    if one.what == "contract":
+        return "because a contract's end cuts nothing by itself"
+    if one.terms.says.at_end == "escalate":
+        return f"because {one.terms.policy} only tells"
+    if one.identity.mode != "enforce":
+        return f"because {one.identity.name} is in {one.identity.mode} mode"
+    if one.identity.criticality == "critical":
+        return "because what is critical is never cut by a clock"
+    reached = Notice.objects.filter(
+        person__in=[person.pk for person in there.first],
+        occasion__in=[
+            occasion(done_at)
+            for done_at in EndStep.objects.filter(
+                identity=one.identity, what=one.what, ends_at=one.ends_at, did="warned"
+            ).values_list("done_at", flat=True)
+        ],
+        sent_at__lte=one.ends_at,
+    )
+    if not reached.exists():
+        return "because no warning had reached who answers for it"
+    at_work = list(
+        Heartbeat.objects.filter(until__gte=one.ends_at - DAY)
+        .order_by("since")
+        .values_list("since", "until")
+    )
+    if policies.away(one.ends_at, at_work) is not None:
+        return "because it ended while Countersign was not at work"
+    return ""
+
+
+def _suspend(one: Due, *, now: datetime) -> str:
+    """Nothing of it works, at our door and, by holding its keys, at the target."""
+    because = f"its attestation ended on {one.ends_at:%Y-%m-%d %H:%M} UTC and nobody renewed it"
+    revocations.request(
+        identity=one.identity, step="suspend", by=COUNTERSIGN, now=now, because=because
+    )
+    keys = Credential.objects.filter(identity=one.identity, standing=True, state="active")
+    said = []
+    for credential in keys.select_related("actor")[:200]:
+        try:
+            made = revocations.request(
+                identity=one.identity,
+                step="hold",
+                by=COUNTERSIGN,
+                now=now,
+                because=because,
+                credential=credential,
+            )
+        except NotPossible as problem:
+            said.append(f"{credential.short} could not be held: {problem}")
+        else:
+            said.append(made[0].key)
+    return f"held: {', '.join(said)}" if said else "it has no standing key"

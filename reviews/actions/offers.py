@@ -1,0 +1,271 @@
+"""Handing over an identity: offered, accepted, declined, passed on, taken back, lapsed.
+
+Owns OwnerOffer rows. Until somebody accepts, whoever owned it answers for it. An offer is settled
+under the lock of its identity, so two answers at once are one.
+"""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from evidence import nudge
+from identities.acting import COUNTERSIGN, By, acting
+from identities.actions import identities as identity_actions
+from identities.actions import owning
+from identities.models import Identity, Party, Person, User
+from identities.permissions import NotPossible, require
+from reviews import owner_permissions, persons
+from reviews.models import Notice, OwnerOffer
+from reviews.models.owning import REFUSED
+
+from . import attesting, entries, handing, seats_of_owner
+
+HOW = {"hand_over": "hands over", "not_mine": "says it is not theirs, and to ask"}
+# Who refused an identity is not asked about it again for so long.
+REMEMBERED = timedelta(days=365)
+LAPSED_AT_ONCE = 100
+
+
+def offer(
+    *, identity: Identity, to: str, how: str, reason: str, by: User, now: datetime
+) -> OwnerOffer:
+    """Ask a person or team to own the identity. `how`: hand_over, or not_mine ("ask X")."""
+    reason = entries.reason_given(reason, what="whoever is asked reads it")
+    if how not in HOW:
+        raise NotPossible(f"{how[:40]!r} is no way to ask: write hand_over or not_mine.")
+    with transaction.atomic():
+        identity = identity_actions.locked(identity.pk)
+        require(owner_permissions.why_not_offer(by, identity, now=now))
+        return _ask(identity, handing.party_called(to), how, reason, by=by, now=now)
+
+
+def _ask(
+    identity: Identity, party: Party, how: str, reason: str, *, by: User, now: datetime
+) -> OwnerOffer:
+    if party.pk == identity.owner_id:
+        raise NotPossible(f"{party} owns {identity.name} already.")
+    asked = _able(party, identity, now=now)
+    last = (
+        OwnerOffer.objects.filter(
+            identity=identity, to=party, state__in=REFUSED, settled_at__gt=now - REMEMBERED
+        )
+        .order_by("-settled_at")
+        .first()
+    )
+    if last is not None and last.settled_at is not None:
+        raise NotPossible(
+            f"{party} refused {identity.name} on {last.settled_at:%Y-%m-%d}"
+            f" ({last.settled_reason[:200]}): ask somebody else."
+        )
+    within = attesting.terms_of([identity.pk], now=now)[identity.pk].says.accept_within_days
+    who = acting(by)
+    try:
+        with transaction.atomic():
+            row = OwnerOffer.objects.create(
+                identity=identity,
+                to=party,
+                how=how,
+                reason=reason,
+                asked_at=now,
+                asked_by=who.ref,
+                asked_by_name=who.name,
+                asked_person=by.person,
+                deadline_at=now + timedelta(days=within),
+            )
+    except IntegrityError:
+        open_one = OwnerOffer.objects.select_related("to__person", "to__team").get(
+            identity=identity, state="open"
+        )
+        raise NotPossible(
+            f"{open_one.to} is asked about {identity.name} already: wait for the answer, or take"
+            " the question back."
+        ) from None
+    identity_actions.record(
+        identity,
+        by=by,
+        now=now,
+        act="owner.offered",
+        words=f"{who.name} {HOW[how]} {party} about {identity.name}: {reason}"[:1_000]
+        if how == "not_mine"
+        else f"{who.name} {HOW[how]} {identity.name} to {party}: {reason}"[:1_000],
+        data={"offer": str(row.pk), "to": str(party.pk), "how": how, "reason": reason},
+    )
+    tell(
+        asked,
+        identity,
+        occasion=f"offer {row.pk}",
+        subject="you are asked to answer for it",
+        body=f"{who.name} asks you to own {identity.key} until"
+        f" {row.deadline_at:%Y-%m-%d %H:%M} UTC. Until you accept, {identity.owner or 'nobody'}"
+        " answers for it.",
+        now=now,
+    )
+    return row
+
+
+def _able(party: Party, identity: Identity, *, now: datetime) -> list[Person]:
+    """The persons of a party who could own the identity, or NotPossible with a sentence."""
+    there = persons.of_parties([party.pk], now=now).get(party.pk, [])
+    why = f"Nobody stands for {party} now."
+    able = []
+    for person in there:
+        barred = owner_permissions.why_not_take(person, identity)
+        if barred is None:
+            able.append(person)
+        why = barred or why
+    if not able:
+        raise NotPossible(why)
+    return able
+
+
+def accept(*, offer: OwnerOffer, by: User, now: datetime) -> OwnerOffer:
+    """Own it from now on; reviews that wait for the old owner's signature wait for the new one."""
+    with transaction.atomic():
+        row = _locked(offer.pk)
+        require(owner_permissions.why_not_answer_offer(by, row, now=now))
+        _settle(row, "accepted", by=by, now=now, reason="")
+        was = row.identity.owner
+        identity = owning.give(
+            identity=row.identity,
+            to=row.to,
+            basis="accepted",
+            by=by,
+            now=now,
+            because=f"{row.asked_by_name} asked: {row.reason}",
+        )
+        seats_of_owner.follow(identity, was=was, to=row.to, by=by, now=now)
+        _tell_asker(row, f"{row.to} answers for {identity.key} now.", now=now)
+    return row
+
+
+def decline(
+    *, offer: OwnerOffer, reason: str, by: User, now: datetime, ask: str = ""
+) -> OwnerOffer:
+    """Not theirs; with `ask`, the question goes to that person or team. The old owner stays."""
+    reason = entries.reason_given(reason, what="who has to be asked next reads it")
+    with transaction.atomic():
+        row = _locked(offer.pk)
+        require(owner_permissions.why_not_answer_offer(by, row, now=now))
+        _settle(row, "passed" if ask.strip() else "declined", by=by, now=now, reason=reason)
+        said = f"{row.to} does not answer for {row.identity.key}."
+        if ask.strip():
+            following = _ask(
+                row.identity, handing.party_called(ask), "not_mine", reason, by=by, now=now
+            )
+            said += f" {following.to} is asked now."
+        else:
+            said += f" {row.identity.owner or 'Nobody'} still does."
+        _tell_asker(row, said, now=now)
+    return row
+
+
+def withdraw(*, offer: OwnerOffer, by: User, now: datetime) -> OwnerOffer:
+    """Take the question back."""
+    with transaction.atomic():
+        row = _locked(offer.pk)
+        require(owner_permissions.why_not_withdraw_offer(by, row, now=now))
+        _settle(row, "withdrawn", by=by, now=now, reason="")
+    return row
+
+
+def lapse_next(*, now: datetime) -> bool:
+    """Offers that nobody answered in time are over, a batch at a time: the old owner stays."""
+    with transaction.atomic():
+        due = OwnerOffer.objects.filter(state="open", deadline_at__lte=now)
+        pks = list(due.order_by("deadline_at").values_list("pk", flat=True)[:LAPSED_AT_ONCE])
+        for pk in pks:
+            row = _locked(pk)
+            if row.state == "open" and row.deadline_at <= now:
+                _settle(row, "over", by=COUNTERSIGN, now=now, reason="nobody answered in time")
+                said = f"{row.to} did not answer: {row.identity.owner or 'nobody'} still does."
+                _tell_asker(row, said, now=now)
+        return bool(pks)
+
+
+def _locked(pk: UUID) -> OwnerOffer:
+    """The offer under its identity's lock, with what its words need."""
+    identity = OwnerOffer.objects.values_list("identity", flat=True).get(pk=pk)
+    locked = identity_actions.locked(identity)
+    row = (
+        OwnerOffer.objects.select_for_update(of=("self",))
+        .select_related("to__person", "to__team", "asked_person")
+        .get(pk=pk)
+    )
+    row.identity = locked
+    return row
+
+
+SETTLED = {
+    "accepted": "accepted to answer for",
+    "declined": "does not answer for",
+    "passed": "does not answer for",
+    "withdrawn": "took back the question about",
+    "over": "ended the question about",
+}
+
+
+def _settle(row: OwnerOffer, state: str, *, by: By, now: datetime, reason: str) -> None:
+    who = acting(by)
+    row.state, row.settled_at, row.settled_reason = state, now, reason
+    row.settled_by, row.settled_by_name = who.ref, who.name
+    row.save(
+        update_fields=[
+            "state",
+            "settled_at",
+            "settled_reason",
+            "settled_by",
+            "settled_by_name",
+        ]
+    )
+    words = f"{who.name} {SETTLED[state]} {row.identity.name}"
+    identity_actions.record(
+        row.identity,
+        by=by,
+        now=now,
+        at=row.deadline_at if state == "over" else None,
+        act=f"owner.{state}",
+        words=(f"{words}: {reason}" if reason else words)[:1_000],
+        data={"offer": str(row.pk), "to": str(row.to_id), "reason": reason},
+    )
+
+
+def _tell_asker(row: OwnerOffer, said: str, *, now: datetime) -> None:
+    if row.asked_person is not None:
+        tell(
+            [row.asked_person],
+            row.identity,
+            occasion=f"offer {row.pk} {row.state}",
+            subject="your question was answered" if row.state != "over" else "nobody answered",
+            body=said,
+            now=now,
+        )
+
+
+def tell(
+    people: list[Person],
+    identity: Identity,
+    *,
+    occasion: str,
+    subject: str,
+    body: str,
+    now: datetime,
+) -> None:
+    """One notice each, once for the occasion: links and keys, no evidence and no purposes."""
+    Notice.objects.bulk_create(
+        [
+            Notice(
+                person=person,
+                channel="mail",
+                subject=f"{identity.key}: {subject}",
+                body=f"{body}\n\n{settings.BASE_URL}/owned/\n",
+                occasion=f"{identity.key} {occasion}",
+                created_at=now,
+                not_before=now,
+            )
+            for person in {one.pk: one for one in people}.values()
+        ],
+        ignore_conflicts=True,
+    )
+    nudge.after_commit("notice.written")

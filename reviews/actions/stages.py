@@ -1,0 +1,228 @@
+"""The stages of a case, from rows: what its answers come to in each, and whether it may go on.
+
+Owns `Item.stage_outcomes` as far as the running stages go; how answers add up is
+reviews/policy_stages.py. Making the next stage's turn come is going_on.py.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import NamedTuple
+from uuid import UUID
+
+from reviews import outcomes, policy_stages
+from reviews import standing as standing_keys
+from reviews.models import Case, Decision, Item, ReviewPolicy, Seat, Stage
+from reviews.permissions import SIGNING
+from reviews.policy_stages import Rules
+
+from . import answers, policy_versions
+from .asked import Asked
+
+# Items that are not decided.
+OPEN = ("", "conflict")
+
+
+class Plan(NamedTuple):
+    """What the policy of a case says of its stages."""
+
+    rules: tuple[Rules, ...]
+    strategy: str
+
+    def blind_after(self, position: int) -> bool:
+        """Whether a stage after this one answers without seeing what was answered before."""
+        return any(one.sight == "blind" for one in self.rules[position + 1 :])
+
+
+class AddedUp(NamedTuple):
+    """An item over the stages: its outcome so far, and what each stage that is known came to."""
+
+    outcome: outcomes.Outcome
+    stages: dict[str, str]
+
+
+WAITS = outcomes.Outcome(outcomes.WAITS, None, None, (), "")
+
+
+def of_policy(policy: ReviewPolicy | None) -> Plan | None:
+    """The stages of this version; None where it has none, which asks nothing."""
+    if policy is None or not policy.document.get("stages"):
+        return None
+    document = policy_versions.document_of(policy)
+    return Plan(document.stages, document.strategy)
+
+
+def plan_of(case: Case) -> Plan | None:
+    """The stages that a case was sent with; None for one that asks every seat at once."""
+    return of_policy(case.policy) if case.stage else None
+
+
+class Reading:
+    """What adding up reads of the stages of some locked cases, once for all their items."""
+
+    def __init__(self, cases: Sequence[Case], *, now: datetime, asked: Asked | None = None) -> None:
+        self.now = now
+        self._cases = [case for case in cases if case.stage]
+        self._asked = asked
+        self._plans: dict[object, Plan | None] = {}
+        # Items whose `stage_outcomes` have changed, not yet saved.
+        self.changed: list[Item] = []
+
+    def plan(self, case: Case) -> Plan | None:
+        """The stages that a case was sent with."""
+        if not case.stage:
+            return None
+        if case.policy_id not in self._plans:
+            self._plans[case.policy_id] = of_policy(case.policy)
+        return self._plans[case.policy_id]
+
+    @cached_property
+    def running(self) -> dict[UUID, list[Stage]]:
+        """The stages of each case that run, in their order."""
+        found: dict[UUID, list[Stage]] = {case.pk: [] for case in self._cases}
+        rows = Stage.objects.filter(case__in=found, state="running").order_by("position")
+        for row in rows:
+            found[row.case_id].append(row)
+        return found
+
+    @cached_property
+    def seats(self) -> dict[int, list[Seat]]:
+        """The signing seats of each stage that runs."""
+        found: dict[int, list[Seat]] = {}
+        here = [row.pk for rows in self.running.values() for row in rows]
+        rows = Seat.objects.filter(stage__in=here, kind__in=SIGNING).select_related("party")
+        for seat in rows.order_by("position"):
+            if seat.stage_id is not None:
+                found.setdefault(seat.stage_id, []).append(seat)
+        return found
+
+    @cached_property
+    def items(self) -> dict[UUID, list[Item]]:
+        """The items of each case that are not decided, locked."""
+        found: dict[UUID, list[Item]] = {case.pk: [] for case in self._cases}
+        by_pk = {case.pk: case for case in self._cases}
+        rows = Item.objects.select_for_update().filter(case__in=found, outcome__in=OPEN)
+        for item in rows.order_by("case", "position"):
+            item.case = by_pk[item.case_id]
+            found[item.case_id].append(item)
+        return found
+
+    @cached_property
+    def standing(self) -> dict[UUID, list[Decision]]:
+        """The answers that stand on each of those items, in the order they were made."""
+        pks = [item.pk for rows in self.items.values() for item in rows]
+        found: dict[UUID, list[Decision]] = {pk: [] for pk in pks}
+        for row in (
+            Decision.objects.filter(item__in=pks, superseded_at__isnull=True)
+            .select_related("seat", "person", "by")
+            .order_by("at", "pk")
+        ):
+            found[row.item_id].append(row)
+        return found
+
+    def anybody(self, case: Case, stage: Stage) -> bool:
+        """Whether somebody can be asked in a stage."""
+        if self._asked is None:
+            self._asked = Asked([case], now=self.now)
+        return any(self._asked.of(case, seat) for seat in self.seats.get(stage.pk, ()))
+
+    def complete(self, case: Case) -> bool:
+        """Whether a next stage waits, and the running ones came to something on all that is left."""
+        places = [str(row.position) for row in self.running[case.pk]] if case.next_stage else []
+        left = [item for item in self.items[case.pk] if item.outcome in OPEN]
+        return bool(places and left) and all(
+            item.outcome == "" and all(place in item.stage_outcomes for place in places)
+            for item in left
+        )
+
+    def save(self) -> None:
+        """Write what the stages came to."""
+        Item.objects.bulk_update(self.changed, ["stage_outcomes"])
+        self.changed = []
+
+
+def add_up(
+    case: Case,
+    item: Item,
+    standing: Sequence[Decision],
+    reading: Reading,
+    *,
+    due: bool,
+) -> AddedUp:
+    """What the answers that stand on an item of a case in stages come to.
+
+    `due`: the running stage is over, so what is missing is missing.
+    """
+    plan = reading.plan(case)
+    if plan is None:
+        raise ValueError(f"{case.key} is not asked in stages")
+    # A stage in which something is still open after its deadline stays over.
+    over = due or case.silence_done_at is not None
+    running = reading.running[case.pk]
+    places = {str(row.position) for row in running}
+    known = {place: said for place, said in item.stage_outcomes.items() if place not in places}
+    by_seat = {row.seat_id: row.answer for row in standing}
+    differ = []
+    for row in running:
+        asked: dict[str, list[str | None]] = {}
+        for seat in reading.seats.get(row.pk, ()):
+            name = f"{seat.kind} {seat.service_id or ''}"
+            asked.setdefault(name, []).append(by_seat.get(seat.pk))
+        found = policy_stages.of_stage(
+            asked,
+            plan.rules[row.position],
+            possible=answers.OF_KIND[item.kind],
+            over=over,
+            tie_break=_tie_break(asked, standing, row),
+        )
+        if found.kind == outcomes.CONFLICT:
+            differ.append(found)
+        elif found.answer is not None or over:
+            known[str(row.position)] = _came_to(case, item, found, plan, row, reading)
+    if differ:
+        held = outcomes.stricter(one.held or outcomes.DONT_KNOW for one in differ)
+        return AddedUp(differ[0]._replace(held=held), known)
+    said_of = {int(place): answer for place, answer in known.items()}
+    final = policy_stages.of_all(said_of, plan.rules, plan.strategy)
+    if final is None or final == outcomes.NO_RESPONSE:
+        return AddedUp(WAITS, known)
+    return AddedUp(WAITS._replace(kind=outcomes.DECIDED, answer=final), known)
+
+
+def _tie_break(
+    asked: Mapping[str, Sequence[str | None]], standing: Sequence[Decision], stage: Stage
+) -> str | None:
+    """What the tie-breaker decided in this stage, between answers that are given in it."""
+    said = {one for group in asked.values() for one in group}
+    rows = [row for row in standing if row.seat.kind == "tie_breaker" and row.answer in said]
+    since = stage.begun_at
+    return next((row.answer for row in rows if since is None or row.at >= since), None)
+
+
+def _came_to(
+    case: Case,
+    item: Item,
+    found: outcomes.Outcome,
+    plan: Plan,
+    stage: Stage,
+    reading: Reading,
+) -> str:
+    rules = plan.rules[stage.position]
+    kept = outcomes.KEEP in rules.defaults
+    return policy_stages.default(
+        found,
+        rules,
+        anybody=found.answer is not None or reading.anybody(case, stage),
+        may_keep=kept and standing_keys.why_not_keep(case, item, now=reading.now) is None,
+    )
+
+
+def complete(case: Case, *, now: datetime) -> bool:
+    """The same of one case, read now."""
+    return bool(case.next_stage) and Reading([case], now=now).complete(case)
+
+
+def withholds(case: Case, stage: Stage | None) -> bool:
+    """Whether a later stage must not learn what is answered in this one."""
+    plan = plan_of(case)
+    return plan is not None and stage is not None and plan.blind_after(stage.position)

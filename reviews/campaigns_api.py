@@ -1,0 +1,227 @@
+"""Campaigns for scripts: siblings of the pages over the same acts. Serializers never save."""
+
+from typing import Any
+
+from django.http import Http404
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from identities.api.doors import door, page_of
+from identities.api.identities import user_of
+from identities.api.serializers import checked
+from identities.permissions import NotPossible, require
+from reviews import visible
+from reviews.actions import attention, policy_versions
+from reviews.actions.entries import LONGEST_REASON
+from reviews.campaigns import preview, progress, rows, steering
+from reviews.campaigns.acts import ACTS
+from reviews.models import Campaign
+from reviews.models.campaigns import APPLIES
+from reviews.policy_document import REQUESTS
+
+# A dry run names so many people, and a campaign so many reviews that wait for a second look.
+MOST_NAMED = 1_000
+
+
+class MakeIn(serializers.Serializer[Any]):
+    """A campaign as a draft: a policy by its name, and what of its scope the campaign is about."""
+
+    name = serializers.CharField(max_length=steering.LONGEST_NAME)
+    policy = serializers.CharField(max_length=policy_versions.LONGEST_NAME)
+    scope = serializers.DictField(required=False, default=dict)
+    deadline_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
+    applies = serializers.ChoiceField(choices=list(APPLIES), default="at_once")
+    reason = serializers.CharField(max_length=LONGEST_REASON)
+
+
+class ActIn(serializers.Serializer[Any]):
+    """Why; and until when, to extend it."""
+
+    reason = serializers.CharField(max_length=LONGEST_REASON)
+    to = serializers.DateTimeField(required=False)
+
+
+def campaign_of(request: Request, key: str) -> Campaign:
+    """A campaign, for who may see campaigns."""
+    require(rows.why_not_see(user_of(request)))
+    found = rows.by_key(key)
+    if found is None:
+        raise Http404
+    return found
+
+
+def as_data(one: Campaign) -> dict[str, Any]:
+    """A campaign as JSON: what it is, and how far it was when it was counted last."""
+    done = progress.read(one)
+    step = rows.unfinished(one)
+    return {
+        "campaign": one.key,
+        "name": one.name,
+        "state": one.state,
+        "policy": {"name": one.policy.name, "version": one.policy.version},
+        "scope": one.scope,
+        "applies": one.applies,
+        "reason": one.reason,
+        "made_at": one.made_at,
+        "launched_at": one.launched_at,
+        "asked_at": one.asked_at,
+        "deadline_at": one.deadline_at,
+        "closed_at": one.closed_at,
+        "step": None
+        if step is None
+        else {"act": step.kind, "done": step.done, "reviews": step.reviews},
+        "counted_at": done.at,
+        "items": done.items,
+        "decided": done.decided,
+        "conflicts": done.conflicts,
+        "identities": done.identities,
+        "opened": done.opened,
+        "left_out": done.left_out,
+        "cases": done.cases,
+    }
+
+
+@extend_schema(request=MakeIn, responses=OpenApiTypes.OBJECT, tags=["campaigns"])
+@door({"GET": "read", "POST": "act"})
+def campaigns(request: Request) -> Response:
+    """The campaigns, newest first (``?state=running&after=12``); POST prepares one, as a draft."""
+    if request.method == "POST":
+        return _make(request)
+    require(rows.why_not_see(user_of(request)))
+    limit, after = page_of(request)
+    found = Campaign.objects.select_related("policy").order_by("-number")
+    if request.query_params.get("state"):
+        found = found.filter(state=request.query_params["state"][:40])
+    if after is not None:
+        found = found.filter(number__lt=after)
+    shown = rows.with_steps(list(found[:limit]))
+    many = attention.of_campaigns([one.pk for one in shown])
+    return Response(
+        {
+            "rows": [as_data(one) | {"provisional": many.get(one.pk, 0)} for one in shown],
+            "after": shown[-1].number if len(shown) == limit else None,
+        }
+    )
+
+
+def _make(request: Request) -> Response:
+    data = checked(MakeIn(data=request.data))
+    now = timezone.now()
+    require(rows.why_not_run(user_of(request)))
+    name = policy_versions.named(data["policy"])
+    policy = policy_versions.signed(name)
+    if policy is None and name in policy_versions.BUILT_IN:
+        policy = policy_versions.in_force(now=now, name=name)
+    if policy is None or name == REQUESTS:
+        raise NotPossible(f"No policy {name!r} is in force that reviews can be opened under.")
+    made = steering.make(
+        name=data["name"],
+        policy=policy,
+        scope=data["scope"],
+        deadline_at=data["deadline_at"],
+        applies=data["applies"],
+        by=user_of(request),
+        now=now,
+        reason=data["reason"],
+    )
+    return Response(as_data(made) | {"provisional": 0}, status=201)
+
+
+@extend_schema(responses=OpenApiTypes.OBJECT, tags=["campaigns"])
+@door({"GET": "read"})
+def campaign(request: Request, key: str) -> Response:
+    """One campaign: how far each seat and person is, and what waits for a second look."""
+    one, user, now = campaign_of(request, key), user_of(request), timezone.now()
+    done = progress.read(one)
+    parties, persons = progress.names(done.parts)
+    looks = visible.cases(user, now=now).filter(pk__in=attention.cases_of(one.pk))
+    many = attention.of_campaigns([one.pk])
+    return Response(
+        as_data(one)
+        | {
+            "seats": [_part(part) for part in done.seats],
+            "parts": [
+                _part(part)
+                | {
+                    "party": parties.get(part.party) if part.party else None,
+                    "person": persons.get(part.person) if part.person else None,
+                }
+                for part in done.parts
+            ],
+            "provisional": many.get(one.pk, 0),
+            "second_looks": [f"CS-{number}" for number in _numbers(looks)],
+        }
+    )
+
+
+def _numbers(looks: Any) -> list[int]:
+    return list(looks.order_by("number").values_list("number", flat=True)[:MOST_NAMED])
+
+
+def _part(part: progress.Part) -> dict[str, Any]:
+    return {
+        "seat": part.seat,
+        "answered": part.answered,
+        "items": part.items,
+        "reviews_done": part.reviews_done,
+        "reviews": part.reviews,
+    }
+
+
+@extend_schema(responses=OpenApiTypes.OBJECT, tags=["campaigns"])
+@door({"GET": "read"})
+def look(request: Request, key: str) -> Response:
+    """What a launch would do now: who is asked how much, who has nobody, what silence does."""
+    one = campaign_of(request, key)
+    if one.state != "draft":
+        raise NotPossible(f"{one.key} is {one.state}: a dry run is of one that is not launched.")
+    found = preview.look(one.policy, one.scope, now=timezone.now())
+    return Response(
+        {
+            "campaign": one.key,
+            "identities": found.identities,
+            "opened": found.opened,
+            "items": found.items,
+            "joined": found.joined,
+            "elsewhere": found.elsewhere,
+            "nothing": found.nothing,
+            "exempt": found.exempt,
+            "people": len(found.asked),
+            "asked": [
+                {"person": share.person.name, "reviews": share.reviews, "items": share.items}
+                for share in found.asked[:MOST_NAMED]
+            ],
+            "nobody": [
+                {
+                    "seat": one.seat,
+                    "count": one.many,
+                    "identities": [row.key for row in one.identities],
+                }
+                for one in found.vacant
+            ],
+            "silence": [{"words": words, "identities": many} for words, many in found.silence],
+        }
+    )
+
+
+@extend_schema(request=ActIn, responses=OpenApiTypes.OBJECT, tags=["campaigns"])
+@door({"POST": "act"})
+def act(request: Request, key: str, step: str) -> Response:
+    """Launch, pause, resume, extend (`to`), reiterate or close: what the page's buttons do."""
+    data = checked(ActIn(data=request.data))
+    does = ACTS[step]
+    more = {}
+    if does.moment:
+        if "to" not in data:
+            raise serializers.ValidationError({"to": "Say until when."})
+        more["to"] = data["to"]
+    one = campaign_of(request, key)
+    found = does.does(
+        campaign=one, by=user_of(request), now=timezone.now(), reason=data["reason"], **more
+    )
+    one = campaign_of(request, key)
+    return Response(as_data(one) | {"said": does.said(one, found)})

@@ -1,0 +1,73 @@
+"""Comments, and trying out what a narrowing leaves, for scripts: siblings of the pages."""
+
+from typing import Any
+
+from django.http import Http404
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from identities.api.doors import door
+from identities.api.identities import user_of
+from identities.api.serializers import checked
+from identities.permissions import NotPossible
+from reviews import actions
+from reviews.actions.commenting import LONGEST
+from reviews.api import ProposalIn, case_of
+from reviews.models import Case, Item
+from reviews.pages import comments, weighing
+from reviews.pages import left as left_page
+
+
+class CommentIn(serializers.Serializer[Any]):
+    """Words on a case, or on one of its items; `@login` tells somebody who sees the case."""
+
+    text = serializers.CharField(max_length=LONGEST)
+    item = serializers.UUIDField(required=False)
+
+
+class LeftIn(serializers.Serializer[Any]):
+    """An item that is a delegation, and what "narrow" would leave of it."""
+
+    item = serializers.UUIDField()
+    proposal = ProposalIn()
+
+
+def _item(case: Case, pk: Any) -> Item:
+    found = case.items.filter(pk=pk).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+@extend_schema(request=CommentIn, responses=OpenApiTypes.OBJECT, tags=["cases"])
+@door({"POST": "act"})
+def comment(request: Request, key: str) -> Response:
+    """Comment on a case. A comment is no answer."""
+    data = checked(CommentIn(data=request.data))
+    row = case_of(request, key)
+    item = _item(row, data["item"]) if data.get("item") else None
+    made = actions.comment(
+        case=row, text=data["text"], by=user_of(request), now=timezone.now(), item=item
+    )
+    return Response(comments.written(made), status=201)
+
+
+@extend_schema(request=LeftIn, responses=OpenApiTypes.OBJECT, tags=["cases"])
+@door({"POST": "read"})
+def left(request: Request, key: str) -> Response:
+    """What is wrong with a narrowing, and what of the last 90 days it would have refused.
+
+    Stores nothing. The same proposal signs with ``decide``.
+    """
+    data = checked(LeftIn(data=request.data))
+    row, now = case_of(request, key), timezone.now()
+    leaves = {name: data["proposal"].get(name, []) for name in ("actions", "resources")}
+    item = _item(row, data["item"])
+    found = left_page.checked(item, weighing.read(row, now=now), leaves, "", now=now)
+    if found is None:
+        raise NotPossible(f"{item.title} is no delegation in force: there is nothing to narrow.")
+    return Response(left_page.as_data(found))

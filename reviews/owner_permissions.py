@@ -1,0 +1,125 @@
+"""Who may hand over, take over and renew what is answered for, and the sentence why not.
+
+Owns `why_not_<verb>(user, thing, now=...) -> str | None`, as reviews/permissions.py does for cases.
+Attesting itself is identities/permissions.py.
+"""
+
+from datetime import datetime
+
+from identities import permissions as identity_permissions
+from identities import presence
+from identities.models import Identity, Person, User
+from identities.permissions import AUDITOR, INACTIVE, answers_for, groups
+from reviews.models import OwnerOffer, SuccessionItem
+from reviews.permissions import mine, subject_persons
+
+NOBODY = "This login is nobody's: answering for something needs a person behind it."
+
+
+def _why_not_act(user: User, *, now: datetime) -> str | None:
+    if not user.is_active:
+        return INACTIVE
+    if "auditor" in groups(user):
+        return AUDITOR
+    if user.person is None:
+        return NOBODY
+    if user.person.left_at is not None and user.person.left_at <= now:
+        return "You have left: this login answers for nothing."
+    return None
+
+
+def why_not_offer(user: User, identity: Identity, *, now: datetime) -> str | None:
+    """Hand over an identity, or say that it is not yours and whom to ask."""
+    why = _why_not_act(user, now=now)
+    if why is not None:
+        return why
+    if identity.state == "retired":
+        return f"{identity.name} is retired: nobody has to answer for it."
+    parties = mine(user, now=now)
+    if "administrator" in groups(user) or identity.owner_id in parties:
+        return None
+    # Nobody gives away what is somebody else's, and whoever owns the AI system least of all: the
+    # two who sign together do not choose each other.
+    if not parties.isdisjoint({identity.sponsor_id, identity.backup_id}):
+        owner = identity.owner
+        if owner is not None and presence.there(now=now).filter(pk=owner.pk).exists():
+            return f"{owner} owns {identity.name}: only they or an administrator may."
+        return None
+    return f"Only the owner of {identity.name} or an administrator may hand it over."
+
+
+def why_not_take(person: Person, identity: Identity) -> str | None:
+    """Whether this person, who is there, could own the identity, whoever named them."""
+    if person.pk in subject_persons(identity):
+        return f"{person.name} is {identity.name}: nobody answers for themselves."
+    logins = person.users.filter(is_active=True).exclude(groups__name="auditor")
+    if not logins.exists():
+        return f"{person.name} has no login that may answer."
+    return None
+
+
+def why_not_answer_offer(user: User, offer: OwnerOffer, *, now: datetime) -> str | None:
+    """Accept or decline: whoever is asked, nobody for them."""
+    why = _why_not_act(user, now=now)
+    if why is not None:
+        return why
+    if offer.state != "open":
+        return f"This was settled before: {offer.state}."
+    if offer.to_id not in mine(user, now=now):
+        return f"{offer.to} is asked, and nobody answers in their place."
+    if user.person is not None and user.person.pk in subject_persons(offer.identity):
+        return f"You are {offer.identity.name}: nobody answers for themselves."
+    return None
+
+
+def why_not_withdraw_offer(user: User, offer: OwnerOffer, *, now: datetime) -> str | None:
+    """Take back the question: whoever asked, or who answers for the identity until then."""
+    why = _why_not_act(user, now=now)
+    if why is not None:
+        return why
+    if offer.state != "open":
+        return f"This was settled before: {offer.state}."
+    if offer.asked_by == user.ref or answers_for(user, offer.identity, now=now):
+        return None
+    return "Only who asked or who answers for the identity may take the question back."
+
+
+def why_not_answer_item(user: User, item: SuccessionItem, *, now: datetime) -> str | None:
+    """Accept or decline what came by succession: whoever it came to."""
+    why = _why_not_act(user, now=now)
+    if why is not None:
+        return why
+    if item.state != "asked":
+        return f"This was settled before: {item.state}."
+    if item.heir_id is None or item.heir_id not in mine(user, now=now):
+        return f"It came to {item.heir or 'nobody'}, and nobody answers in their place."
+    return None
+
+
+def why_alone(identity: Identity, *, found: bool) -> str | None:
+    """Why it is renewed by itself, whoever does it. `found`: it has open findings."""
+    if identity.criticality != "low":
+        return f"Its criticality is {identity.criticality}: renew it alone, with its purpose read."
+    if found:
+        return "It has open findings: look at them first, then renew it alone."
+    if not identity.purpose.strip():
+        return "No purpose is stated: renew it alone and state one."
+    return None
+
+
+def why_not_renew_together(
+    user: User, identity: Identity, *, found: bool, now: datetime
+) -> str | None:
+    """Renew with others at once: only what little hangs on."""
+    return why_alone(identity, found=found) or identity_permissions.why_not_attest(
+        user, identity, now=now
+    )
+
+
+def why_not_see_successions(user: User) -> str | None:
+    """See what became of what people left: those who run and audit reviews."""
+    if not user.is_active:
+        return INACTIVE
+    if not groups(user).isdisjoint(identity_permissions.READERS):
+        return None
+    return "What people left is shown to reviewers, responders, administrators and auditors."

@@ -1,0 +1,219 @@
+"""What somebody answers for, for scripts: siblings of the pages over the same actions."""
+
+from typing import Any
+from uuid import UUID
+
+from django.http import Http404
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from identities import visible as identities_visible
+from identities.actions import vendors
+from identities.api.doors import door
+from identities.api.identities import identity_of, user_of
+from identities.api.serializers import AttestIn, IdentityOut, checked
+from reviews.actions import attesting, offers
+from reviews.actions.entries import LONGEST_REASON
+from reviews.models import OwnerOffer, SuccessionItem
+from reviews.pages import owned
+from reviews.permissions import mine
+from reviews.succession import passing
+
+
+class HandOverIn(serializers.Serializer[Any]):
+    """Whom to ask: a login, a mail address, or the name of a person or team."""
+
+    to = serializers.CharField(max_length=254)
+    how = serializers.ChoiceField(choices=["hand_over", "not_mine"], default="hand_over")
+    reason = serializers.CharField(max_length=LONGEST_REASON)
+
+
+class AnswerIn(serializers.Serializer[Any]):
+    """Accept, or decline with a reason; `ask`: whom to ask instead."""
+
+    answer = serializers.ChoiceField(choices=["accept", "decline", "withdraw"])
+    reason = serializers.CharField(max_length=LONGEST_REASON, default="", allow_blank=True)
+    ask = serializers.CharField(max_length=254, default="", allow_blank=True)
+
+
+class ManyIn(serializers.Serializer[Any]):
+    """Identities by key, id or name, and the end that all of them get."""
+
+    identities = serializers.ListField(
+        child=serializers.CharField(max_length=300), min_length=1, max_length=attesting.MOST
+    )
+    expires_at = serializers.DateTimeField()
+
+
+class VendorIn(serializers.Serializer[Any]):
+    """What is stated of an external integration."""
+
+    evidence_boundary = serializers.CharField(
+        max_length=vendors.LONGEST, required=False, allow_blank=True
+    )
+    vendor_contact = serializers.CharField(
+        max_length=vendors.LONGEST, required=False, allow_blank=True
+    )
+    contract_ends_at = serializers.DateTimeField(required=False, allow_null=True)
+    data_leaving = serializers.CharField(
+        max_length=vendors.LONGEST, required=False, allow_blank=True
+    )
+
+
+@extend_schema(request=AttestIn, responses=IdentityOut, tags=["identities"])
+@door({"POST": "act"})
+def attest(request: Request, key: str) -> Response:
+    """State purpose and expiry; 409 names the bound and the policy's version."""
+    row, data = identity_of(request, key), checked(AttestIn(data=request.data))
+    attesting.attest(identity=row, by=user_of(request), now=timezone.now(), **data)
+    return Response(IdentityOut(identity_of(request, key)).data)
+
+
+@extend_schema(request=ManyIn, responses=OpenApiTypes.OBJECT, tags=["identities"])
+@door({"POST": "act"})
+def attest_many(request: Request) -> Response:
+    """The same end for many of low risk; a row for what became of each."""
+    data = checked(ManyIn(data=request.data))
+    rows = [identity_of(request, key) for key in data["identities"]]
+    done = attesting.attest_many(
+        identities=rows, expires_at=data["expires_at"], by=user_of(request), now=timezone.now()
+    )
+    return Response(
+        {
+            "rows": [
+                {"identity": one.identity.key, "renewed": not one.why, "why_not": one.why}
+                for one in done
+            ]
+        }
+    )
+
+
+@extend_schema(responses=OpenApiTypes.OBJECT, tags=["identities"])
+@door({"GET": "read"})
+def owned_list(request: Request) -> Response:
+    """What the caller answers for, what ends first comes first, and what they are asked."""
+    asked = {key: str(value)[:200].replace("\0", "") for key, value in request.query_params.items()}
+    found = owned.context(user_of(request), asked, now=timezone.now())
+    wanted = ("key", "name", "kind", "state", "mode", "role", "purpose", "expires_at")
+    parties = mine(user_of(request), now=timezone.now())
+    return Response(
+        {
+            "rows": [
+                {name: row[name] for name in wanted} | {"attested_at": row["attested_at"]}
+                for row in found["rows"]
+            ],
+            "next": found["page"]["next_url"].replace("/owned/", "/api/owned/", 1),
+            "offers": [
+                offer_out(one)
+                for one in OwnerOffer.objects.filter(state="open", to__in=parties).select_related(
+                    "identity", "to__person", "to__team"
+                )
+            ],
+            "succession": [
+                item_out(one)
+                for one in SuccessionItem.objects.filter(
+                    state="asked", heir__in=parties
+                ).select_related(
+                    "succession", "identity", "service", "delegation__grantee", "heir__person",
+                    "heir__team",
+                )
+            ],
+        }
+    )  # fmt: skip
+
+
+@extend_schema(request=HandOverIn, responses=OpenApiTypes.OBJECT, tags=["identities"])
+@door({"POST": "act"})
+def hand_over(request: Request, key: str) -> Response:
+    """Ask somebody to own the identity; until they accept, nothing changes."""
+    row, data = identity_of(request, key), checked(HandOverIn(data=request.data))
+    made = offers.offer(identity=row, by=user_of(request), now=timezone.now(), **data)
+    return Response(offer_out(made), status=201)
+
+
+@extend_schema(request=AnswerIn, responses=OpenApiTypes.OBJECT, tags=["identities"])
+@door({"GET": "read", "POST": "act"})
+def offer(request: Request, pk: UUID) -> Response:
+    """One question about owning: read it, answer it or take it back."""
+    user, now = user_of(request), timezone.now()
+    row = OwnerOffer.objects.select_related("identity__service", "to").filter(pk=pk).first()
+    if row is None or (
+        row.to_id not in mine(user, now=now)
+        and not identities_visible.identities(user, now=now).filter(pk=row.identity_id).exists()
+    ):
+        raise Http404
+    if request.method == "POST":
+        data = checked(AnswerIn(data=request.data))
+        if data["answer"] == "accept":
+            row = offers.accept(offer=row, by=user, now=now)
+        elif data["answer"] == "withdraw":
+            row = offers.withdraw(offer=row, by=user, now=now)
+        else:
+            row = offers.decline(
+                offer=row, reason=data["reason"], ask=data["ask"], by=user, now=now
+            )
+    return Response(offer_out(row))
+
+
+@extend_schema(request=AnswerIn, responses=OpenApiTypes.OBJECT, tags=["identities"])
+@door({"POST": "act"})
+def succession(request: Request, pk: UUID) -> Response:
+    """Accept or decline what has come by succession."""
+    user, now = user_of(request), timezone.now()
+    row = SuccessionItem.objects.filter(heir__in=mine(user, now=now), pk=pk).first()
+    if row is None:
+        raise Http404
+    data = checked(AnswerIn(data=request.data))
+    if data["answer"] == "accept":
+        row = passing.accept(item=row, by=user, now=now)
+    else:
+        row = passing.decline(item=row, reason=data["reason"], by=user, now=now)
+    return Response(item_out(row))
+
+
+@extend_schema(request=VendorIn, responses=IdentityOut, tags=["identities"])
+@door({"POST": "act"})
+def vendor(request: Request, key: str) -> Response:
+    """State what is known of an external integration; what is left out stays as it is."""
+    row, data = identity_of(request, key), checked(VendorIn(data=request.data))
+    before = {name: getattr(row, name) for name in vendors.Stated.__dataclass_fields__}
+    vendors.describe(
+        identity=row,
+        said=vendors.Stated(**before | data),
+        by=user_of(request),
+        now=timezone.now(),
+    )
+    return Response(IdentityOut(identity_of(request, key)).data)
+
+
+def offer_out(row: OwnerOffer) -> dict[str, Any]:
+    """One question about owning."""
+    return {
+        "id": str(row.pk),
+        "identity": row.identity.key,
+        "to": str(row.to),
+        "how": row.how,
+        "state": row.state,
+        "asked_by": row.asked_by_name,
+        "asked_at": row.asked_at,
+        "deadline_at": row.deadline_at,
+        "reason": row.reason,
+        "settled_reason": row.settled_reason,
+    }
+
+
+def item_out(row: SuccessionItem) -> dict[str, Any]:
+    """One thing that came by succession."""
+    return {
+        "id": str(row.pk),
+        "list": row.succession.key,
+        "what": passing.about(row),
+        "role": row.role,
+        "heir": str(row.heir or ""),
+        "state": row.state,
+        "deadline_at": row.deadline_at,
+    }

@@ -1,0 +1,15 @@
+"""Addresses of what somebody answers for, for scripts."""
+
+from django.urls import path
+
+from reviews import owners_api as api
+
+urlpatterns = [
+    path("api/owned/", api.owned_list, name="api_owned"),
+    path("api/owned/attest/", api.attest_many, name="api_attest_many"),
+    path("api/owned/offers/<uuid:pk>/", api.offer, name="api_offer"),
+    path("api/owned/succession/<uuid:pk>/", api.succession, name="api_succession"),
+    path("api/identities/<str:key>/attest/", api.attest, name="api_attest"),
+    path("api/identities/<str:key>/vendor/", api.vendor, name="api_vendor"),
+    path("api/identities/<str:key>/hand-over/", api.hand_over, name="api_identity_hand_over"),
+]

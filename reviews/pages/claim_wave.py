@@ -1,0 +1,388 @@
+"""The claim wave in a page's words: my questions, one question, a rule, the burn-down.
+
+Owns what templates/unclaimed_*.html show, each in a fixed number of queries. Nothing is ticked
+before a person ticks it. Writes nothing.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db import connection
+from django.db.models import Q
+from django.db.models.functions import Coalesce
+
+from evidence.vocabulary import STRENGTHS
+from evidence.words import counted
+from identities.claims import answering, asking, counting, rights, ruling
+from identities.models import Claim, ClaimAnswer, ClaimDay, ClaimRefusal, Party, Service, User
+from identities.permissions import NotPossible, parties_of
+
+TAGS = {
+    "owner": "owner",
+    "team": "team",
+    "creator": "made by",
+    "iac": "code",
+    "codeowners": "CODEOWNERS",
+    "cmdb": "CMDB id",
+}
+STEPS = {
+    "evidence": "",
+    "neighbours": "",
+    "passed_on": "somebody said to ask you",
+    "sponsor": "you sponsor its service, and nobody else is left to ask",
+    "backup": "you are the backup of its service, and nobody else is left to ask",
+    "team": "somebody in your team said that it is not theirs alone",
+}
+SAID = {"yes": "theirs", "not_mine": "not theirs", "rule": "by a rule", "pass_on": "passed on"}
+MOST_ANSWERS = 10
+WIDTH, HEIGHT = 720, 160
+
+QUESTIONS = """
+SELECT c.party_id, c.bundle, count(*), min(c.asked_at), max(c.strength), count(*) FILTER (WHERE
+    EXISTS (SELECT 1 FROM jsonb_array_elements(c.reasons) r
+            WHERE r ->> 'party' <> c.party_id::text AND r ->> 'kind' <> 'neighbours')),
+    min((SELECT r ->> 'words' FROM jsonb_array_elements(c.reasons) r
+         WHERE r ->> 'party' = c.party_id::text LIMIT 1))
+FROM identities_claim c
+WHERE c.state = 'open' AND c.asked_at IS NOT NULL AND c.party_id = ANY(%(parties)s)
+GROUP BY 1, 2 ORDER BY 3 DESC, 2 LIMIT 200
+"""
+
+
+def tabs(user: User, on: str) -> list[dict[str, Any]]:
+    """The four pages of what nobody owns."""
+    pages = [("questions", "Asked of you", "/unclaimed/questions/")]
+    if rights.why_not_see_all(user) is None:
+        pages = [
+            ("actors", "Unclaimed actors", "/unclaimed/"),
+            *pages,
+            ("rule", "Many by a rule", "/unclaimed/rule/"),
+            ("burn", "Burn-down", "/unclaimed/burn-down/"),
+        ]
+    # A single page needs no way to itself.
+    return [
+        {"words": words, "url": url, "on": name == on, "n": None}
+        for name, words, url in pages
+        if len(pages) > 1 or name != on
+    ]
+
+
+def labels(bundles: Iterable[str]) -> dict[str, str]:
+    """What things are asked about together, as people call it. One query."""
+    wanted = set(bundles)
+    slugs = {one.removeprefix("service:") for one in wanted if one.startswith("service:")}
+    names = dict(Service.objects.filter(slug__in=slugs).values_list("slug", "name"))
+    found = {}
+    for one in wanted:
+        kind, _, rest = one.partition(":")
+        found[one] = {
+            "service": names.get(rest, rest),
+            "code": f"what is made by the code {rest}",
+            "realm": f"what lives in {rest or 'a place that is not known'}",
+            "other": "things without a service",
+        }.get(kind, one)
+    return found
+
+
+def questions(user: User, *, now: datetime) -> dict[str, Any]:
+    """templates/unclaimed_questions.html: what is asked of me, the largest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(QUESTIONS, {"parties": list(parties_of(user, now=now))})
+        found = cursor.fetchall()
+    parties = Party.objects.select_related("person", "team").in_bulk({row[0] for row in found})
+    called = labels(row[1] for row in found)
+    mine = ClaimAnswer.objects.filter(person=user.person_id).order_by("-at")[:MOST_ANSWERS]
+    given = list(mine) if user.person_id is not None else []
+    return {
+        "section": "unclaimed",
+        "title": "Asked of you",
+        "tabs": tabs(user, "questions"),
+        "now": now,
+        "rows": [
+            {
+                "label": called[bundle],
+                "party": str(parties[party]),
+                "url": url_of(party, bundle),
+                "n": n,
+                "since": since,
+                "strength": STRENGTHS.get(strength, ""),
+                "doubts": doubts,
+                "why": why or "",
+            }
+            for party, bundle, n, since, strength, doubts, why in found
+        ],
+        "together": [
+            {"party": str(one), "url": url_of(one.pk, answering.ALL), "n": many}
+            for one in parties.values()
+            if (many := sum(row[0] == one.pk for row in found)) > 1
+        ],
+        "given": [_given(row, user, now=now) for row in given],
+    }
+
+
+def _given(row: ClaimAnswer, user: User, *, now: datetime) -> dict[str, Any]:
+    if row.undone_at is not None:
+        state = "taken back"
+    elif row.carried_at is not None:
+        state = f"carried out: {counted(row.owned, 'owner')}" if row.owned else "carried out"
+    else:
+        state = "recorded"
+    return {
+        "said": SAID[row.answer],
+        "n": row.asked,
+        "bundle": row.bundle or str(row.rule.get("words", "")),
+        "at": row.at,
+        "state": state,
+        "undo_url": f"/unclaimed/answers/{row.pk}/undo/"
+        if rights.why_not_undo(user, row, now=now) is None
+        else "",
+        "undo_until": row.not_before,
+    }
+
+
+def url_of(party: object, bundle: str) -> str:
+    return f"/unclaimed/questions/{party}/?{urlencode({'about': bundle})}"
+
+
+def question(user: User, party: Party, bundle: str, *, now: datetime) -> dict[str, Any]:
+    """templates/unclaimed_question.html: everything it is about, each with its reasons."""
+    rows = answering.question(party=party, bundle=bundle, subjects=True)
+    called = labels(row.bundle for row in rows)
+    label = called.get(bundle, "all that is asked of you")
+    service = rows[0].service if rows and bundle.startswith("service:") else None
+    others = (
+        Claim.objects.filter(bundle=bundle, state__in=["open", "answered"]).exclude(party=party)
+        if service is not None
+        else Claim.objects.none()
+    )
+    return {
+        "section": "unclaimed",
+        "title": f"Is this yours? {label}",
+        "crumbs": [{"words": "Asked of you", "url": "/unclaimed/questions/"}],
+        "now": now,
+        "label": label,
+        "party": {"id": str(party.pk), "name": str(party)},
+        "about": bundle,
+        "why_not": rights.why_not_answer(user, party, now=now) or "",
+        "step": STEPS.get(rows[0].step, "") if rows else "",
+        "rows": sorted(
+            (
+                thing(row) | {"of": called[row.bundle] if bundle == answering.ALL else ""}
+                for row in rows
+            ),
+            key=lambda one: (one["of"], not one["but"], str(one["name"])),
+        ),
+        "said": _said_before(rows),
+        "service": None
+        if service is None
+        else {
+            "name": service.name,
+            "why_not": rights.why_not_own_service(
+                user,
+                party,
+                owner=service.owner,
+                mine=len(rows),
+                others=others.count(),
+                now=now,
+            )
+            or "",
+        },
+    }
+
+
+def _said_before(rows: Sequence[Claim]) -> list[dict[str, str]]:
+    """Who was asked about any of these before, and what they said. One query."""
+    found = (
+        ClaimRefusal.objects.filter(
+            Q(identity__in=[row.identity_id for row in rows if row.identity_id])
+            | Q(actor__in=[row.actor_id for row in rows if row.actor_id])
+        )
+        .annotate(called=Coalesce("party__team__name", "party__person__name"))
+        .values_list("called", "reason")
+        .distinct()
+        .order_by("called", "reason")[:5]
+    )
+    return [{"party": called, "reason": reason} for called, reason in found]
+
+
+def thing(row: Claim) -> dict[str, Any]:
+    """One thing that nobody owns: what it is, why this party is asked, and what speaks against."""
+    mine = [one for one in row.reasons if one["party"] == str(row.party_id)]
+    named = row.identity
+    return {
+        "id": str(row.pk),
+        "name": named.name if named is not None else row.actor.value if row.actor else "",
+        "url": f"/identities/{named.key}/"
+        if named is not None
+        else f"/events/?{urlencode({'actor': row.actor_id or 0})}",
+        "kind": (named.kind if named is not None else row.actor.kind if row.actor else "").replace(
+            "_", " "
+        ),
+        "new": named is None,
+        "why": [{"words": one["words"], "strength": STRENGTHS[one["strength"]]} for one in mine],
+        "but": [one["words"] for one in row.reasons if one["party"] != str(row.party_id)],
+        "left_why": row.left_why,
+    }
+
+
+def rule(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
+    """templates/unclaimed_rule.html: the form, and exactly what the rule would do."""
+    found: dict[str, Any] = {
+        "section": "unclaimed",
+        "title": "Many by a rule",
+        "tabs": tabs(user, "rule"),
+        "why_not": rights.why_not_run(user) or "",
+        "asked": {name: asked.get(name, "") for name in ("service", "kind", "value", "party")},
+        "with_service": bool(asked.get("with_service")),
+        "kinds": [
+            {"value": name, "words": words, "on": asked.get("kind") == name}
+            for name, words in TAGS.items()
+        ],
+        "preview": None,
+        "wrong": "",
+    }
+    if not asked.get("party") or found["why_not"]:
+        return found
+    try:
+        said = rule_of(asked)
+        covered = ruling.preview(rule=said, now=now)
+    except NotPossible as problem:
+        found["wrong"] = str(problem)
+        return found
+    found["preview"] = {
+        "words": said.words(),
+        "digest": covered.digest,
+        "n": len(covered.claims),
+        "more": covered.more,
+        "rows": sorted(map(thing, covered.claims), key=lambda one: str(one["name"])),
+        "left": [{**thing(one.claim), "left_why": one.why} for one in covered.left[:200]],
+        "n_left": len(covered.left),
+    }
+    return found
+
+
+def rule_of(asked: dict[str, str]) -> ruling.Rule:
+    """The rule that a form says. Raises NotPossible, naming what is wrong."""
+    service = None
+    if asked.get("service", "").strip():
+        slug = asked["service"].strip()
+        service = Service.objects.filter(slug=slug).select_related("owner__person").first()
+        if service is None:
+            raise NotPossible(f"No service is called {slug!r}: write its short name.")
+    kind = asked.get("kind", "")
+    return ruling.Rule(
+        party=asking.party_named(asked.get("party", "")),
+        service=service,
+        kind=kind if kind in TAGS else "",
+        value=asked.get("value", ""),
+        with_service=bool(asked.get("with_service")),
+    )
+
+
+def burn_down(user: User, *, now: datetime) -> dict[str, Any]:
+    """templates/unclaimed_burn.html: the days as a line and as a table, and whom it waits for."""
+    days = counting.days(now=now)
+    wave = asking.running()
+    nobody = counting.nobody()
+    called = labels(one.bundle for one in nobody)
+    run = rights.why_not_run(user) or ""
+    return {
+        "section": "unclaimed",
+        "title": "Burn-down",
+        "tabs": tabs(user, "burn"),
+        "now": now,
+        "last": _last(days),
+        "chart": chart(days),
+        "days": [
+            {
+                "day": row.day,
+                "left": counting.left_of(row),
+                "unowned": row.unowned,
+                "unclaimed": row.unclaimed,
+                "asked": row.asked,
+                "nobody": row.nobody,
+                "answers": row.answers,
+            }
+            for row in days[::-1][:60]
+        ],
+        "forecast": counting.forecast(days),
+        "teams": [one._asdict() for one in counting.waiting()],
+        "nobody": [
+            {"label": called[one.bundle], "bundle": one.bundle, "n": one.n, "passed": one.passed}
+            for one in nobody
+        ],
+        "run_why_not": run,
+        "wave": None
+        if wave is None
+        else {
+            "since": wave.started_at,
+            "by": wave.started_by_name,
+            "reason": wave.reason,
+            "at_once": wave.at_once,
+            "share": wave.share,
+            "patience": wave.patience_days,
+        },
+        "terms": asking.Terms()._asdict(),
+        "acts": [
+            {
+                "words": "End the wave",
+                "url": "/unclaimed/wave/end/",
+                "icon": "player-pause",
+                "ask": "Why nobody is asked anything new; it goes into the ledger",
+                "why_not": run,
+            }
+        ]
+        if wave is not None
+        else [],
+    }
+
+
+def _last(days: Sequence[ClaimDay]) -> dict[str, Any] | None:
+    if not days:
+        return None
+    last = days[-1]
+    before = next((row for row in days if row.day >= last.day - timedelta(days=7)), last)
+    change = counting.left_of(before) - counting.left_of(last)
+    if before.day == last.day or change == 0:
+        words = "" if before.day == last.day else f"as many as on {before.day:%-d %b}"
+    else:
+        words = f"{abs(change):,} {'fewer' if change > 0 else 'more'} than on {before.day:%-d %b}"
+    return {
+        "left": counting.left_of(last),
+        "unowned": last.unowned,
+        "unclaimed": last.unclaimed,
+        "asked": last.asked,
+        "nobody": last.nobody,
+        "owned": last.owned,
+        "counted_at": last.counted_at,
+        "change": words,
+    }
+
+
+def chart(days: Sequence[ClaimDay]) -> dict[str, Any] | None:
+    """Lines over the days, from zero up; a day that was not counted has no point of its own."""
+    if len(days) < 2:
+        return None
+    first, reach = days[0].day, (days[-1].day - days[0].day).days
+    top = max(1, *(counting.left_of(row) for row in days))
+
+    def points(values: Iterable[tuple[ClaimDay, int]]) -> str:
+        return " ".join(
+            f"{round(WIDTH * (row.day - first).days / reach, 1)},"
+            f"{round(HEIGHT * (1 - value / top), 1)}"
+            for row, value in values
+        )
+
+    return {
+        "width": WIDTH,
+        "height": HEIGHT,
+        "top": top,
+        "left": points((row, counting.left_of(row)) for row in days),
+        "asked": points((row, row.asked) for row in days),
+        "first": days[0].day,
+        "last": days[-1].day,
+        "label": f"Without an owner: {counting.left_of(days[0]):,} on {days[0].day:%-d %b},"
+        f" {counting.left_of(days[-1]):,} on {days[-1].day:%-d %b %Y}",
+    }

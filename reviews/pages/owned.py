@@ -1,0 +1,312 @@
+"""What somebody answers for: what is theirs with what ends when, what they are asked to take over.
+
+Owns the contexts of templates/owned.html, renew.html and hand_over_identity.html. Constant queries.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.db.models import F, Q
+
+from identities import permissions as identity_permissions
+from identities.models import Attestation, Identity, User
+from reviews import attestation_bounds, owner_permissions
+from reviews.actions import attesting
+from reviews.models import OwnerOffer, SuccessionItem
+from reviews.pages.lists import choice, page_of
+from reviews.permissions import mine
+from reviews.succession import passing
+
+PATH = "/owned/"
+ROLES = {"owner": "owner", "sponsor": "sponsor", "backup": "backup"}
+SOON = timedelta(days=30)
+MOST_ASKED = 100
+
+
+def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
+    """templates/owned.html: what ends first comes first."""
+    parties = mine(user, now=now)
+    role = asked.get("role", "")
+    roles = [role] if role in ROLES else list(ROLES)
+    which = Q()
+    for name in roles:
+        which |= Q(**{f"{name}__in": parties})
+    rows = Identity.objects.exclude(state="retired").filter(which if parties else Q(pk__in=[]))
+    q = asked.get("q", "").strip()[:200]
+    if q:
+        rows = rows.filter(name__icontains=q)
+    shown, page = page_of(
+        rows.select_related("service", "owner__person", "owner__team").order_by(
+            F("expires_at").asc(nulls_first=True), "number"
+        ),
+        asked,
+        PATH,
+    )
+    found = attesting.with_findings([one.pk for one in shown])
+    last = dict(
+        Attestation.objects.filter(identity__in=shown)
+        .order_by("attested_at")
+        .values_list("identity", "attested_at")
+    )
+    offered = dict(
+        OwnerOffer.objects.filter(identity__in=shown, state="open").values_list(
+            "identity", "to__person__name"
+        )
+    )
+    # All of these are theirs, so what bars this login from one bars it from each.
+    why_not = identity_permissions.why_not_attest(user, shown[0], now=now) if shown else None
+    return {
+        "section": "owned",
+        "title": "What I answer for",
+        "now": now,
+        "q": q,
+        "filters": [choice("role", "As", ROLES, role)],
+        "asks": _asks(user, parties, now=now),
+        "rows": [
+            _row(one, parties, one.pk in found, last.get(one.pk), offered, why_not, now=now)
+            for one in shown
+        ],
+        "page": page,
+        "most": attesting.MOST,
+        "renew_url": "/owned/renew/",
+    }
+
+
+def asks_of(user: User, *, now: datetime) -> int:
+    """How much waits for this user's word about owning, for the queue."""
+    parties = mine(user, now=now)
+    if not parties:
+        return 0
+    return (
+        OwnerOffer.objects.filter(state="open", to__in=parties).count()
+        + SuccessionItem.objects.filter(state="asked", heir__in=parties).count()
+    )
+
+
+def _row(
+    one: Identity,
+    parties: frozenset[UUID],
+    found: bool,
+    attested_at: datetime | None,
+    offered: Mapping[UUID, str | None],
+    why_not: str | None,
+    *,
+    now: datetime,
+) -> dict[str, Any]:
+    roles = [name for name in ROLES if getattr(one, f"{name}_id") in parties]
+    signals: list[dict[str, str]] = []
+    if one.expires_at is None:
+        signals.append({"kind": "waits", "words": "no end is stated", "url": ""})
+    elif one.expires_at <= now:
+        signals.append({"kind": "overdue", "words": "has ended", "url": ""})
+    elif one.expires_at <= now + SOON:
+        signals.append({"kind": "waits", "words": "ends soon", "url": ""})
+    if one.contract_ends_at is not None and one.contract_ends_at <= now + SOON:
+        past = one.contract_ends_at <= now
+        words = "contract has ended" if past else "contract ends soon"
+        signals.append({"kind": "overdue" if past else "waits", "words": words, "url": ""})
+    if found:
+        query = urlencode({"identity": one.key})
+        signals.append({"kind": "outside", "words": "open findings", "url": f"/findings/?{query}"})
+    if one.pk in offered:
+        words = f"offered to {offered[one.pk] or 'a team'}"
+        signals.append({"kind": "waits", "words": words, "url": ""})
+    why = owner_permissions.why_alone(one, found=found) or why_not
+    return {
+        "id": str(one.pk),
+        "key": one.key,
+        "name": one.name,
+        "url": f"/identities/{one.key}/",
+        "kind": one.kind,
+        "state": one.state,
+        "mode": one.mode,
+        "role": " and ".join(roles),
+        "through": "" if "owner" not in roles or one.owner is None else str(one.owner),
+        "purpose": one.purpose,
+        "expires_at": one.expires_at,
+        "attested_at": attested_at,
+        "signals": signals,
+        "why_not": why or "",
+        "renew_url": f"/identities/{one.key}/renew/",
+        "hand_over_url": f"/identities/{one.key}/hand-over/",
+    }
+
+
+def _asks(user: User, parties: frozenset[UUID], *, now: datetime) -> list[dict[str, Any]]:
+    """Offers and what came by succession, the earliest deadline first."""
+    if not parties:
+        return []
+    offers = (
+        OwnerOffer.objects.filter(state="open", to__in=parties)
+        .select_related(
+            "identity__owner__person", "identity__owner__team", "to__person", "to__team"
+        )
+        .order_by("deadline_at")[:MOST_ASKED]
+    )
+    items = (
+        SuccessionItem.objects.filter(state="asked", heir__in=parties)
+        .select_related(
+            "succession__person",
+            "succession__team",
+            "identity",
+            "service",
+            "delegation__grantee",
+            "was__person",
+            "was__team",
+            "heir__person",
+            "heir__team",
+        )
+        .order_by(F("deadline_at").asc(nulls_last=True), "pk")[:MOST_ASKED]
+    )
+    return [_offer(one, user, now=now) for one in offers] + [
+        _item(one, user, now=now) for one in items
+    ]
+
+
+def _offer(one: OwnerOffer, user: User, *, now: datetime) -> dict[str, Any]:
+    identity = one.identity
+    return {
+        "what": identity.name,
+        "key": identity.key,
+        "kind": identity.kind,
+        "purpose": identity.purpose,
+        "words": f"{one.asked_by_name} asks {one.to} to own it. Until then {identity.owner or 'nobody'}"
+        " answers for it.",
+        "reason": one.reason,
+        "due_at": one.deadline_at,
+        "why_not": owner_permissions.why_not_answer_offer(user, one, now=now) or "",
+        "accept_url": f"/owned/offers/{one.pk}/accept/",
+        "decline_url": f"/owned/offers/{one.pk}/decline/",
+        "ask_other": True,
+    }
+
+
+def _item(one: SuccessionItem, user: User, *, now: datetime) -> dict[str, Any]:
+    about = one.identity or (one.delegation.grantee if one.delegation is not None else None)
+    gone = f"{one.succession.called} is no longer there"
+    if one.succession.why == "moved":
+        gone = f"{one.succession.person} has left {one.succession.team}"
+    said = f"{gone}, so it came to {one.heir}."
+    if one.heir_id == one.was_id:
+        said = f"{gone}. Is it still yours?"
+    elif one.delegation is not None:
+        said = f"{gone}. Do you stand behind it?"
+    return {
+        "what": passing.about(one),
+        "key": about.key if about is not None else "",
+        "kind": about.kind if about is not None else "",
+        "purpose": about.purpose if about is not None else "",
+        "words": said,
+        "reason": one.succession.key,
+        "due_at": one.deadline_at,
+        "why_not": owner_permissions.why_not_answer_item(user, one, now=now) or "",
+        "accept_url": f"/owned/succession/{one.pk}/accept/",
+        "decline_url": f"/owned/succession/{one.pk}/decline/",
+        "ask_other": False,
+    }
+
+
+def renew(identity: Identity, user: User, *, now: datetime) -> dict[str, Any]:
+    """templates/renew.html, apart from the form."""
+    terms = attesting.terms_of([identity.pk], now=now)[identity.pk]
+    standing = identity.pk in attesting.standing([identity.pk])
+    bound = attesting.bound_of(identity, terms, standing=standing)
+    earlier = Attestation.objects.filter(identity=identity).select_related("attested_by")
+    return {
+        "section": "owned",
+        "title": f"Renew {identity.name}",
+        "now": now,
+        "identity": _named(identity),
+        "why_not": identity_permissions.why_not_attest(user, identity, now=now) or "",
+        "bound": bound
+        and {
+            "days": bound.days,
+            "why": bound.why,
+            "last": attestation_bounds.last_moment(bound, now=now),
+        },
+        "least": terms.says.purpose_at_least,
+        "policy": terms.policy,
+        "at_end": attestation_bounds.AT_END[terms.says.at_end],
+        "earlier": [
+            {
+                "at": one.attested_at,
+                "who": one.attested_by.name,
+                "purpose": one.purpose,
+                "until": one.expires_at,
+            }
+            for one in earlier.order_by("-attested_at")[:10]
+        ],
+        "action_url": f"/identities/{identity.key}/renew/",
+    }
+
+
+def hand_over(
+    identity: Identity, user: User, typed: dict[str, str], *, now: datetime
+) -> dict[str, Any]:
+    """templates/hand_over_identity.html: the form, what is open, who was asked before."""
+    rows = list(
+        OwnerOffer.objects.filter(identity=identity)
+        .select_related("to__person", "to__team")
+        .order_by("-asked_at")[:20]
+    )
+    waiting = next((one for one in rows if one.state == "open"), None)
+    return {
+        "section": "owned",
+        "title": f"Hand over {identity.name}",
+        "now": now,
+        "identity": _named(identity),
+        "why_not": owner_permissions.why_not_offer(user, identity, now=now) or "",
+        "to": typed.get("to", ""),
+        "reason": typed.get("reason", ""),
+        "how": typed.get("how", ""),
+        "open": waiting
+        and {
+            "to": str(waiting.to),
+            "by": waiting.asked_by_name,
+            "due_at": waiting.deadline_at,
+            "act": {
+                "words": "Take the question back",
+                "url": f"/owned/offers/{waiting.pk}/withdraw/",
+                "icon": "arrow-back-up",
+                "why_not": owner_permissions.why_not_withdraw_offer(
+                    user, with_identity(waiting, identity), now=now
+                )
+                or "",
+            },
+        },
+        "earlier": [
+            {
+                "to": str(one.to),
+                "at": one.settled_at,
+                "state": one.state,
+                "reason": one.settled_reason,
+            }
+            for one in rows
+            if one.state != "open"
+        ],
+        "action_url": f"/identities/{identity.key}/hand-over/",
+    }
+
+
+def with_identity(offer: OwnerOffer, identity: Identity) -> OwnerOffer:
+    """The offer with the identity that is known already, so that nothing is asked again."""
+    offer.identity = identity
+    return offer
+
+
+def _named(identity: Identity) -> dict[str, Any]:
+    return {
+        "key": identity.key,
+        "name": identity.name,
+        "url": f"/identities/{identity.key}/",
+        "kind": identity.kind,
+        "state": identity.state,
+        "mode": identity.mode,
+        "criticality": identity.criticality,
+        "purpose": identity.purpose,
+        "expires_at": identity.expires_at,
+        "owner": str(identity.owner) if identity.owner else "",
+    }

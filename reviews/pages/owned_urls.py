@@ -1,0 +1,34 @@
+"""Addresses of what somebody answers for, and of what becomes of what people leave."""
+
+from django.urls import path
+
+from reviews.pages import owned_views as views
+from reviews.pages import vendor_views
+
+urlpatterns = [
+    path("owned/", views.owned_list, name="owned_list"),
+    path("owned/renew/", views.owned_renew, name="owned_renew"),
+    *(
+        path(
+            f"owned/offers/<uuid:pk>/{answer}/",
+            views.offer_answer,
+            {"answer": answer},
+            name=f"offer_{answer}",
+        )
+        for answer in ("accept", "decline", "withdraw")
+    ),
+    *(
+        path(
+            f"owned/succession/<uuid:pk>/{answer}/",
+            views.succession_answer,
+            {"answer": answer},
+            name=f"succession_{answer}",
+        )
+        for answer in ("accept", "decline")
+    ),
+    path("successions/", views.succession_list, name="succession_list"),
+    path("successions/<str:key>/", views.succession_page, name="succession_page"),
+    path("identities/<str:key>/vendor/", vendor_views.identity_vendor, name="identity_vendor"),
+    path("identities/<str:key>/renew/", views.identity_renew, name="identity_renew"),
+    path("identities/<str:key>/hand-over/", views.identity_hand_over, name="identity_hand_over"),
+]

@@ -1,0 +1,125 @@
+"""What became of what people left: the lists, and one list with its items and what they could read.
+
+Owns the contexts of templates/successions.html and succession.html. Constant queries.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, F, Q
+
+from identities.models import User
+from reviews import owner_permissions
+from reviews.models import Case, Succession, SuccessionItem
+from reviews.pages.lists import choice, page_of
+from reviews.succession import noticing, passing
+
+PATH = "/successions/"
+STATES = {
+    "asked": "waits",
+    "accepted": "confirmed",
+    "stands": "confirmed",
+    "unowned": "overdue",
+    "noted": "neutral",
+    "over": "neutral",
+}
+WORDS = {
+    "asked": "asked to accept",
+    "accepted": "accepted",
+    "stands": "stands behind it",
+    "unowned": "nobody answers",
+    "noted": "noted",
+    "over": "settled otherwise",
+}
+ROLES = {
+    "owner": "owner",
+    "ai_owner": "AI-system owner",
+    "backup": "backup",
+    "sponsor": "sponsor",
+    "grantor": "grantor",
+}
+
+
+def listed(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
+    """templates/successions.html: what is open first, the newest first."""
+    why_not = owner_permissions.why_not_see_successions(user)
+    rows = Succession.objects.select_related("person", "team").annotate(
+        asked=Count("items", filter=Q(items__state="asked")),
+        unowned=Count("items", filter=Q(items__state="unowned")),
+        total=Count("items"),
+    )
+    state = asked.get("state", "")
+    if state in ("open", "done"):
+        rows = rows.filter(done_at__isnull=state == "open")
+    q = asked.get("q", "").strip()[:200]
+    if q:
+        rows = rows.filter(Q(person__name__icontains=q) | Q(team__name__icontains=q))
+    rows = rows.order_by(F("done_at").desc(nulls_first=True), "-number")
+    shown, page = page_of(rows if why_not is None else rows.none(), asked, PATH)
+    return {
+        "section": "successions",
+        "title": "Succession",
+        "now": now,
+        "why_not": why_not or "",
+        "q": q,
+        "filters": [choice("state", "State", ("open", "done"), state)],
+        "rows": [
+            _head(one) | {"asked": one.asked, "unowned": one.unowned, "total": one.total}
+            for one in shown
+        ],
+        "page": page,
+    }
+
+
+def _head(one: Succession) -> dict[str, Any]:
+    return {
+        "key": one.key,
+        "url": f"{PATH}{one.key}/",
+        "words": noticing.WHY[one.why].format(name=one.person or "", team=one.team or ""),
+        "at": one.at,
+        "noticed_at": one.noticed_at,
+        "deadline_at": one.deadline_at,
+        "done_at": one.done_at,
+    }
+
+
+def one(succession: Succession, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
+    """templates/succession.html."""
+    rows = succession.items.select_related(
+        "identity",
+        "service",
+        "delegation__grantee",
+        "was__person",
+        "was__team",
+        "heir__person",
+        "heir__team",
+    ).order_by("role", "pk")
+    path = f"{PATH}{succession.key}/"
+    shown, page = page_of(rows, asked, path)
+    cases = Case.objects.in_bulk([row.case for row in shown if row.case is not None])
+    return {
+        "section": "successions",
+        "title": succession.key,
+        "now": now,
+        "succession": _head(succession) | {"could_read": succession.could_read},
+        "items": [_item(row, cases) for row in shown],
+        "page": page,
+        "ledger_url": f"/ledger/?subject={succession.key}",
+    }
+
+
+def _item(row: SuccessionItem, cases: dict[Any, Case]) -> dict[str, Any]:
+    about = row.identity or (row.delegation.grantee if row.delegation is not None else None)
+    case = None if row.case is None else cases.get(row.case)
+    return {
+        "what": passing.about(row),
+        "url": f"/identities/{about.key}/" if about is not None else "/ai-systems/",
+        "role": ROLES[row.role],
+        "heir": str(row.heir or ""),
+        "kind": STATES[row.state],
+        "state": WORDS[row.state],
+        "words": row.words,
+        "reason": row.settled_reason,
+        "deadline_at": row.deadline_at if row.state == "asked" else None,
+        "case_key": "" if case is None or case.sealed else case.key,
+    }

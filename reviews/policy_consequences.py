@@ -1,0 +1,58 @@
+"""How a policy softens what its outcomes do: held before it is revoked, and a brake. Pure.
+
+Owns the two fields, how they are read and what they say in words. What acts on them is
+reviews/actions/quarantining.py and reviews/actions/braking.py.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from evidence.words import counted
+from reviews.policy_reading import Problem, members, whole
+
+LONGEST_QUARANTINE = 90  # days
+
+
+@dataclass(frozen=True, slots=True)
+class Brake:
+    """Silence stops and asks before it cuts more than this within one hour; None: no bound."""
+
+    identities: int | None = None
+    percent: int | None = None  # of the policy's scope
+
+    def most(self, population: int) -> int:
+        """How many identities silence may cut within one hour, of a scope of this size."""
+        bounds = [] if self.identities is None else [self.identities]
+        if self.percent is not None:
+            bounds.append(population * self.percent // 100)
+        return min(bounds)
+
+
+def quarantine(value: Any) -> int:
+    """Days for which what is revoked is held first."""
+    return whole(0, LONGEST_QUARANTINE)(value)
+
+
+def brake(value: Any) -> Brake:
+    """`{"identities": 50, "percent": 5}`, or one of them."""
+    found = members(value, {"identities": whole(1, 1_000_000), "percent": whole(1, 100)})
+    if not found:
+        raise Problem("Say identities, percent or both; leave the field out for no brake.")
+    return Brake(**found)
+
+
+def words(quarantine_days: int, brake: Brake | None) -> Iterator[tuple[str, str]]:
+    """What both say: (about, sentence)."""
+    if quarantine_days:
+        held = counted(quarantine_days, "day")
+        said = f"A credential or delegation is held for {held} first and can be restored; then it"
+        yield "What is revoked", f"{said} is revoked for good. What is critical is revoked at once."
+    if brake is not None:
+        bounds = []
+        if brake.identities is not None:
+            bounds.append(counted(brake.identities, "identity", "identities"))
+        if brake.percent is not None:
+            bounds.append(f"{brake.percent} % of the scope")
+        said = f"When silence would cut more than {' or '.join(bounds)} within one hour, the rest"
+        yield "Brake", f"{said} waits on the release list for a person. What is signed goes out."

@@ -1,0 +1,219 @@
+"""The stages of a review policy: who is asked after whom, how answers add up, when it goes on. Pure.
+
+Owns how `stages` and `strategy` are read, and what the answers of a stage and of all stages come
+to. The algebra itself is reviews/outcomes.py. Knows no rows: reviews/actions/stages.py reads them.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from reviews import outcomes
+from reviews.policy_reading import Problem, list_of, members, one_of, text, whole
+
+MOST_STAGES = 6
+ORDERS = ("in_turn", "parallel")
+SIGHTS = ("sighted", "blind")
+ASKS = ("first", "each")
+STRATEGIES = tuple(outcomes.STRATEGIES)
+# What a review is answered with. A default cuts nothing: that is for silence and the ladder, which
+# hold what came due in an outage, look at the evidence and have a brake.
+REVIEWED = ("keep", "narrow", "replace", "revoke", "dont_know")
+STOPPING = (*REVIEWED, outcomes.NO_RESPONSE)
+DEFAULTS = ("keep", "dont_know")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """One stage, as the policy says it. `seats`: who is asked, by seat, in order."""
+
+    name: str
+    hours: int
+    seats: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    asks: str = "first"  # each: everybody of the order answers for himself
+    strategy: str = outcomes.DEFAULT_STRATEGY
+    order: str = "in_turn"
+    sight: str = "sighted"
+    stop_on: tuple[str, ...] | None = None
+    advance_on: tuple[str, ...] | None = None
+    if_no_reviewer: str = ""
+    if_nobody_answered: str = ""
+    if_dont_know: str = ""
+
+    @property
+    def defaults(self) -> tuple[str, ...]:
+        return self.if_no_reviewer, self.if_nobody_answered, self.if_dont_know
+
+
+def reader(sitting: Callable[[str], Callable[[Any], tuple[str, ...]]]) -> Callable[[Any], Any]:
+    """How `stages` is read. `sitting`: how the order of a seat is (reviews/policy_document.py)."""
+    seats = {seat: sitting(seat) for seat in ("identity_owner", "ai_owner")}
+    outcomes_of = lambda value: list_of(value, one_of(STOPPING))  # noqa: E731 - a reader like its neighbours
+    readers: dict[str, Callable[[Any], Any]] = {
+        "name": lambda value: text(value, 60),
+        "hours": whole(1, 366 * 24),
+        "seats": lambda value: members(value, seats),
+        "asks": one_of(ASKS),
+        "strategy": one_of(STRATEGIES),
+        "order": one_of(ORDERS),
+        "sight": one_of(SIGHTS),
+        "stop_on": outcomes_of,
+        "advance_on": outcomes_of,
+        "if_no_reviewer": one_of(DEFAULTS),
+        "if_nobody_answered": one_of(DEFAULTS),
+        "if_dont_know": one_of(DEFAULTS),
+    }
+
+    def one(value: Any) -> Rules:
+        found = members(value, readers)
+        for name in ("name", "hours"):
+            if name not in found:
+                raise Problem("It is missing: a stage has a name and its hours.", f".{name}")
+        if found.get("asks") == "each" and not found.get("seats"):
+            raise Problem("Say in seats who is asked, each for himself.", ".asks")
+        return Rules(**found)
+
+    def read(value: Any) -> tuple[Rules, ...]:
+        rules = list_of(value, one, MOST_STAGES)
+        _beside_each_other(rules)
+        return rules
+
+    return read
+
+
+def _beside_each_other(rules: Sequence[Rules]) -> None:
+    for place, one in enumerate(rules):
+        if one.name in [other.name for other in rules[:place]]:
+            raise Problem("Another stage has this name.", f"[{place}].name")
+        if place == 0 and one.order == "parallel":
+            raise Problem("The first stage runs beside nothing: leave order out.", "[0].order")
+        if one.order == "parallel" and one.hours != rules[place - 1].hours:
+            raise Problem("It runs beside the stage before it: give both the same hours.",
+                          f"[{place}].hours")  # fmt: skip
+        if place == 0 and one.sight == "blind":
+            raise Problem("Nothing is answered before the first stage: leave sight out.",
+                          "[0].sight")  # fmt: skip
+
+
+def hours(rules: Sequence[Rules]) -> int:
+    """How long all stages have together: those side by side count once."""
+    return sum(rules[group[0]].hours for group in groups(rules))
+
+
+def groups(rules: Sequence[Rules]) -> list[list[int]]:
+    """The places of the stages that run side by side, in their turn."""
+    found: list[list[int]] = []
+    for place, one in enumerate(rules):
+        if one.order == "parallel" and found:
+            found[-1].append(place)
+        else:
+            found.append([place])
+    return found
+
+
+# --- how the answers add up ----------------------------------------------------------------------
+
+
+def of_seat(
+    answers: Sequence[str | None], strategy: str, *, possible: Iterable[str], over: bool
+) -> str | None:
+    """The answer of one seat in which several may be asked; None while it has none.
+
+    Before the stage is over it stands as soon as no missing answer could change it. A seat that
+    nobody has answered has no answer under any strategy: joint means signed.
+    """
+    given = [one for one in answers if one is not None]
+    if not given:
+        return None
+    if over or len(given) == len(answers):
+        found = outcomes.in_stage(answers, strategy)
+        return None if found == outcomes.NO_RESPONSE else found
+    found = outcomes.in_stage(given, strategy)
+    if any(outcomes.in_stage([*given, one], strategy) != found for one in possible):
+        return None
+    return found
+
+
+def of_stage(
+    seats: Mapping[str, Sequence[str | None]],
+    rules: Rules,
+    *,
+    possible: Sequence[str],
+    over: bool,
+    tie_break: str | None = None,
+) -> outcomes.Outcome:
+    """What the seats of a stage come to: each by the strategy, together by `between_seats`."""
+    answers = {
+        seat: of_seat(given, rules.strategy, possible=possible, over=over)
+        for seat, given in seats.items()
+    }
+    return outcomes.between_seats(answers, due=over, tie_break=tie_break)
+
+
+def default(found: outcomes.Outcome, rules: Rules, *, anybody: bool, may_keep: bool) -> str:
+    """The answer of a stage that is over: of its seats, else what the stage says of having none.
+
+    `anybody`: somebody could be asked. `may_keep`: a person may answer keep on it.
+    """
+    if found.answer is None:
+        said = rules.if_nobody_answered if anybody else rules.if_no_reviewer
+        given = outcomes.NO_RESPONSE
+    else:
+        said = rules.if_dont_know if found.answer == outcomes.DONT_KNOW else ""
+        given = found.answer
+    return given if not said or (said == outcomes.KEEP and not may_keep) else said
+
+
+def of_all(found: Mapping[int, str], rules: Sequence[Rules], strategy: str) -> str | None:
+    """The outcome over all stages; None where the next one is asked.
+
+    `found`: the outcomes of stages by their place. A stage may end them all (`stop_on`).
+    """
+    known = [found[place] for place in sorted(found)]
+    stops = any(
+        not outcomes.goes_on(
+            found[place],
+            strategy,
+            stop_on=rules[place].stop_on,
+            advance_on=rules[place].advance_on,
+        )
+        for place in found
+    )
+    if not known or (not stops and len(known) < len(rules)):
+        return None
+    return outcomes.in_stage(known, strategy)
+
+
+# --- in words ------------------------------------------------------------------------------------
+
+
+def words(rules: Sequence[Rules], strategy: str) -> list[tuple[str, str]]:
+    """(about, sentence) for each stage, and how they add up."""
+    found = []
+    for place, one in enumerate(rules, start=1):
+        said = [f"{one.hours:,} h"]
+        if place > 1:
+            before = rules[place - 2].name
+            said.append(f"beside {before}" if one.order == "parallel" else f"after {before}")
+        if one.sight == "blind":
+            said.append("does not see earlier answers before it has answered")
+        if one.seats:
+            between = " and " if one.asks == "each" else ", then "
+            said += [
+                f"{seat.replace('_', ' ')}: {between.join(order)}"
+                for seat, order in one.seats.items()
+            ]
+        if one.strategy != outcomes.DEFAULT_STRATEGY:
+            said.append(f"inside a seat {one.strategy.replace('_', ' ')}")
+        for what, values in (("ends all on", one.stop_on), ("goes on only with", one.advance_on)):
+            if values is not None:
+                said.append(f"{what} {', '.join(outcomes.WORDS[value] for value in values)}")
+        for what, value in zip(
+            ("nobody is there", "nobody answers", "nobody knows"), one.defaults, strict=True
+        ):
+            if value:
+                said.append(f"where {what}: {outcomes.WORDS[value]}")
+        found.append((f"Stage {place}: {one.name}", f"{'; '.join(said)}."))
+    if rules:
+        found.append(("Stages together", f"{strategy.replace('_', ' ').capitalize()}."))
+    return found

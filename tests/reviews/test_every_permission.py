@@ -1,0 +1,108 @@
+"""Every permission of the permission modules: who may, and each sentence why not.
+
+One story is planted; each row changes it, asks, and is taken back. What the modules can say is
+read from their source, so a permission or a sentence without a row fails by name.
+"""
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from types import ModuleType
+
+import pytest
+from django.db import transaction
+
+from identities import permissions as identity_permissions
+from reviews import owner_permissions, permissions, policy_permissions
+
+from .conftest import Told
+from .permission_owners import of_owners
+from .permission_rows import of_identities, of_policies, of_reviews
+from .permission_world import World
+
+pytestmark = pytest.mark.django_db
+MODULES: tuple[ModuleType, ...] = (
+    permissions,
+    policy_permissions,
+    identity_permissions,
+    owner_permissions,
+)
+
+ROWS = [*of_reviews(), *of_policies(), *of_identities(), *of_owners()]
+
+
+# --- what the modules can say --------------------------------------------------------------------
+
+
+def sentences(module: ModuleType) -> dict[str, list[str]]:
+    """What each function of a module may answer, as patterns; names that it may not."""
+    found = {}
+    for node in ast.parse(inspect.getsource(module)).body:
+        if isinstance(node, ast.FunctionDef) and "why_not" in node.name:
+            found[node.name] = [
+                pattern
+                for inner in ast.walk(node)
+                for value in _answers(inner)
+                for pattern in _patterns(value, module)
+            ]
+    return found
+
+
+def _answers(node: ast.AST) -> Iterator[ast.expr]:
+    if isinstance(node, ast.Return) and node.value is not None:
+        yield node.value
+    if (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "_why_not"
+    ):
+        yield node.args[3]
+
+
+def _patterns(value: ast.expr, module: ModuleType) -> Iterator[str]:
+    if isinstance(value, ast.IfExp):
+        yield from (*_patterns(value.body, module), *_patterns(value.orelse, module))
+    elif isinstance(value, ast.Constant) and isinstance(value.value, str):
+        yield re.escape(value.value)
+    elif isinstance(value, ast.JoinedStr):
+        yield "".join(
+            re.escape(str(part.value)) if isinstance(part, ast.Constant) else ".+"
+            for part in value.values
+        )
+    elif isinstance(value, ast.Name) and isinstance(getattr(module, value.id, None), str):
+        yield re.escape(getattr(module, value.id))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda one: one.__name__)
+def test_no_permission_and_no_sentence_is_without_a_row(module: ModuleType) -> None:
+    said = sentences(module)
+    of: dict[str, list[str | None]] = {}
+    for row in ROWS:
+        of.setdefault(row.permission, []).append(row.said)
+    every = [one for rows in of.values() for one in rows]
+    missing = [
+        f"{name}: allowed" for name in said if name[0] != "_" and None not in of.get(name, [])
+    ]
+    for name, patterns in said.items():
+        rows = every if name[0] == "_" else of.get(name, [])
+        missing += [
+            f"{name}: {pattern}"
+            for pattern in patterns
+            if not any(re.fullmatch(pattern, one.replace("{key}", "CS-1")) for one in rows if one)
+        ]
+    assert missing == []
+
+
+def test_every_row_says_what_it_should(story: Told) -> None:
+    world = World(story)
+    key = world.case().key
+    wrong = []
+    for row in ROWS:
+        with transaction.atomic():
+            said = row.ask(world)
+            transaction.set_rollback(True)
+        expected = row.said and row.said.replace("{key}", key)
+        if said != expected:
+            wrong.append((row.permission, said, expected))
+    assert wrong == []

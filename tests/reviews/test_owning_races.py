@@ -1,0 +1,54 @@
+"""Two at once on PostgreSQL: one list, one new owner, one answer, one warning."""
+
+import pytest
+
+from evidence.models import LedgerEntry
+from identities.models import OwnerChange
+from identities.permissions import NotAllowed
+from reviews.actions import expiring, offers
+from reviews.models import EndStep, Notice, OwnerOffer, Succession, SuccessionItem
+from reviews.succession import noticing, passing
+
+from .conftest import DAY, NOW, make_user, person_of, tell_story
+from .test_races import together
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_two_workers_notice_and_pass_on_once() -> None:
+    story = tell_story()
+    person = person_of(story.ines)
+    person.left_at = NOW
+    person.save()
+    together(*[lambda: noticing.notice_next(now=NOW)] * 2)
+    assert (Succession.objects.count(), SuccessionItem.objects.count()) == (1, 1)
+    assert OwnerChange.objects.count() == 1
+    item = SuccessionItem.objects.get()
+    answers = together(
+        lambda: passing.accept(item=item, by=story.marek, now=NOW),
+        lambda: passing.decline(item=item, reason="x", by=story.marek, now=NOW),
+    )
+    assert sum(isinstance(one, NotAllowed) for one in answers) == 1
+    assert LedgerEntry.objects.filter(act__in=ANSWERS).count() == 1
+    # Who accepts gets no second owner; who declines has passed it on, once.
+    assert OwnerChange.objects.count() == 1 + LedgerEntry.objects.filter(act=ANSWERS[1]).count()
+
+
+ANSWERS = ("succession.accepted", "succession.declined")
+
+
+def test_one_answer_to_an_offer_and_one_warning() -> None:
+    story = tell_story()
+    nora = make_user("nora", "owner")
+    row = offers.offer(
+        identity=story.identity, to="nora", how="hand_over", reason="x", by=story.ines, now=NOW
+    )
+    answers = together(
+        lambda: offers.accept(offer=row, by=nora, now=NOW),
+        lambda: offers.withdraw(offer=row, by=story.ines, now=NOW),
+    )
+    assert sum(isinstance(one, OwnerOffer) for one in answers) == 1
+    end = NOW + 90 * DAY
+    together(*[lambda: expiring.expire_next(now=end - DAY)] * 2)
+    assert EndStep.objects.filter(did="warned").count() == 1
+    assert Notice.objects.filter(occasion__startswith="ends ").count() == 1
