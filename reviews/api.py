@@ -17,9 +17,9 @@ from identities.api.identities import identity_of, user_of
 from identities.api.serializers import checked
 from identities.models import ApiToken, Delegation
 from identities.permissions import NotAllowed, NotPossible
+from identities.reasons import LONGEST_REASON
 from reviews import actions, visible
 from reviews.actions.answers import WORDS
-from reviews.actions.entries import LONGEST_REASON
 from reviews.confirmed import GUARDED, require_a_way
 from reviews.models import Case
 from reviews.pages.case_data import as_data

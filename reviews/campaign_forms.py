@@ -5,7 +5,7 @@ from typing import Any
 
 from django import forms
 
-from reviews.actions.entries import LONGEST_REASON
+from identities.reasons import LONGEST_REASON
 from reviews.campaigns.steering import LONGEST_NAME
 from reviews.policy_document import CRITICALITIES, KINDS, MODES
 

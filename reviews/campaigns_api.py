@@ -14,9 +14,9 @@ from identities.api.doors import door, page_of
 from identities.api.identities import user_of
 from identities.api.serializers import checked
 from identities.permissions import NotPossible, require
+from identities.reasons import LONGEST_REASON
 from reviews import visible
 from reviews.actions import attention, policy_versions
-from reviews.actions.entries import LONGEST_REASON
 from reviews.campaigns import preview, progress, rows, steering
 from reviews.campaigns.acts import ACTS
 from reviews.models import Campaign

@@ -10,9 +10,9 @@ from django.http import QueryDict
 
 from identities.models import Identity
 from identities.permissions import NotPossible
+from identities.reasons import LONGEST_REASON
 from reviews.actions import Wanted
 from reviews.actions.answers import WORDS
-from reviews.actions.entries import LONGEST_REASON
 
 # service:Operation with * as wildcard, or * alone; an ARN is a resource, never an action.
 ACTION = re.compile(r"\*|(?!arn:)[a-zA-Z0-9-]{1,64}:[A-Za-z0-9*]{1,128}")

@@ -18,8 +18,8 @@ from identities.api.identities import identity_of, user_of
 from identities.api.serializers import checked
 from identities.models import Identity, Manifest
 from identities.permissions import NotPossible
+from identities.reasons import LONGEST_REASON
 from reviews.actions import manifests
-from reviews.actions.entries import LONGEST_REASON
 from reviews.manifest_document import ManifestError
 from reviews.pages.manifests import as_data
 

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 
 from identities.models.identity import MODES
-from reviews.actions.entries import LONGEST_REASON
+from identities.reasons import LONGEST_REASON
 from reviews.policy_document import CRITICALITIES, KINDS
 
 MOST_SERVICES = 500

@@ -16,8 +16,8 @@ from identities.actions import vendors
 from identities.api.doors import door
 from identities.api.identities import identity_of, user_of
 from identities.api.serializers import AttestIn, IdentityOut, checked
+from identities.reasons import LONGEST_REASON
 from reviews.actions import attesting, offers
-from reviews.actions.entries import LONGEST_REASON
 from reviews.models import OwnerOffer, SuccessionItem
 from reviews.pages import owned
 from reviews.permissions import mine

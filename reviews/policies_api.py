@@ -19,9 +19,9 @@ from identities.api.identities import user_of
 from identities.api.serializers import checked
 from identities.models import User
 from identities.permissions import NotAllowed, require
+from identities.reasons import LONGEST_REASON
 from reviews import policy_permissions, policy_words
 from reviews.actions import policy_versions
-from reviews.actions.entries import LONGEST_REASON
 from reviews.api import confirmed
 from reviews.models import ReviewPolicy
 from reviews.pages import policies as pages

@@ -2,7 +2,7 @@
 
 from django import forms
 
-from reviews.actions.entries import LONGEST_REASON
+from identities.reasons import LONGEST_REASON
 from reviews.actions.policy_versions import LONGEST_NAME
 from reviews.policy_document import LONGEST_TEXT
 

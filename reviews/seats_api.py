@@ -15,8 +15,8 @@ from identities.api.identities import user_of
 from identities.api.serializers import checked
 from identities.models import ApiToken
 from identities.permissions import NotAllowed
+from identities.reasons import LONGEST_REASON
 from reviews import actions
-from reviews.actions.entries import LONGEST_REASON
 from reviews.api import case_of
 from reviews.models import Case
 

@@ -12,9 +12,9 @@ from django.db import IntegrityError, transaction
 from evidence import ledger, nudge
 from identities.models import OutgoingSwitch, User
 from identities.permissions import AUDITOR, INACTIVE, NotAllowed, NotPossible, groups, require
+from identities.reasons import reason_given
 
 CHANGING = frozenset({"reviewer", "responder", "administrator"})
-LONGEST_REASON = 2_000
 SUBJECT = "outgoing writes"
 NOTHING = "Nothing waits for a signature."
 NOBODY = "This login is nobody's: signing needs a person behind it."
@@ -78,7 +78,7 @@ def propose(*, to: str, reason: str, by: User, now: datetime) -> OutgoingSwitch:
     require(why_not_propose_switch(by, now=now))
     if by.person is None:
         raise NotAllowed(NOBODY)
-    reason = _reason(reason)
+    reason = reason_given(reason, what="whoever signs reads it")
     if to not in WORDS:
         raise NotPossible(f"{to[:40]!r} is no position; choose one of {', '.join(WORDS)}.")
     if stopped() == (to == "stopped"):
@@ -115,7 +115,7 @@ def sign(*, by: User, now: datetime) -> OutgoingSwitch:
 
 def refuse(*, reason: str, by: User, now: datetime) -> OutgoingSwitch:
     """It stays as it is."""
-    reason = _reason(reason)
+    reason = reason_given(reason, what="whoever signs reads it")
     with transaction.atomic():
         row = OutgoingSwitch.objects.select_for_update().filter(state="proposed").first()
         require(why_not_refuse_switch(by, row, now=now))
@@ -124,13 +124,6 @@ def refuse(*, reason: str, by: User, now: datetime) -> OutgoingSwitch:
         _settle(row, "refused", by, now, reason)
         _note(row, "outgoing.refused", f"refused to {WORDS[row.to]}: {reason}", by, now)
     return row
-
-
-def _reason(reason: str) -> str:
-    said = reason.strip()
-    if not said or len(said) > LONGEST_REASON or "\0" in said:
-        raise NotPossible(f"Say why, in at most {LONGEST_REASON:,} characters.")
-    return said
 
 
 def _settle(row: OutgoingSwitch, state: str, by: User, now: datetime, reason: str = "") -> None:

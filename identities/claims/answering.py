@@ -14,10 +14,11 @@ from django.db import transaction
 from evidence.words import counted
 from identities.acting import acting
 from identities.claims import rights
-from identities.claims.asking import note, party_named, said
+from identities.claims.asking import LEDGER, note, party_named
 from identities.claims.proposing import refusals, unable_of
 from identities.models import Claim, ClaimAnswer, Party, Service, User
 from identities.permissions import NotPossible, require
+from identities.reasons import reason_given
 
 UNDO = timedelta(seconds=8)
 # What one answer may be about: it is all shown, and a form has at most 1,000 fields. A larger
@@ -95,7 +96,7 @@ def not_mine(
     seen: int | None = None,
 ) -> ClaimAnswer:
     """It is not ours; `ask` says whose it might be. They are not asked about it again."""
-    reason = said(reason)
+    reason = reason_given(reason, what=LEDGER)
     with transaction.atomic():
         require(rights.why_not_answer(by, party, now=now))
         rows = _asked(party, bundle, seen)
@@ -117,7 +118,7 @@ def not_mine(
 
 def pass_on(*, bundle: str, ask: str, by: User, now: datetime, reason: str) -> ClaimAnswer:
     """Where nobody is known: a reviewer says whom to ask. It makes nobody an owner."""
-    reason = said(reason)
+    reason = reason_given(reason, what=LEDGER)
     with transaction.atomic():
         require(rights.why_not_run(by))
         rows = question(party=None, bundle=bundle, lock=True)

@@ -20,10 +20,12 @@ from identities.claims import rights
 from identities.claims.proposing import hand_on
 from identities.models import Claim, ClaimRefusal, ClaimWave, Party, Person, Team, User
 from identities.permissions import NotPossible, require
+from identities.reasons import reason_given
 
-LONGEST_REASON = 2_000
 # What was answered so long before a wave counts in its share: a second wave goes on with the first.
 A_WHILE = timedelta(days=365)
+# Where the reason of an act of the wave is read.
+LEDGER = "it goes into the ledger"
 MOST_MOVED = 2_000
 
 # A question of which part is asked is asked wholly; the rest by size, until the share is full.
@@ -65,16 +67,6 @@ class Terms(NamedTuple):
     patience_days: int = 14
 
 
-def said(reason: str) -> str:
-    """A reason that other people can read, or NotPossible."""
-    reason = reason.strip().replace("\0", "")
-    if not reason:
-        raise NotPossible("Say why; it goes into the ledger.")
-    if len(reason) > LONGEST_REASON:
-        raise NotPossible(f"The reason is longer than {LONGEST_REASON:,} characters: shorten it.")
-    return reason
-
-
 def note(*, act: str, words: str, by: By, now: datetime, subject: str, data: object = None) -> None:
     """One entry of the wave in the ledger, and the nudge that there is something to do."""
     who = acting(by)
@@ -98,7 +90,7 @@ def running() -> ClaimWave | None:
 def start(*, terms: Terms, reason: str, by: User, now: datetime) -> ClaimWave:
     """Begin to ask. Raises NotPossible while another wave runs, or for terms out of bounds."""
     require(rights.why_not_run(by))
-    reason = said(reason)
+    reason = reason_given(reason, what=LEDGER)
     if not (
         1 <= terms.at_once <= 50 and 1 <= terms.share <= 100 and 1 <= terms.patience_days <= 365
     ):
@@ -129,7 +121,7 @@ def start(*, terms: Terms, reason: str, by: User, now: datetime) -> ClaimWave:
 def end(*, reason: str, by: User, now: datetime) -> None:
     """Ask nobody anything new; questions that were asked can still be answered."""
     require(rights.why_not_run(by))
-    reason = said(reason)
+    reason = reason_given(reason, what=LEDGER)
     with transaction.atomic():
         wave = ClaimWave.objects.select_for_update().filter(ended_at__isnull=True).first()
         if wave is None:

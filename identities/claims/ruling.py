@@ -16,11 +16,12 @@ from evidence.words import counted
 from identities.acting import acting
 from identities.claims import rights
 from identities.claims.answering import RELATED, UNDO
-from identities.claims.asking import note, said
+from identities.claims.asking import LEDGER, note
 from identities.claims.choosing import WEAK, from_json, tag
 from identities.claims.proposing import refusals, unable_of
 from identities.models import Claim, ClaimAnswer, Party, Service, User
 from identities.permissions import NotPossible, require
+from identities.reasons import reason_given
 
 # What one rule may cover.
 MOST = 5_000
@@ -121,7 +122,7 @@ def _members(party: Party, *, now: datetime) -> set[str]:
 
 def confirm(*, rule: Rule, digest: str, reason: str, by: User, now: datetime) -> ClaimAnswer:
     """Sign the rule as it was shown. NotPossible when it covers something else by now."""
-    reason = said(reason)
+    reason = reason_given(reason, what=LEDGER)
     with transaction.atomic():
         require(rights.why_not_run(by))
         found = preview(rule=rule, now=now, lock=True)

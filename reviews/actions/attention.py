@@ -20,6 +20,7 @@ from evidence.words import counted
 from identities.acting import COUNTERSIGN
 from identities.models import Person, User
 from identities.permissions import NotPossible, require
+from identities.reasons import LONGEST_REASON, reason_given
 from reviews import attention, independence
 from reviews.models import Burst, Case, Decision, Item, Provisional, Seat
 
@@ -236,7 +237,7 @@ def look_again(*, case: Case, how: str, reason: str, by: User, now: datetime) ->
 
     `how`: confirm, or ask_again. What has gone out already is asked for in a new review.
     """
-    reason = entries.reason_given(reason, what="the seats and the ledger keep it")
+    reason = reason_given(reason, what="the seats and the ledger keep it")
     if how not in WORDS:
         raise NotPossible("Choose: confirm the answers, or ask for them again.")
     with transaction.atomic():
@@ -312,6 +313,6 @@ def _ask_again(
         by=COUNTERSIGN,
         now=now,
         reason=f"{by.called} asked again what {case.key} let in too fast: {reason}"[
-            : entries.LONGEST_REASON
+            :LONGEST_REASON
         ],
     )

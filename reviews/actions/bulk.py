@@ -17,12 +17,13 @@ from django.utils import timezone
 from evidence.words import counted
 from identities.models import Credential, Finding, User
 from identities.permissions import NotAllowed, NotPossible
+from identities.reasons import reason_given
 from reviews import standing
 from reviews.models import Decision, Item, Seat
 from reviews.pages import freshness
 from reviews.permissions import SIGNING
 
-from . import advising, answers, deciding, entries, proposing
+from . import advising, answers, deciding, proposing
 
 MOST = 100
 # A binding says who somebody is, a request gives something away: each is read by itself.
@@ -150,7 +151,7 @@ def keep(picks: Sequence[Pick], *, reason: str, by: User) -> list[Kept]:
         raise NotPossible("Select at least one item.")
     if len(picks) > MOST:
         raise NotPossible(f"At most {MOST} items are kept at once: you selected {len(picks)}.")
-    reason = entries.reason_given(reason, what="it stands on each of these items")
+    reason = reason_given(reason, what="it stands on each of these items")
     now = timezone.now()
     fresh = freshness.of_cases({pick.item.case for pick in picks}, now=now)
     why = why_not_keep(picks, fresh, now=now)

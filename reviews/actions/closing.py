@@ -7,6 +7,7 @@ from django.db import IntegrityError, transaction
 from evidence.models import Event
 from identities.models import DelegationVersion, User
 from identities.permissions import NotPossible, require
+from identities.reasons import reason_given
 from reviews import permissions
 from reviews.models import Case, Item, Pinned
 
@@ -69,7 +70,7 @@ def pin(
 
 def cancel(*, case: Case, by: User, now: datetime, reason: str) -> Case:
     """End a case without a decision; what it held is let go, what it proposed is not granted."""
-    reason = entries.reason_given(reason, what="why nothing has to be decided")
+    reason = reason_given(reason, what="why nothing has to be decided")
     with transaction.atomic():
         case = entries.locked(case.pk)
         require(permissions.why_not_cancel(by, case))

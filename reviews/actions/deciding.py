@@ -15,6 +15,7 @@ from evidence import capsules
 from evidence.models import Capsule
 from identities.models import User
 from identities.permissions import NotAllowed, NotPossible, require
+from identities.reasons import reason_given
 from reviews import permissions, shown, standing
 from reviews.models import Case, Decision, Item, Seat
 
@@ -46,7 +47,7 @@ def decide(
     proposal: Mapping[str, Any] | None = None,
 ) -> Decision:
     """Sign an answer in a seat. Signing again supersedes; nothing is overwritten."""
-    reason = entries.reason_given(reason, what="other reviewers will read it")
+    reason = reason_given(reason, what="other reviewers will read it")
     with transaction.atomic():
         case, item, seat = _locked(case, item, seat, by=by)
         require(permissions.why_not_sit(by, case, seat, now=now))
@@ -73,7 +74,7 @@ def tie_break(
     *, case: Case, item: Item, answer: str, reason: str, by: User, now: datetime, version: int
 ) -> Decision:
     """Decide between the two answers of seats that differ, after the deadline."""
-    reason = entries.reason_given(reason, what="both seats will read it")
+    reason = reason_given(reason, what="both seats will read it")
     with transaction.atomic():
         case = entries.locked(case.pk)
         seat = case.seats.filter(kind="tie_breaker").select_related("party", "backup").first()

@@ -17,9 +17,6 @@ from identities.permissions import NotPossible
 from reviews import states
 from reviews.models import Case, Decision
 
-# Reasons are people's text; the ledger and the pages carry them whole, so they are bounded.
-LONGEST_REASON = 2_000
-
 
 def locked(pk: UUID) -> Case:
     """The case's row, locked until the transaction ends."""
@@ -33,18 +30,6 @@ def locked(pk: UUID) -> Case:
 def moved(case: Case, move: str) -> str:
     """The state after this move, or NotPossible with the sentence of the machine."""
     return states.after(case.state, move, door=case.door)
-
-
-def reason_given(reason: str, *, what: str) -> str:
-    """A reason that other people can read, or NotPossible."""
-    said = reason.strip()
-    if not said:
-        raise NotPossible(f"Say why: {what}.")
-    if len(said) > LONGEST_REASON:
-        raise NotPossible(f"The reason is longer than {LONGEST_REASON:,} characters: shorten it.")
-    if "\0" in said:
-        raise NotPossible("The reason holds a character that cannot be stored (NUL).")
-    return said
 
 
 def fresh_enough(case: Case, version: int) -> None:

@@ -12,6 +12,7 @@ from django.db.models import Q
 
 from identities.models import Party, Person, Team, User
 from identities.permissions import NotPossible, require
+from identities.reasons import reason_given
 from reviews import independence
 from reviews.models import Case, Seat
 from reviews.permissions import SEAT_WORDS, persons_of
@@ -45,7 +46,7 @@ def hand_over(
     *, case: Case, seat: Seat, to: str, reason: str, by: User, now: datetime, version: int
 ) -> Seat:
     """Give a seat to a person or team; they are told, and the old holder may no longer sign."""
-    reason = entries.reason_given(reason, what="whoever takes the seat reads it in the case")
+    reason = reason_given(reason, what="whoever takes the seat reads it in the case")
     with transaction.atomic():
         case = entries.locked(case.pk)
         taken = (

@@ -12,6 +12,7 @@ from django.db import transaction
 
 from identities.models import Identity, Manifest, User
 from identities.permissions import NotPossible, require
+from identities.reasons import reason_given
 from reviews import manifest_document, permissions
 from reviews.manifest_document import Difference, Release
 from reviews.models import Case, Decision, Item
@@ -45,7 +46,7 @@ def declare(
     What nobody signed in time, or was taken back, may be asked again; what a person refused has
     to change. A newer manifest of the same version takes the place of one's own that waits.
     """
-    reason = entries.reason_given(reason, what="what this release is for")
+    reason = reason_given(reason, what="what this release is for")
     release = manifest_document.parse(said)
     if len(reference) > LONGEST_REFERENCE or not (reference == "" or reference.isprintable()):
         raise NotPossible(f"Write the reference in at most {LONGEST_REFERENCE} characters.")

@@ -18,12 +18,13 @@ from identities.acting import COUNTERSIGN, By, acting
 from identities.models import Identity, User
 from identities.models.identity import MODES
 from identities.permissions import NotAllowed, NotPossible, require
+from identities.reasons import LONGEST_REASON, reason_given
 from reviews import mode_permissions, mode_rules, policy_words
 from reviews.models import ModeRule
 from reviews.permissions import NOBODY
 from reviews.policy_document import Scope
 
-from . import entries, opening
+from . import opening
 
 BATCH = 500
 # Each rule in force costs every sweep a question; scopes are wide, not many.
@@ -39,7 +40,7 @@ def words(rule: ModeRule) -> str:
 def propose(*, scope: dict[str, Any], mode: str, reason: str, by: User, now: datetime) -> ModeRule:
     """Ask for a second person's signature on moving this scope. Nothing changes before it."""
     require(mode_permissions.why_not_propose_mode(by, now=now))
-    reason = entries.reason_given(reason, what="why this scope is ready for it")
+    reason = reason_given(reason, what="why this scope is ready for it")
     if mode not in MODES:
         raise NotPossible(f"{mode[:40]!r} is no mode; choose one of {', '.join(MODES)}.")
     mode_rules.document(scope)
@@ -93,7 +94,7 @@ def sign(*, rule: ModeRule, by: User, now: datetime) -> ModeRule:
 
 def refuse(*, rule: ModeRule, reason: str, by: User, now: datetime) -> ModeRule:
     """The scope stays as it is."""
-    reason = entries.reason_given(reason, what="why this scope stays as it is")
+    reason = reason_given(reason, what="why this scope stays as it is")
     with transaction.atomic():
         row = ModeRule.objects.select_for_update().get(pk=rule.pk)
         require(mode_permissions.why_not_refuse_mode(by, row, now=now))
@@ -104,7 +105,7 @@ def refuse(*, rule: ModeRule, reason: str, by: User, now: datetime) -> ModeRule:
 
 def step_back(*, rule: ModeRule, mode: str, reason: str, by: User, now: datetime) -> ModeRule:
     """Take what a rule holds back to a mode with fewer consequences, at once. The new rule."""
-    reason = entries.reason_given(reason, what="why its consequences are taken back")
+    reason = reason_given(reason, what="why its consequences are taken back")
     with transaction.atomic():
         _one_at_a_time()
         old = ModeRule.objects.select_for_update().get(pk=rule.pk)
@@ -174,7 +175,7 @@ def send_next(*, now: datetime) -> bool:
             return False
         rule = ModeRule.objects.get(pk=case.identity.mode_rule)
         reason = f"{case.reason} ({rule} asks about it since {rule.settled_at:%Y-%m-%d})"
-        opening.start(case=case, by=COUNTERSIGN, now=now, reason=reason[: entries.LONGEST_REASON])
+        opening.start(case=case, by=COUNTERSIGN, now=now, reason=reason[:LONGEST_REASON])
     return True
 
 

@@ -16,11 +16,12 @@ from identities.actions import identities as identity_actions
 from identities.actions import owning
 from identities.models import Identity, Party, Person, User
 from identities.permissions import NotPossible, require
+from identities.reasons import reason_given
 from reviews import owner_permissions, persons
 from reviews.models import Notice, OwnerOffer
 from reviews.models.owning import REFUSED
 
-from . import attesting, entries, handing, seats_of_owner
+from . import attesting, handing, seats_of_owner
 
 HOW = {"hand_over": "hands over", "not_mine": "says it is not theirs, and to ask"}
 # Who refused an identity is not asked about it again for so long.
@@ -32,7 +33,7 @@ def offer(
     *, identity: Identity, to: str, how: str, reason: str, by: User, now: datetime
 ) -> OwnerOffer:
     """Ask a person or team to own the identity. `how`: hand_over, or not_mine ("ask X")."""
-    reason = entries.reason_given(reason, what="whoever is asked reads it")
+    reason = reason_given(reason, what="whoever is asked reads it")
     if how not in HOW:
         raise NotPossible(f"{how[:40]!r} is no way to ask: write hand_over or not_mine.")
     with transaction.atomic():
@@ -144,7 +145,7 @@ def decline(
     *, offer: OwnerOffer, reason: str, by: User, now: datetime, ask: str = ""
 ) -> OwnerOffer:
     """Not theirs; with `ask`, the question goes to that person or team. The old owner stays."""
-    reason = entries.reason_given(reason, what="who has to be asked next reads it")
+    reason = reason_given(reason, what="who has to be asked next reads it")
     with transaction.atomic():
         row = _locked(offer.pk)
         require(owner_permissions.why_not_answer_offer(by, row, now=now))

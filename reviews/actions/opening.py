@@ -18,6 +18,7 @@ from evidence.words import counted
 from identities.acting import COUNTERSIGN, By, acting
 from identities.models import Finding, Identity
 from identities.permissions import NotPossible, require
+from identities.reasons import LONGEST_REASON, reason_given
 from reviews import permissions
 from reviews.models import Campaign, Case, ReviewPolicy
 
@@ -37,7 +38,7 @@ def open_review(
 
     A second opener is given the case that is open already.
     """
-    reason = entries.reason_given(reason, what="what should be looked at, and what for")
+    reason = reason_given(reason, what="what should be looked at, and what for")
     user = acting(by).user
     with transaction.atomic():
         identity = locked([identity.pk])[0]
@@ -58,7 +59,7 @@ def open_review(
 
 def start(*, case: Case, by: By, now: datetime, reason: str) -> Case:
     """Send a proposed review to its seats."""
-    reason = entries.reason_given(reason, what="why this is asked now")
+    reason = reason_given(reason, what="why this is asked now")
     user = acting(by).user
     with transaction.atomic():
         case = entries.locked(case.pk)
@@ -258,7 +259,7 @@ def _new(identities: Sequence[Identity], how: How) -> list[Case]:
             opened_at=how.now,
             opened_by=who.ref,
             opened_by_name=who.name,
-            reason=how.reason[: entries.LONGEST_REASON],
+            reason=how.reason[:LONGEST_REASON],
             deadline_at=how.due,
             silence=rungs.silence(how.policy, identity),
             grace=rungs.grace(how.policy),

@@ -16,11 +16,10 @@ from evidence.models import Source
 from identities.acting import COUNTERSIGN, By, acting
 from identities.models import Identity, Party, Service, User
 from identities.permissions import NotPossible, require
+from identities.reasons import reason_given
 from reviews import policy_document, policy_permissions, policy_scope, policy_words
 from reviews.models import ReviewPolicy
 from reviews.policy_document import REQUESTS, TEAM, Document, DocumentError
-
-from . import entries
 
 # What reviews are opened under by people and by findings; others open what is due by themselves.
 POLICY = "access review"
@@ -124,7 +123,7 @@ def propose(*, name: str, text: str, reason: str, by: User, now: datetime) -> Re
     require(policy_permissions.why_not_propose_policy(by, now=now))
     name = named(name)
     value, document = checked(text, name=name, now=now)
-    reason = entries.reason_given(reason, what="what changes, and what for")
+    reason = reason_given(reason, what="what changes, and what for")
     with transaction.atomic():
         before = in_force(now=now, name=name) if name in BUILT_IN else signed(name)
         if before is not None and before.document == value:
@@ -172,7 +171,7 @@ def sign(*, policy: ReviewPolicy, by: User, now: datetime) -> ReviewPolicy:
 def refuse(*, policy: ReviewPolicy, reason: str, by: User, now: datetime) -> ReviewPolicy:
     """The version never comes into force."""
     require(policy_permissions.why_not_refuse_policy(by, policy, now=now))
-    reason = entries.reason_given(reason, what="why it is not to come into force")
+    reason = reason_given(reason, what="why it is not to come into force")
     with transaction.atomic():
         row = ReviewPolicy.objects.select_for_update().get(pk=policy.pk)
         require(policy_permissions.why_not_refuse_policy(by, row, now=now))

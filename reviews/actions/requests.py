@@ -14,6 +14,7 @@ from identities import authority
 from identities.judging.verdicts import grant_of
 from identities.models import Delegation, DelegationVersion, Identity, Party, User
 from identities.permissions import NotPossible, require
+from identities.reasons import reason_given
 from reviews import permissions
 from reviews.models import Case, Item
 from reviews.policy_document import REQUESTS
@@ -52,7 +53,7 @@ def request_access(
 
     `wanted=None` asks for what is proposed already (a registration file's proposal).
     """
-    reason = entries.reason_given(reason, what="what the access is needed for")
+    reason = reason_given(reason, what="what the access is needed for")
     with transaction.atomic():
         require(permissions.why_not_request(by, identity))
         if delegation is not None and delegation.grantee_id != identity.pk:

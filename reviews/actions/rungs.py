@@ -15,6 +15,7 @@ from django.db.models import Exists, OuterRef, Q
 from identities.acting import By, acting
 from identities.models import Identity, User
 from identities.permissions import NotPossible, require
+from identities.reasons import reason_given
 from reviews import ladder, permissions
 from reviews.models import Case, Decision, ReviewPolicy, Rung
 
@@ -214,7 +215,7 @@ def drop(
 def _settle(
     case: Case, wanted: Sequence[int], to: str, *, by: User, now: datetime, reason: str
 ) -> list[Rung]:
-    reason = entries.reason_given(reason, what="what was looked at, and what it rests on")
+    reason = reason_given(reason, what="what was looked at, and what it rests on")
     with transaction.atomic():
         case = entries.locked(case.pk)
         require(permissions.why_not_release(by, case))

@@ -15,6 +15,7 @@ from identities.acting import COUNTERSIGN
 from identities.actions import revocations
 from identities.models import Finding, Identity, Person, Revocation, User
 from identities.permissions import NotPossible
+from identities.reasons import reason_given
 from reviews.models import Case, Decision, Notice, Withdrawal
 from reviews.shown import LIVE
 
@@ -165,7 +166,7 @@ def _told_of(case: Case, finding: Finding) -> list[Person]:
 
 def give_back(*, case: Case, step: str, by: User, now: datetime, reason: str) -> list[Revocation]:
     """Release or resume the case's identity, because what it was stopped for is withdrawn."""
-    reason = entries.reason_given(reason, what="why it may work again")
+    reason = reason_given(reason, what="why it may work again")
     if step not in GIVES_BACK:
         raise NotPossible(f"{step!r} gives nothing back: choose {' or '.join(GIVES_BACK)}.")
     with transaction.atomic():

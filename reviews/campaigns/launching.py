@@ -16,7 +16,8 @@ from evidence.words import counted
 from identities.acting import Acting
 from identities.models import Identity, User
 from identities.permissions import NotPossible, require
-from reviews.actions import entries, opening, proposing
+from identities.reasons import reason_given
+from reviews.actions import opening, proposing
 from reviews.models import Campaign, CampaignIdentity, Case
 
 from . import rows, telling
@@ -33,7 +34,7 @@ def launch(
     *, campaign: Campaign, by: User, now: datetime, reason: str, deadline_at: datetime | None = None
 ) -> Campaign:
     """Fix who is in scope, and begin to open their reviews. Nobody is asked before all are open."""
-    reason = entries.reason_given(reason, what="why everybody is asked now")
+    reason = reason_given(reason, what="why everybody is asked now")
     with transaction.atomic():
         campaign = rows.locked(campaign.pk)
         require(rows.why_not_launch(by, campaign))

@@ -13,7 +13,8 @@ from django.db import transaction
 from evidence.words import counted
 from identities.models import User
 from identities.permissions import NotPossible, require
-from reviews.actions import attention, entries
+from identities.reasons import reason_given
+from reviews.actions import attention
 from reviews.models import Campaign, CampaignIdentity, CampaignPause, ReviewPolicy
 from reviews.models.campaigns import APPLIES
 
@@ -54,7 +55,7 @@ def make(
     name = " ".join(name.split())
     if not name or len(name) > LONGEST_NAME or "\0" in name:
         raise NotPossible(f"Name the campaign in at most {LONGEST_NAME} characters.")
-    reason = entries.reason_given(reason, what="what is looked at, and what for")
+    reason = reason_given(reason, what="what is looked at, and what for")
     if policy.state != "signed":
         raise NotPossible(f"{policy} is not signed: nobody may be asked by it.")
     if applies not in APPLIES:
@@ -92,7 +93,7 @@ def _lies_ahead(deadline_at: datetime | None, now: datetime) -> None:
 
 def pause(*, campaign: Campaign, by: User, now: datetime, reason: str) -> Campaign:
     """Reminders and clocks of its reviews stand still. Answers can still be given."""
-    reason = entries.reason_given(reason, what="why it stands still")
+    reason = reason_given(reason, what="why it stands still")
     with transaction.atomic():
         campaign = rows.locked(campaign.pk)
         require(rows.why_not_pause(by, campaign))
@@ -110,7 +111,7 @@ def pause(*, campaign: Campaign, by: User, now: datetime, reason: str) -> Campai
 
 def resume(*, campaign: Campaign, by: User, now: datetime, reason: str) -> Campaign:
     """Its reviews go on, each deadline as much later as the pause took, once all are moved."""
-    reason = entries.reason_given(reason, what="why it goes on")
+    reason = reason_given(reason, what="why it goes on")
     with transaction.atomic():
         campaign = rows.locked(campaign.pk)
         require(rows.why_not_resume(by, campaign))
@@ -141,7 +142,7 @@ def _go_on(campaign: Campaign, kind: str, *, by: User, now: datetime, reason: st
 
 def extend(*, campaign: Campaign, to: datetime, by: User, now: datetime, reason: str) -> Campaign:
     """Give everybody time until a later moment; each review as much more as the campaign."""
-    reason = entries.reason_given(reason, what="why there is more time")
+    reason = reason_given(reason, what="why there is more time")
     with transaction.atomic():
         campaign = rows.locked(campaign.pk)
         require(rows.why_not_extend(by, campaign))
@@ -168,7 +169,7 @@ def reiterate(*, campaign: Campaign, by: User, now: datetime, reason: str) -> Ca
 
     Whoever was asked again on this day already is not asked twice.
     """
-    reason = entries.reason_given(reason, what="why they are asked again")
+    reason = reason_given(reason, what="why they are asked again")
     with transaction.atomic():
         campaign = rows.locked(campaign.pk)
         require(rows.why_not_reiterate(by, campaign))
@@ -192,7 +193,7 @@ def close(*, campaign: Campaign, by: User, now: datetime, reason: str) -> Left:
 
     Reviews that are still open keep their deadlines, and what silence does then.
     """
-    reason = entries.reason_given(reason, what="why it ends now")
+    reason = reason_given(reason, what="why it ends now")
     with transaction.atomic():
         campaign = rows.locked(campaign.pk)
         require(rows.why_not_close(by, campaign))

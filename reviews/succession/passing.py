@@ -22,8 +22,9 @@ from identities.actions import identities as identity_actions
 from identities.actions import owning
 from identities.models import Delegation, DelegationVersion, Identity, Party, Person, Service, User
 from identities.permissions import NotPossible, require
+from identities.reasons import reason_given
 from reviews import owner_permissions, persons
-from reviews.actions import attesting, entries, opening, seats_of_owner
+from reviews.actions import attesting, opening, seats_of_owner
 from reviews.attestation_bounds import Attestation
 from reviews.models import Notice, Succession, SuccessionItem
 
@@ -206,7 +207,7 @@ def accept(*, item: SuccessionItem, by: User, now: datetime) -> SuccessionItem:
 
 def decline(*, item: SuccessionItem, reason: str, by: User, now: datetime) -> SuccessionItem:
     """It goes to the next who is there; where nobody is left, its review is opened."""
-    reason = entries.reason_given(reason, what="whoever is asked next reads it")
+    reason = reason_given(reason, what="whoever is asked next reads it")
     with transaction.atomic():
         row = _locked(item.pk)
         require(owner_permissions.why_not_answer_item(by, row, now=now))

@@ -16,6 +16,7 @@ from evidence import nudge
 from evidence.words import counted
 from identities.acting import COUNTERSIGN
 from identities.models import Identity
+from identities.reasons import LONGEST_REASON
 from reviews.actions import (
     advising,
     entries,
@@ -203,7 +204,7 @@ def _opened(
         opened_at=now,
         opened_by=COUNTERSIGN.ref,
         opened_by_name=COUNTERSIGN.name,
-        reason=" ".join(one.words for one in rows)[: entries.LONGEST_REASON],
+        reason=" ".join(one.words for one in rows)[:LONGEST_REASON],
         deadline_at=now + timedelta(hours=asked.hours),
         # What it rests on may be late, sampled or absent: it is asked about, never cut.
         silence="escalate",

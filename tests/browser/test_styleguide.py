@@ -1,5 +1,6 @@
 """Every page of the style guide in Chromium: accessible, quiet, no wider than the window."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -105,9 +106,12 @@ def test_lanes_of_very_many_events_are_bins_until_zoomed(open_as: Open) -> None:
     page.on("request", lambda request: asked.append(request.url))
     for _ in range(4):
         page.keyboard.press("+")
+    live = page.locator("[data-lanes-live]")
+    # Nothing is drawn until what was asked for has come.
     page.wait_for_timeout(900)
+    expect(live).to_have_text(re.compile(r"^[1-9]"))
     assert [url for url in asked if "from=" in url and "to=" in url] != []
-    said = page.locator("[data-lanes-live]").text_content() or ""
+    said = live.text_content() or ""
     assert 0 < int(said.split(" ")[0].replace(",", "")) <= 20_000
 
 

@@ -1,0 +1,20 @@
+"""Why somebody did something, in words that other people read.
+
+Owns what a reason may be: the ledger and the pages carry it whole, so it is bounded.
+"""
+
+from identities.permissions import NotPossible
+
+LONGEST_REASON = 2_000
+
+
+def reason_given(reason: str, *, what: str) -> str:
+    """A reason that other people can read, or NotPossible. `what`: who reads it, in words."""
+    said = reason.strip()
+    if not said:
+        raise NotPossible(f"Say why: {what}.")
+    if len(said) > LONGEST_REASON:
+        raise NotPossible(f"The reason is longer than {LONGEST_REASON:,} characters: shorten it.")
+    if "\0" in said:
+        raise NotPossible("The reason holds a character that cannot be stored (NUL).")
+    return said
