@@ -19,7 +19,7 @@ from evidence import ledger, nudge
 from evidence.words import counted
 from identities.acting import COUNTERSIGN
 from identities.actions import revocations
-from identities.models import Credential, Identity, Person
+from identities.models import Identity, Person
 from identities.permissions import NotPossible
 from reviews import persons, policies
 from reviews.models import EndStep, Heartbeat, Notice
@@ -285,23 +285,6 @@ def _why_not_suspend(one: Due, there: There) -> str:
 def _suspend(one: Due, *, now: datetime) -> str:
     """Nothing of it works, at our door and, by holding its keys, at the target."""
     because = f"its attestation ended on {one.ends_at:%Y-%m-%d %H:%M} UTC and nobody renewed it"
-    revocations.request(
-        identity=one.identity, step="suspend", by=COUNTERSIGN, now=now, because=because
+    return revocations.suspend_with_keys(
+        identity=one.identity, by=COUNTERSIGN, now=now, because=because
     )
-    keys = Credential.objects.filter(identity=one.identity, standing=True, state="active")
-    said = []
-    for credential in keys.select_related("actor")[:200]:
-        try:
-            made = revocations.request(
-                identity=one.identity,
-                step="hold",
-                by=COUNTERSIGN,
-                now=now,
-                because=because,
-                credential=credential,
-            )
-        except NotPossible as problem:
-            said.append(f"{credential.short} could not be held: {problem}")
-        else:
-            said.append(made[0].key)
-    return f"held: {', '.join(said)}" if said else "it has no standing key"

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from identities.acting import COUNTERSIGN
 from identities.actions import revocations
-from identities.models import Credential, Identity
+from identities.models import Identity
 from identities.permissions import NotPossible
 from reviews.ladder import CUTS
 from reviews.models import Case, Item
@@ -101,36 +101,14 @@ def _unanswered(case: Case, item: Item, chosen: str, *, now: datetime) -> None:
 
 def _suspend(case: Case, identity: Identity, *, at: datetime, now: datetime) -> str:
     """Nothing of the identity works, at our door and, by holding its keys, at the target."""
-    because = f"{case.key}: nobody decided by {at:%Y-%m-%d %H:%M} UTC"
-    said = []
     try:
-        revocations.request(
+        return revocations.suspend_with_keys(
             identity=identity,
-            step="suspend",
             by=COUNTERSIGN,
             now=now,
-            because=because,
+            because=f"{case.key}: nobody decided by {at:%Y-%m-%d %H:%M} UTC",
             case=case.pk,
             case_key=case.key,
         )
     except NotPossible as problem:
         return str(problem)
-    for credential in Credential.objects.filter(
-        identity=identity, standing=True, state="active"
-    ).select_related("actor")[:200]:
-        try:
-            made = revocations.request(
-                identity=identity,
-                credential=credential,
-                step="hold",
-                by=COUNTERSIGN,
-                now=now,
-                because=because,
-                case=case.pk,
-                case_key=case.key,
-            )
-        except NotPossible as problem:
-            said.append(f"{credential.short} could not be held: {problem}")
-        else:
-            said.append(made[0].key)
-    return f"held: {', '.join(said)}" if said else "its keys: none"

@@ -4,13 +4,15 @@ Owns the words of templates/components/together.html. What it says is reviews/co
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from identities.combinations import LEGS, Reason, Row
-from identities.models import DelegationVersion, Entitlement
+from identities.models import DelegationVersion, Entitlement, Identity
 from reviews import combined
 from reviews.models import Item
+from reviews.pages import weighing
 from reviews.pages.weighing import KINDS, Weighed
 from reviews.used import Use
 
@@ -27,6 +29,19 @@ def of_item(item: Item, weighed: Weighed) -> dict[str, Any] | None:
         weighed.key, weighed.versions, weighed.readings, weighed.used, own=weighed.own, asked=asked
     )
     return found | {"asked": bool(asked)}
+
+
+def of_identity(identity: Identity, *, at: datetime) -> dict[str, Any]:
+    """Everything templates/together.html shows: the part of its page that is asked for alone."""
+    weighed = weighing.of_identity(identity, now=at)
+    return {
+        "section": "identities",
+        "title": f"Dangerous together: {identity.name}",
+        "identity": {"name": identity.name, "url": f"/identities/{identity.key}/"},
+        "together": context(
+            weighed.key, weighed.versions, weighed.readings, weighed.used, own=weighed.own
+        ),
+    }
 
 
 def context(

@@ -15,12 +15,11 @@ from evidence.words import counted
 from identities import permissions as identity_permissions
 from identities.findings import RULES
 from identities.models import Credential, DelegationVersion, Finding, User
-from reviews import combined, owner_permissions, permissions, used, visible
+from reviews import owner_permissions, permissions, visible
 from reviews.models import Case
 from reviews.pages import (
     answers,
     chain,
-    combination,
     lineage,
     manifests,
     modes,
@@ -77,13 +76,6 @@ def context(identity: Any, user: User, *, now: datetime, at: datetime | None) ->
         "permissions": [_permission(one, d) for one in d.permissions[:SHOWN]],
         "permissions_url": f"/events/?{query}",
         "possible_words": possible.beyond(d.entitlements, d.delegations),
-        "together": combination.context(
-            identity.key,
-            d.delegations,
-            d.entitlements,
-            used.of(identity, now=d.at),
-            own=combined.own_rows(),
-        ),
         "delegations": [_delegation(row, d) for row in [*d.delegations, *d.proposed]],
         "credentials": [_credential(one, d) for one in d.credentials],
         "cases": [_case(one, now) for one in cases],

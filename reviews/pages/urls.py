@@ -21,6 +21,7 @@ urlpatterns = [
     path("identities/<str:key>/", views.identity_line, name="identity_line"),
     path("identities/<str:key>/lanes.json", views.identity_lanes, name="identity_lanes"),
     path("identities/<str:key>/coverage/", views.identity_coverage, name="identity_coverage"),
+    path("identities/<str:key>/together/", views.identity_together, name="identity_together"),
     path("runs/<str:key>/", views.run_page, name="run_page"),
     path("findings/", views.finding_list, name="finding_list"),
     path("findings/<str:key>/", views.finding_page, name="finding_page"),

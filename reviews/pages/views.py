@@ -21,7 +21,7 @@ from identities.actions import bindings, findings, revocations
 from identities.models import Binding, Credential, Finding, Identity, User
 from identities.permissions import NotAllowed, NotPossible
 from reviews.confirmed import always
-from reviews.pages import claims, covered, details, lanes, line, lists, moments, names
+from reviews.pages import claims, combination, covered, details, lanes, line, lists, moments, names
 
 MOST_WINDOW = timedelta(days=3660)
 # Clocks of sources may run a little ahead of ours.
@@ -81,6 +81,15 @@ def identity_coverage(request: HttpRequest, key: str) -> HttpResponse:
     identity = _identity(request, key)
     at = min(moments.parse(request.GET.get("at", "")) or timezone.now(), timezone.now())
     return page(request, "coverage.html", covered.context(identity, until=at), part="coverage")
+
+
+@require_GET
+@login_required
+def identity_together(request: HttpRequest, key: str) -> HttpResponse:
+    identity = _identity(request, key)
+    at = min(moments.parse(request.GET.get("at", "")) or timezone.now(), timezone.now())
+    context = combination.of_identity(identity, at=at)
+    return page(request, "together.html", context, part="together")
 
 
 @require_GET

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from identities.combinations import Row
 from identities.findings.rules import needs_authority
-from identities.models import DelegationVersion, Entitlement
+from identities.models import DelegationVersion, Entitlement, Identity
 from reviews import combined, used
 from reviews.exports import moment
 from reviews.models import Case, Item
@@ -47,9 +47,15 @@ class Weighed:
 
 def read(case: Case, *, now: datetime) -> Weighed:
     """Of the identity of a case at `now`; nothing of a case on none."""
-    identity = case.identity
-    if identity is None:
+    if case.identity is None:
         return Weighed()
+    found = of_identity(case.identity, now=now)
+    found.fresh = freshness.of_cases([case], now=now)[case.pk]
+    return found
+
+
+def of_identity(identity: Identity, *, now: datetime) -> Weighed:
+    """The same of an identity, but for how fresh it is."""
     return Weighed(
         key=identity.key,
         versions=list(
@@ -69,7 +75,6 @@ def read(case: Case, *, now: datetime) -> Weighed:
             ).order_by("principal")[:MOST_READINGS]
         ),
         used=used.of(identity, now=now),
-        fresh=freshness.of_cases([case], now=now)[case.pk],
         own=combined.own_rows(),
     )
 

@@ -146,8 +146,13 @@ def test_item_line_json_and_queue_say_it(story: Told) -> None:
     data = client.get(f"/cases/{case.key}.json").json()["combination"]
     assert data["complete"] == {"delegated": "yes", "used": "yes"}
     assert data["legs"]["egress"]["possible"]["state"] == "not known"
+    # On the identity's page it is asked for alone, when somebody comes to it.
+    url = f"/identities/{story.identity.key}/together/"
     line = client.get(f"/identities/{story.identity.key}/")
-    assert line.context["together"]["whole"]
+    assert f'hx-get="{url}"' in line.content.decode()
+    assert client.get(url).context["together"]["whole"]
+    part = client.get(url, headers={"HX-Request": "true", "HX-Request-Type": "partial"})
+    assert part.content.lstrip().startswith(b'<section class="cs-card cs-tight" id="together"')
     # The queue leaves only what has all three, as cases, as items and outside the page.
     for show in ("", "items"):
         rows = client.get("/queue/", {"together": "all", "show": show}).context["waits"]

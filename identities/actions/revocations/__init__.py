@@ -5,8 +5,8 @@ requested → sending → sent → confirmed → effective, or failed until a pe
 dead credential does in `reopening`. Must not know of cases, but for the words of one.
 """
 
-from .asking import request, retry
+from .asking import request, retry, suspend_with_keys
 from .carrying import enforce_next, record_probe
 from .reopening import reopen_on_use
 
-__all__ = ["enforce_next", "record_probe", "reopen_on_use", "request", "retry"]
+__all__ = ["enforce_next", "record_probe", "reopen_on_use", "request", "retry", "suspend_with_keys"]

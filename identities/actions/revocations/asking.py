@@ -109,6 +109,39 @@ def request(
     return made
 
 
+# Standing keys that one suspension holds at their targets; at our door nothing works of any.
+MOST_HELD = 200
+
+
+def suspend_with_keys(
+    *,
+    identity: Identity,
+    by: By,
+    now: datetime,
+    because: str,
+    case: UUID | None = None,
+    case_key: str = "",
+) -> str:
+    """Suspend an identity and hold its standing keys; what of them is held, in words.
+
+    Raises NotPossible where it cannot be suspended; a key that cannot be held is said.
+    """
+    facts: dict[str, Any] = {"because": because, "case": case, "case_key": case_key}
+    request(identity=identity, step="suspend", by=by, now=now, **facts)
+    keys = Credential.objects.filter(identity=identity, standing=True, state="active")
+    said = []
+    for credential in keys.select_related("actor").order_by("number")[:MOST_HELD]:
+        try:
+            made = request(
+                identity=identity, credential=credential, step="hold", by=by, now=now, **facts
+            )
+        except NotPossible as problem:
+            said.append(f"{credential.short} could not be held: {problem}")
+        else:
+            said.append(made[0].key)
+    return f"held: {', '.join(said)}" if said else "it has no standing key"
+
+
 def retry(*, revocation: Revocation, by: By, now: datetime) -> Revocation:
     """Try a failed one again, after whoever had to act has acted."""
     with transaction.atomic():
