@@ -1,43 +1,20 @@
 """The claim wave with two at once: one answer to a question, one carrying out, one question each."""
 
-import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connections, transaction
+from django.db import transaction
 
 from evidence.models import LedgerEntry
 from identities.claims import answering, asking, carrying, proposing
 from identities.models import Claim, ClaimAnswer, Identity
-from identities.permissions import NotPossible
 from tests.identities.claimed import SOON, carried, crm, owners, team, unowned
 from tests.identities.conftest import DAY, NOW
+from tests.reviews.test_races import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 __all__ = ["crm", "team", "unowned"]
-
-
-def together(*acts: Callable[[], Any]) -> list[Any]:
-    """What became of these acts, begun at one moment: an answer, or the refusal."""
-    ready, found = threading.Barrier(len(acts)), []
-
-    def run(act: Callable[[], Any]) -> None:
-        ready.wait()
-        try:
-            found.append(act())
-        except NotPossible as problem:
-            found.append(problem)
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=run, args=(act,)) for act in acts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return found
 
 
 def test_two_answers_to_one_question_are_one(crm: dict[str, Any]) -> None:
