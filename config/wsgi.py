@@ -1,4 +1,4 @@
-"""The web process's entry: services first, then Django, with a pool of connections."""
+"""The web process's entry: services first, then Django, with a pool of connections, warm."""
 
 import os
 
@@ -8,6 +8,8 @@ os.environ.setdefault("COUNTERSIGN_POOL", "16")
 from django.core.wsgi import get_wsgi_application
 
 from config import services
+from config.warm import warm
 
 services.ensure(watch=True)
 application = get_wsgi_application()
+warm()

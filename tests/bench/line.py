@@ -13,6 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from config import embedded, services
+from config.warm import warm
 from identities.models import Identity, User
 from tests.bench import database
 
@@ -75,7 +76,8 @@ def measure(rows: int, identity: Identity) -> Page:
 
 def _cold(client: Client, url: str) -> float | None:
     """The first look after the database was restarted and the machine's file cache dropped;
-    None where this process may not do that."""
+    None where this process may not do that. The process is as warm as a web server's."""
+    warm()
     try:
         with Path("/proc/sys/vm/drop_caches").open("w") as file:  # needs root
             connection.close()
