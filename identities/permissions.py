@@ -25,6 +25,8 @@ require = lowest.require
 READERS = frozenset({"reviewer", "responder", "auditor", "administrator"})
 AUDITOR = "You are an auditor: auditors read everything and change nothing."
 INACTIVE = "This login is switched off."
+NOBODY = "This login is nobody's: signing needs a person behind it."
+LEFT = "You have left: this login signs nothing."
 
 
 def groups(user: User) -> frozenset[str]:
@@ -36,6 +38,22 @@ def groups(user: User) -> frozenset[str]:
             known |= {"administrator"}
         user.__dict__["_group_names"] = known
     return known
+
+
+def cannot_sign(user: User, able: frozenset[str], sentence: str, *, now: datetime) -> str | None:
+    """Why a user signs nothing for the whole house, or `sentence` to whoever is in no group that may."""
+    if not user.is_active:
+        return INACTIVE
+    mine = groups(user)
+    if "auditor" in mine:
+        return AUDITOR
+    if mine.isdisjoint(able):
+        return sentence
+    if user.person is None:
+        return NOBODY
+    if user.person.left_at is not None and user.person.left_at <= now:
+        return LEFT
+    return None
 
 
 def parties_of(user: User, *, now: datetime) -> frozenset[UUID]:

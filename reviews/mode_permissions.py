@@ -3,34 +3,18 @@
 from datetime import datetime
 
 from identities.models import User
-from identities.permissions import AUDITOR, INACTIVE, groups
+from identities.permissions import cannot_sign
 from reviews.mode_rules import lower
 from reviews.models import ModeRule
-from reviews.permissions import NOBODY
 
 CHANGING = frozenset({"reviewer", "administrator"})
 BACK = CHANGING | {"responder"}
 
 
-def _why_not(user: User, able: frozenset[str], sentence: str, now: datetime) -> str | None:
-    if not user.is_active:
-        return INACTIVE
-    mine = groups(user)
-    if "auditor" in mine:
-        return AUDITOR
-    if mine.isdisjoint(able):
-        return sentence
-    if user.person is None:
-        return NOBODY
-    if user.person.left_at is not None and user.person.left_at <= now:
-        return "You have left: this login signs nothing."
-    return None
-
-
 def why_not_propose_mode(user: User, *, now: datetime) -> str | None:
     """Propose that a scope goes to another mode."""
     said = "Only a reviewer or an administrator may change what a scope's findings lead to."
-    return _why_not(user, CHANGING, said, now)
+    return cannot_sign(user, CHANGING, said, now=now)
 
 
 def why_not_sign_mode(user: User, rule: ModeRule, *, now: datetime) -> str | None:
@@ -51,7 +35,7 @@ def why_not_refuse_mode(user: User, rule: ModeRule, *, now: datetime) -> str | N
 def why_not_step_back(user: User, rule: ModeRule, mode: str, *, now: datetime) -> str | None:
     """Take a scope back to a mode with fewer consequences: one person, at once."""
     said = "Only a reviewer, a responder or an administrator may take a scope back."
-    why = _why_not(user, BACK, said, now)
+    why = cannot_sign(user, BACK, said, now=now)
     if why is not None:
         return why
     if rule.state != "in_force":

@@ -10,8 +10,9 @@ from uuid import UUID
 
 from django.db.models import Q
 
+from identities import permissions as lowest
 from identities.models import Identity, Party, Person, User
-from identities.permissions import AUDITOR, INACTIVE, groups, parties_of, require
+from identities.permissions import AUDITOR, INACTIVE, LEFT, groups, parties_of, require
 from reviews import persons
 from reviews.models import Case, Item, Seat
 
@@ -36,6 +37,8 @@ __all__ = [
     "why_not_undo",
 ]
 
+# The same sentence in the whole house.
+NOBODY = lowest.NOBODY
 # The seats whose answers add up; a tie-breaker and a closer come after them.
 SIGNING = ("identity_owner", "ai_owner", "second")
 # Kinds of items that somebody made, who may not sign for them alone (actions/seats.py).
@@ -48,7 +51,6 @@ SEAT_WORDS = {
     "tie_breaker": "tie-breaker",
 }
 ABSENT = "There is no such case."
-NOBODY = "This login is nobody's: signing needs a person behind it."
 
 
 def mine(user: User, *, now: datetime) -> frozenset[UUID]:
@@ -180,7 +182,7 @@ def why_not_sit(user: User, case: Case, seat: Seat, *, now: datetime) -> str | N
     if user.person_id is None or user.person is None:
         return NOBODY
     if user.person.left_at is not None and user.person.left_at <= now:
-        return "You have left: this login signs nothing."
+        return LEFT
     if case.sealed and not case.members.filter(person_id=user.person_id).exists():
         return ABSENT
     subjects = subject_persons(case.identity)

@@ -3,27 +3,16 @@
 from datetime import datetime
 
 from identities.models import User
-from identities.permissions import AUDITOR, INACTIVE, groups
+from identities.permissions import cannot_sign
 from reviews.models import ReviewPolicy
-from reviews.permissions import NOBODY
 
 CHANGING = frozenset({"reviewer", "administrator"})
+WHO = "Only a reviewer or an administrator may change a review policy."
 
 
 def why_not_propose_policy(user: User, *, now: datetime) -> str | None:
     """Propose a version of a policy."""
-    if not user.is_active:
-        return INACTIVE
-    mine = groups(user)
-    if "auditor" in mine:
-        return AUDITOR
-    if mine.isdisjoint(CHANGING):
-        return "Only a reviewer or an administrator may change a review policy."
-    if user.person is None:
-        return NOBODY
-    if user.person.left_at is not None and user.person.left_at <= now:
-        return "You have left: this login signs nothing."
-    return None
+    return cannot_sign(user, CHANGING, WHO, now=now)
 
 
 def why_not_sign_policy(user: User, policy: ReviewPolicy, *, now: datetime) -> str | None:

@@ -11,13 +11,12 @@ from django.db import IntegrityError, transaction
 
 from evidence import ledger, nudge
 from identities.models import OutgoingSwitch, User
-from identities.permissions import AUDITOR, INACTIVE, NotAllowed, NotPossible, groups, require
+from identities.permissions import NOBODY, NotAllowed, NotPossible, cannot_sign, require
 from identities.reasons import reason_given
 
 CHANGING = frozenset({"reviewer", "responder", "administrator"})
 SUBJECT = "outgoing writes"
 NOTHING = "Nothing waits for a signature."
-NOBODY = "This login is nobody's: signing needs a person behind it."
 WORDS = {"stopped": "stop all outgoing writes", "open": "let outgoing writes go on"}
 
 
@@ -39,18 +38,8 @@ def stopped() -> bool:
 
 def why_not_propose_switch(user: User, *, now: datetime) -> str | None:
     """Ask for the other position of the switch."""
-    if not user.is_active:
-        return INACTIVE
-    mine = groups(user)
-    if "auditor" in mine:
-        return AUDITOR
-    if mine.isdisjoint(CHANGING):
-        return "Only a reviewer, a responder or an administrator may stop outgoing writes."
-    if user.person is None:
-        return NOBODY
-    if user.person.left_at is not None and user.person.left_at <= now:
-        return "You have left: this login signs nothing."
-    return None
+    said = "Only a reviewer, a responder or an administrator may stop outgoing writes."
+    return cannot_sign(user, CHANGING, said, now=now)
 
 
 def why_not_sign_switch(user: User, row: OutgoingSwitch | None, *, now: datetime) -> str | None:
