@@ -11,7 +11,7 @@ from evidence.models import LedgerEntry
 from identities.actions import outgoing
 from identities.actions.revocations import carrying
 from identities.models import Identity, OutgoingSwitch, Person, Revocation, User
-from identities.permissions import AUDITOR, NotAllowed, NotPossible
+from identities.permissions import AUDITOR, NOBODY, NotAllowed, NotPossible
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -152,5 +152,5 @@ def test_why_not_without_a_person_or_after_leaving(db: None) -> None:
     nobody.person = None
     assert [outgoing.why_not_propose_switch(one, now=NOW) for one in (left, nobody)] == [
         "You have left: this login signs nothing.",
-        outgoing.NOBODY,
+        NOBODY,
     ]
