@@ -7,7 +7,7 @@ by issuance, so that of two jobs the later sees what the earlier found. Must not
 runs' making (evidence/links.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -50,15 +50,28 @@ MOST_TOOLS, MOST_EVENTS = 32, 200
 
 # --- what is learnt
 
-# The names of a deposit that have no meaning yet, and on which side they stand.
-_UNREAD = f"""
-SELECT n.term, n.tool, t.value FROM (
-    SELECT DISTINCT action_id AS term, plane = {PLANE_AI} AS tool FROM evidence_event
+# What calls and tool calls of these deposits name, in one reading of them: names that have no
+# meaning yet, who called, and whose tools they are.
+_NAMED = f"""
+WITH named AS MATERIALIZED (
+    SELECT DISTINCT plane = {PLANE_AI} AS tool, action_id, principal_id,
+           CASE plane WHEN {PLANE_AI} THEN agent_id END AS agent_id
+    FROM evidence_event
     WHERE at BETWEEN %(first)s AND %(last)s AND deposit_id = ANY(%(deposits)s)
-      AND (plane = {PLANE_IDENTITY} OR plane = {PLANE_AI} AND activity = {TOOL_CALL})) n
-JOIN evidence_term t ON t.id = n.term
-WHERE NOT EXISTS (SELECT FROM evidence_meaning m
-    WHERE m.term_id = n.term AND m.tool = n.tool AND m.version = {VERSION})
+      AND (plane = {PLANE_IDENTITY} OR plane = {PLANE_AI} AND activity = {TOOL_CALL})
+), unread AS (
+    SELECT n.term, n.tool, t.value
+    FROM (SELECT DISTINCT action_id AS term, tool FROM named) n
+    JOIN evidence_term t ON t.id = n.term
+    WHERE NOT EXISTS (SELECT FROM evidence_meaning m
+        WHERE m.term_id = n.term AND m.tool = n.tool AND m.version = {VERSION})
+)
+SELECT array_agg(term), array_agg(tool), array_agg(value),
+       ARRAY(SELECT DISTINCT principal_id FROM named WHERE NOT tool AND principal_id IS NOT NULL),
+       ARRAY(SELECT DISTINCT n.id FROM named
+             CROSS JOIN LATERAL (VALUES (principal_id), (agent_id)) AS n(id)
+             WHERE tool AND n.id IS NOT NULL)
+FROM unread
 """  # noqa: S608 - our own numbers; values are parameters
 _READ = f"""
 INSERT INTO evidence_meaning (term_id, tool, version, key)
@@ -66,14 +79,12 @@ SELECT term, tool, {VERSION}, key
 FROM unnest(%s::bigint[], %s::boolean[], %s::text[]) AS k(term, tool, key) ORDER BY 1, 2, 3, 4
 ON CONFLICT DO NOTHING
 """  # noqa: S608 - our own number
-# Callers and agents that are named alike, where one of them is in the deposit.
+# Callers and agents that are named alike, where one of them is in these deposits.
 _ALIKE = f"""
 INSERT INTO evidence_acquaintance (caller_id, hour, agent_id, address_id)
 SELECT caller, %(always)s::timestamptz, agent, 0 FROM (
     SELECT c.id AS caller, g.id AS agent
-    FROM (SELECT DISTINCT principal_id AS id FROM evidence_event
-          WHERE at BETWEEN %(first)s AND %(last)s AND deposit_id = ANY(%(deposits)s)
-            AND plane = {PLANE_IDENTITY} AND principal_id IS NOT NULL) c
+    FROM unnest(%(callers)s::bigint[]) AS c(id)
     JOIN evidence_actor a ON a.id = c.id
     LEFT JOIN evidence_actor up ON up.id = a.parent_id
     CROSS JOIN LATERAL (VALUES (evidence_plain_name(a.value)),
@@ -83,10 +94,7 @@ SELECT caller, %(always)s::timestamptz, agent, 0 FROM (
     WHERE length(n.name) >= {SHORTEST_NAME}
     UNION
     SELECT c.id, d.id
-    FROM (SELECT DISTINCT n.id FROM evidence_event
-          CROSS JOIN LATERAL (VALUES (principal_id), (agent_id)) AS n(id)
-          WHERE at BETWEEN %(first)s AND %(last)s AND deposit_id = ANY(%(deposits)s)
-            AND plane = {PLANE_AI} AND activity = {TOOL_CALL} AND n.id IS NOT NULL) d
+    FROM unnest(%(doers)s::bigint[]) AS d(id)
     JOIN evidence_actor g ON g.id = d.id
     CROSS JOIN LATERAL (SELECT evidence_plain_name(g.value) AS name) n
     JOIN evidence_actor h ON evidence_plain_name(h.value) = n.name
@@ -258,9 +266,11 @@ _INFER = {whole: _INSERT.replace("{moments}", moments) for whole, moments in _MO
 
 def learn(cursor: Any, slice_: Slice) -> None:
     """What the names of these deposits say: of tools, of actions, and of who is who."""
-    facts = slice_.facts() | {"always": ALWAYS}
-    _read(cursor, facts)
-    cursor.execute(_ALIKE, facts)
+    cursor.execute(_NAMED, slice_.facts())
+    terms, tools, names, callers, doers = cursor.fetchone()
+    if terms:
+        _read(cursor, zip(terms, tools, names, strict=True))
+    cursor.execute(_ALIKE, {"always": ALWAYS, "callers": callers, "doers": doers})
 
 
 def infer(
@@ -299,13 +309,11 @@ def infer(
     return int(cursor.rowcount)
 
 
-def _read(cursor: Any, facts: dict[str, Any]) -> None:
-    """What the deposit's tools and actions may mean, where nobody has asked yet."""
-    cursor.execute(_UNREAD, facts)
+def _read(cursor: Any, names: Iterable[tuple[int, bool, str]]) -> None:
+    """What these tools and actions may mean, about which nobody has asked yet."""
     keys = [
         (term, tool, key)
-        for term, tool, name in cursor.fetchall()
+        for term, tool, name in names
         for key in ((keys_of_tool if tool else keys_of_action)(name) or {""})
     ]
-    if keys:
-        cursor.execute(_READ, [list(column) for column in zip(*keys, strict=True)])
+    cursor.execute(_READ, [list(column) for column in zip(*keys, strict=True)])

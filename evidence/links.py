@@ -128,6 +128,8 @@ FROM (
          AND s.at BETWEEN %(first)s - interval '1 day' AND %(last)s + interval '1 day'
         WHERE n.at BETWEEN %(first)s AND %(last)s AND n.deposit_id = ANY(%(deposits)s)
           AND n.plane = %(identity)s AND s.trace IS NOT NULL
+          -- Those of new spans are known by now.
+          AND NOT s.deposit_id = ANY(%(deposits)s)
     ) either GROUP BY 1, 2
 ) touched GROUP BY 1, 2 ORDER BY 1, 2
 """

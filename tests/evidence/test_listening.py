@@ -27,7 +27,7 @@ from tests.evidence.sources.pulling import named
 from tests.evidence.vault_log import entries, entry
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
-WITHIN = 20.0
+WITHIN = 60.0
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ Granian(
     interface=Interfaces.WSGI, workers=1, blocking_threads=4, log_enabled=False,
 ).serve()
 """
-WITHIN = 30.0
+WITHIN = 60.0
 
 
 def served(environ: dict[str, Any], start: Callable[..., Any]) -> Any:
