@@ -143,10 +143,12 @@ def send(name: str) -> None:
 def connect_nudges() -> None:
     """Give the lowest layer its way to say a name."""
     from config import pipeline
-    from evidence import nudge, rereading
+    from evidence import nudge, rereading, unquoting
+    from identities.findings import family
     from identities.rereading import follow as identities_follow
     from reviews.rereading import follow as reviews_follow
 
     nudge.send = send
     nudge.drain = pipeline.drain
     rereading.followers[:] = [identities_follow, reviews_follow]
+    unquoting.labels[:], unquoting.derived[:] = ["identities", "reviews"], [family]

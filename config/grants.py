@@ -39,6 +39,7 @@ READ_ONLY = frozenset(
         "evidence_capsuletombstone",
         "evidence_dropped",
         "evidence_holder",
+        "evidence_ledgertombstone",
         "evidence_retentionsaid",
         "evidence_tombstone",
     }

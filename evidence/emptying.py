@@ -1,9 +1,9 @@
 """What two people asked to erase goes: from capsules, from the deposit, from the dictionary.
 
 Owns the order of the steps, and that each is one transaction which may be repeated, so that a crash
-or a second worker does no harm: the rows of one capsule; the bytes and the events, when no capsule
-is left; the names and texts that nothing else needs. The database itself looks whether it may
-(migrations 0008 and 0013). Must not know who may ask; evidence/erasing.py does.
+or a second worker does no harm: the rows of one capsule; texts that quote the content
+(evidence/unquoting.py); the bytes and the events; the names and texts that nothing else needs; texts
+that quote those. The database itself looks whether it may (migrations 0008, 0013 and 0017). Must not know who may ask; evidence/erasing.py does.
 """
 
 import json
@@ -15,9 +15,9 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from evidence import capsules, chain, erasing, known, ledger
+from evidence import capsules, chain, erasing, known, ledger, quotes, unquoting
 from evidence.formats.record import Asked
-from evidence.formats.removing import NotFound, without
+from evidence.formats.removing import NotFound, only, without
 from evidence.keys import key_of
 from evidence.models import Actor, Erasure, Term, Tombstone
 from evidence.names import TermName
@@ -36,6 +36,8 @@ JOIN evidence_capsule c ON c.body -> 'deposits' @> jsonb_build_array(
 WHERE w.id = %s AND evidence_capsule_without(c.body, w.id) <> c.body
 ORDER BY c.number LIMIT 1
 """
+# How far an erasure is: the content is there; it went; the names went, and texts may quote them.
+CONTENT, EMPTIED, NAMED = range(3)
 # What a frozen row says by a name of the dictionary.
 PEOPLE = ("principal", "credential", "agent", "on_behalf")
 TEXTS = {
@@ -64,26 +66,81 @@ def carry_out_all(*, now: datetime) -> int:
 def _carry_out(number: UUID, now: datetime) -> bool:
     while _next_capsule(number, now):
         pass
-    return _deposit(number, now) and _names(number, now)
+    content = _unquoted(number, now)
+    if not (_deposit(number, now) and _names(number)):
+        return False
+    # Once more for what was written meanwhile, as long as it is known what to look for.
+    for wanted in content:
+        _unquote(number, wanted, now, stage=NAMED)
+    return _done(number, now)
 
 
-def _claimed(number: UUID, *, emptied: bool) -> Erasure | None:
+def _stage(row: Erasure) -> int:
+    if row.emptied_at is None:
+        return CONTENT
+    return EMPTIED if row.named_at is None else NAMED
+
+
+def _claimed(number: UUID, *, stage: int) -> Erasure | None:
     """The erasure, and its deposit alone for this transaction; None when this step is done.
     Raises NotPossible when somebody holds it by now."""
     rows = Erasure.objects.select_related("deposit__source")
     erasing.lock(rows.get(pk=number).deposit)
     row = rows.get(pk=number)
-    if row.state != Erasure.CONFIRMED or (row.emptied_at is not None) != emptied:
+    if row.state != Erasure.CONFIRMED or _stage(row) != stage:
         return None
-    if not emptied:
+    if stage == CONTENT:
         erasing.require_free(row)
     return row
+
+
+def _unquoted(number: UUID, now: datetime) -> list[quotes.Prose]:
+    """What quotes the content goes; what was looked for. Nothing when the content is gone."""
+    with transaction.atomic():
+        row = _claimed(number, stage=CONTENT)
+        if row is None:
+            return []
+        content, needed = _content(row), unquoting.said_by(row)
+    kept: list[quotes.Prose] = []
+    for wanted in quotes.prose(content, needed=needed):
+        _unquote(number, wanted, now, stage=CONTENT)
+        # All that a large deposit says would fill the memory.
+        kept = [*kept, wanted][:1]
+    return kept
+
+
+def _unquote(number: UUID, wanted: quotes.Wanted, now: datetime, *, stage: int) -> None:
+    """Every text loses what it quotes; the erasure counts the rows."""
+
+    def write(row: Erasure, **said: Any) -> None:
+        _write(row, now, **said)
+
+    def count(row: Erasure, rows: int) -> None:
+        row.became = row.became | {"rows": row.became.get("rows", 0) + rows}
+        row.save(update_fields=["became"])
+
+    unquoting.out_of_all(wanted, lambda: _claimed(number, stage=stage), write, count)
+
+
+def _content(row: Erasure) -> bytes:
+    """The bytes that are to go; empty when they went."""
+    if Tombstone.objects.filter(deposit=row.deposit, ordinal=None).exists():
+        return b""
+    try:
+        body = bodies.unpack(row.deposit)
+    except FileNotFoundError:
+        return b""
+    if row.ordinal is None:
+        return body
+    if bodies.place_of(row.deposit, row.ordinal) is None:
+        return b""
+    return only(body, _position(row, body))
 
 
 def _next_capsule(number: UUID, now: datetime) -> bool:
     """The rows of one capsule; False when there is none that holds any."""
     with transaction.atomic():
-        row = _claimed(number, emptied=False)
+        row = _claimed(number, stage=CONTENT)
         return row is not None and _capsule(row, now)
 
 
@@ -137,7 +194,7 @@ def _capsule(row: Erasure, now: datetime) -> bool:
 def _deposit(number: UUID, now: datetime) -> bool:
     """The bytes and what the events said; False when somebody did the whole before."""
     with transaction.atomic(), connection.cursor() as cursor:
-        row = _claimed(number, emptied=False)
+        row = _claimed(number, stage=CONTENT)
         if row is None:
             return Erasure.objects.filter(pk=number, state=Erasure.CONFIRMED).exists()
         # Whoever signs now waits, and freezes what is left; what was frozen meanwhile goes first.
@@ -178,14 +235,31 @@ def _deposit(number: UUID, now: datetime) -> bool:
     return True
 
 
-def _names(number: UUID, now: datetime) -> bool:
-    """The names and texts that nothing else needs; False when somebody did it before."""
+def _names(number: UUID) -> bool:
+    """The names and texts that nothing else needs; False when somebody did the whole before."""
     with transaction.atomic(), connection.cursor() as cursor:
-        row = _claimed(number, emptied=True)
+        row = _claimed(number, stage=EMPTIED)
         if row is None:
-            return False
+            return Erasure.objects.filter(pk=number, state=Erasure.CONFIRMED).exists()
+        rows = row.became.get("rows", 0)
         cursor.execute("SELECT countersign_forget_names(%s)", [row.pk])
         row.refresh_from_db(fields=["became"])
+        row.became = row.became | {"rows": rows}
+        row.save(update_fields=["became"])
+    return True
+
+
+def _done(number: UUID, now: datetime) -> bool:
+    """What quotes the names and texts that went; False when somebody did it before."""
+    words = Erasure.objects.values_list("words", flat=True).get(pk=number)
+    if words:
+        _unquote(number, unquoting.names(words), now, stage=NAMED)
+    with transaction.atomic():
+        row = _claimed(number, stage=NAMED)
+        if row is None:
+            return False
+        row.state, row.done_at, row.words = Erasure.DONE, now, []
+        row.save(update_fields=["state", "done_at", "words"])
         _write(
             row,
             now,

@@ -202,9 +202,11 @@ def why_waits(erasure: Erasure) -> str:
 def became_words(erasure: Erasure) -> str:
     """What it reached besides the deposit, in words; empty before it is done."""
     became = erasure.became
-    if not became:
+    if "capsules" not in became:
         return ""
     said = [counted(became["capsules"], "capsule"), counted(became["texts"], "text")]
+    if became.get("rows"):
+        said.append(f"{counted(became['rows'], 'row')} that quoted it")
     if erasure.names:
         kept = became["names_kept"]
         said.append(

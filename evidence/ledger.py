@@ -12,7 +12,7 @@ shows only against a head (number and hash) that somebody kept elsewhere: `verif
 """
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -23,10 +23,12 @@ from django.db import connection, transaction
 from django.db.models import Q
 
 from evidence import nudge
-from evidence.models import LedgerEntry, LedgerSeal
+from evidence.models import LedgerEntry, LedgerSeal, LedgerTombstone
 from evidence.names import plain
 
 VERSION = 1
+# Rows that two people took words out of: `entries`, by id [digest before, digest after].
+ERASED = "ledger.erased"
 GENESIS = bytes(32)
 # One sealer at a time; the number is arbitrary and belongs to this lock alone.
 SEALER_LOCK = 7_305_441
@@ -250,13 +252,13 @@ def verify(*, most_faults: int = 100, kept: tuple[int, bytes] | None = None) -> 
     faults: list[Fault] = []
     number, previous, seen = 0, GENESIS, 0
     met: bytes | None = None
-    for row, entry in _walk():
+    for row, entry, stones in _walk():
         if len(faults) >= most_faults:
             return Verified(seen, 0, number, previous, faults[:most_faults])
         if row.number != number + 1:
             lacking = f"seal {number + 1} is missing" if row.number > number else "out of order"
             faults.append(Fault(row.number, lacking))
-        faults += [Fault(row.number, what) for what in _wrong(row, entry, previous)]
+        faults += [Fault(row.number, what) for what in _wrong(row, entry, previous, stones)]
         number, previous = row.number, bytes(row.hash)
         seen += 1
         if kept is not None and number == kept[0]:
@@ -266,21 +268,44 @@ def verify(*, most_faults: int = 100, kept: tuple[int, bytes] | None = None) -> 
     elif kept is not None and met != kept[1]:
         faults.append(Fault(kept[0], "has another hash than the one that was kept"))
     unsealed = 0
-    for entry in LedgerEntry.objects.filter(seal__isnull=True).order_by("pk").iterator(PAGE):
+    waiting = LedgerEntry.objects.filter(seal__isnull=True).prefetch_related("tombstones")
+    for entry in waiting.order_by("pk").iterator(PAGE):
         unsealed += 1
-        if digest_of(entry) != bytes(entry.digest):
+        if digest_of(entry) != _left(entry, list(entry.tombstones.all())):
             faults.append(Fault(0, f"entry {entry.pk}, not sealed yet, was changed"))
     return Verified(seen, unsealed, number, previous, faults[:most_faults])
 
 
-def _wrong(row: LedgerSeal, entry: LedgerEntry | None, previous: bytes) -> list[str]:
+def _left(entry: LedgerEntry, stones: Sequence[LedgerTombstone]) -> bytes:
+    """The digest that an entry has by what was erased of it; empty when that is not told."""
+    expected = bytes(entry.digest)
+    told = LedgerEntry.objects.filter(act=ERASED, data__entries__has_key=str(entry.pk))
+    pairs = (
+        [said["entries"][str(entry.pk)] for said in told.values_list("data", flat=True)]
+        if stones
+        else []
+    )
+    for stone in stones:
+        gone, left = bytes(stone.gone_digest), bytes(stone.left_digest)
+        if gone != expected or [gone.hex(), left.hex()] not in pairs:
+            return b""
+        expected = left
+    return expected
+
+
+def _wrong(
+    row: LedgerSeal,
+    entry: LedgerEntry | None,
+    previous: bytes,
+    stones: Sequence[LedgerTombstone],
+) -> list[str]:
     """What is wrong with one sealed row, seen after the row whose hash is `previous`."""
     wrong = []
     if bytes(row.previous) != previous:
         wrong.append("does not follow the row before it")
     if entry is None:
         wrong.append("its entry is gone")
-    elif not digest_of(entry) == bytes(entry.digest) == bytes(row.entry_digest):
+    elif digest_of(entry) != _left(entry, stones) or bytes(entry.digest) != bytes(row.entry_digest):
         wrong.append(f"entry {entry.pk} was changed after sealing")
     if row.number < 1:
         wrong.append("no row has this number")
@@ -289,8 +314,10 @@ def _wrong(row: LedgerSeal, entry: LedgerEntry | None, previous: bytes) -> list[
     return wrong
 
 
-def _walk(*, through: int | None = None) -> Iterator[tuple[LedgerSeal, LedgerEntry | None]]:
-    """All seals in order with their entries, a page at a time."""
+def _walk(
+    *, through: int | None = None
+) -> Iterator[tuple[LedgerSeal, LedgerEntry | None, list[LedgerTombstone]]]:
+    """All seals in order with their entries and what says that words of them went."""
     rows = LedgerSeal.objects.order_by("number")
     if through is not None:
         rows = rows.filter(number__lte=through)
@@ -300,9 +327,17 @@ def _walk(*, through: int | None = None) -> Iterator[tuple[LedgerSeal, LedgerEnt
         if not page:
             return
         entries = LedgerEntry.objects.in_bulk([row.entry_id for row in page])
+        stones = _stones(entries)
         for row in page:
-            yield row, entries.get(row.entry_id)
+            yield row, entries.get(row.entry_id), stones.get(row.entry_id, [])
         after = page[-1].number
+
+
+def _stones(entries: Iterable[int]) -> dict[int, list[LedgerTombstone]]:
+    found: dict[int, list[LedgerTombstone]] = {}
+    for stone in LedgerTombstone.objects.filter(entry__in=entries).order_by("pk"):
+        found.setdefault(stone.entry_id, []).append(stone)
+    return found
 
 
 def export(*, now: datetime, with_sealed: bool = False) -> Iterator[dict[str, Any]]:
@@ -320,7 +355,7 @@ def export(*, now: datetime, with_sealed: bool = False) -> Iterator[dict[str, An
         "sealed": through,
         "head": (bytes(last.hash) if last else GENESIS).hex(),
     }
-    for row, entry in _walk(through=through):
+    for row, entry, stones in _walk(through=through):
         said = {
             "number": row.number,
             "id": row.entry_id,
@@ -330,17 +365,21 @@ def export(*, now: datetime, with_sealed: bool = False) -> Iterator[dict[str, An
             "sealed_at": moment(row.sealed_at),
         }
         # An entry that is gone has no content, and the verifier says so.
-        yield said | (_content(entry, with_sealed=with_sealed) if entry else {"gone": True})
+        content = _content(entry, stones, with_sealed=with_sealed) if entry else {"gone": True}
+        yield said | content
     late = LedgerEntry.objects.filter(Q(seal__isnull=True) | Q(seal__number__gt=through))
-    for entry in late.order_by("pk").iterator(PAGE):
+    for entry in late.order_by("pk").prefetch_related("tombstones").iterator(PAGE):
         said = {"number": None, "id": entry.pk, "digest": bytes(entry.digest).hex()}
-        yield said | _content(entry, with_sealed=with_sealed)
+        yield said | _content(entry, list(entry.tombstones.all()), with_sealed=with_sealed)
 
 
-def _content(entry: LedgerEntry, *, with_sealed: bool) -> dict[str, Any]:
+def _content(
+    entry: LedgerEntry, stones: Sequence[LedgerTombstone], *, with_sealed: bool
+) -> dict[str, Any]:
     if entry.sealed_case is not None and not with_sealed:
         return {"withheld": True}
-    return {"entry": members_of(entry)}
+    told = [[bytes(one.gone_digest).hex(), bytes(one.left_digest).hex()] for one in stones]
+    return {"entry": members_of(entry)} | ({"erased": told} if told else {})
 
 
 def sealed_to() -> tuple[int, datetime | None]:

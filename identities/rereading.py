@@ -59,8 +59,8 @@ def follow(replaced: Sequence[Replaced], now: datetime) -> None:
                 _keys(moved)
                 | {"now_ats": [one.at for one in moved], "now_ids": [one.id for one in moved]},
             )
-            for finding in Finding.objects.filter(pk__in=[row[0] for row in cursor.fetchall()]):
-                found.total(finding, now=now)
+            touched = Finding.objects.filter(pk__in=[row[0] for row in cursor.fetchall()])
+            found.total(list(touched), now=now)
     # Sharing and absence are judged by credential: by the one that was named before as well.
     CredentialWatch.objects.filter(
         credential_actor__in={one.credential for one in replaced if one.credential is not None}

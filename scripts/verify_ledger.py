@@ -6,7 +6,8 @@
 The file has one JSON document a line (`manage.py export_ledger`): a head, every row, and then
 every deposit, source by source.
 
-  entry    the canonical form (RFC 8785) of `entry` has the SHA-256 `digest`
+  entry    the canonical form (RFC 8785) of `entry` has the SHA-256 `digest`; where two people had
+           words erased, `erased` leads from it to the one that it has, and the ledger says so too
   row      SHA-256 over number (8 bytes, big-endian), `previous` and `digest` is `hash`
   chain    `previous` is the `hash` of the row before; the first one is 32 zero bytes
   head     the last row is the one that the first line names
@@ -128,6 +129,9 @@ class Check:
         self.deposits = 0
         self.heads: dict[tuple[str, Any], Any] = {}
         self.gone: set[tuple[str, Any, Any, Any]] = set()
+        # Of entries that lost words: at which row, which, and from which digest to which.
+        self.lost: list[tuple[int, str, Any]] = []
+        self.told: set[tuple[str, Any, Any]] = set()
 
     def wrong(self, where: int, what: str) -> None:
         if len(self.faults) < MOST_FAULTS:
@@ -143,13 +147,23 @@ class Check:
             self.withheld += 1
         elif not isinstance(row.get("entry"), dict):
             self.wrong(where, "its entry is gone")
-        elif digest_of(row["entry"]) != row.get("digest"):
+        elif digest_of(row["entry"]) != self.left(row, where, name):
             self.wrong(where, f"entry {name} was changed")
         else:
             self.remember(row["entry"].get("act"), row["entry"].get("data"))
 
+    def left(self, row: dict[str, Any], where: int, name: str) -> Any:
+        """The digest that an entry has by what was erased of it."""
+        expected = row.get("digest")
+        for pair in row.get("erased") or []:
+            if not isinstance(pair, list) or len(pair) != 2 or pair[0] != expected:
+                return None
+            self.lost.append((where, name, pair))
+            expected = pair[1]
+        return expected
+
     def remember(self, act: Any, data: Any) -> None:
-        """What an entry says of deposits."""
+        """What an entry says of deposits, and of other entries."""
         if not isinstance(data, dict):
             return
         if act == "deposits.anchored":
@@ -158,6 +172,8 @@ class Check:
                     self.heads[source, head[0]] = head[1]
         elif act == "deposits.dropped":
             self.gone |= {(name, None, digest, None) for name, digest in data["deposits"].items()}
+        elif act == "ledger.erased":
+            self.told |= {(name, *pair) for name, pair in data["entries"].items()}
         elif act == "deposit.erased":
             one = (data.get("ordinal"), data.get("gone_digest"), data.get("left_digest"))
             self.gone.add((str(data.get("deposit")), *one))
@@ -188,7 +204,11 @@ class Check:
         self.chains[source] = (number, row.get("hash"))
 
     def ends(self) -> None:
-        """Heads that the ledger keeps and no chain reached, where there are chains at all."""
+        """What was erased without a word in the ledger; heads that the ledger keeps and no chain
+        reached, where there are chains at all."""
+        for where, name, pair in self.lost:
+            if (name, *pair) not in self.told:
+                self.wrong(where, f"entry {name}: the ledger does not say that words of it went")
         for source, number in sorted(self.heads) if self.deposits else ():
             if number > self.chains.get(source, (0, ""))[0]:
                 self.wrong(number, f"deposits of {source}: the end was cut off")

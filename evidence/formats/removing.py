@@ -34,6 +34,21 @@ def without(kept: bytes, positions: Collection[str], *, mark: bool) -> bytes:
     return _spans(kept, [_place(_SPAN, one) for one in positions])
 
 
+def only(kept: bytes, position: str) -> bytes:
+    """The record at this place alone, as JSON or as a span's bytes. Raises NotFound."""
+    if kept.startswith(_OPENING):
+        (number,) = _place(_ELEMENT, position)
+        return orjson.dumps(orjson.loads(kept)["Records"][number])
+    group, scope, number = _place(_SPAN, position)
+    request = ExportTraceServiceRequest()
+    try:
+        request.ParseFromString(kept)
+        span = request.resource_spans[group].scope_spans[scope].spans[number]
+    except (DecodeError, IndexError) as problem:
+        raise NotFound("the spans are not in what is kept") from problem
+    return bytes(span.SerializeToString())
+
+
 def _place(wanted: re.Pattern[str], position: str) -> tuple[int, ...]:
     found = wanted.fullmatch(position)
     if found is None:

@@ -12,6 +12,7 @@ from evidence.keys import uuid7
 
 from .capsules import Capsule
 from .events import Actor
+from .ledger import LedgerEntry
 from .sources import Deposit, Source
 
 
@@ -143,6 +144,16 @@ class CapsuleTombstone(models.Model):
         ]
 
 
+class LedgerTombstone(models.Model):
+    """A row of the ledger that lost words and its salt: its digest before, and after."""
+
+    entry = models.ForeignKey(LedgerEntry, models.PROTECT, related_name="tombstones")
+    erasure = models.ForeignKey("evidence.Erasure", models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+    gone_digest = models.BinaryField()
+    left_digest = models.BinaryField()
+
+
 class LegalHold(models.Model):
     """Evidence that stays until somebody releases it, whatever its period says.
 
@@ -175,8 +186,9 @@ class Erasure(models.Model):
     """Content that somebody asked to have removed: asked, confirmed by another, done; or refused.
 
     A row is the queue: what is confirmed is carried out by a task, and by the next one after a
-    crash: first what capsules froze, then the content (`emptied_at`), then the names and texts
-    that its events had, if nothing else needs them.
+    crash: first what capsules froze and what quotes the content, then the content (`emptied_at`),
+    then the names and texts that its events had, if nothing else needs them (`named_at`), then what
+    quotes those.
     """
 
     ASKED, CONFIRMED, DONE, REFUSED = "asked", "confirmed", "done", "refused"
@@ -198,8 +210,10 @@ class Erasure(models.Model):
     emptied_at = models.DateTimeField(null=True)
     people = ArrayField(models.BigIntegerField(), default=list)  # of evidence.Actor, until done
     texts = ArrayField(models.BigIntegerField(), default=list)  # of evidence.Term, until done
+    named_at = models.DateTimeField(null=True)
+    words = ArrayField(models.TextField(), default=list)  # names and texts that went, until done
     done_at = models.DateTimeField(null=True)
-    became = models.JSONField(default=dict)  # {"capsules", "names", "names_kept", "texts"}
+    became = models.JSONField(default=dict)  # {"capsules", "names", "names_kept", "texts", "rows"}
 
     class Meta:
         constraints = [

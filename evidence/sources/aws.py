@@ -15,7 +15,7 @@ from botocore import exceptions as boto
 from botocore.config import Config
 from botocore.parsers import ResponseParserError
 
-from evidence.sources import outside
+from evidence.sources import aws_session, outside
 from evidence.sources.aws_sending import Sending
 from evidence.sources.contract import Asked, Check, Field, tried
 from evidence.sources.failures import Later, Stopped
@@ -237,10 +237,10 @@ class Clients:
             )
         with asking("credentials", "this source"):
             return self._attached(
-                boto3.Session(
-                    aws_access_key_id=key or None,
-                    aws_secret_access_key=self._asked.secret("secret_access_key") if key else None,
-                    region_name=said.get("region") or "us-east-1",
+                aws_session.session(
+                    key=key or None,
+                    secret=self._asked.secret("secret_access_key") if key else None,
+                    region=said.get("region") or "us-east-1",
                 )
             )
 
@@ -263,11 +263,11 @@ class Clients:
                 **({"ExternalId": outside_id} if outside_id else {}),
             )["Credentials"]
         return self._attached(
-            boto3.Session(
-                aws_access_key_id=given["AccessKeyId"],
-                aws_secret_access_key=given["SecretAccessKey"],
-                aws_session_token=given["SessionToken"],
-                region_name=session.region_name,
+            aws_session.session(
+                key=given["AccessKeyId"],
+                secret=given["SecretAccessKey"],
+                token=given["SessionToken"],
+                region=session.region_name,
             )
         )
 

@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.config import Config
+
+from evidence.sources.aws_session import session
 
 from .addresses import check_endpoint
 from .aws_failures import ADMINISTRATOR
@@ -154,11 +155,11 @@ class Clients:
         self._config = config
         self._region = region
         self._made: dict[str, Any] = {}
-        self._session = boto3.Session(
-            aws_access_key_id=credentials.access_key_id if credentials else None,
-            aws_secret_access_key=credentials.secret_access_key if credentials else None,
-            aws_session_token=credentials.session_token if credentials else None,
-            region_name=region,
+        self._session = session(
+            key=credentials.access_key_id if credentials else None,
+            secret=credentials.secret_access_key if credentials else None,
+            token=credentials.session_token if credentials else None,
+            region=region,
         )
 
     def with_credentials(self, credentials: Credentials) -> Clients:

@@ -121,7 +121,7 @@ def _no_run(credential: int, uses: list[CredentialAgent], known: Known, *, now: 
             wanted = [(row[0], row[1], row[2], row[3]) for row in cursor.fetchall()]
     actors = {principal for *_, principal in wanted if principal is not None}
     bound = holders.Holders({*actors, credential})
-    groups: dict[found.Key, list[tuple[datetime, int, int, str]]] = {}
+    groups: dict[found.Key, list[found.Told]] = {}
     addresses = dict(
         Term.objects.filter(pk__in={address for _, _, address, _ in wanted}).values_list(
             "pk", "value"
@@ -134,20 +134,19 @@ def _no_run(credential: int, uses: list[CredentialAgent], known: Known, *, now: 
         identity = whose[0].identity if len(whose) == 1 else None
         key = found.Key(identity, credential, NO_RUN, f"{name} {where}")
         groups.setdefault(key, []).append((at, event, INFERRED, where))
-    for key, events in groups.items():
-        found.extend(
-            key,
-            events,
-            trace="",
-            details={"credential": name, "address": events[0][3]},
-            now=now,
-        )
+    found.extend(
+        {
+            key: found.Asked(events, "", {"credential": name, "address": events[0][3]})
+            for key, events in groups.items()
+        },
+        now=now,
+    )
     _keep_only(credential, NO_RUN, groups, now=now)
 
 
 def _shared(credential: int, uses: list[CredentialAgent], *, now: datetime) -> None:
     agents = sorted({use.agent_actor for use in uses})
-    events: list[tuple[datetime, int, int, str]] = []
+    events: list[found.Told] = []
     principal: int | None = None
     names = dict(Actor.objects.filter(pk__in=[*agents, credential]).values_list("pk", "value"))
     if len(agents) > 1 and not _bound_together(credential, agents):
@@ -163,23 +162,18 @@ def _shared(credential: int, uses: list[CredentialAgent], *, now: datetime) -> N
             for at, event, who in cursor.fetchall():
                 events.append((at, event, EXACT, "same key, more than one agent"))
                 principal = who if principal is None else principal
-    groups: dict[found.Key, list[tuple[datetime, int, int, str]]] = {}
+    groups: dict[found.Key, list[found.Told]] = {}
     if events:
         whose = holders.Holders({credential, *([principal] if principal else [])})
         bound = whose.at(principal, events[-1][0]) or whose.at(credential, events[-1][0])
         identity = bound[0].identity if len(bound) == 1 else None
         key = found.Key(identity, credential, SHARED, names[credential])
         groups[key] = events
-        found.extend(
-            key,
-            events,
-            trace="",
-            details={
-                "credential": names[credential],
-                "agents": sorted(names[agent] for agent in agents if agent in names),
-            },
-            now=now,
-        )
+        said = {
+            "credential": names[credential],
+            "agents": sorted(names[agent] for agent in agents if agent in names),
+        }
+        found.extend({key: found.Asked(events, "", said)}, now=now)
     _keep_only(credential, SHARED, groups, now=now)
 
 
@@ -212,7 +206,7 @@ def _bound_together(credential: int, agents: list[int]) -> bool:
 def _keep_only(
     credential: int,
     rule: str,
-    groups: dict[found.Key, list[tuple[datetime, int, int, str]]],
+    groups: dict[found.Key, list[found.Told]],
     *,
     now: datetime,
 ) -> None:
@@ -235,7 +229,7 @@ def _keep_only(
                 if moved
                 else "later evidence explains it"
             )
-            found.total(finding, now=now, cause=cause)
+            found.total([finding], now=now, cause=cause)
 
 
 def waiting(identity: Identity) -> str:

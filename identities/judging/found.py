@@ -1,9 +1,14 @@
-"""Writing findings: one open row per identity, rule and family, never deleted (decisions 8)."""
+"""Writing findings: one open row per identity, rule and family, never deleted (decisions 8).
 
-from collections.abc import Iterable, Mapping
+Set-based: a fleet without a delegation is thousands of findings over one deposit.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
+from uuid import UUID
 
+from django.db import connection
 from django.db.models import Count, Max, Min
 
 from evidence.vocabulary import INFERRED
@@ -27,119 +32,249 @@ class Key(NamedTuple):
     family: str
 
 
+# One event of a finding: when, its id, its strength, and why it is there.
+type Told = tuple[datetime, int, int, str]
+
+
+class Asked(NamedTuple):
+    """What the finding of one key is to hold."""
+
+    events: list[Told]
+    trace: str
+    details: Mapping[str, Any]
+
+
+class Held(NamedTuple):
+    """One event under a finding."""
+
+    finding: UUID
+    at: datetime
+    event: int
+
+
+OF_KEYS = """
+SELECT k.number, f.id
+FROM unnest(%s::int[], %s::int[], %s::bigint[], %s::text[], %s::text[])
+    AS k(number, identity, actor, rule, family)
+LEFT JOIN identities_identity i ON i.number = k.identity
+JOIN identities_finding f ON f.rule = k.rule AND f.family = k.family
+    AND f.identity_id IS NOT DISTINCT FROM i.id AND f.actor_id IS NOT DISTINCT FROM k.actor
+ORDER BY f.number
+"""
+STAGE = """
+CREATE TEMP TABLE IF NOT EXISTS staged_finding
+    (finding_id uuid, at timestamptz, event_id bigint, strength smallint, reason text)
+    ON COMMIT DELETE ROWS;
+DELETE FROM staged_finding;
+"""
+HOLD = """
+INSERT INTO identities_findingevent (finding_id, at, event_id, strength, reason)
+SELECT finding_id, at, event_id, strength, reason FROM staged_finding
+ON CONFLICT (finding_id, at, event_id)
+DO UPDATE SET strength = excluded.strength, reason = excluded.reason
+WHERE (identities_findingevent.strength, identities_findingevent.reason)
+    IS DISTINCT FROM (excluded.strength, excluded.reason)
+"""
+COUNTED = """
+UPDATE identities_finding f SET count = n.count, first_at = n.first_at, last_at = n.last_at,
+    strength = n.strength, words = n.words
+FROM unnest(%s::uuid[], %s::int[], %s::timestamptz[], %s::timestamptz[], %s::smallint[],
+    %s::text[]) AS n(id, count, first_at, last_at, strength, words)
+WHERE f.id = n.id
+"""
+# Of the events that were looked at, those that a positive finding holds and should not.
+TAKE_BACK = """
+WITH looked AS (SELECT * FROM unnest(%s::timestamptz[], %s::bigint[]) AS l(at, event_id)),
+gone AS (
+    DELETE FROM identities_findingevent e USING looked l, identities_finding f
+    WHERE e.at = l.at AND e.event_id = l.event_id AND f.id = e.finding_id AND f.state = ANY(%s)
+      AND f.rule NOT IN ('no_run', 'shared_credential', 'after_refusal')
+      AND NOT EXISTS (SELECT FROM staged_finding s WHERE s.finding_id = e.finding_id
+                      AND s.at = e.at AND s.event_id = e.event_id)
+    RETURNING e.finding_id)
+SELECT DISTINCT finding_id FROM gone
+"""
+
+
 def moment(micros: int) -> datetime:
     return EPOCH + timedelta(microseconds=micros)
 
 
 def record(
     wanted: Iterable[Candidate], looked_at: Iterable[tuple[datetime, int]], *, now: datetime
-) -> list[Finding]:
+) -> None:
     """Open or extend findings from positive rules; take back what no longer holds.
 
     `looked_at`: every event that was judged: a finding keeps one only if it is a candidate now.
     """
-    groups: dict[Key, list[Candidate]] = {}
-    for candidate in wanted:
-        key = Key(candidate.identity, None, candidate.rule, candidate.family)
-        groups.setdefault(key, []).append(candidate)
-    changed = []
-    holds: set[tuple[Key, datetime, int]] = set()
-    for key, members in groups.items():
-        events = [(moment(one.at), one.event, one.strength, one.reason) for one in members]
-        holds |= {(key, at, event) for at, event, _, _ in events}
-        trace = members[0].trace
-        finding = extend(key, events, trace=trace, details={}, now=now)
-        if finding is not None:
-            changed.append(finding)
-    _take_back(holds, looked_at, now=now)
-    return changed
+    groups: dict[Key, Asked] = {}
+    for one in wanted:
+        key = Key(one.identity, None, one.rule, one.family)
+        asked = groups.get(key)
+        if asked is None:
+            groups[key] = asked = Asked([], one.trace, {})
+        asked.events.append((moment(one.at), one.event, one.strength, one.reason))
+    held = extend(groups, now=now)
+    _take_back(held, looked_at, now=now)
 
 
-def extend(
-    key: Key,
-    events: list[tuple[datetime, int, int, str]],
-    *,
-    trace: str,
-    details: Mapping[str, Any],
-    now: datetime,
-) -> Finding | None:
-    """Add events to the finding of this key, opening it when there is none.
+def extend(asked: Mapping[Key, Asked], *, now: datetime) -> list[Held]:
+    """Add events to the findings of these keys, opening those that there are none of; what each
+    finding that still takes events in was asked to hold.
 
-    Events that a settled finding of the key already holds do not open it again.
+    Events that a settled finding of the key already holds do not open it again. The number of
+    queries is the same for one key and for thousands.
     """
-    rows = Finding.objects.filter(actor_id=key.actor, rule=key.rule, family=key.family)
-    rows = (
-        rows.filter(identity__isnull=True)
-        if key.identity is None
-        else rows.filter(identity__number=key.identity)
-    )
-    settled = set(
-        FindingEvent.objects.filter(finding__in=rows.exclude(state__in=[*LIVE, "withdrawn"]))
-        .filter(event_id__in=[event for _, event, _, _ in events])
-        .values_list("at", "event_id")
-    )
-    fresh = [one for one in events if (one[0], one[1]) not in settled]
-    if not fresh:
-        return None
-    finding = rows.filter(state__in=LIVE).select_for_update(of=("self",)).first()
-    if finding is None:
-        # The same behaviour found again after its evidence was taken back is the same row.
-        finding = (
-            rows.filter(state="withdrawn").select_for_update(of=("self",)).order_by("number").last()
-        )
+    if not asked:
+        return []
+    rows = _of_keys(asked)
+    settled = _settled(rows, asked)
+    live: dict[Key, Finding] = {}
+    reopened, again, fresh = [], [], {}
+    for key, one in asked.items():
+        here = rows.get(key, [])
+        finding = next((row for row in here if row.state in LIVE), None)
+        new = [event for event in one.events if (key, event[0], event[1]) not in settled]
+        if not new and finding is None:
+            continue
+        if finding is None:
+            # The same behaviour found again after its evidence was taken back is the same row.
+            finding = next((row for row in reversed(here) if row.state == "withdrawn"), None)
+            if finding is not None:
+                finding.state, finding.state_at, finding.state_by = "open", now, "countersign"
+                finding.state_reason = ""
+                reopened.append(finding)
         if finding is not None:
-            finding.state, finding.state_at, finding.state_by = "open", now, "countersign"
-            finding.state_reason = ""
-            finding.save(update_fields=["state", "state_at", "state_by", "state_reason"])
-    if finding is None:
-        identity = None if key.identity is None else Identity.objects.get(number=key.identity)
-        finding = Finding.objects.create(
-            identity=identity,
+            live[key] = finding
+            if new and one.details and finding.details != one.details:
+                finding.details = dict(one.details)
+                again.append(finding)
+        if new:
+            fresh[key] = new
+    Finding.objects.bulk_update(reopened, ["state", "state_at", "state_by", "state_reason"], 1_000)
+    Finding.objects.bulk_update(again, ["details"], 1_000)
+    live |= _opened([key for key in fresh if key not in live], asked, fresh, now=now)
+    _hold((live[key].pk, *event) for key, events in fresh.items() for event in events)
+    total([live[key] for key in fresh], now=now)
+    return [
+        Held(live[key].pk, event[0], event[1])
+        for key, one in asked.items()
+        if key in live
+        for event in one.events
+    ]
+
+
+def _of_keys(keys: Iterable[Key]) -> dict[Key, list[Finding]]:
+    """Every finding of these keys, oldest first; those that may change are locked."""
+    wanted = list(enumerate(keys))
+    columns = [(number, *key) for number, key in wanted]
+    with connection.cursor() as cursor:
+        cursor.execute(OF_KEYS, [list(column) for column in zip(*columns, strict=True)])
+        found = cursor.fetchall()
+    locked = Finding.objects.select_for_update(of=("self",)).order_by("pk")
+    rows = locked.in_bulk([pk for _, pk in found])
+    by_number = dict(wanted)
+    here: dict[Key, list[Finding]] = {}
+    for number, pk in found:
+        here.setdefault(by_number[number], []).append(rows[pk])
+    return here
+
+
+def _settled(
+    rows: Mapping[Key, list[Finding]], asked: Mapping[Key, Asked]
+) -> set[tuple[Key, datetime, int]]:
+    """The events that a settled finding of the same key holds."""
+    over = {
+        row.pk: key
+        for key, here in rows.items()
+        for row in here
+        if row.state not in (*LIVE, "withdrawn")
+    }
+    if not over:
+        return set()
+    events = {event[1] for key in over.values() for event in asked[key].events}
+    found = FindingEvent.objects.filter(finding__in=over, event_id__in=events)
+    return {
+        (over[pk], at, event) for pk, at, event in found.values_list("finding", "at", "event_id")
+    }
+
+
+def _opened(
+    keys: Sequence[Key],
+    asked: Mapping[Key, Asked],
+    fresh: Mapping[Key, list[Told]],
+    *,
+    now: datetime,
+) -> dict[Key, Finding]:
+    """A new finding for each of these keys."""
+    numbers = {key.identity for key in keys if key.identity is not None}
+    identities = dict(Identity.objects.filter(number__in=numbers).values_list("number", "pk"))
+    made = {
+        key: Finding(
+            identity_id=None if key.identity is None else identities[key.identity],
             actor_id=key.actor,
             rule=key.rule,
             family=key.family,
-            trace=trace or None,
-            strength=max(strength for _, _, strength, _ in fresh),
+            trace=asked[key].trace or None,
+            strength=max(strength for _, _, strength, _ in fresh[key]),
             words="",
-            first_at=min(at for at, _, _, _ in fresh),
-            last_at=max(at for at, _, _, _ in fresh),
+            first_at=min(at for at, _, _, _ in fresh[key]),
+            last_at=max(at for at, _, _, _ in fresh[key]),
             controls=list(CONTROLS[key.rule]),
-            details=dict(details),
+            details=dict(asked[key].details),
             opened_at=now,
             state_at=now,
         )
-    elif details and finding.details != details:
-        finding.details = dict(details)
-        finding.save(update_fields=["details"])
-    FindingEvent.objects.bulk_create(
-        [
-            FindingEvent(finding=finding, at=at, event_id=event, strength=strength, reason=reason)
-            for at, event, strength, reason in fresh
-        ],
-        update_conflicts=True,
-        unique_fields=["finding", "at", "event_id"],
-        update_fields=["strength", "reason"],
-    )
-    total(finding, now=now)
-    return finding
+        for key in keys
+    }
+    Finding.objects.bulk_create(made.values(), batch_size=1_000)
+    return made
 
 
-def total(finding: Finding, *, now: datetime, cause: str = "later evidence explains it") -> None:
-    """Count a finding's events again; without any it is withdrawn, and says why."""
-    sums = finding.events.aggregate(
-        count=Count("id"), first=Min("at"), last=Max("at"), strength=Max("strength")
-    )
-    if not sums["count"]:
-        if finding.state in LIVE:
+def _hold(rows: Iterable[tuple[Any, ...]]) -> None:
+    """Put events under their findings."""
+    with connection.cursor() as cursor:
+        cursor.execute(STAGE)
+        with cursor.copy(
+            "COPY staged_finding (finding_id, at, event_id, strength, reason) FROM STDIN"
+        ) as copy:
+            for row in rows:
+                copy.write_row(row)
+        cursor.execute(HOLD)
+
+
+def total(
+    findings: Sequence[Finding], *, now: datetime, cause: str = "later evidence explains it"
+) -> None:
+    """Count the events of findings again; one without any is withdrawn, and says why."""
+    counts = {
+        pk: counts
+        for pk, *counts in FindingEvent.objects.filter(finding__in=findings)
+        .values_list("finding")
+        .annotate(Count("id"), Min("at"), Max("at"), Max("strength"))
+    }
+    counted_again, emptied = [], []
+    for finding in findings:
+        sums = counts.get(finding.pk)
+        if sums is not None:
+            finding.count, finding.first_at, finding.last_at, strongest = sums
+            finding.strength = INFERRED if finding.rule == "no_run" else strongest
+            finding.words = words(finding)
+            counted_again.append(finding)
+        elif finding.state in LIVE:
             finding.state, finding.state_at, finding.state_by = "withdrawn", now, "countersign"
             finding.state_reason, finding.count = cause, 0
-            finding.save(update_fields=["state", "state_at", "state_by", "state_reason", "count"])
-        return
-    finding.count = sums["count"]
-    finding.first_at, finding.last_at = sums["first"], sums["last"]
-    finding.strength = INFERRED if finding.rule == "no_run" else sums["strength"]
-    finding.words = words(finding)
-    finding.save(update_fields=["count", "first_at", "last_at", "strength", "words"])
+            emptied.append(finding)
+    rows = [
+        (one.pk, one.count, one.first_at, one.last_at, one.strength, one.words)
+        for one in counted_again
+    ]
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.execute(COUNTED, [list(column) for column in zip(*rows, strict=True)])
+    Finding.objects.bulk_update(
+        emptied, ["state", "state_at", "state_by", "state_reason", "count"], 1_000
+    )
 
 
 def words(finding: Finding) -> str:
@@ -158,36 +293,29 @@ def words(finding: Finding) -> str:
         " which are not bound to it together",
         "no_run": f"{counted(finding.count, 'call')} from {finding.details.get('address', 'an address')}"
         " with no run behind it, from an address never seen with one",
+        "after_refusal": f"used {finding.family} on {counted(finding.count, 'day')} after"
+        f" {finding.details.get('case', 'its owners')} had refused it",
     }
     return said[finding.rule]
 
 
 def _take_back(
-    holds: set[tuple[Key, datetime, int]],
-    looked_at: Iterable[tuple[datetime, int]],
-    *,
-    now: datetime,
+    held: Iterable[Held], looked_at: Iterable[tuple[datetime, int]], *, now: datetime
 ) -> None:
     """Events that were under a positive finding and are no longer: removed, with the finding
     withdrawn when none is left."""
-    events = {event for _, event in looked_at}
-    if not events:
+    looked = list(looked_at)
+    if not looked:
         return
-    rows = (
-        FindingEvent.objects.filter(event_id__in=events, finding__state__in=LIVE)
-        .exclude(finding__rule__in=["no_run", "shared_credential"])
-        .select_related("finding", "finding__identity")
-    )
-    emptied: dict[Any, Finding] = {}
-    gone = []
-    for row in rows:
-        found = row.finding
-        number = None if found.identity is None else found.identity.number
-        key = Key(number, found.actor_id, found.rule, found.family)
-        if (key, row.at, row.event_id) not in holds:
-            gone.append(row.pk)
-            emptied[found.pk] = found
+    with connection.cursor() as cursor:
+        cursor.execute(STAGE)
+        with cursor.copy("COPY staged_finding (finding_id, at, event_id) FROM STDIN") as copy:
+            for one in held:
+                copy.write_row(one)
+        cursor.execute(
+            TAKE_BACK, [*(list(column) for column in zip(*looked, strict=True)), list(LIVE)]
+        )
+        gone = {pk for (pk,) in cursor.fetchall()}
     if gone:
-        FindingEvent.objects.filter(pk__in=gone).delete()
-        for found in emptied.values():
-            total(found, now=now, cause="judged again: it is inside the authority as known now")
+        findings = list(Finding.objects.filter(pk__in=gone).order_by("number"))
+        total(findings, now=now, cause="judged again: it is inside the authority as known now")

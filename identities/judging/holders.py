@@ -66,6 +66,7 @@ class Holders:
                 break
         everybody = wanted | set(above.values())
         self.above = above
+        self.lines: dict[int | None, list[int]] = {None: []}
         self.bound: dict[int, list[Bound]] = {}
         self.once: dict[int, set[int]] = {}
         rows = Binding.objects.filter(
@@ -83,11 +84,14 @@ class Holders:
 
     def line(self, actor: int | None) -> list[int]:
         """The actor and those above it."""
-        chain: list[int] = []
-        while actor is not None and actor not in chain:
-            chain.append(actor)
-            actor = self.above.get(actor)
-        return chain
+        found = self.lines.get(actor)
+        if found is None:
+            found, here = [], actor
+            while here is not None and here not in found:
+                found.append(here)
+                here = self.above.get(here)
+            self.lines[actor] = found
+        return found
 
     def at(self, actor: int | None, moment: datetime) -> list[Bound]:
         """Who this actor is at that moment: its own binding first, else the nearest above."""

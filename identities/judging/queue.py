@@ -154,6 +154,8 @@ def _verdicts(
             said[identity] = ended
         elif grants.stopped(identity, seen.at):
             said[identity] = "held"
+        elif identity in grants.without:
+            said[identity] = "none"
         else:
             shape = Shape(
                 identity,
@@ -176,7 +178,7 @@ def _words(events: Iterable[scope.Seen]) -> dict[int, str]:
     for seen in events:
         wanted.add(seen.action)
         wanted |= {term for term in (seen.resource, seen.address) if term is not None}
-    return dict(Term.objects.filter(pk__in=wanted).values_list("pk", "value"))
+    return rows.words(wanted)
 
 
 def _tasks(seen_here: scope.Scope) -> dict[int, str]:

@@ -43,6 +43,10 @@ class Grants:
             number: authority.compile_slice(f"NHI-{number}", given)
             for number, given in grants.items()
         }
+        # Nobody was delegated anything to: whatever they did, no delegation covers it.
+        self.without = {
+            number for number, one in self.slices.items() if not one.grants and not one.forbids
+        }
         self.instants = {
             number: sorted(authority.instants(given)) for number, given in grants.items()
         }

@@ -63,12 +63,13 @@ def tamper(transactional_db: None) -> Iterator[Callable[..., None]]:
     assert Cleaner.current is not None
     owner = Cleaner.current.owner
     tables = ("evidence_ledgerentry", "evidence_ledgerseal")
-    found = owner.execute(
-        "SELECT quote_ident(conname), pg_get_constraintdef(oid) FROM pg_constraint"
-        " WHERE conrelid = 'evidence_ledgerseal'::regclass AND contype = 'f'"
-    ).fetchone()
-    assert found is not None
-    name, rule = found
+    rules = owner.execute(
+        "SELECT conrelid::regclass::text, quote_ident(conname), pg_get_constraintdef(oid)"
+        " FROM pg_constraint WHERE confrelid = 'evidence_ledgerentry'::regclass"
+    ).fetchall()
+    assert [table for table, _, _ in sorted(rules)] == [
+        "evidence_ledgerseal", "evidence_ledgertombstone",
+    ]  # fmt: skip
 
     def run(*statements: str) -> None:
         with owner.transaction():
@@ -80,13 +81,15 @@ def tamper(transactional_db: None) -> Iterator[Callable[..., None]]:
                 owner.execute(statement.encode())
 
     connection.close()
-    owner.execute(f"ALTER TABLE evidence_ledgerseal DROP CONSTRAINT {name}".encode())
+    for table, name, _ in rules:
+        owner.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}".encode())
     try:
         yield run
     finally:
         connection.close()
         run("DELETE FROM evidence_ledgerseal", "DELETE FROM evidence_ledgerentry")
-        owner.execute(f"ALTER TABLE evidence_ledgerseal ADD CONSTRAINT {name} {rule}".encode())
+        for table, name, rule in rules:
+            owner.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} {rule}".encode())
 
 
 def faults(**said: Any) -> list[tuple[int, str]]:

@@ -125,7 +125,7 @@ def test_frozen_rows_lose_their_words_and_the_seal_still_verifies(
     assert (bytes(capsule.digest), bytes(stone.gone_digest)) == (sealed, sealed)
     assert bytes(stone.left_digest) == capsules.digest(capsule.body)
     assert (capsules.intact(capsule), capsules.intact(other), faults()) == (True, True, [])
-    assert row.became == {"capsules": 1, "names": 2, "names_kept": 0, "texts": 1}
+    assert row.became == {"capsules": 1, "names": 2, "names_kept": 0, "rows": 0, "texts": 1}
     assert erasing.became_words(row) == "1 capsule, 1 text, 2 names"
     acts = LedgerEntry.objects.filter(data__erasure=str(row.pk)).order_by("pk")
     assert list(acts.values_list("act", flat=True)) == [

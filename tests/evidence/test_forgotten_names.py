@@ -21,7 +21,7 @@ def test_name_that_something_else_needs_stays(source: Callable[..., Source]) -> 
     take(deposit.source, trail(janes(7, eventName="PutObject")))
     row = erased(deposit, 2, names=True)
     assert set(Actor.objects.values_list("value", flat=True)) >= {JANE, JANES_KEY}
-    assert row.became == {"capsules": 0, "names": 0, "names_kept": 2, "texts": 0}
+    assert row.became == {"capsules": 0, "names": 0, "names_kept": 2, "rows": 0, "texts": 0}
     assert erasing.became_words(row) == (
         "0 capsules, 0 texts, 0 names; 2 names stay, because other evidence or a record needs them"
     )

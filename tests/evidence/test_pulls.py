@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from evidence import connecting, leases, pulls
+from evidence import connecting, intake, leases, nudge, pulls
 from evidence.models import Connection, Event, Gap, LedgerEntry, Pull, Source
 from evidence.permissions import COMMAND, NotPossible
 from evidence.sources import CONNECTORS
@@ -114,9 +114,6 @@ def test_a_due_source_is_pulled_to_its_end(connected: Source) -> None:
 def test_a_worker_that_dies_after_storing_a_page_loses_and_doubles_nothing(
     connected: Source, shelf: Shelf, last: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Killed(BaseException):
-        pass
-
     keep = pulls._keep
 
     def die(pull: Pull, *rest: Any) -> pulls.Step:
@@ -134,6 +131,73 @@ def test_a_worker_that_dies_after_storing_a_page_loses_and_doubles_nothing(
     assert len(ids()) == PAGES * PER_PAGE
     pull.refresh_from_db()
     assert (pull.state, pull.events + pull.duplicates) == ("done", PAGES * PER_PAGE)
+
+
+class Killed(BaseException):
+    """Nothing of ours catches it, as nothing catches kill -9."""
+
+
+@pytest.mark.parametrize("last", range(PAGES))
+def test_a_worker_that_dies_before_a_page_is_stored_is_asked_for_it_again(
+    connected: Source, shelf: Shelf, last: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = intake.take
+
+    def die(**said: Any) -> intake.Taken:
+        if shelf.asked[-1] == last:
+            raise Killed
+        return take(**said)
+
+    monkeypatch.setattr(intake, "take", die)
+    pull = pulls.ask(source=connected, by="test", now=NOW)
+    with pytest.raises(Killed):
+        run()
+    # The cursor is where the last page on disk left it.
+    assert Connection.objects.get(source=connected).cursor == ({"page": last} if last else {})
+    assert len(ids()) == last * PER_PAGE
+    monkeypatch.setattr(intake, "take", take)
+    assert run(NOW + pulls.LEASE * 2) == pull.pk
+    assert (len(ids()), shelf.asked.count(last)) == (PAGES * PER_PAGE, 2)
+
+
+def test_whoever_lost_its_lease_at_the_end_neither_ends_the_pull_nor_moves_the_watermark(
+    connected: Source, shelf: Shelf
+) -> None:
+    pulls.ask(source=connected, by="test", now=NOW)
+
+    def another_takes_over(number: int) -> None:
+        if number == PAGES - 1:
+            Pull.objects.update(attempts=99)
+
+    shelf.after_page = another_takes_over
+    run()
+    connected.refresh_from_db()
+    pull = Pull.objects.get()
+    assert (pull.state, pull.ended_at, pull.pages) == ("running", None, PAGES)
+    assert (connected.watermark, connected.completeness) == (None, "")
+
+
+def test_a_pull_ends_with_its_watermark_or_not_at_all(
+    connected: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pull = pulls.ask(source=connected, by="test", now=NOW)
+    after_commit = nudge.after_commit
+
+    def die(name: str) -> None:
+        if name == "evidence.linked":
+            raise Killed
+        after_commit(name)
+
+    monkeypatch.setattr(nudge, "after_commit", die)
+    with pytest.raises(Killed):
+        run()
+    connected.refresh_from_db()
+    pull.refresh_from_db()
+    assert (pull.state, connected.watermark) == ("running", None)
+    monkeypatch.setattr(nudge, "after_commit", after_commit)
+    assert run(NOW + pulls.LEASE * 2) == pull.pk
+    connected.refresh_from_db()
+    assert (Pull.objects.get().state, connected.completeness) == ("done", "cursor")
 
 
 def test_whoever_lost_its_lease_stops_before_it_moves_the_cursor(
