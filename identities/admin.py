@@ -16,6 +16,10 @@ from identities.models import (
     ApiToken,
     Attestation,
     Binding,
+    Claim,
+    ClaimAnswer,
+    ClaimRefusal,
+    ClaimWave,
     Credential,
     Delegation,
     DelegationVersion,
@@ -77,6 +81,41 @@ class FindingAdmin(Looking):
 class RevocationAdmin(Looking):
     list_display = ("key", "words", "state", "requested_at", "effective_at")
     list_filter = ("state", "step")
+
+
+@admin.register(Claim)
+class ClaimAdmin(Looking):
+    list_display = ("id", "identity", "actor", "bundle", "party", "step", "state", "asked_at")
+    list_filter = ("state", "step", "kind")
+    list_select_related = ("identity", "actor", "party__person", "party__team")
+    search_fields = ("bundle", "identity__name")
+
+
+@admin.register(ClaimAnswer)
+class ClaimAnswerAdmin(Looking):
+    list_display = ("at", "answer", "by_name", "party", "bundle", "asked", "owned", "undone_at")
+    list_filter = ("answer",)
+    list_select_related = ("party__person", "party__team")
+    search_fields = ("bundle", "by_name")
+
+
+@admin.register(ClaimRefusal)
+class ClaimRefusalAdmin(Looking):
+    list_display = ("at", "identity", "actor", "party", "basis", "silent", "reason")
+    list_filter = ("silent", "basis")
+    list_select_related = ("identity", "actor", "party__person", "party__team")
+
+
+@admin.register(ClaimWave)
+class ClaimWaveAdmin(Looking):
+    list_display = (
+        "started_at",
+        "started_by_name",
+        "at_once",
+        "share",
+        "patience_days",
+        "ended_at",
+    )
 
 
 @admin.register(ApiToken)

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from evidence.vocabulary import STRENGTHS
-from identities.claims import answering, asking, counting, rights, ruling
+from identities.claims import answering, asking, counting, questioning, rights, ruling
 from identities.models import Claim, ClaimAnswer, Party, Service
 from identities.permissions import NotAllowed, parties_of, require
 
@@ -34,7 +34,7 @@ class AnswerIn(serializers.Serializer[Any]):
     def get_fields(self) -> dict[str, Any]:
         # `except` is a word of Python and the plain one for people.
         excepted = serializers.ListField(
-            child=serializers.UUIDField(), default=list, max_length=answering.MOST
+            child=serializers.UUIDField(), default=list, max_length=questioning.MOST
         )
         return {**super().get_fields(), "except": excepted}
 
@@ -117,7 +117,7 @@ def claims(request: Request) -> Response:
     if asked.get("after"):
         rows = rows.filter(pk__gt=_uuid(asked["after"]))
     found = list(
-        rows.select_related(*answering.RELATED, "identity", "actor").order_by("pk")[: limit + 1]
+        rows.select_related(*questioning.RELATED, "identity", "actor").order_by("pk")[: limit + 1]
     )
     shown = found[:limit]
     return Response(
@@ -195,7 +195,7 @@ def rule(request: Request) -> Response:
     """Without `digest` exactly what the rule covers and leaves; with the digest of that, sign it."""
     data = checked(ClaimRuleIn(data=request.data))
     user, now = user_of(request), timezone.now()
-    require(rights.why_not_run(user))
+    require(rights.why_not_run(user, now=now))
     service = None
     if data["service"]:
         service = Service.objects.filter(slug=data["service"]).select_related("owner").first()

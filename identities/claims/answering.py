@@ -15,34 +15,13 @@ from evidence.words import counted
 from identities.acting import acting
 from identities.claims import rights
 from identities.claims.asking import LEDGER, note, party_named
-from identities.claims.proposing import refusals, unable_of
+from identities.claims.questioning import question
+from identities.claims.standing import refusals, unable_of
 from identities.models import Claim, ClaimAnswer, Party, Service, User
-from identities.permissions import NotPossible, require
+from identities.permissions import NOBODY, NotPossible, require
 from identities.reasons import reason_given
 
 UNDO = timedelta(seconds=8)
-# What one answer may be about: it is all shown, and a form has at most 1,000 fields. A larger
-# question is answered in parts.
-MOST = 900
-# Instead of one bundle: everything that is asked of a party now, in one answer.
-ALL = "everything asked"
-RELATED = ("service", "party__person", "party__team")
-
-
-def question(
-    *, party: Party | None, bundle: str, lock: bool = False, subjects: bool = False
-) -> list[Claim]:
-    """The open claims that one question is about, in the order of their making.
-
-    `subjects`: with identity and actor at hand, to show them.
-    """
-    rows = Claim.objects.filter(state="open")
-    rows = rows.filter(party__isnull=True) if party is None else rows.filter(party=party)
-    rows = rows.filter(asked_at__isnull=False) if bundle == ALL else rows.filter(bundle=bundle)
-    if lock:
-        rows = rows.select_for_update(of=("self",))
-    related = (*RELATED, "identity", "actor") if subjects else RELATED
-    return list(rows.select_related(*related).order_by("pk")[:MOST])
 
 
 def yes(
@@ -117,14 +96,17 @@ def not_mine(
 
 
 def pass_on(*, bundle: str, ask: str, by: User, now: datetime, reason: str) -> ClaimAnswer:
-    """Where nobody is known: a reviewer says whom to ask. It makes nobody an owner."""
+    """Where nobody is known: a reviewer says whom to ask. It makes nobody an owner.
+
+    Somebody who has said no may be asked once more this way: a no is sometimes a mistake.
+    """
     reason = reason_given(reason, what=LEDGER)
     with transaction.atomic():
-        require(rights.why_not_run(by))
+        require(rights.why_not_run(by, now=now))
         rows = question(party=None, bundle=bundle, lock=True)
         if not rows:
             raise NotPossible("Nothing of this waits for somebody to ask any more.")
-        to = _askable(ask, rows, now=now)
+        to = _askable(ask, rows, now=now, again=True)
         answer = _sign("pass_on", rows, by=by, now=now, party=None, bundle=bundle, reason=reason)
         answer.to = to
         answer.save(update_fields=["to"])
@@ -170,14 +152,17 @@ def _asked(party: Party, bundle: str, seen: int | None) -> list[Claim]:
     return rows
 
 
-def _askable(ask: str, rows: Sequence[Claim], *, now: datetime) -> Party:
-    """Who may be asked: not themselves, not somebody who has said no to all of it, not nobody."""
+def _askable(ask: str, rows: Sequence[Claim], *, now: datetime, again: bool = False) -> Party:
+    """Who may be asked: not themselves, not somebody who has said no to all of it, not nobody.
+
+    `again`: who has said no once may be asked once more.
+    """
     to = party_named(ask)
     if any(row.party_id == to.pk for row in rows):
         raise NotPossible(f"{to} is who is asked now: name somebody else.")
     if str(to.pk) in unable_of({str(to.pk)}, now=now):
         raise NotPossible(f"Nobody could answer for {to}: name somebody who is here.")
-    refused = refusals(rows, said=True)
+    refused = refusals(rows, said=True, twice=again)
     if all(str(to.pk) in refused[row.identity_id, row.actor_id] for row in rows):
         raise NotPossible(f"{to} has been asked already, and it is not theirs: name somebody else.")
     return to
@@ -212,7 +197,7 @@ def _sign(
 ) -> ClaimAnswer:
     who = acting(by)
     if by.person is None:
-        raise NotPossible(rights.NOBODY)
+        raise NotPossible(NOBODY)
     row = ClaimAnswer.objects.create(
         answer=answer,
         party=party,

@@ -16,7 +16,7 @@ from django.db import IntegrityError, connection, transaction
 from evidence import ledger, nudge
 from evidence.words import counted
 from identities.acting import COUNTERSIGN, By, acting
-from identities.claims import rights
+from identities.claims import learning, questioning, rights
 from identities.claims.proposing import hand_on
 from identities.models import Claim, ClaimRefusal, ClaimWave, Party, Person, Team, User
 from identities.permissions import NotPossible, require
@@ -28,29 +28,31 @@ A_WHILE = timedelta(days=365)
 LEDGER = "it goes into the ledger"
 MOST_MOVED = 2_000
 
-# A question of which part is asked is asked wholly; the rest by size, until the share is full.
-# A service for which nobody is known keeps its place among them: a reviewer's one act about it
-# is worth more than the many small questions that would stand in for it.
-NEXT = """
-WITH questions AS (
-    SELECT c.party_id, c.bundle, count(*) AS n, bool_or(c.asked_at IS NOT NULL) AS asked,
-           bool_or(c.asked_at IS NULL) AS unasked
-    FROM identities_claim c WHERE c.state = 'open'
-      AND (c.party_id IS NOT NULL OR c.bundle LIKE ANY('{service:%%,code:%%}')) GROUP BY 1, 2
+# A question of which part is asked is asked wholly; the rest by how much a yes is expected of, until
+# the share is full. A service for which nobody is known keeps its place among them: a reviewer's
+# one act about it is worth more than the many small questions that would stand in for it.
+YES = ", sum(coalesce(e.share, 0.5)) AS yes"
+EXPECTED = """LEFT JOIN unnest(%(bases)s::text[], %(shares)s::float[]) AS e (basis, share)
+    ON e.basis = coalesce(nullif(c.kind, ''), 'step ' || c.step)"""
+NEXT = f"""
+WITH bundles AS ({questioning.sql(more=YES, joins=EXPECTED)}), asked AS (
+    SELECT b.party_id, b.about, sum(b.n) AS n, sum(b.yes) AS yes, bool_or(b.asked) AS asked
+    FROM bundles b
+    WHERE b.party_id IS NOT NULL OR b.bundle LIKE ANY('{{service:%%,code:%%}}') GROUP BY 1, 2
 ), placed AS (
-    SELECT q.*, sum(n) OVER (ORDER BY asked DESC, n DESC, bundle, party_id
+    SELECT q.*, sum(n) OVER (ORDER BY asked DESC, yes DESC, about, party_id
                              ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) - n AS before,
-           row_number() OVER (PARTITION BY party_id ORDER BY asked DESC, n DESC, bundle) AS place
-    FROM questions q
+           row_number() OVER (PARTITION BY party_id ORDER BY asked DESC, yes DESC, about) AS place
+    FROM asked q
 ), wanted AS (
     SELECT count(*) * %(share)s / 100.0
            - count(*) FILTER (WHERE state IN ('owned', 'answered')) AS n
     FROM identities_claim WHERE state <> 'gone' AND (state <> 'owned' OR closed_at >= %(since)s)
 )
-SELECT p.party_id, p.bundle FROM placed p, wanted w
-WHERE p.unasked AND p.party_id IS NOT NULL
-  AND (p.asked OR (p.place <= %(at_once)s AND p.before < w.n))
-"""
+SELECT b.party_id, b.bundle FROM wanted w, placed p
+JOIN bundles b ON b.party_id = p.party_id AND b.about = p.about
+WHERE b.unasked AND (p.asked OR (p.place <= %(at_once)s AND p.before < w.n))
+"""  # noqa: S608 - a constant
 # By the index of questions, however many there are and whatever the planner knows of them.
 ASK = """
 UPDATE identities_claim c SET asked_at = %(now)s
@@ -89,7 +91,7 @@ def running() -> ClaimWave | None:
 
 def start(*, terms: Terms, reason: str, by: User, now: datetime) -> ClaimWave:
     """Begin to ask. Raises NotPossible while another wave runs, or for terms out of bounds."""
-    require(rights.why_not_run(by))
+    require(rights.why_not_run(by, now=now))
     reason = reason_given(reason, what=LEDGER)
     if not (
         1 <= terms.at_once <= 50 and 1 <= terms.share <= 100 and 1 <= terms.patience_days <= 365
@@ -120,7 +122,7 @@ def start(*, terms: Terms, reason: str, by: User, now: datetime) -> ClaimWave:
 
 def end(*, reason: str, by: User, now: datetime) -> None:
     """Ask nobody anything new; questions that were asked can still be answered."""
-    require(rights.why_not_run(by))
+    require(rights.why_not_run(by, now=now))
     reason = reason_given(reason, what=LEDGER)
     with transaction.atomic():
         wave = ClaimWave.objects.select_for_update().filter(ended_at__isnull=True).first()
@@ -143,11 +145,14 @@ def ask_next(*, now: datetime) -> int:
     wave = running()
     if wave is None:
         return 0
+    expected = learning.read().expected()
     with transaction.atomic(), connection.cursor() as cursor:
         facts: dict[str, Any] = {
             "since": wave.started_at - A_WHILE,
             "at_once": wave.at_once,
             "share": wave.share,
+            "bases": list(expected),
+            "shares": list(expected.values()),
         }
         cursor.execute(NEXT, facts)
         found = cursor.fetchall()
@@ -198,8 +203,7 @@ def pass_silent(*, now: datetime) -> bool:
 
 def waiting_for(parties: Collection[UUID]) -> int:
     """How many questions lie before these parties and are not answered."""
-    rows = Claim.objects.filter(state="open", asked_at__isnull=False, party__in=parties)
-    return rows.values("party", "bundle").distinct().count()
+    return len(questioning.asked_of(parties))
 
 
 def refuse(
@@ -220,6 +224,8 @@ def refuse(
                 person_id=person,
                 reason=reason,
                 silent=silent,
+                basis=row.basis,
+                bundle=row.bundle,
                 at=now,
             )
             for row in rows

@@ -10,16 +10,27 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import Q
 
 from evidence import ledger, nudge
 from evidence.formats.record import ActorName
 from evidence.models import Actor
 from identities import actornames, judging
-from identities.actions import credentials
-from identities.claims.answering import RELATED
+from identities.acting import Acting
+from identities.actions import credentials, owning
 from identities.claims.asking import refuse
-from identities.claims.proposing import hand_on, unable_of
-from identities.models import Binding, Claim, ClaimAnswer, Identity, Party, Service
+from identities.claims.proposing import hand_on
+from identities.claims.questioning import RELATED
+from identities.claims.standing import unable_of
+from identities.models import (
+    Binding,
+    Claim,
+    ClaimAnswer,
+    ClaimRefusal,
+    Identity,
+    Party,
+    Service,
+)
 
 OWN = """
 UPDATE identities_identity SET owner_id = %(party)s,
@@ -66,11 +77,22 @@ def carry_next(*, now: datetime) -> bool:
         else:
             if answer.answer == "not_mine":
                 refuse(rows, reason=answer.reason, now=now, person=answer.person_id)
-            hand_on(rows, now=now, to=answer.to)
+            else:
+                _ask_again(rows, answer.to)
+            hand_on(rows, now=now, to=answer.to, insist=answer.answer == "pass_on")
         answer.carried_at = now
         answer.save(update_fields=["carried_at", "owned"])
         nudge.after_commit("claims.changed")
     return True
+
+
+def _ask_again(rows: list[Claim], to: Party | None) -> None:
+    """Whoever said no to these is asked once more, and no third time."""
+    ClaimRefusal.objects.filter(
+        Q(identity__in=[row.identity_id for row in rows if row.identity_id])
+        | Q(actor__in=[row.actor_id for row in rows if row.actor_id]),
+        party=to,
+    ).update(again=True)
 
 
 def _except(answer: ClaimAnswer, rows: list[Claim], *, now: datetime) -> None:
@@ -248,8 +270,17 @@ def _tell(
     *,
     now: datetime,
 ) -> None:
-    """One ledger entry for each identity, said by whoever signed."""
-    by = f"by the rule of {answer.by_name}" if answer.answer == "rule" else f"{answer.by_name} said"
+    """One change of owner and one ledger entry for each identity, by whoever signed."""
+    ruled = answer.answer == "rule"
+    by = f"by the rule of {answer.by_name}" if ruled else f"{answer.by_name} said"
+    owning.taken(
+        identities=owned,
+        to=party,
+        basis="rule" if ruled else "accepted",
+        by=Acting(answer.by, answer.by_name),
+        now=now,
+        because=answer.reason or str(answer.rule.get("words", "")) or by,
+    )
     ledger.append_all(
         [
             ledger.Said(

@@ -7,7 +7,7 @@ write one.
 """
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, NamedTuple
 
 from evidence.vocabulary import INFERRED, KEY
@@ -29,6 +29,13 @@ ORDER = tuple(STRENGTH_OF)
 # Who made a thing is seldom who owns it: what is beside it, when most of that is one party's,
 # says more.
 WEAK = ORDER[ORDER.index("neighbours") + 1 :]
+# Of what is asked for each reason, the share that a yes is expected of before anybody has answered:
+# the order in which people are asked, never what anybody owns.
+EXPECTED = {
+    "service": 0.9, "cmdb": 0.9, "owner": 0.85, "team": 0.85, "codeowners": 0.9, "neighbours": 0.9,
+    "issuer": 0.6, "behalf": 0.6, "creator": 0.6, "naming": 0.7, "step passed_on": 0.7,
+    "step sponsor": 0.3, "step backup": 0.3, "step team": 0.3, "step nobody": 0.9,
+}  # fmt: skip
 LONGEST_WORDS = 300
 MOST_REASONS = 12
 TEAM_WORD = "team"
@@ -74,10 +81,17 @@ def ordered(reasons: Iterable[Reason]) -> list[Reason]:
     return found[:MOST_REASONS]
 
 
-def choose(reasons: Iterable[Reason], refused: Collection[str] = ()) -> Choice:
-    """Of those who have not said no, the one whom the evidence names first."""
+def choose(
+    reasons: Iterable[Reason],
+    refused: Collection[str] = (),
+    useless: Callable[[str, str], bool] = lambda _party, _kind: False,
+) -> Choice:
+    """Of those who have not said no, the one whom the evidence names first.
+
+    `useless`: whether a party has nearly always said no to what this kind of evidence gave them.
+    """
     for one in ordered(reasons):
-        if one.party not in refused:
+        if one.party not in refused and not useless(one.party, one.kind):
             return Choice(one.party, one.strength, one.kind)
     return Choice(None)
 

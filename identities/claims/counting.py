@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.db import connection
 
+from identities.claims import questioning
 from identities.models import ClaimDay
 
 # A forecast rests on at least so many counted days, and is the pace of so many.
@@ -35,20 +36,21 @@ ON CONFLICT (day) DO UPDATE SET (unowned, unclaimed, asked, nobody, owned, answe
     (excluded.unowned, excluded.unclaimed, excluded.asked, excluded.nobody, excluded.owned,
      excluded.answers, excluded.counted_at)
 """
-WAITING = """
+WAITING = f"""
 SELECT t.id, coalesce(t.name, ''), count(DISTINCT c.party_id),
-    count(DISTINCT (c.party_id, c.bundle)) FILTER (WHERE c.state = 'open' AND c.asked_at IS NOT NULL),
+    count(DISTINCT (c.party_id, q.about)) FILTER (WHERE c.state = 'open' AND c.asked_at IS NOT NULL),
     count(*) FILTER (WHERE c.state = 'open' AND c.asked_at IS NOT NULL),
     count(*) FILTER (WHERE c.state = 'open' AND c.asked_at IS NULL),
     count(*) FILTER (WHERE c.state = 'owned'),
     min(c.asked_at) FILTER (WHERE c.state = 'open')
 FROM identities_claim c JOIN identities_party p ON p.id = c.party_id
 LEFT JOIN identities_team t ON t.id = p.team_id
+LEFT JOIN ({questioning.sql()}) q ON q.party_id = c.party_id AND q.bundle = c.bundle
 WHERE c.state IN ('open', 'answered', 'owned')
 GROUP BY 1, 2 ORDER BY 5 DESC, 6 DESC, 2
-"""
+"""  # noqa: S608 - a constant
 NOBODY = """
-SELECT c.bundle, count(*), max(c.passed) FROM identities_claim c
+SELECT c.bundle, count(*), max(c.passed), min(c.reviewed_at) FROM identities_claim c
 WHERE c.state = 'open' AND c.party_id IS NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT %(most)s
 """
 
@@ -72,6 +74,7 @@ class Nobody(NamedTuple):
     bundle: str
     n: int
     passed: int
+    reviewed_at: datetime | None  # since when reviews ask what becomes of it
 
 
 class Forecast(NamedTuple):

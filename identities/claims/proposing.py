@@ -6,19 +6,21 @@ claim. Must not know who has been asked (asking.py).
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import orjson
 from django.db import connection, transaction
-from django.db.models import Q
 
 from identities.actions.bindings.unclaimed import BINDABLE, NOBODYS
-from identities.claims.choosing import WEAK, Choice, choose, from_json, ordered
+from identities.claims import learning
+from identities.claims.choosing import Choice, choose, from_json, ordered
 from identities.claims.gathering import Subject, gather, subject_of_actor
-from identities.models import Claim, ClaimRefusal, Membership, Party
+from identities.claims.standing import refusals, unable_of
+from identities.claims.together import ask_together
+from identities.models import Claim, Membership, Party
 
 BATCH = 1_000
 # Evidence is looked at again after this.
@@ -26,8 +28,6 @@ AGAIN = timedelta(days=1)
 CLAIMS_LOCK = 7_305_461
 # The bundle of what shares neither a service nor code.
 OTHER = "other"
-# So many things of one service that the evidence gives to somebody else are their own question.
-LEAST_APART = 4
 PLAIN = ("bundle", "step", "kind", "strength", "reasons", "tags", "state", "asked_at", "passed",
          "excepted", "looked_at")  # fmt: skip
 
@@ -56,60 +56,6 @@ WHERE c.state = 'open' AND (
         WHERE a.id = c.actor_id AND b.state = 'confirmed' AND b.superseded_at IS NULL
           AND b.during @> %(now)s))
 """
-# Things beside each other go to whoever most of them are, or are said to be, of: those of which
-# the evidence says nothing or only who made them, those it gives to one person of that team, and
-# the few it gives to somebody else, which stand in the question with that doubt. Who made a thing
-# has no voice in it; nor have the things that share nothing but where they live.
-TOGETHER = """
-WITH member AS (
-    SELECT p.id AS party, min(t.id::text)::uuid AS team FROM identities_party p
-    JOIN identities_membership m ON m.person_id = p.person_id AND m.superseded_at IS NULL
-     AND m.during @> %(now)s
-    JOIN identities_party t ON t.team_id = m.team_id GROUP BY p.id HAVING count(*) = 1
-), votes AS (
-    SELECT 'service:' || s.slug AS bundle, coalesce(m.team, i.owner_id) AS party, count(*) AS n
-    FROM identities_identity i JOIN identities_service s ON s.id = i.service_id
-    LEFT JOIN member m ON m.party = i.owner_id
-    WHERE i.owner_id IS NOT NULL AND i.state <> 'retired' GROUP BY 1, 2
-    UNION ALL
-    SELECT c.bundle, coalesce(m.team, c.party_id), count(*) FROM identities_claim c
-    LEFT JOIN member m ON m.party = c.party_id
-    WHERE c.party_id IS NOT NULL AND c.step = 'evidence' AND NOT c.kind = ANY(%(weak)s)
-      AND c.state IN ('open', 'answered') AND c.bundle LIKE ANY('{service:%%,code:%%}')
-    GROUP BY 1, 2
-), sums AS (
-    SELECT bundle, party, sum(n) AS n, sum(sum(n)) OVER (PARTITION BY bundle) AS whole
-    FROM votes WHERE %(bundles)s::text[] IS NULL OR bundle = ANY(%(bundles)s) GROUP BY 1, 2
-)
-SELECT v.bundle, v.party, coalesce(h.name, t.name), v.n, v.whole
-FROM sums v JOIN identities_party p ON p.id = v.party
-LEFT JOIN identities_person h ON h.id = p.person_id
-LEFT JOIN identities_team t ON t.id = p.team_id
-WHERE v.n * 2 > v.whole
-"""
-JOIN = """
-UPDATE identities_claim c SET party_id = b.party, step = 'neighbours', kind = 'neighbours',
-    strength = 1, reasons = (
-        SELECT coalesce(jsonb_agg(r), '[]'::jsonb) FROM jsonb_array_elements(c.reasons) r
-        WHERE r ->> 'kind' <> 'neighbours') || jsonb_build_array(jsonb_build_object(
-        'party', b.party::text, 'kind', 'neighbours', 'strength', 1, 'words', b.words))
-FROM unnest(%(bundles)s::text[], %(parties)s::uuid[], %(words)s::text[])
-    AS b (bundle, party, words)
-WHERE c.bundle = b.bundle AND c.state = 'open' AND c.asked_at IS NULL
-  AND c.party_id IS DISTINCT FROM b.party AND c.step IN ('evidence', 'nobody', 'neighbours')
-  AND (c.party_id IS NULL OR c.kind = ANY(%(weak)s) OR c.step = 'neighbours'
-    OR (SELECT count(*) FROM (SELECT 1 FROM identities_claim o WHERE o.party_id = c.party_id
-        AND o.bundle = c.bundle AND o.state = 'open' LIMIT %(apart)s) o) < %(apart)s
-    OR EXISTS (
-      SELECT 1 FROM identities_party q JOIN identities_membership m ON m.person_id = q.person_id
-      JOIN identities_party t ON t.team_id = m.team_id
-      WHERE q.id = c.party_id AND t.id = b.party AND m.superseded_at IS NULL
-        AND m.during @> %(now)s))
-  AND NOT EXISTS (SELECT 1 FROM identities_claimrefusal r WHERE r.party_id = b.party
-      AND r.identity_id IS NOT DISTINCT FROM c.identity_id
-      AND r.actor_id IS NOT DISTINCT FROM c.actor_id)
-"""
-
 # Many rows at once, whatever changed in each of them.
 SAVE = """
 UPDATE identities_claim c SET party_id = i.party, service_id = i.service, bundle = i.bundle,
@@ -149,44 +95,13 @@ def look_next(*, now: datetime) -> bool:
     return False
 
 
-def ask_together(*, now: datetime, bundles: Collection[str] | None = None) -> int:
-    """Bring what is beside each other before one party, where most of it is theirs; how many.
-
-    What was asked already stays with whom it was asked of. `bundles`: only these.
-    """
-    facts: dict[str, Any] = {
-        "now": now,
-        "weak": list(WEAK),
-        "apart": LEAST_APART,
-        "bundles": None if bundles is None else sorted(bundles),
-    }
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(TOGETHER, facts)
-        found = cursor.fetchall()
-        unable = unable_of({str(row[1]) for row in found}, now=now)
-        found = [row for row in found if str(row[1]) not in unable]
-        cursor.execute(
-            JOIN,
-            facts
-            | {
-                "bundles": [row[0] for row in found],
-                "parties": [row[1] for row in found],
-                "words": [
-                    f"{called}: {n:,} of {whole:,} things beside it whose owner is known or said"
-                    " are theirs"
-                    for _, _, called, n, whole in found
-                ],
-            },
-        )
-        return int(cursor.rowcount)
-
-
 def _write(found: Sequence[Subject], *, now: datetime) -> None:
     refused = refusals(found)
     unable = unable_of({reason.party for one in found for reason in one.reasons}, now=now)
+    useless = learning.read().useless
     rows = []
     for one in found:
-        choice = choose(one.reasons, refused[one.identity, one.actor] | unable)
+        choice = choose(one.reasons, refused[one.identity, one.actor] | unable, useless)
         rows.append(
             _asking(
                 Claim(identity_id=one.identity, actor_id=one.actor, opened_at=now, looked_at=now),
@@ -224,9 +139,11 @@ def _renew(*, now: datetime) -> bool:
     gather(found, now=now)
     refused = refusals(found)
     unable = unable_of({reason.party for one in found for reason in one.reasons}, now=now)
+    useless = learning.read().useless
     for row, one in zip(rows, found, strict=True):
         if row.asked_at is None and row.passed == 0:
-            _asking(row, one, choose(one.reasons, refused[one.identity, one.actor] | unable))
+            choice = choose(one.reasons, refused[one.identity, one.actor] | unable, useless)
+            _asking(row, one, choice)
         else:
             beside = [reason for reason in from_json(row.reasons) if reason.kind == "neighbours"]
             row.reasons = [reason.as_json() for reason in ordered([*one.reasons, *beside])]
@@ -262,65 +179,21 @@ def _subject(row: Claim) -> Subject:
     )
 
 
-type Thing = tuple[UUID | None, int | None]
-
-
-def refusals(
-    things: Iterable[Subject] | Iterable[Claim], *, said: bool = False
-) -> dict[Thing, frozenset[str]]:
-    """Who has said of each of these, (identity, actor), that it is not theirs, or stayed silent.
-
-    `said`: only who has said so; whoever stayed silent may still be named by a person.
-    """
-    identities, actors = set(), set()
-    for one in things:
-        if isinstance(one, Claim):
-            identities.add(one.identity_id)
-            actors.add(one.actor_id)
-        else:
-            identities.add(one.identity)
-            actors.add(one.actor)
-    found: dict[Thing, set[str]] = defaultdict(set)
-    rows = ClaimRefusal.objects.filter(
-        Q(identity__in=identities - {None}) | Q(actor__in=actors - {None})
-    )
-    if said:
-        rows = rows.filter(silent=False)
-    for identity, actor, party in rows.values_list("identity", "actor", "party"):
-        found[identity, actor].add(str(party))
-    return defaultdict(frozenset, {thing: frozenset(said) for thing, said in found.items()})
-
-
-def unable_of(parties: Collection[str], *, now: datetime) -> frozenset[str]:
-    """Those of these parties for whom nobody could answer: left, or a team without members."""
-    rows = Party.objects.filter(pk__in=[UUID(one) for one in parties]).select_related("person")
-    people = {row.pk: row.person for row in rows}
-    teams = {row.team_id: row.pk for row in rows if row.team_id is not None}
-    staffed = set(
-        Membership.objects.filter(
-            Q(person__left_at__isnull=True) | Q(person__left_at__gt=now),
-            team__in=teams,
-            superseded_at__isnull=True,
-            during__contains=now,
-        ).values_list("team", flat=True)
-    )
-    gone = {
-        pk
-        for pk, person in people.items()
-        if person is not None and person.left_at is not None and person.left_at <= now
-    }
-    return frozenset(str(pk) for pk in gone | {teams[team] for team in teams.keys() - staffed})
-
-
 def hand_on(
-    claims: Sequence[Claim], *, now: datetime, to: Party | None = None, most_passed: int = 3
+    claims: Sequence[Claim],
+    *,
+    now: datetime,
+    to: Party | None = None,
+    insist: bool = False,
+    most_passed: int = 3,
 ) -> None:
     """Whose turn it is after a no: `to`, else who else the evidence names, else the succession.
 
-    Sponsor and backup of the service, the team of who was asked, then nobody: reviewers settle
+    `insist`: a reviewer says so, however often it was passed on. Sponsor and backup of the service, the team of who was asked, then nobody: reviewers settle
     those. `claims` come with service and party at hand; whoever refused one is not asked again.
     """
     refused, denied = refusals(claims), refusals(claims, said=True)
+    learnt = learning.read()
     candidates = {reason.party for row in claims for reason in from_json(row.reasons)}
     persons = {row.party.person_id for row in claims if row.party is not None} - {None}
     teams = _teams_of(persons, now=now)
@@ -340,19 +213,19 @@ def hand_on(
         row.asked_at, row.answer, row.excepted = None, None, False
         row.state = "open"
         row.passed += 1
-        mine = denied[row.identity_id, row.actor_id] | unable
-        if to is not None and str(to.pk) not in mine and row.passed <= most_passed:
+        mine = unable if insist else denied[row.identity_id, row.actor_id] | unable
+        if to is not None and str(to.pk) not in mine and (insist or row.passed <= most_passed):
             row.party_id, row.step, row.strength, row.kind = to.pk, "passed_on", 0, ""
             row.asked_at = now  # a person said so: it waits for no wave
             continue
-        choice = choose(from_json(row.reasons), no)
+        choice = choose(from_json(row.reasons), no, learnt.useless)
         row.party_id, row.step = None, "nobody"
         row.strength, row.kind = choice.strength, choice.kind
         if choice.party is not None:
             row.party_id, row.step = UUID(choice.party), "evidence"
             continue
         for step, pk in ways[row.pk]:
-            if pk not in no:
+            if pk not in no and not learnt.useless_step(step):
                 row.party_id, row.step = UUID(pk), step
                 break
     save_all(claims)

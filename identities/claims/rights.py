@@ -8,10 +8,9 @@ from datetime import datetime
 
 from identities import visible
 from identities.models import ClaimAnswer, Party, User
-from identities.permissions import AUDITOR, INACTIVE, groups, parties_of
+from identities.permissions import AUDITOR, INACTIVE, LEFT, NOBODY, cannot_sign, groups, parties_of
 
 RUNNING = frozenset({"reviewer", "administrator"})
-NOBODY = "This login is nobody's: an answer needs a person behind it."
 
 
 def why_not_see_all(user: User) -> str | None:
@@ -23,19 +22,21 @@ def why_not_see_all(user: User) -> str | None:
     )
 
 
-def _why_not_sign(user: User) -> str | None:
+def _why_not_sign(user: User, *, now: datetime) -> str | None:
     if not user.is_active:
         return INACTIVE
     if "auditor" in groups(user):
         return AUDITOR
-    if user.person_id is None:
+    if user.person is None:
         return NOBODY
+    if user.person.left_at is not None and user.person.left_at <= now:
+        return LEFT
     return None
 
 
 def why_not_answer(user: User, party: Party, *, now: datetime) -> str | None:
     """Say yes or no in the name of this party."""
-    why = _why_not_sign(user)
+    why = _why_not_sign(user, now=now)
     if why is None and party.pk not in parties_of(user, now=now):
         return f"{party} is asked: only who stands for {party} may answer."
     return why
@@ -55,17 +56,15 @@ def why_not_own_service(
     return None
 
 
-def why_not_run(user: User) -> str | None:
+def why_not_run(user: User, *, now: datetime) -> str | None:
     """Begin and end a wave, sign a rule, and say whom to ask where nobody is known."""
-    why = _why_not_sign(user)
-    if why is None and groups(user).isdisjoint(RUNNING):
-        return "Only a reviewer or an administrator may run the claim wave."
-    return why
+    said = "Only a reviewer or an administrator may run the claim wave."
+    return cannot_sign(user, RUNNING, said, now=now)
 
 
 def why_not_undo(user: User, answer: ClaimAnswer, *, now: datetime) -> str | None:
     """Take one's own answer back before it is carried out."""
-    why = _why_not_sign(user)
+    why = _why_not_sign(user, now=now)
     if why is not None:
         return why
     if answer.person_id != user.person_id:

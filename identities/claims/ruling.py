@@ -5,7 +5,7 @@ covers has changed since, it is shown again. What other evidence gives to somebo
 the new owner has said is not theirs, is left to people.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import NamedTuple
@@ -15,16 +15,19 @@ from django.db import transaction
 from evidence.words import counted
 from identities.acting import acting
 from identities.claims import rights
-from identities.claims.answering import RELATED, UNDO
+from identities.claims.answering import UNDO
 from identities.claims.asking import LEDGER, note
 from identities.claims.choosing import WEAK, from_json, tag
-from identities.claims.proposing import refusals, unable_of
+from identities.claims.questioning import RELATED
+from identities.claims.standing import refusals, unable_of
 from identities.models import Claim, ClaimAnswer, Party, Service, User
-from identities.permissions import NotPossible, require
+from identities.permissions import NOBODY, NotPossible, require
 from identities.reasons import reason_given
 
 # What one rule may cover.
 MOST = 5_000
+# A whole service goes only to somebody whom of so many named things the evidence names for one.
+ONE_IN = 10
 
 
 class Rule(NamedTuple):
@@ -80,7 +83,12 @@ def preview(*, rule: Rule, now: datetime, lock: bool = False) -> Covered:
     found = list(rows.select_related(*RELATED, "identity", "actor").order_by("pk")[: MOST + 1])
     more, found = len(found) > MOST, found[:MOST]
     refused = refusals(found, said=True)
-    theirs = _members(rule.party, now=now)
+    theirs = members(rule.party, now=now)
+    if rule.service is not None and not rule.tag and not _backed(found, rule.service, theirs):
+        raise NotPossible(
+            f"Hardly anything in the evidence of {rule.service} names {rule.party}: ask them instead"
+            " of making them its owner, or say which tag means them."
+        )
     claims, left = [], []
     for row in found:
         why = _why_left(row, rule, refused[row.identity_id, row.actor_id], theirs)
@@ -109,7 +117,16 @@ def _why_left(row: Claim, rule: Rule, refused: frozenset[str], theirs: Collectio
     return f"other evidence: {other.words}" if other is not None else ""
 
 
-def _members(party: Party, *, now: datetime) -> set[str]:
+def _backed(rows: Sequence[Claim], service: Service, theirs: Collection[str]) -> bool:
+    """Whether evidence of any kind, or the register, gives some of it to them: a slip does not."""
+    if {str(service.owner_id), str(service.sponsor_id), str(service.backup_id)} & set(theirs):
+        return True
+    named = [{one["party"] for one in row.reasons if one["kind"] != "neighbours"} for row in rows]
+    said = [parties for parties in named if parties]
+    return sum(not parties.isdisjoint(theirs) for parties in said) * ONE_IN >= max(len(said), 1)
+
+
+def members(party: Party, *, now: datetime) -> set[str]:
     """The party, and of a team everybody in it."""
     found = Party.objects.filter(
         person__memberships__team=party.team_id,
@@ -124,7 +141,7 @@ def confirm(*, rule: Rule, digest: str, reason: str, by: User, now: datetime) ->
     """Sign the rule as it was shown. NotPossible when it covers something else by now."""
     reason = reason_given(reason, what=LEDGER)
     with transaction.atomic():
-        require(rights.why_not_run(by))
+        require(rights.why_not_run(by, now=now))
         found = preview(rule=rule, now=now, lock=True)
         if not found.claims:
             raise NotPossible("The rule covers nothing: there is nothing to sign.")
@@ -133,7 +150,7 @@ def confirm(*, rule: Rule, digest: str, reason: str, by: User, now: datetime) ->
         if rule.with_service and rule.service is not None and rule.service.owner is not None:
             raise NotPossible(f"The service has an owner: {rule.service.owner}.")
         if by.person is None:
-            raise NotPossible(rights.NOBODY)
+            raise NotPossible(NOBODY)
         who = acting(by)
         row = ClaimAnswer.objects.create(
             answer="rule",

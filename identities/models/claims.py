@@ -30,7 +30,7 @@ class ClaimWave(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7)
     at_once = models.PositiveSmallIntegerField()  # questions that lie before one party
-    share = models.PositiveSmallIntegerField()  # of all, in per cent, largest questions first
+    share = models.PositiveSmallIntegerField()  # of all, in per cent
     patience_days = models.PositiveSmallIntegerField()  # then somebody else is asked
     reason = models.TextField()
     started_at = models.DateTimeField()
@@ -131,6 +131,8 @@ class Claim(models.Model):
     opened_at = models.DateTimeField()
     looked_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True)
+    # Nobody takes it over: since when its review asks what becomes of it.
+    reviewed_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [
@@ -169,8 +171,19 @@ class Claim(models.Model):
                 fields=["asked_at"],
                 condition=Q(state="open", asked_at__isnull=False),
             ),
+            # Services that nobody takes over (reviews/succession/untaken.py).
+            models.Index(
+                name="claim_untaken",
+                fields=["service"],
+                condition=Q(state="open", party__isnull=True, reviewed_at__isnull=True),
+            ),
             GinIndex(name="claim_tags", fields=["tags"]),
         ]
+
+    @property
+    def basis(self) -> str:
+        """Why this party is asked: the kind of evidence, else the step of the succession."""
+        return self.kind or f"step {self.step}"
 
 
 class ClaimRefusal(models.Model):
@@ -182,6 +195,11 @@ class ClaimRefusal(models.Model):
     person = models.ForeignKey(Person, models.PROTECT, null=True, related_name="+")
     reason = models.TextField(blank=True)
     silent = models.BooleanField(default=False)
+    # A reviewer had them asked once more, when nobody else took it.
+    again = models.BooleanField(default=False)
+    # Why they were asked, and about what together: what is learnt of evidence (claims/learning.py).
+    basis = models.TextField(blank=True)  # Claim.basis
+    bundle = models.TextField(blank=True)
     at = models.DateTimeField()
 
     class Meta:

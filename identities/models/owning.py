@@ -9,7 +9,8 @@ from .identity import Identity
 from .people import Party, Person
 
 # `accepted`: by the new owner. `succession`: whoever answered before is no longer there.
-BASES = ("accepted", "succession")
+# `rule`: of what nobody owned, by a rule that a reviewer signed.
+BASES = ("accepted", "succession", "rule")
 
 
 class OwnerChange(models.Model):

@@ -162,7 +162,7 @@ def wave_start(request: HttpRequest) -> HttpResponse:
         by=user_of(request),
         now=timezone.now(),
     )
-    messages.success(request, "The wave has begun: the largest questions are asked first.")
+    messages.success(request, "The wave has begun: where most yes is expected is asked first.")
     return redirect("claim_burn_down")
 
 

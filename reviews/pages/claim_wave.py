@@ -4,18 +4,17 @@ Owns what templates/unclaimed_*.html show, each in a fixed number of queries. No
 before a person ticks it. Writes nothing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db import connection
 from django.db.models import Q
 from django.db.models.functions import Coalesce
 
 from evidence.vocabulary import STRENGTHS
 from evidence.words import counted
-from identities.claims import answering, asking, counting, rights, ruling
+from identities.claims import asking, counting, questioning, rights, ruling, suggesting
 from identities.models import Claim, ClaimAnswer, ClaimDay, ClaimRefusal, Party, Service, User
 from identities.permissions import NotPossible, parties_of
 
@@ -36,19 +35,10 @@ STEPS = {
     "team": "somebody in your team said that it is not theirs alone",
 }
 SAID = {"yes": "theirs", "not_mine": "not theirs", "rule": "by a rule", "pass_on": "passed on"}
+EVERYTHING = "all that is asked of you"
+FEW = "a few things each of several services"
 MOST_ANSWERS = 10
 WIDTH, HEIGHT = 720, 160
-
-QUESTIONS = """
-SELECT c.party_id, c.bundle, count(*), min(c.asked_at), max(c.strength), count(*) FILTER (WHERE
-    EXISTS (SELECT 1 FROM jsonb_array_elements(c.reasons) r
-            WHERE r ->> 'party' <> c.party_id::text AND r ->> 'kind' <> 'neighbours')),
-    min((SELECT r ->> 'words' FROM jsonb_array_elements(c.reasons) r
-         WHERE r ->> 'party' = c.party_id::text LIMIT 1))
-FROM identities_claim c
-WHERE c.state = 'open' AND c.asked_at IS NOT NULL AND c.party_id = ANY(%(parties)s)
-GROUP BY 1, 2 ORDER BY 3 DESC, 2 LIMIT 200
-"""
 
 
 def tabs(user: User, on: str) -> list[dict[str, Any]]:
@@ -74,8 +64,8 @@ def labels(bundles: Iterable[str]) -> dict[str, str]:
     wanted = set(bundles)
     slugs = {one.removeprefix("service:") for one in wanted if one.startswith("service:")}
     names = dict(Service.objects.filter(slug__in=slugs).values_list("slug", "name"))
-    found = {}
-    for one in wanted:
+    found = {questioning.FEW: FEW, questioning.ALL: EVERYTHING}
+    for one in wanted - {questioning.FEW, questioning.ALL}:
         kind, _, rest = one.partition(":")
         found[one] = {
             "service": names.get(rest, rest),
@@ -88,11 +78,9 @@ def labels(bundles: Iterable[str]) -> dict[str, str]:
 
 def questions(user: User, *, now: datetime) -> dict[str, Any]:
     """templates/unclaimed_questions.html: what is asked of me, the largest first."""
-    with connection.cursor() as cursor:
-        cursor.execute(QUESTIONS, {"parties": list(parties_of(user, now=now))})
-        found = cursor.fetchall()
-    parties = Party.objects.select_related("person", "team").in_bulk({row[0] for row in found})
-    called = labels(row[1] for row in found)
+    found = questioning.asked_of(parties_of(user, now=now))
+    parties = Party.objects.select_related("person", "team").in_bulk({one.party for one in found})
+    called = labels(one.about for one in found)
     mine = ClaimAnswer.objects.filter(person=user.person_id).order_by("-at")[:MOST_ANSWERS]
     given = list(mine) if user.person_id is not None else []
     return {
@@ -102,21 +90,21 @@ def questions(user: User, *, now: datetime) -> dict[str, Any]:
         "now": now,
         "rows": [
             {
-                "label": called[bundle],
-                "party": str(parties[party]),
-                "url": url_of(party, bundle),
-                "n": n,
-                "since": since,
-                "strength": STRENGTHS.get(strength, ""),
-                "doubts": doubts,
-                "why": why or "",
+                "label": called[one.about],
+                "party": str(parties[one.party]),
+                "url": url_of(one.party, one.about),
+                "n": one.n,
+                "since": one.since,
+                "strength": STRENGTHS.get(one.strength, ""),
+                "doubts": one.doubts,
+                "why": one.why or "",
             }
-            for party, bundle, n, since, strength, doubts, why in found
+            for one in found
         ],
         "together": [
-            {"party": str(one), "url": url_of(one.pk, answering.ALL), "n": many}
+            {"party": str(one), "url": url_of(one.pk, questioning.ALL), "n": many}
             for one in parties.values()
-            if (many := sum(row[0] == one.pk for row in found)) > 1
+            if (many := sum(row.party == one.pk for row in found)) > 1
         ],
         "given": [_given(row, user, now=now) for row in given],
     }
@@ -148,9 +136,11 @@ def url_of(party: object, bundle: str) -> str:
 
 def question(user: User, party: Party, bundle: str, *, now: datetime) -> dict[str, Any]:
     """templates/unclaimed_question.html: everything it is about, each with its reasons."""
-    rows = answering.question(party=party, bundle=bundle, subjects=True)
+    rows = questioning.question(party=party, bundle=bundle, subjects=True)
     called = labels(row.bundle for row in rows)
-    label = called.get(bundle, "all that is asked of you")
+    label = called.get(bundle, EVERYTHING)
+    ours = ruling.members(party, now=now)
+    together = (questioning.ALL, questioning.FEW)
     service = rows[0].service if rows and bundle.startswith("service:") else None
     others = (
         Claim.objects.filter(bundle=bundle, state__in=["open", "answered"]).exclude(party=party)
@@ -169,7 +159,7 @@ def question(user: User, party: Party, bundle: str, *, now: datetime) -> dict[st
         "step": STEPS.get(rows[0].step, "") if rows else "",
         "rows": sorted(
             (
-                thing(row) | {"of": called[row.bundle] if bundle == answering.ALL else ""}
+                thing(row, ours) | {"of": called[row.bundle] if bundle in together else ""}
                 for row in rows
             ),
             key=lambda one: (one["of"], not one["but"], str(one["name"])),
@@ -207,9 +197,13 @@ def _said_before(rows: Sequence[Claim]) -> list[dict[str, str]]:
     return [{"party": called, "reason": reason} for called, reason in found]
 
 
-def thing(row: Claim) -> dict[str, Any]:
-    """One thing that nobody owns: what it is, why this party is asked, and what speaks against."""
-    mine = [one for one in row.reasons if one["party"] == str(row.party_id)]
+def thing(row: Claim, ours: Collection[str] = ()) -> dict[str, Any]:
+    """One thing that nobody owns: what it is, why this party is asked, and what speaks against.
+
+    `ours`: who is in the team that is asked, and so speaks for it.
+    """
+    for_it = {str(row.party_id), *ours}
+    mine = [one for one in row.reasons if one["party"] in for_it]
     named = row.identity
     return {
         "id": str(row.pk),
@@ -222,7 +216,7 @@ def thing(row: Claim) -> dict[str, Any]:
         ),
         "new": named is None,
         "why": [{"words": one["words"], "strength": STRENGTHS[one["strength"]]} for one in mine],
-        "but": [one["words"] for one in row.reasons if one["party"] != str(row.party_id)],
+        "but": [one["words"] for one in row.reasons if one["party"] not in for_it],
         "left_why": row.left_why,
     }
 
@@ -233,7 +227,7 @@ def rule(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
         "section": "unclaimed",
         "title": "Many by a rule",
         "tabs": tabs(user, "rule"),
-        "why_not": rights.why_not_run(user) or "",
+        "why_not": rights.why_not_run(user, now=now) or "",
         "asked": {name: asked.get(name, "") for name in ("service", "kind", "value", "party")},
         "with_service": bool(asked.get("with_service")),
         "kinds": [
@@ -242,7 +236,10 @@ def rule(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
         ],
         "preview": None,
         "wrong": "",
+        "suggested": [],
     }
+    if not asked.get("party") and not found["why_not"]:
+        found["suggested"] = [_suggested(one) for one in suggesting.rules()]
     if not asked.get("party") or found["why_not"]:
         return found
     try:
@@ -261,6 +258,20 @@ def rule(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
         "n_left": len(covered.left),
     }
     return found
+
+
+def _suggested(one: suggesting.Suggestion) -> dict[str, Any]:
+    """A rule that answers bear out, as a link to what it would cover."""
+    person, team = one.party.person, one.party.team
+    to = f"team:{team.name}" if team is not None else person.email or person.name if person else ""
+    return {
+        "words": f"everything whose {TAGS.get(one.kind, one.kind)} tag is {one.value} goes to"
+        f" {one.party}",
+        "yes": one.yes,
+        "no": one.no,
+        "waiting": one.waiting,
+        "url": f"/unclaimed/rule/?{urlencode({'kind': one.kind, 'value': one.value, 'party': to})}",
+    }
 
 
 def rule_of(asked: dict[str, str]) -> ruling.Rule:
@@ -287,7 +298,7 @@ def burn_down(user: User, *, now: datetime) -> dict[str, Any]:
     wave = asking.running()
     nobody = counting.nobody()
     called = labels(one.bundle for one in nobody)
-    run = rights.why_not_run(user) or ""
+    run = rights.why_not_run(user, now=now) or ""
     return {
         "section": "unclaimed",
         "title": "Burn-down",
@@ -309,10 +320,7 @@ def burn_down(user: User, *, now: datetime) -> dict[str, Any]:
         ],
         "forecast": counting.forecast(days),
         "teams": [one._asdict() for one in counting.waiting()],
-        "nobody": [
-            {"label": called[one.bundle], "bundle": one.bundle, "n": one.n, "passed": one.passed}
-            for one in nobody
-        ],
+        "nobody": [{**one._asdict(), "label": called[one.bundle]} for one in nobody],
         "run_why_not": run,
         "wave": None
         if wave is None

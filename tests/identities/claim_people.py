@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from identities.claims import answering, asking, carrying, counting, proposing, ruling
+from identities.claims import (
+    answering,
+    asking,
+    carrying,
+    counting,
+    proposing,
+    questioning,
+    ruling,
+)
 from identities.models import (
     Claim,
     ClaimAnswer,
@@ -42,7 +50,9 @@ class Outcome:
     days: int
 
 
-def run(world: World, *, share: float = 0.9, most_days: int = 180) -> Outcome:
+def run(
+    world: World, *, share: float = 0.9, most_days: int = 180, together: float = ANSWERS_TOGETHER
+) -> Outcome:
     """Let people answer day by day until this share has an owner."""
     assert world.reviewer is not None
     now, things = world.now, len(world.truth)
@@ -61,7 +71,7 @@ def run(world: World, *, share: float = 0.9, most_days: int = 180) -> Outcome:
             asking.end(reason="answered", by=world.reviewer, now=now)
             terms = terms._replace(share=min(100, terms.share + 2))
             asking.start(terms=terms, reason="the rest", by=world.reviewer, now=now)
-        _a_day(world, silent, now=now)
+        _a_day(world, silent, together, now=now)
         now += timedelta(hours=1)
         while carrying.carry_next(now=now):
             pass
@@ -94,10 +104,11 @@ def _needed(wanted: float, signed: int) -> int:
     return answers
 
 
-def _a_day(world: World, silent: set[UUID], *, now: datetime) -> None:
+def _a_day(world: World, silent: set[UUID], together: float, *, now: datetime) -> None:
     asked = Claim.objects.filter(state="open", asked_at__isnull=False, party__isnull=False)
+    lying = questioning.asked_of(set(asked.values_list("party", flat=True)), most=10_000)
     questions = sorted(
-        set(asked.values_list("party", "bundle")), key=lambda one: (one[1], str(one[0]))
+        ((one.party, one.about) for one in lying), key=lambda one: (one[1], str(one[0]))
     )
     parties = Party.objects.select_related("person", "team").in_bulk({pk for pk, _ in questions})
     for pk in dict.fromkeys(pk for pk, _ in questions):
@@ -105,8 +116,8 @@ def _a_day(world: World, silent: set[UUID], *, now: datetime) -> None:
         bundles = [bundle for party, bundle in questions if party == pk]
         if team in silent:
             continue
-        if len(bundles) > 1 and world.random.random() < ANSWERS_TOGETHER:
-            bundles = [answering.ALL]
+        if len(bundles) > 1 and world.random.random() < together:
+            bundles = [questioning.ALL]
         for bundle in bundles:
             if world.random.random() < PRESENT:
                 _answer(world, parties[pk], team, bundle, now=now)
@@ -118,7 +129,7 @@ def _answer(world: World, party: Party, team: UUID, bundle: str, *, now: datetim
     by = next(
         one for one in world.members[team] if party.team_id or one.person_id == party.person_id
     )
-    rows = answering.question(party=party, bundle=bundle)
+    rows = questioning.question(party=party, bundle=bundle)
     theirs = {row.pk for row in rows if _truth(world, row) == team}
     out: set[UUID] = set()
     for one in {row.bundle: None for row in rows}:
@@ -181,7 +192,8 @@ def _ask_for(world: World, *, now: datetime) -> None:
             continue
         try:
             if one.passed:
-                _sign(world, row.service, [_truth(world, each) for each in rows], now=now)
+                whose = _decided(world, [_truth(world, each) for each in rows])
+                _sign(world, row.service, whose, now=now)
                 done += 1
             elif ask := _guess(world, row):
                 answering.pass_on(
@@ -192,13 +204,28 @@ def _ask_for(world: World, *, now: datetime) -> None:
             continue
 
 
-def _sign(world: World, service: Service, whose: list[UUID | None], *, now: datetime) -> None:
-    assert world.reviewer is not None
-    right = world.random.random() < REVIEWER_RIGHT
+def _decided(world: World, whose: list[UUID | None]) -> Party:
+    """Whose a reviewer thinks a service is, after asking around."""
+    if world.random.random() >= REVIEWER_RIGHT:
+        return world.random.choice(world.teams)
     most = max(sorted(set(whose), key=str), key=whose.count)
-    party = next(one for one in world.teams if one.pk == most)
-    rule = ruling.Rule(party=party if right else world.random.choice(world.teams), service=service)
-    shown = ruling.preview(rule=rule, now=now)
-    ruling.confirm(
-        rule=rule, digest=shown.digest, reason="asked around", by=world.reviewer, now=now
-    )
+    return next(one for one in world.teams if one.pk == most)
+
+
+def _sign(world: World, service: Service, party: Party, *, now: datetime) -> None:
+    """A rule; where the product says that nothing speaks for it, whoever it is is asked instead."""
+    assert world.reviewer is not None
+    rule = ruling.Rule(party=party, service=service)
+    try:
+        shown = ruling.preview(rule=rule, now=now)
+        ruling.confirm(
+            rule=rule, digest=shown.digest, reason="asked around", by=world.reviewer, now=now
+        )
+    except NotPossible:
+        answering.pass_on(
+            bundle=f"service:{service.slug}",
+            ask=f"team:{party}",
+            by=world.reviewer,
+            now=now,
+            reason="asked around",
+        )

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from evidence.models import Actor, Source
-from identities.claims import answering, asking, carrying, proposing
+from identities.claims import asking, carrying, proposing, questioning
 from identities.models import (
     Binding,
     Claim,
@@ -104,7 +104,7 @@ def look() -> None:
 def asked() -> dict[str, tuple[str | None, str]]:
     """Who is asked about what, and how it came to them."""
     rows = Claim.objects.filter(state="open").select_related(
-        *answering.RELATED, "identity", "actor"
+        *questioning.RELATED, "identity", "actor"
     )
     return {
         str(row.identity or row.actor): (None if row.party is None else str(row.party), row.step)

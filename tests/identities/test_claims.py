@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from identities.claims import proposing
+from identities.claims import proposing, together
 from identities.models import (
     Claim,
     Credential,
@@ -62,7 +62,8 @@ def test_owner_is_proposed_from_each_kind_of_evidence(
     assert asked() == {
         "of-service": ("Payments", "evidence"),
         "by-cmdb": ("Payments", "evidence"),
-        "by-tag": ("Pia", "evidence"),
+        # Whoever is named for a thing or two is asked with their team.
+        "by-tag": ("Payments", "evidence"),
         "by-team": ("Payments", "evidence"),
         "by-code": ("Payments", "evidence"),
         # Whoever made it made it for their team.
@@ -109,12 +110,12 @@ def test_things_beside_each_other_are_one_question(
     unowned("made-by-platform", ("creator", "paul"), service=crm)
     unowned("nothing", service=crm)
     unowned("one-of-others", ("team", "search"), service=crm)
-    for number in range(proposing.LEAST_APART):
+    for number in range(together.LEAST_APART):
         unowned(f"b{number}", ("team", "platform"), service=crm)
     look()
     assert asked() == {
         **{f"a{number}": ("Payments", "evidence") for number in range(6)},
-        "of-person": ("Payments", "neighbours"),
+        "of-person": ("Payments", "evidence"),
         "made-by-platform": ("Payments", "neighbours"),
         "nothing": ("Payments", "neighbours"),
         # One tag that says otherwise stands in the question as a doubt, four are their own.

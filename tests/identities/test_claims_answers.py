@@ -8,7 +8,7 @@ import pytest
 
 from evidence.models import LedgerEntry
 from identities.actions import identities as identity_actions
-from identities.claims import answering, asking, carrying, counting
+from identities.claims import answering, asking, carrying, counting, questioning
 from identities.models import (
     Binding,
     Claim,
@@ -78,7 +78,7 @@ def test_all_that_is_asked_is_answered_together_but_for_what_is_not_asked_yet(
         unowned(f"{name}-0", ("team", "payments"), service=service(name))
     look()
     Claim.objects.filter(bundle="service:asked").update(asked_at=NOW)
-    about = crm["about"] | {"bundle": answering.ALL}
+    about = crm["about"] | {"bundle": questioning.ALL}
     with pytest.raises(NotPossible, match="share no service"):
         answering.yes(**about, with_service=True)
     answer = answering.yes(**about, seen=4)

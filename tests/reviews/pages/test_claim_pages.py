@@ -129,7 +129,7 @@ def test_question_is_shown_to_whom_it_is_asked_and_nothing_is_ticked(payments: P
 
 def test_questions_to_one_party_are_answered_on_one_page(payments: Party) -> None:
     for bundle in ("code:acme/pay", "code:acme/bill"):
-        ask(payments, 1, bundle)
+        ask(payments, 5, bundle)
     elena = client("elena")
     listed = elena.get("/unclaimed/questions/")
     (together,) = listed.context["together"]
@@ -139,11 +139,55 @@ def test_questions_to_one_party_are_answered_on_one_page(payments: Party) -> Non
     )
     shown = elena.get(together["url"])
     assert [row["of"] for row in shown.context["rows"]] == [
+        *["what is made by the code acme/bill"] * 5,
+        *["what is made by the code acme/pay"] * 5,
+    ]
+    elena.post("/unclaimed/answer/", form(payments, about=shown.context["about"], seen="10"))
+    assert ClaimAnswer.objects.get(party=payments).claims.count() == 10
+
+
+def test_few_things_each_are_one_question_that_names_each_of_them(payments: Party) -> None:
+    elena = client("elena")
+    before = elena.get("/unclaimed/questions/").context["frame"]["counts"]["unclaimed"]
+    for bundle in ("code:acme/pay", "code:acme/bill"):
+        ask(payments, 1, bundle)
+    listed = elena.get("/unclaimed/questions/")
+    (row,) = listed.context["rows"]
+    assert (row["label"], row["n"], listed.context["together"]) == (
+        "a few things each of several services",
+        2,
+        [],
+    )
+    assert listed.context["frame"]["counts"]["unclaimed"] == before + 1
+    shown = elena.get(row["url"])
+    assert [one["of"] for one in shown.context["rows"]] == [
         "what is made by the code acme/bill",
         "what is made by the code acme/pay",
     ]
-    elena.post("/unclaimed/answer/", form(payments, about=shown.context["about"]))
+    elena.post("/unclaimed/answer/", form(payments, about=shown.context["about"], seen="2"))
     assert ClaimAnswer.objects.get(party=payments).claims.count() == 2
+
+
+def test_rule_that_answers_bear_out_is_a_link_to_what_it_covers(payments: Party) -> None:
+    answer = ClaimAnswer.objects.create(
+        answer="yes",
+        party=payments,
+        asked=4,
+        by="x",
+        by_name="Elena",
+        person=Person.objects.get(users__username="elena"),
+        at=timezone.now(),
+        not_before=timezone.now(),
+    )
+    for bundle, state in (("service:a", "owned"), ("service:b", "owned"), ("service:c", "open")):
+        for row in ask(payments, 2, bundle):
+            row.tags, row.state, row.answer = ["owner=blue squad"], state, answer
+            row.save()
+    page = client("ines").get("/unclaimed/rule/")
+    (one,) = page.context["suggested"]
+    assert "4 things with this tag were theirs" in page.content.decode()
+    shown = client("ines").get(one["url"])
+    assert shown.context["preview"]["n"] == 2
 
 
 def test_question_of_others_is_refused_to_who_does_not_see_all(payments: Party) -> None:
