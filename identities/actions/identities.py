@@ -4,8 +4,9 @@ The only writer of `Identity.state`. Must not know of cases: whoever carries out
 calls from above and says which case in `because`.
 """
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import transaction
@@ -49,8 +50,27 @@ def locked(pk: UUID) -> Identity:
     Without the key: rows that name two identities are written while each of them is locked by
     somebody else, and their foreign keys would wait for each other.
     """
+    found = locked_all([pk]).get(pk)
+    if found is None:
+        raise Identity.DoesNotExist(f"no identity {pk}")
+    return found
+
+
+def locked_all(pks: Iterable[UUID]) -> dict[UUID, Identity]:
+    """The same of many that are there, in the order of their ids: nobody waits in a circle."""
     rows = Identity.objects.select_for_update(of=("self",), no_key=True)
-    return rows.select_related("service").get(pk=pk)
+    found = rows.select_related("service").filter(pk__in=list(pks)).order_by("pk")
+    return {row.pk: row for row in found}
+
+
+class Act(NamedTuple):
+    """What the ledger says of an identity. `at`: the moment it counts from, where not now."""
+
+    identity: Identity
+    act: str
+    words: str
+    data: dict[str, Any]
+    at: datetime | None = None
 
 
 def record(
@@ -64,18 +84,29 @@ def record(
     data: dict[str, Any] | None = None,
 ) -> None:
     """One ledger entry about an identity, and the nudge that its truth has changed."""
+    record_all([Act(identity, act, words, data or {}, at)], by=by, now=now)
+
+
+def record_all(acts: Sequence[Act], *, by: By, now: datetime) -> None:
+    """The same of many acts, in their order; one nudge for all of them."""
     who = acting(by)
-    ledger.append(
-        at=at or now,
-        recorded_at=now,
-        by=who.ref,
-        by_name=who.name,
-        act=act,
-        subject=identity.key,
-        words=words,
-        data={"identity": str(identity.pk)} | (data or {}),
+    ledger.append_all(
+        [
+            ledger.Said(
+                at=one.at or now,
+                recorded_at=now,
+                by=who.ref,
+                by_name=who.name,
+                act=one.act,
+                subject=one.identity.key,
+                words=one.words,
+                data={"identity": str(one.identity.pk)} | one.data,
+            )
+            for one in acts
+        ]
     )
-    nudge.after_commit("identities.changed")
+    if acts:
+        nudge.after_commit("identities.changed")
 
 
 def inherit(identity: Identity) -> list[str]:
@@ -226,22 +257,43 @@ def _move(
     with transaction.atomic():
         identity = locked(identity.pk)
         permissions.require(why_not(by, identity, now=now))
-        to = after(identity, move)
-        identity.state = to
-        identity.save(update_fields=["state"])
-        stretches.of_identity(
-            identity, state=to, at=now, now=now, by=acting(by).ref, because=because
-        )
-        record(
-            identity,
-            by=by,
-            now=now,
-            at=at,
-            act=f"identity.{to}",
-            words=f"{identity.name} is {to}: {because}",
-            data={"because": because},
-        )
+        identity.state = after(identity, move)
+        moved_all([(identity, because)], identity.state, by=by, now=now, at=at)
     return identity
+
+
+def moved_all(
+    those: Sequence[tuple[Identity, str]],
+    to: str,
+    *,
+    by: By,
+    now: datetime,
+    at: datetime | None = None,
+) -> None:
+    """Write that these locked identities have come into a state, each with its reason; whether
+    they could is the caller's question (`after`)."""
+    Identity.objects.filter(pk__in=[one.pk for one, _ in those]).update(state=to)
+    stretches.of_identities(
+        {one.pk: because for one, because in those},
+        state=to,
+        at=now,
+        now=now,
+        by=acting(by).ref,
+    )
+    record_all(
+        [
+            Act(
+                one,
+                f"identity.{to}",
+                f"{one.name} is {to}: {because}",
+                {"because": because},
+                at,
+            )
+            for one, because in those
+        ],
+        by=by,
+        now=now,
+    )
 
 
 def hold(*, identity: Identity, by: By, now: datetime, because: str) -> bool:

@@ -2,8 +2,20 @@
 
 Owns covering and overlapping of patterns; must not know what is named by them.
 Both questions are answered by filling a table from the ends, so time is the product of the two
-lengths whatever the patterns look like: they come from documents that others wrote.
+lengths whatever the patterns look like: they come from documents that others wrote. Most pairs
+differ before the first wildcard or behind the last, and fill none.
 """
+
+import re
+
+_WILD = re.compile(r"[*?]")
+
+
+def _ends(pattern: str) -> tuple[str, str]:
+    """What stands before the first wildcard and behind the last; twice all of it without one."""
+    head = _WILD.split(pattern, maxsplit=1)[0]
+    tail = pattern[max(pattern.rfind("*"), pattern.rfind("?")) + 1 :]
+    return head, tail
 
 
 def covers(outer: str, inner: str) -> bool:
@@ -12,6 +24,13 @@ def covers(outer: str, inner: str) -> bool:
     A "yes" is always true. Patterns that mean the same but are spelt differently (`*?`, `?*`)
     may get a "no", which callers must read as "not shown to be covered".
     """
+    head, tail = _ends(outer)
+    if len(head) == len(outer):
+        return outer == inner
+    if not inner.startswith(head) or not inner.endswith(tail):
+        return False
+    if outer == f"{head}*":
+        return True
     below = [False] * len(inner) + [True]
     for o in reversed(outer):
         row = [False] * (len(inner) + 1)
@@ -29,6 +48,15 @@ def covers(outer: str, inner: str) -> bool:
 
 def overlaps(one: str, other: str) -> bool:
     """Whether some text is matched by both."""
+    (head, tail), (begin, end) = _ends(one), _ends(other)
+    if not (head.startswith(begin) or begin.startswith(head)):
+        return False
+    if not (tail.endswith(end) or end.endswith(tail)):
+        return False
+    if (one == f"{head}*" and begin.startswith(head)) or (
+        other == f"{begin}*" and head.startswith(begin)
+    ):
+        return True
     below = [False] * len(other) + [True]
     for j in range(len(other) - 1, -1, -1):
         below[j] = other[j] == "*" and below[j + 1]

@@ -126,7 +126,7 @@ def _among(patterns: Sequence[str], value: str) -> _Fit:
     fit: _Fit = "no"
     for pattern in patterns:
         # What a variable stands for is known per request only: it may be anything.
-        open_ended = _VARIABLE.sub("*", pattern)
+        open_ended = _VARIABLE.sub("*", pattern) if "${" in pattern else pattern
         if open_ended == pattern and covers(pattern, value):
             return "yes"
         if overlaps(open_ended, value):

@@ -13,8 +13,8 @@ from identities.acting import COUNTERSIGN, By, acting
 from identities.actions import revocations
 from identities.models import Revocation
 from identities.permissions import NotPossible, require
-from reviews import permissions
-from reviews.models import Campaign, Case, Decision, Item, Provisional, Quarantine
+from reviews import outcome_brakes, permissions
+from reviews.models import Case, Decision, Item, Provisional, Quarantine
 
 from . import consequences, entries, quarantining, reminders, settling
 
@@ -31,12 +31,12 @@ def carry_out_next(*, now: datetime) -> bool:
 
 
 def _kept_back(now: datetime) -> Q:
-    """Decided in a campaign whose outcomes go out together, at its end; what is replaced by a date
-    is not kept back, so that the date is not missed, and what is revoked has gone out already."""
-    live = Campaign.objects.filter(applies="at_end", state__in=["running", "paused"])
-    ended = Q(state="running", moving=False, deadline_at__lte=now)
+    """Decided in a campaign whose outcomes go out together at its end, where its brake lets them;
+    what is replaced by a date is not kept back, so that the date is not missed, and what is
+    revoked has gone out already."""
     ends = Item.objects.filter(case=OuterRef("pk"), outcome="replace", carried_out_at__isnull=True)
-    return Q(campaign__in=list(live.exclude(ended).values_list("pk", flat=True))) & Q(~Exists(ends))
+    kept = outcome_brakes.kept_back(now=now)
+    return Q(campaign__in=list(kept.values_list("pk", flat=True))) & Q(~Exists(ends))
 
 
 def _decided_next(now: datetime) -> bool:

@@ -1,48 +1,57 @@
 """Climbing the rungs that are due in some cases: told, done, moved, or held for a person.
 
-A stored moment decides, so the ledger carries the rung's own time whenever the sweep runs. Time
-that did not count moves rungs (clock.py); what came due while Countersign was away and would cut
-is held until a person releases it. What a cut does is silencing.py.
+The cases go one rung at a time, all together, so that cuts take as many statements in many cases as
+in one. A stored moment decides, so the ledger carries the rung's own time whenever the sweep runs.
+Time that did not count moves rungs (clock.py); what came due while Countersign was away and would
+cut is held until a person releases it. What a cut does is silencing.py, what is written swept.py.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
-from django.db.models import F
-
-from evidence import nudge
-from identities.acting import COUNTERSIGN
-from identities.models import Person
 from reviews import ladder, policies
 from reviews.ladder import CUTS
-from reviews.models import Case, Notice, Rung, Seat
+from reviews.models import Case, Rung, Seat
 
-from . import braking, clock, entries, reminders, rungs, settling, silencing, stage_steps
+from . import braking, clock, entries, rungs, settling, silencing, stage_steps
 from .asked import Asked
 from .silencing import consequence, sentence
-
-# What a sweep writes of a case.
-WRITTEN = ["deadline_at", "not_counted", "silence", "silence_done_at", "backups_since", "version"]
+from .swept import Swept
 
 
-class Climb:
-    """One sweep over some locked cases: what it reads, and what it will write at the end."""
+class Falls(NamedTuple):
+    """What silence does in a case at a rung, and how the ledger and its people are told."""
 
-    def __init__(self, cases: list[Case], *, now: datetime) -> None:
-        self.cases, self.now = cases, now
+    case: Case
+    rung: Rung
+    chosen: str
+    at: datetime
+    act: str
+    words: str  # of the ledger
+    facts: dict[str, str]
+    told: dict[str, str]
+
+
+class Climb(Swept):
+    """One sweep over some locked cases: what it reads, and what it will write at the end.
+
+    `refused`: why what silence would cut in them cannot be cut: a person has to look.
+    """
+
+    def __init__(self, cases: list[Case], *, now: datetime, refused: str = "") -> None:
+        super().__init__(now=now)
+        self.cases, self.refused = cases, refused
         self.asked = Asked(cases, now=now)
         self.rungs = rungs.of_cases(cases)
         self.steps = stage_steps.Steps(self)
         self.reads = clock.read_all(cases, self.asked, now=now)
-        self.moved: list[rungs.Moved] = []
-        self.done: list[Rung] = []
-        self.over: list[Rung] = []
-        self.silent: list[Case] = []
-        self.changed: list[Case] = []
-        self.said: list[entries.Said] = []
-        self.notices: list[Notice] = []
+        self.falling: list[Falls] = []
+        self.overdue: list[tuple[Case, Rung]] = []
         cutting = [case for case in cases if self._cuts(case)]
         self.doubts: dict[UUID, str] = clock.doubts(cutting, self.reads, now=now) if cutting else {}
+        self.reasons = braking.Reasons(cutting, self.rungs, self.doubts, now=now)
 
     def _cuts(self, case: Case) -> bool:
         return case.silence in CUTS or any(one.does in CUTS for one in self.rungs[case.pk])
@@ -108,25 +117,32 @@ class Climb:
     # When the answers are due, and after.
 
     def climb(self) -> None:
-        for case in self.cases:
-            for rung in self.due(case):
-                if rung.does in ladder.BEFORE:
-                    continue
-                if rung.does == ladder.GO_ON:
-                    if self.steps.goes_on(case, rung):
-                        break
-                elif case.next_stage:
-                    self.steps.due(case, rung)
-                    break
-                elif rung.does == ladder.DUE:
-                    if not self._answers_due(case, rung):
-                        break
-                else:
-                    # What follows it has its own time from then on.
-                    self._later(case, rung)
-                    break
+        above = {
+            case.pk: iter([one for one in self.due(case) if one.does not in ladder.BEFORE])
+            for case in self.cases
+        }
+        going = self.cases
+        while going:
+            going = [case for case in going if self._goes_on(case, next(above[case.pk], None))]
+            self._fall()
         self.write()
         self.steps.end()
+
+    def _goes_on(self, case: Case, rung: Rung | None) -> bool:
+        """Climb this rung; whether the next one that is due may be climbed now as well."""
+        if rung is None:
+            return False
+        if rung.does == ladder.GO_ON:
+            return not self.steps.goes_on(case, rung)
+        if case.next_stage:
+            if self.steps.due(case, rung):
+                self.overdue.append((case, rung))
+            return False
+        if rung.does == ladder.DUE:
+            return self._answers_due(case, rung)
+        # What follows it has its own time from then on.
+        self._later(case, rung)
+        return False
 
     def _answers_due(self, case: Case, rung: Rung) -> bool:
         """The deadline of the case itself; whether its silence has had its consequence."""
@@ -137,16 +153,27 @@ class Climb:
             self._hold_silence(case, rung, braking.away(lost))
         if self.move_case(case):
             return False
-        if why := braking.why(case, rung, self.doubts, now=self.now):
+        if why := self._refusal(case) or self.reasons.why(case, rung):
             self._hold_silence(case, rung, why)
         self._silence(case, rung)
         return True
 
-    def _hold_silence(self, case: Case, rung: Rung, why: str) -> None:
+    def _hold_silence(self, case: Case, rung: Rung, why: braking.Why) -> None:
         """People still have their time; when it is over, it goes to those above."""
-        self._hold(case, Rung(case=case, does=case.silence, after=rung.after, at=rung.at), why)
+        if case.silence in CUTS:
+            held = Rung(case=case, does=case.silence, after=rung.after, at=rung.at)
+            self._hold(case, held, why)
+        else:
+            words = f"Not done in {case.key}: {sentence(case)}. {why.words}"
+            self.say(case, rung, "case.rung_held", words, at=self.now)
         case.silence = "escalate"
         self.changed.append(case)
+
+    def _refusal(self, case: Case, *, does: str = "") -> braking.Why | None:
+        """Why it cannot be done at all, where anything would be cut or denied."""
+        chosen = consequence(case, does=does, doubt=self.doubts.get(case.pk, ""))
+        acts = self.refused and (chosen in CUTS or chosen == "deny")
+        return braking.Why(self.refused) if acts else None
 
     def later_deadline(self, case: Case, rung: Rung) -> bool:
         """Whether somebody gave more time."""
@@ -191,35 +218,57 @@ class Climb:
         self.silent.append(case)
         self.climbed(rung)
         self.over += [one for one in self.due(case) if one.does in ladder.BEFORE and one.at <= at]
-        if case.stage and self.steps.decided(case):
-            return
-        done = ""
-        if chosen in CUTS or chosen == "deny":
-            done = silencing.do(case, chosen, at=at, now=self.now)
-        self.say(
-            case,
-            rung,
-            "case.silence",
-            f"Nobody decided {case.key} by {at:%Y-%m-%d %H:%M} UTC: {said}"
-            + (f"; {done}" if done else ""),
-            at=at,
-            silence=case.silence,
-            done=chosen,
-            doubt=doubt,
-        )
-        if self._finished(case, chosen):
-            return
-        self.notify(
-            case,
-            [*self.asked.above(case), *self.asked.waiting_for(case)],
-            occasion="overdue",
-            subject="the deadline has passed",
-            body=f"Nobody decided by {at:%Y-%m-%d %H:%M} UTC: {sentence(case, doubt=doubt)}.",
+        self.falling.append(
+            Falls(
+                case,
+                rung,
+                chosen,
+                at,
+                "case.silence",
+                f"Nobody decided {case.key} by {at:%Y-%m-%d %H:%M} UTC: {said}",
+                {"silence": case.silence, "done": chosen, "doubt": doubt},
+                {
+                    "occasion": "overdue",
+                    "subject": "the deadline has passed",
+                    "body": f"Nobody decided by {at:%Y-%m-%d %H:%M} UTC:"
+                    f" {sentence(case, doubt=doubt)}.",
+                },
+            )
         )
 
-    def climbed(self, rung: Rung) -> None:
-        rung.state = "done"
-        self.done.append(rung)
+    def _fall(self) -> None:
+        """Do what silence does in all cases that have come to it: what was cut or denied may have
+        been all that was open, and then the case is decided."""
+        falling, overdue = self.falling, self.overdue
+        self.falling, self.overdue = [], []
+        if overdue:
+            self.steps.over(overdue)
+        staged = [one.case for one in falling if one.case.stage]
+        if staged:
+            # What was answered in the last stage may decide the case.
+            self.steps.add_up(staged)
+            decided = self.decide(staged)
+            falling = [one for one in falling if one.case.pk not in decided]
+        cuts = [
+            silencing.Cut(one.case, one.chosen, one.at)
+            for one in falling
+            if one.chosen in CUTS or one.chosen == "deny"
+        ]
+        done = silencing.do_all(cuts, asked=self.asked, now=self.now) if cuts else {}
+        for one in falling:
+            held = done.get(one.case.pk)
+            words = f"{one.words}; {held}" if held else one.words
+            self.say(one.case, one.rung, one.act, words, at=one.at, **one.facts)
+        decided = self.decide([cut.case for cut in cuts]) if cuts else set()
+        for one in falling:
+            if one.case.pk not in decided:
+                people = [*self.asked.above(one.case), *self.asked.waiting_for(one.case)]
+                self.notify(one.case, people, **one.told)
+
+    def decide(self, cases: Sequence[Case]) -> set[UUID]:
+        """What is decided of these now."""
+        self.write()
+        return settling.finish_all(cases, now=self.now)
 
     def _later(self, case: Case, rung: Rung) -> None:
         """A rung above the deadline: its time is counted from the rung below it."""
@@ -236,7 +285,7 @@ class Climb:
         )
         due = clock.between(found, since=since, within=within, now=self.now).due
         due = max(due, rung.at)
-        why = self._why_held(case, rung)
+        why = self.reasons.before(case, rung, self.reads[case.pk].heard, self.rungs[case.pk])
         if due > rung.at:
             self.moved.append(rungs.Moved(case.pk, due - rung.at, rung.after))
         if why:
@@ -253,34 +302,25 @@ class Climb:
             )
         elif rung.does == "replace":
             self._replace(case, rung)
-        elif why := braking.why(case, rung, self.doubts, does=rung.does, now=self.now):
+        elif why := (
+            self._refusal(case, does=rung.does) or self.reasons.why(case, rung, does=rung.does)
+        ):
             self._hold(case, rung, why)
         else:
             self._cut(case, rung)
 
-    def _why_held(self, case: Case, rung: Rung) -> str:
-        """Why a person has to release this rung; "" when it may be climbed."""
-        if consequence(case, does=rung.does) not in CUTS or rung.settled_at is not None:
-            return ""
-        lost = policies.away(rung.at, self.reads[case.pk].heard)
-        if lost is not None:
-            return braking.away(lost)
-        for one in self.rungs[case.pk]:
-            if one.state == "held" and one.after <= rung.after:
-                return f"A step before it is held ({rungs.words(case, one.does)})."
-        return ""
-
-    def _hold(self, case: Case, rung: Rung, why: str) -> None:
-        rung.state, rung.held_at, rung.held_why = "held", self.now, why
-        rung.save()
+    def _hold(self, case: Case, rung: Rung, why: braking.Why) -> None:
+        braking.hold(rung, why, now=self.now)
+        self.held.append(rung)
         said = f"{rungs.words(case, rung.does)} on {clock.in_words(rung.at)}"
-        self.say(case, rung, "case.rung_held", f"Held in {case.key}: {said}. {why}", at=self.now)
+        words = f"Held in {case.key}: {said}. {why.words}"
+        self.say(case, rung, "case.rung_held", words, at=self.now)
         self.notify(
             case,
-            self.asked.above(case),
+            [*why.asked, *self.asked.above(case)],
             occasion=f"held {rung.does} {rung.at.isoformat()}",
             subject="what silence would have done waits to be released",
-            body=f"It would have happened: {said}. {why} Release it or drop it.",
+            body=f"It would have happened: {said}. {why.words} Release it or drop it.",
         )
 
     def _replace(self, case: Case, rung: Rung) -> None:
@@ -309,29 +349,26 @@ class Climb:
 
     def _cut(self, case: Case, rung: Rung) -> None:
         doubt = self.doubts.get(case.pk, "")
-        chosen, said = consequence(case, does=rung.does, doubt=doubt), ""
+        by = f"{rung.at:%Y-%m-%d %H:%M} UTC"
+        chosen = consequence(case, does=rung.does, doubt=doubt)
         self.climbed(rung)
-        self.changed.append(case)
-        if chosen in CUTS:
-            said = silencing.do(case, chosen, at=rung.at, now=self.now)
-        self.say(
-            case,
-            rung,
-            "case.rung",
-            f"Still nobody decided {case.key} by {rung.at:%Y-%m-%d %H:%M} UTC:"
-            f" {self._words(case, rung.does, doubt)}" + (f"; {said}" if said else ""),
-            done=chosen,
-            doubt=doubt,
-        )
-        if self._finished(case, chosen):
-            return
-        words = sentence(case, does=rung.does, doubt=doubt)
-        self.notify(
-            case,
-            [*self.asked.above(case), *self.asked.waiting_for(case)],
-            occasion=f"{rung.does} {rung.at.isoformat()}",
-            subject="still nobody has decided",
-            body=f"Nobody decided by {rung.at:%Y-%m-%d %H:%M} UTC: {words}.",
+        self.touched.append(case)
+        self.falling.append(
+            Falls(
+                case,
+                rung,
+                chosen,
+                rung.at,
+                "case.rung",
+                f"Still nobody decided {case.key} by {by}: {self._words(case, rung.does, doubt)}",
+                {"done": chosen, "doubt": doubt},
+                {
+                    "occasion": f"{rung.does} {rung.at.isoformat()}",
+                    "subject": "still nobody has decided",
+                    "body": f"Nobody decided by {by}:"
+                    f" {sentence(case, does=rung.does, doubt=doubt)}.",
+                },
+            )
         )
 
     def _words(self, case: Case, does: str, doubt: str) -> str:
@@ -345,52 +382,3 @@ class Climb:
             names = ", ".join(person.name for person in self.asked.above(case)[:10])
             said = f"{said}: {names or 'nobody is there, name a tie-breaker'}"
         return said
-
-    def _finished(self, case: Case, chosen: str) -> bool:
-        """What was cut or denied may have been all that was open: then the case is decided."""
-        if chosen not in CUTS and chosen != "deny":
-            return False
-        self.write()
-        return settling.finish(case, now=self.now)
-
-    # What is written.
-
-    def say(
-        self,
-        case: Case,
-        rung: Rung,
-        act: str,
-        words: str,
-        *,
-        at: datetime | None = None,
-        **data: str,
-    ) -> None:
-        said = {"does": rung.does, "at": rung.at.isoformat(), **data}
-        self.said.append(entries.Said(case, act, words[:1_000], said, at or rung.at))
-
-    def notify(self, case: Case, persons: list[Person], **said: str) -> None:
-        self.notices += reminders.notices(case, persons, now=self.now, **said)
-
-    def write(self) -> None:
-        """Everything of this sweep so far, in as many statements for many cases as for one."""
-        changed = {case.pk: case for case in self.changed}
-        silent = [case for case in self.silent if case.pk not in changed]
-        for case in [*changed.values(), *silent]:
-            case.version += 1
-        if silent:
-            pks = [case.pk for case in silent]
-            Case.objects.filter(pk__in=pks).update(
-                silence_done_at=self.now, version=F("version") + 1
-            )
-        Case.objects.bulk_update(changed.values(), WRITTEN)
-        if changed or silent:
-            nudge.after_commit("case.changed")
-        for rows, to in ((self.done, "done"), (self.over, "over")):
-            if rows:
-                pks_of = [one.pk for one in rows]
-                Rung.objects.filter(pk__in=pks_of).update(state=to, done_at=self.now)
-        rungs.move(self.moved, now=self.now)
-        entries.note_all(self.said, by=COUNTERSIGN, now=self.now)
-        reminders.send(self.notices)
-        self.moved, self.done, self.over, self.said, self.notices = [], [], [], [], []
-        self.silent, self.changed = [], []

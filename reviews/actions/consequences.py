@@ -4,8 +4,9 @@ Owns the acts on delegations, credentials, entitlements, bindings and grants. Wh
 reviews/actions/carrying.py and, for what goes out at commit, whoever settles an item.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from uuid import UUID
 
 from django.db import transaction
 
@@ -13,53 +14,100 @@ from identities.acting import COUNTERSIGN, By, acting
 from identities.actions import bindings, revocations
 from identities.actions.revocations import reach
 from identities.enforcers.contract import Permission
-from identities.models import Binding, DelegationVersion, Entitlement, Identity, Revocation
+from identities.models import (
+    Binding,
+    Credential,
+    DelegationVersion,
+    Entitlement,
+    Identity,
+    Revocation,
+)
 from identities.permissions import NotAllowed, NotPossible
-from reviews.models import Case, Item
+from reviews.models import Case, Item, Quarantine
 
-from . import declared, entries, grants, holds, quarantining, settling
+from . import declared, ending, entries, grants, holds, quarantining, settling
 
 # These go out when they are agreed, whatever else of the case is still open (decisions 19).
 AT_ONCE = frozenset({"revoke"})
+REFUSED = "could not be carried out"
+
+type Outcome = tuple[Case, Item]
+# What came of one of them: a sentence, or why it waits for a person.
+type Came = str | NotPossible | NotAllowed
+type Many = Callable[..., list[Came]]
 
 
 def carry(case: Case, item: Item, *, by: By, now: datetime, end_it: bool = False) -> None:
     """Do what the item's outcome says. `end_it`: the date of its replacement has come."""
-    act = _revoke_credential if end_it else _held_first
-    _one(case, item, act, by=by, now=now)
+    carry_all([(case, item)], by=by, now=now, end_it=end_it)
 
 
 def at_once(case: Case, item: Item, *, now: datetime) -> None:
     """What the seats agree to revoke goes out at commit, before the rest is decided."""
-    if item.outcome in AT_ONCE and item.carried_out_at is None:
-        carry(case, item, by=COUNTERSIGN, now=now)
+    at_once_all([(case, item)], now=now)
 
 
-def _one(case: Case, item: Item, act: "Act", *, by: By, now: datetime) -> None:
-    """Do one act; what it cannot do stays on the item as a sentence, and waits for a person."""
+def at_once_all(those: Sequence[Outcome], *, now: datetime) -> None:
+    """The same of many items of locked cases."""
+    due = [
+        (case, item)
+        for case, item in those
+        if item.outcome in AT_ONCE and item.carried_out_at is None
+    ]
+    carry_all(due, by=COUNTERSIGN, now=now)
+
+
+def carry_all(those: Sequence[Outcome], *, by: By, now: datetime, end_it: bool = False) -> None:
+    """Do what the outcomes of many items say: what is revoked for good all at once, the rest one
+    after the other. What cannot be done stays on its item as a sentence, and waits for a person."""
+    held = _held_before(those)
+    many: dict[Many, list[Outcome]] = {}
+    for case, item in those:
+        act = _revoke_credentials if end_it else _MANY.get((item.kind, item.outcome))
+        if act is None or (not end_it and (item.pk in held or quarantining.days(case, item))):
+            _one(case, item, by=by, now=now)
+        else:
+            many.setdefault(act, []).append((case, item))
+    for act, some in many.items():
+        for (_, item), said in zip(some, act(some, by=by, now=now), strict=True):
+            if isinstance(said, str):
+                item.carried_out_at, item.carried_words = now, said
+            else:
+                item.carried_words = f"{REFUSED}: {said}"
+        settling.write([item for _, item in some])
+    entries.note_all([_said(case, item) for case, item in those], by=by, now=now)
+
+
+def _held_before(those: Sequence[Outcome]) -> set[UUID]:
+    """The items that were held for a while before (quarantining.py)."""
+    revoked = [item.pk for _, item in those if (item.kind, item.outcome) in _MANY]
+    if not revoked:
+        return set()
+    return set(Quarantine.objects.filter(item__in=revoked).values_list("item", flat=True))
+
+
+def _one(case: Case, item: Item, *, by: By, now: datetime) -> None:
+    """Do one act; what is revoked may be held for some days before, and what was held so may be
+    let go."""
     try:
         with transaction.atomic():
-            act(case, item, by=by, now=now)
+            quarantining.over(case, item, now=now)
+            if not quarantining.holds_it(case, item, now=now):
+                act = _ACTS.get((item.kind, item.outcome), _nothing)
+                act(case, item, by=by, now=now)
     except (NotPossible, NotAllowed) as problem:
         item.refresh_from_db(fields=["carried_out_at", "due_at", "snapshot"])
-        item.carried_words = f"could not be carried out: {problem}"
+        item.carried_words = f"{REFUSED}: {problem}"
         item.save(update_fields=["carried_words"])
-    entries.note(
+
+
+def _said(case: Case, item: Item) -> entries.Said:
+    return entries.Said(
         case,
-        act="item.carried_out" if item.carried_out_at else "item.waits",
-        words=f"{item.title}: {item.outcome.replace('_', ' ')}: {item.carried_words}"[:1_000],
-        by=by,
-        now=now,
-        data={"item": str(item.pk), "outcome": item.outcome},
+        "item.carried_out" if item.carried_out_at else "item.waits",
+        f"{item.title}: {item.outcome.replace('_', ' ')}: {item.carried_words}"[:1_000],
+        {"item": str(item.pk), "outcome": item.outcome},
     )
-
-
-def _held_first(case: Case, item: Item, *, by: By, now: datetime) -> None:
-    """What is revoked may be held for some days before, and what was held so may be let go."""
-    quarantining.over(case, item, now=now)
-    if not quarantining.holds_it(case, item, now=now):
-        act = _ACTS.get((item.kind, item.outcome), _nothing)
-        act(case, item, by=by, now=now)
 
 
 def plan_of(item: Item) -> datetime | None:
@@ -113,26 +161,51 @@ def _replace_credential(case: Case, item: Item, *, by: By, now: datetime) -> Non
     item.save(update_fields=["due_at", "carried_words"])
 
 
-def _revoke_credential(case: Case, item: Item, *, by: By, now: datetime) -> None:
-    credential = holds.credential_of(item)
-    if credential.state in ("revoked", "expired"):
-        _done(item, f"{credential.short} is {credential.state} already", now)
-        return
-    made = revocations.request(
-        identity=_identity(case),
-        credential=credential,
-        step="revoke",
-        by=by,
-        now=now,
-        because=f"decided in {case.key}",
-        case=case.pk,
-        case_key=case.key,
+def _revoke_credentials(those: Sequence[Outcome], *, by: By, now: datetime) -> list[Came]:
+    known = Credential.objects.select_related("actor").in_bulk(
+        [item.ref for _, item in those if item.ref is not None]
     )
-    # A change that was open already is waited for as well.
-    Revocation.objects.filter(pk__in=[row.pk for row in made], case__isnull=True).update(
-        case=case.pk, case_key=case.key
-    )
-    _done(item, ", ".join(f"{row.key}: {row.words}" for row in made), now)
+    said: list[Came] = []
+    asks: list[revocations.Ask] = []
+    for case, item in those:
+        credential = None if item.ref is None else known.get(item.ref)
+        if item.ref is None:
+            said.append(NotPossible("This item names no credential."))
+        elif credential is None:
+            said.append(NotPossible("Its credential is gone."))
+        elif credential.state in ("revoked", "expired"):
+            said.append(f"{credential.short} is {credential.state} already")
+        elif case.identity is None:
+            said.append(NotPossible(f"{case.key} names no identity."))
+        else:
+            said.append("")
+            asks.append(
+                revocations.Ask(
+                    case.identity,
+                    "revoke",
+                    f"decided in {case.key}",
+                    credential,
+                    case=case.pk,
+                    case_key=case.key,
+                )
+            )
+    made = iter(revocations.request_all(asks, by=by, now=now) if asks else ())
+    return [
+        _waited_for(case, next(made)) if one == "" else one
+        for one, (case, _) in zip(said, those, strict=True)
+    ]
+
+
+def _waited_for(case: Case, made: revocations.Made) -> Came:
+    """What stands for it, in words; a change that was open already is waited for as well."""
+    if made.refused is not None:
+        return made.refused
+    open_before = [row.pk for row in made.rows if row.case is None]
+    if open_before:
+        Revocation.objects.filter(pk__in=open_before, case__isnull=True).update(
+            case=case.pk, case_key=case.key
+        )
+    return ", ".join(f"{row.key}: {row.words}" for row in made.rows)
 
 
 def _current(item: Item, now: datetime) -> tuple[DelegationVersion | None, str]:
@@ -162,14 +235,16 @@ def _narrow_delegation(case: Case, item: Item, *, by: By, now: datetime) -> None
     _done(item, "; ".join([f"{key} is narrowed to {left}", *below[:20]]), now)
 
 
-def _revoke_delegation(case: Case, item: Item, *, by: By, now: datetime) -> None:
-    delegation = grants.locked(item.ref)
-    ended = grants.end(delegation, case=case, by=acting(by).ref, now=now)
-    proposal = grants.proposed(delegation)
-    if proposal is not None:
-        grants.reject(proposal, case=case, by=acting(by).ref, now=now)
-    words = f"{' and '.join(ended)} ended" if ended else f"{delegation.key} was not in force"
-    _done(item, words, now)
+def _revoke_delegations(those: Sequence[Outcome], *, by: By, now: datetime) -> list[Came]:
+    wanted = [(item.ref, case) for case, item in those]
+    return [
+        one
+        if isinstance(one, NotPossible)
+        else f"{' and '.join(one.keys)} ended"
+        if one.keys
+        else f"{one.key} was not in force"
+        for one in ending.end_all(wanted, by=acting(by).ref, now=now)
+    ]
 
 
 def _narrow_entitlement(case: Case, item: Item, *, by: By, now: datetime) -> None:
@@ -259,26 +334,43 @@ def _deny(case: Case, item: Item, *, by: By, now: datetime) -> None:
     _done(item, "nothing is granted", now)
 
 
-def _said(act: Callable[..., str]) -> "Act":
+def _in_words(act: Callable[..., str]) -> "Act":
     def done(case: Case, item: Item, *, by: By, now: datetime) -> None:
         _done(item, act(case, item, by=by, now=now), now)
 
     return done
 
 
+def _of_many(many: Many) -> "Act":
+    """One of them alone."""
+
+    def done(case: Case, item: Item, *, by: By, now: datetime) -> None:
+        (said,) = many([(case, item)], by=by, now=now)
+        if not isinstance(said, str):
+            raise said
+        _done(item, said, now)
+
+    return done
+
+
+# (kind of item, outcome) -> what is done for many at once.
+_MANY: dict[tuple[str, str], Many] = {
+    ("credential", "revoke"): _revoke_credentials,
+    ("delegation", "revoke"): _revoke_delegations,
+}
 type Act = Callable[..., None]
 # (kind of item, outcome) -> what is done. What is not here changes nothing.
 _ACTS: dict[tuple[str, str], Act] = {
     ("credential", "keep"): _keep_credential,
     ("credential", "replace"): _replace_credential,
-    ("credential", "revoke"): _revoke_credential,
     ("delegation", "keep"): _keep_delegation,
     ("delegation", "narrow"): _narrow_delegation,
-    ("delegation", "revoke"): _revoke_delegation,
     ("entitlement", "narrow"): _narrow_entitlement,
     ("entitlement", "revoke"): _revoke_entitlement,
     ("binding", "keep"): _keep_binding,
     ("binding", "revoke"): _revoke_binding,
     ("grant", "approve"): _approve,
     ("grant", "deny"): _deny,
-} | {which: _said(act) for which, act in declared.ACTS.items()}
+}
+_ACTS |= {which: _in_words(act) for which, act in declared.ACTS.items()}
+_ACTS |= {which: _of_many(act) for which, act in _MANY.items()}

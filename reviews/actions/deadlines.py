@@ -1,44 +1,99 @@
 """The two sweeps of stored deadlines: what is told before one, and what is done at one.
 
-Owns which cases are swept together: many where nothing is cut, one at a time where something is.
-What is done in each is climbing.py.
+Owns which cases are swept together, and that one in which it fails keeps nothing from happening in
+the others. What is done in each is climbing.py.
 """
 
+import logging
+from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
-from django.db import transaction
-from django.db.models import F, Q
+from django.db import OperationalError, transaction
+from django.db.models import Count, F, Q
 
 from reviews.ladder import CUTS
+from reviews.models import Case, Item
 
-from . import rungs
+from . import modes_now, rungs, stages
 from .climbing import Climb
 from .silencing import consequence, sentence
 
 __all__ = ["CUTS", "consequence", "deadlines_next", "remind_due", "sentence"]
 
-# So many cases in one transaction, where nothing is cut; and so many alone, one after the other.
+log = logging.getLogger(__name__)
+
+# So many cases in one transaction, and so many open items, unless one case alone has more.
 MOST = 250
-ALONE = 200
+MOST_ITEMS = 2_500
 
 
 def deadlines_next(*, now: datetime) -> bool:
     """Do what is due in some cases whose deadlines have passed; False when none is due."""
-    if _climb(~rungs.BEFORE & ~rungs.HARD, most=MOST, now=now):
-        return True
-    done = 0
-    while done < ALONE and _climb(rungs.HARD, most=1, now=now):
-        done += 1
-    if not done:
+    cases: list[Case] = []
+    try:
+        with transaction.atomic():
+            cases = _bounded(rungs.take(~rungs.BEFORE, most=MOST, now=now))
+            _climb(cases, now=now)
+    except Exception:
+        if not cases:
+            raise
+        log.exception("%d cases are swept one after the other", len(cases))
+        return _one_by_one([case.pk for case in cases], now=now)
+    if not cases:
         rungs.end_past(now=now)
-    return done > 0
+    return bool(cases)
 
 
-def _climb(which: Q, *, most: int, now: datetime) -> bool:
+def _bounded(cases: Sequence[Case]) -> list[Case]:
+    """The first of these, up to so many items that something may be done to."""
+    rows = Item.objects.filter(case__in=cases, outcome__in=stages.OPEN).values("case")
+    many: dict[UUID, int] = dict(rows.annotate(many=Count("pk")).values_list("case", "many"))
+    found: list[Case] = []
+    items = 0
+    for case in cases:
+        items += many.get(case.pk, 0)
+        if found and items > MOST_ITEMS:
+            break
+        found.append(case)
+    return found
+
+
+def _climb(cases: list[Case], *, now: datetime, refused: str = "") -> None:
+    if cases:
+        modes_now.hold_back([one.identity for one in cases if one.identity], now=now)
+        Climb(cases, now=now, refused=refused).climb()
+
+
+def _one_by_one(pks: Sequence[UUID], *, now: datetime) -> bool:
+    """Do it in each of these by itself; whether anything was done. What fails in one is noted on
+    it, and a person has to look; what only met somebody else is left to the next sweep."""
+    done = False
+    left: Exception | None = None
+    for pk in pks:
+        try:
+            done |= _alone(pk, now=now)
+        except OperationalError as problem:
+            left = problem
+        except Exception as problem:  # noqa: BLE001 - whatever is wrong with one, it is not the others'
+            try:
+                done |= _alone(pk, now=now, refused=_in_words(problem))
+            except Exception as again:  # noqa: BLE001 - the others still have their turn
+                left = again
+    if left is not None and not done:
+        raise left
+    return done
+
+
+def _in_words(problem: Exception) -> str:
+    said = (str(problem).splitlines() or [""])[0][:200]
+    return f"It could not be done ({type(problem).__name__}: {said}). Look what is wrong."
+
+
+def _alone(pk: UUID, *, now: datetime, refused: str = "") -> bool:
     with transaction.atomic():
-        cases = rungs.take(which, most=most, now=now)
-        if cases:
-            Climb(cases, now=now).climb()
+        cases = rungs.take(~rungs.BEFORE & Q(case=pk), most=1, now=now)
+        _climb(cases, now=now, refused=refused)
     return bool(cases)
 
 

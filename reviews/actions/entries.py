@@ -4,7 +4,7 @@ Owns the order that actions keep (lock, require, move, save, ledger, nudge) in t
 and `Case.version`, which grows with each act.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -103,6 +103,17 @@ def changed(case: Case, **fields: Any) -> None:
         setattr(case, name, value)
     case.version += 1
     case.save(update_fields=[*fields, "version"])
+    nudge.after_commit("case.changed")
+
+
+def changed_all(cases: Collection[Case], **fields: Any) -> None:
+    """The same of many cases, with the same values in all of them."""
+    for case in cases:
+        for name, value in fields.items():
+            setattr(case, name, value)
+        case.version += 1
+    pks = [case.pk for case in cases]
+    Case.objects.filter(pk__in=pks).update(**fields, version=F("version") + 1)
     nudge.after_commit("case.changed")
 
 

@@ -1,8 +1,8 @@
-"""What a case does to delegations: bring into force, narrow, end, stop and let go again.
+"""What a case does to delegations: bring into force, narrow, stop and let go again.
 
 The only place that makes authority true (product.md, rule 3). Version rows: the old stretch
 stays as it was, the new one begins at `now`; nothing is overwritten. What was passed on from a
-delegation is brought back within it in the same act (below.py).
+delegation is brought back within it in the same act (below.py). Ending them is ending.py.
 """
 
 from collections.abc import Mapping
@@ -139,31 +139,21 @@ def _within(row: DelegationVersion, *, case: Case, by: str, now: datetime) -> li
     return below.words(plan)
 
 
-def end(delegation: Delegation, *, case: Case, by: str, now: datetime) -> list[str]:
-    """Revoke it and what was passed on from it; the keys of all that ended."""
-    ended = []
-    row = locked(delegation.pk)
-    while (current := in_force(row, now=now)) is not None:
-        _end(current, case=case, by=by, now=now)
-        ended.append(row.key)
-    for child in Delegation.objects.filter(parent=row).order_by("number"):
-        ended += end(child, case=case, by=by, now=now)
-    return list(dict.fromkeys(ended))
-
-
 def _end(current: DelegationVersion, *, case: Case, by: str, now: datetime) -> None:
     _supersede(current, now)
+    _add(current, by=by, now=now, **ended(current, case, now=now))
+
+
+def ended(current: DelegationVersion, case: Case, *, now: datetime) -> dict[str, Any]:
+    """What the version says that ends this one."""
     lower = current.during.lower
     over = lower is not None and lower >= now
-    _add(
-        current,
-        by=by,
-        now=now,
+    return {
         # What had not begun never will: it keeps its time, and says that it was revoked.
-        during=(lower, current.during.upper) if over else (lower, now),
-        revoked_at=now,
-        case=current.case or case.pk,
-    )
+        "during": (lower, current.during.upper) if over else (lower, now),
+        "revoked_at": now,
+        "case": current.case or case.pk,
+    }
 
 
 def stop(
@@ -270,6 +260,18 @@ def _add(row: DelegationVersion, *, by: str, now: datetime, **fields: Any) -> De
     number = DelegationVersion.objects.filter(delegation=row.delegation_id).aggregate(
         last=Max("version")
     )["last"]
+    made = following(row, (number or 0) + 1, by=by, now=now, **fields)
+    made.save(force_insert=True)
+    made.refresh_from_db()
+    # What happened since then, and came in earlier, is judged by what is true now.
+    judging.again(identities=[made.delegation.grantee], since=now, now=now)
+    return made
+
+
+def following(
+    row: DelegationVersion, number: int, *, by: str, now: datetime, **fields: Any
+) -> DelegationVersion:
+    """The version with this number, not saved: like `row` but for these fields."""
     values = {name: getattr(row, name) for name in CONTENT} | {
         "state": row.state,
         "during": (row.during.lower, row.during.upper),
@@ -278,14 +280,10 @@ def _add(row: DelegationVersion, *, by: str, now: datetime, **fields: Any) -> De
         "signed": row.signed,
         "case": row.case,
     }
-    made = DelegationVersion.objects.create(
+    return DelegationVersion(
         delegation_id=row.delegation_id,
-        version=(number or 0) + 1,
+        version=number,
         recorded_at=now,
         by=by,
         **(values | fields),
     )
-    made.refresh_from_db()
-    # What happened since then, and came in earlier, is judged by what is true now.
-    judging.again(identities=[made.delegation.grantee], since=now, now=now)
-    return made

@@ -1,18 +1,27 @@
 """The stricter of two answers, held reversibly while the seats differ (product.md, rule 2).
 
 Owns the stop and its release for each kind of item. A stop that cannot be made says so on the
-item; it never loses the signature it belongs to.
+item, and to those above the case; it never loses the signature it belongs to.
 """
 
 from datetime import datetime
 
 from identities.acting import COUNTERSIGN
 from identities.actions import revocations
-from identities.models import Credential, Identity
-from identities.permissions import NotPossible
+from identities.models import Credential, Identity, Revocation
+from identities.permissions import NotAllowed, NotPossible
 from reviews.models import Case, Decision, Item
 
-from . import grants
+from . import grants, reminders, stages
+from .asked import Asked
+
+# What is decided for good takes over from the hold of these when it is as strict.
+STAYS = ("credential", "identity")
+# Where nothing could be stopped reversibly, and why.
+NOTHING = {
+    "use": "nothing can be held: whoever builds the agent has to take it out",
+    "entitlement": "nothing is held: what its system allows is changed once it is settled",
+}
 
 
 def hold(case: Case, item: Item, stricter: str, *, now: datetime) -> str:
@@ -21,7 +30,18 @@ def hold(case: Case, item: Item, stricter: str, *, now: datetime) -> str:
         return _hold_credential(case, item, now=now)
     if item.kind == "delegation" and stricter in ("revoke", "narrow"):
         return _stop_delegation(item, stricter, now=now)
+    if item.kind == "identity" and stricter == "revoke":
+        return _suspend(case, item, now=now)
+    if item.kind in NOTHING and stricter in ("revoke", "narrow"):
+        return _nothing(case, item, now=now)
     return ""
+
+
+def _why(case: Case) -> str:
+    if stages.withholds(case):
+        # What a blind stage may read of it.
+        return f"{case.key}: it is held until all stages have answered"
+    return f"{case.key}: the seats differ, the stricter answer is held until it is settled"
 
 
 def release(case: Case, item: Item, *, now: datetime) -> str:
@@ -32,6 +52,8 @@ def release(case: Case, item: Item, *, now: datetime) -> str:
         stopped = {str(delegation.pk): stopped} if isinstance(stopped, int) else stopped
         grants.let_go(stopped, by=COUNTERSIGN.ref, now=now)
         return f"{delegation.key} is as it was"
+    if "suspended" in item.snapshot and case.identity is not None:
+        return _resume(case, case.identity, item.snapshot.pop("suspended"), now=now)
     if item.snapshot.pop("held", False) and item.ref is not None and case.identity is not None:
         return release_credential(case, case.identity, item, now=now)
     return ""
@@ -39,7 +61,10 @@ def release(case: Case, item: Item, *, now: datetime) -> str:
 
 def release_credential(case: Case, identity: Identity, item: Item, *, now: datetime) -> str:
     """Make a held credential active again, because the case keeps it."""
-    credential = credential_of(item)
+    return _release_key(case, identity, credential_of(item), now=now)
+
+
+def _release_key(case: Case, identity: Identity, credential: Credential, *, now: datetime) -> str:
     try:
         made = revocations.request(
             identity=identity,
@@ -74,7 +99,7 @@ def _hold_credential(case: Case, item: Item, *, now: datetime) -> str:
             step="hold",
             by=COUNTERSIGN,
             now=now,
-            because=f"{case.key}: the seats differ, the stricter answer is held until it is settled",
+            because=_why(case),
             case=case.pk,
             case_key=case.key,
         )
@@ -101,3 +126,65 @@ def _stop_delegation(item: Item, stricter: str, *, now: datetime) -> str:
     more = len(item.snapshot["stopped"]) - 1
     with_it = f", with {more} passed on from it," if more else ""
     return f"{delegation.key} is {'narrowed' if left else 'stopped'}{with_it} until it is settled"
+
+
+def _suspend(case: Case, item: Item, *, now: datetime) -> str:
+    """Nothing of the identity works, at our door and, by holding its keys, at the target."""
+    identity = case.identity
+    if identity is None:
+        return "the case names no identity"
+    if identity.state == "suspended":
+        return f"{identity.name} is suspended already"
+    try:
+        said = revocations.suspend_with_keys(
+            identity=identity,
+            by=COUNTERSIGN,
+            now=now,
+            because=_why(case),
+            case=case.pk,
+            case_key=case.key,
+        )
+    except (NotPossible, NotAllowed) as problem:
+        return f"could not be held: {problem}"
+    item.snapshot["suspended"] = now.isoformat()
+    return f"{identity.name} is suspended" + (f"; {said}" if said else "")
+
+
+def _resume(case: Case, identity: Identity, since: str, *, now: datetime) -> str:
+    """As before: the identity, and the keys that were held with it then."""
+    try:
+        revocations.request(
+            identity=identity,
+            step="resume",
+            by=COUNTERSIGN,
+            now=now,
+            because=f"{case.key} is settled otherwise",
+            case=case.pk,
+            case_key=case.key,
+        )
+    except (NotPossible, NotAllowed) as problem:
+        return f"could not be resumed: {problem}"
+    with_it = Revocation.objects.filter(
+        case=case.pk, identity=identity, step="hold", requested_at=datetime.fromisoformat(since)
+    )
+    rows = Credential.objects.filter(pk__in=with_it.values("credential"))
+    said = [
+        _release_key(case, identity, one, now=now)
+        for one in rows.select_related("actor").order_by("number")
+        if one.state in ("active", "held")
+    ]
+    return "; ".join([f"{identity.name} works again", *said])[:2_000]
+
+
+def _nothing(case: Case, item: Item, *, now: datetime) -> str:
+    """It goes on meanwhile, so those above hear of it at once, not at the deadline."""
+    why = NOTHING[item.kind]
+    reminders.tell(
+        case,
+        Asked([case], now=now).unasked(case),
+        occasion=f"nothing holds {item.pk} {now.isoformat()}",
+        subject="the seats differ, and nothing is held meanwhile",
+        body=f"The seats differ on {item.title}, and {why}. It goes on until it is settled.",
+        now=now,
+    )
+    return why

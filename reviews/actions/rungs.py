@@ -17,23 +17,11 @@ from identities.models import Identity, User
 from identities.permissions import NotPossible, require
 from identities.reasons import reason_given
 from reviews import ladder, permissions
-from reviews.models import Case, Decision, ReviewPolicy, Rung
+from reviews.models import Case, ReviewPolicy, Rung
 
 from . import entries
 
 BEFORE = Q(does__in=ladder.BEFORE)
-# What takes something away; the case's own silence may be among it.
-HARD = Q(does__in=ladder.CUTS) | Q(
-    does=ladder.DUE, case__silence__in=ladder.CUTS, case__next_stage=""
-)
-# At the deadline of a stage what one seat alone would revoke is revoked: the stricter counts.
-HARD |= Q(does=ladder.DUE, case__stage__gt="") & Q(
-    Exists(
-        Decision.objects.filter(
-            item__case=OuterRef("case"), answer="revoke", superseded_at__isnull=True
-        )
-    )
-)
 LATER = ("waiting", "held")
 # Cases in which nothing can be decided by the seats any more.
 PAST = ("carrying_out", "in_review", "closed", "cancelled")

@@ -1,14 +1,20 @@
 """From answers to an item's outcome, and from outcomes to a decided case.
 
 Owns `Item.outcome` and `Item.held`. How answers add up is reviews/outcomes.py; this module only
-reads the current decisions, writes what the table says, and holds or releases.
+reads the current decisions, writes what the table says, and holds or releases. Many items and
+cases take as many statements as one.
 """
 
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from uuid import UUID
+
+from django.db import connection
 
 from identities.acting import COUNTERSIGN
 from reviews import outcomes
-from reviews.models import Case, Decision, Item
+from reviews.models import Case, Decision, Item, Seat
 from reviews.permissions import SIGNING
 
 from . import answers, disclosing, entries, holds, reminders, rungs, stages
@@ -16,13 +22,31 @@ from . import answers, disclosing, entries, holds, reminders, rungs, stages
 CONFLICT = "conflict"
 
 
+# What a decision or its carrying out changes in an item, of many items at once.
+WRITE = """
+UPDATE reviews_item i SET outcome = n.outcome, held = n.held, outcome_at = n.outcome_at,
+    carried_out_at = n.carried_out_at, carried_words = n.carried_words
+FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::text[])
+    AS n(id, outcome, held, outcome_at, carried_out_at, carried_words)
+WHERE i.id = n.id
+"""
+
+
 def current(item: Item) -> list[Decision]:
     """The decisions that stand on an item, in the order they were made."""
-    return list(
-        item.decisions.filter(superseded_at__isnull=True)
+    return standing([item])[item.pk]
+
+
+def standing(items: Iterable[Item]) -> dict[UUID, list[Decision]]:
+    """The same of many items."""
+    found: dict[UUID, list[Decision]] = {item.pk: [] for item in items}
+    for row in (
+        Decision.objects.filter(item__in=found, superseded_at__isnull=True)
         .select_related("seat", "person", "by")
         .order_by("at", "pk")
-    )
+    ):
+        found[row.item_id].append(row)
+    return found
 
 
 def settle(
@@ -38,32 +62,70 @@ def settle(
     `due`: the deadline has passed. `reading`: of many items that are settled together; it saves
     what their stages came to.
     """
-    standing = current(item) if reading is None else reading.standing[item.pk]
+    answered = current(item) if reading is None else reading.standing[item.pk]
+    seats = () if case.stage else case.seats.order_by("position")
+    if add_up(case, item, answered, seats, now=now, due=due, reading=reading):
+        write([item])
+    return item.outcome
+
+
+def add_up(
+    case: Case,
+    item: Item,
+    answered: Sequence[Decision],
+    seats: Iterable[Seat],
+    *,
+    now: datetime,
+    due: bool,
+    reading: stages.Reading | None = None,
+) -> bool:
+    """Compute the outcome from what stands on the item and hold or release what it asks for;
+    whether there is something of it to `write`. `seats`: all of a case without stages."""
     if not case.stage:
-        found = _between_seats(case, standing, due=due)
+        found = _between_seats(seats, answered, due=due)
     else:
         together = reading or stages.Reading([case], now=now)
-        found, said = stages.add_up(case, item, standing, together, due=due)
+        found, said = stages.add_up(case, item, answered, together, due=due)
         if said != item.stage_outcomes:
             item.stage_outcomes = said
             together.changed.append(item)
         if reading is None:
             together.save()
     answer, held = found.answer or "", found.held or ""
-    if answer == "narrow" and item.kind == "delegation" and _left(item, standing) is None:
+    if answer == "narrow" and item.kind == "delegation" and _left(item, answered) is None:
         # Both narrow, but to things that share nothing: they do not agree.
         answer, held = "", "narrow"
     if not answer and held:
         answer = CONFLICT
-    _write(case, item, answer, held if answer == CONFLICT else "", now=now)
-    return item.outcome
+    return _take(case, item, answer, held if answer == CONFLICT else "", now=now)
 
 
-def _between_seats(case: Case, standing: list[Decision], *, due: bool) -> outcomes.Outcome:
-    by_seat = {row.seat_id: row for row in standing}
+def write(items: Collection[Item]) -> None:
+    """Save what these items came to, and what was carried out of it."""
+    if not items:
+        return
+    rows = [
+        (
+            one.pk,
+            one.outcome,
+            one.held,
+            one.outcome_at,
+            one.carried_out_at,
+            one.carried_words,
+        )
+        for one in items
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(WRITE, [list(column) for column in zip(*rows, strict=True)])
+
+
+def _between_seats(
+    seats: Iterable[Seat], answered: Sequence[Decision], *, due: bool
+) -> outcomes.Outcome:
+    by_seat = {row.seat_id: row for row in answered}
     given: dict[str, str | None] = {}
     tie_break = None
-    for seat in case.seats.order_by("position"):
+    for seat in seats:
         row = by_seat.get(seat.pk)
         if seat.kind in SIGNING:
             given[str(seat.pk)] = None if row is None else row.answer
@@ -75,21 +137,21 @@ def _between_seats(case: Case, standing: list[Decision], *, due: bool) -> outcom
     return outcomes.between_seats(given, due=due, tie_break=tie_break)
 
 
-def _write(case: Case, item: Item, outcome: str, held: str, *, now: datetime) -> None:
+def _take(case: Case, item: Item, outcome: str, held: str, *, now: datetime) -> bool:
     before, held_before = item.outcome, item.held
     if (outcome, held) == (before, held_before):
-        return
+        return False
     item.outcome, item.held = outcome, held
     item.outcome_at = now if outcome else None
     said = ""
     if held_before and held != held_before:
-        # What is decided for good takes over from the hold when it is as strict.
-        stays = outcome == "revoke" and item.kind == "credential"
+        stays = outcome == "revoke" and item.kind in holds.STAYS
         said = "" if stays else holds.release(case, item, now=now)
     if held and held != held_before:
         said = holds.hold(case, item, held, now=now) or said
+    if held != held_before:
+        item.save(update_fields=["snapshot"])
     item.carried_words = said
-    item.save(update_fields=["outcome", "held", "outcome_at", "snapshot", "carried_words"])
     if outcome == CONFLICT:
         _tell_conflict(case, item, said, now=now)
     elif outcome == "dont_know":
@@ -101,24 +163,22 @@ def _write(case: Case, item: Item, outcome: str, held: str, *, now: datetime) ->
             body="Its owners do not know whether it is still needed.",
             now=now,
         )
+    return True
 
 
 def _tell_conflict(case: Case, item: Item, said: str, *, now: datetime) -> None:
     words = f"{answers.WORDS[item.held].lower()} is held until it is settled"
     words += f" ({said})" if said else ""
-    data = {"item": str(item.pk), "held": item.held}
-    running = case.stages.filter(state="running").first() if case.stage else None
-    if stages.withholds(case, running):
-        # Which of the answers it is, a later stage must not read.
-        words, data = "the stricter is held until it is settled", {"item": str(item.pk)}
-    entries.note(
-        case,
-        act="item.conflict",
-        words=f"{item.title}: the seats differ; {words}",
-        by=COUNTERSIGN,
-        now=now,
-        data=data,
-    )
+    # That answers differ, a later stage must not read: it follows from them when they are told.
+    if not stages.withholds(case):
+        entries.note(
+            case,
+            act="item.conflict",
+            words=f"{item.title}: the seats differ; {words}",
+            by=COUNTERSIGN,
+            now=now,
+            data={"item": str(item.pk), "held": item.held},
+        )
     signed = [row for row in current(item) if row.seat.kind in SIGNING and row.seat.turn == "now"]
     for row in signed[:-1]:
         reminders.ask_again(
@@ -138,8 +198,8 @@ def left_of(item: Item) -> dict[str, object]:
     return _left(item, current(item)) or dict(item.proposal)
 
 
-def _left(item: Item, standing: list[Decision]) -> dict[str, object] | None:
-    rows = [row for row in standing if row.answer == "narrow"]
+def _left(item: Item, answered: Sequence[Decision]) -> dict[str, object] | None:
+    rows = [row for row in answered if row.answer == "narrow"]
     tie = [row for row in rows if row.seat.kind == "tie_breaker"]
     rows = tie or rows
     if not rows:
@@ -154,37 +214,56 @@ def _left(item: Item, standing: list[Decision]) -> dict[str, object] | None:
 
 def finish(case: Case, *, now: datetime) -> bool:
     """Move the case to decided when every item has its outcome; whether it did."""
-    if case.state != "open" or not case.items.exists():
-        return False
-    if stages.complete(case, now=now):
-        # The last answer can be taken back for a while, as every other one.
-        rungs.go_on(case, at=now + answers.UNDO)
-        return False
-    if case.items.filter(outcome__in=["", CONFLICT]).exists():
-        return False
-    entries.changed(case, state=entries.moved(case, "decide"), decided_at=now)
-    disclosing.disclose(case, now=now)
-    entries.note(
-        case,
-        act="case.decided",
-        words=f"{case.key} is decided: {summary(case)}",
+    return bool(finish_all([case], now=now))
+
+
+def finish_all(cases: Sequence[Case], *, now: datetime) -> set[UUID]:
+    """The same of many locked cases; those that are decided now."""
+    live = [case for case in cases if case.state == "open"]
+    found: dict[UUID, dict[UUID, str]] = {}
+    rows = Item.objects.filter(case__in=live).order_by("position")
+    for pk, item, outcome in rows.values_list("case", "pk", "outcome"):
+        found.setdefault(pk, {})[item] = outcome
+    reading = stages.Reading(live, now=now)
+    done = []
+    for case in live:
+        if case.pk not in found:
+            continue
+        if case.next_stage and reading.complete(case):
+            # The last answer can be taken back for a while, as every other one.
+            rungs.go_on(case, at=now + answers.UNDO)
+        elif not {"", CONFLICT} & set(found[case.pk].values()):
+            done.append(case)
+    if not done:
+        return set()
+    for to in {entries.moved(case, "decide") for case in done}:
+        entries.changed_all(done, state=to, decided_at=now)
+    for case in done:
+        disclosing.disclose(case, now=now)
+    entries.note_all(
+        [
+            entries.Said(
+                case,
+                "case.decided",
+                f"{case.key} is decided: {in_words(found[case.pk].values())}",
+                {"outcomes": {str(pk): outcome for pk, outcome in found[case.pk].items()}},
+            )
+            for case in done
+        ],
         by=COUNTERSIGN,
         now=now,
-        data={
-            "outcomes": {
-                str(pk): outcome for pk, outcome in case.items.values_list("pk", "outcome")
-            }
-        },
     )
-    return True
+    return {case.pk for case in done}
 
 
 def summary(case: Case) -> str:
     """How many items got which outcome, in words."""
-    counts: dict[str, int] = {}
-    for outcome in case.items.values_list("outcome", flat=True):
-        counts[outcome] = counts.get(outcome, 0) + 1
+    return in_words(case.items.values_list("outcome", flat=True))
+
+
+def in_words(found: Iterable[str]) -> str:
+    """The same of these outcomes."""
     return ", ".join(
         f"{number} {answers.WORDS.get(outcome, outcome).lower()}"
-        for outcome, number in sorted(counts.items())
+        for outcome, number in sorted(Counter(found).items())
     )

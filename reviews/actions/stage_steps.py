@@ -4,6 +4,7 @@ Owns the steps, for many cases in as many statements as for one; how they are to
 climbing.py, the next stage's turn going_on.py.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -50,55 +51,65 @@ class Steps:
         self.going.append(case)
         return True
 
-    def due(self, case: Case, rung: Rung) -> None:
-        """The deadline of a stage that another one follows: what is missing is missing."""
+    def due(self, case: Case, rung: Rung) -> bool:
+        """The deadline of a stage that another one follows; whether it is over (`over`)."""
         climb = self.climb
         if climb.later_deadline(case, rung) or climb.move_case(case):
-            return
+            return False
         climb.climbed(rung)
-        self._add_up(case)
-        climb.say(
-            case,
-            rung,
-            "case.stage_due",
-            f"{case.stage} was due in {case.key} by {case.deadline_at:%Y-%m-%d %H:%M} UTC",
-            at=case.deadline_at,
-        )
-        if self.reading.complete(case):
-            self.going.append(case)
-            return
-        if all(item.outcome not in stages.OPEN for item in self.reading.items[case.pk]):
-            self._decided(case)
-            return
-        # Only a conflict keeps it: the tie-breaker decides, and then it goes on.
-        case.silence_done_at = climb.now
-        climb.silent.append(case)
-        climb.notify(
-            case,
-            climb.asked.above(case),
-            occasion=f"stage due {case.deadline_at.isoformat()}",
-            subject="the seats differ, and the stage is over",
-            body=f"{case.stage} was due by {case.deadline_at:%Y-%m-%d %H:%M} UTC."
-            f" The tie-breaker decides; then {case.next_stage} is asked.",
-        )
+        return True
 
-    def decided(self, case: Case) -> bool:
-        """The deadline of the last stage; whether what was answered decides the case."""
-        self._add_up(case)
-        return self._decided(case)
+    def over(self, those: Sequence[tuple[Case, Rung]]) -> None:
+        """The stage of these is over, and another one follows: what is missing is missing."""
+        climb = self.climb
+        self.add_up([case for case, _ in those])
+        decided, differ = [], []
+        for case, rung in those:
+            climb.say(
+                case,
+                rung,
+                "case.stage_due",
+                f"{case.stage} was due in {case.key} by {case.deadline_at:%Y-%m-%d %H:%M} UTC",
+                at=case.deadline_at,
+            )
+            if self.reading.complete(case):
+                self.going.append(case)
+            elif all(item.outcome not in stages.OPEN for item in self.reading.items[case.pk]):
+                decided.append(case)
+            else:
+                differ.append(case)
+        if decided:
+            climb.decide(decided)
+        for case in differ:
+            # Only a conflict keeps it: the tie-breaker decides, and then it goes on.
+            case.silence_done_at = climb.now
+            climb.silent.append(case)
+            climb.notify(
+                case,
+                climb.asked.unasked(case),
+                occasion=f"stage due {case.deadline_at.isoformat()}",
+                subject="the seats differ, and the stage is over",
+                body=f"{case.stage} was due by {case.deadline_at:%Y-%m-%d %H:%M} UTC."
+                f" The tie-breaker decides; then {case.next_stage} is asked.",
+            )
+
+    def add_up(self, cases: Sequence[Case]) -> None:
+        """What was answered in these comes to something now that it is due."""
+        changed = [
+            (case, item)
+            for case in cases
+            for item in self.reading.items[case.pk]
+            if settling.add_up(
+                case, item, self.reading.standing[item.pk], (), now=self.climb.now, due=True,
+                reading=self.reading,
+            )
+        ]  # fmt: skip
+        self.reading.save()
+        settling.write([item for _, item in changed])
+        consequences.at_once_all(changed, now=self.climb.now)
 
     def end(self) -> None:
         """Write what the stages came to, and let the next ones begin."""
         self.reading.save()
         if self.going:
             going_on.go_on_all(self.going, now=self.climb.now)
-
-    def _decided(self, case: Case) -> bool:
-        self.reading.save()
-        self.climb.write()
-        return settling.finish(case, now=self.climb.now)
-
-    def _add_up(self, case: Case) -> None:
-        for item in self.reading.items[case.pk]:
-            settling.settle(case, item, now=self.climb.now, due=True, reading=self.reading)
-            consequences.at_once(case, item, now=self.climb.now)

@@ -29,9 +29,14 @@ class Plan(NamedTuple):
     rules: tuple[Rules, ...]
     strategy: str
 
+    @property
+    def blind(self) -> list[int]:
+        """The places of the stages that do not see earlier answers."""
+        return [place for place, one in enumerate(self.rules) if one.sight == "blind"]
+
     def blind_after(self, position: int) -> bool:
         """Whether a stage after this one answers without seeing what was answered before."""
-        return any(one.sight == "blind" for one in self.rules[position + 1 :])
+        return any(place > position for place in self.blind)
 
 
 class AddedUp(NamedTuple):
@@ -212,17 +217,31 @@ def _came_to(
     return policy_stages.default(
         found,
         rules,
+        request=case.silence == "deny",
         anybody=found.answer is not None or reading.anybody(case, stage),
         may_keep=kept and standing_keys.why_not_keep(case, item, now=reading.now) is None,
     )
 
 
-def complete(case: Case, *, now: datetime) -> bool:
-    """The same of one case, read now."""
-    return bool(case.next_stage) and Reading([case], now=now).complete(case)
+def silence_denies(case: Case) -> bool:
+    """Whether a request is denied when nobody answers in the stage that runs; else the next one
+    is asked, because its policy lets one stage's approval do. Asks nothing but `case.policy`."""
+    plan = plan_of(case) if case.silence == "deny" else None
+    if plan is None:
+        return False
+    for group in policy_stages.groups(plan.rules):
+        running = [plan.rules[place] for place in group]
+        if " and ".join(one.name for one in running) == case.stage:
+            return any(policy_stages.stops(outcomes.DENY, one, plan.strategy) for one in running)
+    return False
 
 
-def withholds(case: Case, stage: Stage | None) -> bool:
-    """Whether a later stage must not learn what is answered in this one."""
+def withholds(case: Case, stage: Stage | None = None) -> bool:
+    """Whether a later stage must not learn what is answered in this one; None: in the one that
+    runs, of whose ties the tie-breaker is."""
     plan = plan_of(case)
-    return plan is not None and stage is not None and plan.blind_after(stage.position)
+    if plan is None or not plan.blind:
+        return False
+    if stage is None:
+        stage = case.stages.filter(state="running").order_by("position").first()
+    return stage is not None and plan.blind_after(stage.position)

@@ -4,9 +4,12 @@ from .attention import Burst, Provisional
 from .campaigns import Campaign, CampaignIdentity, CampaignPause, CampaignStep
 from .cases import Case, CaseMember, Decision, Item, Pinned, Seat, Stage, Withdrawal
 from .comments import Comment
+from .freezes import Freeze
 from .modes import ModeRule, Quarantine
 from .notices import Notice
+from .outcome_brakes import OutcomeBrake
 from .owning import EndStep, OwnerOffer, Succession, SuccessionItem
+from .planted import PlantedAnswer, PlantedItem, Planting
 from .policies import Heartbeat, ReviewPolicy
 from .queue import QueueSetting
 from .rungs import Rung
@@ -23,13 +26,18 @@ __all__ = [
     "Comment",
     "Decision",
     "EndStep",
+    "Freeze",
     "Heartbeat",
     "Item",
     "ModeRule",
     "Notice",
+    "OutcomeBrake",
     "OwnerOffer",
     "OwnerSeen",
     "Pinned",
+    "PlantedAnswer",
+    "PlantedItem",
+    "Planting",
     "Provisional",
     "Quarantine",
     "QueueSetting",

@@ -6,6 +6,7 @@ from django.db.models import Q
 from reviews.ladder import CUTS, DUE, GO_ON, STEPS
 
 from .cases import Case
+from .freezes import Freeze
 
 RUNG_STATES = ("waiting", "held", "done", "dropped", "over")
 
@@ -25,6 +26,10 @@ class Rung(models.Model):
     done_at = models.DateTimeField(null=True)
     held_at = models.DateTimeField(null=True)
     held_why = models.TextField(blank=True)
+    # The change freeze it came due in; null: something else holds it.
+    freeze = models.ForeignKey(
+        Freeze, models.PROTECT, null=True, related_name="held", db_index=False
+    )
     # Who released or dropped it, and why.
     settled_at = models.DateTimeField(null=True)
     settled_by = models.TextField(blank=True)
@@ -49,6 +54,10 @@ class Rung(models.Model):
             models.Index(name="rung_due", fields=["at", "id"], condition=Q(state="waiting")),
             # The release list, oldest first.
             models.Index(name="rung_held", fields=["at"], condition=Q(state="held")),
+            # What a change freeze has held (reviews/pages/freezes.py).
+            models.Index(
+                name="rung_of_freeze", fields=["freeze"], condition=Q(freeze__isnull=False)
+            ),
             # What silence has cut in the last hour (reviews/actions/braking.py).
             models.Index(
                 name="rung_done_lately",

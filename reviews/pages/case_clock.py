@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from reviews.actions import clock, deadlines, rungs
+from reviews import freezes
+from reviews.actions import clock, deadlines, freezing, rungs
 from reviews.ladder import BEFORE, DUE, GO_ON, WORDS
-from reviews.models import Case, Rung
+from reviews.models import Case, Freeze, Rung
 
 
 def of(case: Case, *, now: datetime) -> dict[str, Any] | None:
@@ -25,7 +26,8 @@ def of(case: Case, *, now: datetime) -> dict[str, Any] | None:
     when = f"{acts:%-d %b %Y %H:%M} UTC"
     if case.grace and case.silence_done_at is None:
         notes.append(f"Answers are due by {due:%-d %b %Y %H:%M} UTC and still count until {when}.")
-    what = deadlines.sentence(case, doubt=doubt)
+    frozen = freezes.ahead(case.identity, now=now)
+    what = _silence(case, acts, frozen, doubt)
     if case.state == "draft":
         sentence = "This review is proposed: nobody is asked until it is opened."
     elif acts <= now:
@@ -34,7 +36,8 @@ def of(case: Case, *, now: datetime) -> dict[str, Any] | None:
         sentence = f"If nobody decides by {when}: {what}."
     if doubt and deadlines.consequence(case) in deadlines.CUTS:
         notes.append(f"Nothing would be cut: {doubt}.")
-    notes += _after(case, climb, doubt)
+    notes += [_says(one, now) for one in frozen]
+    notes += _after(case, climb, frozen, doubt)
     return {
         "at": due,
         "sentence": sentence,
@@ -43,6 +46,7 @@ def of(case: Case, *, now: datetime) -> dict[str, Any] | None:
         "share": _share(case, due, now),
         "ticks": _ticks(case, climb, due, now=now),
         "past": past,
+        "in_freeze": freezing.why_confirm(case, "revoke", now=now, known=frozen),
         "act_url": f"/ledger/?subject={case.key}" if case.silence_done_at else "",
     }
 
@@ -77,7 +81,25 @@ def _ticks(case: Case, climb: list[Rung], due: datetime, *, now: datetime) -> li
     return found
 
 
-def _after(case: Case, climb: list[Rung], doubt: str) -> list[str]:
+def _silence(case: Case, at: datetime, frozen: list[Freeze], doubt: str, does: str = "") -> str:
+    """What silence does at a moment; in a freeze that would cut, it waits for a person."""
+    if deadlines.consequence(case, does=does, doubt=doubt) in deadlines.CUTS:
+        for one in frozen:
+            if one.since <= at < one.until:
+                what = rungs.words(case, does or case.silence)
+                return f"{one.key} holds then, so {one.asked.name} is asked whether {what}"
+    return deadlines.sentence(case, does=does, doubt=doubt)
+
+
+def _says(one: Freeze, now: datetime) -> str:
+    begins = "" if one.since <= now else f" from {clock.in_words(one.since)}"
+    return (
+        f"Change freeze {one.key}{begins} until {clock.in_words(one.until)} ({one.reason[:200]}):"
+        f" nothing is cut by the clock, {one.asked.name} is asked instead."
+    )
+
+
+def _after(case: Case, climb: list[Rung], frozen: list[Freeze], doubt: str) -> list[str]:
     """What is still to come after the deadline, and what waits for a person, as sentences."""
     said = []
     for one in climb:
@@ -89,6 +111,6 @@ def _after(case: Case, climb: list[Rung], doubt: str) -> list[str]:
         elif one.state == "waiting" and one.does not in (*BEFORE, DUE, GO_ON):
             does = WORDS["replace"]
             if one.does != "replace":
-                does = deadlines.sentence(case, does=one.does, doubt=doubt)
+                does = _silence(case, one.at, frozen, doubt, one.does)
             said.append(f"If still nobody decides by {when}: {does}.")
     return said

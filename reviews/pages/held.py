@@ -1,5 +1,6 @@
 """The release list: what silence would have done, until somebody says: it came due while
-Countersign was away, or the brake of a policy holds it. And what is held before it is revoked.
+Countersign was away or in a change freeze, or the brake of a policy holds it; campaigns whose
+outcomes the brake holds; and what is held before it is revoked.
 
 Owns what is shown of it; who may release is reviews/permissions.py. Constant queries.
 """
@@ -13,7 +14,7 @@ from identities.models import User
 from reviews import permissions, persons, visible
 from reviews.actions import rungs
 from reviews.models import Case, Rung
-from reviews.pages import quarantine
+from reviews.pages import outcomes, quarantine
 from reviews.pages.lists import page_of
 
 PATH = "/releases/"
@@ -51,6 +52,7 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
         ],
         "page": page,
         "quarantine": quarantine.of_all(user, now=now),
+        "outcomes": outcomes.waiting(user),
     }
 
 

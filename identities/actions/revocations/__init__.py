@@ -1,12 +1,25 @@
 """Revocations: one change in one outside system, asked for once, made once, looked at afterwards.
 
 requested → sending → sent → confirmed → effective, or failed until a person acts. Asking is in
-`asking`, the worker's part in `carrying`, which enforcers exist in `reach`, and what use of a
-dead credential does in `reopening`. Must not know of cases, but for the words of one.
+`asking`, its rules for one or many in `together`, the worker's part in `carrying`, which enforcers
+exist in `reach`, and what use of a dead credential does in `reopening`. Must not know of cases, but
+for the words of one.
 """
 
-from .asking import request, retry, suspend_with_keys
+from .asking import request, request_all, retry, suspend_all_with_keys, suspend_with_keys
 from .carrying import enforce_next, record_probe
 from .reopening import reopen_on_use
+from .together import Ask, Made
 
-__all__ = ["enforce_next", "record_probe", "reopen_on_use", "request", "retry", "suspend_with_keys"]
+__all__ = [
+    "Ask",
+    "Made",
+    "enforce_next",
+    "record_probe",
+    "reopen_on_use",
+    "request",
+    "request_all",
+    "retry",
+    "suspend_all_with_keys",
+    "suspend_with_keys",
+]

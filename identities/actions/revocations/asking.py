@@ -1,46 +1,29 @@
 """Asking for a change in an outside system: rows that the worker finds.
 
-Owns who may ask, and that asking twice makes one change. What our own decision endpoint
-answers is changed in the same transaction; the rest goes out after commit (decisions 19).
+Owns who asks for what; the rules of asking, one or many, are together.py. What our own decision
+endpoint answers is changed in the same transaction; the rest goes out after commit (decisions 19).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import F, Window
+from django.db.models.functions import RowNumber
 
 from evidence import nudge
 from identities import permissions
-from identities.acting import By, acting
-from identities.actions import identities as identity_actions
+from identities.acting import By
 from identities.actions.identities import record
-from identities.enforcers.contract import Permission, Target
+from identities.enforcers.contract import Permission
 from identities.models import Credential, Identity, Revocation
-from identities.permissions import NotPossible
+from identities.permissions import NotAllowed, NotPossible
 
-from . import reach
+from .together import WHY_NOT, Ask, Made, Together
 
-OPEN = ("requested", "sending", "sent", "confirmed")
-UNDOES = {"release": "hold", "resume": "suspend"}
-WHY_NOT = {
-    "hold": permissions.why_not_hold,
-    "release": permissions.why_not_hold,
-    "narrow": permissions.why_not_revoke,
-    "suspend": permissions.why_not_suspend,
-    "resume": permissions.why_not_suspend,
-    "revoke": permissions.why_not_revoke,
-}
-WORDS = {
-    ("hold", "access_key"): "Make key {name} inactive",
-    ("release", "access_key"): "Make key {name} active again",
-    ("revoke", "access_key"): "Delete key {name}",
-    ("revoke", "role_sessions"): "Deny all sessions of role {name} issued until now",
-    ("hold", "role_sessions"): "Deny all sessions of role {name} issued until now",
-    ("narrow", "user"): "Narrow what user {name} may do",
-    ("narrow", "role"): "Narrow what role {name} may do",
-}
+# Standing keys that one suspension holds at their targets; at our door nothing works of any.
+MOST_HELD = 200
 
 
 def request(
@@ -57,60 +40,36 @@ def request(
     delegation: UUID | None = None,
     delete: bool = True,
 ) -> list[Revocation]:
-    """Ask for a step on one credential, or on everything of the identity.
+    """Ask for a step on one credential, or on everything of the identity (`Ask`).
 
-    The rows that stand for it, new or already open. `delete=False` keeps a revoked key held at
-    the target instead of deleting it. `permissions_left` is what a narrowing leaves.
+    The rows that stand for it, new or already open. Raises NotAllowed, NotPossible.
     """
+    ask = Ask(
+        identity,
+        step,
+        because,
+        credential,
+        case,
+        case_key,
+        permissions_left,
+        delegation,
+        delete,
+    )
     with transaction.atomic():
-        identity = identity_actions.locked(identity.pk)
-        why_not = WHY_NOT.get(step)
-        if why_not is None:
-            raise NotPossible(f"{step!r} is no step; choose one of {', '.join(WHY_NOT)}.")
-        permissions.require(why_not(by, identity, now=now))
-        if credential is not None:
-            credential = (
-                Credential.objects.select_for_update(of=("self",))
-                .select_related("actor", "actor__parent", "issued_to", "identity")
-                .get(pk=credential.pk)
-            )
-            _check(identity, credential, step)
-            targets = [_credential_target(credential, step, now)]
-        else:
-            _own(identity, step, by=by, now=now, because=because)
-            targets = reach.of_identity(identity, now=now)
-        made = []
-        for target in targets:
-            data: dict[str, Any] = target.as_json() | {"delete": delete}
-            if step == "narrow":
-                data["permissions"] = [
-                    {"actions": list(left.actions), "resources": list(left.resources)}
-                    for left in permissions_left
-                ]
-            facts = {
-                "because": because,
-                "case": case,
-                "case_key": case_key,
-                "delegation": delegation,
-            }
-            made.append(_row(identity, credential, step, target, data, facts, by=by, now=now))
-        if credential is None and step in ("hold", "release", "suspend", "resume"):
-            made.append(
-                _at_our_door(
-                    identity, step, by=by, now=now, because=because, case=case, case_key=case_key
-                )
-            )
-        if not made:
-            raise NotPossible(
-                f"No principal of {identity.name} is bound that an enforcer could change:"
-                " bind its user or role first."
-            )
-        nudge.after_commit("revocation.requested")
+        (made,) = request_all([ask], by=by, now=now)
+        if made.refused is not None:
+            raise made.refused
+    return made.rows
+
+
+def request_all(asks: Sequence[Ask], *, by: By, now: datetime) -> list[Made]:
+    """Ask for many steps, in their order, with as many statements as for one. What is refused
+    keeps nothing else from being asked for."""
+    with transaction.atomic():
+        together = Together(asks, by=by, now=now)
+        made = [together.take(ask) for ask in asks]
+        together.write()
     return made
-
-
-# Standing keys that one suspension holds at their targets; at our door nothing works of any.
-MOST_HELD = 200
 
 
 def suspend_with_keys(
@@ -126,20 +85,58 @@ def suspend_with_keys(
 
     Raises NotPossible where it cannot be suspended; a key that cannot be held is said.
     """
-    facts: dict[str, Any] = {"because": because, "case": case, "case_key": case_key}
-    request(identity=identity, step="suspend", by=by, now=now, **facts)
-    keys = Credential.objects.filter(identity=identity, standing=True, state="active")
-    said = []
-    for credential in keys.select_related("actor").order_by("number")[:MOST_HELD]:
-        try:
-            made = request(
-                identity=identity, credential=credential, step="hold", by=by, now=now, **facts
-            )
-        except NotPossible as problem:
-            said.append(f"{credential.short} could not be held: {problem}")
-        else:
-            said.append(made[0].key)
-    return f"held: {', '.join(said)}" if said else "it has no standing key"
+    ask = Ask(identity, "suspend", because, case=case, case_key=case_key)
+    with transaction.atomic():
+        (said,) = suspend_all_with_keys([ask], by=by, now=now)
+        if not isinstance(said, str):
+            raise said
+    return said
+
+
+def suspend_all_with_keys(
+    asks: Sequence[Ask], *, by: By, now: datetime
+) -> list[str | NotPossible | NotAllowed]:
+    """The same of many identities: what of each is held, or why it cannot be suspended."""
+    with transaction.atomic():
+        suspended = request_all(asks, by=by, now=now)
+        possible = [ask for ask, made in zip(asks, suspended, strict=True) if made.refused is None]
+        keys = _standing({ask.identity.pk for ask in possible})
+        holds = [
+            ask._replace(step="hold", credential=key)
+            for ask in possible
+            for key in keys.get(ask.identity.pk, ())
+        ]
+        held = iter(request_all(holds, by=by, now=now) if holds else ())
+        said: list[str | NotPossible | NotAllowed] = []
+        for ask, made in zip(asks, suspended, strict=True):
+            if made.refused is not None:
+                said.append(made.refused)
+                continue
+            words = [_held(key, next(held)) for key in keys.get(ask.identity.pk, ())]
+            said.append(f"held: {', '.join(words)}" if words else "it has no standing key")
+    return said
+
+
+def _held(credential: Credential, made: Made) -> str:
+    if made.refused is not None:
+        return f"{credential.short} could not be held: {made.refused}"
+    return made.rows[0].key
+
+
+def _standing(identities: Iterable[UUID]) -> dict[UUID, list[Credential]]:
+    """The standing keys of each identity that work, the oldest first."""
+    rows = Credential.objects.filter(identity__in=identities, standing=True, state="active")
+    place = Window(RowNumber(), partition_by=F("identity"), order_by=F("number").asc())
+    found: dict[UUID, list[Credential]] = {}
+    for one in (
+        rows.annotate(place=place)
+        .filter(place__lte=MOST_HELD)
+        .select_related("actor")
+        .order_by("number")
+    ):
+        if one.identity_id is not None:
+            found.setdefault(one.identity_id, []).append(one)
+    return found
 
 
 def retry(*, revocation: Revocation, by: By, now: datetime) -> Revocation:
@@ -168,148 +165,4 @@ def retry(*, revocation: Revocation, by: By, now: datetime) -> Revocation:
             data={"revocation": row.key},
         )
         nudge.after_commit("revocation.requested")
-    return row
-
-
-def _check(identity: Identity, credential: Credential, step: str) -> None:
-    if credential.identity_id not in (None, identity.pk):
-        raise NotPossible(f"{credential.key} is another identity's credential.")
-    if credential.state == "revoked":
-        raise NotPossible(f"{credential.key} is revoked already: nothing of it is left.")
-    if step not in ("hold", "release", "revoke"):
-        raise NotPossible(f"A credential cannot be {step}ed: that is done to its identity.")
-
-
-def _credential_target(credential: Credential, step: str, now: datetime) -> Target:
-    try:
-        target = reach.of_credential(credential, now=now)
-    except reach.NoTarget as problem:
-        raise NotPossible(str(problem)) from None
-    if target.kind == "role_sessions" and step != "revoke":
-        raise NotPossible(
-            f"AWS has no {step} for one session: hold the identity, or revoke its sessions."
-        )
-    return target
-
-
-def _own(identity: Identity, step: str, *, by: By, now: datetime, because: str) -> None:
-    """What our own endpoint answers changes at once, whatever the target takes."""
-    match step:
-        case "suspend" if identity.state != "suspended":
-            identity_actions.suspend(identity=identity, by=by, now=now, because=because)
-        case "resume" if identity.state == "suspended":
-            identity_actions.resume(identity=identity, by=by, now=now, because=because)
-        case "hold":
-            identity_actions.hold(identity=identity, by=by, now=now, because=because)
-        case "release":
-            identity_actions.release(identity=identity, by=by, now=now, because=because)
-
-
-def _row(
-    identity: Identity,
-    credential: Credential | None,
-    step: str,
-    target: Target,
-    data: dict[str, Any],
-    facts: dict[str, Any],
-    *,
-    by: By,
-    now: datetime,
-) -> Revocation:
-    # The identity's row is locked, so two askers cannot both find nothing open.
-    open_rows = Revocation.objects.filter(
-        identity=identity, credential=credential, step=step, state__in=OPEN, system=target.system
-    )
-    if credential is None:
-        open_rows = open_rows.filter(target__kind=target.kind, target__name=target.name)
-    if step == "narrow":
-        # Another set of what is left is another change; the later one replaces the earlier.
-        open_rows = open_rows.filter(target__permissions=data["permissions"])
-    known = open_rows.first()
-    if known is not None:
-        return known
-    _withdraw(identity, credential, step, target)
-    who = acting(by)
-    name = target.name if credential is None or target.kind != "access_key" else credential.short
-    words = WORDS.get((step, target.kind), "{step} {kind} {name}").format(
-        step=step.capitalize(), kind=target.kind, name=name
-    )
-    row = Revocation(
-        identity=identity,
-        credential=credential,
-        step=step,
-        system=target.system,
-        target=data,
-        words=words,
-        requested_at=now,
-        requested_by=who.ref,
-        requested_by_name=who.name,
-        not_before=now,
-        **facts,
-    )
-    row.save(force_insert=True)
-    row.refresh_from_db(fields=["number"])
-    record(
-        identity,
-        by=by,
-        now=now,
-        act="revocation.requested",
-        words=f"{row.key}: {words}: {facts['because']}",
-        data={"revocation": row.key, "step": step, "target": data, "case": facts["case_key"]},
-    )
-    return row
-
-
-def _withdraw(identity: Identity, credential: Credential | None, step: str, target: Target) -> None:
-    """A release ends the hold it undoes: whatever of that still waits is looked at no more.
-
-    One that is just being sent stays: the release waits behind it (carrying, `CLAIM`).
-    """
-    undone = UNDOES.get(step)
-    if undone is None:
-        return
-    Revocation.objects.filter(
-        identity=identity,
-        credential=credential,
-        step=undone,
-        state__in=["requested", "sent", "confirmed"],
-        system=target.system,
-        target__name=target.name,
-    ).update(state="undone", failed_why="", leased_until=None)
-
-
-def _at_our_door(
-    identity: Identity,
-    step: str,
-    *,
-    by: By,
-    now: datetime,
-    because: str,
-    case: UUID | None,
-    case_key: str,
-) -> Revocation:
-    """The row for our own decision endpoint: it asks us, so it is effective at once."""
-    who = acting(by)
-    words = f"{step.capitalize()} {identity.name} at the decision endpoint"
-    row = Revocation(
-        identity=identity,
-        step=step,
-        system="countersign",
-        target=Target("countersign", "own", "identity", identity.name).as_json(),
-        words=words,
-        state="effective",
-        requested_at=now,
-        requested_by=who.ref,
-        requested_by_name=who.name,
-        because=because,
-        case=case,
-        case_key=case_key,
-        sending_at=now,
-        sent_at=now,
-        confirmed_at=now,
-        effective_at=now,
-        not_before=now,
-    )
-    row.save(force_insert=True)
-    row.refresh_from_db(fields=["number"])
     return row

@@ -5,10 +5,11 @@ not know of rows of revocations.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
+from uuid import UUID
 
 from django.conf import settings
 
@@ -69,12 +70,15 @@ def probe_secret(access_key_id: str) -> Credentials | None:
     return credentials(f"file:{path}") if path.is_file() else None
 
 
-def of_credential(credential: Credential, *, now: datetime) -> Target:
-    """Where this credential can be changed; NoTarget when evidence does not say."""
+def of_credential(credential: Credential, arns: Sequence[Actor], *, now: datetime) -> Target:
+    """Where this credential can be changed; NoTarget when evidence does not say.
+
+    `arns`: of its identity (`bound_arns`).
+    """
     actor = credential.actor
     if actor.realm != "aws" or actor.kind != "access_key":
         raise NoTarget(f"No enforcer changes a {credential.kind} of {actor.realm}.")
-    above = [credential.issued_to, actor.parent, *_bound_arns(credential.identity, now=now)]
+    above = [credential.issued_to, actor.parent, *arns]
     for owner in above:
         if owner is None:
             continue
@@ -97,8 +101,13 @@ def of_credential(credential: Credential, *, now: datetime) -> Target:
 
 def of_identity(identity: Identity, *, now: datetime) -> list[Target]:
     """The principals of the identity that an enforcer can change."""
+    return principals(bound_arns([identity.pk], now=now)[identity.pk])
+
+
+def principals(arns: Iterable[Actor]) -> list[Target]:
+    """The users and roles that these names stand for, each once."""
     found = {}
-    for actor in _bound_arns(identity, now=now):
+    for actor in arns:
         match = PRINCIPAL.fullmatch(actor.value)
         if match is not None:
             kind = "user" if match["kind"] == "user" else "role"
@@ -107,12 +116,12 @@ def of_identity(identity: Identity, *, now: datetime) -> list[Target]:
     return [found[key] for key in sorted(found)]
 
 
-def _bound_arns(identity: Identity | None, *, now: datetime) -> list[Actor]:
-    if identity is None:
-        return []
+def bound_arns(identities: Iterable[UUID], *, now: datetime) -> dict[UUID, list[Actor]]:
+    """The ARNs that are confirmed to be each of these identities now."""
+    found: dict[UUID, list[Actor]] = {pk: [] for pk in identities}
     rows = (
         Binding.objects.filter(
-            identity=identity,
+            identity__in=found,
             state="confirmed",
             superseded_at__isnull=True,
             during__contains=now,
@@ -121,7 +130,9 @@ def _bound_arns(identity: Identity | None, *, now: datetime) -> list[Actor]:
         .select_related("actor")
         .order_by("actor_id")
     )
-    return [row.actor for row in rows]
+    for row in rows:
+        found[row.identity_id].append(row.actor)
+    return found
 
 
 def _name(kind: str, path: str) -> str:

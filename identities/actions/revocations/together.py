@@ -1,0 +1,283 @@
+"""Many changes asked for together: what is read for all of them at once, and written at once.
+
+Owns the rules of asking, so that one change is a set of one (asking.py): which row stands for a
+change, that one already open stands for it, and what our own endpoint answers. Must not know of
+cases, but for the words of one.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db.models import Q
+
+from evidence import nudge
+from identities import permissions
+from identities.acting import By, acting
+from identities.actions import identities as identity_actions
+from identities.enforcers.contract import Permission, Target
+from identities.models import Credential, Identity, Revocation
+from identities.permissions import NotAllowed, NotPossible
+
+from . import reach
+
+OPEN = ("requested", "sending", "sent", "confirmed")
+UNDOES = {"release": "hold", "resume": "suspend"}
+WHY_NOT = {
+    "hold": permissions.why_not_hold,
+    "release": permissions.why_not_hold,
+    "narrow": permissions.why_not_revoke,
+    "suspend": permissions.why_not_suspend,
+    "resume": permissions.why_not_suspend,
+    "revoke": permissions.why_not_revoke,
+}
+# What our own decision endpoint answers from now on.
+AT_OUR_DOOR = frozenset({"hold", "release", "suspend", "resume"})
+WORDS = {
+    ("hold", "access_key"): "Make key {name} inactive",
+    ("release", "access_key"): "Make key {name} active again",
+    ("revoke", "access_key"): "Delete key {name}",
+    ("revoke", "role_sessions"): "Deny all sessions of role {name} issued until now",
+    ("hold", "role_sessions"): "Deny all sessions of role {name} issued until now",
+    ("narrow", "user"): "Narrow what user {name} may do",
+    ("narrow", "role"): "Narrow what role {name} may do",
+}
+
+
+class Ask(NamedTuple):
+    """One step on one credential, or on everything of the identity.
+
+    `delete=False` keeps a revoked key held at the target instead of deleting it.
+    `permissions_left` is what a narrowing leaves.
+    """
+
+    identity: Identity
+    step: str
+    because: str
+    credential: Credential | None = None
+    case: UUID | None = None
+    case_key: str = ""
+    permissions_left: Sequence[Permission] = ()
+    delegation: UUID | None = None
+    delete: bool = True
+
+
+class Made(NamedTuple):
+    """The rows that stand for an ask, new or already open; or why there are none."""
+
+    rows: list[Revocation]
+    refused: NotPossible | NotAllowed | None
+
+
+class Together:
+    """What is asked for in one transaction. Identities and credentials are locked, in the order of
+    their ids; each ask sees what those before it did."""
+
+    def __init__(self, asks: Sequence[Ask], *, by: By, now: datetime) -> None:
+        self.by, self.now = by, now
+        self.identities = identity_actions.locked_all({ask.identity.pk for ask in asks})
+        keys = {ask.credential.pk for ask in asks if ask.credential is not None}
+        self.credentials = _locked_credentials(keys) if keys else {}
+        bound = [one.identity_id for one in self.credentials.values()]
+        self.arns = reach.bound_arns(
+            {pk for pk in (*self.identities, *bound) if pk is not None}, now=now
+        )
+        self.open: dict[tuple[object, ...], list[Revocation]] = {}
+        whole = Q(credential__isnull=True, identity__in=self.identities)
+        steps = {ask.step for ask in asks}
+        rows = Revocation.objects.filter(
+            whole | Q(credential__in=keys), step__in=steps, state__in=OPEN
+        )
+        for row in rows.order_by("pk"):
+            self.open.setdefault(_change(row), []).append(row)
+        self.made: list[Revocation] = []
+        self.moved: dict[str, list[tuple[Identity, str]]] = {}
+
+    def take(self, ask: Ask) -> Made:
+        """What stands for this ask. Nothing of a refused one is written."""
+        try:
+            return Made(self._rows(ask), None)
+        except (NotPossible, NotAllowed) as refused:
+            return Made([], refused)
+
+    def _rows(self, ask: Ask) -> list[Revocation]:
+        why_not = WHY_NOT.get(ask.step)
+        if why_not is None:
+            raise NotPossible(f"{ask.step!r} is no step; choose one of {', '.join(WHY_NOT)}.")
+        identity = self.identities.get(ask.identity.pk)
+        if identity is None:
+            raise NotPossible(f"{ask.identity.name} is gone.")
+        permissions.require(why_not(self.by, identity, now=self.now))
+        if ask.credential is None:
+            self._own(identity, ask)
+            targets = reach.principals(self.arns[identity.pk])
+        else:
+            targets = [self._target(identity, ask.credential, ask.step)]
+        found = [self._row(identity, ask, target) for target in targets]
+        if ask.credential is None and ask.step in AT_OUR_DOOR:
+            found.append(self._at_our_door(identity, ask))
+        if not found:
+            raise NotPossible(
+                f"No principal of {identity.name} is bound that an enforcer could change:"
+                " bind its user or role first."
+            )
+        return found
+
+    def _own(self, identity: Identity, ask: Ask) -> None:
+        """What our own endpoint answers changes at once, whatever the target takes."""
+        said: dict[str, Any] = {"by": self.by, "now": self.now, "because": ask.because}
+        match ask.step:
+            case "suspend" if identity.state != "suspended":
+                self._move(identity, ask)
+            case "resume" if identity.state == "suspended":
+                self._move(identity, ask)
+            case "hold":
+                identity_actions.hold(identity=identity, **said)
+            case "release":
+                identity_actions.release(identity=identity, **said)
+
+    def _move(self, identity: Identity, ask: Ask) -> None:
+        identity.state = identity_actions.after(identity, ask.step)
+        self.moved.setdefault(identity.state, []).append((identity, ask.because))
+
+    def _target(self, identity: Identity, asked: Credential, step: str) -> Target:
+        credential = self.credentials.get(asked.pk)
+        if credential is None:
+            raise NotPossible(f"{asked.key} is gone.")
+        if credential.identity_id not in (None, identity.pk):
+            raise NotPossible(f"{credential.key} is another identity's credential.")
+        if credential.state == "revoked":
+            raise NotPossible(f"{credential.key} is revoked already: nothing of it is left.")
+        if step not in ("hold", "release", "revoke"):
+            raise NotPossible(f"A credential cannot be {step}ed: that is done to its identity.")
+        arns = [] if credential.identity_id is None else self.arns[credential.identity_id]
+        try:
+            target = reach.of_credential(credential, arns, now=self.now)
+        except reach.NoTarget as problem:
+            raise NotPossible(str(problem)) from None
+        if target.kind == "role_sessions" and step != "revoke":
+            raise NotPossible(
+                f"AWS has no {step} for one session: hold the identity, or revoke its sessions."
+            )
+        return target
+
+    def _row(self, identity: Identity, ask: Ask, target: Target) -> Revocation:
+        data: dict[str, Any] = target.as_json() | {"delete": ask.delete}
+        if ask.step == "narrow":
+            data["permissions"] = [
+                {"actions": list(left.actions), "resources": list(left.resources)}
+                for left in ask.permissions_left
+            ]
+        credential = None if ask.credential is None else self.credentials[ask.credential.pk]
+        short = credential is not None and target.kind == "access_key"
+        words = WORDS.get((ask.step, target.kind), "{step} {kind} {name}").format(
+            step=ask.step.capitalize(),
+            kind=target.kind,
+            name=credential.short if credential is not None and short else target.name,
+        )
+        row = self._new(identity, ask, system=target.system, target=data, words=words)
+        row.credential, row.delegation = credential, ask.delegation
+        # The identity's row is locked, so two askers cannot both find nothing open.
+        standing = self.open.setdefault(_change(row), [])
+        if standing:
+            return standing[0]
+        self._withdraw(identity, credential, ask.step, target)
+        standing.append(row)
+        self.made.append(row)
+        return row
+
+    def _withdraw(
+        self, identity: Identity, credential: Credential | None, step: str, target: Target
+    ) -> None:
+        """A release ends the hold it undoes: whatever of that still waits is looked at no more.
+
+        One that is just being sent stays: the release waits behind it (carrying, `CLAIM`).
+        """
+        undone = UNDOES.get(step)
+        if undone is None:
+            return
+        Revocation.objects.filter(
+            identity=identity,
+            credential=credential,
+            step=undone,
+            state__in=["requested", "sent", "confirmed"],
+            system=target.system,
+            target__name=target.name,
+        ).update(state="undone", failed_why="", leased_until=None)
+
+    def _at_our_door(self, identity: Identity, ask: Ask) -> Revocation:
+        """The row for our own decision endpoint: it asks us, so it is effective at once."""
+        row = self._new(
+            identity,
+            ask,
+            system="countersign",
+            target=Target("countersign", "own", "identity", identity.name).as_json(),
+            words=f"{ask.step.capitalize()} {identity.name} at the decision endpoint",
+        )
+        row.state = "effective"
+        row.sending_at = row.sent_at = row.confirmed_at = row.effective_at = self.now
+        self.made.append(row)
+        return row
+
+    def _new(
+        self, identity: Identity, ask: Ask, *, system: str, target: dict[str, Any], words: str
+    ) -> Revocation:
+        who = acting(self.by)
+        return Revocation(
+            identity=identity,
+            step=ask.step,
+            system=system,
+            target=target,
+            words=words,
+            requested_at=self.now,
+            requested_by=who.ref,
+            requested_by_name=who.name,
+            because=ask.because,
+            case=ask.case,
+            case_key=ask.case_key,
+            not_before=self.now,
+        )
+
+    def write(self) -> None:
+        """Everything that was taken, and its ledger entries."""
+        for to, those in self.moved.items():
+            identity_actions.moved_all(those, to, by=self.by, now=self.now)
+        Revocation.objects.bulk_create(self.made)
+        identity_actions.record_all(
+            [
+                identity_actions.Act(
+                    row.identity,
+                    "revocation.requested",
+                    f"{row.key}: {row.words}: {row.because}",
+                    {
+                        "revocation": row.key,
+                        "step": row.step,
+                        "target": row.target,
+                        "case": row.case_key,
+                    },
+                )
+                for row in self.made
+                if row.system != "countersign"
+            ],
+            by=self.by,
+            now=self.now,
+        )
+        nudge.after_commit("revocation.requested")
+
+
+def _change(row: Revocation) -> tuple[object, ...]:
+    """What makes two open rows the same change."""
+    target = row.target
+    # Another set of what is left is another change; the later one replaces the earlier.
+    left = json.dumps(target.get("permissions"), sort_keys=True) if row.step == "narrow" else ""
+    whole = target.get("kind"), target.get("name")
+    of = whole if row.credential_id is None else row.credential_id
+    return row.identity_id, of, row.step, row.system, left
+
+
+def _locked_credentials(pks: set[UUID]) -> dict[UUID, Credential]:
+    rows = Credential.objects.select_for_update(of=("self",))
+    found = rows.select_related("actor", "actor__parent", "issued_to", "identity")
+    return {one.pk: one for one in found.filter(pk__in=pks).order_by("pk")}

@@ -1,0 +1,236 @@
+"""Change freezes: proposed by one, signed by another, over by themselves or ended by one person.
+
+Owns Freeze rows, and that nobody answers with a cut in one without knowing. A freeze is never changed in
+place; what silence would have cut while it holds waits for a person (braking.py), also afterwards.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, connection, transaction
+from django.db.models import Q, QuerySet
+
+from evidence import ledger, nudge
+from identities.models import Person, User
+from identities.permissions import NotAllowed, NotPossible, require
+from identities.reasons import reason_given
+from reviews import freeze_permissions, freezes, policy_words
+from reviews.ladder import CUTS
+from reviews.models import Case, Freeze, Notice
+from reviews.models.freezes import LONGEST_FREEZE
+from reviews.permissions import NOBODY
+from reviews.policy_document import Scope
+
+# Each one that is not over costs every sweep of deadlines a part of its question.
+MOST_FREEZES = 20
+
+
+def words(freeze: Freeze) -> str:
+    """ "kind agent" or "Every identity": what it is about."""
+    return policy_words.of_scope(freezes.document(freeze.scope).scope or Scope())
+
+
+def may_be_asked(*, now: datetime) -> QuerySet[Person]:
+    """Persons who can be asked in place of the clock: they may release what is held."""
+    return (
+        Person.objects.filter(
+            Q(left_at__isnull=True) | Q(left_at__gt=now),
+            users__is_active=True,
+            users__groups__name__in=freeze_permissions.ASKED,
+        )
+        .exclude(users__groups__name="auditor")
+        .distinct()
+        .order_by("name", "pk")
+    )
+
+
+def propose(
+    *,
+    scope: dict[str, Any],
+    since: datetime,
+    until: datetime,
+    asked: Person,
+    reason: str,
+    by: User,
+    now: datetime,
+) -> Freeze:
+    """Ask for a second person's signature. Nothing is held before it."""
+    require(freeze_permissions.why_not_propose_freeze(by, now=now))
+    reason = reason_given(reason, what="what is not to be changed, and why")
+    freezes.document(scope)
+    _check_times(since, until, now=now)
+    _check_asked(asked, now=now)
+    if by.person is None:
+        raise NotAllowed(NOBODY)
+    try:
+        with transaction.atomic():
+            row = Freeze.objects.create(
+                scope=scope,
+                since=since,
+                until=until,
+                asked=asked,
+                reason=reason,
+                proposed_at=now,
+                proposed_by=by.ref,
+                proposed_by_name=by.called,
+                proposed_person=by.person,
+            )
+            row.refresh_from_db(fields=["number"])
+            _note(row, "freeze.proposed", f"{by.called} proposed {_said(row)}", by, now)
+    except IntegrityError:
+        raise NotPossible("This freeze waits for its second signature already.") from None
+    return row
+
+
+def sign(*, freeze: Freeze, by: User, now: datetime) -> Freeze:
+    """The second signature: from its beginning on nothing of its scope is cut by a clock."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtext('change freezes'))")
+        row = _locked(freeze)
+        require(freeze_permissions.why_not_sign_freeze(by, row, now=now))
+        _check_asked(row.asked, now=now)
+        live = list(Freeze.objects.filter(state="in_force", until__gt=now).order_by("until"))
+        if len(live) >= MOST_FREEZES:
+            raise NotPossible(f"{MOST_FREEZES} freezes are not over: end one, or widen one.")
+        for one in live:
+            if one.scope == row.scope and one.since < row.until and row.since < one.until:
+                raise NotPossible(
+                    f"{freezes.words(one)} for the same scope: let this one begin then, or end"
+                    f" {one.key} first."
+                )
+        _settle(row, "in_force", by=by, now=now)
+        _note(row, "freeze.signed", f"{by.called} signed {_said(row)}", by, now)
+        _tell_asked(row, now=now)
+    return row
+
+
+def refuse(*, freeze: Freeze, reason: str, by: User, now: datetime) -> Freeze:
+    """It never holds."""
+    reason = reason_given(reason, what="why nothing is frozen")
+    with transaction.atomic():
+        row = _locked(freeze)
+        require(freeze_permissions.why_not_refuse_freeze(by, row, now=now))
+        _settle(row, "refused", by=by, now=now, reason=reason)
+        _note(row, "freeze.refused", f"{by.called} refused {row}: {reason}", by, now)
+    return row
+
+
+def end(*, freeze: Freeze, reason: str, by: User, now: datetime) -> Freeze:
+    """It holds nothing more from now on. What it has held waits for a person all the same."""
+    reason = reason_given(reason, what="why it may be changed again")
+    with transaction.atomic():
+        row = _locked(freeze)
+        require(freeze_permissions.why_not_end_freeze(by, row, now=now))
+        row.state, row.ended_at, row.ended_reason = "ended", now, reason
+        row.ended_by, row.ended_by_name = by.ref, by.called
+        row.save(update_fields=["state", "ended_at", "ended_by", "ended_by_name", "ended_reason"])
+        _note(row, "freeze.ended", f"{by.called} ended {row} early: {reason}", by, now)
+    return row
+
+
+def why_confirm(
+    case: Case, answer: str, *, now: datetime, known: Sequence[Freeze] | None = None
+) -> str:
+    """The sentence that a person has to confirm who cuts in a freeze; "" where none holds.
+
+    `known`: what holds for its identity now or will, where that was read already.
+    """
+    if answer not in CUTS:
+        return ""
+    known = freezes.ahead(case.identity, now=now) if known is None else known
+    holding = [one for one in known if one.since <= now]
+    return f"{freezes.words(holding[0])}." if holding else ""
+
+
+def knowingly(case: Case, answer: str, reason: str, confirmed: bool, *, now: datetime) -> str:
+    """The reason of an answer as it is stored: a person may cut in a freeze, and says that they
+    know. NotPossible where that is missing.
+
+    It stands in the reason, so that whoever may not read the answer yet does not read this either.
+    """
+    why = why_confirm(case, answer, now=now)
+    if not why:
+        return reason
+    if not confirmed:
+        raise NotPossible(
+            f"{why} Your answer works all the same: confirm that it is meant for now, and say why"
+            " in your reason."
+        )
+    return f"{reason.strip()} (meant for now, though {why.removesuffix('.')})" if reason else reason
+
+
+def _check_times(since: datetime, until: datetime, *, now: datetime) -> None:
+    if until <= now:
+        raise NotPossible("It would be over already: let it end later.")
+    if until <= since:
+        raise NotPossible("It would end before it begins.")
+    if until - since > LONGEST_FREEZE:
+        raise NotPossible(
+            f"A freeze lasts at most {LONGEST_FREEZE.days} days: propose the next one for what"
+            " comes after."
+        )
+
+
+def _check_asked(person: Person, *, now: datetime) -> None:
+    if not may_be_asked(now=now).filter(pk=person.pk).exists():
+        raise NotPossible(
+            f"{person.name} may not release what is held: name a reviewer, a responder or an"
+            " administrator who is there."
+        )
+
+
+def _said(row: Freeze) -> str:
+    begins, ends = (f"{one:%-d %b %Y %H:%M} UTC" for one in (row.since, row.until))
+    return (
+        f"{row}: {words(row)}, from {begins} to {ends}, {row.asked.name} is asked instead:"
+        f" {row.reason}"
+    )
+
+
+def _locked(freeze: Freeze) -> Freeze:
+    rows = Freeze.objects.select_for_update(of=("self",)).select_related("asked")
+    return rows.get(pk=freeze.pk)
+
+
+def _settle(row: Freeze, state: str, *, by: User, now: datetime, reason: str = "") -> None:
+    row.state = state
+    row.settled_at, row.settled_by, row.settled_by_name = now, by.ref, by.called
+    row.settled_person, row.settled_reason = by.person, reason
+    row.save()
+
+
+def _tell_asked(row: Freeze, *, now: datetime) -> None:
+    """Whoever is asked in place of the clock hears of it before it asks."""
+    begins, ends = (f"{one:%-d %b %Y %H:%M} UTC" for one in (row.since, row.until))
+    Notice.objects.create(
+        person=row.asked,
+        subject=f"{row}: you are asked in place of the clock",
+        body=f"From {begins} to {ends} nothing of {words(row)} is cut because nobody answered."
+        f" What would have been waits for you: release it or drop it.\n\n"
+        f"{settings.BASE_URL}{row.url}\n",
+        occasion=f"{row} signed",
+        created_at=now,
+        not_before=now,
+    )
+    nudge.after_commit("notice.written")
+
+
+def _note(row: Freeze, act: str, said: str, by: User, now: datetime) -> None:
+    ledger.append(
+        at=now,
+        by=by.ref,
+        by_name=by.called,
+        act=act,
+        subject=row.key,
+        words=said[:1_000],
+        data={
+            "freeze": str(row.pk),
+            "scope": row.scope,
+            "since": row.since.isoformat(),
+            "until": row.until.isoformat(),
+            "asked": str(row.asked_id),
+        },
+    )

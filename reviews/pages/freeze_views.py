@@ -1,0 +1,117 @@
+"""Pages and forms of change freezes: each translates one request to one call."""
+
+import re
+
+from allauth.account.decorators import reauthentication_required
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from config.page import page
+from identities import visible
+from identities.models import Person
+from identities.permissions import NotAllowed, NotPossible
+from reviews.actions import freezing
+from reviews.confirmed import always
+from reviews.freeze_forms import FreezeForm
+from reviews.models import Freeze
+from reviews.pages import freezes
+from reviews.views import asked_of, user_of
+
+
+def freeze_of(key: str) -> Freeze:
+    found = re.fullmatch(r"FRZ-0*(\d{1,15})", key)
+    if found is None:
+        raise Http404("no freeze of this key")
+    return get_object_or_404(Freeze.objects.select_related("asked"), number=int(found.group(1)))
+
+
+@require_GET
+@login_required
+def freeze_list(request: HttpRequest) -> HttpResponse:
+    context = freezes.overview(user_of(request), asked_of(request), now=timezone.now())
+    return page(request, "freezes.html", context)
+
+
+@require_GET
+@login_required
+def freeze_page(request: HttpRequest, key: str) -> HttpResponse:
+    context = freezes.shown(freeze_of(key), user_of(request), asked_of(request), now=timezone.now())
+    return page(request, "freeze.html", context)
+
+
+@require_GET
+@login_required
+def freeze_identities(request: HttpRequest, key: str) -> HttpResponse:
+    if not visible.sees_all(user_of(request)):
+        raise Http404("the identities of a freeze are shown to whoever sees all of them")
+    context = freezes.identities(freeze_of(key), asked_of(request), now=timezone.now())
+    return page(request, "policy_identities.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@login_required
+def freeze_new(request: HttpRequest) -> HttpResponse:
+    now, user = timezone.now(), user_of(request)
+    context, persons = freezes.proposal(user, now=now), freezes.persons(now=now)
+    if request.method == "GET":
+        return page(request, "freeze_new.html", context | {"form": FreezeForm(persons=persons)})
+    form, problem = FreezeForm(request.POST, persons=persons), ""
+    if form.is_valid():
+        since, until = form.times()
+        try:
+            row = freezing.propose(
+                scope=form.scope(),
+                since=since,
+                until=until,
+                asked=Person.objects.get(pk=form.person()),
+                reason=form.cleaned_data["reason"],
+                by=user,
+                now=now,
+            )
+        except (NotAllowed, NotPossible) as refused:
+            problem = str(refused)
+        else:
+            messages.success(request, f"{row} is proposed: a second person signs it.")
+            return redirect(row.url)
+    return page(
+        request, "freeze_new.html", context | {"form": form, "problem": problem}, status=400
+    )
+
+
+@require_POST
+@login_required
+@reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
+def freeze_sign(request: HttpRequest, key: str) -> HttpResponse:
+    row = freezing.sign(freeze=freeze_of(key), by=user_of(request), now=timezone.now())
+    messages.success(request, f"{row} is signed: nothing of it is cut by a clock while it holds.")
+    return redirect(row.url)
+
+
+@require_POST
+@login_required
+def freeze_refuse(request: HttpRequest, key: str) -> HttpResponse:
+    row = freezing.refuse(
+        freeze=freeze_of(key),
+        reason=request.POST.get("reason", ""),
+        by=user_of(request),
+        now=timezone.now(),
+    )
+    messages.success(request, f"{row} is refused.")
+    return redirect(row.url)
+
+
+@require_POST
+@login_required
+def freeze_end(request: HttpRequest, key: str) -> HttpResponse:
+    row = freezing.end(
+        freeze=freeze_of(key),
+        reason=request.POST.get("reason", ""),
+        by=user_of(request),
+        now=timezone.now(),
+    )
+    messages.success(request, f"{row} is over. What it has held stays on the release list.")
+    return redirect(row.url)
