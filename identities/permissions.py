@@ -57,11 +57,15 @@ def cannot_sign(user: User, able: frozenset[str], sentence: str, *, now: datetim
 
 
 def parties_of(user: User, *, now: datetime) -> frozenset[UUID]:
-    """The parties this user stands for at `now`: their person, and the teams it is in."""
+    """The parties this user stands for at `now`: their person, and the teams it is in. Asked of
+    the database once for each user object and moment."""
     if user.person_id is None:
         return frozenset()
+    known: tuple[datetime, frozenset[UUID]] | None = user.__dict__.get("_parties_at")
+    if known is not None and known[0] == now:
+        return known[1]
     # One query, and no membership that was superseded or is not true at `now`.
-    return frozenset(
+    found = frozenset(
         Party.objects.filter(
             Q(person_id=user.person_id)
             | Q(
@@ -71,6 +75,8 @@ def parties_of(user: User, *, now: datetime) -> frozenset[UUID]:
             )
         ).values_list("id", flat=True)
     )
+    user.__dict__["_parties_at"] = (now, found)
+    return found
 
 
 def answers_for(user: User, identity: Identity, *, now: datetime) -> bool:

@@ -19,9 +19,11 @@ from identities.models import ApiToken, Delegation
 from identities.permissions import NotAllowed, NotPossible
 from identities.reasons import LONGEST_REASON
 from reviews import actions, visible
+from reviews.actions import freezing
 from reviews.actions.answers import WORDS
 from reviews.confirmed import GUARDED, require_a_way
 from reviews.models import Case
+from reviews.pages import breaks
 from reviews.pages.case_data import as_data
 
 
@@ -48,6 +50,10 @@ class DecideIn(serializers.Serializer[Any]):
     answer = serializers.ChoiceField(choices=list(WORDS))
     reason = serializers.CharField(max_length=LONGEST_REASON)
     proposal = ProposalIn(required=False)
+    # The digest of what revoking breaks, as `breaks` gave it.
+    breaks = serializers.CharField(required=False, default="", allow_blank=True, max_length=64)
+    # A cut while a change freeze holds is meant for now.
+    in_freeze = serializers.BooleanField(required=False, default=False)
 
 
 class OpenIn(serializers.Serializer[Any]):
@@ -135,7 +141,10 @@ def case(request: Request, key: str) -> Response:
 @extend_schema(request=DecideIn, responses=OpenApiTypes.OBJECT, tags=["cases"])
 @door({"POST": "act"})
 def decide(request: Request, key: str) -> Response:
-    """Sign an answer. What cannot be undone needs a person who has just confirmed who they are."""
+    """Sign an answer. What cannot be undone needs a person who has just confirmed who they are.
+
+    With the digest of ``breaks``: 409 with the new facts where what revoking breaks has changed.
+    """
     data = checked(DecideIn(data=request.data))
     row = case_of(request, key)
     if data["answer"] in GUARDED:
@@ -144,15 +153,21 @@ def decide(request: Request, key: str) -> Response:
     seat = row.seats.filter(pk=data["seat"]).first()
     if item is None or seat is None:
         raise Http404
+    now = timezone.now()
+    reason = freezing.knowingly(row, data["answer"], data["reason"], data["in_freeze"], now=now)
+    changed = breaks.changed(item, data["answer"], data["breaks"], now=now)
+    if changed is not None:
+        facts = breaks.as_data(item, changed)
+        return Response({"detail": f"{breaks.CHANGED}.", "breaks": facts}, status=409)
     made = actions.decide(
         case=row,
         item=item,
         seat=seat,
         answer=data["answer"],
-        reason=data["reason"],
+        reason=reason,
         proposal=data.get("proposal") or {},
         by=user_of(request),
-        now=timezone.now(),
+        now=now,
         version=data["version"],
     )
     item.refresh_from_db()

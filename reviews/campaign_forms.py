@@ -7,6 +7,7 @@ from django import forms
 
 from identities.reasons import LONGEST_REASON
 from reviews.campaigns.steering import LONGEST_NAME
+from reviews.planted import FEWEST_ITEMS, MOST_SHARE
 from reviews.policy_document import CRITICALITIES, KINDS, MODES
 
 MOST_SERVICES = 500
@@ -60,6 +61,17 @@ class CampaignForm(forms.Form):
             ("at_end", "at the end, when the campaign is closed or due"),
         ],
         help_text="What is revoked, and what ends by a date, goes out at once in both.",
+    )
+    planted = forms.ChoiceField(
+        label="Planted items",
+        required=False,
+        choices=[
+            ("", "none"),
+            *((str(share), f"{share} in 100 items") for share in range(1, MOST_SHARE + 1)),
+        ],
+        help_text="Made-up copies of real items with known answers, never applied and never"
+        f" counted, for everybody who is asked about {FEWEST_ITEMS} items or more. Everybody is"
+        " told that there are some; which, when the review is over.",
     )
     reason = forms.CharField(
         max_length=LONGEST_REASON,

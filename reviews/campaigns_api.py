@@ -15,12 +15,13 @@ from identities.api.identities import user_of
 from identities.api.serializers import checked
 from identities.permissions import NotPossible, require
 from identities.reasons import LONGEST_REASON
-from reviews import visible
-from reviews.actions import attention, policy_versions
+from reviews import sight, visible
+from reviews.actions import attention, planting, policy_versions
 from reviews.campaigns import preview, progress, rows, steering
 from reviews.campaigns.acts import ACTS
 from reviews.models import Campaign
 from reviews.models.campaigns import APPLIES
+from reviews.planted import MOST_SHARE
 from reviews.policy_document import REQUESTS
 
 # A dry run names so many people, and a campaign so many reviews that wait for a second look.
@@ -35,6 +36,7 @@ class MakeIn(serializers.Serializer[Any]):
     scope = serializers.DictField(required=False, default=dict)
     deadline_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
     applies = serializers.ChoiceField(choices=list(APPLIES), default="at_once")
+    planted = serializers.IntegerField(min_value=0, max_value=MOST_SHARE, default=0)
     reason = serializers.CharField(max_length=LONGEST_REASON)
 
 
@@ -54,10 +56,14 @@ def campaign_of(request: Request, key: str) -> Campaign:
     return found
 
 
-def as_data(one: Campaign) -> dict[str, Any]:
-    """A campaign as JSON: what it is, and how far it was when it was counted last."""
+def as_data(one: Campaign, *, blind: bool = False) -> dict[str, Any]:
+    """A campaign as JSON: what it is, and how far it was when it was counted last.
+
+    `blind`: for somebody who must not learn what was answered (reviews/sight.py).
+    """
     done = progress.read(one)
     step = rows.unfinished(one)
+    has = planting.of_campaign(one)
     return {
         "campaign": one.key,
         "name": one.name,
@@ -65,6 +71,7 @@ def as_data(one: Campaign) -> dict[str, Any]:
         "policy": {"name": one.policy.name, "version": one.policy.version},
         "scope": one.scope,
         "applies": one.applies,
+        "planted": None if has is None else {"share": has.share, "items": has.items},
         "reason": one.reason,
         "made_at": one.made_at,
         "launched_at": one.launched_at,
@@ -77,11 +84,12 @@ def as_data(one: Campaign) -> dict[str, Any]:
         "counted_at": done.at,
         "items": done.items,
         "decided": done.decided,
-        "conflicts": done.conflicts,
+        "conflicts": None if blind else done.conflicts,
         "identities": done.identities,
         "opened": done.opened,
         "left_out": done.left_out,
         "cases": done.cases,
+        "stages": [one._asdict() for one in done.stages],
     }
 
 
@@ -93,16 +101,21 @@ def campaigns(request: Request) -> Response:
         return _make(request)
     require(rows.why_not_see(user_of(request)))
     limit, after = page_of(request)
-    found = Campaign.objects.select_related("policy").order_by("-number")
+    found = Campaign.objects.select_related("policy", "planting").order_by("-number")
     if request.query_params.get("state"):
         found = found.filter(state=request.query_params["state"][:40])
     if after is not None:
         found = found.filter(number__lt=after)
     shown = rows.with_steps(list(found[:limit]))
     many = attention.of_campaigns([one.pk for one in shown])
+    blind = sight.blind_campaigns(user_of(request), shown, now=timezone.now())
     return Response(
         {
-            "rows": [as_data(one) | {"provisional": many.get(one.pk, 0)} for one in shown],
+            "rows": [
+                as_data(one, blind=one.pk in blind)
+                | {"provisional": None if one.pk in blind else many.get(one.pk, 0)}
+                for one in shown
+            ],
             "after": shown[-1].number if len(shown) == limit else None,
         }
     )
@@ -124,6 +137,7 @@ def _make(request: Request) -> Response:
         scope=data["scope"],
         deadline_at=data["deadline_at"],
         applies=data["applies"],
+        planted=data["planted"],
         by=user_of(request),
         now=now,
         reason=data["reason"],
@@ -140,8 +154,9 @@ def campaign(request: Request, key: str) -> Response:
     parties, persons = progress.names(done.parts)
     looks = visible.cases(user, now=now).filter(pk__in=attention.cases_of(one.pk))
     many = attention.of_campaigns([one.pk])
+    blind = one.pk in sight.blind_campaigns(user, [one], now=now)
     return Response(
-        as_data(one)
+        as_data(one, blind=blind)
         | {
             "seats": [_part(part) for part in done.seats],
             "parts": [
@@ -152,8 +167,8 @@ def campaign(request: Request, key: str) -> Response:
                 }
                 for part in done.parts
             ],
-            "provisional": many.get(one.pk, 0),
-            "second_looks": [f"CS-{number}" for number in _numbers(looks)],
+            "provisional": None if blind else many.get(one.pk, 0),
+            "second_looks": [] if blind else [f"CS-{number}" for number in _numbers(looks)],
         }
     )
 
@@ -224,4 +239,5 @@ def act(request: Request, key: str, step: str) -> Response:
         campaign=one, by=user_of(request), now=timezone.now(), reason=data["reason"], **more
     )
     one = campaign_of(request, key)
-    return Response(as_data(one) | {"said": does.said(one, found)})
+    blind = one.pk in sight.blind_campaigns(user_of(request), [one], now=timezone.now())
+    return Response(as_data(one, blind=blind) | {"said": does.said(one, found)})

@@ -5,7 +5,7 @@ from typing import Any
 from django.http import Http404
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,11 +13,13 @@ from rest_framework.response import Response
 from identities.api.doors import door
 from identities.api.identities import user_of
 from identities.api.serializers import checked
-from identities.permissions import NotPossible
-from reviews import actions
+from identities.permissions import NotAllowed, NotPossible
+from identities.visible import sees_all
+from reviews import actions, permissions
 from reviews.actions.commenting import LONGEST
 from reviews.api import ProposalIn, case_of
 from reviews.models import Case, Item
+from reviews.pages import breaks as breaks_page
 from reviews.pages import comments, weighing
 from reviews.pages import left as left_page
 
@@ -34,6 +36,12 @@ class LeftIn(serializers.Serializer[Any]):
 
     item = serializers.UUIDField()
     proposal = ProposalIn()
+
+
+class ItemIn(serializers.Serializer[Any]):
+    """An item of the case."""
+
+    item = serializers.UUIDField()
 
 
 def _item(case: Case, pk: Any) -> Item:
@@ -54,6 +62,29 @@ def comment(request: Request, key: str) -> Response:
         case=row, text=data["text"], by=user_of(request), now=timezone.now(), item=item
     )
     return Response(comments.written(made), status=201)
+
+
+@extend_schema(
+    parameters=[OpenApiParameter("item", OpenApiTypes.UUID, required=True)],
+    responses=OpenApiTypes.OBJECT,
+    tags=["cases"],
+)
+@door({"GET": "read"})
+def breaks(request: Request, key: str) -> Response:
+    """What breaks when an item is revoked: who shares it, what was passed on, its last use, runs
+    under way, what is left (``?item=…``).
+
+    Send ``digest`` back with ``decide``: where what breaks has changed meanwhile, nothing is signed.
+    """
+    data = checked(ItemIn(data=request.query_params))
+    row, user, now = case_of(request, key), user_of(request), timezone.now()
+    seats = row.seats.select_related("party", "backup", "person")
+    if not sees_all(user) and not any(
+        permissions.why_not_sit(user, row, seat, now=now) is None for seat in seats
+    ):
+        raise NotAllowed("What breaks is said to whoever sits in this case or sees all identities.")
+    item = _item(row, data["item"])
+    return Response(breaks_page.as_data(item, breaks_page.look(item, row.identity, now=now)))
 
 
 @extend_schema(request=LeftIn, responses=OpenApiTypes.OBJECT, tags=["cases"])

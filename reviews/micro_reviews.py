@@ -57,7 +57,7 @@ TRIGGERS: dict[str, Kind] = {
         "beside its manifest", "use", 48, "a tool or call that the signed manifest leaves out"
     ),
     "refused_again": Kind(
-        "used after a refusal", "use", 24, "something is used that its owners have refused"
+        "used after a refusal", "identity", 24, "it uses what its owners have refused"
     ),
     "credential_expiry": Kind(
         "credential ends soon",
@@ -95,10 +95,7 @@ def _reader(one: Kind) -> Callable[[Any], dict[str, int]]:
 def read(value: Any) -> MicroReviews:
     """The field of a policy: the triggers that are asked about, each with what it says of it;
     what is not named opens nothing."""
-    return _asked(members(value, {name: _reader(one) for name, one in TRIGGERS.items()}))
-
-
-def _asked(said: Mapping[str, Mapping[str, int]]) -> MicroReviews:
+    said = members(value, {name: _reader(one) for name, one in TRIGGERS.items()})
     return {
         name: Asked(
             hours=said[name].get("hours", one.hours), days=said[name].get("days", one.days or 0)
@@ -108,8 +105,12 @@ def _asked(said: Mapping[str, Mapping[str, int]]) -> MicroReviews:
     }
 
 
-# A policy that says nothing asks about all of them.
-ALL = _asked({name: {} for name in TRIGGERS})
+# All of them, written out as a document says it: what the product's own policy begins with. A
+# policy that says nothing asks at no event, so nobody's signature comes to mean more by an upgrade.
+EVERY: dict[str, dict[str, int]] = {
+    name: {"hours": one.hours} | ({} if one.days is None else {"days": one.days})
+    for name, one in TRIGGERS.items()
+}
 
 
 def words(found: MicroReviews) -> list[str]:

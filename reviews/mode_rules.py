@@ -105,6 +105,12 @@ def waiting(rule: ModeRule, newer: Sequence[ModeRule], *, now: datetime) -> Quer
     return rows
 
 
+def left(rule: ModeRule, *, now: datetime) -> int:
+    """How many identities a rule in force still has to reach."""
+    rules = in_force()
+    return waiting(rule, rules[: rules.index(rule)], now=now).count()
+
+
 def lower(mode: str) -> tuple[str, ...]:
     """The modes with fewer consequences, the nearest first."""
     return tuple(reversed(MODES[: MODES.index(mode)]))

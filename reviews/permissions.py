@@ -54,12 +54,8 @@ ABSENT = "There is no such case."
 
 
 def mine(user: User, *, now: datetime) -> frozenset[UUID]:
-    """The parties of this user at `now`, asked of the database once per user object and moment."""
-    known: tuple[datetime, frozenset[UUID]] | None = user.__dict__.get("_parties_at")
-    if known is None or known[0] != now:
-        known = (now, parties_of(user, now=now))
-        user.__dict__["_parties_at"] = known
-    return known[1]
+    """The parties of this user at `now`."""
+    return parties_of(user, now=now)
 
 
 def persons_of(party: Party, *, now: datetime) -> list[Person]:
@@ -223,6 +219,10 @@ def _why_not_named(
         return f"You are the backup: {seat.party} decides until the deadline."
     if seat.party_id is None and seat.backup_id is None and "reviewer" in groups(user):
         # Nobody is named: somebody has to decide, and reviewers are there for it.
+        ties = {one.party_id for one in case.seats.all() if one.kind == "tie_breaker"}
+        if seat.stage_id is not None and not ties.isdisjoint(parties):
+            # Who breaks a tie has to see the answers, and a blind stage must not.
+            return "You break the ties of this case: another reviewer signs in its stages."
         return None
     who = str(seat.party) if seat.party is not None else "nobody yet"
     return f"The seat of the {SEAT_WORDS[seat.kind]} belongs to {who}."

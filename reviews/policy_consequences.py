@@ -55,4 +55,5 @@ def words(quarantine_days: int, brake: Brake | None) -> Iterator[tuple[str, str]
         if brake.percent is not None:
             bounds.append(f"{brake.percent} % of the scope")
         said = f"When silence would cut more than {' or '.join(bounds)} within one hour, the rest"
-        yield "Brake", f"{said} waits on the release list for a person. What is signed goes out."
+        said += " waits on the release list for a person; so does what a campaign decided, if its"
+        yield "Brake", f"{said} end cuts more at once. What is signed to go out at once goes out."

@@ -18,7 +18,7 @@ from reviews.attestation_bounds import Attestation
 from reviews.attestation_bounds import read as read_attestation
 from reviews.ladder import TIERS, Ladder, LadderError
 from reviews.ladder import parse as parse_ladder
-from reviews.micro_reviews import ALL, MicroReviews
+from reviews.micro_reviews import MicroReviews
 from reviews.micro_reviews import read as read_micro_reviews
 from reviews.outcomes import DEFAULT_STRATEGY
 from reviews.policy_consequences import Brake, brake, quarantine
@@ -34,7 +34,7 @@ from reviews.policy_reading import (
     truth,
     whole,
 )
-from reviews.policy_stages import STRATEGIES, Rules, reader
+from reviews.policy_stages import NOT_OF_REQUESTS, STRATEGIES, Rules, not_here, reader
 from reviews.policy_stages import hours as stage_hours
 
 # The same words as identities/models and reviews/actions/deadlines.py; a test compares them.
@@ -49,6 +49,7 @@ RULES = (
     "shared_credential",
     "no_run",
     "left_task",
+    "after_refusal",
 )
 SILENCE = {
     "escalate": "the case goes to the backups and the tie-breaker",
@@ -137,7 +138,7 @@ class Document:
     exemptions: tuple[Exemption, ...] = ()
     quarantine_days: int = 0
     brake: Brake | None = None
-    micro_reviews: MicroReviews = field(default_factory=lambda: ALL)
+    micro_reviews: MicroReviews = field(default_factory=dict)
 
     def exempt(self, today: date) -> tuple[Exemption, ...]:
         """The exemptions that have not ended by `today`, UTC."""
@@ -236,8 +237,8 @@ FIELDS: dict[str, tuple[Callable[[Any], Any], bool, str]] = {
     "ladder": (_as_it_is, False, f"what silence does when, for {', '.join(TIERS)}"),
     "silence": (one_of(tuple(SILENCE)), False, f"what silence does: {', '.join(SILENCE)}"),
     "grace_hours": (whole(1, MOST_BEFORE), True, "how long answers count after the deadline"),
-    "stages": (reader(_sitting), False, "who is asked after whom, and how answers add up"),
-    "strategy": (one_of(STRATEGIES), False, f"how stages add up: {', '.join(STRATEGIES)}"),
+    "stages": (reader(_sitting), True, "who is asked after whom, and how answers add up"),
+    "strategy": (one_of(STRATEGIES), True, f"how stages add up: {', '.join(STRATEGIES)}"),
     "keep_standing_at_most_days": (
         whole(1, 3_660),
         False,
@@ -249,7 +250,11 @@ FIELDS: dict[str, tuple[Callable[[Any], Any], bool, str]] = {
     "every_days": (whole(1, 3_660), False, "how often each is reviewed without a campaign"),
     "attestation": (read_attestation, False, f"of attestations: {', '.join(ATTESTATION)}"),
     "exemptions": (_exemptions, False, "who is left alone: identity, until, reason"),
-    "micro_reviews": (read_micro_reviews, False, "what opens a review of one thing; {} for none"),
+    "micro_reviews": (
+        read_micro_reviews,
+        False,
+        "what opens a review of one thing; else nothing does",
+    ),
 }
 
 
@@ -263,9 +268,7 @@ def parse(value: object, *, name: str) -> Document:
         if key not in FIELDS:
             problems.append((shown(key)[:80], f"It is not known. Known: {', '.join(FIELDS)}."))
         elif name == REQUESTS and not FIELDS[key][1]:
-            problems.append(
-                (key, "It does nothing for access requests: what nobody approves is denied.")
-            )
+            problems.append((key, NOT_OF_REQUESTS))
         else:
             try:
                 found[key] = FIELDS[key][0](one)
@@ -280,7 +283,8 @@ def parse(value: object, *, name: str) -> Document:
             problems.append((shown(place), f"It {said}"))
             del found["ladder"]
     document = Document(**found)
-    problems += _together(document, {} if name == REQUESTS else value)
+    problems += _together(document, found if name == REQUESTS else value)
+    problems += not_here(document.stages, requests=name == REQUESTS)
     if problems:
         raise DocumentError(problems)
     return document

@@ -4,7 +4,7 @@ Owns how `stages` and `strategy` are read, and what the answers of a stage and o
 to. The algebra itself is reviews/outcomes.py. Knows no rows: reviews/actions/stages.py reads them.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,11 +15,13 @@ MOST_STAGES = 6
 ORDERS = ("in_turn", "parallel")
 SIGHTS = ("sighted", "blind")
 ASKS = ("first", "each")
+NOT_OF_REQUESTS = "It does nothing for access requests: what nobody approves is denied."
 STRATEGIES = tuple(outcomes.STRATEGIES)
-# What a review is answered with. A default cuts nothing: that is for silence and the ladder, which
-# hold what came due in an outage, look at the evidence and have a brake.
+# What a review is answered with, and a request. A default cuts nothing: that is for silence and
+# the ladder, which hold what came due in an outage, look at the evidence and have a brake.
 REVIEWED = ("keep", "narrow", "replace", "revoke", "dont_know")
-STOPPING = (*REVIEWED, outcomes.NO_RESPONSE)
+REQUESTED = ("approve", "deny")
+STOPPING = (*REVIEWED, *REQUESTED, outcomes.NO_RESPONSE)
 DEFAULTS = ("keep", "dont_know")
 
 
@@ -95,6 +97,20 @@ def _beside_each_other(rules: Sequence[Rules]) -> None:
                           "[0].sight")  # fmt: skip
 
 
+def not_here(rules: Sequence[Rules], *, requests: bool) -> Iterator[tuple[str, str]]:
+    """What stages say that does nothing in requests, or in reviews: (place, sentence)."""
+    words, never = (REVIEWED, "a request") if requests else (REQUESTED, "a review")
+    for place, one in enumerate(rules):
+        for name, values in (("stop_on", one.stop_on), ("advance_on", one.advance_on)):
+            for value in values or ():
+                if value in words:
+                    said = f"{outcomes.WORDS[value].capitalize()} is no answer to {never}."
+                    yield f"stages[{place}].{name}", said
+        for name in ("if_no_reviewer", "if_nobody_answered", "if_dont_know"):
+            if requests and getattr(one, name):
+                yield f"stages[{place}].{name}", NOT_OF_REQUESTS
+
+
 def hours(rules: Sequence[Rules]) -> int:
     """How long all stages have together: those side by side count once."""
     return sum(rules[group[0]].hours for group in groups(rules))
@@ -150,11 +166,16 @@ def of_stage(
     return outcomes.between_seats(answers, due=over, tie_break=tie_break)
 
 
-def default(found: outcomes.Outcome, rules: Rules, *, anybody: bool, may_keep: bool) -> str:
+def default(
+    found: outcomes.Outcome, rules: Rules, *, anybody: bool, may_keep: bool, request: bool = False
+) -> str:
     """The answer of a stage that is over: of its seats, else what the stage says of having none.
 
-    `anybody`: somebody could be asked. `may_keep`: a person may answer keep on it.
+    `anybody`: somebody could be asked. `may_keep`: a person may answer keep on it. `request`: what
+    is asked for is denied by silence.
     """
+    if found.answer is None and request:
+        return outcomes.DENY
     if found.answer is None:
         said = rules.if_nobody_answered if anybody else rules.if_no_reviewer
         given = outcomes.NO_RESPONSE
@@ -164,22 +185,21 @@ def default(found: outcomes.Outcome, rules: Rules, *, anybody: bool, may_keep: b
     return given if not said or (said == outcomes.KEEP and not may_keep) else said
 
 
+def stops(outcome: str, rules: Rules, strategy: str) -> bool:
+    """Whether a stage with this outcome ends them all."""
+    return not outcomes.goes_on(
+        outcome, strategy, stop_on=rules.stop_on, advance_on=rules.advance_on
+    )
+
+
 def of_all(found: Mapping[int, str], rules: Sequence[Rules], strategy: str) -> str | None:
     """The outcome over all stages; None where the next one is asked.
 
     `found`: the outcomes of stages by their place. A stage may end them all (`stop_on`).
     """
     known = [found[place] for place in sorted(found)]
-    stops = any(
-        not outcomes.goes_on(
-            found[place],
-            strategy,
-            stop_on=rules[place].stop_on,
-            advance_on=rules[place].advance_on,
-        )
-        for place in found
-    )
-    if not known or (not stops and len(known) < len(rules)):
+    over = any(stops(found[place], rules[place], strategy) for place in found)
+    if not known or (not over and len(known) < len(rules)):
         return None
     return outcomes.in_stage(known, strategy)
 

@@ -14,9 +14,9 @@ from identities.api.doors import door
 from identities.api.identities import user_of
 from identities.api.serializers import checked
 from identities.models import ApiToken
-from identities.permissions import NotAllowed
+from identities.permissions import NotAllowed, require
 from identities.reasons import LONGEST_REASON
-from reviews import actions
+from reviews import actions, sight
 from reviews.api import case_of
 from reviews.models import Case
 
@@ -66,11 +66,7 @@ def second_look(request: Request, key: str) -> Response:
     if isinstance(request.auth, ApiToken):
         raise NotAllowed("A token cannot look at anything: a person does, signed in.")
     data = checked(SecondLookIn(data=request.data))
-    case = actions.look_again(
-        case=case_of(request, key),
-        how=data["how"],
-        reason=data["reason"],
-        by=user_of(request),
-        now=timezone.now(),
-    )
+    case, user, now = case_of(request, key), user_of(request), timezone.now()
+    require(sight.why_not_look_again(user, case, now=now))
+    case = actions.look_again(case=case, how=data["how"], reason=data["reason"], by=user, now=now)
     return Response({"case": case.key, "state": case.state, "version": case.version})

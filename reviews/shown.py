@@ -9,12 +9,14 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.db import connection
+from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from django.db.models import Q
 
 from evidence.models import Gap
 from identities.models import (
     Binding,
     Credential,
+    Delegation,
     DelegationVersion,
     Finding,
     FindingEvent,
@@ -88,8 +90,9 @@ def of_item(item: Item, identity: Identity | None) -> Shown:
 
 
 def _newest(item: Item, identity: Identity | None) -> list[Ref]:
-    if item.kind == "credential" and item.ref is not None:
-        actors = list(Credential.objects.filter(pk=item.ref).values_list("actor_id", flat=True))
+    if item.kind == "credential":
+        refs = [] if item.ref is None else [item.ref]
+        actors = list(Credential.objects.filter(pk__in=refs).values_list("actor_id", flat=True))
         return _refs(OF_CREDENTIAL, [actors, MOST_OF_EACH])
     if item.kind == "binding" and item.ref is None and "binding" in item.proposal:
         actor = (
@@ -110,14 +113,7 @@ def _newest(item: Item, identity: Identity | None) -> list[Ref]:
 def _of_actions(item: Item, identity: Identity) -> list[Ref]:
     patterns = item.proposal.get("actions") if item.kind == "grant" else None
     if patterns is None:
-        patterns = (
-            DelegationVersion.objects.filter(
-                delegation=item.ref, superseded_at__isnull=True, state="in_force"
-            )
-            .order_by("-version")
-            .values_list("actions", flat=True)
-            .first()
-        ) or []
+        patterns = actions_of(item)
     used = used_actions(identity)
     wanted = {number: days for number, (name, days) in used.items() if covers(patterns, name)}
     if not wanted:
@@ -127,6 +123,29 @@ def _of_actions(item: Item, identity: Identity) -> list[Ref]:
     return _refs(
         OF_ACTIONS,
         [identity.number, first, last + timedelta(microseconds=1), list(wanted), MOST_OF_EACH],
+    )
+
+
+def actions_of(item: Item) -> list[str]:
+    """What a delegation allows: the version in force, or what an item without one says itself."""
+    if item.ref is None:
+        return stated(item).actions
+    rows = DelegationVersion.objects.filter(
+        delegation=item.ref, superseded_at__isnull=True, state="in_force"
+    )
+    return rows.order_by("-version").values_list("actions", flat=True).first() or []
+
+
+def stated(item: Item) -> DelegationVersion:
+    """The delegation that an item describes without there being one; never saved."""
+    number = int(item.title.rpartition("-")[2])
+    return DelegationVersion(
+        delegation=Delegation(pk=None, number=number),
+        version=1,
+        state="in_force",
+        actions=[*item.proposal.get("actions", []), *item.snapshot.get("unseen", [])],
+        resources=[*item.proposal.get("resources", [])],
+        during=DateTimeTZRange(None, None),
     )
 
 
@@ -195,7 +214,7 @@ def _found(item: Item, identity: Identity | None, newest: list[Ref]) -> list[Ref
         .order_by("-at", "-event_id")
         .values_list("at", "event_id")[: MOST_OF_EACH * 4]
     )
-    if item.kind == "credential" and item.ref is not None:
+    if item.kind == "credential":
         rows = _of_this_credential(item, rows)
     elif item.kind in ("delegation", "grant", "binding"):
         seen = set(newest)

@@ -1,7 +1,8 @@
 """What somebody who is asked in a blind stage may not see: earlier answers, until they answered.
 
-Owns whose sight that is and on which items. Pages, API and feeds take answers through it; the
-ledger carries a commitment meanwhile (reviews/actions/disclosing.py).
+Owns whose sight that is, on which items, and what is made of answers: conflicts, second looks, the
+counts of a campaign. Pages, API and feeds take all of it through here; the ledger carries a
+commitment meanwhile (reviews/actions/disclosing.py).
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -9,11 +10,13 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from django.db.models import Q
+
 from evidence.models import Capsule
 from identities.models import User
 from identities.permissions import groups
 from reviews.actions import stages
-from reviews.models import Case, Decision, Item, Seat
+from reviews.models import Campaign, Case, Decision, Item, Seat
 from reviews.permissions import mine
 
 OPEN = ("", "conflict")
@@ -47,13 +50,15 @@ def of(
     plan = stages.plan_of(case)
     if plan is None or case.state not in ("draft", "open"):
         return None
+    ties = {seat.party_id for seat in seats if seat.kind == "tie_breaker"}
+    breaks = not mine(user, now=now).isdisjoint(ties)
     theirs = [
         seat
         for seat in seats
         if seat.stage is not None
         and seat.turn != "past"
-        and plan.rules[seat.stage.position].sight == "blind"
-        and _may_sit(user, seat, now=now)
+        and seat.stage.position in plan.blind
+        and _may_sit(user, seat, breaks=breaks, now=now)
     ]
     signed = {seat.pk for seat in seats if seat.person_id and seat.person_id == user.person_id}
     if not theirs or signed - {seat.pk for seat in theirs}:
@@ -66,8 +71,9 @@ def of(
         for item in items
         if item.outcome in OPEN and not any((item.pk, seat) in answered for seat in own)
     )
+    # Who broke a tie before said what was answered: that seat is of no stage.
     before = frozenset(
-        seat.pk for seat in seats if seat.stage is not None and seat.stage.position < first
+        seat.pk for seat in seats if seat.stage is None or seat.stage.position < first
     )
     if not hidden or not before:
         return None
@@ -75,28 +81,82 @@ def of(
     return Blind(before, hidden, WHY.format(stage=name))
 
 
-def _may_sit(user: User, seat: Seat, *, now: datetime) -> bool:
+def _may_sit(user: User, seat: Seat, *, breaks: bool, now: datetime) -> bool:
     if seat.person_id is not None and seat.person_id == user.person_id:
         return True
     if seat.party_id is None and seat.backup_id is None:
-        return "reviewer" in groups(user)
+        # Who breaks the ties of the case sits in no seat that nobody is named for.
+        return "reviewer" in groups(user) and not breaks
     return not mine(user, now=now).isdisjoint({seat.party_id, seat.backup_id})
 
 
 def why_not_see_capsule(user: User, case: Case, capsule: Capsule, *, now: datetime) -> str | None:
     """Why somebody may not read yet what was shown to an earlier signer."""
-    if not case.stage:
-        return None
-    rows = list(Decision.objects.filter(item__case=case, superseded_at__isnull=True))
-    blind = of(
-        user,
-        case,
-        list(case.seats.select_related("stage")),
-        case.items.all(),
-        {(row.item_id, row.seat_id) for row in rows},
-        now=now,
-    )
+    blind = _now(user, case, list(case.items.all()), now=now)
     if blind is None:
         return None
     under = Decision.objects.filter(capsule=capsule).values_list("item", "seat")
     return blind.why if any(blind.hides(item, seat) for item, seat in under) else None
+
+
+def why_not_look_again(user: User, case: Case, *, now: datetime) -> str | None:
+    """Why somebody may not read yet which answers of a case came very fast, nor judge them."""
+    blind = _now(user, case, list(case.items.all()), now=now)
+    return None if blind is None else blind.why
+
+
+def _now(user: User, case: Case, items: Sequence[Item], *, now: datetime) -> Blind | None:
+    if not case.stage:
+        return None
+    given = Decision.objects.filter(item__in=items, superseded_at__isnull=True)
+    seats = list(case.seats.select_related("stage"))
+    return of(user, case, seats, items, set(given.values_list("item_id", "seat_id")), now=now)
+
+
+def conflicts_hidden(
+    user: User, cases: Iterable[UUID], *, now: datetime
+) -> dict[UUID, frozenset[UUID]]:
+    """The items in conflict of which this user may not know it, by case; in four queries, and one
+    where none of these cases is asked in stages.
+    """
+    differ: dict[UUID, list[Item]] = {}
+    for item in Item.objects.filter(
+        case__in=list(cases), outcome="conflict", case__state="open"
+    ).exclude(case__stage=""):
+        differ.setdefault(item.case_id, []).append(item)
+    if not differ:
+        return {}
+    seats: dict[UUID, list[Seat]] = {}
+    for seat in Seat.objects.filter(case__in=differ).select_related("stage"):
+        seats.setdefault(seat.case_id, []).append(seat)
+    every = [item.pk for items in differ.values() for item in items]
+    given = set(
+        Decision.objects.filter(item__in=every, superseded_at__isnull=True).values_list(
+            "item_id", "seat_id"
+        )
+    )
+    found = {}
+    for case in Case.objects.filter(pk__in=differ).select_related("policy"):
+        blind = of(user, case, seats[case.pk], differ[case.pk], given, now=now)
+        if blind is not None:
+            found[case.pk] = blind.items
+    return found
+
+
+def blind_campaigns(user: User, campaigns: Iterable[Campaign], *, now: datetime) -> set[UUID]:
+    """The campaigns in which this user is asked blind and has not signed yet: how many of their
+    reviews differ, or were answered very fast, says what was answered."""
+    places = Q(pk__in=[])
+    for one in campaigns:
+        plan = stages.of_policy(one.policy)
+        blind = [] if plan is None else plan.blind
+        if blind:
+            places |= Q(case__campaign=one, stage__position__in=blind)
+    if not places:
+        return set()
+    parties = mine(user, now=now)
+    theirs = Q(party__in=parties) | Q(backup__in=parties)
+    if "reviewer" in groups(user):
+        theirs |= Q(party__isnull=True, backup__isnull=True)
+    rows = Seat.objects.filter(places, theirs, case__state__in=["draft", "open"])
+    return set(rows.exclude(turn="past").values_list("case__campaign", flat=True).distinct())

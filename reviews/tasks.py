@@ -10,10 +10,10 @@ from celery import shared_task
 from django.utils import timezone
 
 from reviews import actions, digest, notices
-from reviews.actions import expiring, offers
+from reviews.actions import expiring, offers, planting
 from reviews.actions import modes as mode_rules
-from reviews.campaigns import launching, progress, steps
-from reviews.succession import noticing, passing
+from reviews.campaigns import launching, letting_out, progress, steps
+from reviews.succession import noticing, passing, untaken
 from reviews.triggers import facts, uses
 from reviews.triggers import opening as micro_reviews_of
 
@@ -62,15 +62,17 @@ def carry_out() -> int:
     """Decided cases, plans whose date has come, cases that can close; and the word of those that
     wait for a second look."""
     told = _until_done(lambda: actions.tell_provisional_next(now=timezone.now()))
+    told += _until_done(lambda: letting_out.look_next(now=timezone.now()))
     return told + _until_done(lambda: actions.carry_out_next(now=timezone.now()))
 
 
 @shared_task(name="reviews.tasks.campaigns")  # type: ignore[untyped-decorator]  # celery ships no types
 def campaigns() -> int:
-    """What campaigns wait for: steps over all their reviews, reviews that are to be opened, and
-    counting how far they are."""
+    """What campaigns wait for: steps over all their reviews, reviews that are to be opened, planted
+    items that are to be disclosed, and counting how far they are."""
     done = _until_done(lambda: steps.next_part(now=timezone.now()))
     opened = done + _until_done(lambda: launching.launch_next(now=timezone.now()))
+    opened += _until_done(lambda: planting.disclose_next(now=timezone.now()))
     return opened + _until_done(lambda: progress.count_next(now=timezone.now()))
 
 
@@ -87,6 +89,7 @@ def owners() -> int:
     """Ends that are warned of, questions nobody answered, and what becomes of what people leave."""
     done = _until_done(lambda: noticing.notice_next(now=timezone.now()))
     done += _until_done(lambda: passing.pass_on_next(now=timezone.now()))
+    done += _until_done(lambda: untaken.open_next(now=timezone.now()))
     done += _until_done(lambda: offers.lapse_next(now=timezone.now()))
     return done + _until_done(lambda: expiring.expire_next(now=timezone.now()))
 

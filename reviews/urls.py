@@ -41,5 +41,6 @@ urlpatterns = [
     path("", include("reviews.manifest_urls")),
     path("", include("reviews.owners_api_urls")),
     path("", include("reviews.pages.owned_urls")),
+    path("", include("reviews.pages.freeze_urls")),
     path("", include("reviews.pages.urls")),
 ]

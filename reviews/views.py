@@ -22,12 +22,12 @@ from identities import visible as identities_visible
 from identities.models import Delegation, Identity, User
 from identities.permissions import NotAllowed, NotPossible
 from reviews import actions, visible
-from reviews.actions import entrance
+from reviews.actions import entrance, freezing, planted_answers
 from reviews.actions.answers import AT_ONCE, WORDS
 from reviews.confirmed import asks_again
 from reviews.forms import DecideForm, PinForm, RequestForm, TieForm, initial_of, ticked
 from reviews.models import Case, Item
-from reviews.pages import breaks, front, queue
+from reviews.pages import breaks, front, planted, queue
 from reviews.pages import case as case_page
 from reviews.pages.lanes import EPOCH
 from reviews.permissions import SEAT_WORDS
@@ -162,24 +162,27 @@ def _signed(request: HttpRequest, key: str) -> HttpResponse:
 def sign(request: HttpRequest, case: Case, form: DecideForm) -> Item:
     """The call behind the form, and the word that it is recorded."""
     said = form.cleaned_data
-    item = get_object_or_404(case.items, pk=said["item"])
+    item = planted.shown_item(case, str(said["item"]))
     shown = request.POST.get("breaks", "")
     breaks.same_as_shown(item, said["answer"], shown, now=timezone.now())
+    sure, now = "in_freeze" in request.POST, timezone.now()
+    reason = freezing.knowingly(case, said["answer"], said["reason"], sure, now=now)
     row = actions.decide(
         case=case,
         item=item,
         seat=get_object_or_404(case.seats, pk=said["seat"]),
         answer=said["answer"],
-        reason=said["reason"],
+        reason=reason,
         proposal=form.proposed(),
         by=user_of(request),
-        now=timezone.now(),
+        now=now,
         version=said["version"],
     )
     tags = "" if row.answer in AT_ONCE else f"undo:/cases/{case.key}/undo/?item={item.pk}"
     words = f"Recorded: {WORDS[row.answer].lower()} on {item.title}."
     messages.success(request, words, extra_tags=tags)
-    item.refresh_from_db()
+    if planted_answers.behind(item) is None:
+        item.refresh_from_db()
     return item
 
 
@@ -187,7 +190,7 @@ def sign(request: HttpRequest, case: Case, form: DecideForm) -> Item:
 @login_required
 def case_undo(request: HttpRequest, key: str) -> HttpResponse:
     case = case_of(request, key)
-    item = item_of(case, request.GET.get("item", request.POST.get("item", "")))
+    item = planted.shown_item(case, request.GET.get("item", request.POST.get("item", "")))
     actions.undo(case=case, item=item, by=user_of(request), now=timezone.now())
     messages.success(request, f"Taken back: your answer on {item.title}.")
     return back_to(case, item)
@@ -202,13 +205,15 @@ def case_tie_break(request: HttpRequest, key: str) -> HttpResponse:
         raise NotPossible("Choose one of the two answers, and say why.")
     said = form.cleaned_data
     item = get_object_or_404(case.items, pk=said["item"])
+    sure, now = "in_freeze" in request.POST, timezone.now()
+    reason = freezing.knowingly(case, said["answer"], said["reason"], sure, now=now)
     actions.tie_break(
         case=case,
         item=item,
         answer=said["answer"],
-        reason=said["reason"],
+        reason=reason,
         by=user_of(request),
-        now=timezone.now(),
+        now=now,
         version=said["version"],
     )
     return back_to(case, item)
@@ -222,12 +227,13 @@ def case_pin(request: HttpRequest, key: str) -> HttpResponse:
         raise NotPossible("Name the event to pin by its reference.")
     micros, number = form.cleaned_data["event"].split("-")
     item = form.cleaned_data["item"]
-    chosen = None if item is None else get_object_or_404(case.items, pk=item)
+    chosen = None if item is None else planted.shown_item(case, str(item))
     actions.pin(
         case=case,
         at=EPOCH + timedelta(microseconds=min(int(micros), 10**16)),
         event_id=min(int(number), 2**63 - 1),
-        item=chosen,
+        # Nothing is pinned to what was planted: then it is the case's.
+        item=chosen if chosen is None or planted_answers.behind(chosen) is None else None,
         note=form.cleaned_data["note"],
         by=user_of(request),
         now=timezone.now(),

@@ -46,6 +46,7 @@ RULES = {
     "shared_credential": "Shared credential",
     "no_run": "No run behind it",
     "left_task": "Left its task",
+    "after_refusal": "After a refusal",
 }
 
 CONTROLS = {
@@ -56,6 +57,7 @@ CONTROLS = {
     "shared_credential": ("ASI03", "NHI9"),
     "no_run": ("ASI03", "NHI2"),
     "left_task": ("ASI01", "ASI02", "ASI03"),
+    "after_refusal": ("ASI02", "ASI03"),
 }
 
 # What a run may never do beside its task: read a secret, mint a credential. By operation name,

@@ -29,6 +29,7 @@ RULES = (
     "shared_credential",
     "no_run",
     "left_task",
+    "after_refusal",
 )
 
 

@@ -79,6 +79,18 @@ class Asked:
                 found += self._persons.get(party, [])
         return list({one.pk: one for one in found or self._by_role}.values())
 
+    def unasked(self, case: Case) -> list[Person]:
+        """Those above who are asked in no later stage: they may know what is answered in this."""
+        later = {
+            person.pk
+            for seat in self.seats[case.pk]
+            if seat.turn == "later"
+            for party in (seat.party_id, seat.backup_id)
+            if party is not None
+            for person in self._persons.get(party, ())
+        }
+        return [one for one in self.above(case) if one.pk not in later]
+
     @cached_property
     def unsettled(self) -> dict[UUID, set[UUID]]:
         """The items of each case that have no outcome yet, or are in conflict."""

@@ -24,7 +24,8 @@ from identities.reasons import LONGEST_REASON, reason_given
 from reviews import attention, independence
 from reviews.models import Burst, Case, Decision, Item, Provisional, Seat
 
-from . import entries, opening, reminders, rungs, settling
+from . import entries, opening, reminders, rungs, settling, stages
+from .asked import Asked
 
 WORDS = {"confirm": "confirmed", "ask_again": "asked again"}
 
@@ -207,7 +208,9 @@ def tell_provisional_next(*, now: datetime) -> bool:
         if not marks:
             return True
         Provisional.objects.filter(pk__in=[one.pk for one in marks]).update(told_at=now)
-        for one, words in zip(marks, sentences(marks), strict=True):
+        # That answers came so fast says what they were: a blind stage must not read it.
+        withheld = stages.withholds(case)
+        for one, words in () if withheld else zip(marks, sentences(marks), strict=True):
             entries.note(
                 case,
                 act="case.provisional",
@@ -219,16 +222,18 @@ def tell_provisional_next(*, now: datetime) -> bool:
             )
         theirs = {one.burst.person_id for one in marks}
         still = any(one.settled_at is None for one in marks)
+        above = Asked([case], now=now).unasked(case)
         reminders.tell(
             case,
-            [one for one in reminders.above(case, now=now) if still and one.pk not in theirs],
+            [one for one in above if still and one.pk not in theirs],
             occasion=f"provisional {marks[0].pk}",
             subject="answers given very fast wait for a second look",
             body="Nothing more of it is carried out before somebody has confirmed them or asked"
             " for them again.",
             now=now,
         )
-        entries.changed(case)
+        if not withheld:
+            entries.changed(case)
     return True
 
 
@@ -252,18 +257,21 @@ def look_again(*, case: Case, how: str, reason: str, by: User, now: datetime) ->
             reason=reason,
         )
         review = _ask_again(case, rows, reason=reason, by=by, now=now) if how != "confirm" else None
+        said = f"{counted(len(rows), 'answer')} given very fast: {reason}"
+        data = {
+            "reason": reason,
+            "decisions": [str(row.pk) for row in rows],
+            "review": None if review is None else review.key,
+        }
+        if stages.withholds(case):
+            said, data = "answers, which a later stage does not see", {}
         entries.note(
             case,
             act=f"case.{'confirmed' if how == 'confirm' else 'asked_again'}",
-            words=f"{by.called} {WORDS[how]} {counted(len(rows), 'answer')} given very fast:"
-            f" {reason}",
+            words=f"{by.called} {WORDS[how]} {said}",
             by=by,
             now=now,
-            data={
-                "reason": reason,
-                "decisions": [str(row.pk) for row in rows],
-                "review": None if review is None else review.key,
-            },
+            data=data,
         )
         entries.changed(case)
     return case

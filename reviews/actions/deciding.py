@@ -27,6 +27,7 @@ from . import (
     entries,
     grants,
     narrowing,
+    planted_answers,
     reminders,
     seats,
     settling,
@@ -47,6 +48,18 @@ def decide(
     proposal: Mapping[str, Any] | None = None,
 ) -> Decision:
     """Sign an answer in a seat. Signing again supersedes; nothing is overwritten."""
+    if planted_answers.behind(item) is not None:
+        return planted_answers.answer(
+            item,
+            case=case,
+            seat=seat,
+            answer=answer,
+            reason=reason,
+            by=by,
+            now=now,
+            version=version,
+            proposal=proposal,
+        )
     reason = reason_given(reason, what="other reviewers will read it")
     with transaction.atomic():
         case, item, seat = _locked(case, item, seat, by=by)
@@ -111,6 +124,9 @@ def tie_break(
 
 def undo(*, case: Case, item: Item, by: User, now: datetime) -> None:
     """Take back one's own last answer on an item before it has gone out."""
+    if planted_answers.behind(item) is not None:
+        planted_answers.undo(item, case=case, by=by, now=now)
+        return
     with transaction.atomic():
         case = entries.locked(case.pk)
         item = case.items.select_for_update().get(pk=item.pk)

@@ -22,8 +22,8 @@ def _keep_use(case: Case, item: Item, *, by: By, now: datetime) -> str:  # noqa:
 
 def _refuse_use(case: Case, item: Item, *, by: By, now: datetime) -> str:  # noqa: ARG001 - one shape for all acts
     return (
-        "refused: whoever builds the agent has to take it out, Countersign cannot; while it is"
-        " used, its owners are asked again"
+        "refused: whoever builds the agent has to take it out, Countersign cannot; used all the"
+        " same, it is a finding"
     )
 
 

@@ -4,6 +4,7 @@ Owns both forms. An answer before a blind stage is bound when it is given and wr
 nobody has to be kept from it any more, so the record can be checked and tells nothing early.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -12,7 +13,7 @@ import rfc8785
 
 from identities.acting import COUNTERSIGN
 from reviews import outcomes
-from reviews.models import Case, Decision
+from reviews.models import Case, Decision, Stage
 
 from . import entries, stages
 
@@ -34,23 +35,28 @@ def _content(row: Decision) -> dict[str, Any]:
     }
 
 
+def _position(row: Decision, begun: Sequence[Stage]) -> int:
+    """The place of the stage that was asked: of the tie-breaker, the one that ran then."""
+    if row.seat.stage is not None:
+        return row.seat.stage.position
+    ran = [one.position for one in begun if one.begun_at is not None and one.begun_at <= row.at]
+    return ran[-1] if ran else 0
+
+
 def disclose(case: Case, *, now: datetime) -> None:
     """Write what was withheld from a blind stage into the ledger, once nobody is kept from it."""
     if not case.stage:
         return
     plan = stages.plan_of(case)
-    if plan is None or not any(one.sight == "blind" for one in plan.rules):
+    if plan is None or not plan.blind:
         return
     rows = (
-        Decision.objects.filter(item__case=case, seat__stage__isnull=False)
+        Decision.objects.filter(item__case=case)
         .select_related("person", "item", "seat__stage")
         .order_by("at", "pk")
     )
-    withheld = [
-        row
-        for row in rows
-        if row.seat.stage is not None and plan.blind_after(row.seat.stage.position)
-    ]
+    begun = list(case.stages.filter(begun_at__isnull=False).order_by("begun_at", "-position"))
+    withheld = [row for row in rows if plan.blind_after(_position(row, begun))]
     if not withheld:
         return
     said = "; ".join(

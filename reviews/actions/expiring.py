@@ -24,7 +24,7 @@ from identities.permissions import NotPossible
 from reviews import persons, policies
 from reviews.models import EndStep, Heartbeat, Notice
 
-from . import attesting, offers, opening
+from . import attesting, modes_now, offers, opening
 
 DAY = timedelta(days=1)
 AT_ONCE = 100
@@ -51,10 +51,9 @@ def expire_next(*, now: datetime) -> bool:
     for what in ENDS:
         for rows, terms in attesting.all_terms(now=now):
             pks = _waiting(rows, what, terms, now=now)
-            if pks:
-                with transaction.atomic():
-                    _do(pks, what, terms, now=now)
-                return True
+            with transaction.atomic():
+                if pks and _do(pks, what, terms, now=now):
+                    return True
     return False
 
 
@@ -79,12 +78,15 @@ def _waiting(
     return list(live.order_by(field, "pk").values_list("pk", flat=True)[:AT_ONCE])
 
 
-def _do(pks: Sequence[UUID], what: str, terms: attesting.Terms, *, now: datetime) -> None:
+def _do(pks: Sequence[UUID], what: str, terms: attesting.Terms, *, now: datetime) -> bool:
+    """Whether any step was done: none is where rows have yet to follow a step back to observe."""
     found, late = [], []
     known: dict[tuple[UUID, datetime], set[int]] = {}
     for step in EndStep.objects.filter(identity__in=pks, what=what):
         known.setdefault((step.identity_id, step.ends_at), set()).add(step.days)
-    for identity in opening.locked(pks):
+    identities = opening.locked(pks)
+    modes_now.hold_back(identities, now=now)
+    for identity in identities:
         ends_at: datetime | None = getattr(identity, ENDS[what][0])
         if identity.state != "active" or identity.mode == "observe" or ends_at is None:
             continue
@@ -113,6 +115,7 @@ def _do(pks: Sequence[UUID], what: str, terms: attesting.Terms, *, now: datetime
     EndStep.objects.bulk_create(steps, ignore_conflicts=True)
     _warn(told.values(), now=now)
     ledger.append_all([_entry(one, now=now) for one in steps if one.did == "warned"])
+    return bool(steps)
 
 
 NOBODY = "nobody is there to be warned"

@@ -99,7 +99,7 @@ def _disclose(case: Case, rows: Sequence[Stage], *, now: datetime) -> None:
     """Nobody has to be kept from earlier answers any more, once no blind stage is left."""
     plan = stages.plan_of(case)
     left = [one for one in rows if one.state != "done"]
-    if plan is not None and not any(plan.rules[one.position].sight == "blind" for one in left):
+    if plan is not None and not any(one.position in plan.blind for one in left):
         disclosing.disclose(case, now=now)
 
 

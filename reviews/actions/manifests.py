@@ -130,7 +130,8 @@ def _opened(identity: Identity, row: Manifest, *, by: User, now: datetime, reaso
             "digest": row.digest,
         },
     )
-    made = seats.build(case, identity, now=now)
+    # A pipeline waits for it: both owners are asked at once, whatever stages requests have.
+    made = seats.build(case, identity, now=now, in_stages=False)
     rungs.make([case])
     entries.note(
         case,

@@ -5,9 +5,10 @@ comes into its scope later gets its mode with the next sweep. A step back takes 
 is true when it is answered.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F
@@ -15,7 +16,7 @@ from django.db.models import F
 from evidence import ledger, nudge
 from evidence.words import counted
 from identities.acting import COUNTERSIGN, By, acting
-from identities.models import Identity, User
+from identities.models import User
 from identities.models.identity import MODES
 from identities.permissions import NotAllowed, NotPossible, require
 from identities.reasons import LONGEST_REASON, reason_given
@@ -24,11 +25,13 @@ from reviews.models import ModeRule
 from reviews.permissions import NOBODY
 from reviews.policy_document import Scope
 
-from . import opening
+from . import modes_now, opening
 
-BATCH = 500
+# So many identities in one transaction: a second's work, which a killed worker loses.
+BATCH = 2_000
 # Each rule in force costs every sweep a question; scopes are wide, not many.
 MOST_RULES = 50
+MOVE = "UPDATE identities_identity SET mode = %s, mode_rule = %s WHERE id = ANY(%s)"
 
 
 def words(rule: ModeRule) -> str:
@@ -81,7 +84,7 @@ def _made(
 def sign(*, rule: ModeRule, by: User, now: datetime) -> ModeRule:
     """The second signature: the worker moves the scope, and keeps it there."""
     with transaction.atomic():
-        _one_at_a_time()
+        modes_now.after_what_cuts()
         row = ModeRule.objects.select_for_update().get(pk=rule.pk)
         require(mode_permissions.why_not_sign_mode(by, row, now=now))
         row.seen, row.since = mode_rules.look(row.scope, row.mode, now=now).as_json(), now
@@ -104,10 +107,11 @@ def refuse(*, rule: ModeRule, reason: str, by: User, now: datetime) -> ModeRule:
 
 
 def step_back(*, rule: ModeRule, mode: str, reason: str, by: User, now: datetime) -> ModeRule:
-    """Take what a rule holds back to a mode with fewer consequences, at once. The new rule."""
+    """Take what a rule holds back to a mode with fewer consequences: nothing is cut beyond it
+    from now on, however many rows have to follow. The new rule."""
     reason = reason_given(reason, what="why its consequences are taken back")
     with transaction.atomic():
-        _one_at_a_time()
+        modes_now.after_what_cuts()
         old = ModeRule.objects.select_for_update().get(pk=rule.pk)
         require(mode_permissions.why_not_step_back(by, old, mode, now=now))
         # It stands where the old one stood: what a later rule holds stays as that one says, so
@@ -122,12 +126,7 @@ def step_back(*, rule: ModeRule, mode: str, reason: str, by: User, now: datetime
             by,
             now,
         )
-        # In the order of their ids, as whoever opens reviews locks them.
-        rules = mode_rules.in_force()
-        rows = mode_rules.waiting(row, rules[: rules.index(row)], now=now)
-        found = list(rows.select_for_update(of=("self",), no_key=True).order_by("pk"))
-        _move(row, found, by=by, now=now)
-        _applied(row, now=now)
+        nudge.after_commit("mode.signed")
     return row
 
 
@@ -149,16 +148,28 @@ def apply_next(*, now: datetime, most: int = BATCH) -> bool:
     with transaction.atomic():
         _one_at_a_time()
         rules = mode_rules.in_force()
-        for place, rule in enumerate(rules):
+        # What was taken back first, wherever it stands among the others.
+        in_turn = sorted(enumerate(rules), key=lambda one: not one[1].back)
+        for place, rule in in_turn:
             waits = mode_rules.waiting(rule, rules[:place], now=now)
             rows = waits.select_for_update(of=("self",), no_key=True, skip_locked=True)
-            batch = list(rows.order_by("pk")[:most])
+            found = rows.order_by("pk").values_list("pk", "number", "name", "mode")
+            batch = [Moving(*one) for one in found[:most]]
             if batch:
-                _move(rule, batch, by=COUNTERSIGN, now=now)
+                _move(rule, batch, now=now)
                 return True
             if rule.applied_at is None and not waits.exists():
                 _applied(rule, now=now)
     return False
+
+
+class Moving(NamedTuple):
+    """An identity whose row is to follow: what its ledger entry says of it."""
+
+    pk: UUID
+    number: int
+    name: str
+    mode: str
 
 
 def send_next(*, now: datetime) -> bool:
@@ -180,40 +191,33 @@ def send_next(*, now: datetime) -> bool:
 
 
 def _one_at_a_time() -> None:
-    """A sweep that read which rules hold never moves anybody after a step back of one of them."""
+    """A sweep that read which rules hold never moves anybody after another has applied later ones."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('modes of scopes'))")
 
 
-def _move(rule: ModeRule, identities: Sequence[Identity], *, by: By, now: datetime) -> None:
-    changed = [one for one in identities if one.mode != rule.mode]
-    Identity.objects.filter(pk__in=[one.pk for one in identities]).update(
-        mode=rule.mode, mode_rule=rule.pk
-    )
+def _move(rule: ModeRule, batch: Sequence[Moving], *, now: datetime) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(MOVE, [rule.mode, rule.pk, [one.pk for one in batch]])
+    changed = [one for one in batch if one.mode != rule.mode]
     ModeRule.objects.filter(pk=rule.pk).update(moved=F("moved") + len(changed))
-    ledger.append_all(_entries(rule, changed, by=by, now=now))
+    ledger.append_all([_entry(rule, one, now=now) for one in changed])
     if changed:
         nudge.after_commit("mode.moved")
 
 
-def _entries(
-    rule: ModeRule, changed: Iterable[Identity], *, by: By, now: datetime
-) -> list[ledger.Said]:
-    who = acting(by)
-    return [
-        ledger.Said(
-            at=now,
-            recorded_at=now,
-            by=who.ref,
-            by_name=who.name,
-            act="identity.mode",
-            subject=one.key,
-            words=f"{one.name}: {one.mode} became {rule.mode}, by {rule.key}",
-            data={"from": one.mode, "to": rule.mode, "rule": rule.key},
-            sealed_case=None,
-        )
-        for one in changed
-    ]
+def _entry(rule: ModeRule, one: Moving, *, now: datetime) -> ledger.Said:
+    return ledger.Said(
+        at=now,
+        recorded_at=now,
+        by=COUNTERSIGN.ref,
+        by_name=COUNTERSIGN.name,
+        act="identity.mode",
+        subject=f"NHI-{one.number:04d}",
+        words=f"{one.name}: {one.mode} became {rule.mode}, by {rule.key}",
+        data={"from": one.mode, "to": rule.mode, "rule": rule.key},
+        sealed_case=None,
+    )
 
 
 def _applied(rule: ModeRule, *, now: datetime) -> None:

@@ -160,6 +160,8 @@ def open_from_findings_next(*, now: datetime) -> bool:
     with transaction.atomic():
         waiting = (
             Finding.objects.filter(state="open", identity__isnull=False, cases__isnull=True)
+            # What follows from a refusal is asked where a policy names it (reviews/triggers).
+            .exclude(rule="after_refusal")
             .exclude(identity__state="retired")
             .filter(
                 ~Q(identity__mode="observe") & ~Q(identity__number__in=alone)

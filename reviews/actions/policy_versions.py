@@ -17,7 +17,13 @@ from identities.acting import COUNTERSIGN, By, acting
 from identities.models import Identity, Party, Service, User
 from identities.permissions import NotPossible, require
 from identities.reasons import reason_given
-from reviews import policy_document, policy_permissions, policy_scope, policy_words
+from reviews import (
+    micro_reviews,
+    policy_document,
+    policy_permissions,
+    policy_scope,
+    policy_words,
+)
 from reviews.models import ReviewPolicy
 from reviews.policy_document import REQUESTS, TEAM, Document, DocumentError
 
@@ -51,7 +57,8 @@ def first(name: str, *, now: datetime) -> ReviewPolicy:
 
 
 def _first(name: str, *, now: datetime) -> dict[str, Any]:
-    document = FIRST if name == REQUESTS else FIRST | {"silence": "escalate"}
+    reviews = {"silence": "escalate", "micro_reviews": micro_reviews.EVERY}
+    document = FIRST if name == REQUESTS else FIRST | reviews
     return {
         "state": "signed",
         "document": document,

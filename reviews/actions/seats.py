@@ -19,12 +19,17 @@ from . import entries, sitting, stages, staging
 from .asked import Asked
 
 
-def build(case: Case, identity: Identity, *, now: datetime) -> list[Seat]:
-    """One seat of the identity owner, one per AI system concerned, one to break ties."""
-    return build_all([(case, identity)], now=now)
+def build(case: Case, identity: Identity, *, now: datetime, in_stages: bool = True) -> list[Seat]:
+    """One seat of the identity owner, one per AI system concerned, one to break ties.
+
+    `in_stages`: as the policy of the case says; False: all are asked at once.
+    """
+    return build_all([(case, identity)], now=now, in_stages=in_stages)
 
 
-def build_all(cases: Sequence[tuple[Case, Identity]], *, now: datetime) -> list[Seat]:
+def build_all(
+    cases: Sequence[tuple[Case, Identity]], *, now: datetime, in_stages: bool = True
+) -> list[Seat]:
     """The seats of many new cases, with as many queries as for one."""
     systems = concerned_all([identity for _, identity in cases], now=now)
     policies = {case.policy_id: case.policy for case, _ in cases}
@@ -32,7 +37,7 @@ def build_all(cases: Sequence[tuple[Case, Identity]], *, now: datetime) -> list[
     staged = {
         pk: found
         for pk, policy in policies.items()
-        if (found := staging.of_policy(policy, now=now)) is not None
+        if in_stages and (found := staging.of_policy(policy, now=now)) is not None
     }
     rows = [
         seat
@@ -46,9 +51,9 @@ def build_all(cases: Sequence[tuple[Case, Identity]], *, now: datetime) -> list[
             None if case.trigger else staged.get(case.policy_id),
         )
     ]
-    in_stages = [case for case, _ in cases if case.policy_id in staged and not case.trigger]
-    if in_stages:
-        staging.begin(in_stages, rows, staged)
+    those = [case for case, _ in cases if case.policy_id in staged and not case.trigger]
+    if those:
+        staging.begin(those, rows, staged)
     return Seat.objects.bulk_create(rows)
 
 

@@ -17,7 +17,8 @@ from identities.acting import Acting
 from identities.models import Identity, User
 from identities.permissions import NotPossible, require
 from identities.reasons import reason_given
-from reviews.actions import opening, proposing
+from reviews import planted
+from reviews.actions import opening, planting, proposing
 from reviews.models import Campaign, CampaignIdentity, Case
 
 from . import rows, telling
@@ -60,15 +61,22 @@ def launch(
             deadline_at=due,
             count_at=now,
         )
+        has = planting.of_campaign(campaign)
+        share = 0 if has is None else has.share
         rows.note(
             campaign,
             act="campaign.launched",
             words=f"{by.called} launched {campaign.name}:"
             f" {counted(len(inside), 'identity', 'identities')} by {campaign.policy}, due"
-            f" {due:%Y-%m-%d %H:%M} UTC: {reason}",
+            f" {due:%Y-%m-%d %H:%M} UTC{f', {share} in 100 items planted' if share else ''}:"
+            f" {reason}",
             by=by,
             now=now,
-            data={"identities": len(inside), "deadline_at": due.isoformat()},
+            data={
+                "identities": len(inside),
+                "deadline_at": due.isoformat(),
+                "planted_share": share,
+            },
         )
     return campaign
 
@@ -151,15 +159,19 @@ def _ask_next(*, now: datetime) -> bool:
         )
         if campaign is None or campaign.deadline_at is None:
             return False
+        has = planting.of_campaign(campaign)
+        said = f" {planted.sentence(has.share)}" if has is not None else ""
         opened = Case.objects.filter(campaign=campaign, state="open").exclude(
             pk__in=CampaignIdentity.objects.filter(campaign=campaign, joined=True).values("case")
         )
+        # Before anybody is asked: the ledger is committed to what was planted.
+        planting.sow(campaign, now=now)
         told = telling.tell(
             campaign,
             telling.waiting(opened.filter(sealed=False), now=now).values(),
             occasion="asked",
             subject="your signatures are needed",
-            why="asks you about access.",
+            why=f"asks you about access.{said}",
             now=now,
         )
         rows.changed(campaign, asked_at=now, count_at=now)

@@ -50,6 +50,14 @@ LEFT JOIN (
 WHERE c.campaign_id = %(campaign)s AND c.state <> 'cancelled'
 GROUP BY 1, 2, 3
 """
+STAGES = """
+SELECT s.position, s.name, count(*) FILTER (WHERE s.state = 'running' AND c.state = 'open'),
+ count(*) FILTER (WHERE s.state = 'done' OR (s.state = 'running' AND c.state <> 'open')),
+ count(*) FILTER (WHERE s.state = 'waiting' AND c.state = 'open'),
+ count(*) FILTER (WHERE s.state = 'waiting' AND c.state <> 'open')
+FROM reviews_case c JOIN reviews_stage s ON s.case_id = c.id
+WHERE c.campaign_id = %s AND c.state <> 'cancelled' GROUP BY 1, 2 ORDER BY 1, 2
+"""
 LAUNCHED = """
 SELECT count(*), count(case_id), count(*) FILTER (WHERE left_out <> ''),
  count(*) FILTER (WHERE joined)
@@ -73,6 +81,16 @@ class Part(NamedTuple):
         return self.items - self.answered
 
 
+class StagePart(NamedTuple):
+    """How many reviews are where in one stage."""
+
+    name: str
+    asked: int
+    over: int
+    to_come: int
+    not_needed: int  # decided before it
+
+
 class Progress(NamedTuple):
     """What was counted, and when."""
 
@@ -87,6 +105,7 @@ class Progress(NamedTuple):
     cases: dict[str, int]  # by state
     seats: list[Part]  # by seat kind
     parts: list[Part]  # by seat kind, party and who signs; most left first
+    stages: list[StagePart]  # in their order; none where every seat is asked at once
 
     @property
     def open_cases(self) -> int:
@@ -94,7 +113,7 @@ class Progress(NamedTuple):
 
 
 def count(campaign: Campaign, *, now: datetime) -> Progress:
-    """Count a campaign in three statements, and keep what was found on its row."""
+    """Count a campaign in four statements, and keep what was found on its row."""
     began = time.perf_counter()
     cases: dict[str, int] = {}
     items = decided = conflicts = 0
@@ -109,6 +128,8 @@ def count(campaign: Campaign, *, now: datetime) -> Progress:
             [kind, party and str(party), person and str(person), *map(int, counts)]
             for kind, party, person, *counts in cursor.fetchall()
         ]
+        cursor.execute(STAGES, [campaign.pk])
+        stages = [[name, *counts] for _, name, *counts in cursor.fetchall()]
         cursor.execute(LAUNCHED, [campaign.pk])
         identities, opened, left_out, joined = cursor.fetchone()
     campaign.progress = {
@@ -121,6 +142,7 @@ def count(campaign: Campaign, *, now: datetime) -> Progress:
         "conflicts": conflicts,
         "cases": cases,
         "parts": parts,
+        "stages": stages,
     }
     campaign.counted_at = now
     rest = timedelta(seconds=SHARE * (time.perf_counter() - began))
@@ -164,6 +186,7 @@ def read(campaign: Campaign) -> Progress:
         cases=said.get("cases", {}),
         seats=_by_seat(parts),
         parts=parts,
+        stages=[StagePart(*one) for one in said.get("stages", [])],
     )
 
 

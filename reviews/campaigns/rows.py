@@ -126,7 +126,8 @@ def by_key(key: str) -> Campaign | None:
     number = KEY.fullmatch(key)
     if number is None:
         return None
-    return Campaign.objects.select_related("policy").filter(number=int(number.group(1))).first()
+    found = Campaign.objects.select_related("policy", "planting")
+    return found.filter(number=int(number.group(1))).first()
 
 
 def locked(pk: UUID) -> Campaign:

@@ -14,7 +14,7 @@ from evidence.words import counted
 from identities.models import User
 from identities.permissions import NotPossible, require
 from identities.reasons import reason_given
-from reviews.actions import attention
+from reviews.actions import attention, planting
 from reviews.models import Campaign, CampaignIdentity, CampaignPause, ReviewPolicy
 from reviews.models.campaigns import APPLIES
 
@@ -46,10 +46,12 @@ def make(
     reason: str,
     deadline_at: datetime | None = None,
     applies: str = "at_once",
+    planted: int = 0,
 ) -> Campaign:
     """A campaign as a draft: nobody is asked before it is launched.
 
     `applies`: at_once, or at_end; what is decided goes out then (reviews/actions/carrying.py).
+    `planted`: of a hundred items so many are to be planted (reviews/planted.py).
     """
     require(rows.why_not_run(by))
     name = " ".join(name.split())
@@ -75,13 +77,19 @@ def make(
             applies=applies,
         )
         campaign.refresh_from_db(fields=["number"])
+        planting.ask_for(campaign, planted)
         rows.note(
             campaign,
             act="campaign.made",
             words=f"{by.called} prepared {campaign.name} under {policy}: {reason}",
             by=by,
             now=now,
-            data={"policy": str(policy.pk), "scope": scope, "applies": applies},
+            data={
+                "policy": str(policy.pk),
+                "scope": scope,
+                "applies": applies,
+                "planted_share": planted,
+            },
         )
     return campaign
 

@@ -15,6 +15,7 @@ from identities.models import User
 from reviews import attention, independence, permissions
 from reviews.actions import attention as looking
 from reviews.models import Burst, Case, Provisional, Seat
+from reviews.pages import planted
 from reviews.permissions import SEAT_WORDS
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ def deciding(user: User, *, now: datetime) -> dict[str, Any]:
             for row in teams
         ],
         "fewest": attention.TEAM,
+        "planted": planted.own(user, since=since),
+        "planted_teams": [] if why is not None else planted.teams(since=since),
     }
 
 

@@ -10,8 +10,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
 from config.page import page
-from identities.permissions import NotAllowed, NotPossible
-from reviews import actions, visible
+from identities.permissions import NotAllowed, NotPossible, require
+from reviews import actions, sight, visible
 from reviews.models import Case, Seat
 from reviews.pages import attention
 from reviews.permissions import SEAT_WORDS
@@ -28,6 +28,7 @@ def deciding(request: HttpRequest) -> HttpResponse:
 @login_required
 def second_look(request: HttpRequest, key: str) -> HttpResponse:
     case, user, now = case_of(request, key), user_of(request), timezone.now()
+    require(sight.why_not_look_again(user, case, now=now))
     problem, status = "", 200
     if request.method == "POST":
         how, reason = request.POST.get("how", ""), request.POST.get("reason", "")

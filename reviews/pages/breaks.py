@@ -37,26 +37,38 @@ ANSWERS = frozenset({"revoke"})
 NOW_IS = timedelta(minutes=15)  # a run that was heard of so lately is going on
 LONGEST_RUN = timedelta(days=1)
 MOST_NAMED = 5
+CHANGED = "What revoking breaks has changed since you looked"
 SLOW = (
     f"Looking took longer than {MOST_SECONDS} seconds: what breaks is not known. It can be signed"
     " all the same."
 )
 
 
-class Breaks(NamedTuple):
-    """Rows for components/dry_run.html; `digest` "" where nothing can be compared."""
-
-    rows: list[dict[str, str]]
-    digest: str
-
-
 class Fact(NamedTuple):
-    """One row, and what of it would make somebody think again when it changes."""
+    """One row, what it is about and its value for scripts, and what of it would make somebody
+    think again when it changes."""
 
+    about: str
+    value: Any
     kind: str
     words: str
     url: str = ""
     same: Any = None
+
+
+class Breaks(NamedTuple):
+    """What was found; `digest` "" where nothing can be compared, and `why` says why."""
+
+    facts: list[Fact]
+    digest: str
+    why: str = ""
+
+    @property
+    def rows(self) -> list[dict[str, str]]:
+        """For components/dry_run.html."""
+        if self.why:
+            return [{"kind": "waits", "words": self.why, "url": ""}]
+        return [{"kind": one.kind, "words": one.words, "url": one.url} for one in self.facts]
 
 
 def look(item: Item, identity: Identity | None, *, now: datetime) -> Breaks:
@@ -69,23 +81,38 @@ def look(item: Item, identity: Identity | None, *, now: datetime) -> Breaks:
             facts = _facts(item, identity, now)
             cursor.execute("SET LOCAL statement_timeout = 0")
     except OperationalError:
-        return Breaks([{"kind": "waits", "words": SLOW, "url": ""}], "")
-    rows = [{"kind": one.kind, "words": one.words, "url": one.url} for one in facts]
+        return Breaks([], "", SLOW)
     said = json.dumps([one.same for one in facts], default=str)
-    return Breaks(rows, hashlib.sha256(said.encode()).hexdigest()[:32])
+    return Breaks(facts, hashlib.sha256(said.encode()).hexdigest()[:32])
 
 
 def same_as_shown(item: Item, answer: str, was: str, *, now: datetime) -> None:
     """NotPossible where what revoking breaks has changed since the form was shown; once, because
     the form that answers carries what is so now. Who saw no dry run is asked nothing."""
+    if changed(item, answer, was, now=now) is not None:
+        raise NotPossible(f"{CHANGED}: read it beside your answer, and sign again.")
+
+
+def changed(item: Item, answer: str, was: str, *, now: datetime) -> Breaks | None:
+    """What it breaks now, where that is something else than behind the digest `was`."""
     if answer not in ANSWERS or not was:
-        return
+        return None
     found = look(item, item.case.identity, now=now)
-    if found.digest and found.digest != was:
-        raise NotPossible(
-            "What revoking breaks has changed since you looked: read it beside your answer, and"
-            " sign again."
-        )
+    return found if found.digest and found.digest != was else None
+
+
+def as_data(item: Item, found: Breaks) -> dict[str, Any]:
+    """The same for scripts: each fact with its value, and the digest to sign with."""
+    return {
+        "item": str(item.pk),
+        "answer": "revoke",
+        "digest": found.digest,
+        "why_not_known": found.why,
+        "facts": [
+            {"about": one.about, "value": one.value, "words": one.words, "url": one.url}
+            for one in found.facts
+        ],
+    }
 
 
 def _facts(item: Item, identity: Identity, now: datetime) -> list[Fact]:
@@ -118,9 +145,8 @@ def _shared(item: Item, identity: Identity, now: datetime) -> list[Fact]:
         return []
     said = ", ".join(names[:MOST_NAMED])
     more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
-    return [
-        Fact("outside", f"It is shared: {said}{more} use it as well and lose it too.", "", names)
-    ]
+    words = f"It is shared: {said}{more} use it as well and lose it too."
+    return [Fact("shared_with", names, "outside", words, "", names)]
 
 
 def _actors(item: Item, identity: Identity, now: datetime) -> list[int]:
@@ -160,7 +186,8 @@ def _dependents(identity: Identity, now: datetime) -> list[Fact]:
     said = ", ".join(names[:MOST_NAMED])
     many = counted(len(names), "identity holds", "identities hold")
     words = f"{many} authority passed on from {identity.name}: {said}."
-    return [Fact("waits", words, f"/identities/{identity.key}/#authority", names)]
+    url = f"/identities/{identity.key}/#authority"
+    return [Fact("dependents", names, "waits", words, url, names)]
 
 
 def _last(item: Item, identity: Identity, now: datetime) -> Fact:
@@ -172,10 +199,10 @@ def _last(item: Item, identity: Identity, now: datetime) -> Fact:
     url = f"/events/?identity={identity.key}"
     if at is None:
         said = f"No use of it is in evidence ({doubt}). That does not say that nobody uses it."
-        return Fact("info", said, fresh.url, ["never", bool(fresh.why)])
+        return Fact("last_used", None, "info", said, fresh.url, ["never", bool(fresh.why)])
     lately = now - at < timedelta(hours=1)
     words = f"Last used {_ago(now - at)} ago, {at:%-d %b %H:%M} UTC ({doubt})."
-    return Fact("outside" if lately else "waits", words, url, ["used", lately])
+    return Fact("last_used", at, "outside" if lately else "waits", words, url, ["used", lately])
 
 
 def _last_use(item: Item, identity: Identity, now: datetime) -> datetime | None:
@@ -183,14 +210,7 @@ def _last_use(item: Item, identity: Identity, now: datetime) -> datetime | None:
         rows = Event.objects.filter(credential_id__in=_actors(item, identity, now))
         return rows.order_by("-at").values_list("at", flat=True).first()
     if item.kind == "delegation":
-        patterns = (
-            DelegationVersion.objects.filter(
-                delegation=item.ref, superseded_at__isnull=True, state="in_force"
-            )
-            .order_by("-version")
-            .values_list("actions", flat=True)
-            .first()
-        ) or []
+        patterns = shown.actions_of(item)
         used = shown.used_actions(identity).values()
         return max((last for name, (_, last) in used if shown.covers(patterns, name)), default=None)
     rows_of = UsageDay.objects.filter(identity_no=identity.number)
@@ -227,7 +247,7 @@ def _running(item: Item, identity: Identity, now: datetime) -> list[Fact]:
     if not many:
         return []
     said = f"{counted(many, 'run of its agents is', 'runs of its agents are')} going on now."
-    return [Fact("outside", said, f"/identities/{identity.key}/", many > 0)]
+    return [Fact("running", many, "outside", said, f"/identities/{identity.key}/", many > 0)]
 
 
 def _left(item: Item, identity: Identity, now: datetime) -> Fact:
@@ -235,7 +255,7 @@ def _left(item: Item, identity: Identity, now: datetime) -> Fact:
     keys = Credential.objects.filter(identity=identity, standing=True, state="active")
     if item.kind == "identity":
         many = keys.count()
-        return Fact("outside", f"Nothing of {identity.name} works on.", "", many)
+        return Fact("left", 0, "outside", f"Nothing of {identity.name} works on.", "", many)
     if item.kind == "credential":
         many = keys.exclude(pk__in=_refs(item)).count()
         said = counted(
@@ -243,8 +263,9 @@ def _left(item: Item, identity: Identity, now: datetime) -> Fact:
         )
         url = f"/credentials/?identity={identity.key}"
         if not many:
-            return Fact("outside", f"It is the last standing key of {identity.name}.", url, 0)
-        return Fact("info", f"{said}.", url, many)
+            words = f"It is the last standing key of {identity.name}."
+            return Fact("left", 0, "outside", words, url, 0)
+        return Fact("left", many, "info", f"{said}.", url, many)
     held = DelegationVersion.objects.filter(
         delegation__grantee=identity,
         superseded_at__isnull=True,
@@ -262,7 +283,7 @@ def _left(item: Item, identity: Identity, now: datetime) -> Fact:
     words = counted(others, "delegation of it stays", "delegations of it stay")
     also = f"; {', '.join(systems)} goes on allowing what its own policies allow" if systems else ""
     url = f"/identities/{identity.key}/#authority"
-    return Fact("info", f"{words} in force{also}.", url, [others, systems])
+    return Fact("left", others, "info", f"{words} in force{also}.", url, [others, systems])
 
 
 def _ago(span: timedelta) -> str:

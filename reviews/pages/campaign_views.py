@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from config.page import page
 from identities.permissions import NotAllowed, NotPossible, require
 from reviews.campaign_forms import CampaignForm, ExtendForm
-from reviews.campaigns import rows, steering
+from reviews.campaigns import letting_out, rows, steering
 from reviews.campaigns.acts import ACTS
 from reviews.models import Campaign, ReviewPolicy
 from reviews.pages import campaigns
@@ -36,7 +36,7 @@ def back_to(campaign: Campaign) -> HttpResponse:
 @require_GET
 @login_required
 def campaign_list(request: HttpRequest) -> HttpResponse:
-    context = campaigns.listed(user_of(request), asked_of(request))
+    context = campaigns.listed(user_of(request), asked_of(request), now=timezone.now())
     return page(request, "campaigns.html", context, part="campaign_rows")
 
 
@@ -59,6 +59,7 @@ def campaign_new(request: HttpRequest) -> HttpResponse:
                 scope=form.scope(),
                 deadline_at=said["deadline_at"],
                 applies=said["applies"] or "at_once",
+                planted=int(said["planted"] or 0),
                 by=user,
                 now=now,
                 reason=said["reason"],
@@ -76,6 +77,7 @@ def campaign_new(request: HttpRequest) -> HttpResponse:
 def campaign_page(request: HttpRequest, key: str) -> HttpResponse:
     campaign = campaign_of(request, key)
     context = campaigns.shown(campaign, user_of(request), asked_of(request), now=timezone.now())
+    context["outcomes_held"] = letting_out.sentence(campaign)
     answer = page(request, "campaign.html", context, part="campaign_progress")
     if request.GET.get("working") and context["step"] is None:
         # The worker is through: what can be done now is shown outside of the part.

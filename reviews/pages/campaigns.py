@@ -12,10 +12,11 @@ from django.db.models import Count
 
 from evidence.words import counted
 from identities.models import User
-from reviews import policy_words, visible
+from reviews import policy_words, sight, visible
 from reviews.actions import attention, policy_versions
 from reviews.campaigns import preview, progress, rows, scope
-from reviews.models import Campaign, CampaignIdentity, Case
+from reviews.models import Campaign, CampaignIdentity
+from reviews.pages import planted
 from reviews.pages.lists import page_of
 from reviews.permissions import SEAT_WORDS
 from reviews.policy_document import REQUESTS, Scope
@@ -36,7 +37,7 @@ STATES = {
 }
 
 
-def listed(user: User, asked: dict[str, str]) -> dict[str, Any]:
+def listed(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
     """templates/campaigns.html: the newest first."""
     why_not = rows.why_not_see(user) or ""
     found = Campaign.objects.select_related("policy").order_by("-number")
@@ -46,7 +47,8 @@ def listed(user: User, asked: dict[str, str]) -> dict[str, Any]:
     if q:
         found = found.filter(name__icontains=q)
     shown, page = page_of(found, asked, "/campaigns/")
-    looks = attention.of_campaigns([one.pk for one in shown])
+    blind = sight.blind_campaigns(user, shown, now=now)
+    looks = attention.of_campaigns([one.pk for one in shown if one.pk not in blind])
     return {
         "section": "campaigns",
         "title": "Campaigns",
@@ -137,13 +139,16 @@ def shown(one: Campaign, user: User, asked: dict[str, str], *, now: datetime) ->
         },
         "facts": _facts(one),
         "dry": None,
+        "planted": planted.sentence_of(one),
         "progress": None,
         "step": _step(one),
     }
     if one.state == "draft":
         found["dry"] = _dry(preview.look(one.policy, one.scope, now=now))
     elif one.launched_at is not None:
-        found |= _progress(one, asked) | {"looks": _looks(one, user, now=now)}
+        blind = one.pk in sight.blind_campaigns(user, [one], now=now)
+        found |= _progress(one, asked, blind=blind)
+        found["looks"] = _looks(one, user, blind=blind, now=now)
         if found["looks"]["words"]:
             found["head_badges"].append({"kind": "provisional"})
     return found
@@ -160,9 +165,9 @@ def _step(one: Campaign) -> dict[str, Any] | None:
     }
 
 
-def _looks(one: Campaign, user: User, *, now: datetime) -> dict[str, Any]:
+def _looks(one: Campaign, user: User, *, blind: bool, now: datetime) -> dict[str, Any]:
     """The reviews with answers given too fast, which wait for somebody to look again."""
-    many = attention.of_campaigns([one.pk]).get(one.pk, 0)
+    many = 0 if blind else attention.of_campaigns([one.pk]).get(one.pk, 0)
     shown = visible.cases(user, now=now).filter(pk__in=attention.cases_of(one.pk))
     cases = list(shown.order_by("number")[:MOST_LOOKS]) if many else []
     return {
@@ -172,14 +177,6 @@ def _looks(one: Campaign, user: User, *, now: datetime) -> dict[str, Any]:
         ],
         "more": many - len(cases),
     }
-
-
-def kept_back(case: Case) -> str:
-    """Why a decided case is not carried out yet, if its campaign keeps outcomes for its end."""
-    one = case.campaign if case.state == "decided" else None
-    if one is None or one.applies == "at_once" or one.state == "closed":
-        return ""
-    return f"What is decided goes out when {one.key} {one.name} ends: when it is closed, or due."
 
 
 def _acts(one: Campaign, user: User) -> list[dict[str, Any]]:
@@ -241,6 +238,7 @@ def _facts(one: Campaign) -> list[dict[str, Any]]:
         {"label": "Of its scope", "words": policy_words.of_scope(said)},
         {"label": "Outcomes go out", "words": APPLIES[one.applies]},
         {"label": "Why", "words": one.reason},
+        *planted.facts(one),
         {"label": "Prepared by", "words": one.made_by_name, "at": one.made_at},
     ]
     if one.launched_at is not None:
@@ -312,7 +310,7 @@ def _dry(found: preview.Preview) -> dict[str, Any]:
     }
 
 
-def _progress(one: Campaign, asked: dict[str, str]) -> dict[str, Any]:
+def _progress(one: Campaign, asked: dict[str, str], *, blind: bool) -> dict[str, Any]:
     done = progress.read(one)
     seat = asked.get("seat", "")
     parts = [part for part in done.parts if not seat or part.seat == seat]
@@ -336,9 +334,10 @@ def _progress(one: Campaign, asked: dict[str, str]) -> dict[str, Any]:
             "items": done.items,
             "decided": done.decided,
             "share": _share(done.decided, done.items),
-            "conflicts": done.conflicts,
+            "conflicts": 0 if blind else done.conflicts,
             "cases": [{"state": state, "n": many} for state, many in sorted(done.cases.items())],
             "left": done.items - done.decided,
+            "stages": done.stages,
             "open": done.open_cases,
         },
         "seats": [

@@ -3,8 +3,10 @@
 Owns the context of templates/case.html, with the same number of queries for 1 item and for 30.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from evidence.models import LedgerEntry
 from evidence.words import counted
@@ -15,11 +17,12 @@ from reviews.models import Case, Decision, Item, Seat
 from reviews.pages import (
     answers,
     attention,
-    campaigns,
     case_clock,
     case_item,
     case_stages,
     comments,
+    outcomes,
+    planted,
     quarantine,
     triggers,
     vendor,
@@ -69,7 +72,7 @@ class Parts:
         self.blind = sight.of(user, case, self.seats, self.items, self.decisions, now=now)
         if self.blind is not None:
             self._hide(self.blind)
-        self.marks = looking.standing(case)
+        self.marks = [] if self.blind is not None else looking.standing(case)
         self.weighed = weighing.read(case, now=now)
         self.withdrawals = list(case.withdrawals.select_related("finding").order_by("at", "pk"))
         newest = case.findings.order_by("-opened_at").values_list("opened_at", flat=True).first()
@@ -102,6 +105,10 @@ class Parts:
                 item.outcome = item.held = item.carried_words = ""
                 item.stage_outcomes = {}
 
+    def refs(self, items: Collection[UUID]) -> list[UUID]:
+        """What these items are about."""
+        return [one.ref for one in self.items if one.pk in items and one.ref is not None]
+
     def mine(self) -> Seat | None:
         """The seat this user signs in: theirs already, else the first they may sit in."""
         for seat in self.seats:
@@ -119,6 +126,7 @@ class Parts:
 def context(case: Case, user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
     """templates/case.html."""
     parts = Parts(case, user, now=now)
+    planted.join(parts)
     item = chosen(parts.items, asked.get("item", ""), parts)
     identity = case.identity
     return {
@@ -150,6 +158,7 @@ def context(case: Case, user: User, asked: dict[str, str], *, now: datetime) -> 
         "deadline": case_clock.of(case, now=now),
         "policy": case.policy,
         "stages": case_stages.of(parts),
+        "planted": planted.of_case(parts),
         "blind": "" if parts.blind is None else parts.blind.why,
         "seats": [_seat(seat, parts) for seat in parts.shown],
         "items": [case_item.row(one, one is item, parts) for one in parts.items],
@@ -161,6 +170,7 @@ def context(case: Case, user: User, asked: dict[str, str], *, now: datetime) -> 
         "quarantine": quarantine.of_case(case, user, now=now),
         "revocations": list(
             Revocation.objects.filter(case=case.pk)
+            .exclude(credential__in=[] if parts.blind is None else parts.refs(parts.blind.items))
             .select_related("identity", "credential__actor")
             .order_by("number")[:50]
         ),
@@ -171,7 +181,7 @@ def context(case: Case, user: User, asked: dict[str, str], *, now: datetime) -> 
         "comments": None if parts.blind is not None else comments.context(parts, asked),
         "acts": _acts(parts) + attention.acts(parts),
         "provisional": attention.provisional(parts.marks),
-        "kept_back": campaigns.kept_back(case),
+        "kept_back": outcomes.kept_back(case),
         "triggers": triggers.of_case(case),
         "undo": _undo(parts),
         "now": now,

@@ -10,9 +10,11 @@ from django.views.decorators.http import require_http_methods
 from config.page import page
 from identities.permissions import NotAllowed, NotPossible
 from reviews import actions
+from reviews.actions import planted_answers
 from reviews.actions.commenting import LONGEST
 from reviews.pages import case as case_page
-from reviews.views import case_of, item_of, user_of
+from reviews.pages import planted
+from reviews.views import case_of, user_of
 
 
 @require_http_methods(["GET", "POST"])
@@ -23,7 +25,10 @@ def case_comment(request: HttpRequest, key: str) -> HttpResponse:
     if request.method == "GET":
         return redirect("case_page", key=key)
     text, chosen = request.POST.get("comment", ""), request.POST.get("item", "")
-    about = item_of(case, chosen) if chosen and request.POST.get("about") == "item" else None
+    item = planted.shown_item(case, chosen) if chosen else None
+    # What was planted is no item of the case: a comment on it is one on the case.
+    real = item if item is not None and planted_answers.behind(item) is None else None
+    about = real if request.POST.get("about") == "item" else None
     try:
         row = actions.comment(case=case, text=text, by=user, now=now, item=about)
     except (NotAllowed, NotPossible) as refused:
@@ -32,5 +37,5 @@ def case_comment(request: HttpRequest, key: str) -> HttpResponse:
         status = 403 if isinstance(refused, NotAllowed) else 409
         return page(request, "case.html", context, status=status)
     messages.success(request, "Your comment is in the case.")
-    item = f"?item={item_of(case, chosen).pk}" if chosen else ""
-    return redirect(f"/cases/{case.key}/{item}#comment-{row.pk}")
+    here = f"?item={item.pk}" if item is not None else ""
+    return redirect(f"/cases/{case.key}/{here}#comment-{row.pk}")

@@ -8,8 +8,11 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from evidence import ledger, verified
+from identities.claims import questioning
 from identities.permissions import groups as names_of_groups
 
+# The badge of the queue counts no further: every page would walk all of it.
+MOST_COUNTED = 1_000
 COUNTS = """
 WITH my AS MATERIALIZED (SELECT p.id FROM identities_party p WHERE p.person_id = %(person)s
   OR p.team_id IN (SELECT m.team_id FROM identities_membership m WHERE m.person_id = %(person)s
@@ -17,12 +20,12 @@ WITH my AS MATERIALIZED (SELECT p.id FROM identities_party p WHERE p.person_id =
 SELECT k.reviews, k.requests, k.break_glass, k.incidents,
   (SELECT count(*) FROM identities_finding WHERE state = 'open'),
   (SELECT count(*) FROM identities_binding WHERE state = 'proposed' AND superseded_at IS NULL)
-    + (SELECT count(DISTINCT (l.party_id, l.bundle)) FROM identities_claim l WHERE l.state = 'open'
-       AND l.asked_at IS NOT NULL AND l.party_id = ANY(ARRAY(SELECT id FROM my))),
-  (SELECT count(DISTINCT s.case_id) FROM reviews_seat s
+    + (SELECT count(DISTINCT (l.party_id, l.about)) FROM (ASKED_OF_ME) l WHERE l.asked),
+  (SELECT count(DISTINCT t.case_id) FROM (SELECT s.case_id FROM reviews_seat s
      JOIN reviews_case c ON c.id = s.case_id AND c.state = 'open' AND NOT c.sealed
      WHERE s.person_id = %(person)s OR (s.person_id IS NULL
-       AND (s.party_id = ANY(ARRAY(SELECT id FROM my)) OR s.backup_id = ANY(ARRAY(SELECT id FROM my))))),
+       AND (s.party_id = ANY(ARRAY(SELECT id FROM my)) OR s.backup_id = ANY(ARRAY(SELECT id FROM my))))
+     LIMIT %(most)s) t),
   (SELECT count(*) FROM evidence_source s WHERE s.expected_every_seconds IS NOT NULL
      AND NOT EXISTS (SELECT 1 FROM evidence_deposit d WHERE d.source_id = s.id
        AND d.received_at > now() - s.expected_every_seconds * interval '1 second')),
@@ -33,7 +36,8 @@ SELECT k.reviews, k.requests, k.break_glass, k.incidents,
   + (SELECT count(*) FROM reviews_successionitem
      WHERE state = 'asked' AND heir_id = ANY(ARRAY(SELECT id FROM my))),
   EXISTS (SELECT 1 FROM reviews_quarantine q JOIN reviews_case c ON c.id = q.case_id
-     WHERE q.state = 'held' AND NOT c.sealed),
+     WHERE q.state = 'held' AND NOT c.sealed)
+  OR EXISTS (SELECT 1 FROM reviews_outcomebrake WHERE released_at IS NULL AND cuts > most),
   o.settled_at, o.proposed_by_name || ' and ' || o.settled_by_name
 FROM (SELECT count(*) FILTER (WHERE state = 'open' AND door = 'access_review') AS reviews,
   count(*) FILTER (WHERE state = 'open' AND door = 'access_request') AS requests,
@@ -41,7 +45,7 @@ FROM (SELECT count(*) FILTER (WHERE state = 'open' AND door = 'access_review') A
   count(*) FILTER (WHERE door = 'incident') AS incidents
   FROM reviews_case WHERE state NOT IN ('closed', 'cancelled') AND NOT sealed) k
 LEFT JOIN identities_outgoingswitch o ON o.state = 'in_force' AND o.to = 'stopped'
-"""
+""".replace("ASKED_OF_ME", questioning.sql("AND c.party_id = ANY(ARRAY(SELECT id FROM my))"))
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:
@@ -50,7 +54,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     if user is None or not user.is_authenticated:
         return {"now": timezone.now(), "frame": {"demo": settings.DEMO, "theme": "system"}}
     with connection.cursor() as cursor:
-        cursor.execute(COUNTS, {"person": user.person_id})
+        cursor.execute(COUNTS, {"person": user.person_id, "most": MOST_COUNTED})
         counts = cursor.fetchone()
     *counts, quarantine, stopped_at, stopped_by = counts
     reviews, requests, break_glass, incidents, findings, unclaimed, *counts = counts
@@ -67,7 +71,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
                 "roles": ", ".join(groups).capitalize() or "no role",
             },
             "counts": {
-                "queue": queue,
+                "queue": queue if queue < MOST_COUNTED else f"{MOST_COUNTED - 1}+",
                 "access_reviews": reviews,
                 "access_requests": requests,
                 "break_glass": break_glass,

@@ -11,7 +11,7 @@ from identities.models import Credential, DelegationVersion, Identity, Revocatio
 from reviews import visible
 from reviews.actions import deadlines
 from reviews.models import Case, Decision
-from reviews.pages import lists, waiting
+from reviews.pages import lists, planted, waiting
 
 SHOWN = 8
 PROVED_WITHIN = timedelta(minutes=15)
@@ -34,7 +34,7 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
         "lead": _lead(len(found), overdue, burning),
         "first_url": f"/cases/{found[0].key}/" if found else "",
         "tabs": waiting.tabs(found, chosen),
-        "waits": waiting.rows(shown[:SHOWN], now=now),
+        "waits": waiting.rows(planted.beside(shown[:SHOWN]), now=now),
         "burning": burning,
         "aligned": aligned(user, now=now),
         "aligned_at": now,

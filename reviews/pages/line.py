@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
+from django.db.models import Prefetch
 from django.db.models.expressions import RawSQL
 
 from evidence.models import Run
@@ -16,7 +17,7 @@ from identities import permissions as identity_permissions
 from identities.findings import RULES
 from identities.models import Credential, DelegationVersion, Finding, User
 from reviews import owner_permissions, permissions, visible
-from reviews.models import Case
+from reviews.models import Case, Seat
 from reviews.pages import (
     answers,
     chain,
@@ -243,7 +244,10 @@ def _cases(d: Dossier, user: User) -> list[Case]:
     return list(
         visible.cases(user, now=d.live_now)
         .filter(identity=d.identity, opened_at__lte=d.at)
-        .prefetch_related("findings", "seats__party__person", "seats__party__team")
+        .prefetch_related(
+            "findings",
+            Prefetch("seats", Seat.objects.select_related("party__person", "party__team")),
+        )
         .order_by("-opened_at")[:10]
     )
 

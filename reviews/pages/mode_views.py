@@ -12,7 +12,6 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from config.page import page
-from evidence.words import counted
 from identities import visible
 from identities.permissions import NotAllowed, NotPossible, require
 from reviews import mode_permissions, mode_rules
@@ -41,8 +40,8 @@ def mode_list(request: HttpRequest) -> HttpResponse:
 @require_GET
 @login_required
 def mode_page(request: HttpRequest, key: str) -> HttpResponse:
-    context = modes.shown(rule_of(key), user_of(request), now=timezone.now())
-    return page(request, "mode_rule.html", context)
+    context = modes.shown(rule_of(key), user_of(request), asked_of(request), now=timezone.now())
+    return page(request, "mode_rule.html", context, part="mode_progress")
 
 
 @require_GET
@@ -113,6 +112,5 @@ def mode_back(request: HttpRequest, key: str) -> HttpResponse:
         by=user_of(request),
         now=timezone.now(),
     )
-    many = counted(row.moved, "identity is", "identities are")
-    messages.success(request, f"{many} back in {row.mode} mode.")
+    messages.success(request, f"{row} holds from now on: nothing is cut beyond {row.mode}.")
     return redirect(row.url)

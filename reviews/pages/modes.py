@@ -4,7 +4,7 @@ Owns the contexts of templates/modes.html, mode_rule.html and mode_new.html, and
 which only reads and is over after two seconds.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -99,10 +99,11 @@ def _badge(rule: ModeRule) -> dict[str, str]:
     return STATES[rule.state]
 
 
-def shown(rule: ModeRule, user: User, *, now: datetime) -> dict[str, Any]:
+def shown(rule: ModeRule, user: User, asked: Mapping[str, str], *, now: datetime) -> dict[str, Any]:
     """templates/mode_rule.html."""
     everything = visible.sees_all(user)
     live = rule.state == "proposed"
+    has_it = Identity.objects.filter(mode_rule=rule.pk).count() if everything else None
     return {
         "section": "modes",
         "now": now,
@@ -116,11 +117,44 @@ def shown(rule: ModeRule, user: User, *, now: datetime) -> dict[str, Any]:
         if live and everything
         else None,
         "hidden": "" if everything else HIDDEN,
-        "has_it": Identity.objects.filter(mode_rule=rule.pk).count() if everything else None,
+        "has_it": has_it,
+        "progress": _progress(rule, has_it, now=now),
+        "over": "working" in asked and rule.applied_at is not None,
         "seen": _seen(rule),
         "acts": _acts(rule, user, now=now),
         "ledger_url": f"/ledger/?subject={rule.key}",
     }
+
+
+def _progress(rule: ModeRule, has_it: int | None, *, now: datetime) -> dict[str, Any] | None:
+    """How far the rows have followed the signature: done, all, share, and what time is left."""
+    if rule.state != "in_force" or rule.applied_at is not None or rule.settled_at is None:
+        return None
+    holds = (
+        f"Nothing is cut beyond {rule.mode} since the signature."
+        if rule.mode != "enforce"
+        else "Silence cuts where the row is written, not before."
+    )
+    if has_it is None:
+        return {"holds": holds}
+    left = mode_rules.left(rule, now=now)
+    when = "The worker begins within a minute."
+    if has_it:
+        seconds = (now - rule.settled_at).total_seconds() * left / has_it
+        when = f"About {_span(seconds)} left." if left else "It is done in a moment."
+    return {
+        "holds": holds,
+        "done": has_it,
+        "all": has_it + left,
+        "share": 100 * has_it / max(1, has_it + left),
+        "when": when,
+    }
+
+
+def _span(seconds: float) -> str:
+    if seconds < 90:
+        return counted(max(1, round(seconds)), "second")
+    return counted(round(seconds / 60), "minute")
 
 
 def _seen(rule: ModeRule) -> list[str]:
@@ -161,7 +195,7 @@ def _acts(rule: ModeRule, user: User, *, now: datetime) -> list[dict[str, Any]]:
             "words": f"Back to {mode}",
             "url": f"{rule.url}back/",
             "icon": "arrow-back-up",
-            "ask": "Why are its consequences taken back? It happens at once",
+            "ask": "Why are its consequences taken back? It is true at once",
             "hidden": [{"name": "mode", "value": mode}],
             "why_not": mode_permissions.why_not_step_back(user, rule, mode, now=now) or "",
         }

@@ -16,7 +16,7 @@ from django.db.models import Count, Q, QuerySet
 from evidence.words import counted
 from identities import visible
 from identities.models import Identity, User
-from reviews import policy_permissions, policy_scope, policy_words
+from reviews import micro_reviews, policy_permissions, policy_scope, policy_words
 from reviews import visible as visible_above
 from reviews.actions import policy_versions
 from reviews.models import ReviewPolicy
@@ -126,6 +126,7 @@ def version(policy: ReviewPolicy, user: User, *, now: datetime) -> dict[str, Any
         "policy": policy,
         "badges": [_badge(policy, current)],
         "lines": lines,
+        "choose_url": _choose_url(policy) if live else "",
         "before": before,
         "changes": changes,
         "dry_run": dry_run(document, now=now, url=policy.url) if reads else None,
@@ -137,6 +138,13 @@ def version(policy: ReviewPolicy, user: User, *, now: datetime) -> dict[str, Any
         "versions": [{"row": row, "badge": _badge(row, current)} for row in rows],
         "ledger_url": f"/ledger/?subject={policy.subject.replace(' ', '+')}",
     }
+
+
+def _choose_url(policy: ReviewPolicy) -> str:
+    """Where the events of a policy that says nothing of them are chosen."""
+    if policy.name != micro_reviews.POLICY or "micro_reviews" in policy.document:
+        return ""
+    return f"/policies/new/?{urlencode({'name': policy.name, 'events': 'all'})}"
 
 
 def _badge(policy: ReviewPolicy, current: ReviewPolicy) -> dict[str, str]:
@@ -273,12 +281,13 @@ def tried(document: Document, name: str, user: User, *, now: datetime) -> dict[s
     }
 
 
-def starting(name: str, *, now: datetime) -> str:
-    """The document to start from: what is in force under this name, else the product's own."""
+def starting(name: str, *, events: bool = False, now: datetime) -> str:
+    """The document to start from: what is in force under this name, else the product's own.
+    `events`: with all that may open a small review, to choose from."""
     row = policy_versions.signed(name)
     if row is None:
         row = policy_versions.first(name, now=now)
-    return pretty(row.document)
+    return pretty(row.document | ({"micro_reviews": micro_reviews.EVERY} if events else {}))
 
 
 def pretty(document: object) -> str:

@@ -61,7 +61,8 @@ def policy_new(request: HttpRequest) -> HttpResponse:
     now, user = timezone.now(), user_of(request)
     if request.method == "GET":
         name = request.GET.get("name", "")[:60].replace("\0", "") or policy_versions.POLICY
-        said = {"name": name, "document": policies.starting(name, now=now)}
+        events = name == policy_versions.POLICY and request.GET.get("events") == "all"
+        said = {"name": name, "document": policies.starting(name, events=events, now=now)}
         context = policies.proposal(user, name, now=now)
         return page(request, "policy_new.html", context | {"form": PolicyForm(initial=said)})
     form, tried = PolicyForm(request.POST), request.POST.get("act") != "propose"

@@ -66,7 +66,12 @@ def allowed(readings: Iterable[Entitlement], *, most: int) -> list[str]:
 
 
 def statements(reading: Entitlement) -> list[Possible]:
-    return [Possible.from_json(one) for one in reading.possible]
+    """What a reading says, made once for each row that was read."""
+    known: list[Possible] | None = reading.__dict__.get("_statements")
+    if known is None:
+        known = [Possible.from_json(one) for one in reading.possible]
+        reading.__dict__["_statements"] = known
+    return known
 
 
 def arn(resource: str) -> str:

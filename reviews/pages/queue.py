@@ -7,10 +7,10 @@ from urllib.parse import urlencode
 from django.db.models import Count, Prefetch, Q, QuerySet
 
 from identities.models import User
-from reviews import visible
+from reviews import sight, visible
 from reviews.actions import deadlines
 from reviews.models import Case, Seat
-from reviews.pages import freshness, queue_groups, queue_items, waiting
+from reviews.pages import freshness, planted, queue_groups, queue_items, waiting
 from reviews.pages.lists import choice, page_of
 from reviews.permissions import SIGNING
 from reviews.states import STATES
@@ -50,13 +50,18 @@ def found_for(
     if not seat:
         return every, every
     if len(every) == most:
-        return every, waiting.for_user(user, now=now, most=most, **narrowed, seat=seat)
+        wide = 2 * sum(one.kind == seat for one in every) > len(every) and not any(
+            narrowed.values()
+        )
+        found = waiting.for_user(user, now=now, most=most, wide=wide, **narrowed, seat=seat)
+        return every, found
     return every, [one for one in every if one.kind == seat]
 
 
 def mine(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
     """templates/queue.html: what waits for this user, earliest deadline first."""
     every, shown = found_for(user, asked, now=now)
+    shown = planted.beside(shown)
     group, show = asked.get("group", ""), asked.get("show", "")
     shown, headings = queue_groups.arranged(shown, group)
     number = int(asked["page"]) if asked.get("page", "").isdigit() else 1
@@ -91,6 +96,7 @@ def mine(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
         "groups": queue_groups.groups(rows, headings, group, lambda **more: address(asked, **more)),
         "more": len(every) >= waiting.MOST,
         "most": waiting.MOST,
+        "planted": planted.in_queue(every),
         "bulk": queue_items.BULK if show == "items" else None,
         "page": {
             "first": first + 1 if rows else 0,
@@ -132,6 +138,9 @@ def all_cases(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, 
     """The same template as a list of every case the user may see."""
     door, state = asked.get("door", ""), asked.get("state", "")
     shown, page = page_of(cases_in(user, asked, now=now), asked, "/cases/")
+    hidden = sight.conflicts_hidden(user, [one.pk for one in shown if one.conflicts], now=now)
+    for one in shown:
+        one.conflicts -= len(hidden.get(one.pk, ()))
     fresh = freshness.of_cases([one for one in shown if one.state == "open"], now=now)
     kept = {key: asked[key] for key in NARROWED if asked.get(key)}
     out = f"?{urlencode(kept)}" if kept else ""
@@ -164,7 +173,7 @@ def cases_in(user: User, asked: dict[str, str], *, now: datetime) -> QuerySet[Ca
     q = asked.get("q", "").strip()[:200]
     rows = (
         visible.cases(user, now=now)
-        .select_related("identity")
+        .select_related("identity", "policy")
         .annotate(
             total=Count("items", distinct=True),
             left=Count("items", filter=Q(items__outcome__in=["", "conflict"]), distinct=True),

@@ -13,7 +13,7 @@ from django.db.models import Exists, OuterRef
 from reviews import attention
 from reviews.actions import advising, bulk, deadlines
 from reviews.models import Decision, Item
-from reviews.pages import freshness, waiting
+from reviews.pages import freshness, planted, waiting
 from reviews.pages.case_item import usage
 from reviews.permissions import SEAT_WORDS, SIGNING
 
@@ -34,7 +34,7 @@ def rows(
         held += one.left
         if held >= start + many:
             break
-    shown = picks(spanned)[start : start + many]
+    shown = picks(spanned, planted_too=True)[start : start + many]
     fresh = freshness.of_cases({pick.item.case for pick in shown}, now=now)
     why = bulk.why_not_keep(shown, fresh, now=now)
     return [
@@ -43,8 +43,14 @@ def rows(
     ]
 
 
-def picks(found: Sequence[waiting.Waiting], items: Sequence[UUID] | None = None) -> list[bulk.Pick]:
-    """The items that wait in these seats (of them only `items`), in order."""
+def picks(
+    found: Sequence[waiting.Waiting],
+    items: Sequence[UUID] | None = None,
+    *,
+    planted_too: bool = False,
+) -> list[bulk.Pick]:
+    """The items that wait in these seats (of them only `items`), in order. What was planted is
+    met by who is to answer it, and taken out by nobody."""
     cases, seats = waiting.of_cases(found), waiting.seats_of(found)
     given = Decision.objects.filter(
         item=OuterRef("pk"), seat__in=list(seats), superseded_at__isnull=True
@@ -55,12 +61,16 @@ def picks(found: Sequence[waiting.Waiting], items: Sequence[UUID] | None = None)
     by_case: dict[UUID, list[tuple[Item, bool]]] = {}
     for row in wanted.annotate(answered=Exists(given)).order_by("position"):
         by_case.setdefault(row.case_id, []).append((row, row.answered))
+    if planted_too:
+        planted.into(by_case, cases, seats, items)
     made = []
     for one in found:
         case, seat = cases.get(one.case), seats.get(one.seat)
         if case is None or seat is None:
             continue
         for item, answered in by_case.get(one.case, ()):
+            if item.pk in one.hidden:
+                item.outcome = item.held = ""
             # Conflicts wait for every seat; the rest for those that have not answered.
             if item.outcome == "" and (answered or seat.kind not in SIGNING):
                 continue

@@ -16,7 +16,7 @@ from reviews import visible
 from reviews.actions import bulk, feeds
 from reviews.actions.answers import AT_ONCE
 from reviews.models import Item, QueueSetting
-from reviews.pages import queue_items, queue_out, waiting
+from reviews.pages import planted, queue_items, queue_out, waiting
 from reviews.views import asked_of, user_of
 
 SHAPES = {"queue": queue_out.mine, "cases": queue_out.cases}
@@ -41,10 +41,11 @@ def _picked(request: HttpRequest) -> tuple[list[bulk.Pick], list[str]]:
             raise NotPossible("Select items on the page of the queue.") from None
     user, now = user_of(request), timezone.now()
     cases = list(Item.objects.filter(pk__in=chosen).values_list("case", flat=True).distinct())
+    cases += planted.cases_of(list(chosen))
     found = waiting.for_user(user, now=now, cases=cases) if cases else []
     picks = [
         pick._replace(version=chosen[pick.item.pk])
-        for pick in queue_items.picks(found, list(chosen))
+        for pick in queue_items.picks(found, list(chosen), planted_too=True)
     ]
     there = {pick.item.pk for pick in picks}
     gone = Item.objects.filter(
@@ -86,7 +87,8 @@ def undo(request: HttpRequest) -> HttpResponse:
             raise Http404("no such item") from None
     shown = visible.cases(user_of(request), now=timezone.now())
     rows = Item.objects.filter(pk__in=wanted, case__in=shown).select_related("case")
-    kept = bulk.take_back(list(rows.order_by("case__number", "position")), by=user_of(request))
+    found = [*rows.order_by("case__number", "position"), *planted.of_ids(wanted, shown)]
+    kept = bulk.take_back(found, by=user_of(request))
     return _result(request, kept, problem="", undone=True)
 
 

@@ -17,7 +17,7 @@ from evidence.words import counted
 from identities import visible as identities_visible
 from identities.models import User
 from identities.permissions import groups
-from reviews import visible
+from reviews import sight, visible
 from reviews.actions import deadlines
 from reviews.models import Case, Seat
 from reviews.pages import freshness
@@ -124,6 +124,8 @@ class Waiting(NamedTuple):
     left: int  # items without an answer from this seat
     of: int
     conflicts: int
+    # Items in conflict of which a blind reviewer may not know it.
+    hidden: frozenset[UUID] = frozenset()
 
     @property
     def key(self) -> str:
@@ -131,11 +133,11 @@ class Waiting(NamedTuple):
 
 
 def for_user(
-    user: User, *, now: datetime, most: int | None = MOST, **narrowed: Any
+    user: User, *, now: datetime, most: int | None = MOST, wide: bool = False, **narrowed: Any
 ) -> list[Waiting]:
     """The open cases that wait for this user by deadline, the first `most` of them (None: all).
 
-    `narrowed`: any of FILTERS; an empty one narrows nothing.
+    `narrowed`: any of FILTERS; an empty one narrows nothing. `wide`: they leave much of it.
     """
     if user.person_id is None or not user.is_active or "auditor" in groups(user):
         return []
@@ -154,7 +156,7 @@ def for_user(
         cursor.execute(NAMED, {"parties": parties, "many": MANY})
         many = cursor.fetchone()[0] == MANY
         # A walk that a filter leaves little of would go through everything.
-        road, fence = ROADS[many and most is not None and not filters]
+        road, fence = ROADS[many and most is not None and (wide or not filters)]
         cursor.execute(
             TURN.replace("{rows}", road)
             .replace("{fence}", fence)
@@ -173,7 +175,21 @@ def for_user(
         )
         found = [Waiting(*row) for row in cursor.fetchall()]
     # One seat for each case: who is named in two sits in the first.
-    return list({one.case: one for one in reversed(found)}.values())[::-1]
+    found = list({one.case: one for one in reversed(found)}.values())[::-1]
+    return _blind(user, found, now=now)
+
+
+def _blind(user: User, found: list[Waiting], *, now: datetime) -> list[Waiting]:
+    differ = [one.case for one in found if one.conflicts]
+    hidden = sight.conflicts_hidden(user, differ, now=now) if differ else {}
+    if not hidden:
+        return found
+    return [
+        one._replace(conflicts=one.conflicts - len(items), hidden=items)
+        if (items := hidden.get(one.case))
+        else one
+        for one in found
+    ]
 
 
 def rows(found: list[Waiting], *, now: datetime) -> list[dict[str, Any]]:
@@ -215,7 +231,8 @@ def _row(one: Waiting, case: Case, *, now: datetime) -> dict[str, Any]:
         f"{stage_words(case)}",
         "seat": SEAT_WORDS[one.kind],
         "not_mine_url": f"/identities/{case.identity.key}/hand-over/"
-        if one.kind == "identity_owner" and case.identity is not None
+        # Whoever is asked in a later stage need not own it.
+        if one.kind == "identity_owner" and case.identity is not None and case.asked_since is None
         else "",
         "silence": deadlines.sentence(case),
         "signals": signals,

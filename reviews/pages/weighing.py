@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from identities.combinations import Row
 from identities.findings.rules import needs_authority
 from identities.models import DelegationVersion, Entitlement, Identity
-from reviews import combined, used
+from reviews import combined, shown, used
 from reviews.exports import moment
 from reviews.models import Case, Item
 from reviews.pages import freshness, possible
@@ -112,6 +112,8 @@ def of_item(item: Item, weighed: Weighed) -> dict[str, Any] | None:
 
 def of_delegation(item: Item, weighed: Weighed) -> list[DelegationVersion]:
     """The versions in force of the delegation that the item is about."""
+    if item.ref is None:
+        return [shown.stated(item)]
     return [row for row in weighed.versions if row.delegation_id == item.ref]
 
 

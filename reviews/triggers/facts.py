@@ -19,8 +19,8 @@ from reviews.actions import policy_versions
 from reviews.micro_reviews import Asked
 from reviews.models import OwnerSeen, SuccessionItem, Trigger
 
+from . import refused
 from .noting import MOST, REVIEWED, events_of, note, trigger
-from .refused import used_again
 from .wider import wider
 
 # Days back in which a new stretch of activity is looked for: so long may no worker run. Not longer
@@ -82,11 +82,12 @@ type Finder = Callable[[Asked, datetime], list[Trigger]]
 
 
 def find_next(*, now: datetime) -> bool:
-    """Note what every trigger of the policy in force finds now, a batch of each; whether one of
-    them may find more."""
+    """Note what every trigger of the policy in force finds now, a batch of each, and, whatever a
+    policy says, what is used after its refusal; whether one of them may find more."""
+    more = refused.note_next(now=now) >= MOST
     named = policy_versions.document_of(policy_versions.in_force(now=now)).micro_reviews
     found = [find(name, one, now=now) for name, one in named.items() if name in FINDERS]
-    return any(count >= MOST for count in found)
+    return more or any(count >= MOST for count in found)
 
 
 def find(name: str, asked: Asked, *, now: datetime) -> int:
@@ -289,5 +290,5 @@ FINDERS: dict[str, Finder] = {
     "owner_changed": _owners,
     "dormant": _dormant,
     "credential_expiry": _ends,
-    "refused_again": used_again,
+    "refused_again": refused.asks,
 }

@@ -15,7 +15,7 @@ from django.db.models import QuerySet
 from evidence import nudge
 from evidence.words import counted
 from identities.acting import COUNTERSIGN
-from identities.models import Identity
+from identities.models import Finding, Identity
 from identities.reasons import LONGEST_REASON
 from reviews.actions import (
     advising,
@@ -151,9 +151,17 @@ def _case(
         _tell_who_answered(case, rows, now=now)
     else:
         case = _opened(identity, rows, list(fresh.values()), policy, asked, now=now)
+    case.findings.add(*_findings(rows))
     seats.never_alone(case, now=now)
     reminders.ask(case, now=now)
     return case
+
+
+def _findings(rows: Sequence[Trigger]) -> QuerySet[Finding]:
+    """The findings that stand behind these, where a trigger names one."""
+    return Finding.objects.filter(
+        pk__in=[row.facts["finding"] for row in rows if "finding" in row.facts]
+    )
 
 
 def _tell_who_answered(case: Case, rows: Sequence[Trigger], *, now: datetime) -> None:

@@ -111,7 +111,7 @@ def _triggers(rows: Sequence[NewUse], *, now: datetime) -> list[Trigger]:
         signed = manifests.get(identity.pk, [])
         stand = of_release(signed, use.release)
         if (identity.pk, use.about) in refused:
-            continue  # asked about at each day of use (reviews/triggers/refused.py)
+            continue  # a finding, and no question again (reviews/triggers/refused.py)
         if signed and not stand and row.noted_at > _declaring_since(signed):
             undeclared.setdefault((identity.pk, use.release), []).append(use)
         elif not row.action_id:

@@ -10,7 +10,8 @@ correlation spans linked to API events       line         the line page in a gro
 campaigns   20,000 reviews opened together
 triggers    small reviews from events, 20,000 identities
 queue       the queue's page, 100,000 items  deadlines    due, cut and denied, two workers
-claims      4,000 unowned identities asked about, six seeds
+claims      4,000 unowned identities asked about, 20 companies
+freezes     10,000 silences that come due in a change freeze
 scale       many events: size, pace, the first look, and 100 M by extrapolation
 
 `--rows N` bounds line (default 5,000,000: several minutes, 4 GB under var/) and scale (default
@@ -46,6 +47,7 @@ from tests.bench import (  # noqa: E402 - after setup
     decisions,
     fleet,
     formats,
+    freezes,
     intake,
     line,
     memory,
@@ -185,6 +187,7 @@ PARTS = {
     "triggers": Part(lambda _: triggers.measure()),
     "claims": Part(lambda _: claims.measure()),
     "modes": Part(lambda _: modes.measure()),
+    "freezes": Part(lambda _: freezes.measure()),
     "scale": Part(lambda asked: scale.measure(asked.rows or SCALE), unasked=False),
 }
 

@@ -35,6 +35,7 @@ VIEWS = {
     "by person": "/queue/?group=person",
     "items": "/queue/?show=items",
     "one AI system's items": "/queue/?show=items&system=system-07",
+    "one seat": "/queue/?seat=identity_owner",
     "one case by its key": "/queue/?q=CS-19999",
 }
 EVIDENCE = """

@@ -22,8 +22,20 @@ def open_item(page: Page, case: str, title: str) -> None:
     expect(shown).to_have_text(title)
 
 
-def answer(page: Page, case: str, title: str, said: str, *, reason: str, left: str = "") -> None:
-    """Answer one item by the form of the rail, and confirm who one is where that is asked."""
+def answer(
+    page: Page,
+    case: str,
+    title: str,
+    said: str,
+    *,
+    reason: str,
+    left: str = "",
+    withheld: bool = False,
+) -> None:
+    """Answer one item by the form of the rail, and confirm who one is where that is asked.
+
+    `withheld`: a blind stage comes after it, so the ledger does not say what.
+    """
     open_item(page, case, title)
     form = page.locator("form[data-decide]")
     form.locator(f"input[name=answer][value={said}]").check()
@@ -36,7 +48,8 @@ def answer(page: Page, case: str, title: str, said: str, *, reason: str, left: s
     form.locator("textarea[name=reason]").fill(reason)
     form.get_by_role("button", name="Sign").click()
     confirm(page)
-    expect(page.get_by_text(f"answered {said} on {title}").first).to_be_visible()
+    told = "answered on" if withheld else f"answered {said} on"
+    expect(page.get_by_text(f"{told} {title}").first).to_be_visible()
 
 
 def confirm(page: Page) -> None:

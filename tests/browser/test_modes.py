@@ -27,9 +27,24 @@ def test_pages_of_modes_are_clean(
         by=ines,
         now=timezone.now(),
     )
+    other = User.objects.get(username="marek")
+    held = modes.propose(
+        scope={"kinds": ["agent"]}, mode="enforce", reason="ready", by=ines, now=timezone.now()
+    )
+    held = modes.sign(rule=held, by=other, now=timezone.now())
+    modes.apply_next(now=timezone.now())
+    # Its rows have not followed yet: the page says how far they are.
+    back = modes.step_back(rule=held, mode="ask", reason="soon", by=ines, now=timezone.now())
     page = open_as(ines, dark=dark, phone=phone)
     found: dict[str, list[str]] = {}
-    for address in ("/modes/", rule.url, f"{rule.url}identities/", "/modes/new/", "/outgoing/"):
+    for address in (
+        "/modes/",
+        rule.url,
+        back.url,
+        f"{rule.url}identities/",
+        "/modes/new/",
+        "/outgoing/",
+    ):
         page.goto(address)
         wide = page.evaluate(OVERFLOW)
         picture(page, f"{address.strip('/').replace('/', '-')}-{dark}-{phone}")

@@ -23,6 +23,7 @@ PURE = (
     "evidence/correlation.py",
     "evidence/keys.py",
     "evidence/privacy.py",
+    "evidence/quotes.py",
     "evidence/vocabulary.py",
     "identities/authority",
     "identities/bindings.py",
@@ -39,6 +40,7 @@ PURE = (
     "reviews/policy_stages.py",
     "reviews/policy_words.py",
     "reviews/pages/chain.py",
+    "reviews/planted.py",
 )
 # Packages that talk to other systems, and the four folders that may import them (decisions 18).
 OUTSIDE = frozenset(

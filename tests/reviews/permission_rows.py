@@ -20,6 +20,7 @@ from .permission_world import (
     decides,
     person,
     released,
+    reviews,
     settled,
     signs_elsewhere,
     sits,
@@ -56,6 +57,13 @@ def of_reviews() -> Iterator[Row]:
             lambda w, name=name: p.why_not_start(w.user(name), w.case(), now=NOW),  # type: ignore[misc]  # a default binds it
             said,
         )
+    yield Row(
+        "why_not_sit",
+        lambda w: p.why_not_sit(
+            reviews(w, "leila"), w.case(), w.seat(party=None, backup=None), now=NOW
+        ),
+        "You break the ties of this case: another reviewer signs in its stages.",
+    )
     request = p.why_not_request
     yield Row("why_not_request", lambda w: request(w.user("gus"), w.identity()), None)
     yield Row(

@@ -7,6 +7,8 @@ gone.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from django.contrib.auth.models import Group
+
 from identities.models import Identity, Person, User
 from reviews import permissions
 from reviews.models import Case, Item, ReviewPolicy, Seat
@@ -169,6 +171,12 @@ def cancels(name: str, **fields: Any) -> Ask:
             **{key: person(one, w) if key == "requester" else one for key, one in fields.items()}
         ),
     )
+
+
+def reviews(w: World, name: str) -> User:
+    """This person, as a reviewer too."""
+    w.user(name).groups.add(Group.objects.get(name="reviewer"))
+    return w.user(name)
 
 
 TWO_SEATS = "You sign as AI-system owner in this case: one person never signs two seats."

@@ -20,7 +20,7 @@ from identities.models import (
 from reviews.models import Case, Decision
 from reviews.pages import breaks
 
-from .conftest import DAY, HOUR, NOW, Told, item_of, seat_of
+from .conftest import DAY, HOUR, NOW, Told, item_of, make_user, person_of, seat_of
 from .test_pages import PASSWORD, answered, as_user
 
 __all__ = ["answered", "as_user"]
@@ -188,6 +188,54 @@ def test_signing_asks_again_when_it_has_changed_meanwhile(
     again = form | {"breaks": digest(case, timezone.now())}
     assert client.post(f"/cases/{case.key}/decide/", again).status_code == 302
     assert Decision.objects.get().answer == "revoke"
+
+
+def test_scripts_read_the_same_and_are_refused_with_the_new_facts(
+    story: Told, case: Case, as_user: Callable[..., Any]
+) -> None:
+    client = as_user(story.ines)
+    item, seat = item_of(case, "credential"), seat_of(case, "identity_owner")
+    address = f"/api/cases/{case.key}/breaks/?item={item.pk}"
+    found = client.get(address).json()
+    assert found["digest"] == digest(case, timezone.now())
+    assert [(one["about"], one["value"]) for one in found["facts"]] == [
+        ("last_used", "2026-11-24T11:00:00Z"),
+        ("left", 0),
+    ]
+    assert found["facts"][1]["words"] == "It is the last standing key of svc-report."
+    share(story, "svc-other")
+    body = {
+        "item": str(item.pk),
+        "seat": str(seat.pk),
+        "version": Case.objects.get(pk=case.pk).version,
+        "answer": "revoke",
+        "reason": "because",
+        "breaks": found["digest"],
+    }
+    client.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    decide = f"/api/cases/{case.key}/decide/"
+    answer = client.post(decide, body, content_type="application/json")
+    said = answer.json()
+    assert (answer.status_code, Decision.objects.count()) == (409, 0)
+    assert said["detail"] == "What revoking breaks has changed since you looked."
+    assert said["breaks"] == client.get(address).json()
+    assert said["breaks"]["facts"][0]["value"] == ["svc-other"]
+    again = body | {"breaks": said["breaks"]["digest"]}
+    assert client.post(decide, again, content_type="application/json").status_code == 201
+
+
+def test_names_of_others_are_for_who_sits_there_or_sees_all(
+    story: Told, case: Case, as_user: Callable[..., Any]
+) -> None:
+    item = item_of(case, "credential")
+    address = f"/api/cases/{case.key}/breaks/?item={item.pk}"
+    olga = make_user("olga", "owner")
+    Case.objects.filter(pk=case.pk).update(requester=person_of(olga))
+    who = (story.rita, story.otto, story.samuel, olga)
+    assert [as_user(one).get(address).status_code for one in who] == [200, 200, 200, 403]
+    assert as_user(olga).get(f"/api/cases/{case.key}/").status_code == 200
+    assert as_user(story.rita).get(f"/api/cases/{case.key}/breaks/?item=x").status_code == 400
+    assert as_user(story.rita).get(address.replace(str(item.pk), str(uuid4()))).status_code == 404
 
 
 def test_what_takes_nothing_away_is_never_asked_again(case: Case) -> None:

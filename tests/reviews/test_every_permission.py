@@ -1,40 +1,88 @@
-"""Every permission of the permission modules: who may, and each sentence why not.
+"""Every permission there is: who may, and each sentence why not.
 
-One story is planted; each row changes it, asks, and is taken back. What the modules can say is
-read from their source, so a permission or a sentence without a row fails by name.
+One story is planted; each row changes it, asks, and is taken back. Which modules have permissions
+and what they can say is read from their source, so a module, a permission or a sentence without a
+row fails by name.
 """
 
 import ast
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 from django.db import transaction
 
 from identities import permissions as identity_permissions
-from reviews import owner_permissions, permissions, policy_permissions
+from reviews import freeze_permissions, owner_permissions, permissions, policy_permissions
+from reviews.campaigns import letting_out
 
 from .conftest import Told
+from .permission_answers import of_answers
+from .permission_freezes import of_freezes
 from .permission_owners import of_owners
 from .permission_rows import of_identities, of_policies, of_reviews
+from .permission_steering import of_steering
 from .permission_world import World
 
 pytestmark = pytest.mark.django_db
-MODULES: tuple[ModuleType, ...] = (
+# Rows name a permission of these by its name; of every other module by module and name.
+PLAIN: tuple[ModuleType, ...] = (
     permissions,
     policy_permissions,
     identity_permissions,
     owner_permissions,
+    freeze_permissions,
+    letting_out,
 )
 
 # What every permission may also answer, and where these take the sentence of their caller.
 SAYING = {"_why_not": 3, "cannot_sign": 2}
-ROWS = [*of_reviews(), *of_policies(), *of_identities(), *of_owners()]
+ROWS = [
+    *of_reviews(),
+    *of_policies(),
+    *of_identities(),
+    *of_owners(),
+    *of_freezes(),
+    *of_answers(),
+    *of_steering(),
+]
 
 
 # --- what the modules can say --------------------------------------------------------------------
+
+
+def asks_of_a_user(node: ast.stmt) -> bool:
+    """Whether this is `why_not_<verb>(user, …)`."""
+    return (
+        isinstance(node, ast.FunctionDef)
+        and node.name.startswith("why_not_")
+        and node.args.args[:1] != []
+        and node.args.args[0].arg in ("user", "by")
+    )
+
+
+def modules() -> list[ModuleType]:
+    """Every module in which something is asked of a user."""
+    root = Path(__file__).parents[2]
+    found = []
+    for app in ("identities", "reviews"):
+        for path in sorted((root / app).rglob("*.py")):
+            if any(asks_of_a_user(node) for node in ast.parse(path.read_bytes()).body):
+                name = ".".join(path.relative_to(root).with_suffix("").parts)
+                found.append(import_module(name))
+    return found
+
+
+MODULES = modules()
+
+
+def called(module: ModuleType, name: str) -> str:
+    """How rows name a permission of a module."""
+    return name if module in PLAIN else f"{module.__name__.rpartition('.')[2]}.{name}"
 
 
 def sentences(module: ModuleType) -> dict[str, list[str]]:
@@ -46,7 +94,7 @@ def sentences(module: ModuleType) -> dict[str, list[str]]:
                 pattern
                 for inner in ast.walk(node)
                 for value in _answers(inner)
-                for pattern in _patterns(value, module)
+                for pattern in _patterns(value, module, _said(node))
             ]
     return found
 
@@ -58,9 +106,21 @@ def _answers(node: ast.AST) -> Iterator[ast.expr]:
         yield node.args[SAYING[node.func.id]]
 
 
-def _patterns(value: ast.expr, module: ModuleType) -> Iterator[str]:
+def _said(node: ast.FunctionDef) -> dict[str, ast.expr]:
+    """The sentences that a function gives a name before it says them."""
+    return {
+        target.id: one.value
+        for one in ast.walk(node)
+        if isinstance(one, ast.Assign) and isinstance(one.value, ast.Constant | ast.JoinedStr)
+        for target in one.targets
+        if isinstance(target, ast.Name)
+    }
+
+
+def _patterns(value: ast.expr, module: ModuleType, said: Mapping[str, ast.expr]) -> Iterator[str]:
     if isinstance(value, ast.IfExp):
-        yield from (*_patterns(value.body, module), *_patterns(value.orelse, module))
+        yield from _patterns(value.body, module, said)
+        yield from _patterns(value.orelse, module, said)
     elif isinstance(value, ast.Constant) and isinstance(value.value, str):
         yield re.escape(value.value)
     elif isinstance(value, ast.JoinedStr):
@@ -68,6 +128,8 @@ def _patterns(value: ast.expr, module: ModuleType) -> Iterator[str]:
             re.escape(str(part.value)) if isinstance(part, ast.Constant) else ".+"
             for part in value.values
         )
+    elif isinstance(value, ast.Name) and value.id in said:
+        yield from _patterns(said[value.id], module, {})
     elif isinstance(value, ast.Name) and isinstance(getattr(module, value.id, None), str):
         yield re.escape(getattr(module, value.id))
 
@@ -82,10 +144,12 @@ def test_no_permission_and_no_sentence_is_without_a_row(module: ModuleType) -> N
     missing = [
         f"{name}: allowed"
         for name in said
-        if "why_not" in name and name[0] != "_" and None not in of.get(name, [])
+        if "why_not" in name and name[0] != "_" and None not in of.get(called(module, name), [])
     ]
     for name, patterns in said.items():
-        rows = every if name in SAYING or name[0] == "_" else of.get(name, [])
+        rows = of.get(called(module, name), [])
+        if name in SAYING or name[0] == "_":
+            rows = every
         missing += [
             f"{name}: {pattern}"
             for pattern in patterns

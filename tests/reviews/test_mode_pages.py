@@ -80,9 +80,40 @@ def test_step_back_is_one_form_with_a_reason(story: Told, ada: User, as_user: Si
     assert lead.post(f"{rule.url}back/", {"mode": "ask", "reason": " "}).status_code == 409
     answer = lead.post(f"{rule.url}back/", {"mode": "ask", "reason": "too soon"})
     back = ModeRule.objects.get(back=True)
+    drain()
     one.refresh_from_db()
     assert (answer["Location"], one.mode) == (back.url, "ask")
     assert "took the scope back" in lead.get(back.url).content.decode()
+
+
+def test_page_says_how_far_the_rows_have_followed(story: Told, ada: User, as_user: Sign) -> None:
+    for number in range(4):
+        agent(f"a{number}")
+    rule = in_force(story, ada, AGENTS, "enforce")
+    lead, owner = as_user(make_user("lead", "responder")), as_user(story.ines)
+    answer = lead.post(f"{rule.url}back/", {"mode": "ask", "reason": "too soon"}, follow=True)
+    back = ModeRule.objects.get(back=True)
+    page = answer.content.decode()
+    for words in (
+        f"{back} holds from now on: nothing is cut beyond ask.",
+        "In force, is being applied.",
+        "Nothing is cut beyond ask since the signature.",
+        "0 of 4 identities done. The worker begins within a minute.",
+        'hx-trigger="every 2s"',
+    ):
+        assert words in page
+    assert modes.apply_next(now=NOW, most=3)
+    part = {"HX-Request": "true", "HX-Target": "mode_progress"}
+    working = f"{back.url}?working=1"
+    said = lead.get(working, headers=part).content.decode()
+    assert ("3 of 4 identities done. About " in said, "<h1" in said) == (True, False)
+    assert 'value="75"' in said
+    # How many it concerns is for who sees all of them.
+    assert "identities done" not in owner.get(back.url).content.decode()
+    drain()
+    said = lead.get(working, headers=part).content.decode()
+    assert ("It is applied: 4 identities changed." in said, "hx-trigger" in said) == (True, False)
+    assert "is being applied" not in lead.get(back.url).content.decode()
 
 
 def test_problem_keeps_what_was_typed(story: Told, as_user: Sign) -> None:

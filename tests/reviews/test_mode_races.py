@@ -35,6 +35,7 @@ def test_sweeps_and_a_step_back_at_once_leave_nobody_behind() -> None:
     back = partial(modes.step_back, rule=rule, mode="observe", reason="stop", by=ada, now=NOW)
     found = together(partial(drain, most=1), back, back)
     assert sum(isinstance(one, NotAllowed) for one in found) == 1
+    drain()
     assert set(Identity.objects.values_list("mode", flat=True)) == {"observe"}
     assert list(ModeRule.objects.order_by("number").values_list("mode", "state")) == [
         ("ask", "ended"),

@@ -153,19 +153,20 @@ def test_a_rule_of_the_same_scope_takes_the_place_of_the_first(story: Told, ada:
     assert (first.state, first.ended_at, second.state) == ("ended", NOW + HOUR, "in_force")
 
 
-def test_step_back_takes_one_signature_and_is_true_at_once(
-    story: Told, ada: User, case: Case
-) -> None:
+def test_step_back_takes_one_signature(story: Told, ada: User, case: Case) -> None:
     rule = in_force(story, ada, ACCOUNTS, "enforce")
     case.silence = "suspend"
     assert consequence(case) == "suspend"
     lead = make_user("lead", "responder")
     back = modes.step_back(rule=rule, mode="observe", reason="too soon", by=lead, now=NOW + HOUR)
+    rule.refresh_from_db()
+    assert (rule.state, back.back, back.applied_at) == ("ended", True, None)
+    assert drain(now=NOW + 2 * HOUR) == 1
     assert (mode_of(story.identity), story.identity.mode_rule) == ("observe", back.pk)
     case.identity = story.identity
     assert consequence(case) == "noted"
-    rule.refresh_from_db()
-    assert (rule.state, back.back, back.moved, back.applied_at) == ("ended", True, 1, NOW + HOUR)
+    back.refresh_from_db()
+    assert (back.moved, back.applied_at) == (1, NOW + 2 * HOUR)
     assert drain(now=NOW + DAY) == 0
     acts = LedgerEntry.objects.filter(subject=back.key).order_by("pk").values_list("act", "by_name")
     assert list(acts) == [("mode.stepped_back", "Lead"), ("mode.applied", "Countersign")]
@@ -178,7 +179,7 @@ def test_step_back_leads_to_more_for_nobody(story: Told, ada: User) -> None:
     in_force(story, ada, AGENTS | {"criticality": ["high"]}, "observe", NOW + HOUR)
     assert (mode_of(watched), mode_of(plain)) == ("observe", "enforce")
     modes.step_back(rule=wide, mode="ask", reason="too soon", by=ada, now=NOW + 2 * HOUR)
-    assert drain(now=NOW + DAY) == 0
+    assert drain(now=NOW + DAY) == 1
     assert (mode_of(watched), mode_of(plain)) == ("observe", "ask")
     # Who comes later gets what two have signed for, as far as it was not taken back.
     late = agent("late")

@@ -14,6 +14,7 @@ from reviews.actions import deadlines
 from reviews.policy_document import Document, DocumentError, Exemption, Scope
 
 NAME = "agents"
+NOTHING = "It does nothing for access requests: what nobody approves is denied."
 EXEMPT = {"identity": "NHI-0042", "until": "2027-03-31", "reason": "moves in March"}
 ALL: dict[str, Any] = {
     "decide_within_hours": 240,
@@ -164,8 +165,36 @@ def test_all_problems_are_told_at_once() -> None:
 @pytest.mark.parametrize("field", ["silence", "scope", "every_days", "exemptions", "ladder"])
 def test_what_does_nothing_for_requests_is_refused_there(field: str) -> None:
     found = problems({field: ALL[field]}, name=policy_document.REQUESTS)
-    assert found == [
-        (field, "It does nothing for access requests: what nobody approves is denied.")
+    assert found == [(field, NOTHING)]
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value", "said"),
+    [
+        (policy_document.REQUESTS, "stop_on", ["keep"], "Keep is no answer to a request."),
+        (policy_document.REQUESTS, "advance_on", ["revoke"], "Revoke is no answer to a request."),
+        (policy_document.REQUESTS, "if_nobody_answered", "keep", NOTHING),
+        (policy_document.REQUESTS, "if_no_reviewer", "keep", NOTHING),
+        (policy_document.REQUESTS, "if_dont_know", "keep", NOTHING),
+        (NAME, "stop_on", ["deny"], "Deny is no answer to a review."),
+        (NAME, "advance_on", ["approve"], "Approve is no answer to a review."),
+    ],
+)
+def test_a_stage_says_only_what_is_answered_there(
+    name: str, field: str, value: object, said: str
+) -> None:
+    stage = {"name": "a", "hours": 168, field: value}
+    assert problems({"stages": [stage]}, name=name) == [(f"stages[0].{field}", said)]
+
+
+def test_stages_of_requests_are_read() -> None:
+    stages = [{"name": "a", "hours": 100, "advance_on": ["approve"]}, {"name": "b", "hours": 68}]
+    said: dict[str, Any] = {"stages": stages, "strategy": "one_deny_denies"}
+    found = policy_document.parse(said, name=policy_document.REQUESTS)
+    assert [one.advance_on for one in found.stages] == [("approve",), None]
+    del said["stages"]
+    assert problems(said, name=policy_document.REQUESTS) == [
+        ("strategy", "It says how stages add up, and there are none.")
     ]
 
 

@@ -4,20 +4,22 @@ import json
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
 from django.test import Client
 from django.utils import timezone
 
 from evidence.models import LedgerEntry
+from identities.models import User
 from identities.permissions import NotAllowed
-from reviews import permissions, sight
+from reviews import actions, permissions, sight
 from reviews.actions import bulk, disclosing
-from reviews.models import Case, Decision, Notice
+from reviews.models import Burst, Case, Decision, Notice, Provisional, Seat
 from reviews.pages import queue_items, waiting
 from reviews.pages.case import Parts, context
 from reviews.pages.case_data import as_data
 
 from . import stages
-from .conftest import NOW, Told, item_of, make_user
+from .conftest import HOUR, NOW, Told, item_of, make_user, person_of
 from .stages import FIRST, SECOND, fresh, say, seat
 
 pytestmark = pytest.mark.django_db
@@ -157,3 +159,110 @@ def test_the_page_says_whose_turn_it_is_and_that_it_is_blind(
     assert "keep on" not in text
     queue = client.get("/queue/").content.decode()
     assert "2 items left for you · Second look" in queue
+
+
+def test_what_the_tie_breaker_said_is_withheld_like_any_answer(
+    story: Told, teams: dict[str, Any]
+) -> None:
+    case, late = stages.opened(story, FIRST, BLIND), NOW + 50 * HOUR
+    for kind in ("delegation", "credential"):
+        say(case, story.ines, "keep", seat(case, "identity_owner", "Owners"), kind=kind)
+        say(case, story.samuel, "dont_know", seat(case, "ai_owner", "Owners"), kind=kind)
+    stages.sweep(late)
+    for kind in ("delegation", "credential"):
+        actions.tie_break(
+            case=case,
+            item=item_of(case, kind),
+            answer="keep",
+            reason="it is used",
+            by=story.leila,
+            now=late,
+            version=Case.objects.get(pk=case.pk).version,
+        )
+    actions.undo(case=case, item=item_of(case, "credential"), by=story.leila, now=late)
+    rows = LedgerEntry.objects.filter(subject=case.key)
+    said = [row.words for row in rows if "Leila" in row.words or "leila" in row.words]
+    assert len(said) == 3
+    assert not any("keep" in words or "differ" in words for words in said)
+    assert not rows.filter(act__in=["item.conflict", "item.settled"]).exists()
+    actions.cancel(case=fresh(case), by=story.rita, now=late, reason="moved")
+    told = rows.get(act="case.answers_disclosed").data["answers"]
+    assert [one["answer"] for one in told] == ["keep", "dont_know"] * 2 + ["keep", "keep"]
+
+
+def test_a_blind_stage_beside_another_sees_no_conflict_in_its_queue(
+    story: Told, teams: dict[str, Any]
+) -> None:
+    case = stages.opened(story, FIRST, BLIND | {"order": "parallel", "hours": 48})
+    say(case, story.ines, "keep", seat(case, "identity_owner", "Owners"))
+    say(case, story.samuel, "dont_know", seat(case, "ai_owner", "Owners"))
+
+    def shown(user: User) -> tuple[list[int], list[str]]:
+        found = waiting.for_user(User.objects.get(pk=user.pk), now=NOW)
+        return [one.conflicts for one in found], [
+            pick.item.outcome for pick in queue_items.picks(found)
+        ]
+
+    assert shown(story.ines) == ([1], ["", "conflict"])
+    assert shown(teams["ivo"]) == ([0], ["", ""])
+    # One who has answered it sees it.
+    say(case, teams["ivo"], "keep", seat(case, "identity_owner", "Second look"))
+    assert shown(teams["ivo"]) == ([1], ["", "conflict"])
+
+
+def test_a_second_look_is_not_for_whoever_is_asked_blind(
+    client: Client, story: Told, teams: dict[str, Any]
+) -> None:
+    case = stages.opened(story, FIRST, BLIND)
+    say(case, story.ines, "keep", seat(case, "identity_owner", "Owners"))
+    burst = Burst.objects.create(person=person_of(story.ines), since=NOW, until=NOW, answers=50)
+    Provisional.objects.create(case=case, burst=burst, marked_at=NOW)
+    why = "You are asked in Second look, which does not see earlier answers: answer first."
+    for user, status in ((teams["ivo"], 403), (story.rita, 200)):
+        client.force_login(user)
+        page = client.get(f"/cases/{case.key}/second-look/")
+        assert (page.status_code, why in page.content.decode()) == (status, status == 403)
+        said = {"how": "confirm", "reason": "read them"}
+        answer = client.post(
+            f"/api/cases/{case.key}/second-look/", said, content_type="application/json"
+        )
+        assert answer.status_code == status
+    actions.undo(case=case, item=item_of(case, "credential"), by=story.ines, now=NOW)
+    looked = LedgerEntry.objects.get(act="case.confirmed")
+    assert (looked.words, looked.data.get("reason")) == (
+        "Rita confirmed answers, which a later stage does not see",
+        None,
+    )
+
+
+def test_who_is_asked_blind_is_not_told_that_the_stage_before_differs(
+    story: Told, teams: dict[str, Any]
+) -> None:
+    case = stages.opened(story, FIRST, BLIND)
+    row = seat(case, "identity_owner", "Owners")
+    Seat.objects.filter(pk=row.pk).update(backup=seat(case, "ai_owner", "Second look").party)
+    for kind in ("delegation", "credential"):
+        say(case, story.ines, "keep", seat(case, "identity_owner", "Owners"), kind=kind)
+        say(case, story.samuel, "dont_know", seat(case, "ai_owner", "Owners"), kind=kind)
+    stages.sweep(NOW + 50 * HOUR)
+    differs = Notice.objects.filter(subject__contains="the seats differ")
+    assert [row.person.name for row in differs.select_related("person") if row.person] == ["Leila"]
+
+
+def test_who_breaks_the_ties_sees_them_where_nobody_is_named_for_the_blind_stage(
+    story: Told, teams: dict[str, Any]
+) -> None:
+    case = stages.opened(story, FIRST, BLIND)
+    Seat.objects.filter(case=case, stage__name="Second look").update(party=None, backup=None)
+    for user in (story.leila, story.marek):
+        user.groups.add(Group.objects.get(name="reviewer"))
+    say(case, story.ines, "keep", seat(case, "identity_owner", "Owners"))
+    say(case, story.samuel, "dont_know", seat(case, "ai_owner", "Owners"))
+    shown = {
+        user.username: [one["outcome"] for one in as_data(fresh(case), user, now=NOW)["items"]]
+        for user in (User.objects.get(username=name) for name in ("leila", "marek"))
+    }
+    assert {name: "conflict" in found for name, found in shown.items()} == {
+        "leila": True,
+        "marek": False,
+    }

@@ -10,7 +10,7 @@ from identities.models import User
 from identities.permissions import NotPossible
 from reviews import actions
 from reviews.campaigns import launching, preview, progress, steering
-from reviews.models import Burst, Campaign, Case, Notice, Provisional, Rung, Seat
+from reviews.models import Burst, Campaign, Case, Notice, Provisional, Rung, Seat, Stage
 
 from . import crowd, stages
 from .conftest import DAY, HOUR, NOW, Told, everything_counts, make_user, person_of
@@ -72,8 +72,16 @@ def test_each_person_of_the_next_stage_is_told_once_for_all_reviews(campaign: Ca
 def test_progress_counts_a_seat_when_its_turn_has_come(campaign: Campaign) -> None:
     before = progress.count(campaign, now=NOW)
     assert sum(one.reviews for one in before.seats) == 6
+    assert before.stages == [("Owners", 3, 0, 0, 0), ("Second look", 0, 0, 3, 0)]
     stages.sweep(NOW + 48 * HOUR)
-    assert sum(one.reviews for one in progress.count(campaign, now=NOW + 49 * HOUR).seats) == 12
+    after = progress.count(campaign, now=NOW + 49 * HOUR)
+    assert sum(one.reviews for one in after.seats) == 12
+    assert after.stages == [("Owners", 0, 3, 0, 0), ("Second look", 3, 0, 0, 0)]
+    # Decided by what the owners said: its second stage is not needed any more.
+    first = Case.objects.filter(campaign=campaign)[0]
+    Case.objects.filter(pk=first.pk).update(state="decided")
+    Stage.objects.filter(case=first, name="Second look").update(state="waiting")
+    assert progress.count(campaign, now=NOW + 49 * HOUR).stages[1] == ("Second look", 2, 0, 0, 1)
 
 
 def test_a_paused_campaign_goes_on_to_no_stage(campaign: Campaign) -> None:
