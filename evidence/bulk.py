@@ -25,7 +25,7 @@ from typing import Any
 import orjson
 from django.db import connection, transaction
 
-from evidence import consumers, inferred, key_links, links, nudge, slices
+from evidence import clocks, consumers, inferred, key_links, links, nudge, slices
 from evidence.models import Deposit, Progress
 
 log = logging.getLogger(__name__)
@@ -150,14 +150,23 @@ def _link(
             side_by_side([partial(links.grow, grown=one, now=now) for one in grown])
             key_links.take_turn(cursor)
             key_links.by_issuance(cursor, slice_, [one.every for one in grown], now=now)
+            (moved,) = side_by_side([partial(inferred.again, slice_=slice_)])
             side_by_side(
                 [
                     partial(
-                        inferred.infer, slice_=slice_, hours=[], now=now, share=one, shares=hands
+                        inferred.infer,
+                        slice_=slice_,
+                        hours=[],
+                        now=now,
+                        moved=moved,
+                        share=one,
+                        shares=hands,
                     )
                     for one in range(hands)
                 ]
             )
+            # Only now: a job that is killed before infers these days anew.
+            clocks.take(cursor, moved)
             finish()
             nudge.after_commit("evidence.linked")
 

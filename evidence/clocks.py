@@ -4,22 +4,33 @@ Owns the histogram of exactly linked calls (evidence_clock) and its middle. Must
 difference is used for (evidence/inferred.py).
 """
 
+from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, timedelta
+from datetime import UTC, date, timedelta
 from typing import Any, NamedTuple
 
 from evidence.slices import Slice
 
 # Clocks are taken to differ when so many calls say so, by so many seconds, up to a limit.
 FEWEST_CALLS, LEAST_SECONDS, MOST_SECONDS = 20, 2.0, 900
+DAY = timedelta(days=1)
+
+
+class Apart(NamedTuple):
+    """How far a log is ahead of traces in the events that it dates on one UTC day."""
+
+    log: int
+    traces: int
+    day: date
+    seconds: float
 
 
 class Clocks(NamedTuple):
-    """How far logs are ahead of traces, in seconds: by log, by traces, and how far."""
+    """How far logs are ahead of traces: by what is known of them, and of that what exact links
+    show and inference has not taken off yet."""
 
-    logs: list[int]
-    traces: list[int]
-    seconds: list[float]
+    apart: list[Apart]
+    moved: list[Apart]
 
 
 _TICKS = """
@@ -41,20 +52,56 @@ def learn(cursor: Any, ticks: str) -> None:
 
 
 def around(cursor: Any, slice_: Slice) -> Clocks:
-    """How far logs are ahead of traces around the days of these deposits: as their exact links
-    show, else as pulling them has measured. Those that agree are left out."""
+    """How far logs are ahead of traces on the days of these links: as the exact links of a day and
+    its neighbours show, else as pulling them has measured."""
+    first, last = (one.astimezone(UTC).date() for one in (slice_.since, slice_.until))
+    days = [first + timedelta(days=more) for more in range(-1, (last - first).days + 2)]
+    shown = _shown(cursor, days)
+    measured = _measured(cursor, slice_)
+    known = {(*pair, day): told for pair, told in measured.items() for day in days} | shown
     cursor.execute(
-        "SELECT log_id, traces_id, seconds, sum(calls) FROM evidence_clock"
-        " WHERE day BETWEEN %s AND %s GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+        "SELECT log_id, traces_id, day, seconds FROM evidence_clocktaken"
+        " WHERE day BETWEEN %s AND %s",
+        [days[0], days[-1]],
+    )
+    taken = {(log, traces, day): seconds for log, traces, day, seconds in cursor.fetchall()}
+    return Clocks(
+        [Apart(*of, seconds) for of, seconds in sorted(known.items()) if seconds],
         [
-            slice_.first.astimezone(UTC).date() - timedelta(days=1),
-            slice_.last.astimezone(UTC).date() + timedelta(days=1),
+            Apart(*of, seconds)
+            for of, seconds in sorted(shown.items())
+            if seconds != taken.get(of, measured.get(of[:2], 0.0))
         ],
     )
-    seen: dict[tuple[int, int], list[tuple[int, int]]] = {}
-    for log, traces, seconds, calls in cursor.fetchall():
-        seen.setdefault((log, traces), []).append((seconds, int(calls)))
-    found = {pair: middle(ticks) for pair, ticks in seen.items()}
+
+
+def take(cursor: Any, moved: Sequence[Apart]) -> None:
+    """Calls of these days were inferred with these differences."""
+    cursor.executemany(
+        "INSERT INTO evidence_clocktaken (log_id, traces_id, day, seconds) VALUES (%s, %s, %s, %s)"
+        " ON CONFLICT (log_id, traces_id, day) DO UPDATE SET seconds = excluded.seconds",
+        moved,
+    )
+
+
+def _shown(cursor: Any, days: Sequence[date]) -> dict[tuple[int, int, date], float]:
+    """By log, traces and day: the middle of that day's exact links and its neighbours'."""
+    cursor.execute(
+        "SELECT log_id, traces_id, day, seconds, calls FROM evidence_clock"
+        " WHERE day BETWEEN %s AND %s",
+        [days[0] - DAY, days[-1] + DAY],
+    )
+    ticks: dict[tuple[int, int, date], Counter[int]] = {}
+    for log, traces, day, seconds, calls in cursor.fetchall():
+        for near in (day - DAY, day, day + DAY):
+            if days[0] <= near <= days[-1]:
+                ticks.setdefault((log, traces, near), Counter())[seconds] += calls
+    middles = {of: middle(sorted(counted.items())) for of, counted in ticks.items()}
+    return {of: _told(seconds) for of, seconds in middles.items() if seconds is not None}
+
+
+def _measured(cursor: Any, slice_: Slice) -> dict[tuple[int, int], float]:
+    """By log and traces: what pulling them has measured, where these deposits are theirs."""
     cursor.execute(
         "SELECT a.id, b.id, coalesce(x.skew_seconds, 0) - coalesce(y.skew_seconds, 0)"
         " FROM evidence_source a CROSS JOIN evidence_source b"
@@ -64,16 +111,12 @@ def around(cursor: Any, slice_: Slice) -> Clocks:
         " AND (x.skew_seconds IS NOT NULL OR y.skew_seconds IS NOT NULL)",
         [list(slice_.sources)] * 2,
     )
-    apart = {(log, traces): float(seconds) for log, traces, seconds in cursor.fetchall()}
-    apart |= {pair: seconds for pair, seconds in found.items() if seconds is not None}
-    told = {
-        pair: max(-MOST_SECONDS, min(seconds, MOST_SECONDS))
-        for pair, seconds in sorted(apart.items())
-        if abs(seconds) >= LEAST_SECONDS
-    }
-    return Clocks(
-        [log for log, _ in told], [traces for _, traces in told], [float(s) for s in told.values()]
-    )
+    return {(log, traces): _told(float(seconds)) for log, traces, seconds in cursor.fetchall()}
+
+
+def _told(seconds: float) -> float:
+    """What is taken off: nothing of what two clocks that agree may show."""
+    return 0.0 if abs(seconds) < LEAST_SECONDS else max(-MOST_SECONDS, min(seconds, MOST_SECONDS))
 
 
 def middle(ticks: Sequence[tuple[int, int]]) -> float | None:

@@ -8,10 +8,11 @@ runs' making (evidence/links.py).
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from evidence import clocks
+from evidence.clocks import Apart
 from evidence.correlation import (
     LEAST_POINTS,
     LONGEST_CALL_MICROS,
@@ -225,8 +226,9 @@ SELECT ea, ei, ta, ti, ({PROOF_INFERRED} + bits)::smallint, {INFERRED}, %(now)s 
         least(greatest(coalesce(t.duration, 0), 0), %(longest_micros)s)
             * interval '1 microsecond' AS lasted,
         coalesce((SELECT c.seconds FROM unnest(%(logs)s::int[], %(traces)s::int[],
-                  %(seconds)s::float8[]) AS c(log, traces, seconds)
-                  WHERE c.log = e.source_id AND c.traces = t.source_id), 0)
+                  %(days)s::date[], %(seconds)s::float8[]) AS c(log, traces, day, seconds)
+                  WHERE c.log = e.source_id AND c.traces = t.source_id
+                    AND c.day = (e.at AT TIME ZONE 'UTC')::date), 0)
             * interval '1 second' AS apart OFFSET 0) o
     CROSS JOIN LATERAL (SELECT count(*) AS shared,
             bool_or(me.key LIKE '{SAME_OPERATION}%%') AS same
@@ -273,40 +275,60 @@ def learn(cursor: Any, slice_: Slice) -> None:
     cursor.execute(_ALIKE, {"always": ALWAYS, "callers": callers, "doers": doers})
 
 
+def again(cursor: Any, slice_: Slice) -> list[Apart]:
+    """The days whose clocks, as exact links show by now, differ otherwise than what their calls were
+    inferred with: what was inferred of them goes, for `infer` to find again."""
+    moved = clocks.around(cursor, slice_).moved
+    if moved:
+        logs, traces, days, _ = (list(column) for column in zip(*moved, strict=True))
+        cursor.execute("SELECT countersign_infer_again(%s, %s, %s)", [logs, traces, days])
+    return moved
+
+
 def infer(
     cursor: Any,
     slice_: Slice,
     hours: Sequence[datetime],
     *,
     now: datetime,
+    moved: Sequence[Apart] = (),
     share: int = 0,
     shares: int = 1,
 ) -> int:
     """Rule 5 for these deposits, for one share of the agents; how many links are new.
 
-    `hours`: those in which callers were newly known, for their deposits' exact links.
+    `hours`: those in which callers were newly known, for their deposits' exact links. `moved`: the
+    days that `again` has named, which are inferred whole.
     """
-    apart = clocks.around(cursor, slice_)
-    cursor.execute(
-        _INFER[slice_.whole],
-        slice_.facts()
-        | {
-            "now": now,
-            "always": ALWAYS,
-            "skew": SKEW,
-            "longest": LONGEST,
-            "longest_micros": LONGEST_CALL_MICROS,
-            "hours": list(hours),
-            "share": share,
-            "shares": shares,
-            "logs": apart.logs,
-            "traces": apart.traces,
-            "seconds": apart.seconds,
-            "ahead": timedelta(seconds=max([0.0, *apart.seconds])),
-            "behind": timedelta(seconds=-min([0.0, *apart.seconds])),
-        },
-    )
-    return int(cursor.rowcount)
+    apart = clocks.around(cursor, slice_).apart
+    seconds = [one.seconds for one in apart]
+    facts = slice_.facts() | {
+        "now": now,
+        "always": ALWAYS,
+        "skew": SKEW,
+        "longest": LONGEST,
+        "longest_micros": LONGEST_CALL_MICROS,
+        "hours": [*hours, *_hours_of({one.day for one in moved})],
+        "share": share,
+        "shares": shares,
+        "logs": [one.log for one in apart],
+        "traces": [one.traces for one in apart],
+        "days": [one.day for one in apart],
+        "seconds": seconds,
+        "ahead": timedelta(seconds=max([0.0, *seconds])),
+        "behind": timedelta(seconds=-min([0.0, *seconds])),
+    }
+    cursor.execute(_INFER[slice_.whole], facts)
+    made = int(cursor.rowcount)
+    if slice_.whole and moved:
+        # Their neighbours' days too, which are not in the time that is read through.
+        cursor.execute(_INFER[False], facts | {"deposits": []})
+        made += int(cursor.rowcount)
+    return made
+
+
+def _hours_of(days: Iterable[date]) -> list[datetime]:
+    return [datetime.combine(day, time(hour), UTC) for day in sorted(days) for hour in range(24)]
 
 
 def _read(cursor: Any, names: Iterable[tuple[int, bool, str]]) -> None:

@@ -14,7 +14,7 @@ from .custody import (
     Tombstone,
 )
 from .events import Actor, Event, Issuance, Link, Run, Sighting, Term
-from .inference import Acquaintance, Clock, Meaning
+from .inference import Acquaintance, Clock, ClockTaken, Meaning
 from .jobs import Job, LeasedJob, Plan
 from .ledger import LedgerEntry, LedgerSeal
 from .pulls import Connection, Pull
@@ -27,6 +27,7 @@ __all__ = [
     "Capsule",
     "CapsuleTombstone",
     "Clock",
+    "ClockTaken",
     "Connection",
     "Consumer",
     "Deposit",

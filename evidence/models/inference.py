@@ -50,3 +50,14 @@ class Clock(models.Model):
     day = models.DateField()
     seconds = models.SmallIntegerField()
     calls = models.BigIntegerField()
+
+
+class ClockTaken(models.Model):
+    """By how many seconds a log was taken to be ahead of its traces when the calls of a UTC day
+    were inferred, where exact links say so."""
+
+    pk = models.CompositePrimaryKey("log_id", "traces_id", "day")
+    log_id = models.IntegerField()  # Source
+    traces_id = models.IntegerField()  # Source
+    day = models.DateField()
+    seconds = models.FloatField()
