@@ -150,15 +150,15 @@ def _link(
             side_by_side([partial(links.grow, grown=one, now=now) for one in grown])
             key_links.take_turn(cursor)
             key_links.by_issuance(cursor, slice_, [one.every for one in grown], now=now)
-            (moved,) = side_by_side([partial(inferred.again, slice_=slice_)])
+            (known,) = side_by_side([partial(inferred.again, slice_=slice_)])
             side_by_side(
                 [
                     partial(
                         inferred.infer,
                         slice_=slice_,
                         hours=[],
+                        known=known,
                         now=now,
-                        moved=moved,
                         share=one,
                         shares=hands,
                     )
@@ -166,7 +166,7 @@ def _link(
                 ]
             )
             # Only now: a job that is killed before infers these days anew.
-            clocks.take(cursor, moved)
+            clocks.take(cursor, known.moved)
             finish()
             nudge.after_commit("evidence.linked")
 

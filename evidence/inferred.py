@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from evidence import clocks
-from evidence.clocks import Apart
+from evidence.clocks import Clocks
 from evidence.correlation import (
     LEAST_POINTS,
     LONGEST_CALL_MICROS,
@@ -275,52 +275,51 @@ def learn(cursor: Any, slice_: Slice) -> None:
     cursor.execute(_ALIKE, {"always": ALWAYS, "callers": callers, "doers": doers})
 
 
-def again(cursor: Any, slice_: Slice) -> list[Apart]:
-    """The days whose clocks, as exact links show by now, differ otherwise than what their calls were
-    inferred with: what was inferred of them goes, for `infer` to find again."""
-    moved = clocks.around(cursor, slice_).moved
-    if moved:
-        logs, traces, days, _ = (list(column) for column in zip(*moved, strict=True))
+def again(cursor: Any, slice_: Slice) -> Clocks:
+    """How clocks differ around these deposits. Where exact links show by now that it is otherwise
+    than what a day was inferred with, what was inferred of it goes, for `infer` to find again."""
+    known = clocks.around(cursor, slice_)
+    if known.moved:
+        logs, traces, days, _ = (list(column) for column in zip(*known.moved, strict=True))
         cursor.execute("SELECT countersign_infer_again(%s, %s, %s)", [logs, traces, days])
-    return moved
+    return known
 
 
 def infer(
     cursor: Any,
     slice_: Slice,
     hours: Sequence[datetime],
+    known: Clocks,
     *,
     now: datetime,
-    moved: Sequence[Apart] = (),
     share: int = 0,
     shares: int = 1,
 ) -> int:
     """Rule 5 for these deposits, for one share of the agents; how many links are new.
 
-    `hours`: those in which callers were newly known, for their deposits' exact links. `moved`: the
-    days that `again` has named, which are inferred whole.
+    `hours`: those in which callers were newly known, for their deposits' exact links. `known`: the
+    clocks as `again` gave them; days on which they have moved are inferred whole.
     """
-    apart = clocks.around(cursor, slice_).apart
-    seconds = [one.seconds for one in apart]
+    seconds = [one.seconds for one in known.apart]
     facts = slice_.facts() | {
         "now": now,
         "always": ALWAYS,
         "skew": SKEW,
         "longest": LONGEST,
         "longest_micros": LONGEST_CALL_MICROS,
-        "hours": [*hours, *_hours_of({one.day for one in moved})],
+        "hours": [*hours, *_hours_of({one.day for one in known.moved})],
         "share": share,
         "shares": shares,
-        "logs": [one.log for one in apart],
-        "traces": [one.traces for one in apart],
-        "days": [one.day for one in apart],
+        "logs": [one.log for one in known.apart],
+        "traces": [one.traces for one in known.apart],
+        "days": [one.day for one in known.apart],
         "seconds": seconds,
         "ahead": timedelta(seconds=max([0.0, *seconds])),
         "behind": timedelta(seconds=-min([0.0, *seconds])),
     }
     cursor.execute(_INFER[slice_.whole], facts)
     made = int(cursor.rowcount)
-    if slice_.whole and moved:
+    if slice_.whole and known.moved:
         # Their neighbours' days too, which are not in the time that is read through.
         cursor.execute(_INFER[False], facts | {"deposits": []})
         made += int(cursor.rowcount)

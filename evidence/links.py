@@ -236,9 +236,9 @@ def derive(deposit: Deposit, *, now: datetime) -> int:
         key_links.take_turn(cursor)
         made += key_links.by_issuance(cursor, slice_, [one.every for one in grown], now=now)
         inferred.learn(cursor, slice_)
-        moved = inferred.again(cursor, slice_)
-        made += inferred.infer(cursor, slice_, direct.hours, moved=moved, now=now)
-        clocks.take(cursor, moved)
+        known = inferred.again(cursor, slice_)
+        made += inferred.infer(cursor, slice_, direct.hours, known, now=now)
+        clocks.take(cursor, known.moved)
         nudge.after_commit("evidence.linked")
     return made
 

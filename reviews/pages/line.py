@@ -246,7 +246,12 @@ def _cases(d: Dossier, user: User) -> list[Case]:
         .filter(identity=d.identity, opened_at__lte=d.at)
         .prefetch_related(
             "findings",
-            Prefetch("seats", Seat.objects.select_related("party__person", "party__team")),
+            Prefetch(
+                "seats",
+                Seat.objects.select_related("party__person", "party__team").order_by(
+                    "position", "pk"
+                ),
+            ),
         )
         .order_by("-opened_at")[:10]
     )
