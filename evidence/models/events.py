@@ -166,23 +166,37 @@ class Link(models.Model):
 class Run(models.Model):
     """One agent run: the events of one trace. Derived again whenever its trace grows."""
 
-    # Each with the indexes below only: a run is written for every trace.
+    # A run is written for every trace: as with events, the database does not look up each name
+    # that one says (names go by functions of its owner, which ask for runs first), and there are
+    # the indexes below only.
     source = models.ForeignKey(
-        "evidence.Source", models.PROTECT, related_name="runs", db_index=False
+        "evidence.Source",
+        models.PROTECT,
+        related_name="runs",
+        db_index=False,
+        db_constraint=False,
     )
     trace = models.UUIDField()
     first_at = models.DateTimeField()
     last_at = models.DateTimeField()
-    agent = models.ForeignKey(Actor, models.PROTECT, null=True, related_name="runs", db_index=False)
-    service = models.ForeignKey(Actor, models.PROTECT, null=True, related_name="+", db_index=False)
+    agent = models.ForeignKey(
+        Actor, models.PROTECT, null=True, related_name="runs", db_index=False, db_constraint=False
+    )
+    service = models.ForeignKey(
+        Actor, models.PROTECT, null=True, related_name="+", db_index=False, db_constraint=False
+    )
     on_behalf = models.ForeignKey(
-        Actor, models.PROTECT, null=True, related_name="+", db_index=False
+        Actor, models.PROTECT, null=True, related_name="+", db_index=False, db_constraint=False
     )
     conversation = models.ForeignKey(
-        Term, models.PROTECT, null=True, related_name="+", db_index=False
+        Term, models.PROTECT, null=True, related_name="+", db_index=False, db_constraint=False
     )
-    task = models.ForeignKey(Term, models.PROTECT, null=True, related_name="+", db_index=False)
-    release = models.ForeignKey(Term, models.PROTECT, null=True, related_name="+", db_index=False)
+    task = models.ForeignKey(
+        Term, models.PROTECT, null=True, related_name="+", db_index=False, db_constraint=False
+    )
+    release = models.ForeignKey(
+        Term, models.PROTECT, null=True, related_name="+", db_index=False, db_constraint=False
+    )
     spans = models.IntegerField(default=0)
     tool_calls = models.IntegerField(default=0)
     model_calls = models.IntegerField(default=0)
