@@ -36,8 +36,8 @@ LEAST_ROWS, MOST_ROWS = 20_000, 500_000
 MOST_DEPOSITS, LONGEST, APART = 1_000, timedelta(days=31), timedelta(days=1)
 # Where their time holds more of what is linked already, that is not read through again.
 MOST_OLD_ROWS = 3
-# For hashes of half a million rows.
-WORK_MEM = "work_mem = '64MB'"
+# For hashes of half a million rows; and the hands are many enough.
+SETTINGS = ("work_mem = '64MB'", "max_parallel_workers_per_gather = 0")
 
 # Those that were tried already go alone, so that one that fails holds up no others.
 WAITING = """
@@ -145,7 +145,7 @@ def _link(
             ]
         )
         with transaction.atomic(), connection.cursor() as cursor:
-            links.prepare(cursor, WORK_MEM)
+            links.prepare(cursor, *SETTINGS)
             links.lock_runs(cursor, grown)
             side_by_side([partial(links.grow, grown=one, now=now) for one in grown])
             key_links.take_turn(cursor)
@@ -203,7 +203,7 @@ def _at_once(pool: ThreadPoolExecutor, works: Sequence[Work]) -> list[Any]:
 
 def _do(work: Work) -> Any:
     with transaction.atomic(), connection.cursor() as cursor:
-        links.prepare(cursor, WORK_MEM)
+        links.prepare(cursor, *SETTINGS)
         return work(cursor)
 
 

@@ -287,7 +287,7 @@ def by_what_is_said(cursor: Any, slice_: Slice, *, now: datetime) -> Direct:
         },
     )
     made, hours, ticks = cursor.fetchone()
-    cursor.execute("SET LOCAL enable_nestloop = on")
+    _plan_again(cursor)
     made += key_links.by_credential(cursor, slice_, now=now)
     # The last rows that this takes: who waits for one of them holds nothing that we want.
     clocks.learn(cursor, ticks or "[]")
@@ -303,14 +303,20 @@ def touched(cursor: Any, slice_: Slice, shares: int = 1) -> list[Grown]:
         | {"identity": PLANE_IDENTITY, "ai": PLANE_AI, "direct": DIRECT, "shares": shares},
     )
     grown = [Grown(source, own or "{}", others or "{}") for source, _, own, others in cursor]
-    cursor.execute("SET LOCAL enable_nestloop = on")
+    _plan_again(cursor)
     return grown
 
 
 def _plan(cursor: Any, slice_: Slice) -> None:
-    """What is read through is joined by hash: the planner takes new deposits for few rows."""
+    """What is read through is read page by page and joined by hash: the planner takes new deposits
+    for few rows, and looks at each alone."""
     if slice_.whole:
-        cursor.execute("SET LOCAL enable_nestloop = off")
+        cursor.execute("SET LOCAL enable_nestloop = off; SET LOCAL enable_indexscan = off")
+
+
+def _plan_again(cursor: Any) -> None:
+    """As the planner likes it."""
+    cursor.execute("SET LOCAL enable_nestloop = on; SET LOCAL enable_indexscan = on")
 
 
 def lock_runs(cursor: Any, grown: Iterable[Grown]) -> None:
