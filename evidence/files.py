@@ -123,10 +123,13 @@ def take_files(
 def cut(stream: Readable, *, name: str, format: str = "") -> Iterator[pipeline.Body]:  # noqa: A002 - what sources and deposits call it
     """The bodies of one file, all in the format of its beginning; NotTaken when nobody knows it."""
     head = stream.read(HEAD)
-    chosen = format or format_of(head)
+    plain = bodies.peek(head)
+    chosen = format or recognise(plain) or ""
     reader = known.find(chosen)
     if reader is None:
-        raise intake.NotTaken(intake.unknown_format(chosen))
+        raise intake.NotTaken(intake.unknown_format(chosen, plain))
+    if plain.strip():
+        intake.require_text(plain, reader)
     for part in bodies.parts(
         _Replayed(head, stream), format=chosen, seams=reader.seams, lists=reader.lists
     ):

@@ -27,6 +27,8 @@ LARGEST_DOCUMENT = 256 * MEBI
 LARGEST_OF_LISTS = 64 * MEBI
 # All of a file, decompressed. Past it the file is refused: nobody logs that into one file.
 LARGEST_FILE = 64 * 1024 * MEBI
+# Past this, a file that unpacks to more than so many times its size is refused: no log does.
+_UNPACKED, MOST_TIMES = 64 * MEBI, 200
 # A record beyond this is damage: its end was lost.
 _LARGEST_RECORD = 4 * MEBI
 _CHUNK = MEBI
@@ -78,7 +80,8 @@ def parts(
     Raises BodyRefused, maybe after earlier parts, when a line or document is too large or the
     compressed data is damaged. The same file is always cut alike.
     """
-    chunks = _bounded(_plain(iter(lambda: stream.read(_CHUNK), b"")))
+    packed = _Counted(stream)
+    chunks = _bounded(_plain(iter(lambda: packed.read(_CHUNK), b"")), packed)
     buffer = bytearray()
     for chunk in chunks:
         buffer += chunk
@@ -203,12 +206,29 @@ def _zstd(first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
             yield piece
 
 
-def _bounded(chunks: Iterator[bytes]) -> Iterator[bytes]:
+class _Counted:
+    """A stream that knows how much was read of it."""
+
+    def __init__(self, stream: Readable) -> None:
+        self.stream, self.total = stream, 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        piece = self.stream.read(size)
+        self.total += len(piece)
+        return piece
+
+
+def _bounded(chunks: Iterator[bytes], packed: _Counted) -> Iterator[bytes]:
     total = 0
     for chunk in chunks:
         total += len(chunk)
         if total > LARGEST_FILE:
             raise BodyRefused(f"unpacks to more than {said_size(LARGEST_FILE)}; cut it by day")
+        if total > _UNPACKED and total > MOST_TIMES * packed.total:
+            raise BodyRefused(
+                f"unpacks to more than {MOST_TIMES} times its size, as no log does; send it"
+                " unpacked"
+            )
         yield chunk
 
 

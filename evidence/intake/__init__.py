@@ -24,6 +24,7 @@ from evidence.intake.outcome import (
     NotTaken,
     Taken,
     earlier,
+    require_text,
     unknown_format,
 )
 from evidence.intake.places import places
@@ -41,6 +42,7 @@ __all__ = [
     "digest_of",
     "earlier",
     "names_in",
+    "require_text",
     "store",
     "take",
     "terms_in",
@@ -88,7 +90,9 @@ def take(
     exact = known.exact(chosen)
     reader = known.find(exact)
     if reader is None:
-        raise NotTaken(unknown_format(chosen))
+        raise NotTaken(unknown_format(chosen, body))
+    if body.strip():
+        require_text(body, reader)
     parsed = reader.parse(body, asked(source))
     return store(
         source=source,

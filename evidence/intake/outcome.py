@@ -6,7 +6,8 @@ Owns the answer's shape and how an earlier answer is found again. Must not know 
 from dataclasses import dataclass, field
 
 from evidence import known
-from evidence.formats.record import Rejected
+from evidence.formats import unreadable
+from evidence.formats.record import Format, Rejected
 from evidence.models import Deposit, Source
 
 MOST_REJECTS_ANSWERED = 100
@@ -30,10 +31,21 @@ class Taken:
     reasons: list[Rejected] = field(default_factory=list)
 
 
-def unknown_format(chosen: str) -> str:
-    """The sentence for a body that no format reads."""
+def unknown_format(chosen: str, head: bytes | None = None) -> str:
+    """The sentence for a body that no format reads; `head`: its beginning, where there is one."""
+    wrong = unreadable.why(head) if head is not None and not chosen else ""
+    if wrong:
+        return f"no format recognises this: it is {wrong}"
     said = f"the format {chosen[:40]!r} is not known" if chosen else "no format recognises this"
     return f"{said}; name one of: {', '.join(known.names())}"
+
+
+def require_text(head: bytes, reader: Format) -> None:
+    """Raises NotTaken for what is no text, whatever its sender calls it: nothing of it could be
+    kept as the records that it has."""
+    wrong = unreadable.no_text(head)
+    if wrong and not reader.recognise(head):
+        raise NotTaken(f"this is {wrong}")
 
 
 def earlier(source: Source, digest: bytes) -> Taken | None:

@@ -38,8 +38,14 @@ BODIES = {
     "latin-1": trail(record(1)).replace(b"svc-report", b"svc-r\xe9port"),
 }
 # What a door says that has to recognise the format; of Latin-1 the rest can be read.
-UNKNOWN = dict.fromkeys(BODIES, "no format recognises this")
-UNKNOWN["latin-1"] = "broken JSON: str is not valid UTF-8"
+DEEPER = "no format recognises this: it is JSON that is nested more than 1,024 deep"
+UNKNOWN = {
+    "bomb": "no format recognises this: it is made of zero bytes",
+    "deep list": DEEPER,
+    "deep object": DEEPER,
+    "utf-16": "no format recognises this: it is written in UTF-16",
+    "latin-1": "broken JSON: str is not valid UTF-8",
+}
 TOO_MUCH = "unpacks to more than 64 MiB; send it in parts"
 NO_JSON = "The payload is no JSON object."
 NO_LIST = "The body is no EventList of audit.k8s.io."
@@ -131,7 +137,7 @@ SPANS = {
     "bomb": TOO_MUCH,
     "deep list": "depth limit exceeded",
     "deep object": "depth limit exceeded",
-    "utf-16": "is not an OTLP export request",
+    "utf-16": "this is written in UTF-16: write it as UTF-8",
     "latin-1": "has no list of resourceSpans",
 }
 DOORS: list[tuple[Callable[[World, bytes], str], dict[str, str]]] = [
