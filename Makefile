@@ -3,6 +3,8 @@
 SHELL := /bin/sh
 PYTHON := .venv/bin/python
 .DEFAULT_GOAL := help
+# Where this is set, as in many images, each process compiles anew all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help setup packages peers demo test check style types layers sound bench clean
 
 help: ## what there is
@@ -21,7 +23,7 @@ demo: setup ## the whole road on real input; Ctrl-C ends it (ARGS=--reset starts
 	@exec $(PYTHON) manage.py demo $(ARGS)
 
 test: packages ## the test suite on all cores (ARGS=tests/house narrows it)
-	$(PYTHON) -m pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal $(ARGS)
+	$(PYTHON) -m pytest --numprocesses=auto --maxprocesses=8 --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 check: types style layers sound ## style, types, layers, migrations in step, templates
 

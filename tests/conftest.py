@@ -30,6 +30,8 @@ from django.test import TransactionTestCase, override_settings
 from psycopg import sql
 from pytest_django.plugin import DjangoDbBlocker
 
+from tests import order
+
 PREFIX = f"test_countersign_{hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]}_"
 
 
@@ -46,6 +48,12 @@ def pytest_configure(config: pytest.Config) -> None:
     from config import services
 
     services.ensure()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long is not left for the end."""
+    order.sort(items)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -54,6 +54,20 @@ AXE_OPTIONS = {
     "resultTypes": ["violations"],
 }
 AXE = "options => axe.run(options).then(({violations}) => violations)"
+# It parses each colour of each element anew, and a page has a few dozen of them: more than a
+# quarter of its time. The answers stay the same (test_watch.py).
+REMEMBER_COLOURS = """() => {
+    const colour = axe.commons.color.Color.prototype, parse = colour.parseString, known = new Map();
+    colour.parseString = function (text) {
+        if (known.has(text)) {
+            [this.r, this.g, this.b, this.alpha] = known.get(text);
+            return this;
+        }
+        const made = parse.call(this, text);
+        known.set(text, [this.r, this.g, this.b, this.alpha]);
+        return made;
+    };
+}"""
 SCREENS = Path(django_settings.BASE_DIR, "var", "screens")
 # For people who want to look at what they changed; taking a picture proves nothing.
 PICTURES = os.environ.get("COUNTERSIGN_SCREENS") == "1"
@@ -158,6 +172,7 @@ def open_as(
 def inaccessible(page: Page) -> list[str]:
     """What axe finds on this page: one line a rule, with where; [] is what tests want."""
     page.evaluate(AXE_SCRIPT)
+    page.evaluate(REMEMBER_COLOURS)
     return [
         f"{violation['id']} ({violation['impact']}): "
         + "; ".join(str(node["target"]) for node in violation["nodes"][:5])

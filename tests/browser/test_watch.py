@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 import pytest
+from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Open, Watch
+from tests.browser.conftest import AXE_OPTIONS, REMEMBER_COLOURS, Open, Watch
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -73,3 +74,26 @@ def test_axe_sees(open_as: Open, axe: Callable[[Page], list[str]]) -> None:
     )
     said = axe(page)
     assert [line.split()[0] for line in said] == ["color-contrast", "image-alt"], said
+
+
+def test_axe_finds_the_same_when_it_remembers_colours(open_as: Open) -> None:
+    page = open_as(None)
+    page.goto("/accounts/login/")
+    page.evaluate(
+        "() => { const painted = [['#bbb', '#ccc'], ['#bbb', '#333'], ['rgb(0 0 0 / .3)', '#fff'],"
+        " ['#bbb', 'rgb(9 9 9 / .1)'], ['color-mix(in srgb, #bbb, #fff)', '#ccc'], ['#222', '#ccc']];"
+        " for (const [color, background] of painted) for (const opacity of [1, 0.6]) {"
+        " const text = document.createElement('p'); text.textContent = 'hardly to be read';"
+        " Object.assign(text.style, {color, background, opacity});"
+        " document.querySelector('main').append(text); } }"
+    )
+    everything = (
+        "options => axe.run(options).then(({violations, incomplete, passes}) =>"
+        " ({violations, incomplete, passes: passes.map(one => one.id)}))"
+    )
+    page.evaluate(AXE_SCRIPT)
+    plain = page.evaluate(everything, AXE_OPTIONS)
+    page.evaluate(REMEMBER_COLOURS)
+    assert page.evaluate(everything, AXE_OPTIONS) == plain
+    (contrast,) = [one for one in plain["violations"] if one["id"] == "color-contrast"]
+    assert 1 < len(contrast["nodes"]) < 12
