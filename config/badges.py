@@ -105,6 +105,7 @@ LOOKS: dict[str, Look] = {
     "in_force": Look("in force", "check", "green"),
     "rejected": Look("rejected", "ban", "grey"),
     "possible": Look("possible", "check", "outline"),
+    "eligible": Look("after activation", "hourglass", "outline"),
     "not_possible": Look("not possible", "minus", "grey"),
     # Dispositions of findings.
     "open": Look("open", "circle-dashed", "outline"),

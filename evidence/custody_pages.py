@@ -132,6 +132,8 @@ def _erasure(row: Erasure, by: Reader) -> dict[str, Any]:
         "settled_reason": row.settled_reason,
         "waits": erasing.why_waits(row),
         "became": erasing.became_words(row),
+        # What else goes, for whoever confirms it: only administrators are shown it.
+        "pieces": [] if by.why_not_administer else row.pieces,
         "acts": acts,
     }
 

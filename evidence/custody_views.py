@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from evidence import custody, erasing, keeping, permissions
+from evidence import custody, erasing, keeping, permissions, pieces
 from evidence.models import Actor, Deposit, Erasure, LegalHold, Source
 from evidence.pages import number_in
 from evidence.permissions import NotPossible, Reader
@@ -85,6 +85,7 @@ def erase(request: HttpRequest, by: Reader, number: int) -> HttpResponse:
         ordinal=number_in(ordinal) if ordinal else None,
         names=request.POST.get("names") == "1",
         reason=said(request, "reason"),
+        short=pieces.named(said(request, "pieces", 10_000)),
         by=by,
         now=timezone.now(),
     )

@@ -15,9 +15,8 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from evidence import capsules, chain, erasing, known, ledger, quotes, unquoting
-from evidence.formats.record import Asked
-from evidence.formats.removing import NotFound, only, without
+from evidence import capsules, chain, erasing, ledger, pieces, quotes, unquoting
+from evidence.formats.removing import without
 from evidence.keys import key_of
 from evidence.models import Actor, Erasure, Term, Tombstone
 from evidence.names import TermName
@@ -100,7 +99,7 @@ def _unquoted(number: UUID, now: datetime) -> list[quotes.Prose]:
         row = _claimed(number, stage=CONTENT)
         if row is None:
             return []
-        content, needed = _content(row), unquoting.said_by(row)
+        content, needed = pieces.content_of(row), unquoting.said_by(row)
     kept: list[quotes.Prose] = []
     for wanted in quotes.prose(content, needed=needed):
         _unquote(number, wanted, now, stage=CONTENT)
@@ -120,21 +119,6 @@ def _unquote(number: UUID, wanted: quotes.Wanted, now: datetime, *, stage: int) 
         row.save(update_fields=["became"])
 
     unquoting.out_of_all(wanted, lambda: _claimed(number, stage=stage), write, count)
-
-
-def _content(row: Erasure) -> bytes:
-    """The bytes that are to go; empty when they went."""
-    if Tombstone.objects.filter(deposit=row.deposit, ordinal=None).exists():
-        return b""
-    try:
-        body = bodies.unpack(row.deposit)
-    except FileNotFoundError:
-        return b""
-    if row.ordinal is None:
-        return body
-    if bodies.place_of(row.deposit, row.ordinal) is None:
-        return b""
-    return only(body, _position(row, body))
 
 
 def _next_capsule(number: UUID, now: datetime) -> bool:
@@ -250,16 +234,24 @@ def _names(number: UUID) -> bool:
 
 
 def _done(number: UUID, now: datetime) -> bool:
-    """What quotes the names and texts that went; False when somebody did it before."""
-    words = Erasure.objects.values_list("words", flat=True).get(pk=number)
-    if words:
-        _unquote(number, unquoting.names(words), now, stage=NAMED)
+    """What quotes the names and texts that went, and the short pieces; False when somebody did
+    it before."""
+    row = Erasure.objects.get(pk=number)
+    if row.words:
+        _unquote(number, unquoting.names(row.words), now, stage=NAMED)
+    short = pieces.to_go(row)
+    if short:
+        _unquote(number, quotes.Pieces(short), now, stage=NAMED)
     with transaction.atomic():
-        row = _claimed(number, stage=NAMED)
-        if row is None:
+        done = _claimed(number, stage=NAMED)
+        if done is None:
             return False
-        row.state, row.done_at, row.words = Erasure.DONE, now, []
-        row.save(update_fields=["state", "done_at", "words"])
+        row = done
+        if row.pieces:
+            kept = len(row.pieces) - len(short)
+            row.became = row.became | {"pieces": len(short), "pieces_kept": kept}
+        row.state, row.done_at, row.words, row.pieces = Erasure.DONE, now, [], []
+        row.save(update_fields=["state", "done_at", "words", "pieces", "became"])
         _write(
             row,
             now,
@@ -293,26 +285,12 @@ def _parts(row: Erasure) -> tuple[bytes, int, _Left]:
         return gone, len(body), _Left(None, None)
     if bodies.place_of(deposit, row.ordinal) is None:
         return gone, 0, _Left(gone, None)
-    stays = without(body, [_position(row, body)], mark=True)
+    position = pieces.position_of(deposit, row.ordinal, body)
+    stays = without(body, [position], mark=True)
     digest = sha256(stays)
     place, packed = bodies.pack(stays, digest.hexdigest())
     size = len(body) - len(stays)
     return gone, size, _Left(digest.digest(), None if place else packed)
-
-
-def _position(row: Erasure, body: bytes) -> str:
-    """Where the record lies in what is kept now. Raises NotFound."""
-    deposit = row.deposit
-    reader = known.find(deposit.format)
-    if reader is None or row.ordinal is None:
-        raise NotFound(f"nothing reads the format {deposit.format!r}")
-    source = deposit.source
-    asked = Asked(source.name, b"", frozenset(source.realms), keep_content=True)
-    place = bodies.place_of(deposit, row.ordinal)
-    records = reader.parse(body, asked).records
-    if place is None or place >= len(records):
-        raise NotFound(f"record {row.ordinal} is not in what is kept")
-    return records[place].position
 
 
 def _by(row: Erasure) -> str:

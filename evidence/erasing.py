@@ -6,12 +6,13 @@ the same rows in capsules, and names that nothing else needs; what stays says th
 there: the deposit's digests, the event's time, id and place, and tombstones with who, why and when.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import connection, transaction
 from django.db.models import Q
 
-from evidence import ledger, nudge, permissions
+from evidence import ledger, nudge, permissions, pieces
 from evidence.models import Capsule, Deposit, Erasure, LegalHold, Tombstone
 from evidence.permissions import NotPossible, Reader
 from evidence.words import counted
@@ -45,8 +46,10 @@ def ask(
     reason: str,
     by: Reader,
     now: datetime,
+    short: Sequence[str] = (),
 ) -> Erasure:
-    """Ask that the content of a deposit, or of its record number `ordinal`, be removed."""
+    """Ask that the content of a deposit, or of its record number `ordinal`, be removed; `short`:
+    pieces of it that go wherever somebody quotes them alone."""
     permissions.require(by.why_not_administer)
     if not reason.strip():
         raise NotPossible("Say why this has to be removed.")
@@ -61,6 +64,7 @@ def ask(
             state__in=LIVE,
             defaults={
                 "names": names,
+                "pieces": list(short),
                 "reason": reason.strip()[:LONGEST_REASON],
                 "state": Erasure.ASKED,
                 "asked_at": now,
@@ -71,7 +75,14 @@ def ask(
         )
         if not made:
             raise NotPossible(f"{row.asked_name} has asked for this already.")
-        _write(row, by, now, act="erasure.asked", words=f"asks to erase {what(row)}: {row.reason}")
+        pieces.require(row)
+        _write(
+            row,
+            by,
+            now,
+            act="erasure.asked",
+            words=f"asks to erase {what(row)}{_short(row)}: {row.reason}",
+        )
     return row
 
 
@@ -97,7 +108,13 @@ def confirm(*, erasure: Erasure, by: Reader, now: datetime) -> Erasure:
         row.state, row.settled_at = Erasure.CONFIRMED, now
         row.settled_by, row.settled_name = by.ref, by.name
         row.save(update_fields=["state", "settled_at", "settled_by", "settled_name"])
-        _write(row, by, now, act="erasure.confirmed", words=f"confirms erasing {what(row)}")
+        _write(
+            row,
+            by,
+            now,
+            act="erasure.confirmed",
+            words=f"confirms erasing {what(row)}{_short(row)}",
+        )
         nudge.after_commit("erasure.confirmed")
     return row
 
@@ -112,9 +129,12 @@ def refuse(*, erasure: Erasure, reason: str, by: Reader, now: datetime) -> Erasu
         row.state, row.settled_at = Erasure.REFUSED, now
         row.settled_by, row.settled_name = by.ref, by.name
         row.settled_reason = reason.strip()[:LONGEST_REASON]
+        row.pieces = []
         row.save(
-            update_fields=["state", "settled_at", "settled_by", "settled_name", "settled_reason"]
-        )
+            update_fields=[
+                "state", "settled_at", "settled_by", "settled_name", "settled_reason", "pieces"
+            ]
+        )  # fmt: skip
         _write(
             row,
             by,
@@ -132,6 +152,12 @@ def what(erasure: Erasure) -> str:
     else:
         said = f"record {erasure.ordinal} of deposit {erasure.deposit_id}"
     return f"{said}, and the names in it" if erasure.names else said
+
+
+def _short(erasure: Erasure) -> str:
+    """How many pieces are named; the ledger never says which."""
+    count = len(erasure.pieces)
+    return f", and {counted(count, 'short piece')} of it wherever it is quoted" if count else ""
 
 
 def require_kept(deposit: Deposit, ordinal: int | None) -> None:
@@ -215,6 +241,17 @@ def became_words(erasure: Erasure) -> str:
             f" {'it' if kept == 1 else 'them'}"
             if kept
             else counted(became["names"], "name")
+        )
+    if "pieces" in became:
+        kept = became["pieces_kept"]
+        said.append(
+            counted(became["pieces"], "short piece")
+            + (
+                f"; {kept:,} more {'stays' if kept == 1 else 'stay'}, because other evidence says"
+                f" {'it' if kept == 1 else 'them'}"
+                if kept
+                else ""
+            )
         )
     return ", ".join(said)
 

@@ -1,9 +1,10 @@
 """What a text quotes of something that is to be erased, and the text without it. Pure.
 
-Two ways to know a quotation. `Prose` is content of a record, a prompt above all: six words in a
+Three ways to know a quotation. `Prose` is content of a record, a prompt above all: six words in a
 row that stand in it stand for it, whatever their case and what is between them. `Names` are texts
-of the dictionary that nothing else needs any more. Both are linear in the text, since logs and
-prompts are written by attackers. Must not know where texts lie; evidence/unquoting.py does.
+of the dictionary that nothing else needs any more. `Pieces` are shorter texts that two people named.
+All are linear in the text, since logs and prompts are written by attackers. Must not know where
+texts lie; evidence/unquoting.py does.
 """
 
 import re
@@ -22,10 +23,14 @@ MOST_WINDOWS = 500_000
 # Names in one pattern; and the shortest that is looked for inside a text.
 NAMES_AT_ONCE = 2_000
 SHORTEST = 6
+# The shortest pieces that people may name: letters and digits, and a number.
+SHORTEST_PIECE, SHORTEST_NUMBER = 3, 5
 # Of what is not JSON, read as text.
 PIECE = 1_000_000
 _WORD = re.compile(r"\w+")
 _ESCAPED = re.compile(r"\\[nrt]")
+_MARK = re.compile(r"\[erased \d{4}-\d\d-\d\d, deposit \d+(?:, [0-9a-f-]{1,36})?\]")
+_BLANKS = r"[\s\p{Z}]+"
 # What names something of this app: a state, a rule, an id, a key. Nobody quotes with that alone.
 _CODE = re.compile(
     r"[a-z_]+|[A-Z]{1,4}-[0-9]+|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -142,11 +147,59 @@ class Names:
         )
 
 
-def _patterns(names: Iterable[str]) -> list[Any]:
+class Pieces:
+    """Short texts where neither end lies inside a longer word, whatever blanks are between their
+    words. One word of letters alone is found as it is written, anything else in any case."""
+
+    def __init__(self, pieces: Iterable[str]) -> None:
+        whole = {" ".join(piece.split()) for piece in pieces} - {""}
+        words = {piece for piece in whole if piece.isalpha()}
+        self._patterns = [*_patterns(words), *_patterns(whole - words, blanks=_BLANKS, fold=True)]
+
+    def spans(self, text: str, _: Column, /) -> list[tuple[int, int]]:
+        if _CODE.fullmatch(text):
+            return []
+        text = _ESCAPED.sub("  ", text)
+        marks = [found.span() for found in _MARK.finditer(text)]
+        return sorted(
+            found.span()
+            for pattern in self._patterns
+            for found in pattern.finditer(text)
+            if (_caseless(found[0]) or _stands_alone(text, *found.span()))
+            # What was cut already says when, and of which deposit.
+            and not any(begin < found.end() and found.start() < end for begin, end in marks)
+        )
+
+
+def _caseless(text: str) -> bool:
+    """Whether it is in a script without capitals, where words may stand without blanks."""
+    return text[0].isalpha() and text[-1].isalpha() and text.lower() == text.upper()
+
+
+def why_no_piece(piece: str) -> str:
+    """Why two people cannot have this taken out wherever it stands: it would stand in too much
+    that quotes nothing. Empty: they can."""
+    known = [one for one in piece if one.isalnum()]
+    if len(known) < (SHORTEST_PIECE if piece.isascii() else 2):
+        return "it is too short"
+    if piece.isdecimal() and len(piece) < SHORTEST_NUMBER:
+        return "so short a number may be anything's"
+    if _CODE.fullmatch(piece):
+        return "it may be the name of something here, or anybody's word: write more of it"
+    if piece.isalpha() and piece == piece.lower() != piece.upper():
+        return "it may be anybody's word: write more of it"
+    return ""
+
+
+def _patterns(names: Iterable[str], *, blanks: str = " ", fold: bool = False) -> list[Any]:
+    """What finds these names; `blanks` stands for each blank in them."""
     options = re2.Options()
     options.longest_match, options.max_mem, options.log_errors = True, 1 << 28, False
+    options.case_sensitive = not fold
     return [
-        re2.compile("|".join(map(re2.escape, some)), options)
+        re2.compile(
+            "|".join(blanks.join(map(re2.escape, name.split(" "))) for name in some), options
+        )
         for some in batched(sorted(names), NAMES_AT_ONCE)
     ]
 

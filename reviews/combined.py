@@ -95,7 +95,12 @@ def _possible(readings: Sequence[Entitlement], own: tuple[Row, ...]) -> dict[str
     for reading in readings:
         statements = [Possible.from_json(one) for one in reading.possible]
         whole = whole and not any(one.effect == "unknown" for one in statements)
-        allows = [one for one in statements if one.effect == "allow" and one.layer == "identity"]
+        # What has to be activated first is never sure (possible_matches).
+        allows = [
+            one
+            for one in statements
+            if one.effect in ("allow", "eligible") and one.layer == "identity"
+        ]
         for one in allows:
             if one.not_actions:
                 whole = False

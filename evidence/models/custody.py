@@ -212,8 +212,11 @@ class Erasure(models.Model):
     texts = ArrayField(models.BigIntegerField(), default=list)  # of evidence.Term, until done
     named_at = models.DateTimeField(null=True)
     words = ArrayField(models.TextField(), default=list)  # names and texts that went, until done
+    # Short texts of the content that go wherever they are quoted, until it is settled.
+    pieces = ArrayField(models.TextField(), default=list)
     done_at = models.DateTimeField(null=True)
-    became = models.JSONField(default=dict)  # {"capsules", "names", "names_kept", "texts", "rows"}
+    # How many: capsules, names, names_kept, texts, rows, pieces, pieces_kept.
+    became = models.JSONField(default=dict)
 
     class Meta:
         constraints = [

@@ -26,8 +26,9 @@ _VARIABLE = re.compile(r"\$\{[^}]*\}")
 class Possible:
     """One statement of one policy.
 
-    `effect` is allow, deny, or unknown for what could not be read. `via` says which policy it
-    comes from, `layer` whether it grants (identity) or limits (boundary).
+    `effect` is allow, deny, eligible for what is allowed once somebody activates it, or unknown
+    for what could not be read. `via` says which policy it comes from, `layer` whether it grants
+    (identity) or limits (boundary).
     """
 
     effect: str
@@ -72,7 +73,8 @@ class Possible:
 def possible_matches(possible: Iterable[Possible], action: str, resource: str) -> Answer:
     """Whether these policies allow an action on a resource.
 
-    Both may be patterns; "allowed" then means all of it, "denied" none of it.
+    Both may be patterns; "allowed" then means all of it, "denied" none of it. What has to be
+    activated first is neither.
     """
     statements = list(possible)
     deny, layers = "no", {"identity": "no"}
@@ -108,7 +110,8 @@ def _fit(one: Possible, action: str, resource: str) -> _Fit:
     )
     if "no" in about:
         return "no"
-    return "yes" if about == ("yes", "yes") and not one.conditions else "maybe"
+    sure = about == ("yes", "yes") and not one.conditions and one.effect != "eligible"
+    return "yes" if sure else "maybe"
 
 
 def _named(patterns: Sequence[str], excepted: Sequence[str], value: str, *, fold: bool) -> _Fit:
@@ -139,12 +142,14 @@ class Beyond:
     """What is possible beyond a delegation: families of actions, and in words.
 
     `known` is False where something could not be read, so that the count is a lower bound.
+    `later` are families that have to be activated first, beyond the others.
     """
 
     count: int
     families: tuple[str, ...]
     known: bool
     words: str
+    later: tuple[str, ...] = ()
 
 
 def summary(
@@ -157,9 +162,25 @@ def summary(
     Allows with conditions count: what is possible under a condition is possible.
     """
     statements = list(possible)
+    families = _beyond("allow", statements, delegated)
+    later = _beyond("eligible", statements, delegated) - families
+    known = not any(s.effect == "unknown" for s in statements)
+    return Beyond(
+        count=len(families),
+        families=tuple(sorted(families)),
+        known=known,
+        words=_words(len(families), known=known, whose=whose)
+        + (f", {len(later)} more after activation" if later else ""),
+        later=tuple(sorted(later)),
+    )
+
+
+def _beyond(
+    effect: str, statements: Sequence[Possible], delegated: Sequence[Permission]
+) -> set[str]:
     families: set[str] = set()
     for one in statements:
-        if one.effect != "allow" or one.layer != "identity":
+        if one.effect != effect or one.layer != "identity":
             continue
         resources = one.resources or ("*",)
         for action in one.actions:
@@ -171,13 +192,7 @@ def summary(
                 families.add(_family(action) + (" on more resources" if named else ""))
         if one.not_actions:
             families.add(f"all actions but {', '.join(sorted(one.not_actions))}")
-    known = not any(s.effect == "unknown" for s in statements)
-    return Beyond(
-        count=len(families),
-        families=tuple(sorted(families)),
-        known=known,
-        words=_words(len(families), known=known, whose=whose),
-    )
+    return families
 
 
 def _words(count: int, *, known: bool, whose: str) -> str:

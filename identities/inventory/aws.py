@@ -1,8 +1,9 @@
 """What one AWS account lists: IAM users and roles, with their policies and the organisation's.
 
-Source: IAM API Reference, GetAccountAuthorizationDetails. Policies of resources and of sessions
-are not in these lists. Roles that AWS makes for its own services (path /aws-service-role/) are
-left out: nobody else can assume them. Credentials are aws_credentials.py's.
+Source: IAM API Reference, GetAccountAuthorizationDetails. Policies of resources and of sessions,
+and what the organisation says of resources, are not in these lists. Roles that AWS makes for its
+own services (path /aws-service-role/) are left out: nobody else can assume them. Credentials are
+aws_credentials.py's.
 """
 
 from collections.abc import Iterator, Mapping
@@ -29,7 +30,7 @@ from identities.inventory.contract import (
 # Connectors that lead to AWS itself; a bucket with an endpoint of its own is somebody else's.
 AWS_ALONE, BUCKETS = ("cloudtrail_lookup",), ("s3", "s3_queue")
 PER_PAGE = 100
-NOT_LISTED = "policies of resources and of sessions are not read"
+NOT_LISTED = "resource control policies, policies of resources and of sessions are not read"
 OF_SERVICES = "/aws-service-role/"
 
 

@@ -95,13 +95,15 @@ class Part(NamedTuple):
 
 
 class System(NamedTuple):
-    """One kind of system, and the connectors whose settings lead to it."""
+    """One kind of system, and the connectors whose settings lead to it. `narrowed_by`: what may
+    leave its principals less than the lists say, and is not read."""
 
     name: str
     title: str
     fits: Callable[[str, Mapping[str, str]], bool]  # connector's name, settings
     open: Callable[[Asked], Reader]  # raises Stopped or Later
     parts: tuple[Part, ...]
+    narrowed_by: str = ""
 
 
 def explained(answer: Any) -> Exception | None:

@@ -306,4 +306,5 @@ SYSTEM = System(
         ),
         Part("deploy keys", deploy_keys, "repository permission Administration (read)"),
     ),
+    narrowed_by="rulesets, branch protection and IP allow lists",
 )

@@ -9,7 +9,7 @@ tenants) are left out: they are in every tenant, and nobody here can own them.
 Microsoft Graph says when a secret or certificate ends, not when it was last used.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -19,7 +19,7 @@ from evidence.sources import graph
 from evidence.sources.contract import Asked
 from evidence.sources.failures import Stopped
 from identities.enforcers.possible_aws import Possible
-from identities.inventory import graph_roles, hints
+from identities.inventory import graph_azure, graph_roles, hints
 from identities.inventory.contract import (
     ACTIVE,
     EXPIRED,
@@ -68,8 +68,10 @@ class Tenant:
             place = asked.settings["management"].rstrip("/")
             azure = Caller(asked.http, place, graph.bearer_of(asked, place).header)
         groups = graph_roles.Groups(self.call)
-        self.directory_roles = graph_roles.directory(self.call, groups)
-        self.azure_roles = graph_roles.azure(azure, groups)
+        on_azure = graph_azure.Azure(azure, groups)
+        self.directory_roles, self.directory_eligible = graph_roles.directory(self.call, groups)
+        self.azure_roles, self.azure_eligible = on_azure.roles(), on_azure.eligible()
+        self.azure_denials = on_azure.denials()
         self._now = asked.until
         self._roles: dict[str, Mapping[str, str]] = {}
         self._scopes: dict[str, list[Possible]] | None = None
@@ -117,9 +119,27 @@ class Tenant:
 
     def load_roles(self) -> None:
         """The roles that the lists before have not left in memory: a reading that goes on."""
-        for roles in (self.directory_roles, self.azure_roles):
+        for roles in (
+            self.directory_roles,
+            self.directory_eligible,
+            self.azure_roles,
+            self.azure_eligible,
+            self.azure_denials,
+        ):
             with suppress(Stopped):
                 roles.load()
+
+    def roles_of(self, number: str) -> tuple[list[Possible], list[str]]:
+        """What a principal has by roles of both kinds, what of it is denied, and what of that
+        could not be read."""
+        azure = [*self.azure_roles.of(number), *self.azure_eligible.of(number)]
+        # Who has no role there misses nothing that would be denied.
+        denied = [] if self.azure_roles.refused else self.azure_denials.against(number, azure)
+        rights = [*self.directory_roles.of(number), *self.directory_eligible.of(number)]
+        lists = [self.directory_roles, self.directory_eligible, self.azure_roles]
+        if not self.azure_roles.refused:
+            lists += [self.azure_eligible, *([self.azure_denials] if azure else [])]
+        return [*rights, *azure, *denied], [one.missing for one in lists if one.missing]
 
     def scopes(self, number: str) -> list[Possible] | None:
         """What a client may do in people's names; None where that may not be read."""
@@ -210,19 +230,15 @@ def applications(tenant: Tenant, cursor: Mapping[str, Any]) -> Iterator[Batch]:
         yield Batch(tuple(found), {"next": link} if link else {})
 
 
-def directory_roles(tenant: Tenant, _: Mapping[str, Any]) -> Iterator[Batch]:
-    """What roles of the directory are assigned: kept for the lists of principals."""
-    return _roles(tenant.directory_roles)
+def _roles(which: str) -> Callable[[Tenant, Mapping[str, Any]], Iterator[Batch]]:
+    """One list of roles, or of what is denied: kept for the lists of principals."""
 
+    def read(tenant: Tenant, _: Mapping[str, Any]) -> Iterator[Batch]:
+        roles: graph_roles.Roles = getattr(tenant, which)
+        roles.load()
+        yield Batch((), {}, roles.unread, roles.missing)
 
-def azure_roles(tenant: Tenant, _: Mapping[str, Any]) -> Iterator[Batch]:
-    """The same of roles on Azure's resources."""
-    return _roles(tenant.azure_roles)
-
-
-def _roles(roles: graph_roles.Roles) -> Iterator[Batch]:
-    roles.load()
-    yield Batch((), {}, roles.unread, roles.missing)
+    return read
 
 
 def principals(tenant: Tenant, cursor: Mapping[str, Any]) -> Iterator[Batch]:
@@ -303,11 +319,11 @@ def _rights(tenant: Tenant, one: Mapping[str, Any]) -> tuple[tuple[Possible, ...
         )
         for row in assigned
     ]
-    all_ = [*rights, *delegated, *tenant.directory_roles.of(number), *tenant.azure_roles.of(number)]
-    missing = [tenant.directory_roles.missing, tenant.azure_roles.missing]
+    by_roles, missing = tenant.roles_of(number)
+    all_ = [*rights, *delegated, *by_roles]
     if len(all_) > MOST_RIGHTS:
         missing.append(f"{len(all_) - MOST_RIGHTS} more grants")
-    return tuple(all_[:MOST_RIGHTS]), "; ".join(one for one in missing if one)
+    return tuple(all_[:MOST_RIGHTS]), "; ".join(missing)
 
 
 SYSTEM = System(
@@ -317,14 +333,26 @@ SYSTEM = System(
     open=Tenant,
     parts=(
         Part("applications", applications, "Application.Read.All"),
-        Part("directory roles", directory_roles, "RoleManagement.Read.Directory", optional=True),
-        Part(
-            "Azure roles",
-            azure_roles,
-            "the role Reader on subscriptions or their management group",
-            optional=True,
+        *(
+            Part(name, _roles(which), needs, optional=True)
+            for name, which, needs in (
+                ("directory roles", "directory_roles", "RoleManagement.Read.Directory"),
+                (
+                    "eligible directory roles",
+                    "directory_eligible",
+                    "RoleManagement.Read.Directory; there are none without Entra ID P2",
+                ),
+                (
+                    "Azure roles",
+                    "azure_roles",
+                    "the role Reader on subscriptions or their management group",
+                ),
+                ("eligible Azure roles", "azure_eligible", graph_azure.NEEDS_ELIGIBLE),
+                ("Azure deny assignments", "azure_denials", graph_azure.NEEDS_DENIED),
+            )
         ),
         Part("service principals", principals, "Application.Read.All, Directory.Read.All"),
         Part("agent identities", agents, "AgentIdentity.Read.All", optional=True),
     ),
+    narrowed_by="conditional access",
 )

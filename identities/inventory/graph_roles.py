@@ -1,13 +1,14 @@
-"""Roles of one Entra tenant's principals: in its directory, and on Azure's resources.
+"""Roles of one Entra tenant's principals in its directory, held and eligible.
 
 Owns which roles are assigned to whom, by the object id that a service principal, managed identity
-or agent has in the directory; graph.py joins them to what else these may do. Both are read once a
-reading and kept in memory. Sources: learn.microsoft.com, Microsoft Graph: "List
-unifiedRoleAssignments", "List unifiedRoleDefinitions", "List group transitive members"; Azure REST: "Subscriptions - List", "Role
-Assignments - List For Scope" (at, above and below a subscription), "Role Definitions - Get By Id".
+or agent has in the directory, and what the lists of Azure (graph_azure.py) share with that;
+graph.py joins them to what else these may do. Each list is read once a reading and kept in memory.
+Sources: learn.microsoft.com, Microsoft Graph: "List unifiedRoleAssignments", "List
+unifiedRoleDefinitions", "List roleEligibilityScheduleInstances", "List group transitive members".
 
-What a group is assigned, each service principal in it has, also through groups in that group.
-Eligible roles, which only people and groups have, and deny assignments of Azure are not read.
+What a group is assigned, each service principal in it has, also through groups in that group; what
+a group is eligible for, none has before somebody activates it. Eligible membership of groups (PIM
+for Groups) is listed only group by group and is not read.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -23,11 +24,8 @@ from identities.inventory.paging import Caller
 
 # Actions of one role that are kept; the largest built-in one has about two hundred.
 MOST_ACTIONS = 400
-SUBSCRIPTIONS = "/subscriptions?api-version=2022-12-01"
-ASSIGNMENTS = "/providers/Microsoft.Authorization/roleAssignments?api-version=2022-04-01"
-
-# Kinds of assignees that are no service, nor have any among them that this directory knows.
-_PEOPLE = ("User", "ForeignGroup", "Device")
+# Without this licence nobody is eligible for anything (error codes of Microsoft Graph and Azure).
+UNLICENSED = "AadPremiumLicenseRequired"
 
 # How a group's members are named among the scopes of a reading, and what reading them needs.
 GROUP, MEMBERS = "group ", "GroupMember.Read.All (Directory.Read.All holds it)"
@@ -38,11 +36,13 @@ type Read = Callable[[], tuple[ByPrincipal, dict[str, Stopped]]]
 
 
 class Roles:
-    """One kind of role, read once. `missing` says what could not be read of it."""
+    """One kind of role, read once. `missing` says what could not be read of it. `now`: whether it
+    says what is possible now, so that without it that is not known."""
 
-    def __init__(self, title: str, needs: str, read: Read) -> None:
+    def __init__(self, title: str, needs: str, read: Read, *, now: bool = True) -> None:
         self.title, self.needs, self.missing = title, needs, ""
         self.unread: tuple[str, ...] = ()
+        self._now = now
         self._read = read
         self._found: ByPrincipal = {}
         self._over = self._not_known = False
@@ -56,9 +56,12 @@ class Roles:
         try:
             self._found, failed = self._read()
         except Absent as problem:
-            self.missing = f"{self.title}: {problem.what}"
+            # What is not offered cannot be activated there; the list of what is held says it.
+            self.missing = f"{self.title}: {problem.what}" if self._now else ""
             raise
         except Stopped as problem:
+            if UNLICENSED in problem.what:
+                raise Absent("The tenant has no licence for eligible roles.", "") from problem
             self._refused(problem, self.needs)
             if isinstance(problem, Forbidden):
                 raise Forbidden(problem.what, f"Give the application {self.needs}.") from problem
@@ -67,13 +70,18 @@ class Roles:
         for scope, refused in failed.items():
             self._refused(refused, MEMBERS if scope.startswith(GROUP) else self.needs)
 
+    @property
+    def refused(self) -> bool:
+        """Whether nothing of it could be read."""
+        return bool(self.missing) and not self.unread
+
     def _refused(self, problem: Stopped, needs: str) -> None:
         self._not_known = True
         self.missing = f"{self.title}: {problem.what}; it needs {needs}"
 
     def of(self, number: str) -> list[Possible]:
         """What a principal may do by these roles, and that there may be more."""
-        unread = [Possible.unread(via=self.title)] if self._not_known else []
+        unread = [Possible.unread(via=self.title)] if self._not_known and self._now else []
         return [*self._found.get(number.lower(), []), *unread]
 
 
@@ -97,7 +105,7 @@ class Groups:
         return self._members[number]
 
 
-class _Found:
+class Collected:
     """Rights by principal while they are read, and the scopes that could not be."""
 
     def __init__(self, groups: Groups) -> None:
@@ -120,24 +128,20 @@ class _Found:
             self.add(member, replace(right, via=f"{right.via}, through {group}"))
 
 
-# --- the directory
+def directory(call: Caller, groups: Groups) -> tuple[Roles, Roles]:
+    """Roles of Entra itself, built in and made there: those that are held, and the eligible."""
+    roles: dict[str, Mapping[str, Any]] = {}
 
-
-def directory(call: Caller, groups: Groups) -> Roles:
-    """Roles of Entra itself, built in and made there."""
-
-    def read() -> tuple[ByPrincipal, dict[str, Stopped]]:
-        found = _Found(groups)
-        roles: dict[str, Mapping[str, Any]] = {}
-        for rows, _ in _graph(
-            call, "roleDefinitions?$select=id,displayName,isBuiltIn,rolePermissions"
-        ):
-            roles |= {text(one.get("id")): one for one in objects(rows)}
-        for rows, _ in _graph(call, "roleAssignments?$expand=principal"):
+    def read(path: str, effect: str) -> tuple[ByPrincipal, dict[str, Stopped]]:
+        found = Collected(groups)
+        if not roles:
+            pages = _graph(call, "roleDefinitions?$select=id,displayName,isBuiltIn,rolePermissions")
+            roles.update({text(one.get("id")): one for rows, _ in pages for one in objects(rows)})
+        for rows, _ in _graph(call, f"{path}?$expand=principal"):
             for one in objects(rows):
                 # Without a type, the principal was not shown: its id is one's all the same.
                 kind = text(inside(one, "principal", "@odata.type"))
-                right = _directory(one, roles.get(text(one.get("roleDefinitionId")), {}))
+                right = _directory(one, roles.get(text(one.get("roleDefinitionId")), {}), effect)
                 if kind == "#microsoft.graph.group":
                     name = text(inside(one, "principal", "displayName"))
                     found.add_members(one.get("principalId"), right, name)
@@ -145,101 +149,43 @@ def directory(call: Caller, groups: Groups) -> Roles:
                     found.add(one.get("principalId"), right)
         return found.rights, found.failed
 
-    return Roles("directory roles", "RoleManagement.Read.Directory", read)
+    return (
+        Roles(
+            "directory roles",
+            "RoleManagement.Read.Directory",
+            lambda: read("roleAssignments", "allow"),
+        ),
+        Roles(
+            "eligible directory roles",
+            "RoleManagement.Read.Directory (Directory.Read.All does not hold it)",
+            lambda: read("roleEligibilityScheduleInstances", "eligible"),
+            now=False,
+        ),
+    )
 
 
 def _graph(call: Caller, path: str) -> Iterator[tuple[list[Any], str]]:
     return call.wrapped(f"/v1.0/roleManagement/directory/{path}", "value", "@odata.nextLink")
 
 
-def _directory(one: Mapping[str, Any], role: Mapping[str, Any]) -> Possible:
+def _directory(one: Mapping[str, Any], role: Mapping[str, Any], effect: str) -> Possible:
     name = text(role.get("displayName")) or text(one.get("roleDefinitionId"))
     actions: tuple[str, ...] = (name,)
     if role.get("isBuiltIn") is False:
         # What a role of their own is called says nothing.
-        actions = _actions(role.get("rolePermissions"), "allowedResourceActions") or actions
+        actions = actions_of(role.get("rolePermissions"), "allowedResourceActions") or actions
     scope = text(one.get("directoryScopeId")) or text(one.get("appScopeId"))
+    until = text(one.get("endDateTime"))
     return Possible(
-        effect="allow",
+        effect=effect,
         actions=actions,
         resources=("the whole directory" if scope == "/" else scope,),
-        via=f"directory role {name}",
+        conditions={"until": until} if until else {},
+        via=f"{'eligible ' if effect == 'eligible' else ''}directory role {name}",
     )
 
 
-# --- Azure
-
-
-def azure(call: Caller | None, groups: Groups) -> Roles:
-    """Roles on subscriptions that the application is shown, and on what is in them."""
-
-    def read() -> tuple[ByPrincipal, dict[str, Stopped]]:
-        if call is None:
-            raise Absent("Azure is not asked", "Set azure to yes in its settings.")
-        names = {
-            text(one.get("subscriptionId")): text(one.get("displayName"))
-            for rows, _ in call.wrapped(SUBSCRIPTIONS, "value", "nextLink")
-            for one in objects(rows)
-        }
-        if not names:
-            raise Forbidden("Azure shows the application no subscription", "")
-        found = _Found(groups)
-        roles: dict[str, Mapping[str, Any]] = {}
-        # What stands above subscriptions is listed by each of them.
-        met: set[str] = set()
-        for number, name in names.items():
-            try:
-                for rows, _ in call.wrapped(
-                    f"/subscriptions/{number}{ASSIGNMENTS}", "value", "nextLink"
-                ):
-                    for one in objects(rows):
-                        about, known = one.get("properties"), text(one.get("id")) in met
-                        if type(about) is not dict or known:
-                            continue
-                        kind = about.get("principalType")
-                        if kind in _PEOPLE:
-                            continue
-                        met.add(text(one.get("id")))
-                        right, who = _azure(call, about, roles), about.get("principalId")
-                        if kind == "Group":
-                            found.add_members(who, right, "")
-                        else:
-                            found.add(who, right)
-            except Stopped as problem:
-                found.failed[f"subscription {name or number}"] = problem
-        return found.rights, found.failed
-
-    return Roles("Azure roles", "the role Reader on each subscription", read)
-
-
-def _azure(call: Caller, about: Mapping[str, Any], roles: dict[str, Mapping[str, Any]]) -> Possible:
-    where = text(about.get("roleDefinitionId"))
-    number = where.rsplit("/", 1)[-1].lower()
-    if number not in roles:
-        try:
-            said = call.object(f"{where}?api-version=2022-04-01")
-        except Stopped:
-            said = {}
-        roles[number] = next(iter(objects([said.get("properties")])), {})
-    role = roles[number]
-    via = f"Azure role {text(role.get('roleName')) or number}"
-    actions = _actions(role.get("permissions"), "actions", "dataActions")
-    conditions = {
-        "but not": list(_actions(role.get("permissions"), "notActions", "notDataActions")),
-        "condition": text(about.get("condition"), 2_000),
-    }
-    if not actions:
-        return Possible.unread(via=via)
-    return Possible(
-        effect="allow",
-        actions=actions,
-        resources=(text(about.get("scope"), 1_000),),
-        conditions={key: value for key, value in conditions.items() if value},
-        via=via,
-    )
-
-
-def _actions(permissions: Any, *members: str) -> tuple[str, ...]:
+def actions_of(permissions: Any, *members: str) -> tuple[str, ...]:
     """What a role's permissions name, a bounded number of it."""
     found = (
         text(action)

@@ -247,4 +247,5 @@ SYSTEM = System(
         ),
         Part("token secrets", token_secrets, "list secrets (not advised)", optional=True),
     ),
+    narrowed_by="admission and authorizers other than RBAC",
 )

@@ -309,4 +309,5 @@ SYSTEM = System(
         Part("apps", apps, "okta.apps.read, okta.appGrants.read, okta.roles.read"),
         Part("AI agents", agents, "okta.aiAgents.read"),
     ),
+    narrowed_by="network zones and policies of authorization servers",
 )

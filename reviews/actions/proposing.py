@@ -212,16 +212,15 @@ def _entitlements(
         allowed = [
             action
             for one in row.possible
-            if one.get("effect", "Allow") == "Allow"
-            for action in one.get("actions", [])
+            if one["effect"] in ("allow", "eligible") and one.get("layer", "identity") == "identity"
+            for action in one.get("actions", []) or ["*"] * bool(one.get("not_actions"))
         ]
         wider = [action for action in allowed if not covers(delegated, action)]
         advice = NONE
         if wider and delegated:
-            advice = Advice(
-                "narrow", f"{row.system} allows {len(wider)} action patterns more than delegated"
-            )
-        elif delegated and not row.missing:
+            many = counted(len(wider), "action pattern")
+            advice = Advice("narrow", f"{row.system} allows {many} more than delegated")
+        elif delegated and not row.missing and all(e["effect"] != "unknown" for e in row.possible):
             advice = Advice("keep", f"{row.system} allows nothing beyond what was delegated")
         yield (
             row.identity_id,

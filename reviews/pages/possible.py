@@ -19,6 +19,7 @@ SAME_WORDS: dict[str, Callable[[str], bool]] = {
     "kubernetes": lambda action: " " in action and ":" not in action,
 }
 TITLES = {one.name: one.title for one in SYSTEMS}
+NARROWED_BY = {one.name: one.narrowed_by for one in SYSTEMS}
 
 
 def answer(readings: Sequence[Entitlement], action: str, resource: str) -> str:
@@ -45,21 +46,24 @@ def beyond(readings: Sequence[Entitlement], granted: Iterable[DelegationVersion]
     delegated = [
         Permission(tuple(row.actions), tuple(arn(one) for one in row.resources)) for row in granted
     ]
-    systems = sorted({TITLES.get(one.system, one.system) for one in readings})
-    return summary(
+    names = {one.system for one in readings}
+    systems = sorted(TITLES.get(one, one) for one in names)
+    narrowed = " and ".join(sorted({NARROWED_BY.get(one, "") for one in names} - {""}))
+    said = summary(
         [one for reading in readings for one in statements(reading)],
         delegated,
         whose=f"{' and '.join(systems)} {'allow' if len(systems) > 1 else 'allows'}",
     ).words
+    return f"{said} (not read, and may leave less: {narrowed})" if narrowed else said
 
 
-def allowed(readings: Iterable[Entitlement], *, most: int) -> list[str]:
-    """The action patterns the policies allow, each once."""
+def allowed(readings: Iterable[Entitlement], *, most: int, effect: str = "allow") -> list[str]:
+    """The action patterns the policies allow, each once; or those that are eligible."""
     found = (
         action
         for reading in readings
         for one in statements(reading)
-        if one.effect == "allow" and one.layer == "identity"
+        if one.effect == effect and one.layer == "identity"
         for action in one.actions
     )
     return list(dict.fromkeys(found))[:most]

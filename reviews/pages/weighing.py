@@ -26,7 +26,6 @@ MOST_READINGS = 10
 MOST_ROWS = 60
 MOST_OUTSIDE = 20
 MOST_BEYOND = 12
-POSSIBLE = {"yes": "possible", "no": "not_possible"}
 
 
 @dataclass
@@ -93,14 +92,17 @@ def of_item(item: Item, weighed: Weighed) -> dict[str, Any] | None:
         lambda action: needs_authority(action) and not covers([*named, *everything], action),
     )
     rows += [_of_action(action, uses, weighed) for action, uses in outside[:MOST_OUTSIDE]]
-    beyond = [
-        action
-        for action in possible.allowed(weighed.readings, most=1_000)
+    beyond = {
+        action: how
+        for how, effect in (("eligible", "eligible"), ("yes", "allow"))
+        for action in possible.allowed(weighed.readings, most=1_000, effect=effect)
         if action not in named
         and not covers(named, action)
         and not any(covers([action], one.action) for one in weighed.calls)
-    ]
-    rows += [_only_possible(action) for action in beyond[:MOST_BEYOND]]
+    }
+    # What is possible now before what has to be activated first.
+    first = sorted(beyond.items(), key=lambda one: one[1] != "yes")
+    rows += [_only_possible(*one) for one in first[:MOST_BEYOND]]
     more = max(0, len(patterns) - MOST_ROWS) + max(0, len(outside) - MOST_OUTSIDE)
     return {
         "rows": rows,
@@ -174,12 +176,12 @@ def _on(resources: list[str]) -> str:
     return f"on {', '.join(resources[:3])}{more}" if resources else ""
 
 
-def _only_possible(action: str) -> dict[str, Any]:
+def _only_possible(action: str, how: str) -> dict[str, Any]:
     return {
         "action": action,
         "resource": "",
         "delegated": "no",
-        "possible": "yes",
+        "possible": how,
         "seen": "not_seen",
         "count": None,
     }
@@ -207,7 +209,7 @@ def as_data(item: Item, weighed: Weighed) -> dict[str, Any] | None:
     found = of_item(item, weighed)
     if found is None:
         return None
-    words = {"unknown": "not known"}
+    words = {"unknown": "not known", "eligible": "after activation"}
     return {
         "evidence_to": moment(found["fresh"].get("at")),
         "evidence_doubt": found["fresh"].get("why") or None,

@@ -1,13 +1,14 @@
 """What a text quotes of something, in tables; and that cutting leaves everything else."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evidence.quotes import Column, Names, cut, leaves, prose, tail
+from evidence.quotes import Column, Names, Pieces, cut, leaves, prose, tail, why_no_piece
 
 SAID = "Please move the salary of Jane Doe to the account of her brother before Friday"
 
@@ -104,3 +105,69 @@ def test_cutting_leaves_the_rest_in_its_order(names: list[str], text: str) -> No
         found = text.find(part, at)
         assert found >= at
         at = found + len(part)
+
+
+@pytest.mark.parametrize(
+    ("piece", "text", "left"),
+    [
+        ("Jane Doe", "JANE\n DOE asked; so did Jane  Doe's brother", "[x] asked; so did [x]'s brother"),
+        ("Jane Doe", r'{"said": "it\nJane\nDoe\tleft"}', r'{"said": "it\n[x]\tleft"}'),
+        ("Jane Doe", "Jane Doe-Smith, Mary-Jane Doe", "Jane Doe-Smith, Mary-Jane Doe"),
+        ("Doe", "Doe and doe, Doeful", "[x] and doe, Doeful"),  # one word: as it is written
+        ("jane@x.org", "to Jane@X.org.", "to [x]."),
+        ("jane@x.org", "mary.jane@x.org", "mary.jane@x.org"),
+        ("DE89 3704 0044", "de89 3704 0044 05", "[x] 05"),
+        ("4711-0815", "4711-0815-1 is not 4711-0815", "4711-0815-1 is not [x]"),
+        ("\u738b\u5c0f\u660e", "\u8bf7\u627e\u738b\u5c0f\u660e\u5427", "\u8bf7\u627e[x]\u5427"),
+        ("a.*(b)", "so a.*(b) it is, axx(b)", "so [x] it is, axx(b)"),
+        ("Revoke", "revoke", "revoke"),
+        ("No Authority", "no_authority", "no_authority"),
+        # What was cut before keeps saying when, and of what.
+        ("2026-11-26", "[erased 2026-11-26, deposit 12] on 2026-11-26", "[erased 2026-11-26, deposit 12] on [x]"),
+    ],
+)  # fmt: skip
+def test_piece_is_cut_where_it_stands_alone(piece: str, text: str, left: str) -> None:
+    assert cut(text, Pieces([piece]), Column.WRITTEN, "[x]") == left
+
+
+@pytest.mark.parametrize(
+    ("piece", "why"),
+    [
+        ("Jane Doe", ""),
+        ("Doe", ""),
+        ("jane doe", ""),
+        ("\u738b\u660e", ""),
+        ("jane@x.org", ""),
+        ("12345", ""),
+        ("salary", "it may be the name of something here, or anybody's word: write more of it"),
+        ("m\u00fcller", "it may be anybody's word: write more of it"),
+        ("CS-1234", "it may be the name of something here, or anybody's word: write more of it"),
+        ("2026", "so short a number may be anything's"),
+        ("Jo", "it is too short"),
+        ("...", "it is too short"),
+    ],
+)
+def test_piece_that_would_stand_in_too_much_is_not_taken(piece: str, why: str) -> None:
+    assert why_no_piece(piece) == why
+
+
+@given(
+    st.lists(st.sampled_from(["Jane Doe", "jane@x.org", "4711-0815", "Ab", "b a"]), min_size=1),
+    st.lists(st.sampled_from(["Jane", "Doe", " ", "jane@x.org", "4711-0815", ",", "a", "Ab"])),
+)
+def test_no_piece_is_left_where_it_stood_and_nothing_else_goes(
+    pieces: list[str], parts: list[str]
+) -> None:
+    text = "".join(parts)
+    wanted = Pieces(pieces)
+    left = cut(text, wanted, Column.WRITTEN, "[]")
+    assert wanted.spans(left, Column.WRITTEN) == []
+    # What stays is the text, in its order, and what lies between is a piece in other blanks.
+    said = {"".join(one.lower().split()) for one in pieces}
+    at = 0
+    for part in left.split("[]"):
+        found = text.index(part, at)
+        gone = "".join(text[at:found].lower().split())
+        assert gone == "" or re.fullmatch("(?:" + "|".join(map(re.escape, said)) + ")+", gone)
+        at = found + len(part)
+    assert cut(left, wanted, Column.WRITTEN, "[]") is left

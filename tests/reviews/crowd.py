@@ -83,7 +83,7 @@ def identities(
                 during=(now - DAY, None),
                 read_at=now,
                 digest="x",
-                possible=[{"effect": "Allow", "actions": ["s3:*"], "resources": ["*"]}],
+                possible=[{"effect": "allow", "actions": ["s3:*"], "resources": ["*"]}],
                 recorded_at=now,
             )
             for one in made

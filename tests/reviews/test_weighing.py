@@ -232,3 +232,43 @@ def test_json_asks_the_same_for_many_items(
         )
     assert asked(run) == few
     assert case.opened_at < timezone.now()
+
+
+def test_what_has_to_be_activated_first_is_said_apart(story: Told) -> None:
+    row = allows(story, ("s3:GetObject", "*"), ("iam:*", "*"))
+    eligible = {"effect": "eligible", "actions": ["kms:*"], "resources": ["*"]}
+    Entitlement.objects.filter(pk=row.pk).update(possible=[*row.possible, eligible])
+    case = opened(story)
+    assert {name: said[1] for name, said in rows_of(case, "entitlement").items()} == {
+        "s3:GetObject": "yes",
+        "s3:PutObject": "no",
+        "iam:*": "yes",
+        "kms:*": "eligible",
+    }
+    item = item_of(case, "entitlement")
+    found = weighing.of_item(item, weighing.read(case, now=NOW))
+    assert found is not None
+    assert found["possible"].endswith("2 action families more, 1 more after activation")
+    assert (item.recommendation, item.recommendation_reason) == (
+        "narrow",
+        "aws allows 2 action patterns more than delegated",
+    )
+    client = client_of(story.ines)
+    page = client.get(f"/cases/{case.key}/?item={item.pk}").content.decode()
+    assert "after activation" in page
+    data = client.get(f"/cases/{case.key}.json").json()
+    (said,) = [one["weighed"] for one in data["items"] if one["kind"] == "entitlement"]
+    assert {one["action"]: one["possible"] for one in said["rows"]}["kms:*"] == "after activation"
+
+
+def test_what_may_leave_less_and_is_not_read_stands_beside(story: Told) -> None:
+    row = allows(story, ("contents:write", "acme/*"))
+    Entitlement.objects.filter(pk=row.pk).update(system="github")
+    found = weighing.of_item(
+        item_of(opened(story), "entitlement"), weighing.read(Case.objects.get(), now=NOW)
+    )
+    assert found is not None
+    assert found["possible"] == (
+        "GitHub allows 1 action family more (not read, and may leave less: rulesets, branch"
+        " protection and IP allow lists)"
+    )

@@ -129,9 +129,12 @@ def tenant(there: There, connect: Callable[..., Source], monkeypatch: pytest.Mon
          "rolePermissions": [{"allowedResourceActions": ["microsoft.directory/applications/create"]}]},
     ]}))  # fmt: skip
     there.on("GET", f"{DIRECTORY}/roleAssignments", Answer(body={"value": []}))
+    there.on("GET", f"{DIRECTORY}/roleEligibilityScheduleInstances", Answer(body={"value": []}))
     there.on("GET", "/subscriptions", Answer(body={"value": [
         {"subscriptionId": "s-1", "displayName": "Production", "state": "Enabled"}]}))  # fmt: skip
-    there.on("GET", f"/subscriptions/s-1{AZURE}/roleAssignments", Answer(body={"value": []}))
+    for name in ("roleAssignments", "roleEligibilityScheduleInstances", "denyAssignments"):
+        for number in ("s-1", "s-2"):
+            there.on("GET", f"/subscriptions/{number}{AZURE}/{name}", Answer(body={"value": []}))
     return connect(
         "graph",
         tenant=TENANT,

@@ -89,7 +89,10 @@ def test_users_roles_and_keys_arrive_with_policies_dates_and_hints(
     assert (key.holder_id, key.scope, key.credential) == (user.actor_id, person.name, True)
     assert user.created_at is not None
     assert abs(user.created_at - datetime.now(UTC)) < timedelta(minutes=10)
-    assert user.missing == "policies of resources and of sessions are not read"
+    assert (
+        user.missing
+        == "resource control policies, policies of resources and of sessions are not read"
+    )
 
 
 def test_reading_again_changes_nothing_and_what_is_deleted_ends(

@@ -127,7 +127,9 @@ def test_policies_of_the_organisation_limit_what_is_possible(
     row = read(member[0])
     assert (row.state, row.problem) == ("done", "")
     possible, missing = of_ana()
-    assert missing == "policies of resources and of sessions are not read"
+    assert (
+        missing == "resource control policies, policies of resources and of sessions are not read"
+    )
     assert [(one.via, one.layer) for one in possible] == [
         ("inline all", "identity"),
         (f"organisation's policy P0 at {ACCOUNT}", f"organisation {ACCOUNT}"),
@@ -152,7 +154,9 @@ def test_organisation_that_limits_nobody_here_adds_nothing(
     assert read(member[0]).state == "done"
     possible, missing = of_ana()
     assert [one.layer for one in possible] == ["identity"]
-    assert missing == "policies of resources and of sessions are not read"
+    assert (
+        missing == "resource control policies, policies of resources and of sessions are not read"
+    )
 
 
 @pytest.mark.parametrize(
