@@ -77,7 +77,8 @@ SELECT i.id, i.number, i.state, i.mode, i.expires_at,
             AND s.superseded_at IS NULL AND s.during @> %(now)s
             AND s.state IN ('held', 'suspended', 'retired')),
     EXISTS (SELECT 1 FROM identities_revocation r WHERE r.identity_id = i.id
-            AND r.credential_id IS NULL AND r.step IN ('hold', 'suspend', 'revoke')
+            AND r.credential_id IS NULL AND r.entitlement IS NULL
+            AND r.step IN ('hold', 'suspend', 'revoke')
             AND r.state = ANY(%(stopping)s))
 FROM identities_identity i
 """

@@ -1,4 +1,4 @@
-"""How a policy softens what its outcomes do: held before it is revoked, and a brake. Pure.
+"""How a policy softens what its outcomes do: held before it is cut for good, and a brake. Pure.
 
 Owns the two fields, how they are read and what they say in words. What acts on them is
 reviews/actions/quarantining.py and reviews/actions/braking.py.
@@ -46,8 +46,9 @@ def words(quarantine_days: int, brake: Brake | None) -> Iterator[tuple[str, str]
     """What both say: (about, sentence)."""
     if quarantine_days:
         held = counted(quarantine_days, "day")
-        said = f"A credential or delegation is held for {held} first and can be restored; then it"
-        yield "What is revoked", f"{said} is revoked for good. What is critical is revoked at once."
+        said = f"A credential, a delegation or what a system allows is held for {held} first and can"
+        said += " be restored; then it is revoked for good, or what a system allows narrowed for"
+        yield "What is revoked", f"{said} good. What is critical is cut at once."
     if brake is not None:
         bounds = []
         if brake.identities is not None:

@@ -4,11 +4,14 @@ Owns which move leads from which state to which, whose turn it is, and in which 
 doors differ. Knows nothing of rows, people or time: who may make a move is
 reviews/permissions.py, and only reviews/actions writes `Case.state`.
 
-``python -m reviews.states`` prints docs/states.md, which a test compares with this table.
+``python -m reviews.states`` prints docs/states.md, which a test compares with this table. The
+states of smaller rows that stand there as well are row_states.py.
 """
 
 import sys
 from typing import NamedTuple
+
+from reviews import row_states
 
 DRAFT, OPEN, DECIDED, CARRYING_OUT = "draft", "open", "decided", "carrying_out"
 IN_REVIEW, CLOSED, CANCELLED = "in_review", "closed", "cancelled"
@@ -173,6 +176,7 @@ def document() -> str:
     for row in DOORS.values():
         seats = ", ".join(seat.replace("_", " ") for seat in row.seats)
         lines.append(f"| {row.words} | {seats} | {row.gate_words} |")
+    lines += row_states.document()
     return "\n".join(lines) + "\n"
 
 

@@ -8,6 +8,7 @@ Must not know rows, cases or people; decides nothing about who may ask.
 | user          | as suspend             | deny-all policy and keys inactive | and keys deleted  |
 | role          | deny-all policy        | as hold         | deny-all policy, for good           |
 | role_sessions | not possible           | not possible    | deny by the time of issue           |
+| …_entitlement | what is left, for now  | not possible    | narrowed instead                    |
 
 Narrowing puts a deny of everything outside the permissions on a user or role.
 """
@@ -15,14 +16,14 @@ Narrowing puts a deny of everything outside the permissions on a user or role.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from . import aws_holds, aws_keys, aws_rights, aws_sessions
+from . import aws_holds, aws_keys, aws_narrowing, aws_rights, aws_sessions
 from . import aws_policies as policies
 from .aws_clients import Clients, Credentials, marked
 from .aws_failures import (
@@ -53,6 +54,8 @@ _NAMES = {
     "user": re.compile(r"[\w+=,.@-]{1,64}", re.ASCII),
     "role": re.compile(r"[\w+=,.@-]{1,64}", re.ASCII),
     "role_sessions": re.compile(r"[\w+=,.@-]{1,64}", re.ASCII),
+    "user_entitlement": re.compile(r"[\w+=,.@-]{1,64}", re.ASCII),
+    "role_entitlement": re.compile(r"[\w+=,.@-]{1,64}", re.ASCII),
 }
 
 
@@ -82,8 +85,15 @@ class AwsEnforcer:
 
     # Steps
 
-    def hold(self, target: Target, *, key: str, now: datetime) -> Sent:  # noqa: ARG002 -- the contract gives every step the moment
-        """A reversible stop."""
+    def hold(
+        self,
+        target: Target,
+        *,
+        key: str,
+        now: datetime,  # noqa: ARG002 -- the contract gives every step the moment
+        permissions: Sequence[Permission] = (),
+    ) -> Sent:
+        """A reversible stop; of an entitlement, of everything outside the permissions."""
         with marked(key):
             known = self._at(target)
             match target.kind:
@@ -93,11 +103,15 @@ class AwsEnforcer:
                     return aws_holds.suspend_user(known, target)
                 case "role":
                     return aws_holds.hold_role(known, target)
+                case "user_entitlement" | "role_entitlement":
+                    return aws_narrowing.hold(known, target, permissions)
                 case _:
                     raise _not_possible(target, "hold")
 
-    def release(self, target: Target, *, key: str, now: datetime) -> Sent:  # noqa: ARG002 -- the contract gives every step the moment
-        """Undo a hold."""
+    def release(
+        self, target: Target, *, key: str, now: datetime, allowed: Mapping[str, str] | None = None
+    ) -> Sent:
+        """Undo a hold; of an entitlement, unless AWS allows more than `allowed` by now."""
         with marked(key):
             known = self._at(target)
             match target.kind:
@@ -107,6 +121,13 @@ class AwsEnforcer:
                     return aws_holds.resume_user(known, target)
                 case "role":
                     return aws_holds.drop_policy(known, "role", target, policies.HOLD)
+                case "user_entitlement" | "role_entitlement":
+                    return aws_narrowing.release(
+                        known,
+                        target,
+                        before=allowed or {},
+                        now=self.allowed(target, now=now),
+                    )
                 case _:
                     raise _not_possible(target, "release")
 
@@ -129,14 +150,14 @@ class AwsEnforcer:
         """Deny everything outside the permissions. A later set replaces an earlier one."""
         kind = _principal(target, "narrow")
         with marked(key):
-            reference = self._at(target).put_policy(
-                kind, target.name, policies.NARROW, policies.narrow(permissions)
-            )
-        left = policies.wider_than(permissions)
-        detail = f"{policies.NARROW} denies everything outside {len(permissions)} permissions."
-        if left:
-            detail += f" Resources are joined where actions overlap: {', '.join(left)}."
-        return Sent(reference=reference, detail=plain(detail))
+            return aws_narrowing.narrow(self._at(target), kind, target, permissions)
+
+    def allowed(self, target: Target, *, now: datetime) -> dict[str, str]:
+        """What the target allows apart from our own stops, to give to `release` later."""
+        self._at(target)
+        if target.kind not in aws_narrowing.KINDS:
+            raise _not_possible(target, "reading of what is allowed")
+        return aws_narrowing.allowed(self._clients, self._account, target, now=now)
 
     def revoke(self, target: Target, *, key: str, now: datetime, delete: bool = True) -> Sent:
         """The end of a credential. `delete=False` keeps keys held instead of deleting them."""
@@ -153,8 +174,10 @@ class AwsEnforcer:
                     return aws_holds.revoke_user(known, target, delete=delete)
                 case "role":
                     return aws_holds.hold_role(known, target)
-                case _:
+                case "role_sessions":
                     return aws_sessions.revoke_sessions(known, target, now=now)
+                case _:
+                    raise _not_possible(target, "revoke")
 
     # Looking at it afterwards
 
@@ -181,11 +204,9 @@ class AwsEnforcer:
         except Absent:
             return Seen("gone", f"There is no {kind} {target.name}.", now)
         if step == "narrow":
-            found = known.policy(kind, target.name, policies.NARROW)
-            if found and policies.same(found, policies.narrow(permissions)):
-                return Seen("denied", f"{policies.NARROW} is there as it was sent.", now)
-            what = "says something else" if found else "is not there"
-            return Seen("active", f"{policies.NARROW} {what}.", now)
+            return aws_narrowing.seen_narrow(known, kind, target, permissions, now=now)
+        if target.kind in aws_narrowing.KINDS:
+            return aws_narrowing.seen_held(known, kind, target, permissions, step=step, now=now)
         if target.kind == "role_sessions":
             return aws_sessions.seen_sessions(known, target, since=since, now=now)
         return aws_holds.seen_hold(known, kind, target, now=now)
@@ -232,7 +253,7 @@ class AwsEnforcer:
                         since + aws_keys.LONGEST_ROLE_SESSION,
                     )
                 ]
-            case "role":
+            case "role" | "user_entitlement" | "role_entitlement":
                 lives = []
             case _:
                 lives = aws_sessions.after_sessions(known, target, since)
@@ -299,6 +320,8 @@ def _principal(target: Target, step: str) -> Kind:
             return "role"
         case "role_sessions" if step != "narrow":
             return "role"
+        case "user_entitlement" | "role_entitlement" if step in ("hold", "release"):
+            return aws_narrowing.KINDS[target.kind]
         case _:
             raise _not_possible(target, step)
 
@@ -307,6 +330,8 @@ def _not_possible(target: Target, step: str) -> PermanentFailure:
     why = {
         "access_key": "narrow its user instead",
         "role_sessions": "hold or narrow the role instead, or revoke the sessions",
+        "user_entitlement": "hold, release or narrow it instead",
+        "role_entitlement": "hold, release or narrow it instead",
     }.get(target.kind, "the AWS enforcer does not know this kind")
     return PermanentFailure(
         f"AWS has no {step} for {target.kind} {target.name}: {why}.",

@@ -1,17 +1,19 @@
 """The inline policies Countersign puts on users and roles. Pure.
 
-Owns three documents and how they are read back:
+Owns their documents and how they are read back:
 
 - `CountersignHold` denies everything. On a user it also remembers, in the names of its
   statements, which access keys were active, so that resuming wakes those and no others.
 - `CountersignRevokeOlderSessions` denies everything to sessions issued before a moment
   (AWS: "Revoking IAM role temporary security credentials"). Two of them merge to the later moment.
-- `CountersignNarrow` denies everything outside a set of permissions.
+- `CountersignNarrow` denies everything outside a set of permissions; `CountersignHold-REV-12` is
+  the same for a while, and comes off again as one piece.
 
-All three only deny, so none can widen what a principal may do. Must not know how they are sent.
+All of them only deny, so none can widen what a principal may do. Must not know how they are sent.
 """
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,6 +25,7 @@ HOLD = "CountersignHold"
 OLDER_SESSIONS = "CountersignRevokeOlderSessions"
 NARROW = "CountersignNarrow"
 
+_HELD = re.compile(r"REV-\d{1,19}")
 _VERSION = "2012-10-17"
 _KEPT = "HeldKey"
 
@@ -129,6 +132,11 @@ def _parsed(value: object) -> datetime | None:
 
 
 # Narrow
+
+
+def held_as(key: str) -> str | None:
+    """The name of the policy that is the hold of this key; None: it is no key of a hold."""
+    return f"{HOLD}-{key}" if _HELD.fullmatch(key) else None
 
 
 def narrow(permissions: Sequence[Permission]) -> str:

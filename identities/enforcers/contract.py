@@ -32,9 +32,10 @@ def plain(text: str) -> str:
 class Target:
     """One thing in one outside system.
 
-    `kind` is a word of the enforcer (for AWS: access_key, user, role, role_sessions), `name` is
-    its name there, `extra` holds what else the enforcer needs to find it (for an access key:
-    `user`).
+    `kind` is a word of the enforcer (for AWS: access_key, user, role, role_sessions, and
+    user_entitlement, role_entitlement for what one is allowed), `name` is its name there, `extra`
+    holds what else the enforcer needs to find it (for an access key: `user`; for an entitlement:
+    `hold`, the key of the hold that is put on or taken off).
     """
 
     system: str
@@ -166,9 +167,20 @@ class Enforcer(Protocol):
     @property
     def system(self) -> str: ...
 
-    def hold(self, target: Target, *, key: str, now: datetime) -> Sent: ...
+    def hold(
+        self,
+        target: Target,
+        *,
+        key: str,
+        now: datetime,
+        permissions: Sequence[Permission] = (),
+    ) -> Sent: ...
 
-    def release(self, target: Target, *, key: str, now: datetime) -> Sent: ...
+    def release(
+        self, target: Target, *, key: str, now: datetime, allowed: Mapping[str, str] | None = None
+    ) -> Sent: ...
+
+    def allowed(self, target: Target, *, now: datetime) -> dict[str, str]: ...
 
     def narrow(
         self, target: Target, *, permissions: Sequence[Permission], key: str, now: datetime

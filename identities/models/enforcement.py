@@ -28,6 +28,8 @@ class Revocation(models.Model):
         Credential, models.PROTECT, null=True, blank=True, related_name="revocations"
     )
     delegation = models.UUIDField(null=True, blank=True)
+    # Of what a principal is allowed, and not of all of the identity: the entitlement that was read.
+    entitlement = models.UUIDField(null=True, blank=True)
     step = models.TextField()
     system = models.TextField()  # "aws", "countersign" (our own decision endpoint)
     target = models.JSONField()

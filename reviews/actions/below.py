@@ -1,10 +1,11 @@
 """What was passed on from a delegation, when less of it is left: what becomes of each child.
 
-Owns the plan, read-only, so that a dry run and the act show the same. Writing it is grants.py.
+Owns the plan, read-only, so that a dry run and the act show the same. Writing it is versions.py.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from identities import authority
@@ -20,20 +21,30 @@ class Child(NamedTuple):
     left: Grant | None
 
 
-def plan(delegation: Delegation, above: Grant | None, *, now: datetime) -> list[Child]:
+class Known(Protocol):
+    """Delegations with everything below them, and what is in force of them (versions.py)."""
+
+    def children(self, pk: UUID) -> Sequence[Delegation]: ...
+
+    def in_force(self, pk: UUID) -> DelegationVersion | None: ...
+
+
+def plan(
+    known: Known, delegation: Delegation, above: Grant | None, *, now: datetime
+) -> list[Child]:
     """Every delegation below this one that has to change, parents first.
 
     `above`: what will be in force of the delegation; None: nothing.
     """
-    return _plan(delegation, above, now=now, seen={delegation.pk})
+    return _plan(known, delegation, above, now=now, seen={delegation.pk})
 
 
 def _plan(
-    delegation: Delegation, above: Grant | None, *, now: datetime, seen: set[UUID]
+    known: Known, delegation: Delegation, above: Grant | None, *, now: datetime, seen: set[UUID]
 ) -> list[Child]:
     found = []
-    for child in Delegation.objects.filter(parent=delegation).order_by("number"):
-        current = _in_force(child, now=now)
+    for child in known.children(delegation.pk):
+        current = known.in_force(child.pk)
         if child.pk in seen or current is None:
             continue
         seen.add(child.pk)
@@ -41,7 +52,7 @@ def _plan(
         left = None if above is None else _left(have, _from_now(above, now))
         if left == have:
             continue
-        found += [Child(child, left), *_plan(child, left, now=now, seen=seen)]
+        found += [Child(child, left), *_plan(known, child, left, now=now, seen=seen)]
     return found
 
 
@@ -51,18 +62,6 @@ def _left(child: Grant, parent: Grant) -> Grant | None:
         return child if not authority.narrower([child], [parent]) else authority.meet(child, parent)
     except authority.AuthorityError:
         return None
-
-
-def _in_force(delegation: Delegation, *, now: datetime) -> DelegationVersion | None:
-    return (
-        delegation.versions.filter(
-            superseded_at__isnull=True, state="in_force", revoked_at__isnull=True
-        )
-        .exclude(during__endswith__lte=now)
-        .select_related("delegation")
-        .order_by("during")
-        .first()
-    )
 
 
 def _from_now(grant: Grant, now: datetime) -> Grant:

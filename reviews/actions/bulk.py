@@ -28,7 +28,7 @@ from . import advising, answers, deciding, proposing
 MOST = 100
 # A binding says who somebody is, a request gives something away: each is read by itself.
 KINDS = ("delegation", "entitlement", "credential")
-LOW = ("low", "normal")
+LOW = "low"  # as for renewing together (reviews/owner_permissions.py): normal is not low
 LIVE = ("open", "confirmed")
 
 
@@ -93,9 +93,9 @@ def _risk(pick: Pick, findings: dict[UUID, int]) -> str:
     hangs = [identity.criticality]
     if identity.service is not None:
         hangs.append(identity.service.criticality)
-    high = next((one for one in hangs if one not in LOW), None)
-    if high is not None:
-        return f"Its criticality is {high}."
+    more = next((one for one in hangs if one != LOW), None)
+    if more is not None:
+        return f"Its criticality is {more}: only what is low is kept with others."
     if identity.pk in findings:
         return f"{identity.name} has {counted(findings[identity.pk], 'open finding')}."
     if item.recommendation == "keep":

@@ -1,45 +1,36 @@
 """What each outcome does, by kind of item: the table from decisions to changes.
 
-Owns the acts on delegations, credentials, entitlements, bindings and grants. When they run is
-reviews/actions/carrying.py and, for what goes out at commit, whoever settles an item.
+Owns the acts on credentials and bindings, and the order in which kinds are carried
+out. Many items take as many statements as one. When that is, is reviews/actions/carrying.py and,
+for what goes out at commit, whoever settles an item.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
 
-from identities.acting import COUNTERSIGN, By, acting
+from identities.acting import COUNTERSIGN, By
 from identities.actions import bindings, revocations
-from identities.actions.revocations import reach
-from identities.enforcers.contract import Permission
-from identities.models import (
-    Binding,
-    Credential,
-    DelegationVersion,
-    Entitlement,
-    Identity,
-    Revocation,
-)
+from identities.models import Binding, Credential, Revocation
 from identities.permissions import NotAllowed, NotPossible
-from reviews.models import Case, Item, Quarantine
+from reviews.models import Case, Decision, Item, Quarantine
 
-from . import declared, ending, entries, grants, holds, quarantining, settling
+from . import declared, delegated, entitled, entries, quarantining, settling
+from .carried import Act, Came, Due, Waits, identity_of, in_words
 
 # These go out when they are agreed, whatever else of the case is still open (decisions 19).
 AT_ONCE = frozenset({"revoke"})
 REFUSED = "could not be carried out"
+ON_ITS_WAY = ("requested", "sending", "sent", "confirmed")
 
 type Outcome = tuple[Case, Item]
-# What came of one of them: a sentence, or why it waits for a person.
-type Came = str | NotPossible | NotAllowed
-type Many = Callable[..., list[Came]]
 
 
-def carry(case: Case, item: Item, *, by: By, now: datetime, end_it: bool = False) -> None:
-    """Do what the item's outcome says. `end_it`: the date of its replacement has come."""
-    carry_all([(case, item)], by=by, now=now, end_it=end_it)
+def carry(case: Case, item: Item, *, by: By, now: datetime) -> None:
+    """Do what the item's outcome says."""
+    carry_all([(case, item)], by=by, now=now)
 
 
 def at_once(case: Case, item: Item, *, now: datetime) -> None:
@@ -57,48 +48,79 @@ def at_once_all(those: Sequence[Outcome], *, now: datetime) -> None:
     carry_all(due, by=COUNTERSIGN, now=now)
 
 
-def carry_all(those: Sequence[Outcome], *, by: By, now: datetime, end_it: bool = False) -> None:
-    """Do what the outcomes of many items say: what is revoked for good all at once, the rest one
-    after the other. What cannot be done stays on its item as a sentence, and waits for a person."""
+def carry_all(
+    those: Sequence[Outcome], *, by: By, now: datetime, ends: frozenset[UUID] = frozenset()
+) -> None:
+    """Do what the outcomes of many items say, kind by kind. What cannot be done stays on its item
+    as a sentence, and waits for a person. `ends`: the replacements whose date has come."""
+    if not those:
+        return
     held = _held_before(those)
-    many: dict[Many, list[Outcome]] = {}
+    acts: dict[Act, list[Due]] = {}
     for case, item in those:
-        act = _revoke_credentials if end_it else _MANY.get((item.kind, item.outcome))
-        if act is None or (not end_it and (item.pk in held or quarantining.days(case, item))):
-            _one(case, item, by=by, now=now)
+        one = Due(case, item, "revoke" if item.pk in ends else item.outcome)
+        if item.pk in ends or not (item.pk in held or _may_be_held(one)):
+            acts.setdefault(_act(one), []).append(one)
         else:
-            many.setdefault(act, []).append((case, item))
-    for act, some in many.items():
-        for (_, item), said in zip(some, act(some, by=by, now=now), strict=True):
-            if isinstance(said, str):
-                item.carried_out_at, item.carried_words = now, said
-            else:
-                item.carried_words = f"{REFUSED}: {said}"
-        settling.write([item for _, item in some])
+            _alone(one, by=by, now=now)
+    for act in sorted(acts, key=_ORDER.index):
+        some = acts[act]
+        for one, came in zip(some, act(some, by=by, now=now), strict=True):
+            _take(one.item, came, now)
+        settling.write([one.item for one in some])
     entries.note_all([_said(case, item) for case, item in those], by=by, now=now)
+
+
+def wait(case: Case, item: Item, why: str, *, by: By, now: datetime) -> None:
+    """Nothing of it happened, and nobody knows why: a person has to look."""
+    item.refresh_from_db()
+    item.case, before = case, item.carried_words
+    _take(item, NotPossible(why), now)
+    if item.carried_words == before:
+        return
+    settling.write([item])
+    entries.note_all([_said(case, item)], by=by, now=now)
 
 
 def _held_before(those: Sequence[Outcome]) -> set[UUID]:
     """The items that were held for a while before (quarantining.py)."""
-    revoked = [item.pk for _, item in those if (item.kind, item.outcome) in _MANY]
-    if not revoked:
-        return set()
-    return set(Quarantine.objects.filter(item__in=revoked).values_list("item", flat=True))
+    pks = [item.pk for _, item in those]
+    return set(Quarantine.objects.filter(item__in=pks).values_list("item", flat=True))
 
 
-def _one(case: Case, item: Item, *, by: By, now: datetime) -> None:
+def _may_be_held(one: Due) -> bool:
+    """Whether it may be held for some days first, which is done item by item."""
+    first = (one.item.kind, one.does) in quarantining.HELD_FIRST
+    return first and quarantining.days(one.case, one.item) > 0
+
+
+def _alone(one: Due, *, by: By, now: datetime) -> None:
     """Do one act; what is revoked may be held for some days before, and what was held so may be
     let go."""
+    case, item = one.case, one.item
     try:
         with transaction.atomic():
             quarantining.over(case, item, now=now)
-            if not quarantining.holds_it(case, item, now=now):
-                act = _ACTS.get((item.kind, item.outcome), _nothing)
-                act(case, item, by=by, now=now)
+            if quarantining.holds_it(case, item, now=now):
+                return
+            (came,) = _act(one)([one], by=by, now=now)
+            if isinstance(came, NotPossible | NotAllowed):
+                raise came
+            _take(item, came, now)
+            settling.write([item])
     except (NotPossible, NotAllowed) as problem:
         item.refresh_from_db(fields=["carried_out_at", "due_at", "snapshot"])
-        item.carried_words = f"{REFUSED}: {problem}"
-        item.save(update_fields=["carried_words"])
+        _take(item, problem, now)
+        settling.write([item])
+
+
+def _take(item: Item, came: Came, now: datetime) -> None:
+    if isinstance(came, str):
+        item.carried_out_at, item.carried_words = now, came
+    elif isinstance(came, Waits):
+        item.due_at, item.carried_words = came.until, came.words
+    else:
+        item.carried_words = f"{REFUSED}: {came}"
 
 
 def _said(case: Case, item: Item) -> entries.Said:
@@ -110,90 +132,82 @@ def _said(case: Case, item: Item) -> entries.Said:
     )
 
 
-def plan_of(item: Item) -> datetime | None:
-    """The date that the deciding answers name for a replacement: the earliest of them."""
+def plan_of(answered: Sequence[Decision]) -> datetime | None:
+    """The date that the answers which stand on an item name for its replacement: the earliest."""
     dates = [
         datetime.fromisoformat(row.proposal["by"])
-        for row in settling.current(item)
+        for row in answered
         if row.answer == "replace" and "by" in row.proposal
     ]
     return min(dates, default=None)
 
 
-def _done(item: Item, words: str, now: datetime) -> None:
-    item.carried_out_at, item.carried_words = now, words
-    item.save(update_fields=["carried_out_at", "carried_words", "due_at", "snapshot"])
-
-
-def _identity(case: Case) -> Identity:
-    if case.identity is None:
-        raise NotPossible(f"{case.key} names no identity.")
-    return case.identity
-
-
-def _nothing(case: Case, item: Item, *, by: By, now: datetime) -> None:  # noqa: ARG001 - one shape for all acts
-    _done(item, "nothing changes", now)
-
-
-def _keep_credential(case: Case, item: Item, *, by: By, now: datetime) -> None:  # noqa: ARG001 - one shape for all acts
-    credential = holds.credential_of(item)
+def _credentials(those: Sequence[Due], *, by: By, now: datetime) -> list[Came]:
+    """Keep, replace and revoke: what is asked for at the target is asked for together."""
+    refs = [one.item.ref for one in those if one.item.ref is not None]
+    known = Credential.objects.select_related("actor").in_bulk(refs)
     # A hold that is still on its way would arrive after the answer.
-    on_its_way = credential.revocations.filter(
-        step="hold", state__in=["requested", "sending", "sent", "confirmed"]
-    ).exists()
-    if credential.state == "held" or on_its_way:
-        said = holds.release_credential(case, _identity(case), item, now=now)
-        if said.startswith("could not"):
-            raise NotPossible(f"{said.removesuffix('.')}.")
-        _done(item, said, now)
-        return
-    _done(item, f"kept, it is {credential.state}", now)
+    rows = Revocation.objects.filter(credential__in=known, step="hold", state__in=ON_ITS_WAY)
+    held = set(rows.values_list("credential", flat=True))
+    held |= {pk for pk, one in known.items() if one.state == "held"}
+    replaced = [one.item for one in those if one.does == "replace"]
+    answered = settling.standing(replaced) if replaced else {}
+    found: list[Came] = []
+    asks: dict[int, revocations.Ask] = {}
+    for place, one in enumerate(those):
+        try:
+            credential = None if one.item.ref is None else known.get(one.item.ref)
+            if one.item.ref is None:
+                raise NotPossible("This item names no credential.")
+            if credential is None:
+                raise NotPossible("Its credential is gone.")
+            plan = plan_of(answered.get(one.item.pk, ()))
+            came, step = _of_credential(one, credential, held, plan)
+            if step:
+                asks[place] = _ask(one.case, credential, step)
+        except NotPossible as refused:
+            came = refused
+        found.append(came)
+    made = revocations.request_all(list(asks.values()), by=by, now=now) if asks else ()
+    for (place, ask), done in zip(asks.items(), made, strict=True):
+        if ask.step == "revoke":
+            found[place] = _waited_for(those[place].case, done)
+        elif found[place] == "":
+            found[place] = _released(done)
+    return found
 
 
-def _replace_credential(case: Case, item: Item, *, by: By, now: datetime) -> None:  # noqa: ARG001 - one shape for all acts
-    plan = plan_of(item)
-    if plan is None:
-        raise NotPossible("No answer says by when it is replaced: answer again with a date.")
-    if holds.credential_of(item).state == "held":
-        holds.release_credential(case, _identity(case), item, now=now)
-    item.due_at = plan
-    item.carried_words = f"ends on {plan:%-d %b %Y %H:%M} UTC, when it has to be replaced"
-    item.save(update_fields=["due_at", "carried_words"])
+def _of_credential(
+    one: Due, credential: Credential, held: set[UUID], plan: datetime | None
+) -> tuple[Came, str]:
+    """What becomes of it in words, and the step that is asked for: "": none."""
+    if one.does == "keep":
+        if credential.pk not in held:
+            return f"kept, it is {credential.state}", ""
+        if credential.state != "held":
+            # Once: its hold is not on its way any more for who keeps it after this one.
+            held.discard(credential.pk)
+        identity_of(one.case)
+        return "", "release"
+    if one.does == "replace":
+        if plan is None:
+            raise NotPossible("No answer says by when it is replaced: answer again with a date.")
+        words = f"ends on {plan:%-d %b %Y %H:%M} UTC, when it has to be replaced"
+        if credential.state != "held":
+            return Waits(words, plan), ""
+        identity_of(one.case)
+        return Waits(words, plan), "release"
+    if credential.state in ("revoked", "expired"):
+        return f"{credential.short} is {credential.state} already", ""
+    identity_of(one.case)
+    return "", "revoke"
 
 
-def _revoke_credentials(those: Sequence[Outcome], *, by: By, now: datetime) -> list[Came]:
-    known = Credential.objects.select_related("actor").in_bulk(
-        [item.ref for _, item in those if item.ref is not None]
+def _ask(case: Case, credential: Credential, step: str) -> revocations.Ask:
+    because = f"{case.key} keeps it" if step == "release" else f"decided in {case.key}"
+    return revocations.Ask(
+        identity_of(case), step, because, credential, case=case.pk, case_key=case.key
     )
-    said: list[Came] = []
-    asks: list[revocations.Ask] = []
-    for case, item in those:
-        credential = None if item.ref is None else known.get(item.ref)
-        if item.ref is None:
-            said.append(NotPossible("This item names no credential."))
-        elif credential is None:
-            said.append(NotPossible("Its credential is gone."))
-        elif credential.state in ("revoked", "expired"):
-            said.append(f"{credential.short} is {credential.state} already")
-        elif case.identity is None:
-            said.append(NotPossible(f"{case.key} names no identity."))
-        else:
-            said.append("")
-            asks.append(
-                revocations.Ask(
-                    case.identity,
-                    "revoke",
-                    f"decided in {case.key}",
-                    credential,
-                    case=case.pk,
-                    case_key=case.key,
-                )
-            )
-    made = iter(revocations.request_all(asks, by=by, now=now) if asks else ())
-    return [
-        _waited_for(case, next(made)) if one == "" else one
-        for one, (case, _) in zip(said, those, strict=True)
-    ]
 
 
 def _waited_for(case: Case, made: revocations.Made) -> Came:
@@ -205,172 +219,52 @@ def _waited_for(case: Case, made: revocations.Made) -> Came:
         Revocation.objects.filter(pk__in=open_before, case__isnull=True).update(
             case=case.pk, case_key=case.key
         )
-    return ", ".join(f"{row.key}: {row.words}" for row in made.rows)
+    return in_words(made.rows)
 
 
-def _current(item: Item, now: datetime) -> tuple[DelegationVersion | None, str]:
-    delegation = grants.locked(item.ref)
-    return grants.in_force(delegation, now=now), delegation.key
+def _released(made: revocations.Made) -> Came:
+    if isinstance(made.refused, NotPossible):
+        said = f"could not be released: {made.refused}"
+        return NotPossible(f"{said.removesuffix('.')}.")
+    if made.refused is not None:
+        return made.refused
+    return f"{made.rows[0].key} requested: {made.rows[0].words}"
 
 
-def _keep_delegation(case: Case, item: Item, *, by: By, now: datetime) -> None:
-    current, key = _current(item, now)
-    if current is None:
-        _done(item, f"{key} is not in force; a proposal waits for its access request", now)
-        return
-    unsigned = not current.signed
-    grants.attest(current, case=case, by=acting(by).ref, now=now)
-    _done(item, f"{key} is signed by {case.key}" if unsigned else f"{key} is kept", now)
+def _bindings(those: Sequence[Due], *, by: By, now: datetime) -> list[Came]:
+    """Keep confirms what is proposed, revoke rejects it; what is settled already stays so."""
+    known = Binding.objects.in_bulk([one.item.proposal["binding"] for one in those])
+    verdicts: dict[int, bindings.Verdict] = {}
+    for one in those:
+        row = known.get(one.item.proposal["binding"])
+        if row is not None and row.state == "proposed" and row.superseded_at is None:
+            state, reason = "confirmed", ""
+            if one.does == "revoke":
+                state, reason = "rejected", f"decided in {one.case.key}"
+            verdicts.setdefault(row.pk, bindings.Verdict(row, state, reason))
+    made = bindings.settle_all(list(verdicts.values()), by=by, now=now) if verdicts else []
+    refused = {
+        pk: one for pk, one in zip(verdicts, made, strict=True) if not isinstance(one, Binding)
+    }
+    found: list[Came] = []
+    for one in those:
+        pk, does = one.item.proposal["binding"], "confirmed" if one.does == "keep" else "rejected"
+        gone = None if pk in known else NotPossible("Its binding is gone.")
+        found.append(gone or refused.get(pk) or f"the binding is {does}")
+    return found
 
 
-def _narrow_delegation(case: Case, item: Item, *, by: By, now: datetime) -> None:
-    current, key = _current(item, now)
-    if current is None:
-        _done(item, f"{key} is not in force: nothing is left to narrow", now)
-        return
-    row, below = grants.narrow(
-        current, settling.left_of(item), case=case, by=acting(by).ref, now=now
-    )
-    left = f"{', '.join(row.actions[:5])} on {', '.join(row.resources[:5])}"[:500]
-    _done(item, "; ".join([f"{key} is narrowed to {left}", *below[:20]]), now)
+def _act(one: Due) -> Act:
+    return _ACTS.get((one.item.kind, one.does), declared.nothing)
 
 
-def _revoke_delegations(those: Sequence[Outcome], *, by: By, now: datetime) -> list[Came]:
-    wanted = [(item.ref, case) for case, item in those]
-    return [
-        one
-        if isinstance(one, NotPossible)
-        else f"{' and '.join(one.keys)} ended"
-        if one.keys
-        else f"{one.key} was not in force"
-        for one in ending.end_all(wanted, by=acting(by).ref, now=now)
-    ]
-
-
-def _narrow_entitlement(case: Case, item: Item, *, by: By, now: datetime) -> None:
-    """What the target allows comes down to what is delegated."""
-    _in_reach(item)
-    identity = _identity(case)
-    rows = DelegationVersion.objects.filter(
-        delegation__grantee=identity,
-        superseded_at__isnull=True,
-        state="in_force",
-        revoked_at__isnull=True,
-        during__contains=now,
-    ).order_by("delegation__number", "version")
-    left = [Permission(tuple(row.actions), tuple(row.resources)) for row in rows]
-    if not left:
-        raise NotPossible(
-            f"Nothing is delegated to {identity.name}: narrowing would leave nothing. Revoke it,"
-            " or sign a delegation first."
-        )
-    _at_target(case, item, "narrow", left, by=by, now=now)
-
-
-def _revoke_entitlement(case: Case, item: Item, *, by: By, now: datetime) -> None:
-    """A narrowing that leaves nothing denies everything, and can be replaced by a later one."""
-    _in_reach(item)
-    _at_target(case, item, "narrow", [], by=by, now=now)
-
-
-def _in_reach(item: Item) -> None:
-    """Only lists say what other systems allow: no enforcer of another system acts for them."""
-    known = Entitlement.objects.filter(pk=item.ref) if item.ref else Entitlement.objects.none()
-    system = known.values_list("system", flat=True).first()
-    if system is not None and system not in reach.REGISTRY:
-        raise NotPossible(
-            f"No enforcer changes what {system} allows: have it changed there; the next reading"
-            " of its lists shows it."
-        )
-
-
-def _at_target(
-    case: Case, item: Item, step: str, left: list[Permission], *, by: By, now: datetime
-) -> None:
-    made = revocations.request(
-        identity=_identity(case),
-        step=step,
-        by=by,
-        now=now,
-        because=f"decided in {case.key}",
-        case=case.pk,
-        case_key=case.key,
-        permissions_left=left,
-    )
-    _done(item, ", ".join(f"{row.key}: {row.words}" for row in made), now)
-
-
-def _keep_binding(case: Case, item: Item, *, by: By, now: datetime) -> None:  # noqa: ARG001 - one shape for all acts
-    binding = Binding.objects.get(pk=item.proposal["binding"])
-    if binding.state == "proposed" and binding.superseded_at is None:
-        bindings.confirm(binding=binding, by=by, now=now)
-    _done(item, "the binding is confirmed", now)
-
-
-def _revoke_binding(case: Case, item: Item, *, by: By, now: datetime) -> None:
-    binding = Binding.objects.get(pk=item.proposal["binding"])
-    if binding.state == "proposed" and binding.superseded_at is None:
-        bindings.reject(binding=binding, by=by, now=now, reason=f"decided in {case.key}")
-    _done(item, "the binding is rejected", now)
-
-
-def _proposal(item: Item) -> DelegationVersion:
-    row = grants.proposed(grants.locked(item.ref))
-    if row is None or row.version != item.proposal.get("version"):
-        raise NotPossible("What was signed is no longer what is proposed: ask again.")
-    return row
-
-
-def _approve(case: Case, item: Item, *, by: By, now: datetime) -> None:
-    row, below = grants.bring_into_force(_proposal(item), case=case, by=acting(by).ref, now=now)
-    end = "" if row.during.upper is None else f" until {row.during.upper:%-d %b %Y %H:%M} UTC"
-    _done(item, "; ".join([f"{row.delegation.key} is in force{end}", *below[:20]]), now)
-
-
-def _deny(case: Case, item: Item, *, by: By, now: datetime) -> None:
-    row = grants.proposed(grants.locked(item.ref))
-    if row is not None:
-        grants.reject(row, case=case, by=acting(by).ref, now=now)
-    _done(item, "nothing is granted", now)
-
-
-def _in_words(act: Callable[..., str]) -> "Act":
-    def done(case: Case, item: Item, *, by: By, now: datetime) -> None:
-        _done(item, act(case, item, by=by, now=now), now)
-
-    return done
-
-
-def _of_many(many: Many) -> "Act":
-    """One of them alone."""
-
-    def done(case: Case, item: Item, *, by: By, now: datetime) -> None:
-        (said,) = many([(case, item)], by=by, now=now)
-        if not isinstance(said, str):
-            raise said
-        _done(item, said, now)
-
-    return done
-
-
-# (kind of item, outcome) -> what is done for many at once.
-_MANY: dict[tuple[str, str], Many] = {
-    ("credential", "revoke"): _revoke_credentials,
-    ("delegation", "revoke"): _revoke_delegations,
-}
-type Act = Callable[..., None]
-# (kind of item, outcome) -> what is done. What is not here changes nothing.
+# (kind of item, outcome) -> what is done, in this order. What is not here changes nothing.
 _ACTS: dict[tuple[str, str], Act] = {
-    ("credential", "keep"): _keep_credential,
-    ("credential", "replace"): _replace_credential,
-    ("delegation", "keep"): _keep_delegation,
-    ("delegation", "narrow"): _narrow_delegation,
-    ("entitlement", "narrow"): _narrow_entitlement,
-    ("entitlement", "revoke"): _revoke_entitlement,
-    ("binding", "keep"): _keep_binding,
-    ("binding", "revoke"): _revoke_binding,
-    ("grant", "approve"): _approve,
-    ("grant", "deny"): _deny,
+    **{("delegation", does): delegated.carry_all for does in ("keep", "narrow", "revoke")},
+    **{("grant", does): delegated.carry_all for does in ("approve", "deny")},
+    **entitled.ACTS,
+    **{("credential", does): _credentials for does in ("keep", "replace", "revoke")},
+    **{("binding", does): _bindings for does in ("keep", "revoke")},
+    **declared.ACTS,
 }
-_ACTS |= {which: _in_words(act) for which, act in declared.ACTS.items()}
-_ACTS |= {which: _of_many(act) for which, act in _MANY.items()}
+_ORDER = [*dict.fromkeys(_ACTS.values()), declared.nothing]

@@ -1,100 +1,46 @@
 """The two sweeps of stored deadlines: what is told before one, and what is done at one.
 
-Owns which cases are swept together, and that one in which it fails keeps nothing from happening in
-the others. What is done in each is climbing.py.
+Owns which cases are swept; how many together is batches.py, what is done in each climbing.py.
 """
 
-import logging
-from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from django.db import OperationalError, transaction
-from django.db.models import Count, F, Q
+from django.db import transaction
+from django.db.models import F, Q
 
 from reviews.ladder import CUTS
 from reviews.models import Case, Item
 
-from . import modes_now, rungs, stages
+from . import batches, modes_now, rungs, stages
 from .climbing import Climb
 from .silencing import consequence, sentence
 
 __all__ = ["CUTS", "consequence", "deadlines_next", "remind_due", "sentence"]
 
-log = logging.getLogger(__name__)
-
-# So many cases in one transaction, and so many open items, unless one case alone has more.
-MOST = 250
-MOST_ITEMS = 2_500
+# Of open cases, and of their open items.
+MOST, MOST_ITEMS = batches.MOST, batches.MOST_ITEMS
 
 
 def deadlines_next(*, now: datetime) -> bool:
     """Do what is due in some cases whose deadlines have passed; False when none is due."""
-    cases: list[Case] = []
-    try:
-        with transaction.atomic():
-            cases = _bounded(rungs.take(~rungs.BEFORE, most=MOST, now=now))
-            _climb(cases, now=now)
-    except Exception:
-        if not cases:
-            raise
-        log.exception("%d cases are swept one after the other", len(cases))
-        return _one_by_one([case.pk for case in cases], now=now)
-    if not cases:
-        rungs.end_past(now=now)
-    return bool(cases)
 
+    def take(only: UUID | None) -> list[Case]:
+        if only is not None:
+            return rungs.take(~rungs.BEFORE & Q(case=only), most=1, now=now)
+        cases = rungs.take(~rungs.BEFORE, most=MOST, now=now)
+        items = Item.objects.filter(outcome__in=stages.OPEN)
+        return batches.bounded(cases, items, most=MOST_ITEMS)
 
-def _bounded(cases: Sequence[Case]) -> list[Case]:
-    """The first of these, up to so many items that something may be done to."""
-    rows = Item.objects.filter(case__in=cases, outcome__in=stages.OPEN).values("case")
-    many: dict[UUID, int] = dict(rows.annotate(many=Count("pk")).values_list("case", "many"))
-    found: list[Case] = []
-    items = 0
-    for case in cases:
-        items += many.get(case.pk, 0)
-        if found and items > MOST_ITEMS:
-            break
-        found.append(case)
-    return found
-
-
-def _climb(cases: list[Case], *, now: datetime, refused: str = "") -> None:
-    if cases:
+    def climb(cases: list[Case], why: str) -> bool:
         modes_now.hold_back([one.identity for one in cases if one.identity], now=now)
-        Climb(cases, now=now, refused=refused).climb()
+        Climb(cases, now=now, refused=why).climb()
+        return True
 
-
-def _one_by_one(pks: Sequence[UUID], *, now: datetime) -> bool:
-    """Do it in each of these by itself; whether anything was done. What fails in one is noted on
-    it, and a person has to look; what only met somebody else is left to the next sweep."""
-    done = False
-    left: Exception | None = None
-    for pk in pks:
-        try:
-            done |= _alone(pk, now=now)
-        except OperationalError as problem:
-            left = problem
-        except Exception as problem:  # noqa: BLE001 - whatever is wrong with one, it is not the others'
-            try:
-                done |= _alone(pk, now=now, refused=_in_words(problem))
-            except Exception as again:  # noqa: BLE001 - the others still have their turn
-                left = again
-    if left is not None and not done:
-        raise left
+    done = batches.sweep(take, climb)
+    if not done:
+        rungs.end_past(now=now)
     return done
-
-
-def _in_words(problem: Exception) -> str:
-    said = (str(problem).splitlines() or [""])[0][:200]
-    return f"It could not be done ({type(problem).__name__}: {said}). Look what is wrong."
-
-
-def _alone(pk: UUID, *, now: datetime, refused: str = "") -> bool:
-    with transaction.atomic():
-        cases = rungs.take(~rungs.BEFORE & Q(case=pk), most=1, now=now)
-        _climb(cases, now=now, refused=refused)
-    return bool(cases)
 
 
 def remind_due(*, now: datetime, most: int = 500) -> int:

@@ -1,113 +1,105 @@
 """What the answers about uses, identities and release manifests do: sentences and changes.
 
 Owns the acts of the item kinds that stand for no delegation, entitlement or credential. Each
-gives the sentence of what happened; when they run is reviews/actions/carrying.py.
+gives the sentences of what happened; when they run is reviews/actions/carrying.py.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from uuid import UUID
 
 from identities.acting import By
 from identities.actions import revocations
-from identities.models import Credential, Identity, Manifest, NewUse
+from identities.models import Manifest, NewUse
 from identities.permissions import NotPossible
-from reviews.models import Case, Item
 
-MOST_KEYS = 200
+from .carried import Act, Came, Due, identity_of
 
-
-def _keep_use(case: Case, item: Item, *, by: By, now: datetime) -> str:  # noqa: ARG001 - one shape for all acts
-    return "it may be used"
-
-
-def _refuse_use(case: Case, item: Item, *, by: By, now: datetime) -> str:  # noqa: ARG001 - one shape for all acts
-    return (
-        "refused: whoever builds the agent has to take it out, Countersign cannot; used all the"
-        " same, it is a finding"
-    )
+REFUSED_USE = (
+    "refused: whoever builds the agent has to take it out, Countersign cannot; used all the"
+    " same, it is a finding"
+)
 
 
-def _keep_identity(case: Case, item: Item, *, by: By, now: datetime) -> str:  # noqa: ARG001 - one shape for all acts
-    return "it goes on as it is"
+def _says(words: str) -> Act:
+    def act(those: Sequence[Due], *, by: By, now: datetime) -> list[Came]:  # noqa: ARG001 - one shape for all acts
+        return [words for _ in those]
+
+    return act
 
 
-def _suspend(case: Case, item: Item, *, by: By, now: datetime) -> str:  # noqa: ARG001 - one shape for all acts
-    """Nothing of it works, at our door and, by holding its keys, at the target; until resumed."""
-    identity = _identity(case)
-    if identity.state == "suspended":
-        return f"{identity.name} is suspended already"
-    said = [_step(case, identity, "suspend", None, by=by, now=now)]
-    for credential in _keys(identity):
-        try:
-            said.append(_step(case, identity, "hold", credential, by=by, now=now))
-        except NotPossible as problem:
-            # What cannot be held at its target stays suspended at our door, and says so.
-            said.append(f"{credential.short} could not be held: {problem}")
-    return ", ".join(said)[:2_000]
+nothing = _says("nothing changes")
 
 
-def _step(
-    case: Case,
-    identity: Identity,
-    step: str,
-    credential: Credential | None,
-    *,
-    by: By,
-    now: datetime,
-) -> str:
-    row = revocations.request(
-        identity=identity,
-        credential=credential,
-        step=step,
-        by=by,
-        now=now,
-        because=f"decided in {case.key}",
-        case=case.pk,
-        case_key=case.key,
-    )[0]
-    return f"{row.key}: {row.words}"
+def _suspend(those: Sequence[Due], *, by: By, now: datetime) -> list[Came]:
+    """Nothing of them works, at our door and, by holding their keys, at the target; until
+    resumed."""
+    asks: dict[UUID, revocations.Ask] = {}
+    for case, _, _ in those:
+        if case.identity is not None and case.identity.state != "suspended":
+            ask = revocations.Ask(
+                case.identity,
+                "suspend",
+                f"decided in {case.key}",
+                case=case.pk,
+                case_key=case.key,
+            )
+            asks.setdefault(case.identity.pk, ask)
+    made = revocations.suspend_all_with_keys(list(asks.values()), by=by, now=now) if asks else []
+    said = dict(zip(asks, made, strict=True))
+    found: list[Came] = []
+    for case, _, _ in those:
+        identity = case.identity
+        if identity is None:
+            found.append(NotPossible(f"{case.key} names no identity."))
+            continue
+        came = said.get(identity.pk)
+        if came is None or asks[identity.pk].case != case.pk:
+            came = f"{identity.name} is suspended already"
+        elif isinstance(came, str):
+            came = f"{identity.name} is suspended; {came}"[:2_000]
+        found.append(came)
+    return found
 
 
-def _keys(identity: Identity) -> list[Credential]:
-    rows = Credential.objects.filter(identity=identity, standing=True, state="active")
-    return list(rows.select_related("actor").order_by("number")[:MOST_KEYS])
+def _manifests(state: str, sentence: str, settles: Callable[[Manifest], bool]) -> Act:
+    """Sign or refuse those that `settles` says."""
+
+    def act(those: Sequence[Due], *, by: By, now: datetime) -> list[Came]:  # noqa: ARG001 - one shape for all acts
+        rows = Manifest.objects.select_for_update(of=("self",)).order_by("pk")
+        known = rows.in_bulk([one.item.ref for one in those if one.item.ref is not None])
+        found: list[Came] = []
+        settled: dict[UUID, int] = {}
+        for one in those:
+            manifest = None if one.item.ref is None else known.get(one.item.ref)
+            try:
+                number = identity_of(one.case).number
+                if manifest is None:
+                    raise NotPossible("This item names no manifest, or it is gone.")
+            except NotPossible as refused:
+                found.append(refused)
+                continue
+            if settles(manifest):
+                manifest.state, manifest.settled_at = state, now
+                settled[manifest.pk] = number
+            found.append(sentence.format(manifest))
+        Manifest.objects.filter(pk__in=settled).update(state=state, settled_at=now)
+        if state == "signed":
+            # What was known of their releases is held against what is declared of them now.
+            NewUse.objects.filter(identity_no__in=settled.values()).update(looked_at=None)
+        return found
+
+    return act
 
 
-def _sign(case: Case, item: Item, *, by: By, now: datetime) -> str:  # noqa: ARG001 - one shape for all acts
-    manifest = _manifest(item)
-    manifest.state, manifest.settled_at = "signed", now
-    manifest.save(update_fields=["state", "settled_at"])
-    # What was known of its releases is held against what is declared of them now.
-    NewUse.objects.filter(identity_no=_identity(case).number).update(looked_at=None)
-    return f"{manifest} is signed"
-
-
-def _refuse(case: Case, item: Item, *, by: By, now: datetime) -> str:  # noqa: ARG001 - one shape for all acts
-    manifest = _manifest(item)
-    if manifest.state == "proposed":
-        manifest.state, manifest.settled_at = "refused", now
-        manifest.save(update_fields=["state", "settled_at"])
-    return f"{manifest} is not signed"
-
-
-def _manifest(item: Item) -> Manifest:
-    if item.ref is None:
-        raise NotPossible("This item names no manifest.")
-    return Manifest.objects.select_for_update(of=("self",)).get(pk=item.ref)
-
-
-def _identity(case: Case) -> Identity:
-    if case.identity is None:
-        raise NotPossible(f"{case.key} names no identity.")
-    return case.identity
-
-
-# (kind of item, outcome) -> what is done, and its sentence.
-ACTS: dict[tuple[str, str], Callable[..., str]] = {
-    ("use", "keep"): _keep_use,
-    ("use", "revoke"): _refuse_use,
-    ("identity", "keep"): _keep_identity,
+# (kind of item, outcome) -> what is done.
+ACTS: dict[tuple[str, str], Act] = {
+    ("use", "keep"): _says("it may be used"),
+    ("use", "revoke"): _says(REFUSED_USE),
+    ("identity", "keep"): _says("it goes on as it is"),
     ("identity", "revoke"): _suspend,
-    ("manifest", "approve"): _sign,
-    ("manifest", "deny"): _refuse,
+    ("manifest", "approve"): _manifests("signed", "{} is signed", lambda _: True),
+    ("manifest", "deny"): _manifests(
+        "refused", "{} is not signed", lambda one: one.state == "proposed"
+    ),
 }

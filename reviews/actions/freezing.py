@@ -5,23 +5,25 @@ place; what silence would have cut while it holds waits for a person (braking.py
 """
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Q, QuerySet
 
 from evidence import ledger, nudge
+from evidence.words import counted
 from identities.models import Person, User
 from identities.permissions import NotAllowed, NotPossible, require
 from identities.reasons import reason_given
 from reviews import freeze_permissions, freezes, policy_words
 from reviews.ladder import CUTS
 from reviews.models import Case, Freeze, Notice
-from reviews.models.freezes import LONGEST_FREEZE
 from reviews.permissions import NOBODY
 from reviews.policy_document import Scope
+
+from . import policy_versions
 
 # Each one that is not over costs every sweep of deadlines a part of its question.
 MOST_FREEZES = 20
@@ -44,6 +46,20 @@ def may_be_asked(*, now: datetime) -> QuerySet[Person]:
         .distinct()
         .order_by("name", "pk")
     )
+
+
+class Longest(NamedTuple):
+    """How long a freeze may last, and which policy says so: "access review, version 3"."""
+
+    days: int
+    policy: str
+
+
+def longest(*, now: datetime) -> Longest:
+    """What the policy of access reviews says now."""
+    policy = policy_versions.signed(policy_versions.POLICY)
+    policy = policy or policy_versions.first(policy_versions.POLICY, now=now)
+    return Longest(policy_versions.document_of(policy).freeze_days, str(policy))
 
 
 def propose(
@@ -92,6 +108,7 @@ def sign(*, freeze: Freeze, by: User, now: datetime) -> Freeze:
         row = _locked(freeze)
         require(freeze_permissions.why_not_sign_freeze(by, row, now=now))
         _check_asked(row.asked, now=now)
+        _check_length(row.since, row.until, now=now)  # the policy may have changed since
         live = list(Freeze.objects.filter(state="in_force", until__gt=now).order_by("until"))
         if len(live) >= MOST_FREEZES:
             raise NotPossible(f"{MOST_FREEZES} freezes are not over: end one, or widen one.")
@@ -167,10 +184,15 @@ def _check_times(since: datetime, until: datetime, *, now: datetime) -> None:
         raise NotPossible("It would be over already: let it end later.")
     if until <= since:
         raise NotPossible("It would end before it begins.")
-    if until - since > LONGEST_FREEZE:
+    _check_length(since, until, now=now)
+
+
+def _check_length(since: datetime, until: datetime, *, now: datetime) -> None:
+    most = longest(now=now)
+    if until - since > timedelta(days=most.days):
         raise NotPossible(
-            f"A freeze lasts at most {LONGEST_FREEZE.days} days: propose the next one for what"
-            " comes after."
+            f"A freeze lasts at most {counted(most.days, 'day')} ({most.policy} says so): propose"
+            " the next one for what comes after."
         )
 
 

@@ -6,22 +6,28 @@ item, and to those above the case; it never loses the signature it belongs to.
 
 from datetime import datetime
 
+from django.db import transaction
+
 from identities.acting import COUNTERSIGN
 from identities.actions import revocations
 from identities.models import Credential, Identity, Revocation
 from identities.permissions import NotAllowed, NotPossible
 from reviews.models import Case, Decision, Item
 
-from . import grants, reminders, stages
+from . import entitled, grants, reminders, stages
 from .asked import Asked
 
-# What is decided for good takes over from the hold of these when it is as strict.
-STAYS = ("credential", "identity")
+# What is decided for good, or held instead, takes over from the hold of these (kind of item, it).
+STAYS = frozenset(
+    {
+        ("credential", "revoke"),
+        ("entitlement", "narrow"),
+        ("entitlement", "revoke"),
+        ("identity", "revoke"),
+    }
+)
 # Where nothing could be stopped reversibly, and why.
-NOTHING = {
-    "use": "nothing can be held: whoever builds the agent has to take it out",
-    "entitlement": "nothing is held: what its system allows is changed once it is settled",
-}
+NOTHING = {"use": "nothing can be held: whoever builds the agent has to take it out"}
 
 
 def hold(case: Case, item: Item, stricter: str, *, now: datetime) -> str:
@@ -32,8 +38,10 @@ def hold(case: Case, item: Item, stricter: str, *, now: datetime) -> str:
         return _stop_delegation(item, stricter, now=now)
     if item.kind == "identity" and stricter == "revoke":
         return _suspend(case, item, now=now)
+    if item.kind == "entitlement" and stricter in ("revoke", "narrow"):
+        return _hold_allowed(case, item, stricter, now=now)
     if item.kind in NOTHING and stricter in ("revoke", "narrow"):
-        return _nothing(case, item, now=now)
+        return _nothing(case, item, NOTHING[item.kind], now=now)
     return ""
 
 
@@ -52,6 +60,8 @@ def release(case: Case, item: Item, *, now: datetime) -> str:
         stopped = {str(delegation.pk): stopped} if isinstance(stopped, int) else stopped
         grants.let_go(stopped, by=COUNTERSIGN.ref, now=now)
         return f"{delegation.key} is as it was"
+    if entitled.ALLOWED in item.snapshot:
+        return entitled.let_go(case, item, item.snapshot.pop(entitled.ALLOWED), now=now)
     if "suspended" in item.snapshot and case.identity is not None:
         return _resume(case, case.identity, item.snapshot.pop("suspended"), now=now)
     if item.snapshot.pop("held", False) and item.ref is not None and case.identity is not None:
@@ -176,9 +186,25 @@ def _resume(case: Case, identity: Identity, since: str, *, now: datetime) -> str
     return "; ".join([f"{identity.name} works again", *said])[:2_000]
 
 
-def _nothing(case: Case, item: Item, *, now: datetime) -> str:
+def _hold_allowed(case: Case, item: Item, stricter: str, *, now: datetime) -> str:
+    """Its system denies what the stricter answer takes away, for now."""
+    try:
+        with transaction.atomic():
+            held, said = entitled.hold(case, item, stricter, _why(case), now=now)
+    except (NotPossible, NotAllowed) as problem:
+        return _nothing(
+            case, item, f"it could not be held: {str(problem).removesuffix('.')}", now=now
+        )
+    # The other answer that was held until now comes off after it.
+    before = item.snapshot.get(entitled.ALLOWED)
+    item.snapshot[entitled.ALLOWED] = held
+    if before is not None:
+        entitled.let_go(case, item, before, now=now)
+    return said
+
+
+def _nothing(case: Case, item: Item, why: str, *, now: datetime) -> str:
     """It goes on meanwhile, so those above hear of it at once, not at the deadline."""
-    why = NOTHING[item.kind]
     reminders.tell(
         case,
         Asked([case], now=now).unasked(case),

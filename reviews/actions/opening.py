@@ -32,7 +32,13 @@ LIVE = ("draft", "open")
 
 
 def open_review(
-    *, identity: Identity, by: By, now: datetime, reason: str, policy: ReviewPolicy | None = None
+    *,
+    identity: Identity,
+    by: By,
+    now: datetime,
+    reason: str,
+    policy: ReviewPolicy | None = None,
+    campaign: Campaign | None = None,
 ) -> Case:
     """Open an access review of an identity, or send out the one that is proposed.
 
@@ -50,8 +56,11 @@ def open_review(
         if known is not None and known.state == "open":
             return known
         if known is not None:
+            known.policy, known.campaign = policy or known.policy, campaign or known.campaign
+            known.save(update_fields=["policy", "campaign"])
             return _start(known, by=by, now=now, reason=reason)
-        how = How(by=by, now=now, reason=reason, policy=policy or policy_in_force(now=now))
+        policy = policy or policy_in_force(now=now)
+        how = How(by=by, now=now, reason=reason, policy=policy, campaign=campaign)
         case = _new([identity], how)[0]
         ask(case, now=now)
     return case

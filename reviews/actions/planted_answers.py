@@ -1,7 +1,7 @@
 """Answering a planted item like every other one, and taking the answer back.
 
-Owns PlantedAnswer rows, and the form in which pages draw planted items: as items and decisions
-that are never saved. Touches no item, decision, seat or case. The ledger says that something
+Owns PlantedAnswer rows, the form in which pages draw planted items (as items and decisions that
+are never saved), and the mail at the end to whoever answered some. Touches no item, decision, seat or case. The ledger says that something
 planted was answered; by whom and how is a figure of one person, so it holds the digest only.
 """
 
@@ -12,7 +12,9 @@ from typing import Any
 from uuid import UUID
 
 import rfc8785
+from django.conf import settings
 from django.db import transaction
+from django.db.models import Count, F, Q
 
 from evidence import ledger
 from identities.acting import COUNTERSIGN
@@ -20,10 +22,21 @@ from identities.models import User
 from identities.permissions import NotAllowed, NotPossible, require
 from identities.reasons import reason_given
 from reviews import outcomes, planted_permissions, shown
-from reviews.models import Campaign, Case, Decision, Item, PlantedAnswer, PlantedItem, Seat
+from reviews.attention import TEAM
+from reviews.models import (
+    Campaign,
+    Case,
+    Decision,
+    Item,
+    Notice,
+    PlantedAnswer,
+    PlantedItem,
+    Planting,
+    Seat,
+)
 from reviews.permissions import NOBODY, SIGNING
 
-from . import answers, entries, narrowing
+from . import answers, entries, narrowing, reminders
 
 
 def as_item(row: PlantedItem, case: Case | None = None) -> Item:
@@ -156,6 +169,49 @@ def _note_answer(row: PlantedItem, given: PlantedAnswer, did: str, *, now: datet
         words=f"A planted item of {campaign.name} {did}",
         now=now,
         data={"withheld": digest(said)},
+    )
+
+
+def tell(planting: Planting, *, now: datetime) -> None:
+    """Once all that was planted in a campaign is disclosed: one mail to each person who answered
+    some, with their own figures and nobody else's. One statement, however many people."""
+    campaign = planting.campaign
+    given = (
+        PlantedAnswer.objects.filter(item__planting=planting, superseded_at__isnull=True)
+        .filter(Q(person__left_at__isnull=True) | Q(person__left_at__gt=now))
+        .values("person")
+        .annotate(
+            many=Count("pk"),
+            right=Count("pk", filter=Q(answer=F("item__known"))),
+            unsure=Count("pk", filter=Q(answer="dont_know")),
+        )
+    )
+    reminders.send(
+        [
+            Notice(
+                person_id=row["person"],
+                subject=f"{campaign.key}: some of what you answered was planted",
+                body=_disclosed(campaign, row["many"], row["right"], row["unsure"]),
+                occasion=f"{campaign.key} planted items disclosed",
+                created_at=now,
+                not_before=now,
+            )
+            for row in given.order_by("person")
+        ]
+    )
+
+
+def _disclosed(campaign: Campaign, many: int, right: int, unsure: int) -> str:
+    were, answers_were = ("was", "Its answer was") if many == 1 else ("were", "Their answers were")
+    dont_know = (
+        f"; to {unsure:,} you answered don't know, which counts as neither" if unsure else ""
+    )
+    return (
+        f"{many:,} of the items that you answered in {campaign.name} {were} planted."
+        f" {answers_were} known beforehand, and nothing was applied or counted.\n\n"
+        f"You answered {right:,} of {many:,} as known{dont_know}. Nobody else is shown your figures:"
+        f" teams and campaigns have sums over at least {TEAM} people, and nothing follows from them."
+        f"\n\nWhich they were, and why: {settings.BASE_URL}/deciding/\n"
     )
 
 

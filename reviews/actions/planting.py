@@ -84,8 +84,8 @@ def sow(campaign: Campaign, *, now: datetime) -> int:
     planted_answers.note(
         campaign,
         act="campaign.planted",
-        words=f"{counted(len(made), 'item')} with a known answer were planted in {campaign.name};"
-        " which, is written here when they are disclosed",
+        words=f"{counted(len(made), 'item was', 'items were')} planted in {campaign.name}, with a"
+        " known answer; which, is written here when they are disclosed",
         now=now,
         data={"planted": len(made), "digest": planting.digest},
     )
@@ -223,16 +223,20 @@ def disclose_next(*, now: datetime) -> bool:
     with transaction.atomic():
         over = Q(case__state__in=OVER) | Q(planting__campaign__state="closed")
         rows = list(
-            PlantedItem.objects.select_for_update(of=("self",), skip_locked=True)
+            # With its planting: who discloses the last of a campaign sees that it is the last.
+            PlantedItem.objects.select_for_update(of=("self", "planting"), skip_locked=True)
             .filter(over, disclosed_at__isnull=True)
             .select_related("planting__campaign")
             .order_by("pk")[:AT_ONCE]
         )
-        by_campaign: dict[Campaign, list[PlantedItem]] = {}
+        by_planting: dict[Planting, list[PlantedItem]] = {}
         for row in rows:
-            by_campaign.setdefault(row.planting.campaign, []).append(row)
+            by_planting.setdefault(row.planting, []).append(row)
         PlantedItem.objects.filter(pk__in=[row.pk for row in rows]).update(disclosed_at=now)
-        for campaign, those in by_campaign.items():
+        left = PlantedItem.objects.filter(planting__in=by_planting, disclosed_at__isnull=True)
+        unfinished = set(left.values_list("planting", flat=True).distinct())
+        for planting, those in by_planting.items():
+            campaign = planting.campaign
             planted_answers.note(
                 campaign,
                 act="campaign.planted_disclosed",
@@ -241,4 +245,6 @@ def disclose_next(*, now: datetime) -> bool:
                 now=now,
                 data={"planted": [content(row) for row in those]},
             )
+            if planting.pk not in unfinished:
+                planted_answers.tell(planting, now=now)
     return bool(rows)

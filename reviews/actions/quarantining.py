@@ -1,34 +1,57 @@
-"""Held for some days before it is revoked for good: reversible, with a stored end.
+"""Held for some days before it is cut for good: reversible, with a stored end.
 
-Owns Quarantine rows: what the seats revoked under a policy with `quarantine_days` is stopped at
-once, can be restored by one click inside the window, and is revoked when it is over
-(carrying.py). What is critical is revoked at once: its end is not left to a clock.
+Owns Quarantine rows: what the seats revoked, and what a system allows that they narrowed, under a
+policy with `quarantine_days` is stopped at once, can be restored by one click inside the window,
+and is cut when it is over (carrying.py). What is critical is cut at once: its end is not left to a
+clock.
 """
 
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
+from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 
 from evidence.words import counted
 from identities.acting import COUNTERSIGN
 from identities.actions import revocations
 from identities.models import Identity, User
 from identities.permissions import AUDITOR, INACTIVE, NotPossible, groups, require
-from reviews import attention, permissions
+from reviews import attention, permissions, row_states
 from reviews.models import Case, Decision, Item, Quarantine
 
-from . import entries, grants, holds, opening, reminders, rungs, settling
+from . import entitled, entries, grants, holds, opening, reminders, rungs, settling
 
-KINDS = ("credential", "delegation")
+# (kind of item, outcome) that is held first. A delegation that is narrowed has its own way back: it
+# is in our rows, and a request widens it again.
+HELD_FIRST = frozenset(
+    {
+        ("credential", "revoke"),
+        ("delegation", "revoke"),
+        ("entitlement", "narrow"),
+        ("entitlement", "revoke"),
+    }
+)
+KINDS = frozenset(kind for kind, _ in HELD_FIRST)
+CUT = {"revoke": "revoked", "narrow": "narrowed"}
+# What of it is cut when its time is over, as Quarantine rows.
+ENDS = reduce(or_, (Q(item__kind=kind, item__outcome=said) for kind, said in HELD_FIRST))
 
 
 def days(case: Case, item: Item) -> int:
-    """For how long this item would be held before it is revoked; 0: not at all."""
+    """For how long this item would be held before it is cut for good; 0: not at all."""
     if case.policy is None or case.identity is None or item.kind not in KINDS:
         return 0
     if case.identity.criticality == "critical":
         return 0
     return int(case.policy.document.get("quarantine_days", 0))
+
+
+def cut(row: Quarantine) -> str:
+    """What it was held for: revoked, or narrowed."""
+    return CUT[row.stopped.get(entitled.FOR, "revoke")]
 
 
 def of_item(item: Item) -> Quarantine | None:
@@ -37,13 +60,14 @@ def of_item(item: Item) -> Quarantine | None:
 
 
 def holds_it(case: Case, item: Item, *, now: datetime) -> bool:
-    """Hold what is to be revoked; whether that is all that happens to it now. The case is locked."""
+    """Hold what is to be cut; whether that is all that happens to it now. The case is locked."""
     identity = case.identity
-    if item.outcome != "revoke" or identity is None:
+    if (item.kind, item.outcome) not in HELD_FIRST or identity is None:
         return False
     last = of_item(item)
     if last is not None and last.state == "held":
         if last.until > now:
+            _as_decided(case, item, last, now=now)
             _say(item, f"held since {last.since:%-d %b %Y %H:%M} UTC", last.until)
         return last.until > now
     if last is not None and last.state == "revoked":
@@ -62,16 +86,55 @@ def holds_it(case: Case, item: Item, *, now: datetime) -> bool:
     return True
 
 
+def _as_decided(case: Case, item: Item, row: Quarantine, *, now: datetime) -> None:
+    """What a system allows is held as the seats decide now: the new hold first, then the old one
+    comes off, so that nothing is open in between."""
+    if item.kind != "entitlement":
+        return
+    differed = item.snapshot.pop(entitled.ALLOWED, None)
+    if differed is not None:
+        # They differed meanwhile, and agree again.
+        item.save(update_fields=["snapshot"])
+        entitled.let_go(case, item, differed, now=now)
+    if row.stopped[entitled.FOR] == item.outcome:
+        return
+    before = row.stopped
+    row.stopped, _ = entitled.hold(case, item, item.outcome, _why(case, item, row.until), now=now)
+    row.save(update_fields=["stopped"])
+    entitled.let_go(case, item, before, now=now)
+
+
+def _hold_allowed(
+    case: Case, item: Item, until: datetime, *, now: datetime
+) -> tuple[dict[str, Any], str]:
+    """What a system allows; what the seats' difference has held already stays so, if it fits."""
+    before = item.snapshot.pop(entitled.ALLOWED, None)
+    if before is not None:
+        item.save(update_fields=["snapshot"])
+        if before[entitled.FOR] == item.outcome:
+            return before, f"{before[entitled.HELD]} stays"
+    made = entitled.hold(case, item, item.outcome, _why(case, item, until), now=now)
+    if before is not None:
+        entitled.let_go(case, item, before, now=now)
+    return made
+
+
+def _why(case: Case, item: Item, until: datetime) -> str:
+    return f"{CUT[item.outcome]} in {case.key}, held until {until:%Y-%m-%d %H:%M} UTC first"
+
+
 def _say(item: Item, said: str, until: datetime) -> None:
     item.due_at = until
-    item.carried_words = f"{said}; revoked for good on {until:%-d %b %Y %H:%M} UTC"
+    item.carried_words = f"{said}; {CUT[item.outcome]} for good on {until:%-d %b %Y %H:%M} UTC"
     item.save(update_fields=["due_at", "carried_words"])
 
 
 def _stop(
     case: Case, item: Item, identity: Identity, until: datetime, *, now: datetime
-) -> tuple[dict[str, int], str]:
+) -> tuple[dict[str, Any], str]:
     """Stop it reversibly: what to come back to, and what was done; "" where nothing works."""
+    if item.kind == "entitlement":
+        return _hold_allowed(case, item, until, now=now)
     if item.kind == "delegation":
         delegation = grants.locked(item.ref)
         current = grants.in_force(delegation, now=now)
@@ -89,7 +152,7 @@ def _stop(
         step="hold",
         by=COUNTERSIGN,
         now=now,
-        because=f"revoked in {case.key}, held until {until:%Y-%m-%d %H:%M} UTC first",
+        because=_why(case, item, until),
         case=case.pk,
         case_key=case.key,
     )
@@ -99,23 +162,32 @@ def _stop(
 def over(case: Case, item: Item, *, now: datetime) -> None:
     """The seats decided otherwise while it was held: what was stopped can go on."""
     row = of_item(item)
-    if row is None or row.state != "held" or item.outcome == "revoke":
+    if row is None or row.state != "held" or (item.kind, item.outcome) in HELD_FIRST:
         return
-    if row.stopped:
-        grants.let_go(row.stopped, by=COUNTERSIGN.ref, now=now)
-    _settle(row, "over", COUNTERSIGN.ref, COUNTERSIGN.name, f"decided otherwise in {case.key}", now)
+    _let_go(case, item, row, now=now)
+    said = f"decided otherwise in {case.key}"
+    _settle(row, "decide otherwise", COUNTERSIGN.ref, COUNTERSIGN.name, said, now)
     item.due_at = None
 
 
-def end_due(row: Quarantine, *, now: datetime) -> None:
-    """Its time is over: what was stopped is as it was, so that revoking it leaves a whole record."""
+def _let_go(case: Case, item: Item, row: Quarantine, *, now: datetime) -> str:
+    if item.kind == "entitlement":
+        return entitled.let_go(case, item, row.stopped, now=now)
     if row.stopped:
         grants.let_go(row.stopped, by=COUNTERSIGN.ref, now=now)
-    _settle(row, "revoked", COUNTERSIGN.ref, COUNTERSIGN.name, "its time was over", now)
+    return "it is in force as before"
+
+
+def end_due(row: Quarantine, *, now: datetime) -> None:
+    """Its time is over: what was stopped is as it was, so that ending it leaves a whole record. What
+    is held at a target stays so until it is cut there."""
+    if row.item.kind == "delegation" and row.stopped:
+        grants.let_go(row.stopped, by=COUNTERSIGN.ref, now=now)
+    _settle(row, "end", COUNTERSIGN.ref, COUNTERSIGN.name, "its time was over", now)
 
 
 def why_not_restore(user: User, case: Case, row: Quarantine | None, *, now: datetime) -> str | None:
-    """Restore what is held before it is revoked: either seat, or a responder, inside the window."""
+    """Restore what is held before it is cut for good: either seat, or a responder, inside the window."""
     if not user.is_active:
         return INACTIVE
     mine = groups(user)
@@ -126,7 +198,7 @@ def why_not_restore(user: User, case: Case, row: Quarantine | None, *, now: date
     if row is None or row.state != "held":
         return "It is not held any more."
     if row.until <= now:
-        return f"Its time was over on {row.until:%Y-%m-%d %H:%M} UTC: it is being revoked."
+        return f"Its time was over on {row.until:%Y-%m-%d %H:%M} UTC: it is being cut for good."
     if "responder" in mine:
         return None
     parties = permissions.mine(user, now=now)
@@ -150,10 +222,11 @@ def restore(*, case: Case, item: Item, by: User, now: datetime) -> Case:
             raise NotPossible("It is not held any more.")
         said = _back(case, case.identity, item, row, now=now)
         left = counted(max(1, round((row.until - now) / timedelta(days=1))), "day")
-        _settle(row, "restored", by.ref, by.called, said, now)
+        _settle(row, "restore", by.ref, by.called, said, now)
         item.due_at = None
         live = case.state in ("open", "decided")
-        asked = _ask_here(case, item, by, now=now) if live else _ask_anew(case, item, by, now=now)
+        ask = _ask_here if live else _ask_anew
+        asked = ask(case, item, by, cut(row), now=now)
         entries.note(
             case,
             act="item.restored",
@@ -168,16 +241,15 @@ def restore(*, case: Case, item: Item, by: User, now: datetime) -> Case:
 
 
 def _back(case: Case, identity: Identity, item: Item, row: Quarantine, *, now: datetime) -> str:
-    if item.kind == "delegation":
-        grants.let_go(row.stopped, by=COUNTERSIGN.ref, now=now)
-        return "it is in force as before"
+    if item.kind in ("delegation", "entitlement"):
+        return _let_go(case, item, row, now=now)
     said = holds.release_credential(case, identity, item, now=now)
     if said.startswith("could not"):
         raise NotPossible(f"{said.removesuffix('.')}.")
     return said
 
 
-def _ask_here(case: Case, item: Item, by: User, *, now: datetime) -> Case:
+def _ask_here(case: Case, item: Item, by: User, cut: str, *, now: datetime) -> Case:
     """The answers are taken back and their seats asked anew, with time to answer."""
     if case.state == "decided":
         entries.changed(case, state=entries.moved(case, "reopen"), decided_at=None)
@@ -196,22 +268,26 @@ def _ask_here(case: Case, item: Item, by: User, *, now: datetime) -> Case:
         reminders.ask_again(
             case,
             person,
-            why=f"{by.called} restored {item.title}, which you had revoked: answer it again.",
+            why=f"{by.called} restored {item.title}, which you had {cut}: answer it again.",
             occasion=f"restored {item.pk} {now.isoformat()}",
             now=now,
         )
     return case
 
 
-def _ask_anew(case: Case, item: Item, by: User, *, now: datetime) -> Case:
-    """The rest of the case has gone out: it is asked about in a review of its own."""
+def _ask_anew(case: Case, item: Item, by: User, cut: str, *, now: datetime) -> Case:
+    """The rest of the case has gone out: it is asked about in a review of its own, under the same
+    version of the policy, and in the same campaign while that runs."""
     if case.identity is None:
         raise NotPossible(f"{case.key} names no identity.")
+    campaign = case.campaign
     asked = opening.open_review(
         identity=case.identity,
         by=COUNTERSIGN,
         now=now,
-        reason=f"{by.called} restored {item.title}, which {case.key} had revoked",
+        reason=f"{by.called} restored {item.title}, which {case.key} had {cut}",
+        policy=case.policy,
+        campaign=None if campaign is None or campaign.state == "closed" else campaign,
     )
     item.carried_out_at = now
     item.carried_words = f"restored by {by.called}, asked about again in {asked.key}"
@@ -219,7 +295,8 @@ def _ask_anew(case: Case, item: Item, by: User, *, now: datetime) -> Case:
     return asked
 
 
-def _settle(row: Quarantine, state: str, by: str, name: str, words: str, now: datetime) -> None:
-    row.state, row.settled_at, row.settled_by, row.settled_by_name = state, now, by, name
+def _settle(row: Quarantine, move: str, by: str, name: str, words: str, now: datetime) -> None:
+    row.state = row_states.QUARANTINE.after(row.state, move)
+    row.settled_at, row.settled_by, row.settled_by_name = now, by, name
     row.words = words
     row.save(update_fields=["state", "settled_at", "settled_by", "settled_by_name", "words"])

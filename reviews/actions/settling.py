@@ -25,9 +25,10 @@ CONFLICT = "conflict"
 # What a decision or its carrying out changes in an item, of many items at once.
 WRITE = """
 UPDATE reviews_item i SET outcome = n.outcome, held = n.held, outcome_at = n.outcome_at,
-    carried_out_at = n.carried_out_at, carried_words = n.carried_words
-FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::text[])
-    AS n(id, outcome, held, outcome_at, carried_out_at, carried_words)
+    due_at = n.due_at, carried_out_at = n.carried_out_at, carried_words = n.carried_words
+FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[],
+    %s::timestamptz[], %s::text[])
+    AS n(id, outcome, held, outcome_at, due_at, carried_out_at, carried_words)
 WHERE i.id = n.id
 """
 
@@ -110,6 +111,7 @@ def write(items: Collection[Item]) -> None:
             one.outcome,
             one.held,
             one.outcome_at,
+            one.due_at,
             one.carried_out_at,
             one.carried_words,
         )
@@ -145,7 +147,7 @@ def _take(case: Case, item: Item, outcome: str, held: str, *, now: datetime) -> 
     item.outcome_at = now if outcome else None
     said = ""
     if held_before and held != held_before:
-        stays = outcome == "revoke" and item.kind in holds.STAYS
+        stays = (item.kind, held or outcome) in holds.STAYS
         said = "" if stays else holds.release(case, item, now=now)
     if held and held != held_before:
         said = holds.hold(case, item, held, now=now) or said
@@ -193,9 +195,9 @@ def _tell_conflict(case: Case, item: Item, said: str, *, now: datetime) -> None:
         )
 
 
-def left_of(item: Item) -> dict[str, object]:
-    """What an agreed narrowing leaves: what all narrowing seats leave."""
-    return _left(item, current(item)) or dict(item.proposal)
+def left_of(item: Item, answered: Sequence[Decision]) -> dict[str, object]:
+    """What an agreed narrowing leaves: what all narrowing seats leave of it, by their answers."""
+    return _left(item, answered) or dict(item.proposal)
 
 
 def _left(item: Item, answered: Sequence[Decision]) -> dict[str, object] | None:
@@ -256,13 +258,8 @@ def finish_all(cases: Sequence[Case], *, now: datetime) -> set[UUID]:
     return {case.pk for case in done}
 
 
-def summary(case: Case) -> str:
-    """How many items got which outcome, in words."""
-    return in_words(case.items.values_list("outcome", flat=True))
-
-
 def in_words(found: Iterable[str]) -> str:
-    """The same of these outcomes."""
+    """How many items got which outcome."""
     return ", ".join(
         f"{number} {answers.WORDS.get(outcome, outcome).lower()}"
         for outcome, number in sorted(Counter(found).items())

@@ -12,10 +12,9 @@ from identities.judging.verdicts import grant_of
 from identities.models import (
     Credential,
     CredentialAgent,
-    Delegation,
 )
 from reviews import permissions, shown, standing
-from reviews.actions import advising, below, grants, quarantining
+from reviews.actions import advising, below, quarantining, versions
 from reviews.actions import answers as answer_table
 from reviews.models import Decision, Item
 from reviews.pages import breaks, combination, left, rows, weighing
@@ -46,6 +45,8 @@ NOTES = {
     ("manifest", "approve"): "signed when all seats approve: its runs are asked about no more",
     ("manifest", "deny"): "the release is not signed",
 }
+# What becomes of what was held for some days first.
+GOOD = {"revoke": "gone", "narrow": "narrowed"}
 
 
 def row(item: Item, on: bool, parts: "Parts") -> dict[str, Any]:
@@ -92,7 +93,7 @@ def usage(item: Item) -> str:
             return "no evidence"
         return f"{seen['seen']} of {seen['actions']} seen"
     if "allowed" in seen:
-        return f"{seen['allowed']} action patterns"
+        return counted(seen["allowed"], "action pattern")
     if item.kind == "credential":
         return str(seen["words"]) if seen.get("count") else "no use in evidence"
     return str(seen.get("words", ""))
@@ -208,7 +209,6 @@ def decision(item: Item, parts: "Parts", asked: dict[str, str]) -> dict[str, Any
     narrow = _narrow(item, parts, asked)
     broken = breaks.look(item, case.identity, now=now)
     held = quarantining.days(case, item)
-    first = f"held for {counted(held, 'day')} first, then gone for good" if held else ""
     return {
         "seat_id": str(seat.pk),
         "seat_words": SEAT_WORDS[seat.kind],
@@ -220,7 +220,7 @@ def decision(item: Item, parts: "Parts", asked: dict[str, str]) -> dict[str, Any
             {
                 "value": one,
                 "words": answer_table.WORDS[one],
-                "note": (first if one == "revoke" else "")
+                "note": _held_first(item, one, held)
                 or NOTES.get((item.kind, one), "it goes to the tie-breaker"),
                 "on": asked.get("answer") == one,
                 "why_not": why_not_keep if one == "keep" else "",
@@ -331,8 +331,8 @@ def _narrow(item: Item, parts: "Parts", asked: dict[str, str]) -> dict[str, Any]
 
 def _passed_on(ref: UUID, left: dict[str, Any] | None, *, now: datetime) -> list[dict[str, Any]]:
     """What becomes of each child when only `left` of the delegation stays; None: nothing."""
-    delegation = Delegation.objects.get(pk=ref)
-    current = grants.in_force(delegation, now=now)
+    known = versions.Versions([ref], by="", now=now, read=True)
+    delegation, current = known.row(ref), known.in_force(ref)
     above = None
     if left is not None and current is not None:
         above = grant_of(current)._replace(
@@ -340,13 +340,22 @@ def _passed_on(ref: UUID, left: dict[str, Any] | None, *, now: datetime) -> list
         )
     return [
         {"kind": "outside" if one.left is None else "waits", "words": said, "url": ""}
-        for children in [below.plan(delegation, above, now=now)[:20]]
+        for children in [below.plan(known, delegation, above, now=now)[:20]]
         for one, said in zip(children, below.words(children), strict=True)
     ]
 
 
+def _held_first(item: Item, answer: str, days: int) -> str:
+    if not days or (item.kind, answer) not in quarantining.HELD_FIRST:
+        return ""
+    return f"held for {counted(days, 'day')} first, then {GOOD[answer]} for good"
+
+
 def _note(item: Item, answer: str) -> dict[str, Any]:
-    return {"kind": "neutral", "words": NOTES.get((item.kind, answer), ""), "url": ""}
+    words = NOTES.get((item.kind, answer), "")
+    if item.kind == "entitlement" and quarantining.days(item.case, item):
+        words += "; a deny of ours is put there first, and comes off again when it is restored"
+    return {"kind": "neutral", "words": words, "url": ""}
 
 
 # What an answer would do, shown before it is signed.

@@ -61,7 +61,7 @@ def restore(request: HttpRequest, key: str) -> HttpResponse:
     case = case_of(request, key)
     item = item_of(case, request.POST.get("item", ""))
     asked = actions.restore(case=case, item=item, by=user_of(request), now=timezone.now())
-    messages.success(request, f"{item.title} works again. {asked.key} asks about it anew.")
+    messages.success(request, f"{item.title} is restored. {asked.key} asks about it anew.")
     return redirect("case_page", key=asked.key)
 
 

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from reviews import quarantine_api
 from reviews.pages import held_views, mode_views, outgoing_views
 
 urlpatterns = [
@@ -13,6 +14,8 @@ urlpatterns = [
     path("modes/<str:key>/refuse/", mode_views.mode_refuse, name="mode_refuse"),
     path("modes/<str:key>/back/", mode_views.mode_back, name="mode_back"),
     path("cases/<str:key>/restore/", held_views.restore, name="case_restore"),
+    path("api/cases/<str:key>/restore/", quarantine_api.restore, name="api_restore"),
+    path("api/quarantine/", quarantine_api.held, name="api_quarantine"),
     path("outgoing/", outgoing_views.outgoing, name="outgoing"),
     path("outgoing/propose/", outgoing_views.propose, name="outgoing_propose"),
     path("outgoing/sign/", outgoing_views.sign, name="outgoing_sign"),

@@ -1,25 +1,53 @@
-"""What is held before it is revoked for good, with the time that is left and the way back.
+"""What is held before it is cut for good, with the time that is left and the way back.
 
-Owns the rows of templates/components/quarantine.html; who may restore is
-reviews/actions/quarantining.py. Two queries, however many rows.
+Owns the rows of templates/components/quarantine.html, and the same for scripts; who may restore is
+reviews/actions/quarantining.py. As many queries for fifty rows as for one.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet
 
-from identities.models import User
+from identities.models import Revocation, User
 from reviews import visible
-from reviews.actions import quarantining
+from reviews.actions import entitled, quarantining
 from reviews.models import Case, Quarantine
 
 MOST = 50
+STANDS = {
+    "requested": "is on its way to the target",
+    "sending": "is on its way to the target",
+    "sent": "is sent to the target",
+    "confirmed": "is seen at the target",
+    "effective": "holds at the target",
+    "failed": "could not be made",
+    "undone": "was taken back",
+}
 
 
 def of_case(case: Case, user: User, *, now: datetime) -> list[dict[str, Any]]:
     """What a case holds, the first to end first."""
     return _rows(Quarantine.objects.filter(case=case), user, now=now)
+
+
+def as_data(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same for scripts."""
+    return [
+        {
+            "item": row["id"],
+            "title": row["title"],
+            "case": row["case"]["key"],
+            "identity": row["identity"]["name"],
+            "since": row["since"].isoformat(),
+            "until": row["until"].isoformat(),
+            "then": row["cut"],
+            "at_target": row["at_target"],
+            "why_not_restore": row["act"]["why_not"] or None,
+        }
+        for row in rows
+    ]
 
 
 def of_all(user: User, *, now: datetime) -> list[dict[str, Any]]:
@@ -35,12 +63,32 @@ def _rows(held: QuerySet[Quarantine], user: User, *, now: datetime) -> list[dict
         .prefetch_related("case__seats")
         .order_by("until", "pk")[:MOST]
     )
-    return [_row(one, user, now=now) for one in found]
+    rows = list(found)
+    at = _at_targets(rows)
+    return [_row(one, at.get(_hold_of(one), ""), user, now=now) for one in rows]
 
 
-def _row(one: Quarantine, user: User, *, now: datetime) -> dict[str, Any]:
+def _hold_of(one: Quarantine) -> int:
+    """The number of the hold of what a system allows; 0: it is held otherwise."""
+    return int(str(one.stopped.get(entitled.HELD, "REV-0")).removeprefix("REV-"))
+
+
+def _at_targets(rows: Iterable[Quarantine]) -> dict[int, str]:
+    """How far each hold is at its target, in words."""
+    numbers = [number for number in map(_hold_of, rows) if number]
+    found = Revocation.objects.filter(number__in=numbers) if numbers else ()
+    return {
+        one.number: f"{one.key} {STANDS[one.state]}{f': {one.failed_why}' if one.failed_why else ''}"
+        for one in found
+    }
+
+
+def _row(one: Quarantine, at_target: str, user: User, *, now: datetime) -> dict[str, Any]:
     case = one.case
     return {
+        "id": str(one.item_id),
+        "cut": quarantining.cut(one),
+        "at_target": at_target,
         "title": one.item.title,
         "url": f"/cases/{case.key}/?item={one.item_id}",
         "case": {"key": case.key, "url": f"/cases/{case.key}/"},

@@ -10,6 +10,7 @@ correlation spans linked to API events       line         the line page in a gro
 campaigns   20,000 reviews opened together
 triggers    small reviews from events, 20,000 identities
 queue       the queue's page, 100,000 items  deadlines    due, cut and denied, two workers
+closing     10,000 outcomes of a campaign at its end
 claims      4,000 unowned identities asked about, 20 companies
 freezes     10,000 silences that come due in a change freeze
 scale       many events: size, pace, the first look, and 100 M by extrapolation
@@ -41,6 +42,7 @@ services.ensure()
 from tests.bench import (  # noqa: E402 - after setup
     campaigns,
     claims,
+    closing,
     correlation,
     database,
     deadlines,
@@ -184,6 +186,7 @@ PARTS = {
     "correlation": Part(at_correlation),
     "line": Part(at_line),
     "campaigns": Part(lambda _: campaigns.measure()),
+    "closing": Part(lambda _: closing.measure()),
     "triggers": Part(lambda _: triggers.measure()),
     "claims": Part(lambda _: claims.measure()),
     "modes": Part(lambda _: modes.measure()),

@@ -3,7 +3,7 @@
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from multiprocessing.synchronize import Barrier
@@ -50,7 +50,8 @@ def measure(many: int = MANY) -> Iterator[Said]:
             policy=policy,
         )
         database.as_owner("ANALYZE")
-        seconds, ours, server = _sweep(DUE + timedelta(hours=1))
+        late = DUE + timedelta(hours=1)
+        seconds, ours, server = swept(lambda now=late: actions.deadlines_next(now=now))  # type: ignore[misc]  # mypy does not type defaults of lambdas
         done = Counter(
             LedgerEntry.objects.filter(act="case.silence", data__silence=silence).values_list(
                 "subject", flat=True
@@ -68,8 +69,9 @@ def measure(many: int = MANY) -> Iterator[Said]:
         )
 
 
-def _sweep(now: datetime) -> tuple[float, float, float]:
-    """Seconds by the clock until nothing is due, and CPU seconds of the workers and their servers.
+def swept(step: Callable[[], bool]) -> tuple[float, float, float]:
+    """Seconds by the clock until two workers find nothing any more that this step does, and CPU
+    seconds of the workers and of their servers.
 
     The server's are 0 where it runs on another machine.
     """
@@ -82,7 +84,7 @@ def _sweep(now: datetime) -> tuple[float, float, float]:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_backend_pid()")
             server = int(cursor.fetchone()[0])
-        while actions.deadlines_next(now=now):
+        while step():
             pass
         spent.put((time.process_time(), _cpu(server)))
         connection.close()

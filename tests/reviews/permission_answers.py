@@ -183,7 +183,7 @@ def of_restoring() -> Iterator[Row]:
         (none, held),
         (
             restore("ines", until=NOW),
-            "Its time was over on 2026-11-24 12:00 UTC: it is being revoked.",
+            "Its time was over on 2026-11-24 12:00 UTC: it is being cut for good.",
         ),
         (restore("rita"), "Only who sits in this case or a responder may restore it."),
     ):

@@ -151,7 +151,9 @@ def test_the_policy_says_it_in_words(story: Told) -> None:
     said: Any = {"brake": {"identities": 50, "percent": 5}, "quarantine_days": 7}
     lines = dict(policy_words.lines(parse(said, name="agents"), name="agents"))
     assert lines["Brake"].startswith("When silence would cut more than 50 identities or 5 % of")
-    assert lines["What is revoked"].startswith("A credential or delegation is held for 7 days")
+    assert lines["What is revoked"].startswith(
+        "A credential, a delegation or what a system allows is held for 7 days"
+    )
     wrongs: list[Any] = [{"brake": {}}, {"brake": {"percent": 0}}, {"quarantine_days": 91}]
     for wrong in wrongs:
         with pytest.raises(DocumentError):

@@ -83,7 +83,7 @@ def test_keys_that_others_hold_are_not_given_back(story: Told, case: Case, sign:
         (
             "entitlement",
             "narrow",
-            "nothing is held: what its system allows is changed once it is settled",
+            "it could not be held: This item names nothing that a system allows",
         ),
     ],
 )

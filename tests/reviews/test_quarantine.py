@@ -196,7 +196,7 @@ def test_at_once_where_it_is_critical_or_the_policy_says_nothing(
         ("lead", False, None),
         ("rita", False, "Only who sits in this case or a responder may restore it."),
         ("otto", False, AUDITOR),
-        ("ines", True, "Its time was over on 2026-12-01 12:00 UTC: it is being revoked."),
+        ("ines", True, "Its time was over on 2026-12-01 12:00 UTC: it is being cut for good."),
     ],
 )
 def test_why_not_restore(
@@ -233,7 +233,10 @@ def test_pages_say_what_time_is_left_and_restore_by_one_click(
     client, path = as_user(story.ines), f"/cases/{case.key}/restore/"
     for address in (f"/cases/{case.key}/", "/releases/"):
         said = client.get(address).content.decode()
-        assert ("Held before it is revoked" in said, f'action="{path}"' in said) == (True, True)
+        assert ("Held before it is cut for good" in said, f'action="{path}"' in said) == (
+            True,
+            True,
+        )
     reader = as_user(story.otto)
     said = reader.get(f"/cases/{case.key}/").content.decode()
     assert (AUDITOR in said, f'action="{path}"' in said) == (True, False)
@@ -241,4 +244,4 @@ def test_pages_say_what_time_is_left_and_restore_by_one_click(
     answer = client.post(path, {"item": str(item.pk)})
     assert answer["Location"] == f"/cases/{case.key}/"
     assert Quarantine.objects.get().state == "restored"
-    assert "Held before it is revoked" not in client.get("/releases/").content.decode()
+    assert "Held before it is cut for good" not in client.get("/releases/").content.decode()

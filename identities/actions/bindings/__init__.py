@@ -4,19 +4,31 @@ A confirmed binding is a version row that is never rewritten: another meaning is
 Deciding is in `deciding`, proposals in `proposing`, what nobody has claimed in `unclaimed`.
 """
 
-from .deciding import Rule, bind, confirm, confirm_by_rule, preview, reject, unbind
+from .deciding import (
+    Rule,
+    Verdict,
+    bind,
+    confirm,
+    confirm_by_rule,
+    preview,
+    reject,
+    settle_all,
+    unbind,
+)
 from .proposing import propose_from_links
 from .unclaimed import Unclaimed, unclaimed
 
 __all__ = [
     "Rule",
     "Unclaimed",
+    "Verdict",
     "bind",
     "confirm",
     "confirm_by_rule",
     "preview",
     "propose_from_links",
     "reject",
+    "settle_all",
     "unbind",
     "unclaimed",
 ]

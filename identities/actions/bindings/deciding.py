@@ -1,6 +1,6 @@
 """What people do with bindings: confirm, reject, take back, bind by hand, or many by a rule."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from evidence.models import Actor
 from identities import judging, permissions
 from identities.acting import By, acting
 from identities.actions import credentials
-from identities.actions.identities import locked, record
+from identities.actions.identities import Act, locked, locked_all, record, record_all
 from identities.models import Binding, Identity
 from identities.permissions import NotAllowed, NotPossible
 
@@ -24,33 +24,115 @@ class Rule(NamedTuple):
     competing: bool = False
 
 
+class Verdict(NamedTuple):
+    """What becomes of a proposal: confirmed or rejected. `shared`: with others, each saying so."""
+
+    binding: Binding
+    state: str
+    reason: str = ""
+    shared: bool | None = None
+
+
+type Settled = Binding | NotPossible | NotAllowed
+
+
 def confirm(*, binding: Binding, by: By, now: datetime, shared: bool | None = None) -> Binding:
     """Make a proposal true. `shared`: with others, each of them saying so."""
-    with transaction.atomic():
-        row, identity = _locked(binding)
-        permissions.require(permissions.why_not_confirm_binding(by, row, now=now))
-        _must_be(row, "proposed")
-        made = _settle(row, "confirmed", by=by, now=now, shared=shared)
-        _told(identity, made, by=by, now=now, act="binding.confirmed", words="is")
-    return made
+    return _settled(Verdict(binding, "confirmed", shared=shared), by=by, now=now)
 
 
 def reject(*, binding: Binding, by: By, now: datetime, reason: str) -> Binding:
     """Say no: it is not proposed again."""
+    return _settled(Verdict(binding, "rejected", reason), by=by, now=now)
+
+
+def _settled(verdict: Verdict, *, by: By, now: datetime) -> Binding:
     with transaction.atomic():
-        row, identity = _locked(binding)
-        permissions.require(permissions.why_not_confirm_binding(by, row, now=now))
+        (found,) = settle_all([verdict], by=by, now=now)
+        if not isinstance(found, Binding):
+            raise found
+    return found
+
+
+def settle_all(verdicts: Sequence[Verdict], *, by: By, now: datetime) -> list[Settled]:
+    """Confirm and reject many, in their order, in as many statements as one; why what is refused
+    cannot be settled. A refusal keeps nothing else from being settled."""
+    with transaction.atomic():
+        settling = _Settling(verdicts, by=by, now=now)
+        found = [settling.take(one) for one in verdicts]
+        settling.write()
+    return found
+
+
+class _Settling:
+    """Locked proposals with what is confirmed beside them, and what is to be written."""
+
+    def __init__(self, verdicts: Sequence[Verdict], *, by: By, now: datetime) -> None:
+        self.by, self.now = by, now
+        # The identities first, then the actors, then the bindings: everybody in the same order.
+        self.identities = locked_all({one.binding.identity_id for one in verdicts})
+        actors = {one.binding.actor_id for one in verdicts}
+        list(Actor.objects.select_for_update(of=("self",)).filter(pk__in=actors).order_by("pk"))
+        rows = Binding.objects.select_for_update(of=("self",)).select_related("actor")
+        pks = [one.binding.pk for one in verdicts]
+        self.rows = {row.pk: row for row in rows.filter(pk__in=pks).order_by("pk")}
+        self.confirmed: dict[int, list[Binding]] = {}
+        for row in Binding.objects.filter(
+            actor__in=actors,
+            state="confirmed",
+            superseded_at__isnull=True,
+            during__overlap=(now, None),
+        ).select_related("identity"):
+            self.confirmed.setdefault(row.actor_id, []).append(row)
+        self.superseded: list[int] = []
+        self.made: list[Binding] = []
+
+    def take(self, verdict: Verdict) -> Settled:
+        try:
+            return self._settle(verdict)
+        except (NotPossible, NotAllowed) as refused:
+            return refused
+
+    def _settle(self, verdict: Verdict) -> Binding:
+        row = self.rows.get(verdict.binding.pk)
+        if row is None:
+            raise NotPossible("Its binding is gone.")
+        row.identity = self.identities[row.identity_id]
+        permissions.require(permissions.why_not_confirm_binding(self.by, row, now=self.now))
         _must_be(row, "proposed")
-        made = _settle(row, "rejected", by=by, now=now, reason=reason)
-        record(
-            identity,
-            by=by,
-            now=now,
-            act="binding.rejected",
-            words=f"{row.actor.value} is not {identity.name}: {reason}"[:1000],
-            data={"binding": made.pk, "actor": row.actor_id},
-        )
-    return made
+        made = _copy(row, state=verdict.state, by=self.by, now=self.now, reason=verdict.reason)
+        if verdict.shared is not None:
+            made.shared = verdict.shared
+        if verdict.state == "confirmed":
+            others = self.confirmed.setdefault(row.actor_id, [])
+            _alone(made, others)
+            others.append(made)
+        row.superseded_at = self.now
+        self.superseded.append(row.pk)
+        self.made.append(made)
+        return made
+
+    def write(self) -> None:
+        if not self.made:
+            return
+        Binding.objects.filter(pk__in=self.superseded).update(superseded_at=self.now)
+        Binding.objects.bulk_create(self.made)
+        record_all([_act(row) for row in self.made], by=self.by, now=self.now)
+        confirmed = [row for row in self.made if row.state == "confirmed"]
+        if confirmed:
+            actors = [row.actor_id for row in confirmed]
+            _again([row.identity for row in confirmed], actors, now=self.now)
+
+
+def _act(row: Binding) -> Act:
+    if row.state == "confirmed":
+        return _confirmed(row, "binding.confirmed")
+    return Act(
+        row.identity,
+        "binding.rejected",
+        f"{row.actor.value} is not {row.identity.name}: {row.reason}"[:1000],
+        {"binding": row.pk, "actor": row.actor_id},
+    )
 
 
 def unbind(
@@ -122,11 +204,12 @@ def bind(
             by=who.ref,
             by_name=who.name,
         )
-        _alone(row, now)
+        _alone(row, _beside(row, now))
         if known is not None:
             Binding.objects.filter(pk=known.pk).update(superseded_at=now)
         row.save(force_insert=True)
-        _told(identity, row, by=by, now=now, act="binding.declared", words="is")
+        record_all([_confirmed(row, "binding.declared")], by=by, now=now)
+        _again([identity], [row.actor_id], now=now)
     return row
 
 
@@ -195,54 +278,30 @@ def _copy(row: Binding, *, state: str, by: By, now: datetime, reason: str = "") 
     )
 
 
-def _settle(
-    row: Binding,
-    state: str,
-    *,
-    by: By,
-    now: datetime,
-    reason: str = "",
-    shared: bool | None = None,
-) -> Binding:
-    made = _copy(row, state=state, by=by, now=now, reason=reason)
-    if shared is not None:
-        made.shared = shared
-    if state == "confirmed":
-        _alone(made, now)
-    Binding.objects.filter(pk=row.pk).update(superseded_at=now)
-    made.save(force_insert=True)
-    return made
+def _beside(row: Binding, now: datetime) -> QuerySet[Binding]:
+    """What is confirmed of its actor from now on."""
+    return Binding.objects.filter(
+        actor=row.actor, state="confirmed", superseded_at__isnull=True, during__overlap=(now, None)
+    ).select_related("identity")
 
 
-def _alone(row: Binding, now: datetime) -> None:
+def _alone(row: Binding, confirmed: Iterable[Binding]) -> None:
     """Another identity on the same actor only when both say they share it."""
-    others = (
-        Binding.objects.filter(
-            actor=row.actor,
-            state="confirmed",
-            superseded_at__isnull=True,
-            during__overlap=(now, None),
-        )
-        .exclude(identity=row.identity)
-        .select_related("identity")
-    )
-    for other in others:
-        if not (row.shared and other.shared):
+    for other in confirmed:
+        if other.identity_id != row.identity_id and not (row.shared and other.shared):
             raise NotPossible(
                 f"{row.actor.value} is {other.identity.name}'s: take that back, or say of both"
                 " that they share it."
             )
 
 
-def _told(identity: Identity, row: Binding, *, by: By, now: datetime, act: str, words: str) -> None:
+def _confirmed(row: Binding, act: str) -> Act:
     together = " (shared)" if row.shared else ""
-    record(
-        identity,
-        by=by,
-        now=now,
-        act=act,
-        words=f"{row.actor.value} {words} {identity.name}{together}: {row.reason}"[:1000],
-        data={
+    return Act(
+        row.identity,
+        act,
+        f"{row.actor.value} is {row.identity.name}{together}: {row.reason}"[:1000],
+        {
             "binding": row.pk,
             "actor": row.actor_id,
             "basis": row.basis,
@@ -250,7 +309,6 @@ def _told(identity: Identity, row: Binding, *, by: By, now: datetime, act: str, 
             "seen": row.seen,
         },
     )
-    _again([identity], [row.actor_id], now=now)
 
 
 def _again(identities: Iterable[Identity], actors: Iterable[int], *, now: datetime) -> None:

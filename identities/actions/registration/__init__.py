@@ -19,12 +19,11 @@ from identities.register import Entries, RegisterError
 
 from .delegations import apply_delegations
 from .identities import apply_identities
-from .people import apply_people, apply_services, apply_teams
+from .people import apply_people, apply_services, apply_teams, say_where
+from .roster import LOCK, Roster, roster
 from .run import Change, Registered, Run
 
-REGISTER_LOCK = 7_305_453
-
-__all__ = ["Change", "Registered", "as_json", "register"]
+__all__ = ["Change", "Registered", "Roster", "as_json", "register", "roster"]
 
 
 def as_json(done: Registered) -> dict[str, Any]:
@@ -48,9 +47,10 @@ def register(
     run = Run(by=by, now=now, imported=imported, dry_run=dry_run)
     with transaction.atomic(), connection.cursor() as cursor:
         # Two files at once would both find the same entry missing and both make it.
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [REGISTER_LOCK])
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
         apply_people(run, entries.people)
         apply_teams(run, entries.teams)
+        say_where(run, entries.people)
         apply_services(run, entries.services)
         apply_identities(run, entries.identities)
         apply_delegations(run, entries.delegations)

@@ -5,53 +5,13 @@ from typing import Any
 
 from evidence.words import counted
 from identities.actions.identities import inherit
-from identities.models import Identity, Membership, Person, Service, Team, User
-from identities.register import PersonEntry, ServiceEntry, TeamEntry
+from identities.models import Identity, Membership, Service, Team
+from identities.register import ServiceEntry, TeamEntry
 
+from .persons import apply_people, say_where
 from .run import ADDED, CHANGED, Run, difference, worded
 
-
-def apply_people(run: Run, entries: Iterable[PersonEntry]) -> None:
-    for entry in entries:
-        subject = f"person {entry.name}"
-        rows = Person.objects.select_for_update()
-        found = list(rows.filter(email__iexact=entry.email)[:2] if entry.email else [])
-        found = found or list(rows.filter(name=entry.name, email="")[:2])
-        if not entry.email and not found:
-            found = list(rows.filter(name=entry.name)[:2])
-        if len(found) > 1:
-            run.wrong(entry.path, f"several people are called {entry.name!r}: write the e-mail")
-            continue
-        if not found:
-            person = Person.objects.create(name=entry.name, email=entry.email)
-            run.done(ADDED, subject, "new", about=f"person:{person.pk}")
-        else:
-            person = found[0]
-            said = {"name": entry.name} | ({"email": entry.email} if entry.email else {})
-            changed = difference(person, said)
-            for name, value in said.items():
-                setattr(person, name, value)
-            if changed:
-                person.save(update_fields=list(said))
-                run.done(CHANGED, subject, worded(changed), about=f"person:{person.pk}")
-            else:
-                run.kept(subject)
-        _logins(run, entry, person)
-
-
-def _logins(run: Run, entry: PersonEntry, person: Person) -> None:
-    for login in entry.logins:
-        user = User.objects.select_for_update().filter(username=login).first()
-        if user is None:
-            run.notes.append(f"{entry.path}.logins: no login {login!r} exists yet")
-        elif user.person_id is None:
-            user.person = person
-            user.save(update_fields=["person"])
-            run.done(CHANGED, f"login {login}", f"is {person.name}'s", about=f"person:{person.pk}")
-        elif user.person_id != person.pk:
-            run.wrong(
-                f"{entry.path}.logins", f"the login {login!r} is another person's; it stays theirs"
-            )
+__all__ = ["apply_people", "apply_services", "apply_teams", "say_where"]
 
 
 def apply_teams(run: Run, entries: Iterable[TeamEntry]) -> None:

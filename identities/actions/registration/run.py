@@ -49,12 +49,20 @@ class Run:
     notes: list[str] = field(default_factory=list)
     touched: set[UUID] = field(default_factory=set)
     bound_actors: set[int] = field(default_factory=set)
+    # Whom each entry of people is about, by its path; and who left by this run.
+    people: dict[str, Person] = field(default_factory=dict)
+    gone: list[Person] = field(default_factory=list)
+    because: str = "by a registration file"
 
     def wrong(self, path: str, what: str) -> None:
         self.problems.append(Problem(path, what))
 
     def kept(self, subject: str) -> None:
         self.changes.append(Change(KEPT, subject, "as the file says"))
+
+    def told(self, kind: str, subject: str, words: str) -> None:
+        """A change whose entry in the ledger is written by the action that made it."""
+        self.changes.append(Change(kind, subject, words))
 
     def done(
         self,

@@ -4,7 +4,7 @@ Owns who asks for what; the rules of asking, one or many, are together.py. What 
 endpoint answers is changed in the same transaction; the rest goes out after commit (decisions 19).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from identities import permissions
 from identities.acting import By
 from identities.actions.identities import record
 from identities.enforcers.contract import Permission
-from identities.models import Credential, Identity, Revocation
+from identities.models import Credential, Entitlement, Identity, Revocation
 from identities.permissions import NotAllowed, NotPossible
 
 from .together import WHY_NOT, Ask, Made, Together
@@ -39,8 +39,12 @@ def request(
     permissions_left: Sequence[Permission] = (),
     delegation: UUID | None = None,
     delete: bool = True,
+    entitlement: Entitlement | None = None,
+    held_by: str = "",
+    allowed: Mapping[str, str] | None = None,
 ) -> list[Revocation]:
-    """Ask for a step on one credential, or on everything of the identity (`Ask`).
+    """Ask for a step on one credential, on what one principal is allowed, or on everything of the
+    identity (`Ask`).
 
     The rows that stand for it, new or already open. Raises NotAllowed, NotPossible.
     """
@@ -54,6 +58,9 @@ def request(
         permissions_left,
         delegation,
         delete,
+        entitlement,
+        held_by,
+        allowed,
     )
     with transaction.atomic():
         (made,) = request_all([ask], by=by, now=now)

@@ -6,10 +6,11 @@ worker that was thought dead and comes back changes nothing.
 """
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 
 from evidence import ledger
 from identities import judging
@@ -92,6 +93,8 @@ def enforce_next(*, now: datetime) -> bool:
     )
     try:
         target = Target.from_json(row.target)
+        if row.step == "hold":
+            target = replace(target, extra={"hold": row.key, **target.extra})
         work = Work(row, lease, target, reach.enforcer(row.system, target.account), now)
         match row.state:
             case "requested":
@@ -113,16 +116,21 @@ def enforce_next(*, now: datetime) -> bool:
 def _send(work: Work) -> None:
     """Commit that it goes out, then call; what is answered is not yet what is so."""
     row, now = work.row, work.now
-    if not _save(work, state="sending", sending_at=now):
+    if row.step == "hold" and row.entitlement is not None and "allowed" not in row.target:
+        # Before it goes out, so that a crash loses nothing: its release is compared with it.
+        row.target["allowed"] = work.enforcer.allowed(work.target, now=now)
+    if not _save(work, state="sending", sending_at=now, target=row.target):
         return
     row.state = "sending"
     match row.step:
         case "hold" if work.target.kind == "role_sessions":
             sent = work.enforcer.revoke(work.target, key=row.key, now=now)
         case "hold":
-            sent = work.enforcer.hold(work.target, key=row.key, now=now)
+            sent = work.enforcer.hold(work.target, key=row.key, now=now, permissions=work.left)
         case "release":
-            sent = work.enforcer.release(work.target, key=row.key, now=now)
+            sent = work.enforcer.release(
+                work.target, key=row.key, now=now, allowed=_may_be_allowed(row)
+            )
         case "suspend":
             sent = work.enforcer.suspend(work.target, key=row.key, now=now)
         case "resume":
@@ -133,8 +141,14 @@ def _send(work: Work) -> None:
             sent = work.enforcer.revoke(
                 work.target, key=row.key, now=now, delete=bool(row.target.get("delete", True))
             )
+    _sent(work, "send", "ok", f"{sent.detail} {sent.reference}".strip(), "sent to the target")
+
+
+def _sent(work: Work, did: str, result: str, detail: str, words: str) -> None:
+    """It went out; the hold that it ends, should that have been on its way, waits for nothing."""
+    row, now = work.row, work.now
     with transaction.atomic():
-        if _save(
+        if not _save(
             work,
             state="sent",
             sent_at=now,
@@ -143,8 +157,26 @@ def _send(work: Work) -> None:
             leased_until=None,
             failed_why="",
         ):
-            _tried(row, now, "send", "ok", f"{sent.detail} {sent.reference}".strip())
-            _record(row, now, "revocation.sent", "sent to the target")
+            return
+        _tried(row, now, did, result, detail)
+        _record(row, now, "revocation.sent", words)
+        if row.entitlement is not None and row.step != "hold":
+            held = _hold_of(row).filter(state__in=["sent", "confirmed"])
+            held.update(state="undone", failed_why="", leased_until=None)
+
+
+def _hold_of(row: Revocation) -> QuerySet[Revocation]:
+    """The hold that a release or narrowing of an entitlement ends."""
+    number = int(row.target["extra"].get("hold", "REV-0").removeprefix("REV-"))
+    return Revocation.objects.filter(identity=row.identity_id, number=number, step="hold")
+
+
+def _may_be_allowed(row: Revocation) -> dict[str, str] | None:
+    """What the release of an entitlement may let come into force: what was signed, or was held."""
+    found: dict[str, str] | None = row.target.get("allowed")
+    if row.entitlement is not None and found is None:
+        found = (_hold_of(row).values_list("target", flat=True).first() or {}).get("allowed")
+    return found
 
 
 def _settle(work: Work) -> None:
@@ -154,18 +186,8 @@ def _settle(work: Work) -> None:
         _tried(work.row, work.now, "verify", seen.state, seen.detail)
         _send(work)
         return
-    with transaction.atomic():
-        if _save(
-            work,
-            state="sent",
-            sent_at=work.now,
-            attempts=0,
-            not_before=work.now,
-            leased_until=None,
-            failed_why="",
-        ):
-            _tried(work.row, work.now, "verify", seen.state, f"it had gone out: {seen.detail}")
-            _record(work.row, work.now, "revocation.sent", "had been sent before a crash")
+    detail = f"it had gone out: {seen.detail}"
+    _sent(work, "verify", seen.state, detail, "had been sent before a crash")
 
 
 def _look(work: Work) -> None:
@@ -199,7 +221,7 @@ def _look(work: Work) -> None:
 def _outlast(work: Work) -> None:
     """What still lives, and until when; effective when that is nothing."""
     row, now = work.row, work.now
-    if row.step in ("release", "resume", "narrow"):
+    if row.step in ("release", "resume", "narrow") or row.entitlement is not None:
         _effective(work, "nothing is left to wait for")
         return
     since = row.sent_at or row.requested_at
@@ -287,7 +309,7 @@ def _mark_credentials(work: Work) -> None:
         "resume": "active",
         "revoke": "revoked",
     }.get(row.step)
-    if state is None:
+    if state is None or row.entitlement is not None:
         return
     if state == "revoked" and row.target.get("delete") is False:
         state = "held"

@@ -17,7 +17,7 @@ from evidence.models import Actor
 from identities.enforcers import aws
 from identities.enforcers.aws_clients import Clients, Credentials, credentials
 from identities.enforcers.contract import PermanentFailure, Target
-from identities.models import Binding, Credential, Identity
+from identities.models import Binding, Credential, Entitlement, Identity
 
 ADMINISTRATOR = "the administrator of Countersign"
 PRINCIPAL = re.compile(
@@ -114,6 +114,18 @@ def principals(arns: Iterable[Actor]) -> list[Target]:
             name = _name(match["kind"], match["path"])
             found[kind, name] = Target("aws", match["account"], kind, name)
     return [found[key] for key in sorted(found)]
+
+
+def of_entitlement(row: Entitlement) -> Target:
+    """The principal whose permissions these are; NoTarget where no enforcer changes them."""
+    found = PRINCIPAL.fullmatch(row.principal)
+    if row.system not in REGISTRY or found is None or found["kind"] == "assumed-role":
+        raise NoTarget(
+            f"No enforcer changes what {row.system} allows: have it changed there; the next reading"
+            " of its lists shows it."
+        )
+    kind, name = found["kind"], _name(found["kind"], found["path"])
+    return Target(row.system, found["account"], kind, name)
 
 
 def bound_arns(identities: Iterable[UUID], *, now: datetime) -> dict[UUID, list[Actor]]:

@@ -6,11 +6,13 @@ cases, but for the words of one.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import Q
 
 from evidence import nudge
@@ -18,7 +20,7 @@ from identities import permissions
 from identities.acting import By, acting
 from identities.actions import identities as identity_actions
 from identities.enforcers.contract import Permission, Target
-from identities.models import Credential, Identity, Revocation
+from identities.models import Credential, Entitlement, Identity, Revocation
 from identities.permissions import NotAllowed, NotPossible
 
 from . import reach
@@ -43,14 +45,32 @@ WORDS = {
     ("hold", "role_sessions"): "Deny all sessions of role {name} issued until now",
     ("narrow", "user"): "Narrow what user {name} may do",
     ("narrow", "role"): "Narrow what role {name} may do",
+    ("hold", "user_entitlement"): "Hold what user {name} is allowed",
+    ("hold", "role_entitlement"): "Hold what role {name} is allowed",
+    ("release", "user_entitlement"): "Release what user {name} is allowed",
+    ("release", "role_entitlement"): "Release what role {name} is allowed",
 }
+# What a step on an entitlement may be, and which of its holds it ends.
+OF_ENTITLEMENT = ("hold", "release", "narrow")
+
+
+UNDO = """
+UPDATE identities_revocation r SET state = 'undone', failed_why = '', leased_until = NULL
+FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::text[])
+    AS n(identity, credential, step, system, name)
+WHERE r.identity_id = n.identity AND r.credential_id IS NOT DISTINCT FROM n.credential
+AND r.entitlement IS NULL AND r.step = n.step AND r.system = n.system
+AND r.target->>'name' = n.name AND r.state IN ('requested', 'sent', 'confirmed')
+"""
 
 
 class Ask(NamedTuple):
-    """One step on one credential, or on everything of the identity.
+    """One step on one credential, on what one principal is allowed, or on all of the identity.
 
     `delete=False` keeps a revoked key held at the target instead of deleting it.
-    `permissions_left` is what a narrowing leaves.
+    `permissions_left` is what a narrowing, or the hold of an entitlement, leaves. `held_by` is the
+    key of the hold that the release or the narrowing of an entitlement ends; `allowed` what a
+    release may let come into force (enforcers/widening.py), where that is not what was held.
     """
 
     identity: Identity
@@ -62,6 +82,9 @@ class Ask(NamedTuple):
     permissions_left: Sequence[Permission] = ()
     delegation: UUID | None = None
     delete: bool = True
+    entitlement: Entitlement | None = None
+    held_by: str = ""
+    allowed: Mapping[str, str] | None = None
 
 
 class Made(NamedTuple):
@@ -93,6 +116,8 @@ class Together:
         for row in rows.order_by("pk"):
             self.open.setdefault(_change(row), []).append(row)
         self.made: list[Revocation] = []
+        # What releases undo: identity, credential, step, system and the target's name.
+        self.undone: list[tuple[UUID, UUID | None, str, str, str]] = []
         self.moved: dict[str, list[tuple[Identity, str]]] = {}
 
     def take(self, ask: Ask) -> Made:
@@ -110,13 +135,16 @@ class Together:
         if identity is None:
             raise NotPossible(f"{ask.identity.name} is gone.")
         permissions.require(why_not(self.by, identity, now=self.now))
-        if ask.credential is None:
+        whole = ask.credential is None and ask.entitlement is None
+        if ask.entitlement is not None:
+            targets = [self._allowed(identity, ask, ask.entitlement)]
+        elif ask.credential is None:
             self._own(identity, ask)
             targets = reach.principals(self.arns[identity.pk])
         else:
             targets = [self._target(identity, ask.credential, ask.step)]
         found = [self._row(identity, ask, target) for target in targets]
-        if ask.credential is None and ask.step in AT_OUR_DOOR:
+        if whole and ask.step in AT_OUR_DOOR:
             found.append(self._at_our_door(identity, ask))
         if not found:
             raise NotPossible(
@@ -163,9 +191,30 @@ class Together:
             )
         return target
 
+    def _allowed(self, identity: Identity, ask: Ask, entitlement: Entitlement) -> Target:
+        if entitlement.identity_id != identity.pk:
+            raise NotPossible("What is allowed there is another identity's.")
+        if ask.step not in OF_ENTITLEMENT:
+            raise NotPossible(f"What is allowed has no step {ask.step}: hold or narrow it.")
+        try:
+            target = reach.of_entitlement(entitlement)
+        except reach.NoTarget as problem:
+            raise NotPossible(str(problem)) from None
+        # Our own hold comes off wherever it is; nobody else's principal is stopped.
+        if ask.step != "release" and target not in reach.principals(self.arns[identity.pk]):
+            raise NotPossible(
+                f"{target.kind.capitalize()} {target.name} is not bound to {identity.name} any"
+                " more: nothing of it is changed."
+            )
+        extra = {"hold": ask.held_by} if ask.held_by else {}
+        kind = target.kind if ask.step == "narrow" else f"{target.kind}_entitlement"
+        return replace(target, kind=kind, extra=extra)
+
     def _row(self, identity: Identity, ask: Ask, target: Target) -> Revocation:
         data: dict[str, Any] = target.as_json() | {"delete": ask.delete}
-        if ask.step == "narrow":
+        if ask.allowed is not None:
+            data["allowed"] = dict(ask.allowed)
+        if ask.step == "narrow" or (ask.step == "hold" and ask.entitlement is not None):
             data["permissions"] = [
                 {"actions": list(left.actions), "resources": list(left.resources)}
                 for left in ask.permissions_left
@@ -179,6 +228,7 @@ class Together:
         )
         row = self._new(identity, ask, system=target.system, target=data, words=words)
         row.credential, row.delegation = credential, ask.delegation
+        row.entitlement = None if ask.entitlement is None else ask.entitlement.pk
         # The identity's row is locked, so two askers cannot both find nothing open.
         standing = self.open.setdefault(_change(row), [])
         if standing:
@@ -195,17 +245,25 @@ class Together:
 
         One that is just being sent stays: the release waits behind it (carrying, `CLAIM`).
         """
-        undone = UNDOES.get(step)
-        if undone is None:
+        ours = Revocation.objects.filter(
+            identity=identity, credential=credential, system=target.system
+        )
+        going = ["requested", "sent", "confirmed"]
+        if "hold" in target.extra:
+            number = int(target.extra["hold"].removeprefix("REV-"))
+            held = ours.filter(entitlement__isnull=False)
+            held = held.filter(
+                Q(step="hold", number=number, state__in=[*going, "failed"])
+                # Refused, because what it allows had changed: this one takes its place.
+                | Q(step="release", state="failed", target__extra__hold=target.extra["hold"])
+            )
+        elif step in UNDOES:
+            key = None if credential is None else credential.pk
+            self.undone.append((identity.pk, key, UNDOES[step], target.system, target.name))
             return
-        Revocation.objects.filter(
-            identity=identity,
-            credential=credential,
-            step=undone,
-            state__in=["requested", "sent", "confirmed"],
-            system=target.system,
-            target__name=target.name,
-        ).update(state="undone", failed_why="", leased_until=None)
+        else:
+            return
+        held.update(state="undone", failed_why="", leased_until=None)
 
     def _at_our_door(self, identity: Identity, ask: Ask) -> Revocation:
         """The row for our own decision endpoint: it asks us, so it is effective at once."""
@@ -244,6 +302,9 @@ class Together:
         """Everything that was taken, and its ledger entries."""
         for to, those in self.moved.items():
             identity_actions.moved_all(those, to, by=self.by, now=self.now)
+        if self.undone:
+            with connection.cursor() as cursor:
+                cursor.execute(UNDO, [list(column) for column in zip(*self.undone, strict=True)])
         Revocation.objects.bulk_create(self.made)
         identity_actions.record_all(
             [
@@ -272,6 +333,9 @@ def _change(row: Revocation) -> tuple[object, ...]:
     target = row.target
     # Another set of what is left is another change; the later one replaces the earlier.
     left = json.dumps(target.get("permissions"), sort_keys=True) if row.step == "narrow" else ""
+    if row.entitlement is not None:
+        # Each asking holds by itself: what one lets go, the other still stops.
+        left += f" {target['extra'].get('hold', row.pk if row.step == 'hold' else '')}"
     whole = target.get("kind"), target.get("name")
     of = whole if row.credential_id is None else row.credential_id
     return row.identity_id, of, row.step, row.system, left

@@ -1,0 +1,205 @@
+"""People of a registration file or a roster: their names, logins, managers, teams, and who left.
+
+Who is known already is read once for all entries; only what changes is written.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import reduce
+from operator import or_
+from uuid import UUID
+
+from django.db.models import Q
+from django.db.models.functions import Lower
+
+from identities import permissions
+from identities.actions import leaving
+from identities.models import Membership, Person, Team, User
+from identities.permissions import NotAllowed, NotPossible
+from identities.register import NEVER, PersonEntry, When
+
+from .run import ADDED, CHANGED, Run, difference, worded
+
+AT_ONCE = 1_000
+
+
+class Known:
+    """The people whom these entries may be about, locked, by address, name and login."""
+
+    def __init__(self, entries: Sequence[PersonEntry]) -> None:
+        self.by_email: dict[str, list[Person]] = {}
+        self.by_name: dict[str, list[Person]] = {}
+        self.logins: dict[str, User] = {}
+        for start in range(0, len(entries), AT_ONCE):
+            self._read(entries[start : start + AT_ONCE])
+
+    def _read(self, entries: Sequence[PersonEntry]) -> None:
+        named = {one.name for one in entries} | {one.manager for one in entries if one.manager}
+        addresses = {one.lower() for one in named} | {one.email.lower() for one in entries}
+        rows = Person.objects.annotate(address=Lower("email")).filter(
+            reduce(or_, [Q(name__in=named), Q(address__in=addresses - {""})])
+        )
+        known = {one.pk for rows in self.by_name.values() for one in rows}
+        for row in rows.select_for_update(of=("self",)).order_by("pk"):
+            if row.pk not in known:
+                self.add(row)
+        logins = [login for one in entries for login in one.logins]
+        for user in User.objects.select_for_update(of=("self",)).filter(username__in=logins):
+            self.logins[user.username] = user
+
+    def add(self, person: Person) -> None:
+        self.by_name.setdefault(person.name, []).append(person)
+        if person.email:
+            self.by_email.setdefault(person.email.lower(), []).append(person)
+
+    def of(self, entry: PersonEntry) -> list[Person]:
+        """By address, then by name among those without one, then by name where none is written."""
+        named = self.by_name.get(entry.name, [])
+        found = self.by_email.get(entry.email.lower(), []) if entry.email else []
+        found = found or [one for one in named if not one.email]
+        return found or ([] if entry.email else named)
+
+    def called(self, written: str) -> list[Person]:
+        """Whom a file names as a manager: by address, else by name."""
+        return self.by_email.get(written.lower(), []) or self.by_name.get(written, [])
+
+
+def apply_people(run: Run, entries: Sequence[PersonEntry]) -> None:
+    """Who they are: added and changed, never removed. Where they are is `say_where`."""
+    known = Known(entries)
+    made: dict[UUID, tuple[PersonEntry, Person]] = {}
+    for entry in entries:
+        subject = f"person {entry.name}"
+        found = known.of(entry)
+        if len(found) > 1:
+            run.wrong(entry.path, f"several people are called {entry.name!r}: write the e-mail")
+            continue
+        if not found:
+            person = Person.objects.create(name=entry.name, email=entry.email)
+            known.add(person)
+            run.done(ADDED, subject, "new", about=f"person:{person.pk}")
+        else:
+            person = found[0]
+            said = {"name": entry.name} | ({"email": entry.email} if entry.email else {})
+            changed = difference(person, said)
+            for name, value in said.items():
+                setattr(person, name, value)
+            if changed:
+                person.save(update_fields=list(said))
+                run.done(CHANGED, subject, worded(changed), about=f"person:{person.pk}")
+            else:
+                run.kept(subject)
+        first = made.setdefault(person.pk, (entry, person))[0]
+        if first is not entry:
+            run.wrong(entry.path, f"is the same person as {first.path}: write them once")
+            continue
+        run.people[entry.path] = person
+        _logins(run, entry, person, known)
+    for entry, person in made.values():
+        _manager(run, entry, person, known)
+
+
+def _logins(run: Run, entry: PersonEntry, person: Person, known: Known) -> None:
+    for login in entry.logins:
+        user = known.logins.get(login)
+        if user is None:
+            run.notes.append(f"{entry.path}.logins: no login {login!r} exists yet")
+        elif user.person_id is None:
+            why = permissions.why_not_register(run.by, now=run.now)
+            if why is not None:
+                run.wrong(f"{entry.path}.logins", f"{login!r} is nobody's yet. {why}")
+                continue
+            user.person = person
+            user.save(update_fields=["person"])
+            run.done(CHANGED, f"login {login}", f"is {person.name}'s", about=f"person:{person.pk}")
+        elif user.person_id != person.pk:
+            run.wrong(
+                f"{entry.path}.logins", f"the login {login!r} is another person's; it stays theirs"
+            )
+
+
+def _manager(run: Run, entry: PersonEntry, person: Person, known: Known) -> None:
+    if not entry.manager:
+        return
+    path, found = f"{entry.path}.manager", known.called(entry.manager)
+    if len(found) != 1:
+        said = "several people are called" if found else "no person is called"
+        run.wrong(path, f"{said} {entry.manager!r}: write the e-mail of one in people")
+    elif found[0].pk == person.pk:
+        run.wrong(path, "nobody is their own manager; leave it out")
+    elif person.manager_id != found[0].pk:
+        person.manager = found[0]
+        person.save(update_fields=["manager"])
+        run.done(
+            CHANGED,
+            f"person {person.name}",
+            f"reports to {found[0].name}",
+            about=f"person:{person.pk}",
+        )
+
+
+def say_where(run: Run, entries: Sequence[PersonEntry]) -> None:
+    """Their team, and that they left or moved; after the teams of the same file are there."""
+    names = {one.team for one in entries if one.team}
+    teams = {one.name: one for one in Team.objects.filter(name__in=names)}
+    people = [one.pk for one in run.people.values()]
+    rows: dict[UUID, list[Membership]] = {}
+    for one in Membership.objects.filter(person__in=people, superseded_at__isnull=True):
+        rows.setdefault(one.person_id, []).append(one)
+    for entry in entries:
+        person = run.people.get(entry.path)
+        team = teams.get(entry.team)
+        if person is None:
+            continue
+        if entry.team and team is None:
+            team = teams[entry.team] = Team.objects.create(name=entry.team)
+            run.done(ADDED, f"team {team.name}", "new", about=f"team:{team.pk}")
+        try:
+            mine = rows.get(person.pk, [])
+            if entry.moved is not None and entry.moved.at is not None:
+                _moved(run, entry.moved.at, person, team, mine)
+            elif team is not None and not any(
+                one.team_id == team.pk and run.now in one.during for one in mine
+            ):
+                Membership.objects.create(
+                    team=team, person=person, during=(run.now, None), recorded_at=run.now
+                )
+                run.done(
+                    CHANGED,
+                    f"team {team.name}",
+                    f"{person.name} joined",
+                    about=f"team:{team.pk}",
+                )
+            if entry.left is not None:
+                _left(run, entry, person)
+        except (NotAllowed, NotPossible) as problem:
+            run.wrong(entry.path, str(problem))
+
+
+def _moved(
+    run: Run, at: datetime, person: Person, team: Team | None, rows: Sequence[Membership]
+) -> None:
+    left, joins = leaving.elsewhere(rows, team, at=at)
+    if left or joins:
+        words = leaving.move(
+            person=person, to=team, at=at, reason=run.because, by=run.by, now=run.now
+        )
+        run.told(CHANGED, f"person {person.name}", words)
+
+
+def _left(run: Run, entry: PersonEntry, person: Person) -> None:
+    was = person.left_at
+    if isinstance(entry.left, When):
+        if entry.left.at is not None and entry.left.at != was:
+            leave(run, person, entry.left)
+    elif entry.left == NEVER and was is not None:
+        leaving.come_back(person=person, reason=run.because, by=run.by, now=run.now)
+        run.told(CHANGED, f"person {person.name}", "is here again")
+
+
+def leave(run: Run, person: Person, left: When) -> None:
+    """They leave at this moment; in the run's changes."""
+    at = left.moment(run.now)
+    leaving.leave(person=person, at=at, reason=run.because, by=run.by, now=run.now)
+    run.told(CHANGED, f"person {person.name}", f"left: {at:%Y-%m-%d %H:%M} UTC")
+    run.gone.append(person)

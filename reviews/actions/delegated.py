@@ -1,0 +1,106 @@
+"""What decided items do to delegations and to what is proposed of them, in sentences.
+
+Owns the acts of the kinds `delegation` and `grant`; the version rows are versions.py. All of a set
+are one after the other, each on what those before it left.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from identities.acting import By, acting
+from identities.models import DelegationVersion
+from identities.permissions import NotPossible
+from reviews.models import Decision
+
+from . import settling
+from .carried import Came, Due
+from .versions import Versions
+
+MOST_SAID = 20
+# These may change what was passed on from it as well.
+WITH_BELOW = ("narrow", "revoke", "approve")
+
+
+class _Set(NamedTuple):
+    known: Versions
+    standing: Mapping[UUID, Sequence[Decision]]
+
+
+def carry_all(those: Sequence[Due], *, by: By, now: datetime) -> list[Came]:
+    """Do what is decided of these."""
+    whole: list[UUID] = []
+    alone: list[UUID] = []
+    for one in those:
+        if one.item.ref is not None:
+            (whole if one.does in WITH_BELOW else alone).append(one.item.ref)
+    narrowed = [one.item for one in those if one.does == "narrow"]
+    these = _Set(
+        Versions(whole, alone, by=acting(by).ref, now=now),
+        settling.standing(narrowed) if narrowed else {},
+    )
+    said: list[Came] = []
+    for one in those:
+        try:
+            said.append(_ACTS[one.does](one, these))
+        except NotPossible as refused:
+            said.append(refused)
+    these.known.write()
+    return said
+
+
+def _keep(one: Due, these: _Set) -> str:
+    row = these.known.row(one.item.ref)
+    current = these.known.in_force(row.pk)
+    if current is None:
+        return f"{row.key} is not in force; a proposal waits for its access request"
+    unsigned = not current.signed
+    these.known.attest(current, one.case)
+    return f"{row.key} is signed by {one.case.key}" if unsigned else f"{row.key} is kept"
+
+
+def _narrow(one: Due, these: _Set) -> str:
+    row = these.known.row(one.item.ref)
+    current = these.known.in_force(row.pk)
+    if current is None:
+        return f"{row.key} is not in force: nothing is left to narrow"
+    left = settling.left_of(one.item, these.standing[one.item.pk])
+    made, below = these.known.narrow(current, left, one.case)
+    said = f"{', '.join(made.actions[:5])} on {', '.join(made.resources[:5])}"[:500]
+    return "; ".join([f"{row.key} is narrowed to {said}", *below[:MOST_SAID]])
+
+
+def _revoke(one: Due, these: _Set) -> str:
+    row = these.known.row(one.item.ref)
+    keys = these.known.end(row.pk, one.case)
+    return f"{' and '.join(keys)} ended" if keys else f"{row.key} was not in force"
+
+
+def _approve(one: Due, these: _Set) -> str:
+    proposal = _proposed(one, these)
+    if proposal is None or proposal.version != one.item.proposal.get("version"):
+        raise NotPossible("What was signed is no longer what is proposed: ask again.")
+    made, below = these.known.bring_into_force(proposal, one.case)
+    end = "" if made.during.upper is None else f" until {made.during.upper:%-d %b %Y %H:%M} UTC"
+    return "; ".join([f"{made.delegation.key} is in force{end}", *below[:MOST_SAID]])
+
+
+def _deny(one: Due, these: _Set) -> str:
+    proposal = _proposed(one, these)
+    if proposal is not None:
+        these.known.reject(proposal.delegation_id, one.case)
+    return "nothing is granted"
+
+
+def _proposed(one: Due, these: _Set) -> DelegationVersion | None:
+    return these.known.proposed(these.known.row(one.item.ref).pk)
+
+
+_ACTS: dict[str, Callable[[Due, _Set], str]] = {
+    "keep": _keep,
+    "narrow": _narrow,
+    "revoke": _revoke,
+    "approve": _approve,
+    "deny": _deny,
+}

@@ -1,0 +1,47 @@
+"""What is held before it is cut for good, and the way back, for scripts: siblings of the pages."""
+
+from typing import Any
+
+from django.http import Http404
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from identities.api.doors import door
+from identities.api.identities import user_of
+from identities.api.serializers import checked
+from reviews import actions
+from reviews.api import case_of
+from reviews.pages import quarantine
+
+
+class RestoreIn(serializers.Serializer[Any]):
+    """The item that is held."""
+
+    item = serializers.UUIDField()
+
+
+@extend_schema(responses=OpenApiTypes.OBJECT, tags=["cases"])
+@door({"GET": "read"})
+def held(request: Request) -> Response:
+    """What is held in all cases that the caller sees: the 50 that end first."""
+    rows = quarantine.of_all(user_of(request), now=timezone.now())
+    return Response({"rows": quarantine.as_data(rows)})
+
+
+@extend_schema(request=RestoreIn, responses=OpenApiTypes.OBJECT, tags=["cases"])
+@door({"POST": "act"})
+def restore(request: Request, key: str) -> Response:
+    """Let go what is held in a case; `asked` is the case that asks about it again."""
+    data = checked(RestoreIn(data=request.data))
+    row = case_of(request, key)
+    item = row.items.filter(pk=data["item"]).first()
+    if item is None:
+        raise Http404
+    asked = actions.restore(case=row, item=item, by=user_of(request), now=timezone.now())
+    item.refresh_from_db()
+    said = {"item": str(item.pk), "asked": asked.key, "words": item.carried_words}
+    return Response(said, status=201)
