@@ -6,11 +6,11 @@ from uuid import UUID
 
 from django import forms
 
+from evidence.words import counted
 from reviews.mode_forms import ModeForm
-from reviews.models.freezes import LONGEST_FREEZE
 
 
-def _moment(label: str, said: str) -> forms.DateTimeField:
+def _moment(label: str, said: str = "") -> forms.DateTimeField:
     return forms.DateTimeField(
         label=label,
         help_text=said,
@@ -23,7 +23,7 @@ class FreezeForm(ModeForm):
 
     mode = None  # type: ignore[assignment]  # how Django takes an inherited field out
     since = _moment("From (UTC)", "It holds from then on, at the earliest when it is signed.")
-    until = _moment("Until (UTC)", f"At most {LONGEST_FREEZE.days} days later.")
+    until = _moment("Until (UTC)")
     asked = forms.ChoiceField(
         label="Who is asked instead",
         help_text="What silence would have done waits for this person to release or drop it.",
@@ -31,9 +31,12 @@ class FreezeForm(ModeForm):
 
     field_order = ("since", "until", "asked", "kinds", "criticality", "ai_system", "orphaned")
 
-    def __init__(self, *args: Any, persons: list[tuple[str, str]], **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, persons: list[tuple[str, str]], days: int, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.fields["reason"].required = True
+        self.fields["until"].help_text = f"At most {counted(days, 'day')} later."
         field = self.fields["asked"]
         if isinstance(field, forms.ChoiceField):
             field.choices = [("", "choose a person"), *persons]

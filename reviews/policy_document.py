@@ -18,6 +18,7 @@ from reviews.attestation_bounds import Attestation
 from reviews.attestation_bounds import read as read_attestation
 from reviews.ladder import TIERS, Ladder, LadderError
 from reviews.ladder import parse as parse_ladder
+from reviews.micro_reviews import POLICY as REVIEWS
 from reviews.micro_reviews import MicroReviews
 from reviews.micro_reviews import read as read_micro_reviews
 from reviews.outcomes import DEFAULT_STRATEGY
@@ -77,6 +78,9 @@ LONGEST_TEXT = 64 * 1024  # characters of JSON
 MOST_HOURS = 366 * 24
 # Reminders are looked for 31 days ahead of a deadline (reviews/actions/deadlines.py).
 MOST_BEFORE = 31 * 24
+# Longer, and nobody remembers why nothing is cut; the database holds no longer one either.
+LONGEST_FREEZE = 60  # days
+NOT_OF_OTHERS = f"It is asked of {REVIEWS} alone: write it there."
 IDENTITY = re.compile(r"NHI-0*([1-9]\d{0,14})")
 
 
@@ -138,6 +142,7 @@ class Document:
     exemptions: tuple[Exemption, ...] = ()
     quarantine_days: int = 0
     brake: Brake | None = None
+    freeze_days: int = LONGEST_FREEZE
     micro_reviews: MicroReviews = field(default_factory=dict)
 
     def exempt(self, today: date) -> tuple[Exemption, ...]:
@@ -246,6 +251,11 @@ FIELDS: dict[str, tuple[Callable[[Any], Any], bool, str]] = {
     ),
     "quarantine_days": (quarantine, False, "for how long what is revoked is held first"),
     "brake": (brake, False, "how many identities silence may cut within one hour"),
+    "freeze_days": (
+        whole(1, LONGEST_FREEZE),
+        False,
+        f"how long a change freeze may last; only in {REVIEWS}",
+    ),
     "scope": (_scope, False, f"which identities: {', '.join(SCOPE)}; {{}} for all"),
     "every_days": (whole(1, 3_660), False, "how often each is reviewed without a campaign"),
     "attestation": (read_attestation, False, f"of attestations: {', '.join(ATTESTATION)}"),
@@ -269,6 +279,8 @@ def parse(value: object, *, name: str) -> Document:
             problems.append((shown(key)[:80], f"It is not known. Known: {', '.join(FIELDS)}."))
         elif name == REQUESTS and not FIELDS[key][1]:
             problems.append((key, NOT_OF_REQUESTS))
+        elif key == "freeze_days" and name != REVIEWS:
+            problems.append((key, NOT_OF_OTHERS))
         else:
             try:
                 found[key] = FIELDS[key][0](one)

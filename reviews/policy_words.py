@@ -93,6 +93,8 @@ def lines(document: Document, *, name: str, with_exempt: bool = True) -> list[Li
     found += [Line(*one) for one in stage_words(document.stages, document.strategy)]
     found += [Line(*one) for one in attestation_words(document.attestation)]
     if name == micro_reviews.POLICY:
+        longest = counted(document.freeze_days, "day")
+        found.append(Line("Change freezes", f"One lasts at most {longest}."))
         said = "; ".join(micro_reviews.words(document.micro_reviews))
         found.append(Line("Small reviews", f"Opened by: {said}." if said else "Nothing opens one."))
     if with_exempt:

@@ -98,7 +98,7 @@ def _ask_again(rows: list[Claim], to: Party | None) -> None:
 def _except(answer: ClaimAnswer, rows: list[Claim], *, now: datetime) -> None:
     """What was ticked out of a yes is not theirs: others are asked."""
     if rows:
-        reason = answer.reason or "ticked out of an answer"
+        reason = answer.reason or "ticked as not theirs"
         refuse(rows, reason=reason, now=now, person=answer.person_id)
         hand_on(rows, now=now)
 

@@ -43,8 +43,11 @@ WITH question AS ({questions}), ours AS (
 SELECT q.party_id, q.about, count(*), count(DISTINCT c.bundle), min(c.asked_at), max(c.strength),
     count(*) FILTER (WHERE EXISTS (SELECT 1 FROM jsonb_array_elements(c.reasons) r
         WHERE r ->> 'party' <> c.party_id::text AND r ->> 'kind' <> 'neighbours'
+          AND NOT EXISTS (SELECT 1 FROM identities_claimrefusal f
+              WHERE f.party_id::text = r ->> 'party' AND NOT f.silent
+                AND (f.identity_id = c.identity_id OR f.actor_id = c.actor_id))
           AND (c.party_id, r ->> 'party') NOT IN (SELECT party, person FROM ours))),
-    (array_agg(w.words ORDER BY w.strength DESC, w.words))[1]
+    (array_agg(w.words ORDER BY w.strength DESC NULLS LAST, w.words))[1]
 FROM question q JOIN identities_claim c ON c.party_id = q.party_id AND c.bundle = q.bundle
 LEFT JOIN LATERAL (SELECT r ->> 'words' AS words, (r ->> 'strength')::int AS strength
     FROM jsonb_array_elements(c.reasons) r WHERE r ->> 'party' = c.party_id::text
@@ -69,7 +72,7 @@ class Question(NamedTuple):
     bundles: int
     since: datetime
     strength: int
-    doubts: int  # things of which other evidence names somebody else
+    doubts: int  # things of which other evidence names somebody else who has not said no
     why: str | None  # in the words of the strongest of them
 
 

@@ -160,12 +160,12 @@ def _ask_next(*, now: datetime) -> bool:
         if campaign is None or campaign.deadline_at is None:
             return False
         has = planting.of_campaign(campaign)
-        said = f" {planted.sentence(has.share)}" if has is not None else ""
         opened = Case.objects.filter(campaign=campaign, state="open").exclude(
             pk__in=CampaignIdentity.objects.filter(campaign=campaign, joined=True).values("case")
         )
         # Before anybody is asked: the ledger is committed to what was planted.
-        planting.sow(campaign, now=now)
+        many = planting.sow(campaign, now=now)
+        said = f" {planted.sentence(has.share)}" if has is not None and many else ""
         told = telling.tell(
             campaign,
             telling.waiting(opened.filter(sealed=False), now=now).values(),

@@ -21,23 +21,28 @@ SOON = timedelta(seconds=10)
 SHARE = 50
 LIVE = ("running", "paused")
 
-ITEMS = """
+# What was restored from quarantine when the rest of its review had gone out is asked about in another
+# review (reviews/actions/quarantining.py), and counted there.
+COUNTED = """AND NOT EXISTS (SELECT FROM reviews_quarantine q WHERE q.item_id = i.id
+  AND q.state = 'restored' AND q.settled_at = i.carried_out_at)"""
+ITEMS = f"""
 SELECT c.state, count(DISTINCT c.id), count(i.id),
  count(i.id) FILTER (WHERE i.outcome NOT IN ('', 'conflict')),
  count(i.id) FILTER (WHERE i.outcome = 'conflict')
-FROM reviews_case c LEFT JOIN reviews_item i ON i.case_id = c.id
+FROM reviews_case c LEFT JOIN reviews_item i ON i.case_id = c.id {COUNTED}
 WHERE c.campaign_id = %s GROUP BY 1
 """
-SEATS = """
-SELECT s.kind, s.party_id, s.person_id, count(*),
+SEATS = f"""
+SELECT s.kind, s.party_id, coalesce(s.person_id, p.person_id), count(*),
  count(*) FILTER (WHERE u.waiting <= coalesce(g.given, 0)),
  sum(u.items), sum(u.items - greatest(u.waiting - coalesce(g.given, 0), 0))
 FROM reviews_case c
 JOIN reviews_seat s ON s.case_id = c.id AND s.kind = ANY(%(signing)s) AND s.turn <> 'later'
+LEFT JOIN identities_party p ON p.id = s.party_id
 JOIN (
   SELECT i.case_id, count(*) AS items,
    count(*) FILTER (WHERE i.outcome IN ('', 'conflict')) AS waiting
-  FROM reviews_case c JOIN reviews_item i ON i.case_id = c.id
+  FROM reviews_case c JOIN reviews_item i ON i.case_id = c.id {COUNTED}
   WHERE c.campaign_id = %(campaign)s GROUP BY 1
 ) u ON u.case_id = c.id
 LEFT JOIN (
@@ -70,7 +75,7 @@ class Part(NamedTuple):
 
     seat: str
     party: UUID | None
-    person: UUID | None  # who signs there; None: nobody has yet
+    person: UUID | None  # who signs there, or is asked alone; None: nobody yet, of several
     reviews: int
     reviews_done: int
     items: int

@@ -9,8 +9,10 @@ from evidence.keys import uuid7
 from evidence.models.numbers import NextNumber
 from identities.models import Person
 from identities.models.signed import TwoSigned, signed_by_two
+from reviews.policy_document import LONGEST_FREEZE
 
-LONGEST_FREEZE = timedelta(days=60)
+# Whatever the policy says (reviews/actions/freezing.py).
+LONGEST = timedelta(days=LONGEST_FREEZE)
 
 
 class Freeze(TwoSigned):
@@ -35,7 +37,7 @@ class Freeze(TwoSigned):
             *signed_by_two("freeze"),
             models.CheckConstraint(
                 name="freeze_runs_forward",
-                condition=Q(until__gt=F("since")) & Q(until__lte=F("since") + LONGEST_FREEZE),
+                condition=Q(until__gt=F("since")) & Q(until__lte=F("since") + LONGEST),
             ),
             models.CheckConstraint(
                 name="freeze_ended_says_why",

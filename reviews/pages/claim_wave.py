@@ -14,9 +14,18 @@ from django.db.models.functions import Coalesce
 
 from evidence.vocabulary import STRENGTHS
 from evidence.words import counted
-from identities.claims import asking, counting, questioning, rights, ruling, suggesting
+from identities.claims import (
+    asking,
+    counting,
+    questioning,
+    rights,
+    ruling,
+    standing,
+    suggesting,
+)
 from identities.models import Claim, ClaimAnswer, ClaimDay, ClaimRefusal, Party, Service, User
 from identities.permissions import NotPossible, parties_of
+from reviews.pages import claim_chart
 
 TAGS = {
     "owner": "owner",
@@ -35,10 +44,10 @@ STEPS = {
     "team": "somebody in your team said that it is not theirs alone",
 }
 SAID = {"yes": "theirs", "not_mine": "not theirs", "rule": "by a rule", "pass_on": "passed on"}
-EVERYTHING = "all that is asked of you"
-FEW = "a few things each of several services"
+EVERYTHING = "All that is asked of you"
+FEW = "A few things each of several services"
+KINDS = {"arn": "AWS principal"}
 MOST_ANSWERS = 10
-WIDTH, HEIGHT = 720, 160
 
 
 def tabs(user: User, on: str) -> list[dict[str, Any]]:
@@ -69,9 +78,9 @@ def labels(bundles: Iterable[str]) -> dict[str, str]:
         kind, _, rest = one.partition(":")
         found[one] = {
             "service": names.get(rest, rest),
-            "code": f"what is made by the code {rest}",
-            "realm": f"what lives in {rest or 'a place that is not known'}",
-            "other": "things without a service",
+            "code": f"What is made by the code {rest}",
+            "realm": f"What lives in {rest or 'a place that is not known'}",
+            "other": "Things without a service",
         }.get(kind, one)
     return found
 
@@ -139,7 +148,7 @@ def question(user: User, party: Party, bundle: str, *, now: datetime) -> dict[st
     rows = questioning.question(party=party, bundle=bundle, subjects=True)
     called = labels(row.bundle for row in rows)
     label = called.get(bundle, EVERYTHING)
-    ours = ruling.members(party, now=now)
+    ours, refused = ruling.members(party, now=now), standing.refusals(rows, said=True)
     together = (questioning.ALL, questioning.FEW)
     service = rows[0].service if rows and bundle.startswith("service:") else None
     others = (
@@ -159,7 +168,8 @@ def question(user: User, party: Party, bundle: str, *, now: datetime) -> dict[st
         "step": STEPS.get(rows[0].step, "") if rows else "",
         "rows": sorted(
             (
-                thing(row, ours) | {"of": called[row.bundle] if bundle in together else ""}
+                thing(row, ours, refused[row.identity_id, row.actor_id])
+                | {"of": called[row.bundle] if bundle in together else ""}
                 for row in rows
             ),
             key=lambda one: (one["of"], not one["but"], str(one["name"])),
@@ -197,26 +207,30 @@ def _said_before(rows: Sequence[Claim]) -> list[dict[str, str]]:
     return [{"party": called, "reason": reason} for called, reason in found]
 
 
-def thing(row: Claim, ours: Collection[str] = ()) -> dict[str, Any]:
+def thing(row: Claim, ours: Collection[str] = (), refused: Collection[str] = ()) -> dict[str, Any]:
     """One thing that nobody owns: what it is, why this party is asked, and what speaks against.
 
-    `ours`: who is in the team that is asked, and so speaks for it.
+    `ours`: who is in the team that is asked, and so speaks for it. `refused`: who has said no.
     """
     for_it = {str(row.party_id), *ours}
     mine = [one for one in row.reasons if one["party"] in for_it]
     named = row.identity
+    kind = named.kind if named is not None else row.actor.kind if row.actor else ""
     return {
         "id": str(row.pk),
         "name": named.name if named is not None else row.actor.value if row.actor else "",
         "url": f"/identities/{named.key}/"
         if named is not None
         else f"/events/?{urlencode({'actor': row.actor_id or 0})}",
-        "kind": (named.kind if named is not None else row.actor.kind if row.actor else "").replace(
-            "_", " "
-        ),
+        "kind": KINDS.get(kind, kind.replace("_", " ")),
         "new": named is None,
         "why": [{"words": one["words"], "strength": STRENGTHS[one["strength"]]} for one in mine],
-        "but": [one["words"] for one in row.reasons if one["party"] not in for_it],
+        "step": STEPS.get(row.step, ""),
+        "but": [
+            one["words"] + (", who said no" if one["party"] in refused else "")
+            for one in row.reasons
+            if one["party"] not in for_it
+        ],
         "left_why": row.left_why,
     }
 
@@ -305,7 +319,7 @@ def burn_down(user: User, *, now: datetime) -> dict[str, Any]:
         "tabs": tabs(user, "burn"),
         "now": now,
         "last": _last(days),
-        "chart": chart(days),
+        "chart": claim_chart.chart(days),
         "days": [
             {
                 "day": row.day,
@@ -366,31 +380,4 @@ def _last(days: Sequence[ClaimDay]) -> dict[str, Any] | None:
         "owned": last.owned,
         "counted_at": last.counted_at,
         "change": words,
-    }
-
-
-def chart(days: Sequence[ClaimDay]) -> dict[str, Any] | None:
-    """Lines over the days, from zero up; a day that was not counted has no point of its own."""
-    if len(days) < 2:
-        return None
-    first, reach = days[0].day, (days[-1].day - days[0].day).days
-    top = max(1, *(counting.left_of(row) for row in days))
-
-    def points(values: Iterable[tuple[ClaimDay, int]]) -> str:
-        return " ".join(
-            f"{round(WIDTH * (row.day - first).days / reach, 1)},"
-            f"{round(HEIGHT * (1 - value / top), 1)}"
-            for row, value in values
-        )
-
-    return {
-        "width": WIDTH,
-        "height": HEIGHT,
-        "top": top,
-        "left": points((row, counting.left_of(row)) for row in days),
-        "asked": points((row, row.asked) for row in days),
-        "first": days[0].day,
-        "last": days[-1].day,
-        "label": f"Without an owner: {counting.left_of(days[0]):,} on {days[0].day:%-d %b},"
-        f" {counting.left_of(days[-1]):,} on {days[-1].day:%-d %b %Y}",
     }

@@ -56,10 +56,10 @@ def freeze_identities(request: HttpRequest, key: str) -> HttpResponse:
 @login_required
 def freeze_new(request: HttpRequest) -> HttpResponse:
     now, user = timezone.now(), user_of(request)
-    context, persons = freezes.proposal(user, now=now), freezes.persons(now=now)
+    context, choices = freezes.proposal(user, now=now), freezes.choices(now=now)
     if request.method == "GET":
-        return page(request, "freeze_new.html", context | {"form": FreezeForm(persons=persons)})
-    form, problem = FreezeForm(request.POST, persons=persons), ""
+        return page(request, "freeze_new.html", context | {"form": FreezeForm(**choices)})
+    form, problem = FreezeForm(request.POST, **choices), ""
     if form.is_valid():
         since, until = form.times()
         try:

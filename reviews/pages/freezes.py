@@ -186,9 +186,12 @@ def identities(freeze: Freeze, asked: dict[str, str], *, now: datetime) -> dict[
     }
 
 
-def persons(*, now: datetime) -> list[tuple[str, str]]:
-    """Who may be asked, for the form."""
-    return [(str(one.pk), one.name) for one in freezing.may_be_asked(now=now)]
+def choices(*, now: datetime) -> dict[str, Any]:
+    """Who may be asked, and for how long at most, for the form."""
+    return {
+        "persons": [(str(one.pk), one.name) for one in freezing.may_be_asked(now=now)],
+        "days": freezing.longest(now=now).days,
+    }
 
 
 def proposal(user: User, *, now: datetime) -> dict[str, Any]:

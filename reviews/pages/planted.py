@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 MOST_ROWS = 50
 MOST_TEAMS = 200
 MOST_CAMPAIGNS = 5
+NONE_FITS = (
+    f"nobody is asked about {table.FEWEST_ITEMS} items or more, or no item fits: nothing is planted"
+)
 # States in which a case shows what was planted among its items, while it is not disclosed.
 LIVE = ("open", "decided")
 TEAMS = """
@@ -43,6 +46,19 @@ JOIN identities_membership m ON m.person_id = a.person_id AND m.superseded_at IS
 JOIN identities_team t ON t.id = m.team_id
 WHERE a.superseded_at IS NULL AND a.at >= %(since)s
 GROUP BY t.id, t.name HAVING count(DISTINCT a.person_id) >= %(fewest)s ORDER BY t.name LIMIT %(most)s
+"""
+# Five hundred cases are one value here; through the models each would be a parameter of its own.
+WAITING = """
+SELECT i.case_id, a.seat_id FROM reviews_planteditem i
+LEFT JOIN reviews_plantedanswer a ON a.item_id = i.id AND a.superseded_at IS NULL
+WHERE i.case_id = ANY(%s) AND i.disclosed_at IS NULL
+"""
+IN_QUEUE = """
+SELECT c.number, c.name, p.share FROM reviews_planting p
+JOIN reviews_campaign c ON c.id = p.campaign_id AND c.state <> 'closed'
+WHERE p.items IS DISTINCT FROM 0
+ AND EXISTS (SELECT FROM reviews_case k WHERE k.campaign_id = c.id AND k.id = ANY(%s))
+ORDER BY c.number LIMIT %s
 """
 
 
@@ -89,22 +105,23 @@ def _answers(rows: Iterable[PlantedItem]) -> QuerySet[PlantedAnswer]:
 
 
 def beside(found: list[Waiting]) -> list[Waiting]:
-    """The rows of a queue with what is planted in their cases counted in. Two queries."""
+    """The rows of a queue with what is planted in their cases counted in. One query."""
     rows = _waiting([one.case for one in found])
     return [_with(one, rows[one.case]) if one.case in rows else one for one in found]
 
 
-def _with(one: Waiting, answered: Collection[UUID]) -> Waiting:
+def _with(one: Waiting, answered: Collection[UUID | None]) -> Waiting:
     left = one.kind in SIGNING and one.seat not in answered
     return one._replace(left=one.left + left, of=one.of + 1)
 
 
-def _waiting(cases: Collection[UUID]) -> dict[UUID, set[UUID]]:
+def _waiting(cases: Collection[UUID]) -> dict[UUID, set[UUID | None]]:
     """Of the cases with something planted: the seats that have answered it."""
-    rows = list(PlantedItem.objects.filter(case__in=cases, disclosed_at__isnull=True).only("case"))
-    found: dict[UUID, set[UUID]] = {row.case_id: set() for row in rows}
-    for case, seat in _answers(rows).values_list("item__case", "seat"):
-        found[case].add(seat)
+    found: dict[UUID, set[UUID | None]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(WAITING, [list(cases)])
+        for case, seat in cursor.fetchall():
+            found.setdefault(case, set()).add(seat)  # None, while nobody has
     return found
 
 
@@ -151,26 +168,18 @@ def of_ids(wanted: Sequence[UUID], cases: QuerySet[Case]) -> list[Item]:
 def sentence_of(campaign: Campaign) -> str:
     """That a campaign has planted items; "" for most."""
     has = planting.of_campaign(campaign)
-    return "" if has is None else table.sentence(has.share)
+    return "" if has is None or has.items == 0 else table.sentence(has.share)
 
 
 def in_queue(found: Sequence[Waiting]) -> dict[str, Any]:
     """The campaigns of a queue that have planted items."""
-    rows = (
-        Planting.objects.filter(campaign__cases__in=[one.case for one in found])
-        .exclude(campaign__state="closed")
-        .select_related("campaign")
-        .order_by("campaign__number")
-        .distinct()[:MOST_CAMPAIGNS]
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(IN_QUEUE, [[one.case for one in found], MOST_CAMPAIGNS])
+        rows = cursor.fetchall()
     return {
         "rows": [
-            {
-                "key": row.campaign.key,
-                "name": row.campaign.name,
-                "words": table.sentence(row.share),
-            }
-            for row in rows
+            {"key": Campaign(number=number).key, "name": name, "words": table.sentence(share)}
+            for number, name, share in rows
         ],
         "own_url": "/deciding/",
     }
@@ -184,8 +193,8 @@ def of_case(parts: "Parts") -> dict[str, Any]:
     case, me = parts.case, parts.user.person_id
     if case.campaign_id is None:
         return {"words": "", "rows": []}
-    running = Planting.objects.filter(campaign=case.campaign_id).exclude(campaign__state="closed")
-    has = running.first()
+    over = Q(campaign__state="closed") | Q(items=0)
+    has = Planting.objects.filter(campaign=case.campaign_id).exclude(over).first()
     rows = list(PlantedItem.objects.filter(case=case, disclosed_at__isnull=False))
     own = {one.item_id: one for one in _answers(rows).filter(person=me)} if me else {}
     sits = any(me is not None and seat.person_id == me for seat in parts.seats)
@@ -255,6 +264,8 @@ def facts(campaign: Campaign) -> list[dict[str, Any]]:
         return []
     if has.items is None:
         return [{"label": "Planted items", "words": f"{has.share} in 100, once all are open"}]
+    if has.items == 0:
+        return [{"label": "Planted items", "words": "none", "note": NONE_FITS}]
     known = PlantedAnswer.objects.filter(
         item__planting=has, item__disclosed_at__isnull=False, superseded_at__isnull=True
     ).values_list("answer", "item__known", "person")

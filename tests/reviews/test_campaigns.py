@@ -329,7 +329,7 @@ def test_progress_counts_by_seat_party_and_person(db: None, sign: Any) -> None:
         (one.seat, parties[one.party], one.person and persons[one.person], one.answered)
         for one in done.parts
         if one.party is not None
-    } == {("identity_owner", "Ines", "Ines", 1), ("ai_owner", "Samuel", None, 0)}
+    } == {("identity_owner", "Ines", "Ines", 1), ("ai_owner", "Samuel", "Samuel", 0)}
     sign(case, "credential", story.samuel, "keep", seat="ai_owner")
     assert (progress.count(campaign, now=NOW).decided, done.decided) == (1, 0)
 
@@ -343,3 +343,14 @@ def test_progress_is_counted_when_its_time_comes(rita: User) -> None:
     found = progress.read(campaign)
     assert (found.at, found.identities, found.opened, found.items) == (NOW, 2, 2, 10)
     assert progress.count_next(now=NOW + HOUR)
+
+
+def test_progress_has_one_line_for_a_person_whether_they_have_begun_or_not(
+    db: None, sign: Any
+) -> None:
+    story = tell_story()
+    crowd.identities(1, owners=[party(story.ines)], of=[])
+    campaign = launched(story.rita)
+    sign(Case.objects.get(identity=story.identity), "credential", story.ines, "keep")
+    lines = [one for one in progress.count(campaign, now=NOW).parts if one.seat == "identity_owner"]
+    assert [(one.reviews, one.answered) for one in lines] == [(2, 1)]

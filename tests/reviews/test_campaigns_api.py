@@ -85,8 +85,8 @@ def test_campaign_from_its_draft_to_its_end(rita: User, ask: Ask) -> None:
         ("identity_owner", 0, 15)
     ]
     assert [(one["party"], one["person"], one["items"]) for one in found["parts"]] == [
-        ("owner 0000", None, 10),
-        ("owner 0001", None, 5),
+        ("owner 0000", "owner 0000", 10),
+        ("owner 0001", "owner 0001", 5),
     ]
     assert (found["provisional"], found["second_looks"]) == (0, [])
     assert ask(rita, f"{key}/pause/", {"reason": "freeze"})["state"] == "paused"

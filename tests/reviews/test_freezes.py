@@ -21,6 +21,7 @@ from reviews.models import Case, Freeze, Notice, Rung
 from .conftest import DAY, HOUR, NOW, Told, item_of, make_user, person_of
 from .test_brake import opened as crowd_opened
 from .test_outages import ends
+from .test_policy_versions import put_in_force
 from .test_rungs import LADDER, at, away, everything_until, opened, state, told
 
 pytestmark = pytest.mark.django_db
@@ -307,3 +308,18 @@ def test_many_cases_in_a_freeze_are_held_with_as_many_queries_as_one(
     assert (held_by.count(), Identity.objects.filter(state="suspended").count()) == (len(rows), 0)
     assert counts[1] <= counts[0]
     assert not deadlines.deadlines_next(now=at(168) + late)
+
+
+def test_how_long_one_may_last_is_the_policys(story: Told, ada: User, rex: User) -> None:
+    waits = proposed(story.rita, rex, 0, 20 * 24)
+    holds = frozen(story, ada, rex, 0, 20 * 24, scope={})
+    put_in_force(story, freeze_days=14)
+    said = r"at most 14 days \(access review, version \d says so\)"
+    with pytest.raises(NotPossible, match=said):
+        proposed(story.rita, rex, 0, 14 * 24 + 1)
+    # It was short enough when it was proposed.
+    with pytest.raises(NotPossible, match=said):
+        freezing.sign(freeze=waits, by=ada, now=NOW)
+    proposed(story.rita, rex, 0, 14 * 24)
+    holds.refresh_from_db()
+    assert holds.state == "in_force"

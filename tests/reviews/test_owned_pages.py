@@ -287,3 +287,11 @@ def test_api_states_the_vendor_of_an_integration(story: Told) -> None:
         "names",
     ]
     assert post(story.otto, path, data_leaving="").status_code == 403
+
+
+def test_renewing_says_in_plain_words_what_an_end_does_in_observe_mode(
+    story: Told, as_user: Sign
+) -> None:
+    Identity.objects.update(mode="observe")
+    text = as_user(story.ines).get(f"/identities/{story.identity.key}/renew/").content.decode()
+    assert "No longest time is set. It is in observe mode, so nothing is cut at its end" in text

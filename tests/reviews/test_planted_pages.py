@@ -20,6 +20,7 @@ from reviews.models import (
     Case,
     Comment,
     Decision,
+    Notice,
     Pinned,
     PlantedAnswer,
     PlantedItem,
@@ -307,3 +308,18 @@ def test_queue_asks_the_same_of_the_database_for_one_and_many(
 
     assert queries(4) == queries(40)
     assert PlantedItem.objects.count() == 11
+
+
+def test_campaign_in_which_nothing_fits_does_not_say_that_it_contains_some(
+    rita: User, olga: User, as_user: SignIn
+) -> None:
+    # Of fewer than twenty items one would be too large a part.
+    gather([party(olga)], count=3, now=timezone.now())
+    campaign = launched(rita, now=timezone.now())
+    assert Planting.objects.get().items == 0
+    said = text(as_user(rita), f"/campaigns/{campaign.key}/")
+    assert "nothing is planted" in said
+    here = f"/cases/{Case.objects.filter(campaign=campaign).earliest('number').key}/"
+    for page in (said, text(as_user(olga), "/queue/"), text(as_user(olga), here)):
+        assert "contains planted items" not in page
+    assert planted.sentence(5) not in "".join(Notice.objects.values_list("body", flat=True))

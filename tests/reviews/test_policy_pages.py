@@ -1,6 +1,7 @@
 """Pages of review policies: plain forms, two people, nothing shown to whom it does not concern."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -222,3 +223,12 @@ def test_finding_of_an_exempt_identity_says_why_no_review_is_opened(
     said = f"leaves {story.identity.key} alone until {until}: is being rebuilt"
     seen = [said in client.get(f"/findings/{one.key}/").content.decode() for one in (left, asked)]
     assert seen == [True, False]
+
+
+def test_list_says_which_version_waits_and_what_is_not_in_force(story: Told, as_user: Sign) -> None:
+    proposed(story.rita, silence="suspend")
+    proposed(story.rita, name="agents", **SCOPED)
+    text = as_user(story.ines).get("/policies/").content.decode()
+    waiting = re.findall(r'href="(/policies/[^"]+)">version (\d+) <span', text)
+    assert waiting == [("/policies/access-review/2/", "2"), ("/policies/agents/1/", "1")]
+    assert text.count("not in force") == 1

@@ -73,14 +73,16 @@ class Command(BaseCommand):
         )
 
     def _run(self, account: Any, state: dict[str, Any], place: Path, *, seed_only: bool) -> None:
-        from config.demo import returning, seed
+        from config.demo import returning, seed, wave
         from config.management.commands import up
 
         (Path(settings.VAR) / "mail").mkdir(mode=0o700, exist_ok=True)
         keys = returning.populate(account, state["seed"])
         returning.use(account)
         if not state.get("planted"):
-            seed.plant(keys, now=timezone.now(), say=self.stdout.write)
+            now = timezone.now()
+            seed.plant(keys, now=now, say=self.stdout.write)
+            wave.plant(now=now, say=self.stdout.write)
             place.write_text(json.dumps({**state, "planted": True}), "utf-8")
         else:
             returning.settle(account)

@@ -15,6 +15,7 @@ from identities.models import (
     Claim,
     ClaimAnswer,
     ClaimDay,
+    ClaimRefusal,
     Identity,
     Membership,
     Party,
@@ -24,7 +25,7 @@ from identities.models import (
 )
 from reviews import digest
 from reviews.models import Notice
-from reviews.pages import claim_wave
+from reviews.pages import claim_chart, claim_wave
 from tests.planted import Planted
 
 pytestmark = pytest.mark.django_db
@@ -120,7 +121,7 @@ def test_question_is_shown_to_whom_it_is_asked_and_nothing_is_ticked(payments: P
     ask(payments, 2)
     listed = client("elena").get("/unclaimed/questions/").content.decode()
     shown = client("elena").get(addresses(payments)[1]).content.decode()
-    assert ("what is made by the code acme/pay" in listed, " checked" in shown) == (True, False)
+    assert ("What is made by the code acme/pay" in listed, " checked" in shown) == (True, False)
     assert client("samuel").get("/unclaimed/questions/").content.decode().count("acme/pay") == 0
     # A reader sees the question and why they cannot answer it.
     read = client("ines").get(addresses(payments)[1]).content.decode()
@@ -139,8 +140,8 @@ def test_questions_to_one_party_are_answered_on_one_page(payments: Party) -> Non
     )
     shown = elena.get(together["url"])
     assert [row["of"] for row in shown.context["rows"]] == [
-        *["what is made by the code acme/bill"] * 5,
-        *["what is made by the code acme/pay"] * 5,
+        *["What is made by the code acme/bill"] * 5,
+        *["What is made by the code acme/pay"] * 5,
     ]
     elena.post("/unclaimed/answer/", form(payments, about=shown.context["about"], seen="10"))
     assert ClaimAnswer.objects.get(party=payments).claims.count() == 10
@@ -154,15 +155,15 @@ def test_few_things_each_are_one_question_that_names_each_of_them(payments: Part
     listed = elena.get("/unclaimed/questions/")
     (row,) = listed.context["rows"]
     assert (row["label"], row["n"], listed.context["together"]) == (
-        "a few things each of several services",
+        "A few things each of several services",
         2,
         [],
     )
     assert listed.context["frame"]["counts"]["unclaimed"] == before + 1
     shown = elena.get(row["url"])
     assert [one["of"] for one in shown.context["rows"]] == [
-        "what is made by the code acme/bill",
-        "what is made by the code acme/pay",
+        "What is made by the code acme/bill",
+        "What is made by the code acme/pay",
     ]
     elena.post("/unclaimed/answer/", form(payments, about=shown.context["about"], seen="2"))
     assert ClaimAnswer.objects.get(party=payments).claims.count() == 2
@@ -277,7 +278,7 @@ def test_burn_down_is_drawn_from_zero_and_leaves_as_csv_and_json(planted: Plante
             counted_at=today,
         )
     days = counting.days(now=today)
-    drawn = claim_wave.chart(days)
+    drawn = claim_chart.chart(days)
     assert drawn is not None
     assert (drawn["top"], drawn["left"]) == (400, "0.0,0.0 360.0,40.0 720.0,120.0")
     reviewer = client("ines")
@@ -292,7 +293,7 @@ def test_burn_down_is_drawn_from_zero_and_leaves_as_csv_and_json(planted: Plante
 
 
 def test_burn_down_without_a_count_says_so(planted: Planted) -> None:
-    assert claim_wave.chart([]) is None
+    assert claim_chart.chart([]) is None
     assert "Nothing was counted yet" in client("ines").get("/unclaimed/burn-down/").content.decode()
 
 
@@ -303,3 +304,43 @@ def test_daily_mail_says_how_many_questions_wait(payments: Party) -> None:
         pass
     mail = Notice.objects.get(person__users__username="elena", occasion__startswith="digest")
     assert "1 question whether something is yours:" in mail.body
+
+
+def test_question_says_why_where_only_a_part_of_it_is_from_evidence(payments: Party) -> None:
+    named, passed = ask(payments, 2)
+    Claim.objects.filter(pk=passed.pk).update(step="passed_on", reasons=[])
+    Claim.objects.filter(pk=named.pk).update(
+        reasons=[
+            {
+                "party": str(payments.pk),
+                "kind": "team",
+                "words": "tag Team names payments",
+                "strength": 1,
+            }
+        ]
+    )
+    (row,) = claim_wave.questions(User.objects.get(username="elena"), now=timezone.now())["rows"]
+    assert (row["n"], row["why"]) == (2, "tag Team names payments")
+
+
+def test_doubt_says_who_has_said_no_and_is_counted_no_more(payments: Party) -> None:
+    (passed,) = ask(payments, 1)
+    other = Party.objects.create(team=Team.objects.create(name=f"Care {uuid4().hex[:6]}"))
+    said = {"party": str(other.pk), "kind": "team", "words": "tag Team names care", "strength": 1}
+    Claim.objects.filter(pk=passed.pk).update(step="passed_on", reasons=[said])
+    elena, now = User.objects.get(username="elena"), timezone.now()
+
+    def shown() -> tuple[Any, ...]:
+        (listed,) = claim_wave.questions(elena, now=now)["rows"]
+        (row,) = claim_wave.question(elena, payments, "code:acme/pay", now=now)["rows"]
+        return listed["doubts"], row["but"], row["step"]
+
+    assert shown() == (1, ["tag Team names care"], "somebody said to ask you")
+    ClaimRefusal.objects.create(
+        identity=passed.identity,
+        party=other,
+        reason="we only use it",
+        bundle="code:acme/pay",
+        at=now,
+    )
+    assert shown() == (0, ["tag Team names care, who said no"], "somebody said to ask you")
