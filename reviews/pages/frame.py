@@ -21,11 +21,15 @@ SELECT k.reviews, k.requests, k.break_glass, k.incidents,
   (SELECT count(*) FROM identities_finding WHERE state = 'open'),
   (SELECT count(*) FROM identities_binding WHERE state = 'proposed' AND superseded_at IS NULL)
     + (SELECT count(DISTINCT (l.party_id, l.about)) FROM (ASKED_OF_ME) l WHERE l.asked),
-  (SELECT count(DISTINCT t.case_id) FROM (SELECT s.case_id FROM reviews_seat s
-     JOIN reviews_case c ON c.id = s.case_id AND c.state = 'open' AND NOT c.sealed
-     WHERE s.person_id = %(person)s OR (s.person_id IS NULL
-       AND (s.party_id = ANY(ARRAY(SELECT id FROM my)) OR s.backup_id = ANY(ARRAY(SELECT id FROM my))))
-     LIMIT %(most)s) t),
+  (SELECT count(DISTINCT t.id) FROM (SELECT c.id FROM (
+     SELECT s.case_id FROM reviews_seat s WHERE s.person_id = %(person)s
+     UNION ALL SELECT s.case_id FROM my JOIN reviews_seat s ON s.party_id = my.id
+       AND s.person_id IS NULL
+     UNION ALL SELECT s.case_id FROM my JOIN reviews_seat s ON s.backup_id = my.id
+       AND s.person_id IS NULL AND s.party_id = ANY(ARRAY(SELECT id FROM my)) IS NOT TRUE) s
+     -- One look for each seat, up to the bound: nothing here reads all cases.
+     CROSS JOIN LATERAL (SELECT c.id FROM reviews_case c WHERE c.id = s.case_id
+       AND c.state = 'open' AND NOT c.sealed OFFSET 0) c LIMIT %(most)s) t),
   (SELECT count(*) FROM evidence_source s WHERE s.expected_every_seconds IS NOT NULL
      AND NOT EXISTS (SELECT 1 FROM evidence_deposit d WHERE d.source_id = s.id
        AND d.received_at > now() - s.expected_every_seconds * interval '1 second')),

@@ -49,6 +49,8 @@ def found_for(
     seat = asked.get("seat", "")
     if not seat:
         return every, every
+    if all(one.kind == seat for one in every):
+        return every, every
     if len(every) == most:
         wide = 2 * sum(one.kind == seat for one in every) > len(every) and not any(
             narrowed.values()

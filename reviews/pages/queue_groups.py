@@ -9,7 +9,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from identities.models import Identity, Party
+from django.db import connection
+
+from identities.models import Party
 from reviews.pages.waiting import Waiting
 
 
@@ -61,24 +63,35 @@ def arranged(found: list[Waiting], group: str) -> tuple[list[Waiting], dict[UUID
 
 
 # How the groups of identities are called: an address, and words. Five hundred are named for a
-# page, so that no more is read of them than their names.
+# page, so that no more is read of them than their names, and all of them are one value.
 type Names = dict[UUID, tuple[str, str]]
+OF_IDENTITIES = "SELECT id, number, name FROM identities_identity WHERE id = ANY(%s)"
+OF_SYSTEMS = """
+SELECT i.id, s.slug, s.name FROM identities_identity i
+JOIN identities_service s ON s.id = i.service_id WHERE i.id = ANY(%s)
+"""
+OF_PERSONS = """
+SELECT id, owner_id FROM identities_identity WHERE id = ANY(%s) AND owner_id IS NOT NULL
+"""
+
+
+def _read(statement: str, pks: list[UUID]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [pks])
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
 
 
 def _identities(pks: list[UUID]) -> Names:
-    rows = Identity.objects.filter(pk__in=pks).values_list("pk", "number", "name")
-    return {pk: (Identity(number=number).key, name) for pk, number, name in rows}
+    return {pk: (f"NHI-{number:04d}", name) for pk, number, name in _read(OF_IDENTITIES, pks)}
 
 
 def _systems(pks: list[UUID]) -> Names:
-    rows = Identity.objects.filter(pk__in=pks, service__isnull=False)
-    named = rows.values_list("pk", "service__slug", "service__name")
-    return {pk: (slug, name) for pk, slug, name in named}
+    return {pk: (slug, name) for pk, slug, name in _read(OF_SYSTEMS, pks)}
 
 
 def _persons(pks: list[UUID]) -> Names:
-    rows = Identity.objects.filter(pk__in=pks, owner__isnull=False).values_list("pk", "owner")
-    owners = dict(rows)
+    owners: dict[UUID, UUID] = dict(_read(OF_PERSONS, pks))
     parties = Party.objects.select_related("person", "team").in_bulk(set(owners.values()))
     return {pk: (str(owner), str(parties[owner])) for pk, owner in owners.items()}
 

@@ -75,23 +75,38 @@ FROM (
 ) n WHERE n.unanswered > 0
 ORDER BY s.deadline_at, s.number, s.position LIMIT %(most)s
 """
-# Where the walk begins: at one's own seats, or, where these are so many that the earliest of all
-# cases are mostly one's own, along the deadlines, and it ends as soon as the bound is reached.
+BY_DEADLINE = "ORDER BY k.deadline_at, k.number, t.position OFFSET 0"
+# Where the walk begins, and what ends it. Said here, because the rule of what may be seen, which is
+# hardly ever asked, looks so dear to the planner that the order of the tables matters no more to it.
 ROADS = {
-    False: (
-        "reviews_seat t JOIN reviews_case k ON k.id = t.case_id",
-        "ORDER BY k.deadline_at, k.number, t.position OFFSET 0",
+    # At one's own seats, while they are few.
+    "few": (
+        """reviews_seat t CROSS JOIN LATERAL
+        (SELECT * FROM reviews_case WHERE id = t.case_id AND state = 'open' OFFSET 0) k""",
+        BY_DEADLINE,
     ),
-    True: (
+    # At the few cases of one identity or AI system.
+    "group": (
+        """(SELECT k.* FROM reviews_case k WHERE k.state = 'open' {group} OFFSET 0) k
+        CROSS JOIN LATERAL (SELECT * FROM reviews_seat WHERE case_id = k.id OFFSET 0) t""",
+        BY_DEADLINE,
+    ),
+    # Along the deadlines, where the earliest of all cases are mostly one's own; as far as the bound.
+    "deadlines": (
         """(SELECT * FROM reviews_case WHERE state = 'open' ORDER BY deadline_at, number OFFSET 0) k
         CROSS JOIN LATERAL (SELECT * FROM reviews_seat WHERE case_id = k.id OFFSET 0) t""",
         "",
     ),
+    # Through everything: a filter leaves little of much.
+    "all": ("reviews_seat t JOIN reviews_case k ON k.id = t.case_id", BY_DEADLINE),
 }
 MANY = 4_000
+# The seats that name a party of somebody, and those that any reviewer may fill, both up to a bound.
 NAMED = """
-SELECT count(*) FROM (SELECT FROM reviews_seat
- WHERE party_id = ANY(%(parties)s) OR backup_id = ANY(%(parties)s) LIMIT %(many)s) t
+SELECT (SELECT count(*) FROM (SELECT FROM reviews_seat WHERE party_id = ANY(%(parties)s)
+  OR backup_id = ANY(%(parties)s) LIMIT %(many)s) t),
+ (SELECT count(*) FROM (SELECT FROM reviews_seat WHERE %(reviewer)s AND party_id IS NULL
+  AND backup_id IS NULL LIMIT %(many)s) t)
 """
 # What an address may narrow a queue by: parameter -> condition on the seat (t) and its case (k).
 FILTERS = {
@@ -108,6 +123,8 @@ FILTERS = {
     "person": "k.identity_id IN (SELECT i.id FROM identities_identity i"
     " WHERE i.owner_id::text = %(person)s)",
 }
+# Of these, what few cases are about.
+GROUPS = ("identity", "system")
 
 
 class Waiting(NamedTuple):
@@ -150,23 +167,31 @@ def for_user(
     for place, value in enumerate(shown_by):
         shown = shown.replace("%s", f"%(v{place})s", 1)
         given[f"v{place}"] = value
-    filters = "".join(f" AND {FILTERS[name]}" for name in narrowed if narrowed[name])
-    parties = list(mine(user, now=now))
+    parties, reviewer = list(mine(user, now=now)), "reviewer" in groups(user)
     with connection.cursor() as cursor:
-        cursor.execute(NAMED, {"parties": parties, "many": MANY})
-        many = cursor.fetchone()[0] == MANY
-        # A walk that a filter leaves little of would go through everything.
-        road, fence = ROADS[many and most is not None and (wide or not filters)]
+        cursor.execute(NAMED, {"parties": parties, "reviewer": reviewer, "many": MANY})
+        own, anybodys = cursor.fetchone()
+        filters = {name: f" AND {FILTERS[name]}" for name in narrowed if narrowed[name]}
+        group = "".join(filters.pop(name, "") for name in GROUPS) if own + anybodys >= MANY else ""
+        if own + anybodys < MANY:
+            road, fence = ROADS["few"]
+        elif group:
+            road, fence = ROADS["group"]
+        elif own == MANY and most is not None and (wide or not filters):
+            road, fence = ROADS["deadlines"]
+        else:  # a walk along the deadlines that a filter leaves little of would not end
+            road, fence = ROADS["all"]
         cursor.execute(
             TURN.replace("{rows}", road)
+            .replace("{group}", group)
             .replace("{fence}", fence)
-            .replace("{filters}", filters)
+            .replace("{filters}", "".join(filters.values()))
             .replace("{visible}", shown),
             given
             | {
                 "parties": parties,
                 "me": user.person_id,
-                "reviewer": "reviewer" in groups(user),
+                "reviewer": reviewer,
                 "all": identities_visible.sees_all(user),
                 "signing": list(SIGNING),
                 "now": now,

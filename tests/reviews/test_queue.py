@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from identities.models import Membership, Party, Service, Team, User
+from identities.models import Identity, Membership, Party, Service, Team, User
 from reviews.models import Case, CaseMember, Decision, Item, Seat
-from reviews.pages import queue, waiting
+from reviews.pages import frame, queue, waiting
 
 from .conftest import DAY, HOUR, NOW, Told, make_user, party, person_of
 from .queues import fill
@@ -175,16 +176,69 @@ def test_no_more_than_somebody_can_look_at(story: Told, monkeypatch: pytest.Monk
     assert keys(story.ines, q="_gent") == []
 
 
-def test_both_roads_lead_to_the_same_queue(story: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    cases = owned(story, 6, ai_owner=party(story.ines))
+@pytest.mark.parametrize(
+    ("narrowed", "places"),
+    [
+        ({}, [4, 0, 1, 2, 3, 5]),
+        ({"q": "agent-0000"}, [4, 0, 1, 2, 3, 5]),
+        ({"q": "agent-00002"}, [2]),
+        ({"system": "crm"}, [1, 3, 5]),
+        ({"system": "crm", "q": "agent-00003"}, [3]),
+        ({"system": "crm", "seat": "ai_owner"}, [1, 3, 5]),
+        ({"system": "crm", "seat": "second"}, []),
+        ({"identity": None}, [4]),
+    ],
+)
+def test_all_roads_lead_to_the_same_queue(
+    story: Told, monkeypatch: pytest.MonkeyPatch, narrowed: dict[str, Any], places: list[int]
+) -> None:
+    cases = owned(story, 6, ai_owner=party(story.ines), services=systems())
     fill(2, owners=[party(story.leila)], now=NOW - DAY, first=50)
     Case.objects.filter(pk=cases[4].pk).update(deadline_at=NOW)
-    monkeypatch.setattr(waiting, "MANY", 10_000)
-    own = waiting.for_user(again(story.ines), now=NOW)
-    monkeypatch.setattr(waiting, "MANY", 1)
-    assert waiting.for_user(again(story.ines), now=NOW) == own
-    assert [one.key for one in own][:2] == [cases[4].key, cases[0].key]
-    assert len(own) == 6
+    # A sealed case is nobody's but its members'.
+    (sealed,) = owned(story, 1, first=90)
+    Case.objects.filter(pk=sealed.pk).update(sealed=True)
+    if "identity" in narrowed:
+        assert cases[4].identity is not None
+        narrowed = {"identity": Identity.objects.get(pk=cases[4].identity.pk).number}
+    for many in (10_000, 1):  # few seats are theirs; many are
+        monkeypatch.setattr(waiting, "MANY", many)
+        assert keys(story.ines, **narrowed) == [cases[at].key for at in places]
+
+
+def test_seats_that_nobody_is_named_for_are_met_on_every_road(
+    story: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases = owned(story, 3)
+    Seat.objects.filter(case__in=cases[1:]).update(party=None)
+    for many in (10_000, 1):
+        monkeypatch.setattr(waiting, "MANY", many)
+        assert keys(story.rita) == [one.key for one in cases[1:]]
+
+
+def test_one_kind_of_seat_of_a_queue_with_several(story: Told) -> None:
+    cases = owned(story, 4)
+    Seat.objects.filter(case__in=cases[:1]).update(kind="ai_owner")
+    for seat, places in (("identity_owner", [1, 2, 3]), ("ai_owner", [0]), ("second", [])):
+        for most in (500, 4, 2):
+            every, found = queue.found_for(again(story.ines), {"seat": seat}, now=NOW, most=most)
+            assert [one.key for one in found] == [cases[at].key for at in places[:most]]
+            assert [one.key for one in every] == [one.key for one in cases[:most]]
+
+
+def test_the_badge_counts_each_case_once(story: Told, rf: RequestFactory) -> None:
+    mine, theirs = party(story.ines), party(story.leila)
+    cases = owned(story, 6, ai_owner=mine)  # two seats of theirs in each
+    Seat.objects.filter(case=cases[1]).update(party=theirs)
+    Seat.objects.filter(case=cases[2]).update(party=theirs, backup=mine)
+    Seat.objects.filter(case=cases[3], kind="identity_owner").update(person=person_of(story.leila))
+    Seat.objects.filter(case=cases[3], kind="ai_owner").update(person=person_of(story.ines))
+    Case.objects.filter(pk=cases[4].pk).update(sealed=True)
+    Case.objects.filter(pk=cases[5].pk).update(state="decided")
+    Seat.objects.filter(case=cases[0], kind="ai_owner").update(backup=mine)
+    request = rf.get("/")
+    request.user = again(story.ines)
+    assert frame.frame(request)["frame"]["counts"]["queue"] == 3
 
 
 def systems() -> list[Service]:
