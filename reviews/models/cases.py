@@ -97,6 +97,12 @@ class Case(models.Model):
                 fields=["deadline_at"],
                 condition=Q(state="open", silence_done_at__isnull=True),
             ),
+            # What the menu counts on every page (reviews/pages/frame.py).
+            models.Index(
+                name="case_counted",
+                fields=["door", "state"],
+                condition=~Q(state__in=["closed", "cancelled"]) & Q(sealed=False),
+            ),
             # A queue that is walked by deadline (reviews/pages/waiting.py).
             models.Index(
                 name="case_by_deadline",
