@@ -30,22 +30,24 @@ class Body(NamedTuple):
     format: str  # empty: recognised
     name: str
     body: bytes
-    first: int = 1  # number of its first record or line in its file
-    unit: str = "body"  # what `first` counts: "record", "line", or "body": all of the file
+    first: int = 1  # number of its first record, line or document in its file
+    # What `first` counts: "record", "line", "document", or "body": all of the file.
+    unit: str = "body"
 
 
 _RECORD = re.compile(r"Records\[(\d+)\]")
-_LINE = re.compile(r"line (\d+)")
+# What the parts of a file count, besides records.
+_COUNTED = re.compile(r"(?:line|document) (\d+)")
 
 
 def in_file(position: str, *, first: int, unit: str) -> str:
     """A position inside a part as a position inside its file."""
     if unit == "record":
         return _RECORD.sub(lambda found: f"Records[{int(found[1]) + first - 1}]", position, count=1)
-    if unit == "line":
-        if _LINE.match(position) is None:
-            return f"line {first} {position}"
-        return _LINE.sub(lambda found: f"line {int(found[1]) + first - 1}", position, count=1)
+    if unit in ("line", "document"):
+        if not position.startswith(f"{unit} "):
+            return f"{unit} {first} {position}"
+        return _COUNTED.sub(lambda found: f"{unit} {int(found[1]) + first - 1}", position, count=1)
     return position
 
 

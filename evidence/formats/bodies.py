@@ -7,12 +7,12 @@ of what records mean. Pure.
 
 import re
 import zlib
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Generator, Iterator
 from typing import Protocol
 
 import zstandard
 
-from evidence.formats import text_parts
+from evidence.formats import strung, text_parts
 from evidence.formats.documents import is_lines
 from evidence.formats.lines import Lines, Seams
 from evidence.formats.otlp import wire
@@ -30,7 +30,7 @@ LARGEST_FILE = 64 * 1024 * MEBI
 # Past this, a file that unpacks to more than so many times its size is refused: no log does.
 _UNPACKED, MOST_TIMES = 64 * MEBI, 200
 # A record beyond this is damage: its end was lost.
-_LARGEST_RECORD = 4 * MEBI
+_LARGEST_RECORD = _HEAD = 4 * MEBI
 _CHUNK = MEBI
 
 
@@ -92,15 +92,20 @@ def parts(
             if buffer.strip():
                 yield Part(bytes(buffer), 1, "body")
             return
-    head = bytes(buffer[: 4 * MEBI])
+    head = bytes(buffer[:_HEAD])
     text = seams(head)
     if text is None and (is_lines(head.strip()) or wire.is_base64_line(head)):
         text = Lines()
     if text is not None:
         yield from text_parts.cut(buffer, chunks, text, size)
+    elif strung.end_of_first(head):
+        yield from _documents(buffer, chunks, size)
     elif lists and (opening := _opening(head, lists)):
-        del buffer[: opening.end()]
-        yield from _elements(buffer, chunks, size, opening)
+        first = 1
+        while opening:
+            del buffer[: opening.end()]
+            first = yield from _elements(buffer, chunks, size, opening, first)
+            opening = _next_opening(buffer, chunks, lists)
     else:
         most = LARGEST_OF_LISTS if lists else LARGEST_DOCUMENT
         for chunk in chunks:
@@ -248,12 +253,63 @@ def _opening(head: bytes, lists: Container[str]) -> re.Match[bytes] | None:
     return found if found and (found[2] is None or found[2].decode() in lists) else None
 
 
+def _next_opening(
+    buffer: bytearray, chunks: Iterator[bytes], lists: Container[str]
+) -> re.Match[bytes] | None:
+    """The beginning of a further document behind the list of a large one."""
+    _fill(buffer, chunks, 65_536)
+    end = strung.end_of_first(bytes(buffer[:65_536]))
+    if not end:
+        return None
+    del buffer[:end]
+    _fill(buffer, chunks, _HEAD)
+    opening = _opening(bytes(buffer[:_HEAD]), lists)
+    if opening is None:
+        raise BodyRefused(
+            "holds a document behind its records that lists none; write each into a file of its own"
+        )
+    return opening
+
+
+def _fill(buffer: bytearray, chunks: Iterator[bytes], size: int) -> bool:
+    """Read until the buffer holds so much; whether there was anything to read."""
+    before = len(buffer)
+    while len(buffer) < size and (chunk := next(chunks, b"")):
+        buffer += chunk
+    return len(buffer) > before
+
+
+def _documents(buffer: bytearray, chunks: Iterator[bytes], size: int) -> Iterator[Part]:
+    """Documents that stand one after the other, as many as a part may hold."""
+    first = number = 1
+    begun, seen, more = 0, 0, True
+    while more:
+        data = bytes(buffer)
+        while end := strung.end_of_first(data, seen):
+            seen = end
+            number += 1
+            if number - first >= size or seen - begun >= FULL:
+                yield Part(data[begun:seen], first, "document")
+                first, begun = number, seen
+        if len(data) - seen > LARGEST_OF_LISTS:
+            raise BodyRefused(
+                f"holds a document of more than {said_size(LARGEST_OF_LISTS)}, document {number};"
+                " write it into a file of its own"
+            )
+        del buffer[:begun]
+        begun, seen = 0, seen - begun
+        # Twice as much, so that what has no end yet is not looked at for every chunk.
+        more = _fill(buffer, chunks, 2 * len(buffer) + 1)
+    if buffer.strip():
+        yield Part(bytes(buffer), first, "document")
+
+
 def _elements(
-    buffer: bytearray, chunks: Iterator[bytes], size: int, opening: re.Match[bytes]
-) -> Iterator[Part]:
-    """The elements of a document's list, in lists of `size`, found by their braces."""
+    buffer: bytearray, chunks: Iterator[bytes], size: int, opening: re.Match[bytes], first: int
+) -> Generator[Part, None, int]:
+    """A list's elements in lists of `size`, by their braces; gives back the number after the last."""
     # A log subscription says before its events whose they all are.
-    cutter = _Cutter(size, opening[1] if opening[2] == b"logEvents" else b'{"Records":[')
+    cutter = _Cutter(size, opening[1] if opening[2] == b"logEvents" else b'{"Records":[', first)
     more = True
     while more:
         yield from cutter.cut(buffer)
@@ -267,13 +323,15 @@ def _elements(
     if not cutter.closed and buffer.strip(b" \r\n\t,"):
         # The document was cut off: the format says what of the rest it can read.
         cutter.add(bytes(buffer))
+        buffer.clear()
     yield from cutter.rest()
+    return cutter.number
 
 
 class _Cutter:
     """Finds whole elements in a growing buffer and groups them into parts."""
 
-    def __init__(self, size: int, opening: bytes) -> None:
+    def __init__(self, size: int, opening: bytes, first: int) -> None:
         self.size, self.opening = size, opening
         self.closed = False
         self.depth = 0
@@ -281,7 +339,7 @@ class _Cutter:
         self.seen = 0  # how far the buffer has been looked at
         self.taken: list[bytes] = []
         self.held = 0
-        self.first = self.number = 1
+        self.first = self.number = first
 
     def add(self, element: bytes) -> None:
         self.taken.append(element)

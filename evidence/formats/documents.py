@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from evidence.formats import strung
+
 # An audit record is at most 256 KiB where it is made; recovery looks no further for its end.
 _LARGEST = 512 * 1024
 _TRIES = 2048
@@ -90,7 +92,10 @@ def pieces(body: bytes, shape: Shape) -> Iterator[Piece]:
         if is_lines(text):
             yield from chain.from_iterable(map(apart, _lines(body.removeprefix(_BOM), shape)))
         else:
-            yield from _recovered(text, shape, "", said(problem))
+            budget = _budget(text)
+            yield from _strung(text, shape, "", budget) or _recovered(
+                text, shape, "", said(problem), budget
+            )
         return
     yield from _elements(value, shape, "")
 
@@ -201,6 +206,7 @@ def is_lines(text: bytes) -> bool:
 def _lines(text: bytes, shape: Shape) -> Iterator[Batch]:
     """The pieces of JSON lines, those of a few dozen lines at a time."""
     start, end, number = 0, len(text.rstrip()), 1
+    budget = _budget(text)
     while start < end:
         cut = text.find(b"\n", start + _AT_ONCE, end)
         upto = end if cut < 0 else cut
@@ -212,7 +218,7 @@ def _lines(text: bytes, shape: Shape) -> Iterator[Batch]:
                 piece
                 for place, line in enumerate(some.split(b"\n"), start=number)
                 if (plain := line.strip())
-                for piece in _line(place, plain, shape)
+                for piece in _line(place, plain, shape, budget)
             ]
         else:
             yield _alike(values, [f"line {place}" for place in range(number, number + many)], shape)
@@ -251,26 +257,58 @@ def _together(lines: bytes, many: int) -> list[Any] | None:
     return found
 
 
-def _line(number: int, line: bytes, shape: Shape) -> Iterator[Piece]:
+def _line(number: int, line: bytes, shape: Shape, budget: list[int]) -> Iterator[Piece]:
     try:
         value = orjson.loads(line)
     except (ValueError, RecursionError) as problem:
-        if not shape.mark or line.count(shape.mark) > 1 or b"},{" in line:
-            yield from _recovered(line, shape, f"line {number} ", said(problem))
+        if several := _strung(line, shape, f"line {number} ", budget):
+            yield from several
+        elif not shape.mark or line.count(shape.mark) > 1 or b"},{" in line:
+            yield from _recovered(line, shape, f"line {number} ", said(problem), budget)
         else:
             yield f"line {number}", None, f"not JSON: {said(problem)}", line
     else:
         yield from _elements(value, shape, f"line {number} ")
 
 
-def _recovered(text: bytes, shape: Shape, before: str, problem: str) -> Iterator[Piece]:
+def _budget(text: bytes) -> list[int]:
+    """How many bytes may be looked at again to recover what is damaged in all of a text."""
+    return [32 * len(text) + 16_000_000]
+
+
+def _strung(text: bytes, shape: Shape, before: str, budget: list[int]) -> Iterator[Piece] | None:
+    """The pieces of documents that stand one after the other; None where these are none."""
+    end = strung.end_of_first(text)
+    if not end:
+        return None
+    try:
+        orjson.loads(text[:end])
+    except (ValueError, RecursionError):
+        # Brackets that meet are damage inside one document as well: a comma is missing.
+        return None
+    return chain.from_iterable(
+        _document(f"{before}document {number} ", document, shape, budget)
+        for number, document in enumerate(strung.documents(text), start=1)
+    )
+
+
+def _document(before: str, document: bytes, shape: Shape, budget: list[int]) -> Iterator[Piece]:
+    try:
+        value = orjson.loads(document)
+    except (ValueError, RecursionError) as problem:
+        return _recovered(document, shape, before, said(problem), budget)
+    return _elements(value, shape, before)
+
+
+def _recovered(
+    text: bytes, shape: Shape, before: str, problem: str, budget: list[int]
+) -> Iterator[Piece]:
     """The intact records of a damaged document, and one piece for each damaged part.
 
     A record starts where an object starts in a list and ends at the first closing brace with
-    which it is a whole record. Work is bounded by the size of the text.
+    which it is a whole record. Work is bounded by the budget, which it draws on.
     """
     view = memoryview(text)
-    budget = 32 * len(text) + 16_000_000
     ends = [match.end() for match in _END.finditer(text)]
     marks: list[int] = []
     if shape.mark:
@@ -283,8 +321,8 @@ def _recovered(text: bytes, shape: Shape, before: str, problem: str) -> Iterator
         found: Any = None
         for first, limit, tries in _reaches(start, marks, ends, len(text)):
             for end in ends[first : first + tries]:
-                budget -= end - start
-                if end > limit or budget < 0:
+                budget[0] -= end - start
+                if end > limit or budget[0] < 0:
                     break
                 try:
                     found = orjson.loads(view[start:end])
@@ -296,7 +334,7 @@ def _recovered(text: bytes, shape: Shape, before: str, problem: str) -> Iterator
             if found is not None and shape.is_record(found):
                 break
         if found is None or not shape.is_record(found):
-            if budget < 0:
+            if budget[0] < 0:
                 break
             continue
         damage = text[done:start].strip(b" \r\n\t,")

@@ -13,8 +13,10 @@ import re
 from functools import lru_cache
 from typing import Any
 
+from evidence.formats import exports
+from evidence.formats.exports import Export
 from evidence.formats.record import ActorName
-from evidence.formats.tables import Issues, Name, Row, Table, actor
+from evidence.formats.tables import Issues, Name, Row, Table, Text, actor
 from evidence.vocabulary import (
     AUTHENTICATION,
     CHANGE,
@@ -110,6 +112,13 @@ _ON_GRANT = frozenset(
 )
 
 
+# Anybody may have an actor, an action and a time in a table; where the actor was, GitHub writes so.
+_EXPORTS = tuple(
+    Export(frozenset({"action", "actor", time, place}))
+    for time in ("created_at", "@timestamp")
+    for place in ("actor_location.country_code", "_document_id", "actor_ip")
+)
+
 AUDIT = Table(
     name="github",
     title="GitHub audit log",
@@ -127,6 +136,7 @@ AUDIT = Table(
         ("p_log_type=GitHub.Audit",),
     ),
     mark=b'"action"',
+    text=Text(*exports.text(*_EXPORTS), exports.seams),
     realm=_realm,
     at=("@timestamp", "at_sign_timestamp", "created_at"),
     vendor_id="_document_id",

@@ -3,7 +3,8 @@
 Owns the meaning of audit.k8s.io/v1; how a cluster's calls and users are named is clusters.py's.
 Sources: kubernetes.io, reference of the audit API and of authentication (extra attributes of bound
 tokens, KEP-4193); EKS, AKS: their guides to control plane logs. Read in real events: EKS and AKS
-shapes; not verified: columns of AKSAudit.
+shapes; not verified: columns of AKSAudit, of which Log Analytics writes those that hold objects
+as texts.
 
 An event names no cluster. What wraps it does: the log group of EKS, the resource id of AKS, a
 member ``cluster`` or ``cluster_name`` that the sender adds. Without it all clusters share the
@@ -32,6 +33,7 @@ from evidence.formats.clusters import (
     realm_of,
 )
 from evidence.formats.members import NOTHING, first, member, row, text, told, ways
+from evidence.formats.microsoft import loaded
 from evidence.formats.record import ActorName, Issued
 from evidence.formats.tables import Row, Table, Unreadable
 from evidence.vocabulary import (
@@ -48,6 +50,7 @@ _POD_NAME = "authentication.kubernetes.io/pod-name"
 # What a wrapping says of the event inside.
 _ABOUT = (
     "resourceId",
+    "ResourceId",
     "_ResourceId",
     "logGroup",
     "owner",
@@ -55,10 +58,11 @@ _ABOUT = (
     "cluster_name",
     "clusterName",
     "time",
+    "TimeGenerated",
     "p_source_label",
     "p_event_time",
 )
-_LOGS, _RESOURCE_ID = ways("logGroup"), ways("resourceId", "_ResourceId")
+_LOGS, _RESOURCE_ID = ways("logGroup"), ways("resourceId", "_ResourceId", "ResourceId")
 _CLUSTER = ways("cluster_name", "cluster", "clusterName", "p_source_label")
 _AUDIT_ID = ways("auditID")
 _LOG_GROUP = re.compile(r"/aws/eks/([^/]+)/")
@@ -71,15 +75,36 @@ _URI = re.compile(
 )
 
 
+# An event's own names, by the same in lower case: columns of a table are written otherwise.
+_NAMES = {
+    name.lower(): name
+    for name in (
+        *("annotations", "apiVersion", "auditID", "impersonatedUser", "kind", "level", "objectRef"),
+        *("requestObject", "requestURI", "responseObject", "responseStatus", "sourceIPs", "stage"),
+        *("user", "userAgent", "verb", "requestReceivedTimestamp", "stageTimestamp"),
+        *("RequestReceivedTime", "StageReceivedTime", "TimeGenerated"),
+    )
+}
+
+
 # --- where it happened
+
+
+def _of_columns(record: Row) -> Row:
+    """A row of a table as the event it was: each column under its own name, texts of JSON read."""
+    return {_NAMES.get(name.lower(), name): loaded(value) for name, value in record.items()}
 
 
 def _opened(record: Row) -> Row:
     """The event in an AKS log entry or a CloudWatch event, with what names its cluster."""
     if record.get("verb") is not None:
-        return record
+        return _of_columns(record) if type(record.get("user")) is str else record
+    if "Verb" in record and "AuditId" in record:
+        return _of_columns(record)
     outer = record.get("properties")
     event = outer.get("log") if type(outer) is dict else record.get("message")
+    if event is None:
+        event = record.get("log_s")
     if type(event) is str:
         try:
             event = orjson.loads(event)
@@ -348,4 +373,5 @@ TABLE = Table(
         "cluster": "an event names none; the log group, the resource id or `cluster` does",
         "credential": "tokens carry an id since Kubernetes 1.29; before, the pod stands in",
     },
+    version=3,  # 3: columns of Log Analytics that are texts
 )

@@ -18,8 +18,10 @@ caller, and any credential that the span's own attributes do not name.
 from collections.abc import Iterator
 from typing import Any
 
-from evidence.formats import spans
+from evidence.formats import exports, spans
 from evidence.formats.documents import Piece, Shape, pieces
+from evidence.formats.exports import Export
+from evidence.formats.lines import Seams
 from evidence.formats.record import Asked, Format, Parsed
 from evidence.formats.spans import Told, mapping, text
 from evidence.formats.tables import Row, Unreadable
@@ -51,6 +53,7 @@ _BEYOND = (
     ("langfuse.session.id", 0, "sessionId"),
     ("langfuse.session.id", 1, "sessionId"),
     ("langfuse.session.id", 2, "thread_id"),
+    ("langsmith.metadata.lc_agent_name", 2, "lc_agent_name"),
     ("langfuse.observation.model.name", 0, "model"),
     ("langfuse.observation.model.name", 0, "providedModelName"),
     ("langfuse.release", 0, "release"),
@@ -60,6 +63,8 @@ _BEYOND = (
 )
 # Version 4 hands metadata out flat: these members were objects once.
 _FLAT = ("attributes", "resourceAttributes", "scope")
+# What the pages of Langfuse download as CSV has the API's names.
+_EXPORTS = (Export(frozenset({"id", "traceId", "type", "startTime"})),)
 _MARK = b'"startTime"'
 _LOWER_MARK = b'"start_time"'
 
@@ -92,14 +97,18 @@ def _is_ours(value: Any) -> bool:
 
 
 def recognise(head: bytes) -> bool:
-    """JSON whose first records are Langfuse's observations or traces."""
+    """JSON whose first records are Langfuse's observations or traces, or CSV of such."""
+    if exports.known(head, _EXPORTS) is not None:
+        return True
     return spans.begins_with(head, _shape(head))
 
 
 def parse(body: bytes, asked: Asked) -> Parsed:
     """Read all observations of a body; never raises for what the body holds."""
+    export = exports.known(body, _EXPORTS)
+    found = pieces(body, _shape(body)) if export is None else exports.rows(body, export)
     return spans.parse(
-        _observations(pieces(body, _shape(body))),
+        _observations(found),
         asked,
         name=NAME,
         knows=_is_observation,
@@ -203,4 +212,8 @@ def _told(row: Row) -> Told:
     )
 
 
-FORMAT = Format(NAME, "Langfuse observations", recognise, parse, version=3)
+def _seams(head: bytes) -> Seams | None:
+    return None if exports.known(head, _EXPORTS) is None else exports.seams(head)
+
+
+FORMAT = Format(NAME, "Langfuse observations", recognise, parse, version=4, seams=_seams)

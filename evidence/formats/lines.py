@@ -1,4 +1,4 @@
-"""Log lines that are no JSON: CSV, syslog, CEF and key="value"; lines as pieces.
+"""Log lines that are no JSON: CSV, syslog, CEF, LEEF and key="value"; lines as pieces.
 
 Owns the taking apart of such text into objects, for the tables of formats and for mapping files,
 and where such text may be cut. Knows no vendor. Sources: RFC 4180, RFC 3164, RFC 5424; Common Event Format, Micro Focus,
@@ -19,6 +19,7 @@ _PRIORITY = re.compile(r"<\d{1,3}>(?:\d{1,2} )?")
 _RFC5424 = re.compile(r"(\d{4}-\d\d-\d\dT\S{1,40}) (\S{1,255}) ?")
 _RFC3164 = re.compile(r"([A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:Z| \d{4})?) (\S{1,255}) ?")
 _CEF = re.compile(r"CEF:\s?(\d{1,2})\|")
+_LEEF = re.compile(r"LEEF:\s?([12])\.0\|")
 _CEF_HEADER = ("deviceVendor", "deviceProduct", "deviceVersion", "deviceEventClassId", "name")
 _CEF_KEY = re.compile(r"(?:^|\s)([A-Za-z_][\w.\[\]-]{0,62})=")
 _CEF_BAR = re.compile(r"\\[\\|]|\|")
@@ -153,6 +154,36 @@ def cef(line: str) -> dict[str, Any] | None:
         for name, part in zip((*_CEF_HEADER, "severity"), parts, strict=True)
     }
     made["cefVersion"] = start[1]
+    labels = labelled(made)
+    if labels:
+        made["labels"] = labels
+    return made
+
+
+def leef(line: str) -> dict[str, Any] | None:
+    """A LEEF line of IBM's, maybe behind a syslog header, as the object that CEF would be; its
+    event's id stands under deviceEventClassId. None when it is none."""
+    start = _LEEF.search(line)
+    if start is None:
+        return None
+    second = start[1] == "2"
+    parts = line[start.end() :].split("|", 5 if second else 4)
+    if len(parts) < (6 if second else 5):
+        return None
+    between = parts[4] if second else ""
+    if between[:1].lower() == "x" and len(between) in (3, 5):
+        try:
+            between = chr(int(between[1:], 16))
+        except ValueError:
+            return None
+    made: dict[str, Any] = {}
+    for pair in parts[-1].split(between if len(between) == 1 else "\t"):
+        key, equal, value = pair.partition("=")
+        if equal and value.strip():
+            made[key.strip()] = value.strip()
+    header, _ = syslog(line[: start.start()])
+    made |= header
+    made |= dict(zip(_CEF_HEADER, (part.strip() for part in parts[:4]), strict=False))
     labels = labelled(made)
     if labels:
         made["labels"] = labels

@@ -69,15 +69,20 @@ def value_at(path: str) -> Callable[[Row], Any]:
     return first_value((path, path.lower()))
 
 
-def tenant(*ways: str) -> Callable[[Row], str]:
+def tenant(*ways: From) -> Callable[[Row], str]:
     """The realm of names that Entra issued: ``entra:<tenant id>``, ``entra`` where none is said."""
     return of_texts(_tenant, ways)
 
 
 @lru_cache(maxsize=4096)
 def _tenant(found: str | None) -> str:
-    inside = _TENANT.match(found or "")
-    return f"entra:{(inside[1] if inside else found).lower()}" if found else "entra"
+    return f"entra:{(tenant_in(found) or found).lower()}" if found else "entra"
+
+
+def tenant_in(path: str | None) -> str | None:
+    """The tenant in the path of a resource, such as ``/tenants/<id>/providers/…``."""
+    inside = _TENANT.match(path or "")
+    return inside[1] if inside is not None else None
 
 
 def user(upn: Froms, number: Froms, realm: str | Callable[[Row], str] = "", when: str = "") -> Name:

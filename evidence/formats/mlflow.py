@@ -212,4 +212,4 @@ def _exception(events: Any) -> str:
     return ""
 
 
-FORMAT = Format(NAME, "MLflow traces", recognise, parse)
+FORMAT = Format(NAME, "MLflow traces", recognise, parse, version=3)

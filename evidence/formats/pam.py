@@ -1,12 +1,13 @@
 """CyberArk's vault (Privileged Access Manager, Privilege Cloud) and its platform's audit.
 
-Owns the meaning of their records. A privileged account in a safe is a credential: to retrieve it
-is to be issued it, and sessions through the gateway use it. Four shapes are read:
+Owns the meaning of their records; another vendor's vault is pam_delinea.py's. A privileged account in a safe is a credential: to retrieve it
+is to be issued it, and sessions through the gateway use it. Five shapes are read:
 
 - CEF, as ArcSight.sample.xsl writes it, as lines or as JSON with CEF's keys, short or long.
   Verified against published lines of versions 7.20, 9.20 and 10.9.
 - JSON of the vault's syslog translator: ``syslog.audit_record``. Its field names are verified
   against Elastic's list of exported fields (cyberarkpas), not against records.
+- LEEF, with the keys of either. Not verified.
 - ``%CYBERARK: MessageID="…";Message="…"`` lines. Verified against public parsers' patterns.
 - JSON of the platform's Audit service (auditCode, actionType …). Not verified.
 
@@ -44,7 +45,9 @@ from evidence.vocabulary import (
     USE,
 )
 
-_LINE = re.compile(rb"[^\n]{0,400}?(?:CEF:\s?\d+\|Cyber-?Ark\||%CYBERARK:)", re.IGNORECASE)
+_LINE = re.compile(
+    rb"[^\n]{0,400}?(?:(?:CEF:\s?\d+|LEEF:\s?[12]\.0)\|Cyber-?Ark\||%CYBERARK:)", re.IGNORECASE
+)
 _DETAIL = re.compile(r"([A-Za-z]\w{0,40})=([^;]*);?")
 # Components of the product act under users of their own.
 _COMPONENT = re.compile(
@@ -214,7 +217,7 @@ def _view(record: Row) -> Row:
 
 
 def _line(line: str) -> dict[str, Any] | None:
-    found = lines.cef(line)
+    found = lines.cef(line) or lines.leef(line)
     if found is not None:
         return found
     if "%CYBERARK:" not in line:
@@ -228,7 +231,7 @@ def _looks(head: bytes) -> bool:
 
 
 def _pieces(body: bytes) -> Iterator[Piece]:
-    return lines.each_line(body, _line, "CEF or %CYBERARK line")
+    return lines.each_line(body, _line, "CEF, LEEF or %CYBERARK line")
 
 
 TABLE = Table(
@@ -249,7 +252,7 @@ TABLE = Table(
     text=Text(_looks, _pieces, lambda _: lines.Lines(_looks)),
     view=_view,
     realm=lambda record: record["decided"].realm,
-    at=("IsoTimestamp", "rt", "deviceReceiptTime", "timestamp", "Timestamp", "time"),
+    at=("IsoTimestamp", "rt", "deviceReceiptTime", "timestamp", "Timestamp", "devTime", "time"),
     vendor_id=("uuid", "externalId"),
     action=lambda record: record["decided"].action,
     principal=(Shared((_actors, _actors), 0),),

@@ -22,8 +22,9 @@ class Part(NamedTuple):
     """One body cut from a file, to be taken on its own."""
 
     body: bytes
-    first: int  # number of its first record or line in the file, from 1
-    unit: str  # what `first` counts: "record" or "line"; "body" when the file is one part
+    first: int  # number of its first record, line or document in the file, from 1
+    # What `first` counts: "record", "line" or "document"; "body" when the file is one part.
+    unit: str
     repeated: int = 0  # lines before its first that stand elsewhere: the names of the columns
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from evidence import privacy
-from evidence.formats import paths, written
+from evidence.formats import paths, unstated, written
 from evidence.formats.compiling import Reader, folded, reader
 from evidence.formats.documents import (
     Alike,
@@ -62,11 +62,13 @@ class Kind(NamedTuple):
     several: str = ""
     # The record inside the vendor's own wrapping; see Table.opens.
     opens: Callable[[Row], Row] | None = None
+    # The realm of records that state none; see Table.unstated.
+    unstated: str = ""
 
 
 def kind(table: Table) -> Kind:
     """A table, compiled."""
-    known = _kind(table)._replace(opens=table.opens)
+    known = _kind(table)._replace(opens=table.opens, unstated=table.unstated)
     view = table.view
     if view is None:
         return known
@@ -232,9 +234,7 @@ def _read_batch(
             digester.text, digester.name = received[number], by.name
             record = by.reads(position, value, digester)
             if asked.realms and record.realm not in asked.realms:
-                raise Unreadable(
-                    f"speaks for the realm {record.realm!r}, which this source may not speak for"
-                )
+                record = unstated.in_realm_of(asked.realms, record, by.unstated, digester)
         except Unreadable as problem:
             excerpt = privacy.excerpt(texts[number])
             into.rejects.append(Rejected(position, str(problem), excerpt))

@@ -122,7 +122,12 @@ def _numbered(number: Any) -> str | None:
 ASANA = Table(
     name="asana",
     title="Asana audit log",
-    signs=(("event_category", "event_type", "actor"), ("p_log_type=Asana.Audit",)),
+    # Others too have a category, a type and an actor: of these only Asana's says what it is.
+    signs=(
+        ("event_category", "event_type", "actor.actor_type", "!actor.user"),
+        ("event_category", "event_type", "actor.gid"),
+        ("p_log_type=Asana.Audit",),
+    ),
     mark=b'"event_type"',
     realm="asana",
     at="created_at",

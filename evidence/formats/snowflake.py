@@ -12,8 +12,10 @@ import re
 from functools import lru_cache
 from typing import Any
 
+from evidence.formats import exports
+from evidence.formats.exports import Export
 from evidence.formats.record import ActorName, Issued
-from evidence.formats.tables import Name, Row, Said, Table, actor
+from evidence.formats.tables import Name, Row, Said, Table, Text, actor
 from evidence.formats.times import moment
 from evidence.vocabulary import (
     AUTHENTICATION,
@@ -137,6 +139,18 @@ def _issued(record: Row, realm: str, principal: ActorName | None) -> Issued | No
     return Issued(actor(realm, kind, str(number)[:600]), principal, standing=True, expires_at=ends)
 
 
+# Snowsight downloads the answer of a query so; its columns are the views' own.
+_EXPORTS = tuple(
+    Export(frozenset(columns.split()))
+    for columns in (
+        "EVENT_TIMESTAMP EVENT_TYPE USER_NAME IS_SUCCESS",
+        "QUERY_ID QUERY_TYPE USER_NAME",
+        "QUERY_ID QUERY_START_TIME USER_NAME DIRECT_OBJECTS_ACCESSED",
+        "CREATED_ON GRANTED_TO GRANTEE_NAME",
+        "LOGIN_EVENT_ID SESSION_ID CREATED_ON",
+    )
+)
+
 TABLE = Table(
     name="snowflake",
     title="Snowflake account usage",
@@ -156,6 +170,7 @@ TABLE = Table(
         ),
     ),
     any_case=True,
+    text=Text(*exports.text(*_EXPORTS), exports.seams),
     realm="snowflake:{ACCOUNT_NAME|ACCOUNT_LOCATOR}",
     at=(
         "EVENT_TIMESTAMP",

@@ -21,7 +21,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from evidence.formats import otlp, times
 from evidence.formats.documents import Piece, Shape, clean, pieces
 from evidence.formats.dropping import Drop
-from evidence.formats.otlp import content, names
+from evidence.formats.otlp import agents, content, names
 from evidence.formats.otlp import reading as meaning
 from evidence.formats.reading import Kind, read_pieces
 from evidence.formats.record import Asked, Parsed, Record
@@ -127,7 +127,7 @@ def _record(
     except (meaning.Unreadable, ValueError, TypeError, EncodeError) as problem:
         raise Unreadable(str(problem)) from problem
     if told.principal:
-        record = record._replace(principal=meaning.actor(realm, "user", told.principal))
+        record = record._replace(principal=agents.actor(realm, "user", told.principal))
     if told.request_id and record.request_id is None:
         record = record._replace(request_id=told.request_id[:_LONGEST_NAME])
     if told.vendor_id:

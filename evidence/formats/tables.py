@@ -115,6 +115,8 @@ class Table(NamedTuple):
     signs: tuple[tuple[str, ...], ...]
     realm: str | Callable[[Row], str]  # a template
     action: Froms
+    # What `realm` says of a record that states none; a source with one realm of this vendor does.
+    unstated: str = ""
     at: Froms = ()
     plane: int = PLANE_IDENTITY
     # Bytes of which every record holds at least one, for the recovery of damaged documents.

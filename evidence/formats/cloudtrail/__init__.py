@@ -3,6 +3,8 @@
 Owns the shapes in which CloudTrail records travel (``{"Records": […]}``, bare lists, JSON
 lines, one record, the envelopes of EventBridge, LookupEvents and CloudWatch Logs) and the
 reading of one record. Who acted, on what, and what it was are read by the modules beside it.
+A call that concerns two accounts is written once for each; the copies have ids of their own, and
+share what is kept as their session (`sharedEventID`).
 Knows nothing of sources, of the database or of what anybody may do. Pure.
 
 What is kept is the canonical JSON of every record after the privacy rule, in their order;
@@ -17,8 +19,8 @@ from typing import Any
 import orjson
 
 from evidence import privacy
-from evidence.formats import aws, tables
-from evidence.formats.cloudtrail import activities, identity, lowered, resources
+from evidence.formats import aws, exports, tables
+from evidence.formats.cloudtrail import activities, athena, identity, insights, lowered, resources
 from evidence.formats.documents import NotCut, Piece, Shape, apart, batches, clean, pieces
 from evidence.formats.reading import Digester, canonical, kept_text
 from evidence.formats.record import (
@@ -39,7 +41,6 @@ _DEEPEST_ENVELOPE = 4
 # Records read together where the body is not cut by its size.
 _BATCH = 64
 _EARLIEST, _LATEST = 946_684_800_000_000, 4_102_444_800_000_000  # 2000 and 2100
-_NO_NUL = "holds a NUL character, which no name or text of AWS has"
 
 
 class Unreadable(Exception):
@@ -50,7 +51,7 @@ def _is_record(value: Any) -> bool:
     if type(value) is not dict:
         return False
     inside = _unwrapped(value)
-    return "eventName" in inside or lowered.is_lowered(inside)
+    return "eventName" in inside or insights.is_insight(inside) or lowered.is_lowered(inside)
 
 
 SHAPE = Shape(lists=("Records", "Events", "logEvents"), mark=b'"eventName"', is_record=_is_record)
@@ -58,10 +59,10 @@ _LOWERED = SHAPE._replace(mark=b'"eventname"')
 
 
 def recognise(head: bytes) -> bool:
-    """JSON that speaks of CloudTrail's members near its beginning."""
+    """JSON that speaks of CloudTrail's members near its beginning, or CSV of Athena."""
     text = clean(head)[:65_536]
     if not text.startswith((b"{", b"[")):
-        return False
+        return exports.known(head, athena.EXPORTS) is not None
     if b'"resourceSpans"' in text:
         return False
     inside = b'"eventSource' in text and b'"eventName' in text
@@ -72,6 +73,9 @@ def recognise(head: bytes) -> bool:
 
 def parse(body: bytes, asked: Asked) -> Parsed:
     """Read all records of a body; never raises for what the body holds."""
+    export = exports.known(body, athena.EXPORTS)
+    if export is not None:
+        return _parsed(batched(exports.rows(body, export), _BATCH), asked)
     shape = SHAPE if SHAPE.mark in body else _LOWERED
     try:
         return _parsed(map(apart, batches(body, shape)), asked)
@@ -93,13 +97,14 @@ def knows(value: Any) -> bool:
     """Whether this is a record, without an envelope."""
     if type(value) is not dict:
         return False
-    return ("eventName" in value and "eventSource" in value) or lowered.is_lowered(value)
+    if "eventName" in value and "eventSource" in value:
+        return True
+    return insights.is_insight(value) or lowered.is_lowered(value)
 
 
 def read_one(position: str, value: Any, digest: Callable[[str, str], bytes]) -> Record:
     """A record among those of other formats. Raises tables.Unreadable."""
-    if _has_nul(value):
-        raise tables.Unreadable(_NO_NUL)
+    _remove_nuls(value)
     try:
         return _read(position, value, digest)
     except Unreadable as problem:
@@ -136,8 +141,8 @@ def _read_batch(
                 value = orjson.loads(clean_bytes)  # noqa: PLW2901 - from here on it is the clean one
                 texts[number] = clean_bytes
         try:
-            if may_have_nul and b"\\u0000" in received and _has_nul(value):
-                raise Unreadable(_NO_NUL)
+            if may_have_nul and b"\\u0000" in received:
+                _remove_nuls(value)
             digester.text = received
             record = _read(position, value, digester)
             if realms and record.realm not in realms:
@@ -173,20 +178,20 @@ def _unwrapped(value: Any) -> Any:
     return value
 
 
-def _has_nul(value: Any) -> bool:
-    """Whether any text inside holds a NUL; walks without recursion."""
-    waiting = [value]
+def _remove_nuls(record: Any) -> None:
+    """Take the NULs out of a record's texts, which callers may put there; without recursion.
+
+    A name of a member with one in it is no member's that is read.
+    """
+    waiting: list[Any] = [record] if type(record) is dict else []
     while waiting:
         here = waiting.pop()
-        if isinstance(here, str):
-            if "\0" in here:
-                return True
-        elif isinstance(here, dict):
-            waiting.extend(here)
-            waiting.extend(here.values())
-        elif isinstance(here, list):
-            waiting.extend(here)
-    return False
+        for place, value in here.items() if type(here) is dict else enumerate(here):
+            if type(value) is str:
+                if "\0" in value:
+                    here[place] = value.replace("\0", "")
+            elif type(value) is dict or type(value) is list:
+                waiting.append(value)
 
 
 def _text(record: dict[str, Any], name: str) -> str | None:
@@ -207,7 +212,11 @@ _realm = lru_cache(maxsize=65_536)(aws.realm_of)
 
 @lru_cache(maxsize=65_536)
 def _at(text: str) -> int | None:
-    return activities.moment(text)
+    return _possible(activities.moment(text))
+
+
+def _possible(at: int | None) -> int | None:
+    return at if at is not None and _EARLIEST <= at <= _LATEST else None
 
 
 def _read(position: str, record: Any, digest: Callable[[str, str], bytes]) -> Record:
@@ -219,15 +228,15 @@ def _read(position: str, record: Any, digest: Callable[[str, str], bytes]) -> Re
     if type(name) is not str or not name:
         if lowered.is_lowered(record):
             return _read(position, lowered.restored(record), digest)
+        if insights.is_insight(record):
+            return insights.read(position, record, _at(_text(record, "eventTime") or ""), digest)
         raise Unreadable("has no eventName")
     if type(source) is not str or not source:
         if "userIdentity" not in record:
             raise Unreadable("has neither eventSource nor userIdentity")
         source = "aws"
     stated = read("eventTime")
-    at = _at(stated) if type(stated) is str else activities.moment(stated)
-    if at is not None and not _EARLIEST <= at <= _LATEST:
-        at = None
+    at = _at(stated) if type(stated) is str else _possible(activities.moment(stated))
     service, action = _action(source, name)
     user = read("userIdentity")
     account = recipient = _text(record, "recipientAccountId") or ""
@@ -272,7 +281,7 @@ def _read(position: str, record: Any, digest: Callable[[str, str], bytes]) -> Re
             person = resources.value_of(parameters, "sourceIdentity")
             if person:
                 on_behalf = aws.named("user", person, account)
-    address, agent = read("sourceIPAddress"), read("userAgent")
+    address, client, shared = read("sourceIPAddress"), read("userAgent"), read("sharedEventID")
     realm = _realm(account)
     vendor_id = _bounded(read("eventID"))
     # Record(…) by name takes three times as long, and there is one for each of millions.
@@ -288,7 +297,7 @@ def _read(position: str, record: Any, digest: Callable[[str, str], bytes]) -> Re
         target,
         who.principal,
         who.credential,
-        None,
+        who.agent,
         on_behalf,
         vendor_id,
         _bounded(read("requestID")),
@@ -297,9 +306,9 @@ def _read(position: str, record: Any, digest: Callable[[str, str], bytes]) -> Re
         None,
         None,
         _bounded(address),
-        _bounded(agent),
+        _bounded(client),
         _bounded(code),
-        None,
+        None if shared is None else _bounded(shared),
         None,
         None,
         issued,
@@ -313,4 +322,13 @@ def _bounded(value: Any) -> str | None:
     return value if len(value) <= aws.LONGEST else aws.bounded(value)
 
 
-FORMAT = Format(NAME, "AWS CloudTrail", recognise, parse, lists=("Records", "Events", "logEvents"))
+# 3: insights; NULs in texts; roles that only a name is given of; services in between; copies.
+FORMAT = Format(
+    NAME,
+    "AWS CloudTrail",
+    recognise,
+    parse,
+    version=3,
+    seams=lambda head: exports.known(head, athena.EXPORTS) and exports.seams(head),
+    lists=SHAPE.lists,
+)

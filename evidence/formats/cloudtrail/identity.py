@@ -15,6 +15,9 @@ from evidence.formats.record import ActorName
 
 # AWS writes this where a person typed something that is no user name, maybe a password.
 _HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
+# The types whose userName is a role's, and those whose name makes an ARN in its account.
+_OF_ROLES = frozenset({"AssumedRole", "Role"})
+_HAVE_ARNS = _OF_ROLES | {"IAMUser", ""}
 
 
 class Who(NamedTuple):
@@ -24,6 +27,7 @@ class Who(NamedTuple):
     credential: ActorName | None
     on_behalf: ActorName | None
     standing: ActorName | None  # the role or user that sessions are bound to
+    agent: ActorName | None  # the service that called with the caller's own session
 
 
 class _Facts(NamedTuple):
@@ -36,6 +40,7 @@ class _Facts(NamedTuple):
     account: str
     key: str
     issuer: str
+    issuer_name: str
     invoked_by: str
     provider: str
     credential_id: str
@@ -46,7 +51,7 @@ class _Facts(NamedTuple):
     recipient: str
 
 
-NOBODY = Who(None, None, None, None)
+NOBODY = Who(None, None, None, None, None)
 
 
 def who(identity: Any, recipient: str) -> Who:
@@ -66,12 +71,12 @@ def _of_json(text: bytes, recipient: str) -> Who:
     identity = orjson.loads(text)
     read = identity.get
     context = read("sessionContext")
-    source_identity = issuer = federated = None
+    source_identity = issuer = issuer_name = federated = None
     if isinstance(context, dict):
         source_identity = context.get("sourceIdentity")
         made_by = context.get("sessionIssuer")
         if isinstance(made_by, dict):
-            issuer = made_by.get("arn")
+            issuer, issuer_name = made_by.get("arn"), made_by.get("userName")
         web = context.get("webIdFederationData")
         if web and isinstance(web, dict):
             federated = _federated(web)
@@ -87,6 +92,7 @@ def _of_json(text: bytes, recipient: str) -> Who:
         read("accountId"),
         read("accessKeyId"),
         issuer,
+        issuer_name,
         read("invokedBy"),
         read("identityProvider"),
         read("credentialId"),
@@ -127,6 +133,7 @@ def _who(raw: tuple[Any, ...]) -> Who:
     match facts.type:
         case "AssumedRole":
             role = facts.issuer or aws.role_of_session(facts.arn)
+            role = role or _named_in(account, "role", facts.issuer_name or user)
             if facts.arn:
                 principal = aws.role_session(facts.arn, role)
             elif facts.principal_id:
@@ -161,7 +168,12 @@ def _who(raw: tuple[Any, ...]) -> Who:
             principal = standing = _standing(facts, user, account)
     if principal is None:
         principal = _standing(facts, user, account)
-    return Who(principal, _credential(facts, account, standing), _behalf(facts, account), standing)
+    credential, on_behalf = _credential(facts, account, standing), _behalf(facts, account)
+    # A forward access session: a service goes on in the name of whoever called it.
+    between = aws.service_actor(facts.invoked_by) if facts.invoked_by else None
+    return Who(
+        principal, credential, on_behalf, standing, None if between == principal else between
+    )
 
 
 def _first(
@@ -183,11 +195,18 @@ def _standing(facts: _Facts, user: str, account: str) -> ActorName | None:
         return aws.arn_actor(f"arn:aws:iam::{account}:root")
     if facts.invoked_by and not user:
         return aws.service_actor(facts.invoked_by)
-    if user and account:
-        return aws.arn_actor(f"arn:aws:iam::{account}:user/{user}")
-    if facts.type in ("Unknown", "") and facts.principal_id:
+    if user:
+        kind = "role" if facts.type in _OF_ROLES else "user"
+        arn = _named_in(account, kind, user) if facts.type in _HAVE_ARNS else ""
+        return aws.arn_actor(arn) if arn else aws.named(kind, user, account)
+    if facts.principal_id and (facts.type in ("Unknown", "") or not facts.account):
         return aws.named("arn", facts.principal_id, account)
     return aws.named("account", facts.account, facts.account) if facts.account else None
+
+
+def _named_in(account: str, kind: str, name: str) -> str:
+    """The ARN of a user or role that only a name is given of; its path is not known."""
+    return f"arn:aws:iam::{account}:{kind}/{name}" if account and name else ""
 
 
 def _center_user(facts: _Facts, account: str) -> ActorName | None:

@@ -14,8 +14,8 @@ NAMES = """
     accessKey accessKeyId accountId additionalEventData apiVersion assumedRoleUser awsRegion
     bucketName creationDate credentialId credentialSet durationSeconds errorCode errorMessage
     eventCategory eventID eventName eventSource eventTime eventType eventVersion expirationDate
-    federatedProvider federatedUser groupName identityProvider identityStoreArn
-    instanceProfileName invokedBy managementEvent mfaAuthenticated onBehalfOf
+    federatedProvider federatedUser groupName identityProvider identityStoreArn insightContext
+    insightDetails insightType instanceProfileName invokedBy managementEvent mfaAuthenticated onBehalfOf
     openIDConnectProviderArn policyArn policyDocument policyName principalId readOnly
     recipientAccountId requestID requestParameters responseElements roleArn roleCredentials
     roleName roleSessionName sAMLProviderArn secretId serialNumber serviceEventDetails
@@ -32,23 +32,33 @@ _WRITTEN: dict[str, str] = {
     )
 }
 # Members that such stores keep as JSON text.
-_TEXTS = frozenset({"requestParameters", "responseElements", "additionalEventData", "resources"})
+_TEXTS = frozenset(
+    {
+        "requestParameters",
+        "responseElements",
+        "additionalEventData",
+        "resources",
+        "insightDetails",
+    }
+)
 _DEEPEST = 24
 
 
 def is_lowered(record: Any) -> bool:
     """Whether this is a record as such a store writes it."""
-    return type(record) is dict and "eventname" in record and "eventsource" in record
+    if type(record) is not dict:
+        return False
+    return ("eventname" in record and "eventsource" in record) or "insightdetails" in record
 
 
 def restored(value: Any, depth: int = _DEEPEST) -> Any:
-    """The same with the names that AWS writes; an unknown name stays as it is."""
+    """The same with the names that AWS writes and no NULs; an unknown name stays as it is."""
     if depth == 0:
         return value
     if type(value) is list:
         return [restored(inside, depth - 1) for inside in value]
     if type(value) is not dict:
-        return value
+        return value.replace("\0", "") if type(value) is str else value
     found: dict[str, Any] = {}
     for low, inside in value.items():
         name = _WRITTEN.get(low) or low

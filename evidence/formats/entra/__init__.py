@@ -15,12 +15,12 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from evidence.formats import microsoft, written
-from evidence.formats.entra import audits, results
+from evidence.formats import exports, microsoft, written
+from evidence.formats.entra import audits, portal, results
 from evidence.formats.members import NOTHING
 from evidence.formats.microsoft import anywhere, value_at
 from evidence.formats.record import ActorName, Issued
-from evidence.formats.tables import Name, Names, Row, Table, actor, getter, names
+from evidence.formats.tables import Name, Names, Row, Table, Text, actor, getter, names
 from evidence.vocabulary import AUTHENTICATION, CHANGE, ISSUANCE, OUTCOME_OK, REVOCATION, USE
 
 SIGN_IN = "Sign-in activity"
@@ -102,9 +102,11 @@ def _operation(record: Row) -> Row:
     return NOTHING
 
 
+# The tenant in the path of a log's resource; a sign-in names an application there.
+_of_resource = microsoft.of_texts(microsoft.tenant_in, ("resourceId",))
 # A row of a workspace says whose workspace it is as its tenant.
 _tenant = microsoft.tenant(
-    "AADTenantId", "tenantId", "resourceTenantId", "homeTenantId", "resourceId"
+    "AADTenantId", "tenantId", "resourceTenantId", "homeTenantId", _of_resource
 )
 _workspace_tenant = microsoft.tenant("AADTenantId", "ResourceTenantId", "HomeTenantId")
 
@@ -323,7 +325,8 @@ TABLE = Table(
     name="entra",
     title="Microsoft Entra sign-ins, audits and Graph activity",
     signs=(
-        (_CATEGORIES, "operationName"),
+        # Intune writes audit logs of the same category.
+        (_CATEGORIES, "operationName", "!properties.AuditEventId"),
         ("operationName", "initiatedBy"),
         ("activityDisplayName", "initiatedBy"),
         ("activityDisplayName", "targetResources", "loggedByService"),
@@ -339,7 +342,9 @@ TABLE = Table(
     mark=b"orrelation",
     any_case=True,
     view=_view,
+    text=Text(*exports.text(*portal.EXPORTS), exports.seams),
     realm=_realm,
+    unstated="entra",
     at=("createdDateTime", "activityDateTime", "time", "timeGenerated"),
     vendor_id=("id", "requestId"),
     action=_ACTION,
@@ -388,5 +393,7 @@ TABLE = Table(
     lacks={
         "trace_id": "Entra keeps no trace id",
         "credential": "a directory audit names no token; a sign-in names the key of an application",
+        "tenant": "Microsoft Graph v1.0 states none; the source's realm does, if it is the only one",
     },
+    version=3,  # 3: the application that was signed in to is no tenant
 )

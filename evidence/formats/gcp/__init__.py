@@ -7,10 +7,11 @@ words of clusters.py. Also read: exports in lower case, and BigQuery's columns
 were read; not verified on real entries: agents' principals, ExchangeToken, BigQuery's columns.
 
 Whose realm a name is of is gcp/names.py's, who called gcp/callers.py's, what a method does
-gcp/calls.py's.
+gcp/calls.py's, what a statement in a database does gcp/databases.py's.
 
 A token of GenerateAccessToken has no id in any log. What its later uses do show is the service
-account and who borrowed it, so that pair is the credential: ``<account> by <first caller>``.
+account and who borrowed it over which others, so that is the credential: ``<account> by <first
+caller> via <the others>``. Not verified: that uses list the delegates that the issuance names.
 Long operations log two entries (operation.first, operation.last); both are events. Pure.
 """
 
@@ -20,11 +21,13 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from evidence.formats import clusters, tables, times
-from evidence.formats.gcp.callers import NOBODY, borrower, caller_named
+from evidence.formats import clusters, postgres, tables, times
+from evidence.formats.gcp import databases
+from evidence.formats.gcp.callers import NOBODY, caller_named, chain
 from evidence.formats.gcp.calls import PATTERNS, of_cluster
 from evidence.formats.gcp.names import (
     borrowed,
+    by_way_of,
     key_of,
     named,
     realm_of,
@@ -129,7 +132,7 @@ def _entry(record: Row) -> tuple[Any, ...]:
     elif principal is None:
         username = said(request, "username")
         principal = tables.actor(realm, "user", username) if username else None
-    action, in_cluster, fails = _METHODS[method]
+    action, in_cluster, fails, in_database = _METHODS[method]
     if not in_cluster and "k8s.io" in (payload.get("serviceName"), payload.get("servicename")):
         action, in_cluster = of_cluster(method) or method, True
     resource = payload.get("resourceName")
@@ -137,6 +140,12 @@ def _entry(record: Row) -> tuple[Any, ...]:
         resource = stated(payload, "resourceName")
     if in_cluster and resource:
         resource = clusters.from_path(resource)
+    session = stated(request, "databaseSessionId") if type(request) is dict else None
+    if in_database:
+        done = databases.statement(request, resource)
+        if done is not None:
+            action, resource, of_database, session = done
+            principal = of_database or principal
     address, client = asked.get("callerIp"), asked.get("callerSuppliedUserAgent")
     if type(address) is not str or not address:
         address = stated(asked, "callerIp") or stated(asked, "callerIP")
@@ -151,7 +160,7 @@ def _entry(record: Row) -> tuple[Any, ...]:
         caller.on_behalf,
         address,
         client if type(client) is str else stated(asked, "callerSuppliedUserAgent"),
-        stated(request, "databaseSessionId") if type(request) is dict else None,
+        session,
         stated(status, "message") if status and type(status) is dict else None,
         stated(record, "insertId"),
         text(trace).rpartition("/")[2] if trace is not None else None,
@@ -168,12 +177,13 @@ class _Method(NamedTuple):
     action: str
     in_cluster: bool
     fails: bool
+    in_database: bool
 
 
 def _method(name: str) -> _Method:
     in_cluster = name.startswith("io.k8s.")
     action = (of_cluster(name) if in_cluster else None) or name
-    return _Method(action, in_cluster, name.endswith("Failure"))
+    return _Method(action, in_cluster, name.endswith("Failure"), name in databases.METHODS)
 
 
 _METHODS = Remembered(_method)
@@ -248,8 +258,12 @@ def _issued(record: Row, realm: str, who: ActorName | None) -> Issued | None:
     if method.startswith("Sign"):
         signed = key_of(f"serviceAccounts/{account}/keys/{said(answer, 'keyId')}")
         return Issued(signed, holder, False, None) if signed and said(answer, "keyId") else None
-    origin = borrower(row(member(payload, "authenticationInfo"))) or who
-    return Issued(borrowed(holder, origin.value), holder, False, None)
+    # Whoever holds the token next came by way of all of these.
+    listed = member(row(payload.get("request")), "delegates")
+    over = map(_ACCOUNT.search, map(text, listed[:50] if type(listed) is list else ()))
+    delegates = [named(one[1], "service_account") for one in over if one is not None]
+    way = (*chain(row(member(payload, "authenticationInfo"))), who, *delegates)
+    return Issued(borrowed(holder, by_way_of(way)), holder, False, None)
 
 
 _ISSUING = (
@@ -294,8 +308,8 @@ TABLE = Table(
     resource=(Of(_entry, 2),),
     outcome=Of(_entry, 3),
     error=(Of(_entry, 11),),
-    activities=clusters.ACTIVITIES,
-    patterns=(*clusters.PATTERNS, *PATTERNS),
+    activities={**clusters.ACTIVITIES, **databases.ACTIVITIES},
+    patterns=(*clusters.PATTERNS, *postgres.TABLE.patterns, *PATTERNS),
     issued=_issued,
     address=(Of(_entry, 8),),
     user_agent=(Of(_entry, 9),),
@@ -324,7 +338,8 @@ TABLE = Table(
         *(
             f"protoPayload.{side}{place}"
             for side in ("request", "response")
-            for place in clusters.BODY
+            # A cluster's command is a list; that of a statement is a word which says what it does.
+            for place in (f"{one}[*]" if one == ".command" else one for one in clusters.BODY)
         ),
     ),
     statements=(
@@ -342,4 +357,5 @@ TABLE = Table(
         "session": "audit entries name no session; only Cloud SQL's do",
         "request id": "only long operations have one; entries are told apart by insertId",
     },
+    version=3,  # 3: statements in databases; every delegate of a chain
 )

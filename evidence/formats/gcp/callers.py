@@ -5,17 +5,26 @@ references). Knows no entry around them. Pure.
 """
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
 from evidence.formats import tables
-from evidence.formats.gcp.names import MEMBER_KINDS, borrowed, key_of, named, of_subject
-from evidence.formats.members import first, inside, member, said, told, ways
+from evidence.formats.gcp.names import (
+    MEMBER_KINDS,
+    borrowed,
+    by_way_of,
+    key_of,
+    named,
+    of_subject,
+)
+from evidence.formats.members import inside, member, said, told, ways
 from evidence.formats.record import ActorName
 from evidence.formats.tables import Row
 
 _KEY = ways("serviceAccountKeyName")
+# Google lets four accounts stand in a chain.
+_LONGEST_CHAIN = 50
 
 
 class Caller(NamedTuple):
@@ -47,22 +56,25 @@ def caller_named(written: bytes) -> Caller:
         principal = of_subject(subject)
     else:
         of_cluster = said(who, "authoritySelector")
+    way = chain(who)
     return Caller(
         principal,
         of_cluster,
-        _credential(who),
+        _credential(who, way),
         # An agent's own identity (a SPIFFE id under agents.global…).
         of_subject(subject) if "://agents." in subject else None,
-        borrower(who),
+        way[0] if way else None,
     )
 
 
-def borrower(who: Row) -> ActorName | None:
-    """Who began the chain of service accounts: the first of them is the origin."""
-    chain = member(who, "serviceAccountDelegationInfo")
-    origin = first(chain) if type(chain) is list else None
-    if type(origin) is not dict or not origin:
-        return None
+def chain(who: Row) -> tuple[ActorName, ...]:
+    """Who delegated to whom before the caller: the first is the origin."""
+    listed = member(who, "serviceAccountDelegationInfo")
+    found = map(_delegate, listed[:_LONGEST_CHAIN]) if type(listed) is list else ()
+    return tuple(one for one in found if one is not None)
+
+
+def _delegate(origin: Any) -> ActorName | None:
     subject = said(origin, "principalSubject")
     address = said(origin, "firstPartyPrincipal", "principalEmail")
     if subject.startswith("principal") or (subject and not address):
@@ -74,14 +86,13 @@ def borrower(who: Row) -> ActorName | None:
     return tables.actor("gcp", "federated", foreign) if foreign else None
 
 
-def _credential(who: Row) -> ActorName | None:
+def _credential(who: Row, way: tuple[ActorName, ...]) -> ActorName | None:
     key = told(who, _KEY)
     if key:
         return key_of(key)
-    origin = borrower(who)
-    if origin is not None:
+    if way:
         address = said(who, "principalEmail")
         if address:
-            return borrowed(named(address, "service_account"), origin.value)
+            return borrowed(named(address, "service_account"), by_way_of(way))
     number = said(who, "oauthInfo", "oauthClientId")
     return tables.actor("gcp", "app", number) if number else None

@@ -74,6 +74,12 @@ def key_of(name: str) -> ActorName | None:
     )
 
 
+def by_way_of(chain: tuple[ActorName, ...]) -> str:
+    """Who began a chain, and over whom it went on."""
+    origin, *others = [one.value for one in chain]
+    return f"{origin} via {', '.join(others)}" if others else origin
+
+
 @lru_cache(maxsize=65_536)
 def borrowed(account: ActorName, by: str) -> ActorName:
     """The credential of an impersonation: a token without an id, known by both its ends."""

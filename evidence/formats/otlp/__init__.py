@@ -313,4 +313,5 @@ def _inherited(
     return None
 
 
-FORMAT = Format(NAME, "OpenTelemetry traces (OTLP)", recognise, parse)
+# 3: a NUL in a name costs no span; an agent's id stands beside its name.
+FORMAT = Format(NAME, "OpenTelemetry traces (OTLP)", recognise, parse, version=3)

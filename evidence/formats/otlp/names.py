@@ -83,7 +83,12 @@ ACTS: tuple[tuple[str, dict[str, int]], ...] = (
     ("traceloop.span.kind", {**_KINDS, "workflow": AGENT_RUN}),
 )
 # Conventions that name an agent's span after the agent.
-NAMING = ("openinference.span.kind", "langfuse.observation.type", "mlflow.spanType")
+NAMING = (
+    "openinference.span.kind",
+    "langfuse.observation.type",
+    "mlflow.spanType",
+    "traceloop.span.kind",
+)
 TOOLS = ("gen_ai.tool.name", "tool.name", "ai.toolCall.name", "mcp.tool.name")
 MODELS = (
     "gen_ai.request.model",
@@ -94,7 +99,26 @@ MODELS = (
     "model_name",
     "embedding.model_name",
 )
-AGENTS = ("gen_ai.agent.name", "agent.name", "agent_name", "langfuse.agent.name")
+AGENTS = (
+    "gen_ai.agent.name",
+    "agent.name",
+    "agent_name",
+    "langfuse.agent.name",
+    "langsmith.metadata.lc_agent_name",
+    "traceloop.association.properties.lc_agent_name",
+)
+# OpenInference's and Traceloop's names of what a span stands for: of an agent's, the agent's.
+NODES = ("traceloop.entity.name", "graph.node.name", "graph.node.id")
+# Where LangGraph, as OpenInference writes it down, says beside other things which agent it runs.
+NOTES, GRAPH_AGENT = "metadata", "lc_agent_name"
+# What frameworks call the object or the run of an agent that nobody has named, in lower case.
+NOBODYS = frozenset(
+    """
+    agent agentexecutor agentrunner agentworkflow ai_agent assistant beeai-framework-main codeagent
+    conversableagent crew crewagentexecutor functionagent langgraph multistepagent openai_agent
+    reactagent task team toolcallingagent workflow
+    """.split()  # noqa: SIM905  a table of names reads better than a column of strings
+)
 AGENT_IDS = ("gen_ai.agent.id", "agent.id")
 PEOPLE = ("user.id", "enduser.id", "langfuse.user.id", "mlflow.trace.user", "enduser.pseudo.id")
 # The agent that called this one.
@@ -137,6 +161,8 @@ OLD_HEADERS = {
 # JWT's `jti`, Entra's `uti`, Vault's accessor, GitHub's hash. No convention names one yet.
 TOKENS = ("countersign.token.id", "token.jti", "jwt.jti", "token.uti", "vault.token.accessor")
 POD = "k8s.pod.uid"
+# The identity that AWS gave an agent; of a call to AWS, the one that the call is about.
+WORKLOAD = "aws.bedrock.agentcore.identity.workload_identity.arn"
 RESOURCES = (
     "aws.dynamodb.table_names",
     "aws.sqs.queue.url",
@@ -151,7 +177,7 @@ RESOURCES = (
     "aws.bedrock.agentcore.runtime.arn",
     "aws.bedrock.agentcore.gateway.arn",
     "aws.bedrock.agentcore.memory.arn",
-    "aws.bedrock.agentcore.identity.workload_identity.arn",
+    WORKLOAD,
     "aws.bedrock.agent.id",
     "aws.bedrock.knowledge_base.id",
     "mcp.resource.uri",
@@ -189,6 +215,8 @@ READ = frozenset(
         *TOOLS,
         *MODELS,
         *AGENTS,
+        *NODES,
+        NOTES,
         *AGENT_IDS,
         *PEOPLE,
         *CALLERS,

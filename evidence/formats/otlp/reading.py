@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from evidence.formats import aws
+from evidence.formats.otlp import agents
+from evidence.formats.otlp.agents import actor
 from evidence.formats.otlp.names import (
     ACTS,
     ADDRESSES,
@@ -20,7 +22,6 @@ from evidence.formats.otlp.names import (
     DATABASE,
     KEPT_SECRETLY,
     MODELS,
-    NAMING,
     OLD_HEADERS,
     PEOPLE,
     POD,
@@ -30,6 +31,7 @@ from evidence.formats.otlp.names import (
     TOKENS,
     TOOLS,
     VERSIONS,
+    WORKLOAD,
 )
 from evidence.formats.record import ActorName, Record
 from evidence.vocabulary import (
@@ -50,7 +52,6 @@ _ALL_IDS = (*REQUEST_IDS, *OLD_HEADERS.values())
 _SOME_ID = frozenset(_ALL_IDS)
 _SOME_PLACE = frozenset((*RESOURCES, *ADDRESSES, *BUCKETS, *DATABASE, KEPT_SECRETLY))
 _TOOL_BEFORE = ("execute_tool ", "running tool: ", "running tool ", "tools/call ", "tool: ")
-_AGENT_BEFORE = ("invoke_agent ", "agent_run ", "create_agent ")
 _EARLIEST, _LATEST = 946_684_800_000_000_000, 4_102_444_800_000_000_000  # 2000 and 2100
 _REFUSALS = ("accessdenied", "unauthorized", "forbidden", "permissiondenied", "notauthorized")
 
@@ -69,16 +70,13 @@ class Sender(NamedTuple):
     # The attributes by which its spans name their task, the source's own first.
     tasks: tuple[str, ...] = TASKS
     pod: str | None = None
-
-
-@lru_cache(maxsize=65_536)
-def actor(realm: str, kind: str, value: str) -> ActorName:
-    return ActorName(realm, kind, aws.bounded(value))
+    workload: str | None = None
 
 
 def sender(attributes: dict[str, Any], realm: str, task_attribute: str = "") -> Sender:
     """The sender as its resource describes it; its source may name an attribute for the task."""
     own = (task_attribute,) if task_attribute else ()
+    attributes = without_nuls(attributes)
     name = _text(attributes.get("service.name"))
     # The SDKs write this when nobody named the service: it names no one.
     service = actor(realm, "service", name) if name else None
@@ -89,14 +87,23 @@ def sender(attributes: dict[str, Any], realm: str, task_attribute: str = "") -> 
         _first(attributes, (*own, "countersign.task")),
         (*own, *TASKS),
         _text(attributes.get(POD)),
+        _text(attributes.get(WORKLOAD)),
     )
+
+
+def without_nuls(attributes: dict[str, Any]) -> dict[str, Any]:
+    """The same without NULs in its texts, which callers may put there."""
+    return {
+        key: value.replace("\0", "") if type(value) is str else value
+        for key, value in attributes.items()
+    }
 
 
 def _text(value: Any) -> str | None:
     if type(value) is str:
         return value or None
     if type(value) is list:
-        return _text(value[0]) if value else None
+        return (_text(value[0]) or "").replace("\0", "") or None if value else None
     if type(value) is int:
         return str(value)
     return None
@@ -135,16 +142,24 @@ def record(
     """The span as a record; `attributes` holds those of READ. Raises Unreadable."""
     start = span.start_time_unix_nano
     name = span.name
+    if "\0" in name or any(type(text) is str and "\0" in text for text in attributes.values()):
+        name, attributes = name.replace("\0", ""), without_nuls(attributes)
     request_id = None
     if not _SOME_ID.isdisjoint(attributes):
         request_id = _first(attributes, _ALL_IDS)
     act = _act(name, span.kind, attributes, request_id)
+    stated = _first(attributes, AGENTS) or agents.graph_agent(attributes)
+    if act == STEP and name == stated and "openinference.span.kind" in attributes:
+        # The span of a whole graph, which OpenInference calls a chain like its nodes.
+        act = AGENT_RUN
     model = _first(attributes, MODELS)
     realm = sender.realm
-    agent_name = _agent(name, act, attributes)
+    agent_id = _first(attributes, AGENT_IDS)
+    agent_name = agents.name_of(name, act, attributes, stated, agent_id is not None)
     tenant = _text(attributes.get("microsoft.tenant.id"))
     issuer = f"entra:{tenant.lower()[:64]}" if tenant else realm
-    agent = _agent_actor(attributes, agent_name, realm, issuer)
+    workload = _text(attributes.get(WORKLOAD)) or sender.workload
+    agent = agents.actor_of(act, agent_id, workload, agent_name, realm, issuer)
     if act == API_CALL:
         method = _text(attributes.get("rpc.method"))
         action = (
@@ -165,7 +180,7 @@ def record(
     version = _first(attributes, VERSIONS) or sender.version
     outcome, error = _ending(span, attributes)
     above = span.parent_span_id
-    made = Record(
+    return Record(
         position,
         digest,
         start // 1000,
@@ -192,9 +207,6 @@ def record(
         _bounded(_first(attributes, sender.tasks) or sender.task),
         _bounded(f"{version} {model}" if version and model else version or model),
     )
-    if "\0" in name or any(type(text) is str and "\0" in text for text in attributes.values()):
-        raise Unreadable("a name in it holds a NUL character")
-    return made
 
 
 # Kinds of span that call something: of these the pod tells who did.
@@ -271,21 +283,6 @@ def _act(name: str, kind: int, attributes: dict[str, Any], request_id: str | Non
     return STEP
 
 
-def _agent_actor(
-    attributes: dict[str, Any], name: str | None, realm: str, issuer: str
-) -> ActorName | None:
-    """The agent: by the id that a directory or a cloud gave it, else by its name, else by the id
-    that its sender gave it."""
-    agent_id = _first(attributes, AGENT_IDS)
-    if agent_id and agent_id.startswith("arn:"):
-        return aws.arn_actor(agent_id)
-    if agent_id and issuer is not realm:
-        return actor(issuer, "agent_id", agent_id.lower())
-    if name:
-        return actor(realm, "agent", name)
-    return actor(realm, "agent_id", agent_id) if agent_id else None
-
-
 def _on_behalf(attributes: dict[str, Any], issuer: str) -> ActorName | None:
     """The person a span says it acts for, else the agent that called this one."""
     person = _first(attributes, PEOPLE)
@@ -293,18 +290,6 @@ def _on_behalf(attributes: dict[str, Any], issuer: str) -> ActorName | None:
         return actor(issuer, "user", person if issuer.startswith("otel:") else person.lower())
     caller = _first(attributes, CALLERS)
     return actor(issuer, "agent_id", caller.lower()) if caller else None
-
-
-def _agent(name: str, act: int, attributes: dict[str, Any]) -> str | None:
-    found = _first(attributes, AGENTS)
-    if found is None and act == AGENT_RUN and not _first(attributes, AGENT_IDS):
-        after = _after(name, _AGENT_BEFORE)
-        if after != name:
-            return after.strip("[]") or None
-        if any(convention in attributes for convention in NAMING):
-            # These conventions name the span after the agent.
-            return name or None
-    return found
 
 
 def _after(name: str, openings: tuple[str, ...]) -> str:
@@ -358,7 +343,7 @@ def _ending(span: Span, attributes: dict[str, Any]) -> tuple[int, str | None]:
             if event.name == "exception":
                 for pair in event.attributes:
                     if pair.key == "exception.type":
-                        error = pair.value.string_value or None
+                        error = pair.value.string_value.replace("\0", "") or None
                 break
     answered = type(code) is int and code >= 400
     if not failed and not (answered and status.code == 0):

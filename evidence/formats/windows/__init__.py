@@ -36,7 +36,7 @@ _SYSTEM_SESSIONS = frozenset({"0x3e7", "0x3e4", "0x3e5"})
 _NAMES_OF = ("username", "user", "name"), ("domainname", "domain"), ("usersid", "sid")
 _DECIDING = frozenset(
     f"{who}{part}" for who in ("subject", "target") for parts in _NAMES_OF for part in parts
-) | {"samaccountname", "status", "substatus", "subjectlogonid", "logonid"}
+) | {"samaccountname", "status", "substatus", "subjectlogonid", "logonid", "requester"}
 _THINGS = (
     "objectdn",
     "objectname",
@@ -63,7 +63,7 @@ _get = {
     name: getter(name)
     for name in (
         *("provider", "computer", "channel", "logonguid", "targetlogonid", "subjectlogonid"),
-        *("logonid", "targetusername", "targetdomainname", "samaccountname"),
+        *("logonid", "targetusername", "targetdomainname", "samaccountname", "requester"),
     )
 }
 
@@ -83,7 +83,7 @@ def _account(computer: str, domain: str, name: str, sid: str) -> ActorName:
     if name.endswith("$") and sid == "S-1-5-18":
         # The computer itself, under its account's name.
         sid = ""
-    if sid and not sid.startswith(("S-1-5-21-", "S-1-12-1-")):
+    if short == "nt authority" or (sid and not sid.startswith(("S-1-5-21-", "S-1-12-1-"))):
         return actor(f"windows:{host}", "service", f"{domain}\\{name}" if domain else name)
     realm = f"ad:{short}" if short and short != host else f"windows:{host}"
     kind = "service_account" if name.endswith("$") else "user"
@@ -118,8 +118,14 @@ def _principal(record: Row) -> ActorName | None:
     first, second = _subject, _target
     if record.get("eventid") in _OF_THE_TARGET:
         first, second = _target, _subject
-    found: ActorName | None = first(record) or second(record)
+    found: ActorName | None = first(record) or second(record) or _requester(record)
     return found
+
+
+def _requester(record: Row) -> ActorName | None:
+    """Who asked for a certificate: events of the authority name no subject."""
+    domain, _, name = (_get["requester"](record) or "").rpartition("\\")
+    return _account(_get["computer"](record) or "", domain, name, "") if name else None
 
 
 def _on_behalf(record: Row) -> ActorName | None:
@@ -220,12 +226,16 @@ _said_failed = getter(("keywords",))
 # The keyword's number, as XML and as JSON write it.
 _AUDIT_FAILURE = frozenset({"0x8010000000000000", "9227875636482146304", "-9218868437227405312"})
 _FAILED = frozenset({"4625", "4771"})
+# A certificate was denied, which is no failure of the audit.
+_DENIED = "4888"
 # Of these, the status tells whether they failed.
 _TICKETS = frozenset({"4768", "4769", "4770", "4776"})
 
 
 def _outcome(record: Row) -> int:
     event = record.get("eventid")
+    if event == _DENIED:
+        return OUTCOME_REFUSED
     failed = event in _FAILED or (event in _TICKETS and _said_status(record) not in _ZERO)
     if not failed:
         words = (_said_failed(record) or "").lower()
@@ -360,4 +370,5 @@ TABLE = Table(
         "request_id": "only some events name an activity",
         "agent": "only delegated tickets name the service in between",
     },
+    version=3,  # 3: who asks for a certificate, and the events of the authority
 )

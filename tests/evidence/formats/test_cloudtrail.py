@@ -183,7 +183,6 @@ GOOD = orjson.dumps(RECORDS[2])
 BROKEN = {
     "not an object": b"7",
     "no name": b'{"eventSource":"s3.amazonaws.com","eventName":""}',
-    "escaped nul": orjson.dumps(one(userAgent="a\0b")),
     "raw nul": GOOD.replace(b"sample", b"sam\0ple"),
     "lone surrogate": GOOD.replace(b"sample", b"\\ud800"),
     "not utf-8": GOOD.replace(b"sample", b"\xff\xfe"),

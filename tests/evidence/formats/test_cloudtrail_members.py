@@ -94,6 +94,26 @@ IDENTITIES = [
         id="identity center",
     ),
     pytest.param(
+        {"type": "AssumedRole", "accountId": ACCOUNT, "userName": "reader"},
+        ("arn", f"arn:aws:iam::{ACCOUNT}:role/reader", None),
+        id="role of which only the name is given",
+    ),
+    pytest.param(
+        {
+            "type": "AssumedRole",
+            "accountId": ACCOUNT,
+            "principalId": "AROAX:run-7",
+            "sessionContext": {"sessionIssuer": {"type": "Role", "userName": "reader"}},
+        },
+        ("role_session", "AROAX:run-7", f"arn:aws:iam::{ACCOUNT}:role/reader"),
+        id="session of a role of which only the name is given",
+    ),
+    pytest.param(
+        {"type": "Directory", "accountId": ACCOUNT, "userName": "rosa"},
+        ("user", "rosa", None),
+        id="user of a directory, which has no ARN",
+    ),
+    pytest.param(
         {"type": "Unknown", "accountId": ACCOUNT, "principalId": "AIDAX"},
         ("arn", "AIDAX", None),
         id="unknown",
@@ -109,6 +129,43 @@ def test_identity_of_each_type_is_an_actor(
     assert principal is not None
     parent = principal.parent.value if principal.parent else None
     assert (principal.kind, principal.value, parent) == expected
+
+
+@pytest.mark.parametrize(
+    ("identity", "expected"),
+    [
+        ({"type": "AssumedRole", "userName": "reader"}, ("role", "reader")),
+        ({"type": "IAMUser", "userName": "ada"}, ("user", "ada")),
+        ({"type": "IAMUser", "principalId": "AIDAX"}, ("arn", "AIDAX")),
+    ],
+)
+def test_identity_without_an_account_is_still_somebody(
+    identity: dict[str, Any], expected: tuple[str, str]
+) -> None:
+    record = parse(one(userIdentity=identity, recipientAccountId=None)).records[0]
+    assert record.principal == ("aws", *expected, None)
+
+
+FORWARDED = {**RECORDS[2]["userIdentity"], "invokedBy": "athena.amazonaws.com"}
+
+
+@pytest.mark.parametrize(
+    ("identity", "expected"),
+    [
+        (FORWARDED, ("aws", "service", "athena.amazonaws.com", None)),
+        (RECORDS[2]["userIdentity"], None),
+        ({"type": "AWSService", "invokedBy": "athena.amazonaws.com"}, None),
+        ({"accountId": ACCOUNT, "invokedBy": "athena.amazonaws.com"}, None),
+    ],
+)
+def test_service_that_goes_on_in_the_callers_name_is_the_agent(
+    identity: dict[str, Any], expected: tuple[Any, ...] | None
+) -> None:
+    record = parse(one(userIdentity=identity)).records[0]
+    assert record.agent == expected
+    if identity is FORWARDED:
+        alone = parse(RECORDS[2]).records[0]
+        assert (record.principal, record.credential) == (alone.principal, alone.credential)
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,50 @@ def test_sign_in_means_the_same_in_every_shape(shape: str) -> None:
     assert record.issued[:3] == (ActorName(REALM, "token", "uti-1"), ROSA, False)
 
 
+V1 = {
+    name: value
+    for name, value in INSIDE.items()
+    if name not in ("userAgent", "sessionId", "uniqueTokenIdentifier")
+}
+GRAPH, VAULT = "00000003-0000-0000-c000-000000000000", "cfa8b339-82a2-471a-a3c9-0fc0be7a4093"
+
+
+def test_application_that_was_signed_in_to_is_no_tenant() -> None:
+    rows = [{**V1, "resourceId": resource} for resource in (GRAPH, VAULT)]
+    for shape in (rows, [lower_names(row) for row in rows]):
+        read = abuse.parse("entra", {"value": shape}).records
+        assert [record.realm for record in read] == ["entra", "entra"]
+        assert read[0].principal == read[1].principal
+    stated = {**V1, "resourceId": f"/tenants/{TENANT}/providers/Microsoft.aadiam"}
+    assert abuse.read("entra", stated).realm == REALM
+
+
+def test_sign_in_without_a_tenant_is_of_the_only_one_of_its_source() -> None:
+    row = {**INSIDE, "resourceId": GRAPH, "appliedConditionalAccessPolicies": []}
+    one = abuse.ASKED._replace(realms=frozenset({REALM, "aws:111122223333"}))
+    record, stated = (
+        abuse.parse("entra", each, one).records[0] for each in (row, {**row, "tenantId": TENANT})
+    )
+    assert record._replace(digest=b"") == stated._replace(digest=b"")
+    assert (record.realm, record.principal) == (REALM, ROSA)
+    assert record.issued is not None
+    assert record.issued[:2] == (ActorName(REALM, "token", "uti-1"), ROSA)
+    # Its digest is of the realm that it has now, and so the same wherever it comes again.
+    wide = abuse.parse("entra", row).records[0]
+    assert record.digest != wide.digest
+    assert record.digest == abuse.parse("entra", [{"log": row}], one).records[0].digest
+
+
+@pytest.mark.parametrize("others", [{"entra:other"}, set()])
+def test_sign_in_without_a_tenant_is_refused_where_it_may_be_of_none_or_several(
+    others: set[str],
+) -> None:
+    realms = {REALM, *others} if others else {"aws:111122223333"}
+    read = abuse.parse("entra", V1, abuse.ASKED._replace(realms=frozenset(realms)))
+    assert read.records == []
+    assert "speaks for the realm 'entra'" in read.rejects[0].reason
+
+
 def sample(number: int) -> Record:
     return abuse.read("entra", abuse.sample("entra")[number - 1])
 

@@ -132,7 +132,7 @@ def test_line_that_is_none_is_rejected_with_the_reason() -> None:
     parsed = parse("cyberark", f"{CEF}\nsomething else\n".encode())
     assert len(parsed.records) == 1
     assert [(one.position, one.reason) for one in parsed.rejects] == [
-        ("line 2", "is no CEF or %CYBERARK line")
+        ("line 2", "is no CEF, LEEF or %CYBERARK line")
     ]
 
 

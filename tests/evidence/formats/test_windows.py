@@ -8,9 +8,11 @@ from evidence.formats import FORMATS, recognise
 from evidence.formats.record import ActorName, Record
 from evidence.vocabulary import (
     AUTHENTICATION,
+    ISSUANCE,
     OUTCOME_FAILED,
     OUTCOME_OK,
     OUTCOME_REFUSED,
+    USE,
 )
 from tests.evidence.formats import abuse
 
@@ -276,6 +278,42 @@ def test_events_of_one_shape_keep_their_own_names_and_ends() -> None:
         ("rosa", OUTCOME_FAILED, "0x1"),
         ("rosa", OUTCOME_OK, "0x2"),
     ] * 2
+
+
+@pytest.mark.parametrize(
+    ("number", "requester", "principal", "activity", "outcome"),
+    [
+        (4886, "CORP\\Rosa", ("ad:corp", "user", "rosa"), USE, OUTCOME_OK),
+        (4887, "CORP\\FILES1$", ("ad:corp", "service_account", "files1$"), ISSUANCE, OUTCOME_OK),
+        (4888, "rosa@corp.example.com", ("ad:corp", "user", "rosa"), USE, OUTCOME_REFUSED),
+        (
+            4889,
+            "NT AUTHORITY\\SYSTEM",
+            ("windows:files1", "service", "NT AUTHORITY\\SYSTEM"),
+            USE,
+            OUTCOME_OK,
+        ),
+    ],
+)
+def test_who_asks_for_a_certificate_is_the_principal(
+    number: int, requester: str, principal: tuple[str, ...], activity: int, outcome: int
+) -> None:
+    record = abuse.read("windows", event(number, RequestId="27", Requester=requester))
+    assert record.principal == (*principal, None)
+    assert (record.activity, record.outcome) == (activity, outcome)
+    assert record.action.startswith(f"{number} Certificate Services ")
+
+
+def test_who_acts_on_a_request_comes_before_who_made_it() -> None:
+    said = {"Requester": "CORP\\ben", "SubjectUserName": "Rosa", "SubjectDomainName": "CORP"}
+    record = abuse.read("windows", event(4868, SubjectUserSid=SID, **said))
+    assert record.principal is not None
+    assert (record.principal.value, record.outcome) == ("rosa", OUTCOME_OK)
+
+
+@pytest.mark.parametrize("requester", ["", "-", "CORP\\", None, ["CORP\\ben"], {}])
+def test_requester_that_names_nobody_is_nobody(requester: Any) -> None:
+    assert abuse.read("windows", event(4886, Requester=requester)).principal is None
 
 
 @pytest.mark.parametrize("member", ["UserData", "EventID"])

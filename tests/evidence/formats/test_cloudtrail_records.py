@@ -1,0 +1,124 @@
+"""CloudTrail: records that are no plain call of one account: insights, copies, NULs."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from evidence.formats import cloudtrail, recognise
+from evidence.formats.paths import lower_names
+from evidence.formats.reading import Digester
+from evidence.vocabulary import OUTCOME_UNKNOWN, USE
+from tests.evidence.formats import abuse
+from tests.evidence.formats.test_cloudtrail import ACCOUNT, RECORDS, one, parse
+
+INSIGHT: dict[str, Any] = {
+    "eventVersion": "1.09",
+    "eventTime": "2031-03-04T05:45:00Z",
+    "awsRegion": "eu-west-1",
+    "eventID": "00000000-0000-4000-8000-000000000100",
+    "eventType": "AwsCloudTrailInsight",
+    "recipientAccountId": ACCOUNT,
+    "sharedEventID": "00000000-0000-4000-8000-000000000200",
+    "insightDetails": {
+        "state": "Start",
+        "eventSource": "s3.amazonaws.com",
+        "eventName": "GetBucketPolicy",
+        "insightType": "ApiErrorRateInsight",
+        "errorCode": "NoSuchBucketPolicy",
+        "insightContext": {"statistics": {"baseline": {"average": 0.002}}},
+    },
+    "eventCategory": "Insight",
+}
+SHAPES = {
+    "document": {"Records": [INSIGHT]},
+    "alone": INSIGHT,
+    "among calls": {"Records": [INSIGHT, *RECORDS]},
+    "event bridge": {"detail": INSIGHT},
+    "log subscription": {"logEvents": [{"message": orjson.dumps(INSIGHT).decode()}]},
+    "store without capitals": lower_names(INSIGHT)
+    | {"insightdetails": orjson.dumps(INSIGHT["insightDetails"]).decode()},
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_insight_is_read_and_is_no_use_of_the_operation(shape: str) -> None:
+    body = orjson.dumps(SHAPES[shape])
+    assert recognise(body) == "cloudtrail"
+    read = parse(body)
+    assert read.rejects == []
+    record = read.records[0]
+    assert (record.action, record.resource) == (
+        "cloudtrail:ApiErrorRateInsight Start",
+        "s3:GetBucketPolicy",
+    )
+    assert (record.activity, record.outcome, record.principal) == (USE, OUTCOME_UNKNOWN, None)
+    assert (record.realm, record.at) == (f"aws:{ACCOUNT}", 1_930_369_500_000_000)
+    assert (record.vendor_id, record.conversation, record.error) == (
+        INSIGHT["eventID"],
+        INSIGHT["sharedEventID"],
+        "NoSuchBucketPolicy",
+    )
+
+
+@pytest.mark.parametrize("details", [None, [], "x", 7, {}, {"insightType": 7, "eventName": []}])
+def test_insight_that_tells_nothing_is_named_or_read(details: Any) -> None:
+    read = parse([{**INSIGHT, "insightDetails": details}, RECORDS[0]])
+    assert len(read.records) + len(read.rejects) == 2
+    if type(details) is dict:
+        assert read.records[0].action == "cloudtrail:Insight"
+        assert read.records[0].resource is None
+    else:
+        assert [one.reason for one in read.rejects] == ["has no eventName"]
+
+
+def test_copies_of_one_call_in_two_accounts_share_what_is_kept() -> None:
+    shared = "00000000-0000-4000-8000-000000000300"
+    theirs = {"type": "AWSAccount", "accountId": ACCOUNT, "principalId": "AROAX:run-7"}
+    copy = one(
+        recipientAccountId="444455556666",
+        eventID="00000000-0000-4000-8000-000000000301",
+        userIdentity=theirs,
+        sharedEventID=shared,
+    )
+    ours, other = parse([one(sharedEventID=shared), copy]).records
+    assert ours.conversation == other.conversation == shared
+    assert ours.digest != other.digest
+    assert [record.realm for record in (ours, other)] == [f"aws:{ACCOUNT}", "aws:444455556666"]
+    # The copy counts as the account's that called, not once more as the caller's.
+    assert other.principal is not None
+    assert (other.principal.kind, other.principal.value) == ("account", ACCOUNT)
+
+
+def test_nul_in_a_key_of_an_object_keeps_the_access() -> None:
+    record = one(requestParameters={"bucketName": "ledgers", "key": "2031/\0march.csv"})
+    for body in (record, {"Records": [record]}, {"CloudTrailEvent": orjson.dumps(record).decode()}):
+        read = parse(body)
+        assert read.rejects == []
+        assert read.records[0].resource == "ledgers/2031/march.csv"
+        # What was received is what is kept and told apart.
+        assert b"\\u0000march" in read.kept
+        assert parse(read.kept).records[0].resource == "ledgers/2031/march.csv"
+    plain = one(requestParameters={"bucketName": "ledgers", "key": "2031/march.csv"})
+    assert parse(record).records[0].digest != parse(plain).records[0].digest
+
+
+def test_nul_in_what_a_store_keeps_as_text_is_removed_too() -> None:
+    low = lower_names(RECORDS[2])
+    low["requestparameters"] = orjson.dumps({"bucketName": "ledgers", "key": "a\0b"}).decode()
+    assert parse(low).records[0].resource == "ledgers/ab"
+
+
+def test_nul_among_records_of_other_formats_is_removed_too() -> None:
+    record = one(requestParameters={"bucketName": "ledgers", "key": "a\0b"})
+    read = cloudtrail.read_one("Records[0]", record, Digester(b"k" * 32))
+    assert read.resource == "ledgers/ab"
+
+
+def test_name_of_nothing_but_nuls_is_no_name() -> None:
+    read = parse([one(eventName="\0\0"), RECORDS[0]])
+    assert [one.reason for one in read.rejects] == ["has no eventName"]
+
+
+def test_records_survive_hostile_values() -> None:
+    abuse.survives("cloudtrail", [INSIGHT, *RECORDS])

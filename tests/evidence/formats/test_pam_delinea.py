@@ -1,0 +1,94 @@
+"""Delinea's vault: what was handed over to whom; CyberArk's and Delinea's lines as LEEF."""
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+
+from evidence.formats import lines, recognise
+from evidence.formats.record import ActorName
+from evidence.vocabulary import AUTHENTICATION, CHANGE, ISSUANCE, OUTCOME_FAILED, OUTCOME_OK
+from tests.evidence.formats import abuse
+from tests.evidence.formats.abuse import parse, read
+from tests.evidence.formats.conftest import SAMPLES
+
+ROWS: list[dict[str, Any]] = [
+    orjson.loads(line) for line in (SAMPLES / "delinea.jsonl").read_bytes().splitlines()
+]
+ROSA = ActorName("delinea:vault02", "user", "rosa")
+ROOT = ActorName("delinea:vault02", "account", "db1-root")
+
+
+def test_secret_that_is_viewed_is_issued() -> None:
+    record = read("delinea", ROWS[0])
+    assert (record.principal, record.credential, record.resource) == (ROSA, ROOT, "db1-root")
+    assert (record.activity, record.outcome, record.address) == (
+        ISSUANCE,
+        OUTCOME_OK,
+        "198.51.100.7",
+    )
+    assert record.issued == (ROOT, ROSA, False, None)
+
+
+def test_sign_in_and_change_issue_nothing() -> None:
+    failed, changed = read("delinea", ROWS[1]), read("delinea", ROWS[2])
+    assert (failed.activity, failed.outcome, failed.credential) == (
+        AUTHENTICATION,
+        OUTCOME_FAILED,
+        None,
+    )
+    assert (changed.activity, changed.credential, changed.issued) == (CHANGE, ROOT, None)
+
+
+CEF = (
+    "Nov 20 10:00:00 vault02 CEF:0|Thycotic Software|Secret Server|10.9|10004|SECRET - VIEW|2|"
+    "msg=[[SecretServer]] Event: [Secret] Action: [View] suid=5 suser=rosa fname=db1-root"
+    " fileType=Password src=198.51.100.7 rt=Nov 20 2026 10:00:00\n"
+)
+LEEF = (
+    "Nov 20 10:00:00 vault01 LEEF:1.0|CyberArk|Vault|12.6|295|act=Retrieve password\tusrName=rosa"
+    "\tfname=Root\\db1-root\tcs2Label=Safe Name\tcs2=Linux\tsrc=198.51.100.7\n"
+)
+
+
+def test_lines_of_each_vendor_are_known() -> None:
+    assert [recognise(text.encode()) for text in (CEF, LEEF)] == ["delinea", "cyberark"]
+    viewed = parse("delinea", CEF.encode()).records[0]
+    assert (viewed.principal, viewed.credential, viewed.at) == (ROSA, ROOT, 1_795_168_800_000_000)
+    retrieved = parse("cyberark", LEEF.encode()).records[0]
+    assert retrieved.principal == ActorName("cyberark:vault01", "user", "rosa")
+    assert (retrieved.action, retrieved.resource) == ("Retrieve password", "Linux/db1-root")
+
+
+@pytest.mark.parametrize(
+    ("between", "sign"), [("^", "^"), ("x5E", "^"), ("0x5E", "\t"), ("", "\t"), ("xZZ", "")]
+)
+def test_second_leef_says_what_stands_between_its_pairs(between: str, sign: str) -> None:
+    line = f"LEEF:2.0|V|P|1|E|{between}|" + (sign or "\t").join(("a=1", "b=x=y", "c="))
+    expected = {
+        "a": "1",
+        "b": "x=y",
+        "deviceVendor": "V",
+        "deviceProduct": "P",
+        "deviceVersion": "1",
+        "deviceEventClassId": "E",
+    }
+    assert lines.leef(line) == (expected if sign else None)
+
+
+@pytest.mark.parametrize(
+    "line", ["", "LEEF:", "LEEF:3.0|a|b|c|d|", "LEEF:1.0|a|b", "LEEF:2.0|a|b|c|d|"]
+)
+def test_line_that_is_no_leef_is_none(line: str) -> None:
+    assert lines.leef(line) is None
+
+
+def test_hostile_records_are_survived() -> None:
+    abuse.survives("delinea", ROWS)
+
+
+@given(abuse.anywhere(ROWS))
+def test_damaged_bodies_are_survived(body: bytes) -> None:
+    parsed = parse("delinea", body)
+    assert len(parsed.records) + len(parsed.rejects) >= 1
