@@ -13,6 +13,7 @@ from datetime import datetime
 
 from . import aws_policies as policies
 from . import entitlements_aws, widening
+from .aws_arns import Place
 from .aws_clients import Clients
 from .aws_failures import ACCOUNT, ADMINISTRATOR, Absent
 from .aws_principals import Kind, Principals
@@ -37,27 +38,46 @@ def narrow(
     known: Principals, kind: Kind, target: Target, permissions: Sequence[Permission]
 ) -> Sent:
     """Deny everything outside the permissions, and then take off the hold that came before."""
-    reference = known.put_policy(kind, target.name, policies.NARROW, policies.narrow(permissions))
+    document = _document(known, kind, target, permissions)
+    reference = known.put_policy(kind, target.name, policies.NARROW, document)
     detail = f"{policies.NARROW} denies everything outside {len(permissions)} permissions."
     if "hold" in target.extra:
         # Last, so that nothing is open in between.
         detail += f" {_taken_off(known, kind, target).detail}"
-    left = policies.wider_than(permissions)
-    if left:
-        detail += f" Resources are joined where actions overlap: {', '.join(left)}."
-    return Sent(reference=reference, detail=plain(detail))
+    return Sent(reference=reference, detail=plain(detail + _wider(kind, permissions)))
 
 
 def hold(known: Principals, target: Target, permissions: Sequence[Permission]) -> Sent:
     kind, name = KINDS[target.kind], title(target)
     try:
-        reference = known.put_policy(kind, target.name, name, policies.narrow(permissions))
+        document = _document(known, kind, target, permissions)
+        reference = known.put_policy(kind, target.name, name, document)
     except Absent:
         return Sent(reference="", detail=f"{target.name} is already gone.")
-    return Sent(
-        reference=reference,
-        detail=f"{name} denies everything outside {len(permissions)} permissions.",
-    )
+    detail = f"{name} denies everything outside {len(permissions)} permissions."
+    return Sent(reference=reference, detail=plain(detail + _wider(kind, permissions)))
+
+
+def _document(
+    known: Principals, kind: Kind, target: Target, permissions: Sequence[Permission]
+) -> str:
+    """The policy of a narrowing or hold; one that AWS would not take is refused here."""
+    place = Place(known.account, known.partition)
+    try:
+        return policies.narrow(permissions, place=place, kind=kind)
+    except policies.TooLong as long:
+        raise PermanentFailure(
+            f"What is left to {target.name} takes {long.size:,} characters as a policy, and AWS"
+            f" takes {long.most:,} for a {kind}: nothing was sent. Leave fewer actions or"
+            " resources, or say them with `*`.",
+            who_must_act="whoever decided what is left",
+        ) from None
+
+
+def _wider(kind: Kind, permissions: Sequence[Permission]) -> str:
+    """What stays beyond the permissions, as the end of a detail."""
+    found = policies.wider_than(permissions, kind=kind)
+    return f" More stays than that: {'; '.join(found)}." if found else ""
 
 
 def release(
@@ -97,7 +117,8 @@ def seen_narrow(
     now: datetime,
 ) -> Seen:
     found = known.policy(kind, target.name, policies.NARROW)
-    if not found or not policies.same(found, policies.narrow(permissions)):
+    document = _document(known, kind, target, permissions)
+    if not found or not policies.same(found, document):
         what = "says something else" if found else "is not there"
         return Seen("active", f"{policies.NARROW} {what}.", now)
     if "hold" in target.extra and known.policy(kind, target.name, title(target)) is not None:
@@ -120,7 +141,7 @@ def seen_held(
         return Seen("active", f"{name} is not there.", now)
     if step == "release":
         return Seen("held", f"{name} is still there.", now)
-    if not policies.same(found, policies.narrow(permissions)):
+    if not policies.same(found, _document(known, kind, target, permissions)):
         return Seen("active", f"{name} says something else.", now)
     return Seen("held", f"{name} is there as it was sent.", now)
 

@@ -14,12 +14,13 @@ All of them only deny, so none can widen what a principal may do. Must not know 
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from .aws_arns import Place
+from .aws_kept import Kept, kept
 from .contract import Permission
-from .patterns import covers, overlaps
 
 HOLD = "CountersignHold"
 OLDER_SESSIONS = "CountersignRevokeOlderSessions"
@@ -139,80 +140,82 @@ def held_as(key: str) -> str | None:
     return f"{HOLD}-{key}" if _HELD.fullmatch(key) else None
 
 
-def narrow(permissions: Sequence[Permission]) -> str:
+# Most characters of all inline policies of one principal together (IAM quotas).
+MOST: Mapping[str, int] = {"user": 2_048, "role": 10_240}
+# With this a deny leaves to other services of AWS what they ask of KMS for a call that stays: an
+# object under a key is read with the reader's own right to decrypt, and no delegation names that.
+_BY_ITSELF = {"Null": {"kms:ViaService": "true"}}
+
+
+class TooLong(Exception):
+    """What is left cannot be said in as many characters as AWS takes."""
+
+    def __init__(self, size: int, most: int) -> None:
+        super().__init__(f"{size:,} characters of {most:,}")
+        self.size, self.most = size, most
+
+
+def narrow(permissions: Sequence[Permission], *, place: Place, kind: str) -> str:
     """Deny everything outside the permissions; none at all denies everything.
 
     First every action that no permission names, then for each group of actions every resource
-    outside those of the groups it overlaps. Where the actions of two permissions overlap without
-    being the same, their resources are joined: IAM denies add up, and denying the one's resources
-    to the other would cut what was left on purpose. `wider_than` says where that happens.
+    outside those that it stays on. `wider_than` says where more stays than the permissions name.
+    Raises TooLong.
     """
-    if not any(p.actions and p.resources for p in permissions):
-        return _document([{"Sid": NARROW, "Effect": "Deny", "Action": "*", "Resource": "*"}])
-    real = [p for p in permissions if p.actions and p.resources]
-    actions = _least([a for p in real for a in p.actions])
+    return _narrowed(permissions, place, kind)[0]
+
+
+def wider_than(permissions: Sequence[Permission], *, kind: str) -> list[str]:
+    """What a narrowing leaves beyond the permissions, in sentences without an end."""
+    try:
+        return _narrowed(permissions, _SOME_PLACE, kind)[1]
+    except TooLong as long:
+        return [f"AWS refuses it, as {long} that a {kind} may have"]
+
+
+_SOME_PLACE = Place("0" * 12)
+
+
+def _narrowed(permissions: Sequence[Permission], place: Place, kind: str) -> tuple[str, list[str]]:
+    plan = kept(permissions, place)
+    if not plan.patterns:
+        deny = {"Sid": NARROW, "Effect": "Deny", "Action": "*", "Resource": "*"}
+        return _document([deny]), []
+    # What a pattern names is kept apart by resources as long as there is room for it.
+    for broad in (True, False):
+        document = _document(_outside(plan, broad=broad))
+        if len(document) <= MOST[kind]:
+            return document, plan.sentences(broad=broad)
+    raise TooLong(len(document), MOST[kind])
+
+
+def _outside(plan: Kept, *, broad: bool) -> list[dict[str, Any]]:
     result: list[dict[str, Any]] = []
-    if actions != ["*"]:
-        result.append({"Sid": NARROW, "Effect": "Deny", "NotAction": actions, "Resource": "*"})
-    groups: dict[tuple[str, ...], list[str]] = {}
-    for action in sorted({a for p in real for a in p.actions}):
-        resources = _least([r for p in real if _meet(action, p) for r in p.resources])
-        if resources != ["*"]:
-            groups.setdefault(tuple(resources), []).append(action)
-    for number, (kept, acts) in enumerate(groups.items(), start=1):
+    if not plan.everything:
         result.append(
-            {
-                "Sid": f"{NARROW}{number}",
-                "Effect": "Deny",
-                "Action": sorted(acts),
-                "NotResource": list(kept),
-            }
-        )
-    if not result:  # everything on everything is left: a document must say something
-        result = [
             {
                 "Sid": NARROW,
                 "Effect": "Deny",
-                "Action": "countersign:Nothing",
+                "NotAction": plan.patterns,
                 "Resource": "*",
+                "Condition": _BY_ITSELF,
             }
-        ]
-    return _document(result)
-
-
-def wider_than(permissions: Sequence[Permission]) -> list[str]:
-    """Action patterns that keep more resources than asked for, because patterns overlap."""
-    left = []
-    for permission in permissions:
-        for action in permission.actions:
-            others = [r for p in permissions if _meet(action, p) for r in p.resources]
-            asked = [
-                r
-                for p in permissions
-                for r in p.resources
-                if any(covers(a.lower(), action.lower()) for a in p.actions)
-            ]
-            if any(not any(covers(a, other) for a in asked) for other in others):
-                left.append(action)
-    return sorted(set(left))
-
-
-def _meet(action: str, permission: Permission) -> bool:
-    return any(overlaps(action.lower(), other.lower()) for other in permission.actions)
-
-
-def _least(patterns: Iterable[str]) -> list[str]:
-    """The patterns without those another one covers."""
-    kept = sorted(set(patterns))
-    return [
-        one
-        for i, one in enumerate(kept)
-        if not any(
-            covers(other, one) and (not covers(one, other) or j < i)
-            for j, other in enumerate(kept)
-            if j != i
         )
-    ]
+    for number, (actions, arns) in enumerate(plan.groups(broad=broad), start=1):
+        deny = {
+            "Sid": f"{NARROW}{number}",
+            "Effect": "Deny",
+            "Action": actions,
+            "NotResource": list(arns),
+        }
+        of_kms = actions[0].startswith("kms:")
+        result.append(deny | ({"Condition": _BY_ITSELF} if of_kms else {}))
+    if not result:
+        # Everything is left, and a document must say something: AWS answers this one whatever
+        # policies say ("GetCallerIdentity", AWS STS API Reference).
+        deny = {"Effect": "Deny", "Action": "sts:GetCallerIdentity", "Resource": "*"}
+        result = [{"Sid": NARROW, **deny}]
+    return result
 
 
 def same(one: str | dict[str, Any], other: str | dict[str, Any]) -> bool:

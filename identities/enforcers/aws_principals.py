@@ -69,6 +69,7 @@ class Principals:
 
     def __init__(self, clients: Clients, *, account: str, partition: str = "aws") -> None:
         self._iam = clients.iam
+        self.account, self.partition = account, partition
         self._prefix = f"arn:{partition}:iam::{account}"
 
     def arn(self, kind: Kind, name: str) -> str:

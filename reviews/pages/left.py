@@ -16,6 +16,7 @@ from reviews import used
 from reviews.actions import narrowing
 from reviews.forms import lines_of, numbered
 from reviews.models import Item
+from reviews.pages import at_target
 from reviews.pages.weighing import Weighed, of_delegation
 from reviews.shown import covers
 from reviews.used import Use
@@ -128,7 +129,8 @@ def checked(
         }
     others = [one for one in weighed.versions if one.delegation_id != row.delegation_id]
     effect = narrowing.effect(row, left, others=others, used=weighed.used, now=now)
-    return {"problems": [], "effect": effect}
+    stays = at_target.of_delegation(row, left, weighed)
+    return {"problems": [], "effect": effect, "at_target": stays}
 
 
 def sentences(found: Mapping[str, Any]) -> list[str]:
@@ -151,7 +153,7 @@ def dry_run(found: Mapping[str, Any], weighed: Weighed) -> list[dict[str, Any]]:
             if weighed.calls
             else "No evidence of any call: what it would refuse is not known"
         )
-        return [{"kind": "waits", "words": words, "url": ""}]
+        return [{"kind": "waits", "words": words, "url": ""}, *found["at_target"]]
     many = sum(one.lately for one in effect.refused)
     said = f"Of {counted(effect.calls, 'call')} inside it in the last {days} days"
     rows = [
@@ -177,7 +179,7 @@ def dry_run(found: Mapping[str, Any], weighed: Weighed) -> list[dict[str, Any]]:
         if len(uses) > SHOWN:
             words = f"{verb}: {len(uses) - SHOWN} more kinds of call"
             rows.append({"kind": kind, "words": words, "url": ""})
-    return rows
+    return [*rows, *found["at_target"]]
 
 
 def _url(weighed: Weighed, one: Use) -> str:
@@ -193,6 +195,7 @@ def as_data(found: Mapping[str, Any]) -> dict[str, Any]:
         "problems": found["problems"],
         "days": used.LATELY.days,
         "calls": None if effect is None else effect.calls,
+        "at_target": [one["words"] for one in found.get("at_target", ())],
         **{
             name: [
                 {"action": one.action, "family": one.family, "calls": one.lately}

@@ -1,5 +1,6 @@
 """What a principal is left, held for a while and let go: against moto's real server."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -8,8 +9,10 @@ import pytest
 from config.demo.aws import policy
 from identities.enforcers import aws_policies as policies
 from identities.enforcers.aws import Attempt
+from identities.enforcers.aws_arns import Place
 from identities.enforcers.contract import PermanentFailure, Permission, Target, confirms
 from tests.awslab.lab import ANY_S3, Lab
+from tests.identities.enforcers import grammar
 from tests.identities.enforcers.moments import NOW
 
 LIST_BUCKETS = Attempt("s3", "list_buckets")
@@ -150,7 +153,7 @@ def test_narrowed_for_good_before_the_hold_comes_off(lab: Lab, kind: str) -> Non
     getattr(lab.admin.iam, f"put_{kind}_policy")(
         **{f"{word}Name": name},
         PolicyName=policies.NARROW,
-        PolicyDocument=policies.narrow(ONLY_S3),
+        PolicyDocument=policies.narrow(ONLY_S3, place=Place(lab.demo.account), kind=kind),
     )
     seen = enforcer.verify(final, step="narrow", now=NOW, permissions=ONLY_S3)
     assert (seen.state, "is still there beside" in seen.detail) == ("active", True)
@@ -161,6 +164,91 @@ def test_narrowed_for_good_before_the_hold_comes_off(lab: Lab, kind: str) -> Non
     assert len(lab.proxy.calls(calls[1])) == before + 2
     found = getattr(lab.admin.iam, f"list_{kind}_policies")(**{f"{word}Name": name})
     assert sorted(found["PolicyNames"]) == [policies.NARROW, "task"]
+
+
+# What an agent was seen to use, in the words of evidence.
+USED = [
+    Permission(
+        ("s3:GetObject", "s3:HeadObject", "s3:ListObjects", "secretsmanager:GetSecretValue"),
+        ("invoices-left/2026/*", "payroll-left"),
+    ),
+    Permission(("iam:GetUser",), ("arn:aws:iam::123456789012:user/*",)),
+]
+
+
+def test_the_used_subset_is_left_and_nothing_else(lab: Lab) -> None:
+    person = lab.user({"Action": "*", "Resource": "*"})
+    s3, secrets = lab.admin.client("s3"), lab.admin.client("secretsmanager")
+    for bucket in ("invoices-left", "reports-left"):
+        s3.create_bucket(Bucket=bucket)
+        for key in ("2026/a", "2025/a"):
+            s3.put_object(Bucket=bucket, Key=key, Body=b"x")
+    for secret in ("payroll-left", "root-left"):
+        secrets.create_secret(Name=secret, SecretString="x")
+    enforcer = lab.enforcer()
+    sent = enforcer.narrow(lab.target("user", person.name), permissions=USED, key="REV-1", now=NOW)
+    assert sent.detail == (
+        "CountersignNarrow denies everything outside 2 permissions. More stays than that:"
+        " whole buckets stay to be listed: invoices-left/2026/*."
+    )
+    assert grammar.problems(json.dumps(lab.document("user", person.name, policies.NARROW))) == []
+    seen = enforcer.verify(
+        lab.target("user", person.name), step="narrow", now=NOW, permissions=USED
+    )
+    assert seen.state == "denied"
+
+    def of_object(bucket: str, key: str, operation: str = "get_object") -> Attempt:
+        return Attempt("s3", operation, {"Bucket": bucket, "Key": key})
+
+    def of_secret(name: str) -> Attempt:
+        return Attempt("secretsmanager", "get_secret_value", {"SecretId": name})
+
+    attempts = {
+        "read": of_object("invoices-left", "2026/a"),
+        "look": of_object("invoices-left", "2026/a", "head_object"),
+        "list": Attempt("s3", "list_objects_v2", {"Bucket": "invoices-left", "Prefix": "2026/"}),
+        "secret": of_secret("payroll-left"),
+        "user": Attempt("iam", "get_user", {"UserName": person.name}),
+        "another year": of_object("invoices-left", "2025/a"),
+        "another bucket": of_object("reports-left", "2026/a"),
+        "list another": Attempt("s3", "list_objects_v2", {"Bucket": "reports-left"}),
+        "write": Attempt(
+            "s3", "put_object", {"Bucket": "invoices-left", "Key": "2026/a", "Body": b"y"}
+        ),
+        "delete": of_object("invoices-left", "2026/a", "delete_object"),
+        "all buckets": LIST_BUCKETS,
+        "another secret": of_secret("root-left"),
+        "a key": Attempt("iam", "create_access_key", {"UserName": person.name}),
+        "queues": NAMES,
+    }
+    active = {
+        name
+        for name, one in attempts.items()
+        if enforcer.probe(person.credentials, now=NOW, attempt=one).state == "active"
+    }
+    assert active == {"read", "look", "list", "secret", "user"}
+
+
+@pytest.mark.parametrize("step", ["hold", "narrow"])
+def test_what_takes_too_many_characters_is_refused_before_it_is_sent(lab: Lab, step: str) -> None:
+    person = lab.user(ANY_S3)
+    many = [Permission(("s3:GetObject",), tuple(f"invoices/{n:040}/*" for n in range(40)))]
+    enforcer, before = lab.enforcer(), len(lab.proxy.calls("iam:PutUserPolicy"))
+    asked: dict[str, Callable[[], object]] = {
+        "hold": lambda: enforcer.hold(of(lab, person.name), key="REV-1", now=NOW, permissions=many),
+        "narrow": lambda: enforcer.narrow(
+            lab.target("user", person.name), permissions=many, key="REV-1", now=NOW
+        ),
+    }
+    with pytest.raises(PermanentFailure, match=r"nothing was sent\. Leave fewer") as refused:
+        asked[step]()
+    assert "AWS takes 2,048 for a user" in refused.value.reason
+    assert refused.value.who_must_act == "whoever decided what is left"
+    assert len(lab.proxy.calls("iam:PutUserPolicy")) == before
+    # A role may carry five times as much.
+    role = lab.role(ANY_S3, trusts=person)
+    enforcer.narrow(lab.target("role", role), permissions=many, key="REV-2", now=NOW)
+    assert inline(lab, person.name) == ["task"]
 
 
 def test_nothing_of_what_is_gone_is_put_back(lab: Lab) -> None:
