@@ -158,7 +158,10 @@ class LoginAdmin(People, Logins):
 
 @admin.register(Person)
 class PersonAdmin(People):
+    """That somebody left is said on the page People, with a reason and for the ledger."""
+
     list_display = ("name", "email", "left_at")
+    readonly_fields = ("left_at",)
     search_fields = ("name", "email")
 
     def has_delete_permission(self, request: HttpRequest, obj: Person | None = None) -> bool:  # noqa: ARG002 - named by Django

@@ -3,7 +3,8 @@
 AI traces do not say which identity acted, and identity logs do not say which agent. An API
 event that an exact link ties to a run shows both at once: the agent of the run, and the
 principal (with its credential) of the event. Whichever side is bound already says who the
-other side is likely to be. People confirm; nothing here binds anything.
+other side is likely to be. And a standing key that records name with two principals is a question
+to the identities of both. People confirm; nothing here binds anything.
 """
 
 from collections import defaultdict
@@ -89,6 +90,51 @@ def propose(
             )
         )
     return sorted(proposals, key=lambda item: (-item.seen, item.actor, item.identity))
+
+
+class Shared(NamedTuple):
+    """Records name this principal with this key, which should be one principal's."""
+
+    credential: int
+    principal: int
+
+
+def propose_shared(
+    pairs: Iterable[Shared],
+    bound: Mapping[int, frozenset[str]],
+    names: Mapping[int, str],
+    *,
+    settled: frozenset[tuple[int, str]] = frozenset(),
+) -> list[Proposal]:
+    """Whose a key may be that was seen with several: each identity of them, for people to say.
+
+    The calls are not counted, so no rule confirms one with others (`seen` is 0).
+    """
+    principals: dict[int, set[int]] = defaultdict(set)
+    for pair in pairs:
+        principals[pair.credential].add(pair.principal)
+    proposals = []
+    for credential, seen_with in sorted(principals.items()):
+        if len(seen_with) < 2:
+            continue  # its user's, without a question
+        held = {one for principal in seen_with for one in bound.get(principal, frozenset())}
+        everybody = all(bound.get(principal) for principal in seen_with)
+        named = [_named(one, names) for one in sorted(seen_with)]
+        more = f" and {len(named) - 3} more" if len(named) > 3 else ""
+        reason = f"records name this key with {', '.join(named[:3])}{more}"
+        proposals += [
+            Proposal(
+                actor=credential,
+                identity=identity,
+                seen=0,
+                shared=len(held) > 1 or not everybody,
+                reason=reason,
+                competing=(),
+            )
+            for identity in sorted(held)
+            if (credential, identity) not in settled
+        ]
+    return proposals
 
 
 def _sentence(

@@ -15,7 +15,7 @@ from django.db.models import Q
 
 from evidence import permissions as lowest
 from identities.acting import By, acting
-from identities.models import Binding, Finding, Identity, Party, User
+from identities.models import Binding, Finding, Identity, Party, Person, User
 
 # The same two errors in the whole house; whoever acts on identities finds them here as well.
 NotAllowed = lowest.NotAllowed
@@ -133,6 +133,27 @@ def why_not_register(by: By, *, now: datetime) -> str | None:
     return _why_not(
         by, frozenset({"administrator"}), None, "Only an administrator may register files.", now
     )
+
+
+def why_not_roster(by: By, *, now: datetime) -> str | None:
+    """Send a list of people, with who left and who moved."""
+    return _why_not(
+        by,
+        frozenset({"reviewer", "administrator"}),
+        None,
+        "Only a reviewer or an administrator may say who is here and who has left.",
+        now,
+    )
+
+
+def why_not_say_who_left(by: By, person: Person, *, now: datetime) -> str | None:
+    """Say of somebody that they left, are back or moved; nobody says it of themselves, because
+    what they sign and what goes to others would follow their own word."""
+    why = why_not_roster(by, now=now)
+    user = acting(by).user
+    if why is None and user is not None and user.person_id == person.pk:
+        return "Nobody says of themselves that they left or moved: ask somebody else."
+    return why
 
 
 def why_not_activate(by: By, identity: Identity, *, now: datetime) -> str | None:

@@ -11,6 +11,7 @@ from typing import Any
 from django.db import connection
 
 from evidence.rereading import Replaced
+from identities.actions import keyholding
 from identities.judging import found, rows
 from identities.judging.queue import JUDGE_LOCK
 from identities.models import CredentialWatch, Finding
@@ -52,6 +53,9 @@ def follow(replaced: Sequence[Replaced], now: datetime) -> None:
         if renamed:
             cursor.execute(ATTRIBUTIONS, _keys(renamed))
             rows.count_usage(set(cursor.fetchall()))
+            keyholding.forget(
+                {one.credential for one in renamed if one.credential is not None}, now=now
+            )
         moved = [one for one in replaced if (one.old_at, one.old_id) != (one.at, one.id)]
         if moved:
             cursor.execute(

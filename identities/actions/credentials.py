@@ -52,7 +52,9 @@ SELECT gen_random_uuid(), nextval('credential_number'), a.id, NULL,
        CASE WHEN a.parent_id IS NULL THEN a.kind ELSE 'session' END, a.parent_id IS NULL,
        NULL, NULL, NULL, a.parent_id, NULL, 'active', a.created_at
 FROM evidence_actor a
-WHERE a.kind = 'access_key' AND {among}
+WHERE (a.kind = 'access_key'
+       OR EXISTS (SELECT 1 FROM identities_credentialprincipal s WHERE s.credential_actor = a.id))
+  AND {among}
   AND NOT EXISTS (SELECT 1 FROM identities_credential c WHERE c.actor_id = a.id)
   AND NOT EXISTS (SELECT 1 FROM evidence_issuance i WHERE i.credential_id = a.id)
   AND EXISTS (SELECT 1 FROM evidence_event e WHERE e.credential_id = a.id)
@@ -61,10 +63,9 @@ ON CONFLICT (actor_id) DO NOTHING
 RETURNING actor_id
 """
 
-# Of one deposit only: what follows evidence looks at what is new. Its times bound both looks.
+# Of one deposit only: what follows evidence looks at what is new, and has read who used what.
 ISSUED_HERE = "n.at BETWEEN %(first)s AND %(last)s AND n.deposit_id = %(deposit)s"
-USED_HERE = """a.id IN (SELECT e.credential_id FROM evidence_event e
-    WHERE e.at BETWEEN %(first)s AND %(last)s AND e.deposit_id = %(deposit)s)"""
+USED_HERE = "a.id = ANY(%(used)s)"
 
 # What a system's own list shows (identities/inventory): when it was issued stays open, because an
 # issuance that arrives later knows it with its event; the list's own dates stand in the list.
@@ -104,12 +105,25 @@ WHERE c.actor_id = ANY(%(actors)s) AND NOT isempty(s.during)
                   WHERE k.credential_id = c.id AND k.superseded_at IS NULL)
 """
 
+# Who records name with a key of a kind that one principal has (identities/keyholders.py). Two of
+# them: it cannot be told, and people say whose it is.
+SEEN_WITH = """
+UPDATE identities_credential c SET seen_with_id = w.principal
+FROM (SELECT u.actor, CASE WHEN count(s.principal_actor) = 1 THEN min(s.principal_actor) END
+        AS principal FROM unnest(%(actors)s::bigint[]) AS u (actor)
+      LEFT JOIN identities_credentialprincipal s ON s.credential_actor = u.actor
+      GROUP BY 1) w
+WHERE c.actor_id = w.actor AND c.seen_with_id IS DISTINCT FROM w.principal
+RETURNING c.actor_id
+"""
+
 # Whose it is: the nearest binding upwards (the key itself, its role or user, who it was issued
-# to), true at the time of issue. Several there means a set: then no single identity owns it.
+# to, who it is seen with), true at the time of issue. Several there means a set: then no single
+# identity owns it.
 ASSIGN = """
 WITH wanted AS (
     SELECT c.id, c.actor_id, a.parent_id, c.issued_to_id, t.parent_id AS to_parent,
-           coalesce(c.issued_at, %(now)s) AS at
+           c.seen_with_id, coalesce(c.issued_at, %(now)s) AS at
     FROM identities_credential c
     JOIN evidence_actor a ON a.id = c.actor_id
     LEFT JOIN evidence_actor t ON t.id = c.issued_to_id
@@ -118,7 +132,7 @@ WITH wanted AS (
     SELECT w.id, l.depth, b.identity_id, b.shared
     FROM wanted w
     CROSS JOIN LATERAL (VALUES (1, w.actor_id), (2, w.parent_id), (3, w.issued_to_id),
-                               (4, w.to_parent)) AS l (depth, actor_id)
+                               (4, w.to_parent), (5, w.seen_with_id)) AS l (depth, actor_id)
     JOIN identities_binding b ON b.actor_id = l.actor_id AND b.state = 'confirmed'
          AND b.superseded_at IS NULL AND b.during @> w.at
 ), best AS (
@@ -133,7 +147,8 @@ FROM wanted LEFT JOIN best ON best.id = wanted.id
 WHERE c.id = wanted.id AND c.identity_id IS DISTINCT FROM best.identity_id
 """
 OF_ACTORS = """(c.actor_id = ANY(%(actors)s) OR a.parent_id = ANY(%(actors)s)
-    OR c.issued_to_id = ANY(%(actors)s) OR t.parent_id = ANY(%(actors)s))"""
+    OR c.issued_to_id = ANY(%(actors)s) OR t.parent_id = ANY(%(actors)s)
+    OR c.seen_with_id = ANY(%(actors)s))"""
 
 ENDED_ALREADY = """
 UPDATE identities_credential SET state = 'expired', state_at = expires_at
@@ -141,12 +156,13 @@ WHERE actor_id = ANY(%s) AND state = 'active' AND expires_at <= %s
 """
 
 
-def born(*, now: datetime, deposit: Deposit | None = None) -> int:
+def born(*, now: datetime, deposit: Deposit | None = None, used: Sequence[int] = ()) -> int:
     """Credentials that evidence shows and no row stands for yet; how many were made or dated.
 
-    With a deposit, those that it shows; without, all, which costs a walk over both tables.
+    With a deposit, those that it shows, `used` in it or issued; without, all, which costs a walk
+    over both tables.
     """
-    facts: dict[str, Any] = {"most": MOST_AT_ONCE}
+    facts: dict[str, Any] = {"most": MOST_AT_ONCE, "used": list(used)}
     if deposit is not None:
         facts |= {"first": deposit.first_at, "last": deposit.last_at, "deposit": deposit.pk}
     with transaction.atomic(), connection.cursor() as cursor:
@@ -160,6 +176,7 @@ def born(*, now: datetime, deposit: Deposit | None = None) -> int:
             return 0
         _redate(actors, now=now)
         cursor.execute(STRETCHES, {"actors": actors, "now": now})
+        cursor.execute(SEEN_WITH, {"actors": actors})
         cursor.execute(ASSIGN.format(which=OF_ACTORS), {"actors": actors, "now": now})
         cursor.execute(ENDED_ALREADY, [actors, now])
         nudge.after_commit("identities.changed")
@@ -187,6 +204,7 @@ def listed(*, rows: Sequence[tuple[int, str, int | None, datetime | None]], now:
             met += [row[0] for row in cursor.fetchall()]
         if met:
             cursor.execute(STRETCHES, {"actors": met, "now": now})
+            cursor.execute(SEEN_WITH, {"actors": met})
             cursor.execute(ASSIGN.format(which=OF_ACTORS), {"actors": met, "now": now})
             cursor.execute(ENDED_ALREADY, [met, now])
             nudge.after_commit("identities.changed")
@@ -238,8 +256,25 @@ def known(*, actor: int, now: datetime) -> Credential:
         )
         if cursor.fetchone():
             cursor.execute(STRETCHES, {"actors": [actor], "now": now})
+            cursor.execute(SEEN_WITH, {"actors": [actor]})
             cursor.execute(ASSIGN.format(which=OF_ACTORS), {"actors": [actor], "now": now})
     return Credential.objects.get(actor_id=actor)
+
+
+def hand_out(actors: Sequence[int], *, now: datetime) -> int:
+    """Give these credentials to whom records name with them, where that says whose they are, and
+    take them back where it says so no longer; of how many that changed."""
+    if not actors:
+        return 0
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Two deposits that show two principals are noted before either is looked at here.
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [BIRTH_LOCK])
+        cursor.execute(SEEN_WITH, {"actors": list(actors)})
+        changed = [row[0] for row in cursor.fetchall()]
+        if changed:
+            cursor.execute(ASSIGN.format(which=OF_ACTORS), {"actors": changed, "now": now})
+            nudge.after_commit("identities.changed")
+    return len(changed)
 
 
 def assign(*, actors: Iterable[int], now: datetime) -> int:

@@ -1,7 +1,7 @@
 """Credentials follow the evidence: one consumer of deposits (docs/decisions, 1).
 
-For each stored deposit: births, changes of keys that the log tells, and use of what should be
-dead. Owns only the order of these; the rules are in the modules it calls.
+For each stored deposit: whose keys it shows, births, changes of keys that the log tells, and use
+of what should be dead. Owns only the order of these; the rules are in the modules it calls.
 """
 
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ from evidence.models import Deposit, Progress
 from evidence.names import actor_ids
 from evidence.stores import bodies
 from identities import judging, keychanges
-from identities.actions import credentials, revocations
+from identities.actions import credentials, keyholding, revocations
 from identities.models import Identity
 
 CONSUMER = "credentials"
@@ -30,8 +30,10 @@ def follow_next(*, now: datetime) -> bool:
 
 def _follow(held: Progress, now: datetime) -> None:
     deposit = held.deposit
-    while credentials.born(now=now, deposit=deposit):
+    used, paired = keyholding.note(deposit)
+    while credentials.born(now=now, deposit=deposit, used=used):
         pass
+    credentials.hand_out(paired, now=now)
     changes = _told(deposit)
     # Names are made before the transaction, so that the memory of names holds committed ids.
     actors = actor_ids({change.credential for change in changes}, now=now)

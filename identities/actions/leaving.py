@@ -7,6 +7,7 @@ anew.
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 
@@ -35,7 +36,10 @@ def leave(*, person: Person, at: datetime, reason: str, by: By, now: datetime) -
         person.save(update_fields=["left_at"])
         verb = "left" if at <= now else "leaves"
         words = f"{person.name} {verb} on {at:%Y-%m-%d %H:%M} UTC: {reason}"
-        data = {"left_at": at.isoformat(), "was": None if was is None else was.isoformat()}
+        data: dict[str, Any] = {
+            "left_at": at.isoformat(),
+            "was": None if was is None else was.isoformat(),
+        }
         _note(person, "person.left", words, data, by=by, now=now)
     return person
 
@@ -82,7 +86,11 @@ def move(
             f"moves on {at:%Y-%m-%d %H:%M} UTC from {', '.join(names) or 'no team'} to"
             f" {to or 'no team'}"
         )
-        data = {"from": names, "to": None if to is None else to.name, "at": at.isoformat()}
+        data: dict[str, Any] = {
+            "from": names,
+            "to": None if to is None else to.name,
+            "at": at.isoformat(),
+        }
         _note(person, "person.moved", f"{person.name} {said}: {reason}", data, by=by, now=now)
     return said
 
@@ -125,7 +133,7 @@ def _near(at: datetime, *, now: datetime) -> None:
 
 
 def _note(
-    person: Person, act: str, words: str, data: dict[str, object], *, by: By, now: datetime
+    person: Person, act: str, words: str, data: dict[str, Any], *, by: By, now: datetime
 ) -> None:
     who = acting(by)
     ledger.append(

@@ -145,7 +145,7 @@ def steps(request: Request, key: str) -> Response:
 @door({"GET": "read"})
 def credentials(request: Request) -> Response:
     rows = visible.credentials(user_of(request), now=timezone.now()).select_related(
-        "actor", "identity", "issued_by", "issued_to"
+        "actor", "identity", "issued_by", "issued_to", "seen_with"
     )
     if request.query_params.get("identity"):
         rows = rows.filter(identity=identity_of(request, request.query_params["identity"]))

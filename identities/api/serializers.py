@@ -49,6 +49,7 @@ class CredentialOut(serializers.ModelSerializer[Credential]):
     identity = serializers.CharField(source="identity.key", default=None, read_only=True)
     issued_by = serializers.CharField(source="issued_by.value", default=None, read_only=True)
     issued_to = serializers.CharField(source="issued_to.value", default=None, read_only=True)
+    seen_with = serializers.CharField(source="seen_with.value", default=None, read_only=True)
 
     class Meta:
         model = Credential
@@ -62,6 +63,7 @@ class CredentialOut(serializers.ModelSerializer[Credential]):
             "issued_at",
             "issued_by",
             "issued_to",
+            "seen_with",
             "expires_at",
             "state",
             "state_at",

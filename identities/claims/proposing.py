@@ -45,7 +45,7 @@ WHERE NOT EXISTS (SELECT 1 FROM identities_claim c WHERE c.actor_id = a.id
   AND {nobodys}
 ORDER BY a.id LIMIT %(most)s
 """.replace("{nobodys}", NOBODYS)
-# Owned, bound or retired in another way than by an answer.
+# Owned, bound or retired in another way than by an answer, or a key that is its user's.
 SETTLED = """
 UPDATE identities_claim c SET state = 'gone', closed_at = %(now)s
 WHERE c.state = 'open' AND (
@@ -54,7 +54,9 @@ WHERE c.state = 'open' AND (
     OR EXISTS (SELECT 1 FROM evidence_actor a LEFT JOIN evidence_actor p ON p.id = a.parent_id
         JOIN identities_binding b ON b.actor_id IN (a.id, a.parent_id, p.parent_id)
         WHERE a.id = c.actor_id AND b.state = 'confirmed' AND b.superseded_at IS NULL
-          AND b.during @> %(now)s))
+          AND b.during @> %(now)s)
+    OR EXISTS (SELECT 1 FROM identities_credential k
+        WHERE k.actor_id = c.actor_id AND k.seen_with_id IS NOT NULL))
 """
 # Many rows at once, whatever changed in each of them.
 SAVE = """

@@ -179,11 +179,15 @@ def _shared(credential: int, uses: list[CredentialAgent], *, now: datetime) -> N
 
 def _bound_together(credential: int, agents: list[int]) -> bool:
     """All these agents are the same identity, or share this credential by confirmed bindings."""
+    above = holders.Holders([credential, *agents])
     identities = [
-        set(
-            Binding.objects.filter(
-                actor_id=agent, state="confirmed", superseded_at__isnull=True
-            ).values_list("identity__number", flat=True)
+        next(
+            (
+                {bound.identity for bound in above.bound[here]}
+                for here in above.line(agent)
+                if here in above.bound
+            ),
+            set[int](),
         )
         for agent in agents
     ]
@@ -191,7 +195,6 @@ def _bound_together(credential: int, agents: list[int]) -> bool:
         return False
     if set.intersection(*identities):
         return True
-    above = holders.Holders([credential])
     sharing = set(
         Binding.objects.filter(
             actor_id__in=above.line(credential),

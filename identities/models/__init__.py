@@ -4,6 +4,7 @@ from .authority import Delegation, DelegationVersion, Entitlement
 from .behaviour import (
     Attribution,
     CredentialAgent,
+    CredentialPrincipal,
     CredentialWatch,
     Finding,
     FindingEvent,
@@ -38,6 +39,7 @@ __all__ = [
     "ClaimWave",
     "Credential",
     "CredentialAgent",
+    "CredentialPrincipal",
     "CredentialState",
     "CredentialWatch",
     "Delegation",

@@ -165,6 +165,25 @@ class CredentialAgent(models.Model):
         ]
 
 
+class CredentialPrincipal(models.Model):
+    """Records name this principal with this standing credential, of a kind that its system gives
+    to one principal only (identities/keyholders.py). Two principals: it cannot be told.
+    """
+
+    credential_actor = models.BigIntegerField()  # evidence.Actor
+    principal_actor = models.BigIntegerField()  # evidence.Actor
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                name="credential_principal_once",
+                fields=["credential_actor", "principal_actor"],
+            )
+        ]
+
+
 class CredentialWatch(models.Model):
     """How far a credential that runs use has been judged on absence and sharing."""
 

@@ -219,6 +219,8 @@ class Credential(models.Model):
     issued_event = models.BigIntegerField(null=True)  # with issued_at: the issuance event
     issued_by = models.ForeignKey(Actor, models.PROTECT, null=True, related_name="+")
     issued_to = models.ForeignKey(Actor, models.PROTECT, null=True, related_name="+")
+    # The one principal that records name with it, where that says whose it is; observed, not issued.
+    seen_with = models.ForeignKey(Actor, models.PROTECT, null=True, related_name="+")
     expires_at = models.DateTimeField(null=True)
     state = models.TextField(default="active")  # active, held, revoked, expired
     state_at = models.DateTimeField()

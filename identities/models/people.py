@@ -21,6 +21,10 @@ class Person(models.Model):
     name = models.TextField()
     email = models.EmailField(blank=True, db_index=True)
     left_at = models.DateTimeField(null=True, blank=True)
+    # Who is asked last of those who could take over from them.
+    manager = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, related_name="reports"
+    )
 
     def __str__(self) -> str:
         return self.name

@@ -6,6 +6,7 @@ identities/actions/registration.py.
 """
 
 from .entries import (
+    NEVER,
     ActorEntry,
     DelegationEntry,
     Entries,
@@ -20,6 +21,7 @@ from .entries import (
 from .reading import read
 
 __all__ = [
+    "NEVER",
     "ActorEntry",
     "DelegationEntry",
     "Entries",

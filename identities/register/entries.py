@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from evidence.formats.record import ActorName
 
@@ -33,11 +33,20 @@ class When(NamedTuple):
         return self.at if self.at is not None else now + (self.after or timedelta())
 
 
+# `left: never`: they are here, whatever was said before.
+NEVER = "never"
+
+
 class PersonEntry(NamedTuple):
     path: str
     name: str
     email: str
     logins: tuple[str, ...]
+    team: str = ""
+    manager: str = ""
+    left: When | Literal["never"] | None = None
+    # Since when they are in `team` and in no other one any more.
+    moved: When | None = None
 
 
 class TeamEntry(NamedTuple):

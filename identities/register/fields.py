@@ -40,8 +40,8 @@ class Fields:
         if not isinstance(value, str):
             self.wrong(member, f"must be text, not {_kind(value)}; put it in quotes")
             return ""
-        if "\0" in value or len(value) > LONGEST:
-            self.wrong(member, f"holds a NUL or is longer than {LONGEST} characters")
+        if not _storable(value) or len(value) > LONGEST:
+            self.wrong(member, f"cannot be stored, or is longer than {LONGEST} characters")
             return ""
         if needed and not value.strip():
             self.wrong(member, "is empty")
@@ -83,7 +83,7 @@ class Fields:
             return ()
         found = []
         for place, item in enumerate(value):
-            if isinstance(item, str) and item.strip() and len(item) <= LONGEST and "\0" not in item:
+            if isinstance(item, str) and item.strip() and len(item) <= LONGEST and _storable(item):
                 found.append(item.strip())
             else:
                 self.wrong(f"{member}[{place}]", "must be text that is not empty")
@@ -132,6 +132,11 @@ class Fields:
 def _utc(moment: datetime) -> datetime:
     """A moment without a zone is UTC, as everywhere here."""
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _storable(text: str) -> bool:
+    """Without NUL and without halves of characters, which JSON can spell and nothing can store."""
+    return "\0" not in text and text.encode("utf-8", "replace").decode() == text
 
 
 def _kind(value: object) -> str:

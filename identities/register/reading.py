@@ -14,13 +14,13 @@ from .entries import (
     DelegationEntry,
     Entries,
     IdentityEntry,
-    PersonEntry,
     Problem,
     RegisterError,
     ServiceEntry,
     TeamEntry,
 )
 from .fields import Fields
+from .people import moved_elsewhere, person
 
 TOP = ("people", "teams", "services", "identities", "delegations")
 KINDS = ("agent", "service_account", "workload", "integration", "human")
@@ -76,16 +76,11 @@ def read(file: str, text: str) -> Entries:
     for name in data:
         if name not in TOP:
             found.notes.append(f"{name[:80]}: ignored; read are {', '.join(TOP)}")
-    for row in top.rows("people"):
-        row.only(("name", "email", "logins"))
-        found.people.append(
-            PersonEntry(
-                row.path, row.text("name", needed=True), row.text("email"), row.texts("logins")
-            )
-        )
+    found.people = [person(row) for row in top.rows("people")]
     for row in top.rows("teams"):
         row.only(("name", "members"))
         found.teams.append(TeamEntry(row.path, row.text("name", needed=True), row.texts("members")))
+    moved_elsewhere(found, problems)
     found.services = [_service(row) for row in top.rows("services")]
     found.identities = [_identity(row) for row in top.rows("identities")]
     if isinstance(data.get("delegations"), dict):

@@ -1,4 +1,4 @@
-"""In which order somebody takes over: backup, sponsor, team; each the next who is there.
+"""In which order somebody takes over: backup, sponsor, team, manager; each the next who is there.
 
 Owns the order and who is there at a moment, read once for a sweep. Changes nothing.
 """
@@ -36,17 +36,27 @@ class Heirs:
         known = dict(Party.objects.filter(team__in=order).values_list("team", "pk"))
         return [known[team] for team in dict.fromkeys(order) if team in known]
 
+    @cached_property
+    def manager(self) -> UUID | None:
+        """Whom they report to, as far as anybody said."""
+        if self.was.person is None or self.was.person.manager_id is None:
+            return None
+        rows = Party.objects.filter(person=self.was.person.manager_id)
+        return rows.values_list("pk", flat=True).first()
+
     def of_identity(self, identity: Identity, tried: Iterable[UUID] = ()) -> Party | None:
-        """Backup, sponsor, the team; after them whoever owns the service it serves."""
+        """Backup, sponsor, the team; after them whoever owns the service it serves, and at last
+        the manager."""
         order = [identity.backup_id, identity.sponsor_id, *self.teams]
         if identity.service is not None:
             one = identity.service
             order += [one.owner_id, one.backup_id, one.sponsor_id]
-        return self._first(order, tried)
+        return self._first([*order, self.manager], tried)
 
     def of_service(self, service: Service, tried: Iterable[UUID] = ()) -> Party | None:
-        """Its backup, its sponsor, the team."""
-        return self._first([service.backup_id, service.sponsor_id, *self.teams], tried)
+        """Its backup, its sponsor, the team, the manager."""
+        order = [service.backup_id, service.sponsor_id, *self.teams, self.manager]
+        return self._first(order, tried)
 
     def of_grant(self, identity: Identity, tried: Iterable[UUID] = ()) -> Party | None:
         """Whoever answers for the identity that holds the delegation."""

@@ -105,14 +105,14 @@ def _holders() -> Q:
         listed = _listed(role, service=OuterRef("pk"), was=OuterRef(role))
         services = Service.objects.filter(~Exists(listed))
         found |= Q(Exists(services.filter(**{role: OuterRef("pk")})))
-    return found | Q(Exists(_granted(OuterRef("pk"))))
+    return found | Q(Exists(granted_by(OuterRef("pk"))))
 
 
 def _listed(role: str, **which: object) -> QuerySet[SuccessionItem]:
     return SuccessionItem.objects.filter(role=role, state__in=LIVE, **which)
 
 
-def _granted(party: Any) -> QuerySet[Delegation]:
+def granted_by(party: Any) -> QuerySet[Delegation]:
     """What this party granted, as far as it is in force and on no list."""
     listed = _listed("grantor", delegation=OuterRef("pk"), was=OuterRef("grantor"))
     in_force = Exists(passing.in_force(OuterRef("pk")))
@@ -174,7 +174,7 @@ def _list(found: Gone, *, now: datetime) -> Succession:
     row.refresh_from_db(fields=["number"])
     words = WHY[found.why].format(name=person or "", team=found.team or "")
     if person is not None:
-        row.could_read = list(_could_read(found, person))
+        row.could_read = list(could_read(found, person))
         if found.why == "left":
             row.could_read += leaving.end_access(
                 person=person, by=COUNTERSIGN, now=now, because=f"{row.key}: {words}."
@@ -193,7 +193,7 @@ def _list(found: Gone, *, now: datetime) -> Succession:
     return row
 
 
-def _could_read(found: Gone, person: Person) -> Iterator[str]:
+def could_read(found: Gone, person: Person) -> Iterator[str]:
     """What they could read in clear: by their groups, by what they answer for, by name."""
     if found.why == "moved":
         yield f"What {found.team} answers for was theirs to read until {found.at:%Y-%m-%d %H:%M} UTC."
@@ -226,6 +226,6 @@ def _holdings(found: Gone) -> list[passing.Holding]:
         listed = _listed(role, identity=OuterRef("pk"), was=OuterRef(role))
         rows = Identity.objects.exclude(state="retired").filter(~Exists(listed), **{role: party})
         held += [passing.Holding(role, identity=one) for one in rows.order_by("pk")[:most]]
-    granted = _granted(party.pk).select_related("grantee__service").order_by("pk")
+    granted = granted_by(party.pk).select_related("grantee__service").order_by("pk")
     held += [passing.Holding("grantor", delegation=one) for one in granted[:most]]
     return held[:most]

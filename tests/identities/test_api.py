@@ -195,7 +195,7 @@ def test_activation_by_api_needs_what_every_path_needs(
 def test_attest_then_activate_by_api(identity: Make, user: Make, call: Make) -> None:
     ann = user("ann", "owner")
     row = identity(owner=ann)
-    said = {"purpose": "reports", "expires_at": LATER.isoformat()}
+    said = {"purpose": "reports for Finance", "expires_at": LATER.isoformat()}
     assert call(ann, "POST", f"/api/identities/{row.key}/attest/", said).status_code == 200
     answer = call(ann, "POST", f"/api/identities/{row.key}/activate/", {})
     assert (answer.status_code, answer.json()["state"], answer.json()["owner"]) == (

@@ -11,7 +11,7 @@ from identities.register import RegisterError, read
         (
             "people: [{nme: x}]",
             [
-                "people[0].nme: nobody knows this; known are name, email, logins",
+                "people[0].nme: nobody knows this; known are name, email, logins, team, manager, left, moved",
                 "people[0].name: is needed",
             ],
         ),

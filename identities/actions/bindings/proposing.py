@@ -1,4 +1,5 @@
-"""Proposals of bindings: what exact links show, counted and asked of people.
+"""Proposals of bindings: what exact links show, counted and asked of people; and whose a key may
+be that records name with several.
 
 The pairs come from what judging remembers of agents and credentials, so the cost follows the
 number of pairs and not of events; the counts in the sentences look at each agent's newest runs.
@@ -13,12 +14,13 @@ from django.db import connection, transaction
 
 from evidence.models import Actor
 from evidence.vocabulary import EXACT, PLANE_AI
-from identities.bindings import Count, Proposal, propose
+from identities.bindings import Count, Proposal, Shared, propose, propose_shared
 from identities.models import Binding
 
 # How far back a sentence counts: "at least", and so bounded for the busiest agent.
 MOST_RUNS = 200
 MOST_AGENTS = 500
+MOST_KEYS = 500
 # One job at a time writes proposals.
 PROPOSAL_LOCK = 7_305_452
 
@@ -30,7 +32,9 @@ JOIN evidence_actor c ON c.id = ca.credential_actor
 LEFT JOIN LATERAL (SELECT i.issued_to_id FROM evidence_issuance i
     WHERE i.credential_id = c.id AND i.issued_to_id IS NOT NULL LIMIT 1) issued ON true
 LEFT JOIN evidence_actor t ON t.id = issued.issued_to_id
-WHERE NOT EXISTS (SELECT 1 FROM identities_binding b WHERE b.actor_id = ca.agent_actor
+LEFT JOIN evidence_actor g ON g.id = ca.agent_actor
+WHERE NOT EXISTS (SELECT 1 FROM identities_binding b
+        WHERE b.actor_id IN (ca.agent_actor, g.parent_id)
         AND b.state = 'confirmed' AND b.superseded_at IS NULL AND b.during @> %(now)s)
    OR NOT EXISTS (SELECT 1 FROM identities_binding b
         WHERE b.actor_id IN (c.id, c.parent_id, t.id, t.parent_id)
@@ -38,10 +42,11 @@ WHERE NOT EXISTS (SELECT 1 FROM identities_binding b WHERE b.actor_id = ca.agent
 ORDER BY ca.agent_actor LIMIT %(most)s
 """
 
-# Of those, and of everybody who uses the same credentials: who made how many calls with what.
+# Of those, and of everybody who uses the same credentials: who made how many calls with what. An
+# agent of which its sender states an id is asked about by its name, as a session is by its role.
 COUNTS = """
 SELECT used.agent, used.principal, used.credential, count(*) FROM (
-    SELECT DISTINCT coalesce(s.agent_id, r.agent_id, r.service_id) AS agent,
+    SELECT DISTINCT coalesce(g.parent_id, g.id) AS agent,
            coalesce(p.parent_id, p.id, cp.parent_id, cp.id) AS principal,
            coalesce(cp.parent_id, cp.id) AS credential, e.at, e.id
     FROM unnest(%(agents)s::bigint[]) AS a (id)
@@ -54,6 +59,7 @@ SELECT used.agent, used.principal, used.credential, count(*) FROM (
     ) r
     JOIN evidence_event s ON s.trace = r.trace AND s.source_id = r.source_id
      AND s.plane = %(ai)s
+    LEFT JOIN evidence_actor g ON g.id = coalesce(s.agent_id, r.agent_id, r.service_id)
     JOIN evidence_link l ON l.cause_at = s.at AND l.cause_id = s.id AND l.strength = %(exact)s
     JOIN evidence_event e ON e.at = l.effect_at AND e.id = l.effect_id
     LEFT JOIN evidence_actor p ON p.id = e.principal_id
@@ -71,9 +77,26 @@ JOIN identities_credentialagent o ON o.credential_actor = oc.id
 WHERE m.agent_actor = ANY(%(agents)s) LIMIT %(most)s
 """
 
+# Keys of several principals that nobody has bound, and those that were and are asked about still.
+KEYS = """
+SELECT k.actor FROM (
+    SELECT s.credential_actor AS actor FROM identities_credentialprincipal s
+    GROUP BY 1 HAVING count(*) > 1
+    UNION SELECT b.actor_id FROM identities_binding b
+    JOIN identities_credentialprincipal s ON s.credential_actor = b.actor_id
+    WHERE b.state = 'proposed' AND b.superseded_at IS NULL AND b.basis = 'observed'
+) k WHERE NOT EXISTS (SELECT 1 FROM identities_binding b WHERE b.actor_id = k.actor
+    AND b.state = 'confirmed' AND b.superseded_at IS NULL AND b.during @> %(now)s)
+ORDER BY k.actor LIMIT %(most_keys)s
+"""
+SHARED = """
+SELECT credential_actor, principal_actor FROM identities_credentialprincipal
+WHERE credential_actor = ANY(%(keys)s) ORDER BY 1, 2
+"""
+
 
 def propose_from_links(*, now: datetime) -> int:
-    """Write what the links suggest and nobody has settled; how many proposals are new.
+    """Write what the evidence suggests and nobody has settled; how many proposals are new.
 
     A proposal is a question and has no meaning of its own yet, so its count is brought up to
     date in place; a person's answer is a row that stays.
@@ -86,20 +109,34 @@ def propose_from_links(*, now: datetime) -> int:
             "now": now,
             "most": MOST_AGENTS,
             "runs": MOST_RUNS,
+            "most_keys": MOST_KEYS,
             "ai": PLANE_AI,
             "exact": EXACT,
         }
         cursor.execute(UNSETTLED, facts)
         agents = {row[0] for row in cursor.fetchall()}
-        if not agents:
+        counts = _counts(cursor, agents, facts) if agents else []
+        cursor.execute(KEYS, facts)
+        keys = {row[0] for row in cursor.fetchall()}
+        if not counts and not keys:
             return 0
-        cursor.execute(COMPANIONS, facts | {"agents": sorted(agents)})
-        agents |= {row[0] for row in cursor.fetchall()}
-        cursor.execute(COUNTS, facts | {"agents": sorted(agents)})
-        counts = [Count(*row) for row in cursor.fetchall()]
-        actors = {actor for row in counts for actor in row[:3] if actor is not None}
-        wanted = propose(counts, _bound(actors, now), _names(actors), settled=_settled(actors))
-        return _write(wanted, actors, now=now)
+        cursor.execute(SHARED, {"keys": sorted(keys)})
+        pairs = [Shared(*row) for row in cursor.fetchall()]
+        actors = {actor for row in counts for actor in row[:3] if actor is not None} | keys
+        everybody = actors | {pair.principal for pair in pairs}
+        bound, names, settled = _bound(everybody, now), _names(everybody), _settled(actors)
+        wanted = propose_shared(pairs, bound, names, settled=settled)
+        wanted += propose(counts, bound, names, settled=settled)
+        # What runs show of a key, with its numbers, says more than that it is shared.
+        once = {(proposal.actor, proposal.identity): proposal for proposal in wanted}
+        return _write(list(once.values()), actors, now=now)
+
+
+def _counts(cursor: Any, agents: set[int], facts: dict[str, Any]) -> list[Count]:
+    cursor.execute(COMPANIONS, facts | {"agents": sorted(agents)})
+    agents = agents | {row[0] for row in cursor.fetchall()}
+    cursor.execute(COUNTS, facts | {"agents": sorted(agents)})
+    return [Count(*row) for row in cursor.fetchall()]
 
 
 def _bound(actors: Iterable[int], now: datetime) -> dict[int, frozenset[str]]:

@@ -51,7 +51,8 @@ class Unclaimed:
         return str(self.actor.pk)
 
 
-# Nobody's: no binding of its own, of what it hangs below, or of who its key was issued to. What a
+# Nobody's: no binding of its own, of what it hangs below, or of who its key was issued to. A key
+# that records name with one principal only is asked about with that principal, not beside it. What a
 # list shows is there without any event: principals, and credentials whose holder no list shows;
 # of an application and its service principal the one that people bind. The claim wave asks about
 # the same actors (identities/claims/proposing.py).
@@ -61,12 +62,16 @@ NOBODYS = """NOT EXISTS (SELECT 1 FROM identities_binding b
   AND NOT EXISTS (SELECT 1 FROM identities_credential c JOIN identities_binding b
       ON b.actor_id = c.issued_to_id AND b.state = 'confirmed' AND b.superseded_at IS NULL
       AND b.during @> %(now)s WHERE c.actor_id = a.id)
+  AND NOT EXISTS (SELECT 1 FROM identities_credential c
+      WHERE c.actor_id = a.id AND c.seen_with_id IS NOT NULL)
   AND (a.kind = ANY(%(kinds)s) AND a.parent_id IS NULL
     AND (EXISTS (SELECT 1 FROM evidence_event e WHERE e.principal_id = a.id)
       OR EXISTS (SELECT 1 FROM evidence_event e WHERE e.credential_id = a.id)
       OR EXISTS (SELECT 1 FROM evidence_event e WHERE e.agent_id = a.id)
       OR EXISTS (SELECT 1 FROM evidence_actor k JOIN evidence_event e ON e.principal_id = k.id
-                 WHERE k.parent_id = a.id))
+                 WHERE k.parent_id = a.id)
+      OR EXISTS (SELECT 1 FROM evidence_actor k JOIN evidence_event e ON e.agent_id = k.id
+                 WHERE k.parent_id = a.id AND k.kind = 'agent_id'))
     OR EXISTS (SELECT 1 FROM identities_discovery d WHERE d.actor_id = a.id
         AND d.superseded_at IS NULL AND upper_inf(d.during)
         AND NOT EXISTS (SELECT 1 FROM identities_discovery u
@@ -82,7 +87,8 @@ WHERE a.id < %(before)s
 ORDER BY a.id DESC LIMIT %(most)s
 """.replace("{nobodys}", NOBODYS)
 
-# A role is seen through its sessions: the newest children stand for it.
+# A role is seen through its sessions, and an agent's name through its ids: the newest children
+# stand for it.
 SEEN = """
 SELECT w.id, s.first_at, s.last_at, s.n FROM unnest(%(ids)s::bigint[]) AS w (id)
 CROSS JOIN LATERAL (
@@ -99,6 +105,10 @@ CROSS JOIN LATERAL (
         SELECT at FROM (SELECT e.at FROM (SELECT id FROM evidence_actor WHERE parent_id = w.id
                             ORDER BY id DESC LIMIT 50) k
                         JOIN evidence_event e ON e.principal_id = k.id LIMIT %(most)s) r
+        UNION ALL
+        SELECT at FROM (SELECT e.at FROM (SELECT id FROM evidence_actor WHERE parent_id = w.id
+                            AND kind = 'agent_id' ORDER BY id DESC LIMIT 50) k
+                        JOIN evidence_event e ON e.agent_id = k.id LIMIT %(most)s) d
     ) u
 ) s
 """

@@ -78,7 +78,7 @@ def of_credential(credential: Credential, arns: Sequence[Actor], *, now: datetim
     actor = credential.actor
     if actor.realm != "aws" or actor.kind != "access_key":
         raise NoTarget(f"No enforcer changes a {credential.kind} of {actor.realm}.")
-    above = [credential.issued_to, actor.parent, *arns]
+    above = [credential.issued_to, actor.parent, credential.seen_with, *arns]
     for owner in above:
         if owner is None:
             continue

@@ -343,5 +343,5 @@ def _change(row: Revocation) -> tuple[object, ...]:
 
 def _locked_credentials(pks: set[UUID]) -> dict[UUID, Credential]:
     rows = Credential.objects.select_for_update(of=("self",))
-    found = rows.select_related("actor", "actor__parent", "issued_to", "identity")
+    found = rows.select_related("actor", "actor__parent", "issued_to", "seen_with", "identity")
     return {one.pk: one for one in found.filter(pk__in=pks).order_by("pk")}

@@ -1,0 +1,150 @@
+"""Who is here and who has left: the list, one person, and what follows when they leave or move.
+
+Owns the contexts of templates/people.html and person.html, and their shapes for scripts. What is
+said is written by identities/actions/leaving.py. Constant queries.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from identities import permissions
+from identities.actions import leaving
+from identities.models import Membership, Person, Team, User
+from identities.permissions import NotPossible
+from reviews import owner_permissions
+from reviews.models import Succession
+from reviews.pages.lists import choice, page_of
+from reviews.succession import foreseen, noticing
+
+PATH = "/people/"
+
+
+def named(q: str, state: str, *, now: datetime) -> QuerySet[Person]:
+    """People by name; `state`: here, left or both."""
+    rows = Person.objects.select_related("manager").prefetch_related("users")
+    if q:
+        rows = rows.filter(Q(name__icontains=q) | Q(email__icontains=q))
+    gone = Q(left_at__lte=now)
+    if state in ("here", "left"):
+        rows = rows.filter(gone) if state == "left" else rows.exclude(gone)
+    return rows.order_by("name", "pk")
+
+
+def say(
+    person: Person,
+    *,
+    state: str,
+    at: datetime,
+    team: str,
+    reason: str,
+    dry_run: bool,
+    by: User,
+    now: datetime,
+) -> None:
+    """They left, are here or moved. `dry_run`: every refusal, and nothing is changed."""
+    with transaction.atomic():
+        if state == "left":
+            leaving.leave(person=person, at=at, reason=reason, by=by, now=now)
+        elif state == "here":
+            leaving.come_back(person=person, reason=reason, by=by, now=now)
+        else:
+            to = Team.objects.filter(name=team).first() if team else None
+            if team and to is None:
+                raise NotPossible(f"No team is called {team[:80]!r}.")
+            leaving.move(person=person, to=to, at=at, reason=reason, by=by, now=now)
+        if dry_run:
+            transaction.set_rollback(True)
+
+
+def person_out(one: Person, *, now: datetime) -> dict[str, Any]:
+    """One person, for scripts."""
+    return {
+        "id": str(one.pk),
+        "name": one.name,
+        "email": one.email,
+        "logins": [user.username for user in one.users.all()],
+        "manager": "" if one.manager is None else one.manager.name,
+        "state": "left" if one.left_at is not None and one.left_at <= now else "here",
+        "left_at": one.left_at,
+    }
+
+
+def follows_out(found: foreseen.Foreseen) -> dict[str, Any]:
+    """What follows, for scripts."""
+    return {
+        "opens_a_list": found.opens,
+        "theirs": found.counts,
+        "next": [
+            {
+                "identity": one.identity.key,
+                "name": one.identity.name,
+                "goes_to": "" if one.heir is None else str(one.heir),
+            }
+            for one in found.owned
+        ],
+        "could_read": found.could_read,
+        "ends": found.ends,
+        "signatures_waiting": found.seats,
+    }
+
+
+def listed(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
+    """templates/people.html."""
+    why_not = owner_permissions.why_not_see_successions(user)
+    q, state = asked.get("q", "").strip()[:200], asked.get("state", "")
+    rows = named(q, state, now=now)
+    shown, page = page_of(rows if why_not is None else rows.none(), asked, PATH)
+    return {
+        "section": "successions",
+        "title": "People",
+        "now": now,
+        "why_not": why_not or "",
+        "q": q,
+        "filters": [choice("state", "State", ("here", "left"), state)],
+        "rows": [person_out(one, now=now) | {"url": f"{PATH}{one.pk}/"} for one in shown],
+        "page": page,
+    }
+
+
+def one(person: Person, user: User, *, now: datetime) -> dict[str, Any]:
+    """templates/person.html, apart from its form."""
+    found = foreseen.foresee(person, at=now, now=now)
+    lists = Succession.objects.filter(person=person).select_related("person", "team")
+    teams = Membership.objects.filter(
+        person=person, superseded_at__isnull=True, during__contains=now
+    )
+    return {
+        "section": "successions",
+        "title": person.name,
+        "now": now,
+        "person": person_out(person, now=now)
+        | {
+            "url": f"{PATH}{person.pk}/",
+            "teams": list(teams.order_by("team__name").values_list("team__name", flat=True)),
+        },
+        "why_not": permissions.why_not_say_who_left(user, person, now=now) or "",
+        "follows": found,
+        "theirs": [{"label": role, "words": f"{count:,}"} for role, count in found.counts.items()],
+        "next": [
+            {
+                "key": row.identity.key,
+                "name": row.identity.name,
+                "url": f"/identities/{row.identity.key}/",
+                "heir": "" if row.heir is None else str(row.heir),
+            }
+            for row in found.owned
+        ],
+        "lists": [
+            {
+                "key": row.key,
+                "url": f"/successions/{row.key}/",
+                "words": noticing.WHY[row.why].format(name=row.person or "", team=row.team or ""),
+                "at": row.at,
+            }
+            for row in lists.order_by("-number")[:10]
+        ],
+        "ledger_url": f"/ledger/?subject=person:{person.pk}",
+    }
