@@ -24,6 +24,14 @@ def text(name: str, default: str = "") -> str:
     return os.environ.get(name, "").strip() or default
 
 
+def reached(bind: str) -> str:
+    """The address under which this machine reaches what listens on host:port."""
+    host, _, port = bind.rpartition(":")
+    # Listening on every address, it answers on the loopback one as well.
+    loopback = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104  # nothing is bound to it here
+    return f"http://{loopback.get(host, host)}:{port}"
+
+
 def secret(name: str) -> str:
     """The secret in `NAME`, or in the file that `NAME_FILE` names; "" when neither is set."""
     value, file = text(name), text(f"{name}_FILE")

@@ -47,11 +47,12 @@ PLACES = places(VAR)
 
 # --- The web address ----------------------------------------------------------------------------
 
+BIND = environment.text("COUNTERSIGN_BIND", "127.0.0.1:8000")
 BASE_URL = environment.address(
     "COUNTERSIGN_BASE_URL",
     schemes=("http", "https"),
     example="https://countersign.example.org",
-    value=environment.text("COUNTERSIGN_BASE_URL", "http://127.0.0.1:8000"),
+    value=environment.text("COUNTERSIGN_BASE_URL", environment.reached(BIND)),
 ).rstrip("/")
 _WEB = urlsplit(BASE_URL)
 if not _WEB.hostname or _WEB.path or _WEB.query:
@@ -59,7 +60,6 @@ if not _WEB.hostname or _WEB.path or _WEB.query:
         f"COUNTERSIGN_BASE_URL is {BASE_URL!r}; set it to scheme, host and port only, "
         "for example https://countersign.example.org."
     )
-BIND = environment.text("COUNTERSIGN_BIND", "127.0.0.1:8000")
 DEBUG = environment.yes("COUNTERSIGN_DEBUG")
 DEMO = environment.yes("COUNTERSIGN_DEMO")
 SECURE = _WEB.scheme == "https"

@@ -19,12 +19,17 @@ from identities.models import ApiToken, Delegation
 from identities.permissions import NotAllowed, NotPossible
 from identities.reasons import LONGEST_REASON
 from reviews import actions, visible
-from reviews.actions import freezing
+from reviews.actions import freezing, planted_answers
 from reviews.actions.answers import WORDS
+from reviews.campaigns.rows import by_key
 from reviews.confirmed import GUARDED, require_a_way
 from reviews.models import Case
-from reviews.pages import breaks
+from reviews.models.cases import DOORS, STATES
+from reviews.pages import breaks, planted
 from reviews.pages.case_data import as_data
+from reviews.parameters import checked as checked_parameters
+
+OF_CASES = {"state": STATES, "door": DOORS, "campaign": (), "limit": (), "after": ()}
 
 
 class ProposalIn(serializers.Serializer[Any]):
@@ -99,12 +104,18 @@ def case_of(request: Request, key: str) -> Case:
 @extend_schema(responses=OpenApiTypes.OBJECT, tags=["cases"])
 @door({"GET": "read"})
 def cases(request: Request) -> Response:
-    """The cases the caller may see, newest first: ``?state=open&door=access_review&after=12``."""
+    """The cases the caller may see, newest first:
+    ``?state=open&door=access_review&campaign=CMP-1&after=12``."""
     limit, after = page_of(request)
+    asked = {name: str(value) for name, value in request.query_params.items()}
+    checked_parameters(asked, OF_CASES)
     rows = visible.cases(user_of(request), now=timezone.now()).select_related("identity")
     for name in ("state", "door"):
-        if request.query_params.get(name):
-            rows = rows.filter(**{name: request.query_params[name][:40]})
+        if asked.get(name):
+            rows = rows.filter(**{name: asked[name]})
+    if asked.get("campaign"):
+        campaign = by_key(asked["campaign"])
+        rows = rows.filter(campaign=campaign) if campaign else rows.none()
     if after is not None:
         rows = rows.filter(number__lt=after)
     found = list(rows.order_by("-number")[:limit])
@@ -149,9 +160,9 @@ def decide(request: Request, key: str) -> Response:
     row = case_of(request, key)
     if data["answer"] in GUARDED:
         confirmed(request)
-    item = row.items.filter(pk=data["item"]).first()
+    item = planted.shown_item(row, str(data["item"]))
     seat = row.seats.filter(pk=data["seat"]).first()
-    if item is None or seat is None:
+    if seat is None:
         raise Http404
     now = timezone.now()
     reason = freezing.knowingly(row, data["answer"], data["reason"], data["in_freeze"], now=now)
@@ -170,7 +181,8 @@ def decide(request: Request, key: str) -> Response:
         now=now,
         version=data["version"],
     )
-    item.refresh_from_db()
+    if planted_answers.behind(item) is None:
+        item.refresh_from_db()
     said = {
         "decision": str(made.pk),
         "answer": made.answer,

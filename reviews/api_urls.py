@@ -4,6 +4,7 @@ from django.urls import path
 
 from reviews import campaigns_api, policies_api
 from reviews.campaigns.acts import ACTS
+from reviews.pages.campaign_rows import KINDS
 
 VERSION = "policies/<slug:slug>/<int:version>/"
 
@@ -17,6 +18,15 @@ urlpatterns = [
     path("campaigns/", campaigns_api.campaigns, name="api_campaigns"),
     path("campaigns/<str:key>/", campaigns_api.campaign, name="api_campaign"),
     path("campaigns/<str:key>/preview/", campaigns_api.look, name="api_campaign_preview"),
+    *(
+        path(
+            f"campaigns/<str:key>/{what}/",
+            campaigns_api.taken_out,
+            {"what": what},
+            name=f"api_campaign_{what}",
+        )
+        for what in KINDS
+    ),
     *(
         path(
             f"campaigns/<str:key>/{step}/",

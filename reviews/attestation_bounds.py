@@ -41,6 +41,7 @@ class Attestation:
     by_kind: Mapping[str, int] = field(default_factory=dict)
     standing_days: int | None = None  # where a standing credential is active or held
     purpose_at_least: int = 1  # characters
+    purpose_words: int = 1
     warn_before_days: tuple[int, ...] = (30, 7, 1)
     at_end: str = "escalate"
     accept_within_days: int = 7  # of who is asked to take over
@@ -58,13 +59,17 @@ class Attestation:
 
     def why_not_purpose(self, purpose: str, *, policy: str) -> str | None:
         """The sentence that this purpose says too little."""
-        given = len(purpose.strip())
-        if given >= self.purpose_at_least:
-            return None
-        return (
-            f"Say the purpose in at least {counted(self.purpose_at_least, 'character')}, what it"
-            f" does and for whom: {given} are given, and {policy} asks for it."
-        )
+        for given, least, what in (
+            (len(purpose.strip()), self.purpose_at_least, "character"),
+            (len(purpose.split()), self.purpose_words, "word"),
+        ):
+            if given < least:
+                return (
+                    f"Say the purpose in at least {counted(least, what)}, what it does and for"
+                    f" whom: {given} {'is' if given == 1 else 'are'} given, and {policy} asks for"
+                    " it."
+                )
+        return None
 
     def why_not_until(
         self, until: datetime, bound: Bound | None, *, now: datetime, policy: str
@@ -76,6 +81,11 @@ class Attestation:
             f"The expiry may lie at most {counted(bound.days, 'day')} ahead, on"
             f" {last_moment(bound, now=now):%Y-%m-%d} at the latest: {policy} says so {bound.why}."
         )
+
+
+# What the shipped policy of access reviews says, and what holds where no policy says anything: an
+# end that somebody will live to see, and more than a word. Two people may sign other numbers.
+SHIPPED: dict[str, int] = {"longest_days": 366, "purpose_words": 3}
 
 
 def last_moment(bound: Bound, *, now: datetime) -> datetime:
@@ -105,7 +115,10 @@ def words(said: Attestation | None) -> list[tuple[str, str]]:
         ("Attestations", f"They last at most: {longest or 'as long as their owner says'}."),
         (
             "Purposes",
-            f"They are written in at least {counted(said.purpose_at_least, 'character')}.",
+            (
+                f"They are written in at least {counted(said.purpose_words, 'word')} and"
+                f" {counted(said.purpose_at_least, 'character')}."
+            ),
         ),
         (
             "Ends",
@@ -136,6 +149,7 @@ FIELDS: dict[str, Callable[[Any], Any]] = {
     "by_kind": _each(KINDS),
     "standing_days": whole(1, MOST_DAYS),
     "purpose_at_least": whole(1, 500),
+    "purpose_words": whole(1, 50),
     "warn_before_days": _warned,
     "at_end": one_of(tuple(AT_END)),
     "accept_within_days": whole(1, 90),

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.http import Http404
+from django.http.response import HttpResponseBase
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -20,12 +21,15 @@ from reviews.actions import attention, planting, policy_versions
 from reviews.campaigns import preview, progress, rows, steering
 from reviews.campaigns.acts import ACTS
 from reviews.models import Campaign
-from reviews.models.campaigns import APPLIES
+from reviews.models.campaigns import APPLIES, CAMPAIGN_STATES
+from reviews.pages import campaign_rows, queue_out
+from reviews.parameters import checked as checked_parameters
 from reviews.planted import MOST_SHARE
 from reviews.policy_document import REQUESTS
 
 # A dry run names so many people, and a campaign so many reviews that wait for a second look.
 MOST_NAMED = 1_000
+OF_CAMPAIGNS = {"state": CAMPAIGN_STATES, "limit": (), "after": ()}
 
 
 class MakeIn(serializers.Serializer[Any]):
@@ -101,9 +105,11 @@ def campaigns(request: Request) -> Response:
         return _make(request)
     require(rows.why_not_see(user_of(request)))
     limit, after = page_of(request)
+    asked = {name: str(value) for name, value in request.query_params.items()}
+    checked_parameters(asked, OF_CAMPAIGNS)
     found = Campaign.objects.select_related("policy", "planting").order_by("-number")
-    if request.query_params.get("state"):
-        found = found.filter(state=request.query_params["state"][:40])
+    if asked.get("state"):
+        found = found.filter(state=asked["state"])
     if after is not None:
         found = found.filter(number__lt=after)
     shown = rows.with_steps(list(found[:limit]))
@@ -221,6 +227,18 @@ def look(request: Request, key: str) -> Response:
             "silence": [{"words": words, "identities": many} for words, many in found.silence],
         }
     )
+
+
+@extend_schema(responses=OpenApiTypes.OBJECT, tags=["campaigns"])
+@door({"GET": "read"})
+def taken_out(request: Request, key: str, what: str) -> HttpResponseBase:
+    """The population: every identity in scope with its review or why it has none, every review, or
+    every item with its outcome, streamed as one array; narrowed as its page is
+    (``?outcome=revoke``, ``?state=open``, ``?seat=ai_owner&answer=missing``)."""
+    said = {name: str(value)[:500] for name, value in request.query_params.items()}
+    one, user = campaign_of(request, key), user_of(request)
+    rows = campaign_rows.taken_out(one, what, user, said, now=timezone.now())
+    return queue_out.answer(rows, f"{one.key}-{what}", "json")
 
 
 @extend_schema(request=ActIn, responses=OpenApiTypes.OBJECT, tags=["campaigns"])

@@ -16,7 +16,7 @@ from identities.claims import asking
 from identities.models import User
 from identities.permissions import parties_of
 from reviews.models import Notice, QueueSetting
-from reviews.pages import waiting
+from reviews.pages import planted, waiting
 
 # Not before this hour, UTC.
 FROM_HOUR = 6
@@ -89,7 +89,7 @@ def body(found: list[waiting.Waiting], *, now: datetime, claims: int = 0) -> str
         f"{one.key}, {waiting.DOOR_WORDS[one.door]}, {counted(one.left, 'item')} left for you,"
         f" {'was' if one.deadline_at <= now else 'is'} due {one.deadline_at:%Y-%m-%d %H:%M} UTC\n"
         f"{settings.BASE_URL}/cases/{one.key}/\n"
-        for one in found[:NAMED]
+        for one in planted.beside(found[:NAMED])
     ]
     if len(found) > NAMED:
         lines.append(f"And {len(found) - NAMED:,} more.\n")

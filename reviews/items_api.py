@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.http import Http404
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -16,11 +15,11 @@ from identities.api.serializers import checked
 from identities.permissions import NotAllowed, NotPossible
 from identities.visible import sees_all
 from reviews import actions, permissions
+from reviews.actions import planted_answers
 from reviews.actions.commenting import LONGEST
 from reviews.api import ProposalIn, case_of
-from reviews.models import Case, Item
 from reviews.pages import breaks as breaks_page
-from reviews.pages import comments, weighing
+from reviews.pages import comments, planted, weighing
 from reviews.pages import left as left_page
 
 
@@ -44,22 +43,17 @@ class ItemIn(serializers.Serializer[Any]):
     item = serializers.UUIDField()
 
 
-def _item(case: Case, pk: Any) -> Item:
-    found = case.items.filter(pk=pk).first()
-    if found is None:
-        raise Http404
-    return found
-
-
 @extend_schema(request=CommentIn, responses=OpenApiTypes.OBJECT, tags=["cases"])
 @door({"POST": "act"})
 def comment(request: Request, key: str) -> Response:
     """Comment on a case. A comment is no answer."""
     data = checked(CommentIn(data=request.data))
     row = case_of(request, key)
-    item = _item(row, data["item"]) if data.get("item") else None
+    item = planted.shown_item(row, str(data["item"])) if data.get("item") else None
+    # What was planted is no item of the case: a comment on it is one on the case.
+    real = item if item is not None and planted_answers.behind(item) is None else None
     made = actions.comment(
-        case=row, text=data["text"], by=user_of(request), now=timezone.now(), item=item
+        case=row, text=data["text"], by=user_of(request), now=timezone.now(), item=real
     )
     return Response(comments.written(made), status=201)
 
@@ -83,7 +77,7 @@ def breaks(request: Request, key: str) -> Response:
         permissions.why_not_sit(user, row, seat, now=now) is None for seat in seats
     ):
         raise NotAllowed("What breaks is said to whoever sits in this case or sees all identities.")
-    item = _item(row, data["item"])
+    item = planted.shown_item(row, str(data["item"]))
     return Response(breaks_page.as_data(item, breaks_page.look(item, row.identity, now=now)))
 
 
@@ -97,7 +91,7 @@ def left(request: Request, key: str) -> Response:
     data = checked(LeftIn(data=request.data))
     row, now = case_of(request, key), timezone.now()
     leaves = {name: data["proposal"].get(name, []) for name in ("actions", "resources")}
-    item = _item(row, data["item"])
+    item = planted.shown_item(row, str(data["item"]))
     found = left_page.checked(item, weighing.read(row, now=now), leaves, "", now=now)
     if found is None:
         raise NotPossible(f"{item.title} is no delegation in force: there is nothing to narrow.")

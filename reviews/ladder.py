@@ -29,7 +29,7 @@ WORDS = {
     "replace": "the backups may take over the seats",
     "narrow": "what was not seen in evidence is narrowed away",
     "suspend": "the identity is suspended",
-    "revoke": "what nobody answered is revoked",
+    "revoke": "what not every seat answered is revoked",
 }
 
 

@@ -4,7 +4,8 @@ Owns the published tables. Inside one seat or stage, where several people answer
 strategies apply (Evolveum/midpoint docs, certification, determining case outcome): the first
 answer of the strategy's list that is present is the outcome. Between seats there is one rule:
 equal answers are the outcome; different ones are a conflict, in which the stricter is held
-reversibly until it is settled; silence at the deadline counts as the stricter.
+reversibly until it is settled. Silence at the deadline is never lenient: beside it an answer that
+cuts stands, and one that cuts nothing is left to the policy on silence.
 
 Knows nothing of people, rows or time: whether the deadline has passed is told by the caller.
 ``python -m reviews.outcomes`` prints docs/outcomes.md, which a test compares with these tables.
@@ -31,6 +32,8 @@ WORDS = {
 # The later the stricter. "Don't know" changes nothing by itself, but nobody stands behind the
 # access either: of "keep" and "don't know" the latter is the stricter.
 STRICTNESS = (APPROVE, KEEP, DONT_KNOW, NARROW, REPLACE, REVOKE, DENY)
+# These change nothing by themselves: beside a seat that was silent they are no outcome.
+CUTS_NOTHING = frozenset({KEEP, DONT_KNOW})
 # Requests are granted or not; everything else is a review.
 REQUEST = frozenset({APPROVE, DENY})
 
@@ -143,6 +146,7 @@ SENTENCES = {
 # What one denial is, and what nobody's answer comes to.
 ONE_DENIES = "One seat denied, so it is denied."
 NOBODY_KNOWS = "No seat answered by the deadline: what the policy says about silence happens."
+NOT_ALL = "Not every seat answered by the deadline: what the policy says about silence happens."
 NOT_SETTLED = (
     "The deadline has passed and the seats differ: {held} is held until the tie-breaker decides."
 )
@@ -235,8 +239,10 @@ def _silent(different: set[str], missing: tuple[str, ...], *, due: bool) -> Outc
     if given in REQUEST:
         # Access nobody signed for is not given: silence on a request is a denial.
         return Outcome(STRICTER, DENY, None, (), _sentence(STRICTER, answer=DENY))
-    answer = stricter((given, DONT_KNOW))
-    return Outcome(STRICTER, answer, None, (), _sentence(STRICTER, answer=answer))
+    if given in CUTS_NOTHING:
+        # One seat's yes is never enough: it must not switch off what silence does.
+        return Outcome(WAITS, None, None, missing, NOT_ALL)
+    return Outcome(STRICTER, given, None, (), _sentence(STRICTER, answer=given))
 
 
 def _sentence(
@@ -282,6 +288,11 @@ def document() -> str:
         "decides between the answers that the seats gave. Any denial denies a request; a request",
         "that a seat was silent on is denied. With more than two seats the same rules apply.",
         "",
+        "Where a seat was silent, what the policy on silence does comes on top, and the stricter of",
+        "it and this table happens: what silence revokes is revoked, though the other seat would",
+        "narrow it. Where silence suspends the identity, only a revocation by the other seat goes",
+        "out; everything else stays open, and the missing seat may still answer.",
+        "",
         "## Inside one seat or stage",
         "",
         "The first answer of the list that is present is the outcome; with no reviewer at all the",
@@ -305,7 +316,7 @@ def _cell(outcome: Outcome) -> str:
         return f"{held} for the tie-breaker" if outcome.waits_for == ("tie_breaker",) else held
     if outcome.answer is not None:
         return WORDS[outcome.answer]
-    return "the policy on silence" if outcome.sentence == NOBODY_KNOWS else "waits"
+    return "the policy on silence" if outcome.sentence in (NOBODY_KNOWS, NOT_ALL) else "waits"
 
 
 if __name__ == "__main__":

@@ -3,8 +3,11 @@
 from django.urls import path
 
 from reviews import owners_api as api
+from reviews import people_api
 
 urlpatterns = [
+    path("api/people/", people_api.roster, name="api_people"),
+    path("api/people/<uuid:pk>/", people_api.person, name="api_person"),
     path("api/owned/", api.owned_list, name="api_owned"),
     path("api/owned/attest/", api.attest_many, name="api_attest_many"),
     path("api/owned/offers/<uuid:pk>/", api.offer, name="api_offer"),

@@ -46,7 +46,9 @@ def words(quarantine_days: int, brake: Brake | None) -> Iterator[tuple[str, str]
     """What both say: (about, sentence)."""
     if quarantine_days:
         held = counted(quarantine_days, "day")
-        said = f"A credential, a delegation or what a system allows is held for {held} first and can"
+        said = (
+            f"A credential, a delegation or what a system allows is held for {held} first and can"
+        )
         said += " be restored; then it is revoked for good, or what a system allows narrowed for"
         yield "What is revoked", f"{said} good. What is critical is cut at once."
     if brake is not None:

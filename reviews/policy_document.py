@@ -35,7 +35,17 @@ from reviews.policy_reading import (
     truth,
     whole,
 )
-from reviews.policy_stages import NOT_OF_REQUESTS, STRATEGIES, Rules, not_here, reader
+from reviews.policy_stages import (
+    IF,
+    NOT_OF_REQUESTS,
+    STRATEGIES,
+    Rules,
+    cut_as_silence,
+    default_word,
+    not_here,
+    reader,
+    with_defaults,
+)
 from reviews.policy_stages import hours as stage_hours
 
 # The same words as identities/models and reviews/actions/deadlines.py; a test compares them.
@@ -56,7 +66,7 @@ SILENCE = {
     "escalate": "the case goes to the backups and the tie-breaker",
     "narrow": "what was not seen in evidence is narrowed away",
     "suspend": "the identity is suspended",
-    "revoke": "what nobody answered is revoked",
+    "revoke": "what not every seat answered is revoked",
 }
 # Who may sit where, in the order in which they are asked. `owner` in the AI-system owner's seat
 # is the AI system's, and so are its backup and sponsor.
@@ -244,6 +254,12 @@ FIELDS: dict[str, tuple[Callable[[Any], Any], bool, str]] = {
     "grace_hours": (whole(1, MOST_BEFORE), True, "how long answers count after the deadline"),
     "stages": (reader(_sitting), True, "who is asked after whom, and how answers add up"),
     "strategy": (one_of(STRATEGIES), True, f"how stages add up: {', '.join(STRATEGIES)}"),
+    **{
+        name: (default_word, False, f"what counts where {when}; a stage may say otherwise")
+        for name, when in zip(
+            IF, ("nobody is there", "nobody answers", "nobody knows"), strict=True
+        )
+    },
     "keep_standing_at_most_days": (
         whole(1, 3_660),
         False,
@@ -286,16 +302,19 @@ def parse(value: object, *, name: str) -> Document:
                 found[key] = FIELDS[key][0](one)
             except Problem as problem:
                 problems.append((f"{key}{problem.at}", str(problem)))
+    within = found.get("decide_within_hours", Document().decide_within_hours)
     if "ladder" in found:
-        within = found.get("decide_within_hours", Document().decide_within_hours)
         try:
             found["ladder"] = parse_ladder(found["ladder"], decide_within_hours=within)
         except LadderError as problem:
             place, _, said = str(problem).partition(": ")
             problems.append((shown(place), f"It {said}"))
             del found["ladder"]
-    document = Document(**found)
+    defaults = {one: found.pop(one) for one in IF if one in found}
+    stages = with_defaults(found.get("stages", ()), defaults, hours=within)
+    document = Document(**found | {"stages": stages})
     problems += _together(document, found if name == REQUESTS else value)
+    problems += cut_as_silence(found.get("stages", ()), defaults, document.silence)
     problems += not_here(document.stages, requests=name == REQUESTS)
     if problems:
         raise DocumentError(problems)
@@ -319,7 +338,7 @@ def _together(document: Document, given: Mapping[str, Any]) -> list[tuple[str, s
         together = stage_hours(document.stages)
         said = f"The stages have {together:,} h together: write {together:,}, not {within:,}."
         found.append(("decide_within_hours", said))
-    if "strategy" in given and not document.stages:
+    if "strategy" in given and "stages" not in given:
         found.append(("strategy", "It says how stages add up, and there are none."))
     if "every_days" in given and "scope" not in given:
         found.append(("scope", "Say which identities are reviewed so often; {} for all of them."))

@@ -5,7 +5,7 @@ to. The algebra itself is reviews/outcomes.py. Knows no rows: reviews/actions/st
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reviews import outcomes
@@ -17,12 +17,17 @@ SIGHTS = ("sighted", "blind")
 ASKS = ("first", "each")
 NOT_OF_REQUESTS = "It does nothing for access requests: what nobody approves is denied."
 STRATEGIES = tuple(outcomes.STRATEGIES)
-# What a review is answered with, and a request. A default cuts nothing: that is for silence and
-# the ladder, which hold what came due in an outage, look at the evidence and have a brake.
+# What a review is answered with, and a request.
 REVIEWED = ("keep", "narrow", "replace", "revoke", "dont_know")
 REQUESTED = ("approve", "deny")
 STOPPING = (*REVIEWED, *REQUESTED, outcomes.NO_RESPONSE)
-DEFAULTS = ("keep", "dont_know")
+# What may count where nobody answers for an item. A replacement has a plan and a date, which only
+# a person gives. What would cut is carried out as silence is: by its deadline, where the mode and
+# the evidence let it, past its brake and freezes; the policy has to say that silence does it, too.
+CUTTING = ("narrow", "revoke")
+DEFAULTS = ("keep", *CUTTING, "dont_know", outcomes.NO_RESPONSE)
+IF = ("if_no_reviewer", "if_nobody_answered", "if_dont_know")
+ALONE = "Review"  # the one stage of a policy that has defaults and no stages
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,41 @@ class Rules:
         return self.if_no_reviewer, self.if_nobody_answered, self.if_dont_know
 
 
+def default_word(value: Any) -> str:
+    """One of the words that may count for nobody's answer."""
+    if value == outcomes.REPLACE:
+        raise Problem("A person gives the plan and the date of a replacement: it is no default.")
+    return one_of(DEFAULTS)(value)
+
+
+def with_defaults(
+    rules: Sequence[Rules], said: Mapping[str, str], *, hours: int
+) -> tuple[Rules, ...]:
+    """The stages with the defaults of the whole policy where they have none of their own; one
+    stage of all hours where there is none."""
+    if not said:
+        return tuple(rules)
+    found = []
+    for one in rules or (Rules(ALONE, hours),):
+        words: dict[str, Any] = {name: getattr(one, name) or said[name] for name in said}
+        found.append(replace(one, **words))
+    return tuple(found)
+
+
+def cut_as_silence(
+    rules: Sequence[Rules], said: Mapping[str, str], silence: str
+) -> Iterator[tuple[str, str]]:
+    """Defaults of stages and of the whole policy that cut otherwise than silence: (place, why)."""
+    all_said = [(name, word) for name, word in said.items()]
+    for place, one in enumerate(rules):
+        own = zip(IF, one.defaults, strict=True)
+        all_said += [(f"stages[{place}].{name}", word) for name, word in own]
+    for where, word in all_said:
+        if word in CUTTING and word != silence:
+            why = f"What nobody answered is cut as silence cuts: write silence: {word} as well,"
+            yield where, f"{why} or keep, dont_know or no_response here."
+
+
 def reader(sitting: Callable[[str], Callable[[Any], tuple[str, ...]]]) -> Callable[[Any], Any]:
     """How `stages` is read. `sitting`: how the order of a seat is (reviews/policy_document.py)."""
     seats = {seat: sitting(seat) for seat in ("identity_owner", "ai_owner")}
@@ -61,9 +101,7 @@ def reader(sitting: Callable[[str], Callable[[Any], tuple[str, ...]]]) -> Callab
         "sight": one_of(SIGHTS),
         "stop_on": outcomes_of,
         "advance_on": outcomes_of,
-        "if_no_reviewer": one_of(DEFAULTS),
-        "if_nobody_answered": one_of(DEFAULTS),
-        "if_dont_know": one_of(DEFAULTS),
+        **dict.fromkeys(IF, default_word),
     }
 
     def one(value: Any) -> Rules:
@@ -106,7 +144,7 @@ def not_here(rules: Sequence[Rules], *, requests: bool) -> Iterator[tuple[str, s
                 if value in words:
                     said = f"{outcomes.WORDS[value].capitalize()} is no answer to {never}."
                     yield f"stages[{place}].{name}", said
-        for name in ("if_no_reviewer", "if_nobody_answered", "if_dont_know"):
+        for name in IF:
             if requests and getattr(one, name):
                 yield f"stages[{place}].{name}", NOT_OF_REQUESTS
 
@@ -167,12 +205,18 @@ def of_stage(
 
 
 def default(
-    found: outcomes.Outcome, rules: Rules, *, anybody: bool, may_keep: bool, request: bool = False
+    found: outcomes.Outcome,
+    rules: Rules,
+    *,
+    anybody: bool,
+    may_keep: bool,
+    may_cut: bool = True,
+    request: bool = False,
 ) -> str:
     """The answer of a stage that is over: of its seats, else what the stage says of having none.
 
-    `anybody`: somebody could be asked. `may_keep`: a person may answer keep on it. `request`: what
-    is asked for is denied by silence.
+    `anybody`: somebody could be asked. `may_keep`: a person may answer keep on it. `may_cut`:
+    silence may cut what it is about. `request`: what is asked for is denied by silence.
     """
     if found.answer is None and request:
         return outcomes.DENY
@@ -182,7 +226,14 @@ def default(
     else:
         said = rules.if_dont_know if found.answer == outcomes.DONT_KNOW else ""
         given = found.answer
-    return given if not said or (said == outcomes.KEEP and not may_keep) else said
+    never = (said == outcomes.KEEP and not may_keep) or (said in CUTTING and not may_cut)
+    return given if not said or never else said
+
+
+def by_nobody(outcome: str, answers: Iterable[str]) -> bool:
+    """Whether an outcome of all stages would cut what no seat said is to be cut: silence does that,
+    and nothing else. `answers`: all that stand on the item."""
+    return outcome in CUTTING and outcome not in answers
 
 
 def stops(outcome: str, rules: Rules, strategy: str) -> bool:
@@ -201,6 +252,9 @@ def of_all(found: Mapping[int, str], rules: Sequence[Rules], strategy: str) -> s
     over = any(stops(found[place], rules[place], strategy) for place in found)
     if not known or (not over and len(known) < len(rules)):
         return None
+    if set(known) == {outcomes.NO_RESPONSE}:
+        # Where nobody has signed, no strategy accepts.
+        return outcomes.NO_RESPONSE
     return outcomes.in_stage(known, strategy)
 
 

@@ -10,7 +10,7 @@
     (el.tagName === "INPUT" && !/^(checkbox|radio|button|submit)$/.test(el.type));
 
   // The fragment of an address of ours: the answer that somebody chose on the row.
-  const wanted = /^#answer-([1-4])$/.exec(location.hash);
+  const wanted = /^#answer-([1-5])$/.exec(location.hash);
   if (wanted) {
     history.replaceState(null, "", location.pathname + location.search);
     const box = $(`form[data-decide] input[data-key="${wanted[1]}"]`);
@@ -37,7 +37,7 @@
     if (typing(event.target) || document.body.dataset.keys === "off") return;
     const row = $("tr.cs-here");
     const link = row && !$("form[data-decide]") && $("a.cs-row-link", row);
-    if (link && /^[1-4]$/.test(event.key)) {
+    if (link && /^[1-5]$/.test(event.key)) {
       event.preventDefault();
       location.href = `${link.href}#answer-${event.key}`;
     }

@@ -31,7 +31,7 @@ def held() -> dict[str, Any]:
                 "identity": {"name": "svc-report", "url": "/identities/NHI-0417/"}, "acts": acts(" all"),
                 "rungs": [
                     rung("svc-report is suspended", away, acts("")),
-                    rung("what nobody answered is revoked", "A step before it is held (svc-report is suspended).", acts("")),
+                    rung("what not every seat answered is revoked", "A step before it is held (svc-report is suspended).", acts("")),
                 ],
             },
             {

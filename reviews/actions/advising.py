@@ -68,7 +68,8 @@ def complete[Items: Mapping[UUID, Sequence[Item]]](
     for pk, found in items.items():
         for item in found:
             whole = _together(item, together.get(pk, {}))
-            said = REASONS[item.kind](item, keys.get(pk, ""), findings.get(pk, []))
+            about = REASONS.get(item.kind)
+            said = about(item, keys.get(pk, ""), findings.get(pk, [])) if about else []
             if whole:
                 said = [
                     _reason(combined.sentence(whole), f"/identities/{keys[pk]}/#together"),

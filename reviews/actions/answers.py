@@ -9,9 +9,9 @@ from typing import Any
 
 from identities.permissions import NotPossible
 
-# In the order of the keys 1 to 4 on the page. A credential cannot be narrowed at the target.
+# In the order of the keys 1 to 5 on the page. A credential cannot be narrowed at the target.
 OF_KIND: dict[str, tuple[str, ...]] = {
-    "delegation": ("keep", "narrow", "revoke", "dont_know"),
+    "delegation": ("keep", "narrow", "revoke", "dont_know", "replace"),
     "entitlement": ("keep", "narrow", "revoke", "dont_know"),
     "credential": ("keep", "replace", "revoke", "dont_know"),
     "binding": ("keep", "revoke", "dont_know"),

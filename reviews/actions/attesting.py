@@ -68,7 +68,8 @@ def all_terms(*, now: datetime) -> list[Under]:
     rest = Identity.objects.exclude(state="retired")
     for other in taken:
         rest = rest.exclude(pk__in=other.values("pk"))
-    default = Terms(attestation_bounds.Attestation(), "the product's own numbers")
+    shipped = attestation_bounds.read(attestation_bounds.SHIPPED)
+    default = Terms(shipped, "the product's own policy")
     return [*found, Under(rest, default)]
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 from identities.acting import By
 from identities.models import Identity, Revocation
 from identities.permissions import NotAllowed, NotPossible
-from reviews.models import Case, Item
+from reviews.models import Case, Decision, Item
 
 
 class Due(NamedTuple):
@@ -38,6 +38,16 @@ class Act(Protocol):
     nothing from being done in the others."""
 
     def __call__(self, those: Sequence[Due], *, by: By, now: datetime) -> list[Came]: ...
+
+
+def plan_of(answered: Sequence[Decision]) -> datetime | None:
+    """The date that the answers which stand on an item name for its replacement: the earliest."""
+    dates = [
+        datetime.fromisoformat(row.proposal["by"])
+        for row in answered
+        if row.answer == "replace" and "by" in row.proposal
+    ]
+    return min(dates, default=None)
 
 
 def identity_of(case: Case) -> Identity:

@@ -19,7 +19,7 @@ from identities.permissions import NotPossible, require
 from reviews import outcome_brakes, permissions
 from reviews.models import Case, Decision, Item, Notice, Provisional, Quarantine, Rung
 
-from . import batches, consequences, entries, quarantining, reminders, settling
+from . import batches, carried, consequences, entries, quarantining, reminders, settling
 from .asked import Asked
 
 # Asked for and not effective yet; what failed waits for a person.
@@ -284,7 +284,7 @@ def carry_again(*, case: Case, by: By, now: datetime) -> Case:
         outcomes = _locked([case], LEFT.order_by("position"))
         answered = settling.standing([item for _, item in outcomes if item.outcome == "replace"])
         ends = frozenset(
-            pk for pk, given in answered.items() if (consequences.plan_of(given) or now) <= now
+            pk for pk, given in answered.items() if (carried.plan_of(given) or now) <= now
         )
         _apart(outcomes, by=COUNTERSIGN, now=now, ends=ends)
         entries.changed(case)

@@ -22,16 +22,19 @@ from .swept import Swept
 
 
 class Falls(NamedTuple):
-    """What silence does in a case at a rung, and how the ledger and its people are told."""
+    """What silence does in a case at a rung, and how the ledger and its people are told: each
+    sentence begins with a `lead` and ends with what was done."""
 
     case: Case
     rung: Rung
     chosen: str
     at: datetime
     act: str
-    words: str  # of the ledger
+    lead: str  # of the ledger
     facts: dict[str, str]
-    told: dict[str, str]
+    occasion: str
+    subject: str
+    does: str = ""  # of a later rung
 
 
 class Climb(Swept):
@@ -213,7 +216,6 @@ class Climb(Swept):
 
     def _silence(self, case: Case, rung: Rung) -> None:
         at, doubt = case.silent_at, self.doubts.get(case.pk, "")
-        chosen, said = consequence(case, doubt=doubt), self._words(case, "", doubt)
         case.silence_done_at = self.now
         self.silent.append(case)
         self.climbed(rung)
@@ -222,48 +224,52 @@ class Climb(Swept):
             Falls(
                 case,
                 rung,
-                chosen,
+                consequence(case, doubt=doubt),
                 at,
                 "case.silence",
-                f"Nobody decided {case.key} by {at:%Y-%m-%d %H:%M} UTC: {said}",
-                {"silence": case.silence, "done": chosen, "doubt": doubt},
-                {
-                    "occasion": "overdue",
-                    "subject": "the deadline has passed",
-                    "body": f"Nobody decided by {at:%Y-%m-%d %H:%M} UTC:"
-                    f" {sentence(case, doubt=doubt)}.",
-                },
+                f"Nobody decided {case.key} by {at:%Y-%m-%d %H:%M} UTC",
+                {"silence": case.silence, "doubt": doubt},
+                "overdue",
+                "the deadline has passed",
             )
         )
 
     def _fall(self) -> None:
-        """Do what silence does in all cases that have come to it: what was cut or denied may have
-        been all that was open, and then the case is decided."""
+        """Do what silence does in all cases that have come to it, and only then say what was done.
+        What was cut or denied may have been all that was open, and then the case is decided."""
         falling, overdue = self.falling, self.overdue
         self.falling, self.overdue = [], []
         if overdue:
             self.steps.over(overdue)
-        staged = [one.case for one in falling if one.case.stage]
-        if staged:
-            # What was answered in the last stage may decide the case.
-            self.steps.add_up(staged)
-            decided = self.decide(staged)
-            falling = [one for one in falling if one.case.pk not in decided]
         cuts = [
             silencing.Cut(one.case, one.chosen, one.at)
             for one in falling
             if one.chosen in CUTS or one.chosen == "deny"
         ]
+        cutting = {cut.case.pk for cut in cuts}
+        staged = [one.case for one in falling if one.case.stage and one.case.pk not in cutting]
+        if staged:
+            # What was answered in the last stage may decide the case.
+            self.steps.add_up(staged)
+            decided = self.decide(staged)
+            falling = [one for one in falling if one.case.pk not in decided]
         done = silencing.do_all(cuts, asked=self.asked, now=self.now) if cuts else {}
+        said = {one.case.pk: self._words(one, done.get(one.case.pk)) for one in falling}
         for one in falling:
-            held = done.get(one.case.pk)
-            words = f"{one.words}; {held}" if held else one.words
-            self.say(one.case, one.rung, one.act, words, at=one.at, **one.facts)
+            came = done.get(one.case.pk)
+            facts = one.facts | {"done": one.chosen if came is None else came.did}
+            if words := said[one.case.pk]:
+                self.say(one.case, one.rung, one.act, f"{one.lead}: {words}", at=one.at, **facts)
         decided = self.decide([cut.case for cut in cuts]) if cuts else set()
         for one in falling:
-            if one.case.pk not in decided:
-                people = [*self.asked.above(one.case), *self.asked.waiting_for(one.case)]
-                self.notify(one.case, people, **one.told)
+            if one.case.pk not in decided and (words := said[one.case.pk]):
+                self.notify(
+                    one.case,
+                    [*self.asked.above(one.case), *self.asked.waiting_for(one.case)],
+                    occasion=one.occasion,
+                    subject=one.subject,
+                    body=f"Nobody decided by {one.at:%Y-%m-%d %H:%M} UTC: {words}.",
+                )
 
     def decide(self, cases: Sequence[Case]) -> set[UUID]:
         """What is decided of these now."""
@@ -349,36 +355,32 @@ class Climb(Swept):
 
     def _cut(self, case: Case, rung: Rung) -> None:
         doubt = self.doubts.get(case.pk, "")
-        by = f"{rung.at:%Y-%m-%d %H:%M} UTC"
-        chosen = consequence(case, does=rung.does, doubt=doubt)
         self.climbed(rung)
         self.touched.append(case)
         self.falling.append(
             Falls(
                 case,
                 rung,
-                chosen,
+                consequence(case, does=rung.does, doubt=doubt),
                 rung.at,
                 "case.rung",
-                f"Still nobody decided {case.key} by {by}: {self._words(case, rung.does, doubt)}",
-                {"done": chosen, "doubt": doubt},
-                {
-                    "occasion": f"{rung.does} {rung.at.isoformat()}",
-                    "subject": "still nobody has decided",
-                    "body": f"Nobody decided by {by}:"
-                    f" {sentence(case, does=rung.does, doubt=doubt)}.",
-                },
+                f"Still nobody decided {case.key} by {rung.at:%Y-%m-%d %H:%M} UTC",
+                {"doubt": doubt},
+                f"{rung.does} {rung.at.isoformat()}",
+                "still nobody has decided",
+                rung.does,
             )
         )
 
-    def _words(self, case: Case, does: str, doubt: str) -> str:
-        chosen, said = (
-            consequence(case, does=does, doubt=doubt),
-            sentence(case, does=does, doubt=doubt),
-        )
-        if doubt and chosen != consequence(case, does=does):
+    def _words(self, one: Falls, came: silencing.Done | None) -> str:
+        """What was done; where nothing was to be cut, to whom it goes."""
+        if came is not None:
+            return came.words
+        case, does, doubt = one.case, one.does, one.facts["doubt"]
+        said = sentence(case, does=does, doubt=doubt)
+        if doubt and one.chosen != consequence(case, does=does):
             said = f"{said}; nothing is cut: {doubt}"
-        if chosen == "escalate":
+        if one.chosen == "escalate":
             names = ", ".join(person.name for person in self.asked.above(case)[:10])
             said = f"{said}: {names or 'nobody is there, name a tie-breaker'}"
         return said

@@ -15,10 +15,10 @@ from identities.acting import COUNTERSIGN, By
 from identities.actions import bindings, revocations
 from identities.models import Binding, Credential, Revocation
 from identities.permissions import NotAllowed, NotPossible
-from reviews.models import Case, Decision, Item, Quarantine
+from reviews.models import Case, Item, Quarantine
 
 from . import declared, delegated, entitled, entries, quarantining, settling
-from .carried import Act, Came, Due, Waits, identity_of, in_words
+from .carried import Act, Came, Due, Waits, identity_of, in_words, plan_of
 
 # These go out when they are agreed, whatever else of the case is still open (decisions 19).
 AT_ONCE = frozenset({"revoke"})
@@ -130,16 +130,6 @@ def _said(case: Case, item: Item) -> entries.Said:
         f"{item.title}: {item.outcome.replace('_', ' ')}: {item.carried_words}"[:1_000],
         {"item": str(item.pk), "outcome": item.outcome},
     )
-
-
-def plan_of(answered: Sequence[Decision]) -> datetime | None:
-    """The date that the answers which stand on an item name for its replacement: the earliest."""
-    dates = [
-        datetime.fromisoformat(row.proposal["by"])
-        for row in answered
-        if row.answer == "replace" and "by" in row.proposal
-    ]
-    return min(dates, default=None)
 
 
 def _credentials(those: Sequence[Due], *, by: By, now: datetime) -> list[Came]:
@@ -260,7 +250,10 @@ def _act(one: Due) -> Act:
 
 # (kind of item, outcome) -> what is done, in this order. What is not here changes nothing.
 _ACTS: dict[tuple[str, str], Act] = {
-    **{("delegation", does): delegated.carry_all for does in ("keep", "narrow", "revoke")},
+    **{
+        ("delegation", does): delegated.carry_all
+        for does in ("keep", "narrow", "replace", "revoke")
+    },
     **{("grant", does): delegated.carry_all for does in ("approve", "deny")},
     **entitled.ACTS,
     **{("credential", does): _credentials for does in ("keep", "replace", "revoke")},

@@ -15,12 +15,12 @@ from identities.permissions import NotPossible
 from reviews.models import Decision
 
 from . import settling
-from .carried import Came, Due
+from .carried import Came, Due, Waits, identity_of, plan_of
 from .versions import Versions
 
 MOST_SAID = 20
 # These may change what was passed on from it as well.
-WITH_BELOW = ("narrow", "revoke", "approve")
+WITH_BELOW = ("narrow", "replace", "revoke", "approve")
 
 
 class _Set(NamedTuple):
@@ -35,10 +35,10 @@ def carry_all(those: Sequence[Due], *, by: By, now: datetime) -> list[Came]:
     for one in those:
         if one.item.ref is not None:
             (whole if one.does in WITH_BELOW else alone).append(one.item.ref)
-    narrowed = [one.item for one in those if one.does == "narrow"]
+    answered = [one.item for one in those if one.does in ("narrow", "replace")]
     these = _Set(
         Versions(whole, alone, by=acting(by).ref, now=now),
-        settling.standing(narrowed) if narrowed else {},
+        settling.standing(answered) if answered else {},
     )
     said: list[Came] = []
     for one in those:
@@ -71,9 +71,27 @@ def _narrow(one: Due, these: _Set) -> str:
     return "; ".join([f"{row.key} is narrowed to {said}", *below[:MOST_SAID]])
 
 
+def _replace(one: Due, these: _Set) -> Came:
+    """It ends by itself on the date of the plan; what is critical, a person ends."""
+    row = these.known.row(one.item.ref)
+    plan = plan_of(these.standing[one.item.pk])
+    if plan is None:
+        raise NotPossible("No answer says by when it is replaced: answer again with a date.")
+    current = these.known.in_force(row.pk)
+    if current is None:
+        return f"{row.key} is not in force: nothing is left to replace"
+    words = f"{row.key} ends on {plan:%-d %b %Y %H:%M} UTC, when it has to be replaced"
+    if identity_of(one.case).criticality == "critical":
+        return Waits(f"{words}; critical, so a person ends it", plan)
+    below = these.known.end_at(current, plan, one.case)
+    return Waits("; ".join([words, *below[:MOST_SAID]]), plan)
+
+
 def _revoke(one: Due, these: _Set) -> str:
     row = these.known.row(one.item.ref)
     keys = these.known.end(row.pk, one.case)
+    if not keys and one.item.outcome == "replace":
+        return f"{row.key} has ended as planned"
     return f"{' and '.join(keys)} ended" if keys else f"{row.key} was not in force"
 
 
@@ -97,9 +115,10 @@ def _proposed(one: Due, these: _Set) -> DelegationVersion | None:
     return these.known.proposed(these.known.row(one.item.ref).pk)
 
 
-_ACTS: dict[str, Callable[[Due, _Set], str]] = {
+_ACTS: dict[str, Callable[[Due, _Set], Came]] = {
     "keep": _keep,
     "narrow": _narrow,
+    "replace": _replace,
     "revoke": _revoke,
     "approve": _approve,
     "deny": _deny,

@@ -294,6 +294,10 @@ def _new(identities: Sequence[Identity], how: How) -> list[Case]:
     for seat in seats.build_all(of, now=how.now):
         seated.setdefault(seat.case_id, []).append(seat.kind)
     many = Counter(item.case_id for item in items.build_all(of, now=how.now))
+    for case, identity in of:
+        if not many[case.pk]:
+            # Nobody could answer it, and its silence would be about nothing.
+            raise NotPossible(f"{identity.name}: there is nothing to decide, so no case is opened.")
     seats.never_alone_all(cases, now=how.now)
     _take_findings(cases)
     if how.state == "open":

@@ -18,6 +18,7 @@ from identities.models import Identity, Party, Service, User
 from identities.permissions import NotPossible, require
 from identities.reasons import reason_given
 from reviews import (
+    attestation_bounds,
     micro_reviews,
     policy_document,
     policy_permissions,
@@ -57,7 +58,11 @@ def first(name: str, *, now: datetime) -> ReviewPolicy:
 
 
 def _first(name: str, *, now: datetime) -> dict[str, Any]:
-    reviews = {"silence": "escalate", "micro_reviews": micro_reviews.EVERY}
+    reviews = {
+        "silence": "escalate",
+        "micro_reviews": micro_reviews.EVERY,
+        "attestation": attestation_bounds.SHIPPED,
+    }
     document = FIRST if name == REQUESTS else FIRST | reviews
     return {
         "state": "signed",

@@ -1,4 +1,5 @@
-"""What there is to decide about identities: delegations, entitlements, credentials, bindings.
+"""What there is to decide about identities: delegations, entitlements, credentials, bindings; where
+nothing of that is known, whether the identity goes on at all.
 
 Owns what stands beside an item when it is made: usage, findings, and a recommendation with its
 reason. A recommendation is never an answer, and no evidence never makes one (product.md, usage).
@@ -11,15 +12,13 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Count, F, Q, QuerySet, Window
+from django.db.models import F, QuerySet, Window
 from django.db.models.functions import RowNumber
 
 from evidence.words import counted
 from identities.models import (
-    Binding,
     Credential,
     DelegationVersion,
-    Entitlement,
     Finding,
     Identity,
 )
@@ -27,8 +26,8 @@ from reviews import shown
 from reviews.models import Item
 from reviews.shown import covers, matches
 
-# Short-lived credentials are reviewed by what issues them; ten thousand sessions are no items.
-MOST_CREDENTIALS = 200
+from . import reviewable
+
 # Counting stops here: a reviewer needs to know "many", and the page must not scan.
 MOST_COUNTED = 10_000
 OLD = timedelta(days=90)
@@ -63,7 +62,24 @@ def propose(identities: Sequence[Identity], *, now: datetime) -> ByIdentity:
     for part in (_delegations, _entitlements, _credentials, _bindings):
         for identity, item in part(identities, now):
             found.setdefault(identity, []).append(item)
+    for one in identities:
+        if one.pk not in found:
+            found[one.pk] = [_itself(one)]
     return found
+
+
+def _itself(identity: Identity) -> Item:
+    """Of nothing else it is known what it may do: its purpose and its end are what is reviewed."""
+    ends = identity.expires_at
+    until = "no end is stated" if ends is None else f"ends {ends:%-d %b %Y}"
+    return Item(
+        kind="identity",
+        ref=identity.pk,
+        title=f"{identity.name} itself"[:500],
+        note=f"{identity.purpose[:200] or 'no purpose is stated'}; {until}",
+        recommendation_reason="nothing is delegated to it, and nothing that it could use is known",
+        snapshot={"state": identity.state},
+    )
 
 
 def one(identity: Identity, kind: str, ref: UUID, *, now: datetime) -> Item | None:
@@ -71,48 +87,10 @@ def one(identity: Identity, kind: str, ref: UUID, *, now: datetime) -> Item | No
     return next((item for _, item in _OF_KIND[kind]([identity], now, only=ref)), None)
 
 
-def count(identities: QuerySet[Identity], *, now: datetime) -> dict[UUID, int]:
-    """How many items `propose` would give each identity; those with none are left out."""
-    found: dict[UUID, int] = {}
-    owned = {"delegation": "delegation__grantee"}
-    for kind, rows in {
-        "delegation": _current(now).filter(delegation__grantee__in=identities),
-        "entitlement": _entitled(now).filter(identity__in=identities),
-        "credential": _standing().filter(identity__in=identities),
-        "binding": _waiting(now).filter(identity__in=identities),
-    }.items():
-        of = owned.get(kind, "identity")
-        what = "delegation" if kind == "delegation" else "pk"
-        for identity, many in rows.values_list(of).annotate(n=Count(what, distinct=True)):
-            most = MOST_CREDENTIALS if kind in ("credential", "binding") else many
-            found[identity] = found.get(identity, 0) + min(many, most)
-    return found
-
-
-def _current(now: datetime) -> QuerySet[DelegationVersion]:
-    return DelegationVersion.objects.filter(
-        superseded_at__isnull=True, state__in=["in_force", "proposed"]
-    ).filter(Q(during__endswith__isnull=True) | Q(during__endswith__gt=now))
-
-
-def _entitled(now: datetime) -> QuerySet[Entitlement]:
-    return Entitlement.objects.filter(superseded_at__isnull=True, during__contains=now)
-
-
-def _standing() -> QuerySet[Credential]:
-    return Credential.objects.filter(standing=True, state__in=["active", "held"])
-
-
-def _waiting(now: datetime) -> QuerySet[Binding]:
-    return Binding.objects.filter(
-        state="proposed", superseded_at__isnull=True, during__contains=now
-    )
-
-
 def _first(rows: QuerySet[Any], *, by: str) -> QuerySet[Any]:
-    """Of each identity the first MOST_CREDENTIALS rows."""
+    """Of each identity the first reviewable.MOST rows."""
     place = Window(RowNumber(), partition_by=F("identity"), order_by=by)
-    found: QuerySet[Any] = rows.annotate(place=place).filter(place__lte=MOST_CREDENTIALS)
+    found: QuerySet[Any] = rows.annotate(place=place).filter(place__lte=reviewable.MOST)
     return found
 
 
@@ -126,7 +104,7 @@ def _delegations(
     used_by = shown.used_by(identities)
     known = {one.pk: one for one in identities}
     rows = (
-        _just(_current(now), only, "delegation")
+        _just(reviewable.delegations(now), only, "delegation")
         .filter(delegation__grantee__in=known)
         .select_related("delegation")
         .order_by("delegation__number", "-state", "version")
@@ -201,7 +179,11 @@ def _about_delegation(
 def _entitlements(
     identities: Sequence[Identity], now: datetime, *, only: UUID | None = None
 ) -> Iterable[tuple[UUID, Item]]:
-    rows = list(_just(_entitled(now), only).filter(identity__in=identities).order_by("principal"))
+    rows = list(
+        _just(reviewable.entitlements(now), only)
+        .filter(identity__in=identities)
+        .order_by("principal")
+    )
     if not rows:
         return
     concerned = {row.identity_id for row in rows}
@@ -244,8 +226,8 @@ def _credentials(
     identities: Sequence[Identity], now: datetime, *, only: UUID | None = None
 ) -> Iterable[tuple[UUID, Item]]:
     rows = list(
-        _first(_just(_standing(), only).filter(identity__in=identities), by="number")
-        .select_related("actor", "issued_by")
+        _first(_just(reviewable.credentials(), only).filter(identity__in=identities), by="number")
+        .select_related("actor", "issued_by", "seen_with")
         .order_by("number")
     )
     actors = [row.actor_id for row in rows]
@@ -271,7 +253,8 @@ def _credentials(
 def _credential_note(row: Credential, now: datetime) -> str:
     kind = "standing" if row.expires_at is None else f"ends {row.expires_at:%-d %b %Y %H:%M} UTC"
     if row.issued_at is None:
-        return f"{kind}, its issuance is in no evidence we hold"
+        who = f", observed with {row.seen_with.value[-80:]} only" if row.seen_with else ""
+        return f"{kind}, its issuance is in no evidence we hold{who}"
     by = f", issued by {row.issued_by.value.rsplit('/', 1)[-1][:80]}" if row.issued_by else ""
     return f"{kind}, {(now - row.issued_at).days} d old{by}"
 
@@ -320,7 +303,7 @@ def _used(count: int, first: datetime | None, last: datetime | None) -> dict[str
 def _bindings(identities: Sequence[Identity], now: datetime) -> Iterable[tuple[UUID, Item]]:
     names = {one.pk: one.name for one in identities}
     rows = (
-        _first(_waiting(now).filter(identity__in=names), by="pk")
+        _first(reviewable.bindings(now).filter(identity__in=names), by="pk")
         .select_related("actor")
         .order_by("pk")
     )

@@ -139,6 +139,12 @@ def _between_seats(
     return outcomes.between_seats(given, due=due, tie_break=tie_break)
 
 
+def come_to(case: Case, item: Item, outcome: str, *, now: datetime) -> bool:
+    """What becomes of an item without all answers ("": it stays open), whatever they came to;
+    whether there is something of it to `write`."""
+    return _take(case, item, outcome, "", now=now)
+
+
 def _take(case: Case, item: Item, outcome: str, held: str, *, now: datetime) -> bool:
     before, held_before = item.outcome, item.held
     if (outcome, held) == (before, held_before):

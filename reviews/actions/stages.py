@@ -19,6 +19,8 @@ from reviews.policy_stages import Rules
 from . import answers, policy_versions
 from .asked import Asked
 
+# Fields of a policy that make its reviews run in stages.
+SAID = ("stages", *policy_stages.IF)
 # Items that are not decided.
 OPEN = ("", "conflict")
 
@@ -51,7 +53,7 @@ WAITS = outcomes.Outcome(outcomes.WAITS, None, None, (), "")
 
 def of_policy(policy: ReviewPolicy | None) -> Plan | None:
     """The stages of this version; None where it has none, which asks nothing."""
-    if policy is None or not policy.document.get("stages"):
+    if policy is None or not any(policy.document.get(one) for one in SAID):
         return None
     document = policy_versions.document_of(policy)
     return Plan(document.stages, document.strategy)
@@ -166,13 +168,9 @@ def add_up(
     running = reading.running[case.pk]
     places = {str(row.position) for row in running}
     known = {place: said for place, said in item.stage_outcomes.items() if place not in places}
-    by_seat = {row.seat_id: row.answer for row in standing}
     differ = []
     for row in running:
-        asked: dict[str, list[str | None]] = {}
-        for seat in reading.seats.get(row.pk, ()):
-            name = f"{seat.kind} {seat.service_id or ''}"
-            asked.setdefault(name, []).append(by_seat.get(seat.pk))
+        asked = _asked(row, standing, reading)
         found = policy_stages.of_stage(
             asked,
             plan.rules[row.position],
@@ -189,9 +187,38 @@ def add_up(
         return AddedUp(differ[0]._replace(held=held), known)
     said_of = {int(place): answer for place, answer in known.items()}
     final = policy_stages.of_all(said_of, plan.rules, plan.strategy)
-    if final is None or final == outcomes.NO_RESPONSE:
+    given = {row.answer for row in standing}
+    if final is None or final == outcomes.NO_RESPONSE or policy_stages.by_nobody(final, given):
         return AddedUp(WAITS, known)
     return AddedUp(WAITS._replace(kind=outcomes.DECIDED, answer=final), known)
+
+
+def spoken(
+    case: Case, item: Item, standing: Sequence[Decision], reading: Reading
+) -> list[str | None]:
+    """The answer of each seat in the stages that run, now that they are over; None: silent."""
+    plan = reading.plan(case)
+    if plan is None:
+        raise ValueError(f"{case.key} is not asked in stages")
+    return [
+        policy_stages.of_seat(
+            given, plan.rules[row.position].strategy, possible=answers.OF_KIND[item.kind], over=True
+        )
+        for row in reading.running[case.pk]
+        for given in _asked(row, standing, reading).values()
+    ]
+
+
+def _asked(
+    stage: Stage, standing: Sequence[Decision], reading: Reading
+) -> dict[str, list[str | None]]:
+    """What each seat of a stage has answered, each for himself where several are asked."""
+    by_seat = {row.seat_id: row.answer for row in standing}
+    found: dict[str, list[str | None]] = {}
+    for seat in reading.seats.get(stage.pk, ()):
+        name = f"{seat.kind} {seat.service_id or ''}"
+        found.setdefault(name, []).append(by_seat.get(seat.pk))
+    return found
 
 
 def _tie_break(
@@ -220,7 +247,16 @@ def _came_to(
         request=case.silence == "deny",
         anybody=found.answer is not None or reading.anybody(case, stage),
         may_keep=kept and standing_keys.why_not_keep(case, item, now=reading.now) is None,
+        may_cut=_may_cut(case),
     )
+
+
+def _may_cut(case: Case) -> bool:
+    """Whether silence may cut anything here at all; what else holds it back is braking.py."""
+    one = case.identity
+    if one is None or one.mode != "enforce":
+        return False
+    return one.criticality != "critical" and one.kind != "integration"
 
 
 def silence_denies(case: Case) -> bool:

@@ -177,6 +177,17 @@ class Versions:
         )
         return row, self._within(row, case)
 
+    def end_at(self, current: DelegationVersion, at: datetime, case: Case) -> list[str]:
+        """From now on it has this end, or its own where that is earlier: the stored end decides,
+        whether a worker runs then or not. What became of what was passed on from it."""
+        lower, upper = current.during.lower, current.during.upper
+        begins = self.now if lower is None or lower < self.now else lower
+        ends = at if upper is None or at < upper else upper
+        if ends <= begins:
+            return self.end(current.delegation_id, case)
+        row = self._split(current, case=case.pk, during=(begins, ends), signed=True, imported=False)
+        return self._within(row, case)
+
     def end(self, pk: UUID, case: Case) -> list[str]:
         """Revoke it with what was passed on from it: the keys of what was in force of these, in
         the order in which it ends. Its open proposal is rejected."""

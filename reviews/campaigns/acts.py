@@ -6,6 +6,8 @@ Owns which act is behind a word of an address, and what is said once it is done.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from django.utils import timezone
+
 from evidence.words import counted
 from reviews.models import Campaign
 
@@ -28,6 +30,18 @@ def _closed(campaign: Campaign, left: steering.Left) -> str:
     return f"{said} {left.provisional}" if left.provisional else said
 
 
+def _asked_again(campaign: Campaign, _: Any) -> str:
+    """Who that is, the worker finds; whoever was asked on the same day, it leaves alone."""
+    told = steering.told_on(campaign, timezone.now())
+    if told is None:
+        return f"Whoever has not answered in {campaign.name} is asked again."
+    return (
+        f"{counted(told, 'person was', 'people were')} asked again in {campaign.name} today already"
+        " and will not be asked twice: only who did not answer and was not asked today is. How many"
+        " that were is said once it is done."
+    )
+
+
 ACTS = {
     "launch": Act(
         launching.launch,
@@ -46,7 +60,7 @@ ACTS = {
     ),
     "reiterate": Act(
         steering.reiterate,
-        lambda campaign, _: f"Whoever has not answered in {campaign.name} is asked again.",
+        _asked_again,
     ),
     "close": Act(steering.close, _closed),
 }

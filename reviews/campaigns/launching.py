@@ -18,7 +18,7 @@ from identities.models import Identity, User
 from identities.permissions import NotPossible, require
 from identities.reasons import reason_given
 from reviews import planted
-from reviews.actions import opening, planting, proposing
+from reviews.actions import opening, planting, reviewable
 from reviews.models import Campaign, CampaignIdentity, Case
 
 from . import rows, telling
@@ -113,7 +113,7 @@ def _open(campaign: Campaign, batch: Sequence[CampaignIdentity], *, now: datetim
             identity__in=identities, door="access_review", trigger="", state__in=opening.LIVE
         ).values_list("identity", "state")
     )
-    many = proposing.count(Identity.objects.filter(pk__in=[one.pk for one in identities]), now=now)
+    many = reviewable.count(Identity.objects.filter(pk__in=[one.pk for one in identities]), now=now)
     left_out: dict[UUID, str] = {}
     for one in identities:
         if one.state == "retired":

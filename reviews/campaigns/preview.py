@@ -11,7 +11,7 @@ from uuid import UUID
 
 from identities.models import Identity, Party, Person, Service
 from reviews import persons
-from reviews.actions import deadlines, opening, proposing, seats, sitting, staging
+from reviews.actions import deadlines, opening, reviewable, seats, sitting, staging
 from reviews.models import Case, ReviewPolicy, Seat
 from reviews.permissions import SEAT_WORDS, SIGNING
 
@@ -68,7 +68,7 @@ def look(policy: ReviewPolicy, scope: dict[str, Any], *, now: datetime) -> Previ
     """The dry run. Raises NotPossible for a scope that cannot be read."""
     rows = population(policy, scope, now=now)
     everything = population(_without_exemptions(policy), scope, now=now).count()
-    items = proposing.count(rows, now=now)
+    items = reviewable.count(rows, now=now)
     live = {
         identity: (state, campaign)
         for identity, state, campaign in Case.objects.filter(

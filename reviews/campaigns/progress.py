@@ -25,14 +25,14 @@ LIVE = ("running", "paused")
 # review (reviews/actions/quarantining.py), and counted there.
 COUNTED = """AND NOT EXISTS (SELECT FROM reviews_quarantine q WHERE q.item_id = i.id
   AND q.state = 'restored' AND q.settled_at = i.carried_out_at)"""
-ITEMS = f"""
+ITEMS = """
 SELECT c.state, count(DISTINCT c.id), count(i.id),
  count(i.id) FILTER (WHERE i.outcome NOT IN ('', 'conflict')),
  count(i.id) FILTER (WHERE i.outcome = 'conflict')
-FROM reviews_case c LEFT JOIN reviews_item i ON i.case_id = c.id {COUNTED}
+FROM reviews_case c LEFT JOIN reviews_item i ON i.case_id = c.id {counted}
 WHERE c.campaign_id = %s GROUP BY 1
-"""
-SEATS = f"""
+""".replace("{counted}", COUNTED)
+SEATS = """
 SELECT s.kind, s.party_id, coalesce(s.person_id, p.person_id), count(*),
  count(*) FILTER (WHERE u.waiting <= coalesce(g.given, 0)),
  sum(u.items), sum(u.items - greatest(u.waiting - coalesce(g.given, 0), 0))
@@ -42,7 +42,7 @@ LEFT JOIN identities_party p ON p.id = s.party_id
 JOIN (
   SELECT i.case_id, count(*) AS items,
    count(*) FILTER (WHERE i.outcome IN ('', 'conflict')) AS waiting
-  FROM reviews_case c JOIN reviews_item i ON i.case_id = c.id {COUNTED}
+  FROM reviews_case c JOIN reviews_item i ON i.case_id = c.id {counted}
   WHERE c.campaign_id = %(campaign)s GROUP BY 1
 ) u ON u.case_id = c.id
 LEFT JOIN (
@@ -54,7 +54,7 @@ LEFT JOIN (
 ) g ON g.seat_id = s.id
 WHERE c.campaign_id = %(campaign)s AND c.state <> 'cancelled'
 GROUP BY 1, 2, 3
-"""
+""".replace("{counted}", COUNTED)
 STAGES = """
 SELECT s.position, s.name, count(*) FILTER (WHERE s.state = 'running' AND c.state = 'open'),
  count(*) FILTER (WHERE s.state = 'done' OR (s.state = 'running' AND c.state <> 'open')),
@@ -80,6 +80,7 @@ class Part(NamedTuple):
     reviews_done: int
     items: int
     answered: int
+    whose: bool = True  # of one party and person; else of everybody in this kind of seat
 
     @property
     def left(self) -> int:
@@ -201,7 +202,22 @@ def _by_seat(parts: Iterable[Part]) -> list[Part]:
         sums = found.setdefault(one.seat, [0, 0, 0, 0])
         for place, many in enumerate((one.reviews, one.reviews_done, one.items, one.answered)):
             sums[place] += many
-    return [Part(kind, None, None, *found[kind]) for kind in SIGNING if kind in found]
+    return [_everybody(kind, *found[kind]) for kind in SIGNING if kind in found]
+
+
+def _everybody(kind: str, reviews: int, done: int, items: int, answered: int) -> Part:
+    return Part(kind, None, None, reviews, done, items, answered, whose=False)
+
+
+def named(kind: str, pk: str) -> str:
+    """What one party or person is called."""
+    rows: Any = (
+        Party.objects.select_related("person", "team") if kind == "party" else Person.objects
+    )
+    found = rows.filter(pk=pk).first()
+    if found is None:
+        return "nobody known"
+    return str(found) if kind == "party" else f"{found.name} signs"
 
 
 def names(parts: Iterable[Part]) -> tuple[dict[UUID, str], dict[UUID, str]]:

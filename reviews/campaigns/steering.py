@@ -5,10 +5,11 @@ as nobody's silence (reviews/actions/clock.py). What touches each review is done
 (steps.py): nothing here takes longer for many reviews than for one.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any, NamedTuple
 
 from django.db import transaction
+from django.db.models import Sum
 
 from evidence.words import counted
 from identities.models import User
@@ -194,6 +195,14 @@ def reiterate(*, campaign: Campaign, by: User, now: datetime, reason: str) -> Ca
             data={"cases": step.reviews},
         )
     return campaign
+
+
+def told_on(campaign: Campaign, day: datetime) -> int | None:
+    """How many people were asked again on this day already; None: it was not done on it."""
+    begun = datetime.combine(day.date(), time.min, tzinfo=day.tzinfo)
+    rows = campaign.steps.filter(kind="reiterate", told__isnull=False, asked_at__gte=begun)
+    many: int | None = rows.aggregate(many=Sum("told"))["many"]
+    return many
 
 
 def close(*, campaign: Campaign, by: User, now: datetime, reason: str) -> Left:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -16,7 +16,7 @@ from reviews.campaign_forms import CampaignForm, ExtendForm
 from reviews.campaigns import letting_out, rows, steering
 from reviews.campaigns.acts import ACTS
 from reviews.models import Campaign, ReviewPolicy
-from reviews.pages import campaigns
+from reviews.pages import campaign_rows, campaigns, queue_out
 from reviews.views import asked_of, user_of
 
 
@@ -83,6 +83,24 @@ def campaign_page(request: HttpRequest, key: str) -> HttpResponse:
         # The worker is through: what can be done now is shown outside of the part.
         answer["HX-Refresh"] = "true"
     return answer
+
+
+@require_GET
+@login_required
+def campaign_list_of(request: HttpRequest, key: str, what: str) -> HttpResponse:
+    """The rows under its numbers."""
+    one, asked = campaign_of(request, key), asked_of(request)
+    context = campaign_rows.listed(one, what, user_of(request), asked, now=timezone.now())
+    return page(request, "campaign_rows.html", context, part="campaign_rows")
+
+
+@require_GET
+@login_required
+def campaign_out(request: HttpRequest, key: str, what: str, shape: str) -> HttpResponseBase:
+    """The same rows, all of them, as a file."""
+    one, asked = campaign_of(request, key), asked_of(request)
+    rows = campaign_rows.taken_out(one, what, user_of(request), asked, now=timezone.now())
+    return queue_out.answer(rows, f"{one.key}-{what}", shape)
 
 
 @require_POST

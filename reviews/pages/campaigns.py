@@ -8,20 +8,20 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Count
-
 from evidence.words import counted
 from identities.models import User
 from reviews import policy_words, sight, visible
 from reviews.actions import attention, policy_versions
 from reviews.campaigns import preview, progress, rows, scope
-from reviews.models import Campaign, CampaignIdentity
-from reviews.pages import planted
+from reviews.models import Campaign
+from reviews.pages import campaign_progress, planted
+from reviews.pages.campaign_progress import share
+from reviews.pages.campaign_rows import path_of
 from reviews.pages.lists import page_of
-from reviews.permissions import SEAT_WORDS
+from reviews.parameters import checked
+from reviews.permissions import SIGNING
 from reviews.policy_document import REQUESTS, Scope
 
-PER_PAGE = 50
 MOST_LOOKS = 20  # reviews that wait for a second look, with a link each
 MOST_STEPS = 20
 APPLIES = {
@@ -29,6 +29,8 @@ APPLIES = {
     "at_end": "together, when the campaign is closed or due; what is revoked or ends, at once",
 }
 MOST_ASKED = 100  # people of a dry run that are named
+OF_LIST: dict[str, tuple[str, ...]] = {"q": (), "page": ()}
+OF_PAGE: dict[str, tuple[str, ...]] = {"seat": tuple(SIGNING), "page": (), "working": ()}
 STATES = {
     "draft": ("draft", "draft"),
     "running": ("running", "running"),
@@ -39,6 +41,7 @@ STATES = {
 
 def listed(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
     """templates/campaigns.html: the newest first."""
+    checked(asked, OF_LIST)
     why_not = rows.why_not_see(user) or ""
     found = Campaign.objects.select_related("policy").order_by("-number")
     if why_not:
@@ -80,10 +83,11 @@ def _row(one: Campaign, looks: int) -> dict[str, Any]:
         "due_at": one.deadline_at,
         "items": done.items,
         "decided": done.decided,
-        "share": _share(done.decided, done.items),
+        "share": share(done.decided, done.items),
         "open": done.open_cases,
         "counted_at": done.at,
         "looks": attention.in_words(looks),
+        "to": _to(one),
     }
 
 
@@ -92,10 +96,6 @@ def _state(one: Campaign) -> dict[str, str]:
     if one.state == "running" and one.asked_at is None:
         words = "being launched"
     return {"kind": kind, "words": words}
-
-
-def _share(part: int, whole: int) -> int | None:
-    return round(100 * part / whole) if whole else None
 
 
 def policies(*, now: datetime) -> list[tuple[str, str]]:
@@ -116,6 +116,7 @@ def prepared(user: User) -> dict[str, Any]:
 
 def shown(one: Campaign, user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
     """templates/campaign.html: the dry run of a draft, else how far it is."""
+    checked(asked, OF_PAGE)
     found: dict[str, Any] = {
         "section": "campaigns",
         "title": one.name,
@@ -140,18 +141,33 @@ def shown(one: Campaign, user: User, asked: dict[str, str], *, now: datetime) ->
         "facts": _facts(one),
         "dry": None,
         "planted": planted.sentence_of(one),
+        "to": _to(one),
         "progress": None,
         "step": _step(one),
     }
     if one.state == "draft":
-        found["dry"] = _dry(preview.look(one.policy, one.scope, now=now))
+        found["dry"] = _dry(preview.look(one.policy, one.scope, now=now), found["to"])
     elif one.launched_at is not None:
         blind = one.pk in sight.blind_campaigns(user, [one], now=now)
-        found |= _progress(one, asked, blind=blind)
+        found |= campaign_progress.of(one, asked, blind=blind)
         found["looks"] = _looks(one, user, blind=blind, now=now)
         if found["looks"]["words"]:
             found["head_badges"].append({"kind": "provisional"})
     return found
+
+
+def _to(one: Campaign) -> dict[str, str]:
+    """Where its numbers lead (campaign_rows.py)."""
+    roads = ("scope", "opened", "joined", "elsewhere", "nothing", "exempt", "reviewed")
+    return {road: path_of(one, "identities", road=road) for road in roads} | {
+        "identities": path_of(one, "identities"),
+        "items": path_of(one, "items"),
+        "decided": path_of(one, "items", outcome="decided"),
+        "left": path_of(one, "items", outcome="left"),
+        "conflicts": path_of(one, "items", outcome="conflict"),
+        "open": path_of(one, "reviews", state="open"),
+        "looks": path_of(one, "reviews", looks="waiting"),
+    }
 
 
 def _step(one: Campaign) -> dict[str, Any] | None:
@@ -161,7 +177,7 @@ def _step(one: Campaign) -> dict[str, Any] | None:
         return None
     return {
         "words": f"{one.name} {rows.far(step)}.",
-        "share": _share(min(step.done, step.reviews), step.reviews),
+        "share": share(min(step.done, step.reviews), step.reviews),
     }
 
 
@@ -252,7 +268,9 @@ def _facts(one: Campaign) -> list[dict[str, Any]]:
     facts += [
         {
             "label": "Asked again",
-            "words": counted(step.told or 0, "person", "people"),
+            "words": counted(step.told, "person", "people")
+            if step.told
+            else "nobody: all have answered, or were asked that day",
             "at": step.asked_at,
         }
         for step in asked[:MOST_STEPS]
@@ -269,27 +287,23 @@ def _facts(one: Campaign) -> list[dict[str, Any]]:
     return facts
 
 
-def _dry(found: preview.Preview) -> dict[str, Any]:
+def _dry(found: preview.Preview, to: dict[str, str]) -> dict[str, Any]:
     left = [
-        (counted(found.joined, "review"), found.joined, "open already: they join, unasked"),
-        (counted(found.elsewhere, "review"), found.elsewhere, "of these in another campaign"),
-        (
-            counted(found.nothing, "identity", "identities"),
-            found.nothing,
-            "with nothing to decide: left out",
-        ),
-        (
-            counted(found.exempt, "identity", "identities"),
-            found.exempt,
-            "exempt by the policy: left out",
-        ),
+        ("joined", found.joined, "review,reviews", "open already: they join, unasked"),
+        ("elsewhere", found.elsewhere, "review,reviews", "of these in another campaign"),
+        ("nothing", found.nothing, "identity,identities", "with nothing to decide: left out"),
+        ("exempt", found.exempt, "identity,identities", "exempt by the policy: left out"),
     ]
     return {
         "identities": found.identities,
         "opened": found.opened,
         "items": found.items,
         "people": len(found.asked),
-        "left": [f"{many} {words}" for many, count, words in left if count],
+        "left": [
+            {"many": counted(many, *of.split(",")), "words": words, "url": to[road]}
+            for road, many, of, words in left
+            if many
+        ],
         "asked": [
             {"name": one.person.name, "reviews": one.reviews, "items": one.items}
             for one in found.asked[:MOST_ASKED]
@@ -307,85 +321,4 @@ def _dry(found: preview.Preview) -> dict[str, Any]:
             for one in found.vacant
         ],
         "silence": [{"words": words, "n": many} for words, many in found.silence],
-    }
-
-
-def _progress(one: Campaign, asked: dict[str, str], *, blind: bool) -> dict[str, Any]:
-    done = progress.read(one)
-    seat = asked.get("seat", "")
-    parts = [part for part in done.parts if not seat or part.seat == seat]
-    number = int(asked["page"]) if asked.get("page", "").isdigit() else 1
-    first = (max(1, min(number, 10_000)) - 1) * PER_PAGE
-    rows_ = parts[first : first + PER_PAGE]
-    parties, persons = progress.names(rows_)
-    path = f"/campaigns/{one.key}/"
-
-    def link(page: int) -> str:
-        return f"{path}?{urlencode({**({'seat': seat} if seat else {}), 'page': page})}"
-
-    page = first // PER_PAGE + 1
-    return {
-        "progress": {
-            "at": done.at,
-            "identities": done.identities,
-            "opened": done.opened,
-            "left_out": done.left_out,
-            "joined": done.joined,
-            "items": done.items,
-            "decided": done.decided,
-            "share": _share(done.decided, done.items),
-            "conflicts": 0 if blind else done.conflicts,
-            "cases": [{"state": state, "n": many} for state, many in sorted(done.cases.items())],
-            "left": done.items - done.decided,
-            "stages": done.stages,
-            "open": done.open_cases,
-        },
-        "seats": [
-            {**_part(part), "words": SEAT_WORDS[part.seat], "url": f"{path}?seat={part.seat}"}
-            for part in done.seats
-        ],
-        "tabs": [{"words": "All seats", "url": path, "on": not seat, "n": None}]
-        + [
-            {
-                "words": SEAT_WORDS[part.seat],
-                "url": f"{path}?seat={part.seat}",
-                "on": seat == part.seat,
-                "n": None,
-            }
-            for part in done.seats
-        ],
-        "parts": [
-            {
-                **_part(part),
-                "words": SEAT_WORDS[part.seat],
-                "party": parties.get(part.party, "") if part.party else "",
-                "person": persons.get(part.person, "") if part.person else "",
-            }
-            for part in rows_
-        ],
-        "left_out": [
-            {"why": row["left_out"], "n": row["n"]}
-            for row in CampaignIdentity.objects.filter(campaign=one)
-            .exclude(left_out="")
-            .values("left_out")
-            .annotate(n=Count("pk"))
-            .order_by("-n", "left_out")[:10]
-        ],
-        "page": {
-            "first": first + 1 if rows_ else 0,
-            "last": first + len(rows_),
-            "total": len(parts),
-            "prev_url": link(page - 1) if page > 1 else "",
-            "next_url": link(page + 1) if first + PER_PAGE < len(parts) else "",
-        },
-    }
-
-
-def _part(part: progress.Part) -> dict[str, Any]:
-    return {
-        "reviews": part.reviews,
-        "reviews_done": part.reviews_done,
-        "items": part.items,
-        "answered": part.answered,
-        "share": _share(part.answered, part.items),
     }

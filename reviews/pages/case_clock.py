@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from evidence.models import LedgerEntry
 from reviews import freezes
 from reviews.actions import clock, deadlines, freezing, rungs
 from reviews.ladder import BEFORE, DUE, GO_ON, WORDS
@@ -30,6 +31,8 @@ def of(case: Case, *, now: datetime) -> dict[str, Any] | None:
     what = _silence(case, acts, frozen, doubt)
     if case.state == "draft":
         sentence = "This review is proposed: nobody is asked until it is opened."
+    elif said := _done(case):
+        sentence = f"{said}."
     elif acts <= now:
         sentence = f"Nobody decided by {when}: {what}."
     else:
@@ -49,6 +52,14 @@ def of(case: Case, *, now: datetime) -> dict[str, Any] | None:
         "in_freeze": freezing.why_confirm(case, "revoke", now=now, known=frozen),
         "act_url": f"/ledger/?subject={case.key}" if case.silence_done_at else "",
     }
+
+
+def _done(case: Case) -> str:
+    """What silence has done, as the ledger says it; "" where it has done nothing yet."""
+    if case.silence_done_at is None:
+        return ""
+    rows = LedgerEntry.objects.filter(subject=case.key, act__in=["case.silence", "case.rung"])
+    return rows.order_by("-pk").values_list("words", flat=True).first() or ""
 
 
 def _share(case: Case, due: datetime, at: datetime) -> int:

@@ -9,13 +9,22 @@ from reviews.actions import advising, deadlines
 from reviews.actions import answers as answer_table
 from reviews.actions import attention as looking
 from reviews.models import Case
-from reviews.pages import case_clock, case_stages, combination, comments, triggers, weighing
+from reviews.pages import (
+    case_clock,
+    case_stages,
+    combination,
+    comments,
+    planted,
+    triggers,
+    weighing,
+)
 from reviews.pages.case import Parts
 
 
 def as_data(case: Case, user: User, *, now: datetime) -> dict[str, Any]:
     """The case as JSON: the shape of /cases/<key>.json and of the API."""
     parts = Parts(case, user, now=now)
+    planted.join(parts)
     clock = case_clock.of(case, now=now)
     why_not_keep = standing.why_not_keep_all(case, parts.items, now=now)
     return {

@@ -17,7 +17,7 @@ from reviews import permissions, shown, standing
 from reviews.actions import advising, below, quarantining, versions
 from reviews.actions import answers as answer_table
 from reviews.models import Decision, Item
-from reviews.pages import breaks, combination, left, rows, weighing
+from reviews.pages import at_target, breaks, combination, left, rows, weighing
 from reviews.pages.lanes import micros
 from reviews.permissions import SEAT_WORDS, SIGNING
 
@@ -30,6 +30,7 @@ NOTES = {
     ("credential", "revoke"): "delete the key at its system",
     ("delegation", "keep"): "it stays as it is, signed",
     ("delegation", "narrow"): "only what is left below",
+    ("delegation", "replace"): "it ends on a date, with a plan",
     ("delegation", "revoke"): "it ends at once, with what was passed on",
     ("entitlement", "keep"): "the target goes on allowing it",
     ("entitlement", "narrow"): "down to what is delegated",
@@ -243,7 +244,11 @@ def decision(item: Item, parts: "Parts", asked: dict[str, str]) -> dict[str, Any
             if one in options
         }
         | (
-            {"narrow": narrow["rows"] if narrow else [_note(item, "narrow")]}
+            {
+                "narrow": narrow["rows"]
+                if narrow
+                else [_note(item, "narrow"), *at_target.of_entitlement(item, parts.weighed)]
+            }
             if "narrow" in options
             else {}
         ),

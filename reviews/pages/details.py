@@ -137,7 +137,7 @@ def credential(one: Credential, user: User, *, now: datetime) -> dict[str, Any]:
     number = one.identity.number if one.identity else None
     children = (
         Credential.objects.filter(actor__issuances__by_credential=one.actor_id)
-        .select_related("actor", "issued_by", "identity")
+        .select_related("actor", "issued_by", "seen_with", "identity")
         .distinct()
         .order_by("-issued_at")[:20]
     )

@@ -25,6 +25,7 @@ from identities.models import (
     Identity,
     Revocation,
 )
+from reviews.pages import observed
 
 MOST_CREDENTIALS = 12
 MOST_PERMISSIONS = 50
@@ -135,7 +136,7 @@ class Dossier:
 def dossier(identity: Identity, *, now: datetime, at: datetime | None = None) -> Dossier:
     """Read one identity as it was at `at` (as known now); `at=None` is now, live."""
     moment = at or now
-    shown = Credential.objects.select_related("actor", "issued_by", "issued_to")
+    shown = observed.with_times(Credential.objects.select_related("issued_to"))
     newest = RawSQL(  # noqa: S611 - a constant; values are parameters
         NEWEST_CREDENTIALS,
         [identity.pk, moment, MOST_CREDENTIALS, identity.pk, moment, MOST_SESSIONS],

@@ -17,8 +17,11 @@ from identities.models import Credential, Finding, Identity, UsageDay, User
 from identities.models.identity import KINDS, MODES, STATES
 from reviews import visible as visible_above
 from reviews.models import Case
+from reviews.pages import observed
 
 PER_PAGE = 50
+# States of cases that are neither proposed nor over.
+UNDER_WAY = ("open", "decided", "carrying_out", "in_review")
 
 
 def page_of(
@@ -261,6 +264,7 @@ def credential_row(one: Credential) -> dict[str, Any]:
         "standing": one.standing,
         "issued_at": one.issued_at,
         "issued_by": one.issued_by.value if one.issued_by else "",
+        "observed": observed.of(one),
         "expires_at": one.expires_at,
         "state": one.state,
         "revocation": None,
@@ -275,7 +279,7 @@ def credential_row(one: Credential) -> dict[str, Any]:
 
 def credentials(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
     """templates/credentials.html."""
-    rows = visible.credentials(user, now=now).select_related("actor", "issued_by", "identity")
+    rows = observed.with_times(visible.credentials(user, now=now)).select_related("identity")
     q = asked.get("q", "").strip()[:200]
     if q:
         rows = rows.filter(Q(actor__value__icontains=q) | Q(identity__name__icontains=q))
@@ -349,7 +353,7 @@ def ai_systems(user: User, asked: dict[str, str], *, now: datetime) -> dict[str,
     linked = _linked([one.pk for one in shown])
     cases = dict(
         visible_above.cases(user, now=now)
-        .filter(identity__service__in=shown, state__in=["open", "decided", "carrying_out"])
+        .filter(identity__service__in=shown, state__in=UNDER_WAY)
         .values_list("identity__service")
         .annotate(n=Count("pk", distinct=True))
     )
@@ -389,7 +393,7 @@ def _system(one: Any, linked: tuple[int, int] | None, cases: int) -> dict[str, A
         "findings": one.open_findings,
         "findings_url": f"/findings/?{urlencode({'q': one.name})}",
         "cases": cases,
-        "cases_url": "/cases/",
+        "cases_url": f"/cases/?{urlencode({'service': one.slug, 'state': 'under_way'})}",
         "purpose": one.purpose,
         "criticality": one.criticality,
         "sponsor": str(one.sponsor) if one.sponsor else "",

@@ -228,6 +228,7 @@ def renew(identity: Identity, user: User, *, now: datetime) -> dict[str, Any]:
             "last": attestation_bounds.last_moment(bound, now=now),
         },
         "least": terms.says.purpose_at_least,
+        "least_words": terms.says.purpose_words,
         "policy": terms.policy,
         "at_end": attestation_bounds.AT_END[terms.says.at_end],
         "earlier": [

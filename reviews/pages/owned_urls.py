@@ -3,7 +3,7 @@
 from django.urls import path
 
 from reviews.pages import owned_views as views
-from reviews.pages import vendor_views
+from reviews.pages import people_views, vendor_views
 
 urlpatterns = [
     path("owned/", views.owned_list, name="owned_list"),
@@ -28,6 +28,8 @@ urlpatterns = [
     ),
     path("successions/", views.succession_list, name="succession_list"),
     path("successions/<str:key>/", views.succession_page, name="succession_page"),
+    path("people/", people_views.people_list, name="people_list"),
+    path("people/<uuid:pk>/", people_views.person_page, name="person_page"),
     path("identities/<str:key>/vendor/", vendor_views.identity_vendor, name="identity_vendor"),
     path("identities/<str:key>/renew/", views.identity_renew, name="identity_renew"),
     path("identities/<str:key>/hand-over/", views.identity_hand_over, name="identity_hand_over"),

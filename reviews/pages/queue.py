@@ -9,15 +9,18 @@ from django.db.models import Count, Prefetch, Q, QuerySet
 from identities.models import User
 from reviews import sight, visible
 from reviews.actions import deadlines
+from reviews.campaigns.rows import KEY as CAMPAIGN
 from reviews.models import Case, Seat
+from reviews.models.cases import SEATS
 from reviews.pages import freshness, planted, queue_groups, queue_items, waiting
-from reviews.pages.lists import choice, page_of
+from reviews.pages.lists import UNDER_WAY, choice, page_of
+from reviews.parameters import checked, understood
 from reviews.permissions import SIGNING
 from reviews.states import STATES
 
 PER_PAGE = 50
 # What a view of all cases is narrowed by.
-NARROWED = ("door", "state", "q", "policy", "version")
+NARROWED = ("door", "state", "q", "policy", "version", "campaign", "service")
 HEADINGS = {
     "access_review": "Access reviews",
     "access_request": "Access requests",
@@ -28,6 +31,16 @@ SHOWN = {"": "Cases", "items": "Items"}
 TOGETHER = {"all": "dangerous together"}
 # What of an address stays when another page, group or shape of the same queue is asked for.
 KEPT = ("q", "seat", "show", "group", "together", *queue_groups.GROUPS)
+OF_QUEUE: dict[str, tuple[str, ...]] = dict.fromkeys((*KEPT, "page"), ()) | {
+    "seat": SEATS,
+    "show": ("items",),
+    "group": tuple(queue_groups.GROUPS),
+    "together": tuple(TOGETHER),
+}
+OF_CASES: dict[str, tuple[str, ...]] = dict.fromkeys((*NARROWED, "page"), ()) | {
+    "door": tuple(HEADINGS),
+    "state": (*STATES, "under_way"),
+}
 
 
 def address(asked: dict[str, str], path: str = "/queue/", **other: Any) -> str:
@@ -41,6 +54,7 @@ def found_for(
     user: User, asked: dict[str, str], *, now: datetime, most: int | None = waiting.MOST
 ) -> tuple[list[waiting.Waiting], list[waiting.Waiting]]:
     """What waits in this view by its filters, and of it what its seat leaves."""
+    checked(asked, OF_QUEUE)
     narrowed: dict[str, Any] = {"q": asked.get("q", "").strip()[:200]}
     narrowed["together"] = asked.get("together", "")
     for name in queue_groups.GROUPS:
@@ -62,6 +76,7 @@ def found_for(
 
 def mine(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
     """templates/queue.html: what waits for this user, earliest deadline first."""
+    asked = understood(asked, OF_QUEUE)
     every, shown = found_for(user, asked, now=now)
     shown = planted.beside(shown)
     group, show = asked.get("group", ""), asked.get("show", "")
@@ -139,6 +154,7 @@ def _ways(asked: dict[str, str]) -> dict[str, Any]:
 def all_cases(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
     """The same template as a list of every case the user may see."""
     door, state = asked.get("door", ""), asked.get("state", "")
+    asked = understood(asked, OF_CASES)
     shown, page = page_of(cases_in(user, asked, now=now), asked, "/cases/")
     hidden = sight.conflicts_hidden(user, [one.pk for one in shown if one.conflicts], now=now)
     for one in shown:
@@ -146,6 +162,7 @@ def all_cases(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, 
     fresh = freshness.of_cases([one for one in shown if one.state == "open"], now=now)
     kept = {key: asked[key] for key in NARROWED if asked.get(key)}
     out = f"?{urlencode(kept)}" if kept else ""
+    also = [name for name in NARROWED[3:] if asked.get(name)]
     return {
         "section": door if door in HEADINGS else "queue",
         "now": now,
@@ -155,7 +172,15 @@ def all_cases(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, 
         "q": asked.get("q", "").strip()[:200],
         "filters": [
             choice("door", "Kind", waiting.DOOR_WORDS, door),
-            choice("state", "State", STATES, state),
+            choice("state", "State", [*STATES, "under_way"], state),
+        ],
+        "hidden": [{"name": name, "value": asked[name]} for name in also],
+        "narrowed": [
+            {
+                "words": f"{name} {asked[name]}"[:100],
+                "url": f"/cases/?{urlencode({**kept, name: ''})}",
+            }
+            for name in also
         ],
         "ways": {
             "shows": [],
@@ -171,6 +196,7 @@ def all_cases(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, 
 
 def cases_in(user: User, asked: dict[str, str], *, now: datetime) -> QuerySet[Case]:
     """The cases of a view of the list, newest first, with what its rows count."""
+    checked(asked, OF_CASES)
     door, state = asked.get("door", ""), asked.get("state", "")
     q = asked.get("q", "").strip()[:200]
     rows = (
@@ -191,10 +217,17 @@ def cases_in(user: User, asked: dict[str, str], *, now: datetime) -> QuerySet[Ca
         )
         .order_by("-number")
     )
-    if door in HEADINGS:
+    if door:
         rows = rows.filter(door=door)
-    if state in STATES:
+    if state == "under_way":
+        rows = rows.filter(state__in=UNDER_WAY)
+    elif state:
         rows = rows.filter(state=state)
+    if asked.get("campaign"):
+        key = CAMPAIGN.fullmatch(asked["campaign"])
+        rows = rows.filter(campaign__number=int(key[1])) if key else rows.none()
+    if asked.get("service"):
+        rows = rows.filter(identity__service__slug=asked["service"])
     if asked.get("policy"):
         rows = rows.filter(policy__name=asked["policy"])
     if asked.get("version", "").isdigit():

@@ -34,7 +34,7 @@ def rows(
         held += one.left
         if held >= start + many:
             break
-    shown = picks(spanned, planted_too=True)[start : start + many]
+    shown = picks(spanned)[start : start + many]
     fresh = freshness.of_cases({pick.item.case for pick in shown}, now=now)
     why = bulk.why_not_keep(shown, fresh, now=now)
     return [
@@ -43,14 +43,9 @@ def rows(
     ]
 
 
-def picks(
-    found: Sequence[waiting.Waiting],
-    items: Sequence[UUID] | None = None,
-    *,
-    planted_too: bool = False,
-) -> list[bulk.Pick]:
-    """The items that wait in these seats (of them only `items`), in order. What was planted is
-    met by who is to answer it, and taken out by nobody."""
+def picks(found: Sequence[waiting.Waiting], items: Sequence[UUID] | None = None) -> list[bulk.Pick]:
+    """The items that wait in these seats (of them only `items`), in order; what was planted among
+    them like every other, on the page and in every file."""
     cases, seats = waiting.of_cases(found), waiting.seats_of(found)
     given = Decision.objects.filter(
         item=OuterRef("pk"), seat__in=list(seats), superseded_at__isnull=True
@@ -61,8 +56,7 @@ def picks(
     by_case: dict[UUID, list[tuple[Item, bool]]] = {}
     for row in wanted.annotate(answered=Exists(given)).order_by("position"):
         by_case.setdefault(row.case_id, []).append((row, row.answered))
-    if planted_too:
-        planted.into(by_case, cases, seats, items)
+    planted.into(by_case, cases, seats, items)
     made = []
     for one in found:
         case, seat = cases.get(one.case), seats.get(one.seat)

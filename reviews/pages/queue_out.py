@@ -20,7 +20,7 @@ from reviews.actions import advising, deadlines
 from reviews.combined import SIDES
 from reviews.exports import moment
 from reviews.models import Case
-from reviews.pages import queue, queue_groups, queue_items, waiting
+from reviews.pages import planted, queue, queue_groups, queue_items, waiting
 from reviews.pages.case_item import usage
 from reviews.permissions import SEAT_WORDS
 
@@ -59,7 +59,7 @@ def _of_case(case: Case) -> Row:
 
 def _cases(found: list[waiting.Waiting]) -> Iterator[tuple[Case, Row]]:
     cases = waiting.of_cases(found)
-    for one in found:
+    for one in planted.beside(found):
         case = cases.get(one.case)
         if case is not None:
             yield (

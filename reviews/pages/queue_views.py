@@ -45,7 +45,7 @@ def _picked(request: HttpRequest) -> tuple[list[bulk.Pick], list[str]]:
     found = waiting.for_user(user, now=now, cases=cases) if cases else []
     picks = [
         pick._replace(version=chosen[pick.item.pk])
-        for pick in queue_items.picks(found, list(chosen), planted_too=True)
+        for pick in queue_items.picks(found, list(chosen))
     ]
     there = {pick.item.pk for pick in picks}
     gone = Item.objects.filter(

@@ -15,6 +15,7 @@ from reviews.pages import (
     queue_views,
     views,
 )
+from reviews.pages.campaign_rows import KINDS
 
 urlpatterns = [
     path("identities/", views.identity_list, name="identity_list"),
@@ -94,6 +95,25 @@ urlpatterns = [
     path("campaigns/", campaign_views.campaign_list, name="campaign_list"),
     path("campaigns/new/", campaign_views.campaign_new, name="campaign_new"),
     path("campaigns/<str:key>/", campaign_views.campaign_page, name="campaign_page"),
+    *(
+        path(
+            f"campaigns/<str:key>/{what}/",
+            campaign_views.campaign_list_of,
+            {"what": what},
+            name=f"campaign_{what}",
+        )
+        for what in KINDS
+    ),
+    *(
+        path(
+            f"campaigns/<str:key>/{what}.{shape}",
+            campaign_views.campaign_out,
+            {"what": what, "shape": shape},
+            name=f"campaign_{what}_{shape}",
+        )
+        for what in KINDS
+        for shape in ("csv", "json")
+    ),
     *(
         path(
             f"campaigns/<str:key>/{step}/",

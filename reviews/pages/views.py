@@ -21,7 +21,18 @@ from identities.actions import bindings, findings, revocations
 from identities.models import Binding, Credential, Finding, Identity, User
 from identities.permissions import NotAllowed, NotPossible
 from reviews.confirmed import always
-from reviews.pages import claims, combination, covered, details, lanes, line, lists, moments, names
+from reviews.pages import (
+    claims,
+    combination,
+    covered,
+    details,
+    lanes,
+    line,
+    lists,
+    moments,
+    names,
+    observed,
+)
 
 MOST_WINDOW = timedelta(days=3660)
 # Clocks of sources may run a little ahead of ours.
@@ -179,9 +190,9 @@ def credential_list(request: HttpRequest) -> HttpResponse:
 
 
 def _credential(request: HttpRequest, key: str) -> Credential:
-    rows = visible.credentials(_user(request), now=timezone.now()).select_related(
-        "actor", "issued_by", "issued_to", "identity__service"
-    )
+    rows = observed.with_times(
+        visible.credentials(_user(request), now=timezone.now())
+    ).select_related("actor", "issued_by", "issued_to", "identity__service")
     return get_object_or_404(rows, number=_numbered(key, "CRED"))
 
 

@@ -50,6 +50,8 @@ JOIN identities_delegation d ON d.id = v.delegation_id
 JOIN ({REVIEWED}) r ON r.identity_id = d.grantee_id
 JOIN identities_identity i ON i.id = d.grantee_id AND i.state <> 'retired'
 WHERE v.state = 'in_force' AND v.superseded_at IS NULL AND NOT v.signed AND v."case" IS NULL
+  -- What was before somebody signed it is over.
+  AND v.revoked_at IS NULL AND (upper_inf(v.during) OR upper(v.during) > %s)
   AND v.recorded_at > r.at AND NOT EXISTS (
     SELECT 1 FROM reviews_trigger t WHERE t.identity_id = d.grantee_id
       AND t.name = 'wider_delegation' AND t.subject = v.id::text)
@@ -112,6 +114,7 @@ def _entitlements(asked: Asked, now: datetime) -> list[Trigger]:  # noqa: ARG001
             if was is not None
             else f"this, which was not read before its review of {reviewed:%-d %b %Y}"
         )
+        than = f"{than}: {'; '.join(said)}" if said else f"no {than}"
         found.append(
             trigger(
                 "wider_entitlement",
@@ -120,7 +123,7 @@ def _entitlements(asked: Asked, now: datetime) -> list[Trigger]:  # noqa: ARG001
                 about=row.pk,
                 title=f"What {row.system.upper()} allows {which}",
                 words=f"Read {row.read_at:%-d %b %Y %H:%M} UTC: {row.system.upper()} allows {which}"
-                f" {than}: {'; '.join(said)}.",
+                f" {than}.",
                 at=row.during.lower or row.recorded_at,
                 now=now,
                 links=[("What it may do now", f"/identities/{row.identity.key}/")],
@@ -136,8 +139,9 @@ def _read(possible: str | None) -> list[dict[str, object]]:
 
 
 def _delegations(asked: Asked, now: datetime) -> list[Trigger]:  # noqa: ARG001 - one shape for all finders
+    # One that is not wider is noted as well, as known: it is not compared again at each sweep.
     with connection.cursor() as cursor:
-        cursor.execute(WIDER_DELEGATION, [MOST])
+        cursor.execute(WIDER_DELEGATION, [now, MOST])
         reviewed = dict(cursor.fetchall())
     found = []
     rows = DelegationVersion.objects.filter(pk__in=reviewed).select_related("delegation__grantee")
@@ -152,7 +156,7 @@ def _delegations(asked: Asked, now: datetime) -> list[Trigger]:  # noqa: ARG001 
                 about=row.delegation_id,
                 title=f"Delegation {row.delegation.key}",
                 words=f"{row.delegation.key} version {row.version} is in force, imported and"
-                f" unsigned, and wider than at the review of {at:%-d %b %Y}: {'; '.join(said)}.",
+                f" unsigned, and {_than(said, f'at the review of {at:%-d %b %Y}')}.",
                 at=row.recorded_at,
                 now=now,
                 links=[(row.delegation.key, f"/identities/{identity.key}/#{row.delegation.key}")],
@@ -160,6 +164,10 @@ def _delegations(asked: Asked, now: datetime) -> list[Trigger]:  # noqa: ARG001 
             )
         )
     return found
+
+
+def _than(said: list[str], before: str) -> str:
+    return f"wider than {before}: {'; '.join(said)}" if said else f"no wider than {before}"
 
 
 def _beyond(row: DelegationVersion, at: datetime) -> list[str]:

@@ -7,9 +7,9 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from identities.models import User
+from identities.models import Person, User
 from reviews.campaigns import launching, progress, steps
-from reviews.models import Campaign
+from reviews.models import Burst, Campaign, Provisional
 from tests.browser.conftest import Open
 from tests.browser.test_pages import MODES, OVERFLOW
 from tests.planted import Planted
@@ -90,6 +90,17 @@ def test_manager_prepares_launches_steers_and_closes(
     assert list(done.values_list("kind", flat=True)) == ["resume", "extend", "reiterate"]
 
 
+def hurry(campaign: Campaign) -> None:
+    """Its reviews were answered faster than anybody reads: they wait for a second look."""
+    now = timezone.now()
+    burst = Burst.objects.create(
+        person=Person.objects.earliest("pk"), since=now, until=now, answers=50
+    )
+    Provisional.objects.bulk_create(
+        [Provisional(case=case, burst=burst, marked_at=now) for case in campaign.cases.all()]
+    )
+
+
 @pytest.mark.parametrize(("dark", "phone"), MODES)
 def test_every_campaign_page_is_clean(
     open_as: Open, axe: Callable[[Page], list[str]], planted: Planted, *, dark: bool, phone: bool
@@ -117,4 +128,9 @@ def test_every_campaign_page_is_clean(
     look("asking again", url)
     run(campaign)
     look("list", "/campaigns/")
+    for what in ("identities", "reviews", "items", "items/?outcome=left&seat=identity_owner"):
+        look(what, f"{url}{what}/" if "?" not in what else f"{url}{what}")
+    hurry(campaign)
+    look("second looks", url)
+    assert page.get_by_text("Provisional.").is_visible()
     assert found == {}

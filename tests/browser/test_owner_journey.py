@@ -88,6 +88,8 @@ def test_every_page_of_ownership_is_clean(
     for address in (
         "/successions/",
         f"/successions/{Succession.objects.earliest('number').key}/",
+        "/people/",
+        f"/people/{User.objects.get(username='ines').person_id}/",
         f"/identities/{identity.key}/vendor/",
         f"/identities/{identity.key}/",
     ):

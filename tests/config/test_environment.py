@@ -196,3 +196,16 @@ def test_wrong_value_stops_the_start_with_one_sentence(
         check=False,
     )
     assert (done.returncode, done.stderr, done.stdout) == (1, f"countersign: {sentence}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("bind", "url"),
+    [
+        ("127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("0.0.0.0:8010", "http://127.0.0.1:8010"),
+        ("[::]:8010", "http://[::1]:8010"),
+        ("10.1.2.3:9000", "http://10.1.2.3:9000"),
+    ],
+)
+def test_links_follow_what_the_web_listens_on(bind: str, url: str) -> None:
+    assert environment.reached(bind) == url

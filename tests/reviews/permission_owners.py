@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from identities import permissions as identity_permissions
 from identities.models import Identity, Party, Person
 from identities.permissions import AUDITOR, INACTIVE
 from reviews import owner_permissions
 from reviews.models import OwnerOffer, Succession, SuccessionItem
 
-from .conftest import DAY, NOW
+from .conftest import DAY, NOW, person_of
 from .permission_world import Row, World
 
 ANSWERED = "settled before: accepted."
@@ -117,6 +118,7 @@ def of_owners() -> Iterator[Row]:
         ("off", INACTIVE),
     ):
         yield Row("why_not_see_successions", lambda w, name=name: see(w.user(name)), expected)  # type: ignore[misc]  # a default binds it
+    yield from _of_who_left()
     together = p.why_not_renew_together
     for said_of, found, expected in (
         ({"criticality": "low"}, False, None),
@@ -181,4 +183,27 @@ def item(world: World, *, state: str = "asked") -> SuccessionItem:
         was=Party.objects.create(person=person),
         heir=gus(world),
         state=state,
+    )
+
+
+def _of_who_left() -> Iterator[Row]:
+    """Say who is here, who left and who moved."""
+    roster, say = identity_permissions.why_not_roster, identity_permissions.why_not_say_who_left
+    may = "Only a reviewer or an administrator may say who is here and who has left."
+    for name, expected in (
+        ("rita", None),
+        ("otto", AUDITOR),
+        ("gus", may),
+        ("off", INACTIVE),
+    ):
+        yield Row("why_not_roster", lambda w, name=name: roster(w.user(name), now=NOW), expected)  # type: ignore[misc]  # a default binds it
+        yield Row(
+            "why_not_say_who_left",
+            lambda w, name=name: say(w.user(name), person_of(w.user("ines")), now=NOW),  # type: ignore[misc]  # a default binds it
+            expected,
+        )
+    yield Row(
+        "why_not_say_who_left",
+        lambda w: say(w.user("rita"), person_of(w.user("rita")), now=NOW),
+        "Nobody says of themselves that they left or moved: ask somebody else.",
     )

@@ -8,7 +8,7 @@ from evidence.models import LedgerEntry
 from identities.models import Attestation, Credential, Finding, Identity
 from identities.permissions import NotAllowed, NotPossible
 from reviews import attestation_bounds, policy_document
-from reviews.actions import attesting
+from reviews.actions import attesting, policy_versions
 from reviews.policy_document import DocumentError
 
 from .conftest import DAY, NOW, Told, party
@@ -151,10 +151,36 @@ def test_policy_of_a_narrower_scope_comes_before_that_of_access_reviews(story: T
     }
 
 
-def test_nothing_said_bounds_nothing(story: Told) -> None:
+def test_where_no_policy_says_anything_the_shipped_bounds_hold(story: Told) -> None:
     terms = attesting.terms_of([story.identity.pk], now=NOW)[story.identity.pk]
-    assert terms == (attestation_bounds.Attestation(), "the product's own numbers")
-    assert attesting.bound_of(story.identity, terms, standing=True) is None
+    assert terms == (
+        attestation_bounds.Attestation(longest_days=366, purpose_words=3),
+        "the product's own policy",
+    )
+    said: dict[str, Any] = {"identity": story.identity, "by": story.ines, "now": NOW}
+    with pytest.raises(NotPossible) as refused:
+        attesting.attest(purpose="monthly reports for Finance", expires_at=NOW + 367 * DAY, **said)
+    assert str(refused.value) == (
+        "The expiry may lie at most 366 days ahead, on 2027-11-25 at the latest: the product's own"
+        " policy says so for every identity."
+    )
+    with pytest.raises(NotPossible) as refused:
+        attesting.attest(purpose="reports", expires_at=NOW + 366 * DAY, **said)
+    assert str(refused.value) == (
+        "Say the purpose in at least 3 words, what it does and for whom: 1 is given, and the"
+        " product's own policy asks for it."
+    )
+    attesting.attest(purpose="reports for Finance", expires_at=NOW + 366 * DAY, **said)
+
+
+def test_the_shipped_policy_says_its_bounds_and_two_people_may_sign_others(story: Told) -> None:
+    shipped = policy_versions.in_force(now=NOW)
+    assert shipped.document["attestation"] == {"longest_days": 366, "purpose_words": 3}
+    terms = attesting.terms_of([story.identity.pk], now=NOW)[story.identity.pk]
+    assert terms.policy == "access review, version 1"
+    put_in_force(attestation={"longest_days": 1_000})
+    terms = attesting.terms_of([story.identity.pk], now=NOW)[story.identity.pk]
+    assert (terms.says.longest_days, terms.says.purpose_words) == (1_000, 1)
 
 
 def test_renewing_many_says_what_became_of_each(story: Told) -> None:

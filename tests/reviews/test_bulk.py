@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from evidence.models import LedgerEntry, Source
-from identities.models import Credential, Finding, Identity, User
+from identities.models import Credential, Finding, Identity, Service, User
 from reviews import actions
 from reviews.actions import bulk, proposing
 from reviews.models import Case, Decision, Item, Seat
@@ -38,6 +38,8 @@ def told(db: None, now: datetime) -> Told:
     actions.open_review(identity=story.identity, by=story.rita, now=now, reason="yearly")
     Source.objects.update(watermark=now, completeness="declared")
     Finding.objects.update(state="expected")
+    Identity.objects.update(criticality="low")
+    Service.objects.update(criticality="low")
     Credential.objects.update(issued_at=now - timedelta(days=5))
     Item.objects.update(recommendation="keep", recommendation_reason="all of it was seen")
     return story
@@ -68,6 +70,8 @@ def test_low_risk_with_fresh_evidence_may(told: Told) -> None:
     ("change", "kind", "words"),
     [
         (lambda: Identity.objects.update(criticality="critical"), "delegation", "is critical"),
+        (lambda: Identity.objects.update(criticality="normal"), "credential", "is normal"),
+        (lambda: Service.objects.update(criticality="normal"), "delegation", "is normal"),
         (
             lambda: Identity.objects.get(name="svc-report").service.__class__.objects.update(  # type: ignore[union-attr]  # it has one
                 criticality="high"
@@ -251,4 +255,6 @@ def test_items_say_why_they_stand_alone(client: Client, told: Told) -> None:
     assert page.count("One at a time.") == 2
     assert page.count("data-select disabled") == 2
     found = queue.mine(user(told.ines), {"show": "items"}, now=timezone.now())
-    assert {row["why_not"] for row in found["waits"]} == {"Its criticality is critical."}
+    assert {row["why_not"] for row in found["waits"]} == {
+        "Its criticality is critical: only what is low is kept with others."
+    }

@@ -105,7 +105,9 @@ def test_a_seat_that_has_answered_is_not_waited_for(
         sign(strict, kind, story.samuel, "keep", seat="ai_owner", now=NOW + HOUR)
     sweep(strict.deadline_at)
     case = Case.objects.get(pk=strict.pk)
-    assert (case.state, case.deadline_at) == ("decided", strict.deadline_at)
+    # The one who was told was silent, whatever the other said.
+    assert (case.state, case.deadline_at) == ("open", strict.deadline_at)
+    assert state(story) == "suspended"
 
 
 def test_an_outage_is_added_to_the_deadline(story: Told, strict: Case) -> None:

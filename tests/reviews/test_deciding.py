@@ -282,7 +282,8 @@ def test_undo_takes_back_within_eight_seconds(story: Told, case: Case, sign: Sig
         ("credential", "narrow", "is no answer to a credential"),
         ("credential", "approve", "is no answer to a credential"),
         ("credential", "replace", "Say the plan"),
-        ("delegation", "replace", "is no answer to a delegation"),
+        ("delegation", "replace", "Say the plan"),
+        ("delegation", "approve", "is no answer to a delegation"),
         ("credential", "nonsense", "is no answer to a credential"),
     ],
 )

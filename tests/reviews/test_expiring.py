@@ -53,7 +53,7 @@ def test_renewing_begins_anew(story: Told) -> None:
     sweep(END - 30 * DAY)
     attesting.attest(
         identity=story.identity,
-        purpose="reports",
+        purpose="reports for Finance",
         expires_at=END + 60 * DAY,
         by=story.ines,
         now=END - 29 * DAY,

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from identities.models import Credential, Revocation
+from identities.models import Credential, Identity, Revocation, Service
 from identities.permissions import NotAllowed, NotPossible
 from reviews import actions, permissions, standing
 from reviews.actions import bulk
@@ -148,6 +148,8 @@ def test_form_and_data_say_why_it_is_not_kept(story: Told, old: Case) -> None:
 
 def test_bulk_keep_leaves_it_out_with_the_same_words(story: Told, old: Case) -> None:
     now = timezone.now()
+    Identity.objects.update(criticality="low")
+    Service.objects.update(criticality="low")
     picks = queue_items.picks(waiting.for_user(story.ines, now=now))
     for pick in picks:
         pick.item.recommendation = "keep"

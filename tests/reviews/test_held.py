@@ -54,7 +54,7 @@ def test_the_list_says_what_would_have_happened_and_why_not(
 ) -> None:
     said = client_of(story.rita).get("/releases/").content.decode()
     assert "svc-report is suspended" in said
-    assert "what nobody answered is revoked" in said
+    assert "what not every seat answered is revoked" in said
     assert said.count(WHY) == 2
     assert said.count(f'action="/cases/{case.key}/held/release/"') == 3  # each, and all
     assert "Release list" in client_of(story.rita).get("/").content.decode()

@@ -169,11 +169,15 @@ def test_seats_that_differ_hold_the_stricter(one: str, two: str) -> None:
     assert between_seats({"owner": one, "ai": two}, due=True, tie_break=other) == after
 
 
+@pytest.mark.parametrize("answer", ["keep", "dont_know"])
+def test_what_cuts_nothing_is_left_to_silence_beside_a_silent_seat(answer: str) -> None:
+    found = between_seats({"owner": answer, "ai": None}, due=True)
+    assert found == ("waits", None, None, ("ai",), outcomes.NOT_ALL)
+
+
 @pytest.mark.parametrize(
     ("answer", "at_the_deadline"),
     [
-        ("keep", "dont_know"),
-        ("dont_know", "dont_know"),
         ("narrow", "narrow"),
         ("replace", "replace"),
         ("revoke", "revoke"),

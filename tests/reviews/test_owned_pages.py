@@ -34,7 +34,7 @@ def many(story: Told, count: int, **said: Any) -> None:
                 "name": f"batch-{number:02d}",
                 "kind": "agent",
                 "owner": party(story.ines),
-                "purpose": "moves files",
+                "purpose": "moves files to Finance",
                 "criticality": "low",
                 "created_at": timezone.now(),
             }
@@ -294,4 +294,4 @@ def test_renewing_says_in_plain_words_what_an_end_does_in_observe_mode(
 ) -> None:
     Identity.objects.update(mode="observe")
     text = as_user(story.ines).get(f"/identities/{story.identity.key}/renew/").content.decode()
-    assert "No longest time is set. It is in observe mode, so nothing is cut at its end" in text
+    assert "3 words. It is in observe mode, so nothing is cut at its end" in text

@@ -34,8 +34,20 @@ PLANTED = ("Planting", "PlantedItem", "PlantedAnswer")
 ONCE = re.compile(
     r'nonce="[^"]*"|name="csrfmiddlewaretoken" value="[^"]*"|"X-CSRFToken": "[^"]*"|nonce-[^\']*'
 )
-# Where the one who is asked meets it: pages, never what is taken out of them.
-MET = {"/", "/queue/", "/queue/?show=items", "/queue/?group=identity", "/cases/{case}/"}
+# Where the one who is asked meets it: wherever an answer is asked for, as a page or as data.
+MET = {
+    "/",
+    "/queue/",
+    "/queue/?show=items",
+    "/queue/?group=identity",
+    "/queue.csv",
+    "/queue.csv?show=items",
+    "/queue.json",
+    "/queue.json?show=items",
+    "/cases/{case}/",
+    "/cases/{case}.json",
+    "/api/cases/{case}/",
+}
 
 
 @pytest.fixture
@@ -174,7 +186,11 @@ def test_the_one_who_is_asked_meets_it_like_every_other(
     said = read(olga, [*sorted(MET)], planted)
     assert {one for one, (_, body) in said.items() if planted.title in body} == {
         "/queue/?show=items",
+        "/queue.csv?show=items",
+        "/queue.json?show=items",
         "/cases/{case}/",
+        "/cases/{case}.json",
+        "/api/cases/{case}/",
     }
     assert "6 items left for you" in said["/queue/"][1]
     assert "6 items left for you" in said["/"][1]

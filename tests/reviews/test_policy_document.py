@@ -9,7 +9,7 @@ import pytest
 
 from identities.models.behaviour import RULES
 from identities.models.identity import CRITICALITIES, KINDS, MODES
-from reviews import ladder, policy_document, policy_words
+from reviews import ladder, policy_document, policy_stages, policy_words
 from reviews.actions import deadlines
 from reviews.policy_document import Document, DocumentError, Exemption, Scope
 
@@ -141,9 +141,9 @@ def test_nothing_said_is_the_products_own_numbers() -> None:
             "Say in seats",
         ),
         (
-            {"stages": [{"name": "a", "hours": 4, "if_dont_know": "narrow"}]},
+            {"stages": [{"name": "a", "hours": 4, "if_dont_know": "approve"}]},
             "stages[0].if_dont_know",
-            "Write one of: keep, dont_know.",
+            "Write one of: keep, narrow, revoke, dont_know, no_response.",
         ),
         ({"strategy": "all_must_accept"}, "strategy", "there are none"),
         ({"grace_hours": 0}, "grace_hours", "from 1 to 744"),
@@ -185,6 +185,49 @@ def test_a_stage_says_only_what_is_answered_there(
 ) -> None:
     stage = {"name": "a", "hours": 168, field: value}
     assert problems({"stages": [stage]}, name=name) == [(f"stages[0].{field}", said)]
+
+
+CUT = (
+    "What nobody answered is cut as silence cuts: write silence: revoke as well, or keep, dont_know"
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "place", "said"),
+    [
+        (
+            {"if_nobody_answered": "replace"},
+            "if_nobody_answered",
+            "A person gives the plan and the date of a replacement: it is no default.",
+        ),
+        ({"if_dont_know": "revoke"}, "if_dont_know", CUT),
+        ({"if_dont_know": "revoke", "silence": "suspend"}, "if_dont_know", CUT),
+        (
+            {"stages": [{"name": "a", "hours": 168, "if_no_reviewer": "revoke"}]},
+            "stages[0].if_no_reviewer",
+            CUT,
+        ),
+    ],
+)
+def test_a_default_that_cuts_is_cut_as_silence(value: object, place: str, said: str) -> None:
+    ((found, words),) = problems(value)
+    assert (found, words.startswith(said)) == (place, True)
+
+
+@pytest.mark.parametrize("field", policy_stages.IF)
+@pytest.mark.parametrize("word", policy_stages.DEFAULTS)
+def test_every_default_may_be_said_of_a_whole_policy_and_of_one_stage(
+    field: str, word: str
+) -> None:
+    silence = {"silence": word} if word in policy_stages.CUTTING else {}
+    alone = policy_document.parse({field: word} | silence, name=NAME)
+    assert [(one.name, one.hours, getattr(one, field)) for one in alone.stages] == [
+        ("Review", 168, word)
+    ]
+    stages = [{"name": "a", "hours": 100, field: word}, {"name": "b", "hours": 68}]
+    other = "dont_know" if word == "keep" else "keep"
+    both = policy_document.parse({"stages": stages, field: other} | silence, name=NAME)
+    assert [getattr(one, field) for one in both.stages] == [word, other]
 
 
 def test_stages_of_requests_are_read() -> None:

@@ -107,7 +107,7 @@ def test_version_says_what_changed_and_leads_to_who_is_counted(story: Told, as_u
     row = proposed(story.rita, name="agents", **SCOPED, silence="revoke")
     client = as_user(story.rita)
     page = client.get(row.url).content.decode()
-    assert "At the deadline what nobody answered is revoked." in page
+    assert "At the deadline what not every seat answered is revoked." in page
     assert "At the deadline the case goes to the backups and the tie-breaker." in page
     for which in ("scope", "due", "nobody"):
         assert f"{row.url}identities/?which={which}" in page

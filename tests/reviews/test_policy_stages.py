@@ -57,9 +57,9 @@ def test_one_seats_yes_is_never_a_stages_yes() -> None:
     for strategy in outcomes.STRATEGIES:
         rules = Rules("a", 1, strategy=strategy)
         seats: dict[str, list[str | None]] = {"identity_owner": ["keep"] * 2, "ai_owner": [None]}
-        for over, answer in ((False, None), (True, "dont_know")):
+        for over in (False, True):
             found = policy_stages.of_stage(seats, rules, possible=KEY, over=over)
-            assert found.answer == answer
+            assert found.answer is None
 
 
 @pytest.mark.parametrize(
@@ -84,6 +84,17 @@ def test_default_of_a_stage(
     assert policy_stages.default(found, rules, anybody=anybody, may_keep=may_keep) == expected
 
 
+@pytest.mark.parametrize("word", policy_stages.CUTTING)
+def test_a_default_cuts_only_where_silence_may(word: str) -> None:
+    found = outcomes.Outcome(outcomes.WAITS, None, None, (), "")
+    rules = Rules("a", 1, if_nobody_answered=word)
+    for may_cut, expected in ((True, word), (False, outcomes.NO_RESPONSE)):
+        came = policy_stages.default(found, rules, anybody=True, may_keep=True, may_cut=may_cut)
+        assert came == expected
+    assert policy_stages.by_nobody(word, ["keep"])
+    assert not policy_stages.by_nobody(word, ["keep", word])
+
+
 TWO = (Rules("a", 1), Rules("b", 1))
 
 
@@ -99,7 +110,8 @@ def test_midpoints_defaults_say_whether_a_second_stage_is_asked(strategy: str, f
 @pytest.mark.parametrize("known", list(product([*KEY, "no_response"], repeat=2)), ids=str)
 def test_all_stages_add_up_as_the_strategy_says(strategy: str, known: tuple[str, str]) -> None:
     found = policy_stages.of_all(dict(enumerate(known)), TWO, strategy)
-    assert found == outcomes.in_stage(known, strategy)
+    nobody = set(known) == {outcomes.NO_RESPONSE}  # where nobody signed, no strategy accepts
+    assert found == (outcomes.NO_RESPONSE if nobody else outcomes.in_stage(known, strategy))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from identities.models import Credential, Identity, Revocation
 from identities.permissions import AUDITOR, NotAllowed, NotPossible
 from reviews import actions
 from reviews.actions import grants, quarantining
-from reviews.models import Case, Quarantine
+from reviews.campaigns import progress
+from reviews.models import Campaign, Case, Quarantine
 
 from .conftest import DAY, HOUR, NOW, Told, item_of, make_user
 from .test_pages import answered, as_user
@@ -147,6 +148,41 @@ def test_restored_after_the_rest_went_out_is_asked_about_anew(
         "closed",
         f"restored by Lead, asked about again in {asked.key}",
     )
+
+
+@pytest.mark.parametrize("state", ["running", "closed"])
+def test_asked_anew_under_the_same_policy_and_campaign(
+    story: Told, case: Case, sign: Sign, state: str
+) -> None:
+    assert case.policy is not None
+    campaign = Campaign.objects.create(
+        name="Yearly",
+        policy=case.policy,
+        reason="yearly",
+        made_at=NOW,
+        state=state,
+        launched_at=NOW,
+        deadline_at=NOW + DAY,
+    )
+    Case.objects.filter(pk=case.pk).update(campaign=campaign)
+    for item in case.items.exclude(kind="credential"):
+        for seat, user in (("identity_owner", story.ines), ("ai_owner", story.samuel)):
+            sign(case, item.kind, user, "keep", seat=seat)
+    revoke(case, story, sign, "credential")
+    went_out(story, NOW)
+    carry(NOW + HOUR)
+    before = progress.count(campaign, now=NOW + HOUR)
+    put_in_force(story, quarantine_days=1)
+    lead = make_user("lead", "responder")
+    item = item_of(case, "credential")
+    asked = actions.restore(case=case, item=item, by=lead, now=NOW + DAY)
+    assert (asked.policy, asked.silence) == (case.policy, case.silence)
+    assert asked.campaign == (campaign if state == "running" else None)
+    # What was decided and restored is decided no more: it waits in the new review.
+    after = progress.count(campaign, now=NOW + DAY)
+    more = asked.items.count() if state == "running" else 0
+    assert (before.decided, after.decided) == (case.items.count(), case.items.count() - 1)
+    assert (after.items, after.open_cases) == (before.items - 1 + more, int(bool(more)))
 
 
 @pytest.mark.parametrize("kind", KINDS)

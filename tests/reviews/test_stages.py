@@ -180,7 +180,7 @@ def test_a_stage_nobody_answers_goes_on_at_its_own_deadline_and_the_last_is_sile
     assert [item.outcome for item in case.items.order_by("position")] == ["revoke", "revoke"]
 
 
-def test_a_stage_due_without_the_second_seat_takes_the_stricter(
+def test_a_stage_due_without_the_second_seat_has_no_answer(
     story: Told, teams: dict[str, Any]
 ) -> None:
     case = stages.opened(story, FIRST, SECOND)
@@ -190,7 +190,7 @@ def test_a_stage_due_without_the_second_seat_takes_the_stricter(
     # One owner's yes is never enough, in a stage either.
     assert (case.stage, item_of(case, "credential").stage_outcomes) == (
         "Second look",
-        {"0": "dont_know"},
+        {"0": "no_response"},
     )
 
 

@@ -1,13 +1,15 @@
-"""Django's migrate, with the app's role before and its rights afterwards."""
+"""Django's migrate, with the app's role before; its rights and the roles of people afterwards."""
 
 from typing import Any
 
+from django.contrib.auth.models import Group
 from django.core.management.base import CommandError
 from django.core.management.commands.migrate import Command as Migrate
 from django.db import connections
 
 from config import grants
 from config.environment import SettingsError
+from identities.actions import logins
 
 
 class Command(Migrate):
@@ -22,3 +24,5 @@ class Command(Migrate):
         super().handle(*args, **options)
         if not reads_only:
             grants.apply(connection)
+            if Group._meta.db_table in connection.introspection.table_names():
+                logins.ensure_roles()
