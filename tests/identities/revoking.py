@@ -4,13 +4,16 @@ Owns what the tests of revocations share; knows no case of them.
 """
 
 import json
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from django.db import connections
 
 from config.demo.aws import Demo
 from evidence.models import Actor
@@ -121,3 +124,20 @@ def keep_secret(folder: Path, person: Person, settings: Any) -> None:
     (folder / f"{own.access_key_id}.json").write_text(
         json.dumps({"access_key_id": own.access_key_id, "secret_access_key": own.secret_access_key})
     )
+
+
+def work_at_once(many: int, now: datetime) -> None:
+    """So many workers carry out what waits, all beginning at the same moment."""
+    gate = threading.Barrier(many)
+
+    def worker() -> None:
+        try:
+            gate.wait(timeout=20)
+            while revocations.enforce_next(now=now):
+                pass
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(many) as pool:
+        for one in [pool.submit(worker) for _ in range(many)]:
+            one.result(timeout=60)

@@ -1,12 +1,10 @@
 """What a principal is allowed, held and let go through rows: asked once, made once, survives death."""
 
-import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connections
 
 from config.demo.aws import policy
 from identities import decisions
@@ -17,7 +15,7 @@ from identities.enforcers import widening
 from identities.models import Binding, Credential, Entitlement, Identity, Revocation, RevocationTry
 from identities.permissions import NotPossible
 from tests.awslab.lab import ANY_S3, Lab, Person
-from tests.identities.revoking import ask, held_by, pointed_at_the_account, uses, work
+from tests.identities.revoking import ask, held_by, pointed_at_the_account, uses, work, work_at_once
 
 __all__ = ["held_by", "pointed_at_the_account"]
 
@@ -150,25 +148,7 @@ def test_two_workers_hold_once(lab: Lab, read: Held) -> None:
     _, identity, found, now = read
     ask(identity, "hold", now=now, entitlement=found)
     before = len(lab.proxy.calls("iam:PutUserPolicy"))
-    barrier = threading.Barrier(3)
-    problems: list[BaseException] = []
-
-    def worker() -> None:
-        try:
-            barrier.wait()
-            while revocations.enforce_next(now=now):
-                pass
-        except BaseException as problem:  # noqa: BLE001 - a thread's failure is the test's
-            problems.append(problem)
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=worker) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert problems == []
+    work_at_once(3, now)
     assert len(lab.proxy.calls("iam:PutUserPolicy")) == before + 1
     assert RevocationTry.objects.filter(did="send").count() == 1
 

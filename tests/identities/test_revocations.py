@@ -1,6 +1,5 @@
 """Revocations against a real AWS API: asked once, made once, looked at, and dead when it says so."""
 
-import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,7 +7,6 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from django.db import connections
 
 from evidence.models import Actor, Issuance, LedgerEntry
 from identities.acting import COUNTERSIGN
@@ -30,6 +28,7 @@ from tests.identities.revoking import (
     pointed_at_the_account,
     uses,
     work,
+    work_at_once,
 )
 
 __all__ = ["held_by", "pointed_at_the_account"]
@@ -192,25 +191,7 @@ def test_two_workers_send_once(lab: Lab, held_by: Make) -> None:
     now = datetime.now(UTC)
     ask(identity, "revoke", now=now, credential=key)
     before = len(lab.proxy.calls("iam:DeleteAccessKey"))
-    barrier = threading.Barrier(4)
-    problems: list[BaseException] = []
-
-    def worker() -> None:
-        try:
-            barrier.wait()
-            while revocations.enforce_next(now=now):
-                pass
-        except BaseException as problem:  # noqa: BLE001 - a thread's failure is the test's
-            problems.append(problem)
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=worker) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert problems == []
+    work_at_once(4, now)
     assert len(lab.proxy.calls("iam:DeleteAccessKey")) == before + 1
     assert RevocationTry.objects.filter(did="send").count() == 1
 
