@@ -1,6 +1,6 @@
-"""Web, worker and beat as one: started together, ended together, for demo and small installations.
+"""Web, workers and beat as one: started together, ended together, for demo and small installations.
 
-Owns the three commands and their life: lines of their logs carry their name, the death of one
+Owns the four commands and their life: lines of their logs carry their name, the death of one
 ends all with its reason, and none outlives this process, however it ends. Must not know what the
 product does; the demo command hands in what is to happen once everything answers.
 """
@@ -22,10 +22,13 @@ from types import FrameType
 
 from django.conf import settings
 
+from config.celery import QUEUE, SOURCES
 from config.environment import SettingsError
 
 READY_WITHIN = 60.0
 STOP_WITHIN = 15.0
+# A process that asked a source for more than this at once makes room for a new one.
+MOST_KIB = 512 * 1024
 
 
 class Stopped(Exception):
@@ -33,7 +36,7 @@ class Stopped(Exception):
 
 
 class ChildEnded(Exception):
-    """One of the three ended by itself; the sentence says which and how."""
+    """One of them ended by itself; the sentence says which and how."""
 
 
 def bound() -> tuple[str, int]:
@@ -58,11 +61,18 @@ def bound() -> tuple[str, int]:
     return host, int(port)
 
 
+def collected() -> None:
+    """Without them every page would answer 500."""
+    if not settings.DEBUG and not (Path(settings.STATIC_ROOT) / "staticfiles.json").exists():
+        raise SettingsError("The files of the pages are not collected; run `make setup`.")
+
+
 def commands(host: str, port: int) -> dict[str, list[str]]:
     """What is started, by the name its log lines carry."""
     cores = os.cpu_count() or 1
     threads = min(8, 2 * cores)  # more only wait for each other
     celery = [sys.executable, "-m", "celery", "--app", "config.celery:app", "--quiet"]
+    worker = ["--loglevel", "INFO", "--without-gossip", "--without-mingle"]
     return {
         "web": [
             sys.executable, "-m", "granian", "--interface", "wsgi", "--host", host, "--port",
@@ -71,8 +81,12 @@ def commands(host: str, port: int) -> dict[str, list[str]]:
             "--log-level", "warning", "config.wsgi:application",
         ],
         "worker": [
-            *celery, "worker", "--concurrency", str(min(4, max(2, cores - 1))), "--loglevel",
-            "INFO", "--without-gossip", "--without-mingle",
+            *celery, "worker", "--queues", QUEUE, "--hostname", "worker@%h", "--concurrency",
+            str(min(4, max(2, cores - 1))), *worker,
+        ],
+        "sources": [
+            *celery, "worker", "--queues", SOURCES, "--hostname", "sources@%h", "--concurrency",
+            "2", "--max-memory-per-child", str(MOST_KIB), *worker,
         ],
         "beat": [*celery, "beat", "--loglevel", "WARNING", "--pidfile", ""],
     }  # fmt: skip
@@ -95,7 +109,7 @@ def relay(name: str, child: subprocess.Popen[bytes]) -> None:
     """Pass on a child's lines with its name in front."""
     assert child.stdout is not None  # noqa: S101 - opened as a pipe above
     for line in child.stdout:
-        sys.stderr.write(f"{name:>6} | {line.decode('utf-8', 'replace').rstrip()}\n")
+        sys.stderr.write(f"{name:>7} | {line.decode('utf-8', 'replace').rstrip()}\n")
         sys.stderr.flush()
 
 
@@ -173,10 +187,11 @@ def metrics_folder() -> Path:
 
 
 def run(on_ready: Callable[[], None]) -> int:
-    """Start all three, call `on_ready` once the web answers, and stay until something ends it.
+    """Start all, call `on_ready` once the web answers, and stay until something ends it.
 
     Returns the exit status: 0 after Ctrl-C or SIGTERM, 1 when a child ended by itself.
     """
+    collected()
     host, port = bound()
     environment = {
         **os.environ,

@@ -5,7 +5,7 @@ of what it was made from, so that the second run takes no time:
 
 1. `.venv` with the packages of requirements.lock (hashes checked), and the checkout's own path
 2. `node_modules` by `npm ci --ignore-scripts` (the system's npm, else the one from the wheel)
-3. `static_vendor/` (scripts/assets.py), static files collected under `var/`
+3. `static_vendor/` (scripts/assets.py), static files collected under `var/static/`
 4. migrations
 """
 
@@ -136,7 +136,7 @@ def variable_folder() -> Path:
 def static_files() -> None:
     run_quietly(PYTHON, "scripts/assets.py")
     ours = [path for path in sorted((ROOT / "static").rglob("*")) if path.is_file()]
-    stamp = variable_folder() / "static" / ".stamp"
+    stamp = ROOT / "var" / "static" / ".stamp"
     wanted = digest(ROOT / "static_vendor" / ".stamp", LOCK, *ours, extra=str(ours))
     if done(stamp, wanted):
         return

@@ -2,11 +2,14 @@
 
 import json
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 
+from config import up
+from config.environment import SettingsError
 from config.management.commands import doctor
 
 
@@ -54,3 +57,11 @@ def test_doctor_sees_a_role_that_may_change_the_ledger(as_owner: Any) -> None:
 def test_doctor_sees_missing_assets(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "ASSETS", ("tabler/not-there.css",))
     assert answers()["assets"]["message"] == "missing: tabler/not-there.css"
+
+
+@pytest.mark.django_db
+def test_nothing_starts_without_the_files_of_pages(settings: Any, tmp_path: Path) -> None:
+    settings.STATIC_ROOT = tmp_path
+    assert answers()["assets"]["message"] == "not collected"
+    with pytest.raises(SettingsError, match="run `make setup`"):
+        up.run(lambda: None)

@@ -1,7 +1,8 @@
-"""`manage.py up`: all three answer, and all three end, however the end comes."""
+"""`manage.py up`: all of it answers, and all of it ends, however the end comes."""
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -38,7 +39,6 @@ class Up:
             "COUNTERSIGN_VAR": str(var),
             "COUNTERSIGN_BIND": f"127.0.0.1:{port}",
             "COUNTERSIGN_BASE_URL": f"http://127.0.0.1:{port}",
-            "COUNTERSIGN_DEBUG": "1",
         }
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -123,10 +123,18 @@ def chief(run: Up, part: str) -> int:
     return min(pid for pid, name in run.family().items() if name == part)
 
 
-def test_ctrl_c_stops_all_three_cleanly(running: Up) -> None:
+def test_ctrl_c_stops_all_of_them_cleanly(running: Up) -> None:
     with urllib.request.urlopen(f"http://127.0.0.1:{running.port}/readyz") as answer:
         assert answer.status == 200
-    assert set(running.family().values()) == {"up", "web", "worker", "beat"}
+    # A folder of its own needs no files of pages of its own.
+    sign_in = f"http://127.0.0.1:{running.port}/accounts/login/"
+    with urllib.request.urlopen(sign_in) as page:
+        assert page.status == 200
+        style = re.search(r'href="(/static/app\.[^"]+\.css)"', page.read().decode())
+    assert style is not None
+    with urllib.request.urlopen(f"http://127.0.0.1:{running.port}{style[1]}") as found:
+        assert found.status == 200
+    assert set(running.family().values()) == {"up", "web", "worker", "sources", "beat"}
     assert running.process is not None
     running.process.send_signal(signal.SIGINT)
     assert running.end() == 0
