@@ -9,6 +9,8 @@ from datetime import timedelta
 from typing import Any
 
 from celery import Celery
+from kombu.entity import Queue
+from kombu.transport import redis
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -74,6 +76,37 @@ SCHEDULE: dict[str, tuple[str, timedelta]] = {
     "orphaned files": ("evidence.tasks.sweep_orphans", timedelta(hours=1)),
 }
 
+# What asks outside systems, which may answer slowly or never: nothing else waits behind it. A
+# worker without --queues takes from both.
+QUEUE, SOURCES = "countersign", "countersign-sources"
+ROUTES = {
+    task: {"queue": SOURCES}
+    for task in (
+        "evidence.tasks.pull",
+        "identities.tasks.read_inventories",
+        "identities.tasks.read_entitlements",
+    )
+}
+
+
+class Channel(redis.Channel):
+    """One that closes also when its broker died while it was waiting for work.
+
+    kombu closes such a channel a second time, after it has forgotten where the broker was, and
+    fails at giving back what it had not acknowledged: that ended the worker. It is given back
+    when its time is over, and rows are looked for in any case.
+    """
+
+    def close(self) -> None:
+        try:
+            super().close()  # type: ignore[no-untyped-call]  # kombu ships no types
+        except AttributeError:
+            if self.connection is not None and self.connection.client is not None:
+                raise
+
+
+redis.Transport.Channel = Channel
+
 LONGEST_TASK = 600  # seconds; longer work is cut into rows
 
 
@@ -106,7 +139,9 @@ def make_app() -> Celery:
             "interval_max": 0.5,
         },
         broker_pool_limit=4,
-        task_default_queue="countersign",
+        task_default_queue=QUEUE,
+        task_queues=[Queue(name, routing_key=name) for name in (QUEUE, SOURCES)],  # type: ignore[no-untyped-call]  # kombu ships no types
+        task_routes=ROUTES,
         task_ignore_result=True,
         task_acks_late=True,
         task_reject_on_worker_lost=True,

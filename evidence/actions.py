@@ -21,6 +21,7 @@ LONGEST_RETENTION_DAYS = 36_600
 # A day is what clocks may differ by at the door (evidence/intake.py).
 SHOWN_ONCE = "source.secret_shown"
 LONGEST_LAG_SECONDS = 7 * 86_400
+LONGEST_REALM = 200
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}\Z")
 # Which side of the timeline a format's events are drawn on, when nobody says.
@@ -115,6 +116,31 @@ def add_source(
             },
         )
     return source
+
+
+def set_realms(*, source: Source, realms: Iterable[str], by: Reader, now: datetime) -> Source:
+    """The realms that a source may speak for from now on; none: any. What was taken before stays
+    until it is read again."""
+    permissions.require(by.why_not_administer)
+    named = sorted({realm.strip().lower() for realm in realms if realm.strip()})
+    wrong = next((one for one in named if len(one) > LONGEST_REALM or "\0" in one), None)
+    if wrong is not None:
+        raise NotPossible(f"A realm has at most {LONGEST_REALM} characters: {wrong[:80]!r}.")
+    with transaction.atomic():
+        row = Source.objects.select_for_update().get(pk=source.pk)
+        if row.realms == named:
+            return row
+        before, row.realms = row.realms, named
+        row.save(update_fields=["realms"])
+        _write(
+            row,
+            by,
+            now,
+            act="source.realms",
+            words=f"source {row.name} may speak for {', '.join(named) or 'any realm'}",
+            data={"realms": named, "before": before},
+        )
+    return row
 
 
 def new_token(

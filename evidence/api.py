@@ -242,7 +242,7 @@ def _records(request: HttpRequest, name: str) -> HttpResponse:
                 for step in sums:
                     sum_ = step
         except BodyRefused as problem:
-            if not sum_.deposits:
+            if sum_.first is None:
                 raise
             return answered(sum_, 400, f"The rest was not stored: it {problem.reason}.")
     return answered(sum_, 200, "")
@@ -267,10 +267,12 @@ def _spool(stream: Readable, stated: int | None, into: Any) -> int:
 
 def answered(sum_: doors.Sum, status: int, problem: str) -> HttpResponse:
     answer: dict[str, Any] = {
-        "deposit": sum_.deposits[0] if sum_.deposits else None,
+        "deposit": sum_.first,
         "deposits": sum_.deposits,
+        "already_here": list(sum_.already),
+        "already_here_since": sum_.since,
         "format": sum_.format,
-        "repeat": bool(sum_.deposits) and sum_.repeat,
+        "repeat": sum_.repeat,
         "records": sum_.records,
         "events": sum_.events,
         "duplicates": sum_.duplicates,
@@ -279,7 +281,8 @@ def answered(sum_: doors.Sum, status: int, problem: str) -> HttpResponse:
     }
     if problem:
         answer["problem"] = problem
-    return HttpResponse(orjson.dumps(answer), content_type=JSON, status=status)
+    body = orjson.dumps(answer, option=orjson.OPT_UTC_Z)
+    return HttpResponse(body, content_type=JSON, status=status)
 
 
 def as_problem(_request: HttpRequest) -> Answer:

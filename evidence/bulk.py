@@ -5,7 +5,7 @@ step is committed before the next begins. The statements are those of one deposi
 (evidence/links.py), so what is found is the same. A job that is killed has written links that hold
 and that the next writes no second time; its deposits wait on until their lease is over.
 
-1. What events say by themselves, cut by the hours of API events; then what names say.
+1. What events say by themselves, cut by the hours of API events, and what names say.
 2. Runs and the tool calls above what is linked, by trace, alone with the runs of these sources.
 3. What rests on such links: by issuance and by inference, alone with those.
 
@@ -25,7 +25,7 @@ from typing import Any
 import orjson
 from django.db import connection, transaction
 
-from evidence import clocks, consumers, inferred, key_links, links, nudge, slices
+from evidence import clocks, consumers, inferred, key_links, links, nudge, runs, slices
 from evidence.models import Deposit, Progress
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,9 @@ MOST_DEPOSITS, LONGEST, APART = 1_000, timedelta(days=31), timedelta(days=1)
 MOST_OLD_ROWS = 3
 # For hashes of half a million rows; and the hands are many enough.
 SETTINGS = ("work_mem = '64MB'", "max_parallel_workers_per_gather = 0")
+# Hands do not wait for the disk: the caller's own commit, which marks the deposits done, does, and
+# theirs lie before it in the same log. What a crash takes before that is found again.
+OF_HANDS = (*SETTINGS, "synchronous_commit = off")
 
 # Those that were tried already go alone, so that one that fails holds up no others.
 WAITING = """
@@ -135,19 +138,15 @@ def _link(
                     partial(links.by_what_is_said, slice_=part, now=now)
                     for part in slice_.parts(slices.middle(deposits))
                 ),
+                partial(inferred.learn, slice_=slice_),
                 partial(key_links.by_token, slice_=slice_, now=now),
             ]
         )
-        grown, _ = side_by_side(
-            [
-                partial(links.touched, slice_=slice_, shares=hands),
-                partial(inferred.learn, slice_=slice_),
-            ]
-        )
+        (grown,) = side_by_side([partial(runs.touched, slice_=slice_, shares=hands)])
         with transaction.atomic(), connection.cursor() as cursor:
             links.prepare(cursor, *SETTINGS)
-            links.lock_runs(cursor, grown)
-            side_by_side([partial(links.grow, grown=one, now=now) for one in grown])
+            runs.lock(cursor, grown)
+            side_by_side([partial(runs.grow, slice_=slice_, grown=one, now=now) for one in grown])
             key_links.take_turn(cursor)
             key_links.by_issuance(cursor, slice_, [one.every for one in grown], now=now)
             (known,) = side_by_side([partial(inferred.again, slice_=slice_)])
@@ -203,7 +202,7 @@ def _at_once(pool: ThreadPoolExecutor, works: Sequence[Work]) -> list[Any]:
 
 def _do(work: Work) -> Any:
     with transaction.atomic(), connection.cursor() as cursor:
-        links.prepare(cursor, *SETTINGS)
+        links.prepare(cursor, *OF_HANDS)
         return work(cursor)
 
 

@@ -20,7 +20,7 @@ from django.db import connection, transaction
 from evidence import ledger
 from evidence.ledger import GENESIS, canonical, chained, moment
 from evidence.models import Deposit, DepositSeal, LedgerEntry, Source, Tombstone
-from evidence.stores import bodies
+from evidence.stores import bodies, objects
 
 VERSION = 1
 # One sealer at a time; the number is arbitrary and belongs to this lock alone.
@@ -275,6 +275,8 @@ def _wrong_bytes(deposit: Deposit, tombstones: list[Tombstone]) -> list[str]:
         expected = None if stone.left_digest is None else bytes(stone.left_digest)
     try:
         body = bodies.unpack(deposit)
+    except objects.Away as problem:
+        return [f"its bytes could not be looked at: {problem}"]
     except FileNotFoundError:
         return [] if expected is None else ["its bytes are missing, and nothing says why"]
     except (OSError, zstandard.ZstdError):

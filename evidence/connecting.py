@@ -6,6 +6,7 @@ Owns the checks on settings and the ledger's rows about them. Knows who acts as 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.db import transaction
 
@@ -108,12 +109,33 @@ def _wrong(field: Field, value: str) -> str:
         return f"it has at most {LONGEST_SETTING} characters, and no NUL"
     if field.kind == "secret":
         return secrets.wrong(value)
-    if field.kind == "url" and not value.startswith(("https://", "http://")):
-        return "it begins with https://"
+    if field.kind == "url" or value.startswith(("https://", "http://")):
+        problem = _wrong_address(value)
+        if problem:
+            return problem
     if field.kind == "number" and not (value.isascii() and value.isdigit()):
         return "it is a whole number"
     if field.choices and value not in field.choices:
         return f"it is one of {', '.join(field.choices)}"
+    return ""
+
+
+def _wrong_address(value: str) -> str:
+    """Settings stand in the ledger for good, where no secret may."""
+    if not value.startswith(("https://", "http://")):
+        return "it begins with https://"
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return "it is no address"
+    if not parts.hostname:
+        return "it names no host"
+    if parts.username is not None or parts.password is not None:
+        return (
+            "it carries a user name or password; name them in settings of their own, by reference"
+        )
+    if parts.query or parts.fragment or value.endswith("?"):
+        return "it carries more than a path; write it without what follows ? or #"
     return ""
 
 

@@ -4,7 +4,9 @@ evidence/links.py says the same in SQL; a property test compares both over any o
 
 1. *Request id*: an API event of an identity log and a span carry the same request id, and name
    the same service or the same operation: **exact**. Request ids alone repeat in real logs
-   (paged calls, service calls that share their caller's id), so the action must agree.
+   (paged calls, service calls that share their caller's id), so the action must agree. A span of
+   HTTP names a method and no operation (`GET`; the cluster's log says `list pods`): its id alone
+   decides, where it is long enough to be nobody else's.
 2. *Credential*: a span says which credential it used and states no request id; an API event has
    the same credential and the same action, in the span's time: **key**. A span that states a
    request id has said which event it is, and is never taken for another.
@@ -60,6 +62,11 @@ from evidence.vocabulary import (
     score_of,
 )
 
+# What spans of HTTP are called: a method, and a path perhaps. The database asks with the same.
+METHOD = r"^(HTTP )?(CONNECT|DELETE|GET|HEAD|OPTIONS|PATCH|POST|PUT|TRACE)( |$)"
+_METHOD = re.compile(METHOD.replace("$", r"\Z"))
+# Shorter ids of requests are counted up, or typed: they are met in more systems than one.
+SHORTEST_SURE_ID = 16
 # How far apart the two clocks may be; request ids may repeat after that.
 WINDOW_MICROS = 86_400_000_000
 # How far an API event may lie outside the time of a span that claims it by credential. Logs cut
@@ -134,6 +141,13 @@ def _folded(text: str) -> str:
     return text.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")
 
 
+def same_request(event: ApiEvent, span: Span) -> bool:
+    """Whether the span is the event's call, where both state this request id."""
+    return same_act(event.action, span.action) or (
+        len(span.request_id or "") >= SHORTEST_SURE_ID and _METHOD.search(span.action) is not None
+    )
+
+
 def in_its_time(at: int, span: Span) -> bool:
     """Whether a moment lies in the span, as far as two clocks can tell."""
     longest = min(max(span.duration, 0), LONGEST_CALL_MICROS)
@@ -165,7 +179,7 @@ def links(events: Iterable[ApiEvent], spans: Iterable[Span]) -> set[Found]:
     found = set()
     for event in apis:
         for span in by_request.get(event.request_id or "", ()):
-            if abs(span.at - event.at) <= WINDOW_MICROS and same_act(event.action, span.action):
+            if abs(span.at - event.at) <= WINDOW_MICROS and same_request(event, span):
                 found.add(Found(event.id, span.id, PROOF_REQUEST_ID, EXACT))
                 for tool in _tools_above(span, place):
                     found.add(Found(event.id, tool.id, PROOF_PARENT, EXACT))

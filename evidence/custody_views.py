@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST
 
 from evidence import custody, erasing, keeping, permissions, pieces
 from evidence.models import Actor, Deposit, Erasure, LegalHold, Source
-from evidence.pages import number_in
+from evidence.parameters import whole
 from evidence.permissions import NotPossible, Reader
 from evidence.views import read_by
 
@@ -28,7 +28,7 @@ def retention(request: HttpRequest, by: Reader, name: str) -> HttpResponse:
     source = get_object_or_404(Source, name=name)
     row = custody.set_retention(
         source=source,
-        days=number_in(said(request, "days")) or 0,
+        days=whole(said(request, "days")) or 0,
         reason=said(request, "reason"),
         by=by,
         now=timezone.now(),
@@ -78,11 +78,11 @@ def release(request: HttpRequest, by: Reader, name: str, number: int) -> HttpRes
 def erase(request: HttpRequest, by: Reader, number: int) -> HttpResponse:
     permissions.require_all(by)
     ordinal = said(request, "ordinal")
-    if ordinal and number_in(ordinal) is None:
+    if ordinal and whole(ordinal) is None:
         raise NotPossible("The record's place is a number; the first is 0.")
     erasing.ask(
         deposit=get_object_or_404(Deposit.objects.select_related("source"), pk=number),
-        ordinal=number_in(ordinal) if ordinal else None,
+        ordinal=whole(ordinal) if ordinal else None,
         names=request.POST.get("names") == "1",
         reason=said(request, "reason"),
         short=pieces.named(said(request, "pieces", 10_000)),

@@ -164,26 +164,47 @@ def read_body(stream: Readable, *, stated: int | None, packed: bytes = b"") -> b
 class Sum(NamedTuple):
     """What became of the bodies of one file together."""
 
-    deposits: list[int]
+    deposits: list[int]  # made of it; each once
     format: str
-    repeat: bool  # every one of them had come before
+    already: dict[int, datetime]  # those of bodies that had come before, and since when
     records: int
     events: int
     duplicates: int
     rejects: int
     reasons: list[tuple[str, str]]  # position, reason; the first hundred
 
+    @property
+    def first(self) -> int | None:
+        """The first deposit that was made of it, else that it was; None where nothing was taken."""
+        return next(iter((*self.deposits, *self.already)), None)
 
-EMPTY = Sum([], "", True, 0, 0, 0, 0, [])
+    @property
+    def repeat(self) -> bool:
+        """Whether every one of its bodies had come before."""
+        return bool(self.already) and not self.deposits
+
+    @property
+    def since(self) -> datetime | None:
+        """Since when the first of what had come before is here."""
+        return min(self.already.values(), default=None)
+
+
+EMPTY = Sum([], "", {}, 0, 0, 0, 0, [])
 
 
 def add(so_far: Sum, taken: intake.Taken) -> Sum:
     """One more body of the file. What came before counts as duplicates."""
     room = max(0, intake.MOST_REJECTS_ANSWERED - len(so_far.reasons))
+    deposits, already = so_far.deposits, so_far.already
+    if not taken.repeat:
+        deposits = [*deposits, taken.deposit]
+    elif taken.since is not None and taken.deposit not in deposits:
+        # A body that stands in the file twice is no deposit of an earlier file.
+        already = already | {taken.deposit: taken.since}
     return Sum(
-        deposits=[*so_far.deposits, taken.deposit],
+        deposits=deposits,
         format=taken.format,
-        repeat=so_far.repeat and taken.repeat,
+        already=already,
         records=so_far.records + taken.records,
         events=so_far.events + (0 if taken.repeat else taken.events),
         duplicates=so_far.duplicates

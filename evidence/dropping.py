@@ -4,6 +4,7 @@ Owns what the browser is told while it waits. The upload lies on disk before thi
 """
 
 from collections.abc import Iterator
+from datetime import UTC
 from typing import Any
 
 from django.db import InterfaceError, OperationalError
@@ -73,30 +74,39 @@ def take(
     except (OperationalError, InterfaceError, OSError):
         yield _ended(sum_, "The database does not answer; send the file again in a moment.", 503)
         return
-    if not sum_.deposits:
+    if sum_.first is None:
         raise Refused("The file is empty.", 400)
     yield _answer(sum_)
 
 
 def _ended(sum_: doors.Sum, problem: str, status: int) -> dict[str, Any]:
-    if not sum_.deposits:
+    if sum_.first is None:
         raise Refused(f"Nothing was stored: {problem}", status)
     return _answer(sum_) | {"problem": f"What was read before stays. {problem}"}
 
 
 def _answer(sum_: doors.Sum) -> dict[str, Any]:
     return {
-        "deposit": sum_.deposits[0],
+        "deposit": sum_.first,
         "deposits": len(sum_.deposits),
-        "url": f"/deposits/{sum_.deposits[0]}/",
+        "url": f"/deposits/{sum_.first}/",
         "events": sum_.events,
         "duplicates": sum_.duplicates,
         "rejects": sum_.rejects,
+        "words": _words(sum_),
     }
 
 
-def words(answer: dict[str, Any]) -> str:
-    """The answer as a sentence."""
-    return (
-        ", ".join(counted(answer[f"{one}s"], one) for one in ("event", "duplicate", "reject")) + "."
+def _words(sum_: doors.Sum) -> str:
+    """What became of a file, in a sentence or two."""
+    said = (
+        f"{counted(sum_.events, 'event')}, {counted(sum_.duplicates, 'duplicate')},"
+        f" {counted(sum_.rejects, 'reject')}."
     )
+    if sum_.since is None:
+        return said
+    since = f"{sum_.since.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    if sum_.repeat:
+        return f"Already here since {since}: nothing new was stored. {said}"
+    parts = len(sum_.already) + len(sum_.deposits)
+    return f"{said} {len(sum_.already):,} of its {parts:,} parts were already here since {since}."

@@ -4,7 +4,7 @@ Owns what they rest on (who calls for whom, what names may mean) and the rows of
 how far clocks are apart is evidence/clocks.py. All of it is only added to: what speaks against a row is asked when it
 is shown (the view evidence_shownlink). Comes last in linking a deposit, under the lock of links
 by issuance, so that of two jobs the later sees what the earlier found. Must not know claims or
-runs' making (evidence/links.py).
+runs' making (evidence/runs.py).
 """
 
 from collections.abc import Iterable, Sequence

@@ -17,7 +17,7 @@ import re2
 from django.db import transaction
 from django.db.models import F
 
-from evidence import known, ledger, permissions
+from evidence import known, ledger, permissions, sketch
 from evidence.formats.record import ActorName, Asked, Parsed, Record, Redaction
 from evidence.formats.removing import NotFound, without
 from evidence.models import Deposit, FilteredOut, LedgerEntry, Source
@@ -126,6 +126,8 @@ def refused_again(
                 source=deposit.source, day=now.astimezone(UTC).date(), reason=why
             )
             FilteredOut.objects.filter(pk=row.pk).update(records=F("records") + more)
+            digests = [records[number].digest for number, one in found.items() if one == why]
+            note_different(deposit.source, {why: digests}, now=now)
     return {number: f"{LEFT_OUT_AGAIN}{why}" for number, why in found.items() if why}
 
 
@@ -174,19 +176,33 @@ def _names(record: Record) -> list[str]:
     return found
 
 
-def filtered(source: Source, parsed: Parsed, *, format: str) -> Parsed:  # noqa: A002 - what sources and deposits call it
-    """What is kept of a body by its source's filter, in its bytes too; the very same without one.
+type Dropped = dict[str, list[bytes]]
+"""The digests of what was left out, by why."""
+
+
+def filtered(
+    source: Source,
+    parsed: Parsed,
+    *,
+    format: str,  # noqa: A002 - what sources and deposits call it
+) -> tuple[Parsed, Dropped]:
+    """What is kept of a body by its source's filter, in its bytes too, and what is not; the very
+    same without one.
 
     What is left out stands among the redactions, by rule and place, and is stored with the
-    deposit: the counts of each day are made of that.
+    deposit: the counts of each day are made of that, and of its digests by `note_different`.
     """
     rules = of(source)
     if not rules:
-        return parsed
+        return parsed, {}
     compiled = _compiled(tuple(rules))
     reasons = [why_left_out(record, compiled) for record in parsed.records]
     if not any(reasons):
-        return parsed
+        return parsed, {}
+    dropped: Dropped = {}
+    for record, why in zip(parsed.records, reasons, strict=True):
+        if why:
+            dropped.setdefault(why, []).append(record.digest)
     out = [
         Redaction(record.position, f"{LEFT_OUT}{why}", 0)
         for record, why in zip(parsed.records, reasons, strict=True)
@@ -197,15 +213,29 @@ def filtered(source: Source, parsed: Parsed, *, format: str) -> Parsed:  # noqa:
     except NotFound:
         # Rather kept than lost around it; and said.
         out = [one._replace(kind=f"{LEFT_OUT}{NOT_CUT}") for one in out]
-        return parsed._replace(redactions=[*out, *parsed.redactions])
+        everything = [digest for digests in dropped.values() for digest in digests]
+        return parsed._replace(redactions=[*out, *parsed.redactions]), {NOT_CUT: everything}
     gone = {one.position for one in out}
-    return Parsed(
+    left = Parsed(
         kept,
         [one for one, why in zip(parsed.records, reasons, strict=True) if not why],
         parsed.rejects,
         # Of a record that is not kept, nothing was redacted.
         [*out, *(one for one in parsed.redactions if one.position.partition(" ")[0] not in gone)],
     )
+    return left, dropped
+
+
+def note_different(source: Source, dropped: Dropped, *, now: datetime) -> None:
+    """Count what was left out once for each record, however often it comes on that day. Called in
+    the transaction of its deposit, whose trigger made the rows and holds them."""
+    day = now.astimezone(UTC).date()
+    for why, digests in sorted(dropped.items()):
+        rows = FilteredOut.objects.select_for_update().filter(source=source, day=day, reason=why)
+        row = rows.first()
+        if row is not None and row.sketch is not None:
+            row.sketch = sketch.added(bytes(row.sketch), digests)
+            row.save(update_fields=["sketch"])
 
 
 def _cut(source: Source, parsed: Parsed, reasons: list[str], name: str) -> bytes:

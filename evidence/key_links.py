@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from evidence import together
 from evidence.correlation import LONGEST_CALL_MICROS, MOST_CANDIDATES, SKEW_MICROS
 from evidence.slices import Slice
 from evidence.vocabulary import (
@@ -49,10 +50,14 @@ CROSS JOIN LATERAL (
                     * interval '1 microsecond'
           ORDER BY s.at DESC, s.id LIMIT {MOST_LOOKED_AT}) newest
 ) s
-WHERE of_run <= %(most)s AND run <= %(most)s + 1
+WHERE of_run <= %(most)s AND run <= %(most)s + 1 {{unless}}
 ORDER BY 1, 2, 3, 4
-ON CONFLICT DO NOTHING
+{{else_}}
 """  # noqa: S608 - our own numbers; values are parameters
+_CAREFUL = "ON CONFLICT DO NOTHING"
+_NOT_THERE = """AND NOT EXISTS (SELECT FROM evidence_link l
+    WHERE l.effect_at = e.at AND l.effect_id = e.id AND l.cause_at = s.at AND l.cause_id = s.id
+      AND l.proof = %(proof)s AND l.effect_at >= %(since)s AND l.effect_at < %(until)s)"""
 # Calls by where they are looked for: the new ones; those around new spans, found once for each key,
 # action and ten seconds (event_credential serves it); and around all spans of this time.
 _CALLS = f"""SELECT at, id, credential_id, action_id FROM evidence_event
@@ -77,9 +82,14 @@ _NEW_SPANS = "s.deposit_id = ANY(%(deposits)s) AND s.at BETWEEN %(first)s AND %(
 _SPANS_OF_THE_TIME = """s.at BETWEEN greatest(%(first)s, %(since)s) - %(longest)s - %(skew)s
             AND least(%(last)s + %(longest)s, %(until)s) + %(skew)s"""
 _SIDES = tuple(
-    _BY_CREDENTIAL.format(calls=calls) for calls in (_CALLS, _AROUND.format(spans=_NEW_SPANS))
+    _BY_CREDENTIAL.format(calls=calls, unless="", else_=_CAREFUL)
+    for calls in (_CALLS, _AROUND.format(spans=_NEW_SPANS))
 )
-_WHOLE = (_BY_CREDENTIAL.format(calls=_AROUND.format(spans=_SPANS_OF_THE_TIME)),)
+_IN_TIME = _AROUND.format(spans=_SPANS_OF_THE_TIME)
+_TOGETHER = together.Insert(
+    plain=_BY_CREDENTIAL.format(calls=_IN_TIME, unless=_NOT_THERE, else_=""),
+    careful=_BY_CREDENTIAL.format(calls=_IN_TIME, unless="", else_=_CAREFUL),
+)
 
 # Names of tokens and pods are unique wherever they are met (UUIDs, random ids, digests), and the
 # sender of a span knows no realm of the system that it called: they meet by kind and value, where
@@ -167,7 +177,9 @@ _USES = _BY_ISSUANCE.format(
     side="e.deposit_id = ANY(%(deposits)s) AND e.at BETWEEN %(first)s AND %(last)s",
 )
 _OF_RUNS = _BY_ISSUANCE.format(
-    identity=PLANE_IDENTITY, side="t.trace = ANY(%(traces)s::uuid[]) AND t.plane = %(ai)s"
+    identity=PLANE_IDENTITY,
+    # A list, not ANY: the planner would weigh each of thousands of traces.
+    side="t.trace IN (SELECT unnest(%(traces)s::uuid[])) AND t.plane = %(ai)s",
 )
 
 
@@ -179,10 +191,17 @@ def by_credential(cursor: Any, slice_: Slice, *, now: datetime) -> int:
         "longest_micros": LONGEST_CALL_MICROS,
         "most": MOST_CANDIDATES,
     }
+    # The planner takes each span for a thousand tens, and would clear memory for all of them.
+    cursor.execute("SET LOCAL enable_hashagg = off")
     made = 0
-    for statement in _WHOLE if slice_.whole else _SIDES:
-        cursor.execute(statement, facts)
-        made += int(cursor.rowcount)
+    if slice_.whole:
+        together.write(cursor, _TOGETHER, facts)
+        made = int(cursor.rowcount)
+    else:
+        for statement in _SIDES:
+            cursor.execute(statement, facts)
+            made += int(cursor.rowcount)
+    cursor.execute("SET LOCAL enable_hashagg = on")
     return made
 
 

@@ -9,7 +9,7 @@ nor what becomes of it: a kind says that in a `Kind` and in what carries it on.
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,7 +17,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from evidence.models import Job, LeasedJob, Plan, Source
-from evidence.sources.failures import Later, Stopped
+from evidence.sources.failures import WAITING, Later, Stopped
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,8 @@ LONGEST_WAIT = timedelta(hours=1)
 # A server that asks for more is asked again after this.
 LONGEST_ASKED = timedelta(hours=6)
 LONGEST_SAID = 2000
+# A lease is renewed so often while a source keeps its job waiting.
+HEARTBEAT = timedelta(seconds=5)
 MOST_DUE = 200
 
 
@@ -41,6 +43,7 @@ class Kind[J: LeasedJob]:
     # A job that never got further is given up; what follows begins where it stood.
     most_retries: int
     gave_up: str  # what to do then
+    wanted: Q = field(default_factory=Q)  # of rows that are not cancelled
 
 
 class Turn(Exception):
@@ -99,10 +102,10 @@ def run_next[J: LeasedJob](
         with suppress(Lost):
             end(kind, row, LeasedJob.FAILED, now=clock(), what=problem.what, fix=problem.fix)
     except Later as problem:
-        _wait(kind, row, clock(), problem.what, problem.seconds)
+        _wait(kind, row, clock(), problem)
     except Exception as problem:
         log.exception("%s failed", row)
-        _wait(kind, row, clock(), f"{type(problem).__name__}: {problem}", None)
+        _wait(kind, row, clock(), Later(f"{type(problem).__name__}: {problem}"))
     return int(row.pk)
 
 
@@ -122,7 +125,29 @@ def held[J: LeasedJob](row: J) -> J:
 def renew[J: LeasedJob](kind: Kind[J], row: J, now: datetime) -> None:
     """A page is kept: the lease begins anew. The caller saves."""
     row.pages += 1
-    row.leased_until, row.retries, row.problem = now + kind.lease, 0, ""
+    row.leased_until, row.retries = now + kind.lease, 0
+    row.problem, row.fix = "", ""
+
+
+def looking[J: LeasedJob](
+    kind: Kind[J], row: J, clock: Callable[[], datetime]
+) -> Callable[[], None]:
+    """What a job calls as often as it likes while it waits for its source: every few seconds the
+    lease begins anew, as long as it is this run's and nobody cancelled it. Raises Lost."""
+    last = clock()
+
+    def look() -> None:
+        nonlocal last
+        now = clock()
+        if now - last < HEARTBEAT:
+            return
+        last = now
+        if not _mine(row).filter(kind.wanted).update(leased_until=now + kind.lease):
+            # Nobody wants it any more: whoever ends it need not wait for the lease.
+            _mine(row).update(leased_until=None)
+            raise Lost
+
+    return look
 
 
 def end[J: LeasedJob](
@@ -184,19 +209,19 @@ def _mine[J: LeasedJob](row: J) -> QuerySet[J]:
     )
 
 
-def _wait[J: LeasedJob](
-    kind: Kind[J], row: J, now: datetime, what: str, seconds: float | None
-) -> None:
+def _wait[J: LeasedJob](kind: Kind[J], row: J, now: datetime, why: Later) -> None:
     """Try again later: when the system says, else longer each time."""
     with suppress(Lost), transaction.atomic():
         row = held(row)
+        # A job that is tried again by itself needs nobody to say so.
+        fix = "" if why.fix == WAITING else why.fix
         if row.retries >= kind.most_retries:
-            end(kind, row, LeasedJob.FAILED, now=now, what=what, fix=kind.gave_up)
+            end(kind, row, LeasedJob.FAILED, now=now, what=why.what, fix=fix or kind.gave_up)
             return
         wait = min(LONGEST_WAIT, kind.first_wait * 2**row.retries)
-        if seconds is not None:
-            wait = min(LONGEST_ASKED, max(timedelta(seconds=seconds), timedelta(seconds=1)))
-        row.state, row.problem = LeasedJob.WAITING, said(what)
+        if why.seconds is not None:
+            wait = min(LONGEST_ASKED, max(timedelta(seconds=why.seconds), timedelta(seconds=1)))
+        row.state, row.problem, row.fix = LeasedJob.WAITING, said(why.what), said(fix)
         row.not_before, row.leased_until = now + wait, None
         row.retries += 1
-        row.save(update_fields=["state", "problem", "not_before", "leased_until", "retries"])
+        row.save(update_fields=["state", "problem", "fix", "not_before", "leased_until", "retries"])

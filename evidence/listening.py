@@ -113,14 +113,17 @@ class _Server(socketserver.ThreadingMixIn, socketserver.BaseServer):
     def prepare(self, take: Callable[[bytes], None], done: Callable[[], None]) -> None:
         self.take, self.done = take, done
         self.ended = threading.Event()
-        self.room = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        self.left, self._counting = MOST_CONNECTIONS, threading.Lock()
 
     def hand_on(self, lines: bytes) -> None:
         if lines.strip():
             self.take(lines)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        if not self.room.acquire(blocking=False):
+        with self._counting:
+            full = not self.left
+            self.left -= not full
+        if full:
             log.warning("more than %s connections: one was closed", MOST_CONNECTIONS)
             self.shutdown_request(request)
             return
@@ -130,8 +133,14 @@ class _Server(socketserver.ThreadingMixIn, socketserver.BaseServer):
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self.done()
-            self.room.release()
+            # Its place is free again whatever becomes of the rest.
+            try:
+                self.done()
+            except Exception:
+                log.exception("what a connection held could not be let go")
+            finally:
+                with self._counting:
+                    self.left += 1
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - socketserver's
         """A connection that broke ends itself; what it had sent whole is stored."""
@@ -171,7 +180,9 @@ class Listener:
             self._server = kind((at.host, at.port), _Connection)
             self.at = at._replace(port=int(self._server.server_address[1]))
         self._server.prepare(self._safely(take), done)
-        self.problem: Exception | None = None
+        # Batches that were not taken: each ended its own connection, and no other.
+        self.refused = 0
+        self._counting = threading.Lock()
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.2}, name="listen"
         )
@@ -184,10 +195,17 @@ class Listener:
             except Ended:
                 log.warning("%s bytes were not stored: the database was away", len(lines))
             except Exception as problem:
-                self.problem = problem
+                with self._counting:
+                    self.refused += 1
+                log.warning("%s bytes were not taken: %s", len(lines), str(problem)[:300])
                 raise
 
         return taken
+
+    @property
+    def room(self) -> int:
+        """How many more may connect now."""
+        return self._server.left
 
     def close(self) -> None:
         """Stop, store what came whole, let go of the address."""

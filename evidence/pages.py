@@ -13,17 +13,17 @@ from django.conf import settings
 
 from evidence import actions, custody_pages, known, pulling
 from evidence.models import Deposit, Source
+from evidence.parameters import Known, understood, whole
 from evidence.permissions import Reader
 from evidence.queries import ledger, sources
 
 # What is wrong with a source, the worst first.
 TROUBLE = ("silent", "gap", "late", "new_source", "ok")
+# What the lists are narrowed by.
+OF_SOURCES: Known = {"q": (), "state": TROUBLE, "page": ()}
+OF_DEPOSITS: Known = {"rejects": (), "before": ()}
+OF_LEDGER: Known = {"q": (), "act": (), "subject": (), "before": ()}
 GITHUB = "github_webhook"  # the format of what GitHub's webhooks send
-
-
-def number_in(text: str) -> int | None:
-    """A row number from an address; nothing when it is none."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 def address(path: str, asked: Mapping[str, Any], **changed: Any) -> str:
@@ -45,6 +45,7 @@ def pager(path: str, asked: Mapping[str, Any], before: int | None, **rest: Any) 
 
 def source_list(asked: Mapping[str, str], by: Reader, *, now: datetime) -> dict[str, Any]:
     """The sources a page at a time, what is wrong first: nobody reads 500 rows to find one."""
+    asked, left_out = understood(asked, OF_SOURCES)
     found = sources.rows(now=now)
     counts = Counter(row["state"] for row in found)
     q, state = asked.get("q", "").strip().casefold(), asked.get("state", "")
@@ -57,11 +58,12 @@ def source_list(asked: Mapping[str, str], by: Reader, *, now: datetime) -> dict[
         ),
         key=lambda row: TROUBLE.index(row["state"]),
     )
-    number = max(1, min(number_in(asked.get("page", "")) or 1, 1 + len(shown) // sources.PAGE))
+    number = max(1, min(whole(asked.get("page", "")) or 1, 1 + len(shown) // sources.PAGE))
     first = (number - 1) * sources.PAGE
     more = first + sources.PAGE < len(shown)
     return {
         "section": "sources",
+        "left_out": left_out,
         "now": now,
         "rows": shown[first : first + sources.PAGE],
         "any": bool(found),
@@ -112,6 +114,7 @@ def source_list(asked: Mapping[str, str], by: Reader, *, now: datetime) -> dict[
 def source(
     source: Source, asked: Mapping[str, str], by: Reader, *, now: datetime
 ) -> dict[str, Any]:
+    asked, left_out = understood(asked, OF_DEPOSITS)
     path = f"/sources/{source.name}/"
     detail = sources.detail(source, now=now)
     rows: list[dict[str, Any]] = []
@@ -119,12 +122,13 @@ def source(
     if by.scope is None:
         rows, before = sources.deposits(
             source,
-            before=number_in(asked.get("before", "")),
+            before=whole(asked.get("before", "")),
             only_rejects=bool(asked.get("rejects")),
         )
     may = by.why_not_administer is None
     return {
         "section": "sources",
+        "left_out": left_out,
         "source": detail,
         "drop_url": f"{path}drop/",
         "why_not_drop": by.why_not_send or "",
@@ -191,7 +195,7 @@ def token(source: Source, token: str) -> dict[str, Any]:
 def deposit(deposit: Deposit, asked: Mapping[str, str]) -> dict[str, Any]:
     kept = sources.kept(deposit)
     text, note = ("", "") if kept.body is None else sources.excerpt(kept.body, deposit.format)
-    rejects, after = sources.rejects(deposit, after=number_in(asked.get("after", "")) or 0)
+    rejects, after = sources.rejects(deposit, after=whole(asked.get("after", "")) or 0)
     path = f"/deposits/{deposit.pk}/"
     return {
         "section": "sources",
@@ -217,6 +221,7 @@ def deposit(deposit: Deposit, asked: Mapping[str, str]) -> dict[str, Any]:
             "last_at": deposit.last_at,
             "place": deposit.place,
             "intact": kept.intact,
+            "away": kept.away,
         },
         "redactions": sources.redactions(deposit),
         "rejects": rejects,
@@ -233,14 +238,16 @@ def deposit(deposit: Deposit, asked: Mapping[str, str]) -> dict[str, Any]:
 
 
 def ledger_page(asked: Mapping[str, str], by: Reader) -> dict[str, Any]:
+    asked, left_out = understood(asked, OF_LEDGER)
     wanted = ledger.Filter(
         q=asked.get("q", ""), act=asked.get("act", ""), subject=asked.get("subject", "")
     )
-    rows, before = ledger.rows(wanted, hidden=by.sealed, before=number_in(asked.get("before", "")))
+    rows, before = ledger.rows(wanted, hidden=by.sealed, before=whole(asked.get("before", "")))
     acts = [{"value": "", "words": "all acts", "on": not wanted.act}]
     acts += [{"value": act, "words": act, "on": act == wanted.act} for act in ledger.acts()]
     return {
         "section": "ledger",
+        "left_out": left_out,
         "q": wanted.q or wanted.subject,
         "acts_filter": acts,
         "rows": rows,

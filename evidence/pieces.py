@@ -15,7 +15,7 @@ from evidence.formats.removing import NotFound, only
 from evidence.models import Actor, Deposit, Erasure, Term, Tombstone
 from evidence.permissions import NotPossible
 from evidence.quotes import Column, Pieces, leaves, why_no_piece
-from evidence.stores import bodies
+from evidence.stores import bodies, objects
 
 MOST, LONGEST = 20, 200
 
@@ -80,6 +80,8 @@ def content_of(row: Erasure) -> bytes:
         return b""
     try:
         body = bodies.unpack(row.deposit)
+    except objects.Away as problem:
+        raise NotPossible(f"{problem}; what is to go is not known until it does.") from problem
     except FileNotFoundError:
         return b""
     if row.ordinal is None:

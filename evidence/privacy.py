@@ -2,7 +2,9 @@
 
 Owns the list of what counts as a secret and the one pass that replaces it. Every rule below is
 part of one compiled RE2 expression, so the pass is linear in the bytes whatever an attacker
-writes. A secret becomes ``[redacted:kind:length]``: no quote, no backslash, so JSON stays JSON.
+writes; a shorter one says which texts that pass is needed for. A secret becomes
+``[redacted:kind:length]``: no quote, no backslash, so JSON stays JSON. What is encoded (base64,
+letters as ``\\u0061``) is not looked into.
 
 Access key ids (AKIA…, ASIA…) are identifiers, not secrets: they say who acted and are kept.
 What says nothing is left alone: stars, ``HIDDEN_DUE_TO_SECURITY_REASONS``, ``${VARIABLE}``.
@@ -19,19 +21,11 @@ from typing import NamedTuple
 
 import re2
 
-RULE_VERSION = 1
+from evidence.secret_rules import AFTER_NAME, ALL_NAMES, NAMES, RULES, WORD_BEGINS
+
+RULE_VERSION = 2
 # What stands between texts that are searched together; also how kept records are listed.
 SEAM = b",\n"
-
-
-class Rule(NamedTuple):
-    """One kind of secret. The group in `pattern` is what is replaced."""
-
-    kind: str
-    says: str
-    pattern: str
-    # What may stand before it: a token only begins where a word begins.
-    begins_word: bool = True
 
 
 class Hit(NamedTuple):
@@ -42,137 +36,14 @@ class Hit(NamedTuple):
     length: int  # characters
 
 
-# Names whose value is a secret, by kind; matched as the end of a name, ignoring case, so that
-# `masterUserPassword` counts and `passwordResetRequired` does not.
-NAMES = {
-    "aws_secret": r"secret[_-]?access[_-]?key",
-    "aws_session_token": r"session[_-]?token|security[_-]?token",
-    "password": r"password|passwd|passphrase|pwd",
-    "secret": (
-        r"client[_-]?secret|secret[_-]?string|secret[_-]?binary|secret[_-]?value|secret[_-]?key"
-        r"|api[_-]?key|access[_-]?token|refresh[_-]?token|id[_-]?token|auth[_-]?token"
-        r"|bearer[_-]?token|private[_-]?key|key[_-]?material|signing[_-]?secret"
-        r"|webhook[_-]?secret|web[_-]?identity[_-]?token|saml[_-]?assertion|vault[_-]?token"
-        r"|private[_-]?token|account[_-]?key|shared[_-]?access[_-]?key|connection[_-]?string"
-    ),
-    "authorization": r"authorization|set-cookie|cookie",
-}
-# These too, but only as the whole name in `name=value`: alone they are too common elsewhere.
-_LOOSE = r"secret|token|sig|signature|x-amz-signature"
-
-_WORD = r"(?:^|[^A-Za-z0-9_]|\\[nrtbf])"
-# A JSON string's inside, and the same where the JSON is itself inside a JSON string.
-_INSIDE = r"(?:[^\"\\]|\\.)+"
-_INSIDE_TWICE = r"(?:[^\"\\]|\\\\[^\"\\]|\\\\\\[\"\\])+"
-_BARE = r"[^\s\"'\\,;&<>(){}\[\]]{3,}"
-_BEFORE_NAME = r"[A-Za-z0-9_.\-]*"
-
-
-def _named(kind: str, names: str) -> tuple[Rule, ...]:
-    """The ways in which a name and its value are written next to each other."""
-    return (
-        Rule(
-            kind,
-            f'a JSON member: "…{kind}": "…"',
-            rf"\"{_BEFORE_NAME}(?i:{names})\"\s*:\s*\"({_INSIDE})\"",
-            begins_word=False,
-        ),
-        Rule(
-            kind,
-            f"the same in JSON that is text inside JSON: {kind}",
-            rf"\\\"{_BEFORE_NAME}(?i:{names})\\\"\s*:\s*\\\"({_INSIDE_TWICE})\\\"",
-            begins_word=False,
-        ),
-        Rule(
-            kind,
-            f"a literal in single quotes: '…{kind}': '…'",
-            rf"'{_BEFORE_NAME}(?i:{names})'\s*:\s*'([^'\"\\]+)'",
-            begins_word=False,
-        ),
-        Rule(
-            kind,
-            f"an assignment: …{kind}=…",
-            rf"(?i:{names})\s*=\s*(?:\\*[\"'])?({_BARE})",
-            begins_word=False,
-        ),
-    )
-
-
-RULES: tuple[Rule, ...] = (
-    Rule(
-        "private_key",
-        "a PEM private key block, whole or cut off",
-        r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----"
-        r"((?:[^\"\\-]|\\+[nrt]|-[^\"\\-])+)",
-        begins_word=False,
-    ),
-    Rule(
-        "jwt",
-        "a JSON web token: three parts, the first two JSON",
-        r"(eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*)",
-    ),
-    Rule("github", "a GitHub token", r"(gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{22,})"),
-    Rule("gitlab", "a GitLab token", r"(gl(?:pat|dt|rt|ptt|cbt)-[A-Za-z0-9_-]{20,})"),
-    Rule("slack", "a Slack token", r"(xox[abeoprs]-[A-Za-z0-9-]{10,}|xapp-[A-Za-z0-9-]{10,})"),
-    Rule(
-        "webhook",
-        "the secret part of a Slack or Teams webhook address",
-        r"hooks\.slack\.com/(?:services|workflows)/([A-Za-z0-9_/]{20,})",
-        begins_word=False,
-    ),
-    Rule(
-        "stripe",
-        "a Stripe key or webhook secret",
-        r"((?:sk|rk)_(?:live|test)_[A-Za-z0-9]{16,}|whsec_[A-Za-z0-9+/=]{16,})",
-    ),
-    Rule("anthropic", "an Anthropic key", r"(sk-ant-[A-Za-z0-9_-]{16,})"),
-    Rule(
-        "openai",
-        "an OpenAI key",
-        r"(sk-(?:proj|svcacct|admin|None)-[A-Za-z0-9_-]{20,}|sk-[A-Za-z0-9]{32,})",
-    ),
-    Rule(
-        "google",
-        "a Google API key, OAuth token or client secret",
-        r"(AIza[A-Za-z0-9_-]{35}|ya29\.[A-Za-z0-9_-]{20,}|GOCSPX-[A-Za-z0-9_-]{20,})",
-    ),
-    Rule("huggingface", "a Hugging Face token", r"(hf_[A-Za-z0-9]{30,})"),
-    Rule("vault", "a Vault token", r"(hv[sbr]\.[A-Za-z0-9_-]{20,})"),
-    Rule(
-        "aws_session_token",
-        "a session token of AWS STS, by its beginning",
-        r"((?:IQoJb3JpZ2luX2Vj|FwoGZXIvYXdz|FQoGZXIvYXdz|AQoDYXdz)[A-Za-z0-9/+=%]{40,})",
-    ),
-    Rule("bearer", "a bearer token", r"(?i:bearer)\s+([A-Za-z0-9._~+/=-]{16,})"),
-    Rule(
-        "basic",
-        "HTTP basic authentication",
-        r"(?i:authorization)[\"'\\]*\s*[:=]\s*[\"'\\]*(?i:basic)\s+([A-Za-z0-9+/]{6,}={0,2})",
-    ),
-    Rule(
-        "connection",
-        "the password inside an address: scheme://user:password@host",
-        r"[A-Za-z][A-Za-z0-9+.-]*://[^\s:/@\"\\]*:([^\s@/\"\\]+)@",
-        begins_word=False,
-    ),
-    *(rule for kind, names in NAMES.items() for rule in _named(kind, names)),
-    Rule(
-        "secret",
-        "a header in text: x-api-key: …",
-        r"(?i:x-api-key|x-amz-security-token|x-vault-token|private-token)\s*:\s*"
-        r"([A-Za-z0-9._~+/=%-]{8,})",
-    ),
-    Rule(
-        "secret",
-        "a short name in a query or command: token=…, secret=…, sig=…",
-        rf"(?i:{_LOOSE})=([A-Za-z0-9._~+/=%-]{{8,}})",
-    ),
-)
-
 _NOTHING = re.compile(
-    rb"(?i)\*+|x+|\.+|<[^>]*>|\[redacted[^\]]*\]|\[filtered\]|redacted|hidden_due_to_security_reasons"
+    rb"(?i)\*+|x+|\.+|<[^>]*>|\[redacted[^\]]*\]|\[content:\d{1,12}(?::[0-9a-f]{16})?\]"
+    rb"|\[filtered\]|redacted|hidden_due_to_security_reasons"
     rb"|null|none|true|false|undefined|\$\{[^}]*\}|\$[A-Z_][A-Z0-9_]*|%[A-Z_]+%|\{\{[^}]*\}\}"
+    # Names and digests of secrets say which one it was, and nothing of what is in it.
+    rb"|hmac-sha256:[0-9a-f]{64}|arn:aws[a-z-]*:.*|projects/.*|A[KS]IA[A-Z0-9]{16}.*"
 )
+_MIXED = re.compile(rb"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z]).{6,}", re.DOTALL)
 
 
 def _options() -> re2.Options:
@@ -192,15 +63,31 @@ def _compiled(*, anywhere: bool) -> "re2._Regexp":
     """
     parts = []
     for rule in RULES:
-        guard = _WORD if rule.begins_word and not anywhere else ""
+        guard = WORD_BEGINS if rule.begins_word and not anywhere else ""
         parts.append(guard + rule.pattern)
+    if anywhere:
+        # A member of a message, as protobuf writes it: the name, and the sign for its value.
+        parts.append(rf"(?i:{ALL_NAMES}){AFTER_NAME}\x12")
     return re2.compile("|".join(parts).encode(), _options())
 
 
+def _seeking() -> "re2._Regexp":
+    """What finds something in every text in which a rule does, and in hardly any other.
+
+    It knows neither what stands before nor which rule it was: so it is in few states, which stay
+    in the processor's cache beside all that reads a record.
+    """
+    options = _options()
+    options.never_capture = True
+    sought = dict.fromkeys(rule.pattern if rule.sought is None else rule.sought for rule in RULES)
+    return re2.compile("|".join(sought).encode(), options)
+
+
+_SEEKING = _seeking()
 _RULES = _compiled(anywhere=False)
 _ANYWHERE = _compiled(anywhere=True)
 _SECRET_NAMES = re2.compile(
-    "|".join(f"((?i:{names})$)" for names in NAMES.values()).encode(), _options()
+    "|".join(f"((?i:{names}){AFTER_NAME}$)" for names in NAMES.values()).encode(), _options()
 )
 
 
@@ -219,7 +106,7 @@ def hit_among(texts: list[bytes], joined: bytes = b"") -> set[int]:
     runs over a seam names both texts; `redact` has the last word on each.
     """
     numbers: set[int] = set()
-    matches = list(_RULES.finditer(joined or SEAM.join(texts)))
+    matches = list(_SEEKING.finditer(joined or SEAM.join(texts)))
     if not matches:
         return numbers
     ends = list(accumulate(len(text) + len(SEAM) for text in texts))
@@ -240,9 +127,10 @@ def redact(text: bytes) -> tuple[bytes, list[Hit]]:
         group = match.lastindex
         start, end = match.span(group)
         secret = text[start:end]
-        if _NOTHING.fullmatch(secret):
+        rule = RULES[group - 1]
+        if _NOTHING.fullmatch(secret) or (rule.mixed and not _MIXED.match(secret)):
             continue
-        kind = RULES[group - 1].kind
+        kind = rule.kind
         length = len(secret.decode("utf-8", "replace"))
         pieces += (text[done:start], replacement(kind, length))
         hits.append(Hit(start, kind, length))

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.db import transaction
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
+from django.db.models import Q
 
 from evidence import intake, leases, nudge
 from evidence.models import Connection, Gap, Pull, Source
@@ -23,7 +24,9 @@ from evidence.sources.failures import Later, Stopped
 
 log = logging.getLogger(__name__)
 
-LEASE = timedelta(minutes=3)
+# Renewed while a source is waited for; a page of the largest size is stored within it.
+LEASE = timedelta(minutes=1)
+LONGEST_CHECK = timedelta(seconds=60)
 MOST_RETRIES = 12
 KIND = leases.Kind(
     rows=Pull,
@@ -33,6 +36,7 @@ KIND = leases.Kind(
     first_wait=timedelta(seconds=5),
     most_retries=MOST_RETRIES,
     gave_up="It was tried again many times; see the source.",
+    wanted=Q(cancel=False),
 )
 
 
@@ -48,16 +52,26 @@ class Step(NamedTuple):
 def ask(*, source: Source, by: str, now: datetime, by_name: str = "") -> Pull:
     """The live pull of a source, made when there is none."""
     link = Connection.objects.get(source=source)
-    since = source.watermark if link.cursor and source.watermark else None
     return leases.ask(
         KIND,
         source=source,
         now=now,
         asked_by=by,
         asked_name=by_name,
-        since=since or now - timedelta(days=link.first_days),
+        since=_since(source, link) or now - timedelta(days=link.first_days),
         until=now,
     )
+
+
+def _since(source: Source, link: Connection) -> datetime | None:
+    """From when on a pull has to bring everything: what its cursor goes on from. None: anew."""
+    if not link.cursor:
+        return None
+    last = Pull.objects.filter(source=source).order_by("-asked_at", "-pk").first()
+    # What ended early left its beginning to whoever goes on.
+    if last is not None and last.state in (Pull.FAILED, Pull.CANCELLED):
+        return last.since
+    return source.watermark
 
 
 def ask_due(*, now: datetime) -> int:
@@ -80,8 +94,14 @@ def lists_only(link: Connection) -> bool:
 
 
 def cancel(*, pull: Pull, now: datetime) -> bool:
-    """End a pull after the page it is at; False when it is over already."""
+    """End a pull after the page it is at, or while it waits for one; False when it is over
+    already. The next one has its time from now on."""
     asked = Pull.objects.filter(pk=pull.pk, state__in=Pull.LIVE).update(cancel=True)
+    if asked:
+        # Else the schedule would ask for the same again at once.
+        for link in Connection.objects.filter(source=pull.source_id, next_at__lte=now):
+            link.next_at = now + timedelta(seconds=link.every_seconds)
+            link.save(update_fields=["next_at"])
     _end_cancelled(pull.pk, now)
     return bool(asked)
 
@@ -132,19 +152,35 @@ def check(*, source: Source, now: datetime, clock: Callable[[], datetime]) -> li
     done: list[Check] = []
     try:
         connector = connector_of(link)
-        with Http(allow_private=bool(settings.ALLOW_PRIVATE), clock=clock) as http:
+        http = Http(
+            allow_private=bool(settings.ALLOW_PRIVATE), clock=clock, look=_patience(clock, now)
+        )
+        with http, http.discreetly():
             asked = Asked(link.settings, {}, now - timedelta(hours=1), now, http)
-            done.extend(connector.check(asked))
+            done.extend(
+                one._replace(said=http.clean(one.said), fix=http.clean(one.fix))
+                for one in connector.check(asked)
+            )
     except Stopped as problem:
         done.append(Check("connection", ok=False, said=problem.what, fix=problem.fix))
     except Later as problem:
-        done.append(Check("connection", ok=False, said=problem.what, fix="Try again in a while."))
+        done.append(Check("connection", ok=False, said=problem.what, fix=problem.fix))
     except Exception as problem:
         log.exception("the connection of %s could not be tested", source)
         done.append(
             Check("connection", ok=False, said=f"{type(problem).__name__}: {problem}"[:500])
         )
     return done
+
+
+def _patience(clock: Callable[[], datetime], began: datetime) -> Callable[[], None]:
+    """Whoever tests a connection waits for it before a page."""
+
+    def look() -> None:
+        if clock() - began > LONGEST_CHECK:
+            raise Later(f"The test was ended after {LONGEST_CHECK.seconds} s: the answers are slow")
+
+    return look
 
 
 def _carry_on(
@@ -157,14 +193,16 @@ def _carry_on(
     link = source.connection
     connector = connector_of(link)
     by = f"pull:{pull.pk}"
-    with Http(allow_private=bool(settings.ALLOW_PRIVATE), clock=clock) as http:
+    look = leases.looking(KIND, pull, clock)
+    http = Http(allow_private=bool(settings.ALLOW_PRIVATE), clock=clock, look=look)
+    with http, http.discreetly():
         asked = Asked(link.settings, link.cursor, pull.since, pull.until, http)
         with closing(_generator(connector.pages(asked))) as pages:
             for page in pages:
                 taken = None
                 if page.body:
                     taken = _store(source, page, page.format or connector.format, by, clock())
-                on_step(_keep(pull, page, taken, http.skew, clock()))
+                on_step(_keep(pull, page, taken, http, clock()))
                 if enough():
                     raise leases.Turn
     _finish(pull, connector, clock())
@@ -184,21 +222,22 @@ def _store(source: Source, page: Page, reads_as: str, by: str, now: datetime) ->
         raise Stopped(str(problem), "Name the format in the source's settings.") from problem
 
 
-def _keep(
-    pull: Pull, page: Page, taken: intake.Taken | None, skew: float | None, now: datetime
-) -> Step:
+def _keep(pull: Pull, page: Page, taken: intake.Taken | None, http: Http, now: datetime) -> Step:
     """The cursor and the counts of a page that is on disk; renews the lease. Raises Lost."""
     with transaction.atomic():
         held = leases.held(pull)
         Connection.objects.filter(source_id=held.source_id).update(
             cursor=page.cursor,
-            **({} if skew is None else {"skew_seconds": skew, "skew_at": now}),
+            **({} if http.skew is None else {"skew_seconds": http.skew, "skew_at": now}),
         )
         if page.silent is not None and page.silent.begins < page.silent.ends:
             Gap.objects.get_or_create(
                 source_id=held.source_id,
                 during=DateTimeTZRange(page.silent.begins, page.silent.ends, "[)"),
-                defaults={"reason": leases.said(page.silent.reason), "recorded_at": now},
+                defaults={
+                    "reason": leases.said(http.clean(page.silent.reason)),
+                    "recorded_at": now,
+                },
             )
         leases.renew(KIND, held, now)
         held.reached = page.reached or held.reached
@@ -214,7 +253,12 @@ def _keep(
         held.save()
     if held.cancel:
         raise leases.Lost
-    return Step(held.pages, held.records, held.total, share(held))
+    return step_of(held)
+
+
+def step_of(pull: Pull) -> Step:
+    """Where a pull stands."""
+    return Step(pull.pages, pull.records, pull.total, share(pull))
 
 
 def share(pull: Pull) -> float | None:
@@ -241,6 +285,8 @@ def _finish(pull: Pull, connector: Connector, now: datetime) -> None:
     with transaction.atomic():
         leases.end(KIND, pull, Pull.DONE, now=now, reached=pull.until)
         row = Source.objects.select_for_update().get(pk=pull.source_id)
+        if connector.gap_free and row.sampling == 1.0:
+            _unasked(row, pull, now)
         # What its own delay still holds back has not been handed out yet.
         reached = pull.until - timedelta(seconds=max(row.lag_seconds, connector.late_seconds))
         if (
@@ -252,3 +298,20 @@ def _finish(pull: Pull, connector: Connector, now: datetime) -> None:
             row.save(update_fields=["watermark", "completeness"])
             # What waited for the absence of this source's events can be judged now.
             nudge.after_commit("evidence.linked")
+
+
+def _unasked(row: Source, pull: Pull, now: datetime) -> None:
+    """What lies before the first pull, or between the last one and one that began anew, was asked
+    for by nobody: its absence shows nothing."""
+    if row.watermark is None:
+        begins = pull.since - timedelta(days=row.retention_days)
+        reason = "nothing had been received yet"
+    else:
+        begins = row.watermark
+        reason = "the source was connected anew and not asked for this"
+    if begins < pull.since:
+        Gap.objects.get_or_create(
+            source=row,
+            during=DateTimeTZRange(begins, pull.since, "[)"),
+            defaults={"reason": reason, "recorded_at": now},
+        )

@@ -4,6 +4,7 @@ Every one may run twice at once, or die half-way: the rows say what is left. Nam
 config/celery.py maps nudges and the schedule to.
 """
 
+import logging
 from time import monotonic
 
 from celery import shared_task
@@ -22,7 +23,9 @@ from evidence import (
     verified,
 )
 from evidence import watermarks as heartbeat
-from evidence.stores import bodies
+from evidence.stores import bodies, objects
+
+log = logging.getLogger(__name__)
 
 # Well under the task's own limit; what is left is found by the next run.
 SECONDS = 120.0
@@ -105,8 +108,11 @@ def pull() -> None:
 def reread() -> None:
     """Read deposits again that somebody wished to be, one transaction each."""
     ends = monotonic() + SECONDS
-    while monotonic() < ends and rereading.run_next(now=timezone.now()) is not None:
-        pass
+    try:
+        while monotonic() < ends and rereading.run_next(now=timezone.now()) is not None:
+            pass
+    except objects.Away as problem:
+        log.warning("deposits are read again later: %s", problem)
 
 
 @shared_task(name="evidence.tasks.partitions_ahead")  # type: ignore[untyped-decorator]  # Celery ships no types

@@ -145,7 +145,7 @@ def _dropped(request: HttpRequest, source: Source, by: Reader, as_json: bool) ->
     last = list(_all(first, steps))[-1]
     if last.get("problem"):
         raise dropping.Refused(last["problem"], 400)
-    messages.success(request, dropping.words(last))
+    messages.success(request, last["words"])
     return redirect(last["url"])
 
 

@@ -4,6 +4,7 @@ Owns the one bounded query and the table of switches. Reads the newest attributi
 its cost does not grow with the history; must not know pages.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
@@ -35,7 +36,7 @@ WITH seen AS MATERIALIZED (
            coalesce(g.strength, l.strength) AS strength,
            coalesce(g.several, l.strength < {EXACT} AND l.runs > 1) AS several,
            coalesce(g.strength > 0, l.reached) AS reached,
-           date_trunc('second', e.at, 'UTC') AS moment,
+           date_trunc('second', e.at, 'UTC') AS moment, split_part(a.realm, ':', 1) AS system,
            e.action_id AS act, CASE WHEN l.by_use AND l.runs = 1 THEN e.credential_id END AS used
     FROM (SELECT at, event_id FROM identities_attribution WHERE identity_no = %(number)s
             AND at <= %(until)s ORDER BY at DESC, event_id DESC LIMIT %(most)s) k
@@ -59,14 +60,16 @@ WITH seen AS MATERIALIZED (
           AND l.reached IS NOT TRUE
         HAVING count(*) > 0
     ) g ON e.plane = {PLANE_IDENTITY}
+    LEFT JOIN evidence_actor a ON a.id = coalesce(e.principal_id, e.credential_id)
     WHERE e.plane IN ({PLANE_IDENTITY}, {PLANE_AI})
 ), fitting AS MATERIALIZED (
     SELECT *, evidence_surplus(used, act, moment) AS surplus
     FROM (SELECT DISTINCT used, act, moment FROM seen WHERE used IS NOT NULL) d
 )
-SELECT plane, is_call, named, strength, several OR coalesce(surplus, 0) <> 0, reached, count(*)
+SELECT plane, is_call, named, strength, several OR coalesce(surplus, 0) <> 0, reached, system,
+       count(*)
 FROM seen LEFT JOIN fitting USING (used, act, moment)
-GROUP BY 1, 2, 3, 4, 5, 6
+GROUP BY 1, 2, 3, 4, 5, 6, 7
 """  # noqa: S608 - our own numbers; values are parameters
 
 
@@ -86,6 +89,7 @@ class Coverage(NamedTuple):
     spans: int = 0  # of the identity's agent, among the same events
     sdk: int = 0  # of these, calls to an outside API
     sdk_named: int = 0  # of these, with a request id
+    system: str = ""  # which system's log has most calls that are not exact: the realm's first word
 
     @property
     def share(self) -> int | None:
@@ -96,12 +100,41 @@ class Coverage(NamedTuple):
     @property
     def switch(self) -> str:
         """What would raise the share, in words for whoever runs the agent; '' where nothing."""
-        return next((words for holds, words in SWITCHES if holds(self)), "")
+        words = next((words for holds, words in SWITCHES if holds(self)), "")
+        return words.replace("{how}", HOW.get(self.system, _HOW_ELSE))
 
 
-_BOTOCORE = (
-    "turn on opentelemetry-instrumentation-botocore in the agent: it writes a span with"
-    " aws.request_id for every call."
+def _header(system: str, name: str) -> str:
+    return (
+        f"capture the response header {name} on the agent's HTTP client spans"
+        f" (OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_CLIENT_RESPONSE={name}):"
+        f" the log of {system} states the same id."
+    )
+
+
+def _token(system: str, what: str) -> str:
+    return (
+        f"the log of {system} has no id of a request that callers see. Put {what} into the"
+        " attribute countersign.token.id of the spans that call it: the calls are then known by key."
+    )
+
+
+# How spans come to state what the called system's log states too (evidence/formats/otlp/names.py).
+HOW = {
+    "aws": (
+        "turn on opentelemetry-instrumentation-botocore in the agent: it writes a span with"
+        " aws.request_id for every call."
+    ),
+    "k8s": _header("Kubernetes", "audit-id"),
+    "okta": _header("Okta", "x-okta-request-id"),
+    "github": _header("GitHub", "x-github-request-id"),
+    "azure": _header("Azure", "x-ms-correlation-request-id"),
+    "entra": _token("Entra", "the token's uti claim"),
+    "vault": _token("Vault", "the accessor of the token"),
+}
+_HOW_ELSE = (
+    "where the called system answers with the id under which it logs the request, capture that"
+    " response header on the agent's HTTP client spans."
 )
 _OUTSIDE = (
     "The spans of its calls are in traces of their own, outside the run: let the agent's"
@@ -115,16 +148,17 @@ _UNTRACED = (
 SWITCHES: tuple[tuple[Callable[[Coverage], bool], str], ...] = (
     (lambda c: c.exact == c.calls, ""),
     (lambda c: c.outside > c.key + c.untold + c.none, _OUTSIDE),
-    (lambda c: c.sdk > c.sdk_named, f"Some of its SDK spans state no request id: {_BOTOCORE}"),
-    (lambda c: c.key + c.untold > 0, f"Some of its calls are known by key only: {_BOTOCORE}"),
+    (lambda c: c.sdk > c.sdk_named, "Some of its SDK spans state no request id: {how}"),
+    (lambda c: c.key + c.untold > 0, "Some of its calls are known by key only: {how}"),
     (
         lambda c: c.spans + c.exact + c.outside == 0,
         "No run is known to act as it: send the traces of the agent that holds its credential.",
     ),
     (
         lambda c: c.sdk + c.exact + c.outside == 0,
-        f"Its runs show no calls of an SDK: {_BOTOCORE}",
+        "Its runs show no calls of an SDK: {how}",
     ),
+    (lambda c: c.inferred > 0, "Some of its runs show no calls of an SDK: {how}"),
     (lambda c: c.none > 0, _UNTRACED),
 )
 
@@ -134,16 +168,21 @@ def of_identity(number: int, *, until: datetime) -> Coverage:
     with connection.cursor() as cursor:
         cursor.execute(_LOOK, {"number": number, "until": until, "most": MOST})
         found = cursor.fetchall()
-    sums = dict.fromkeys(Coverage._fields, 0)
-    for plane, is_call, named, strength, untold, reached, many in found:
+    sums: Counter[str] = Counter()
+    missing: Counter[str] = Counter()
+    for plane, is_call, named, strength, untold, reached, system, many in found:
         if plane == PLANE_AI:
             sums["spans"] += many
             sums["sdk"] += many if is_call else 0
             sums["sdk_named"] += many if is_call and named else 0
             continue
         sums["calls"] += many
-        sums[_how(strength, untold=untold, reached=reached)] += many
-    return Coverage(**sums)
+        way = _how(strength, untold=untold, reached=reached)
+        sums[way] += many
+        if way != "exact" and system:
+            missing[system] += many
+    most = max(sorted(missing), key=missing.__getitem__, default="")
+    return Coverage(**sums, system=most)
 
 
 def _how(strength: int | None, *, untold: bool | None, reached: bool | None) -> str:

@@ -5,7 +5,7 @@ order decides where two could read a record). Pure.
 """
 
 from collections import Counter
-from functools import partial
+from functools import cache, partial
 
 from evidence.formats import (
     anthropic,
@@ -22,6 +22,7 @@ from evidence.formats import (
     microsoft365,
     microsoft_alerts,
     mlflow,
+    nearest,
     network,
     ocsf,
     okta,
@@ -102,6 +103,8 @@ FORMATS: dict[str, Format] = {
     for known in (*_OWN, *(_format(*pair) for pair in zip(TABLES, KINDS, strict=True)))
 }
 _LISTS = tuple({name for table in TABLES for name in table.lists})
+# Enough of a body that nobody knows to say what it looks like.
+_LOOKED_AT = 262_144
 
 
 def recognise(body: bytes) -> str | None:
@@ -125,3 +128,19 @@ def recognise(body: bytes) -> str | None:
         # What wraps or damages CloudTrail's records so that none is seen whole.
         return cloudtrail.NAME if cloudtrail.FORMAT.recognise(body) else None
     return found.most_common(1)[0][0]
+
+
+@cache
+def _signs() -> nearest.Signs:
+    return nearest.signs_of(TABLES)
+
+
+def resembles(head: bytes) -> tuple[str, list[str]]:
+    """What a body that none of these recognises looks like, in a few words, and which come nearest
+    to it, by name."""
+    head = head[:_LOOKED_AT]
+    records = reading.first_records(head, (_CLOUDTRAIL, *KINDS), _LISTS, nearest.RECORDS)
+    said = nearest.looks_like(head, records)
+    inside = nearest.listed_in(records)
+    some = [*records, *(inside[1] if inside else ())] or nearest.of_columns(head)
+    return said, nearest.nearest(some, _signs())

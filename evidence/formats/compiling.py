@@ -25,7 +25,7 @@ from evidence.formats.tables import (
     write_names,
     write_template,
 )
-from evidence.formats.written import Remembered, Writing, twice
+from evidence.formats.written import Of, Remembered, Writing, twice
 from evidence.vocabulary import OUTCOME_FAILED, OUTCOME_OK, OUTCOME_REFUSED, OUTCOME_UNKNOWN, USE
 
 # (position, record, digest of realm and vendor id) -> Record; raises tables.Unreadable.
@@ -162,7 +162,11 @@ def _written(
     if table.issued is not None or issuing:
         say(f"if ended == {OUTCOME_OK} or ended == {OUTCOME_UNKNOWN}:")
         if table.issued is not None:
-            say(f"issued = {named(table.issued)}(record, realm, principal)", deep=1)
+            if isinstance(table.issued, Of):
+                made = writing.found(table.issued, deep=1)
+            else:
+                made = f"{named(table.issued)}(record, realm, principal)"
+            say(f"issued = {made}", deep=1)
         if issuing:
             known = named(issuing)
             say(

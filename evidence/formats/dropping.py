@@ -5,8 +5,8 @@ is stored and before the record is read, so that reading what was kept says the 
 no vendor. Pure.
 
 A place is a path (paths.py), in which ``[*]`` means every element of a list, every member of an
-object. What is dropped is replaced by ``[content:characters]``; a statement keeps its form, with
-``?`` for its values. What its sender has made a keyed digest of already stays: it says nothing.
+object. What is dropped is replaced by a mark (marking.py); a statement keeps its form, with ``?``
+for its values. What its sender has made a keyed digest of already stays: it says nothing.
 After `` except `` a place names members of the object there that are no content, such as counts.
 """
 
@@ -18,12 +18,14 @@ from typing import Any
 import orjson
 
 from evidence.formats import paths
+from evidence.formats.marking import Gone, is_gone
 from evidence.formats.paths import Step
 
-# Takes the content out of a record, in place; the characters removed, one number for each place.
-type Drop = Callable[[Any], list[int]]
+# Takes the content out of a record, in place; what is gone is counted.
+type Drop = Callable[[Any, Gone], None]
+# What stands in the place of a value.
+type _Cut = Callable[[Any, Gone], Any]
 
-_GONE = "[content:"
 # So few names are looked for one by one, without a look at all of them before.
 _FEW = 8
 _NUMBERS = frozenset({int, float, bool})
@@ -45,7 +47,7 @@ class _Node:
     __slots__ = ("cut", "every", "names", "others")
 
     def __init__(self) -> None:
-        self.cut: Callable[[Any], tuple[Any, int]] | None = None
+        self.cut: _Cut | None = None
         self.names: dict[str, _Node] = {}
         self.every: _Node | None = None
         self.others: list[tuple[Step, _Node]] = []
@@ -74,7 +76,8 @@ def dropper(content: tuple[str, ...], statements: tuple[str, ...] = ()) -> Drop 
     if not content and not statements:
         return None
     root = _Node()
-    cuts = [(path, _without) for path in content] + [(path, _formed) for path in statements]
+    cuts: list[tuple[str, _Cut]] = [(path, _without) for path in content]
+    cuts += [(path, _formed) for path in statements]
     for written, cut in cuts:
         node = root
         path, _, spared = written.partition(" except ")
@@ -82,25 +85,59 @@ def dropper(content: tuple[str, ...], statements: tuple[str, ...] = ()) -> Drop 
             node = node.under(step)
         node.cut = node.cut or (partial(_but, frozenset(spared.split("|"))) if spared else cut)
 
-    walk = _walk(root)
+    return _written(root)
 
-    def drop(record: Any) -> list[int]:
-        gone: list[int] = []
-        walk(record, gone)
-        return gone
 
+def _written(root: _Node) -> Drop:
+    """The looking down to where records differ, as one function: it calls nothing where nothing
+    is. What is written holds nothing of a table but the names of members, quoted."""
+    objects: dict[str, Any] = {}
+    lines = ["def written(record, gone):", " if type(record) is dict:"]
+
+    def named(thing: Any) -> str:
+        name = f"object{len(objects)}"
+        objects[name] = thing
+        return name
+
+    def say(deep: int, line: str) -> None:
+        lines.append(f"{' ' * deep}{line}")
+
+    def write(node: _Node, here: str, deep: int) -> None:
+        if len(node.names) <= _FEW:
+            for name, inner in node.names.items():
+                found = f"inside{deep}"
+                say(deep, f"if ({found} := {here}.get({name!r})) is not None:")
+                if inner.cut is not None:
+                    say(deep, f" {named(_way(inner))}({here}, {name!r}, {found}, gone)")
+                    continue
+                say(deep, f" if type({found}) is dict:")
+                write(inner, found, deep + 2)
+                if inner.every is not None or inner.others:
+                    into_list = named(_into_list(inner))
+                    say(deep, f" elif type({found}) is list: {into_list}({found}, gone)")
+        else:
+            known, walk = named(frozenset(node.names)), named(_into_names(node))
+            say(deep, f"if not {known}.isdisjoint({here}): {walk}({here}, gone)")
+        if node.every is not None:
+            say(deep, f"{named(_into_every(node.every))}({here}, gone)")
+        say(deep, "pass")
+
+    write(root, "record", 2)
+    lines.append(f" elif type(record) is list: {named(_into_list(root))}(record, gone)")
+    exec("\n".join(lines), objects)  # noqa: S102 - quoted names only
+    drop: Drop = objects["written"]
     return drop
 
 
 # Cuts the places under a node out of an object or a list, in place.
-type _Walk = Callable[[Any, list[int]], None]
+type _Walk = Callable[[Any, Gone], None]
 
 
 def _walk(node: _Node) -> _Walk:
     """A node as a function that looks for what it names, and for nothing else."""
     into_object, into_list = _into_object(node), _into_list(node)
 
-    def walk(here: Any, gone: list[int]) -> None:
+    def walk(here: Any, gone: Gone) -> None:
         if type(here) is dict:
             into_object(here, gone)
         elif type(here) is list:
@@ -110,11 +147,22 @@ def _walk(node: _Node) -> _Walk:
 
 
 def _into_object(node: _Node) -> _Walk:
+    into_names = _into_names(node)
+    into_every = _into_every(node.every) if node.every is not None else None
+
+    def walk(here: Any, gone: Gone) -> None:
+        into_names(here, gone)
+        if into_every is not None:
+            into_every(here, gone)
+
+    return walk
+
+
+def _into_names(node: _Node) -> _Walk:
     names = {name: _way(inner) for name, inner in node.names.items()}
     known, few = frozenset(names), tuple(names.items()) if len(names) <= _FEW else ()
-    every = _way(node.every) if node.every is not None else None
 
-    def walk(here: Any, gone: list[int]) -> None:
+    def walk(here: Any, gone: Gone) -> None:
         if few:
             for name, way in few:
                 if (value := here.get(name)) is not None:
@@ -122,9 +170,17 @@ def _into_object(node: _Node) -> _Walk:
         elif not known.isdisjoint(here):
             for name in [name for name in here if name in names]:
                 names[name](here, name, here[name], gone)
-        if every is not None:
-            for name, value in here.items():
-                every(here, name, value, gone)
+
+    return walk
+
+
+def _into_every(node: _Node) -> _Walk:
+    way, leaf = _way(node), node.cut is not None
+
+    def walk(here: Any, gone: Gone) -> None:
+        for name, value in here.items():
+            if leaf or type(value) is dict or type(value) is list:
+                way(here, name, value, gone)
 
     return walk
 
@@ -133,7 +189,7 @@ def _into_list(node: _Node) -> _Walk:
     every = _way(node.every) if node.every is not None else None
     others = [(step, _way(inner)) for step, inner in node.others]
 
-    def walk(here: Any, gone: list[int]) -> None:
+    def walk(here: Any, gone: Gone) -> None:
         if every is not None:
             for number, value in enumerate(here):
                 every(here, number, value, gone)
@@ -144,23 +200,21 @@ def _into_list(node: _Node) -> _Walk:
     return walk
 
 
-def _way(node: _Node) -> Callable[[Any, Any, Any, list[int]], None]:
+def _way(node: _Node) -> Callable[[Any, Any, Any, Gone], None]:
     """What is done to a value that a node stands for: (its holder, its key there, it, gone)."""
     cut = node.cut
     if cut is None:
         walk = _walk(node)
 
-        def way(_: Any, __: Any, value: Any, gone: list[int]) -> None:
+        def way(_: Any, __: Any, value: Any, gone: Gone) -> None:
             if type(value) is dict or type(value) is list:
                 walk(value, gone)
 
         return way
 
-    def leaf(holder: Any, key: Any, value: Any, gone: list[int]) -> None:
+    def leaf(holder: Any, key: Any, value: Any, gone: Gone) -> None:
         if value or type(value) in _NUMBERS:
-            holder[key], characters = cut(value)
-            if characters:
-                gone.append(characters)
+            holder[key] = cut(value, gone)
 
     return leaf
 
@@ -175,28 +229,23 @@ def _numbers(here: list[Any], step: Step) -> list[int]:
     ]
 
 
-def _without(value: Any) -> tuple[str, int]:
-    if type(value) is str:
-        if _is_gone(value):
-            return value, 0
-        if value.startswith("hmac-sha256:") and _DIGEST.fullmatch(value):
-            return value, 0
-        characters = len(value)
-    else:
-        characters = len(orjson.dumps(value))
-    return f"{_GONE}{characters}]", characters
+def _without(value: Any, gone: Gone) -> str:
+    if type(value) is not str:
+        return gone.mark(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
+    if is_gone(value) or (value[:12] == "hmac-sha256:" and _DIGEST.fullmatch(value)):
+        return value
+    return gone.mark(value)
 
 
-def _but(spared: frozenset[str], value: Any) -> tuple[Any, int]:
+def _but(spared: frozenset[str], value: Any, gone: Gone) -> Any:
     """The same of an object, some of whose members stay where they are short words or numbers."""
     if type(value) is not dict:
-        return _without(value)
+        return _without(value, gone)
     kept = {name: value[name] for name in spared if name in value and _counts(value[name])}
     rest = {name: inside for name, inside in value.items() if name not in kept}
-    if not rest or (len(rest) == 1 and _is_gone(rest.get("content"))):
-        return value, 0
-    gone, characters = _without(rest)
-    return {**kept, "content": gone}, characters
+    if not rest or (len(rest) == 1 and is_gone(rest.get("content"))):
+        return value
+    return {**kept, "content": _without(rest, gone)}
 
 
 def _counts(value: Any) -> bool:
@@ -205,14 +254,14 @@ def _counts(value: Any) -> bool:
     return type(value) in (int, float) or (type(value) is str and 0 < len(value) <= 64)
 
 
-def _is_gone(value: Any) -> bool:
-    return type(value) is str and value.startswith(_GONE) and len(value) < 40
-
-
-def _formed(value: Any) -> tuple[str, int]:
+def _formed(value: Any, gone: Gone) -> str:
     if type(value) is not str:
-        return _without(value)
-    return _form(value) if len(value) <= _LONGEST_REMEMBERED else _form.__wrapped__(value)
+        return _without(value, gone)
+    remembered = len(value) <= _LONGEST_REMEMBERED
+    form, characters = _form(value) if remembered else _form.__wrapped__(value)
+    if characters:
+        gone.append(characters)
+    return form
 
 
 @lru_cache(maxsize=_REMEMBERED)

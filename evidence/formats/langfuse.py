@@ -22,6 +22,7 @@ from evidence.formats import exports, spans
 from evidence.formats.documents import Piece, Shape, pieces
 from evidence.formats.exports import Export
 from evidence.formats.lines import Seams
+from evidence.formats.marking import Gone
 from evidence.formats.record import Asked, Format, Parsed
 from evidence.formats.spans import Told, mapping, text
 from evidence.formats.tables import Row, Unreadable
@@ -157,20 +158,23 @@ def _unflattened(value: Any) -> Any:
     return {**value, "metadata": made}
 
 
-def _without_content(value: Any) -> list[int]:
-    lost: list[int] = []
+def _without_content(value: Any, lost: Gone) -> None:
     if type(value) is not dict:
-        return lost
+        return
     for member in _SAID:
         if member in value:
             value[member] = spans.gone(value[member], lost)
+    if value.get("level") != "ERROR":
+        # Of what failed, it says how: that stays. Of anything else, it is what somebody wrote.
+        for member in ("statusMessage", "status_message"):
+            if member in value:
+                value[member] = spans.gone(value[member], lost)
     metadata = value.get("metadata")
     if type(metadata) is str and metadata[:1] == "{":
         metadata = spans.parsed(metadata)
     if type(metadata) in (dict, list):
         value["metadata"] = metadata
         spans.without_content(metadata, lost)
-    return lost
 
 
 def _told(row: Row) -> Told:
@@ -216,4 +220,4 @@ def _seams(head: bytes) -> Seams | None:
     return None if exports.known(head, _EXPORTS) is None else exports.seams(head)
 
 
-FORMAT = Format(NAME, "Langfuse observations", recognise, parse, version=4, seams=_seams)
+FORMAT = Format(NAME, "Langfuse observations", recognise, parse, version=5, seams=_seams)

@@ -2,14 +2,15 @@
 
 Owns the meaning of its fields. Sources: "Office 365 Management Activity API schema" (common schema
 and those of Exchange, SharePoint, Entra and Copilot), the column AuditData of an audit search, and
-"Track and investigate identity activities with linkable identifiers". Pure.
+"Track and investigate identity activities with linkable identifiers". The table OfficeActivity of a
+workspace is microsoft_office.py's. Pure.
 
 The names are the tenant's. A record whose service states no result tells what has happened.
 """
 
 import re
 
-from evidence.formats import microsoft
+from evidence.formats import microsoft, microsoft_office
 from evidence.formats.microsoft import anywhere, value_at
 from evidence.formats.record import ActorName, Issued
 from evidence.formats.tables import Name, Row, Table, actor
@@ -23,15 +24,17 @@ from evidence.vocabulary import (
     USE,
 )
 
+_SEARCHED = ("AuditData", "auditData", "auditdata")
+_BESIDE = frozenset((*_SEARCHED, *microsoft_office.MARKS))
 
-def _view(record: Row) -> Row:
-    """A row of an audit search holds the record as text."""
-    if "Operation" in record:
+
+def _opened(record: Row) -> Row:
+    """A row of an audit search holds the record as text, one of a workspace in its columns."""
+    if record.keys().isdisjoint(_BESIDE):
         return record
-    inside = record.get("AuditData")
-    if inside is None:
-        inside = record.get("auditData") or record.get("auditdata")
-    inside = microsoft.loaded(inside)
+    if microsoft_office.is_row(record):
+        return microsoft_office.opened(record)
+    inside = microsoft.loaded(next(filter(None, map(record.get, _SEARCHED)), None))
     return inside if type(inside) is dict else record
 
 
@@ -257,10 +260,12 @@ TABLE = Table(
         ("Operation", "RecordType", "CreationTime"),
         ("Operation", "OrganizationId", "UserKey"),
         ("Operation", "OrganizationId", "UserType"),
+        ("Operation", "OfficeWorkload"),
     ),
     mark=b'peration":',
     any_case=True,
-    view=_view,
+    opens=_opened,
+    view=_opened,
     realm=_realm,
     at=("CreationTime", "TimeGenerated"),
     vendor_id=("Id",),
@@ -323,6 +328,7 @@ TABLE = Table(
     # Subjects of messages are what somebody wrote.
     content=(
         "Item.Subject",
+        "ItemName",
         "AffectedItems[*].Subject",
         "ExchangeMetaData.Subject",
         "Subject",

@@ -20,6 +20,7 @@ from typing import Any
 
 from evidence.formats import spans
 from evidence.formats.documents import Piece, Shape, pieces
+from evidence.formats.marking import Gone
 from evidence.formats.otlp import content, names
 from evidence.formats.record import Asked, Format, Parsed
 from evidence.formats.spans import Told, mapping, text
@@ -142,10 +143,9 @@ def _attributes(row: Row) -> Row:
     return found
 
 
-def _without_content(value: Any) -> list[int]:
-    lost: list[int] = []
+def _without_content(value: Any, lost: Gone) -> None:
     if type(value) is not dict:
-        return lost
+        return
     if type(value.get("attributes")) in (list, str):
         value["attributes"] = _attributes(value)
     spans.without_content({"attributes": value.get("attributes")}, lost)
@@ -155,7 +155,6 @@ def _without_content(value: Any) -> list[int]:
             event["attributes"] = spans.gone(event.get("attributes"), lost)
         elif type(event) is dict and type(event.get("attributes")) is dict:
             spans.without_content(event["attributes"], lost)
-    return lost
 
 
 def _told(row: Row) -> Told:
@@ -212,4 +211,4 @@ def _exception(events: Any) -> str:
     return ""
 
 
-FORMAT = Format(NAME, "MLflow traces", recognise, parse, version=3)
+FORMAT = Format(NAME, "MLflow traces", recognise, parse, version=4)

@@ -30,8 +30,10 @@ from evidence.formats.documents import (
     pieces,
 )
 from evidence.formats.dropping import Drop, dropper
+from evidence.formats.marking import Gone
 from evidence.formats.record import Asked, Parsed, Record, Redaction, Rejected
 from evidence.formats.tables import Row, Table, Unreadable
+from evidence.formats.unread import outline, outlined
 from evidence.keys import DIGEST_SIZE, keyed
 
 # Members in which transports wrap a record: subscriptions, forwarders, rule tests.
@@ -62,13 +64,11 @@ class Kind(NamedTuple):
     several: str = ""
     # The record inside the vendor's own wrapping; see Table.opens.
     opens: Callable[[Row], Row] | None = None
-    # The realm of records that state none; see Table.unstated.
-    unstated: str = ""
 
 
 def kind(table: Table) -> Kind:
     """A table, compiled."""
-    known = _kind(table)._replace(opens=table.opens, unstated=table.unstated)
+    known = _kind(table)._replace(opens=table.opens)
     view = table.view
     if view is None:
         return known
@@ -187,7 +187,7 @@ def read_pieces(
 def _read(found: Iterable[Batch], asked: Asked, first: Kind, others: tuple[Kind, ...]) -> Parsed:
     kept: list[bytes] = []
     parsed = Parsed(b"", [], [], [])
-    digester = Digester(asked.digest_key[:64])
+    digester = Digester(asked)
     beside = () if asked.forced else others
     for batch in found:
         kept += (privacy.SEAM, _read_batch(batch, parsed, asked, digester, first, beside))
@@ -209,7 +209,8 @@ def _read_batch(
     before = len(redactions)
     texts = received
     if not asked.keep_content:
-        texts = _without(places, values, kinds, broken, received, redactions)
+        lost = Gone(asked.digest_key)
+        texts = _without(places, values, kinds, broken, received, redactions, lost)
     joined = privacy.SEAM.join(texts)
     suspects = privacy.hit_among(texts, joined)
     for number, (position, value, by) in enumerate(zip(places, values, kinds, strict=True)):
@@ -217,6 +218,8 @@ def _read_batch(
         values[number] = None
         if number in broken:
             raw = texts[number]
+            if by.drops is not None and not asked.keep_content:
+                raw = outline(raw, position, redactions, asked.digest_key)
             into.rejects.append(Rejected(position, broken[number][0], privacy.excerpt(raw)))
             texts[number] = kept_text(raw, position, redactions)
             continue
@@ -234,10 +237,12 @@ def _read_batch(
             digester.text, digester.name = received[number], by.name
             record = by.reads(position, value, digester)
             if asked.realms and record.realm not in asked.realms:
-                record = unstated.in_realm_of(asked.realms, record, by.unstated, digester)
+                record = unstated.in_realm_of(asked.realms, record, digester)
         except Unreadable as problem:
-            excerpt = privacy.excerpt(texts[number])
-            into.rejects.append(Rejected(position, str(problem), excerpt))
+            shown = texts[number]
+            if by.drops is not None and not asked.keep_content:
+                shown, texts[number] = _unread(by, position, value, shown, redactions, asked)
+            into.rejects.append(Rejected(position, str(problem), privacy.excerpt(shown)))
             continue
         into.records.append(record)
     if broken or len(redactions) > before:
@@ -302,22 +307,38 @@ def _without(
     broken: Container[int],
     received: list[bytes],
     redactions: list[Redaction],
+    lost: Gone,
 ) -> list[bytes]:
     """The canonical texts without content; the values lose it too."""
     changed = []
     for number, (value, by) in enumerate(zip(values, kinds, strict=True)):
         if by.drops is None or number in broken:
             continue
-        gone = by.drops(value)
-        if gone:
-            redactions += [Redaction(places[number], "content", length) for length in gone]
+        by.drops(value, lost)
+        if lost:
+            redactions += [Redaction(places[number], "content", length) for length in lost]
             changed.append(number)
+            lost.clear()
     if not changed:
         return received
     texts = list(received)
     for number, text in zip(changed, canonical([values[n] for n in changed], {}), strict=True):
         texts[number] = text
     return texts
+
+
+def _unread(
+    by: Kind, position: str, value: Any, text: bytes, redactions: list[Redaction], asked: Asked
+) -> tuple[bytes, bytes]:
+    """What is shown and what is kept of JSON that is no record; of one of this kind, in which
+    content is where its table says, all the rest is kept."""
+    if type(value) is str:
+        left = outline(value.encode(), position, redactions, asked.digest_key)
+        return left, orjson.dumps(left.decode("utf-8", "replace"))
+    if type(value) is dict and by.knows(value):
+        return outlined(text)[0], text
+    left = outline(text, position, redactions, asked.digest_key)
+    return left, left
 
 
 def canonical(values: list[Any], broken: dict[int, tuple[str, bytes]]) -> list[bytes]:
@@ -354,18 +375,19 @@ class Digester:
     `text` and `name` are those of the record at hand: its canonical form, and its kind's name.
     """
 
-    __slots__ = ("begun", "key", "name", "text")
+    __slots__ = ("asked", "begun", "name", "text")
 
-    def __init__(self, key: bytes, name: str = "") -> None:
-        self.key, self.name, self.text = key, name, b""
+    def __init__(self, asked: Asked, name: str = "") -> None:
+        self.asked, self.name, self.text = asked, name, b""
         self.begun: dict[tuple[str, str], Any] = {}
 
     def __call__(self, realm: str, vendor_id: str) -> bytes:
         name = self.name
         begun = self.begun.get((name, realm))
         if begun is None:
-            opening = f"{realm}\0{name}\0".encode("utf-8", "surrogatepass")
-            begun = self.begun[name, realm] = keyed(self.key, opening)
+            home = unstated.home(realm, self.asked.realms, self.asked.home)
+            opening = f"{home}\0{name}\0".encode("utf-8", "surrogatepass")
+            begun = self.begun[name, realm] = keyed(self.asked.digest_key[:64], opening)
         digest = begun.copy()
         digest.update(b"%b\0%b" % (vendor_id.encode("utf-8", "surrogatepass"), self.text))
         return bytes(digest.digest()[:DIGEST_SIZE])

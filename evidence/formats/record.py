@@ -98,6 +98,7 @@ class Asked(NamedTuple):
     `keep_content`: keep prompts, completions, tool arguments and results.
     `task_attribute`: the attribute by which this source's runs name their task (decisions 9).
     `forced`: a person chose the format: records that look like another's are read by it as well.
+    `home`: the source's name, where records that state no realm are told apart by it (unstated.py).
     """
 
     source: str
@@ -106,6 +107,7 @@ class Asked(NamedTuple):
     keep_content: bool = False
     task_attribute: str = ""
     forced: bool = False
+    home: str = ""
 
 
 class Format(NamedTuple):

@@ -21,6 +21,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from evidence.formats import otlp, times
 from evidence.formats.documents import Piece, Shape, clean, pieces
 from evidence.formats.dropping import Drop
+from evidence.formats.marking import Gone, is_gone
 from evidence.formats.otlp import agents, content, names
 from evidence.formats.otlp import reading as meaning
 from evidence.formats.reading import Kind, read_pieces
@@ -30,8 +31,7 @@ from evidence.formats.tables import Row, Unreadable
 _DEEPEST = 16
 _LONGEST_NAME = 200
 _MOST_ELEMENTS = 8
-_GONE = "[content:"
-_CONTENT, _LITERALS = content.CONTENT, content.LITERALS
+_CONTENT, _LITERALS, _ANY = content.CONTENT, content.LITERALS, content.ANY
 _MOST_NAMES = 32_768
 # What is to be done with each member name seen so far.
 _kinds: dict[str, int] = {}
@@ -146,7 +146,7 @@ def _raised(exception: str) -> Span.Event:
 
 def _read(given: dict[str, Any], task: str) -> dict[str, Any]:
     """The attributes that a record is made from; content is none of them, whoever names it."""
-    if task and _kinds.get(task, _kind(task)) == content.PLAIN and task in given:
+    if task and _kind(task) in (content.PLAIN, _ANY) and task in given:
         value = _value(task, given[task])
         return _read(given, "") | ({} if value is None else {task: value})
     return {
@@ -228,23 +228,19 @@ def nanoseconds(value: Any) -> int:
 # --- content
 
 
-def gone(value: Any, lost: list[int]) -> Any:
+def gone(value: Any, lost: Gone) -> Any:
     """What stands in the place of content; `lost` gains its characters."""
-    if value is None or value in ("", [], {}) or (type(value) is str and _is_gone(value)):
+    if value is None or value in ("", [], {}) or is_gone(value):
         return value
+    if type(value) is str:
+        return lost.mark(value)
     try:
-        characters = len(value) if type(value) is str else len(orjson.dumps(value))
+        return lost.mark(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
     except (TypeError, ValueError, RecursionError):
-        characters = 0  # nested beyond what can be written; how long it was is not known
-    lost.append(characters)
-    return f"{_GONE}{characters}]"
+        return lost.mark(b"")  # nested beyond what can be written; how long it was is not known
 
 
-def _is_gone(value: str) -> bool:
-    return value.startswith(_GONE) and len(value) < 40
-
-
-def without_content(holder: Any, lost: list[int], deepest: int = _DEEPEST) -> None:
+def without_content(holder: Any, lost: Gone, deepest: int = _DEEPEST) -> None:
     """Take out of an object, in place, every member that OTLP's table of content names."""
     if type(holder) is list:
         for number, one in enumerate(holder):
@@ -263,6 +259,8 @@ def without_content(holder: Any, lost: list[int], deepest: int = _DEEPEST) -> No
         elif type(value) is str:
             if kind == _LITERALS:
                 holder[name] = _formed(value, lost)
+            elif kind == _ANY and content.is_prose(value):
+                holder[name] = gone(value, lost)
         elif type(value) is dict or type(value) is list:
             if deepest:
                 without_content(value, lost, deepest - 1)
@@ -272,12 +270,14 @@ def without_content(holder: Any, lost: list[int], deepest: int = _DEEPEST) -> No
 
 def _kind(name: str) -> int:
     kind = content.kind_of(name[:_LONGEST_NAME])
+    if kind == content.PLAIN and name not in names.READ and not content.is_harmless(name):
+        kind = _ANY
     if len(name) <= _LONGEST_NAME and len(_kinds) < _MOST_NAMES:
         _kinds[name] = kind
     return kind
 
 
-def _formed(statement: str, lost: list[int]) -> str:
+def _formed(statement: str, lost: Gone) -> str:
     """A statement without its values; one that is written as JSON stays so."""
     inside = parsed(statement) if statement[:1] == '"' else statement
     if type(inside) is not str:

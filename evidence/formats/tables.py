@@ -115,8 +115,6 @@ class Table(NamedTuple):
     signs: tuple[tuple[str, ...], ...]
     realm: str | Callable[[Row], str]  # a template
     action: Froms
-    # What `realm` says of a record that states none; a source with one realm of this vendor does.
-    unstated: str = ""
     at: Froms = ()
     plane: int = PLANE_IDENTITY
     # Bytes of which every record holds at least one, for the recovery of damaged documents.
@@ -146,7 +144,7 @@ class Table(NamedTuple):
     activities: Mapping[str, int] = {}
     patterns: tuple[tuple[str, int], ...] = ()
     issues: tuple[Issues, ...] = ()
-    issued: Callable[[Row, str, ActorName | None], Issued | None] | None = None
+    issued: Callable[[Row, str, ActorName | None], Issued | None] | Of | None = None
     address: Froms = ()
     user_agent: Froms = ()
     request_id: Froms = ()
@@ -162,7 +160,7 @@ class Table(NamedTuple):
     statements: tuple[str, ...] = ()
     # Fields the vendor does not give, with why; the documentation's table says it.
     lacks: Mapping[str, str] = {}
-    version: int = 2  # see record.Format
+    version: int = 3  # see record.Format; 3: records without a realm are their source's
 
     def seams(self, head: bytes) -> Seams | None:
         """Where a large body with this beginning may be cut; None where it is no text of lines."""

@@ -174,7 +174,7 @@ TABLE = Table(
     request_id="request_id",
     error=("error", "message", "exitError"),
     task="access_requests[0]",
-    content=("db_query_parameters", "body", "args", "message.params.arguments"),
+    content=("db_query_parameters", "body", "args", "argv", "message.params.arguments"),
     statements=("db_query",),
     lacks={
         "credential": "only joins, bot instances and multi-factor devices name one",

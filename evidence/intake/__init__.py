@@ -14,7 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 
-from evidence import keeping, known, names, nudge, partitions, privacy
+from evidence import homes, keeping, known, names, nudge, partitions, privacy
 from evidence.formats import recognise
 from evidence.formats.record import ActorName, Asked, Parsed, Rejected
 from evidence.intake.admitting import Admitted, admit, moment
@@ -30,7 +30,7 @@ from evidence.intake.outcome import (
 from evidence.intake.places import places
 from evidence.intake.rows import COLUMNS, Rows, copy, first_sights, issuances
 from evidence.models import Source
-from evidence.names import TermName, actor_ids, plain, term_ids
+from evidence.names import TermName, plain, term_ids
 from evidence.stores import bodies
 
 __all__ = [
@@ -61,6 +61,7 @@ def asked(source: Source) -> Asked:
         realms=frozenset(source.realms),
         keep_content=source.keep_content,
         task_attribute=source.task_attribute,
+        home=source.name,
     )
 
 
@@ -118,14 +119,15 @@ def store(
     name: str = "",
 ) -> Taken:
     """Write what a format read, in one transaction; names and partitions are made before it."""
+    dropped: keeping.Dropped = {}
     if source.keep_rules:
-        parsed = keeping.filtered(source, parsed, format=format)
+        parsed, dropped = keeping.filtered(source, parsed, format=format)
     while True:
         era = names.era()
         rejects = list(parsed.rejects)
         admitted = admit(parsed.records, source=source, now=now, rejects=rejects)
         in_body = len(parsed.records) + len(parsed.rejects)
-        actors = actor_ids(names_in(admitted), now=now)
+        actors = homes.actor_ids(source, names_in(admitted), now=now)
         terms = term_ids(terms_in(admitted))
         version = known.version_of(format)
         kept_digest = sha256(parsed.kept)
@@ -182,6 +184,7 @@ def store(
                 if not place:
                     _keep_body(cursor, now, deposit, packed)
                 _keep_rejects(cursor, deposit, rejects, parsed)
+                keeping.note_different(source, dropped, now=now)
                 nudge.after_commit("evidence.stored")
         except names.Forgotten:
             # Somebody's name was erased meanwhile: maybe one of these, which is a new name now.

@@ -47,7 +47,14 @@ _length = Struct(">i").pack
 _bigint: Callable[[int], bytes] = partial(Struct(">iq").pack, 8)
 _integer: Callable[[int], bytes] = partial(Struct(">ii").pack, 4)
 _smallint: Callable[[int], bytes] = partial(Struct(">ih").pack, 2)
-_digest = _length(16).__add__
+# The numbers of planes, activities, outcomes and bases of time.
+_SMALL = [_smallint(number) for number in range(64)]
+# How every row begins: how many columns it has, its time and its id.
+_head = Struct(">hiqiq").pack
+# A digest and the place of its record, which no two rows have alike.
+_place = Struct(">i16sii").pack
+# Lengths of texts, as most of them have.
+_LENGTHS = [_length(size) for size in range(256)]
 
 
 def rows_of(
@@ -68,26 +75,24 @@ def rows_of(
     term: dict[int, dict[str | None, bytes]] = {kind: {None: NULL} for kind, _, _ in TERMS}
     for (kind, value), number in terms.items():
         term[kind][value] = _bigint(number)
-    times = {at: _time(at) for at in {at for at, _ in keys}}
-    moments, numbers = [at for at, _ in keys], [number for _, number in keys]
+    moments, numbers, many = [at for at, _ in keys], [number for _, number in keys], len(keys)
+    stated = len(admitted.times) == many
     columns: list[tuple[str, Sequence[Any], Callable[[Any], bytes]]] = [
-        ("at", moments, times.__getitem__),
-        ("id", numbers, _bigint),
         *((f"{field}_id", of[field], actor.__getitem__) for field in ACTORS),
         *((column, of[field], term[kind].__getitem__) for kind, field, column in TERMS),
         ("span", of["span_id"], _sized),
         ("parent_span", of["parent_span_id"], _sized),
         ("duration", of["duration"], _duration),
-        ("ordinal", admitted.ordinals, _integer),
-        ("plane", of["plane"], _smallint),
-        ("activity", of["activity"], _smallint),
-        ("outcome", of["outcome"], _smallint),
+        ("plane", of["plane"], _SMALL.__getitem__),
+        ("activity", of["activity"], _SMALL.__getitem__),
+        ("outcome", of["outcome"], _SMALL.__getitem__),
         (
             "time_basis",
-            [TIME_RECEIVED if at is None else TIME_STATED for at in of["at"]],
-            _smallint,
+            [TIME_STATED] * many
+            if stated
+            else [TIME_RECEIVED if at is None else TIME_STATED for at in of["at"]],
+            _SMALL.__getitem__,
         ),
-        ("digest", of["digest"], _digest),
         ("trace", of["trace_id"], _sized),
         ("request_id", of["request_id"], _text),
     ]
@@ -97,20 +102,21 @@ def rows_of(
         "source_id": _integer(source),
         "reading": _smallint(reading),
     }
-    names: list[str] = []
+    names = ["at", "id", "digest", "ordinal"]
     varying: list[Iterable[bytes]] = []
     for name, values, written in columns:
         first = values[0]
-        if values[-1] != first or values.count(first) < len(values):
+        if values[-1] != first or values.count(first) < many:
             names.append(name)
             varying.append(map(written, values))
         elif first is not None:
             alike[name] = written(first)
     names += alike
-    begin, end = Struct(">h").pack(len(names)), b"".join(alike.values())
-    rows = map(
-        b"".join, zip(repeat(begin, len(keys)), *varying, repeat(end, len(keys)), strict=True)
-    )
+    since = [at - SINCE_1970 for at in moments]
+    heads = map(_head, repeat(len(names)), repeat(8), since, repeat(8), numbers)
+    places = map(_place, repeat(16), of["digest"], repeat(4), admitted.ordinals)
+    rest = repeat(b"".join(alike.values()), many)
+    rows = map(b"".join, zip(heads, places, *varying, rest, strict=False))
     # No two have one key, so that no row is ever compared.
     ordered = [row for _, _, row in sorted(zip(moments, numbers, rows, strict=True))]
     return ", ".join(names), b"".join([OPENING, *ordered, CLOSING])
@@ -128,9 +134,7 @@ def issuance_rows(
     issued: list[Issued] = [record.issued for record in records]
     many = len(keys)
     rows = zip(
-        repeat(Struct(">h").pack(9), many),
-        [_time(at) for at, _ in keys],
-        [_bigint(number) for _, number in keys],
+        [_head(9, 8, at - SINCE_1970, 8, number) for at, number in keys],
         [actor[one.credential] for one in issued],
         [actor[one.issued_to] for one in issued],
         [actor[record.principal] for record in records],
@@ -157,10 +161,14 @@ def _duration(value: int | None) -> bytes:
 
 
 def _sized(data: bytes | None) -> bytes:
-    return NULL if data is None else _length(len(data)) + data
+    return NULL if data is None else _LENGTHS[len(data)] + data
 
 
 def _text(text: str | None) -> bytes:
     if text is None:
         return NULL
-    return _sized(text[:MOST_REQUEST_ID].replace("\0", "�").encode("utf-8", "replace"))
+    if len(text) > MOST_REQUEST_ID or "\0" in text:
+        text = text[:MOST_REQUEST_ID].replace("\0", "�")
+    data = text.encode("utf-8", "replace")
+    size = len(data)
+    return (_LENGTHS[size] if size < 256 else _length(size)) + data

@@ -4,13 +4,18 @@ Owns the answer's shape and how an earlier answer is found again. Must not know 
 """
 
 from dataclasses import dataclass, field
+from datetime import datetime
+from difflib import get_close_matches
 
 from evidence import known
-from evidence.formats import unreadable
+from evidence.formats import resembles, unreadable
+from evidence.formats.nearest import listed
 from evidence.formats.record import Format, Rejected
 from evidence.models import Deposit, Source
 
 MOST_REJECTS_ANSWERED = 100
+_DESCRIBE_IT = "describe it by a mapping (docs/mapping.md); docs/formats.md lists the formats"
+_NAME_IT = f"name the one that it is in where you send it, or {_DESCRIBE_IT}"
 
 
 class NotTaken(Exception):
@@ -24,6 +29,7 @@ class Taken:
     deposit: int
     format: str
     repeat: bool = False
+    since: datetime | None = None  # of a repeat: when it came first
     records: int = 0
     events: int = 0
     duplicates: int = 0
@@ -36,8 +42,15 @@ def unknown_format(chosen: str, head: bytes | None = None) -> str:
     wrong = unreadable.why(head) if head is not None and not chosen else ""
     if wrong:
         return f"no format recognises this: it is {wrong}"
-    said = f"the format {chosen[:40]!r} is not known" if chosen else "no format recognises this"
-    return f"{said}; name one of: {', '.join(known.names())}"
+    if chosen:
+        said = f"the format {chosen[:40]!r} is not known"
+        near = get_close_matches(chosen[:40].lower(), known.names(), 3)
+    else:
+        looks, near = resembles(head or b"")
+        said = f"no format recognises this: it looks like {looks}"
+    if near:
+        return f"{said}; nearest {'is' if len(near) == 1 else 'are'} {listed(near)}: {_NAME_IT}"
+    return f"{said}, and none is near it: {_DESCRIBE_IT}"
 
 
 def require_text(head: bytes, reader: Format) -> None:
@@ -61,6 +74,7 @@ def earlier(source: Source, digest: bytes) -> Taken | None:
         deposit=row.pk,
         format=row.format,
         repeat=True,
+        since=row.received_at,
         records=row.records,
         events=row.events,
         duplicates=row.duplicates,

@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from evidence.keys import uuid7
+from evidence.sketch import estimate
 
 from .capsules import Capsule
 from .events import Actor
@@ -247,9 +248,16 @@ class FilteredOut(models.Model):
     source = models.ForeignKey(Source, models.PROTECT, related_name="filtered")
     day = models.DateField()  # of receipt
     reason = models.TextField()
-    records = models.BigIntegerField(default=0)
+    records = models.BigIntegerField(default=0)  # as often as they were delivered
+    # Of their digests (evidence/sketch.py); null: some were left out before these were counted.
+    sketch = models.BinaryField(null=True, db_default=b"")
 
     class Meta:
         constraints = [
             models.UniqueConstraint(name="filtered_once", fields=["source", "day", "reason"])
         ]
+
+    @property
+    def different(self) -> int | None:
+        """About how many different records these are; None where nobody knows."""
+        return None if self.sketch is None else min(self.records, estimate(bytes(self.sketch)))

@@ -22,7 +22,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from evidence import known
 from evidence.intake import asked
 from evidence.models import Deposit, Gap, Reject, Source
-from evidence.stores import bodies
+from evidence.stores import bodies, objects
 
 PAGE = 50
 KEPT_SECONDS = 8
@@ -187,12 +187,15 @@ class Kept(NamedTuple):
 
     body: bytes | None
     intact: bool | None
+    away: str = ""  # why nobody can say now
 
 
 def kept(deposit: Deposit) -> Kept:
     """Read again from where they lie; None when they are no longer there."""
     try:
         body = bodies.unpack(deposit)
+    except objects.Away as problem:
+        return Kept(None, None, str(problem))
     except FileNotFoundError:
         return Kept(None, None)
     except (OSError, zstandard.ZstdError):

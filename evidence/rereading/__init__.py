@@ -26,7 +26,7 @@ from evidence.models import (
 from evidence.permissions import NotPossible, Reader
 from evidence.rereading.aligning import NotAligned
 from evidence.rereading.superseding import NAMES, Replaced, followers, replace
-from evidence.stores import bodies
+from evidence.stores import bodies, objects
 from evidence.words import counted
 
 __all__ = [
@@ -254,6 +254,8 @@ def _read_again(
         raise _Left(f"the format {deposit.format!r} is not known any more")
     try:
         body = bodies.unpack(deposit)
+    except objects.Away:
+        raise  # it is read again once the bucket answers
     except OSError as problem:
         raise _Left(f"its kept bytes cannot be read ({type(problem).__name__})") from problem
     if not bodies.intact(deposit, body):

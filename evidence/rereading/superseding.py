@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 import orjson
 from django.db import connection
 
-from evidence import consumers, keeping, nudge, partitions
+from evidence import consumers, homes, keeping, nudge, partitions
 from evidence.formats.record import Parsed, Rejected
 from evidence.intake import names_in, terms_in
 from evidence.intake.admitting import Admitted, admit, micros, moment
 from evidence.intake.rows import Rows, first_sights, issuances
 from evidence.models import Deposit, Reading
-from evidence.names import actor_ids, era, plain, term_ids
+from evidence.names import era, plain, term_ids
 from evidence.rereading.aligning import (
     OldEvent,
     OldReject,
@@ -259,7 +259,7 @@ def _rows(
         if pair.old is not None and pair.record.at is None and not pair.old.dated
     }
     era()  # no name is forgotten before this transaction ends
-    actors = actor_ids(names_in(admitted), now=deposit.received_at)
+    actors = homes.actor_ids(deposit.source, names_in(admitted), now=deposit.received_at)
     rows = Rows(
         admitted,
         actors=actors,

@@ -17,7 +17,7 @@ from botocore.parsers import ResponseParserError
 
 from evidence.sources import aws_session, outside
 from evidence.sources.aws_sending import Sending
-from evidence.sources.contract import Asked, Check, Field, tried
+from evidence.sources.contract import Asked, Check, Field, failing, tried
 from evidence.sources.failures import Later, Stopped
 
 ROLE_SECONDS = 3600  # the longest that a role assumed by a role may last
@@ -213,17 +213,9 @@ class Clients:
         url = self._asked.settings.get("endpoint", "").rstrip("/")
         if not url:
             return None
-        try:
+        with failing(url[:200]):
             # Said before anything is asked; each request is looked at again when it leaves.
             outside.place_of(url, allow_private=self._asked.http.allow_private)
-        except outside.Refused as problem:
-            raise Stopped(
-                f"The endpoint {url[:200]} is refused: {problem}.",
-                "Use a public https address, or allow private ones with"
-                " COUNTERSIGN_ALLOW_PRIVATE=1.",
-            ) from None
-        except outside.NotResolved as problem:
-            raise Later(f"{url[:200]}: {problem}") from None
         return url
 
     def _own(self) -> boto3.Session:

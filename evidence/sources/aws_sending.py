@@ -6,7 +6,6 @@ that was not looked at, follows no redirect and no proxy, and waits no longer th
 here. Knows no service and no credentials.
 """
 
-import ssl
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,15 +15,16 @@ from botocore import exceptions as boto
 from botocore.awsrequest import AWSResponse
 
 from evidence.sources import outside
-from evidence.sources.contract import LONGEST_PAGE, Http
+from evidence.sources.contract import LONGEST_PAGE, Http, failing
 from evidence.sources.failures import Later, Stopped
+from evidence.sources.patience import Patience
 
 
 class Raw:
     """The bytes of an answer as botocore reads them, with the methods of urllib3's response."""
 
-    def __init__(self, answer: httpx.Response, place: str) -> None:
-        self._answer, self._place = answer, place
+    def __init__(self, answer: httpx.Response, place: str, patience: Patience) -> None:
+        self._answer, self._place, self._patience = answer, place, patience
         self._chunks = answer.iter_raw()
         self._left = b""
 
@@ -44,6 +44,7 @@ class Raw:
     def stream(self) -> Any:
         """All of it, for answers that are held in memory. Raises Stopped past their bound."""
         total = 0
+        self._patience.held()
         while chunk := self._next():
             total += len(chunk)
             if total > LONGEST_PAGE:
@@ -59,10 +60,8 @@ class Raw:
         self._answer.close()
 
     def _next(self) -> bytes:
-        try:
+        with failing(self._place):
             return next(self._chunks, b"")
-        except (httpx.HTTPError, httpx.StreamError) as problem:
-            raise Later(f"{self._place} broke off ({type(problem).__name__})") from None
 
 
 class Sending:
@@ -70,7 +69,8 @@ class Sending:
 
     def __init__(self, http: Http) -> None:
         self._http = http
-        self._client = outside.client(allow_private=http.allow_private)
+        with failing("this source"):
+            self._client = outside.client(allow_private=http.allow_private, patience=http.patience)
 
     def attach(self, session: boto3.Session) -> None:
         """Every client that this session makes sends this way, those it makes for itself too."""
@@ -93,22 +93,17 @@ class Sending:
             headers=[*request.headers.items(), ("Accept-Encoding", "identity")],
             content=request.body or b"",
             # As it was signed, byte by byte: keys may hold dots and slashes that others tidy up.
-            extensions={"target": target.encode("ascii")},
+            extensions={"target": target.encode("ascii"), "stream": True},
         )
-        try:
-            answer = self._client.send(sent, stream=True)
-        except outside.Refused as problem:
-            raise Stopped(
-                f"The address {place[:200]} is refused: {problem}.",
-                "Use a public https address, or allow private ones (an interface endpoint of a"
-                " VPC is one) with COUNTERSIGN_ALLOW_PRIVATE=1.",
-            ) from None
-        except outside.NotResolved as problem:
-            raise Later(f"{place[:200]}: {problem}") from None
-        except httpx.HTTPError as problem:
-            if _untrusted(problem):
-                raise boto.SSLError(endpoint_url=place, error=problem) from problem
-            raise boto.HTTPClientError(error=problem) from problem
+        self._http.discretion.header(sent.headers.get("X-Amz-Security-Token", ""))
+        with failing(place[:200]):
+            try:
+                answer = self._client.send(sent, stream=True)
+            except httpx.HTTPError as problem:
+                # Nobody there, or the wrong one: asking again at once would not help.
+                if isinstance(problem, httpx.ConnectError | httpx.ConnectTimeout):
+                    raise
+                raise boto.HTTPClientError(error=problem) from problem
         now = self._http.now()
         self._http.skew = outside.skew(answer, now=now)
         if answer.is_error and "Retry-After" in answer.headers:
@@ -116,15 +111,33 @@ class Sending:
             answer.close()
             wait = outside.retry_after(answer, now=now)
             raise Later(f"{place[:200]} answered {answer.status_code} and asks to wait", wait)
+        wrong = _no_answer(answer, request.method, place[:200])
+        if wrong is not None:
+            answer.close()
+            raise wrong
         headers: Any = dict(answer.headers)
-        return AWSResponse(request.url, answer.status_code, headers, Raw(answer, place[:200]))
+        return AWSResponse(
+            request.url,
+            answer.status_code,
+            headers,
+            Raw(answer, place[:200], self._http.patience),
+        )
 
 
-def _untrusted(problem: BaseException) -> bool:
-    """Whether a certificate is what ended a connection."""
-    cause: BaseException | None = problem
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return True
-        cause = cause.__cause__ or cause.__context__
-    return False
+def _no_answer(answer: httpx.Response, method: str, place: str) -> Stopped | None:
+    """What is no answer of AWS at all: a redirect to elsewhere, or a page for people."""
+    from_aws = any(name.startswith("x-amz") for name in answer.headers)
+    if answer.is_redirect and not from_aws:
+        there = answer.headers.get("Location", "nowhere").partition("?")[0][:200]
+        return Stopped(
+            f"{place} answered {answer.status_code}, which leads to {there}",
+            "Name the final address: redirects are not followed.",
+        )
+    page = answer.headers.get("Content-Type", "").lower().startswith("text/html")
+    # What is stored in a bucket may be a page.
+    if answer.is_success and page and method != "GET":
+        return Stopped(
+            f"{place} answers with a web page, not as AWS does.",
+            "Check the endpoint of this source.",
+        )
+    return None

@@ -7,15 +7,20 @@ hands out.
 
 import ssl
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
+from errno import EHOSTUNREACH, ENETUNREACH
 from typing import Any, NamedTuple, Self
 
 import httpx
 
-from evidence.sources import outside, secrets
-from evidence.sources.failures import Later, Stopped, TooLarge
+from evidence.sources import outside, secrets, unpacking
+from evidence.sources.discretion import Discretion
+from evidence.sources.failures import WAITING, Later, Stopped
+from evidence.sources.patience import Patience, Slow
 
 LONGEST_PAGE = 64 * 1024 * 1024
+ASK_OWNER = "Ask whoever runs that system, or for less at once."
 
 
 class Field(NamedTuple):
@@ -46,7 +51,7 @@ def tried(name: str, look: Callable[[], str]) -> Check:
     except Stopped as problem:
         return Check(name, ok=False, said=problem.what, fix=problem.fix)
     except Later as problem:
-        return Check(name, ok=False, said=problem.what, fix="Try again in a while.")
+        return Check(name, ok=False, said=problem.what, fix=problem.fix)
 
 
 class Silent(NamedTuple):
@@ -89,7 +94,9 @@ class Asked(NamedTuple):
 
     def secret(self, name: str) -> str:
         """The secret a setting refers to. Raises Stopped when it is not there."""
-        return secrets.read(self.settings.get(name, ""), called=name)
+        found = secrets.read(self.settings.get(name, ""), called=name)
+        self.http.discretion.keep(found)
+        return found
 
 
 class Connector(NamedTuple):
@@ -113,17 +120,29 @@ class Connector(NamedTuple):
 
 
 class Http:
-    """HTTP requests of one pull: guarded, bounded, and with the server's own wish to wait."""
+    """HTTP requests of one pull: guarded, bounded in size and time, discreet about its secrets,
+    and with the server's own wish to wait.
+
+    `look` is called every few seconds while an answer is waited for; what it raises ends the
+    request.
+    """
 
     def __init__(
         self,
         *,
         allow_private: bool,
         clock: Callable[[], datetime],
-        verify: ssl.SSLContext | bool = True,
+        look: Callable[[], None] = lambda: None,
+        authority: str = "",
+        discretion: Discretion | None = None,
     ) -> None:
-        self._client = outside.client(allow_private=allow_private, verify=verify)
-        self._clock = clock
+        """`authority`: certificates in PEM that alone are trusted. Raises SSLError or ValueError
+        when it is none."""
+        self._clock, self._look = clock, look
+        self.patience = Patience(look)
+        self.discretion = discretion or Discretion()
+        self._verify = ssl.create_default_context(cadata=authority) if authority else None
+        self._made: httpx.Client | None = None
         # For connectors whose SDK makes the requests: the same rule holds for its addresses.
         self.allow_private = allow_private
         # How far the server's clock is ahead of ours, in seconds, as last seen.
@@ -133,11 +152,43 @@ class Http:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._client.close()
+        self.close()
 
     def close(self) -> None:
         """Let go of its connections."""
-        self._client.close()
+        if self._made is not None:
+            self._made.close()
+
+    def trusting(self, authority: str) -> "Http":
+        """The same with another authority. Raises SSLError or ValueError when it is none."""
+        return Http(
+            allow_private=self.allow_private,
+            clock=self._clock,
+            look=self._look,
+            authority=authority,
+            discretion=self.discretion,
+        )
+
+    def clean(self, text: str) -> str:
+        """What a system said, without the secrets it was asked with."""
+        return self.discretion.clean(text)
+
+    @contextmanager
+    def discreetly(self) -> Iterator[None]:
+        """What is raised inside says no secret."""
+        try:
+            yield
+        except Stopped as problem:
+            problem.what, problem.fix = self.clean(problem.what), self.clean(problem.fix)
+            raise
+        except Later as problem:
+            problem.what, problem.fix = self.clean(problem.what), self.clean(problem.fix)
+            raise
+        except Exception as problem:
+            said = str(problem)
+            if self.clean(said) == said:
+                raise
+            raise RuntimeError(f"{type(problem).__name__}: {self.clean(said)}") from None
 
     def now(self) -> datetime:
         """The time, for what is signed with one."""
@@ -159,26 +210,15 @@ class Http:
 
         `explain` may know better what a refusal means; what it returns is raised instead.
         """
-        try:
-            with self._client.stream(method, url, **options) as answer:
-                body = bytearray()
-                for chunk in answer.iter_bytes():
-                    body += chunk
-                    if len(body) > LONGEST_PAGE:
-                        raise TooLarge(
-                            f"{_place(url)} answers with more than {LONGEST_PAGE >> 20} MiB",
-                            "Ask for smaller pages.",
-                        )
-        except outside.Refused as problem:
-            raise Stopped(
-                f"The address {_place(url)} is refused: {problem}.",
-                "Use a public https address, or allow private ones with"
-                " COUNTERSIGN_ALLOW_PRIVATE=1.",
-            ) from None
-        except outside.NotResolved as problem:
-            raise Later(f"{_place(url)}: {problem}") from None
-        except httpx.HTTPError as problem:
-            raise Later(f"{_place(url)} did not answer ({type(problem).__name__})") from None
+        place = _place(url)
+        with failing(place):
+            if self._made is None:
+                self._made = outside.client(
+                    allow_private=self.allow_private, patience=self.patience, verify=self._verify
+                )
+            with self._made.stream(method, url, **options) as answer:
+                self.discretion.header(answer.request.headers.get("Authorization", ""))
+                body = unpacking.read(answer, place, LONGEST_PAGE)
         now = self._clock()
         self.skew = outside.skew(answer, now=now)
         headers = [
@@ -186,22 +226,87 @@ class Http:
             for name, value in answer.headers.items()
             if name.lower() not in ("content-encoding", "content-length", "transfer-encoding")
         ]
+        if not answer.is_success:
+            # What a refusal says is shown to people.
+            body = self.clean(body.decode("utf-8", "replace")).encode()
         whole = httpx.Response(
-            answer.status_code, headers=headers, content=bytes(body), request=answer.request
+            answer.status_code, headers=headers, content=body, request=answer.request
         )
         wait = outside.retry_after(answer, now=now)
         if answer.is_client_error and answer.status_code != 429 and not wait:
             better = explain(whole)
             if better is not None:
                 raise better
-        return _judged(whole, url, wait)
+        return _judged(whole, place, wait)
 
 
-def _judged(answer: httpx.Response, url: str, wait: float | None) -> httpx.Response:
+@contextmanager
+def failing(place: str) -> Iterator[None]:
+    """What the network raises inside becomes Later or Stopped, each cause with its own words."""
+    try:
+        yield
+    except outside.Refused as problem:
+        raise Stopped(
+            f"The address {place} is refused: {problem}.",
+            "Use a public https address, or allow private ones with COUNTERSIGN_ALLOW_PRIVATE=1.",
+        ) from None
+    except outside.NotResolved as problem:
+        fix = "Check the spelling of the address." if problem.unknown else WAITING
+        raise Later(f"{place}: {problem}", fix=fix) from None
+    except Slow as problem:
+        raise Later(f"{place} {problem}, which is too slow", fix=ASK_OWNER) from None
+    except (httpx.HTTPError, httpx.StreamError) as problem:
+        raise _unreachable(place, problem) from None
+
+
+def _unreachable(place: str, problem: Exception) -> Later:
+    for cause in causes(problem):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return Later(
+                f"The certificate of {place} is not trusted: {cause.verify_message}",
+                fix="Check the address; name a private certificate authority's file in"
+                " SSL_CERT_FILE for the web and worker processes.",
+            )
+        if isinstance(cause, ssl.SSLError):
+            return Later(
+                f"{place} does not speak TLS as this machine does ({cause.reason})",
+                fix="Check the address and its port.",
+            )
+        if isinstance(cause, ConnectionRefusedError):
+            return Later(
+                f"Nothing listens at {place}: the connection was refused",
+                fix="Check the address and its port, and that the system runs.",
+            )
+        if isinstance(cause, OSError) and cause.errno in (EHOSTUNREACH, ENETUNREACH):
+            return Later(
+                f"There is no way from here to {place}", fix="Check the address and the network."
+            )
+    if isinstance(problem, httpx.ConnectTimeout):
+        return Later(
+            f"{place} did not take the connection in time",
+            fix="Check the address, and that a firewall lets this machine through.",
+        )
+    return Later(f"{place} did not answer ({type(problem).__name__})")
+
+
+def causes(problem: BaseException | None) -> Iterator[BaseException]:
+    """An exception and what led to it."""
+    while problem is not None:
+        yield problem
+        problem = problem.__cause__ or problem.__context__
+
+
+def _judged(answer: httpx.Response, place: str, wait: float | None) -> httpx.Response:
     code = answer.status_code
     if 200 <= code < 300:
+        if answer.content[:200].lstrip()[:1] == b"<":
+            raise Stopped(
+                f"{place} answers with a web page, not with JSON: perhaps one to sign in at.",
+                "Name the address of the API itself, which answers without a sign-in page before"
+                " it.",
+            )
         return answer
-    said = f"{_place(url)} answered {code}"
+    said = f"{place} answered {code}"
     if code in (408, 425, 429) or code >= 500 or (code == 403 and wait):
         raise Later(said, wait)
     if code == 401:
@@ -210,7 +315,7 @@ def _judged(answer: httpx.Response, url: str, wait: float | None) -> httpx.Respo
         raise Stopped(f"{said}: the credential may not read this", "Give it the rights it needs.")
     if 300 <= code < 400:
         raise Stopped(
-            f"{said}, which leads to {answer.headers.get('Location', 'nowhere')[:200]}",
+            f"{said}, which leads to {_place(answer.headers.get('Location', 'nowhere'))}",
             "Name the final address: redirects are not followed.",
         )
     raise Stopped(f"{said}: {answer.text[:200]}", "Check the settings of this source.")

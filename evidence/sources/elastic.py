@@ -206,7 +206,9 @@ def check(asked: Asked) -> Iterator[Check]:
 
     def signed_in() -> str:
         found = _sent(asked, "GET", "_security/_authenticate")
-        return f"the API key is of {str(found.get('username', 'somebody'))[:100]}"
+        if type(found.get("username")) is not str:
+            raise Stopped("The answer names no user.", "Check the address of Elasticsearch.")
+        return f"the API key is of {found['username'][:100]}"
 
     def text() -> str:
         return f"the query is: {orjson.dumps(_query(asked)).decode()[:200]}"

@@ -1,5 +1,7 @@
 """Why a pull does not go on now. Pure."""
 
+WAITING = "Try again in a while."
+
 
 class Stopped(Exception):
     """Pulling cannot go on until somebody acts: what is wrong, and what to do."""
@@ -14,8 +16,9 @@ class TooLarge(Stopped):
 
 
 class Later(Exception):
-    """The source asks to wait, or was away: tried again after so many seconds."""
+    """The source asks to wait, or was away: tried again after so many seconds. `fix`: what to do
+    where waiting alone may not help."""
 
-    def __init__(self, what: str, seconds: float | None = None) -> None:
+    def __init__(self, what: str, seconds: float | None = None, fix: str = WAITING) -> None:
         super().__init__(what)
-        self.what, self.seconds = what, seconds
+        self.what, self.seconds, self.fix = what, seconds, fix

@@ -283,7 +283,7 @@ def pages(asked: Asked) -> Iterator[Page]:
         if type(rows) is not list:
             raise Stopped("The answer is no list of log entries.", "Check the address.")
         if type(next_) is str and next_:
-            lane = windows.turned(open_, next_)
+            lane = windows.followed(open_, next_)
         else:
             lane = windows.closed(open_, until=asked.until)
         yield Page(

@@ -149,9 +149,9 @@ def pages(asked: Asked) -> Iterator[Page]:
         first = False
         rows = _rows(answer)
         link = answer.links.get("next", {}).get("url", "")
-        if link and rows:
-            lane = windows.turned(open_, link)
-            last = micros(rows[-1].get("@timestamp")) if type(rows[-1]) is dict else None
+        if link:
+            lane = windows.followed(open_, link)
+            last = micros(rows[-1].get("@timestamp")) if rows and type(rows[-1]) is dict else None
             # Oldest first: what a page ends with is how far it is.
             reached = None if last is None else EPOCH + timedelta(microseconds=last)
         else:

@@ -213,7 +213,7 @@ def _lane(
             raise Stopped("The answer is no list of Microsoft Graph.", "Check the address.")
         link = found.get("@odata.nextLink")
         if type(link) is str and link:
-            lane = windows.turned(open_, link)
+            lane = windows.followed(open_, link)
         else:
             lane = windows.closed(open_, until=asked.until)
         name_ = f"{log.title}, {open_['begins']}"

@@ -7,6 +7,7 @@ is read by the inventory alone, and never pulled.
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 
+from evidence.sources import secrets, tokens
 from evidence.sources.contract import Asked, Check, Connector, Field, Http, Page, tried
 from evidence.sources.failures import Stopped
 
@@ -22,16 +23,15 @@ LISTS = (
 
 def client_of(asked: Asked) -> Http:
     """A client of its own that trusts the cluster's own authority. Raises Stopped."""
-    trusted: ssl.SSLContext | bool = True
-    if asked.settings.get("authority"):
-        try:
-            trusted = ssl.create_default_context(cadata=asked.secret("authority"))
-        except (ssl.SSLError, ValueError):
-            raise Stopped(
-                "What authority refers to is no certificate in PEM.",
-                "Name the cluster's ca.crt, as in its kubeconfig.",
-            ) from None
-    return Http(allow_private=asked.http.allow_private, clock=asked.http.now, verify=trusted)
+    named = asked.settings.get("authority", "")
+    try:
+        # Certificates are no secret: what is said of them may repeat them.
+        return asked.http.trusting(secrets.read(named, called="authority") if named else "")
+    except (ssl.SSLError, ValueError):
+        raise Stopped(
+            "What authority refers to is no certificate in PEM.",
+            "Name the cluster's ca.crt, as in its kubeconfig.",
+        ) from None
 
 
 def headers_of(asked: Asked) -> Callable[[], Mapping[str, str]]:
@@ -54,7 +54,11 @@ def check(asked: Asked) -> Iterator[Check]:
         for title, path in LISTS:
 
             def look(path: str = path) -> str:
-                http.get(f"{base}{path}?limit=1", headers=headers())
+                answer = http.get(f"{base}{path}?limit=1", headers=headers())
+                if type(tokens.document(answer).get("items")) is not list:
+                    raise Stopped(
+                        "The answer is no list of Kubernetes.", "Check the address of the API."
+                    )
                 return "can be listed"
 
             yield tried(f"list {title}", look)

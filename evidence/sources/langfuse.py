@@ -35,6 +35,10 @@ FULL = "attributes,resourceAttributes,scope"
 LANES = ("started", "ended")
 
 
+class _Worn(Exception):
+    """A page that the cursor names is no longer there."""
+
+
 def _url(asked: Asked) -> str:
     return f"{asked.settings['url'].rstrip('/')}/api/public"
 
@@ -79,12 +83,18 @@ def _filter(lane: str, begins: str, ends: str) -> bytes:
     )
 
 
-def _fetched(asked: Asked, parameters: dict[str, str], rows: int) -> httpx.Response:
+def _worn(answer: httpx.Response) -> Exception | None:
+    return _Worn() if answer.status_code in (400, 410, 422) else _refused(answer)
+
+
+def _fetched(
+    asked: Asked, parameters: dict[str, str], rows: int, *, worn: bool = False
+) -> httpx.Response:
     return asked.http.get(
         f"{_url(asked)}/v2/observations",
         params=parameters | {"limit": str(rows)},
         auth=_keys(asked),
-        explain=_refused,
+        explain=_worn if worn else _refused,
     )
 
 
@@ -94,6 +104,7 @@ def pages(asked: Asked) -> Iterator[Page]:
     size = Fitting(LIMIT)
     for name in LANES:
         lane: windows.Lane = cursor.get(name, {})
+        first = True
         while (
             open_ := windows.opened(lane, since=asked.since, until=asked.until, rule=RULE)
         ) is not None:
@@ -104,10 +115,17 @@ def pages(asked: Asked) -> Iterator[Page]:
             }
             if open_["page"]:
                 parameters["cursor"] = open_["page"]
-            answer = size.fetched(partial(_fetched, asked, parameters))
+            worn = first and bool(open_["page"])
+            try:
+                answer = size.fetched(partial(_fetched, asked, parameters, worn=worn))
+            except _Worn:
+                # Reading the window again doubles nothing.
+                lane, first = windows.turned(open_, ""), False
+                continue
+            first = False
             rows, following = _read(answer)
             lane = (
-                windows.turned(open_, following)
+                windows.followed(open_, following)
                 if following
                 else windows.closed(open_, until=asked.until)
             )

@@ -188,7 +188,11 @@ def check(asked: Asked) -> Iterator[Check]:
             )
             found = document(answer).get("experiment")
             called = found.get("name") if type(found) is dict else None
-            return f"the experiment {number} is called {str(called)[:100]}"
+            if type(called) is not str:
+                raise Stopped(
+                    "The answer is no experiment.", "Check the address of the tracking server."
+                )
+            return f"the experiment {number} is called {called[:100]}"
 
         yield tried(f"read experiment {number}", look)
 

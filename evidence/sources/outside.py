@@ -7,19 +7,39 @@ cannot change its answer in between. Redirects are not followed: they would lead
 """
 
 import ipaddress
+import os
 import socket
 import ssl
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+import httpcore
 import httpx
+
+from evidence.sources.patience import Network, Patience
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 USER_AGENT = "countersign"
 
 type Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+# Where clouds answer machines with their credentials; no setting opens these. Link-local (AWS,
+# Google, Azure, Oracle), AWS over IPv6, Alibaba, and Azure's host agent.
+_METADATA = tuple(
+    ipaddress.ip_network(one)
+    for one in (
+        "169.254.0.0/16", "fe80::/10", "fd00:ec2::/32", "100.100.100.200/32", "168.63.129.16/32",
+    )
+)  # fmt: skip
+# An IPv4 address in their last 32 bits: RFC 6052, RFC 8215, and RFC 4291's old notation.
+_EMBEDDING = tuple(
+    ipaddress.IPv6Network(one) for one in ("64:ff9b::/96", "64:ff9b:1::/48", "::/96")
+)
+_NO_SUCH_NAME = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
 
 
 class Refused(Exception):
@@ -27,7 +47,11 @@ class Refused(Exception):
 
 
 class NotResolved(Exception):
-    """The name could not be resolved now: try again later."""
+    """The name could not be resolved; `unknown`: there is none, and waiting does not help."""
+
+    def __init__(self, said: str, *, unknown: bool = False) -> None:
+        super().__init__(said)
+        self.unknown = unknown
 
 
 class Place(NamedTuple):
@@ -55,8 +79,10 @@ def place_of(url: str, *, allow_private: bool = False) -> Place:
         raise Refused("it does not speak https")
     found = addresses(parts.hostname, port or (443 if parts.scheme == "https" else 80))
     for address in found:
-        if not allow_private and (not address.is_global or address.is_multicast):
+        if not allow_private and not is_public(address):
             raise Refused(f"{address} is not a public address")
+        if is_metadata(address):
+            raise Refused(f"{address} is where a cloud tells machines their credentials")
     chosen = found[0]
     literal = f"[{chosen}]" if chosen.version == 6 else str(chosen)
     where = f"{literal}:{port}" if port else literal
@@ -73,6 +99,10 @@ def addresses(host: str, port: int) -> list[Address]:
     """Every address a name resolves to. Raises NotResolved."""
     try:
         entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror as problem:
+        unknown = problem.errno in _NO_SUCH_NAME
+        said = "there is no name" if unknown else "nobody answered for the name"
+        raise NotResolved(f"{said} {host[:200]}", unknown=unknown) from None
     except (OSError, UnicodeError):
         raise NotResolved(f"the name {host[:200]} could not be resolved") from None
     found = []
@@ -84,14 +114,71 @@ def addresses(host: str, port: int) -> list[Address]:
     return found
 
 
+def _behind(address: Address) -> Address:
+    """The IPv4 address that a translator (RFC 6052), 6to4 or an old notation leads to."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if any(address in network for network in _EMBEDDING):
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.sixtofour or address
+
+
+def is_metadata(address: Address) -> bool:
+    """Whether machines of a cloud are told their credentials there."""
+    behind = _behind(address)
+    return any(behind in network for network in _METADATA if network.version == behind.version)
+
+
+def is_public(address: Address) -> bool:
+    """Whether an address, and the one behind it, belongs to nobody's inner network."""
+    return all(
+        one.is_global and not one.is_multicast and not getattr(one, "is_site_local", False)
+        for one in (address, _behind(address))
+    )
+
+
+@lru_cache(maxsize=8)
+def _trusting(file: str, changed: float, folder: str) -> ssl.SSLContext:  # noqa: ARG001 - `changed` reads the file again
+    made = httpx.create_ssl_context(trust_env=False)
+    if file or folder:
+        made.load_verify_locations(cafile=file or None, capath=folder or None)
+    return made
+
+
+def trusted() -> ssl.SSLContext:
+    """The authorities that are known publicly, and those of SSL_CERT_FILE and SSL_CERT_DIR.
+
+    Raises Refused when the file is none.
+    """
+    file, folder = (os.environ.get(name, "") for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
+    try:
+        changed = Path(file).stat().st_mtime if file else 0.0
+        return _trusting(file, changed, folder)
+    except (OSError, ValueError) as problem:
+        raise Refused(
+            f"SSL_CERT_FILE {file} holds no certificates that can be read"
+            f" ({type(problem).__name__})"
+        ) from None
+
+
 class Guarded(httpx.HTTPTransport):
     """Looks at every address before it is connected to, and connects to what was looked at."""
 
-    def __init__(self, *, allow_private: bool, **options: Any) -> None:
-        super().__init__(trust_env=False, **options)
-        self._allow_private = allow_private
+    def __init__(self, *, allow_private: bool, verify: ssl.SSLContext, patience: Patience) -> None:
+        super().__init__(trust_env=False, verify=verify)
+        # The same pool as its own, over connections that wait within bounds.
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=verify,
+            max_connections=100,
+            max_keepalive_connections=20,
+            keepalive_expiry=5.0,
+            network_backend=Network(patience),
+        )
+        self._allow_private, self._patience = allow_private, patience
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
+        pause = request.extensions.get("timeout", {}).get("read") or 0.0
+        self._patience.begin(pause=pause, stream=bool(request.extensions.get("stream")))
         place = place_of(str(request.url), allow_private=self._allow_private)
         request.headers["Host"] = place.host
         request.extensions = {**request.extensions, "sni_hostname": place.server_name}
@@ -100,13 +187,25 @@ class Guarded(httpx.HTTPTransport):
 
 
 def client(
-    *, allow_private: bool, verify: ssl.SSLContext | bool = True, **options: Any
+    *,
+    allow_private: bool,
+    patience: Patience,
+    verify: ssl.SSLContext | None = None,
+    **options: Any,
 ) -> httpx.Client:
-    """An HTTP client whose requests raise Refused or NotResolved before they leave."""
+    """An HTTP client whose requests raise Refused or NotResolved before they leave, and Slow when
+    an answer uses up its time. Raises Refused itself when there is nothing to trust."""
     options.setdefault("timeout", TIMEOUT)
-    headers = {"User-Agent": USER_AGENT, **options.pop("headers", {})}
+    # What unpacks to more than it may is known of gzip alone (contract.py).
+    headers = {
+        "User-Agent": USER_AGENT,
+        "Accept-Encoding": "gzip, identity",
+        **options.pop("headers", {}),
+    }
     return httpx.Client(
-        transport=Guarded(allow_private=allow_private, verify=verify),
+        transport=Guarded(
+            allow_private=allow_private, verify=verify or trusted(), patience=patience
+        ),
         follow_redirects=False,
         headers=headers,
         **options,

@@ -150,7 +150,8 @@ def check(asked: Asked) -> Iterator[Check]:
     """The project, then its spans."""
 
     def project() -> str:
-        _got(asked, "")
+        if type(document(_got(asked, "")).get("data")) is not dict:
+            raise Stopped("The answer is no project.", "Check the address of Phoenix.")
         return f"the project {asked.settings['project']} is there"
 
     def spans() -> str:

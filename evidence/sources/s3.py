@@ -51,6 +51,19 @@ THIS_ONE = {
     "KMS.KMSInvalidStateException": "the key it is encrypted with cannot be used",
 }
 
+# What AWS writes beside a trail's logs, by its folder below AWSLogs/<account>/; docs of CloudTrail
+# ("log file locations") and of each service.
+BESIDE = {
+    "CloudTrail-Digest": "digests of a trail, which prove its logs and hold no events",
+    "vpcflowlogs": "flow logs of a VPC, which name addresses and no identity",
+    "elasticloadbalancing": "access logs of a load balancer, which name no identity",
+    "Config": "snapshots of AWS Config, which are no log",
+    "WAFLogs": "logs of a firewall, which name no identity",
+    "vpcdnsquerylogs": "DNS queries of a VPC, which name no identity",
+    "network-firewall": "logs of a firewall, which name no identity",
+}
+_SERVICE = re.compile(r"(?:.*/)?AWSLogs/(?:o-[a-z0-9]{10,32}/)?\d{12}/([^/]+)/", re.DOTALL)
+
 type Order = tuple[date, str, str]  # the day, the folder of account and region, the key
 
 PLACE = (
@@ -100,6 +113,8 @@ class Bucket:
             listing=self.in_trail if self.trail else self.below_prefix,
             opened=self.opened,
             format=self._asked.settings.get("format", "") or ("cloudtrail" if self.trail else ""),
+            # Whoever names a format wants what is in it, wherever it lies.
+            beside=(lambda _: "") if self._asked.settings.get("format") else beside,
         )
 
     # Listing
@@ -243,6 +258,12 @@ class Body:
                 raise Changed from None
             with aws.asking("s3:GetObject", sweeping.shown(self._thing.key)):
                 raise
+
+
+def beside(key: str) -> str:
+    """Why an object of this name holds no records; empty: it may hold some."""
+    found = _SERVICE.match(key)
+    return BESIDE.get(found[1], "") if found else ""
 
 
 def _order(key: str) -> Order | None:

@@ -245,7 +245,7 @@ def _of_message(
             # Its own time is not told: it appeared no later than its message.
             Thing(one.key, one.version, one.size, sent)
             for one in named(body)
-            if queue.wanted(one)
+            if queue.wanted(one) and not shelf.beside(one.key)
         ]
     except Poison as problem:
         number = sweeping.shown(str(message.get("MessageId", "")))
@@ -307,7 +307,10 @@ def _receives(queue: Queue) -> str:
 
 
 def _waiting(queue: Queue) -> str:
-    return f"about {queue.attributes().get('ApproximateNumberOfMessages', '?')} messages wait"
+    many = queue.attributes().get("ApproximateNumberOfMessages")
+    if many is None:
+        raise Stopped("The answer tells nothing of a queue.", "Check the URL of the queue.")
+    return f"about {many} messages wait"
 
 
 def _redrives(queue: Queue) -> str:

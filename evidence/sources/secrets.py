@@ -7,18 +7,39 @@ nowhere: not in the database, a log or an error.
 import os
 from pathlib import Path
 
+from django.conf import settings
+
 from evidence.sources.failures import Stopped
 
 LARGEST = 64 * 1024
+# Our own settings and secrets, which no source is ever told.
+OUR_NAMES = ("COUNTERSIGN_", "DATABASE_", "REDIS_", "DJANGO_")
+OURS = "this is a secret of Countersign itself; give the source one of its own"
+# Processes: what their environment holds can be read as a file.
+PROCESSES = Path("/proc")
+# Keys that the demo makes for the account that it makes.
+DEMO = Path("secrets") / "demo-aws"
+
+
+def _is_ours(path: Path) -> bool:
+    """Below our own folder, or a process's own files; also by way of links."""
+    try:
+        there = {path.absolute(), path.resolve()}
+    except (OSError, RuntimeError):
+        return False  # a circle of links: reading it says so
+    var = {Path(settings.VAR).absolute(), Path(settings.VAR).resolve()}
+    if all(any(one.is_relative_to(folder / DEMO) for folder in var) for one in there):
+        return False
+    return any(one.is_relative_to(folder) for one in there for folder in {*var, PROCESSES})
 
 
 def wrong(reference: str) -> str:
     """What is wrong with a reference; empty when it is one."""
     kind, _, rest = reference.partition(":")
     if kind == "env" and rest.replace("_", "a").isalnum() and rest.isascii():
-        return ""
-    if kind == "file" and rest.startswith("/"):
-        return ""
+        return OURS if rest.upper().startswith(OUR_NAMES) else ""
+    if kind == "file" and rest.startswith("/") and "\0" not in rest:
+        return OURS if _is_ours(Path(rest)) else ""
     return "a secret is named, not given: write env:NAME or file:/path"
 
 
@@ -27,7 +48,7 @@ def read(reference: str, *, called: str) -> str:
     problem = wrong(reference)
     if problem:
         raise Stopped(
-            f"The setting {called} is no reference.", f"{problem[0].upper()}{problem[1:]}."
+            f"The setting {called} cannot be used.", f"{problem[0].upper()}{problem[1:]}."
         )
     kind, _, rest = reference.partition(":")
     if kind == "env":

@@ -193,7 +193,11 @@ def check(asked: Asked) -> Iterator[Check]:
         first = entries[0] if type(entries) is list and entries else {}
         content = first.get("content") if type(first) is dict else None
         name = content.get("username") if type(content) is dict else None
-        return f"the token is of the user {str(name)[:100]}"
+        if type(name) is not str:
+            raise Stopped(
+                "The answer names no user of Splunk.", "Check the address of Splunk's REST API."
+            )
+        return f"the token is of the user {name[:100]}"
 
     def saved() -> str:
         return f"the saved search is: {_search(asked)[:200]}"

@@ -9,6 +9,7 @@ the stores nor what becomes of the parts.
 
 import logging
 from base64 import b85encode
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from datetime import datetime, timedelta
@@ -62,6 +63,8 @@ class Shelf(NamedTuple):
     listing: Callable[[datetime, str], Iterator[Thing]]
     opened: Callable[[Thing], files.Closable]
     format: str = ""  # empty: recognised
+    # Why a file of this name is no record of anything; empty: it may be one.
+    beside: Callable[[str], str] = lambda _: ""
 
 
 class Piece(NamedTuple):
@@ -107,10 +110,14 @@ def _sweep(asked: Asked, shelf: Shelf, cursor: Mapping[str, Any]) -> Iterator[Pa
     if mark is not None:
         at["mark"] = mark.isoformat()
     passed = 0
+    besides: Counter[str] = Counter()
     for thing in shelf.listing(since, unquoted(after)):
         digest = digest_of(thing)
         lately = thing.modified >= keep_from
-        if thing.modified < since or not thing.size or digest in earlier:
+        beside = "" if thing.modified < since else shelf.beside(thing.key)
+        if beside:
+            besides[beside] += 1
+        if beside or thing.modified < since or not thing.size or digest in earlier:
             if lately and digest in earlier:
                 taking = [*taking, digest][-MOST_TAKEN:]
             after = quoted(thing.key)
@@ -130,6 +137,8 @@ def _sweep(asked: Asked, shelf: Shelf, cursor: Mapping[str, Any]) -> Iterator[Pa
                 now["part"] = piece.number + 1
             yield piece.page(now, thing.reached)
         after = quoted(thing.key)
+    for beside, many in sorted(besides.items()):
+        log.info("%s files were passed over: %s", many, beside)
     yield Page(b"", {"mark": began.isoformat(), "taken": taking})
 
 

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from evidence.sources.contract import Silent
+from evidence.sources.failures import Stopped
 
 type Lane = dict[str, Any]
 
@@ -80,6 +81,17 @@ def opened(lane: Mapping[str, Any], *, since: datetime, until: datetime, rule: R
 def turned(lane: Mapping[str, Any], page: str) -> Lane:
     """The lane after a page of its window: the system's paging goes on at `page`."""
     return dict(lane) | {"page": page}
+
+
+def followed(lane: Mapping[str, Any], page: str) -> Lane:
+    """`turned`, where the system itself names the page that follows. Raises Stopped when it names
+    the one that was just read: reading would never end."""
+    if page == lane["page"]:
+        raise Stopped(
+            "The system names the page that was read as the one after it.",
+            "Report this to whoever runs it: what lies behind this page cannot be read.",
+        )
+    return turned(lane, page)
 
 
 def closed(lane: Mapping[str, Any], *, until: datetime) -> Lane:

@@ -5,6 +5,7 @@ a crash between the two leaves behind is swept by `orphans`, and so is what no d
 more. Where a record was erased, a tombstone says what lies there now.
 """
 
+import logging
 import os
 import time
 from collections.abc import Iterable
@@ -18,6 +19,8 @@ from django.utils import timezone
 
 from evidence.models import Deposit, DepositBody, Tombstone
 from evidence.stores import objects
+
+log = logging.getLogger(__name__)
 
 IN_ROW = 1024 * 1024
 # A file may wait this long for its row before it counts as left behind by a crash.
@@ -128,7 +131,19 @@ def orphans(*, remove: bool) -> list[str]:
     for path in left if remove else ():
         Path(path).unlink(missing_ok=True)
     files = (f"{FILE}{path.stem}" for path in folder().glob("*/*.zst") if _is_old(path))
-    for place in (*_unnamed(files), *_unnamed(f"{objects.MARK}{one}" for one in objects.digests())):
+    left += _swept(_unnamed(files), remove=remove)
+    try:
+        lying = [f"{objects.MARK}{one}" for one in objects.digests()]
+        left += _swept(_unnamed(lying), remove=remove)
+    except objects.Away as problem:
+        log.warning("orphans of the bucket are swept later: %s", problem)
+    return sorted(left)
+
+
+def _swept(places: Iterable[str], *, remove: bool) -> list[str]:
+    """Those of these that are old enough. Raises Away."""
+    left = []
+    for place in places:
         digest = place.partition(":")[2]
         if place.startswith(objects.MARK):
             at = objects.stored_at(digest)
@@ -140,7 +155,7 @@ def orphans(*, remove: bool) -> list[str]:
             # Asked again: storing the same bytes makes the file young.
             _path(digest).unlink(missing_ok=True)
         left.append(place)
-    return sorted(left)
+    return left
 
 
 def _unnamed(places: Iterable[str]) -> list[str]:

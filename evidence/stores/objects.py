@@ -5,6 +5,7 @@ bucket is the operator's own, named in the environment and never on a page. Must
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, cast
 
@@ -15,6 +16,22 @@ from django.core.files.storage import Storage, storages
 ALIAS = "deposits"
 MARK = "object:"
 LONGEST_WHY = 300
+
+
+class Away(OSError):
+    """The bucket does not answer, or refuses: what lies there is not known now."""
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    # Only who has a bucket waits for this import.
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (BotoCoreError, ClientError) as problem:
+        said = " ".join(str(problem).split())[:LONGEST_WHY]
+        raise Away(f"the deposit bucket {name()} does not answer: {said}") from problem
 
 
 def used() -> bool:
@@ -48,41 +65,41 @@ def _name(digest: str) -> str:
 def put(digest: str, packed: bytes) -> str:
     """Store these bytes, also where they lie already: that makes them young; their place.
 
-    Raises OSError when the bucket does not take them: nothing is acknowledged then.
+    Raises Away when the bucket does not take them: nothing is acknowledged then.
     """
-    # Only who has a bucket waits for this import.
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
+    with _answering():
         _bucket().save(_name(digest), ContentFile(packed))
-    except (BotoCoreError, ClientError) as problem:
-        raise OSError(f"{name()} does not take it: {problem}") from problem
     return f"{MARK}{digest}"
 
 
 def get(digest: str) -> bytes:
-    """The bytes of an object. Raises FileNotFoundError when it is gone."""
-    with _bucket().open(_name(digest)) as file:
+    """The bytes of an object. Raises FileNotFoundError when it is gone, Away when nobody knows."""
+    with _answering(), _bucket().open(_name(digest)) as file:
         return bytes(file.read())
 
 
 def digests() -> Iterator[str]:
-    """What lies there, by digest."""
+    """What lies there, by digest. Raises Away."""
     if not used():
         return
-    folders, _ = _bucket().listdir("")
+    with _answering():
+        folders, _ = _bucket().listdir("")
     for folder in folders:
-        _, files = _bucket().listdir(folder)
+        with _answering():
+            _, files = _bucket().listdir(folder)
         yield from (name.removesuffix(".zst") for name in files if name.endswith(".zst"))
 
 
 def stored_at(digest: str) -> datetime | None:
-    """When these bytes were last stored; None: they are gone."""
+    """When these bytes were last stored; None: they are gone. Raises Away."""
     try:
-        return _bucket().get_modified_time(_name(digest))
+        with _answering():
+            return _bucket().get_modified_time(_name(digest))
     except FileNotFoundError:
         return None
 
 
 def remove(digest: str) -> None:
-    _bucket().delete(_name(digest))
+    """Raises Away."""
+    with _answering():
+        _bucket().delete(_name(digest))

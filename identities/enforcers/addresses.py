@@ -31,12 +31,13 @@ def check_endpoint(url: str, *, allow_private: bool = False) -> str:
         raise _refused(url, "it carries a user name or password")
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise _refused(url, "it carries more than a host and a port")
-    if not allow_private:
-        if parts.scheme != "https":
-            raise _refused(url, "it does not speak https")
-        for address in _addresses(parts.hostname, port or 443):
-            if not address.is_global or address.is_multicast:
-                raise _refused(url, f"{address} is not a public address")
+    if not allow_private and parts.scheme != "https":
+        raise _refused(url, "it does not speak https")
+    for address in _addresses(parts.hostname, port or 443):
+        if not allow_private and not outside.is_public(address):
+            raise _refused(url, f"{address} is not a public address")
+        if outside.is_metadata(address):
+            raise _refused(url, f"{address} is where a cloud tells machines their credentials")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}" + (f":{port}" if port else "")
 

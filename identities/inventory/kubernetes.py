@@ -33,7 +33,7 @@ from identities.inventory.contract import (
     text,
     when,
 )
-from identities.inventory.paging import Caller
+from identities.inventory.paging import Caller, Pages
 
 LIMIT = 500
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
@@ -63,7 +63,9 @@ class Cluster:
         self, path: str, cursor: str = "", **headers: str
     ) -> Iterator[tuple[list[dict[str, Any]], str]]:
         """The items of a list, with the mark of the next page ('' at the end)."""
+        seen = Pages()
         while True:
+            seen.begin(f"{path}#{cursor}")
             joined = "&" if "?" in path else "?"
             more = f"&continue={quote(cursor)}" if cursor else ""
             found: dict[str, Any] = json_of(

@@ -5,12 +5,16 @@ connection (evidence/sources/contract.py), which owns waiting, bounds and addres
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from hashlib import blake2b
 from typing import Any
 from urllib.parse import urlsplit
 
 from evidence.sources.contract import Http
 from evidence.sources.failures import Stopped
 from identities.inventory.contract import explained, inside, json_of, text
+
+# A list of five million things, two hundred a page; and what belongs to one thing.
+MOST_PAGES, MOST_OF_ONE = 25_000, 20_000
 
 type Headers = Callable[[], Mapping[str, str]]
 
@@ -42,7 +46,9 @@ class Caller:
     def linked(self, path: str) -> Iterator[tuple[list[Any], str]]:
         """The pages of a list whose next one is named in the `Link` header, each with that link
         ('' at the end)."""
+        pages = Pages()
         while path:
+            pages.begin(path)
             answer = self.get(path)
             rows: list[Any] = json_of(answer, list)
             path = str(answer.links.get("next", {}).get("url", ""))
@@ -52,7 +58,9 @@ class Caller:
         self, path: str, member: str, *next_in: str, **more: str
     ) -> Iterator[tuple[list[Any], str]]:
         """The same of lists that stand in a member, with the next link in another."""
+        pages = Pages()
         while path:
+            pages.begin(path)
             found = self.object(path, **more)
             rows = found.get(member)
             if type(rows) is not list:
@@ -61,5 +69,35 @@ class Caller:
             yield rows, path
 
     def whole(self, path: str) -> list[Any]:
-        """A short list of one thing, with all its pages."""
-        return [row for rows, _ in self.linked(path) for row in rows]
+        """A short list of one thing, with all its pages. Raises Stopped for one that is not."""
+        found: list[Any] = []
+        for rows, _ in self.linked(path):
+            found += rows
+            if len(found) > MOST_OF_ONE:
+                raise Stopped(
+                    f"{path.partition('?')[0][:200]} lists more than {MOST_OF_ONE:,} of one thing.",
+                    "Report this to whoever runs that system.",
+                )
+        return found
+
+
+class Pages:
+    """The pages of one list: each once, and so many at most. Raises Stopped."""
+
+    def __init__(self) -> None:
+        self._seen: set[bytes] = set()
+
+    def begin(self, link: str) -> None:
+        digest = blake2b(link.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        place = link.partition("?")[0].partition("#")[0][:200]
+        if digest in self._seen:
+            raise Stopped(
+                f"{place} names a page that was read as the next one.",
+                "Report this to whoever runs that system: the list has no end.",
+            )
+        if len(self._seen) >= MOST_PAGES:
+            raise Stopped(
+                f"{place} goes on after {MOST_PAGES:,} pages.",
+                "Report this to whoever runs that system: no list is that long.",
+            )
+        self._seen.add(digest)

@@ -17,14 +17,15 @@ from django.db import transaction
 from evidence import leases, ledger, nudge
 from evidence.models import Connection, Source
 from evidence.sources.contract import Asked, Http
-from evidence.sources.failures import Stopped
+from evidence.sources.failures import Later, Stopped
 from identities.acting import COUNTERSIGN
 from identities.inventory import following, storing
 from identities.inventory.contract import Absent, Batch, Part, Reader, System
 from identities.inventory.systems import SYSTEMS, system_of
 from identities.models import InventoryPlan, InventoryRead
 
-LEASE = timedelta(minutes=5)
+# Renewed while a system is waited for.
+LEASE = timedelta(minutes=2)
 MOST_RETRIES = 8
 KIND = leases.Kind(
     rows=InventoryRead,
@@ -38,6 +39,8 @@ KIND = leases.Kind(
 # Where a list goes on is good for so long: systems forget their page marks, and a list read in
 # two halves too far apart would miss what moved between them.
 GOES_ON_WITHIN = timedelta(hours=1)
+# So often is a list that may be left out waited for.
+OPTIONAL_RETRIES = 3
 DONE, REFUSED, ABSENT = "done", "refused", "absent"
 
 
@@ -123,7 +126,9 @@ def _carry_on(
             f"{read.source} is connected to something that has no lists.",
             f"Connect it to one of: {', '.join(one.title for one in SYSTEMS)}.",
         )
-    with Http(allow_private=bool(settings.ALLOW_PRIVATE), clock=clock) as http:
+    look = leases.looking(KIND, read, clock)
+    http = Http(allow_private=bool(settings.ALLOW_PRIVATE), clock=clock, look=look)
+    with http, http.discreetly():
         asked = Asked(link.settings, {}, read.asked_at, read.asked_at, http)
         with closing(system.open(asked)) as reader:
             _opened(read, system, reader)
@@ -179,6 +184,13 @@ def _part(
             return _part(read, part, reader, clock, on_step, enough)
         state = ABSENT if isinstance(problem, Absent) else REFUSED
         return _settle(read, part, clock(), state=state, said=problem.what, fix=problem.fix)
+    except Later as problem:
+        # What may be left out is not waited for for ever: the lists after it are read.
+        patience = OPTIONAL_RETRIES if problem.seconds is None else MOST_RETRIES - 1
+        if not part.optional or read.retries < patience:
+            raise
+        said = f"It stayed away: {problem.what}"
+        return _settle(read, part, clock(), state=REFUSED, said=said, fix=problem.fix)
     return _settle(read, part, clock(), state=DONE)
 
 
@@ -204,7 +216,7 @@ def _keep(read: InventoryRead, part: Part, batch: Batch, at: datetime, now: date
         read.changed += kept.changed
         read.save(
             update_fields=["pages", "found", "new", "changed", "parts", "leased_until", "retries",
-                           "problem"]
+                           "problem", "fix"]
         )  # fmt: skip
     return Step(part.name, read.pages, read.found, read.new)
 

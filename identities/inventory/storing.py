@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import orjson
 from django.db import connection
 
-from evidence import names
+from evidence import homes, names
 from evidence.formats.record import ActorName
 from identities.actions import credentials
 from identities.inventory.contract import Found
@@ -105,7 +105,7 @@ def keep(*, read: InventoryRead, part: str, found: Sequence[Found], now: datetim
     if not found:
         return Kept()
     names.era()  # no name is forgotten before this transaction ends
-    named = names.actor_ids(_names(found), now=now)
+    named = homes.actor_ids(read.source, _names(found), now=now)
     rows = {named[one.name]: _row(one, named, read.realm) for one in found}
     facts = {"source": read.source_id, "part": part, "read": read.pk, "now": now}
     changed, new = _versions(DISCOVERY, list(rows.values()), facts)

@@ -1,8 +1,9 @@
 """Rules that look at a credential's whole history: sharing, and absence of a run.
 
 Absence is judged only where every trace source concerned is complete past the event's time plus
-its lag, never on sampled or unproven sources, and is never stronger than inferred (product.md,
-rule 5). Late evidence withdraws.
+its lag, never on sampled or unproven sources, nor where a span could not be read, and is never
+stronger than inferred (product.md, rule 5). Concerned is also a source to which an agent of the
+same name sends. Late evidence withdraws.
 """
 
 from datetime import datetime, timedelta
@@ -11,6 +12,7 @@ from typing import NamedTuple
 from django.db import connection, transaction
 
 from evidence import nudge
+from evidence.keys import key_of
 from evidence.models import Actor, Source, Term
 from evidence.vocabulary import EXACT, INFERRED, PLANE_IDENTITY, PROOF_CREDENTIAL
 from identities.models import (
@@ -52,12 +54,32 @@ def complete_until(sources: set[int]) -> Known:
     return Known(until, "" if until else "no trace source is known")
 
 
+def sources_of(uses: list[CredentialAgent]) -> set[int]:
+    """The trace sources that may hold a run of these agents: where they were seen, and where
+    somebody of the same name sends, who may be they."""
+    seen = {use.source_id for use in uses}
+    actors = Actor.objects.filter(pk__in={use.agent_actor for use in uses}).select_related("parent")
+    names = {
+        (one.kind, one.value)
+        for actor in actors
+        for one in (actor, actor.parent)
+        if one is not None
+    }
+    keys = {
+        key_of(f"otel:{source}", kind, value): number
+        for number, source in Source.objects.values_list("pk", "name")
+        for kind, value in names
+    }
+    known = Actor.objects.filter(key__in=keys).values_list("key", flat=True)
+    return seen | {keys[key] for key in known}
+
+
 def judge_credentials(*, now: datetime) -> int:
     """Look at every credential that has news, or whose sources are complete further on."""
     looked = 0
     for watch in CredentialWatch.objects.order_by("credential_actor").iterator():
         uses = list(CredentialAgent.objects.filter(credential_actor=watch.pk))
-        known = complete_until({use.source_id for use in uses})
+        known = complete_until(sources_of(uses))
         further = known.until is not None and (
             watch.judged_through is None or known.until > watch.judged_through
         )
@@ -81,14 +103,23 @@ def _no_run(credential: int, uses: list[CredentialAgent], known: Known, *, now: 
     seen_with_runs = [use.address_id for use in uses]
     wanted: list[tuple[datetime, int, int, int | None]] = []
     if known.until is not None and seen_with_runs:
+        sources = sorted(sources_of(uses))
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT e.at, e.id, coalesce(e.address_id, 0), e.principal_id"
+                # When what could not be read may have been: near what came with it; of what came
+                # alone, nobody knows.
+                "WITH unread AS MATERIALIZED ("
+                " SELECT p.first_at - interval '1 day' AS since,"
+                "  coalesce(p.last_at, p.received_at) + interval '1 day' AS until"
+                " FROM evidence_deposit p WHERE p.source_id = ANY(%s) AND p.rejects > 0)"
+                " SELECT e.at, e.id, coalesce(e.address_id, 0), e.principal_id"
                 " FROM evidence_event e WHERE e.credential_id = %s AND e.plane = %s"
                 " AND e.at <= %s AND coalesce(e.address_id, 0) <> ALL(%s)"
                 # A stretch nobody received says nothing, however far the watermark is.
                 " AND NOT EXISTS (SELECT 1 FROM evidence_gap g"
                 "  WHERE g.source_id = ANY(%s) AND g.during @> e.at)"
+                " AND NOT EXISTS (SELECT 1 FROM unread u"
+                "  WHERE e.at <= u.until AND (u.since IS NULL OR e.at >= u.since))"
                 # Nor does one whose spans retention has dropped, or a filter may have left out.
                 " AND NOT EXISTS (SELECT 1 FROM evidence_dropped d"
                 "  WHERE d.source_id = ANY(%s) AND d.events > 0 AND d.month IN ("
@@ -109,11 +140,12 @@ def _no_run(credential: int, uses: list[CredentialAgent], known: Known, *, now: 
                 "   date_trunc('second', e.at, 'UTC')) = 0)"
                 " ORDER BY e.at, e.id",
                 [
+                    sources,
                     credential,
                     PLANE_IDENTITY,
                     known.until,
                     seen_with_runs,
-                    *[sorted({use.source_id for use in uses})] * 3,
+                    *[sources] * 3,
                     EXACT,
                     PROOF_CREDENTIAL,
                 ],
@@ -238,12 +270,5 @@ def _keep_only(
 def waiting(identity: Identity) -> str:
     """ "waiting for traces until T" or why absence cannot be judged; empty when it was."""
     actors = identity.credentials.values_list("actor_id", flat=True)
-    sources = set(
-        CredentialAgent.objects.filter(credential_actor__in=actors).values_list(
-            "source_id", flat=True
-        )
-    )
-    if not sources:
-        return ""
-    known = complete_until(sources)
-    return known.why_not
+    uses = list(CredentialAgent.objects.filter(credential_actor__in=actors))
+    return complete_until(sources_of(uses)).why_not if uses else ""

@@ -1,7 +1,7 @@
-"""An installation of a test's own, each part of which may be killed: servers, a worker, the beat.
+"""An installation of a test's own, each part of which may be killed: servers, workers, the beat.
 
 Owns their life and the way to their database; knows nothing of what they do. The servers are the
-embedded ones, brought back by their keeper; worker and beat are the commands of config/up.py.
+embedded ones, brought back by their keeper; workers and beat are the commands of config/up.py.
 """
 
 import contextlib
@@ -23,7 +23,6 @@ from config.embedded.places import APP_LOGIN, APP_ROLE, DATABASE, OWNER_LOGIN, P
 from config.environment import kept_secret
 
 SERVERS = ("database", "broker")
-PARTS = ("worker", "beat")
 LONGEST_LINE = 300
 NOT_THEIRS = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL")
 
@@ -63,7 +62,7 @@ class Installation:
             self._said[-1].start()
 
     def kill(self, victim: str) -> None:
-        """Every process of a server or of the worker, at once; the worker is started again."""
+        """Every process of a server or of a worker, at once; the worker is started again."""
         if victim in SERVERS:
             data = {"database": self.there.postgres_data, "broker": self.there.valkey_data}
             doomed = leftovers.at_work_in(data[victim])
@@ -109,7 +108,7 @@ def installed(var: Path) -> Iterator[Installation]:
         connection.settings_dict |= before
 
 
-def asked[T](query: Callable[[], T], *, within: float = 60) -> T:
+def asked[T](query: Callable[[], T], *, within: float = 300) -> T:
     """What a query finds, once the database answers again."""
     deadline = time.monotonic() + within
     while True:

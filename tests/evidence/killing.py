@@ -46,7 +46,7 @@ PARENT = """
         print(child, flush=True)
         print(os.waitpid(child, 0)[1], flush=True)
 """
-LONGEST = 120.0
+LONGEST = 300.0
 
 
 class Doomed:
@@ -157,7 +157,7 @@ def dooming(names: Mapping[str, Any] | None = None) -> Iterator[Doomed]:
 
 
 def wait(true: Callable[[], bool]) -> None:
-    """Until this is so, for two minutes at most: what is looked at afterwards tells."""
+    """Until this is so, for five minutes at most: what is looked at afterwards tells."""
     deadline = time.monotonic() + LONGEST
     while not true() and time.monotonic() < deadline:
         time.sleep(0.01)

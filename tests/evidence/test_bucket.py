@@ -7,6 +7,7 @@ from typing import Any
 
 import boto3
 import pytest
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from config.addresses import deposits_of
@@ -137,6 +138,27 @@ def test_deposits_on_disk_are_still_read_once_there_is_a_bucket(
 
 
 @pytest.mark.django_db(transaction=True)
+def test_bucket_that_is_away_is_no_fault_of_the_evidence(
+    bucket: Any, source: Callable[..., Source], settings: Any, admin_client: Any
+) -> None:
+    deposit = taken(source(), 1)
+    chain.seal(now=timezone.now())
+    url = "s3://deposits/prod?endpoint=http://127.0.0.1:1&region=us-east-1"
+    there = settings.STORAGES
+    settings.STORAGES = {**there, "deposits": deposits_of(url)}
+    kept = sources.kept(deposit)
+    assert (kept.body, kept.intact, "does not answer" in kept.away) == (None, None, True)
+    page = admin_client.get(f"/deposits/{deposit.pk}/")
+    assert (page.status_code, b"cannot be looked at now" in page.content) == (200, True)
+    (faults,) = [one.faults for one in chain.verify()]
+    assert ["its bytes could not be looked at" in one for one in faults] == [True]
+    with pytest.raises(CommandError, match=r"does not answer: .* What was read again until now"):
+        call_command("reread", source=deposit.source.name, format="cloudtrail", wait=False)
+    settings.STORAGES = there
+    assert sources.kept(deposit).intact is True
+
+
+@pytest.mark.django_db(transaction=True)
 def test_bucket_that_is_gone_is_said_and_takes_nothing(
     bucket: Any, source: Callable[..., Source]
 ) -> None:
@@ -150,9 +172,10 @@ def test_bucket_that_is_gone_is_said_and_takes_nothing(
         assert (well, words.partition(" (")[0]) == (
             False, "s3://deposits/prod does not answer: An error occurred",
         )  # fmt: skip
-        with pytest.raises(OSError, match="s3://deposits/prod does not take it"):
+        with pytest.raises(OSError, match="bucket s3://deposits/prod does not answer"):
             taken(source(), 1)
         assert Deposit.objects.count() == 0
+        assert bodies.orphans(remove=True) == []
     finally:
         bucket.create_bucket(Bucket="deposits")
 

@@ -19,7 +19,7 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evidence import bulk, consumers, intake, links, slices, tasks
+from evidence import bulk, consumers, intake, links, runs, slices, tasks
 from evidence.formats import aws
 from evidence.formats.record import ActorName, Record
 from evidence.models import Acquaintance, Actor, Clock, Deposit, Link, Progress, Run, Source
@@ -264,7 +264,7 @@ def test_what_fails_together_is_linked_alone(source: Make, monkeypatch: pytest.M
     monkeypatch.setattr(links, "LONGEST_STATEMENT", "300ms")
     traces = Source.objects.get(name="traces").pk
     with owner_connection(connection.settings_dict["NAME"]) as other:
-        other.execute("SELECT pg_advisory_lock(%s, %s)", [links.RUN_LOCK, traces])
+        other.execute("SELECT pg_advisory_lock(%s, %s)", [runs.LOCK, traces])
         assert bulk.link_many(now=timezone.now(), hands=2) == 6
     monkeypatch.undo()
     waiting = Progress.objects.filter(consumer=links.CONSUMER, done_at=None)
@@ -290,7 +290,7 @@ def stop(*given, **said):
     print("here", flush=True)
     import time
     time.sleep(60)
-setattr(*{"touched": (links, "touched"), "take_turn": (bulk.key_links, "take_turn")}[sys.argv[2]], stop)
+setattr(*{"touched": (bulk.runs, "touched"), "take_turn": (bulk.key_links, "take_turn")}[sys.argv[2]], stop)
 from evidence import tasks
 tasks.link_stored()
 """
@@ -308,7 +308,7 @@ def test_linking_together_that_is_killed_is_finished_by_the_next(source: Make, p
     assert worker.stdout is not None
     assert worker.stdout.readline() == b"here\n"
     worker.send_signal(signal.SIGKILL)
-    worker.wait(10)
+    worker.wait(60)
     worker.stdout.close()
     # What was committed holds; everything waits until the lease is over.
     assert (Link.objects.count() >= 3, written()[3]) == (True, 6)

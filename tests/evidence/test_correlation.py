@@ -91,6 +91,7 @@ BY_REQUEST = Found(100, 3, PROOF_REQUEST_ID, EXACT)
         ([span(1, activity=TOOL_CALL), span(3, parent=2, request="REQ")], {BY_REQUEST}),
         ([span(2, parent=3), span(3, parent=2, request="REQ")], {BY_REQUEST}),
         ([span(3, activity=TOOL_CALL, request="REQ")], {BY_REQUEST}),
+        ([span(3, request="REQ")._replace(action="GET")], set()),
     ],
 )
 def test_links_between_an_event_and_a_trace(spans: list[Span], found: set[Found]) -> None:
@@ -181,8 +182,11 @@ def test_temporary_key_leads_to_the_tool_call_that_was_issued_it(
 
 # --- the same in SQL
 
-ACTIONS = ("s3:GetObject", "S3:getobject", "sts:AssumeRole", "kms:GetObject", "s3", "s3:", "ß:x")
-REQUESTS = ("REQ-1", "REQ-2", "r'3")
+ACTIONS = (
+    *("s3:GetObject", "S3:getobject", "sts:AssumeRole", "kms:GetObject", "s3", "s3:", "ß:x"),
+    *("GET", "HTTP POST /a:b", "GET\n", "PUTS"),
+)
+REQUESTS = ("REQ-1", "REQ-2", "r'3", "REQ-of-15-letters"[:15], "REQ-of-16-lettersß")
 OFFSETS = (0, 1, -SKEW, SKEW + 1, -SKEW - 7, DAY, DAY + 1, -DAY, DAY // 2)
 NEAR = (0, 1, -SKEW, SKEW, -SKEW - 7, SKEW + 1, MINUTE, -MINUTE)
 DURATIONS = (None, 0, 7, MINUTE, -5, 2 * LONGEST, correlation.LONGEST_SPAN_MICROS * 90)

@@ -3,7 +3,7 @@
 import gzip
 import zlib
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Barrier, Thread
 from threading import Event as Signal
 from typing import Any
@@ -19,12 +19,13 @@ from google.protobuf.json_format import (  # type: ignore[import-untyped]  # shi
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from evidence import actions, doors
+from evidence import actions, doors, intake
 from evidence.doors import Busy, Turns
 from evidence.models import Deposit, Event, Reject, Source
 from evidence.permissions import COMMAND
 from tests.conftest import owner_connection
 from tests.evidence.bodies import export, run_of
+from tests.evidence.conftest import NOW
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
@@ -269,14 +270,14 @@ def test_turns_let_so_many_in_a_few_wait_and_send_the_rest_away() -> None:
     def stay(number: int) -> None:
         with turns.one():
             if number < 2:
-                inside.wait(10)
-            leave.wait(10)
+                inside.wait(60)
+            leave.wait(60)
             passed.append(number)
 
     threads = [Thread(target=stay, args=(number,)) for number in range(2)]
     for thread in threads:
         thread.start()
-    inside.wait(10)
+    inside.wait(60)
     waiter = Thread(target=stay, args=(2,))
     waiter.start()
     while turns.waiting.acquire(blocking=False):
@@ -285,7 +286,7 @@ def test_turns_let_so_many_in_a_few_wait_and_send_the_rest_away() -> None:
         pass
     leave.set()
     for thread in (*threads, waiter):
-        thread.join(10)
+        thread.join(60)
     assert sorted(passed) == [0, 1, 2]
     with turns.one():
         passed.append(3)
@@ -327,3 +328,21 @@ def test_source_of_one_format_takes_no_other(
     said = response.json()
     assert (response.status_code, said.get("problem") or said["message"]) == (403, problem)
     assert Deposit.objects.count() == 0
+
+
+def taken(number: int, since: datetime | None = None, **more: Any) -> intake.Taken:
+    made: dict[str, Any] = {"deposit": number, "format": "x", "records": 2, "events": 2} | more
+    return intake.Taken(repeat=since is not None, since=since, **made)
+
+
+def test_what_was_here_already_is_told_once_and_since_when() -> None:
+    sum_ = doors.EMPTY
+    assert (sum_.first, sum_.repeat, sum_.since) == (None, False, None)
+    for one in (taken(3, NOW), taken(3, NOW), taken(2, NOW - timedelta(days=1))):
+        sum_ = doors.add(sum_, one)
+    assert (sum_.first, sum_.repeat, sum_.since) == (3, True, NOW - timedelta(days=1))
+    assert (sum_.deposits, list(sum_.already), sum_.events, sum_.duplicates) == ([], [3, 2], 0, 6)
+    # The same body twice in one new file is one deposit, which was not here before.
+    for one in (taken(9), taken(9, NOW)):
+        sum_ = doors.add(sum_, one)
+    assert (sum_.deposits, list(sum_.already), sum_.first, sum_.repeat) == ([9], [3, 2], 9, False)

@@ -194,7 +194,7 @@ def in_threads(*calls: Callable[[], Any]) -> list[Any]:
 
     def one(call: Callable[[], Any]) -> None:
         try:
-            begin.wait(10)
+            begin.wait(60)
             said.append(call())
         finally:
             connection.close()

@@ -232,7 +232,7 @@ def send(client: Client, token: str, body: bytes, path: str = CLUSTER) -> Any:
 def test_batch_is_stored_by_the_general_door(client: Client, token: str, path: str) -> None:
     answer = send(client, token, event_list(audit(1), audit(2)), path).json()
     assert (answer["format"], answer["events"], answer["rejected"]) == ("kubernetes", 2, 0)
-    assert {realm for realm, _, _ in named("principal")} == {"k8s"}
+    assert {realm for realm, _, _ in named("principal")} == {"k8s:source/cluster"}
 
 
 @pytest.mark.parametrize("path", [CLUSTER, f"{CLUSTER}/"])

@@ -135,6 +135,51 @@ def test_connections_are_counted(at: Where, monkeypatch: pytest.MonkeyPatch) -> 
         assert writers[-1].recv(1) == b""
 
 
+def test_place_of_a_connection_is_free_again_whatever_fails(
+    at: Where, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "MOST_CONNECTIONS", 2)
+
+    def fails() -> None:
+        raise RuntimeError("cannot be closed")
+
+    taken: list[bytes] = []
+    there = Listener(at, take=taken.append, done=fails)
+    try:
+        for number in range(6):
+            with connect(there.at) as writer:
+                writer.sendall(b"%d\n" % number)
+                writer.shutdown(socket.SHUT_WR)
+                assert writer.recv(1) == b""  # its thread is at its end
+            until(lambda last=number: len(taken) == last + 1)  # type: ignore[misc]  # mypy cannot see the default's type
+            # Closed before its place is given back.
+            until(lambda: there.room == 2)
+    finally:
+        there.close()
+
+
+def test_lines_that_are_not_taken_end_their_own_connection_alone(at: Where) -> None:
+    taken: list[bytes] = []
+
+    def take(lines: bytes) -> None:
+        if b"bad" in lines:
+            raise intake.NotTaken("this is no text")
+        taken.append(lines)
+
+    there = Listener(at, take=take)
+    try:
+        with connect(there.at) as good, connect(there.at) as bad:
+            good.sendall(b"one\n")
+            until(lambda: len(taken) == 1)
+            bad.sendall(b"bad\n")
+            assert bad.recv(1) == b""
+            good.sendall(b"two\n")
+            until(lambda: len(taken) == 2)
+    finally:
+        there.close()
+    assert (taken, there.refused) == ([b"one\n", b"two\n"], 1)
+
+
 @pytest.mark.parametrize(
     ("said", "words"),
     [
@@ -299,6 +344,13 @@ def test_command_stores_what_vault_writes(source: Callable[..., Source], folder:
         while not (lines and "listens at" in lines[-1]):
             lines.append(made.stderr.readline())
             assert lines[-1], "".join(lines)
+        # More writers one after the other than may be connected at once, the first of them broken.
+        for number in range(listening.MOST_CONNECTIONS + 8):
+            with connect(Where(path)) as writer:
+                text = json.dumps(entry(number)) + "\n"
+                writer.sendall(text.encode() if number else text.encode("utf-16"))
+                writer.shutdown(socket.SHUT_WR)
+                assert writer.recv(1) == b""
         with connect(Where(path)) as writer:
             for number in range(100):
                 writer.sendall(json.dumps(entry(number)).encode() + b"\n")
@@ -307,7 +359,9 @@ def test_command_stores_what_vault_writes(source: Callable[..., Source], folder:
             time.sleep(0.05)
             made.send_signal(signal.SIGTERM)
             out, _ = made.communicate(timeout=WITHIN)
-    assert out.strip() == "vault: 101 events, 0 duplicates, 0 rejects."
+    assert out.strip() == (
+        "vault: 101 events, 39 duplicates, 0 rejects. 1 batch not taken: see the log."
+    )
     assert {realm for realm, _, _ in named("principal")} == {"vault:main"}
 
 

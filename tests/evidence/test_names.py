@@ -94,7 +94,7 @@ def test_same_new_names_from_many_threads_are_made_once() -> None:
 
     def work() -> None:
         try:
-            start.wait(10)
+            start.wait(60)
             found.append((actor_ids(wanted, now=NOW), term_ids(words)))
         finally:
             connection.close()

@@ -37,7 +37,7 @@ def test_month_is_made_once_by_many_at_once(as_owner: AsOwner) -> None:
 
     def work() -> None:
         try:
-            start.wait(10)
+            start.wait(60)
             made.append(partitions.ensure([(EVENTS, month)]))
         finally:
             connection.close()
@@ -64,6 +64,12 @@ def test_month_has_the_indexes_and_triggers_of_its_table(as_owner: AsOwner) -> N
     indexes, triggers = as_owner(counted, [EVENTS])[0]
     made_indexes, made_triggers = as_owner(counted, ["evidence_event_1975_04"])[0]
     assert (made_indexes, made_triggers > 0, triggers > 0) == (indexes, True, True)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("turn", [1, 2])
+def test_month_of_one_test_is_gone_for_the_next(turn: int) -> None:
+    assert partitions.ensure([(EVENTS, date(1975, 7, 1))]) == 1
 
 
 @pytest.mark.django_db(transaction=True)

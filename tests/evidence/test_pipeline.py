@@ -10,7 +10,7 @@ import pytest
 
 from evidence import files, pipeline
 from evidence.files import File, Step
-from evidence.formats import FORMATS, bodies, text_parts
+from evidence.formats import bodies, text_parts
 from evidence.intake import NotTaken
 from evidence.models import Deposit, Event, MappingVersion, Source
 from evidence.pipeline import AHEAD, Body, in_file
@@ -73,7 +73,10 @@ def take(source: Source, *given: File) -> list[Step]:
     return list(files.take_files(source=source, files=given, by="command", now=now))
 
 
-UNKNOWN = f"no format recognises this; name one of: {', '.join(sorted(FORMATS))}"
+UNKNOWN = (
+    "no format recognises this: it looks like plain text, and none is near it: describe it by a"
+    " mapping (docs/mapping.md); docs/formats.md lists the formats"
+)
 
 
 def test_files_of_every_kind_are_taken_and_others_stop_nothing(source: Make) -> None:

@@ -279,6 +279,8 @@ def test_a_pull_nobody_is_at_is_cancelled_at_once(connected: Source) -> None:
     pull.refresh_from_db()
     assert pull.state == "cancelled"
     assert run() == 0
+    # The schedule asks again at its time, not at once.
+    assert [pulls.ask_due(now=NOW + timedelta(seconds=after)) for after in (5, 300)] == [0, 1]
 
 
 @pytest.mark.parametrize("why", ["its time is over", "the system is away"])
@@ -318,7 +320,7 @@ def test_a_stretch_that_is_gone_becomes_a_gap(connected: Source, shelf: Shelf) -
     shelf.silent = Silent(NOW - timedelta(days=9), NOW - timedelta(days=8), "kept 90 days only")
     pulls.ask(source=connected, by="test", now=NOW)
     run()
-    assert Gap.objects.get().reason == "kept 90 days only"
+    assert Gap.objects.get(reason="kept 90 days only").source == connected
 
 
 def test_asking_twice_gives_the_live_pull_and_ends_its_waiting(

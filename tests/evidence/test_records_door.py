@@ -4,7 +4,6 @@ import orjson
 import pytest
 from django.test import Client
 
-from evidence.formats import FORMATS
 from evidence.models import Deposit, Event, Reject, Source
 from tests.evidence.bodies import record, trail
 from tests.evidence.test_doors import JSON, push, token, zipped
@@ -21,6 +20,8 @@ def test_records_door_answers_what_became_of_each(client: Client, token: str) ->
         {
             "deposit": deposit.pk,
             "deposits": [deposit.pk],
+            "already_here": [],
+            "already_here_since": None,
             "format": "cloudtrail",
             "repeat": False,
             "records": 4,
@@ -38,7 +39,15 @@ def test_records_door_answers_the_same_bytes_with_the_first_deposit(
     body = trail(record(1))
     first = push(client, body, token, path="/api/evidence/traces/").json()
     again = push(client, zipped(body), token, encoding="gzip", path="/api/evidence/traces/").json()
-    assert again == first | {"repeat": True, "events": 0, "duplicates": 1}
+    since = Deposit.objects.get().received_at.isoformat().replace("+00:00", "Z")
+    assert again == first | {
+        "deposits": [],
+        "already_here": first["deposits"],
+        "already_here_since": since,
+        "repeat": True,
+        "events": 0,
+        "duplicates": 1,
+    }
 
 
 def test_records_door_takes_the_format_that_is_named(client: Client, token: str) -> None:
@@ -47,7 +56,7 @@ def test_records_door_takes_the_format_that_is_named(client: Client, token: str)
     assert push(client, body, token, path=path).json()["format"] == "cloudtrail"
 
 
-NAMES = ", ".join(sorted(FORMATS))
+MAPPED = "describe it by a mapping (docs/mapping.md); docs/formats.md lists the formats"
 
 
 @pytest.mark.parametrize(
@@ -57,12 +66,23 @@ NAMES = ", ".join(sorted(FORMATS))
         (
             "/api/evidence/traces/?format=morse",
             422,
-            f"Nothing was stored: the format 'morse' is not known; name one of: {NAMES}.",
+            f"Nothing was stored: the format 'morse' is not known, and none is near it: {MAPPED}.",
+        ),
+        (
+            "/api/evidence/traces/?format=git-hub",
+            422,
+            (
+                "Nothing was stored: the format 'git-hub' is not known; nearest is github: name the"
+                f" one that it is in where you send it, or {MAPPED}."
+            ),
         ),
         (
             "/api/evidence/traces/",
             422,
-            f"Nothing was stored: no format recognises this; name one of: {NAMES}.",
+            (
+                "Nothing was stored: no format recognises this: it looks like plain text, and none is"
+                f" near it: {MAPPED}."
+            ),
         ),
     ],
 )

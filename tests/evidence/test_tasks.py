@@ -114,7 +114,7 @@ def test_linking_that_is_killed_is_finished_by_the_next_worker(
     assert worker.stdout is not None
     lines = [worker.stdout.readline() for _ in range(3)]
     worker.send_signal(signal.SIGKILL)
-    worker.wait(10)
+    worker.wait(60)
     worker.stdout.close()
     assert lines == [b"linked\n"] * 3
     left = Progress.objects.filter(consumer="links", done_at=None)

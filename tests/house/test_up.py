@@ -106,7 +106,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Up:
 
 @pytest.fixture
 def running(up: Up) -> Iterator[Up]:
-    assert eventually(lambda: not up.family(), within=10)
+    assert eventually(lambda: not up.family(), within=60)
     try:
         up.start()
         yield up
@@ -145,7 +145,7 @@ def test_nothing_is_left_when_it_is_killed(running: Up) -> None:
     assert running.process is not None
     running.process.kill()
     running.process.wait()
-    assert eventually(lambda: running.family() == {}, within=20), running.family()
+    assert eventually(lambda: running.family() == {}, within=60), running.family()
 
 
 def test_death_of_one_ends_all_with_its_reason(running: Up) -> None:

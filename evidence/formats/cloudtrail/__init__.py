@@ -11,7 +11,7 @@ What is kept is the canonical JSON of every record after the privacy rule, in th
 what could not be read is kept among them as text, so that positions stay what they were.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from itertools import batched
 from typing import Any
@@ -20,8 +20,8 @@ import orjson
 
 from evidence import privacy
 from evidence.formats import aws, exports, tables
-from evidence.formats.cloudtrail import activities, athena, identity, insights, lowered, resources
-from evidence.formats.documents import NotCut, Piece, Shape, apart, batches, clean, pieces
+from evidence.formats.cloudtrail import activities, athena, identity, others, resources
+from evidence.formats.documents import Alike, Batch, NotCut, Shape, batches, clean, pieces
 from evidence.formats.reading import Digester, canonical, kept_text
 from evidence.formats.record import (
     Asked,
@@ -51,10 +51,19 @@ def _is_record(value: Any) -> bool:
     if type(value) is not dict:
         return False
     inside = _unwrapped(value)
-    return "eventName" in inside or insights.is_insight(inside) or lowered.is_lowered(inside)
+    return "eventName" in inside or others.is_one(inside)
 
 
-SHAPE = Shape(lists=("Records", "Events", "logEvents"), mark=b'"eventName"', is_record=_is_record)
+def _is_plain(value: Any) -> bool:
+    return type(value) is dict and "eventName" in value
+
+
+SHAPE = Shape(
+    lists=("Records", "Events", "logEvents"),
+    mark=b'"eventName"',
+    is_record=_is_record,
+    first=_is_plain,
+)
 _LOWERED = SHAPE._replace(mark=b'"eventname"')
 
 
@@ -78,16 +87,16 @@ def parse(body: bytes, asked: Asked) -> Parsed:
         return _parsed(batched(exports.rows(body, export), _BATCH), asked)
     shape = SHAPE if SHAPE.mark in body else _LOWERED
     try:
-        return _parsed(map(apart, batches(body, shape)), asked)
+        return _parsed(batches(body, shape), asked)
     except NotCut:
         return _parsed(batched(pieces(body, shape), _BATCH), asked)
 
 
-def _parsed(found: Iterable[Sequence[Piece]], asked: Asked) -> Parsed:
+def _parsed(found: Iterable[Batch], asked: Asked) -> Parsed:
     """What batches of pieces hold, in their order."""
     kept: list[bytes] = []
     parsed = Parsed(b"", [], [], [])
-    digester = Digester(asked.digest_key[:64], NAME)
+    digester = Digester(asked, NAME)
     for batch in found:
         kept += (privacy.SEAM, _read_batch(batch, parsed, digester, asked.realms))
     return parsed._replace(kept=b"".join((b'{"Records":[', *kept[1:], b"]}")))
@@ -99,7 +108,7 @@ def knows(value: Any) -> bool:
         return False
     if "eventName" in value and "eventSource" in value:
         return True
-    return insights.is_insight(value) or lowered.is_lowered(value)
+    return others.is_one(value)
 
 
 def read_one(position: str, value: Any, digest: Callable[[str, str], bytes]) -> Record:
@@ -111,25 +120,35 @@ def read_one(position: str, value: Any, digest: Callable[[str, str], bytes]) -> 
         raise tables.Unreadable(str(problem)) from None
 
 
-def _read_batch(
-    batch: Sequence[Piece], into: Parsed, digester: Digester, realms: frozenset[str]
-) -> bytes:
-    """Read these pieces into the lists of `into`; what is kept of them."""
+def _laid_out(batch: Batch) -> tuple[list[str], list[Any], dict[int, tuple[str, bytes]]]:
+    """(places, values, what is wrong with which, and its text)."""
+    if isinstance(batch, Alike):
+        return batch.places, batch.values, {}
+    places: list[str] = []
     values: list[Any] = []
     broken: dict[int, tuple[str, bytes]] = {}
-    for number, (_, value, problem, raw) in enumerate(batch):
+    for number, (place, value, problem, raw) in enumerate(batch):
         if problem:
             broken[number] = problem, raw
-        elif type(value) is not dict or "eventName" not in value:
+        elif not _is_plain(value):
             value = _unwrapped(value)  # noqa: PLW2901 - the record inside is the record
+        places.append(place)
         values.append(value)
+    return places, values, broken
+
+
+def _read_batch(batch: Batch, into: Parsed, digester: Digester, realms: frozenset[str]) -> bytes:
+    """Read these pieces into the lists of `into`; what is kept of them."""
+    places, values, broken = _laid_out(batch)
     texts = canonical(values, broken)
     joined = privacy.SEAM.join(texts)
     suspects = privacy.hit_among(texts, joined)
     may_have_nul = b"\\u0000" in joined
     redacted = len(into.redactions)
-    for number, (piece, value, received) in enumerate(zip(batch, values, texts, strict=True)):
-        position = piece[0]
+    read = zip(places, values, texts, strict=True)
+    for number, (position, value, received) in enumerate(read):
+        # Freed while it is at hand.
+        values[number] = None
         if number in broken:
             into.rejects.append(Rejected(position, broken[number][0], privacy.excerpt(received)))
             texts[number] = kept_text(received, position, into.redactions)
@@ -226,10 +245,9 @@ def _read(position: str, record: Any, digest: Callable[[str, str], bytes]) -> Re
     read = record.get
     name, source = read("eventName"), read("eventSource")
     if type(name) is not str or not name:
-        if lowered.is_lowered(record):
-            return _read(position, lowered.restored(record), digest)
-        if insights.is_insight(record):
-            return insights.read(position, record, _at(_text(record, "eventTime") or ""), digest)
+        found = others.read(position, record, digest, at=_at, call=_read)
+        if found is not None:
+            return found
         raise Unreadable("has no eventName")
     if type(source) is not str or not source:
         if "userIdentity" not in record:
@@ -257,13 +275,16 @@ def _read(position: str, record: Any, digest: Callable[[str, str], bytes]) -> Re
         caller = who.standing or who.principal
         target = resources.resource(
             service,
-            resources.Asked(
-                name,
-                parameters,
-                listed,
-                account,
-                _text(record, "awsRegion") or "",
-                "" if caller is None else caller.value,
+            resources.asked(
+                resources.Asked,
+                (
+                    name,
+                    parameters,
+                    listed,
+                    account,
+                    _text(record, "awsRegion") or "",
+                    "" if caller is None else caller.value,
+                ),
             ),
             message,
         )
@@ -282,8 +303,10 @@ def _read(position: str, record: Any, digest: Callable[[str, str], bytes]) -> Re
             if person:
                 on_behalf = aws.named("user", person, account)
     address, client, shared = read("sourceIPAddress"), read("userAgent"), read("sharedEventID")
-    realm = _realm(account)
-    vendor_id = _bounded(read("eventID"))
+    realm, vendor_id, request_id = _realm(account), read("eventID"), read("requestID")
+    # Asked here as well, because nearly all are: a call for each takes longer than all the rest.
+    if type(vendor_id) is not str or not 0 < len(vendor_id) <= aws.LONGEST:
+        vendor_id = _bounded(vendor_id)
     # Record(…) by name takes three times as long, and there is one for each of millions.
     fields = (
         position,
@@ -300,14 +323,14 @@ def _read(position: str, record: Any, digest: Callable[[str, str], bytes]) -> Re
         who.agent,
         on_behalf,
         vendor_id,
-        _bounded(read("requestID")),
+        _bounded(request_id),
         None,
         None,
         None,
         None,
         _bounded(address),
         _bounded(client),
-        _bounded(code),
+        None if code is None else _bounded(code),
         None if shared is None else _bounded(shared),
         None,
         None,
@@ -323,12 +346,13 @@ def _bounded(value: Any) -> str | None:
 
 
 # 3: insights; NULs in texts; roles that only a name is given of; services in between; copies.
+# 4: aggregated events; rows of a workspace.
 FORMAT = Format(
     NAME,
     "AWS CloudTrail",
     recognise,
     parse,
-    version=3,
+    version=4,
     seams=lambda head: exports.known(head, athena.EXPORTS) and exports.seams(head),
     lists=SHAPE.lists,
 )

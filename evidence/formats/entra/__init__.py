@@ -11,16 +11,12 @@ another, a token (`uniqueTokenIdentifier`), which the calls made with it name. A
 a directory audit. Not verified: that an agent identity's object id and client id are the same.
 """
 
-import re
-from functools import lru_cache
-from typing import Any
-
-from evidence.formats import exports, microsoft, written
-from evidence.formats.entra import audits, portal, results
+from evidence.formats import exports, microsoft
+from evidence.formats.entra import actors, audits, calls, portal, results
 from evidence.formats.members import NOTHING
 from evidence.formats.microsoft import anywhere, value_at
 from evidence.formats.record import ActorName, Issued
-from evidence.formats.tables import Name, Names, Row, Table, Text, actor, getter, names
+from evidence.formats.tables import Name, Row, Table, Text, actor, getter
 from evidence.vocabulary import AUTHENTICATION, CHANGE, ISSUANCE, OUTCOME_OK, REVOCATION, USE
 
 SIGN_IN = "Sign-in activity"
@@ -96,7 +92,9 @@ def _operation(record: Row) -> Row:
         return NOTHING
     for uri, method, made, client, operation in _SPELLINGS:
         if uri in record:
-            return {operation: _call(str(record.get(method) or "")[:16], _asked(record[uri]))}
+            return {
+                operation: calls.call(str(record.get(method) or "")[:16], calls.asked(record[uri]))
+            }
         if made in record and client in record and operation not in record:
             return {operation: SIGN_IN}
     return NOTHING
@@ -115,37 +113,6 @@ def _realm(record: Row) -> str:
     if "TimeGenerated" in record or ("timegenerated" in record and "time" not in record):
         return _workspace_tenant(record)
     return _tenant(record)
-
-
-# --- calls of Microsoft Graph
-
-# What in a path of Microsoft Graph names one thing: ids, addresses, what a function is asked.
-_ONE_THING = re.compile(r"[0-9A-Fa-f-]{32,}|.*(?:@|%40|\d{4}|=).*|.{41,}|\d+x\d+")
-
-
-def _asked(uri: Any) -> str:
-    """The path of a call: what follows the host, without what was searched for."""
-    path = uri[:2048].partition("?")[0] if type(uri) is str else ""
-    if "://" in path:
-        path = "/" + path.partition("://")[2].partition("/")[2]
-    return path.replace("//", "/")
-
-
-@lru_cache(maxsize=8192)
-def _call(method: str, path: str) -> str:
-    """``GET /users/{id}/messages``: what was asked for, without of whom."""
-    parts = [part for part in path.split("/") if part]
-    if parts and parts[0] in ("v1.0", "beta"):
-        parts = parts[1:]
-    kept = ["{id}" if _ONE_THING.fullmatch(part) else part.split("(")[0] for part in parts]
-    return f"{method.upper()} /{'/'.join(kept)}"
-
-
-_uri = anywhere("requestUri")
-
-
-def _path(record: Row) -> str | None:
-    return _asked(_uri(record)) or None
 
 
 # --- credentials
@@ -171,20 +138,6 @@ def _request_id(record: Row) -> str | None:
     return _id_of_sign_in(record)
 
 
-def _not_nobody(path: str) -> Any:
-    find = anywhere(path)
-
-    def get(record: Row) -> str | None:
-        found = find(record)
-        return None if found == microsoft.NOBODY else found
-
-    return get
-
-
-_AGENT = (
-    "agent.agentType=agenticApp|agenticAppInstance|agenticAppBuilder"
-    "|agentIdentityBlueprintPrincipal"
-)
 _token = anywhere("uniqueTokenIdentifier")
 
 
@@ -211,116 +164,6 @@ def _issued(record: Row, realm: str, principal: ActorName | None) -> Issued | No
 
 _TOKEN = Name("token", ("uniqueTokenIdentifier", "signInActivityId", "uniqueTokenId"))
 
-# Who changed the directory.
-_CHANGED_BY = (
-    microsoft.user("initiatedBy.user.userPrincipalName", "initiatedBy.user.id"),
-    Name("user", "initiatedBy.user.id", fold=True),
-    microsoft.principal("initiatedBy.app.servicePrincipalId", "initiatedBy.app.appId"),
-    microsoft.application("initiatedBy.app.appId"),
-    Name("service", ("initiatedBy.app.displayName", "initiatedBy.app.servicePrincipalName")),
-    Name("user", "initiatedBy.user.displayName"),
-)
-_AS_AGENT = (
-    microsoft.principal(("agent.agentServicePrincipalId", "servicePrincipalId"), "appId"),
-    microsoft.application("appId"),
-)
-_AS_PERSON = (microsoft.user("userPrincipalName", "userId"), Name("user", "userId", fold=True))
-_AS_MANAGED = (microsoft.managed("servicePrincipalId", "appId"),)
-_AS_PRINCIPAL = (
-    microsoft.principal(("servicePrincipalId", "servicePrincipal.id"), "appId"),
-    microsoft.application("appId"),
-    Name("service_principal", ("servicePrincipalName", "servicePrincipal.displayName")),
-)
-_IS_AGENT = ((_AGENT,),)
-_IS_MANAGED = (
-    ("category=ManagedIdentitySignInLogs",),
-    ("managedIdentityType=systemAssigned|userAssigned",),
-    ("signInEventTypes[0]=managedIdentity",),
-    ("Type=AADManagedIdentitySignInLogs",),
-)
-
-
-def _principal(*, folded: bool) -> Names:
-    """Who signed in, called or changed: each kind of record says it in its own members."""
-    changed, agent, person, managed, principal = (
-        names(ways, folded=folded)
-        for ways in (_CHANGED_BY, _AS_AGENT, _AS_PERSON, _AS_MANAGED, _AS_PRINCIPAL)
-    )
-    is_agent, is_managed = (
-        written.has_signs(one, folded=folded) for one in (_IS_AGENT, _IS_MANAGED)
-    )
-    audit = "initiatedby" if folded else "initiatedBy"
-
-    def get(record: Row, realm: str) -> ActorName | None:
-        if audit in record:
-            return changed(record, realm)
-        if is_agent(record):
-            return agent(record, realm)
-        found = person(record, realm)
-        if found is None and is_managed(record):
-            found = managed(record, realm)
-        return principal(record, realm) if found is None else found
-
-    return get
-
-
-_as_ever, _in_lower_case = _principal(folded=False), _principal(folded=True)
-
-
-def _who(record: Row, realm: str) -> ActorName | None:
-    found = _as_ever(record, realm)
-    return _in_lower_case(record, realm) if found is None else found
-
-
-_DECIDE = (
-    "?initiatedBy",
-    "initiatedBy",
-    "agent",
-    "userPrincipalName",
-    "userId",
-    "servicePrincipalId",
-    "servicePrincipalName",
-    "servicePrincipal",
-    "appId",
-    "category",
-    "managedIdentityType",
-    "signInEventTypes",
-    "Type",
-    "servicePrincipalCredentialKeyId",
-    "servicePrincipalCredentialThumbprint",
-    "federatedCredentialId",
-)
-_ACTORS = microsoft.together(
-    _DECIDE,
-    (_who,),
-    (
-        Name("key", _not_nobody("servicePrincipalCredentialKeyId"), fold=True),
-        Name("federated", _not_nobody("federatedCredentialId"), fold=True),
-        Name("certificate", "servicePrincipalCredentialThumbprint", fold=True),
-    ),
-    (
-        Name(
-            "agent_id",
-            ("agent.agentServicePrincipalId", "servicePrincipalId", "appId"),
-            when=_AGENT,
-            parent=microsoft.application("agent.parentAppId"),
-            fold=True,
-        ),
-        Name(
-            "agent_id",
-            "agent.agentSubjectParentId",
-            when="agent.agentSubjectType=agentIDuser",
-            fold=True,
-        ),
-        # Who acts in a person's name: the application that was given the token.
-        microsoft.application("appId", when="userId"),
-    ),
-    (
-        microsoft.user("userPrincipalName", "userId", when=_AGENT),
-        Name("user", "userId", when=_AGENT, fold=True),
-    ),
-)
-
 TABLE = Table(
     name="entra",
     title="Microsoft Entra sign-ins, audits and Graph activity",
@@ -344,19 +187,18 @@ TABLE = Table(
     view=_view,
     text=Text(*exports.text(*portal.EXPORTS), exports.seams),
     realm=_realm,
-    unstated="entra",
     at=("createdDateTime", "activityDateTime", "time", "timeGenerated"),
     vendor_id=("id", "requestId"),
     action=_ACTION,
-    principal=_ACTORS.principal,
-    credential=(*_ACTORS.credential, _TOKEN),
-    agent=_ACTORS.agent,
-    on_behalf=_ACTORS.on_behalf,
+    principal=actors.ACTORS.principal,
+    credential=(*actors.ACTORS.credential, _TOKEN),
+    agent=actors.ACTORS.agent,
+    on_behalf=actors.ACTORS.on_behalf,
     session=("sessionId", "c_Sid", "C_Sid"),
     resource=(
         "resourceDisplayName",
         audits.resource,
-        _path,
+        calls.path,
         "properties.resourceId",
         "resourceIdentity",
         "additionalDetails{key=Scope}.value",
@@ -395,5 +237,6 @@ TABLE = Table(
         "credential": "a directory audit names no token; a sign-in names the key of an application",
         "tenant": "Microsoft Graph v1.0 states none; the source's realm does, if it is the only one",
     },
-    version=3,  # 3: the application that was signed in to is no tenant
+    # 3: the application that was signed in to is no tenant. 4: as in every table.
+    version=4,
 )

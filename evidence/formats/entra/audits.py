@@ -25,7 +25,10 @@ _NAME, _KEYS = "displayName", frozenset({"KeyDescription"})
 _CLIENT_IDS = frozenset({"TargetId.ServicePrincipalNames", "AppPrincipalId", "AppId"})
 _new, _old = value_at("newValue"), value_at("oldValue")
 _properties = value_at("modifiedProperties")
-_target_name = anywhere("userPrincipalName", "displayName", "id")
+# Of a record in lower case too, before its id, which is written so in both.
+_target_name = anywhere(
+    "userPrincipalName", "displayName", "userprincipalname", "displayname", "id"
+)
 _target_id, _target_type = anywhere("id"), anywhere("type")
 
 
@@ -62,7 +65,7 @@ def _client_id(target: Row, named: str | None) -> str | None:
     return None
 
 
-_named_client = anywhere("additionalDetails{key=AppId}.value")
+_named_client = anywhere("additionalDetails{key=AppId}.value", "additionaldetails{key=AppId}.value")
 
 
 def issued(record: Row, realm: str) -> Issued | None:

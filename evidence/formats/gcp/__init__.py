@@ -7,7 +7,8 @@ words of clusters.py. Also read: exports in lower case, and BigQuery's columns
 were read; not verified on real entries: agents' principals, ExchangeToken, BigQuery's columns.
 
 Whose realm a name is of is gcp/names.py's, who called gcp/callers.py's, what a method does
-gcp/calls.py's, what a statement in a database does gcp/databases.py's.
+gcp/calls.py's, what it issues gcp/issuing.py's, what a statement in a database does
+gcp/databases.py's.
 
 A token of GenerateAccessToken has no id in any log. What its later uses do show is the service
 account and who borrowed it over which others, so that is the credential: ``<account> by <first
@@ -16,22 +17,15 @@ Long operations log two entries (operation.first, operation.last); both are even
 """
 
 import re
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
 
-from evidence.formats import clusters, postgres, tables, times
-from evidence.formats.gcp import databases
-from evidence.formats.gcp.callers import NOBODY, caller_named, chain
+from evidence.formats import clusters, postgres, tables
+from evidence.formats.gcp import databases, issuing, workspace
+from evidence.formats.gcp.callers import NOBODY, caller_named
 from evidence.formats.gcp.calls import PATTERNS, of_cluster
-from evidence.formats.gcp.names import (
-    borrowed,
-    by_way_of,
-    key_of,
-    named,
-    realm_of,
-)
+from evidence.formats.gcp.names import realm_of
 from evidence.formats.members import (
     NOTHING,
     either,
@@ -43,14 +37,14 @@ from evidence.formats.members import (
     stated,
     text,
 )
-from evidence.formats.record import ActorName, Issued
 from evidence.formats.tables import Row, Table
 from evidence.formats.written import Of, Remembered
 from evidence.vocabulary import OUTCOME_FAILED, OUTCOME_OK, OUTCOME_REFUSED, OUTCOME_UNKNOWN
 
 _LOG_OF = re.compile(r"(?:projects|organizations|folders|billingAccounts)/([^/]+)")
-_ACCOUNT = re.compile(r"serviceAccounts/([^/]+)")
 _JSONS = ("request", "response", "metadata", "serviceData")
+
+_SUCCEEDED = (OUTCOME_OK, OUTCOME_UNKNOWN)
 
 
 # --- the entry
@@ -60,7 +54,7 @@ def _opened(record: Row) -> Row:
     """BigQuery's columns as the entry they were made of."""
     columns = record.get("protopayload_auditlog")
     if type(columns) is not dict:
-        return record
+        return workspace.opened(record) if workspace.MARK in record else record
     payload = dict(columns)
     for name in _JSONS:
         for written in (f"{name}Json", f"{name.lower()}_json"):
@@ -81,11 +75,13 @@ def _payload(record: Row) -> Row:
     return found if type(found) is dict else NOTHING
 
 
-@lru_cache(maxsize=16_384)
 def _realm_of_log(log: str) -> str:
     """The realm of what wrote to a log; '' when its name does not say."""
-    found = _LOG_OF.match(log)
+    found = _LOG_OF.match(text(log))
     return realm_of(found[1]) if found is not None and found[1] else ""
+
+
+_REALMS = Remembered(_realm_of_log)
 
 
 def _project(record: Row) -> str:
@@ -109,33 +105,34 @@ def _cluster(record: Row) -> str:
 
 def _entry(record: Row) -> tuple[Any, ...]:
     """What the table below takes by its place: it stands in the same few objects."""
-    payload = _payload(record)
-    method = payload.get("methodName")
-    if type(method) is not str or "\0" in method:
-        method = stated(payload, "methodName")
-    status, request = payload.get("status"), payload.get("request")
-    trace, span = record.get("trace"), record.get("spanId")
-    if span is None:
-        span = record.get("spanid")
+    payload = record.get("protoPayload")
+    if type(payload) is not dict:
+        payload = _payload(record)
+    read = payload.get
+    name, status, request = read("methodName"), read("status"), read("request")
+    if type(name) is not str or "\0" in name:
+        name = stated(payload, "methodName")
     # Names as Google writes them are the rule; those of exports in lower case come afterwards.
-    who, asked = payload.get("authenticationInfo"), payload.get("requestMetadata")
+    who, asked = read("authenticationInfo"), read("requestMetadata")
     if type(who) is not dict:
         who = row(member(payload, "authenticationInfo"))
     if type(asked) is not dict:
         asked = row(member(payload, "requestMetadata"))
-    realm = _realm_of_log(stated(record, "logName")) or realm_of(_project(record))
+    log, number = record.get("logName"), record.get("insertId")
+    realm = _REALMS[log if type(log) is str else stated(record, "logName")]
+    realm = realm or realm_of(_project(record))
     # Most callers call again and again: what they are is read once.
     caller = caller_named(orjson.dumps(who)) if who else NOBODY
-    principal = caller.principal
-    if caller.of_cluster:
-        principal = clusters.named(caller.of_cluster, _cluster(record))
+    principal, local, credential, agent, on_behalf, _, _ = caller
+    if local:
+        principal = clusters.named(local, _cluster(record))
     elif principal is None:
         username = said(request, "username")
         principal = tables.actor(realm, "user", username) if username else None
-    action, in_cluster, fails, in_database = _METHODS[method]
-    if not in_cluster and "k8s.io" in (payload.get("serviceName"), payload.get("servicename")):
-        action, in_cluster = of_cluster(method) or method, True
-    resource = payload.get("resourceName")
+    action, in_cluster, fails, in_database, issues = _METHODS[name]
+    if not in_cluster and "k8s.io" in (read("serviceName"), read("servicename")):
+        action, in_cluster = of_cluster(name) or name, True
+    resource = read("resourceName")
     if type(resource) is not str or not resource or "\0" in resource:
         resource = stated(payload, "resourceName")
     if in_cluster and resource:
@@ -146,25 +143,34 @@ def _entry(record: Row) -> tuple[Any, ...]:
         if done is not None:
             action, resource, of_database, session = done
             principal = of_database or principal
+    ended = _outcome(payload, status, fails=fails)
+    issued = None
+    if issues and ended in _SUCCEEDED:
+        issued = issuing.issued(issues, record, payload, realm, principal, caller)
     address, client = asked.get("callerIp"), asked.get("callerSuppliedUserAgent")
     if type(address) is not str or not address:
         address = stated(asked, "callerIp") or stated(asked, "callerIP")
+    at, trace, span = record.get("timestamp"), record.get("trace"), record.get("spanId")
+    if span is None:
+        span = record.get("spanid")
     return (
         realm,
         action or _method_elsewhere(record, payload),
         resource or _resource_elsewhere(payload),
-        _outcome(payload, status, fails=fails),
+        ended,
         principal,
-        caller.credential,
-        caller.agent,
-        caller.on_behalf,
+        credential,
+        agent,
+        on_behalf,
         address,
         client if type(client) is str else stated(asked, "callerSuppliedUserAgent"),
         session,
         stated(status, "message") if status and type(status) is dict else None,
-        stated(record, "insertId"),
+        number if type(number) is str else stated(record, "insertId"),
         text(trace).rpartition("/")[2] if trace is not None else None,
         text(span) if span is not None else None,
+        at if type(at) is str and at and "\0" not in at else text(at) or None,
+        issued,
     )
 
 
@@ -172,18 +178,21 @@ def _entry(record: Row) -> tuple[Any, ...]:
 
 
 class _Method(NamedTuple):
-    """What a method's name says. `fails`: Workspace's sign-ins say it in their name alone."""
+    """What a method's name says. `fails`: Workspace's sign-ins say it in their name alone;
+    `issues`: see issuing.issues."""
 
     action: str
     in_cluster: bool
     fails: bool
     in_database: bool
+    issues: str
 
 
 def _method(name: str) -> _Method:
     in_cluster = name.startswith("io.k8s.")
     action = (of_cluster(name) if in_cluster else None) or name
-    return _Method(action, in_cluster, name.endswith("Failure"), name in databases.METHODS)
+    fails, in_database = name.endswith("Failure"), name in databases.METHODS
+    return _Method(action, in_cluster, fails, in_database, issuing.issues(name))
 
 
 _METHODS = Remembered(_method)
@@ -223,53 +232,6 @@ def _outcome(payload: Row, status: Any, *, fails: bool) -> int:
     return OUTCOME_OK
 
 
-# --- what was issued
-
-
-def _issued(record: Row, realm: str, who: ActorName | None) -> Issued | None:
-    payload = _payload(record)
-    method = stated(payload, "methodName")
-    if not method.endswith(_ISSUING):
-        return None
-    method = method.rpartition(".")[2]
-    if method not in _ISSUING:
-        return None
-    answer = row(payload.get("response"))
-    account = text(inside(record, "resource", "labels").get("email_id"))
-    if not account:
-        name = said(payload, "request", "name") or said(payload, "resourceName")
-        found = _ACCOUNT.search(name)
-        account = found[1] if found is not None else ""
-    holder = named(account, "service_account") if account else None
-    if method in ("CreateServiceAccountKey", "UploadServiceAccountKey"):
-        made = key_of(text(answer.get("name")))
-        expires = answer.get("valid_before_time") or member(answer, "validBeforeTime")
-        if type(expires) is dict:
-            expires = expires.get("seconds")
-        return None if made is None else Issued(made, holder or who, True, times.moment(expires))
-    if method == "CreateKey":
-        inner = inside(answer, "response") or answer
-        number = said(inner, "name")
-        if "/keys/" not in number:
-            return None
-        return Issued(tables.actor(realm, "key", number), who, True, None)
-    if holder is None or who is None:
-        return None
-    if method.startswith("Sign"):
-        signed = key_of(f"serviceAccounts/{account}/keys/{said(answer, 'keyId')}")
-        return Issued(signed, holder, False, None) if signed and said(answer, "keyId") else None
-    # Whoever holds the token next came by way of all of these.
-    listed = member(row(payload.get("request")), "delegates")
-    over = map(_ACCOUNT.search, map(text, listed[:50] if type(listed) is list else ()))
-    delegates = [named(one[1], "service_account") for one in over if one is not None]
-    way = (*chain(row(member(payload, "authenticationInfo"))), who, *delegates)
-    return Issued(borrowed(holder, by_way_of(way)), holder, False, None)
-
-
-_ISSUING = (
-    *("CreateServiceAccountKey", "UploadServiceAccountKey", "CreateKey"),
-    *("GenerateAccessToken", "SignJwt", "SignBlob"),
-)
 TABLE = Table(
     name="gcp",
     title="Google Cloud audit logs",
@@ -287,12 +249,13 @@ TABLE = Table(
         ("p_log_type=GCP.AuditLog",),
         ("operation.producer=k8s.io",),
         ("logName", "insertId", "protoPayload"),
+        (workspace.MARK, "MethodName"),
     ),
     mark=b'"methodName"',
     opens=_opened,
     realm=Of(_entry, 0),
     at=(
-        either("timestamp"),
+        Of(_entry, 15),
         either("protoPayload", "timestamp"),
         either("protoPayload", "requestMetadata", "requestAttributes", "time"),
         either("receiveTimestamp"),
@@ -310,7 +273,7 @@ TABLE = Table(
     error=(Of(_entry, 11),),
     activities={**clusters.ACTIVITIES, **databases.ACTIVITIES},
     patterns=(*clusters.PATTERNS, *postgres.TABLE.patterns, *PATTERNS),
-    issued=_issued,
+    issued=Of(_entry, 16),
     address=(Of(_entry, 8),),
     user_agent=(Of(_entry, 9),),
     request_id=("operation.id",),
@@ -357,5 +320,6 @@ TABLE = Table(
         "session": "audit entries name no session; only Cloud SQL's do",
         "request id": "only long operations have one; entries are told apart by insertId",
     },
-    version=3,  # 3: statements in databases; every delegate of a chain
+    # 3: statements in databases; every delegate of a chain. 4: as in every table.
+    version=4,
 )

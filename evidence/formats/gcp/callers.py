@@ -28,13 +28,16 @@ _LONGEST_CHAIN = 50
 
 
 class Caller(NamedTuple):
-    """What an entry's authenticationInfo says. `of_cluster`: a name that its cluster gave."""
+    """What an entry's authenticationInfo says. `of_cluster`: a name that its cluster gave; `way`:
+    who delegated to whom before; `by`: the same with the principal, as text."""
 
     principal: ActorName | None = None
     of_cluster: str = ""
     credential: ActorName | None = None
     agent: ActorName | None = None
     on_behalf: ActorName | None = None
+    way: tuple[ActorName, ...] = ()
+    by: str = ""
 
 
 NOBODY = Caller()
@@ -64,6 +67,8 @@ def caller_named(written: bytes) -> Caller:
         # An agent's own identity (a SPIFFE id under agents.global…).
         of_subject(subject) if "://agents." in subject else None,
         way[0] if way else None,
+        way,
+        by_way_of((*way, principal)) if principal is not None else "",
     )
 
 

@@ -14,8 +14,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
 from evidence import privacy
+from evidence.formats import marking
 from evidence.formats.otlp import content, names, reading, wire
-from evidence.formats.otlp.content import CONTENT, LITERALS, PLAIN, READ, SECRET
+from evidence.formats.otlp.content import ANY, CONTENT, LITERALS, PLAIN, READ, SECRET
 from evidence.formats.otlp.found import Found
 from evidence.formats.record import (
     ActorName,
@@ -26,11 +27,14 @@ from evidence.formats.record import (
     Redaction,
     Rejected,
 )
+from evidence.formats.unread import outlined
 from evidence.keys import DIGEST_SIZE, keyed
 
 NAME = "otlp"
 _DEEPEST_ANCESTOR = 64
 _MOST_NAMES = 32_768
+# How JSON begins.
+_OPENING = (b"{", b"[", b'"')
 # What is to be done with each attribute name seen so far.
 _kinds: dict[str, int] = {}
 
@@ -48,7 +52,7 @@ def parse(body: bytes, asked: Asked) -> Parsed:
     kept = []
     for found in wire.requests(body):
         for place, reason, raw in found.lost:
-            reader.rejects.append(Rejected(place, reason, privacy.excerpt(raw)))
+            reader.rejects.append(Rejected(place, reason, reader.excerpt(raw)))
         if found.request is not None:
             # Requests one after the other are, on the wire, one request.
             kept.append(reader.take(found.request, found))
@@ -66,9 +70,18 @@ class _Reader:
         self.task = asked.task_attribute
         opening = f"{self.realm}\0{NAME}\0\0".encode()
         self.opening = keyed(asked.digest_key, opening)
+        self.lost = marking.Gone(asked.digest_key)
         self.records: list[Record] = []
         self.rejects: list[Rejected] = []
         self.redactions: list[Redaction] = []
+
+    def excerpt(self, raw: bytes) -> str:
+        """The beginning of what could not be read: of a source that drops content, no sentence."""
+        if self.keep_content:
+            return privacy.excerpt(raw)
+        if raw.lstrip()[:1] not in _OPENING:
+            return f"[content:{len(raw)}]"
+        return privacy.excerpt(outlined(raw)[0])
 
     def take(self, request: ExportTraceServiceRequest, found: Found) -> bytes:
         """Read one request; the answer is what may be kept of it."""
@@ -138,15 +151,14 @@ class _Reader:
                                 raise reading.Unreadable(stranger)
                         self.records.append(made)
                     except reading.Unreadable as problem:
-                        excerpt = privacy.excerpt(span.name.encode("utf-8", "replace"))
-                        self.rejects.append(Rejected(position, str(problem), excerpt))
+                        named = b'{"name":"%b"}' % span.name.encode("utf-8", "replace")
+                        self.rejects.append(Rejected(position, str(problem), self.excerpt(named)))
                     turn += 1
 
     def _attributes(self, pairs: Any, position: str) -> dict[str, Any]:
         """The attributes that are read; content and named secrets leave the message itself."""
         found: dict[str, Any] = {}
-        gone: list[int] = []
-        for number, pair in enumerate(pairs):
+        for pair in pairs:
             name = pair.key
             kind = _kinds.get(name)
             if kind is None:
@@ -154,13 +166,14 @@ class _Reader:
             if kind == READ:
                 value = pair.value
                 found[name] = value.string_value or _plain(value)
-            elif kind == PLAIN:
+            elif kind in (PLAIN, ANY):
                 if name == self.task:
                     found[name] = pair.value.string_value or _plain(pair.value)
+                elif kind == ANY and not self.keep_content and content.holds_prose(pair.value):
+                    length = self._drop(pair.value)
+                    self.redactions.append(Redaction(f"{position} {name[:100]}", "content", length))
             elif kind == CONTENT:
-                if not self.keep_content:
-                    gone.append(number)
-                    length = content.length_of(pair.value)
+                if not self.keep_content and (length := self._drop(pair.value)):
                     self.redactions.append(Redaction(f"{position} {name[:100]}", "content", length))
             elif kind == SECRET:
                 self._named_secret(name, pair.value, position)
@@ -169,9 +182,21 @@ class _Reader:
                 if length:
                     pair.value.string_value = statement
                     self.redactions.append(Redaction(f"{position} {name[:100]}", "content", length))
-        for number in reversed(gone):
-            del pairs[number]
         return found
+
+    def _drop(self, value: AnyValue) -> int:
+        """Put the mark of content in its place; its length, 0 where there is none any more."""
+        which = value.WhichOneof("value")
+        if which == "string_value":
+            text = value.string_value
+            if not text or marking.is_gone(text):
+                return 0
+            value.string_value = self.lost.mark(text)
+        elif which is not None:
+            value.string_value = self.lost.mark(value.SerializeToString(deterministic=True))
+        else:
+            return 0
+        return self.lost.pop()
 
     def _named_secret(self, name: str, value: AnyValue, position: str) -> None:
         """The value of an attribute whose name says that it is a secret."""
@@ -197,11 +222,10 @@ class _Reader:
     def _events(self, events: Any, position: str) -> None:
         for event in events:
             if content.is_message(event.name) and not self.keep_content:
-                length = sum(content.length_of(pair.value) for pair in event.attributes)
+                length = sum(self._drop(pair.value) for pair in event.attributes)
                 if length:
                     where = f"{position} event {event.name[:100]}"
                     self.redactions.append(Redaction(where, "content", length))
-                    del event.attributes[:]
             elif event.attributes:
                 self._attributes(event.attributes, position)
 
@@ -269,6 +293,8 @@ class _Reader:
 
 def _kind(name: str) -> int:
     kind = READ if name in names.READ else content.kind_of(name)
+    if kind == PLAIN and not content.is_harmless(name):
+        kind = ANY
     if len(_kinds) < _MOST_NAMES and len(name) < 200:
         _kinds[name] = kind
     return kind
@@ -313,5 +339,6 @@ def _inherited(
     return None
 
 
-# 3: a NUL in a name costs no span; an agent's id stands beside its name.
-FORMAT = Format(NAME, "OpenTelemetry traces (OTLP)", recognise, parse, version=3)
+# 3: a NUL in a name costs no span; an agent's id stands beside its name. 4: chance in names and
+# ids tells nobody apart.
+FORMAT = Format(NAME, "OpenTelemetry traces (OTLP)", recognise, parse, version=4)

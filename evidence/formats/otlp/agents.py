@@ -28,11 +28,15 @@ _NO_NAME = re.compile(
     r"[\w-]+(?:\.[\w-]+)+|.*[-_.:# ]\d+|.*[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}.*",
     re.DOTALL,
 )
-# Frameworks make one of these up whenever an agent object is made: the same agent has another
-# one after each start.
-_MADE_UP = re.compile(
-    r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE
+# Frameworks make one of these up whenever an agent object is made or run: the same agent has another
+# one after each start. UUIDs of the versions that hold chance or a time (RFC 9562: 1, 4, 6, 7; not
+# those that are made of a name), also without dashes, and ULIDs; alone, or as a part of a name.
+_MADE_UP = (
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[1467][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+    r"|[0-9a-f]{12}[47][0-9a-f]{3}[89ab][0-9a-f]{15}|(?-i:[0-7][0-9A-HJKMNP-TV-Z]{25})"
 )
+_PART = re.compile(rf"(?:^|[-_./:#@~ ]+)(?:{_MADE_UP})(?=$|[-_./:#@~ ])", re.IGNORECASE)
+_SHORTEST_MADE_UP, _STEPS = 26, 2
 _LONGEST_NOTES = 65_536
 
 
@@ -60,10 +64,10 @@ def name_of(
 ) -> str | None:
     """The agent's name: as it is stated, else as its run's span is named after it."""
     if stated is not None or act != AGENT_RUN or has_id:
-        return stated
+        return lasting(stated)
     for opening in _BEFORE:
         if name.startswith(opening) and len(name) > len(opening):
-            return name[len(opening) :].strip("[]") or None
+            return lasting(name[len(opening) :].strip("[]"))
     if attributes.get("traceloop.span.kind") == "workflow":
         return None
     if any(convention in attributes for convention in NAMING):
@@ -85,13 +89,39 @@ def _plainly(name: str) -> str | None:
     return agent
 
 
+def lasting(text: str | None) -> str | None:
+    """What of a name or an id is there after the next start as well; None where nothing is.
+
+    A path of several steps is the name of a resource, which a cloud or a directory gave: it lasts.
+    """
+    if text is None or len(text) < _SHORTEST_MADE_UP:
+        return text or None
+    return _lasting(text)
+
+
+@lru_cache(maxsize=16_384)
+def _lasting(text: str) -> str | None:
+    if text.count("/") >= _STEPS:
+        return text
+    left = _PART.sub("", text)
+    return left.strip("-_./:#@~ ") or None if left != text else text
+
+
 def actor_of(
-    act: int, agent_id: str | None, workload: str | None, name: str | None, realm: str, issuer: str
+    act: int,
+    agent_id: str | None,
+    workload: str | None,
+    name: str | None,
+    realm: str,
+    issuer: str,
+    *,
+    deployed: str | None = None,
 ) -> ActorName | None:
     """The agent: by the id that a directory or a cloud gave it, else by the one that its sender
     gave it, below its name, else by its name.
 
-    `workload`: the ARN of the identity that AWS gave the agent.
+    `workload`: the ARN of the identity that AWS gave the agent. `deployed`: the id that the sender's
+    resource states, which whoever deploys it chose: it lasts, whatever it looks like.
     """
     if agent_id and agent_id.startswith("arn:"):
         return aws.arn_actor(agent_id)
@@ -100,10 +130,11 @@ def actor_of(
         return aws.arn_actor(workload)
     if agent_id and issuer is not realm:
         return actor(issuer, "agent_id", agent_id.lower())
+    agent_id = lasting(agent_id) or (deployed if name or act == AGENT_RUN else None)
     if name is None:
         return actor(realm, "agent_id", agent_id) if agent_id else None
     named = actor(realm, "agent", name)
-    if not agent_id or agent_id == name or _MADE_UP.fullmatch(agent_id):
+    if not agent_id or agent_id == name:
         return named
     # The name last: agents and callers that are named alike are compared by it.
     return actor(realm, "agent_id", f"{agent_id}/{name}", named)

@@ -1,8 +1,9 @@
 """Which span attributes are content, which hold secrets, which are read.
 
 Owns the published list of names whose values are prompts, completions, tool arguments or
-results (decisions 11). They are dropped unless a source says otherwise; secrets go in any case.
-To teach it a library, add its names here. Pure.
+results (decisions 11), and the rule for names that nobody has published: six words in a row are
+somebody's, unless the name is known to hold no content. They are dropped unless a source says
+otherwise; secrets go in any case. To teach it a library, add its names here. Pure.
 """
 
 import re
@@ -13,7 +14,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from evidence import privacy
 
 # What is to be done with an attribute.
-PLAIN, READ, CONTENT, SECRET, LITERALS = 0, 1, 2, 3, 4
+PLAIN, READ, CONTENT, SECRET, LITERALS, ANY = 0, 1, 2, 3, 4, 5
 
 # Names that are content as they stand.
 NAMES = frozenset(
@@ -44,12 +45,19 @@ NAMES = frozenset(
     microsoft.security.content.input.value microsoft.security.content.output.value
     microsoft.a365.agent.thought.process gen_ai.execution.payload
     http.request.body http.response.body http.request.body.text http.response.body.text
+    http.request.body.content http.response.body.content rpc.message
     messaging.message.body rpc.request.body rpc.response.body
     crew_tasks crew_agents crew_inputs crew_tasks_output crewai.crew.result task_output
     formatted_description formatted_expected_output
     thought history prompt prompts completion completions messages message.content
     input output inputs outputs arguments result tool_input tool_output tool_args tool_result
     input_messages output_messages system_prompt user_prompt question answer
+    content text body query response instructions user_input user_message assistant_message
+    gen_ai.output.text gen_ai.agent.instructions gen_ai.request.instructions
+    llm.request llm.response litellm.input response.output task.description langgraph.state
+    langwatch.prompt langwatch.contexts langwatch.rag.contexts langwatch.rag_contexts
+    braintrust.expected tool.result tool.arguments tool.args function.result function.arguments
+    function.args agent.instructions
     """.split()  # noqa: SIM905  a table of names reads better than a column of strings
 )
 # Families of names: the flattened lists of OpenInference and the older conventions.
@@ -67,7 +75,23 @@ _FAMILIES = re.compile(
     r"|lk\.(?:user_input|response\.|chat_ctx|instructions|function_tool\.(?:arguments|output))"
     r"|mcp\.(?:request|response)\.(?:arguments|content|params|result)(?:\.|$)"
     r"|smolagents\..*(?:memory|output)$"
+    # Whoever made it: haystack.component.input, braintrust.output_json, lmnr.span.input …
+    r"|(?:.*[._])?(?:in|out)puts?(?:_json)?$"
 )
+# Namespaces of OpenTelemetry's conventions for machines, and descriptions that programs hold.
+_HARMLESS = re.compile(
+    r"(?:exception|error|otel|telemetry|service|deployment|host|os|process|container|k8s|cloud|aws"
+    r"|gcp|azure|faas|device|browser|thread|code|server|client|network|net|url|http|user_agent|tls"
+    r"|db|messaging|rpc|peer|source|destination|feature_flag|webengine|heroku|dotnet|jvm|nodejs"
+    r"|cpython|v8js|go|aspnetcore|signalr|kestrel|graphql)\."
+    r"|(?:.*[._])?(?:description|definitions?|json_schema|schema|version|stacktrace)$"
+)
+# Six words in a row, or as much in letters that some people write without spaces. Looked for where
+# a word begins, so that the time is linear in the text.
+_PROSE = re.compile(
+    r"(?<![\w'’-])(?:[^\W_][\w'’-]*+[,.;:!?)\"]*+\s++){5}(?=[^\W_])|[^\x00-\x7f]{16}"
+)
+_SHORTEST_PROSE = 16
 # Statements keep their form and lose their values.
 _STATEMENTS = frozenset({"db.statement", "db.query.text", "sql.query"})
 _PARAMETERS = re.compile(r"db\.(?:query|operation)\.parameters?(?:\.|$)|db\.sql\.parameters")
@@ -91,10 +115,31 @@ def kind_of(name: str) -> int:
     return PLAIN if privacy.secret_name(name) is None else SECRET
 
 
+@lru_cache(maxsize=16_384)
+def is_harmless(name: str) -> bool:
+    """Whether what stands under this name, which is no content's, is kept whatever it says."""
+    return _HARMLESS.match(name) is not None
+
+
+def is_prose(text: str) -> bool:
+    """Whether this is what people or models write, not what programs do."""
+    return len(text) >= _SHORTEST_PROSE and _PROSE.search(text) is not None
+
+
 @lru_cache(maxsize=1024)
 def is_message(event: str) -> bool:
     """Whether a span event of this name carries a message."""
     return _EVENTS.match(event) is not None
+
+
+def holds_prose(value: AnyValue) -> bool:
+    """Whether a value of any type has prose in one of its texts."""
+    text = value.string_value
+    if text:
+        return is_prose(text)
+    if value.WhichOneof("value") not in ("array_value", "kvlist_value", "bytes_value"):
+        return False
+    return is_prose(value.SerializeToString().decode("utf-8", "replace"))
 
 
 def without_literals(statement: str) -> tuple[str, int]:

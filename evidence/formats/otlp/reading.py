@@ -71,13 +71,14 @@ class Sender(NamedTuple):
     tasks: tuple[str, ...] = TASKS
     pod: str | None = None
     workload: str | None = None
+    agent: str | None = None  # the agent's id, where whoever deployed it stated one
 
 
 def sender(attributes: dict[str, Any], realm: str, task_attribute: str = "") -> Sender:
     """The sender as its resource describes it; its source may name an attribute for the task."""
     own = (task_attribute,) if task_attribute else ()
     attributes = without_nuls(attributes)
-    name = _text(attributes.get("service.name"))
+    name = agents.lasting(_text(attributes.get("service.name")))
     # The SDKs write this when nobody named the service: it names no one.
     service = actor(realm, "service", name) if name else None
     return Sender(
@@ -88,6 +89,7 @@ def sender(attributes: dict[str, Any], realm: str, task_attribute: str = "") -> 
         (*own, *TASKS),
         _text(attributes.get(POD)),
         _text(attributes.get(WORKLOAD)),
+        _first(attributes, AGENT_IDS),
     )
 
 
@@ -155,11 +157,14 @@ def record(
     model = _first(attributes, MODELS)
     realm = sender.realm
     agent_id = _first(attributes, AGENT_IDS)
-    agent_name = agents.name_of(name, act, attributes, stated, agent_id is not None)
+    has_id = agents.lasting(agent_id) is not None
+    agent_name = agents.name_of(name, act, attributes, stated, has_id)
     tenant = _text(attributes.get("microsoft.tenant.id"))
     issuer = f"entra:{tenant.lower()[:64]}" if tenant else realm
     workload = _text(attributes.get(WORKLOAD)) or sender.workload
-    agent = agents.actor_of(act, agent_id, workload, agent_name, realm, issuer)
+    agent = agents.actor_of(
+        act, agent_id, workload, agent_name, realm, issuer, deployed=sender.agent
+    )
     if act == API_CALL:
         method = _text(attributes.get("rpc.method"))
         action = (
@@ -172,7 +177,8 @@ def record(
     elif act == MODEL_CALL:
         action = model or name
     elif act == AGENT_RUN:
-        action = agent_name or _first(attributes, ("gen_ai.workflow.name",)) or name
+        told = agent_name or _first(attributes, ("gen_ai.workflow.name",)) or name
+        action = agents.lasting(told) or name
     else:
         action = name
     key = _text(attributes.get("aws.auth.account.access_key"))

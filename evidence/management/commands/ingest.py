@@ -13,8 +13,9 @@ from typing import Any, BinaryIO
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from evidence import actions, files, known, nudge
+from evidence import actions, files, intake, known, nudge
 from evidence.files import HEAD, File, Summary
+from evidence.formats import bodies
 from evidence.models import Source
 from evidence.permissions import COMMAND, NotPossible
 from evidence.words import counted
@@ -87,16 +88,17 @@ class Command(BaseCommand):
         if source is not None:
             return source
         recognised = options["format"]
+        first = b""
         for path in paths:
             if recognised:
                 break
             with path.open("rb") as stream:
-                recognised = files.format_of(stream.read(HEAD))
+                beginning = stream.read(HEAD)
+            recognised = files.format_of(beginning)
+            first = first or beginning
         if not recognised:
-            raise CommandError(
-                f"No format recognises these files; name one with --format:"
-                f" {', '.join(known.names())}."
-            )
+            said = intake.unknown_format("", bodies.peek(first))
+            raise CommandError(f"{paths[0]}: {said}.")
         try:
             return actions.add_source(
                 name=name,

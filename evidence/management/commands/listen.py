@@ -8,10 +8,11 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from django.utils import timezone
 
-from evidence import arriving, intake, listening
+from evidence import arriving, known, listening
 from evidence.management.commands.source import named
 from evidence.models import Source
 from evidence.permissions import COMMAND
+from evidence.words import counted
 
 
 class Command(BaseCommand):
@@ -24,7 +25,7 @@ class Command(BaseCommand):
         parser.add_argument("name", metavar="SOURCE")
         parser.add_argument("--unix", default="", metavar="PATH")
         parser.add_argument("--tcp", default="", metavar="HOST:PORT")
-        parser.add_argument("--format", default="", help="else the source's, else recognised")
+        parser.add_argument("--format", type=known.said, default="", help="else the source's")
         parser.add_argument(
             "--cluster", default="", metavar="NAME", help="of which cluster its records are"
         )
@@ -46,22 +47,23 @@ class Command(BaseCommand):
                 format=options["format"] or source.format,
                 cluster=options["cluster"],
             )
-            self._listen(source, taker, stop, options)
+            refused = self._listen(source, taker, stop, options)
         counts = taker.counts
         self.stdout.write(
             f"{source.name}: {counts.events:,} events, {counts.duplicates:,} duplicates,"
             f" {counts.rejects:,} rejects."
+            + (f" {counted(refused, 'batch', 'batches')} not taken: see the log." * bool(refused))
         )
 
     def _listen(
         self, source: Source, taker: arriving.Taker, stop: Signal, options: dict[str, Any]
-    ) -> None:
+    ) -> int:
         try:
             at = listening.where(unix=options["unix"], tcp=options["tcp"])
             listener = listening.Listener(
                 at,
                 take=lambda lines: taker.take(lines, name="socket"),
-                done=connection.close,
+                done=_let_go,
             )
         except listening.Wrong as problem:
             raise CommandError(f"{problem}.") from None
@@ -70,8 +72,12 @@ class Command(BaseCommand):
         place = at.path or f"{listener.at.host}:{listener.at.port}"
         self.stderr.write(f"{source.name} listens at {place}")
         try:
-            while not stop.wait(0.5):
-                if isinstance(listener.problem, intake.NotTaken):
-                    raise CommandError(f"The lines were not taken: {listener.problem}.")
+            stop.wait()
         finally:
             listener.close()
+        return listener.refused
+
+
+def _let_go() -> None:
+    """Of the calling thread's own connection: `connection.close` itself would be this thread's."""
+    connection.close()

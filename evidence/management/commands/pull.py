@@ -2,7 +2,9 @@
 
 import json
 import sys
+import time
 from argparse import ArgumentParser
+from collections.abc import Callable
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -10,10 +12,13 @@ from django.utils import timezone
 
 from evidence import connecting, pulls
 from evidence.management.commands.source import named, text
-from evidence.models import Pull
+from evidence.models import Pull, Source
 from evidence.permissions import COMMAND, NotPossible
 from evidence.sources import CONNECTORS
 from evidence.sources.failures import Stopped
+
+# Seconds between two looks at a pull that somebody else is at.
+PAUSE = 1.0
 
 
 class Command(BaseCommand):
@@ -36,7 +41,7 @@ class Command(BaseCommand):
         connect.add_argument("--first-days", type=int, default=7, metavar="DAYS")
         for verb, words in (
             ("check", "test the connection: what works, what is missing"),
-            ("now", "pull now, in this process"),
+            ("now", "pull now, in this process; follow it where the worker is at it already"),
             ("cancel", "end the live pull after its page"),
             ("pause", "stop pulling by itself"),
             ("resume", "go on pulling"),
@@ -123,8 +128,13 @@ class Command(BaseCommand):
                 sys.stderr.write(f"\r{share}{step.pages:,} pages, {step.records:,} records\x1b[K")
                 sys.stderr.flush()
 
-        while pulls.run_next(clock=timezone.now, source=source, on_step=shown):
-            pass
+        left = False
+        try:
+            self._carry(pull, source, shown)
+        except KeyboardInterrupt:
+            left = Pull.objects.filter(pk=pull.pk, state=Pull.RUNNING).exists()
+            if not (self.followed and left):
+                raise
         if bar:
             sys.stderr.write("\r\x1b[K")
         row = Pull.objects.get(pk=pull.pk)
@@ -136,7 +146,28 @@ class Command(BaseCommand):
             words += f"\n{row.problem} {row.fix}"
         if row.state == Pull.WAITING and row.not_before:
             words += f"\nIt goes on by itself after {text(row.not_before)}."
-        return as_json(row), words, row.state == Pull.DONE
+        if left:
+            words += "\nIt goes on in the worker; this command only followed it."
+        return as_json(row), words, left or row.state == Pull.DONE
+
+    def _carry(self, pull: Pull, source: Source, shown: Callable[[pulls.Step], None]) -> None:
+        """Carry a pull to its end here, or follow whoever is at it; a dead one's is taken over."""
+        self.followed = False
+        while True:
+            while pulls.run_next(clock=timezone.now, source=source, on_step=shown):
+                pass
+            row = Pull.objects.get(pk=pull.pk)
+            waits = row.state == Pull.WAITING and row.not_before is not None
+            if waits or row.state not in Pull.LIVE:
+                return
+            if not self.followed:
+                self.followed = True
+                self.stderr.write(
+                    f"{source.name} is being pulled already: following that pull."
+                    " Ctrl-C ends the following, not the pull."
+                )
+            shown(pulls.step_of(row))
+            time.sleep(PAUSE)
 
     def _cancel(self, options: dict[str, Any]) -> tuple[Any, str, bool]:
         connecting.cancel(source=named(options["name"]), by=COMMAND, now=timezone.now())

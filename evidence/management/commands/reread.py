@@ -16,6 +16,7 @@ from evidence import known, nudge, rereading
 from evidence.management.commands.source import moment, named
 from evidence.models import Deposit, Rereading
 from evidence.permissions import COMMAND, NotPossible
+from evidence.stores import objects
 from evidence.words import counted
 
 BAR = 28
@@ -64,6 +65,11 @@ class Command(BaseCommand):
             document = self._try(wanted) if options["dry_run"] else self._run(wanted)
         except NotPossible as problem:
             raise CommandError(str(problem)) from None
+        except objects.Away as problem:
+            raise CommandError(
+                f"{problem}. What was read again until now stays; run this again once it answers"
+                " (`manage.py doctor`)."
+            ) from None
         if options["wait"] and not options["dry_run"] and nudge.drain is not None:
             nudge.drain(timezone.now())
         self.stdout.write(json.dumps(document, indent=2) if options["json"] else said(document))

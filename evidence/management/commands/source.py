@@ -16,7 +16,7 @@ from evidence.permissions import COMMAND, NotPossible
 
 
 class Command(BaseCommand):
-    help = "Sources of evidence: add, list, token, complete, gap, retention, keep."
+    help = "Sources of evidence: add, list, token, complete, gap, retention, keep, realm."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
@@ -58,7 +58,10 @@ class Command(BaseCommand):
         keep = verbs.add_parser("keep", help="the keep-filter: `drop action s3:Get*`, one a line")
         keep.add_argument("name")
         keep.add_argument("--rules", metavar="FILE", help="- for standard input")
-        for verb in (add, listed, token, complete, gap, retention, keep):
+        realm = verbs.add_parser("realm", help="the realms it may speak for from now on")
+        realm.add_argument("name")
+        realm.add_argument("realms", nargs="*", metavar="REALM", help="none: any")
+        for verb in (add, listed, token, complete, gap, retention, keep, realm):
             verb.add_argument("--json", action="store_true", help="one JSON document on stdout")
 
     def handle(self, *_: Any, **options: Any) -> None:
@@ -155,6 +158,14 @@ class Command(BaseCommand):
         words += f"; the shorter period counts from {text(later)}." if later else "."
         return as_json(source), words
 
+    def _realm(self, options: dict[str, Any], now: datetime) -> tuple[Any, str]:
+        source = actions.set_realms(
+            source=named(options["name"]), realms=options["realms"], by=COMMAND, now=now
+        )
+        said = ", ".join(source.realms) or "any realm"
+        words = f"{source.name} may speak for {said}; what came before: manage.py reread"
+        return as_json(source), f"{words} --source {source.name} --format FORMAT."
+
     def _keep(self, options: dict[str, Any], now: datetime) -> tuple[Any, str]:
         source = named(options["name"])
         if options["rules"] is not None:
@@ -162,11 +173,20 @@ class Command(BaseCommand):
             source = keeping.change(source=source, text=said, by=COMMAND, now=now)
         rules = [str(rule) for rule in keeping.of(source)]
         out = [
-            {"day": str(row.day), "reason": row.reason, "records": row.records}
+            {
+                "day": str(row.day),
+                "reason": row.reason,
+                "records": row.records,
+                "different": row.different,
+            }
             for row in keeping.left_out(source)
         ]
         lines = rules or ["Every record is kept."]
-        lines += [f"{row['day']}: {row['records']:,} left out by {row['reason']}" for row in out]
+        lines += [
+            f"{row['day']}: {row['records']:,} left out by {row['reason']}"
+            + ("" if row["different"] is None else f", about {row['different']:,} different")
+            for row in out
+        ]
         return {"source": source.name, "rules": rules, "left_out": out}, "\n".join(lines)
 
 

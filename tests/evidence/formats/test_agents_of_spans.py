@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -69,11 +70,84 @@ def test_agent_with_an_id_is_compared_by_its_name() -> None:
     assert plain_name(agent.value) == plain_name("arn:aws:iam::1:user/clerk-agent")
 
 
-@pytest.mark.parametrize(
-    "made_up", ["171105b7-59dd-49c0-9677-0b95395aa46a", "clerk"], ids=["of the process", "the name"]
-)
+MADE_UP = {
+    "UUID of chance": "171105b7-59dd-49c0-9677-0b95395aa46a",
+    "in upper case": "171105B7-59DD-49C0-9677-0B95395AA46A",
+    "UUID of a time": "0199c3f2-7e1a-7b3c-8d4e-5f6071829304",
+    "UUID of a time and a host": "6ba7b810-9dad-11d1-80b4-00c04fd430c8",
+    "without dashes": "171105b759dd49c096770b95395aa46a",
+    "ULID": "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+}
+LASTING = {
+    "a word": "prod-1",
+    "UUID of a name": "886313e1-3b8a-5372-9b90-0c9aee199e5d",
+    "a resource of a cloud": f"projects/p/locations/l/agents/{MADE_UP['UUID of chance']}",
+    "a SPIFFE id": f"spiffe://acme/agent/{MADE_UP['UUID of chance']}",
+    "given by a platform": "asst_5j66UpCpwteGg4YSxUnt7lPY",
+    "a digest": "9e107d9d372bb6826bd81d3542a419d6",
+}
+
+
+@pytest.mark.parametrize("made_up", ["clerk", *MADE_UP.values()])
 def test_id_that_says_no_more_than_the_name_makes_no_other_agent(made_up: str) -> None:
     assert read(("x", {**INVOKED, "gen_ai.agent.id": made_up}))[0].agent == named("clerk")
+
+
+@pytest.mark.parametrize("made_up", MADE_UP.values())
+@pytest.mark.parametrize("way", ["{}", "clerk-{}", "clerk/{}", "{}:clerk", "clerk_{}_v2"])
+def test_agent_is_what_of_its_id_and_name_is_there_after_the_next_start(
+    made_up: str, way: str
+) -> None:
+    invoked = {"gen_ai.operation.name": "invoke_agent"}
+    text = way.format(made_up)
+    left = text.replace(made_up, "").replace("__", "_").strip("-/:")
+    by_id = read(("x", {**invoked, "gen_ai.agent.id": text}))[0]
+    assert by_id.agent == (ActorName(REALM, "agent_id", left) if left else None)
+    by_name = read(("x", {**invoked, "gen_ai.agent.name": text}))[0]
+    assert by_name.agent == named(left or None)
+    by_span = read((f"invoke_agent {text}", invoked))[0]
+    assert by_span.agent == named(left or None)
+    assert made_up not in by_name.action
+
+
+@pytest.mark.parametrize("lasting", LASTING.values())
+def test_agents_that_have_ids_of_their_own_are_never_one(lasting: str) -> None:
+    ids = (lasting, f"{lasting}2" if "agent" in lasting else f"{lasting[:-1]}z")
+    one, other = (read(("x", {**INVOKED, "gen_ai.agent.id": n}))[0].agent for n in ids)
+    assert [one, other] == [ActorName(REALM, "agent_id", f"{n}/clerk", named("clerk")) for n in ids]
+
+
+def test_thousand_runs_of_one_agent_are_one_agent_and_one_service() -> None:
+    seen = set()
+    for number in range(1_000):
+        made_up = str(UUID(int=number * 2**65, version=4))
+        resource = {"service.name": f"clerks-{made_up}", "service.instance.id": made_up}
+        record = read(
+            (f"invoke_agent clerk-{made_up}", {**INVOKED, "gen_ai.agent.id": made_up}),
+            resource=resource,
+        )[0]
+        seen.add((record.agent, record.principal, record.action))
+    assert seen == {(named("clerk"), ActorName(REALM, "service", "clerks"), "clerk")}
+
+
+def test_id_that_the_deployment_states_tells_agents_apart_whatever_it_looks_like() -> None:
+    ids = ["171105b7-59dd-49c0-9677-0b95395aa46a", "271105b7-59dd-49c0-9677-0b95395aa46a"]
+    found = [
+        read(
+            ("x", {**INVOKED, "gen_ai.agent.id": "371105b7-59dd-49c0-9677-0b95395aa46a"}),
+            ("y", {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "t"}),
+            resource={"gen_ai.agent.id": one},
+        )
+        for one in ids
+    ]
+    for one, records in zip(ids, found, strict=True):
+        clerk = ActorName(REALM, "agent_id", f"{one}/clerk", named("clerk"))
+        assert [record.agent for record in records] == [clerk, clerk]
+
+
+def test_service_that_is_named_by_chance_alone_names_nobody() -> None:
+    record = read(("x", INVOKED), resource={"service.name": MADE_UP["UUID of chance"]})[0]
+    assert (record.principal, record.agent) == (None, named("clerk"))
 
 
 def test_identity_that_aws_gave_an_agent_is_the_agent() -> None:

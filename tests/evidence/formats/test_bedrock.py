@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
+from evidence.formats.marking import is_gone
 from tests.evidence.formats.abuse import labelled, parse, read, sample, told
 
 MODEL = "anthropic.small-model-v1:0"
@@ -51,11 +52,13 @@ def test_record_says_what_cloudtrail_says_of_the_same_call() -> None:
 
 def test_of_an_answer_stays_how_it_ended() -> None:
     kept = orjson.loads(parse("bedrock", sample("bedrock")).kept)["Records"]
+    gone = kept[0]["output"]["outputBodyJson"]["content"]
+    assert is_gone(gone)
     assert kept[0]["output"]["outputBodyJson"] == {
         "stopReason": "end_turn",
         "usage": {"inputTokens": 9, "outputTokens": 4},
         "metrics": {"latencyMs": 120},
-        "content": "[content:84]",
+        "content": gone,
     }
     assert kept[4]["input"]["inputBodyS3Path"] == "s3://prompts/2031/in.json"
 

@@ -8,6 +8,7 @@ import pytest
 from evidence.formats import cloudtrail, recognise
 from evidence.formats.paths import lower_names
 from evidence.formats.reading import Digester
+from evidence.formats.record import Asked
 from evidence.vocabulary import OUTCOME_UNKNOWN, USE
 from tests.evidence.formats import abuse
 from tests.evidence.formats.test_cloudtrail import ACCOUNT, RECORDS, one, parse
@@ -111,7 +112,7 @@ def test_nul_in_what_a_store_keeps_as_text_is_removed_too() -> None:
 
 def test_nul_among_records_of_other_formats_is_removed_too() -> None:
     record = one(requestParameters={"bucketName": "ledgers", "key": "a\0b"})
-    read = cloudtrail.read_one("Records[0]", record, Digester(b"k" * 32))
+    read = cloudtrail.read_one("Records[0]", record, Digester(Asked("lab", b"k" * 32)))
     assert read.resource == "ledgers/ab"
 
 

@@ -1,12 +1,32 @@
 """Content is taken out where a table says, and nowhere else."""
 
+import re
 from typing import Any
 
+import orjson
 import pytest
 
 from evidence.formats.dropping import dropper
+from evidence.formats.marking import Gone, is_gone
 
 DIGEST = "hmac-sha256:" + "0" * 64
+KEY = b"k" * 32
+
+
+def dropped(places: tuple[str, ...], record: Any, statements: tuple[str, ...] = ()) -> list[int]:
+    """The record loses what is at these places; how long that was."""
+    drop, gone = dropper(places, statements), Gone(KEY)
+    assert drop is not None
+    drop(record, gone)
+    return list(gone)
+
+
+def without_digests(value: Any) -> Any:
+    """The same with marks that tell only the length."""
+    written = orjson.dumps(value).decode()
+    return orjson.loads(re.sub(r"\[content:(\d+):[0-9a-f]{16}\]", r"[content:\1]", written))
+
+
 CASES = [
     (("a.b",), {"a": {"b": "four", "c": 1}}, {"a": {"b": "[content:4]", "c": 1}}, [4]),
     (("A.bC",), {"a": {"bc": [1, 2]}}, {"a": {"bc": "[content:5]"}}, [5]),
@@ -25,18 +45,27 @@ CASES = [
 def test_places_lose_their_content(
     places: tuple[str, ...], record: Any, expected: Any, gone: list[int]
 ) -> None:
-    drop = dropper(places)
-    assert drop is not None
-    assert drop(record) == gone
-    assert record == expected
-    assert drop(record) == []
+    assert dropped(places, record) == gone
+    assert without_digests(record) == expected
+    assert dropped(places, record) == []
 
 
 def test_every_element_of_a_long_list_is_dropped() -> None:
-    drop = dropper(("a[*].v",))
     record = {"a": [{"v": "x"} for _ in range(5_000)]}
-    assert drop is not None
-    assert len(drop(record)) == 5_000
+    assert len(dropped(("a[*].v",), record)) == 5_000
+
+
+def test_mark_has_a_digest_that_only_the_key_makes() -> None:
+    one: dict[str, Any] = {"a": "Please wire 4200 EUR", "b": {"x": 1, "y": [2]}}
+    two: dict[str, Any] = {"a": "Please wire 4200 EUR", "b": {"y": [2], "x": 1}}
+    for record in (one, two):
+        dropped(("a", "b"), record)
+    assert one == two
+    assert one["a"] == Gone(KEY).mark("Please wire 4200 EUR")
+    assert one["a"] != Gone(b"other").mark("Please wire 4200 EUR")
+    assert one["a"] != Gone(KEY).mark("Please wire 4201 EUR")
+    assert is_gone(one["a"])
+    assert not is_gone("[content:20:pay Ann Smith]")
 
 
 STATEMENTS = [
@@ -48,10 +77,8 @@ STATEMENTS = [
 
 @pytest.mark.parametrize(("statement", "form", "characters"), STATEMENTS)
 def test_statement_keeps_its_form(statement: str, form: str, characters: int) -> None:
-    drop = dropper((), ("q",))
     record = {"q": statement}
-    assert drop is not None
-    assert sum(drop(record)) == characters
+    assert sum(dropped((), record, ("q",))) == characters
     assert record == {"q": form}
 
 

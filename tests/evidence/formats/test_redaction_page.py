@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 import orjson
 import pytest
 
-from evidence import privacy
+from evidence import privacy, secret_rules
 from tests.evidence.formats.conftest import DATA, ROOT
 
 PAGE = ROOT / "docs" / "redaction.md"
 HEAD = """# What is taken for a secret
 
-Before anything is stored, every record is searched once, with one expression of RE2 that all rules below are part of: linear in the bytes, whatever somebody wrote. A secret becomes `[redacted:kind:length]`. The deposit says how many of each kind were replaced and where the first were, and by which version of this list. This page is generated from `evidence/privacy.py`, and a test compares them.
+Before anything is stored, every record is searched once, with one expression of RE2 that finds something wherever a rule below does; the rules themselves, one expression as well, have the last word on what it found: linear in the bytes, whatever somebody wrote. A secret becomes `[redacted:kind:length]`. The deposit says how many of each kind were replaced and where the first were, and by which version of this list. This page is generated from `evidence/secret_rules.py`, and a test compares them.
 
 Access key ids (`AKIA…`, `ASIA…`) are kept: they say who acted. Left alone is also what says nothing: stars, `HIDDEN_DUE_TO_SECURITY_REASONS`, `${VARIABLE}`. Content of prompts, completions, tool arguments and statements is dropped by the formats, not by these rules (docs/formats.md).
 
@@ -83,8 +83,8 @@ def share(data: Path) -> str:
 
 
 def rules() -> str:
-    lines = [f"Version {privacy.RULE_VERSION}, {len(privacy.RULES)} rules.\n\n"]
-    for rule in privacy.RULES:
+    lines = [f"Version {privacy.RULE_VERSION}, {len(secret_rules.RULES)} rules.\n\n"]
+    for rule in secret_rules.RULES:
         begins = "" if rule.begins_word else ", anywhere"
         lines.append(f"- **{rule.kind}** – {rule.says}{begins}\n  `` {rule.pattern} ``\n")
     return "".join(lines)
@@ -103,10 +103,10 @@ def test_recording_has_no_false_hit_and_no_missed_secret(data: Path) -> None:
     assert (found.records, found.hits, found.false, found.missed) == (2_900, 36, 0, 0)
 
 
-@pytest.mark.parametrize("rule", privacy.RULES, ids=lambda rule: f"{rule.kind}: {rule.says}")
-def test_every_rule_is_part_of_the_one_pass(rule: privacy.Rule) -> None:
+@pytest.mark.parametrize("rule", secret_rules.RULES, ids=lambda rule: f"{rule.kind}: {rule.says}")
+def test_every_rule_is_part_of_the_one_pass(rule: secret_rules.Rule) -> None:
     """One group for each rule, so that a hit says which rule it was."""
-    assert privacy._RULES.groups == len(privacy.RULES)
+    assert privacy._RULES.groups == len(secret_rules.RULES)
     assert rule.pattern.encode() in privacy._RULES.pattern
 
 

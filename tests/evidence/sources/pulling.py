@@ -13,9 +13,10 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
+from django.db.models import QuerySet
 
 from evidence import connecting, pulls
-from evidence.models import Actor, Connection, Event, Pull, Source
+from evidence.models import Actor, Connection, Event, Gap, Pull, Source
 from evidence.permissions import COMMAND
 from evidence.sources.contract import Asked, Check, Connector, Http, Page
 
@@ -73,6 +74,11 @@ def pull(
 def cursor(source: Source) -> dict[str, Any]:
     found: dict[str, Any] = Connection.objects.get(source=source).cursor
     return found
+
+
+def gaps() -> QuerySet[Gap]:
+    """What is told as a gap, but for what lies before every first pull."""
+    return Gap.objects.exclude(reason="nothing had been received yet")
 
 
 def rsa_key() -> str:

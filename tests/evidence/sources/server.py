@@ -9,10 +9,12 @@ Owns routes -> canned answers, a record of what was asked, and scripted failures
 
 import contextlib
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
@@ -90,8 +92,8 @@ class There:
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[There]:
-    """A system of its own on a free port, gone afterwards."""
+def serving(*, certificate: tuple[Path, Path] | None = None) -> Iterator[There]:
+    """A system of its own on a free port, gone afterwards; `certificate` and its key: over TLS."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -121,14 +123,19 @@ def serving() -> Iterator[There]:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 self.wfile.write(body)
 
-        do_GET = do_POST = do_PUT = do_DELETE = take
+        do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = take
 
         def log_message(self, *_: Any) -> None:
             """Nothing is written: what was asked is in `asked`."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    there = There(f"http://127.0.0.1:{server.server_port}")
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    scheme = "http" if certificate is None else "https"
+    there = There(f"{scheme}://127.0.0.1:{server.server_port}")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from evidence.models import Connection, Event, Gap, Source
+from evidence.models import Connection, Event, Source
 from evidence.sources import cloudtrail_lookup
 from evidence.sources.cloudtrail_lookup import CONNECTOR
 from evidence.sources.failures import Later, Stopped
@@ -196,7 +196,7 @@ def test_what_is_older_than_ninety_days_is_told_as_gone(
     pulling.connect(made, "cloudtrail_lookup", said(history), days=100)
     row = pulling.pull(made)
     assert (row.state, numbers()) == ("done", [1])
-    gap = Gap.objects.get()
+    gap = pulling.gaps().get()
     assert (gap.during.lower, gap.during.upper) == (
         NOW - timedelta(days=100),
         NOW - timedelta(days=90),

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from config import environment
-from evidence.models import Gap, Source
+from evidence.models import Source
 from evidence.sources import sweeping
 from evidence.sources.contract import Page
 from evidence.sources.directory import CONNECTOR
@@ -187,10 +187,10 @@ def test_file_that_cannot_be_read_is_told_and_the_rest_goes_on(allowed: Path, so
     made = source()
     pulling.connect(made, "directory", {"directory": str(allowed), "still_seconds": "0"})
     assert (pull(made).state, numbers()) == ("done", [1, 3])
-    told = sorted(Gap.objects.values_list("reason", flat=True))
+    told = sorted(pulling.gaps().values_list("reason", flat=True))
     assert [one.partition(" was left out")[0] for one in told] == ["b�.bin", "c.json.gz"]
     pull(made)
-    assert Gap.objects.count() == 2
+    assert pulling.gaps().count() == 2
 
 
 AS_NOBODY = """

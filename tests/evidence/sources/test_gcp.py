@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from evidence.models import Connection, Event, Gap, Pull, Source
+from evidence.models import Connection, Event, Pull, Source
 from evidence.sources.contract import Page
 from evidence.sources.failures import Later, Stopped
 from evidence.sources.gcp import AUDIT, CONNECTOR, SCOPE
@@ -220,8 +220,9 @@ def test_page_token_that_has_ended_begins_its_window_again(cloud: Cloud) -> None
 
 @pytest.mark.parametrize("shape", ["text", "json", "borrowing"])
 def test_workload_identity_takes_the_place_of_a_key(
-    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: str
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: str, settings: Any
 ) -> None:
+    settings.VAR = tmp_path / "var"
     file = tmp_path / "token"
     said: dict[str, Any] = {}
     file.write_text("workload-jwt\n")
@@ -292,7 +293,7 @@ def test_credentials_that_cannot_be_used_are_named_without_being_shown(
         ),
         (Answer(404, {"error": {"message": "x"}}), Stopped, "knows no such resource: x"),
         (Answer(400, {"error": {"message": "bad filter"}}), Stopped, "request: bad filter"),
-        (Answer(200, b"<html>"), Stopped, "no list of log entries"),
+        (Answer(200, b"<html>"), Stopped, "with a web page"),
         (Answer(200, {"entries": {}}), Stopped, "no list of log entries"),
         (Answer(200, {"projects": []}), Stopped, "no list of log entries"),
     ],
@@ -372,4 +373,4 @@ def test_events_have_their_principal(
 def test_stretch_that_google_keeps_no_more_becomes_a_gap(connected: Source, cloud: Cloud) -> None:
     pulling.connect(connected, "gcp", cloud.settings(), days=40)
     pulling.pull(connected)
-    assert Gap.objects.get().during.lower == NOW - timedelta(days=40)
+    assert pulling.gaps().get().during.lower == NOW - timedelta(days=40)

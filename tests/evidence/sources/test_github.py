@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from evidence.models import Connection, Event, Gap, Pull, Source
+from evidence.models import Connection, Event, Pull, Source
 from evidence.sources.contract import Page
 from evidence.sources.failures import Later, Stopped
 from evidence.sources.github import CONNECTOR
@@ -330,7 +330,7 @@ def test_events_have_their_principal_and_token(
 def test_git_events_that_are_gone_become_a_gap(connected: Source, org: Org) -> None:
     pulling.connect(connected, "github", org.settings(), days=10)
     pulling.pull(connected)
-    gap = Gap.objects.get()
+    gap = pulling.gaps().get()
     assert (gap.during.lower, gap.during.upper) == (
         NOW - timedelta(days=10),
         NOW - timedelta(days=7),

@@ -11,7 +11,7 @@ import pytest
 from django.db import transaction
 
 from evidence import files
-from evidence.models import Actor, Connection, Event, Gap, Pull, Source
+from evidence.models import Actor, Connection, Event, Pull, Source
 from evidence.names import memory
 from evidence.sources import s3, sweeping
 from evidence.sources.s3 import CONNECTOR
@@ -197,7 +197,7 @@ def test_object_that_cannot_be_read_is_told_and_the_rest_goes_on(
     pulling.connect(made, "s3", filled.settings())
     row = pull(made)
     assert (row.state, numbers()) == ("done", [1, 5])
-    told = sorted(Gap.objects.values_list("reason", flat=True))
+    told = sorted(pulling.gaps().values_list("reason", flat=True))
     assert [reason.partition(" was left out: ")[0] for reason in told] == [
         "b-damaged.json.gz", "c-noise.bin", "d-archived.json.gz",
     ]  # fmt: skip
@@ -205,7 +205,23 @@ def test_object_that_cannot_be_read_is_told_and_the_rest_goes_on(
     assert "archived" in told[2]
     assert "c-noise.bin" in caplog.text
     pull(made)
-    assert Gap.objects.count() == 3
+    assert pulling.gaps().count() == 3
+
+
+def test_what_lies_beside_a_trail_and_holds_no_records_is_passed_over_and_no_gap(
+    source: Callable[..., Source], filled: Filled, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "evidence.sources.sweeping")
+    top = "AWSLogs/123456789012"
+    filled.put(f"{top}/CloudTrail/us-east-1/2026/11/24/a.json.gz", log_of(1))
+    filled.put(f"{top}/CloudTrail-Digest/us-east-1/2026/11/24/d.json.gz", b'{"digestEndTime": 1}')
+    filled.put(f"{top}/vpcflowlogs/us-east-1/2026/11/24/f.log.gz", b"version account-id\n2 1234\n")
+    made = source()
+    pulling.connect(made, "s3", filled.settings())
+    assert (pull(made).state, numbers()) == ("done", [1])
+    assert list(pulling.gaps()) == []
+    assert "1 files were passed over: digests of a trail" in caplog.text
+    assert "1 files were passed over: flow logs of a VPC" in caplog.text
 
 
 def test_object_that_was_deleted_or_replaced_after_it_was_listed(filled: Filled) -> None:
@@ -240,7 +256,7 @@ def test_one_refused_object_is_passed_over_and_all_refused_stop(
     made = source()
     pulling.connect(made, "s3", filled.settings(hidden))
     assert (pull(made).state, numbers()) == ("done", [98, 99])
-    assert "AWS refuses to read this one" in Gap.objects.get().reason
+    assert "AWS refuses to read this one" in pulling.gaps().get().reason
     blind = filled.lab.user({"Action": "s3:ListBucket", "Resource": place})
     other = source("other")
     pulling.connect(other, "s3", filled.settings(blind))
@@ -250,7 +266,7 @@ def test_one_refused_object_is_passed_over_and_all_refused_stop(
         f"AWS refused s3:GetObject on {filled.name}/a.json.gz.",
     )
     assert row.fix.startswith("Allow s3:GetObject on")
-    assert Gap.objects.count() == 1
+    assert pulling.gaps().count() == 1
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def pages() -> int:
 
 
 def lease_is_over() -> None:
-    """Three minutes later at most: whoever was killed holds a pull no longer than that."""
+    """A lease later at most: whoever was killed holds a pull no longer than that."""
     row = Pull.objects.get()
     assert row.leased_until is None or row.leased_until - now() <= pulls.LEASE
     Pull.objects.update(leased_until=None)
@@ -94,12 +94,12 @@ def test_database_broker_and_worker_killed_at_random_points_lose_and_double_noth
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     chance = random.Random(seed)
-    victims = ["database", "broker"] * 2 + ["worker"]
+    victims = ["database", "broker"] * 2 + ["sources"]
     chance.shuffle(victims)
     with installed(tmp_path / "var") as servers:
         made = Source.objects.create(name="trail", created_at=now(), created_by="command")
         pulling.connect(made, "s3", filled.settings())
-        servers.start("worker", "beat")
+        servers.start("worker", "sources", "beat")
         for victim in victims:
             wanted = asked(pages) + chance.randint(1, OBJECTS // len(victims) - 8)
             wait(lambda wanted=wanted: asked(pages) >= wanted)  # type: ignore[misc]  # mypy does not type defaults of lambdas
@@ -110,5 +110,5 @@ def test_database_broker_and_worker_killed_at_random_points_lose_and_double_noth
             if victim != "broker":
                 asked(lease_is_over)
         wait(lambda: asked(Pull.objects.get).state == "done")
-        assert servers.alive() == ["beat", "worker"]
+        assert servers.alive() == ["beat", "sources", "worker"]
         nothing_is_lost_or_doubled()

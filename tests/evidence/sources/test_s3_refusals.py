@@ -73,7 +73,7 @@ def test_checks_say_which_right_is_missing(filled: Filled) -> None:
         ({"secret_access_key": ""}, "an access key id, but not the other half"),
         ({"bucket": "Not A Bucket"}, "cannot be asked for"),
         ({"layout": "trail"}, "no folder AWSLogs/"),
-        ({"endpoint": "http://127.0.0.1:9"}, "s3:ListBucket on the bucket"),
+        ({"endpoint": "http://127.0.0.1:9"}, "Nothing listens at http://127.0.0.1:9"),
     ],
 )
 def test_wrong_setting_is_said(filled: Filled, said: dict[str, str], words: str) -> None:

@@ -331,7 +331,11 @@ def test_authority_of_the_cluster_is_trusted_when_it_is_named(
     said = {"url": secure, "cluster": "c", "token": "env:CLUSTER_TOKEN"}
     source = connect("kubernetes", **said)
     row = read(source)
-    assert (row.state, "did not answer" in row.problem) == ("waiting", True)
+    assert (row.state, "is not trusted: self-signed certificate" in row.problem) == (
+        "waiting",
+        True,
+    )
+    assert "SSL_CERT_FILE" in row.fix
     source.connection.settings = said | {"authority": f"file:{authority[0]}"}
     source.connection.save()
     InventoryRead.objects.update(not_before=None)

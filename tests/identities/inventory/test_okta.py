@@ -256,7 +256,7 @@ def test_org_that_asks_to_wait_is_waited_for(
 
 @pytest.mark.parametrize(
     ("body", "said"),
-    [("<html>", "no list in JSON"), ("{}", "no list in JSON"), ('[1, null, "x"]', "")],
+    [("<html>", "with a web page"), ("{}", "no list in JSON"), ('[1, null, "x"]', "")],
 )  # fmt: skip
 def test_garbage_is_said_and_ends_nothing(
     there: There, org: Source, read: Callable[..., InventoryRead], body: str, said: str

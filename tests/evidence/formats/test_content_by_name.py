@@ -1,0 +1,99 @@
+"""Content under names of every library, and under names that nobody has published."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from evidence.formats.otlp import content, names
+from tests.evidence.formats.abuse import ASKED, parse
+from tests.evidence.formats.test_unread_content import OBSERVATION, SAID, attribute, span, spans
+
+# As the libraries document or write them.
+PUBLISHED = """
+    haystack.component.input haystack.component.output braintrust.input_json braintrust.output_json
+    braintrust.expected lmnr.span.input lmnr.span.output langwatch.input langwatch.output
+    langwatch.contexts langsmith.inputs langsmith.outputs opik.input opik.output weave.input
+    weave.output gen_ai.output.text gen_ai.input gen_ai.output tool.input tool.output
+    tool.arguments tool.result agent.input agent.output function.arguments function.result
+    task.description langgraph.state litellm.input llm.request llm.response response.output
+    gen_ai.agent.instructions gen_ai.request.instructions instructions user_input content text
+    body query response user_message assistant_message http.request.body.content rpc.message
+""".split()  # noqa: SIM905  a table of names reads better than a column of strings
+HARMLESS = ["gen_ai.tool.description", "exception.message", "http.user_agent"]
+LONG_WITHOUT_SPACES = "アン・スミスへ四千二百円を送金してください"
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_name_is_content_however_short_it_is(name: str) -> None:
+    assert content.kind_of(name) == content.CONTENT
+
+
+def test_no_name_that_is_read_is_content() -> None:
+    assert [name for name in names.READ if content.kind_of(name) == content.CONTENT] == []
+
+
+def said(name: str, value: dict[str, Any]) -> bytes:
+    """An export request whose span says this under this name."""
+    return spans([span(attributes=[{"key": name, "value": value}])])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"stringValue": SAID},
+        {"stringValue": LONG_WITHOUT_SPACES},
+        {"arrayValue": {"values": [{"stringValue": SAID}]}},
+        {"kvlistValue": {"values": [{"key": "a", "value": {"stringValue": SAID}}]}},
+    ],
+)
+def test_sentence_under_any_name_is_content(value: dict[str, Any]) -> None:
+    body = said("acme.note", value)
+    dropped, whole = parse("otlp", body), parse("otlp", body, ASKED._replace(keep_content=True))
+    assert attribute(dropped).attributes[0].value.string_value.startswith("[content:")
+    assert [one.kind for one in dropped.redactions] == ["content"]
+    assert (attribute(whole).attributes[0].key, whole.redactions) == ("acme.note", [])
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *((name, SAID) for name in HARMLESS),
+        ("acme.note", '{"a": "b", "c": "d", "e": "f", "g": "h", "i": "j"}'),
+        ("acme.agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)"),
+        ("acme.when", "2031-03-05 09:00:00 UTC"),
+    ],
+)
+def test_what_programs_say_stays(name: str, text: str) -> None:
+    parsed = parse("otlp", said(name, {"stringValue": text}))
+    assert attribute(parsed).attributes[0].value.string_value == text
+
+
+def test_body_of_an_event_of_any_name_is_content() -> None:
+    event = {"name": "log", "attributes": [{"key": "body", "value": {"stringValue": "pay"}}]}
+    parsed = parse("otlp", spans([span(attributes=[], events=[event])]))
+    assert b"[content:3:" in parsed.kept
+
+
+def test_sentence_in_metadata_of_an_observation_is_content() -> None:
+    row = {**OBSERVATION, "metadata": {"user_question": SAID, "ls_provider": "openai"}}
+    [kept] = orjson.loads(parse("langfuse", {"data": [row]}).kept)["Records"]
+    assert kept["metadata"]["user_question"].startswith("[content:33:")
+    assert kept["metadata"]["ls_provider"] == "openai"
+
+
+@pytest.mark.parametrize(("level", "stays"), [("ERROR", True), ("DEFAULT", False), (None, False)])
+def test_message_of_an_observation_stays_where_it_says_how_it_failed(
+    level: str | None, stays: bool
+) -> None:
+    row = {**OBSERVATION, "level": level, "statusMessage": SAID}
+    [kept] = orjson.loads(parse("langfuse", {"data": [row]}).kept)["Records"]
+    assert (kept["statusMessage"] == SAID) is stays
+
+
+def test_arguments_of_a_command_are_content() -> None:
+    event = {"event": "session.command", "code": "T4000I", "time": "2031-03-05T09:00:00Z"}
+    row = {**event, "uid": "u-1", "user": "ann", "program": "psql", "argv": ["-c", SAID]}
+    parsed = parse("teleport", row)
+    assert len(parsed.records) == 1
+    assert b"Ann Smith" not in parsed.kept
