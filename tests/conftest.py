@@ -7,11 +7,14 @@ that is open anywhere on a server holds back the sealer of the ledger in every d
 """
 
 import contextlib
+import gc
 import hashlib
 import os
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any, LiteralString
 
 # Before Django reads its settings.
@@ -24,14 +27,19 @@ import psycopg
 import pytest
 from django.conf import settings
 from django.core.cache import cache
-from django.core.management import call_command
 from django.db import connection
 from django.test import TransactionTestCase, override_settings
 from psycopg import sql
 from pytest_django.plugin import DjangoDbBlocker
 
-from tests import order
+from evidence import partitions
+from tests import beforehand, order
 
+# Making a month takes longer than most tests, and is taken back with what they did: these are there.
+TOUCHED = (datetime(2026, 11, 24, tzinfo=UTC), datetime.now(UTC))  # the frozen time, and today
+PARTITIONED = (*partitions.BY_EVENT_TIME, *partitions.BY_RECEIPT)
+# What the processes of this run share is made by this one.
+MAKING = pytest.StashKey[subprocess.Popen[bytes] | None]()
 PREFIX = f"test_countersign_{hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]}_"
 
 
@@ -50,10 +58,24 @@ def pytest_configure(config: pytest.Config) -> None:
     services.ensure()
 
 
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if made := config.stash.get(MAKING, None):
+        beforehand.end(made)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes long is not left for the end."""
     order.sort(items)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What is there now stays to the end: looking through it for garbage again and again took a
+    tenth of the time."""
+    beforehand.wish(session.items)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -64,8 +86,9 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_setupnodes(specs: list[Any]) -> None:
-    """The environment of each process, before it starts."""
+def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
+    """The environment of each process, before it starts; what they share begins to be made."""
+    config.stash[MAKING] = beforehand.begin()
     for number, spec in enumerate(specs):
         spec.env["COUNTERSIGN_VAR"] = str(settings.VAR / "tests" / str(number))
         spec.env["PEERS_FOLDER"] = str(settings.VAR / "peers")
@@ -124,13 +147,13 @@ def drop(owner: psycopg.Connection[tuple[Any, ...]], name: str) -> None:
                 return
 
 
-@pytest.fixture(scope="session")
-def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """The run's database, under the app's rights."""
+@contextlib.contextmanager
+def migrated_database() -> Iterator[str]:
+    """A database of this process, whose name it is, with Django's connection under the app's rights."""
     home = settings.DATABASE_ROLES["owner"]["NAME"]
     name = f"{PREFIX}{os.getpid()}"
     identifier = sql.Identifier(name)
-    with django_db_blocker.unblock(), owner_connection(home) as owner:
+    with owner_connection(home) as owner:
         drop_orphans(owner)
         owner.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(identifier))
         owner.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(identifier))
@@ -138,19 +161,29 @@ def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
         owner.execute(sql.SQL("ALTER DATABASE {} SET synchronous_commit = off").format(identifier))
         try:
             use_role("owner", name)
-            call_command("migrate", verbosity=0, interactive=False)
+            beforehand.migrate()
             use_role("app", name)
+            months = {partitions.month_of(one) for one in TOUCHED}
+            partitions.ensure(partitions.missing(PARTITIONED, months))
             with owner_connection(name) as inside:
                 Cleaner.current = Cleaner(inside)
-                yield
+                yield name
         finally:
             Cleaner.current = None
             use_role("app", home)
             drop(owner, name)
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """The run's database, under the app's rights."""
+    with django_db_blocker.unblock(), migrated_database():
+        yield
+
+
 class Cleaner:
-    """Puts the database back after a test that committed: empty, but for what migrations put in.
+    """Puts the database back after a test that committed: empty, but for what migrations put in,
+    and without the months it made.
 
     The app may neither truncate nor delete evidence, so the owner does it, with the append-only
     triggers off inside one transaction. Deleting is faster than truncating for the few rows of a
@@ -175,6 +208,14 @@ class Cleaner:
             )
         }
         self.seeds = {name: self.copied(name) for name in self.filled()}
+        self.kept = self.partitions()
+
+    def partitions(self) -> set[str]:
+        """Each one that is there makes every plan of its table take longer."""
+        found = self.owner.execute(
+            "SELECT relname FROM pg_class WHERE relispartition AND relkind = 'r'"
+        )
+        return {name for (name,) in found}
 
     def copied(self, table: str) -> bytes:
         statement = sql.SQL("COPY (SELECT * FROM {}) TO STDOUT").format(sql.Identifier(table))
@@ -191,6 +232,22 @@ class Cleaner:
         ]
         return [name for (name,) in self.owner.execute(sql.SQL(" UNION ALL ").join(each))]
 
+    def numbers(self) -> dict[str, int]:
+        """The last number that each sequence has given."""
+        return dict(
+            self.owner.execute(
+                "SELECT sequencename::text, last_value FROM pg_sequences"
+                " WHERE schemaname = 'public' AND last_value IS NOT NULL"
+            ).fetchall()
+        )
+
+    def count_on(self, numbers: dict[str, int]) -> None:
+        """No sequence gives a number again that rows from elsewhere have."""
+        here = self.numbers()
+        for name, last in numbers.items():
+            number = max(last, here.get(name, 0))
+            self.owner.execute("SELECT setval(%s::regclass, %s)", [f'public."{name}"', number])
+
     def clean(self) -> None:
         filled = self.filled()
         changed = [
@@ -201,6 +258,8 @@ class Cleaner:
         guarded = [name for name in changed if name in self.guarded]
         with self.owner.transaction():
             self.owner.execute("SET LOCAL lock_timeout = '20s'")
+            for name in sorted(self.partitions() - self.kept):
+                self.run("DROP TABLE {}", name)
             for name in guarded:
                 self.run("ALTER TABLE {} DISABLE TRIGGER USER", name)
             for name in changed:

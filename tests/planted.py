@@ -1,7 +1,7 @@
 """The demo's whole story as committed rows, for folders of tests that look at pages.
 
 It is planted once a run, through the real intake and against a real AWS account; what it left in
-the tables is kept, and is copied back in a moment wherever it is wanted again. A folder that
+the tables is kept, and is copied in a moment wherever it is wanted, in other processes as well. A folder that
 wants it says `from tests.planted import planted` in its conftest; it stays until the folder ends.
 """
 
@@ -24,10 +24,11 @@ from pytest_django.plugin import DjangoDbBlocker
 from config.demo import returning, seed, story
 from config.demo.aws import Demo
 from evidence import partitions
-from evidence.models import Event
+from evidence.models import DepositBody, Event
 from evidence.names import memory
 from identities.enforcers.aws_clients import Credentials
 from identities.models import User
+from tests import beforehand
 from tests.awslab.server import running
 from tests.conftest import Cleaner
 
@@ -44,12 +45,13 @@ class Planted:
     keys: story.Keys
     now: datetime
     seeds: dict[str, bytes]
-    months: frozenset[date]  # of its events
+    months: dict[tuple[str, ...], frozenset[date]]  # that these partitioned tables need
+    numbers: dict[str, int]  # where the sequences stand
 
 
-def place() -> dict[str, str]:
-    """Settings of a run of tests: a folder of its own for bodies and for the account's secrets."""
-    return {"VAR": _folder()}
+def quick(folder: Path | str) -> dict[str, object]:
+    """Settings of the story: a folder of its own for bodies and for the account's secrets."""
+    return {"DEMO": False, "VAR": str(folder), "PASSWORD_HASHERS": QUICK_HASH}
 
 
 @cache
@@ -70,7 +72,7 @@ def account_settings(account: Demo) -> dict[str, object]:
 
 @contextmanager
 def populated() -> Iterator[tuple[Demo, story.Keys]]:
-    """An account that holds what the story needs; call it with the settings of `place` on."""
+    """An account that holds what the story needs; call it with the settings of `quick` on."""
     with running() as account:
         keys = returning.populate(account, SEED)
         with override_settings(**account_settings(account)):
@@ -82,19 +84,35 @@ def secret_of(key: str) -> Credentials:
     return Credentials(**json.loads(Path(settings.PROBE_FOLDER, f"{key}.json").read_bytes()))
 
 
-@cache
-def told() -> Planted:
-    """Tell the story, once a run; it is in the tables afterwards."""
+def tell(folder: Path) -> Planted:
+    """Tell the story; it is in the tables afterwards, and its files are in this folder."""
     assert Cleaner.current is not None
     cleaner = Cleaner.current
-    with populated() as (_, keys), override_settings(PASSWORD_HASHERS=QUICK_HASH):
+    with override_settings(**quick(folder)), populated() as (_, keys):
         now = timezone.now()
         seed.plant(keys, now=now, say=lambda _: None)
         for user in User.objects.all():
             user.set_password(PASSWORD)
             user.save(update_fields=["password"])
-    months = frozenset(map(partitions.month_of, Event.objects.values_list("at", flat=True)))
-    return Planted(keys, now, {name: cleaner.copied(name) for name in cleaner.filled()}, months)
+    months = {
+        partitions.BY_EVENT_TIME: Event.objects.values_list("at", flat=True),
+        partitions.BY_RECEIPT: DepositBody.objects.values_list("received_at", flat=True),
+    }
+    seeds = {name: cleaner.copied(name) for name in cleaner.filled()}
+    found = {tables: frozenset(map(partitions.month_of, times)) for tables, times in months.items()}
+    return Planted(keys, now, seeds, found, cleaner.numbers())
+
+
+@cache
+def told() -> Planted:
+    """The story: as another process of this run has told it, or told here."""
+    folder = Path(_folder())
+    found: Planted | None = beforehand.story(folder)
+    if found is None:
+        return tell(folder)
+    assert Cleaner.current is not None
+    Cleaner.current.count_on(found.numbers)
+    return found
 
 
 @pytest.fixture(scope="package")
@@ -102,14 +120,14 @@ def planted(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterat
     """The story is in the database, and again after each test that committed, until the folder ends."""
     assert Cleaner.current is not None
     cleaner = Cleaner.current
-    before = cleaner.seeds
-    hashed = {"PASSWORD_HASHERS": QUICK_HASH}
-    with override_settings(DEMO=False, **place(), **hashed), django_db_blocker.unblock():
+    before, kept = cleaner.seeds, cleaner.kept
+    with override_settings(**quick(_folder())), django_db_blocker.unblock():
         memory.forget()
         found = told()
-        # A test of retention may have dropped one of them meanwhile.
-        partitions.ensure(partitions.missing(partitions.BY_EVENT_TIME, found.months))
-        cleaner.seeds = found.seeds
+        # Told elsewhere, they are not there yet; a test of retention may have dropped one meanwhile.
+        for tables, months in found.months.items():
+            partitions.ensure(partitions.missing(tables, months))
+        cleaner.seeds, cleaner.kept = found.seeds, cleaner.partitions()
         cleaner.clean()
         connection.close()
         django_db_blocker.block()
@@ -117,7 +135,7 @@ def planted(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterat
             yield found
         finally:
             django_db_blocker.unblock()
-            cleaner.seeds = before
+            cleaner.seeds, cleaner.kept = before, kept
             cleaner.clean()
             memory.forget()
             connection.close()

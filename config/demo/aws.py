@@ -24,7 +24,7 @@ from .aws_proxy import Proxy
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 
 
 class NotStarted(Exception):

@@ -102,7 +102,9 @@ def test_webhook_secret_is_shown_once(open_as: Open) -> None:
 
 
 def test_act_that_is_off_stands_at_the_left_on_a_phone(open_as: Open) -> None:
-    case = Case.objects.get(identity=Identity.objects.get(name="report-agent"), state="open")
+    case = Case.objects.get(
+        identity=Identity.objects.get(name="report-agent"), state="open", trigger=""
+    )
     page = open_as(User.objects.get(username="samuel"), phone=True)
     page.goto(f"/cases/{case.key}/")
     off = page.locator(".cs-head-acts .cs-act-off").first

@@ -95,7 +95,7 @@ def test_file_is_dropped_with_progress(open_as: Open) -> None:
     page.goto("/sources/finance-prod/")
     page.locator("form[data-drop] input[type=file]").set_input_files([log(1, 2)])
     page.get_by_role("button", name="Send").click()
-    expect(page.locator("[data-drop-words]")).to_contain_text("2 events, 0 duplicates, 1 rejects")
+    expect(page.locator("[data-drop-words]")).to_contain_text("2 events, 0 duplicates, 1 reject.")
     picture(page, "source-dropped")
     page.get_by_role("link", name="Open the deposit").click()
     expect(page.locator("h1")).to_have_text("today.json")

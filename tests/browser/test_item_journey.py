@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_narrowing_is_tried_and_a_colleague_is_asked(open_as: Open, planted: Planted) -> None:
-    case = Case.objects.get(door="access_review", identity__name="report-agent")
+    case = Case.objects.get(door="access_review", trigger="", identity__name="report-agent")
     item = case.items.filter(kind="delegation").order_by("position")[0]
     decided = Decision.objects.count()
     page = open_as(User.objects.get(username="ines"), javascript=False)

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_keys_move_answer_and_sign(open_as: Open, planted: Planted) -> None:
-    case = Case.objects.get(door="access_review", identity__name="report-agent")
+    case = Case.objects.get(door="access_review", trigger="", identity__name="report-agent")
     page = open_as(User.objects.get(username="ines"))
     page.goto(f"/cases/{case.key}/")
     shown = page.locator("form[data-decide] p b")
@@ -20,9 +20,11 @@ def test_keys_move_answer_and_sign(open_as: Open, planted: Planted) -> None:
     page.keyboard.press("j")
     page.keyboard.press("o")
     expect(shown).not_to_have_text(first)
+    page.wait_for_load_state()
     page.keyboard.press("k")
     page.keyboard.press("o")
     expect(shown).to_have_text(first)
+    page.wait_for_load_state()
     for key, answer in (("2", "narrow"), ("3", "revoke"), ("1", "keep")):
         page.keyboard.press(key)
         expect(page.locator(f"input[name=answer][value={answer}]")).to_be_checked()
@@ -45,6 +47,8 @@ def test_keys_find_and_explain(open_as: Open, planted: Planted) -> None:
     page.keyboard.press("Enter")
     expect(page.locator("#identity_rows")).not_to_contain_text("invoice-agent")
     expect(page.locator("#identity_rows")).to_contain_text("report-agent")
+    # Words are seen before the keys work; nobody's finger is as fast as this test.
+    page.wait_for_load_state()
     page.keyboard.press("Escape")
     page.keyboard.press("j")
     page.keyboard.press("o")

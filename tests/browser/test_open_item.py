@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def test_choosing_the_open_item_again_keeps_the_answer(
     open_as: Open, planted: Planted, how: str
 ) -> None:
-    case = Case.objects.get(door="access_review", identity__name="report-agent")
+    case = Case.objects.get(door="access_review", trigger="", identity__name="report-agent")
     page = open_as(User.objects.get(username="ines"))
     page.goto(f"/cases/{case.key}/")
     title = page.locator("form[data-decide] p b").text_content() or ""

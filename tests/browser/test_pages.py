@@ -29,7 +29,7 @@ def addresses() -> dict[str, str]:
         "front": "/",
         "queue": "/queue/",
         "cases": "/cases/",
-        "case": f"/cases/{Case.objects.get(door='access_review', identity=agent).key}/",
+        "case": f"/cases/{Case.objects.get(door='access_review', trigger='', identity=agent).key}/",
         "request": f"/cases/{Case.objects.filter(door='access_request').earliest('opened_at').key}/",
         "request-new": "/requests/new/?identity=report-agent",
         "identities": "/identities/",
@@ -52,8 +52,8 @@ def addresses() -> dict[str, str]:
         "ledger": "/ledger/",
         "profile": "/profile/",
         "deciding": "/deciding/",
-        "hand-over": f"/cases/{Case.objects.get(door='access_review', identity=agent).key}/hand-over/",
-        "second-look": f"/cases/{Case.objects.get(door='access_review', identity=agent).key}/second-look/",
+        "hand-over": f"/cases/{Case.objects.get(door='access_review', trigger='', identity=agent).key}/hand-over/",
+        "second-look": f"/cases/{Case.objects.get(door='access_review', trigger='', identity=agent).key}/second-look/",
         "missing": "/identities/NHI-999999/",
     }
 

@@ -64,7 +64,7 @@ def registered(open_as: Open) -> Key:
 
 @pytest.fixture
 def item(planted: Planted) -> Item:
-    case = Case.objects.get(door="access_review", identity__name="report-agent")
+    case = Case.objects.get(door="access_review", trigger="", identity__name="report-agent")
     key = Credential.objects.get(actor__value=planted.keys.agent)
     return case.items.get(kind="credential", ref=key.pk)
 

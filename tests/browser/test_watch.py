@@ -1,12 +1,13 @@
 """The watch over pages sees what it must see, and the sign-in page gives it nothing to see."""
 
+import time
 from collections.abc import Callable
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import AXE_OPTIONS, REMEMBER_COLOURS, Open, Watch
+from tests.browser.conftest import AXE_OPTIONS, PATIENCE, REMEMBER_COLOURS, Open, Watch
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -42,8 +43,11 @@ def test_watch_sees(
     page = open_as(None)
     page.goto(path)
     page.evaluate(f"() => {{ {script} }}")
-    page.wait_for_timeout(300)
-    seen = [line for line in watch.trouble if any(line.startswith(word) for word in expected)]
+    seen: list[str] = []
+    deadline = time.monotonic() + PATIENCE / 1000
+    while len(seen) < len(expected) and time.monotonic() < deadline:
+        page.wait_for_timeout(50)
+        seen = [line for line in watch.trouble if any(line.startswith(word) for word in expected)]
     watch.trouble.clear()
     assert [line[: len(word)] for line, word in zip(seen, expected, strict=True)] == expected
 

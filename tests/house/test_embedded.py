@@ -85,7 +85,7 @@ def test_two_users_at_once_share_and_the_last_one_stops(
     with postgres.connect(rested) as connection:
         assert connection.execute("SELECT pg_postmaster_start_time()").fetchone() == began
     second.leave()
-    assert eventually(lambda: quiet(rested), within=5)
+    assert eventually(lambda: quiet(rested), within=60)
 
 
 def test_services_stop_when_the_last_user_is_killed(
@@ -95,8 +95,8 @@ def test_services_stop_when_the_last_user_is_killed(
     user.seconds()
     keeper = keeper_pid(rested)
     user.kill()
-    assert eventually(lambda: quiet(rested), within=5)
-    assert eventually(lambda: not Path(f"/proc/{keeper}").exists(), within=5)
+    assert eventually(lambda: quiet(rested), within=60)
+    assert eventually(lambda: not Path(f"/proc/{keeper}").exists(), within=60)
 
 
 def test_acknowledged_rows_survive_when_every_server_process_is_killed_while_writing(
@@ -128,7 +128,7 @@ def test_acknowledged_rows_survive_when_every_server_process_is_killed_while_wri
         except (psycopg.OperationalError, OSError):
             return False
 
-    assert eventually(answers, within=10)
+    assert eventually(answers, within=60)
     with postgres.connect(rested) as connection:
         row = connection.execute("SELECT count(*), max(number) FROM written").fetchone()
     assert acknowledged > 20
@@ -167,7 +167,7 @@ def test_killed_keeper_takes_its_servers_along_and_a_watching_user_brings_them_b
         except (psycopg.OperationalError, OSError):
             return False
 
-    assert eventually(back, within=15)
+    assert eventually(back, within=60)
     assert keeper_pid(rested) != old_keeper
 
 
@@ -180,7 +180,7 @@ def test_keeper_that_is_asked_twice_still_stops_cleanly(
         with contextlib.suppress(ProcessLookupError):
             os.kill(keeper, signal.SIGTERM)
         time.sleep(0.02)
-    assert eventually(lambda: quiet(rested), within=8)
+    assert eventually(lambda: quiet(rested), within=60)
     assert not (rested.postgres_data / "postmaster.pid").exists()
 
 
@@ -235,7 +235,7 @@ def test_two_folders_have_servers_of_their_own_even_under_long_paths(
         assert one.execute(query).fetchone() == (str(rested.postgres_data),)
         assert other.execute(query).fetchone() == (str(far.postgres_data),)
     second.leave()
-    assert eventually(lambda: quiet(far), within=5)
+    assert eventually(lambda: quiet(far), within=60)
 
 
 def test_short_folder_laid_by_somebody_else_is_refused(
@@ -261,7 +261,7 @@ def test_services_stop_when_their_folder_is_removed(
     there = places(tmp_path / "var")
     found = pids(there)
     there.var.rename(tmp_path / "moved")
-    assert eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in found), within=8)
+    assert eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in found), within=60)
 
 
 @pytest.mark.parametrize("way", list(privilege.candidates()), ids=lambda way: way.kind)

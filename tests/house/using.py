@@ -60,7 +60,7 @@ class User:
         assert self.process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=60)
         assert self.process.stdout is not None
         self.process.stdout.close()
 
@@ -129,12 +129,12 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Places:
     user = User(there.var)
     user.seconds()
     user.leave()
-    assert eventually(lambda: quiet(there), within=8)
+    assert eventually(lambda: quiet(there), within=60)
     return there
 
 
 @pytest.fixture
 def rested(warm: Places) -> Places:
     """The same once nothing of the previous test runs any more."""
-    assert eventually(lambda: quiet(warm), within=8)
+    assert eventually(lambda: quiet(warm), within=60)
     return warm
