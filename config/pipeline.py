@@ -17,7 +17,8 @@ def consumers() -> list[Callable[[datetime], bool | int]]:
     from reviews import actions
     from reviews.actions import modes
     from reviews.campaigns import launching, steps
-    from reviews.triggers import opening, uses
+    from reviews.micro_reviews import SERIOUS
+    from reviews.triggers import facts, opening, uses
 
     return [
         lambda now: bulk.link_many(now=now) or links.link_next(now=now),
@@ -26,9 +27,10 @@ def consumers() -> list[Callable[[datetime], bool | int]]:
         lambda now: judging.judge_credentials(now=now) > 0,
         lambda now: bindings.propose_from_links(now=now) > 0,
         lambda now: modes.apply_next(now=now) or modes.send_next(now=now),
-        lambda now: actions.open_from_findings_next(now=now),
+        lambda now: facts.find_of(SERIOUS, now=now),
         lambda now: uses.look_next(now=now),
         lambda now: opening.open_next(now=now),
+        lambda now: actions.open_from_findings_next(now=now),
         lambda now: steps.next_part(now=now),
         lambda now: launching.launch_next(now=now),
         lambda now: actions.tell_withdrawn_next(now=now),

@@ -1,8 +1,14 @@
-"""The domain's two errors as pages, in one place: not allowed is 403, not possible is 409."""
+"""The domain's two errors as pages, in one place: not allowed is 403, not possible is 409.
+
+Owns as well where somebody lands who opens the address of a button, as after signing in again.
+"""
 
 from collections.abc import Callable
+from http import HTTPStatus
 
-from django.http import HttpRequest, HttpResponse
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import Resolver404, resolve
 
 from config.page import page
 from identities.permissions import NotAllowed, NotPossible
@@ -15,7 +21,13 @@ class Middleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
+        response = self.get_response(request)
+        if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED and _read_by_person(request):
+            messages.warning(
+                request, "Nothing was done: an address of a button does nothing alone."
+            )
+            return HttpResponseRedirect(_thing(request.path))
+        return response
 
     def process_exception(self, request: HttpRequest, problem: Exception) -> HttpResponse | None:
         """Only these two; every other error is one of ours and stays a 500."""
@@ -24,6 +36,23 @@ class Middleware:
         if isinstance(problem, NotPossible):
             return _said(request, "Not possible now", str(problem), 409)
         return None
+
+
+def _read_by_person(request: HttpRequest) -> bool:
+    """Whether somebody looks at it in a browser; a script gets the 405 that it can read."""
+    return request.method == "GET" and "text/html" in request.headers.get("Accept", "")
+
+
+def _thing(path: str) -> str:
+    """The page of the thing that a button's address is about: the nearest address above it."""
+    while path != "/":
+        path = path.rstrip("/").rpartition("/")[0] + "/"
+        try:
+            resolve(path)
+        except Resolver404:
+            continue
+        break
+    return path
 
 
 def _said(request: HttpRequest, heading: str, sentence: str, status: int) -> HttpResponse:

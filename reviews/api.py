@@ -12,7 +12,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from identities.api.doors import door, page_of
+from identities.api.doors import PAGED, door, page_of
 from identities.api.identities import identity_of, user_of
 from identities.api.serializers import checked
 from identities.models import ApiToken, Delegation
@@ -27,9 +27,8 @@ from reviews.models import Case
 from reviews.models.cases import DOORS, STATES
 from reviews.pages import breaks, planted
 from reviews.pages.case_data import as_data
-from reviews.parameters import checked as checked_parameters
 
-OF_CASES = {"state": STATES, "door": DOORS, "campaign": (), "limit": (), "after": ()}
+OF_CASES = {"state": STATES, "door": DOORS, "campaign": (), **PAGED}
 
 
 class ProposalIn(serializers.Serializer[Any]):
@@ -102,13 +101,12 @@ def case_of(request: Request, key: str) -> Case:
 
 
 @extend_schema(responses=OpenApiTypes.OBJECT, tags=["cases"])
-@door({"GET": "read"})
+@door({"GET": "read"}, asks=OF_CASES)
 def cases(request: Request) -> Response:
     """The cases the caller may see, newest first:
     ``?state=open&door=access_review&campaign=CMP-1&after=12``."""
     limit, after = page_of(request)
     asked = {name: str(value) for name, value in request.query_params.items()}
-    checked_parameters(asked, OF_CASES)
     rows = visible.cases(user_of(request), now=timezone.now()).select_related("identity")
     for name in ("state", "door"):
         if asked.get(name):

@@ -11,7 +11,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from identities.api.doors import door, page_of
+from identities.api.doors import PAGED, door, page_of
 from identities.api.identities import user_of
 from identities.api.serializers import checked
 from identities.permissions import NotPossible, require
@@ -23,13 +23,12 @@ from reviews.campaigns.acts import ACTS
 from reviews.models import Campaign
 from reviews.models.campaigns import APPLIES, CAMPAIGN_STATES
 from reviews.pages import campaign_rows, queue_out
-from reviews.parameters import checked as checked_parameters
 from reviews.planted import MOST_SHARE
 from reviews.policy_document import REQUESTS
 
 # A dry run names so many people, and a campaign so many reviews that wait for a second look.
 MOST_NAMED = 1_000
-OF_CAMPAIGNS = {"state": CAMPAIGN_STATES, "limit": (), "after": ()}
+OF_CAMPAIGNS = {"state": CAMPAIGN_STATES, **PAGED}
 
 
 class MakeIn(serializers.Serializer[Any]):
@@ -98,7 +97,7 @@ def as_data(one: Campaign, *, blind: bool = False) -> dict[str, Any]:
 
 
 @extend_schema(request=MakeIn, responses=OpenApiTypes.OBJECT, tags=["campaigns"])
-@door({"GET": "read", "POST": "act"})
+@door({"GET": "read", "POST": "act"}, asks=OF_CAMPAIGNS)
 def campaigns(request: Request) -> Response:
     """The campaigns, newest first (``?state=running&after=12``); POST prepares one, as a draft."""
     if request.method == "POST":
@@ -106,7 +105,6 @@ def campaigns(request: Request) -> Response:
     require(rows.why_not_see(user_of(request)))
     limit, after = page_of(request)
     asked = {name: str(value) for name, value in request.query_params.items()}
-    checked_parameters(asked, OF_CAMPAIGNS)
     found = Campaign.objects.select_related("policy", "planting").order_by("-number")
     if asked.get("state"):
         found = found.filter(state=asked["state"])
@@ -209,11 +207,15 @@ def look(request: Request, key: str) -> Response:
             "items": found.items,
             "joined": found.joined,
             "elsewhere": found.elsewhere,
-            "nothing": found.nothing,
             "exempt": found.exempt,
             "people": len(found.asked),
             "asked": [
-                {"person": share.person.name, "reviews": share.reviews, "items": share.items}
+                {
+                    "person": share.person.name,
+                    "id": str(share.person.pk),
+                    "reviews": share.reviews,
+                    "items": share.items,
+                }
                 for share in found.asked[:MOST_NAMED]
             ],
             "nobody": [
@@ -230,7 +232,7 @@ def look(request: Request, key: str) -> Response:
 
 
 @extend_schema(responses=OpenApiTypes.OBJECT, tags=["campaigns"])
-@door({"GET": "read"})
+@door({"GET": "read"}, asks=None)
 def taken_out(request: Request, key: str, what: str) -> HttpResponseBase:
     """The population: every identity in scope with its review or why it has none, every review, or
     every item with its outcome, streamed as one array; narrowed as its page is
@@ -238,7 +240,7 @@ def taken_out(request: Request, key: str, what: str) -> HttpResponseBase:
     said = {name: str(value)[:500] for name, value in request.query_params.items()}
     one, user = campaign_of(request, key), user_of(request)
     rows = campaign_rows.taken_out(one, what, user, said, now=timezone.now())
-    return queue_out.answer(rows, f"{one.key}-{what}", "json")
+    return queue_out.answer(rows, f"{one.key}-{what}", "json", ())
 
 
 @extend_schema(request=ActIn, responses=OpenApiTypes.OBJECT, tags=["campaigns"])

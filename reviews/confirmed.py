@@ -5,14 +5,16 @@ A login without any of these could confirm nothing, and allauth lets such a one 
 passes in the demo only.
 """
 
-from typing import cast
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, cast
 
 from allauth.account.internal.flows.reauthentication import get_reauthentication_flows
 from django.conf import settings
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from identities.models import User
-from identities.permissions import NotAllowed
+from identities.permissions import NotAllowed, require
 
 # What is guarded: it goes out at commit (docs/decisions, 19). Denying takes nothing away.
 GUARDED = frozenset({"revoke", "approve"})
@@ -34,6 +36,25 @@ def always(request: HttpRequest) -> bool:
     """For allauth's decorator: whatever this form carries is guarded."""
     require_a_way(cast("User", request.user))
     return True
+
+
+def permitted_first(
+    why_not: Callable[..., str | None],
+) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
+    """A view whose refusal is said before anybody is asked who they are.
+
+    `why_not` is called as the view is; to be written above allauth's decorator.
+    """
+
+    def wrap(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        @wraps(view)
+        def permitted(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            require(why_not(request, *args, **kwargs))
+            return view(request, *args, **kwargs)
+
+        return permitted
+
+    return wrap
 
 
 def require_a_way(user: User) -> None:

@@ -13,6 +13,7 @@ from identities.models import Party, Person, User
 from identities.permissions import AUDITOR, INACTIVE, groups
 from reviews import permissions
 from reviews.models import Case, Provisional, Seat
+from reviews.models.cases import SEATS
 
 TEAM_READERS = frozenset({"auditor", "administrator", "reviewer"})
 
@@ -82,14 +83,22 @@ def _why_not_person(
         return f"{name} handed this seat over."
     if members is not None and person.pk not in members:
         return f"{case.key} is sealed: only its members sit in it."
-    why = permissions.why_not_person(person.pk, case, seat, subjects=subjects, name=name)
-    if why is not None:
-        return why
+    return permissions.why_not_person(
+        person.pk, case, seat, subjects=subjects, name=name
+    ) or why_not_asked_twice(person, case, seat)
+
+
+def why_not_asked_twice(
+    person: Person, case: Case, seat: Seat, *, kinds: Sequence[str] = SEATS
+) -> str | None:
+    """Whether this person is named in another seat of the case, of these kinds, signed or not."""
     for other in case.seats.select_related("party"):
-        if other.pk != seat.pk and other.party is not None and other.party.person_id == person.pk:
+        if other.pk == seat.pk or other.kind not in kinds or other.party is None:
+            continue
+        if other.party.person_id == person.pk:
             return (
-                f"{name} is asked as {permissions.SEAT_WORDS[other.kind]} in this case: one person"
-                " never signs two seats."
+                f"{person.name} is asked as {permissions.SEAT_WORDS[other.kind]} in this case: one"
+                " person never signs two seats."
             )
     return None
 

@@ -63,7 +63,7 @@ def comment(request: Request, key: str) -> Response:
     responses=OpenApiTypes.OBJECT,
     tags=["cases"],
 )
-@door({"GET": "read"})
+@door({"GET": "read"}, asks={"item": ()})
 def breaks(request: Request, key: str) -> Response:
     """What breaks when an item is revoked: who shares it, what was passed on, its last use, runs
     under way, what is left (``?item=…``).

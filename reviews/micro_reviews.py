@@ -8,12 +8,18 @@ its silence escalates. How each is found in rows is reviews/triggers.
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from reviews.policy_reading import members, whole
+from identities.findings import RULES
+from reviews.policy_reading import members, some_of, whole
+
+SERIOUS = "serious_finding"
+# What follows a refusal has an event of its own.
+MAY_BE_SERIOUS = tuple(rule for rule in RULES if rule != "after_refusal")
 
 
 class Kind(NamedTuple):
     """`item`: what kind of item is asked about. `hours`: how long the seats have. `days`: what
-    its number of days means and is, where it has one; at least `least`."""
+    its number of days means and is, where it has one; at least `least`. `rules`: of which rules
+    the findings are that it is about, where it is about findings."""
 
     words: str
     item: str
@@ -22,6 +28,7 @@ class Kind(NamedTuple):
     days: int | None = None
     days_words: str = ""
     least: int = 0
+    rules: tuple[str, ...] = ()
 
 
 # In the order in which pages and documents list them.
@@ -59,6 +66,13 @@ TRIGGERS: dict[str, Kind] = {
     "refused_again": Kind(
         "used after a refusal", "identity", 24, "it uses what its owners have refused"
     ),
+    SERIOUS: Kind(
+        "serious finding",
+        "identity",
+        24,
+        "behaviour that says somebody else may act with it, or that what was stopped goes on",
+        rules=("after_revocation", "shared_credential", "no_run", "left_task"),
+    ),
     "credential_expiry": Kind(
         "credential ends soon",
         "credential",
@@ -80,15 +94,18 @@ class Asked(NamedTuple):
 
     hours: int
     days: int
+    rules: tuple[str, ...] = ()
 
 
 type MicroReviews = Mapping[str, Asked]
 
 
-def _reader(one: Kind) -> Callable[[Any], dict[str, int]]:
-    readers = {"hours": whole(1, MOST_HOURS)}
+def _reader(one: Kind) -> Callable[[Any], dict[str, Any]]:
+    readers: dict[str, Callable[[Any], Any]] = {"hours": whole(1, MOST_HOURS)}
     if one.days is not None:
         readers["days"] = whole(one.least, MOST_DAYS)
+    if one.rules:
+        readers["rules"] = some_of(MAY_BE_SERIOUS)
     return lambda value: members(value, readers)
 
 
@@ -98,7 +115,9 @@ def read(value: Any) -> MicroReviews:
     said = members(value, {name: _reader(one) for name, one in TRIGGERS.items()})
     return {
         name: Asked(
-            hours=said[name].get("hours", one.hours), days=said[name].get("days", one.days or 0)
+            hours=said[name].get("hours", one.hours),
+            days=said[name].get("days", one.days or 0),
+            rules=said[name].get("rules", one.rules),
         )
         for name, one in TRIGGERS.items()
         if name in said
@@ -107,8 +126,10 @@ def read(value: Any) -> MicroReviews:
 
 # All of them, written out as a document says it: what the product's own policy begins with. A
 # policy that says nothing asks at no event, so nobody's signature comes to mean more by an upgrade.
-EVERY: dict[str, dict[str, int]] = {
-    name: {"hours": one.hours} | ({} if one.days is None else {"days": one.days})
+EVERY: dict[str, dict[str, Any]] = {
+    name: {"hours": one.hours}
+    | ({} if one.days is None else {"days": one.days})
+    | ({"rules": list(one.rules)} if one.rules else {})
     for name, one in TRIGGERS.items()
 }
 
@@ -118,6 +139,8 @@ def words(found: MicroReviews) -> list[str]:
     said = []
     for name, one in found.items():
         row = TRIGGERS[name]
-        days = f" ({one.days:,} {row.days_words})" if row.days is not None else ""
-        said.append(f"{row.words}{days}, {one.hours:,} h")
+        more = f" ({one.days:,} {row.days_words})" if row.days is not None else ""
+        if one.rules:
+            more = f" ({', '.join(RULES[rule].lower() for rule in one.rules)})"
+        said.append(f"{row.words}{more}, {one.hours:,} h")
     return said

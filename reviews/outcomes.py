@@ -298,6 +298,11 @@ def document() -> str:
         "The first answer of the list that is present is the outcome; with no reviewer at all the",
         "stage's own default is. An outcome under *stops* ends the stages by default.",
         "",
+        "A stage in which a seat was silent has no answer, unless its policy names one for it. Where",
+        "all stages together then have none, what the policy on silence does happens at the end of",
+        "the last one. What is left after that waits for the missing seats as in a case without",
+        "stages: whoever was silent in an earlier stage is asked again, beside the last one.",
+        "",
         "| strategy | first present wins | stops |",
         "| --- | --- | --- |",
     ]

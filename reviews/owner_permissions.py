@@ -4,13 +4,16 @@ Owns `why_not_<verb>(user, thing, now=...) -> str | None`, as reviews/permission
 Attesting itself is identities/permissions.py.
 """
 
+from collections.abc import Collection
 from datetime import datetime
+
+from django.db.models import Exists, OuterRef, Q
 
 from identities import permissions as identity_permissions
 from identities import presence
 from identities.models import Identity, Person, User
 from identities.permissions import AUDITOR, INACTIVE, answers_for, groups
-from reviews.models import OwnerOffer, SuccessionItem
+from reviews.models import OwnerOffer, Seat, SuccessionItem
 from reviews.permissions import mine, subject_persons
 
 NOBODY = "This login is nobody's: answering for something needs a person behind it."
@@ -96,6 +99,21 @@ def why_not_answer_item(user: User, item: SuccessionItem, *, now: datetime) -> s
     return None
 
 
+def why_not_retire_for_good(
+    user: User, identity: Identity, *, settled: bool, now: datetime
+) -> str | None:
+    """Retire an identity. `settled`: its seats have decided to revoke it, so that whoever answers
+    for it may, an AI system's as well."""
+    why = _why_not_act(user, now=now)
+    if why is not None:
+        return why
+    if identity.state == "retired":
+        return f"{identity.name} is retired already."
+    if settled and answers_for(user, identity, now=now):
+        return None
+    return identity_permissions.why_not_retire(user, identity, now=now)
+
+
 def why_alone(identity: Identity, *, found: bool) -> str | None:
     """Why it is renewed by itself, whoever does it. `found`: it has open findings."""
     if identity.criticality != "low":
@@ -114,6 +132,34 @@ def why_not_renew_together(
     return why_alone(identity, found=found) or identity_permissions.why_not_attest(
         user, identity, now=now
     )
+
+
+def why_not_say_gone(user: User, person: Person, *, now: datetime) -> str | None:
+    """Say of somebody that they left or move. Not who sits in an open case with them: it would end
+    the other signature on one's own word."""
+    why = identity_permissions.why_not_say_who_left(user, person, now=now)
+    return why or why_not_say_gone_of(user, [person], now=now)
+
+
+def why_not_say_gone_of(user: User, people: Collection[Person], *, now: datetime) -> str | None:
+    """Why this user may not say of these people that they are gone: an open case of both."""
+    parties = mine(user, now=now)
+    own = Seat.objects.filter(case=OuterRef("case")).filter(
+        Q(party__in=parties) | Q(backup__in=parties) | Q(person=user.person_id)
+    )
+    theirs = (
+        Seat.objects.filter(Exists(own), case__state__in=["draft", "open"])
+        .filter(Q(party__person__in=people) | Q(backup__person__in=people) | Q(person__in=people))
+        .select_related("case", "party__person", "backup__person", "person")
+        .order_by("case__number", "position")
+    )
+    seat = theirs.first() if people and user.person_id is not None else None
+    if seat is None:
+        return None
+    known = {one.pk for one in people}
+    sits = [seat.person, *(one.person for one in (seat.party, seat.backup) if one is not None)]
+    name = next(one.name for one in sits if one is not None and one.pk in known)
+    return f"You sit in {seat.case.key} with {name}: somebody who does not says that they left or move."
 
 
 def why_not_see_successions(user: User) -> str | None:

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.http import Http404
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
@@ -15,7 +16,9 @@ from identities import visible as identities_visible
 from identities.actions import vendors
 from identities.api.doors import door
 from identities.api.identities import identity_of, user_of
-from identities.api.serializers import AttestIn, IdentityOut, checked
+from identities.api.serializers import AttestIn, IdentityOut, known_only
+from identities.models import Identity
+from identities.permissions import NotPossible
 from identities.reasons import LONGEST_REASON
 from reviews.actions import attesting, offers
 from reviews.models import OwnerOffer, SuccessionItem
@@ -40,6 +43,13 @@ class AnswerIn(serializers.Serializer[Any]):
     ask = serializers.CharField(max_length=254, default="", allow_blank=True)
 
 
+class TakeOverIn(serializers.Serializer[Any]):
+    """Accept, or decline with a reason: then it goes to the next who is there."""
+
+    answer = serializers.ChoiceField(choices=["accept", "decline"])
+    reason = serializers.CharField(max_length=LONGEST_REASON, default="", allow_blank=True)
+
+
 class ManyIn(serializers.Serializer[Any]):
     """Identities by key, id or name, and the end that all of them get."""
 
@@ -49,8 +59,20 @@ class ManyIn(serializers.Serializer[Any]):
     expires_at = serializers.DateTimeField()
 
 
+class AttestedIn(serializers.Serializer[Any]):
+    """What the vendor has attested, from when to when, and where the document is."""
+
+    what = serializers.CharField(max_length=vendors.LONGEST)
+    stated_on = serializers.DateField()
+    valid_until = serializers.DateField(required=False, allow_null=True, default=None)
+    reference = serializers.CharField(
+        max_length=vendors.LONGEST, required=False, allow_blank=True, default=""
+    )
+
+
 class VendorIn(serializers.Serializer[Any]):
-    """What is stated of an external integration."""
+    """What is stated of an external integration; `attested` is added to what the vendor attested
+    before."""
 
     evidence_boundary = serializers.CharField(
         max_length=vendors.LONGEST, required=False, allow_blank=True
@@ -62,13 +84,14 @@ class VendorIn(serializers.Serializer[Any]):
     data_leaving = serializers.CharField(
         max_length=vendors.LONGEST, required=False, allow_blank=True
     )
+    attested = AttestedIn(required=False)
 
 
 @extend_schema(request=AttestIn, responses=IdentityOut, tags=["identities"])
 @door({"POST": "act"})
 def attest(request: Request, key: str) -> Response:
     """State purpose and expiry; 409 names the bound and the policy's version."""
-    row, data = identity_of(request, key), checked(AttestIn(data=request.data))
+    row, data = identity_of(request, key), known_only(AttestIn(data=request.data))
     attesting.attest(identity=row, by=user_of(request), now=timezone.now(), **data)
     return Response(IdentityOut(identity_of(request, key)).data)
 
@@ -77,23 +100,43 @@ def attest(request: Request, key: str) -> Response:
 @door({"POST": "act"})
 def attest_many(request: Request) -> Response:
     """The same end for many of low risk; a row for what became of each."""
-    data = checked(ManyIn(data=request.data))
-    rows = [identity_of(request, key) for key in data["identities"]]
-    done = attesting.attest_many(
-        identities=rows, expires_at=data["expires_at"], by=user_of(request), now=timezone.now()
-    )
+    data = known_only(ManyIn(data=request.data))
+    found = {key: _identity_or_none(request, key) for key in dict.fromkeys(data["identities"])}
+    there = {row.pk: row for row in found.values() if row is not None}
+    done = {}
+    if there:
+        renewed = attesting.attest_many(
+            identities=list(there.values()),
+            expires_at=data["expires_at"],
+            by=user_of(request),
+            now=timezone.now(),
+        )
+        done = {one.identity.pk: one.why for one in renewed}
     return Response(
         {
             "rows": [
-                {"identity": one.identity.key, "renewed": not one.why, "why_not": one.why}
-                for one in done
+                {"identity": key, "renewed": False, "why_not": "There is no such identity."}
+                if row is None
+                else {
+                    "identity": row.key,
+                    "renewed": not done[row.pk],
+                    "why_not": done[row.pk],
+                }
+                for key, row in found.items()
             ]
         }
     )
 
 
+def _identity_or_none(request: Request, key: str) -> Identity | None:
+    try:
+        return identity_of(request, key)
+    except Http404:
+        return None
+
+
 @extend_schema(responses=OpenApiTypes.OBJECT, tags=["identities"])
-@door({"GET": "read"})
+@door({"GET": "read"}, asks=owned.OF_OWNED)
 def owned_list(request: Request) -> Response:
     """What the caller answers for, what ends first comes first, and what they are asked."""
     asked = {key: str(value)[:200].replace("\0", "") for key, value in request.query_params.items()}
@@ -130,7 +173,7 @@ def owned_list(request: Request) -> Response:
 @door({"POST": "act"})
 def hand_over(request: Request, key: str) -> Response:
     """Ask somebody to own the identity; until they accept, nothing changes."""
-    row, data = identity_of(request, key), checked(HandOverIn(data=request.data))
+    row, data = identity_of(request, key), known_only(HandOverIn(data=request.data))
     made = offers.offer(identity=row, by=user_of(request), now=timezone.now(), **data)
     return Response(offer_out(made), status=201)
 
@@ -147,7 +190,9 @@ def offer(request: Request, pk: UUID) -> Response:
     ):
         raise Http404
     if request.method == "POST":
-        data = checked(AnswerIn(data=request.data))
+        data = known_only(AnswerIn(data=request.data))
+        if data["ask"] and data["answer"] != "decline":
+            raise NotPossible("Whom to ask instead is said with decline, and with nothing else.")
         if data["answer"] == "accept":
             row = offers.accept(offer=row, by=user, now=now)
         elif data["answer"] == "withdraw":
@@ -159,7 +204,7 @@ def offer(request: Request, pk: UUID) -> Response:
     return Response(offer_out(row))
 
 
-@extend_schema(request=AnswerIn, responses=OpenApiTypes.OBJECT, tags=["identities"])
+@extend_schema(request=TakeOverIn, responses=OpenApiTypes.OBJECT, tags=["identities"])
 @door({"POST": "act"})
 def succession(request: Request, pk: UUID) -> Response:
     """Accept or decline what has come by succession."""
@@ -167,7 +212,7 @@ def succession(request: Request, pk: UUID) -> Response:
     row = SuccessionItem.objects.filter(heir__in=mine(user, now=now), pk=pk).first()
     if row is None:
         raise Http404
-    data = checked(AnswerIn(data=request.data))
+    data = known_only(TakeOverIn(data=request.data))
     if data["answer"] == "accept":
         row = passing.accept(item=row, by=user, now=now)
     else:
@@ -178,15 +223,18 @@ def succession(request: Request, pk: UUID) -> Response:
 @extend_schema(request=VendorIn, responses=IdentityOut, tags=["identities"])
 @door({"POST": "act"})
 def vendor(request: Request, key: str) -> Response:
-    """State what is known of an external integration; what is left out stays as it is."""
-    row, data = identity_of(request, key), checked(VendorIn(data=request.data))
+    """State what is known of an external integration; what is left out stays as it is. With
+    `attested`, record what its vendor attests. All of it, or nothing."""
+    row, data = identity_of(request, key), known_only(VendorIn(data=request.data))
+    attested = data.pop("attested", None)
+    if attested is not None:
+        known_only(AttestedIn(data=dict(request.data)["attested"]))
     before = {name: getattr(row, name) for name in vendors.Stated.__dataclass_fields__}
-    vendors.describe(
-        identity=row,
-        said=vendors.Stated(**before | data),
-        by=user_of(request),
-        now=timezone.now(),
-    )
+    user, now = user_of(request), timezone.now()
+    with transaction.atomic():
+        vendors.describe(identity=row, said=vendors.Stated(**before | data), by=user, now=now)
+        if attested is not None:
+            vendors.attested(identity=row, by=user, now=now, **attested)
     return Response(IdentityOut(identity_of(request, key)).data)
 
 

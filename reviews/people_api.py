@@ -7,6 +7,7 @@ import json
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
@@ -16,14 +17,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from identities.actions import registration
-from identities.api.doors import door, page_of
+from identities.api.doors import PAGED, door, page_of
 from identities.api.identities import user_of
 from identities.api.serializers import checked
-from identities.models import Person
-from identities.permissions import NotPossible, require
+from identities.models import ApiToken, Person
+from identities.permissions import NotPossible, require, why_not_roster
 from identities.reasons import LONGEST_REASON
 from identities.register import read
 from reviews import owner_permissions
+from reviews.api import confirmed
 from reviews.pages import people
 from reviews.succession import foreseen
 
@@ -51,7 +53,7 @@ class WhereIn(serializers.Serializer[Any]):
 
 
 @extend_schema(request=RosterIn, responses=OpenApiTypes.OBJECT, tags=["people"])
-@door({"GET": "read", "POST": "act"})
+@door({"GET": "read", "POST": "act"}, asks={"q": (), "state": ("here", "left"), **PAGED})
 def roster(request: Request) -> Response:
     """GET: people, by name (``?q=…&state=left&limit=50&after=…``). POST: a list of them; applied
     whole or, with 422 and every problem, not at all."""
@@ -59,15 +61,23 @@ def roster(request: Request) -> Response:
     if request.method == "GET":
         return _list(request)
     data = checked(RosterIn(data=request.data))
+    require(why_not_roster(user, now=now))
+    _confirmed(request, dry_run=data["dry_run"])
     entries = read("list.json", json.dumps({"people": data["people"]}))
-    found = registration.roster(
-        entries=entries,
-        whole=data["whole"],
-        leaving_at_most=data.get("leaving_at_most"),
-        dry_run=data["dry_run"],
-        by=user,
-        now=now,
-    )
+    with transaction.atomic():
+        found = registration.roster(
+            entries=entries,
+            whole=data["whole"],
+            leaving_at_most=data.get("leaving_at_most"),
+            dry_run=data["dry_run"],
+            by=user,
+            now=now,
+        )
+        require(
+            owner_permissions.why_not_say_gone_of(
+                user, [one for one in found.gone if one.pk], now=now
+            )
+        )
     said = registration.as_json(found.done)
     gone = [one for one in found.gone if one.pk is not None]
     said["left"] = [{"id": str(one.pk), "name": one.name, "email": one.email} for one in gone]
@@ -79,13 +89,18 @@ def roster(request: Request) -> Response:
     return Response(said)
 
 
+def _confirmed(request: Request, *, dry_run: bool) -> None:
+    """A person at the keyboard confirms who they are; a token was made at the server for the
+    system that knows who is here, and nobody's hand is at it."""
+    if not dry_run and not isinstance(request.auth, ApiToken):
+        confirmed(request)
+
+
 def _list(request: Request) -> Response:
     require(owner_permissions.why_not_see_successions(user_of(request)))
     limit, after = page_of(request)
     q = request.query_params.get("q", "")[:200].replace("\0", "")
     state = request.query_params.get("state", "")
-    if state not in ("", "here", "left"):
-        raise serializers.ValidationError({"state": "here or left"})
     rows = people.named(q, state, now=timezone.now())
     start = after or 0
     found = list(rows[start : start + limit + 1])
@@ -106,8 +121,11 @@ def person(request: Request, pk: UUID) -> Response:
     row = get_object_or_404(Person.objects.prefetch_related("users"), pk=pk)
     if request.method == "POST":
         data = checked(WhereIn(data=request.data))
-        if data["state"] != "here" and data.get("at") is None:
-            raise NotPossible("Say when: at, a date and time.")
+        if data["state"] != "here":
+            require(owner_permissions.why_not_say_gone(user, row, now=now))
+            if data.get("at") is None:
+                raise NotPossible("Say when: at, a date and time.")
+            _confirmed(request, dry_run=data["dry_run"])
         people.say(
             row,
             state=data["state"],

@@ -223,9 +223,18 @@ def _why_not_named(
         if seat.stage_id is not None and not ties.isdisjoint(parties):
             # Who breaks a tie has to see the answers, and a blind stage must not.
             return "You break the ties of this case: another reviewer signs in its stages."
-        return None
+        return _why_not_twice(user, case, seat)
     who = str(seat.party) if seat.party is not None else "nobody yet"
     return f"The seat of the {SEAT_WORDS[seat.kind]} belongs to {who}."
+
+
+def _why_not_twice(user: User, case: Case, seat: Seat) -> str | None:
+    """Who is asked in one seat leaves nobody's seat to somebody else: else their own stays empty."""
+    asked = case.seats.filter(kind__in=SIGNING, turn="now", party__person=user.person_id)
+    other = asked.exclude(pk=seat.pk).first()
+    if other is None:
+        return None
+    return f"You are asked as {SEAT_WORDS[other.kind]} in this case: another reviewer signs here."
 
 
 def _why_not_free(
@@ -314,8 +323,9 @@ def _concerned(user: User, case: Case, *, now: datetime) -> bool:
     return any(seat.party_id in parties for seat in case.seats.all() if seat.party_id is not None)
 
 
-def why_not_cancel(user: User, case: Case) -> str | None:
-    """Cancel: the requester takes a request back; who sits in a seat or opened it, a review."""
+def why_not_cancel(user: User, case: Case, *, now: datetime) -> str | None:
+    """Cancel: the requester takes a request back; who opened a review or an administrator, a
+    review, unless it is about what they answer for, about them, or waits for their signature."""
     why = _why_not_act(user)
     if why is not None:
         return why
@@ -323,9 +333,30 @@ def why_not_cancel(user: User, case: Case) -> str | None:
         return None
     if case.door == "access_request":
         return "Only the requester may take a request back; the seats deny it."
-    if case.opened_by == user.ref or "administrator" in groups(user):
-        return None
-    return "Only who opened this case or an administrator may cancel it."
+    if case.opened_by != user.ref and "administrator" not in groups(user):
+        return "Only who opened this case or an administrator may cancel it."
+    return _why_not_end_review(user, case, now=now) if case.door == "access_review" else None
+
+
+def _why_not_end_review(user: User, case: Case, *, now: datetime) -> str | None:
+    """Nobody switches off the review of what is theirs."""
+    if case.identity is not None and lowest.answers_for(user, case.identity, now=now):
+        return f"You answer for {case.identity.name}: an administrator who does not cancels it."
+    if user.person_id is not None and user.person_id in subject_persons(case.identity):
+        return "You are the subject of this case: an administrator who is not cancels it."
+    parties = mine(user, now=now)
+    for seat in case.seats.all():
+        named = not parties.isdisjoint({seat.party_id, seat.backup_id})
+        signed = user.person_id is not None and user.person_id in (
+            seat.person_id,
+            *seat.signed_before,
+        )
+        if named or signed:
+            return (
+                f"You sit in this case as {SEAT_WORDS[seat.kind]}: an administrator who does not"
+                " cancels it."
+            )
+    return None
 
 
 def why_not_release(

@@ -170,10 +170,11 @@ def dry_run_of(request: Request, slug: str, version: int) -> Response:
 @door({"POST": "act"})
 def sign(request: Request, slug: str, version: int) -> Response:
     """The second signature, by a person who has just confirmed who they are; never by a token."""
+    user, now = user_of(request), timezone.now()
+    row = policy_of(slug, version)
+    require(policy_permissions.why_not_sign_policy(user, row, now=now))
     confirmed(request)
-    row = policy_versions.sign(
-        policy=policy_of(slug, version), by=user_of(request), now=timezone.now()
-    )
+    row = policy_versions.sign(policy=row, by=user, now=now)
     return Response(as_data(row, user_of(request)))
 
 

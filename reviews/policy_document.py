@@ -36,6 +36,7 @@ from reviews.policy_reading import (
     whole,
 )
 from reviews.policy_stages import (
+    ENDS,
     IF,
     NOT_OF_REQUESTS,
     STRATEGIES,
@@ -43,8 +44,10 @@ from reviews.policy_stages import (
     cut_as_silence,
     default_word,
     not_here,
+    outcomes_of,
     reader,
     with_defaults,
+    with_ends,
 )
 from reviews.policy_stages import hours as stage_hours
 
@@ -254,6 +257,8 @@ FIELDS: dict[str, tuple[Callable[[Any], Any], bool, str]] = {
     "grace_hours": (whole(1, MOST_BEFORE), True, "how long answers count after the deadline"),
     "stages": (reader(_sitting), True, "who is asked after whom, and how answers add up"),
     "strategy": (one_of(STRATEGIES), True, f"how stages add up: {', '.join(STRATEGIES)}"),
+    "stop_on": (outcomes_of, True, "outcomes of a stage that end them all; a stage may replace it"),
+    "advance_on": (outcomes_of, True, "the only ones that do not; a stage may replace it"),
     **{
         name: (default_word, False, f"what counts where {when}; a stage may say otherwise")
         for name, when in zip(
@@ -312,10 +317,15 @@ def parse(value: object, *, name: str) -> Document:
             del found["ladder"]
     defaults = {one: found.pop(one) for one in IF if one in found}
     stages = with_defaults(found.get("stages", ()), defaults, hours=within)
-    document = Document(**found | {"stages": stages})
+    ends = {one: found.pop(one) for one in ENDS if one in found}
+    document = Document(**found | {"stages": with_ends(stages, ends)})
     problems += _together(document, found if name == REQUESTS else value)
     problems += cut_as_silence(found.get("stages", ()), defaults, document.silence)
-    problems += not_here(document.stages, requests=name == REQUESTS)
+    problems += not_here(stages, requests=name == REQUESTS)
+    alone = not_here([Rules("", within, **ends)], requests=name == REQUESTS)
+    problems += [(place.rpartition(".")[2], said) for place, said in alone]
+    if "stages" not in value:
+        problems += [(one, "It says what ends stages, and there are none.") for one in ends]
     if problems:
         raise DocumentError(problems)
     return document

@@ -135,11 +135,11 @@ def _which(rows: QuerySet[Identity], true: Q | Exists, wanted: bool) -> QuerySet
 
 
 def _reviewed_after(since: datetime) -> Exists:
-    """A review was opened after this moment, whatever became of it."""
+    """A review was opened after this moment; one that was cancelled is none."""
     return Exists(
         Case.objects.filter(
             identity=OuterRef("pk"), door="access_review", trigger="", opened_at__gt=since
-        )
+        ).exclude(state="cancelled")
     )
 
 

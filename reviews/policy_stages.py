@@ -27,6 +27,7 @@ STOPPING = (*REVIEWED, *REQUESTED, outcomes.NO_RESPONSE)
 CUTTING = ("narrow", "revoke")
 DEFAULTS = ("keep", *CUTTING, "dont_know", outcomes.NO_RESPONSE)
 IF = ("if_no_reviewer", "if_nobody_answered", "if_dont_know")
+ENDS = ("stop_on", "advance_on")
 ALONE = "Review"  # the one stage of a policy that has defaults and no stages
 
 
@@ -73,6 +74,21 @@ def with_defaults(
     return tuple(found)
 
 
+def with_ends(rules: Sequence[Rules], said: Mapping[str, tuple[str, ...]]) -> tuple[Rules, ...]:
+    """The stages with what ends all of them as the whole policy says it, where they say nothing of
+    their own: what a stage says takes the place of both."""
+    ends: dict[str, Any] = dict(said)
+    return tuple(
+        replace(one, **ends) if one.stop_on is None and one.advance_on is None else one
+        for one in rules
+    )
+
+
+def outcomes_of(value: Any) -> tuple[str, ...]:
+    """A list of outcomes that may end stages."""
+    return list_of(value, one_of(STOPPING))
+
+
 def cut_as_silence(
     rules: Sequence[Rules], said: Mapping[str, str], silence: str
 ) -> Iterator[tuple[str, str]]:
@@ -90,7 +106,6 @@ def cut_as_silence(
 def reader(sitting: Callable[[str], Callable[[Any], tuple[str, ...]]]) -> Callable[[Any], Any]:
     """How `stages` is read. `sitting`: how the order of a seat is (reviews/policy_document.py)."""
     seats = {seat: sitting(seat) for seat in ("identity_owner", "ai_owner")}
-    outcomes_of = lambda value: list_of(value, one_of(STOPPING))  # noqa: E731 - a reader like its neighbours
     readers: dict[str, Callable[[Any], Any]] = {
         "name": lambda value: text(value, 60),
         "hours": whole(1, 366 * 24),
@@ -139,8 +154,8 @@ def not_here(rules: Sequence[Rules], *, requests: bool) -> Iterator[tuple[str, s
     """What stages say that does nothing in requests, or in reviews: (place, sentence)."""
     words, never = (REVIEWED, "a request") if requests else (REQUESTED, "a review")
     for place, one in enumerate(rules):
-        for name, values in (("stop_on", one.stop_on), ("advance_on", one.advance_on)):
-            for value in values or ():
+        for name in ENDS:
+            for value in getattr(one, name) or ():
                 if value in words:
                     said = f"{outcomes.WORDS[value].capitalize()} is no answer to {never}."
                     yield f"stages[{place}].{name}", said

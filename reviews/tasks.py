@@ -13,7 +13,8 @@ from reviews import actions, digest, notices
 from reviews.actions import expiring, offers, planting
 from reviews.actions import modes as mode_rules
 from reviews.campaigns import launching, letting_out, progress, steps
-from reviews.succession import noticing, passing, untaken
+from reviews.micro_reviews import SERIOUS
+from reviews.succession import noticing, passing, untaken, vacant
 from reviews.triggers import facts, uses
 from reviews.triggers import opening as micro_reviews_of
 
@@ -32,8 +33,11 @@ def _until_done(step: Callable[[], bool]) -> int:
 
 @shared_task(name="reviews.tasks.open_from_findings")  # type: ignore[untyped-decorator]  # celery ships no types
 def open_from_findings() -> int:
-    """Findings without a case, and those of a case that evidence has taken back."""
-    opened = _until_done(lambda: actions.open_from_findings_next(now=timezone.now()))
+    """Findings without a case, the serious ones first, and those of a case that evidence has taken
+    back."""
+    opened = _until_done(lambda: facts.find_of(SERIOUS, now=timezone.now()))
+    opened += _until_done(lambda: micro_reviews_of.open_next(now=timezone.now()))
+    opened += _until_done(lambda: actions.open_from_findings_next(now=timezone.now()))
     return opened + _until_done(lambda: actions.tell_withdrawn_next(now=timezone.now()))
 
 
@@ -89,6 +93,8 @@ def owners() -> int:
     """Ends that are warned of, questions nobody answered, and what becomes of what people leave."""
     done = _until_done(lambda: noticing.notice_next(now=timezone.now()))
     done += _until_done(lambda: passing.pass_on_next(now=timezone.now()))
+    done += _until_done(lambda: untaken.review_next(now=timezone.now()))
+    done += _until_done(lambda: vacant.refill_next(now=timezone.now()))
     done += _until_done(lambda: untaken.open_next(now=timezone.now()))
     done += _until_done(lambda: offers.lapse_next(now=timezone.now()))
     return done + _until_done(lambda: expiring.expire_next(now=timezone.now()))

@@ -306,7 +306,7 @@ def open_review(request: HttpRequest, key: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @login_required
 def request_new(request: HttpRequest) -> HttpResponse:
-    asked = identity_of(request, request.GET.get("identity", "")[:200])
+    asked = identity_of(request, asked_of(request).get("identity", "")[:200])
     form = RequestForm(request.POST or None, initial=initial_of(asked, asked_of(request)))
     problem = ""
     if request.method == "POST" and form.is_valid():

@@ -232,7 +232,10 @@
         if (box && !box.disabled) {
           box.checked = !box.checked;
           box.dispatchEvent(new Event("change", { bubbles: true }));
-        }
+        } else if (box) {
+          const why = document.getElementById(box.getAttribute("aria-describedby"));
+          announce(why ? why.textContent.trim() : "This row cannot be selected.");
+        } else if (here()) announce("Rows of this list cannot be selected.");
         break;
       }
       case "/": {

@@ -83,7 +83,7 @@
           return;
         }
         bar.value = 100;
-        words.textContent = `${answer.events ?? 0} events, ${answer.duplicates ?? 0} duplicates, ${Array.isArray(answer.rejects) ? answer.rejects.length : (answer.rejects ?? 0)} rejects. `;
+        words.textContent = `${answer.words} `;
         announce(words.textContent);
         const to = String(answer.url || "");
         if (to.startsWith("/") && !to.startsWith("//")) {

@@ -23,6 +23,7 @@ from identities.models import Identity, SignInLink, User
 from identities.models.people import GROUPS
 from identities.register.reading import read
 from reviews import actions, notices
+from reviews.actions import modes
 from reviews.models import Case, Heartbeat, Seat
 
 # Who signs in with which link: the four roles of the road.
@@ -115,6 +116,8 @@ def plant(keys: story.Keys, *, now: datetime, say: Say) -> None:
         clock=story.clock(now, 13, 59),
         reason="The key is how the agent runs.",
     )
+    say("The first service whose findings ask somebody …")
+    _ask(quiet)
     say("Today: the run that left its task, and the stranger …")
     story.today(evidence, keys, now)
     _take(evidence, trail, traces, now - timedelta(minutes=2))
@@ -136,6 +139,17 @@ def plant(keys: story.Keys, *, now: datetime, say: Say) -> None:
     pipeline.drain(now)
     ledger.seal(now=now)
     verified.check(now=now)
+
+
+def beside(*, now: datetime, say: Say) -> None:
+    """A review of little risk, whose delegation is used as it was meant: what may be kept at once."""
+    say("Another review, of an agent on which little hangs …")
+    actions.open_review(
+        identity=Identity.objects.get(name="invoice-agent"),
+        by=User.objects.get(username="marek"),
+        now=now,
+        reason="Q4 AI identities: does invoice-agent still need all of this?",
+    )
 
 
 def _source(name: str, title: str, plane: str, now: datetime) -> Source:
@@ -190,6 +204,20 @@ def _delegate(agent: Identity, now: datetime) -> None:
             pass
 
 
+def _ask(now: datetime) -> None:
+    """One person proposes it, another signs; everything else is only observed."""
+    rule = modes.propose(
+        scope={"services": ["quarterly-reporting"]},
+        mode="ask",
+        reason="Its owners are there, and its evidence is complete.",
+        by=User.objects.get(username="ines"),
+        now=now - timedelta(minutes=40),
+    )
+    modes.sign(rule=rule, by=User.objects.get(username="marek"), now=now)
+    while modes.apply_next(now=now):
+        pass
+
+
 def _answer(
     case: Case,
     kind: str,
@@ -216,6 +244,18 @@ def _answer(
         version=case.version,
         proposal=proposal,
     )
+
+
+def worth_a_look(base_url: str) -> list[tuple[str, str]]:
+    """(what it is, link): where today's story has led to."""
+    cases = Case.objects.filter(identity__name="report-agent", door="access_review", state="open")
+    return [
+        (
+            "what a serious finding asks, within a day" if one.trigger else "the review beside it",
+            f"{base_url}/cases/{one.key}/",
+        )
+        for one in cases.order_by("-trigger", "number")
+    ]
 
 
 def sign_in_links(base_url: str, *, now: datetime) -> list[tuple[str, str, str]]:

@@ -15,7 +15,7 @@ from identities.actions import bindings as binding_actions
 from identities.models import Binding
 from identities.permissions import NotAllowed
 
-from .doors import door, page_of
+from .doors import PAGED, door, page_of
 from .identities import identity_of, user_of
 from .serializers import (
     BindIn,
@@ -37,7 +37,7 @@ def _binding(request: Request, pk: int) -> Binding:
 
 
 @extend_schema(responses=OpenApiTypes.OBJECT, tags=["unclaimed"])
-@door({"GET": "read"})
+@door({"GET": "read"}, asks={"search": (), **PAGED})
 def unclaimed(request: Request) -> Response:
     """Actors nobody has claimed, newest first: those who see all identities see them."""
     if not visible.sees_all(user_of(request)):

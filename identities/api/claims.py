@@ -12,14 +12,17 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from evidence.parameters import Known
 from evidence.vocabulary import STRENGTHS
 from identities.claims import answering, asking, counting, questioning, rights, ruling
 from identities.models import Claim, ClaimAnswer, Party, Service
 from identities.permissions import NotAllowed, parties_of, require
 
-from .doors import door
+from .doors import PAGED, door
 from .identities import user_of
 from .serializers import checked
+
+OF_CLAIMS: Known = {"service": (), "bundle": (), "party": (), "nobody": ("1",), **PAGED}
 
 
 class AnswerIn(serializers.Serializer[Any]):
@@ -96,7 +99,7 @@ def answer_out(row: ClaimAnswer) -> dict[str, Any]:
 
 
 @extend_schema(responses=OpenApiTypes.OBJECT, tags=["claims"])
-@door({"GET": "read"})
+@door({"GET": "read"}, asks=OF_CLAIMS)
 def claims(request: Request) -> Response:
     """Open claims by their place: everybody's for who sees all, else those asked of you.
 

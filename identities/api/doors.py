@@ -22,6 +22,8 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from evidence import parameters
+from evidence.parameters import NOTHING, Known
 from identities.actions.tokens import digest_of
 from identities.models import ApiToken, User
 from identities.permissions import NotAllowed, NotPossible
@@ -30,6 +32,8 @@ from identities.register import RegisterError
 # A token's last use is kept to the minute: one write a minute, not one a request.
 USED_STEP = timedelta(minutes=1)
 LONGEST_TOKEN = 200
+# What `page_of` reads.
+PAGED: Known = {"limit": (), "after": ()}
 
 
 class BearerToken(BaseAuthentication):
@@ -63,11 +67,13 @@ class BearerToken(BaseAuthentication):
 
 
 def door(
-    scopes: Mapping[str, str], *, sessions: bool = True
+    scopes: Mapping[str, str], *, sessions: bool = True, asks: Known | None = NOTHING
 ) -> Callable[[Callable[..., HttpResponseBase]], Callable[..., HttpResponse]]:
     """A function view for these methods, each with the scope a token needs for it.
 
-    `sessions`: whether a signed-in browser may use it too (with its CSRF token).
+    `sessions`: whether a signed-in browser may use it too (with its CSRF token). `asks`: what the
+    address of a GET may ask for; whatever else it says is refused, so that nobody takes more for
+    what they asked. None: the view refuses it itself.
     """
 
     def wrap(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponse]:
@@ -77,6 +83,8 @@ def door(
             if isinstance(request.auth, ApiToken) and wanted not in request.auth.scopes:
                 raise PermissionDenied(f"This token lacks the scope {wanted}.")
             try:
+                if request.method == "GET" and asks is not None:
+                    parameters.checked(_said(request), asks)
                 return view(request, *args, **kwargs)
             except NotAllowed as problem:
                 return Response({"detail": str(problem)}, status=403)
@@ -97,6 +105,10 @@ def door(
         return made
 
     return wrap
+
+
+def _said(request: Request) -> dict[str, str]:
+    return {name: str(value)[:500] for name, value in request.query_params.items()}
 
 
 def page_of(request: Request, *, most: int = 200) -> tuple[int, int | None]:

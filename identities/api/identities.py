@@ -11,15 +11,24 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from evidence.parameters import Known
 from identities import visible
 from identities.actions import findings as finding_actions
 from identities.actions import identities as identity_actions
 from identities.actions import registration, revocations
 from identities.decisions import NHI
 from identities.models import Finding, Identity, User
+from identities.models.behaviour import FINDING_STATES, RULES
+from identities.models.identity import (
+    CREDENTIAL_STATES,
+    CRITICALITIES,
+    KINDS,
+    MODES,
+    STATES,
+)
 from identities.register import read
 
-from .doors import door, page_of
+from .doors import PAGED, door, page_of
 from .serializers import (
     BecauseIn,
     CredentialOut,
@@ -32,6 +41,16 @@ from .serializers import (
     checked,
 )
 
+OF_IDENTITIES: Known = {
+    "state": STATES,
+    "kind": KINDS,
+    "mode": MODES,
+    "criticality": CRITICALITIES,
+    "search": (),
+    **PAGED,
+}
+OF_CREDENTIALS: Known = {"identity": (), "state": CREDENTIAL_STATES, **PAGED}
+OF_FINDINGS: Known = {"identity": (), "state": FINDING_STATES, "rule": RULES, **PAGED}
 RELATED = (
     "service",
     "owner__person",
@@ -81,8 +100,9 @@ def _page(request: Request, rows: QuerySet[Any], out: Any, path: str = "number")
 
 
 @extend_schema(responses=IdentityOut(many=True), tags=["identities"])
-@door({"GET": "read"})
+@door({"GET": "read"}, asks=OF_IDENTITIES)
 def identities(request: Request) -> Response:
+    """The identities the caller may see, newest first: ``?state=active&kind=agent&after=12``."""
     rows = visible.identities(user_of(request), now=timezone.now()).select_related(*RELATED)
     for name in ("state", "kind", "mode", "criticality"):
         if request.query_params.get(name):
@@ -116,7 +136,7 @@ def retire(request: Request, key: str) -> Response:
 
 
 @extend_schema(request=StepIn, responses=RevocationOut(many=True), tags=["revocations"])
-@door({"GET": "read", "POST": "act"})
+@door({"GET": "read", "POST": "act"}, asks=PAGED)
 def steps(request: Request, key: str) -> Response:
     """GET: the identity's revocations. POST: ask for a step on it, or on one credential."""
     user, now = user_of(request), timezone.now()
@@ -142,8 +162,9 @@ def steps(request: Request, key: str) -> Response:
 
 
 @extend_schema(responses=CredentialOut(many=True), tags=["credentials"])
-@door({"GET": "read"})
+@door({"GET": "read"}, asks=OF_CREDENTIALS)
 def credentials(request: Request) -> Response:
+    """Their credentials: ``?identity=NHI-1&state=active``."""
     rows = visible.credentials(user_of(request), now=timezone.now()).select_related(
         "actor", "identity", "issued_by", "issued_to", "seen_with"
     )
@@ -155,8 +176,9 @@ def credentials(request: Request) -> Response:
 
 
 @extend_schema(responses=FindingOut(many=True), tags=["findings"])
-@door({"GET": "read"})
+@door({"GET": "read"}, asks=OF_FINDINGS)
 def findings(request: Request) -> Response:
+    """Findings on them: ``?identity=NHI-1&state=open&rule=no_run``."""
     rows = visible.findings(user_of(request), now=timezone.now()).select_related(
         "identity", "assignee", "assignee__person"
     )

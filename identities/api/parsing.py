@@ -27,7 +27,8 @@ class JSONParser(parsers.JSONParser):
         media_type: str | None = None,  # noqa: ARG002 - named by DRF
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        encoding = parsers.get_encoding(parser_context or {})
+        # Text only: other codecs of Python's unpack what they decode.
+        encoding = parsers.get_encoding(parser_context or {})  # type: ignore[attr-defined]  # stubs
         try:
             text = stream.read().decode(encoding)
         except UnicodeDecodeError as problem:
@@ -77,9 +78,9 @@ def _look(value: Any) -> None:
                 below.extend(one)
             elif isinstance(one, str):
                 _text(one)
-            elif isinstance(one, float) and not math.isfinite(one):
-                raise ParseError("A number is larger than can be stored.")
-            elif isinstance(one, int) and abs(one) > LARGEST:
+            elif (isinstance(one, float) and not math.isfinite(one)) or (
+                isinstance(one, int) and abs(one) > LARGEST
+            ):
                 raise ParseError("A number is larger than can be stored.")
         level, depth = below, depth + 1
         if depth > DEEPEST and level:

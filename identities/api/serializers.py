@@ -246,6 +246,20 @@ class RegisterIn(serializers.Serializer[Any]):
         return name
 
 
+def known_only(serializer: serializers.Serializer[Any]) -> dict[str, Any]:
+    """The same, and 400 for a member that the serializer does not know: what is not read is not
+    taken for done."""
+    said = serializer.initial_data
+    if isinstance(said, dict):
+        strange = [str(name)[:80] for name in said if name not in serializer.fields]
+        if strange:
+            known = ", ".join(serializer.fields)
+            raise serializers.ValidationError(
+                {name: [f"Nobody knows this member. Known: {known}."] for name in strange}
+            )
+    return checked(serializer)
+
+
 def checked(serializer: serializers.Serializer[Any]) -> dict[str, Any]:
     """The validated input; 400 with every member's problem otherwise."""
     serializer.is_valid(raise_exception=True)

@@ -195,9 +195,10 @@ def _claim_actors(
             kind=actornames.kind_of_identity(ActorName(actor.realm, actor.kind, actor.value)),
             service_id=rows[actor.pk].service_id,
             owner=party,
-            inherited=["owner"]
+            **_from(rows[actor.pk].service),
+            inherited=["criticality", "owner"]
             if service is not None and rows[actor.pk].service_id == service.pk
-            else [],
+            else ["criticality"],
             created_at=now,
         )
         for actor in free
@@ -224,6 +225,11 @@ def _claim_actors(
         credentials.assign(actors=[actor.pk for actor in free], now=now)
         judging.again(identities=Identity.objects.filter(pk__in=[one.pk for one in made]), now=now)
     return {actor.pk: identity.pk for actor, identity in zip(free, made, strict=True)}
+
+
+def _from(service: Service | None) -> dict[str, str]:
+    """What nobody says of an identity that is new, and its service does."""
+    return {} if service is None else {"criticality": service.criticality}
 
 
 def _free_names(actors: Sequence[Actor]) -> dict[int, str]:

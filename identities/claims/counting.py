@@ -138,6 +138,19 @@ def forecast(rows: Sequence[ClaimDay]) -> Forecast:
     return Forecast(earliest=min(ends), latest=max(ends))
 
 
+# The members of `as_data`.
+COLUMNS = (
+    "day",
+    "unowned_identities",
+    "unclaimed_actors",
+    "asked",
+    "nobody_known",
+    "owned_by_answers",
+    "answers",
+    "counted_at",
+)
+
+
 def as_data(rows: Sequence[ClaimDay]) -> list[dict[str, Any]]:
     """The days as scripts and spreadsheets read them."""
     return [

@@ -21,6 +21,7 @@ AS_PRINCIPAL, AS_CREDENTIAL, AS_AGENT, AS_ON_BEHALF = 1, 2, 3, 4
 # The verdict on an event.
 NOT_JUDGED, INSIDE, OUTSIDE = 0, 1, 2
 
+FINDING_STATES = ("open", "confirmed", "expected", "false", "duplicate", "withdrawn")
 RULES = (
     "no_authority",
     "outside_resources",
@@ -105,9 +106,7 @@ class Finding(models.Model):
             models.CheckConstraint(name="finding_rule_is_known", condition=Q(rule__in=RULES)),
             models.CheckConstraint(
                 name="finding_state_is_known",
-                condition=Q(
-                    state__in=["open", "confirmed", "expected", "false", "duplicate", "withdrawn"]
-                ),
+                condition=Q(state__in=list(FINDING_STATES)),
             ),
             # A thousand events of one kind are one open row with a count.
             models.UniqueConstraint(

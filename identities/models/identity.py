@@ -19,6 +19,7 @@ KINDS = ("agent", "service_account", "workload", "integration", "human")
 STATES = ("draft", "active", "suspended", "retired")
 MODES = ("observe", "ask", "enforce")
 CRITICALITIES = ("low", "normal", "high", "critical")
+CREDENTIAL_STATES = ("active", "held", "revoked", "expired")
 
 
 class Service(models.Model):
@@ -229,7 +230,7 @@ class Credential(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="credential_state_is_known",
-                condition=Q(state__in=["active", "held", "revoked", "expired"]),
+                condition=Q(state__in=list(CREDENTIAL_STATES)),
             )
         ]
         indexes = [

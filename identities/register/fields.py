@@ -10,6 +10,7 @@ from .entries import Problem, When
 LONGEST = 4096
 MOST_PATTERNS = 1_000
 RELATIVE = re.compile(r"(?P<sign>[+-]?)P?(?P<n>\d{1,5}) ?(?P<unit>[hdwmyHDWMY])")
+FARTHEST = 24 * 365 * 100  # hours
 HOURS = {"h": 1, "d": 24, "w": 24 * 7, "m": 24 * 30, "y": 24 * 365}
 
 
@@ -111,13 +112,16 @@ class Fields:
         if value is None:
             return None
         if isinstance(value, datetime):
-            return When(at=_utc(value))
+            value = value.isoformat()
         if isinstance(value, date):
             return When(at=datetime(value.year, value.month, value.day, tzinfo=UTC))
         if isinstance(value, str):
             relative = RELATIVE.fullmatch(value.strip())
             if relative is not None:
                 hours = int(relative["n"]) * HOURS[relative["unit"].lower()]
+                if hours > FARTHEST:
+                    self.wrong(member, f"{value.strip()} is farther away than 100 years")
+                    return None
                 return When(after=timedelta(hours=-hours if relative["sign"] == "-" else hours))
             try:
                 return When(at=_utc(datetime.fromisoformat(value.strip())))

@@ -217,10 +217,3 @@ def of_item(item: Item) -> list[dict[str, str]]:
     if kept:
         return [{"words": str(one["words"]), "url": str(one["url"])} for one in kept]
     return [_reason(item.recommendation_reason, "")] if item.recommendation_reason else []
-
-
-def alone(item: Item | None, identity: Identity, *, now: datetime) -> Item | None:
-    """The same of one item that is asked about by itself."""
-    if item is not None:
-        complete({identity.pk: [item]}, [identity], now=now)
-    return item

@@ -52,6 +52,11 @@ class Kept(NamedTuple):
     why: str
 
 
+def too_many(selected: int) -> str:
+    """The sentence that more were selected than are kept at once."""
+    return f"At most {MOST} items are kept at once: you selected {selected:,}."
+
+
 def why_not_keep(picks: Sequence[Pick], fresh: Fresh, *, now: datetime) -> dict[UUID, str]:
     """Why each of these items is answered one at a time; "" where it may be kept with others.
 
@@ -150,7 +155,7 @@ def keep(picks: Sequence[Pick], *, reason: str, by: User) -> list[Kept]:
     if not picks:
         raise NotPossible("Select at least one item.")
     if len(picks) > MOST:
-        raise NotPossible(f"At most {MOST} items are kept at once: you selected {len(picks)}.")
+        raise NotPossible(too_many(len(picks)))
     reason = reason_given(reason, what="it stands on each of these items")
     now = timezone.now()
     fresh = freshness.of_cases({pick.item.case for pick in picks}, now=now)

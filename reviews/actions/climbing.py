@@ -254,7 +254,13 @@ class Climb(Swept):
             decided = self.decide(staged)
             falling = [one for one in falling if one.case.pk not in decided]
         done = silencing.do_all(cuts, asked=self.asked, now=self.now) if cuts else {}
-        said = {one.case.pk: self._words(one, done.get(one.case.pk)) for one in falling}
+        again = self.steps.ask_again([one.case for one in falling if one.case.stage])
+        said = {
+            one.case.pk: "; ".join(
+                filter(None, [self._words(one, done.get(one.case.pk)), again.get(one.case.pk)])
+            )
+            for one in falling
+        }
         for one in falling:
             came = done.get(one.case.pk)
             facts = one.facts | {"done": one.chosen if came is None else came.did}

@@ -70,10 +70,10 @@ def pin(
 
 def cancel(*, case: Case, by: User, now: datetime, reason: str) -> Case:
     """End a case without a decision; what it held is let go, what it proposed is not granted."""
-    reason = reason_given(reason, what="why nothing has to be decided")
     with transaction.atomic():
         case = entries.locked(case.pk)
-        require(permissions.why_not_cancel(by, case))
+        require(permissions.why_not_cancel(by, case, now=now))
+        reason = reason_given(reason, what="why nothing has to be decided")
         to = entries.moved(case, "cancel")
         held = case.quarantines.filter(state="held").exists()
         if held or case.items.filter(carried_out_at__isnull=False).exists():

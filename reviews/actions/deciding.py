@@ -66,7 +66,7 @@ def decide(
         require(permissions.why_not_sit(by, case, seat, now=now))
         if case.state != "open":
             raise NotPossible(f"{case.key} is {case.state.replace('_', ' ')}: it is not open.")
-        entries.fresh_enough(case, version)
+        entries.fresh_enough(case, version, by=by)
         require(permissions.why_not_decide(by, case, seat, item, now=now))
         if seats.never_alone(case, now=now, signer=by.person_id) is not None:
             reminders.ask(case, now=now)
@@ -97,7 +97,7 @@ def tie_break(
         require(permissions.why_not_sit(by, case, seat, now=now))
         if case.state != "open":
             raise NotPossible(f"{case.key} is {case.state.replace('_', ' ')}: it is not open.")
-        entries.fresh_enough(case, version)
+        entries.fresh_enough(case, version, by=by)
         if item.outcome != "conflict":
             raise NotPossible("There is no conflict to settle on this item.")
         require(permissions.why_not_settle(by, case, seat, item, now=now))

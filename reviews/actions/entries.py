@@ -13,6 +13,7 @@ from django.db.models import F
 
 from evidence import ledger, nudge
 from identities.acting import By, acting
+from identities.models import User
 from identities.permissions import NotPossible
 from reviews import states
 from reviews.models import Case, Decision
@@ -32,10 +33,12 @@ def moved(case: Case, move: str) -> str:
     return states.after(case.state, move, door=case.door)
 
 
-def fresh_enough(case: Case, version: int) -> None:
-    """A form filled in against an older case is refused, naming who acted in between."""
+def fresh_enough(case: Case, version: int, *, by: User) -> None:
+    """A form filled in against an older case is refused, naming who acted in between, or what of
+    one's own did."""
     if case.version == version:
         return
+    changed_since = f"{case.key} has changed since you opened it"
     last = (
         Decision.objects.filter(item__case=case)
         .select_related("person", "seat")
@@ -43,7 +46,11 @@ def fresh_enough(case: Case, version: int) -> None:
         .first()
     )
     if last is None:
-        raise NotPossible(f"{case.key} has changed since you opened it: read it and decide again.")
+        raise NotPossible(f"{changed_since}: read it and decide again.")
+    if last.person_id == by.person_id:
+        marks = case.provisional.filter(settled_at__isnull=True, burst__person=by.person_id)
+        why = " (your answers came so fast that somebody looks at them again)" * marks.exists()
+        raise NotPossible(f"{changed_since}{why}: read it and decide again.")
     raise NotPossible(
         f"{last.person.name} signed at {last.at:%H:%M:%S} UTC: read it and decide again."
     )

@@ -75,7 +75,7 @@ def propose(
     """Ask for a second person's signature. Nothing is held before it."""
     require(freeze_permissions.why_not_propose_freeze(by, now=now))
     reason = reason_given(reason, what="what is not to be changed, and why")
-    freezes.document(scope)
+    policy_versions.require_known(freezes.document(scope))
     _check_times(since, until, now=now)
     _check_asked(asked, now=now)
     if by.person is None:
@@ -126,10 +126,10 @@ def sign(*, freeze: Freeze, by: User, now: datetime) -> Freeze:
 
 def refuse(*, freeze: Freeze, reason: str, by: User, now: datetime) -> Freeze:
     """It never holds."""
-    reason = reason_given(reason, what="why nothing is frozen")
     with transaction.atomic():
         row = _locked(freeze)
         require(freeze_permissions.why_not_refuse_freeze(by, row, now=now))
+        reason = reason_given(reason, what="why nothing is frozen")
         _settle(row, "refused", by=by, now=now, reason=reason)
         _note(row, "freeze.refused", f"{by.called} refused {row}: {reason}", by, now)
     return row
@@ -137,10 +137,10 @@ def refuse(*, freeze: Freeze, reason: str, by: User, now: datetime) -> Freeze:
 
 def end(*, freeze: Freeze, reason: str, by: User, now: datetime) -> Freeze:
     """It holds nothing more from now on. What it has held waits for a person all the same."""
-    reason = reason_given(reason, what="why it may be changed again")
     with transaction.atomic():
         row = _locked(freeze)
         require(freeze_permissions.why_not_end_freeze(by, row, now=now))
+        reason = reason_given(reason, what="why it may be changed again")
         row.state, row.ended_at, row.ended_reason = "ended", now, reason
         row.ended_by, row.ended_by_name = by.ref, by.called
         row.save(update_fields=["state", "ended_at", "ended_by", "ended_by_name", "ended_reason"])

@@ -14,8 +14,8 @@ from evidence import nudge
 from identities.acting import COUNTERSIGN
 from identities.models import Person
 from identities.permissions import NotPossible
-from reviews import policy_stages
-from reviews.models import Campaign, Case, Notice, Rung, Seat, Stage
+from reviews import outcomes, policy_stages
+from reviews.models import Campaign, Case, Decision, Item, Notice, Rung, Seat, Stage
 
 from . import disclosing, entries, reminders, rungs, seats, stages, staging
 from .asked import Asked
@@ -93,6 +93,57 @@ def _next(
         raise NotPossible(f"No stage follows {case.stage} in {case.key}.")
     over = [one for one in rows if one.state == "running"]
     return over, waiting[0], waiting[1] if waiting[1:] else ()
+
+
+def ask_again_all(cases: Sequence[Case]) -> dict[UUID, list[Stage]]:
+    """Let the stages that had no answer be asked again beside the last one, whose time is over, in
+    locked cases that have something left for lack of it; which, by case.
+
+    What no stage decides waits for the missing seats (outcomes.py), so it has to be their turn:
+    else nobody could ever end it. `case.stage` is changed, and saved by the caller.
+    """
+    lacking = _without_answer(cases)
+    rows = (
+        Stage.objects.select_for_update()
+        .filter(case__in=lacking, state__in=("done", "running"))
+        .order_by("case", "position")
+    )
+    there: dict[UUID, list[Stage]] = {}
+    for row in rows:
+        there.setdefault(row.case_id, []).append(row)
+    found = {
+        pk: [row for row in those if row.state == "done" and row.position in lacking[pk]]
+        for pk, those in there.items()
+    }
+    turned = [row for those in found.values() for row in those]
+    for row in turned:
+        row.state, row.ended_at = "running", None
+    for case in cases:
+        if found.get(case.pk):
+            case.stage = staging.names([row for row in there[case.pk] if row.state == "running"])
+    Stage.objects.bulk_update(turned, ["state", "ended_at"])
+    Seat.objects.filter(stage__in=turned).update(turn="now")
+    return {pk: those for pk, those in found.items() if those}
+
+
+def _without_answer(cases: Sequence[Case]) -> dict[UUID, set[int]]:
+    """The places of the stages that gave what is left in these cases no answer: in none of which
+    anybody said what it came to."""
+    items = Item.objects.filter(
+        case__in=[case for case in cases if not case.next_stage], outcome__in=stages.OPEN
+    )
+    given: dict[UUID, set[str]] = {}
+    for item, answer in Decision.objects.filter(
+        item__in=items, superseded_at__isnull=True
+    ).values_list("item", "answer"):
+        given.setdefault(item, set()).add(answer)
+    found: dict[UUID, set[int]] = {}
+    for case, item, said in items.values_list("case", "pk", "stage_outcomes"):
+        for place, came in said.items():
+            answers = given.get(item, ())
+            if came == outcomes.NO_RESPONSE or policy_stages.by_nobody(came, answers):
+                found.setdefault(case, set()).add(int(place))
+    return found
 
 
 def _disclose(case: Case, rows: Sequence[Stage], *, now: datetime) -> None:

@@ -59,7 +59,7 @@ def hand_over(
             raise NotPossible("This seat belongs to another case.")
         seat, seat.case = taken, case
         require(independence.why_not_hand_over(by, case, seat, now=now))
-        entries.fresh_enough(case, version)
+        entries.fresh_enough(case, version, by=by)
         party = party_called(to)
         why = independence.why_not_take(party, case, seat, by=by, now=now)
         if why is not None:

@@ -9,10 +9,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from identities.models import Identity
-from reviews.models import Case, Item
+from identities.models import Finding, Identity
+from reviews.models import Case, Item, Trigger
+from reviews.shown import LIVE
 
 from . import advising, proposing
+
+# What a micro-review asks about such things is made of its triggers, not of rows.
+OF_TRIGGERS = ("use", "identity")
 
 
 def build(case: Case, identity: Identity, *, now: datetime) -> list[Item]:
@@ -53,8 +57,30 @@ def look_again(case: Case, identity: Identity, *, now: datetime) -> None:
     proposed = advising.complete(proposing.propose([identity], now=now), [identity], now=now)
     for made in proposed.get(identity.pk, ()):
         item = None if made.ref is None else waiting.get((made.kind, made.ref))
-        if item is None:
+        if item is None or (case.trigger and item.kind in OF_TRIGGERS):
             continue
         item.snapshot, item.recommendation = made.snapshot, made.recommendation
         item.recommendation_reason = made.recommendation_reason
         item.save(update_fields=["snapshot", "recommendation", "recommendation_reason"])
+    for pk, keys in _named(case).items():
+        for item in (waiting.get((kind, pk)) for kind in OF_TRIGGERS):
+            if item is not None:
+                item.snapshot = item.snapshot | {"findings": keys}
+                item.save(update_fields=["snapshot"])
+
+
+def _named(case: Case) -> dict[UUID, list[str]]:
+    """By thing, the keys of the findings that its triggers name and that stand."""
+    named = list(
+        Trigger.objects.filter(case=case, facts__has_key="finding").values_list(
+            "about", "facts__finding"
+        )
+    )
+    stand = Finding.objects.filter(pk__in=[pk for _, pk in named], state__in=LIVE)
+    keys = {str(one.pk): one.key for one in stand.order_by("number")}
+    found: dict[UUID, list[str]] = {}
+    for about, pk in named:
+        found.setdefault(about, [])
+        if pk in keys:
+            found[about].append(keys[pk])
+    return found

@@ -25,7 +25,7 @@ from reviews.models import ModeRule
 from reviews.permissions import NOBODY
 from reviews.policy_document import Scope
 
-from . import modes_now, opening
+from . import modes_now, opening, policy_versions
 
 # So many identities in one transaction: a second's work, which a killed worker loses.
 BATCH = 2_000
@@ -46,7 +46,7 @@ def propose(*, scope: dict[str, Any], mode: str, reason: str, by: User, now: dat
     reason = reason_given(reason, what="why this scope is ready for it")
     if mode not in MODES:
         raise NotPossible(f"{mode[:40]!r} is no mode; choose one of {', '.join(MODES)}.")
-    mode_rules.document(scope)
+    policy_versions.require_known(mode_rules.document(scope))
     if ModeRule.objects.filter(state="in_force").count() >= MOST_RULES:
         raise NotPossible(f"{MOST_RULES} rules are in force: take one back, or widen one.")
     try:
@@ -97,10 +97,10 @@ def sign(*, rule: ModeRule, by: User, now: datetime) -> ModeRule:
 
 def refuse(*, rule: ModeRule, reason: str, by: User, now: datetime) -> ModeRule:
     """The scope stays as it is."""
-    reason = reason_given(reason, what="why this scope stays as it is")
     with transaction.atomic():
         row = ModeRule.objects.select_for_update().get(pk=rule.pk)
         require(mode_permissions.why_not_refuse_mode(by, row, now=now))
+        reason = reason_given(reason, what="why this scope stays as it is")
         _settle(row, "refused", by=by, now=now, reason=reason)
         _note(row, "mode.refused", f"{by.called} refused {row}: {reason}", by, now)
     return row
@@ -109,11 +109,11 @@ def refuse(*, rule: ModeRule, reason: str, by: User, now: datetime) -> ModeRule:
 def step_back(*, rule: ModeRule, mode: str, reason: str, by: User, now: datetime) -> ModeRule:
     """Take what a rule holds back to a mode with fewer consequences: nothing is cut beyond it
     from now on, however many rows have to follow. The new rule."""
-    reason = reason_given(reason, what="why its consequences are taken back")
     with transaction.atomic():
         modes_now.after_what_cuts()
         old = ModeRule.objects.select_for_update().get(pk=rule.pk)
         require(mode_permissions.why_not_step_back(by, old, mode, now=now))
+        reason = reason_given(reason, what="why its consequences are taken back")
         # It stands where the old one stood: what a later rule holds stays as that one says, so
         # that one signature never leads to more.
         row = _made(old.scope, mode, reason, by=by, now=now, back=True, since=old.since)

@@ -4,6 +4,7 @@ Owns OwnerOffer rows. Until somebody accepts, whoever owned it answers for it. A
 under the lock of its identity, so two answers at once are one.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from reviews import owner_permissions, persons
 from reviews.models import Notice, OwnerOffer
 from reviews.models.owning import REFUSED
 
-from . import attesting, handing, seats_of_owner
+from . import attesting, handing, questions, seats_of_owner
 
 HOW = {"hand_over": "hands over", "not_mine": "says it is not theirs, and to ask"}
 # Who refused an identity is not asked about it again for so long.
@@ -172,17 +173,37 @@ def withdraw(*, offer: OwnerOffer, by: User, now: datetime) -> OwnerOffer:
 
 
 def lapse_next(*, now: datetime) -> bool:
-    """Offers that nobody answered in time are over, a batch at a time: the old owner stays."""
+    """Offers that nobody answered in time are over, a batch at a time: the old owner stays. Time in
+    which the question had reached nobody, or nobody could answer it, is added."""
     with transaction.atomic():
         due = OwnerOffer.objects.filter(state="open", deadline_at__lte=now)
-        pks = list(due.order_by("deadline_at").values_list("pk", flat=True)[:LAPSED_AT_ONCE])
+        rows = list(due.select_related("identity").order_by("deadline_at")[:LAPSED_AT_ONCE])
+        pks = [row.pk for row in rows]
+        over = dict(zip(pks, _over_at(rows, now=now), strict=True))
         for pk in pks:
             row = _locked(pk)
+            if row.state == "open" and over[pk] > row.deadline_at:
+                row.deadline_at = over[pk]
+                row.save(update_fields=["deadline_at"])
             if row.state == "open" and row.deadline_at <= now:
                 _settle(row, "over", by=COUNTERSIGN, now=now, reason="nobody answered in time")
                 said = f"{row.to} did not answer: {row.identity.owner or 'nobody'} still does."
                 _tell_asker(row, said, now=now)
         return bool(pks)
+
+
+def _over_at(rows: Sequence[OwnerOffer], *, now: datetime) -> list[datetime]:
+    asked = persons.of_parties({row.to_id for row in rows}, now=now)
+    terms = attesting.terms_of({row.identity_id for row in rows}, now=now)
+    found = [
+        questions.Question(
+            f"{row.identity.key} offer {row.pk}",
+            frozenset(one.pk for one in asked.get(row.to_id, ())),
+            timedelta(days=terms[row.identity_id].says.accept_within_days),
+        )
+        for row in rows
+    ]
+    return questions.due(found, now=now)
 
 
 def _locked(pk: UUID) -> OwnerOffer:

@@ -2,6 +2,8 @@
 
 Owns that an identity has one open review at a time, whatever opens it (the constraint
 case_open_review_once), and that a scope that only observes gets a draft nobody is asked about.
+Findings that a policy calls serious are asked about alone, and before the others of their identity
+(reviews/triggers/serious.py).
 """
 
 from collections import Counter
@@ -11,7 +13,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from evidence import nudge
 from evidence.words import counted
@@ -20,6 +22,7 @@ from identities.models import Finding, Identity
 from identities.permissions import NotPossible, require
 from identities.reasons import LONGEST_REASON, reason_given
 from reviews import permissions
+from reviews.micro_reviews import SERIOUS
 from reviews.models import Campaign, Case, ReviewPolicy
 
 from . import entries, items, policy_versions, rungs, seats
@@ -165,18 +168,8 @@ def _send(cases: Sequence[Case], how: How) -> None:
 
 def open_from_findings_next(*, now: datetime) -> bool:
     """Give one finding without a case to the review of its identity; False when none waits."""
-    alone = policy_versions.left_alone(now=now)
     with transaction.atomic():
-        waiting = (
-            Finding.objects.filter(state="open", identity__isnull=False, cases__isnull=True)
-            # What follows from a refusal is asked where a policy names it (reviews/triggers).
-            .exclude(rule="after_refusal")
-            .exclude(identity__state="retired")
-            .filter(
-                ~Q(identity__mode="observe") & ~Q(identity__number__in=alone)
-                | Q(rule__in=IN_EVERY_MODE)
-            )
-        )
+        waiting = _waiting(now=now)
         finding = waiting.select_related("identity").order_by("number").first()
         if finding is None or finding.identity is None:
             return False
@@ -186,6 +179,34 @@ def open_from_findings_next(*, now: datetime) -> bool:
         if waiting.filter(pk=finding.pk).exists():
             _attach(finding, identity, now=now)
     return True
+
+
+def _waiting(*, now: datetime) -> QuerySet[Finding]:
+    """The findings that ask for the review of their identity, and have no case yet."""
+    alone = policy_versions.left_alone(now=now)
+    left = Q(rule__in=IN_EVERY_MODE) | ~Q(identity__number__in=alone)
+    # Not where people are only watched: there nothing asks, and the review is proposed.
+    serious = Finding.objects.filter(
+        left, state="open", cases__isnull=True, rule__in=serious_rules(now=now)
+    ).exclude(identity__mode="observe")
+    return (
+        Finding.objects.filter(state="open", identity__isnull=False, cases__isnull=True)
+        # What follows from a refusal is asked where a policy names it (reviews/triggers).
+        .exclude(rule="after_refusal")
+        .exclude(identity__state="retired")
+        .filter(left, ~Q(identity__mode="observe") | Q(rule__in=IN_EVERY_MODE))
+        # Whichever worker comes first, what is serious has a case and a time of its own.
+        .filter(~Exists(serious.filter(identity=OuterRef("identity"))))
+    )
+
+
+def serious_rules(*, now: datetime) -> tuple[str, ...]:
+    """The rules whose findings the policy in force has asked about alone."""
+    policy = policy_versions.signed(policy_versions.POLICY)
+    if policy is None:
+        policy = policy_versions.first(policy_versions.POLICY, now=now)
+    asked = policy_versions.document_of(policy).micro_reviews.get(SERIOUS)
+    return () if asked is None else asked.rules
 
 
 def _attach(finding: Finding, identity: Identity, *, now: datetime) -> None:

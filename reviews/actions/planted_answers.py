@@ -93,7 +93,7 @@ def answer(
             raise NotPossible("This seat belongs to another case.")
         taken.case = case
         require(planted_permissions.why_not_answer(by, case, taken, row, now=now))
-        entries.fresh_enough(case, version)
+        entries.fresh_enough(case, version, by=by)
         stored = answers.check(row.kind, answer, proposal or {}, row.proposal, now)
         if answer == "narrow" and row.kind == "delegation":
             narrowing.refuse(shown.stated(item), stored)

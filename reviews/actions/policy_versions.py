@@ -130,6 +130,13 @@ def checked(text: str, *, name: str, now: datetime) -> tuple[dict[str, Any], Doc
     return value, document
 
 
+def require_known(document: Document) -> None:
+    """NotPossible where the document names a service, a source or a team that there is not."""
+    problems = list(_missing(document))
+    if problems:
+        raise NotPossible(" ".join(f"{place}: {what}" for place, what in problems[:10]))
+
+
 def propose(*, name: str, text: str, reason: str, by: User, now: datetime) -> ReviewPolicy:
     """A next version, which asks for a second person's signature. DocumentError, NotPossible."""
     require(policy_permissions.why_not_propose_policy(by, now=now))

@@ -6,7 +6,7 @@ reason. A recommendation is never an answer, and no evidence never makes one (pr
 One identity is a batch of one: the number of queries is that of a batch, whatever its size.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -82,9 +82,14 @@ def _itself(identity: Identity) -> Item:
     )
 
 
-def one(identity: Identity, kind: str, ref: UUID, *, now: datetime) -> Item | None:
-    """The one item about this delegation, entitlement or credential; None when it is gone."""
-    return next((item for _, item in _OF_KIND[kind]([identity], now, only=ref)), None)
+def some(
+    identities: Sequence[Identity], kind: str, refs: Collection[UUID], *, now: datetime
+) -> ByIdentity:
+    """The items about these delegations, entitlements or credentials alone; none of what is gone."""
+    found: ByIdentity = {}
+    for identity, item in OF_KIND[kind](identities, now, only=refs):
+        found.setdefault(identity, []).append(item)
+    return found
 
 
 def _first(rows: QuerySet[Any], *, by: str) -> QuerySet[Any]:
@@ -94,12 +99,12 @@ def _first(rows: QuerySet[Any], *, by: str) -> QuerySet[Any]:
     return found
 
 
-def _just[Rows: QuerySet[Any]](rows: Rows, only: UUID | None, by: str = "pk") -> Rows:
-    return rows if only is None else rows.filter(**{by: only})
+def _just[Rows: QuerySet[Any]](rows: Rows, only: Collection[UUID] | None, by: str = "pk") -> Rows:
+    return rows if only is None else rows.filter(**{f"{by}__in": only})
 
 
 def _delegations(
-    identities: Sequence[Identity], now: datetime, *, only: UUID | None = None
+    identities: Sequence[Identity], now: datetime, *, only: Collection[UUID] | None = None
 ) -> Iterable[tuple[UUID, Item]]:
     used_by = shown.used_by(identities)
     known = {one.pk: one for one in identities}
@@ -177,7 +182,7 @@ def _about_delegation(
 
 
 def _entitlements(
-    identities: Sequence[Identity], now: datetime, *, only: UUID | None = None
+    identities: Sequence[Identity], now: datetime, *, only: Collection[UUID] | None = None
 ) -> Iterable[tuple[UUID, Item]]:
     rows = list(
         _just(reviewable.entitlements(now), only)
@@ -223,7 +228,7 @@ def _entitlements(
 
 
 def _credentials(
-    identities: Sequence[Identity], now: datetime, *, only: UUID | None = None
+    identities: Sequence[Identity], now: datetime, *, only: Collection[UUID] | None = None
 ) -> Iterable[tuple[UUID, Item]]:
     rows = list(
         _first(_just(reviewable.credentials(), only).filter(identity__in=identities), by="number")
@@ -326,7 +331,7 @@ def _bindings(identities: Sequence[Identity], now: datetime) -> Iterable[tuple[U
 
 
 # What can be asked about alone (reviews/triggers).
-_OF_KIND = {"delegation": _delegations, "entitlement": _entitlements, "credential": _credentials}
+OF_KIND = {"delegation": _delegations, "entitlement": _entitlements, "credential": _credentials}
 
 
 def _delegated(identities: Iterable[UUID], now: datetime) -> dict[UUID, list[str]]:

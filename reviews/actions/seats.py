@@ -113,7 +113,7 @@ def plan(
 def _last(
     case: Case | None, identity: Identity, seats: list[Seat], order: sitting.Order | None
 ) -> Seat:
-    breaks = _tie_breaker(identity, seats, order)
+    breaks = breaks_ties(identity, seats, order)
     return Seat(case=case, kind="tie_breaker", party=breaks, position=len(seats))
 
 
@@ -257,9 +257,7 @@ def _other_than(party: Party | None, *stand_ins: Party | None) -> Party | None:
     return None
 
 
-def _tie_breaker(
-    identity: Identity, seats: list[Seat], order: sitting.Order | None
-) -> Party | None:
+def breaks_ties(identity: Identity, seats: list[Seat], order: sitting.Order | None) -> Party | None:
     """Sponsor before backup, of the identity before its service; in no seat of the case."""
     seated = {seat.party_id for seat in seats} | {
         seat.backup_id for seat in seats if identity.backup_id is None

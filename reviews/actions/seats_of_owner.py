@@ -1,20 +1,23 @@
 """Open cases follow a change of owner: the seat that waits for the old one waits for the new one.
 
-Owns only that. A seat somebody has signed in stays theirs; where the new owner may not sit
-(reviews/independence.py), the seat stays as it is and the ledger says why.
+Owns only that. A seat somebody has signed in stays theirs. Where the new owner may not sit
+(reviews/independence.py), it stays with the old one while they are there; then it is the next
+one's who may, else nobody's: a reviewer signs in it, and the ledger says why.
 """
 
 from datetime import datetime
 
 from django.db.models import QuerySet
 
-from identities.acting import By
+from identities import presence
+from identities.acting import COUNTERSIGN, By
 from identities.models import Identity, Party, Service
 from reviews import persons
+from reviews.independence import why_not_asked_twice
 from reviews.models import Case, Seat
-from reviews.permissions import SEAT_WORDS, subject_persons, why_not_person
+from reviews.permissions import SEAT_WORDS, SIGNING, subject_persons, why_not_person
 
-from . import entries, reminders, seats
+from . import entries, reminders, seats, sitting
 
 
 def follow(
@@ -49,47 +52,125 @@ def _follow(
     return changed
 
 
+def refill(case: Case, seat: Seat, *, now: datetime) -> Party | None:
+    """Whoever sat in this seat of a locked case is gone: the next who may sits there, else nobody.
+
+    What was answered in it stands until the next one answers otherwise.
+    """
+    was, sits = seat.party, _next(case, seat, now=now)
+    if seat.person_id is not None:
+        seat.signed_before = sorted({*seat.signed_before, seat.person_id})
+        seat.person = None
+        seat.save(update_fields=["person", "signed_before"])
+    _sit(case, seat, sits, now=now)
+    entries.note(
+        case,
+        act="seat.refilled",
+        words=f"The seat of the {SEAT_WORDS[seat.kind]} in {case.key} is {sits}'s now: {was} is no"
+        " longer there"
+        if sits is not None
+        else f"The seat of the {SEAT_WORDS[seat.kind]} in {case.key} is open to any reviewer: {was}"
+        " is no longer there, and nobody stands in",
+        by=COUNTERSIGN,
+        now=now,
+        data={"seat": str(seat.pk), "was": None if was is None else str(was.pk)},
+    )
+    seats.never_alone(case, now=now)
+    entries.changed(case)
+    return sits
+
+
 def _follow_one(case: Case, seat: Seat, to: Party, *, by: By, now: datetime) -> bool:
-    why = _why_not(case, seat, to, now=now)
-    if why is None:
-        # Whoever had handed it over and owns the identity now may sit in it again.
-        seat.party = to
-        seat.given_up = [one for one in seat.given_up if one != to.person_id]
-        seat.backup = None if seat.backup_id == to.pk else seat.backup
-        seat.save(update_fields=["party", "backup", "given_up"])
+    was, why = seat.party, _why_not(case, seat, to, now=now)
+    sits: Party | None = to
+    if why is not None:
+        sits = was if _is_there(was, now=now) else _next(case, seat, now=now)
     said = f"The seat of the {SEAT_WORDS[seat.kind]} in {case.key} "
+    if why is None:
+        words = f"is {to}'s now, who answers for it"
+    elif sits == was:
+        words = f"stays as it is, although {to} answers for it now: {why}"
+    else:
+        words = f"is {sits or 'nobody'}'s now, although {to} answers for it: {why}"
     entries.note(
         case,
         act="seat.follows_owner",
-        words=f"{said}is {to}'s now, who answers for it"
-        if why is None
-        else f"{said}stays as it is, although {to} answers for it now: {why}",
+        words=f"{said}{words}",
         by=by,
         now=now,
-        data={"seat": str(seat.pk), "to": str(to.pk), "why_not": why or ""},
+        data={
+            "seat": str(seat.pk),
+            "to": str(to.pk),
+            "sits": None if sits is None else str(sits.pk),
+            "why_not": why or "",
+        },
     )
-    if why is None:
-        seats.never_alone(case, now=now)
-        entries.changed(case)
-        if case.state == "open":
-            reminders.tell(
-                case,
-                persons.of_parties([to.pk], now=now).get(to.pk, []),
-                occasion=f"seat {seat.pk} follows {now.isoformat()}",
-                subject="its review waits for you now",
-                body=f"You answer for {case.identity.key if case.identity else 'it'} now, so its"
-                f" case waits for your answers until {case.deadline_at:%Y-%m-%d %H:%M} UTC.",
-                now=now,
-            )
-    return why is None
+    if sits == was:
+        return False
+    _sit(case, seat, sits, now=now)
+    seats.never_alone(case, now=now)
+    entries.changed(case)
+    if case.state == "open" and sits is not None:
+        answers = "You answer" if why is None else f"{to} answers"
+        reminders.tell(
+            case,
+            persons.of_parties([sits.pk], now=now).get(sits.pk, []),
+            occasion=f"seat {seat.pk} follows {now.isoformat()}",
+            subject="its review waits for you now",
+            body=f"{answers} for {case.identity.key if case.identity else 'it'} now, and its"
+            f" case waits for your answers until {case.deadline_at:%Y-%m-%d %H:%M} UTC.",
+            now=now,
+        )
+    return True
+
+
+def _sit(case: Case, seat: Seat, sits: Party | None, *, now: datetime) -> None:
+    """They sit there from now on, and break no ties of the same case."""
+    # Whoever had handed it over and owns the identity now may sit in it again.
+    seat.party = sits
+    seat.given_up = [one for one in seat.given_up if sits is None or one != sits.person_id]
+    seat.backup = None if sits is None or seat.backup_id == sits.pk else seat.backup
+    seat.save(update_fields=["party", "backup", "given_up"])
+    ties = case.seats.filter(kind="tie_breaker", person__isnull=True, party=sits).first()
+    if sits is not None and ties is not None and case.identity is not None:
+        signing = [one for one in case.seats.all() if one.kind in SIGNING]
+        order = sitting.order_of(case.policy, now=now)
+        ties.party = seats.breaks_ties(case.identity, signing, order)
+        ties.save(update_fields=["party"])
+
+
+def _next(case: Case, seat: Seat, *, now: datetime) -> Party | None:
+    """Who stands in next and may sign there; nobody: a reviewer may (reviews/permissions.py)."""
+    identity, service = case.identity, seat.service
+    order: list[Party | None] = []
+    if seat.kind == "ai_owner" and service is not None:
+        order = [service.ai_owner, seat.backup, service.backup, service.sponsor]
+    elif identity is not None:
+        owner = [identity.owner] if seat.kind == "identity_owner" else []
+        order = [*owner, seat.backup, identity.backup, identity.sponsor]
+        if identity.service is not None:
+            order += [identity.service.backup, identity.service.sponsor]
+    for one in order:
+        if one is None or not _is_there(one, now=now):
+            continue
+        if _why_not(case, seat, one, now=now) is None:
+            return one
+    return None
+
+
+def _is_there(party: Party | None, *, now: datetime) -> bool:
+    return party is not None and presence.there(now=now).filter(pk=party.pk).exists()
 
 
 def _why_not(case: Case, seat: Seat, to: Party, *, now: datetime) -> str | None:
-    """Nobody of the new owner may sit there: they signed elsewhere, asked for it, or are it."""
+    """Nobody of the new owner may sit there: they sign or are asked elsewhere, asked for it, or
+    are it."""
     subjects = subject_persons(case.identity)
     why: str | None = f"nobody stands for {to} now"
     for person in persons.of_parties([to.pk], now=now).get(to.pk, []):
-        why = why_not_person(person.pk, case, seat, subjects=subjects, name=person.name)
+        why = why_not_person(
+            person.pk, case, seat, subjects=subjects, name=person.name
+        ) or why_not_asked_twice(person, case, seat, kinds=SIGNING)
         if why is None:
             return None
     return why

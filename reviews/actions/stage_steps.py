@@ -12,7 +12,7 @@ from uuid import UUID
 
 from reviews.models import Case, Provisional, Rung
 
-from . import consequences, going_on, rungs, settling, stages
+from . import consequences, going_on, rungs, settling, stages, staging
 
 if TYPE_CHECKING:
     from .climbing import Climb
@@ -107,6 +107,19 @@ class Steps:
         self.reading.save()
         settling.write([item for _, item in changed])
         consequences.at_once_all(changed, now=self.climb.now)
+
+    def ask_again(self, cases: Sequence[Case]) -> dict[UUID, str]:
+        """Ask those again who were silent in a stage before the last one, where something is left
+        for lack of their answers; how it is said of each case."""
+        found = going_on.ask_again_all(cases)
+        for case in cases:
+            if case.pk not in found:
+                continue
+            turned = {one.pk for one in found[case.pk]}
+            for seat in self.climb.asked.seats[case.pk]:
+                seat.turn = "now" if seat.stage_id in turned else seat.turn
+            self.climb.changed.append(case)
+        return {pk: f"{staging.names(rows)} is asked again" for pk, rows in found.items()}
 
     def end(self) -> None:
         """Write what the stages came to, and let the next ones begin."""

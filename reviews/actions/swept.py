@@ -16,7 +16,15 @@ from reviews.models import Case, Notice, Rung
 from . import braking, entries, reminders, rungs
 
 # What a sweep writes of a case whose deadline it moves, or whose seats it opens to others.
-WRITTEN = ["deadline_at", "not_counted", "silence", "silence_done_at", "backups_since", "version"]
+WRITTEN = [
+    "deadline_at",
+    "not_counted",
+    "silence",
+    "silence_done_at",
+    "backups_since",
+    "stage",
+    "version",
+]
 
 
 class Swept:

@@ -13,6 +13,7 @@ from uuid import UUID
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 
+from evidence.parameters import checked, whole
 from identities.models import User
 from identities.permissions import NotAllowed, NotPossible
 from reviews import visible
@@ -28,7 +29,6 @@ from reviews.models import (
 )
 from reviews.models.cases import ANSWERS, STATES
 from reviews.outcomes import WORDS
-from reviews.parameters import checked
 from reviews.permissions import SIGNING
 
 OPEN = ("", "conflict")
@@ -77,10 +77,8 @@ def identities(asked: Asked) -> QuerySet[CampaignIdentity]:
 
 
 def _numbered(field: str, q: str, prefix: str) -> Q:
-    number = q.upper().removeprefix(prefix)
-    if number.isascii() and number.isdigit() and len(number) < 16:
-        return Q(**{field: int(number)})
-    return Q(pk__in=[])
+    number = whole(q.upper().removeprefix(prefix), longest=15)
+    return Q(pk__in=[]) if number is None else Q(**{field: number})
 
 
 def _cases(asked: Asked) -> QuerySet[Case]:

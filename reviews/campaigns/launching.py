@@ -14,11 +14,11 @@ from django.db.models import Exists, OuterRef
 
 from evidence.words import counted
 from identities.acting import Acting
-from identities.models import Identity, User
+from identities.models import User
 from identities.permissions import NotPossible, require
 from identities.reasons import reason_given
 from reviews import planted
-from reviews.actions import opening, planting, reviewable
+from reviews.actions import opening, planting
 from reviews.models import Campaign, CampaignIdentity, Case
 
 from . import rows, telling
@@ -27,7 +27,6 @@ from .scope import population
 BATCH = 250
 # Each of the reviews carries it; the whole reason is the campaign's.
 LONGEST_REASON = 400
-NOTHING = "it has nothing to decide"
 RETIRED = "it was retired before it was asked"
 
 
@@ -113,13 +112,7 @@ def _open(campaign: Campaign, batch: Sequence[CampaignIdentity], *, now: datetim
             identity__in=identities, door="access_review", trigger="", state__in=opening.LIVE
         ).values_list("identity", "state")
     )
-    many = reviewable.count(Identity.objects.filter(pk__in=[one.pk for one in identities]), now=now)
-    left_out: dict[UUID, str] = {}
-    for one in identities:
-        if one.state == "retired":
-            left_out[one.pk] = RETIRED
-        elif one.pk not in many and one.pk not in before:
-            left_out[one.pk] = NOTHING
+    left_out = {one.pk: RETIRED for one in identities if one.state == "retired"}
     how = opening.How(
         by=by,
         now=now,

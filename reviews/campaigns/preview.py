@@ -1,11 +1,14 @@
-"""What launching a campaign would do: who is asked how many items, who has nobody, what silence does.
+"""What launching a campaign would do: who is asked about what, who has nobody, what silence does.
 
-Set-based: identities that have the same people behind them are looked at once. Writes nothing.
+Owns the dry run: its numbers (`look`), and whom it would ask about each identity; the rows under
+the numbers are would.py. Set-based: identities that have the same people behind them are looked at
+once. Writes nothing.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -32,7 +35,8 @@ class Share(NamedTuple):
 class Vacant(NamedTuple):
     """A seat in which nobody could be asked, of how many identities, and the first of them."""
 
-    seat: str
+    kind: str  # of the seat
+    seat: str  # in words
     many: int
     identities: list[Identity]
 
@@ -45,7 +49,6 @@ class Preview(NamedTuple):
     items: int  # to decide in those
     joined: int  # a review is open already: it joins
     elsewhere: int  # of these, reviews of another campaign: they stay with it
-    nothing: int  # there is nothing to decide
     exempt: int
     asked: list[Share]  # the most first
     vacant: list[Vacant]
@@ -64,47 +67,24 @@ class _Alike(NamedTuple):
     alone: UUID | None
 
 
+type Asked = list[tuple[str, Sequence[Person]]]
+"""The signing seats of a review, each with whom it would ask; nobody where it is empty."""
+
+
 def look(policy: ReviewPolicy, scope: dict[str, Any], *, now: datetime) -> Preview:
     """The dry run. Raises NotPossible for a scope that cannot be read."""
-    rows = population(policy, scope, now=now)
+    dry = Dry(policy, scope, now=now)
     everything = population(_without_exemptions(policy), scope, now=now).count()
-    items = reviewable.count(rows, now=now)
-    live = {
-        identity: (state, campaign)
-        for identity, state, campaign in Case.objects.filter(
-            identity__in=rows, door="access_review", trigger="", state__in=opening.LIVE
-        ).values_list("identity", "state", "campaign__state")
-    }
-    shared = seats.sharing(rows, now=now)
-    groups: dict[_Alike, list[UUID]] = {}
-    total = joined = elsewhere = nothing = 0
-    for pk, kind, owner, backup, sponsor, service, mode, criticality in rows.values_list(
-        "pk", "kind", "owner", "backup", "sponsor", "service", "mode", "criticality"
-    ):
-        total += 1
-        state, campaign = live.get(pk, ("", None))
-        if state == "open":
-            joined += 1
-            elsewhere += campaign not in (None, "closed")
-        elif pk not in items and not state:
-            nothing += 1
-        else:
-            alone = pk if kind == "human" or pk in shared else None
-            like = _Alike(owner, backup, sponsor, service, mode, criticality, alone)
-            groups.setdefault(like, []).append(pk)
-    asked, vacant = _asked(groups, items, policy, now=now)
-    opened = [pk for those in groups.values() for pk in those]
     return Preview(
-        identities=total,
-        opened=len(opened),
-        items=sum(items.get(pk, 0) for pk in opened),
-        joined=joined,
-        elsewhere=elsewhere,
-        nothing=nothing,
-        exempt=everything - total,
-        asked=asked,
-        vacant=vacant,
-        silence=_silence(groups, policy),
+        identities=dry.total,
+        opened=len(dry.opened),
+        items=sum(dry.items.get(pk, 0) for pk in dry.opened),
+        joined=dry.joined,
+        elsewhere=dry.elsewhere,
+        exempt=everything - dry.total,
+        asked=dry.shares(),
+        vacant=[_vacant(kind, those) for kind, those in dry.vacant().items()],
+        silence=[(words, len(those)) for words, those in dry.silence().items()],
     )
 
 
@@ -113,53 +93,131 @@ def _without_exemptions(policy: ReviewPolicy) -> ReviewPolicy:
     return ReviewPolicy(name=policy.name, document=document)
 
 
-def _asked(
-    groups: dict[_Alike, list[UUID]],
-    items: dict[UUID, int],
-    policy: ReviewPolicy,
-    *,
-    now: datetime,
-) -> tuple[list[Share], list[Vacant]]:
-    plans = _plans(groups, policy, now=now)
-    behind = persons.of_parties(
-        [
-            one
-            for plan in plans.values()
-            for seat in plan
-            for one in (seat.party_id, seat.backup_id)
-        ],
-        now=now,
-    )
-    alone = Identity.objects.filter(pk__in=[one.alone for one in groups if one.alone])
-    subjects = persons.subjects(alone)
-    reviews, many = Counter[UUID](), Counter[UUID]()
-    known: dict[UUID, Person] = {}
-    nobody: dict[str, list[UUID]] = {}
-    for like, identities in groups.items():
-        barred = subjects.get(like.alone, frozenset()) if like.alone else frozenset()
-        whole = sum(items.get(pk, 0) for pk in identities)
-        once: dict[UUID, Person] = {}
-        for seat in plans[like]:
-            if seat.kind not in SIGNING:
+def _vacant(kind: str, identities: Sequence[UUID]) -> Vacant:
+    rows = Identity.objects.filter(pk__in=identities).order_by("name")
+    return Vacant(kind, SEAT_WORDS[kind], len(identities), list(rows[:MOST_NAMED]))
+
+
+class Dry:
+    """The reading of a dry run: what would be opened, and who would be asked there."""
+
+    def __init__(self, policy: ReviewPolicy, scope: dict[str, Any], *, now: datetime) -> None:
+        self.policy, self.now = policy, now
+        self.rows = population(policy, scope, now=now)
+        self.items = reviewable.count(self.rows, now=now)
+        self.total = self.joined = self.elsewhere = 0
+        self.alike: dict[_Alike, list[UUID]] = {}
+        self._read()
+
+    def _read(self) -> None:
+        live = {
+            identity: (state, campaign)
+            for identity, state, campaign in Case.objects.filter(
+                identity__in=self.rows, door="access_review", trigger="", state__in=opening.LIVE
+            ).values_list("identity", "state", "campaign__state")
+        }
+        shared = seats.sharing(self.rows, now=self.now)
+        for pk, kind, owner, backup, sponsor, service, mode, criticality in self.rows.values_list(
+            "pk", "kind", "owner", "backup", "sponsor", "service", "mode", "criticality"
+        ):
+            self.total += 1
+            state, campaign = live.get(pk, ("", None))
+            if state == "open":
+                self.joined += 1
+                self.elsewhere += campaign not in (None, "closed")
                 continue
-            those = _first(seat, behind, barred)
-            if not those:
-                nobody.setdefault(seat.kind, []).extend(identities)
-            once |= {one.pk: one for one in those}
-        for pk, person in once.items():
-            known[pk] = person
-            reviews[pk] += len(identities)
-            many[pk] += whole
-    shares = [Share(known[pk], count, many[pk]) for pk, count in reviews.items()]
-    shares.sort(key=lambda one: (-one.items, one.person.name))
-    return shares, [_vacant(kind, those) for kind, those in nobody.items()]
+            alone = pk if kind == "human" or pk in shared else None
+            like = _Alike(owner, backup, sponsor, service, mode, criticality, alone)
+            self.alike.setdefault(like, []).append(pk)
+
+    @cached_property
+    def opened(self) -> dict[UUID, _Alike]:
+        """The identities of which a review would be opened."""
+        return {pk: like for like, those in self.alike.items() for pk in those}
+
+    @cached_property
+    def seats(self) -> dict[_Alike, Asked]:
+        """Who would be asked in each of these reviews."""
+        plans = _plans(self.alike, self.policy, now=self.now)
+        behind = persons.of_parties(
+            [
+                one
+                for plan in plans.values()
+                for seat in plan
+                for one in (seat.party_id, seat.backup_id)
+            ],
+            now=self.now,
+        )
+        alone = Identity.objects.filter(pk__in=[one.alone for one in self.alike if one.alone])
+        subjects = persons.subjects(alone)
+        return {
+            like: [
+                (
+                    seat.kind,
+                    _first(
+                        seat,
+                        behind,
+                        subjects.get(like.alone, frozenset()) if like.alone else frozenset(),
+                    ),
+                )
+                for seat in plan
+                if seat.kind in SIGNING
+            ]
+            for like, plan in plans.items()
+        }
+
+    def of(self, identity: UUID) -> Asked:
+        """Who would be asked about an identity; nobody where no review would be opened."""
+        like = self.opened.get(identity)
+        return [] if like is None else self.seats[like]
+
+    def shares(self) -> list[Share]:
+        """Whom it would ask about how much, who is asked the most first."""
+        reviews, many = Counter[UUID](), Counter[UUID]()
+        known: dict[UUID, Person] = {}
+        for like, identities in self.alike.items():
+            whole = sum(self.items.get(pk, 0) for pk in identities)
+            once = {one.pk: one for _, those in self.seats[like] for one in those}
+            for pk, person in once.items():
+                known[pk] = person
+                reviews[pk] += len(identities)
+                many[pk] += whole
+        shares = [Share(known[pk], count, many[pk]) for pk, count in reviews.items()]
+        return sorted(shares, key=lambda one: (-one.items, one.person.name))
+
+    def vacant(self) -> dict[str, list[UUID]]:
+        """The seats in which nobody could be asked, each with the identities."""
+        found: dict[str, list[UUID]] = {}
+        for like, identities in self.alike.items():
+            # An AI system that shares an actor may stand behind an identity twice.
+            for kind in dict.fromkeys(kind for kind, those in self.seats[like] if not those):
+                found.setdefault(kind, []).extend(identities)
+        return found
+
+    def silence(self) -> dict[str, list[UUID]]:
+        """What happens where nobody decides in time, and to which; the most first."""
+        found: dict[str, list[UUID]] = {}
+        for like, identities in self.alike.items():
+            identity = Identity(name="it", mode=like.mode, criticality=like.criticality)
+            case = Case(identity=identity, silence=self.policy.silence, policy=self.policy)
+            found.setdefault(deadlines.sentence(case), []).extend(identities)
+        return dict(sorted(found.items(), key=lambda one: -len(one[1])))
+
+    def asking(self, person: UUID) -> list[UUID]:
+        """The identities about which this person would be asked."""
+        return [
+            pk
+            for like, those in self.alike.items()
+            if any(one.pk == person for _, asked in self.seats[like] for one in asked)
+            for pk in those
+        ]
 
 
 def _plans(
-    groups: Iterable[_Alike], policy: ReviewPolicy, *, now: datetime
+    alike: Iterable[_Alike], policy: ReviewPolicy, *, now: datetime
 ) -> dict[_Alike, list[Seat]]:
     """The seats that each group would have, as the launch would make them."""
-    groups = list(groups)
+    groups = list(alike)
     parties = Party.objects.in_bulk(
         {one for like in groups for one in (like.owner, like.backup, like.sponsor) if one}
     )
@@ -201,19 +259,3 @@ def _first(
         if free:
             return free
     return ()
-
-
-def _vacant(kind: str, identities: list[UUID]) -> Vacant:
-    rows = Identity.objects.filter(pk__in=identities).order_by("name")
-    # An AI system that shares an actor may stand behind an identity twice.
-    return Vacant(SEAT_WORDS[kind], len(set(identities)), list(rows[:MOST_NAMED]))
-
-
-def _silence(groups: dict[_Alike, list[UUID]], policy: ReviewPolicy) -> list[tuple[str, int]]:
-    """What happens where nobody decides in time, for how many identities; the most first."""
-    found = Counter[str]()
-    for like, identities in groups.items():
-        identity = Identity(name="it", mode=like.mode, criticality=like.criticality)
-        case = Case(identity=identity, silence=policy.silence, policy=policy)
-        found[deadlines.sentence(case)] += len(identities)
-    return found.most_common()

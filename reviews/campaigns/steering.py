@@ -15,7 +15,7 @@ from evidence.words import counted
 from identities.models import User
 from identities.permissions import NotPossible, require
 from identities.reasons import reason_given
-from reviews.actions import attention, planting
+from reviews.actions import attention, planting, policy_versions
 from reviews.models import Campaign, CampaignIdentity, CampaignPause, ReviewPolicy
 from reviews.models.campaigns import APPLIES
 
@@ -63,7 +63,7 @@ def make(
         raise NotPossible(f"{policy} is not signed: nobody may be asked by it.")
     if applies not in APPLIES:
         raise NotPossible("Say when what is decided goes out: at_once or at_end.")
-    narrowing(scope, policy)
+    policy_versions.require_known(narrowing(scope, policy))
     _lies_ahead(deadline_at, now)
     with transaction.atomic():
         campaign = Campaign.objects.create(

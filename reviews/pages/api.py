@@ -19,7 +19,7 @@ from reviews.pages.dossier import dossier
 
 
 @extend_schema(responses=OpenApiTypes.OBJECT)
-@door({"GET": "read"})
+@door({"GET": "read"}, asks={"at": ()})
 def line(request: Request, name: str) -> Response:
     """The three answers for an identity key or name, an ARN, a key id or an agent's name."""
     user, now = user_of(request), timezone.now()
@@ -40,7 +40,8 @@ def line(request: Request, name: str) -> Response:
 @extend_schema(responses={(200, "application/x-ndjson"): OpenApiTypes.STR})
 @door({"GET": "read"})
 def export(request: Request, what: str) -> StreamingHttpResponse:
-    """links, events, credentials, findings or unclaimed, a JSON object a line."""
+    """links, events, credentials, findings or unclaimed, a JSON object a line: all there are, so
+    that an address which asks for less is refused."""
     rows = exports.EXPORTS.get(what)
     if rows is None:
         raise Http404

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
 from config.page import page
+from evidence.parameters import whole
 from identities.permissions import NotAllowed, NotPossible, require
 from reviews import actions, sight, visible
 from reviews.models import Case, Seat
@@ -59,7 +60,7 @@ def hand_over(request: HttpRequest, key: str) -> HttpResponse:
                 reason=typed.get("reason", ""),
                 by=user,
                 now=now,
-                version=int(typed["version"]) if typed.get("version", "").isdecimal() else -1,
+                version=whole(typed.get("version", "")) or -1,
             )
         except (NotAllowed, NotPossible) as refused:
             problem, status = str(refused), 403 if isinstance(refused, NotAllowed) else 409

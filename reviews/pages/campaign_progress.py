@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from django.db.models import Count
 
+from evidence.parameters import whole
 from reviews.campaigns import progress
 from reviews.campaigns.inside import NOBODY, STANDS
 from reviews.models import Campaign, CampaignIdentity
@@ -28,7 +29,7 @@ def of(one: Campaign, asked: dict[str, str], *, blind: bool) -> dict[str, Any]:
     done = progress.read(one)
     seat = asked.get("seat", "")
     parts = [part for part in done.parts if not seat or part.seat == seat]
-    number = int(asked["page"]) if asked.get("page", "").isdigit() else 1
+    number = whole(asked.get("page", "")) or 1
     first = (max(1, min(number, 10_000)) - 1) * PER_PAGE
     rows_ = parts[first : first + PER_PAGE]
     parties, persons = progress.names(rows_)

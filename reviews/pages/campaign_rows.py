@@ -20,7 +20,6 @@ from reviews.campaigns import inside, progress, would
 from reviews.exports import moment
 from reviews.models import Campaign, CampaignIdentity, Case, Item
 from reviews.pages.lists import choice, page_of
-from reviews.parameters import checked
 from reviews.permissions import SEAT_WORDS
 from reviews.states import STATES
 
@@ -35,6 +34,24 @@ class Kind(NamedTuple):
     rows: Callable[[inside.Asked], QuerySet[Any]]
     says: Callable[[Any, inside.Asked], Row]
     known: Mapping[str, tuple[str, ...]]
+
+
+# The members of each row, in their order.
+OF_ROWS = {
+    "identities": "identity identity_name kind case state joined not_asked url",
+    "reviews": "identity identity_name case state stage due_at opened_at closed_at url",
+    "items": "identity identity_name case state item item_kind item_title outcome held decided_at"
+    " ends_at carried_out_at carried_words url",
+}
+OF_DRAFT_ROWS = {
+    "identities": "identity identity_name kind items asked url",
+    "items": "identity identity_name item_kind item_title asked url",
+}
+
+
+def columns(one: Campaign, what: str) -> list[str]:
+    """What a row of this list says, for a file that may have none."""
+    return (OF_DRAFT_ROWS if one.state == "draft" else OF_ROWS)[what].split()
 
 
 # --- what a row says -----------------------------------------------------------------------------
@@ -95,7 +112,6 @@ KINDS = {
     "reviews": Kind("Reviews", inside.reviews, _review, inside.OF_REVIEWS),
     "items": Kind("Items", inside.items, _item, inside.OF_ITEMS),
 }
-OF_DRAFTS = {"road": tuple(would.ROADS)}
 
 
 def _asked(one: Campaign, user: User, said: Mapping[str, str], *, now: datetime) -> inside.Asked:
@@ -111,31 +127,47 @@ def taken_out(
 ) -> Iterator[Row]:
     """Every row of a list, however many they are. What cannot be asked for is refused at once."""
     if one.state == "draft":
-        return _drafted(one, what, said, now=now)
+        drafted, says = _draft(one, what, said, now=now)
+        return (says(row) for row in drafted.iterator(chunk_size=CHUNK))
     kind, asked = KINDS[what], _asked(one, user, said, now=now)
     rows = kind.rows(asked)
     return (kind.says(row, asked) for row in rows.iterator(chunk_size=CHUNK))
 
 
-def _would(one: Campaign, what: str, said: Mapping[str, str], *, now: datetime) -> would.Would:
-    if what != "identities":
+# --- before the launch ---------------------------------------------------------------------------
+
+OF_DRAFTS = ("identities", "items")
+
+
+def _draft(
+    one: Campaign, what: str, said: Mapping[str, str], *, now: datetime
+) -> tuple[QuerySet[Identity] | would.Items, Callable[[Any], Row]]:
+    """A list of a dry run, and what its rows say."""
+    if what == "items":
+        return would.items(one, said, now=now), _draft_item
+    if what not in OF_DRAFTS:
         raise NotPossible(
-            f"{one.key} is a draft: nothing is asked yet, only its identities are known."
+            f"{one.key} is a draft: no review is open yet, only its identities and items are known."
         )
-    checked(said, OF_DRAFTS)
-    return would.identities(one, said.get("road") or "scope", now=now)
+    found = would.identities(one, said, now=now)
+
+    def says(row: Identity) -> Row:
+        return _of_identity(row) | {
+            "kind": row.kind,
+            "items": found.dry.items.get(row.pk, 0),
+            "asked": would.in_words(found.dry.of(row.pk)),
+            "url": f"{settings.BASE_URL}/identities/{row.key}/",
+        }
+
+    return found.rows, says
 
 
-def _drafted(one: Campaign, what: str, said: Mapping[str, str], *, now: datetime) -> Iterator[Row]:
-    found = _would(one, what, said, now=now)
-    return (_draft(row, found) for row in found.rows.iterator(chunk_size=CHUNK))
-
-
-def _draft(row: Identity, found: would.Would) -> Row:
-    return _of_identity(row) | {
-        "kind": row.kind,
-        "items": found.items.get(row.pk, 0),
-        "url": f"{settings.BASE_URL}/identities/{row.key}/",
+def _draft_item(row: would.Drafted) -> Row:
+    return _of_identity(row.identity) | {
+        "item_kind": row.item.kind,
+        "item_title": row.item.title,
+        "asked": would.in_words(row.asked),
+        "url": f"{settings.BASE_URL}/identities/{row.identity.key}/",
     }
 
 
@@ -155,10 +187,10 @@ def listed(
     narrowed = {name: value for name, value in said.items() if name != "page"}
     path = path_of(one, what)
     if one.state == "draft":
-        found = _would(one, what, narrowed, now=now)
-        rows, page = page_of(found.rows, said, path)
-        data = [_drawn(_draft(row, found), row) for row in rows]
-        filters = [_filter(narrowed, "road", "Which", would.ROADS)]
+        drafted, says = _draft(one, what, narrowed, now=now)
+        rows, page = page_of(drafted, said, path)
+        data = [_drawn(says(row), row) for row in rows]
+        filters = [_filter(narrowed, "road", "Which", would.ROADS)] if what == "identities" else []
     else:
         asked = _asked(one, user, narrowed, now=now)
         rows, page = page_of(KINDS[what].rows(asked), said, path)
@@ -176,11 +208,10 @@ def listed(
         ],
         "campaign": {"key": one.key, "name": one.name, "draft": one.state == "draft"},
         "what": what,
-        "tabs": []
-        if one.state == "draft"
-        else [
+        "tabs": [
             {"words": kind.words, "url": path_of(one, name), "on": name == what, "n": None}
             for name, kind in KINDS.items()
+            if one.state != "draft" or name in OF_DRAFTS
         ],
         "q": narrowed.get("q", ""),
         "filters": filters,
@@ -235,6 +266,9 @@ ALSO: dict[str, Callable[[str], str]] = {
     "done": lambda value: "all answered" if value == "yes" else "answers missing",
     "answer": lambda value: f"answer {value}",
     "looks": lambda _: "waiting for a second look",
+    # Of a draft.
+    "nobody": lambda value: f"nobody as {SEAT_WORDS[value]}",
+    "silence": lambda value: f"if nobody decides: {value}",
 }
 
 

@@ -100,7 +100,7 @@ def campaign_out(request: HttpRequest, key: str, what: str, shape: str) -> HttpR
     """The same rows, all of them, as a file."""
     one, asked = campaign_of(request, key), asked_of(request)
     rows = campaign_rows.taken_out(one, what, user_of(request), asked, now=timezone.now())
-    return queue_out.answer(rows, f"{one.key}-{what}", shape)
+    return queue_out.answer(rows, f"{one.key}-{what}", shape, campaign_rows.columns(one, what))
 
 
 @require_POST

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
+from evidence.parameters import checked
 from evidence.words import counted
 from identities.models import User
 from reviews import policy_words, sight, visible
@@ -18,7 +19,6 @@ from reviews.pages import campaign_progress, planted
 from reviews.pages.campaign_progress import share
 from reviews.pages.campaign_rows import path_of
 from reviews.pages.lists import page_of
-from reviews.parameters import checked
 from reviews.permissions import SIGNING
 from reviews.policy_document import REQUESTS, Scope
 
@@ -28,7 +28,6 @@ APPLIES = {
     "at_once": "as soon as a review is decided",
     "at_end": "together, when the campaign is closed or due; what is revoked or ends, at once",
 }
-MOST_ASKED = 100  # people of a dry run that are named
 OF_LIST: dict[str, tuple[str, ...]] = {"q": (), "page": ()}
 OF_PAGE: dict[str, tuple[str, ...]] = {"seat": tuple(SIGNING), "page": (), "working": ()}
 STATES = {
@@ -146,7 +145,7 @@ def shown(one: Campaign, user: User, asked: dict[str, str], *, now: datetime) ->
         "step": _step(one),
     }
     if one.state == "draft":
-        found["dry"] = _dry(preview.look(one.policy, one.scope, now=now), found["to"])
+        found |= _dry(one, preview.look(one.policy, one.scope, now=now), asked, found["to"])
     elif one.launched_at is not None:
         blind = one.pk in sight.blind_campaigns(user, [one], now=now)
         found |= campaign_progress.of(one, asked, blind=blind)
@@ -158,7 +157,7 @@ def shown(one: Campaign, user: User, asked: dict[str, str], *, now: datetime) ->
 
 def _to(one: Campaign) -> dict[str, str]:
     """Where its numbers lead (campaign_rows.py)."""
-    roads = ("scope", "opened", "joined", "elsewhere", "nothing", "exempt", "reviewed")
+    roads = ("scope", "opened", "joined", "elsewhere", "exempt", "reviewed")
     return {road: path_of(one, "identities", road=road) for road in roads} | {
         "identities": path_of(one, "identities"),
         "items": path_of(one, "items"),
@@ -287,14 +286,17 @@ def _facts(one: Campaign) -> list[dict[str, Any]]:
     return facts
 
 
-def _dry(found: preview.Preview, to: dict[str, str]) -> dict[str, Any]:
+def _dry(
+    one: Campaign, found: preview.Preview, asked: dict[str, str], to: dict[str, str]
+) -> dict[str, Any]:
+    """The dry run, and the people of it page by page."""
     left = [
         ("joined", found.joined, "review,reviews", "open already: they join, unasked"),
         ("elsewhere", found.elsewhere, "review,reviews", "of these in another campaign"),
-        ("nothing", found.nothing, "identity,identities", "with nothing to decide: left out"),
         ("exempt", found.exempt, "identity,identities", "exempt by the policy: left out"),
     ]
-    return {
+    shown, page = page_of(found.asked, asked, f"/campaigns/{one.key}/")
+    dry = {
         "identities": found.identities,
         "opened": found.opened,
         "items": found.items,
@@ -305,20 +307,30 @@ def _dry(found: preview.Preview, to: dict[str, str]) -> dict[str, Any]:
             if many
         ],
         "asked": [
-            {"name": one.person.name, "reviews": one.reviews, "items": one.items}
-            for one in found.asked[:MOST_ASKED]
+            {
+                "name": share.person.name,
+                "reviews": share.reviews,
+                "items": share.items,
+                "reviews_url": path_of(one, "identities", person=str(share.person.pk)),
+                "items_url": path_of(one, "items", person=str(share.person.pk)),
+            }
+            for share in shown
         ],
-        "more_asked": max(0, len(found.asked) - MOST_ASKED),
         "vacant": [
             {
-                "seat": one.seat,
-                "count": one.many,
-                "more": one.many - len(one.identities),
+                "seat": seat.seat,
+                "count": seat.many,
+                "url": path_of(one, "identities", nobody=seat.kind),
+                "more": seat.many - len(seat.identities),
                 "identities": [
-                    {"name": row.name, "url": f"/identities/{row.key}/"} for row in one.identities
+                    {"name": row.name, "url": f"/identities/{row.key}/"} for row in seat.identities
                 ],
             }
-            for one in found.vacant
+            for seat in found.vacant
         ],
-        "silence": [{"words": words, "n": many} for words, many in found.silence],
+        "silence": [
+            {"words": words, "n": many, "url": path_of(one, "identities", silence=words)}
+            for words, many in found.silence
+        ],
     }
+    return {"dry": dry, "page": page | {"total": len(found.asked)}}

@@ -19,6 +19,7 @@ from reviews.pages import (
     attention,
     case_clock,
     case_item,
+    case_items,
     case_stages,
     comments,
     outcomes,
@@ -127,7 +128,8 @@ def context(case: Case, user: User, asked: dict[str, str], *, now: datetime) -> 
     """templates/case.html."""
     parts = Parts(case, user, now=now)
     planted.join(parts)
-    item = chosen(parts.items, asked.get("item", ""), parts)
+    item = chosen(case_items.choice(parts, asked), asked.get("item", ""), parts)
+    groups = case_items.listed(parts, item)
     identity = case.identity
     return {
         "section": case.door,
@@ -161,7 +163,8 @@ def context(case: Case, user: User, asked: dict[str, str], *, now: datetime) -> 
         "planted": planted.of_case(parts),
         "blind": "" if parts.blind is None else parts.blind.why,
         "seats": [_seat(seat, parts) for seat in parts.shown],
-        "items": [case_item.row(one, one is item, parts) for one in parts.items],
+        "items": [row for group in groups for row in group["rows"]],
+        "item_groups": groups,
         "item": case_item.evidence(item, parts) if item is not None else None,
         "withdrawn": withdrawn.of_item(item, parts) if item is not None else None,
         "decision": case_item.decision(item, parts, asked) if item is not None else None,
@@ -189,8 +192,9 @@ def context(case: Case, user: User, asked: dict[str, str], *, now: datetime) -> 
 
 
 def chosen(items: list[Item], asked: str, parts: Parts) -> Item | None:
-    """The item the address names, else the first that waits for this user, else the first."""
-    for item in items:
+    """The item the address names, else the first of `items` that waits for this user, else the
+    first."""
+    for item in parts.items:
         if str(item.pk) == asked:
             return item
     seat = parts.mine()
@@ -340,7 +344,7 @@ def _acts(parts: Parts) -> list[dict[str, Any]]:
                 "words": "Cancel the case",
                 "url": f"{here}/cancel/",
                 "icon": "x",
-                "why_not": permissions.why_not_cancel(user, case) or "",
+                "why_not": permissions.why_not_cancel(user, case, now=now) or "",
                 "ask": "Why nothing has to be decided",
             }
         )

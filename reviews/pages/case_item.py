@@ -42,7 +42,7 @@ NOTES = {
     ("use", "keep"): "it may go on being used",
     ("use", "revoke"): "refused: it has to be taken out of the agent, its next use asks again",
     ("identity", "keep"): "it goes on as it is",
-    ("identity", "revoke"): "it is suspended and its keys are held, until somebody resumes it",
+    ("identity", "revoke"): "it is suspended and its keys are held, until it is resumed or retired",
     ("manifest", "approve"): "signed when all seats approve: its runs are asked about no more",
     ("manifest", "deny"): "the release is not signed",
 }
@@ -73,10 +73,18 @@ def row(item: Item, on: bool, parts: "Parts") -> dict[str, Any]:
         "withdrawn": sum(item.pk in one.items for one in parts.withdrawals),
         "findings_url": f"/findings/?identity={key}",
         "recommendation": item.recommendation,
-        "recommendation_reason": item.recommendation_reason or "nothing is recommended",
+        "recommendation_reason": unadvised(item) or item.recommendation_reason,
         "answers": [_answer(item, seat.pk, parts) for seat in parts.shown],
         "outcome": _outcome(item, parts),
     }
+
+
+def unadvised(item: Item) -> str:
+    """That nothing is recommended, and why; "" where something is."""
+    if item.recommendation:
+        return ""
+    why = item.recommendation_reason or "nothing in evidence speaks for or against it"
+    return f"No recommendation: {why}"
 
 
 def _span(first: datetime | None, last: datetime | None) -> str:

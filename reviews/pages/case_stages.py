@@ -37,7 +37,9 @@ def as_data(parts: "Parts") -> list[dict[str, Any]]:
             "strategy": plan.rules[one.position].strategy,
             "hours": plan.rules[one.position].hours,
             "begun_at": one.begun_at,
-            "deadline_at": parts.case.deadline_at if one.state == "running" else one.due_at,
+            # One that is asked again was due before.
+            "deadline_at": one.due_at
+            or (parts.case.deadline_at if one.state == "running" else None),
             "ended_at": one.ended_at,
         }
         for one in _stages(parts)
@@ -64,6 +66,8 @@ def _row(one: Stage, plan: stages.Plan, parts: "Parts") -> dict[str, Any]:
         said = f"{who} {'were' if ' and ' in who else 'was'} asked{_came_to(one, parts)}"
     elif case.state not in ("draft", "open"):
         said = "not needed"
+    elif one.state == "running" and one.due_at is not None:
+        said = f"{who}: asked again for what was missing on {one.due_at:%-d %b %Y %H:%M} UTC"
     elif one.state == "running":
         said = f"{asked} until {case.deadline_at:%-d %b %Y %H:%M} UTC"
     else:

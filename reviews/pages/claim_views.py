@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from config.page import page
+from evidence.parameters import whole
 from evidence.words import counted
 from identities.claims import answering, asking, counting, rights, ruling
 from identities.models import ClaimAnswer, Party
@@ -63,7 +64,7 @@ def question_page(request: HttpRequest, party: UUID) -> HttpResponse:
 def answer(request: HttpRequest) -> HttpResponse:
     said, user, now = _said(request), user_of(request), timezone.now()
     party, about = _party(said.get("party", "")), said.get("about", "")
-    seen = int(said["seen"]) if said.get("seen", "").isdigit() else 0
+    seen = whole(said.get("seen", "")) or 0
     try:
         if said.get("answer") == "yes":
             out = {UUID(one) for one in request.POST.getlist("except") if len(one) == 36}
@@ -142,7 +143,7 @@ def burn_out(request: HttpRequest, shape: str) -> HttpResponseBase:
     require(rights.why_not_see_all(user_of(request)))
     rows = counting.as_data(counting.days(now=timezone.now()))
     if shape == "csv":
-        return queue_out.answer(rows, "claim-days", "csv")
+        return queue_out.answer(rows, "claim-days", "csv", counting.COLUMNS)
     response = JsonResponse({"days": rows})
     response["Cache-Control"] = "no-store, private"
     return response
@@ -152,10 +153,7 @@ def burn_out(request: HttpRequest, shape: str) -> HttpResponseBase:
 @login_required
 def wave_start(request: HttpRequest) -> HttpResponse:
     said = _said(request)
-    numbers = {
-        name: int(said[name]) if said.get(name, "").isdigit() and len(said[name]) < 6 else 0
-        for name in asking.Terms._fields
-    }
+    numbers = {name: whole(said.get(name, ""), longest=5) or 0 for name in asking.Terms._fields}
     asking.start(
         terms=asking.Terms(**numbers),
         reason=said.get("reason", ""),

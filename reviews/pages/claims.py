@@ -4,13 +4,16 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
+from evidence.parameters import Known, is_whole, understood, whole
 from identities import permissions, visible
 from identities.actions.bindings import Rule, preview, unclaimed
 from identities.inventory.listing import Listed
 from identities.models import User
 from reviews.pages import claim_wave
+from reviews.pages.lists import named
 
 BULK_CALLS = 20
+OF_ACTORS: Known = {"q": (), "identity": (), "before": is_whole}
 # A hint is a question to whoever claims, never an answer.
 HINTS = {
     "owner": "owner?",
@@ -24,15 +27,22 @@ HINTS = {
 
 def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
     """One page of actors, newest first."""
+    asked, left_out = understood(asked, OF_ACTORS)
     q = asked.get("q", "").strip()[:200]
-    before = int(asked["before"]) if asked.get("before", "").isdigit() else None
-    found = unclaimed(now=now, search=q, before=before)
-    rest = {"q": q} if q else {}
+    before = whole(asked.get("before", ""))
+    key = asked.get("identity", "")
+    one = named(user, key, now=now) if key else None
+    nobody = bool(key) and one is None
+    found = [] if nobody else unclaimed(now=now, search=q, before=before, identity=one)
+    rest = {name: asked[name] for name in ("q", "identity") if asked.get(name)}
     rule = Rule(least_calls=BULK_CALLS)
     ready = preview(rule=rule, now=now).count()
     return {
         "section": "unclaimed",
         "title": "Unclaimed actors",
+        "left_out": left_out,
+        "narrowed": f"Proposed to be {one.name if one else key[:60]}" if key else "",
+        "hidden": [{"name": "identity", "value": key}] if key else [],
         "q": q,
         "tabs": claim_wave.tabs(user, "actors"),
         "rows": [_row(one, user, now) for one in found],

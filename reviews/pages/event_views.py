@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 from config.page import page
 from evidence import custody_pages, looked, rereading
 from evidence.intake.admitting import micros
+from evidence.parameters import whole
 from evidence.queries.events import key_in, one
 from identities.models import User
 from reviews import actions, readers
@@ -64,8 +65,8 @@ def event_pin(request: HttpRequest, ref: str) -> HttpResponse:
     if key is None or one(key, scope=readers.reader(user, now).scope) is None:
         raise Http404("no event of this reference")
     wanted = request.POST.get("case", "")
-    number = int(wanted[3:]) if wanted.startswith("CS-") and wanted[3:].isdecimal() else 0
-    case = get_object_or_404(cases(user, now=now), number=min(number, 2**62))
+    number = whole(wanted.removeprefix("CS-")) if wanted.startswith("CS-") else None
+    case = get_object_or_404(cases(user, now=now), number=number or 0)
     note = request.POST.get("note", "")[:2_000].replace("\0", "")
     actions.pin(case=case, at=key[0], event_id=key[1], item=None, note=note, by=user, now=now)
     messages.success(request, f"Pinned to {case.key}.")

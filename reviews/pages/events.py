@@ -15,6 +15,7 @@ from django.db.models import Q
 
 from evidence import custody_pages, looked
 from evidence.models import Gap, Source
+from evidence.parameters import Known, understood, whole
 from evidence.permissions import Reader
 from evidence.queries import events, looking
 from identities import visible
@@ -58,6 +59,8 @@ WHERE t.identity_no = %(identity)s
   AND (%(source)s::int IS NULL OR e.source_id = %(source)s)
 """
 NEWEST = "ORDER BY t.at DESC, t.event_id DESC LIMIT %(limit)s"
+# What leads to few events by an index of its own, the surest first.
+SUREST = ("trace", "request", "actor", "q")
 LINK_WORDS = {
     "exact": "exact",
     "key": "key",
@@ -77,6 +80,7 @@ class _Page(NamedTuple):
 
 def listing(asked: Mapping[str, str], user: User, by: Reader, *, now: datetime) -> dict[str, Any]:
     """The rows behind any number, by what its address says."""
+    asked, left_out = understood(asked, _known(asked))
     found = _found(asked, user, by, now=now)
     said = {key: asked[key] for key in (*WORDS, "q") if asked.get(key)}
     before = found.before
@@ -88,6 +92,8 @@ def listing(asked: Mapping[str, str], user: User, by: Reader, *, now: datetime) 
             row["deposit_url"] = ""
     return {
         "section": "events",
+        "left_out": left_out,
+        "left_out_below": True,  # beside the rows, which a filter of the page asks for alone
         "heading": "Events",
         "lead": "Each row is one thing that a source said, with the bytes it came in.",
         "filters": [
@@ -115,6 +121,22 @@ def listing(asked: Mapping[str, str], user: User, by: Reader, *, now: datetime) 
         or "; ".join(filter(None, [_missing(asked, found.rows, now=now), _gone(asked, found)])),
         "export_url": "",
     }
+
+
+def _known(asked: Mapping[str, str]) -> Known:
+    """What the list is narrowed by, beside what else is asked: a finding has its events, an
+    identity's are attributed, and of what leads to a few events the surest is followed alone."""
+    every: Known = {"before": lambda ref: events.key_in(ref) is not None}
+    if asked.get("finding"):
+        return {"finding": (), **every}
+    moment = lambda text: events.parse_moment(text) is not None  # noqa: E731 - twice below
+    every = {
+        "source": (), "action": (), "link": tuple(LINK_WORDS), "from": moment, "to": moment, **every
+    }  # fmt: skip
+    if asked.get("identity"):
+        return {"identity": (), "family": (), "verdict": tuple(VERDICTS), **every}
+    surest = next((name for name in SUREST if asked.get(name)), "q")
+    return {surest: (), "deposit": (), **every}
 
 
 def _controls(said: Mapping[str, str]) -> dict[str, Any]:
@@ -192,7 +214,7 @@ def _filter(asked: Mapping[str, str]) -> events.Filter | None:
     numbers: dict[str, int | None] = {}
     for name in ("deposit", "actor"):
         text = asked.get(name, "")
-        numbers[name] = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+        numbers[name] = whole(text)
         if text and numbers[name] is None:
             return None
     trace = None
@@ -217,7 +239,7 @@ def _filter(asked: Mapping[str, str]) -> events.Filter | None:
 
 def _numbered(key: str, prefix: str) -> int | None:
     text = key.removeprefix(prefix)
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
+    return whole(text, longest=15)
 
 
 def _of_finding(finding: Finding | None, before: events.Key | None) -> _Page:

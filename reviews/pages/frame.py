@@ -1,40 +1,40 @@
 """The frame around every page: who is signed in, what waits, how far the ledger is sealed."""
 
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
+from django.core.cache import cache
 from django.db import connection
+from django.db.models import Count, Q
 from django.http import HttpRequest
 from django.utils import timezone
 
 from evidence import ledger, verified
+from identities import visible as identities_visible
 from identities.claims import questioning
+from identities.models import User
 from identities.permissions import groups as names_of_groups
+from reviews import visible
+from reviews.models import Rung
+from reviews.pages import waiting
+from reviews.pages.lists import UNDER_WAY
 
-# The badge of the queue counts no further: every page would walk all of it.
-MOST_COUNTED = 1_000
+# The numbers of the menu say no more, and the badge counts no further: every page would walk all
+# of the queue.
+MOST_COUNTED = 100
+KEPT_SECONDS = 20
 COUNTS = """
 WITH my AS MATERIALIZED (SELECT p.id FROM identities_party p WHERE p.person_id = %(person)s
   OR p.team_id IN (SELECT m.team_id FROM identities_membership m WHERE m.person_id = %(person)s
     AND m.superseded_at IS NULL AND m.during @> now()))
-SELECT k.reviews, k.requests, k.break_glass, k.incidents,
-  (SELECT count(*) FROM identities_finding WHERE state = 'open'),
+SELECT
   (SELECT count(*) FROM identities_binding WHERE state = 'proposed' AND superseded_at IS NULL)
     + (SELECT count(DISTINCT (l.party_id, l.about)) FROM (ASKED_OF_ME) l WHERE l.asked),
-  (SELECT count(DISTINCT t.id) FROM (SELECT c.id FROM (
-     SELECT s.case_id FROM reviews_seat s WHERE s.person_id = %(person)s
-     UNION ALL SELECT s.case_id FROM my JOIN reviews_seat s ON s.party_id = my.id
-       AND s.person_id IS NULL
-     UNION ALL SELECT s.case_id FROM my JOIN reviews_seat s ON s.backup_id = my.id
-       AND s.person_id IS NULL AND s.party_id = ANY(ARRAY(SELECT id FROM my)) IS NOT TRUE) s
-     -- One look for each seat, up to the bound: nothing here reads all cases.
-     CROSS JOIN LATERAL (SELECT c.id FROM reviews_case c WHERE c.id = s.case_id
-       AND c.state = 'open' AND NOT c.sealed OFFSET 0) c LIMIT %(most)s) t),
   (SELECT count(*) FROM evidence_source s WHERE s.expected_every_seconds IS NOT NULL
-     AND NOT EXISTS (SELECT 1 FROM evidence_deposit d WHERE d.source_id = s.id
-       AND d.received_at > now() - s.expected_every_seconds * interval '1 second')),
-  (SELECT count(DISTINCT r.case_id) FROM reviews_rung r JOIN reviews_case c ON c.id = r.case_id
-     WHERE r.state = 'held' AND c.state = 'open' AND NOT c.sealed),
+     AND EXISTS (SELECT 1 FROM evidence_deposit d WHERE d.source_id = s.id)
+     AND NOT EXISTS (SELECT 1 FROM evidence_deposit d WHERE d.source_id = s.id AND d.received_at
+       >= now() - (s.expected_every_seconds + s.lag_seconds) * interval '1 second')),
   (SELECT count(*) FROM reviews_owneroffer
      WHERE state = 'open' AND to_id = ANY(ARRAY(SELECT id FROM my)))
   + (SELECT count(*) FROM reviews_successionitem
@@ -43,31 +43,28 @@ SELECT k.reviews, k.requests, k.break_glass, k.incidents,
      WHERE q.state = 'held' AND NOT c.sealed)
   OR EXISTS (SELECT 1 FROM reviews_outcomebrake WHERE released_at IS NULL AND cuts > most),
   o.settled_at, o.proposed_by_name || ' and ' || o.settled_by_name
-FROM (SELECT count(*) FILTER (WHERE state = 'open' AND door = 'access_review') AS reviews,
-  count(*) FILTER (WHERE state = 'open' AND door = 'access_request') AS requests,
-  count(*) FILTER (WHERE door = 'break_glass') AS break_glass,
-  count(*) FILTER (WHERE door = 'incident') AS incidents
-  FROM reviews_case WHERE state NOT IN ('closed', 'cancelled') AND NOT sealed) k
+FROM (SELECT) one
 LEFT JOIN identities_outgoingswitch o ON o.state = 'in_force' AND o.to = 'stopped'
 """.replace("ASKED_OF_ME", questioning.sql("AND c.party_id = ANY(ARRAY(SELECT id FROM my))"))
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:
-    """Context of every page; two queries for somebody who is signed in, none otherwise."""
+    """Context of every page; a handful of queries for somebody who is signed in, none otherwise."""
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return {"now": timezone.now(), "frame": {"demo": settings.DEMO, "theme": "system"}}
     with connection.cursor() as cursor:
-        cursor.execute(COUNTS, {"person": user.person_id, "most": MOST_COUNTED})
+        cursor.execute(COUNTS, {"person": user.person_id})
         counts = cursor.fetchone()
-    *counts, quarantine, stopped_at, stopped_by = counts
-    reviews, requests, break_glass, incidents, findings, unclaimed, *counts = counts
-    queue, silent, held, asked = counts
+    unclaimed, silent, asked, quarantine, stopped_at, stopped_by = counts
+    now = timezone.now()
+    # The same walk as the queue's own page: what the badge says is what "All" lists there.
+    queue = waiting.count(user, now=now, most=MOST_COUNTED)
     walked = verified.last()
     groups = sorted(names_of_groups(user))
     name = user.called
     return {
-        "now": timezone.now(),
+        "now": now,
         "frame": {
             "me": {
                 "name": name,
@@ -75,15 +72,10 @@ def frame(request: HttpRequest) -> dict[str, Any]:
                 "roles": ", ".join(groups).capitalize() or "no role",
             },
             "counts": {
-                "queue": queue if queue < MOST_COUNTED else f"{MOST_COUNTED - 1}+",
-                "access_reviews": reviews,
-                "access_requests": requests,
-                "break_glass": break_glass,
-                "incidents": incidents,
-                "findings": findings,
+                "queue": _bounded(queue),
+                **{name: _bounded(many) for name, many in _listed(user, now=now).items()},
                 "unclaimed": unclaimed,
                 "sources": silent,
-                "held": held,
                 "quarantine": quarantine,
                 "owned": asked,
             },
@@ -95,6 +87,37 @@ def frame(request: HttpRequest) -> dict[str, Any]:
             "auditor": "auditor" in groups,
         },
     }
+
+
+def _listed(user: User, *, now: datetime) -> dict[str, int]:
+    """How many rows each link of the menu lists for this user.
+
+    What somebody may see is one walk through all that is under way, too dear for every page: it is
+    remembered for some seconds.
+    """
+    key = f"menu.{user.pk}"
+    found: dict[str, int] | None = cache.get(key)
+    if found is None:
+        held = Q(state="open", pk__in=Rung.objects.filter(state="held").values("case"))
+        found = (
+            visible.cases(user, now=now)
+            .filter(state__in=UNDER_WAY)
+            .aggregate(
+                access_reviews=Count("pk", filter=Q(door="access_review", state="open")),
+                access_requests=Count("pk", filter=Q(door="access_request", state="open")),
+                break_glass=Count("pk", filter=Q(door="break_glass")),
+                incidents=Count("pk", filter=Q(door="incident")),
+                held=Count("pk", filter=held),
+            )
+        )
+        findings = identities_visible.findings(user, now=now)
+        found["findings"] = findings.filter(state__in=("open", "confirmed")).count()
+        cache.set(key, found, KEPT_SECONDS)
+    return found
+
+
+def _bounded(many: int) -> int | str:
+    return many if many < MOST_COUNTED else f"{MOST_COUNTED - 1}+"
 
 
 def _ledger(walked: verified.Verified | None) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from config.page import page
 from identities import visible
 from identities.models import Person
 from identities.permissions import NotAllowed, NotPossible
+from reviews import freeze_permissions
 from reviews.actions import freezing
-from reviews.confirmed import always
+from reviews.confirmed import always, permitted_first
 from reviews.freeze_forms import FreezeForm
 from reviews.models import Freeze
 from reviews.pages import freezes
@@ -84,6 +85,11 @@ def freeze_new(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @login_required
+@permitted_first(
+    lambda request, key: freeze_permissions.why_not_sign_freeze(
+        user_of(request), freeze_of(key), now=timezone.now()
+    )
+)
 @reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
 def freeze_sign(request: HttpRequest, key: str) -> HttpResponse:
     row = freezing.sign(freeze=freeze_of(key), by=user_of(request), now=timezone.now())

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
+from evidence.parameters import understood
 from evidence.words import counted
 from identities import visible
 from identities.models import User
@@ -16,7 +17,7 @@ from reviews import visible as visible_above
 from reviews.actions import freezing, rungs
 from reviews.ladder import CUTS, DUE
 from reviews.models import Freeze, Rung
-from reviews.pages.lists import page_of
+from reviews.pages.lists import PAGES, page_of
 
 PATH = "/freezes/"
 # What takes something away; at the deadline of a case it is the case's own silence that may.
@@ -26,12 +27,14 @@ CRUMBS = [{"words": "Change freezes", "url": PATH}]
 
 def overview(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
     """templates/freezes.html: all freezes, the newest first."""
+    asked, left_out = understood(asked, PAGES)
     rows = Freeze.objects.select_related("asked").order_by("-number")
     shown, page = page_of(rows, asked, PATH)
     return {
         "section": "freezes",
         "now": now,
         "title": "Change freezes",
+        "left_out": left_out,
         "rows": [row_of(one, now=now) for one in shown],
         "page": page,
         "acts": [
@@ -96,6 +99,7 @@ def touched(freeze: Freeze, user: User, *, now: datetime) -> QuerySet[Rung]:
 
 def shown(freeze: Freeze, user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
     """templates/freeze.html."""
+    asked, left_out = understood(asked, PAGES)
     everything = visible.sees_all(user)
     live = freeze.state in ("proposed", *freezes.SIGNED)
     rows = touched(freeze, user, now=now) if live else Rung.objects.none()
@@ -107,6 +111,7 @@ def shown(freeze: Freeze, user: User, asked: dict[str, str], *, now: datetime) -
         "section": "freezes",
         "now": now,
         "title": f"{freeze.key}: {freezing.words(freeze)}",
+        "left_out": left_out,
         "crumbs": CRUMBS,
         "freeze": freeze,
         "words": freezing.words(freeze),
@@ -168,6 +173,7 @@ def _acts(freeze: Freeze, user: User, *, now: datetime) -> list[dict[str, Any]]:
 
 def identities(freeze: Freeze, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
     """templates/policy_identities.html: whom it is about now."""
+    asked, left_out = understood(asked, PAGES)
     path = f"{freeze.url}identities/"
     rows = freezes.population(freeze, now=now).select_related(
         "service", "owner__person", "owner__team"
@@ -177,6 +183,7 @@ def identities(freeze: Freeze, asked: dict[str, str], *, now: datetime) -> dict[
         "section": "freezes",
         "now": now,
         "title": f"In the scope: {freeze.key}",
+        "left_out": left_out,
         "crumbs": [*CRUMBS, {"words": freeze.key, "url": freeze.url}],
         "policy": freeze,
         "heading": "In the scope",

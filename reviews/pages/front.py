@@ -6,11 +6,14 @@ from typing import Any
 from django.db.models import Count, F, Max, Q, Sum
 
 from evidence.models import Source
+from evidence.parameters import understood
+from evidence.queries import sources
 from identities import visible as identities_visible
 from identities.models import Credential, DelegationVersion, Identity, Revocation, UsageDay, User
 from reviews import visible
 from reviews.actions import deadlines
 from reviews.models import Case, Decision
+from reviews.models.cases import SEATS
 from reviews.pages import lists, planted, waiting
 
 SHOWN = 8
@@ -21,6 +24,7 @@ NOT_EFFECTIVE = ("requested", "sending", "sent", "confirmed", "failed")
 def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
     """templates/front.html."""
     found = waiting.for_user(user, now=now)
+    asked, left_out = understood(asked, {"seat": SEATS})
     chosen = asked.get("seat", "")
     shown = [one for one in found if not chosen or one.kind == chosen]
     overdue = sum(one.deadline_at <= now for one in found)
@@ -30,6 +34,7 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
         "section": "front",
         "now": now,
         "title": "Home",
+        "left_out": left_out,
         "today": now.date(),
         "lead": _lead(len(found), overdue, burning),
         "first_url": f"/cases/{found[0].key}/" if found else "",
@@ -94,7 +99,7 @@ def _overdue(user: User, *, now: datetime) -> dict[str, Any]:
         "title": "Deadlines passed",
         "icon": "clock",
         "n": rows.count(),
-        "url": "/cases/?state=open",
+        "url": "/cases/?due=passed",
         "rows": [
             {
                 "words": case.title,
@@ -112,20 +117,21 @@ def _overdue(user: User, *, now: datetime) -> dict[str, Any]:
 
 def _silent(*, now: datetime) -> dict[str, Any]:
     """Sources that promised to be heard of and were not."""
-    found = []
-    for source in (
+    promised = (
         Source.objects.filter(expected_every_seconds__isnull=False)
         .annotate(received=Max("deposits__received_at"))
         .order_by("name")
-    ):
-        last = source.received or source.created_at
-        if now - last > timedelta(seconds=2 * (source.expected_every_seconds or 0)):
-            found.append((source, last))
+    )
+    found = [
+        (source, source.received)
+        for source in promised
+        if sources.state(source, source.received, gap=False, now=now).state == "silent"
+    ]
     return {
         "title": "Silent sources",
         "icon": "plug",
         "n": len(found),
-        "url": "/sources/",
+        "url": "/sources/?state=silent",
         "rows": [
             {
                 "words": source.title or source.name,

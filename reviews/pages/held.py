@@ -10,18 +10,20 @@ from typing import Any
 
 from django.db.models import Min, Q
 
+from evidence.parameters import understood
 from identities.models import User
 from reviews import permissions, persons, visible
 from reviews.actions import rungs
 from reviews.models import Case, Rung
 from reviews.pages import outcomes, quarantine
-from reviews.pages.lists import page_of
+from reviews.pages.lists import PAGES, page_of
 
 PATH = "/releases/"
 
 
 def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
     """templates/held.html: cases with held rungs, the longest overdue first."""
+    asked, left_out = understood(asked, PAGES)
     rows = (
         visible.cases(user, now=now)
         .filter(state="open")
@@ -38,6 +40,7 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
     return {
         "section": "held",
         "title": "Release list",
+        "left_out": left_out,
         "now": now,
         "cases": [
             _case(

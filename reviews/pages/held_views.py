@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from config.page import page
+from evidence.parameters import whole
 from evidence.words import counted
 from reviews import actions
 from reviews.confirmed import always
@@ -68,4 +69,4 @@ def restore(request: HttpRequest, key: str) -> HttpResponse:
 def _rungs(request: HttpRequest) -> list[int]:
     """The rungs that the form names; none: all of the case."""
     named = request.POST.getlist("rung")[:100]
-    return [int(one) if one.isdecimal() and len(one) < 19 else 0 for one in named]
+    return [whole(one) or 0 for one in named]

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from django.db.models import Q
 
 from evidence.models import Connection, Source
+from evidence.parameters import Known, understood, whole
 from evidence.permissions import Reader
 from identities.inventory import listing
 from identities.inventory.systems import system_of
@@ -17,6 +18,7 @@ from identities.models import InventoryPlan, InventoryRead
 from reviews.pages.claims import HINTS, short
 
 ROWS = 50
+OF_ROWS: Known = {"q": (), "before": ()}
 READINGS = 5
 STATES = {
     "done": ("done", ""),
@@ -67,9 +69,11 @@ def summary(source: Source, by: Reader) -> dict[str, Any]:
 
 def context(source: Source, asked: dict[str, str], by: Reader) -> dict[str, Any]:
     """The whole page; its rows are everybody's, so only for who sees every event."""
+    asked, left_out = understood(asked, OF_ROWS)
     q = asked.get("q", "").strip()[:200]
     found: dict[str, Any] = {
         "section": "sources",
+        "left_out": left_out,
         "source": {"name": source.name, "title": source.title, "url": f"/sources/{source.name}/"},
         "inventory": summary(source, by),
         "lists": _lists(source),
@@ -87,8 +91,8 @@ def context(source: Source, asked: dict[str, str], by: Reader) -> dict[str, Any]
             Q(title__icontains=q) | Q(actor__value__icontains=q) | Q(kind__icontains=q)
         )
     before = asked.get("before", "")
-    if before.isascii() and before.isdigit() and len(before) < 19:
-        rows = rows.filter(pk__lt=int(before))
+    if (least := whole(before)) is not None:
+        rows = rows.filter(pk__lt=least)
     shown = list(rows[: ROWS + 1])
     rest = {"q": q} if q else {}
     found["rows"] = [_row(row) for row in shown[:ROWS]]

@@ -11,7 +11,6 @@ from django.db import connection
 from django.db.models import Q
 
 from evidence.custody_pages import Stretch, dropped_stretches
-from evidence.models import Gap
 from evidence.vocabulary import (
     AGENT_RUN,
     MODEL_CALL,
@@ -19,7 +18,7 @@ from evidence.vocabulary import (
     PROOFS,
     TOOL_CALL,
 )
-from identities.judging.absence import complete_until
+from identities.judging.absence import complete_until, sources_of
 from identities.models import (
     Credential,
     CredentialAgent,
@@ -79,7 +78,6 @@ def lanes(identity: Identity, *, since: datetime, until: datetime, now: datetime
     """Everything the picture shows of [since, until]."""
     rows = _rows(identity.number, since, until)
     many = len(rows) > MOST
-    sources = {row[2] for row in rows[:MOST]}
     data: dict[str, Any] = {
         "from": micros(since),
         "to": micros(until),
@@ -89,11 +87,11 @@ def lanes(identity: Identity, *, since: datetime, until: datetime, now: datetime
     }
     names = _lane_names(rows[:MOST])
     # What retention dropped is drawn too, also where nothing is left to draw.
-    gone = dropped_stretches(since=since, until=until)
+    gone = dropped_stretches(since=since, until=until) + _gaps(identity.number, since, until)
     if all(name in AI_LANES for name in names) and any(row[3] == "identity" for row in gone):
         names = ["Identity log", *names]
     place = {name: number for number, name in enumerate(names)}
-    data["lanes"] = _lanes(names, sources, gone, since, until)
+    data["lanes"] = _lanes(names, gone)
     if many:
         data["events"] = []
         data["bins"] = _bins(place, since, until, identity.number)
@@ -168,28 +166,37 @@ def _lane_names(rows: list[tuple[Any, ...]]) -> list[str]:
     return logs + [name for name in AI_LANES if name in ai or name != "Other steps"]
 
 
-def _lanes(
-    names: list[str], sources: set[int], gone: list[Stretch], since: datetime, until: datetime
-) -> list[dict[str, Any]]:
-    gaps = [[micros(begins), micros(ends), words, plane] for begins, ends, words, plane in gone]
-    gaps += [
-        [
-            micros(max(gap.during.lower or since, since)),
-            micros(min(gap.during.upper or until, until)),
-            gap.reason,
-            gap.source.plane,
+def _gaps(number: int, since: datetime, until: datetime) -> list[Stretch]:
+    """Gaps of the sources that tell of it: by any row, in the window or not, or a run's key."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT g.during, g.reason, s.plane FROM evidence_gap g"
+            " JOIN evidence_source s ON s.id = g.source_id"
+            " WHERE g.during && tstzrange(%s, %s) AND (EXISTS (SELECT 1 FROM identities_attribution"
+            "   a WHERE a.identity_no = %s AND a.source_id = g.source_id)"
+            "  OR g.source_id IN (SELECT u.source_id FROM identities_credentialagent u"
+            "   JOIN identities_credential c ON c.actor_id = u.credential_actor"
+            "   JOIN identities_identity i ON i.id = c.identity_id WHERE i.number = %s))"
+            " ORDER BY g.during",
+            [since, until, number, number],
+        )
+        return [
+            (max(during.lower or since, since), min(during.upper or until, until), words, plane)
+            for during, words, plane in cursor.fetchall()
         ]
-        for gap in Gap.objects.filter(
-            source_id__in=sources, during__overlap=(since, until)
-        ).select_related("source")
-    ]
+
+
+def _lanes(names: list[str], gone: list[Stretch]) -> list[dict[str, Any]]:
+    gaps: dict[bool, list[list[Any]]] = {True: [], False: []}
+    for begins, ends, words, plane in gone:
+        gaps[plane == "ai"].append([micros(begins), micros(ends), words])
     return [
         {
             "id": name.lower().replace(" ", "-"),
             "group": "ai" if name in AI_LANES else "identity",
             "title": name,
             "note": "",
-            "gaps": [gap[:3] for gap in gaps if (gap[3] == "ai") == (name in AI_LANES)],
+            "gaps": gaps[name in AI_LANES],
         }
         for name in names
     ]
@@ -206,13 +213,14 @@ def _severity(row: tuple[Any, ...], no_run: set[int]) -> int:
 def _absent(identity: Identity, rows: list[tuple[Any, ...]], until: datetime) -> list[list[Any]]:
     """Stretches after the last run in which there was none: said only of complete sources."""
     ends = [row[0] for row in rows if row[4] == PLANE_AI]
-    uses = CredentialAgent.objects.filter(
-        credential_actor__in=Credential.objects.filter(identity=identity).values("actor_id")
-    ).values_list("source_id", flat=True)
-    sources = set(uses)
-    if not sources or not ends or max(ends) >= until:
+    uses = list(
+        CredentialAgent.objects.filter(
+            credential_actor__in=Credential.objects.filter(identity=identity).values("actor_id")
+        )
+    )
+    if not uses or not ends or max(ends) >= until:
         return []
-    known = complete_until(sources)
+    known = complete_until(sources_of(uses))
     after = max(ends)
     if known.until is None:
         return [[micros(after), micros(until), f"not known: {known.why_not}"]]

@@ -17,6 +17,7 @@ from identities import permissions as identity_permissions
 from identities.findings import RULES
 from identities.models import Credential, DelegationVersion, Finding, User
 from reviews import owner_permissions, permissions, visible
+from reviews.actions import retiring
 from reviews.models import Case, Seat
 from reviews.pages import (
     answers,
@@ -168,7 +169,20 @@ def _acts(d: Dossier, user: User) -> list[dict[str, Any]]:
             "icon": "send",
             "get": True,
         },
+        # What is suspended may be for good.
+        *([_retire(d, user)] if d.identity.state == "suspended" else []),
     ]
+
+
+def _retire(d: Dossier, user: User) -> dict[str, Any]:
+    return {
+        "words": "Retire",
+        "url": f"/identities/{d.identity.key}/retire/",
+        "why_not": retiring.why_not(user, d.identity, now=d.live_now) or "",
+        "icon": "archive",
+        "ask": "Why it is not needed any more; it cannot be undone, and goes into the ledger",
+        "danger": True,
+    }
 
 
 def _finding(one: Finding, case: Case | None) -> dict[str, Any]:

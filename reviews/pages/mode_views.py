@@ -16,7 +16,8 @@ from identities import visible
 from identities.permissions import NotAllowed, NotPossible, require
 from reviews import mode_permissions, mode_rules
 from reviews.actions import modes as actions
-from reviews.confirmed import always
+from reviews.actions import policy_versions
+from reviews.confirmed import always, permitted_first
 from reviews.mode_forms import ModeForm
 from reviews.models import ModeRule
 from reviews.pages import modes
@@ -72,7 +73,7 @@ def mode_new(request: HttpRequest) -> HttpResponse:
                 messages.success(request, f"{row} is proposed: a second person signs it.")
                 return redirect(row.url)
             require(mode_permissions.why_not_propose_mode(user, now=now))
-            mode_rules.document(scope)
+            policy_versions.require_known(mode_rules.document(scope))
             problem = {"dry_run": modes.dry_run(scope, said["mode"], now=now)}
         except (NotAllowed, NotPossible) as refused:
             problem = {"problem": str(refused)}
@@ -82,6 +83,11 @@ def mode_new(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @login_required
+@permitted_first(
+    lambda request, key: mode_permissions.why_not_sign_mode(
+        user_of(request), rule_of(key), now=timezone.now()
+    )
+)
 @reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
 def mode_sign(request: HttpRequest, key: str) -> HttpResponse:
     row = actions.sign(rule=rule_of(key), by=user_of(request), now=timezone.now())

@@ -11,6 +11,7 @@ from typing import Any
 from django.db import OperationalError, connection, transaction
 from django.db.models import Count, QuerySet
 
+from evidence.parameters import Known, understood
 from evidence.words import counted
 from identities import visible
 from identities.models import Identity, User
@@ -19,7 +20,7 @@ from reviews import mode_permissions, mode_rules
 from reviews.actions import modes as actions
 from reviews.mode_forms import MODE_WORDS
 from reviews.models import ModeRule
-from reviews.pages.lists import page_of
+from reviews.pages.lists import PAGES, page_of
 
 MOST_SECONDS = 2
 PATH = "/modes/"
@@ -40,10 +41,12 @@ WHICH: dict[str, tuple[str, Callable[..., QuerySet[Identity]]]] = {
     "nobody": ("Nobody could be asked", mode_rules.nobody),
     "cut": ("Silence would have cut", mode_rules.cut),
 }
+OF_IDENTITIES: Known = {"which": tuple(WHICH), **PAGES}
 
 
 def overview(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
     """templates/modes.html: counts for each mode, what is in force, and all rules."""
+    asked, left_out = understood(asked, PAGES)
     everything = visible.sees_all(user)
     rows = visible.identities(user, now=now).exclude(state="retired").order_by()
     by_mode = dict(rows.values_list("mode").annotate(n=Count("pk", distinct=True)))
@@ -52,6 +55,7 @@ def overview(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, A
         "section": "modes",
         "now": now,
         "title": "Modes",
+        "left_out": left_out,
         "counts": [
             {
                 "mode": one,
@@ -265,8 +269,8 @@ def _identities(count: int) -> str:
 
 def identities(rule: ModeRule, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
     """templates/policy_identities.html: the rows under a number of the dry run."""
-    which = asked.get("which", "")
-    which = which if which in WHICH else "scope"
+    asked, left_out = understood(asked, OF_IDENTITIES)
+    which = asked.get("which") or "scope"
     heading, found = WHICH[which]
     rows = found(rule.scope, rule.mode, now=now).select_related(
         "service", "owner__person", "owner__team"
@@ -277,6 +281,7 @@ def identities(rule: ModeRule, asked: dict[str, str], *, now: datetime) -> dict[
         "section": "modes",
         "now": now,
         "title": f"{heading}: {rule.key}",
+        "left_out": left_out,
         "crumbs": [*CRUMBS, {"words": rule.key, "url": rule.url}],
         "policy": rule,
         "heading": heading,

@@ -6,6 +6,7 @@ Owns the context of templates/outcomes.html and the sentences that other pages s
 from datetime import datetime
 from typing import Any
 
+from evidence.parameters import understood
 from identities import visible
 from identities.models import User
 from reviews import outcome_brakes
@@ -14,11 +15,12 @@ from reviews.actions.answers import WORDS
 from reviews.campaigns import letting_out
 from reviews.models import Campaign, Case, OutcomeBrake
 from reviews.models.outcome_brakes import HELD
-from reviews.pages.lists import page_of
+from reviews.pages.lists import PAGES, page_of
 
 
 def context(one: Campaign, user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
     """templates/outcomes.html."""
+    asked, left_out = understood(asked, PAGES)
     path = f"/campaigns/{one.key}/outcomes/"
     rows = outcome_brakes.cutting(one).filter(
         case__in=visible_above.cases(user, now=now).order_by().values("pk")
@@ -31,6 +33,7 @@ def context(one: Campaign, user: User, asked: dict[str, str], *, now: datetime) 
         "section": "held",
         "now": now,
         "title": f"What {one.key} would cut",
+        "left_out": left_out,
         "crumbs": [
             {"words": "Campaigns", "url": "/campaigns/"},
             {"words": one.key, "url": f"/campaigns/{one.key}/"},

@@ -11,26 +11,29 @@ from uuid import UUID
 
 from django.db.models import F, Q
 
+from evidence.parameters import Known, understood
 from identities import permissions as identity_permissions
 from identities.models import Attestation, Identity, User
 from reviews import attestation_bounds, owner_permissions
 from reviews.actions import attesting
 from reviews.models import OwnerOffer, SuccessionItem
-from reviews.pages.lists import choice, page_of
+from reviews.pages.lists import PAGES, choice, page_of
 from reviews.permissions import mine
 from reviews.succession import passing
 
 PATH = "/owned/"
 ROLES = {"owner": "owner", "sponsor": "sponsor", "backup": "backup"}
+OF_OWNED: Known = {"q": (), "role": tuple(ROLES), **PAGES}
 SOON = timedelta(days=30)
 MOST_ASKED = 100
 
 
 def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
     """templates/owned.html: what ends first comes first."""
+    asked, left_out = understood(asked, OF_OWNED)
     parties = mine(user, now=now)
     role = asked.get("role", "")
-    roles = [role] if role in ROLES else list(ROLES)
+    roles = [role] if role else list(ROLES)
     which = Q()
     for name in roles:
         which |= Q(**{f"{name}__in": parties})
@@ -61,6 +64,7 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
     return {
         "section": "owned",
         "title": "What I answer for",
+        "left_out": left_out,
         "now": now,
         "q": q,
         "filters": [choice("role", "As", ROLES, role)],

@@ -31,6 +31,7 @@ urlpatterns = [
     path("people/", people_views.people_list, name="people_list"),
     path("people/<uuid:pk>/", people_views.person_page, name="person_page"),
     path("identities/<str:key>/vendor/", vendor_views.identity_vendor, name="identity_vendor"),
+    path("identities/<str:key>/retire/", views.identity_retire, name="identity_retire"),
     path("identities/<str:key>/renew/", views.identity_renew, name="identity_renew"),
     path("identities/<str:key>/hand-over/", views.identity_hand_over, name="identity_hand_over"),
 ]

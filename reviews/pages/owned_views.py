@@ -4,6 +4,7 @@ import re
 from typing import Any
 from uuid import UUID
 
+from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
@@ -17,7 +18,8 @@ from identities import visible as identities_visible
 from identities.models import Identity
 from identities.permissions import NotAllowed, NotPossible, require
 from reviews import owner_permissions
-from reviews.actions import attesting, offers
+from reviews.actions import attesting, offers, retiring
+from reviews.confirmed import always
 from reviews.models import OwnerOffer, Succession, SuccessionItem
 from reviews.owner_forms import RenewForm, UntilForm, last_of
 from reviews.pages import owned, successions
@@ -120,6 +122,21 @@ def identity_renew(request: HttpRequest, key: str) -> HttpResponse:
         status = 400
     context = owned.renew(identity, user, now=now) | {"form": form, "problem": problem}
     return page(request, "renew.html", context, status=status)
+
+
+@require_POST
+@login_required
+@reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
+def identity_retire(request: HttpRequest, key: str) -> HttpResponse:
+    identity = _identity(request, key)
+    retiring.retire(
+        identity=identity,
+        by=user_of(request),
+        now=timezone.now(),
+        reason=request.POST.get("reason", ""),
+    )
+    messages.success(request, f"{identity.name} is retired.")
+    return redirect("identity_line", key=identity.key)
 
 
 @require_http_methods(["GET", "POST"])

@@ -10,16 +10,18 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
+from evidence.parameters import Known, understood
 from identities import permissions
 from identities.actions import leaving
 from identities.models import Membership, Person, Team, User
 from identities.permissions import NotPossible
 from reviews import owner_permissions
 from reviews.models import Succession
-from reviews.pages.lists import choice, page_of
+from reviews.pages.lists import PAGES, choice, page_of
 from reviews.succession import foreseen, noticing
 
 PATH = "/people/"
+OF_PEOPLE: Known = {"q": (), "state": ("here", "left"), **PAGES}
 
 
 def named(q: str, state: str, *, now: datetime) -> QuerySet[Person]:
@@ -45,6 +47,8 @@ def say(
     now: datetime,
 ) -> None:
     """They left, are here or moved. `dry_run`: every refusal, and nothing is changed."""
+    if state != "here":
+        permissions.require(owner_permissions.why_not_say_gone(by, person, now=now))
     with transaction.atomic():
         if state == "left":
             leaving.leave(person=person, at=at, reason=reason, by=by, now=now)
@@ -93,6 +97,7 @@ def follows_out(found: foreseen.Foreseen) -> dict[str, Any]:
 
 def listed(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
     """templates/people.html."""
+    asked, left_out = understood(asked, OF_PEOPLE)
     why_not = owner_permissions.why_not_see_successions(user)
     q, state = asked.get("q", "").strip()[:200], asked.get("state", "")
     rows = named(q, state, now=now)
@@ -100,6 +105,7 @@ def listed(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any
     return {
         "section": "successions",
         "title": "People",
+        "left_out": left_out,
         "now": now,
         "why_not": why_not or "",
         "q": q,
@@ -112,6 +118,12 @@ def listed(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any
 def one(person: Person, user: User, *, now: datetime) -> dict[str, Any]:
     """templates/person.html, apart from its form."""
     found = foreseen.foresee(person, at=now, now=now)
+    # Of who is leaving, the form also says that they stay after all.
+    why_not = (
+        owner_permissions.why_not_say_gone(user, person, now=now)
+        if person.left_at is None
+        else permissions.why_not_say_who_left(user, person, now=now)
+    )
     lists = Succession.objects.filter(person=person).select_related("person", "team")
     teams = Membership.objects.filter(
         person=person, superseded_at__isnull=True, during__contains=now
@@ -125,7 +137,7 @@ def one(person: Person, user: User, *, now: datetime) -> dict[str, Any]:
             "url": f"{PATH}{person.pk}/",
             "teams": list(teams.order_by("team__name").values_list("team__name", flat=True)),
         },
-        "why_not": permissions.why_not_say_who_left(user, person, now=now) or "",
+        "why_not": why_not or "",
         "follows": found,
         "theirs": [{"label": role, "words": f"{count:,}"} for role, count in found.counts.items()],
         "next": [

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, time
 from uuid import UUID
 
+from allauth.account.decorators import reauthentication_required
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -13,9 +14,10 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from config.page import page
 from identities.models import Person, Team
-from identities.permissions import NotAllowed, NotPossible, require
+from identities.permissions import NotAllowed, NotPossible
 from identities.reasons import LONGEST_REASON
 from reviews import owner_permissions
+from reviews.confirmed import always, permitted_first
 from reviews.owner_forms import Day
 from reviews.pages import people
 from reviews.views import asked_of, user_of
@@ -66,12 +68,31 @@ def people_list(request: HttpRequest) -> HttpResponse:
     return page(request, "people.html", context, status=403 if context["why_not"] else 200)
 
 
+def _why_not_say(request: HttpRequest, pk: UUID) -> str | None:
+    user, now = user_of(request), timezone.now()
+    why = owner_permissions.why_not_see_successions(user)
+    if why is not None or not _says_gone(request):
+        return why
+    person = get_object_or_404(Person, pk=pk)
+    return owner_permissions.why_not_say_gone(user, person, now=now)
+
+
+def _says_gone(request: HttpRequest) -> bool:
+    return request.method == "POST" and request.POST.get("state") in ("left", "moved")
+
+
+def _asks_again(request: HttpRequest) -> bool:
+    """For allauth's decorator: somebody's access ends by it, and what is theirs goes to others."""
+    return _says_gone(request) and always(request)
+
+
 @require_http_methods(["GET", "POST"])
 @login_required
+@permitted_first(_why_not_say)
+@reauthentication_required(enabled=_asks_again)  # type: ignore[untyped-decorator]  # allauth ships no types
 def person_page(request: HttpRequest, pk: UUID) -> HttpResponse:
     """One person with what follows if they leave; POST says that they left, are here or moved."""
     user, now = user_of(request), timezone.now()
-    require(owner_permissions.why_not_see_successions(user))
     person = get_object_or_404(Person.objects.select_related("manager"), pk=pk)
     form = WhereForm(request.POST or None)
     problem, status = "", 200

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from django.db import OperationalError, connection, transaction
 from django.db.models import Count, Q, QuerySet
 
+from evidence.parameters import Known, understood
 from evidence.words import counted
 from identities import visible
 from identities.models import Identity, User
@@ -20,7 +21,7 @@ from reviews import micro_reviews, policy_permissions, policy_scope, policy_word
 from reviews import visible as visible_above
 from reviews.actions import policy_versions
 from reviews.models import ReviewPolicy
-from reviews.pages.lists import page_of
+from reviews.pages.lists import PAGES, page_of
 from reviews.policy_document import FIELDS, REQUESTS, Document
 
 MOST_SECONDS = 2
@@ -33,6 +34,7 @@ WHICH: dict[str, str] = {
     "exempt": "Left alone",
     "due": "Due now",
 }
+OF_IDENTITIES: Known = {"which": tuple(WHICH), **PAGES}
 
 
 def all_policies(user: User, *, now: datetime) -> dict[str, Any]:
@@ -213,8 +215,8 @@ def _identities(count: int) -> str:
 
 def identities(policy: ReviewPolicy, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
     """templates/policy_identities.html: the rows under a number of the dry run."""
-    which = asked.get("which", "")
-    which = which if which in WHICH else "scope"
+    asked, left_out = understood(asked, OF_IDENTITIES)
+    which = asked.get("which") or "scope"
     document = policy_versions.document_of(policy)
     rows = _ROWS[which](document, now).select_related("service", "owner__person", "owner__team")
     path = f"{policy.url}identities/"
@@ -223,6 +225,7 @@ def identities(policy: ReviewPolicy, asked: dict[str, str], *, now: datetime) ->
         "section": "policies",
         "now": now,
         "title": f"{WHICH[which]}: {policy}",
+        "left_out": left_out,
         "crumbs": [
             {"words": "Review policies", "url": "/policies/"},
             {"words": str(policy), "url": policy.url},

@@ -15,7 +15,7 @@ from identities import visible
 from identities.permissions import NotAllowed, NotPossible, require
 from reviews import policy_permissions
 from reviews.actions import policy_versions
-from reviews.confirmed import always
+from reviews.confirmed import always, permitted_first
 from reviews.models import ReviewPolicy
 from reviews.pages import policies
 from reviews.policy_document import DocumentError
@@ -105,6 +105,11 @@ def _tried(request: HttpRequest, form: PolicyForm) -> dict[str, Any]:
 
 @require_POST
 @login_required
+@permitted_first(
+    lambda request, slug, version: policy_permissions.why_not_sign_policy(
+        user_of(request), policy_of(slug, version), now=timezone.now()
+    )
+)
 @reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
 def policy_sign(request: HttpRequest, slug: str, version: int) -> HttpResponse:
     row = policy_versions.sign(

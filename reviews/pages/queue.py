@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from django.db.models import Count, Prefetch, Q, QuerySet
 
+from evidence.parameters import Known, checked, is_whole, understood, whole
 from identities.models import User
 from reviews import sight, visible
 from reviews.actions import deadlines
@@ -14,13 +15,12 @@ from reviews.models import Case, Seat
 from reviews.models.cases import SEATS
 from reviews.pages import freshness, planted, queue_groups, queue_items, waiting
 from reviews.pages.lists import UNDER_WAY, choice, page_of
-from reviews.parameters import checked, understood
 from reviews.permissions import SIGNING
 from reviews.states import STATES
 
 PER_PAGE = 50
 # What a view of all cases is narrowed by.
-NARROWED = ("door", "state", "q", "policy", "version", "campaign", "service")
+NARROWED = ("door", "state", "q", "policy", "version", "campaign", "service", "due")
 HEADINGS = {
     "access_review": "Access reviews",
     "access_request": "Access requests",
@@ -31,15 +31,19 @@ SHOWN = {"": "Cases", "items": "Items"}
 TOGETHER = {"all": "dangerous together"}
 # What of an address stays when another page, group or shape of the same queue is asked for.
 KEPT = ("q", "seat", "show", "group", "together", *queue_groups.GROUPS)
-OF_QUEUE: dict[str, tuple[str, ...]] = dict.fromkeys((*KEPT, "page"), ()) | {
+OF_QUEUE: Known = dict.fromkeys((*KEPT, "page"), ()) | {
+    "page": is_whole,
     "seat": SEATS,
     "show": ("items",),
     "group": tuple(queue_groups.GROUPS),
     "together": tuple(TOGETHER),
 }
-OF_CASES: dict[str, tuple[str, ...]] = dict.fromkeys((*NARROWED, "page"), ()) | {
+OF_CASES: Known = dict.fromkeys((*NARROWED, "page"), ()) | {
+    "page": is_whole,
+    "version": is_whole,
     "door": tuple(HEADINGS),
     "state": (*STATES, "under_way"),
+    "due": ("passed",),
 }
 
 
@@ -76,12 +80,12 @@ def found_for(
 
 def mine(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
     """templates/queue.html: what waits for this user, earliest deadline first."""
-    asked = understood(asked, OF_QUEUE)
+    asked, left_out = understood(asked, OF_QUEUE)
     every, shown = found_for(user, asked, now=now)
     shown = planted.beside(shown)
     group, show = asked.get("group", ""), asked.get("show", "")
     shown, headings = queue_groups.arranged(shown, group)
-    number = int(asked["page"]) if asked.get("page", "").isdigit() else 1
+    number = whole(asked.get("page", "")) or 1
     first = (max(1, min(number, 10_000)) - 1) * PER_PAGE
     if show == "items":
         total = sum(one.left for one in shown)
@@ -93,6 +97,7 @@ def mine(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
         "section": "queue",
         "now": now,
         "title": "My queue",
+        "left_out": left_out,
         "tabs": _tabs(every, asked),
         "ways": _ways(asked),
         "q": asked.get("q", "").strip()[:200],
@@ -153,8 +158,8 @@ def _ways(asked: dict[str, str]) -> dict[str, Any]:
 
 def all_cases(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
     """The same template as a list of every case the user may see."""
+    asked, left_out = understood(asked, OF_CASES)
     door, state = asked.get("door", ""), asked.get("state", "")
-    asked = understood(asked, OF_CASES)
     shown, page = page_of(cases_in(user, asked, now=now), asked, "/cases/")
     hidden = sight.conflicts_hidden(user, [one.pk for one in shown if one.conflicts], now=now)
     for one in shown:
@@ -167,6 +172,7 @@ def all_cases(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, 
         "section": door if door in HEADINGS else "queue",
         "now": now,
         "title": HEADINGS.get(door, "Cases"),
+        "left_out": left_out,
         "heading": HEADINGS.get(door, "All cases"),
         "all_cases": True,
         "q": asked.get("q", "").strip()[:200],
@@ -223,6 +229,8 @@ def cases_in(user: User, asked: dict[str, str], *, now: datetime) -> QuerySet[Ca
         rows = rows.filter(state__in=UNDER_WAY)
     elif state:
         rows = rows.filter(state=state)
+    if asked.get("due"):
+        rows = rows.filter(state="open", deadline_at__lte=now)
     if asked.get("campaign"):
         key = CAMPAIGN.fullmatch(asked["campaign"])
         rows = rows.filter(campaign__number=int(key[1])) if key else rows.none()
@@ -230,13 +238,14 @@ def cases_in(user: User, asked: dict[str, str], *, now: datetime) -> QuerySet[Ca
         rows = rows.filter(identity__service__slug=asked["service"])
     if asked.get("policy"):
         rows = rows.filter(policy__name=asked["policy"])
-    if asked.get("version", "").isdigit():
-        rows = rows.filter(policy__version=int(asked["version"]))
+    version = whole(asked.get("version", ""))
+    if version is not None:
+        rows = rows.filter(policy__version=version)
     if q:
-        number = q.upper().removeprefix("CS-")
+        number = whole(q.upper().removeprefix("CS-"), longest=15)
         matches = Q(title__icontains=q)
-        if number.isdigit() and len(number) < 16:
-            matches |= Q(number=int(number))
+        if number is not None:
+            matches |= Q(number=number)
         rows = rows.filter(matches)
     return rows
 

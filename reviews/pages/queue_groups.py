@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.db import connection
 
+from evidence.parameters import whole
 from identities.models import Party
 from reviews.pages.waiting import Waiting
 
@@ -43,7 +44,7 @@ def said(name: str, value: str) -> Any:
         return value
     number = value.upper().removeprefix("NHI-")
     # Something that is no key names no identity.
-    return int(number) if number.isdigit() and len(number) < 16 and int(number) else -1
+    return whole(number, longest=15) or -1
 
 
 def arranged(found: list[Waiting], group: str) -> tuple[list[Waiting], dict[UUID, Heading]]:

@@ -14,7 +14,7 @@ from reviews import attention
 from reviews.actions import advising, bulk, deadlines
 from reviews.models import Decision, Item
 from reviews.pages import freshness, planted, waiting
-from reviews.pages.case_item import usage
+from reviews.pages.case_item import unadvised, usage
 from reviews.permissions import SEAT_WORDS, SIGNING
 
 SHOWN_REASONS = 3
@@ -97,7 +97,7 @@ def _row(pick: bulk.Pick, why: str, *, now: datetime) -> dict[str, Any]:
         "silence": deadlines.sentence(case),
         "signals": signals,
         "recommendation": item.recommendation,
-        "recommendation_reason": item.recommendation_reason,
+        "unadvised": unadvised(item),
         "reasons": advising.of_item(item)[:SHOWN_REASONS],
         "item": str(item.pk),
         # What was read: an answer against anything newer is asked again.

@@ -6,7 +6,7 @@ calendar carries titles and links only: whoever has its address reads it without
 
 import csv
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import batched
 from typing import Any
@@ -29,12 +29,27 @@ type Row = dict[str, Any]
 CHUNK = 500
 # What a spreadsheet would take for a formula: titles hold names that somebody else chose.
 FORMULA = re.compile(r"^\s*[=+\-@\t\r]")
+# The members of each row, in their order.
+OF_CASE = "case kind title state identity identity_name due_at stage next_stage"
+OF_SEAT = "seat if_nobody_decides items_left items conflicts url"
+OF_ITEM = (
+    "seat if_nobody_decides item item_kind item_title note outcome recommendation"
+    " recommendation_reason usage last_used_at findings together reasons url"
+)
+OF_LISTED = "seats items_left items opened_at closed_at url"
 CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def mine(user: User, asked: dict[str, str], *, now: datetime) -> Iterator[Row]:
-    """Every row of this view of the queue, in its order, however long it is."""
+    """Every row of this view of the queue, in its order, however long it is.
+
+    What cannot be asked for is refused here, before the answer has begun.
+    """
     _, found = queue.found_for(user, asked, now=now, most=None)
+    return _rows(found, asked)
+
+
+def _rows(found: list[waiting.Waiting], asked: dict[str, str]) -> Iterator[Row]:
     found, headings = queue_groups.arranged(found, asked.get("group", ""))
     of = _items if asked.get("show") == "items" else _cases
     for some in batched(found, CHUNK):
@@ -105,17 +120,30 @@ def _items(found: list[waiting.Waiting]) -> Iterator[tuple[Case, Row]]:
 
 
 def cases(user: User, asked: dict[str, str], *, now: datetime) -> Iterator[Row]:
-    """Every case of this view of the list that the user may see."""
-    for case in queue.cases_in(user, asked, now=now).iterator(chunk_size=CHUNK):
-        row = queue.row_of(case, now=now)
-        yield _of_case(case) | {
-            "seats": row["seats"],
-            "items_left": row["items_left"],
-            "items": row["of"],
-            "opened_at": moment(case.opened_at),
-            "closed_at": moment(case.closed_at),
-            "url": f"{settings.BASE_URL}/cases/{case.key}/",
-        }
+    """Every case of this view of the list that the user may see; what cannot be asked for is
+    refused here."""
+    rows = queue.cases_in(user, asked, now=now)
+    return (_listed(case, now=now) for case in rows.iterator(chunk_size=CHUNK))
+
+
+def _listed(case: Case, *, now: datetime) -> Row:
+    row = queue.row_of(case, now=now)
+    return _of_case(case) | {
+        "seats": row["seats"],
+        "items_left": row["items_left"],
+        "items": row["of"],
+        "opened_at": moment(case.opened_at),
+        "closed_at": moment(case.closed_at),
+        "url": f"{settings.BASE_URL}/cases/{case.key}/",
+    }
+
+
+def columns(name: str, asked: dict[str, str]) -> list[str]:
+    """What a row of this view of the queue, or of the list of cases, says."""
+    if name == "cases":
+        return f"{OF_CASE} {OF_LISTED}".split()
+    of = OF_ITEM if asked.get("show") == "items" else OF_SEAT
+    return f"{OF_CASE} {of}{' group' if asked.get('group') else ''}".split()
 
 
 class _Line:
@@ -125,15 +153,12 @@ class _Line:
         return line
 
 
-def as_csv(rows: Iterable[Row]) -> Iterator[str]:
-    """A header and a line for each row; without rows, nothing."""
+def as_csv(rows: Iterable[Row], columns: Sequence[str]) -> Iterator[str]:
+    """A header, also where there are no rows, and a line for each row."""
     writer = csv.writer(_Line())
-    first = True
+    yield writer.writerow(columns)
     for row in rows:
-        if first:
-            yield writer.writerow(row)
-            first = False
-        yield writer.writerow([_cell(value) for value in row.values()])
+        yield writer.writerow([_cell(row[name]) for name in columns])
 
 
 def _cell(value: object) -> object:
@@ -151,9 +176,13 @@ def as_json(rows: Iterable[Row]) -> Iterator[bytes]:
     yield b"\n]\n" if before == b",\n" else b"[]\n"
 
 
-def answer(rows: Iterable[Row], name: str, shape: str) -> StreamingHttpResponse:
-    """The rows as a file: `shape` is csv or json."""
-    made: Iterator[str] | Iterator[bytes] = as_csv(rows) if shape == "csv" else as_json(rows)
+def answer(
+    rows: Iterable[Row], name: str, shape: str, columns: Sequence[str]
+) -> StreamingHttpResponse:
+    """The rows as a file: `shape` is csv, with these columns, or json."""
+    made: Iterator[str] | Iterator[bytes] = (
+        as_csv(rows, columns) if shape == "csv" else as_json(rows)
+    )
     kind = "text/csv; charset=utf-8" if shape == "csv" else "application/json"
     response = StreamingHttpResponse(made, content_type=kind)
     response["Content-Disposition"] = f'attachment; filename="countersign-{name}.{shape}"'

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from config.page import page
 from identities.models import User
-from identities.permissions import NotAllowed, NotPossible
+from identities.permissions import NotAllowed, NotPossible, require
 from reviews import visible
 from reviews.actions import bulk, feeds
 from reviews.actions.answers import AT_ONCE
@@ -25,15 +25,19 @@ SHAPES = {"queue": queue_out.mine, "cases": queue_out.cases}
 @require_GET
 @login_required
 def take_out(request: HttpRequest, name: str, shape: str) -> HttpResponseBase:
-    rows = SHAPES[name](user_of(request), asked_of(request), now=timezone.now())
-    return queue_out.answer(rows, name, shape)
+    asked = asked_of(request)
+    rows = SHAPES[name](user_of(request), asked, now=timezone.now())
+    return queue_out.answer(rows, name, shape, queue_out.columns(name, asked))
 
 
 def _picked(request: HttpRequest) -> tuple[list[bulk.Pick], list[str]]:
     """The items that were selected and wait for this user, as they were read; and the words of
     those that do not wait for them any more."""
     chosen: dict[UUID, int] = {}
-    for text in request.POST.getlist("pick")[: bulk.MOST + 1]:
+    said = request.POST.getlist("pick")
+    if len(said) > bulk.MOST:
+        raise NotPossible(bulk.too_many(len(said)))
+    for text in said:
         item, _, version = text.partition(".")
         try:
             chosen[UUID(item)] = int(version)
@@ -65,6 +69,7 @@ def keep(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
     problem, kept = "", []
     try:
+        require(feeds.why_not_feed(user))
         picks, gone = _picked(request)
         if gone and not picks:
             raise NotPossible(" ".join(gone))

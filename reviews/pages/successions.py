@@ -8,13 +8,15 @@ from typing import Any
 
 from django.db.models import Count, F, Q
 
+from evidence.parameters import Known, understood
 from identities.models import User
 from reviews import owner_permissions
 from reviews.models import Case, Succession, SuccessionItem
-from reviews.pages.lists import choice, page_of
+from reviews.pages.lists import PAGES, choice, page_of
 from reviews.succession import noticing, passing
 
 PATH = "/successions/"
+OF_LISTS: Known = {"q": (), "state": ("open", "done"), **PAGES}
 STATES = {
     "asked": "waits",
     "accepted": "confirmed",
@@ -42,6 +44,7 @@ ROLES = {
 
 def listed(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
     """templates/successions.html: what is open first, the newest first."""
+    asked, left_out = understood(asked, OF_LISTS)
     why_not = owner_permissions.why_not_see_successions(user)
     rows = Succession.objects.select_related("person", "team").annotate(
         asked=Count("items", filter=Q(items__state="asked")),
@@ -49,7 +52,7 @@ def listed(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any
         total=Count("items"),
     )
     state = asked.get("state", "")
-    if state in ("open", "done"):
+    if state:
         rows = rows.filter(done_at__isnull=state == "open")
     q = asked.get("q", "").strip()[:200]
     if q:
@@ -59,6 +62,7 @@ def listed(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any
     return {
         "section": "successions",
         "title": "Succession",
+        "left_out": left_out,
         "now": now,
         "why_not": why_not or "",
         "q": q,
@@ -85,6 +89,7 @@ def _head(one: Succession) -> dict[str, Any]:
 
 def one(succession: Succession, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
     """templates/succession.html."""
+    asked, left_out = understood(asked, PAGES)
     rows = succession.items.select_related(
         "identity",
         "service",
@@ -100,6 +105,7 @@ def one(succession: Succession, asked: dict[str, str], *, now: datetime) -> dict
     return {
         "section": "successions",
         "title": succession.key,
+        "left_out": left_out,
         "now": now,
         "succession": _head(succession) | {"could_read": succession.could_read},
         "items": [_item(row, cases) for row in shown],

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 from config.page import page
 from evidence import looked
 from evidence.models import Actor, Run
+from evidence.parameters import whole
 from evidence.permissions import Reader
 from identities import visible
 from identities.actions import bindings, findings, revocations
@@ -238,7 +239,7 @@ def unclaimed_list(request: HttpRequest) -> HttpResponse:
 
 
 def _proposals(request: HttpRequest) -> list[Binding]:
-    numbers = [int(n) for n in request.POST.getlist("proposal") if n.isdigit()][:200]
+    numbers = [whole(one) or 0 for one in request.POST.getlist("proposal")[:200]]
     rows = visible.bindings(_user(request), now=timezone.now())
     return list(rows.filter(pk__in=numbers).select_related("identity__service", "actor"))
 
@@ -271,8 +272,8 @@ def unclaimed_reject(request: HttpRequest) -> HttpResponse:
 @require_POST
 @login_required
 def unclaimed_bulk(request: HttpRequest) -> HttpResponse:
-    least = request.POST.get("at_least", "")
-    rule = bindings.Rule(least_calls=int(least) if least.isdigit() else claims.BULK_CALLS)
+    least = whole(request.POST.get("at_least", ""))
+    rule = bindings.Rule(least_calls=claims.BULK_CALLS if least is None else least)
     done, left = bindings.confirm_by_rule(rule=rule, by=_user(request), now=timezone.now())
     messages.success(request, f"{len(done)} bindings are confirmed.")
     for said in left[:5]:
@@ -283,8 +284,7 @@ def unclaimed_bulk(request: HttpRequest) -> HttpResponse:
 @require_POST
 @login_required
 def unclaimed_bind(request: HttpRequest) -> HttpResponse:
-    number = request.POST.get("actor", "")
-    actor = get_object_or_404(Actor, pk=int(number) if number.isdigit() else 0)
+    actor = get_object_or_404(Actor, pk=whole(request.POST.get("actor", "")) or 0)
     identity = _identity(request, request.POST.get("identity", ""))
     bindings.bind(
         identity=identity,

@@ -33,17 +33,22 @@ DOOR_WORDS = {
 MOST = 500
 
 # Seats of open cases that name this person and are their turn, in order of the deadline; then,
-# one after the other until the bound, how much of each is left. What a seat shows by naming a
+# one after the other until the bound, how much of each is left. Who is named in two seats of a case
+# sits in the first: left out before the bound, so that the bound counts cases. What a seat shows by naming a
 # party of theirs is the rule of reviews/visible.py; only other roads are asked there.
 TURN = """
-SELECT s.id, s.case_id, s.kind, s.number, s.title, s.door, s.deadline_at, s.identity_id,
+SELECT DISTINCT ON (s.deadline_at, s.number) s.id, s.case_id, s.kind, s.number, s.title, s.door,
+ s.deadline_at, s.identity_id,
  n.unanswered, n.total, n.conflicts
 FROM (
  SELECT t.id, t.case_id, t.kind, t.position, k.deadline_at, k.number, k.title, k.door,
   k.identity_id
  FROM {rows} WHERE k.state = 'open'
  AND (t.party_id = ANY(%(parties)s) OR t.backup_id = ANY(%(parties)s) OR t.person_id = %(me)s
-  OR (%(reviewer)s AND t.party_id IS NULL AND t.backup_id IS NULL))
+  OR (%(reviewer)s AND t.party_id IS NULL AND t.backup_id IS NULL AND NOT EXISTS (
+   SELECT FROM reviews_seat o JOIN identities_party p ON p.id = o.party_id
+   WHERE o.case_id = k.id AND o.id <> t.id AND o.turn = 'now' AND o.kind = ANY(%(signing)s)
+    AND p.person_id = %(me)s)))
  AND ((NOT k.sealed AND (%(all)s OR t.party_id = ANY(%(parties)s)
    OR t.backup_id = ANY(%(parties)s))) OR k.id IN ({visible}))
  AND t.turn = 'now'
@@ -156,6 +161,18 @@ def for_user(
 
     `narrowed`: any of FILTERS; an empty one narrows nothing. `wide`: they leave much of it.
     """
+    return _blind(user, _walked(user, now=now, most=most, wide=wide, **narrowed), now=now)
+
+
+def count(user: User, *, now: datetime, most: int) -> int:
+    """In how many cases something waits for this user, as the queue lists them; no further than
+    `most`."""
+    return len(_walked(user, now=now, most=most, wide=False))
+
+
+def _walked(
+    user: User, *, now: datetime, most: int | None, wide: bool, **narrowed: Any
+) -> list[Waiting]:
     if user.person_id is None or not user.is_active or "auditor" in groups(user):
         return []
     given = {name: value for name, value in narrowed.items() if value}
@@ -198,10 +215,7 @@ def for_user(
                 "most": most,
             },
         )
-        found = [Waiting(*row) for row in cursor.fetchall()]
-    # One seat for each case: who is named in two sits in the first.
-    found = list({one.case: one for one in reversed(found)}.values())[::-1]
-    return _blind(user, found, now=now)
+        return [Waiting(*row) for row in cursor.fetchall()]
 
 
 def _blind(user: User, found: list[Waiting], *, now: datetime) -> list[Waiting]:

@@ -71,7 +71,7 @@ def notice_next(*, now: datetime) -> bool:
 
 def _gone(now: datetime) -> Gone | None:
     """A party nobody stands for that still answers for something on no list; locked."""
-    holding = _holders()
+    holding = holders()
     missing = Party.objects.exclude(pk__in=presence.there(now=now).values("pk"))
     rows = missing.filter(holding).order_by("pk")
     party = rows.select_for_update(of=("self",)).first()
@@ -94,7 +94,7 @@ def _signs_in(now: datetime) -> Gone | None:
     return Gone("left", Party.objects.get_or_create(person=person)[0], person.left_at)
 
 
-def _holders() -> Q:
+def holders() -> Q:
     """Parties with something that is on no list."""
     found = Q()
     for role in ("owner", "backup", "sponsor"):
@@ -143,7 +143,7 @@ def _moved(now: datetime) -> Gone | None:
     waits = Succession.objects.filter(
         person=OuterRef("person"), team=OuterRef("team"), why="moved", done_at__isnull=True
     )
-    party = Party.objects.filter(_holders(), person=OuterRef("person"))
+    party = Party.objects.filter(holders(), person=OuterRef("person"))
     row = (
         Membership.objects.annotate(ended=F("during__endswith"))
         .filter(superseded_at__isnull=True, ended__lte=now, ended__gt=now - MOVED)

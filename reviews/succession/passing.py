@@ -10,24 +10,23 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
-from evidence import ledger, nudge
-from evidence.words import counted
+from evidence import ledger
 from identities import presence
 from identities.acting import COUNTERSIGN, By, acting
 from identities.actions import identities as identity_actions
 from identities.actions import owning
-from identities.models import Delegation, DelegationVersion, Identity, Party, Person, Service, User
+from identities.models import Delegation, DelegationVersion, Identity, Party, Service, User
 from identities.permissions import NotPossible, require
 from identities.reasons import reason_given
-from reviews import owner_permissions, persons
+from reviews import owner_permissions
 from reviews.actions import attesting, opening, seats_of_owner
 from reviews.attestation_bounds import Attestation
-from reviews.models import Notice, Succession, SuccessionItem
+from reviews.models import Succession, SuccessionItem
 
+from . import asking
 from .heirs import Heirs
 
 AT_ONCE = 50
@@ -94,7 +93,7 @@ def take(
     if ends and max(ends) > succession.deadline_at:
         succession.deadline_at = max(ends)
         succession.save(update_fields=["deadline_at"])
-    _tell(succession, made, now=now)
+    asking.tell(succession, made, now=now)
     return made
 
 
@@ -171,6 +170,7 @@ def _unowned(item: SuccessionItem, *, now: datetime) -> None:
     """Nobody is left: its review is opened, and the ladder of its policy is climbed from there."""
     item.state, item.deadline_at = "unowned", None
     about = item.identity
+    # What is in an AI system without an owner is reviewed too (untaken.py).
     item.words = "nobody is left who could take it over"
     if item.delegation is not None:
         about = item.delegation.grantee
@@ -224,6 +224,7 @@ def pass_on_next(*, now: datetime) -> bool:
     gone = ~Exists(presence.there(now=now).filter(pk=OuterRef("heir")))
     due = SuccessionItem.objects.filter(state="asked").filter(Q(deadline_at__lte=now) | gone)
     pks = list(due.order_by("deadline_at", "pk").values_list("pk", flat=True)[:AT_ONCE])
+    over = asking.over_at(pks, now=now)
     for pk in pks:
         with transaction.atomic():
             row = _locked(pk)
@@ -232,9 +233,9 @@ def pass_on_next(*, now: datetime) -> bool:
             there = presence.there(now=now).filter(pk=row.heir.pk).exists()
             if there and (row.deadline_at is None or row.deadline_at > now):
                 continue
-            if there and not _reached(row, now=now):
-                # Nobody is silent who was not asked: they get their time from now on.
-                row.deadline_at = now + DAY
+            if there and over[pk] > now:
+                # Nobody is silent who was not reached, or could not answer: their time is added.
+                row.deadline_at = over[pk]
                 row.save(update_fields=["deadline_at"])
                 continue
             why = "nobody answered in time" if there else f"{row.heir} is no longer there"
@@ -243,16 +244,6 @@ def pass_on_next(*, now: datetime) -> bool:
             )
             _pass_on(row, now=now)
     return bool(pks)
-
-
-def _reached(row: SuccessionItem, *, now: datetime) -> bool:
-    heir = row.heir
-    people = [] if heir is None else persons.of_parties([heir.pk], now=now).get(heir.pk, [])
-    return Notice.objects.filter(
-        person__in=[one.pk for one in people],
-        occasion__startswith=f"{row.succession.key} ",
-        sent_at__lte=now,
-    ).exists()
 
 
 def _pass_on(row: SuccessionItem, *, now: datetime) -> None:
@@ -269,7 +260,7 @@ def _pass_on(row: SuccessionItem, *, now: datetime) -> None:
         row.deadline_at = now + within * DAY
         row.words = f"declined by or passed on from {before}"
     row.save(update_fields=["heir", "tried", "state", "words", "deadline_at", "case"])
-    _tell(row.succession, [row], now=now)
+    asking.tell(row.succession, [row], now=now)
     _finish(row.succession_id, now=now)
 
 
@@ -365,33 +356,3 @@ def _finish(succession: UUID, *, now: datetime) -> None:
         succession=succession, state__in=["asked", "unowned"]
     ).exists():
         Succession.objects.filter(pk=succession, done_at__isnull=True).update(done_at=now)
-
-
-def _tell(succession: Succession, items: Sequence[SuccessionItem], *, now: datetime) -> None:
-    """One word to each person it came to, however much it is; nobody where a scope observes."""
-    asked = [one for one in items if one.state == "asked" and one.deadline_at is not None]
-    of = persons.of_parties((one.heir_id for one in asked), now=now)
-    told: dict[UUID, tuple[Person, int]] = {}
-    for one in asked:
-        for person in of.get(one.heir_id, ()) if one.heir_id is not None else ():
-            told[person.pk] = (person, told.get(person.pk, (person, 0))[1] + 1)
-    Notice.objects.bulk_create(
-        [
-            Notice(
-                person=person,
-                channel="mail",
-                subject=f"{succession.key}: accept or decline what has come to you",
-                body=f"{succession.called} is no longer there for"
-                f" {counted(count, 'thing')} that you answer for now. Say whether you accept by"
-                f" {succession.deadline_at:%Y-%m-%d %H:%M} UTC; what you decline goes to the"
-                f" next.\n\n{settings.BASE_URL}/owned/\n",
-                occasion=f"{succession.key} came {now:%Y-%m-%d %H:%M}",
-                created_at=now,
-                not_before=now,
-            )
-            for person, count in told.values()
-        ],
-        ignore_conflicts=True,
-    )
-    if told:
-        nudge.after_commit("notice.written")

@@ -1,4 +1,5 @@
-"""Services that nobody takes over: all who were asked have said no, or gave no answer in time.
+"""Services that nobody takes over: all who were asked have said no, or gave no answer in time; and
+AI systems whose owner has left, with nobody after them.
 
 Owns that this opens the reviews of what is in them, once, where what silence does is written down;
 whose seat it is follows the succession: sponsor, backup, the team that was asked. It makes nobody
@@ -11,15 +12,16 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Exists, OuterRef, Q, Subquery
 
 from evidence import ledger, nudge
 from evidence.words import counted
 from identities import presence
 from identities.acting import COUNTERSIGN
-from identities.models import Claim, Service
+from identities.models import Claim, Identity, Service
 from reviews import persons
 from reviews.actions import opening, policy_versions
-from reviews.models import Case, Notice, Seat
+from reviews.models import Case, Notice, Seat, SuccessionItem
 
 AT_ONCE = 100
 # A service of which at least one thing was refused by all who were asked, and nobody is asked now.
@@ -72,11 +74,48 @@ def open_next(*, now: datetime) -> bool:
     return True
 
 
-def _open(service: Service, identities: Sequence[UUID], *, now: datetime) -> None:
-    reason = (
-        f"Nobody takes {service.name} over: all who were asked whether it is theirs said no, or gave"
-        " no answer in time. Say what becomes of it."
+def review_next(*, now: datetime) -> bool:
+    """Open the reviews of one AI system whose owner's place is nobody's, a batch at a time; False
+    when there is none. Each identity once: whatever became of a review since then, it was asked."""
+    alone = list(policy_versions.left_alone(now=now))
+    left = SuccessionItem.objects.filter(state="unowned", role="ai_owner", service__ai_system=True)
+    asked = Case.objects.filter(
+        Q(state="open") | Q(sealed=True, state="draft") | Q(opened_at__gte=OuterRef("since")),
+        identity=OuterRef("pk"),
+        door="access_review",
+        trigger="",
     )
+    since = left.filter(service=OuterRef("service")).values("succession__noticed_at")
+    rows = (
+        Identity.objects.annotate(since=Subquery(since[:1]))
+        .filter(~Exists(asked), since__isnull=False)
+        .exclude(mode="observe")
+        .exclude(state="retired")
+        .exclude(number__in=alone)
+        .order_by("service", "pk")
+    )
+    first = rows.select_related("service").first()
+    if first is None or first.service is None:
+        return False
+    with transaction.atomic():
+        service = Service.objects.select_for_update(of=("self",)).get(pk=first.service.pk)
+        those = list(rows.filter(service=service).values_list("pk", flat=True)[:AT_ONCE])
+        if those:
+            said = f"Nobody is the AI-system owner of {service.name} any more"
+            _open_all(service, those, said, "", act="succession.unowned", now=now)
+    return True
+
+
+def _open(service: Service, identities: Sequence[UUID], *, now: datetime) -> None:
+    said = f"Nobody takes {service.name} over"
+    why = ": all who were asked whether it is theirs said no, or gave no answer in time"
+    _open_all(service, identities, said, why, act="claims.untaken", now=now)
+
+
+def _open_all(
+    service: Service, identities: Sequence[UUID], said: str, why: str, *, act: str, now: datetime
+) -> None:
+    reason = f"{said}{why}. Say what becomes of it."
     how = opening.How(COUNTERSIGN, now, reason, policy_versions.in_force(now=now))
     cases = opening.open_many(opening.locked(identities), how)
     _seat(service, cases, identities, now=now)
@@ -84,12 +123,12 @@ def _open(service: Service, identities: Sequence[UUID], *, now: datetime) -> Non
         at=now,
         by=COUNTERSIGN.ref,
         by_name=COUNTERSIGN.name,
-        act="claims.untaken",
+        act=act,
         subject=f"service:{service.slug}",
-        words=f"Nobody takes {service.name} over: {counted(len(cases), 'review')} opened",
+        words=f"{said}: {counted(len(cases), 'review')} opened",
         data={"cases": [case.key for case in cases]},
     )
-    _tell(service, cases, now=now)
+    _tell(service, cases, f"{said}{why}", now=now)
 
 
 def _seat(
@@ -107,7 +146,7 @@ def _seat(
     ).update(party=first)
 
 
-def _tell(service: Service, cases: Sequence[Case], *, now: datetime) -> None:
+def _tell(service: Service, cases: Sequence[Case], said: str, *, now: datetime) -> None:
     """One word to each person, however many reviews it is."""
     seats = Seat.objects.filter(case__in=cases).values_list("party", "backup")
     of = persons.of_parties({one for pair in seats for one in pair}, now=now)
@@ -118,10 +157,10 @@ def _tell(service: Service, cases: Sequence[Case], *, now: datetime) -> None:
                 person=person,
                 channel="mail",
                 subject=f"{service.name}: nobody takes it over",
-                body=f"All who were asked whether {service.name} is theirs said no, or gave no answer."
+                body=f"{said}."
                 f" {counted(len(cases), 'review')} {'waits' if len(cases) == 1 else 'wait'} for"
                 f" answers until {until:%Y-%m-%d %H:%M} UTC.\n\n{settings.BASE_URL}/queue/\n",
-                occasion=f"untaken service:{service.slug}",
+                occasion=f"untaken service:{service.slug} {now:%Y-%m-%d}",
                 created_at=now,
                 not_before=now,
             )

@@ -16,10 +16,10 @@ from identities import authority
 from identities.judging.verdicts import grant_of
 from identities.models import Credential, DelegationVersion, Entitlement, Identity
 from reviews.actions import policy_versions
-from reviews.micro_reviews import Asked
+from reviews.micro_reviews import SERIOUS, Asked
 from reviews.models import OwnerSeen, SuccessionItem, Trigger
 
-from . import refused
+from . import refused, serious
 from .noting import MOST, REVIEWED, events_of, note, trigger
 from .wider import wider
 
@@ -90,6 +90,12 @@ def find_next(*, now: datetime) -> bool:
     named = policy_versions.document_of(policy_versions.in_force(now=now)).micro_reviews
     found = [find(name, one, now=now) for name, one in named.items() if name in FINDERS]
     return more or any(count >= MOST for count in found)
+
+
+def find_of(name: str, *, now: datetime) -> bool:
+    """The same of one trigger alone, for what does not wait for the sweep; whether it found any."""
+    named = policy_versions.document_of(policy_versions.in_force(now=now)).micro_reviews
+    return name in named and find(name, named[name], now=now) > 0
 
 
 def find(name: str, asked: Asked, *, now: datetime) -> int:
@@ -299,4 +305,5 @@ FINDERS: dict[str, Finder] = {
     "dormant": _dormant,
     "credential_expiry": _ends,
     "refused_again": refused.asks,
+    SERIOUS: serious.asks,
 }

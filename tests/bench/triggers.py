@@ -1,4 +1,5 @@
-"""Small reviews over 20,000 reviewed identities: a sweep that finds nothing, and a thousand new tools.
+"""Small reviews over 20,000 reviewed identities: a sweep that finds nothing, a thousand new tools, and
+as many serious findings.
 
 Every identity has a decided review, five things to decide and a week of use in the roll-up, half
 of them with a hole of a year before it. All that is found at first is told apart from the
@@ -13,8 +14,9 @@ from django.utils import timezone
 
 from evidence.keys import key_of
 from evidence.models import Term
-from identities.models import NewUse
+from identities.models import Finding, NewUse
 from reviews.actions import policy_versions
+from reviews.micro_reviews import SERIOUS
 from reviews.models import Case, Trigger
 from reviews.triggers import facts, opening, uses
 from tests.bench import database
@@ -79,6 +81,26 @@ def measure(identities: int = IDENTITIES, tools: int = TOOLS) -> Iterator[Said]:
     yield Said(f"  {NewUse.objects.count():,} new tools looked at", f"{seconds:.1f} s")
     seconds = _timed(lambda: _until_done(lambda: opening.open_next(now=now)))
     opened = Case.objects.exclude(trigger="").count()
+    yield Said(f"  {opened:,} small reviews opened", f"{seconds:.1f} s, {opened / seconds:.0f}/s")
+    Finding.objects.bulk_create(
+        [
+            Finding(
+                identity=one,
+                rule="no_run",
+                strength=1,
+                words="bench",
+                first_at=now,
+                last_at=now,
+                opened_at=now,
+                state_at=now,
+            )
+            for one in rows[:tools]
+        ]
+    )
+    seconds = _timed(lambda: _until_done(lambda: facts.find_of(SERIOUS, now=now)))
+    yield Said(f"  {tools:,} serious findings looked at", f"{seconds:.1f} s")
+    seconds = _timed(lambda: _until_done(lambda: opening.open_next(now=now)))
+    opened = Case.objects.filter(trigger=SERIOUS).count()
     yield Said(f"  {opened:,} small reviews opened", f"{seconds:.1f} s, {opened / seconds:.0f}/s")
 
 

@@ -89,7 +89,7 @@ def test_the_readme_leads_from_nothing_to_a_signed_policy_and_a_launched_campaig
         {"name": "agents", "document": block("json"), "reason": "the first", "act": "propose"},
     )
     assert proposed.status_code == 302, proposed.content[:3_000]
-    alone = confirmed(ines, "/policies/agents/1/sign/")
+    alone = ines.post("/policies/agents/1/sign/")
     assert "You proposed it: a second person signs." in alone.content.decode()
     confirmed(marek, "/policies/agents/1/sign/")
     policy = ReviewPolicy.objects.get(name="agents")

@@ -53,11 +53,11 @@ def test_broker_address_is_written_as_kombu_reads_it(url: str, expected: str) ->
 
 
 def test_celery_reaches_the_broker_at_its_address() -> None:
-    with Connection(settings.BROKER_URL, connect_timeout=3) as connection:  # type: ignore[no-untyped-call]  # kombu ships no types
+    with Connection(settings.BROKER_URL, connect_timeout=60) as connection:  # type: ignore[no-untyped-call]  # kombu ships no types
         queue = connection.SimpleQueue("countersign-test", no_ack=True)
         try:
             queue.put({"number": 1})
-            assert queue.get(timeout=3).payload == {"number": 1}
+            assert queue.get(timeout=60).payload == {"number": 1}
         finally:
             queue.queue.delete()
             queue.close()

@@ -37,7 +37,7 @@ def parsed(body: bytes) -> Any:
     return JSONParser().parse(io.BytesIO(body), "application/json", {"encoding": "utf-8"})
 
 
-@pytest.mark.parametrize(("body", "said"), REFUSED.items(), ids=[one[:12] for one in REFUSED])
+@pytest.mark.parametrize(("body", "said"), REFUSED.items(), ids=[repr(one[:12]) for one in REFUSED])
 def test_refused_with_its_reason(body: bytes, said: str) -> None:
     with pytest.raises(ParseError) as refused:
         parsed(body)

@@ -1,5 +1,6 @@
 """Coverage of an identity: how many of its API events reach a run, and what would raise it."""
 
+import re
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
@@ -9,6 +10,7 @@ import pytest
 
 from evidence import intake, links
 from evidence.formats import aws
+from evidence.formats.otlp.names import REQUEST_IDS, TOKENS
 from evidence.formats.record import Parsed, Record
 from evidence.models import Deposit, Event, Link, Source
 from evidence.vocabulary import (
@@ -121,7 +123,16 @@ def test_coverage_tells_each_way_of_reaching_a_run_apart(
     with django_assert_num_queries(1):
         found = coverage.of_identity(who.number, until=NOW + timedelta(days=1))
     assert found == Coverage(
-        calls=5, exact=1, key=1, untold=1, outside=1, none=1, spans=7, sdk=5, sdk_named=2
+        calls=5,
+        exact=1,
+        key=1,
+        untold=1,
+        outside=1,
+        none=1,
+        spans=7,
+        sdk=5,
+        sdk_named=2,
+        system="aws",
     )
     assert found.share == 20
     before = coverage.of_identity(who.number, until=NOW)
@@ -164,10 +175,40 @@ def test_judging_rests_on_exact_links_alone() -> None:
         (Coverage(calls=3, outside=2, none=1), 0, "The spans of its calls are in traces of their"),
         (Coverage(calls=3, exact=1, outside=1, inferred=1), 33, "The spans of its calls are in"),
         (Coverage(calls=2, exact=1, none=1), 50, "All spans of its calls that are here state a"),
+        # A run shows its calls, another of the same agent does not.
+        (
+            Coverage(calls=3, exact=2, inferred=1, spans=9, sdk=2, sdk_named=2),
+            66,
+            "Some of its runs show no calls of an SDK: ",
+        ),
     ],
 )
 def test_switch_is_the_one_that_would_raise_the_share(
     counts: Coverage, share: int | None, opening: str
 ) -> None:
     assert counts.share == share
-    assert counts.switch[: len(opening) or None] == opening
+    assert counts._replace(system="aws").switch[: len(opening) or None] == opening
+
+
+@pytest.mark.parametrize(
+    ("system", "said"),
+    [
+        ("aws", "opentelemetry-instrumentation-botocore"),
+        ("k8s", "HEADERS_CLIENT_RESPONSE=audit-id)"),
+        ("okta", "HEADERS_CLIENT_RESPONSE=x-okta-request-id)"),
+        ("entra", "countersign.token.id"),
+        ("somebody-elses", "capture that response header"),
+    ],
+)
+def test_switch_is_one_of_the_system_that_was_called(system: str, said: str) -> None:
+    words = Coverage(calls=3, exact=1, none=2, spans=9, sdk=2, sdk_named=1, system=system).switch
+    assert words.startswith("Some of its SDK spans state no request id: ")
+    assert said in words
+    assert ("botocore" in words) is (system == "aws")
+
+
+def test_switches_name_only_what_spans_are_read_for() -> None:
+    told = " ".join(coverage.HOW.values())
+    headers = {name.rsplit(".", 1)[1] for name in REQUEST_IDS if name.startswith("http.")}
+    assert set(re.findall(r"RESPONSE=([\w-]+)\)", told)) <= headers
+    assert {"aws.request_id", "countersign.token.id"} <= {*REQUEST_IDS, *TOKENS}

@@ -97,6 +97,7 @@ def test_file_is_applied_as_written() -> None:
         "sponsor": str(identity.sponsor),
         "backup": str(identity.backup),
         "purpose": identity.purpose,
+        "criticality": identity.criticality,
         "inherited": sorted(identity.inherited),
         "state": identity.state,
         "expires": identity.expires_at.isoformat() if identity.expires_at else "",
@@ -105,7 +106,8 @@ def test_file_is_applied_as_written() -> None:
         "sponsor": "Ben Ochieng",
         "backup": "Chen Li",
         "purpose": "monthly reports",
-        "inherited": ["backup", "owner", "purpose"],
+        "criticality": "high",
+        "inherited": ["backup", "criticality", "owner", "purpose"],
         "state": "draft",
         "expires": "2027-06-30T00:00:00+00:00",
     }

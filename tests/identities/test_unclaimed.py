@@ -7,6 +7,7 @@ import pytest
 from evidence.models import Source
 from identities.acting import COMMAND
 from identities.actions import bindings, registration
+from identities.models import Binding, Identity
 from identities.register import read
 from tests.identities.conftest import DAY, NOW
 from tests.identities.test_following import ACCOUNT, USER, issued, record, source, take, used
@@ -59,3 +60,25 @@ def test_unclaimed_pages_by_cursor(source: Source) -> None:
         seen += [row.actor.value for row in rows]
         before = rows[-1].actor.pk
     assert (len(seen), len(set(seen))) == (14, 14)
+
+
+def test_unclaimed_are_narrowed_by_who_they_are_proposed_to_be(source: Source) -> None:
+    take(
+        source, used(NOW - 8 * DAY), record("ListUsers", NOW - DAY, user="u1", key="AKIAEXAMPLEU1")
+    )
+    [one, other] = [row.actor for row in bindings.unclaimed(now=NOW)]
+    mine, theirs = (
+        Identity.objects.create(name=name, kind="agent", created_at=NOW) for name in ("a", "b")
+    )
+    for identity, actor in ((mine, one), (theirs, other)):
+        Binding.objects.create(
+            identity=identity,
+            actor=actor,
+            state="proposed",
+            basis="observed",
+            during=(NOW, None),
+            recorded_at=NOW,
+        )
+    assert [row.actor for row in bindings.unclaimed(now=NOW, identity=mine)] == [one]
+    assert [row.actor for row in bindings.unclaimed(now=NOW, identity=theirs)] == [other]
+    assert len(bindings.unclaimed(now=NOW)) == 2

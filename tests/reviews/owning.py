@@ -6,7 +6,7 @@ from typing import Any
 from identities.models import Membership, Party, Person, Team, User
 from reviews.actions import expiring, offers, policy_versions
 from reviews.models import Heartbeat, Notice, ReviewPolicy
-from reviews.succession import noticing, passing
+from reviews.succession import noticing, passing, vacant
 
 from .conftest import DAY, NOW, make_user
 
@@ -46,6 +46,7 @@ def sweep(now: datetime) -> int:
     for step in (
         noticing.notice_next,
         passing.pass_on_next,
+        vacant.refill_next,
         offers.lapse_next,
         expiring.expire_next,
     ):

@@ -78,6 +78,41 @@ def of_owners() -> Iterator[Row]:
         lambda w: p.why_not_offer(w.user("samuel"), w.identity(), now=NOW),
         "Only the owner of svc-report or an administrator may hand it over.",
     )
+    end = p.why_not_retire_for_good
+    for name, settled, expected in (
+        ("ines", True, None),
+        ("samuel", True, None),
+        ("rex", True, "svc-report serves an AI system: retiring it takes both seats, open a case."),
+        (
+            "ines",
+            False,
+            "svc-report serves an AI system: retiring it takes both seats, open a case.",
+        ),
+        ("otto", True, AUDITOR),
+        ("off", True, INACTIVE),
+        (
+            "nobody",
+            True,
+            "This login is nobody's: answering for something needs a person behind it.",
+        ),
+    ):
+        yield Row(
+            "why_not_retire_for_good",
+            lambda w, name=name, settled=settled: end(  # type: ignore[misc]  # defaults bind them
+                w.user(name), w.identity(), settled=settled, now=NOW
+            ),
+            expected,
+        )
+    yield Row(
+        "why_not_retire_for_good",
+        lambda w: end(w.user(left(w)), w.identity(), settled=True, now=NOW),
+        "You have left: this login answers for nothing.",
+    )
+    yield Row(
+        "why_not_retire_for_good",
+        lambda w: end(w.user("ines"), w.identity(state="retired"), settled=True, now=NOW),
+        "svc-report is retired already.",
+    )
     for verb in ("answer", "withdraw"):
         ask = getattr(p, f"why_not_{verb}_offer")
         yield Row(

@@ -168,8 +168,16 @@ def cancels(name: str, **fields: Any) -> Ask:
     return lambda w: permissions.why_not_cancel(
         w.user(name),
         w.case(
-            **{key: person(one, w) if key == "requester" else one for key, one in fields.items()}
+            **{
+                key: person(one, w)
+                if key == "requester"
+                else w.user(one).ref
+                if key == "opened_by"
+                else one
+                for key, one in fields.items()
+            }
         ),
+        now=NOW,
     )
 
 

@@ -74,7 +74,7 @@ def test_decide_by_token_keeps_and_never_revokes(story: Told, live: Case) -> Non
     old = answer(live, "keep", version=0)
     clash = Client().post(address, old, "application/json", headers=headers)
     assert clash.status_code == 409
-    assert "Ines signed at" in clash.json()["detail"]
+    assert "has changed since you opened it" in clash.json()["detail"]
 
 
 @pytest.mark.parametrize(

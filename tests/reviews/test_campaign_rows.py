@@ -163,29 +163,108 @@ def test_sealed_review_is_in_no_list(campaign: Campaign, rita: User) -> None:
     assert f'"{case.key}"' in body(client, f"/campaigns/{campaign.key}/reviews.json")
 
 
-def test_draft_names_the_identities_under_its_numbers(rita: User, olga: User) -> None:
+@pytest.fixture
+def draft(rita: User, olga: User) -> Campaign:
+    """Three identities of Olga with five items each, one of them under review; one of nobody's."""
     now = timezone.now()
-    made = crowd.identities(3, owners=[party(olga)], of=[], now=now)
+    sam = make_user("sam", "owner")
+    owners = [party(olga), party(sam)]
+    made = crowd.identities(3, owners=owners[:1], of=crowd.services(1, owners), now=now)
     Identity.objects.create(name="idle", kind="agent", mode="ask", created_at=now)
+    Identity.objects.filter(name="crowd-00002").update(mode="observe")
     actions.open_review(identity=made[0], by=rita, now=now, reason="before")
-    draft = prepared(rita)
+    return prepared(rita)
+
+
+def test_every_number_of_a_draft_leads_to_as_many_rows(draft: Campaign, rita: User) -> None:
     client = as_user(rita)
-    page = text(client, f"/campaigns/{draft.key}/")
-    links = LINK.findall(page)
-    found = {}
+    links = LINK.findall(text(client, f"/campaigns/{draft.key}/"))
+    found: dict[str, int] = {}
     for url, words in links:
         (number,) = re.findall(r"\d+", words)
         rows = json.loads(body(client, as_json(url)))
         assert len(rows) == int(number), (url, words)
-        found[url.rpartition("=")[2]] = [one["identity_name"] for one in rows]
-        assert text(client, url).count("<tr>") == len(rows) + 1
+        path, _, query = url.rpartition("/")
+        kind = re.sub(r"=[0-9a-f-]{36}", "", query.removeprefix("?"))
+        found.setdefault(f"{path.rpartition('/')[2]} {kind}", len(rows))
+        assert text(client, url.replace("&amp;", "&")).count("<tr>") == len(rows) + 1
+    # Items: five of each of the two that would be asked about, and itself of the idle one.
     assert found == {
-        "opened": ["crowd-00001", "crowd-00002", "idle"],
-        "scope": ["crowd-00000", "crowd-00001", "crowd-00002", "idle"],
-        "joined": ["crowd-00000"],
+        "items ": 11,
+        "identities road=opened": 3,
+        "identities road=scope": 4,
+        "identities road=joined": 1,
+        "identities silence=it+goes+to+the+backups+and+the+tie-breaker": 2,
+        "identities silence=it+is+only+noted%3A+it+is+in+observe+mode": 1,
+        "identities nobody=identity_owner": 1,
+        "identities person": 2,
+        "items person": 10,
     }
+    assert len(links) == len(found) + 2  # two people
     assert not CampaignIdentity.objects.exists()
-    assert "only its identities" in text(client, f"/campaigns/{draft.key}/items/", status=409)
+    assert not Item.objects.filter(case__campaign=draft).exists()
+
+
+def test_a_draft_says_who_would_be_asked_about_what(
+    draft: Campaign, rita: User, olga: User
+) -> None:
+    client = as_user(rita)
+    rows = json.loads(body(client, f"/campaigns/{draft.key}/identities.json"))
+    assert {one["identity_name"]: one["asked"] for one in rows} == {
+        "crowd-00000": "",  # asked already
+        "crowd-00001": "Olga as identity owner; Sam as AI-system owner",
+        "crowd-00002": "Olga as identity owner; Sam as AI-system owner",
+        "idle": "nobody as identity owner",
+    }
+    mine = f"/campaigns/{draft.key}/items.json?person={person_of(olga).pk}"
+    items = json.loads(body(client, mine))
+    assert {one["item_kind"] for one in items} == {"delegation", "credential", "entitlement"}
+    assert {one["identity_name"] for one in items} == {"crowd-00001", "crowd-00002"}
+    assert json.loads(body(client, f"/api{mine.replace('.json', '/')}")) == items
+    # The launch asks exactly that.
+    titles = [(one["identity_name"], one["item_title"]) for one in items]
+    launching.launch(campaign=draft, by=rita, now=timezone.now(), reason="go")
+    run(draft)
+    asked = Item.objects.filter(case__campaign=draft, case__identity__owner=party(olga))
+    opened = asked.exclude(case__identity__name="crowd-00000")
+    assert titles == list(
+        opened.order_by("case__identity__number", "position").values_list(
+            "case__identity__name", "title"
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("reviews/", "only its identities and items are known"),
+        ("identities/?road=nothing", "choose one of scope"),
+        ("identities/?person=olga", "give the id of a person"),
+        ("items/?road=opened", "only by nobody, person, silence"),
+        ("items.csv?nobody=tie_breaker", "choose one of identity_owner"),
+    ],
+)
+def test_what_a_draft_does_not_know_is_refused(
+    draft: Campaign, rita: User, address: str, words: str
+) -> None:
+    assert words in text(as_user(rita), f"/campaigns/{draft.key}/{address}", status=409)
+
+
+def test_pages_of_a_drafts_items_hold_each_once(rita: User, olga: User) -> None:
+    crowd.identities(23, owners=[party(olga)], of=[], now=timezone.now())
+    Identity.objects.create(name="idle", kind="agent", mode="ask", created_at=timezone.now())
+    draft = prepared(rita)
+    client = as_user(rita)
+    whole = [
+        (one["identity_name"], one["item_title"])
+        for one in json.loads(body(client, f"/campaigns/{draft.key}/items.json"))
+    ]
+    assert len(set(whole)) == 23 * 5 + 1
+    shown = []
+    for page in (1, 2, 3, 4):
+        found = client.get(f"/campaigns/{draft.key}/items/", {"page": page}).context["rows"]
+        shown += [(one["identity_name"], one["item_title"]) for one in found]
+    assert shown == whole
 
 
 @pytest.mark.parametrize("what", ["identities", "reviews", "items", "items?seat=identity_owner"])

@@ -24,6 +24,7 @@ from .conftest import Told
 from .permission_answers import of_answers
 from .permission_freezes import of_freezes
 from .permission_owners import of_owners
+from .permission_persons import of_persons
 from .permission_rows import of_identities, of_policies, of_reviews
 from .permission_steering import of_steering
 from .permission_world import World
@@ -46,6 +47,7 @@ ROWS = [
     *of_policies(),
     *of_identities(),
     *of_owners(),
+    *of_persons(),
     *of_freezes(),
     *of_answers(),
     *of_steering(),

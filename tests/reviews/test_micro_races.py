@@ -13,14 +13,16 @@ from django.db import connection
 
 from identities.models import Credential, Identity, Manifest, NewUse
 from reviews import actions
-from reviews.actions import manifests
+from reviews.actions import manifests, policy_versions
 from reviews.models import Case, Notice, Trigger
 from reviews.triggers import facts, opening, uses
 
 from .conftest import DAY, HOUR, NOW, Told, make_user, party, tell_story
 from .test_manifests import SAID
 from .test_micro_reviews import LATER, reviewed, sweep, traced
+from .test_opening import finding
 from .test_races import together
+from .test_serious import all_of_it
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MANY = 30
@@ -99,11 +101,27 @@ elif step == "facts":
     written = noting.note
     facts.note = lambda rows: (written(rows), die())
     facts.find_next(now=now)
+elif step == "serious":
+    opening._note = die
+    facts.find_of("serious_finding", now=now)
+    opening.open_next(now=now)
 else:
     opening._note = die
     uses.look_next(now=now)
     opening.open_next(now=now)
 """
+
+
+def died(step: str) -> subprocess.CompletedProcess[bytes]:
+    """A worker that is killed in the middle of this step."""
+    return subprocess.run(
+        [sys.executable, "-c", DYING, step, LATER.isoformat(), connection.settings_dict["NAME"]],
+        cwd=Path(settings.BASE_DIR),
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "config.settings"},
+        check=False,
+        capture_output=True,
+        timeout=120,
+    )
 
 
 @pytest.mark.parametrize("step", ["uses", "facts", "open"])
@@ -112,15 +130,8 @@ def test_worker_that_is_killed_between_two_writes_loses_nothing(told: Told, step
     facts.find_next(now=NOW)
     traced(told, "send_email", at=NOW + HOUR)
     Identity.objects.filter(pk=told.identity.pk).update(owner=party(make_user("olga", "owner")))
-    died = subprocess.run(
-        [sys.executable, "-c", DYING, step, LATER.isoformat(), connection.settings_dict["NAME"]],
-        cwd=Path(settings.BASE_DIR),
-        env=os.environ | {"DJANGO_SETTINGS_MODULE": "config.settings"},
-        check=False,
-        capture_output=True,
-        timeout=120,
-    )
-    assert died.returncode == -signal.SIGKILL, died.stderr.decode()[-2_000:]
+    dead = died(step)
+    assert dead.returncode == -signal.SIGKILL, dead.stderr.decode()[-2_000:]
     if step != "open":
         assert not Trigger.objects.exists()
     assert NewUse.objects.filter(looked_at=None).exists() == (step != "open")
@@ -130,6 +141,37 @@ def test_worker_that_is_killed_between_two_writes_loses_nothing(told: Told, step
         "new_tool",
         "owner_changed",
     ]
+
+
+def test_workers_at_once_and_after_one_that_died_ask_about_each_serious_finding_once(
+    told: Told,
+) -> None:
+    policy_versions.in_force(now=NOW)
+    for number in range(20):
+        one = Identity.objects.create(
+            name=f"more-{number}",
+            kind="agent",
+            mode="ask",
+            created_at=NOW,
+            owner=told.identity.owner,
+        )
+        for where in range(3):
+            finding(one, "no_run", f"from {where}")
+        finding(one, "no_authority")
+    assert died("serious").returncode == -signal.SIGKILL
+    assert set(Trigger.objects.values_list("state", flat=True)) == {"waiting"}
+    assert not Case.objects.exists()
+    together(*[all_of_it] * 3)
+    all_of_it()
+    cases = Case.objects.filter(trigger="serious_finding")
+    assert (cases.count(), cases.values("identity").distinct().count()) == (20, 20)
+    assert {(one.items.count(), one.findings.count()) for one in cases} == {(1, 3)}
+    whole = Case.objects.filter(trigger="")
+    assert {one.findings.get().rule for one in whole} == {"no_authority"}
+    assert whole.count() == 20
+    assert Trigger.objects.filter(state="asked").count() == 20
+    asked = Notice.objects.filter(occasion__endswith=" asked")
+    assert asked.count() == asked.values("occasion", "person").distinct().count() == 40
 
 
 def test_review_that_a_person_opens_meanwhile_and_a_trigger_do_not_ask_twice(told: Told) -> None:

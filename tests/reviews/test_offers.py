@@ -13,7 +13,7 @@ from reviews.actions import offers
 from reviews.models import Case, Notice, OwnerOffer
 
 from .conftest import DAY, NOW, Told, make_user, party, person_of, seat_of
-from .owning import put_in_force, sweep, team
+from .owning import delivered, put_in_force, sweep, team
 
 Sign = Callable[..., Any]
 
@@ -101,6 +101,7 @@ def test_nobody_answers_in_time_and_it_is_over_once(story: Told) -> None:
     put_in_force(attestation={"accept_within_days": 2})
     make_user("nora", "owner")
     row = offered(story, "nora")
+    delivered(NOW)
     assert sweep(NOW + 2 * DAY) == 1
     assert sweep(NOW + 2 * DAY) == 0
     row.refresh_from_db()

@@ -48,7 +48,7 @@ def drain(now: Any = NOW) -> int:
         ("observe", "no_run", "draft"),
         ("observe", "shared_credential", "draft"),
         ("ask", "no_authority", "open"),
-        ("enforce", "left_task", "open"),
+        ("enforce", "after_expiry", "open"),
     ],
 )
 def test_finding_opens_a_review_by_mode(mode: str, rule: str, state: str | None) -> None:
@@ -83,7 +83,7 @@ def test_later_finding_asks_those_again_who_have_answered(
     story: Told, case: Case, sign: Any
 ) -> None:
     sign(case, "credential", story.ines, "keep")
-    row = finding(story.identity, "no_run")
+    row = finding(story.identity, "outside_resources")
     drain(NOW + HOUR)
     asked = Notice.objects.filter(occasion=f"{case.key} evidence {row.key}")
     assert [one.person for one in asked] == [story.ines.person]

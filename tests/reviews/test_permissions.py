@@ -184,7 +184,7 @@ def test_auditor_changes_nothing_whatever_else_they_are(story: Told, case: Case)
         permissions.why_not_open(both, story.identity, now=NOW),
         permissions.why_not_request(both, story.identity),
         permissions.why_not_pin(both, case),
-        permissions.why_not_cancel(both, case),
+        permissions.why_not_cancel(both, case, now=NOW),
         permissions.why_not_close(both, case, now=NOW),
         permissions.why_not_undo(both, case, item, now=NOW),
         permissions.why_not_start(both, case, now=NOW),

@@ -226,9 +226,15 @@ def test_one_kind_of_seat_of_a_queue_with_several(story: Told) -> None:
             assert [one.key for one in every] == [one.key for one in cases[:most]]
 
 
-def test_the_badge_counts_each_case_once(story: Told, rf: RequestFactory) -> None:
+def badge(user: User, rf: RequestFactory) -> Any:
+    request = rf.get("/")
+    request.user = again(user)
+    return frame.frame(request)["frame"]["counts"]["queue"]
+
+
+def test_the_badge_counts_what_the_queue_lists(story: Told, rf: RequestFactory) -> None:
     mine, theirs = party(story.ines), party(story.leila)
-    cases = owned(story, 6, ai_owner=mine)  # two seats of theirs in each
+    cases = owned(story, 8, ai_owner=mine)  # two seats of theirs in each
     Seat.objects.filter(case=cases[1]).update(party=theirs)
     Seat.objects.filter(case=cases[2]).update(party=theirs, backup=mine)
     Seat.objects.filter(case=cases[3], kind="identity_owner").update(person=person_of(story.leila))
@@ -236,9 +242,43 @@ def test_the_badge_counts_each_case_once(story: Told, rf: RequestFactory) -> Non
     Case.objects.filter(pk=cases[4].pk).update(sealed=True)
     Case.objects.filter(pk=cases[5].pk).update(state="decided")
     Seat.objects.filter(case=cases[0], kind="ai_owner").update(backup=mine)
-    request = rf.get("/")
-    request.user = again(story.ines)
-    assert frame.frame(request)["frame"]["counts"]["queue"] == 3
+    # Everything of it is settled, and one whose stage is over.
+    cases[6].items.update(outcome="keep")
+    Seat.objects.filter(case=cases[7]).update(turn="past")
+    for user, many in ((story.ines, 2), (story.leila, 2), (story.rita, 0), (story.otto, 0)):
+        listed = queue.mine(again(user), {}, now=NOW)["tabs"][0]
+        assert (badge(user, rf), listed["n"], listed["words"]) == (many, many, "All"), user
+    # What nobody is named for waits for every reviewer, in both.
+    Seat.objects.filter(case=cases[1]).update(party=None)
+    assert (badge(story.rita, rf), len(queue.mine(again(story.rita), {}, now=NOW)["waits"])) == (
+        1,
+        1,
+    )
+
+
+def test_the_badge_counts_no_further_than_its_bound(
+    story: Told, rf: RequestFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owned(story, 6, ai_owner=party(story.ines))
+    monkeypatch.setattr(frame, "MOST_COUNTED", 7)
+    assert badge(story.ines, rf) == 6
+    monkeypatch.setattr(frame, "MOST_COUNTED", 6)
+    assert badge(story.ines, rf) == "5+"
+
+
+@pytest.mark.parametrize("many", [10_000, 1])
+def test_who_sits_in_two_seats_of_a_case_has_as_many_cases_as_others(
+    story: Told, monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
+    cases = owned(story, 6, ai_owner=party(story.ines))
+    monkeypatch.setattr(waiting, "MANY", many)
+    found = waiting.for_user(again(story.ines), now=NOW, most=4)
+    assert [(one.key, one.kind) for one in found] == [
+        (case.key, "identity_owner") for case in cases[:4]
+    ]
+    assert waiting.count(again(story.ines), now=NOW, most=4) == 4
+    every, found = queue.found_for(again(story.ines), {}, now=NOW, most=4)
+    assert (len(every), len(found)) == (4, 4)
 
 
 def systems() -> list[Service]:

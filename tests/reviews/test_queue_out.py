@@ -244,3 +244,26 @@ def test_calendar_asks_the_same_for_one_and_for_thirty(
         found.append(asked(partial(queue_out.calendar, user, now=now)))
     assert found[0] == found[1]
     assert settings.BASE_URL.startswith("https")
+
+
+@pytest.mark.parametrize("address", ["/queue.csv", "/queue.json", "/cases.csv", "/cases.json"])
+@pytest.mark.parametrize("wrong", ["foo=1", "seat=nope", "page=1²", "version=²", "state=opn"])
+def test_a_file_is_refused_before_it_begins(story: Told, address: str, wrong: str) -> None:
+    fill(1, owners=[party(story.ines)], now=NOW)
+    found = signed_in(story.ines).get(f"{address}?{wrong}")
+    assert (found.status_code, found.streaming) == (409, False)
+    assert wrong.partition("=")[0] in found.content.decode()
+
+
+@pytest.mark.parametrize("group", ["", "identity"])
+@pytest.mark.parametrize(("name", "show"), [("queue", ""), ("queue", "items"), ("cases", "")])
+def test_a_file_without_rows_has_the_header_of_one_with_rows(
+    story: Told, name: str, show: str, group: str
+) -> None:
+    fill(1, owners=[party(story.ines)], now=NOW)
+    asked = {"show": show, "group": group} if name == "queue" else {}
+    client = signed_in(story.ines)
+    rows = json.loads(body(client.get(f"/{name}.json", asked)))
+    empty = body(client.get(f"/{name}.csv", asked | {"q": "nothing so called"}))
+    assert empty == ",".join(rows[0]) + "\r\n"
+    assert json.loads(body(client.get(f"/{name}.json", asked | {"q": "no such"}))) == []

@@ -127,7 +127,11 @@ def test_no_evidence_is_never_unused(story: Told) -> None:
     )
     page = client_of(story.ines).get(f"/cases/{case.key}/?item={item.pk}").content.decode()
     assert "unused" not in page
-    assert "Nothing is recommended" in page
+    why = "No recommendation: nothing in evidence speaks for or against it"
+    assert page.count("No recommendation") == 2
+    assert why in page
+    queued = client_of(story.ines).get("/queue/?show=items").content.decode()
+    assert why in queued
 
 
 def test_reasons_are_sentences_with_the_way_to_their_rows(story: Told) -> None:

@@ -82,6 +82,7 @@ class Command(BaseCommand):
         if not state.get("planted"):
             now = timezone.now()
             seed.plant(keys, now=now, say=self.stdout.write)
+            seed.beside(now=now, say=self.stdout.write)
             wave.plant(now=now, say=self.stdout.write)
             place.write_text(json.dumps({**state, "planted": True}), "utf-8")
         else:
@@ -95,6 +96,9 @@ class Command(BaseCommand):
         self.stdout.write(f"\nCountersign answers at {settings.BASE_URL}\n\n")
         for name, role, link in seed.sign_in_links(settings.BASE_URL, now=timezone.now()):
             self.stdout.write(f"  {name:<16} {role:<40} {link}")
+        self.stdout.write("\nSigned in, begin with\n\n")
+        for words, link in seed.worth_a_look(settings.BASE_URL):
+            self.stdout.write(f"  {words:<57} {link}")
         mail = os.path.relpath(Path(settings.VAR) / "mail")
         self.stdout.write(f"\nEach link signs in once. Mail is kept in {mail}. Ctrl-C stops all.\n")
         self.stdout.flush()

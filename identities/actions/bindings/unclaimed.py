@@ -12,7 +12,7 @@ from django.db import connection
 
 from evidence.models import Actor
 from identities.inventory import listing
-from identities.models import Binding
+from identities.models import Binding, Identity
 
 # Kinds that people bind; sessions and session keys follow their parent.
 BINDABLE = (
@@ -80,6 +80,9 @@ NOBODYS = """NOT EXISTS (SELECT 1 FROM identities_binding b
 PAGE = """
 SELECT a.id FROM evidence_actor a LEFT JOIN evidence_actor p ON p.id = a.parent_id
 WHERE a.id < %(before)s
+  AND (%(identity)s::uuid IS NULL OR EXISTS (SELECT 1 FROM identities_binding m
+      WHERE m.actor_id = a.id AND m.identity_id = %(identity)s AND m.state = 'proposed'
+      AND m.superseded_at IS NULL))
   AND (%(search)s = '' OR a.value ILIKE %(like)s
     OR EXISTS (SELECT 1 FROM identities_discovery d WHERE d.actor_id = a.id
         AND d.superseded_at IS NULL AND d.title ILIKE %(like)s))
@@ -123,9 +126,17 @@ FROM unnest(%(ids)s::bigint[]) AS w (id)
 
 
 def unclaimed(
-    *, now: datetime, search: str = "", before: int | None = None, most: int = 50
+    *,
+    now: datetime,
+    search: str = "",
+    before: int | None = None,
+    most: int = 50,
+    identity: Identity | None = None,
 ) -> list[Unclaimed]:
-    """One page, newest actors first; `before` is the cursor of the last row of the page above."""
+    """One page, newest actors first; `before` is the cursor of the last row of the page above.
+
+    `identity`: only those that are proposed to be it.
+    """
     pattern = search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     with connection.cursor() as cursor:
         cursor.execute(
@@ -134,6 +145,7 @@ def unclaimed(
                 "kinds": list(BINDABLE),
                 "before": before or 2**62,
                 "search": search,
+                "identity": None if identity is None else identity.pk,
                 "like": f"%{pattern}%",
                 "now": now,
                 "most": most,

@@ -45,6 +45,8 @@ def _identity(run: Run, entry: IdentityEntry) -> Identity | None:
             run.wrong(f"{entry.path}.kind", "is needed for an identity that is new")
             return None
         row = Identity(name=entry.name, kind=said["kind"], created_at=run.now)
+        # It has a value before anybody said one: until somebody does, it is its service's.
+        row.inherited = ["criticality"]
     if entry.expires is not None and (entry.expires.at is not None or row.expires_at is None):
         # "90d" counts from the first load: a later run must change nothing.
         said["expires_at"] = entry.expires.moment(run.now)
@@ -162,6 +164,7 @@ def of_actor(run: Run, name: ActorName, path: str) -> Identity | None:
     identity = Identity(
         name=_free_name(bindable),
         kind=actornames.kind_of_identity(bindable),
+        inherited=["criticality"],
         created_at=run.now,
     )
     identity.save(force_insert=True)

@@ -43,7 +43,7 @@ def keys(planted: Planted) -> dict[str, str]:
     agent = Identity.objects.get(name="report-agent")
     return {
         "identity": agent.key,
-        "case": Case.objects.get(door="access_review", identity=agent).key,
+        "case": Case.objects.get(door="access_review", trigger="", identity=agent).key,
         "finding": Finding.objects.filter(identity=agent).earliest("first_at").key,
         "credential": Credential.objects.filter(identity=agent).earliest("issued_at").key,
         "run": f"RUN-{Run.objects.filter(agent__value='report-agent').earliest('first_at').pk}",

@@ -31,7 +31,9 @@ def now(planted: Planted) -> datetime:
 
 
 def case() -> Case:
-    return Case.objects.select_related("identity").get(identity__name="report-agent", state="open")
+    return Case.objects.select_related("identity").get(
+        identity__name="report-agent", state="open", trigger=""
+    )
 
 
 def test_case_is_as_fresh_as_its_slowest_source(now: datetime) -> None:

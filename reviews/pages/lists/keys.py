@@ -1,0 +1,95 @@
+"""The list of credentials, and one credential as a row."""
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db import connection
+from django.db.models import Q
+
+from evidence.parameters import Known, understood
+from identities import visible
+from identities.models import Credential, User
+from identities.models.identity import CREDENTIAL_STATES
+from reviews.pages import observed
+
+from .found import named
+from .paging import PAGES, choice, page_of
+
+OF_CREDENTIALS: Known = {
+    "q": (),
+    "identity": (),
+    "state": CREDENTIAL_STATES,
+    "lives": ("standing", "short"),
+    **PAGES,
+}
+
+
+def credential_row(one: Credential) -> dict[str, Any]:
+    """One credential as lists show it."""
+    return {
+        "key": one.key,
+        "url": f"/credentials/{one.key}/",
+        "short": one.short,
+        "kind": one.kind.replace("_", " "),
+        "standing": one.standing,
+        "issued_at": one.issued_at,
+        "issued_by": one.issued_by.value if one.issued_by else "",
+        "observed": observed.of(one),
+        "expires_at": one.expires_at,
+        "state": one.state,
+        "revocation": None,
+        "identity": {"words": one.identity.name, "url": f"/identities/{one.identity.key}/"}
+        if one.identity
+        else None,
+        "uses": None,
+        "uses_url": f"/events/?{urlencode({'actor': one.actor_id})}",
+        "last_at": None,
+    }
+
+
+def credentials(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
+    """templates/credentials.html."""
+    asked, left_out = understood(asked, OF_CREDENTIALS)
+    rows = observed.with_times(visible.credentials(user, now=now)).select_related("identity")
+    q = asked.get("q", "").strip()[:200]
+    if q:
+        rows = rows.filter(Q(actor__value__icontains=q) | Q(identity__name__icontains=q))
+    if asked.get("identity"):
+        identity = named(user, asked["identity"], now=now)
+        rows = rows.filter(identity=identity) if identity else rows.none()
+    if asked.get("state"):
+        rows = rows.filter(state=asked["state"])
+    if asked.get("lives"):
+        rows = rows.filter(standing=asked["lives"] == "standing")
+    shown, page = page_of(
+        rows.order_by("-standing", "-issued_at", "-number"), asked, "/credentials/"
+    )
+    last = _last_uses([one.actor_id for one in shown])
+    return {
+        "section": "credentials",
+        "title": "Credentials",
+        "left_out": left_out,
+        "q": q,
+        "filters": [
+            choice("state", "State", CREDENTIAL_STATES, asked.get("state", "")),
+            choice(
+                "lives",
+                "Life",
+                {"standing": "standing", "short": "short-lived"},
+                asked.get("lives", ""),
+            ),
+        ],
+        "rows": [{**credential_row(one), "last_at": last.get(one.actor_id)} for one in shown],
+        "page": page,
+    }
+
+
+def _last_uses(actors: list[int]) -> dict[int, datetime]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT w.id, (SELECT max(e.at) FROM evidence_event e WHERE e.credential_id = w.id)"
+            " FROM unnest(%s::bigint[]) AS w(id)",
+            [actors],
+        )
+        return {actor: at for actor, at in cursor.fetchall() if at is not None}

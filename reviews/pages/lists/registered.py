@@ -1,0 +1,208 @@
+"""The lists of identities and of AI systems, and what each is narrowed by."""
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db import connection
+from django.db.models import Count, Max, Q, Sum
+
+from evidence.models import Source
+from evidence.parameters import Known, understood, whole
+from identities import visible
+from identities.models import Credential, Identity, UsageDay, User
+from identities.models.identity import KINDS, MODES, STATES
+from reviews import visible as visible_above
+
+from .paging import PAGES, choice, page_of
+
+# States of cases that are neither proposed nor over.
+UNDER_WAY = ("open", "decided", "carrying_out", "in_review")
+OF_IDENTITIES: Known = {
+    "q": (),
+    "kind": KINDS,
+    "state": STATES,
+    "mode": MODES,
+    "owner": ("none",),
+    "service": (),
+    **PAGES,
+}
+OF_SYSTEMS: Known = {"q": (), **PAGES}
+
+
+def identities(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
+    """templates/identities.html."""
+    asked, left_out = understood(asked, OF_IDENTITIES)
+    rows = visible.identities(user, now=now).select_related(
+        "service", "owner__person", "owner__team"
+    )
+    q = asked.get("q", "").strip()[:200]
+    if q:
+        bound = Q(bindings__actor__value__icontains=q, bindings__superseded_at__isnull=True)
+        number = whole(q.upper().removeprefix("NHI-"))
+        by_key = Q(pk__in=[]) if number is None else Q(number=number)
+        rows = rows.filter(
+            Q(pk__in=Identity.objects.filter(bound).values("pk"))
+            | Q(name__icontains=q)
+            | Q(service__name__icontains=q)
+            | by_key
+        )
+    for name in ("kind", "state", "mode"):
+        if asked.get(name):
+            rows = rows.filter(**{name: asked[name]})
+    if asked.get("owner") == "none":
+        rows = rows.filter(owner__isnull=True)
+    if asked.get("service"):
+        rows = rows.filter(service__slug=asked["service"])
+    total = rows.count()
+    shown, page = page_of(
+        rows.annotate(
+            open_findings=Count(
+                "findings", filter=Q(findings__state__in=["open", "confirmed"]), distinct=True
+            )
+        ).order_by("-open_findings", "name"),
+        asked,
+        "/identities/",
+    )
+    page["total"] = total
+    ids = [one.pk for one in shown]
+    usage: dict[int, dict[str, Any]] = {
+        row["identity_no"]: dict(row)
+        for row in UsageDay.objects.filter(identity_no__in=[one.number for one in shown], plane=1)
+        .values("identity_no")
+        .annotate(inside=Sum("inside"), outside=Sum("outside"), last=Max("last_at"))
+    }
+    keys = dict(
+        Credential.objects.filter(identity_id__in=ids, state="active")
+        .values_list("identity_id")
+        .annotate(n=Count("pk"))
+    )
+    return {
+        "section": "identities",
+        "title": "Identities",
+        "left_out": left_out,
+        "q": q,
+        "filters": [
+            choice("kind", "Kind", KINDS, asked.get("kind", "")),
+            choice("state", "State", STATES, asked.get("state", "")),
+            choice("mode", "Mode", MODES, asked.get("mode", "")),
+            choice("owner", "Owner", {"none": "nobody"}, asked.get("owner", "")),
+        ],
+        "rows": [_identity(one, usage.get(one.number, {}), keys.get(one.pk, 0)) for one in shown],
+        "page": page,
+        "total": total,
+        "fresh": fresh(),
+    }
+
+
+def fresh() -> list[dict[str, Any]]:
+    """When each source was last heard of, for empty states."""
+    return [
+        {"name": source.title or source.name, "at": source.received}
+        for source in Source.objects.annotate(received=Max("deposits__received_at")).order_by(
+            "name"
+        )[:12]
+    ]
+
+
+def _identity(one: Any, usage: dict[str, Any], keys: int) -> dict[str, Any]:
+    return {
+        "key": one.key,
+        "name": one.name,
+        "url": f"/identities/{one.key}/",
+        "kind": one.kind,
+        "service": one.service.name if one.service else "",
+        "service_url": f"/identities/?{urlencode({'service': one.service.slug})}"
+        if one.service
+        else "",
+        "owner": str(one.owner) if one.owner else "nobody",
+        "owner_missing": one.owner is None,
+        "state": one.state,
+        "mode": one.mode,
+        "credentials": keys,
+        "inside": usage.get("inside") or 0,
+        "outside": usage.get("outside") or 0,
+        "findings": one.open_findings,
+        "findings_url": f"/findings/?{urlencode({'identity': one.key})}",
+        "last_at": usage.get("last"),
+        "last_source_at": None,
+        "expires_at": one.expires_at,
+    }
+
+
+def ai_systems(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
+    """templates/ai_systems.html: the services with identities, least aligned first."""
+    asked, left_out = understood(asked, OF_SYSTEMS)
+    rows = (
+        visible.services(user, now=now)
+        .select_related(
+            "owner__person",
+            "owner__team",
+            "ai_owner__person",
+            "ai_owner__team",
+            "sponsor__person",
+            "sponsor__team",
+        )
+        .annotate(
+            n=Count("identities", distinct=True),
+            seated=Count("identities", filter=Q(identities__owner__isnull=False), distinct=True),
+            open_findings=Count(
+                "identities__findings",
+                filter=Q(identities__findings__state__in=["open", "confirmed"]),
+                distinct=True,
+            ),
+        )
+    )
+    q = asked.get("q", "").strip()[:200]
+    if q:
+        rows = rows.filter(Q(name__icontains=q) | Q(slug__icontains=q))
+    shown, page = page_of(rows.order_by("-open_findings", "name"), asked, "/ai-systems/")
+    linked = _linked([one.pk for one in shown])
+    cases = dict(
+        visible_above.cases(user, now=now)
+        .filter(identity__service__in=shown, state__in=UNDER_WAY)
+        .values_list("identity__service")
+        .annotate(n=Count("pk", distinct=True))
+    )
+    return {
+        "section": "ai_systems",
+        "title": "AI systems",
+        "left_out": left_out,
+        "q": q,
+        "rows": [_system(one, linked.get(one.pk), cases.get(one.pk, 0)) for one in shown],
+        "page": page,
+    }
+
+
+def _linked(services: list[Any]) -> dict[Any, tuple[int, int]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT i.service_id, sum(u.linked)::bigint, sum(u.count)::bigint"
+            " FROM identities_identity i JOIN identities_usageday u"
+            "  ON u.identity_no = i.number AND u.plane = 1"
+            " WHERE i.service_id = ANY(%s) GROUP BY i.service_id",
+            [services],
+        )
+        return {row[0]: (row[1], row[2]) for row in cursor.fetchall()}
+
+
+def _system(one: Any, linked: tuple[int, int] | None, cases: int) -> dict[str, Any]:
+    both = one.seated if one.ai_owner is not None or not one.ai_system else 0
+    owner = one.ai_owner if one.ai_system else one.owner
+    return {
+        "name": one.name,
+        "url": f"/identities/?{urlencode({'service': one.slug})}",
+        "owner": str(owner) if owner else "nobody",
+        "owner_missing": owner is None,
+        "identities": one.n,
+        "seats_share": round(100 * both / one.n) if one.n else 0,
+        "linked_share": round(100 * linked[0] / linked[1]) if linked and linked[1] else None,
+        "no_evidence_since": None,
+        "findings": one.open_findings,
+        "findings_url": f"/findings/?{urlencode({'q': one.name})}",
+        "cases": cases,
+        "cases_url": f"/cases/?{urlencode({'service': one.slug, 'state': 'under_way'})}",
+        "purpose": one.purpose,
+        "criticality": one.criticality,
+        "sponsor": str(one.sponsor) if one.sponsor else "",
+    }

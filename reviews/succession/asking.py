@@ -1,0 +1,77 @@
+"""Whom what came by succession is told to, and how long they have to answer.
+
+Owns the notices of it. Who takes over, and what silence does, is passing.py.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+
+from evidence import nudge
+from evidence.words import counted
+from identities.models import Person
+from reviews import persons
+from reviews.actions import attesting, questions
+from reviews.attestation_bounds import Attestation
+from reviews.models import Notice, Succession, SuccessionItem
+
+DAY = timedelta(days=1)
+
+
+def over_at(pks: Sequence[UUID], *, now: datetime) -> dict[UUID, datetime]:
+    """When the time of these items is over, as far as they have reached somebody."""
+    rows = list(
+        SuccessionItem.objects.filter(pk__in=pks).select_related("succession", "delegation")
+    )
+    asked = persons.of_parties({row.heir_id for row in rows}, now=now)
+    terms = attesting.terms_of([pk for row in rows if (pk := _under(row)) is not None], now=now)
+    found = []
+    for row in rows:
+        about_it = _under(row)
+        says = Attestation() if about_it is None else terms[about_it].says
+        people = asked.get(row.heir_id, []) if row.heir_id is not None else []
+        found.append(
+            questions.Question(
+                f"{row.succession.key} ",
+                frozenset(one.pk for one in people),
+                says.accept_within_days * DAY,
+            )
+        )
+    return dict(zip([row.pk for row in rows], questions.due(found, now=now), strict=True))
+
+
+def _under(row: SuccessionItem) -> UUID | None:
+    """The identity whose terms it is under."""
+    return row.delegation.grantee_id if row.delegation is not None else row.identity_id
+
+
+def tell(succession: Succession, items: Sequence[SuccessionItem], *, now: datetime) -> None:
+    """One word to each person it came to, however much it is; nobody where a scope observes."""
+    asked = [one for one in items if one.state == "asked" and one.deadline_at is not None]
+    of = persons.of_parties((one.heir_id for one in asked), now=now)
+    told: dict[UUID, tuple[Person, int]] = {}
+    for one in asked:
+        for person in of.get(one.heir_id, ()) if one.heir_id is not None else ():
+            told[person.pk] = (person, told.get(person.pk, (person, 0))[1] + 1)
+    Notice.objects.bulk_create(
+        [
+            Notice(
+                person=person,
+                channel="mail",
+                subject=f"{succession.key}: accept or decline what has come to you",
+                body=f"{succession.called} is no longer there for"
+                f" {counted(count, 'thing')} that you answer for now. Say whether you accept by"
+                f" {succession.deadline_at:%Y-%m-%d %H:%M} UTC; what you decline goes to the"
+                f" next.\n\n{settings.BASE_URL}/owned/\n",
+                occasion=f"{succession.key} came {now:%Y-%m-%d %H:%M}",
+                created_at=now,
+                not_before=now,
+            )
+            for person, count in told.values()
+        ],
+        ignore_conflicts=True,
+    )
+    if told:
+        nudge.after_commit("notice.written")

@@ -1,0 +1,102 @@
+"""Nothing is concluded where a span could not be read, or its agent also sends elsewhere."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import orjson
+import pytest
+
+from evidence import intake
+from evidence.models import Deposit, Source
+from evidence.vocabulary import TOOL_CALL
+from tests.evidence.conftest import NOW
+from tests.evidence.test_correlation import BASE, MINUTE, store
+from tests.evidence.test_links_by_key import call, step
+from tests.identities.test_absence_by_key import LATER, SERVICE, alone, sources
+
+__all__ = ["sources"]
+
+FAR = BASE + 10 * MINUTE
+pytestmark = pytest.mark.django_db
+
+
+def sent(traces: Source, *spans: dict[str, Any]) -> Deposit:
+    """Spans sent to this source as OTLP/JSON."""
+    whole = {"traceId": "0af7651916cd43dd8448eb211c80319c", "name": "chat"}
+    made = [
+        {**whole, "spanId": f"b7ad6b716920333{number}", **one} for number, one in enumerate(spans)
+    ]
+    body = orjson.dumps({"resourceSpans": [{"scopeSpans": [{"spans": made}]}]})
+    taken = intake.take(source=traces, body=body, by="test", now=NOW, format="otlp")
+    return Deposit.objects.get(pk=taken.deposit)
+
+
+def times(at: int, microseconds: int) -> dict[str, str]:
+    return {
+        "startTimeUnixNano": str(at * 1000),
+        "endTimeUnixNano": str((at + microseconds) * 1000),
+    }
+
+
+def backwards(at: int) -> dict[str, str]:
+    """A span that ends before it starts, which nobody can place."""
+    return times(at, -MINUTE)
+
+
+def test_call_beside_a_span_that_could_not_be_read_is_no_finding(
+    sources: tuple[Source, Source],
+) -> None:
+    trail, traces = sources
+    deposit = sent(traces, times(FAR, MINUTE), backwards(FAR))
+    assert (deposit.events, deposit.rejects) == (1, 1)
+    store(trail, [call(5, at=FAR, address="198.51.100.7")])
+    assert alone() == []
+
+
+def test_call_before_spans_of_which_none_could_be_read_is_no_finding(
+    sources: tuple[Source, Source],
+) -> None:
+    trail, traces = sources
+    assert sent(traces, backwards(FAR)).first_at is None
+    store(trail, [call(5, at=FAR, address="198.51.100.7")])
+    assert alone() == []
+
+
+def test_call_days_away_from_what_could_not_be_read_is_one(
+    sources: tuple[Source, Source],
+) -> None:
+    trail, traces = sources
+    past = FAR - int(timedelta(days=3).total_seconds()) * 1_000_000
+    sent(traces, times(past, MINUTE), backwards(past))
+    store(trail, [call(5, at=FAR, address="198.51.100.7")])
+    assert alone() == [("open", 1)]
+
+
+def sampled(other: Source) -> None:
+    Source.objects.filter(pk=other.pk).update(sampling=0.1)
+
+
+def incomplete(other: Source) -> None:
+    Source.objects.filter(pk=other.pk).update(watermark=None)
+
+
+@pytest.mark.parametrize("made", [sampled, incomplete])
+@pytest.mark.parametrize("value", ["agent", "stranger"])
+def test_call_of_an_agent_that_also_sends_where_spans_may_be_missing(
+    sources: tuple[Source, Source], made: Callable[[Source], None], value: str
+) -> None:
+    trail, _ = sources
+    other = Source.objects.create(
+        name="other",
+        plane="ai",
+        watermark=LATER,
+        completeness="declared",
+        created_at=NOW,
+        created_by="test",
+    )
+    named = SERVICE._replace(realm="otel:other", value=value)
+    store(other, [step(8, 7, activity=TOOL_CALL, credential=None, principal=named)])
+    made(other)
+    store(trail, [call(5, at=FAR, address="198.51.100.7")])
+    assert alone() == ([] if value == "agent" else [("open", 1)])
