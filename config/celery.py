@@ -90,19 +90,16 @@ ROUTES = {
 
 
 class Channel(redis.Channel):
-    """One that closes also when its broker died while it was waiting for work.
+    """One that says that its broker is gone.
 
-    kombu closes such a channel a second time, after it has forgotten where the broker was, and
-    fails at giving back what it had not acknowledged: that ended the worker. It is given back
-    when its time is over, and rows are looked for in any case.
+    kombu closes a channel again, and acknowledges on it, after it has forgotten where the broker
+    was. It then failed at a name of nothing, for which nobody waits, and that ended the worker.
     """
 
-    def close(self) -> None:
-        try:
-            super().close()  # type: ignore[no-untyped-call]  # kombu ships no types
-        except AttributeError:
-            if self.connection is not None and self.connection.client is not None:
-                raise
+    def _connparams(self, asynchronous: bool = False) -> Any:
+        if self.connection is None or self.connection.client is None:
+            raise ConnectionError("the broker of this channel is gone")
+        return super()._connparams(asynchronous)  # type: ignore[no-untyped-call]  # no types
 
 
 redis.Transport.Channel = Channel

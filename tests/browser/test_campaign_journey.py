@@ -109,6 +109,9 @@ def test_every_campaign_page_is_clean(
     found: dict[str, list[str]] = {}
 
     def look(name: str, address: str) -> None:
+        # What a page does by itself while it is left would end the way to the next one.
+        page.wait_for_load_state()
+        page.goto("about:blank")
         page.goto(address)
         wide = page.evaluate(OVERFLOW)
         said = axe(page) + ([f"{wide} px too wide"] if wide > 0 else [])
