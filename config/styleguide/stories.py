@@ -70,6 +70,9 @@ def context(name: str, variant: str) -> tuple[str, Sample]:
     if name == "line" and variant in ("hostile", "long"):
         text = HOSTILE if variant == "hostile" else LONG
         found["chain"] = chains.layout(altered(pages.chain(), text))
+    if name == "case" and found.get("items"):
+        rows = found["items"]
+        found["item_groups"] = [{"name": "", "n": len(rows), "left": 0, "on": True, "rows": rows}]
     if name == "line":
         found.setdefault("lanes", {})["url"] = f"/styleguide/lanes.json?as={variant}"
     return template, {**samples.frame(), **found, "section": name.replace("-", "_")}

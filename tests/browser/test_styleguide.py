@@ -171,7 +171,8 @@ def test_menu_opens_on_a_phone_without_scripts(open_as: Open) -> None:
             200,
             (
                 '{"done": 1, "of": 2}\n'
-                '{"deposit": 7, "url": "/deposits/7/", "events": 1200, "duplicates": 4, "rejects": 2}\n'
+                '{"deposit": 7, "url": "/deposits/7/",'
+                ' "words": "1200 events, 4 duplicates, 2 rejects."}\n'
             ),
             "1200 events, 4 duplicates, 2 rejects. Open the deposit",
         ),

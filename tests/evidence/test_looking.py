@@ -126,7 +126,7 @@ def test_source_that_ended_long_ago_is_not_searched_in_what_others_sent_since(
 
 
 @pytest.mark.parametrize(
-    ("link", "count"), [("exact", 1), ("key", 0), ("inferred", 0), ("none", 60), ("strong", 0)]
+    ("link", "count"), [("exact", 1), ("key", 0), ("inferred", 0), ("none", 60)]
 )
 def test_events_are_narrowed_by_the_strength_of_their_link(
     stored: None, signed_in: Callable[..., Client], link: str, count: int

@@ -16,7 +16,7 @@ from identities.models import Entitlement
 from identities.permissions import NotAllowed, NotPossible
 from reviews import actions, row_states
 from reviews.actions import consequences, deadlines, grants, offers, quarantining, rungs
-from reviews.models import Case, Heartbeat, OwnerOffer, Quarantine, Rung
+from reviews.models import Case, Heartbeat, Notice, OwnerOffer, Quarantine, Rung
 from reviews.models.modes import QUARANTINE_STATES
 from reviews.models.owning import OFFER_STATES
 from reviews.models.rungs import RUNG_STATES
@@ -264,6 +264,9 @@ def test_an_offer_in_each_state(story: Told, move: str) -> None:
     row = offers.offer(identity=story.identity, to="nora", now=NOW - HOUR, **ask)
     OwnerOffer.objects.update(settled_at=NOW)
     later: datetime = row.deadline_at + timedelta(seconds=1)
+    # Only the time in which it was in hand, and could be answered, counts.
+    Notice.objects.update(sent_at=NOW - HOUR)
+    Heartbeat.objects.create(since=NOW - HOUR, until=later)
 
     def decline(to: str) -> object:
         return offers.decline(offer=row, reason="no", ask=to, by=nora, now=NOW)
