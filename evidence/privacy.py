@@ -3,8 +3,9 @@
 Owns the list of what counts as a secret and the one pass that replaces it. Every rule below is
 part of one compiled RE2 expression, so the pass is linear in the bytes whatever an attacker
 writes; a shorter one says which texts that pass is needed for. A secret becomes
-``[redacted:kind:length]``: no quote, no backslash, so JSON stays JSON. What is encoded (base64,
-letters as ``\\u0061``) is not looked into.
+``[redacted:kind:length]``: no quote, no backslash, so JSON stays JSON. Text in base64 is looked into
+once, and goes as a whole where a secret is in it; letters as ``\\u0061`` in texts in texts are read
+as letters. What is encoded in other ways, or twice, is not looked into.
 
 Access key ids (AKIA…, ASIA…) are identifiers, not secrets: they say who acted and are kept.
 What says nothing is left alone: stars, ``HIDDEN_DUE_TO_SECURITY_REASONS``, ``${VARIABLE}``.
@@ -14,6 +15,7 @@ Pure: knows nothing of Django, of formats or of where text comes from.
 """
 
 import re
+from base64 import b64decode
 from bisect import bisect_right
 from functools import lru_cache
 from itertools import accumulate
@@ -21,9 +23,18 @@ from typing import NamedTuple
 
 import re2
 
-from evidence.secret_rules import AFTER_NAME, ALL_NAMES, NAMES, RULES, WORD_BEGINS
+from evidence.secret_rules import (
+    AFTER_NAME,
+    ALL_NAMES,
+    BASE64,
+    BASE64_SOUGHT,
+    ESCAPED_SOUGHT,
+    NAMES,
+    RULES,
+    WORD_BEGINS,
+)
 
-RULE_VERSION = 2
+RULE_VERSION = 3
 # What stands between texts that are searched together; also how kept records are listed.
 SEAM = b",\n"
 
@@ -41,7 +52,7 @@ _NOTHING = re.compile(
     rb"|\[filtered\]|redacted|hidden_due_to_security_reasons"
     rb"|null|none|true|false|undefined|\$\{[^}]*\}|\$[A-Z_][A-Z0-9_]*|%[A-Z_]+%|\{\{[^}]*\}\}"
     # Names and digests of secrets say which one it was, and nothing of what is in it.
-    rb"|hmac-sha256:[0-9a-f]{64}|arn:aws[a-z-]*:.*|projects/.*|A[KS]IA[A-Z0-9]{16}.*"
+    rb"|hmac-sha256:.*|arn:aws[a-z-]*:.*|projects/.*|A[KS]IA[A-Z0-9]{16}.*"
 )
 _MIXED = re.compile(rb"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z]).{6,}", re.DOTALL)
 
@@ -67,7 +78,7 @@ def _compiled(*, anywhere: bool) -> "re2._Regexp":
         parts.append(guard + rule.pattern)
     if anywhere:
         # A member of a message, as protobuf writes it: the name, and the sign for its value.
-        parts.append(rf"(?i:{ALL_NAMES}){AFTER_NAME}\x12")
+        parts += (rf"(?i:{ALL_NAMES}){AFTER_NAME}\x12", BASE64_SOUGHT, ESCAPED_SOUGHT)
     return re2.compile("|".join(parts).encode(), _options())
 
 
@@ -80,10 +91,14 @@ def _seeking() -> "re2._Regexp":
     options = _options()
     options.never_capture = True
     sought = dict.fromkeys(rule.pattern if rule.sought is None else rule.sought for rule in RULES)
-    return re2.compile("|".join(sought).encode(), options)
+    return re2.compile("|".join((*sought, BASE64_SOUGHT, ESCAPED_SOUGHT)).encode(), options)
 
 
 _SEEKING = _seeking()
+_BASE64 = re2.compile(BASE64.encode(), _options())
+_HIDDEN = re2.compile(f"{BASE64_SOUGHT}|{ESCAPED_SOUGHT}".encode(), _options())
+_ESCAPED = re.compile(rb"(\\++)u00([2-7][0-9A-Fa-f])")
+_URL_DIGITS = bytes.maketrans(b"-_", b"+/")
 _RULES = _compiled(anywhere=False)
 _ANYWHERE = _compiled(anywhere=True)
 _SECRET_NAMES = re2.compile(
@@ -118,6 +133,50 @@ def hit_among(texts: list[bytes], joined: bytes = b"") -> set[int]:
 
 def redact(text: bytes) -> tuple[bytes, list[Hit]]:
     """The text without its secrets, and what was taken out. The same object when nothing was."""
+    clean, hits = _plainly(text)
+    if _HIDDEN.search(clean) is None:
+        return clean, hits
+    # Written without escapes it says the same, and is only kept so where that shows a secret.
+    plain, more = _plainly(_ESCAPED.sub(_unescaped, clean))
+    if more:
+        clean = plain
+    clean, encoded = _decoded(clean)
+    return clean, hits + more + encoded
+
+
+def _unescaped(match: re.Match[bytes]) -> bytes:
+    letter = bytes.fromhex(match[2].decode())
+    if letter == b'"':
+        return b"\\" * (2 * len(match[1]) - 1) + letter
+    return match[0] if letter == b"\\" else letter
+
+
+def _decoded(text: bytes) -> tuple[bytes, list[Hit]]:
+    """The same of what is written in base64, looked into once: all of such a text goes."""
+    found = [match.span() for match in _BASE64.finditer(text)]
+    inside = [_of_base64(text[start:end]) for start, end in found]
+    pieces: list[bytes] = []
+    hits: list[Hit] = []
+    done = 0
+    for number in sorted(hit_among(inside)):
+        _, secrets = _plainly(inside[number])
+        if secrets:
+            start, end = found[number]
+            pieces += (text[done:start], replacement(secrets[0].kind, end - start))
+            hits.append(Hit(start, secrets[0].kind, end - start))
+            done = end
+    return (b"".join((*pieces, text[done:])), hits) if hits else (text, [])
+
+
+def _of_base64(digits: bytes) -> bytes:
+    whole = digits.rstrip(b"=").translate(_URL_DIGITS)
+    if len(whole) % 4 == 1:
+        whole = whole[:-1]
+    return b64decode(whole + b"=" * (-len(whole) % 4))
+
+
+def _plainly(text: bytes) -> tuple[bytes, list[Hit]]:
+    """Without the secrets that stand there as they are."""
     if _RULES.search(text) is None:
         return text, []
     pieces: list[bytes] = []

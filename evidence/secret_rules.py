@@ -4,6 +4,7 @@ Owns the published list (docs/redaction.md is made from it). A rule is a pattern
 group, which is what is replaced; a change means a new RULE_VERSION in privacy.py. Pure.
 """
 
+import re
 from typing import NamedTuple
 
 
@@ -57,10 +58,17 @@ _PAIR_NAME = r"(?i:name|key|parameter_?(?:key|name)|header(?:_?name)?|field|opti
 _PAIR_VALUE = r"(?i:value|parameter_?value|header_?value|val|string_?value)"
 _PAIRED = rf"(?:{_BEFORE_NAME}(?i:{ALL_NAMES}){AFTER_NAME}|(?i:{_WHOLE}))"
 _HTML_QUOTE = r"&(?:quot|#34|#x22);"
+# An h that does not begin ``hmac-sha256:``.
+_NO_DIGEST = "|".join(f"{'hmac-sha256:'[:n]}[^{'hmac-sha256:'[n]}]" for n in range(1, 12))
 
 
 # One look for all names at once, however their values are written.
-_SOUGHT = rf"(?i:{ALL_NAMES}){AFTER_NAME}(?:\\*[\"']\s*:|\s*[:=]|[%&<>])"
+# What an object under such a name calls the secret in it; any other object holds none.
+_HELD = r"(?i:value|current|plain_?text|text|string|secret|data|raw|old|new)"
+_SOUGHT = (
+    rf"(?i:{ALL_NAMES}){AFTER_NAME}"
+    rf"(?:\\*[\"']\s*:\s*(?:[^\s{{]|\{{\s*\"{_HELD}\")|\s*[:=]|[%&<>])"
+)
 _SOUGHT_LOOSE = rf"(?i:{_LOOSE}){AFTER_NAME}(?:\s*:\s+[^\s\"]|\s*=|[%>])"
 
 
@@ -175,6 +183,14 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "connection",
+        "the same where the password has a slash, and is no port before a path",
+        r"[A-Za-z][A-Za-z0-9+.-]*://[^\s:/@\"\\\[]*:"
+        r"((?:[0-9]*[^\s0-9/:@\"\\{}$<][^\s/@\"\\]*|[0-9]{6,})/[^\s@\"\\]*)@[A-Za-z0-9\[]",
+        begins_word=False,
+        sought=r"://[^\s:/@\"\\\[]*:[^\s/@\"\\]+/[^\s@\"\\]*@",
+    ),
+    Rule(
+        "connection",
         "a token alone before the host of an address: https://token@host",
         r"[A-Za-z][A-Za-z0-9+.-]*://([^\s:/@\"\\?#]{12,})@",
         begins_word=False,
@@ -200,7 +216,7 @@ RULES: tuple[Rule, ...] = (
             kind,
             f'an object under such a name: "…{kind}": {{"value": "…"}}',
             rf"\"{_BEFORE_NAME}(?i:{names}){AFTER_NAME}\"\s*:\s*\{{\s*"
-            rf"\"(?i:value|current|plain_?text|text|string|secret|data|raw|old|new)\"\s*:\s*"
+            rf"\"{_HELD}\"\s*:\s*"
             rf"\"({_INSIDE})\"",
             begins_word=False,
             sought=_SOUGHT,
@@ -238,7 +254,8 @@ RULES: tuple[Rule, ...] = (
         rf"\\*\"(?i:{_WHOLE})\\*\"\s*:\s*\\*\"([^\s\"\\]{{8,}})",
         begins_word=False,
         mixed=True,
-        sought=rf"\"(?i:{_WHOLE})\\*\"\s*:\s*\\*\"",
+        # Vault writes keyed digests under these names, in every record (privacy.py, _NOTHING).
+        sought=rf"\"(?i:{_WHOLE})\\*\"\s*:\s*\\*\"(?:[^h\\\"]|{_NO_DIGEST})",
     ),
     Rule(
         "secret",
@@ -330,3 +347,26 @@ RULES: tuple[Rule, ...] = (
         rf"(?i:{_LOOSE})=([A-Za-z0-9._~+/=%-]{{8,}})",
     ),
 )
+
+
+def _sixes(*bits: str) -> str:
+    """The digits of base64 whose six bits are like one of these, `.` being either."""
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    like = re.compile("|".join(bits))
+    return "[" + "".join(a for n, a in enumerate(alphabet) if like.fullmatch(f"{n:06b}")) + "]"
+
+
+# Base64 of 18 bytes of text, of which each is printable ASCII or ends a line: one piece of noise in
+# a million looks so. What stands there is looked at as the text that it is, once.
+_DIGIT = "[A-Za-z0-9+/_-]"
+_FOUR = (
+    _sixes("00001.", "001...", "01....")
+    + _sixes("..0000", "..001.", "..01..")
+    + _sixes("....00", "....01")
+    + _DIGIT
+)
+BASE64_SOUGHT = f"(?:{_FOUR}){{6}}"
+BASE64 = f"{BASE64_SOUGHT}{_DIGIT}*={{0,2}}"
+# Letters and what stands between a name and its value, as JSON may also write them, in texts in
+# texts as well: read as what they stand for.
+ESCAPED_SOUGHT = r"\\u00(?:[4-7][0-9A-Fa-f]|2[27]|3[AaDd])"
