@@ -1,7 +1,8 @@
 """A campaign that ends with 10,000 decided items: how long two workers take to carry them out.
 
 Each of its reviews keeps a key and a delegation, revokes or replaces another key, and narrows or
-ends another delegation. Then what was revoked is effective, and the reviews close.
+ends another delegation. Then what was revoked is effective, and the reviews close. And 2,000
+outcomes under a policy that holds what is revoked for some days first: held, and ended together.
 """
 
 from collections import Counter
@@ -14,12 +15,13 @@ from evidence.models import LedgerEntry
 from identities.models import Person, Revocation, User
 from reviews import actions
 from reviews.actions import policy_versions
-from reviews.models import Campaign, Case, Item
+from reviews.models import Campaign, Case, Item, Quarantine, ReviewPolicy
 from tests.bench import database, deadlines, line
 from tests.bench.told import Said
 from tests.reviews import crowd, decided, silent
 
 ITEMS, EACH = 10_000, 4
+HELD, DAYS = 2_000, 7
 OPENED = datetime(2026, 11, 2, tzinfo=UTC)
 ENDS = OPENED + silent.WITHIN
 CLOSED = ENDS + timedelta(hours=1)
@@ -40,6 +42,40 @@ def measure(items: int = ITEMS) -> Iterator[Said]:
         "target 60",
         seconds <= 60 and closed == reviews // 2,
     )
+    yield from held()
+
+
+def held(items: int = HELD) -> Iterator[Said]:
+    """Decided to be revoked, held first, and ended when their time is over."""
+    source = silent.at_work(opened=OPENED, until=CLOSED + timedelta(days=DAYS + 1))
+    policy = policy_versions.in_force(now=OPENED)
+    ReviewPolicy.objects.filter(pk=policy.pk).update(
+        document=policy.document | {"quarantine_days": DAYS}
+    )
+    cases = silent.cases(
+        items // EACH,
+        silence="suspend",
+        parties=crowd.people(300, name="holder"),
+        source=source,
+        opened=OPENED,
+        policy=policy,
+    )
+    person = Person.objects.create(name="Holder", email="holder@example.org")
+    user = User.objects.create(username="holder", email="holder@example.org", person=person)
+    decided.decide(cases, by=user, at=ENDS, answers=[["revoke"]] * EACH)
+    database.as_owner("ANALYZE")
+    for what, at, state in (
+        ("held for some days first", CLOSED, "held"),
+        ("ended when these are over", CLOSED + timedelta(days=DAYS), "revoked"),
+    ):
+        seconds, ours, server = _sweep(at)
+        many = Quarantine.objects.filter(case__in=cases, state=state).count()
+        yield Said(
+            f"{many:,} outcomes {what}",
+            f"{seconds:.1f} s, {ours:.1f} CPU s and {server:.1f} of PostgreSQL",
+            "target 20",
+            seconds <= 20 and many == items,
+        )
 
 
 def _carried(reviews: int, campaign: Campaign) -> Iterator[Said]:

@@ -20,15 +20,12 @@ NAME = f"bench_countersign_{os.getpid()}"
 def fresh() -> Iterator[None]:
     """Made and migrated as owner, used as app, dropped at the end."""
     home = settings.DATABASE_ROLES["owner"]["NAME"]
-    name = sql.Identifier(NAME)
     with owner_connection(home) as owner:
-        owner.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
-        owner.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name))
+        owner.execute(
+            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(NAME))
+        )
     try:
-        use_role("owner", NAME)
-        call_command("migrate", verbosity=0, interactive=False)
-        use_role("app", NAME)
-        memory.forget()
+        _made(home)
         yield
     finally:
         use_role("app", home)
@@ -38,10 +35,28 @@ def fresh() -> Iterator[None]:
             drop(owner, NAME)
 
 
+def _made(home: str) -> None:
+    with owner_connection(home) as owner:
+        owner.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(NAME)))
+    use_role("owner", NAME)
+    call_command("migrate", verbosity=0, interactive=False)
+    use_role("app", NAME)
+    memory.forget()
+
+
 def as_owner(statement: str) -> None:
     """Run one statement with the owner's rights: seeding and VACUUM."""
     with owner_connection(NAME) as owner:
         owner.execute(statement)
+
+
+def anew() -> None:
+    """Begin again with empty tables, as COPY's own are."""
+    home = settings.DATABASE_ROLES["owner"]["NAME"]
+    connection.close()
+    with owner_connection(home) as owner:
+        drop(owner, NAME)
+    _made(home)
 
 
 def size_of(*tables: str) -> int:

@@ -4,7 +4,8 @@ The records are the samples of tests/samples, again and again, as a few hundred 
 write them: each record has its own time, number and request, and is one identity's, whose ids are
 the same whenever it comes again. Left out are what an export writes in lower case, because an
 installation has one way of exporting, and records of a sibling log. Samples show the rare events as
-often as the usual ones, so what is measured costs more than a vendor's busy day.
+often as the usual ones, so what is measured costs more than a vendor's busy day. Each begins with empty tables,
+as COPY does; what millions of rows do to intake is measured by scale.py.
 """
 
 import re
@@ -19,6 +20,7 @@ from evidence.formats import FORMATS, KINDS, TABLES, tables
 from evidence.formats.documents import Shape, pieces
 from evidence.formats.reading import LISTS, resolve
 from evidence.formats.record import Asked
+from tests.bench import database
 from tests.bench.intake import Speed, by_copy, source, through
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
@@ -94,6 +96,7 @@ def _varied(text: str, own_ids: str, number: int) -> str:
 
 def measure(name: str) -> tuple[Speed, float]:
     """Events a second through the product and by COPY; and bytes a record."""
+    database.anew()
     into = source(f"bench-{name.replace('_', '-')}", "identity")
     ready = list(bodies(name))
     size = sum(len(body) for body in ready) / RECORDS
