@@ -109,6 +109,9 @@ def _wrong(field: Field, value: str) -> str:
         return f"it has at most {LONGEST_SETTING} characters, and no NUL"
     if field.kind == "secret":
         return secrets.wrong(value)
+    if field.kind == "file":
+        # Nothing of what is in it is ever shown.
+        return "" if value.startswith("/") else "it is the whole path of a file"
     if field.kind == "url" or value.startswith(("https://", "http://")):
         problem = _wrong_address(value)
         if problem:
@@ -140,9 +143,11 @@ def _wrong_address(value: str) -> str:
 
 
 def _place(connector: Connector, settings: Mapping[str, str]) -> dict[str, str]:
-    """The settings that say where the evidence lies: all but secrets."""
+    """The settings that say where the evidence lies: not those that let us in there."""
     kinds = {field.name: field.kind for field in connector.fields}
-    return {name: value for name, value in settings.items() if kinds.get(name) != "secret"}
+    return {
+        name: value for name, value in settings.items() if kinds.get(name) not in ("secret", "file")
+    }
 
 
 def pause(*, source: Source, paused: bool, by: Reader, now: datetime) -> Connection:

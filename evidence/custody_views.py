@@ -95,9 +95,16 @@ def erase(request: HttpRequest, by: Reader, number: int) -> HttpResponse:
 
 @require_POST
 @read_by
-@reauthentication_required  # type: ignore[untyped-decorator]  # allauth ships no types
 def confirm(request: HttpRequest, by: Reader, erasure: UUID) -> HttpResponse:
     row = get_object_or_404(Erasure, pk=erasure)
+    # Who may not is told so before they are asked who they are.
+    permissions.require(erasing.why_not_confirm(row, by))
+    answer: HttpResponse = _confirmed(request, row, by)
+    return answer
+
+
+@reauthentication_required  # type: ignore[untyped-decorator]  # allauth ships no types
+def _confirmed(request: HttpRequest, row: Erasure, by: Reader) -> HttpResponse:
     erasing.confirm(erasure=row, by=by, now=timezone.now())
     messages.success(request, "Confirmed: it is being erased.")
     return redirect("deposit_page", number=row.deposit_id)

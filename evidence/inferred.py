@@ -211,17 +211,25 @@ _BITS = " | ".join(
 _POINTS = " + ".join(
     [str(POINTS), *(f"(bits / {bit} % 2) * {more}" for bit, (more, _) in REASONS.items())]
 )
-# OFFSET 0: what was found is asked once, not for every point that it gives.
+# OFFSET 0: what was found is asked once, not for every point that it gives. And pairs are found
+# once, and looked at one by one: in this order whatever the planner takes the tables for. A table
+# that was counted while it was empty, and filled since, is to it one of a single row; it found the
+# pairs anew for each event then, and never ended.
 _INSERT = f"""
-{_TOOLS}
+{_TOOLS}, pair AS MATERIALIZED ({_PAIRS})
 INSERT INTO evidence_link
     (effect_at, effect_id, cause_at, cause_id, proof, strength, recorded_at)
 SELECT ea, ei, ta, ti, ({PROOF_INFERRED} + bits)::smallint, {INFERRED}, %(now)s FROM (
     SELECT p.ea, p.ei, p.ta, p.ti, {_BITS} AS bits
-    FROM ({_PAIRS}) p
-    JOIN evidence_event e ON e.at = p.ea AND e.id = p.ei
-    JOIN evidence_event t ON t.at = p.ta AND t.id = p.ti
-    JOIN evidence_run r ON r.source_id = t.source_id AND r.trace = t.trace AND r.api_calls = 0
+    FROM pair p
+    CROSS JOIN LATERAL (SELECT e.at, e.id, e.source_id, e.action_id, e.principal_id, e.address_id,
+            e.user_agent_id
+        FROM evidence_event e WHERE e.at = p.ea AND e.id = p.ei OFFSET 0) e
+    CROSS JOIN LATERAL (SELECT t.at, t.source_id, t.action_id, t.principal_id, t.agent_id, t.trace,
+            t.duration
+        FROM evidence_event t WHERE t.at = p.ta AND t.id = p.ti OFFSET 0) t
+    CROSS JOIN LATERAL (SELECT FROM evidence_run r
+        WHERE r.source_id = t.source_id AND r.trace = t.trace AND r.api_calls = 0 OFFSET 0) r
     CROSS JOIN LATERAL (SELECT
         least(greatest(coalesce(t.duration, 0), 0), %(longest_micros)s)
             * interval '1 microsecond' AS lasted,

@@ -18,7 +18,7 @@ import re
 from base64 import b64decode
 from bisect import bisect_right
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import NamedTuple
 
 import re2
@@ -32,6 +32,7 @@ from evidence.secret_rules import (
     NAMES,
     RULES,
     WORD_BEGINS,
+    Rule,
 )
 
 RULE_VERSION = 3
@@ -57,8 +58,9 @@ _NOTHING = re.compile(
 _MIXED = re.compile(rb"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z]).{6,}", re.DOTALL)
 
 
-def _options() -> re2.Options:
+def _options(*, captures: bool = True) -> re2.Options:
     options = re2.Options()
+    options.never_capture = not captures
     # Bytes are matched as bytes: text of any encoding goes through, and the automaton is smaller.
     options.encoding = re2.Options.Encoding.LATIN1
     options.max_mem = 64 << 20
@@ -67,19 +69,29 @@ def _options() -> re2.Options:
     return options
 
 
-def _compiled(*, anywhere: bool) -> "re2._Regexp":
-    """One expression of all rules; the number of its group is the number of its rule.
+def _written(rule: Rule, *, anywhere: bool = False) -> str:
+    """A rule's whole pattern. `anywhere` leaves out the word's beginning: bytes of protobuf have
+    lengths before their text."""
+    return (WORD_BEGINS if rule.begins_word and not anywhere else "") + rule.pattern
 
-    `anywhere` leaves out the word beginnings: bytes of protobuf have lengths before their text.
-    """
-    parts = []
-    for rule in RULES:
-        guard = WORD_BEGINS if rule.begins_word and not anywhere else ""
-        parts.append(guard + rule.pattern)
+
+def _compiled(*, anywhere: bool) -> "re2._Regexp":
+    """One expression of all rules. It says where one matches, and `_told` which one it is: asked
+    for its group as well, it takes ten times as long."""
+    parts = [_written(rule, anywhere=anywhere) for rule in RULES]
     if anywhere:
         # A member of a message, as protobuf writes it: the name, and the sign for its value.
         parts += (rf"(?i:{ALL_NAMES}){AFTER_NAME}\x12", BASE64_SOUGHT, ESCAPED_SOUGHT)
-    return re2.compile("|".join(parts).encode(), _options())
+    return re2.compile("|".join(parts).encode(), _options(captures=False))
+
+
+def _together() -> "re2.Set":
+    """What says with which rules a text may begin, by their numbers."""
+    rules = re2.Set.MatchSet(_options())
+    for rule in RULES:
+        rules.Add(_written(rule).encode())
+    rules.Compile()
+    return rules
 
 
 def _seeking() -> "re2._Regexp":
@@ -88,10 +100,10 @@ def _seeking() -> "re2._Regexp":
     It knows neither what stands before nor which rule it was: so it is in few states, which stay
     in the processor's cache beside all that reads a record.
     """
-    options = _options()
-    options.never_capture = True
     sought = dict.fromkeys(rule.pattern if rule.sought is None else rule.sought for rule in RULES)
-    return re2.compile("|".join((*sought, BASE64_SOUGHT, ESCAPED_SOUGHT)).encode(), options)
+    return re2.compile(
+        "|".join((*sought, BASE64_SOUGHT, ESCAPED_SOUGHT)).encode(), _options(captures=False)
+    )
 
 
 _SEEKING = _seeking()
@@ -100,6 +112,8 @@ _HIDDEN = re2.compile(f"{BASE64_SOUGHT}|{ESCAPED_SOUGHT}".encode(), _options())
 _ESCAPED = re.compile(rb"(\\++)u00([2-7][0-9A-Fa-f])")
 _URL_DIGITS = bytes.maketrans(b"-_", b"+/")
 _RULES = _compiled(anywhere=False)
+_WHICH = _together()
+_EACH = [re2.compile(_written(rule).encode(), _options()) for rule in RULES]
 _ANYWHERE = _compiled(anywhere=True)
 _SECRET_NAMES = re2.compile(
     "|".join(f"((?i:{names}){AFTER_NAME}$)" for names in NAMES.values()).encode(), _options()
@@ -177,16 +191,12 @@ def _of_base64(digits: bytes) -> bytes:
 
 def _plainly(text: bytes) -> tuple[bytes, list[Hit]]:
     """Without the secrets that stand there as they are."""
-    if _RULES.search(text) is None:
-        return text, []
     pieces: list[bytes] = []
     hits: list[Hit] = []
     done = 0
     for match in _RULES.finditer(text):
-        group = match.lastindex
-        start, end = match.span(group)
+        rule, start, end = _told(text, *match.span())
         secret = text[start:end]
-        rule = RULES[group - 1]
         if _NOTHING.fullmatch(secret) or (rule.mixed and not _MIXED.match(secret)):
             continue
         kind = rule.kind
@@ -198,6 +208,21 @@ def _plainly(text: bytes) -> tuple[bytes, list[Hit]]:
         return text, []
     pieces.append(text[done:])
     return b"".join(pieces), hits
+
+
+def _told(text: bytes, first: int, last: int) -> tuple[Rule, int, int]:
+    """(rule, beginning and end of its secret) of what all rules together match here: the first of
+    those that match from here on.
+
+    They are asked at once with the byte behind it, so that the end of a word is one; whether it is
+    the beginning or the end of the text as well is seen only when one is asked alone.
+    """
+    likely = _WHICH.Match(text[first : last + 1])
+    for number in chain(sorted(likely), range(len(RULES))):
+        match = _EACH[number].match(text, first, last)
+        if match is not None:
+            return RULES[number], *match.span(1)
+    raise AssertionError("all rules together match where none of them does")
 
 
 def redact_text(text: str) -> tuple[str, list[Hit]]:

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from django.db.models import Q
 
-from evidence import intake, leases, nudge
+from evidence import intake, leases, nudge, watermarks
 from evidence.models import Connection, Gap, Pull, Source
 from evidence.sources import CONNECTORS
 from evidence.sources.contract import Asked, Check, Connector, Http, Page
@@ -153,7 +153,10 @@ def check(*, source: Source, now: datetime, clock: Callable[[], datetime]) -> li
     try:
         connector = connector_of(link)
         http = Http(
-            allow_private=bool(settings.ALLOW_PRIVATE), clock=clock, look=_patience(clock, now)
+            allow_private=bool(settings.ALLOW_PRIVATE),
+            clock=clock,
+            look=_patience(clock, now),
+            ca_file=link.settings.get("ca_file", ""),
         )
         with http, http.discreetly():
             asked = Asked(link.settings, {}, now - timedelta(hours=1), now, http)
@@ -194,7 +197,12 @@ def _carry_on(
     connector = connector_of(link)
     by = f"pull:{pull.pk}"
     look = leases.looking(KIND, pull, clock)
-    http = Http(allow_private=bool(settings.ALLOW_PRIVATE), clock=clock, look=look)
+    http = Http(
+        allow_private=bool(settings.ALLOW_PRIVATE),
+        clock=clock,
+        look=look,
+        ca_file=link.settings.get("ca_file", ""),
+    )
     with http, http.discreetly():
         asked = Asked(link.settings, link.cursor, pull.since, pull.until, http)
         with closing(_generator(connector.pages(asked))) as pages:
@@ -305,7 +313,7 @@ def _unasked(row: Source, pull: Pull, now: datetime) -> None:
     for by nobody: its absence shows nothing."""
     if row.watermark is None:
         begins = pull.since - timedelta(days=row.retention_days)
-        reason = "nothing had been received yet"
+        reason = watermarks.BEFORE_ALL
     else:
         begins = row.watermark
         reason = "the source was connected anew and not asked for this"

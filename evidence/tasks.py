@@ -89,7 +89,8 @@ def erase() -> None:
 
 @shared_task(name="evidence.tasks.watermarks")  # type: ignore[untyped-decorator]  # Celery ships no types
 def watermarks() -> None:
-    """How far sources that send regularly are shown to be complete."""
+    """How far sources that send regularly are shown to be complete, and what was never asked for."""
+    heartbeat.before_first_pulls(now=timezone.now())
     heartbeat.advance(now=timezone.now())
 
 

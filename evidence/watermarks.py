@@ -3,6 +3,9 @@
 A source with `expected_every_seconds` that kept sending is complete to its last receipt less its
 normal delay. A longer silence between two receipts becomes a gap, never a part of the proof.
 Sampled sources prove nothing about absence and are left alone.
+
+What lies before everything a source was ever asked for is a gap as well: a pull says so when it is
+the first (evidence/pulls.py), and here it is said of sources whose first was before that was known.
 """
 
 from datetime import datetime, timedelta
@@ -13,6 +16,22 @@ from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 
 from evidence import nudge
 from evidence.models import Gap, Source
+
+BEFORE_ALL = "nothing had been received yet"
+LOCK = 7_305_456
+# One look for all of them: there are as many sources as people have connected.
+BEFORE_FIRST_PULLS = """
+INSERT INTO evidence_gap (source_id, during, reason, recorded_at)
+SELECT s.id, tstzrange(first.since - s.retention_days * interval '1 day', first.since, '[)'),
+       %(reason)s, %(now)s
+FROM evidence_source s
+CROSS JOIN LATERAL (SELECT min(p.since) AS since FROM evidence_pull p
+                    WHERE p.source_id = s.id AND p.state = 'done') first
+WHERE s.completeness = 'cursor' AND s.sampling = 1.0 AND s.retention_days > 0
+  AND first.since IS NOT NULL
+  AND NOT EXISTS (SELECT FROM evidence_gap g
+                  WHERE g.source_id = s.id AND lower(g.during) < first.since)
+"""
 
 # Receipts since the last look, each with the one before it, where more than the expected time
 # lies between them.
@@ -39,6 +58,15 @@ def advance(*, now: datetime) -> int:
     return moved
 
 
+def before_first_pulls(*, now: datetime) -> int:
+    """The gap before the first pull of each source that is complete by its cursor and has none;
+    how many were written."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        cursor.execute(BEFORE_FIRST_PULLS, {"reason": BEFORE_ALL, "now": now})
+        return int(cursor.rowcount)
+
+
 def _advance(number: int, now: datetime) -> bool:
     with transaction.atomic(), connection.cursor() as cursor:
         source = Source.objects.select_for_update(skip_locked=True).filter(pk=number).first()
@@ -55,7 +83,7 @@ def _advance(number: int, now: datetime) -> bool:
         if source.watermark is None:
             # Nothing shows what was before the first receipt.
             oldest = first - timedelta(days=source.retention_days)
-            _gap(source, oldest, first - lag - every, "nothing had been received yet", now)
+            _gap(source, oldest, first - lag - every, BEFORE_ALL, now)
         cursor.execute(SILENCES, facts)
         for before, after in cursor.fetchall():
             _gap(

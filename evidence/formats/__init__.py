@@ -35,6 +35,7 @@ from evidence.formats import (
     reading,
     saas,
     snowflake,
+    span_json,
     teleport,
     vault,
     windows,
@@ -96,7 +97,7 @@ def _format(table: Table, compiled: Kind) -> Format:
 
 
 # Spans may hold any log as text: they are looked for first.
-_SPANS = (langfuse.FORMAT, mlflow.FORMAT, otlp.FORMAT)
+_SPANS = (langfuse.FORMAT, mlflow.FORMAT, otlp.FORMAT, span_json.FORMAT)
 _OWN = (cloudtrail.FORMAT, *_SPANS)
 FORMATS: dict[str, Format] = {
     known.name: known

@@ -26,6 +26,8 @@ from evidence.vocabulary import (
 )
 
 REALM = "anthropic"
+# What an administration's log says of how an act ended, and with what program.
+NO_CONTENT = "user_agent|result|error_message|message|events"
 _PROVIDERS = {"azure": "subscription_id", "gcp": "project_number"}
 _KEYS = ("admin_api_key_id", "service_key_id", "scoped_api_key_id", "api_key_id")
 # Members that end in _id and name no resource.
@@ -177,7 +179,7 @@ TABLE = Table(
     address=("actor.ip_address",),
     user_agent=("actor.user_agent",),
     request_id=("request_id",),
-    content=("request_body",),
+    content=("request_body", f"** except {NO_CONTENT}"),
     lacks={
         "request_id": "only calls of the Compliance API itself carry one",
         "credential": "people's sessions have no id in the feed; calls with a key name the key",

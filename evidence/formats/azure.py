@@ -162,6 +162,7 @@ TABLE = Table(
             "!initiatedBy",
             "!properties.initiatedBy",
             "!properties.log",
+            "!properties.sqlerrcode",
             "!protoPayload",
         ),
         (
@@ -169,12 +170,16 @@ TABLE = Table(
             "operationName",
             "!properties.initiatedBy",
             "!properties.log",
+            "!properties.sqlerrcode",
+            "!sqlerrcode_s",
         ),
         (
             "resourceId^/SUBSCRIPTIONS/",
             "operationName",
             "!properties.initiatedBy",
             "!properties.log",
+            "!properties.sqlerrcode",
+            "!sqlerrcode_s",
         ),
         ("eventTimestamp", "operationName.value"),
         ("eventDataId", "operationName"),
@@ -258,8 +263,24 @@ TABLE = Table(
         "properties.responseBody",
         "properties.responsebody",
     ),
+    # What databases log of what was asked of them. PostgreSQL's lines are postgres.py's, unless a
+    # person says otherwise.
+    statements=(
+        "properties.message",
+        "Message",
+        "properties.sql_text",
+        "properties.statement",
+        "properties.querytext",
+        "properties.queryText",
+        "properties.query_sql_text",
+        "sql_text_s",
+        "statement_s",
+        "querytext_s",
+        "query_sql_text_s",
+    ),
     lacks={
         "principal": "a storage account's own key names nobody; some exports leave out the claims",
         "vendor_id": "diagnostic settings leave out the event's id",
     },
+    version=4,  # 4: statements of databases keep their form alone
 )

@@ -3,8 +3,9 @@
 Owns the meaning of its members. Source: the Bedrock user guide (model invocation logging) and
 rule tests; that refused calls carry ``errorCode`` is not verified. A record tells of the same
 call as CloudTrail's InvokeModel or Converse event: caller, action, model and request id are
-written as there. Prompts and answers are content; of an answer, why it ended and what it counted
-stay. Pure.
+written as there. Prompts and answers are content, wherever a record has them: the bodies of Titan,
+Llama and older models are also met beside `input` and `output`. Of an answer, why it ended and
+what it counted stay. Pure.
 """
 
 from functools import lru_cache
@@ -76,6 +77,7 @@ TABLE = Table(
     content=(
         f"input.inputBodyJson except {_NO_CONTENT}",
         f"output.outputBodyJson except {_NO_CONTENT}",
+        "** except input|output|inputBodyJson|outputBodyJson",
     ),
     lacks={
         "credential": "the log names the caller's ARN, not the key; CloudTrail's event of the same"

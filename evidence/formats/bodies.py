@@ -13,9 +13,7 @@ from typing import Protocol
 import zstandard
 
 from evidence.formats import strung, text_parts
-from evidence.formats.documents import is_lines
-from evidence.formats.lines import Lines, Seams
-from evidence.formats.otlp import wire
+from evidence.formats.lines import Seams
 from evidence.formats.part import FULL, MEBI, BodyRefused, Part, said_size
 
 __all__ = ["MEBI", "BodyRefused", "Part", "Readable", "decompress", "parts", "peek"]
@@ -93,9 +91,7 @@ def parts(
                 yield Part(bytes(buffer), 1, "body")
             return
     head = bytes(buffer[:_HEAD])
-    text = seams(head)
-    if text is None and (is_lines(head.strip()) or wire.is_base64_line(head)):
-        text = Lines()
+    text = seams(head) or text_parts.seams(head)
     if text is not None:
         yield from text_parts.cut(buffer, chunks, text, size)
     elif strung.end_of_first(head):

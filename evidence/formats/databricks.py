@@ -2,9 +2,11 @@
 
 Owns the meaning of Databricks' fields. Source: Databricks' audit log reference and the
 `system.access.audit` table. Delivery to storage writes serviceName and actionName, the system
-table service_name and action_name, Azure's diagnostic settings `properties` whose members are
-JSON text: the view makes the first of all of them. Names of service principals are their
-application id. Pure.
+table service_name and action_name: the view makes the first of both. Azure's diagnostic settings
+write `properties`, and `identity` and `time` beside it (Microsoft's "Diagnostic log reference" of
+Azure Databricks); a workspace's tables DatabricksJobs and the like have the same in columns. Their
+members are JSON text, in which content could not be found: such a record is opened, and kept so.
+Names of service principals are their application id. Pure.
 
 Not verified: the parameter names of OAuth secrets.
 """
@@ -69,28 +71,45 @@ def _right(name: str) -> str:
     return _SAME.get(name.replace("_", "").lower(), name)
 
 
+def _opened(record: Row) -> Row:
+    """The record without Azure's wrapping, and its members as objects where they are text."""
+    if "serviceName" in record and type(record.get("requestParams")) is not str:
+        return record
+    if record.keys().isdisjoint(_MARKS):
+        return record
+    wrapped = _is_wrapped(record.get("properties"))
+    texts = (type(value) is str and value[:1] == "{" for value in record.values())
+    return _view(record) if wrapped or "TimeGenerated" in record or any(texts) else record
+
+
+def _is_wrapped(inner: Any) -> bool:
+    return type(inner) is dict and "serviceName" in inner
+
+
 def _view(record: Row) -> Row:
     if "serviceName" in record and type(record.get("requestParams")) is not str:
         return record
     if record.keys().isdisjoint(_MARKS):
         return record
     inner = record.get("properties")
-    told = inner if type(inner) is dict and ("serviceName" in inner) else record
+    told = inner if type(inner) is dict and _is_wrapped(inner) else record
     seen = {_right(name): value for name, value in told.items()}
-    for name in _NESTED:
-        value = seen.get(name)
-        if type(value) is str and value[:1] == "{":
-            try:
-                seen[name] = orjson.loads(value)
-            except (ValueError, RecursionError):
-                continue
     if told is not record:
+        seen.setdefault("userIdentity", record.get("identity"))
         seen.setdefault("timestamp", record.get("time"))
         resource = record.get("resourceId")
         if type(resource) is str:
             seen.setdefault("workspaceId", resource.rpartition("/")[2].lower())
     elif "TimeGenerated" in record:
         seen.setdefault("timestamp", record["TimeGenerated"])
+    for name in _NESTED:
+        value = seen.get(name)
+        if type(value) is str and value[:1] == "{":
+            try:
+                seen[name] = orjson.loads(value)
+            except (ValueError, RecursionError):
+                # Cut off: what it holds cannot be told from content.
+                seen[name] = {"text": value}
     return seen
 
 
@@ -164,6 +183,7 @@ TABLE = Table(
     title="Databricks audit logs",
     signs=(("serviceName", "actionName"),),
     mark=b'"action',
+    opens=_opened,
     view=_view,
     realm="databricks:{accountId|workspaceId}",
     at="timestamp",
@@ -208,7 +228,7 @@ TABLE = Table(
     content=tuple(
         f"{params}.{name}"
         for params in ("requestParams", "request_params")
-        for name in ("content", "prompt", "messages", "inputs")
+        for name in ("content", "prompt", "messages", "inputs", "text")
     ),
     statements=tuple(
         f"{params}.{name}"
@@ -216,4 +236,5 @@ TABLE = Table(
         for name in ("commandText", "command_text", "statement", "queryText", "query_text")
     ),
     lacks={"credential": "only tokenLogin names the token; other calls name the person"},
+    version=4,  # 4: who acted, where Azure's diagnostic settings wrote it
 )

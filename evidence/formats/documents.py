@@ -30,7 +30,7 @@ _CUTS = 4
 # So many lines, of so many bytes, tell whether a body is lines.
 _LOOKED_AT, _HEAD = 20, 4_000_000
 # How the parser says that all is well but not finished.
-_WANTS_MORE = "unexpected end of data"
+WANTS_MORE = "unexpected end of data"
 # What a log subscription's document says of all its events.
 _GROUP = ("logGroup", "owner")
 _BOM = b"\xef\xbb\xbf"
@@ -327,7 +327,7 @@ def _recovered(
                 try:
                     found = orjson.loads(view[start:end])
                 except orjson.JSONDecodeError as stopped:
-                    if _WANTS_MORE in str(stopped):
+                    if WANTS_MORE in str(stopped):
                         continue
                 # Whole, or wrong before its end: more text would not change that.
                 break

@@ -8,6 +8,10 @@ A place is a path (paths.py), in which ``[*]`` means every element of a list, ev
 object. What is dropped is replaced by a mark (marking.py); a statement keeps its form, with ``?``
 for its values. What its sender has made a keyed digest of already stays: it says nothing.
 After `` except `` a place names members of the object there that are no content, such as counts.
+``**`` is every text that no place names: what stands under a name that is content's wherever it is
+met, however short, and sentences under any other name that is not known to hold none
+(otlp/content.py has both lists). For vendors of models, whose records gain such members; members
+after its `` except `` are no content by their name.
 """
 
 import re
@@ -19,6 +23,7 @@ import orjson
 
 from evidence.formats import paths
 from evidence.formats.marking import Gone, is_gone
+from evidence.formats.otlp import content as attributes
 from evidence.formats.paths import Step
 
 # Takes the content out of a record, in place; what is gone is counted.
@@ -32,6 +37,17 @@ _NUMBERS = frozenset({int, float, bool})
 # Statements come again and again, their values beside them: so many forms are remembered.
 _REMEMBERED, _LONGEST_REMEMBERED = 4096, 2000
 _DIGEST = re.compile(r"hmac-sha256:[0-9a-f]{64}")
+_EVERYWHERE = "**"
+# How requests and answers of models are called in records of those who sell them, as letters alone.
+_BODIES = frozenset(
+    """
+    requestbody responsebody requestpayload responsepayload requestjson responsejson inputbodyjson
+    outputbodyjson inputtext outputtext prompttext completiontext generation generations
+    generatedtext systeminstruction systeminstructions systemmessage usermessage assistantmessage
+    userinput modelinput modeloutput chathistory conversationhistory transcript toolcalls
+    toolarguments toolresults functioncall
+    """.split()  # noqa: SIM905  a table of names reads better than a column of strings
+)
 # What a statement holds besides its form: quoted text, also unfinished, and numbers. What is taken
 # is never given back (`*+`), so that the work is linear in the text whoever wrote it. Dialects
 # differ on what double quotes mean.
@@ -76,7 +92,8 @@ def dropper(content: tuple[str, ...], statements: tuple[str, ...] = ()) -> Drop 
     if not content and not statements:
         return None
     root = _Node()
-    cuts: list[tuple[str, _Cut]] = [(path, _without) for path in content]
+    named = [path for path in content if not path.startswith(_EVERYWHERE)]
+    cuts: list[tuple[str, _Cut]] = [(path, _without) for path in named]
     cuts += [(path, _formed) for path in statements]
     for written, cut in cuts:
         node = root
@@ -84,8 +101,63 @@ def dropper(content: tuple[str, ...], statements: tuple[str, ...] = ()) -> Drop 
         for step in paths.steps(path):
             node = node.under(step)
         node.cut = node.cut or (partial(_but, frozenset(spared.split("|"))) if spared else cut)
+    at_places = _written(root)
+    rest = [path.partition(" except ")[2].split("|") for path in content if path not in named]
+    if not rest:
+        return at_places
+    spare = frozenset(name for names in rest for name in names)
 
-    return _written(root)
+    def drop(record: Any, gone: Gone) -> None:
+        at_places(record, gone)
+        if type(record) is dict or type(record) is list:
+            _everywhere(record, spare, gone)
+
+    return drop
+
+
+def _everywhere(record: Any, spared: frozenset[str], gone: Gone) -> None:
+    """Take out what is content by its name or by its words, however deep it stands."""
+    waiting = [record]
+    while waiting:
+        here = waiting.pop()
+        for key, value in here.items() if type(here) is dict else enumerate(here):
+            nested = type(value) is dict or type(value) is list
+            if not nested and type(value) is not str:
+                continue  # a number or nothing: what it counts is no content
+            kind = _SPARED if key in spared else _kind(key) if type(key) is str else _PLAIN
+            if value and kind == _CONTENT:
+                here[key] = _without(value, gone)
+            elif nested:
+                waiting.append(value)
+            elif kind == _PLAIN and attributes.is_prose(value) and not is_gone(value):
+                here[key] = _without(value, gone)
+            elif value[:1] in ("{", "["):
+                here[key] = _inside_text(value, spared, gone)
+
+
+def _inside_text(text: str, spared: frozenset[str], gone: Gone) -> str:
+    """The same of JSON that is a text, which stays as it was written where it holds none."""
+    try:
+        value = orjson.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    before = len(gone)
+    _everywhere(value, spared, gone)
+    return text if len(gone) == before else orjson.dumps(value).decode()
+
+
+_PLAIN, _CONTENT, _SPARED = range(3)
+
+
+@lru_cache(maxsize=4096)
+def _kind(name: str) -> int:
+    """What a text of any length under this name is; the names are cut to what may be one."""
+    if attributes.kind_of(name[:200]) == attributes.CONTENT:
+        return _CONTENT
+    letters = name[:200].replace("_", "").replace("-", "").lower()
+    if letters in _BODIES or attributes.kind_of(letters) == attributes.CONTENT:
+        return _CONTENT
+    return _SPARED if attributes.is_harmless(name[:200]) else _PLAIN
 
 
 def _written(root: _Node) -> Drop:

@@ -5,15 +5,17 @@ performed by an access token, and of webhook payloads. Two tables. Pure.
 
 A token is its hash (base64 of SHA-256), which whoever holds the token can compute; the long-lived
 name above it is its id. The audit log tells what was done: an entry without a status code that
-names no refusal is taken as done. A webhook's event name travels in a header; here it is told from
-the objects in the payload. Not verified: field names of the issuing of tokens.
+names no refusal is taken as done, and a run of a workflow as it concluded. Who grants a fine-grained
+token access names it as `user_programmatic_access_id`; its uses name that as `token_id`. GitHub
+Enterprise Server forwards entries as syslog, as `github_audit` ("Log forwarding"). A webhook's event
+name travels in a header; here it is told from the objects in the payload.
 """
 
 import re
 from functools import lru_cache
 from typing import Any
 
-from evidence.formats import exports
+from evidence.formats import exports, prefixed
 from evidence.formats.exports import Export
 from evidence.formats.record import ActorName
 from evidence.formats.tables import Issues, Name, Row, Table, Text, actor
@@ -80,6 +82,9 @@ def _status(record: Row) -> int:
     action = record.get("action")
     if type(action) is not str:
         return OUTCOME_UNKNOWN
+    concluded = record.get("conclusion")
+    if type(concluded) is str and concluded:
+        return _CONCLUDED.get(concluded, OUTCOME_UNKNOWN)
     if "reject" in action or "denied" in action:
         return OUTCOME_REFUSED
     return OUTCOME_FAILED if "fail" in action else OUTCOME_OK
@@ -93,6 +98,14 @@ def _route(record: Row) -> str | None:
     return f"{method} {route}" if type(method) is str and method else route
 
 
+# How runs of workflows end; the rest is skipped, neutral, stale, or waits for somebody.
+_CONCLUDED = {
+    "success": OUTCOME_OK,
+    "failure": OUTCOME_FAILED,
+    "cancelled": OUTCOME_FAILED,
+    "timed_out": OUTCOME_FAILED,
+    "startup_failure": OUTCOME_FAILED,
+}
 _CREDENTIALS = (
     r"(personal_access_token|oauth_access|oauth_authorization|public_key|deploy_key|gpg_key"
     r"|ssh_key|org_credential_authorization|integration_installation|integration_secret"
@@ -119,6 +132,10 @@ _EXPORTS = tuple(
     for place in ("actor_location.country_code", "_document_id", "actor_ip")
 )
 
+_FORWARDED = prefixed.text(
+    rb"github_audit(?:\[\d{1,10}\])?:\s?", "audit entry behind a syslog header"
+)
+
 AUDIT = Table(
     name="github",
     title="GitHub audit log",
@@ -136,7 +153,7 @@ AUDIT = Table(
         ("p_log_type=GitHub.Audit",),
     ),
     mark=b'"action"',
-    text=Text(*exports.text(*_EXPORTS), exports.seams),
+    text=prefixed.beside(Text(*exports.text(*_EXPORTS), exports.seams), _FORWARDED),
     realm=_realm,
     at=("@timestamp", "at_sign_timestamp", "created_at"),
     vendor_id="_document_id",
@@ -187,7 +204,7 @@ AUDIT = Table(
     issues=(
         Issues(
             _ON_GRANT,
-            (_TOKEN, _TOKEN_ID),
+            (Name("api_token", "user_programmatic_access_id"), _TOKEN, _TOKEN_ID),
             to=(Name("user", "user"),),
             expires="token_expires_at",
         ),
@@ -205,6 +222,7 @@ AUDIT = Table(
         "session": "the audit log names no session",
         "request_id": "only newer entries have one; api.request has none",
     },
+    version=4,  # 4: the token of a grant, how a run of a workflow ended
 )
 
 # Which member of a payload tells its event; the first that is there.

@@ -15,11 +15,13 @@ Not given by Langfuse: whether a span called or was called, the address and user
 caller, and any credential that the span's own attributes do not name.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from evidence.formats import exports, spans
-from evidence.formats.documents import Piece, Shape, pieces
+from evidence.formats.beginnings import begun
+from evidence.formats.documents import Piece, Shape, clean, pieces
 from evidence.formats.exports import Export
 from evidence.formats.lines import Seams
 from evidence.formats.marking import Gone
@@ -35,6 +37,9 @@ _ALL_TYPES = _TYPES | {"SPAN", "EVENT", "CHAIN", "RETRIEVER", "EVALUATOR"}
 _SAID = ("input", "output", "toolCalls", "tool_calls", "comments", "corrections", "scores")
 # What an observation takes from its trace: text that does not change once it is written.
 _OF_TRACE = ("id", "name", "userId", "sessionId", "release", "version", "environment")
+# An export of the page, whose trace may be longer than is looked at.
+_TRACE = re.compile(rb'\{\s*"trace"\s*:\s*\{')
+_LOOKED_AT = 65_536
 # Exports to object storage write members so.
 _CAMEL = {
     "start_time": "startTime",
@@ -101,7 +106,15 @@ def recognise(head: bytes) -> bool:
     """JSON whose first records are Langfuse's observations or traces, or CSV of such."""
     if exports.known(head, _EXPORTS) is not None:
         return True
-    return spans.begins_with(head, _shape(head))
+    return spans.begins_with(head, _shape(head)) or _begins_with_trace(head)
+
+
+def _begins_with_trace(head: bytes) -> bool:
+    """Whether an export of the page begins so, whose trace goes on beyond what is looked at."""
+    text = clean(head[:_LOOKED_AT])
+    found = mapping(begun(text)).get("trace") if _TRACE.match(text) is not None else None
+    # A trace names itself and its time before what was said in it.
+    return type(found) is dict and "id" in found and "timestamp" in found
 
 
 def parse(body: bytes, asked: Asked) -> Parsed:
@@ -169,12 +182,14 @@ def _without_content(value: Any, lost: Gone) -> None:
         for member in ("statusMessage", "status_message"):
             if member in value:
                 value[member] = spans.gone(value[member], lost)
-    metadata = value.get("metadata")
-    if type(metadata) is str and metadata[:1] == "{":
-        metadata = spans.parsed(metadata)
-    if type(metadata) in (dict, list):
-        value["metadata"] = metadata
-        spans.without_content(metadata, lost)
+    # Some libraries send the system's instruction as a parameter of the model.
+    for member in ("metadata", "modelParameters", "model_parameters"):
+        said = value.get(member)
+        if type(said) is str and said[:1] == "{":
+            said = spans.parsed(said)
+        if type(said) in (dict, list):
+            value[member] = said
+            spans.without_content(said, lost)
 
 
 def _told(row: Row) -> Told:

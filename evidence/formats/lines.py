@@ -116,6 +116,11 @@ def each_line(
             yield f"line {number}", value, "", b""
 
 
+def is_json(head: bytes) -> bool:
+    """Whether a body begins as JSON does, which no log line of these kinds does."""
+    return head[:64].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
+
+
 def syslog(line: str) -> tuple[dict[str, str], str]:
     """({time, host} as far as the header says them, the rest of the line)."""
     priority = _PRIORITY.match(line)

@@ -40,7 +40,7 @@ _OLD = re.compile(
 )
 # Many senders of the old form write an ISO time in it.
 _ISO = re.compile(r"(?P<time>\d{4}-\d\d-\d\dT\S{1,40}) (?P<host>\S{1,255})(?: |\Z)")
-_TAG = re.compile(r"(?P<app>[^\s:\[\]]{1,128})(?:\[(?P<pid>[^\]\s]{1,64})\])?: ?")
+_TAG = re.compile(r"(?!CEF:\s?\d)(?P<app>[^\s:\[\]]{1,128})(?:\[(?P<pid>[^\]\s]{1,64})\])?: ?")
 _BLOCK = re.compile(r"\[(?P<id>[^\s=\]\"]{1,64})")
 _PARAMETER = re.compile(r' (?P<name>[^\s=\]"]{1,64})="(?P<value>(?:[^"\\\]]++|\\.)*+)"')
 _ESCAPED = re.compile(r'\\(["\\\]])')
@@ -100,7 +100,8 @@ def message(line: str, payload: str, year: int | None = None) -> dict[str, Any] 
         rest, made["data"] = _structured(rest[new.end() :])
     else:
         rest = _old(rest, made, year)
-        if "host" not in made:
+        # A file of CEF often has the bare events, which name their own time and device.
+        if "host" not in made and not (payload == "cef" and rest.startswith("CEF:")):
             return None
     rest = rest.removeprefix("\ufeff")
     if payload == "text":

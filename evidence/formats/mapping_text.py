@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from evidence.pairs import once
+
 LARGEST = 64 * 1024
 DEEPEST = 12
 
@@ -63,7 +65,7 @@ def load(text: str) -> dict[str, Any]:
         raise _wrong("the file", f"is larger than {LARGEST // 1024} KiB; a mapping is a few lines")
     try:
         data = (
-            json.loads(text, object_pairs_hook=_once)
+            json.loads(text, object_pairs_hook=once)
             if text.lstrip()[:1] == "{"
             else yaml.load(text, _Loader)  # noqa: S506 - _Loader is a SafeLoader
         )
@@ -93,15 +95,6 @@ def load(text: str) -> dict[str, Any]:
 
 def _wrong(place: str, sentence: str) -> MappingError:
     return MappingError([Problem(place, sentence)])
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice[:60]!r} stands twice in one object")
-    return made
 
 
 def _depth(value: Any) -> int:

@@ -29,6 +29,11 @@ _OWN: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "otlp": (("resourceSpans",), ("traceId", "spanId", "startTimeUnixNano")),
     "langfuse": (("traceId", "type", "startTime"), ("trace", "observations")),
     "mlflow": (("info", "data.spans"), ("info.trace_id",)),
+    "spans": (
+        ("context.span_id", "kind^SpanKind.", "start_time"),
+        ("traceID", "spanID", "operationName"),
+        ("traceID", "spans", "processes"),
+    ),
 }
 
 

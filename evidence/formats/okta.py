@@ -5,7 +5,9 @@ types. AI agents act as `WorkloadIdentityPrincipal`: in a chain of grants the ac
 person into the agent, and the target User is on whose behalf. Pure.
 
 Not verified: that `requestApiTokenId` also names OAuth access tokens (ids that do not begin with
-00T are taken for such), and the target types of ID-JAG grants.
+00T are taken for such), the target types of ID-JAG grants, and how the target that is a client's
+or an agent's key or secret is called: of the events that make one, it is the first target that is
+nobody who could hold it.
 """
 
 import re
@@ -38,6 +40,13 @@ _TOKENS = frozenset(
 )
 _CLIENTS = frozenset(
     {"WorkloadIdentityPrincipal", "PublicClientApp", "AppInstance", "ServiceClient"}
+)
+# Targets that hold credentials, as one word in lower case.
+_HOLDERS = frozenset(
+    {
+        *("user", "workloadidentityprincipal", "aiagent", "publicclientapp", "appinstance"),
+        *("serviceclient", "client"),
+    }
 )
 type Targets = list[tuple[str, Row]]
 _NOBODY = ("unknown", "Unknown")
@@ -102,7 +111,7 @@ def _named(one: Row) -> Any:
         one.get("displayName") or one.get("displayname"),
         one.get("id"),
     ):
-        if value and value not in _NOBODY:
+        if value and (type(value) is str or type(value) is int) and value not in _NOBODY:
             return value
     return None
 
@@ -119,6 +128,8 @@ def _resource(targets: Targets) -> str | None:
     if chosen is None:
         return None
     stated, name = chosen.get("type"), _named(chosen)
+    if type(stated) is not str:
+        stated = None
     return f"{stated}/{name}" if stated and name else name or stated
 
 
@@ -134,8 +145,35 @@ def _token_ends(record: Row) -> Any:
     return None
 
 
+def _key(record: Row) -> Any:
+    """The key or secret that was made for a client or an agent."""
+    return next((one.get("id") for kind, one in _targets(record) if kind not in _HOLDERS), None)
+
+
+def _key_holder(record: Row) -> Any:
+    """The application whose key it is."""
+    found = (one.get("id") for kind, one in _targets(record) if kind in _HOLDERS - {"user"})
+    return next(found, None)
+
+
+def _key_agent(record: Row) -> Any:
+    kinds = ("workloadidentityprincipal", "aiagent")
+    return next((one.get("id") for kind, one in _targets(record) if kind in kinds), None)
+
+
+def _session(record: Row) -> tuple[Any, Any]:
+    """(the session, the one that it began with): what Okta calls unknown is none."""
+    context = record.get("authenticationContext") or record.get("authenticationcontext")
+    if type(context) is not dict:
+        return None, None
+    here = context.get("externalSessionId") or context.get("externalsessionid")
+    root = context.get("rootSessionId") or context.get("rootsessionid")
+    return None if here in _NOBODY else here, None if root in _NOBODY else root
+
+
 def _entry(record: Row) -> tuple[Any, ...]:
-    """(realm, who acted, their token, agent, on whose behalf, what was acted on)."""
+    """(realm, who acted, their token, agent, on whose behalf, what was acted on, the session, the
+    one it began with)."""
     realm = realm_named(_realm(record))
     who, targets = record.get("actor"), _targets(record)
     stated = None
@@ -152,7 +190,8 @@ def _entry(record: Row) -> tuple[Any, ...]:
         elif stated in _CLIENTS:
             behind = _behind(targets, realm)
     principal = _actor(who, stated, realm) if type(who) is dict else None
-    return realm, principal, _used(record, realm), agent, behind, _resource(targets)
+    used, sessions = _used(record, realm), _session(record)
+    return realm, principal, used, agent, behind, _resource(targets), *sessions
 
 
 def _actor(who: Row, stated: str | None, realm: str) -> ActorName | None:
@@ -227,14 +266,11 @@ TABLE = Table(
     ),
     credential=(
         Of(_entry, 2),
-        Name(
-            "session",
-            ("authenticationContext.rootSessionId", "authenticationContext.externalSessionId"),
-        ),
+        Name("session", (Of(_entry, 7), Of(_entry, 6))),
     ),
     agent=(Of(_entry, 3),),
     on_behalf=(Of(_entry, 4),),
-    session="authenticationContext.externalSessionId",
+    session=Of(_entry, 6),
     resource=Of(_entry, 5),
     outcome=Said(
         ("outcome.result", "result"),
@@ -260,6 +296,8 @@ TABLE = Table(
     patterns=(
         (r"app\.oauth2\..*(token\.grant|authorize\.implicit)", ISSUANCE),
         (r"app\.oauth2\.credentials\.lifecycle\.create", ISSUANCE),
+        (r"workload_principal\.(?:\w+\.)?credential\.create", ISSUANCE),
+        (r"workload_principal\.(?:\w+\.)*(?:deactivate|delete|revoke|suspend)", REVOCATION),
         (r"app\.oauth2\..*(revoke|credentials\.lifecycle\.(deactivate|delete))", REVOCATION),
         (r"integration\.api_service\.lifecycle\.revoke", REVOCATION),
         (r"app\.oauth2\..*authorize", AUTHENTICATION),
@@ -282,9 +320,20 @@ TABLE = Table(
             expires=_token_ends,
         ),
         Issues(_grants("refresh_token"), Name("token", _token), expires=_token_ends),
+        Issues(
+            frozenset(
+                {
+                    "workload_principal.ai_agent.credential.create",
+                    "app.oauth2.credentials.lifecycle.create",
+                }
+            ),
+            Name("key", _key),
+            to=(Name("agent_id", _key_agent), Name("app", _key_holder)),
+        ),
     ),
     address=("client.ipAddress", "request.ipChain[0].ip", "sourceIP"),
     user_agent=("client.userAgent.rawUserAgent", "userAgent"),
     request_id=("debugContext.debugData.requestId", "transaction.id"),
     lacks={"trace": "Okta writes no trace id"},
+    version=4,  # 4: keys of agents and clients; an unknown session is none
 )

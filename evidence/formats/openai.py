@@ -7,6 +7,7 @@ rule tests. Records name no organisation; their names are OpenAI's own for all o
 
 from typing import Any
 
+from evidence.formats.anthropic import NO_CONTENT
 from evidence.formats.members import NOTHING, inside
 from evidence.formats.tables import Issues, Name, Row, Table
 from evidence.vocabulary import (
@@ -120,6 +121,7 @@ TABLE = Table(
     ),
     address=("actor.session.ip_address", "actor.api_key.ip_address"),
     user_agent=("actor.session.user_agent", "actor.api_key.user_agent"),
+    content=(f"** except {NO_CONTENT}",),
     lacks={
         "session": "a session has no id in the log",
         "request_id": "the log carries none",

@@ -49,6 +49,7 @@ _LINE = re.compile(
     rb"[^\n]{0,400}?(?:(?:CEF:\s?\d+|LEEF:\s?[12]\.0)\|Cyber-?Ark\||%CYBERARK:)", re.IGNORECASE
 )
 _DETAIL = re.compile(r"([A-Za-z]\w{0,40})=([^;]*);?")
+_DETAILED = re.compile(r"[A-Za-z]\w{0,40}=[^;]*(?:;|\Z)")
 # Components of the product act under users of their own.
 _COMPONENT = re.compile(
     r"(?:passwordmanager|pvwa\w*user\d*|psm\w*|prov_.*|appprov_.*|batch|backup|dr|operator|auditor"
@@ -115,6 +116,9 @@ def _opened(record: Row) -> Row:
     details = record.get("ExtraDetails")
     if details is None:
         details = record.get("extradetails")
+    if details is None and type(message := record.get("msg")) is str and _DETAILED.match(message):
+        # So CEF carries them.
+        details, record = message, {name: record[name] for name in record if name != "msg"}
     if type(details) is str and "=" in details:
         record = {**record, "ExtraDetails": dict(_DETAIL.findall(details))}
     return record
@@ -227,7 +231,8 @@ def _line(line: str) -> dict[str, Any] | None:
 
 
 def _looks(head: bytes) -> bool:
-    return _LINE.match(head) is not None
+    # A field of JSON may quote such a line: also in what a deposit keeps.
+    return not lines.is_json(head) and _LINE.match(head) is not None
 
 
 def _pieces(body: bytes) -> Iterator[Piece]:
@@ -303,4 +308,5 @@ TABLE = Table(
         "event id": "the vault's own records have none",
         "request id": "RequestId is of the access request that was approved: the task",
     },
+    version=4,  # 4: the details that CEF carries in its message, such as the session
 )

@@ -32,7 +32,8 @@ _FOLDER = ("labels.Folder", "labels.Folder Name", "cs3")
 
 
 def _looks(head: bytes) -> bool:
-    return _LINE.match(head) is not None
+    # A field of JSON may quote such a line: also in what a deposit keeps.
+    return not lines.is_json(head) and _LINE.match(head) is not None
 
 
 def _line(line: str) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
-"""PostgreSQL's log with pgaudit: jsonlog, csvlog, and plain lines (Debian's prefix, RDS's).
+"""PostgreSQL's log with pgaudit: jsonlog, csvlog, plain lines, and what its hosts wrap them in.
 
-Owns the meaning of the server's log columns and of pgaudit's. Sources: postgresql.org, "Error
+Owns the meaning of the server's log columns and of pgaudit's; how a plain line begins is
+postgres_lines.py's, wrappings are postgres_wrapped.py's. Sources: postgresql.org, "Error
 Reporting and Logging" (csvlog and jsonlog, versions 9.0 to 18); pgaudit's README, "Format". Log
 lines in jsonlog and csvlog were made up after them; no recorded log was at hand.
 
@@ -16,9 +17,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from evidence.formats import lines, tables
+from evidence.formats import lines, postgres_lines, postgres_wrapped, tables
 from evidence.formats.documents import Piece
-from evidence.formats.members import NOTHING, member, text
+from evidence.formats.members import NOTHING, text
 from evidence.formats.record import ActorName
 from evidence.formats.tables import Name, Row, Table, Text
 from evidence.formats.written import Of
@@ -81,31 +82,14 @@ AUDIT = (
     "parameter",
     "rows",
 )
-# The usual beginnings of a plain line: RDS's (%t:%r:%u@%d:[%p]:) and Debian's (%m [%p] %q%u@%d).
-_PREFIXED = re.compile(
-    r"(?P<timestamp>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})? [A-Za-z0-9+-]{1,6})"
-    r"(?::(?P<remote_host>[^:(\s]{0,255})(?:\(\d{1,5}\))?:(?P<user>[^@:\s]{0,63})@(?P<dbname>[^:\s]{0,63})"
-    r":\[(?P<pid>\d{1,10})\]:| \[(?P<process>\d{1,10})\] (?:(?P<role>[^@\s]{1,63})@(?P<base>\S{1,63}) )?)"
-    r"(?P<error_severity>[A-Z]{3,9}):\s{1,4}(?P<message>.*)",
-    re.DOTALL,
-)
-_SAME = {"process": "pid", "role": "user", "base": "dbname"}
-_BELONGS = {
-    "STATEMENT": "statement",
-    "QUERY": "internal_query",
-    "DETAIL": "detail",
-    "CONTEXT": "context",
-    "HINT": "hint",
-}
-_RDS_GROUP = re.compile(r"/aws/rds/(?:instance|cluster)/([^/]+)/postgresql")
 # What a message begins with whose statement stands behind it.
 _LOGGED_BEGINS = ("statement: ", "execute ", "parse ", "bind ", "duration: ")
 # Lines that are longer are left to csv, which has its own limits.
 _LONGEST_SPLIT = 10_000
 _AUDIT = re.compile(r"\s*AUDIT:\s+(?=SESSION,|OBJECT,)")
 _LOGGED = re.compile(
-    r"(?:duration: [\d.]+ ms\s+)?(?P<what>statement|execute [^:]{0,80}|parse [^:]{0,80}"
-    r"|bind [^:]{0,80}): (?P<statement>.*)",
+    r"(?:duration: [\d.]+ ms\s+)?(?P<what>statement|plan|execute [^:]{0,80}|parse [^:]{0,80}"
+    r"|bind [^:]{0,80}):\s(?P<statement>.*)",
     re.DOTALL,
 )
 _SAID = (
@@ -126,6 +110,7 @@ _ROLE_NAME = re.compile(
     r'\s*(?:CREATE|ALTER|DROP)\s+(?:ROLE|USER)\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+)?"?([^\s";]{1,63})',
     re.IGNORECASE,
 )
+_TIMES = ("timestamp", "log_time", "time")
 _COMMAND = re.compile(r"\s*([A-Za-z]+)")
 _TWO_WORDS = frozenset({"CREATE", "ALTER", "DROP", "GRANT", "REVOKE"})
 _HOST = re.compile(r"host=(\S{1,255})")
@@ -135,22 +120,30 @@ _ENDED = {
     "disconnection": OUTCOME_OK,
 }  # a statement is logged before it runs
 _FAILURES = frozenset({"ERROR", "FATAL", "PANIC"})
+# Of a value that was wrong, the message tells the value; plain lines have no state.
+_TELL_VALUES = (
+    "invalid input ",
+    "invalid value ",
+    "value ",
+    "date/time field value",
+    "syntax error at or near",
+    "unterminated quoted",
+    "malformed ",
+    "invalid regular expression",
+    "time zone ",
+)
+_QUOTES = re.compile(r': | "')
 _REFUSED = ("28", "42501")
 _REFUSALS = ("permission denied", "must be owner", "password authentication failed", "no pg_hba")
 
 
 def _opened(record: Row) -> Row:
     """The line with what its message packs together apart, so that values can be dropped."""
+    if "error_severity" not in record or "sql_state_code" in record or "audit" in record:
+        record = postgres_wrapped.unwrapped(record)
     message = record.get("message")
     if type(message) is not str:
         return record
-    group = None
-    if "logGroup" in record or "loggroup" in record:
-        group = _RDS_GROUP.match(text(member(record, "logGroup")))
-    if group is not None:
-        line = _prefixed(message)
-        record = {"cluster": group[1], **(line or {"message": message})}
-        message = str(record["message"])
     found = _AUDIT.match(message) if "AUDIT:" in message else None
     if found is not None:
         fields = _fields(message[found.end() :].replace("\0", ""))
@@ -162,6 +155,20 @@ def _opened(record: Row) -> Row:
     logged = _LOGGED.match(message) if message.startswith(_LOGGED_BEGINS) else None
     if logged is not None:
         return {**record, "message": logged["what"], "statement": logged["statement"]}
+    severity = record.get("error_severity")
+    if type(severity) is str and severity in _FAILURES:
+        state = text(record.get("state_code"))
+        found = (
+            _QUOTES.search(message)
+            if message.startswith(_TELL_VALUES) or state[:2] == "22"
+            else None
+        )
+        if found is not None and "value" not in record:
+            return {
+                **record,
+                "message": message[: found.start()],
+                "value": message[found.start() :],
+            }
     return record
 
 
@@ -182,6 +189,21 @@ def _fields(said: str) -> list[str]:
         return next(csv.reader([line], strict=False))
     except (csv.Error, StopIteration):
         return [said]
+
+
+# --- when
+
+
+def _at(record: Row) -> Any:
+    stated = record.get("timestamp")
+    if type(stated) is str and stated[-3:] == "UTC":
+        return stated
+    for name in _TIMES:
+        stated = record.get(name)
+        if stated is not None:
+            plain = type(stated) is not str or stated.endswith((" UTC", " GMT", "Z"))
+            return stated if plain else postgres_lines.moment(stated)
+    return None
 
 
 # --- what was done
@@ -211,9 +233,10 @@ def _entry(record: Row) -> tuple[Any, ...]:
         _resource(text(record.get("dbname")), text(audit.get("object")), statement),
         outcome,
         _address(record, message),
-        # Of a value that was wrong, the message tells the value.
-        (message.split(": ", 1)[0] if state.startswith("22") else message) if failed else None,
-        f"{session}/{line}" if session and type(line) in (int, str) else None,
+        message if failed else None,
+        f"{session}/{line}"
+        if session and type(line) in (int, str)
+        else text(record.get("insertId")) or None,
     )
 
 
@@ -276,73 +299,30 @@ def _looks(head: bytes) -> bool:
     if _CSV_HEAD.match(head) is not None:
         return True
     first = head[:2000].removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0]
-    return _PREFIXED.match(first.decode("utf-8", "replace")) is not None
+    return postgres_lines.said(first.decode("utf-8", "replace").rstrip("\r")) is not None
 
 
 def _pieces(body: bytes) -> Iterator[Piece]:
     if _CSV_HEAD.match(body) is not None:
         return lines.rows(body, CSVLOG, fewest=_FEWEST)
-    return _written(body.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace"))
+    return postgres_lines.pieces(body.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace"))
 
 
 def _seams(head: bytes) -> lines.Seams:
     if _CSV_HEAD.match(head) is not None:
         return lines.Rows(header=False, begins=lambda line: _CSV_HEAD.match(line) is not None)
-    return lines.Lines(_begins)
-
-
-def _begins(line: bytes) -> bool:
-    """Whether a line says something of its own, not more of what the one before it said."""
-    found = _prefixed(line.decode("utf-8", "replace"))
-    return found is not None and found["error_severity"] not in _BELONGS
-
-
-def _written(text: str) -> Iterator[Piece]:
-    """The server's plain log: a line for each thing it says, what belongs to it on the next."""
-    held: dict[str, str] | None = None
-    more: list[str] = []
-    at = 0
-
-    def whole() -> Iterator[Piece]:
-        if held is not None:
-            yield f"line {at}", {**held, "message": "\n".join((held["message"], *more))}, "", b""
-
-    for number, line in enumerate(text.split("\n"), start=1):
-        found = _prefixed(line)
-        if found is None:
-            if held is not None and line[:1] in ("\t", " "):
-                more.append(line.strip())
-            elif line.strip():
-                problem = "does not begin with a time, a process and a severity"
-                yield f"line {number}", None, problem, line.encode()
-            continue
-        member = _BELONGS.get(found["error_severity"])
-        if member is None:
-            yield from whole()
-            held, more, at = found, [], number
-        elif held is not None:
-            held[member] = found["message"]
-    yield from whole()
-
-
-def _prefixed(line: str) -> dict[str, str] | None:
-    found = _PREFIXED.match(line)
-    if found is None:
-        return None
-    said = {_SAME.get(name, name): part for name, part in found.groupdict("").items() if part}
-    return {"message": "", **said}
+    return lines.Lines(postgres_lines.begins)
 
 
 TABLE = Table(
     name="postgres",
     title="PostgreSQL log with pgaudit",
     signs=(
-        ("error_severity", "message", "backend_type"),
+        ("error_severity", "message"),
         ("error_severity", "session_id", "line_num"),
         ("error_severity", "dbname", "user"),
-        ("error_severity", "pid", "message"),
         ("pgaudit.type",),
-        ("logGroup^/aws/rds/", "message"),
+        *postgres_wrapped.SIGNS,
         ("message^AUDIT: SESSION,",),
         ("message^AUDIT: OBJECT,",),
     ),
@@ -350,7 +330,7 @@ TABLE = Table(
     text=Text(_looks, _pieces, _seams),
     opens=_opened,
     realm="postgres:{cluster_name|cluster|server|hostname|host}",
-    at=("timestamp", "log_time", "time"),
+    at=(_at,),
     vendor_id=Of(_entry, 5),
     action=Of(_entry, 0),
     principal=(Name("user", ("user", "user_name")),),
@@ -375,11 +355,13 @@ TABLE = Table(
     address=Of(_entry, 3),
     user_agent=("application_name",),
     # What a message quotes of data: parameters, keys, the line of a COPY.
-    content=("pgaudit.parameter", "detail", "context"),
-    statements=("pgaudit.statement", "statement", "internal_query", "query"),
+    content=("pgaudit.parameter", "detail", "context", "value"),
+    statements=("pgaudit.statement", "statement", "internal_query", "query", "line"),
     lacks={
         "credential": "the log does not say which password, certificate or token was used",
+        "principal": "Azure's own prefix names no role; add `user=%u,db=%d` to log_line_prefix",
         "server": "a line names none; the sender adds `cluster`",
         "request id": "query_id is of the statement's form, not of one call",
     },
+    version=4,  # 4: plain lines behind any prefix, wrappings of hosts, values that errors tell
 )

@@ -16,8 +16,10 @@ from typing import Any, NamedTuple
 import orjson
 
 from evidence import privacy
-from evidence.formats import paths, unstated, written
+from evidence.formats import paths, unstated, unwrapping, written
+from evidence.formats.beginnings import begun
 from evidence.formats.compiling import Reader, folded, reader
+from evidence.formats.digesting import Digester
 from evidence.formats.documents import (
     Alike,
     Batch,
@@ -34,12 +36,11 @@ from evidence.formats.marking import Gone
 from evidence.formats.record import Asked, Parsed, Record, Redaction, Rejected
 from evidence.formats.tables import Row, Table, Unreadable
 from evidence.formats.unread import outline, outlined
-from evidence.keys import DIGEST_SIZE, keyed
+from evidence.formats.unwrapping import inside, of_row, plain
 
-# Members in which transports wrap a record: subscriptions, forwarders, rule tests.
-ENVELOPES = ("log", "detail", "event", "message", "record", "data", "_raw", "result")
-LISTS = ("Records", "records", "events", "value", "items", "logs", "entries", "data", "logEvents")
+LISTS = unwrapping.LISTS
 _DEEPEST_ENVELOPE = 3
+_LOOKED_AT = 262_144
 # An unreadable part larger than this is kept cut; its beginning names what it was.
 _LARGEST_REJECT = 1 << 20
 # Records read together where the body is not cut by its size: what becomes of them happens before
@@ -109,13 +110,23 @@ def first_records(
     head: bytes, kinds: tuple[Kind, ...], lists: tuple[str, ...] = (), most: int = 40
 ) -> list[Any]:
     """The first whole records in the beginning of a body, which may be cut anywhere."""
-    text = clean(head)[:262_144]
+    text = clean(plain(head[:_LOOKED_AT]))
     if not text.startswith((b"{", b"[")):
         return []
     # No mark: of a head that is cut anywhere, nothing tells where its records begin.
     shape = Shape((*lists, *LISTS), b"", partial(_known, kinds[0], kinds[1:]))
     found = (piece[1] for piece in islice(pieces(text, shape), most))
-    return [value for value in found if type(value) is dict]
+    rows = (of_row(value) if type(value) is list else value for value in found)
+    # A first record that is longer than what is looked at is known by its beginning.
+    return [value for value in rows if type(value) is dict] or _first_of(begun(text), shape)
+
+
+def _first_of(value: Any, shape: Shape) -> list[Any]:
+    """The first record of a document that is cut off inside it."""
+    if type(value) is dict and not shape.is_record(value):
+        value = next((value[name] for name in shape.lists if type(value.get(name)) is list), value)
+    first = value[:1] if type(value) is list else [value]
+    return [one for one in first if type(one) is dict]
 
 
 def _known(first: Kind, others: tuple[Kind, ...], value: Any) -> bool:
@@ -135,29 +146,15 @@ def resolve(value: Any, first: Kind, others: tuple[Kind, ...]) -> tuple[Kind, An
         # One vendor's records in one envelope are the rule: whoever else is asked afterwards.
         if first.knows(layers[-1]):
             return first, layers[-1]
-        inside = _inside(layers[-1])
-        if inside is None:
+        held = inside(layers[-1])
+        if held is None:
             break
-        layers.append(inside)
+        layers.append(held)
     for layer in layers:
         for other in others:
             if other.knows(layer):
                 return other, layer
     return first, layers[-1]
-
-
-def _inside(value: Any) -> Any:
-    if type(value) is dict:
-        for member in ENVELOPES:
-            inside = value.get(member)
-            if type(inside) is str and inside.lstrip()[:1] == "{":
-                try:
-                    inside = orjson.loads(inside)
-                except (ValueError, RecursionError):
-                    continue
-            if type(inside) is dict:
-                return inside
-    return None
 
 
 def parse(
@@ -169,6 +166,7 @@ def parse(
     """
     if table.text is not None and table.text.looks(body):
         return read_pieces(table.text.pieces(body), asked, first=first)
+    body = plain(body)
     known = partial(_known, first, () if asked.forced else others)
     shape = Shape((*table.lists, *LISTS), table.mark, known, first.knows)
     try:
@@ -213,6 +211,7 @@ def _read_batch(
         texts = _without(places, values, kinds, broken, received, redactions, lost)
     joined = privacy.SEAM.join(texts)
     suspects = privacy.hit_among(texts, joined)
+    at_hand: Kind | None = None
     for number, (position, value, by) in enumerate(zip(places, values, kinds, strict=True)):
         # Freed while it is at hand: later, all of them together take three times as long.
         values[number] = None
@@ -234,7 +233,10 @@ def _read_batch(
         try:
             if type(value) is not dict:
                 raise Unreadable("is not a JSON object")
-            digester.text, digester.name = received[number], by.name
+            digester.text = received[number]
+            if by is not at_hand:
+                digester.of(by.name)
+                at_hand = by
             record = by.reads(position, value, digester)
             if asked.realms and record.realm not in asked.realms:
                 record = unstated.in_realm_of(asked.realms, record, digester)
@@ -311,10 +313,13 @@ def _without(
 ) -> list[bytes]:
     """The canonical texts without content; the values lose it too."""
     changed = []
+    at_hand, drops = None, None
     for number, (value, by) in enumerate(zip(values, kinds, strict=True)):
-        if by.drops is None or number in broken:
+        if by is not at_hand:
+            at_hand, drops = by, by.drops
+        if drops is None or number in broken:
             continue
-        by.drops(value, lost)
+        drops(value, lost)
         if lost:
             redactions += [Redaction(places[number], "content", length) for length in lost]
             changed.append(number)
@@ -367,30 +372,6 @@ def canonical(values: list[Any], broken: dict[int, tuple[str, bytes]]) -> list[b
     for number, (_, raw) in broken.items():
         texts[number] = raw
     return texts
-
-
-class Digester:
-    """Keyed digests of received records, with one prepared beginning for each realm and kind.
-
-    `text` and `name` are those of the record at hand: its canonical form, and its kind's name.
-    """
-
-    __slots__ = ("asked", "begun", "name", "text")
-
-    def __init__(self, asked: Asked, name: str = "") -> None:
-        self.asked, self.name, self.text = asked, name, b""
-        self.begun: dict[tuple[str, str], Any] = {}
-
-    def __call__(self, realm: str, vendor_id: str) -> bytes:
-        name = self.name
-        begun = self.begun.get((name, realm))
-        if begun is None:
-            home = unstated.home(realm, self.asked.realms, self.asked.home)
-            opening = f"{home}\0{name}\0".encode("utf-8", "surrogatepass")
-            begun = self.begun[name, realm] = keyed(self.asked.digest_key[:64], opening)
-        digest = begun.copy()
-        digest.update(b"%b\0%b" % (vendor_id.encode("utf-8", "surrogatepass"), self.text))
-        return bytes(digest.digest()[:DIGEST_SIZE])
 
 
 def kept_text(raw: bytes, position: str, redactions: list[Redaction]) -> bytes:

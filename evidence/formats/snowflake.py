@@ -3,7 +3,9 @@
 Owns the meaning of their columns. Source: Snowflake's documentation of the views QUERY_HISTORY,
 LOGIN_HISTORY, SESSIONS, ACCESS_HISTORY, GRANTS_TO_ROLES, GRANTS_TO_USERS, CREDENTIALS and
 DATA_TRANSFER_HISTORY. Statements are kept without their values. A grant row tells of the grant,
-or, once it has an end, of its end. Pure.
+or, once it has an end, of its end. A row of ACCESS_HISTORY is about what a statement changed, else
+about what it read; its lists of objects are JSON text in some exports. Results of the SQL API are
+results.py's. Pure.
 
 Not verified: that FIRST_AUTHENTICATION_FACTOR_ID names a row of CREDENTIALS.
 """
@@ -12,7 +14,9 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from evidence.formats import exports
+import orjson
+
+from evidence.formats import exports, prefixed, results
 from evidence.formats.exports import Export
 from evidence.formats.record import ActorName, Issued
 from evidence.formats.tables import Name, Row, Said, Table, Text, actor
@@ -72,9 +76,35 @@ def _inventory(record: Row) -> str | None:
     """Rows that tell of a thing by being there."""
     if _column(record, "CREDENTIAL_ID") is not None:
         return "CREDENTIAL"
-    if _column(record, "DIRECT_OBJECTS_ACCESSED") is not None:
+    changed = _objects(record, "OBJECT_MODIFIED_BY_DDL")
+    kind, done = (_said(changed, name) for name in ("objectDomain", "operationType"))
+    if kind and done:
+        return f"{done} {kind}".upper()
+    if any(_column(record, name) is not None for name in _ACCESSED):
         return "ACCESS"
     return "SESSION" if _column(record, "LOGIN_EVENT_ID") is not None else None
+
+
+# What a statement touched, the most telling first.
+_ACCESSED = ("OBJECT_MODIFIED_BY_DDL", "OBJECTS_MODIFIED", "DIRECT_OBJECTS_ACCESSED")
+
+
+def _objects(record: Row, column: str) -> Any:
+    """The first object of such a column: a list of them, one, or either as text."""
+    found = _column(record, column)
+    if type(found) is str and found[:1] in ("[", "{"):
+        try:
+            found = orjson.loads(found)
+        except (ValueError, RecursionError):
+            return None
+    return found[0] if type(found) is list and found else found
+
+
+def _said(about: Any, name: str) -> str:
+    if type(about) is not dict:
+        return ""
+    found = about.get(name) or about.get(name.lower())
+    return found if type(found) is str else ""
 
 
 def _ended(record: Row) -> str | None:
@@ -103,10 +133,8 @@ def _resource(record: Row) -> str | None:
             or _text(record, "ROLE")
             or _text(record, "GRANTEE_NAME")
         )
-    accessed = _column(record, "DIRECT_OBJECTS_ACCESSED")
-    if type(accessed) is list and accessed and type(accessed[0]) is dict:
-        name = accessed[0].get("objectName") or accessed[0].get("objectname")
-        if type(name) is str:
+    for column in _ACCESSED:
+        if name := _said(_objects(record, column), "objectName"):
             return name
     statement = _text(record, "QUERY_TEXT")
     named = _first_object(statement[:_LOOKED_AT]) if statement else ""
@@ -127,13 +155,15 @@ def _who(record: Row, realm: str) -> ActorName | None:
 def _factor(record: Row, realm: str) -> ActorName | None:
     number = _column(record, "FIRST_AUTHENTICATION_FACTOR_ID")
     kind = _FACTORS.get(_text(record, "FIRST_AUTHENTICATION_FACTOR").upper())
-    return None if kind is None or number is None else actor(realm, kind, str(number)[:600])
+    if kind is None or (type(number) is not int and type(number) is not str):
+        return None
+    return actor(realm, kind, str(number)[:600])
 
 
 def _issued(record: Row, realm: str, principal: ActorName | None) -> Issued | None:
     number = _column(record, "CREDENTIAL_ID")
     kind = _FACTORS.get(_text(record, "TYPE").upper())
-    if kind is None or number is None:
+    if kind is None or (type(number) is not int and type(number) is not str):
         return None
     ends = moment(_column(record, "EXPIRATION_DATE") or _column(record, "EXPIRES_AT"))
     return Issued(actor(realm, kind, str(number)[:600]), principal, standing=True, expires_at=ends)
@@ -146,6 +176,7 @@ _EXPORTS = tuple(
         "EVENT_TIMESTAMP EVENT_TYPE USER_NAME IS_SUCCESS",
         "QUERY_ID QUERY_TYPE USER_NAME",
         "QUERY_ID QUERY_START_TIME USER_NAME DIRECT_OBJECTS_ACCESSED",
+        "QUERY_ID QUERY_START_TIME USER_NAME OBJECTS_MODIFIED",
         "CREATED_ON GRANTED_TO GRANTEE_NAME",
         "LOGIN_EVENT_ID SESSION_ID CREATED_ON",
     )
@@ -170,7 +201,10 @@ TABLE = Table(
         ),
     ),
     any_case=True,
-    text=Text(*exports.text(*_EXPORTS), exports.seams),
+    text=prefixed.beside(
+        results.text(frozenset(one.needs for one in _EXPORTS)),
+        Text(*exports.text(*_EXPORTS), exports.seams),
+    ),
     realm="snowflake:{ACCOUNT_NAME|ACCOUNT_LOCATOR}",
     at=(
         "EVENT_TIMESTAMP",
@@ -202,7 +236,7 @@ TABLE = Table(
     activities={"CREDENTIAL": ISSUANCE, "SESSION": AUTHENTICATION, "LOGOUT": AUTHENTICATION},
     patterns=(
         (r"LOGIN", AUTHENTICATION),
-        (r"(REVOKE|DROP_ROLE|DROP_USER)", REVOCATION),
+        (r"(REVOKE|DROP[_ ]ROLE|DROP[_ ]USER)", REVOCATION),
         (r".*(ADD_PROGRAMMATIC|ADD_PAT|ROTATE_PROGRAMMATIC|ROTATE_PAT)", ISSUANCE),
         (r".*(REMOVE_PROGRAMMATIC|REMOVE_PAT)", REVOCATION),
         (r"(GRANT|CREATE|ALTER|DROP|UNDROP|RENAME|SET|UNSET|COMMENT|ADD|REMOVE)", CHANGE),
@@ -217,4 +251,5 @@ TABLE = Table(
         "realm": "the account usage views of one account do not name it",
         "address": "only logins carry one",
     },
+    version=4,  # 4: what statements changed, and lists of objects that are text
 )

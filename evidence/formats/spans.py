@@ -19,6 +19,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from evidence.formats import otlp, times
+from evidence.formats.beginnings import begun
 from evidence.formats.documents import Piece, Shape, clean, pieces
 from evidence.formats.dropping import Drop
 from evidence.formats.marking import Gone, is_gone
@@ -39,16 +40,17 @@ _kinds: dict[str, int] = {}
 _NUMBERS = frozenset({"http.response.status_code", "http.status_code"})
 
 
-_FIRST = 256 * 1024
+FIRST = 256 * 1024
 _LOOKED_AT = 5
 
 
 def begins_with(head: bytes, shape: Shape) -> bool:
     """Whether one of the first records in the beginning of a body, cut anywhere, is of a shape."""
-    text = clean(head)[:_FIRST]
+    text = clean(head)[:FIRST]
     if not text.startswith((b"{", b"[")) or shape.mark not in text:
         return False
-    return any(shape.is_record(piece[1]) for piece in islice(pieces(text, shape), _LOOKED_AT))
+    some = islice(pieces(text, shape), _LOOKED_AT)
+    return any(shape.is_record(piece[1]) for piece in some) or shape.is_record(begun(text))
 
 
 class Told(NamedTuple):
@@ -68,6 +70,7 @@ class Told(NamedTuple):
     principal: str = ""  # a person whom the product itself has authenticated
     request_id: str = ""  # the caller's, of the whole trace, where the span itself names none
     vendor_id: str | None = None
+    called: bool = False  # by somebody else, where the product says so
 
 
 def parse(
@@ -100,8 +103,9 @@ def _record(
 ) -> Record:
     task, realms = asked.task_attribute, asked.realms
     attributes, resource = _read(told.attributes, task), _read(told.resource, task)
-    # These products do not say whether a span called or was called; only servers name a route.
-    called = "http.route" in told.attributes
+    # Most of these products do not say whether a span called or was called; only servers name a
+    # route.
+    called = told.called or "http.route" in told.attributes
     try:
         span = Span(
             trace_id=told.trace,

@@ -1,8 +1,9 @@
 """Teleport audit events: who entered what, with which certificate, and what was done there.
 
-Owns the meaning of Teleport's fields. Source: Teleport's audit events reference. Bots and the
-certificates of bot instances are machines; `impersonator` is who is behind an issued certificate.
-Pure.
+Owns the meaning of Teleport's fields. Source: Teleport's audit events reference, and the messages
+MCPSessionRequest and CertificateCreate of its events.proto. Bots and the certificates of bot
+instances are machines; `impersonator` is who is behind an issued certificate. Of a request to an
+MCP server, the tool it calls is part of what is used; only `tools/call` is the call of a tool. Pure.
 
 Not verified: that uses name a bot instance by the same `bot_instance_id` as its certificate.
 """
@@ -69,12 +70,30 @@ def _resource(record: Row) -> str | None:
         return "/".join(part for part in (base, _text(record, "db_name")) if part)
     target = record.get("target")
     held = _text(target, *target) if type(target) is dict else ""
+    app = _text(record, "app_name", "desktop_name", "server_hostname", "server_id")
+    asked = _asked(record) if app and "message" in record else ""
     return (
-        _text(record, "app_name", "desktop_name", "server_hostname", "server_id")
+        (f"{app}/{asked}" if asked else app)
         or held
         or _text(record, "name", "node_name", "spiffe_id", "path", "resource_type", "id")
         or None
     )
+
+
+def _asked(record: Row) -> str:
+    """The tool, prompt or resource that a message to an MCP server names."""
+    message = record.get("message")
+    asked = message.get("params") if type(message) is dict else None
+    return _text(asked, "name", "uri") if type(asked) is dict else ""
+
+
+def _activity(record: Row, action: str) -> int | None:
+    """A request to an MCP server is the call of a tool where it calls one."""
+    if action != "mcp.session.request":
+        return None
+    message = record.get("message")
+    method = message.get("method") if type(message) is dict else None
+    return USE if type(method) is str and method and method != "tools/call" else TOOL_CALL
 
 
 def _outcome(record: Row) -> int:
@@ -102,6 +121,8 @@ def _address(record: Row) -> str | None:
     nested = record.get("addr")
     if not given and type(nested) is dict:
         given = _text(nested, "remote")
+    if not given and type(identity := record.get("identity")) is dict:
+        given = _text(identity, "client_ip")
     found = _WITH_PORT.match(given[:100])
     return (found[1] or found[2]) if found else given or None
 
@@ -127,13 +148,13 @@ TABLE = Table(
     session="sid",
     resource=_resource,
     outcome=_outcome,
+    activity=_activity,
     activities={
         "cert.create": ISSUANCE,
         "cert.generation_mismatch": REVOCATION,
         "lock.created": REVOCATION,
         "join_token.create": ISSUANCE,
         "provision_token.create": ISSUANCE,
-        "mcp.session.request": TOOL_CALL,
     },
     patterns=(
         (r"(reset_password|recovery|privilege|bot|trusted_cluster)_token\.create", ISSUANCE),
@@ -180,4 +201,5 @@ TABLE = Table(
         "credential": "only joins, bot instances and multi-factor devices name one",
         "request_id": "Teleport names sessions, not requests",
     },
+    version=4,  # 4: the tool that a request to an MCP server calls
 )

@@ -7,7 +7,10 @@ lines.py and the formats say. Pure.
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from evidence.formats.lines import Rows, Seams, whole_rows
+from evidence.formats import unwrapping
+from evidence.formats.documents import is_lines
+from evidence.formats.lines import Lines, Rows, Seams, whole_rows
+from evidence.formats.otlp import wire
 from evidence.formats.part import FULL, MEBI, BodyRefused, Part, said_size
 
 # One line, and one row of CSV.
@@ -15,6 +18,12 @@ LONGEST_LINE = 64 * MEBI
 # The row that names the columns of CSV: each part holds it again.
 LONGEST_HEADER = 64 * 1024
 _BOM = b"\xef\xbb\xbf"
+
+
+def seams(head: bytes) -> Seams | None:
+    """Where a body with this beginning may be cut that is lines, whatever format is in them."""
+    of_lines = is_lines(head.strip()) or unwrapping.is_behind(head) or wire.is_base64_line(head)
+    return Lines() if of_lines else None
 
 
 def cut(buffer: bytearray, chunks: Iterable[bytes], seams: Seams, size: int) -> Iterator[Part]:

@@ -10,6 +10,8 @@ from functools import lru_cache
 from typing import Any
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# The same for times that say no zone, which is UTC.
+_NO_ZONE = EPOCH.replace(tzinfo=None)
 # Years 2000 to 2100: what lies outside was not meant as a time, or not in this unit.
 EARLIEST, LATEST = 946_684_800_000_000, 4_102_444_800_000_000
 # A written time in whole seconds is as long as this; none is longer than that.
@@ -38,7 +40,9 @@ def moment(value: Any) -> int | None:
     if type(value) is str:
         if _SECONDS < len(value) <= _LONGEST:
             # Hardly two records have one of these: remembering it takes longer than reading it.
-            plain = f"{value[:-4]}Z" if value.endswith((" UTC", " GMT")) else value
+            plain = value
+            if value[-1] != "Z" and value.endswith((" UTC", " GMT")):
+                plain = f"{value[:-4]}Z"
             try:
                 return _since(datetime.fromisoformat(plain))
             except ValueError:
@@ -71,10 +75,8 @@ def _written(text: str) -> int | None:
 
 
 def _since(found: datetime) -> int | None:
-    if found.tzinfo is None:
-        found = found.replace(tzinfo=UTC)
     try:
-        since = found - EPOCH
+        since = found - (EPOCH if found.tzinfo is not None else _NO_ZONE)
     except OverflowError:
         return None
     at = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds

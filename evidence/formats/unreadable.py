@@ -5,6 +5,8 @@ Owns the sentences for what is no text at all, and for text that is no evidence.
 
 import re
 
+from evidence.formats import beginnings
+
 # What begins so is no log but holds one, maybe: other than gzip, zlib and zstd it is not unpacked.
 _WRAPPED = {
     b"PK\x03\x04": "a ZIP archive",
@@ -66,7 +68,8 @@ def why(head: bytes) -> str:
             return f"not UTF-8: byte 0x{byte:02x} at {problem.start:,}: write it as UTF-8"
     if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[") and _deep(head):
         return f"JSON that is nested more than {_DEEPEST:,} deep, which no log is"
-    return ""
+    said = beginnings.broken(head)
+    return f"broken JSON: {said}: correct it where it is written" if said else ""
 
 
 def _deep(head: bytes) -> bool:

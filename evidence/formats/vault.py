@@ -6,7 +6,9 @@ the entry's structure in hashicorp/vault audit/types.go. No real entries were at
 Vault writes accessors and most values as keyed digests (hmac-sha256:…), alike within one audit
 device: an accessor that a login issued is the one that later calls show. They are kept; with
 ``hmac_accessor=false`` the plain ones are. Bodies logged raw (``log_raw``) are dropped as content,
-with them the accessor that a revocation names.
+with them the accessor that a revocation names. A batch token has no accessor: the digest of the
+token stands for it, never the token. What is handed out is known by its accessor (tokens, secret
+ids of AppRole, tokens that wrap an answer), its lease, or a certificate's number.
 
 Actions are ``operation engine`` (``read kv``), or the operation and the path where the path is
 the verb (``update auth/token/create``); the resource is the path. An entry names no cluster: a
@@ -14,17 +16,13 @@ member ``cluster`` or ``cluster_name`` that the sender adds does, else all share
 """
 
 import re
-from collections.abc import Iterator
 from functools import lru_cache, partial
 from typing import Any
 
-import orjson
-
-from evidence.formats import lines, tables, times
-from evidence.formats.documents import Piece
+from evidence.formats import prefixed, tables, times
 from evidence.formats.members import NOTHING, first, row, text
 from evidence.formats.record import ActorName, Issued
-from evidence.formats.tables import Row, Table, Text
+from evidence.formats.tables import Row, Table
 from evidence.vocabulary import (
     AUTHENTICATION,
     CHANGE,
@@ -41,13 +39,22 @@ from evidence.vocabulary import (
 _VERBS = re.compile(
     r"(?:.*/)?(auth/token/(?:create|lookup|renew|revoke|tidy)[\w-]*"
     r"|sys/(?:leases/)?(?:renew|revoke|lookup)(?:-force|-prefix)?|sys/wrapping/\w+|sys/seal|sys/unseal"
-    r"|sys/audit|sys/auth|sys/mounts|sys/policy|sys/policies|sys/rotate|sys/rekey|identity/\w+)(?:/|$)"
+    r"|sys/audit|sys/auth|sys/mounts|sys/policy|sys/policies|sys/rotate|sys/rekey"
+    r"|identity/oidc/token|identity/\w+)(?:/|$)"
 )
-_PREFIXED = re.compile(rb'[^{\n]{0,200}(?:vault|bao)(?:\[\d{1,10}\])?:\s?\{"|@cee:\s?\{"')
+# Of AppRole, whatever it is mounted as.
+_SECRET_ID = re.compile(
+    r"(?:.*/)?auth/[^/]+/role/[^/]+/((?:custom-)?secret-id(?:-accessor)?(?:/(?:destroy|lookup))?)/?$"
+)
+_PREFIXED = prefixed.text(
+    rb"(?:vault|bao)(?:\[\d{1,10}\])?:\s?|@cee:\s?", "audit entry behind a prefix"
+)
 _LOGIN = re.compile(r"(?:.*/)?auth/([^/]+)/(?:login|callback|oidc/callback)(?:/([^/]+))?$")
 _CREDS = re.compile(
     r".*/(creds|issue|sign|static-creds|token|sts|key|roleset|impersonated-account)/"
 )
+_MADE = re.compile(r" \w+/(?:creds|issue|sign|static-creds|token|sts|key|roleset|imp)")
+_MADE_SECRET_ID = re.compile(r"^(?:create|update) approle/(?:custom-)?secret-id$")
 _ISSUING_ENGINES = frozenset(
     [
         "database",
@@ -77,6 +84,9 @@ def _called(operation: str, path: str, engine: str) -> str:
     login = _LOGIN.match(path)
     if login is not None:
         return f"{operation} auth/{engine or login[1]}/login"
+    secret = _SECRET_ID.match(path)
+    if secret is not None:
+        return f"{operation} approle/{secret[1]}"
     if not engine:
         engine = path.split("/", 1)[0]
     made = _CREDS.match(path) if engine in _ISSUING_ENGINES else None
@@ -161,21 +171,32 @@ def _credential(record: Row, realm: str) -> ActorName | None:
     auth, request = record.get("auth"), _request(record)
     accessor = text(auth.get("accessor")) if type(auth) is dict else ""
     accessor = accessor or text(request.get("client_token_accessor"))
+    accessor = accessor or _batch(auth) or _batch(request)
     if accessor:
         return tables.actor(realm, "token", accessor, _entity(auth, realm))
     serial = text(request.get("client_certificate_serial_number"))
     return tables.actor(realm, "certificate", serial) if serial else None
 
 
+def _batch(holder: Any) -> str:
+    """The digest of a token without an accessor; never a token that was logged raw."""
+    found = text(holder.get("client_token")) if type(holder) is dict else ""
+    return found if found.startswith("hmac-sha256:") else ""
+
+
 def _issued(record: Row, realm: str, who: ActorName | None) -> Issued | None:
-    """The token of a login or of token/create, also when it is handed over wrapped."""
+    """What a response hands out: a token, also wrapped; a secret id; what a lease or a number
+    names; a token that wraps any other answer."""
     answer = record.get("response")
     if type(answer) is not dict:
         return None
     auth, wrapped = row(answer.get("auth")), row(answer.get("wrap_info"))
-    accessor = text(auth.get("accessor")) or text(wrapped.get("wrapped_accessor"))
+    made = None if auth else _handed_out(record, answer, wrapped, realm)
+    if made is not None:
+        return Issued(made, who, made.kind == "secret" and not _leased(answer), None)
+    accessor = text(auth.get("accessor")) or text(wrapped.get("wrapped_accessor")) or _batch(auth)
     if not accessor:
-        return None
+        return _wrapping(record, wrapped, realm, who)
     holder = _entity(auth, realm) or who
     made = tables.actor(realm, "token", accessor, holder)
     lives = auth.get("token_ttl")
@@ -188,11 +209,52 @@ def _issued(record: Row, realm: str, who: ActorName | None) -> Issued | None:
     return Issued(made, holder, False, ends)
 
 
+def _leased(answer: Row) -> str:
+    return text(row(answer.get("secret")).get("lease_id"))
+
+
+def _handed_out(record: Row, answer: Row, wrapped: Row, realm: str) -> ActorName | None:
+    """What an engine or AppRole made, by the name under which it can be taken back."""
+    action = _action(record) or ""
+    data = row(answer.get("data"))
+    if _MADE_SECRET_ID.search(action):
+        # Wrapped, the answer itself is not there, but its accessor is.
+        found = _stated(data, "secret_id_accessor") or text(wrapped.get("wrapped_accessor"))
+        return tables.actor(realm, "secret", found) if found else None
+    if _leased(answer) and _MADE.search(action):
+        return tables.actor(realm, "secret", _leased(answer))
+    serial = _stated(data, "serial_number") if _MADE.search(action) else ""
+    return tables.actor(realm, "certificate", serial) if serial else None
+
+
+def _stated(data: Row, name: str) -> str:
+    found = text(data.get(name))
+    return "" if found.startswith("[content:") else found
+
+
+def _wrapping(record: Row, wrapped: Row, realm: str, who: ActorName | None) -> Issued | None:
+    """The token that wraps an answer, which whoever unwraps it uses."""
+    accessor = text(wrapped.get("accessor"))
+    if not accessor:
+        return None
+    began = times.moment(text(wrapped.get("creation_time")) or text(record.get("time")))
+    lives = wrapped.get("ttl")
+    ends = None
+    if began is not None and type(lives) is int and 0 < lives < 10**9:
+        ends = began + lives * 1_000_000
+    return Issued(tables.actor(realm, "token", accessor, who), who, False, ends)
+
+
 def _activity(record: Row, _: str) -> int | None:
-    """A response that carries a token issues one, whatever it was asked for."""
+    """A response that carries a token issues one, whatever it was asked for; one that is wrapped
+    has told nobody anything yet but the token to unwrap it with."""
     answer = record.get("response")
-    auth = answer.get("auth") if type(answer) is dict else None
-    return ISSUANCE if type(auth) is dict and text(auth.get("accessor")) else None
+    if type(answer) is not dict:
+        return None
+    auth, wrapped = answer.get("auth"), answer.get("wrap_info")
+    if type(auth) is dict and (text(auth.get("accessor")) or _batch(auth)):
+        return ISSUANCE
+    return ISSUANCE if type(wrapped) is dict and text(wrapped.get("accessor")) else None
 
 
 def _number(record: Row) -> str | None:
@@ -219,23 +281,6 @@ def _of_trace(record: Row, place: int) -> str | None:
     return parts[place] if len(parts) == 4 else None
 
 
-def _behind(line: str) -> Row | None:
-    """The entry behind a syslog header or the prefix of a file device."""
-    try:
-        entry = orjson.loads(line[line.index("{") :])
-    except (ValueError, RecursionError):
-        return None
-    return entry if type(entry) is dict else None
-
-
-def _looks(head: bytes) -> bool:
-    return _PREFIXED.match(head) is not None
-
-
-def _pieces(body: bytes) -> Iterator[Piece]:
-    return lines.each_line(body, _behind, "audit entry behind a prefix")
-
-
 TABLE = Table(
     name="vault",
     title="HashiCorp Vault audit",
@@ -246,7 +291,7 @@ TABLE = Table(
         ("request.id", "request.operation", "request.path"),
     ),
     mark=b'"operation"',
-    text=Text(_looks, _pieces, lambda _: lines.Lines(_looks)),
+    text=_PREFIXED,
     realm="vault:{cluster_name|cluster|request.replication_cluster}",
     at=("time",),
     vendor_id=(_number,),
@@ -262,6 +307,10 @@ TABLE = Table(
         (r"\w+ (?:auth/token|sys/(?:leases/)?)[\w/-]*(?:revoke)", REVOCATION),
         (r"\w+ auth/[^ ]+/login", AUTHENTICATION),
         (r"\w+ auth/token/", USE),
+        (r"(?:create|update) approle/(?:custom-)?secret-id$", ISSUANCE),
+        (r"\w+ approle/[\w-]+/destroy", REVOCATION),
+        (r"\w+ approle/[\w-]+(?:/lookup)?$", USE),
+        (r"(?:read|create|update) identity/oidc/token$", ISSUANCE),
         (r"\w+ \w+/(?:creds|issue|sign|static-creds|token|sts|key|roleset|imp)", ISSUANCE),
         (r"(?:create|update|patch|delete) (?:transit|sys/wrapping|sys/(?:leases/)?lookup)", USE),
         (r"(?:create|update|patch|delete) ", CHANGE),
@@ -280,4 +329,5 @@ TABLE = Table(
         "user agent": "only where the header is audited (sys/config/auditing/request-headers)",
         "cluster": "an entry names none; the sender adds `cluster`",
     },
+    version=4,  # 4: secret ids, leases, batch tokens and wrapping tokens
 )

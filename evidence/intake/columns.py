@@ -8,7 +8,8 @@ Must not know tables, clashes or transactions.
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from itertools import repeat
+from itertools import islice, repeat
+from operator import lt
 from struct import Struct
 from typing import Any
 
@@ -49,10 +50,11 @@ _integer: Callable[[int], bytes] = partial(Struct(">ii").pack, 4)
 _smallint: Callable[[int], bytes] = partial(Struct(">ih").pack, 2)
 # The numbers of planes, activities, outcomes and bases of time.
 _SMALL = [_smallint(number) for number in range(64)]
-# How every row begins: how many columns it has, its time and its id.
+# How every row begins, with what no two rows have alike: how many columns it has, its time, its
+# id, a digest and the place of its record.
+_begin = Struct(">hiqiqi16sii").pack
+# How the row of an issuance begins: how many columns, its time and its id.
 _head = Struct(">hiqiq").pack
-# A digest and the place of its record, which no two rows have alike.
-_place = Struct(">i16sii").pack
 # Lengths of texts, as most of them have.
 _LENGTHS = [_length(size) for size in range(256)]
 
@@ -94,7 +96,7 @@ def rows_of(
             _SMALL.__getitem__,
         ),
         ("trace", of["trace_id"], _sized),
-        ("request_id", of["request_id"], _text),
+        ("request_id", of["request_id"], _plainly if _are_plain(of["request_id"]) else _text),
     ]
     alike = {
         "received_at": _time(micros(now)),
@@ -113,13 +115,17 @@ def rows_of(
             alike[name] = written(first)
     names += alike
     since = [at - SINCE_1970 for at in moments]
-    heads = map(_head, repeat(len(names)), repeat(8), since, repeat(8), numbers)
-    places = map(_place, repeat(16), of["digest"], repeat(4), admitted.ordinals)
+    eight, sixteen, four = repeat(8), repeat(16), repeat(4)
+    digests, places = of["digest"], admitted.ordinals
+    begun = map(
+        _begin, repeat(len(names)), eight, since, eight, numbers, sixteen, digests, four, places
+    )
     rest = repeat(b"".join(alike.values()), many)
-    rows = map(b"".join, zip(heads, places, *varying, rest, strict=False))
-    # No two have one key, so that no row is ever compared.
-    ordered = [row for _, _, row in sorted(zip(moments, numbers, rows, strict=True))]
-    return ", ".join(names), b"".join([OPENING, *ordered, CLOSING])
+    rows: Iterable[bytes] = map(b"".join, zip(begun, *varying, rest, strict=False))
+    if not all(map(lt, moments, islice(moments, 1, None))):
+        # No two have one key, so that no row is ever compared.
+        rows = [row for _, _, row in sorted(zip(moments, numbers, rows, strict=True))]
+    return ", ".join(names), b"".join([OPENING, *rows, CLOSING])
 
 
 def issuance_rows(
@@ -162,6 +168,17 @@ def _duration(value: int | None) -> bytes:
 
 def _sized(data: bytes | None) -> bytes:
     return NULL if data is None else _LENGTHS[len(data)] + data
+
+
+def _are_plain(texts: Sequence[str | None]) -> bool:
+    """Whether all of these are written as they stand: short, and of ASCII without NULs."""
+    longest = max(map(len, filter(None, texts)), default=0)
+    together = "".join(filter(None, texts))
+    return longest < 256 and together.isascii() and "\0" not in together
+
+
+def _plainly(text: str | None) -> bytes:
+    return NULL if text is None else _LENGTHS[len(text)] + text.encode()
 
 
 def _text(text: str | None) -> bytes:

@@ -18,7 +18,7 @@ from evidence.intake.admitting import EPOCH, micros
 from evidence.keys import key_of
 from evidence.models import Actor, Source, Term
 from evidence.permissions import Scope
-from evidence.queries import looking
+from evidence.queries import agents, looking
 from evidence.queries.looking import Found, Where
 from evidence.vocabulary import PLANE_IDENTITY, STRENGTHS
 
@@ -257,6 +257,8 @@ def one(key: Key, *, scope: Scope) -> Mapping[str, Any] | None:
         found = dict(zip([column[0] for column in cursor.description], row, strict=True))
     if scope is not None and scope.isdisjoint(found[column] for column in WHO):
         return None
+    if found["agent_id"] is None and found["parent_span"] is not None:
+        found["agent_id"] = agents.above([found["trace"]]).get(key)
     return found
 
 

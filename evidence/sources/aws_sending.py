@@ -70,7 +70,9 @@ class Sending:
     def __init__(self, http: Http) -> None:
         self._http = http
         with failing("this source"):
-            self._client = outside.client(allow_private=http.allow_private, patience=http.patience)
+            self._client = outside.client(
+                allow_private=http.allow_private, patience=http.patience, verify=http.verify()
+            )
 
     def attach(self, session: boto3.Session) -> None:
         """Every client that this session makes sends this way, those it makes for itself too."""

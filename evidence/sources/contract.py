@@ -35,6 +35,16 @@ class Field(NamedTuple):
     choices: tuple[str, ...] = ()
 
 
+# In front of a system that a private authority vouches for; see Http.
+CA_FILE = Field(
+    "ca_file",
+    "File of its certificate authority",
+    "file",
+    required=False,
+    help="PEM, on the server; it alone is trusted then; empty: the authorities this machine trusts",
+)
+
+
 class Check(NamedTuple):
     """One thing that "test connection" looked at; a wrong one says what is missing."""
 
@@ -134,14 +144,16 @@ class Http:
         clock: Callable[[], datetime],
         look: Callable[[], None] = lambda: None,
         authority: str = "",
+        ca_file: str = "",
         discretion: Discretion | None = None,
     ) -> None:
         """`authority`: certificates in PEM that alone are trusted. Raises SSLError or ValueError
-        when it is none."""
+        when it is none. `ca_file`: where such lie, read when the first request leaves."""
         self._clock, self._look = clock, look
         self.patience = Patience(look)
         self.discretion = discretion or Discretion()
         self._verify = ssl.create_default_context(cadata=authority) if authority else None
+        self._ca_file = ca_file
         self._made: httpx.Client | None = None
         # For connectors whose SDK makes the requests: the same rule holds for its addresses.
         self.allow_private = allow_private
@@ -158,6 +170,20 @@ class Http:
         """Let go of its connections."""
         if self._made is not None:
             self._made.close()
+
+    def verify(self) -> ssl.SSLContext | None:
+        """What certificates are checked with; None: as everywhere. Raises Stopped when the file of
+        this source's own authority cannot be read."""
+        if self._verify is None and self._ca_file:
+            try:
+                self._verify = outside.vouched_by(self._ca_file)
+            except outside.Refused as problem:
+                raise Stopped(
+                    f"The file {self._ca_file[:200]}, which ca_file names, {problem}.",
+                    "Put the authority's certificates there in PEM, readable for the user that"
+                    " runs Countersign.",
+                ) from None
+        return self._verify
 
     def trusting(self, authority: str) -> "Http":
         """The same with another authority. Raises SSLError or ValueError when it is none."""
@@ -214,7 +240,7 @@ class Http:
         with failing(place):
             if self._made is None:
                 self._made = outside.client(
-                    allow_private=self.allow_private, patience=self.patience, verify=self._verify
+                    allow_private=self.allow_private, patience=self.patience, verify=self.verify()
                 )
             with self._made.stream(method, url, **options) as answer:
                 self.discretion.header(answer.request.headers.get("Authorization", ""))
@@ -264,8 +290,8 @@ def _unreachable(place: str, problem: Exception) -> Later:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return Later(
                 f"The certificate of {place} is not trusted: {cause.verify_message}",
-                fix="Check the address; name a private certificate authority's file in"
-                " SSL_CERT_FILE for the web and worker processes.",
+                fix="Check the address; name a private certificate authority's file in the"
+                " source's ca_file, or in SSL_CERT_FILE for the web and worker processes.",
             )
         if isinstance(cause, ssl.SSLError):
             return Later(

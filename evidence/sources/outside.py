@@ -10,6 +10,7 @@ import ipaddress
 import os
 import socket
 import ssl
+import stat
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -158,6 +159,32 @@ def trusted() -> ssl.SSLContext:
         raise Refused(
             f"SSL_CERT_FILE {file} holds no certificates that can be read"
             f" ({type(problem).__name__})"
+        ) from None
+
+
+# So large is a file of all authorities there are, ten times over.
+LARGEST_AUTHORITIES = 4 * 1024 * 1024
+
+
+@lru_cache(maxsize=64)
+def _vouching(file: str, changed: int, size: int) -> ssl.SSLContext:  # noqa: ARG001 - both read the file again
+    return ssl.create_default_context(cafile=file)
+
+
+def vouched_by(file: str) -> ssl.SSLContext:
+    """The authorities of this file alone. Raises Refused when it cannot be read or holds none."""
+    try:
+        about = Path(file).stat()
+        if not stat.S_ISREG(about.st_mode):
+            raise Refused("is no file")
+        if about.st_size > LARGEST_AUTHORITIES:
+            raise Refused(f"is larger than {LARGEST_AUTHORITIES >> 20} MiB")
+        return _vouching(file, about.st_mtime_ns, about.st_size)
+    except (OSError, ValueError) as problem:
+        # Not what the parser says: it may repeat a line.
+        read = isinstance(problem, ssl.SSLError)
+        raise Refused(
+            "holds no certificates" if read else f"cannot be read ({type(problem).__name__})"
         ) from None
 
 

@@ -70,6 +70,21 @@ def test_jobs_are_read_only_a_little_ahead_of_the_answers() -> None:
     assert said(script) == ["True", str(sum(range(40)))]
 
 
+def test_bodies_reach_the_workers_whole_whatever_their_size() -> None:
+    """Those that fit are shared, one after the other in the same place; larger ones are sent."""
+    script = """
+        from hashlib import sha256
+        crew.SHARED = 100_000
+        sizes = [0, 1, 99_999, 100_000, 100_001, 3, 900_000, 0, 50_000]
+        bodies = [bytes([number]) * size for number, size in enumerate(sizes)]
+        def take(job, data):
+            return sha256(data).hexdigest()
+        found = list(crew.side_by_side(take, enumerate(bodies), workers=2))
+        print(found == [sha256(body).hexdigest() for body in bodies])
+    """
+    assert said(script) == ["True"]
+
+
 @pytest.mark.parametrize(
     ("raised", "caught"),
     [

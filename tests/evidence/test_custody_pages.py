@@ -178,6 +178,8 @@ def test_two_people_erase_a_record_on_the_page(
         "You asked for it: somebody else has to confirm.", "",
     ]  # fmt: skip
     confirm = f"/erasures/{row.pk}/confirm/"
+    # Who may not is told so first, and is not asked for a password.
+    assert [one.post(confirm).status_code for one in (anna, twin)] == [403, 403]
     assert ben.post(confirm)["Location"].startswith("/accounts/reauthenticate/")
     for one in (anna, twin, ben):
         # Somebody who has just said who they are.

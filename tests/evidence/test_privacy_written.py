@@ -1,10 +1,13 @@
 """Secrets as people and programs write them down: in pairs, arguments, headers, texts in texts."""
 
+from base64 import b64encode, urlsafe_b64encode
 from typing import Any
 from urllib.parse import quote
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from evidence import privacy
 
@@ -13,6 +16,18 @@ SECRET = "Qz9f3ac81d2277be40K"
 
 def text(value: Any) -> str:
     return orjson.dumps(value).decode()
+
+
+def coded(value: str) -> str:
+    return b64encode(value.encode()).decode()
+
+
+def escaped(value: Any, letters: str = "") -> str:
+    """JSON in which these letters, or all of its names', are written as escapes."""
+    written = text(value)
+    for letter in letters or "paswordtk":
+        written = written.replace(letter, f"\\u{ord(letter):04x}")
+    return written
 
 
 WRITTEN: dict[str, Any] = {
@@ -64,6 +79,21 @@ WRITTEN: dict[str, Any] = {
             "pat-na1-", "sntrys_", "nvapi-", "fw_", "lsv2_pt_",
         )
     },
+    "base64 of JSON": coded(text({"user": "ann", "password": SECRET})),
+    "base64 for addresses": urlsafe_b64encode(text({"a": "??>>~~", "password": SECRET}).encode())
+    .decode()
+    .rstrip("="),
+    "base64 of a command": f"sh -c {coded(f'mysql --user root --password {SECRET} db')}",
+    "base64 of a known beginning": coded(f"token is ghp_{SECRET * 2} of ann"),
+    "base64 of lines": {"data": {"config": coded(f"[db]\nuser=ann\npassword={SECRET}\n")}},
+    "base64 after a path": "https://x.example/state/" + coded(text({"apiKey": SECRET})),
+    "base64 behind words in another script": coded("Schlüssel für Änne: " + text({"token": SECRET})),
+    "escaped name in a text": escaped({"password": SECRET}, "psw"),
+    "escaped name in a text in a text": text({"b": escaped({"password": SECRET}, "psw")}),
+    "escaped quotes in a text": text({"password": SECRET}).replace('"', "\\u0022"),
+    "escaped sign": f"password\\u003d{SECRET}",
+    "a slash in a password": f"postgres://app:{SECRET[:9]}/{SECRET[9:]}@db.example:5432/x",
+    "a slash after many digits": f"amqp://app:123456/{SECRET}@mq/x",
     "Databricks": "dapi" + "0123456789abcdef" * 2,
     "an old Vault token": "x s." + SECRET + "AbCdE z",
 }  # fmt: skip
@@ -75,7 +105,9 @@ def test_it_is_found_and_json_stays_json(name: str) -> None:
     clean, hits = privacy.redact(record)
     kept = orjson.loads(clean)
     assert SECRET.encode() not in clean
+    assert SECRET[9:].encode() not in clean
     assert "0123456789abcdef" not in clean.decode()
+    assert coded(SECRET)[8:20] not in clean.decode()
     assert (len(hits), kept["eventName"], kept["z"]) == (1, "Put", 1)
     # The look over many texts at once names this one.
     assert privacy.hit_among([b"x" * 40, record, b"{}"]) >= {1}
@@ -97,6 +129,12 @@ STAYS: list[Any] = [
     "secret: 3 of them were listed",
     "API token: ledger",
     "mailto://somebody@example.com and https://host/path@here",
+    "https://host:443/path@here and https://[2001:db8::1]:80/a@b and https://host:{port}/x@y",
+    "registry.example:5000/app@sha256:" + "0a" * 32,
+    coded("nothing of the kind stands in here, whatever it looks like"),
+    coded(coded(text({"password": SECRET}))),
+    escaped({"passport": SECRET}, "ps"),
+    "0af7651916cd43dd8448eb211c80319c0af7651916cd43dd8448eb211c80319c",
 ]
 
 
@@ -110,3 +148,14 @@ def test_members_of_a_message_are_suspicious() -> None:
     assert privacy.suspicious(b"\x0a\x08password\x12\x04\x0a\x02ab")
     assert privacy.suspicious(b"\x0a\x0dclient_secret\x12\x04\x0a\x02ab")
     assert not privacy.suspicious(b"\x0a\x08passport\x12\x04\x0a\x02ab")
+
+
+@given(st.text(max_size=40), st.integers(0, 3), st.text(max_size=12))
+def test_base64_is_looked_into_wherever_it_begins(before: str, more: int, after: str) -> None:
+    inside = coded(f"{'x' * more} password={SECRET} and so on")
+    record = orjson.dumps({"v": [before + " " + inside, after]})
+    clean, hits = privacy.redact(record)
+    assert inside.encode() not in clean
+    assert [hit.kind for hit in hits] == ["password"]
+    assert orjson.loads(clean)["v"][1] == after
+    assert privacy.suspicious(record)

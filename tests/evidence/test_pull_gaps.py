@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from config import celery
-from evidence import connecting, pulls
-from evidence.models import Connection, Gap, Source
+from config import celery, up
+from evidence import connecting, pulls, tasks, watermarks
+from evidence.models import Connection, Gap, Pull, Source
 from evidence.permissions import COMMAND
 from evidence.sources.failures import Stopped
 from tests.evidence.conftest import NOW
@@ -93,19 +93,63 @@ def test_sampled_source_proves_nothing_and_needs_no_gap(
     assert gaps() == []
 
 
+def test_source_that_was_pulled_before_gaps_were_told_gets_its_first_one(
+    connected: Source, shelf: Shelf
+) -> None:
+    pulled(connected, NOW)
+    shelf.fail[0] = Stopped("the key is refused", "Give it a new one.")
+    pulled(connected, NOW + DAY)
+    Gap.objects.all().delete()
+    # Before the earliest that was ever pulled to its end, whatever was asked for since.
+    tasks.watermarks()
+    tasks.watermarks()
+    assert gaps() == [before_all(connected, FIRST)]
+
+
+def never_pulled(source: Source) -> None:
+    Pull.objects.all().delete()
+
+
+def complete_by_its_word(source: Source) -> None:
+    Source.objects.filter(pk=source.pk).update(completeness="declared")
+
+
+def sampled(source: Source) -> None:
+    Source.objects.filter(pk=source.pk).update(sampling=0.5)
+
+
+@pytest.mark.parametrize("made", [never_pulled, complete_by_its_word, sampled])
+def test_source_whose_cursor_shows_nothing_gets_no_first_gap(
+    connected: Source, made: Callable[[Source], None]
+) -> None:
+    pulled(connected, NOW)
+    Gap.objects.all().delete()
+    made(connected)
+    assert watermarks.before_first_pulls(now=NOW) == 0
+    assert gaps() == []
+
+
 def test_what_asks_outside_waits_in_a_queue_of_its_own() -> None:
     route = celery.app.amqp.router.route
     own = set(celery.app.amqp.queues)
-    asking = {
-        task
+    queues = {
+        task: queue
         for task, _ in celery.SCHEDULE.values()
-        if route({}, task)["queue"].name == celery.SOURCES
+        if (queue := route({}, task)["queue"].name) != celery.QUEUE
     }
-    assert asking == {
-        "evidence.tasks.pull",
-        "identities.tasks.read_inventories",
-        "identities.tasks.read_entitlements",
+    assert queues == {
+        "evidence.tasks.pull": celery.SOURCES,
+        "identities.tasks.read_inventories": celery.SOURCES,
+        "identities.tasks.read_entitlements": celery.SOURCES,
+        "reviews.tasks.send_notices": celery.NOTICES,
     }
-    # A worker to whom no queue is named takes from both, each message once.
-    assert own == {celery.QUEUE, celery.SOURCES}
+    # A worker to whom no queue is named takes from all, each message once.
+    assert own == {celery.QUEUE, celery.SOURCES, celery.NOTICES}
+    # Somebody takes from each, and from none twice.
+    told = [
+        command[command.index("--queues") + 1].split(",")
+        for command in up.commands("127.0.0.1", 0).values()
+        if "--queues" in command
+    ]
+    assert sorted(queue for queues in told for queue in queues) == sorted(own)
     assert {one.routing_key for one in celery.app.amqp.queues.values()} == own

@@ -19,10 +19,11 @@ from typing import Any
 import orjson
 
 from evidence import privacy
-from evidence.formats import aws, exports, tables
+from evidence.formats import aws, exports, tables, unwrapping
 from evidence.formats.cloudtrail import activities, athena, identity, others, resources
+from evidence.formats.digesting import Digester
 from evidence.formats.documents import Alike, Batch, NotCut, Shape, batches, clean, pieces
-from evidence.formats.reading import Digester, canonical, kept_text
+from evidence.formats.reading import canonical, kept_text
 from evidence.formats.record import (
     Asked,
     Format,
@@ -35,8 +36,8 @@ from evidence.formats.record import (
 from evidence.vocabulary import AUTHENTICATION, ISSUANCE, OUTCOME_OK, PLANE_IDENTITY
 
 NAME = "cloudtrail"
-# Envelopes that hold a record, and the member that holds it.
-ENVELOPES = ("detail", "CloudTrailEvent", "cloudTrailEvent", "Event", "event", "message", "log")
+# Members that hold a record: those of AWS first.
+ENVELOPES = ("detail", "CloudTrailEvent", "cloudTrailEvent", "Event", *unwrapping.ENVELOPES)
 _DEEPEST_ENVELOPE = 4
 # Records read together where the body is not cut by its size.
 _BATCH = 64
@@ -59,7 +60,7 @@ def _is_plain(value: Any) -> bool:
 
 
 SHAPE = Shape(
-    lists=("Records", "Events", "logEvents"),
+    lists=("Records", "Events", "logEvents", "receivedMessages", "QueryResultRows", "results"),
     mark=b'"eventName"',
     is_record=_is_record,
     first=_is_plain,
@@ -69,7 +70,7 @@ _LOWERED = SHAPE._replace(mark=b'"eventname"')
 
 def recognise(head: bytes) -> bool:
     """JSON that speaks of CloudTrail's members near its beginning, or CSV of Athena."""
-    text = clean(head)[:65_536]
+    text = clean(unwrapping.plain(head[:65_536]))
     if not text.startswith((b"{", b"[")):
         return exports.known(head, athena.EXPORTS) is not None
     if b'"resourceSpans"' in text:
@@ -85,6 +86,7 @@ def parse(body: bytes, asked: Asked) -> Parsed:
     export = exports.known(body, athena.EXPORTS)
     if export is not None:
         return _parsed(batched(exports.rows(body, export), _BATCH), asked)
+    body = unwrapping.plain(body)
     shape = SHAPE if SHAPE.mark in body else _LOWERED
     try:
         return _parsed(batches(body, shape), asked)
@@ -180,20 +182,12 @@ def _read_batch(batch: Batch, into: Parsed, digester: Digester, realms: frozense
 def _unwrapped(value: Any) -> Any:
     """The record inside an envelope, or the value itself."""
     for _ in range(_DEEPEST_ENVELOPE):
-        if not isinstance(value, dict) or "eventName" in value:
+        if type(value) is dict and "eventName" in value:
             return value
-        for member in ENVELOPES:
-            inside = value.get(member)
-            if isinstance(inside, str) and inside.lstrip().startswith("{"):
-                try:
-                    inside = orjson.loads(inside)
-                except (ValueError, RecursionError):
-                    continue
-            if isinstance(inside, dict):
-                value = inside
-                break
-        else:
+        inside = unwrapping.inside(value, ENVELOPES)
+        if inside is None:
             return value
+        value = inside
     return value
 
 

@@ -208,7 +208,7 @@ TABLE = Table(
     activities={SIGN_IN: AUTHENTICATION},
     patterns=(
         (r"(?i)add service principal credentials", ISSUANCE),
-        (r"(?i)add service principal$|(?i:add agent identity)", ISSUANCE),
+        (r"(?i)(?:add|create) service principal$|(?i:(?:add|create) agent identity)", ISSUANCE),
         (r"POST /.*/(?:addPassword|addKey|addTokenSigningCertificate)$", ISSUANCE),
         (r"POST /.*/(?:removePassword|removeKey|revokeSignInSessions)$", REVOCATION),
         (r"(?:GET|HEAD|OPTIONS) /|POST /(?:\$batch|search)", USE),
@@ -216,7 +216,13 @@ TABLE = Table(
             r"(?i)(?:remove service principal|(?:hard )?delete (?:service principal|app))",
             REVOCATION,
         ),
-        (r"(?i)(?:delete user|disable account|revoke|update stsrefreshtoken)", REVOCATION),
+        (
+            (
+                r"(?i)(?:delete user|disable (?:account|user|service principal|application|agent)"
+                r"|revoke|update stsrefreshtoken)"
+            ),
+            REVOCATION,
+        ),
         (r"(?i).*(?:risk|detection)", USE),
         (r"(?i)(?:sign-in|user authentication|sign-out)", AUTHENTICATION),
         (r".", CHANGE),
@@ -237,6 +243,7 @@ TABLE = Table(
         "credential": "a directory audit names no token; a sign-in names the key of an application",
         "tenant": "Microsoft Graph v1.0 states none; the source's realm does, if it is the only one",
     },
-    # 3: the application that was signed in to is no tenant. 4: as in every table.
-    version=4,
+    # 3: the application that was signed in to is no tenant. 4: as in every table. 5: an id of
+    # zeros is nobody, and who is disabled is revoked.
+    version=5,
 )

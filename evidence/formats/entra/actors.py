@@ -87,6 +87,17 @@ def _who(record: Row, realm: str) -> ActorName | None:
     return _in_lower_case(record, realm) if found is None else found
 
 
+_IDS = ("userId", "servicePrincipalId", "appId", "userid", "serviceprincipalid", "appid")
+
+
+def _of_somebody(record: Row) -> Row:
+    """Without the ids that stand for none: a person's, where an application signed in."""
+    none = [name for name in _IDS if record.get(name) in ("", microsoft.NOBODY)]
+    if not none:
+        return record
+    return {name: value for name, value in record.items() if name not in none}
+
+
 _DECIDE = (
     "?initiatedBy",
     "initiatedBy",
@@ -134,4 +145,5 @@ ACTORS = microsoft.together(
         microsoft.user("userPrincipalName", "userId", when=_AGENT),
         Name("user", "userId", when=_AGENT, fold=True),
     ),
+    view=_of_somebody,
 )

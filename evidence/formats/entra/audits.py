@@ -1,8 +1,9 @@
 """Directory audits of Entra: what was changed, and which keys a change added or removed.
 
-Owns the meaning of `targetResources` and of the property KeyDescription. One action, "Update
-application – Certificates and secrets management", stands for adding and for removing a key:
-only the property's values before and after tell which. Pure.
+Owns the meaning of `targetResources` and of the properties KeyDescription and AccountEnabled. One
+action, "Update application – Certificates and secrets management", stands for adding and for
+removing a key, another, "Update service principal", also for disabling it: only the property's
+values before and after tell which. Pure.
 """
 
 import re
@@ -89,8 +90,23 @@ def _holder(record: Row, target: Row, realm: str) -> ActorName | None:
     return app or (actor(realm, "app_object", number) if number else None)
 
 
+_MAY_DISABLE = frozenset({"Update service principal", "Update user", "Update application"})
+_ENABLED = frozenset({"AccountEnabled"})
+
+
+def _is_disabled(target: Row) -> bool:
+    """Whether the change took away that it may sign in; values are written ``[false]``."""
+    return any(
+        "false" in str(_new(change))[:20].lower() and "false" not in str(_old(change))[:20].lower()
+        for change in microsoft.properties_changed(_properties(target), _NAME, _ENABLED)
+    )
+
+
 def activity(record: Row, action: str) -> int | None:
-    """A change of keys by what it did to them: one action stands for adding and removing."""
+    """A change of keys, or of whether somebody may sign in, by what it did: one action stands for
+    both ways."""
+    if action in _MAY_DISABLE:
+        return REVOCATION if any(map(_is_disabled, _targets_of(record))) else None
     if microsoft.changes_keys(action):
         for target in _targets_of(record):
             keys = _keys(target)

@@ -341,4 +341,4 @@ def _inherited(
 
 # 3: a NUL in a name costs no span; an agent's id stands beside its name. 4: chance in names and
 # ids tells nobody apart.
-FORMAT = Format(NAME, "OpenTelemetry traces (OTLP)", recognise, parse, version=4)
+FORMAT = Format(NAME, "OpenTelemetry traces (OTLP)", recognise, parse, version=5)

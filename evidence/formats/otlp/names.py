@@ -120,7 +120,17 @@ NOBODYS = frozenset(
     """.split()  # noqa: SIM905  a table of names reads better than a column of strings
 )
 AGENT_IDS = ("gen_ai.agent.id", "agent.id")
-PEOPLE = ("user.id", "enduser.id", "langfuse.user.id", "mlflow.trace.user", "enduser.pseudo.id")
+# OpenLLMetry writes down what an application associates with a trace under names of its choice;
+# these are those of its documentation, in both of its languages, and of LangGraph.
+_ASSOCIATED = "traceloop.association.properties."
+PEOPLE = (
+    "user.id",
+    "enduser.id",
+    "langfuse.user.id",
+    "mlflow.trace.user",
+    "enduser.pseudo.id",
+    *(_ASSOCIATED + name for name in ("user_id", "userId")),
+)
 # The agent that called this one.
 CALLERS = ("microsoft.a365.caller.agent.id",)
 CONVERSATIONS = (
@@ -131,6 +141,18 @@ CONVERSATIONS = (
     "gcp.vertex.agent.session_id",
     "microsoft.session.id",
     "mcp.session.id",
+    *(
+        _ASSOCIATED + name
+        for name in (
+            "session_id",
+            "sessionId",
+            "conversation_id",
+            "chat_id",
+            "chatId",
+            "thread_id",
+            "threadId",
+        )
+    ),
 )
 TASKS = ("countersign.task", "gen_ai.workflow.name", "traceloop.workflow.name")
 VERSIONS = ("gen_ai.agent.version", "langfuse.release", "langfuse.version")

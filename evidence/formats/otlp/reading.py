@@ -182,7 +182,7 @@ def record(
     else:
         action = name
     key = _text(attributes.get("aws.auth.account.access_key"))
-    on_behalf = _on_behalf(attributes, issuer)
+    on_behalf = _on_behalf(attributes, issuer, act)
     version = _first(attributes, VERSIONS) or sender.version
     outcome, error = _ending(span, attributes)
     above = span.parent_span_id
@@ -289,13 +289,15 @@ def _act(name: str, kind: int, attributes: dict[str, Any], request_id: str | Non
     return STEP
 
 
-def _on_behalf(attributes: dict[str, Any], issuer: str) -> ActorName | None:
-    """The person a span says it acts for, else the agent that called this one."""
-    person = _first(attributes, PEOPLE)
+def _on_behalf(attributes: dict[str, Any], issuer: str, act: int) -> ActorName | None:
+    """The person a span says it acts for, else the agent that called this one. Where both are
+    said, the run is the caller's, and what is done in it the person's."""
+    person, caller = _first(attributes, PEOPLE), _first(attributes, CALLERS)
+    if caller and (not person or act == AGENT_RUN):
+        return actor(issuer, "agent_id", caller.lower())
     if person:
         return actor(issuer, "user", person if issuer.startswith("otel:") else person.lower())
-    caller = _first(attributes, CALLERS)
-    return actor(issuer, "agent_id", caller.lower()) if caller else None
+    return None
 
 
 def _after(name: str, openings: tuple[str, ...]) -> str:

@@ -1,21 +1,23 @@
 """Windows security events: logons, tickets, accounts, groups, directory objects, processes.
 
 Owns the meaning of the fields of the Security log's events. How exporters write them down is
-shapes.py's, their own XML xml_events.py's. Source: "Advanced security audit events" of the
+shapes.py's, their own XML xml_events.py's, their own text messages.py's. Source: "Advanced security audit events" of the
 Windows documentation, event by event. Pure.
 
 A logon uses what a ticket event issued (`LogonGuid`) and issues a session (`TargetLogonId`),
 which later events on that computer name as the subject's. A domain is known by the first part of
 its DNS name, which its short name usually is (not verified where the two differ): some events
-write the one, some the other.
+write the one, some the other. Who uses another account's password (4648), or starts a process as
+another (4688), acts in that account's name.
 """
 
 from functools import lru_cache
 from typing import Any
 
+from evidence.formats import prefixed
 from evidence.formats.record import ActorName, Issued
 from evidence.formats.tables import Name, Row, Table, Text, actor, getter
-from evidence.formats.windows import shapes, xml_events
+from evidence.formats.windows import messages, shapes, xml_events
 from evidence.formats.windows.events import EVENTS
 from evidence.vocabulary import OUTCOME_FAILED, OUTCOME_OK, OUTCOME_REFUSED
 
@@ -28,7 +30,10 @@ _OF_THE_TARGET = frozenset(
 _OF_ACCOUNTS = frozenset(
     event for event in EVENTS if event.startswith(("472", "473", "474", "475", "476", "478", "479"))
 ) - {"4768", "4769"}
-_ZERO = frozenset({"{00000000-0000-0000-0000-000000000000}", "0x0", "0", ""})
+_NO_TICKET = "00000000-0000-0000-0000-000000000000"
+_ZERO = frozenset({f"{{{_NO_TICKET}}}", _NO_TICKET, "0x0", "0", ""})
+# Events of somebody who acts with another account than the one that acts.
+_AS_ANOTHER = frozenset({"4648", "4688"})
 # The sessions of the system itself, which are on every computer and never end.
 _SYSTEM_SESSIONS = frozenset({"0x3e7", "0x3e4", "0x3e5"})
 
@@ -49,7 +54,7 @@ _THINGS = (
     "targetfilename",
     "image",
 )
-_ADDRESSES = ("ipaddress", "clientaddress", "sourceaddress", "sourceip")
+_ADDRESSES = ("ipaddress", "clientaddress", "sourceaddress", "sourceip", "workstation")
 _PLAIN = frozenset(
     {
         *(*_THINGS, *_ADDRESSES, "targetlogonid", "logonguid", "certthumbprint"),
@@ -129,10 +134,14 @@ def _requester(record: Row) -> ActorName | None:
 
 
 def _on_behalf(record: Row) -> ActorName | None:
-    """Who asked for a logon as somebody else."""
-    if record.get("eventid") != "4624":
-        return None
+    """Who asked for a logon as somebody else; as whom somebody acts."""
+    event = record.get("eventid")
     asked: ActorName | None = _subject(record)
+    if event in _AS_ANOTHER:
+        other: ActorName | None = _target(record)
+        return None if asked is None or other == asked else other
+    if event != "4624":
+        return None
     if asked is None or asked.kind != "user" or asked == _target(record):
         return None
     return asked
@@ -295,7 +304,7 @@ _address_said = getter(_ADDRESSES)
 
 def _address(record: Row) -> str | None:
     found = _address_said(record)
-    return found.removeprefix("::ffff:") if found else None
+    return found.removeprefix("::ffff:").lstrip("\\") if found else None
 
 
 # --- the event
@@ -340,7 +349,10 @@ TABLE = Table(
     ),
     mark=b'hannel"',
     view=shapes.Views(_PLAIN, _DECIDING, _decided).of,
-    text=Text(xml_events.looks, xml_events.pieces),
+    text=prefixed.beside(
+        Text(xml_events.looks, xml_events.pieces),
+        prefixed.beside(messages.SPLUNK, messages.SNARE),
+    ),
     realm=lambda record: record["realm"],
     at=("at",),
     vendor_id=("recordid",),
@@ -370,5 +382,7 @@ TABLE = Table(
         "request_id": "only some events name an activity",
         "agent": "only delegated tickets name the service in between",
     },
-    version=3,  # 3: who asks for a certificate, and the events of the authority
+    # 3: who asks for a certificate, and the events of the authority. 4: as whom somebody acts,
+    # PowerShell's values and times, events as text.
+    version=4,
 )

@@ -1,17 +1,20 @@
 """The shapes in which Windows events are exported, as one.
 
 Owns where each exporter keeps what surrounds an event and what the event says: Winlogbeat (both
-generations), NXLog, Log Analytics, evtx converters, PowerShell, Wazuh, and converted XML. Knows
-nothing of what events mean. Pure.
+generations), NXLog, Log Analytics, evtx converters, PowerShell, Wazuh, converted XML, and Splunk's
+two ways of wrapping an event as text. What PowerShell lists has no names (places.py), or only the
+message (messages.py) where it was written to too little depth. Knows nothing of what events mean.
+Pure.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from evidence.formats import paths
 from evidence.formats.members import Shapes, picked, remembered
 from evidence.formats.tables import Row
-from evidence.formats.windows import xml_events
+from evidence.formats.windows import messages, places, xml_events
 
 # What surrounds an event, by the lower-case names that exports give it.
 _AROUND = {
@@ -23,11 +26,13 @@ _AROUND = {
         "computer": "computer computer_name computername hostname machinename",
         "at": "timecreated systemtime eventtime timegenerated @timestamp utctime",
         "recordid": "eventrecordid record_id recordnumber record_number recordid",
-        "keywords": "keywords eventtype",
+        "keywords": "keywords keywordsdisplaynames eventtype",
         "activityid": "activity_id activityid",
     }.items()
     for theirs in names.split()
 }
+# Members that hold a whole event as text: of converters, of Splunk's collector and of its searches.
+_AS_TEXT = ("Event", "event", "_raw")
 _INSIDE = frozenset({"eventdata", "event_data", "extraeventdata", "userdata", "user_data"})
 # Of what surrounds an event, what decides what it says; the rest differs from event to event.
 _DECIDING = frozenset({"eventid", "provider", "computer", "keywords"})
@@ -95,11 +100,9 @@ class Views:
             data = _data(data)
             shape = self.shapes[tuple(data)]
         said = around.first, around.pick_first(outer), shape.low, shape.pick(data)
-        event = {**self.decided((*said, None))}
+        event = {**self.decided(said)}
         if not event:
-            if "LogName" not in record or "Id" not in record:
-                return {**record, **self.decide(record)}
-            event = self._decided((*said, [_plain(record["Id"])]))
+            return {**record, **self.decide(record)}
         for name, ours in shape.plain:
             value = data[name]
             if value != "-" and type(value) is not dict:
@@ -108,12 +111,15 @@ class Views:
             value = outer[name]
             if value is not None:
                 event[ours] = _plain(value) if type(value) is dict else value
+        at = event.get("at")
+        if type(at) is str and at[:1] == "/":
+            event["at"] = _milliseconds(at)
         return event
 
     def _decided(self, said: Sequence[Any]) -> Row:
         """What is decided, and by what, in our names; nothing where no event is named."""
-        names, values, low, inside, number = said
-        made: Row = {} if number is None else {"eventid": number[0]}
+        names, values, low, inside = said
+        made: Row = {}
         for name, value in zip(names, values, strict=True):
             if value is not None:
                 made.setdefault(_AROUND[name.lower()], _plain(value))
@@ -127,6 +133,27 @@ class Views:
         }
         event |= made
         return event | self.decide(event)
+
+
+_DATE = re.compile(r"/Date\((\d{1,15})(?:[+-]\d{4})?\)/")
+
+
+def _milliseconds(text: str) -> int | str:
+    """A time as Windows PowerShell writes it in JSON: since 1970, whatever its zone."""
+    found = _DATE.fullmatch(text)
+    return text if found is None else int(found[1])
+
+
+def _of_powershell(record: Row) -> Row:
+    """An event as Get-WinEvent gives it; its data by place, else by its message."""
+    number = paths.text(_plain(record["Id"])) or ""
+    said: Row = places.named(number, record.get("Properties"))
+    message = record.get("Message")
+    if not said and type(message) is str:
+        said = {**messages.data(number, message)}
+    beside = ("Id", "Properties", "Message")
+    around = {name: value for name, value in record.items() if name not in beside}
+    return {**around, "EventID": number, "EventData": said}
 
 
 def _plain(value: Any) -> Any:
@@ -167,13 +194,20 @@ def _outer(record: Row) -> Row:
     outer = record.get("winlog")
     if type(outer) is dict:
         return {"@timestamp": record.get("@timestamp"), **outer}
+    for name in _AS_TEXT:
+        outer = record.get(name)
+        if type(outer) is str:
+            if "<System>" in outer:
+                return xml_events.event(outer)
+            if messages.is_splunk(outer):
+                return messages.splunk(outer)
     outer = record.get("Event")
-    if type(outer) is str and "<System>" in outer:
-        return xml_events.event(outer)
     win = record.get("win")
     if type(win) is dict and type(win.get("system")) is dict:
         return {**win["system"], "EventData": win.get("eventdata")}
     if type(outer) is not dict:
         outer = record
+        if "Id" in record and "LogName" in record:
+            return _of_powershell(record)
     system = outer.get("System")
     return {**outer, **system} if type(system) is dict else outer

@@ -6,8 +6,8 @@ import orjson
 import pytest
 
 from evidence.formats import cloudtrail, recognise
+from evidence.formats.digesting import Digester
 from evidence.formats.paths import lower_names
-from evidence.formats.reading import Digester
 from evidence.formats.record import Asked
 from evidence.vocabulary import OUTCOME_UNKNOWN, USE
 from tests.evidence.formats import abuse

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from evidence.formats.otlp import content, names
-from tests.evidence.formats.abuse import ASKED, parse
+from tests.evidence.formats.abuse import ASKED, parse, sample
 from tests.evidence.formats.test_unread_content import OBSERVATION, SAID, attribute, span, spans
 
 # As the libraries document or write them.
@@ -97,3 +97,65 @@ def test_arguments_of_a_command_are_content() -> None:
     parsed = parse("teleport", row)
     assert len(parsed.records) == 1
     assert b"Ann Smith" not in parsed.kept
+
+
+def with_member(name: str, member: str, value: Any) -> dict[str, Any]:
+    """A record of a vendor of models with a member that its table does not name."""
+    return {**sample(name)[3], member: value}
+
+
+OF_MODELS = ("bedrock", "anthropic", "openai")
+UNNAMED: dict[str, Any] = {
+    "prompt": "hi",
+    "inputText": "Ann",
+    "request_body": {"messages": [{"text": SAID}]},
+    "requestBody": orjson.dumps({"prompt": "Ann"}).decode(),
+    "details": {"data": [{"systemInstruction": "Ann"}]},
+    "payload": orjson.dumps({"a": [{"prompt": "Ann"}], "kept": 7}).decode(),
+    "note": SAID,
+    "generations": ["Ann"],
+}
+
+
+@pytest.mark.parametrize("name", OF_MODELS)
+@pytest.mark.parametrize("member", UNNAMED)
+def test_content_that_no_table_names_keeps_length_and_digest_alone(name: str, member: str) -> None:
+    record = with_member(name, member, UNNAMED[member])
+    parsed = parse(name, record)
+    [kept] = orjson.loads(parsed.kept)["Records"]
+    said = orjson.dumps(kept[member])
+    assert [word for word in (b"Ann", b"hi", b"wire") if word in said] == []
+    assert said.count(b"[content:") == 1
+    assert "content" in {one.kind for one in parsed.redactions}
+    again = parse(name, parsed.kept)
+    assert (again.kept, again.redactions, len(again.records)) == (parsed.kept, [], 1)
+    whole = parse(name, record, ASKED._replace(keep_content=True))
+    assert orjson.loads(whole.kept)["Records"][0][member] == UNNAMED[member]
+
+
+STAYS: dict[str, Any] = {
+    "key_id": "apikey_01Ledger",
+    "tokens": {"input": 9, "output": 4},
+    "name": "ledger agent",
+    "description": "Reads invoices of the last month and nothing else",
+}
+
+
+@pytest.mark.parametrize("name", OF_MODELS)
+def test_what_is_no_content_stays_under_any_name(name: str) -> None:
+    [kept] = orjson.loads(parse(name, with_member(name, "more", STAYS)).kept)["Records"]
+    assert kept["more"] == STAYS
+
+
+@pytest.mark.parametrize("name", ["anthropic", "openai"])
+def test_how_an_act_of_an_administrator_ended_stays(name: str) -> None:
+    said = {"error_message": "Your organization requires another factor at login", "result": "no"}
+    [kept] = orjson.loads(parse(name, with_member(name, "failure", said)).kept)["Records"]
+    assert kept["failure"] == said
+
+
+def test_instruction_among_parameters_of_a_model_is_content() -> None:
+    row = {**OBSERVATION, "modelParameters": {"system_instruction": SAID, "temperature": 0.2}}
+    [kept] = orjson.loads(parse("langfuse", {"data": [row]}).kept)["Records"]
+    assert kept["modelParameters"]["system_instruction"].startswith("[content:33:")
+    assert kept["modelParameters"]["temperature"] == 0.2

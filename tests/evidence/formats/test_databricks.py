@@ -40,3 +40,18 @@ def test_labelled_rows_name_everybody_but_one(data: Path) -> None:
     assert [one.action for one in parsed.records if one.principal is None] == [
         "deltaSharingAccess.getShare"
     ]
+
+
+def test_wrapping_of_azure_says_who_and_holds_no_values() -> None:
+    parsed = abuse.parse("databricks", RECORDS[14:])
+    assert [one.principal is not None for one in parsed.records] == [True, True, True]
+    assert b"private" not in parsed.kept
+    again = abuse.parse("databricks", parsed.kept)
+    assert [abuse.told(one) for one in again.records] == [abuse.told(one) for one in parsed.records]
+
+
+def test_who_acted_is_read_inside_and_beside_azures_properties() -> None:
+    beside = read("databricks", RECORDS[13])
+    members = {name: value for name, value in RECORDS[13].items() if name != "identity"}
+    inside = {**members["properties"], "identity": RECORDS[13]["identity"]}
+    assert read("databricks", {**members, "properties": inside}).principal == beside.principal

@@ -297,3 +297,23 @@ def test_sign_in_ends_as_its_code_says(code: Any, outcome: int) -> None:
 def test_real_records_survive_damage(data: Path) -> None:
     records = abuse.labelled(data, "azure_signin")
     abuse.survives("entra", [records[number] for number in (0, 7, 8, 12, 20)])
+
+
+@pytest.mark.parametrize("nobody", ["00000000-0000-0000-0000-000000000000", ""])
+@pytest.mark.parametrize("low", [False, True])
+def test_id_that_stands_for_none_is_nobody(nobody: str, low: bool) -> None:
+    record = {**abuse.sample("entra")[17], "userId": nobody}
+    found = abuse.read("entra", lower_names(record) if low else record)
+    assert found.principal is not None
+    assert (found.principal.kind, found.agent, found.on_behalf) == ("managed_identity", None, None)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "activity"),
+    [("[true]", "[false]", REVOCATION), ("[false]", "[true]", CHANGE), ("[]", "[true]", CHANGE)],
+)
+def test_update_that_disables_is_a_revocation(old: str, new: str, activity: int) -> None:
+    record = abuse.sample("entra")[21]
+    changed = [{"displayName": "AccountEnabled", "oldValue": old, "newValue": new}]
+    target = {**record["targetResources"][0], "modifiedProperties": changed}
+    assert abuse.read("entra", {**record, "targetResources": [target]}).activity == activity

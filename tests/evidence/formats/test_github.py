@@ -3,9 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
+from evidence.formats import recognise
 from evidence.formats.record import ActorName, Issued
+from evidence.vocabulary import OUTCOME_FAILED, OUTCOME_OK, OUTCOME_UNKNOWN
 from tests.evidence.formats import abuse
 from tests.evidence.formats.abuse import read, sample
 
@@ -85,3 +88,43 @@ def test_labelled_rows_name_principal_and_action_where_github_does(data: Path) -
         if one.principal is None and any(row.get(name) for name in named)
     ]
     assert nobody == []
+
+
+def test_grant_names_the_token_that_later_calls_use() -> None:
+    granted = read("github", RECORDS[17])
+    used = read("github", {**RECORDS[1], "token_id": 888, "hashed_token": "other="})
+    assert granted.issued is not None
+    assert used.credential is not None
+    # Not the token with which the grant was made.
+    assert granted.issued.credential == used.credential.parent
+    assert granted.issued.issued_to == ActorName("github:acme", "user", "octo-bot")
+
+
+@pytest.mark.parametrize(
+    ("conclusion", "outcome"),
+    [
+        ("success", OUTCOME_OK),
+        ("failure", OUTCOME_FAILED),
+        ("timed_out", OUTCOME_FAILED),
+        ("neutral", OUTCOME_UNKNOWN),
+        ("", OUTCOME_OK),
+        (None, OUTCOME_OK),
+    ],
+)
+def test_run_of_a_workflow_ends_as_it_concluded(conclusion: str | None, outcome: int) -> None:
+    assert read("github", {**RECORDS[18], "conclusion": conclusion}).outcome == outcome
+
+
+@pytest.mark.parametrize("tag", ["github_audit", "github_audit[2345]"])
+def test_entries_that_a_server_forwards_are_read(tag: str) -> None:
+    rows = [row for row in RECORDS if "_document_id" in row]
+    lines = [f"<38>Mar  4 05:00:00 ghe1 {tag}: {orjson.dumps(row).decode()}" for row in rows]
+    body = "\n".join([*lines, f"<38>Mar  4 05:00:00 ghe1 {tag}: {{:action=>1}}", ""]).encode()
+    assert recognise(body) == "github"
+    parsed = abuse.parse("github", body)
+    assert [one.digest for one in parsed.records] == [
+        one.digest for one in abuse.parse("github", rows).records
+    ]
+    assert [one.reason for one in parsed.rejects] == ["is no audit entry behind a syslog header"]
+    again = abuse.parse("github", parsed.kept)
+    assert [abuse.said(one) for one in again.records] == [abuse.said(one) for one in parsed.records]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from evidence.formats.record import ActorName, Issued
-from evidence.vocabulary import ISSUANCE, OUTCOME_OK
+from evidence.vocabulary import CHANGE, ISSUANCE, OUTCOME_OK, REVOCATION
 from tests.evidence.formats import abuse
 from tests.evidence.formats.abuse import read, sample
 
@@ -90,3 +90,48 @@ def test_labelled_rows_name_principal_and_action_where_okta_does(data: Path) -> 
     # Two events name nobody: one without an actor, one whose actor is an address.
     assert sum(one.principal is None for one in events) == 3
     assert sum(one.outcome == OUTCOME_OK for one in events) == 21
+
+
+def test_key_of_an_agent_is_its_own() -> None:
+    made = read("okta", RECORDS[16]).issued
+    assert made == Issued(
+        ActorName("okta:acme", "key", "kid-1"),
+        ActorName("okta:acme", "agent_id", "wlp7"),
+        standing=True,
+        expires_at=None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("event", "activity"),
+    [
+        ("workload_principal.create", CHANGE),
+        ("workload_principal.activate", CHANGE),
+        ("workload_principal.ai_agent.connection.create", CHANGE),
+        ("workload_principal.ai_agent.credential.create", ISSUANCE),
+        ("workload_principal.ai_agent.credential.deactivate", REVOCATION),
+        ("workload_principal.ai_agent.connection.delete", REVOCATION),
+        ("workload_principal.delete", REVOCATION),
+    ],
+)
+def test_what_happens_to_agents_is_told_by_its_last_word(event: str, activity: int) -> None:
+    assert read("okta", {**RECORDS[18], "eventType": event}).activity == activity
+
+
+@pytest.mark.parametrize("word", ["unknown", "Unknown", "", None, {"id": 1}])
+def test_session_that_okta_does_not_know_is_none(word: Any) -> None:
+    context = {"externalSessionId": word, "rootSessionId": word}
+    record = read("okta", {**RECORDS[0], "authenticationContext": context})
+    assert (record.conversation, record.credential) == (None, None)
+    root = {**context, "rootSessionId": "sess-0"}
+    known = read("okta", {**RECORDS[0], "authenticationContext": root})
+    assert known.credential == ActorName("okta:acme", "session", "sess-0")
+
+
+@pytest.mark.parametrize("name", ["type", "alternateId", "displayName", "id"])
+def test_object_in_the_place_of_a_text_reads_the_same_again(name: str) -> None:
+    target = {**RECORDS[0]["target"][0], name: {"b": 1, "a": 2}}
+    parsed = abuse.parse("okta", {**RECORDS[0], "target": [target]})
+    again = abuse.parse("okta", parsed.kept)
+    assert abuse.told(parsed.records[0]) == abuse.told(again.records[0])
+    assert "{" not in str(parsed.records[0].resource)

@@ -100,6 +100,27 @@ def test_agent_of_a_directory_has_the_directorys_name() -> None:
     assert called.on_behalf == ActorName(ENTRA, "agent_id", "agent-0")
 
 
+def test_caller_and_person_are_both_told_where_a_span_says_both() -> None:
+    both = {"microsoft.a365.caller.agent.id": "AGENT-0", "user.id": "ROSA-7"}
+    run = parse(document(span(**DIRECTORY, **both))).records[0]
+    assert run.on_behalf == ActorName(ENTRA, "agent_id", "agent-0")
+    tool = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "find"}
+    within = parse(document(span(**DIRECTORY | both | tool))).records[0]
+    assert within.on_behalf == ActorName(ENTRA, "user", "rosa-7")
+
+
+@pytest.mark.parametrize(
+    ("user", "conversation"),
+    [("user_id", "session_id"), ("user_id", "thread_id"), ("userId", "chatId")],
+)
+def test_what_openllmetry_associates_is_read(user: str, conversation: str) -> None:
+    start = "traceloop.association.properties."
+    told = {start + user: "rosa", start + conversation: "c-9", "traceloop.span.kind": "tool"}
+    record = parse(document(span(**told))).records[0]
+    assert record.on_behalf == ActorName(REALM, "user", "rosa")
+    assert record.conversation == "c-9"
+
+
 def test_agent_that_is_an_arn_has_the_name_that_aws_gives_it() -> None:
     arn = "arn:aws:bedrock-agentcore:eu-north-1:600700800900:runtime/clerk"
     record = parse(document(span(**{"gen_ai.agent.id": arn, "gen_ai.agent.name": "c"}))).records[0]

@@ -163,3 +163,27 @@ def test_hostile_records_are_survived() -> None:
 def test_damaged_bodies_are_survived(body: bytes) -> None:
     parsed = parse("cyberark", body)
     assert len(parsed.records) + len(parsed.rejects) >= 1
+
+
+CONNECT = (
+    "<5>1 2031-03-04T05:01:00Z VAULT01 CEF:0|Cyber-Ark|Vault|14.0|300|PSM Connect|5|act=PSM Connect"
+    ' suser=rosa dhost=db1.example.com duser=root cs2Label="Safe Name" cs2=Linux'
+    " msg=SessionID=session-1;PSMID=PSM01;Command=private words;Protocol=RDP"
+)
+
+
+def test_session_is_found_among_the_details_that_cef_carries() -> None:
+    parsed = parse("cyberark", CONNECT.encode())
+    assert [one.conversation for one in parsed.records] == ["session-1"]
+    assert b"private words" not in parsed.kept
+    again = parse("cyberark", parsed.kept)
+    assert [abuse.told(one) for one in again.records] == [abuse.told(one) for one in parsed.records]
+
+
+@pytest.mark.parametrize("quoted", ["CEF:0|Cyber-Ark|Vault|", "%CYBERARK:", "LEEF:2.0|CyberArk|"])
+def test_line_that_quotes_another_reads_again_as_the_same(quoted: str) -> None:
+    first = parse("cyberark", f"{CEF}{quoted} more\n".encode())
+    assert recognise(first.kept) == "cyberark"
+    again = parse("cyberark", first.kept)
+    assert len(again.records) == 1
+    assert [abuse.told(one) for one in again.records] == [abuse.told(one) for one in first.records]

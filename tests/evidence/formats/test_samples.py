@@ -69,6 +69,13 @@ def test_sample_reads_the_same_in_every_body(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SAMPLED)
+def test_sample_says_the_same_when_what_was_kept_is_read_again(name: str) -> None:
+    first = abuse.parse(SAMPLED[name], (SAMPLES / f"{name}.jsonl").read_bytes())
+    again = abuse.parse(SAMPLED[name], first.kept)
+    assert [abuse.said(one) for one in again.records] == [abuse.said(one) for one in first.records]
+
+
+@pytest.mark.parametrize("name", SAMPLED)
 def test_sample_keeps_no_content_unless_asked(name: str) -> None:
     body = (SAMPLES / f"{name}.jsonl").read_bytes()
     kept = abuse.parse(SAMPLED[name], body)

@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
+from evidence.formats import recognise
 from evidence.formats.record import ActorName, Issued
 from tests.evidence.formats import abuse
 from tests.evidence.formats.abuse import read, sample
@@ -66,3 +68,61 @@ def test_labelled_rows_name_principal_and_action(data: Path) -> None:
     assert all("not stated" not in one.action for one in parsed.records)
     # A transfer between regions names nobody.
     assert [one.action for one in parsed.records if one.principal is None] == ["COPY"]
+
+
+def answered(rows: list[dict[str, Any]], **more: Any) -> bytes:
+    """These rows as the SQL API answers them."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    kinds = {"EVENT_TIMESTAMP": "timestamp_tz"}
+    columns = [{"name": name, "type": kinds.get(name, "text")} for name in names]
+    meta = {"numRows": len(rows), "format": "jsonv2", "rowType": columns}
+    data = [[None if row.get(name) is None else str(row[name]) for name in names] for row in rows]
+    return orjson.dumps({"resultSetMetaData": meta, "data": data, "code": "090001", **more})
+
+
+def test_answer_of_the_sql_api_says_what_its_rows_say() -> None:
+    rows = [row for row in RECORDS if row.get("EVENT_TYPE") == "LOGIN"]
+    body = answered(rows)
+    assert recognise(body) == recognise(body[: len(body) - 40]) == "snowflake"
+    parsed = abuse.parse("snowflake", body)
+    assert parsed.rejects == []
+    assert [abuse.said(one) for one in parsed.records] == [
+        abuse.said(read("snowflake", row)) for row in rows
+    ]
+    again = abuse.parse("snowflake", parsed.kept)
+    assert [abuse.told(one) for one in again.records] == [abuse.told(one) for one in parsed.records]
+
+
+def test_time_with_an_offset_is_seconds_since_1970() -> None:
+    row = {**RECORDS[1], "EVENT_TIMESTAMP": "1930366800.250000000 1500"}
+    assert abuse.parse("snowflake", answered([row])).records[0].at == 1_930_366_800_250_000
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"data": [["1", "2"], 7]}, "is no row of"),
+        ({"data": "Multiple statements executed successfully."}, "without columns or rows"),
+    ],
+)
+def test_answer_without_such_rows_is_a_reject(more: dict[str, Any], reason: str) -> None:
+    parsed = abuse.parse("snowflake", answered([RECORDS[1]], **more))
+    assert parsed.records == []
+    assert {reason in one.reason for one in parsed.rejects} == {True}
+
+
+def test_answer_of_another_question_is_not_ours() -> None:
+    body = answered([{"NAME": "rosa", "BALANCE": 7}])
+    assert recognise(body) is None
+
+
+@pytest.mark.parametrize("number", [12, 13, 14])
+def test_lists_of_objects_mean_the_same_as_text(number: int) -> None:
+    row = RECORDS[number]
+    texts = {
+        name: orjson.dumps(value).decode() if isinstance(value, list | dict) else value
+        for name, value in row.items()
+    }
+    low = {name.lower(): value for name, value in texts.items()}
+    said = abuse.said(read("snowflake", row))
+    assert said == abuse.said(read("snowflake", texts)) == abuse.said(read("snowflake", low))

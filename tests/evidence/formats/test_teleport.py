@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from evidence.formats.record import ActorName
-from evidence.vocabulary import OUTCOME_FAILED, OUTCOME_OK, OUTCOME_REFUSED
+from evidence.vocabulary import OUTCOME_FAILED, OUTCOME_OK, OUTCOME_REFUSED, TOOL_CALL, USE
 from tests.evidence.formats import abuse
 from tests.evidence.formats.abuse import read, sample
 
@@ -64,3 +64,24 @@ def test_labelled_rows_name_everybody(data: Path) -> None:
     assert all(one.principal and one.vendor_id for one in parsed.records)
     # One row writes its seconds with three digits, which is no time.
     assert sum(one.at is None for one in parsed.records) == 1
+
+
+@pytest.mark.parametrize(
+    ("message", "activity", "resource"),
+    [
+        ({"method": "tools/call", "params": {"name": "totals"}}, TOOL_CALL, "ledger-mcp/totals"),
+        ({"method": "tools/list"}, USE, "ledger-mcp"),
+        ({"method": "resources/read", "params": {"uri": "a://b"}}, USE, "ledger-mcp/a://b"),
+        ({"method": 7, "params": [1]}, TOOL_CALL, "ledger-mcp"),
+        (None, TOOL_CALL, "ledger-mcp"),
+    ],
+)
+def test_request_to_a_server_names_the_tool_it_calls(
+    message: Any, activity: int, resource: str
+) -> None:
+    record = read("teleport", {**RECORDS[12], "message": message})
+    assert (record.activity, record.resource) == (activity, resource)
+
+
+def test_certificate_comes_from_its_clients_address() -> None:
+    assert read("teleport", RECORDS[17]).address == "198.51.100.13"

@@ -179,7 +179,7 @@ def test_shape_is_recognised_and_read(shape: str) -> None:
     assert recognise(SHAPES[shape]) == "vault"
     parsed = parse("vault", SHAPES[shape])
     assert parsed.rejects == []
-    assert sum(one.issued is not None for one in parsed.records) == (1 if shape == "single" else 3)
+    assert sum(one.issued is not None for one in parsed.records) == (1 if shape == "single" else 8)
 
 
 @pytest.mark.parametrize("prefix", ["<38>Mar  4 05:00:00 v1 vault[966]: ", "@cee: "])
@@ -191,3 +191,46 @@ def test_entries_behind_a_prefix_are_read(prefix: str) -> None:
         one.digest for one in parse("vault", ROWS).records
     ]
     assert [one.reason for one in parsed.rejects] == ["is no audit entry behind a prefix"]
+
+
+def test_answer_that_is_wrapped_names_the_token_that_unwraps_it() -> None:
+    wrapped = read("vault", ROWS[19])
+    accessor = ROWS[19]["response"]["wrap_info"]["accessor"]
+    unwrap = {**ROWS[3]["request"], "path": "sys/wrapping/unwrap", "operation": "update"}
+    request = {**unwrap, "client_token_accessor": accessor}
+    used = read("vault", {**ROWS[3], "auth": {"accessor": accessor}, "request": request})
+    assert wrapped.issued is not None
+    assert used.credential is not None
+    assert wrapped.issued.credential.value == used.credential.value == accessor
+    assert wrapped.issued.expires_at == 1_930_369_080_000_000 + 300_000_000
+
+
+def test_batch_token_is_known_by_its_digest_and_never_by_itself() -> None:
+    digest = ROWS[18]["auth"]["client_token"]
+    used = read("vault", ROWS[18]).credential
+    assert used is not None
+    assert used.value == digest
+    auth = {**ROWS[18]["auth"], "metadata": {}, "token_ttl": 600}
+    login = {**ROWS[1], "response": {"auth": auth}}
+    made = read("vault", login)
+    assert made.issued is not None
+    assert (made.activity, made.issued.credential) == (ISSUANCE, used)
+    plain = {**auth, "client_token": "not a digest"}
+    raw = {"auth": plain, "request": {**ROWS[18]["request"], "client_token": "not a digest"}}
+    assert read("vault", {**ROWS[18], **raw}).credential is None
+
+
+def test_lease_and_certificate_are_what_an_engine_hands_out() -> None:
+    lease, certificate = read("vault", ROWS[5]).issued, read("vault", ROWS[17]).issued
+    assert lease is not None
+    assert certificate is not None
+    assert lease.credential == ActorName("vault:main", "secret", "database/creds/books/abc")
+    assert (lease.issued_to, lease.standing) == (CLERK, False)
+    number = ActorName("vault:main", "certificate", "hmac-sha256:" + "9" * 64)
+    assert (certificate.credential, certificate.standing) == (number, False)
+
+
+def test_secret_id_that_was_logged_raw_is_not_named() -> None:
+    raw = {**ROWS[12], "response": {"data": {"secret_id_accessor": "plain"}}}
+    record = read("vault", raw)
+    assert (record.activity, record.issued) == (ISSUANCE, None)

@@ -33,8 +33,8 @@ def asked(
     private: bool = True,
 ) -> Asked:
     """One pull as its connector sees it, with the settings as they would be stored."""
-    http = Http(allow_private=private, clock=lambda: now)
     said = connecting.checked(connector, settings)
+    http = Http(allow_private=private, clock=lambda: now, ca_file=said.get("ca_file", ""))
     return Asked(said, cursor or {}, now - timedelta(days=days), now, http)
 
 

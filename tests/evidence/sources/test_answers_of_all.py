@@ -1,11 +1,13 @@
 """Every connector before what is no answer of its system: each cause has its own words, none of
 them a secret, and no test of a connection calls it good."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from evidence.permissions import NotPossible
 from evidence.sources import CONNECTORS, outside
 from evidence.sources.contract import Check
 from evidence.sources.failures import WAITING, Later, Stopped
@@ -132,6 +134,75 @@ def test_certificate_that_nobody_vouches_for_is_named_until_a_file_does(
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "nowhere"))
         (gone,) = asked("okta", settings)
         assert (gone.ok, "SSL_CERT_FILE" in gone.said) == (False, True)
+
+
+OVER_HTTP = [name for name in SETTINGS if name != "kubernetes"]
+
+
+@pytest.mark.parametrize("name", OVER_HTTP)
+def test_authority_of_one_source_is_a_file_that_is_read_when_it_is_used(
+    name: str, tmp_path: Path, everyone: Everyone
+) -> None:
+    certificate, key = own_certificate(tmp_path)
+    file = tmp_path / "authority.pem"
+    with serving(certificate=(certificate, key)) as secure:
+        all_answer(secure, Answer(503, b"{}"))
+        settings = {**everyone(name, secure.url), "ca_file": str(file)}
+        said = [one.said for one in asked(name, settings)]
+        assert {f"The file {file}, which ca_file names, cannot be read" in one for one in said} == {
+            True
+        }
+        file.write_bytes(certificate.read_bytes())
+        found = asked(name, settings)
+        # What is wrong now is said by the system itself.
+        assert [one for one in found if "certificate" in one.said.lower()] == []
+        assert any("503" in one.said for one in found)
+        file.write_bytes(b"S3cr3tOfSomebody")
+        assert {one.said for one in asked(name, settings)} == {
+            f"The file {file}, which ca_file names, holds no certificates."
+        }
+
+
+def test_file_of_an_authority_is_the_only_one_that_is_trusted(
+    tmp_path: Path, everyone: Everyone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    for folder in (ours, theirs):
+        folder.mkdir()
+    certificate, key = own_certificate(ours)
+    other, _ = own_certificate(theirs)
+    with serving(certificate=(certificate, key)) as secure:
+        secure.on("GET", "/*", Answer(200, []))
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        settings = {**everyone("okta", secure.url), "ca_file": str(other)}
+        (found,) = asked("okta", settings)
+        assert (found.ok, "is not trusted" in found.said, "ca_file" in found.fix) == (
+            False,
+            True,
+            True,
+        )
+
+
+@pytest.mark.parametrize("path", ["ca.pem", "env:CA", "file:/ca.pem", "/a\0b"])
+def test_file_of_an_authority_is_named_by_its_whole_path(path: str, everyone: Everyone) -> None:
+    with pytest.raises(NotPossible, match="File of its certificate authority: "):
+        asked("okta", {**everyone("okta", "https://acme.example"), "ca_file": path})
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "huge"])
+def test_file_of_an_authority_that_is_none_is_not_read(
+    kind: str, tmp_path: Path, everyone: Everyone
+) -> None:
+    place = tmp_path / "there"
+    if kind == "folder":
+        place.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(place)
+    else:
+        with place.open("wb") as file:
+            file.truncate(outside.LARGEST_AUTHORITIES + 1)
+    (found,) = asked("okta", {**everyone("okta", "https://acme.example"), "ca_file": str(place)})
+    assert found.said.endswith("is larger than 4 MiB." if kind == "huge" else "is no file.")
 
 
 def test_plain_server_behind_https_is_named(there: There, everyone: Everyone) -> None:

@@ -1,0 +1,135 @@
+"""What transports wrap records in: members that hold them, rows of queries, a prefix on each line.
+
+Owns the one table of these wrappings, whatever format is inside; a vendor's own wrapping stands
+beside its table (`Table.opens`). A record that needs none of this is never looked at here. Pure.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+# Members in which transports wrap a record, as an object or as its text: subscriptions, forwarders,
+# rule tests, rows of CloudWatch Logs Insights and CloudTrail Lake, and the columns of SIEMs.
+ENVELOPES = (
+    "log",
+    "detail",
+    "event",
+    "message",
+    "record",
+    "data",
+    "_raw",
+    "result",
+    "@message",
+    "eventJson",
+    "event.original",
+    "data_base64",
+)
+# Members of a document that list records, or what wraps each of them.
+LISTS = (
+    "Records",
+    "records",
+    "events",
+    "value",
+    "items",
+    "logs",
+    "entries",
+    "data",
+    "logEvents",
+    "receivedMessages",
+    "QueryResultRows",
+    "results",
+)
+# What Pub/Sub and CloudEvents carry as base64 begins so when it is a JSON object.
+_ENCODED = ("data", "data_base64")
+_OBJECT_ENCODED = ("ey", "ew")
+# More is no message of a queue.
+_LONGEST_ENCODED = 16 * 1024 * 1024
+_MOST_CELLS = 1_000
+# A line that is JSON behind a prefix: of syslog, of a node, of a container's runtime.
+_LONGEST_PREFIX = 300
+_BEHIND = re.compile(
+    rb'[^\n{"\x00-\x08\x0e-\x1f\x80-\xff]{1,%d}?(?<=[\s:|])(?=\{\s*")' % _LONGEST_PREFIX
+)
+_BOM = b"\xef\xbb\xbf"
+
+
+def inside(value: Any, members: tuple[str, ...] = ENVELOPES) -> Any:
+    """The object that a value wraps, in the first of these members that holds one; else None."""
+    if type(value) is list:
+        return of_row(value)
+    if type(value) is not dict:
+        return None
+    event = value.get("event")
+    if type(event) is dict and type(event.get("original")) is str:
+        # The Elastic schema has objects called log and message beside what was received.
+        found = _written("", event["original"])
+        if found is not None:
+            return found
+    for name in members:
+        held = value.get(name)
+        if type(held) is str:
+            held = _written(name, held)
+        if type(held) is dict:
+            return held
+    return None
+
+
+def _written(name: str, text: str) -> Any:
+    """The object that a text is; None where it is none."""
+    said: str | bytes = text
+    if text.lstrip()[:1] != "{":
+        if (
+            name not in _ENCODED
+            or not text.startswith(_OBJECT_ENCODED)
+            or len(text) > _LONGEST_ENCODED
+        ):
+            return None
+        try:
+            said = base64.b64decode(text, validate=True)
+        except (ValueError, binascii.Error):
+            return None
+    try:
+        found = orjson.loads(said)
+    except (ValueError, RecursionError):
+        return None
+    return found if type(found) is dict else None
+
+
+def of_row(cells: list[Any]) -> dict[str, Any] | None:
+    """A row that a query hands out as a list of cells, as one object: ``[{"field": "@message",
+    "value": "…"}]`` of Logs Insights, ``[{"eventJson": "…"}]`` of Lake; None where it is none."""
+    if not cells or len(cells) > _MOST_CELLS or not all(type(cell) is dict for cell in cells):
+        return None
+    made: dict[str, Any] = {}
+    for cell in cells:
+        if len(cell) == 2 and type(cell.get("field")) is str and "value" in cell:
+            made.setdefault(cell["field"], cell["value"])
+        elif len(cell) == 1:
+            for name, held in cell.items():
+                made.setdefault(name, held)
+        else:
+            return None
+    return made
+
+
+def is_behind(head: bytes) -> bool:
+    """Whether the first line of a body is JSON behind a prefix."""
+    text = head[: 2 * _LONGEST_PREFIX].removeprefix(_BOM).lstrip()
+    return text[:1] not in (b"{", b"[") and _BEHIND.match(text) is not None
+
+
+def plain(body: bytes) -> bytes:
+    """A body without the prefixes of its lines, as many lines as before; any other as it is."""
+    if not is_behind(body):
+        return body
+    return b"\n".join(_lines(body.removeprefix(_BOM)))
+
+
+def _lines(body: bytes) -> Iterator[bytes]:
+    for line in body.split(b"\n"):
+        found = _BEHIND.match(line)
+        yield line[found.end() :] if found is not None else line

@@ -1,0 +1,116 @@
+"""Wrappings that any vendor's records travel in are opened, whatever is inside."""
+
+import base64
+import io
+from typing import Any
+
+import orjson
+import pytest
+
+from evidence.formats import FORMATS, bodies, recognise, unwrapping
+from tests.evidence.formats import abuse
+from tests.evidence.formats.conftest import SAMPLES
+
+NAMES = ("okta", "kubernetes", "gcp", "github", "azure", "vault")
+CLOUDTRAIL: dict[str, Any] = orjson.loads((SAMPLES / "cloudtrail.json").read_bytes())["Records"][0]
+FIRST = {"cloudtrail": CLOUDTRAIL, **{name: abuse.sample(name)[0] for name in NAMES}}
+
+
+def text(record: Any) -> str:
+    return orjson.dumps(record).decode()
+
+
+def encoded(record: Any) -> str:
+    return base64.b64encode(orjson.dumps(record)).decode()
+
+
+def pushed(record: Any) -> dict[str, Any]:
+    return {"message": {"data": encoded(record), "messageId": "1"}, "subscription": "projects/p/s"}
+
+
+WRAPPED: dict[str, Any] = {
+    "pub/sub push": pushed,
+    "pub/sub pull": lambda record: {"receivedMessages": [{"ackId": "a", **pushed(record)}]},
+    "cloud event": lambda record: {"specversion": "1.0", "id": "1", "data_base64": encoded(record)},
+    "insights, exported": lambda record: [{"@timestamp": "2031-03-04", "@message": text(record)}],
+    "insights, asked": lambda record: {
+        "status": "Complete",
+        "results": [
+            [{"field": "@message", "value": text(record)}, {"field": "@ptr", "value": "p"}]
+        ],
+    },
+    "lake": lambda record: {"QueryResultRows": [[{"eventJson": text(record)}]]},
+    "elastic": lambda record: {
+        "@timestamp": "2031-03-04T05:00:00Z",
+        "log": {"file": {"path": "/var/log/x"}},
+        "message": "shortened",
+        "event": {"module": "x", "original": text(record)},
+    },
+    "elastic, flat": lambda record: {"@timestamp": "2031", "event.original": text(record)},
+}
+
+
+@pytest.mark.parametrize("wrapping", WRAPPED)
+@pytest.mark.parametrize("name", FIRST)
+def test_record_is_read_as_if_it_stood_alone(name: str, wrapping: str) -> None:
+    record = FIRST[name]
+    body = orjson.dumps(WRAPPED[wrapping](record))
+    assert recognise(body) == name
+    parsed = FORMATS[name].parse(body, abuse.ASKED)
+    expected = FORMATS[name].parse(orjson.dumps(record), abuse.ASKED)
+    assert parsed.rejects == []
+    assert [abuse.told(one) for one in parsed.records] == [
+        abuse.told(one) for one in expected.records
+    ]
+    assert parsed.kept == expected.kept
+
+
+PREFIXES = (
+    "master-0.example ",
+    "2031-03-04T05:00:00.123456789Z stdout F ",
+    "web-1  | ",
+    "<13>Mar  4 05:00:00 host program[7]: ",
+    "<13>1 2031-03-04T05:00:00Z host program 7 - - ",
+)
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("name", FIRST)
+def test_lines_are_read_without_their_prefix(name: str, prefix: str) -> None:
+    line = text(FIRST[name])
+    body = f"{prefix}{line}\n{prefix}{line}\n{prefix}not one\n".encode()
+    assert recognise(body) == name
+    parsed = FORMATS[name].parse(body, abuse.ASKED)
+    one = FORMATS[name].parse(line.encode(), abuse.ASKED).records[0]
+    assert [abuse.told(found) for found in parsed.records] == [abuse.told(one)] * 2
+    assert [found.position for found in parsed.rejects] == ["line 3"]
+    again = FORMATS[name].parse(parsed.kept, abuse.ASKED)
+    assert [abuse.told(found) for found in again.records] == [abuse.told(one)] * 2
+
+
+def test_large_file_of_prefixed_lines_is_cut_between_them() -> None:
+    line = f"master-0.example {text(FIRST['kubernetes'])}\n".encode()
+    body = line * (bodies.WHOLE // len(line) + 2)
+    seams = FORMATS["kubernetes"].seams
+    parts = list(bodies.parts(io.BytesIO(body), format="kubernetes", size=2_000, seams=seams))
+    assert len(parts) > 1
+    assert b"".join(part.body for part in parts) == body
+
+
+NOT_ROWS: tuple[Any, ...] = ([], [1], [{"a": 1, "b": 2}], [{"field": 1, "value": 2}], [{}, []])
+
+
+@pytest.mark.parametrize("cells", NOT_ROWS)
+def test_list_that_is_no_row_is_none(cells: list[Any]) -> None:
+    assert unwrapping.of_row(cells) is None
+
+
+@pytest.mark.parametrize("said", ["eyJh", "ey!!", "e30=", "ewo", "ey" + "A" * 30, "\ud7ff"])
+def test_text_that_is_no_encoded_object_is_none(said: str) -> None:
+    found = unwrapping.inside({"data": said})
+    assert found is None or found == {}
+
+
+def test_body_without_prefixes_is_given_back_as_it_is() -> None:
+    for body in (b'{"a": 1}\n{"a": 2}', b'[{"a": 1}]', b"a,b\n1,2", b"", b"CEF:0|a|b|c|d|e|f|g=h"):
+        assert unwrapping.plain(body) is body

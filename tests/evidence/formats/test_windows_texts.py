@@ -1,0 +1,128 @@
+"""Windows: events handed over as text or without names, and who acts with another account."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from evidence.formats import recognise
+from tests.evidence.formats import abuse
+from tests.evidence.formats.test_windows import AUDIT, SHAPES, XML
+
+SPLUNK = """03/04/2031 09:02:00 AM
+LogName=Security
+EventCode=4624
+EventType=0
+ComputerName=files1.corp.example.com
+SourceName=Microsoft Windows security auditing.
+RecordNumber=9002
+Keywords=Audit Success
+Message=An account was successfully logged on.
+
+Subject:
+\tSecurity ID:\t\tS-1-0-0
+\tAccount Name:\t\t-
+
+Logon Type:\t\t\t3
+
+New Logon:
+\tSecurity ID:\t\tS-1-5-21-1-2-3-1105
+\tAccount Name:\t\tRosa
+\tAccount Domain:\t\tCORP
+\tLogon ID:\t\t0x5F1A2
+\tLogon GUID:\t\t{AAAAAAAA-1111-2222-3333-444444444444}
+
+Network Information:
+\tWorkstation Name:\t
+\tSource Network Address:\t198.51.100.20
+"""
+SNARE = (
+    "<13>Mar  4 09:02:00 files1 MSWinEventLog\t1\tSecurity\t9002\tTue Mar 04 09:02:00 2031\t4624\t"
+    f"{AUDIT}\tCORP\\Rosa\tN/A\tSuccess Audit\tfiles1.corp.example.com\tLogon\t\t"
+    "An account was successfully logged on.    Subject:   Security ID:  S-1-0-0   Account Name:  -"
+    "   Logon Type:   3    New Logon:   Security ID:  S-1-5-21-1-2-3-1105   Account Name:  Rosa"
+    "   Account Domain:  CORP   Logon ID:  0x5F1A2   Logon GUID:  "
+    "{AAAAAAAA-1111-2222-3333-444444444444}    Process Information:   Process ID:  0x0"
+    "    Network Information:   Workstation Name:  A B   Source Network Address:  198.51.100.20\t77\n"
+)
+TEXTS: dict[str, Any] = {
+    "Splunk": SPLUNK.encode(),
+    "Splunk with carriage returns": SPLUNK.replace("\n", "\r\n").encode(),
+    "Splunk's collector": {"sourcetype": "WinEventLog", "event": SPLUNK},
+    "Splunk's search": {"preview": False, "result": {"_raw": SPLUNK}},
+    "XML in Splunk's collector": {"sourcetype": "XmlWinEventLog", "event": XML},
+    "Snare": SNARE.encode(),
+    "Snare with tabs made plain": SNARE.replace("\t", "#011").encode(),
+}
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_event_as_text_says_what_the_others_say(text: str) -> None:
+    body = TEXTS[text]
+    raw = body if isinstance(body, bytes) else orjson.dumps(body)
+    assert recognise(raw) == "windows"
+    parsed = abuse.parse("windows", body)
+    assert parsed.rejects == []
+    (record,) = parsed.records
+    other = abuse.read("windows", SHAPES["nxlog"])
+    assert abuse.said(record) == abuse.said(other)
+    assert (record.at, record.address, record.realm) == (other.at, other.address, other.realm)
+    assert record.principal == other.principal
+    again = abuse.parse("windows", parsed.kept)
+    assert [abuse.told(one) for one in again.records] == [abuse.told(record)]
+
+
+def test_events_of_splunk_one_after_the_other_are_told_apart() -> None:
+    other = SPLUNK.replace("9002", "9003").replace("EventCode=4624\n", "")
+    parsed = abuse.parse("windows", (SPLUNK + other + SPLUNK).encode())
+    assert [one.position for one in parsed.records] == ["Records[0]", "Records[2]"]
+    assert [one.reason for one in parsed.rejects] == ["is an event of Splunk without EventCode="]
+
+
+def test_line_that_is_no_event_of_snare_is_a_reject() -> None:
+    parsed = abuse.parse("windows", f"{SNARE}odd\n".encode())
+    assert len(parsed.records) == 1
+    assert [(one.position, one.reason) for one in parsed.rejects] == [
+        ("line 2", "is no event of Snare")
+    ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "03/04/2031 09:02:0:00 AM\nLogName=Security\nEventCode=4624\n",
+        SNARE.replace("\t", "#011").replace("#0114624", "#011none"),
+    ],
+)
+def test_text_that_only_begins_like_an_event_is_a_reject_also_when_read_again(body: str) -> None:
+    assert recognise(body.encode()) == "windows"
+    parsed = abuse.parse("windows", body.encode())
+    again = abuse.parse("windows", parsed.kept)
+    for one in (parsed, again):
+        assert (len(one.records), len(one.rejects)) == (0, 1)
+
+
+def test_name_in_a_message_cannot_say_who_acted() -> None:
+    """The first of each name counts: what a user agent or a path writes comes after it."""
+    forged = SPLUNK + "\nNew Logon:\n\tAccount Name:\t\tadministrator\n"
+    record = abuse.parse("windows", forged.encode()).records[0]
+    assert record.principal is not None
+    assert record.principal.value == "rosa"
+
+
+def test_powershell_lists_values_or_only_the_message() -> None:
+    rows = abuse.sample("windows")
+    by_place, by_message = (abuse.read("windows", rows[number]) for number in (20, 21))
+    assert abuse.said(by_place) == abuse.said(by_message)
+    assert by_place.at == 1_930_368_720_000_000
+
+
+@pytest.mark.parametrize("event", ["4648", "4688"])
+def test_who_acts_with_another_account_acts_in_its_name(event: str) -> None:
+    said = {"SubjectUserName": "rosa", "SubjectDomainName": "CORP", "TargetDomainName": "CORP"}
+    shape = {**SHAPES["nxlog"], "EventID": event, **said}
+    other = abuse.read("windows", {**shape, "TargetUserName": "svc-ledger"})
+    assert other.on_behalf is not None
+    assert other.on_behalf.value == "svc-ledger"
+    itself = {"TargetUserName": "rosa", "TargetUserSid": None, "SubjectUserSid": None}
+    assert abuse.read("windows", {**shape, **itself}).on_behalf is None
