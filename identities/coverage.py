@@ -22,6 +22,7 @@ from evidence.vocabulary import (
     PROOF_CREDENTIAL_PARENT,
     PROOF_ISSUANCE,
 )
+from identities.judging.key_users import IS_USER
 from identities.models.behaviour import BY_EXACT, BY_INFERENCE, BY_KEY, ONE_OF
 
 # So many of the identity's newest events are looked at, of both planes together.
@@ -36,13 +37,15 @@ WITH seen AS MATERIALIZED (
            coalesce(g.strength, l.strength) AS strength,
            coalesce(g.several, l.strength < {EXACT} AND l.runs > 1) AS several,
            coalesce(g.strength > 0, l.reached) AS reached,
+           coalesce(l.issued AND g.strength IS NULL, false) AS issued,
            date_trunc('second', e.at, 'UTC') AS moment, split_part(a.realm, ':', 1) AS system,
            e.action_id AS act, CASE WHEN l.by_use AND l.runs = 1 THEN e.credential_id END AS used
     FROM (SELECT at, event_id FROM identities_attribution WHERE identity_no = %(number)s
             AND at <= %(until)s ORDER BY at DESC, event_id DESC LIMIT %(most)s) k
     JOIN evidence_event e ON e.at = k.at AND e.id = k.event_id
     LEFT JOIN LATERAL (
-        SELECT x.strength, count(DISTINCT (s.source_id, s.trace)) AS runs,
+        SELECT x.strength, x.proof = {PROOF_ISSUANCE} AS issued,
+               count(DISTINCT (s.source_id, s.trace)) AS runs,
                bool_or(x.proof IN ({PROOF_CREDENTIAL}, {PROOF_CREDENTIAL_PARENT})) AS by_use,
                bool_or(r.id IS NOT NULL) AS reached
         FROM evidence_link x
@@ -67,9 +70,9 @@ WITH seen AS MATERIALIZED (
     FROM (SELECT DISTINCT used, act, moment FROM seen WHERE used IS NOT NULL) d
 )
 SELECT plane, is_call, named, strength, several OR coalesce(surplus, 0) <> 0, reached, system,
-       count(*)
+       issued, count(*)
 FROM seen LEFT JOIN fitting USING (used, act, moment)
-GROUP BY 1, 2, 3, 4, 5, 6, 7
+GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
 """  # noqa: S608 - our own numbers; values are parameters
 
 
@@ -83,6 +86,7 @@ class Coverage(NamedTuple):
     exact: int = 0  # reach one run by a request id
     key: int = 0  # reach one run by a credential or an issued key
     untold: int = 0  # by key or inferred; which run, or whether it was one, cannot be told
+    issued: int = 0  # of `key` and `untold`: with a key that a run got, and nothing nearer is known
     inferred: int = 0  # one run's, as far as tool, time and caller tell
     outside: int = 0  # linked to a span whose trace shows no run
     none: int = 0
@@ -144,12 +148,20 @@ _UNTRACED = (
     "All spans of its calls that are here state a request id: the others were made outside traced"
     " code, or their spans were sampled away or not sent."
 )
+_ISSUED = (
+    "All spans of its calls that are here state a request id. What is known by key only was called"
+    " with keys that its runs got: trace whatever uses those keys as well."
+)
 # The first that holds is said.
 SWITCHES: tuple[tuple[Callable[[Coverage], bool], str], ...] = (
     (lambda c: c.exact == c.calls, ""),
     (lambda c: c.outside > c.key + c.untold + c.none, _OUTSIDE),
     (lambda c: c.sdk > c.sdk_named, "Some of its SDK spans state no request id: {how}"),
-    (lambda c: c.key + c.untold > 0, "Some of its calls are known by key only: {how}"),
+    (
+        lambda c: c.key + c.untold > (c.issued if c.sdk else 0),
+        "Some of its calls are known by key only: {how}",
+    ),
+    (lambda c: c.issued > 0, _ISSUED),
     (
         lambda c: c.spans + c.exact + c.outside == 0,
         "No run is known to act as it: send the traces of the agent that holds its credential.",
@@ -170,7 +182,7 @@ def of_identity(number: int, *, until: datetime) -> Coverage:
         found = cursor.fetchall()
     sums: Counter[str] = Counter()
     missing: Counter[str] = Counter()
-    for plane, is_call, named, strength, untold, reached, system, many in found:
+    for plane, is_call, named, strength, untold, reached, system, issued, many in found:
         if plane == PLANE_AI:
             sums["spans"] += many
             sums["sdk"] += many if is_call else 0
@@ -179,6 +191,7 @@ def of_identity(number: int, *, until: datetime) -> Coverage:
         sums["calls"] += many
         way = _how(strength, untold=untold, reached=reached)
         sums[way] += many
+        sums["issued"] += many if issued and way in ("key", "untold") else 0
         if way != "exact" and system:
             missing[system] += many
     most = max(sorted(missing), key=missing.__getitem__, default="")
@@ -202,7 +215,7 @@ SELECT c.value, u.exact, u.key, u.untold, u.agents FROM (
            count(*) FILTER (WHERE k.strength IN ({BY_KEY}, {BY_INFERENCE})) AS key,
            count(*) FILTER (WHERE k.strength = {ONE_OF}) AS untold,
            (SELECT count(DISTINCT a.agent_actor) FROM identities_credentialagent a
-            WHERE a.credential_actor = e.credential_id) AS agents
+            WHERE a.credential_actor = e.credential_id AND {IS_USER.format(row="a")}) AS agents
     FROM (SELECT at, event_id, strength FROM identities_attribution
           WHERE identity_no = %(number)s AND at <= %(until)s
           ORDER BY at DESC, event_id DESC LIMIT %(most)s) k

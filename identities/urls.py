@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from identities.api import bindings, decisions, identities
+from identities.api import bindings, decisions, identities, services
 
 urlpatterns = [
     path("access/v1/evaluation", decisions.evaluation, name="evaluation"),
@@ -12,9 +12,13 @@ urlpatterns = [
     path("api/identities/", identities.identities, name="api_identities"),
     path("api/identities/register/", identities.register, name="api_register"),
     path("api/identities/<str:key>/", identities.identity, name="api_identity"),
-    path("api/identities/<str:key>/activate/", identities.activate, name="api_activate"),
     path("api/identities/<str:key>/retire/", identities.retire, name="api_retire"),
     path("api/identities/<str:key>/revocations/", identities.steps, name="api_revocations"),
+    path(
+        "api/services/<slug:slug>/criticality/",
+        services.criticality,
+        name="api_service_criticality",
+    ),
     path("api/unclaimed/", bindings.unclaimed, name="api_unclaimed"),
     path("api/unclaimed/bind/", bindings.bind, name="api_bind"),
     path("api/unclaimed/confirm/", bindings.confirm_by_rule, name="api_confirm_by_rule"),

@@ -104,10 +104,10 @@ def sign(*, by: User, now: datetime) -> OutgoingSwitch:
 
 def refuse(*, reason: str, by: User, now: datetime) -> OutgoingSwitch:
     """It stays as it is."""
-    reason = reason_given(reason, what="whoever signs reads it")
     with transaction.atomic():
         row = OutgoingSwitch.objects.select_for_update().filter(state="proposed").first()
         require(why_not_refuse_switch(by, row, now=now))
+        reason = reason_given(reason, what="whoever signs reads it")
         if row is None:
             raise NotPossible(NOTHING)
         _settle(row, "refused", by, now, reason)

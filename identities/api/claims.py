@@ -20,7 +20,7 @@ from identities.permissions import NotAllowed, parties_of, require
 
 from .doors import PAGED, door
 from .identities import user_of
-from .serializers import checked
+from .serializers import Reason, checked
 
 OF_CLAIMS: Known = {"service": (), "bundle": (), "party": (), "nobody": ("1",), **PAGED}
 
@@ -29,7 +29,7 @@ class AnswerIn(serializers.Serializer[Any]):
     answer = serializers.ChoiceField(["yes", "not_mine"])
     party = serializers.UUIDField()
     bundle = serializers.CharField(max_length=300)
-    reason = serializers.CharField(max_length=2000, default="", allow_blank=True)
+    reason = Reason()
     ask = serializers.CharField(max_length=300, default="", allow_blank=True)
     with_service = serializers.BooleanField(default=False)
     seen = serializers.IntegerField(min_value=1, required=False, allow_null=True, default=None)
@@ -50,7 +50,7 @@ class ClaimRuleIn(serializers.Serializer[Any]):
     )
     value = serializers.CharField(max_length=300, default="", allow_blank=True)
     with_service = serializers.BooleanField(default=False)
-    reason = serializers.CharField(max_length=2000, default="", allow_blank=True)
+    reason = Reason()
     digest = serializers.CharField(max_length=64, default="", allow_blank=True)
 
 

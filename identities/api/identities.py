@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from allauth.account.internal.flows.reauthentication import is_reauthentication_required
 from django.db.models import QuerySet
 from django.http import Http404
 from django.utils import timezone
@@ -17,7 +18,7 @@ from identities.actions import findings as finding_actions
 from identities.actions import identities as identity_actions
 from identities.actions import registration, revocations
 from identities.decisions import NHI
-from identities.models import Finding, Identity, User
+from identities.models import ApiToken, Finding, Identity, User
 from identities.models.behaviour import FINDING_STATES, RULES
 from identities.models.identity import (
     CREDENTIAL_STATES,
@@ -26,7 +27,9 @@ from identities.models.identity import (
     MODES,
     STATES,
 )
-from identities.register import read
+from identities.permissions import NotAllowed, require, why_not_retire
+from identities.reasons import reason_given
+from identities.register import NEVER, read
 
 from .doors import PAGED, door, page_of
 from .serializers import (
@@ -118,20 +121,14 @@ def identity(request: Request, key: str) -> Response:
     return Response(IdentityOut(identity_of(request, key)).data)
 
 
-@extend_schema(request=None, responses=IdentityOut, tags=["identities"])
-@door({"POST": "act"})
-def activate(request: Request, key: str) -> Response:
-    row = identity_of(request, key)
-    identity_actions.activate(identity=row, by=user_of(request), now=timezone.now())
-    return Response(IdentityOut(identity_of(request, key)).data)
-
-
 @extend_schema(request=BecauseIn, responses=IdentityOut, tags=["identities"])
 @door({"POST": "act"})
 def retire(request: Request, key: str) -> Response:
-    row = identity_of(request, key)
+    row, user, now = identity_of(request, key), user_of(request), timezone.now()
+    require(why_not_retire(user, row, now=now))
     data = checked(BecauseIn(data=request.data))
-    identity_actions.retire(identity=row, by=user_of(request), now=timezone.now(), **data)
+    because = reason_given(data["because"], what="why it ends for good")
+    identity_actions.retire(identity=row, by=user, now=now, because=because)
     return Response(IdentityOut(identity_of(request, key)).data)
 
 
@@ -145,6 +142,8 @@ def steps(request: Request, key: str) -> Response:
         rows = visible.revocations(user, now=now).filter(identity=row)
         return _page(request, rows.select_related("identity", "credential"), RevocationOut)
     data = checked(StepIn(data=request.data))
+    require(revocations.why_not(row, data["step"], user, now=now))
+    because = reason_given(data["because"], what="it stands in the ledger")
     credential = None
     if data.get("credential"):
         credential = visible.credentials(user, now=now).filter(pk=data["credential"]).first()
@@ -155,7 +154,7 @@ def steps(request: Request, key: str) -> Response:
         step=data["step"],
         by=user,
         now=now,
-        because=data["because"],
+        because=because,
         credential=credential,
     )
     return Response({"rows": RevocationOut(made, many=True).data}, status=202)
@@ -206,11 +205,25 @@ def dispose(request: Request, pk: UUID) -> Response:
 @door({"POST": "act"})
 def register(request: Request) -> Response:
     data = checked(RegisterIn(data=request.data))
+    entries = read(data["name"], data["text"])
+    if not data["dry_run"] and any(
+        one.moved or one.left not in (None, NEVER) for one in entries.people
+    ):
+        _confirmed(request)
     done = registration.register(
-        entries=read(data["name"], data["text"]),
+        entries=entries,
         by=user_of(request),
         now=timezone.now(),
         imported=data["imported"],
         dry_run=data["dry_run"],
     )
     return Response(registration.as_json(done))
+
+
+def _confirmed(request: Request) -> None:
+    """That somebody left or moved ends their logins: a person at the keyboard confirms who they are;
+    a token was made at the server, and nobody's hand is at it."""
+    if isinstance(request.auth, ApiToken):
+        return
+    if is_reauthentication_required(request._request, app="account"):
+        raise NotAllowed("Confirm who you are first, at /accounts/reauthenticate/.")

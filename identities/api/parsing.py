@@ -12,6 +12,8 @@ from typing import IO, Any
 from rest_framework import parsers
 from rest_framework.exceptions import ParseError
 
+from evidence.pairs import Twice, once
+
 # Deeper than any document of ours is written by a person.
 DEEPEST = 64
 LARGEST = 2**63 - 1
@@ -36,10 +38,12 @@ class JSONParser(parsers.JSONParser):
                 f"This is not {encoding}: byte {problem.start + 1:,} cannot be read."
             ) from None
         try:
-            value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+            value = json.loads(text, object_pairs_hook=once, parse_constant=_no_number)
         except json.JSONDecodeError as problem:
             place = f"line {problem.lineno}, column {problem.colno}"
             raise ParseError(f"This is not JSON: {problem.msg}, {place}.") from None
+        except Twice as problem:
+            raise ParseError(f"{_shown(problem.name)} is written twice in one object.") from None
         except RecursionError:
             raise ParseError(_TOO_DEEP) from None
         except ValueError:
@@ -49,16 +53,6 @@ class JSONParser(parsers.JSONParser):
 
 
 _TOO_DEEP = f"This is nested deeper than {DEEPEST} levels."
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        # Of two nobody knows which is meant.
-        raise ParseError(f"{_shown(twice)} is written twice in one object.")
-    return found
 
 
 def _no_number(name: str) -> Any:

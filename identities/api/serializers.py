@@ -8,6 +8,14 @@ from identities.actions.bindings import Unclaimed
 from identities.inventory.listing import Listed
 from identities.models import Binding, Credential, Finding, Identity, Revocation
 from identities.permissions import NotPossible
+from identities.reasons import LONGEST_REASON
+
+
+class Reason(serializers.CharField):
+    """Why. That there is none is for the act to say, which asks for the permission before it."""
+
+    def __init__(self) -> None:
+        super().__init__(max_length=LONGEST_REASON, default="", allow_blank=True)
 
 
 class IdentityOut(serializers.ModelSerializer[Identity]):
@@ -200,7 +208,7 @@ class AttestIn(serializers.Serializer[Any]):
 
 
 class BecauseIn(serializers.Serializer[Any]):
-    because = serializers.CharField(max_length=2000)
+    because = Reason()
 
 
 class StepIn(BecauseIn):
@@ -210,14 +218,14 @@ class StepIn(BecauseIn):
 
 class DisposeIn(serializers.Serializer[Any]):
     disposition = serializers.ChoiceField(["confirmed", "expected", "false", "duplicate"])
-    reason = serializers.CharField(max_length=2000)
+    reason = Reason()
 
 
 class BindIn(serializers.Serializer[Any]):
     actor = serializers.IntegerField(min_value=1)
     identity = serializers.CharField(max_length=300)
     shared = serializers.BooleanField(default=False)
-    reason = serializers.CharField(max_length=2000, default="", allow_blank=True)
+    reason = Reason()
 
 
 class ConfirmIn(serializers.Serializer[Any]):
@@ -225,7 +233,7 @@ class ConfirmIn(serializers.Serializer[Any]):
 
 
 class RejectIn(serializers.Serializer[Any]):
-    reason = serializers.CharField(max_length=2000)
+    reason = Reason()
 
 
 class RuleIn(serializers.Serializer[Any]):

@@ -75,9 +75,9 @@ def not_mine(
     seen: int | None = None,
 ) -> ClaimAnswer:
     """It is not ours; `ask` says whose it might be. They are not asked about it again."""
-    reason = reason_given(reason, what=LEDGER)
     with transaction.atomic():
         require(rights.why_not_answer(by, party, now=now))
+        reason = reason_given(reason, what=LEDGER)
         rows = _asked(party, bundle, seen)
         to = _askable(ask, rows, now=now) if ask.strip() else None
         answer = _sign("not_mine", rows, by=by, now=now, party=party, bundle=bundle, reason=reason)
@@ -100,9 +100,9 @@ def pass_on(*, bundle: str, ask: str, by: User, now: datetime, reason: str) -> C
 
     Somebody who has said no may be asked once more this way: a no is sometimes a mistake.
     """
-    reason = reason_given(reason, what=LEDGER)
     with transaction.atomic():
         require(rights.why_not_run(by, now=now))
+        reason = reason_given(reason, what=LEDGER)
         rows = question(party=None, bundle=bundle, lock=True)
         if not rows:
             raise NotPossible("Nothing of this waits for somebody to ask any more.")

@@ -20,19 +20,21 @@ LEAST_DAYS = 7
 PACES = (7, 28)
 MOST_DAYS = 366
 
-COUNT = """
+NOW = """
+SELECT %(day)s::date AS day, count(*) FILTER (WHERE live AND identity_id IS NOT NULL) AS unowned,
+    count(*) FILTER (WHERE live AND actor_id IS NOT NULL) AS unclaimed,
+    count(*) FILTER (WHERE live AND asked_at IS NOT NULL AND state = 'open') AS asked,
+    count(*) FILTER (WHERE state = 'open' AND party_id IS NULL) AS nobody,
+    count(*) FILTER (WHERE state = 'owned') AS owned,
+    (SELECT count(*) FROM identities_claimanswer a WHERE a.undone_at IS NULL
+        AND a.at >= %(from)s AND a.at < %(to)s) AS answers,
+    %(now)s::timestamptz AS counted_at
+FROM (SELECT *, state IN ('open', 'answered') AS live FROM identities_claim) c
+"""
+COUNT = f"""
 INSERT INTO identities_claimday
     (day, unowned, unclaimed, asked, nobody, owned, answers, counted_at)
-SELECT %(day)s, count(*) FILTER (WHERE live AND identity_id IS NOT NULL),
-    count(*) FILTER (WHERE live AND actor_id IS NOT NULL),
-    count(*) FILTER (WHERE live AND asked_at IS NOT NULL AND state = 'open'),
-    count(*) FILTER (WHERE state = 'open' AND party_id IS NULL),
-    count(*) FILTER (WHERE state = 'owned'),
-    (SELECT count(*) FROM identities_claimanswer a WHERE a.undone_at IS NULL
-        AND a.at >= %(from)s AND a.at < %(to)s),
-    %(now)s
-FROM (SELECT *, state IN ('open', 'answered') AS live FROM identities_claim) c
-ON CONFLICT (day) DO UPDATE SET (unowned, unclaimed, asked, nobody, owned, answers, counted_at) =
+{NOW} ON CONFLICT (day) DO UPDATE SET (unowned, unclaimed, asked, nobody, owned, answers, counted_at) =
     (excluded.unowned, excluded.unclaimed, excluded.asked, excluded.nobody, excluded.owned,
      excluded.answers, excluded.counted_at)
 """
@@ -87,17 +89,24 @@ class Forecast(NamedTuple):
 
 def count(*, now: datetime) -> None:
     """Store today's counts; the last ones of a day stay."""
-    begins = now.replace(hour=0, minute=0, second=0, microsecond=0)
     with connection.cursor() as cursor:
-        cursor.execute(
-            COUNT,
-            {"day": now.date(), "from": begins, "to": begins + timedelta(days=1), "now": now},
-        )
+        cursor.execute(COUNT, _day_of(now))
+
+
+def _day_of(now: datetime) -> dict[str, Any]:
+    begins = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    return {"day": now.date(), "from": begins, "to": begins + timedelta(days=1), "now": now}
 
 
 def days(*, now: datetime, most: int = MOST_DAYS) -> list[ClaimDay]:
-    """The counted days up to now, the oldest first."""
-    return list(ClaimDay.objects.filter(day__lte=now.date()).order_by("-day")[:most])[::-1]
+    """The counted days, the oldest first, and today as it stands now: an answer shows at once.
+
+    None, where nothing was looked for yet.
+    """
+    if not ClaimDay.objects.exists():
+        return []
+    before = ClaimDay.objects.filter(day__lt=now.date()).order_by("-day")[: most - 1]
+    return [*reversed(before), *ClaimDay.objects.raw(NOW, _day_of(now))]
 
 
 def waiting() -> list[Waits]:

@@ -139,9 +139,9 @@ def members(party: Party, *, now: datetime) -> set[str]:
 
 def confirm(*, rule: Rule, digest: str, reason: str, by: User, now: datetime) -> ClaimAnswer:
     """Sign the rule as it was shown. NotPossible when it covers something else by now."""
-    reason = reason_given(reason, what=LEDGER)
     with transaction.atomic():
         require(rights.why_not_run(by, now=now))
+        reason = reason_given(reason, what=LEDGER)
         found = preview(rule=rule, now=now, lock=True)
         if not found.claims:
             raise NotPossible("The rule covers nothing: there is nothing to sign.")

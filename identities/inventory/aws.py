@@ -26,6 +26,7 @@ from identities.inventory.contract import (
     text,
     when,
 )
+from identities.inventory.paging import Pages
 
 # Connectors that lead to AWS itself; a bucket with an endpoint of its own is somebody else's.
 AWS_ALONE, BUCKETS = ("cloudtrail_lookup",), ("s3", "s3_queue")
@@ -68,8 +69,9 @@ class Account:
         """The documents of managed policies, by ARN; groups are learnt on the way."""
         if self._policies is None:
             policies: dict[str, Any] = {}
-            marker = ""
+            marker, pages = "", Pages()
             while True:
+                pages.begin(f"iam:GetAccountAuthorizationDetails of policies?{marker}")
                 page = self.details(["LocalManagedPolicy", "AWSManagedPolicy", "Group"], marker)
                 for policy in page.get("Policies", []):
                     for version in policy.get("PolicyVersionList", []):
@@ -121,9 +123,10 @@ def organisation(account: Account, _: Mapping[str, Any]) -> Iterator[Batch]:
 
 def principals(account: Account, cursor: Mapping[str, Any]) -> Iterator[Batch]:
     """Users and roles with their policies, a hundred a page."""
-    marker = str(cursor.get("marker", ""))
+    marker, pages = str(cursor.get("marker", "")), Pages()
     account.managed()
     while True:
+        pages.begin(f"iam:GetAccountAuthorizationDetails of users and roles?{marker}")
         page = account.details(["User", "Role"], marker)
         found = [_user(account, one) for one in page.get("UserDetailList", [])]
         found += [

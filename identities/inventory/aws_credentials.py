@@ -26,6 +26,7 @@ from identities.inventory.contract import (
     text,
     when,
 )
+from identities.inventory.paging import Pages
 
 if TYPE_CHECKING:
     from identities.inventory.aws import Account
@@ -37,7 +38,9 @@ STATES = {"Active": ACTIVE, "Expired": EXPIRED}
 
 def users(account: "Account", marker: str) -> Iterator[tuple[list[dict[str, Any]], str]]:
     """The account's users, a step at a time, each step with where the list goes on."""
+    pages = Pages()
     while True:
+        pages.begin(f"iam:ListUsers?{marker}")
         with aws.asking("iam:ListUsers", "*"):
             page = account.iam.list_users(
                 MaxItems=USERS_PER_STEP, **({"Marker": marker} if marker else {})
@@ -67,8 +70,9 @@ def keys(account: "Account", cursor: Mapping[str, Any]) -> Iterator[Batch]:
 
 def _keys_of(account: "Account", user: Mapping[str, Any]) -> Iterator[Found]:
     name = user["UserName"]
-    marker = ""
+    marker, pages = "", Pages()
     while True:
+        pages.begin(f"iam:ListAccessKeys of {name}?{marker}")
         with asking("iam:ListAccessKeys", f"user {name}"):
             page = account.iam.list_access_keys(
                 UserName=name, **({"Marker": marker} if marker else {})
@@ -163,8 +167,15 @@ KINDS = (
 
 
 def _paged(iam: Any, call: str, member: str, user: str) -> list[dict[str, Any]]:
-    pages = iam.get_paginator(call).paginate(UserName=user)
-    return [one for page in pages for one in page.get(member, [])]
+    found: list[dict[str, Any]] = []
+    marker, pages = "", Pages()
+    while True:
+        pages.begin(f"{call} of {user}?{marker}")
+        page = getattr(iam, call)(UserName=user, **({"Marker": marker} if marker else {}))
+        found += page.get(member, [])
+        if not page.get("IsTruncated"):
+            return found
+        marker = str(page["Marker"])
 
 
 def others(kind: Kind, account: "Account", cursor: Mapping[str, Any]) -> Iterator[Batch]:
@@ -202,7 +213,9 @@ def for_services(account: "Account", cursor: Mapping[str, Any]) -> Iterator[Batc
     marker = str(cursor.get("marker", ""))
     # The list names users without their paths.
     arns = {user["UserName"]: user["Arn"] for listed, _ in users(account, "") for user in listed}
+    pages = Pages()
     while True:
+        pages.begin(f"iam:ListServiceSpecificCredentials?{marker}")
         with aws.asking("iam:ListServiceSpecificCredentials", "*"):
             page = account.iam.list_service_specific_credentials(
                 AllUsers=True, **({"Marker": marker} if marker else {})

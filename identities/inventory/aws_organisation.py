@@ -16,6 +16,7 @@ from identities.enforcers.aws_principals import as_document
 from identities.enforcers.entitlements_aws import possible_of
 from identities.enforcers.possible_aws import Possible
 from identities.inventory.contract import Forbidden, inside, text
+from identities.inventory.paging import Pages
 
 KIND = "SERVICE_CONTROL_POLICY"
 # An account lies below at most five levels of units and a root.
@@ -60,7 +61,9 @@ def _upwards(client: Any, account: str) -> Iterator[Possible]:
 
 def _policies(client: Any, target: str) -> Iterator[dict[str, Any]]:
     goes_on: dict[str, str] = {}
+    pages = Pages()
     while True:
+        pages.begin(f"organizations:ListPoliciesForTarget of {target}?{goes_on}")
         with _asking("organizations:ListPoliciesForTarget", target):
             page = client.list_policies_for_target(TargetId=target, Filter=KIND, **goes_on)
         yield from page.get("Policies", [])

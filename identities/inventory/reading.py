@@ -127,7 +127,12 @@ def _carry_on(
             f"Connect it to one of: {', '.join(one.title for one in SYSTEMS)}.",
         )
     look = leases.looking(KIND, read, clock)
-    http = Http(allow_private=bool(settings.ALLOW_PRIVATE), clock=clock, look=look)
+    http = Http(
+        allow_private=bool(settings.ALLOW_PRIVATE),
+        clock=clock,
+        look=look,
+        ca_file=link.settings.get("ca_file", ""),
+    )
     with http, http.discreetly():
         asked = Asked(link.settings, {}, read.asked_at, read.asked_at, http)
         with closing(system.open(asked)) as reader:

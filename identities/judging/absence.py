@@ -12,7 +12,6 @@ from typing import NamedTuple
 from django.db import connection, transaction
 
 from evidence import nudge
-from evidence.keys import key_of
 from evidence.models import Actor, Source, Term
 from evidence.vocabulary import EXACT, INFERRED, PLANE_IDENTITY, PROOF_CREDENTIAL
 from identities.models import (
@@ -24,10 +23,11 @@ from identities.models import (
     Identity,
 )
 
-from . import found, holders
+from . import found, holders, key_users
+from .concerned import NO_RUN, sources_of
 from .queue import JUDGE_LOCK
 
-NO_RUN, SHARED = "no_run", "shared_credential"
+SHARED = "shared_credential"
 
 
 class Known(NamedTuple):
@@ -52,26 +52,6 @@ def complete_until(sources: set[int]) -> Known:
         here = source.watermark - timedelta(seconds=lag)
         until = here if until is None else min(until, here)
     return Known(until, "" if until else "no trace source is known")
-
-
-def sources_of(uses: list[CredentialAgent]) -> set[int]:
-    """The trace sources that may hold a run of these agents: where they were seen, and where
-    somebody of the same name sends, who may be they."""
-    seen = {use.source_id for use in uses}
-    actors = Actor.objects.filter(pk__in={use.agent_actor for use in uses}).select_related("parent")
-    names = {
-        (one.kind, one.value)
-        for actor in actors
-        for one in (actor, actor.parent)
-        if one is not None
-    }
-    keys = {
-        key_of(f"otel:{source}", kind, value): number
-        for number, source in Source.objects.values_list("pk", "name")
-        for kind, value in names
-    }
-    known = Actor.objects.filter(key__in=keys).values_list("key", flat=True)
-    return seen | {keys[key] for key in known}
 
 
 def judge_credentials(*, now: datetime) -> int:
@@ -177,7 +157,7 @@ def _no_run(credential: int, uses: list[CredentialAgent], known: Known, *, now: 
 
 
 def _shared(credential: int, uses: list[CredentialAgent], *, now: datetime) -> None:
-    agents = sorted({use.agent_actor for use in uses})
+    agents = key_users.users(credential, uses)
     events: list[found.Told] = []
     principal: int | None = None
     names = dict(Actor.objects.filter(pk__in=[*agents, credential]).values_list("pk", "value"))

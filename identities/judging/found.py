@@ -292,7 +292,8 @@ def words(finding: Finding) -> str:
         f" by {' and '.join(finding.details.get('agents', []))},"
         " which are not bound to it together",
         "no_run": f"{counted(finding.count, 'call')} from {finding.details.get('address', 'an address')}"
-        " with no run behind it, from an address never seen with one",
+        f" with no run behind {'it' if finding.count == 1 else 'them'},"
+        " from an address never seen with one",
         "after_refusal": f"used {finding.family} on {counted(finding.count, 'day')} after"
         f" {finding.details.get('case', 'its owners')} had refused it",
     }

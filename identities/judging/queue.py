@@ -9,10 +9,10 @@ from evidence import consumers, nudge, partitions
 from evidence.models import Actor, Progress, Term
 from evidence.vocabulary import EXACT, KEY, PLANE_IDENTITY
 from identities.findings import REASONS, Candidate, Judged, candidates, needs_authority
-from identities.models import CredentialAgent, CredentialWatch, Identity
+from identities.models import Identity
 from identities.models.behaviour import INSIDE, NOT_JUDGED, OUTSIDE
 
-from . import found, holders, rows, scope, uses
+from . import concerned, found, holders, key_users, rows, scope, uses
 from .verdicts import Grants, Shape, Stopped
 
 CONSUMER = "judging"
@@ -46,6 +46,7 @@ def _handle(held: Progress, now: datetime) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [JUDGE_LOCK])
         _judge(scope.of(deposit), now=now)
+        concerned.look_again(deposit)
         consumers.finish(held, now=now)
         nudge.after_commit("identities.judged")
 
@@ -128,7 +129,7 @@ def _judge(seen_here: scope.Scope, *, now: datetime) -> None:
     rows.count_usage(touched)
     wanted: list[Candidate] = candidates(judged)
     found.record(wanted, [(at, event) for at, event, _ in looked], now=now)
-    _watch(events, seen_here.causes)
+    key_users.note(events, seen_here.causes)
 
 
 def _verdicts(
@@ -194,52 +195,6 @@ def _tasks(seen_here: scope.Scope) -> dict[int, str]:
 def _actor_names(actors: Iterable[int | None]) -> dict[int, str]:
     wanted = {actor for actor in actors if actor is not None}
     return dict(Actor.objects.filter(pk__in=wanted).values_list("pk", "value"))
-
-
-def _watch(
-    events: Iterable[scope.Seen],
-    causes: dict[tuple[datetime, int], list[scope.Cause]],
-) -> None:
-    """Remember which agents used which credentials from where; mark those to look at again."""
-    uses: dict[tuple[int, int, int, int], list[datetime]] = {}
-    touched: set[int] = set()
-    for seen in events:
-        if seen.credential is None:
-            continue
-        # A span that names the key explains calls with it, which may have been found alone.
-        touched.add(seen.credential)
-        if seen.plane != PLANE_IDENTITY:
-            continue
-        for cause in causes.get((seen.at, seen.id), ()):
-            agent = cause.agent if cause.agent is not None else cause.service
-            if agent is not None:
-                uses.setdefault(
-                    (seen.credential, agent, seen.address or 0, cause.source), []
-                ).append(seen.at)
-    if uses:
-        rows = [(*key, min(times), max(times)) for key, times in sorted(uses.items())]
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "INSERT INTO identities_credentialagent (credential_actor, agent_actor,"
-                " address_id, source_id, first_at, last_at) SELECT * FROM unnest(%s::bigint[],"
-                " %s::bigint[], %s::bigint[], %s::int[], %s::timestamptz[], %s::timestamptz[])"
-                " ON CONFLICT (credential_actor, agent_actor, address_id, source_id)"
-                " DO UPDATE SET first_at = least(identities_credentialagent.first_at,"
-                "  excluded.first_at),"
-                " last_at = greatest(identities_credentialagent.last_at, excluded.last_at)",
-                [list(column) for column in zip(*rows, strict=True)],
-            )
-    used_by_runs = set(
-        CredentialAgent.objects.filter(credential_actor__in=touched).values_list(
-            "credential_actor", flat=True
-        )
-    )
-    CredentialWatch.objects.bulk_create(
-        [CredentialWatch(credential_actor=actor, dirty=True) for actor in sorted(used_by_runs)],
-        update_conflicts=True,
-        unique_fields=["credential_actor"],
-        update_fields=["dirty"],
-    )
 
 
 def again(

@@ -1,21 +1,19 @@
 """What one deposit makes it necessary to look at: its events, and what its spans explain.
 
-Reads evidence; writes nothing. Agents are resolved here: the nearest span upwards that names
-one, across all bodies of the trace.
+Reads evidence; writes nothing. The agent of a span is the nearest upwards, across all bodies of
+the trace (evidence/queries/agents.py).
 """
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import connection
 
 from evidence.models import Deposit
+from evidence.queries.agents import Span, nearest
 from evidence.vocabulary import EXACT, PLANE_AI, PLANE_IDENTITY
-
-# A trace deeper than this has no agent above it that anybody would recognise.
-DEEPEST = 64
 
 FIELDS = (
     "e.at, e.id, e.source_id, e.plane, e.activity, e.outcome, e.principal_id, e.credential_id,"
@@ -50,6 +48,8 @@ class Cause(NamedTuple):
     trace: UUID
     source: int
     task: int | None  # term
+    above: int | None  # the agent above the span itself, which no later span changes
+    sender: int | None  # the span's own service
 
 
 class Scope(NamedTuple):
@@ -116,8 +116,8 @@ def _causes(
         return {}, {}
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT at, id, source_id, trace, span, parent_span, agent_id, principal_id, task_id"
-            " FROM evidence_event WHERE trace = ANY(%s) AND plane = %s",
+            "SELECT at, id, source_id, trace, span, parent_span, agent_id"
+            " FROM evidence_event WHERE trace = ANY(%s) AND plane = %s ORDER BY at, id",
             [wanted, PLANE_AI],
         )
         spans = cursor.fetchall()
@@ -136,7 +136,7 @@ def _causes(
             [EXACT, wanted, PLANE_AI],
         )
         linked = cursor.fetchall()
-    agents = _agents(spans)
+    agents = nearest(Span(*row) for row in spans)
     causes: dict[tuple[datetime, int], list[Cause]] = {}
     for effect_at, effect, at, number, source, trace, service, task in linked:
         run = runs.get((trace, source), (None, None, None))
@@ -146,26 +146,13 @@ def _causes(
             trace=trace,
             source=source,
             task=task if task is not None else run[2],
+            above=agents.get((at, number)),
+            sender=service,
         )
         there = causes.setdefault((effect_at, effect), [])
         if cause not in there:
             there.append(cause)
     return causes, agents
-
-
-def _agents(spans: list[Any]) -> dict[tuple[datetime, int], int]:
-    place = {(row[2], row[3], row[4]): row for row in spans}
-    found: dict[tuple[datetime, int], int] = {}
-    for row in spans:
-        here: Any = row
-        for _ in range(DEEPEST):
-            if here[6] is not None:
-                found[(row[0], row[1])] = here[6]
-                break
-            here = place.get((here[2], here[3], here[5])) if here[5] is not None else None
-            if here is None:
-                break
-    return found
 
 
 def _unnamed_spans(traces: Iterable[UUID], agents: dict[tuple[datetime, int], int]) -> list[Seen]:

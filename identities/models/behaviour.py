@@ -145,11 +145,14 @@ class FindingEvent(models.Model):
 class CredentialAgent(models.Model):
     """A run of this agent was seen to use this credential from this address (exact links only).
 
-    Grows only; what sharing and absence are judged on.
+    What sharing and absence are judged on. A run of which no agent is known counts by its service,
+    until the agent has come (identities/judging/key_users.py).
     """
 
     credential_actor = models.BigIntegerField()  # evidence.Actor
-    agent_actor = models.BigIntegerField()  # evidence.Actor; the run's service when unnamed
+    agent_actor = models.BigIntegerField()  # evidence.Actor; the service itself when unnamed
+    # evidence.Actor, the sender of the spans; 0 when they state none, or remembered before 0016.
+    service_actor = models.BigIntegerField(default=0, db_default=0)
     address_id = models.BigIntegerField()  # evidence.Term; 0 when the log states none
     source_id = models.IntegerField()  # the trace source, whose completeness absence waits for
     first_at = models.DateTimeField()
@@ -159,7 +162,13 @@ class CredentialAgent(models.Model):
         constraints = [
             models.UniqueConstraint(
                 name="credential_agent_once",
-                fields=["credential_actor", "agent_actor", "address_id", "source_id"],
+                fields=[
+                    "credential_actor",
+                    "agent_actor",
+                    "service_actor",
+                    "address_id",
+                    "source_id",
+                ],
             )
         ]
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from evidence.pairs import Twice, once
+
 from .entries import Problem, RegisterError
 
 LARGEST = 16 * 1024 * 1024
@@ -53,7 +55,7 @@ def load(file: str, text: str) -> dict[str, Any]:
         raise refuse("(file)", f"it is larger than {LARGEST >> 20} MiB; split it")
     try:
         data = (
-            json.loads(text, object_pairs_hook=_once)
+            json.loads(text, object_pairs_hook=once)
             if file.lower().endswith(".json")
             else yaml.load(text, _Loader)  # noqa: S506 - _Loader is a SafeLoader
         )
@@ -65,8 +67,8 @@ def load(file: str, text: str) -> dict[str, Any]:
         raise refuse("(file)", f"it is not YAML: {problem}") from None
     except json.JSONDecodeError as problem:
         raise refuse(f"line {problem.lineno}, column {problem.colno}", problem.msg) from None
-    except _Twice as problem:
-        raise refuse("(file)", f"{problem} stands twice in one mapping") from None
+    except Twice as problem:
+        raise refuse("(file)", f"{problem.name!r} stands twice in one mapping") from None
     except RecursionError:
         raise refuse("(file)", f"it is nested more than {DEEPEST} deep") from None
     except (ValueError, OverflowError) as problem:
@@ -77,18 +79,3 @@ def load(file: str, text: str) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise refuse("(file)", "its top level must be a mapping of people, services, …")
     return data
-
-
-class _Twice(Exception):
-    pass
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        seen: set[str] = set()
-        for name, _ in pairs:
-            if name in seen:
-                raise _Twice(repr(name))
-            seen.add(name)
-    return made

@@ -10,6 +10,7 @@ import pytest
 from evidence import intake
 from evidence.models import Deposit, Source
 from evidence.vocabulary import TOOL_CALL
+from identities.judging import concerned
 from tests.evidence.conftest import NOW
 from tests.evidence.test_correlation import BASE, MINUTE, store
 from tests.evidence.test_links_by_key import call, step
@@ -71,6 +72,42 @@ def test_call_days_away_from_what_could_not_be_read_is_one(
     sent(traces, times(past, MINUTE), backwards(past))
     store(trail, [call(5, at=FAR, address="198.51.100.7")])
     assert alone() == [("open", 1)]
+
+
+def span_and_reject(traces: Source, at: int) -> Deposit:
+    return sent(traces, times(at, MINUTE), backwards(at))
+
+
+def reject_alone(traces: Source, at: int) -> Deposit:
+    return sent(traces, backwards(at))
+
+
+@pytest.mark.parametrize("comes", [span_and_reject, reject_alone])
+def test_what_could_not_be_read_takes_back_what_was_found_before_it_came(
+    sources: tuple[Source, Source], comes: Callable[[Source, int], Deposit]
+) -> None:
+    trail, traces = sources
+    store(trail, [call(5, at=FAR, address="198.51.100.7")])
+    assert alone() == [("open", 1)]
+    comes(traces, FAR)
+    assert alone() == [("withdrawn", 0)]
+
+
+def test_what_could_not_be_read_elsewhere_or_at_another_time_takes_nothing_back(
+    sources: tuple[Source, Source], django_assert_max_num_queries: Any
+) -> None:
+    trail, traces = sources
+    past = FAR - int(timedelta(days=3).total_seconds()) * 1_000_000
+    store(trail, [call(5, at=FAR, address="198.51.100.7")])
+    assert alone() == [("open", 1)]
+    other = Source.objects.create(name="other", plane="ai", created_at=NOW, created_by="test")
+    assert concerned.look_again(span_and_reject(other, FAR)) == 0
+    assert concerned.look_again(span_and_reject(traces, past)) == 0
+    deposit = span_and_reject(traces, FAR)
+    deposit.source  # noqa: B018 - asked for by whoever judges it, too
+    with django_assert_max_num_queries(4):
+        assert concerned.look_again(deposit) == 1
+    assert alone() == [("withdrawn", 0)]
 
 
 def sampled(other: Source) -> None:

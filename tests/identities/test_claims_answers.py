@@ -217,6 +217,18 @@ def test_days_are_counted_and_the_last_count_of_a_day_stays(crm: dict[str, Any])
     assert (waits.name, waits.questions, waits.asked, waits.owned) == ("Payments", 0, 0, 3)
 
 
+def test_today_is_counted_when_it_is_read(crm: dict[str, Any]) -> None:
+    assert counting.days(now=NOW) == []
+    counting.count(now=NOW - DAY)
+    counting.count(now=NOW)
+    answering.yes(**crm["about"])
+    carried()
+    found = [(one.day, one.unowned, one.owned, one.answers) for one in counting.days(now=SOON)]
+    assert found == [((NOW - DAY).date(), 3, 0, 0), (NOW.date(), 0, 3, 1)]
+    assert ClaimDay.objects.get(day=NOW.date()).owned == 0
+    assert [one.day for one in counting.days(now=SOON, most=1)] == [NOW.date()]
+
+
 def test_small_company_is_owned_with_few_answers_and_few_of_them_wrong() -> None:
     world = claim_world.build(seed=7, now=NOW, things=240, services=20, teams=8)
     done = claim_people.run(world)

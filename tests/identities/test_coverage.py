@@ -172,6 +172,18 @@ def test_judging_rests_on_exact_links_alone() -> None:
         (Coverage(calls=3, none=3, spans=9, sdk=2), 0, "Some of its SDK spans state no request"),
         (Coverage(calls=3, key=1, none=2), 0, "Some of its calls are known by key only: turn on"),
         (Coverage(calls=3, untold=3), 0, "Some of its calls are known by key only: turn on"),
+        # With keys that its runs got, and every span states a request id already.
+        (
+            Coverage(calls=3, exact=1, key=2, issued=2, sdk=1, sdk_named=1),
+            33,
+            "All spans of its calls that are here state a request id. What is known by key only",
+        ),
+        (
+            Coverage(calls=3, exact=1, key=2, issued=1, sdk=1, sdk_named=1),
+            33,
+            "Some of its calls are known by key only: turn on",
+        ),
+        (Coverage(calls=2, key=2, issued=2), 0, "Some of its calls are known by key only: turn on"),
         (Coverage(calls=3, outside=2, none=1), 0, "The spans of its calls are in traces of their"),
         (Coverage(calls=3, exact=1, outside=1, inferred=1), 33, "The spans of its calls are in"),
         (Coverage(calls=2, exact=1, none=1), 50, "All spans of its calls that are here state a"),

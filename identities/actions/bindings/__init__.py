@@ -16,7 +16,7 @@ from .deciding import (
     unbind,
 )
 from .proposing import propose_from_links
-from .unclaimed import Unclaimed, unclaimed
+from .unclaimed import Unclaimed, proposals, proposed_count, unclaimed
 
 __all__ = [
     "Rule",
@@ -26,7 +26,9 @@ __all__ = [
     "confirm",
     "confirm_by_rule",
     "preview",
+    "proposals",
     "propose_from_links",
+    "proposed_count",
     "reject",
     "settle_all",
     "unbind",

@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from evidence.models import Actor
 from evidence.vocabulary import EXACT, PLANE_AI
 from identities.bindings import Count, Proposal, Shared, propose, propose_shared
+from identities.judging.key_users import IS_USER
 from identities.models import Binding
 
 # How far back a sentence counts: "at least", and so bounded for the busiest agent.
@@ -25,7 +26,7 @@ MOST_KEYS = 500
 PROPOSAL_LOCK = 7_305_452
 
 # Agents that a run was seen to use some credential with, and whose side is not settled.
-UNSETTLED = """
+UNSETTLED = f"""
 SELECT DISTINCT ca.agent_actor
 FROM identities_credentialagent ca
 JOIN evidence_actor c ON c.id = ca.credential_actor
@@ -33,14 +34,15 @@ LEFT JOIN LATERAL (SELECT i.issued_to_id FROM evidence_issuance i
     WHERE i.credential_id = c.id AND i.issued_to_id IS NOT NULL LIMIT 1) issued ON true
 LEFT JOIN evidence_actor t ON t.id = issued.issued_to_id
 LEFT JOIN evidence_actor g ON g.id = ca.agent_actor
-WHERE NOT EXISTS (SELECT 1 FROM identities_binding b
+WHERE (NOT EXISTS (SELECT 1 FROM identities_binding b
         WHERE b.actor_id IN (ca.agent_actor, g.parent_id)
         AND b.state = 'confirmed' AND b.superseded_at IS NULL AND b.during @> %(now)s)
    OR NOT EXISTS (SELECT 1 FROM identities_binding b
         WHERE b.actor_id IN (c.id, c.parent_id, t.id, t.parent_id)
-        AND b.state = 'confirmed' AND b.superseded_at IS NULL AND b.during @> %(now)s)
+        AND b.state = 'confirmed' AND b.superseded_at IS NULL AND b.during @> %(now)s))
+  AND {IS_USER.format(row="ca")}
 ORDER BY ca.agent_actor LIMIT %(most)s
-"""
+"""  # noqa: S608 - our own words; values are parameters
 
 # Of those, and of everybody who uses the same credentials: who made how many calls with what. An
 # agent of which its sender states an id is asked about by its name, as a session is by its role.
@@ -69,13 +71,13 @@ SELECT used.agent, used.principal, used.credential, count(*) FROM (
 GROUP BY used.agent, used.principal, used.credential
 """
 
-COMPANIONS = """
+COMPANIONS = f"""
 SELECT DISTINCT o.agent_actor FROM identities_credentialagent m
 JOIN evidence_actor mc ON mc.id = m.credential_actor
 JOIN evidence_actor oc ON oc.id = mc.id OR oc.parent_id = mc.parent_id
 JOIN identities_credentialagent o ON o.credential_actor = oc.id
-WHERE m.agent_actor = ANY(%(agents)s) LIMIT %(most)s
-"""
+WHERE m.agent_actor = ANY(%(agents)s) AND {IS_USER.format(row="o")} LIMIT %(most)s
+"""  # noqa: S608 - our own words; values are parameters
 
 # Keys of several principals that nobody has bound, and those that were and are asked about still.
 KEYS = """

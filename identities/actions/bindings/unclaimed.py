@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection
+from django.db.models import QuerySet
 
 from evidence.models import Actor
 from identities.inventory import listing
@@ -86,6 +87,7 @@ WHERE a.id < %(before)s
   AND (%(search)s = '' OR a.value ILIKE %(like)s
     OR EXISTS (SELECT 1 FROM identities_discovery d WHERE d.actor_id = a.id
         AND d.superseded_at IS NULL AND d.title ILIKE %(like)s))
+  AND (%(among)s::bigint[] IS NULL OR a.id = ANY(%(among)s::bigint[]))
   AND {nobodys}
 ORDER BY a.id DESC LIMIT %(most)s
 """.replace("{nobodys}", NOBODYS)
@@ -125,19 +127,29 @@ FROM unnest(%(ids)s::bigint[]) AS w (id)
 """
 
 
-def unclaimed(
+def proposals() -> QuerySet[Binding]:
+    """What is proposed and waits for a person's word."""
+    return Binding.objects.filter(state="proposed", superseded_at__isnull=True)
+
+
+def proposed_count(*, now: datetime, most: int) -> int:
+    """Of how many actors a proposal waits, no further than `most`."""
+    return len(_nobodys(now=now, most=most, among=proposals()))
+
+
+def _nobodys(
     *,
     now: datetime,
+    most: int,
     search: str = "",
     before: int | None = None,
-    most: int = 50,
     identity: Identity | None = None,
-) -> list[Unclaimed]:
-    """One page, newest actors first; `before` is the cursor of the last row of the page above.
-
-    `identity`: only those that are proposed to be it.
-    """
+    among: QuerySet[Binding] | None = None,
+) -> list[int]:
     pattern = search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    wanted = None if among is None else sorted(set(among.values_list("actor_id", flat=True)))
+    if wanted == []:
+        return []
     with connection.cursor() as cursor:
         cursor.execute(
             PAGE,
@@ -146,14 +158,32 @@ def unclaimed(
                 "before": before or 2**62,
                 "search": search,
                 "identity": None if identity is None else identity.pk,
+                "among": wanted,
                 "like": f"%{pattern}%",
                 "now": now,
                 "most": most,
             },
         )
-        ids = [row[0] for row in cursor.fetchall()]
-        if not ids:
-            return []
+        return [row[0] for row in cursor.fetchall()]
+
+
+def unclaimed(
+    *,
+    now: datetime,
+    search: str = "",
+    before: int | None = None,
+    most: int = 50,
+    identity: Identity | None = None,
+    among: QuerySet[Binding] | None = None,
+) -> list[Unclaimed]:
+    """One page, newest actors first; `before` is the cursor of the last row of the page above.
+
+    `identity`: only those that are proposed to be it. `among`: only those of these proposals.
+    """
+    ids = _nobodys(now=now, search=search, before=before, most=most, identity=identity, among=among)
+    if not ids:
+        return []
+    with connection.cursor() as cursor:
         cursor.execute(SEEN, {"ids": ids, "most": MOST_COUNTED + 1})
         seen = {row[0]: row[1:] for row in cursor.fetchall()}
         cursor.execute(FIRST, {"ids": ids})

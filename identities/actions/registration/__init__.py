@@ -34,6 +34,7 @@ def as_json(done: Registered) -> dict[str, Any]:
         "added": done.count("added"),
         "changed": done.count("changed"),
         "kept": done.count("kept"),
+        "held": done.count("held"),
         "changes": [change._asdict() for change in done.changes if change.kind != "kept"],
         "notes": done.notes,
     }
@@ -44,7 +45,7 @@ def register(
 ) -> Registered:
     """Apply one file; RegisterError with every problem leaves nothing of it behind."""
     permissions.require(permissions.why_not_register(by, now=now))
-    run = Run(by=by, now=now, imported=imported, dry_run=dry_run)
+    run = Run(by=by, now=now, imported=imported, dry_run=dry_run, holds_back=True)
     with transaction.atomic(), connection.cursor() as cursor:
         # Two files at once would both find the same entry missing and both make it.
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])

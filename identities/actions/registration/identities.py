@@ -64,7 +64,9 @@ def _identity(run: Run, entry: IdentityEntry) -> Identity | None:
         row.save(force_insert=True)
         # The number is the database's; the ledger's subject needs it.
         row.refresh_from_db(fields=["number"])
-        run.done(ADDED, subject, f"new, {row.kind}, draft", about=row.key)
+        # What a person has said stays, whatever its service says later (inheriting.py).
+        own = {name: ["", str(said[name])] for name in ("criticality",) if name in said}
+        run.done(ADDED, subject, f"new, {row.kind}, draft", about=row.key, data=own or None)
     elif changed or followed:
         row.save(update_fields=[*said, *followed, "inherited"])
         words = worded(changed) or f"follows its service in {', '.join(followed)}"

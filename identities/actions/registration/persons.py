@@ -18,9 +18,13 @@ from identities.models import Membership, Person, Team, User
 from identities.permissions import NotAllowed, NotPossible
 from identities.register import NEVER, PersonEntry, When
 
-from .run import ADDED, CHANGED, Run, difference, worded
+from .run import ADDED, CHANGED, HELD, Run, difference, worded
 
 AT_ONCE = 1_000
+HELD_BACK = (
+    "held: {} waits for their signature. Who does not sit in it says on the page People that they"
+    " left or moved, or a list to /api/people/ does; the rest of the file is taken"
+)
 
 
 class Known:
@@ -146,10 +150,14 @@ def say_where(run: Run, entries: Sequence[PersonEntry]) -> None:
     rows: dict[UUID, list[Membership]] = {}
     for one in Membership.objects.filter(person__in=people, superseded_at__isnull=True):
         rows.setdefault(one.person_id, []).append(one)
+    waits = leaving.waited_for(_said_gone(run, entries)) if run.holds_back else {}
     for entry in entries:
         person = run.people.get(entry.path)
         team = teams.get(entry.team)
         if person is None:
+            continue
+        if person.pk in waits and _changes(entry, person, team, rows.get(person.pk, [])):
+            run.told(HELD, f"person {person.name}", HELD_BACK.format(waits[person.pk]))
             continue
         if entry.team and team is None:
             team = teams[entry.team] = Team.objects.create(name=entry.team)
@@ -174,6 +182,24 @@ def say_where(run: Run, entries: Sequence[PersonEntry]) -> None:
                 _left(run, entry, person)
         except (NotAllowed, NotPossible) as problem:
             run.wrong(entry.path, str(problem))
+
+
+def _said_gone(run: Run, entries: Sequence[PersonEntry]) -> list[Person]:
+    """Of whom the file says that they left or moved."""
+    gone = [one for one in entries if one.moved is not None or isinstance(one.left, When)]
+    return [run.people[one.path] for one in gone if one.path in run.people]
+
+
+def _changes(
+    entry: PersonEntry, person: Person, team: Team | None, rows: Sequence[Membership]
+) -> bool:
+    """Whether it would say that they are gone, or gone at another time than is known."""
+    if isinstance(entry.left, When) and entry.left.at != person.left_at:
+        return True
+    if entry.moved is None or entry.moved.at is None:
+        return False
+    left, joins = leaving.elsewhere(rows, team, at=entry.moved.at)
+    return bool(left) or joins
 
 
 def _moved(

@@ -15,12 +15,14 @@ from identities.models import Party, Person, Team
 from identities.register import Problem
 
 ADDED, CHANGED, KEPT = "added", "changed", "kept"
+# Not done, and said why: the rest of the file is.
+HELD = "held"
 
 
 class Change(NamedTuple):
     """What became of one entry."""
 
-    kind: str  # added, changed, kept
+    kind: str  # added, changed, kept, held
     subject: str  # "identity svc-report-agent"
     words: str
 
@@ -53,6 +55,8 @@ class Run:
     people: dict[str, Person] = field(default_factory=dict)
     gone: list[Person] = field(default_factory=list)
     because: str = "by a registration file"
+    # Whether it says of nobody that they are gone whose signature something waits for.
+    holds_back: bool = False
 
     def wrong(self, path: str, what: str) -> None:
         self.problems.append(Problem(path, what))

@@ -6,15 +6,23 @@ exist in `reach`, and what use of a dead credential does in `reopening`. Must no
 for the words of one.
 """
 
-from .asking import request, request_all, retry, suspend_all_with_keys, suspend_with_keys
+from .asking import (
+    hold_keys_all,
+    request,
+    request_all,
+    retry,
+    suspend_all_with_keys,
+    suspend_with_keys,
+)
 from .carrying import enforce_next, record_probe
 from .reopening import reopen_on_use
-from .together import Ask, Made
+from .together import Ask, Made, why_not
 
 __all__ = [
     "Ask",
     "Made",
     "enforce_next",
+    "hold_keys_all",
     "record_probe",
     "reopen_on_use",
     "request",
@@ -22,4 +30,5 @@ __all__ = [
     "retry",
     "suspend_all_with_keys",
     "suspend_with_keys",
+    "why_not",
 ]

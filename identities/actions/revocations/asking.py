@@ -103,25 +103,31 @@ def suspend_with_keys(
 def suspend_all_with_keys(
     asks: Sequence[Ask], *, by: By, now: datetime
 ) -> list[str | NotPossible | NotAllowed]:
-    """The same of many identities: what of each is held, or why it cannot be suspended."""
+    """The same of many identities: what of each is held, or why it cannot be suspended. A draft,
+    which never was active, is held instead; its state stays."""
     with transaction.atomic():
-        suspended = request_all(asks, by=by, now=now)
+        whole = [ask._replace(step="hold") if _draft(ask) else ask for ask in asks]
+        suspended = request_all(whole, by=by, now=now)
         possible = [ask for ask, made in zip(asks, suspended, strict=True) if made.refused is None]
-        keys = _standing({ask.identity.pk for ask in possible})
-        holds = [
-            ask._replace(step="hold", credential=key)
-            for ask in possible
-            for key in keys.get(ask.identity.pk, ())
-        ]
-        held = iter(request_all(holds, by=by, now=now) if holds else ())
-        said: list[str | NotPossible | NotAllowed] = []
-        for ask, made in zip(asks, suspended, strict=True):
-            if made.refused is not None:
-                said.append(made.refused)
-                continue
-            words = [_held(key, next(held)) for key in keys.get(ask.identity.pk, ())]
-            said.append(f"held: {', '.join(words)}" if words else "it has no standing key")
-    return said
+        held = iter(hold_keys_all(possible, by=by, now=now))
+        return [made.refused or next(held) for made in suspended]
+
+
+def _draft(ask: Ask) -> bool:
+    return ask.identity.state == "draft"
+
+
+def hold_keys_all(asks: Sequence[Ask], *, by: By, now: datetime) -> list[str]:
+    """Hold the standing keys of these identities, each for its ask; what of each is held, in words."""
+    keys = _standing({ask.identity.pk for ask in asks})
+    holds = [
+        ask._replace(step="hold", credential=key)
+        for ask in asks
+        for key in keys.get(ask.identity.pk, ())
+    ]
+    held = iter(request_all(holds, by=by, now=now) if holds else ())
+    words = [[_held(key, next(held)) for key in keys.get(ask.identity.pk, ())] for ask in asks]
+    return [f"held: {', '.join(one)}" if one else "it has no standing key" for one in words]
 
 
 def _held(credential: Credential, made: Made) -> str:

@@ -35,6 +35,14 @@ WHY_NOT = {
     "resume": permissions.why_not_suspend,
     "revoke": permissions.why_not_revoke,
 }
+
+
+def why_not(identity: Identity | None, step: str, by: By, *, now: datetime) -> str | None:
+    """Why this may not be asked for; None of what names no step and no identity."""
+    asks = WHY_NOT.get(step)
+    return None if identity is None or asks is None else asks(by, identity, now=now)
+
+
 # What our own decision endpoint answers from now on.
 AT_OUR_DOOR = frozenset({"hold", "release", "suspend", "resume"})
 WORDS = {

@@ -14,6 +14,12 @@ from identities.actions import registration
 from identities.actions.registration import Registered, as_json
 from identities.register import Problem, RegisterError, read
 
+# What is registered is a draft until somebody who answers for it says that it is in use.
+ACTIVE = (
+    "whoever answers for them says that they are in use, on the page /owned/?state=draft or by"
+    " POST /api/owned/activate/."
+)
+
 
 class Command(BaseCommand):
     help = (
@@ -87,17 +93,23 @@ class Command(BaseCommand):
         }
 
     def _say(self, done: Registered) -> None:
-        signs = {"added": "+", "changed": "~"}
+        signs = {"added": "+", "changed": "~", "held": "!"}
         for change in done.changes:
             if change.kind in signs:
                 self.stdout.write(f"{signs[change.kind]} {change.subject}: {change.words}")
         for note in done.notes:
             self.stdout.write(f"  {note}")
-        added, changed = done.count("added"), done.count("changed")
-        if not added and not changed:
+        added, changed, held = (done.count(kind) for kind in ("added", "changed", "held"))
+        if not added and not changed and not held:
             self.stdout.write(f"{done.file}: nothing to change, {done.count('kept')} as written.")
         else:
+            drafts = sum(
+                one.kind == "added" and one.words.endswith("draft") for one in done.changes
+            )
+            if drafts:
+                self.stdout.write(f"  {drafts} not active yet: {ACTIVE}")
             would = " would be" if done.dry_run else ""
             self.stdout.write(
-                f"{done.file}:{would} {added} added, {changed} changed, {done.count('kept')} kept."
+                f"{done.file}:{would} {added} added, {changed} changed, {done.count('kept')} kept"
+                f"{f', {held} held' if held else ''}."
             )
