@@ -60,6 +60,7 @@ SCHEDULE: dict[str, tuple[str, timedelta]] = {
     "who answers for what": ("reviews.tasks.owners", timedelta(minutes=1)),
     "at work": ("reviews.tasks.beat", timedelta(minutes=1)),
     "notices": ("reviews.tasks.send_notices", timedelta(seconds=10)),
+    "how aligned we are": ("reviews.tasks.count_shares", timedelta(hours=1)),
     "daily mails": ("reviews.tasks.digests", timedelta(minutes=5)),
     "credentials that were born": ("identities.tasks.born_credentials", timedelta(seconds=30)),
     "propose bindings": ("identities.tasks.propose_bindings", timedelta(minutes=5)),
@@ -76,16 +77,16 @@ SCHEDULE: dict[str, tuple[str, timedelta]] = {
     "orphaned files": ("evidence.tasks.sweep_orphans", timedelta(hours=1)),
 }
 
-# What asks outside systems, which may answer slowly or never: nothing else waits behind it. A
-# worker without --queues takes from both.
-QUEUE, SOURCES = "countersign", "countersign-sources"
+# What asks outside systems or tells them, which may answer slowly or never: nothing else waits
+# behind it. Notices have a queue of their own, because each one that is written sends a message: in
+# one queue, pulls would wait behind all of them. A worker without --queues takes from all.
+QUEUE, SOURCES, NOTICES = "countersign", "countersign-sources", "countersign-notices"
+QUEUES = (QUEUE, SOURCES, NOTICES)
 ROUTES = {
-    task: {"queue": SOURCES}
-    for task in (
-        "evidence.tasks.pull",
-        "identities.tasks.read_inventories",
-        "identities.tasks.read_entitlements",
-    )
+    "evidence.tasks.pull": {"queue": SOURCES},
+    "identities.tasks.read_inventories": {"queue": SOURCES},
+    "identities.tasks.read_entitlements": {"queue": SOURCES},
+    "reviews.tasks.send_notices": {"queue": NOTICES},
 }
 
 
@@ -137,7 +138,7 @@ def make_app() -> Celery:
         },
         broker_pool_limit=4,
         task_default_queue=QUEUE,
-        task_queues=[Queue(name, routing_key=name) for name in (QUEUE, SOURCES)],  # type: ignore[no-untyped-call]  # kombu ships no types
+        task_queues=[Queue(name, routing_key=name) for name in QUEUES],  # type: ignore[no-untyped-call]  # kombu ships no types
         task_routes=ROUTES,
         task_ignore_result=True,
         task_acks_late=True,

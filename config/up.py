@@ -22,7 +22,7 @@ from types import FrameType
 
 from django.conf import settings
 
-from config.celery import QUEUE, SOURCES
+from config.celery import NOTICES, QUEUE, SOURCES
 from config.environment import SettingsError
 
 READY_WITHIN = 60.0
@@ -85,8 +85,8 @@ def commands(host: str, port: int) -> dict[str, list[str]]:
             str(min(4, max(2, cores - 1))), *worker,
         ],
         "sources": [
-            *celery, "worker", "--queues", SOURCES, "--hostname", "sources@%h", "--concurrency",
-            "2", "--max-memory-per-child", str(MOST_KIB), *worker,
+            *celery, "worker", "--queues", f"{SOURCES},{NOTICES}", "--hostname", "sources@%h",
+            "--concurrency", "2", "--max-memory-per-child", str(MOST_KIB), *worker,
         ],
         "beat": [*celery, "beat", "--loglevel", "WARNING", "--pidfile", ""],
     }  # fmt: skip

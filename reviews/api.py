@@ -14,10 +14,9 @@ from rest_framework.response import Response
 
 from identities.api.doors import PAGED, door, page_of
 from identities.api.identities import identity_of, user_of
-from identities.api.serializers import checked
+from identities.api.serializers import Reason, checked
 from identities.models import ApiToken, Delegation
 from identities.permissions import NotAllowed, NotPossible
-from identities.reasons import LONGEST_REASON
 from reviews import actions, visible
 from reviews.actions import freezing, planted_answers
 from reviews.actions.answers import WORDS
@@ -52,7 +51,7 @@ class DecideIn(serializers.Serializer[Any]):
     seat = serializers.UUIDField()
     version = serializers.IntegerField(min_value=0)
     answer = serializers.ChoiceField(choices=list(WORDS))
-    reason = serializers.CharField(max_length=LONGEST_REASON)
+    reason = Reason()
     proposal = ProposalIn(required=False)
     # The digest of what revoking breaks, as `breaks` gave it.
     breaks = serializers.CharField(required=False, default="", allow_blank=True, max_length=64)
@@ -64,7 +63,7 @@ class OpenIn(serializers.Serializer[Any]):
     """Open a review of an identity."""
 
     identity = serializers.CharField(max_length=200)
-    reason = serializers.CharField(max_length=LONGEST_REASON)
+    reason = Reason()
 
 
 class RequestIn(serializers.Serializer[Any]):
@@ -83,7 +82,7 @@ class RequestIn(serializers.Serializer[Any]):
     on_behalf = serializers.CharField(required=False, default="", allow_blank=True, max_length=200)
     starts_at = serializers.DateTimeField(required=False, default=None, allow_null=True)
     ends_at = serializers.DateTimeField()
-    reason = serializers.CharField(max_length=LONGEST_REASON)
+    reason = Reason()
 
 
 def case_of(request: Request, key: str) -> Case:

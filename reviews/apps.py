@@ -6,3 +6,10 @@ from django.apps import AppConfig
 class ReviewsConfig(AppConfig):
     name = "reviews"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Tell the layer below, which knows no cases, whose signature waits."""
+        from identities.actions import leaving
+        from reviews import owner_permissions
+
+        leaving.waits_for(owner_permissions.waited_for)

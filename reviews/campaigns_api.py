@@ -13,9 +13,8 @@ from rest_framework.response import Response
 
 from identities.api.doors import PAGED, door, page_of
 from identities.api.identities import user_of
-from identities.api.serializers import checked
+from identities.api.serializers import Reason, checked
 from identities.permissions import NotPossible, require
-from identities.reasons import LONGEST_REASON
 from reviews import sight, visible
 from reviews.actions import attention, planting, policy_versions
 from reviews.campaigns import preview, progress, rows, steering
@@ -40,13 +39,13 @@ class MakeIn(serializers.Serializer[Any]):
     deadline_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
     applies = serializers.ChoiceField(choices=list(APPLIES), default="at_once")
     planted = serializers.IntegerField(min_value=0, max_value=MOST_SHARE, default=0)
-    reason = serializers.CharField(max_length=LONGEST_REASON)
+    reason = Reason()
 
 
 class ActIn(serializers.Serializer[Any]):
     """Why; and until when, to extend it."""
 
-    reason = serializers.CharField(max_length=LONGEST_REASON)
+    reason = Reason()
     to = serializers.DateTimeField(required=False)
 
 
@@ -126,9 +125,9 @@ def campaigns(request: Request) -> Response:
 
 
 def _make(request: Request) -> Response:
+    require(rows.why_not_run(user_of(request)))
     data = checked(MakeIn(data=request.data))
     now = timezone.now()
-    require(rows.why_not_run(user_of(request)))
     name = policy_versions.named(data["policy"])
     policy = policy_versions.signed(name)
     if policy is None and name in policy_versions.BUILT_IN:
@@ -247,14 +246,14 @@ def taken_out(request: Request, key: str, what: str) -> HttpResponseBase:
 @door({"POST": "act"})
 def act(request: Request, key: str, step: str) -> Response:
     """Launch, pause, resume, extend (`to`), reiterate or close: what the page's buttons do."""
+    one, does = campaign_of(request, key), ACTS[step]
+    require(does.why_not(user_of(request), one))
     data = checked(ActIn(data=request.data))
-    does = ACTS[step]
     more = {}
     if does.moment:
         if "to" not in data:
             raise serializers.ValidationError({"to": "Say until when."})
         more["to"] = data["to"]
-    one = campaign_of(request, key)
     found = does.does(
         campaign=one, by=user_of(request), now=timezone.now(), reason=data["reason"], **more
     )

@@ -6,12 +6,15 @@ streamed with bounded memory; times are RFC 3339 UTC, ids lower-case hex.
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import batched
 from typing import Any
 
 import orjson
 from django.db import connection, transaction
 from django.db.models import Prefetch
 
+from evidence.models import Actor
+from evidence.queries.agents import above
 from evidence.vocabulary import (
     ACTIVITIES,
     EXACT,
@@ -47,10 +50,28 @@ def _stream(sql: str, parameters: list[Any]) -> Iterator[tuple[Any, ...]]:
             yield from cursor
 
 
+def _with_agents(
+    rows: Iterator[tuple[Any, ...]], at: int, trace: int, agent: int
+) -> Iterator[tuple[tuple[Any, ...], str | None]]:
+    """Rows with the agent of their span: named by it, or above it in another body. The arguments
+    are columns: its time, with its id behind it, its trace, and the agent that it names."""
+    for page in batched(rows, PAGE):
+        asked = [row for row in page if row[agent] is None and row[trace] is not None]
+        found = above({row[trace] for row in asked})
+        wanted = {key: found[key] for row in asked if (key := (row[at], row[at + 1])) in found}
+        names = dict(
+            Actor.objects.filter(pk__in=set(wanted.values())).values_list("pk", "value")
+            if wanted
+            else ()
+        )
+        for row in page:
+            yield row, row[agent] or names.get(wanted.get((row[at], row[at + 1]), 0))
+
+
 def links() -> Iterator[Row]:
     """Which API event was caused by which span, how strongly, proved by what: of each event the
     strongest links only. Of more than one run behind a key it cannot be told which it was."""
-    for row in _stream(
+    shown = _stream(
         # What cannot be told of a busy key is asked once for each action and second.
         "WITH shown AS MATERIALIZED ("
         " SELECT l.effect_at, l.effect_id, l.cause_at, l.cause_id, l.proof, l.strength, l.runs,"
@@ -76,7 +97,8 @@ def links() -> Iterator[Row]:
         " JOIN evidence_source cs ON cs.id = c.source_id"
         " ORDER BY l.effect_at, l.effect_id, l.proof, l.cause_at, l.cause_id",
         [],
-    ):
+    )
+    for row, agent in _with_agents(shown, at=9, trace=12, agent=17):
         yield {
             "strength": STRENGTHS[row[0]],
             "proof": PROOFS[row[1]],
@@ -105,14 +127,14 @@ def links() -> Iterator[Row]:
                 "action": row[14],
                 "activity": ACTIVITIES[row[15]],
                 "source": row[16],
-                "agent": row[17],
+                "agent": agent,
             },
         }
 
 
 def events() -> Iterator[Row]:
     """Every event, in time order."""
-    for row in _stream(
+    stored = _stream(
         "SELECT e.at, e.id, e.received_at, s.name, e.deposit_id, e.ordinal, e.plane, e.activity,"
         " e.outcome, a.value, r.value, p.value, c.value, g.value, o.value, e.request_id, e.trace,"
         " e.span, e.parent_span, e.duration, ad.value, er.value, e.time_basis, tk.value, cv.value"
@@ -128,7 +150,8 @@ def events() -> Iterator[Row]:
         " LEFT JOIN evidence_term tk ON tk.id = e.task_id"
         " LEFT JOIN evidence_term cv ON cv.id = e.conversation_id ORDER BY e.at, e.id",
         [],
-    ):
+    )
+    for row, agent in _with_agents(stored, at=0, trace=16, agent=13):
         yield {
             "at": moment(row[0]),
             "id": row[1],
@@ -144,7 +167,7 @@ def events() -> Iterator[Row]:
             "resource": row[10],
             "principal": row[11],
             "credential": row[12],
-            "agent": row[13],
+            "agent": agent,
             "on_behalf": row[14],
             "request_id": row[15],
             "trace_id": row[16].hex if row[16] else None,

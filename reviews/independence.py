@@ -7,36 +7,120 @@ with each signature.
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from identities.models import Party, Person, User
-from identities.permissions import AUDITOR, INACTIVE, groups
-from reviews import permissions
+from identities.permissions import AUDITOR, INACTIVE, answers_for, cannot_sign, groups
+from reviews import permissions, persons
 from reviews.models import Case, Provisional, Seat
 from reviews.models.cases import SEATS
 
 TEAM_READERS = frozenset({"auditor", "administrator", "reviewer"})
+NAMING = frozenset({"administrator"})
+ONLY_NAMED_BY = "Only an administrator names somebody for a seat in which nobody may sit."
+
+
+class Candidate(NamedTuple):
+    """Somebody who comes into question for a seat, and why they may not sit; None: they may."""
+
+    name: str
+    why_not: str | None
+
+
+def candidates(case: Case, seat: Seat, *, now: datetime) -> list[Candidate]:
+    """Those whom a seat names, its backup included; where it names nobody, every reviewer. As many
+    queries for one of them as for thirty."""
+    case = Case.objects.select_related("identity").prefetch_related("seats__party").get(pk=case.pk)
+    named = [one for one in (seat.party, seat.backup) if one is not None]
+    if named:
+        found = [one for party in named for one in permissions.persons_of(party, now=now)]
+    else:
+        found = persons.in_group("reviewer", now=now)
+    subjects = permissions.subject_persons(case.identity)
+    able = _able(found)
+    # People are registered before they first sign in: whoever is named and has no login yet is asked.
+    with_login = set(User.objects.filter(person__in=found).values_list("person", flat=True))
+    able |= {one.pk for one in found if named and one.pk not in with_login}
+    members = set(case.members.values_list("person", flat=True)) if case.sealed else None
+    rows = []
+    for person in {one.pk: one for one in found}.values():
+        why = _why_not_sit(
+            person, case, seat, subjects=subjects, able=able, members=members, now=now
+        )
+        if why is None and not named:
+            why = _why_not_also(person, case, seat)
+        rows.append(Candidate(person.name, why))
+    return rows
+
+
+def why_not_name(user: User, case: Case, seat: Seat, *, now: datetime) -> str | None:
+    """Name somebody for a seat in which nobody may sit: an administrator who has no part in the
+    case, so that no signer chooses the other one."""
+    why = cannot_sign(user, NAMING, ONLY_NAMED_BY, now=now) or _why_not_part(user, case, now=now)
+    if why is not None:
+        return why
+    if seat.kind not in permissions.SIGNING or seat.turn != "now":
+        return "Nobody is asked in this seat now."
+    if any(one.why_not is None for one in candidates(case, seat, now=now)):
+        return f"Somebody may sign as {permissions.SEAT_WORDS[seat.kind]}: nobody has to be named."
+    return None
+
+
+def _why_not_part(user: User, case: Case, *, now: datetime) -> str | None:
+    """Why somebody has a part in a case and so fills no seat of it: the requester, the subject, who
+    answers for its identity, and whoever is asked or has signed."""
+    if user.person_id == case.requester_id or user.person_id in permissions.subject_persons(
+        case.identity
+    ):
+        return "You are the requester or the subject of this case: you choose no signer."
+    if case.identity is not None and answers_for(user, case.identity, now=now):
+        return f"You answer for {case.identity.name}: an administrator who does not names somebody."
+    parties = permissions.mine(user, now=now)
+    for seat in case.seats.all():
+        signed = user.person_id in (seat.person_id, *seat.signed_before)
+        if signed or not parties.isdisjoint({seat.party_id, seat.backup_id}):
+            said = permissions.SEAT_WORDS[seat.kind]
+            return f"You sit here as {said}: an administrator who does not names somebody."
+    return None
+
+
+def _why_not_also(person: Person, case: Case, seat: Seat) -> str | None:
+    """Why a reviewer leaves a seat that names nobody to another one: asked in another seat, or who
+    breaks the ties of a case in stages."""
+    for other in case.seats.all():
+        asked = other.kind in permissions.SIGNING and other.turn == "now"
+        ties = seat.stage_id is not None and other.kind == "tie_breaker"
+        if other.pk == seat.pk or other.party is None or not (asked or ties):
+            continue
+        if other.party.person_id == person.pk:
+            return f"{person.name} is asked as {permissions.SEAT_WORDS[other.kind]} in this case."
+    return None
 
 
 def why_not_hand_over(user: User, case: Case, seat: Seat, *, now: datetime) -> str | None:
-    """Hand a seat to somebody else: whoever may sign in it, while answers can still be given."""
+    """Hand a seat to somebody else: whoever may sign in it, while answers can still be given; where
+    nobody may, an administrator names somebody."""
     if case.state not in ("draft", "open"):
         return f"{case.key} is {case.state.replace('_', ' ')}: no seat changes hands in it now."
-    return permissions.why_not_sit(user, case, seat, now=now)
+    why = permissions.why_not_sit(user, case, seat, now=now)
+    if why is None or why_not_name(user, case, seat, now=now) is None:
+        return None
+    return why
 
 
 def why_not_take(party: Party, case: Case, seat: Seat, *, by: User, now: datetime) -> str | None:
     """Whether a seat may be handed to this party: of a team, at least one of its members."""
     if seat.party_id == party.pk:
         return f"The seat is {party}'s already."
-    persons = permissions.persons_of(party, now=now)
-    if not persons:
+    those = permissions.persons_of(party, now=now)
+    if not those:
         return f"{party} has no members: nobody could sign."
     subjects = permissions.subject_persons(case.identity)
-    able = _able(persons)
+    able = _able(those)
     members = set(case.members.values_list("person", flat=True)) if case.sealed else None
     first = None
-    for person in persons:
+    for person in those:
         why = _why_not_person(
             person,
             case,
@@ -54,9 +138,9 @@ def why_not_take(party: Party, case: Case, seat: Seat, *, by: User, now: datetim
     return first if party.team_id is None else f"Nobody in {party} may sit here. {first}"
 
 
-def _able(persons: Sequence[Person]) -> set[UUID]:
+def _able(those: Sequence[Person]) -> set[UUID]:
     """Those of them who have a login that may sign; an auditor's changes nothing."""
-    logins = User.objects.filter(person__in=persons, is_active=True)
+    logins = User.objects.filter(person__in=those, is_active=True)
     return set(logins.exclude(groups__name="auditor").values_list("person_id", flat=True))
 
 
@@ -72,20 +156,43 @@ def _why_not_person(
     by: User,
     now: datetime,
 ) -> str | None:
-    name = person.name
     if person.pk == by.person_id:
         return "That is you: a seat is handed to somebody else."
+    # Whoever is handed a seat back has it again.
+    given_up = in_team and person.pk in seat.given_up
+    return _why_not_sit(
+        person,
+        case,
+        seat,
+        subjects=subjects,
+        able=able,
+        members=members,
+        now=now,
+        given_up=given_up,
+    ) or why_not_asked_twice(person, case, seat)
+
+
+def _why_not_sit(
+    person: Person,
+    case: Case,
+    seat: Seat,
+    *,
+    subjects: frozenset[UUID],
+    able: set[UUID],
+    members: set[UUID] | None,
+    now: datetime,
+    given_up: bool | None = None,
+) -> str | None:
+    name = person.name
     if person.left_at is not None and person.left_at <= now:
         return f"{name} has left."
     if person.pk not in able:
         return f"{name} has no login that signs."
-    if in_team and person.pk in seat.given_up:
+    if person.pk in seat.given_up if given_up is None else given_up:
         return f"{name} handed this seat over."
     if members is not None and person.pk not in members:
         return f"{case.key} is sealed: only its members sit in it."
-    return permissions.why_not_person(
-        person.pk, case, seat, subjects=subjects, name=name
-    ) or why_not_asked_twice(person, case, seat)
+    return permissions.why_not_person(person.pk, case, seat, subjects=subjects, name=name)
 
 
 def why_not_asked_twice(

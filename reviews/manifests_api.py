@@ -15,10 +15,9 @@ from rest_framework.response import Response
 from identities import visible
 from identities.api.doors import door
 from identities.api.identities import identity_of, user_of
-from identities.api.serializers import checked
+from identities.api.serializers import Reason, checked
 from identities.models import Identity, Manifest
 from identities.permissions import NotPossible
-from identities.reasons import LONGEST_REASON
 from reviews.actions import manifests
 from reviews.manifest_document import ManifestError
 from reviews.pages.manifests import as_data
@@ -42,7 +41,7 @@ class ManifestIn(serializers.Serializer[Any]):
     reference = serializers.CharField(
         required=False, default="", allow_blank=True, max_length=manifests.LONGEST_REFERENCE
     )
-    reason = serializers.CharField(max_length=LONGEST_REASON)
+    reason = Reason()
 
 
 @extend_schema(request=ManifestIn, responses=OpenApiTypes.OBJECT, tags=["manifests"])

@@ -35,6 +35,14 @@ class UntilForm(forms.Form):
     until = forms.DateField(error_messages={"required": "Say until when."})
 
 
+class ActivateForm(forms.Form):
+    """What is stated of all that are made active together: an end, and a purpose for those that
+    have none."""
+
+    until = forms.DateField(required=False)
+    purpose = forms.CharField(max_length=2_000, required=False)
+
+
 class VendorForm(forms.Form):
     """What is stated of an external integration."""
 

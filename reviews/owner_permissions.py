@@ -6,6 +6,7 @@ Attesting itself is identities/permissions.py.
 
 from collections.abc import Collection
 from datetime import datetime
+from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q
 
@@ -160,6 +161,23 @@ def why_not_say_gone_of(user: User, people: Collection[Person], *, now: datetime
     sits = [seat.person, *(one.person for one in (seat.party, seat.backup) if one is not None)]
     name = next(one.name for one in sits if one is not None and one.pk in known)
     return f"You sit in {seat.case.key} with {name}: somebody who does not says that they left or move."
+
+
+def waited_for(people: Collection[Person]) -> dict[UUID, str]:
+    """Of these people, those who sit in a case that is not decided yet, with its key. Whoever sends a
+    file has confirmed nothing and may sit there as well, so no file says that they are gone."""
+    seats = Seat.objects.filter(case__state__in=["draft", "open"])
+    rows = seats.filter(
+        Q(party__person__in=people) | Q(backup__person__in=people) | Q(person__in=people)
+    ).select_related("case", "party", "backup")
+    known = {one.pk for one in people}
+    found: dict[UUID, str] = {}
+    for seat in rows.order_by("case__number", "position"):
+        named = [one.person_id for one in (seat.party, seat.backup) if one is not None]
+        for pk in (seat.person_id, *named):
+            if pk in known:
+                found.setdefault(pk, seat.case.key)
+    return found
 
 
 def why_not_see_successions(user: User) -> str | None:

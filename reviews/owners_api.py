@@ -1,5 +1,6 @@
 """What somebody answers for, for scripts: siblings of the pages over the same actions."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -16,11 +17,10 @@ from identities import visible as identities_visible
 from identities.actions import vendors
 from identities.api.doors import door
 from identities.api.identities import identity_of, user_of
-from identities.api.serializers import AttestIn, IdentityOut, known_only
+from identities.api.serializers import AttestIn, IdentityOut, Reason, known_only
 from identities.models import Identity
 from identities.permissions import NotPossible
-from identities.reasons import LONGEST_REASON
-from reviews.actions import attesting, offers
+from reviews.actions import activating, attesting, offers
 from reviews.models import OwnerOffer, SuccessionItem
 from reviews.pages import owned
 from reviews.permissions import mine
@@ -32,14 +32,14 @@ class HandOverIn(serializers.Serializer[Any]):
 
     to = serializers.CharField(max_length=254)
     how = serializers.ChoiceField(choices=["hand_over", "not_mine"], default="hand_over")
-    reason = serializers.CharField(max_length=LONGEST_REASON)
+    reason = Reason()
 
 
 class AnswerIn(serializers.Serializer[Any]):
     """Accept, or decline with a reason; `ask`: whom to ask instead."""
 
     answer = serializers.ChoiceField(choices=["accept", "decline", "withdraw"])
-    reason = serializers.CharField(max_length=LONGEST_REASON, default="", allow_blank=True)
+    reason = Reason()
     ask = serializers.CharField(max_length=254, default="", allow_blank=True)
 
 
@@ -47,7 +47,7 @@ class TakeOverIn(serializers.Serializer[Any]):
     """Accept, or decline with a reason: then it goes to the next who is there."""
 
     answer = serializers.ChoiceField(choices=["accept", "decline"])
-    reason = serializers.CharField(max_length=LONGEST_REASON, default="", allow_blank=True)
+    reason = Reason()
 
 
 class ManyIn(serializers.Serializer[Any]):
@@ -57,6 +57,22 @@ class ManyIn(serializers.Serializer[Any]):
         child=serializers.CharField(max_length=300), min_length=1, max_length=attesting.MOST
     )
     expires_at = serializers.DateTimeField()
+
+
+class ActivateIn(serializers.Serializer[Any]):
+    """What is stated of an identity, or of all that are made active together: `expires_at` of each,
+    `purpose` of those that have none."""
+
+    purpose = serializers.CharField(max_length=2_000, default="", allow_blank=True)
+    expires_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
+
+
+class ActivateManyIn(ActivateIn):
+    """Identities by key, id or name."""
+
+    identities = serializers.ListField(
+        child=serializers.CharField(max_length=300), min_length=1, max_length=activating.MOST
+    )
 
 
 class AttestedIn(serializers.Serializer[Any]):
@@ -96,6 +112,38 @@ def attest(request: Request, key: str) -> Response:
     return Response(IdentityOut(identity_of(request, key)).data)
 
 
+@extend_schema(request=ActivateIn, responses=IdentityOut, tags=["identities"])
+@door({"POST": "act"})
+def activate(request: Request, key: str) -> Response:
+    """Make a draft active; by whoever answers for it, with their statement of purpose and end."""
+    row, data = identity_of(request, key), known_only(ActivateIn(data=request.data))
+    activating.activate(identity=row, by=user_of(request), now=timezone.now(), **data)
+    return Response(IdentityOut(identity_of(request, key)).data)
+
+
+@extend_schema(request=ActivateManyIn, responses=OpenApiTypes.OBJECT, tags=["identities"])
+@door({"POST": "act"})
+def activate_many(request: Request) -> Response:
+    """The same of many; a row for what became of each, or what it lacks."""
+    data = known_only(ActivateManyIn(data=request.data))
+    found = {key: _identity_or_none(request, key) for key in dict.fromkeys(data.pop("identities"))}
+    there = {row.pk: row for row in found.values() if row is not None}
+    done = {}
+    if there:
+        made = activating.activate_many(
+            identities=list(there.values()), by=user_of(request), now=timezone.now(), **data
+        )
+        done = {one.identity.pk: one.why for one in made}
+    return Response({"rows": [_became(key, row, done, "activated") for key, row in found.items()]})
+
+
+def _became(key: str, row: Identity | None, why: Mapping[UUID, str], did: str) -> dict[str, Any]:
+    """What became of one of many."""
+    if row is None:
+        return {"identity": key, did: False, "why_not": "There is no such identity."}
+    return {"identity": row.key, did: not why[row.pk], "why_not": why[row.pk]}
+
+
 @extend_schema(request=ManyIn, responses=OpenApiTypes.OBJECT, tags=["identities"])
 @door({"POST": "act"})
 def attest_many(request: Request) -> Response:
@@ -112,20 +160,7 @@ def attest_many(request: Request) -> Response:
             now=timezone.now(),
         )
         done = {one.identity.pk: one.why for one in renewed}
-    return Response(
-        {
-            "rows": [
-                {"identity": key, "renewed": False, "why_not": "There is no such identity."}
-                if row is None
-                else {
-                    "identity": row.key,
-                    "renewed": not done[row.pk],
-                    "why_not": done[row.pk],
-                }
-                for key, row in found.items()
-            ]
-        }
-    )
+    return Response({"rows": [_became(key, row, done, "renewed") for key, row in found.items()]})
 
 
 def _identity_or_none(request: Request, key: str) -> Identity | None:
@@ -141,7 +176,18 @@ def owned_list(request: Request) -> Response:
     """What the caller answers for, what ends first comes first, and what they are asked."""
     asked = {key: str(value)[:200].replace("\0", "") for key, value in request.query_params.items()}
     found = owned.context(user_of(request), asked, now=timezone.now())
-    wanted = ("key", "name", "kind", "state", "mode", "role", "purpose", "expires_at")
+    wanted = (
+        "key",
+        "name",
+        "kind",
+        "state",
+        "mode",
+        "role",
+        "purpose",
+        "expires_at",
+        "lacks",
+        "vacant",
+    )
     parties = mine(user_of(request), now=timezone.now())
     return Response(
         {

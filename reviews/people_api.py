@@ -19,10 +19,9 @@ from rest_framework.response import Response
 from identities.actions import registration
 from identities.api.doors import PAGED, door, page_of
 from identities.api.identities import user_of
-from identities.api.serializers import checked
+from identities.api.serializers import Reason, checked
 from identities.models import ApiToken, Person
 from identities.permissions import NotPossible, require, why_not_roster
-from identities.reasons import LONGEST_REASON
 from identities.register import read
 from reviews import owner_permissions
 from reviews.api import confirmed
@@ -48,7 +47,7 @@ class WhereIn(serializers.Serializer[Any]):
     state = serializers.ChoiceField(choices=["left", "here", "moved"])
     at = serializers.DateTimeField(required=False)
     team = serializers.CharField(max_length=200, default="", allow_blank=True)
-    reason = serializers.CharField(max_length=LONGEST_REASON)
+    reason = Reason()
     dry_run = serializers.BooleanField(default=False)
 
 
@@ -60,8 +59,8 @@ def roster(request: Request) -> Response:
     user, now = user_of(request), timezone.now()
     if request.method == "GET":
         return _list(request)
-    data = checked(RosterIn(data=request.data))
     require(why_not_roster(user, now=now))
+    data = checked(RosterIn(data=request.data))
     _confirmed(request, dry_run=data["dry_run"])
     entries = read("list.json", json.dumps({"people": data["people"]}))
     with transaction.atomic():

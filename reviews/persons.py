@@ -49,6 +49,23 @@ def of_parties(parties: Iterable[UUID | None], *, now: datetime) -> dict[UUID, l
     }
 
 
+def in_group(group: str, *, now: datetime) -> list[Person]:
+    """Who is there with a login in this group that may change something, by name."""
+    named = Q(groups__name=group)
+    if group == "administrator":
+        named |= Q(is_superuser=True)
+    logins = User.objects.filter(named, is_active=True).exclude(groups__name="auditor")
+    rows = Person.objects.filter(pk__in=logins.values("person"))
+    there = rows.filter(Q(left_at__isnull=True) | Q(left_at__gt=now))
+    return list(there.order_by("name", "pk"))
+
+
+def above(*, now: datetime) -> list[Person]:
+    """Who is told where nobody in particular stands above a thing: the reviewers, else the
+    administrators."""
+    return in_group("reviewer", now=now) or in_group("administrator", now=now)
+
+
 def subjects(identities: Iterable[Identity]) -> dict[UUID, frozenset[UUID]]:
     """The persons that each human identity is: by e-mail or login of its name or its actors."""
     humans = {one.pk: [one.name] for one in identities if one.kind == "human"}

@@ -19,6 +19,8 @@ FEWEST_ITEMS = 20
 ENDED = (8, 28)
 # "AKIA…QP7D": how a credential is shown, and what of it is made up.
 SHORT = re.compile(r"(.*…)(.{4})")
+# What a made-up user or role of the same kind is called: as the real one, with another ending.
+ENDINGS = ("-batch", "-blue", "-dev", "-job", "-legacy", "-old", "-poc", "-tmp", "-v2", "-worker")
 LETTERS = ("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdef", "23456789")
 
 
@@ -46,6 +48,11 @@ def _plain(one: Copied) -> bool:
     """Nothing is known against it that would make the answer a matter of opinion."""
     seen = one.snapshot
     return not seen.get("findings") and not seen.get("together")
+
+
+def _allowed(one: Copied) -> bool:
+    """Nothing against it, and a list of what is allowed and not delegated that is shown whole."""
+    return _plain(one) and len(one.snapshot.get("wider", [])) < 50
 
 
 def _delegation(one: Copied) -> bool:
@@ -79,6 +86,21 @@ PLANTS: dict[str, Plant] = {
         known="keep",
         fits=lambda one: _delegation(one) and one.recommendation == "keep",
         why="Each of its actions was seen lately, inside what was granted: it is needed as it is.",
+    ),
+    "allows_more": Plant(
+        of="entitlement",
+        known="narrow",
+        fits=lambda one: (
+            _allowed(one) and one.recommendation == "narrow" and bool(one.snapshot.get("wider"))
+        ),
+        why="The target allows more than was delegated, and no evidence says that the rest is"
+        " needed: it comes down to what is delegated.",
+    ),
+    "allows_no_more": Plant(
+        of="entitlement",
+        known="keep",
+        fits=lambda one: _allowed(one) and one.recommendation == "keep",
+        why="The target allows nothing beyond what was delegated: there is nothing to take away.",
     ),
 }
 
@@ -115,13 +137,20 @@ def changed(
     return one.note, None
 
 
-def other_key(title: str, choose: Callable[[str], str]) -> str:
+def other_key(title: str, choose: Callable[[Sequence[str]], str]) -> str:
     """The title of a credential with another ending: `choose` gives a letter out of several."""
 
     def other(letter: str) -> str:
         return next((choose(some) for some in LETTERS if letter in some), choose(LETTERS[2]))
 
     return SHORT.sub(lambda found: found[1] + "".join(map(other, found[2])), title)
+
+
+def other_name(title: str, choose: Callable[[Sequence[str]], str]) -> str:
+    """The title of what a system allows somebody, with another ending of the name."""
+    for ending in ENDINGS:
+        title = title.removesuffix(ending)
+    return f"{title}{choose(ENDINGS)}"
 
 
 def sentence(share: int) -> str:

@@ -16,10 +16,9 @@ from rest_framework.response import Response
 from identities import visible
 from identities.api.doors import door
 from identities.api.identities import user_of
-from identities.api.serializers import checked
+from identities.api.serializers import Reason, checked
 from identities.models import User
 from identities.permissions import NotAllowed, require
-from identities.reasons import LONGEST_REASON
 from reviews import policy_permissions, policy_words
 from reviews.actions import policy_versions
 from reviews.api import confirmed
@@ -40,11 +39,11 @@ class TryIn(serializers.Serializer[Any]):
 class ProposeIn(TryIn):
     """The same as a version that asks for a second signature."""
 
-    reason = serializers.CharField(max_length=LONGEST_REASON)
+    reason = Reason()
 
 
 class RefuseIn(serializers.Serializer[Any]):
-    reason = serializers.CharField(max_length=LONGEST_REASON)
+    reason = Reason()
 
 
 def places(view: Callable[..., Response]) -> Callable[..., Response]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from evidence.pairs import Twice, once
 from reviews.attestation_bounds import FIELDS as ATTESTATION
 from reviews.attestation_bounds import Attestation
 from reviews.attestation_bounds import read as read_attestation
@@ -318,7 +319,7 @@ def parse(value: object, *, name: str) -> Document:
     defaults = {one: found.pop(one) for one in IF if one in found}
     stages = with_defaults(found.get("stages", ()), defaults, hours=within)
     ends = {one: found.pop(one) for one in ENDS if one in found}
-    document = Document(**found | {"stages": with_ends(stages, ends)})
+    document = Document(**_fitting(found, within) | {"stages": with_ends(stages, ends)})
     problems += _together(document, found if name == REQUESTS else value)
     problems += cut_as_silence(found.get("stages", ()), defaults, document.silence)
     problems += not_here(stages, requests=name == REQUESTS)
@@ -329,6 +330,16 @@ def parse(value: object, *, name: str) -> Document:
     if problems:
         raise DocumentError(problems)
     return document
+
+
+def _fitting(found: Mapping[str, Any], within: int) -> dict[str, Any]:
+    """The fields that are said, and of what is not said about the time before the deadline what
+    fits into it: of four hours the last reminder is in the last."""
+    plain = Document()
+    reminders = [hours for hours in plain.remind_before_hours if hours < within]
+    fitting: dict[str, Any] = {"remind_before_hours": tuple(reminders or [max(1, within // 2)])}
+    fitting["escalate_before_hours"] = min(plain.escalate_before_hours, max(1, within // 4))
+    return {**fitting, **found}
 
 
 def _together(document: Document, given: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -362,20 +373,13 @@ def read(text: str, *, name: str) -> tuple[dict[str, Any], Document]:
     if "\0" in text or r"\u0000" in text:
         raise DocumentError([("document", "It holds a character that cannot be stored (NUL).")])
     try:
-        value = json.loads(text, object_pairs_hook=_once)
+        value = json.loads(text, object_pairs_hook=once)
     except json.JSONDecodeError as problem:
         place = f"line {problem.lineno}, column {problem.colno}"
         raise DocumentError([(place, f"This is not JSON: {problem.msg}.")]) from None
-    except (ValueError, RecursionError) as problem:
-        said = str(problem) if isinstance(problem, Problem) else "This is not JSON that is read."
+    except Twice as problem:
+        said = f"{shown(problem.name)[:80]!r} is written twice in one object."
         raise DocumentError([("document", said)]) from None
+    except (ValueError, RecursionError):
+        raise DocumentError([("document", "This is not JSON that is read.")]) from None
     return value, parse(value, name=name)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise Problem(f"{shown(twice)[:80]!r} is written twice in one object.")
-    return found

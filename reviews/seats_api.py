@@ -12,10 +12,9 @@ from rest_framework.response import Response
 
 from identities.api.doors import door
 from identities.api.identities import user_of
-from identities.api.serializers import checked
+from identities.api.serializers import Reason, checked
 from identities.models import ApiToken
 from identities.permissions import NotAllowed, require
-from identities.reasons import LONGEST_REASON
 from reviews import actions, sight
 from reviews.api import case_of
 from reviews.models import Case
@@ -26,7 +25,7 @@ class HandOverIn(serializers.Serializer[Any]):
 
     seat = serializers.UUIDField()
     to = serializers.CharField(max_length=254)
-    reason = serializers.CharField(max_length=LONGEST_REASON)
+    reason = Reason()
     version = serializers.IntegerField(min_value=0)
 
 
@@ -34,7 +33,7 @@ class SecondLookIn(serializers.Serializer[Any]):
     """Confirm answers that were given too fast, or ask for them again."""
 
     how = serializers.ChoiceField(choices=["confirm", "ask_again"])
-    reason = serializers.CharField(max_length=LONGEST_REASON)
+    reason = Reason()
 
 
 @extend_schema(request=HandOverIn, responses=OpenApiTypes.OBJECT, tags=["cases"])

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from celery import shared_task
 from django.utils import timezone
 
-from reviews import actions, digest, notices
+from reviews import actions, digest, notices, shares
 from reviews.actions import expiring, offers, planting
 from reviews.actions import modes as mode_rules
 from reviews.campaigns import launching, letting_out, progress, steps
@@ -122,5 +122,12 @@ def digests() -> int:
 
 @shared_task(name="reviews.tasks.send_notices")  # type: ignore[untyped-decorator]  # celery ships no types
 def send_notices() -> int:
-    """The outbox."""
-    return _until_done(lambda: notices.send_next(now=timezone.now()))
+    """The outbox, where nobody else is at it."""
+    with notices.turn() as mine:
+        return _until_done(lambda: mine and notices.send_next(now=timezone.now()))
+
+
+@shared_task(name="reviews.tasks.count_shares")  # type: ignore[untyped-decorator]  # celery ships no types
+def count_shares() -> None:
+    """How aligned we are today, for the lines on the front page; the last count of a day stays."""
+    shares.keep(now=timezone.now())

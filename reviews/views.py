@@ -24,10 +24,10 @@ from identities.permissions import NotAllowed, NotPossible
 from reviews import actions, visible
 from reviews.actions import entrance, freezing, planted_answers
 from reviews.actions.answers import AT_ONCE, WORDS
-from reviews.confirmed import asks_again
+from reviews.confirmed import asks_again, permitted_first
 from reviews.forms import DecideForm, PinForm, RequestForm, TieForm, initial_of, ticked
 from reviews.models import Case, Item
-from reviews.pages import breaks, front, planted, queue
+from reviews.pages import breaks, front, planted, queue, refused
 from reviews.pages import case as case_page
 from reviews.pages.lanes import EPOCH
 from reviews.permissions import SEAT_WORDS
@@ -127,10 +127,12 @@ def case_decide(request: HttpRequest, key: str) -> HttpResponse:
     """A form that got lost on the way through re-authentication leads back to its case."""
     if request.method == "GET":
         return redirect("case_page", key=key)
-    answer: HttpResponse = _signed(request, key)
-    return answer
+    return _signed(request, key)
 
 
+@permitted_first(
+    lambda request, key: refused.why_not_decide(request, case_of(request, key), now=timezone.now())
+)
 @reauthentication_required(enabled=asks_again)  # type: ignore[untyped-decorator]  # allauth ships no types
 def _signed(request: HttpRequest, key: str) -> HttpResponse:
     case, form = case_of(request, key), DecideForm(request.POST)
@@ -198,6 +200,9 @@ def case_undo(request: HttpRequest, key: str) -> HttpResponse:
 
 @require_POST
 @login_required
+@permitted_first(
+    lambda request, key: refused.why_not_settle(request, case_of(request, key), now=timezone.now())
+)
 @reauthentication_required(enabled=asks_again)  # type: ignore[untyped-decorator]  # allauth ships no types
 def case_tie_break(request: HttpRequest, key: str) -> HttpResponse:
     case, form = case_of(request, key), TieForm(request.POST)

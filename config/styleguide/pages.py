@@ -15,13 +15,19 @@ def front() -> Sample:
         title: str, value: str, change: str, better: bool, goal: float, rows: str, *points: float
     ) -> Sample:
         return {
-            "title": title, "value": value, "unit": "%", "change": change, "better": better,
-            "goal": f"{goal:g} %", "goal_at": goal, "rows": rows, "url": "/identities/", "points": list(points),
+            "title": title, "value": value, "unit": "%", "goal": f"{goal:g} %", "goal_at": goal, "label": title,
+            "change": {"points": change, "way": 1 if better else -1, "since": "30 d"}, "points": [*points],
+            "part": rows.partition(" of ")[0], "whole": rows.partition(" of ")[2], "lacking": "74 missing",
+            "part_url": "/identities/?x=1", "whole_url": "/identities/?x=2", "lacking_url": "/identities/?x=3",
         }  # fmt: skip
 
     return {
         "today": date(2026, 11, 24),
-        "lead": "8 things wait for you, 1 is overdue. 3 revocations are not effective yet.",
+        "lead": [
+            {"words": "8 things wait for you.", "url": "/queue/"},
+            {"words": "1 is overdue.", "url": "/queue/?due=passed"},
+            {"words": "3 revocations are not effective yet.", "url": "/revocations/"},
+        ],
         "first_url": "/cases/CS-1998/",
         "tabs": [
             {"words": "All", "n": 8, "url": "?", "on": True},
@@ -61,6 +67,7 @@ def front() -> Sample:
             kpi("Decided before deadline", "94.1", "0.9 pt", True, 98, "271 of 288 decisions", 92, 93, 92.4, 93.5, 94.1),
             kpi("Effective within 15 min", "78.4", "4.0 pt", False, 95, "40 of 51 revocations", 76, 80, 83, 82, 80, 78.4),
         ],
+        "aligned_lines": True,
         "aligned_at": at("15:45"),
         "systems": systems(),
         "systems_total": 23,

@@ -191,21 +191,34 @@ def share(value: Any, label: str, tone: str = "") -> SafeString:
 
 
 @register.simple_tag
-def spark(points: Sequence[float], goal: Any = None, label: str = "") -> SafeString:
-    """A sparkline: a line, never bars cut at a base that is not zero. The goal is dotted."""
-    if not points or len(points) < 2:
+def spark(points: Sequence[float | None], goal: Any = None, label: str = "") -> SafeString:
+    """A sparkline: a line, never bars cut at a base that is not zero. The goal is dotted.
+
+    None is a point that is not known: the line is broken there, never drawn through.
+    """
+    known = [float(point) for point in points if point is not None]
+    if len(known) < 2:
         return NOTHING
     width, height = 84.0, 28.0
-    values = [float(point) for point in points]
-    low = min([*values, *([float(goal)] if goal is not None else [])])
-    high = max([*values, *([float(goal)] if goal is not None else [])])
-    reach = (high - low) or 1.0
+    marks = [*known, *([float(goal)] if goal is not None else [])]
+    low, reach = min(marks), (max(marks) - min(marks)) or 1.0
 
     def y(value: float) -> float:
         return round(height - 4 - (value - low) / reach * (height - 8), 1)
 
-    step = (width - 8) / (len(values) - 1)
-    line = " ".join(f"{round(4 + step * i, 1)},{y(value)}" for i, value in enumerate(values))
+    step = (width - 8) / (len(points) - 1)
+    stretches: list[list[str]] = [[]]
+    for place, point in enumerate(points):
+        if point is not None:
+            stretches[-1].append(f"{round(4 + step * place, 1)},{y(float(point))}")
+        elif stretches[-1]:
+            stretches.append([])
+    lines = format_html_join(
+        "",
+        '<polyline points="{}"></polyline>',
+        # A point alone is a line of no length, whose round ends are seen.
+        ((" ".join(one if len(one) > 1 else one * 2),) for one in stretches if one),
+    )
     dots = (
         format_html(
             '<line class="goal" x1="0" x2="{}" y1="{}" y2="{}"></line>',
@@ -215,14 +228,15 @@ def spark(points: Sequence[float], goal: Any = None, label: str = "") -> SafeStr
         if goal is not None
         else NOTHING
     )
+    last = max(place for place, point in enumerate(points) if point is not None)
     return format_html(
         '<svg class="cs-spark" viewBox="0 0 84 28" role="img" aria-label="{}">{}'
-        '<polyline points="{}"></polyline><circle cx="{}" cy="{}" r="2.5"></circle></svg>',
+        '{}<circle cx="{}" cy="{}" r="2.5"></circle></svg>',
         label or "trend",
         dots,
-        line,
-        width - 4,
-        y(values[-1]),
+        lines,
+        round(4 + step * last, 1),
+        y(known[-1]),
     )
 
 

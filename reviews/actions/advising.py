@@ -23,6 +23,8 @@ from reviews.shown import covers
 INVESTIGATE = "investigate"
 # No answer, so not among theirs.
 WORDS = {INVESTIGATE: "Investigate"}
+# In an item's snapshot: up to when the evidence reached that its recommendation was made from.
+MADE_AT = "advised_at"
 # Advice that finding something out comes before.
 WEAKER = ("", "keep")
 MOST = 6
@@ -77,6 +79,7 @@ def complete[Items: Mapping[UUID, Sequence[Item]]](
                 ]
             if said:
                 item.snapshot = item.snapshot | {"reasons": said[:MOST]}
+            item.snapshot = item.snapshot | {MADE_AT: now.isoformat()}
     return items
 
 

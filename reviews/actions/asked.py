@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cached_property
 from uuid import UUID
 
-from identities.models import Person
+from identities.models import Party, Person
 from reviews import persons
 from reviews.models import Case, Decision, Item, Seat
 from reviews.permissions import SIGNING
@@ -65,8 +65,66 @@ class Asked:
                 return free
         return []
 
+    def free(self, case: Case, seat: Seat, party: Party | None) -> bool:
+        """Whether somebody of this party may sit there, and is asked in no other seat that signs."""
+        taken = {case.requester_id, *seat.given_up}
+        if case.identity_id is not None:
+            taken.update(self._subjects.get(case.identity_id, ()))
+        for one in self.seats[case.pk]:
+            if one.pk != seat.pk:
+                taken.update((one.person_id, *one.signed_before))
+                if one.kind in SIGNING and one.turn == "now":
+                    taken.update(person.pk for person in self.of(case, one))
+        found = [] if party is None else self._persons.get(party.pk, [])
+        return any(person.pk not in taken for person in found)
+
+    def again(self, seat: Seat) -> list[Person]:
+        """Who stands for the party that sits there since these were read."""
+        self._persons |= persons.of_parties([seat.party_id], now=self.now)
+        return self._persons.get(seat.party_id, []) if seat.party_id is not None else []
+
+    def nobody(self, case: Case, seat: Seat) -> bool:
+        """Whether nobody may sit in a seat: none of those whom it names and, where it names nobody,
+        no reviewer."""
+        if self.of(case, seat):
+            return False
+        if seat.party_id is not None or seat.backup_id is not None:
+            return True
+        taken = {case.requester_id, *seat.given_up}
+        if case.identity_id is not None:
+            taken.update(self._subjects.get(case.identity_id, ()))
+        for one in self.seats[case.pk]:
+            if one.pk == seat.pk:
+                continue
+            taken.update((one.person_id, *one.signed_before))
+            asked = one.kind in SIGNING and one.turn == "now"
+            if one.party is not None and (asked or (seat.stage_id and one.kind == "tie_breaker")):
+                taken.add(one.party.person_id)
+        return taken.issuperset(one.pk for one in self._reviewers)
+
+    def namers(self, case: Case) -> list[Person]:
+        """Who names somebody for a seat in which nobody may sit: the administrators who sit nowhere
+        in the case; where each of them does, all, because somebody has to be told."""
+        sits = {self._person_of(seat) for seat in self.seats[case.pk]}
+        free = [one for one in self._administrators if one.pk not in sits]
+        return free or self._administrators
+
+    def _person_of(self, seat: Seat) -> UUID | None:
+        party = None if seat.party is None else seat.party.person_id
+        return party if seat.person_id is None else seat.person_id
+
+    def asked(self, case: Case, seat: Seat) -> list[Person]:
+        """Whom the request has to reach before silence counts: whose answer the seat waits for; where
+        nobody may sit in it, who names somebody."""
+        return self.namers(case) if self.nobody(case, seat) else self.of(case, seat)
+
+    def empty(self, case: Case) -> list[Seat]:
+        """The silent seats in which nobody may sit."""
+        return [seat for seat in self.silent(case) if self.nobody(case, seat)]
+
     def above(self, case: Case) -> list[Person]:
-        """Who a case goes to when its seats are silent: the tie-breaker and the backups.
+        """Who a case goes to when its seats are silent: the tie-breaker and the backups; where
+        nobody may sit in one, who names somebody as well.
 
         Where nobody is named, the reviewers, else the administrators: somebody is told by name.
         """
@@ -77,7 +135,10 @@ class Asked:
             party = seat.party_id if seat.kind == "tie_breaker" else seat.backup_id
             if party is not None:
                 found += self._persons.get(party, [])
-        return list({one.pk: one for one in found or self._by_role}.values())
+        found = found or self._by_role
+        if self.empty(case):
+            found = [*found, *self.namers(case)]
+        return list({one.pk: one for one in found}.values())
 
     def unasked(self, case: Case) -> list[Person]:
         """Those above who are asked in no later stage: they may know what is answered in this."""
@@ -122,15 +183,14 @@ class Asked:
         cases = self._cases.values()
         return persons.subjects(case.identity for case in cases if case.identity is not None)
 
-    @cached_property
+    @property
     def _by_role(self) -> list[Person]:
-        for group in ("reviewer", "administrator"):
-            members = Person.objects.filter(users__groups__name=group, users__is_active=True)
-            found = [
-                one
-                for one in members.distinct().order_by("name", "pk")
-                if one.left_at is None or one.left_at > self.now
-            ]
-            if found:
-                return found
-        return []
+        return self._reviewers or self._administrators
+
+    @cached_property
+    def _reviewers(self) -> list[Person]:
+        return persons.in_group("reviewer", now=self.now)
+
+    @cached_property
+    def _administrators(self) -> list[Person]:
+        return persons.in_group("administrator", now=self.now)

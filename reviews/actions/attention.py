@@ -242,13 +242,13 @@ def look_again(*, case: Case, how: str, reason: str, by: User, now: datetime) ->
 
     `how`: confirm, or ask_again. What has gone out already is asked for in a new review.
     """
-    reason = reason_given(reason, what="the seats and the ledger keep it")
     if how not in WORDS:
         raise NotPossible("Choose: confirm the answers, or ask for them again.")
     with transaction.atomic():
         case = entries.locked(case.pk)
         marks = standing(case)
         require(independence.why_not_look_again(by, case, marks, now=now))
+        reason = reason_given(reason, what="the seats and the ledger keep it")
         rows = answers_of(case, marks)
         Provisional.objects.filter(pk__in=[one.pk for one in marks]).update(
             settled_at=now,

@@ -14,12 +14,12 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from identities.acting import COUNTERSIGN, By, acting
 from identities.actions import revocations
-from identities.models import Revocation
+from identities.models import IdentityState, Revocation
 from identities.permissions import NotPossible, require
 from reviews import outcome_brakes, permissions
 from reviews.models import Case, Decision, Item, Notice, Provisional, Quarantine, Rung
 
-from . import batches, carried, consequences, entries, quarantining, reminders, settling
+from . import batches, carried, consequences, entries, held_first, quarantining, reminders, settling
 from .asked import Asked
 
 # Asked for and not effective yet; what failed waits for a person.
@@ -28,7 +28,11 @@ PLAN_AGAIN = timedelta(days=1)
 # Answers given too fast to be read wait for a second look (actions/attention.py).
 PROVISIONAL = Provisional.objects.filter(case=OuterRef("pk"), settled_at__isnull=True)
 STAYS = "what is suspended could not be resumed"
+# What silence stopped, and the step that undoes it: a draft is held (revocations/asking.py).
+UNDONE_BY = {"suspended": "resume", "draft": "release"}
 LEFT = Item.objects.filter(carried_out_at__isnull=True)
+# What goes on after it, in whole or in part.
+KEPT = ("keep", "narrow", "replace")
 
 # Of decided cases, and of their items that have not gone out.
 MOST, MOST_ITEMS = batches.MOST, batches.MOST_ITEMS
@@ -218,9 +222,10 @@ def _quarantine_next(now: datetime) -> bool:
             return False
         outcomes = _locked(cases, items)
         of = {item.pk: item for _, item in outcomes}
-        for row in due.filter(item__in=of).order_by("until", "pk"):
+        rows = list(due.filter(item__in=of).order_by("until", "pk"))
+        for row in rows:
             row.item = of[row.item_id]
-            quarantining.end_due(row, now=now)
+        held_first.end_all(rows, now=now)
         consequences.carry_all(outcomes, by=COUNTERSIGN, now=now)
         entries.changed_all(cases)
         return True
@@ -303,26 +308,45 @@ def _silenced(cases: Sequence[Case]) -> list[Case]:
     ]
 
 
+def _held(cases: Sequence[Case], *, now: datetime) -> list[Case]:
+    """Those whose identity is a draft that is held because of their silence, and of nothing else."""
+    drafts = {
+        one.identity.pk: one for one in cases if one.identity and one.identity.state == "draft"
+    }
+    if not drafts:
+        return []
+    rows = IdentityState.objects.filter(
+        identity__in=drafts, state="held", superseded_at__isnull=True, during__contains=now
+    )
+    return [
+        drafts[pk]
+        for pk, why in rows.values_list("identity", "because")
+        if why.startswith(f"{drafts[pk].key}:")
+    ]
+
+
 def _resume(cases: Sequence[Case], *, now: datetime) -> None:
     """What silence suspended works again, once the seats have decided to keep something."""
     stopped = [one for one in cases if one.identity and one.identity.state == "suspended"]
+    stopped += _held(cases, now=now)
     silenced = {case.pk: case for case in _silenced(stopped)} if stopped else {}
     if not silenced:
         return
     kept: set[UUID] = set()
     revoked: set[UUID] = set()
-    items = Item.objects.filter(case__in=silenced)
-    for pk, kind, outcome in items.values_list("case", "kind", "outcome"):
-        if outcome in ("keep", "narrow", "replace"):
-            kept.add(pk)
-        elif (kind, outcome) == ("entitlement", "revoke"):
-            revoked.add(pk)
+    items = list(Item.objects.filter(case__in=silenced))
+    answered = settling.by_answers([one for one in items if one.outcome in KEPT])
+    for item in items:
+        if item.pk in answered:
+            kept.add(item.case_id)
+        elif (item.kind, item.outcome) == ("entitlement", "revoke"):
+            revoked.add(item.case_id)
     asks: dict[UUID, revocations.Ask] = {}
     for case in silenced.values():
         if case.identity is not None and case.pk in kept - revoked:
             ask = revocations.Ask(
                 case.identity,
-                "resume",
+                UNDONE_BY[case.identity.state],
                 f"decided in {case.key}",
                 case=case.pk,
                 case_key=case.key,

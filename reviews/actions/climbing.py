@@ -15,7 +15,7 @@ from reviews import ladder, policies
 from reviews.ladder import CUTS
 from reviews.models import Case, Rung, Seat
 
-from . import braking, clock, entries, rungs, settling, silencing, stage_steps
+from . import braking, clock, entries, rungs, seats_of_owner, settling, silencing, stage_steps
 from .asked import Asked
 from .silencing import consequence, sentence
 from .swept import Swept
@@ -336,20 +336,26 @@ class Climb(Swept):
         )
 
     def _replace(self, case: Case, rung: Rung) -> None:
-        """The backups take the seats of those who have not signed in them."""
+        """The next who may sit takes the seat of each who has not signed in it: its backup, or who
+        comes after where the backup sits in another seat already."""
         said, told = [], []
         for seat in self.asked.silent(case):
-            if seat.person_id is None and seat.backup is not None:
-                was = ", ".join(one.name for one in self.asked.of(case, seat)[:3]) or "nobody"
+            if seat.person_id is not None:
+                continue
+            was = ", ".join(one.name for one in self.asked.of(case, seat)[:3]) or "nobody"
+            if not self.asked.free(case, seat, seat.backup):
+                sits = seats_of_owner.replace(case, seat, now=self.now)
+                now_asked = self.asked.again(seat) if sits else []
+            elif seat.backup is not None:
                 seat.party, seat.backup = seat.backup, seat.party
                 Seat.objects.filter(pk=seat.pk).update(party=seat.party_id, backup=seat.backup_id)
                 now_asked = self.asked.of(case, seat)
-                told += now_asked
-                names = ", ".join(one.name for one in now_asked[:3]) or "nobody"
-                said.append(f"{names} in place of {was}")
+            told += now_asked
+            names = ", ".join(one.name for one in now_asked[:3])
+            said.append(f"{names} in place of {was}" if names else f"nobody can for {was}")
         self.climbed(rung)
         self.changed.append(case)
-        words = "; ".join(said) or "no silent seat has a backup"
+        words = "; ".join(said) or "no seat is silent that nobody has signed in"
         self.say(case, rung, "case.rung", f"The backups take over in {case.key}: {words}")
         self.notify(
             case,

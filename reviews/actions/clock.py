@@ -30,11 +30,15 @@ ORDER BY s.name
 
 
 class Silent(NamedTuple):
-    """A seat whose answer is missing: who was asked for it, and when that reached one of them."""
+    """A seat whose answer is missing: who was asked for it, and when that reached one of them.
+
+    `nobody`: nobody may sit in it, so that those were asked who name somebody.
+    """
 
     seat: Seat
     asked: list[Person]
     reached_at: datetime | None
+    nobody: bool = False
 
 
 class Read(NamedTuple):
@@ -66,7 +70,7 @@ def read(case: Case, *, now: datetime) -> Read:
 def read_all(cases: Sequence[Case], asked: Asked, *, now: datetime) -> dict[UUID, Read]:
     """The same of many cases."""
     silent = {
-        case.pk: [(seat, asked.of(case, seat)) for seat in asked.silent(case)] for case in cases
+        case.pk: [(seat, asked.asked(case, seat)) for seat in asked.silent(case)] for case in cases
     }
     persons = {person.pk for seats in silent.values() for _, found in seats for person in found}
     reached = _reached(cases, persons)
@@ -79,16 +83,17 @@ def read_all(cases: Sequence[Case], asked: Asked, *, now: datetime) -> dict[UUID
     for case in cases:
         rows = []
         for seat, those in silent[case.pk]:
-            moments = [
-                moment
-                for person in those
-                for moment in (
-                    reached.get((case.pk, person.pk)),
-                    together.get((case.campaign_id, person.pk)),
-                )
+            nobody = asked.nobody(case, seat)
+            moments = [reached.get((case.pk, person.pk)) for person in those]
+            if not nobody:
+                # Whom a campaign asked for seats of their own was not told of an empty one by that.
+                moments += [together.get((case.campaign_id, person.pk)) for person in those]
+            known = [
+                moment if seat.since is None else max(moment, seat.since)
+                for moment in moments
+                if moment is not None
             ]
-            known = [moment for moment in moments if moment is not None]
-            rows.append(Silent(seat, those, min(known, default=None)))
+            rows.append(Silent(seat, those, min(known, default=None), nobody))
         whole = case.silent_at - case.counts_from - case.not_counted
         heard = [one for one in at_work if one[1] >= case.counts_from]
         stretches = policies.without(heard, paused.get(case.campaign_id, ()))
@@ -127,7 +132,8 @@ def sentences(case: Case, found: Read) -> list[str]:
     said = []
     if found.clock.since is None:
         missing = [
-            f"{' or '.join(person.name for person in one.asked[:3])} as {_seat(one.seat)}"
+            f"{' or '.join(person.name for person in one.asked[:3])}"
+            f"{', who can name somebody' if one.nobody else ''} as {_seat(one.seat)}"
             for one in found.silent
             if one.asked and one.reached_at is None
         ]

@@ -15,9 +15,9 @@ from identities.acting import COUNTERSIGN, By
 from identities.actions import bindings, revocations
 from identities.models import Binding, Credential, Revocation
 from identities.permissions import NotAllowed, NotPossible
-from reviews.models import Case, Item, Quarantine
+from reviews.models import Case, Item
 
-from . import declared, delegated, entitled, entries, quarantining, settling
+from . import declared, delegated, entitled, entries, held_first, quarantining, settling
 from .carried import Act, Came, Due, Waits, identity_of, in_words, plan_of
 
 # These go out when they are agreed, whatever else of the case is still open (decisions 19).
@@ -55,14 +55,24 @@ def carry_all(
     as a sentence, and waits for a person. `ends`: the replacements whose date has come."""
     if not those:
         return
-    held = _held_before(those)
+    before = held_first.newest([item.pk for _, item in those])
     acts: dict[Act, list[Due]] = {}
+    first: list[Due] = []
     for case, item in those:
         one = Due(case, item, "revoke" if item.pk in ends else item.outcome)
-        if item.pk in ends or not (item.pk in held or _may_be_held(one)):
+        state = before.get(item.pk, "")
+        if (
+            item.pk in ends
+            or state == "revoked"
+            or (state != "held" and not held_first.may_be(one))
+        ):
             acts.setdefault(_act(one), []).append(one)
-        else:
+        elif state == "held" or entitled.ALLOWED in item.snapshot:
             _alone(one, by=by, now=now)
+        else:
+            first.append(one)
+    for one in _hold(first, now=now) if first else ():
+        acts.setdefault(_act(one), []).append(one)
     for act in sorted(acts, key=_ORDER.index):
         some = acts[act]
         for one, came in zip(some, act(some, by=by, now=now), strict=True):
@@ -82,16 +92,16 @@ def wait(case: Case, item: Item, why: str, *, by: By, now: datetime) -> None:
     entries.note_all([_said(case, item)], by=by, now=now)
 
 
-def _held_before(those: Sequence[Outcome]) -> set[UUID]:
-    """The items that were held for a while before (quarantining.py)."""
-    pks = [item.pk for _, item in those]
-    return set(Quarantine.objects.filter(item__in=pks).values_list("item", flat=True))
-
-
-def _may_be_held(one: Due) -> bool:
-    """Whether it may be held for some days first, which is done item by item."""
-    first = (one.item.kind, one.does) in quarantining.HELD_FIRST
-    return first and quarantining.days(one.case, one.item) > 0
+def _hold(those: Sequence[Due], *, now: datetime) -> list[Due]:
+    """Hold these for some days before they are cut; those of which nothing works are cut at once."""
+    rest = []
+    for one, came in zip(those, held_first.hold_all(those, now=now), strict=True):
+        if came is None:
+            rest.append(one)
+        else:
+            _take(one.item, came, now)
+    settling.write([one.item for one in those])
+    return rest
 
 
 def _alone(one: Due, *, by: By, now: datetime) -> None:

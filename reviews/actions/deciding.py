@@ -60,10 +60,10 @@ def decide(
             version=version,
             proposal=proposal,
         )
-    reason = reason_given(reason, what="other reviewers will read it")
     with transaction.atomic():
         case, item, seat = _locked(case, item, seat, by=by)
         require(permissions.why_not_sit(by, case, seat, now=now))
+        reason = reason_given(reason, what="other reviewers will read it")
         if case.state != "open":
             raise NotPossible(f"{case.key} is {case.state.replace('_', ' ')}: it is not open.")
         entries.fresh_enough(case, version, by=by)
@@ -87,7 +87,6 @@ def tie_break(
     *, case: Case, item: Item, answer: str, reason: str, by: User, now: datetime, version: int
 ) -> Decision:
     """Decide between the two answers of seats that differ, after the deadline."""
-    reason = reason_given(reason, what="both seats will read it")
     with transaction.atomic():
         case = entries.locked(case.pk)
         seat = case.seats.filter(kind="tie_breaker").select_related("party", "backup").first()
@@ -95,6 +94,7 @@ def tie_break(
             raise NotPossible(f"{case.key} has no tie-breaker.")
         case, item, seat = _locked(case, item, seat, by=by)
         require(permissions.why_not_sit(by, case, seat, now=now))
+        reason = reason_given(reason, what="both seats will read it")
         if case.state != "open":
             raise NotPossible(f"{case.key} is {case.state.replace('_', ' ')}: it is not open.")
         entries.fresh_enough(case, version, by=by)
@@ -123,7 +123,8 @@ def tie_break(
 
 
 def undo(*, case: Case, item: Item, by: User, now: datetime) -> None:
-    """Take back one's own last answer on an item before it has gone out."""
+    """Take back one's own last answer on an item before it has gone out; what it had changed
+    stands again."""
     if planted_answers.behind(item) is not None:
         planted_answers.undo(item, case=case, by=by, now=now)
         return
@@ -141,23 +142,39 @@ def undo(*, case: Case, item: Item, by: User, now: datetime) -> None:
             raise NotPossible("You have no answer on this item to take back.")
         row.superseded_at = now
         row.save(update_fields=["superseded_at"])
+        before = item.decisions.filter(seat=row.seat, superseded_at=row.at).exclude(pk=row.pk)
+        again = before.order_by("-at", "-pk").first()
+        if again is not None:
+            again.superseded_at = None
+            again.save(update_fields=["superseded_at"])
         reopened = case.state == "decided"
         settling.settle(case, item, now=now)
-        said = f" {answers.WORDS[row.answer].lower()}"
-        if stages.withholds(case, row.seat.stage):
-            said = " the answer"
+        withheld = stages.withholds(case, row.seat.stage)
+        said = " the answer" if withheld else f" {answers.WORDS[row.answer].lower()}"
+        stands = ""
+        if again is not None:
+            what = "the answer before it" if withheld else answers.WORDS[again.answer].lower()
+            stands = f"; {what} stands again"
         entries.note(
             case,
             act="item.undone",
-            words=f"{by.called} took back{said} on {item.title}",
+            words=f"{by.called} took back{said} on {item.title}{stands}"[:1_000],
             by=by,
             now=now,
-            data={"item": str(item.pk), "decision": str(row.pk)},
+            data={
+                "item": str(item.pk),
+                "decision": str(row.pk),
+                "stands": None if again is None else str(again.pk),
+            },
         )
         if reopened:
             entries.changed(case, state=entries.moved(case, "reopen"), decided_at=None)
         else:
             entries.changed(case)
+        if again is not None:
+            # Others may have answered since: with it, the item or the case may be decided.
+            _at_once(case, item, now=now)
+            settling.finish(case, now=now)
 
 
 def _at_once(case: Case, item: Item, *, now: datetime) -> None:

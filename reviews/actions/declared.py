@@ -9,6 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from identities.acting import By
+from identities.actions import identities as identity_actions
 from identities.actions import revocations
 from identities.models import Manifest, NewUse
 from identities.permissions import NotPossible
@@ -31,12 +32,52 @@ def _says(words: str) -> Act:
 nothing = _says("nothing changes")
 
 
+def _stop(those: Sequence[Due], *, by: By, now: datetime) -> list[Came]:
+    """Nothing of them works, at our door and, by holding their keys, at the target: what is active is
+    suspended, until resumed; a draft, which never was, is refused for good."""
+    drafts = [one for one in those if one.case.identity and one.case.identity.state == "draft"]
+    refused = _refuse(drafts, by=by, now=now) if drafts else {}
+    rest = [one for one in those if one.item.pk not in refused]
+    suspended = iter(_suspend(rest, by=by, now=now) if rest else ())
+    return [refused.get(one.item.pk) or next(suspended) for one in those]
+
+
+def _refuse(those: Sequence[Due], *, by: By, now: datetime) -> dict[UUID, Came]:
+    """By item, what became of it; one that was made active meanwhile is not among them."""
+    identities = identity_actions.locked_all(
+        {one.case.identity.pk for one in those if one.case.identity is not None}
+    )
+    drafts = {pk: row for pk, row in identities.items() if row.state == "draft"}
+    asks: dict[UUID, revocations.Ask] = {}
+    found: dict[UUID, Came] = {}
+    for case, item, _ in those:
+        identity = None if case.identity is None else drafts.get(case.identity.pk)
+        if identity is not None:
+            found[item.pk] = f"{identity.name} was a draft and is refused: it is retired for good"
+            ask = revocations.Ask(
+                identity, "hold", f"decided in {case.key}", case=case.pk, case_key=case.key
+            )
+            asks.setdefault(identity.pk, ask)
+        elif case.identity is not None and case.identity.pk in identities:
+            case.identity.state = identities[case.identity.pk].state
+    held = dict(
+        zip(asks, revocations.hold_keys_all(list(asks.values()), by=by, now=now), strict=True)
+    )
+    retired = [(ask.identity, ask.because) for ask in asks.values()]
+    if retired:
+        identity_actions.moved_all(retired, "retired", by=by, now=now)
+    for case, item, _ in those:
+        if item.pk in found and case.identity is not None:
+            case.identity.state = "retired"
+            found[item.pk] = f"{found[item.pk]}; {held[case.identity.pk]}"[:2_000]
+    return found
+
+
 def _suspend(those: Sequence[Due], *, by: By, now: datetime) -> list[Came]:
-    """Nothing of them works, at our door and, by holding their keys, at the target; until
-    resumed."""
+    """What is active; what is suspended or retired already stays so."""
     asks: dict[UUID, revocations.Ask] = {}
     for case, _, _ in those:
-        if case.identity is not None and case.identity.state != "suspended":
+        if case.identity is not None and case.identity.state not in ("suspended", "retired"):
             ask = revocations.Ask(
                 case.identity,
                 "suspend",
@@ -55,7 +96,8 @@ def _suspend(those: Sequence[Due], *, by: By, now: datetime) -> list[Came]:
             continue
         came = said.get(identity.pk)
         if came is None or asks[identity.pk].case != case.pk:
-            came = f"{identity.name} is suspended already"
+            state = "retired" if identity.state == "retired" else "suspended"
+            came = f"{identity.name} is {state} already"
         elif isinstance(came, str):
             came = f"{identity.name} is suspended; {came}"[:2_000]
         found.append(came)
@@ -97,7 +139,7 @@ ACTS: dict[tuple[str, str], Act] = {
     ("use", "keep"): _says("it may be used"),
     ("use", "revoke"): _says(REFUSED_USE),
     ("identity", "keep"): _says("it goes on as it is"),
-    ("identity", "revoke"): _suspend,
+    ("identity", "revoke"): _stop,
     ("manifest", "approve"): _manifests("signed", "{} is signed", lambda _: True),
     ("manifest", "deny"): _manifests(
         "refused", "{} is not signed", lambda one: one.state == "proposed"

@@ -14,7 +14,7 @@ from identities.models import DelegationVersion
 from identities.permissions import NotPossible
 from reviews.models import Decision
 
-from . import settling
+from . import entitled, settling
 from .carried import Came, Due, Waits, identity_of, plan_of
 from .versions import Versions
 
@@ -47,7 +47,16 @@ def carry_all(those: Sequence[Due], *, by: By, now: datetime) -> list[Came]:
         except NotPossible as refused:
             said.append(refused)
     these.known.write()
-    return said
+    granted = [
+        one
+        for one, came in zip(those, said, strict=True)
+        if one.does == "approve" and isinstance(came, str)
+    ]
+    there = entitled.follow(granted, by=by, now=now) if granted else {}
+    return [
+        f"{came}; {there[one.item.pk]}" if isinstance(came, str) and one.item.pk in there else came
+        for one, came in zip(those, said, strict=True)
+    ]
 
 
 def _keep(one: Due, these: _Set) -> str:

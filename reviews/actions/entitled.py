@@ -46,6 +46,34 @@ def hold(
     return {HELD: made[0].key, FOR: outcome}, f"{made[0].key} requested: {made[0].words}"
 
 
+def hold_all(
+    those: Sequence[Due], because: Sequence[str], *, now: datetime
+) -> list[revocations.Made]:
+    """The same of many, each with its reason; what is refused is said in its row."""
+    known = Entitlement.objects.in_bulk([one.item.ref for one in those if one.item.ref])
+    narrowed = [one.case.identity_id for one in those if one.item.outcome == "narrow"]
+    delegated = _delegated([pk for pk in narrowed if pk is not None], now=now)
+    found: dict[int, revocations.Made] = {}
+    asks: dict[int, revocations.Ask] = {}
+    for place, ((case, item, _), why) in enumerate(zip(those, because, strict=True)):
+        try:
+            identity, entitlement = _these(case, known.get(item.ref) if item.ref else None)
+            asks[place] = revocations.Ask(
+                identity,
+                "hold",
+                why,
+                case=case.pk,
+                case_key=case.key,
+                entitlement=entitlement,
+                permissions_left=_left(identity, item.outcome, delegated),
+            )
+        except NotPossible as refused:
+            found[place] = revocations.Made([], refused)
+    made = revocations.request_all(list(asks.values()), by=COUNTERSIGN, now=now) if asks else ()
+    found |= dict(zip(asks, made, strict=True))
+    return [found[place] for place in range(len(those))]
+
+
 def let_go(case: Case, item: Item, stopped: dict[str, Any], *, now: datetime) -> str:
     """What it could do before, it may do again; the target refuses where that has grown since."""
     identity, entitlement = _both(case, item)
@@ -95,6 +123,45 @@ def _end(those: Sequence[Due], *, by: By, now: datetime) -> list[Came]:
     for place, one in zip(asks, made, strict=True):
         found[place] = one.refused or in_words(one.rows)
     return found
+
+
+def follow(those: Sequence[Due], *, by: By, now: datetime) -> dict[UUID, str]:
+    """What was granted has come into force: where a target was narrowed to what was delegated, it is
+    narrowed to what is delegated now, so that the grant can be used there. By item, in words.
+
+    What begins later is not let in before; a later narrowing does.
+    """
+    of = {one.case.identity.pk: one.case.identity for one in those if one.case.identity}
+    narrowed: dict[tuple[UUID, object, object], Revocation] = {}
+    for row in Revocation.objects.filter(
+        identity__in=of, step="narrow", entitlement__isnull=False
+    ).exclude(state__in=["failed", "undone"]).order_by("number"):  # fmt: skip
+        narrowed[row.identity_id, row.target.get("kind"), row.target.get("name")] = row
+    if not narrowed:
+        return {}
+    known = Entitlement.objects.in_bulk([row.entitlement for row in narrowed.values()])
+    delegated = _delegated(list(of), now=now)
+    asks: list[tuple[UUID, revocations.Ask]] = []
+    for one in {one.case.identity_id: one for one in those}.values():
+        for (pk, *_), row in narrowed.items():
+            if pk != one.case.identity_id or row.entitlement not in known or not delegated.get(pk):
+                continue
+            ask = revocations.Ask(
+                of[pk],
+                "narrow",
+                f"granted in {one.case.key}",
+                case=one.case.pk,
+                case_key=one.case.key,
+                entitlement=known[row.entitlement],
+                permissions_left=delegated[pk],
+            )
+            asks.append((one.item.pk, ask))
+    made = revocations.request_all([ask for _, ask in asks], by=by, now=now) if asks else ()
+    said: dict[UUID, list[str]] = {}
+    for (item, _), done in zip(asks, made, strict=True):
+        words = f"there it stays narrowed: {done.refused}" if done.refused else in_words(done.rows)
+        said.setdefault(item, []).append(words)
+    return {item: "; ".join(words) for item, words in said.items()}
 
 
 def _keep_all(those: Sequence[Due], *, by: By, now: datetime) -> list[Came]:

@@ -29,6 +29,8 @@ from . import attesting, modes_now, offers, opening
 DAY = timedelta(days=1)
 AT_ONCE = 100
 NAMED = 20
+# What has an end that comes. A draft is held then: it never was active.
+LIVE = ("active", "draft")
 # What ends, where an identity says when, and how a sentence calls it.
 ENDS = {
     "attestation": ("expires_at", "its attestation"),
@@ -74,7 +76,7 @@ def _waiting(
         due |= Q(~Exists(done), **{f"{field}__lte": now + days * DAY})
     # The widest bound by itself, so that the partial index of ends is walked.
     near = {f"{field}__lte": now + max(_days(terms)) * DAY}
-    live = rows.filter(state="active", **near).exclude(mode="observe").filter(due)
+    live = rows.filter(state__in=LIVE, **near).exclude(mode="observe").filter(due)
     return list(live.order_by(field, "pk").values_list("pk", flat=True)[:AT_ONCE])
 
 
@@ -88,7 +90,7 @@ def _do(pks: Sequence[UUID], what: str, terms: attesting.Terms, *, now: datetime
     modes_now.hold_back(identities, now=now)
     for identity in identities:
         ends_at: datetime | None = getattr(identity, ENDS[what][0])
-        if identity.state != "active" or identity.mode == "observe" or ends_at is None:
+        if identity.state not in LIVE or identity.mode == "observe" or ends_at is None:
             continue
         done = known.get((identity.pk, ends_at), set())
         missing = [
@@ -119,6 +121,8 @@ def _do(pks: Sequence[UUID], what: str, terms: attesting.Terms, *, now: datetime
 
 
 NOBODY = "nobody is there to be warned"
+ASKED = "nothing was cut, and somebody decides"
+STOPPED = {"suspended": "suspended", "held": "held, because a draft is not suspended"}
 
 
 def _step(one: Due, days: int, did: str, words: str, *, now: datetime) -> EndStep:
@@ -154,21 +158,10 @@ def _there(identities: Sequence[Identity], *, now: datetime) -> dict[UUID, There
         first = present[0] if present else []
         above = [person for some in present for person in some]
         if not above:
-            roles = _by_role(now) if roles is None else roles
+            roles = persons.above(now=now)[:10] if roles is None else roles
             above = roles
         found[pk] = There(first or above, list({one.pk: one for one in above}.values()))
     return found
-
-
-def _by_role(now: datetime) -> list[Person]:
-    """Where nobody who answers is there: the reviewers, else the administrators, by name."""
-    for group in ("reviewer", "administrator"):
-        rows = Person.objects.filter(users__groups__name=group, users__is_active=True)
-        there = rows.filter(Q(left_at__isnull=True) | Q(left_at__gt=now))
-        found = list(there.distinct().order_by("name", "pk")[:10])
-        if found:
-            return found
-    return []
 
 
 def occasion(now: datetime) -> str:
@@ -223,13 +216,16 @@ def _end(one: Due, there: There, *, now: datetime) -> EndStep:
     did, said = "escalated", why_not
     if not why_not:
         try:
-            did, said = "suspended", _suspend(one, now=now)
+            said = _suspend(one, now=now)
+            did = "held" if one.identity.state == "draft" else "suspended"
         except NotPossible as problem:
             did, said = "escalated", str(problem)
     names = ", ".join(person.name for person in there.above[:10]) or "nobody is there"
     words = f"{called.capitalize()} ended on {one.ends_at:%Y-%m-%d %H:%M} UTC: "
     words += (
-        f"suspended; {said}" if did == "suspended" else f"nothing is cut, {said}; told: {names}"
+        f"nothing is cut, {said}; told: {names}"
+        if did == "escalated"
+        else f"{STOPPED[did]}; {said}"
     )
     ledger.append(
         at=one.ends_at,
@@ -241,7 +237,7 @@ def _end(one: Due, there: There, *, now: datetime) -> EndStep:
         words=words[:1_000],
         data={"identity": str(one.identity.pk), "what": one.what, "why": said},
     )
-    happened = "it is suspended" if did == "suspended" else "nothing was cut, and somebody decides"
+    happened = f"it is {STOPPED[did]}" if did in STOPPED else ASKED
     offers.tell(
         there.above,
         one.identity,

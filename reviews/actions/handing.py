@@ -1,6 +1,7 @@
 """Handing a seat to somebody else: a person or a team, checked for independence at that moment.
 
-Owns who a seat's party is after it has changed hands. What was answered in it stays until its
+Owns who a seat's party is after it has changed hands; where nobody may sit in it, an administrator
+names somebody the same way. What was answered in it stays until its
 new holder answers otherwise; whoever handed it over signs in it no more, and whoever signed in it
 signs in no other seat.
 """
@@ -46,7 +47,6 @@ def hand_over(
     *, case: Case, seat: Seat, to: str, reason: str, by: User, now: datetime, version: int
 ) -> Seat:
     """Give a seat to a person or team; they are told, and the old holder may no longer sign."""
-    reason = reason_given(reason, what="whoever takes the seat reads it in the case")
     with transaction.atomic():
         case = entries.locked(case.pk)
         taken = (
@@ -59,17 +59,23 @@ def hand_over(
             raise NotPossible("This seat belongs to another case.")
         seat, seat.case = taken, case
         require(independence.why_not_hand_over(by, case, seat, now=now))
+        reason = reason_given(reason, what="whoever takes the seat reads it in the case")
+        names = independence.why_not_name(by, case, seat, now=now) is None
         entries.fresh_enough(case, version, by=by)
         party = party_called(to)
         why = independence.why_not_take(party, case, seat, by=by, now=now)
         if why is not None:
             raise NotPossible(why)
         before = str(seat.party or "nobody")
-        _change(seat, party, by=by)
+        _change(seat, party, by=None if names else by)
+        of = f"the seat of the {SEAT_WORDS[seat.kind]}"
+        words = f"{by.called} handed {of} to {party}: {reason}"
+        if names:
+            words = f"{by.called} named {party} for {of}, in which nobody could sit: {reason}"
         entries.note(
             case,
-            act="seat.handed_over",
-            words=f"{by.called} handed the seat of the {SEAT_WORDS[seat.kind]} to {party}: {reason}",
+            act="seat.named" if names else "seat.handed_over",
+            words=words,
             by=by,
             now=now,
             data={
@@ -89,11 +95,12 @@ def hand_over(
     return seat
 
 
-def _change(seat: Seat, party: Party, *, by: User) -> None:
+def _change(seat: Seat, party: Party, *, by: User | None) -> None:
+    """`by`: who gives it away and signs in it no more; None: who was never in it."""
     if seat.person_id is not None:
         seat.signed_before = sorted({*seat.signed_before, seat.person_id})
     # To be handed a seat back makes it one's own again.
-    gone = {*seat.given_up, *([] if by.person_id is None else [by.person_id])}
+    gone = {*seat.given_up, *([] if by is None or by.person_id is None else [by.person_id])}
     seat.given_up = sorted(gone - {party.person_id})
     seat.party, seat.person = party, None
     seat.save(update_fields=["party", "person", "signed_before", "given_up"])

@@ -157,7 +157,8 @@ def _suspend(case: Case, item: Item, *, now: datetime) -> str:
     except (NotPossible, NotAllowed) as problem:
         return f"could not be held: {problem}"
     item.snapshot["suspended"] = now.isoformat()
-    return f"{identity.name} is suspended" + (f"; {said}" if said else "")
+    did = "held, as a draft is" if identity.state == "draft" else "suspended"
+    return f"{identity.name} is {did}" + (f"; {said}" if said else "")
 
 
 def _resume(case: Case, identity: Identity, since: str, *, now: datetime) -> str:
@@ -165,7 +166,7 @@ def _resume(case: Case, identity: Identity, since: str, *, now: datetime) -> str
     try:
         revocations.request(
             identity=identity,
-            step="resume",
+            step="release" if identity.state == "draft" else "resume",
             by=COUNTERSIGN,
             now=now,
             because=f"{case.key} is settled otherwise",

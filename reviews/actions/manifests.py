@@ -46,13 +46,13 @@ def declare(
     What nobody signed in time, or was taken back, may be asked again; what a person refused has
     to change. A newer manifest of the same version takes the place of one's own that waits.
     """
-    reason = reason_given(reason, what="what this release is for")
     release = manifest_document.parse(said)
     if len(reference) > LONGEST_REFERENCE or not (reference == "" or reference.isprintable()):
         raise NotPossible(f"Write the reference in at most {LONGEST_REFERENCE} characters.")
     with transaction.atomic():
         identity = opening.locked([identity.pk])[0]
         require(permissions.why_not_request(by, identity))
+        reason = reason_given(reason, what="what this release is for")
         if not seats.concerned(identity, now=now):
             raise NotPossible(
                 f"{identity.name} serves no AI system, so nobody could sign for it as its owner."

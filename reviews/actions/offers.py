@@ -34,12 +34,12 @@ def offer(
     *, identity: Identity, to: str, how: str, reason: str, by: User, now: datetime
 ) -> OwnerOffer:
     """Ask a person or team to own the identity. `how`: hand_over, or not_mine ("ask X")."""
-    reason = reason_given(reason, what="whoever is asked reads it")
     if how not in HOW:
         raise NotPossible(f"{how[:40]!r} is no way to ask: write hand_over or not_mine.")
     with transaction.atomic():
         identity = identity_actions.locked(identity.pk)
         require(owner_permissions.why_not_offer(by, identity, now=now))
+        reason = reason_given(reason, what="whoever is asked reads it")
         return _ask(identity, handing.party_called(to), how, reason, by=by, now=now)
 
 
@@ -146,10 +146,10 @@ def decline(
     *, offer: OwnerOffer, reason: str, by: User, now: datetime, ask: str = ""
 ) -> OwnerOffer:
     """Not theirs; with `ask`, the question goes to that person or team. The old owner stays."""
-    reason = reason_given(reason, what="who has to be asked next reads it")
     with transaction.atomic():
         row = _locked(offer.pk)
         require(owner_permissions.why_not_answer_offer(by, row, now=now))
+        reason = reason_given(reason, what="who has to be asked next reads it")
         _settle(row, "passed" if ask.strip() else "declined", by=by, now=now, reason=reason)
         said = f"{row.to} does not answer for {row.identity.key}."
         if ask.strip():
@@ -174,7 +174,8 @@ def withdraw(*, offer: OwnerOffer, by: User, now: datetime) -> OwnerOffer:
 
 def lapse_next(*, now: datetime) -> bool:
     """Offers that nobody answered in time are over, a batch at a time: the old owner stays. Time in
-    which the question had reached nobody, or nobody could answer it, is added."""
+    which the question had reached nobody, or nobody could answer it, is added; one that reaches
+    nobody is over after twice its time, and those above are told."""
     with transaction.atomic():
         due = OwnerOffer.objects.filter(state="open", deadline_at__lte=now)
         rows = list(due.select_related("identity").order_by("deadline_at")[:LAPSED_AT_ONCE])
@@ -182,17 +183,35 @@ def lapse_next(*, now: datetime) -> bool:
         over = dict(zip(pks, _over_at(rows, now=now), strict=True))
         for pk in pks:
             row = _locked(pk)
-            if row.state == "open" and over[pk] > row.deadline_at:
-                row.deadline_at = over[pk]
+            at, reached = over[pk]
+            if row.state == "open" and at > row.deadline_at:
+                row.deadline_at = at
                 row.save(update_fields=["deadline_at"])
             if row.state == "open" and row.deadline_at <= now:
-                _settle(row, "over", by=COUNTERSIGN, now=now, reason="nobody answered in time")
-                said = f"{row.to} did not answer: {row.identity.owner or 'nobody'} still does."
-                _tell_asker(row, said, now=now)
+                _lapse(row, reached=reached, now=now)
         return bool(pks)
 
 
-def _over_at(rows: Sequence[OwnerOffer], *, now: datetime) -> list[datetime]:
+def _lapse(row: OwnerOffer, *, reached: bool, now: datetime) -> None:
+    owner = row.identity.owner or "nobody"
+    if reached:
+        _settle(row, "over", by=COUNTERSIGN, now=now, reason="nobody answered in time")
+        _tell_asker(row, f"{row.to} did not answer: {owner} still does.", now=now)
+        return
+    _settle(row, "over", by=COUNTERSIGN, now=now, reason=questions.REACHED_NOBODY)
+    said = f"The question to {row.to} was never delivered: {owner} still answers."
+    _tell_asker(row, said, now=now)
+    tell(
+        [one for one in persons.above(now=now) if one.pk != row.asked_person_id],
+        row.identity,
+        occasion=f"offer {row.pk} undelivered",
+        subject="a question reached nobody",
+        body=f"{said} See why mail to them does not arrive, and ask somebody else.",
+        now=now,
+    )
+
+
+def _over_at(rows: Sequence[OwnerOffer], *, now: datetime) -> list[questions.Over]:
     asked = persons.of_parties({row.to_id for row in rows}, now=now)
     terms = attesting.terms_of({row.identity_id for row in rows}, now=now)
     found = [
@@ -200,6 +219,7 @@ def _over_at(rows: Sequence[OwnerOffer], *, now: datetime) -> list[datetime]:
             f"{row.identity.key} offer {row.pk}",
             frozenset(one.pk for one in asked.get(row.to_id, ())),
             timedelta(days=terms[row.identity_id].says.accept_within_days),
+            row.asked_at,
         )
         for row in rows
     ]

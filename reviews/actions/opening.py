@@ -47,12 +47,12 @@ def open_review(
 
     A second opener is given the case that is open already.
     """
-    reason = reason_given(reason, what="what should be looked at, and what for")
     user = acting(by).user
     with transaction.atomic():
         identity = locked([identity.pk])[0]
         if user is not None:
             require(permissions.why_not_open(user, identity, now=now))
+        reason = reason_given(reason, what="what should be looked at, and what for")
         if identity.state == "retired":
             raise NotPossible(f"{identity.name} is retired: there is nothing to review.")
         known = live_review(identity)
@@ -71,12 +71,12 @@ def open_review(
 
 def start(*, case: Case, by: By, now: datetime, reason: str) -> Case:
     """Send a proposed review to its seats."""
-    reason = reason_given(reason, what="why this is asked now")
     user = acting(by).user
     with transaction.atomic():
         case = entries.locked(case.pk)
         if user is not None:
             require(permissions.why_not_start(user, case, now=now))
+        reason = reason_given(reason, what="why this is asked now")
         return _start(case, by=by, now=now, reason=reason)
 
 

@@ -64,6 +64,12 @@ def behind(item: Item) -> PlantedItem | None:
     return row
 
 
+def reading_of(item: Item) -> UUID | None:
+    """The reading that what a system allows rests on; of a planted one, that of what it copies."""
+    row = behind(item)
+    return item.ref if row is None else row.copied_from.ref
+
+
 def find(case: Case, pk: UUID) -> Item | None:
     """A planted item of a case that is not disclosed, as an item."""
     row = PlantedItem.objects.filter(case=case, pk=pk, disclosed_at__isnull=True).first()
@@ -83,7 +89,6 @@ def answer(
     proposal: Mapping[str, Any] | None = None,
 ) -> Decision:
     """Sign an answer on a planted item, judged as on a real one; as a decision that is not saved."""
-    reason = reason_given(reason, what="other reviewers will read it")
     with transaction.atomic():
         case = entries.locked(case.pk)
         row = PlantedItem.objects.select_for_update(of=("self",)).get(pk=item.pk)
@@ -93,6 +98,7 @@ def answer(
             raise NotPossible("This seat belongs to another case.")
         taken.case = case
         require(planted_permissions.why_not_answer(by, case, taken, row, now=now))
+        reason = reason_given(reason, what="other reviewers will read it")
         entries.fresh_enough(case, version, by=by)
         stored = answers.check(row.kind, answer, proposal or {}, row.proposal, now)
         if answer == "narrow" and row.kind == "delegation":
@@ -118,7 +124,7 @@ def answer(
 
 
 def undo(item: Item, *, case: Case, by: User, now: datetime) -> None:
-    """Take back one's own last answer on a planted item."""
+    """Take back one's own last answer on a planted item; what it had changed stands again."""
     with transaction.atomic():
         case = entries.locked(case.pk)
         row = PlantedItem.objects.select_for_update(of=("self",)).get(pk=item.pk)
@@ -126,7 +132,14 @@ def undo(item: Item, *, case: Case, by: User, now: datetime) -> None:
         last = row.answers.filter(superseded_at__isnull=True, by=by).latest("at")
         last.superseded_at = now
         last.save(update_fields=["superseded_at"])
-        _note_answer(row, last, "is no longer answered", now=now)
+        before = row.answers.filter(seat=last.seat, superseded_at=last.at).exclude(pk=last.pk)
+        again = before.order_by("-at", "-pk").first()
+        if again is None:
+            _note_answer(row, last, "is no longer answered", now=now)
+            return
+        again.superseded_at = None
+        again.save(update_fields=["superseded_at"])
+        _note_answer(row, again, "is answered as before", now=now)
 
 
 def as_decision(row: PlantedAnswer, item: Item) -> Decision:

@@ -40,6 +40,8 @@ WHERE c.campaign_id = %(campaign)s AND c.state = 'open' AND NOT c.sealed AND NOT
   AND i.case_id = c.id AND i.joined)
 GROUP BY s.party_id
 """
+# How what is planted is called: a delegation has the next number, which is nobody's.
+OTHER = {"credential": planted.other_key, "entitlement": planted.other_name}
 NUMBERS = "SELECT nextval('delegation_number') FROM generate_series(1, %s)"
 
 
@@ -132,7 +134,7 @@ def _plant(
         row.planting = planting
         row.snapshot = row.snapshot | {
             "reasons": advising.REASONS[row.kind](
-                planted_answers.as_item(row), f"NHI-{identities[pk]}", []
+                planted_answers.as_item(row), f"NHI-{identities[pk]:04d}", []
             )
         }
         yield row
@@ -170,11 +172,12 @@ def _copy(
         one.plant, _copied(item, bounded), now=now, days=chance.randint(*planted.ENDED)
     )
     title = f"Delegation DLG-{number}"
-    if item.kind == "credential":
+    made_up = OTHER.get(item.kind)
+    if made_up is not None:
         taken = {other.title for other in items}
         title = item.title
         while title in taken:
-            title = planted.other_key(item.title, chance.choice)
+            title = made_up(item.title, chance.choice)
     return PlantedItem(
         case_id=item.case_id,
         copied_from=item,

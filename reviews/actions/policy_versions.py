@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 from evidence import ledger, nudge
 from evidence.models import Source
 from identities.acting import COUNTERSIGN, By, acting
-from identities.models import Identity, Party, Service, User
+from identities.models import Identity, Party, Service, Team, User
 from identities.permissions import NotPossible, require
 from identities.reasons import reason_given
 from reviews import (
@@ -165,6 +165,9 @@ def propose(*, name: str, text: str, reason: str, by: User, now: datetime) -> Re
             raise NotPossible(
                 f"A version of {name} waits for its second signature: sign or refuse that first."
             ) from None
+        # A team that owns nothing yet is no party; it sits in a seat from now on.
+        teams = Team.objects.filter(name__in=_teams(document), party__isnull=True)
+        Party.objects.bulk_create([Party(team=one) for one in teams], ignore_conflicts=True)
         _note(row, "policy.proposed", f"{by.called} proposed {row}: {reason}", by=by, now=now)
     return row
 
@@ -250,22 +253,28 @@ def _missing(document: Document) -> Iterator[tuple[str, str]]:
         yield from _unknown("scope.services", scope.services, known, "service")
         sources = Source.objects.filter(name__in=scope.sources).values_list("name", flat=True)
         yield from _unknown("scope.sources", scope.sources, sources, "source")
-    teams = [
-        one.removeprefix(TEAM).strip()
-        for said in (document.seats, *(stage.seats for stage in document.stages))
-        for order in said.values()
-        for one in order
-        if one.startswith(TEAM)
-    ]
+    teams = _teams(document)
     if teams:
-        names = Party.objects.filter(team__name__in=teams).values_list("team__name", flat=True)
-        yield from _unknown("seats", list(dict.fromkeys(teams)), names, "team")
+        names = Team.objects.filter(name__in=teams).values_list("name", flat=True)
+        yield from _unknown("seats", teams, names, "team")
     keys = [one.number for one in document.exemptions]
     if keys:
         there = set(Identity.objects.filter(number__in=keys).values_list("number", flat=True))
         for place, one in enumerate(document.exemptions):
             if one.number not in there:
                 yield f"exemptions[{place}].identity", f"There is no identity {one.key}."
+
+
+def _teams(document: Document) -> list[str]:
+    """The teams that sit somewhere by this document."""
+    said = [
+        one.removeprefix(TEAM).strip()
+        for seats in (document.seats, *(stage.seats for stage in document.stages))
+        for order in seats.values()
+        for one in order
+        if one.startswith(TEAM)
+    ]
+    return list(dict.fromkeys(said))
 
 
 def _unknown(

@@ -16,7 +16,6 @@ from django.db.models import Q
 
 from evidence.words import counted
 from identities.acting import COUNTERSIGN
-from identities.actions import revocations
 from identities.models import Identity, User
 from identities.permissions import AUDITOR, INACTIVE, NotPossible, groups, require
 from reviews import attention, permissions, row_states
@@ -60,7 +59,8 @@ def of_item(item: Item) -> Quarantine | None:
 
 
 def holds_it(case: Case, item: Item, *, now: datetime) -> bool:
-    """Hold what is to be cut; whether that is all that happens to it now. The case is locked."""
+    """Hold on to what is held already, by itself or because its seats differed; whether that is all
+    that happens to it now. The case is locked. Of what nothing is held yet: held_first.py."""
     identity = case.identity
     if (item.kind, item.outcome) not in HELD_FIRST or identity is None:
         return False
@@ -76,9 +76,7 @@ def holds_it(case: Case, item: Item, *, now: datetime) -> bool:
     if many == 0:
         return False
     until = now + timedelta(days=many)
-    stopped, said = _stop(case, item, identity, until, now=now)
-    if not said:
-        return False
+    stopped, said = _hold_allowed(case, item, until, now=now)
     Quarantine.objects.create(
         case=case, item=item, identity=identity, since=now, until=until, stopped=stopped
     )
@@ -99,7 +97,7 @@ def _as_decided(case: Case, item: Item, row: Quarantine, *, now: datetime) -> No
     if row.stopped[entitled.FOR] == item.outcome:
         return
     before = row.stopped
-    row.stopped, _ = entitled.hold(case, item, item.outcome, _why(case, item, row.until), now=now)
+    row.stopped, _ = entitled.hold(case, item, item.outcome, why(case, item, row.until), now=now)
     row.save(update_fields=["stopped"])
     entitled.let_go(case, item, before, now=now)
 
@@ -113,50 +111,25 @@ def _hold_allowed(
         item.save(update_fields=["snapshot"])
         if before[entitled.FOR] == item.outcome:
             return before, f"{before[entitled.HELD]} stays"
-    made = entitled.hold(case, item, item.outcome, _why(case, item, until), now=now)
+    made = entitled.hold(case, item, item.outcome, why(case, item, until), now=now)
     if before is not None:
         entitled.let_go(case, item, before, now=now)
     return made
 
 
-def _why(case: Case, item: Item, until: datetime) -> str:
+def why(case: Case, item: Item, until: datetime) -> str:
+    """Why it is held, for the ledger and the target."""
     return f"{CUT[item.outcome]} in {case.key}, held until {until:%Y-%m-%d %H:%M} UTC first"
 
 
+def words(item: Item, said: str, until: datetime) -> str:
+    """What was done, and what comes of it."""
+    return f"{said}; {CUT[item.outcome]} for good on {until:%-d %b %Y %H:%M} UTC"
+
+
 def _say(item: Item, said: str, until: datetime) -> None:
-    item.due_at = until
-    item.carried_words = f"{said}; {CUT[item.outcome]} for good on {until:%-d %b %Y %H:%M} UTC"
+    item.due_at, item.carried_words = until, words(item, said, until)
     item.save(update_fields=["due_at", "carried_words"])
-
-
-def _stop(
-    case: Case, item: Item, identity: Identity, until: datetime, *, now: datetime
-) -> tuple[dict[str, Any], str]:
-    """Stop it reversibly: what to come back to, and what was done; "" where nothing works."""
-    if item.kind == "entitlement":
-        return _hold_allowed(case, item, until, now=now)
-    if item.kind == "delegation":
-        delegation = grants.locked(item.ref)
-        current = grants.in_force(delegation, now=now)
-        if current is None:
-            return {}, ""
-        return grants.stop(current, None, by=COUNTERSIGN.ref, now=now), f"{delegation.key} is held"
-    credential = holds.credential_of(item)
-    if credential.state in ("revoked", "expired"):
-        return {}, ""
-    if credential.state == "held":
-        return {}, f"{credential.short} stays held"
-    made = revocations.request(
-        identity=identity,
-        credential=credential,
-        step="hold",
-        by=COUNTERSIGN,
-        now=now,
-        because=_why(case, item, until),
-        case=case.pk,
-        case_key=case.key,
-    )
-    return {}, f"{made[0].key} requested: {made[0].words}"
 
 
 def over(case: Case, item: Item, *, now: datetime) -> None:
@@ -176,14 +149,6 @@ def _let_go(case: Case, item: Item, row: Quarantine, *, now: datetime) -> str:
     if row.stopped:
         grants.let_go(row.stopped, by=COUNTERSIGN.ref, now=now)
     return "it is in force as before"
-
-
-def end_due(row: Quarantine, *, now: datetime) -> None:
-    """Its time is over: what was stopped is as it was, so that ending it leaves a whole record. What
-    is held at a target stays so until it is cut there."""
-    if row.item.kind == "delegation" and row.stopped:
-        grants.let_go(row.stopped, by=COUNTERSIGN.ref, now=now)
-    _settle(row, "end", COUNTERSIGN.ref, COUNTERSIGN.name, "its time was over", now)
 
 
 def why_not_restore(user: User, case: Case, row: Quarantine | None, *, now: datetime) -> str | None:

@@ -13,6 +13,7 @@ from django.conf import settings
 from evidence import nudge
 from identities.models import Person
 from reviews.models import Case, Notice, Seat
+from reviews.permissions import SEAT_WORDS
 
 from .asked import Asked
 
@@ -137,7 +138,25 @@ def ask_all(cases: Sequence[Case], *, now: datetime) -> None:
             ),
             now=now,
         )
+        rows += _empty(case, found, now=now)
     send(rows)
+
+
+def _empty(case: Case, asked: Asked, *, now: datetime) -> list[Notice]:
+    """The word to those who name somebody, where nobody may sit in a seat."""
+    words = [SEAT_WORDS[seat.kind] for seat in asked.empty(case)]
+    if not words:
+        return []
+    return notices(
+        case,
+        asked.namers(case),
+        occasion=f"empty {' '.join(words)}",
+        subject="nobody may sit in a seat: name somebody",
+        body=f"Nobody may sign as {' nor as '.join(words)}. The case says who comes into question and"
+        f" why each may not. Name somebody who may; what silence does is due on"
+        f" {case.deadline_at:%Y-%m-%d %H:%M} UTC.",
+        now=now,
+    )
 
 
 def ask_again(case: Case, person: Person, *, why: str, occasion: str, now: datetime) -> None:

@@ -53,9 +53,9 @@ def request_access(
 
     `wanted=None` asks for what is proposed already (a registration file's proposal).
     """
-    reason = reason_given(reason, what="what the access is needed for")
     with transaction.atomic():
         require(permissions.why_not_request(by, identity))
+        reason = reason_given(reason, what="what the access is needed for")
         if delegation is not None and delegation.grantee_id != identity.pk:
             raise NotPossible(f"{delegation.key} is not a delegation to {identity.name}.")
         proposal = _proposal(identity, delegation, wanted, by=by, now=now)

@@ -46,10 +46,10 @@ def why_not(user: User, identity: Identity, *, now: datetime) -> str | None:
 
 def retire(*, identity: Identity, by: User, now: datetime, reason: str) -> Identity:
     """Nothing of it works any more and it cannot be undone; its history stays."""
-    reason = reason_given(reason, what="why it is not needed any more")
     with transaction.atomic():
         identity = identity_actions.locked(identity.pk)
         require(why_not(by, identity, now=now))
+        reason = reason_given(reason, what="why it is not needed any more")
         item = decided(identity, now=now)
         if item is None:
             return identity_actions.retire(identity=identity, by=by, now=now, because=reason)

@@ -10,7 +10,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import DateTimeField, Exists, ExpressionWrapper, F, OuterRef, Q, Value
+from django.db.models.functions import Greatest
 
 from identities.acting import By, acting
 from identities.models import Identity, User
@@ -181,7 +182,8 @@ def end_past(*, now: datetime) -> int:
 def words(case: Case, does: str) -> str:
     """What a rung does, as part of a sentence."""
     if does == "suspend" and case.identity is not None:
-        return f"{case.identity.name} is suspended"
+        did = "held, as a draft is" if case.identity.state == "draft" else "suspended"
+        return f"{case.identity.name} is {did}"
     return ladder.WORDS[does]
 
 
@@ -203,10 +205,10 @@ def drop(
 def _settle(
     case: Case, wanted: Sequence[int], to: str, *, by: User, now: datetime, reason: str
 ) -> list[Rung]:
-    reason = reason_given(reason, what="what was looked at, and what it rests on")
     with transaction.atomic():
         case = entries.locked(case.pk)
         require(permissions.why_not_release(by, case))
+        reason = reason_given(reason, what="what was looked at, and what it rests on")
         held = case.rungs.select_for_update().filter(state="held").order_by("after", "pk")
         rows = list(held.filter(pk__in=wanted) if wanted else held)
         if not rows or (wanted and len(rows) != len(set(wanted))):
@@ -214,12 +216,20 @@ def _settle(
         if case.state != "open":
             raise NotPossible(f"{case.key} is {case.state.replace('_', ' ')}: nothing waits in it.")
         for one in rows:
-            late = now - one.at if to == "waiting" else timedelta()
-            if late > timedelta():
-                move([Moved(case.pk, late, one.after)], now=now)
+            if to == "waiting":
+                _from_now(case, one, now=now)
             _write(case, one, to, by=by, now=now, reason=reason)
         entries.changed(case)
     return rows
+
+
+def _from_now(case: Case, rung: Rung, *, now: datetime) -> None:
+    """A released rung is due now, and those after it as far from it as they were planned: never
+    earlier than they are, and no later because others of them were released too."""
+    above = case.rungs.filter(state__in=LATER, after__gte=rung.after)
+    since = Value(now - rung.after, output_field=DateTimeField())
+    planned = ExpressionWrapper(since + F("after"), output_field=DateTimeField())
+    above.update(at=Greatest("at", planned))
 
 
 def _write(case: Case, rung: Rung, to: str, *, by: By, now: datetime, reason: str) -> None:

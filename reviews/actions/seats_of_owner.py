@@ -5,7 +5,9 @@ Owns only that. A seat somebody has signed in stays theirs. Where the new owner 
 one's who may, else nobody's: a reviewer signs in it, and the ledger says why.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from uuid import UUID
 
 from django.db.models import QuerySet
 
@@ -17,7 +19,7 @@ from reviews.independence import why_not_asked_twice
 from reviews.models import Case, Seat
 from reviews.permissions import SEAT_WORDS, SIGNING, subject_persons, why_not_person
 
-from . import entries, reminders, seats, sitting
+from . import entries, policy_versions, reminders, seats, sitting, staging
 
 
 def follow(
@@ -80,6 +82,60 @@ def refill(case: Case, seat: Seat, *, now: datetime) -> Party | None:
     return sits
 
 
+def take(case: Case, seat: Seat, *, now: datetime) -> Party | None:
+    """This seat of a locked case was nobody's, and somebody owns what it is about since: they sit
+    there. None where its policy does not ask owners there, or they may not sit."""
+    owner, named = _owner(case, seat)
+    asks = [owner]
+    rules: Mapping[str, Sequence[str]] = {}
+    if case.policy is not None:
+        rules = policy_versions.document_of(case.policy).seats
+    if seat.stage is not None and case.policy is not None:
+        staged = staging.of_policy(case.policy, now=now)
+        rules = {} if staged is None else staged.orders[seat.stage.position].rules
+    if seat.kind in rules:
+        asks = [*sitting.Order(rules, now=now).ordered(seat.kind, named)]
+    may = [one for one in asks if one is not None and _why_not(case, seat, one, now=now) is None]
+    seat.considered, seat.since = owner, now
+    if not may:
+        seat.save(update_fields=["considered"])
+        return None
+    seat.save(update_fields=["considered", "since"])
+    _sit(case, seat, may[0], now=now)
+    entries.note(
+        case,
+        act="seat.taken",
+        words=f"The seat of the {SEAT_WORDS[seat.kind]} in {case.key} was nobody's and is {may[0]}'s"
+        f" now: {owner} answers for it",
+        by=COUNTERSIGN,
+        now=now,
+        data={"seat": str(seat.pk), "sits": str(may[0].pk)},
+    )
+    seats.never_alone(case, now=now)
+    entries.changed(case)
+    return may[0]
+
+
+def _owner(case: Case, seat: Seat) -> tuple[Party | None, dict[str, Party | None]]:
+    """Who owns what a seat is about, and whom the words of a policy's order name."""
+    if seat.kind == "ai_owner" and seat.service is not None:
+        return seat.service.ai_owner, sitting.of_service(seat.service)
+    if case.identity is None:
+        return None, {}
+    return case.identity.owner, sitting.of_identity(case.identity)
+
+
+def replace(case: Case, seat: Seat, *, now: datetime) -> Party | None:
+    """Whoever sits in this seat of a locked case is silent: the next who may sits there, and they
+    stand in; None where nobody may."""
+    was, sits = seat.party, _next(case, seat, now=now, but=seat.party_id)
+    if sits is not None:
+        _sit(case, seat, sits, now=now)
+        seat.backup = was
+        seat.save(update_fields=["backup"])
+    return sits
+
+
 def _follow_one(case: Case, seat: Seat, to: Party, *, by: By, now: datetime) -> bool:
     was, why = seat.party, _why_not(case, seat, to, now=now)
     sits: Party | None = to
@@ -139,8 +195,11 @@ def _sit(case: Case, seat: Seat, sits: Party | None, *, now: datetime) -> None:
         ties.save(update_fields=["party"])
 
 
-def _next(case: Case, seat: Seat, *, now: datetime) -> Party | None:
-    """Who stands in next and may sign there; nobody: a reviewer may (reviews/permissions.py)."""
+def _next(case: Case, seat: Seat, *, now: datetime, but: UUID | None = None) -> Party | None:
+    """Who stands in next and may sign there; nobody: a reviewer may (reviews/permissions.py).
+
+    `but`: a party that is passed over.
+    """
     identity, service = case.identity, seat.service
     order: list[Party | None] = []
     if seat.kind == "ai_owner" and service is not None:
@@ -151,7 +210,7 @@ def _next(case: Case, seat: Seat, *, now: datetime) -> Party | None:
         if identity.service is not None:
             order += [identity.service.backup, identity.service.sponsor]
     for one in order:
-        if one is None or not _is_there(one, now=now):
+        if one is None or one.pk == but or not _is_there(one, now=now):
             continue
         if _why_not(case, seat, one, now=now) is None:
             return one

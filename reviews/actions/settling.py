@@ -50,6 +50,27 @@ def standing(items: Iterable[Item]) -> dict[UUID, list[Decision]]:
     return found
 
 
+def by_answers(items: Sequence[Item]) -> set[UUID]:
+    """Which of these have their outcome by what people answered, and not by anybody's silence: of
+    every seat that signs, of the tie-breaker, or of whom a stage asks (docs/outcomes.md)."""
+    if not items:
+        return set()
+    signing: dict[UUID, set[UUID]] = {one.case_id: set() for one in items}
+    rows = Seat.objects.filter(case__in=signing, stage__isnull=True, kind__in=SIGNING)
+    for case, seat in rows.values_list("case", "pk"):
+        signing[case].add(seat)
+    given = standing(items)
+    return {
+        one.pk
+        for one in items
+        if given[one.pk]
+        and (
+            signing[one.case_id] <= {row.seat_id for row in given[one.pk]}
+            or any(row.seat.kind == "tie_breaker" for row in given[one.pk])
+        )
+    }
+
+
 def settle(
     case: Case,
     item: Item,

@@ -28,6 +28,7 @@ from .asked import Asked
 WORDS = {
     "escalate": "it goes to the backups and the tie-breaker",
     "suspend": "{name} is suspended",
+    "hold": "{name} is held: it is a draft, and what never was active is not suspended",
     "narrow": "what was not seen in evidence is narrowed away",
     "revoke": "what not every seat answered is revoked",
     "deny": "the request is denied",
@@ -85,6 +86,8 @@ def sentence(case: Case, *, does: str = "", doubt: str = "") -> str:
     whole = case.identity is None or case.identity.kind != "integration"
     if chosen == "escalate" and (does or case.silence) in CUTS and not whole:
         chosen = "integration"
+    if chosen == "suspend" and case.identity is not None and case.identity.state == "draft":
+        chosen = "hold"
     return WORDS.get(chosen, WORDS["escalate"]).format(name=_name(case), stage=case.next_stage)
 
 

@@ -127,11 +127,16 @@ class Reading:
             found[row.item_id].append(row)
         return found
 
-    def anybody(self, case: Case, stage: Stage) -> bool:
-        """Whether somebody can be asked in a stage."""
-        if self._asked is None:
+    def anybody(self, case: Case, stage: Stage, standing: Sequence[Decision]) -> bool:
+        """Whether somebody can be asked in a stage for what is missing of an item: where one seat has
+        answered and nobody may sit in the other, there is no reviewer."""
+        if self._asked is None or case.pk not in self._asked.seats:
             self._asked = Asked([case], now=self.now)
-        return any(self._asked.of(case, seat) for seat in self.seats.get(stage.pk, ()))
+        seats, given = self.seats.get(stage.pk, ()), {row.seat_id for row in standing}
+        silent = [seat for seat in seats if seat.pk not in given]
+        if silent and len(silent) < len(seats):
+            return not all(self._asked.nobody(case, seat) for seat in silent)
+        return any(self._asked.of(case, seat) for seat in seats)
 
     def complete(self, case: Case) -> bool:
         """Whether a next stage waits, and the running ones came to something on all that is left."""
@@ -181,7 +186,10 @@ def add_up(
         if found.kind == outcomes.CONFLICT:
             differ.append(found)
         elif found.answer is not None or over:
-            known[str(row.position)] = _came_to(case, item, found, plan, row, reading)
+            anybody = found.answer is not None or reading.anybody(case, row, standing)
+            known[str(row.position)] = _came_to(
+                case, item, found, plan.rules[row.position], anybody=anybody, now=reading.now
+            )
     if differ:
         held = outcomes.stricter(one.held or outcomes.DONT_KNOW for one in differ)
         return AddedUp(differ[0]._replace(held=held), known)
@@ -235,18 +243,18 @@ def _came_to(
     case: Case,
     item: Item,
     found: outcomes.Outcome,
-    plan: Plan,
-    stage: Stage,
-    reading: Reading,
+    rules: Rules,
+    *,
+    anybody: bool,
+    now: datetime,
 ) -> str:
-    rules = plan.rules[stage.position]
     kept = outcomes.KEEP in rules.defaults
     return policy_stages.default(
         found,
         rules,
         request=case.silence == "deny",
-        anybody=found.answer is not None or reading.anybody(case, stage),
-        may_keep=kept and standing_keys.why_not_keep(case, item, now=reading.now) is None,
+        anybody=anybody,
+        may_keep=kept and standing_keys.why_not_keep(case, item, now=now) is None,
         may_cut=_may_cut(case),
     )
 

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
-from django.db.models import Max, Q
+from django.db.models import Max
 
 from identities import authority, judging
 from identities.judging.verdicts import grant_of
@@ -259,15 +259,15 @@ class Versions:
                 self._split(child, **below.fields(one.left))
         return stopped
 
-    def let_go(self, stopped: Mapping[str, int]) -> None:
-        """Undo a stop: what was true before is true again, until its own end."""
-        which = Q()
-        for pk, version in stopped.items():
-            which |= Q(delegation=pk, version=version)
-        rows = DelegationVersion.objects.filter(which) if stopped else ()
-        before = {str(row.delegation_id): row for row in rows}
-        for pk in stopped:
-            row = before[pk]
+    def let_go(self, *those: Mapping[str, int]) -> None:
+        """Undo these stops: what was true before is true again, until its own end."""
+        stopped = [one for each in those for one in each.items()]
+        rows = DelegationVersion.objects.filter(
+            delegation__in={pk for pk, _ in stopped}, version__in={number for _, number in stopped}
+        )
+        before = {(str(row.delegation_id), row.version): row for row in rows}
+        for one in stopped:
+            row = before[one]
             row.delegation = self.rows[row.delegation_id]
             if self._over(row):
                 continue

@@ -9,15 +9,20 @@ from typing import Any, NamedTuple
 from django.utils import timezone
 
 from evidence.words import counted
+from identities.models import User
 from reviews.models import Campaign
 
-from . import launching, steering
+from . import launching, rows, steering
 
 
 class Act(NamedTuple):
-    """`does(campaign=…, by=…, now=…, reason=…)`, and `to` where it names a moment."""
+    """`does(campaign=…, by=…, now=…, reason=…)`, and `to` where it names a moment.
+
+    `why_not` is asked before what was written is looked at, and by `does` again.
+    """
 
     does: Callable[..., Any]
+    why_not: Callable[[User, Campaign], str | None]
     said: Callable[[Campaign, Any], str]  # of the campaign, and what `does` has answered
     moment: bool = False
 
@@ -45,22 +50,29 @@ def _asked_again(campaign: Campaign, _: Any) -> str:
 ACTS = {
     "launch": Act(
         launching.launch,
+        rows.why_not_launch,
         lambda campaign, _: f"{campaign.name} is being launched. Nobody is asked twice.",
     ),
     "pause": Act(
         steering.pause,
+        rows.why_not_pause,
         lambda campaign, _: f"{campaign.name} stands still: no reminder, no deadline.",
     ),
     "resume": Act(
         steering.resume,
+        rows.why_not_resume,
         lambda campaign, _: f"{campaign.name} goes on, as much later as it stood still.",
     ),
     "extend": Act(
-        steering.extend, lambda campaign, _: f"{campaign.name} has more time.", moment=True
+        steering.extend,
+        rows.why_not_extend,
+        lambda campaign, _: f"{campaign.name} has more time.",
+        moment=True,
     ),
     "reiterate": Act(
         steering.reiterate,
+        rows.why_not_reiterate,
         _asked_again,
     ),
-    "close": Act(steering.close, _closed),
+    "close": Act(steering.close, rows.why_not_close, _closed),
 }

@@ -34,10 +34,10 @@ def launch(
     *, campaign: Campaign, by: User, now: datetime, reason: str, deadline_at: datetime | None = None
 ) -> Campaign:
     """Fix who is in scope, and begin to open their reviews. Nobody is asked before all are open."""
-    reason = reason_given(reason, what="why everybody is asked now")
     with transaction.atomic():
         campaign = rows.locked(campaign.pk)
         require(rows.why_not_launch(by, campaign))
+        reason = reason_given(reason, what="why everybody is asked now")
         due = deadline_at or now + timedelta(hours=campaign.policy.decide_within_hours)
         if due <= now:
             raise NotPossible("The deadline has to lie ahead.")

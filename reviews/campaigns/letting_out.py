@@ -92,10 +92,10 @@ def look_next(*, now: datetime) -> bool:
 
 def let_out(*, campaign: Campaign, reason: str, by: User, now: datetime) -> int:
     """Somebody has looked at the list: it goes out with the next sweep. How many cases wait."""
-    reason = reason_given(reason, what="what was looked at, and what it rests on")
     with transaction.atomic():
         one = rows.locked(campaign.pk)
         require(why_not_let_out(by, one, now=now))
+        reason = reason_given(reason, what="what was looked at, and what it rests on")
         waiting = held(one)
         for row in waiting:
             row.released_at, row.reason = now, reason

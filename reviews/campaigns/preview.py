@@ -12,9 +12,11 @@ from functools import cached_property
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from django.db.models import QuerySet
+
 from identities.models import Identity, Party, Person, Service
 from reviews import persons
-from reviews.actions import deadlines, opening, reviewable, seats, sitting, staging
+from reviews.actions import deadlines, opening, reviewable, rungs, seats, sitting, staging
 from reviews.models import Case, ReviewPolicy, Seat
 from reviews.permissions import SEAT_WORDS, SIGNING
 
@@ -64,6 +66,8 @@ class _Alike(NamedTuple):
     service: UUID | None
     mode: str
     criticality: str
+    draft: bool
+    integration: bool
     alone: UUID | None
 
 
@@ -112,14 +116,15 @@ class Dry:
     def _read(self) -> None:
         live = {
             identity: (state, campaign)
-            for identity, state, campaign in Case.objects.filter(
-                identity__in=self.rows, door="access_review", trigger="", state__in=opening.LIVE
-            ).values_list("identity", "state", "campaign__state")
+            for identity, state, campaign in self._live().values_list(
+                "identity", "state", "campaign__state"
+            )
         }
         shared = seats.sharing(self.rows, now=self.now)
-        for pk, kind, owner, backup, sponsor, service, mode, criticality in self.rows.values_list(
-            "pk", "kind", "owner", "backup", "sponsor", "service", "mode", "criticality"
-        ):
+        found = self.rows.values_list(
+            *("pk", "kind", "state", "owner", "backup", "sponsor", "service", "mode", "criticality")
+        )
+        for pk, kind, stands, owner, backup, sponsor, service, mode, criticality in found:
             self.total += 1
             state, campaign = live.get(pk, ("", None))
             if state == "open":
@@ -127,7 +132,17 @@ class Dry:
                 self.elsewhere += campaign not in (None, "closed")
                 continue
             alone = pk if kind == "human" or pk in shared else None
-            like = _Alike(owner, backup, sponsor, service, mode, criticality, alone)
+            like = _Alike(
+                owner,
+                backup,
+                sponsor,
+                service,
+                mode,
+                criticality,
+                draft=stands == "draft",
+                integration=kind == "integration",
+                alone=alone,
+            )
             self.alike.setdefault(like, []).append(pk)
 
     @cached_property
@@ -186,20 +201,39 @@ class Dry:
         return sorted(shares, key=lambda one: (-one.items, one.person.name))
 
     def vacant(self) -> dict[str, list[UUID]]:
-        """The seats in which nobody could be asked, each with the identities."""
+        """The seats in which nobody could be asked, or sits in a review that is open, each with
+        the identities."""
         found: dict[str, list[UUID]] = {}
         for like, identities in self.alike.items():
             # An AI system that shares an actor may stand behind an identity twice.
             for kind in dict.fromkeys(kind for kind, those in self.seats[like] if not those):
                 found.setdefault(kind, []).extend(identities)
+        # Reviews that are open already join, with the seats in which nobody sits by now.
+        empty = Seat.objects.filter(
+            case__in=self._live().filter(state="open"), kind__in=SIGNING, turn="now"
+        ).filter(party=None, backup=None, person=None)
+        for kind, pk in empty.values_list("kind", "case__identity").distinct():
+            found.setdefault(kind, []).append(pk)
         return found
+
+    def _live(self) -> QuerySet[Case]:
+        return Case.objects.filter(
+            identity__in=self.rows, door="access_review", trigger="", state__in=opening.LIVE
+        )
 
     def silence(self) -> dict[str, list[UUID]]:
         """What happens where nobody decides in time, and to which; the most first."""
         found: dict[str, list[UUID]] = {}
         for like, identities in self.alike.items():
-            identity = Identity(name="it", mode=like.mode, criticality=like.criticality)
-            case = Case(identity=identity, silence=self.policy.silence, policy=self.policy)
+            identity = Identity(
+                name="it",
+                mode=like.mode,
+                criticality=like.criticality,
+                state="draft" if like.draft else "active",
+                kind="integration" if like.integration else "",
+            )
+            silence = rungs.silence(self.policy, identity)
+            case = Case(identity=identity, silence=silence, policy=self.policy)
             found.setdefault(deadlines.sentence(case), []).extend(identities)
         return dict(sorted(found.items(), key=lambda one: -len(one[1])))
 

@@ -102,10 +102,10 @@ def _lies_ahead(deadline_at: datetime | None, now: datetime) -> None:
 
 def pause(*, campaign: Campaign, by: User, now: datetime, reason: str) -> Campaign:
     """Reminders and clocks of its reviews stand still. Answers can still be given."""
-    reason = reason_given(reason, what="why it stands still")
     with transaction.atomic():
         campaign = rows.locked(campaign.pk)
         require(rows.why_not_pause(by, campaign))
+        reason = reason_given(reason, what="why it stands still")
         CampaignPause.objects.create(campaign=campaign, since=now, reason=reason)
         rows.changed(campaign, state="paused")
         rows.note(
@@ -120,10 +120,10 @@ def pause(*, campaign: Campaign, by: User, now: datetime, reason: str) -> Campai
 
 def resume(*, campaign: Campaign, by: User, now: datetime, reason: str) -> Campaign:
     """Its reviews go on, each deadline as much later as the pause took, once all are moved."""
-    reason = reason_given(reason, what="why it goes on")
     with transaction.atomic():
         campaign = rows.locked(campaign.pk)
         require(rows.why_not_resume(by, campaign))
+        reason = reason_given(reason, what="why it goes on")
         took = _go_on(campaign, "resume", by=by, now=now, reason=reason)
         rows.note(
             campaign,
@@ -151,10 +151,10 @@ def _go_on(campaign: Campaign, kind: str, *, by: User, now: datetime, reason: st
 
 def extend(*, campaign: Campaign, to: datetime, by: User, now: datetime, reason: str) -> Campaign:
     """Give everybody time until a later moment; each review as much more as the campaign."""
-    reason = reason_given(reason, what="why there is more time")
     with transaction.atomic():
         campaign = rows.locked(campaign.pk)
         require(rows.why_not_extend(by, campaign))
+        reason = reason_given(reason, what="why there is more time")
         _lies_ahead(to, now)
         before = campaign.deadline_at
         if before is None or to <= before:
@@ -178,10 +178,10 @@ def reiterate(*, campaign: Campaign, by: User, now: datetime, reason: str) -> Ca
 
     Whoever was asked again on this day already is not asked twice.
     """
-    reason = reason_given(reason, what="why they are asked again")
     with transaction.atomic():
         campaign = rows.locked(campaign.pk)
         require(rows.why_not_reiterate(by, campaign))
+        reason = reason_given(reason, what="why they are asked again")
         step = steps.begin(campaign, "reiterate", by=by, now=now, reason=reason)
         if not step.reviews:
             raise NotPossible("Nobody is asked: no review of it is open any more.")
@@ -210,10 +210,10 @@ def close(*, campaign: Campaign, by: User, now: datetime, reason: str) -> Left:
 
     Reviews that are still open keep their deadlines, and what silence does then.
     """
-    reason = reason_given(reason, what="why it ends now")
     with transaction.atomic():
         campaign = rows.locked(campaign.pk)
         require(rows.why_not_close(by, campaign))
+        reason = reason_given(reason, what="why it ends now")
         if campaign.state == "paused":
             _go_on(campaign, "close", by=by, now=now, reason=reason)
         CampaignIdentity.objects.filter(campaign=campaign, case__isnull=True, left_out="").update(

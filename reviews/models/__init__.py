@@ -13,6 +13,7 @@ from .planted import PlantedAnswer, PlantedItem, Planting
 from .policies import Heartbeat, ReviewPolicy
 from .queue import QueueSetting
 from .rungs import Rung
+from .shares import ShareDay
 from .triggers import OwnerSeen, Trigger
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "ReviewPolicy",
     "Rung",
     "Seat",
+    "ShareDay",
     "Stage",
     "Succession",
     "SuccessionItem",

@@ -203,11 +203,23 @@ class Seat(models.Model):
     signed_before = ArrayField(models.UUIDField(), default=list, blank=True)
     # Persons who handed it over: it is theirs again only when somebody hands it back.
     given_up = ArrayField(models.UUIDField(), default=list, blank=True)
+    # Of a seat that was nobody's: the owner who was last looked at for it, and since when somebody
+    # sits there: silence before is not theirs.
+    considered = models.ForeignKey(Party, models.PROTECT, null=True, blank=True, related_name="+")
+    since = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         indexes = [
+            # Seats whose owner may be known by now (reviews/succession/seated.py).
+            models.Index(
+                name="seat_is_nobodys",
+                fields=["case"],
+                condition=Q(party__isnull=True, person__isnull=True),
+            ),
             # Whose turn it is no longer (reviews/pages/waiting.py): nearly always nobody's.
-            models.Index(name="seat_signed_before", fields=["case"], condition=~Q(signed_before=[]))
+            models.Index(
+                name="seat_signed_before", fields=["case"], condition=~Q(signed_before=[])
+            ),
         ]
         constraints = [
             models.CheckConstraint(name="seat_kind_is_known", condition=Q(kind__in=SEATS)),

@@ -12,7 +12,8 @@ from identities.models import Delegation, Identity, Party, Person, Service, Team
 OFFER_STATES = ("open", "accepted", "declined", "passed", "withdrawn", "over")
 REFUSED = ("declined", "passed")
 ENDING = ("attestation", "contract")
-DONE = ("warned", "suspended", "escalated", "over")
+# `held`: a draft, which never was active and so is not suspended.
+DONE = ("warned", "suspended", "held", "escalated", "over")
 WHY = ("left", "switched_off", "moved", "nobody")
 # `stands`: somebody else stands behind what they granted.
 ITEM_STATES = ("asked", "accepted", "stands", "unowned", "noted", "passed", "over")

@@ -14,7 +14,7 @@ from reviews.planted import MOST_SHARE, PLANTS
 from .campaigns import Campaign
 from .cases import ANSWERS, Case, Item, Seat
 
-KINDS = ("credential", "delegation")
+KINDS = ("credential", "delegation", "entitlement")
 
 
 class Planting(models.Model):

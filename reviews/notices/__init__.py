@@ -4,6 +4,6 @@ The only place of reviews that talks to the outside (docs/decisions, 18). A noti
 and no evidence; who may follow them is judged when they do.
 """
 
-from .outbox import send_next
+from .outbox import send_next, turn
 
-__all__ = ["send_next"]
+__all__ = ["send_next", "turn"]

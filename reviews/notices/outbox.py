@@ -1,13 +1,16 @@
 """The outbox's worker: one due notice at a time, under a lease, with back-off.
 
 A lease is committed before anything is sent: a worker that dies leaves the notice to the next
-one, which may send it a second time, under the same id.
+one, which may send it a second time, under the same id. One process sends at a time, mails before
+webhooks: receivers that never answer hold up nobody but other receivers.
 """
 
 import smtplib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 
 from reviews.models import Notice
@@ -16,11 +19,26 @@ from . import mail, webhook
 from .failures import Permanent, Temporary
 
 LEASE = timedelta(minutes=2)
+TURN_LOCK = 7_305_457
 FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(hours=6)
 MOST_ATTEMPTS = 12
 # A notice that failed for good is looked at by a person; it is never due again by itself.
 NEVER = timedelta(days=36_500)
+
+
+@contextmanager
+def turn() -> Iterator[bool]:
+    """Whether it is this process's turn to send; whoever has it finds what others would."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [TURN_LOCK])
+        mine = bool(cursor.fetchone()[0])
+    try:
+        yield mine
+    finally:
+        if mine:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [TURN_LOCK])
 
 
 def send_next(*, now: datetime) -> bool:
@@ -31,7 +49,7 @@ def send_next(*, now: datetime) -> bool:
             .filter(sent_at__isnull=True, not_before__lte=now)
             .filter(Q(leased_until__isnull=True) | Q(leased_until__lt=now))
             .select_related("person")
-            .order_by("not_before", "pk")
+            .order_by("channel", "not_before", "pk")
             .first()
         )
         if notice is None:

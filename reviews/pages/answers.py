@@ -243,7 +243,8 @@ def behaviour(d: Dossier) -> Answer:
         badges.append(
             {
                 "kind": "no_run",
-                "words": f"{counted(d.no_run, 'call')} with no run behind it",
+                "words": f"{counted(d.no_run, 'call')} with no run behind"
+                f" {'it' if d.no_run == 1 else 'them'}",
                 "url": f"/findings/?{urlencode({'identity': d.identity.key, 'rule': 'no_run'})}",
             }
         )

@@ -168,10 +168,11 @@ def acts(parts: "Parts") -> list[dict[str, Any]]:
                 "primary": True,
             }
         )
-    if case.state in ("draft", "open") and None in parts.why.values():
+    hands_over = case.state in ("draft", "open") and None in parts.why.values()
+    if hands_over or _names(parts):
         found.append(
             {
-                "words": "Hand over a seat",
+                "words": "Hand over a seat" if hands_over else "Name a signer",
                 "url": f"{here}/hand-over/",
                 "icon": "send",
                 "why_not": "",
@@ -179,6 +180,15 @@ def acts(parts: "Parts") -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def _names(parts: "Parts") -> bool:
+    """Whether this user may name somebody for a seat in which nobody may sit."""
+    return any(
+        independence.why_not_name(parts.user, parts.case, seat, now=parts.now) is None
+        for seat in parts.seats
+        if seat.pk in parts.empty
+    )
 
 
 def second_look(case: Case, user: User, *, now: datetime) -> dict[str, Any]:

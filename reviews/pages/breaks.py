@@ -28,6 +28,7 @@ from identities.models import (
 )
 from identities.permissions import NotPossible
 from reviews import shown
+from reviews.actions.planted_answers import reading_of
 from reviews.models import Item
 from reviews.pages import freshness
 
@@ -255,6 +256,9 @@ def _left(item: Item, identity: Identity, now: datetime) -> Fact:
     keys = Credential.objects.filter(identity=identity, standing=True, state="active")
     if item.kind == "identity":
         many = keys.count()
+        if identity.state == "draft":
+            said = "is a draft: to revoke it refuses it for good, and cannot be undone."
+            return Fact("left", 0, "outside", f"{identity.name} {said}", "", f"draft, {many}")
         return Fact("left", 0, "outside", f"Nothing of {identity.name} works on.", "", many)
     if item.kind == "credential":
         many = keys.exclude(pk__in=_refs(item)).count()
@@ -279,7 +283,9 @@ def _left(item: Item, identity: Identity, now: datetime) -> Fact:
     readings = Entitlement.objects.filter(
         identity=identity, superseded_at__isnull=True, during__contains=now
     )
-    systems = sorted(set(readings.exclude(pk__in=_refs(item)).values_list("system", flat=True)))
+    if item.kind == "entitlement" and (ref := reading_of(item)) is not None:
+        readings = readings.exclude(pk=ref)
+    systems = sorted(set(readings.values_list("system", flat=True)))
     words = counted(others, "delegation of it stays", "delegations of it stay")
     also = f"; {', '.join(systems)} goes on allowing what its own policies allow" if systems else ""
     url = f"/identities/{identity.key}/#authority"

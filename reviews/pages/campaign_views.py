@@ -108,6 +108,7 @@ def campaign_out(request: HttpRequest, key: str, what: str, shape: str) -> HttpR
 def campaign_act(request: HttpRequest, key: str, step: str) -> HttpResponse:
     """One of reviews/campaigns/acts.py, named by the address."""
     campaign, act = campaign_of(request, key), ACTS[step]
+    require(act.why_not(user_of(request), campaign))
     said: dict[str, Any] = {"reason": request.POST.get("reason", "")}
     if act.moment:
         form = ExtendForm(request.POST)

@@ -13,10 +13,12 @@ from evidence.words import counted
 from identities.models import Person, Revocation, User
 from reviews import permissions, sight, visible
 from reviews.actions import attention as looking
+from reviews.actions.naming import empty_seats
 from reviews.models import Case, Decision, Item, Seat
 from reviews.pages import (
     answers,
     attention,
+    beside,
     case_clock,
     case_item,
     case_items,
@@ -75,6 +77,7 @@ class Parts:
             self._hide(self.blind)
         self.marks = [] if self.blind is not None else looking.standing(case)
         self.weighed = weighing.read(case, now=now)
+        self.beside = beside.of(self.items, user, now=now)
         self.withdrawals = list(case.withdrawals.select_related("finding").order_by("at", "pk"))
         newest = case.findings.order_by("-opened_at").values_list("opened_at", flat=True).first()
         # An answer given before the newest finding was given without knowing it.
@@ -82,6 +85,7 @@ class Parts:
         self.why = {
             seat.pk: permissions.why_not_sit(user, case, seat, now=now) for seat in self.seats
         }
+        self.empty = empty_seats(case, now=now)
 
     @property
     def shown(self) -> list[Seat]:
@@ -228,9 +232,7 @@ def _seat(seat: Seat, parts: Parts) -> dict[str, Any]:
         "words": SEAT_WORDS[seat.kind] + (f", {seat.stage.name}" if seat.stage else ""),
         "who": None if person is None else _who(person, parts),
         "party": str(seat.party) if seat.party is not None else "",
-        "note": f"{owns}{backup}"
-        if seat.party is not None
-        else "Nobody is named: a reviewer may sit.",
+        "note": _note(seat, f"{owns}{backup}", parts),
         "answered": len(given),
         "of": len(parts.items),
         "stale": sum(parts.stale(row) for row in given),
@@ -247,7 +249,19 @@ def _who(person: Person, parts: Parts) -> dict[str, Any]:
     }
 
 
+def _note(seat: Seat, owns: str, parts: Parts) -> str:
+    if seat.pk in parts.empty:
+        return "Nobody may sit here now: an administrator who has no part in it names somebody."
+    return owns if seat.party is not None else "Nobody is named: a reviewer may sit."
+
+
 def _may_not(seat: Seat, parts: Parts) -> list[dict[str, str]]:
+    if seat.pk in parts.empty:
+        who = [
+            {"name": one.name, "why": (one.why_not or "").removeprefix(f"{one.name} ")}
+            for one in parts.empty[seat.pk]
+        ]
+        return who or [{"name": "No reviewer", "why": "is there"}]
     found = []
     if parts.case.requester is not None:
         found.append({"name": parts.case.requester.name, "why": "asked for this"})

@@ -10,6 +10,7 @@ from reviews.actions import answers as answer_table
 from reviews.actions import attention as looking
 from reviews.models import Case
 from reviews.pages import (
+    at_target,
     case_clock,
     case_stages,
     combination,
@@ -58,6 +59,10 @@ def as_data(case: Case, user: User, *, now: datetime) -> dict[str, Any]:
                 "party": str(seat.party) if seat.party is not None else None,
                 "person": seat.person.name if seat.person is not None else None,
                 "why_not": parts.why[seat.pk],
+                # Nobody may sit in it: who comes into question, and why each may not.
+                "nobody_may_sit": None
+                if seat.pk not in parts.empty
+                else [one._asdict() for one in parts.empty[seat.pk]],
             }
             for seat in parts.seats
         ],
@@ -79,6 +84,7 @@ def as_data(case: Case, user: User, *, now: datetime) -> dict[str, Any]:
                     if one != "keep" or item.pk not in why_not_keep
                 ],
                 "why_not_keep": why_not_keep.get(item.pk),
+                "why_not_at_target": at_target.why_not(item, parts.weighed) or None,
                 "outcome": item.outcome,
                 "held": item.held,
                 "carried_out_at": item.carried_out_at,

@@ -8,11 +8,9 @@ from django.utils.dateparse import parse_datetime
 
 from evidence.models import Issuance, Looked
 from evidence.words import counted
+from identities.judging.key_users import seen_with
 from identities.judging.verdicts import grant_of
-from identities.models import (
-    Credential,
-    CredentialAgent,
-)
+from identities.models import Credential
 from reviews import permissions, shown, standing
 from reviews.actions import advising, below, quarantining, versions
 from reviews.actions import answers as answer_table
@@ -42,7 +40,8 @@ NOTES = {
     ("use", "keep"): "it may go on being used",
     ("use", "revoke"): "refused: it has to be taken out of the agent, its next use asks again",
     ("identity", "keep"): "it goes on as it is",
-    ("identity", "revoke"): "it is suspended and its keys are held, until it is resumed or retired",
+    ("identity", "revoke"): "it is suspended and its keys are held, until it is resumed or retired;"
+    " a draft is refused for good",
     ("manifest", "approve"): "signed when all seats approve: its runs are asked about no more",
     ("manifest", "deny"): "the release is not signed",
 }
@@ -74,6 +73,7 @@ def row(item: Item, on: bool, parts: "Parts") -> dict[str, Any]:
         "findings_url": f"/findings/?identity={key}",
         "recommendation": item.recommendation,
         "recommendation_reason": unadvised(item) or item.recommendation_reason,
+        "beside": parts.beside.get(item.pk),
         "answers": [_answer(item, seat.pk, parts) for seat in parts.shown],
         "outcome": _outcome(item, parts),
     }
@@ -217,7 +217,8 @@ def decision(item: Item, parts: "Parts", asked: dict[str, str]) -> dict[str, Any
     why_not_keep = standing.why_not_keep(case, item, now=now) or ""
     narrow = _narrow(item, parts, asked)
     broken = breaks.look(item, case.identity, now=now)
-    held = quarantining.days(case, item)
+    there = at_target.not_changed(item, parts.weighed)
+    held = 0 if there else quarantining.days(case, item)
     return {
         "seat_id": str(seat.pk),
         "seat_words": SEAT_WORDS[seat.kind],
@@ -230,6 +231,7 @@ def decision(item: Item, parts: "Parts", asked: dict[str, str]) -> dict[str, Any
                 "value": one,
                 "words": answer_table.WORDS[one],
                 "note": _held_first(item, one, held)
+                or (there[0]["words"] if there and one in at_target.CHANGES else "")
                 or NOTES.get((item.kind, one), "it goes to the tie-breaker"),
                 "on": asked.get("answer") == one,
                 "why_not": why_not_keep if one == "keep" else "",
@@ -247,7 +249,7 @@ def decision(item: Item, parts: "Parts", asked: dict[str, str]) -> dict[str, Any
         "dry_run_at": now,
         "breaks": broken.digest,
         "dry_runs": {
-            one: [*run(item, now=now), *broken.rows]
+            one: [*(there or run(item, now=now)), *broken.rows]
             for one, run in DRY_RUNS.items()
             if one in options
         }
@@ -255,7 +257,8 @@ def decision(item: Item, parts: "Parts", asked: dict[str, str]) -> dict[str, Any
             {
                 "narrow": narrow["rows"]
                 if narrow
-                else [_note(item, "narrow"), *at_target.of_entitlement(item, parts.weighed)]
+                else there
+                or [_note(item, "narrow"), *at_target.of_entitlement(item, parts.weighed)]
             }
             if "narrow" in options
             else {}
@@ -292,7 +295,7 @@ def _if_revoked(item: Item, *, now: datetime) -> list[dict[str, Any]]:
     if credential is None:
         return []
     found: list[dict[str, Any]] = []
-    agents = CredentialAgent.objects.filter(credential_actor=credential.actor_id).count()
+    agents = seen_with(credential.actor_id).values("agent_actor").distinct().count()
     if agents:
         found.append(
             {

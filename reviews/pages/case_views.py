@@ -11,9 +11,10 @@ from django.views.decorators.http import require_GET, require_POST
 from config.page import page
 from evidence import looked
 from evidence.models import Capsule
+from identities.actions import revocations
 from identities.permissions import require
 from reviews import actions, readers, sight
-from reviews.confirmed import always
+from reviews.confirmed import always, permitted_first
 from reviews.pages import capsule, case_data
 from reviews.views import back_to, case_of, user_of
 
@@ -49,6 +50,11 @@ def capsule_page(request: HttpRequest, key: str, number: int) -> HttpResponse:
 
 @require_POST
 @login_required
+@permitted_first(
+    lambda request, key, step: revocations.why_not(
+        case_of(request, key).identity, step, user_of(request), now=timezone.now()
+    )
+)
 @reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
 def case_give_back(request: HttpRequest, key: str, step: str) -> HttpResponse:
     case = case_of(request, key)

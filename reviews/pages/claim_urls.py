@@ -14,6 +14,10 @@ urlpatterns = [
     path("burn-down/", claim_views.burn_page, name="claim_burn_down"),
     path("burn-down.csv", claim_views.burn_out, {"shape": "csv"}, name="claim_burn_csv"),
     path("burn-down.json", claim_views.burn_out, {"shape": "json"}, name="claim_burn_json"),
+    *(
+        path(f"{what}/", claim_views.burn_rows, {"what": what}, name=f"claim_{what}")
+        for what in claim_views.ROWS
+    ),
     path("wave/start/", claim_views.wave_start, name="claim_wave_start"),
     path("wave/end/", claim_views.wave_end, name="claim_wave_end"),
     path("pass-on/", claim_views.pass_on, name="claim_pass_on"),

@@ -16,8 +16,14 @@ from evidence.words import counted
 from identities.claims import answering, asking, counting, rights, ruling
 from identities.models import ClaimAnswer, Party
 from identities.permissions import NotAllowed, NotPossible, require
-from reviews.pages import claim_wave, queue_out
+from reviews.pages import claim_burn, claim_things, claim_wave, queue_out
 from reviews.views import asked_of, user_of
+
+ROWS = {
+    "things": claim_things.things,
+    "asked": claim_things.questions,
+    "answered": claim_things.answers,
+}
 
 
 def _party(text: str) -> Party:
@@ -133,7 +139,17 @@ def rule_sign(request: HttpRequest) -> HttpResponse:
 def burn_page(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
     require(rights.why_not_see_all(user))
-    return page(request, "unclaimed_burn.html", claim_wave.burn_down(user, now=timezone.now()))
+    return page(request, "unclaimed_burn.html", claim_burn.burn_down(user, now=timezone.now()))
+
+
+@require_GET
+@login_required
+def burn_rows(request: HttpRequest, what: str) -> HttpResponse:
+    """The rows under its numbers."""
+    user, now = user_of(request), timezone.now()
+    require(rights.why_not_see_all(user))
+    context = ROWS[what](user, asked_of(request), now=now)
+    return page(request, f"unclaimed_{what}.html", context, part="thing_rows")
 
 
 @require_GET

@@ -1,11 +1,11 @@
-"""The claim wave in a page's words: my questions, one question, a rule, the burn-down.
+"""The claim wave in a page's words: my questions, one question, a rule.
 
 Owns what templates/unclaimed_*.html show, each in a fixed number of queries. Nothing is ticked
 before a person ticks it. Writes nothing.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,16 +16,14 @@ from evidence.vocabulary import STRENGTHS
 from evidence.words import counted
 from identities.claims import (
     asking,
-    counting,
     questioning,
     rights,
     ruling,
     standing,
     suggesting,
 )
-from identities.models import Claim, ClaimAnswer, ClaimDay, ClaimRefusal, Party, Service, User
+from identities.models import Claim, ClaimAnswer, ClaimRefusal, Party, Service, User
 from identities.permissions import NotPossible, parties_of
-from reviews.pages import claim_chart
 
 TAGS = {
     "owner": "owner",
@@ -304,80 +302,3 @@ def rule_of(asked: dict[str, str]) -> ruling.Rule:
         value=asked.get("value", ""),
         with_service=bool(asked.get("with_service")),
     )
-
-
-def burn_down(user: User, *, now: datetime) -> dict[str, Any]:
-    """templates/unclaimed_burn.html: the days as a line and as a table, and whom it waits for."""
-    days = counting.days(now=now)
-    wave = asking.running()
-    nobody = counting.nobody()
-    called = labels(one.bundle for one in nobody)
-    run = rights.why_not_run(user, now=now) or ""
-    return {
-        "section": "unclaimed",
-        "title": "Burn-down",
-        "tabs": tabs(user, "burn"),
-        "now": now,
-        "last": _last(days),
-        "chart": claim_chart.chart(days),
-        "days": [
-            {
-                "day": row.day,
-                "left": counting.left_of(row),
-                "unowned": row.unowned,
-                "unclaimed": row.unclaimed,
-                "asked": row.asked,
-                "nobody": row.nobody,
-                "answers": row.answers,
-            }
-            for row in days[::-1][:60]
-        ],
-        "forecast": counting.forecast(days),
-        "teams": [one._asdict() for one in counting.waiting()],
-        "nobody": [{**one._asdict(), "label": called[one.bundle]} for one in nobody],
-        "run_why_not": run,
-        "wave": None
-        if wave is None
-        else {
-            "since": wave.started_at,
-            "by": wave.started_by_name,
-            "reason": wave.reason,
-            "at_once": wave.at_once,
-            "share": wave.share,
-            "patience": wave.patience_days,
-        },
-        "terms": asking.Terms()._asdict(),
-        "acts": [
-            {
-                "words": "End the wave",
-                "url": "/unclaimed/wave/end/",
-                "icon": "player-pause",
-                "ask": "Why nobody is asked anything new; it goes into the ledger",
-                "why_not": run,
-            }
-        ]
-        if wave is not None
-        else [],
-    }
-
-
-def _last(days: Sequence[ClaimDay]) -> dict[str, Any] | None:
-    if not days:
-        return None
-    last = days[-1]
-    before = next((row for row in days if row.day >= last.day - timedelta(days=7)), last)
-    change = counting.left_of(before) - counting.left_of(last)
-    if before.day == last.day or change == 0:
-        words = "" if before.day == last.day else f"as many as on {before.day:%-d %b}"
-    else:
-        words = f"{abs(change):,} {'fewer' if change > 0 else 'more'} than on {before.day:%-d %b}"
-    return {
-        "left": counting.left_of(last),
-        "unowned": last.unowned,
-        "unclaimed": last.unclaimed,
-        "asked": last.asked,
-        "nobody": last.nobody,
-        "owned": last.owned,
-        "counted_at": last.counted_at,
-        "change": words,
-    }

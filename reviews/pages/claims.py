@@ -6,14 +6,19 @@ from urllib.parse import urlencode
 
 from evidence.parameters import Known, is_whole, understood, whole
 from identities import permissions, visible
-from identities.actions.bindings import Rule, preview, unclaimed
+from identities.actions.bindings import Rule, preview, proposals, unclaimed
 from identities.inventory.listing import Listed
 from identities.models import User
 from reviews.pages import claim_wave
 from reviews.pages.lists import named
 
 BULK_CALLS = 20
-OF_ACTORS: Known = {"q": (), "identity": (), "before": is_whole}
+# Which proposals are shown alone.
+PROPOSED = {
+    "yes": "with a proposal",
+    "ready": f"with at least {BULK_CALLS} exact calls, and no other agent",
+}
+OF_ACTORS: Known = {"q": (), "identity": (), "proposed": tuple(PROPOSED), "before": is_whole}
 # A hint is a question to whoever claims, never an answer.
 HINTS = {
     "owner": "owner?",
@@ -33,16 +38,18 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
     key = asked.get("identity", "")
     one = named(user, key, now=now) if key else None
     nobody = bool(key) and one is None
-    found = [] if nobody else unclaimed(now=now, search=q, before=before, identity=one)
-    rest = {name: asked[name] for name in ("q", "identity") if asked.get(name)}
-    rule = Rule(least_calls=BULK_CALLS)
-    ready = preview(rule=rule, now=now).count()
+    ready_ones = preview(rule=Rule(least_calls=BULK_CALLS), now=now)
+    ready, proposed = ready_ones.count(), asked.get("proposed", "")
+    among = {"yes": proposals(), "ready": ready_ones}.get(proposed)
+    found = [] if nobody else unclaimed(now=now, search=q, before=before, identity=one, among=among)
+    rest = {name: asked[name] for name in ("q", "identity", "proposed") if asked.get(name)}
     return {
         "section": "unclaimed",
         "title": "Unclaimed actors",
         "left_out": left_out,
-        "narrowed": f"Proposed to be {one.name if one else key[:60]}" if key else "",
-        "hidden": [{"name": "identity", "value": key}] if key else [],
+        "narrowed": [f"Proposed to be {one.name if one else key[:60]}"] * bool(key)
+        + [words[:1].upper() + words[1:] for name, words in PROPOSED.items() if name == proposed],
+        "hidden": [{"name": name, "value": rest[name]} for name in rest if name != "q"],
         "q": q,
         "tabs": claim_wave.tabs(user, "actors"),
         "rows": [_row(one, user, now) for one in found],

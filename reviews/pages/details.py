@@ -10,10 +10,10 @@ from evidence.models import Actor, Run
 from evidence.vocabulary import ACTIVITIES, OUTCOMES, STRENGTHS, proof_words
 from identities import permissions, visible
 from identities.actions.findings import DISPOSITIONS
+from identities.judging.key_users import seen_with
 from identities.models import (
     Binding,
     Credential,
-    CredentialAgent,
     Finding,
     Identity,
     Revocation,
@@ -130,7 +130,7 @@ def credential(one: Credential, user: User, *, now: datetime) -> dict[str, Any]:
             [one.actor_id],
         )
         issued = cursor.fetchall()
-    uses = CredentialAgent.objects.filter(credential_actor=one.actor_id).order_by("-last_at")[:20]
+    uses = seen_with(one.actor_id).order_by("-last_at")[:20]
     names = dict(
         Actor.objects.filter(pk__in=[use.agent_actor for use in uses]).values_list("pk", "value")
     )

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from evidence import ledger, verified
 from identities import visible as identities_visible
+from identities.actions import bindings
 from identities.claims import questioning
 from identities.models import User
 from identities.permissions import groups as names_of_groups
@@ -29,8 +30,7 @@ WITH my AS MATERIALIZED (SELECT p.id FROM identities_party p WHERE p.person_id =
   OR p.team_id IN (SELECT m.team_id FROM identities_membership m WHERE m.person_id = %(person)s
     AND m.superseded_at IS NULL AND m.during @> now()))
 SELECT
-  (SELECT count(*) FROM identities_binding WHERE state = 'proposed' AND superseded_at IS NULL)
-    + (SELECT count(DISTINCT (l.party_id, l.about)) FROM (ASKED_OF_ME) l WHERE l.asked),
+  (SELECT count(DISTINCT (l.party_id, l.about)) FROM (ASKED_OF_ME) l WHERE l.asked),
   (SELECT count(*) FROM evidence_source s WHERE s.expected_every_seconds IS NOT NULL
      AND EXISTS (SELECT 1 FROM evidence_deposit d WHERE d.source_id = s.id)
      AND NOT EXISTS (SELECT 1 FROM evidence_deposit d WHERE d.source_id = s.id AND d.received_at
@@ -56,7 +56,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     with connection.cursor() as cursor:
         cursor.execute(COUNTS, {"person": user.person_id})
         counts = cursor.fetchone()
-    unclaimed, silent, asked, quarantine, stopped_at, stopped_by = counts
+    questions, silent, asked, quarantine, stopped_at, stopped_by = counts
     now = timezone.now()
     # The same walk as the queue's own page: what the badge says is what "All" lists there.
     queue = waiting.count(user, now=now, most=MOST_COUNTED)
@@ -74,7 +74,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
             "counts": {
                 "queue": _bounded(queue),
                 **{name: _bounded(many) for name, many in _listed(user, now=now).items()},
-                "unclaimed": unclaimed,
+                "questions": questions,
                 "sources": silent,
                 "quarantine": quarantine,
                 "owned": asked,
@@ -112,6 +112,7 @@ def _listed(user: User, *, now: datetime) -> dict[str, int]:
         )
         findings = identities_visible.findings(user, now=now)
         found["findings"] = findings.filter(state__in=("open", "confirmed")).count()
+        found["unclaimed"] = bindings.proposed_count(now=now, most=MOST_COUNTED)
         cache.set(key, found, KEPT_SECONDS)
     return found
 

@@ -2,13 +2,12 @@
 
 import re
 
-from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods
 
 from config.page import page
 from identities import visible
@@ -16,10 +15,10 @@ from identities.models import Person
 from identities.permissions import NotAllowed, NotPossible
 from reviews import freeze_permissions
 from reviews.actions import freezing
-from reviews.confirmed import always, permitted_first
 from reviews.freeze_forms import FreezeForm
 from reviews.models import Freeze
 from reviews.pages import freezes
+from reviews.pages.signed_views import act, signing
 from reviews.views import asked_of, user_of
 
 
@@ -83,41 +82,18 @@ def freeze_new(request: HttpRequest) -> HttpResponse:
     )
 
 
-@require_POST
-@login_required
-@permitted_first(
-    lambda request, key: freeze_permissions.why_not_sign_freeze(
-        user_of(request), freeze_of(key), now=timezone.now()
-    )
+freeze_sign = signing(
+    "freeze",
+    freeze_of,
+    freeze_permissions.why_not_sign_freeze,
+    freezing.sign,
+    "{} is signed: nothing of it is cut by a clock while it holds.",
 )
-@reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
-def freeze_sign(request: HttpRequest, key: str) -> HttpResponse:
-    row = freezing.sign(freeze=freeze_of(key), by=user_of(request), now=timezone.now())
-    messages.success(request, f"{row} is signed: nothing of it is cut by a clock while it holds.")
-    return redirect(row.url)
-
-
-@require_POST
-@login_required
-def freeze_refuse(request: HttpRequest, key: str) -> HttpResponse:
-    row = freezing.refuse(
-        freeze=freeze_of(key),
-        reason=request.POST.get("reason", ""),
-        by=user_of(request),
-        now=timezone.now(),
-    )
-    messages.success(request, f"{row} is refused.")
-    return redirect(row.url)
-
-
-@require_POST
-@login_required
-def freeze_end(request: HttpRequest, key: str) -> HttpResponse:
-    row = freezing.end(
-        freeze=freeze_of(key),
-        reason=request.POST.get("reason", ""),
-        by=user_of(request),
-        now=timezone.now(),
-    )
-    messages.success(request, f"{row} is over. What it has held stays on the release list.")
-    return redirect(row.url)
+freeze_refuse = act("freeze", freeze_of, freezing.refuse, "{} is refused.", "reason")
+freeze_end = act(
+    "freeze",
+    freeze_of,
+    freezing.end,
+    "{} is over. What it has held stays on the release list.",
+    "reason",
+)

@@ -11,8 +11,8 @@ from django.views.decorators.http import require_GET, require_POST
 from config.page import page
 from evidence.parameters import whole
 from evidence.words import counted
-from reviews import actions
-from reviews.confirmed import always
+from reviews import actions, permissions
+from reviews.confirmed import always, permitted_first
 from reviews.pages import held
 from reviews.views import asked_of, case_of, item_of, user_of
 
@@ -27,6 +27,9 @@ def release_list(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @login_required
+@permitted_first(
+    lambda request, key: permissions.why_not_release(user_of(request), case_of(request, key))
+)
 @reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
 def held_release(request: HttpRequest, key: str) -> HttpResponse:
     case = case_of(request, key)

@@ -11,14 +11,9 @@ from django.db import connection
 from django.db.models import Q
 
 from evidence.custody_pages import Stretch, dropped_stretches
-from evidence.vocabulary import (
-    AGENT_RUN,
-    MODEL_CALL,
-    PLANE_AI,
-    PROOFS,
-    TOOL_CALL,
-)
-from identities.judging.absence import complete_until, sources_of
+from evidence.vocabulary import AGENT_RUN, MODEL_CALL, PLANE_AI, PROOFS, TOOL_CALL
+from identities.judging.absence import complete_until
+from identities.judging.concerned import sources_of
 from identities.models import (
     Credential,
     CredentialAgent,

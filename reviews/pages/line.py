@@ -14,10 +14,11 @@ from django.db.models.expressions import RawSQL
 from evidence.models import Run
 from evidence.words import counted
 from identities import permissions as identity_permissions
+from identities.actions import inheriting
 from identities.findings import RULES
 from identities.models import Credential, DelegationVersion, Finding, User
 from reviews import owner_permissions, permissions, visible
-from reviews.actions import retiring
+from reviews.actions import activating, retiring
 from reviews.models import Case, Seat
 from reviews.pages import (
     answers,
@@ -25,13 +26,13 @@ from reviews.pages import (
     lineage,
     manifests,
     modes,
-    observed,
     possible,
     rows,
     triggers,
     vendor,
 )
 from reviews.pages.dossier import Dossier, Permission, dossier
+from reviews.pages.lists import key_row
 
 MOST_RUNS = 8
 # Without scripts the newest events stand in a table; the events page has them all.
@@ -155,6 +156,7 @@ def _acts(d: Dossier, user: User) -> list[dict[str, Any]]:
             "why_not": permissions.why_not_open(user, d.identity, now=d.live_now) or "",
             "icon": "flame",
         },
+        *([_activate(d, user)] if d.identity.state == "draft" else []),
         {
             "words": "Renew",
             "url": f"/identities/{d.identity.key}/renew/",
@@ -169,9 +171,35 @@ def _acts(d: Dossier, user: User) -> list[dict[str, Any]]:
             "icon": "send",
             "get": True,
         },
+        *([_follow(d, user)] if inheriting.lags(d.identity) else []),
         # What is suspended may be for good.
         *([_retire(d, user)] if d.identity.state == "suspended" else []),
     ]
+
+
+def _follow(d: Dossier, user: User) -> dict[str, Any]:
+    """Its criticality is not its service's, and nobody has said that it is its own."""
+    slug = "" if d.identity.service is None else d.identity.service.slug
+    return {
+        "words": "Follow its service",
+        "url": f"/services/{slug}/criticality/",
+        "why_not": inheriting.why_not_follow(user, now=d.live_now) or "",
+        "icon": "route",
+        "get": True,
+    }
+
+
+def _activate(d: Dossier, user: User) -> dict[str, Any]:
+    """Whoever answers for a draft states its purpose and end with it; a reviewer takes what is there."""
+    states = identity_permissions.why_not_attest(user, d.identity, now=d.live_now) is None
+    why_not = "" if states else activating.why_not(user, d.identity, now=d.live_now)
+    return {
+        "words": "Make active",
+        "url": f"/identities/{d.identity.key}/{'renew' if states else 'activate'}/",
+        "why_not": why_not or "",
+        "icon": "check",
+        "get": states,
+    }
 
 
 def _retire(d: Dossier, user: User) -> dict[str, Any]:
@@ -241,19 +269,7 @@ def _delegation(row: DelegationVersion, d: Dossier) -> dict[str, Any]:
 
 def _credential(one: Credential, d: Dossier) -> dict[str, Any]:
     revocation = next((row for row in d.revocations if row.credential_id == one.pk), None)
-    return {
-        "key": one.key,
-        "url": f"/credentials/{one.key}/",
-        "short": one.short,
-        "kind": one.kind.replace("_", " "),
-        "standing": one.standing,
-        "issued_at": one.issued_at,
-        "issued_by": one.issued_by.value if one.issued_by else "",
-        "observed": observed.of(one),
-        "expires_at": one.expires_at,
-        "state": one.state,
-        "revocation": revocation,
-    }
+    return key_row(one) | {"revocation": revocation}
 
 
 def _cases(d: Dossier, user: User) -> list[Case]:

@@ -3,13 +3,12 @@
 import re
 from typing import Any
 
-from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods
 
 from config.page import page
 from identities import visible
@@ -17,10 +16,10 @@ from identities.permissions import NotAllowed, NotPossible, require
 from reviews import mode_permissions, mode_rules
 from reviews.actions import modes as actions
 from reviews.actions import policy_versions
-from reviews.confirmed import always, permitted_first
 from reviews.mode_forms import ModeForm
 from reviews.models import ModeRule
 from reviews.pages import modes
+from reviews.pages.signed_views import act, signing
 from reviews.views import asked_of, user_of
 
 
@@ -81,42 +80,19 @@ def mode_new(request: HttpRequest) -> HttpResponse:
     return page(request, "mode_new.html", context | problem | {"form": form}, status=status)
 
 
-@require_POST
-@login_required
-@permitted_first(
-    lambda request, key: mode_permissions.why_not_sign_mode(
-        user_of(request), rule_of(key), now=timezone.now()
-    )
+mode_sign = signing(
+    "rule",
+    rule_of,
+    mode_permissions.why_not_sign_mode,
+    actions.sign,
+    "{0} is in force: the scope is being moved to {0.mode}.",
 )
-@reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
-def mode_sign(request: HttpRequest, key: str) -> HttpResponse:
-    row = actions.sign(rule=rule_of(key), by=user_of(request), now=timezone.now())
-    messages.success(request, f"{row} is in force: the scope is being moved to {row.mode}.")
-    return redirect(row.url)
-
-
-@require_POST
-@login_required
-def mode_refuse(request: HttpRequest, key: str) -> HttpResponse:
-    row = actions.refuse(
-        rule=rule_of(key),
-        reason=request.POST.get("reason", ""),
-        by=user_of(request),
-        now=timezone.now(),
-    )
-    messages.success(request, f"{row} is refused.")
-    return redirect(row.url)
-
-
-@require_POST
-@login_required
-def mode_back(request: HttpRequest, key: str) -> HttpResponse:
-    row = actions.step_back(
-        rule=rule_of(key),
-        mode=request.POST.get("mode", ""),
-        reason=request.POST.get("reason", ""),
-        by=user_of(request),
-        now=timezone.now(),
-    )
-    messages.success(request, f"{row} holds from now on: nothing is cut beyond {row.mode}.")
-    return redirect(row.url)
+mode_refuse = act("rule", rule_of, actions.refuse, "{} is refused.", "reason")
+mode_back = act(
+    "rule",
+    rule_of,
+    actions.step_back,
+    "{0} holds from now on: nothing is cut beyond {0.mode}.",
+    "mode",
+    "reason",
+)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from evidence.models import Actor
+from evidence.queries.events import MOST_CHILDREN, family
 from evidence.words import counted
 from identities.models import Binding, Identity
 from reviews.exports import moment
@@ -54,13 +55,16 @@ def resolve(name: str) -> Identity | Unclaimed | None:
 def unclaimed_line(found: Unclaimed) -> dict[str, Any]:
     """What can be said of an actor nobody has claimed: issuance and use; no authority."""
     actor = found.actor
+    # A role acts by its sessions, a session by its keys.
+    acting = family([actor.pk])
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*), min(e.at), max(e.at) FROM evidence_event e WHERE e.credential_id = %s"
-            " OR e.principal_id = %s OR e.agent_id = %s",
-            [actor.pk, actor.pk, actor.pk],
+            "SELECT count(*), min(e.at), max(e.at) FROM evidence_event e"
+            " WHERE e.credential_id = ANY(%s) OR e.principal_id = ANY(%s) OR e.agent_id = ANY(%s)",
+            [acting, acting, acting],
         )
         count, first, last = cursor.fetchone()
+    least = "at least " if len(acting) == MOST_CHILDREN else ""
     return {
         "identity": None,
         "actor": {"realm": actor.realm, "kind": actor.kind, "value": actor.value},
@@ -70,7 +74,7 @@ def unclaimed_line(found: Unclaimed) -> dict[str, Any]:
         },
         "what_authority": {"answer": "not known: no identity is bound to it", "delegations": []},
         "what_behaviour": {
-            "answer": f"{counted(count, 'event')}, not judged",
+            "answer": f"{least}{counted(count, 'event')}, not judged",
             "events": count,
             "first_at": moment(first),
             "last_at": moment(last),

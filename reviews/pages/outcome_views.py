@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 from config.page import page
 from evidence.words import counted
 from reviews.campaigns import letting_out
-from reviews.confirmed import always
+from reviews.confirmed import always, permitted_first
 from reviews.pages import outcomes as pages
 from reviews.pages.campaign_views import campaign_of
 from reviews.views import asked_of, user_of
@@ -28,6 +28,11 @@ def outcomes(request: HttpRequest, key: str) -> HttpResponse:
 
 @require_POST
 @login_required
+@permitted_first(
+    lambda request, key: letting_out.why_not_let_out(
+        user_of(request), campaign_of(request, key), now=timezone.now()
+    )
+)
 @reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
 def let_out(request: HttpRequest, key: str) -> HttpResponse:
     campaign = campaign_of(request, key)

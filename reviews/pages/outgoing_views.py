@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from config.page import page
 from identities.actions import outgoing as actions
-from reviews.confirmed import always
+from reviews.confirmed import always, permitted_first
 from reviews.pages import outgoing as pages
 from reviews.views import user_of
 
@@ -36,6 +36,11 @@ def propose(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @login_required
+@permitted_first(
+    lambda request: actions.why_not_sign_switch(
+        user_of(request), actions.proposed(), now=timezone.now()
+    )
+)
 @reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
 def sign(request: HttpRequest) -> HttpResponse:
     row = actions.sign(by=user_of(request), now=timezone.now())

@@ -3,7 +3,7 @@
 Owns the contexts of templates/owned.html, renew.html and hand_over_identity.html. Constant queries.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -13,9 +13,10 @@ from django.db.models import F, Q
 
 from evidence.parameters import Known, understood
 from identities import permissions as identity_permissions
+from identities import presence
 from identities.models import Attestation, Identity, User
 from reviews import attestation_bounds, owner_permissions
-from reviews.actions import attesting
+from reviews.actions import activating, attesting
 from reviews.models import OwnerOffer, SuccessionItem
 from reviews.pages.lists import PAGES, choice, page_of
 from reviews.permissions import mine
@@ -23,7 +24,8 @@ from reviews.succession import passing
 
 PATH = "/owned/"
 ROLES = {"owner": "owner", "sponsor": "sponsor", "backup": "backup"}
-OF_OWNED: Known = {"q": (), "role": tuple(ROLES), **PAGES}
+STATES = {"draft": "not active yet", "active": "active", "suspended": "suspended"}
+OF_OWNED: Known = {"q": (), "role": tuple(ROLES), "state": tuple(STATES), **PAGES}
 SOON = timedelta(days=30)
 MOST_ASKED = 100
 
@@ -38,6 +40,9 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
     for name in roles:
         which |= Q(**{f"{name}__in": parties})
     rows = Identity.objects.exclude(state="retired").filter(which if parties else Q(pk__in=[]))
+    drafts = rows.filter(state="draft").count()
+    if state := asked.get("state", ""):
+        rows = rows.filter(state=state)
     q = asked.get("q", "").strip()[:200]
     if q:
         rows = rows.filter(name__icontains=q)
@@ -59,6 +64,8 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
             "identity", "to__person__name"
         )
     )
+    named = {one for row in shown for one in (row.backup_id, row.sponsor_id) if one is not None}
+    there = set(presence.there(now=now).filter(pk__in=named).values_list("pk", flat=True))
     # All of these are theirs, so what bars this login from one bars it from each.
     why_not = identity_permissions.why_not_attest(user, shown[0], now=now) if shown else None
     return {
@@ -67,16 +74,26 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
         "left_out": left_out,
         "now": now,
         "q": q,
-        "filters": [choice("role", "As", ROLES, role)],
+        "filters": [choice("role", "As", ROLES, role), choice("state", "State", STATES, state)],
+        "drafts": drafts,
+        "activate_url": "/owned/activate/",
+        "some_draft": any(one.state == "draft" for one in shown),
         "asks": _asks(user, parties, now=now),
         "rows": [
             _row(one, parties, one.pk in found, last.get(one.pk), offered, why_not, now=now)
+            | _vacant(one, there)
             for one in shown
         ],
         "page": page,
         "most": attesting.MOST,
         "renew_url": "/owned/renew/",
     }
+
+
+def _vacant(one: Identity, there: Collection[UUID]) -> dict[str, Any]:
+    """In which places stands somebody who has left, or a team that nobody is in any more."""
+    places = (("backup", one.backup_id), ("sponsor", one.sponsor_id))
+    return {"vacant": [role for role, who in places if who is not None and who not in there]}
 
 
 def asks_of(user: User, *, now: datetime) -> int:
@@ -118,6 +135,10 @@ def _row(
     if one.pk in offered:
         words = f"offered to {offered[one.pk] or 'a team'}"
         signals.append({"kind": "waits", "words": words, "url": ""})
+    lacks = activating.missing(one, now=now) if one.state == "draft" else []
+    # What is said of its end is said above.
+    if words := " and ".join(what for what in lacks if "end" not in what):
+        signals.append({"kind": "waits", "words": f"lacks {words}", "url": ""})
     why = owner_permissions.why_alone(one, found=found) or why_not
     return {
         "id": str(one.pk),
@@ -134,6 +155,9 @@ def _row(
         "attested_at": attested_at,
         "signals": signals,
         "why_not": why or "",
+        "lacks": lacks,
+        # Making it active is each one's own question; renewing together is not for every one.
+        "may_pick": not why or (one.state == "draft" and not why_not),
         "renew_url": f"/identities/{one.key}/renew/",
         "hand_over_url": f"/identities/{one.key}/hand-over/",
     }
@@ -213,6 +237,17 @@ def _item(one: SuccessionItem, user: User, *, now: datetime) -> dict[str, Any]:
     }
 
 
+def stated(identity: Identity, *, now: datetime) -> dict[str, Any]:
+    """What a form for its purpose and end begins with: of a draft, the end that it was given."""
+    service = identity.service
+    found: dict[str, Any] = {
+        "purpose": identity.purpose or ("" if service is None else service.purpose)
+    }
+    if identity.state == "draft" and identity.expires_at is not None and identity.expires_at > now:
+        found["until"] = identity.expires_at.date()
+    return found
+
+
 def renew(identity: Identity, user: User, *, now: datetime) -> dict[str, Any]:
     """templates/renew.html, apart from the form."""
     terms = attesting.terms_of([identity.pk], now=now)[identity.pk]
@@ -245,6 +280,8 @@ def renew(identity: Identity, user: User, *, now: datetime) -> dict[str, Any]:
             for one in earlier.order_by("-attested_at")[:10]
         ],
         "action_url": f"/identities/{identity.key}/renew/",
+        "draft": identity.state == "draft",
+        "lacks": activating.missing(identity, now=now) if identity.state == "draft" else [],
     }
 
 

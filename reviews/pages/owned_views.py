@@ -7,6 +7,7 @@ from uuid import UUID
 from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
@@ -18,10 +19,10 @@ from identities import visible as identities_visible
 from identities.models import Identity
 from identities.permissions import NotAllowed, NotPossible, require
 from reviews import owner_permissions
-from reviews.actions import attesting, offers, retiring
-from reviews.confirmed import always
+from reviews.actions import activating, attesting, offers, retiring
+from reviews.confirmed import always, permitted_first
 from reviews.models import OwnerOffer, Succession, SuccessionItem
-from reviews.owner_forms import RenewForm, UntilForm, last_of
+from reviews.owner_forms import ActivateForm, RenewForm, UntilForm, last_of
 from reviews.pages import owned, successions
 from reviews.permissions import mine
 from reviews.succession import passing
@@ -86,13 +87,68 @@ def owned_renew(request: HttpRequest) -> HttpResponse:
     return page(request, "owned_renewed.html", context, status=status)
 
 
+@require_POST
+@login_required
+def owned_activate(request: HttpRequest) -> HttpResponse:
+    """The selected become active; a row for what became of each, or what it lacks."""
+    user, now = user_of(request), timezone.now()
+    form, problem, status = ActivateForm(request.POST), "", 200
+    done: list[activating.Activated] = []
+    try:
+        if not form.is_valid():
+            raise NotPossible("Say until when as 2027-03-31, or leave it empty.")
+        until = form.cleaned_data["until"]
+        done = activating.activate_many(
+            identities=_picked(request),
+            by=user,
+            now=now,
+            purpose=form.cleaned_data["purpose"],
+            expires_at=None if until is None else last_of(until),
+        )
+    except (NotAllowed, NotPossible) as refused:
+        problem, status = _refused(refused)
+    many = sum(not one.why for one in done)
+    ends = dict(
+        Identity.objects.filter(pk__in=[one.identity.pk for one in done]).values_list(
+            "pk", "expires_at"
+        )
+    )
+    context = {
+        "section": "owned",
+        "title": "What became of each",
+        "heading": f"{many} of {len(done)} made active" if done else "Nothing was made active",
+        "problem": problem,
+        "did": "Active",
+        "rows": [
+            {
+                "key": one.identity.key,
+                "name": one.identity.name,
+                "url": f"/identities/{one.identity.key}/",
+                "why": one.why,
+                "until": ends[one.identity.pk],
+            }
+            for one in done
+        ],
+    }
+    return page(request, "owned_renewed.html", context, status=status)
+
+
+@require_POST
+@login_required
+def identity_activate(request: HttpRequest, key: str) -> HttpResponse:
+    identity = _identity(request, key)
+    activating.activate(identity=identity, by=user_of(request), now=timezone.now())
+    messages.success(request, f"{identity.name} is active.")
+    return redirect("identity_line", key=identity.key)
+
+
 def _picked(request: HttpRequest) -> list[Identity]:
     wanted = []
     for text in request.POST.getlist("pick")[: attesting.MOST + 1]:
         try:
             wanted.append(UUID(text))
         except ValueError:
-            raise NotPossible("Select what is to be renewed on the page.") from None
+            raise NotPossible("Select it on the page, by its box.") from None
     rows = identities_visible.identities(user_of(request), now=timezone.now())
     return list(rows.filter(pk__in=wanted).select_related("service").order_by("number"))
 
@@ -101,22 +157,26 @@ def _picked(request: HttpRequest) -> list[Identity]:
 @login_required
 def identity_renew(request: HttpRequest, key: str) -> HttpResponse:
     identity, user, now = _identity(request, key), user_of(request), timezone.now()
-    form = RenewForm(request.POST or None, initial={"purpose": identity.purpose})
+    form = RenewForm(request.POST or None, initial=owned.stated(identity, now=now))
     problem, status = "", 200
     if request.method == "POST" and form.is_valid():
         try:
-            attesting.attest(
-                identity=identity,
-                purpose=form.cleaned_data["purpose"],
-                expires_at=last_of(form.cleaned_data["until"]),
-                by=user,
-                now=now,
-            )
+            with transaction.atomic():
+                attesting.attest(
+                    identity=identity,
+                    purpose=form.cleaned_data["purpose"],
+                    expires_at=last_of(form.cleaned_data["until"]),
+                    by=user,
+                    now=now,
+                )
+                if starts := "activate" in request.POST:
+                    activating.activate(identity=identity, by=user, now=now)
         except (NotAllowed, NotPossible) as refused:
             problem, status = _refused(refused)
         else:
-            until = form.cleaned_data["until"]
-            messages.success(request, f"{identity.name} is attested until {until:%Y-%m-%d}.")
+            said = f"attested until {form.cleaned_data['until']:%Y-%m-%d}"
+            said += ", and active" if starts else ""
+            messages.success(request, f"{identity.name} is {said}.")
             return redirect("owned_list")
     elif request.method == "POST":
         status = 400
@@ -126,6 +186,11 @@ def identity_renew(request: HttpRequest, key: str) -> HttpResponse:
 
 @require_POST
 @login_required
+@permitted_first(
+    lambda request, key: retiring.why_not(
+        user_of(request), _identity(request, key), now=timezone.now()
+    )
+)
 @reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
 def identity_retire(request: HttpRequest, key: str) -> HttpResponse:
     identity = _identity(request, key)

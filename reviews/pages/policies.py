@@ -5,7 +5,7 @@ policy_identities.html, and the dry run, which only reads and is over after two 
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -34,6 +34,21 @@ WHICH: dict[str, str] = {
     "exempt": "Left alone",
     "due": "Due now",
 }
+# What is said, the words of the link, and what is chosen there.
+NO_EVENTS = (
+    "This policy says nothing of events, so it asks at none of them: no small review is opened.",
+    "Choose which events it asks at",
+    "all",
+)
+SERIOUS_LEFT_OUT = (
+    (
+        "This policy asks at events, but not at a serious finding: when behaviour says that"
+        " somebody else may act with an identity, nobody is asked. It is called"
+        f" {micro_reviews.SERIOUS}."
+    ),
+    "Add it",
+    "serious",
+)
 OF_IDENTITIES: Known = {"which": tuple(WHICH), **PAGES}
 
 
@@ -128,7 +143,10 @@ def version(policy: ReviewPolicy, user: User, *, now: datetime) -> dict[str, Any
         "policy": policy,
         "badges": [_badge(policy, current)],
         "lines": lines,
-        "choose_url": _choose_url(policy) if live else "",
+        # An empty list of events is a choice that two people signed.
+        "hint": _hint(policy.name, policy.document.get("micro_reviews"))
+        if live and policy.document.get("micro_reviews") != {}
+        else None,
         "before": before,
         "changes": changes,
         "dry_run": dry_run(document, now=now, url=policy.url) if reads else None,
@@ -142,11 +160,13 @@ def version(policy: ReviewPolicy, user: User, *, now: datetime) -> dict[str, Any
     }
 
 
-def _choose_url(policy: ReviewPolicy) -> str:
-    """Where the events of a policy that says nothing of them are chosen."""
-    if policy.name != micro_reviews.POLICY or "micro_reviews" in policy.document:
-        return ""
-    return f"/policies/new/?{urlencode({'name': policy.name, 'events': 'all'})}"
+def _hint(name: str, events: Collection[str] | None) -> dict[str, str] | None:
+    """What a policy leaves out of the events that it asks at, and where that is chosen."""
+    if name != micro_reviews.POLICY or (events and micro_reviews.SERIOUS in events):
+        return None
+    said, link, which = SERIOUS_LEFT_OUT if events else NO_EVENTS
+    url = f"/policies/new/?{urlencode({'name': name, 'events': which})}"
+    return {"words": said, "link": link, "url": url}
 
 
 def _badge(policy: ReviewPolicy, current: ReviewPolicy) -> dict[str, str]:
@@ -280,17 +300,25 @@ def tried(document: Document, name: str, user: User, *, now: datetime) -> dict[s
     said = "Requests are opened by people: nothing is counted."
     return {
         "lines": policy_words.lines(document, name=name),
+        # What is typed stays: the member is written into it by hand.
+        "hint": (_hint(name, document.micro_reviews) or {}).get("words", ""),
         "dry_run": dry_run(document, now=now) if reads else [{"kind": "info", "words": said}],
     }
 
 
-def starting(name: str, *, events: bool = False, now: datetime) -> str:
+def starting(name: str, *, events: str = "", now: datetime) -> str:
     """The document to start from: what is in force under this name, else the product's own.
-    `events`: with all that may open a small review, to choose from."""
+    `events`: with all that may open a small review, to choose from, or with serious findings."""
     row = policy_versions.signed(name)
     if row is None:
         row = policy_versions.first(name, now=now)
-    return pretty(row.document | ({"micro_reviews": micro_reviews.EVERY} if events else {}))
+    every = micro_reviews.EVERY
+    more = {
+        "all": every,
+        "serious": row.document.get("micro_reviews", {})
+        | {micro_reviews.SERIOUS: every[micro_reviews.SERIOUS]},
+    }
+    return pretty(row.document | ({"micro_reviews": more[events]} if events in more else {}))
 
 
 def pretty(document: object) -> str:

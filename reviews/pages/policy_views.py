@@ -2,22 +2,21 @@
 
 from typing import Any
 
-from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods
 
 from config.page import page
 from identities import visible
 from identities.permissions import NotAllowed, NotPossible, require
 from reviews import policy_permissions
 from reviews.actions import policy_versions
-from reviews.confirmed import always, permitted_first
 from reviews.models import ReviewPolicy
 from reviews.pages import policies
+from reviews.pages.signed_views import act, signing
 from reviews.policy_document import DocumentError
 from reviews.policy_forms import PolicyForm
 from reviews.views import asked_of, user_of
@@ -61,7 +60,7 @@ def policy_new(request: HttpRequest) -> HttpResponse:
     now, user = timezone.now(), user_of(request)
     if request.method == "GET":
         name = request.GET.get("name", "")[:60].replace("\0", "") or policy_versions.POLICY
-        events = name == policy_versions.POLICY and request.GET.get("events") == "all"
+        events = request.GET.get("events", "") if name == policy_versions.POLICY else ""
         said = {"name": name, "document": policies.starting(name, events=events, now=now)}
         context = policies.proposal(user, name, now=now)
         return page(request, "policy_new.html", context | {"form": PolicyForm(initial=said)})
@@ -103,30 +102,11 @@ def _tried(request: HttpRequest, form: PolicyForm) -> dict[str, Any]:
     return policies.tried(document, name, user_of(request), now=now)
 
 
-@require_POST
-@login_required
-@permitted_first(
-    lambda request, slug, version: policy_permissions.why_not_sign_policy(
-        user_of(request), policy_of(slug, version), now=timezone.now()
-    )
+policy_sign = signing(
+    "policy",
+    policy_of,
+    policy_permissions.why_not_sign_policy,
+    policy_versions.sign,
+    "{} is in force for what is opened from now on.",
 )
-@reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
-def policy_sign(request: HttpRequest, slug: str, version: int) -> HttpResponse:
-    row = policy_versions.sign(
-        policy=policy_of(slug, version), by=user_of(request), now=timezone.now()
-    )
-    messages.success(request, f"{row} is in force for what is opened from now on.")
-    return redirect(row.url)
-
-
-@require_POST
-@login_required
-def policy_refuse(request: HttpRequest, slug: str, version: int) -> HttpResponse:
-    row = policy_versions.refuse(
-        policy=policy_of(slug, version),
-        reason=request.POST.get("reason", ""),
-        by=user_of(request),
-        now=timezone.now(),
-    )
-    messages.success(request, f"{row} is refused.")
-    return redirect(row.url)
+policy_refuse = act("policy", policy_of, policy_versions.refuse, "{} is refused.", "reason")

@@ -8,7 +8,7 @@ from django.db.models import Count, Prefetch, Q, QuerySet
 
 from evidence.parameters import Known, checked, is_whole, understood, whole
 from identities.models import User
-from reviews import sight, visible
+from reviews import shares, sight, visible
 from reviews.actions import deadlines
 from reviews.campaigns.rows import KEY as CAMPAIGN
 from reviews.models import Case, Seat
@@ -20,7 +20,7 @@ from reviews.states import STATES
 
 PER_PAGE = 50
 # What a view of all cases is narrowed by.
-NARROWED = ("door", "state", "q", "policy", "version", "campaign", "service", "due")
+NARROWED = ("door", "state", "q", "policy", "version", "campaign", "service", "due", "decided")
 HEADINGS = {
     "access_review": "Access reviews",
     "access_request": "Access requests",
@@ -29,14 +29,16 @@ HEADINGS = {
 }
 SHOWN = {"": "Cases", "items": "Items"}
 TOGETHER = {"all": "dangerous together"}
+DECIDED = {"any": "or overdue", "in_time": "before the deadline", "late": "late, or overdue"}
 # What of an address stays when another page, group or shape of the same queue is asked for.
-KEPT = ("q", "seat", "show", "group", "together", *queue_groups.GROUPS)
+KEPT = ("q", "seat", "show", "group", "together", "due", *queue_groups.GROUPS)
 OF_QUEUE: Known = dict.fromkeys((*KEPT, "page"), ()) | {
     "page": is_whole,
     "seat": SEATS,
     "show": ("items",),
     "group": tuple(queue_groups.GROUPS),
     "together": tuple(TOGETHER),
+    "due": ("passed",),
 }
 OF_CASES: Known = dict.fromkeys((*NARROWED, "page"), ()) | {
     "page": is_whole,
@@ -44,6 +46,7 @@ OF_CASES: Known = dict.fromkeys((*NARROWED, "page"), ()) | {
     "door": tuple(HEADINGS),
     "state": (*STATES, "under_way"),
     "due": ("passed",),
+    "decided": tuple(DECIDED),
 }
 
 
@@ -60,7 +63,8 @@ def found_for(
     """What waits in this view by its filters, and of it what its seat leaves."""
     checked(asked, OF_QUEUE)
     narrowed: dict[str, Any] = {"q": asked.get("q", "").strip()[:200]}
-    narrowed["together"] = asked.get("together", "")
+    for name in ("together", "due"):
+        narrowed[name] = asked.get(name, "")
     for name in queue_groups.GROUPS:
         narrowed[name] = queue_groups.said(name, asked.get(name, ""))
     every = waiting.for_user(user, now=now, most=most, **narrowed)
@@ -89,7 +93,7 @@ def mine(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
     first = (max(1, min(number, 10_000)) - 1) * PER_PAGE
     if show == "items":
         total = sum(one.left for one in shown)
-        rows = queue_items.rows(shown, first, PER_PAGE, now=now)
+        rows = queue_items.rows(shown, first, PER_PAGE, user, now=now)
     else:
         total = len(shown)
         rows = waiting.rows(shown[first : first + PER_PAGE], now=now)
@@ -109,10 +113,11 @@ def mine(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
         ],
         "hidden": [
             {"name": name, "value": asked[name]}
-            for name in ("seat", "show", *queue_groups.GROUPS)
+            for name in ("seat", "show", "due", *queue_groups.GROUPS)
             if asked.get(name)
         ],
-        "narrowed": queue_groups.narrowed(asked, address),
+        "narrowed": queue_groups.narrowed(asked, address)
+        + ([{"words": "overdue", "url": address(asked, due="")}] if asked.get("due") else []),
         "show": show,
         "waits": rows,
         "groups": queue_groups.groups(rows, headings, group, lambda **more: address(asked, **more)),
@@ -160,7 +165,10 @@ def all_cases(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, 
     """The same template as a list of every case the user may see."""
     asked, left_out = understood(asked, OF_CASES)
     door, state = asked.get("door", ""), asked.get("state", "")
-    shown, page = page_of(cases_in(user, asked, now=now), asked, "/cases/")
+    every = cases_in(user, asked, now=now)
+    shown, page = page_of(every, asked, "/cases/")
+    if asked.get("due") or asked.get("decided"):
+        page["total"] = every.count()
     hidden = sight.conflicts_hidden(user, [one.pk for one in shown if one.conflicts], now=now)
     for one in shown:
         one.conflicts -= len(hidden.get(one.pk, ()))
@@ -183,7 +191,7 @@ def all_cases(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, 
         "hidden": [{"name": name, "value": asked[name]} for name in also],
         "narrowed": [
             {
-                "words": f"{name} {asked[name]}"[:100],
+                "words": _narrowed_by(name, asked[name]),
                 "url": f"/cases/?{urlencode({**kept, name: ''})}",
             }
             for name in also
@@ -198,6 +206,10 @@ def all_cases(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, 
         "waits": [row_of(case, now=now) | {"fresh": fresh.get(case.pk)} for case in shown],
         "page": page,
     }
+
+
+def _narrowed_by(name: str, value: str) -> str:
+    return "overdue" if name == "due" else f"{name} {DECIDED.get(value, value)}"[:100]
 
 
 def cases_in(user: User, asked: dict[str, str], *, now: datetime) -> QuerySet[Case]:
@@ -231,6 +243,12 @@ def cases_in(user: User, asked: dict[str, str], *, now: datetime) -> QuerySet[Ca
         rows = rows.filter(state=state)
     if asked.get("due"):
         rows = rows.filter(state="open", deadline_at__lte=now)
+    if asked.get("decided"):
+        rows = shares.due(rows, now=now)
+    if asked.get("decided") == "in_time":
+        rows = rows.filter(shares.IN_TIME)
+    elif asked.get("decided") == "late":
+        rows = rows.exclude(shares.IN_TIME)
     if asked.get("campaign"):
         key = CAMPAIGN.fullmatch(asked["campaign"])
         rows = rows.filter(campaign__number=int(key[1])) if key else rows.none()

@@ -10,10 +10,11 @@ from uuid import UUID
 
 from django.db.models import Exists, OuterRef
 
+from identities.models import User
 from reviews import attention
 from reviews.actions import advising, bulk, deadlines
 from reviews.models import Decision, Item
-from reviews.pages import freshness, planted, waiting
+from reviews.pages import beside, freshness, planted, waiting
 from reviews.pages.case_item import unadvised, usage
 from reviews.permissions import SEAT_WORDS, SIGNING
 
@@ -21,7 +22,7 @@ SHOWN_REASONS = 3
 
 
 def rows(
-    found: list[waiting.Waiting], first: int, many: int, *, now: datetime
+    found: list[waiting.Waiting], first: int, many: int, user: User, *, now: datetime
 ) -> list[dict[str, Any]]:
     """`many` rows of items from the `first` on, in the order of `found`."""
     start, held = first, 0
@@ -36,9 +37,11 @@ def rows(
             break
     shown = picks(spanned)[start : start + many]
     fresh = freshness.of_cases({pick.item.case for pick in shown}, now=now)
+    others = beside.of([pick.item for pick in shown], user, now=now)
     why = bulk.why_not_keep(shown, fresh, now=now)
     return [
-        _row(pick, why[pick.item.pk], now=now) | {"fresh": fresh.get(pick.item.case_id)}
+        _row(pick, why[pick.item.pk], now=now)
+        | {"fresh": fresh.get(pick.item.case_id), "beside": others.get(pick.item.pk)}
         for pick in shown
     ]
 

@@ -48,6 +48,8 @@ urlpatterns = [
         {"step": "revoke"},
         name="credential_revoke",
     ),
+    path("delegations/", views.delegation_list, name="delegation_list"),
+    path("revocations/", views.revocation_list, name="revocation_list"),
     path("ai-systems/", views.ai_system_list, name="ai_system_list"),
     path("unclaimed/", views.unclaimed_list, name="unclaimed_list"),
     path("unclaimed/confirm/", views.unclaimed_confirm, name="unclaimed_confirm"),

@@ -21,7 +21,7 @@ from identities import visible
 from identities.actions import bindings, findings, revocations
 from identities.models import Binding, Credential, Finding, Identity, User
 from identities.permissions import NotAllowed, NotPossible
-from reviews.confirmed import always
+from reviews.confirmed import always, permitted_first
 from reviews.pages import (
     claims,
     combination,
@@ -206,6 +206,11 @@ def credential_page(request: HttpRequest, key: str) -> HttpResponse:
 
 @require_POST
 @login_required
+@permitted_first(
+    lambda request, key, step: revocations.why_not(
+        _credential(request, key).identity, step, _user(request), now=timezone.now()
+    )
+)
 @reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
 def credential_step(request: HttpRequest, key: str, step: str) -> HttpResponse:
     credential = _credential(request, key)
@@ -222,6 +227,20 @@ def credential_step(request: HttpRequest, key: str, step: str) -> HttpResponse:
     for row in asked:
         messages.success(request, f"{row.key}: {row.words}. It is looked at until it is effective.")
     return redirect("credential_page", key=key)
+
+
+@require_GET
+@login_required
+def delegation_list(request: HttpRequest) -> HttpResponse:
+    context = lists.delegations(_user(request), _asked(request), now=timezone.now())
+    return page(request, "delegations.html", context, part="delegation_rows")
+
+
+@require_GET
+@login_required
+def revocation_list(request: HttpRequest) -> HttpResponse:
+    context = lists.revocations(_user(request), _asked(request), now=timezone.now())
+    return page(request, "revocations.html", context, part="revocation_rows")
 
 
 @require_GET

@@ -118,6 +118,7 @@ FILTERS = {
     "q": "('CS-' || k.number || ' ' || k.title) ILIKE %(q)s",
     "seat": "t.kind = %(seat)s",
     "cases": "t.case_id = ANY(%(cases)s)",
+    "due": "k.deadline_at <= %(now)s",
     # What stands in the items when they are made (reviews/actions/advising.py).
     "together": "EXISTS (SELECT FROM reviews_item j WHERE j.case_id = k.id"
     " AND j.snapshot ? 'together')",
@@ -287,13 +288,18 @@ def stage_words(case: Case) -> str:
     return f" · {case.stage}{then}" if case.stage else ""
 
 
+def many(count: int, found: list[Waiting]) -> int | str:
+    """How many of what was found; at the bound there may be more."""
+    return count if len(found) < MOST else f"{count:,}+"
+
+
 def tabs(found: list[Waiting], chosen: str) -> list[dict[str, Any]]:
     """All, and one tab for each kind of seat that waits."""
     counts = Counter(one.kind for one in found)
-    return [{"words": "All", "n": len(found), "url": "?", "on": not chosen}] + [
+    return [{"words": "All", "n": many(len(found), found), "url": "?", "on": not chosen}] + [
         {
             "words": f"As {SEAT_WORDS[kind]}",
-            "n": count,
+            "n": many(count, found),
             "url": f"?seat={kind}",
             "on": chosen == kind,
         }

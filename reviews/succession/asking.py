@@ -7,21 +7,20 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.conf import settings
-
-from evidence import nudge
 from evidence.words import counted
 from identities.models import Person
 from reviews import persons
 from reviews.actions import attesting, questions
 from reviews.attestation_bounds import Attestation
-from reviews.models import Notice, Succession, SuccessionItem
+from reviews.models import Succession, SuccessionItem
+
+from . import mailing
 
 DAY = timedelta(days=1)
 
 
-def over_at(pks: Sequence[UUID], *, now: datetime) -> dict[UUID, datetime]:
-    """When the time of these items is over, as far as they have reached somebody."""
+def over_at(pks: Sequence[UUID], *, now: datetime) -> dict[UUID, questions.Over]:
+    """When the time of these items is over, and whether they have reached anybody."""
     rows = list(
         SuccessionItem.objects.filter(pk__in=pks).select_related("succession", "delegation")
     )
@@ -37,6 +36,7 @@ def over_at(pks: Sequence[UUID], *, now: datetime) -> dict[UUID, datetime]:
                 f"{row.succession.key} ",
                 frozenset(one.pk for one in people),
                 says.accept_within_days * DAY,
+                row.succession.noticed_at,
             )
         )
     return dict(zip([row.pk for row in rows], questions.due(found, now=now), strict=True))
@@ -55,23 +55,34 @@ def tell(succession: Succession, items: Sequence[SuccessionItem], *, now: dateti
     for one in asked:
         for person in of.get(one.heir_id, ()) if one.heir_id is not None else ():
             told[person.pk] = (person, told.get(person.pk, (person, 0))[1] + 1)
-    Notice.objects.bulk_create(
+    subject = f"{succession.key}: accept or decline what has come to you"
+    mailing.write(
         [
-            Notice(
-                person=person,
-                channel="mail",
-                subject=f"{succession.key}: accept or decline what has come to you",
-                body=f"{succession.called} is no longer there for"
-                f" {counted(count, 'thing')} that you answer for now. Say whether you accept by"
-                f" {succession.deadline_at:%Y-%m-%d %H:%M} UTC; what you decline goes to the"
-                f" next.\n\n{settings.BASE_URL}/owned/\n",
-                occasion=f"{succession.key} came {now:%Y-%m-%d %H:%M}",
-                created_at=now,
-                not_before=now,
+            mailing.Mail(
+                person,
+                subject,
+                f"{succession.called} is no longer there for {counted(count, 'thing')} that you"
+                f" answer for now. Say whether you accept by"
+                f" {succession.deadline_at:%Y-%m-%d %H:%M} UTC; what you decline goes to the next.",
             )
             for person, count in told.values()
         ],
-        ignore_conflicts=True,
+        page="/owned/",
+        occasion=f"{succession.key} came {now:%Y-%m-%d %H:%M}",
+        now=now,
     )
-    if told:
-        nudge.after_commit("notice.written")
+
+
+def tell_undelivered(row: SuccessionItem, what: str, *, now: datetime) -> None:
+    """Those above hear that a question reached nobody, so that somebody sees why."""
+    subject = f"{row.succession.key}: a question reached nobody"
+    body = (
+        f"Whether {row.heir} answers for {what} was asked and never delivered, so it goes on to the"
+        " next. See why mail to them does not arrive."
+    )
+    mailing.write(
+        [mailing.Mail(person, subject, body) for person in persons.above(now=now)],
+        page=f"/successions/{row.succession.key}/",
+        occasion=f"undelivered {row.succession.key} {row.pk} {row.heir_id}",
+        now=now,
+    )

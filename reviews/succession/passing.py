@@ -22,7 +22,7 @@ from identities.models import Delegation, DelegationVersion, Identity, Party, Se
 from identities.permissions import NotPossible, require
 from identities.reasons import reason_given
 from reviews import owner_permissions
-from reviews.actions import attesting, opening, seats_of_owner
+from reviews.actions import attesting, opening, questions, seats_of_owner
 from reviews.attestation_bounds import Attestation
 from reviews.models import Succession, SuccessionItem
 
@@ -62,6 +62,7 @@ def take(
 ) -> list[SuccessionItem]:
     """Write the items of these holdings; what has to have an owner gets the next one at once."""
     abouts = [one.about for one in holdings]
+    no = _who_said_no(succession, [one.identity for one in holdings if one.role == "owner"])
     terms = attesting.terms_of([one.pk for one in abouts if one is not None], now=now)
     made = []
     for one in holdings:
@@ -76,6 +77,8 @@ def take(
             was=heirs.was,
             state="asked",
         )
+        if one.role == "owner" and one.identity is not None:
+            item.tried = no.get(one.identity.pk, [])
         if one.role in ("backup", "sponsor"):
             item.state = "noted"
             item.words = f"nobody is there as {one.role} any more"
@@ -95,6 +98,23 @@ def take(
         succession.save(update_fields=["deadline_at"])
     asking.tell(succession, made, now=now)
     return made
+
+
+def _who_said_no(
+    succession: Succession, identities: Sequence[Identity | None]
+) -> dict[UUID, list[UUID]]:
+    """Of identities that follow their service: who has declined it or was silent on it. They are
+    not asked once more for each of them."""
+    follows = {
+        one.pk: one.service_id
+        for one in identities
+        if one is not None and one.service_id is not None and "owner" in one.inherited
+    }
+    rows = SuccessionItem.objects.filter(
+        succession=succession, role="owner", service__in=set(follows.values())
+    )
+    tried = dict(rows.values_list("service", "tried")) if follows else {}
+    return {pk: tried[service] for pk, service in follows.items() if service in tried}
 
 
 def _next(item: SuccessionItem, heirs: Heirs, *, now: datetime) -> None:
@@ -207,10 +227,10 @@ def accept(*, item: SuccessionItem, by: User, now: datetime) -> SuccessionItem:
 
 def decline(*, item: SuccessionItem, reason: str, by: User, now: datetime) -> SuccessionItem:
     """It goes to the next who is there; where nobody is left, its review is opened."""
-    reason = reason_given(reason, what="whoever is asked next reads it")
     with transaction.atomic():
         row = _locked(item.pk)
         require(owner_permissions.why_not_answer_item(by, row, now=now))
+        reason = reason_given(reason, what="whoever is asked next reads it")
         _settle(row, by=by, now=now, reason=reason)
         words = f"{acting(by).name} does not answer for {about(row)}: {reason}"
         _note(row, "declined", words, by, now)
@@ -233,12 +253,16 @@ def pass_on_next(*, now: datetime) -> bool:
             there = presence.there(now=now).filter(pk=row.heir.pk).exists()
             if there and (row.deadline_at is None or row.deadline_at > now):
                 continue
-            if there and over[pk] > now:
+            at, reached = over[pk]
+            if there and at > now:
                 # Nobody is silent who was not reached, or could not answer: their time is added.
-                row.deadline_at = over[pk]
+                row.deadline_at = at
                 row.save(update_fields=["deadline_at"])
                 continue
             why = "nobody answered in time" if there else f"{row.heir} is no longer there"
+            if there and not reached:
+                why = questions.REACHED_NOBODY
+                asking.tell_undelivered(row, about(row), now=now)
             _note(
                 row, "passed_on", f"{about(row)} goes on from {row.heir}: {why}", COUNTERSIGN, now
             )

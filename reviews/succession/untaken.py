@@ -10,18 +10,19 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, Subquery
 
-from evidence import ledger, nudge
+from evidence import ledger
 from evidence.words import counted
 from identities import presence
 from identities.acting import COUNTERSIGN
 from identities.models import Claim, Identity, Service
 from reviews import persons
 from reviews.actions import opening, policy_versions
-from reviews.models import Case, Notice, Seat, SuccessionItem
+from reviews.models import Case, Seat, SuccessionItem
+
+from . import mailing
 
 AT_ONCE = 100
 # A service of which at least one thing was refused by all who were asked, and nobody is asked now.
@@ -151,21 +152,16 @@ def _tell(service: Service, cases: Sequence[Case], said: str, *, now: datetime) 
     seats = Seat.objects.filter(case__in=cases).values_list("party", "backup")
     of = persons.of_parties({one for pair in seats for one in pair}, now=now)
     until = max(case.deadline_at for case in cases)
-    Notice.objects.bulk_create(
-        [
-            Notice(
-                person=person,
-                channel="mail",
-                subject=f"{service.name}: nobody takes it over",
-                body=f"{said}."
-                f" {counted(len(cases), 'review')} {'waits' if len(cases) == 1 else 'wait'} for"
-                f" answers until {until:%Y-%m-%d %H:%M} UTC.\n\n{settings.BASE_URL}/queue/\n",
-                occasion=f"untaken service:{service.slug} {now:%Y-%m-%d}",
-                created_at=now,
-                not_before=now,
-            )
-            for person in {one.pk: one for found in of.values() for one in found}.values()
-        ],
-        ignore_conflicts=True,
+    subject = f"{service.name}: nobody takes it over"
+    waits = "waits" if len(cases) == 1 else "wait"
+    body = (
+        f"{said}. {counted(len(cases), 'review')} {waits} for answers until"
+        f" {until:%Y-%m-%d %H:%M} UTC."
     )
-    nudge.after_commit("notice.written")
+    people = {one.pk: one for found in of.values() for one in found}.values()
+    mailing.write(
+        [mailing.Mail(one, subject, body) for one in people],
+        page="/queue/",
+        occasion=f"untaken service:{service.slug} {now:%Y-%m-%d}",
+        now=now,
+    )

@@ -1,5 +1,5 @@
 """Seats of open cases whose holder is no longer there: the next who may sits in them, else anybody
-who reviews.
+who reviews. Seats that were nobody's are seated.py.
 
 Owns finding them, whatever told us that somebody is gone, and telling who sits there now; one word
 to each, however many seats it is. Who may sit is reviews/independence.py.
@@ -10,33 +10,31 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
-from evidence import nudge
 from evidence.words import counted
 from identities import presence
 from identities.models import Party, Person
 from reviews import persons
 from reviews.actions import entries, seats_of_owner
-from reviews.models import Decision, Item, Notice, Seat
+from reviews.models import Decision, Item, Seat
 from reviews.permissions import SIGNING
 
-from . import noticing
+from . import mailing, noticing, seated
 
 AT_ONCE = 50
 
 
 def refill_next(*, now: datetime) -> bool:
-    """A batch of such seats; False when there is none."""
+    """A batch of such seats, or of those that somebody owns by now; False when there is none."""
     pks = list(_vacant(now).order_by("case__number", "pk").values_list("pk", flat=True)[:AT_ONCE])
     with transaction.atomic():
         told: list[Party | None] = []
         for pk in pks:
             told += _refill(pk, now=now)
         _tell(told, now=now)
-    return bool(pks)
+    return bool(pks) or seated.sit_next(now=now)
 
 
 def _vacant(now: datetime) -> QuerySet[Seat]:
@@ -73,33 +71,23 @@ def _refill(pk: UUID, *, now: datetime) -> list[Party | None]:
 
 
 def _tell(sits: Sequence[Party | None], *, now: datetime) -> None:
-    """Whoever sits there now; of what nobody sits in, every reviewer."""
+    """Whoever sits there now; of what nobody sits in, every reviewer, else every administrator."""
     of = persons.of_parties([one.pk for one in sits if one is not None], now=now)
-    reviewers = (
-        Person.objects.filter(users__groups__name="reviewer", users__is_active=True)
-        .filter(Q(left_at__isnull=True) | Q(left_at__gt=now))
-        .distinct()
-        if None in sits
-        else Person.objects.none()
-    )
+    reviewers = persons.above(now=now) if None in sits else []
     waits: Counter[Person] = Counter()
     for one in sits:
         waits.update(of.get(one.pk, []) if one is not None else reviewers)
-    Notice.objects.bulk_create(
+    mailing.write(
         [
-            Notice(
-                person=person,
-                channel="mail",
-                subject=f"{counted(many, 'review')} whose signer is no longer there",
-                body=f"Whoever sat in {counted(many, 'seat')} that you may sign in is no longer"
-                f" there, and the answers are missing.\n\n{settings.BASE_URL}/queue/\n",
-                occasion=f"seats refilled {now.isoformat()}",
-                created_at=now,
-                not_before=now,
+            mailing.Mail(
+                person,
+                f"{counted(many, 'review')} whose signer is no longer there",
+                f"Whoever sat in {counted(many, 'seat')} that you may sign in is no longer there,"
+                " and the answers are missing.",
             )
             for person, many in waits.items()
         ],
-        ignore_conflicts=True,
+        page="/queue/",
+        occasion=f"seats refilled {now.isoformat()}",
+        now=now,
     )
-    if waits:
-        nudge.after_commit("notice.written")

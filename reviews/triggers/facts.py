@@ -27,13 +27,25 @@ from .wider import wider
 # than the shortest silence a policy may name.
 LATELY = 14
 WIDER_ENTITLEMENT = f"""
-SELECT e.id, p.possible, r.at FROM identities_entitlement e
+SELECT e.id, coalesce(p.possible, q.possible), r.at, p.possible IS NULL,
+    e.recorded_at < n.since + interval '1 day' AND n.since > r.at
+FROM identities_entitlement e
 JOIN ({REVIEWED}) r ON r.identity_id = e.identity_id
 JOIN identities_identity i ON i.id = e.identity_id AND i.state <> 'retired'
 LEFT JOIN LATERAL (
     SELECT o.possible FROM identities_entitlement o
     WHERE o.identity_id = e.identity_id AND o.principal = e.principal AND o.recorded_at <= r.at
     ORDER BY o.recorded_at DESC LIMIT 1) p ON true
+-- What its system allows was read for the first time after the review: that is no widening, what
+-- comes after it may be one.
+LEFT JOIN LATERAL (
+    SELECT o.possible FROM identities_entitlement o
+    WHERE o.identity_id = e.identity_id AND o.principal = e.principal
+      AND o.recorded_at > r.at AND o.recorded_at < e.recorded_at
+    ORDER BY o.recorded_at LIMIT 1) q ON true
+CROSS JOIN LATERAL (
+    SELECT min(o.recorded_at) AS since FROM identities_entitlement o
+    WHERE o.identity_id = e.identity_id AND o.system = e.system) n
 WHERE e.superseded_at IS NULL AND e.recorded_at > r.at AND NOT EXISTS (
     SELECT 1 FROM reviews_trigger t WHERE t.identity_id = e.identity_id
       AND t.name = 'wider_entitlement' AND t.subject = e.id::text)
@@ -78,6 +90,8 @@ WHERE NOT EXISTS (SELECT 1 FROM reviews_ownerseen s WHERE s.identity_id = i.id)
 ON CONFLICT (identity_id) DO NOTHING
 """
 
+NOTHING_MORE = "it allows nothing more than when it was reviewed"
+FIRST = "it is the first reading, and nothing says that it allows more than before"
 SUCCEEDS = "somebody has left, and the new owner is asked to accept it (reviews/succession)"
 
 type Finder = Callable[[Asked, datetime], list[Trigger]]
@@ -109,18 +123,23 @@ def find(name: str, asked: Asked, *, now: datetime) -> int:
 def _entitlements(asked: Asked, now: datetime) -> list[Trigger]:  # noqa: ARG001 - one shape for all finders
     with connection.cursor() as cursor:
         cursor.execute(WIDER_ENTITLEMENT, [MOST])
-        before = {pk: (possible, at) for pk, possible, at in cursor.fetchall()}
+        before = {pk: tuple(read) for pk, *read in cursor.fetchall()}
     found = []
     for row in Entitlement.objects.filter(pk__in=before).select_related("identity"):
-        was, reviewed = before[row.pk]
-        said = wider(_read(was), row.possible)
+        was, reviewed, unread, begins = before[row.pk]
+        # Read for the first time, with all else that its system allows it.
+        first = was is None and begins
+        said = [] if first else wider(_read(was), row.possible)
         which = row.principal.rsplit("/", 1)[-1][:120]
         than = (
-            f"more than at its review of {reviewed:%-d %b %Y}"
+            f"more than {'when it was first read, after' if unread else 'at'} its review of"
+            f" {reviewed:%-d %b %Y}"
             if was is not None
             else f"this, which was not read before its review of {reviewed:%-d %b %Y}"
         )
         than = f"{than}: {'; '.join(said)}" if said else f"no {than}"
+        if first:
+            than = f"what is read for the first time since its review of {reviewed:%-d %b %Y}"
         found.append(
             trigger(
                 "wider_entitlement",
@@ -133,7 +152,7 @@ def _entitlements(asked: Asked, now: datetime) -> list[Trigger]:  # noqa: ARG001
                 at=row.during.lower or row.recorded_at,
                 now=now,
                 links=[("What it may do now", f"/identities/{row.identity.key}/")],
-                known_why="" if said else "it allows nothing more than when it was reviewed",
+                known_why="" if said else FIRST if first else NOTHING_MORE,
             )
         )
     return found

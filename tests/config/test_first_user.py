@@ -84,6 +84,10 @@ def test_the_readme_leads_from_nothing_to_a_signed_policy_and_a_launched_campaig
     for link in links:
         set_password(link)
     ines, marek = signed_in("ines"), signed_in("marek")
+    # What was registered becomes active by who answers for it.
+    assert Identity.objects.get().state == "draft"
+    ines.post("/owned/activate/", {"pick": str(Identity.objects.get().pk)})
+    assert Identity.objects.get().state == "active"
     proposed = ines.post(
         "/policies/new/",
         {"name": "agents", "document": block("json"), "reason": "the first", "act": "propose"},

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from identities.models import Party, User
+from identities.models import Entitlement, Party, User
 from reviews import actions
 from reviews.actions import planted_answers, policy_versions
 from reviews.campaigns import launching, steering
@@ -39,8 +39,10 @@ def launched(by: User, *, now: Any = NOW, **more: Any) -> Campaign:
 
 
 def gather(owners: list[Party], count: int = 4, **more: Any) -> None:
-    """So many identities for each owner, with five items each: four are enough for a plant."""
+    """So many identities for each owner, with five items each: four are enough for a plant. What
+    AWS allows could not be read, so that a key or a delegation is planted."""
     crowd.identities(count * len(owners), owners=owners, of=[], **more)
+    Entitlement.objects.update(possible=[{"effect": "unknown", "layer": "identity"}])
 
 
 def only() -> PlantedItem:

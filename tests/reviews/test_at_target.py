@@ -37,7 +37,16 @@ def words(rows: list[dict[str, object]]) -> list[object]:
         (ROLE, [WIDE], [f"where AWS is narrowed to it (role run): {STAYS}"]),
         (ROLE, [LONG], []),
         (USER, [], [at_target.NOTHING_LEFT]),
-        (OKTA, [WIDE], []),
+        (
+            OKTA,
+            [WIDE],
+            [
+                (
+                    "No enforcer changes what okta allows: have it changed there; the next reading of"
+                    " its lists shows it."
+                )
+            ],
+        ),
     ],
 )
 def test_of_what_is_allowed(

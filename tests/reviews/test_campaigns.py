@@ -94,6 +94,29 @@ def test_dry_run_names_who_has_nobody_and_what_silence_does(rita: User) -> None:
     ]
 
 
+def test_dry_run_says_what_silence_does_by_tier_and_who_is_missing_in_open_reviews(
+    rita: User,
+) -> None:
+    crowd.identities(3, owners=[], of=[])
+    Identity.objects.update(mode="enforce")
+    Identity.objects.filter(name="crowd-00000").update(criticality="low")
+    Identity.objects.filter(name="crowd-00001").update(criticality="critical")
+    policy = policy_versions.in_force(now=NOW)
+    low = [{"after_hours": policy.decide_within_hours, "does": "narrow"}]
+    policy.document = policy.document | {"ladder": {"low": low}}
+    policy.silence = "suspend"
+    dry = preview.look(policy, {}, now=NOW)
+    assert sorted(many for _, many in dry.silence) == [1, 1, 1]
+    actions.open_review(
+        identity=Identity.objects.get(name="crowd-00002"), by=rita, now=NOW, reason="now"
+    )
+    dry = preview.look(policy, {}, now=NOW)
+    assert (dry.joined, [(one.seat, one.many) for one in dry.vacant]) == (
+        1,
+        [("identity owner", 3)],
+    )
+
+
 def test_dry_run_leaves_out_who_has_left_and_the_subject(rita: User) -> None:
     [gone, subject] = crowd.people(2)
     crowd.identities(1, owners=[gone], of=[])

@@ -192,6 +192,7 @@ def test_campaign_that_is_not_there_is_absent(rita: User, ask: Ask, address: str
 
 def test_extending_needs_a_moment(rita: User, ask: Ask) -> None:
     key = ask(rita, "", SAID, status=201)["campaign"]
+    ask(rita, f"{key}/launch/", {"reason": "go"})
     assert ask(rita, f"{key}/extend/", {"reason": "x"}, status=400) == {"to": "Say until when."}
 
 

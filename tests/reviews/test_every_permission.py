@@ -22,6 +22,7 @@ from reviews.campaigns import letting_out
 
 from .conftest import Told
 from .permission_answers import of_answers
+from .permission_empty import of_empty_seats
 from .permission_freezes import of_freezes
 from .permission_owners import of_owners
 from .permission_persons import of_persons
@@ -50,6 +51,7 @@ ROWS = [
     *of_persons(),
     *of_freezes(),
     *of_answers(),
+    *of_empty_seats(),
     *of_steering(),
 ]
 

@@ -74,6 +74,39 @@ def test_page_says_that_there_is_something_to_choose(story: Told, as_user: Sign)
     assert HINT not in client.get(row.url).content.decode()
 
 
+LEFT_OUT = "This policy asks at events, but not at a serious finding"
+
+
+def test_page_says_that_serious_findings_are_left_out(story: Told, as_user: Sign) -> None:
+    client = as_user(story.rita)
+    row = put_in_force(story, micro_reviews={"dormant": {"days": 90}})
+    page = client.get(row.url).content.decode()
+    assert (LEFT_OUT in page, HINT in page) == (True, False)
+    assert 'href="/policies/new/?name=access+review&amp;events=serious"' in page
+    draft = client.get("/policies/new/?name=access+review&events=serious").context["form"]
+    # What two people chose stays, and only this is added to it.
+    assert json.loads(draft.initial["document"]) == row.document | {
+        "micro_reviews": {"dormant": {"days": 90}, "serious_finding": EVERY["serious_finding"]}
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "left_out"),
+    [
+        ("access review", {"micro_reviews": {"dormant": {"days": 90}}}, True),
+        ("access review", {"micro_reviews": EVERY}, False),
+        ("agents", {}, False),
+    ],
+)
+def test_draft_says_that_serious_findings_are_left_out(
+    story: Told, as_user: Sign, name: str, said: dict[str, Any], left_out: bool
+) -> None:
+    text = json.dumps({"silence": "suspend"} | said)
+    form = {"name": name, "document": text, "reason": "x", "act": "try"}
+    page = as_user(story.rita).post("/policies/new/", form).content.decode()
+    assert ("What it would say" in page, LEFT_OUT in page) == (True, left_out)
+
+
 @pytest.mark.parametrize(
     ("name", "document", "signed", "meant"),
     [

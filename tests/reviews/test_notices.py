@@ -1,5 +1,6 @@
 """The outbox: mail and signed webhooks, with back-off and an address guard."""
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterator
@@ -9,12 +10,15 @@ from typing import Any
 
 import pytest
 from django.conf import LazySettings
+from django.db import connection
 from django.utils import timezone
 from standardwebhooks.webhooks import Webhook
 
 from evidence.sources import outside as addresses
-from reviews import notices
+from reviews import notices, tasks
 from reviews.models import Notice
+from reviews.notices import outbox
+from tests.conftest import owner_connection
 
 from .conftest import NOW, make_user
 
@@ -137,6 +141,59 @@ def test_webhook_refused_by_its_receiver(
         f"the receiver answered {status}",
         again,
     )
+
+
+class Dripping(BaseHTTPRequestHandler):
+    """Answers well, and then goes on for ever."""
+
+    def do_POST(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            while True:
+                self.wfile.write(b"x" * 65_536)
+
+    def log_message(self, *_: Any) -> None:
+        """Quiet."""
+
+
+def test_answer_of_a_receiver_is_not_read(receiver: Receiver, settings: LazySettings) -> None:
+    settings.ALLOW_PRIVATE, settings.WEBHOOK_SECRET = True, SECRET
+    receiver.RequestHandlerClass = Dripping
+    row = notice(channel="webhook", address=f"http://127.0.0.1:{receiver.server_port}/")
+    notices.send_next(now=NOW)
+    row.refresh_from_db()
+    assert (row.failed_why, row.sent_at) == ("", NOW)
+
+
+def test_address_of_a_receiver_that_makes_no_sense_waits_for_a_person(
+    settings: LazySettings,
+) -> None:
+    settings.ALLOW_PRIVATE, settings.WEBHOOK_SECRET = True, SECRET
+    row = notice(channel="webhook", address="http://127.0.0.1:99999/")
+    notices.send_next(now=NOW)
+    row.refresh_from_db()
+    assert row.failed_why.startswith("the address is refused: ")
+    assert row.not_before > NOW + timedelta(days=365)
+
+
+def test_mail_goes_before_webhooks(mailoutbox: list[Any], settings: LazySettings) -> None:
+    settings.WEBHOOK_SECRET = ""
+    notice(channel="webhook", address="https://192.0.2.1/", not_before=NOW - timedelta(days=1))
+    notice(address="ines@example.org")
+    notices.send_next(now=NOW)
+    assert len(mailoutbox) == 1
+
+
+def test_one_process_sends_at_a_time(mailoutbox: list[Any]) -> None:
+    notice(address="ines@example.org", not_before=timezone.now())
+    with owner_connection(connection.settings_dict["NAME"]) as other:
+        other.execute("SELECT pg_advisory_lock(%s)", [outbox.TURN_LOCK])
+        assert (tasks.send_notices(), len(mailoutbox)) == (0, 0)
+        other.execute("SELECT pg_advisory_unlock(%s)", [outbox.TURN_LOCK])
+    assert (tasks.send_notices(), len(mailoutbox)) == (1, 1)
+    with notices.turn() as again:
+        assert again
 
 
 def test_webhook_to_a_private_address_is_refused(

@@ -81,6 +81,20 @@ def copied(kind: str, **more: Any) -> planted.Copied:
         (copied("delegation", note="proposed, not in force; no end is stated"), []),
         (copied("delegation", snapshot={"unseen": ["s3:Get*"] * 50}), []),
         (copied("entitlement"), []),
+        (
+            copied("entitlement", recommendation="narrow", snapshot={"wider": ["s3:*"]}),
+            ["allows_more"],
+        ),
+        (copied("entitlement", recommendation="keep", snapshot={"wider": []}), ["allows_no_more"]),
+        (
+            copied(
+                "entitlement",
+                recommendation="narrow",
+                snapshot={"wider": ["s3:*"], "findings": ["F-1"]},
+            ),
+            [],
+        ),
+        (copied("entitlement", recommendation="narrow", snapshot={"wider": ["s3:*"] * 50}), []),
         (copied("binding"), []),
     ],
 )
@@ -158,7 +172,7 @@ def test_joined_and_sealed_reviews_have_none(rita: User, olga: User) -> None:
 def test_the_database_knows_plants_and_one_for_a_case(plant: PlantedItem) -> None:
     for broken in (
         {"plant": "made_up"},
-        {"kind": "entitlement"},
+        {"kind": "binding"},
         {"known": "perhaps"},
         {"pk": None, "id": uuid7()},
     ):

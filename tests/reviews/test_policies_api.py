@@ -88,7 +88,7 @@ def test_one_proposes_and_another_signs_signed_in(story: Told, as_user: SignIn) 
 def test_refused_version_never_comes_into_force(story: Told) -> None:
     proposed(story.rita, name="agents", **SCOPED)
     without = post(story.rita, {"reason": ""}, "agents/1/refuse/")
-    assert without.status_code == 400
+    assert without.status_code == 409
     by_owner = Client().post(
         "/api/policies/agents/1/refuse/",
         {"reason": "x"},

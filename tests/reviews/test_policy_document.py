@@ -73,6 +73,16 @@ def test_everything_that_may_be_said_is_read() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("within", "reminded", "told"), [(720, (48, 4), 6), (24, (4,), 6), (8, (4,), 2), (4, (2,), 1)]
+)
+def test_what_is_not_said_fits_into_the_time_that_is(
+    within: int, reminded: tuple[int, ...], told: int
+) -> None:
+    found = policy_document.parse({"decide_within_hours": within}, name=NAME)
+    assert (found.remind_before_hours, found.escalate_before_hours) == (reminded, told)
+
+
 def test_nothing_said_is_the_products_own_numbers() -> None:
     assert policy_document.parse({}, name=NAME) == Document(168, (48, 4), 6, "escalate")
 

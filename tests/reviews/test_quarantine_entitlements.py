@@ -153,6 +153,26 @@ def test_what_no_enforcer_reaches_waits_and_is_not_said_to_be_held(story: Told, 
     assert (Quarantine.objects.count(), asked(case)) == (0, [])
 
 
+def test_what_no_enforcer_reaches_says_so_before_anybody_signs(
+    story: Told, as_user: Callable[..., Client]
+) -> None:
+    read(story.identity, system="entra", principal="spn:1")
+    case = opened(story, now=timezone.now())
+    item = item_of(case, "entitlement")
+    client = as_user(story.ines)
+    form = client.get(f"/cases/{case.key}/?item={item.pk}").context["decision"]
+    why = (
+        "No enforcer changes what entra allows: have it changed there; the next reading of its"
+        " lists shows it."
+    )
+    notes = {one["value"]: one["note"] for one in form["options"]}
+    assert (notes["narrow"], notes["revoke"]) == (why, why)
+    for answer in ("narrow", "revoke"):
+        assert form["dry_runs"][answer][0]["words"] == why
+    rows = client.get(f"/api/cases/{case.key}/").json()["items"]
+    assert {one["kind"]: one["why_not_at_target"] for one in rows}["entitlement"] == why
+
+
 def test_decided_otherwise_while_held_holds_anew_before_it_lets_go(story: Told, sign: Sign) -> None:
     read(story.identity)
     case = opened(story)

@@ -21,6 +21,7 @@ OF_FINDINGS: Known = {
     "state": ("all", *FINDING_STATES),
     "rule": tuple(RULES),
     "identity": (),
+    "service": (),
     **PAGES,
 }
 
@@ -86,6 +87,8 @@ def findings(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, A
     if asked.get("identity"):
         identity = named(user, asked["identity"], now=now)
         rows = rows.filter(identity=identity) if identity else rows.none()
+    if asked.get("service"):
+        rows = rows.filter(identity__service__slug=asked["service"])
     if asked.get("rule"):
         rows = rows.filter(rule=asked["rule"])
     q = asked.get("q", "").strip()[:200]

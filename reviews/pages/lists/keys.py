@@ -11,22 +11,25 @@ from evidence.parameters import Known, understood
 from identities import visible
 from identities.models import Credential, User
 from identities.models.identity import CREDENTIAL_STATES
+from reviews import shares
 from reviews.pages import observed
 
 from .found import named
 from .paging import PAGES, choice, page_of
 
+ISSUANCE = {"any": "all", "seen": "seen, or who issued it", "missing": "not seen"}
 OF_CREDENTIALS: Known = {
     "q": (),
     "identity": (),
     "state": CREDENTIAL_STATES,
     "lives": ("standing", "short"),
+    "issuance": tuple(ISSUANCE),
     **PAGES,
 }
 
 
-def credential_row(one: Credential) -> dict[str, Any]:
-    """One credential as lists show it."""
+def key_row(one: Credential) -> dict[str, Any]:
+    """One credential, whoever's it is."""
     return {
         "key": one.key,
         "url": f"/credentials/{one.key}/",
@@ -39,6 +42,12 @@ def credential_row(one: Credential) -> dict[str, Any]:
         "expires_at": one.expires_at,
         "state": one.state,
         "revocation": None,
+    }
+
+
+def credential_row(one: Credential) -> dict[str, Any]:
+    """One credential as lists show it, with whose it is."""
+    return key_row(one) | {
         "identity": {"words": one.identity.name, "url": f"/identities/{one.identity.key}/"}
         if one.identity
         else None,
@@ -62,9 +71,16 @@ def credentials(user: User, asked: dict[str, str], *, now: datetime) -> dict[str
         rows = rows.filter(state=asked["state"])
     if asked.get("lives"):
         rows = rows.filter(standing=asked["lives"] == "standing")
+    issuance = asked.get("issuance", "")
+    if issuance == "seen":
+        rows = rows.filter(shares.ISSUED)
+    elif issuance == "missing":
+        rows = rows.exclude(shares.ISSUED)
     shown, page = page_of(
         rows.order_by("-standing", "-issued_at", "-number"), asked, "/credentials/"
     )
+    if issuance:
+        page["total"] = rows.count()
     last = _last_uses([one.actor_id for one in shown])
     return {
         "section": "credentials",
@@ -79,7 +95,11 @@ def credentials(user: User, asked: dict[str, str], *, now: datetime) -> dict[str
                 {"standing": "standing", "short": "short-lived"},
                 asked.get("lives", ""),
             ),
+            choice(
+                "issuance", "Issuance", {k: v for k, v in ISSUANCE.items() if k != "any"}, issuance
+            ),
         ],
+        "narrowed": any(value for name, value in asked.items() if name != "page"),
         "rows": [{**credential_row(one), "last_at": last.get(one.actor_id)} for one in shown],
         "page": page,
     }

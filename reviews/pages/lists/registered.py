@@ -5,19 +5,22 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.db import connection
-from django.db.models import Count, Max, Q, Sum
+from django.db.models import Count, F, Max, Q, Sum
 
 from evidence.models import Source
 from evidence.parameters import Known, understood, whole
 from identities import visible
 from identities.models import Credential, Identity, UsageDay, User
 from identities.models.identity import KINDS, MODES, STATES
+from reviews import shares
 from reviews import visible as visible_above
 
 from .paging import PAGES, choice, page_of
 
 # States of cases that are neither proposed nor over.
 UNDER_WAY = ("open", "decided", "carrying_out", "in_review")
+SEATS = {"any": "all that are not retired", "filled": "both filled", "missing": "one is empty"}
+RUNS = {"any": "all with calls", "linked": "with linked calls", "missing": "with calls not linked"}
 OF_IDENTITIES: Known = {
     "q": (),
     "kind": KINDS,
@@ -25,6 +28,8 @@ OF_IDENTITIES: Known = {
     "mode": MODES,
     "owner": ("none",),
     "service": (),
+    "seats": tuple(SEATS),
+    "runs": tuple(RUNS),
     **PAGES,
 }
 OF_SYSTEMS: Known = {"q": (), **PAGES}
@@ -54,6 +59,13 @@ def identities(user: User, asked: dict[str, str], *, now: datetime) -> dict[str,
         rows = rows.filter(owner__isnull=True)
     if asked.get("service"):
         rows = rows.filter(service__slug=asked["service"])
+    seats, runs = asked.get("seats", ""), asked.get("runs", "")
+    if seats or runs:
+        rows = shares.living(rows)
+    if seats in ("filled", "missing"):
+        rows = rows.filter(shares.SEATED) if seats == "filled" else rows.exclude(shares.SEATED)
+    if runs:
+        rows = rows.filter(number__in=_with_calls(runs, now=now))
     total = rows.count()
     shown, page = page_of(
         rows.annotate(
@@ -70,7 +82,13 @@ def identities(user: User, asked: dict[str, str], *, now: datetime) -> dict[str,
         row["identity_no"]: dict(row)
         for row in UsageDay.objects.filter(identity_no__in=[one.number for one in shown], plane=1)
         .values("identity_no")
-        .annotate(inside=Sum("inside"), outside=Sum("outside"), last=Max("last_at"))
+        .annotate(
+            inside=Sum("inside"),
+            outside=Sum("outside"),
+            last=Max("last_at"),
+            calls=Sum("count", filter=Q(day__gte=shares.first_day(now)), default=0),
+            linked=Sum("linked", filter=Q(day__gte=shares.first_day(now)), default=0),
+        )
     }
     keys = dict(
         Credential.objects.filter(identity_id__in=ids, state="active")
@@ -87,11 +105,46 @@ def identities(user: User, asked: dict[str, str], *, now: datetime) -> dict[str,
             choice("state", "State", STATES, asked.get("state", "")),
             choice("mode", "Mode", MODES, asked.get("mode", "")),
             choice("owner", "Owner", {"none": "nobody"}, asked.get("owner", "")),
+            choice("seats", "Seats", {k: v for k, v in SEATS.items() if k != "any"}, seats),
         ],
-        "rows": [_identity(one, usage.get(one.number, {}), keys.get(one.pk, 0)) for one in shown],
+        "hidden": [{"name": "runs", "value": runs}] if runs else [],
+        "calls": _calls(rows, runs, now=now) if runs else None,
+        "narrowed": any(value for name, value in asked.items() if name != "page"),
+        "rows": [
+            _identity(one, usage.get(one.number, {}), keys.get(one.pk, 0), now=now) for one in shown
+        ],
         "page": page,
         "total": total,
         "fresh": fresh(),
+    }
+
+
+def _with_calls(runs: str, *, now: datetime) -> Any:
+    """The numbers of the identities that called something lately, by what a run is known of."""
+    counted = (
+        UsageDay.objects.filter(plane=1, day__gte=shares.first_day(now))
+        .values("identity_no")
+        .annotate(calls=Sum("count"), runs=Sum("linked"))
+    )
+    if runs == "linked":
+        counted = counted.filter(runs__gt=0)
+    elif runs == "missing":
+        counted = counted.filter(calls__gt=F("runs"))
+    return counted.values("identity_no")
+
+
+def _calls(rows: Any, runs: str, *, now: datetime) -> dict[str, Any]:
+    """What the calls of all these rows are together, and the ways to see others."""
+    found = shares.calls(rows, now=now).aggregate(
+        calls=Sum("count", default=0), linked=Sum("linked", default=0)
+    )
+    return found | {
+        "missing": found["calls"] - found["linked"],
+        "since": shares.first_day(now),
+        "which": [
+            {"words": words, "url": f"/identities/?runs={name}", "on": name == runs, "n": None}
+            for name, words in RUNS.items()
+        ],
     }
 
 
@@ -105,7 +158,9 @@ def fresh() -> list[dict[str, Any]]:
     ]
 
 
-def _identity(one: Any, usage: dict[str, Any], keys: int) -> dict[str, Any]:
+def _identity(one: Any, usage: dict[str, Any], keys: int, *, now: datetime) -> dict[str, Any]:
+    since = {"identity": one.key, "from": shares.first_day(now).isoformat()}
+    calls, linked = usage.get("calls") or 0, usage.get("linked") or 0
     return {
         "key": one.key,
         "name": one.name,
@@ -117,11 +172,20 @@ def _identity(one: Any, usage: dict[str, Any], keys: int) -> dict[str, Any]:
         else "",
         "owner": str(one.owner) if one.owner else "nobody",
         "owner_missing": one.owner is None,
+        "ai_owner_missing": one.service is not None
+        and one.service.ai_system
+        and one.service.ai_owner_id is None,
         "state": one.state,
         "mode": one.mode,
         "credentials": keys,
         "inside": usage.get("inside") or 0,
         "outside": usage.get("outside") or 0,
+        "calls": calls,
+        "calls_url": f"/events/?{urlencode(since)}",
+        "linked": linked,
+        "linked_url": f"/events/?{urlencode(since | {'link': 'exact'})}",
+        "missing": calls - linked,
+        "coverage_url": f"/identities/{one.key}/coverage/",
         "findings": one.open_findings,
         "findings_url": f"/findings/?{urlencode({'identity': one.key})}",
         "last_at": usage.get("last"),
@@ -133,6 +197,11 @@ def _identity(one: Any, usage: dict[str, Any], keys: int) -> dict[str, Any]:
 def ai_systems(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
     """templates/ai_systems.html: the services with identities, least aligned first."""
     asked, left_out = understood(asked, OF_SYSTEMS)
+    # What is counted is what the list behind the number shows this user.
+    seen = Q()
+    if not visible.sees_all(user):
+        mine = visible.identities(user, now=now).values("pk")
+        seen = Q(identities__in=mine)
     rows = (
         visible.services(user, now=now)
         .select_related(
@@ -144,11 +213,13 @@ def ai_systems(user: User, asked: dict[str, str], *, now: datetime) -> dict[str,
             "sponsor__team",
         )
         .annotate(
-            n=Count("identities", distinct=True),
-            seated=Count("identities", filter=Q(identities__owner__isnull=False), distinct=True),
+            n=Count("identities", filter=seen, distinct=True),
+            seated=Count(
+                "identities", filter=seen & Q(identities__owner__isnull=False), distinct=True
+            ),
             open_findings=Count(
                 "identities__findings",
-                filter=Q(identities__findings__state__in=["open", "confirmed"]),
+                filter=seen & Q(identities__findings__state__in=["open", "confirmed"]),
                 distinct=True,
             ),
         )
@@ -199,7 +270,7 @@ def _system(one: Any, linked: tuple[int, int] | None, cases: int) -> dict[str, A
         "linked_share": round(100 * linked[0] / linked[1]) if linked and linked[1] else None,
         "no_evidence_since": None,
         "findings": one.open_findings,
-        "findings_url": f"/findings/?{urlencode({'q': one.name})}",
+        "findings_url": f"/findings/?{urlencode({'service': one.slug})}",
         "cases": cases,
         "cases_url": f"/cases/?{urlencode({'service': one.slug, 'state': 'under_way'})}",
         "purpose": one.purpose,

@@ -151,7 +151,7 @@ def test_questions_to_one_party_are_answered_on_one_page(payments: Party) -> Non
 
 def test_few_things_each_are_one_question_that_names_each_of_them(payments: Party) -> None:
     elena = client("elena")
-    before = elena.get("/unclaimed/questions/").context["frame"]["counts"]["unclaimed"]
+    before = elena.get("/unclaimed/questions/").context["frame"]["counts"]["questions"]
     for bundle in ("code:acme/pay", "code:acme/bill"):
         ask(payments, 1, bundle)
     listed = elena.get("/unclaimed/questions/")
@@ -161,7 +161,7 @@ def test_few_things_each_are_one_question_that_names_each_of_them(payments: Part
         2,
         [],
     )
-    assert listed.context["frame"]["counts"]["unclaimed"] == before + 1
+    assert listed.context["frame"]["counts"]["questions"] == before + 1
     shown = elena.get(row["url"])
     assert [one["of"] for one in shown.context["rows"]] == [
         "What is made by the code acme/bill",
@@ -279,13 +279,20 @@ def test_burn_down_is_drawn_from_zero_and_leaves_as_csv_and_json(planted: Plante
             answers=1,
             counted_at=today,
         )
-    days = counting.days(now=today)
-    drawn = claim_chart.chart(days)
+    drawn = claim_chart.chart(list(ClaimDay.objects.order_by("day")))
     assert drawn is not None
-    assert (drawn["top"], drawn["left"]) == (400, "0.0,0.0 360.0,40.0 720.0,120.0")
+    assert drawn["top"] == 400
+    assert {one["kind"]: (one["points"], one["now"]) for one in drawn["lines"]} == {
+        "left": ("0.0,0.0 360.0,40.0 720.0,120.0", 100),
+        "asked": ("0.0,80.0 360.0,100.0 720.0,140.0", 50),
+        "answered": ("0.0,160.0 360.0,120.0 720.0,40.0", 300),
+    }
+    # Of today stands what is left now, not what was counted on it before.
+    ask(None, 100)
     reviewer = client("ines")
     text = reviewer.get("/unclaimed/burn-down/").content.decode()
-    assert (drawn["label"] in text, "200 fewer than" in text) == (True, True)
+    label = f"400 on {today - timedelta(days=10):%-d %b}, 100 on {today:%-d %b %Y}"
+    assert (label in text, "200 fewer than" in text) == (True, True)
     csv = b"".join(reviewer.get("/unclaimed/burn-down.csv")).decode().splitlines()
     assert (len(csv), csv[1].split(",")[1]) == (4, "400")
     assert [
