@@ -118,6 +118,5 @@ def _last(days: Sequence[ClaimDay]) -> dict[str, Any] | None:
         "asked": last.asked,
         "nobody": last.nobody,
         "owned": last.owned,
-        "counted_at": last.counted_at,
         "change": words,
     }
