@@ -112,7 +112,7 @@ def test_page_says_what_was_erased_when_by_whom_and_why(story: Told, case: Case,
     erase(Deposit.objects.get(), 2, timezone.now())
     text = page_of(story.ines, case, capsule)
     assert "<b>1 event</b> lost what was said: Anna asked, Ben confirmed: court order 7" in text
-    assert (text.count("[erased]"), "digest verified" in text) == (1, True)
+    assert (text.count(">[erased]<"), "digest verified" in text) == (1, True)
     client = Client()
     client.force_login(story.ines, backend="django.contrib.auth.backends.ModelBackend")
     data = client.get(f"/cases/{case.key}/capsules/{capsule.key}.json").json()
