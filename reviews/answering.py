@@ -1,17 +1,20 @@
 """The domain's two errors as pages, in one place: not allowed is 403, not possible is 409.
 
-Owns as well where somebody lands who opens the address of a button, as after signing in again.
+Owns as well where somebody lands who opens the address of a button, as after signing in again, and
+that the menu counts again after an act.
 """
 
 from collections.abc import Callable
 from http import HTTPStatus
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import Resolver404, resolve
 
 from config.page import page
 from identities.permissions import NotAllowed, NotPossible
+from reviews.pages import frame
 
 
 class Middleware:
@@ -22,6 +25,9 @@ class Middleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
+        # Doors for machines have no session, and none is looked for.
+        if request.method == "POST" and settings.SESSION_COOKIE_NAME in request.COOKIES:
+            frame.acted(request.user)
         if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED and _read_by_person(request):
             messages.warning(
                 request, "Nothing was done: an address of a button does nothing alone."

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
 from django.core.cache import cache
 from django.db import connection
 from django.db.models import Count, Q
@@ -25,6 +26,7 @@ from reviews.pages.lists import UNDER_WAY
 # of the queue.
 MOST_COUNTED = 100
 KEPT_SECONDS = 20
+QUEUE = "/queue/"
 COUNTS = """
 WITH my AS MATERIALIZED (SELECT p.id FROM identities_party p WHERE p.person_id = %(person)s
   OR p.team_id IN (SELECT m.team_id FROM identities_membership m WHERE m.person_id = %(person)s
@@ -58,8 +60,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         counts = cursor.fetchone()
     questions, silent, asked, quarantine, stopped_at, stopped_by = counts
     now = timezone.now()
-    # The same walk as the queue's own page: what the badge says is what "All" lists there.
-    queue = waiting.count(user, now=now, most=MOST_COUNTED)
+    queue = _waiting(user, now=now, fresh=request.path == QUEUE)
     walked = verified.last()
     groups = sorted(names_of_groups(user))
     name = user.called
@@ -87,6 +88,27 @@ def frame(request: HttpRequest) -> dict[str, Any]:
             "auditor": "auditor" in groups,
         },
     }
+
+
+def _waiting(user: User, *, now: datetime, fresh: bool) -> int:
+    """In how many cases something waits for this user: the same walk as the queue's own page, so
+    that the badge says what "All" lists there. Elsewhere it is remembered, until they act."""
+    key = _key_of_queue(user)
+    found: int | None = None if fresh else cache.get(key)
+    if found is None:
+        found = waiting.count(user, now=now, most=MOST_COUNTED)
+        cache.set(key, found, KEPT_SECONDS)
+    return found
+
+
+def acted(user: User | AnonymousUser) -> None:
+    """Count again what waits for them: they have done something."""
+    if user.is_authenticated:
+        cache.delete(_key_of_queue(user))
+
+
+def _key_of_queue(user: User) -> str:
+    return f"menu.queue.{user.pk}"
 
 
 def _listed(user: User, *, now: datetime) -> dict[str, int]:

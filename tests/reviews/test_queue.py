@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -226,10 +226,22 @@ def test_one_kind_of_seat_of_a_queue_with_several(story: Told) -> None:
             assert [one.key for one in every] == [one.key for one in cases[:most]]
 
 
-def badge(user: User, rf: RequestFactory) -> Any:
-    request = rf.get("/")
+def badge(user: User, rf: RequestFactory, path: str = "/queue/") -> Any:
+    request = rf.get(path)
     request.user = again(user)
     return frame.frame(request)["frame"]["counts"]["queue"]
+
+
+def test_the_badge_is_remembered_until_its_person_acts(
+    story: Told, rf: RequestFactory, client: Client
+) -> None:
+    (case,) = owned(story, 1)
+    assert badge(story.ines, rf, "/") == 1
+    case.items.update(outcome="keep")
+    assert (badge(story.ines, rf, "/"), badge(story.leila, rf, "/")) == (1, 0)
+    client.force_login(story.ines, backend="django.contrib.auth.backends.ModelBackend")
+    client.post("/queue/nothing/")
+    assert badge(story.ines, rf, "/") == 0
 
 
 def test_the_badge_counts_what_the_queue_lists(story: Told, rf: RequestFactory) -> None:
