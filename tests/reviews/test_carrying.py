@@ -1,7 +1,7 @@
 """Carrying out many decided cases together does what each alone does, in as many statements."""
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from django.db import connection
@@ -283,7 +283,9 @@ def test_what_is_bound_and_what_is_allowed_is_settled_together(
     cut = "revoke" if kind == "binding" else "narrow"
     cases = plant(24, (("keep", cut), ("keep",), ("keep",), ("keep",)))
     Item.objects.filter(case__in=cases, position__gt=0).delete()
-    for case in cases:
+    for number, case in enumerate(cases):
+        # One after the other, so that of the first ones some are kept and some cut.
+        Case.objects.filter(pk=case.pk).update(decided_at=NOW + number * timedelta(seconds=1))
         key = Credential.objects.select_related("issued_to").get(pk=ref(case, 0))
         actor = key.issued_to
         assert actor is not None
