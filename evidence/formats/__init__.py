@@ -76,7 +76,7 @@ KINDS: tuple[Kind, ...] = (*(reading.kind(table) for table in TABLES),)
 
 
 # Its records among those of others; a body of them alone has a faster reader.
-_CLOUDTRAIL = Kind(cloudtrail.NAME, cloudtrail.knows, cloudtrail.read_one)
+_CLOUDTRAIL = Kind(cloudtrail.NAME, cloudtrail.knows, cloudtrail.read_one, cloudtrail.content.drop)
 
 
 def _knows(name: str, head: bytes) -> bool:

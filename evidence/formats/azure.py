@@ -30,6 +30,7 @@ from evidence.vocabulary import (
 
 _RESOURCE_ID = ("resourceId", "_ResourceId", "ResourceId", "properties.resourceId")
 _resource_id = anywhere(*_RESOURCE_ID)
+_PROPERTIES, _BODIES = ("Properties", "Properties_d"), ("requestbody", "responseBody")
 _subscription = anywhere("subscriptionId")
 _SUBSCRIPTION = re.compile(r"(?i)/subscriptions/([^/]+)")
 
@@ -49,6 +50,19 @@ def _realm(record: Row) -> str:
     if number is None:
         number = azure_claims.stated_tenant(record)
     return f"azure:{number.lower()}" if number else "azure"
+
+
+def _opened(record: Row) -> Row:
+    """A row of a workspace with the call's properties read, so that its body can be dropped."""
+    texts = [
+        name
+        for name in _PROPERTIES
+        if type(said := record.get(name)) is str
+        and ("requestbody" in said or "esponseBody" in said)
+    ]
+    return (
+        {**record, **{name: microsoft.loaded(record[name]) for name in texts}} if texts else record
+    )
 
 
 # --- what
@@ -193,6 +207,7 @@ TABLE = Table(
     ),
     mark=b"perationName",
     any_case=True,
+    opens=_opened,
     view=azure_claims.view,
     realm=_realm,
     at=("eventTimestamp", "time", "timeGenerated", "properties.eventTimestamp"),
@@ -262,6 +277,7 @@ TABLE = Table(
         "properties.requestBody",
         "properties.responseBody",
         "properties.responsebody",
+        *(f"{holder}.{body}" for holder in _PROPERTIES for body in _BODIES),
     ),
     # What databases log of what was asked of them. PostgreSQL's lines are postgres.py's, unless a
     # person says otherwise.
@@ -277,6 +293,10 @@ TABLE = Table(
         "statement_s",
         "querytext_s",
         "query_sql_text_s",
+        # What was asked of a workspace or of a cluster of Data Explorer.
+        "QueryText",
+        "properties.Text",
+        "Text",
     ),
     lacks={
         "principal": "a storage account's own key names nobody; some exports leave out the claims",

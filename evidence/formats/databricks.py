@@ -62,7 +62,8 @@ _ABOUT = (
     *("warehouseId", "endpointId", "pipeline_id", "dashboardId", "experimentId", "tokenId"),
     *("scope", "targetGroupName", "targetUserName", "principal", "mountPoint", "script_id"),
     *("workspaceConfKeys", "listId", "list_id", "metastore_id", "metastoreId", "share"),
-    *("recipient_name", "name", "endpoint", "targetUserId", "targetGroupId", "user", "url"),
+    *("recipient_name", "table_full_name", "volume_full_name", "endpoint_name", "space_id"),
+    *("name", "endpoint", "targetUserId", "targetGroupId", "user", "url"),
 )
 
 
@@ -198,14 +199,17 @@ TABLE = Table(
         ),
     ),
     on_behalf=(_behind,),
-    session="sessionId",
+    session=("sessionId", "requestParams.conversation_id"),
     resource=_resource,
     outcome=_outcome,
     patterns=(
         (r"\w+\.(generate\w*(Token|Secret|Credential)|create\w*(Token|PrincipalSecret))", ISSUANCE),
         (r"\w+\.(revoke|delete|garbageCollect)\w*(Token|PrincipalSecret)", REVOCATION),
-        (r"\w+\.(revoke|removeAdmin|removePrincipal|deactivate)", REVOCATION),
-        (r"\w+\.(\w*[lL]ogin|logout|\w*[aA]uthenticat\w*|mfaLogin|IpAccessDenied)", AUTHENTICATION),
+        (r"\w+\.(revoke|removeAdmin|removePrincipal|deactivate)|accounts\.delete$", REVOCATION),
+        (
+            r"\w+\.(\w*[lL]ogin|logout|\w*[aA]uthenticat\w*|\w*TokenAuthorization|IpAccessDenied)",
+            AUTHENTICATION,
+        ),
         (
             (
                 r"\w+\.(create|update|delete|edit|add|remove|set|change|put|grant|install|uninstall"
@@ -228,7 +232,17 @@ TABLE = Table(
     content=tuple(
         f"{params}.{name}"
         for params in ("requestParams", "request_params")
-        for name in ("content", "prompt", "messages", "inputs", "text")
+        for name in (
+            *("content", "prompt", "messages", "inputs", "text", "parameters", "job_parameters"),
+            *(
+                "notebook_params",
+                "python_params",
+                "python_named_params",
+                "jar_params",
+                "sql_params",
+            ),
+            *("spark_submit_params", "spark_env_vars", "arguments", "environment_vars"),
+        )
     ),
     statements=tuple(
         f"{params}.{name}"
@@ -236,5 +250,7 @@ TABLE = Table(
         for name in ("commandText", "command_text", "statement", "queryText", "query_text")
     ),
     lacks={"credential": "only tokenLogin names the token; other calls name the person"},
-    version=4,  # 4: who acted, where Azure's diagnostic settings wrote it
+    # 4: who acted, where Azure's diagnostic settings wrote it. 5: conversations of Genie, tables of
+    # temporary credentials, calls that a token authorised.
+    version=5,
 )

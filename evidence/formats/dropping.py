@@ -32,11 +32,15 @@ type Drop = Callable[[Any, Gone], None]
 type _Cut = Callable[[Any, Gone], Any]
 
 # So few names are looked for one by one, without a look at all of them before.
-_FEW = 8
+_FEW = 12
 _NUMBERS = frozenset({int, float, bool})
 # Statements come again and again, their values beside them: so many forms are remembered.
 _REMEMBERED, _LONGEST_REMEMBERED = 4096, 2000
 _DIGEST = re.compile(r"hmac-sha256:[0-9a-f]{64}")
+# What AWS writes in the place of what it does not log.
+_HIDDEN = frozenset(
+    {"HIDDEN_DUE_TO_SECURITY_REASONS", "***OMITTED***", "<sensitiveDataRemoved>", "*****"}
+)
 _EVERYWHERE = "**"
 # How requests and answers of models are called in records of those who sell them, as letters alone.
 _BODIES = frozenset(
@@ -304,7 +308,9 @@ def _numbers(here: list[Any], step: Step) -> list[int]:
 def _without(value: Any, gone: Gone) -> str:
     if type(value) is not str:
         return gone.mark(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
-    if is_gone(value) or (value[:12] == "hmac-sha256:" and _DIGEST.fullmatch(value)):
+    if is_gone(value) or value in _HIDDEN:
+        return value
+    if value[:12] == "hmac-sha256:" and _DIGEST.fullmatch(value):
         return value
     return gone.mark(value)
 

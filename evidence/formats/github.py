@@ -23,6 +23,7 @@ from evidence.vocabulary import (
     AUTHENTICATION,
     CHANGE,
     ISSUANCE,
+    MODEL_CALL,
     OUTCOME_FAILED,
     OUTCOME_OK,
     OUTCOME_REFUSED,
@@ -69,6 +70,18 @@ def _actor(record: Row, realm: str) -> ActorName | None:
     ):
         kind = "app"
     return actor(realm, kind, name.replace("\0", ""))
+
+
+def _of_stream(record: Row, realm: str) -> ActorName | None:
+    """Who asked Copilot: its usage is streamed beside the log, with numbers for names."""
+    number = record.get("user_id")
+    return actor(realm, "user", str(number)) if type(number) is int and _asks(record) else None
+
+
+def _asks(record: Row) -> str | None:
+    """``copilot request``: one half of a call of a model, as the stream of Copilot's usage has it."""
+    kind = record.get("type")
+    return f"copilot {kind}" if type(kind) is str and "github_request_id" in record else None
 
 
 def _status(record: Row) -> int:
@@ -150,15 +163,16 @@ AUDIT = Table(
         ("action", "actor", "programmatic_access_type"),
         ("action", "_document_id"),
         ("action", "hashed_token"),
+        ("github_request_id", "enterprise_id", "endpoint"),
         ("p_log_type=GitHub.Audit",),
     ),
     mark=b'"action"',
     text=prefixed.beside(Text(*exports.text(*_EXPORTS), exports.seams), _FORWARDED),
     realm=_realm,
     at=("@timestamp", "at_sign_timestamp", "created_at"),
-    vendor_id="_document_id",
-    action="action",
-    principal=(_actor,),
+    vendor_id=("_document_id", "event_id"),
+    action=("action", _asks),
+    principal=(_actor, _of_stream),
     credential=(
         _TOKEN,
         _TOKEN_ID,
@@ -171,9 +185,15 @@ AUDIT = Table(
             when="programmatic_access_type",
         ),
     ),
-    on_behalf=(Name("user", "on_behalf_of"),),
+    on_behalf=(
+        Name("user", "on_behalf_of"),
+        # Who began what an agent does ("Audit log events for agents").
+        Name("user", "user", when="agent_session_id"),
+    ),
+    session=("agent_session_id", "workflow_run_id"),
     resource=(
         _route,
+        "endpoint",
         "repo",
         "repository",
         "data.team",
@@ -185,13 +205,20 @@ AUDIT = Table(
         "business",
     ),
     outcome=_status,
-    activities={"api.request": USE},
+    activities={
+        "api.request": USE,
+        "copilot request": MODEL_CALL,
+        "copilot response": MODEL_CALL,
+    },
     patterns=(
         (
             rf"{_CREDENTIALS}\.(create|access_granted|grant|regenerate|generate|add|import)",
             ISSUANCE,
         ),
-        (rf"{_CREDENTIALS}\.", REVOCATION),
+        (
+            rf"{_CREDENTIALS}\.(destroy|delete|remove|\w*revoke|deauthorize|suspend|expire|disable)",
+            REVOCATION,
+        ),
         (r"org\.(remove_member|remove_outside_collaborator|oauth_app_access_denied)", REVOCATION),
         (r"git\.|api\.|workflows\.|repo\.(access|download_zip)|packages?\.", USE),
         (
@@ -215,14 +242,15 @@ AUDIT = Table(
     ),
     address="actor_ip",
     user_agent="user_agent",
-    request_id="request_id",
+    request_id=("request_id", "github_request_id"),
     error="failure_reason",
-    content=("request_body", "graphql_query", "query_string"),
+    content=("request_body", "graphql_query", "query_string", "body"),
     lacks={
-        "session": "the audit log names no session",
+        "session": "only acts of agents and runs of workflows name one",
         "request_id": "only newer entries have one; api.request has none",
     },
-    version=4,  # 4: the token of a grant, how a run of a workflow ended
+    # 4: the token of a grant, how a run of a workflow ended. 5: sessions of agents and runs.
+    version=5,
 )
 
 # Which member of a payload tells its event; the first that is there.

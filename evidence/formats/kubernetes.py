@@ -16,6 +16,7 @@ only what ends a request says how it ended and what it issued. Pure.
 
 import re
 from functools import lru_cache
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -32,10 +33,11 @@ from evidence.formats.clusters import (
     place,
     realm_of,
 )
-from evidence.formats.members import NOTHING, first, member, row, text, told, ways
+from evidence.formats.members import NOTHING, first, member, remembered, row, text, told, ways
 from evidence.formats.microsoft import loaded
 from evidence.formats.record import ActorName, Issued
 from evidence.formats.tables import Row, Table, Unreadable
+from evidence.formats.written import Of
 from evidence.vocabulary import (
     OUTCOME_FAILED,
     OUTCOME_OK,
@@ -49,22 +51,15 @@ _POD_UID = "authentication.kubernetes.io/pod-uid"
 _POD_NAME = "authentication.kubernetes.io/pod-name"
 # What a wrapping says of the event inside.
 _ABOUT = (
-    "resourceId",
-    "ResourceId",
-    "_ResourceId",
-    "logGroup",
-    "owner",
-    "cluster",
-    "cluster_name",
-    "clusterName",
-    "time",
-    "TimeGenerated",
-    "p_source_label",
-    "p_event_time",
+    *("resourceId", "ResourceId", "_ResourceId", "logGroup", "owner", "cluster", "cluster_name"),
+    *("clusterName", "time", "TimeGenerated", "p_source_label", "p_event_time"),
 )
 _LOGS, _RESOURCE_ID = ways("logGroup"), ways("resourceId", "_ResourceId", "ResourceId")
 _CLUSTER = ways("cluster_name", "cluster", "clusterName", "p_source_label")
-_AUDIT_ID = ways("auditID")
+_PLACES = frozenset(
+    name for known in (_LOGS, _RESOURCE_ID, _CLUSTER) for way in known for name in way
+)
+_NOWHERE = realm_of("")
 _LOG_GROUP = re.compile(r"/aws/eks/([^/]+)/")
 _AKS = re.compile(
     r"/subscriptions/([^/]+)/resource-?groups/([^/]+)/.*?/managedclusters/([^/]+)", re.IGNORECASE
@@ -96,7 +91,20 @@ def _of_columns(record: Row) -> Row:
 
 
 def _opened(record: Row) -> Row:
-    """The event in an AKS log entry or a CloudWatch event, with what names its cluster."""
+    """The event in an AKS log entry or a CloudWatch event, with what names its cluster; what was
+    run in a container apart from the path, so that it can be dropped."""
+    found = _event(record)
+    path = found.get("requestURI")
+    if type(path) is not str or "command=" not in path:
+        return found
+    path, _, asked = path.partition("?")
+    said = asked.split("&")
+    kept = "&".join(part for part in said if not part.startswith("command="))
+    run = "&".join(part for part in said if part.startswith("command="))
+    return {**found, "requestURI": f"{path}?{kept}" if kept else path, "command": run}
+
+
+def _event(record: Row) -> Row:
     if record.get("verb") is not None:
         return _of_columns(record) if type(record.get("user")) is str else record
     if "Verb" in record and "AuditId" in record:
@@ -117,16 +125,22 @@ def _opened(record: Row) -> Row:
 
 
 def _realm(record: Row) -> str:
+    if _PLACES.isdisjoint(record):
+        return _NOWHERE
     logs = told(record, _LOGS)
-    group = _LOG_GROUP.match(logs) if logs else None
+    if logs and "message" in record and _LOG_GROUP.match(logs):
+        raise Unreadable("is a line of a control plane's own log, not an audit event")
+    owner = text(record.get("owner"))
+    return _realm_of(logs, owner, told(record, _RESOURCE_ID), told(record, _CLUSTER))
+
+
+@lru_cache(maxsize=4096)
+def _realm_of(logs: str, owner: str, number: str, cluster: str) -> str:
+    group = _LOG_GROUP.match(logs)
     if group is not None:
-        if "message" in record:
-            raise Unreadable("is a line of a control plane's own log, not an audit event")
-        owner = text(record.get("owner"))
         return realm_of(f"{owner}/{group[1]}" if owner else group[1])
-    number = told(record, _RESOURCE_ID)
-    aks = _AKS.search(number) if number else None
-    return realm_of(told(record, _CLUSTER) if aks is None else "/".join(aks.groups()))
+    aks = _AKS.search(number)
+    return realm_of(cluster if aks is None else "/".join(aks.groups()))
 
 
 # --- what was called
@@ -158,30 +172,20 @@ def _name_in(record: Row, body: str) -> str:
     return text(row(row(member(record, body)).get("metadata")).get("name"))
 
 
-def _action(record: Row) -> str | None:
+def _name_of_call(record: Row) -> tuple[str | None, str | None]:
+    """(action, resource)."""
     verb = text(record.get("verb"))
-    if not verb:
-        return None
-    target = _reference(record)
-    resource = text(target.get("resource"))
+    namespace, resource, name, subresource = _target(record)
     if resource:
-        return called(verb, resource, text(target.get("subresource")))
-    path = member(record, "requestURI")
-    found = _URI.match(text(path))
-    if found is not None:
-        return called(verb, found["resource"], found["subresource"] or "")
-    return called(verb, URLS) if path else None
-
-
-def _resource(record: Row) -> str | None:
-    namespace, resource, name, _ = _target(record)
-    if resource:
-        return place(namespace, resource, name)
-    return text(member(record, "requestURI")).split("?", 1)[0] or None
+        action = called(verb, resource, subresource) if verb else None
+        return action, place(namespace, resource, name)
+    uri = text(member(record, "requestURI"))
+    return called(verb, URLS) if verb and uri else None, uri.split("?", 1)[0] or None
 
 
 def _outcome(record: Row) -> int:
-    code = row(member(record, "responseStatus")).get("code")
+    status = member(record, "responseStatus")
+    code = status.get("code") if type(status) is dict else None
     if type(code) is str and code.isdecimal():
         code = int(code[:4])
     if type(code) is int and code:
@@ -226,20 +230,13 @@ def _added(extra: Row, name: str) -> str:
     return ""
 
 
-def _principal(record: Row, realm: str) -> ActorName | None:
-    user = row(record.get("user"))
+def _principal(user: Row, realm: str) -> ActorName | None:
     username = text(user.get("username"))
     if not username:
         return None
     if username.startswith("arn:"):
         return of_aws(username, _added(_extra(user), "canonicalArn"))
     return named(username, realm)
-
-
-def _on_behalf(record: Row, realm: str) -> ActorName | None:
-    other = member(record, "impersonatedUser")
-    username = text(other.get("username")) if type(other) is dict else ""
-    return named(username, realm) if username else None
 
 
 def _holder(user: Row, realm: str) -> ActorName | None:
@@ -269,13 +266,8 @@ def _pod(user: Row, extra: Row, realm: str) -> ActorName | None:
     return tables.actor(realm, "pod", uid, _holder(user, realm))
 
 
-def _credential(record: Row, realm: str) -> ActorName | None:
+def _credential(user: Row, extra: Row, stated: str, realm: str) -> ActorName | None:
     """The token or certificate; AWS's key or session; else, before Kubernetes 1.29, the pod."""
-    user = row(record.get("user"))
-    extra = _extra(user)
-    if not extra:
-        return None
-    stated = _added(extra, _CREDENTIAL)
     if stated:
         return _stated(stated, realm, _holder(user, realm))
     arn = _added(extra, "arn")
@@ -287,16 +279,42 @@ def _credential(record: Row, realm: str) -> ActorName | None:
     return _pod(user, extra, realm)
 
 
-def _workload(record: Row, realm: str) -> ActorName | None:
-    """The pod that holds the token, where the token itself is the credential."""
-    user = row(record.get("user"))
+class _Caller(NamedTuple):
+    """`workload`: the pod that holds the token, where the token itself is the credential."""
+
+    principal: ActorName | None = None
+    credential: ActorName | None = None
+    workload: ActorName | None = None
+    on_behalf: ActorName | None = None
+    session: str | None = None
+
+
+@remembered
+def _caller(said: list[Any]) -> _Caller:
+    """Of a realm, a user and whom it impersonates: most callers call again and again."""
+    realm, user, other = said
+    user = row(user)
+    username = text(row(other).get("username"))
+    on_behalf = named(username, realm) if username else None
     extra = _extra(user)
-    return _pod(user, extra, realm) if extra and _added(extra, _CREDENTIAL) else None
+    if not extra:
+        return _Caller(_principal(user, realm), on_behalf=on_behalf)
+    stated = _added(extra, _CREDENTIAL)
+    return _Caller(
+        _principal(user, realm),
+        _credential(user, extra, stated, realm),
+        _pod(user, extra, realm) if stated else None,
+        on_behalf,
+        _added(extra, "sessionName") or _added(extra, _POD_UID) or None,
+    )
 
 
-def _session(record: Row) -> str | None:
-    extra = _extra(row(record.get("user")))
-    return (_added(extra, "sessionName") or _added(extra, _POD_UID) or None) if extra else None
+def _entry(record: Row) -> tuple[Any, ...]:
+    """What the table below takes by its place: it stands in the same few objects."""
+    realm = _realm(record)
+    caller = _caller([realm, record.get("user"), member(record, "impersonatedUser")])
+    address = first(member(record, "sourceIPs"))
+    return realm, *_name_of_call(record), _outcome(record), *caller, _number(record), address
 
 
 def _issued(record: Row, realm: str, _: ActorName | None) -> Issued | None:
@@ -314,7 +332,7 @@ def _issued(record: Row, realm: str, _: ActorName | None) -> Issued | None:
 
 
 def _number(record: Row) -> str | None:
-    number = told(record, _AUDIT_ID)
+    number = text(member(record, "auditID"))
     stage = text(record.get("stage"))
     return f"{number}/{stage}" if number and stage else number or None
 
@@ -342,7 +360,7 @@ TABLE = Table(
     mark=b"auditID",
     any_case=True,
     opens=_opened,
-    realm=_realm,
+    realm=Of(_entry, 0),
     at=(
         "requestReceivedTimestamp",
         "stageTimestamp",
@@ -352,23 +370,23 @@ TABLE = Table(
         "time",
         "p_event_time",
     ),
-    vendor_id=(_number,),
-    action=(_action,),
-    principal=(_principal,),
-    credential=(_credential,),
-    agent=(_workload,),
-    on_behalf=(_on_behalf,),
-    session=(_session,),
-    resource=(_resource,),
-    outcome=_outcome,
+    vendor_id=(Of(_entry, 9),),
+    action=(Of(_entry, 1),),
+    principal=(Of(_entry, 4),),
+    credential=(Of(_entry, 5),),
+    agent=(Of(_entry, 6),),
+    on_behalf=(Of(_entry, 7),),
+    session=(Of(_entry, 8),),
+    resource=(Of(_entry, 2),),
+    outcome=Of(_entry, 3),
     error=("responseStatus.reason", "responseStatus.message"),
     activities=ACTIVITIES,
     patterns=PATTERNS,
     issued=_issued,
-    address=("sourceIPs[0]", "sourceIPs"),
+    address=(Of(_entry, 10),),
     user_agent=("userAgent",),
     request_id=("auditID",),
-    content=_bodies(*BODY),
+    content=("command", *_bodies(*BODY)),
     lacks={
         "cluster": "an event names none; the log group, the resource id or `cluster` does",
         "credential": "tokens carry an id since Kubernetes 1.29; before, the pod stands in",

@@ -177,11 +177,7 @@ def _without_content(value: Any, lost: Gone) -> None:
     for member in _SAID:
         if member in value:
             value[member] = spans.gone(value[member], lost)
-    if value.get("level") != "ERROR":
-        # Of what failed, it says how: that stays. Of anything else, it is what somebody wrote.
-        for member in ("statusMessage", "status_message"):
-            if member in value:
-                value[member] = spans.gone(value[member], lost)
+    spans.without_words(value, ("statusMessage", "status_message"), lost)
     # Some libraries send the system's instruction as a parameter of the model.
     for member in ("metadata", "modelParameters", "model_parameters"):
         said = value.get(member)
@@ -235,4 +231,4 @@ def _seams(head: bytes) -> Seams | None:
     return None if exports.known(head, _EXPORTS) is None else exports.seams(head)
 
 
-FORMAT = Format(NAME, "Langfuse observations", recognise, parse, version=5, seams=_seams)
+FORMAT = Format(NAME, "Langfuse observations", recognise, parse, version=6, seams=_seams)

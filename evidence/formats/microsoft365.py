@@ -283,6 +283,8 @@ TABLE = Table(
         "AADSessionId",
         "SessionId",
         "DeviceProperties{Name=SessionId}.Value",
+        "CopilotEventData.ThreadId",
+        "Message.ThreadId",
     ),
     resource=_resource,
     outcome=_outcome,
@@ -334,9 +336,13 @@ TABLE = Table(
         "Subject",
         "MessageText",
         "CopilotEventData.Messages[*].Text",
+        "SearchQueryText",
+        "SearchQuery",
+        "Query",
     ),
     lacks={
         "credential": "only Exchange, SharePoint and Teams name the token, under AppAccessContext",
         "user_agent": "administration of Exchange names none",
     },
+    version=4,  # 4: conversations with Copilot
 )

@@ -149,6 +149,8 @@ def _without_content(value: Any, lost: Gone) -> None:
     if type(value.get("attributes")) in (list, str):
         value["attributes"] = _attributes(value)
     spans.without_content({"attributes": value.get("attributes")}, lost)
+    spans.without_words(value, ("status_message",), lost)
+    spans.without_words(value.get("status"), ("message", "description"), lost)
     events = value.get("events")
     for event in events if type(events) is list else ():
         if type(event) is dict and content.is_message(text(event, "name")):
@@ -211,4 +213,4 @@ def _exception(events: Any) -> str:
     return ""
 
 
-FORMAT = Format(NAME, "MLflow traces", recognise, parse, version=4)
+FORMAT = Format(NAME, "MLflow traces", recognise, parse, version=5)

@@ -47,7 +47,8 @@ _REFUSALS = re.compile(
 
 # Where a change or a call says on what, the most telling first.
 _THINGS = (
-    *("resource", "entity", "database", "databucket", "table", "group", "policy", "service"),
+    *("resource", "entity", "database", "databucket", "table", "group", "role", "policy"),
+    "service",
     "dst_endpoint",
 )
 
@@ -381,6 +382,10 @@ TABLE = Table(
         "http_request.body",
         "http_response.body",
         "raw_data",
+        "process.cmd_line",
+        "process.parent_process.cmd_line",
+        "actor.process.cmd_line",
+        "script.script_content",
         "unmapped.requestParameters",
         "unmapped.responseElements",
     ),
@@ -388,4 +393,5 @@ TABLE = Table(
     lacks={
         "on behalf of": "the schema's delegation object is not final; account switches have one"
     },
+    version=4,  # 4: roles that are changed
 )

@@ -48,6 +48,8 @@ _HOLDERS = frozenset(
         *("serviceclient", "client"),
     }
 )
+# A person, and the account that an application knows them by.
+_PEOPLE = frozenset({"user", "appuser"})
 type Targets = list[tuple[str, Row]]
 _NOBODY = ("unknown", "Unknown")
 # What an actor's type makes it; people are the rest. An address in an actor's place is nobody.
@@ -120,7 +122,7 @@ def _resource(targets: Targets) -> str | None:
     """What was acted on: the first target that is neither a person nor a token, else those."""
     chosen: Row | None = None
     for kind, one in targets:
-        if kind not in _TOKENS and kind != "user":
+        if kind not in _TOKENS and kind not in _PEOPLE:
             chosen = one
             break
         if chosen is None or kind == "user":
@@ -189,6 +191,9 @@ def _entry(record: Row) -> tuple[Any, ...]:
             agent = _agent(targets, realm)
         elif stated in _CLIENTS:
             behind = _behind(targets, realm)
+    elif type(event) is str and event.startswith("user.session.impersonation."):
+        # Okta's support, or an administrator, as the person who is the target.
+        behind = _behind(targets, realm)
     principal = _actor(who, stated, realm) if type(who) is dict else None
     used, sessions = _used(record, realm), _session(record)
     return realm, principal, used, agent, behind, _resource(targets), *sessions
@@ -300,7 +305,9 @@ TABLE = Table(
         (r"workload_principal\.(?:\w+\.)*(?:deactivate|delete|revoke|suspend)", REVOCATION),
         (r"app\.oauth2\..*(revoke|credentials\.lifecycle\.(deactivate|delete))", REVOCATION),
         (r"integration\.api_service\.lifecycle\.revoke", REVOCATION),
+        (r"(?:user|application)\.lifecycle\.(?:deactivate|suspend|delete)", REVOCATION),
         (r"app\.oauth2\..*authorize", AUTHENTICATION),
+        (r"user\.authentication\.universal_logout", REVOCATION),
         (r"user\.(authentication|session)\.|user\.mfa\.(attempt|okta_verify)", AUTHENTICATION),
         (r"policy\.evaluate_sign_on", AUTHENTICATION),
         (
@@ -335,5 +342,7 @@ TABLE = Table(
     user_agent=("client.userAgent.rawUserAgent", "userAgent"),
     request_id=("debugContext.debugData.requestId", "transaction.id"),
     lacks={"trace": "Okta writes no trace id"},
-    version=4,  # 4: keys of agents and clients; an unknown session is none
+    # 4: keys of agents and clients; an unknown session is none. 5: impersonation, deactivation,
+    # the application before its account.
+    version=5,
 )

@@ -55,9 +55,10 @@ def _outcome(record: Row) -> int:
 
 def _resource(record: Row) -> Any:
     found = record["details"]
-    configs = found.get("configs")
-    if type(configs) is list and configs and type(configs[0]) is dict:
-        found = configs[0]
+    for listed in ("configs", "certificates"):
+        several = found.get(listed)
+        if type(several) is list and several and type(several[0]) is dict:
+            found = several[0]
     for name in ("id", "resource_id", "principal_id", "email"):
         value = found.get(name)
         if type(value) is str and value:
@@ -104,6 +105,7 @@ TABLE = Table(
         "api_key.created": ISSUANCE,
         "admin_api_key.created": ISSUANCE,
         "certificate.created": ISSUANCE,
+        "service_account.created": ISSUANCE,
         "api_key.deleted": REVOCATION,
         "admin_api_key.deleted": REVOCATION,
         "certificate.deleted": REVOCATION,
@@ -128,4 +130,5 @@ TABLE = Table(
         "on_behalf": "a key's owner is the principal; for whom a service account acts is not said",
         "address": "acts with an API key carry no address",
     },
+    version=4,  # 4: several certificates at once, service accounts that are created
 )

@@ -121,6 +121,13 @@ def _opened(record: Row) -> Row:
         details, record = message, {name: record[name] for name in record if name != "msg"}
     if type(details) is str and "=" in details:
         record = {**record, "ExtraDetails": dict(_DETAIL.findall(details))}
+    listed = row(record.get("CAProperties")).get("CAProperty")
+    if type(listed) is dict:
+        listed = [listed]
+    if type(listed) is list:
+        # The vault's XML, converted: a list of names and values.
+        named = {text(one.get("Name")): one.get("Value") for one in map(row, listed[:200])}
+        record = {**record, "CAProperties": {name: named[name] for name in named if name}}
     return record
 
 
@@ -308,5 +315,7 @@ TABLE = Table(
         "event id": "the vault's own records have none",
         "request id": "RequestId is of the access request that was approved: the task",
     },
-    version=4,  # 4: the details that CEF carries in its message, such as the session
+    # 4: the details that CEF carries in its message, such as the session. 5: the account's
+    # properties where they are a list.
+    version=5,
 )

@@ -144,6 +144,22 @@ def _resource(record: Row) -> str | None:
     return ".".join(part for part in parts if part) or _text(record, "WAREHOUSE_NAME") or None
 
 
+# What is done to a user's credentials, in a statement that is called ALTER_USER whatever it does.
+_CREDENTIAL = re.compile(
+    r"\s*alter\s+user\b.{0,300}?\b(?:(?P<made>(?:add|rotate)\s+(?:programmatic\s+access\s+token|pat)"
+    r"|set\s+rsa_public_key(?:_2)?|set\s+workload_identity)|(?P<ended>(?:remove\s+(?:programmatic"
+    r"\s+access\s+token|pat)|unset\s+rsa_public_key(?:_2)?|set\s+disabled\s*=\s*true)))\b",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def _activity(record: Row, action: str) -> int | None:
+    if not action.upper().startswith("ALTER"):
+        return None
+    found = _CREDENTIAL.match(_text(record, "QUERY_TEXT")[:_LOOKED_AT])
+    return None if found is None else ISSUANCE if found["made"] else REVOCATION
+
+
 def _who(record: Row, realm: str) -> ActorName | None:
     name = _text(record, "USER_NAME")
     if not name:
@@ -233,6 +249,7 @@ TABLE = Table(
             "running": OUTCOME_UNKNOWN,
         },
     ),
+    activity=_activity,
     activities={"CREDENTIAL": ISSUANCE, "SESSION": AUTHENTICATION, "LOGOUT": AUTHENTICATION},
     patterns=(
         (r"LOGIN", AUTHENTICATION),
@@ -246,10 +263,12 @@ TABLE = Table(
     user_agent=("CLIENT_APPLICATION_ID", "REPORTED_CLIENT_TYPE"),
     request_id=("QUERY_ID", "REQUEST_ID"),
     error=("ERROR_MESSAGE", "ERROR_CODE"),
+    content=("BIND_VALUES",),
     statements=("QUERY_TEXT",),
     lacks={
         "realm": "the account usage views of one account do not name it",
         "address": "only logins carry one",
     },
-    version=4,  # 4: what statements changed, and lists of objects that are text
+    # 4: what statements changed, and lists of objects that are text. 5: credentials of users.
+    version=5,
 )

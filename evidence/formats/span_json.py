@@ -141,8 +141,22 @@ def _parent(row: Row) -> str | None:
     return above.zfill(16) if above.strip("0") else None
 
 
+# OpenTracing's names of what an exception says, and OpenTelemetry's.
+_RAISED = (
+    ("error.kind", "exception.type"),
+    ("message", "exception.message"),
+    ("error.object", "exception.message"),
+    ("stack", "exception.stacktrace"),
+)
+
+
 def _logged(log: Row) -> Row:
     fields = _tags(log.get("fields"))
+    if fields.get("event") == "error":
+        fields["event"] = "exception"
+        for old, new in _RAISED:
+            if old in fields:
+                fields.setdefault(new, fields.pop(old))
     return {"name": text(fields, "event", "name"), "attributes": fields}
 
 
@@ -195,6 +209,7 @@ def _without_content(value: Any, lost: Gone) -> None:
     for holder in (value, resource if type(resource) is dict else {}):
         if type(holder.get("attributes")) in (dict, list):
             spans.without_content(holder["attributes"], lost)
+    spans.without_words(value.get("status"), ("description",), lost)
     for one in ("events", "links"):
         listed = value.get(one)
         for said in listed if type(listed) is list else ():
@@ -240,5 +255,5 @@ def _exception(events: Any) -> str:
 
 
 FORMAT = Format(
-    NAME, "Spans as JSON: OpenTelemetry's console, Jaeger, Phoenix", recognise, parse, version=1
+    NAME, "Spans as JSON: OpenTelemetry's console, Jaeger, Phoenix", recognise, parse, version=2
 )

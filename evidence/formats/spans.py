@@ -261,7 +261,9 @@ def without_content(holder: Any, lost: Gone, deepest: int = _DEEPEST) -> None:
         if kind == _CONTENT:
             holder[name] = gone(value, lost)
         elif type(value) is str:
-            if kind == _LITERALS:
+            if name == names.NOTES:
+                holder[name] = content.without_prose(value, lost)
+            elif kind == _LITERALS:
                 holder[name] = _formed(value, lost)
             elif kind == _ANY and content.is_prose(value):
                 holder[name] = gone(value, lost)
@@ -270,6 +272,17 @@ def without_content(holder: Any, lost: Gone, deepest: int = _DEEPEST) -> None:
                 without_content(value, lost, deepest - 1)
             else:
                 holder[name] = gone(value, lost)
+
+
+def without_words(holder: Any, members: tuple[str, ...], lost: Gone) -> None:
+    """Take out of an object, in place, what an error says under these members."""
+    if type(holder) is dict:
+        for member in members:
+            said = holder.get(member)
+            if type(said) is str:
+                holder[member] = content.without_words(said, lost)
+            elif said is not None:
+                holder[member] = gone(said, lost)
 
 
 def _kind(name: str) -> int:

@@ -132,7 +132,12 @@ _INSTANCE = ("bot_instance_id", "identity.bot_instance_id")
 TABLE = Table(
     name="teleport",
     title="Teleport audit events",
-    signs=(("event", "code^T", "time"), ("event", "code^T", "uid")),
+    # Not all codes begin so: those of workload identities, user tasks and updates do not.
+    signs=(
+        ("event", "code^T", "time"),
+        ("event", "code^T", "uid"),
+        ("event", "code", "uid", "ei"),
+    ),
     mark=b'"event"',
     realm="teleport:{cluster_name|identity.teleport_cluster}",
     at="time",
@@ -158,8 +163,13 @@ TABLE = Table(
     },
     patterns=(
         (r"(reset_password|recovery|privilege|bot|trusted_cluster)_token\.create", ISSUANCE),
-        (r"(spiffe\.svid|workload_identity|.*certificate)\.(issued|create)", ISSUANCE),
+        (
+            r"(spiffe\.svid\.issued|.*certificate\.(issued|create)|recovery_code\.generated)",
+            ISSUANCE,
+        ),
+        (r"workload_identity_x509_revocation\.create", REVOCATION),
         (r"(join_token|.*_token|device\.token|.*session)\.(deleted?|revoked?)", REVOCATION),
+        (r"(user|bot|bot_instance)\.delete", REVOCATION),
         (
             r"(user\.(login|logout)|auth$|bot\.join|instance\.join|mfa_auth|device\.auth)",
             AUTHENTICATION,
@@ -195,11 +205,14 @@ TABLE = Table(
     request_id="request_id",
     error=("error", "message", "exitError"),
     task="access_requests[0]",
-    content=("db_query_parameters", "body", "args", "argv", "message.params.arguments"),
-    statements=("db_query",),
+    content=(
+        *("db_query_parameters", "parameters", "body", "args", "argv", "command", "raw_query"),
+        *("message.params.arguments", "function_args", "payload"),
+    ),
+    statements=("db_query", "query", "children[*].query"),
     lacks={
         "credential": "only joins, bot instances and multi-factor devices name one",
         "request_id": "Teleport names sessions, not requests",
     },
-    version=4,  # 4: the tool that a request to an MCP server calls
+    version=5,  # 4: the tool that a request to an MCP server calls. 5: users that are deleted
 )

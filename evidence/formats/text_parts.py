@@ -22,6 +22,8 @@ _BOM = b"\xef\xbb\xbf"
 
 def seams(head: bytes) -> Seams | None:
     """Where a body with this beginning may be cut that is lines, whatever format is in them."""
+    if unwrapping.is_insights(head):
+        return Rows()
     of_lines = is_lines(head.strip()) or unwrapping.is_behind(head) or wire.is_base64_line(head)
     return Lines() if of_lines else None
 
@@ -44,7 +46,9 @@ def cut(buffer: bytearray, chunks: Iterable[bytes], seams: Seams, size: int) -> 
                 yield _part(before, taken, first)
                 before, taken, many, held, first = header, [], 0, 0, number
             if not named and has_cells:
-                named, header = True, raw
+                # A bare carriage return would make one end of a line with an empty row behind it.
+                bare = raw[-1].endswith(b"\r")
+                named, header = True, [*raw[:-1], raw[-1][:-1] + b"\n"] if bare else raw
                 if length > LONGEST_HEADER:
                     said = f"{LONGEST_HEADER // 1024} KiB"
                     raise BodyRefused(f"begins with a row of column names of more than {said}")

@@ -12,6 +12,8 @@ from typing import Any
 
 import orjson
 
+from evidence.formats import lines
+
 # Members in which transports wrap a record, as an object or as its text: subscriptions, forwarders,
 # rule tests, rows of CloudWatch Logs Insights and CloudTrail Lake, and the columns of SIEMs.
 ENVELOPES = (
@@ -55,6 +57,10 @@ _BEHIND = re.compile(
     rb'[^\n{"\x00-\x08\x0e-\x1f\x80-\xff]{1,%d}?(?<=[\s:|])(?=\{\s*")' % _LONGEST_PREFIX
 )
 _BOM = b"\xef\xbb\xbf"
+# Columns of what the console of CloudWatch Logs Insights downloads: the record, and whose log it is
+# in, `account:group`.
+_RECORD, _LOG = "@message", "@log"
+_HEADER = re.compile(rb'(?:\xef\xbb\xbf)?"?@?[\w.]{1,80}"?(?:,"?@?[\w.]{1,80}"?){0,40}\r?\n')
 
 
 def inside(value: Any, members: tuple[str, ...] = ENVELOPES) -> Any:
@@ -122,11 +128,37 @@ def is_behind(head: bytes) -> bool:
     return text[:1] not in (b"{", b"[") and _BEHIND.match(text) is not None
 
 
+def is_insights(head: bytes) -> bool:
+    """Whether a body is CSV out of Logs Insights with whole records in it."""
+    found = _HEADER.match(head)
+    return found is not None and re.search(rb'(?:^|,|")@message\b', found[0]) is not None
+
+
 def plain(body: bytes) -> bytes:
-    """A body without the prefixes of its lines, as many lines as before; any other as it is."""
+    """A body without the prefixes of its lines, or its rows as lines of JSON, each where it stood;
+    any other as it is."""
+    if is_insights(body):
+        return b"\n".join(_of_insights(body))
     if not is_behind(body):
         return body
     return b"\n".join(_lines(body.removeprefix(_BOM)))
+
+
+def _of_insights(body: bytes) -> Iterator[bytes]:
+    """Rows as the log subscription of the same events writes them."""
+    written = 0
+    for place, row, problem, _ in lines.rows(body, fewest=1):
+        number = int(place.removeprefix("line "))
+        for _ in range(number - written - 1):
+            yield b""
+        written = number
+        if problem or _RECORD not in row:
+            # No record: the reader says so of the line.
+            yield orjson.dumps(problem or row)
+            continue
+        account, _, group = row.get(_LOG, "").partition(":")
+        named = {"owner": account, "logGroup": group} if group else {}
+        yield orjson.dumps({**named, "message": row[_RECORD]})
 
 
 def _lines(body: bytes) -> Iterator[bytes]:

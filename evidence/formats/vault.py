@@ -1,7 +1,8 @@
 """HashiCorp Vault (and OpenBao) audit devices: a request entry and a response entry for a call.
 
 Owns the meaning of audit entries. Source: developer.hashicorp.com, "Audit log entry schema", and
-the entry's structure in hashicorp/vault audit/types.go. No real entries were at hand.
+the entry's structure in hashicorp/vault audit/types.go. No real entries were at hand. Those of the
+KMIP engine are vault_kmip.py's.
 
 Vault writes accessors and most values as keyed digests (hmac-sha256:…), alike within one audit
 device: an accessor that a login issued is the one that later calls show. They are kept; with
@@ -16,13 +17,14 @@ member ``cluster`` or ``cluster_name`` that the sender adds does, else all share
 """
 
 import re
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
-from evidence.formats import prefixed, tables, times
+from evidence.formats import prefixed, tables, times, vault_kmip
 from evidence.formats.members import NOTHING, first, row, text
 from evidence.formats.record import ActorName, Issued
 from evidence.formats.tables import Row, Table
+from evidence.formats.written import Of
 from evidence.vocabulary import (
     AUTHENTICATION,
     CHANGE,
@@ -39,7 +41,7 @@ from evidence.vocabulary import (
 _VERBS = re.compile(
     r"(?:.*/)?(auth/token/(?:create|lookup|renew|revoke|tidy)[\w-]*"
     r"|sys/(?:leases/)?(?:renew|revoke|lookup)(?:-force|-prefix)?|sys/wrapping/\w+|sys/seal|sys/unseal"
-    r"|sys/audit|sys/auth|sys/mounts|sys/policy|sys/policies|sys/rotate|sys/rekey"
+    r"|sys/generate-root|sys/audit|sys/auth|sys/mounts|sys/policy|sys/policies|sys/rotate|sys/rekey"
     r"|identity/oidc/token|identity/\w+)(?:/|$)"
 )
 # Of AppRole, whatever it is mounted as.
@@ -76,6 +78,9 @@ _ISSUING_ENGINES = frozenset(
 )
 
 
+_REALM = tables.template("vault:{cluster_name|cluster|request.replication_cluster}")
+
+
 @lru_cache(maxsize=65_536)
 def _called(operation: str, path: str, engine: str) -> str:
     verb = _VERBS.match(path)
@@ -106,9 +111,7 @@ def _action(record: Row) -> str | None:
     return _called(operation, text(request.get("path"))[:512], text(request.get("mount_type")))
 
 
-def _path(record: Row) -> str | None:
-    request = _request(record)
-    path = text(request.get("path"))
+def _on_what(request: Row, path: str) -> str | None:
     # A call on a token by its accessor is on that token.
     data = request.get("data")
     if "accessor" in path and type(data) is dict:
@@ -154,28 +157,44 @@ def _entity(auth: Any, realm: str) -> ActorName | None:
     return tables.actor(realm, "user", name) if name else None
 
 
-def _principal(record: Row, realm: str) -> ActorName | None:
-    who = _entity(record.get("auth"), realm)
-    if who is None:
-        answer = record.get("response")
-        who = _entity(answer.get("auth"), realm) if type(answer) is dict else None
+def _principal(record: Row, path: str, entity: ActorName | None, realm: str) -> ActorName | None:
+    if entity is not None:
+        return entity
+    answer = record.get("response")
+    who = _entity(answer.get("auth"), realm) if type(answer) is dict else None
     if who is not None:
         return who
     # A login that failed names the user in its path.
-    path = text(_request(record).get("path"))[:512]
-    login = _LOGIN.match(path) if "auth/" in path else None
+    login = _LOGIN.match(path[:512]) if "auth/" in path else None
     return tables.actor(realm, "user", login[2]) if login is not None and login[2] else None
 
 
-def _credential(record: Row, realm: str) -> ActorName | None:
-    auth, request = record.get("auth"), _request(record)
+def _credential(auth: Any, request: Row, entity: ActorName | None, realm: str) -> ActorName | None:
     accessor = text(auth.get("accessor")) if type(auth) is dict else ""
     accessor = accessor or text(request.get("client_token_accessor"))
     accessor = accessor or _batch(auth) or _batch(request)
     if accessor:
-        return tables.actor(realm, "token", accessor, _entity(auth, realm))
+        return tables.actor(realm, "token", accessor, entity)
     serial = text(request.get("client_certificate_serial_number"))
     return tables.actor(realm, "certificate", serial) if serial else None
+
+
+def _entry(record: Row) -> tuple[Any, ...]:
+    """What the table below takes by its place: it stands in the same few objects."""
+    request, auth = _request(record), record.get("auth")
+    realm = tables.realm_named(_REALM(record))
+    entity = _entity(auth, realm)
+    path, number, kind = text(request.get("path")), text(request.get("id")), record.get("type")
+    return (
+        realm,
+        _action(record),
+        _on_what(request, path),
+        _outcome(record),
+        _principal(record, path, entity, realm),
+        _credential(auth, request, entity, realm),
+        f"{number}/{kind}" if number and kind and type(kind) is str else number or None,
+        *_of_headers(request.get("headers")),
+    )
 
 
 def _batch(holder: Any) -> str:
@@ -257,28 +276,19 @@ def _activity(record: Row, _: str) -> int | None:
     return ISSUANCE if type(wrapped) is dict and text(wrapped.get("accessor")) else None
 
 
-def _number(record: Row) -> str | None:
-    number = text(_request(record).get("id"))
-    kind = text(record.get("type"))
-    return f"{number}/{kind}" if number and kind else number or None
-
-
 def _error(record: Row) -> str | None:
     error = text(record.get("error"))
     return (" ".join(error[:2000].split()) or None) if error else None
 
 
-def _header(name: str, record: Row) -> str | None:
-    headers = _request(record).get("headers")
-    told = headers.get(name) if type(headers) is dict else None
-    value = None if told is None else first(told)
-    return value if type(value) is str else None
-
-
-def _of_trace(record: Row, place: int) -> str | None:
-    header = _header("traceparent", record)
-    parts = header.split("-") if header else ()
-    return parts[place] if len(parts) == 4 else None
+def _of_headers(headers: Any) -> tuple[str | None, str | None, str | None]:
+    """(user agent, trace, span)."""
+    if type(headers) is not dict or not headers:
+        return None, None, None
+    agent, trace = first(headers.get("user-agent")), first(headers.get("traceparent"))
+    parts = trace.split("-") if type(trace) is str else ()
+    _, trace_id, span_id, _ = parts if len(parts) == 4 else (None,) * 4
+    return agent if type(agent) is str else None, trace_id, span_id
 
 
 TABLE = Table(
@@ -289,22 +299,25 @@ TABLE = Table(
         ("type=request|response", "request.id", "auth"),
         ("request.mount_point", "request.operation"),
         ("request.id", "request.operation", "request.path"),
+        *vault_kmip.SIGNS,
     ),
     mark=b'"operation"',
     text=_PREFIXED,
-    realm="vault:{cluster_name|cluster|request.replication_cluster}",
+    opens=lambda record: vault_kmip.opened(record) if vault_kmip.is_one(record) else record,
+    realm=Of(_entry, 0),
     at=("time",),
-    vendor_id=(_number,),
-    action=(_action,),
-    principal=(_principal,),
-    credential=(_credential,),
-    resource=(_path,),
-    outcome=_outcome,
+    vendor_id=(Of(_entry, 6),),
+    action=(Of(_entry, 1),),
+    principal=(Of(_entry, 4),),
+    credential=(Of(_entry, 5),),
+    resource=(Of(_entry, 2),),
+    outcome=Of(_entry, 3),
     error=(_error,),
     activity=_activity,
     patterns=(
         (r"\w+ auth/token/(?:create|renew)", ISSUANCE),
         (r"\w+ (?:auth/token|sys/(?:leases/)?)[\w/-]*(?:revoke)", REVOCATION),
+        (r"(?:create|update) sys/generate-root$", ISSUANCE),
         (r"\w+ auth/[^ ]+/login", AUTHENTICATION),
         (r"\w+ auth/token/", USE),
         (r"(?:create|update) approle/(?:custom-)?secret-id$", ISSUANCE),
@@ -313,15 +326,16 @@ TABLE = Table(
         (r"(?:read|create|update) identity/oidc/token$", ISSUANCE),
         (r"\w+ \w+/(?:creds|issue|sign|static-creds|token|sts|key|roleset|imp)", ISSUANCE),
         (r"(?:create|update|patch|delete) (?:transit|sys/wrapping|sys/(?:leases/)?lookup)", USE),
+        (vault_kmip.CHANGES, CHANGE),
         (r"(?:create|update|patch|delete) ", CHANGE),
         (r"revoke ", REVOCATION),
     ),
     issued=_issued,
     address=("request.remote_address",),
-    user_agent=(lambda record: _header("user-agent", record),),
+    user_agent=(Of(_entry, 7),),
     request_id=("request.id",),
-    trace_id=(partial(_of_trace, place=1),),
-    span_id=(partial(_of_trace, place=2),),
+    trace_id=(Of(_entry, 8),),
+    span_id=(Of(_entry, 9),),
     # Digests that Vault made stay (dropping.py); what it logged raw does not.
     content=("request.data[*]", "response.data[*]"),
     lacks={
@@ -329,5 +343,5 @@ TABLE = Table(
         "user agent": "only where the header is audited (sys/config/auditing/request-headers)",
         "cluster": "an entry names none; the sender adds `cluster`",
     },
-    version=4,  # 4: secret ids, leases, batch tokens and wrapping tokens
+    version=5,  # 4: secret ids, leases, batch tokens and wrapping tokens. 5: the KMIP engine
 )

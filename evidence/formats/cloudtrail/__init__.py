@@ -2,7 +2,8 @@
 
 Owns the shapes in which CloudTrail records travel (``{"Records": […]}``, bare lists, JSON
 lines, one record, the envelopes of EventBridge, LookupEvents and CloudWatch Logs) and the
-reading of one record. Who acted, on what, and what it was are read by the modules beside it.
+reading of one record. Who acted, on what, what it was, and what of it is content, is said by the
+modules beside it.
 A call that concerns two accounts is written once for each; the copies have ids of their own, and
 share what is kept as their session (`sharedEventID`).
 Knows nothing of sources, of the database or of what anybody may do. Pure.
@@ -20,9 +21,10 @@ import orjson
 
 from evidence import privacy
 from evidence.formats import aws, exports, tables, unwrapping
-from evidence.formats.cloudtrail import activities, athena, identity, others, resources
+from evidence.formats.cloudtrail import activities, athena, content, identity, others, resources
 from evidence.formats.digesting import Digester
 from evidence.formats.documents import Alike, Batch, NotCut, Shape, batches, clean, pieces
+from evidence.formats.marking import Gone
 from evidence.formats.reading import canonical, kept_text
 from evidence.formats.record import (
     Asked,
@@ -33,6 +35,7 @@ from evidence.formats.record import (
     Redaction,
     Rejected,
 )
+from evidence.formats.unread import outline, outlined
 from evidence.vocabulary import AUTHENTICATION, ISSUANCE, OUTCOME_OK, PLANE_IDENTITY
 
 NAME = "cloudtrail"
@@ -100,7 +103,7 @@ def _parsed(found: Iterable[Batch], asked: Asked) -> Parsed:
     parsed = Parsed(b"", [], [], [])
     digester = Digester(asked, NAME)
     for batch in found:
-        kept += (privacy.SEAM, _read_batch(batch, parsed, digester, asked.realms))
+        kept += (privacy.SEAM, _read_batch(batch, parsed, digester, asked))
     return parsed._replace(kept=b"".join((b'{"Records":[', *kept[1:], b"]}")))
 
 
@@ -139,44 +142,74 @@ def _laid_out(batch: Batch) -> tuple[list[str], list[Any], dict[int, tuple[str, 
     return places, values, broken
 
 
-def _read_batch(batch: Batch, into: Parsed, digester: Digester, realms: frozenset[str]) -> bytes:
+def _read_batch(batch: Batch, into: Parsed, digester: Digester, asked: Asked) -> bytes:
     """Read these pieces into the lists of `into`; what is kept of them."""
     places, values, broken = _laid_out(batch)
-    texts = canonical(values, broken)
+    received = canonical(values, broken)
+    texts = received
+    if not asked.keep_content:
+        texts = _without_content(places, values, received, into.redactions, asked)
     joined = privacy.SEAM.join(texts)
     suspects = privacy.hit_among(texts, joined)
     may_have_nul = b"\\u0000" in joined
     redacted = len(into.redactions)
-    read = zip(places, values, texts, strict=True)
-    for number, (position, value, received) in enumerate(read):
+    for number, (position, value) in enumerate(zip(places, values, strict=True)):
         # Freed while it is at hand.
         values[number] = None
+        text = texts[number]
         if number in broken:
-            into.rejects.append(Rejected(position, broken[number][0], privacy.excerpt(received)))
-            texts[number] = kept_text(received, position, into.redactions)
+            if not asked.keep_content:
+                text = outline(text, position, into.redactions, asked.digest_key)
+            into.rejects.append(Rejected(position, broken[number][0], privacy.excerpt(text)))
+            texts[number] = kept_text(text, position, into.redactions)
             continue
         if number in suspects:
-            clean_bytes, hits = privacy.redact(received)
+            clean_bytes, hits = privacy.redact(text)
             if hits:
                 into.redactions.extend(Redaction(position, hit.kind, hit.length) for hit in hits)
                 value = orjson.loads(clean_bytes)  # noqa: PLW2901 - from here on it is the clean one
+                if texts is received:
+                    texts = list(received)
                 texts[number] = clean_bytes
         try:
-            if may_have_nul and b"\\u0000" in received:
+            if may_have_nul and b"\\u0000" in text:
                 _remove_nuls(value)
-            digester.text = received
+            digester.text = received[number]
             record = _read(position, value, digester)
-            if realms and record.realm not in realms:
+            if asked.realms and record.realm not in asked.realms:
                 raise Unreadable(
                     f"speaks for the realm {record.realm!r}, which this source may not speak for"
                 )
         except Unreadable as problem:
-            into.rejects.append(Rejected(position, str(problem), privacy.excerpt(texts[number])))
+            shown = texts[number]
+            if not asked.keep_content:
+                shown = outlined(shown)[0]
+            into.rejects.append(Rejected(position, str(problem), privacy.excerpt(shown)))
             continue
         into.records.append(record)
     if broken or len(into.redactions) > redacted:
         joined = privacy.SEAM.join(texts)
     return joined
+
+
+def _without_content(
+    places: list[str],
+    values: list[Any],
+    received: list[bytes],
+    redactions: list[Redaction],
+    asked: Asked,
+) -> list[bytes]:
+    """The canonical texts without content; the values lose it too."""
+    texts, lost = received, Gone(asked.digest_key)
+    for number, value in enumerate(values):
+        content.drop(value, lost)
+        if lost:
+            redactions += [Redaction(places[number], "content", length) for length in lost]
+            lost.clear()
+            if texts is received:
+                texts = list(received)
+            texts[number] = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    return texts
 
 
 def _unwrapped(value: Any) -> Any:
@@ -266,6 +299,8 @@ def _read(position: str, record: Any, digest: Callable[[str, str], bytes]) -> Re
     listed = read("resources")
     target: str | None = None
     if parameters or listed or message or service == "iam":
+        # What is started is named by the answer alone.
+        started = name == "RunInstances" and type(response) is dict
         caller = who.standing or who.principal
         target = resources.resource(
             service,
@@ -273,7 +308,7 @@ def _read(position: str, record: Any, digest: Callable[[str, str], bytes]) -> Re
                 resources.Asked,
                 (
                     name,
-                    parameters,
+                    response if started else parameters,
                     listed,
                     account,
                     _text(record, "awsRegion") or "",
@@ -294,6 +329,9 @@ def _read(position: str, record: Any, digest: Callable[[str, str], bytes]) -> Re
         if on_behalf is None:
             # The call that sets a source identity is itself made for that person.
             person = resources.value_of(parameters, "sourceIdentity")
+            if not person and service == "bedrock-agentcore":
+                # An agent asks for a token with which it acts for its user.
+                person = resources.value_of(parameters, "userId")
             if person:
                 on_behalf = aws.named("user", person, account)
     address, client, shared = read("sourceIPAddress"), read("userAgent"), read("sharedEventID")
@@ -340,13 +378,14 @@ def _bounded(value: Any) -> str | None:
 
 
 # 3: insights; NULs in texts; roles that only a name is given of; services in between; copies.
-# 4: aggregated events; rows of a workspace.
+# 4: aggregated events; rows of a workspace. 5: functions and tasks that hold a role's credentials,
+# instances that were started, more operations that issue and change.
 FORMAT = Format(
     NAME,
     "AWS CloudTrail",
     recognise,
     parse,
-    version=4,
+    version=5,
     seams=lambda head: exports.known(head, athena.EXPORTS) and exports.seams(head),
     lists=SHAPE.lists,
 )

@@ -38,13 +38,19 @@ ACTIVITIES: dict[str, int] = {
     "sts:AssumeRoot": ISSUANCE,
     "sts:GetFederationToken": ISSUANCE,
     "sts:GetWebIdentityToken": ISSUANCE,
+    "sts:GetDelegatedAccessToken": ISSUANCE,
+    "signin:CreateOAuth2Token": ISSUANCE,
     "eks-auth:AssumeRoleForPodIdentity": ISSUANCE,
     "cognito-identity:GetCredentialsForIdentity": ISSUANCE,
+    "cognito-identity:GetOpenIdToken": ISSUANCE,
+    "cognito-identity:GetOpenIdTokenForDeveloperIdentity": ISSUANCE,
     "rolesanywhere:CreateSession": ISSUANCE,
     "sso:GetRoleCredentials": ISSUANCE,
     "sso-oauth:CreateToken": ISSUANCE,
     "sso-oauth:CreateTokenWithIAM": ISSUANCE,
     "redshift:GetClusterCredentials": ISSUANCE,
+    "redshift:GetClusterCredentialsWithIAM": ISSUANCE,
+    "redshift-serverless:GetCredentials": ISSUANCE,
     "bedrock-agentcore:CreateWorkloadIdentity": ISSUANCE,
     "bedrock-agentcore:GetWorkloadAccessToken": ISSUANCE,
     "bedrock-agentcore:GetWorkloadAccessTokenForJWT": ISSUANCE,
@@ -63,6 +69,10 @@ ACTIVITIES: dict[str, int] = {
     "signin:UserAuthentication": AUTHENTICATION,
     "sso:Authenticate": AUTHENTICATION,
     "sso:Federate": AUTHENTICATION,
+    "cognito-idp:InitiateAuth": AUTHENTICATION,
+    "cognito-idp:AdminInitiateAuth": AUTHENTICATION,
+    "cognito-idp:RespondToAuthChallenge": AUTHENTICATION,
+    "cognito-idp:AdminRespondToAuthChallenge": AUTHENTICATION,
     "iam:DeleteAccessKey": REVOCATION,
     "iam:DeleteLoginProfile": REVOCATION,
     "iam:DeleteServiceSpecificCredential": REVOCATION,
@@ -92,6 +102,17 @@ ACTIVITIES: dict[str, int] = {
     "secretsmanager:DeleteResourcePolicy": CHANGE,
     "sns:AddPermission": CHANGE,
     "sqs:AddPermission": CHANGE,
+    "s3:PutAccessPointPolicy": CHANGE,
+    "eks:CreateAccessEntry": CHANGE,
+    "eks:UpdateAccessEntry": CHANGE,
+    "eks:DeleteAccessEntry": CHANGE,
+    "eks:AssociateAccessPolicy": CHANGE,
+    "eks:DisassociateAccessPolicy": CHANGE,
+    "eks:CreatePodIdentityAssociation": CHANGE,
+    "eks:UpdatePodIdentityAssociation": CHANGE,
+    "eks:DeletePodIdentityAssociation": CHANGE,
+    "lakeformation:GrantPermissions": CHANGE,
+    "lakeformation:RevokePermissions": CHANGE,
     "ec2:AssociateIamInstanceProfile": CHANGE,
     "ec2:ReplaceIamInstanceProfileAssociation": CHANGE,
 }
@@ -103,6 +124,7 @@ IDENTITY_SERVICES = frozenset(
         "sso-directory",
         "identitystore",
         "organizations",
+        "ram",
         "rolesanywhere",
         "access-analyzer",
         "cognito-idp",
@@ -112,7 +134,10 @@ IDENTITY_SERVICES = frozenset(
 _READS = re.compile(
     r"(?:Get|List|Describe|Generate|Simulate|Search|Check|Validate|Lookup|Is|Batch[A-Z]?Get)"
 )
-_AUTHORITY = re.compile(r"(?:Add|Remove)Permission|(?:Put|Delete|Update)ResourcePolicy")
+_AUTHORITY = re.compile(
+    r"(?:Add|Remove)Permission|(?:Put|Delete|Update)ResourcePolicy"
+    r"|(?:Create|Update|Delete)\w*CredentialProvider"
+)
 # Operations that revoke when their parameters say so.
 _SWITCHES = frozenset(
     {"iam:UpdateAccessKey", "iam:UpdateServiceSpecificCredential", "iam:UpdateSigningCertificate"}

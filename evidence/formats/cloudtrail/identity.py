@@ -27,7 +27,8 @@ class Who(NamedTuple):
     credential: ActorName | None
     on_behalf: ActorName | None
     standing: ActorName | None  # the role or user that sessions are bound to
-    agent: ActorName | None  # the service that called with the caller's own session
+    # The service that called with the caller's own session; the function or task that holds it.
+    agent: ActorName | None
 
 
 class _Facts(NamedTuple):
@@ -48,6 +49,7 @@ class _Facts(NamedTuple):
     behalf_user: str
     behalf_store: str
     federated: str
+    issued_to: str
     recipient: str
 
 
@@ -80,7 +82,10 @@ def _of_json(text: bytes, recipient: str) -> Who:
         web = context.get("webIdFederationData")
         if web and isinstance(web, dict):
             federated = _federated(web)
-    behalf_user = behalf_store = None
+    behalf_user = behalf_store = issued_to = None
+    scope = read("inScopeOf")
+    if isinstance(scope, dict):
+        issued_to = scope.get("credentialsIssuedTo")
     behalf = read("onBehalfOf")
     if isinstance(behalf, dict):
         behalf_user, behalf_store = behalf.get("userId"), behalf.get("identityStoreArn")
@@ -100,6 +105,7 @@ def _of_json(text: bytes, recipient: str) -> Who:
         behalf_user,
         behalf_store,
         federated,
+        issued_to,
         recipient,
     )
     try:
@@ -171,6 +177,9 @@ def _who(raw: tuple[Any, ...]) -> Who:
     credential, on_behalf = _credential(facts, account, standing), _behalf(facts, account)
     # A forward access session: a service goes on in the name of whoever called it.
     between = aws.service_actor(facts.invoked_by) if facts.invoked_by else None
+    if between is None and facts.issued_to.startswith("arn:"):
+        # The function or task that was given the role's credentials.
+        between = aws.arn_actor(facts.issued_to)
     return Who(
         principal, credential, on_behalf, standing, None if between == principal else between
     )

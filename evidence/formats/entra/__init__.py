@@ -219,7 +219,7 @@ TABLE = Table(
         (
             (
                 r"(?i)(?:delete user|disable (?:account|user|service principal|application|agent)"
-                r"|revoke|update stsrefreshtoken)"
+                r"|delete agent|revoke|update stsrefreshtoken)"
             ),
             REVOCATION,
         ),
@@ -244,6 +244,6 @@ TABLE = Table(
         "tenant": "Microsoft Graph v1.0 states none; the source's realm does, if it is the only one",
     },
     # 3: the application that was signed in to is no tenant. 4: as in every table. 5: an id of
-    # zeros is nobody, and who is disabled is revoked.
-    version=5,
+    # zeros is nobody, and who is disabled is revoked. 6: trust in another issuer's tokens.
+    version=6,
 )

@@ -90,6 +90,19 @@ def _holder(record: Row, target: Row, realm: str) -> ActorName | None:
     return app or (actor(realm, "app_object", number) if number else None)
 
 
+# Trust in tokens of another issuer is a credential too; its property lists all that there are.
+_FEDERATED = frozenset({"FederatedIdentityCredentials"})
+_NAMED = re.compile(r'"[Nn]ame"\s*:')
+
+
+def _trusts(target: Row) -> int:
+    """How many more trusts there are after the change than before."""
+    return sum(
+        len(_NAMED.findall(str(_new(change)))) - len(_NAMED.findall(str(_old(change))))
+        for change in microsoft.properties_changed(_properties(target), _NAME, _FEDERATED)
+    )
+
+
 _MAY_DISABLE = frozenset({"Update service principal", "Update user", "Update application"})
 _ENABLED = frozenset({"AccountEnabled"})
 
@@ -106,7 +119,11 @@ def activity(record: Row, action: str) -> int | None:
     """A change of keys, or of whether somebody may sign in, by what it did: one action stands for
     both ways."""
     if action in _MAY_DISABLE:
-        return REVOCATION if any(map(_is_disabled, _targets_of(record))) else None
+        targets = _targets_of(record)
+        trusts = sum(map(_trusts, targets))
+        if trusts:
+            return ISSUANCE if trusts > 0 else REVOCATION
+        return REVOCATION if any(map(_is_disabled, targets)) else None
     if microsoft.changes_keys(action):
         for target in _targets_of(record):
             keys = _keys(target)

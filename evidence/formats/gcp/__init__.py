@@ -292,7 +292,7 @@ TABLE = Table(
             f"protoPayload.{side}.{name}"
             for side, names in (
                 ("request", "instances contents prompt messages input inputs systemInstruction"),
-                ("request", "queryInput query_input text plaintext ciphertext"),
+                ("request", "queryInput query_input text plaintext ciphertext query"),
                 ("response", "predictions candidates outputs output content queryResult"),
                 ("response", "plaintext ciphertext"),
             )
@@ -312,14 +312,19 @@ TABLE = Table(
         "protoPayload.serviceData.jobInsertResponse.resource.jobConfiguration.query.query",
         "protoPayload.serviceData.jobCompletedEvent.job.jobConfiguration.query.query",
         "protoPayload.serviceData.jobQueryRequest.query",
-        "protoPayload.request.query",
+        "protoPayload.serviceData.jobQueryResponse.job.jobConfiguration.query.query",
+        "protoPayload.serviceData.jobGetQueryResultsResponse.job.jobConfiguration.query.query",
         "protoPayload.request.sql",
         "protoPayload.request.statement",
+        "protoPayload.request.statements[*].sql",
+        "protoPayload.request.filter",
+        # Lines of a database, where a person says that they are this.
+        "textPayload",
     ),
     lacks={
         "session": "audit entries name no session; only Cloud SQL's do",
         "request id": "only long operations have one; entries are told apart by insertId",
     },
     # 3: statements in databases; every delegate of a chain. 4: as in every table.
-    version=4,
+    version=5,  # 5: administration of Workspace, client certificates
 )

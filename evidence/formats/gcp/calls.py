@@ -28,7 +28,11 @@ _LAST = r"(?:.*\.)?"
 PATTERNS = (
     (_LAST + r"(?:(?:Create|Upload)ServiceAccountKey|CreateKey)$", ISSUANCE),
     (_LAST + r"(?:Generate(?:Access|Id)Token|Sign(?:Jwt|Blob)|ExchangeToken)$", ISSUANCE),
-    (r"storage\.hmacKeys\.create|.*\.CreateOauthClientCredential$", ISSUANCE),
+    (
+        r"storage\.hmacKeys\.create|cloudsql\.sslCerts\.create|.*\.CreateOauthClientCredential$",
+        ISSUANCE,
+    ),
+    (r"google\.admin\.AdminService\.(?:suspend|delete|archive)User$", REVOCATION),
     (
         _LAST + r"(?:Delete|Disable)(?:ServiceAccount(?:Key)?|Key|OauthClientCredential)$",
         REVOCATION,
@@ -38,7 +42,8 @@ PATTERNS = (
     (r"(?:google\.)?storage\.objects\.|.*\.(?:InsertJob|InsertAll|Query)$", USE),
     (
         _LAST + r"(?i:create|insert|update|patch|delete|set|add|remove|enable|disable|undelete|move"
-        r"|import|upload|restore|destroy|attach|detach|change|replace|rotate|assign)\w*$",
+        r"|import|upload|restore|destroy|attach|detach|change|replace|rotate|assign|authorize"
+        r"|unauthorize|grant|toggle|unsuspend)\w*$",
         CHANGE,
     ),
     (r".*(?:Created|Updated|Deleted|Changed|Added|Removed|Enabled|Disabled)$", CHANGE),

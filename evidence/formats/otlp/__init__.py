@@ -16,7 +16,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from evidence import privacy
 from evidence.formats import marking
 from evidence.formats.otlp import content, names, reading, wire
-from evidence.formats.otlp.content import ANY, CONTENT, LITERALS, PLAIN, READ, SECRET
+from evidence.formats.otlp.content import ANY, CONTENT, LITERALS, NOTED, PLAIN, READ, SECRET
 from evidence.formats.otlp.found import Found
 from evidence.formats.record import (
     ActorName,
@@ -114,6 +114,9 @@ class _Reader:
             sender = reading.sender(about_all, self.realm, self.task)
             for s, scope in enumerate(group.scope_spans):
                 opening = self.opening
+                teller = sender
+                if scope.scope.name in names.STATING:
+                    teller = sender._replace(states=True)
                 if first:
                     about = scope.scope.SerializeToString()
                     opening = opening.copy()
@@ -136,6 +139,8 @@ class _Reader:
                     for link in span.links:
                         if link.attributes:
                             self._attributes(link.attributes, position)
+                    if span.status.message and not self.keep_content:
+                        self._status(span.status, position)
                     try:
                         check(span)
                         made = record(
@@ -143,7 +148,7 @@ class _Reader:
                             digest=digests[turn],
                             span=span,
                             attributes=attributes,
-                            sender=sender,
+                            sender=teller,
                         )
                         if self.realms:
                             stranger = reading.stranger(made, self.realm, self.realms)
@@ -177,12 +182,28 @@ class _Reader:
                     self.redactions.append(Redaction(f"{position} {name[:100]}", "content", length))
             elif kind == SECRET:
                 self._named_secret(name, pair.value, position)
+            elif kind == NOTED:
+                if not self.keep_content:
+                    self._without_prose(name, pair.value, position)
+                found[name] = pair.value.string_value
             elif kind == LITERALS and not self.keep_content:
                 statement, length = content.without_literals(pair.value.string_value)
                 if length:
                     pair.value.string_value = statement
                     self.redactions.append(Redaction(f"{position} {name[:100]}", "content", length))
         return found
+
+    def _without_prose(self, name: str, value: AnyValue, position: str) -> None:
+        lengths = []
+        if value.string_value:
+            notes = content.without_prose(value.string_value, self.lost)
+            if self.lost:
+                value.string_value = notes
+                lengths = list(self.lost)
+                self.lost.clear()
+        elif content.holds_prose(value):
+            lengths = [self._drop(value)]
+        self.redactions += [Redaction(f"{position} {name}", "content", one) for one in lengths]
 
     def _drop(self, value: AnyValue) -> int:
         """Put the mark of content in its place; its length, 0 where there is none any more."""
@@ -218,6 +239,11 @@ class _Reader:
                 length = len(text.string_value)
                 text.string_value = privacy.replacement(kind, length).decode()
                 self.redactions.append(Redaction(f"{position} {name[:100]}", kind, length))
+
+    def _status(self, status: Any, position: str) -> None:
+        status.message = content.without_words(status.message, self.lost)
+        if self.lost:
+            self.redactions.append(Redaction(f"{position} status", "content", self.lost.pop()))
 
     def _events(self, events: Any, position: str) -> None:
         for event in events:
@@ -293,6 +319,8 @@ class _Reader:
 
 def _kind(name: str) -> int:
     kind = READ if name in names.READ else content.kind_of(name)
+    if name == names.NOTES:
+        kind = NOTED
     if kind == PLAIN and not content.is_harmless(name):
         kind = ANY
     if len(_kinds) < _MOST_NAMES and len(name) < 200:
@@ -341,4 +369,4 @@ def _inherited(
 
 # 3: a NUL in a name costs no span; an agent's id stands beside its name. 4: chance in names and
 # ids tells nobody apart.
-FORMAT = Format(NAME, "OpenTelemetry traces (OTLP)", recognise, parse, version=5)
+FORMAT = Format(NAME, "OpenTelemetry traces (OTLP)", recognise, parse, version=6)

@@ -60,10 +60,11 @@ def graph_agent(attributes: dict[str, Any]) -> str | None:
 
 
 def name_of(
-    name: str, act: int, attributes: dict[str, Any], stated: str | None, has_id: bool
+    name: str, act: int, attributes: dict[str, Any], stated: str | None, other: bool
 ) -> str | None:
-    """The agent's name: as it is stated, else as its run's span is named after it."""
-    if stated is not None or act != AGENT_RUN or has_id:
+    """The agent's name: as it is stated, else as its run's span is named after it, unless
+    `other` says that the agent is told in another way."""
+    if stated is not None or act != AGENT_RUN or other:
         return lasting(stated)
     for opening in _BEFORE:
         if name.startswith(opening) and len(name) > len(opening):

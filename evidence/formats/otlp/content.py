@@ -2,19 +2,22 @@
 
 Owns the published list of names whose values are prompts, completions, tool arguments or
 results (decisions 11), and the rule for names that nobody has published: six words in a row are
-somebody's, unless the name is known to hold no content. They are dropped unless a source says
-otherwise; secrets go in any case. To teach it a library, add its names here. Pure.
+somebody's, unless the name is known to hold no content. What an error says is content too: it
+quotes arguments and answers. They are dropped unless a source says otherwise; secrets go in any
+case. To teach it a library, add its names here. Pure.
 """
 
 import re
 from functools import lru_cache
 
+import orjson
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
 from evidence import privacy
+from evidence.formats.marking import Gone, is_gone
 
 # What is to be done with an attribute.
-PLAIN, READ, CONTENT, SECRET, LITERALS, ANY = 0, 1, 2, 3, 4, 5
+PLAIN, READ, CONTENT, SECRET, LITERALS, ANY, NOTED = 0, 1, 2, 3, 4, 5, 6
 
 # Names that are content as they stand.
 NAMES = frozenset(
@@ -58,6 +61,9 @@ NAMES = frozenset(
     langwatch.prompt langwatch.contexts langwatch.rag.contexts langwatch.rag_contexts
     braintrust.expected tool.result tool.arguments tool.args function.result function.arguments
     function.args agent.instructions
+    microsoft.security.decision.reason microsoft.security.risk.metadata
+    langfuse.observation.model.parameters llm.invocation_parameters
+    langfuse.observation.status_message otel.status_description
     """.split()  # noqa: SIM905  a table of names reads better than a column of strings
 )
 # Families of names: the flattened lists of OpenInference and the older conventions.
@@ -75,6 +81,8 @@ _FAMILIES = re.compile(
     r"|lk\.(?:user_input|response\.|chat_ctx|instructions|function_tool\.(?:arguments|output))"
     r"|mcp\.(?:request|response)\.(?:arguments|content|params|result)(?:\.|$)"
     r"|smolagents\..*(?:memory|output)$"
+    # Errors quote what they were about: arguments of tools, answers of models, lines of code.
+    r"|(?:exception|error)\.(?:message|stack|stack_?trace|object)$"
     # Whoever made it: haystack.component.input, braintrust.output_json, lmnr.span.input …
     r"|(?:.*[._])?(?:in|out)puts?(?:_json)?$"
 )
@@ -100,6 +108,18 @@ _EVENTS = re.compile(
     r"gen_ai\.(?:.*message|choice|content\..*|client\.inference\.operation\.details"
     r"|evaluation\.result)$|(?:llm|agent)\.content\..*"
 )
+# How targets and libraries say that access was refused, in letters alone.
+_REFUSALS = (
+    "accessdenied",
+    "unauthorized",
+    "unauthenticated",
+    "authenticationerror",
+    "forbidden",
+    "permissiondenied",
+    "permissionerror",
+    "notauthorized",
+)
+_REFUSED_WITHIN = 400
 _LITERAL = re.compile(
     r"'(?:[^'\\]|''|\\.)*'|\"(?:[^\"\\]|\"\"|\\.)*\"(?=\s*(?:[,)]|$))|\b\d[\w.]*\b"
 )
@@ -142,6 +162,23 @@ def holds_prose(value: AnyValue) -> bool:
     return is_prose(value.SerializeToString().decode("utf-8", "replace"))
 
 
+def without_prose(notes: str, lost: Gone) -> str:
+    """Notes that an application keeps beside a span, as JSON, without what people wrote in them."""
+    if not is_prose(notes):
+        return notes
+    try:
+        said = orjson.loads(notes)
+    except (ValueError, RecursionError):
+        said = None
+    if type(said) is not dict:
+        return lost.mark(notes)
+    for name, value in said.items():
+        text = value if type(value) is str else orjson.dumps(value).decode()
+        if is_prose(text):
+            said[name] = lost.mark(text)
+    return orjson.dumps(said).decode()
+
+
 def without_literals(statement: str) -> tuple[str, int]:
     """A database statement with ? for its values, and how many characters they had."""
     gone = 0
@@ -152,6 +189,20 @@ def without_literals(statement: str) -> tuple[str, int]:
         return "?"
 
     return _LITERAL.sub(mark, statement), gone
+
+
+def refusal_in(text: str) -> str:
+    """The word by which an error says that access was refused; ''."""
+    told = text[:_REFUSED_WITHIN].lower().replace(" ", "").replace("_", "")
+    return next((word for word in _REFUSALS if word in told), "")
+
+
+def without_words(text: str, lost: Gone) -> str:
+    """What is kept of what an error says: that access was refused, and the mark of the rest."""
+    word, _, mark = text.rpartition(" ")
+    if not text or (is_gone(mark) and (not word or word in _REFUSALS)):
+        return text
+    return f"{refusal_in(text)} {lost.mark(text)}".lstrip()
 
 
 def length_of(value: AnyValue) -> int:

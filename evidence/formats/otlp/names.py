@@ -20,6 +20,7 @@ _OPERATIONS = {
     "textcompletion": MODEL_CALL,
     "generatecontent": MODEL_CALL,
     "apply_guardrail": DECISION,
+    "guardrail_check": DECISION,
     # Said, so that no weaker sign of the same span decides.
     **dict.fromkeys(
         (
@@ -118,8 +119,12 @@ NOBODYS = frozenset(
     conversableagent crew crewagentexecutor functionagent langgraph multistepagent openai_agent
     reactagent task team toolcallingagent workflow
     """.split()  # noqa: SIM905  a table of names reads better than a column of strings
-)
+) | {"agent workflow"}
 AGENT_IDS = ("gen_ai.agent.id", "agent.id")
+# What instrumentations of OpenAI's agents state for every span of which they know no better.
+PLACEHOLDERS = frozenset({"OpenAI Agent", "agent", "Agent workflow", "Agent Workflow"})
+# Instrumentations that name each agent in an attribute, and the root of a trace after a workflow.
+STATING = frozenset({"openinference.instrumentation.openai_agents"})
 # OpenLLMetry writes down what an application associates with a trace under names of its choice;
 # these are those of its documentation, in both of its languages, and of LangGraph.
 _ASSOCIATED = "traceloop.association.properties."
@@ -206,6 +211,7 @@ RESOURCES = (
     "gen_ai.data_source.id",
     "messaging.destination.name",
     "microsoft.security.target.id",
+    "gen_ai.handoff.to_agent",
 )
 ADDRESSES = ("url.full", "http.url")
 BUCKETS = ("aws.s3.bucket", "aws.s3.key")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from evidence.formats import aws
-from evidence.formats.otlp import agents
+from evidence.formats.otlp import agents, content
 from evidence.formats.otlp.agents import actor
 from evidence.formats.otlp.names import (
     ACTS,
@@ -24,6 +24,7 @@ from evidence.formats.otlp.names import (
     MODELS,
     OLD_HEADERS,
     PEOPLE,
+    PLACEHOLDERS,
     POD,
     REQUEST_IDS,
     RESOURCES,
@@ -51,9 +52,15 @@ _ALL_IDS = (*REQUEST_IDS, *OLD_HEADERS.values())
 # Most spans have none of these, which one look tells.
 _SOME_ID = frozenset(_ALL_IDS)
 _SOME_PLACE = frozenset((*RESOURCES, *ADDRESSES, *BUCKETS, *DATABASE, KEPT_SECRETLY))
-_TOOL_BEFORE = ("execute_tool ", "running tool: ", "running tool ", "tools/call ", "tool: ")
+_TOOL_BEFORE = (
+    "execute_tool ",
+    "running tool: ",
+    "running tool ",
+    "MCP send tools/call ",
+    "tools/call ",
+    "tool: ",
+)
 _EARLIEST, _LATEST = 946_684_800_000_000_000, 4_102_444_800_000_000_000  # 2000 and 2100
-_REFUSALS = ("accessdenied", "unauthorized", "forbidden", "permissiondenied", "notauthorized")
 
 
 class Unreadable(Exception):
@@ -72,6 +79,7 @@ class Sender(NamedTuple):
     pod: str | None = None
     workload: str | None = None
     agent: str | None = None  # the agent's id, where whoever deployed it stated one
+    states: bool = False  # its library states each agent's name: the name of a span is none
 
 
 def sender(attributes: dict[str, Any], realm: str, task_attribute: str = "") -> Sender:
@@ -120,6 +128,12 @@ def _first(attributes: dict[str, Any], names: tuple[str, ...]) -> str | None:
     return None
 
 
+def _said(attributes: dict[str, Any], names: tuple[str, ...]) -> str | None:
+    """The first of these that somebody has said, and no library for them."""
+    found = _first(attributes, names)
+    return None if found in PLACEHOLDERS else found
+
+
 def check(span: Span) -> None:
     """Raise Unreadable when ids or times are impossible."""
     trace, own, above = span.trace_id, span.span_id, span.parent_span_id
@@ -150,15 +164,15 @@ def record(
     if not _SOME_ID.isdisjoint(attributes):
         request_id = _first(attributes, _ALL_IDS)
     act = _act(name, span.kind, attributes, request_id)
-    stated = _first(attributes, AGENTS) or agents.graph_agent(attributes)
+    stated = _said(attributes, AGENTS) or agents.graph_agent(attributes)
     if act == STEP and name == stated and "openinference.span.kind" in attributes:
         # The span of a whole graph, which OpenInference calls a chain like its nodes.
         act = AGENT_RUN
     model = _first(attributes, MODELS)
     realm = sender.realm
-    agent_id = _first(attributes, AGENT_IDS)
-    has_id = agents.lasting(agent_id) is not None
-    agent_name = agents.name_of(name, act, attributes, stated, has_id)
+    agent_id = _said(attributes, AGENT_IDS)
+    other = sender.states or agents.lasting(agent_id) is not None
+    agent_name = agents.name_of(name, act, attributes, stated, other)
     tenant = _text(attributes.get("microsoft.tenant.id"))
     issuer = f"entra:{tenant.lower()[:64]}" if tenant else realm
     workload = _text(attributes.get(WORKLOAD)) or sender.workload
@@ -210,7 +224,7 @@ def record(
         _bounded(_text(attributes.get("user_agent.original"))),
         _bounded(error),
         _bounded(_first(attributes, CONVERSATIONS)),
-        _bounded(_first(attributes, sender.tasks) or sender.task),
+        _bounded(_said(attributes, sender.tasks) or sender.task),
         _bounded(f"{version} {model}" if version and model else version or model),
     )
 
@@ -357,7 +371,6 @@ def _ending(span: Span, attributes: dict[str, Any]) -> tuple[int, str | None]:
     if not failed and not (answered and status.code == 0):
         return OUTCOME_OK, None
     error = error or (str(code) if answered else "error")
-    told = f"{error} {status.message[:400]}".lower().replace(" ", "").replace("_", "")
-    if code in (401, 403) or any(word in told for word in _REFUSALS):
+    if code in (401, 403) or content.refusal_in(f"{error} {status.message}"):
         return OUTCOME_REFUSED, error
     return OUTCOME_FAILED, error

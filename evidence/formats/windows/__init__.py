@@ -1,8 +1,8 @@
 """Windows security events: logons, tickets, accounts, groups, directory objects, processes.
 
 Owns the meaning of the fields of the Security log's events. How exporters write them down is
-shapes.py's, their own XML xml_events.py's, their own text messages.py's. Source: "Advanced security audit events" of the
-Windows documentation, event by event. Pure.
+shapes.py's, their own XML xml_events.py's, their own text messages.py's, what was run content.py's.
+Source: "Advanced security audit events" of the Windows documentation, event by event. Pure.
 
 A logon uses what a ticket event issued (`LogonGuid`) and issues a session (`TargetLogonId`),
 which later events on that computer name as the subject's. A domain is known by the first part of
@@ -17,8 +17,8 @@ from typing import Any
 from evidence.formats import prefixed
 from evidence.formats.record import ActorName, Issued
 from evidence.formats.tables import Name, Row, Table, Text, actor, getter
-from evidence.formats.windows import messages, shapes, xml_events
-from evidence.formats.windows.events import EVENTS
+from evidence.formats.windows import content, messages, shapes, xml_events
+from evidence.formats.windows.events import EVENTS, activity
 from evidence.vocabulary import OUTCOME_FAILED, OUTCOME_OK, OUTCOME_REFUSED
 
 AUDIT = "Microsoft-Windows-Security-Auditing"
@@ -39,9 +39,13 @@ _SYSTEM_SESSIONS = frozenset({"0x3e7", "0x3e4", "0x3e5"})
 
 # Members that decide who acted and how it ended, and those that differ from event to event.
 _NAMES_OF = ("username", "user", "name"), ("domainname", "domain"), ("usersid", "sid")
+_ATTRIBUTE, _OPERATION = "attributeldapdisplayname", "operationtype"
 _DECIDING = frozenset(
     f"{who}{part}" for who in ("subject", "target") for parts in _NAMES_OF for part in parts
-) | {"samaccountname", "status", "substatus", "subjectlogonid", "logonid", "requester"}
+) | {
+    *("samaccountname", "status", "substatus", "subjectlogonid", "logonid", "requester"),
+    *(_ATTRIBUTE, _OPERATION),
+}
 _THINGS = (
     "objectdn",
     "objectname",
@@ -327,6 +331,7 @@ def _decided(record: Row) -> Row:
         "changed": _changed(record),
         "ended": _outcome(record),
         "error": _status(record),
+        "what": activity(record.get(_ATTRIBUTE), record.get(_OPERATION)),
     }
 
 
@@ -348,6 +353,7 @@ TABLE = Table(
         ("eventid", f"provider={AUDIT}"),
     ),
     mark=b'hannel"',
+    opens=content.opened,
     view=shapes.Views(_PLAIN, _DECIDING, _decided).of,
     text=prefixed.beside(
         Text(xml_events.looks, xml_events.pieces),
@@ -371,18 +377,20 @@ TABLE = Table(
     session=_session,
     resource=_resource,
     outcome=lambda record: record["ended"],
+    activity=lambda record, _: record["what"],
     activities={f"{event} {title}": what for event, (title, what) in EVENTS.items()},
     issued=_issued,
     address=_address,
     request_id=("activityid",),
     error="error",
     error_of_failures=True,
+    content=content.CONTENT,
     lacks={
         "user_agent": "Windows writes the process, not a client's description of itself",
         "request_id": "only some events name an activity",
         "agent": "only delegated tickets name the service in between",
     },
     # 3: who asks for a certificate, and the events of the authority. 4: as whom somebody acts,
-    # PowerShell's values and times, events as text.
-    version=4,
+    # PowerShell's values and times, events as text. 5: keys written into the directory.
+    version=5,
 )

@@ -3,7 +3,22 @@
 Owns that table. Source: "Advanced security audit events" of the Windows documentation. Pure.
 """
 
+from typing import Any
+
 from evidence.vocabulary import AUTHENTICATION, CHANGE, ISSUANCE, REVOCATION, USE
+
+# Attributes of directory objects that are credentials: keys and certificates that may sign in.
+_CREDENTIALS = frozenset({"msds-keycredentiallink", "altsecurityidentities"})
+# How the log writes that a value was deleted.
+_DELETED = "%%14675"
+
+
+def activity(attribute: Any, operation: Any) -> int | None:
+    """What the change of a directory object (5136) is, where its attribute decides it."""
+    if type(attribute) is not str or attribute.lower() not in _CREDENTIALS:
+        return None
+    return REVOCATION if operation == _DELETED else ISSUANCE
+
 
 # Event -> (title, activity). Titles are Microsoft's.
 EVENTS: dict[str, tuple[str, int]] = {
@@ -27,6 +42,13 @@ EVENTS: dict[str, tuple[str, int]] = {
     "4699": ("A scheduled task was deleted", CHANGE),
     "4702": ("A scheduled task was updated", CHANGE),
     "4704": ("A user right was assigned", CHANGE),
+    "4705": ("A user right was removed", CHANGE),
+    "4706": ("A new trust was created to a domain", CHANGE),
+    "4707": ("A trust to a domain was removed", CHANGE),
+    "4713": ("Kerberos policy was changed", CHANGE),
+    "4716": ("Trusted domain information was modified", CHANGE),
+    "4717": ("System security access was granted to an account", CHANGE),
+    "4718": ("System security access was removed from an account", CHANGE),
     "4719": ("System audit policy was changed", CHANGE),
     "4720": ("A user account was created", ISSUANCE),
     "4722": ("A user account was enabled", CHANGE),
@@ -37,15 +59,26 @@ EVENTS: dict[str, tuple[str, int]] = {
     "4727": ("A security-enabled global group was created", CHANGE),
     "4728": ("A member was added to a security-enabled global group", CHANGE),
     "4729": ("A member was removed from a security-enabled global group", CHANGE),
+    "4730": ("A security-enabled global group was deleted", CHANGE),
+    "4731": ("A security-enabled local group was created", CHANGE),
     "4732": ("A member was added to a security-enabled local group", CHANGE),
     "4733": ("A member was removed from a security-enabled local group", CHANGE),
+    "4734": ("A security-enabled local group was deleted", CHANGE),
+    "4735": ("A security-enabled local group was changed", CHANGE),
+    "4737": ("A security-enabled global group was changed", CHANGE),
     "4738": ("A user account was changed", CHANGE),
+    "4739": ("Domain Policy was changed", CHANGE),
     "4740": ("A user account was locked out", REVOCATION),
     "4741": ("A computer account was created", ISSUANCE),
     "4742": ("A computer account was changed", CHANGE),
     "4743": ("A computer account was deleted", REVOCATION),
+    "4754": ("A security-enabled universal group was created", CHANGE),
+    "4755": ("A security-enabled universal group was changed", CHANGE),
     "4756": ("A member was added to a security-enabled universal group", CHANGE),
     "4757": ("A member was removed from a security-enabled universal group", CHANGE),
+    "4758": ("A security-enabled universal group was deleted", CHANGE),
+    "4765": ("SID History was added to an account", CHANGE),
+    "4766": ("An attempt to add SID History to an account failed", CHANGE),
     "4767": ("A user account was unlocked", CHANGE),
     "4768": ("A Kerberos authentication ticket (TGT) was requested", AUTHENTICATION),
     "4769": ("A Kerberos service ticket was requested", AUTHENTICATION),
@@ -54,7 +87,13 @@ EVENTS: dict[str, tuple[str, int]] = {
     "4776": ("The computer attempted to validate the credentials for an account", AUTHENTICATION),
     "4778": ("A session was reconnected to a Window Station", AUTHENTICATION),
     "4779": ("A session was disconnected from a Window Station", AUTHENTICATION),
+    "4780": ("The ACL was set on accounts which are members of administrators groups", CHANGE),
     "4781": ("The name of an account was changed", CHANGE),
+    "4782": ("The password hash of an account was accessed", USE),
+    "4794": (
+        "An attempt was made to set the Directory Services Restore Mode administrator password",
+        CHANGE,
+    ),
     "4798": ("A user's local group membership was enumerated", USE),
     "4799": ("A security-enabled local group membership was enumerated", USE),
     "4868": ("The certificate manager denied a pending certificate request", CHANGE),
@@ -72,9 +111,11 @@ EVENTS: dict[str, tuple[str, int]] = {
     "4890": ("The certificate manager settings for Certificate Services changed", CHANGE),
     "4899": ("A Certificate Services template was updated", CHANGE),
     "4900": ("Certificate Services template security was updated", CHANGE),
+    "4907": ("Auditing settings on object were changed", CHANGE),
     "4964": ("Special groups have been assigned to a new logon", AUTHENTICATION),
     "5136": ("A directory service object was modified", CHANGE),
     "5137": ("A directory service object was created", CHANGE),
+    "5138": ("A directory service object was undeleted", CHANGE),
     "5139": ("A directory service object was moved", CHANGE),
     "5141": ("A directory service object was deleted", CHANGE),
     "5140": ("A network share object was accessed", USE),

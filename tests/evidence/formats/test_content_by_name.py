@@ -20,7 +20,7 @@ PUBLISHED = """
     gen_ai.agent.instructions gen_ai.request.instructions instructions user_input content text
     body query response user_message assistant_message http.request.body.content rpc.message
 """.split()  # noqa: SIM905  a table of names reads better than a column of strings
-HARMLESS = ["gen_ai.tool.description", "exception.message", "http.user_agent"]
+HARMLESS = ["gen_ai.tool.description", "exception.type", "http.user_agent"]
 LONG_WITHOUT_SPACES = "アン・スミスへ四千二百円を送金してください"
 
 
@@ -80,15 +80,6 @@ def test_sentence_in_metadata_of_an_observation_is_content() -> None:
     [kept] = orjson.loads(parse("langfuse", {"data": [row]}).kept)["Records"]
     assert kept["metadata"]["user_question"].startswith("[content:33:")
     assert kept["metadata"]["ls_provider"] == "openai"
-
-
-@pytest.mark.parametrize(("level", "stays"), [("ERROR", True), ("DEFAULT", False), (None, False)])
-def test_message_of_an_observation_stays_where_it_says_how_it_failed(
-    level: str | None, stays: bool
-) -> None:
-    row = {**OBSERVATION, "level": level, "statusMessage": SAID}
-    [kept] = orjson.loads(parse("langfuse", {"data": [row]}).kept)["Records"]
-    assert (kept["statusMessage"] == SAID) is stays
 
 
 def test_arguments_of_a_command_are_content() -> None:

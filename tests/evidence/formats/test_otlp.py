@@ -171,6 +171,7 @@ def test_content_is_dropped_unless_kept_on_purpose() -> None:
         ("spans[0.0.1] gen_ai.input.messages", "content", 35),
         ("spans[0.0.1] event gen_ai.user.message", "content", 5),
         ("spans[0.0.2] gen_ai.tool.call.arguments", "content", 14),
+        ("spans[0.0.4] status", "content", 6),
     ]
     assert (b"hello" in dropped.kept, b"hello" in kept.kept) == (False, True)
     assert kept.redactions == []

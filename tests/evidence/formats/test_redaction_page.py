@@ -21,7 +21,36 @@ Before anything is stored, every record is searched once, with one expression of
 
 Two disguises are looked through. Text in base64 (18 bytes of it or more, also in the alphabet of addresses) is decoded once, and all of it goes where a rule finds something inside. Letters, quotes and signs that a text in a text writes as `\\u0061` are read as what they stand for. Not looked into: what is encoded twice or in another way, base64 that is broken into lines within the secret, random bytes in base64 under a name that says nothing, and a password of up to five digits before a slash, which reads as a port.
 
-Access key ids (`AKIA…`, `ASIA…`) are kept: they say who acted. Left alone is also what says nothing: stars, `HIDDEN_DUE_TO_SECURITY_REASONS`, `${VARIABLE}`. Content of prompts, completions, tool arguments and statements is dropped by the formats, not by these rules (docs/formats.md).
+Access key ids (`AKIA…`, `ASIA…`) are kept: they say who acted. Left alone is also what says nothing: stars, `HIDDEN_DUE_TO_SECURITY_REASONS`, `${VARIABLE}`. Content of prompts, completions, tool arguments and statements is dropped by the formats, as the next table says, not by these rules.
+
+"""
+CONTENT = """## What of a record is content
+
+Unless a source keeps it. Content goes whole, a mark with its length and a keyed digest stays in its place; of a statement its form stays, with `?` for its values. Who, when, where, on what and how it ended stays always.
+
+| where | goes | keeps its form | stays |
+| --- | --- | --- | --- |
+| CloudTrail, parameters of calls | commands of Systems Manager and ECS, values of environments and arguments, user data, messages of queues and mails, input of state machines, prompts and input of models and agents, templates | `queryString`, `queryStatement`, `sql`, `statement`: Logs Insights, Athena, Lake, Redshift, RDS data, DynamoDB, Neptune, Config | names of documents, images, variables and containers; whatever AWS has starred itself |
+| Bedrock invocations | input and output | | model, why it ended, what it counted |
+| Anthropic, OpenAI | whatever a name or its words make a prompt, an answer or a body | | the act, and of what program it came |
+| Google Cloud | input and output of models, payloads, parameters, specifications of workloads, what was searched for | BigQuery's jobs, Spanner, databases, filters of lists, lines of databases | methods, resources, roles and their members |
+| Kubernetes | bodies beyond names, roles and subjects; the command run in a container | | the path, the container |
+| Azure | bodies of requests and answers, scripts of Run Command in them | SQL, Cosmos DB, what was asked of a workspace (KQL) or of Data Explorer | the operation, the resource |
+| Microsoft 365 | subjects, texts of messages and prompts, what was searched for | | the mailbox, the folder, the file |
+| Entra, Okta | nothing is content there | | |
+| Windows | command lines, script blocks, contents of planned tasks, also in the texts of events | | the program's path, the task's name |
+| Snowflake | values that are bound | `QUERY_TEXT` | the object |
+| Databricks | prompts, parameters of jobs and notebooks, environments | `commandText`, `queryText` | job, notebook, table |
+| PostgreSQL, Cloud SQL | parameters, details, values that an error tells | statements | the command and its object |
+| Teleport | arguments, commands, bodies, parameters | statements | the program, the tool that is called |
+| Vault | what it logged raw | | its own digests |
+| GitHub | bodies of requests and of what people wrote, queries | | the route |
+| Auth0 | bodies of requests and answers, prompts | | the path |
+| CyberArk, Delinea | commands, keystrokes, free text | | the account, the safe |
+| OCSF | data of requests and answers, command lines, scripts, `raw_data` | `query_string` | the rest |
+| traces | prompts, completions, arguments and results of tools | database statements | names of tools, models and agents |
+
+Not looked into: what stands in the query of an address (Microsoft Graph's `$search`, a request that a gateway logged), and a statement inside a statement's comment.
 
 """
 
@@ -93,7 +122,7 @@ def rules() -> str:
 
 
 def page(data: Path) -> str:
-    return f"{HEAD}{share(data)}\n## The rules\n\n{rules()}"
+    return f"{HEAD}{CONTENT}{share(data)}\n## The rules\n\n{rules()}"
 
 
 def test_page_is_what_the_rules_say(data: Path) -> None:

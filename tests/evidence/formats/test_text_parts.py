@@ -4,7 +4,7 @@ import tracemalloc
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from evidence.formats import FORMATS, bodies, lines, mapping, text_parts
@@ -20,6 +20,7 @@ def cut(body: bytes, seams: Seams, size: int) -> list[Part]:
     return list(text_parts.cut(bytearray(body[:7]), [body[7:40], body[40:]], seams, size))
 
 
+@example(b";\r;\n\n;", ",", None, 2)
 @given(CSV, st.sampled_from([",", ";"]), st.sampled_from([None, ("x", "y")]), st.integers(1, 4))
 def test_rows_of_the_parts_are_those_of_the_whole(
     body: bytes, delimiter: str, names: tuple[str, ...] | None, size: int

@@ -1,0 +1,88 @@
+"""What Windows writes of what was run: command lines, scripts, the tasks that were planned.
+
+Owns where exporters keep it, also inside the texts of events, which are cut around it. Which program
+ran, by whom and where stays. Sources: events 4688, 4698, 4699 and 4702 of the Security log, 400,
+600, 800, 4103 and 4104 of PowerShell, 1 of Sysmon; Winlogbeat's fields. Pure.
+"""
+
+import re
+from typing import Any
+
+from evidence.formats.marking import is_gone
+from evidence.formats.tables import Row
+
+_NAMES = (
+    *("CommandLine", "commandLine", "ProcessCommandLine", "ParentCommandLine", "parentCommandLine"),
+    *("ScriptBlockText", "scriptBlockText", "Payload", "payload", "ContextInfo", "contextInfo"),
+    *("TaskContent", "TaskContentNew", "taskContent", "taskContentNew"),
+)
+_HOLDERS = (
+    *("EventData.", "event_data.", "winlog.event_data.", "Event.EventData.", "win.eventdata."),
+    *("EventData.Data.", "Event.EventData.Data."),
+)
+_LISTS = ("EventData.Data", "Event.EventData.Data", "EventData", "Event.EventData")
+_ASIDE = "countersign_run"
+# Few at the root, where most events have none of them: each is a question for every event.
+CONTENT = (
+    *(f"{holder}{name}" for holder in _HOLDERS for name in _NAMES),
+    *(
+        f'{holder}[{named}={name}]["{text}"]'
+        for holder in _LISTS
+        for named, text in (("Name", "#text"), ("@Name", "#text"), ("Name", "Value"))
+        for name in _NAMES
+    ),
+    *("process.command_line", "process.args", "process.parent.command_line", "process.parent.args"),
+    *("powershell.file.script_block_text", "powershell.command.value"),
+    *("powershell.command.invocation_details", "powershell.engine"),
+    "win.system.message",
+    f"{_ASIDE}[*]",
+)
+_FLAT = frozenset({*_NAMES, *(name.lower() for name in _NAMES)})
+# Texts of a whole event, and where in one stands what was run.
+_TEXTS = ("message", "Message", "Event", "event", "_raw")
+_RUN = re.compile(
+    r"<Data\s+Name\s*=\s*['\"](?:(?:Parent|Process)?CommandLine|ScriptBlockText|Payload|ContextInfo"
+    r"|TaskContent(?:New)?)['\"]\s*>([^<]+)<"
+    r"|(?:Process )?Command ?Line:[ \t]*([^\r\n]+)"
+    r"|Creating Scriptblock text[^\r\n]*[\r\n]+(.+?)(?=\s*ScriptBlock ID:|\Z)"
+    r"|Task (?:New )?Content:\s*(.+?)(?=\s*Other Information:|\Z)"
+    r"|(CommandInvocation\(.+)",
+    re.DOTALL,
+)
+
+
+def opened(record: Row) -> Row:
+    """The record with what was run cut out of its texts and put aside, so that it can be dropped."""
+    run: list[Any] = []
+    made: Row = {
+        name: _without(text, run)
+        for name in _TEXTS
+        if type(text := record.get(name)) is str and _may_hold(text)
+    }
+    event = record.get("event")
+    if type(event) is dict and type(text := event.get("original")) is str and _may_hold(text):
+        made["event"] = {**event, "original": _without(text, run)}
+    if not _FLAT.isdisjoint(record):
+        for name in sorted(_FLAT.intersection(record)):
+            value = record[name]
+            if value and not is_gone(value):
+                run.append(value)
+                made[name] = f"[content:{len(str(value))}]"
+    return {**record, **made, _ASIDE: run} if run else record
+
+
+def _may_hold(text: str) -> bool:
+    return "ommand" in text or "criptblock" in text or "criptBlock" in text or "Task" in text
+
+
+def _without(text: str, run: list[Any]) -> str:
+    def cut(match: re.Match[str]) -> str:
+        said = next(filter(None, match.groups()))
+        if is_gone(said.strip()):
+            return match[0]
+        run.append(said)
+        start, end = match.span(match.lastindex or 0)
+        before, after = match[0][: start - match.start()], match[0][end - match.start() :]
+        return f"{before}[content:{len(said)}]{after}"
+
+    return _RUN.sub(cut, text)
