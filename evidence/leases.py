@@ -197,7 +197,9 @@ def _claim[J: LeasedJob](kind: Kind[J], *, now: datetime, source: Source | None)
         if row is None:
             return None
         row.state, row.leased_until = LeasedJob.RUNNING, now + kind.lease
-        row.started_at = row.started_at or now
+        if row.started_at is None or not row.pages:
+            # How fast it is, and how long it still needs, is counted from when it could read.
+            row.started_at = now
         row.attempts += 1
         row.save(update_fields=["state", "leased_until", "started_at", "attempts"])
     return row

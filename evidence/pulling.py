@@ -36,7 +36,7 @@ def context(source: Source, by: Reader, *, now: datetime) -> dict[str, Any]:
             "every_seconds": link.every_seconds,
             "paused": link.paused,
             "next_at": link.next_at,
-            "skew": link.skew_seconds if abs(link.skew_seconds or 0) > SKEW_SHOWS else None,
+            "skew": _skew(link.skew_seconds or 0.0),
             "needs": kind.needs if kind else "",
             "lists_only": pulls.lists_only(link),
         },
@@ -56,6 +56,14 @@ def context(source: Source, by: Reader, *, now: datetime) -> dict[str, Any]:
             ),
         ],
     }
+
+
+def _skew(seconds: float) -> dict[str, Any] | None:
+    """How far its clock is from ours, and what that does to a pull; None: not worth a word."""
+    if abs(seconds) <= SKEW_SHOWS:
+        return None
+    behind = "behind ours: a pull goes as far as its time."
+    return {"apart": round(abs(seconds)), "words": "ahead of ours." if seconds > 0 else behind}
 
 
 def _act(words: str, url: str, icon: str, why_not: str, **hidden: str) -> dict[str, Any]:

@@ -157,6 +157,7 @@ def check(*, source: Source, now: datetime, clock: Callable[[], datetime]) -> li
             clock=clock,
             look=_patience(clock, now),
             ca_file=link.settings.get("ca_file", ""),
+            needs=connector.needs,
         )
         with http, http.discreetly():
             asked = Asked(link.settings, {}, now - timedelta(hours=1), now, http)
@@ -202,6 +203,7 @@ def _carry_on(
         clock=clock,
         look=look,
         ca_file=link.settings.get("ca_file", ""),
+        needs=connector.needs,
     )
     with http, http.discreetly():
         asked = Asked(link.settings, link.cursor, pull.since, pull.until, http)
@@ -213,7 +215,7 @@ def _carry_on(
                 on_step(_keep(pull, page, taken, http, clock()))
                 if enough():
                     raise leases.Turn
-    _finish(pull, connector, clock())
+    _finish(pull, connector, asked.horizon, clock())
 
 
 def _generator(pages: Iterator[Page]) -> Any:
@@ -289,14 +291,15 @@ def seconds_left(pull: Pull, *, now: datetime) -> float | None:
     return (now - pull.started_at).total_seconds() * (1 - done) / done
 
 
-def _finish(pull: Pull, connector: Connector, now: datetime) -> None:
+def _finish(pull: Pull, connector: Connector, until: datetime, now: datetime) -> None:
+    """The end of a pull that has brought everything there is `until` then."""
     with transaction.atomic():
-        leases.end(KIND, pull, Pull.DONE, now=now, reached=pull.until)
+        leases.end(KIND, pull, Pull.DONE, now=now, reached=until)
         row = Source.objects.select_for_update().get(pk=pull.source_id)
         if connector.gap_free and row.sampling == 1.0:
             _unasked(row, pull, now)
         # What its own delay still holds back has not been handed out yet.
-        reached = pull.until - timedelta(seconds=max(row.lag_seconds, connector.late_seconds))
+        reached = until - timedelta(seconds=max(row.lag_seconds, connector.late_seconds))
         if (
             connector.gap_free
             and row.sampling == 1.0

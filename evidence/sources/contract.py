@@ -8,7 +8,7 @@ hands out.
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from errno import EHOSTUNREACH, ENETUNREACH
 from typing import Any, NamedTuple, Self
 
@@ -17,9 +17,14 @@ import httpx
 from evidence.sources import outside, secrets, unpacking
 from evidence.sources.discretion import Discretion
 from evidence.sources.failures import WAITING, Later, Stopped
+from evidence.sources.judging import judged, place_of
 from evidence.sources.patience import Patience, Slow
 
 LONGEST_PAGE = 64 * 1024 * 1024
+# Clocks that are apart by less are as good as one; by more than a day, one of them is no clock.
+NEXT_TO_NOTHING, NO_CLOCK = 2.0, 86_400.0
+# So far apart, what is signed with a time is refused somewhere.
+MATTERS = 120.0
 ASK_OWNER = "Ask whoever runs that system, or for less at once."
 
 
@@ -102,6 +107,12 @@ class Asked(NamedTuple):
     until: datetime
     http: "Http"
 
+    @property
+    def horizon(self) -> datetime:
+        """`until`, or what is the present over there where that clock is behind ours: what their
+        log will write between the two, nobody has been handed yet."""
+        return self.http.horizon(self.until)
+
     def secret(self, name: str) -> str:
         """The secret a setting refers to. Raises Stopped when it is not there."""
         found = secrets.read(self.settings.get(name, ""), called=name)
@@ -146,19 +157,22 @@ class Http:
         authority: str = "",
         ca_file: str = "",
         discretion: Discretion | None = None,
+        needs: str = "",
     ) -> None:
         """`authority`: certificates in PEM that alone are trusted. Raises SSLError or ValueError
-        when it is none. `ca_file`: where such lie, read when the first request leaves."""
+        when it is none. `ca_file`: where such lie, read when the first request leaves. `needs`: the
+        rights to name where one is missing."""
         self._clock, self._look = clock, look
         self.patience = Patience(look)
         self.discretion = discretion or Discretion()
         self._verify = ssl.create_default_context(cadata=authority) if authority else None
-        self._ca_file = ca_file
+        self._ca_file, self._needs = ca_file, needs
         self._made: httpx.Client | None = None
         # For connectors whose SDK makes the requests: the same rule holds for its addresses.
         self.allow_private = allow_private
         # How far the server's clock is ahead of ours, in seconds, as last seen.
         self.skew: float | None = None
+        self._horizon: datetime | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -193,7 +207,20 @@ class Http:
             look=self._look,
             authority=authority,
             discretion=self.discretion,
+            needs=self._needs,
         )
+
+    def apart(self, least: float) -> float:
+        """How far the server's clock is ahead of ours, where it is more than `least` seconds; 0."""
+        skew = self.skew or 0.0
+        return skew if least < abs(skew) < NO_CLOCK else 0.0
+
+    def horizon(self, until: datetime) -> datetime:
+        """See Asked. The same during one pull, once it is known, so that a pull ends."""
+        behind = self.apart(NEXT_TO_NOTHING)
+        if self._horizon is None and behind < 0:
+            self._horizon = self._clock() + timedelta(seconds=behind)
+        return min(until, self._horizon or until)
 
     def clean(self, text: str) -> str:
         """What a system said, without the secrets it was asked with."""
@@ -236,7 +263,7 @@ class Http:
 
         `explain` may know better what a refusal means; what it returns is raised instead.
         """
-        place = _place(url)
+        place = place_of(url)
         with failing(place):
             if self._made is None:
                 self._made = outside.client(
@@ -259,11 +286,21 @@ class Http:
             answer.status_code, headers=headers, content=body, request=answer.request
         )
         wait = outside.retry_after(answer, now=now)
-        if answer.is_client_error and answer.status_code != 429 and not wait:
-            better = explain(whole)
-            if better is not None:
-                raise better
-        return _judged(whole, place, wait)
+        try:
+            if answer.is_client_error and answer.status_code != 429 and not wait:
+                better = explain(whole)
+                if better is not None:
+                    raise better
+            return judged(whole, place, wait, self._needs)
+        except Stopped as problem:
+            apart = self.apart(MATTERS)
+            if apart and answer.status_code in (400, 401, 403):
+                problem.fix += (
+                    f" Its clock is {abs(apart) / 60:.0f} minutes"
+                    f" {'ahead of' if apart > 0 else 'behind'} this machine's: run a time service"
+                    " here first."
+                )
+            raise
 
 
 @contextmanager
@@ -320,33 +357,3 @@ def causes(problem: BaseException | None) -> Iterator[BaseException]:
     while problem is not None:
         yield problem
         problem = problem.__cause__ or problem.__context__
-
-
-def _judged(answer: httpx.Response, place: str, wait: float | None) -> httpx.Response:
-    code = answer.status_code
-    if 200 <= code < 300:
-        if answer.content[:200].lstrip()[:1] == b"<":
-            raise Stopped(
-                f"{place} answers with a web page, not with JSON: perhaps one to sign in at.",
-                "Name the address of the API itself, which answers without a sign-in page before"
-                " it.",
-            )
-        return answer
-    said = f"{place} answered {code}"
-    if code in (408, 425, 429) or code >= 500 or (code == 403 and wait):
-        raise Later(said, wait)
-    if code == 401:
-        raise Stopped(f"{said}: the credential is not accepted", "Give this source a new one.")
-    if code == 403:
-        raise Stopped(f"{said}: the credential may not read this", "Give it the rights it needs.")
-    if 300 <= code < 400:
-        raise Stopped(
-            f"{said}, which leads to {_place(answer.headers.get('Location', 'nowhere'))}",
-            "Name the final address: redirects are not followed.",
-        )
-    raise Stopped(f"{said}: {answer.text[:200]}", "Check the settings of this source.")
-
-
-def _place(url: str) -> str:
-    """An address without its query, where secrets and people's names may stand."""
-    return str(url).split("?", 1)[0][:200]

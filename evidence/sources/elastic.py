@@ -113,13 +113,13 @@ def pages(asked: Asked) -> Iterator[Page]:
     """Hits since the cursor, in the order of the field of time."""
     lane: windows.Lane = dict(asked.cursor)
     rule = _rule(asked)
-    if windows.opened(lane, since=asked.since, until=asked.until, rule=rule) is None:
+    if windows.opened(lane, since=asked.since, until=asked.horizon, rule=rule) is None:
         return
     query, size = _query(asked), Fitting(LIMIT)
     with _point(asked) as point:
         after: list[Any] = []
         while (
-            open_ := windows.opened(lane, since=asked.since, until=asked.until, rule=rule)
+            open_ := windows.opened(lane, since=asked.since, until=asked.horizon, rule=rule)
         ) is not None:
             between = (str(open_["page"]) or open_["begins"], open_["ends"])
             hits = size.fetched(partial(_found, asked, query, point, between, after))
@@ -129,7 +129,7 @@ def pages(asked: Asked) -> Iterator[Page]:
                     raise Stopped("A hit has no order.", "Check the field of time.")
                 lane = windows.turned(open_, str(after[0]))
             else:
-                after, lane = [], windows.closed(open_, until=asked.until)
+                after, lane = [], windows.closed(open_, until=asked.horizon)
             found = originals.bodies((_original(hit), _row(hit)) for hit in hits)
             for body in found[:-1]:
                 yield Page(body, open_)

@@ -264,7 +264,7 @@ def pages(asked: Asked) -> Iterator[Page]:
         reason=f"Google Cloud keeps these logs for {kept.days} days",
     )
     while (
-        open_ := windows.opened(lane, since=asked.since, until=asked.until, rule=RULE)
+        open_ := windows.opened(lane, since=asked.since, until=asked.horizon, rule=RULE)
     ) is not None:
         token = str(open_["page"])
         body = _request(names, _filter(asked, open_), LIMIT, token)
@@ -275,17 +275,11 @@ def pages(asked: Asked) -> Iterator[Page]:
             lane, first = windows.turned(open_, ""), False
             continue
         first = False
-        found = tokens.object_of(answer)
-        # Nothing found is an empty object.
-        if found is None or not set(found) <= {"entries", "nextPageToken"}:
-            raise Stopped("The answer is no list of log entries.", "Check the address.")
-        rows, next_ = found.get("entries", []), found.get("nextPageToken")
-        if type(rows) is not list:
-            raise Stopped("The answer is no list of log entries.", "Check the address.")
+        rows, next_ = _rows(answer)
         if type(next_) is str and next_:
             lane = windows.followed(open_, next_)
         else:
-            lane = windows.closed(open_, until=asked.until)
+            lane = windows.closed(open_, until=asked.horizon)
         yield Page(
             body=answer.content if rows else b"",
             cursor=lane,
@@ -295,6 +289,15 @@ def pages(asked: Asked) -> Iterator[Page]:
             silent=silent,
         )
         silent = None
+
+
+def _rows(answer: httpx.Response) -> tuple[list[Any], Any]:
+    """What a page lists, and the token of the next one; nothing found is an empty object."""
+    found = tokens.object_of(answer)
+    rows = None if found is None else found.get("entries", [])
+    if found is None or type(rows) is not list or not set(found) <= {"entries", "nextPageToken"}:
+        raise Stopped("The answer is no list of log entries.", "Check the address.")
+    return rows, found.get("nextPageToken")
 
 
 def check(asked: Asked) -> Iterator[Check]:
@@ -313,7 +316,7 @@ def check(asked: Asked) -> Iterator[Check]:
 
     def found(name: str, filter_: str) -> bool:
         body = _request([name], f'timestamp>="{since}" AND ({filter_})', 1)
-        return bool(tokens.document(_list(asked, bearer, body, _refused())).get("entries"))
+        return bool(_rows(_list(asked, bearer, body, _refused()))[0])
 
     for name in names:
 

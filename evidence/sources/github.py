@@ -15,7 +15,6 @@ from datetime import timedelta
 from urllib.parse import quote, urlsplit
 
 import httpx
-import orjson
 
 from evidence.formats.times import EPOCH
 from evidence.formats.times import moment as micros
@@ -121,7 +120,14 @@ def _refused(asked: Asked, *, worn: bool = False) -> tokens.Explain:
             )
         if answer.status_code == 403:
             said = str(tokens.document(answer).get("message", ""))[:200]
-            return Stopped(f"The token may not read the audit log: {said}", f"It needs {rights}.")
+            fix = f"It needs {rights}."
+            if answer.headers.get("X-GitHub-SSO", "").startswith("required"):
+                fix = (
+                    "Authorise the token for the organisation's single sign-on, at its token page."
+                )
+            elif "IP allow list" in said:
+                fix = "Let this machine's address into GitHub's IP allow list."
+            return Stopped(f"The token may not read the audit log: {said}", fix)
         if answer.status_code == 404:
             return Stopped(
                 f"GitHub shows this token no audit log of {asked.settings['owner']}.",
@@ -138,7 +144,7 @@ def pages(asked: Asked) -> Iterator[Page]:
     bearer, lane, first = bearer_of(asked), dict(asked.cursor), True
     silent = _forgotten(asked, lane)
     while (
-        open_ := windows.opened(lane, since=asked.since, until=asked.until, rule=RULE)
+        open_ := windows.opened(lane, since=asked.since, until=asked.horizon, rule=RULE)
     ) is not None:
         try:
             answer = _listed(asked, bearer, open_, worn=first and bool(open_["page"]))
@@ -155,7 +161,7 @@ def pages(asked: Asked) -> Iterator[Page]:
             # Oldest first: what a page ends with is how far it is.
             reached = None if last is None else EPOCH + timedelta(microseconds=last)
         else:
-            lane = windows.closed(open_, until=asked.until)
+            lane = windows.closed(open_, until=asked.horizon)
             reached = windows.through(lane)
         yield Page(
             body=answer.content if rows else b"",
@@ -169,10 +175,7 @@ def pages(asked: Asked) -> Iterator[Page]:
 
 
 def _rows(answer: httpx.Response) -> list[dict[str, object]]:
-    try:
-        rows = orjson.loads(answer.content)
-    except (ValueError, RecursionError):
-        rows = None
+    rows = tokens.parsed(answer)
     if type(rows) is not list:
         raise Stopped("The answer is no list of audit log entries.", "Check the address of GitHub.")
     return rows

@@ -198,7 +198,7 @@ def _lane(
 ) -> Iterator[tuple[Page, windows.Lane]]:
     log, first = LOGS[name], True
     while (
-        open_ := windows.opened(lane, since=asked.since, until=asked.until, rule=RULE)
+        open_ := windows.opened(lane, since=asked.since, until=asked.horizon, rule=RULE)
     ) is not None:
         try:
             answer = _listed(asked, bearer, log, open_, worn=first and bool(open_["page"]))
@@ -207,17 +207,22 @@ def _lane(
             lane, first = windows.turned(open_, ""), False
             continue
         first = False
-        found = tokens.document(answer)
-        rows = found.get("value")
-        if type(rows) is not list:
-            raise Stopped("The answer is no list of Microsoft Graph.", "Check the address.")
-        link = found.get("@odata.nextLink")
+        rows, link = _rows(answer)
         if type(link) is str and link:
             lane = windows.followed(open_, link)
         else:
-            lane = windows.closed(open_, until=asked.until)
+            lane = windows.closed(open_, until=asked.horizon)
         name_ = f"{log.title}, {open_['begins']}"
         yield Page(_of_tenant(rows, asked.settings["tenant"]), {}, "entra", name_), lane
+
+
+def _rows(answer: httpx.Response) -> tuple[list[Any], Any]:
+    """What a page lists, and where the next one lies."""
+    found = tokens.document(answer)
+    rows = found.get("value")
+    if type(rows) is not list:
+        raise Stopped("The answer is no list of Microsoft Graph.", "Check the address.")
+    return rows, found.get("@odata.nextLink")
 
 
 def _of_tenant(rows: list[Any], tenant: str) -> bytes:
@@ -274,7 +279,7 @@ def check(asked: Asked) -> Iterator[Check]:
         log = LOGS[name]
 
         def look(log: Log = log) -> str:
-            asked.http.get(
+            answer = asked.http.get(
                 f"{_base(asked, 'url')}{log.path}",
                 params={
                     "$filter": f"{log.at} ge {windows.written(asked.since)}{log.only}",
@@ -284,6 +289,7 @@ def check(asked: Asked) -> Iterator[Check]:
                 explain=_refused(log, worn=False),
                 timeout=TIMEOUT,
             )
+            _rows(answer)
             return f"{log.title} can be read"
 
         yield tried(f"read {log.title}", look)

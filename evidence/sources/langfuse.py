@@ -106,7 +106,7 @@ def pages(asked: Asked) -> Iterator[Page]:
         lane: windows.Lane = cursor.get(name, {})
         first = True
         while (
-            open_ := windows.opened(lane, since=asked.since, until=asked.until, rule=RULE)
+            open_ := windows.opened(lane, since=asked.since, until=asked.horizon, rule=RULE)
         ) is not None:
             parameters = {
                 "fields": FIELDS,
@@ -127,7 +127,7 @@ def pages(asked: Asked) -> Iterator[Page]:
             lane = (
                 windows.followed(open_, following)
                 if following
-                else windows.closed(open_, until=asked.until)
+                else windows.closed(open_, until=asked.horizon)
             )
             cursor = cursor | {name: lane}
             yield Page(

@@ -53,6 +53,8 @@ def _refused(answer: httpx.Response) -> Exception | None:
         return Stopped(
             "There is no MLflow 3 at this address.", "Name the address of the tracking server."
         )
+    if error.get("error_code") == "RESOURCE_DOES_NOT_EXIST":
+        return Stopped(f"MLflow refuses: {said}", "Name the ids of experiments that are there.")
     if answer.status_code in (400, 404) and "error_code" in error:
         return Stopped(f"MLflow refuses: {said}", "MLflow 3.17 is known to work; see its settings.")
     return None
@@ -62,13 +64,13 @@ def pages(asked: Asked) -> Iterator[Page]:
     """Traces that ended since the cursor, with their spans, in windows of their end."""
     lane: windows.Lane = dict(asked.cursor)
     while (
-        open_ := windows.opened(lane, since=asked.since, until=asked.until, rule=RULE)
+        open_ := windows.opened(lane, since=asked.since, until=asked.horizon, rule=RULE)
     ) is not None:
         traces, following = _found(asked, open_)
         if following:
             lane = windows.turned(open_, following)
         else:
-            lane = windows.closed(open_, until=asked.until)
+            lane = windows.closed(open_, until=asked.horizon)
         ended = [one for one in traces if one.get("state") != "IN_PROGRESS"]
         whole, rest = _in_store(asked, ended)
         name = f"traces ended from {open_['begins']}"

@@ -12,9 +12,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-import orjson
 
 from evidence.formats.times import EPOCH, moment
+from evidence.sources import tokens
 from evidence.sources.contract import Asked, Check, Connector, Field, Page, tried
 from evidence.sources.failures import Stopped
 
@@ -40,10 +40,7 @@ def _first(asked: Asked, since: datetime) -> str:
 
 
 def _events(answer: httpx.Response) -> list[Any]:
-    try:
-        events = orjson.loads(answer.content)
-    except (ValueError, RecursionError):
-        events = None
+    events = tokens.parsed(answer)
     if type(events) is not list:
         raise Stopped("The answer is no list of events.", "Check the org's address.")
     return events

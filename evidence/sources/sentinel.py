@@ -70,6 +70,9 @@ def _not_signed_in(answer: httpx.Response) -> Exception | None:
 
 def _refused(answer: httpx.Response) -> Exception | None:
     error = document(answer).get("error")
+    # What is wrong with a query stands in the innermost of its errors.
+    while type(error) is dict and type(error.get("innererror")) is dict:
+        error = error["innererror"]
     said = f"{error.get('code', '')}: {error.get('message', '')}" if type(error) is dict else ""
     if answer.status_code == 403:
         return Stopped(
@@ -108,7 +111,7 @@ def pages(asked: Asked) -> Iterator[Page]:
     lane: windows.Lane = dict(asked.cursor)
     there, query, size = _service(asked, "url"), "", Fitting(LIMIT)
     while (
-        open_ := windows.opened(lane, since=asked.since, until=asked.until, rule=RULE)
+        open_ := windows.opened(lane, since=asked.since, until=asked.horizon, rule=RULE)
     ) is not None:
         query = query or _query(asked)
         bound = str(open_["page"]) or f">={open_['begins']}"
@@ -124,7 +127,7 @@ def pages(asked: Asked) -> Iterator[Page]:
         lane = (
             windows.turned(open_, following)
             if following
-            else windows.closed(open_, until=asked.until)
+            else windows.closed(open_, until=asked.horizon)
         )
         found = originals.bodies((_original(row), _without_mark(row)) for row in rows)
         for body in found[:-1]:

@@ -92,7 +92,7 @@ def pages(asked: Asked) -> Iterator[Page]:
     lane: windows.Lane = dict(asked.cursor)
     search, longest = "", 0
     while (
-        open_ := windows.opened(lane, since=asked.since, until=asked.until, rule=RULE)
+        open_ := windows.opened(lane, since=asked.since, until=asked.horizon, rule=RULE)
     ) is not None:
         search = search or _search(asked)
         begins, ends = (int(windows.moment(open_[one]).timestamp()) for one in ("begins", "ends"))
@@ -111,7 +111,7 @@ def pages(asked: Asked) -> Iterator[Page]:
             lane = windows.turned(open_, str(Stretch(after, min(longest, ends - after))))
         else:
             longest = 0
-            lane = windows.closed(open_, until=asked.until)
+            lane = windows.closed(open_, until=asked.horizon)
         found = originals.bodies(rows)
         for body in found[:-1]:
             yield Page(body, open_)

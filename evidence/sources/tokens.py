@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from evidence.sources.failures import Stopped
+from evidence.sources.failures import Later, Stopped
 
 # A token is asked for anew so long before its end.
 SPARE_SECONDS = 300.0
@@ -71,12 +71,21 @@ def _coded(data: bytes) -> bytes:
     return urlsafe_b64encode(data).rstrip(b"=")
 
 
-def object_of(answer: httpx.Response) -> dict[str, Any] | None:
-    """The JSON object of an answer; None when it is none."""
+def parsed(answer: httpx.Response) -> Any:
+    """The JSON of an answer; None when it is none. Raises Later where a success begins as JSON and
+    does not end so: a proxy or a restart over there cut it off, and the next one may be whole."""
     try:
-        found = orjson.loads(answer.content)
+        return orjson.loads(answer.content)
     except (ValueError, RecursionError):
+        if answer.is_success and answer.content.lstrip()[:1] in (b"{", b"["):
+            where = str(answer.request.url).split("?", 1)[0][:200]
+            raise Later(f"{where} answered with JSON that breaks off or is damaged") from None
         return None
+
+
+def object_of(answer: httpx.Response) -> dict[str, Any] | None:
+    """The JSON object of an answer; None when it is none. Raises Later as `parsed` does."""
+    found = parsed(answer)
     return found if type(found) is dict else None
 
 

@@ -95,8 +95,8 @@ def followed(lane: Mapping[str, Any], page: str) -> Lane:
 
 
 def closed(lane: Mapping[str, Any], *, until: datetime) -> Lane:
-    """The lane after the last page of its window."""
-    ends = moment(lane["ends"])
+    """The lane after the last page of its window; of what lies after `until` nothing was there."""
+    ends = min(moment(lane["ends"]), until.replace(microsecond=0))
     done = max(ends, through(lane) or ends)
     made: Lane = {"through": written(done)}
     if "swept" in lane:
@@ -104,7 +104,7 @@ def closed(lane: Mapping[str, Any], *, until: datetime) -> Lane:
     if ends < until.replace(microsecond=0):
         return made | {"at": lane["ends"], "sweep": lane["sweep"]}
     if lane["sweep"]:
-        made["swept"] = lane["ends"]
+        made["swept"] = written(ends)
     return made
 
 

@@ -34,7 +34,12 @@ def asked(
 ) -> Asked:
     """One pull as its connector sees it, with the settings as they would be stored."""
     said = connecting.checked(connector, settings)
-    http = Http(allow_private=private, clock=lambda: now, ca_file=said.get("ca_file", ""))
+    http = Http(
+        allow_private=private,
+        clock=lambda: now,
+        ca_file=said.get("ca_file", ""),
+        needs=connector.needs,
+    )
     return Asked(said, cursor or {}, now - timedelta(days=days), now, http)
 
 

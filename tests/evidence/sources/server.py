@@ -13,6 +13,8 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -59,6 +61,7 @@ class There:
     def __init__(self, url: str) -> None:
         self.url = url
         self.asked: list[Request] = []
+        self.now: datetime | None = None  # what its clock says; None: what it is
         self._routes: dict[tuple[str, str], Route] = {}
         self._failures: list[Answer | None] = []
 
@@ -122,6 +125,11 @@ def serving(*, certificate: tuple[Path, Path] | None = None) -> Iterator[There]:
             self.end_headers()
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 self.wfile.write(body)
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            if there.now is None:
+                return super().date_time_string(timestamp)
+            return format_datetime(there.now, usegmt=True)
 
         do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = take
 

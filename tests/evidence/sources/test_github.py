@@ -220,7 +220,7 @@ def test_cursor_that_github_no_longer_knows_begins_its_window_again(org: Org) ->
             None,
         ),
         (Answer(200, b"{}"), Stopped, "no list of audit log entries", None),
-        (Answer(200, b"["), Stopped, "no list of audit log entries", None),
+        (Answer(200, b"["), Later, "breaks off", None),
         (
             Answer(200, [{}], {"Link": '<https://elsewhere.example/audit-log>; rel="next"'}),
             Stopped,

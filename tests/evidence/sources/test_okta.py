@@ -114,7 +114,7 @@ def test_refused_cursor_begins_again_where_it_was_complete(
     assert [str(gap.reason) for gap in Gap.objects.all()] == ["nothing had been received yet"]
 
 
-@pytest.mark.parametrize("body", [b"{}", b"null", b"3", b"[1"])
+@pytest.mark.parametrize("body", [b"{}", b"null", b"3", b"1]"])
 def test_answer_that_is_no_list_is_said(body: bytes) -> None:
     with serving() as there:
         there.on("GET", "/api/v1/logs", Answer(200, body))
