@@ -9,10 +9,12 @@ Each begins with empty tables, as COPY does; what millions of rows do to intake 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count, cycle, islice
+from operator import attrgetter
 from pathlib import Path
+from typing import NamedTuple
 
 import orjson
 
@@ -27,11 +29,13 @@ SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 # So many that starting the workers, which takes a tenth of a second, is a small part.
 RECORDS, BODY, PEOPLE = 400_000, 10_000, 300
 START = datetime(2026, 11, 3, tzinfo=UTC)
-# The samples lie in 2031.
-TIME = re.compile(r"2031-\d\d-\d\d[T ]\d\d:\d\d:\d\d")
-EPOCH = re.compile(r"\b19[23]\d{7}(\d{0,6})\b")
-UUID = re.compile(r"\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-")
-PERSON = re.compile(r"\b[a-z]+[.a-z]*@(?=[a-z])")
+# What differs from record to record: times (the samples lie in 2031), ids, and people.
+VARIES = re.compile(
+    r"(?P<time>2031-\d\d-\d\d(?P<between>[T ])\d\d:\d\d:\d\d)"
+    r"|\b19[23]\d{7}(?P<epoch>\d{0,6})\b"
+    r"|\b(?P<begins>[0-9a-fA-F]{8})(?P<id>-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-)"
+    r"|(?P<person>\b[a-z]+[.a-z]*@)(?=[a-z])"
+)
 
 
 def names() -> list[str]:
@@ -54,11 +58,11 @@ def bodies(name: str) -> Iterator[bytes]:
     path = _sample(name)
     assert path is not None, name
     samples = [
-        (orjson.dumps(record).decode(), _own_ids(name, record))
+        _sample_as_parts(orjson.dumps(record).decode(), _own_ids(name, record))
         for record in _records(path)
         if _is_of(name, record) and _is_plain(name, record)
     ]
-    lines = (_varied(*sample, number) for number, sample in zip(count(), cycle(samples)))
+    lines = (_varied(sample, number) for number, sample in zip(count(), cycle(samples)))
     for _ in range(RECORDS // BODY):
         yield "\n".join(islice(lines, BODY)).encode()
 
@@ -82,18 +86,50 @@ def _own_ids(name: str, record: dict[str, object]) -> str:
     return " ".join(f"{one.vendor_id} {one.request_id}".lower() for one in read)
 
 
-def _varied(text: str, own_ids: str, number: int) -> str:
+class Varies(NamedTuple):
+    """One moment of each record, and one id of its own or of its person."""
+
+    date: str
+    time: str
+    epoch: str
+    own: str
+    person: str
+    address: str
+
+
+def _sample_as_parts(text: str, own_ids: str) -> list[str | Callable[[Varies], str]]:
+    """A record as text: what stays, and what says the parts that differ."""
+    parts: list[str | Callable[[Varies], str]] = []
+    done = 0
+    for found in VARIES.finditer(text):
+        parts.append(text[done : found.start()])
+        done = found.end()
+        if found["time"]:
+            parts += (attrgetter("date"), found["between"], attrgetter("time"))
+        elif found["epoch"] is not None:
+            parts += (attrgetter("epoch"), found["epoch"])
+        elif found["id"]:
+            own = found[0].lower() in own_ids
+            parts += (attrgetter("own" if own else "person"), found["id"])
+        else:
+            parts.append(attrgetter("address"))
+    return [*parts, text[done:-1]]
+
+
+def _varied(parts: list[str | Callable[[Varies], str]], number: int) -> str:
     moment = START + timedelta(milliseconds=173 * number)
     person = number % PEOPLE
-
-    def other(found: re.Match[str]) -> str:
-        of = number if found[0].lower() in own_ids else person
-        return f"{of * 2_654_435_761 % 2**32:08x}{found[0][8:]}"
-
-    text = TIME.sub(lambda found: moment.strftime(f"%Y-%m-%d{found[0][10]}%H:%M:%S"), text)
-    text = EPOCH.sub(lambda found: str(int(moment.timestamp())) + found[1], text)
-    text = PERSON.sub(f"p{person}@", UUID.sub(other, text))
-    return text[:-1] + f',"bench_number":{number}}}'
+    own, others = (f"{of * 2_654_435_761 % 2**32:08x}" for of in (number, person))
+    varies = Varies(
+        date=f"{moment:%Y-%m-%d}",
+        time=f"{moment:%H:%M:%S}",
+        epoch=str(int(moment.timestamp())),
+        own=own,
+        person=others,
+        address=f"p{person}@",
+    )
+    said = "".join([part if isinstance(part, str) else part(varies) for part in parts])
+    return f'{said},"bench_number":{number}}}'
 
 
 def measure(name: str) -> tuple[Speed, float]:
