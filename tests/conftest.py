@@ -7,6 +7,7 @@ that is open anywhere on a server holds back the sealer of the ledger in every d
 """
 
 import contextlib
+import functools
 import gc
 import hashlib
 import os
@@ -30,10 +31,10 @@ from django.core.cache import cache
 from django.db import connection
 from django.test import TransactionTestCase, override_settings
 from psycopg import sql
-from pytest_django.plugin import DjangoDbBlocker
+from pytest_django.plugin import DjangoDbBlocker, blocking_manager_key
 
 from evidence import partitions
-from tests import beforehand, order
+from tests import beforehand, once, order
 
 # Making a month takes longer than most tests, and is taken back with what they did: these are there.
 TOUCHED = (datetime(2026, 11, 24, tzinfo=UTC), datetime.now(UTC))  # the frozen time, and today
@@ -78,6 +79,30 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """What stands in the database and is nothing that this test begins with goes first."""
+    if once.standing:
+        with item.config.stash[blocking_manager_key].unblock():
+            once.leave(item)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> None:
+    """What the test begins with stands before its own transaction starts."""
+    if fixturedef.argname != "_django_db_helper":
+        return
+    request.getfixturevalue("isolated_wiring")
+    with request.config.stash[blocking_manager_key].unblock():
+        once.stand(request.node)
+    if once.standing:
+        request.node.getparent(pytest.Module).addfinalizer(
+            functools.partial(leave_all, request.config.stash[blocking_manager_key])
+        )
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """One process on a server of yours, and where modules are named one by one: that is sooner."""
@@ -92,6 +117,11 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
     for number, spec in enumerate(specs):
         spec.env["COUNTERSIGN_VAR"] = str(settings.VAR / "tests" / str(number))
         spec.env["PEERS_FOLDER"] = str(settings.VAR / "peers")
+
+
+def leave_all(blocker: DjangoDbBlocker) -> None:
+    with blocker.unblock():
+        once.leave()
 
 
 def owner_connection(name: str) -> psycopg.Connection[tuple[Any, ...]]:
@@ -288,10 +318,12 @@ TransactionTestCase._fixture_teardown = clean_after_commit  # type: ignore[attr-
 
 
 @pytest.fixture(scope="session", autouse=True)
-def static_files_as_they_lie() -> Iterator[None]:
-    """Pages find their files without collecting them first; that has a test of its own."""
+def settings_of_tests() -> Iterator[None]:
+    """Pages find their files without collecting them first; that has a test of its own. A password
+    is hashed in a moment: half a second is for those who guess."""
     plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     with override_settings(
+        PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
         STORAGES={**settings.STORAGES, "staticfiles": plain},
         WHITENOISE_AUTOREFRESH=True,
         WHITENOISE_USE_FINDERS=True,

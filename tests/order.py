@@ -8,13 +8,16 @@ back, and a pure function takes milliseconds. A module stays together, so what i
 once.
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 # What nearly every test shares says nothing about one.
-EVERYWHERE = frozenset({"django_db_setup", "static_files_as_they_lie"})
-BROWSER, SHARED, COMMITS, ROWS, NOTHING = range(5)
+EVERYWHERE = frozenset({"django_db_setup", "settings_of_tests"})
+# Browsers come second: the story that they look at is still being told when a run begins.
+SHARED, BROWSER, COMMITS, ROWS, NOTHING = range(5)
 
 
 def need(item: pytest.Item) -> int:
@@ -32,11 +35,16 @@ def need(item: pytest.Item) -> int:
 
 def shared(item: pytest.Item, name: str) -> bool:
     """Whether this is a fixture of ours that outlives a test."""
-    info = getattr(item, "_fixtureinfo", None)  # pytest shows a test's fixtures nowhere else
-    found = info.name2fixturedefs.get(name, ()) if info else ()
     return name not in EVERYWHERE and any(
-        one.scope != "function" and one.func.__module__.startswith("tests.") for one in found
+        one.scope != "function" and one.func.__module__.startswith("tests.")
+        for one in definitions(item).get(name, ())
     )
+
+
+def definitions(item: pytest.Item) -> Mapping[str, Sequence[pytest.FixtureDef[Any]]]:
+    """The fixtures of this test by name; of each name, the last is the one that it gets."""
+    info = getattr(item, "_fixtureinfo", None)  # pytest shows a test's fixtures nowhere else
+    return info.name2fixturedefs if info else {}
 
 
 def sort(items: list[pytest.Item]) -> None:

@@ -26,6 +26,7 @@ from identities.models import (
 )
 from reviews import actions
 from reviews.models import Case, Heartbeat, Item, Notice, Seat
+from tests import once
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -198,11 +199,13 @@ def tell_story(*, mode: str = "enforce", imported: bool = True) -> Told:
 
 
 @pytest.fixture
+@once.told
 def story(db: None) -> Told:
     return tell_story()
 
 
 @pytest.fixture
+@once.told
 def case(story: Told) -> Case:
     """The open review of the story's identity."""
     return actions.open_review(identity=story.identity, by=story.rita, now=NOW, reason="yearly")

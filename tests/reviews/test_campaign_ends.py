@@ -14,6 +14,7 @@ from reviews import actions
 from reviews.actions import attention
 from reviews.campaigns import launching, steering, steps
 from reviews.models import Campaign, Case, CaseMember, Provisional
+from tests import once
 
 from . import hurry
 from .conftest import DAY, HOUR, NOW, Told, everything_counts, item_of, person_of
@@ -25,6 +26,7 @@ OUT = NOW + 2 * HOUR
 
 
 @pytest.fixture
+@once.told
 def campaign(story: Told) -> Campaign:
     """Launched for the story's identity; what is decided goes out at its end."""
     row = prepared(story.rita, applies="at_end")

@@ -11,6 +11,7 @@ from reviews import actions, policies
 from reviews.actions import clock
 from reviews.campaigns import launching, steering, steps
 from reviews.models import Campaign, CampaignIdentity, CampaignPause, Case, Notice, Rung
+from tests import once
 
 from . import crowd
 from .conftest import DAY, HOUR, NOW, Told, everything_counts, make_user
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
+@once.told
 def campaign(story: Told) -> Campaign:
     """Launched for the story's identity; everybody was told at once, and we are at work."""
     row = launched(story.rita)

@@ -35,6 +35,7 @@ from identities.models import (
 )
 from reviews import shares
 from reviews.models import Case, ShareDay
+from tests import once
 
 from .conftest import DAY, HOUR, Told, make_user, party, person_of
 from .queues import fill
@@ -101,6 +102,7 @@ def delegate(story: Told, now: datetime, *, purpose: str, end: timedelta | None)
 
 
 @pytest.fixture
+@once.told
 def world(story: Told) -> Told:
     """Of each share some that are as they should be, some that are not, and some that do not count."""
     now = timezone.now()

@@ -15,6 +15,7 @@ from reviews.pages import case_clock, queue_items, waiting
 from reviews.pages.case import Parts
 from reviews.pages.case_data import as_data
 from reviews.pages.case_item import decision
+from tests import once
 
 from . import stages
 from .conftest import DAY, HOUR, NOW, Told, item_of, seat_of
@@ -114,6 +115,7 @@ def test_a_request_has_grace_too(story: Told) -> None:
 
 
 @pytest.fixture
+@once.told
 def old(story: Told) -> Case:
     return stages.opened(story, keep_standing_at_most_days=90)
 

@@ -15,6 +15,7 @@ from reviews import actions
 from reviews.actions import grants, quarantining
 from reviews.campaigns import progress
 from reviews.models import Campaign, Case, Quarantine
+from tests import once
 
 from .conftest import DAY, HOUR, NOW, Told, item_of, make_user
 from .test_pages import answered, as_user
@@ -28,6 +29,7 @@ KINDS = ("credential", "delegation")
 
 
 @pytest.fixture
+@once.told
 def case(story: Told) -> Case:
     put_in_force(story, quarantine_days=DAYS)
     return actions.open_review(identity=story.identity, by=story.rita, now=NOW, reason="yearly")

@@ -10,6 +10,7 @@ from identities.models import Delegation, DelegationVersion
 from identities.permissions import NotAllowed, NotPossible
 from reviews import actions
 from reviews.models import Case
+from tests import once
 
 from .conftest import DAY, HOUR, NOW, Told, everything_counts
 
@@ -24,6 +25,7 @@ WANTED = actions.Wanted(
 
 
 @pytest.fixture
+@once.told
 def asked(story: Told) -> Case:
     return actions.request_access(
         identity=story.identity, wanted=WANTED, by=story.rita, now=NOW, reason="audit"

@@ -17,6 +17,7 @@ from reviews.models import Burst, Case, Decision, Notice, Provisional, Seat
 from reviews.pages import queue_items, waiting
 from reviews.pages.case import Parts, context
 from reviews.pages.case_data import as_data
+from tests import once
 
 from . import stages
 from .conftest import HOUR, NOW, Told, item_of, make_user, person_of
@@ -28,6 +29,7 @@ BLIND = SECOND | {"sight": "blind"}
 
 
 @pytest.fixture
+@once.told
 def teams(story: Told) -> dict[str, Any]:
     ivo, ada = make_user("ivo", "owner"), make_user("ada", "owner")
     stages.team("IAM", ivo)
@@ -36,6 +38,7 @@ def teams(story: Told) -> dict[str, Any]:
 
 
 @pytest.fixture
+@once.told
 def begun(story: Told, teams: dict[str, Any]) -> Case:
     """The owners have kept everything; the blind stage is asked."""
     case = stages.opened(story, FIRST, BLIND)
