@@ -132,30 +132,39 @@ def _link(
         return
     links.make_room(deposits)
     with _hands(hands) as side_by_side:
-        side_by_side(
+        parts = slice_.parts(slices.middle(deposits))
+        direct = side_by_side(
             [
-                *(
-                    partial(links.by_what_is_said, slice_=part, now=now)
-                    for part in slice_.parts(slices.middle(deposits))
-                ),
+                *(partial(links.by_what_is_said, slice_=part, now=now) for part in parts),
                 partial(inferred.learn, slice_=slice_),
                 partial(key_links.by_token, slice_=slice_, now=now),
             ]
-        )
+        )[: len(parts)]
         (grown,) = side_by_side([partial(runs.touched, slice_=slice_, shares=hands)])
         with transaction.atomic(), connection.cursor() as cursor:
             links.prepare(cursor, *SETTINGS)
             runs.lock(cursor, grown)
-            side_by_side([partial(runs.grow, slice_=slice_, grown=one, now=now) for one in grown])
+            grew = side_by_side(
+                [partial(runs.grow, slice_=slice_, grown=one, now=now) for one in grown]
+            )
             key_links.take_turn(cursor)
             key_links.by_issuance(cursor, slice_, [one.every for one in grown], now=now)
-            (known,) = side_by_side([partial(inferred.again, slice_=slice_)])
+            near, known = side_by_side(
+                [
+                    partial(
+                        inferred.learn_above,
+                        named=[one.named for one in grew],
+                        linked=[one.unnamed for one in direct],
+                    ),
+                    partial(inferred.again, slice_=slice_),
+                ]
+            )
             side_by_side(
                 [
                     partial(
                         inferred.infer,
                         slice_=slice_,
-                        hours=[],
+                        near=near,
                         known=known,
                         now=now,
                         share=one,

@@ -15,6 +15,7 @@ import rfc8785
 from django.db import connection
 
 from evidence.models import Capsule, CapsuleTombstone, Deposit, Gap, LedgerEntry, Source
+from evidence.queries import agents
 from evidence.vocabulary import (
     ACTIVITIES,
     INFERRED,
@@ -59,7 +60,7 @@ COLUMNS = (
     "digest",
     "source",
 )
-EVENTS = """
+EVENTS = f"""
 SELECT e.at, e.id, e.received_at, e.deposit_id, e.ordinal, e.plane, e.activity, e.outcome,
        e.time_basis, a.value, r.value, p.value, c.value, g.value, o.value, ad.value, er.value,
        e.request_id, e.trace, e.span, e.digest, e.source_id
@@ -69,12 +70,12 @@ JOIN evidence_term a ON a.id = e.action_id
 LEFT JOIN evidence_term r ON r.id = e.resource_id
 LEFT JOIN evidence_actor p ON p.id = e.principal_id
 LEFT JOIN evidence_actor c ON c.id = e.credential_id
-LEFT JOIN evidence_actor g ON g.id = e.agent_id
+LEFT JOIN evidence_actor g ON g.id = {agents.of("e")}
 LEFT JOIN evidence_actor o ON o.id = e.on_behalf_id
 LEFT JOIN evidence_term ad ON ad.id = e.address_id
 LEFT JOIN evidence_term er ON er.id = e.error_id
 ORDER BY e.at, e.id
-"""
+"""  # noqa: S608 - our own names; values are parameters
 LINKS = """
 SELECT l.effect_at, l.effect_id, l.cause_at, l.cause_id, l.strength, l.proof
 FROM unnest(%s::timestamptz[], %s::bigint[]) AS k(at, id)

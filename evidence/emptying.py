@@ -15,7 +15,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from evidence import capsules, chain, erasing, ledger, pieces, quotes, unquoting
+from evidence import above, capsules, chain, erasing, ledger, pieces, quotes, unquoting
 from evidence.formats.removing import without
 from evidence.keys import key_of
 from evidence.models import Actor, Erasure, Term, Tombstone
@@ -193,6 +193,8 @@ def _deposit(number: UUID, now: datetime) -> bool:
             [row.pk, gone, size, left.packed, left.digest],
         )
         events = int(cursor.fetchone()[0])
+        if row.names:
+            above.unname(cursor, row.deposit_id, row.ordinal)
         if stones.count() == before:
             # It was gone already: only what outlived it, in events and capsules, went.
             _write(

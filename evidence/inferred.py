@@ -9,7 +9,7 @@ runs' making (evidence/runs.py).
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from evidence import clocks
 from evidence.clocks import Clocks
@@ -20,7 +20,8 @@ from evidence.correlation import (
     SKEW_MICROS,
 )
 from evidence.models import Acquaintance
-from evidence.slices import Slice
+from evidence.queries import agents
+from evidence.slices import Keys, Slice
 from evidence.tool_actions import SAME_OPERATION, VERSION, keys_of_action, keys_of_tool
 from evidence.vocabulary import (
     BECAUSE_ADDRESS,
@@ -110,6 +111,29 @@ SELECT caller, %(always)s::timestamptz, agent, 0 FROM (
 ON CONFLICT DO NOTHING
 """  # noqa: S608 - our own numbers; values are parameters
 
+# Spans that took their agent from above them: what tools' agents are called, and when they ran.
+_TOLD_ABOVE = f"""
+SELECT array_agg(DISTINCT a.agent_id), array_agg(DISTINCT date_trunc('minute', e.at))
+FROM unnest(%s::timestamptz[], %s::bigint[]) AS k(at, id)
+JOIN evidence_agentabove a ON a.at = k.at AND a.id = k.id
+JOIN evidence_event e ON e.at = k.at AND e.id = k.id
+WHERE e.activity = {TOOL_CALL}
+"""  # noqa: S608 - our own number; values are parameters
+# Who calls for an agent that is above the linked span: as links.BY_REQUEST_ID learns of others.
+_KNOWN_ABOVE = f"""
+INSERT INTO evidence_acquaintance (caller_id, hour, agent_id, address_id)
+SELECT DISTINCT e.principal_id, date_trunc('hour', e.at, 'UTC'), a.agent_id,
+       coalesce(e.address_id, 0)
+FROM unnest(%s::timestamptz[], %s::bigint[]) AS k(at, id)
+JOIN evidence_agentabove a ON a.at = k.at AND a.id = k.id
+CROSS JOIN LATERAL (SELECT l.effect_at, l.effect_id FROM evidence_link l
+    WHERE l.cause_at = k.at AND l.cause_id = k.id AND l.proof = {PROOF_REQUEST_ID} OFFSET 0) l
+JOIN evidence_event e ON e.at = l.effect_at AND e.id = l.effect_id
+WHERE e.principal_id IS NOT NULL
+ORDER BY 1, 2, 3, 4
+ON CONFLICT DO NOTHING RETURNING hour
+"""  # noqa: S608 - our own number; values are parameters
+
 # --- who may have made which call
 
 # As evidence_explained, but part of the plan.
@@ -121,12 +145,13 @@ _UNEXPLAINED = """NOT EXISTS (
 _LASTED = """least(greatest(coalesce({0}.duration, 0), 0), %(longest_micros)s)
                * interval '1 microsecond'"""
 _SHARE = "abs(hashint8({0})::bigint) %% %(shares)s = %(share)s"
-# The moments around which tool calls are looked at: those of what is new, to the minute, and the
-# hours in which callers were newly known. Where nearly everything is new, the whole time.
+# The moments around which tool calls are looked at: those of what is new, to the minute, those of
+# tools whose agent is newly known, and the hours in which callers were newly known. Where nearly everything is new, the whole time.
 _MOMENTS = {
     False: """SELECT tstzrange(minute, minute + interval '1 minute') AS around FROM (
             SELECT DISTINCT date_trunc('minute', at) AS minute FROM evidence_event
-            WHERE deposit_id = ANY(%(deposits)s) AND at BETWEEN %(first)s AND %(last)s) new
+            WHERE deposit_id = ANY(%(deposits)s) AND at BETWEEN %(first)s AND %(last)s
+            UNION SELECT unnest(%(minutes)s::timestamptz[])) new
         UNION ALL
         SELECT tstzrange(hour, hour + interval '1 hour')
         FROM unnest(%(hours)s::timestamptz[]) AS known(hour)""",
@@ -142,7 +167,7 @@ WITH moment AS MATERIALIZED (
                                upper(around) + %(behind)s + %(skew)s, '[]')) AS near
     FROM ({{moments}}) any_of
 ), tool AS MATERIALIZED (
-    SELECT t.at, t.id, t.source_id, t.principal_id, t.agent_id, t.action_id,
+    SELECT t.at, t.id, t.source_id, t.principal_id, {agents.of("t")} AS agent_id, t.action_id,
            {_LASTED.format("t")} AS lasted
     FROM evidence_run r
     JOIN evidence_event t ON t.trace = r.trace AND t.source_id = r.source_id
@@ -225,8 +250,8 @@ SELECT ea, ei, ta, ti, ({PROOF_INFERRED} + bits)::smallint, {INFERRED}, %(now)s 
     CROSS JOIN LATERAL (SELECT e.at, e.id, e.source_id, e.action_id, e.principal_id, e.address_id,
             e.user_agent_id
         FROM evidence_event e WHERE e.at = p.ea AND e.id = p.ei OFFSET 0) e
-    CROSS JOIN LATERAL (SELECT t.at, t.source_id, t.action_id, t.principal_id, t.agent_id, t.trace,
-            t.duration
+    CROSS JOIN LATERAL (SELECT t.at, t.source_id, t.action_id, t.principal_id, t.trace, t.duration,
+            {agents.of("t")} AS agent_id
         FROM evidence_event t WHERE t.at = p.ta AND t.id = p.ti OFFSET 0) t
     CROSS JOIN LATERAL (SELECT FROM evidence_run r
         WHERE r.source_id = t.source_id AND r.trace = t.trace AND r.api_calls = 0 OFFSET 0) r
@@ -283,6 +308,32 @@ def learn(cursor: Any, slice_: Slice) -> None:
     cursor.execute(_ALIKE, {"always": ALWAYS, "callers": callers, "doers": doers})
 
 
+class Near(NamedTuple):
+    """Where else than around new events something may be inferred by now: hours in which callers
+    were newly known, and minutes of tools whose agent was."""
+
+    hours: list[datetime]
+    minutes: list[datetime]
+
+
+def learn_above(cursor: Any, named: Sequence[Keys], linked: Sequence[Keys]) -> Near:
+    """What agents above spans say: above those that were `named` so just now, and above `linked`
+    ones that name none themselves. Under the lock of issuance, so that of the job that links a
+    span and the one that brings its agent the later sees both."""
+    hours: set[datetime] = set()
+    minutes: set[datetime] = set()
+    for keys in named:
+        cursor.execute(_TOLD_ABOVE, keys)
+        doers, moments = cursor.fetchone()
+        if doers:
+            cursor.execute(_ALIKE, {"always": ALWAYS, "callers": [], "doers": doers})
+            minutes.update(moments)
+    for keys in (*named, *linked):
+        cursor.execute(_KNOWN_ABOVE, keys)
+        hours.update(hour for (hour,) in cursor.fetchall())
+    return Near(sorted(hours), sorted(minutes))
+
+
 def again(cursor: Any, slice_: Slice) -> Clocks:
     """How clocks differ around these deposits. Where exact links show by now that it is otherwise
     than what a day was inferred with, what was inferred of it goes, for `infer` to find again."""
@@ -296,7 +347,7 @@ def again(cursor: Any, slice_: Slice) -> Clocks:
 def infer(
     cursor: Any,
     slice_: Slice,
-    hours: Sequence[datetime],
+    near: Near,
     known: Clocks,
     *,
     now: datetime,
@@ -305,8 +356,7 @@ def infer(
 ) -> int:
     """Rule 5 for these deposits, for one share of the agents; how many links are new.
 
-    `hours`: those in which callers were newly known, for their deposits' exact links. `known`: the
-    clocks as `again` gave them; days on which they have moved are inferred whole.
+    `known`: the clocks as `again` gave them; days on which they have moved are inferred whole.
     """
     seconds = [one.seconds for one in known.apart]
     facts = slice_.facts() | {
@@ -315,7 +365,8 @@ def infer(
         "skew": SKEW,
         "longest": LONGEST,
         "longest_micros": LONGEST_CALL_MICROS,
-        "hours": [*hours, *_hours_of({one.day for one in known.moved})],
+        "hours": [*near.hours, *_hours_of({one.day for one in known.moved})],
+        "minutes": near.minutes,
         "share": share,
         "shares": shares,
         "logs": [one.log for one in known.apart],
@@ -327,8 +378,8 @@ def infer(
     }
     cursor.execute(_INFER[slice_.whole], facts)
     made = int(cursor.rowcount)
-    if slice_.whole and known.moved:
-        # Their neighbours' days too, which are not in the time that is read through.
+    if slice_.whole and (facts["hours"] or near.minutes):
+        # Their neighbours' days too, and runs that began before: not in the time that is read through.
         cursor.execute(_INFER[False], facts | {"deposits": []})
         made += int(cursor.rowcount)
     return made

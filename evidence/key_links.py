@@ -178,8 +178,10 @@ _USES = _BY_ISSUANCE.format(
 )
 _OF_RUNS = _BY_ISSUANCE.format(
     identity=PLANE_IDENTITY,
-    # A list, not ANY: the planner would weigh each of thousands of traces.
-    side="t.trace IN (SELECT unnest(%(traces)s::uuid[])) AND t.plane = %(ai)s",
+    # A list, not ANY: the planner would weigh each of thousands of traces. Of runs that were issued
+    # no key there is nothing to look through.
+    side="t.trace IN (SELECT unnest(%(traces)s::uuid[])) AND t.plane = %(ai)s"
+    " AND r.issued IS NOT FALSE",
 )
 
 

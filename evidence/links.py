@@ -24,7 +24,7 @@ from evidence import (
 )
 from evidence.correlation import METHOD, SHORTEST_SURE_ID
 from evidence.models import Deposit, Progress
-from evidence.slices import Slice
+from evidence.slices import Keys, Slice
 from evidence.vocabulary import EXACT, PLANE_AI, PLANE_IDENTITY, PROOF_REQUEST_ID
 
 CONSUMER = "links"
@@ -34,18 +34,13 @@ LONGEST_STATEMENT = "120s"
 _SAME_REQUEST = """
     SELECT e.at AS ea, e.id AS ei, s.at AS sa, s.id AS si, e.source_id AS log,
            s.source_id AS traces, e.principal_id AS caller, coalesce(e.address_id, 0) AS address,
-           s.principal_id AS service, s.agent_id AS agent
-    FROM evidence_event e
-    JOIN evidence_event s
-      ON {same} AND s.plane = %(ai)s
-     AND s.at BETWEEN e.at - interval '1 day' AND e.at + interval '1 day'
-     AND s.at BETWEEN %(since)s - interval '1 day' AND %(until)s + interval '1 day'
+           s.principal_id AS service, s.agent_id AS agent,
+           s.agent_id IS NULL AND s.parent_span IS NOT NULL AS unnamed
+    FROM {both}
     JOIN evidence_term ea ON ea.id = e.action_id
     JOIN evidence_term sa ON sa.id = s.action_id
-    WHERE e.request_id IS NOT NULL AND s.request_id IS NOT NULL AND e.plane = %(identity)s
-      AND e.at >= %(since)s AND e.at < %(until)s AND {side}
-      -- correlation.same_request; the C collation folds ASCII letters only, as it does.
-      AND (ea.id = sa.id
+    -- correlation.same_request; the C collation folds ASCII letters only, as it does.
+    WHERE (ea.id = sa.id
            OR lower(split_part(ea.value, ':', 1) COLLATE "C")
              = lower(split_part(sa.value, ':', 1) COLLATE "C")
            OR (strpos(ea.value, ':') BETWEEN 1 AND length(ea.value) - 1
@@ -54,12 +49,30 @@ _SAME_REQUEST = """
                  = lower(substr(sa.value, strpos(sa.value, ':') + 1) COLLATE "C"))
            OR (length(s.request_id) >= %(shortest)s AND sa.value ~ %(method)s))
 """
+_EVENT = """e.request_id IS NOT NULL AND e.plane = %(identity)s
+     AND e.at >= %(since)s AND e.at < %(until)s"""
+_SPAN = """s.request_id IS NOT NULL AND s.plane = %(ai)s
+     AND s.at BETWEEN %(since)s - interval '1 day' AND %(until)s + interval '1 day'"""
+_NEAR = "s.at BETWEEN e.at - interval '1 day' AND e.at + interval '1 day'"
 _BY_INDEX = """s.request_id = e.request_id
      AND hashtextextended(s.request_id, 0) = hashtextextended(e.request_id, 0)"""
-_NEW_EVENTS = "e.deposit_id = ANY(%(deposits)s) AND e.at BETWEEN %(first)s AND %(last)s"
-_NEW_SPANS = """s.deposit_id = ANY(%(deposits)s) AND s.at BETWEEN %(first)s AND %(last)s
-      AND NOT e.deposit_id = ANY(%(deposits)s)"""
-_ANY_NEW = "(e.deposit_id = ANY(%(deposits)s) OR s.deposit_id = ANY(%(deposits)s))"
+# Fenced: what is new comes first, whatever the planner knows of a new month. Of a piece without
+# API events, or without spans that state a request, nothing else is then looked at.
+_OF_NEW_EVENTS = f"""(SELECT e.at, e.id, e.source_id, e.principal_id, e.address_id, e.action_id,
+                 e.request_id FROM evidence_event e
+          WHERE e.deposit_id = ANY(%(deposits)s) AND e.at BETWEEN %(first)s AND %(last)s
+            AND {_EVENT} OFFSET 0) e
+    JOIN evidence_event s ON {_BY_INDEX} AND {_SPAN} AND {_NEAR}"""  # noqa: S608 - our own words; values are parameters
+_OF_NEW_SPANS = f"""(SELECT s.at, s.id, s.source_id, s.principal_id, s.agent_id, s.parent_span,
+                 s.action_id, s.request_id FROM evidence_event s
+          WHERE s.deposit_id = ANY(%(deposits)s) AND s.at BETWEEN %(first)s AND %(last)s
+            AND {_SPAN} OFFSET 0) s
+    JOIN evidence_event e ON {_BY_INDEX} AND {_EVENT} AND {_NEAR}
+     AND NOT e.deposit_id = ANY(%(deposits)s)
+     AND e.at BETWEEN s.at - interval '1 day' AND s.at + interval '1 day'"""  # noqa: S608 - our own words; values are parameters
+_OF_ANY_NEW = f"""evidence_event e JOIN evidence_event s
+      ON s.request_id = e.request_id AND {_EVENT} AND {_SPAN} AND {_NEAR}
+     AND (e.deposit_id = ANY(%(deposits)s) OR s.deposit_id = ANY(%(deposits)s))"""
 # Links by request id, and in the same pass what is learnt from them: who calls for whom
 # (evidence/inferred.py), and how far clocks are apart, of links that are new.
 _LINK = """
@@ -78,7 +91,9 @@ WITH pairs AS MATERIALIZED ({pairs}), {made}, known AS (
     GROUP BY 1, 2, 3, 4
 )
 SELECT (SELECT count(*) FROM fresh), (SELECT array_agg(DISTINCT hour) FROM known),
-       (SELECT jsonb_agg(to_jsonb(ticks))::text FROM ticks)
+       (SELECT jsonb_agg(to_jsonb(ticks))::text FROM ticks),
+       (SELECT array_agg(sa)::text FROM pairs WHERE unnamed),
+       (SELECT array_agg(si)::text FROM pairs WHERE unnamed)
 """
 _INSERT = """made AS (
     INSERT INTO evidence_link
@@ -98,9 +113,9 @@ _PLAIN = f"""fresh AS MATERIALIZED (
 ), {_INSERT.format(pairs="fresh")}
 )"""  # noqa: S608 - our own words; values are parameters
 _EITHER = " UNION ALL ".join(
-    _SAME_REQUEST.format(side=side, same=_BY_INDEX) for side in (_NEW_EVENTS, _NEW_SPANS)
+    _SAME_REQUEST.format(both=both) for both in (_OF_NEW_EVENTS, _OF_NEW_SPANS)
 )
-_ALL = _SAME_REQUEST.format(side=_ANY_NEW, same="s.request_id = e.request_id")
+_ALL = _SAME_REQUEST.format(both=_OF_ANY_NEW)
 BY_REQUEST_ID = _LINK.format(pairs=_EITHER, made=_CAREFUL)
 TOGETHER = together.Insert(
     plain=_LINK.format(pairs=_ALL, made=_PLAIN), careful=_LINK.format(pairs=_ALL, made=_CAREFUL)
@@ -118,13 +133,15 @@ def derive(deposit: Deposit, *, now: datetime) -> int:
         made = direct.made + key_links.by_token(cursor, slice_, now=now)
         grown = runs.touched(cursor, slice_)
         runs.lock(cursor, grown)
-        for one in grown:
-            made += runs.grow(cursor, slice_, one, now=now)
+        grew = [runs.grow(cursor, slice_, one, now=now) for one in grown]
+        made += sum(one.made for one in grew)
         key_links.take_turn(cursor)
         made += key_links.by_issuance(cursor, slice_, [one.every for one in grown], now=now)
         inferred.learn(cursor, slice_)
+        met = inferred.learn_above(cursor, [one.named for one in grew], [direct.unnamed])
         known = inferred.again(cursor, slice_)
-        made += inferred.infer(cursor, slice_, direct.hours, known, now=now)
+        near = inferred.Near([*direct.hours, *met.hours], met.minutes)
+        made += inferred.infer(cursor, slice_, near, known, now=now)
         clocks.take(cursor, known.moved)
         nudge.after_commit("evidence.linked")
     return made
@@ -139,11 +156,12 @@ def prepare(cursor: Any, *settings: str) -> None:
 
 
 class Direct(NamedTuple):
-    """Links that lie in events themselves: how many are new, and the hours in which callers were
-    newly known by them."""
+    """Links that lie in events themselves: how many are new, the hours in which callers were newly
+    known by them, and the linked spans whose agent is above them, if anywhere."""
 
     made: int
     hours: list[datetime]
+    unnamed: Keys
 
 
 def by_what_is_said(cursor: Any, slice_: Slice, *, now: datetime) -> Direct:
@@ -163,11 +181,11 @@ def by_what_is_said(cursor: Any, slice_: Slice, *, now: datetime) -> Direct:
             together.write(cursor, TOGETHER, facts)
         else:
             cursor.execute(BY_REQUEST_ID, facts)
-        made, hours, ticks = cursor.fetchone()
+        made, hours, ticks, ats, ids = cursor.fetchone()
     made += key_links.by_credential(cursor, slice_, now=now)
     # The last rows that this takes: who waits for one of them holds nothing that we want.
     clocks.learn(cursor, ticks or "[]")
-    return Direct(made, hours or [])
+    return Direct(made, hours or [], Keys(ats or "{}", ids or "{}"))
 
 
 def link_next(*, now: datetime, after: int = 0) -> int:

@@ -1,7 +1,7 @@
 """Runs of traces, and links to the tool calls in them, set-based: rule 3 of evidence/correlation.py.
 
 Owns which traces have to be walked again, the rows of evidence_run, and the walk upwards from the
-spans that are linked. Comes after the links that lie in spans themselves (evidence/links.py,
+spans that are linked; the same reading of the spans finds their agents (evidence/above.py). Comes after the links that lie in spans themselves (evidence/links.py,
 evidence/key_links.py); must not know how those are found.
 """
 
@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from evidence import together
+from evidence import above, together
 from evidence.correlation import DEEPEST, LONGEST_SPAN_MICROS
-from evidence.slices import Slice
+from evidence.slices import Keys, Slice
 from evidence.vocabulary import (
     AGENT_RUN,
     API_CALL,
@@ -66,16 +66,31 @@ _OLDER = """AND EXISTS (SELECT FROM evidence_deposit d
                 AND d.last_at >= %(first)s - interval '1 day')"""
 TOUCHED = {whole: _TOUCHED.format(unless=_OLDER if whole else "") for whole in (False, True)}
 
-# Links that lie in a span, looked up by link_cause. Fenced: span by span, however many links there
-# are.
-_LOOKED_UP = """
+# Links that lie in a span, looked up by link_cause: of new spans, and of those whose way upwards
+# leads over a new one. Fenced: span by span, however many links there are.
+_OF_SPANS = """
     SELECT s.trace, s.parent_span, l.effect_at, l.effect_id, l.proof, l.strength
     FROM span s CROSS JOIN LATERAL (
         SELECT l.effect_at, l.effect_id, l.proof, l.strength FROM evidence_link l
         WHERE l.cause_at = s.at AND l.cause_id = s.id AND l.proof = ANY(%(direct)s)
           AND l.effect_at BETWEEN s.at - interval '1 day' AND s.at + interval '1 day' OFFSET 0) l
     WHERE s.says AND s.parent_span IS NOT NULL"""
-# The same of spans of a time of which nearly all links are asked for; others are looked up.
+# And those of new API events, looked up by them.
+_LOOKED_UP = f"""{_OF_SPANS} AND (s.new OR CASE WHEN (s.trace, s.span) IN (
+        SELECT trace, span FROM below) THEN true END)
+    UNION
+    SELECT s.trace, s.parent_span, l.effect_at, l.effect_id, l.proof, l.strength
+    FROM (SELECT at, id FROM evidence_event WHERE deposit_id = ANY(%(deposits)s)
+            AND at BETWEEN %(first)s AND %(last)s AND plane = %(identity)s OFFSET 0) n
+    CROSS JOIN LATERAL (
+        SELECT l.effect_at, l.effect_id, l.cause_at, l.cause_id, l.proof, l.strength
+        FROM evidence_link l WHERE l.effect_at = n.at AND l.effect_id = n.id
+          AND l.proof = ANY(%(direct)s) OFFSET 0) l
+    CROSS JOIN LATERAL (
+        SELECT s.trace, s.parent_span FROM evidence_event s
+        WHERE s.at = l.cause_at AND s.id = l.cause_id AND s.source_id = %(source)s
+          AND s.parent_span IS NOT NULL OFFSET 0) s"""  # noqa: S608 - our own words; values are parameters
+# Of spans of a time of which nearly all links are asked for, all; others are looked up.
 _READ_THROUGH = f"""
     SELECT s.trace, s.parent_span, l.effect_at, l.effect_id, l.proof, l.strength
     FROM span s JOIN evidence_link l ON l.cause_at = s.at AND l.cause_id = s.id
@@ -83,21 +98,35 @@ _READ_THROUGH = f"""
      AND l.effect_at BETWEEN s.at - interval '1 day' AND s.at + interval '1 day'
      AND l.effect_at BETWEEN %(since)s AND %(until)s
     WHERE s.says AND s.parent_span IS NOT NULL AND s.at BETWEEN %(first)s AND %(last)s
-    UNION ALL {_LOOKED_UP} AND NOT s.at BETWEEN %(first)s AND %(last)s"""  # noqa: S608 - our own words; values are parameters
+    UNION ALL {_OF_SPANS} AND NOT s.at BETWEEN %(first)s AND %(last)s"""  # noqa: S608 - our own words; values are parameters
+# Of these, nobody walks further up than to a tool call.
+_BELOW = """, below AS (
+    SELECT c.trace, c.span, c.activity <> %(tool)s AS further
+    FROM span n JOIN reached c ON c.trace = n.trace AND c.parent_span = n.span
+    WHERE n.new
+    UNION
+    SELECT c.trace, c.span, c.activity <> %(tool)s
+    FROM below b JOIN reached c ON c.trace = b.trace AND c.parent_span = b.span
+    WHERE b.further
+)"""
+# The spans right above linked ones, found in passing all spans instead of making a table of them.
+_RIGHT_ABOVE = """(SELECT * FROM span WHERE CASE WHEN (trace, span) IN (
+        SELECT trace, parent_span FROM linked) THEN true END OFFSET 0)"""
 _NOT_THERE = """WHERE NOT EXISTS (SELECT FROM evidence_link l
     WHERE l.effect_at = f.effect_at AND l.effect_id = f.effect_id AND l.cause_at = f.at
       AND l.cause_id = f.id AND l.proof = f.proof
       AND l.effect_at BETWEEN %(since)s - interval '1 day' AND %(until)s + interval '1 day')"""
 
-# The tool calls above linked spans, and the runs of the traces that have new spans; one reading of
-# the spans. A span that claims to have lasted for years must not break the arithmetic of its run.
-# Which of several names a run goes by is asked only of runs that have several: sorting all spans
-# for it was a sixth of the time.
+# The tool calls above linked spans, the runs of the traces that have new spans, and the agents of
+# spans; one reading of the spans. A span that claims to have lasted for years must not break the
+# arithmetic of its run. Which of several names a run goes by is asked only of runs that have
+# several: sorting all spans for it was a sixth of the time.
 _GROWN = """
 WITH RECURSIVE span AS MATERIALIZED (
     SELECT e.source_id, e.trace, e.span, e.parent_span, e.activity, e.at, e.id, e.duration,
            e.outcome, e.agent_id, e.principal_id, e.on_behalf_id, e.conversation_id, e.task_id,
-           e.release_id, e.request_id IS NOT NULL OR e.credential_id IS NOT NULL AS says
+           e.release_id, e.request_id IS NOT NULL OR e.credential_id IS NOT NULL AS says,
+           e.deposit_id = ANY(%(deposits)s) AS new
     FROM evidence_event e
     WHERE e.trace = ANY(%(every)s::uuid[]) AND e.plane = %(ai)s AND e.source_id = %(source)s
 ), summed AS MATERIALIZED (
@@ -111,43 +140,60 @@ WITH RECURSIVE span AS MATERIALIZED (
                OR min(on_behalf_id) < max(on_behalf_id)
                OR min(conversation_id) < max(conversation_id)
                OR min(task_id) < max(task_id) OR min(release_id) < max(release_id) AS several,
+           count(agent_id) > 0 AND count(agent_id) < count(*) AS unnamed,
            count(*) AS spans,
            count(*) FILTER (WHERE activity = %(tool)s) AS tool_calls,
            count(*) FILTER (WHERE activity = %(model)s) AS model_calls,
            count(*) FILTER (WHERE activity = %(api)s) AS api_calls,
            count(*) FILTER (WHERE outcome NOT IN (0, %(ok)s)) AS failed,
-           bool_or(parent_span IS NULL) AS ended
+           bool_or(parent_span IS NULL) AS ended,
+           bool_or(activity IN (%(run)s, %(tool)s, %(model)s)) AS is_run
     FROM span WHERE NOT trace = ANY(%(others)s::uuid[])
     GROUP BY trace
-    HAVING bool_or(activity IN (%(run)s, %(tool)s, %(model)s))
-), earliest AS (
-    SELECT trace,
+), reached AS (
+    -- Older spans whose way upwards leads over a new one.
+    SELECT trace, span, parent_span, at, id, agent_id, activity FROM span
+    WHERE NOT new AND CASE WHEN (trace, parent_span) IN (SELECT trace, span FROM span WHERE new)
+        THEN true END
+    UNION
+    SELECT c.trace, c.span, c.parent_span, c.at, c.id, c.agent_id, c.activity
+    FROM reached r JOIN span c ON c.trace = r.trace AND c.parent_span = r.span AND NOT c.new
+), {agents}, earliest AS (
+    SELECT s.trace,
            coalesce(
-             (array_agg(agent_id ORDER BY at, id)
-                FILTER (WHERE activity = %(run)s AND agent_id IS NOT NULL))[1],
-             (array_agg(agent_id ORDER BY at, id) FILTER (WHERE agent_id IS NOT NULL))[1]
+             (array_agg(s.agent_id ORDER BY s.at, s.id)
+                FILTER (WHERE s.activity = %(run)s AND s.agent_id IS NOT NULL))[1],
+             (array_agg(s.agent_id ORDER BY s.at, s.id) FILTER (WHERE s.agent_id IS NOT NULL))[1]
            ) AS agent_id,
-           (array_agg(principal_id ORDER BY at, id)
-                FILTER (WHERE principal_id IS NOT NULL))[1] AS service_id,
-           (array_agg(on_behalf_id ORDER BY at, id)
-                FILTER (WHERE on_behalf_id IS NOT NULL))[1] AS on_behalf_id,
-           (array_agg(conversation_id ORDER BY at, id)
-                FILTER (WHERE conversation_id IS NOT NULL))[1] AS conversation_id,
-           (array_agg(task_id ORDER BY at, id) FILTER (WHERE task_id IS NOT NULL))[1] AS task_id,
-           (array_agg(release_id ORDER BY at, id)
-                FILTER (WHERE release_id IS NOT NULL))[1] AS release_id
-    FROM span WHERE trace IN (SELECT trace FROM summed WHERE several)
-    GROUP BY trace
+           (array_agg(s.principal_id ORDER BY s.at, s.id)
+                FILTER (WHERE s.principal_id IS NOT NULL))[1] AS service_id,
+           (array_agg(s.on_behalf_id ORDER BY s.at, s.id)
+                FILTER (WHERE s.on_behalf_id IS NOT NULL))[1] AS on_behalf_id,
+           (array_agg(s.conversation_id ORDER BY s.at, s.id)
+                FILTER (WHERE s.conversation_id IS NOT NULL))[1] AS conversation_id,
+           (array_agg(s.task_id ORDER BY s.at, s.id)
+                FILTER (WHERE s.task_id IS NOT NULL))[1] AS task_id,
+           (array_agg(s.release_id ORDER BY s.at, s.id)
+                FILTER (WHERE s.release_id IS NOT NULL))[1] AS release_id
+    FROM (
+        SELECT at, id, trace, activity, principal_id, on_behalf_id, conversation_id, task_id,
+               release_id, coalesce(agent_id,
+                   (SELECT n.agent_id FROM agents n WHERE n.at = o.at AND n.id = o.id),
+                   (SELECT a.agent_id FROM evidence_agentabove a WHERE a.at = o.at AND a.id = o.id)
+               ) AS agent_id
+        FROM span o WHERE trace IN (SELECT trace FROM summed WHERE several)) s
+    GROUP BY s.trace
 ), run AS (
     INSERT INTO evidence_run (source_id, trace, first_at, last_at, agent_id, service_id,
         on_behalf_id, conversation_id, task_id, release_id, spans, tool_calls, model_calls,
-        api_calls, failed, ended)
+        api_calls, failed, ended, issued)
     SELECT %(source)s, s.trace, s.first_at, s.last_at, coalesce(n.agent_id, s.agent_id),
            coalesce(n.service_id, s.service_id), coalesce(n.on_behalf_id, s.on_behalf_id),
            coalesce(n.conversation_id, s.conversation_id), coalesce(n.task_id, s.task_id),
            coalesce(n.release_id, s.release_id), s.spans, s.tool_calls, s.model_calls,
-           s.api_calls, s.failed, s.ended
+           s.api_calls, s.failed, s.ended, false
     FROM summed s LEFT JOIN earliest n ON n.trace = s.trace
+    WHERE s.is_run
     ORDER BY s.trace
     ON CONFLICT (source_id, trace) DO UPDATE SET
         first_at = excluded.first_at, last_at = excluded.last_at, agent_id = excluded.agent_id,
@@ -166,11 +212,11 @@ WITH RECURSIVE span AS MATERIALIZED (
            excluded.on_behalf_id, excluded.conversation_id, excluded.task_id,
            excluded.release_id, excluded.spans, excluded.tool_calls, excluded.model_calls,
            excluded.api_calls, excluded.failed, excluded.ended)
-), linked AS MATERIALIZED ({linked}
+){below}, linked AS MATERIALIZED ({linked}
 ), above AS MATERIALIZED (
     -- The spans right above linked ones: mostly the tool calls, and nothing is left to walk.
     SELECT l.*, p.at, p.id, p.activity = %(tool)s AS tool, p.parent_span AS further
-    FROM linked l JOIN span p ON p.trace = l.trace AND p.span = l.parent_span
+    FROM linked l JOIN {right_above} p ON p.trace = l.trace AND p.span = l.parent_span
 ), up AS (
     -- Walked from each distinct parent, not from each link; UNION drops what was met before.
     SELECT DISTINCT trace, parent_span AS start, further AS here, 1 AS depth
@@ -179,32 +225,48 @@ WITH RECURSIVE span AS MATERIALIZED (
     SELECT up.trace, up.start, p.parent_span, up.depth + 1
     FROM up JOIN span p ON p.trace = up.trace AND p.span = up.here
     WHERE p.activity <> %(tool)s AND p.parent_span IS NOT NULL AND up.depth < %(deepest)s - 1
-), found AS (
-    SELECT DISTINCT effect_at, effect_id, at, id,
+), found AS MATERIALIZED (
+    SELECT DISTINCT trace, effect_at, effect_id, at, id,
            CASE proof WHEN %(request)s THEN %(parent)s WHEN %(token)s THEN %(by_token)s
                 ELSE %(by_key)s END::smallint AS proof, strength
     FROM (
-        SELECT effect_at, effect_id, at, id, proof, strength FROM above WHERE tool
+        SELECT trace, effect_at, effect_id, at, id, proof, strength FROM above WHERE tool
         UNION ALL
-        SELECT l.effect_at, l.effect_id, t.at, t.id, l.proof, l.strength
+        SELECT l.trace, l.effect_at, l.effect_id, t.at, t.id, l.proof, l.strength
         FROM up
         JOIN span t ON t.trace = up.trace AND t.span = up.here AND t.activity = %(tool)s
         JOIN linked l ON l.trace = up.trace AND l.parent_span = up.start
     ) either
+), made AS (
+    INSERT INTO evidence_link
+        (effect_at, effect_id, cause_at, cause_id, proof, strength, recorded_at)
+    SELECT effect_at, effect_id, at, id, proof, strength, %(now)s::timestamptz FROM found f
+    {unless}
+    ORDER BY 1, 2, 3, 4, 5
+    {else_}
+    RETURNING 1
 )
-INSERT INTO evidence_link
-    (effect_at, effect_id, cause_at, cause_id, proof, strength, recorded_at)
-SELECT effect_at, effect_id, at, id, proof, strength, %(now)s::timestamptz FROM found f
-{unless}
-ORDER BY 1, 2, 3, 4, 5
-{else_}
+SELECT (SELECT count(*) FROM made),
+       (SELECT array_agg(at)::text FROM taken), (SELECT array_agg(id)::text FROM taken),
+       (SELECT array_agg(DISTINCT trace)::text FROM found
+        WHERE proof = %(parent)s AND (SELECT true FROM evidence_issuance i
+            WHERE i.at = effect_at AND i.event_id = effect_id AND NOT i.standing LIMIT 1))
 """
 _CAREFUL = "ON CONFLICT DO NOTHING"
-GROWN = _GROWN.format(linked=_LOOKED_UP, unless="", else_=_CAREFUL)
+GROWN = _GROWN.format(
+    agents=above.AGENTS, below=_BELOW, linked=_LOOKED_UP, right_above=_RIGHT_ABOVE, unless="",
+    else_=_CAREFUL,
+)  # fmt: skip
+_TOGETHER = {"agents": above.AGENTS, "below": "", "linked": _READ_THROUGH, "right_above": "span"}
 GROWN_TOGETHER = together.Insert(
-    plain=_GROWN.format(linked=_READ_THROUGH, unless=_NOT_THERE, else_=""),
-    careful=_GROWN.format(linked=_READ_THROUGH, unless="", else_=_CAREFUL),
+    plain=_GROWN.format(**_TOGETHER, unless=_NOT_THERE, else_=""),
+    careful=_GROWN.format(**_TOGETHER, unless="", else_=_CAREFUL),
 )
+# Tools of these runs were issued keys.
+ISSUED = """
+UPDATE evidence_run SET issued = true
+WHERE source_id = %s AND trace = ANY(%s::uuid[]) AND issued IS NOT TRUE
+"""
 
 
 class Grown(NamedTuple):
@@ -233,12 +295,21 @@ def lock(cursor: Any, grown: Iterable[Grown]) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [LOCK, source])
 
 
-def grow(cursor: Any, slice_: Slice, grown: Grown, *, now: datetime) -> int:
-    """Runs of these traces, and links to the tool calls in them; how many links are new."""
+class Grew(NamedTuple):
+    """What became of the runs of one source: how many links are new, and the spans that were given
+    an agent from above them."""
+
+    made: int
+    named: Keys
+
+
+def grow(cursor: Any, slice_: Slice, grown: Grown, *, now: datetime) -> Grew:
+    """Runs of these traces, links to the tool calls in them, and agents of their spans."""
     facts = slice_.facts() | {
         "source": grown.source,
         "others": grown.others,
         "every": grown.every,
+        "identity": PLANE_IDENTITY,
         "ai": PLANE_AI,
         "run": AGENT_RUN,
         "tool": TOOL_CALL,
@@ -262,6 +333,8 @@ def grow(cursor: Any, slice_: Slice, grown: Grown, *, now: datetime) -> int:
         together.write(cursor, GROWN_TOGETHER, facts)
     else:
         cursor.execute(GROWN, facts)
-    made = int(cursor.rowcount)
+    made, ats, ids, issued = cursor.fetchone()
     cursor.execute("SET LOCAL enable_nestloop = on")
-    return made
+    if issued:
+        cursor.execute(ISSUED, [grown.source, issued])
+    return Grew(int(made), Keys(ats or "{}", ids or "{}"))

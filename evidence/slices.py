@@ -7,11 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from evidence.models import Deposit
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+
+
+class Keys(NamedTuple):
+    """Keys of events, as the database writes arrays: they are only handed back to it."""
+
+    at: str
+    id: str
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,13 @@ streamed with bounded memory; times are RFC 3339 UTC, ids lower-case hex.
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import batched
 from typing import Any
 
 import orjson
 from django.db import connection, transaction
 from django.db.models import Prefetch
 
-from evidence.models import Actor
-from evidence.queries.agents import above
+from evidence.queries import agents
 from evidence.vocabulary import (
     ACTIVITIES,
     EXACT,
@@ -50,30 +48,12 @@ def _stream(sql: str, parameters: list[Any]) -> Iterator[tuple[Any, ...]]:
             yield from cursor
 
 
-def _with_agents(
-    rows: Iterator[tuple[Any, ...]], at: int, trace: int, agent: int
-) -> Iterator[tuple[tuple[Any, ...], str | None]]:
-    """Rows with the agent of their span: named by it, or above it in another body. The arguments
-    are columns: its time, with its id behind it, its trace, and the agent that it names."""
-    for page in batched(rows, PAGE):
-        asked = [row for row in page if row[agent] is None and row[trace] is not None]
-        found = above({row[trace] for row in asked})
-        wanted = {key: found[key] for row in asked if (key := (row[at], row[at + 1])) in found}
-        names = dict(
-            Actor.objects.filter(pk__in=set(wanted.values())).values_list("pk", "value")
-            if wanted
-            else ()
-        )
-        for row in page:
-            yield row, row[agent] or names.get(wanted.get((row[at], row[at + 1]), 0))
-
-
 def links() -> Iterator[Row]:
     """Which API event was caused by which span, how strongly, proved by what: of each event the
     strongest links only. Of more than one run behind a key it cannot be told which it was."""
     shown = _stream(
         # What cannot be told of a busy key is asked once for each action and second.
-        "WITH shown AS MATERIALIZED ("
+        "WITH shown AS MATERIALIZED ("  # noqa: S608 - our own names; values are parameters
         " SELECT l.effect_at, l.effect_id, l.cause_at, l.cause_id, l.proof, l.strength, l.runs,"
         "  CASE WHEN l.proof IN (4, 5) AND l.runs = 1 THEN e.credential_id END AS used,"
         "  e.action_id AS act, date_trunc('second', e.at, 'UTC') AS moment"
@@ -93,12 +73,12 @@ def links() -> Iterator[Row]:
         " JOIN evidence_source es ON es.id = e.source_id"
         " JOIN evidence_event c ON c.at = l.cause_at AND c.id = l.cause_id"
         " JOIN evidence_term ca ON ca.id = c.action_id"
-        " LEFT JOIN evidence_actor cg ON cg.id = c.agent_id"
+        f" LEFT JOIN evidence_actor cg ON cg.id = {agents.of('c')}"
         " JOIN evidence_source cs ON cs.id = c.source_id"
         " ORDER BY l.effect_at, l.effect_id, l.proof, l.cause_at, l.cause_id",
         [],
     )
-    for row, agent in _with_agents(shown, at=9, trace=12, agent=17):
+    for row in shown:
         yield {
             "strength": STRENGTHS[row[0]],
             "proof": PROOFS[row[1]],
@@ -127,7 +107,7 @@ def links() -> Iterator[Row]:
                 "action": row[14],
                 "activity": ACTIVITIES[row[15]],
                 "source": row[16],
-                "agent": agent,
+                "agent": row[17],
             },
         }
 
@@ -135,7 +115,7 @@ def links() -> Iterator[Row]:
 def events() -> Iterator[Row]:
     """Every event, in time order."""
     stored = _stream(
-        "SELECT e.at, e.id, e.received_at, s.name, e.deposit_id, e.ordinal, e.plane, e.activity,"
+        "SELECT e.at, e.id, e.received_at, s.name, e.deposit_id, e.ordinal, e.plane, e.activity,"  # noqa: S608 - our own names; values are parameters
         " e.outcome, a.value, r.value, p.value, c.value, g.value, o.value, e.request_id, e.trace,"
         " e.span, e.parent_span, e.duration, ad.value, er.value, e.time_basis, tk.value, cv.value"
         " FROM evidence_event e JOIN evidence_source s ON s.id = e.source_id"
@@ -143,7 +123,7 @@ def events() -> Iterator[Row]:
         " LEFT JOIN evidence_term r ON r.id = e.resource_id"
         " LEFT JOIN evidence_actor p ON p.id = e.principal_id"
         " LEFT JOIN evidence_actor c ON c.id = e.credential_id"
-        " LEFT JOIN evidence_actor g ON g.id = e.agent_id"
+        f" LEFT JOIN evidence_actor g ON g.id = {agents.of('e')}"
         " LEFT JOIN evidence_actor o ON o.id = e.on_behalf_id"
         " LEFT JOIN evidence_term ad ON ad.id = e.address_id"
         " LEFT JOIN evidence_term er ON er.id = e.error_id"
@@ -151,7 +131,7 @@ def events() -> Iterator[Row]:
         " LEFT JOIN evidence_term cv ON cv.id = e.conversation_id ORDER BY e.at, e.id",
         [],
     )
-    for row, agent in _with_agents(stored, at=0, trace=16, agent=13):
+    for row in stored:
         yield {
             "at": moment(row[0]),
             "id": row[1],
@@ -167,7 +147,7 @@ def events() -> Iterator[Row]:
             "resource": row[10],
             "principal": row[11],
             "credential": row[12],
-            "agent": agent,
+            "agent": row[13],
             "on_behalf": row[14],
             "request_id": row[15],
             "trace_id": row[16].hex if row[16] else None,
@@ -267,7 +247,7 @@ def _events_of(under: list[tuple[datetime, int]]) -> list[dict[str, Any]]:
         return []
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT e.request_id, p.value, c.value, g.value,"
+            "SELECT e.request_id, p.value, c.value, g.value,"  # noqa: S608 - our own names; values are parameters
             " (SELECT s.trace FROM evidence_link l JOIN evidence_event s"
             "   ON s.at = l.cause_at AND s.id = l.cause_id"
             "  WHERE l.effect_at = e.at AND l.effect_id = e.id AND l.strength = %s"
@@ -276,7 +256,7 @@ def _events_of(under: list[tuple[datetime, int]]) -> list[dict[str, Any]]:
             " JOIN evidence_event e ON e.at = k.at AND e.id = k.id"
             " LEFT JOIN evidence_actor p ON p.id = e.principal_id"
             " LEFT JOIN evidence_actor c ON c.id = e.credential_id"
-            " LEFT JOIN evidence_actor g ON g.id = e.agent_id ORDER BY k.n",
+            f" LEFT JOIN evidence_actor g ON g.id = {agents.of('e')} ORDER BY k.n",
             [EXACT, [at for at, _ in under], [number for _, number in under]],
         )
         return [

@@ -41,6 +41,8 @@ SELECT at, id FROM (
   (SELECT at, id FROM evidence_event WHERE principal_id = %(a)s ORDER BY at DESC LIMIT %(n)s)
   UNION (SELECT at, id FROM evidence_event WHERE credential_id = %(a)s ORDER BY at DESC LIMIT %(n)s)
   UNION (SELECT at, id FROM evidence_event WHERE agent_id = %(a)s ORDER BY at DESC LIMIT %(n)s)
+  UNION (SELECT at, id FROM evidence_agentabove WHERE agent_id = %(a)s
+         ORDER BY at DESC LIMIT %(n)s)
 ) u ORDER BY at DESC, id DESC LIMIT %(n)s
 """
 OF_IDENTITY = """

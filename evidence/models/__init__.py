@@ -13,7 +13,7 @@ from .custody import (
     RetentionSaid,
     Tombstone,
 )
-from .events import Actor, Event, Issuance, Link, Run, Sighting, Term
+from .events import Actor, AgentAbove, Event, Issuance, Link, Run, Sighting, Term
 from .inference import Acquaintance, Clock, ClockTaken, Meaning
 from .jobs import Job, LeasedJob, Plan
 from .ledger import LedgerEntry, LedgerSeal
@@ -24,6 +24,7 @@ from .sources import Consumer, Deposit, DepositBody, Gap, Progress, Reject, Sour
 __all__ = [
     "Acquaintance",
     "Actor",
+    "AgentAbove",
     "Capsule",
     "CapsuleTombstone",
     "Clock",

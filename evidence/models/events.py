@@ -97,6 +97,23 @@ class Event(models.Model):
     request_id = models.TextField(null=True)
 
 
+class AgentAbove(models.Model):
+    """The agent of a span that names none itself and came in another body than who names it above.
+
+    Derived whenever its trace grows (evidence/runs.py). It has the key of its event; who asks for
+    an agent's events asks here too (evidence/queries/agents.py).
+    """
+
+    pk = models.CompositePrimaryKey("at", "id")
+    at = models.DateTimeField()
+    id = models.BigIntegerField()
+    agent_id = models.BigIntegerField()  # Actor
+
+    class Meta:
+        # An agent's newest spans, beside event_agent.
+        indexes = [models.Index(name="agentabove_agent", fields=["agent_id", "at"])]
+
+
 class Sighting(models.Model):
     """An event seen again in another source: kept, so that completeness can be compared."""
 
@@ -204,6 +221,9 @@ class Run(models.Model):
     failed = models.IntegerField(default=0)
     # The root span has arrived: the run has ended.
     ended = models.BooleanField(default=False)
+    # Whether a call of one of its tools issued a key; empty: not known. Nobody looks for uses of
+    # such keys where there are none.
+    issued = models.BooleanField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(name="run_once", fields=["source", "trace"])]

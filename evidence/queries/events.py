@@ -116,8 +116,9 @@ def _stretch(asked: Filter, before: Key | None) -> tuple[datetime | None, dateti
     return max(first, begins or first), min(last + timedelta(microseconds=1), ends or LAST)
 
 
-INDEXED = ("principal_id", "credential_id", "agent_id")
-WHO = (*INDEXED, "on_behalf_id")
+INDEXED = ("principal_id", "credential_id", "agent_id", agents.ABOVE)
+# Whom an event names, its agent also where only a span above it does.
+WHO = ("principal_id", "credential_id", agents.of("e"), "on_behalf_id")
 TERMS = {Term.ACTION: "action_id", Term.RESOURCE: "resource_id", Term.ADDRESS: "address_id"}
 FIRST, LAST = EPOCH, datetime.max.replace(tzinfo=UTC)
 
@@ -218,8 +219,8 @@ ONE = """
 SELECT e.at, e.id, e.received_at, e.deposit_id, e.ordinal, e.plane, e.activity, e.outcome,
        e.time_basis, e.request_id, e.trace, e.span, e.parent_span, e.duration, e.source_id,
        s.name AS source, t.value AS action, r.value AS resource, ad.value AS address,
-       ua.value AS user_agent, er.value AS error, e.principal_id, e.credential_id, e.agent_id,
-       e.on_behalf_id
+       ua.value AS user_agent, er.value AS error, e.principal_id, e.credential_id,
+       @agent@ AS agent_id, e.on_behalf_id
 FROM evidence_event e
 JOIN evidence_source s ON s.id = e.source_id
 JOIN evidence_term t ON t.id = e.action_id
@@ -228,7 +229,7 @@ LEFT JOIN evidence_term ad ON ad.id = e.address_id
 LEFT JOIN evidence_term ua ON ua.id = e.user_agent_id
 LEFT JOIN evidence_term er ON er.id = e.error_id
 WHERE e.at = %s AND e.id = %s
-"""
+""".replace("@agent@", agents.of("e"))
 LINKED = """
 SELECT l.proof, l.strength, o.at, o.id, t.value, l.effect_at = %(at)s AND l.effect_id = %(id)s,
        l.runs, l.surplus
@@ -255,10 +256,9 @@ def one(key: Key, *, scope: Scope) -> Mapping[str, Any] | None:
         if row is None:
             return None
         found = dict(zip([column[0] for column in cursor.description], row, strict=True))
-    if scope is not None and scope.isdisjoint(found[column] for column in WHO):
+    who = ("principal_id", "credential_id", "agent_id", "on_behalf_id")
+    if scope is not None and scope.isdisjoint(found[column] for column in who):
         return None
-    if found["agent_id"] is None and found["parent_span"] is not None:
-        found["agent_id"] = agents.above([found["trace"]]).get(key)
     return found
 
 

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 from django.db import OperationalError, connection, transaction
 
+from evidence.queries import agents
+
 # A page that takes longer says so; the reader narrows it by time, source or identity.
 MOST_SECONDS = 4
 # A first look without an index answers within this; who asks to look further back may wait.
@@ -64,7 +66,10 @@ class Matching(NamedTuple):
         selects = []
         for condition, own in self.branches:
             where = " AND ".join([condition, *parts])
-            select = f"SELECT at, id FROM evidence_event e WHERE {where} {newest}"  # noqa: S608 - our own conditions; values are parameters
+            events = (
+                agents.EVENTS_ABOVE if condition.startswith(agents.ABOVE) else "evidence_event e"
+            )
+            select = f"SELECT at, id FROM {events} WHERE {where} {newest}"  # noqa: S608 - our own conditions; values are parameters
             if condition.endswith("= actor"):
                 # One walk of the index for each actor: their newest, without sorting all they did.
                 select = (

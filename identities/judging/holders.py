@@ -131,7 +131,7 @@ def actors_of(
 
 
 def attribute(
-    seen: Seen, agent: int | None, causes: list[Cause], holders: Holders
+    seen: Seen, causes: list[Cause], holders: Holders
 ) -> tuple[list[Attributed], list[int]]:
     """The attributions of one event, and the identities whose authority it was done with.
 
@@ -146,7 +146,7 @@ def attribute(
             rows[bound.identity] = Attributed(bound.identity, bound.binding, role, strength)
 
     if seen.plane == PLANE_AI:
-        by_agent = holders.at(agent, seen.at)
+        by_agent = holders.at(seen.agent, seen.at)
         for bound in by_agent:
             add(bound, AS_AGENT, ONE_OF if len(by_agent) > 1 else BY_EXACT)
         if not by_agent:

@@ -61,10 +61,7 @@ def _judge(seen_here: scope.Scope, *, now: datetime) -> None:
     involved: set[int] = set()
     for seen in events:
         behind = seen_here.causes.get((seen.at, seen.id), [])
-        agent = seen.agent
-        if agent is None:
-            agent = seen_here.agents.get((seen.at, seen.id))
-        given, authority = holders.attribute(seen, agent, behind, bound)
+        given, authority = holders.attribute(seen, behind, bound)
         attributed.append((seen, behind, given, authority))
         involved |= {row.identity for row in given} | set(authority)
     grants = Grants(involved)
@@ -80,7 +77,6 @@ def _judge(seen_here: scope.Scope, *, now: datetime) -> None:
             seen.credential,
             seen.agent,
             seen.on_behalf,
-            seen_here.agents.get((seen.at, seen.id)),
             *(cause.agent for cause in behind),
             *(cause.service for cause in behind),
         )
@@ -224,6 +220,9 @@ def again(
             "  AND e.at >= %(since)s"
             " UNION SELECT e.deposit_id FROM evidence_event e JOIN actor a ON e.agent_id = a.id"
             "  AND e.at >= %(since)s"
+            " UNION SELECT e.deposit_id FROM evidence_agentabove g JOIN actor a"
+            "  ON g.agent_id = a.id AND g.at >= %(since)s"
+            "  JOIN evidence_event e ON e.at = g.at AND e.id = g.id"
             # Also what is being judged right now: its lease is gone, so it cannot become done.
             ") UPDATE evidence_progress p SET done_at = NULL, leased_until = NULL, attempts = 0"
             " FROM deposit d WHERE p.deposit_id = d.deposit_id AND p.consumer = %(consumer)s"

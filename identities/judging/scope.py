@@ -12,12 +12,12 @@ from uuid import UUID
 from django.db import connection
 
 from evidence.models import Deposit
-from evidence.queries.agents import Span, nearest
+from evidence.queries import agents
 from evidence.vocabulary import EXACT, PLANE_AI, PLANE_IDENTITY
 
 FIELDS = (
     "e.at, e.id, e.source_id, e.plane, e.activity, e.outcome, e.principal_id, e.credential_id,"
-    " e.agent_id, e.on_behalf_id, e.action_id, e.resource_id, e.address_id, e.trace"
+    f" {agents.of('e')}, e.on_behalf_id, e.action_id, e.resource_id, e.address_id, e.trace"
 )
 
 
@@ -32,7 +32,7 @@ class Seen(NamedTuple):
     outcome: int
     principal: int | None
     credential: int | None
-    agent: int | None
+    agent: int | None  # of spans: the nearest upwards
     on_behalf: int | None
     action: int
     resource: int | None
@@ -55,13 +55,12 @@ class Cause(NamedTuple):
 class Scope(NamedTuple):
     events: list[Seen]
     causes: dict[tuple[datetime, int], list[Cause]]
-    agents: dict[tuple[datetime, int], int]  # of spans: nearest agent upwards
 
 
 def of(deposit: Deposit) -> Scope:
     """Everything whose attribution this deposit may change."""
     if deposit.first_at is None:
-        return Scope([], {}, {})
+        return Scope([], {})
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT {FIELDS} FROM evidence_event e"
@@ -84,10 +83,9 @@ def of(deposit: Deposit) -> Scope:
         traces |= {row[0] for row in cursor.fetchall()}
     for seen in _explained_by(traces):
         events.setdefault((seen.at, seen.id), seen)
-    causes, agents = _causes(traces)
-    for seen in _unnamed_spans(traces, agents):
+    for seen in _unnamed_spans(traces):
         events.setdefault((seen.at, seen.id), seen)
-    return Scope(list(events.values()), causes, agents)
+    return Scope(list(events.values()), _causes(traces))
 
 
 def _explained_by(traces: Iterable[UUID]) -> list[Seen]:
@@ -107,20 +105,12 @@ def _explained_by(traces: Iterable[UUID]) -> list[Seen]:
         return [Seen(*row) for row in cursor.fetchall()]
 
 
-def _causes(
-    traces: Iterable[UUID],
-) -> tuple[dict[tuple[datetime, int], list[Cause]], dict[tuple[datetime, int], int]]:
-    """For exactly linked API events the runs behind them; for spans the agent nearest upwards."""
+def _causes(traces: Iterable[UUID]) -> dict[tuple[datetime, int], list[Cause]]:
+    """For exactly linked API events the runs behind them."""
     wanted = list(traces)
     if not wanted:
-        return {}, {}
+        return {}
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT at, id, source_id, trace, span, parent_span, agent_id"
-            " FROM evidence_event WHERE trace = ANY(%s) AND plane = %s ORDER BY at, id",
-            [wanted, PLANE_AI],
-        )
-        spans = cursor.fetchall()
         cursor.execute(
             "SELECT r.trace, r.source_id, r.agent_id, r.service_id, r.task_id"
             " FROM evidence_run r WHERE r.trace = ANY(%s)",
@@ -128,34 +118,33 @@ def _causes(
         )
         runs = {(row[0], row[1]): row[2:] for row in cursor.fetchall()}
         cursor.execute(
-            "SELECT l.effect_at, l.effect_id, s.at, s.id, s.source_id, s.trace, s.principal_id,"
-            " s.task_id FROM evidence_event s"
+            f"SELECT l.effect_at, l.effect_id, {agents.of('s')}, s.source_id, s.trace,"
+            " s.principal_id, s.task_id FROM evidence_event s"
             " JOIN evidence_link l ON l.cause_at = s.at AND l.cause_id = s.id"
             "  AND l.strength = %s"
             " WHERE s.trace = ANY(%s) AND s.plane = %s ORDER BY s.at, s.id",
             [EXACT, wanted, PLANE_AI],
         )
         linked = cursor.fetchall()
-    agents = nearest(Span(*row) for row in spans)
     causes: dict[tuple[datetime, int], list[Cause]] = {}
-    for effect_at, effect, at, number, source, trace, service, task in linked:
+    for effect_at, effect, above, source, trace, service, task in linked:
         run = runs.get((trace, source), (None, None, None))
         cause = Cause(
-            agent=agents.get((at, number), run[0]),
+            agent=above if above is not None else run[0],
             service=service if service is not None else run[1],
             trace=trace,
             source=source,
             task=task if task is not None else run[2],
-            above=agents.get((at, number)),
+            above=above,
             sender=service,
         )
         there = causes.setdefault((effect_at, effect), [])
         if cause not in there:
             there.append(cause)
-    return causes, agents
+    return causes
 
 
-def _unnamed_spans(traces: Iterable[UUID], agents: dict[tuple[datetime, int], int]) -> list[Seen]:
+def _unnamed_spans(traces: Iterable[UUID]) -> list[Seen]:
     """Spans of these traces that name no agent themselves but have one above them by now."""
     wanted = list(traces)
     if not wanted:
@@ -163,8 +152,8 @@ def _unnamed_spans(traces: Iterable[UUID], agents: dict[tuple[datetime, int], in
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT {FIELDS} FROM evidence_event e"
-            " WHERE e.trace = ANY(%s) AND e.plane = %s AND e.agent_id IS NULL",
+            " WHERE e.trace = ANY(%s) AND e.plane = %s AND e.agent_id IS NULL AND EXISTS ("
+            "  SELECT FROM evidence_agentabove a WHERE a.at = e.at AND a.id = e.id)",
             [wanted, PLANE_AI],
         )
-        rows = [Seen(*row) for row in cursor.fetchall()]
-    return [seen for seen in rows if (seen.at, seen.id) in agents]
+        return [Seen(*row) for row in cursor.fetchall()]

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from django.db import connection
 
+from evidence.queries import agents
 from identities.judging.holders import Holders
 from identities.models import Identity
 from identities.models.behaviour import BY_EXACT, BY_INFERENCE, BY_KEY, INSIDE, NOT_JUDGED, OUTSIDE
@@ -22,14 +23,14 @@ VERDICTS = {NOT_JUDGED: "unknown", INSIDE: "inside", OUTSIDE: "outside"}
 STRENGTHS = {BY_EXACT: "exact", BY_KEY: "key", BY_INFERENCE: "inferred"}
 
 # The spans behind an API event say which of several holders of its credential acted.
-ACTORS = """
-SELECT e.at, e.id, e.principal_id, e.credential_id, e.agent_id, e.on_behalf_id,
-       s.agent_id, s.principal_id
+ACTORS = f"""
+SELECT e.at, e.id, e.principal_id, e.credential_id, {agents.of("e")}, e.on_behalf_id,
+       {agents.of("s")}, s.principal_id
 FROM unnest(%s::timestamptz[], %s::bigint[]) AS k(at, id)
 JOIN evidence_event e ON e.at = k.at AND e.id = k.id
 LEFT JOIN evidence_link l ON l.effect_at = e.at AND l.effect_id = e.id
 LEFT JOIN evidence_event s ON s.at = l.cause_at AND s.id = l.cause_id
-"""
+"""  # noqa: S608 - our own names; values are parameters
 FOUND = """
 SELECT t.at, t.event_id, t.identity_no, t.strength, t.verdict
 FROM unnest(%s::int[]) AS who(number)

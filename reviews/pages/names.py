@@ -59,9 +59,14 @@ def unclaimed_line(found: Unclaimed) -> dict[str, Any]:
     acting = family([actor.pk])
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*), min(e.at), max(e.at) FROM evidence_event e"
-            " WHERE e.credential_id = ANY(%s) OR e.principal_id = ANY(%s) OR e.agent_id = ANY(%s)",
-            [acting, acting, acting],
+            "SELECT count(*), min(at), max(at) FROM ("
+            " SELECT at FROM evidence_event e WHERE e.credential_id = ANY(%(who)s)"
+            "  OR e.principal_id = ANY(%(who)s) OR e.agent_id = ANY(%(who)s)"
+            " UNION ALL SELECT e.at FROM evidence_agentabove a"
+            "  JOIN evidence_event e ON e.at = a.at AND e.id = a.id WHERE a.agent_id = ANY(%(who)s)"
+            "  AND coalesce(e.credential_id = ANY(%(who)s), false) IS FALSE"
+            "  AND coalesce(e.principal_id = ANY(%(who)s), false) IS FALSE) seen",
+            {"who": acting},
         )
         count, first, last = cursor.fetchone()
     least = "at least " if len(acting) == MOST_CHILDREN else ""

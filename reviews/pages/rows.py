@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import connection
 
+from evidence.queries import agents
 from evidence.vocabulary import ACTIVITIES, OUTCOMES, PLANE_AI, PLANES, STRENGTHS
 from reviews.pages.lanes import micros
 
@@ -24,7 +25,7 @@ LEFT JOIN evidence_term r ON r.id = e.resource_id
 LEFT JOIN evidence_term ad ON ad.id = e.address_id
 LEFT JOIN evidence_actor c ON c.id = e.credential_id
 LEFT JOIN evidence_actor p ON p.id = e.principal_id
-LEFT JOIN evidence_actor g ON g.id = e.agent_id
+LEFT JOIN evidence_actor g ON g.id = @agent@
 LEFT JOIN LATERAL (
     SELECT l.strength, s.trace, s.source_id, l.runs = 1 AND l.surplus = 0 AS told
     FROM evidence_shownlink l
@@ -36,7 +37,7 @@ LEFT JOIN evidence_run run ON run.trace = coalesce(l.trace, e.trace)
     -- Where it cannot be told which run it is, none is named.
     AND coalesce(l.told, true)
 ORDER BY e.at DESC, e.id DESC
-"""
+""".replace("@agent@", agents.of("e"))
 VERDICTS = {0: "unknown", 1: "inside", 2: "outside", None: ""}
 
 

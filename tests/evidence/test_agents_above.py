@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from evidence import links
+from evidence import capsules, links
 from evidence.formats import otlp
 from evidence.formats.record import ActorName, Record
-from evidence.models import Event, Source
+from evidence.models import Actor, Event, Source
 from evidence.names import memory
-from evidence.queries import agents, events
+from evidence.queries import events
+from evidence.queries.events import Filter
 from evidence.vocabulary import AGENT_RUN, PLANE_AI, TOOL_CALL
 from reviews import exports
 from tests.evidence.conftest import NOW
@@ -53,12 +54,27 @@ def told(*bodies: list[Record]) -> dict[str, str | None]:
         pass
     found = {f"span {row['span_id']}": row["agent"] for row in exports.events() if row["trace_id"]}
     found |= {f"link {row['cause']['span_id']}": row["cause"]["agent"] for row in exports.links()}
+    everything = events.page(Filter(), scope=None).keys
+    refs = capsules.freeze(subject="t", events=everything, query={}, shown={}, by="t", now=NOW)
+    by_key = {row["id"]: row for row in refs.body["events"]}
     for event in Event.objects.filter(plane=PLANE_AI):
-        one = events.one((event.at, event.id), scope=None)
+        key = event.at, event.id
+        one = events.one(key, scope=None)
         assert one is not None
-        above = agents.above([event.trace] if event.trace else []).get((event.at, event.id))
-        assert one["agent_id"] == above
+        whose = found[f"span {exports.span_hex(event.span)}"]
+        assert by_key[str(event.id)]["agent"] == whose
+        assert one["agent_id"] == next((who for who, name in all_agents() if name == whose), None)
+        for who, name in all_agents():
+            # Whoever asks for an agent's events finds it, by its page, by search, and as its reader.
+            for asked in (Filter(actor=who), Filter(q=name)):
+                assert (key in events.page(asked, scope=None).keys) == (name == whose)
+            assert (key in events.page(Filter(), scope=frozenset({who})).keys) == (name == whose)
+            assert (events.one(key, scope=frozenset({who})) is not None) == (name == whose)
     return found
+
+
+def all_agents() -> list[tuple[int, str]]:
+    return list(Actor.objects.filter(kind="agent").values_list("pk", "value"))
 
 
 def test_agent_is_the_nearest_above_in_whatever_order_spans_come() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from evidence import correlation, links
 from evidence.correlation import ApiEvent, Span, plain_name
-from evidence.formats import aws
+from evidence.formats import aws, otlp
 from evidence.formats.record import ActorName, Record
 from evidence.models import Event, Source
 from evidence.names import memory
@@ -299,7 +299,8 @@ def pure(apis: Iterable[Record], spans: Iterable[Record]) -> set[tuple[int, int,
                 one.activity, one.action, one.request_id, 0, value(one.credential),
                 one.duration or 0, value(one.principal), value(one.agent),
             )
-            for one in spans
+            # A span's agent is the nearest above it, whether or not its format was asked.
+            for one in otlp.with_agents([*spans])
         ],
     )  # fmt: skip
 

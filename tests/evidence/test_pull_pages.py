@@ -1,6 +1,8 @@
 """Pages of pulling: connect, test, pull now, cancel; by who may, without JavaScript."""
 
+import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -74,6 +76,49 @@ def test_pulling_is_seen_tested_and_ended_on_the_page(
     client.post(f"/sources/{made.name}/pause/", {"paused": "1"})
     assert Connection.objects.get().paused
     assert pulls.ask_due(now=NOW) == 0
+
+
+def test_time_left_is_counted_from_when_the_source_could_be_read(
+    made: Source, shelf: Shelf
+) -> None:
+    connecting.connect(
+        source=made, connector="shelf", settings={"token": "env:SHELF_TOKEN"}, by=COMMAND, now=NOW
+    )
+    shelf.fail[0] = Later("answered 429", 600.0)
+    row = pulls.ask(source=made, by="test", now=NOW)
+    pulls.run_next(clock=lambda: NOW)
+    shelf.fail.clear()
+    again = NOW + timedelta(minutes=11)
+    pulls.run_next(clock=lambda: again, enough=lambda: True)
+    row.refresh_from_db()
+    # It was left to another run after a page of five; that one is at work.
+    row.state = Pull.RUNNING
+    assert row.started_at == again
+    assert pulls.seconds_left(row, now=again + timedelta(seconds=10)) == 40.0
+    later = again + timedelta(minutes=5)
+    pulls.run_next(clock=lambda: later, enough=lambda: True)
+    row.refresh_from_db()
+    assert row.started_at == again
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (-600.2, "Its clock is 600 s behind ours: a pull goes as far as its time."),
+        (600.2, "Its clock is 600 s ahead of ours."),
+        (-1.0, ""),
+    ],
+)
+def test_clock_that_is_off_is_said_in_words(
+    seconds: float, words: str, made: Source, shelf: Shelf, signed_in: Callable[..., Client]
+) -> None:
+    connecting.connect(
+        source=made, connector="shelf", settings={"token": "env:SHELF_TOKEN"}, by=COMMAND, now=NOW
+    )
+    Connection.objects.update(skew_seconds=seconds)
+    shown = signed_in("jonas", "administrator").get(f"/sources/{made.name}/").content.decode()
+    said = re.search(r"Its clock is [^<]*", shown)
+    assert (said[0] if said else "") == words
 
 
 def test_connection_for_lists_alone_is_never_pulled_and_says_so(

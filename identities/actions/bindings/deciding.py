@@ -236,6 +236,7 @@ def preview(*, rule: Rule, now: datetime) -> QuerySet[Binding]:
 
 def confirm_by_rule(*, rule: Rule, by: By, now: datetime) -> tuple[list[Binding], list[str]]:
     """Confirm everything the rule covers and the person may; the rows, and what was left."""
+    permissions.require(permissions.why_not_see_unclaimed(by))
     done, left = [], []
     for row in list(preview(rule=rule, now=now)[:1_000]):
         try:

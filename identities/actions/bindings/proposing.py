@@ -13,6 +13,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from evidence.models import Actor
+from evidence.queries import agents
 from evidence.vocabulary import EXACT, PLANE_AI
 from identities.bindings import Count, Proposal, Shared, propose, propose_shared
 from identities.judging.key_users import IS_USER
@@ -46,7 +47,7 @@ ORDER BY ca.agent_actor LIMIT %(most)s
 
 # Of those, and of everybody who uses the same credentials: who made how many calls with what. An
 # agent of which its sender states an id is asked about by its name, as a session is by its role.
-COUNTS = """
+COUNTS = f"""
 SELECT used.agent, used.principal, used.credential, count(*) FROM (
     SELECT DISTINCT coalesce(g.parent_id, g.id) AS agent,
            coalesce(p.parent_id, p.id, cp.parent_id, cp.id) AS principal,
@@ -61,7 +62,7 @@ SELECT used.agent, used.principal, used.credential, count(*) FROM (
     ) r
     JOIN evidence_event s ON s.trace = r.trace AND s.source_id = r.source_id
      AND s.plane = %(ai)s
-    LEFT JOIN evidence_actor g ON g.id = coalesce(s.agent_id, r.agent_id, r.service_id)
+    LEFT JOIN evidence_actor g ON g.id = coalesce({agents.of("s")}, r.agent_id, r.service_id)
     JOIN evidence_link l ON l.cause_at = s.at AND l.cause_id = s.id AND l.strength = %(exact)s
     JOIN evidence_event e ON e.at = l.effect_at AND e.id = l.effect_id
     LEFT JOIN evidence_actor p ON p.id = e.principal_id
@@ -69,7 +70,7 @@ SELECT used.agent, used.principal, used.credential, count(*) FROM (
     WHERE p.id IS NOT NULL OR cp.id IS NOT NULL
 ) used WHERE used.agent IS NOT NULL
 GROUP BY used.agent, used.principal, used.credential
-"""
+"""  # noqa: S608 - our own names; values are parameters
 
 COMPANIONS = f"""
 SELECT DISTINCT o.agent_actor FROM identities_credentialagent m

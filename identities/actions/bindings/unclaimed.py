@@ -107,6 +107,9 @@ CROSS JOIN LATERAL (
         SELECT at FROM (SELECT at FROM evidence_event WHERE agent_id = w.id
                         ORDER BY at DESC LIMIT %(most)s) g
         UNION ALL
+        SELECT at FROM (SELECT at FROM evidence_agentabove WHERE agent_id = w.id
+                        ORDER BY at DESC LIMIT %(most)s) v
+        UNION ALL
         SELECT at FROM (SELECT e.at FROM (SELECT id FROM evidence_actor WHERE parent_id = w.id
                             ORDER BY id DESC LIMIT 50) k
                         JOIN evidence_event e ON e.principal_id = k.id LIMIT %(most)s) r
@@ -114,6 +117,10 @@ CROSS JOIN LATERAL (
         SELECT at FROM (SELECT e.at FROM (SELECT id FROM evidence_actor WHERE parent_id = w.id
                             AND kind = 'agent_id' ORDER BY id DESC LIMIT 50) k
                         JOIN evidence_event e ON e.agent_id = k.id LIMIT %(most)s) d
+        UNION ALL
+        SELECT at FROM (SELECT v.at FROM (SELECT id FROM evidence_actor WHERE parent_id = w.id
+                            AND kind = 'agent_id' ORDER BY id DESC LIMIT 50) k
+                        JOIN evidence_agentabove v ON v.agent_id = k.id LIMIT %(most)s) n
     ) u
 ) s
 """
@@ -122,7 +129,8 @@ FIRST = """
 SELECT w.id, least(
     (SELECT min(at) FROM evidence_event WHERE principal_id = w.id),
     (SELECT min(at) FROM evidence_event WHERE credential_id = w.id),
-    (SELECT min(at) FROM evidence_event WHERE agent_id = w.id))
+    (SELECT min(at) FROM evidence_event WHERE agent_id = w.id),
+    (SELECT min(at) FROM evidence_agentabove WHERE agent_id = w.id))
 FROM unnest(%(ids)s::bigint[]) AS w (id)
 """
 
