@@ -303,6 +303,8 @@ AWS_ENDPOINT = environment.address(
 # Where the enforcer's AWS credentials lie: env:PREFIX, file:/path, or boto3's own chain;
 # {account} stands for the account's number.
 AWS_CREDENTIALS = environment.text("COUNTERSIGN_AWS_CREDENTIALS", "default")
+# What is set up for writing beside AWS: a file, whose shape is in docs/enforcers.md.
+ENFORCERS = environment.text("COUNTERSIGN_ENFORCERS")
 # Secrets of keys to try after a revocation, as <key id>.json: the demo and tests have them.
 PROBE_FOLDER = environment.text("COUNTERSIGN_PROBE_FOLDER")
 

@@ -32,41 +32,33 @@ def doctor() -> list[Check]:
     return checks
 
 
-def _accounts() -> dict[str, list[Target]]:
-    now = timezone.now()
-    found: dict[str, list[Target]] = {}
-    for identity in (
-        Identity.objects.exclude(state="retired")
-        .filter(
-            bindings__state="confirmed",
-            bindings__superseded_at__isnull=True,
-            bindings__actor__realm__startswith="aws:",
-        )
-        .distinct()[:200]
-    ):
-        for target in reach.of_identity(identity, now=now):
-            found.setdefault(target.account, []).append(target)
-    return found
-
-
 def _rights() -> list[Check]:
     """What the enforcer of each account we may have to act in is not allowed to do."""
     checks: list[Check] = []
-    for account, targets in sorted(_accounts().items()):
-        name = f"enforcer aws {account}"
+    for system, row in reach.REGISTRY.items():
         try:
-            missing = reach.enforcer("aws", account).own_rights(targets[:20])
-        except (TemporaryFailure, PermanentFailure) as problem:
-            checks.append(
-                (name, False, problem.reason, "give Countersign credentials of this account")
-            )
+            accounts = sorted(row.owned(timezone.now()).items())
+        except PermanentFailure as problem:
+            fix = f"{problem.who_must_act} must act"
+            checks.append((f"enforcers {system}", False, problem.reason, fix))
             continue
-        if missing:
-            lacking = ", ".join(sorted({right.permission for right in missing}))
-            checks.append((name, False, f"may not {lacking}", missing[0].sentence))
-        else:
-            checks.append((name, True, "may do everything it needs", ""))
+        for account, targets in accounts:
+            checks.append(_of_account(system, account, targets))
     return checks
+
+
+def _of_account(system: str, account: str, targets: list[Target]) -> Check:
+    name = f"enforcer {system} {account}"
+    try:
+        missing = reach.enforcer(system, account).own_rights(targets[:20])
+    except TemporaryFailure as problem:
+        return name, False, problem.reason, "ask again in a while"
+    except PermanentFailure as problem:
+        return name, False, problem.reason, f"{problem.who_must_act} must act"
+    if not missing:
+        return name, True, "may do everything it needs", ""
+    lacking = ", ".join(sorted({right.permission for right in missing}))
+    return name, False, f"may not {lacking}", missing[0].sentence
 
 
 def _failed() -> list[Check]:

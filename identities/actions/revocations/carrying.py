@@ -16,8 +16,8 @@ from evidence import ledger
 from identities import judging
 from identities.acting import COUNTERSIGN
 from identities.actions import credentials
-from identities.enforcers.aws import AwsEnforcer
 from identities.enforcers.contract import (
+    Enforcer,
     PermanentFailure,
     Permission,
     Residual,
@@ -64,7 +64,7 @@ class Work:
     row: Revocation
     lease: datetime
     target: Target
-    enforcer: AwsEnforcer
+    enforcer: Enforcer
     now: datetime
 
     @property
@@ -226,21 +226,19 @@ def _outlast(work: Work) -> None:
         return
     since = row.sent_at or row.requested_at
     sessions = remains.sessions(row, since=since, now=now)
-    if work.target.kind == "access_key":
-        secret = reach.probe_secret(work.target.name)
-        if secret is not None:
-            seen = work.enforcer.probe(secret, now=now)
-            _tried(row, now, "probe", seen.state, seen.detail)
-            if seen.state != "denied":
-                why = f"The target shows it, but a real use was answered: {seen.detail}"
-                _fail(row, work.lease, now=now, why=why, who=reach.ADMINISTRATOR)
-                return
-            if not sessions:
-                _effective(work, "a real use was refused, and no session of it is known")
-                return
-        elif not sessions and remains.complete(row, since):
-            _effective(work, "its log is complete and shows no session that lives")
+    seen = reach.probe(work.target, now=now)
+    if seen is not None:
+        _tried(row, now, "probe", seen.state, seen.detail)
+        if seen.state != "denied":
+            why = f"The target shows it, but a real use was answered: {seen.detail}"
+            _fail(row, work.lease, now=now, why=why, who=reach.ADMINISTRATOR)
             return
+        if not sessions:
+            _effective(work, "a real use was refused, and no session of it is known")
+            return
+    elif work.target.kind == "access_key" and not sessions and remains.complete(row, since):
+        _effective(work, "its log is complete and shows no session that lives")
+        return
     lives = work.enforcer.residual(work.target, since=since, now=now, sessions=sessions)
     if not lives:
         _effective(work, "nothing of it lives on")

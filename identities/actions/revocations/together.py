@@ -193,10 +193,8 @@ class Together:
             target = reach.of_credential(credential, arns, now=self.now)
         except reach.NoTarget as problem:
             raise NotPossible(str(problem)) from None
-        if target.kind == "role_sessions" and step != "revoke":
-            raise NotPossible(
-                f"AWS has no {step} for one session: hold the identity, or revoke its sessions."
-            )
+        if why := reach.cannot(target, step):
+            raise NotPossible(why)
         return target
 
     def _allowed(self, identity: Identity, ask: Ask, entitlement: Entitlement) -> Target:
