@@ -76,7 +76,10 @@ def _is_of(name: str, record: dict[str, object]) -> bool:
 def _is_plain(name: str, record: dict[str, object]) -> bool:
     """Whether it is written as the vendor writes it, in its letters and under its names."""
     table = next(table for table in TABLES if table.name == name)
-    in_lower_case = table.any_case and tables.getter(table.action)(record) is None
+    try:
+        in_lower_case = table.any_case and tables.getter(table.action)(record) is None
+    except tables.Unreadable:  # as it stands in its wrapping
+        return False
     return not in_lower_case and table.mark in orjson.dumps(record)
 
 
