@@ -58,8 +58,26 @@ _PAIR_NAME = r"(?i:name|key|parameter_?(?:key|name)|header(?:_?name)?|field|opti
 _PAIR_VALUE = r"(?i:value|parameter_?value|header_?value|val|string_?value)"
 _PAIRED = rf"(?:{_BEFORE_NAME}(?i:{ALL_NAMES}){AFTER_NAME}|(?i:{_WHOLE}))"
 _HTML_QUOTE = r"&(?:quot|#34|#x22);"
-# An h that does not begin ``hmac-sha256:``.
-_NO_DIGEST = "|".join(f"{'hmac-sha256:'[:n]}[^{'hmac-sha256:'[n]}]" for n in range(1, 12))
+
+
+def _other_than(beginning: str) -> str:
+    """What begins with its first letter and goes on otherwise."""
+    told = ((re.escape(beginning[:n]), beginning[n]) for n in range(1, len(beginning)))
+    return "|".join(f"{same}[^{other}]" for same, other in told)
+
+
+# What stands in a secret's place and is none: a digest, and the mark of dropped content (marking.py).
+_DIGITS = r"\[content:[0-9]{1,12}"
+_NO_DIGEST = _other_than("hmac-sha256:")
+_NO_MARK = "|".join(
+    (
+        _other_than("[content:"),
+        r"\[content:[^0-9]",
+        rf"{_DIGITS}[^0-9:\]]|\[content:[0-9]{{13}}",
+        rf"{_DIGITS}:[0-9a-f]{{0,15}}[^0-9a-f]|{_DIGITS}:[0-9a-f]{{16}}[^\]]",
+        rf"{_DIGITS}(?::[0-9a-f]{{16}})?\][^\s\"\\]",
+    )
+)
 
 
 # One look for all names at once, however their values are written.
@@ -255,7 +273,7 @@ RULES: tuple[Rule, ...] = (
         begins_word=False,
         mixed=True,
         # Vault writes keyed digests under these names, in every record (privacy.py, _NOTHING).
-        sought=rf"\"(?i:{_WHOLE})\\*\"\s*:\s*\\*\"(?:[^h\\\"]|{_NO_DIGEST})",
+        sought=rf"\"(?i:{_WHOLE})\\*\"\s*:\s*\\*\"(?:[^h\[\\\"]|{_NO_DIGEST}|{_NO_MARK})",
     ),
     Rule(
         "secret",

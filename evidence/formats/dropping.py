@@ -25,6 +25,7 @@ from evidence.formats import paths
 from evidence.formats.marking import Gone, is_gone
 from evidence.formats.otlp import content as attributes
 from evidence.formats.paths import Step
+from evidence.formats.written import Remembered
 
 # Takes the content out of a record, in place; what is gone is counted.
 type Drop = Callable[[Any, Gone], None]
@@ -109,44 +110,48 @@ def dropper(content: tuple[str, ...], statements: tuple[str, ...] = ()) -> Drop 
     rest = [path.partition(" except ")[2].split("|") for path in content if path not in named]
     if not rest:
         return at_places
-    spare = frozenset(name for names in rest for name in names)
+    no_content = frozenset(name for names in rest for name in names)
+    kinds = Remembered(lambda name: _SPARED if name in no_content else _kind(name))
 
     def drop(record: Any, gone: Gone) -> None:
         at_places(record, gone)
         if type(record) is dict or type(record) is list:
-            _everywhere(record, spare, gone)
+            _everywhere(record, kinds, gone)
 
     return drop
 
 
-def _everywhere(record: Any, spared: frozenset[str], gone: Gone) -> None:
-    """Take out what is content by its name or by its words, however deep it stands."""
+def _everywhere(record: Any, kinds: Remembered[int], gone: Gone) -> None:
+    """Take out what is content by its name or by its words, however deep it stands. What is a
+    number or nothing is no content: it counts."""
     waiting = [record]
     while waiting:
         here = waiting.pop()
         for key, value in here.items() if type(here) is dict else enumerate(here):
-            nested = type(value) is dict or type(value) is list
-            if not nested and type(value) is not str:
-                continue  # a number or nothing: what it counts is no content
-            kind = _SPARED if key in spared else _kind(key) if type(key) is str else _PLAIN
-            if value and kind == _CONTENT:
-                here[key] = _without(value, gone)
-            elif nested:
-                waiting.append(value)
-            elif kind == _PLAIN and attributes.is_prose(value) and not is_gone(value):
-                here[key] = _without(value, gone)
-            elif value[:1] in ("{", "["):
-                here[key] = _inside_text(value, spared, gone)
+            if type(value) is str:
+                kind = kinds[key] if type(key) is str else _PLAIN
+                if kind == _CONTENT:
+                    if value:
+                        here[key] = _without(value, gone)
+                elif kind == _PLAIN and attributes.is_prose(value) and not is_gone(value):
+                    here[key] = _without(value, gone)
+                elif value[:1] in ("{", "["):
+                    here[key] = _inside_text(value, kinds, gone)
+            elif type(value) is dict or type(value) is list:
+                if value and type(key) is str and kinds[key] == _CONTENT:
+                    here[key] = _without(value, gone)
+                else:
+                    waiting.append(value)
 
 
-def _inside_text(text: str, spared: frozenset[str], gone: Gone) -> str:
+def _inside_text(text: str, kinds: Remembered[int], gone: Gone) -> str:
     """The same of JSON that is a text, which stays as it was written where it holds none."""
     try:
         value = orjson.loads(text)
     except (ValueError, RecursionError):
         return text
     before = len(gone)
-    _everywhere(value, spared, gone)
+    _everywhere(value, kinds, gone)
     return text if len(gone) == before else orjson.dumps(value).decode()
 
 

@@ -159,3 +159,19 @@ def test_base64_is_looked_into_wherever_it_begins(before: str, more: int, after:
     assert [hit.kind for hit in hits] == ["password"]
     assert orjson.loads(clean)["v"][1] == after
     assert privacy.suspicious(record)
+
+
+MARK = "[content:12:0123456789abcdef]"
+NEARLY_MARKS = (
+    *(f"{MARK}x", "[content:12]abcd", "[content:x1]", "[content:1234567890123]"),
+    *("[content:12:0123456789abcde]", "[content:12:0123456789abcdef0]", "[contend:12]"),
+)
+
+
+def test_mark_of_dropped_content_is_told_at_the_first_look() -> None:
+    for mark in (MARK, "[content:7]"):
+        assert privacy.hit_among([orjson.dumps({"token": mark})]) == set()
+    for other in NEARLY_MARKS:
+        record = orjson.dumps({"token": other})
+        assert privacy.hit_among([record]) == {0}
+        assert privacy.redact(record)[1]
