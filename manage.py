@@ -36,6 +36,8 @@ def main(arguments: list[str]) -> None:
     except SettingsError as problem:
         sys.exit(f"countersign: {problem}")
     except Exception as problem:
+        if missing := not_migrated(problem):
+            sys.exit(f"countersign: {missing} first.")
         if not cannot_connect(problem):
             raise
         said = str(problem).strip().splitlines()[0]
@@ -43,6 +45,17 @@ def main(arguments: list[str]) -> None:
             f"countersign: the database cannot be used ({said}); check DATABASE_URL and "
             "DATABASE_OWNER_URL, and run `manage.py doctor`."
         )
+
+
+def not_migrated(problem: BaseException) -> str:
+    """What to do where a table or column is missing because migrations are; else ""."""
+    from django.db import ProgrammingError
+
+    if not isinstance(problem, ProgrammingError):
+        return ""
+    from config import health
+
+    return health.migrations()
 
 
 def cannot_connect(problem: BaseException) -> bool:

@@ -117,6 +117,14 @@ def why_not_confirm_binding(by: By, binding: Binding, *, now: datetime) -> str |
     )
 
 
+def why_not_see_unclaimed(by: By) -> str | None:
+    """See which actors nobody has claimed, and what a rule would confirm of all identities."""
+    user = acting(by).user
+    if user is None or (user.is_active and not groups(user).isdisjoint(READERS)):
+        return None
+    return "Unclaimed actors are nobody's yet: reviewers claim them."
+
+
 def why_not_claim(by: By, identity: Identity, *, now: datetime) -> str | None:
     """Bind an unclaimed actor to an identity by hand."""
     return _why_not(

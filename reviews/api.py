@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from uuid import UUID
 
 from allauth.account.internal.flows.reauthentication import is_reauthentication_required
 from django.http import Http404
@@ -12,17 +13,17 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from identities.api.doors import PAGED, door, page_of
+from identities.api.doors import PAGED, door, named, page_of
 from identities.api.identities import identity_of, user_of
 from identities.api.serializers import Reason, checked
 from identities.models import ApiToken, Delegation
-from identities.permissions import NotAllowed, NotPossible
-from reviews import actions, visible
+from identities.permissions import NotAllowed, NotPossible, require
+from reviews import actions, permissions, visible
 from reviews.actions import freezing, planted_answers
 from reviews.actions.answers import WORDS
 from reviews.campaigns.rows import by_key
 from reviews.confirmed import GUARDED, require_a_way
-from reviews.models import Case
+from reviews.models import Case, Seat
 from reviews.models.cases import DOORS, STATES
 from reviews.pages import breaks, planted
 from reviews.pages.case_data import as_data
@@ -153,15 +154,18 @@ def decide(request: Request, key: str) -> Response:
 
     With the digest of ``breaks``: 409 with the new facts where what revoking breaks has changed.
     """
+    row, user, now = case_of(request, key), user_of(request), timezone.now()
+    seat = seat_of(request, row)
+    if seat is None:
+        require(permissions.why_not_decide_any(user, row, now=now))
+    else:
+        require(permissions.why_not_decide(user, row, seat, None, now=now))
     data = checked(DecideIn(data=request.data))
-    row = case_of(request, key)
     if data["answer"] in GUARDED:
         confirmed(request)
     item = planted.shown_item(row, str(data["item"]))
-    seat = row.seats.filter(pk=data["seat"]).first()
     if seat is None:
         raise Http404
-    now = timezone.now()
     reason = freezing.knowingly(row, data["answer"], data["reason"], data["in_freeze"], now=now)
     changed = breaks.changed(item, data["answer"], data["breaks"], now=now)
     if changed is not None:
@@ -174,7 +178,7 @@ def decide(request: Request, key: str) -> Response:
         answer=data["answer"],
         reason=reason,
         proposal=data.get("proposal") or {},
-        by=user_of(request),
+        by=user,
         now=now,
         version=data["version"],
     )
@@ -191,6 +195,15 @@ def decide(request: Request, key: str) -> Response:
     return Response(said, status=201)
 
 
+def seat_of(request: Request, case: Case) -> Seat | None:
+    """The seat of the case that the body names; None where it names none of its seats."""
+    try:
+        wanted = UUID(named(request, "seat"))
+    except ValueError:
+        return None
+    return case.seats.filter(pk=wanted).first()
+
+
 def confirmed(request: Request) -> None:
     """A token is nobody's hand; a session counts while its person has confirmed it lately."""
     if isinstance(request.auth, ApiToken):
@@ -204,20 +217,23 @@ def confirmed(request: Request) -> None:
 @door({"POST": "act"})
 def open_review(request: Request) -> Response:
     """Open a review, or get the one that is open."""
+    user, now = user_of(request), timezone.now()
+    if name := named(request, "identity"):
+        require(permissions.why_not_open(user, identity_of(request, name), now=now))
     data = checked(OpenIn(data=request.data))
     row = actions.open_review(
-        identity=identity_of(request, data["identity"]),
-        by=user_of(request),
-        now=timezone.now(),
-        reason=data["reason"],
+        identity=identity_of(request, data["identity"]), by=user, now=now, reason=data["reason"]
     )
-    return Response(as_data(row, user_of(request), now=timezone.now()), status=201)
+    return Response(as_data(row, user, now=timezone.now()), status=201)
 
 
 @extend_schema(request=RequestIn, responses=OpenApiTypes.OBJECT, tags=["cases"])
 @door({"POST": "act"})
 def request_access(request: Request) -> Response:
     """Ask for authority; it is in force when all seats have approved."""
+    user, now = user_of(request), timezone.now()
+    if name := named(request, "identity"):
+        require(permissions.why_not_request(user, identity_of(request, name)))
     data = checked(RequestIn(data=request.data))
     identity = identity_of(request, data["identity"])
     delegation = None
@@ -231,9 +247,9 @@ def request_access(request: Request) -> Response:
     row = actions.request_access(
         identity=identity,
         wanted=wanted,
-        by=user_of(request),
-        now=timezone.now(),
+        by=user,
+        now=now,
         reason=data["reason"],
         delegation=delegation,
     )
-    return Response(as_data(row, user_of(request), now=timezone.now()), status=201)
+    return Response(as_data(row, user, now=timezone.now()), status=201)

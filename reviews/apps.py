@@ -9,7 +9,9 @@ class ReviewsConfig(AppConfig):
 
     def ready(self) -> None:
         """Tell the layer below, which knows no cases, whose signature waits."""
-        from identities.actions import leaving
+        from identities.actions import leaving, teams
         from reviews import owner_permissions
+        from reviews.actions import team_changes
 
         leaving.waits_for(owner_permissions.waited_for)
+        teams.sign(team_changes)

@@ -12,9 +12,9 @@ from rest_framework.response import Response
 from identities.api.doors import door
 from identities.api.identities import user_of
 from identities.api.serializers import checked
-from identities.permissions import NotAllowed, NotPossible
+from identities.permissions import NotAllowed, NotPossible, require
 from identities.visible import sees_all
-from reviews import actions, permissions
+from reviews import actions, commenting, permissions
 from reviews.actions import planted_answers
 from reviews.actions.commenting import LONGEST
 from reviews.api import ProposalIn, case_of
@@ -47,14 +47,13 @@ class ItemIn(serializers.Serializer[Any]):
 @door({"POST": "act"})
 def comment(request: Request, key: str) -> Response:
     """Comment on a case. A comment is no answer."""
+    row, user, now = case_of(request, key), user_of(request), timezone.now()
+    require(commenting.why_not_comment(user, row, now=now))
     data = checked(CommentIn(data=request.data))
-    row = case_of(request, key)
     item = planted.shown_item(row, str(data["item"])) if data.get("item") else None
     # What was planted is no item of the case: a comment on it is one on the case.
     real = item if item is not None and planted_answers.behind(item) is None else None
-    made = actions.comment(
-        case=row, text=data["text"], by=user_of(request), now=timezone.now(), item=real
-    )
+    made = actions.comment(case=row, text=data["text"], by=user, now=now, item=real)
     return Response(comments.written(made), status=201)
 
 
@@ -70,13 +69,13 @@ def breaks(request: Request, key: str) -> Response:
 
     Send ``digest`` back with ``decide``: where what breaks has changed meanwhile, nothing is signed.
     """
-    data = checked(ItemIn(data=request.query_params))
     row, user, now = case_of(request, key), user_of(request), timezone.now()
     seats = row.seats.select_related("party", "backup", "person")
     if not sees_all(user) and not any(
         permissions.why_not_sit(user, row, seat, now=now) is None for seat in seats
     ):
         raise NotAllowed("What breaks is said to whoever sits in this case or sees all identities.")
+    data = checked(ItemIn(data=request.query_params))
     item = planted.shown_item(row, str(data["item"]))
     return Response(breaks_page.as_data(item, breaks_page.look(item, row.identity, now=now)))
 
@@ -88,8 +87,8 @@ def left(request: Request, key: str) -> Response:
 
     Stores nothing. The same proposal signs with ``decide``.
     """
-    data = checked(LeftIn(data=request.data))
     row, now = case_of(request, key), timezone.now()
+    data = checked(LeftIn(data=request.data))
     leaves = {name: data["proposal"].get(name, []) for name in ("actions", "resources")}
     item = planted.shown_item(row, str(data["item"]))
     found = left_page.checked(item, weighing.read(row, now=now), leaves, "", now=now)

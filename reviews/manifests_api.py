@@ -13,11 +13,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from identities import visible
-from identities.api.doors import door
+from identities.api.doors import door, named
 from identities.api.identities import identity_of, user_of
 from identities.api.serializers import Reason, checked
 from identities.models import Identity, Manifest
-from identities.permissions import NotPossible
+from identities.permissions import NotPossible, require
+from reviews import permissions
 from reviews.actions import manifests
 from reviews.manifest_document import ManifestError
 from reviews.pages.manifests import as_data
@@ -51,12 +52,16 @@ def declare(request: Request) -> Response:
 
     The same content is the same manifest: sending it again asks nobody twice.
     """
+    user = user_of(request)
+    named_by = {name: named(request, name) for name in ("identity", "ai_system")}
+    if any(named_by.values()):
+        require(permissions.why_not_request(user, _identity(request, named_by)))
     data = checked(ManifestIn(data=request.data))
     try:
         row = manifests.declare(
             identity=_identity(request, data),
             said={name: data[name] for name in SAID if name in data},
-            by=user_of(request),
+            by=user,
             now=timezone.now(),
             reason=data["reason"],
             reference=data["reference"],

@@ -34,6 +34,25 @@ def _why_not_act(user: User, *, now: datetime) -> str | None:
 
 def why_not_offer(user: User, identity: Identity, *, now: datetime) -> str | None:
     """Hand over an identity, or say that it is not yours and whom to ask."""
+    return _why_not_as_owner(user, identity, "hand it over", now=now)
+
+
+def why_not_name(
+    user: User, identity: Identity, *, now: datetime, there: Collection[UUID] | None = None
+) -> str | None:
+    """Name who is backup or sponsor where theirs has left, or leave the place empty. `there`: of the
+    owners of several, those that somebody stands for, where that is known."""
+    return _why_not_as_owner(user, identity, "name who stands beside them", there, now=now)
+
+
+def _why_not_as_owner(
+    user: User,
+    identity: Identity,
+    verb: str,
+    there: Collection[UUID] | None = None,
+    *,
+    now: datetime,
+) -> str | None:
     why = _why_not_act(user, now=now)
     if why is not None:
         return why
@@ -46,10 +65,14 @@ def why_not_offer(user: User, identity: Identity, *, now: datetime) -> str | Non
     # two who sign together do not choose each other.
     if not parties.isdisjoint({identity.sponsor_id, identity.backup_id}):
         owner = identity.owner
-        if owner is not None and presence.there(now=now).filter(pk=owner.pk).exists():
+        if owner is not None and (
+            presence.there(now=now).filter(pk=owner.pk).exists()
+            if there is None
+            else owner.pk in there
+        ):
             return f"{owner} owns {identity.name}: only they or an administrator may."
         return None
-    return f"Only the owner of {identity.name} or an administrator may hand it over."
+    return f"Only the owner of {identity.name} or an administrator may {verb}."
 
 
 def why_not_take(person: Person, identity: Identity) -> str | None:

@@ -15,14 +15,21 @@ from rest_framework.response import Response
 
 from identities import visible as identities_visible
 from identities.actions import vendors
-from identities.api.doors import door
+from identities.api.doors import door, named
 from identities.api.identities import identity_of, user_of
 from identities.api.serializers import AttestIn, IdentityOut, Reason, known_only
 from identities.models import Identity
-from identities.permissions import NotPossible
-from reviews.actions import activating, attesting, offers
+from identities.permissions import (
+    NotPossible,
+    require,
+    why_not_activate,
+    why_not_attest,
+    why_not_describe,
+)
+from reviews import owner_permissions
+from reviews.actions import activating, attesting, offers, resuming
 from reviews.models import OwnerOffer, SuccessionItem
-from reviews.pages import owned
+from reviews.pages import owned, suspended
 from reviews.permissions import mine
 from reviews.succession import passing
 
@@ -75,6 +82,12 @@ class ActivateManyIn(ActivateIn):
     )
 
 
+class ResumeIn(serializers.Serializer[Any]):
+    """Why it may work again."""
+
+    reason = Reason()
+
+
 class AttestedIn(serializers.Serializer[Any]):
     """What the vendor has attested, from when to when, and where the document is."""
 
@@ -103,12 +116,33 @@ class VendorIn(serializers.Serializer[Any]):
     attested = AttestedIn(required=False)
 
 
+@extend_schema(request=ResumeIn, responses=OpenApiTypes.OBJECT, tags=["identities"])
+@door({"GET": "read", "POST": "act"})
+def resume(request: Request, key: str) -> Response:
+    """GET: by whom and what it is suspended, who signs, and why it cannot be asked for. POST: ask
+    that it works again; its seats sign in the case that this opens."""
+    row, user, now = identity_of(request, key), user_of(request), timezone.now()
+    if request.method == "POST":
+        require(resuming.why_not(user, row))
+        data = known_only(ResumeIn(data=request.data))
+        case = resuming.ask(identity=row, by=user, now=now, **data)
+        return Response({"case": case.key, "state": case.state}, status=201)
+    found = suspended.facts(row, user, now=now)
+    if found is None:
+        return Response({"identity": row.key, "suspended": None})
+    said = {name: found[name] for name in ("at", "by", "why", "case", "asked", "signs")}
+    why_not = found["act"]["why_not"]
+    return Response({"identity": row.key, "suspended": said | {"why_not": why_not}})
+
+
 @extend_schema(request=AttestIn, responses=IdentityOut, tags=["identities"])
 @door({"POST": "act"})
 def attest(request: Request, key: str) -> Response:
     """State purpose and expiry; 409 names the bound and the policy's version."""
-    row, data = identity_of(request, key), known_only(AttestIn(data=request.data))
-    attesting.attest(identity=row, by=user_of(request), now=timezone.now(), **data)
+    row, user, now = identity_of(request, key), user_of(request), timezone.now()
+    require(why_not_attest(user, row, now=now))
+    data = known_only(AttestIn(data=request.data))
+    attesting.attest(identity=row, by=user, now=now, **data)
     return Response(IdentityOut(identity_of(request, key)).data)
 
 
@@ -116,8 +150,10 @@ def attest(request: Request, key: str) -> Response:
 @door({"POST": "act"})
 def activate(request: Request, key: str) -> Response:
     """Make a draft active; by whoever answers for it, with their statement of purpose and end."""
-    row, data = identity_of(request, key), known_only(ActivateIn(data=request.data))
-    activating.activate(identity=row, by=user_of(request), now=timezone.now(), **data)
+    row, user, now = identity_of(request, key), user_of(request), timezone.now()
+    require(why_not_activate(user, row, now=now))
+    data = known_only(ActivateIn(data=request.data))
+    activating.activate(identity=row, by=user, now=now, **data)
     return Response(IdentityOut(identity_of(request, key)).data)
 
 
@@ -186,13 +222,14 @@ def owned_list(request: Request) -> Response:
         "purpose",
         "expires_at",
         "lacks",
-        "vacant",
+        "attested_at",
     )
     parties = mine(user_of(request), now=timezone.now())
     return Response(
         {
             "rows": [
-                {name: row[name] for name in wanted} | {"attested_at": row["attested_at"]}
+                {name: row[name] for name in wanted}
+                | {"vacant": [one["place"] for one in row["vacant"]]}
                 for row in found["rows"]
             ],
             "next": found["page"]["next_url"].replace("/owned/", "/api/owned/", 1),
@@ -219,8 +256,10 @@ def owned_list(request: Request) -> Response:
 @door({"POST": "act"})
 def hand_over(request: Request, key: str) -> Response:
     """Ask somebody to own the identity; until they accept, nothing changes."""
-    row, data = identity_of(request, key), known_only(HandOverIn(data=request.data))
-    made = offers.offer(identity=row, by=user_of(request), now=timezone.now(), **data)
+    row, user, now = identity_of(request, key), user_of(request), timezone.now()
+    require(owner_permissions.why_not_offer(user, row, now=now))
+    data = known_only(HandOverIn(data=request.data))
+    made = offers.offer(identity=row, by=user, now=now, **data)
     return Response(offer_out(made), status=201)
 
 
@@ -236,6 +275,13 @@ def offer(request: Request, pk: UUID) -> Response:
     ):
         raise Http404
     if request.method == "POST":
+        whys = {
+            "accept": owner_permissions.why_not_answer_offer(user, row, now=now),
+            "withdraw": owner_permissions.why_not_withdraw_offer(user, row, now=now),
+        }
+        if None not in whys.values():
+            require(whys["accept"])
+        require(whys["withdraw" if named(request, "answer") == "withdraw" else "accept"])
         data = known_only(AnswerIn(data=request.data))
         if data["ask"] and data["answer"] != "decline":
             raise NotPossible("Whom to ask instead is said with decline, and with nothing else.")
@@ -258,6 +304,7 @@ def succession(request: Request, pk: UUID) -> Response:
     row = SuccessionItem.objects.filter(heir__in=mine(user, now=now), pk=pk).first()
     if row is None:
         raise Http404
+    require(owner_permissions.why_not_answer_item(user, row, now=now))
     data = known_only(TakeOverIn(data=request.data))
     if data["answer"] == "accept":
         row = passing.accept(item=row, by=user, now=now)
@@ -271,12 +318,13 @@ def succession(request: Request, pk: UUID) -> Response:
 def vendor(request: Request, key: str) -> Response:
     """State what is known of an external integration; what is left out stays as it is. With
     `attested`, record what its vendor attests. All of it, or nothing."""
-    row, data = identity_of(request, key), known_only(VendorIn(data=request.data))
+    row, user, now = identity_of(request, key), user_of(request), timezone.now()
+    require(why_not_describe(user, row, now=now))
+    data = known_only(VendorIn(data=request.data))
     attested = data.pop("attested", None)
     if attested is not None:
         known_only(AttestedIn(data=dict(request.data)["attested"]))
     before = {name: getattr(row, name) for name in vendors.Stated.__dataclass_fields__}
-    user, now = user_of(request), timezone.now()
     with transaction.atomic():
         vendors.describe(identity=row, said=vendors.Stated(**before | data), by=user, now=now)
         if attested is not None:

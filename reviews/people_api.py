@@ -21,7 +21,7 @@ from identities.api.doors import PAGED, door, page_of
 from identities.api.identities import user_of
 from identities.api.serializers import Reason, checked
 from identities.models import ApiToken, Person
-from identities.permissions import NotPossible, require, why_not_roster
+from identities.permissions import NotPossible, require, why_not_roster, why_not_say_who_left
 from identities.register import read
 from reviews import owner_permissions
 from reviews.api import confirmed
@@ -119,6 +119,7 @@ def person(request: Request, pk: UUID) -> Response:
     require(owner_permissions.why_not_see_successions(user))
     row = get_object_or_404(Person.objects.prefetch_related("users"), pk=pk)
     if request.method == "POST":
+        require(why_not_say_who_left(user, row, now=now))
         data = checked(WhereIn(data=request.data))
         if data["state"] != "here":
             require(owner_permissions.why_not_say_gone(user, row, now=now))

@@ -275,6 +275,13 @@ def why_not_decide(
     return None
 
 
+def why_not_decide_any(user: User, case: Case, *, now: datetime) -> str | None:
+    """Answer in a case at all: why not in its first seat, where there is no other for this user."""
+    seats = case.seats.filter(kind__in=SIGNING).order_by("position")
+    whys = [why_not_decide(user, case, seat, None, now=now) for seat in seats]
+    return None if None in whys or not whys else whys[0]
+
+
 def _is_settled(item: Item) -> bool:
     return item.decisions.filter(superseded_at__isnull=True, seat__kind="tie_breaker").exists()
 

@@ -99,6 +99,7 @@ def as_data(row: ReviewPolicy, user: User) -> dict[str, Any]:
 def policies(request: Request) -> Response:
     """Each policy with the version in force and the one that waits; POST proposes a version."""
     if request.method == "POST":
+        require(policy_permissions.why_not_propose_policy(user_of(request), now=timezone.now()))
         data = checked(ProposeIn(data=request.data))
         row = policy_versions.propose(
             name=data["name"],
@@ -136,9 +137,9 @@ def policy(request: Request, slug: str, version: int) -> Response:
 @places
 def dry_run(request: Request) -> Response:
     """What a document would do today. Nothing is saved."""
-    data = checked(TryIn(data=request.data))
     user, now = user_of(request), timezone.now()
     require(policy_permissions.why_not_propose_policy(user, now=now))
+    data = checked(TryIn(data=request.data))
     name = policy_versions.named(data["name"])
     _, document = policy_versions.checked(json.dumps(data["document"]), name=name, now=now)
     found = pages.tried(document, name, user, now=now)
@@ -181,11 +182,9 @@ def sign(request: Request, slug: str, version: int) -> Response:
 @door({"POST": "act"})
 def refuse(request: Request, slug: str, version: int) -> Response:
     """The version never comes into force; who proposed it takes it back the same way."""
+    user, now = user_of(request), timezone.now()
+    row = policy_of(slug, version)
+    require(policy_permissions.why_not_refuse_policy(user, row, now=now))
     data = checked(RefuseIn(data=request.data))
-    row = policy_versions.refuse(
-        policy=policy_of(slug, version),
-        reason=data["reason"],
-        by=user_of(request),
-        now=timezone.now(),
-    )
-    return Response(as_data(row, user_of(request)))
+    row = policy_versions.refuse(policy=row, reason=data["reason"], by=user, now=now)
+    return Response(as_data(row, user))

@@ -245,7 +245,8 @@ def _as_it_is(value: Any) -> Any:
 
 # name: how it is read, whether access requests have it too, and what it says, for the form's help.
 FIELDS: dict[str, tuple[Callable[[Any], Any], bool, str]] = {
-    "decide_within_hours": (whole(1, MOST_HOURS), True, "how long the seats have to decide"),
+    # In one hour no reminder and no escalation would lie between opening and deadline.
+    "decide_within_hours": (whole(2, MOST_HOURS), True, "how long the seats have to decide"),
     "remind_before_hours": (_reminders, True, "when they are reminded, before the deadline"),
     "escalate_before_hours": (
         whole(1, MOST_BEFORE),

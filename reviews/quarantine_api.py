@@ -13,7 +13,9 @@ from rest_framework.response import Response
 from identities.api.doors import door
 from identities.api.identities import user_of
 from identities.api.serializers import checked
+from identities.permissions import require
 from reviews import actions
+from reviews.actions import quarantining
 from reviews.api import case_of
 from reviews.pages import quarantine
 
@@ -36,12 +38,13 @@ def held(request: Request) -> Response:
 @door({"POST": "act"})
 def restore(request: Request, key: str) -> Response:
     """Let go what is held in a case; `asked` is the case that asks about it again."""
+    row, user, now = case_of(request, key), user_of(request), timezone.now()
+    require(quarantining.why_not_touch(user, row, now=now))
     data = checked(RestoreIn(data=request.data))
-    row = case_of(request, key)
     item = row.items.filter(pk=data["item"]).first()
     if item is None:
         raise Http404
-    asked = actions.restore(case=row, item=item, by=user_of(request), now=timezone.now())
+    asked = actions.restore(case=row, item=item, by=user, now=now)
     item.refresh_from_db()
     said = {"item": str(item.pk), "asked": asked.key, "words": item.carried_words}
     return Response(said, status=201)

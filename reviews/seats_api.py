@@ -15,8 +15,9 @@ from identities.api.identities import user_of
 from identities.api.serializers import Reason, checked
 from identities.models import ApiToken
 from identities.permissions import NotAllowed, require
-from reviews import actions, sight
-from reviews.api import case_of
+from reviews import actions, independence, sight
+from reviews.actions import attention
+from reviews.api import case_of, seat_of
 from reviews.models import Case
 
 
@@ -40,9 +41,11 @@ class SecondLookIn(serializers.Serializer[Any]):
 @door({"POST": "act"})
 def hand_over(request: Request, key: str) -> Response:
     """Hand a seat of a case to somebody else."""
+    row, user, now = case_of(request, key), user_of(request), timezone.now()
+    seat = seat_of(request, row)
+    if seat is not None:
+        require(independence.why_not_hand_over(user, row, seat, now=now))
     data = checked(HandOverIn(data=request.data))
-    row = case_of(request, key)
-    seat = row.seats.filter(pk=data["seat"]).first()
     if seat is None:
         raise Http404
     seat = actions.hand_over(
@@ -50,8 +53,8 @@ def hand_over(request: Request, key: str) -> Response:
         seat=seat,
         to=data["to"],
         reason=data["reason"],
-        by=user_of(request),
-        now=timezone.now(),
+        by=user,
+        now=now,
         version=data["version"],
     )
     version = Case.objects.values_list("version", flat=True).get(pk=row.pk)
@@ -64,8 +67,9 @@ def second_look(request: Request, key: str) -> Response:
     """Settle the marks of a provisional case. A token has read nothing, so it settles nothing."""
     if isinstance(request.auth, ApiToken):
         raise NotAllowed("A token cannot look at anything: a person does, signed in.")
-    data = checked(SecondLookIn(data=request.data))
     case, user, now = case_of(request, key), user_of(request), timezone.now()
     require(sight.why_not_look_again(user, case, now=now))
+    require(independence.why_not_look_again(user, case, attention.standing(case), now=now))
+    data = checked(SecondLookIn(data=request.data))
     case = actions.look_again(case=case, how=data["how"], reason=data["reason"], by=user, now=now)
     return Response({"case": case.key, "state": case.state, "version": case.version})

@@ -1,4 +1,4 @@
-"""Making somebody the owner of an identity. Owns OwnerChange rows.
+"""Making somebody the owner of an identity, or naming who stands beside them. Owns OwnerChange rows.
 
 Whether the new owner has accepted, or takes over because whoever answered is no longer there, is
 settled above and said in `basis`; so is who may. Must not know of offers, cases or policies.
@@ -16,6 +16,8 @@ from identities.permissions import NotPossible
 
 from .identities import locked, record
 
+# Who stands beside the owner.
+PLACES = ("backup", "sponsor")
 WORDS = {"accepted": "has accepted to be", "succession": "is by succession"}
 
 
@@ -46,9 +48,7 @@ def give(
         if identity.owner_id == to.pk:
             return identity
         was = identity.owner
-        emptied = [
-            name for name in ("backup", "sponsor") if getattr(identity, f"{name}_id") == to.pk
-        ]
+        emptied = [name for name in PLACES if getattr(identity, f"{name}_id") == to.pk]
         for name in emptied:
             setattr(identity, name, None)
         identity.owner = to
@@ -83,3 +83,27 @@ def give(
             },
         )
     return identity
+
+
+def place(
+    *, identity: Identity, place: str, to: Party | None, by: By, now: datetime, because: str
+) -> None:
+    """Have this party stand in a place of a locked identity, or nobody; its service's backup and
+    sponsor are not followed there any more."""
+    was: Party | None = getattr(identity, place)
+    setattr(identity, place, to)
+    identity.inherited = [name for name in identity.inherited if name != place]
+    identity.save(update_fields=[place, "inherited"])
+    record(
+        identity,
+        by=by,
+        now=now,
+        act=f"identity.{place}",
+        words=f"{to or 'Nobody'} is the {place} of {identity.name} now, in place of"
+        f" {was or 'nobody'}: {because}"[:1_000],
+        data={
+            "from": None if was is None else str(was.pk),
+            "to": None if to is None else str(to.pk),
+            "because": because,
+        },
+    )

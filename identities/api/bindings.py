@@ -13,9 +13,14 @@ from evidence.models import Actor
 from identities import visible
 from identities.actions import bindings as binding_actions
 from identities.models import Binding
-from identities.permissions import NotAllowed
+from identities.permissions import (
+    require,
+    why_not_claim,
+    why_not_confirm_binding,
+    why_not_see_unclaimed,
+)
 
-from .doors import PAGED, door, page_of
+from .doors import PAGED, door, named, page_of
 from .identities import identity_of, user_of
 from .serializers import (
     BindIn,
@@ -29,10 +34,13 @@ from .serializers import (
 
 
 def _binding(request: Request, pk: int) -> Binding:
-    rows = visible.bindings(user_of(request), now=timezone.now())
-    row = rows.select_related("identity", "actor").filter(pk=pk).first()
+    """The binding that somebody may settle who asks for it."""
+    user, now = user_of(request), timezone.now()
+    rows = visible.bindings(user, now=now)
+    row = rows.select_related("identity__service", "actor").filter(pk=pk).first()
     if row is None:
         raise Http404
+    require(why_not_confirm_binding(user, row, now=now))
     return row
 
 
@@ -40,8 +48,7 @@ def _binding(request: Request, pk: int) -> Binding:
 @door({"GET": "read"}, asks={"search": (), **PAGED})
 def unclaimed(request: Request) -> Response:
     """Actors nobody has claimed, newest first: those who see all identities see them."""
-    if not visible.sees_all(user_of(request)):
-        raise NotAllowed("Unclaimed actors are nobody's yet: reviewers claim them.")
+    require(why_not_see_unclaimed(user_of(request)))
     limit, after = page_of(request)
     rows = binding_actions.unclaimed(
         now=timezone.now(),
@@ -60,6 +67,9 @@ def unclaimed(request: Request) -> Response:
 @extend_schema(request=BindIn, responses=BindingOut, tags=["unclaimed"])
 @door({"POST": "act"})
 def bind(request: Request) -> Response:
+    user, now = user_of(request), timezone.now()
+    if name := named(request, "identity"):
+        require(why_not_claim(user, identity_of(request, name), now=now))
     data = checked(BindIn(data=request.data))
     identity = identity_of(request, data["identity"])
     actor = Actor.objects.filter(pk=data["actor"]).first()
@@ -68,8 +78,8 @@ def bind(request: Request) -> Response:
     made = binding_actions.bind(
         identity=identity,
         actor=actor,
-        by=user_of(request),
-        now=timezone.now(),
+        by=user,
+        now=now,
         shared=data["shared"],
         reason=data["reason"],
     )
@@ -112,9 +122,11 @@ def unbind(request: Request, pk: int) -> Response:
 @extend_schema(request=RuleIn, responses=OpenApiTypes.OBJECT, tags=["unclaimed"])
 @door({"POST": "act"})
 def confirm_by_rule(request: Request) -> Response:
-    """Everything a rule covers; with `dry_run` only what it would."""
-    data: dict[str, Any] = checked(RuleIn(data=request.data))
+    """Everything a rule covers; with `dry_run` only what it would. For those who see all identities:
+    what a rule covers names actors and identities of others."""
     user, now = user_of(request), timezone.now()
+    require(why_not_see_unclaimed(user))
+    data: dict[str, Any] = checked(RuleIn(data=request.data))
     rule = binding_actions.Rule(data["least_calls"], data["competing"])
     if data["dry_run"]:
         rows = binding_actions.preview(rule=rule, now=now)[:200]

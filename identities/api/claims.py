@@ -18,7 +18,7 @@ from identities.claims import answering, asking, counting, questioning, rights, 
 from identities.models import Claim, ClaimAnswer, Party, Service
 from identities.permissions import NotAllowed, parties_of, require
 
-from .doors import PAGED, door
+from .doors import PAGED, door, named
 from .identities import user_of
 from .serializers import Reason, checked
 
@@ -146,15 +146,23 @@ def _uuid(text: str) -> UUID:
         raise ValidationError("party and after are ids as they were answered.") from None
 
 
+def _party(text: str) -> Party:
+    found = Party.objects.select_related("person", "team").filter(pk=_uuid(text)).first()
+    if found is None:
+        raise Http404
+    return found
+
+
 @extend_schema(request=AnswerIn, responses=OpenApiTypes.OBJECT, tags=["claims"])
 @door({"POST": "act"})
 def answer(request: Request) -> Response:
     """Yes, with exceptions, or not mine, with whom to ask. It can be taken back for 8 seconds."""
-    data = checked(AnswerIn(data=request.data))
     user, now = user_of(request), timezone.now()
-    party = Party.objects.select_related("person", "team").filter(pk=data["party"]).first()
-    if party is None:
-        raise Http404
+    if name := named(request, "party"):
+        party = _party(name)
+        require(rights.why_not_answer(user, party, now=now))
+    data = checked(AnswerIn(data=request.data))
+    party = _party(str(data["party"]))
     if data["answer"] == "yes":
         row = answering.yes(
             party=party,
@@ -196,9 +204,9 @@ def undo(request: Request, pk: UUID) -> Response:
 @door({"POST": "act"})
 def rule(request: Request) -> Response:
     """Without `digest` exactly what the rule covers and leaves; with the digest of that, sign it."""
-    data = checked(ClaimRuleIn(data=request.data))
     user, now = user_of(request), timezone.now()
     require(rights.why_not_run(user, now=now))
+    data = checked(ClaimRuleIn(data=request.data))
     service = None
     if data["service"]:
         service = Service.objects.filter(slug=data["service"]).select_related("owner").first()

@@ -26,12 +26,14 @@ from evidence import parameters
 from evidence.parameters import NOTHING, Known
 from identities.actions.tokens import digest_of
 from identities.models import ApiToken, User
-from identities.permissions import NotAllowed, NotPossible
+from identities.permissions import AUDITOR, NotAllowed, NotPossible, groups
 from identities.register import RegisterError
 
 # A token's last use is kept to the minute: one write a minute, not one a request.
 USED_STEP = timedelta(minutes=1)
 LONGEST_TOKEN = 200
+# Whoever posts with one of these wants to change something.
+CHANGING = ("act", "declare")
 # What `page_of` reads.
 PAGED: Known = {"limit": (), "after": ()}
 
@@ -82,6 +84,8 @@ def door(
             wanted = scopes.get(request.method or "", "")
             if isinstance(request.auth, ApiToken) and wanted not in request.auth.scopes:
                 raise PermissionDenied(f"This token lacks the scope {wanted}.")
+            if request.method == "POST" and wanted in CHANGING and _audits(request.user):
+                raise PermissionDenied(AUDITOR)
             try:
                 if request.method == "GET" and asks is not None:
                     parameters.checked(_said(request), asks)
@@ -107,8 +111,20 @@ def door(
     return wrap
 
 
+def _audits(user: object) -> bool:
+    return isinstance(user, User) and "auditor" in groups(user)
+
+
 def _said(request: Request) -> dict[str, str]:
     return {name: str(value)[:500] for name, value in request.query_params.items()}
+
+
+def named(request: Request, member: str) -> str:
+    """What the body names under this member, for the permission that is asked before the body is
+    checked; "" where it names nothing."""
+    body = request.data
+    value = body.get(member) if isinstance(body, Mapping) else None
+    return value if isinstance(value, str) else ""
 
 
 def page_of(request: Request, *, most: int = 200) -> tuple[int, int | None]:

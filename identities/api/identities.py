@@ -27,11 +27,17 @@ from identities.models.identity import (
     MODES,
     STATES,
 )
-from identities.permissions import NotAllowed, require, why_not_retire
+from identities.permissions import (
+    NotAllowed,
+    require,
+    why_not_dispose_finding,
+    why_not_register,
+    why_not_retire,
+)
 from identities.reasons import reason_given
 from identities.register import NEVER, read
 
-from .doors import PAGED, door, page_of
+from .doors import PAGED, door, named, page_of
 from .serializers import (
     BecauseIn,
     CredentialOut,
@@ -141,8 +147,10 @@ def steps(request: Request, key: str) -> Response:
     if request.method == "GET":
         rows = visible.revocations(user, now=now).filter(identity=row)
         return _page(request, rows.select_related("identity", "credential"), RevocationOut)
+    # Whoever may ask for any step may ask for this one.
+    require(revocations.why_not(row, "hold", user, now=now))
+    require(revocations.why_not(row, named(request, "step"), user, now=now))
     data = checked(StepIn(data=request.data))
-    require(revocations.why_not(row, data["step"], user, now=now))
     because = reason_given(data["because"], what="it stands in the ledger")
     credential = None
     if data.get("credential"):
@@ -196,6 +204,7 @@ def dispose(request: Request, pk: UUID) -> Response:
     row: Finding | None = visible.findings(user, now=now).filter(pk=pk).first()
     if row is None:
         raise Http404
+    require(why_not_dispose_finding(user, row, now=now))
     data = checked(DisposeIn(data=request.data))
     done = finding_actions.dispose(finding=row, by=user, now=now, **data)
     return Response(FindingOut(done).data)
@@ -204,6 +213,8 @@ def dispose(request: Request, pk: UUID) -> Response:
 @extend_schema(request=RegisterIn, responses=OpenApiTypes.OBJECT, tags=["identities"])
 @door({"POST": "act"})
 def register(request: Request) -> Response:
+    user, now = user_of(request), timezone.now()
+    require(why_not_register(user, now=now))
     data = checked(RegisterIn(data=request.data))
     entries = read(data["name"], data["text"])
     if not data["dry_run"] and any(
@@ -212,8 +223,8 @@ def register(request: Request) -> Response:
         _confirmed(request)
     done = registration.register(
         entries=entries,
-        by=user_of(request),
-        now=timezone.now(),
+        by=user,
+        now=now,
         imported=data["imported"],
         dry_run=data["dry_run"],
     )

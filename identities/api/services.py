@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from identities.actions import inheriting
 from identities.models import Service
+from identities.permissions import require
 from identities.visible import sees_all
 
 from .doors import door
@@ -50,6 +51,7 @@ def criticality(request: Request, slug: str) -> Response:
     if request.method == "GET":
         would = inheriting.preview(service)
         return Response({"words": inheriting.in_words(would), "rows": [_out(one) for one in would]})
+    require(inheriting.why_not_follow(user, now=now))
     data = checked(FollowIn(data=request.data))
     done = inheriting.follow(service=service, by=user, now=now, **data)
     return Response({"rows": [_out(one) for one in done]})

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 
 from identities import permissions
 from identities.actions import identities as identity_actions
@@ -48,6 +49,18 @@ def why_not(user: User, identity: Identity, *, now: datetime) -> str | None:
         return why
     lacks = " and ".join(missing(identity, now=now))
     return f"It lacks {lacks}: whoever answers for it says what." if lacks else None
+
+
+def waiting_for(user: User, *, now: datetime) -> QuerySet[Identity]:
+    """The drafts that wait for this user, who is named in one of their places and may act there."""
+    parties = permissions.parties_of(user, now=now)
+    named = Q(owner__in=parties) | Q(sponsor__in=parties) | Q(backup__in=parties)
+    rows = Identity.objects.filter(named, state="draft")
+    # What bars a login whom they name bars it from each of them.
+    first = rows.select_related("service").first() if parties else None
+    if first is None or permissions.why_not_activate(user, first, now=now):
+        return rows.none()
+    return rows
 
 
 def activate(

@@ -150,7 +150,8 @@ def sentences(case: Case, found: Read) -> list[str]:
         why = "Countersign was not at work"
         if found.paused:
             why = "its campaign was paused, or Countersign was not at work"
-        said.append(f"{hours:,} h {minutes} min do not count: {why}.")
+        if hours or minutes:
+            said.append(f"{hours:,} h {minutes} min do not count: {why}.")
     return said
 
 

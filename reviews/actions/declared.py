@@ -1,4 +1,4 @@
-"""What the answers about uses, identities and release manifests do: sentences and changes.
+"""What the answers about uses, identities, resuming and release manifests do: sentences and changes.
 
 Owns the acts of the item kinds that stand for no delegation, entitlement or credential. Each
 gives the sentences of what happened; when they run is reviews/actions/carrying.py.
@@ -14,12 +14,15 @@ from identities.actions import revocations
 from identities.models import Manifest, NewUse
 from identities.permissions import NotPossible
 
+from . import suspensions
 from .carried import Act, Came, Due, identity_of
 
 REFUSED_USE = (
     "refused: whoever builds the agent has to take it out, Countersign cannot; used all the"
     " same, it is a finding"
 )
+
+NOT_RESUMED = "nothing is resumed: since it was asked for, it has been resumed or suspended anew"
 
 
 def _says(words: str) -> Act:
@@ -104,6 +107,32 @@ def _suspend(those: Sequence[Due], *, by: By, now: datetime) -> list[Came]:
     return found
 
 
+def _resume(those: Sequence[Due], *, by: By, now: datetime) -> list[Came]:
+    """What was suspended when it was asked for works again, with the keys held with it; what was
+    suspended anew since then is so for another reason, under which nobody has signed."""
+    identities = identity_actions.locked_all(
+        {one.case.identity.pk for one in those if one.case.identity is not None}
+    )
+    began = suspensions.begun(identities, now=now)
+    asks: dict[UUID, revocations.Ask] = {}
+    for case, item, _ in those:
+        identity = None if case.identity is None else identities.get(case.identity.pk)
+        if identity is None or identity.pk not in began:
+            continue
+        if began[identity.pk].isoformat() == item.proposal["since"]:
+            ask = revocations.Ask(
+                identity,
+                "resume",
+                f"decided in {case.key}",
+                case=case.pk,
+                case_key=case.key,
+            )
+            asks[item.pk] = ask
+    made = revocations.resume_all_with_keys(list(asks.values()), began, by=by, now=now)
+    came = dict(zip(asks, made, strict=True))
+    return [came.get(one.item.pk, NOT_RESUMED) for one in those]
+
+
 def _manifests(state: str, sentence: str, settles: Callable[[Manifest], bool]) -> Act:
     """Sign or refuse those that `settles` says."""
 
@@ -140,6 +169,8 @@ ACTS: dict[tuple[str, str], Act] = {
     ("use", "revoke"): _says(REFUSED_USE),
     ("identity", "keep"): _says("it goes on as it is"),
     ("identity", "revoke"): _stop,
+    ("step", "approve"): _resume,
+    ("step", "deny"): _says("it stays suspended"),
     ("manifest", "approve"): _manifests("signed", "{} is signed", lambda _: True),
     ("manifest", "deny"): _manifests(
         "refused", "{} is not signed", lambda one: one.state == "proposed"

@@ -249,16 +249,24 @@ def _end(one: Due, there: There, *, now: datetime) -> EndStep:
     return _step(one, 0, did, words[:1_000], now=now)
 
 
+def why_only_told(identity: Identity, terms: attesting.Terms) -> str:
+    """Why the end of this identity would suspend nothing, as it stands: the same words before it
+    (the page on which it is renewed) and at it; "" where it would."""
+    if terms.says.at_end == "escalate":
+        return f"because {terms.policy} only tells"
+    if identity.mode != "enforce":
+        return f"because {identity.name} is in {identity.mode} mode"
+    if identity.criticality == "critical":
+        return "because what is critical is never cut by a clock"
+    return ""
+
+
 def _why_not_suspend(one: Due, there: There) -> str:
     """Why the clock suspends nothing here, as part of a sentence; "" when it does."""
     if one.what == "contract":
         return "because a contract's end cuts nothing by itself"
-    if one.terms.says.at_end == "escalate":
-        return f"because {one.terms.policy} only tells"
-    if one.identity.mode != "enforce":
-        return f"because {one.identity.name} is in {one.identity.mode} mode"
-    if one.identity.criticality == "critical":
-        return "because what is critical is never cut by a clock"
+    if why := why_only_told(one.identity, one.terms):
+        return why
     reached = Notice.objects.filter(
         person__in=[person.pk for person in there.first],
         occasion__in=[

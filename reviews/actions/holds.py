@@ -10,7 +10,7 @@ from django.db import transaction
 
 from identities.acting import COUNTERSIGN
 from identities.actions import revocations
-from identities.models import Credential, Identity, Revocation
+from identities.models import Credential, Identity
 from identities.permissions import NotAllowed, NotPossible
 from reviews.models import Case, Decision, Item
 
@@ -71,10 +71,7 @@ def release(case: Case, item: Item, *, now: datetime) -> str:
 
 def release_credential(case: Case, identity: Identity, item: Item, *, now: datetime) -> str:
     """Make a held credential active again, because the case keeps it."""
-    return _release_key(case, identity, credential_of(item), now=now)
-
-
-def _release_key(case: Case, identity: Identity, credential: Credential, *, now: datetime) -> str:
+    credential = credential_of(item)
     try:
         made = revocations.request(
             identity=identity,
@@ -163,28 +160,12 @@ def _suspend(case: Case, item: Item, *, now: datetime) -> str:
 
 def _resume(case: Case, identity: Identity, since: str, *, now: datetime) -> str:
     """As before: the identity, and the keys that were held with it then."""
-    try:
-        revocations.request(
-            identity=identity,
-            step="release" if identity.state == "draft" else "resume",
-            by=COUNTERSIGN,
-            now=now,
-            because=f"{case.key} is settled otherwise",
-            case=case.pk,
-            case_key=case.key,
-        )
-    except (NotPossible, NotAllowed) as problem:
-        return f"could not be resumed: {problem}"
-    with_it = Revocation.objects.filter(
-        case=case.pk, identity=identity, step="hold", requested_at=datetime.fromisoformat(since)
+    ask = revocations.Ask(
+        identity, "resume", f"{case.key} is settled otherwise", case=case.pk, case_key=case.key
     )
-    rows = Credential.objects.filter(pk__in=with_it.values("credential"))
-    said = [
-        _release_key(case, identity, one, now=now)
-        for one in rows.select_related("actor").order_by("number")
-        if one.state in ("active", "held")
-    ]
-    return "; ".join([f"{identity.name} works again", *said])[:2_000]
+    began = {identity.pk: datetime.fromisoformat(since)}
+    (said,) = revocations.resume_all_with_keys([ask], began, by=COUNTERSIGN, now=now)
+    return said if isinstance(said, str) else f"could not be resumed: {said}"
 
 
 def _hold_allowed(case: Case, item: Item, stricter: str, *, now: datetime) -> str:

@@ -48,7 +48,7 @@ def _ask(
 ) -> OwnerOffer:
     if party.pk == identity.owner_id:
         raise NotPossible(f"{party} owns {identity.name} already.")
-    asked = _able(party, identity, now=now)
+    asked = able(party, identity, now=now)
     last = (
         OwnerOffer.objects.filter(
             identity=identity, to=party, state__in=REFUSED, settled_at__gt=now - REMEMBERED
@@ -107,8 +107,8 @@ def _ask(
     return row
 
 
-def _able(party: Party, identity: Identity, *, now: datetime) -> list[Person]:
-    """The persons of a party who could own the identity, or NotPossible with a sentence."""
+def able(party: Party, identity: Identity, *, now: datetime) -> list[Person]:
+    """The persons of a party who could answer for the identity, or NotPossible with a sentence."""
     there = persons.of_parties([party.pk], now=now).get(party.pk, [])
     why = f"Nobody stands for {party} now."
     able = []
@@ -149,7 +149,7 @@ def decline(
     with transaction.atomic():
         row = _locked(offer.pk)
         require(owner_permissions.why_not_answer_offer(by, row, now=now))
-        reason = reason_given(reason, what="who has to be asked next reads it")
+        reason = reason_given(reason, what="whoever is asked next reads it")
         _settle(row, "passed" if ask.strip() else "declined", by=by, now=now, reason=reason)
         said = f"{row.to} does not answer for {row.identity.key}."
         if ask.strip():

@@ -152,7 +152,18 @@ def _let_go(case: Case, item: Item, row: Quarantine, *, now: datetime) -> str:
 
 
 def why_not_restore(user: User, case: Case, row: Quarantine | None, *, now: datetime) -> str | None:
-    """Restore what is held before it is cut for good: either seat, or a responder, inside the window."""
+    """Restore what is held before it is cut for good: inside the window."""
+    if why := why_not_touch(user, case, now=now):
+        return why
+    if row is None or row.state != "held":
+        return "It is not held any more."
+    if row.until <= now:
+        return f"Its time was over on {row.until:%Y-%m-%d %H:%M} UTC: it is being cut for good."
+    return None
+
+
+def why_not_touch(user: User, case: Case, *, now: datetime) -> str | None:
+    """Restore anything of a case: either seat, or a responder."""
     if not user.is_active:
         return INACTIVE
     mine = groups(user)
@@ -160,10 +171,6 @@ def why_not_restore(user: User, case: Case, row: Quarantine | None, *, now: date
         return AUDITOR
     if user.person_id is None:
         return permissions.NOBODY
-    if row is None or row.state != "held":
-        return "It is not held any more."
-    if row.until <= now:
-        return f"Its time was over on {row.until:%Y-%m-%d %H:%M} UTC: it is being cut for good."
     if "responder" in mine:
         return None
     parties = permissions.mine(user, now=now)

@@ -54,6 +54,42 @@ def _follow(
     return changed
 
 
+def back_up(
+    identity: Identity, *, was: Party, to: Party | None, by: By, now: datetime
+) -> list[Case]:
+    """Another stands behind the owner: in the open cases that wait for a signature they stand in,
+    unless they sit in another seat there already. Nobody: nobody stands in."""
+    rows = Seat.objects.filter(
+        case__identity=identity,
+        case__state__in=["draft", "open"],
+        kind="identity_owner",
+        backup=was,
+        person__isnull=True,
+    )
+    changed = []
+    for pk in rows.order_by("case__number").values_list("case", flat=True).distinct():
+        case = entries.locked(pk)
+        for seat in rows.filter(case=case).select_for_update(of=("self",)):
+            seat.case = case
+            why = None if to is None else _why_not(case, seat, to, now=now)
+            seat.backup = to if why is None else None
+            seat.save(update_fields=["backup"])
+            said = (
+                f"In {case.key}, {seat.backup or 'nobody'} stands in for {seat.party or 'nobody'}"
+            )
+            entries.note(
+                case,
+                act="seat.backup",
+                words=f"{said} now: {was} is no longer there" + (f"; {why}" if why else ""),
+                by=by,
+                now=now,
+                data={"seat": str(seat.pk), "to": None if to is None else str(to.pk)},
+            )
+        entries.changed(case)
+        changed.append(case)
+    return changed
+
+
 def refill(case: Case, seat: Seat, *, now: datetime) -> Party | None:
     """Whoever sat in this seat of a locked case is gone: the next who may sits there, else nobody.
 

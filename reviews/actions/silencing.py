@@ -46,6 +46,7 @@ CUT = frozenset(
     {
         ("grant", "deny"),
         ("manifest", "deny"),
+        ("step", "deny"),
         ("credential", "revoke"),
         ("delegation", "revoke"),
         ("identity", "revoke"),

@@ -277,6 +277,12 @@ class Item(models.Model):
         indexes = [
             # What was refused of tools and calls (reviews/triggers/refused.py).
             models.Index(name="item_of_use", fields=["ref"], condition=Q(kind="use")),
+            # What other open cases ask about the same thing (reviews/pages/beside.py).
+            models.Index(
+                name="item_waiting_about",
+                fields=["ref"],
+                condition=Q(outcome__in=["", "conflict"]),
+            ),
             # Cases in whose items all three legs come together (reviews/pages/waiting.py).
             models.Index(
                 name="item_together",

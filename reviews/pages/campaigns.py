@@ -30,6 +30,11 @@ APPLIES = {
 }
 OF_LIST: dict[str, tuple[str, ...]] = {"q": (), "page": ()}
 OF_PAGE: dict[str, tuple[str, ...]] = {"seat": tuple(SIGNING), "page": (), "working": ()}
+# What closing does: to one that was launched, and to a draft.
+CLOSES = (
+    "What is decided goes out. Open reviews keep their deadlines, and what silence does then.",
+    "Nobody was asked, and nobody will be.",
+)
 STATES = {
     "draft": ("draft", "draft"),
     "running": ("running", "running"),
@@ -211,7 +216,8 @@ def _acts(one: Campaign, user: User) -> list[dict[str, Any]]:
         "close",
         "Close",
         "archive",
-        "Why it ends now; it goes into the ledger",
+        # There is no way back, so the form says what it does.
+        f"{CLOSES[one.state == 'draft']} Why it ends now; it goes into the ledger",
         rows.why_not_close(user, one),
         danger=True,
     )

@@ -42,6 +42,8 @@ NOTES = {
     ("identity", "keep"): "it goes on as it is",
     ("identity", "revoke"): "it is suspended and its keys are held, until it is resumed or retired;"
     " a draft is refused for good",
+    ("step", "approve"): "it works again, and the keys that were held with it are released",
+    ("step", "deny"): "it stays suspended",
     ("manifest", "approve"): "signed when all seats approve: its runs are asked about no more",
     ("manifest", "deny"): "the release is not signed",
 }
@@ -125,14 +127,10 @@ def _outcome(item: Item, parts: "Parts") -> dict[str, str]:
         return {"kind": "conflict", "note": f"to {to}"}
     if item.outcome:
         return {"kind": item.outcome, "note": item.carried_words or "agreed"}
-    waiting = [
-        seat
-        for seat in parts.seats
-        if seat.kind in SIGNING and seat.turn == "now" and (item.pk, seat.pk) not in parts.decisions
-    ]
     names = [
         seat.person.name if seat.person is not None else str(seat.party or "a reviewer")
-        for seat in waiting
+        for seat in parts.seats
+        if seat.kind in SIGNING and seat.turn == "now" and (item.pk, seat.pk) not in parts.decisions
     ]
     return {"kind": "waits", "note": f"for {' and '.join(names)}" if names else ""}
 

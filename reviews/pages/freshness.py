@@ -37,7 +37,8 @@ class Fresh(NamedTuple):
 
 
 def of_cases(cases: Iterable[Case], *, now: datetime) -> dict[Any, dict[str, Any]]:
-    """By the case's primary key; a case on no identity has none."""
+    """By the case's primary key; a case on no identity has none. With its `why`, a row says what
+    silence would do now, as the page of its case does: what is doubtful is not cut."""
     numbers = {one.pk: one.identity.number for one in cases if one.identity is not None}
     found = of_identities(set(numbers.values()), now=now)
     return {case: found[number]._asdict() for case, number in numbers.items()}

@@ -12,7 +12,7 @@ from evidence.words import counted
 from identities import visible as identities_visible
 from identities.models import Credential, DelegationVersion, Identity, Revocation, User
 from reviews import visible
-from reviews.actions import deadlines
+from reviews.actions import activating, deadlines
 from reviews.models import Case
 from reviews.pages import aligned, lists, planted, waiting
 
@@ -44,6 +44,8 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
         "aligned_at": now,
         "systems": systems["rows"][:4],
         "systems_total": systems["page"]["total"],
+        # What is no case and waits all the same; the frame has counted the other kinds.
+        "drafts": activating.waiting_for(user, now=now).count(),
         "setup": _setup(),
     }
 
@@ -52,7 +54,7 @@ def _lead(
     found: list[waiting.Waiting], overdue: int, burning: list[dict[str, Any]]
 ) -> list[dict[str, str]]:
     """The sentence under the heading, each number with the way to its rows."""
-    said = [{"words": "Nothing waits for you.", "url": ""}]
+    said = [{"words": "No case waits for you.", "url": ""}]
     if found:
         things = waiting.many(len(found), found)
         words = "1 thing waits for you." if things == 1 else f"{things} things wait for you."

@@ -28,6 +28,7 @@ from reviews.pages import (
     modes,
     possible,
     rows,
+    suspended,
     triggers,
     vendor,
 )
@@ -73,6 +74,7 @@ def context(identity: Any, user: User, *, now: datetime, at: datetime | None) ->
         },
         "as_of": _as_of(d),
         "vendor": vendor.facts(d.identity, now=d.live_now),
+        "suspended": suspended.facts(d.identity, user, now=d.live_now) if d.live else None,
         "acts": [] if not d.live else _acts(d, user),
         "findings": [_finding(one, asked_in.get(one.pk)) for one in d.findings],
         "findings_url": f"/findings/?{query}",

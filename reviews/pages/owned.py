@@ -3,20 +3,23 @@
 Owns the contexts of templates/owned.html, renew.html and hand_over_identity.html. Constant queries.
 """
 
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django.db.models import F, Q
+from django.db.models import Count, F, Q, QuerySet
 
 from evidence.parameters import Known, understood
+from evidence.words import counted
 from identities import permissions as identity_permissions
 from identities import presence
-from identities.models import Attestation, Identity, User
+from identities.actions.owning import PLACES
+from identities.models import Attestation, Identity, Party, User
 from reviews import attestation_bounds, owner_permissions
-from reviews.actions import activating, attesting
+from reviews.actions import activating, attesting, expiring, places
 from reviews.models import OwnerOffer, SuccessionItem
 from reviews.pages.lists import PAGES, choice, page_of
 from reviews.permissions import mine
@@ -40,6 +43,7 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
     for name in roles:
         which |= Q(**{f"{name}__in": parties})
     rows = Identity.objects.exclude(state="retired").filter(which if parties else Q(pk__in=[]))
+    everything = rows
     drafts = rows.filter(state="draft").count()
     if state := asked.get("state", ""):
         rows = rows.filter(state=state)
@@ -64,8 +68,7 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
             "identity", "to__person__name"
         )
     )
-    named = {one for row in shown for one in (row.backup_id, row.sponsor_id) if one is not None}
-    there = set(presence.there(now=now).filter(pk__in=named).values_list("pk", flat=True))
+    beside = _beside(everything, now=now)
     # All of these are theirs, so what bars this login from one bars it from each.
     why_not = identity_permissions.why_not_attest(user, shown[0], now=now) if shown else None
     return {
@@ -78,11 +81,16 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
         "drafts": drafts,
         "activate_url": "/owned/activate/",
         "some_draft": any(one.state == "draft" for one in shown),
+        "some_active": any(one.state != "draft" for one in shown),
         "asks": _asks(user, parties, now=now),
         "rows": [
             _row(one, parties, one.pk in found, last.get(one.pk), offered, why_not, now=now)
-            | _vacant(one, there)
+            | {"vacant": _vacant(one, beside)}
             for one in shown
+        ],
+        "gone": [
+            {"name": str(who), "words": _stands(many), "url": f"{PATH}left/{who.pk}/"}
+            for who, many in beside.values()
         ],
         "page": page,
         "most": attesting.MOST,
@@ -90,10 +98,37 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
     }
 
 
-def _vacant(one: Identity, there: Collection[UUID]) -> dict[str, Any]:
+# Who stands beside them and is there no longer, and of how many identities in each place.
+type Beside = Mapping[UUID, tuple[Party, Counter[str]]]
+
+
+def _beside(rows: QuerySet[Identity], *, now: datetime) -> Beside:
+    """Of all these identities, whatever part of them a page shows."""
+    many: dict[UUID, Counter[str]] = {}
+    for *those, n in rows.order_by().values_list(*PLACES).annotate(n=Count("pk")):
+        for place, who in zip(PLACES, those, strict=True):
+            if who is not None:
+                many.setdefault(who, Counter())[place] += n
+    gone = Party.objects.filter(pk__in=many).exclude(pk__in=presence.there(now=now).values("pk"))
+    rows_of = gone.select_related("person", "team").order_by("person__name", "team__name")
+    return {one.pk: (one, many[one.pk]) for one in rows_of}
+
+
+def _stands(many: Counter[str]) -> str:
+    """ "backup of 12 identities and sponsor of 1 identity"."""
+    return " and ".join(
+        f"{place} of {counted(many[place], 'identity', 'identities')}"
+        for place in PLACES
+        if many[place]
+    )
+
+
+def _vacant(one: Identity, beside: Beside) -> list[dict[str, str]]:
     """In which places stands somebody who has left, or a team that nobody is in any more."""
-    places = (("backup", one.backup_id), ("sponsor", one.sponsor_id))
-    return {"vacant": [role for role, who in places if who is not None and who not in there]}
+    return [
+        {"place": place, "name": str(beside[getattr(one, f"{place}_id")][0])}
+        for place in places.left(one, beside.keys())
+    ]
 
 
 def asks_of(user: User, *, now: datetime) -> int:
@@ -139,7 +174,9 @@ def _row(
     # What is said of its end is said above.
     if words := " and ".join(what for what in lacks if "end" not in what):
         signals.append({"kind": "waits", "words": f"lacks {words}", "url": ""})
-    why = owner_permissions.why_alone(one, found=found) or why_not
+    # A draft is made active, and nothing about renewing is said of it.
+    alone = None if one.state == "draft" else owner_permissions.why_alone(one, found=found)
+    why = alone or why_not
     return {
         "id": str(one.pk),
         "key": one.key,
@@ -156,10 +193,10 @@ def _row(
         "signals": signals,
         "why_not": why or "",
         "lacks": lacks,
-        # Making it active is each one's own question; renewing together is not for every one.
-        "may_pick": not why or (one.state == "draft" and not why_not),
+        "may_pick": not why,
         "renew_url": f"/identities/{one.key}/renew/",
         "hand_over_url": f"/identities/{one.key}/hand-over/",
+        "places_url": f"/identities/{one.key}/places/",
     }
 
 
@@ -254,6 +291,7 @@ def renew(identity: Identity, user: User, *, now: datetime) -> dict[str, Any]:
     standing = identity.pk in attesting.standing([identity.pk])
     bound = attesting.bound_of(identity, terms, standing=standing)
     earlier = Attestation.objects.filter(identity=identity).select_related("attested_by")
+    why_told = expiring.why_only_told(identity, terms)
     return {
         "section": "owned",
         "title": f"Renew {identity.name}",
@@ -269,7 +307,9 @@ def renew(identity: Identity, user: User, *, now: datetime) -> dict[str, Any]:
         "least": terms.says.purpose_at_least,
         "least_words": terms.says.purpose_words,
         "policy": terms.policy,
-        "at_end": attestation_bounds.AT_END[terms.says.at_end],
+        "at_end": f"{attestation_bounds.AT_END['escalate']}, {why_told}"
+        if why_told
+        else attestation_bounds.AT_END["suspend"],
         "earlier": [
             {
                 "at": one.attested_at,

@@ -2,12 +2,13 @@
 
 from django.urls import path
 
-from reviews.pages import following_views, people_views, vendor_views
+from reviews.pages import following_views, people_views, places_views, vendor_views
 from reviews.pages import owned_views as views
 
 urlpatterns = [
     path("owned/", views.owned_list, name="owned_list"),
     path("owned/renew/", views.owned_renew, name="owned_renew"),
+    path("owned/left/<uuid:pk>/", places_views.of_leaver, name="places_of_leaver"),
     path("owned/activate/", views.owned_activate, name="owned_activate"),
     *(
         path(
@@ -36,8 +37,10 @@ urlpatterns = [
         following_views.criticality,
         name="service_criticality",
     ),
+    path("identities/<str:key>/places/", places_views.of_identity, name="identity_places"),
     path("identities/<str:key>/vendor/", vendor_views.identity_vendor, name="identity_vendor"),
     path("identities/<str:key>/retire/", views.identity_retire, name="identity_retire"),
+    path("identities/<str:key>/resume/", views.identity_resume, name="identity_resume"),
     path("identities/<str:key>/activate/", views.identity_activate, name="identity_activate"),
     path("identities/<str:key>/renew/", views.identity_renew, name="identity_renew"),
     path("identities/<str:key>/hand-over/", views.identity_hand_over, name="identity_hand_over"),

@@ -19,7 +19,7 @@ from identities import visible as identities_visible
 from identities.models import Identity
 from identities.permissions import NotAllowed, NotPossible, require
 from reviews import owner_permissions
-from reviews.actions import activating, attesting, offers, retiring
+from reviews.actions import activating, attesting, offers, resuming, retiring
 from reviews.confirmed import always, permitted_first
 from reviews.models import OwnerOffer, Succession, SuccessionItem
 from reviews.owner_forms import ActivateForm, RenewForm, UntilForm, last_of
@@ -202,6 +202,19 @@ def identity_retire(request: HttpRequest, key: str) -> HttpResponse:
     )
     messages.success(request, f"{identity.name} is retired.")
     return redirect("identity_line", key=identity.key)
+
+
+@require_POST
+@login_required
+def identity_resume(request: HttpRequest, key: str) -> HttpResponse:
+    case = resuming.ask(
+        identity=_identity(request, key),
+        by=user_of(request),
+        now=timezone.now(),
+        reason=request.POST.get("reason", ""),
+    )
+    messages.success(request, f"{case.key} asks its seats. Until they have signed, nothing works.")
+    return redirect("case_page", key=case.key)
 
 
 @require_http_methods(["GET", "POST"])

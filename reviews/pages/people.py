@@ -13,9 +13,10 @@ from django.db.models import Q, QuerySet
 from evidence.parameters import Known, understood
 from identities import permissions
 from identities.actions import leaving
-from identities.models import Membership, Person, Team, User
+from identities.models import Identity, Membership, Party, Person, Team, User
 from identities.permissions import NotPossible
 from reviews import owner_permissions
+from reviews.actions import places
 from reviews.models import Succession
 from reviews.pages.lists import PAGES, choice, page_of
 from reviews.succession import foreseen, noticing
@@ -158,5 +159,15 @@ def one(person: Person, user: User, *, now: datetime) -> dict[str, Any]:
             }
             for row in lists.order_by("-number")[:10]
         ],
+        "places_url": _places(person, now=now),
         "ledger_url": f"/ledger/?subject=person:{person.pk}",
     }
+
+
+def _places(person: Person, *, now: datetime) -> str:
+    """Where others are named for whom they still are backup or sponsor of, once they have left."""
+    gone = Party.objects.filter(person=person).first()
+    if gone is None or person.left_at is None or person.left_at > now:
+        return ""
+    there = places.named(gone, Identity.objects.all()).exists()
+    return f"/owned/left/{gone.pk}/" if there else ""

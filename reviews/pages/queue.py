@@ -203,7 +203,7 @@ def all_cases(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, 
                 {"words": "JSON", "url": f"/cases.json{out}"},
             ],
         },
-        "waits": [row_of(case, now=now) | {"fresh": fresh.get(case.pk)} for case in shown],
+        "waits": [row_of(case, fresh.get(case.pk), now=now) for case in shown],
         "page": page,
     }
 
@@ -268,7 +268,7 @@ def cases_in(user: User, asked: dict[str, str], *, now: datetime) -> QuerySet[Ca
     return rows
 
 
-def row_of(case: Case, *, now: datetime) -> dict[str, Any]:
+def row_of(case: Case, fresh: dict[str, Any] | None = None, *, now: datetime) -> dict[str, Any]:
     """One case of `cases_in`."""
     counts: Any = case  # the annotations of cases_in
     signals = []
@@ -286,7 +286,10 @@ def row_of(case: Case, *, now: datetime) -> dict[str, Any]:
         "url": f"/cases/{case.key}/",
         "sub": f"{waiting.DOOR_WORDS[case.door]}{waiting.stage_words(case)}",
         "seat": "",
-        "silence": deadlines.sentence(case) if case.state == "open" else "–",
+        "silence": deadlines.sentence(case, doubt=fresh["why"] if fresh else "")
+        if case.state == "open"
+        else "–",
+        "fresh": fresh,
         "signals": signals,
         "items_left": counts.left,
         "of": counts.total,

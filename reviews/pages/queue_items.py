@@ -40,8 +40,8 @@ def rows(
     others = beside.of([pick.item for pick in shown], user, now=now)
     why = bulk.why_not_keep(shown, fresh, now=now)
     return [
-        _row(pick, why[pick.item.pk], now=now)
-        | {"fresh": fresh.get(pick.item.case_id), "beside": others.get(pick.item.pk)}
+        _row(pick, why[pick.item.pk], fresh.get(pick.item.case_id), now=now)
+        | {"beside": others.get(pick.item.pk)}
         for pick in shown
     ]
 
@@ -76,7 +76,9 @@ def picks(found: Sequence[waiting.Waiting], items: Sequence[UUID] | None = None)
     return made
 
 
-def _row(pick: bulk.Pick, why: str, *, now: datetime) -> dict[str, Any]:
+def _row(
+    pick: bulk.Pick, why: str, fresh: dict[str, Any] | None, *, now: datetime
+) -> dict[str, Any]:
     item, case = pick.item, pick.item.case
     whose = case.identity.name if case.identity else case.title
     signals: list[dict[str, Any]] = []
@@ -97,7 +99,8 @@ def _row(pick: bulk.Pick, why: str, *, now: datetime) -> dict[str, Any]:
         "sub": f"{whose} · {item.note}{waiting.stage_words(case)}",
         "usage": usage(item),
         "seat": SEAT_WORDS[pick.seat.kind],
-        "silence": deadlines.sentence(case),
+        "silence": deadlines.sentence(case, doubt=fresh["why"] if fresh else ""),
+        "fresh": fresh,
         "signals": signals,
         "recommendation": item.recommendation,
         "unadvised": unadvised(item),

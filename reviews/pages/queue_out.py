@@ -7,28 +7,31 @@ calendar carries titles and links only: whoever has its address reads it without
 import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import batched
 from typing import Any
 
 import orjson
 from django.conf import settings
 from django.http import HttpResponse, StreamingHttpResponse
+from django.utils.dateparse import parse_datetime
 
 from identities.models import User
 from reviews.actions import advising, deadlines
 from reviews.combined import SIDES
 from reviews.exports import moment
 from reviews.models import Case
-from reviews.pages import planted, queue, queue_groups, queue_items, waiting
+from reviews.pages import freshness, planted, queue, queue_groups, queue_items, waiting
 from reviews.pages.case_item import usage
 from reviews.permissions import SEAT_WORDS
 
 type Row = dict[str, Any]
 
 CHUNK = 500
-# What a spreadsheet would take for a formula: titles hold names that somebody else chose.
-FORMULA = re.compile(r"^\s*[=+\-@\t\r]")
+# What a spreadsheet would take for a formula: titles hold names that somebody else chose. Also in
+# full width, and inside a text where it begins a cell once a row is cut at semicolons or tabs.
+FORMULA = re.compile(r"^\s*[=+\-@\t\r＝＋－＠]")
+INSIDE = re.compile(r"([;\t\r\n]\s*)(?=[=+\-@＝＋－＠])")
 # The members of each row, in their order.
 OF_CASE = "case kind title state identity identity_name due_at stage next_stage"
 OF_SEAT = "seat if_nobody_decides items_left items conflicts url"
@@ -37,7 +40,18 @@ OF_ITEM = (
     " recommendation_reason usage last_used_at findings together reasons url"
 )
 OF_LISTED = "seats items_left items opened_at closed_at url"
-CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# A calendar holds at least one component; without a deadline it is that of its times.
+NO_EVENT = (
+    "BEGIN:VTIMEZONE",
+    "TZID:UTC",
+    "BEGIN:STANDARD",
+    "DTSTART:19700101T000000",
+    "TZOFFSETFROM:+0000",
+    "TZOFFSETTO:+0000",
+    "END:STANDARD",
+    "END:VTIMEZONE",
+)
 
 
 def mine(user: User, asked: dict[str, str], *, now: datetime) -> Iterator[Row]:
@@ -46,14 +60,14 @@ def mine(user: User, asked: dict[str, str], *, now: datetime) -> Iterator[Row]:
     What cannot be asked for is refused here, before the answer has begun.
     """
     _, found = queue.found_for(user, asked, now=now, most=None)
-    return _rows(found, asked)
+    return _rows(found, asked, now=now)
 
 
-def _rows(found: list[waiting.Waiting], asked: dict[str, str]) -> Iterator[Row]:
+def _rows(found: list[waiting.Waiting], asked: dict[str, str], *, now: datetime) -> Iterator[Row]:
     found, headings = queue_groups.arranged(found, asked.get("group", ""))
     of = _items if asked.get("show") == "items" else _cases
     for some in batched(found, CHUNK):
-        for case, row in of(list(some)):
+        for case, row in of(list(some), now=now):
             heading = headings.get(case.pk)
             yield row | ({"group": heading.words} if heading else {})
 
@@ -72,8 +86,9 @@ def _of_case(case: Case) -> Row:
     }
 
 
-def _cases(found: list[waiting.Waiting]) -> Iterator[tuple[Case, Row]]:
+def _cases(found: list[waiting.Waiting], *, now: datetime) -> Iterator[tuple[Case, Row]]:
     cases = waiting.of_cases(found)
+    fresh = freshness.of_cases(cases.values(), now=now)
     for one in planted.beside(found):
         case = cases.get(one.case)
         if case is not None:
@@ -82,7 +97,7 @@ def _cases(found: list[waiting.Waiting]) -> Iterator[tuple[Case, Row]]:
                 _of_case(case)
                 | {
                     "seat": SEAT_WORDS[one.kind],
-                    "if_nobody_decides": deadlines.sentence(case),
+                    "if_nobody_decides": _silence(case, fresh),
                     "items_left": one.left,
                     "items": one.of,
                     "conflicts": one.conflicts,
@@ -91,15 +106,17 @@ def _cases(found: list[waiting.Waiting]) -> Iterator[tuple[Case, Row]]:
             )
 
 
-def _items(found: list[waiting.Waiting]) -> Iterator[tuple[Case, Row]]:
-    for pick in queue_items.picks(found):
+def _items(found: list[waiting.Waiting], *, now: datetime) -> Iterator[tuple[Case, Row]]:
+    picked = queue_items.picks(found)
+    fresh = freshness.of_cases({pick.item.case for pick in picked}, now=now)
+    for pick in picked:
         item, case = pick.item, pick.item.case
         yield (
             case,
             _of_case(case)
             | {
                 "seat": SEAT_WORDS[pick.seat.kind],
-                "if_nobody_decides": deadlines.sentence(case),
+                "if_nobody_decides": _silence(case, fresh),
                 "item": str(item.pk),
                 "item_kind": item.kind,
                 "item_title": item.title,
@@ -108,7 +125,7 @@ def _items(found: list[waiting.Waiting]) -> Iterator[tuple[Case, Row]]:
                 "recommendation": item.recommendation,
                 "recommendation_reason": item.recommendation_reason,
                 "usage": usage(item),
-                "last_used_at": item.snapshot.get("last_at"),
+                "last_used_at": moment(parse_datetime(item.snapshot.get("last_at") or "")),
                 "findings": " ".join(item.snapshot.get("findings", [])),
                 "together": " ".join(
                     side for side in SIDES if side in item.snapshot.get("together", {})
@@ -117,6 +134,11 @@ def _items(found: list[waiting.Waiting]) -> Iterator[tuple[Case, Row]]:
                 "url": f"{settings.BASE_URL}/cases/{case.key}/?item={item.pk}",
             },
         )
+
+
+def _silence(case: Case, fresh: dict[Any, dict[str, Any]]) -> str:
+    known = fresh.get(case.pk)
+    return deadlines.sentence(case, doubt=known["why"] if known else "")
 
 
 def cases(user: User, asked: dict[str, str], *, now: datetime) -> Iterator[Row]:
@@ -162,9 +184,10 @@ def as_csv(rows: Iterable[Row], columns: Sequence[str]) -> Iterator[str]:
 
 
 def _cell(value: object) -> object:
-    if isinstance(value, str) and FORMULA.match(value):
-        return f"'{value}"
-    return value
+    if not isinstance(value, str):
+        return value
+    value = INSIDE.sub(r"\1'", value)
+    return f"'{value}" if FORMULA.match(value) else value
 
 
 def as_json(rows: Iterable[Row]) -> Iterator[bytes]:
@@ -200,6 +223,10 @@ def calendar(user: User, *, now: datetime) -> HttpResponse:
         "REFRESH-INTERVAL;VALUE=DURATION:PT1H",
     ]
     found = waiting.for_user(user, now=now)
+    if len(found) >= waiting.MOST:
+        lines.append(f"X-WR-CALDESC:{_text(f'The first {waiting.MOST} deadlines of the queue.')}")
+    if not found:
+        lines += NO_EVENT
     sealed = {pk for pk, case in waiting.of_cases(found).items() if case.sealed}
     for one in found:
         link = f"{settings.BASE_URL}/cases/{one.key}/"
@@ -214,6 +241,8 @@ def calendar(user: User, *, now: datetime) -> HttpResponse:
             f"SUMMARY:{_text(title)}",
             f"URL:{link}",
             f"DESCRIPTION:{_text(link)}",
+            # A deadline keeps nobody busy.
+            "TRANSP:TRANSPARENT",
             "END:VEVENT",
         ]
     lines.append("END:VCALENDAR")
@@ -225,7 +254,7 @@ def calendar(user: User, *, now: datetime) -> HttpResponse:
 
 
 def _stamp(at: datetime) -> str:
-    return f"{at:%Y%m%dT%H%M%SZ}"
+    return f"{at.astimezone(UTC):%Y%m%dT%H%M%SZ}"
 
 
 def _text(words: str) -> str:

@@ -237,7 +237,7 @@ def rows(found: list[Waiting], *, now: datetime) -> list[dict[str, Any]]:
     cases = of_cases(found)
     fresh = freshness.of_cases(cases.values(), now=now)
     return [
-        _row(one, cases[one.case], now=now) | {"fresh": fresh.get(one.case)}
+        _row(one, cases[one.case], fresh.get(one.case), now=now)
         for one in found
         if one.case in cases
     ]
@@ -255,7 +255,9 @@ def seats_of(found: Iterable[Waiting]) -> dict[UUID, Seat]:
     return Seat.objects.select_related("party", "backup").in_bulk([one.seat for one in found])
 
 
-def _row(one: Waiting, case: Case, *, now: datetime) -> dict[str, Any]:
+def _row(
+    one: Waiting, case: Case, fresh: dict[str, Any] | None, *, now: datetime
+) -> dict[str, Any]:
     signals: list[dict[str, Any]] = []
     if case.deadline_at <= now:
         signals.append({"kind": "overdue", "words": "", "url": ""})
@@ -274,7 +276,8 @@ def _row(one: Waiting, case: Case, *, now: datetime) -> dict[str, Any]:
         # Whoever is asked in a later stage need not own it.
         if one.kind == "identity_owner" and case.identity is not None and case.asked_since is None
         else "",
-        "silence": deadlines.sentence(case),
+        "silence": deadlines.sentence(case, doubt=fresh["why"] if fresh else ""),
+        "fresh": fresh,
         "signals": signals,
         "items_left": one.left,
         "of": one.of,

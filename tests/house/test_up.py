@@ -104,6 +104,12 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Up:
     return run
 
 
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Up:
+    """An installation whose database nobody has migrated."""
+    return Up(tmp_path_factory.mktemp("bare") / "var", free_port())
+
+
 @pytest.fixture
 def running(up: Up) -> Iterator[Up]:
     assert eventually(lambda: not up.family(), within=60)
@@ -174,3 +180,27 @@ def test_taken_port_is_said_before_anything_starts(up: Up) -> None:
         "already in use); stop what uses it, or set COUNTERSIGN_BIND (and COUNTERSIGN_BASE_URL) to "
         "another address.\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["demo", "--seed-only"], ", or `make demo`, which does both."),
+        (["verify_ledger"], "."),
+        (["login", "ines"], "."),
+    ],
+)
+def test_a_database_that_is_not_migrated_is_said_in_one_sentence(
+    bare: Up, command: list[str], said: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "manage.py", *command],
+        cwd=ROOT,
+        env=bare.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    words = r"\w+: \d+ migrations are not applied; run `manage\.py migrate` first"
+    assert re.fullmatch(words + re.escape(said), done.stderr.strip()), done.stderr
+    assert (done.returncode, done.stdout) == (1, "")

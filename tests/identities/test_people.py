@@ -219,7 +219,7 @@ def test_who_may_say_it(user: Callable[..., User]) -> None:
     assert rita.person is not None
     with pytest.raises(NotAllowed, match="Nobody says of themselves"):
         leaving.leave(person=rita.person, at=NOW, reason="HR", by=rita, now=NOW)
-    with pytest.raises(NotPossible, match="Say why: who said so"):
+    with pytest.raises(NotPossible, match="Say who said so, or where it stands"):
         leaving.leave(person=person, at=NOW, reason=" ", by=rita, now=NOW)
     leaving.leave(person=person, at=NOW, reason="HR", by=rita, now=NOW)
     entry = LedgerEntry.objects.get(act="person.left")

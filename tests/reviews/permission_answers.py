@@ -189,6 +189,19 @@ def of_restoring() -> Iterator[Row]:
     ):
         yield Row("quarantining.why_not_restore", ask, said)
 
+    def touch(name: str) -> Any:
+        return lambda w: quarantining.why_not_touch(w.user(name), w.case(), now=NOW)
+
+    for name, said in (
+        ("samuel", None),
+        ("rex", None),
+        ("off", INACTIVE),
+        ("otto", AUDITOR),
+        ("nobody", NOBODY),
+        ("rita", "Only who sits in this case or a responder may restore it."),
+    ):
+        yield Row("quarantining.why_not_touch", touch(name), said)
+
 
 def of_feeds() -> Iterator[Row]:
     for name, said in (("ines", None), ("off", INACTIVE), ("otto", AUDITOR), ("nobody", NOBODY)):

@@ -20,6 +20,7 @@ def of_owners() -> Iterator[Row]:
     p: Any = owner_permissions
     acts: dict[str, Callable[[World, str], Any]] = {
         "why_not_offer": lambda w, name: p.why_not_offer(w.user(name), w.identity(), now=NOW),
+        "why_not_name": lambda w, name: p.why_not_name(w.user(name), w.identity(), now=NOW),
         "why_not_answer_offer": lambda w, name: p.why_not_answer_offer(
             w.user(name), offer(w), now=NOW
         ),
@@ -32,12 +33,15 @@ def of_owners() -> Iterator[Row]:
     }
     may = {
         "why_not_offer": ("ines", "root"),
+        "why_not_name": ("ines", "root"),
         "why_not_answer_offer": ("gus",),
         "why_not_withdraw_offer": ("rita", "marek"),
         "why_not_answer_item": ("gus",),
     }
     barred = {
         "why_not_offer": "Only the owner of svc-report or an administrator may hand it over.",
+        "why_not_name": "Only the owner of svc-report or an administrator may name who stands beside"
+        " them.",
         "why_not_answer_offer": "Gus is asked, and nobody answers in their place.",
         "why_not_withdraw_offer": "Only who asked or who answers for the identity may take the"
         " question back.",

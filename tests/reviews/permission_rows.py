@@ -155,6 +155,12 @@ def of_reviews() -> Iterator[Row]:
         ),
         "An earlier stage has decided on this item: it does not come to this one.",
     )
+    for name, said in (("ines", None), ("samuel", None), ("otto", AUDITOR)):
+        yield Row(
+            "why_not_decide_any",
+            lambda w, name=name: p.why_not_decide_any(w.user(name), w.case(), now=NOW),  # type: ignore[misc]  # a default binds it
+            said,
+        )
     yield Row("why_not_decide", tie_broken, "The tie-breaker has decided on this item.")
     yield Row("why_not_settle", lambda w: settled(w, late=True), None)
     yield Row(
@@ -286,6 +292,13 @@ def of_policies() -> Iterator[Row]:
 
 def of_identities() -> Iterator[Row]:
     p: Any = identity_permissions
+    unclaimed = "Unclaimed actors are nobody's yet: reviewers claim them."
+    for name, said in (("rita", None), ("otto", None), ("ines", unclaimed), ("off", unclaimed)):
+        yield Row(
+            "why_not_see_unclaimed",
+            lambda w, name=name: p.why_not_see_unclaimed(w.user(name)),  # type: ignore[misc]  # a default binds it
+            said,
+        )
     things: dict[str, Callable[[World], Any]] = {
         "confirm_binding": lambda w: Binding.objects.filter(identity=w.identity()).first(),
         "dispose_finding": lambda w: Finding(identity=w.identity(), rule="no_run"),

@@ -88,4 +88,19 @@ def test_it_costs_the_same_for_any_number_of_items(story: Told, two: tuple[Case,
 
     every = list(first.items.order_by("position"))
     cost(every)  # who somebody is, is asked for once
-    assert (cost(every[:2]), cost(every), cost([])) == (1, 1, 0)
+    assert (cost(every[:2]), cost(every), cost([])) == (2, 2, 0)
+    # Where nothing else is asked about the same, nobody's sight is asked either.
+    Item.objects.filter(case=two[1]).delete()
+    assert (cost(every[:2]), cost(every)) == (1, 1)
+
+
+def test_two_of_one_page_are_compared_without_being_read_again(
+    story: Told, two: tuple[Case, Case]
+) -> None:
+    now = timezone.now()
+    items = list(Item.objects.filter(kind="credential").select_related("case"))
+    with CaptureQueriesContext(connection) as seen:
+        found = beside.of(items, story.rita, now=now)
+    said = {one.case.key: found[one.pk]["case"] for one in items}
+    assert said == {two[0].key: two[1].key, two[1].key: two[0].key}
+    assert len(seen) == 1

@@ -101,6 +101,7 @@ def test_campaign_from_the_form_to_its_end(rita: User) -> None:
     assert "2 people were asked again in Agents today already" in again
     work()
     assert "nobody: all have answered, or were asked that day" in text(client, url)
+    assert "What is decided goes out. Open reviews keep their deadlines" in text(client, url)
     assert "0 of 15 items decided" in acted(client, url, "close", reason="enough")
     assert "It is closed" in text(client, url)
     assert "Agents" in text(client, "/campaigns/?q=agen")

@@ -110,6 +110,17 @@ def test_a_seat_that_has_answered_is_not_waited_for(
     assert state(story) == "suspended"
 
 
+def test_seconds_without_a_worker_are_added_and_not_worth_a_sentence(
+    story: Told, strict: Case
+) -> None:
+    Heartbeat.objects.all().delete()
+    Heartbeat.objects.create(since=NOW - DAY, until=NOW + DAY)
+    Heartbeat.objects.create(since=NOW + DAY + timedelta(seconds=20), until=NOW + 20 * DAY)
+    assert notes(strict, strict.deadline_at) == []
+    sweep(strict.deadline_at + timedelta(seconds=19))
+    assert state(story) == "active"
+
+
 def test_an_outage_is_added_to_the_deadline(story: Told, strict: Case) -> None:
     Heartbeat.objects.all().delete()
     Heartbeat.objects.create(since=NOW - DAY, until=NOW + DAY)

@@ -6,17 +6,15 @@ from typing import Any
 
 import pytest
 
-from evidence.models import Actor
-from identities.actions import entitlements
 from identities.enforcers import aws_policies as policies
-from identities.models import Binding, Revocation
+from identities.models import Revocation
 from reviews import actions
 from tests.awslab.fixtures import aws_account, lab
-from tests.awslab.lab import ANY_S3, Lab
+from tests.awslab.lab import Lab
 from tests.identities.revoking import pointed_at_the_account
 
-from .conftest import DAY, HOUR, NOW, Told, item_of, seat_of
-from .test_quarantine_at_aws import work
+from .conftest import HOUR, NOW, Told, item_of, seat_of
+from .test_quarantine_at_aws import planted, work
 from .test_quarantine_entitlements import both
 
 __all__ = ["aws_account", "lab", "pointed_at_the_account"]
@@ -50,26 +48,8 @@ def grant(story: Told, *, now: datetime, **more: Any) -> Any:
 def test_what_was_narrowed_there_is_wide_enough_for_what_is_granted(
     story: Told, sign: Sign, lab: Lab
 ) -> None:
-    person = lab.user(ANY_S3)
-    Binding.objects.filter(identity=story.identity, actor__kind="arn").delete()
-    arn = Actor.objects.create(
-        key=story.identity.pk,
-        realm=f"aws:{lab.demo.account}",
-        kind="arn",
-        value=person.arn,
-        created_at=NOW,
-    )
-    Binding.objects.create(
-        identity=story.identity,
-        actor=arn,
-        basis="declared",
-        state="confirmed",
-        during=(NOW - DAY, None),
-        recorded_at=NOW,
-        by="command",
-    )
     now = datetime.now(UTC)
-    entitlements.read(identity=story.identity, now=now)
+    person = planted(story, lab, now=now)
     case = actions.open_review(identity=story.identity, by=story.rita, now=now, reason="yearly")
     both(case, story, sign, "narrow", now=now)
     for kind in ("delegation", "credential"):

@@ -66,6 +66,33 @@ def test_list_of_somebody_else_is_empty(story: Told, as_user: Sign) -> None:
     assert story.identity.name not in text
 
 
+@pytest.mark.parametrize(
+    ("mode", "criticality", "at_end"),
+    [
+        ("enforce", "normal", "the identity is suspended."),
+        (
+            "enforce",
+            "critical",
+            "a named person is told, and nothing is cut, because what is critical is never cut by a clock.",
+        ),
+        (
+            "ask",
+            "normal",
+            "a named person is told, and nothing is cut, because report-agent is in ask mode.",
+        ),
+    ],
+)
+def test_renewing_says_what_the_end_of_this_identity_would_do(
+    story: Told, as_user: Sign, mode: str, criticality: str, at_end: str
+) -> None:
+    put_in_force(attestation={"at_end": "suspend"})
+    Identity.objects.filter(pk=story.identity.pk).update(
+        name="report-agent", mode=mode, criticality=criticality
+    )
+    text = as_user(story.ines).get(f"/identities/{story.identity.key}/renew/").content.decode()
+    assert f"If nobody renews it by then, {at_end}" in text
+
+
 def test_renewing_by_a_plain_form(story: Told, as_user: Sign) -> None:
     put_in_force(attestation={"longest_days": 30, "purpose_at_least": 10})
     client = as_user(story.ines)

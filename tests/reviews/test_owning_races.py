@@ -1,12 +1,14 @@
-"""Two at once on PostgreSQL: one list, one new owner, one answer, one warning."""
+"""Two at once on PostgreSQL: one list, one new owner, one answer, one warning, one question."""
 
 import pytest
 
 from evidence.models import LedgerEntry
+from identities.acting import COUNTERSIGN
+from identities.actions import revocations
 from identities.models import OwnerChange
-from identities.permissions import NotAllowed
-from reviews.actions import expiring, offers
-from reviews.models import EndStep, Notice, OwnerOffer, Succession, SuccessionItem
+from identities.permissions import NotAllowed, NotPossible
+from reviews.actions import expiring, offers, places, resuming
+from reviews.models import Case, EndStep, Notice, OwnerOffer, Succession, SuccessionItem
 from reviews.succession import noticing, passing
 
 from .conftest import DAY, NOW, make_user, person_of, tell_story
@@ -52,3 +54,40 @@ def test_one_answer_to_an_offer_and_one_warning() -> None:
     together(*[lambda: expiring.expire_next(now=end - DAY)] * 2)
     assert EndStep.objects.filter(did="warned").count() == 1
     assert Notice.objects.filter(occasion__startswith="ends ").count() == 1
+
+
+def test_two_who_ask_that_it_works_again_open_one_case_and_one_place_is_named_once() -> None:
+    story = tell_story()
+    revocations.suspend_with_keys(
+        identity=story.identity, by=COUNTERSIGN, now=NOW, because="nobody decided"
+    )
+    later = NOW + DAY
+    asked = together(
+        *[
+            lambda who=who: resuming.ask(identity=story.identity, by=who, now=later, reason="x")
+            for who in (story.rita, story.leila)
+        ]
+    )
+    assert sum(isinstance(one, Case) for one in asked) == 1
+    assert sum(isinstance(one, NotPossible) for one in asked) == 1
+    marek = person_of(story.marek)
+    marek.left_at = NOW
+    marek.save()
+    for one in ("nora", "omar"):
+        make_user(one, "owner")
+    named = together(
+        *[
+            lambda who=who: places.name(
+                identity=story.identity,
+                place="backup",
+                to=who,
+                reason="x",
+                by=story.ines,
+                now=later,
+            )
+            for who in ("nora", "omar")
+        ]
+    )
+    # The second finds somebody there, and puts nobody out.
+    assert sum(isinstance(one, NotPossible) for one in named) == 1
+    assert LedgerEntry.objects.filter(act="identity.backup").count() == 1

@@ -50,7 +50,7 @@ def test_page_says_what_follows_and_changes_nothing(story: Told, as_user: Sign) 
         story.identity.key,
         "Marek",
         "The evidence of 1 identity answered for.",
-        "1 login stop working.",
+        "Switched off at once: 1 login.",
     ):
         assert words in text, words
     assert (Succession.objects.count(), person_of(story.ines).left_at) == (0, None)

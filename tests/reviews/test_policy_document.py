@@ -92,7 +92,8 @@ def test_nothing_said_is_the_products_own_numbers() -> None:
     [
         ([], "document", "Write an object"),
         ({"decide_in": 5}, "decide_in", "It is not known. Known: decide_within_hours"),
-        ({"decide_within_hours": 0}, "decide_within_hours", "a whole number from 1 to 8,784"),
+        # Whoever writes one hour is told of that field, not of reminders that they did not write.
+        ({"decide_within_hours": 1}, "decide_within_hours", "a whole number from 2 to 8,784"),
         ({"decide_within_hours": True}, "decide_within_hours", "a whole number"),
         ({"decide_within_hours": 7.0}, "decide_within_hours", "a whole number"),
         ({"remind_before_hours": []}, "remind_before_hours", "leave the field out"),

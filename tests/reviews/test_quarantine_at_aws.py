@@ -13,7 +13,7 @@ from identities.models import Binding, Revocation
 from reviews import actions
 from reviews.models import Quarantine
 from tests.awslab.fixtures import aws_account, lab
-from tests.awslab.lab import ANY_S3, Lab
+from tests.awslab.lab import ANY_S3, Lab, Person
 from tests.identities.revoking import pointed_at_the_account
 
 from .conftest import DAY, HOUR, NOW, Told, item_of
@@ -29,10 +29,8 @@ def work(now: datetime) -> None:
         pass
 
 
-@pytest.mark.parametrize("end", ["restored", "over"])
-def test_from_the_signature_to_the_target_and_back(
-    story: Told, sign: Sign, lab: Lab, end: str
-) -> None:
+def planted(story: Told, lab: Lab, *, now: datetime) -> Person:
+    """The story's identity is a user of the account who may do all of S3, as was read there."""
     person = lab.user(ANY_S3)
     Binding.objects.filter(identity=story.identity, actor__kind="arn").delete()
     arn = Actor.objects.create(
@@ -51,8 +49,16 @@ def test_from_the_signature_to_the_target_and_back(
         recorded_at=NOW,
         by="command",
     )
-    now = datetime.now(UTC)
     entitlements.read(identity=story.identity, now=now)
+    return person
+
+
+@pytest.mark.parametrize("end", ["restored", "over"])
+def test_from_the_signature_to_the_target_and_back(
+    story: Told, sign: Sign, lab: Lab, end: str
+) -> None:
+    now = datetime.now(UTC)
+    person = planted(story, lab, now=now)
     case = opened(story, now=now)
 
     def inline() -> list[str]:

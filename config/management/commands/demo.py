@@ -13,6 +13,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from config import health
+
 STATE = "demo.json"
 
 
@@ -28,6 +30,8 @@ class Command(BaseCommand):
             # Children and settings read it: demo links, local AWS account.
             os.environ["COUNTERSIGN_DEMO"] = "1"
             os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606 - this very command
+        if not options["reset"] and (problem := health.migrations()):
+            raise CommandError(f"{problem} first, or `make demo`, which does both.")
         from config.demo import aws
 
         place = Path(settings.VAR) / STATE

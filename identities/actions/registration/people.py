@@ -2,15 +2,22 @@
 
 from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 from evidence.words import counted
+from identities.actions import teams
 from identities.actions.identities import inherit
-from identities.models import Identity, Membership, Service, Team
+from identities.models import Identity, Membership, Person, Service, Team
 from identities.register import ServiceEntry, TeamEntry
 
 from .persons import apply_people, say_where
-from .run import ADDED, CHANGED, Run, difference, worded
+from .run import ADDED, CHANGED, HELD, Run, difference, worded
 
+HELD_BACK = (
+    "held: {} stay in it, because {} waits for its signature and nobody else of it may sign there."
+    " Who does not sit in it says on the page People that they left or move; the rest of the file"
+    " is taken"
+)
 __all__ = ["apply_people", "apply_services", "apply_teams", "say_where"]
 
 
@@ -34,6 +41,12 @@ def apply_teams(run: Run, entries: Iterable[TeamEntry]) -> None:
         )
         leaving = [row for row in rows if row.person_id not in wanted]
         joining = wanted - {row.person_id for row in rows}
+        stay = [row.person_id for row in rows if row.person_id in wanted]
+        gone = [row.person_id for row in leaving]
+        waits = teams.needs(team, gone, stay, now=run.now) if gone and run.holds_back else ""
+        if waits:
+            run.told(HELD, subject, HELD_BACK.format(_names(gone), waits))
+            leaving, gone = [], []
         for row in leaving:
             Membership.objects.filter(pk=row.pk).update(superseded_at=run.now)
             if row.during.lower is None or row.during.lower < run.now:
@@ -56,9 +69,22 @@ def apply_teams(run: Run, entries: Iterable[TeamEntry]) -> None:
                 about=f"team:{team.pk}",
             )
         elif joining or leaving:
+            named = [
+                f"{_names(those)} {did}"
+                for those, did in ((joining, "joined"), (gone, "left"))
+                if those
+            ]
+            cases = teams.changed(team, ", ".join(named), by=run.by, now=run.now)
+            if cases:
+                words += f"; said in {counted(cases, 'open case')} that it signs in"
             run.done(CHANGED, subject, words, about=f"team:{team.pk}")
-        else:
+        elif not waits:
             run.kept(subject)
+
+
+def _names(persons: Iterable[UUID]) -> str:
+    rows = Person.objects.filter(pk__in=list(persons)).order_by("name", "pk")
+    return ", ".join(rows.values_list("name", flat=True))
 
 
 def apply_services(run: Run, entries: Iterable[ServiceEntry]) -> None:

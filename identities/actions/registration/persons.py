@@ -14,6 +14,7 @@ from django.db.models.functions import Lower
 
 from identities import permissions
 from identities.actions import leaving
+from identities.actions import teams as teams_of
 from identities.models import Membership, Person, Team, User
 from identities.permissions import NotAllowed, NotPossible
 from identities.register import NEVER, PersonEntry, When
@@ -150,7 +151,8 @@ def say_where(run: Run, entries: Sequence[PersonEntry]) -> None:
     rows: dict[UUID, list[Membership]] = {}
     for one in Membership.objects.filter(person__in=people, superseded_at__isnull=True):
         rows.setdefault(one.person_id, []).append(one)
-    waits = leaving.waited_for(_said_gone(run, entries)) if run.holds_back else {}
+    gone = _said_gone(run, entries) if run.holds_back else []
+    waits = teams_of.waited_for(gone, now=run.now) | leaving.waited_for(gone)
     for entry in entries:
         person = run.people.get(entry.path)
         team = teams.get(entry.team)

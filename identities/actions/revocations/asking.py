@@ -113,6 +113,56 @@ def suspend_all_with_keys(
         return [made.refused or next(held) for made in suspended]
 
 
+def resume_all_with_keys(
+    asks: Sequence[Ask], since: Mapping[UUID, datetime], *, by: By, now: datetime
+) -> list[str | NotPossible | NotAllowed]:
+    """Undo the suspension of each of these that began `since`, and release the keys that were held
+    with it: not what was held before, or for another reason. What happens, or why it cannot be
+    resumed; a draft was held, and is let go."""
+    with transaction.atomic():
+        whole = [ask._replace(step="release") if _draft(ask) else ask for ask in asks]
+        resumed = request_all(whole, by=by, now=now)
+        possible = [ask for ask, made in zip(asks, resumed, strict=True) if made.refused is None]
+        released = iter(_release_keys_all(possible, since, by=by, now=now))
+        return [made.refused or next(released) for made in resumed]
+
+
+def _release_keys_all(
+    asks: Sequence[Ask], since: Mapping[UUID, datetime], *, by: By, now: datetime
+) -> list[str]:
+    rows = Revocation.objects.filter(
+        step="hold",
+        identity__in=[ask.identity.pk for ask in asks],
+        credential__state__in=["active", "held"],
+        requested_at__in=set(since.values()),
+    ).select_related("credential__actor")
+    keys: dict[UUID, dict[UUID, Credential]] = {}
+    for row in rows.order_by("credential__number"):
+        if row.credential is not None and row.requested_at == since[row.identity_id]:
+            keys.setdefault(row.identity_id, {})[row.credential.pk] = row.credential
+    releases = [
+        ask._replace(step="release", credential=key)
+        for ask in asks
+        for key in keys.get(ask.identity.pk, {}).values()
+    ]
+    made = iter(request_all(releases, by=by, now=now) if releases else ())
+    return [
+        "; ".join(
+            [
+                f"{ask.identity.name} works again",
+                *(_released(key, next(made)) for key in keys.get(ask.identity.pk, {}).values()),
+            ]
+        )[:2_000]
+        for ask in asks
+    ]
+
+
+def _released(credential: Credential, made: Made) -> str:
+    if made.refused is not None:
+        return f"{credential.short} could not be released: {made.refused}".removesuffix(".")
+    return f"{made.rows[0].key} requested: {made.rows[0].words}"
+
+
 def _draft(ask: Ask) -> bool:
     return ask.identity.state == "draft"
 

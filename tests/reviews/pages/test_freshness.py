@@ -1,5 +1,6 @@
 """How fresh the evidence behind a case is, in the queue and on the front page."""
 
+import json
 from datetime import datetime, timedelta
 
 import pytest
@@ -69,6 +70,40 @@ def test_doubt_about_evidence_stands_beside_the_case(
     assert why in row["fresh"]["why"]
     assert row["fresh"]["why"].replace("'", "&#x27;") in page.content.decode()
     assert 'href="/sources/finance-prod/"' in page.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("path", "member"),
+    [
+        ("/", "silence"),
+        ("/queue/", "silence"),
+        ("/queue/?show=items", "silence"),
+        ("/cases/", "silence"),
+        ("/queue.json", "if_nobody_decides"),
+        ("/queue.json?show=items", "if_nobody_decides"),
+    ],
+)
+def test_row_says_what_silence_would_do_as_its_case_does(
+    now: datetime, path: str, member: str
+) -> None:
+    Identity.objects.filter(name="report-agent").update(mode="enforce", criticality="normal")
+    Case.objects.filter(pk=case().pk).update(silence="suspend")
+    client = Client()
+    client.force_login(
+        User.objects.get(username="ines"), backend="django.contrib.auth.backends.ModelBackend"
+    )
+    said = []
+    for watermark in (now, now - timedelta(days=30)):
+        Source.objects.filter(name="finance-prod").update(watermark=watermark)
+        page = client.get(path)
+        rows = json.loads(page.getvalue()) if page.streaming else page.context["waits"]
+        said.append(
+            {one[member] for one in rows if case().key in (one.get("key"), one.get("case"))}
+        )
+    assert said == [
+        {"report-agent is suspended"},
+        {"it goes to the backups and the tie-breaker"},
+    ]
 
 
 def test_identity_of_which_nothing_was_seen_is_said(now: datetime) -> None:

@@ -1,0 +1,64 @@
+"""What stands on the page of a suspended identity: by what it is, and how it works again.
+
+Owns the sentences; what is read is reviews/actions/suspensions.py, the act resuming.py.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from identities.models import Identity, Party, User
+from reviews import visible
+from reviews.actions import resuming, seats, suspensions
+from reviews.models import Seat
+from reviews.permissions import SEAT_WORDS, SIGNING, mine
+
+
+def facts(identity: Identity, user: User, *, now: datetime) -> dict[str, Any] | None:
+    """{"words", "at", "case", "asked", "signs", "act"}; None where it is not suspended."""
+    found = suspensions.read(identity, now=now)
+    if found is None:
+        return None
+    asks = resuming.asked(identity)
+    cases = {one.pk for one in (found.case, asks) if one is not None}
+    seen = visible.cases(user, now=now).in_bulk(cases) if cases else {}
+    hidden = found.case is not None and found.case.pk not in seen
+    why = "in a case that you do not see" if hidden else found.why
+    return {
+        "at": found.since,
+        "by": found.by,
+        "why": why,
+        "case": "" if found.case is None or hidden else found.case.key,
+        "asked": asks.key if asks is not None and asks.pk in seen else "",
+        "signs": _signs(identity, user, now=now),
+        "act": {
+            "words": "Ask to resume it",
+            "url": f"/identities/{identity.key}/resume/",
+            "icon": "player-track-next",
+            "ask": "Why it may work again; its owners read it, and it goes into the ledger",
+            "why_not": resuming.why_not(user, identity)
+            or resuming.against(identity, found, now=now)
+            or "",
+        },
+    }
+
+
+def _signs(identity: Identity, user: User, *, now: datetime) -> str:
+    """Who has to sign, and what it means for whoever asks."""
+    planned = seats.plan(None, identity, seats.concerned(identity, now=now))
+    signing = [seat for seat in planned if seat.kind in SIGNING]
+    names = " and ".join(
+        f"{seat.party or 'a reviewer'} as {SEAT_WORDS[seat.kind]}" for seat in signing
+    )
+    said = f"It works again once {names} {'has' if len(signing) == 1 else 'have'} signed."
+    parties = mine(user, now=now)
+    own = next((seat for seat in signing if seat.party_id in parties), None)
+    if own is None:
+        return f"{said} Whoever asks does not sign."
+    return f"{said} Whoever asks does not sign: {_instead(own)}"
+
+
+def _instead(seat: Seat) -> str:
+    backup: Party | None = seat.backup
+    if backup is None:
+        return "you are one of them and nobody stands in for you, so have somebody else ask."
+    return f"if you ask, {backup} signs in your place; if somebody else asks, you do."

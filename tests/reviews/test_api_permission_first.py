@@ -1,0 +1,220 @@
+"""Every act of the API tells who may not do it so, before it says anything of the body's members."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from rest_framework import serializers
+
+from identities.models import Binding, ClaimAnswer, Finding, Service, User
+from identities.permissions import AUDITOR
+from reviews import actions
+from reviews.actions import offers, policy_versions
+from reviews.campaigns.acts import ACTS
+from reviews.models import Succession, SuccessionItem
+
+from .conftest import NOW, Told, make_user, party, person_of
+from .test_api import token
+from .test_campaigns import prepared
+
+pytestmark = pytest.mark.django_db
+DAY = timedelta(days=1)
+# Each row of these has its own answer, and trying out what would be left changes nothing.
+BY_ROW = {"api_activate_many", "api_attest_many", "api_name_many", "api_left"}
+
+
+class Act(NamedTuple):
+    """An address that changes something: what stands in it, who sees that and may not do it, and what
+    its body names where the permission is one over what it names."""
+
+    address: dict[str, Any]
+    who: User
+    names: dict[str, Any] = {}
+
+
+def addresses() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Name and fixed arguments of every address of ours that takes a POST from scripts."""
+
+    def walk(under: Any, before: str) -> Iterator[tuple[str, URLPattern]]:
+        for one in under:
+            path = before + str(one.pattern)
+            if isinstance(one, URLResolver):
+                yield from walk(one.url_patterns, path)
+            else:
+                yield path, one
+
+    for path, one in walk(get_resolver().url_patterns, ""):
+        methods = getattr(getattr(one.callback, "cls", None), "http_method_names", ())
+        if path.startswith("api/") and "post" in methods and "put" not in methods:
+            yield str(one.name), dict(one.default_args or {})
+
+
+def members() -> dict[str, Any]:
+    """Every member that any body of ours may have, with what none of them can be."""
+
+    def kinds(of: type[Any]) -> Iterator[type[Any]]:
+        for kind in of.__subclasses__():
+            yield kind
+            yield from kinds(kind)
+
+    found = {
+        name
+        for kind in kinds(serializers.Serializer)
+        if kind.__module__.startswith(("identities.", "reviews."))
+        for name, field in kind().fields.items()
+        if not field.read_only
+    }
+    return {name: {"no": ["such", {"thing": None}]} for name in sorted(found)}
+
+
+@pytest.fixture
+def acts(story: Told) -> dict[str, Act]:
+    ines, rita = story.ines, story.rita
+    responder, administrator = make_user("dora", "responder"), make_user("adam", "administrator")
+    nobody = make_user("bot", "reviewer")
+    User.objects.filter(pk=nobody.pk).update(person=None)
+    identity = {"key": story.identity.key}
+    case = actions.open_review(identity=story.identity, by=rita, now=NOW, reason="yearly")
+    seat = {"seat": str(case.seats.get(kind="identity_owner").pk)}
+    named = {"identity": story.identity.key}
+    binding = Binding.objects.filter(identity=story.identity).first()
+    assert binding is not None
+    finding = Finding.objects.create(
+        identity=story.identity, rule="no_run", strength=1, words="w",
+        first_at=NOW, last_at=NOW, opened_at=NOW, state_at=NOW,
+    )  # fmt: skip
+    said = ClaimAnswer.objects.create(
+        answer="yes", party=party(ines), asked=1, by=ines.ref, by_name="Ines",
+        person=person_of(ines), at=NOW, not_before=NOW + DAY,
+    )  # fmt: skip
+    offer = offers.offer(
+        identity=story.identity, to="marek", how="hand_over", reason="moves", by=ines, now=NOW
+    )
+    item = SuccessionItem.objects.create(
+        succession=Succession.objects.create(
+            why="left", person=person_of(story.leila), at=NOW, noticed_at=NOW, deadline_at=NOW + DAY
+        ),
+        role="sponsor", identity=story.identity, was=party(story.leila), heir=party(ines),
+        state="accepted",
+    )  # fmt: skip
+    policy = policy_versions.propose(
+        name="agents", text='{"scope": {"kinds": ["agent"]}}', reason="r", by=rita, now=NOW
+    )
+    version = {"slug": policy.name, "version": policy.version}
+    campaign = {"key": prepared(rita).key}
+    service = Service.objects.get(pk=story.service.pk)
+    return {
+        "api_register": Act({}, rita),
+        "api_retire": Act(identity, rita),
+        "api_revocations": Act(identity, rita),
+        "api_service_criticality": Act({"slug": service.slug}, responder),
+        "api_bind": Act({}, responder, named),
+        "api_confirm_by_rule": Act({}, ines),
+        "api_confirm_binding": Act({"pk": binding.pk}, responder),
+        "api_reject_binding": Act({"pk": binding.pk}, responder),
+        "api_unbind": Act({"pk": binding.pk}, responder),
+        "api_claim_answer": Act({}, rita, {"party": str(party(ines).pk)}),
+        "api_claim_undo": Act({"pk": said.pk}, rita),
+        "api_claim_rule": Act({}, ines),
+        "api_dispose_finding": Act({"pk": finding.pk}, administrator),
+        # Whoever sees an identity may have it reviewed, but for an auditor.
+        "api_open_review": Act({}, story.otto, named),
+        "api_decide": Act({"key": case.key}, rita, seat),
+        "api_hand_over": Act({"key": case.key}, rita, seat),
+        "api_second_look": Act({"key": case.key}, rita),
+        "api_request_access": Act({}, nobody, named),
+        "api_policies": Act({}, ines),
+        "api_policy_try": Act({}, ines),
+        "api_policy_sign": Act(version, rita),
+        "api_policy_refuse": Act(version, ines),
+        "api_campaigns": Act({}, ines),
+        **{f"api_campaign_{step}": Act(campaign, responder) for step in ACTS},
+        "api_comment": Act({"key": case.key}, nobody),
+        "api_manifests": Act({}, nobody, named),
+        "api_people": Act({}, ines),
+        "api_person": Act({"pk": person_of(story.marek).pk}, ines),
+        "api_offer": Act({"pk": offer.pk}, rita),
+        "api_succession": Act({"pk": item.pk}, ines),
+        "api_activate": Act(identity, responder),
+        "api_name": Act(identity, rita),
+        "api_resume": Act(identity, nobody),
+        "api_attest": Act(identity, rita),
+        "api_vendor": Act(identity, responder),
+        "api_identity_hand_over": Act(identity, rita),
+        "api_restore": Act({"key": case.key}, rita),
+    }
+
+
+class Asks:
+    """Requests of these people, each with a token that may everything."""
+
+    def __init__(self) -> None:
+        self.headers: dict[str, dict[str, str]] = {}
+
+    def post(
+        self, act: Act, name: str, fixed: dict[str, Any], who: User, body: Any
+    ) -> tuple[int, str]:
+        """The status and what is said, or the members that are found wrong."""
+        if who.username not in self.headers:
+            self.headers[who.username] = token(who, "act", "read", "declare")
+        stated = {key: value for key, value in act.address.items() if key not in fixed}
+        answer = Client().post(
+            reverse(name, kwargs=stated or None),
+            body,
+            "application/json",
+            headers=self.headers[who.username],
+        )
+        said = answer.json()
+        return answer.status_code, str(said["detail"] if set(said) == {"detail"} else said)
+
+
+def test_every_act_is_walked(acts: dict[str, Act]) -> None:
+    assert {name for name, _ in addresses()} == set(acts) | BY_ROW
+
+
+def test_an_auditor_is_told_so_whatever_the_body_says(story: Told, acts: dict[str, Act]) -> None:
+    asks, said = Asks(), {}
+    for name, fixed in addresses():
+        act = acts.get(name, Act({}, story.otto))
+        if name == "api_left":
+            continue
+        for body in ("{", members()):
+            said[name, type(body).__name__] = asks.post(act, name, fixed, story.otto, body)
+    assert {key: one for key, one in said.items() if one != (403, AUDITOR)} == {}
+    assert len(said) > 80
+
+
+def test_who_may_not_is_told_why_and_not_what_is_wrong_with_a_member(acts: dict[str, Act]) -> None:
+    asks, wrong = Asks(), {}
+    for name, fixed in addresses():
+        if name in BY_ROW:
+            continue
+        act = acts[name]
+        bodies: list[Any] = [members() | act.names, act.names]
+        # Where the permission is over what stands in the address, no body is read at all.
+        bodies += [] if act.names else ["{", ["a list"]]
+        for body in bodies:
+            status, said = asks.post(act, name, fixed, act.who, body)
+            if status != 403 or "scope" in said or not said.endswith("."):
+                wrong[name, str(body)[:40]] = (status, said)
+    assert wrong == {}
+
+
+def test_nobody_who_sits_in_no_seat_is_asked_which_seat(acts: dict[str, Act]) -> None:
+    act = acts["api_decide"]
+    status, said = Asks().post(act, "api_decide", {}, act.who, {})
+    assert (status, "Ines" in said) == (403, True)
+
+
+def test_what_a_rule_would_confirm_is_for_who_sees_all(acts: dict[str, Act], story: Told) -> None:
+    """It names the actors and identities of others."""
+    act = acts["api_confirm_by_rule"]
+    asked = {"dry_run": True}
+    assert Asks().post(act, "api_confirm_by_rule", {}, story.ines, asked) == (
+        403,
+        "Unclaimed actors are nobody's yet: reviewers claim them.",
+    )
+    assert Asks().post(act, "api_confirm_by_rule", {}, story.rita, asked)[0] == 200
