@@ -5,6 +5,7 @@ the tables is kept, and is copied in a moment wherever it is wanted, in other pr
 wants it says `from tests.planted import planted` in its conftest; it stays until the folder ends.
 """
 
+import atexit
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
 from pathlib import Path
+from shutil import rmtree
 from tempfile import mkdtemp
 
 import pytest
@@ -56,7 +58,9 @@ def quick(folder: Path | str) -> dict[str, object]:
 
 @cache
 def _folder() -> str:
-    return mkdtemp(prefix="countersign-planted-")
+    folder = mkdtemp(prefix="countersign-planted-")
+    atexit.register(rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def account_settings(account: Demo) -> dict[str, object]:

@@ -18,6 +18,7 @@ def held() -> dict[str, Any]:
         return {
             "words": words,
             "at": at("08:00", 23),
+            "ahead": False,
             "held_at": at("14:00"),
             "why": why,
             "acts": acts,

@@ -54,6 +54,10 @@ def _words(answer: httpx.Response) -> str:
     if type(found.get("error")) is dict:
         found = found["error"]
     said = next((found[name] for name in _SAYING if type(found.get(name)) is str), "")
+    code = found.get("code")
+    if said and type(code) is str and code != said:
+        # Connectors know some refusals by it, and so does the vendor's documentation.
+        said = f"{code[:80]}: {said}"
     text = said or ("" if found or answer.content.lstrip()[:1] == b"<" else answer.text)
     return " ".join(text[:400].split())[:200]
 

@@ -18,7 +18,7 @@ from reviews.models import Case, Rung, Seat
 from . import braking, clock, entries, rungs, seats_of_owner, settling, silencing, stage_steps
 from .asked import Asked
 from .silencing import consequence, sentence
-from .swept import Swept
+from .swept import HELD, Swept
 
 
 class Falls(NamedTuple):
@@ -331,7 +331,7 @@ class Climb(Swept):
             case,
             [*why.asked, *self.asked.above(case)],
             occasion=f"held {rung.does} {rung.at.isoformat()}",
-            subject="what silence would have done waits to be released",
+            subject=HELD,
             body=f"It would have happened: {said}. {why.words} Release it or drop it.",
         )
 

@@ -80,7 +80,7 @@ def cancel(*, case: Case, by: User, now: datetime, reason: str) -> Case:
             raise NotPossible("Something of it has gone out already: it can only be decided.")
         for item in case.items.select_for_update():
             item.case = case
-            if item.held:
+            if item.held or holds.STOPPED in item.snapshot:
                 holds.release(case, item, now=now)
                 item.held = item.outcome = ""
                 item.save(update_fields=["held", "outcome", "snapshot"])

@@ -26,6 +26,7 @@ from . import (
     disclosing,
     entries,
     grants,
+    holds,
     narrowing,
     planted_answers,
     reminders,
@@ -336,9 +337,14 @@ def _may_be_kept(case: Case, item: Item, answer: str, *, now: datetime) -> None:
 
 
 def _only_narrows(item: Item, left: Mapping[str, Any], *, now: datetime) -> None:
-    """A narrowing that reaches beyond what is in force is a request, not an answer."""
+    """A narrowing that reaches beyond what is in force is a request, not an answer. What the seats'
+    differing holds was in force, and is what they answer about."""
     delegation = grants.locked(item.ref)
-    current = grants.in_force(delegation, now=now) or grants.proposed(delegation)
+    current = (
+        holds.stopped(item, now=now)
+        or grants.in_force(delegation, now=now)
+        or grants.proposed(delegation)
+    )
     if current is None:
         raise NotPossible(f"{delegation.key} is not in force: there is nothing to narrow.")
     narrowing.refuse(current, left)

@@ -14,7 +14,7 @@ from identities.models import DelegationVersion
 from identities.permissions import NotPossible
 from reviews.models import Decision
 
-from . import entitled, settling
+from . import entitled, holds, settling
 from .carried import Came, Due, Waits, identity_of, plan_of
 from .versions import Versions
 
@@ -30,6 +30,9 @@ class _Set(NamedTuple):
 
 def carry_all(those: Sequence[Due], *, by: By, now: datetime) -> list[Came]:
     """Do what is decided of these."""
+    for one in those:
+        if one.does in ("narrow", "revoke"):
+            holds.carried_out(one.item, now=now)
     whole: list[UUID] = []
     alone: list[UUID] = []
     for one in those:

@@ -4,13 +4,15 @@ Owns the stop and its release for each kind of item. A stop that cannot be made 
 item, and to those above the case; it never loses the signature it belongs to.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 
 from identities.acting import COUNTERSIGN
 from identities.actions import revocations
-from identities.models import Credential, Identity
+from identities.models import Credential, DelegationVersion, Identity
 from identities.permissions import NotAllowed, NotPossible
 from reviews.models import Case, Decision, Item
 
@@ -26,6 +28,8 @@ STAYS = frozenset(
         ("identity", "revoke"),
     }
 )
+# Of an item: which versions of a delegation were true before it was stopped.
+STOPPED = "stopped"
 # Where nothing could be stopped reversibly, and why.
 NOTHING = {"use": "nothing can be held: whoever builds the agent has to take it out"}
 
@@ -54,12 +58,8 @@ def _why(case: Case) -> str:
 
 def release(case: Case, item: Item, *, now: datetime) -> str:
     """Undo what `hold` did; the sentence of what happened."""
-    if "stopped" in item.snapshot:
-        delegation, stopped = grants.locked(item.ref), item.snapshot.pop("stopped")
-        # A hold from before children were held with their parent names one version only.
-        stopped = {str(delegation.pk): stopped} if isinstance(stopped, int) else stopped
-        grants.let_go(stopped, by=COUNTERSIGN.ref, now=now)
-        return f"{delegation.key} is as it was"
+    if STOPPED in item.snapshot:
+        return _let_go(item, now=now)
     if entitled.ALLOWED in item.snapshot:
         return entitled.let_go(case, item, item.snapshot.pop(entitled.ALLOWED), now=now)
     if "suspended" in item.snapshot and case.identity is not None:
@@ -67,6 +67,31 @@ def release(case: Case, item: Item, *, now: datetime) -> str:
     if item.snapshot.pop("held", False) and item.ref is not None and case.identity is not None:
         return release_credential(case, case.identity, item, now=now)
     return ""
+
+
+def carried_out(item: Item, *, now: datetime) -> None:
+    """What is decided of a delegation goes on from what was true before it was stopped."""
+    if STOPPED in item.snapshot:
+        _let_go(item, now=now)
+        item.save(update_fields=["snapshot"])
+
+
+def stopped(item: Item, *, now: datetime) -> DelegationVersion | None:
+    """What was true of a delegation before it was stopped, unless it has ended since."""
+    versions = item.snapshot.get(STOPPED)
+    # A hold from before children were held with their parent names one version only.
+    number = versions.get(str(item.ref)) if isinstance(versions, dict) else versions
+    row = DelegationVersion.objects.filter(delegation=item.ref, version=number or 0).first()
+    over = row is not None and row.during.upper is not None and row.during.upper <= now
+    return None if over else row
+
+
+def _let_go(item: Item, *, now: datetime) -> str:
+    delegation, stopped = grants.locked(item.ref), item.snapshot.pop(STOPPED)
+    # A hold from before children were held with their parent names one version only.
+    stopped = {str(delegation.pk): stopped} if isinstance(stopped, int) else stopped
+    grants.let_go(stopped, by=COUNTERSIGN.ref, now=now)
+    return f"{delegation.key} is as it was"
 
 
 def release_credential(case: Case, identity: Identity, item: Item, *, now: datetime) -> str:
@@ -117,10 +142,6 @@ def _hold_credential(case: Case, item: Item, *, now: datetime) -> str:
 
 
 def _stop_delegation(item: Item, stricter: str, *, now: datetime) -> str:
-    delegation = grants.locked(item.ref)
-    current = grants.in_force(delegation, now=now)
-    if current is None:
-        return f"{delegation.key} is not in force"
     left = None
     if stricter == "narrow":
         narrowing = (
@@ -129,10 +150,19 @@ def _stop_delegation(item: Item, stricter: str, *, now: datetime) -> str:
             .first()
         )
         left = item.proposal if narrowing is None else narrowing.proposal
-    item.snapshot["stopped"] = grants.stop(current, left, by=COUNTERSIGN.ref, now=now)
-    more = len(item.snapshot["stopped"]) - 1
+    return f"{leave(item, left, now=now)} until it is settled"
+
+
+def leave(item: Item, left: Mapping[str, Any] | None, *, now: datetime) -> str:
+    """Stop a delegation but for what is left of it; the beginning of the sentence of it."""
+    delegation = grants.locked(item.ref)
+    current = grants.in_force(delegation, now=now)
+    if current is None:
+        return f"{delegation.key} is not in force"
+    item.snapshot[STOPPED] = grants.stop(current, left, by=COUNTERSIGN.ref, now=now)
+    more = len(item.snapshot[STOPPED]) - 1
     with_it = f", with {more} passed on from it," if more else ""
-    return f"{delegation.key} is {'narrowed' if left else 'stopped'}{with_it} until it is settled"
+    return f"{delegation.key} is {'narrowed' if left else 'stopped'}{with_it}"
 
 
 def _suspend(case: Case, item: Item, *, now: datetime) -> str:

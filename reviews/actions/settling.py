@@ -173,12 +173,17 @@ def _take(case: Case, item: Item, outcome: str, held: str, *, now: datetime) -> 
     item.outcome, item.held = outcome, held
     item.outcome_at = now if outcome else None
     said = ""
-    if held_before and held != held_before:
+    stopped = holds.STOPPED in item.snapshot
+    if stopped or (held_before and held != held_before):
         stays = (item.kind, held or outcome) in holds.STAYS
         said = "" if stays else holds.release(case, item, now=now)
     if held and held != held_before:
         said = holds.hold(case, item, held, now=now) or said
-    if held != held_before:
+    elif stopped and outcome == "narrow":
+        # Agreed by now: nothing is wider than that until it has gone out, maybe with a campaign.
+        left = left_of(item, current(item))
+        said = f"{holds.leave(item, left, now=now)} until it is carried out"
+    if stopped or held != held_before:
         item.save(update_fields=["snapshot"])
     item.carried_words = said
     if outcome == CONFLICT:

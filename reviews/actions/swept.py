@@ -4,8 +4,11 @@ Owns the rows of the sweep itself: cases, rungs, ledger entries, notices. What i
 and when, is climbing.py.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
+from django.conf import settings
 from django.db.models import F
 
 from evidence import nudge
@@ -15,6 +18,8 @@ from reviews.models import Case, Notice, Rung
 
 from . import braking, entries, reminders, rungs
 
+# The end of a subject. Of what came due while the application was away there may be hundreds.
+HELD, MOST_NAMED = "what silence would have done waits to be released", 20
 # What a sweep writes of a case whose deadline it moves, or whose seats it opens to others.
 WRITTEN = [
     "deadline_at",
@@ -86,6 +91,35 @@ class Swept:
         braking.save(self.held)
         rungs.move(self.moved, now=self.now)
         entries.note_all(self.said, by=COUNTERSIGN, now=self.now)
-        reminders.send(self.notices)
+        reminders.send(_together(self.notices))
         self.moved, self.done, self.over, self.said, self.notices = [], [], [], [], []
         self.silent, self.changed, self.touched, self.held = [], [], [], []
+
+
+def _together(rows: Sequence[Notice]) -> list[Notice]:
+    """The same, where each person hears once of all that waits on the release list: after an
+    outage that may be hundreds."""
+    of: dict[UUID, list[Notice]] = {}
+    rest: list[Notice] = []
+    for row in rows:
+        if row.person_id is not None and row.subject.endswith(f": {HELD}"):
+            of.setdefault(row.person_id, []).append(row)
+        else:
+            rest.append(row)
+    return [*rest, *(each[0] if len(each) == 1 else _of_all(each) for each in of.values())]
+
+
+def _of_all(rows: Sequence[Notice]) -> Notice:
+    first, keys = rows[0], [row.subject.partition(":")[0] for row in rows]
+    links = "".join(f"{settings.BASE_URL}/cases/{key}/\n" for key in keys[:MOST_NAMED])
+    more = f"and {len(keys) - MOST_NAMED} more\n" if len(keys) > MOST_NAMED else ""
+    return Notice(
+        person_id=first.person_id,
+        channel="mail",
+        subject=f"{len(keys)} reviews: {HELD}",
+        body="Each says what would have happened, and why it waits. Release it or drop it, here or"
+        f" all on one list:\n\n{settings.BASE_URL}/releases/\n\n{links}{more}",
+        occasion=f"together {first.occasion}",
+        created_at=first.created_at,
+        not_before=first.not_before,
+    )

@@ -46,6 +46,7 @@ EVERYTHING = "All that is asked of you"
 FEW = "A few things each of several services"
 KINDS = {"arn": "AWS principal"}
 MOST_ANSWERS = 10
+MOST_ASKS = 5
 
 
 def tabs(user: User, on: str) -> list[dict[str, Any]]:
@@ -172,6 +173,7 @@ def question(user: User, party: Party, bundle: str, *, now: datetime) -> dict[st
             ),
             key=lambda one: (one["of"], not one["but"], str(one["name"])),
         ),
+        "asks": _asks(party, rows),
         "said": _said_before(rows),
         "service": None
         if service is None
@@ -188,6 +190,20 @@ def question(user: User, party: Party, bundle: str, *, now: datetime) -> dict[st
             or "",
         },
     }
+
+
+def _asks(party: Party, rows: Sequence[Claim]) -> list[dict[str, str]]:
+    """Who said to ask this party about any of these, and why. One query.
+
+    An answer lets go of its things when it is carried out, and asks the next at that very time.
+    """
+    found = ClaimAnswer.objects.filter(
+        to=party,
+        undone_at__isnull=True,
+        carried_at__in={row.asked_at for row in rows if row.step == "passed_on"},
+    )
+    said = found.order_by("-carried_at", "-pk").values_list("by_name", "reason")
+    return [{"by": by, "reason": reason} for by, reason in dict.fromkeys(said[:MOST_ASKS])]
 
 
 def _said_before(rows: Sequence[Claim]) -> list[dict[str, str]]:

@@ -12,7 +12,7 @@ from evidence.words import counted
 from identities import visible as identities_visible
 from identities.models import Credential, DelegationVersion, Identity, Revocation, User
 from reviews import visible
-from reviews.actions import activating, deadlines
+from reviews.actions import activating, attention, deadlines
 from reviews.models import Case
 from reviews.pages import aligned, lists, planted, waiting
 
@@ -46,6 +46,7 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
         "systems_total": systems["page"]["total"],
         # What is no case and waits all the same; the frame has counted the other kinds.
         "drafts": activating.waiting_for(user, now=now).count(),
+        "second_looks": attention.waiting_for(user, now=now).count(),
         "setup": _setup(),
     }
 

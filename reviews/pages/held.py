@@ -46,6 +46,7 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
             _case(
                 case,
                 held[case.pk],
+                now,
                 permissions.why_not_release(
                     user, case, subjects=subjects.get(case.identity_id or case.pk, frozenset())
                 )
@@ -59,7 +60,7 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
     }
 
 
-def _case(case: Case, held: list[Rung], why_not: str) -> dict[str, Any]:
+def _case(case: Case, held: list[Rung], now: datetime, why_not: str) -> dict[str, Any]:
     identity = case.identity
     return {
         "key": case.key,
@@ -73,6 +74,8 @@ def _case(case: Case, held: list[Rung], why_not: str) -> dict[str, Any]:
             {
                 "words": rungs.words(case, one.does),
                 "at": one.at,
+                # It came due, and its time has moved since: rungs.MOVE.
+                "ahead": one.at > now,
                 "held_at": one.held_at,
                 "why": one.held_why,
                 "acts": [] if why_not else acts(case, one),

@@ -9,7 +9,7 @@ from django.db.models import Count, Prefetch, Q, QuerySet
 from evidence.parameters import Known, checked, is_whole, understood, whole
 from identities.models import User
 from reviews import shares, sight, visible
-from reviews.actions import deadlines
+from reviews.actions import attention, deadlines
 from reviews.campaigns.rows import KEY as CAMPAIGN
 from reviews.models import Case, Seat
 from reviews.models.cases import SEATS
@@ -20,7 +20,18 @@ from reviews.states import STATES
 
 PER_PAGE = 50
 # What a view of all cases is narrowed by.
-NARROWED = ("door", "state", "q", "policy", "version", "campaign", "service", "due", "decided")
+NARROWED = (
+    "door",
+    "state",
+    "q",
+    "policy",
+    "version",
+    "campaign",
+    "service",
+    "due",
+    "decided",
+    "again",
+)
 HEADINGS = {
     "access_review": "Access reviews",
     "access_request": "Access requests",
@@ -47,6 +58,7 @@ OF_CASES: Known = dict.fromkeys((*NARROWED, "page"), ()) | {
     "state": (*STATES, "under_way"),
     "due": ("passed",),
     "decided": tuple(DECIDED),
+    "again": ("mine",),
 }
 
 
@@ -124,6 +136,7 @@ def mine(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
         "more": len(every) >= waiting.MOST,
         "most": waiting.MOST,
         "planted": planted.in_queue(every),
+        "second_looks": attention.waiting_for(user, now=now).count(),
         "bulk": queue_items.BULK if show == "items" else None,
         "page": {
             "first": first + 1 if rows else 0,
@@ -167,7 +180,7 @@ def all_cases(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, 
     door, state = asked.get("door", ""), asked.get("state", "")
     every = cases_in(user, asked, now=now)
     shown, page = page_of(every, asked, "/cases/")
-    if asked.get("due") or asked.get("decided"):
+    if asked.get("due") or asked.get("decided") or asked.get("again"):
         page["total"] = every.count()
     hidden = sight.conflicts_hidden(user, [one.pk for one in shown if one.conflicts], now=now)
     for one in shown:
@@ -209,6 +222,8 @@ def all_cases(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, 
 
 
 def _narrowed_by(name: str, value: str) -> str:
+    if name == "again":
+        return "for my second look"
     return "overdue" if name == "due" else f"{name} {DECIDED.get(value, value)}"[:100]
 
 
@@ -249,6 +264,8 @@ def cases_in(user: User, asked: dict[str, str], *, now: datetime) -> QuerySet[Ca
         rows = rows.filter(shares.IN_TIME)
     elif asked.get("decided") == "late":
         rows = rows.exclude(shares.IN_TIME)
+    if asked.get("again"):
+        rows = rows.filter(pk__in=attention.waiting_for(user, now=now).values("pk"))
     if asked.get("campaign"):
         key = CAMPAIGN.fullmatch(asked["campaign"])
         rows = rows.filter(campaign__number=int(key[1])) if key else rows.none()

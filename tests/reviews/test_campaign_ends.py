@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from evidence.models import LedgerEntry
-from identities.models import Delegation
+from identities.models import Delegation, DelegationVersion
 from identities.permissions import NotPossible
 from reviews import actions
 from reviews.actions import attention
@@ -107,6 +107,56 @@ def test_conflict_is_held_at_once(story: Told, campaign: Campaign, sign: Sign) -
     sign(case, "credential", story.ines, "keep")
     sign(case, "credential", story.samuel, "revoke", seat="ai_owner")
     assert (item_of(case, "credential").held, story.credential.revocations.count()) == ("revoke", 1)
+
+
+def left_at(story: Told, at: Any) -> list[list[str]]:
+    return list(
+        DelegationVersion.objects.filter(
+            delegation=story.delegation, superseded_at=None, state="in_force", during__contains=at
+        ).values_list("actions", flat=True)
+    )
+
+
+def test_what_both_narrow_after_a_conflict_is_narrow_until_the_end(
+    story: Told, campaign: Campaign, sign: Sign
+) -> None:
+    case, whole = Case.objects.get(), left_at(story, NOW)
+    less = {"proposal": {"actions": ["s3:GetObject"], "resources": ["invoices/*"]}}
+    ai = {"seat": "ai_owner"}
+    sign(case, "delegation", story.samuel, "keep", **ai)
+    sign(case, "delegation", story.ines, "narrow", **less)
+    sign(case, "delegation", story.samuel, "narrow", now=NOW + HOUR, **ai, **less)
+    assert item_of(case, "delegation").outcome == "narrow"
+    assert left_at(story, NOW + HOUR) == [["s3:GetObject"]] != whole
+    # Taken back by one, it is held; by both, it is as it was.
+    sign(case, "delegation", story.samuel, "keep", now=NOW + 2 * HOUR, **ai)
+    assert left_at(story, NOW + 2 * HOUR) == [["s3:GetObject"]]
+    sign(case, "delegation", story.ines, "keep", now=NOW + 3 * HOUR)
+    assert left_at(story, NOW + 3 * HOUR) == whole
+    sign(case, "delegation", story.ines, "narrow", now=NOW + 4 * HOUR, **less)
+    for kind in ("delegation", "credential"):
+        how = ("narrow", less) if kind == "delegation" else ("keep", {})
+        sign(case, kind, story.samuel, how[0], now=NOW + 5 * HOUR, **ai, **how[1])
+    sign(case, "credential", story.ines, "keep", now=NOW + 5 * HOUR)
+    assert carry(NOW + 6 * DAY) == "decided"
+    assert left_at(story, NOW + 6 * DAY) == [["s3:GetObject"]]
+    assert carry(NOW + 8 * DAY) == "closed"
+    row = DelegationVersion.objects.get(
+        delegation=story.delegation, superseded_at=None, during__contains=NOW + 8 * DAY
+    )
+    assert (row.actions, row.resources, row.signed) == (["s3:GetObject"], ["invoices/*"], True)
+
+
+def test_what_was_left_of_it_is_as_it_was_when_the_review_is_cancelled(
+    story: Told, campaign: Campaign, sign: Sign
+) -> None:
+    case, whole = Case.objects.get(), left_at(story, NOW)
+    less = {"proposal": {"actions": ["s3:GetObject"], "resources": ["invoices/*"]}}
+    sign(case, "delegation", story.samuel, "keep", seat="ai_owner")
+    sign(case, "delegation", story.ines, "narrow", **less)
+    sign(case, "delegation", story.samuel, "narrow", now=NOW + HOUR, seat="ai_owner", **less)
+    actions.cancel(case=case, by=story.rita, now=NOW + 2 * HOUR, reason="opened by mistake")
+    assert left_at(story, NOW + 2 * HOUR) == whole
 
 
 def test_what_ends_by_a_date_is_not_kept_back(story: Told, campaign: Campaign, sign: Sign) -> None:

@@ -60,6 +60,19 @@ def test_the_list_says_what_would_have_happened_and_why_not(
     assert "Release list" in client_of(story.rita).get("/").content.decode()
 
 
+def test_what_has_moved_since_it_came_due_does_not_look_due(
+    story: Told, case: Case, held: list[Rung]
+) -> None:
+    past, ahead = timezone.now() - DAY, timezone.now() + 4 * DAY
+    Rung.objects.filter(pk=held[0].pk).update(at=past)
+    Rung.objects.filter(pk=held[1].pk).update(at=ahead)
+    answer = client_of(story.rita).get("/releases/")
+    assert [row["ahead"] for row in answer.context["cases"][0]["rungs"]] == [False, True]
+    said = answer.content.decode()
+    assert said.count("Came due; moved to ") == 1
+    assert said.count("If it is released before then, it waits until then.") == 1
+
+
 def test_an_empty_list_says_so(story: Told, case: Case) -> None:
     assert "Nothing is held" in client_of(story.rita).get("/releases/").content.decode()
 

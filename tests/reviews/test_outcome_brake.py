@@ -172,7 +172,7 @@ def test_who_may_let_it_out_and_why_not(story: Told) -> None:
     assert may(story.ines, one, now=NOW) == said
     with pytest.raises(NotAllowed, match="may let out"):
         letting_out.let_out(campaign=one, reason="x", by=story.ines, now=END)
-    with pytest.raises(NotPossible, match="Say why"):
+    with pytest.raises(NotPossible, match="Say what was looked at"):
         letting_out.let_out(campaign=one, reason=" ", by=story.rita, now=END)
     row = OutcomeBrake.objects.get()
     with pytest.raises(IntegrityError), transaction.atomic():

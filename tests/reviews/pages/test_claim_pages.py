@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from identities.claims import asking, counting
+from identities.claims import asking, carrying, counting
 from identities.models import (
     Claim,
     ClaimAnswer,
@@ -263,6 +263,48 @@ def test_wave_begins_passes_on_and_ends_with_forms(payments: Party) -> None:
     assert ClaimAnswer.objects.get(to=payments).answer == "pass_on"
     assert reviewer.post("/unclaimed/wave/end/", {"reason": "enough"}).status_code == 302
     assert asking.running() is None
+
+
+def carried() -> None:
+    while carrying.carry_next(now=timezone.now() + timedelta(minutes=1)):
+        pass
+
+
+def test_whoever_is_asked_reads_who_said_so_and_why(payments: Party) -> None:
+    ask(None, 2, "code:blue")
+    said = {"about": "code:blue", "ask": f"team:{payments}", "reason": f"ran batch {HOSTILE}"}
+    client("ines").post("/unclaimed/pass-on/", said)
+    address = claim_wave.url_of(payments.pk, "code:blue")
+    carried()
+    shown = client("elena").get(address)
+    by = ClaimAnswer.objects.get(to=payments).by_name
+    assert shown.context["asks"] == [{"by": by, "reason": f"ran batch {HOSTILE}"}]
+    text = shown.content.decode()
+    assert f"<b>{by} said to ask {payments}:</b> ran batch &lt;img src=x" in text
+    assert "<img src=x" not in text
+    cheap = cost("elena", address)
+    ask(payments, 29, "code:blue")
+    assert cost("elena", address) == cheap
+    # Who says no and names somebody is read by them, and not by who was asked before them.
+    team = Team.objects.create(name=f"Search {uuid4().hex[:6]}")
+    other = Party.objects.create(team=team)
+    Membership.objects.create(
+        team=team,
+        person=Person.objects.get(users__username="samuel"),
+        during=(timezone.now(), None),
+        recorded_at=timezone.now(),
+    )
+    no = {"answer": "not_mine", "reason": "never heard of it", "ask": f"team:{other}"}
+    client("elena").post("/unclaimed/answer/", form(payments, about="code:blue", seen="31", **no))
+    carried()
+    asks = client("samuel").get(claim_wave.url_of(other.pk, "code:blue")).context["asks"]
+    assert [one["reason"] for one in asks] == ["never heard of it"]
+
+
+def test_whom_evidence_names_is_told_of_nobody_who_said_so(payments: Party) -> None:
+    ask(payments, 1)
+    shown = client("elena").get(addresses(payments)[1])
+    assert (shown.context["asks"], "said to ask" in shown.content.decode()) == ([], False)
 
 
 def test_burn_down_is_drawn_from_zero_and_leaves_as_csv_and_json(planted: Planted) -> None:
