@@ -270,7 +270,13 @@ def waiting_for(user: User, *, now: datetime) -> QuerySet[Case]:
         )
     humans = Identity.objects.filter(kind="human", pk__in=rows.values("identity"))
     me = [pk for pk, those in persons.subjects(humans).items() if user.person_id in those]
-    return rows.exclude(identity__in=me) if me else rows
+    # That answers came fast says what they were: who is asked blind must not find it here.
+    blind = [
+        one.pk
+        for one in rows.exclude(stage="").select_related("policy")
+        if (plan := stages.plan_of(one)) is not None and plan.blind
+    ]
+    return rows.exclude(Q(identity__in=me) | Q(pk__in=blind)) if me or blind else rows
 
 
 def look_again(*, case: Case, how: str, reason: str, by: User, now: datetime) -> Case:
