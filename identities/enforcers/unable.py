@@ -4,17 +4,18 @@ An enforcer whose system has few steps begins with all of them refused and write
 them. Must not know any one system.
 """
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from .contract import PermanentFailure, Sent, Target
 
 
-class Unable:
+class Unable(ABC):
     """Every step but revoking, refused for the reason that `cannot` gives."""
 
+    @abstractmethod
     def cannot(self, target: Target, step: str) -> str:
         """Why this step is not there for this target, and what is; "" where it is there."""
-        raise NotImplementedError
 
     def not_possible(self, target: Target, step: str) -> PermanentFailure:
         return PermanentFailure(
