@@ -13,7 +13,7 @@ from django.db.models import Max, Q
 from evidence import ledger, nudge
 from evidence.keys import uuid7
 from identities.acting import COUNTERSIGN
-from identities.actions.revocations import reach
+from identities.actions.revocations import of_aws, reach
 from identities.enforcers import entitlements_aws
 from identities.enforcers.contract import PermanentFailure, TemporaryFailure
 from identities.models import Entitlement, Identity
@@ -33,7 +33,7 @@ def read(*, identity: Identity, now: datetime) -> list[Entitlement]:
         if target.system != "aws" or target.kind not in ("user", "role"):
             continue
         found = entitlements_aws.read(
-            reach.clients(target.account),
+            of_aws.clients(target.account),
             account=target.account,
             kind="user" if target.kind == "user" else "role",
             name=target.name,

@@ -21,7 +21,7 @@ from evidence.names import actor_ids
 from identities import actornames
 from identities.acting import COUNTERSIGN
 from identities.actions import revocations
-from identities.actions.revocations import reach
+from identities.actions.revocations import of_aws
 from identities.models import (
     Binding,
     Credential,
@@ -51,9 +51,9 @@ def pointed_at_the_account(
     settings.AWS_CREDENTIALS = f"file:{file}"
     settings.ALLOW_PRIVATE = True
     settings.PROBE_FOLDER = ""
-    reach._clients.cache_clear()
+    of_aws._clients.cache_clear()
     yield
-    reach._clients.cache_clear()
+    of_aws._clients.cache_clear()
 
 
 def actor(text: str) -> Actor:

@@ -13,7 +13,7 @@ from evidence.formats.record import ActorName
 from evidence.models import LedgerEntry
 from evidence.names import actor_ids
 from identities.actions import entitlements
-from identities.actions.revocations import reach
+from identities.actions.revocations import of_aws
 from identities.models import Binding, Entitlement, Identity
 from tests.awslab.lab import Lab
 from tests.identities.conftest import NOW
@@ -36,9 +36,9 @@ def pointed_at_the_account(aws_account: Demo, settings: Any, tmp_path: Path) -> 
     settings.AWS_ENDPOINT = aws_account.endpoint
     settings.AWS_CREDENTIALS = f"file:{file}"
     settings.ALLOW_PRIVATE = True
-    reach._clients.cache_clear()
+    of_aws._clients.cache_clear()
     yield
-    reach._clients.cache_clear()
+    of_aws._clients.cache_clear()
 
 
 @pytest.fixture

@@ -112,7 +112,7 @@ class Together:
         keys = {ask.credential.pk for ask in asks if ask.credential is not None}
         self.credentials = _locked_credentials(keys) if keys else {}
         bound = [one.identity_id for one in self.credentials.values()]
-        self.arns = reach.bound_arns(
+        self.names = reach.bound_names(
             {pk for pk in (*self.identities, *bound) if pk is not None}, now=now
         )
         self.open: dict[tuple[object, ...], list[Revocation]] = {}
@@ -148,7 +148,7 @@ class Together:
             targets = [self._allowed(identity, ask, ask.entitlement)]
         elif ask.credential is None:
             self._own(identity, ask)
-            targets = reach.principals(self.arns[identity.pk])
+            targets = reach.principals(self.names[identity.pk])
         else:
             targets = [self._target(identity, ask.credential, ask.step)]
         found = [self._row(identity, ask, target) for target in targets]
@@ -188,7 +188,7 @@ class Together:
             raise NotPossible(f"{credential.key} is revoked already: nothing of it is left.")
         if step not in ("hold", "release", "revoke"):
             raise NotPossible(f"A credential cannot be {step}ed: that is done to its identity.")
-        arns = [] if credential.identity_id is None else self.arns[credential.identity_id]
+        arns = [] if credential.identity_id is None else self.names[credential.identity_id]
         try:
             target = reach.of_credential(credential, arns, now=self.now)
         except reach.NoTarget as problem:
@@ -207,7 +207,7 @@ class Together:
         except reach.NoTarget as problem:
             raise NotPossible(str(problem)) from None
         # Our own hold comes off wherever it is; nobody else's principal is stopped.
-        if ask.step != "release" and target not in reach.principals(self.arns[identity.pk]):
+        if ask.step != "release" and target not in reach.principals(self.names[identity.pk]):
             raise NotPossible(
                 f"{target.kind.capitalize()} {target.name} is not bound to {identity.name} any"
                 " more: nothing of it is changed."
