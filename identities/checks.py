@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from evidence.words import counted
-from identities.actions.revocations import reach
+from identities.actions.revocations import not_answering, reach
 from identities.enforcers.contract import PermanentFailure, Target, TemporaryFailure
 from identities.models import Identity, Revocation
 
@@ -22,7 +22,7 @@ OVERDUE = timedelta(minutes=10)
 def doctor() -> list[Check]:
     """Every check; one that cannot be made says so instead of hiding the others."""
     checks: list[Check] = []
-    for check in (_rights, _failed, _overdue, _unattested):
+    for check in (_rights, _answering, _failed, _overdue, _unattested):
         try:
             checks += check()
         except DatabaseError as problem:
@@ -59,6 +59,14 @@ def _of_account(system: str, account: str, targets: list[Target]) -> Check:
         return name, True, "may do everything it needs", ""
     lacking = ", ".join(sorted({right.permission for right in missing}))
     return name, False, f"may not {lacking}", missing[0].sentence
+
+
+def _answering() -> list[Check]:
+    """The accounts that are left alone for a while, because they do not answer."""
+    return [
+        (f"enforcer {system} {account}", False, said, "see whether it can be reached from here")
+        for (system, account), said in not_answering().items()
+    ]
 
 
 def _failed() -> list[Check]:

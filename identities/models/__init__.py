@@ -11,7 +11,7 @@ from .behaviour import (
     UsageDay,
 )
 from .claims import Claim, ClaimAnswer, ClaimDay, ClaimRefusal, ClaimWave
-from .enforcement import Revocation, RevocationTry
+from .enforcement import Circuit, Revocation, RevocationTry
 from .identity import (
     Attestation,
     Binding,
@@ -32,6 +32,7 @@ __all__ = [
     "Attestation",
     "Attribution",
     "Binding",
+    "Circuit",
     "Claim",
     "ClaimAnswer",
     "ClaimDay",

@@ -89,3 +89,25 @@ class RevocationTry(models.Model):
     did = models.TextField()  # send, verify, probe
     result = models.TextField()
     detail = models.TextField(blank=True)
+
+
+class Circuit(models.Model):
+    """An account of an outside system that does not answer: asked less, by one row at a time.
+
+    A row is there from the first failure until something is answered. `open_until`: nothing is
+    asked before; `trial_until`: one row is trying whether it answers again
+    (actions/revocations/circuits.py).
+    """
+
+    system = models.TextField()
+    account = models.TextField()
+    failures = models.IntegerField(default=0)  # one after the other, of whatever row
+    since = models.DateTimeField()
+    why = models.TextField()  # of the last of them
+    open_until = models.DateTimeField(null=True)
+    trial_until = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="circuit_once", fields=["system", "account"]),
+        ]

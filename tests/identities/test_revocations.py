@@ -30,6 +30,7 @@ from tests.identities.revoking import (
     work,
     work_at_once,
 )
+from tests.identities.token_rows import token_actor
 
 __all__ = ["held_by", "pointed_at_the_account"]
 
@@ -234,6 +235,29 @@ def test_hold_undone_before_it_went_out_is_never_sent(lab: Lab, held_by: Make) -
     hold.refresh_from_db()
     assert (hold.state, hold.failed_why, hold.sent_at) == ("undone", "", None)
     assert uses(lab, person) == "answered"
+
+
+def test_what_stops_in_one_system_is_not_said_to_have_stopped_in_another(
+    lab: Lab, held_by: Make
+) -> None:
+    identity, key = held_by(lab.user(ANY_S3))
+    token = Credential.objects.create(
+        actor=token_actor("token", "jti-1"),
+        identity=identity,
+        kind="token",
+        standing=False,
+        issued_at=NOW,
+        state_at=NOW,
+    )
+    CredentialState.objects.create(
+        credential=token, state="active", during=(NOW, None), recorded_at=NOW
+    )
+    now = datetime.now(UTC)
+    revocations.request(identity=identity, step="suspend", by=COUNTERSIGN, now=now, because="test")
+    work(now)
+    key.refresh_from_db()
+    token.refresh_from_db()
+    assert (key.state, token.state) == ("held", "active")
 
 
 def test_suspended_identity_is_refused_everywhere(lab: Lab, held_by: Make) -> None:

@@ -2,24 +2,20 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from evidence.formats.record import ActorName
-from evidence.models import Actor, LedgerEntry
-from evidence.names import actor_ids
+from evidence.models import LedgerEntry
 from identities import checks
 from identities.acting import COUNTERSIGN
 from identities.actions import revocations
-from identities.actions.revocations import carrying, reach
-from identities.models import Credential, CredentialState, Identity, Revocation, RevocationTry
+from identities.actions.revocations import carrying, claiming, reach
+from identities.models import Credential, Revocation, RevocationTry
 from identities.permissions import NotPossible
 from tests.evidence.killing import dooming
 from tests.identities.conftest import NOW
@@ -31,70 +27,15 @@ from tests.identities.enforcers.oauth_lab import (
     oauth_lab,
 )
 from tests.identities.revoking import ask, work, work_at_once
+from tests.identities.token_rows import REALM, Issue, SetUp, issued, set_up
 
-__all__ = ["oauth_lab"]
+__all__ = ["issued", "oauth_lab", "set_up"]
 
 # Committed rows: the worker and its rivals use connections of their own.
 pytestmark = pytest.mark.django_db(transaction=True)
 
-REALM = "auth0:example"
 MANY, KILLS = 24, 4
-LEASED = carrying.LEASE + timedelta(seconds=1)
-
-type Issue = Callable[..., tuple[Identity, Credential, dict[str, Any]]]
-type SetUp = Callable[..., None]
-
-
-@pytest.fixture
-def set_up(oauth_lab: Lab, settings: Any, tmp_path: Path) -> SetUp:
-    """The settings of an installation: an entry for each of these clients."""
-    (tmp_path / "secret").write_text(SECRET)
-
-    def write(*clients: str, **said: Any) -> None:
-        entry = {
-            "issuer": oauth_lab.issuer,
-            "realms": [REALM],
-            "secret": f"file:{tmp_path / 'secret'}",
-            "tokens": f"file:{tmp_path}/{{name}}.token",
-        }
-        entries = [entry | {"client_id": one} | said for one in clients]
-        (tmp_path / "enforcers.yaml").write_text(yaml.safe_dump({"oauth": entries}))
-
-    settings.ENFORCERS, settings.ALLOW_PRIVATE = str(tmp_path / "enforcers.yaml"), True
-    write("agent")
-    return write
-
-
-@pytest.fixture
-def issued(oauth_lab: Lab, set_up: SetUp, active: Any, tmp_path: Path) -> Issue:
-    """An identity with a token that a real server issued, held where the settings say."""
-
-    def make(
-        name: str = "jti-1", *, identity: Identity | None = None, to: str = "agent"
-    ) -> tuple[Identity, Credential, dict[str, Any]]:
-        answer = oauth_lab.issue(to)
-        (tmp_path / f"{name}.token").write_text(answer["access_token"])
-        row = identity or active("agent-of-reports")
-        key = Credential.objects.create(
-            actor=_actor("token", name),
-            identity=row,
-            kind="token",
-            standing=False,
-            issued_at=NOW,
-            issued_to=_actor("app", to),
-            state_at=NOW,
-        )
-        CredentialState.objects.create(
-            credential=key, state="active", during=(NOW, None), recorded_at=NOW
-        )
-        return row, key, answer
-
-    return make
-
-
-def _actor(kind: str, value: str) -> Actor:
-    name = ActorName(REALM, kind, value)
-    return Actor.objects.get(pk=actor_ids([name], now=NOW)[name])
+LEASED = claiming.LEASE + timedelta(seconds=1)
 
 
 def _tries(row: Revocation) -> list[tuple[str, str]]:

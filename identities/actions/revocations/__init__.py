@@ -1,8 +1,8 @@
 """Revocations: one change in one outside system, asked for once, made once, looked at afterwards.
 
 requested → sending → sent → confirmed → effective, or failed until a person acts. Asking is in
-`asking`, its rules for one or many in `together`, the worker's part in `carrying`, which enforcers
-exist in `reach`, and what use of a dead credential does in `reopening`. Must not know of cases, but
+`asking`, its rules for one or many in `together`, the worker's part in `claiming`,
+`carrying` and `circuits`, which enforcers exist in `reach`, and what use of a dead credential does in `reopening`. Must not know of cases, but
 for the words of one.
 """
 
@@ -16,6 +16,7 @@ from .asking import (
     suspend_with_keys,
 )
 from .carrying import enforce_next, record_probe
+from .circuits import not_answering
 from .reopening import reopen_on_use
 from .together import Ask, Made, why_not
 
@@ -24,6 +25,7 @@ __all__ = [
     "Made",
     "enforce_next",
     "hold_keys_all",
+    "not_answering",
     "record_probe",
     "reopen_on_use",
     "request",

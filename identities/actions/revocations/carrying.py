@@ -9,7 +9,7 @@ import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 
 from evidence import ledger
@@ -29,32 +29,11 @@ from identities.enforcers.contract import (
 )
 from identities.models import Credential, Revocation, RevocationTry
 
-from . import reach, remains
+from . import circuits, claiming, reach, remains
 
-# Longer than the enforcer's own timeouts with their retries.
-LEASE = timedelta(minutes=5)
 LONGEST_WAIT = timedelta(minutes=15)
 # Looks that do not show the change before a person is asked: about four minutes.
 MOST_LOOKS = 8
-
-# What is due, oldest first; of two changes on one target the earlier is sent first. While all
-# outgoing writes are stopped (actions/outgoing.py) only what has been sent is looked at.
-CLAIM = """
-UPDATE identities_revocation SET leased_until = %(lease)s, attempts = attempts + 1
-WHERE id = (
-    SELECT r.id FROM identities_revocation r
-    WHERE r.state IN ('requested', 'sending', 'sent', 'confirmed') AND r.not_before <= %(now)s
-      AND (r.state IN ('sent', 'confirmed') OR NOT EXISTS (
-          SELECT 1 FROM identities_outgoingswitch w WHERE w.state = 'in_force' AND w.to = 'stopped'))
-      AND (r.leased_until IS NULL OR r.leased_until <= %(now)s)
-      AND (r.state <> 'requested' OR NOT EXISTS (
-          SELECT 1 FROM identities_revocation o
-          WHERE o.identity_id = r.identity_id AND o.system = r.system
-            AND o.target->>'name' = r.target->>'name' AND o.number < r.number
-            AND o.state IN ('requested', 'sending')))
-    ORDER BY r.not_before, r.number LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING id
-"""
 
 
 @dataclass(slots=True)
@@ -82,15 +61,10 @@ class Work:
 
 def enforce_next(*, now: datetime) -> bool:
     """Claim what is due and move it one step; False when nothing is due."""
-    lease = now + LEASE
-    with connection.cursor() as cursor:
-        cursor.execute(CLAIM, {"now": now, "lease": lease})
-        found = cursor.fetchone()
+    found = claiming.claim(now=now)
     if found is None:
         return False
-    row = Revocation.objects.select_related("identity", "credential", "credential__actor").get(
-        pk=found[0]
-    )
+    row, lease = found
     try:
         target = Target.from_json(row.target)
         if row.step == "hold":
@@ -105,10 +79,16 @@ def enforce_next(*, now: datetime) -> bool:
                 _look(work)
             case _:
                 _outlast(work)
+        circuits.answered(row.system, target.account)
     except TemporaryFailure as problem:
-        wait = max(timedelta(seconds=problem.retry_after), _back_off(row.attempts))
+        pause = timedelta(seconds=problem.retry_after)
+        circuits.failed(
+            row.system, claiming.account_of(row), why=problem.reason, now=now, wait=pause
+        )
+        wait = max(pause, _back_off(row.attempts))
         _later(row, lease, now=now, wait=wait, why=problem.reason)
     except PermanentFailure as problem:
+        circuits.tried(row.system, claiming.account_of(row))
         _fail(row, lease, now=now, why=problem.reason, who=problem.who_must_act)
     return True
 
@@ -323,8 +303,8 @@ def _mark_credentials(work: Work) -> None:
     elif row.credential_id is not None:
         ended = Credential.objects.filter(pk=row.credential_id)
     else:
-        ended = Credential.objects.filter(identity_id=row.identity_id).exclude(
-            state__in=["revoked", "expired"]
+        ended = Credential.objects.filter(
+            pk__in=reach.credentials_in(row.system, row.identity, now=now)
         )
     for credential in ended:
         credentials.mark(

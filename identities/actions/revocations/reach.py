@@ -6,6 +6,7 @@ credentials and names is its own module's. Must not know of rows of revocations.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from uuid import UUID
 
 from evidence.models import Actor
 from identities.enforcers.contract import Enforcer, PermanentFailure, Seen, Target
@@ -52,6 +53,23 @@ def of_credential(credential: Credential, names: Sequence[Actor], *, now: dateti
         if target is not None:
             return target
     raise NoTarget(f"No enforcer changes a {credential.kind} of {credential.actor.realm}.")
+
+
+def credentials_in(system: str, identity: Identity, *, now: datetime) -> list[UUID]:
+    """The identity's credentials that may work and stop with its principals in this system."""
+    names = bound_names([identity.pk], now=now)[identity.pk]
+    rows = identity.credentials.exclude(state__in=["revoked", "expired"]).select_related(
+        "actor", "actor__parent", "issued_to", "seen_with"
+    )
+    return [one.pk for one in rows if _is_in(system, one, names, now)]
+
+
+def _is_in(system: str, credential: Credential, names: Sequence[Actor], now: datetime) -> bool:
+    try:
+        return of_credential(credential, names, now=now).system == system
+    except NoTarget:
+        # Of which system it is can be told by nothing else than the name that it has there.
+        return credential.actor.realm.partition(":")[0] == system
 
 
 def of_identity(identity: Identity, *, now: datetime) -> list[Target]:

@@ -1,5 +1,6 @@
 """The list of revocations: what was to stop where, and how far each is."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -7,6 +8,7 @@ from django.db.models import Q, QuerySet
 
 from evidence.parameters import Known, understood, whole
 from identities import visible
+from identities.actions.revocations import not_answering
 from identities.models import Revocation, User
 from identities.models.enforcement import STATES
 from reviews import shares
@@ -15,7 +17,8 @@ from .found import named
 from .paging import PAGES, choice, page_of
 
 # Requested, and what it stops may still work.
-NOT_EFFECTIVE = ("requested", "sending", "sent", "confirmed", "failed")
+WAITING = ("requested", "sending", "sent", "confirmed")
+NOT_EFFECTIVE = (*WAITING, "failed")
 WAITS = "not_effective"
 PROVED = {
     "any": "all but what was taken back",
@@ -60,6 +63,7 @@ def revocations(user: User, asked: dict[str, str], *, now: datetime) -> dict[str
         by_key = Q(pk__in=[]) if number is None else Q(number=number)
         rows = rows.filter(Q(words__icontains=q) | Q(identity__name__icontains=q) | by_key)
     total = rows.count()
+    silent = not_answering()
     shown, page = page_of(
         rows.select_related("identity").order_by("number" if state == WAITS else "-number"),
         asked,
@@ -82,16 +86,18 @@ def revocations(user: User, asked: dict[str, str], *, now: datetime) -> dict[str
             choice("proved", "How soon", {k: v for k, v in PROVED.items() if k != "any"}, proved),
         ],
         "narrowed": bool(q or state or proved in ("in_time", "late") or asked.get("identity")),
-        "rows": [_row(one) for one in shown],
+        "rows": [_row(one, silent) for one in shown],
         "page": page | {"total": total},
     }
 
 
-def _row(one: Revocation) -> dict[str, Any]:
+def _row(one: Revocation, silent: Mapping[tuple[str, str], str]) -> dict[str, Any]:
     lives = [
         f"{left.get('what', '')} lives" + (f" until {left['until']}" if left.get("until") else "")
         for left in one.residual
     ]
+    waits = silent.get((one.system, one.target.get("account", "")), "")
+    why = (waits if one.state in WAITING else "") or one.failed_why
     must = f" {one.who_must_act} must act." if one.who_must_act else ""
     return {
         "key": one.key,
@@ -102,7 +108,7 @@ def _row(one: Revocation) -> dict[str, Any]:
         "requested_at": one.requested_at,
         "by": one.requested_by_name or one.requested_by,
         "effective_at": one.effective_at,
-        "note": f"{one.failed_why}{must}" if one.failed_why else "; ".join(lives),
-        "failed": bool(one.failed_why),
+        "note": f"{why}{must}" if why else "; ".join(lives),
+        "failed": bool(why),
         "case": {"key": one.case_key, "url": f"/cases/{one.case_key}/"} if one.case_key else None,
     }
