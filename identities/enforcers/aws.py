@@ -299,14 +299,12 @@ class AwsEnforcer:
         # one would be cut, so whose they are is asked once before anything is changed.
         if self._known is None:
             with asking("sts:GetCallerIdentity", "*"):
-                answer = self._clients.sts.get_caller_identity()
-            if answer["Account"] != self._account:
+                whose, self._arn = self._clients.caller()
+            if whose != self._account:
                 raise PermanentFailure(
-                    f"Countersign's credentials belong to account {answer['Account']}, not to "
-                    f"{self._account}.",
+                    f"Countersign's credentials belong to account {whose}, not to {self._account}.",
                     who_must_act=ADMINISTRATOR,
                 )
-            self._arn = answer["Arn"]
             partition = self._arn.split(":")[1]
             self._known = Principals(self._clients, account=self._account, partition=partition)
         return self._known

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 # "standard" counts max_attempts as retries after the first call; more would hold a worker's
 # lease while the row's own not_before can wait without one.
+# Whose credentials these are does not change; whoever renews them for another account is found out.
+FRESH_SECONDS = 600.0
 CONFIG = Config(
     connect_timeout=3,
     read_timeout=10,
@@ -155,6 +158,7 @@ class Clients:
         self._config = config
         self._region = region
         self._made: dict[str, Any] = {}
+        self._caller: tuple[float, str, str] | None = None
         self._session = session(
             key=credentials.access_key_id if credentials else None,
             secret=credentials.secret_access_key if credentials else None,
@@ -177,6 +181,13 @@ class Clients:
             made.meta.events.register("before-send", _mark)
             self._made[service] = made
         return self._made[service]
+
+    def caller(self) -> tuple[str, str]:
+        """(account, ARN) of whose credentials these are, asked again after a while."""
+        if self._caller is None or monotonic() - self._caller[0] > FRESH_SECONDS:
+            answer = self.sts.get_caller_identity()
+            self._caller = monotonic(), answer["Account"], answer["Arn"]
+        return self._caller[1:]
 
     @property
     def iam(self) -> IAMClient:

@@ -5,9 +5,10 @@ Owns what a key's state means and what outlives it; must not know who asked.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from .aws_failures import Absent, Refused
+from .aws_failures import ACCOUNT, Absent, Refused
 from .aws_principals import LastUse, Principals
 from .contract import Residual, Seen, Sent, Target, plain
 
@@ -20,28 +21,56 @@ DELAY = timedelta(minutes=15)
 
 
 def set_key(known: Principals, target: Target, *, active: bool = False) -> Sent:
-    user = known.owner(target.name, said=target.extra.get("user", ""))
-    try:
-        reference = known.set_key(user, target.name, active=active)
-    except Absent:
+    user, reference = _made(
+        known, target, lambda user: known.set_key(user, target.name, active=active)
+    )
+    if reference is None:
         if active:
-            raise
+            raise Absent(f"Key {target.name} of {user} is not there.", who_must_act=ACCOUNT)
         return Sent(reference="", detail=f"{target.name} is already gone.")
     word = "active" if active else "held (Inactive)"
     return Sent(reference=reference, detail=f"{target.name} of {user} is {word}.")
 
 
 def delete_key(known: Principals, target: Target) -> Sent:
-    user = known.owner(target.name, said=target.extra.get("user", ""))
-    try:
-        reference = known.delete_key(user, target.name)
-    except Absent:
+    user, reference = _made(known, target, lambda user: known.delete_key(user, target.name))
+    if reference is None:
         return Sent(reference="", detail=f"{target.name} is already gone.")
     return Sent(reference=reference, detail=f"{target.name} of {user} is deleted.")
 
 
+def _made(
+    known: Principals, target: Target, change: Callable[[str], str]
+) -> tuple[str, str | None]:
+    """(whose key it is, AWS's reference of the change; None where there is no such key).
+
+    A key stays its user's for ever, so whoever the target names is tried first; where they have no
+    such key, AWS is asked whose it is.
+    """
+    said = target.extra.get("user", "")
+    if said:
+        try:
+            return said, change(said)
+        except Absent:
+            pass
+    user = known.owner(target.name, said=said)
+    if user == said:
+        return user, None
+    try:
+        return user, change(user)
+    except Absent:
+        return user, None
+
+
 def seen_key(known: Principals, target: Target, now: datetime) -> Seen:
     said = target.extra.get("user", "")
+    if said:
+        try:
+            shown = _status(known, said, target.name)
+        except Absent:
+            shown = None
+        if shown is not None:
+            return _seen(target, said, shown, now)
     owner, told = said, True
     try:
         owner = known.last_use(target.name).user or said
@@ -54,16 +83,24 @@ def seen_key(known: Principals, target: Target, now: datetime) -> Seen:
             return Seen("gone", f"AWS knows no key {target.name}.", now)
         return Seen("unknown", f"AWS does not tell whose key {target.name} is.", now)
     try:
-        status = {k.access_key_id: k.status for k in known.keys(owner)}.get(target.name)
+        status = _status(known, owner, target.name)
     except Absent:
         if told:
             return Seen("gone", f"There is no user {owner}.", now)
         return Seen("unknown", f"There is no user {owner}, and its owner is not told.", now)
     if status is None:
         return Seen("gone", f"{target.name} is not in the list of {owner}.", now)
+    return _seen(target, owner, status, now)
+
+
+def _status(known: Principals, user: str, name: str) -> str | None:
+    return {key.access_key_id: key.status for key in known.keys(user)}.get(name)
+
+
+def _seen(target: Target, user: str, status: str, now: datetime) -> Seen:
     if status == "Active":
-        return Seen("active", f"{target.name} of {owner} is Active.", now)
-    return Seen("held", f"{target.name} of {owner} is {plain(status)}.", now)
+        return Seen("active", f"{target.name} of {user} is Active.", now)
+    return Seen("held", f"{target.name} of {user} is {plain(status)}.", now)
 
 
 def last_use(known: Principals, access_key_id: str) -> LastUse | None:

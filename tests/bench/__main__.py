@@ -13,6 +13,7 @@ queue       the queue's page, 100,000 items  deadlines    due, cut and denied, t
 closing     10,000 outcomes of a campaign at its end
 claims      4,000 unowned identities asked about, 20 companies
 freezes     10,000 silences that come due in a change freeze
+revoking    keys held at moto's AWS, asked for at once: until the target shows it
 scale       many events: size, pace, the first look, and 100 M by extrapolation
 
 `--rows N` bounds line (default 5,000,000: several minutes, 4 GB under var/) and scale (default
@@ -56,6 +57,7 @@ from tests.bench import (  # noqa: E402 - after setup
     modes,
     pulls,
     queue,
+    revoking,
     scale,
     start,
     triggers,
@@ -191,6 +193,7 @@ PARTS = {
     "claims": Part(lambda _: claims.measure()),
     "modes": Part(lambda _: modes.measure()),
     "freezes": Part(lambda _: freezes.measure()),
+    "revoking": Part(lambda _: revoking.measure()),
     "scale": Part(lambda asked: scale.measure(asked.rows or SCALE), unasked=False),
 }
 

@@ -64,7 +64,7 @@ def enforce_next(*, now: datetime) -> bool:
     found = claiming.claim(now=now)
     if found is None:
         return False
-    row, lease = found
+    row, lease, failed_before = found
     try:
         target = Target.from_json(row.target)
         if row.step == "hold":
@@ -79,7 +79,8 @@ def enforce_next(*, now: datetime) -> bool:
                 _look(work)
             case _:
                 _outlast(work)
-        circuits.answered(row.system, target.account)
+        if failed_before:
+            circuits.answered(row.system, target.account)
     except TemporaryFailure as problem:
         pause = timedelta(seconds=problem.retry_after)
         circuits.failed(

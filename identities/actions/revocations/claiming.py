@@ -5,6 +5,7 @@ row is carrying.py's, whether its system answers circuits.py's.
 """
 
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.db import connection
 
@@ -38,12 +39,23 @@ WHERE id = (
           WHERE c.system = r.system AND c.account = r.target->>'account'
             AND (c.open_until > %(now)s OR c.trial_until > %(now)s))
     ORDER BY r.not_before, r.number LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING id
+RETURNING id, EXISTS (
+    SELECT 1 FROM identities_circuit c
+    WHERE c.system = identities_revocation.system
+      AND c.account = identities_revocation.target->>'account')
 """
 
 
-def claim(*, now: datetime) -> tuple[Revocation, datetime] | None:
-    """(the row, its lease); None when nothing is due that may be asked for now."""
+class Claimed(NamedTuple):
+    """A row, the lease that it is held under, and whether its account failed to answer before."""
+
+    row: Revocation
+    lease: datetime
+    failed_before: bool
+
+
+def claim(*, now: datetime) -> Claimed | None:
+    """What a worker moves next; None when nothing is due that may be asked for now."""
     lease = now + LEASE
     while True:
         with connection.cursor() as cursor:
@@ -51,11 +63,12 @@ def claim(*, now: datetime) -> tuple[Revocation, datetime] | None:
             found = cursor.fetchone()
         if found is None:
             return None
+        key, failed = found
         row = Revocation.objects.select_related("identity", "credential", "credential__actor").get(
-            pk=found[0]
+            pk=key
         )
-        if circuits.may_ask(row.system, account_of(row), now=now):
-            return row, lease
+        if not failed or circuits.may_ask(row.system, account_of(row), now=now):
+            return Claimed(row, lease, failed)
         Revocation.objects.filter(pk=row.pk, leased_until=lease).update(
             leased_until=None, not_before=now + AGAIN, attempts=row.attempts - 1
         )
