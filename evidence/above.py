@@ -55,9 +55,8 @@ _OF_NO_EVENT = """
 DELETE FROM evidence_agentabove a WHERE a.at >= %s AND a.at < %s AND NOT EXISTS (
     SELECT FROM evidence_event e WHERE e.at = a.at AND e.id = a.id)
 """
-# Of spans that were read anew and of those below them: what is read now says whose they are, when
-# it is linked.
-_READ_ANEW = """
+# Spans that were read anew, and those below them.
+BELOW_READ_ANEW = """
 WITH RECURSIVE below AS (
     SELECT (p.row->>'source_id')::int AS source_id, (p.row->>'trace')::uuid AS trace,
            (p.row->>'span')::bigint AS span, p.at, p.event_id AS id
@@ -68,8 +67,11 @@ WITH RECURSIVE below AS (
     FROM below b JOIN evidence_event e ON e.trace = b.trace AND e.source_id = b.source_id
      AND e.parent_span = b.span
 )
-DELETE FROM evidence_agentabove a USING below b WHERE a.at = b.at AND a.id = b.id
 """
+# What is read now says whose they are, when it is linked.
+_READ_ANEW = f"""{BELOW_READ_ANEW}
+DELETE FROM evidence_agentabove a USING below b WHERE a.at = b.at AND a.id = b.id
+"""  # noqa: S608 - our own words; values are parameters
 # Of spans that may name nobody any more, and of spans of their traces whose agent nobody names.
 _UNNAMED = """
 WITH emptied AS MATERIALIZED (

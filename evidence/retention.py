@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from django.db import OperationalError, connection, transaction
 
-from evidence import above, chain, ledger
+from evidence import above, chain, ledger, retold
 from evidence.models import Dropped, Source
 from evidence.stores import bodies
 from evidence.words import counted
@@ -189,6 +189,7 @@ def _month(month: date, sources: dict[int, str], now: datetime) -> list[tuple[in
         rows = [(int(one), int(two), int(three)) for one, two, three in cursor.fetchall()]
         cursor.execute(STRANGERS, bounds(month))
         above.let_go(cursor, bounds(month))
+        retold.let_go(cursor, bounds(month))
         for source, dropped, held in rows:
             if dropped:
                 stays = (

@@ -1,15 +1,16 @@
 """Runs of traces, and links to the tool calls in them, set-based: rule 3 of evidence/correlation.py.
 
 Owns which traces have to be walked again, the rows of evidence_run, and the walk upwards from the
-spans that are linked; the same reading of the spans finds their agents (evidence/above.py). Comes after the links that lie in spans themselves (evidence/links.py,
-evidence/key_links.py); must not know how those are found.
+spans that are linked; the same reading of the spans finds their agents (evidence/above.py) and
+which tool calls are told more than once (evidence/retold.py). Comes after the links that lie in
+spans themselves (evidence/links.py, evidence/key_links.py); must not know how those are found.
 """
 
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from evidence import above, together
+from evidence import above, retold, together
 from evidence.correlation import DEEPEST, LONGEST_SPAN_MICROS
 from evidence.slices import Keys, Slice
 from evidence.vocabulary import (
@@ -25,6 +26,7 @@ from evidence.vocabulary import (
     PROOF_REQUEST_ID,
     PROOF_TOKEN,
     PROOF_TOKEN_PARENT,
+    STEP,
     TOOL_CALL,
 )
 
@@ -125,7 +127,7 @@ _GROWN = """
 WITH RECURSIVE span AS MATERIALIZED (
     SELECT e.source_id, e.trace, e.span, e.parent_span, e.activity, e.at, e.id, e.duration,
            e.outcome, e.agent_id, e.principal_id, e.on_behalf_id, e.conversation_id, e.task_id,
-           e.release_id, e.request_id IS NOT NULL OR e.credential_id IS NOT NULL AS says,
+           e.release_id, e.action_id, e.request_id IS NOT NULL OR e.credential_id IS NOT NULL AS says,
            e.deposit_id = ANY(%(deposits)s) AS new
     FROM evidence_event e
     WHERE e.trace = ANY(%(every)s::uuid[]) AND e.plane = %(ai)s AND e.source_id = %(source)s
@@ -158,7 +160,7 @@ WITH RECURSIVE span AS MATERIALIZED (
     UNION
     SELECT c.trace, c.span, c.parent_span, c.at, c.id, c.agent_id, c.activity
     FROM reached r JOIN span c ON c.trace = r.trace AND c.parent_span = r.span AND NOT c.new
-), {agents}, earliest AS (
+), {beside}, earliest AS (
     SELECT s.trace,
            coalesce(
              (array_agg(s.agent_id ORDER BY s.at, s.id)
@@ -190,9 +192,13 @@ WITH RECURSIVE span AS MATERIALIZED (
     SELECT %(source)s, s.trace, s.first_at, s.last_at, coalesce(n.agent_id, s.agent_id),
            coalesce(n.service_id, s.service_id), coalesce(n.on_behalf_id, s.on_behalf_id),
            coalesce(n.conversation_id, s.conversation_id), coalesce(n.task_id, s.task_id),
-           coalesce(n.release_id, s.release_id), s.spans, s.tool_calls, s.model_calls,
+           coalesce(n.release_id, s.release_id), s.spans,
+           -- One at least, where spans claim to be above one another in a circle.
+           greatest(s.tool_calls - coalesce(o.many, 0), least(s.tool_calls, 1)), s.model_calls,
            s.api_calls, s.failed, s.ended, false
     FROM summed s LEFT JOIN earliest n ON n.trace = s.trace
+    LEFT JOIN (SELECT trace, count(DISTINCT (at, id)) AS many FROM retold GROUP BY 1) o
+      ON o.trace = s.trace
     WHERE s.is_run
     ORDER BY s.trace
     ON CONFLICT (source_id, trace) DO UPDATE SET
@@ -253,11 +259,12 @@ SELECT (SELECT count(*) FROM made),
             WHERE i.at = effect_at AND i.event_id = effect_id AND NOT i.standing LIMIT 1))
 """
 _CAREFUL = "ON CONFLICT DO NOTHING"
+_BESIDE = f"{above.AGENTS}, {retold.RETOLD}"
 GROWN = _GROWN.format(
-    agents=above.AGENTS, below=_BELOW, linked=_LOOKED_UP, right_above=_RIGHT_ABOVE, unless="",
+    beside=_BESIDE, below=_BELOW, linked=_LOOKED_UP, right_above=_RIGHT_ABOVE, unless="",
     else_=_CAREFUL,
 )  # fmt: skip
-_TOGETHER = {"agents": above.AGENTS, "below": "", "linked": _READ_THROUGH, "right_above": "span"}
+_TOGETHER = {"beside": _BESIDE, "below": "", "linked": _READ_THROUGH, "right_above": "span"}
 GROWN_TOGETHER = together.Insert(
     plain=_GROWN.format(**_TOGETHER, unless=_NOT_THERE, else_=""),
     careful=_GROWN.format(**_TOGETHER, unless="", else_=_CAREFUL),
@@ -313,6 +320,7 @@ def grow(cursor: Any, slice_: Slice, grown: Grown, *, now: datetime) -> Grew:
         "ai": PLANE_AI,
         "run": AGENT_RUN,
         "tool": TOOL_CALL,
+        "step": STEP,
         "model": MODEL_CALL,
         "api": API_CALL,
         "ok": OUTCOME_OK,

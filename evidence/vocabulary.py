@@ -98,6 +98,10 @@ PROOFS |= {
 }
 
 
+# Of links by key, in place of a surplus (evidence_doubt, in a migration).
+CLOCKS_APART = -2
+
+
 def proof_words(proof: int, runs: int, surplus: int) -> str:
     """The proof of a link as people read it, with what cannot be told (evidence_shownlink)."""
     words = PROOFS[proof]
@@ -105,6 +109,10 @@ def proof_words(proof: int, runs: int, surplus: int) -> str:
         return f"{words}; one of {runs} runs, which cannot be told"
     if surplus and proof >= PROOF_INFERRED:
         return f"{words}; such calls came from {surplus + 1} addresses: maybe not the run's"
+    if surplus == CLOCKS_APART:
+        return f"{words}; the clocks of log and traces were further apart: maybe not the run's"
+    if surplus and proof in (PROOF_TOKEN, PROOF_TOKEN_PARENT):
+        return f"{words}; {surplus + 1} programs or addresses called with it: maybe not the run's"
     if surplus < 0:
         return f"{words}; too many such calls at once to tell: maybe not the run's"
     if surplus:

@@ -35,7 +35,9 @@ _LOOK = f"""
 WITH seen AS MATERIALIZED (
     SELECT e.plane, e.activity = {API_CALL} AS is_call, e.request_id IS NOT NULL AS named,
            coalesce(g.strength, l.strength) AS strength,
-           coalesce(g.several, l.strength < {EXACT} AND l.runs > 1) AS several,
+           coalesce(g.several, l.strength < {EXACT} AND (l.runs > 1 OR CASE WHEN l.strength = {KEY}
+               AND NOT l.issued
+               THEN evidence_doubt(e.at, e.id, l.since, l.span, l.proof) <> 0 END)) AS several,
            coalesce(g.strength > 0, l.reached) AS reached,
            coalesce(l.issued AND g.strength IS NULL, false) AS issued,
            date_trunc('second', e.at, 'UTC') AS moment, split_part(a.realm, ':', 1) AS system,
@@ -47,7 +49,9 @@ WITH seen AS MATERIALIZED (
         SELECT x.strength, x.proof = {PROOF_ISSUANCE} AS issued,
                count(DISTINCT (s.source_id, s.trace)) AS runs,
                bool_or(x.proof IN ({PROOF_CREDENTIAL}, {PROOF_CREDENTIAL_PARENT})) AS by_use,
-               bool_or(r.id IS NOT NULL) AS reached
+               bool_or(r.id IS NOT NULL) AS reached, min(x.proof) AS proof,
+               (array_agg(s.at ORDER BY s.at, s.id))[1] AS since,
+               (array_agg(s.id ORDER BY s.at, s.id))[1] AS span
         FROM evidence_link x
         JOIN evidence_event s ON s.at = x.cause_at AND s.id = x.cause_id
         LEFT JOIN evidence_run r ON r.source_id = s.source_id AND r.trace = s.trace

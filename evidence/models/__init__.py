@@ -13,7 +13,7 @@ from .custody import (
     RetentionSaid,
     Tombstone,
 )
-from .events import Actor, AgentAbove, Event, Issuance, Link, Run, Sighting, Term
+from .events import Actor, AgentAbove, Event, Issuance, Link, Retold, Run, Sighting, Term
 from .inference import Acquaintance, Clock, ClockTaken, Meaning
 from .jobs import Job, LeasedJob, Plan
 from .ledger import LedgerEntry, LedgerSeal
@@ -59,6 +59,7 @@ __all__ = [
     "Reject",
     "Rereading",
     "RetentionSaid",
+    "Retold",
     "Run",
     "Sighting",
     "Source",

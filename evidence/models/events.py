@@ -114,6 +114,19 @@ class AgentAbove(models.Model):
         indexes = [models.Index(name="agentabove_agent", fields=["agent_id", "at"])]
 
 
+class Retold(models.Model):
+    """A tool call that a span above it tells already, `by` which: one call, counted once.
+
+    Derived whenever its trace grows (evidence/retold.py); both keys are of events.
+    """
+
+    pk = models.CompositePrimaryKey("at", "id", "by_at", "by_id")
+    at = models.DateTimeField()
+    id = models.BigIntegerField()
+    by_at = models.DateTimeField()
+    by_id = models.BigIntegerField()
+
+
 class Sighting(models.Model):
     """An event seen again in another source: kept, so that completeness can be compared."""
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import orjson
 from django.db import connection
 
-from evidence import above, consumers, homes, keeping, nudge, partitions
+from evidence import above, consumers, homes, keeping, nudge, partitions, retold
 from evidence.formats.record import Parsed, Rejected
 from evidence.intake import names_in, terms_in
 from evidence.intake.admitting import Admitted, admit, micros, moment
@@ -172,6 +172,7 @@ def replace(
         if replaced:
             cursor.execute(EMPTIED, [reading.pk])
             above.read_anew(cursor, reading.pk)
+            retold.read_anew(cursor, reading.pk)
             for follow in followers:
                 follow(replaced, now)
         if replaced or counts["added"] or counts["merged"]:

@@ -17,6 +17,7 @@ from evidence.vocabulary import EXACT, INFERRED, PLANE_IDENTITY, PROOF_CREDENTIA
 from identities.models import (
     Binding,
     CredentialAgent,
+    CredentialPrincipal,
     CredentialWatch,
     Finding,
     FindingEvent,
@@ -190,8 +191,15 @@ def _shared(credential: int, uses: list[CredentialAgent], *, now: datetime) -> N
 
 
 def _bound_together(credential: int, agents: list[int]) -> bool:
-    """All these agents are the same identity, or share this credential by confirmed bindings."""
-    above = holders.Holders([credential, *agents])
+    """All these agents are the same identity, or share this credential by confirmed bindings: its
+    own, or those of the one principal that records name with it (identities/keyholders.py)."""
+    users = set(
+        CredentialPrincipal.objects.filter(credential_actor=credential).values_list(
+            "principal_actor", flat=True
+        )
+    )
+    user = users.pop() if len(users) == 1 else None
+    above = holders.Holders([credential, *agents, *([user] if user else [])])
     identities = [
         next(
             (
@@ -209,7 +217,7 @@ def _bound_together(credential: int, agents: list[int]) -> bool:
         return True
     sharing = set(
         Binding.objects.filter(
-            actor_id__in=above.line(credential),
+            actor_id__in=[*above.line(credential), *above.line(user)],
             state="confirmed",
             superseded_at__isnull=True,
             shared=True,

@@ -121,6 +121,12 @@ def _judge(seen_here: scope.Scope, *, now: datetime) -> None:
                 )
             )
     touched = rows.write(out, looked)
+    # Whether they count may have changed with any span of their trace.
+    touched |= {
+        (row.identity_no, row.at.astimezone(UTC).date())
+        for row in out
+        if (row.at, row.event_id) in seen_here.retold
+    }
     uses.note(seen_here, out, now=now)
     rows.count_usage(touched)
     wanted: list[Candidate] = candidates(judged)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
+from evidence.vocabulary import TOOL_CALL
 from identities.findings import family
 from identities.models.behaviour import BY_EXACT, INSIDE, OUTSIDE
 
@@ -113,8 +114,13 @@ def count_usage(touched: set[tuple[int, date]]) -> None:
             "  AND a.at >= d.day::timestamp AT TIME ZONE 'UTC'"
             "  AND a.at < (d.day + 1)::timestamp AT TIME ZONE 'UTC'"
             " JOIN evidence_event e ON e.at = a.at AND e.id = a.event_id"
+            # A tool call that a span above tells already is one, where both are the identity's.
+            " WHERE CASE WHEN e.activity = %s THEN (SELECT true FROM evidence_retold r"
+            "  JOIN identities_attribution b ON b.identity_no = a.identity_no AND b.at = r.by_at"
+            "   AND b.event_id = r.by_id"
+            "  WHERE r.at = a.at AND r.id = a.event_id LIMIT 1) END IS NULL"
             " GROUP BY d.identity_no, d.day, e.action_id, e.resource_id, a.plane",
-            [INSIDE, OUTSIDE, BY_EXACT, identities, days],
+            [INSIDE, OUTSIDE, BY_EXACT, identities, days, TOOL_CALL],
         )
         groups = cursor.fetchall()
         resources = {group[3] for group in groups if group[3] is not None}

@@ -13,7 +13,7 @@ from django.db import connection
 
 from evidence.models import Deposit
 from evidence.queries import agents
-from evidence.vocabulary import EXACT, PLANE_AI, PLANE_IDENTITY
+from evidence.vocabulary import EXACT, PLANE_AI, PLANE_IDENTITY, TOOL_CALL
 
 FIELDS = (
     "e.at, e.id, e.source_id, e.plane, e.activity, e.outcome, e.principal_id, e.credential_id,"
@@ -55,12 +55,13 @@ class Cause(NamedTuple):
 class Scope(NamedTuple):
     events: list[Seen]
     causes: dict[tuple[datetime, int], list[Cause]]
+    retold: set[tuple[datetime, int]]  # of the events, tool calls that others tell already
 
 
 def of(deposit: Deposit) -> Scope:
     """Everything whose attribution this deposit may change."""
     if deposit.first_at is None:
-        return Scope([], {})
+        return Scope([], {}, set())
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT {FIELDS} FROM evidence_event e"
@@ -83,9 +84,12 @@ def of(deposit: Deposit) -> Scope:
         traces |= {row[0] for row in cursor.fetchall()}
     for seen in _explained_by(traces):
         events.setdefault((seen.at, seen.id), seen)
-    for seen in _unnamed_spans(traces):
+    # Spans that name no agent themselves but have one above them by now.
+    for seen in _spans_in("evidence_agentabove", traces, "e.agent_id IS NULL"):
         events.setdefault((seen.at, seen.id), seen)
-    return Scope(list(events.values()), _causes(traces))
+    tools = _spans_in("evidence_retold", traces, f"e.activity = {TOOL_CALL}")
+    retold = {(seen.at, seen.id): seen for seen in tools}
+    return Scope(list((retold | events).values()), _causes(traces), set(retold))
 
 
 def _explained_by(traces: Iterable[UUID]) -> list[Seen]:
@@ -144,16 +148,16 @@ def _causes(traces: Iterable[UUID]) -> dict[tuple[datetime, int], list[Cause]]:
     return causes
 
 
-def _unnamed_spans(traces: Iterable[UUID]) -> list[Seen]:
-    """Spans of these traces that name no agent themselves but have one above them by now."""
+def _spans_in(table: str, traces: Iterable[UUID], only: str) -> list[Seen]:
+    """The spans of these traces of which this table says something, only such."""
     wanted = list(traces)
     if not wanted:
         return []
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT {FIELDS} FROM evidence_event e"
-            " WHERE e.trace = ANY(%s) AND e.plane = %s AND e.agent_id IS NULL AND EXISTS ("
-            "  SELECT FROM evidence_agentabove a WHERE a.at = e.at AND a.id = e.id)",
+            f" WHERE e.trace = ANY(%s) AND e.plane = %s AND {only} AND EXISTS ("
+            f"  SELECT FROM {table} a WHERE a.at = e.at AND a.id = e.id)",
             [wanted, PLANE_AI],
         )
         return [Seen(*row) for row in cursor.fetchall()]
