@@ -54,6 +54,7 @@ hypothesis.settings.load_profile("house")
 def pytest_configure(config: pytest.Config) -> None:
     if config.option.collectonly or config.getoption("dist", "no") != "no":
         return  # nothing runs in this process
+    gc.disable()  # until all tests are found: nothing of what that makes is garbage
     from config import services
 
     services.ensure()
@@ -77,6 +78,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -38,7 +38,7 @@ def told[**P, R](tell: Callable[P, R]) -> Callable[P, R]:
 def beginning(item: pytest.Item) -> dict[Tell, dict[str, Tell | None]]:
     """What this test begins with, each after what it is built on, and what that is asked with."""
     found: dict[Tell, dict[str, Tell | None]] = {}
-    if order.need(item) != order.ROWS:
+    if order.holds(item) != order.ROWS:
         return found
     known = order.definitions(item)
 

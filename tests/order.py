@@ -22,10 +22,15 @@ SHARED, BROWSER, COMMITS, ROWS, NOTHING = range(5)
 
 def need(item: pytest.Item) -> int:
     """What this test needs most."""
+    return SHARED if "recording" in getattr(item, "fixturenames", []) else holds(item)
+
+
+def holds(item: pytest.Item) -> int:
+    """The same, of what it makes itself or shares: a recording is only read."""
     names: list[str] = getattr(item, "fixturenames", [])
     if "browser" in names:
         return BROWSER
-    if "recording" in names or any(shared(item, name) for name in names):
+    if any(shared(item, name) for name in names):
         return SHARED
     marked = item.get_closest_marker("django_db")
     if (marked and marked.kwargs.get("transaction")) or "transactional_db" in names:

@@ -1,6 +1,7 @@
 """What tests begin with is told once, stands only for those that want it, and stays as it was told."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import Group
@@ -53,6 +54,8 @@ def visits(house: Group) -> None: ...
 def passes() -> None: ...
 @pytest.mark.django_db
 def rents(flat: str) -> None: ...
+@pytest.mark.django_db
+def recalls(house: Group, recording: Path) -> None: ...
 @pytest.mark.django_db(transaction=True)
 def stays(room: list[Group]) -> None: ...
 
@@ -101,6 +104,11 @@ def test_who_commits_or_builds_on_something_else_is_told_it_anew(
     request: pytest.FixtureRequest, test: Callable[..., None]
 ) -> None:
     assert once.beginning(item(request.node.parent, test)) == {}
+
+
+def test_who_reads_a_recording_begins_with_what_stands(request: pytest.FixtureRequest) -> None:
+    begun = once.beginning(item(request.node.parent, recalls))
+    assert [tell.__name__ for tell in begun] == ["house"]
 
 
 @pytest.mark.django_db

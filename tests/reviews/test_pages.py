@@ -19,6 +19,7 @@ from reviews.actions import entrance
 from reviews.models import Case, CaseMember, Decision, Item
 from reviews.pages import case as case_page
 from reviews.pages import front, queue
+from tests import once
 
 from .conftest import NOW, Told, item_of, make_user, party, person_of, seat_of, tell_story
 
@@ -36,11 +37,13 @@ def answered(settings: LazySettings) -> None:
 
 
 @pytest.fixture
+@once.told
 def now_story(db: None) -> Told:
     return tell_story()
 
 
 @pytest.fixture
+@once.told
 def open_case(now_story: Told) -> Case:
     return actions.open_review(
         identity=now_story.identity, by=now_story.rita, now=timezone.now(), reason="yearly"

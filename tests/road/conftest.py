@@ -2,12 +2,14 @@
 
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 
+from evidence.names import memory
 from tests.house.test_data import DATA
 
 
@@ -18,10 +20,26 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("recording", [DATA] if DATA.is_dir() else [])
 
 
+@pytest.fixture(autouse=True)
+def no_names_remembered() -> Iterator[None]:
+    """A test's rows go away with it, and so must the ids of their names."""
+    memory.forget()
+    yield
+    memory.forget()
+
+
 def run(*words: str | Path, **options: Any) -> str:
     out = io.StringIO()
     call_command(*map(str, words), stdout=out, **options)
     return out.getvalue()
+
+
+def ingest_lab() -> None:
+    """Through the commands, as the README says; the trace source is declared complete."""
+    lab = DATA / "lab"
+    run("register", lab / "truth.json", imported=True)
+    run("ingest", lab / "cloudtrail.json", source="lab-aws", json=True)
+    run("ingest", lab / "traces.pb.jsonl", source="lab-otel", json=True, complete=True)
 
 
 def exported(what: str) -> list[dict[str, Any]]:

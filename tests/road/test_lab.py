@@ -5,6 +5,7 @@ import base64
 import json
 import random
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from config import pipeline
 from evidence import intake
 from evidence.models import Source
 from evidence.names import memory
-from tests.road.conftest import exported, run
+from tests import once
+from tests.house.test_data import DATA
+from tests.road.conftest import exported, ingest_lab, run
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("recording")]
 
 
 def truth_of(recording: Path) -> dict[str, Any]:
@@ -27,14 +30,11 @@ def truth_of(recording: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def ingested(recording: Path) -> dict[str, Any]:
-    """Through the commands, as the README says; the trace source is declared complete."""
-    memory.forget()
-    lab = recording / "lab"
-    run("register", lab / "truth.json", imported=True)
-    run("ingest", lab / "cloudtrail.json", source="lab-aws", json=True)
-    run("ingest", lab / "traces.pb.jsonl", source="lab-otel", json=True, complete=True)
-    return truth_of(recording)
+@once.told
+def ingested(db: None) -> dict[str, Any]:
+    """What is true of the recording, which is there."""
+    ingest_lab()
+    return truth_of(DATA)
 
 
 def test_links_are_all_joins_and_no_other(ingested: dict[str, Any]) -> None:
@@ -80,7 +80,6 @@ def test_findings_name_the_shared_key_and_its_agents(ingested: dict[str, Any]) -
 
 
 def test_absence_waits_until_the_trace_source_is_complete(recording: Path) -> None:
-    memory.forget()
     lab = recording / "lab"
     run("register", lab / "truth.json", imported=True)
     run("ingest", lab / "cloudtrail.json", source="lab-aws", json=True)
@@ -111,6 +110,7 @@ def outcome() -> tuple[Any, ...]:
     )
 
 
+@cache
 def in_order(recording: Path) -> tuple[Any, ...]:
     """The outcome of the recording as it lies there; nothing of it stays."""
     with transaction.atomic():
@@ -143,7 +143,6 @@ def sources(now: datetime) -> tuple[Source, Source]:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_outcome_is_the_same_for_any_order_and_split(recording: Path, seed: int) -> None:
-    memory.forget()
     expected = in_order(recording)
     now = timezone.now()
     dice = random.Random(seed)

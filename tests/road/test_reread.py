@@ -2,7 +2,6 @@
 findings and cases follow, and nothing is left behind."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,24 +11,22 @@ from django.utils import timezone
 from evidence.formats import FORMATS
 from evidence.formats.record import Asked, Parsed, Record
 from evidence.models import Event, PastReading
-from evidence.names import memory
 from identities.models import Attribution, FindingEvent
 from reviews.models import Case, Pinned
-from tests.road.conftest import exported, run
+from tests import once
+from tests.road.conftest import exported, ingest_lab, run
 from tests.road.test_lab import outcome
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("recording")]
 
 type Change = Callable[[Record], Record]
 
 
 @pytest.fixture
-def ingested(recording: Path) -> None:
-    memory.forget()
-    lab = recording / "lab"
-    run("register", lab / "truth.json", imported=True)
-    run("ingest", lab / "cloudtrail.json", source="lab-aws", json=True)
-    run("ingest", lab / "traces.pb.jsonl", source="lab-otel", json=True, complete=True)
+@once.told
+def ingested(db: None) -> None:
+    """The recording is there."""
+    ingest_lab()
 
 
 @pytest.fixture
