@@ -367,16 +367,17 @@ SPECTACULAR_SETTINGS = {
 
 # --- Mail ---------------------------------------------------------------------------------------
 
-MAILERS = addresses.mailers_of(
-    environment.address(
-        "COUNTERSIGN_EMAIL_URL",
-        schemes=("smtp", "smtps", "smtp+plain", "file", "console"),
-        example="smtp://user:password@mail.example.org:587",
-        # Among a demo's other output nobody would read it.
-        value=environment.secret("COUNTERSIGN_EMAIL_URL")
-        or (f"file://{quote(str(VAR / 'mail'))}" if DEMO else ""),
-    )
+_MAIL = environment.address(
+    "COUNTERSIGN_EMAIL_URL",
+    schemes=("smtp", "smtps", "smtp+plain", "file", "console"),
+    example="smtp://user:password@mail.example.org:587",
+    # Among a demo's other output nobody would read it.
+    value=environment.secret("COUNTERSIGN_EMAIL_URL")
+    or (f"file://{quote(str(VAR / 'mail'))}" if DEMO else ""),
 )
+MAILERS = addresses.mailers_of(_MAIL)
+# A console that nobody named: a notice on it would count as delivered, and silence as an answer.
+UNNAMED_MAILERS = {} if _MAIL else MAILERS
 DEFAULT_FROM_EMAIL = environment.text(
     "COUNTERSIGN_EMAIL_FROM", f"Countersign <countersign@{_WEB.hostname}>"
 )

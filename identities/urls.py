@@ -12,7 +12,6 @@ urlpatterns = [
     path("api/identities/", identities.identities, name="api_identities"),
     path("api/identities/register/", identities.register, name="api_register"),
     path("api/identities/<str:key>/", identities.identity, name="api_identity"),
-    path("api/identities/<str:key>/retire/", identities.retire, name="api_retire"),
     path("api/identities/<str:key>/revocations/", identities.steps, name="api_revocations"),
     path(
         "api/services/<slug:slug>/criticality/",

@@ -124,8 +124,8 @@ def words(said: Attestation | None) -> list[tuple[str, str]]:
             "Ends",
             (
                 f"The owner is warned {warned} days before. At the end {AT_END[said.at_end]}."
-                " Where a scope does not enforce, where an identity is critical, and where nobody"
-                f" could be warned: {AT_END['escalate']}."
+                " Where a scope does not enforce, where an identity is critical or an external"
+                f" integration, and where nobody could be warned: {AT_END['escalate']}."
             ),
         ),
         (

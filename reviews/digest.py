@@ -17,7 +17,7 @@ from evidence.words import counted
 from identities.claims import asking
 from identities.models import User
 from identities.permissions import parties_of
-from reviews.actions import activating
+from reviews.actions import activating, attention, second_looks
 from reviews.models import Notice, QueueSetting
 from reviews.pages import owned, planted, waiting
 
@@ -86,15 +86,18 @@ def _drafts(user: User, *, since: datetime | None, now: datetime) -> Drafts:
 def _write(user: User, *, since: datetime | None, now: datetime) -> None:
     found = waiting.for_user(user, now=now)
     claims = asking.waiting_for(parties_of(user, now=now))
+    looks = second_looks.waiting_for(user, now=now).count()
     drafts = _drafts(user, since=since, now=now)
     alone = drafts.new or (drafts.many and now.weekday() == WEEKLY)
-    if not found and not claims and not alone:
+    if not found and not looks and not claims and not alone:
         return
     over = sum(one.deadline_at <= now for one in found)
     many = f"over {len(found):,} cases wait for you"
     if len(found) < waiting.MOST:
         many = _wait(len(found))
     if not found:
+        many = attention.in_words(looks)
+    if not many:
         many = _wait(claims, "question") if claims else _active(drafts)
     # One for each person and day, whichever of their logins comes first.
     Notice.objects.bulk_create(
@@ -103,7 +106,7 @@ def _write(user: User, *, since: datetime | None, now: datetime) -> None:
                 person=user.person,
                 channel="mail",
                 subject=f"{many[0].upper()}{many[1:]}{f', {over} overdue' if over else ''}",
-                body=body(found, now=now, claims=claims, drafts=drafts),
+                body=body(found, now=now, looks=looks, claims=claims, drafts=drafts),
                 occasion=f"digest {now:%Y-%m-%d}",
                 created_at=now,
                 not_before=now,
@@ -135,10 +138,15 @@ def _ends(drafts: Drafts) -> str:
 
 
 def body(
-    found: list[waiting.Waiting], *, now: datetime, claims: int = 0, drafts: Drafts = NO_DRAFTS
+    found: list[waiting.Waiting],
+    *,
+    now: datetime,
+    looks: int = 0,
+    claims: int = 0,
+    drafts: Drafts = NO_DRAFTS,
 ) -> str:
-    """The earliest deadlines first, each with its link; then how many claims are asked, and what
-    waits to be made active."""
+    """The earliest deadlines first, each with its link; then how many second looks and claims wait,
+    and what waits to be made active."""
     lines = [
         f"{one.key}, {waiting.DOOR_WORDS[one.door]}, {counted(one.left, 'item')} left for you,"
         f" {'was' if one.deadline_at <= now else 'is'} due {one.deadline_at:%Y-%m-%d %H:%M} UTC\n"
@@ -147,6 +155,8 @@ def body(
     ]
     if len(found) > NAMED:
         lines.append(f"And {len(found) - NAMED:,} more.\n")
+    if looks:
+        lines.append(f"{attention.in_words(looks)}: {settings.BASE_URL}{second_looks.MINE}\n")
     if claims:
         lines.append(
             f"{counted(claims, 'question')} whether something is yours:"

@@ -104,9 +104,14 @@ def why_not_hand_over(user: User, case: Case, seat: Seat, *, now: datetime) -> s
     if case.state not in ("draft", "open"):
         return f"{case.key} is {case.state.replace('_', ' ')}: no seat changes hands in it now."
     why = permissions.why_not_sit(user, case, seat, now=now)
-    if why is None or why_not_name(user, case, seat, now=now) is None:
+    if why is None:
         return None
-    return why
+    names = why_not_name(user, case, seat, now=now)
+    if names is None or NAMING.isdisjoint(groups(user)) or seat.turn != "now":
+        return names and why
+    # It waits for an administrator: to one who may not, why not is what helps.
+    nobody = all(one.why_not is not None for one in candidates(case, seat, now=now))
+    return names if nobody else why
 
 
 def why_not_take(party: Party, case: Case, seat: Seat, *, by: User, now: datetime) -> str | None:

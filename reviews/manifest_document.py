@@ -17,6 +17,8 @@ MOST_TOOLS = 500
 MOST_PERMISSIONS = 100
 MOST_PATTERNS = 100
 MOST_SAID = 50
+ANY_CALL = "any call: it says nothing of calls any more"
+ONLY_NAMED = "calls that it does not name: the release before said nothing of calls"
 
 type Pairs = tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
 
@@ -135,13 +137,23 @@ def digest(identity: str, release: Release) -> str:
 def difference(before: Release | None, after: Release) -> Difference:
     """Against the last signed release; without one everything is new."""
     was = before or Release("")
+    wider, narrower = _calls(before, after)
     return Difference(
         tools_added=[one for one in after.tools if one not in was.tools],
         tools_removed=[one for one in was.tools if one not in after.tools],
-        wider=_beyond(was.permissions, after.permissions),
-        narrower=_beyond(after.permissions, was.permissions),
+        wider=wider,
+        narrower=narrower,
         model=None if was.model == after.model else (was.model, after.model),
     )
+
+
+def _calls(before: Release | None, after: Release) -> tuple[list[str], list[str]]:
+    """What is wider and what is narrower in calls. A release that says nothing of them is held to
+    none: that is wider than any that names some."""
+    if before is None or bool(before.permissions) == bool(after.permissions):
+        was = before.permissions if before is not None else ()
+        return _beyond(was, after.permissions), _beyond(after.permissions, was)
+    return ([ANY_CALL], []) if before.permissions else ([], [ONLY_NAMED])
 
 
 def _beyond(less: Pairs, more: Pairs) -> list[str]:

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from identities import visible
 from identities.api.doors import door, named
 from identities.api.identities import identity_of, user_of
-from identities.api.serializers import Reason, checked
+from identities.api.serializers import Reason, known_only
 from identities.models import Identity, Manifest
 from identities.permissions import NotPossible, require
 from reviews import permissions
@@ -56,7 +56,7 @@ def declare(request: Request) -> Response:
     named_by = {name: named(request, name) for name in ("identity", "ai_system")}
     if any(named_by.values()):
         require(permissions.why_not_request(user, _identity(request, named_by)))
-    data = checked(ManifestIn(data=request.data))
+    data = known_only(ManifestIn(data=request.data))
     try:
         row = manifests.declare(
             identity=_identity(request, data),

@@ -16,8 +16,8 @@ from rest_framework.response import Response
 from identities import visible as identities_visible
 from identities.actions import vendors
 from identities.api.doors import door, named
-from identities.api.identities import identity_of, user_of
-from identities.api.serializers import AttestIn, IdentityOut, Reason, known_only
+from identities.api.identities import confirmed, identity_of, user_of
+from identities.api.serializers import AttestIn, BecauseIn, IdentityOut, Reason, known_only
 from identities.models import Identity
 from identities.permissions import (
     NotPossible,
@@ -27,7 +27,7 @@ from identities.permissions import (
     why_not_describe,
 )
 from reviews import owner_permissions
-from reviews.actions import activating, attesting, offers, resuming
+from reviews.actions import activating, attesting, offers, resuming, retiring
 from reviews.models import OwnerOffer, SuccessionItem
 from reviews.pages import owned, suspended
 from reviews.permissions import mine
@@ -116,6 +116,18 @@ class VendorIn(serializers.Serializer[Any]):
     attested = AttestedIn(required=False)
 
 
+@extend_schema(request=BecauseIn, responses=IdentityOut, tags=["identities"])
+@door({"POST": "act"})
+def retire(request: Request, key: str) -> Response:
+    """Retire an identity for good; of an AI system once its seats have decided to revoke it."""
+    row, user, now = identity_of(request, key), user_of(request), timezone.now()
+    require(retiring.why_not(user, row, now=now))
+    data = known_only(BecauseIn(data=request.data))
+    confirmed(request)
+    retiring.retire(identity=row, by=user, now=now, reason=data["because"])
+    return Response(IdentityOut(identity_of(request, key)).data)
+
+
 @extend_schema(request=ResumeIn, responses=OpenApiTypes.OBJECT, tags=["identities"])
 @door({"GET": "read", "POST": "act"})
 def resume(request: Request, key: str) -> Response:
@@ -130,7 +142,7 @@ def resume(request: Request, key: str) -> Response:
     found = suspended.facts(row, user, now=now)
     if found is None:
         return Response({"identity": row.key, "suspended": None})
-    said = {name: found[name] for name in ("at", "by", "why", "case", "asked", "signs")}
+    said = {name: found[name] for name in ("at", "by", "why", "works", "case", "asked", "signs")}
     why_not = found["act"]["why_not"]
     return Response({"identity": row.key, "suspended": said | {"why_not": why_not}})
 

@@ -15,6 +15,7 @@ urlpatterns = [
     path("api/owned/offers/<uuid:pk>/", api.offer, name="api_offer"),
     path("api/owned/succession/<uuid:pk>/", api.succession, name="api_succession"),
     path("api/identities/<str:key>/activate/", api.activate, name="api_activate"),
+    path("api/identities/<str:key>/retire/", api.retire, name="api_retire"),
     path("api/identities/<str:key>/resume/", api.resume, name="api_resume"),
     path("api/identities/<str:key>/places/", places_api.name, name="api_name"),
     path("api/identities/<str:key>/attest/", api.attest, name="api_attest"),

@@ -262,16 +262,22 @@ def why_not_decide(
         return why
     if case.state != "open":
         return f"{case.key} is {case.state.replace('_', ' ')}: nothing can be answered in it now."
-    if item is not None and item.case_id != case.pk:
+    if item is None:
+        return None
+    if item.case_id != case.pk:
         return "This item belongs to another case."
-    if item is not None and item.carried_out_at is not None:
+    if item.carried_out_at is not None:
         return "It has gone out: what is revoked cannot be kept, a new one must be issued."
-    if item is not None and seat.stage is not None and item.outcome not in ("", "conflict"):
+    if seat.stage is not None and item.outcome not in ("", "conflict"):
         places = [int(place) for place in item.stage_outcomes]
         if places and max(places) < seat.stage.position:
             return "An earlier stage has decided on this item: it does not come to this one."
-    if item is not None and now >= case.deadline_at and _is_settled(item):
+    given = item.decisions.filter(superseded_at__isnull=True)
+    if now >= case.deadline_at and given.filter(seat__kind="tie_breaker").exists():
         return "The tie-breaker has decided on this item."
+    differ = item.outcome == "conflict" and now >= case.silent_at
+    if differ and given.filter(seat=seat).exists():
+        return "The seats differed when their time was over: the tie-breaker decides now."
     return None
 
 
@@ -280,10 +286,6 @@ def why_not_decide_any(user: User, case: Case, *, now: datetime) -> str | None:
     seats = case.seats.filter(kind__in=SIGNING).order_by("position")
     whys = [why_not_decide(user, case, seat, None, now=now) for seat in seats]
     return None if None in whys or not whys else whys[0]
-
-
-def _is_settled(item: Item) -> bool:
-    return item.decisions.filter(superseded_at__isnull=True, seat__kind="tie_breaker").exists()
 
 
 def why_not_settle(user: User, case: Case, seat: Seat, item: Item, *, now: datetime) -> str | None:
@@ -311,9 +313,9 @@ def why_not_undo(user: User, case: Case, item: Item, *, now: datetime) -> str | 
     last = item.decisions.filter(superseded_at__isnull=True, by=user).order_by("-at").first()
     if last is None:
         return "You have no answer on this item to take back."
-    if last.not_before <= now:
+    if last.not_before <= now and case.state == "open":
         return "It has gone out: answer again while the case is open."
-    if case.state not in ("open", "decided"):
+    if last.not_before <= now or case.state not in ("open", "decided"):
         return f"{case.key} is {case.state.replace('_', ' ')}: it has gone out."
     return None
 

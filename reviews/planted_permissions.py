@@ -33,6 +33,10 @@ def why_not_answer(
             f"You sign as {SEAT_WORDS[other.seat.kind]} in this case: one person never signs two"
             " seats."
         )
+    if now >= case.silent_at:
+        given = item.answers.filter(superseded_at__isnull=True).values_list("seat", "answer")
+        if seat.pk in dict(given) and len({answer for _, answer in given}) > 1:
+            return "The seats differed when their time was over: the tie-breaker decides now."
     return None
 
 
@@ -41,8 +45,9 @@ def why_not_undo(user: User, case: Case, item: PlantedItem, *, now: datetime) ->
     last = item.answers.filter(superseded_at__isnull=True, by=user).order_by("-at").first()
     if last is None:
         return "You have no answer on this item to take back."
-    if last.not_before <= now:
+    if last.not_before <= now and case.state == "open":
         return "It has gone out: answer again while the case is open."
-    if item.disclosed_at is not None or case.state not in ("open", "decided"):
+    gone = last.not_before <= now or item.disclosed_at is not None
+    if gone or case.state not in ("open", "decided"):
         return f"{case.key} is {case.state.replace('_', ' ')}: it has gone out."
     return None

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from evidence.words import counted
 from reviews import micro_reviews
 from reviews.attestation_bounds import words as attestation_words
+from reviews.ladder import TIERS
 from reviews.ladder import WORDS as STEP_WORDS
 from reviews.policy_consequences import words as of_consequences
 from reviews.policy_document import REQUESTS, SEAT_WORDS, SILENCE, TEAM, Document, Scope
@@ -36,17 +37,7 @@ def lines(document: Document, *, name: str, with_exempt: bool = True) -> list[Li
     """All that a policy of this name says. `with_exempt`: its exemptions name identities."""
     found = [
         Line("Time to decide", f"The seats have {hours(document.decide_within_hours)}."),
-        Line(
-            "Reminders",
-            f"Whoever has not answered is reminded {_before(document.remind_before_hours)} the"
-            " deadline.",
-        ),
-        Line(
-            "Escalation",
-            "The backups and the tie-breaker are told"
-            f" {_before([document.escalate_before_hours])} it.",
-        ),
-        Line("Whoever is silent", _silence(document, name)),
+        *_plain(document, name),
     ]
     for tier, rungs in document.ladder.items():
         said = "; ".join(f"after {hours(one.after_hours)} {STEP_WORDS[one.does]}" for one in rungs)
@@ -103,6 +94,27 @@ def lines(document: Document, *, name: str, with_exempt: bool = True) -> list[Li
             for one in document.exemptions
         ]
     return found
+
+
+def _plain(document: Document, name: str) -> list[Line]:
+    """What holds where the ladder names no tier: where it names all of them, nothing of it."""
+    rest = [tier for tier in TIERS if tier not in document.ladder]
+    if not rest:
+        return []
+    whose = f" That is for what is {' or '.join(rest)}." if document.ladder else ""
+    return [
+        Line(
+            "Reminders",
+            f"Whoever has not answered is reminded {_before(document.remind_before_hours)} the"
+            f" deadline.{whose}",
+        ),
+        Line(
+            "Escalation",
+            "The backups and the tie-breaker are told"
+            f" {_before([document.escalate_before_hours])} it.{whose}",
+        ),
+        Line("Whoever is silent", f"{_silence(document, name)}{whose}"),
+    ]
 
 
 def changes(before: Iterable[Line], after: Iterable[Line]) -> list[Change]:

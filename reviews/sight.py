@@ -10,16 +10,17 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from evidence.models import Capsule
 from identities.models import User
 from identities.permissions import groups
 from reviews.actions import stages
-from reviews.models import Campaign, Case, Decision, Item, Seat
+from reviews.models import Campaign, Case, Decision, Item, ReviewPolicy, Seat
 from reviews.permissions import mine
 
 OPEN = ("", "conflict")
+UNDECIDED = ("draft", "open")
 WHY = "You are asked in {stage}, which does not see earlier answers: answer first."
 
 
@@ -48,7 +49,7 @@ def of(
     `seats` with their stages; `answered`: (item, seat) of every answer that stands.
     """
     plan = stages.plan_of(case)
-    if plan is None or case.state not in ("draft", "open"):
+    if plan is None or case.state not in UNDECIDED:
         return None
     ties = {seat.party_id for seat in seats if seat.kind == "tie_breaker"}
     breaks = not mine(user, now=now).isdisjoint(ties)
@@ -119,44 +120,77 @@ def conflicts_hidden(
     """The items in conflict of which this user may not know it, by case; in four queries, and one
     where none of these cases is asked in stages.
     """
-    differ: dict[UUID, list[Item]] = {}
-    for item in Item.objects.filter(
-        case__in=list(cases), outcome="conflict", case__state="open"
-    ).exclude(case__stage=""):
-        differ.setdefault(item.case_id, []).append(item)
-    if not differ:
+    differ = Item.objects.filter(case__in=list(cases), outcome="conflict", case__state="open")
+    found = _of_all(user, differ.exclude(case__stage=""), now=now)
+    return {case: blind.items for case, blind in found.items()}
+
+
+def hidden(user: User, cases: QuerySet[Case], *, now: datetime) -> list[UUID]:
+    """Those of these cases of which this user may not read yet every answer that stands; at most
+    seven queries, and one where none of them is asked in stages."""
+    staged = cases.filter(state__in=UNDECIDED).exclude(stage="")
+    policies = dict(staged.values_list("pk", "policy"))
+    asked = _asked_blind(user, ReviewPolicy.objects.filter(pk__in=set(policies.values())), now=now)
+    here = [] if asked is None else list(asked.filter(case__in=policies).values_list("case"))
+    if not here:
+        return []
+    items = Item.objects.filter(case__in={case for (case,) in here}, outcome__in=OPEN)
+    return list(_of_all(user, items, now=now))
+
+
+def _of_all(user: User, items: QuerySet[Item], *, now: datetime) -> dict[UUID, Blind]:
+    """`of` for many cases at once, of these items of theirs."""
+    by_case: dict[UUID, list[Item]] = {}
+    for item in items:
+        by_case.setdefault(item.case_id, []).append(item)
+    if not by_case:
         return {}
     seats: dict[UUID, list[Seat]] = {}
-    for seat in Seat.objects.filter(case__in=differ).select_related("stage"):
+    for seat in Seat.objects.filter(case__in=by_case).select_related("stage"):
         seats.setdefault(seat.case_id, []).append(seat)
-    every = [item.pk for items in differ.values() for item in items]
+    every = [item.pk for those in by_case.values() for item in those]
     given = set(
         Decision.objects.filter(item__in=every, superseded_at__isnull=True).values_list(
             "item_id", "seat_id"
         )
     )
     found = {}
-    for case in Case.objects.filter(pk__in=differ).select_related("policy"):
-        blind = of(user, case, seats[case.pk], differ[case.pk], given, now=now)
+    for case in Case.objects.filter(pk__in=by_case).select_related("policy"):
+        blind = of(user, case, seats[case.pk], by_case[case.pk], given, now=now)
         if blind is not None:
-            found[case.pk] = blind.items
+            found[case.pk] = blind
     return found
 
 
-def blind_campaigns(user: User, campaigns: Iterable[Campaign], *, now: datetime) -> set[UUID]:
-    """The campaigns in which this user is asked blind and has not signed yet: how many of their
-    reviews differ, or were answered very fast, says what was answered."""
-    places = Q(pk__in=[])
-    for one in campaigns:
-        plan = stages.of_policy(one.policy)
-        blind = [] if plan is None else plan.blind
-        if blind:
-            places |= Q(case__campaign=one, stage__position__in=blind)
+def _asked_blind(
+    user: User, policies: Iterable[ReviewPolicy], *, now: datetime
+) -> QuerySet[Seat] | None:
+    """The seats of blind stages in which this user may sit, or sits, and which are not over; None
+    where none of these policies has such a stage."""
+    places = Q()
+    for policy in policies:
+        plan = stages.of_policy(policy)
+        if plan is not None and plan.blind:
+            places |= Q(case__policy=policy, stage__position__in=plan.blind)
     if not places:
-        return set()
+        return None
     parties = mine(user, now=now)
     theirs = Q(party__in=parties) | Q(backup__in=parties)
+    if user.person_id is not None:
+        theirs |= Q(person=user.person_id)
     if "reviewer" in groups(user):
-        theirs |= Q(party__isnull=True, backup__isnull=True)
-    rows = Seat.objects.filter(places, theirs, case__state__in=["draft", "open"])
-    return set(rows.exclude(turn="past").values_list("case__campaign", flat=True).distinct())
+        # As in `_may_sit`: who breaks the ties sits in no seat that nobody is named for.
+        ties = Seat.objects.filter(case=OuterRef("case"), kind="tie_breaker", party__in=parties)
+        theirs |= Q(~Exists(ties), party__isnull=True, backup__isnull=True)
+    return Seat.objects.filter(places, theirs).exclude(turn="past")
+
+
+def blind_campaigns(user: User, campaigns: Iterable[Campaign], *, now: datetime) -> set[UUID]:
+    """The campaigns in which this user is asked blind: how many of their reviews differ, or were
+    answered very fast, says what was answered."""
+    known = list(campaigns)
+    asked = _asked_blind(user, [one.policy for one in known], now=now)
+    if asked is None:
+        return set()
+    rows = asked.filter(case__campaign__in=known, case__state__in=UNDECIDED)
+    return set(rows.values_list("case__campaign", flat=True).distinct())

@@ -15,7 +15,6 @@ from rest_framework.response import Response
 from evidence.parameters import Known
 from identities import visible
 from identities.actions import findings as finding_actions
-from identities.actions import identities as identity_actions
 from identities.actions import registration, revocations
 from identities.decisions import NHI
 from identities.models import ApiToken, Finding, Identity, User
@@ -32,14 +31,12 @@ from identities.permissions import (
     require,
     why_not_dispose_finding,
     why_not_register,
-    why_not_retire,
 )
 from identities.reasons import reason_given
 from identities.register import NEVER, read
 
 from .doors import PAGED, door, named, page_of
 from .serializers import (
-    BecauseIn,
     CredentialOut,
     DisposeIn,
     FindingOut,
@@ -127,21 +124,11 @@ def identity(request: Request, key: str) -> Response:
     return Response(IdentityOut(identity_of(request, key)).data)
 
 
-@extend_schema(request=BecauseIn, responses=IdentityOut, tags=["identities"])
-@door({"POST": "act"})
-def retire(request: Request, key: str) -> Response:
-    row, user, now = identity_of(request, key), user_of(request), timezone.now()
-    require(why_not_retire(user, row, now=now))
-    data = checked(BecauseIn(data=request.data))
-    because = reason_given(data["because"], what="why it ends for good")
-    identity_actions.retire(identity=row, by=user, now=now, because=because)
-    return Response(IdentityOut(identity_of(request, key)).data)
-
-
 @extend_schema(request=StepIn, responses=RevocationOut(many=True), tags=["revocations"])
 @door({"GET": "read", "POST": "act"}, asks=PAGED)
 def steps(request: Request, key: str) -> Response:
-    """GET: the identity's revocations. POST: ask for a step on it, or on one credential."""
+    """GET: the identity's revocations. POST: ask for a step on it, or on one credential; what goes
+    out at once needs a token, or a person who has just confirmed who they are."""
     user, now = user_of(request), timezone.now()
     row = identity_of(request, key)
     if request.method == "GET":
@@ -157,6 +144,7 @@ def steps(request: Request, key: str) -> Response:
         credential = visible.credentials(user, now=now).filter(pk=data["credential"]).first()
         if credential is None:
             raise Http404
+    confirmed(request)
     made = revocations.request(
         identity=row,
         step=data["step"],
@@ -220,7 +208,7 @@ def register(request: Request) -> Response:
     if not data["dry_run"] and any(
         one.moved or one.left not in (None, NEVER) for one in entries.people
     ):
-        _confirmed(request)
+        confirmed(request)
     done = registration.register(
         entries=entries,
         by=user,
@@ -231,9 +219,9 @@ def register(request: Request) -> Response:
     return Response(registration.as_json(done))
 
 
-def _confirmed(request: Request) -> None:
-    """That somebody left or moved ends their logins: a person at the keyboard confirms who they are;
-    a token was made at the server, and nobody's hand is at it."""
+def confirmed(request: Request) -> None:
+    """For what stops something at once, or ends logins: a person at the keyboard confirms who they
+    are; a token was made at the server, and nobody's hand is at it."""
     if isinstance(request.auth, ApiToken):
         return
     if is_reauthentication_required(request._request, app="account"):

@@ -137,9 +137,11 @@ def forecast(rows: Sequence[ClaimDay]) -> Forecast:
         return Forecast(f"It takes counts of {LEAST_DAYS} days; there are {counted + 1}.")
     ends = []
     for pace in PACES:
-        first = next(row for row in rows if row.day >= last.day - timedelta(days=pace))
+        # Days on which nothing was counted lengthen a pace, and never shorten it.
+        since = last.day - timedelta(days=pace)
+        first = next((row for row in reversed(rows) if row.day <= since), rows[0])
         fallen, took = left_of(first) - left_of(last), (last.day - first.day).days
-        if fallen <= 0 or took < LEAST_DAYS:
+        if fallen <= 0:
             return Forecast(f"In the last {took} days it has not become less.")
         ends.append(last.day + timedelta(days=-(-left_of(last) * took // fallen)))
     if max(ends) > last.day + timedelta(days=730):

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from identities import authority
 from identities.permissions import NotPossible
 
 # In the order of the keys 1 to 5 on the page. A credential cannot be narrowed at the target.
@@ -92,9 +93,19 @@ def _left(proposal: Mapping[str, Any], offered: Mapping[str, Any]) -> dict[str, 
 
 
 def common(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What two narrowings both leave; None when they share nothing."""
-    both = {
-        name: [one for one in first.get(name, []) if one in second.get(name, [])]
-        for name in ("actions", "resources")
-    }
-    return both if both["actions"] and both["resources"] else None
+    """What two narrowings both leave, a pattern within another one counted as the narrower one;
+    None when they share nothing, or nothing that can be written as patterns."""
+    both = authority.meet(_grant(first), _grant(second))
+    if both is None:
+        return None
+    return {"actions": list(both.actions), "resources": list(both.resources)}
+
+
+def _grant(left: Mapping[str, Any]) -> authority.Grant:
+    """A narrowing as the judge of authority reads it."""
+    return authority.Grant(
+        key="",
+        version=0,
+        actions=tuple(left.get("actions", ())),
+        resources=tuple(left.get("resources", ())),
+    )

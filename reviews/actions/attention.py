@@ -1,9 +1,9 @@
 """How each answer was given, the cases that answers given too fast make provisional, and the
 second look that such a case waits for.
 
-Owns Burst and Provisional rows. The numbers are reviews/attention.py. A mark on another case than
-the one that is being signed is one inserted row and no lock: the sweep `tell_provisional_next`
-writes its ledger entry and tells people.
+Owns Burst and Provisional rows. The numbers are reviews/attention.py, whose second look a case
+waits for is second_looks.py. A mark on another case than the one that is being signed is one
+inserted row and no lock: the sweep `tell_provisional_next` writes its ledger entry and tells people.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,22 +11,20 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet
+from django.db.models import Count, Min, Q, QuerySet
 
 from evidence.intake.admitting import micros
 from evidence.models import Looked
 from evidence.words import counted
 from identities.acting import COUNTERSIGN
-from identities.models import Identity, Person, User
-from identities.permissions import NotPossible, groups, require
+from identities.models import Person, User
+from identities.permissions import NotPossible, require
 from identities.reasons import LONGEST_REASON, reason_given
-from reviews import attention, independence, permissions, persons, visible
+from reviews import attention, independence
 from reviews.models import Burst, Case, Decision, Item, Provisional, Seat
 
-from . import entries, opening, reminders, rungs, settling, stages
-from .asked import Asked
+from . import entries, opening, reminders, rungs, second_looks, settling, stages
 
 WORDS = {"confirm": "confirmed", "ask_again": "asked again"}
 
@@ -187,7 +185,7 @@ def cases_of(campaign: UUID) -> QuerySet[Provisional, UUID]:
 
 def _waiting() -> QuerySet[Provisional]:
     # A sealed case is absent for everybody but its members, and so is what is said of it.
-    return Provisional.objects.filter(settled_at__isnull=True, case__sealed=False)
+    return second_looks.unsettled().filter(case__sealed=False)
 
 
 def in_words(many: int) -> str:
@@ -221,62 +219,11 @@ def tell_provisional_next(*, now: datetime) -> bool:
                 at=one.marked_at,
                 data={"burst": str(one.burst_id), "answers": one.burst.answers},
             )
-        theirs = {one.burst.person_id for one in marks}
-        still = any(one.settled_at is None for one in marks)
-        above = Asked([case], now=now).unasked(case)
-        rows = reminders.notices(
-            case,
-            [one for one in above if still and one.pk not in theirs],
-            occasion=f"provisional {marks[0].pk}",
-            subject="answers given very fast wait for a second look",
-            body=_all_of(case, marks[0].burst)
-            + "Nothing more of it is carried out before somebody has confirmed them or asked"
-            " for them again.",
-            now=now,
-        )
-        for row in rows:
-            if row.channel == "mail" and not case.sealed:
-                # Of one burst in many reviews each hears once.
-                row.occasion = f"provisional burst {marks[0].burst_id}"
-        reminders.send(rows)
+        if any(one.settled_at is None for one in marks):
+            reminders.send(second_looks.notices(case, marks, now=now))
         if not withheld:
             entries.changed(case)
     return True
-
-
-def _all_of(case: Case, burst: Burst) -> str:
-    """In how many reviews answers of a burst wait, where it is not this one alone."""
-    many = _waiting().filter(burst=burst).values("case").distinct().count()
-    if many < 2:
-        return ""
-    where = f": {settings.BASE_URL}/campaigns/{case.campaign.key}/" if case.campaign else ""
-    return f"{in_words(many)}{where}\n\n"
-
-
-def waiting_for(user: User, *, now: datetime) -> QuerySet[Case]:
-    """The cases whose answers this person may look at again (reviews/independence.py)."""
-    theirs = groups(user)
-    waiting = _waiting().filter(case=OuterRef("pk"))
-    if user.person_id is None or "auditor" in theirs or not _waiting().exists():
-        return Case.objects.none()
-    rows = visible.cases(user, now=now).filter(
-        Exists(waiting), ~Exists(waiting.filter(burst__person=user.person_id))
-    )
-    rows = rows.exclude(state="cancelled").exclude(requester=user.person_id)
-    if "reviewer" not in theirs:
-        mine = permissions.mine(user, now=now)
-        rows = rows.filter(
-            Exists(Seat.objects.filter(Q(party__in=mine) | Q(backup__in=mine), case=OuterRef("pk")))
-        )
-    humans = Identity.objects.filter(kind="human", pk__in=rows.values("identity"))
-    me = [pk for pk, those in persons.subjects(humans).items() if user.person_id in those]
-    # That answers came fast says what they were: who is asked blind must not find it here.
-    blind = [
-        one.pk
-        for one in rows.exclude(stage="").select_related("policy")
-        if (plan := stages.plan_of(one)) is not None and plan.blind
-    ]
-    return rows.exclude(Q(identity__in=me) | Q(pk__in=blind)) if me or blind else rows
 
 
 def look_again(*, case: Case, how: str, reason: str, by: User, now: datetime) -> Case:

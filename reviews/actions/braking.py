@@ -40,13 +40,14 @@ class Why(NamedTuple):
         return [] if self.freeze is None else [self.freeze.asked]
 
 
-def away(lost: policies.Stretch) -> Why:
-    """It came due while Countersign was not at work."""
+def away(lost: policies.Stretch, at: datetime) -> Why:
+    """It came due at this moment, while Countersign was not at work."""
     begins, ends = lost
-    return Why(
-        f"It came due while Countersign was not at work, from {clock.in_words(begins)} to"
-        f" {clock.in_words(ends)}."
-    )
+    # The first sweep afterwards comes before the first word that we are at work again.
+    until = f"from {clock.in_words(begins)} to {clock.in_words(ends)}"
+    if ends <= at:
+        until = f"since {clock.in_words(begins)}"
+    return Why(f"It came due while Countersign was not at work, {until}.")
 
 
 def hold(rung: Rung, why: Why, *, now: datetime) -> None:
@@ -107,7 +108,7 @@ class Reasons:
             return None
         lost = policies.away(rung.at, heard)
         if lost is not None:
-            return away(lost)
+            return away(lost, rung.at)
         for one in climb:
             if one.state == "held" and one.after <= rung.after:
                 return Why(f"A step before it is held ({rungs.words(case, one.does)}).")

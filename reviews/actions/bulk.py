@@ -95,12 +95,12 @@ def _risk(pick: Pick, findings: dict[UUID, int]) -> str:
         return "It gives something or says who somebody is: read it by itself."
     if pick.seat.kind not in SIGNING or item.outcome:
         return "The seats differ on it."
-    hangs = [identity.criticality]
+    hangs = {"Its criticality": identity.criticality}
     if identity.service is not None:
-        hangs.append(identity.service.criticality)
-    more = next((one for one in hangs if one != LOW), None)
-    if more is not None:
-        return f"Its criticality is {more}: only what is low is kept with others."
+        hangs[f"The criticality of {identity.service.name}"] = identity.service.criticality
+    for whose, more in hangs.items():
+        if more != LOW:
+            return f"{whose} is {more}: only what is low is kept with others."
     if identity.pk in findings:
         return f"{identity.name} has {counted(findings[identity.pk], 'open finding')}."
     if item.recommendation == "keep":

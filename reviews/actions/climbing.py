@@ -13,12 +13,12 @@ from uuid import UUID
 
 from reviews import ladder, policies
 from reviews.ladder import CUTS
-from reviews.models import Case, Rung, Seat
+from reviews.models import HELD, Case, Rung, Seat
 
 from . import braking, clock, entries, rungs, seats_of_owner, settling, silencing, stage_steps
 from .asked import Asked
 from .silencing import consequence, sentence
-from .swept import HELD, Swept
+from .swept import NEWS, Swept
 
 
 class Falls(NamedTuple):
@@ -153,7 +153,7 @@ class Climb(Swept):
             return False
         lost = policies.away(rung.at, self.reads[case.pk].heard)
         if lost is not None and consequence(case) in CUTS:
-            self._hold_silence(case, rung, braking.away(lost))
+            self._hold_silence(case, rung, braking.away(lost, rung.at))
         if self.move_case(case):
             return False
         if why := self._refusal(case) or self.reasons.why(case, rung):
@@ -204,14 +204,15 @@ class Climb(Swept):
                 {"from": before.isoformat(), "to": due.isoformat()},
             )
         )
-        above = self.asked.above(case) if found.clock.since is None else []
-        self.notify(
-            case,
-            [*self.asked.waiting_for(case), *above],
-            occasion=f"moved {due.isoformat()}",
-            subject="there is more time to decide",
-            body=f"Your answers are due on {clock.in_words(due)}. {why}",
-        )
+        if due - before >= NEWS:
+            above = self.asked.above(case) if found.clock.since is None else []
+            self.notify(
+                case,
+                [*self.asked.waiting_for(case), *above],
+                occasion=f"moved {due.isoformat()}",
+                subject="there is more time to decide",
+                body=f"Your answers are due on {clock.in_words(due)}. {why}",
+            )
         return True
 
     def _silence(self, case: Case, rung: Rung) -> None:

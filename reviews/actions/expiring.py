@@ -258,6 +258,8 @@ def why_only_told(identity: Identity, terms: attesting.Terms) -> str:
         return f"because {identity.name} is in {identity.mode} mode"
     if identity.criticality == "critical":
         return "because what is critical is never cut by a clock"
+    if identity.kind == "integration":
+        return "because silence cuts nothing of an external integration"
     return ""
 
 

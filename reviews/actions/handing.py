@@ -33,7 +33,8 @@ def party_called(said: str) -> Party:
             Q(users__username=name) | Q(email__iexact=name) | Q(name__iexact=name)
         ).distinct()[:2]
     )
-    teams = list(Team.objects.filter(name__iexact=name)[:2])
+    # As policies and registration files write a team.
+    teams = list(Team.objects.filter(name__iexact=name.removeprefix("team:").strip())[:2])
     if len(persons) + len(teams) > 1:
         raise NotPossible(f"{name!r} is more than one: say the login or the mail address.")
     if persons:

@@ -14,7 +14,7 @@ from identities.acting import COUNTERSIGN
 from identities.actions import revocations
 from identities.models import Credential, DelegationVersion, Identity
 from identities.permissions import NotAllowed, NotPossible
-from reviews.models import Case, Decision, Item
+from reviews.models import Case, Item
 
 from . import entitled, grants, reminders, stages
 from .asked import Asked
@@ -34,12 +34,15 @@ STOPPED = "stopped"
 NOTHING = {"use": "nothing can be held: whoever builds the agent has to take it out"}
 
 
-def hold(case: Case, item: Item, stricter: str, *, now: datetime) -> str:
-    """Stop what the stricter answer would end; the sentence of what happened."""
+def hold(
+    case: Case, item: Item, stricter: str, left: Mapping[str, Any] | None, *, now: datetime
+) -> str:
+    """Stop what the stricter answer would end; the sentence of what happened. `left`: of a
+    delegation that is narrowed, what still works."""
     if item.kind == "credential" and stricter == "revoke":
         return _hold_credential(case, item, now=now)
     if item.kind == "delegation" and stricter in ("revoke", "narrow"):
-        return _stop_delegation(item, stricter, now=now)
+        return f"{leave(item, left, now=now)} until it is settled"
     if item.kind == "identity" and stricter == "revoke":
         return _suspend(case, item, now=now)
     if item.kind == "entitlement" and stricter in ("revoke", "narrow"):
@@ -141,18 +144,6 @@ def _hold_credential(case: Case, item: Item, *, now: datetime) -> str:
     return f"{made[0].key} requested: {made[0].words}"
 
 
-def _stop_delegation(item: Item, stricter: str, *, now: datetime) -> str:
-    left = None
-    if stricter == "narrow":
-        narrowing = (
-            Decision.objects.filter(item=item, answer="narrow", superseded_at__isnull=True)
-            .order_by("at")
-            .first()
-        )
-        left = item.proposal if narrowing is None else narrowing.proposal
-    return f"{leave(item, left, now=now)} until it is settled"
-
-
 def leave(item: Item, left: Mapping[str, Any] | None, *, now: datetime) -> str:
     """Stop a delegation but for what is left of it; the beginning of the sentence of it."""
     delegation = grants.locked(item.ref)
@@ -163,6 +154,12 @@ def leave(item: Item, left: Mapping[str, Any] | None, *, now: datetime) -> str:
     more = len(item.snapshot[STOPPED]) - 1
     with_it = f", with {more} passed on from it," if more else ""
     return f"{delegation.key} is {'narrowed' if left else 'stopped'}{with_it}"
+
+
+def leaves(item: Item, left: Mapping[str, Any], *, now: datetime) -> bool:
+    """Whether a delegation that is stopped says just that now."""
+    row = grants.in_force(grants.locked(item.ref), now=now)
+    return row is None or (row.actions, row.resources) == (left["actions"], left["resources"])
 
 
 def _suspend(case: Case, item: Item, *, now: datetime) -> str:

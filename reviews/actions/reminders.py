@@ -12,7 +12,7 @@ from django.conf import settings
 
 from evidence import nudge
 from identities.models import Person
-from reviews.models import Case, Notice, Seat
+from reviews.models import GATHERED, Case, Notice, Seat
 from reviews.permissions import SEAT_WORDS
 
 from .asked import Asked
@@ -58,8 +58,10 @@ def notices(
     subject: str,
     body: str,
     now: datetime,
+    gather: bool = False,
 ) -> list[Notice]:
-    """What `tell` writes, unwritten: for a sweep that tells many at once."""
+    """What `tell` writes, unwritten: for a sweep that tells many at once. `gather`: of many cases
+    at about the same time, so that the mails wait for each other and go out as one."""
     wanted = {one.pk: one for one in _present(persons, now)}
     if case.sealed:
         members = set(case.members.values_list("person", flat=True))
@@ -74,7 +76,7 @@ def notices(
             case=case.pk,
             occasion=f"{case.key} {occasion}",
             created_at=now,
-            not_before=now,
+            not_before=now + GATHERED if gather else now,
         )
         for person in wanted.values()
     ]
@@ -137,6 +139,7 @@ def ask_all(cases: Sequence[Case], *, now: datetime) -> None:
                 f" {case.deadline_at:%Y-%m-%d %H:%M} UTC."
             ),
             now=now,
+            gather=case.door == "access_review",
         )
         rows += _empty(case, found, now=now)
     send(rows)
@@ -156,6 +159,7 @@ def _empty(case: Case, asked: Asked, *, now: datetime) -> list[Notice]:
         f" why each may not. Name somebody who may; what silence does is due on"
         f" {case.deadline_at:%Y-%m-%d %H:%M} UTC.",
         now=now,
+        gather=case.door == "access_review",
     )
 
 

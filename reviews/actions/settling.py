@@ -167,21 +167,23 @@ def come_to(case: Case, item: Item, outcome: str, *, now: datetime) -> bool:
 
 
 def _take(case: Case, item: Item, outcome: str, held: str, *, now: datetime) -> bool:
-    before, held_before = item.outcome, item.held
-    if (outcome, held) == (before, held_before):
+    held_before, stopped = item.held, holds.STOPPED in item.snapshot
+    narrows = item.kind == "delegation" and "narrow" in (outcome, held)
+    left = _meanwhile(item) if narrows and (held or stopped) else None
+    if (outcome, held) == (item.outcome, held_before) and (
+        left is None or not stopped or holds.leaves(item, left, now=now)
+    ):
         return False
     item.outcome, item.held = outcome, held
     item.outcome_at = now if outcome else None
     said = ""
-    stopped = holds.STOPPED in item.snapshot
     if stopped or (held_before and held != held_before):
         stays = (item.kind, held or outcome) in holds.STAYS
         said = "" if stays else holds.release(case, item, now=now)
-    if held and held != held_before:
-        said = holds.hold(case, item, held, now=now) or said
+    if held and (stopped or held != held_before):
+        said = holds.hold(case, item, held, left, now=now) or said
     elif stopped and outcome == "narrow":
         # Agreed by now: nothing is wider than that until it has gone out, maybe with a campaign.
-        left = left_of(item, current(item))
         said = f"{holds.leave(item, left, now=now)} until it is carried out"
     if stopped or held != held_before:
         item.save(update_fields=["snapshot"])
@@ -198,6 +200,14 @@ def _take(case: Case, item: Item, outcome: str, held: str, *, now: datetime) -> 
             now=now,
         )
     return True
+
+
+def _meanwhile(item: Item) -> dict[str, object]:
+    """What works of a delegation that is narrowed, until it has gone out or the seats agree: what
+    all who narrow it leave; where they share nothing, what the first of them leaves."""
+    answered = current(item)
+    first = next((dict(row.proposal) for row in answered if row.answer == "narrow"), item.proposal)
+    return _left(item, answered) or first
 
 
 def _tell_conflict(case: Case, item: Item, said: str, *, now: datetime) -> None:

@@ -4,11 +4,8 @@ Owns the rows of the sweep itself: cases, rungs, ledger entries, notices. What i
 and when, is climbing.py.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
-from uuid import UUID
+from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.db.models import F
 
 from evidence import nudge
@@ -18,8 +15,9 @@ from reviews.models import Case, Notice, Rung
 
 from . import braking, entries, reminders, rungs
 
-# The end of a subject. Of what came due while the application was away there may be hundreds.
-HELD, MOST_NAMED = "what silence would have done waits to be released", 20
+# What moves a deadline by less is on the page and in the ledger, and no mail: each mail takes a
+# moment to go out, and that does not count.
+NEWS = timedelta(hours=1)
 # What a sweep writes of a case whose deadline it moves, or whose seats it opens to others.
 WRITTEN = [
     "deadline_at",
@@ -65,7 +63,8 @@ class Swept:
         self.said.append(entries.Said(case, act, words[:1_000], said, at or rung.at))
 
     def notify(self, case: Case, persons: list[Person], **said: str) -> None:
-        self.notices += reminders.notices(case, persons, now=self.now, **said)
+        """Many cases come due together: each person hears of them in one mail for each kind."""
+        self.notices += reminders.notices(case, persons, gather=True, now=self.now, **said)
 
     def write(self) -> None:
         """Everything of this sweep so far, in as many statements for many cases as for one."""
@@ -91,35 +90,6 @@ class Swept:
         braking.save(self.held)
         rungs.move(self.moved, now=self.now)
         entries.note_all(self.said, by=COUNTERSIGN, now=self.now)
-        reminders.send(_together(self.notices))
+        reminders.send(self.notices)
         self.moved, self.done, self.over, self.said, self.notices = [], [], [], [], []
         self.silent, self.changed, self.touched, self.held = [], [], [], []
-
-
-def _together(rows: Sequence[Notice]) -> list[Notice]:
-    """The same, where each person hears once of all that waits on the release list: after an
-    outage that may be hundreds."""
-    of: dict[UUID, list[Notice]] = {}
-    rest: list[Notice] = []
-    for row in rows:
-        if row.person_id is not None and row.subject.endswith(f": {HELD}"):
-            of.setdefault(row.person_id, []).append(row)
-        else:
-            rest.append(row)
-    return [*rest, *(each[0] if len(each) == 1 else _of_all(each) for each in of.values())]
-
-
-def _of_all(rows: Sequence[Notice]) -> Notice:
-    first, keys = rows[0], [row.subject.partition(":")[0] for row in rows]
-    links = "".join(f"{settings.BASE_URL}/cases/{key}/\n" for key in keys[:MOST_NAMED])
-    more = f"and {len(keys) - MOST_NAMED} more\n" if len(keys) > MOST_NAMED else ""
-    return Notice(
-        person_id=first.person_id,
-        channel="mail",
-        subject=f"{len(keys)} reviews: {HELD}",
-        body="Each says what would have happened, and why it waits. Release it or drop it, here or"
-        f" all on one list:\n\n{settings.BASE_URL}/releases/\n\n{links}{more}",
-        occasion=f"together {first.occasion}",
-        created_at=first.created_at,
-        not_before=first.not_before,
-    )

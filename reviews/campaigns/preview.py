@@ -234,8 +234,22 @@ class Dry:
             )
             silence = rungs.silence(self.policy, identity)
             case = Case(identity=identity, silence=silence, policy=self.policy)
-            found.setdefault(deadlines.sentence(case), []).extend(identities)
+            said = deadlines.sentence(case)
+            if later := self._later(case):
+                said += f"; if still nobody decides, {', then '.join(later)}"
+            found.setdefault(said, []).extend(identities)
         return dict(sorted(found.items(), key=lambda one: -len(one[1])))
+
+    def _later(self, case: Case) -> list[str]:
+        """What the ladder of the policy cuts after the answers are due."""
+        within = self.policy.decide_within_hours
+        return [
+            rungs.words(case, one.does)
+            for one in rungs.of_policy(self.policy, case.identity)
+            if one.after_hours > within
+            and one.does in deadlines.CUTS
+            and deadlines.consequence(case, does=one.does) == one.does
+        ]
 
     def asking(self, person: UUID) -> list[UUID]:
         """The identities about which this person would be asked."""

@@ -6,7 +6,7 @@ from .cases import Case, CaseMember, Decision, Item, Pinned, Seat, Stage, Withdr
 from .comments import Comment
 from .freezes import Freeze
 from .modes import ModeRule, Quarantine
-from .notices import Notice
+from .notices import FAST, GATHERED, HELD, Notice
 from .outcome_brakes import OutcomeBrake
 from .owning import EndStep, OwnerOffer, Succession, SuccessionItem
 from .planted import PlantedAnswer, PlantedItem, Planting
@@ -17,6 +17,9 @@ from .shares import ShareDay
 from .triggers import OwnerSeen, Trigger
 
 __all__ = [
+    "FAST",
+    "GATHERED",
+    "HELD",
     "Burst",
     "Campaign",
     "CampaignIdentity",

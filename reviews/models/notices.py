@@ -1,10 +1,18 @@
 """The outbox of notices: mail and signed webhooks. A row is the queue."""
 
+from datetime import timedelta
+
 from django.db import models
 from django.db.models import Q
 
 from evidence.keys import uuid7
 from identities.models import Person
+
+# So long a mail that others of its kind may follow waits for them (docs/decisions/0045).
+GATHERED = timedelta(minutes=1)
+# The end of a subject, by which the outbox knows where all of its kind are listed.
+HELD = "what silence would have done waits to be released"
+FAST = "answers given very fast wait for a second look"
 
 
 class Notice(models.Model):

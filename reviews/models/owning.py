@@ -121,6 +121,13 @@ class Succession(models.Model):
     def called(self) -> str:
         return str(self.person or self.team)
 
+    @property
+    def gone(self) -> str:
+        """What happened, as the beginning of a sentence."""
+        if self.why == "moved":
+            return f"{self.person} has left {self.team}"
+        return f"{self.called} is no longer there"
+
 
 class SuccessionItem(models.Model):
     """One thing that was theirs: who takes it over, and whether they have accepted."""

@@ -5,7 +5,9 @@ from django.core.mail import EmailMessage
 
 from reviews.models import Notice
 
-from .failures import Permanent
+from .failures import Permanent, Temporary
+
+NOWHERE = "no mail server is named: write it into COUNTERSIGN_EMAIL_URL"
 
 
 def send(notice: Notice) -> None:
@@ -13,6 +15,8 @@ def send(notice: Notice) -> None:
     address = notice.address or (notice.person.email if notice.person else "")
     if not address:
         raise Permanent("there is no mail address")
+    if settings.MAILERS == settings.UNNAMED_MAILERS:
+        raise Temporary(NOWHERE)
     # A subject is one line, whatever name came into it.
     EmailMessage(
         subject=" ".join(notice.subject.split())[:200],

@@ -2,11 +2,12 @@
 
 A lease is committed before anything is sent: a worker that dies leaves the notice to the next
 one, which may send it a second time, under the same id. One process sends at a time, mails before
-webhooks: receivers that never answer hold up nobody but other receivers.
+webhooks: receivers that never answer hold up nobody but other receivers. What one person is told of
+many cases in the same words is one mail (gathered.py).
 """
 
 import smtplib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
@@ -15,7 +16,7 @@ from django.db.models import Q
 
 from reviews.models import Notice
 
-from . import mail, webhook
+from . import gathered, mail, webhook
 from .failures import Permanent, Temporary
 
 LEASE = timedelta(minutes=2)
@@ -42,29 +43,34 @@ def turn() -> Iterator[bool]:
 
 
 def send_next(*, now: datetime) -> bool:
-    """Send one due notice; False when none is due."""
+    """Send one due notice, with all that is one mail with it; False when none is due."""
     with transaction.atomic():
-        notice = (
-            Notice.objects.select_for_update(of=("self",), skip_locked=True)
-            .filter(sent_at__isnull=True, not_before__lte=now)
-            .filter(Q(leased_until__isnull=True) | Q(leased_until__lt=now))
+        waiting = Notice.objects.select_for_update(of=("self",), skip_locked=True).filter(
+            Q(leased_until__isnull=True) | Q(leased_until__lt=now), sent_at__isnull=True
+        )
+        first = (
+            waiting.filter(not_before__lte=now)
             .select_related("person")
             .order_by("channel", "not_before", "pk")
             .first()
         )
-        if notice is None:
+        if first is None:
             return False
-        notice.leased_until = now + LEASE
-        notice.attempts += 1
-        notice.save(update_fields=["leased_until", "attempts"])
+        those = [first, *gathered.with_it(first, waiting, now=now)]
+        for one in those:
+            one.leased_until = now + LEASE
+            one.attempts += 1
+        Notice.objects.bulk_update(those, ["leased_until", "attempts"])
     try:
-        _send(notice, now=now)
+        _send(gathered.as_one(those), now=now)
     except Permanent as problem:
-        _later(notice, str(problem), now + NEVER)
+        _later(those, str(problem), now + NEVER)
     except Temporary as problem:
-        _later(notice, str(problem), _again_at(notice, now))
+        _later(those, str(problem), _again_at(first, now))
     else:
-        Notice.objects.filter(pk=notice.pk).update(sent_at=now, leased_until=None, failed_why="")
+        Notice.objects.filter(pk__in=[one.pk for one in those]).update(
+            sent_at=now, leased_until=None, failed_why=""
+        )
     return True
 
 
@@ -87,7 +93,7 @@ def _again_at(notice: Notice, now: datetime) -> datetime:
     return now + min(wait, LONGEST_WAIT)
 
 
-def _later(notice: Notice, why: str, at: datetime) -> None:
-    Notice.objects.filter(pk=notice.pk).update(
+def _later(those: Sequence[Notice], why: str, at: datetime) -> None:
+    Notice.objects.filter(pk__in=[one.pk for one in those]).update(
         not_before=at, leased_until=None, failed_why=why[:500]
     )

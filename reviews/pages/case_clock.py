@@ -79,13 +79,16 @@ def _climb(case: Case, due: datetime) -> list[Rung]:
 def _ticks(case: Case, climb: list[Rung], due: datetime, *, now: datetime) -> list[dict[str, Any]]:
     found = []
     for one in climb:
-        if one.does not in BEFORE or not case.counts_from < one.at < due:
+        # What is over was never said: its time passed while nobody was at work.
+        if one.does not in BEFORE or one.state == "over" or not case.counts_from < one.at < due:
             continue
+        past = one.at <= now
         if one.does == "remind":
-            said = "reminded" if one.at <= now else "reminder"
-            words, kind = f"{said} {one.at:%-d %b %H:%M}", "reminder"
+            words = f"{'reminded' if past else 'reminder'} {one.at:%-d %b %H:%M}"
+            kind = "reminder"
         else:
-            words, kind = f"escalates {one.at:%-d %b %H:%M} UTC", "escalation"
+            words = f"{'escalated' if past else 'escalates'} {one.at:%-d %b %H:%M} UTC"
+            kind = "escalation"
         found.append(
             {"at": one.at, "share": _share(case, due, one.at), "words": words, "kind": kind}
         )

@@ -68,7 +68,9 @@ def row(item: Item, on: bool, parts: "Parts") -> dict[str, Any]:
         "note": item.note,
         "usage": usage(item),
         "usage_note": _span(first, last),
-        "usage_url": f"/events/?identity={key}" if seen.get("count") else "",
+        "usage_url": seen.get("events_url", f"/events/?identity={key}")
+        if seen.get("count")
+        else "",
         "usage_share": round(100 * seen["seen"] / seen["actions"]) if seen.get("actions") else None,
         "findings": len(findings),
         "withdrawn": sum(item.pk in one.items for one in parts.withdrawals),

@@ -1,5 +1,6 @@
 """Actors that nobody has claimed, with the proposal beside each: templates/unclaimed.html."""
 
+import re
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -9,10 +10,14 @@ from identities import permissions, visible
 from identities.actions.bindings import Rule, preview, proposals, unclaimed
 from identities.inventory.listing import Listed
 from identities.models import User
+from identities.permissions import NotPossible
 from reviews.pages import claim_wave
 from reviews.pages.lists import named
 
 BULK_CALLS = 20
+KEY = re.compile(r"NHI-\d+")
+# So many identities are offered to whoever types; every other one is found all the same.
+MOST_OFFERED = 500
 # Which proposals are shown alone.
 PROPOSED = {
     "yes": "with a proposal",
@@ -69,9 +74,20 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
         "bulk": {"at_least": BULK_CALLS, "n": ready} if ready else None,
         "identities": [
             {"key": one.key, "name": one.name}
-            for one in visible.identities(user, now=now).order_by("name")[:500]
+            for one in visible.identities(user, now=now).order_by("name")[:MOST_OFFERED]
         ],
     }
+
+
+def key_of(said: str, user: User, *, now: datetime) -> str:
+    """The key of the identity that was typed: it itself, or of the one that is called so."""
+    said = said.strip()
+    if KEY.fullmatch(said):
+        return said
+    found = visible.identities(user, now=now).filter(name=said).first()
+    if found is None:
+        raise NotPossible(f"No identity is called {said[:60]!r}: give its name or its key, NHI-….")
+    return found.key
 
 
 def _row(one: Any, user: User, now: datetime) -> dict[str, Any]:

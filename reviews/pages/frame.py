@@ -18,6 +18,7 @@ from identities.claims import questioning
 from identities.models import User
 from identities.permissions import groups as names_of_groups
 from reviews import visible
+from reviews.actions import second_looks
 from reviews.models import Rung
 from reviews.pages import waiting
 from reviews.pages.lists import UNDER_WAY
@@ -91,12 +92,14 @@ def frame(request: HttpRequest) -> dict[str, Any]:
 
 
 def _waiting(user: User, *, now: datetime, fresh: bool) -> int:
-    """In how many cases something waits for this user: the same walk as the queue's own page, so
-    that the badge says what "All" lists there. Elsewhere it is remembered, until they act."""
+    """How much waits for this user: the cases that "All" lists on the queue's own page, by the same
+    walk, and the second looks above them. Elsewhere it is remembered, until they act."""
     key = _key_of_queue(user)
     found: int | None = None if fresh else cache.get(key)
     if found is None:
         found = waiting.count(user, now=now, most=MOST_COUNTED)
+        if found < MOST_COUNTED:
+            found += second_looks.waiting_for(user, now=now)[:MOST_COUNTED].count()
         cache.set(key, found, KEPT_SECONDS)
     return found
 

@@ -12,7 +12,7 @@ from evidence.words import counted
 from identities import visible as identities_visible
 from identities.models import Credential, DelegationVersion, Identity, Revocation, User
 from reviews import visible
-from reviews.actions import activating, attention, deadlines
+from reviews.actions import activating, attention, deadlines, second_looks
 from reviews.models import Case
 from reviews.pages import aligned, lists, planted, waiting
 
@@ -27,13 +27,14 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
     burning = [group for group in _burning(user, now=now) if group["n"]]
     systems = lists.ai_systems(user, {}, now=now)
     shares = aligned.of(user, now=now)
+    looks = second_looks.waiting_for(user, now=now).count()
     return {
         "section": "front",
         "now": now,
         "title": "Home",
         "left_out": left_out,
         "today": now.date(),
-        "lead": _lead(found, overdue, burning),
+        "lead": _lead(found, looks, overdue, burning),
         "first_url": f"/cases/{found[0].key}/" if found else "",
         # Here the first few stand; what a number counts stands in the queue.
         "tabs": [tab | {"url": f"/queue/{tab['url']}"} for tab in waiting.tabs(found, "")],
@@ -46,16 +47,18 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
         "systems_total": systems["page"]["total"],
         # What is no case and waits all the same; the frame has counted the other kinds.
         "drafts": activating.waiting_for(user, now=now).count(),
-        "second_looks": attention.waiting_for(user, now=now).count(),
+        "second_looks": looks,
         "setup": _setup(),
     }
 
 
 def _lead(
-    found: list[waiting.Waiting], overdue: int, burning: list[dict[str, Any]]
+    found: list[waiting.Waiting], looks: int, overdue: int, burning: list[dict[str, Any]]
 ) -> list[dict[str, str]]:
     """The sentence under the heading, each number with the way to its rows."""
     said = [{"words": "No case waits for you.", "url": ""}]
+    if looks:
+        said = [{"words": f"{attention.in_words(looks)}.", "url": second_looks.MINE}]
     if found:
         things = waiting.many(len(found), found)
         words = "1 thing waits for you." if things == 1 else f"{things} things wait for you."

@@ -5,15 +5,17 @@ outcomes the brake holds; and what is held before it is revoked.
 Owns what is shown of it; who may release is reviews/permissions.py. Constant queries.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from django.db.models import Min, Q
 
 from evidence.parameters import understood
+from evidence.words import counted
 from identities.models import User
 from reviews import permissions, persons, visible
-from reviews.actions import rungs
+from reviews.actions import released, rungs
 from reviews.models import Case, Rung
 from reviews.pages import outcomes, quarantine
 from reviews.pages.lists import PAGES, page_of
@@ -55,6 +57,7 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
             for case in cases
         ],
         "page": page,
+        "most": released.MOST,
         "quarantine": quarantine.of_all(user, now=now),
         "outcomes": outcomes.waiting(user),
     }
@@ -72,6 +75,7 @@ def _case(case: Case, held: list[Rung], now: datetime, why_not: str) -> dict[str
         "why_not": why_not,
         "rungs": [
             {
+                "id": one.pk,
                 "words": rungs.words(case, one.does),
                 "at": one.at,
                 # It came due, and its time has moved since: rungs.MOVE.
@@ -83,6 +87,32 @@ def _case(case: Case, held: list[Rung], now: datetime, why_not: str) -> dict[str
             for one in held
         ],
         "acts": [] if why_not or len(held) < 2 else acts(case),
+    }
+
+
+def settled(done: Sequence[released.Settled], *, release: bool, now: datetime) -> dict[str, Any]:
+    """templates/held_settled.html: what became of each step that was selected."""
+    verb = "released" if release else "dropped"
+    rows = [
+        {
+            "key": one.case.key,
+            "url": f"/cases/{one.case.key}/",
+            "title": one.case.title,
+            "words": rungs.words(one.case, step.does),
+            "why": one.why,
+        }
+        for one in done
+        for step in one.rungs
+    ]
+    many = sum(not row["why"] for row in rows)
+    return {
+        "section": "held",
+        "title": "What became of each",
+        "heading": f"{many} of {counted(len(rows), 'step')} {verb}",
+        "verb": verb,
+        "rows": rows,
+        "back_url": PATH,
+        "now": now,
     }
 
 

@@ -12,6 +12,7 @@ from config.page import page
 from evidence.parameters import whole
 from evidence.words import counted
 from reviews import actions, permissions
+from reviews.actions import released
 from reviews.confirmed import always, permitted_first
 from reviews.pages import held
 from reviews.views import asked_of, case_of, item_of, user_of
@@ -61,6 +62,35 @@ def held_drop(request: HttpRequest, key: str) -> HttpResponse:
 
 @require_POST
 @login_required
+@permitted_first(
+    lambda request: released.why_none(user_of(request), _rungs(request), now=timezone.now())
+)
+@reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
+def several_release(request: HttpRequest) -> HttpResponse:
+    return _several(request, release=True)
+
+
+@require_POST
+@login_required
+def several_drop(request: HttpRequest) -> HttpResponse:
+    return _several(request, release=False)
+
+
+def _several(request: HttpRequest, *, release: bool) -> HttpResponse:
+    """What became of each that was selected, case by case."""
+    now = timezone.now()
+    done = released.settle(
+        wanted=_rungs(request),
+        release=release,
+        by=user_of(request),
+        now=now,
+        reason=request.POST.get("reason", ""),
+    )
+    return page(request, "held_settled.html", held.settled(done, release=release, now=now))
+
+
+@require_POST
+@login_required
 def restore(request: HttpRequest, key: str) -> HttpResponse:
     case = case_of(request, key)
     item = item_of(case, request.POST.get("item", ""))
@@ -70,6 +100,6 @@ def restore(request: HttpRequest, key: str) -> HttpResponse:
 
 
 def _rungs(request: HttpRequest) -> list[int]:
-    """The rungs that the form names; none: all of the case."""
-    named = request.POST.getlist("rung")[:100]
+    """The rungs that the form names; none of one case: all of it."""
+    named = request.POST.getlist("rung")[: released.MOST + 1]
     return [whole(one) or 0 for one in named]

@@ -226,8 +226,9 @@ def _asks(user: User, parties: frozenset[UUID], *, now: datetime) -> list[dict[s
         )
         .order_by(F("deadline_at").asc(nulls_last=True), "pk")[:MOST_ASKED]
     )
+    lists = owner_permissions.why_not_see_successions(user) is None
     return [_offer(one, user, now=now) for one in offers] + [
-        _item(one, user, now=now) for one in items
+        _item(one, user, lists=lists, now=now) for one in items
     ]
 
 
@@ -249,11 +250,9 @@ def _offer(one: OwnerOffer, user: User, *, now: datetime) -> dict[str, Any]:
     }
 
 
-def _item(one: SuccessionItem, user: User, *, now: datetime) -> dict[str, Any]:
+def _item(one: SuccessionItem, user: User, *, lists: bool, now: datetime) -> dict[str, Any]:
     about = one.identity or (one.delegation.grantee if one.delegation is not None else None)
-    gone = f"{one.succession.called} is no longer there"
-    if one.succession.why == "moved":
-        gone = f"{one.succession.person} has left {one.succession.team}"
+    gone = one.succession.gone
     said = f"{gone}, so it came to {one.heir}."
     if one.heir_id == one.was_id:
         said = f"{gone}. Is it still yours?"
@@ -265,7 +264,9 @@ def _item(one: SuccessionItem, user: User, *, now: datetime) -> dict[str, Any]:
         "kind": about.kind if about is not None else "",
         "purpose": about.purpose if about is not None else "",
         "words": said,
-        "reason": one.succession.key,
+        # The words say why; the list itself is not for everybody whom it asks.
+        "reason": "",
+        "list_key": one.succession.key if lists else "",
         "due_at": one.deadline_at,
         "why_not": owner_permissions.why_not_answer_item(user, one, now=now) or "",
         "accept_url": f"/owned/succession/{one.pk}/accept/",

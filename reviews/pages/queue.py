@@ -9,7 +9,7 @@ from django.db.models import Count, Prefetch, Q, QuerySet
 from evidence.parameters import Known, checked, is_whole, understood, whole
 from identities.models import User
 from reviews import shares, sight, visible
-from reviews.actions import attention, deadlines
+from reviews.actions import deadlines, second_looks
 from reviews.campaigns.rows import KEY as CAMPAIGN
 from reviews.models import Case, Seat
 from reviews.models.cases import SEATS
@@ -136,7 +136,7 @@ def mine(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
         "more": len(every) >= waiting.MOST,
         "most": waiting.MOST,
         "planted": planted.in_queue(every),
-        "second_looks": attention.waiting_for(user, now=now).count(),
+        "second_looks": second_looks.waiting_for(user, now=now).count(),
         "bulk": queue_items.BULK if show == "items" else None,
         "page": {
             "first": first + 1 if rows else 0,
@@ -194,7 +194,7 @@ def all_cases(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, 
         "now": now,
         "title": HEADINGS.get(door, "Cases"),
         "left_out": left_out,
-        "heading": HEADINGS.get(door, "All cases"),
+        "heading": HEADINGS.get(door, "Second looks" if asked.get("again") else "All cases"),
         "all_cases": True,
         "q": asked.get("q", "").strip()[:200],
         "filters": [
@@ -265,7 +265,7 @@ def cases_in(user: User, asked: dict[str, str], *, now: datetime) -> QuerySet[Ca
     elif asked.get("decided") == "late":
         rows = rows.exclude(shares.IN_TIME)
     if asked.get("again"):
-        rows = rows.filter(pk__in=attention.waiting_for(user, now=now).values("pk"))
+        rows = rows.filter(pk__in=second_looks.waiting_for(user, now=now).values("pk"))
     if asked.get("campaign"):
         key = CAMPAIGN.fullmatch(asked["campaign"])
         rows = rows.filter(campaign__number=int(key[1])) if key else rows.none()

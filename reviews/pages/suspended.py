@@ -6,15 +6,20 @@ Owns the sentences; what is read is reviews/actions/suspensions.py, the act resu
 from datetime import datetime
 from typing import Any
 
-from identities.models import Identity, Party, User
+from identities.models import Identity, Party, Revocation, User
 from reviews import visible
 from reviews.actions import resuming, seats, suspensions
 from reviews.models import Seat
 from reviews.permissions import SEAT_WORDS, SIGNING, mine
 
+SHOWN = 20
+
 
 def facts(identity: Identity, user: User, *, now: datetime) -> dict[str, Any] | None:
-    """{"words", "at", "case", "asked", "signs", "act"}; None where it is not suspended."""
+    """{"at", "by", "why", "works", "case", "asked", "signs", "act"}; None where it is not suspended.
+
+    `works`: what may still work, because its stop was not seen to be effective.
+    """
     found = suspensions.read(identity, now=now)
     if found is None:
         return None
@@ -27,6 +32,7 @@ def facts(identity: Identity, user: User, *, now: datetime) -> dict[str, Any] | 
         "at": found.since,
         "by": found.by,
         "why": why,
+        "works": _works(identity, found.since),
         "case": "" if found.case is None or hidden else found.case.key,
         "asked": asks.key if asks is not None and asks.pk in seen else "",
         "signs": _signs(identity, user, now=now),
@@ -40,6 +46,17 @@ def facts(identity: Identity, user: User, *, now: datetime) -> dict[str, Any] | 
             or "",
         },
     }
+
+
+def _works(identity: Identity, since: datetime) -> list[dict[str, str]]:
+    """The stops of it at other systems that nobody has seen to be effective, as far as shown."""
+    rows = Revocation.objects.filter(
+        identity=identity, step__in=["suspend", "hold", "revoke"], requested_at__gte=since
+    ).exclude(state__in=["effective", "undone"])
+    return [
+        {"revocation": one.key, "words": one.words, "state": one.state}
+        for one in rows.order_by("number")[:SHOWN]
+    ]
 
 
 def _signs(identity: Identity, user: User, *, now: datetime) -> str:

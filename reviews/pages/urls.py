@@ -140,6 +140,8 @@ urlpatterns = [
         name="policy_refuse",
     ),
     path("releases/", held_views.release_list, name="release_list"),
+    path("releases/release/", held_views.several_release, name="several_release"),
+    path("releases/drop/", held_views.several_drop, name="several_drop"),
     path("cases/<str:key>/held/release/", held_views.held_release, name="held_release"),
     path("cases/<str:key>/held/drop/", held_views.held_drop, name="held_drop"),
     path("profile/", views.profile, name="profile"),

@@ -304,12 +304,13 @@ def unclaimed_bulk(request: HttpRequest) -> HttpResponse:
 @login_required
 def unclaimed_bind(request: HttpRequest) -> HttpResponse:
     actor = get_object_or_404(Actor, pk=whole(request.POST.get("actor", "")) or 0)
-    identity = _identity(request, request.POST.get("identity", ""))
+    said, now = request.POST.get("identity", ""), timezone.now()
+    identity = _identity(request, claims.key_of(said, _user(request), now=now))
     bindings.bind(
         identity=identity,
         actor=actor,
         by=_user(request),
-        now=timezone.now(),
+        now=now,
         reason=request.POST.get("reason", ""),
     )
     messages.success(request, f"{actor.value} is {identity.name}.")

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from evidence.words import counted
 from identities.models import Person
 from reviews import persons
 from reviews.actions import attesting, questions
@@ -48,28 +47,39 @@ def _under(row: SuccessionItem) -> UUID | None:
 
 
 def tell(succession: Succession, items: Sequence[SuccessionItem], *, now: datetime) -> None:
-    """One word to each person it came to, however much it is; nobody where a scope observes."""
+    """One word to each person it came to, however much it is and in however many batches it comes;
+    nobody where a scope observes."""
     asked = [one for one in items if one.state == "asked" and one.deadline_at is not None]
     of = persons.of_parties((one.heir_id for one in asked), now=now)
-    told: dict[UUID, tuple[Person, int]] = {}
-    for one in asked:
-        for person in of.get(one.heir_id, ()) if one.heir_id is not None else ():
-            told[person.pk] = (person, told.get(person.pk, (person, 0))[1] + 1)
-    subject = f"{succession.key}: accept or decline what has come to you"
+    told = {
+        person.pk: person
+        for one in asked
+        if one.heir_id is not None
+        for person in of.get(one.heir_id, ())
+    }
     mailing.write(
-        [
-            mailing.Mail(
-                person,
-                subject,
-                f"{succession.called} is no longer there for {counted(count, 'thing')} that you"
-                f" answer for now. Say whether you accept by"
-                f" {succession.deadline_at:%Y-%m-%d %H:%M} UTC; what you decline goes to the next.",
-            )
-            for person, count in told.values()
-        ],
+        [_word(succession, person) for person in told.values()],
         page="/owned/",
         occasion=f"{succession.key} came {now:%Y-%m-%d %H:%M}",
         now=now,
+    )
+
+
+def _word(succession: Succession, person: Person) -> mailing.Mail:
+    """Who moved is asked about their own; everybody else about what has come to them."""
+    until = f"by {succession.deadline_at:%Y-%m-%d %H:%M} UTC; what you decline goes to the next."
+    if succession.why == "moved" and succession.person_id == person.pk:
+        return mailing.Mail(
+            person,
+            f"{succession.key}: is it still yours?",
+            f"You have left {succession.team}. Say of each thing that you answer for whether it"
+            f" still is yours {until}",
+        )
+    return mailing.Mail(
+        person,
+        f"{succession.key}: accept or decline what has come to you",
+        f"{succession.gone}, and you answer for now for what was theirs. Say of each thing whether"
+        f" you accept {until}",
     )
 
 

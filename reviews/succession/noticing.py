@@ -60,13 +60,25 @@ def notice_next(*, now: datetime) -> bool:
     with transaction.atomic(), connection.cursor() as cursor:
         # One notices at a time: a party, a person and a membership lead to the same list.
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [NOTICING])
-        found = (_gone(now) or _moved(now)) if cursor.fetchone()[0] else None
+        if not cursor.fetchone()[0]:
+            return False
+        _may_be_next()
+        found = _gone(now) or _moved(now)
         if found is None:
             return False
         succession = _list(found, now=now)
         heirs = Heirs(found.party, now=now)
         passing.take(succession, heirs, _holdings(found), now=now)
     return True
+
+
+def _may_be_next() -> None:
+    """A team or manager that answers for nothing yet is a party as well: it may be next."""
+    teams = [Party(team=one) for one in Team.objects.filter(party__isnull=True)]
+    managers = Person.objects.filter(party__isnull=True, reports__isnull=False).distinct()
+    Party.objects.bulk_create(
+        [*teams, *(Party(person=one) for one in managers)], ignore_conflicts=True
+    )
 
 
 def _gone(now: datetime) -> Gone | None:

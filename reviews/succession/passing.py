@@ -81,7 +81,10 @@ def take(
             item.tried = no.get(one.identity.pk, [])
         if one.role in ("backup", "sponsor"):
             item.state = "noted"
-            item.words = f"nobody is there as {one.role} any more"
+            if succession.why == "moved":
+                item.heir, item.words = heirs.was, "stays theirs after the move"
+            else:
+                item.words = f"nobody is there as {one.role} any more"
         elif succession.why == "moved" and one.role != "grantor":
             item.heir, item.words = heirs.was, "is it still theirs, after the move?"
         else:

@@ -6,19 +6,23 @@ opening.py. As many queries for two hundred as for one.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
+from django.db.models import Max, Sum
+
 from evidence import nudge
+from evidence.vocabulary import PLANE_AI, PLANE_IDENTITY
 from evidence.words import counted
 from identities.acting import COUNTERSIGN
-from identities.models import Finding, Identity
+from identities.models import Finding, Identity, UsageDay
 from identities.reasons import LONGEST_REASON
 from reviews.actions import advising, proposing, rungs, seats
 from reviews.micro_reviews import SERIOUS, TRIGGERS, MicroReviews
 from reviews.models import Case, Item, ReviewPolicy, Trigger
 
 from . import serious
+from .noting import events_of
 
 
 class Group(NamedTuple):
@@ -62,15 +66,18 @@ def fresh(groups: Sequence[Group], asked: Asked, *, now: datetime) -> list[dict[
         found = proposing.some(list(identities.values()), kind, refs, now=now)
         for pk, made in advising.complete(found, list(identities.values()), now=now).items():
             there |= {(pk, kind, one.ref): one for one in made if one.ref is not None}
+    used = _used(groups)
     every = []
     for group in groups:
         known, new = asked.about(group), dict[UUID, Item]()
         for row in group.rows:
             if row.about not in known and row.about not in new:
-                item = _item(row, there.get((group.identity.pk, _kind(row), row.about)))
+                item = _item(row, there.get((group.identity.pk, _kind(row), row.about)), used)
                 if item is None and row.name == SERIOUS:
                     serious.widen(row, group.identity)
-                    item = None if row.about in known else new.get(row.about) or _item(row, None)
+                    item = (
+                        None if row.about in known else new.get(row.about) or _item(row, None, used)
+                    )
                 if item is not None:
                     new[row.about] = item
             if row.about in new:
@@ -83,7 +90,40 @@ def _kind(row: Trigger) -> str:
     return str(row.facts.get("kind", TRIGGERS[row.name].item))
 
 
-def _item(row: Trigger, there: Item | None) -> Item | None:
+def _used(groups: Sequence[Group]) -> dict[UUID, dict[str, object]]:
+    """How often what these ask about was used, from the daily sums; by trigger. One query."""
+    asked = [(one.identity, row) for one in groups for row in one.rows if _kind(row) == "use"]
+    if not asked:
+        return {}
+    days = UsageDay.objects.filter(
+        identity_no__in={one.number for one, _ in asked},
+        action_id__in={row.facts["action"] for _, row in asked},
+        plane__in=[PLANE_IDENTITY, PLANE_AI],
+    )
+    sums: dict[tuple[object, ...], list[Any]] = {}
+    for number, action, family, plane, count, last in days.values_list(
+        "identity_no", "action_id", "family", "plane"
+    ).annotate(Sum("count"), Max("last_at")):
+        # A tool is one, whatever it was used on.
+        tool = plane == PLANE_AI
+        one = sums.setdefault((number, action, "" if tool else family, tool), [0, last])
+        one[0], one[1] = one[0] + count, max(one[1], last)
+    found = {}
+    for identity, row in asked:
+        seen = row.facts
+        one = sums.get((identity.number, seen["action"], seen["family"], seen["tool"]), [0, None])
+        if one[0]:
+            where = {"family": seen["family"]} if seen["family"] else {}
+            found[row.pk] = {
+                "count": one[0],
+                "words": counted(one[0], "use"),
+                "last_at": one[1].isoformat(),
+                "events_url": events_of(identity, "", action=seen["name"], **where)[1],
+            }
+    return found
+
+
+def _item(row: Trigger, there: Item | None, used: Mapping[UUID, dict[str, object]]) -> Item | None:
     """What is decided about a trigger, not saved and without a case; None when it is gone."""
     if _kind(row) in proposing.OF_KIND:
         return there
@@ -92,7 +132,7 @@ def _item(row: Trigger, there: Item | None) -> Item | None:
         ref=row.about,
         title=row.title,
         note=TRIGGERS[row.name].words,
-        snapshot=dict(row.facts),
+        snapshot=row.facts | used.get(row.pk, {}),
     )
 
 

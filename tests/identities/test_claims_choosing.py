@@ -121,6 +121,8 @@ def day(number: int, left: int) -> ClaimDay:
             "",
             (date(2026, 11, 20), date(2026, 11, 21)),
         ),
+        # Nothing was counted between the 1st and the 6th: 60 in eight days.
+        ([day(1, 64), day(6, 64), day(9, 4)], "", (date(2026, 11, 10), date(2026, 11, 10))),
         (
             [day(1, 90_000), day(8, 89_999)],
             "At this pace it takes more than two years.",

@@ -253,10 +253,9 @@ def of_plants() -> Iterator[Row]:
 
     def answered(w: World, row: PlantedItem, kind: str, **fields: Any) -> PlantedItem:
         ines = w.user("ines")
-        said = {"at": NOW, "not_before": NOW + HOUR, "by": ines, "person": person_of(ines)} | fields
-        PlantedAnswer.objects.create(
-            item=row, seat=w.seat(kind), answer="revoke", reason="x", **said
-        )
+        said = {"at": NOW, "not_before": NOW + HOUR, "by": ines, "person": person_of(ines)}
+        said |= {"answer": "revoke", "reason": "x"} | fields
+        PlantedAnswer.objects.create(item=row, seat=w.seat(kind), **said)
         return row
 
     def answer(name: str, *, kind: str = "identity_owner", other: str = "", **fields: Any) -> Any:
@@ -288,6 +287,23 @@ def of_plants() -> Iterator[Row]:
         ),
     ):
         yield Row("planted_permissions.why_not_answer", ask, said)
+
+    def differed(w: World) -> str | None:
+        row = plant(w)
+        for kind, name, said in (
+            ("identity_owner", "ines", "keep"),
+            ("ai_owner", "samuel", "narrow"),
+        ):
+            user = w.user(name)
+            answered(w, row, kind, answer=said, by=user, person=person_of(user))
+        case = w.case()
+        return p.why_not_answer(w.user("ines"), case, w.seat(), row, now=case.silent_at)
+
+    yield Row(
+        "planted_permissions.why_not_answer",
+        differed,
+        "The seats differed when their time was over: the tie-breaker decides now.",
+    )
 
     def undo(w: World, *, gone: bool = False, **fields: Any) -> str | None:
         row = answered(w, plant(w), "identity_owner", **({"not_before": NOW} if gone else {}))

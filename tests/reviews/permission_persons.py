@@ -10,7 +10,7 @@ from reviews import independence, owner_permissions, permissions
 from reviews.permissions import SIGNING
 
 from .conftest import NOW, party, person_of
-from .permission_world import Row, World, cancels, reviews
+from .permission_world import Row, World, cancels, differed, reviews
 
 
 def of_persons() -> Iterator[Row]:
@@ -52,6 +52,11 @@ def seated(w: World, field: str) -> Any:
 
 
 def of_seats() -> Iterator[Row]:
+    yield Row(
+        "why_not_decide",
+        differed,
+        "The seats differed when their time was over: the tie-breaker decides now.",
+    )
     yield Row(
         "why_not_sit",
         lambda w: permissions.why_not_sit(

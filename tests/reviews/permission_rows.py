@@ -192,6 +192,11 @@ def of_reviews() -> Iterator[Row]:
     )
     yield Row(
         "why_not_undo",
+        lambda w: undone(w, state="decided", now=NOW + HOUR),
+        "{key} is decided: it has gone out.",
+    )
+    yield Row(
+        "why_not_undo",
         lambda w: undone(w, state="carrying_out"),
         "{key} is carrying out: it has gone out.",
     )

@@ -156,6 +156,12 @@ def tie_broken(w: World) -> str | None:
     return permissions.why_not_decide(w.user("ines"), w.case(), w.seat(), item, now=late)
 
 
+def differed(w: World) -> str | None:
+    w.conflict()
+    late = NOW + 60 * HOUR
+    return permissions.why_not_decide(w.user("ines"), w.case(), w.seat(), w.item(), now=late)
+
+
 def released(name: str, **fields: Any) -> Ask:
     return lambda w: permissions.why_not_release(
         w.user(name),

@@ -258,3 +258,12 @@ def test_items_say_why_they_stand_alone(client: Client, told: Told) -> None:
     assert {row["why_not"] for row in found["waits"]} == {
         "Its criticality is critical: only what is low is kept with others."
     }
+
+
+def test_whose_criticality_keeps_it_apart_is_said(client: Client, told: Told) -> None:
+    Identity.objects.update(criticality="low")
+    Service.objects.update(criticality="normal")
+    found = queue.mine(user(told.ines), {"show": "items"}, now=timezone.now())
+    assert {row["why_not"] for row in found["waits"]} == {
+        "The criticality of Quarterly reporting is normal: only what is low is kept with others."
+    }

@@ -107,6 +107,16 @@ def test_dry_run_says_what_silence_does_by_tier_and_who_is_missing_in_open_revie
     policy.silence = "suspend"
     dry = preview.look(policy, {}, now=NOW)
     assert sorted(many for _, many in dry.silence) == [1, 1, 1]
+    later = policy.decide_within_hours + 20
+    low += [{"after_hours": later, "does": "suspend"}, {"after_hours": later + 9, "does": "revoke"}]
+    critical = [{"after_hours": later, "does": "replace"}]
+    policy.document = policy.document | {"ladder": {"low": low, "critical": critical}}
+    assert dict(preview.look(policy, {}, now=NOW).silence) == {
+        "what was not seen in evidence is narrowed away; if still nobody decides, it is held, as a"
+        " draft is, then what not every seat answered is revoked": 1,
+        "it goes to the backups and the tie-breaker": 1,
+        "it is held: it is a draft, and what never was active is not suspended": 1,
+    }
     actions.open_review(
         identity=Identity.objects.get(name="crowd-00002"), by=rita, now=NOW, reason="now"
     )

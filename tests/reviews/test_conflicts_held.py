@@ -7,6 +7,8 @@ import pytest
 
 from evidence.models import LedgerEntry
 from identities.models import Credential, Identity, Revocation
+from identities.permissions import NotAllowed
+from reviews import actions
 from reviews.models import Case, Item, Notice
 
 from .conftest import HOUR, NOW, Told, item_of
@@ -62,6 +64,30 @@ def test_what_they_agree_to_stop_stays_stopped(story: Told, case: Case, sign: Si
     # Nothing is given back in between, and nothing is asked for twice.
     assert (item.outcome, state(story)[0], steps()) == ("revoke", "suspended", before)
     assert item.carried_words == "svc-report is suspended already"
+
+
+def test_after_the_deadline_who_has_answered_leaves_it_to_the_tie_breaker(
+    story: Told, case: Case, sign: Sign
+) -> None:
+    asked_about(case, "identity", story)
+    sign(case, "identity", story.ines, "keep")
+    over = case.silent_at
+    # Whoever has not answered still may; what they differ in is then settled by somebody else.
+    sign(case, "identity", story.samuel, "revoke", seat="ai_owner", now=over)
+    for user, seat, answer in ((story.ines, "identity_owner", "revoke"),
+                               (story.samuel, "ai_owner", "keep")):  # fmt: skip
+        with pytest.raises(NotAllowed, match="the tie-breaker decides now"):
+            sign(case, "identity", user, answer, seat=seat, now=over + HOUR)
+    actions.tie_break(
+        case=case,
+        item=item_of(case, "identity"),
+        answer="revoke",
+        reason="nobody needs it",
+        by=story.leila,
+        now=over + HOUR,
+        version=Case.objects.get(pk=case.pk).version,
+    )
+    assert item_of(case, "identity").outcome == "revoke"
 
 
 def test_keys_that_others_hold_are_not_given_back(story: Told, case: Case, sign: Sign) -> None:

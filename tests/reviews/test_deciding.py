@@ -270,7 +270,7 @@ def test_undo_takes_back_within_eight_seconds(story: Told, case: Case, sign: Sig
     case.refresh_from_db()
     assert (case.state, item_of(case, "credential").outcome) == ("open", "")
     sign(case, "credential", story.samuel, "keep", **AI)
-    with pytest.raises(NotAllowed, match="It has gone out"):
+    with pytest.raises(NotAllowed, match="it has gone out"):
         actions.undo(
             case=case, item=item_of(case, "credential"), by=story.samuel, now=NOW + answers.UNDO
         )

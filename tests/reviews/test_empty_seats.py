@@ -190,7 +190,14 @@ def test_who_has_a_part_in_it_names_nobody(alone: Told, root: User) -> None:
     assert "Only an administrator" in str(
         independence.why_not_name(alone.samuel, case, seat, now=NOW)
     )
+    # It waits for an administrator: one who may not is told why not, others whose seat it is.
+    not_hers = independence.why_not_hand_over(root, case, seat, now=NOW)
+    assert not_hers == independence.why_not_name(root, case, seat, now=NOW)
+    hers = independence.why_not_hand_over(alone.samuel, case, seat, now=NOW)
+    assert "belongs to nobody yet" in str(hers)
     free = make_user("petra", "reviewer")
+    hers = independence.why_not_hand_over(root, case, seat, now=NOW)
+    assert "belongs to nobody yet" in str(hers)
     other = make_user("other", "administrator")
     assert "Somebody may sign as AI-system owner" in str(
         independence.why_not_name(other, case, seat, now=NOW)

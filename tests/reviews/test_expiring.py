@@ -89,6 +89,7 @@ def test_at_the_end_it_is_suspended_where_the_policy_says_so(story: Told) -> Non
         ({}, {}, "only tells"),
         (SUSPENDS, {"mode": "ask"}, "is in ask mode"),
         (SUSPENDS, {"criticality": "critical"}, "what is critical is never cut by a clock"),
+        (SUSPENDS, {"kind": "integration"}, "silence cuts nothing of an external integration"),
     ],
 )
 def test_else_a_named_person_is_told(

@@ -165,6 +165,11 @@ def test_a_team_with_one_free_member_takes_it(story: Told, case: Case, sign: Sig
     }
 
 
+def test_a_team_is_named_as_in_policies_and_files_too(story: Told, case: Case) -> None:
+    team("Platform", make_user("noor", "owner"))
+    assert str(hand(case, story.ines, "team: platform").party) == "Platform"
+
+
 def test_members_only_in_a_sealed_case(story: Told, case: Case) -> None:
     noor = make_user("noor", "owner")
     Case.objects.filter(pk=case.pk).update(sealed=True)

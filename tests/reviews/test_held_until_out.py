@@ -144,3 +144,90 @@ def test_seats_may_narrow_to_other_parts_of_what_is_held(story: Told, sign: Sign
     wider = {"proposal": {"actions": ["s3:DeleteObject"], "resources": ["reports/*"]}}
     with pytest.raises(NotPossible, match="This is wider than DLG-"):
         sign(case, "delegation", story.ines, "narrow", now=NOW + 2 * HOUR, **wider)
+
+
+def in_force(story: Told, at: datetime) -> list[tuple[list[str], list[str]]]:
+    """What the delegation says then, as it is known now."""
+    rows = DelegationVersion.objects.filter(
+        delegation=story.delegation, superseded_at=None, state="in_force", revoked_at=None,
+        during__contains=at,
+    )  # fmt: skip
+    return list(rows.values_list("actions", "resources"))
+
+
+def left_is(*resources: str) -> dict[str, Any]:
+    return {"proposal": {"actions": ["s3:GetObject"], "resources": list(resources)}}
+
+
+FURTHER = [
+    # What Ines narrows to again, and what works from then on.
+    (["invoices/2026/*"], ["invoices/2026/*"]),
+    (["invoices/*", "reports/2026/*"], ["invoices/*", "reports/2026/*"]),
+]
+
+
+@pytest.mark.parametrize("applies", ["at_once", "at_end"])
+@pytest.mark.parametrize(("again", "works_now"), FURTHER)
+def test_what_is_held_follows_the_answer_that_stands(
+    story: Told, sign: Sign, again: list[str], works_now: list[str], applies: str
+) -> None:
+    case = opened(story, "delegation", applies)
+    sign(case, "delegation", story.samuel, "keep", **AI)
+    sign(case, "delegation", story.ines, "narrow", **LESS)
+    assert in_force(story, NOW) == [(["s3:GetObject"], ["invoices/*"])]
+    sign(case, "delegation", story.ines, "narrow", now=NOW + HOUR, **left_is(*again))
+    item = item_of(case, "delegation")
+    assert (item.outcome, item.held) == ("conflict", "narrow")
+    assert in_force(story, NOW + HOUR) == [(["s3:GetObject"], works_now)]
+    sign(case, "delegation", story.ines, "keep", now=NOW + 2 * HOUR)
+    assert works(story, "delegation", NOW + 2 * HOUR) == "whole"
+
+
+@pytest.mark.parametrize("applies", ["at_once", "at_end"])
+@pytest.mark.parametrize("who", ["ines", "samuel"])
+def test_what_one_seat_narrows_further_works_no_more_before_it_goes_out(
+    story: Told, sign: Sign, who: str, applies: str
+) -> None:
+    case = opened(story, "delegation", applies)
+    sign(case, "delegation", story.samuel, "keep", **AI)
+    sign(case, "delegation", story.ines, "narrow", **LESS)
+    sign(case, "delegation", story.samuel, "narrow", now=NOW + HOUR, **AI, **LESS)
+    seat = AI if who == "samuel" else {}
+    smaller = left_is("invoices/2026/*")
+    sign(case, "delegation", getattr(story, who), "narrow", now=NOW + 2 * HOUR, **seat, **smaller)
+    assert item_of(case, "delegation").outcome == "narrow"
+    assert in_force(story, NOW + 2 * HOUR) == [(["s3:GetObject"], ["invoices/2026/*"])]
+    for other in case.items.exclude(kind="delegation").values_list("kind", flat=True):
+        both(case, story, sign, other, "keep", NOW + 3 * HOUR)
+    # And it is what goes out, and no more.
+    while actions.carry_out_next(now=NOW + 8 * DAY):
+        pass
+    assert in_force(story, NOW + 8 * DAY) == [(["s3:GetObject"], ["invoices/2026/*"])]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "both_leave"),
+    [
+        (["invoices/*"], ["invoices/2026/*"], ["invoices/2026/*"]),
+        (["invoices/2026/*", "reports/*"], ["invoices/*"], ["invoices/2026/*"]),
+        (["invoices/*"], ["invoices/*", "reports/*"], ["invoices/*"]),
+        (["invoices/*"], ["reports/*"], None),
+        # They share more than can be written as patterns that lie within both.
+        (["invoices/*.pdf"], ["invoices/2026*"], None),
+    ],
+)
+def test_two_narrowings_leave_what_lies_within_both(
+    first: list[str], second: list[str], both_leave: list[str] | None
+) -> None:
+    one, two = left_is(*first)["proposal"], left_is(*second)["proposal"]
+    expected = None if both_leave is None else left_is(*both_leave)["proposal"]
+    assert answers.common(one, two) == expected
+    assert answers.common(two, one) == expected
+
+
+def test_permissions_within_a_pattern_are_what_two_narrowings_share() -> None:
+    wide = {"actions": ["s3:*"], "resources": ["invoices/*"]}
+    small = {"actions": ["s3:GetObject"], "resources": ["invoices/*", "reports/*"]}
+    assert answers.common(wide, small) == {
+        "actions": ["s3:GetObject"], "resources": ["invoices/*"],
+    }  # fmt: skip

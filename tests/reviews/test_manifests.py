@@ -22,6 +22,7 @@ from .test_api import token
 from .test_micro_reviews import LATER, micro, reviewed, sweep, traced
 
 pytestmark = pytest.mark.django_db
+JSON = "application/json"
 SAID = {
     "version": "2.0",
     "model": "gpt-9",
@@ -251,6 +252,29 @@ def test_difference_names_what_is_added_wider_and_gone() -> None:
 
 
 @pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("calls", "", ["wider: any call: it says nothing of calls any more"]),
+        (
+            "",
+            "calls",
+            ["no longer: calls that it does not name: the release before said nothing of calls"],
+        ),
+        ("", "", []),
+        (None, "calls", ["wider: s3:GetObject on invoices/*"]),
+        (None, "", []),
+    ],
+)
+def test_a_release_that_says_nothing_of_calls_is_the_wider_one(
+    before: str | None, after: str, said: list[str]
+) -> None:
+    named = {"calls": ((("s3:GetObject",), ("invoices/*",)),), "": ()}
+    was = None if before is None else Release("1", permissions=named[before])
+    now = Release("2", permissions=named[after])
+    assert manifest_document.difference(was, now).words() == said
+
+
+@pytest.mark.parametrize(
     ("said", "place"),
     [
         ({"version": ""}, "version"),
@@ -305,6 +329,9 @@ def test_pipeline_declares_and_checks_with_a_token_that_can_do_nothing_else(
     assert (again.status_code, again.json()["state"]) == (200, "signed")
     wrong = client.post("/api/manifests/", json.dumps(body | {"tools": [1]}), "application/json")
     assert (wrong.status_code, wrong.json()["problems"][0]["path"]) == (422, "tools[0]")
+    misspelt = client.post("/api/manifests/", json.dumps(body | {"tool": ["x"]}), JSON)
+    assert (misspelt.status_code, list(misspelt.json())) == (400, ["tool"])
+    assert Manifest.objects.count() == 1
 
 
 def test_manifest_of_an_identity_one_does_not_see_is_absent(story: Told) -> None:

@@ -14,10 +14,11 @@ from django.db import connection
 from django.utils import timezone
 from standardwebhooks.webhooks import Webhook
 
+from config.addresses import mailers_of
 from evidence.sources import outside as addresses
-from reviews import notices, tasks
+from reviews import checks, notices, tasks
 from reviews.models import Notice
-from reviews.notices import outbox
+from reviews.notices import mail, outbox
 from tests.conftest import owner_connection
 
 from .conftest import NOW, make_user
@@ -105,6 +106,21 @@ def test_mail_server_away_is_tried_again_later(settings: LazySettings) -> None:
     notices.send_next(now=NOW + timedelta(seconds=30))
     row.refresh_from_db()
     assert row.not_before == NOW + timedelta(seconds=90)
+
+
+def test_mail_that_nobody_said_where_to_send_is_not_sent(settings: LazySettings) -> None:
+    """On a console it would count as delivered, and the silence after it as an answer."""
+    settings.MAILERS = settings.UNNAMED_MAILERS = mailers_of("")
+    row = notice(address="ines@example.org")
+    assert notices.send_next(now=NOW)
+    row.refresh_from_db()
+    assert row.sent_at is None
+    assert row.failed_why == mail.NOWHERE
+    assert any(mail.NOWHERE in said for _, well, said, _ in checks.doctor() if not well)
+    settings.UNNAMED_MAILERS = {}
+    assert notices.send_next(now=row.not_before)
+    row.refresh_from_db()
+    assert row.sent_at == row.not_before
 
 
 def test_lease_of_a_dead_worker_runs_out(mailoutbox: list[Any]) -> None:

@@ -51,6 +51,21 @@ def test_what_came_due_in_an_outage_waits_for_a_person(story: Told) -> None:
     }
 
 
+def test_outage_whose_end_is_not_known_yet_is_said_to_go_on(story: Told) -> None:
+    """The first sweep afterwards may come before the first word that Countersign is at work."""
+    opened(story, LADDER)
+    for hours in (24, 100, 144, 168, 200, 216):
+        everything_until(at(hours))
+    away(at(260), at(284))
+    Heartbeat.objects.filter(since=at(284)).delete()
+    everything_until(at(284))
+    held = Rung.objects.get(does="suspend")
+    assert (
+        held.held_why
+        == "It came due while Countersign was not at work, since 5 Dec 2026 08:00 UTC."
+    )
+
+
 def test_what_is_released_happens_and_the_next_has_its_own_time(story: Told) -> None:
     case = opened(story, [("suspend", 216), ("revoke", 264)])
     everything_until(at(168))

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -62,7 +63,7 @@ def test_list_shows_what_is_theirs_at_a_constant_cost(story: Told, as_user: Sign
 
 def test_list_of_somebody_else_is_empty(story: Told, as_user: Sign) -> None:
     text = as_user(make_user("nora", "owner")).get("/owned/").content.decode()
-    assert "You answer for nothing" in text
+    assert "Nothing is yours as owner, sponsor or backup" in text
     assert story.identity.name not in text
 
 
@@ -193,6 +194,17 @@ def test_succession_is_shown_and_answered(story: Told, as_user: Sign) -> None:
     assert marek.post(f"/owned/succession/{row.pk}/decline/", {"reason": ""}).status_code == 409
     marek.post(f"/owned/succession/{row.pk}/accept/")
     assert "accepted" in rita.get(page).content.decode()
+
+
+def test_list_of_a_leaver_is_named_to_whoever_may_open_it(story: Told, as_user: Sign) -> None:
+    row = gone(story)
+    key = row.succession.key
+    link = f'<a href="/successions/{key}/">{key}, all that was theirs</a>'
+    marek = as_user(story.marek)
+    assert key not in marek.get("/owned/").content.decode()
+    story.marek.groups.add(Group.objects.get(name="reviewer"))
+    assert link in marek.get("/owned/").content.decode()
+    assert marek.get(f"/successions/{key}/").status_code == 200
 
 
 def test_line_offers_both_acts_with_reasons(story: Told, as_user: Sign) -> None:

@@ -309,11 +309,14 @@ def test_policy_in_words() -> None:
     said = dict(policy_words.lines(policy_document.parse(ALL, name=NAME), name=NAME))
     assert said == {
         "Time to decide": "The seats have 10 days.",
-        "Reminders": "Whoever has not answered is reminded 3 days and 4 h before the deadline.",
-        "Escalation": "The backups and the tie-breaker are told 12 h before it.",
+        "Reminders": "Whoever has not answered is reminded 3 days and 4 h before the deadline."
+        " That is for what is low or normal or critical.",
+        "Escalation": "The backups and the tie-breaker are told 12 h before it. That is for what is low"
+        " or normal or critical.",
         "Whoever is silent": "At the deadline the identity is suspended. Where a scope does not"
         " enforce, where evidence is not fresh and where an identity is critical, nothing is cut:"
-        " the case goes to the backups and the tie-breaker.",
+        " the case goes to the backups and the tie-breaker. That is for what is low or normal or"
+        " critical.",
         "Silence about what is high": "after 1 day those whose answers are missing are reminded.",
         "Which identities": "Those of which all of this is true: kind agent or workload; mode ask"
         " or enforce; criticality high; service quarterly; of an AI system; seen by cloudtrail;"
@@ -327,6 +330,15 @@ def test_policy_in_words() -> None:
         " reviewer; the next one is the backup.",
         "Left alone: NHI-0042": "Until 2027-03-31: moves in March",
     }
+
+
+def test_ladder_of_every_tier_leaves_nothing_of_the_plain_words() -> None:
+    tiers = {tier: [{"after_hours": 24, "does": "remind"}] for tier in ladder.TIERS}
+    document = policy_document.parse({"ladder": tiers}, name=NAME)
+    said = [one.about for one in policy_words.lines(document, name=NAME)]
+    whole = [f"Silence about what is {tier}" for tier in ladder.TIERS]
+    assert said[:5] == ["Time to decide", *whole]
+    assert {"Reminders", "Escalation", "Whoever is silent"}.isdisjoint(said)
 
 
 def test_requests_are_denied_by_silence_in_words() -> None:

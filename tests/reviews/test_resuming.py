@@ -241,7 +241,7 @@ def test_the_page_says_it_and_asks_by_one_button(story: Told, as_user: SignIn) -
     assert "Ask to resume it" not in client.get(url).content.decode()
     suspend(story)
     text = client.get(url).content.decode()
-    assert "Nothing of it works: it was odd." in text
+    assert "Countersign answers no for it: it was odd." in text
     assert (
         "It works again once Ines as identity owner and Samuel as AI-system owner have signed."
         " Whoever asks does not sign."
@@ -257,6 +257,26 @@ def test_the_page_says_it_and_asks_by_one_button(story: Told, as_user: SignIn) -
     assert (f"{case.key} asks them</a>" in text, "Ask to resume it" in text) == (True, False)
     page = as_user(story.ines).get(f"/cases/{case.key}/").content.decode()
     assert "it works again, and the keys that were held with it are released" in page
+
+
+def test_what_was_not_seen_to_be_stopped_may_still_work(story: Told, as_user: SignIn) -> None:
+    suspend(story)
+    client, page = as_user(story.rita), f"/identities/{story.identity.key}/"
+    there = Revocation.objects.exclude(system="countersign")
+    named = [{"revocation": one.key, "words": one.words} for one in there.order_by("number")]
+    assert len(named) > 0
+
+    def said() -> tuple[bool, bool, list[dict[str, str]]]:
+        text = client.get(page).content.decode()
+        found = client.get(f"/api{page}resume/").json()["suspended"]["works"]
+        return "Nothing of it works" in text, "it may still work there" in text, found
+
+    Revocation.objects.filter(system="countersign").update(state="effective")
+    for state in ("requested", "failed", "confirmed"):
+        there.update(state=state)
+        assert said() == (False, True, [one | {"state": state} for one in named])
+    there.update(state="effective")
+    assert said() == (True, False, [])
 
 
 def test_approving_asks_for_the_password_first(story: Told, as_user: SignIn) -> None:
@@ -280,7 +300,7 @@ def test_a_sealed_case_is_not_named(story: Told, case: Case, as_user: SignIn) ->
     CaseMember.objects.create(case=case, person=person_of(story.samuel), since=NOW)
     url = f"/identities/{story.identity.key}/"
     text = as_user(story.rita).get(url).content.decode()
-    assert "Nothing of it works: in a case that you do not see." in text
+    assert "Countersign answers no for it: in a case that you do not see." in text
     assert "it was odd" in as_user(story.samuel).get(url).content.decode()
 
 

@@ -9,16 +9,18 @@ from django.utils import timezone
 from evidence.models import LedgerEntry
 from identities.acting import COUNTERSIGN
 from identities.actions import identities as identity_actions
-from identities.models import Identity, User
+from identities.models import Identity, Revocation, User
 from identities.permissions import NotAllowed, NotPossible
 from reviews import actions
 from reviews.actions import retiring
 from reviews.models import Case
 
 from .conftest import DAY, HOUR, NOW, Told, item_of, seat_of
+from .test_api import token
 
 pytestmark = pytest.mark.django_db
 BOTH = "retiring it takes both seats, open a case"
+CONFIRM = "Confirm who you are first, at /accounts/reauthenticate/."
 
 
 @pytest.fixture
@@ -120,3 +122,33 @@ def test_the_page_offers_it_where_it_can_be(
     asked = client.post(f"{url}retire/", {"reason": "its project has ended"})
     assert asked["Location"].startswith("/accounts/reauthenticate/")
     assert Identity.objects.get(pk=identity.pk).state == "suspended"
+
+
+def test_scripts_retire_what_was_decided_and_sessions_confirm_first(
+    story: Told, itself: Case, client: Client
+) -> None:
+    identity = revoked(itself, story)
+    url, body = f"/api/identities/{identity.key}/retire/", {"because": "its project has ended"}
+    client.force_login(story.ines)
+    asked = client.post(url, body, "application/json")
+    assert (asked.status_code, asked.json()) == (403, {"detail": CONFIRM})
+    assert Identity.objects.get(pk=identity.pk).state == "suspended"
+    script = Client(headers=token(story.ines, "act"))
+    done = script.post(url, body, "application/json")
+    assert (done.status_code, done.json()["state"]) == (200, "retired")
+    words = LedgerEntry.objects.get(act="identity.retired").words
+    assert words == f"idle is retired: its project has ended (decided in {itself.key})"
+
+
+def test_no_session_stops_anything_before_its_person_has_confirmed(
+    story: Told, client: Client
+) -> None:
+    url = f"/api/identities/{story.identity.key}/revocations/"
+    body = {"step": "hold", "because": "odd"}
+    client.force_login(story.leila)
+    asked = client.post(url, body, "application/json")
+    assert (asked.status_code, asked.json()) == (403, {"detail": CONFIRM})
+    assert Revocation.objects.count() == 0
+    script = Client(headers=token(story.leila, "act"))
+    assert script.post(url, body, "application/json").status_code == 202
+    assert set(Revocation.objects.values_list("step", flat=True)) == {"hold"}

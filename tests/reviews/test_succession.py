@@ -84,6 +84,21 @@ def test_the_new_owner_accepts_and_the_list_is_done(story: Told) -> None:
         passing.accept(item=row, by=story.marek, now=NOW)
 
 
+def test_team_and_manager_that_answer_for_nothing_yet_are_next(story: Told) -> None:
+    nora, omar = make_user("nora", "owner"), make_user("omar", "owner")
+    ines = person_of(story.ines)
+    ines.manager = person_of(omar)
+    ines.save()
+    parties = [team("Data", story.ines, nora).pk]
+    parties += Party.objects.filter(person=omar.person).values_list("pk", flat=True)
+    Party.objects.filter(pk__in=parties).delete()
+    leave(story.ines)
+    sweep(NOW)
+    for by, said in ((story.marek, "Leila"), (story.leila, "Data"), (nora, "Omar")):
+        passing.decline(item=item(), reason="not mine", by=by, now=NOW)
+        assert owner(story) == said
+
+
 def test_declined_goes_on_and_in_the_end_the_review_is_opened(story: Told) -> None:
     team("Data", story.ines, make_user("nora", "owner"))
     leave(story.ines)
@@ -220,8 +235,28 @@ def test_who_moves_is_asked_whether_it_is_still_theirs(story: Told) -> None:
         NOW,
         ["What Data answers for was theirs to read until 2026-11-24 12:00 UTC."],
     )
+    mail = Notice.objects.get(occasion__startswith="SUC-")
+    assert (mail.person, mail.subject) == (story.ines.person, f"{found.key}: is it still yours?")
+    assert mail.body.startswith(
+        "You have left Data. Say of each thing that you answer for whether it still is yours by"
+        f" {found.deadline_at:%Y-%m-%d %H:%M} UTC; what you decline goes to the next.\n"
+    )
     passing.accept(item=row, by=story.ines, now=NOW)
     assert (sweep(NOW + DAY), Succession.objects.count()) == (0, 1)
+
+
+def test_who_moves_stays_backup_and_nothing_else_is_said(story: Told) -> None:
+    team("Data", story.marek)
+    Membership.objects.update(during=(NOW - 100 * DAY, NOW))
+    sweep(NOW)
+    row = item("backup")
+    assert (row.state, str(row.heir), row.words) == (
+        "noted",
+        "Marek",
+        "stays theirs after the move",
+    )
+    story.identity.refresh_from_db()
+    assert (story.identity.backup, Notice.objects.count()) == (party(story.marek), 0)
 
 
 def test_who_moves_and_declines_hands_it_on(story: Told) -> None:
@@ -251,6 +286,10 @@ def test_identities_follow_their_service(story: Told) -> None:
     Identity.objects.update(inherited=["owner"])
     leave(story.ines)
     sweep(NOW)
+    # The service and what follows it are one word, which counts nothing that is still to come.
+    assert Notice.objects.get(person=nora.person).body.startswith(
+        "Ines is no longer there, and you answer for now for what was theirs. Say of each thing"
+    )
     assert (owner(story), story.identity.inherited) == ("Nora", ["owner"])
     assert SuccessionItem.objects.filter(role="owner").count() == 1
 

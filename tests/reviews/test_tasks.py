@@ -16,6 +16,11 @@ from .test_opening import finding
 pytestmark = pytest.mark.django_db
 
 
+def gathered() -> None:
+    """The minute in which mails of one kind wait for each other is over."""
+    Notice.objects.update(not_before=timezone.now() - timedelta(seconds=1))
+
+
 @pytest.mark.parametrize(
     "task",
     [
@@ -37,6 +42,8 @@ def test_tasks_take_a_finding_to_its_case_and_its_silence(
 ) -> None:
     finding(story.identity, "no_authority")
     assert (tasks.open_from_findings(), tasks.open_from_findings()) == (1, 0)
+    assert (tasks.send_notices(), len(mailoutbox)) == (0, 0)
+    gathered()
     assert (tasks.send_notices(), len(mailoutbox)) == (2, 2)
     now = timezone.now()
     Case.objects.update(opened_at=now - timedelta(days=9), deadline_at=now - timedelta(days=1))
@@ -52,6 +59,7 @@ def test_tasks_take_a_finding_to_its_case_and_its_silence(
 def test_mail_carries_a_link_and_no_evidence(story: Told, mailoutbox: list[Any]) -> None:
     finding(story.identity, "no_authority", "secret-bucket/*")
     tasks.open_from_findings()
+    gathered()
     tasks.send_notices()
     case = Case.objects.get()
     assert {mail.subject for mail in mailoutbox} == {f"{case.key}: your signature is needed"}

@@ -5,8 +5,8 @@ from django.test import Client
 
 from identities.models import User
 from reviews import actions, independence
-from reviews.actions import attention, swept
-from reviews.models import Case, Notice, Provisional
+from reviews.actions import attention, second_looks
+from reviews.models import FAST, Case, Notice, Provisional
 
 from .conftest import HOUR, NOW, Told, make_user
 from .hurry import SECOND, answer, kept, lines
@@ -28,8 +28,14 @@ def test_one_burst_in_two_reviews_is_one_mail(story: Told, case: Case, other: Ca
     while actions.tell_provisional_next(now=NOW + HOUR):
         pass
     told = Notice.objects.filter(subject__contains="very fast", channel="mail")
-    assert sorted(row.person.name for row in told if row.person) == ["Leila", "Marek"]
-    assert all("2 reviews wait for a second look" in row.body for row in told)
+    assert sorted((row.person.name, row.subject) for row in told if row.person) == [
+        ("Leila", f"2 reviews: {FAST}"),
+        ("Marek", f"{case.key}: {FAST}"),
+    ]
+    assert {row.body.rpartition("/cases/")[2] for row in told} == {
+        "?again=mine\n",
+        f"{case.key}/\n",
+    }
 
 
 @pytest.mark.parametrize("who", ["rita", "samuel", "leila", "marek", "ines", "otto", "noor"])
@@ -37,14 +43,14 @@ def test_second_looks_that_wait_are_those_that_may_be_taken(
     story: Told, case: Case, other: Case, who: str
 ) -> None:
     user: User = make_user("noor", "owner") if who == "noor" else getattr(story, who)
-    assert not attention.waiting_for(user, now=NOW).exists()
+    assert not second_looks.waiting_for(user, now=NOW).exists()
     hasten(case, other, story)
     may = {
         one.pk
         for one in (case, other)
         if not independence.why_not_look_again(user, one, attention.standing(one), now=NOW)
     }
-    assert set(attention.waiting_for(user, now=NOW).values_list("pk", flat=True)) == may
+    assert set(second_looks.waiting_for(user, now=NOW).values_list("pk", flat=True)) == may
     assert bool(may) is (who in ("rita", "samuel", "leila", "marek"))
     client = Client()
     client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
@@ -58,33 +64,6 @@ def test_second_looks_that_wait_are_those_that_may_be_taken(
 def test_what_was_looked_at_waits_no_more(story: Told, case: Case, other: Case) -> None:
     hasten(case, other, story)
     Provisional.objects.filter(case=other).update(settled_at=NOW)
-    assert list(attention.waiting_for(story.rita, now=NOW)) == [case]
+    assert list(second_looks.waiting_for(story.rita, now=NOW)) == [case]
     Case.objects.filter(pk=case.pk).update(sealed=True)
-    assert not attention.waiting_for(story.rita, now=NOW).exists()
-
-
-def test_what_is_held_in_many_reviews_is_one_mail(story: Told, case: Case, other: Case) -> None:
-    assert story.leila.person
-    assert story.marek.person
-    for _ in range(2):
-        sweep = swept.Swept(now=NOW)
-        for one, persons in (
-            (case, [story.leila.person, story.marek.person]),
-            (other, [story.leila.person]),
-        ):
-            sweep.notify(one, persons, occasion="held suspend", subject=swept.HELD, body="x")
-        sweep.notify(case, [story.leila.person], occasion="else", subject="else", body="x")
-        sweep.write()
-    mails = {
-        (row.person.name, row.subject): row
-        for row in Notice.objects.filter(channel="mail").select_related("person")
-        if row.person and row.subject.endswith((swept.HELD, "else"))
-    }
-    assert set(mails) == {
-        ("Leila", f"{case.key}: else"),
-        ("Leila", f"2 reviews: {swept.HELD}"),
-        ("Marek", f"{case.key}: {swept.HELD}"),
-    }
-    body = mails["Leila", f"2 reviews: {swept.HELD}"].body
-    assert all(f"/cases/{one.key}/" in body for one in (case, other))
-    assert "/releases/" in body
+    assert not second_looks.waiting_for(story.rita, now=NOW).exists()
