@@ -33,6 +33,8 @@ LARGEST_ANSWER = 1 << 20
 # When the answer does not say how long.
 PAUSE_SECONDS = 15.0
 LONGEST_PAUSE = 3600.0
+# What a system says of its refusal, beside what we say of it.
+LONGEST_SAID = 300
 WAITING = frozenset({408, 425, 429})
 
 type Explain = Callable[[httpx.Response], Exception | None]
@@ -181,7 +183,7 @@ class Web:
             ) from None
 
     def _refusal(self, answer: httpx.Response, place: str, right: str) -> PermanentFailure:
-        code, said = answer.status_code, self.clean(_words(answer))
+        code, said = answer.status_code, self.clean(_words(answer))[:LONGEST_SAID]
         because = f"{place} answered {code}{said and f' ({said})'}"
         if code == 401:
             return Refused(
@@ -217,4 +219,5 @@ def _words(answer: httpx.Response) -> str:
     except Later:
         found = {}
     said = [found.get(name) for name in ("error", "error_description", "message")]
-    return " ".join(" ".join(one.split())[:200] for one in said if type(one) is str)
+    # Whole: cut before `clean` has looked, a secret that is repeated is not known any more.
+    return " ".join(one for one in said if type(one) is str)

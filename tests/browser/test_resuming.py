@@ -42,7 +42,9 @@ def test_a_suspended_identity_is_asked_for_signed_and_works_again(
     owner = open_as(User.objects.get(username="ines"), javascript=javascript, dark=dark, phone=True)
     owner.goto("/owned/")
     owner.get_by_role("link", name="Why invoice-agent is suspended").click()
-    expect(owner.get_by_text("Countersign answers no for it: nobody decided in time.")).to_be_visible()
+    expect(
+        owner.get_by_text("Countersign answers no for it: nobody decided in time.")
+    ).to_be_visible()
     expect(owner.get_by_text("Whoever asks does not sign:")).to_be_visible()
     asker = open_as(
         User.objects.get(username="marek"), javascript=javascript, dark=dark, phone=True

@@ -21,7 +21,7 @@ def bound_names(identities: Iterable[UUID], *, now: datetime) -> dict[UUID, list
             superseded_at__isnull=True,
             during__contains=now,
         )
-        .select_related("actor")
+        .select_related("actor__parent")
         .order_by("actor_id")
     )
     for row in rows:

@@ -12,7 +12,7 @@ from evidence.models import Actor
 from identities.enforcers.contract import Enforcer, PermanentFailure, Seen, Target
 from identities.models import Credential, Entitlement, Identity
 
-from . import of_aws, of_oauth
+from . import of_aws, of_entra, of_gcp, of_github, of_kubernetes, of_oauth, of_okta, of_vault
 from .bound import bound_names
 from .systems import ADMINISTRATOR, NoTarget, System
 
@@ -21,7 +21,13 @@ __all__ = ["ADMINISTRATOR", "NoTarget", "bound_names"]
 
 REGISTRY: dict[str, System] = {
     "aws": of_aws.SYSTEM,
+    "kubernetes": of_kubernetes.SYSTEM,
     "oauth": of_oauth.SYSTEM,
+    "entra": of_entra.SYSTEM,
+    "gcp": of_gcp.SYSTEM,
+    "vault": of_vault.SYSTEM,
+    "okta": of_okta.SYSTEM,
+    "github": of_github.SYSTEM,
 }
 
 
@@ -69,7 +75,8 @@ def _is_in(system: str, credential: Credential, names: Sequence[Actor], now: dat
         return of_credential(credential, names, now=now).system == system
     except NoTarget:
         # Of which system it is can be told by nothing else than the name that it has there.
-        return credential.actor.realm.partition(":")[0] == system
+        realms = REGISTRY[system].realms or system
+        return credential.actor.realm.partition(":")[0] == realms
 
 
 def of_identity(identity: Identity, *, now: datetime) -> list[Target]:

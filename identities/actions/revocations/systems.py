@@ -30,7 +30,8 @@ class System(NamedTuple):
     that these names of an identity stand for there, each once. `of_entitlement`: the principal
     whose permissions these are; None where it is no name of this system. `cannot`: why a step
     cannot even be asked for; "" where it can. `owned`: what we may have to act on, by account.
-    `probe`: a real use; None where there is nothing to try it with.
+    `probe`: a real use; None where there is nothing to try it with. `realms`: what the realms of its
+    names begin with, where that is not the system's own name.
     """
 
     enforcer: Callable[[str], Enforcer]
@@ -40,3 +41,4 @@ class System(NamedTuple):
     of_names: Callable[[Iterable[Actor]], list[Target]] = lambda _names: []
     of_entitlement: Callable[[Entitlement], Target | None] = lambda _row: None
     probe: Callable[[Target, datetime], Seen | None] = lambda _target, _now: None
+    realms: str = ""

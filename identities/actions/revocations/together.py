@@ -149,6 +149,8 @@ class Together:
         elif ask.credential is None:
             self._own(identity, ask)
             targets = reach.principals(self.names[identity.pk])
+            if ask.step == "narrow":
+                _can_be_narrowed(targets)
         else:
             targets = [self._target(identity, ask.credential, ask.step)]
         found = [self._row(identity, ask, target) for target in targets]
@@ -229,7 +231,7 @@ class Together:
         short = credential is not None and target.kind == "access_key"
         words = WORDS.get((ask.step, target.kind), "{step} {kind} {name}").format(
             step=ask.step.capitalize(),
-            kind=target.kind,
+            kind=target.kind.replace("_", " "),
             name=credential.short if credential is not None and short else target.name,
         )
         row = self._new(identity, ask, system=target.system, target=data, words=words)
@@ -351,3 +353,11 @@ def _locked_credentials(pks: set[UUID]) -> dict[UUID, Credential]:
     rows = Credential.objects.select_for_update(of=("self",))
     found = rows.select_related("actor", "actor__parent", "issued_to", "seen_with", "identity")
     return {one.pk: one for one in found.filter(pk__in=pks).order_by("pk")}
+
+
+def _can_be_narrowed(targets: Sequence[Target]) -> None:
+    """Where none of them can be, that is said before anything is asked for; where only some can,
+    what cannot is a row that fails and says what to do there."""
+    why = [reach.cannot(one, "narrow") for one in targets]
+    if why and all(why):
+        raise NotPossible(why[0])

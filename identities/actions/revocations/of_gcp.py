@@ -1,0 +1,104 @@
+"""Projects of Google Cloud in the table of outside systems: which accounts and keys are targets.
+
+Owns the way from a credential and an identity's names to what the Google Cloud enforcer takes. Must
+not know of rows of revocations.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from django.conf import settings
+
+from evidence.models import Actor
+from identities.enforcers import configured, gcp, gcp_projects
+from identities.enforcers.contract import PermanentFailure, Target
+from identities.models import Binding, Credential
+
+from .systems import ADMINISTRATOR, MOST_CHECKED, NoTarget, System
+
+REALM = "gcp:"
+KEY = re.compile(r"serviceAccounts/(?P<account>[^/]+)/keys/(?P<key>[^/]+)")
+
+
+def projects() -> dict[str, gcp_projects.Projects]:
+    """The projects that are set up, each with its settings. Raises PermanentFailure when these are
+    wrong."""
+    found = map(gcp_projects.projects, configured.entries(settings.ENFORCERS, "gcp"))
+    return {project: one for one in found for project in one.projects}
+
+
+def _enforcer(account: str) -> gcp.GcpEnforcer:
+    those = projects().get(account)
+    if those is None:
+        raise PermanentFailure(f"No enforcer for {account} is set up.", who_must_act=ADMINISTRATOR)
+    return gcp.GcpEnforcer(those, account, allow_private=bool(settings.ALLOW_PRIVATE))
+
+
+def _of_credential(credential: Credential, names: Sequence[Actor], now: datetime) -> Target | None:  # noqa: ARG001 -- the table gives each the same
+    actor = credential.actor
+    if actor.realm != "gcp" and not actor.realm.startswith(REALM):
+        return None
+    project = actor.realm.removeprefix(REALM)
+    try:
+        if actor.realm != "gcp" and project not in projects():
+            return None
+    except PermanentFailure as problem:
+        raise NoTarget(problem.reason) from None
+    if actor.kind == "session":
+        raise NoTarget(
+            "Google has nothing that ends one token of a service account: hold the identity."
+        )
+    found = KEY.fullmatch(actor.value) if actor.kind == "key" else None
+    if found is None:
+        return None
+    if actor.realm == "gcp":
+        raise NoTarget(
+            f"In which project {credential.short} is cannot be told: evidence names its account by"
+            " number alone."
+        )
+    account = found["account"].lower()
+    return Target("gcp", project, "key", found["key"], {"account": account})
+
+
+def principals(names: Iterable[Actor]) -> list[Target]:
+    """The service accounts that these names stand for, each once."""
+    theirs = [
+        (one.realm.removeprefix(REALM), one.value.lower())
+        for one in names
+        if one.realm.startswith(REALM) and one.kind == "service_account"
+    ]
+    if not theirs:
+        return []
+    try:
+        known: Iterable[str] = projects()
+    except PermanentFailure:
+        # The row says what is wrong with the settings; our own door is closed all the same.
+        known = {project for project, _ in theirs}
+    return [
+        Target("gcp", project, "service_account", name)
+        for project, name in sorted(set(theirs))
+        if project in known and gcp.ADDRESS.fullmatch(name)
+    ]
+
+
+def _owned(now: datetime) -> Mapping[str, list[Target]]:
+    """The accounts that we may have to act on in each project, also in one that has none."""
+    found: dict[str, list[Target]] = {project: [] for project in projects()}
+    rows = (
+        Binding.objects.filter(
+            state="confirmed",
+            superseded_at__isnull=True,
+            during__contains=now,
+            actor__realm__in=[REALM + project for project in found],
+        )
+        .exclude(identity__state="retired")
+        .select_related("actor")
+        .order_by("-recorded_at")
+    )
+    for target in principals([row.actor for row in rows[:MOST_CHECKED]]):
+        found[target.account].append(target)
+    return found
+
+
+SYSTEM = System(_enforcer, _of_credential, gcp.cannot, _owned, of_names=principals)
