@@ -81,9 +81,8 @@ PICTURES = os.environ.get("COUNTERSIGN_SCREENS") == "1"
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args() -> dict[str, Any]:
-    found = os.environ.get("COUNTERSIGN_CHROMIUM") or next(
-        filter(None, map(shutil.which, NAMES)), None
-    )
+    said = os.environ.get("COUNTERSIGN_CHROMIUM")
+    found = next(filter(None, map(shutil.which, (said,) if said else NAMES)), None)
     if not found:
         pytest.fail(
             "Chromium is missing: `apt-get install chromium-headless-shell` (or `chromium`), or set"

@@ -83,7 +83,7 @@ def test_who_may_is_told_what_is_missing(campaign: Campaign, said: dict[str, str
 @pytest.mark.parametrize(
     ("address", "said", "asks"),
     [
-        ("retire", {}, "Say why it ends for good."),
+        ("retire", {}, "Say why it is not needed any more."),
         ("revocations", {"step": "revoke", "because": ""}, "Say why: it stands in the ledger."),
     ],
 )

@@ -12,13 +12,15 @@ from django.conf import settings
 from evidence.models import Actor
 from identities.enforcers import configured, entra, entra_graph
 from identities.enforcers.contract import PermanentFailure, Target
-from identities.models import Binding, Credential
+from identities.models import Credential
 
-from .systems import ADMINISTRATOR, MOST_CHECKED, NoTarget, System
+from .owned import bound, owned
+from .systems import ADMINISTRATOR, NoTarget, System
 
 REALM = "entra:"
 KEYS = {"key": "key", "certificate": "key", "federated": "federated"}
 PRINCIPALS = ("service_principal", "managed_identity", "agent_id")
+KINDS = (*PRINCIPALS, "app", "user")
 
 
 def tenants() -> dict[str, entra_graph.Tenant]:
@@ -96,22 +98,10 @@ def _in_ours(names: Iterable[Actor]) -> Iterator[tuple[Actor, str]]:
 
 
 def _owned(now: datetime) -> Mapping[str, list[Target]]:
-    """The principals that we may have to act on in each tenant, also in one that has none."""
-    found: dict[str, list[Target]] = {tenant: [] for tenant in tenants()}
-    rows = (
-        Binding.objects.filter(
-            state="confirmed",
-            superseded_at__isnull=True,
-            during__contains=now,
-            actor__realm__in=[REALM + tenant for tenant in found],
-        )
-        .exclude(identity__state="retired")
-        .select_related("actor__parent")
-        .order_by("-recorded_at")
-    )
-    for target in principals([row.actor for row in rows[:MOST_CHECKED]]):
-        found[target.account].append(target)
-    return found
+    """The principals that we may have to act on in each tenant."""
+    known = tenants()
+    realms = [REALM + tenant for tenant in known]
+    return owned(known, bound(principals, realms, KINDS, now=now))
 
 
 SYSTEM = System(_enforcer, _of_credential, entra.cannot, _owned, of_names=principals)

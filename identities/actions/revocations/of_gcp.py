@@ -13,9 +13,10 @@ from django.conf import settings
 from evidence.models import Actor
 from identities.enforcers import configured, gcp, gcp_projects
 from identities.enforcers.contract import PermanentFailure, Target
-from identities.models import Binding, Credential
+from identities.models import Credential
 
-from .systems import ADMINISTRATOR, MOST_CHECKED, NoTarget, System
+from .owned import bound, owned
+from .systems import ADMINISTRATOR, NoTarget, System
 
 REALM = "gcp:"
 KEY = re.compile(r"serviceAccounts/(?P<account>[^/]+)/keys/(?P<key>[^/]+)")
@@ -83,22 +84,10 @@ def principals(names: Iterable[Actor]) -> list[Target]:
 
 
 def _owned(now: datetime) -> Mapping[str, list[Target]]:
-    """The accounts that we may have to act on in each project, also in one that has none."""
-    found: dict[str, list[Target]] = {project: [] for project in projects()}
-    rows = (
-        Binding.objects.filter(
-            state="confirmed",
-            superseded_at__isnull=True,
-            during__contains=now,
-            actor__realm__in=[REALM + project for project in found],
-        )
-        .exclude(identity__state="retired")
-        .select_related("actor")
-        .order_by("-recorded_at")
-    )
-    for target in principals([row.actor for row in rows[:MOST_CHECKED]]):
-        found[target.account].append(target)
-    return found
+    """The accounts that we may have to act on in each project."""
+    known = projects()
+    realms = [REALM + project for project in known]
+    return owned(known, bound(principals, realms, ["service_account"], now=now))
 
 
 SYSTEM = System(_enforcer, _of_credential, gcp.cannot, _owned, of_names=principals)

@@ -7,6 +7,7 @@ nowhere would look as if it were gone. Must not know of rows of revocations.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from django.conf import settings
@@ -14,9 +15,9 @@ from django.conf import settings
 from evidence.models import Actor
 from identities.enforcers import configured, github, github_server
 from identities.enforcers.contract import PermanentFailure, Target
-from identities.models import Credential, Discovery, Identity
+from identities.models import Credential, Discovery
 
-from .bound import bound_names
+from .owned import bound, owned
 from .systems import ADMINISTRATOR, MOST_CHECKED, NoTarget, System
 
 # The lists of identities/inventory/github.py, and what the enforcer calls what stands in them.
@@ -104,37 +105,20 @@ def principals(names: Iterable[Actor]) -> list[Target]:
 
 
 def _owned(now: datetime) -> Mapping[str, list[Target]]:
-    """The principals and listed credentials of each organisation, also of one that has none."""
+    """The principals and listed credentials of each organisation."""
     known = organisations()
-    found: dict[str, list[Target]] = {one.account: [] for one in known}
     realms = {realm for one in known for realm in one.realms}
-    bound = (
-        Identity.objects.exclude(state="retired")
-        .filter(
-            bindings__state="confirmed",
-            bindings__superseded_at__isnull=True,
-            bindings__actor__realm__in=realms,
-            bindings__actor__kind__in=PRINCIPALS,
-        )
-        .distinct()
-        .values_list("pk", flat=True)[:MOST_CHECKED]
-    )
-    for names in bound_names(bound, now=now).values():
-        for target in principals(names):
-            if target.account in found:
-                found[target.account].append(target)
+    found = bound(principals, realms, PRINCIPALS, now=now)
     rows = Credential.objects.filter(
         state="active", actor__kind__in=["api_token", "key"], actor__realm__in=realms
     ).select_related("actor")
     keys = {row.actor_id: row.actor for row in rows.order_by("-number")[:MOST_CHECKED]}
     for number, listed in _listed(keys).items():
         actor = keys[number]
-        try:
-            one = _target(listed, actor.value, [o for o in known if actor.realm in o.realms])
-        except NoTarget:
-            continue
-        found[one.account].append(one)
-    return found
+        with suppress(NoTarget):
+            theirs = [one for one in known if actor.realm in one.realms]
+            found.append(_target(listed, actor.value, theirs))
+    return owned([one.account for one in known], found)
 
 
 SYSTEM = System(_enforcer, _of_credential, github.cannot, _owned, of_names=principals)

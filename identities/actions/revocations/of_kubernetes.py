@@ -15,10 +15,10 @@ from evidence.models import Actor
 from identities.enforcers import configured, kubernetes
 from identities.enforcers.contract import PermanentFailure, Seen, Target
 from identities.enforcers.kubernetes_cluster import Cluster, cluster
-from identities.models import Credential, Identity
+from identities.models import Credential
 
-from .bound import bound_names
-from .systems import ADMINISTRATOR, MOST_CHECKED, NoTarget, System
+from .owned import bound, live, owned
+from .systems import ADMINISTRATOR, NoTarget, System
 
 SECRET = re.compile(r"namespaces/([^/]+)/secrets/([^/]+)")
 KINDS = ("secret", "pod", "token", "certificate")
@@ -89,35 +89,13 @@ def _probe(target: Target, now: datetime) -> Seen | None:
 
 
 def _owned(now: datetime) -> Mapping[str, list[Target]]:
-    """The service accounts and live token Secrets of each cluster, also of one that has none."""
+    """The service accounts and live token Secrets of each cluster."""
     known = clusters()
-    found: dict[str, list[Target]] = {one.url: [] for one in known}
     realms = {realm for one in known for realm in one.realms}
-    bound = (
-        Identity.objects.exclude(state="retired")
-        .filter(
-            bindings__state="confirmed",
-            bindings__superseded_at__isnull=True,
-            bindings__actor__realm__in=realms,
-            bindings__actor__kind="service_account",
-        )
-        .distinct()
-        .values_list("pk", flat=True)[:MOST_CHECKED]
+    those = bound(accounts, realms, ["service_account"], now=now)
+    return owned(
+        [one.url for one in known], [*those, *live(_of_credential, realms, ["secret"], now=now)]
     )
-    for names in bound_names(bound, now=now).values():
-        for target in accounts(names):
-            found.setdefault(target.account, []).append(target)
-    rows = Credential.objects.filter(
-        state="active", actor__kind="secret", actor__realm__in=realms
-    ).select_related("actor")
-    for row in rows.order_by("-number")[:MOST_CHECKED]:
-        try:
-            one = _of_credential(row, [], now)
-        except NoTarget:
-            continue
-        if one is not None:
-            found[one.account].append(one)
-    return found
 
 
 SYSTEM = System(

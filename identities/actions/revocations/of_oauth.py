@@ -14,7 +14,8 @@ from identities.enforcers import configured, oauth, oauth_clients
 from identities.enforcers.contract import PermanentFailure, Target
 from identities.models import Credential
 
-from .systems import ADMINISTRATOR, MOST_CHECKED, NoTarget, System
+from .owned import live, owned
+from .systems import ADMINISTRATOR, NoTarget, System
 
 
 def servers() -> dict[str, list[oauth_clients.Client]]:
@@ -60,21 +61,10 @@ def _token(client: oauth_clients.Client, actor: Actor) -> Target:
 
 
 def _owned(now: datetime) -> Mapping[str, list[Target]]:
-    """The live tokens of each server, also of one that has none."""
+    """The live tokens of each server."""
     known = servers()
-    found: dict[str, list[Target]] = {issuer: [] for issuer in known}
     realms = {realm for each in known.values() for one in each for realm in one.realms}
-    rows = Credential.objects.filter(
-        state="active", actor__kind="token", actor__realm__in=realms
-    ).select_related("actor", "actor__parent", "issued_to", "seen_with")
-    for row in rows.order_by("-number")[:MOST_CHECKED]:
-        try:
-            target = _of_credential(row, [], now)
-        except NoTarget:
-            continue
-        if target is not None:
-            found[target.account].append(target)
-    return found
+    return owned(known, live(_of_credential, realms, ["token"], now=now))
 
 
 SYSTEM = System(_enforcer, _of_credential, oauth.cannot, _owned)

@@ -13,10 +13,10 @@ from evidence.models import Actor
 from identities.enforcers import configured, okta, okta_orgs
 from identities.enforcers.contract import PermanentFailure, Target
 from identities.enforcers.okta_server import is_id
-from identities.models import Credential, Identity
+from identities.models import Credential
 
-from .bound import bound_names
-from .systems import ADMINISTRATOR, MOST_CHECKED, NoTarget, System
+from .owned import bound, live, owned
+from .systems import ADMINISTRATOR, NoTarget, System
 
 # What evidence calls a name, and what the enforcer calls it.
 PRINCIPALS = {"user": "user", "app": "app", "agent_id": "agent"}
@@ -106,36 +106,13 @@ def principals(names: Iterable[Actor]) -> list[Target]:
 
 
 def _owned(now: datetime) -> Mapping[str, list[Target]]:
-    """The principals and standing credentials of each org, also of one that has none."""
+    """The principals and standing credentials of each org."""
     known = orgs()
-    found: dict[str, list[Target]] = {one.url: [] for one in known}
     realms = [one.realm for one in known]
-    bound = (
-        Identity.objects.exclude(state="retired")
-        .filter(
-            bindings__state="confirmed",
-            bindings__superseded_at__isnull=True,
-            bindings__actor__realm__in=realms,
-            bindings__actor__kind__in=PRINCIPALS,
-        )
-        .distinct()
-        .values_list("pk", flat=True)[:MOST_CHECKED]
+    those = bound(principals, realms, PRINCIPALS, now=now)
+    return owned(
+        [one.url for one in known], [*those, *live(_of_credential, realms, OWNED, now=now)]
     )
-    for names in bound_names(bound, now=now).values():
-        for target in principals(names):
-            if target.account in found:
-                found[target.account].append(target)
-    rows = Credential.objects.filter(
-        state="active", actor__kind__in=OWNED, actor__realm__in=realms
-    ).select_related("actor", "actor__parent", "issued_to", "seen_with")
-    for row in rows.order_by("-number")[:MOST_CHECKED]:
-        try:
-            one = _of_credential(row, [], now)
-        except NoTarget:
-            continue
-        if one is not None:
-            found[one.account].append(one)
-    return found
 
 
 SYSTEM = System(_enforcer, _of_credential, okta.cannot, _owned, of_names=principals)

@@ -14,10 +14,10 @@ from evidence.models import Actor, Event, Term
 from identities.enforcers import configured, vault
 from identities.enforcers.contract import PermanentFailure, Target
 from identities.enforcers.vault_server import NAMES, Server, server
-from identities.models import Credential, Identity
+from identities.models import Credential
 
-from .bound import bound_names
-from .systems import ADMINISTRATOR, MOST_CHECKED, NoTarget, System
+from .owned import bound, live, owned
+from .systems import ADMINISTRATOR, NoTarget, System
 
 # The path of a secret id's issue: a namespace's, its AppRole, and what was asked of that.
 ISSUED = re.compile(r"(?:(?P<space>.*?)/)?(?P<role>auth/.+/role/[^/]+)/(?:custom-)?secret-id")
@@ -103,35 +103,12 @@ def entities(names: Iterable[Actor]) -> list[Target]:
 
 
 def _owned(now: datetime) -> Mapping[str, list[Target]]:
-    """The entities and live credentials of each server, also of one that has none."""
+    """The entities and live credentials of each server."""
     known = servers()
-    found: dict[str, list[Target]] = {one.account: [] for one in known}
     realms = {realm for one in known for realm in one.realms}
-    bound = (
-        Identity.objects.exclude(state="retired")
-        .filter(
-            bindings__state="confirmed",
-            bindings__superseded_at__isnull=True,
-            bindings__actor__realm__in=realms,
-            bindings__actor__kind="account",
-        )
-        .distinct()
-        .values_list("pk", flat=True)[:MOST_CHECKED]
-    )
-    for names in bound_names(bound, now=now).values():
-        for target in entities(names):
-            found.setdefault(target.account, []).append(target)
-    rows = Credential.objects.filter(
-        state="active", actor__kind__in=["token", "secret"], actor__realm__in=realms
-    ).select_related("actor")
-    for row in rows.order_by("-number")[:MOST_CHECKED]:
-        try:
-            one = _of_credential(row, [], now)
-        except NoTarget:
-            continue
-        if one is not None:
-            found[one.account].append(one)
-    return found
+    those = bound(entities, realms, ["account"], now=now)
+    credentials = live(_of_credential, realms, ["token", "secret"], now=now)
+    return owned([one.account for one in known], [*those, *credentials])
 
 
 SYSTEM = System(_enforcer, _of_credential, vault.cannot, _owned, of_names=entities)
