@@ -225,12 +225,24 @@ def why_not_hold(by: By, identity: Identity, *, now: datetime) -> str | None:
 
 
 def why_not_suspend(by: By, identity: Identity, *, now: datetime) -> str | None:
-    """Suspend and resume take both seats; alone only a responder may, to contain."""
+    """Suspending takes both seats; alone only a responder may, to contain."""
     return _why_not(
         by,
         frozenset({"responder"}),
         None,
         f"Suspending {identity.name} takes both seats: open a case, or hold it at once.",
+        now,
+    )
+
+
+def why_not_resume(by: By, identity: Identity, *, now: datetime) -> str | None:
+    """What is suspended works again when its seats have signed it: nobody resumes it alone, who
+    suspended it to contain neither. A hold is what one person lets go of again."""
+    return _why_not(
+        by,
+        frozenset(),
+        None,
+        f"Resuming {identity.name} takes both seats: ask to resume it, and they sign.",
         now,
     )
 

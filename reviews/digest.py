@@ -17,7 +17,7 @@ from evidence.words import counted
 from identities.claims import asking
 from identities.models import User
 from identities.permissions import parties_of
-from reviews.actions import activating, attention, second_looks
+from reviews.actions import activating, second_looks
 from reviews.models import Notice, QueueSetting
 from reviews.pages import owned, planted, waiting
 
@@ -86,7 +86,7 @@ def _drafts(user: User, *, since: datetime | None, now: datetime) -> Drafts:
 def _write(user: User, *, since: datetime | None, now: datetime) -> None:
     found = waiting.for_user(user, now=now)
     claims = asking.waiting_for(parties_of(user, now=now))
-    looks = second_looks.waiting_for(user, now=now).count()
+    looks = second_looks.waits(user, now=now)
     drafts = _drafts(user, since=since, now=now)
     alone = drafts.new or (drafts.many and now.weekday() == WEEKLY)
     if not found and not looks and not claims and not alone:
@@ -96,7 +96,7 @@ def _write(user: User, *, since: datetime | None, now: datetime) -> None:
     if len(found) < waiting.MOST:
         many = _wait(len(found))
     if not found:
-        many = attention.in_words(looks)
+        many = str(looks or "")
     if not many:
         many = _wait(claims, "question") if claims else _active(drafts)
     # One for each person and day, whichever of their logins comes first.
@@ -141,7 +141,7 @@ def body(
     found: list[waiting.Waiting],
     *,
     now: datetime,
-    looks: int = 0,
+    looks: second_looks.Waits | None = None,
     claims: int = 0,
     drafts: Drafts = NO_DRAFTS,
 ) -> str:
@@ -156,7 +156,7 @@ def body(
     if len(found) > NAMED:
         lines.append(f"And {len(found) - NAMED:,} more.\n")
     if looks:
-        lines.append(f"{attention.in_words(looks)}: {settings.BASE_URL}{second_looks.MINE}\n")
+        lines.append(f"{looks}: {settings.BASE_URL}{second_looks.MINE}\n")
     if claims:
         lines.append(
             f"{counted(claims, 'question')} whether something is yours:"

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
+from evidence.words import counted
 from identities.models import Finding, Identity, Party
 from identities.models.identity import MODES
 from identities.permissions import NotPossible
@@ -114,6 +115,36 @@ def left(rule: ModeRule, *, now: datetime) -> int:
 def lower(mode: str) -> tuple[str, ...]:
     """The modes with fewer consequences, the nearest first."""
     return tuple(reversed(MODES[: MODES.index(mode)]))
+
+
+def leaping(scope: dict[str, Any], *, now: datetime) -> QuerySet[Identity]:
+    """Those whom enforce would take from observe in one step: nobody was asked about them yet.
+
+    Not who has just come into a scope that asks: its mode is theirs with the next sweep.
+    """
+    rows = population(scope, now=now).filter(mode="observe")
+    for rule in in_force():
+        if rule.mode in ASKING and rule.applied_at is not None:
+            asked = population(rule.scope, now=now).values("pk")
+            rows = rows.exclude(mode_rule__isnull=True, pk__in=asked)
+    return rows
+
+
+def why_not_yet(scope: dict[str, Any], mode: str, *, now: datetime) -> str | None:
+    """Why a scope may not go to this mode now: from observe the next step is ask, and enforce is
+    one of its own, with its own dry run and signatures."""
+    if mode != "enforce":
+        return None
+    if many := leaping(scope, now=now).count():
+        said = f"{counted(many, 'identity', 'identities')} of this scope"
+        said += f" {'is' if many == 1 else 'are'} only observed so far"
+    else:
+        before = ModeRule.objects.filter(state="in_force", scope=scope, mode__in=ASKING)
+        asked = population(scope, now=now).filter(mode__in=ASKING)
+        if before.exists() or asked.exists():
+            return None
+        said = "Nobody of this scope was asked about so far"
+    return f"{said}: after observe comes ask. Propose ask first, and enforce when that is applied."
 
 
 def by_findings(scope: dict[str, Any], mode: str, *, now: datetime) -> QuerySet[Identity]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Lower
 
 from identities.models import (
@@ -98,6 +98,26 @@ def subjects(identities: Iterable[Identity]) -> dict[UUID, frozenset[UUID]]:
         )
         for identity, known in humans.items()
     }
+
+
+def are(user: User) -> QuerySet[Identity]:
+    """The human identities that this login's person is: `subjects` the other way round."""
+    names = set(
+        User.objects.filter(person=user.person_id, person__isnull=False).values_list(
+            Lower("username"), flat=True
+        )
+    )
+    if user.person is not None and user.person.email:
+        names.add(user.person.email.lower())
+    bound = (
+        Binding.objects.filter(
+            identity=OuterRef("pk"), state="confirmed", superseded_at__isnull=True
+        )
+        .annotate(low=Lower("actor__value"))
+        .filter(low__in=names)
+    )
+    humans = Identity.objects.filter(kind="human").annotate(low=Lower("name"))
+    return humans.filter(Q(low__in=names) | Exists(bound))
 
 
 def makers(made: Sequence[tuple[str, UUID]], *, now: datetime) -> dict[UUID, dict[UUID, str]]:

@@ -46,7 +46,7 @@ def why_not_undo(user: User, case: Case, item: PlantedItem, *, now: datetime) ->
     if last is None:
         return "You have no answer on this item to take back."
     if last.not_before <= now and case.state == "open":
-        return "It has gone out: answer again while the case is open."
+        return "Its 8 seconds to be taken back are over: answer again while the case is open."
     gone = last.not_before <= now or item.disclosed_at is not None
     if gone or case.state not in ("open", "decided"):
         return f"{case.key} is {case.state.replace('_', ' ')}: it has gone out."

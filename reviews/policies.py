@@ -4,12 +4,14 @@ Silence counts only time in which the request had reached whoever is silent and 
 at work (product.md, rule 8). Knows no rows: reviews/actions/clock.py reads them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 # The schedule is heard of every minute; a shorter silence of it is a busy worker, not an outage.
 MOST_UNHEARD = timedelta(minutes=5)
+# Evidence that is late when something is due is looked at again after so long.
+LOOKED_AGAIN = timedelta(hours=1)
 
 type Stretch = tuple[datetime, datetime]
 
@@ -59,17 +61,96 @@ def clock(
     return Clock(since, due, due - since - within)
 
 
-def without(at_work: Sequence[Stretch], paused: Sequence[Stretch]) -> list[Stretch]:
-    """What of these stretches lies in none of those, in order."""
-    found = list(at_work)
-    for begins, ends in paused:
-        found = [
-            part
-            for since, until in found
-            for part in ((since, min(until, begins)), (max(since, ends), until))
-            if part[0] < part[1]
-        ]
+def together(stretches: Iterable[Stretch]) -> list[Stretch]:
+    """These stretches in order, each that overlaps another as one with it."""
+    found: list[Stretch] = []
+    for begins, ends in sorted(stretches):
+        if found and begins <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], ends)
+        else:
+            found.append((begins, ends))
     return found
+
+
+def without(at_work: Sequence[Stretch], others: Iterable[Stretch]) -> list[Stretch]:
+    """What of these stretches lies in none of those, in order."""
+    out = together(others)
+    if not out:
+        return list(at_work)
+    found, first = [], 0
+    for since, until in at_work:
+        left = since
+        while first < len(out) and out[first][1] <= since:
+            first += 1
+        for begins, ends in out[first:]:
+            if begins >= until:
+                break
+            if left < begins:
+                found.append((left, begins))
+            left = max(left, ends)
+        if left < until:
+            found.append((left, until))
+    return found
+
+
+class Late(NamedTuple):
+    """How much of the time to decide did not count because evidence was late.
+
+    `over`: in the stretches that have ended; `so_far`: with those that go on; at most `most`, which
+    is as long again as there was to decide. `goes_on`: why it does not count now either; "" when
+    it does.
+    """
+
+    over: timedelta = timedelta()
+    so_far: timedelta = timedelta()
+    most: timedelta = timedelta()
+    goes_on: str = ""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it is waited for at this moment: after that nothing is cut because of it."""
+        return bool(self.goes_on) and self.so_far < self.most
+
+    def waits(self, moved: timedelta) -> timedelta:
+        """By how much a deadline that has come is moved for it, having moved by so much for it.
+
+        While evidence is late nobody can say how long it will be: it is looked at again in an hour,
+        then in twice as long each time, so that few deadlines are told.
+        """
+        if not self.goes_on:
+            return self.over
+        return min(self.most, max(LOOKED_AGAIN, self.so_far, 2 * moved))
+
+
+def late(
+    found: Clock,
+    *,
+    opened_at: datetime,
+    within: timedelta,
+    at_work: Sequence[Stretch],
+    over: Sequence[Stretch],
+    going_on: Sequence[Stretch],
+    why: str,
+    now: datetime,
+) -> Late:
+    """What of a clock that runs was lost to these stretches of late evidence, in which Countersign
+    was at work."""
+    if found.since is None:
+        return Late()
+    lost = [
+        clock(
+            opened_at=opened_at,
+            within=within,
+            reached=[found.since],
+            at_work=without(at_work, those),
+            now=now,
+        ).due
+        - found.due
+        if those
+        else timedelta()
+        for those in (over, [*over, *going_on])
+    ]
+    return Late(min(lost[0], within), min(lost[1], within), within, why)
 
 
 def away(at: datetime, at_work: Sequence[Stretch]) -> Stretch | None:

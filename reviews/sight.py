@@ -125,17 +125,30 @@ def conflicts_hidden(
     return {case: blind.items for case, blind in found.items()}
 
 
-def hidden(user: User, cases: QuerySet[Case], *, now: datetime) -> list[UUID]:
-    """Those of these cases of which this user may not read yet every answer that stands; at most
-    seven queries, and one where none of them is asked in stages."""
-    staged = cases.filter(state__in=UNDECIDED).exclude(stage="")
-    policies = dict(staged.values_list("pk", "policy"))
-    asked = _asked_blind(user, ReviewPolicy.objects.filter(pk__in=set(policies.values())), now=now)
-    here = [] if asked is None else list(asked.filter(case__in=policies).values_list("case"))
-    if not here:
-        return []
-    items = Item.objects.filter(case__in={case for (case,) in here}, outcome__in=OPEN)
-    return list(_of_all(user, items, now=now))
+def hidden(user: User, *, now: datetime) -> Q | None:
+    """The cases of which this user may not read yet every answer that stands, as a condition that
+    says of many what `of` says of one; None where no policy asks blind. One query."""
+    asked = _asked_blind(user, ReviewPolicy.objects.filter(document__has_key="stages"), now=now)
+    if asked is None:
+        return None
+    seats = Seat.objects.filter(case=OuterRef("pk"))
+    signed = seats.filter(person=user.person_id, person__isnull=False)
+    given = Decision.objects.filter(
+        item=OuterRef("pk"), superseded_at__isnull=True, seat__person=user.person_id
+    )
+    later = asked.filter(case=OuterRef("case"), stage__position__lte=OuterRef("stage__position"))
+    return Q(
+        ~Q(stage=""),
+        # Read once, and before anything is asked of each case.
+        Q(pk__in=asked.values("case")),
+        # Who has signed in another seat knows that answer and signs in no blind one any more.
+        ~Exists(signed.exclude(Exists(asked.filter(pk=OuterRef("pk"))))),
+        Exists(
+            Item.objects.filter(~Exists(given), case=OuterRef("pk"), outcome__in=OPEN),
+        ),
+        Exists(seats.filter(Q(stage__isnull=True) | ~Exists(later))),
+        state__in=UNDECIDED,
+    )
 
 
 def _of_all(user: User, items: QuerySet[Item], *, now: datetime) -> dict[UUID, Blind]:

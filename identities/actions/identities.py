@@ -228,6 +228,13 @@ def activate(*, identity: Identity, by: By, now: datetime) -> Identity:
     return identity
 
 
+WHY_NOT = {
+    "suspend": permissions.why_not_suspend,
+    "resume": permissions.why_not_resume,
+    "retire": permissions.why_not_retire,
+}
+
+
 def suspend(
     *,
     identity: Identity,
@@ -253,7 +260,7 @@ def retire(*, identity: Identity, by: By, now: datetime, because: str) -> Identi
 def _move(
     identity: Identity, move: str, *, by: By, now: datetime, because: str, at: datetime | None
 ) -> Identity:
-    why_not = permissions.why_not_retire if move == "retire" else permissions.why_not_suspend
+    why_not = WHY_NOT[move]
     with transaction.atomic():
         identity = locked(identity.pk)
         permissions.require(why_not(by, identity, now=now))

@@ -26,9 +26,18 @@ def ensure_roles() -> None:
 
 
 def make(
-    *, username: str, name: str, email: str, roles: Iterable[str], by: By, now: datetime
+    *,
+    username: str,
+    name: str,
+    email: str,
+    roles: Iterable[str],
+    by: By,
+    now: datetime,
+    second_of: str = "",
 ) -> tuple[User, list[str]]:
     """The login of this name with its person and at least these roles; what changed, in words.
+
+    `second_of`: another login of the same person, who is one person for every signature.
 
     What is not given stays as it is. A login that was switched off works again, unless its person
     has left. NotPossible where something names another person.
@@ -46,7 +55,7 @@ def make(
     with transaction.atomic():
         user, new = _login(username, name=name, email=email)
         said = [f"the login {username} is new"] if new else []
-        said += _person(user, name=name, email=email, now=now)
+        said += _person(user, name=name, email=email, second_of=second_of, now=now)
         ensure_roles()
         mine = set(user.groups.values_list("name", flat=True))
         given = [one for one in roles if one not in mine]
@@ -86,10 +95,19 @@ def _login(username: str, *, name: str, email: str) -> tuple[User, bool]:
     return made, True
 
 
-def _person(user: User, *, name: str, email: str, now: datetime) -> list[str]:
-    """The person behind a login: found by the address, else made."""
+def _person(user: User, *, name: str, email: str, second_of: str, now: datetime) -> list[str]:
+    """The person behind a login: whose other login is named, else found by the address, else made."""
     person = user.person
-    if person is None:
+    if second_of:
+        first = User.objects.select_related("person").filter(username=second_of).first()
+        if first is None or first.person is None:
+            raise NotPossible(f"There is no login {second_of!r} with a person behind it.")
+        if person is not None and person != first.person:
+            raise NotPossible(f"The login {user.username} is {person.name}'s: it stays theirs.")
+        said = [] if person else [f"is another login of {first.person.name}"]
+        user.person = person = first.person
+        user.save(update_fields=["person"])
+    elif person is None:
         address = email or user.email
         found = list(Person.objects.select_for_update().filter(email__iexact=address)[:2])
         if len(found) > 1:

@@ -163,6 +163,20 @@ class Asked:
         return found
 
     @cached_property
+    def differ(self) -> set[UUID]:
+        """The cases in which seats differ on something."""
+        rows = Item.objects.filter(case__in=self._cases, outcome="conflict")
+        return set(rows.values_list("case", flat=True))
+
+    @cached_property
+    def answered(self) -> set[UUID]:
+        """The cases in which a seat whose turn it is has answered something."""
+        rows = Decision.objects.filter(
+            seat__case__in=self._cases, seat__turn="now", superseded_at__isnull=True
+        )
+        return set(rows.values_list("seat__case", flat=True))
+
+    @cached_property
     def given(self) -> dict[UUID, set[UUID]]:
         """Which of those items each seat has answered."""
         found: dict[UUID, set[UUID]] = {}

@@ -53,7 +53,7 @@ class Climb(Swept):
         self.falling: list[Falls] = []
         self.overdue: list[tuple[Case, Rung]] = []
         cutting = [case for case in cases if self._cuts(case)]
-        self.doubts: dict[UUID, str] = clock.doubts(cutting, self.reads, now=now) if cutting else {}
+        self.doubts = {one.pk: clock.doubt(one, self.reads[one.pk], now=now) for one in cutting}
         self.reasons = braking.Reasons(cutting, self.rungs, self.doubts, now=now)
 
     def _cuts(self, case: Case) -> bool:
@@ -112,9 +112,8 @@ class Climb(Swept):
             case,
             self.asked.above(case),
             occasion=f"{'added' if added else 'escalation'}{moved}",
-            subject="nobody has decided yet",
-            body=f"It is due on {due} and answers are missing."
-            + (" The backups may sign as well." if added else ""),
+            subject="it is not decided yet",
+            body=f"It is due on {due}." + (" The backups may sign as well." if added else ""),
         )
 
     # When the answers are due, and after.
@@ -133,10 +132,8 @@ class Climb(Swept):
 
     def _goes_on(self, case: Case, rung: Rung | None) -> bool:
         """Climb this rung; whether the next one that is due may be climbed now as well."""
-        if rung is None:
-            return False
-        if rung.does == ladder.GO_ON:
-            return not self.steps.goes_on(case, rung)
+        if rung is None or rung.does == ladder.GO_ON:
+            return rung is not None and not self.steps.goes_on(case, rung)
         if case.next_stage:
             if self.steps.due(case, rung):
                 self.overdue.append((case, rung))
@@ -154,7 +151,7 @@ class Climb(Swept):
         lost = policies.away(rung.at, self.reads[case.pk].heard)
         if lost is not None and consequence(case) in CUTS:
             self._hold_silence(case, rung, braking.away(lost, rung.at))
-        if self.move_case(case):
+        if self.move_case(case, come=True):
             return False
         if why := self._refusal(case) or self.reasons.why(case, rung):
             self._hold_silence(case, rung, why)
@@ -185,10 +182,11 @@ class Climb(Swept):
         self.moved.append(rungs.Moved(case.pk, case.silent_at - rung.at))
         return True
 
-    def move_case(self, case: Case) -> bool:
-        """Move the stored deadline, and all rungs, to where the clock says it is."""
+    def move_case(self, case: Case, *, come: bool = False) -> bool:
+        """Move the stored deadline, and all rungs, to where it is. `come`: silence would act now."""
         found = self.reads[case.pk]
         before, due = case.deadline_at, found.clock.due
+        due += found.late.waits(before - due) if come else found.late.over
         if due <= before:
             return False
         why = " ".join(clock.sentences(case, found))
@@ -228,7 +226,7 @@ class Climb(Swept):
                 consequence(case, doubt=doubt),
                 at,
                 "case.silence",
-                f"Nobody decided {case.key} by {at:%Y-%m-%d %H:%M} UTC",
+                silencing.undecided(case, self.asked, at),
                 {"silence": case.silence, "doubt": doubt},
                 "overdue",
                 "the deadline has passed",
@@ -275,7 +273,7 @@ class Climb(Swept):
                     [*self.asked.above(one.case), *self.asked.waiting_for(one.case)],
                     occasion=one.occasion,
                     subject=one.subject,
-                    body=f"Nobody decided by {one.at:%Y-%m-%d %H:%M} UTC: {words}.",
+                    body=f"{one.lead}: {words}.",
                 )
 
     def decide(self, cases: Sequence[Case]) -> set[UUID]:
@@ -296,8 +294,9 @@ class Climb(Swept):
             if below
             else (case.counts_from, case.silent_at - case.counts_from - case.not_counted)
         )
-        due = clock.between(found, since=since, within=within, now=self.now).due
-        due = max(due, rung.at)
+        cuts = consequence(case, does=rung.does) in CUTS
+        counted, late = clock.between(found, since=since, within=within, cuts=cuts, now=self.now)
+        due = max(counted.due + late.waits(rung.at - counted.due), rung.at)
         why = self.reasons.before(case, rung, self.reads[case.pk].heard, self.rungs[case.pk])
         if due > rung.at:
             self.moved.append(rungs.Moved(case.pk, due - rung.at, rung.after))
@@ -309,8 +308,8 @@ class Climb(Swept):
                 rung,
                 "case.rung_moved",
                 f"What silence does next in {case.key} ({rungs.words(case, rung.does)}) moved from"
-                f" {clock.in_words(rung.at)} to {clock.in_words(due)}: not all of the time since"
-                " the step before counts",
+                f" {clock.in_words(rung.at)} to {clock.in_words(due)}:"
+                f" {late.goes_on or 'not all of the time since the step before counts'}",
                 at=self.now,
             )
         elif rung.does == "replace":
@@ -363,7 +362,7 @@ class Climb(Swept):
             told,
             occasion=f"in place {rung.at.isoformat()}",
             subject="your signature is needed in place of the owner",
-            body=f"Nobody decided by {case.deadline_at:%Y-%m-%d %H:%M} UTC, so it is asked of you.",
+            body=f"It was due {case.deadline_at:%Y-%m-%d %H:%M} UTC, so it is asked of you.",
         )
 
     def _cut(self, case: Case, rung: Rung) -> None:
@@ -377,10 +376,10 @@ class Climb(Swept):
                 consequence(case, does=rung.does, doubt=doubt),
                 rung.at,
                 "case.rung",
-                f"Still nobody decided {case.key} by {rung.at:%Y-%m-%d %H:%M} UTC",
+                silencing.undecided(case, self.asked, rung.at),
                 {"doubt": doubt},
                 f"{rung.does} {rung.at.isoformat()}",
-                "still nobody has decided",
+                "it is still not decided",
                 rung.does,
             )
         )
@@ -395,5 +394,5 @@ class Climb(Swept):
             said = f"{said}; nothing is cut: {doubt}"
         if one.chosen == "escalate":
             names = ", ".join(person.name for person in self.asked.above(case)[:10])
-            said = f"{said}: {names or 'nobody is there, name a tie-breaker'}"
+            return f"{said}: {names or 'nobody is there, name a tie-breaker'}"
         return said

@@ -9,24 +9,19 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Min
 
-from evidence.models import Looked, Source
+from evidence.models import Looked
 from identities.models import Person, User
 from reviews import policies
+from reviews.ladder import CUTS
 from reviews.models import CampaignPause, Case, Decision, Heartbeat, Notice, Seat
 from reviews.permissions import SEAT_WORDS
 
+from . import lateness
 from .asked import Asked
-
-# Of which sources evidence of an identity is there, of many identities at once.
-SOURCES = """
-SELECT i.number, s.id FROM unnest(%s::bigint[]) AS i(number) CROSS JOIN evidence_source s
-WHERE EXISTS (SELECT FROM identities_attribution a
- WHERE a.identity_no = i.number AND a.source_id = s.id)
-ORDER BY s.name
-"""
+from .silencing import consequence
 
 
 class Silent(NamedTuple):
@@ -48,11 +43,19 @@ class Read(NamedTuple):
     silent: list[Silent]
     at_work: list[policies.Stretch]
     heard: list[policies.Stretch]  # the same, a pause of its campaign included
+    behind: lateness.Behind
+    late: policies.Late  # what did not count because evidence was late, where silence cuts
     paused: bool = False  # its campaign stood still for a while, or does now
+
+    @property
+    def due(self) -> datetime:
+        """When all of the time has counted, as it is known now."""
+        return self.clock.due + self.late.so_far
 
 
 def beat(*, now: datetime) -> None:
-    """Countersign is at work: extend the stretch, or begin one after an outage."""
+    """Countersign is at work: extend the stretch, or begin one after an outage; and which evidence
+    is late meanwhile."""
     with transaction.atomic():
         last = Heartbeat.objects.select_for_update().order_by("-until").first()
         if last is None or now - last.until > policies.MOST_UNHEARD:
@@ -60,6 +63,7 @@ def beat(*, now: datetime) -> None:
         elif last.until < now:
             last.until = now
             last.save(update_fields=["until"])
+    lateness.note(now=now)
 
 
 def read(case: Case, *, now: datetime) -> Read:
@@ -75,9 +79,12 @@ def read_all(cases: Sequence[Case], asked: Asked, *, now: datetime) -> dict[UUID
     persons = {person.pk for seats in silent.values() for _, found in seats for person in found}
     reached = _reached(cases, persons)
     since = min((case.counts_from for case in cases), default=now)
-    at_work = list(
-        Heartbeat.objects.filter(until__gte=since).order_by("since").values_list("since", "until")
-    )
+    # The stretch that is under way was last heard of up to so long ago.
+    heard_of = Heartbeat.objects.filter(until__gte=since - policies.MOST_UNHEARD)
+    at_work = list(heard_of.order_by("since").values_list("since", "until"))
+    # Late evidence is no reason to wait where nothing would be cut.
+    cut = [case for case in cases if consequence(case, does="suspend") in CUTS]
+    behind = lateness.of_cases(cut, since=since, now=now)
     paused, together = _paused(cases, now=now), _told_together(cases, persons)
     found = {}
     for case in cases:
@@ -95,18 +102,55 @@ def read_all(cases: Sequence[Case], asked: Asked, *, now: datetime) -> dict[UUID
             ]
             rows.append(Silent(seat, those, min(known, default=None), nobody))
         whole = case.silent_at - case.counts_from - case.not_counted
-        heard = [one for one in at_work if one[1] >= case.counts_from]
+        heard = [one for one in at_work if one[1] + policies.MOST_UNHEARD >= case.counts_from]
         stretches = policies.without(heard, paused.get(case.campaign_id, ()))
         clock = _clock(rows, stretches, since=case.counts_from, within=whole, now=now)
-        # The deadline lies before the grace; what is lost in either moves both.
-        clock = clock._replace(due=clock.due - case.grace)
-        found[case.pk] = Read(clock, rows, stretches, heard, bool(paused.get(case.campaign_id)))
+        read = Read(
+            # The deadline lies before the grace; what is lost in either moves both.
+            clock._replace(due=clock.due - case.grace),
+            rows,
+            stretches,
+            heard,
+            behind.get(case.pk, lateness.Behind()),
+            policies.Late(),
+            bool(paused.get(case.campaign_id)),
+        )
+        if case.silence_done_at is None and consequence(case) in CUTS:
+            late = _late(read, clock, since=case.counts_from, within=whole, now=now)
+            read = read._replace(late=late)
+        found[case.pk] = read
     return found
 
 
-def between(found: Read, *, since: datetime, within: timedelta, now: datetime) -> policies.Clock:
-    """The clock of a rung that is due `within` counted time after an earlier moment."""
-    return _clock(found.silent, found.at_work, since=since, within=within, now=now)
+def between(
+    found: Read, *, since: datetime, within: timedelta, cuts: bool, now: datetime
+) -> tuple[policies.Clock, policies.Late]:
+    """The clock of a rung that is due `within` counted time after an earlier moment, and what late
+    evidence takes of it where the rung cuts."""
+    clock = _clock(found.silent, found.at_work, since=since, within=within, now=now)
+    if not cuts:
+        return clock, policies.Late()
+    return clock, _late(found, clock, since=since, within=within, now=now)
+
+
+def _late(
+    found: Read, clock: policies.Clock, *, since: datetime, within: timedelta, now: datetime
+) -> policies.Late:
+    never = any(lateness.never_shown(one) for one in found.behind.sources)
+    if never or not all(one.asked for one in found.silent):
+        # There are other doubts, which no waiting ends.
+        return policies.Late()
+    whys = (lateness.why_late(one, now=now) for one in found.behind.sources)
+    return policies.late(
+        clock,
+        opened_at=since,
+        within=within,
+        at_work=found.at_work,
+        over=found.behind.over,
+        going_on=found.behind.going_on,
+        why=next(filter(None, whys), ""),
+        now=now,
+    )
 
 
 def _clock(
@@ -146,58 +190,43 @@ def sentences(case: Case, found: Read) -> list[str]:
             " every seat that is asked."
         )
     if found.clock.lost:
-        hours, minutes = divmod(round(found.clock.lost.total_seconds() / 60), 60)
         why = "Countersign was not at work"
         if found.paused:
             why = "its campaign was paused, or Countersign was not at work"
-        if hours or minutes:
-            said.append(f"{hours:,} h {minutes} min do not count: {why}.")
+        said += _not_counted(found.clock.lost, why)
+    late = found.late
+    said += _not_counted(late.so_far, late.goes_on or "evidence of it was late")
+    if late.goes_on:
+        most = _span(late.most)
+        until = f"at most {most} of such time are waited for, and then nothing is cut"
+        if late.so_far >= late.most:
+            until = f"{most} of such time were waited for, so nothing is cut"
+        said.append(f"While evidence is late the time does not count: {until}.")
     return said
 
 
+def _not_counted(lost: timedelta, why: str) -> list[str]:
+    """Seconds are not worth a sentence."""
+    return [f"{_span(lost)} do not count: {why}."] if lost >= timedelta(seconds=30) else []
+
+
+def _span(time: timedelta) -> str:
+    hours, minutes = divmod(round(time.total_seconds() / 60), 60)
+    return f"{hours:,} h {minutes} min"
+
+
 def doubt(case: Case, found: Read, *, now: datetime) -> str:
-    """Why silence may cut nothing now, as the end of a sentence; "" when it may."""
-    return doubts([case], {case.pk: found}, now=now)[case.pk]
-
-
-def doubts(cases: Sequence[Case], found: dict[UUID, Read], *, now: datetime) -> dict[UUID, str]:
-    """The same of many cases."""
-    numbers = [case.identity.number for case in cases if case.identity is not None]
-    with connection.cursor() as cursor:
-        cursor.execute(SOURCES, [numbers])
-        rows = cursor.fetchall()
-    known = Source.objects.in_bulk({source for _, source in rows})
-    of: dict[int, list[Source]] = {}
-    for number, source in rows:
-        of.setdefault(number, []).append(known[source])
-    return {case.pk: _doubt(case, found[case.pk], of, now=now) for case in cases}
-
-
-def _doubt(case: Case, found: Read, sources: dict[int, list[Source]], *, now: datetime) -> str:
+    """Why silence may cut nothing now, as the end of a sentence; "" when it may, or where it cuts
+    nothing whatever the evidence."""
     for one in found.silent:
         if not one.asked:
             return f"nobody could be asked as {_seat(one.seat)}"
-    if case.identity is None:
+    if case.identity is None or consequence(case, does="suspend") not in CUTS:
         return ""
-    those = sources.get(case.identity.number, [])
-    if not those:
+    if not found.behind.sources:
         return f"no evidence of {case.identity.name} is known"
-    return next((why for source in those if (why := why_late(source, now=now))), "")
-
-
-def why_late(source: Source, *, now: datetime) -> str:
-    """Why the newest evidence of a source may be missing; "" when it is fresh."""
-    name = source.title or source.name
-    if source.sampling < 1:
-        return f"evidence of {name} is sampled"
-    if source.keep_rules:
-        return f"evidence of {name} is filtered"
-    if source.watermark is None:
-        return f"whether evidence of {name} is complete is not known"
-    delay = source.lag_seconds + 2 * (source.expected_every_seconds or 0)
-    if now - source.watermark > timedelta(seconds=delay):
-        return f"evidence of {name} is known up to {in_words(source.watermark)} only"
-    return ""
+    whys = (lateness.why_late(source, now=now) for source in found.behind.sources)
+    return next(filter(None, whys), "")
 
 
 def _reached(cases: Sequence[Case], persons: set[UUID]) -> dict[tuple[UUID, UUID], datetime]:

@@ -104,7 +104,9 @@ def _do(pks: Sequence[UUID], what: str, terms: attesting.Terms, *, now: datetime
     there = _there([one.identity for one in found], now=now)
     told: dict[UUID, tuple[Person, list[Due]]] = {}
     steps = [_step(one, days, "over", "", now=now) for one in late for days in one.missing]
-    for one in found:
+    # After an outage in the order in which they ended, as the ledger is read; rows are locked in
+    # that of their ids.
+    for one in sorted(found, key=lambda one: one.ends_at):
         if one.missing[-1] == 0:
             steps.append(_end(one, there[one.identity.pk], now=now))
         else:

@@ -69,6 +69,27 @@ def look_again(case: Case, identity: Identity, *, now: datetime) -> None:
                 item.save(update_fields=["snapshot"])
 
 
+def keep_what_is_used(waiting: Sequence[Item], *, now: datetime) -> None:
+    """What these delegations were used for since they were asked about stays, should silence
+    narrow them: a case may be open for weeks. Nothing that was to stay is taken away. As many
+    queries for many items as for one."""
+    if not waiting:
+        return
+    of = {item.case.identity_id: item.case.identity for item in waiting if item.case.identity}
+    proposed = proposing.propose(list(of.values()), now=now)
+    made = {(one.kind, one.ref): one for found in proposed.values() for one in found}
+    wider = []
+    for item in waiting:
+        new, left = made.get((item.kind, item.ref)), item.proposal.get("actions", [])
+        more = [] if new is None else [one for one in new.proposal["actions"] if one not in left]
+        if more:
+            item.proposal = item.proposal | {"actions": [*left, *more]}
+            unseen = [one for one in item.snapshot.get("unseen", []) if one not in more]
+            item.snapshot = item.snapshot | {"unseen": unseen, "seen": len(left) + len(more)}
+            wider.append(item)
+    Item.objects.bulk_update(wider, ["proposal", "snapshot"])
+
+
 def _named(case: Case) -> dict[UUID, list[str]]:
     """By thing, the keys of the findings that its triggers name and that stand."""
     named = list(

@@ -52,6 +52,7 @@ def propose(*, scope: dict[str, Any], mode: str, reason: str, by: User, now: dat
     try:
         with transaction.atomic():
             row = _made(scope, mode, reason, by=by, now=now)
+            _in_turn(row, now=now)
             _note(
                 row, "mode.proposed", f"{by.called} proposed {row}: {words(row)}: {reason}", by, now
             )
@@ -60,6 +61,11 @@ def propose(*, scope: dict[str, Any], mode: str, reason: str, by: User, now: dat
             "A proposal for this scope waits for its second signature: sign or refuse that first."
         ) from None
     return row
+
+
+def _in_turn(row: ModeRule, *, now: datetime) -> None:
+    if why := mode_rules.why_not_yet(row.scope, row.mode, now=now):
+        raise NotPossible(why)
 
 
 def _made(
@@ -87,6 +93,7 @@ def sign(*, rule: ModeRule, by: User, now: datetime) -> ModeRule:
         modes_now.after_what_cuts()
         row = ModeRule.objects.select_for_update().get(pk=rule.pk)
         require(mode_permissions.why_not_sign_mode(by, row, now=now))
+        _in_turn(row, now=now)
         row.seen, row.since = mode_rules.look(row.scope, row.mode, now=now).as_json(), now
         _settle(row, "in_force", by=by, now=now)
         _in_place_of_others(row, now=now)
@@ -116,8 +123,9 @@ def step_back(*, rule: ModeRule, mode: str, reason: str, by: User, now: datetime
         reason = reason_given(reason, what="why its consequences are taken back")
         # It stands where the old one stood: what a later rule holds stays as that one says, so
         # that one signature never leads to more.
-        row = _made(old.scope, mode, reason, by=by, now=now, back=True, since=old.since)
-        _settle(row, "in_force", by=by, now=now)
+        # In force from its first moment: a proposal for this scope that waits keeps nobody from it.
+        said = {"back": True, "since": old.since, "state": "in_force"}
+        row = _made(old.scope, mode, reason, by=by, now=now, **said, **_settled(by, now=now))
         _in_place_of_others(row, now=now)
         _note(
             row,
@@ -131,10 +139,19 @@ def step_back(*, rule: ModeRule, mode: str, reason: str, by: User, now: datetime
 
 
 def _settle(row: ModeRule, state: str, *, by: User, now: datetime, reason: str = "") -> None:
-    row.state = state
-    row.settled_at, row.settled_by, row.settled_by_name = now, by.ref, by.called
-    row.settled_person, row.settled_reason = by.person, reason
+    row.state, row.settled_reason = state, reason
+    for name, value in _settled(by, now=now).items():
+        setattr(row, name, value)
     row.save()
+
+
+def _settled(by: User, *, now: datetime) -> dict[str, Any]:
+    return {
+        "settled_at": now,
+        "settled_by": by.ref,
+        "settled_by_name": by.called,
+        "settled_person": by.person,
+    }
 
 
 def _in_place_of_others(row: ModeRule, *, now: datetime) -> None:

@@ -21,6 +21,7 @@ from reviews import ladder, permissions
 from reviews.models import Case, ReviewPolicy, Rung
 
 from . import entries
+from .silencing import consequence
 
 BEFORE = Q(does__in=ladder.BEFORE)
 LATER = ("waiting", "held")
@@ -185,6 +186,23 @@ def words(case: Case, does: str) -> str:
         did = "held, as a draft is" if case.identity.state == "draft" else "suspended"
         return f"{case.identity.name} is {did}"
     return ladder.WORDS[does]
+
+
+def to_cut(cases: Iterable[UUID]) -> dict[UUID, list[str]]:
+    """What is still to be cut after the deadline of these, in the order in which it is due."""
+    found: dict[UUID, list[str]] = {}
+    rows = Rung.objects.filter(case__in=list(cases), state="waiting", does__in=ladder.CUTS)
+    for case, does in rows.order_by("after", "pk").values_list("case", "does"):
+        found.setdefault(case, []).append(does)
+    return found
+
+
+def then(case: Case, later: Iterable[str], *, doubt: str = "") -> str:
+    """The end of a sentence on what silence does at the deadline: what it cuts after it."""
+    cuts = [
+        words(case, does) for does in later if consequence(case, does=does, doubt=doubt) == does
+    ]
+    return f"; if still nobody decides, {', then '.join(cuts)}" if cuts else ""
 
 
 def release(

@@ -6,11 +6,13 @@ and who may not know of it reviews/sight.py. What a look does is attention.py.
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet
 
-from identities.models import Identity, Person, User
+from evidence.words import counted
+from identities.models import Person, User
 from identities.permissions import groups
 from reviews import permissions, persons, sight, visible
 from reviews.models import FAST, Burst, Case, Notice, Provisional, Seat
@@ -18,6 +20,7 @@ from reviews.models import FAST, Burst, Case, Notice, Provisional, Seat
 from . import reminders, stages
 from .asked import Asked
 
+MOST_COUNTED = 1_000
 # Where they stand as a list.
 MINE = "/cases/?again=mine"
 BODY = (
@@ -45,11 +48,29 @@ def waiting_for(user: User, *, now: datetime) -> QuerySet[Case]:
         rows = rows.filter(
             Exists(Seat.objects.filter(Q(party__in=mine) | Q(backup__in=mine), case=OuterRef("pk")))
         )
-    humans = Identity.objects.filter(kind="human", pk__in=rows.values("identity"))
-    me = [pk for pk, those in persons.subjects(humans).items() if user.person_id in those]
+    # Read once for all cases: joined to each of them it costs the square of them.
+    rows = rows.exclude(identity__in=persons.are(user).values("pk"))
     # That answers came fast says what they were: who is asked blind must not find it here.
-    blind = sight.hidden(user, rows, now=now)
-    return rows.exclude(Q(identity__in=me) | Q(pk__in=blind)) if me or blind else rows
+    blind = sight.hidden(user, now=now)
+    return rows if blind is None else rows.exclude(blind)
+
+
+class Waits(NamedTuple):
+    """How many wait for somebody, in words; beyond the bound only that there are more."""
+
+    many: str
+    verb: str
+
+    def __str__(self) -> str:
+        return f"{self.many} {self.verb} for a second look"
+
+
+def waits(user: User, *, now: datetime) -> Waits | None:
+    """The second looks that wait for this user, counted no further than pages say."""
+    found = waiting_for(user, now=now)[: MOST_COUNTED + 1].count()
+    if found > MOST_COUNTED:
+        return Waits(f"over {MOST_COUNTED:,} reviews", "wait")
+    return Waits(counted(found, "review"), "waits" if found == 1 else "wait") if found else None
 
 
 def notices(case: Case, marks: Sequence[Provisional], *, now: datetime) -> list[Notice]:
@@ -68,38 +89,40 @@ def notices(case: Case, marks: Sequence[Provisional], *, now: datetime) -> list[
         now=now,
     ):
         if row.person is not None:
-            numbers = [] if row.person_id in told else _numbers(row.person, case, burst, now=now)
-            if not numbers:
+            if row.person_id in told:
                 continue
-            _say(row, numbers)
+            many, first = _waits(row.person, case, burst, now=now)
+            if not many:
+                continue
+            _say(row, many, first)
             row.occasion = once
         rows.append(row)
     return rows
 
 
-def _say(row: Notice, numbers: Sequence[int]) -> None:
+def _say(row: Notice, many: int, first: int) -> None:
     """One case by its name, several by their number and the list of them."""
-    what, where = f"CS-{numbers[0]}", f"/cases/CS-{numbers[0]}/"
-    if len(numbers) > 1:
-        what, where = f"{len(numbers):,} reviews", MINE
+    what, where = f"CS-{first}", f"/cases/CS-{first}/"
+    if many > 1:
+        what, where = f"{many:,} reviews", MINE
         row.case = None
     row.subject, row.body = f"{what}: {FAST}", f"{BODY}\n\n{settings.BASE_URL}{where}\n"
 
 
-def _numbers(person: Person, case: Case, burst: Burst, *, now: datetime) -> list[int]:
-    """The numbers of the cases of a burst that somebody may look at again; of none of them, this
-    one's where they see it, because somebody has to see to it."""
+def _waits(person: Person, case: Case, burst: Burst, *, now: datetime) -> tuple[int, int]:
+    """How many cases of a burst somebody may look at again, and the number of the first; of none of
+    them, this one where they see it, because somebody has to see to it."""
     logins = list(User.objects.filter(person=person, is_active=True).select_related("person"))
     if not logins:
         # What they may see is known once they sign in.
         plan = stages.plan_of(case)
-        return [] if plan is not None and plan.blind else [case.number]
-    theirs = Q(pk__in=unsettled().filter(burst=burst).values("case"))
-    found: set[int] = set()
+        return (0, 0) if plan is not None and plan.blind else (1, case.number)
+    theirs, here = Q(pk__in=[]), False
     for user in logins:
-        found.update(waiting_for(user, now=now).filter(theirs).values_list("number", flat=True))
-    for user in () if found else logins:
-        rows = visible.cases(user, now=now).filter(pk=case.pk)
-        if not sight.hidden(user, rows, now=now):
-            found.update(rows.values_list("number", flat=True))
-    return sorted(found)
+        theirs |= Q(pk__in=waiting_for(user, now=now).values("pk"))
+        blind = sight.hidden(user, now=now)
+        seen = visible.cases(user, now=now).filter(pk=case.pk)
+        here |= (seen if blind is None else seen.exclude(blind)).exists()
+    rows = Case.objects.filter(theirs, pk__in=unsettled().filter(burst=burst).values("case"))
+    found = rows.aggregate(many=Count("pk"), first=Min("number"))
+    return (found["many"], found["first"]) if found["many"] else (int(here), case.number)

@@ -24,6 +24,7 @@ from reviews.permissions import SIGNING
 
 from . import consequences, settling, stages
 from .asked import Asked
+from .items import keep_what_is_used
 
 WORDS = {
     "escalate": "it goes to the backups and the tie-breaker",
@@ -40,6 +41,7 @@ WORDS = {
 }
 
 HELD = "what not every seat answered is held for some days, and then revoked"
+DIFFER = "all seats have answered and differ, so the tie-breaker decides"
 WAITS = "it waits for its seats, the backups and the tie-breaker"
 # (kind of item, what silence does) that silence changes something of.
 CUT = frozenset(
@@ -92,6 +94,30 @@ def sentence(case: Case, *, does: str = "", doubt: str = "") -> str:
     return WORDS.get(chosen, WORDS["escalate"]).format(name=_name(case), stage=case.next_stage)
 
 
+def undecided(case: Case, asked: Asked, at: datetime) -> str:
+    """What kept a case from being decided by then, as a clause: that nobody decided is not said
+    where the seats have answered, and differ."""
+    by = f"by {at:%Y-%m-%d %H:%M} UTC"
+    if not asked.silent(case) and case.pk in asked.differ:
+        return f"All seats had answered {case.key} {by}, and they differ"
+    if case.stage:
+        # Whoever is asked blind is not told whether others have answered.
+        return f"{case.key} was not decided {by}"
+    if case.pk in asked.answered:
+        return f"Not every seat had answered {case.key} {by}"
+    return f"Nobody decided {case.key} {by}"
+
+
+def all_differ(case: Case, silent: Sequence[object]) -> bool:
+    """Whether nobody is silent in a case and its seats differ, so that nothing of it is cut.
+
+    While another stage follows, it is asked; and who sits there may be asked blind.
+    """
+    if silent or case.next_stage:
+        return False
+    return Item.objects.filter(case=case, outcome="conflict").exists()
+
+
 def _name(case: Case) -> str:
     return case.identity.name if case.identity is not None else case.title
 
@@ -128,6 +154,14 @@ def do_all(cuts: Sequence[Cut], *, asked: Asked, now: datetime) -> dict[UUID, Do
     done in each."""
     of = {cut.case.pk: cut for cut in cuts}
     items = _unsettled(of)
+    keep_what_is_used(
+        [
+            one
+            for one in items
+            if of[one.case_id].chosen == "narrow" and one.kind == "delegation" and not one.outcome
+        ],
+        now=now,
+    )
     standing = settling.standing(items)
     reading = stages.Reading([cut.case for cut in cuts], now=now, asked=asked)
     came = {pk: _Came() for pk in of}

@@ -21,10 +21,6 @@ from reviews.shown import LIVE
 
 from . import entries, items, reminders
 
-# What each step ends.
-GIVES_BACK = {"release": "held", "resume": "suspended"}
-ENDED = {"release": "hold", "resume": "suspension"}
-
 
 def tell_withdrawn_next(*, now: datetime) -> bool:
     """Say one withdrawn finding, or one that came back, in its case; False when none waits."""
@@ -164,22 +160,20 @@ def _told_of(case: Case, finding: Finding) -> list[Person]:
     )
 
 
-def give_back(*, case: Case, step: str, by: User, now: datetime, reason: str) -> list[Revocation]:
-    """Release or resume the case's identity, because what it was stopped for is withdrawn."""
+def give_back(*, case: Case, by: User, now: datetime, reason: str) -> list[Revocation]:
+    """Release the case's identity, because what it was held for is withdrawn. What is suspended
+    works again when its seats have signed it (resuming.py)."""
     reason = reason_given(reason, what="why it may work again")
-    if step not in GIVES_BACK:
-        raise NotPossible(f"{step!r} gives nothing back: choose {' or '.join(GIVES_BACK)}.")
     with transaction.atomic():
         case = entries.locked(case.pk)
         identity = case.identity
         if identity is None:
             raise NotPossible(f"{case.key} names no identity.")
-        stopped = identity.state == "suspended" if step == "resume" else is_held(identity, now=now)
-        if not stopped:
-            raise NotPossible(f"{identity.name} is not {GIVES_BACK[step]}.")
+        if not is_held(identity, now=now):
+            raise NotPossible(f"{identity.name} is not held.")
         made = revocations.request(
             identity=identity,
-            step=step,
+            step="release",
             by=by,
             now=now,
             because=reason,
@@ -189,10 +183,10 @@ def give_back(*, case: Case, step: str, by: User, now: datetime, reason: str) ->
         entries.note(
             case,
             act="case.given_back",
-            words=f"{by.called} ended the {ENDED[step]} of {identity.name}: {reason}",
+            words=f"{by.called} ended the hold of {identity.name}: {reason}",
             by=by,
             now=now,
-            data={"step": step, "revocations": [row.key for row in made]},
+            data={"step": "release", "revocations": [row.key for row in made]},
         )
         entries.changed(case)
     return made

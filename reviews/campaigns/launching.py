@@ -30,17 +30,19 @@ LONGEST_REASON = 400
 RETIRED = "it was retired before it was asked"
 
 
-def launch(
-    *, campaign: Campaign, by: User, now: datetime, reason: str, deadline_at: datetime | None = None
-) -> Campaign:
+def launch(*, campaign: Campaign, by: User, now: datetime, reason: str) -> Campaign:
     """Fix who is in scope, and begin to open their reviews. Nobody is asked before all are open."""
     with transaction.atomic():
         campaign = rows.locked(campaign.pk)
         require(rows.why_not_launch(by, campaign))
         reason = reason_given(reason, what="why everybody is asked now")
-        due = deadline_at or now + timedelta(hours=campaign.policy.decide_within_hours)
+        # What was said when it was prepared holds; the policy's time counts from the launch.
+        due = campaign.deadline_at or now + timedelta(hours=campaign.policy.decide_within_hours)
         if due <= now:
-            raise NotPossible("The deadline has to lie ahead.")
+            raise NotPossible(
+                f"As prepared it was due {due:%Y-%m-%d %H:%M} UTC, which has passed: close this"
+                " campaign and prepare it with a later deadline."
+            )
         inside = list(
             population(campaign.policy, campaign.scope, now=now)
             .order_by("number")

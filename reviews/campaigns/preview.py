@@ -234,21 +234,17 @@ class Dry:
             )
             silence = rungs.silence(self.policy, identity)
             case = Case(identity=identity, silence=silence, policy=self.policy)
-            said = deadlines.sentence(case)
-            if later := self._later(case):
-                said += f"; if still nobody decides, {', then '.join(later)}"
+            said = f"{deadlines.sentence(case)}{rungs.then(case, self._later(case))}"
             found.setdefault(said, []).extend(identities)
         return dict(sorted(found.items(), key=lambda one: -len(one[1])))
 
     def _later(self, case: Case) -> list[str]:
-        """What the ladder of the policy cuts after the answers are due."""
+        """What the ladder of the policy does after the answers are due, where it cuts."""
         within = self.policy.decide_within_hours
         return [
-            rungs.words(case, one.does)
+            one.does
             for one in rungs.of_policy(self.policy, case.identity)
-            if one.after_hours > within
-            and one.does in deadlines.CUTS
-            and deadlines.consequence(case, does=one.does) == one.does
+            if one.after_hours > within and one.does in deadlines.CUTS
         ]
 
     def asking(self, person: UUID) -> list[UUID]:

@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from evidence.keys import uuid7
+from evidence.models import Source
 from identities.models import Person
 
 POLICY_STATES = ("proposed", "signed", "refused")
@@ -94,4 +95,29 @@ class Heartbeat(models.Model):
         indexes = [
             # The newest stretch, and those since a case was opened.
             models.Index(name="heartbeat_newest", fields=["-until"])
+        ]
+
+
+class LateEvidence(models.Model):
+    """A stretch in which evidence of a source was later than it normally is.
+
+    One row for each stretch, begun at the moment up to which the evidence was on time and extended
+    while it lasts. Silence that would cut does not count in it (docs/decisions/0055).
+    """
+
+    source = models.ForeignKey(Source, models.CASCADE, related_name="+")
+    since = models.DateTimeField()
+    until = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="late_evidence_runs_forward", condition=Q(until__gte=models.F("since"))
+            ),
+            # Two workers at once begin a stretch: one row.
+            models.UniqueConstraint(name="late_evidence_once", fields=["source", "since"]),
+        ]
+        indexes = [
+            # The newest stretch of each source, and those since cases were opened.
+            models.Index(name="late_evidence_newest", fields=["source", "-until"])
         ]

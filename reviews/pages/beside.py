@@ -35,15 +35,21 @@ def of(items: Iterable[Item], user: User, *, now: datetime) -> dict[UUID, dict[s
             if one.case_id != item.case_id and one.recommendation != item.recommendation
         ]
         if differ:
-            newest = max(differ, key=lambda one: (_made_at(one), -one.case.number))
+            newest = max(differ, key=lambda one: (made_at(one), -one.case.number))
             found[item.pk] = {
-                "at": _made_at(item),
+                "at": made_at(item),
                 "case": newest.case.key,
                 "url": f"/cases/{newest.case.key}/?item={newest.pk}",
                 "recommendation": newest.recommendation,
-                "other_at": _made_at(newest),
+                "other_at": made_at(newest),
             }
     return found
+
+
+def advice(item: Item) -> dict[str, Any]:
+    """Why something is recommended, and up to when evidence was known then: it is not looked at
+    anew while a case is open, and what was seen since stands in the table beside it."""
+    return {"reasons": advising.of_item(item), "advised_at": made_at(item)}
 
 
 def _others(shown: dict[UUID, Item], user: User, *, now: datetime) -> QuerySet[Item]:
@@ -69,7 +75,7 @@ def _others(shown: dict[UUID, Item], user: User, *, now: datetime) -> QuerySet[I
     )
 
 
-def _made_at(item: Item) -> datetime:
+def made_at(item: Item) -> datetime:
     """Older items do not say it: theirs were made when they were first asked about."""
     said = item.snapshot.get(advising.MADE_AT)
     return (parse_datetime(said) if said else None) or item.case.opened_at

@@ -5,7 +5,7 @@ from typing import Any
 
 from evidence.models import LedgerEntry
 from reviews import freezes
-from reviews.actions import clock, deadlines, freezing, rungs
+from reviews.actions import clock, deadlines, freezing, rungs, silencing
 from reviews.ladder import BEFORE, DUE, GO_ON, WORDS
 from reviews.models import Case, Freeze, Rung
 
@@ -15,12 +15,14 @@ def of(case: Case, *, now: datetime) -> dict[str, Any] | None:
     if case.state not in ("open", "draft"):
         return None
     notes: list[str] = []
-    doubt, due = "", case.deadline_at
+    doubt, due, differ = "", case.deadline_at, False
     if case.state == "open" and case.silence_done_at is None:
         read = clock.read(case, now=now)
-        due = max(due, read.clock.due)
+        due = max(due, read.due)
+        differ = silencing.all_differ(case, read.silent)
         notes = clock.sentences(case, read)
-        doubt = clock.doubt(case, read, now=now)
+        # What is late now may have come by then.
+        doubt = "" if read.late.waiting else clock.doubt(case, read, now=now)
     climb = _climb(case, due)
     past = due <= now
     acts = due + case.grace
@@ -33,8 +35,10 @@ def of(case: Case, *, now: datetime) -> dict[str, Any] | None:
         sentence = "This review is proposed: nobody is asked until it is opened."
     elif said := _done(case):
         sentence = f"{said}."
+    elif differ:
+        sentence = f"If it is not decided by {when}: {silencing.DIFFER}."
     elif acts <= now:
-        sentence = f"Nobody decided by {when}: {what}."
+        sentence = f"It was not decided by {when}: {what}."
     else:
         sentence = f"If nobody decides by {when}: {what}."
     if doubt and deadlines.consequence(case) in deadlines.CUTS:

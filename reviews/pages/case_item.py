@@ -12,10 +12,10 @@ from identities.judging.key_users import seen_with
 from identities.judging.verdicts import grant_of
 from identities.models import Credential
 from reviews import permissions, shown, standing
-from reviews.actions import advising, below, quarantining, versions
 from reviews.actions import answers as answer_table
+from reviews.actions import below, quarantining, versions
 from reviews.models import Decision, Item
-from reviews.pages import at_target, breaks, combination, left, rows, weighing
+from reviews.pages import at_target, beside, breaks, combination, left, rows, weighing
 from reviews.pages.lanes import micros
 from reviews.permissions import SEAT_WORDS, SIGNING
 
@@ -170,7 +170,7 @@ def evidence(item: Item, parts: "Parts") -> dict[str, Any]:
         "capsule": last,
         "pin_url": f"/cases/{parts.case.key}/pin/",
         "recommendation": item.recommendation,
-        "reasons": advising.of_item(item),
+        **beside.advice(item),
         "weighed": weighing.of_item(item, parts.weighed),
         "together": combination.of_item(item, parts.weighed),
     }

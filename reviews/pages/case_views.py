@@ -51,16 +51,15 @@ def capsule_page(request: HttpRequest, key: str, number: int) -> HttpResponse:
 @require_POST
 @login_required
 @permitted_first(
-    lambda request, key, step: revocations.why_not(
-        case_of(request, key).identity, step, user_of(request), now=timezone.now()
+    lambda request, key: revocations.why_not(
+        case_of(request, key).identity, "release", user_of(request), now=timezone.now()
     )
 )
 @reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
-def case_give_back(request: HttpRequest, key: str, step: str) -> HttpResponse:
+def case_give_back(request: HttpRequest, key: str) -> HttpResponse:
     case = case_of(request, key)
     made = actions.give_back(
         case=case,
-        step=step,
         by=user_of(request),
         now=timezone.now(),
         reason=request.POST.get("reason", ""),

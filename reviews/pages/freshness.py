@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from evidence.models import Source
-from reviews.actions import clock
+from reviews.actions import lateness
 from reviews.models import Case
 
 # A walk along the index of attributions: one step for each source of each identity.
@@ -29,16 +29,18 @@ CROSS JOIN LATERAL (
 
 
 class Fresh(NamedTuple):
-    """`at`: everything up to then has been seen; `why`: what of it is doubtful, when something is."""
+    """`at`: everything up to then has been seen; `why`: what of it is doubtful, when something is.
+    `late`: more of it may come, and is waited for."""
 
     at: datetime | None = None
     why: str = ""
     url: str = ""
+    late: bool = False
 
 
 def of_cases(cases: Iterable[Case], *, now: datetime) -> dict[Any, dict[str, Any]]:
     """By the case's primary key; a case on no identity has none. With its `why`, a row says what
-    silence would do now, as the page of its case does: what is doubtful is not cut."""
+    silence would do, as the page of its case does: what is doubtful is not cut."""
     numbers = {one.pk: one.identity.number for one in cases if one.identity is not None}
     found = of_identities(set(numbers.values()), now=now)
     return {case: found[number]._asdict() for case, number in numbers.items()}
@@ -62,8 +64,9 @@ def _fresh(sources: list[Source], *, now: datetime) -> Fresh:
     if not sources:
         return Fresh(why="no evidence of it is known")
     for one in sorted(sources, key=lambda source: source.name):
-        why = clock.why_late(one, now=now)
+        why = lateness.why_late(one, now=now)
         if why:
-            return Fresh(one.watermark, why, f"/sources/{one.name}/")
+            late = all(not lateness.never_shown(source) for source in sources)
+            return Fresh(one.watermark, why, f"/sources/{one.name}/", late)
     slowest = min(sources, key=lambda source: source.watermark or now)
     return Fresh(slowest.watermark, "", f"/sources/{slowest.name}/")

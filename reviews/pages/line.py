@@ -74,7 +74,7 @@ def context(identity: Any, user: User, *, now: datetime, at: datetime | None) ->
         },
         "as_of": _as_of(d),
         "vendor": vendor.facts(d.identity, now=d.live_now),
-        "suspended": suspended.facts(d.identity, user, now=d.live_now) if d.live else None,
+        "suspended": _stopped(d, user) if d.live else None,
         "acts": [] if not d.live else _acts(d, user),
         "findings": [_finding(one, asked_in.get(one.pk)) for one in d.findings],
         "findings_url": f"/findings/?{query}",
@@ -91,6 +91,12 @@ def context(identity: Any, user: User, *, now: datetime, at: datetime | None) ->
         "gaps": [],
         "fresh": [{"name": one.name, "at": one.last_received} for one in d.sources],
     }
+
+
+def _stopped(d: Dossier, user: User) -> dict[str, Any] | None:
+    if d.identity.state == "retired":
+        return suspended.retired(d.identity, now=d.live_now)
+    return suspended.facts(d.identity, user, now=d.live_now)
 
 
 def _crumbs(d: Dossier) -> list[dict[str, str]]:
@@ -171,6 +177,13 @@ def _acts(d: Dossier, user: User) -> list[dict[str, Any]]:
             "url": f"/identities/{d.identity.key}/hand-over/",
             "why_not": owner_permissions.why_not_offer(user, d.identity, now=d.live_now) or "",
             "icon": "send",
+            "get": True,
+        },
+        {
+            "words": "Stop all of it",
+            "url": f"/identities/{d.identity.key}/cascade/",
+            "why_not": identity_permissions.why_not_hold(user, d.identity, now=d.live_now) or "",
+            "icon": "ban",
             "get": True,
         },
         *([_follow(d, user)] if inheriting.lags(d.identity) else []),

@@ -142,6 +142,8 @@ def _progress(rule: ModeRule, has_it: int | None, *, now: datetime) -> dict[str,
     if has_it is None:
         return {"holds": holds}
     left = mode_rules.left(rule, now=now)
+    if not has_it and not left:  # moved between the two counts, or about nobody
+        return {"holds": holds}
     when = "The worker begins within a minute."
     if has_it:
         seconds = (now - rule.settled_at).total_seconds() * left / has_it
@@ -231,6 +233,8 @@ def dry_run(
         found.append(("outside" if seen.cut else "inside", "cut", said))
     else:
         found.append(("inside", "", "Silence cuts nothing in this mode."))
+    if why := mode_rules.why_not_yet(scope, mode, now=now):
+        found.insert(0, ("outside", "", why))
     return [
         {
             "kind": kind,

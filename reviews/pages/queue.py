@@ -9,11 +9,11 @@ from django.db.models import Count, Prefetch, Q, QuerySet
 from evidence.parameters import Known, checked, is_whole, understood, whole
 from identities.models import User
 from reviews import shares, sight, visible
-from reviews.actions import deadlines, second_looks
+from reviews.actions import second_looks
 from reviews.campaigns.rows import KEY as CAMPAIGN
 from reviews.models import Case, Seat
 from reviews.models.cases import SEATS
-from reviews.pages import freshness, planted, queue_groups, queue_items, waiting
+from reviews.pages import foreseen, freshness, planted, queue_groups, queue_items, waiting
 from reviews.pages.lists import UNDER_WAY, choice, page_of
 from reviews.permissions import SIGNING
 from reviews.states import STATES
@@ -136,7 +136,7 @@ def mine(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
         "more": len(every) >= waiting.MOST,
         "most": waiting.MOST,
         "planted": planted.in_queue(every),
-        "second_looks": second_looks.waiting_for(user, now=now).count(),
+        "second_looks": second_looks.waits(user, now=now),
         "bulk": queue_items.BULK if show == "items" else None,
         "page": {
             "first": first + 1 if rows else 0,
@@ -185,7 +185,9 @@ def all_cases(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, 
     hidden = sight.conflicts_hidden(user, [one.pk for one in shown if one.conflicts], now=now)
     for one in shown:
         one.conflicts -= len(hidden.get(one.pk, ()))
-    fresh = freshness.of_cases([one for one in shown if one.state == "open"], now=now)
+    going_on = [one for one in shown if one.state == "open"]
+    fresh = freshness.of_cases(going_on, now=now)
+    silence = foreseen.of_cases(going_on, fresh, now=now)
     kept = {key: asked[key] for key in NARROWED if asked.get(key)}
     out = f"?{urlencode(kept)}" if kept else ""
     also = [name for name in NARROWED[3:] if asked.get(name)]
@@ -216,7 +218,9 @@ def all_cases(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, 
                 {"words": "JSON", "url": f"/cases.json{out}"},
             ],
         },
-        "waits": [row_of(case, fresh.get(case.pk), now=now) for case in shown],
+        "waits": [
+            row_of(case, fresh.get(case.pk), silence.get(case.pk, "–"), now=now) for case in shown
+        ],
         "page": page,
     }
 
@@ -285,7 +289,9 @@ def cases_in(user: User, asked: dict[str, str], *, now: datetime) -> QuerySet[Ca
     return rows
 
 
-def row_of(case: Case, fresh: dict[str, Any] | None = None, *, now: datetime) -> dict[str, Any]:
+def row_of(
+    case: Case, fresh: dict[str, Any] | None = None, silence: str = "–", *, now: datetime
+) -> dict[str, Any]:
     """One case of `cases_in`."""
     counts: Any = case  # the annotations of cases_in
     signals = []
@@ -303,9 +309,7 @@ def row_of(case: Case, fresh: dict[str, Any] | None = None, *, now: datetime) ->
         "url": f"/cases/{case.key}/",
         "sub": f"{waiting.DOOR_WORDS[case.door]}{waiting.stage_words(case)}",
         "seat": "",
-        "silence": deadlines.sentence(case, doubt=fresh["why"] if fresh else "")
-        if case.state == "open"
-        else "–",
+        "silence": silence,
         "fresh": fresh,
         "signals": signals,
         "items_left": counts.left,

@@ -12,9 +12,9 @@ from django.db.models import Exists, OuterRef
 
 from identities.models import User
 from reviews import attention
-from reviews.actions import advising, bulk, deadlines
+from reviews.actions import advising, bulk
 from reviews.models import Decision, Item
-from reviews.pages import beside, freshness, planted, waiting
+from reviews.pages import beside, foreseen, freshness, planted, waiting
 from reviews.pages.case_item import unadvised, usage
 from reviews.permissions import SEAT_WORDS, SIGNING
 
@@ -36,12 +36,14 @@ def rows(
         if held >= start + many:
             break
     shown = picks(spanned)[start : start + many]
-    fresh = freshness.of_cases({pick.item.case for pick in shown}, now=now)
+    cases = {pick.item.case for pick in shown}
+    fresh = freshness.of_cases(cases, now=now)
+    silence = foreseen.of_cases(cases, fresh, now=now)
     others = beside.of([pick.item for pick in shown], user, now=now)
     why = bulk.why_not_keep(shown, fresh, now=now)
     return [
         _row(pick, why[pick.item.pk], fresh.get(pick.item.case_id), now=now)
-        | {"beside": others.get(pick.item.pk)}
+        | {"beside": others.get(pick.item.pk), "silence": silence[pick.item.case_id]}
         for pick in shown
     ]
 
@@ -99,7 +101,6 @@ def _row(
         "sub": f"{whose} · {item.note}{waiting.stage_words(case)}",
         "usage": usage(item),
         "seat": SEAT_WORDS[pick.seat.kind],
-        "silence": deadlines.sentence(case, doubt=fresh["why"] if fresh else ""),
         "fresh": fresh,
         "signals": signals,
         "recommendation": item.recommendation,

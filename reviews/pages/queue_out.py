@@ -17,11 +17,11 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.utils.dateparse import parse_datetime
 
 from identities.models import User
-from reviews.actions import advising, deadlines
+from reviews.actions import advising
 from reviews.combined import SIDES
 from reviews.exports import moment
 from reviews.models import Case
-from reviews.pages import freshness, planted, queue, queue_groups, queue_items, waiting
+from reviews.pages import foreseen, freshness, planted, queue, queue_groups, queue_items, waiting
 from reviews.pages.case_item import usage
 from reviews.permissions import SEAT_WORDS
 
@@ -88,7 +88,9 @@ def _of_case(case: Case) -> Row:
 
 def _cases(found: list[waiting.Waiting], *, now: datetime) -> Iterator[tuple[Case, Row]]:
     cases = waiting.of_cases(found)
-    fresh = freshness.of_cases(cases.values(), now=now)
+    silence = foreseen.of_cases(
+        cases.values(), freshness.of_cases(cases.values(), now=now), now=now
+    )
     for one in planted.beside(found):
         case = cases.get(one.case)
         if case is not None:
@@ -97,7 +99,7 @@ def _cases(found: list[waiting.Waiting], *, now: datetime) -> Iterator[tuple[Cas
                 _of_case(case)
                 | {
                     "seat": SEAT_WORDS[one.kind],
-                    "if_nobody_decides": _silence(case, fresh),
+                    "if_nobody_decides": silence[case.pk],
                     "items_left": one.left,
                     "items": one.of,
                     "conflicts": one.conflicts,
@@ -108,7 +110,8 @@ def _cases(found: list[waiting.Waiting], *, now: datetime) -> Iterator[tuple[Cas
 
 def _items(found: list[waiting.Waiting], *, now: datetime) -> Iterator[tuple[Case, Row]]:
     picked = queue_items.picks(found)
-    fresh = freshness.of_cases({pick.item.case for pick in picked}, now=now)
+    cases = {pick.item.case for pick in picked}
+    silence = foreseen.of_cases(cases, freshness.of_cases(cases, now=now), now=now)
     for pick in picked:
         item, case = pick.item, pick.item.case
         yield (
@@ -116,7 +119,7 @@ def _items(found: list[waiting.Waiting], *, now: datetime) -> Iterator[tuple[Cas
             _of_case(case)
             | {
                 "seat": SEAT_WORDS[pick.seat.kind],
-                "if_nobody_decides": _silence(case, fresh),
+                "if_nobody_decides": silence[case.pk],
                 "item": str(item.pk),
                 "item_kind": item.kind,
                 "item_title": item.title,
@@ -134,11 +137,6 @@ def _items(found: list[waiting.Waiting], *, now: datetime) -> Iterator[tuple[Cas
                 "url": f"{settings.BASE_URL}/cases/{case.key}/?item={item.pk}",
             },
         )
-
-
-def _silence(case: Case, fresh: dict[Any, dict[str, Any]]) -> str:
-    known = fresh.get(case.pk)
-    return deadlines.sentence(case, doubt=known["why"] if known else "")
 
 
 def cases(user: User, asked: dict[str, str], *, now: datetime) -> Iterator[Row]:

@@ -1,4 +1,5 @@
-"""What stands on the page of a suspended identity: by what it is, and how it works again.
+"""What stands on the page of a suspended identity: by what it is, and how it works again; and on
+that of a retired one, what may work all the same.
 
 Owns the sentences; what is read is reviews/actions/suspensions.py, the act resuming.py.
 """
@@ -6,7 +7,8 @@ Owns the sentences; what is read is reviews/actions/suspensions.py, the act resu
 from datetime import datetime
 from typing import Any
 
-from identities.models import Identity, Party, Revocation, User
+from evidence.models import LedgerEntry
+from identities.models import Identity, IdentityState, Party, Revocation, User
 from reviews import visible
 from reviews.actions import resuming, seats, suspensions
 from reviews.models import Seat
@@ -46,6 +48,28 @@ def facts(identity: Identity, user: User, *, now: datetime) -> dict[str, Any] | 
             or "",
         },
     }
+
+
+def retired(identity: Identity, *, now: datetime) -> dict[str, Any] | None:
+    """{"at", "by", "works", "for_good"} as above; None where it is not retired."""
+    row = _stretch(identity, "retired", during__contains=now)
+    if identity.state != "retired" or row is None:
+        return None
+    # What stopped it before it was retired was asked for then.
+    since = row.during.lower
+    before = _stretch(identity, "suspended", "held", during__endswith=since)
+    said = LedgerEntry.objects.filter(subject=identity.key, act="identity.retired")
+    return {
+        "at": since,
+        "by": said.order_by("-pk").values_list("by_name", flat=True).first() or "Countersign",
+        "works": _works(identity, since if before is None else before.during.lower),
+        "for_good": True,
+    }
+
+
+def _stretch(identity: Identity, *states: str, **during: datetime) -> IdentityState | None:
+    rows = identity.states.filter(state__in=states, superseded_at__isnull=True, **during)
+    return rows.order_by("-pk").first()
 
 
 def _works(identity: Identity, since: datetime) -> list[dict[str, str]]:

@@ -18,9 +18,8 @@ from identities import visible as identities_visible
 from identities.models import User
 from identities.permissions import groups
 from reviews import sight, visible
-from reviews.actions import deadlines
 from reviews.models import Case, Seat
-from reviews.pages import freshness
+from reviews.pages import foreseen, freshness
 from reviews.permissions import SEAT_WORDS, SIGNING, mine
 
 DOOR_WORDS = {
@@ -236,8 +235,9 @@ def rows(found: list[Waiting], *, now: datetime) -> list[dict[str, Any]]:
     """Queue rows as templates/queue.html and front.html draw them."""
     cases = of_cases(found)
     fresh = freshness.of_cases(cases.values(), now=now)
+    silence = foreseen.of_cases(cases.values(), fresh, now=now)
     return [
-        _row(one, cases[one.case], fresh.get(one.case), now=now)
+        _row(one, cases[one.case], fresh.get(one.case), silence[one.case], now=now)
         for one in found
         if one.case in cases
     ]
@@ -256,7 +256,7 @@ def seats_of(found: Iterable[Waiting]) -> dict[UUID, Seat]:
 
 
 def _row(
-    one: Waiting, case: Case, fresh: dict[str, Any] | None, *, now: datetime
+    one: Waiting, case: Case, fresh: dict[str, Any] | None, silence: str, *, now: datetime
 ) -> dict[str, Any]:
     signals: list[dict[str, Any]] = []
     if case.deadline_at <= now:
@@ -276,7 +276,7 @@ def _row(
         # Whoever is asked in a later stage need not own it.
         if one.kind == "identity_owner" and case.identity is not None and case.asked_since is None
         else "",
-        "silence": deadlines.sentence(case, doubt=fresh["why"] if fresh else ""),
+        "silence": silence,
         "fresh": fresh,
         "signals": signals,
         "items_left": one.left,

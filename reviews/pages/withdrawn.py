@@ -47,11 +47,20 @@ def _of_identity(parts: "Parts") -> list[dict[str, Any]]:
     if identity is None:
         return []
     if identity.state == "suspended":
-        why = identity_permissions.why_not_suspend(parts.user, identity, now=now)
-        return [_act(f"Resume {identity.name}", _here(parts, "resume"), why, "arrow-back-up")]
+        # Its page says by what it is, and who signs that it works again.
+        return [
+            {
+                "words": f"Ask to resume {identity.name}",
+                "url": f"/identities/{identity.key}/",
+                "icon": "player-track-next",
+                "why_not": "",
+                "get": True,
+            }
+        ]
     if withdrawing.is_held(identity, now=now):
         why = identity_permissions.why_not_hold(parts.user, identity, now=now)
-        return [_act(f"Release {identity.name}", _here(parts, "release"), why, "arrow-back-up")]
+        url = f"/cases/{parts.case.key}/release/"
+        return [_act(f"Release {identity.name}", url, why, "arrow-back-up")]
     return []
 
 
@@ -92,10 +101,6 @@ def _ask_again(kind: str, ref: UUID, parts: "Parts") -> dict[str, Any]:
         "why_not": "",
         "get": True,
     }
-
-
-def _here(parts: "Parts", step: str) -> str:
-    return f"/cases/{parts.case.key}/{step}/"
 
 
 def _act(words: str, url: str, why_not: str | None, icon: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Moving 20,000 identities from observe to enforce by a rule, and back by one signature.
+"""Moving 20,000 identities from ask to enforce by a rule, and back by one signature.
 
 350 services and as many owners. The sweep runs in this process, as one worker would.
 """
@@ -26,7 +26,7 @@ def measure(identities: int = IDENTITIES) -> Iterator[Said]:
     line.ready()
     one, other = _administrator("one"), _administrator("other")
     owners = crowd.people(SERVICES)
-    crowd.identities(identities, owners=owners, of=crowd.services(SERVICES, owners), mode="observe")
+    crowd.identities(identities, owners=owners, of=crowd.services(SERVICES, owners), mode="ask")
     database.as_owner("ANALYZE")
     now = timezone.now()
     spent, seen = _spent(lambda: mode_rules.look(SCOPE, "enforce", now=now))

@@ -22,17 +22,19 @@ def test_pages_of_modes_are_clean(
     ines = User.objects.get(username="ines")
     rule = modes.propose(
         scope={"kinds": ["agent", "service_account"], "ai_system": True},
-        mode="enforce",
+        mode="ask",
         reason="agents are ready",
         by=ines,
         now=timezone.now(),
     )
     other = User.objects.get(username="marek")
-    held = modes.propose(
-        scope={"kinds": ["agent"]}, mode="enforce", reason="ready", by=ines, now=timezone.now()
-    )
-    held = modes.sign(rule=held, by=other, now=timezone.now())
-    modes.apply_next(now=timezone.now())
+    for mode in ("ask", "enforce"):
+        held = modes.propose(
+            scope={"kinds": ["agent"]}, mode=mode, reason="ready", by=ines, now=timezone.now()
+        )
+        held = modes.sign(rule=held, by=other, now=timezone.now())
+        while modes.apply_next(now=timezone.now()):
+            pass
     # Its rows have not followed yet: the page says how far they are.
     back = modes.step_back(rule=held, mode="ask", reason="soon", by=ines, now=timezone.now())
     page = open_as(ines, dark=dark, phone=phone)

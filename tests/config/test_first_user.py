@@ -192,3 +192,15 @@ def test_a_switched_off_login_works_again_and_says_so() -> None:
     User.objects.update(is_active=False)
     assert run("login", "ben").startswith("+ is switched on again\n")
     assert User.objects.get().is_active
+
+
+def test_second_login_of_a_person_is_no_second_signer() -> None:
+    run("login", "ines", "--name", "Ines Okafor", "--email", "ines@example.com", "--role", "owner")
+    words = ("login", "ines-admin", "--name", "Ines Okafor", "--email", "ines.admin@example.com")
+    assert "+ is another login of Ines Okafor" in run(*words, "--second-of", "ines")
+    assert "another login" not in run(*words, "--second-of", "ines")
+    assert Person.objects.get() == User.objects.get(username="ines-admin").person
+    run("login", "marek", "--name", "Marek Novak", "--email", "marek@example.com")
+    for first, why in (("nobody", "There is no login 'nobody'"), ("marek", "is Ines Okafor's")):
+        with pytest.raises(CommandError, match=why):
+            run(*words, "--second-of", first)

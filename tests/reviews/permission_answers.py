@@ -319,6 +319,6 @@ def of_plants() -> Iterator[Row]:
     yield Row(
         key,
         lambda w: undo(w, gone=True),
-        "It has gone out: answer again while the case is open.",
+        "Its 8 seconds to be taken back are over: answer again while the case is open.",
     )
     yield Row(key, lambda w: undo(w, state="closed"), "{key} is closed: it has gone out.")

@@ -188,7 +188,7 @@ def of_reviews() -> Iterator[Row]:
     yield Row(
         "why_not_undo",
         lambda w: undone(w, now=NOW + HOUR),
-        "It has gone out: answer again while the case is open.",
+        "Its 8 seconds to be taken back are over: answer again while the case is open.",
     )
     yield Row(
         "why_not_undo",
@@ -218,27 +218,23 @@ def of_reviews() -> Iterator[Row]:
         cancels("ines"),
         "Only who opened this case or an administrator may cancel it.",
     )
-    yield Row("why_not_release", released("rita"), None)
-    yield Row(
-        "why_not_release",
-        released("nobody"),
-        "This login is nobody's: releasing needs a person behind it.",
-    )
-    yield Row(
-        "why_not_release",
-        released("gus"),
-        "Only a reviewer, a responder or an administrator may release what is held.",
-    )
-    yield Row(
-        "why_not_release",
-        released("rita", requester="rita"),
-        "You asked for this: the requester does not say what silence does.",
-    )
-    yield Row(
-        "why_not_release",
-        released("rita", subject="rita"),
-        "You are the subject of this case: the subject does not say what silence does.",
-    )
+    for asked, said in (
+        (released("rita"), None),
+        (released("nobody"), "This login is nobody's: releasing needs a person behind it."),
+        (
+            released("gus"),
+            "Only a reviewer, a responder or an administrator may release what is held.",
+        ),
+        (
+            released("rita", requester="rita"),
+            "You asked for this: the requester does not say what silence does.",
+        ),
+        (
+            released("rita", subject="rita"),
+            "You are the subject of this case: the subject does not say what silence does.",
+        ),
+    ):
+        yield Row("why_not_release", asked, said)
     for name, said in (
         ("ines", None),
         ("rita", None),
@@ -362,6 +358,13 @@ def of_identities() -> Iterator[Row]:
                 ),
                 expected,
             )
+    seats = "Resuming svc-report takes both seats: ask to resume it, and they sign."
+    for name, said in (("rex", seats), ("ines", seats), ("otto", AUDITOR), ("off", INACTIVE)):
+        resumes = lambda w, name=name: p.why_not_resume(w.user(name), w.identity(), now=NOW)  # noqa: E731 - a default binds it
+        yield Row("why_not_resume", resumes, said)
+    yield Row(
+        "why_not_resume", lambda w: p.why_not_resume(COUNTERSIGN, w.identity(), now=NOW), None
+    )
     yield Row(
         "why_not_attest",
         lambda w: p.why_not_attest(COUNTERSIGN, w.identity(), now=NOW),

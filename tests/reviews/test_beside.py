@@ -104,3 +104,16 @@ def test_two_of_one_page_are_compared_without_being_read_again(
     said = {one.case.key: found[one.pk]["case"] for one in items}
     assert said == {two[0].key: two[1].key, two[1].key: two[0].key}
     assert len(seen) == 1
+
+
+def test_recommendation_says_up_to_when_its_evidence_was_known(story: Told, client: Client) -> None:
+    now = timezone.now()
+    case = actions.open_review(
+        identity=story.identity, by=story.rita, now=now - 2 * DAY, reason="yearly"
+    )
+    client.force_login(story.ines)
+    item = item_of(case, "delegation")
+    page = client.get(f"/cases/{case.key}/?item={item.pk}").content.decode()
+    head = page.partition('id="reasons-title"')[2].partition("</header>")[0]
+    assert f"{now - 2 * DAY:%Y-%m-%dT%H:%M}" in head
+    assert "alone; you decide" in head

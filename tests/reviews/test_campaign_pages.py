@@ -170,3 +170,17 @@ def test_page_asks_the_same_number_of_queries_for_one_and_many(rita: User) -> No
 
     queries(1)
     assert queries(2) == queries(60)
+
+
+def test_launch_that_nobody_has_counted_yet_says_no_number(rita: User) -> None:
+    crowd.identities(2, owners=crowd.people(1), of=[])
+    campaign = prepared(rita)
+    launching.launch(campaign=campaign, by=rita, now=timezone.now(), reason="go")
+    page = text(as_user(rita), f"/campaigns/{campaign.key}/")
+    assert "Everybody is told when all of them are open." in page
+    assert "0 of 0" not in page
+    campaign.refresh_from_db()
+    progress.count(campaign, now=timezone.now())
+    assert "0 of 2 reviews</a> are open. Everybody" in text(
+        as_user(rita), f"/campaigns/{campaign.key}/"
+    )

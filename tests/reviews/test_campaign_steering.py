@@ -231,3 +231,17 @@ def test_act_of_an_owner_is_refused(campaign: Campaign, story: Told, act: Any) -
 def test_deadline_in_the_past_is_refused(db: None) -> None:
     with pytest.raises(NotPossible, match="has to lie ahead"):
         prepared(make_user("rita", "reviewer"), deadline_at=NOW - DAY)
+
+
+def test_deadline_that_was_prepared_is_the_one_that_counts(story: Told) -> None:
+    row = launched(story.rita, deadline_at=NOW + 3 * DAY)
+    case = Case.objects.get()
+    assert (row.deadline_at, case.deadline_at) == (NOW + 3 * DAY, NOW + 3 * DAY)
+    assert Rung.objects.get(does="due").at == NOW + 3 * DAY
+
+
+def test_draft_whose_deadline_has_passed_is_not_launched(story: Told) -> None:
+    draft = prepared(story.rita, deadline_at=NOW + DAY)
+    with pytest.raises(NotPossible, match=r"it was due 2026-.* UTC, which has passed: close this"):
+        launching.launch(campaign=draft, by=story.rita, now=NOW + 2 * DAY, reason="go")
+    assert CampaignIdentity.objects.count() == 0

@@ -104,7 +104,7 @@ def test_silence_holds_a_draft_and_a_later_keep_lets_it_go(
 ) -> None:
     Case.objects.filter(pk=case.pk).update(silence="suspend")
     everything_counts(case, until=NOW + 30 * DAY)
-    monkeypatch.setattr("reviews.actions.clock.doubts", no_doubt)
+    monkeypatch.setattr("reviews.actions.clock.doubt", no_doubt)
     while actions.deadlines_next(now=NOW + WEEK):
         pass
     words = LedgerEntry.objects.get(act="case.silence").words
@@ -116,9 +116,9 @@ def test_silence_holds_a_draft_and_a_later_keep_lets_it_go(
     assert not stopped(draft, NOW + WEEK + 3 * HOUR)
 
 
-def no_doubt(cases: list[Case], *_: Any, **__: Any) -> dict[Any, str]:
+def no_doubt(*_: Any, **__: Any) -> str:
     """There is no evidence of a draft, and this is not about evidence."""
-    return {one.pk: "" for one in cases}
+    return ""
 
 
 def stopped(identity: Identity, at: Any) -> bool:

@@ -81,7 +81,7 @@ def test_silence_does_what_the_policy_says_and_its_ladder_runs_to_the_end(
     everything_counts(case, until=NOW + 60 * DAY)
     keep_all(case, sign, alone.rita, "identity_owner")
     stages.sweep(NOW + WEEK - 6 * HOUR)
-    assert told(root)[1:] == ["nobody has decided yet"]
+    assert told(root)[1:] == ["it is not decided yet"]
     stages.sweep(NOW + WEEK)
     alone.identity.refresh_from_db()
     assert alone.identity.state == "suspended"

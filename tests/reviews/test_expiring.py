@@ -192,3 +192,22 @@ def test_one_message_a_day_however_many_end(
     notice = Notice.objects.get(person=owner.person)
     assert notice.subject == "Renew what you answer for: 60 ends ahead"
     assert "and 40 more ends" in notice.body
+
+
+def test_after_an_outage_ends_come_in_the_order_in_which_they_ended(story: Told) -> None:
+    ends = {"late": END + 3 * HOUR, "first": END + HOUR, "second": END + 2 * HOUR}
+    for name, at in ends.items():
+        Identity.objects.create(
+            name=name,
+            kind="agent",
+            state="active",
+            mode="ask",
+            owner=story.identity.owner,
+            purpose="reports for Finance",
+            expires_at=at,
+            created_at=NOW,
+        )
+    sweep(END + DAY)
+    rows = LedgerEntry.objects.filter(act="end.escalated").order_by("pk")
+    assert list(rows.values_list("at", flat=True)) == [END, *sorted(ends.values())]
+    assert set(rows.values_list("recorded_at", flat=True)) == {END + DAY}

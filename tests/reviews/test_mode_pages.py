@@ -36,12 +36,12 @@ def form(**said: Any) -> dict[str, Any]:
 def test_a_scope_is_moved_by_two_people_with_plain_forms(
     story: Told, ada: User, as_user: Sign
 ) -> None:
-    one = agent("a1", owner=party(story.ines))
+    one = agent("a1", owner=party(story.ines), mode="ask")
     rita, other = as_user(story.rita), as_user(ada)
     assert "No rule yet" in rita.get("/modes/").content.decode()
     tried = rita.post("/modes/new/", form(act="try"))
     assert (tried.status_code, ModeRule.objects.count()) == (200, 0)
-    assert "1 identity would change: 1 from observe." in tried.content.decode()
+    assert "1 identity would change: 1 from ask." in tried.content.decode()
     answer = rita.post("/modes/new/", form(act="propose"))
     rule = ModeRule.objects.get()
     assert answer["Location"] == rule.url
@@ -68,7 +68,15 @@ def test_a_scope_is_moved_by_two_people_with_plain_forms(
     line = rita.get(f"/identities/{one.key}/").content.decode()
     assert f'href="{rule.url}" title="By {rule.key}: Those of which' in line
     assert one.key in rita.get("/identities/?mode=enforce").content.decode()
-    assert one.key not in rita.get("/identities/?mode=observe").content.decode()
+    assert one.key not in rita.get("/identities/?mode=ask").content.decode()
+
+
+def test_form_says_which_step_comes_first(story: Told, as_user: Sign) -> None:
+    agent("a1")
+    answer = as_user(story.rita).post("/modes/new/", form(act="propose"))
+    said = "1 identity of this scope is only observed so far: after observe comes ask."
+    assert (answer.status_code, said in answer.content.decode()) == (400, True)
+    assert ModeRule.objects.count() == 0
 
 
 def test_step_back_is_one_form_with_a_reason(story: Told, ada: User, as_user: Sign) -> None:
@@ -214,3 +222,10 @@ def test_outgoing_writes_are_stopped_and_let_go_by_two(
     assert "All outgoing writes are stopped" not in rita.get("/").content.decode()
     states = OutgoingSwitch.objects.order_by("pk").values_list("to", "state")
     assert list(states) == [("stopped", "ended"), ("open", "refused"), ("open", "in_force")]
+
+
+def test_rule_about_nobody_counts_no_rows(story: Told, ada: User, as_user: Sign) -> None:
+    rule = modes.sign(rule=proposed(story.rita, {"kinds": ["workload"]}, "ask"), by=ada, now=NOW)
+    page = as_user(story.rita).get(rule.url).content.decode()
+    assert "Nothing is cut beyond ask since the signature." in page
+    assert "identities done" not in page

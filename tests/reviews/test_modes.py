@@ -41,6 +41,8 @@ def proposed(by: User, scope: dict[str, Any], mode: str, **said: Any) -> ModeRul
 
 
 def in_force(story: Told, ada: User, scope: dict[str, Any], mode: str, now: Any = NOW) -> ModeRule:
+    if mode_rules.why_not_yet(scope, mode, now=now):
+        in_force(story, ada, scope, "ask", now)
     rule = modes.sign(rule=proposed(story.rita, scope, mode), by=ada, now=now)
     drain(now=now)
     rule.refresh_from_db()
@@ -91,7 +93,7 @@ def test_nothing_changes_before_a_second_person_has_signed(story: Told, ada: Use
 
 
 def test_database_refuses_one_person_alone_but_for_a_step_back(story: Told) -> None:
-    rule = proposed(story.rita, AGENTS, "enforce")
+    rule = proposed(story.rita, AGENTS, "ask")
     alone = {"state": "in_force", "settled_person": story.rita.person, "settled_at": NOW}
     with pytest.raises(IntegrityError), transaction.atomic():
         ModeRule.objects.filter(pk=rule.pk).update(**alone)
@@ -105,7 +107,7 @@ def test_two_second_logins_of_one_person_are_one_person(story: Told) -> None:
 
 
 def test_batches_go_on_where_a_killed_worker_stopped(story: Told, ada: User) -> None:
-    many = [agent(f"a{n}") for n in range(7)]
+    many = [agent(f"a{n}", mode="ask") for n in range(7)]
     rule = modes.sign(rule=proposed(story.rita, AGENTS, "enforce"), by=ada, now=NOW)
     assert modes.apply_next(now=NOW, most=3)
     with pytest.raises(RuntimeError, match="killed"):
@@ -184,6 +186,52 @@ def test_step_back_leads_to_more_for_nobody(story: Told, ada: User) -> None:
     # Who comes later gets what two have signed for, as far as it was not taken back.
     late = agent("late")
     assert (drain(now=NOW + DAY), mode_of(late)) == (1, "ask")
+
+
+def test_no_scope_goes_from_observe_to_enforce_in_one_step(story: Told, ada: User) -> None:
+    one = agent("a1")
+    why = "1 identity of this scope is only observed so far: after observe comes ask."
+    with pytest.raises(NotPossible, match=why):
+        proposed(story.rita, AGENTS, "enforce")
+    assert ModeRule.objects.count() == 0
+    asks = modes.sign(rule=proposed(story.rita, AGENTS, "ask"), by=ada, now=NOW)
+    # Signed, but nobody is asked yet.
+    with pytest.raises(NotPossible, match=why):
+        proposed(story.rita, AGENTS, "enforce")
+    drain()
+    asks.refresh_from_db()
+    assert (mode_of(one), asks.state) == ("ask", "in_force")
+    # Who comes into a scope that asks by then does not stop its next step.
+    late = agent("late")
+    modes.sign(rule=proposed(story.rita, AGENTS, "enforce"), by=ada, now=NOW + HOUR)
+    drain()
+    assert (mode_of(one), mode_of(late)) == ("enforce", "enforce")
+
+
+def test_scope_that_was_taken_back_meanwhile_is_not_enforced(story: Told, ada: User) -> None:
+    one = agent("a1")
+    asks = in_force(story, ada, AGENTS, "ask")
+    waits = proposed(story.rita, AGENTS, "enforce")
+    # A proposal that waits keeps nobody from taking the scope back.
+    back = modes.step_back(rule=asks, mode="observe", reason="too soon", by=ada, now=NOW)
+    drain()
+    assert (back.state, back.settled_by_name, back.settled_person) == (
+        "in_force",
+        "Ada",
+        ada.person,
+    )
+    with pytest.raises(NotPossible, match="only observed so far"):
+        modes.sign(rule=waits, by=ada, now=NOW)
+    waits.refresh_from_db()
+    assert (waits.state, mode_of(one)) == ("proposed", "observe")
+
+
+def test_scope_of_nobody_is_asked_before_it_is_enforced(story: Told, ada: User) -> None:
+    scope = {"kinds": ["workload"]}
+    with pytest.raises(NotPossible, match="Nobody of this scope was asked about so far"):
+        proposed(story.rita, scope, "enforce")
+    in_force(story, ada, scope, "ask")
+    assert in_force(story, ada, scope, "enforce").state == "in_force"
 
 
 @pytest.mark.parametrize("to", ["enforce", "ask", "nothing"])

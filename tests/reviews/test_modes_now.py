@@ -75,9 +75,9 @@ def test_what_two_have_signed_downwards_holds_at_once_too(story: Told, ada: User
 
 
 def test_what_leads_to_more_begins_with_the_row(story: Told, ada: User) -> None:
-    one = agent("a1")
+    one = agent("a1", mode="ask")
     modes.sign(rule=proposal(story, "enforce"), by=ada, now=NOW)
-    assert held_back(one) == ["observe"]
+    assert held_back(one) == ["ask"]
     drain()
     assert mode_of(one) == "enforce"
 

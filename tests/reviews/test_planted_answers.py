@@ -74,7 +74,7 @@ def test_answer_is_taken_back_within_seconds(plant: PlantedItem, olga: User, rit
     answer(plant, olga, "keep")
     with pytest.raises(NotAllowed, match="You have no answer on this item to take back"):
         undo(plant, rita)
-    with pytest.raises(NotAllowed, match="It has gone out: answer again"):
+    with pytest.raises(NotAllowed, match="Its 8 seconds to be taken back are over: answer again"):
         undo(plant, olga, NOW + HOUR)
     undo(plant, olga)
     assert not PlantedAnswer.objects.filter(superseded_at=None).exists()

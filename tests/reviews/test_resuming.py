@@ -319,6 +319,27 @@ def test_scripts_read_and_ask(story: Told, as_user: SignIn) -> None:
     assert as_user(story.otto).post(url, {}, "application/json").status_code == 403
 
 
+@pytest.mark.parametrize("group", ["responder", "administrator", "reviewer"])
+def test_nobody_resumes_alone_over_the_api(story: Told, as_user: SignIn, group: str) -> None:
+    """Nor who suspended it alone, to contain."""
+    lead = make_user("lead", group)
+    suspend(story, by=lead if group == "responder" else COUNTERSIGN)
+    said = {"step": "resume", "because": "it was nothing"}
+    before = Revocation.objects.count()
+    url = f"/api/identities/{story.identity.key}/revocations/"
+    why = "Resuming svc-report takes both seats: ask to resume it, and they sign."
+    for user in (lead, story.ines):
+        refused = as_user(user).post(url, said, "application/json")
+        assert refused.status_code == 403
+        # Whoever may stop nothing is told so before.
+        assert refused.json()["detail"] == (
+            "Only a responder or who answers for svc-report may hold it."
+            if group != "responder" and user is lead
+            else why
+        )
+    assert (state(story), Revocation.objects.count()) == ("suspended", before)
+
+
 def test_the_page_of_what_is_active_costs_nothing_more(story: Told, as_user: SignIn) -> None:
     client, url = as_user(story.rita), f"/identities/{story.identity.key}/"
     client.get(url)

@@ -9,6 +9,7 @@ from django.utils import timezone
 from evidence.models import LedgerEntry
 from identities.acting import COUNTERSIGN
 from identities.actions import identities as identity_actions
+from identities.actions import revocations
 from identities.models import Identity, Revocation, User
 from identities.permissions import NotAllowed, NotPossible
 from reviews import actions
@@ -152,3 +153,38 @@ def test_no_session_stops_anything_before_its_person_has_confirmed(
     script = Client(headers=token(story.leila, "act"))
     assert script.post(url, body, "application/json").status_code == 202
     assert set(Revocation.objects.values_list("step", flat=True)) == {"hold"}
+
+
+def test_what_was_not_seen_to_be_stopped_may_still_work_there(
+    story: Told, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timezone, "now", lambda: NOW + 2 * HOUR)
+    ask = revocations.Ask(story.identity, "suspend", "nobody needs it")
+    revocations.suspend_all_with_keys([ask], by=COUNTERSIGN, now=NOW)
+    identity_actions.retire(
+        identity=story.identity, by=COUNTERSIGN, now=NOW + HOUR, because="its project has ended"
+    )
+    client.force_login(story.rita)
+    stops = Revocation.objects.exclude(system="countersign").order_by("number")
+    keys = [one.key for one in stops]
+    assert len(keys) > 1
+
+    def said() -> tuple[list[str], bool, bool]:
+        answer = client.get(f"/identities/{story.identity.key}/")
+        text, card = answer.content.decode(), answer.context["suspended"]
+        works = [one["revocation"] for one in card["works"]]
+        assert [one in text for one in works] == [True] * len(works)
+        return (
+            works,
+            "Countersign answers no for it, and it does not come back." in text,
+            "Not seen to be stopped at its system, so it may still work there:" in text,
+        )
+
+    for state in ("failed", "sent", "confirmed"):
+        stops.update(state=state)
+        assert said() == (keys, True, True)
+    stops.update(state="effective")
+    assert said() == ([], False, False)
+    text = client.get(f"/identities/{story.identity.key}/").content.decode()
+    assert "Nothing of it works, and it does not come back." in text
+    assert ("Ask to resume it" in text, ">Suspended</h2>" in text) == (False, False)

@@ -2,6 +2,7 @@
 every place that names it names the same ones to the same people."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -171,9 +172,14 @@ def test_a_second_look_waits_for_whoever_may_take_it_and_is_not_asked_blind(
         and sight.why_not_look_again(user, case, now=now) is None
     }
     # Who may not read every answer yet is asked of many cases as of one.
-    assert [
-        bool(sight.hidden(user, Case.objects.filter(pk=case.pk), now=now)) for user in users
-    ] == [sight.why_not_look_again(user, case, now=now) is not None for user in users]
+    assert [hidden(user, case, now=now) for user in users] == [
+        sight.why_not_look_again(user, case, now=now) is not None for user in users
+    ]
+
+
+def hidden(user: User, case: Case, *, now: datetime) -> bool:
+    blind = sight.hidden(user, now=now)
+    return blind is not None and Case.objects.filter(blind, pk=case.pk).exists()
 
 
 def test_as_many_queries_for_one_as_for_thirty(story: Told, people: dict[str, User]) -> None:
@@ -294,6 +300,16 @@ def test_the_badge_counts_no_further_than_its_bound(
     assert places(story.rita, cases[0])["badge"] == "6"
     monkeypatch.setattr(frame, "MOST_COUNTED", 5)
     assert places(story.rita, cases[0])["badge"] == "4+"
+
+
+def test_pages_and_mail_count_no_further_than_their_bound(
+    story: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hasty(*fill(6, owners=[party(story.ines)], now=NOW), by=story.ines)
+    assert str(second_looks.waits(story.rita, now=NOW)) == "6 reviews wait for a second look"
+    monkeypatch.setattr(second_looks, "MOST_COUNTED", 5)
+    assert str(second_looks.waits(story.rita, now=NOW)) == "over 5 reviews wait for a second look"
+    assert second_looks.waits(story.ines, now=NOW) is None
 
 
 def test_of_a_sealed_case_its_members_hear_and_nobody_else(

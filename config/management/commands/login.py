@@ -38,6 +38,9 @@ class Command(BaseCommand):
             "--role", action="append", default=[], choices=GROUPS, help="may be given several times"
         )
         parser.add_argument(
+            "--second-of", default="", metavar="LOGIN", help="another login of the same person"
+        )
+        parser.add_argument(
             "--password", action="store_true", help="ask here for the password, print no link"
         )
 
@@ -50,6 +53,7 @@ class Command(BaseCommand):
                 email=options["email"].strip(),
                 roles=options["role"],
                 by=COMMAND,
+                second_of=options["second_of"].strip(),
                 now=now,
             )
         except NotPossible as problem:
