@@ -22,11 +22,15 @@ NUDGES: dict[str, tuple[str, ...]] = {
     "reread.asked": ("evidence.tasks.reread",),
     "inventory.asked": ("identities.tasks.read_inventories",),
     "evidence.linked": ("identities.tasks.judge_stored",),
-    "identities.changed": ("identities.tasks.judge_stored",),
-    "identities.judged": ("reviews.tasks.open_from_findings", "reviews.tasks.micro_reviews"),
-    "ledger.written": ("evidence.tasks.seal_ledger",),
+    "identities.changed": ("identities.tasks.judge_stored", "identities.tasks.signals"),
+    "identities.judged": (
+        "reviews.tasks.hold_automatically",
+        "reviews.tasks.open_from_findings",
+        "reviews.tasks.micro_reviews",
+    ),
     "claims.changed": ("identities.tasks.claims",),
     "revocation.requested": ("identities.tasks.enforce",),
+    "signals.waiting": ("identities.tasks.signals",),
     "mode.signed": ("reviews.tasks.modes",),
     "mode.moved": (
         "reviews.tasks.open_from_findings",
@@ -35,7 +39,7 @@ NUDGES: dict[str, tuple[str, ...]] = {
     ),
     "people.changed": ("reviews.tasks.owners",),
     "policy.signed": ("reviews.tasks.open_due", "reviews.tasks.find_triggers"),
-    "case.changed": ("reviews.tasks.carry_out",),
+    "case.changed": ("reviews.tasks.carry_out", "reviews.tasks.hold_automatically"),
     "campaign.changed": ("reviews.tasks.campaigns",),
     "notice.written": ("reviews.tasks.send_notices",),
 }
@@ -48,12 +52,18 @@ SCHEDULE: dict[str, tuple[str, timedelta]] = {
     "read deposits again": ("evidence.tasks.reread", timedelta(seconds=30)),
     "seal the ledger": ("evidence.tasks.seal_ledger", timedelta(seconds=1)),
     "verify the ledger": ("evidence.tasks.verify_ledger", timedelta(minutes=10)),
+    "look at files again": ("identities.tasks.look_at_files", timedelta(minutes=30)),
     "enforce what is due": ("identities.tasks.enforce", timedelta(seconds=2)),
+    "signals": ("identities.tasks.signals", timedelta(seconds=5)),
+    "look at what is stated": ("identities.tasks.look_again", timedelta(seconds=30)),
+    "ask for our rights": ("identities.tasks.ask_rights", timedelta(minutes=10)),
     "deadlines": ("reviews.tasks.deadlines", timedelta(seconds=5)),
     "carry out what is decided": ("reviews.tasks.carry_out", timedelta(seconds=5)),
+    "automatic holds": ("reviews.tasks.hold_automatically", timedelta(seconds=5)),
     "cases from findings": ("reviews.tasks.open_from_findings", timedelta(seconds=30)),
     "micro-reviews": ("reviews.tasks.micro_reviews", timedelta(seconds=30)),
     "what happened since": ("reviews.tasks.find_triggers", timedelta(minutes=1)),
+    "what is unusual": ("reviews.tasks.find_unusual", timedelta(minutes=30)),
     "campaigns": ("reviews.tasks.campaigns", timedelta(seconds=5)),
     "reviews that are due": ("reviews.tasks.open_due", timedelta(minutes=10)),
     "modes of scopes": ("reviews.tasks.modes", timedelta(minutes=1)),
@@ -86,6 +96,10 @@ ROUTES = {
     "evidence.tasks.pull": {"queue": SOURCES},
     "identities.tasks.read_inventories": {"queue": SOURCES},
     "identities.tasks.read_entitlements": {"queue": SOURCES},
+    "identities.tasks.ask_rights": {"queue": SOURCES},
+    "identities.tasks.look_again": {"queue": SOURCES},
+    "identities.tasks.look_at_files": {"queue": SOURCES},
+    "identities.tasks.signals": {"queue": NOTICES},
     "reviews.tasks.send_notices": {"queue": NOTICES},
 }
 
@@ -130,7 +144,8 @@ def make_app() -> Celery:
         broker_transport_options={
             # A task of a killed worker is given out again after this; longer than any task.
             "visibility_timeout": LONGEST_TASK * 2,
-            "socket_timeout": 10,
+            # Whoever acts on a page waits so long for a broker that hangs (see evidence/nudge.py).
+            "socket_timeout": 3,
             "socket_connect_timeout": 5,
             "max_retries": 2,
             "interval_start": 0.1,

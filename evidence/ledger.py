@@ -22,7 +22,6 @@ import rfc8785
 from django.db import connection, transaction
 from django.db.models import Q
 
-from evidence import nudge
 from evidence.models import LedgerEntry, LedgerSeal, LedgerTombstone
 from evidence.names import plain
 
@@ -165,8 +164,6 @@ def append_all(acts: Sequence[Said]) -> list[LedgerEntry]:
         }
         digest = sha256(canonical(members(**said))).digest()
         rows.append(LedgerEntry(**said, digest=digest))
-    if rows:
-        nudge.after_commit("ledger.written")
     return LedgerEntry.objects.bulk_create(rows)
 
 

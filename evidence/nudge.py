@@ -7,10 +7,22 @@ errors are swallowed: the row is the queue and the schedule finds what was lost.
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from time import monotonic
 
 from django.db import transaction
 
 log = logging.getLogger(__name__)
+
+# A broker that does not answer is waited for once in so many seconds, and not by everything that
+# anybody does meanwhile.
+PAUSE = 15.0
+
+
+class Broker:
+    """What this process knows of its broker. `silent_until`: by the clock that only goes forward."""
+
+    silent_until = 0.0
+
 
 # Set by config/celery.py when the app starts: what sends a name on its way.
 send: Callable[[str], None] | None = None
@@ -25,9 +37,10 @@ def after_commit(name: str) -> None:
 
 
 def _say(name: str) -> None:
-    if send is None:
+    if send is None or monotonic() < Broker.silent_until:
         return
     try:
         send(name)
     except Exception as problem:  # noqa: BLE001 - whatever the broker's trouble, the row is the queue
-        log.warning("nudge %s was not sent: %s", name, problem)
+        Broker.silent_until = monotonic() + PAUSE
+        log.warning("nudge %s was not sent, nor is any for %d s: %s", name, PAUSE, problem)

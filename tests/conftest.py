@@ -341,6 +341,7 @@ def isolated_wiring(settings: Any) -> Iterator[None]:
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
     settings.MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
     sender, nudge.send = nudge.send, None
+    nudge.Broker.silent_until = 0.0
     cache.clear()
     yield
     nudge.send = sender

@@ -84,7 +84,7 @@ def test_statement_wakes_who_waits_for_it(
         actions.declare_complete(
             source=source("trail"), through=NOW, reason="whole", by=COMMAND, now=NOW
         )
-    assert sorted(nudges) == ["evidence.linked", "ledger.written"]
+    assert sorted(nudges) == ["evidence.linked"]
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,7 @@ def test_a_worker_that_dies_while_it_tries_holds_the_others_up_for_a_while_only(
 
     with monkeypatch.context() as dying:
         dying.setattr(carrying, "_sent", dies)
+        dying.setattr(carrying, "_confirmed", dies)
         with pytest.raises(KeyboardInterrupt):
             revocations.enforce_next(now=opened.open_until)
     assert work(opened.open_until + SECOND) == []

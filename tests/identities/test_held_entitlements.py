@@ -50,14 +50,14 @@ def test_held_and_let_go_and_nothing_else_is_touched(lab: Lab, read: Held) -> No
     person, identity, found, now = read
     hold = ask(identity, "hold", now=now, entitlement=found)
     assert hold.words == f"Hold what user {person.name} is allowed"
-    assert work(now) == ["sent", "confirmed", "effective"]
+    assert work(now) == ["confirmed", "effective"]
     assert inline(lab, person) == [f"{policies.HOLD}-{hold.key}", "task"]
     # Neither the identity nor its key is held: only what the target allows.
     identity.refresh_from_db()
     assert (identity.state, Credential.objects.get().state) == ("active", "active")
     assert uses(lab, person) == "answered"
     release = ask(identity, "release", now=now + SECOND, entitlement=found, held_by=hold.key)
-    assert work(now + SECOND) == ["sent", "confirmed", "effective"]
+    assert work(now + SECOND) == ["confirmed", "effective"]
     assert (inline(lab, person), stands(release)) == (["task"], ("effective", ""))
 
 
@@ -125,7 +125,7 @@ def test_hold_that_died_between_the_call_and_the_record(
         lab.enforcer().hold(target, key=hold.key, now=now)
     before = len(lab.proxy.calls("iam:PutUserPolicy"))
     assert work(now) == []
-    assert work(now + 2 * MINUTE) == ["sent", "confirmed", "effective"]
+    assert work(now + 2 * MINUTE) == ["confirmed", "effective"]
     assert len(lab.proxy.calls("iam:PutUserPolicy")) == before + (0 if went_out else 1)
     ask(identity, "release", now=now + 3 * MINUTE, entitlement=found, held_by=hold.key)
     work(now + 3 * MINUTE)
@@ -140,7 +140,7 @@ def test_release_that_died_after_the_call_is_settled_by_looking(lab: Lab, read: 
     Revocation.objects.filter(pk=release.pk).update(state="sending", sending_at=now)
     lab.admin.iam.delete_user_policy(UserName=person.name, PolicyName=f"{policies.HOLD}-{hold.key}")
     before = len(lab.proxy.calls("iam:DeleteUserPolicy"))
-    assert work(now) == ["sent", "confirmed", "effective"]
+    assert work(now) == ["confirmed", "effective"]
     assert len(lab.proxy.calls("iam:DeleteUserPolicy")) == before
 
 
@@ -192,7 +192,7 @@ def test_narrowed_for_good_after_the_hold(lab: Lab, read: Held) -> None:
     hold = ask(identity, "hold", now=now, entitlement=found)
     work(now)
     ask(identity, "narrow", now=now + SECOND, entitlement=found, held_by=hold.key)
-    assert work(now + SECOND) == ["sent", "confirmed", "effective"]
+    assert work(now + SECOND) == ["confirmed", "effective"]
     assert inline(lab, person) == [policies.NARROW, "task"]
 
 

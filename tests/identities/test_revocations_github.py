@@ -155,7 +155,7 @@ def test_what_a_list_shows_is_requested_sent_confirmed_and_effective(
         ask(key.identity, "hold", now=now, credential=key)
     row = ask(key.identity, "revoke", now=now, credential=key)
     assert (row.system, row.state) == ("github", "requested")
-    assert work(now) == ["sent", "confirmed", "effective"]
+    assert work(now) == ["confirmed", "effective"]
     assert getattr(lab, left) in ([], {"acme/reports": []})
     key.refresh_from_db()
     assert key.state == "revoked"
@@ -191,7 +191,7 @@ def test_an_organisation_that_says_done_and_does_nothing_waits_for_a_person(
     lab.lies = False
     later = now + timedelta(hours=1)
     revocations.retry(revocation=row, by=COUNTERSIGN, now=later)
-    assert work(later) == ["sent", "confirmed", "effective"]
+    assert work(later) == ["confirmed", "effective"]
 
 
 def test_doctor_says_what_could_not_be_stopped_today(

@@ -103,7 +103,7 @@ def test_a_token_secret_from_requested_to_effective_with_a_real_use_before_and_a
     row = ask(bound, "revoke", now=now, credential=key)
     assert (row.system, row.target["name"]) == ("kubernetes", "agents/reporting-token")
     assert lab.uses(token) == 200
-    assert work(now) == ["sent", "confirmed", "effective"]
+    assert work(now) == ["confirmed", "effective"]
     assert lab.uses(token) == 401
     key.refresh_from_db()
     assert key.state == "revoked"
@@ -118,7 +118,7 @@ def test_a_pod_ends_with_the_tokens_bound_to_it(lab: Lab, bound: Identity) -> No
     uid = lab.objects["pods", "agents", "reporting-0"]["metadata"]["uid"]
     row = ask(bound, "revoke", now=now, credential=_credential(bound, "pod", uid))
     assert row.target["extra"] == {"service_account": "agents/reporting"}
-    assert work(now) == ["sent", "confirmed", "effective"]
+    assert work(now) == ["confirmed", "effective"]
     assert lab.uses(token) == 401
     single = _credential(bound, "token", "0a0a0a0a-0a0a-0a0a-0a0a-0a0a0a0a0a0a")
     with pytest.raises(NotPossible, match="Kubernetes ends no token by itself"):

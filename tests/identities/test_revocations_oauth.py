@@ -52,7 +52,7 @@ def test_requested_sent_confirmed_effective_with_a_real_use_before_and_after(
     assert (row.system, row.words, row.state) == ("oauth", "Revoke token jti-1", "requested")
     assert row.target["extra"] == {"client": "agent"}
     assert oauth_lab.uses(answer["access_token"]) == 200
-    assert work(now) == ["sent", "confirmed", "effective"]
+    assert work(now) == ["confirmed", "effective"]
     assert oauth_lab.uses(answer["access_token"]) == 401
     key.refresh_from_db()
     assert key.state == "revoked"
@@ -74,7 +74,7 @@ def test_a_token_that_says_its_own_end_is_effective_only_then(
     identity, key, _ = issued()
     now = datetime.now(UTC)
     row = ask(identity, "revoke", now=now, credential=key)
-    assert work(now) == ["sent", "confirmed", "confirmed"]
+    assert work(now) == ["confirmed", "confirmed"]
     row.refresh_from_db()
     assert [one["what"] for one in row.residual] == [
         "the access token, wherever it is taken without asking its server"
@@ -104,7 +104,22 @@ def test_a_server_that_says_ok_and_does_nothing_waits_for_a_person(
     oauth_lab.lies = False
     later = now + timedelta(hours=1)
     revocations.retry(revocation=row, by=COUNTERSIGN, now=later)
-    assert work(later) == ["sent", "confirmed", "effective"]
+    assert work(later) == ["confirmed", "effective"]
+
+
+def test_what_something_before_the_server_said_ok_to_goes_out_once_more(
+    oauth_lab: Lab, issued: Issue
+) -> None:
+    oauth_lab.fail("/revoke", answering(200, "<html>signed out</html>"))
+    identity, key, answer = issued()
+    now = datetime.now(UTC)
+    row = ask(identity, "revoke", now=now, credential=key)
+    for minute in range(6):
+        work(now + timedelta(minutes=minute))
+    row.refresh_from_db()
+    assert (row.state, oauth_lab.uses(answer["access_token"])) == ("effective", 401)
+    assert ("again", "active") in _tries(row)
+    assert oauth_lab.made("/revoke") == 2
 
 
 @pytest.mark.parametrize(
@@ -140,7 +155,7 @@ def test_our_own_refused_credentials_wait_for_whoever_renews_them(
     assert "an-old-one-that-was-renewed" not in row.failed_why
     (tmp_path / "secret").write_text(SECRET)
     revocations.retry(revocation=row, by=COUNTERSIGN, now=now)
-    assert work(now) == ["sent", "confirmed", "effective"]
+    assert work(now) == ["confirmed", "effective"]
     assert oauth_lab.uses(answer["access_token"]) == 401
 
 
@@ -159,6 +174,7 @@ def test_two_crashes_between_send_and_record_end_it_once(
 
     with monkeypatch.context() as crashing:
         crashing.setattr(carrying, "_sent", dies)
+        crashing.setattr(carrying, "_confirmed", dies)
         for at in (now, now + LEASED):
             with pytest.raises(KeyboardInterrupt):
                 revocations.enforce_next(now=at)
@@ -166,7 +182,7 @@ def test_two_crashes_between_send_and_record_end_it_once(
             assert row.state == "sending"
             assert not revocations.enforce_next(now=at + timedelta(seconds=1))
     oauth_lab.lies = False
-    assert work(now + 2 * LEASED) == ["sent", "confirmed", "effective"]
+    assert work(now + 2 * LEASED) == ["confirmed", "effective"]
     assert oauth_lab.made("/revoke") == requests
     assert oauth_lab.uses(answer["access_token"]) == 401
     acts = LedgerEntry.objects.filter(words__startswith=f"{row.key}:").values_list("act", flat=True)
@@ -234,7 +250,7 @@ def test_of_several_clients_the_one_it_was_issued_to_revokes_it(
     now = datetime.now(UTC)
     row = ask(identity, "revoke", now=now, credential=key)
     assert row.target["extra"] == {"client": "other"}
-    assert work(now) == ["sent", "confirmed", "effective"]
+    assert work(now) == ["confirmed", "effective"]
     assert oauth_lab.uses(answer["access_token"]) == 401
     _, unknown, _ = issued("jti-2", identity=identity)
     Credential.objects.filter(pk=unknown.pk).update(issued_to=None)

@@ -8,14 +8,11 @@ worker that was thought dead and comes back changes nothing.
 import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from time import monotonic
 
 from django.db import transaction
 from django.db.models import QuerySet
 
-from evidence import ledger
-from identities import judging
-from identities.acting import COUNTERSIGN
-from identities.actions import credentials
 from identities.enforcers.contract import (
     Enforcer,
     PermanentFailure,
@@ -27,13 +24,14 @@ from identities.enforcers.contract import (
     TemporaryFailure,
     confirms,
 )
-from identities.models import Credential, Revocation, RevocationTry
+from identities.models import Revocation
 
-from . import circuits, claiming, reach, remains
+from . import circuits, claiming, marking, reach, remains, tries
 
 LONGEST_WAIT = timedelta(minutes=15)
-# Looks that do not show the change before a person is asked: about four minutes.
-MOST_LOOKS = 8
+# Looks that do not show the change before a person is asked: about four minutes. After so many, it
+# goes out once more.
+MOST_LOOKS, SENT_AGAIN = 8, 4
 
 
 @dataclass(slots=True)
@@ -45,6 +43,12 @@ class Work:
     target: Target
     enforcer: Enforcer
     now: datetime
+    # When the clock that only goes forward showed `now`.
+    began: float
+
+    def clock(self) -> datetime:
+        """What time it is by now."""
+        return self.now + timedelta(seconds=monotonic() - self.began)
 
     @property
     def step(self) -> Step:
@@ -60,17 +64,18 @@ class Work:
 
 
 def enforce_next(*, now: datetime) -> bool:
-    """Claim what is due and move it one step; False when nothing is due."""
+    """Claim what is due and move it as far as it goes now; False when nothing is due."""
+    began = monotonic()
     found = claiming.claim(now=now)
     if found is None:
         return False
-    row, lease, failed_before = found
+    row, stood, lease, failed_before = found
     try:
         target = Target.from_json(row.target)
         if row.step == "hold":
             target = replace(target, extra={"hold": row.key, **target.extra})
-        work = Work(row, lease, target, reach.enforcer(row.system, target.account), now)
-        match row.state:
+        work = Work(row, lease, target, reach.enforcer(row.system, target.account), now, began)
+        match stood:
             case "requested":
                 _send(work)
             case "sending":
@@ -95,14 +100,16 @@ def enforce_next(*, now: datetime) -> bool:
 
 
 def _send(work: Work) -> None:
-    """Commit that it goes out, then call; what is answered is not yet what is so."""
+    """Commit that it goes out, call, and look: what is answered is not yet what is so."""
     row, now = work.row, work.now
     if row.step == "hold" and row.entitlement is not None and "allowed" not in row.target:
         # Before it goes out, so that a crash loses nothing: its release is compared with it.
         row.target["allowed"] = work.enforcer.allowed(work.target, now=now)
-    if not _save(work, state="sending", sending_at=now, target=row.target):
-        return
-    row.state = "sending"
+    # Most are `sending` since their claim.
+    if row.state == "requested" or row.entitlement is not None:
+        if not _save(work, state="sending", sending_at=now, target=row.target):
+            return
+        row.state = "sending"
     match row.step:
         case "hold" if work.target.kind == "role_sessions":
             sent = work.enforcer.revoke(work.target, key=row.key, now=now)
@@ -122,28 +129,35 @@ def _send(work: Work) -> None:
             sent = work.enforcer.revoke(
                 work.target, key=row.key, now=now, delete=bool(row.target.get("delete", True))
             )
-    _sent(work, "send", "ok", f"{sent.detail} {sent.reference}".strip(), "sent to the target")
+    detail = f"{sent.detail} {sent.reference}".strip()
+    out = tries.Done("send", "ok", detail, "revocation.sent", "sent to the target", work.clock())
+    try:
+        seen = _verify(work)
+    except (TemporaryFailure, PermanentFailure):
+        _sent(work, out)
+        raise
+    if _shows(work, seen):
+        _confirmed(work, seen, out)
+    elif _sent(work, out):
+        _not_shown(work, seen)
 
 
-def _sent(work: Work, did: str, result: str, detail: str, words: str) -> None:
-    """It went out; the hold that it ends, should that have been on its way, waits for nothing."""
-    row, now = work.row, work.now
+def _sent(work: Work, out: tries.Done) -> bool:
+    """It went out, and is looked at; False where the row is not ours any more."""
     with transaction.atomic():
-        if not _save(
-            work,
-            state="sent",
-            sent_at=now,
-            attempts=0,
-            not_before=now,
-            leased_until=None,
-            failed_why="",
-        ):
-            return
-        _tried(row, now, did, result, detail)
-        _record(row, now, "revocation.sent", words)
-        if row.entitlement is not None and row.step != "hold":
-            held = _hold_of(row).filter(state__in=["sent", "confirmed"])
-            held.update(state="undone", failed_why="", leased_until=None)
+        if not _save(work, state="sent", sent_at=out.at, attempts=1, failed_why=""):
+            return False
+        tries.write(work.row, out)
+        _ends_hold(work.row)
+    work.row.state, work.row.attempts = "sent", 1
+    return True
+
+
+def _ends_hold(row: Revocation) -> None:
+    """The hold that this one ends, should that have been on its way, waits for nothing."""
+    if row.entitlement is not None and row.step != "hold":
+        held = _hold_of(row).filter(state__in=["sent", "confirmed"])
+        held.update(state="undone", failed_why="", leased_until=None)
 
 
 def _hold_of(row: Revocation) -> QuerySet[Revocation]:
@@ -163,40 +177,71 @@ def _may_be_allowed(row: Revocation) -> dict[str, str] | None:
 def _settle(work: Work) -> None:
     """Maybe sent: the target knows. If it shows the change it went out; else it goes again."""
     seen = _verify(work)
-    if not confirms(seen, step=work.step, delete=bool(work.row.target.get("delete", True))):
-        _tried(work.row, work.now, "verify", seen.state, seen.detail)
+    if not _shows(work, seen):
+        tries.note(work.row, work.now, "verify", seen.state, seen.detail)
         _send(work)
         return
+    words = "had been sent before a crash"
     detail = f"it had gone out: {seen.detail}"
-    _sent(work, "verify", seen.state, detail, "had been sent before a crash")
+    _confirmed(
+        work, seen, tries.Done("verify", seen.state, detail, "revocation.sent", words, work.now)
+    )
 
 
 def _look(work: Work) -> None:
     """Does the target show it? A target that answered ok and did nothing is found here."""
-    row, now = work.row, work.now
     seen = _verify(work)
-    if not confirms(seen, step=work.step, delete=bool(row.target.get("delete", True))):
-        _tried(row, now, "verify", seen.state, seen.detail)
-        if row.attempts >= MOST_LOOKS:
-            why = f"The target took the change but does not show it: {seen.detail}"
-            _fail(row, work.lease, now=now, why=why, who=reach.ADMINISTRATOR)
-        else:
-            _later(row, work.lease, now=now, wait=_back_off(row.attempts), why=seen.detail)
-        return
+    if _shows(work, seen):
+        _confirmed(work, seen)
+    else:
+        _not_shown(work, seen)
+
+
+def _shows(work: Work, seen: Seen) -> bool:
+    return confirms(seen, step=work.step, delete=bool(work.row.target.get("delete", True)))
+
+
+def _confirmed(work: Work, seen: Seen, out: tries.Done | None = None) -> None:
+    """The target shows it; `out`: that it went out, where that is not written yet."""
+    row, now = work.row, work.clock()
+    sent = {"sent_at": out.at} if out is not None else {}
     with transaction.atomic():
         if not _save(
             work,
             state="confirmed",
             confirmed_at=now,
             attempts=0,
-            not_before=now,
+            not_before=work.now,
             leased_until=None,
             failed_why="",
+            **sent,
         ):
             return
-        _tried(row, now, "verify", seen.state, seen.detail)
-        _record(row, now, "revocation.confirmed", "the target shows it")
-        _mark_credentials(work)
+        done = [out] if out is not None else []
+        row.sent_at = out.at if out is not None else row.sent_at
+        words = "the target shows it"
+        seen_now = tries.Done("verify", seen.state, seen.detail, "revocation.confirmed", words, now)
+        tries.write(row, *done, seen_now)
+        if out is not None:
+            _ends_hold(row)
+        marking.mark(row, work.target, now=now)
+
+
+def _not_shown(work: Work, seen: Seen) -> None:
+    """It went out and the target does not show it: looked at again, some day by a person."""
+    row, now = work.row, work.now
+    tries.note(row, now, "verify", seen.state, seen.detail)
+    if row.attempts >= SENT_AGAIN and not row.tries.filter(did="again").exists():
+        # What answered may not have been the target: a proxy answers for it, or it forgot.
+        tries.note(row, now, "again", seen.state, "it goes out once more")
+        Revocation.objects.filter(pk=row.pk, leased_until=work.lease).update(
+            state="sending", leased_until=None, not_before=now, failed_why=seen.detail
+        )
+    elif row.attempts >= MOST_LOOKS:
+        why = f"The target took the change but does not show it: {seen.detail}"
+        _fail(row, work.lease, now=now, why=why, who=reach.ADMINISTRATOR)
+    else:
+        _later(row, work.lease, now=now, wait=_back_off(row.attempts), why=seen.detail)
 
 
 def _outlast(work: Work) -> None:
@@ -209,7 +254,7 @@ def _outlast(work: Work) -> None:
     sessions = remains.sessions(row, since=since, now=now)
     seen = reach.probe(work.target, now=now)
     if seen is not None:
-        _tried(row, now, "probe", seen.state, seen.detail)
+        tries.note(row, now, "probe", seen.state, seen.detail)
         if seen.state != "denied":
             why = f"The target shows it, but a real use was answered: {seen.detail}"
             _fail(row, work.lease, now=now, why=why, who=reach.ADMINISTRATOR)
@@ -243,7 +288,7 @@ def record_probe(*, revocation: Revocation, seen: Seen, now: datetime) -> bool:
     """A real use that somebody tried and its answer; True when it makes the row effective."""
     with transaction.atomic():
         row = Revocation.objects.select_for_update().get(pk=revocation.pk)
-        _tried(row, now, "probe", seen.state, seen.detail)
+        tries.note(row, now, "probe", seen.state, seen.detail)
         since = row.sent_at or row.requested_at
         if row.state != "confirmed" or seen.state != "denied":
             return False
@@ -256,7 +301,7 @@ def record_probe(*, revocation: Revocation, seen: Seen, now: datetime) -> bool:
             residual_until=None,
             leased_until=None,
         )
-        _record(row, now, "revocation.effective", "effective: a real use was refused")
+        tries.record(row, now, "revocation.effective", "effective: a real use was refused")
     return True
 
 
@@ -275,47 +320,7 @@ def _effective(work: Work, why: str) -> None:
             leased_until=None,
             failed_why="",
         ):
-            _record(work.row, work.now, "revocation.effective", f"effective: {why}")
-
-
-def _mark_credentials(work: Work) -> None:
-    """What the target shows is the credentials' state from now on."""
-    row, now = work.row, work.now
-    state = {
-        "hold": "held",
-        "suspend": "held",
-        "release": "active",
-        "resume": "active",
-        "revoke": "revoked",
-    }.get(row.step)
-    if state is None or row.entitlement is not None:
-        return
-    if state == "revoked" and row.target.get("delete") is False:
-        state = "held"
-    if work.target.kind == "role_sessions":
-        ended = Credential.objects.filter(
-            actor__parent__value__endswith=f":role/{work.target.name}",
-            actor__parent__realm=f"aws:{work.target.account}",
-            standing=False,
-            state="active",
-            issued_at__lte=row.sent_at or now,
-        )
-        state = "revoked"
-    elif row.credential_id is not None:
-        ended = Credential.objects.filter(pk=row.credential_id)
-    else:
-        ended = Credential.objects.filter(
-            pk__in=reach.credentials_in(row.system, row.identity, now=now)
-        )
-    for credential in ended:
-        credentials.mark(
-            credential=credential,
-            state=state,
-            at=now,
-            now=now,
-            because=f"{row.key}: {row.words}",
-        )
-    judging.again(identities=[row.identity], now=now)
+            tries.record(work.row, work.now, "revocation.effective", f"effective: {why}")
 
 
 def _save(work: Work, **fields: object) -> bool:
@@ -333,7 +338,7 @@ def _later(row: Revocation, lease: datetime, *, now: datetime, wait: timedelta, 
         not_before=now + wait, leased_until=None, failed_why=why
     )
     did = "send" if row.state in ("requested", "sending") else "verify"
-    _tried(row, now, did, "temporary", why)
+    tries.note(row, now, did, "temporary", why)
 
 
 def _fail(row: Revocation, lease: datetime, *, now: datetime, why: str, who: str) -> None:
@@ -342,32 +347,14 @@ def _fail(row: Revocation, lease: datetime, *, now: datetime, why: str, who: str
             state="failed", failed_why=why, who_must_act=who, leased_until=None
         ):
             did = "send" if row.state in ("requested", "sending") else "verify"
-            _tried(row, now, did, "permanent", why)
-            _record(row, now, "revocation.failed", f"failed: {why} {who} must act.")
+            tries.note(row, now, did, "permanent", why)
+            tries.record(row, now, "revocation.failed", f"failed: {why} {who} must act.")
 
 
 def _back_off(attempts: int) -> timedelta:
     """2, 4, 8 … seconds and up to half as much again, so that many rows do not come at once."""
     seconds = min(2.0 ** min(attempts, 10), LONGEST_WAIT.total_seconds())
     return timedelta(seconds=seconds * (1 + secrets.randbelow(500) / 1000))
-
-
-def _tried(row: Revocation, now: datetime, did: str, result: str, detail: str) -> None:
-    RevocationTry.objects.create(
-        revocation=row, at=now, did=did, result=result, detail=detail[:500]
-    )
-
-
-def _record(row: Revocation, now: datetime, act: str, words: str) -> None:
-    ledger.append(
-        at=now,
-        by=COUNTERSIGN.ref,
-        by_name=COUNTERSIGN.name,
-        act=act,
-        subject=row.identity.key,
-        words=f"{row.key}: {row.words}: {words}",
-        data={"revocation": row.key, "case": row.case_key},
-    )
 
 
 def _as_json(item: Residual) -> dict[str, str | None]:

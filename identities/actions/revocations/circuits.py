@@ -7,7 +7,7 @@ not know what was asked for. What waits stays due, so that nothing is lost when 
 
 from datetime import datetime, timedelta
 
-from django.db import connection
+from django.db import connection, transaction
 
 from identities.models import Circuit
 
@@ -61,14 +61,15 @@ def failed(
     system: str, account: str, *, why: str, now: datetime, wait: timedelta = timedelta(0)
 ) -> None:
     """It did not answer, or said to come back in a while (`wait`)."""
-    with connection.cursor() as cursor:
+    # At once: between the two, nobody would be trying and nothing would keep others from it.
+    with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(FAILED, {"system": system, "account": account, "why": why, "now": now})
         (failures,) = cursor.fetchone()
-    if failures >= MOST_FAILURES:
-        pause = FIRST_PAUSE * 2 ** min(failures - MOST_FAILURES, 10)
-        Circuit.objects.filter(system=system, account=account).update(
-            open_until=now + min(max(pause, wait), LONGEST_PAUSE)
-        )
+        if failures >= MOST_FAILURES:
+            pause = FIRST_PAUSE * 2 ** min(failures - MOST_FAILURES, 10)
+            Circuit.objects.filter(system=system, account=account).update(
+                open_until=now + min(max(pause, wait), LONGEST_PAUSE)
+            )
 
 
 def not_answering() -> dict[tuple[str, str], str]:

@@ -17,14 +17,19 @@ from . import circuits
 LEASE = timedelta(minutes=5)
 # One that found that somebody else is trying whether its system answers.
 AGAIN = timedelta(seconds=1)
+# What comes after another (Revocation.after) waits for it so long, and then goes without it.
+LONGEST_AFTER = timedelta(minutes=2)
 
 # What is due, oldest first; of two changes on one target the earlier is sent first. While all
 # outgoing writes are stopped (actions/outgoing.py) only what has been sent is looked at. An account
-# that does not answer is left alone, or one row tries it.
+# that does not answer is left alone, or one row tries it. That it goes out is committed with the
+# claim, where nothing has to be asked before.
 CLAIM = """
-UPDATE identities_revocation SET leased_until = %(lease)s, attempts = attempts + 1
-WHERE id = (
-    SELECT r.id FROM identities_revocation r
+WITH due AS MATERIALIZED (
+    SELECT r.id, r.state, r.state = 'requested' AND r.entitlement IS NULL AS out, EXISTS (
+        SELECT 1 FROM identities_circuit c
+        WHERE c.system = r.system AND c.account = r.target->>'account') AS failed
+    FROM identities_revocation r
     WHERE r.state IN ('requested', 'sending', 'sent', 'confirmed') AND r.not_before <= %(now)s
       AND (r.state IN ('sent', 'confirmed') OR NOT EXISTS (
           SELECT 1 FROM identities_outgoingswitch w WHERE w.state = 'in_force' AND w.to = 'stopped'))
@@ -34,22 +39,27 @@ WHERE id = (
           WHERE o.identity_id = r.identity_id AND o.system = r.system
             AND o.target->>'name' = r.target->>'name' AND o.number < r.number
             AND o.state IN ('requested', 'sending')))
+      AND (r.state <> 'requested' OR r.after_id IS NULL OR r.requested_at <= %(waited)s
+           OR NOT EXISTS (SELECT 1 FROM identities_revocation p
+               WHERE p.id = r.after_id AND p.state IN ('requested', 'sending')))
       AND NOT EXISTS (
           SELECT 1 FROM identities_circuit c
           WHERE c.system = r.system AND c.account = r.target->>'account'
             AND (c.open_until > %(now)s OR c.trial_until > %(now)s))
-    ORDER BY r.not_before, r.number LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING id, EXISTS (
-    SELECT 1 FROM identities_circuit c
-    WHERE c.system = identities_revocation.system
-      AND c.account = identities_revocation.target->>'account')
+    ORDER BY r.not_before, r.number LIMIT 1 FOR UPDATE OF r SKIP LOCKED)
+UPDATE identities_revocation t SET leased_until = %(lease)s, attempts = attempts + 1,
+    state = CASE WHEN due.out AND NOT due.failed THEN 'sending' ELSE t.state END,
+    sending_at = CASE WHEN due.out AND NOT due.failed THEN %(now)s ELSE t.sending_at END
+FROM due WHERE t.id = due.id RETURNING t.id, due.state, due.failed
 """
 
 
 class Claimed(NamedTuple):
-    """A row, the lease that it is held under, and whether its account failed to answer before."""
+    """A row, where it stood, the lease that it is held under, and whether its account failed to
+    answer before."""
 
     row: Revocation
+    stood: str
     lease: datetime
     failed_before: bool
 
@@ -59,16 +69,17 @@ def claim(*, now: datetime) -> Claimed | None:
     lease = now + LEASE
     while True:
         with connection.cursor() as cursor:
-            cursor.execute(CLAIM, {"now": now, "lease": lease})
+            facts = {"now": now, "lease": lease, "waited": now - LONGEST_AFTER}
+            cursor.execute(CLAIM, facts)
             found = cursor.fetchone()
         if found is None:
             return None
-        key, failed = found
+        key, stood, failed = found
         row = Revocation.objects.select_related("identity", "credential", "credential__actor").get(
             pk=key
         )
         if not failed or circuits.may_ask(row.system, account_of(row), now=now):
-            return Claimed(row, lease, failed)
+            return Claimed(row, stood, lease, failed)
         Revocation.objects.filter(pk=row.pk, leased_until=lease).update(
             leased_until=None, not_before=now + AGAIN, attempts=row.attempts - 1
         )
