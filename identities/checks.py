@@ -12,17 +12,21 @@ from django.utils import timezone
 from evidence.words import counted
 from identities.actions.revocations import not_answering, reach
 from identities.enforcers.contract import PermanentFailure, Target, TemporaryFailure
-from identities.models import Identity, Revocation
+from identities.models import Identity, Revocation, Rights
+from identities.signals import checks as signals
 
 # Its name, whether it is well, what was found, and what to do about it.
 type Check = tuple[str, bool, str, str]
 OVERDUE = timedelta(minutes=10)
+# A night that nobody asked in, with some hours of grace.
+NIGHTLY = timedelta(hours=30)
+NAMED = 5
 
 
 def doctor() -> list[Check]:
     """Every check; one that cannot be made says so instead of hiding the others."""
     checks: list[Check] = []
-    for check in (_rights, _answering, _failed, _overdue, _unattested):
+    for check in (_rights, _nightly, _answering, _failed, _overdue, _unattested, signals.doctor):
         try:
             checks += check()
         except DatabaseError as problem:
@@ -59,6 +63,29 @@ def _of_account(system: str, account: str, targets: list[Target]) -> Check:
         return name, True, "may do everything it needs", ""
     lacking = ", ".join(sorted({right.permission for right in missing}))
     return name, False, f"may not {lacking}", missing[0].sentence
+
+
+def _nightly() -> list[Check]:
+    """What was asked last night: of each account that could not be asked, or where something could
+    not be stopped."""
+    rows = list(Rights.objects.order_by("system", "account"))
+    found: list[Check] = []
+    for one in rows:
+        name = f"last night {one.system} {one.account}".strip()
+        said = f", last answered {one.answered_at:%Y-%m-%d %H:%M} UTC" if one.answered_at else ""
+        if one.failed_why:
+            must = f"{one.who_must_act} must act" if one.who_must_act else "it is asked again"
+            found.append((name, False, f"{one.failed_why}{said}", must))
+        elif one.unstoppable:
+            names = ", ".join(row["name"] for row in one.unstoppable[:NAMED])
+            more = len(one.unstoppable) - NAMED
+            some = f"{names} and {more} more" if more > 0 else names
+            found.append((name, False, f"could not be stopped: {some}", one.unstoppable[0]["why"]))
+        elif one.answered_at is not None and one.answered_at < timezone.now() - NIGHTLY:
+            found.append((name, False, f"not asked{said}", "start the worker and the schedule"))
+    if rows and not found:
+        found.append(("last night", True, f"asked of {counted(len(rows), 'account')}", ""))
+    return found
 
 
 def _answering() -> list[Check]:

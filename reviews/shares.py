@@ -7,7 +7,7 @@ behind its numbers are narrowed by it, and the counts of each day are kept. Must
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from django.db.models import Count, F, Q, QuerySet, Sum
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum
 
 from identities import visible as identities_visible
 from identities.models import (
@@ -16,6 +16,7 @@ from identities.models import (
     DelegationVersion,
     Identity,
     Revocation,
+    Statement,
     UsageDay,
     User,
 )
@@ -94,8 +95,18 @@ ISSUED = Q(issued_event__isnull=False) | Q(issued_by__isnull=False)
 STATED = ~Q(purpose="") & Q(during__endswith__isnull=False)
 # Of a case that is decided or whose deadline is over.
 IN_TIME = Q(decided_at__isnull=False, decided_at__lte=F("deadline_at"))
-# Of a revocation.
-PROVED = Q(effective_at__isnull=False, effective_at__lte=F("requested_at") + PROVED_WITHIN)
+# Of a revocation; not of one that is effective because people state it.
+WORD_ALONE = Exists(
+    Statement.objects.filter(
+        revocation=OuterRef("pk"),
+        state="stands",
+        counted_at=OuterRef("effective_at"),
+        seen_at__isnull=True,
+    )
+)
+PROVED = Q(effective_at__isnull=False, effective_at__lte=F("requested_at") + PROVED_WITHIN) & Q(
+    ~WORD_ALONE
+)
 
 
 class Rows(NamedTuple):

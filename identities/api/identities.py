@@ -133,7 +133,8 @@ def steps(request: Request, key: str) -> Response:
     row = identity_of(request, key)
     if request.method == "GET":
         rows = visible.revocations(user, now=now).filter(identity=row)
-        return _page(request, rows.select_related("identity", "credential"), RevocationOut)
+        rows = rows.select_related("identity", "credential").prefetch_related("statements")
+        return _page(request, rows, RevocationOut)
     # Whoever may ask for any step may ask for this one.
     require(revocations.why_not(row, "hold", user, now=now))
     require(revocations.why_not(row, named(request, "step"), user, now=now))

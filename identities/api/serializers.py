@@ -137,6 +137,8 @@ class RevocationOut(serializers.ModelSerializer[Revocation]):
     key = serializers.CharField(read_only=True)
     identity = serializers.CharField(source="identity.key", read_only=True)
     credential = serializers.CharField(source="credential.key", default=None, read_only=True)
+    # Effective because people state it, and not seen.
+    stated = serializers.BooleanField(read_only=True)
 
     class Meta:
         model = Revocation
@@ -149,6 +151,7 @@ class RevocationOut(serializers.ModelSerializer[Revocation]):
             "system",
             "words",
             "state",
+            "stated",
             "requested_at",
             "requested_by_name",
             "because",

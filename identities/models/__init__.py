@@ -26,11 +26,15 @@ from .outgoing import OutgoingSwitch
 from .owning import OwnerChange, VendorAttestation
 from .people import ApiToken, Membership, Party, Person, SignInLink, Team, User
 from .releases import Manifest, NewUse
+from .signals import SignalEvent, SignalReceiver, SignalSet, SignalStream, SignalSubject
+from .unfinished import Batch, BatchRow, Rights, Statement
 
 __all__ = [
     "ApiToken",
     "Attestation",
     "Attribution",
+    "Batch",
+    "BatchRow",
     "Binding",
     "Circuit",
     "Claim",
@@ -63,8 +67,15 @@ __all__ = [
     "Person",
     "Revocation",
     "RevocationTry",
+    "Rights",
     "Service",
     "SignInLink",
+    "SignalEvent",
+    "SignalReceiver",
+    "SignalSet",
+    "SignalStream",
+    "SignalSubject",
+    "Statement",
     "Team",
     "UsageDay",
     "User",

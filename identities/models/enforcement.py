@@ -54,6 +54,10 @@ class Revocation(models.Model):
     failed_why = models.TextField(blank=True)
     who_must_act = models.TextField(blank=True)
     reopened = ArrayField(models.TextField(), default=list)  # evidence of use afterwards
+    # What is sent before it, so that nothing is minted anew meanwhile (actions/cascade).
+    after = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
+    )
 
     class Meta:
         constraints = [
@@ -73,12 +77,27 @@ class Revocation(models.Model):
                 name="revocation_due",
                 fields=["not_before"],
                 condition=Q(state__in=["requested", "sending", "sent", "confirmed"]),
-            )
+            ),
+            # The wall (reviews/pages/unfinished.py): what is not effective, oldest first.
+            models.Index(
+                name="revocation_unfinished",
+                fields=["requested_at", "number"],
+                condition=Q(state__in=["requested", "sending", "sent", "confirmed", "failed"]),
+            ),
         ]
 
     @property
     def key(self) -> str:
         return f"REV-{self.number}"
+
+    @property
+    def stated(self) -> bool:
+        """Whether it is effective because people state it and nobody has seen it. Lists prefetch
+        `statements`."""
+        return self.state == "effective" and any(
+            one.state == "stands" and one.counted_at == self.effective_at and one.seen_at is None
+            for one in self.statements.all()
+        )
 
 
 class RevocationTry(models.Model):
@@ -86,7 +105,7 @@ class RevocationTry(models.Model):
 
     revocation = models.ForeignKey(Revocation, models.CASCADE, related_name="tries")
     at = models.DateTimeField()
-    did = models.TextField()  # send, verify, probe
+    did = models.TextField()  # send, verify, again, probe, proof
     result = models.TextField()
     detail = models.TextField(blank=True)
 

@@ -166,7 +166,9 @@ def credential(one: Credential, user: User, *, now: datetime) -> dict[str, Any]:
             for row in one.states.filter(superseded_at__isnull=True).order_by("during")
         ],
         "revocations": list(
-            Revocation.objects.filter(credential=one).order_by("-requested_at")[:20]
+            Revocation.objects.filter(credential=one)
+            .prefetch_related("statements")
+            .order_by("-requested_at")[:20]
         ),
         "children": [lists.credential_row(child) for child in children],
         "agents": [

@@ -5,16 +5,16 @@ from typing import Any
 
 from django.db.models import Max
 
+from evidence import proofs
 from evidence.models import Source
 from evidence.parameters import NOTHING, understood
 from evidence.queries import sources
 from evidence.words import counted
-from identities import visible as identities_visible
-from identities.models import Credential, DelegationVersion, Identity, Revocation, User
+from identities.models import Credential, DelegationVersion, Identity, User
 from reviews import visible
-from reviews.actions import activating, attention, deadlines, second_looks
+from reviews.actions import activating, second_looks
 from reviews.models import Case
-from reviews.pages import aligned, lists, planted, waiting
+from reviews.pages import aligned, foreseen, freshness, lists, planted, unfinished, waiting
 
 SHOWN = 8
 
@@ -27,7 +27,7 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
     burning = [group for group in _burning(user, now=now) if group["n"]]
     systems = lists.ai_systems(user, {}, now=now)
     shares = aligned.of(user, now=now)
-    looks = second_looks.waiting_for(user, now=now).count()
+    looks = second_looks.waits(user, now=now)
     return {
         "section": "front",
         "now": now,
@@ -53,12 +53,15 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
 
 
 def _lead(
-    found: list[waiting.Waiting], looks: int, overdue: int, burning: list[dict[str, Any]]
+    found: list[waiting.Waiting],
+    looks: second_looks.Waits | None,
+    overdue: int,
+    burning: list[dict[str, Any]],
 ) -> list[dict[str, str]]:
     """The sentence under the heading, each number with the way to its rows."""
     said = [{"words": "No case waits for you.", "url": ""}]
     if looks:
-        said = [{"words": f"{attention.in_words(looks)}.", "url": second_looks.MINE}]
+        said = [{"words": f"{looks}.", "url": second_looks.MINE}]
     if found:
         things = waiting.many(len(found), found)
         words = "1 thing waits for you." if things == 1 else f"{things} things wait for you."
@@ -76,36 +79,17 @@ def _lead(
 
 
 def _burning(user: User, *, now: datetime) -> list[dict[str, Any]]:
-    return [_revocations(user, now=now), _overdue(user, now=now), _silent(now=now)]
-
-
-def _revocations(user: User, *, now: datetime) -> dict[str, Any]:
-    rows = lists.not_effective(identities_visible.revocations(user, now=now))
-    shown = rows.select_related("identity").order_by("requested_at")[:SHOWN]
-    return {
-        "title": "Revocations requested, not effective",
-        "icon": "ban",
-        "n": rows.count(),
-        "url": f"/revocations/?state={lists.WAITS}",
-        "rows": [_revocation(row) for row in shown],
-    }
-
-
-def _revocation(row: Revocation) -> dict[str, Any]:
-    note = row.failed_why or (row.residual[0].get("what", "") if row.residual else "")
-    return {
-        "words": row.words,
-        "sub": f"{row.key}, {row.identity.name}{f': {note}' if note else ''}",
-        "url": f"/identities/{row.identity.key}/",
-        "state": row.state,
-        "when": row.confirmed_at or row.sent_at or row.requested_at,
-        "when_words": "",
-        "share": None,
-    }
+    return [
+        unfinished.burning(user, now=now, most=SHOWN),
+        _overdue(user, now=now),
+        _silent(now=now),
+    ]
 
 
 def _overdue(user: User, *, now: datetime) -> dict[str, Any]:
     rows = visible.cases(user, now=now).filter(state="open", deadline_at__lte=now)
+    shown = list(rows.select_related("identity").order_by("deadline_at")[:SHOWN])
+    silence = foreseen.of_cases(shown, freshness.of_cases(shown, now=now), now=now)
     return {
         "title": "Deadlines passed",
         "icon": "clock",
@@ -114,14 +98,14 @@ def _overdue(user: User, *, now: datetime) -> dict[str, Any]:
         "rows": [
             {
                 "words": case.title,
-                "sub": f"silence: {deadlines.sentence(case)}",
+                "sub": f"silence: {silence[case.pk]}",
                 "url": f"/cases/{case.key}/",
                 "state": "",
                 "when": case.deadline_at,
                 "when_words": "",
                 "share": None,
             }
-            for case in rows.select_related("identity").order_by("deadline_at")[:SHOWN]
+            for case in shown
         ],
     }
 
@@ -161,7 +145,11 @@ def _silent(*, now: datetime) -> dict[str, Any]:
 def _setup() -> dict[str, Any] | None:
     """What is left to set up; disappears when all is done."""
     rows = [
-        ("Connect an identity source", "/sources/new/", Source.objects.filter(plane="identity")),
+        (
+            "Connect an identity source",
+            "/sources/new/",
+            Source.objects.filter(plane="identity").exclude(name=proofs.SOURCE),
+        ),
         ("Connect an AI trace source", "/sources/new/", Source.objects.filter(plane="ai")),
         (
             "Register an identity with an owner",

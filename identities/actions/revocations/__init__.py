@@ -14,6 +14,7 @@ from .asking import (
     retry,
     suspend_all_with_keys,
     suspend_with_keys,
+    try_out,
 )
 from .carrying import enforce_next, record_probe
 from .circuits import not_answering
@@ -34,5 +35,6 @@ __all__ = [
     "retry",
     "suspend_all_with_keys",
     "suspend_with_keys",
+    "try_out",
     "why_not",
 ]

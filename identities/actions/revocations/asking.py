@@ -79,6 +79,16 @@ def request_all(asks: Sequence[Ask], *, by: By, now: datetime) -> list[Made]:
     return made
 
 
+def try_out(asks: Sequence[Ask], *, by: By, now: datetime) -> list[Made]:
+    """What asking for these would make, in their order: nothing is written, and nothing stays
+    locked."""
+    with transaction.atomic():
+        together = Together(asks, by=by, now=now)
+        made = [together.take(ask) for ask in asks]
+        transaction.set_rollback(True)
+    return made
+
+
 def suspend_with_keys(
     *,
     identity: Identity,

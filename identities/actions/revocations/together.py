@@ -24,6 +24,7 @@ from identities.models import Credential, Entitlement, Identity, Revocation
 from identities.permissions import NotAllowed, NotPossible
 
 from . import reach
+from .own_door import OwnDoor
 
 OPEN = ("requested", "sending", "sent", "confirmed")
 UNDOES = {"release": "hold", "resume": "suspend"}
@@ -32,7 +33,7 @@ WHY_NOT = {
     "release": permissions.why_not_hold,
     "narrow": permissions.why_not_revoke,
     "suspend": permissions.why_not_suspend,
-    "resume": permissions.why_not_suspend,
+    "resume": permissions.why_not_resume,
     "revoke": permissions.why_not_revoke,
 }
 
@@ -79,6 +80,7 @@ class Ask(NamedTuple):
     `permissions_left` is what a narrowing, or the hold of an entitlement, leaves. `held_by` is the
     key of the hold that the release or the narrowing of an entitlement ends; `allowed` what a
     release may let come into force (enforcers/widening.py), where that is not what was held.
+    `by_hand`: a credential that no enforcer changes is put on the wall for people, not refused.
     """
 
     identity: Identity
@@ -93,6 +95,11 @@ class Ask(NamedTuple):
     entitlement: Entitlement | None = None
     held_by: str = ""
     allowed: Mapping[str, str] | None = None
+    by_hand: bool = False
+
+
+class Unreachable(NotPossible):
+    """No enforcer changes this, or not so: people may."""
 
 
 class Made(NamedTuple):
@@ -123,13 +130,17 @@ class Together:
         )
         for row in rows.order_by("pk"):
             self.open.setdefault(_change(row), []).append(row)
+        self.by_hand: dict[tuple[object, str], Revocation] = {}
+        if any(ask.by_hand for ask in asks):
+            failed = Revocation.objects.filter(credential__in=keys, step__in=steps, state="failed")
+            self.by_hand = {(row.credential_id, row.step): row for row in failed.order_by("pk")}
         self.made: list[Revocation] = []
         # What releases undo: identity, credential, step, system and the target's name.
         self.undone: list[tuple[UUID, UUID | None, str, str, str]] = []
-        self.moved: dict[str, list[tuple[Identity, str]]] = {}
+        self.door = OwnDoor(self.identities, steps, by=by, now=now)
 
     def take(self, ask: Ask) -> Made:
-        """What stands for this ask. Nothing of a refused one is written."""
+        """What stands for this ask. Nothing is written before `write`, of a refused one never."""
         try:
             return Made(self._rows(ask), None)
         except (NotPossible, NotAllowed) as refused:
@@ -147,12 +158,17 @@ class Together:
         if ask.entitlement is not None:
             targets = [self._allowed(identity, ask, ask.entitlement)]
         elif ask.credential is None:
-            self._own(identity, ask)
+            self.door.take(identity, ask.step, ask.because)
             targets = reach.principals(self.names[identity.pk])
             if ask.step == "narrow":
                 _can_be_narrowed(targets)
         else:
-            targets = [self._target(identity, ask.credential, ask.step)]
+            try:
+                targets = [self._target(identity, ask.credential, ask.step)]
+            except Unreachable as why:
+                if not ask.by_hand:
+                    raise
+                return [self._for_people(identity, ask, ask.credential, str(why))]
         found = [self._row(identity, ask, target) for target in targets]
         if whole and ask.step in AT_OUR_DOOR:
             found.append(self._at_our_door(identity, ask))
@@ -162,23 +178,6 @@ class Together:
                 " bind its user or role first."
             )
         return found
-
-    def _own(self, identity: Identity, ask: Ask) -> None:
-        """What our own endpoint answers changes at once, whatever the target takes."""
-        said: dict[str, Any] = {"by": self.by, "now": self.now, "because": ask.because}
-        match ask.step:
-            case "suspend" if identity.state != "suspended":
-                self._move(identity, ask)
-            case "resume" if identity.state == "suspended":
-                self._move(identity, ask)
-            case "hold":
-                identity_actions.hold(identity=identity, **said)
-            case "release":
-                identity_actions.release(identity=identity, **said)
-
-    def _move(self, identity: Identity, ask: Ask) -> None:
-        identity.state = identity_actions.after(identity, ask.step)
-        self.moved.setdefault(identity.state, []).append((identity, ask.because))
 
     def _target(self, identity: Identity, asked: Credential, step: str) -> Target:
         credential = self.credentials.get(asked.pk)
@@ -194,10 +193,30 @@ class Together:
         try:
             target = reach.of_credential(credential, arns, now=self.now)
         except reach.NoTarget as problem:
-            raise NotPossible(str(problem)) from None
+            raise Unreachable(str(problem)) from None
         if why := reach.cannot(target, step):
-            raise NotPossible(why)
+            raise Unreachable(why)
         return target
+
+    def _for_people(self, identity: Identity, ask: Ask, asked: Credential, why: str) -> Revocation:
+        """The row that waits for people from the start, once for a credential and step."""
+        known = self.by_hand.get((asked.pk, ask.step))
+        if known is not None:
+            return known
+        credential = self.credentials[asked.pk]
+        realm, kind = credential.actor.realm, credential.kind
+        row = self._new(
+            identity,
+            ask,
+            system=realm.partition(":")[0],
+            target=Target(realm.partition(":")[0], realm, kind, credential.actor.value).as_json(),
+            words=f"{ask.step.capitalize()} {kind.replace('_', ' ')} {credential.short}",
+        )
+        row.credential, row.state, row.failed_why = credential, "failed", why
+        row.who_must_act = f"whoever runs {realm}"
+        self.made.append(row)
+        self.by_hand[credential.pk, ask.step] = row
+        return row
 
     def _allowed(self, identity: Identity, ask: Ask, entitlement: Entitlement) -> Target:
         if entitlement.identity_id != identity.pk:
@@ -308,8 +327,7 @@ class Together:
 
     def write(self) -> None:
         """Everything that was taken, and its ledger entries."""
-        for to, those in self.moved.items():
-            identity_actions.moved_all(those, to, by=self.by, now=self.now)
+        self.door.write()
         if self.undone:
             with connection.cursor() as cursor:
                 cursor.execute(UNDO, [list(column) for column in zip(*self.undone, strict=True)])

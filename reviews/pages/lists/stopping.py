@@ -65,7 +65,9 @@ def revocations(user: User, asked: dict[str, str], *, now: datetime) -> dict[str
     total = rows.count()
     silent = not_answering()
     shown, page = page_of(
-        rows.select_related("identity").order_by("number" if state == WAITS else "-number"),
+        rows.select_related("identity")
+        .prefetch_related("statements")
+        .order_by("number" if state == WAITS else "-number"),
         asked,
         "/revocations/",
     )
@@ -101,6 +103,8 @@ def _row(one: Revocation, silent: Mapping[tuple[str, str], str]) -> dict[str, An
     must = f" {one.who_must_act} must act." if one.who_must_act else ""
     return {
         "key": one.key,
+        "url": f"/revocations/{one.key}/",
+        "stated": one.stated,
         "words": one.words,
         "identity": {"words": one.identity.name, "url": f"/identities/{one.identity.key}/"},
         "system": one.system,
