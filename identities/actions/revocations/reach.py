@@ -12,7 +12,19 @@ from evidence.models import Actor
 from identities.enforcers.contract import Enforcer, PermanentFailure, Seen, Target
 from identities.models import Credential, Entitlement, Identity
 
-from . import of_aws, of_entra, of_gcp, of_github, of_kubernetes, of_oauth, of_okta, of_vault
+from . import (
+    of_aws,
+    of_entra,
+    of_gcp,
+    of_github,
+    of_kubernetes,
+    of_oauth,
+    of_okta,
+    of_pull_request,
+    of_scim,
+    of_vault,
+    of_webhook,
+)
 from .bound import bound_names
 from .systems import ADMINISTRATOR, NoTarget, System
 
@@ -28,6 +40,9 @@ REGISTRY: dict[str, System] = {
     "vault": of_vault.SYSTEM,
     "okta": of_okta.SYSTEM,
     "github": of_github.SYSTEM,
+    "scim": of_scim.SYSTEM,
+    "webhook": of_webhook.SYSTEM,
+    "pull_request": of_pull_request.SYSTEM,
 }
 
 
