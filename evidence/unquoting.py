@@ -27,7 +27,8 @@ labels: list[str] = []
 derived: list[Callable[[str], str]] = []
 
 WRITTEN = (
-    "answer", "because", "comment", "note", "purpose", "reason", "settled_reason", "state_reason", "text",
+    "answer", "because", "comment", "ended_reason", "note", "purpose", "reason", "settled_reason",
+    "state_reason", "text",
 )  # fmt: skip
 MADE = (
     "body", "carried_words", "could_read", "detail", "details", "facts", "failed_why", "found", "held_why",

@@ -2,7 +2,15 @@
 
 from django.urls import path, re_path
 
-from evidence import api, custody_views, hooks, pull_views, reading_views, views
+from evidence import (
+    api,
+    custody_views,
+    hooks,
+    pull_views,
+    reading_views,
+    signals_door,
+    views,
+)
 
 urlpatterns = [
     path("v1/traces", api.traces, name="otlp_traces"),
@@ -15,6 +23,7 @@ urlpatterns = [
         hooks.kubernetes,
         name="api_kubernetes",
     ),
+    path("api/evidence/<slug:name>/signals/", signals_door.push, name="api_push_signals"),
     path("sources/", views.source_list, name="source_list"),
     path("sources/new/", views.source_new, name="source_new"),
     path("sources/<slug:name>/", views.source_page, name="source_page"),

@@ -34,6 +34,7 @@ from evidence.formats import (
     postgres,
     reading,
     saas,
+    signals,
     snowflake,
     span_json,
     teleport,
@@ -71,6 +72,7 @@ TABLES: tuple[Table, ...] = (
     anthropic.TABLE,
     openai.TABLE,
     bedrock.TABLE,
+    signals.TABLE,
 )
 KINDS: tuple[Kind, ...] = (*(reading.kind(table) for table in TABLES),)
 

@@ -20,6 +20,7 @@ from evidence.sources import (
     s3,
     s3_queue,
     sentinel,
+    signals,
     splunk,
 )
 from evidence.sources.contract import CA_FILE, Connector
@@ -44,5 +45,6 @@ CONNECTORS: dict[str, Connector] = {
         splunk.CONNECTOR,
         sentinel.CONNECTOR,
         elastic.CONNECTOR,
+        signals.CONNECTOR,
     )
 }

@@ -72,6 +72,10 @@ class UsageDay(models.Model):
                 name="usage_once", fields=["identity_no", "day", "action_id", "family", "plane"]
             )
         ]
+        indexes = [
+            # What other systems signalled lately (reviews/triggers/signals.py).
+            models.Index(name="usage_signalled", fields=["day"], condition=Q(plane=3))
+        ]
 
 
 class Finding(models.Model):

@@ -141,6 +141,10 @@ def test_what_asks_outside_waits_in_a_queue_of_its_own() -> None:
         "evidence.tasks.pull": celery.SOURCES,
         "identities.tasks.read_inventories": celery.SOURCES,
         "identities.tasks.read_entitlements": celery.SOURCES,
+        "identities.tasks.ask_rights": celery.SOURCES,
+        "identities.tasks.look_again": celery.SOURCES,
+        "identities.tasks.look_at_files": celery.SOURCES,
+        "identities.tasks.signals": celery.NOTICES,
         "reviews.tasks.send_notices": celery.NOTICES,
     }
     # A worker to whom no queue is named takes from all, each message once.

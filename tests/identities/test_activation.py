@@ -195,15 +195,17 @@ ALLOWED = {
     "attest": {"its owner"},
     "hold": {"responder", "its owner"},
     "suspend": {"responder"},
+    "resume": set(),
     "retire": {"its owner"},
 }
+BEFORE = {"activate": "draft", "resume": "suspended"}
 
 
 @pytest.mark.parametrize("who", WHO)
 @pytest.mark.parametrize("verb", sorted(ALLOWED))
 def test_who_may(active: Make, user: Make, who: str, verb: str) -> None:
     owner = user("the-owner", "owner")
-    row = active(owner=owner, state="draft" if verb == "activate" else "active")
+    row = active(owner=owner, state=BEFORE.get(verb, "active"))
     by = owner if who == "its owner" else user("somebody", *([] if who == "nobody" else [who]))
     calls: dict[str, Callable[[], object]] = {
         "activate": lambda: actions.activate(identity=row, by=by, now=NOW),
@@ -212,6 +214,7 @@ def test_who_may(active: Make, user: Make, who: str, verb: str) -> None:
         ),
         "hold": lambda: actions.hold(identity=row, by=by, now=NOW, because="x"),
         "suspend": lambda: actions.suspend(identity=row, by=by, now=NOW, because="x"),
+        "resume": lambda: actions.resume(identity=row, by=by, now=NOW, because="x"),
         "retire": lambda: actions.retire(identity=row, by=by, now=NOW, because="x"),
     }
     if who in ALLOWED[verb]:

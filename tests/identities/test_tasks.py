@@ -22,6 +22,9 @@ Make = Callable[..., Any]
         tasks.propose_bindings,
         tasks.enforce,
         tasks.expire,
+        tasks.look_again,
+        tasks.ask_rights,
+        tasks.signals,
         tasks.read_entitlements,
     ],
 )

@@ -53,8 +53,8 @@ def test_token_command_prints_once_and_keeps_a_digest(user: Make) -> None:
 @pytest.mark.parametrize(
     ("scopes", "days", "sentence"),
     [
-        (["own"], 1, "own is no scope; choose from decide, read, act, declare."),
-        ([], 1, "A token needs a scope; choose from decide, read, act, declare."),
+        (["own"], 1, "own is no scope; choose from decide, read, act, declare, signals."),
+        ([], 1, "A token needs a scope; choose from decide, read, act, declare, signals."),
         (["read"], 0, "A token lasts between 1 and 366 days."),
         (["read"], 400, "A token lasts between 1 and 366 days."),
     ],

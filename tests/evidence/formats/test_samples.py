@@ -37,6 +37,7 @@ SAMPLED = {
     "cyberark": "cyberark",
     "postgres": "postgres",
     "ocsf": "ocsf",
+    "signals": "signals",
 }
 # What the samples put wherever a vendor writes what people wrote.
 PRIVATE = b"private words"

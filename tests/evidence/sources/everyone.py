@@ -61,6 +61,13 @@ SETTINGS: dict[str, Settings] = {
     },
     "elastic": lambda at: {"url": at, "api_key": "env:EVERYONE_TOKEN", "index": "logs-*"},
     "kubernetes": lambda at: {"url": at, "cluster": "c", "token": "env:EVERYONE_TOKEN"},
+    "signals": lambda at: {
+        "issuer": at,
+        "audience": "us",
+        "poll_url": f"{at}/poll",
+        "stream_id": "s",
+        "token": "env:EVERYONE_TOKEN",
+    },
     "s3": _aws(bucket="bk"),
     "s3_queue": _aws(bucket="bk", queue_url="@/123456789012/q"),
     "cloudtrail_lookup": _aws(),

@@ -1,0 +1,41 @@
+"""Signals that others send are triggers: the constraint on their names knows them."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("identities", "0019_signals"),
+        ("reviews", "0027_late_evidence"),
+    ]
+
+    operations = [
+        migrations.RemoveConstraint(
+            model_name="trigger",
+            name="trigger_name_is_known",
+        ),
+        migrations.AddConstraint(
+            model_name="trigger",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "name__in",
+                        [
+                            "wider_entitlement",
+                            "wider_delegation",
+                            "owner_changed",
+                            "dormant",
+                            "new_tool",
+                            "new_release",
+                            "outside_manifest",
+                            "refused_again",
+                            "serious_finding",
+                            "received_signal",
+                            "credential_expiry",
+                        ],
+                    )
+                ),
+                name="trigger_name_is_known",
+            ),
+        ),
+    ]
