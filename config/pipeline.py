@@ -16,6 +16,7 @@ def consumers() -> list[Callable[[datetime], bool | int]]:
     from identities.actions import bindings, following, revocations
     from reviews import actions
     from reviews.actions import modes
+    from reviews.automatic import holding, incidents, settling
     from reviews.campaigns import launching, steps
     from reviews.micro_reviews import SERIOUS
     from reviews.triggers import facts, opening, uses
@@ -27,6 +28,7 @@ def consumers() -> list[Callable[[datetime], bool | int]]:
         lambda now: judging.judge_credentials(now=now) > 0,
         lambda now: bindings.propose_from_links(now=now) > 0,
         lambda now: modes.apply_next(now=now) or modes.send_next(now=now),
+        lambda now: holding.hold_next(now=now) or settling.tell_next(now=now),
         lambda now: facts.find_of(SERIOUS, now=now),
         lambda now: uses.look_next(now=now),
         lambda now: opening.open_next(now=now),
@@ -36,6 +38,7 @@ def consumers() -> list[Callable[[datetime], bool | int]]:
         lambda now: actions.tell_withdrawn_next(now=now),
         lambda now: actions.tell_provisional_next(now=now),
         lambda now: actions.carry_out_next(now=now),
+        lambda now: settling.follow_next(now=now) or incidents.look_back_next(now=now),
         lambda now: revocations.enforce_next(now=now),
     ]
 

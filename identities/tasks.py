@@ -13,9 +13,11 @@ from django.utils import timezone
 
 from identities import judging
 from identities.actions import bindings, credentials, entitlements, following, revocations
+from identities.actions.revocations import drifting, looking, rights
 from identities.claims import asking, carrying, counting, proposing
 from identities.inventory import following as lists
 from identities.inventory import reading as inventory
+from identities.signals import pushing, telling
 
 # Well under the task's own limit; what is left is found by the next run.
 SECONDS = 120.0
@@ -61,6 +63,26 @@ def enforce() -> None:
     _until_done(lambda now: revocations.enforce_next(now=now))
 
 
+@shared_task(name="identities.tasks.look_again")  # type: ignore[untyped-decorator]  # Celery ships no types
+def look_again() -> None:
+    """What people state to be done: whether the target shows it."""
+    _until_done(lambda now: looking.look_next(now=now))
+
+
+@shared_task(name="identities.tasks.ask_rights")  # type: ignore[untyped-decorator]  # Celery ships no types
+def ask_rights() -> None:
+    """Every account that was not asked this night what its enforcer may not do there."""
+    ends = monotonic() + SECONDS
+    rights.ask_due(clock=timezone.now, enough=lambda: monotonic() >= ends)
+
+
+@shared_task(name="identities.tasks.look_at_files")  # type: ignore[untyped-decorator]  # Celery ships no types
+def look_at_files() -> None:
+    """Files that were changed back: what a pull request had taken out is opened again."""
+    ends = monotonic() + SECONDS
+    drifting.reopen_drifted(now=timezone.now(), enough=lambda: monotonic() >= ends)
+
+
 @shared_task(name="identities.tasks.expire")  # type: ignore[untyped-decorator]  # Celery ships no types
 def expire() -> None:
     """Credentials whose time is over, for lists and counts; deciding reads the time itself."""
@@ -100,3 +122,10 @@ def look_for_owners() -> None:
     _until_done(lambda now: proposing.look_next(now=now))
     _until_done(lambda now: asking.pass_silent(now=now))
     counting.count(now=timezone.now())
+
+
+@shared_task(name="identities.tasks.signals")  # type: ignore[untyped-decorator]  # Celery ships no types
+def signals() -> None:
+    """What happened becomes signals on the streams of their receivers, and is pushed."""
+    _until_done(lambda now: telling.tell_next(now=now) > 0)
+    _until_done(lambda now: pushing.push_next(now=now))

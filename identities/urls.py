@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from identities.api import bindings, decisions, identities, services
+from identities.api import batches, bindings, decisions, identities, receivers, services, signals
 
 urlpatterns = [
     path("access/v1/evaluation", decisions.evaluation, name="evaluation"),
@@ -13,6 +13,9 @@ urlpatterns = [
     path("api/identities/register/", identities.register, name="api_register"),
     path("api/identities/<str:key>/", identities.identity, name="api_identity"),
     path("api/identities/<str:key>/revocations/", identities.steps, name="api_revocations"),
+    path("api/identities/<str:key>/cascade/", batches.cascade, name="api_cascade"),
+    path("api/batches/", batches.many, name="api_batches"),
+    path("api/batches/<str:key>/", batches.one, name="api_batch"),
     path(
         "api/services/<slug:slug>/criticality/",
         services.criticality,
@@ -26,6 +29,15 @@ urlpatterns = [
     path("api/bindings/<int:pk>/end/", bindings.unbind, name="api_unbind"),
     path("api/claims/", include("identities.api.claim_urls")),
     path("api/credentials/", identities.credentials, name="api_credentials"),
+    path("api/enforcers/<slug:name>/proofs/", receivers.take, name="api_receiver"),
     path("api/findings/", identities.findings, name="api_findings"),
     path("api/findings/<uuid:pk>/dispose/", identities.dispose, name="api_dispose_finding"),
+    path(".well-known/ssf-configuration", signals.configuration, name="ssf_configuration"),
+    path("signals/jwks.json", signals.jwks, name="signals_jwks"),
+    path("signals/streams", signals.configured, name="signals_streams"),
+    path("signals/streams/<str:stream>/poll", signals.poll, name="signals_poll"),
+    path("signals/status", signals.status, name="signals_status"),
+    path("signals/subjects/add", signals.add_subject, name="signals_add_subject"),
+    path("signals/subjects/remove", signals.remove_subject, name="signals_remove_subject"),
+    path("signals/verify", signals.verify, name="signals_verify"),
 ]

@@ -73,6 +73,21 @@ TRIGGERS: dict[str, Kind] = {
         "behaviour that says somebody else may act with it, or that what was stopped goes on",
         rules=("after_revocation", "shared_credential", "no_run", "left_task"),
     ),
+    "received_signal": Kind(
+        "signal received",
+        "identity",
+        24,
+        "another system signals that a session or credential of it was revoked, or a risk",
+    ),
+    "unusual": Kind(
+        "unusual for it",
+        "identity",
+        72,
+        "a family of actions, a network, an hour or a volume that is new for this identity",
+        days=28,
+        days_words="days it is compared with",
+        least=14,
+    ),
     "credential_expiry": Kind(
         "credential ends soon",
         "credential",

@@ -1,4 +1,4 @@
-"""The states of the smaller rows: quarantines, rungs of silence, offers of ownership. Pure.
+"""The states of the smaller rows: quarantines, rungs, offers, automatic holds. Pure.
 
 Owns what each move makes of each state, as docs/states.md shows it; what is not here is refused or
 changes nothing. Tests put every state before every move. Cases are states.py.
@@ -93,7 +93,24 @@ OFFER = Machine(
         "lapse": "its deadline has passed",
     },
 )
-MACHINES = (QUARANTINE, RUNG, OFFER)
+AUTOMATIC_HOLD = Machine(
+    "An automatic hold",
+    {
+        "asked": "nothing was held by itself, and a person was asked instead",
+        "held": "stopped by itself, reversibly, until people say what becomes of it",
+        "released": "let go, and never held again by itself for this finding",
+        "final": "what was held is revoked or narrowed for good, by an answer",
+    },
+    {
+        ("held", "release"): "released",
+        ("held", "make final"): "final",
+    },
+    {
+        "release": "by whoever may hold it, or because its incident keeps or replaces it",
+        "make final": "what its incident decided has gone out",
+    },
+)
+MACHINES = (QUARANTINE, RUNG, OFFER, AUTOMATIC_HOLD)
 
 
 def document() -> Iterator[str]:

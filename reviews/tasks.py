@@ -12,10 +12,11 @@ from django.utils import timezone
 from reviews import actions, digest, notices, shares
 from reviews.actions import expiring, offers, planting
 from reviews.actions import modes as mode_rules
+from reviews.automatic import holding, incidents, settling
 from reviews.campaigns import launching, letting_out, progress, steps
 from reviews.micro_reviews import SERIOUS
 from reviews.succession import noticing, passing, untaken, vacant
-from reviews.triggers import facts, uses
+from reviews.triggers import facts, unusual, uses
 from reviews.triggers import opening as micro_reviews_of
 
 # Shorter than any beat that calls them again; what is left is found by the next one.
@@ -41,6 +42,15 @@ def open_from_findings() -> int:
     return opened + _until_done(lambda: actions.tell_withdrawn_next(now=timezone.now()))
 
 
+@shared_task(name="reviews.tasks.hold_automatically")  # type: ignore[untyped-decorator]  # celery ships no types
+def hold_automatically() -> int:
+    """Findings that hold by themselves under a signed rule, and what became of what they held."""
+    done = _until_done(lambda: holding.hold_next(now=timezone.now()))
+    done += _until_done(lambda: settling.tell_next(now=timezone.now()))
+    done += _until_done(lambda: settling.follow_next(now=timezone.now()))
+    return done + _until_done(lambda: incidents.look_back_next(now=timezone.now()))
+
+
 @shared_task(name="reviews.tasks.micro_reviews")  # type: ignore[untyped-decorator]  # celery ships no types
 def micro_reviews() -> int:
     """Tools and calls that nobody has looked at, and the small reviews that are to be opened."""
@@ -52,6 +62,13 @@ def micro_reviews() -> int:
 def find_triggers() -> int:
     """What changed in rows since the last review: scope, owners, silences, ends."""
     done = _until_done(lambda: facts.find_next(now=timezone.now()))
+    return done + _until_done(lambda: micro_reviews_of.open_next(now=timezone.now()))
+
+
+@shared_task(name="reviews.tasks.find_unusual")  # type: ignore[untyped-decorator]  # celery ships no types
+def find_unusual() -> int:
+    """What is unusual for an identity itself, compared with the days before."""
+    done = _until_done(lambda: unusual.find_next(now=timezone.now()))
     return done + _until_done(lambda: micro_reviews_of.open_next(now=timezone.now()))
 
 

@@ -15,8 +15,9 @@ from identities.permissions import NotPossible
 
 PREFIX = "cst_"
 # decide: ask the decision endpoint; read: see what its user sees; act: do what its user may;
-# declare: send release manifests and ask where they stand, and nothing else.
-SCOPES = ("decide", "read", "act", "declare")
+# declare: send release manifests and ask where they stand, and nothing else; signals: manage the
+# streams of the receiver that its user is, and nothing else.
+SCOPES = ("decide", "read", "act", "declare", "signals")
 LONGEST = timedelta(days=366)
 
 

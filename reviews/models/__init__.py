@@ -1,6 +1,7 @@
 """What people decide, as rows."""
 
 from .attention import Burst, Provisional
+from .automatic import AutomaticHold, HoldRule
 from .campaigns import Campaign, CampaignIdentity, CampaignPause, CampaignStep
 from .cases import Case, CaseMember, Decision, Item, Pinned, Seat, Stage, Withdrawal
 from .comments import Comment
@@ -10,7 +11,7 @@ from .notices import FAST, GATHERED, HELD, Notice
 from .outcome_brakes import OutcomeBrake
 from .owning import EndStep, OwnerOffer, Succession, SuccessionItem
 from .planted import PlantedAnswer, PlantedItem, Planting
-from .policies import Heartbeat, ReviewPolicy
+from .policies import Heartbeat, LateEvidence, ReviewPolicy
 from .queue import QueueSetting
 from .rungs import Rung
 from .shares import ShareDay
@@ -20,6 +21,7 @@ __all__ = [
     "FAST",
     "GATHERED",
     "HELD",
+    "AutomaticHold",
     "Burst",
     "Campaign",
     "CampaignIdentity",
@@ -32,7 +34,9 @@ __all__ = [
     "EndStep",
     "Freeze",
     "Heartbeat",
+    "HoldRule",
     "Item",
+    "LateEvidence",
     "ModeRule",
     "Notice",
     "OutcomeBrake",

@@ -18,6 +18,7 @@ from reviews.models import Case, Decision, Item, Seat
 from reviews.pages import (
     answers,
     attention,
+    automatic,
     beside,
     case_clock,
     case_item,
@@ -179,6 +180,7 @@ def context(case: Case, user: User, asked: dict[str, str], *, now: datetime) -> 
             Revocation.objects.filter(case=case.pk)
             .exclude(credential__in=[] if parts.blind is None else parts.refs(parts.blind.items))
             .select_related("identity", "credential__actor")
+            .prefetch_related("statements")
             .order_by("number")[:50]
         ),
         "entries": entries(case),
@@ -186,7 +188,7 @@ def context(case: Case, user: User, asked: dict[str, str], *, now: datetime) -> 
         "entries_url": f"/ledger/?subject={case.key}",
         "earlier": _earlier(parts),
         "comments": None if parts.blind is not None else comments.context(parts, asked),
-        "acts": _acts(parts) + attention.acts(parts),
+        "acts": _acts(parts) + attention.acts(parts) + automatic.acts(case),
         "provisional": attention.provisional(parts.marks),
         "kept_back": outcomes.kept_back(case),
         "triggers": triggers.of_case(case),

@@ -74,14 +74,7 @@ urlpatterns = [
     path(
         "cases/<str:key>/release/",
         case_views.case_give_back,
-        {"step": "release"},
         name="case_release",
-    ),
-    path(
-        "cases/<str:key>/resume/",
-        case_views.case_give_back,
-        {"step": "resume"},
-        name="case_resume",
     ),
     path("queue/keep/", queue_views.keep, name="queue_keep"),
     path("queue/undo/", queue_views.undo, name="queue_undo"),
@@ -149,4 +142,5 @@ urlpatterns = [
     path("api/line/<path:name>/", api.line, name="api_line"),
     path("api/export/<str:what>/", api.export, name="api_export"),
     path("", include("reviews.pages.mode_urls")),
+    path("", include("reviews.pages.unfinished_urls")),
 ]

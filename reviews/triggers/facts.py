@@ -19,7 +19,7 @@ from reviews.actions import policy_versions
 from reviews.micro_reviews import SERIOUS, Asked
 from reviews.models import OwnerSeen, SuccessionItem, Trigger
 
-from . import refused, serious
+from . import refused, serious, signals
 from .noting import MOST, REVIEWED, events_of, note, trigger
 from .wider import wider
 
@@ -69,15 +69,17 @@ WHERE v.state = 'in_force' AND v.superseded_at IS NULL AND NOT v.signed AND v."c
       AND t.name = 'wider_delegation' AND t.subject = v.id::text)
 ORDER BY v.recorded_at, v.id LIMIT %s
 """  # noqa: S608 - a constant
-# The first day of activity lately, and the day before it; both by usage_once.
+# The first day of activity lately, and the day before it; both by usage_once. What others signal
+# (plane 3) is about it and no act of its own.
 DORMANT = """
 SELECT i.id, woke.day, slept.day, woke.at FROM identities_identity i
 CROSS JOIN LATERAL (
     SELECT u.day, min(u.first_at) AS at FROM identities_usageday u
-    WHERE u.identity_no = i.number AND u.day >= %s GROUP BY u.day ORDER BY u.day LIMIT 1) woke
+    WHERE u.identity_no = i.number AND u.day >= %s AND u.plane <> 3
+    GROUP BY u.day ORDER BY u.day LIMIT 1) woke
 CROSS JOIN LATERAL (
     SELECT max(u.day) AS day FROM identities_usageday u
-    WHERE u.identity_no = i.number AND u.day < woke.day) slept
+    WHERE u.identity_no = i.number AND u.day < woke.day AND u.plane <> 3) slept
 WHERE i.state <> 'retired' AND woke.day - slept.day > %s AND NOT EXISTS (
     SELECT 1 FROM reviews_trigger t WHERE t.identity_id = i.id
       AND t.name = 'dormant' AND t.subject = woke.day::text)
@@ -323,6 +325,7 @@ FINDERS: dict[str, Finder] = {
     "owner_changed": _owners,
     "dormant": _dormant,
     "credential_expiry": _ends,
+    "received_signal": signals.asks,
     "refused_again": refused.asks,
     SERIOUS: serious.asks,
 }

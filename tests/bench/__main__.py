@@ -14,6 +14,8 @@ closing     10,000 outcomes of a campaign at its end
 claims      4,000 unowned identities asked about, 20 companies
 freezes     10,000 silences that come due in a change freeze
 revoking    keys held at moto's AWS, asked for at once: until the target shows it
+faults      1,000 faults under revocations at an OAuth server: each ends once (asked for by name)
+automatic   a finding stored until its automatic hold is sent, at moto's AWS
 scale       many events: size, pace, the first look, and 100 M by extrapolation
 
 `--rows N` bounds line (default 5,000,000: several minutes, 4 GB under var/) and scale (default
@@ -41,6 +43,7 @@ from config import services  # noqa: E402 - settings come first
 services.ensure()
 
 from tests.bench import (  # noqa: E402 - after setup
+    automatic,
     campaigns,
     claims,
     closing,
@@ -48,6 +51,7 @@ from tests.bench import (  # noqa: E402 - after setup
     database,
     deadlines,
     decisions,
+    faults,
     fleet,
     formats,
     freezes,
@@ -194,6 +198,8 @@ PARTS = {
     "modes": Part(lambda _: modes.measure()),
     "freezes": Part(lambda _: freezes.measure()),
     "revoking": Part(lambda _: revoking.measure()),
+    "automatic": Part(lambda _: automatic.measure()),
+    "faults": Part(lambda _: faults.measure(), unasked=False),
     "scale": Part(lambda asked: scale.measure(asked.rows or SCALE), unasked=False),
 }
 

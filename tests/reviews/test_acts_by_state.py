@@ -84,10 +84,10 @@ def quarantines(scene: Scene) -> None:
     )
 
 
-def suspended(scene: Scene) -> None:
+def held(scene: Scene) -> None:
     revocations.request(
         identity=Identity.objects.get(pk=scene.story.identity.pk),
-        step="suspend",
+        step="hold",
         by=scene.user("rex"),
         now=NOW,
         because="x",
@@ -146,8 +146,8 @@ ACTS: dict[str, tuple[Act, Act, set[str]]] = {
         set(states.STATES),
     ),
     "give_back": (
-        suspended,
-        lambda s: s.does("give_back", "rex", step="resume"),
+        held,
+        lambda s: s.does("give_back", "rex"),
         set(states.STATES),
     ),
     "carry_again": (nothing, lambda s: s.does("carry_again", "rita"), {"carrying_out"}),

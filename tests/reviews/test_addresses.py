@@ -141,6 +141,7 @@ PAGES = {
     "/successions/": "state=opn",
     "/modes/": "mode=ask",
     "/freezes/": "state=x",
+    "/automatic-holds/": "state=x",
     "/releases/": "case=x",
     "/sources/": "state=x",
     "/ledger/": "actor=x",

@@ -17,6 +17,8 @@ from reviews.campaigns.acts import ACTS
 from reviews.models import Succession, SuccessionItem
 
 from .conftest import NOW, Told, make_user, party, person_of
+from .failed_rows import waits
+from .holding import behaves, ruled, sweep
 from .test_api import token
 from .test_campaigns import prepared
 
@@ -106,10 +108,16 @@ def acts(story: Told) -> dict[str, Act]:
     version = {"slug": policy.name, "version": policy.version}
     campaign = {"key": prepared(rita).key}
     service = Service.objects.get(pk=story.service.pk)
+    rule = ruled(story, administrator)
+    behaves()
+    hold = {"key": sweep()[0].key}
     return {
         "api_register": Act({}, rita),
         "api_retire": Act(identity, rita),
         "api_revocations": Act(identity, rita),
+        "api_cascade": Act(identity, rita),
+        # Each target has its own answer; nobody but an auditor is kept from asking.
+        "api_batches": Act({}, story.otto),
         "api_service_criticality": Act({"slug": service.slug}, responder),
         "api_bind": Act({}, responder, named),
         "api_confirm_by_rule": Act({}, ines),
@@ -145,6 +153,18 @@ def acts(story: Told) -> dict[str, Act]:
         "api_vendor": Act(identity, responder),
         "api_identity_hand_over": Act(identity, rita),
         "api_restore": Act({"key": case.key}, rita),
+        "api_hold_rules": Act({}, ines),
+        "api_hold_rule_replay": Act({}, ines),
+        **{
+            f"api_hold_rule_{act}": Act({"key": rule.key}, ines)
+            for act in ("sign", "refuse", "end")
+        },
+        "api_automatic_release": Act(hold, administrator),
+        "api_automatic_close": Act(hold, ines),
+        **{
+            f"api_revocation_{step}": Act({"key": waits(story.identity, now=NOW).key}, rita)
+            for step in ("state", "sign", "refuse", "retry")
+        },
     }
 
 

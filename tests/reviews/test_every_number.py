@@ -179,7 +179,7 @@ def test_front_page_and_menu(world: Told, client: Client, who: str) -> None:
     wanted = {share.has for share in shares.SHARES if share.name != "decided" or who != "samuel"}
     wanted |= {share.whole for share in shares.SHARES}
     lacking = {share.lacks for share in shares.SHARES if share.name != "seats" or who == "rita"}
-    asked = {"/sources/?state=silent", "/revocations/?state=not_effective"}
+    asked = {"/sources/?state=silent", "/unfinished/"}
     assert wanted | asked <= set(found)
     if who in ("rita", "otto"):
         assert lacking | {"/cases/?due=passed", "/findings/?service=quarterly"} <= set(found)

@@ -22,11 +22,13 @@ from reviews.campaigns import letting_out
 
 from .conftest import Told
 from .permission_answers import of_answers
+from .permission_automatic import of_automatic_holds
 from .permission_empty import of_empty_seats
 from .permission_freezes import of_freezes
 from .permission_owners import of_owners
 from .permission_persons import of_persons
 from .permission_rows import of_identities, of_policies, of_reviews
+from .permission_statements import of_batches, of_statements
 from .permission_steering import of_steering
 from .permission_world import World
 
@@ -53,6 +55,9 @@ ROWS = [
     *of_answers(),
     *of_empty_seats(),
     *of_steering(),
+    *of_automatic_holds(),
+    *of_statements(),
+    *of_batches(),
 ]
 
 

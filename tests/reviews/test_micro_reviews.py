@@ -22,7 +22,7 @@ from identities.models import (
 from reviews import actions
 from reviews.micro_reviews import EVERY, TRIGGERS
 from reviews.models import Case, Item, Notice, Rung, Succession, SuccessionItem, Trigger
-from reviews.triggers import facts, noting, opening, uses
+from reviews.triggers import facts, noting, opening, unusual, uses
 from tests.evidence.bodies import export
 
 from .conftest import DAY, HOUR, NOW, Told, item_of, make_user, party, person_of
@@ -383,5 +383,5 @@ def test_revoking_a_use_refuses_it_and_revoking_an_identity_suspends_it(
 
 
 def test_every_trigger_is_found_by_something_and_named_in_the_policy() -> None:
-    by_uses = {"new_tool", "new_release", "outside_manifest"}
-    assert set(facts.FINDERS) | by_uses == set(TRIGGERS) == set(EVERY)
+    others = {"new_tool", "new_release", "outside_manifest", unusual.NAME}
+    assert set(facts.FINDERS) | others == set(TRIGGERS) == set(EVERY)

@@ -55,7 +55,12 @@ ACTS: dict[str, Callable[[Told], tuple[str, dict[str, str]]]] = {
     "switch": switch,
     "credential": credential,
     "release_held": lambda story: (f"/cases/{opened(story).key}/held/release/", {"reason": "x"}),
-    "give_back": lambda story: (f"/cases/{opened(story).key}/resume/", {"reason": "x"}),
+    "give_back": lambda story: (f"/cases/{opened(story).key}/release/", {"reason": "x"}),
+    "cascade": lambda story: (
+        f"/identities/{story.identity.key}/cascade/sign/",
+        {"step": "hold", "reason": "x"},
+    ),
+    "batch": lambda story: ("/batches/sign/", {"names": story.identity.name, "step": "hold"}),
     "retire": lambda story: (f"/identities/{story.identity.key}/retire/", {"reason": "x"}),
     "let_out": lambda story: (
         f"/campaigns/{prepared(story, scope={}).key}/outcomes/release/",

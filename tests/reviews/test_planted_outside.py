@@ -33,7 +33,7 @@ DISCLOSED = " planted items disclosed"
 PLANTED = ("Planting", "PlantedItem", "PlantedAnswer")
 # What no two answers share: secrets of the form and of the policy for scripts.
 ONCE = re.compile(
-    r'nonce="[^"]*"|name="csrfmiddlewaretoken" value="[^"]*"|"X-CSRFToken": "[^"]*"|nonce-[^\']*'
+    r'nonce="[^"]*"|name="request_key" value="[^"]*"|name="csrfmiddlewaretoken" value="[^"]*"|"X-CSRFToken": "[^"]*"|nonce-[^\']*'
 )
 # Where the one who is asked meets it: wherever an answer is asked for, as a page or as data.
 MET = {

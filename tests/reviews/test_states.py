@@ -184,7 +184,7 @@ def test_document_is_the_one_in_docs() -> None:
 # --- the table against the code ------------------------------------------------------------------
 
 # Moves of doors that nothing opens yet.
-OF_LATER_DOORS = {"bypass", "review", "send_back", "close"}
+OF_LATER_DOORS = {"bypass", "send_back"}
 
 
 def calls(name: str) -> Iterator[tuple[str, ast.Call]]:
@@ -207,6 +207,8 @@ def test_every_move_that_the_code_makes_is_in_the_table() -> None:
         ("attention.py", "reopen"),
         ("carrying.py", "carry_out"),
         ("carrying.py", "carried_out"),
+        ("incidents.py", "review"),
+        ("incidents.py", "close"),
     }
 
 

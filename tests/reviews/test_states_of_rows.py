@@ -1,4 +1,4 @@
-"""Every state × every move of the small rows: quarantines, rungs, offers of ownership.
+"""Every state × every move of the small rows: quarantines, rungs, offers, automatic holds.
 
 What a move makes of a row, and the sentence of each move that is refused. The moves of cases are
 test_states.py and test_acts_by_state.py, those of campaigns test_campaign_steering.py.
@@ -16,12 +16,24 @@ from identities.models import Entitlement
 from identities.permissions import NotAllowed, NotPossible
 from reviews import actions, row_states
 from reviews.actions import consequences, deadlines, grants, offers, quarantining, rungs
-from reviews.models import Case, Heartbeat, Notice, OwnerOffer, Quarantine, Rung
+from reviews.automatic import settling
+from reviews.models import (
+    AutomaticHold,
+    Case,
+    Heartbeat,
+    Item,
+    Notice,
+    OwnerOffer,
+    Quarantine,
+    Rung,
+)
+from reviews.models.automatic import HOLD_STATES
 from reviews.models.modes import QUARANTINE_STATES
 from reviews.models.owning import OFFER_STATES
 from reviews.models.rungs import RUNG_STATES
 
 from .conftest import ARN, DAY, HOUR, NOW, Told, everything_counts, item_of, make_user
+from .holding import LATER, behaves, ruled, sweep
 from .test_policy_versions import put_in_force
 
 pytestmark = pytest.mark.django_db
@@ -67,12 +79,18 @@ BEGINS = {"hold", "ask again"}
 
 @pytest.mark.parametrize("machine", row_states.MACHINES, ids=lambda one: one.title)
 def test_the_table_of_the_document_says_what_happens(machine: row_states.Machine) -> None:
-    of = {"A quarantine": QUARANTINES, "A rung of silence": RUNGS, "An offer of ownership": OFFERS}
+    of = {
+        "A quarantine": QUARANTINES,
+        "A rung of silence": RUNGS,
+        "An offer of ownership": OFFERS,
+        "An automatic hold": HOLDS,
+    }
     grid = of[machine.title]
     states = {
         "A quarantine": QUARANTINE_STATES,
         "A rung of silence": RUNG_STATES,
         "An offer of ownership": OFFER_STATES,
+        "An automatic hold": HOLD_STATES,
     }
     assert tuple(machine.states) == states[machine.title]
     assert set(machine.words) == {move for _, move in machine.moves}
@@ -281,3 +299,39 @@ def test_an_offer_in_each_state(story: Told, move: str) -> None:
     }
     came = of_each(OFFER_STATES, OwnerOffer.objects.all(), moves[move])
     assert came == OFFERS[move]
+
+
+# --- automatic holds -----------------------------------------------------------------------------
+
+NOTHING = "AH-1 holds nothing now."
+HOLDS: dict[str, dict[str, Came]] = {
+    "release": {"asked": NOTHING, "held": ["released"], "released": NOTHING, "final": NOTHING},
+    "make final": {
+        "asked": ["asked"],
+        "held": ["final"],
+        "released": ["released"],
+        "final": ["final"],
+    },
+}
+
+
+@pytest.mark.parametrize("move", HOLDS)
+def test_an_automatic_hold_in_each_state(story: Told, move: str) -> None:
+    ruled(story)
+    behaves()
+    sweep()
+    AutomaticHold.objects.update(number=1, settled_at=LATER, settled_reason="x")
+    hold = AutomaticHold.objects.get()
+    said: dict[str, Any] = {
+        "finding_was": "false",
+        "reason": "x",
+        "by": story.ines,
+        "now": LATER,
+    }
+    if move == "make final":
+        Item.objects.filter(pk=hold.item_id).update(outcome="revoke", carried_out_at=LATER)
+    moves: dict[str, Callable[[], object]] = {
+        "release": lambda: settling.release(hold=hold, **said),
+        "make final": lambda: settling.follow_next(now=LATER),
+    }
+    assert of_each(HOLD_STATES, AutomaticHold.objects.all(), moves[move]) == HOLDS[move]
