@@ -20,6 +20,7 @@ from django.db import connection
 
 from evidence.keys import key_of
 from identities import actornames, authority
+from identities.authority.terms import NONE
 from identities.models import Identity
 
 NHI = re.compile(r"(?i)NHI-(\d{1,9})")
@@ -131,6 +132,13 @@ WHERE d.grantee_id = %(identity)s
 ORDER BY d.number, v.version
 """
 
+# Whether there is any that an import brought and nobody signed.
+IMPORTED = """
+SELECT 1 FROM identities_delegation d JOIN identities_delegationversion v ON v.delegation_id = d.id
+WHERE d.grantee_id = %(identity)s AND v.state = 'in_force' AND v.superseded_at IS NULL
+  AND v.imported AND NOT v.signed LIMIT 1
+"""
+
 
 def decide(question: Question, *, now: datetime) -> Answer:
     """The answer at `now`: at most five queries, whatever the number of identities."""
@@ -176,12 +184,15 @@ def _authority(question: Question, *, pk: Any, key: str, mode: str, now: datetim
         ),
         now=now,
     )
+    sentence = verdict.detail
+    if verdict.reason == NONE and mode != "observe" and _rows(IMPORTED, {"identity": pk}):
+        sentence += " What was imported counts here once its seats have signed it."
     deciding = [grant for grant in grants if grant.key in verdict.policies]
     ends = [grant.ends_at for grant in deciding if grant.ends_at is not None]
     return Answer(
         allowed=verdict.allowed,
         reason=verdict.reason,
-        sentence=verdict.detail,
+        sentence=sentence,
         policies=tuple(verdict.policies),
         identity=key,
         mode=mode,

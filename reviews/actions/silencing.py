@@ -84,6 +84,8 @@ def sentence(case: Case, *, does: str = "", doubt: str = "") -> str:
     chosen = consequence(case, does=does, doubt=doubt)
     if case.silence_done_at is not None and not does and chosen in CUTS:
         # What was really done is in the ledger (`Done`); this is what is left of it.
+        if case.state == "closed":
+            return "nothing more: the review is closed"
         stopped = case.identity is not None and case.identity.state == "suspended"
         return f"{_name(case)} is suspended; {WAITS}" if stopped else WAITS
     whole = case.identity is None or case.identity.kind != "integration"

@@ -123,9 +123,7 @@ def _after(case: Case, climb: list[Rung], frozen: list[Freeze], doubt: str) -> l
     for one in climb:
         when = f"{one.at:%-d %b %Y %H:%M} UTC"
         if one.state == "held":
-            said.append(
-                f"Held: {rungs.words(case, one.does)} waits on the release list. {one.held_why}"
-            )
+            said.append(f"Held on the release list: {rungs.words(case, one.does)}. {one.held_why}")
         elif one.state == "waiting" and one.does not in (*BEFORE, DUE, GO_ON):
             does = WORDS["replace"]
             if one.does != "replace":

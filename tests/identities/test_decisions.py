@@ -219,7 +219,10 @@ def test_import_grants_nothing_once_consequences_are_on(
     active: Make, mode: str, allowed: bool
 ) -> None:
     grant(active(mode=mode), imported=True, signed=False, case=None)
-    assert ask()[0] is allowed
+    answer = decide(Question("svc-report", "s3:GetObject", "invoices/1"), now=NOW)
+    assert answer.allowed is allowed
+    why = "What was imported counts here once its seats have signed it."
+    assert answer.sentence.endswith(why) is not allowed
 
 
 @pytest.mark.parametrize("state", ["proposed", "rejected"])

@@ -47,7 +47,8 @@ def test_revoked_credential_is_told_by_its_states(receiving: Make, active: Make)
     receiver, identity, case = receiving(), active(mode="enforce"), uuid4()
     receiver.pushes_to_me()
     now = datetime.now(UTC)
-    row = went_out(identity, "revoke", now=now, credential=credential(identity), case=case)
+    stopped = credential(identity)
+    row = went_out(identity, "revoke", now=now, credential=stopped, case=case)
     work()
     work()
     assert receiver.kinds() == ["session-revoked"]
@@ -59,7 +60,7 @@ def test_revoked_credential_is_told_by_its_states(receiving: Make, active: Make)
             "event_timestamp": int(now.timestamp()),
             "initiating_entity": "admin",
             "reason_admin": {"en": f"A credential was revoked by Countersign, {row.key}, sent."},
-            "friendly_name": "CRED-1 AKIA…MPLE",
+            "friendly_name": f"{stopped.key} AKIA…MPLE",
         }
     }
     row.confirmed_at, row.state = datetime.now(UTC), "confirmed"

@@ -246,7 +246,7 @@ def test_undo_after_its_time_says_so(client: Client, told: Told) -> None:
     client.post("/queue/keep/", {"pick": chosen(), "reason": "used"})
     Decision.objects.update(not_before=timezone.now() - timedelta(seconds=1))
     rows = client.post("/queue/undo/", {"item": [chosen()[0].partition(".")[0]]}).context["rows"]
-    assert "gone out" in rows[0]["why"]
+    assert "8 seconds to be taken back are over" in rows[0]["why"]
 
 
 def test_items_say_why_they_stand_alone(client: Client, told: Told) -> None:

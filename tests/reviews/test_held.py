@@ -215,4 +215,4 @@ def test_the_list_asks_the_same_number_of_questions(story: Told, case: Case) -> 
 
 def test_the_case_says_what_waits(story: Told, case: Case, held: list[Rung]) -> None:
     said = client_of(story.rita).get(f"/cases/{case.key}/").content.decode()
-    assert "svc-report is suspended waits on the release list" in said
+    assert "Held on the release list: svc-report is suspended. " in said
