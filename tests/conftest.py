@@ -128,7 +128,12 @@ def leave_all(blocker: DjangoDbBlocker) -> None:
 
 def owner_connection(name: str) -> psycopg.Connection[tuple[Any, ...]]:
     """The owner's own connection to this database, outside Django."""
-    entry = settings.DATABASE_ROLES["owner"]
+    return role_connection("owner", name)
+
+
+def role_connection(role: str, name: str) -> psycopg.Connection[tuple[Any, ...]]:
+    """The same of any role."""
+    entry = settings.DATABASE_ROLES[role]
     words = (("user", "USER"), ("password", "PASSWORD"), ("host", "HOST"), ("port", "PORT"))
     given = {word: entry[key] for word, key in words if entry[key]}
     return psycopg.connect(**given, **entry["OPTIONS"], dbname=name, autocommit=True)
@@ -162,6 +167,18 @@ def drop_orphans(owner: psycopg.Connection[tuple[Any, ...]]) -> None:
         number = name.removeprefix(PREFIX)
         if number.isdigit() and not alive(int(number)):
             owner.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+
+
+def leave(home: str, name: str) -> None:
+    """End the app's connections to a database that threads of tests left open: the owner may not,
+    and would wait for them for two minutes."""
+    with role_connection("app", home) as app:
+        app.execute("SET ROLE NONE")  # who signed in may end its own connections, not its role
+        app.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = %s AND usename = session_user",
+            [name],
+        )
 
 
 def drop(owner: psycopg.Connection[tuple[Any, ...]], name: str) -> None:
@@ -203,6 +220,7 @@ def migrated_database() -> Iterator[str]:
         finally:
             Cleaner.current = None
             use_role("app", home)
+            leave(home, name)
             drop(owner, name)
 
 
