@@ -43,7 +43,7 @@ def overview(user: User, *, now: datetime) -> dict[str, Any]:
         "section": "signals",
         "now": now,
         "title": "Signals",
-        "problem": problem(),
+        "not_set_up": problem(),
         "stopped": outgoing.stopped(),
         "metadata_url": f"{settings.BASE_URL}/.well-known/ssf-configuration",
         "receivers": [
