@@ -9,11 +9,12 @@ what it counted stay. Pure.
 """
 
 from functools import lru_cache
+from typing import Any
 
 from evidence.formats.cloudtrail import identity
-from evidence.formats.members import member, row, text
-from evidence.formats.record import ActorName
+from evidence.formats.members import member, text
 from evidence.formats.tables import Row, Table
+from evidence.formats.written import Of
 from evidence.vocabulary import MODEL_CALL, OUTCOME_FAILED, OUTCOME_OK, OUTCOME_REFUSED
 
 # Members of an answer that say nothing of what was said.
@@ -24,34 +25,31 @@ _REFUSALS = ("accessdenied", "unauthorized", "forbidden", "notauthorized")
 _named_by = lru_cache(maxsize=16_384)(identity.named_by)
 
 
-def _caller(record: Row, _: str) -> ActorName | None:
-    arn = text(row(record.get("identity")).get("arn"))
-    return _named_by(arn, text(member(record, "accountId"))) if arn else None
-
-
-def _action(record: Row) -> str | None:
-    operation = text(record.get("operation"))
-    return f"bedrock:{operation}" if operation else None
+def _entry(record: Row) -> tuple[Any, ...]:
+    """(action, who called, how it ended, error): they stand in the same few members."""
+    operation, who = text(record.get("operation")), record.get("identity")
+    told = record.get("errorCode")
+    arn = text(who.get("arn")) if type(who) is dict else ""
+    error = text(member(record, "errorCode") if told is None else told)
+    if not error:
+        ended = OUTCOME_REFUSED if _intervened(record) else OUTCOME_OK
+    else:
+        ended = OUTCOME_REFUSED if error.lower().startswith(_REFUSALS) else OUTCOME_FAILED
+    return (
+        f"bedrock:{operation}" if operation else None,
+        _named_by(arn, text(member(record, "accountId"))) if arn else None,
+        ended,
+        error or ("guardrail_intervened" if ended == OUTCOME_REFUSED else None),
+    )
 
 
 def _intervened(record: Row) -> bool:
-    answer = member(row(record.get("output")), "outputBodyJson")
+    answer = record.get("output")
+    answer = member(answer, "outputBodyJson") if type(answer) is dict else None
     return type(answer) is dict and (
         "guardrail_intervened" in (answer.get("stopReason"), answer.get("stop_reason"))
         or answer.get("amazon-bedrock-guardrailAction") == "INTERVENED"
     )
-
-
-def _error(record: Row) -> str | None:
-    told = text(member(record, "errorCode"))
-    return told or ("guardrail_intervened" if _intervened(record) else None)
-
-
-def _outcome(record: Row) -> int:
-    told = text(member(record, "errorCode"))
-    if not told:
-        return OUTCOME_REFUSED if _intervened(record) else OUTCOME_OK
-    return OUTCOME_REFUSED if told.lower().startswith(_REFUSALS) else OUTCOME_FAILED
 
 
 TABLE = Table(
@@ -65,12 +63,12 @@ TABLE = Table(
     mark=b'"modelId"',
     realm="aws:{accountId}",
     at=("timestamp",),
-    action=_action,
+    action=Of(_entry, 0),
     patterns=((r"bedrock:(InvokeModel|Converse)", MODEL_CALL),),
-    principal=(_caller,),
+    principal=(Of(_entry, 1),),
     resource=("modelId",),
-    outcome=_outcome,
-    error=(_error,),
+    outcome=Of(_entry, 2),
+    error=(Of(_entry, 3),),
     request_id=("requestId",),
     task=('requestMetadata["countersign.task"]',),
     release=("modelId",),

@@ -25,7 +25,7 @@ _END = re.compile(rb"\}(?=\s*(?:[,\]]|\Z))")
 # The opening of a plain list of objects, down to the first name of its first object.
 _OPENING = re.compile(rb'(?:\{\s*"(\w{1,40})"\s*:\s*)?\[\s*(\{\s*"\w{1,80}"\s*:)')
 # Text that is read at once, and how often a cut may fall inside a record before it is given up.
-_AT_ONCE = 20 * 1024
+_AT_ONCE = 48 * 1024
 _CUTS = 4
 # So many lines, of so many bytes, tell whether a body is lines.
 _LOOKED_AT, _HEAD = 20, 4_000_000

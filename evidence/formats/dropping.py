@@ -34,7 +34,7 @@ type _Cut = Callable[[Any, Gone], Any]
 
 # So few names are looked for one by one, without a look at all of them before.
 _FEW = 12
-_NUMBERS = frozenset({int, float, bool})
+_NUMBERS, _COUNTS = frozenset({int, float, bool}), frozenset({int, float})
 # Statements come again and again, their values beside them: so many forms are remembered.
 _REMEMBERED, _LONGEST_REMEMBERED = 4096, 2000
 _DIGEST = re.compile(r"hmac-sha256:[0-9a-f]{64}")
@@ -125,6 +125,7 @@ def _everywhere(record: Any, kinds: Remembered[int], gone: Gone) -> None:
     """Take out what is content by its name or by its words, however deep it stands. What is a
     number or nothing is no content: it counts."""
     waiting = [record]
+    shortest, words, is_prose = attributes.SHORTEST_PROSE, attributes.WORDS, attributes.is_prose
     while waiting:
         here = waiting.pop()
         for key, value in here.items() if type(here) is dict else enumerate(here):
@@ -133,9 +134,16 @@ def _everywhere(record: Any, kinds: Remembered[int], gone: Gone) -> None:
                 if kind == _CONTENT:
                     if value:
                         here[key] = _without(value, gone)
-                elif kind == _PLAIN and attributes.is_prose(value) and not is_gone(value):
+                elif (
+                    kind == _PLAIN
+                    and len(value) >= shortest
+                    # Asked of every text, so what is soon told is told here.
+                    and not (value.isascii() and len(value.split(None, words)) <= words)
+                    and is_prose(value)
+                    and not is_gone(value)
+                ):
                     here[key] = _without(value, gone)
-                elif value[:1] in ("{", "["):
+                elif value and value[0] in "{[":
                     here[key] = _inside_text(value, kinds, gone)
             elif type(value) is dict or type(value) is list:
                 if value and type(key) is str and kinds[key] == _CONTENT:
@@ -324,8 +332,10 @@ def _but(spared: frozenset[str], value: Any, gone: Gone) -> Any:
     """The same of an object, some of whose members stay where they are short words or numbers."""
     if type(value) is not dict:
         return _without(value, gone)
-    kept = {name: value[name] for name in spared if name in value and _counts(value[name])}
-    rest = {name: inside for name, inside in value.items() if name not in kept}
+    kept: dict[str, Any] = {}
+    rest: dict[str, Any] = {}
+    for name, inside in value.items():
+        (kept if name in spared and _counts(inside) else rest)[name] = inside
     if not rest or (len(rest) == 1 and is_gone(rest.get("content"))):
         return value
     return {**kept, "content": _without(rest, gone)}
@@ -333,7 +343,7 @@ def _but(spared: frozenset[str], value: Any, gone: Gone) -> Any:
 
 def _counts(value: Any) -> bool:
     if type(value) is dict:
-        return all(type(one) in (int, float) for one in value.values())
+        return _COUNTS.issuperset(map(type, value.values()))
     return type(value) in (int, float) or (type(value) is str and 0 < len(value) <= 64)
 
 

@@ -17,10 +17,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from evidence.formats import lines, postgres_lines, postgres_wrapped, tables
+from evidence.formats import lines, postgres_lines, postgres_wrapped
 from evidence.formats.documents import Piece
 from evidence.formats.members import NOTHING, text
-from evidence.formats.record import ActorName
 from evidence.formats.tables import Name, Row, Table, Text
 from evidence.formats.written import Of
 from evidence.vocabulary import (
@@ -210,13 +209,18 @@ def _at(record: Row) -> Any:
 
 
 def _entry(record: Row) -> tuple[Any, ...]:
-    """(action, what on, how it ended, from where, error, number): a line says them together."""
+    """(action, what on, how it ended, from where, error, number, whom the method authenticated):
+    a line says them together."""
     audit, severity = record.get("pgaudit"), record.get("error_severity")
-    if type(audit) is not dict:
-        audit = NOTHING
-    message, statement = text(record.get("message")), text(record.get("statement"))
-    said = _said(message)
-    action = text(audit.get("command")).upper() or said or _command_of(statement)
+    message, statement = record.get("message"), record.get("statement")
+    if type(message) is not str or "\0" in message:
+        message = text(message)
+    statement = "" if statement is None else text(statement)
+    said = _said(message) if message[:4] in _SAID_BEGINS else ""
+    if type(audit) is dict:
+        action, named = text(audit.get("command")).upper(), text(audit.get("object"))
+    else:
+        action, named, audit = "", "", NOTHING
     failed = severity != "LOG" and text(severity).upper() in _FAILURES
     state = text(record.get("state_code")) if failed else ""
     if failed:
@@ -229,24 +233,21 @@ def _entry(record: Row) -> tuple[Any, ...]:
         outcome = _ENDED.get(said, OUTCOME_UNKNOWN)
     session, line = text(record.get("session_id")), record.get("line_num")
     return (
-        action or text(record.get("ps")).upper(),
-        _resource(text(record.get("dbname")), text(audit.get("object")), statement),
+        action or said or _command_of(statement) or text(record.get("ps")).upper(),
+        _resource(text(record.get("dbname")), named, statement),
         outcome,
         _address(record, message),
         message if failed else None,
         f"{session}/{line}"
         if session and type(line) in (int, str)
         else text(record.get("insertId")) or None,
+        _authenticated(record, message) if said == "connection authenticated" else None,
     )
 
 
 def _said(message: str) -> str:
     """What a message says of a connection."""
-    if message[:4] in _SAID_BEGINS:
-        for beginning, action in _SAID:
-            if message.startswith(beginning):
-                return action
-    return ""
+    return next((action for beginning, action in _SAID if message.startswith(beginning)), "")
 
 
 @lru_cache(maxsize=4096)
@@ -272,18 +273,15 @@ def _resource(database: str, named: str, statement: str) -> str:
     return f"{database}/{named}" if database and named else named or database
 
 
-def _on_behalf(record: Row, realm: str) -> ActorName | None:
+def _authenticated(record: Row, message: str) -> str | None:
     """Whom the method authenticated, when the session's role is another (pg_ident maps)."""
-    message = text(record.get("message"))
-    found = _AUTHENTICATED.match(message) if message.startswith("connection auth") else None
-    if found is None or found[1] == text(record.get("user")):
-        return None
-    return tables.actor(realm, "federated", found[1])
+    found = _AUTHENTICATED.match(message)
+    return None if found is None or found[1] == text(record.get("user")) else found[1]
 
 
 def _address(record: Row, message: str) -> str | None:
-    host = text(record.get("remote_host"))
-    if host:
+    host = record.get("remote_host")
+    if host and (host := text(host)):
         return host
     origin = text(record.get("connection_from"))
     if origin:
@@ -334,7 +332,7 @@ TABLE = Table(
     vendor_id=Of(_entry, 5),
     action=Of(_entry, 0),
     principal=(Name("user", ("user", "user_name")),),
-    on_behalf=(_on_behalf,),
+    on_behalf=(Name("federated", Of(_entry, 6)),),
     session=("session_id",),
     resource=Of(_entry, 1),
     outcome=Of(_entry, 2),

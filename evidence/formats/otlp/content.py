@@ -99,7 +99,7 @@ _HARMLESS = re.compile(
 _PROSE = re.compile(
     r"(?<![\w'’-])(?:[^\W_][\w'’-]*+[,.;:!?)\"]*+\s++){5}(?=[^\W_])|[^\x00-\x7f]{16}"
 )
-_SHORTEST_PROSE, _WORDS = 16, 5  # characters; words before the last
+SHORTEST_PROSE, WORDS = 16, 5  # characters; words before the last
 # Statements keep their form and lose their values.
 _STATEMENTS = frozenset({"db.statement", "db.query.text", "sql.query"})
 _PARAMETERS = re.compile(r"db\.(?:query|operation)\.parameters?(?:\.|$)|db\.sql\.parameters")
@@ -143,7 +143,7 @@ def is_harmless(name: str) -> bool:
 
 def is_prose(text: str) -> bool:
     """Whether this is what people or models write, not what programs do."""
-    if len(text) < _SHORTEST_PROSE or (text.isascii() and len(text.split(None, _WORDS)) <= _WORDS):
+    if len(text) < SHORTEST_PROSE or (text.isascii() and len(text.split(None, WORDS)) <= WORDS):
         return False  # soon told of what programs write, which is nearly all
     return _PROSE.search(text) is not None
 

@@ -5,7 +5,8 @@ from typing import Any
 import orjson
 import pytest
 
-from evidence.formats.documents import Shape, pieces
+from evidence.formats import documents
+from evidence.formats.documents import Shape, apart, batches, pieces
 
 SHAPE = Shape(("Records",), b'"n":', lambda value: type(value) is dict and "n" in value)
 GOOD = [orjson.dumps({"n": number}) for number in range(5)]
@@ -47,3 +48,23 @@ def test_line_that_is_two_records_is_told_apart_from_its_neighbours() -> None:
     assert found[0] == ("line 1", {"n": 0})
     assert found[-1] == ("line 3", {"n": 3})
     assert all(place.startswith("line 2") for place, _ in found[1:-1])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\n".join((b'{"n":1,"x":[{"n":2},{"n":3}]}', *GOOD, b"no JSON", *GOOD)),
+        b'[{"n":1,"x":[{"n":2},{"n":3}]},%b]' % b",".join(GOOD * 2),
+        b'{"Records":[{"n":1,"x":[{"n":2},{"n":3}]},%b]}' % b",".join(GOOD * 2),
+    ],
+    ids=["lines", "list", "document"],
+)
+def test_body_says_the_same_wherever_it_is_cut(
+    body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = list(pieces(body, SHAPE))
+    for size in range(1, 60):
+        monkeypatch.setattr(documents, "_AT_ONCE", size)
+        cut = list(batches(body, SHAPE))
+        assert len(cut) > 1
+        assert [piece for batch in cut for piece in apart(batch)] == whole
