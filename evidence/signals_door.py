@@ -19,7 +19,7 @@ from evidence.models import Connection, Source
 from evidence.sources import secrets, set_checks, signals
 from evidence.sources.contract import Http
 from evidence.sources.failures import Later, Stopped
-from evidence.sources.set_checks import Checked, NotTaken
+from evidence.sources.set_checks import Checked, Discarded, NotTaken
 
 WAIT_SECONDS, LONGEST_FETCH = 60, 10.0
 # What the doors refuse, in the words of RFC 8935; other statuses keep their number.
@@ -37,6 +37,10 @@ def _signals(request: HttpRequest, name: str) -> HttpResponse:
     token = doors.read_body(stream, packed=api.packed_of(request), stated=stated).strip()
     try:
         one = _checked(token, link)
+    except Discarded as problem:
+        # Nothing is wrong with how it was sent, which is all that an error may say (RFC 8936, 2).
+        _take(source, set_checks.refusal(token, problem), problem.err)
+        return HttpResponse(status=202)
     except NotTaken as problem:
         _take(source, set_checks.refusal(token, problem), problem.err)
         return _error(problem.err, problem.said)

@@ -22,6 +22,8 @@ DEEPEST = 32
 # Clocks may be apart; and what is older was kept back for longer than anybody holds it.
 AHEAD, OLDEST = 300.0, 366 * 86_400.0
 LONGEST_SAID = 300
+# Of a complex subject (formats/signals.py).
+READ_MEMBERS = frozenset({"user", "application", "workload", "session"})
 
 
 class NotTaken(Exception):
@@ -30,6 +32,10 @@ class NotTaken(Exception):
     def __init__(self, err: str, said: str) -> None:
         super().__init__(f"{err}: {said}")
         self.err, self.said = err, said[:LONGEST_SAID]
+
+
+class Discarded(NotTaken):
+    """It is whole, and may not be used: taken from its sender, and kept as refused."""
 
 
 class UnknownKey(NotTaken):
@@ -155,6 +161,27 @@ def _require(claims: Mapping[str, Any], *, issuer: str, audience: str, now: floa
         raise NotTaken("invalid_request", "What the event says is no object.")
     if type(claims.get("sub_id", event.get("subject"))) is not dict:
         raise NotTaken("invalid_request", "There is no subject.")
+
+
+def require_understood(one: Checked, critical: Any, *, stream_id: str = "") -> None:
+    """`critical`: the members of a complex subject that its transmitter wants read by whoever uses
+    a SET (SSF 1.0, 3.6); `stream_id`: which stream a verification is of, where that is known.
+
+    Raises Discarded, NotTaken.
+    """
+    subject = one.claims.get("sub_id", one.claims["events"][one.event].get("subject"))
+    if subject.get("format") == "complex":
+        for member in critical if type(critical) is list else ():
+            if type(member) is str and member in subject and member not in READ_MEMBERS:
+                raise Discarded(
+                    "access_denied",
+                    f"Its transmitter calls the member {member[:80]} of the subject critical, and"
+                    " that is not read here.",
+                )
+    if one.event.endswith("/ssf/event-type/verification"):
+        of = subject.get("id") if subject.get("format") == "opaque" else None
+        if type(of) is not str or (stream_id and of != stream_id):
+            raise NotTaken("invalid_request", "The subject of a verification is its stream.")
 
 
 def record(one: Checked) -> bytes:

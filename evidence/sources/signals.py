@@ -18,7 +18,7 @@ from joserfc.jwk import KeySet
 from evidence.sources import set_checks, tokens
 from evidence.sources.contract import Asked, Check, Connector, Field, Http, Page, tried
 from evidence.sources.failures import Later, Stopped
-from evidence.sources.set_checks import Checked, NotTaken, UnknownKey
+from evidence.sources.set_checks import Checked, Discarded, NotTaken, UnknownKey
 
 NAME = "signals"
 MOST_EVENTS = 100
@@ -94,14 +94,21 @@ def check_set(token: bytes, *, settings: Mapping[str, str], http: Http, arrived:
     set_checks.kid_of(token)  # what is no token costs no request
     known = published(issuer, http)
     now = http.now().timestamp()
+
+    def checked(with_: Keys) -> Checked:
+        one = set_checks.checked(token, with_.keys, issuer=issuer, audience=audience, now=now)
+        critical = with_.metadata.get("critical_subject_members")
+        set_checks.require_understood(one, critical, stream_id=settings.get("stream_id", ""))
+        return one
+
     try:
-        return set_checks.checked(token, known.keys, issuer=issuer, audience=audience, now=now)
+        return checked(known)
     except UnknownKey:
         if known.at >= arrived:
             raise
     newer = published(issuer, http, newer_than=known.at)
     try:
-        return set_checks.checked(token, newer.keys, issuer=issuer, audience=audience, now=now)
+        return checked(newer)
     except UnknownKey:
         if newer.at >= arrived:
             raise
@@ -178,7 +185,10 @@ def _poll(
         **({"ack": settled["ack"]} if settled["ack"] else {}),
         **({"setErrs": settled["errs"]} if settled["errs"] else {}),
     }
-    answer = asked.http.request("POST", url, headers=_headers(asked), json=body)
+    headers = _headers(asked)
+    if settled["errs"]:
+        headers["Content-Language"] = "en"  # of their descriptions (RFC 8936, 2.6)
+    answer = asked.http.request("POST", url, headers=headers, json=body)
     found = tokens.object_of(answer)
     sets = found.get("sets") if found is not None else None
     if found is None or type(sets) is not dict:
@@ -202,6 +212,9 @@ def _read(asked: Asked, sets: Mapping[str, Any]) -> tuple[bytes, dict[str, Any]]
             if one.event.endswith("/ssf/event-type/verification"):
                 secret = asked.secret("token") if asked.settings.get("token") else ""
                 require_state(one, asked.settings, secret, asked.http.now().timestamp())
+        except Discarded as problem:
+            lines.append(set_checks.refusal(token, problem))
+            ack.append(jti)
         except NotTaken as problem:
             lines.append(set_checks.refusal(token, problem))
             errs[jti] = {"err": problem.err, "description": problem.said}

@@ -169,8 +169,7 @@ def status(request: Request, receiver: SignalReceiver) -> Response:
     else:
         now = timezone.now()
         row = streams.set_status(receiver=receiver, body=_body(request), by=receiver.user, now=now)
-    said = {"stream_id": row.stream_id, "status": row.status}
-    return Response(said | ({"reason": row.status_reason} if row.status_reason else {}))
+    return Response(reading.status_of(row))
 
 
 @_managed(("POST",))
@@ -213,7 +212,7 @@ def poll(request: Request, receiver: SignalReceiver, stream: str = "") -> Respon
     asked = polling.read(request.data)
     polling.settle(row, asked, now=timezone.now())
     sets, more = polling.answer(row, asked.most)
-    if not sets and asked.most and not asked.at_once:
+    if not (sets or more or asked.at_once):
         sets, more = _waited(row, asked.most)
     return Response({"sets": sets, "moreAvailable": more})
 
@@ -225,7 +224,7 @@ def _waited(row: SignalStream, most: int) -> tuple[dict[str, str], bool]:
     try:
         ends = time.monotonic() + LONGEST_WAIT
         found: tuple[dict[str, str], bool] = ({}, False)
-        while not found[0] and time.monotonic() < ends:
+        while not any(found) and time.monotonic() < ends:
             time.sleep(LOOK_EVERY)
             row.refresh_from_db(fields=["status"])
             found = polling.answer(row, most)

@@ -17,6 +17,7 @@ from .signal_keys import TYPE
 from .web import Web, pause
 
 RECEIVER = "whoever runs the receiver"
+TAKEN = 202  # RFC 8935, 2.2: no other status says so
 
 
 class NotTaken(Exception):
@@ -53,11 +54,15 @@ def push(url: str, token: str, *, authorization: str) -> None:
     Raises NotTaken (this SET), TemporaryFailure (later), PermanentFailure (somebody has to act).
     """
     web = Web(allow_private=bool(settings.ALLOW_PRIVATE), who_must_act=RECEIVER)
-    headers = {"Content-Type": f"application/{TYPE}", "Accept": "application/json"}
+    headers = {
+        "Content-Type": f"application/{TYPE}",
+        "Accept": "application/json",
+        "Accept-Language": "en",
+    }
     if authorization:
         headers["Authorization"] = web.discreet(authorization)
     try:
-        web.request(
+        answer = web.request(
             "POST",
             url,
             right="push to its endpoint",
@@ -65,6 +70,12 @@ def push(url: str, token: str, *, authorization: str) -> None:
             headers=headers,
             content=token.encode(),
         )
+        if answer.status_code != TAKEN:
+            raise PermanentFailure(
+                f"The receiver answered {answer.status_code}: only {TAKEN} says that a signal was"
+                " taken (RFC 8935, 2.2), so it is not counted as that.",
+                who_must_act=RECEIVER,
+            )
     except NotTaken as problem:
         err, said = web.clean(problem.err), web.clean(problem.said)
         raise NotTaken(err[:LONGEST_ERR], said[:LONGEST_SAID]) from None

@@ -72,10 +72,13 @@ class Revocation(models.Model):
             ),
         ]
         indexes = [
-            # The sweep (identities/tasks.py, enforce): what is due, oldest first.
+            # The sweep (identities/tasks.py, enforce): what is due, oldest first, and last what only
+            # has to be outlasted.
             models.Index(
+                models.ExpressionWrapper(Q(state="confirmed"), output_field=models.BooleanField()),
+                "not_before",
+                "number",
                 name="revocation_due",
-                fields=["not_before"],
                 condition=Q(state__in=["requested", "sending", "sent", "confirmed"]),
             ),
             # The wall (reviews/pages/unfinished.py): what is not effective, oldest first.

@@ -73,6 +73,9 @@ class SignalStream(models.Model):
     deleted_at = models.DateTimeField(null=True)
     # Not held while it was disabled.
     dropped = models.BigIntegerField(default=0)
+    # Given way to newer ones, because more waited than a stream holds; and when that was last.
+    overflowed = models.BigIntegerField(default=0)
+    overflowed_at = models.DateTimeField(null=True)
     asked_at = models.DateTimeField(null=True)  # a verification, last
     verified_at = models.DateTimeField(null=True)  # one was taken, last
     taken_at = models.DateTimeField(null=True)  # anything was, last
@@ -151,7 +154,7 @@ class SignalEvent(models.Model):
 class SignalSet(models.Model):
     """One event on one stream: it waits until the receiver took it or refused it.
 
-    `control`: about the stream itself, which is told whatever its status.
+    `control`: it says that the stream's status changed, and is told whatever that is.
     """
 
     id = models.BigAutoField(primary_key=True)

@@ -1,5 +1,7 @@
 """What `manage.py doctor` says of signals: streams that do not get through, and keys that are not there."""
 
+from django.conf import settings
+
 from evidence.words import counted
 from identities.enforcers import signal_keys
 from identities.enforcers.addresses import WHO
@@ -20,6 +22,9 @@ def doctor() -> list[Check]:
         signal_keys.keys()
     except PermanentFailure as problem:
         return [("signals", False, problem.reason, f"{problem.who_must_act} must act")]
+    if not (settings.BASE_URL.startswith("https://") or settings.ALLOW_PRIVATE):
+        said = f"receivers take no issuer but an https one, and ours is {settings.BASE_URL}"
+        return [("signals", False, said, "set COUNTERSIGN_BASE_URL to the https address")]
     failing = SignalStream.objects.filter(
         deleted_at=None, receiver__ended_at=None, failures__gte=SEVERAL
     ).select_related("receiver")

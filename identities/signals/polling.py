@@ -89,16 +89,17 @@ def settle(stream: SignalStream, poll: Poll, *, now: datetime) -> None:
 
 
 def answer(stream: SignalStream, most: int) -> tuple[dict[str, str], bool]:
-    """What waits by its jti, at most so many, and whether there is more. Raises PermanentFailure
-    where nothing can be signed."""
-    if most == 0 or outgoing.stopped():
+    """What waits by its jti, at most so many, and whether there is more: a poll that only
+    acknowledges (`most` is 0) learns that alone. Raises PermanentFailure where nothing can be
+    signed."""
+    if outgoing.stopped():
         return {}, False
     rows = SignalSet.objects.filter(stream=stream, state="waiting")
     if stream.status != "enabled":
         rows = rows.filter(control=True)
     found = list(rows.select_related("event").order_by("id")[: most + 1])
-    if not found:
-        return {}, False
+    if not found or most == 0:
+        return {}, bool(found)
     key = signal_keys.keys()[0]
     sets = {one.jti: pushing.token(one, stream, key) for one in found[:most]}
     return sets, len(found) > most

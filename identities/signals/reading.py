@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
+from evidence.words import counted
 from identities.models import SignalStream
 from identities.models.signals import STREAM_STATES
 
@@ -20,7 +21,9 @@ LONGEST_AUTHORIZATION = 4_000
 LONGEST_STATE = 1_000
 MOST_EVENTS = 100
 MIN_VERIFICATION_SECONDS = 30
-# What we say of a stream; sent back, it has to be what we said.
+# So many signals wait on a stream at most, whatever its status: then the oldest give way.
+MOST_HELD = 100_000
+# What is ours to say of a stream; sent back, it has to be what we said.
 OURS = (
     "stream_id",
     "iss",
@@ -28,6 +31,7 @@ OURS = (
     "events_supported",
     "events_delivered",
     "min_verification_interval",
+    "inactivity_timeout",  # of which we have none
 )
 
 
@@ -71,8 +75,13 @@ def require_ours(body: Mapping[str, Any], stream: SignalStream) -> None:
     """What is ours to say may be sent back, as we said it. Raises Wrong."""
     now = configuration(stream)
     for name in OURS:
-        if name in body and body[name] != now[name]:
+        if name in body and body[name] != now.get(name):
             raise Wrong(f"{name} is ours to say, and another one than you sent.")
+    said = body.get("delivery")
+    if type(said) is dict and said.get("method") == METHODS["poll"]:
+        url = said.get("endpoint_url", poll_url(stream))
+        if url != poll_url(stream):
+            raise Wrong("delivery.endpoint_url of a poll is ours to say, and another one.")
 
 
 def delivery(value: Any) -> Delivery:
@@ -145,6 +154,24 @@ def status(body: Mapping[str, Any]) -> tuple[str, str]:
         raise Wrong(f"status must be one of {', '.join(STREAM_STATES)}.")
     reason = body.get("reason")
     return value, "" if reason is None else _text(reason, "reason", None)[:LONGEST_DESCRIPTION]
+
+
+def status_of(stream: SignalStream) -> dict[str, Any]:
+    """The status of a stream as SSF says it, and that signals were lost where some were."""
+    reasons = [stream.status_reason] if stream.status_reason else []
+    if stream.overflowed_at is not None:
+        reasons.append(overflow(stream))
+    said = {"stream_id": stream.stream_id, "status": stream.status}
+    return said | ({"reason": " ".join(reasons)} if reasons else {})
+
+
+def overflow(stream: SignalStream) -> str:
+    """How many signals are lost because more waited than a stream holds."""
+    lost = counted(stream.overflowed, "signal")
+    return (
+        f"The oldest {lost} that waited were dropped, last at {stream.overflowed_at:%Y-%m-%d %H:%M}"
+        f" UTC: a stream holds {MOST_HELD:,}."
+    )
 
 
 def state(body: Mapping[str, Any]) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import F
@@ -263,6 +263,8 @@ def verify(*, receiver: SignalReceiver, body: Mapping[str, Any], now: datetime) 
     state = reading.state(body)
     with transaction.atomic():
         row = find(receiver, body.get("stream_id"), lock=True)
+        if row.status == "disabled":
+            raise Wrong("This stream is disabled and sends nothing: enable it first.")
         least = timedelta(seconds=reading.MIN_VERIFICATION_SECONDS)
         if row.asked_at is not None and now < row.asked_at + least:
             raise TooOften(f"Ask for a verification every {least.seconds} seconds at most.")
@@ -272,7 +274,8 @@ def verify(*, receiver: SignalReceiver, body: Mapping[str, Any], now: datetime) 
 def _verify(row: SignalStream, payload: Mapping[str, Any], now: datetime) -> None:
     row.asked_at = row.not_before = now
     row.save(update_fields=["asked_at", "not_before"])
-    telling.control(row, VERIFICATION, payload, cause=f"verification {uuid4()}", now=now)
+    # A stream that is paused sends nothing (SSF 1.0, 8.1.2.1): it waits there with the others.
+    telling.of_the_stream(row, VERIFICATION, payload, control=False, now=now)
 
 
 # --- streams, as our people manage them ----------------------------------------------------------
@@ -283,6 +286,8 @@ def test(*, stream: SignalStream, by: By, now: datetime) -> SignalStream:
     permissions.require(permissions.why_not_administer(by, now=now))
     with transaction.atomic():
         row = _ours(stream)
+        if row.status != "enabled":
+            raise NotPossible(f"The stream is {row.status} and sends nothing: enable it first.")
         _verify(row, {}, now)
         _write(row.receiver, "signals.tested", "a verification is sent on its stream", by, now, row)
     return row
@@ -303,7 +308,7 @@ def change_status(
         _status(row, status, reason, now)
         # The reason stays here: the receiver learns that it was an administrator.
         payload = {"status": status, "reason": "Changed by an administrator of Countersign."}
-        telling.control(row, STREAM_UPDATED, payload, cause=f"status {uuid4()}", now=now)
+        telling.of_the_stream(row, STREAM_UPDATED, payload, control=True, now=now)
         _write(row.receiver, "signals.status", f"its stream is {status}: {reason}", by, now, row)
     return row
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, NamedTuple
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -66,9 +66,11 @@ WHERE r.step = 'revoke' AND r.credential_id IS NOT NULL AND r.entitlement IS NUL
 ORDER BY at, r.number LIMIT %(most)s
 """
 # The level that the live findings of an identity say, where another one was told last. In a scope
-# that observes nobody is asked, and so nobody is told.
+# that observes nobody is asked, and so nobody is told; where it went back to that, what was told
+# before is taken back.
 RISKS = """
-SELECT i.id, live.level, live.rule, live.at, last.id, last.level
+SELECT i.id, CASE WHEN i.mode <> 'observe' THEN live.level END, live.rule, live.at, last.id,
+    last.level, i.mode = 'observe'
 FROM (
     SELECT f.identity_id, max(CASE WHEN f.strength >= %(key)s THEN 2 ELSE 1 END) AS level,
         (array_agg(f.rule ORDER BY f.strength DESC, f.number DESC))[1] AS rule,
@@ -81,8 +83,9 @@ FULL JOIN (
         array_position(%(levels)s::text[], e.payload ->> 'current_level') - 1 AS level
     FROM identities_signalevent e WHERE e.kind = 'risk-level-change'
     ORDER BY e.identity_id, e.id DESC) last USING (identity_id)
-JOIN identities_identity i ON i.id = identity_id AND i.mode <> 'observe'
-WHERE coalesce(live.level, 0) <> coalesce(last.level, 0)
+JOIN identities_identity i ON i.id = identity_id
+WHERE CASE WHEN i.mode = 'observe' THEN 0 ELSE coalesce(live.level, 0) END
+    <> coalesce(last.level, 0)
 ORDER BY i.number LIMIT %(most)s
 """
 
@@ -155,26 +158,36 @@ def _risks(now: datetime) -> list[Fact]:
         )
         rows = cursor.fetchall()
     found = []
-    for identity, level, rule, at, last, before in rows:
+    for identity, level, rule, at, last, before, observes in rows:
         happened = now if level is None else at
         payload = {
             "principal": "USER",
             "current_level": LEVELS[level or 0],
             "event_timestamp": int(happened.timestamp()),
             "initiating_entity": "policy",
-            "risk_reason": "NO_SERIOUS_FINDING" if level is None else rule.upper(),
-            "reason_admin": {
-                "en": "No serious finding of Countersign is open any more."
-                if level is None
-                else "A serious finding of Countersign is open."
-            },
+            "risk_reason": (rule or "").upper(),
+            "reason_admin": {"en": "A serious finding of Countersign is open."},
         }
+        if level is None:
+            payload |= _over(observes=observes)
         if before is not None:
             payload["previous_level"] = LEVELS[before]
         # Two workers that saw the same last level write the same cause.
         cause = f"risk of {identity} after {last or 0}"
-        found.append(Fact(cause, RISK_LEVEL_CHANGE, identity, payload, str(identity), happened))
+        txn = sha256(cause.encode()).hexdigest()[:32]  # of this change and of no other
+        found.append(Fact(cause, RISK_LEVEL_CHANGE, identity, payload, txn, happened))
     return found
+
+
+def _over(*, observes: bool) -> dict[str, Any]:
+    """Why a level is LOW again, in the members of its event."""
+    reason, said = "NO_SERIOUS_FINDING", "No serious finding of Countersign is open any more."
+    if observes:
+        reason, said = (
+            "OBSERVED_ONLY",
+            "Countersign only observes it by now, and says nothing of it.",
+        )
+    return {"risk_reason": reason, "reason_admin": {"en": said}}
 
 
 def _write(facts: Sequence[Fact], streams: Sequence[SignalStream], *, now: datetime) -> None:
@@ -269,22 +282,21 @@ def jti(stream: SignalStream, cause: str) -> str:
     return sha256(f"{stream.stream_id} {cause}".encode()).hexdigest()[:40]
 
 
-def control(
-    stream: SignalStream, kind: str, payload: Mapping[str, Any], *, cause: str, now: datetime
-) -> SignalSet:
-    """Say something of the stream itself on it: it is told whatever its status."""
-    event, _ = SignalEvent.objects.get_or_create(
-        cause=f"stream {stream.stream_id} {cause}",
-        defaults={
-            "kind": kind,
-            "names": [{"format": "opaque", "id": stream.stream_id}],
-            "payload": dict(payload),
-            "happened_at": now,
-            "made_at": now,
-        },
+def of_the_stream(
+    stream: SignalStream, kind: str, payload: Mapping[str, Any], *, control: bool, now: datetime
+) -> None:
+    """Say something of the stream itself on it; `control`: whatever its status."""
+    what = uuid4().hex
+    event = SignalEvent.objects.create(
+        cause=f"stream {stream.stream_id} {kind} {what}",
+        kind=kind,
+        names=[{"format": "opaque", "id": stream.stream_id}],
+        payload=dict(payload),
+        txn=what,
+        happened_at=now,
+        made_at=now,
     )
-    row, _ = SignalSet.objects.get_or_create(
-        stream=stream, event=event, defaults={"jti": jti(stream, event.cause), "control": True}
+    SignalSet.objects.create(
+        stream=stream, event=event, jti=jti(stream, event.cause), control=control
     )
     nudge.after_commit("signals.waiting")
-    return row

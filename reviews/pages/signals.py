@@ -126,6 +126,7 @@ def row_of(one: Any, *, now: datetime) -> dict[str, Any]:
         "backlog": one.backlog or 0,
         "refused": one.refused or 0,
         "dropped": one.dropped,
+        "overflow": reading.overflow(one) if one.overflowed_at else "",
         "verified_at": one.verified_at,
         "taken_at": one.taken_at,
         "polled_at": one.polled_at,

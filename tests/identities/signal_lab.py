@@ -119,6 +119,7 @@ class Receiver:
             return self._error("authentication_failed", "who are you?")
         assert asked.headers["content-type"] == "application/secevent+jwt"
         assert asked.headers["accept"] == "application/json"
+        assert asked.headers["accept-language"] == "en"
         try:
             claims = self.checked(asked.body.decode())
         except Refusal as problem:
@@ -131,7 +132,7 @@ class Receiver:
 
     @staticmethod
     def _error(err: str, description: str) -> Answer:
-        return Answer(400, {"err": err, "description": description})
+        return Answer(400, {"err": err, "description": description}, {"Content-Language": "en"})
 
     def told(self, claims: dict[str, Any]) -> None:
         """Do what it says, once."""

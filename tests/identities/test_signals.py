@@ -166,6 +166,19 @@ def test_serious_findings_are_a_risk_and_their_end_is_told(receiving: Make, acti
     assert TRIGGERS[SERIOUS].rules == telling.SERIOUS
 
 
+def test_risk_of_what_is_only_observed_again_is_taken_back(receiving: Make, active: Make) -> None:
+    receiver, identity = receiving(), active(mode="enforce")
+    receiver.pushes_to_me()
+    found(identity, "no_run")
+    work()
+    for mode in ("observe", "enforce"):
+        type(identity).objects.filter(pk=identity.pk).update(mode=mode)
+        work()
+        work()
+    levels = [(one["current_level"], one["risk_reason"]) for _, one in told(receiver)]
+    assert levels == [("HIGH", "NO_RUN"), ("LOW", "OBSERVED_ONLY"), ("HIGH", "NO_RUN")]
+
+
 def test_polled_events_stay_until_they_are_acknowledged(receiving: Make, active: Make) -> None:
     receiver, identity = receiving(), active(mode="enforce")
     receiver.creates(delivery={"method": POLL})

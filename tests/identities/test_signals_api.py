@@ -124,7 +124,8 @@ def test_stream_is_made_read_changed_replaced_and_deleted(asks: Caller, settings
     gone = asks("DELETE", f"streams?stream_id={stream}")
     assert (gone.status_code, gone.content) == (204, b"")
     assert asks("GET", f"streams?stream_id={stream}").status_code == 404
-    acts = [*LedgerEntry.objects.filter(act__startswith="signals.").values_list("act", flat=True)]
+    written = LedgerEntry.objects.filter(act__startswith="signals.").order_by("id")
+    acts = [*written.values_list("act", flat=True)]
     assert acts == ["signals.receiver", "signals.created", *["signals.changed"] * 5,
                     "signals.deleted"]  # fmt: skip
     assert "s3cret" not in str([*LedgerEntry.objects.values_list("words", "data")])

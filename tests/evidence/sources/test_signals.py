@@ -139,7 +139,11 @@ FORGED: dict[str, Callable[[Transmitter], dict[str, Any]]] = {
         "key": OctKey.import_key(orjson.dumps(one.key.as_dict(private=False)), {"kid": "k1"}),
         "header": {"alg": "HS256"},
     },
-    "state of nobody": lambda _: {"events": {f"{SSF}verification": {"state": "what"}}},
+    "state of nobody": lambda _: {
+        "events": {f"{SSF}verification": {"state": "what"}},
+        "sub_id": {"format": "opaque", "id": "stream-1"},
+    },
+    "verification of a person": lambda _: {"events": {f"{SSF}verification": {}}},
 }
 FORGED_ERRS = dict.fromkeys(FORGED, "invalid_request") | {
     "other issuer": "invalid_issuer",

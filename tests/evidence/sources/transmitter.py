@@ -38,6 +38,7 @@ class Transmitter:
     published: list[Any] = field(default_factory=lambda: [new_key("k1")])
     asked_keys: int = 0
     page: int = 100
+    says: dict[str, Any] = field(default_factory=dict)  # more of its metadata
 
     def __post_init__(self) -> None:
         self.there.on("GET", f"/.well-known/ssf-configuration{self.path}", self._metadata)
@@ -65,7 +66,8 @@ class Transmitter:
                 "issuer": self.issuer,
                 "jwks_uri": f"{self.there.url}/jwks.json",
                 "verification_endpoint": f"{self.there.url}/verify",
-            },
+            }
+            | self.says,
         )
 
     def _jwks(self, _: Request) -> Answer:
@@ -77,6 +79,9 @@ class Transmitter:
         if asked.headers.get("authorization") != "Bearer s3cret-token":
             return Answer(401, {"error": "invalid_token"})
         body = asked.json()
+        assert asked.headers["content-type"] == "application/json"
+        # RFC 8936, 2.6: whoever describes errors says in which language.
+        assert not body.get("setErrs") or asked.headers.get("content-language") == "en"
         for jti in body.get("ack", []):
             if self.waiting.pop(jti, None):
                 self.settled[jti] = "taken"
