@@ -4,9 +4,10 @@ Owns every write to Credential and CredentialState. Set-based, because the heavi
 has ten thousand session credentials. Must not know of findings or cases.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import connection, transaction
 
@@ -303,6 +304,19 @@ def mark(*, credential: Credential, state: str, at: datetime, now: datetime, bec
             row.save(update_fields=["state", "state_at"])
         credential.state, credential.state_at = row.state, row.state_at
     return True
+
+
+def lock(pks: Iterable[UUID]) -> None:
+    """Hold these until the transaction ends, in the order of their ids: nobody waits in a circle."""
+    rows = Credential.objects.select_for_update(of=("self",)).filter(pk__in=list(pks))
+    list(rows.order_by("pk").values_list("pk"))
+
+
+def mark_all(because: Mapping[UUID, str], *, state: str, now: datetime) -> None:
+    """The same of many locked credentials from now on, each with its own words."""
+    news = stretches.of_credentials(because, state=state, at=now, now=now)
+    rows = Credential.objects.filter(pk__in=news).exclude(state__in=["revoked", state])
+    rows.update(state=state, state_at=now)
 
 
 def expire_next(*, now: datetime, grace: timedelta = timedelta()) -> int:

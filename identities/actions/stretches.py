@@ -78,15 +78,21 @@ def of_credential(
     credential: Credential, *, state: str, at: datetime, now: datetime, because: str = ""
 ) -> bool:
     """Record that the credential is in this state from `at`; its row must be locked."""
+    return bool(of_credentials({credential.pk: because}, state=state, at=at, now=now))
+
+
+def of_credentials(
+    because: Mapping[UUID, str], *, state: str, at: datetime, now: datetime
+) -> set[UUID]:
+    """The same of many locked credentials, each with its own words; for which it was news."""
 
     def make(pk: UUID, known: str, during: During) -> CredentialState:
         return CredentialState(
-            credential_id=pk, state=known, during=during, recorded_at=now, because=because
+            credential_id=pk, state=known, during=during, recorded_at=now, because=because[pk]
         )
 
-    points = {credential.pk: state}
-    rows = CredentialState.objects.all()
-    return bool(_split(rows, "credential_id", make, points, at=at, now=now))
+    points = dict.fromkeys(because, state)
+    return _split(CredentialState.objects.all(), "credential_id", make, points, at=at, now=now)
 
 
 def credential_state_at(credential: Credential, at: datetime) -> str | None:

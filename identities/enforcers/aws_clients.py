@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import RLock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -158,6 +159,7 @@ class Clients:
         self._config = config
         self._region = region
         self._made: dict[str, Any] = {}
+        self._one = RLock()
         self._caller: tuple[float, str, str] | None = None
         self._session = session(
             key=credentials.access_key_id if credentials else None,
@@ -175,19 +177,22 @@ class Clients:
 
     def client(self, service: str) -> Any:
         """A client of any service: the SDK makes its classes at run time, so it has no type."""
-        if service not in self._made:
-            make: Any = self._session.client
-            made = make(service, endpoint_url=self._endpoint, config=self._config)
-            made.meta.events.register("before-send", _mark)
-            self._made[service] = made
-        return self._made[service]
+        # Clients may be used by many threads at once, a session makes them in one.
+        with self._one:
+            if service not in self._made:
+                make: Any = self._session.client
+                made = make(service, endpoint_url=self._endpoint, config=self._config)
+                made.meta.events.register("before-send", _mark)
+                self._made[service] = made
+            return self._made[service]
 
     def caller(self) -> tuple[str, str]:
         """(account, ARN) of whose credentials these are, asked again after a while."""
-        if self._caller is None or monotonic() - self._caller[0] > FRESH_SECONDS:
-            answer = self.sts.get_caller_identity()
-            self._caller = monotonic(), answer["Account"], answer["Arn"]
-        return self._caller[1:]
+        with self._one:
+            if self._caller is None or monotonic() - self._caller[0] > FRESH_SECONDS:
+                answer = self.sts.get_caller_identity()
+                self._caller = monotonic(), answer["Account"], answer["Arn"]
+            return self._caller[1:]
 
     @property
     def iam(self) -> IAMClient:

@@ -6,7 +6,7 @@ Nothing is suspended where a scope does not enforce, where what ends is critical
 reached nobody, or where the end fell into an outage: then a named person is told instead.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -20,7 +20,6 @@ from evidence.words import counted
 from identities.acting import COUNTERSIGN
 from identities.actions import revocations
 from identities.models import Identity, Person
-from identities.permissions import NotPossible
 from reviews import persons, policies
 from reviews.models import EndStep, Heartbeat, Notice
 
@@ -106,10 +105,10 @@ def _do(pks: Sequence[UUID], what: str, terms: attesting.Terms, *, now: datetime
     steps = [_step(one, days, "over", "", now=now) for one in late for days in one.missing]
     # After an outage in the order in which they ended, as the ledger is read; rows are locked in
     # that of their ids.
-    for one in sorted(found, key=lambda one: one.ends_at):
-        if one.missing[-1] == 0:
-            steps.append(_end(one, there[one.identity.pk], now=now))
-        else:
+    found.sort(key=lambda one: one.ends_at)
+    steps += _end_all([one for one in found if one.missing[-1] == 0], there, now=now)
+    for one in found:
+        if one.missing[-1] != 0:
             names = there[one.identity.pk].first
             for person in names:
                 told.setdefault(person.pk, (person, []))[1].append(one)
@@ -211,44 +210,55 @@ def _entry(step: EndStep, *, now: datetime) -> ledger.Said:
     )
 
 
-def _end(one: Due, there: There, *, now: datetime) -> EndStep:
-    """The end has come and nobody has renewed: suspended, or a named person is told why not."""
-    _, called = ENDS[one.what]
-    why_not = _why_not_suspend(one, there)
-    did, said = "escalated", why_not
-    if not why_not:
-        try:
-            said = _suspend(one, now=now)
-            did = "held" if one.identity.state == "draft" else "suspended"
-        except NotPossible as problem:
-            did, said = "escalated", str(problem)
-    names = ", ".join(person.name for person in there.above[:10]) or "nobody is there"
-    words = f"{called.capitalize()} ended on {one.ends_at:%Y-%m-%d %H:%M} UTC: "
-    words += (
-        f"nothing is cut, {said}; told: {names}"
-        if did == "escalated"
-        else f"{STOPPED[did]}; {said}"
-    )
-    ledger.append(
+def _end_all(those: Sequence[Due], there: Mapping[UUID, There], *, now: datetime) -> list[EndStep]:
+    """These ends have come and nobody has renewed: suspended, or named persons are told why not."""
+    why_not = _why_not_suspend(those, there)
+    asks = [
+        revocations.Ask(one.identity, "suspend", _because(one))
+        for one, why in zip(those, why_not, strict=True)
+        if not why
+    ]
+    # Nothing of them works, at our door and, by holding their keys, at the target.
+    suspended = iter(revocations.suspend_all_with_keys(asks, by=COUNTERSIGN, now=now))
+    steps, said, mails = [], [], []
+    for one, why in zip(those, why_not, strict=True):
+        did, words = "escalated", why
+        if not why:
+            came = next(suspended)
+            words = str(came)
+            if isinstance(came, str):
+                did = "held" if one.identity.state == "draft" else "suspended"
+        above = there[one.identity.pk].above
+        began = f"{ENDS[one.what][1].capitalize()} ended on {one.ends_at:%Y-%m-%d %H:%M} UTC: "
+        names = ", ".join(person.name for person in above[:10]) or "nobody is there"
+        happened = STOPPED.get(did, f"nothing is cut, {words}; told: {names}")
+        text = began + (f"{happened}; {words}" if did in STOPPED else happened)
+        said.append(_ended(one, did, text, words, now=now))
+        mails += offers.notices(
+            above,
+            one.identity,
+            occasion=f"{one.what} ended {one.ends_at.isoformat()}",
+            subject="it has ended",
+            body=began + (f"it is {STOPPED[did]}" if did in STOPPED else ASKED) + ".",
+            now=now,
+        )
+        steps.append(_step(one, 0, did, text[:1_000], now=now))
+    ledger.append_all(said)
+    offers.send(mails)
+    return steps
+
+
+def _ended(one: Due, did: str, text: str, why: str, *, now: datetime) -> ledger.Said:
+    return ledger.Said(
         at=one.ends_at,
         recorded_at=now,
         by=COUNTERSIGN.ref,
         by_name=COUNTERSIGN.name,
         act=f"end.{did}",
         subject=one.identity.key,
-        words=words[:1_000],
-        data={"identity": str(one.identity.pk), "what": one.what, "why": said},
+        words=text[:1_000],
+        data={"identity": str(one.identity.pk), "what": one.what, "why": why},
     )
-    happened = f"it is {STOPPED[did]}" if did in STOPPED else ASKED
-    offers.tell(
-        there.above,
-        one.identity,
-        occasion=f"{one.what} ended {one.ends_at.isoformat()}",
-        subject="it has ended",
-        body=f"{called.capitalize()} ended on {one.ends_at:%Y-%m-%d %H:%M} UTC: {happened}.",
-        now=now,
-    )
-    return _step(one, 0, did, words[:1_000], now=now)
 
 
 def why_only_told(identity: Identity, terms: attesting.Terms) -> str:
@@ -265,37 +275,48 @@ def why_only_told(identity: Identity, terms: attesting.Terms) -> str:
     return ""
 
 
-def _why_not_suspend(one: Due, there: There) -> str:
+def _why_not_suspend(those: Sequence[Due], there: Mapping[UUID, There]) -> list[str]:
     """Why the clock suspends nothing here, as part of a sentence; "" when it does."""
-    if one.what == "contract":
-        return "because a contract's end cuts nothing by itself"
-    if why := why_only_told(one.identity, one.terms):
-        return why
-    reached = Notice.objects.filter(
-        person__in=[person.pk for person in there.first],
-        occasion__in=[
-            occasion(done_at)
-            for done_at in EndStep.objects.filter(
-                identity=one.identity, what=one.what, ends_at=one.ends_at, did="warned"
-            ).values_list("done_at", flat=True)
-        ],
-        sent_at__lte=one.ends_at,
-    )
-    if not reached.exists():
-        return "because no warning had reached who answers for it"
-    at_work = list(
-        Heartbeat.objects.filter(until__gte=one.ends_at - DAY)
-        .order_by("since")
-        .values_list("since", "until")
-    )
-    if policies.away(one.ends_at, at_work) is not None:
-        return "because it ended while Countersign was not at work"
-    return ""
+    if not those:
+        return []
+    warned: dict[tuple[UUID, str, datetime], set[str]] = {}
+    rows = EndStep.objects.filter(identity__in=[one.identity.pk for one in those], did="warned")
+    for pk, what, ends_at, done_at in rows.values_list("identity", "what", "ends_at", "done_at"):
+        warned.setdefault((pk, what, ends_at), set()).add(occasion(done_at))
+    people = {person.pk for one in those for person in there[one.identity.pk].first}
+    occasions = {one for names_ in warned.values() for one in names_}
+    sent: dict[tuple[UUID | None, str], list[datetime]] = {}
+    notices = Notice.objects.filter(
+        person__in=people, occasion__in=occasions, sent_at__isnull=False
+    ).values_list("person", "occasion", "sent_at")
+    for person, name, at in notices:
+        if at is not None:
+            sent.setdefault((person, name), []).append(at)
+    since = min(one.ends_at for one in those) - DAY
+    beats = Heartbeat.objects.filter(until__gte=since).order_by("since")
+    at_work = list(beats.values_list("since", "until"))
+    found = []
+    for one in those:
+        why = (
+            "because a contract's end cuts nothing by itself"
+            if one.what == "contract"
+            else why_only_told(one.identity, one.terms)
+        )
+        names = warned.get((one.identity.pk, one.what, one.ends_at), set())
+        reached = any(
+            at <= one.ends_at
+            for person in there[one.identity.pk].first
+            for name in names
+            for at in sent.get((person.pk, name), ())
+        )
+        if not why and not reached:
+            why = "because no warning had reached who answers for it"
+        then = [(begin, until) for begin, until in at_work if until >= one.ends_at - DAY]
+        if not why and policies.away(one.ends_at, then) is not None:
+            why = "because it ended while Countersign was not at work"
+        found.append(why)
+    return found
 
 
-def _suspend(one: Due, *, now: datetime) -> str:
-    """Nothing of it works, at our door and, by holding its keys, at the target."""
-    because = f"its attestation ended on {one.ends_at:%Y-%m-%d %H:%M} UTC and nobody renewed it"
-    return revocations.suspend_with_keys(
-        identity=one.identity, by=COUNTERSIGN, now=now, because=because
-    )
+def _because(one: Due) -> str:
+    return f"its attestation ended on {one.ends_at:%Y-%m-%d %H:%M} UTC and nobody renewed it"

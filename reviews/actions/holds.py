@@ -4,7 +4,7 @@ Owns the stop and its release for each kind of item. A stop that cannot be made 
 item, and to those above the case; it never loses the signature it belongs to.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -40,7 +40,7 @@ def hold(
     """Stop what the stricter answer would end; the sentence of what happened. `left`: of a
     delegation that is narrowed, what still works."""
     if item.kind == "credential" and stricter == "revoke":
-        return _hold_credential(case, item, now=now)
+        return hold_keys([(case, item)], now=now)[0]
     if item.kind == "delegation" and stricter in ("revoke", "narrow"):
         return f"{leave(item, left, now=now)} until it is settled"
     if item.kind == "identity" and stricter == "revoke":
@@ -123,25 +123,29 @@ def credential_of(item: Item) -> Credential:
     return Credential.objects.select_related("actor").get(pk=item.ref)
 
 
-def _hold_credential(case: Case, item: Item, *, now: datetime) -> str:
-    credential = credential_of(item)
-    if credential.state != "active" or case.identity is None:
-        return f"{credential.short} is {credential.state} already"
-    try:
-        made = revocations.request(
-            identity=case.identity,
-            credential=credential,
-            step="hold",
-            by=COUNTERSIGN,
-            now=now,
-            because=_why(case),
-            case=case.pk,
-            case_key=case.key,
-        )
-    except NotPossible as problem:
-        return f"could not be held: {problem}"
-    item.snapshot["held"] = True
-    return f"{made[0].key} requested: {made[0].words}"
+def hold_keys(those: Sequence[tuple[Case, Item]], *, now: datetime) -> list[str]:
+    """Hold the credentials of these items, in as many statements as of one; what happened of each."""
+    refs = [item.ref for _, item in those if item.ref is not None]
+    known = Credential.objects.select_related("actor").in_bulk(refs)
+    said: list[str] = []
+    asks: dict[int, revocations.Ask] = {}
+    for place, (case, item) in enumerate(those):
+        key = None if item.ref is None else known.get(item.ref)
+        if key is None:
+            raise NotPossible("This item names no credential.")
+        said.append(f"{key.short} is {key.state} already")
+        if key.state == "active" and case.identity is not None:
+            asks[place] = revocations.Ask(case.identity, "hold", _why(case), key, case.pk, case.key)
+    made = revocations.request_all(list(asks.values()), by=COUNTERSIGN, now=now) if asks else ()
+    for place, did in zip(asks, made, strict=True):
+        if isinstance(did.refused, NotAllowed):
+            raise did.refused
+        if did.refused is not None:
+            said[place] = f"could not be held: {did.refused}"
+            continue
+        those[place][1].snapshot["held"] = True
+        said[place] = f"{did.rows[0].key} requested: {did.rows[0].words}"
+    return said
 
 
 def leave(item: Item, left: Mapping[str, Any] | None, *, now: datetime) -> str:

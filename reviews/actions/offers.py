@@ -295,19 +295,34 @@ def tell(
     now: datetime,
 ) -> None:
     """One notice each, once for the occasion: links and keys, no evidence and no purposes."""
-    Notice.objects.bulk_create(
-        [
-            Notice(
-                person=person,
-                channel="mail",
-                subject=f"{identity.key}: {subject}",
-                body=f"{body}\n\n{settings.BASE_URL}/owned/\n",
-                occasion=f"{identity.key} {occasion}",
-                created_at=now,
-                not_before=now,
-            )
-            for person in {one.pk: one for one in people}.values()
-        ],
-        ignore_conflicts=True,
-    )
+    send(notices(people, identity, occasion=occasion, subject=subject, body=body, now=now))
+
+
+def send(rows: Sequence[Notice]) -> None:
+    """Write these notices, unless one was written before."""
+    Notice.objects.bulk_create(rows, ignore_conflicts=True)
     nudge.after_commit("notice.written")
+
+
+def notices(
+    people: list[Person],
+    identity: Identity,
+    *,
+    occasion: str,
+    subject: str,
+    body: str,
+    now: datetime,
+) -> list[Notice]:
+    """What `tell` writes, unwritten: for a sweep that tells of many at once."""
+    return [
+        Notice(
+            person=person,
+            channel="mail",
+            subject=f"{identity.key}: {subject}",
+            body=f"{body}\n\n{settings.BASE_URL}/owned/\n",
+            occasion=f"{identity.key} {occasion}",
+            created_at=now,
+            not_before=now,
+        )
+        for person in {one.pk: one for one in people}.values()
+    ]

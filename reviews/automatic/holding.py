@@ -1,13 +1,15 @@
-"""The hold that goes out by itself: one finding, one transaction, by the ordinary road.
+"""The hold that goes out by itself: some findings, one transaction, by the ordinary road.
 
-Owns when a finding of a marked class holds, and when a person is asked instead. The row, the
-incident, its item and the revocation are written together or not at all, so a worker that is killed
-has held nothing, and the next one begins anew; what is sent is the ordinary worker's.
+Owns when a finding of a marked class holds, and when a person is asked instead. The rows, the
+incidents, their items and revocations are written together or not at all, so a worker that is killed
+has held nothing, and the next one begins anew; what is sent is the ordinary worker's. Of one
+identity a turn takes one finding, because the next one joins its incident.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -18,10 +20,11 @@ from evidence.words import counted
 from identities.acting import COUNTERSIGN
 from identities.actions import outgoing
 from identities.findings import RULES
-from identities.models import Finding, Identity, Person
+from identities.models import Finding, Person
 from reviews import freezes
 from reviews.actions import entitled, entries, holds, modes_now, opening, reminders
-from reviews.models import AutomaticHold, Case, HoldRule, Item
+from reviews.actions.asked import Asked
+from reviews.models import AutomaticHold, Case, Freeze, HoldRule, Item
 
 from . import incidents, proof, replay, rules, scopes, things
 
@@ -30,8 +33,10 @@ from . import incidents, proof, replay, rules, scopes, things
 MARKS = ("held", "suspended", entitled.ALLOWED)
 # Of findings, a bound on what an index is walked for.
 LOOKED_BACK = timedelta(days=1)
-# Of each rule in one turn, where the scope of some has just been taken back.
-MOST_TRIED = 20
+# Held together; what is asked of a target goes out when all of these are written.
+AT_ONCE = 25
+# Of each rule in one turn, where many are of one identity or of a scope just taken back.
+MOST_TRIED = 100
 
 
 class Instead(NamedTuple):
@@ -43,20 +48,27 @@ class Instead(NamedTuple):
     quiet: bool = False  # people were told of the same already
 
 
+class Stopped(NamedTuple):
+    """What was done in a sentence, and what is to be known to let it go; {}: it could not be held."""
+
+    words: str
+    stopped: dict[str, Any]
+
+
+class Waiting(NamedTuple):
+    """A finding that stands, and the newest events that it holds on."""
+
+    about: incidents.About
+    seen: Sequence[proof.Seen]
+
+
 def hold_next(*, now: datetime) -> bool:
-    """Hold for one finding, or ask a person instead; False when none waits."""
+    """Hold for some findings, or ask a person instead; False when none waits."""
     if not HoldRule.objects.filter(state="in_force").exists():
         return False
     with transaction.atomic():
         rules.one_at_a_time()
-        return any(_take(rule, finding, now=now) for rule, finding in _some(now))
-
-
-def _some(now: datetime) -> Iterator[tuple[HoldRule, Finding]]:
-    """Findings that have led to nothing yet, the oldest first, and the first rule that marks each."""
-    for rule in rules.in_force():
-        for finding in waiting(rule, now=now).order_by("number")[:MOST_TRIED]:
-            yield rule, finding
+        return any(_take(rule, now=now) for rule in rules.in_force())
 
 
 def waiting(rule: HoldRule, *, now: datetime) -> QuerySet[Finding]:
@@ -75,31 +87,81 @@ def waiting(rule: HoldRule, *, now: datetime) -> QuerySet[Finding]:
     return rows.select_related("identity")
 
 
-def _take(rule: HoldRule, finding: Finding, *, now: datetime) -> bool:
-    """Whether it led to a hold or a question; not where its scope has just been taken back."""
-    if finding.identity is None:
+def _take(rule: HoldRule, *, now: datetime) -> bool:
+    """Whether some of what waits led to a hold or a question, the oldest first; not where its scope
+    has just been taken back."""
+    room = rules.room(rule, now=now)
+    # No more than its limits leave; where that is nothing, the next one ends the rule.
+    found = list(waiting(rule, now=now).order_by("number")[:MOST_TRIED])
+    those = _standing(rule, found, now=now)[: min(AT_ONCE, room.left or 1)]
+    if not those:
         return False
-    identity = opening.locked([finding.identity.pk])[0]
+    cases = incidents.about_all([one.about for one in those], now=now)
+    instead = _instead(rule, those, [item for _, item in cases], room, now=now)
+    pairs = zip(cases, instead, strict=True)
+    held = iter(_stop([pair for pair, why in pairs if why is None], now=now))
+    rows = AutomaticHold.objects.bulk_create(
+        _row(rule, one, pair, why or next(held), now=now)
+        for one, pair, why in zip(those, cases, instead, strict=True)
+    )
+    numbers = dict(
+        AutomaticHold.objects.filter(pk__in=[row.pk for row in rows]).values_list("pk", "number")
+    )
+    for row in rows:
+        row.number = numbers[row.pk]
+    for why in instead:
+        if why is not None and why.ends:
+            rules.over(rule, why.ends, by=COUNTERSIGN, now=now)
+    _say(rule, list(zip(rows, instead, strict=True)), now=now)
+    return True
+
+
+def _standing(rule: HoldRule, findings: Sequence[Finding], *, now: datetime) -> list[Waiting]:
+    """Of these, with the identities locked, what still stands: one of each identity."""
+    first: dict[UUID, Finding] = {}
+    for one in findings:
+        if one.identity_id is not None:
+            first.setdefault(one.identity_id, one)
+    identities = {one.pk: one for one in opening.locked(first)}
     # What people say of it afterwards is told (settling.py).
-    finding.refresh_from_db(fields=["state"])
+    states = dict(
+        Finding.objects.filter(pk__in=[one.pk for one in first.values()]).values_list("pk", "state")
+    )
     # A step back that was signed meanwhile is true, whatever the row says yet.
-    modes_now.hold_back([identity], now=now)
-    seen = proof.of([finding], rule.settled_at or now, now - proof.FRESH).get(finding.pk)
-    stands = finding.state == "open" and identity.state != "retired"
-    if not stands or identity.mode != "enforce" or not seen:
-        return False
-    thing = things.of([finding], {finding.pk: seen}, now=now)[finding.pk]
-    case, item = incidents.about(identity, finding, thing, now=now)
-    instead = _instead(rule, finding, identity, item, now=now)
-    said, stopped = (instead.words, {}) if instead else _stop(case, item, now=now)
-    row = AutomaticHold.objects.create(
+    modes_now.hold_back(identities.values(), now=now)
+    there = [
+        one
+        for pk, one in first.items()
+        if states.get(one.pk) == "open"
+        and identities[pk].state != "retired"
+        and identities[pk].mode == "enforce"
+    ]
+    seen = proof.of(there, rule.settled_at or now, now - proof.FRESH)
+    of = things.of(there, seen, now=now)
+    return [
+        Waiting(incidents.About(identities[one.identity_id], one, of[one.pk]), seen[one.pk])
+        for one in there
+        if one.identity_id is not None and one.pk in seen
+    ]
+
+
+def _row(
+    rule: HoldRule,
+    waiting: Waiting,
+    pair: tuple[Case, Item],
+    did: Instead | Stopped,
+    *,
+    now: datetime,
+) -> AutomaticHold:
+    (identity, finding, _), seen, (case, item) = waiting.about, waiting.seen, pair
+    return AutomaticHold(
         rule=rule,
         finding=finding,
         identity=identity,
         case=case,
         item=item,
-        state="held" if stopped else "asked",
-        words=said[:2_000],
+        state="held" if isinstance(did, Stopped) and did.stopped else "asked",
+        words=did.words[:2_000],
         event_at=seen[0].at,
         event_id=seen[0].event,
         events=len(seen),
@@ -107,88 +169,110 @@ def _take(rule: HoldRule, finding: Finding, *, now: datetime) -> bool:
         received_at=seen[0].received_at,
         found_at=max(finding.opened_at, min(one.received_at for one in seen)),
         decided_at=now,
-        stopped=stopped,
+        stopped=did.stopped if isinstance(did, Stopped) else {},
     )
-    row.refresh_from_db(fields=["number"])
-    if instead is not None and instead.ends:
-        rules.over(rule, instead.ends, by=COUNTERSIGN, now=now)
-    _say(row, rule, finding, instead, now=now)
-    return True
 
 
 def _instead(
-    rule: HoldRule, finding: Finding, identity: Identity, item: Item, *, now: datetime
-) -> Instead | None:
+    rule: HoldRule,
+    those: Sequence[Waiting],
+    items: Sequence[Item],
+    room: rules.Room,
+    *,
+    now: datetime,
+) -> list[Instead | None]:
     """Why a person is asked and nothing is held; None where it may be held."""
-    standing = AutomaticHold.objects.filter(item=item, state="held").first()
-    if standing is not None:
-        return Instead(f"{standing} holds it already", quiet=True)
-    if not replay.may_hold(rule.scope, identity):
-        return Instead(f"{identity.name} is critical, and {rule} does not name critical identities")
-    frozen = [one for one in freezes.ahead(identity, now=now) if one.since <= now]
-    if frozen:
-        return Instead(freezes.words(frozen[0]), tuple(one.asked for one in frozen))
-    if outgoing.stopped():
-        return Instead("all outgoing writes are stopped")
-    before = AutomaticHold.objects.filter(
-        identity=identity, finding__rule=finding.rule, finding__family=finding.family
-    ).filter(Q(state="released") | Q(finding__state__in=["expected", "false"]))
-    last = before.order_by("-number").first()
-    if last is not None:
-        return Instead(f"the same was held by {last} and released: it is not held again")
-    if why := rules.over_its_limit(rule, now=now):
-        return Instead(why, ends=why)
-    return None
+    pks = [one.about.identity.pk for one in those]
+    held = AutomaticHold.objects.filter(item__in=items, state="held")
+    standing = {one.item_id: one for one in held}
+    ahead = Freeze.objects.filter(state="in_force", since__lte=now, until__gt=now)
+    frozen = freezes.of(
+        pks, list(ahead.select_related("asked").order_by("since", "number")), now=now
+    )
+    stopped = outgoing.stopped()
+    released = AutomaticHold.objects.filter(
+        Q(state="released") | Q(finding__state__in=["expected", "false"]), identity__in=pks
+    ).select_related("finding")
+    before = {
+        (one.identity_id, one.finding.rule, one.finding.family): one
+        for one in released.order_by("number")
+    }
+    found = list[Instead | None]()
+    for (identity, finding, _), item in zip((one.about for one in those), items, strict=True):
+        why: Instead | None = None
+        last = before.get((identity.pk, finding.rule, finding.family))
+        if item.pk in standing:
+            why = Instead(f"{standing[item.pk]} holds it already", quiet=True)
+        elif not replay.may_hold(rule.scope, identity):
+            why = Instead(
+                f"{identity.name} is critical, and {rule} does not name critical identities"
+            )
+        elif identity.pk in frozen:
+            those_frozen = frozen[identity.pk]
+            asked = tuple(one.asked for one in those_frozen)
+            why = Instead(freezes.words(those_frozen[0]), asked)
+        elif stopped:
+            why = Instead("all outgoing writes are stopped")
+        elif last is not None:
+            why = Instead(f"the same was held by {last} and released: it is not held again")
+        elif not room.left:
+            why = Instead(room.words, ends=room.words)
+        found.append(why)
+    return found
 
 
-def _stop(case: Case, item: Item, *, now: datetime) -> tuple[str, dict[str, Any]]:
-    """Hold the thing reversibly; the sentence of it, and what is to be known to let it go."""
-    said = holds.hold(case, item, "revoke", None, now=now)
-    stopped = {name: item.snapshot.pop(name) for name in MARKS if name in item.snapshot}
-    item.carried_words = said[:2_000]
-    item.save(update_fields=["snapshot", "carried_words"])
-    return said, stopped
+def _stop(those: Sequence[tuple[Case, Item]], *, now: datetime) -> list[Stopped]:
+    """Hold these things reversibly; of each the sentence, and what is to be known to let it go."""
+    keys = [pair for pair in those if pair[1].kind == "credential"]
+    said = dict(zip((item.pk for _, item in keys), holds.hold_keys(keys, now=now), strict=True))
+    found = []
+    for case, item in those:
+        words = said.get(item.pk) or holds.hold(case, item, "revoke", None, now=now)
+        stopped = {name: item.snapshot.pop(name) for name in MARKS if name in item.snapshot}
+        item.carried_words = words[:2_000]
+        found.append(Stopped(words, stopped))
+    Item.objects.bulk_update([item for _, item in those], ["snapshot", "carried_words"])
+    return found
 
 
 def _say(
-    row: AutomaticHold, rule: HoldRule, finding: Finding, instead: Instead | None, *, now: datetime
+    rule: HoldRule, rows: Sequence[tuple[AutomaticHold, Instead | None]], *, now: datetime
 ) -> None:
     """Ledger and mails: who answers in the incident, and whom the rule and the freeze name."""
-    case, of = row.case, f"{finding.key} ({RULES[finding.rule].lower()})"
-    held = row.state == "held"
-    if held:
-        took = counted(round(row.took.total_seconds()), "second")
-        words = f"{rule} held for {of}, {took} after it was found: {row.words}"
-    else:
-        words = f"{rule} held nothing for {of}, a person is asked: {row.words}"
-    entries.note(
-        case,
-        act="hold.automatic" if held else "hold.asked",
-        words=words[:1_000],
-        by=COUNTERSIGN,
-        now=now,
-        data={
+    asked = Asked([row.case for row, _ in rows], now=now)
+    acts, mails = [], []
+    for row, instead in rows:
+        held, of = row.state == "held", f"{row.finding.key} ({RULES[row.finding.rule].lower()})"
+        if held:
+            took = counted(round(row.took.total_seconds()), "second")
+            words = f"{rule} held for {of}, {took} after it was found: {row.words}"
+        else:
+            words = f"{rule} held nothing for {of}, a person is asked: {row.words}"
+        data = {
             "hold": row.key,
             "rule": rule.key,
-            "finding": str(finding.pk),
+            "finding": str(row.finding_id),
             "item": str(row.item_id),
             "events": row.events,
-        },
-    )
-    if instead is not None and instead.quiet:
-        return
-    asked: Sequence[Person] = () if instead is None else instead.persons
-    reminders.tell(
-        case,
-        [rule.asked, *asked, *reminders.waiting_for(case, now=now)],
-        # Hundreds of findings that meet the same obstacle in one incident are one mail.
-        occasion=row.key if held else f"asked: {row.words[:200]}",
-        subject="something was held by itself" if held else "decide whether it is held",
-        body=f"{words[0].upper()}{words[1:]}.\n\n"
-        + (
-            f"Release it, or answer it in the case: {settings.BASE_URL}{row.url}"
-            if held
-            else "Nothing was held. Look at it now, and hold it where it has to be."
-        ),
-        now=now,
-    )
+        }
+        act = "hold.automatic" if held else "hold.asked"
+        acts.append(entries.Said(row.case, act, words[:1_000], data))
+        if instead is not None and instead.quiet:
+            continue
+        persons = () if instead is None else instead.persons
+        mails += reminders.notices(
+            row.case,
+            [rule.asked, *persons, *asked.waiting_for(row.case)],
+            # Hundreds of findings that meet the same obstacle in one incident are one mail.
+            occasion=row.key if held else f"asked: {row.words[:200]}",
+            subject="something was held by itself" if held else "decide whether it is held",
+            body=f"{words[0].upper()}{words[1:]}.\n\n"
+            + (
+                f"Release it, or answer it in the case: {settings.BASE_URL}{row.url}"
+                if held
+                else "Nothing was held. Look at it now, and hold it where it has to be."
+            ),
+            now=now,
+        )
+    entries.note_all(acts, by=COUNTERSIGN, now=now)
+    reminders.send(mails)

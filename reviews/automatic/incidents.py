@@ -4,7 +4,11 @@ Owns that everything held by itself is in front of people with a day to answer, 
 cuts nothing, and that somebody who has not acted in it looks back before it is closed.
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef
@@ -18,90 +22,165 @@ from identities.reasons import LONGEST_REASON, reason_given
 from reviews import automatic_permissions, ladder
 from reviews.actions import advising, entries, policy_versions, proposing, reminders, rungs, seats
 from reviews.actions.carrying import UNFINISHED
-from reviews.models import Case, Item, Rung, Seat
+from reviews.models import Case, Decision, Item, Rung, Seat
 
 from .things import Thing
 
 HOURS = 24
 
 
-def about(
-    identity: Identity, finding: Finding, thing: Thing, *, now: datetime
-) -> tuple[Case, Item]:
-    """The case and its item that people release or make final; the identity is locked.
+class About(NamedTuple):
+    """One thing of a locked identity that people release or make final, and the finding that says so."""
+
+    identity: Identity
+    finding: Finding
+    thing: Thing
+
+
+def about_all(those: Sequence[About], *, now: datetime) -> list[tuple[Case, Item]]:
+    """The case and its item of each of these, each of another identity: in as many statements as of
+    one.
 
     Where the thing has been answered in the open incident, it is asked about in a new one.
     """
-    live = Case.objects.filter(door="incident", identity=identity, state="open", sealed=False)
-    for pk in live.order_by("number").values_list("pk", flat=True):
-        case = entries.locked(pk)
-        item = case.items.filter(kind=thing.kind, ref=thing.ref).first()
-        if case.state != "open" or case.sealed or (item is not None and item.decisions.exists()):
-            continue
-        if item is None:
-            item = _item(identity, finding, thing, now=now)
-            item.case, item.position = case, case.items.count()
-            item.save(force_insert=True)
-        item.case = case
-        case.findings.add(finding)
-        entries.changed(case)
-        return case, item
-    return _opened(identity, finding, thing, now=now)
+    found = _standing(those)
+    fresh = [one for one in those if one.identity.pk not in found]
+    joined = [case for case, _ in found.values()]
+    opened = _opened(fresh, now=now)
+    found |= {case.identity_id: (case, None) for case in opened if case.identity_id is not None}
+    many = Counter(Item.objects.filter(case__in=joined).values_list("case", flat=True))
+    without = [one for one in those if found[one.identity.pk][1] is None]
+    made = _items(without, now=now)
+    for one, item in zip(without, made, strict=True):
+        case = found[one.identity.pk][0]
+        item.case, item.position = case, many[case.pk]
+        found[one.identity.pk] = case, item
+    Item.objects.bulk_create(made)
+    under = Case.findings.through
+    under.objects.bulk_create(
+        [under(case_id=found[one.identity.pk][0].pk, finding_id=one.finding.pk) for one in those],
+        ignore_conflicts=True,
+    )
+    _sent(fresh, opened, now=now)
+    entries.changed_all(joined)
+    return [(case, item) for case, item in (found[one.identity.pk] for one in those) if item]
 
 
-def _opened(
-    identity: Identity, finding: Finding, thing: Thing, *, now: datetime
-) -> tuple[Case, Item]:
+def _standing(those: Sequence[About]) -> dict[UUID, tuple[Case, Item | None]]:
+    """By identity: the first open incident in which the thing is not answered yet, with its item."""
+    live = list(
+        Case.objects.select_for_update(of=("self",))
+        .select_related("identity__service", "policy")
+        .filter(
+            door="incident",
+            identity__in=[one.identity.pk for one in those],
+            state="open",
+            sealed=False,
+        )
+        .order_by("pk")
+    )
+    answered = Exists(Decision.objects.filter(item=OuterRef("pk")))
+    items = {
+        (item.case_id, item.kind, item.ref): item
+        for item in Item.objects.filter(case__in=live).annotate(answered=answered)
+    }
+    found: dict[UUID, tuple[Case, Item | None]] = {}
+    for one in those:
+        for case in sorted(live, key=lambda case: case.number):
+            item = items.get((case.pk, one.thing.kind, one.thing.ref))
+            if case.identity_id == one.identity.pk and not getattr(item, "answered", False):
+                if item is not None:
+                    item.case = case
+                found[one.identity.pk] = case, item
+                break
+    return found
+
+
+def _opened(those: Sequence[About], *, now: datetime) -> list[Case]:
+    """The new incident of each of these, with its seats."""
+    if not those:
+        return []
     policy = policy_versions.in_force(now=now)
-    case = Case.objects.create(
-        door="incident",
-        state="open",
-        title=f"Incident: {identity.name}: {RULES[finding.rule].lower()}"[:500],
-        identity=identity,
-        policy=policy,
-        opened_at=now,
-        opened_by=COUNTERSIGN.ref,
-        opened_by_name=COUNTERSIGN.name,
-        reason=f"{finding.key}: {finding.words}."[:LONGEST_REASON],
-        deadline_at=now + timedelta(hours=HOURS),
-        # What is held stays held until people say otherwise: nobody's silence does more.
-        silence="escalate",
-        grace=rungs.grace(policy),
-        legal_entity=identity.legal_entity,
+    cases = Case.objects.bulk_create(
+        Case(
+            door="incident",
+            state="open",
+            title=f"Incident: {identity.name}: {RULES[finding.rule].lower()}"[:500],
+            identity=identity,
+            policy=policy,
+            opened_at=now,
+            opened_by=COUNTERSIGN.ref,
+            opened_by_name=COUNTERSIGN.name,
+            reason=f"{finding.key}: {finding.words}."[:LONGEST_REASON],
+            deadline_at=now + timedelta(hours=HOURS),
+            # What is held stays held until people say otherwise: nobody's silence does more.
+            silence="escalate",
+            grace=rungs.grace(policy),
+            legal_entity=identity.legal_entity,
+        )
+        for identity, finding, _ in those
     )
-    case.refresh_from_db(fields=["number"])
-    case.findings.add(finding)
-    seats.build(case, identity, now=now, in_stages=False)
-    item = _item(identity, finding, thing, now=now)
-    item.case, item.position = case, 0
-    item.save(force_insert=True)
-    seats.never_alone(case, now=now)
+    numbers = dict(
+        Case.objects.filter(pk__in=[one.pk for one in cases]).values_list("pk", "number")
+    )
+    for case in cases:
+        case.number = numbers[case.pk]
+    of = [(case, one.identity) for case, one in zip(cases, those, strict=True)]
+    seats.build_all(of, now=now, in_stages=False)
+    return cases
+
+
+def _sent(those: Sequence[About], cases: Sequence[Case], *, now: datetime) -> None:
+    """Their rungs, the ledger, and the first word to those whose answers they wait for."""
+    if not cases:
+        return
+    seats.never_alone_all(cases, now=now)
+    known: dict[object, Sequence[ladder.Rung]] = {}
     Rung.objects.bulk_create(
-        [one for one in rungs.planned(case) if one.does not in ladder.CUTS], ignore_conflicts=True
+        [
+            one
+            for case in cases
+            for one in rungs.planned(case, known)
+            if one.does not in ladder.CUTS
+        ],
+        ignore_conflicts=True,
     )
-    entries.note(
-        case,
-        act="case.opened",
-        words=f"Countersign opened {case.key}, an incident of {identity.name}: {case.reason}",
+    entries.note_all(
+        [
+            entries.Said(
+                case,
+                "case.opened",
+                f"Countersign opened {case.key}, an incident of {one.identity.name}: {case.reason}",
+                {"identity": one.identity.key, "finding": str(one.finding.pk)},
+            )
+            for one, case in zip(those, cases, strict=True)
+        ],
         by=COUNTERSIGN,
         now=now,
-        data={"identity": identity.key, "finding": str(finding.pk)},
     )
-    reminders.ask(case, now=now)
+    reminders.ask_all(cases, now=now)
     nudge.after_commit("case.changed")
-    return case, item
 
 
-def _item(identity: Identity, finding: Finding, thing: Thing, *, now: datetime) -> Item:
-    """What is decided about it, unsaved, with its evidence beside it."""
-    if thing.kind in proposing.OF_KIND:
-        found = proposing.some([identity], thing.kind, [thing.ref], now=now)
-        made = advising.complete(found, [identity], now=now).get(identity.pk)
-        if made:
-            return made[0]
-    return Item(
-        kind=thing.kind, ref=thing.ref, title=thing.title, snapshot={"findings": [finding.key]}
-    )
+def _items(those: Sequence[About], *, now: datetime) -> list[Item]:
+    """What is decided about each, unsaved, with its evidence beside it."""
+    found: dict[tuple[str, UUID | None], Item] = {}
+    for kind in {one.thing.kind for one in those} & set(proposing.OF_KIND):
+        some = [one for one in those if one.thing.kind == kind]
+        identities = [one.identity for one in some]
+        made = proposing.some(identities, kind, [one.thing.ref for one in some], now=now)
+        for items in advising.complete(made, identities, now=now).values():
+            found |= {(kind, item.ref): item for item in items}
+    return [
+        found.get((thing.kind, thing.ref))
+        or Item(
+            kind=thing.kind,
+            ref=thing.ref,
+            title=thing.title,
+            snapshot={"findings": [finding.key]},
+        )
+        for _, finding, thing in those
+    ]
 
 
 def look_back_next(*, now: datetime) -> bool:

@@ -6,7 +6,7 @@ has held stays held until people release it or make it final (settling.py).
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import IntegrityError, OperationalError, connection, transaction
 
@@ -193,19 +193,27 @@ def over(row: HoldRule, reason: str, *, by: By, now: datetime) -> None:
     _note(row, "hold_rule.ended", f"{who.name} switched {row} off: {reason}", by, now)
 
 
-def over_its_limit(row: HoldRule, *, now: datetime) -> str:
-    """Why it may hold no more, having counted what it held; "" where it may."""
+class Room(NamedTuple):
+    """How many it may hold yet, and the sentence once it may hold no more."""
+
+    left: int
+    words: str
+
+
+def room(row: HoldRule, *, now: datetime) -> Room:
+    """What its limits leave, having counted what it held; of both the one that is nearer."""
+    found = []
     for most, within, name in (
         (row.per_hour, replay.HOUR, "an hour"),
         (row.per_day, replay.DAY, "a day"),
     ):
         many = row.holds.filter(decided_at__gt=now - within).exclude(state="asked").count()
-        if many >= most:
-            return (
-                f"{row} has held {many:,} within {name}, which is its limit: it is off. Look what is"
-                " wrong; two people sign it again."
-            )
-    return ""
+        words = (
+            f"{row} has held {max(many, most):,} within {name}, which is its limit: it is off. Look"
+            " what is wrong; two people sign it again."
+        )
+        found.append(Room(max(0, most - many), words))
+    return min(found, key=lambda one: one.left)
 
 
 def _check_asked(person: Person, *, now: datetime) -> None:

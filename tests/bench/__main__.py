@@ -13,6 +13,7 @@ queue       the queue's page, 100,000 items  deadlines    due, cut and denied, t
 closing     10,000 outcomes of a campaign at its end
 claims      4,000 unowned identities asked about, 20 companies
 freezes     10,000 silences that come due in a change freeze
+expiring    10,000 attestations, credentials and delegations that end in one minute
 revoking    keys held at moto's AWS, asked for at once: until the target shows it
 faults      1,000 faults under revocations at an OAuth server: each ends once (asked for by name)
 automatic   a finding stored until its automatic hold is sent, at moto's AWS
@@ -51,10 +52,12 @@ from tests.bench import (  # noqa: E402 - after setup
     database,
     deadlines,
     decisions,
+    expiring,
     faults,
     fleet,
     formats,
     freezes,
+    grants,
     intake,
     line,
     memory,
@@ -197,8 +200,10 @@ PARTS = {
     "claims": Part(lambda _: claims.measure()),
     "modes": Part(lambda _: modes.measure()),
     "freezes": Part(lambda _: freezes.measure()),
+    "expiring": Part(lambda _: expiring.measure()),
     "revoking": Part(lambda _: revoking.measure()),
     "automatic": Part(lambda _: automatic.measure()),
+    "grants": Part(lambda _: grants.measure()),
     "faults": Part(lambda _: faults.measure(), unasked=False),
     "scale": Part(lambda asked: scale.measure(asked.rows or SCALE), unasked=False),
 }

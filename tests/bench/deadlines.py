@@ -86,7 +86,7 @@ def swept(step: Callable[[], bool]) -> tuple[float, float, float]:
             server = int(cursor.fetchone()[0])
         while step():
             pass
-        spent.put((time.process_time(), _cpu(server)))
+        spent.put((time.process_time(), cpu_of(server)))
         connection.close()
         os._exit(0)
 
@@ -103,7 +103,7 @@ def swept(step: Callable[[], bool]) -> tuple[float, float, float]:
     return seconds, sum(ours), sum(server)
 
 
-def _cpu(pid: int) -> float:
+def cpu_of(pid: int) -> float:
     """CPU seconds of a process of this machine; 0 where it is not one."""
     found = Path(f"/proc/{pid}/stat")
     if not found.is_file():

@@ -46,7 +46,9 @@ PACE = 60
 # How far a worker's clock jumps, one way or the other.
 JUMP = timedelta(minutes=10)
 # Seconds of a watch: what is not effective by then waits, and must say so.
-LONGEST = 900
+LONGEST = 1_800
+# Seconds in which a step is waited for before the next fault comes.
+SLOWEST = 1.0
 # How long the broker hangs, and how often the database crashes and the broker hangs in one run.
 HANGS, CRASHES = 10.0, 5
 DOORS = ("/revoke", "/introspect", "/.well-known/oauth-authorization-server")
@@ -135,11 +137,13 @@ class Clock:
         return self.began + timedelta(seconds=(time.monotonic() - self.since) * PACE) + jumped
 
 
-def _work(clock: Clock, jumped: timedelta) -> None:
+def _work(clock: Clock, jumped: timedelta, steps: Any) -> None:
     """A worker's life, until it is killed: what its database cannot do now it tries again."""
     while True:
         try:
-            if not revocations.enforce_next(now=clock.at(jumped)):
+            if revocations.enforce_next(now=clock.at(jumped)):
+                steps.value += 1
+            else:
                 time.sleep(0.05)
         except (DatabaseError, InterfaceError):
             connection.close()
@@ -152,11 +156,13 @@ def _watched(lab: Lab, faults: int) -> tuple[Counter[str], float]:
     chance = random.Random(20_261_127)
     done: Counter[str] = Counter()
     clock = Clock()
+    # Without a lock: who is killed would keep it.
+    steps = context.RawValue("q", 0)
     connection.close()
 
     def worker(jumped: timedelta = timedelta(0)) -> BaseProcess:
         connection.close()  # each has one of its own
-        one = context.Process(target=_work, args=(clock, jumped), daemon=True)
+        one = context.Process(target=_work, args=(clock, jumped, steps), daemon=True)
         one.start()
         return one
 
@@ -176,7 +182,7 @@ def _watched(lab: Lab, faults: int) -> tuple[Counter[str], float]:
                     done[fault] += 1
                 elif FAULT[fault][1](lab, chance):
                     done[fault] += 1
-                time.sleep(chance.uniform(0, 0.06))
+                _until_next(steps, chance)
             elif _over():
                 break
             else:
@@ -192,6 +198,14 @@ def _watched(lab: Lab, faults: int) -> tuple[Counter[str], float]:
             _kill(one)
     del done["right again"]
     return done, time.perf_counter() - started
+
+
+def _until_next(steps: Any, chance: random.Random) -> None:
+    """A fault comes at any moment of a step, however slow the machine is; where all waits, soon."""
+    before, ends = steps.value, time.monotonic() + SLOWEST
+    while steps.value == before and time.monotonic() < ends:
+        time.sleep(0.01)
+    time.sleep(chance.uniform(0, 0.06))
 
 
 def _kill(one: BaseProcess) -> None:

@@ -202,7 +202,8 @@ def test_worker_that_outlived_its_lease_changes_nothing(lab: Lab, held_by: Make)
     identity, key = held_by(person)
     now = datetime.now(UTC)
     row = ask(identity, "hold", now=now, credential=key)
-    from identities.actions.revocations.carrying import Work, _save
+    from identities.actions.revocations.calling import Work
+    from identities.actions.revocations.carrying import _save
 
     stale = Work(row, now + timedelta(minutes=5), None, None, now, 0.0)  # type: ignore[arg-type]  # not reached
     Revocation.objects.filter(pk=row.pk).update(leased_until=now + timedelta(minutes=9))

@@ -18,6 +18,7 @@ from identities.models import (
     Binding,
     Credential,
     CredentialState,
+    Entitlement,
     Identity,
     Revocation,
     RevocationTry,
@@ -33,6 +34,7 @@ __all__ = ["kubernetes_lab"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 REALM = "k8s:lab"
+SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture
@@ -165,3 +167,41 @@ def test_doctor_says_which_right_is_missing(lab: Lab, bound: Identity) -> None:
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def _allowed(identity: Identity) -> Entitlement:
+    """What a list shows its service account to be allowed."""
+    return Entitlement.objects.create(
+        identity=identity, system="kubernetes", during=(NOW, None), read_at=NOW, digest="list:x",
+        principal="system:serviceaccount:agents:reporting", possible=[], keys=[], missing="",
+        recorded_at=NOW,
+    )  # fmt: skip
+
+
+def test_what_it_is_allowed_is_held_let_go_and_narrowed_through_rows(
+    lab: Lab, bound: Identity
+) -> None:
+    rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]
+    lab.make("clusterroles", "view", rules=rules)
+    found, now, token = _allowed(bound), _now(), lab.token()
+    hold = ask(bound, "hold", now=now, entitlement=found)
+    assert hold.words == "Hold service account entitlement agents/reporting"
+    assert work(now) == ["confirmed", "effective"]
+    hold.refresh_from_db()
+    assert (lab.uses(token), {*hold.target["allowed"].values()}) == (
+        403, {"allows by ClusterRole view"},
+    )  # fmt: skip
+    bound.refresh_from_db()
+    assert bound.state == "active"
+    ask(bound, "release", now=now + SECOND, entitlement=found, held_by=hold.key)
+    assert (work(now + SECOND), lab.uses(token)) == (["confirmed", "effective"], 200)
+    row = ask(bound, "narrow", now=now + 2 * SECOND, entitlement=found)
+    assert (work(now + 2 * SECOND), lab.uses(token)) == (["confirmed", "effective"], 403)
+    assert row.target["permissions"] == []
+
+
+def test_whose_cluster_cannot_be_told_is_refused(lab: Lab, bound: Identity) -> None:
+    found = _allowed(bound)
+    Binding.objects.all().delete()
+    with pytest.raises(NotPossible, match="it is bound in 0 that an enforcer changes"):
+        ask(bound, "hold", now=_now(), entitlement=found)

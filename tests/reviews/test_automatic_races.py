@@ -102,7 +102,7 @@ if step == "case":
 elif step == "hold":
     holding._say = die
 elif step == "told":
-    settling.reminders.tell = die
+    settling.reminders.send = die
 elif step == "committed":
     holding.hold_next(now=now)
     die()

@@ -25,11 +25,13 @@ WHERE system = %(system)s AND account = %(account)s AND open_until <= %(now)s
   AND (trial_until IS NULL OR trial_until <= %(now)s)
 """
 
+# What had been asked before nothing was asked any more says nothing new.
 FAILED = """
 INSERT INTO identities_circuit (system, account, failures, since, why)
 VALUES (%(system)s, %(account)s, 1, %(now)s, %(why)s)
 ON CONFLICT (system, account) DO UPDATE
 SET failures = identities_circuit.failures + 1, why = excluded.why, trial_until = NULL
+WHERE identities_circuit.open_until IS NULL OR identities_circuit.open_until <= %(now)s
 RETURNING failures
 """
 
@@ -64,7 +66,7 @@ def failed(
     # At once: between the two, nobody would be trying and nothing would keep others from it.
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(FAILED, {"system": system, "account": account, "why": why, "now": now})
-        (failures,) = cursor.fetchone()
+        (failures,) = cursor.fetchone() or (0,)
         if failures >= MOST_FAILURES:
             pause = FIRST_PAUSE * 2 ** min(failures - MOST_FAILURES, 10)
             Circuit.objects.filter(system=system, account=account).update(

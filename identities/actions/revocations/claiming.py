@@ -5,7 +5,7 @@ row is carrying.py's, whether its system answers circuits.py's.
 """
 
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connection
 
@@ -20,15 +20,24 @@ AGAIN = timedelta(seconds=1)
 # What comes after another (Revocation.after) waits for it so long, and then goes without it.
 LONGEST_AFTER = timedelta(minutes=2)
 
-# What is due, oldest first; of two changes on one target the earlier is sent first. While all
+# Keys of one account are claimed together, because their clients may be used by many threads
+# (enforcers/aws_clients.py). More at once are only refused more often.
+MOST = 8
+
+# What is due, oldest first, and before what only has to be outlasted; of two changes on one target
+# the earlier is sent first. While all
 # outgoing writes are stopped (actions/outgoing.py) only what has been sent is looked at. An account
 # that does not answer is left alone, or one row tries it. That it goes out is committed with the
 # claim, where nothing has to be asked before.
 CLAIM = """
 WITH due AS MATERIALIZED (
-    SELECT r.id, r.state, r.state = 'requested' AND r.entitlement IS NULL AS out, EXISTS (
-        SELECT 1 FROM identities_circuit c
-        WHERE c.system = r.system AND c.account = r.target->>'account') AS failed
+    SELECT r.id, r.state, r.not_before, r.number, r.target->>'account' AS account,
+        r.state = 'requested' AND r.entitlement IS NULL AS out,
+        r.state <> 'confirmed' AND r.credential_id IS NOT NULL AND r.system = 'aws'
+            AND r.target->>'kind' = 'access_key' AS a_key,
+        EXISTS (
+            SELECT 1 FROM identities_circuit c
+            WHERE c.system = r.system AND c.account = r.target->>'account') AS failed
     FROM identities_revocation r
     WHERE r.state IN ('requested', 'sending', 'sent', 'confirmed') AND r.not_before <= %(now)s
       AND (r.state IN ('sent', 'confirmed') OR NOT EXISTS (
@@ -46,11 +55,14 @@ WITH due AS MATERIALIZED (
           SELECT 1 FROM identities_circuit c
           WHERE c.system = r.system AND c.account = r.target->>'account'
             AND (c.open_until > %(now)s OR c.trial_until > %(now)s))
-    ORDER BY r.not_before, r.number LIMIT 1 FOR UPDATE OF r SKIP LOCKED)
+    ORDER BY r.state = 'confirmed', r.not_before, r.number LIMIT %(most)s FOR UPDATE OF r SKIP LOCKED),
+first AS (SELECT * FROM due ORDER BY state = 'confirmed', not_before, number LIMIT 1)
 UPDATE identities_revocation t SET leased_until = %(lease)s, attempts = attempts + 1,
     state = CASE WHEN due.out AND NOT due.failed THEN 'sending' ELSE t.state END,
     sending_at = CASE WHEN due.out AND NOT due.failed THEN %(now)s ELSE t.sending_at END
-FROM due WHERE t.id = due.id RETURNING t.id, due.state, due.failed
+FROM due, first WHERE t.id = due.id AND (due.id = first.id
+    OR (due.a_key AND first.a_key AND due.account = first.account AND NOT due.failed))
+RETURNING t.id, due.state, due.failed
 """
 
 
@@ -64,24 +76,35 @@ class Claimed(NamedTuple):
     failed_before: bool
 
 
-def claim(*, now: datetime) -> Claimed | None:
-    """What a worker moves next; None when nothing is due that may be asked for now."""
+def claim(*, now: datetime) -> list[Claimed]:
+    """What a worker moves next: one row, or keys of one account; none when nothing is due that may
+    be asked for now."""
     lease = now + LEASE
     while True:
         with connection.cursor() as cursor:
-            facts = {"now": now, "lease": lease, "waited": now - LONGEST_AFTER}
+            facts: dict[str, Any] = {
+                "now": now,
+                "lease": lease,
+                "waited": now - LONGEST_AFTER,
+                "most": MOST,
+            }
             cursor.execute(CLAIM, facts)
-            found = cursor.fetchone()
-        if found is None:
-            return None
-        key, stood, failed = found
-        row = Revocation.objects.select_related("identity", "credential", "credential__actor").get(
-            pk=key
+            found = {key: said for key, *said in cursor.fetchall()}
+        if not found:
+            return []
+        rows = (
+            Revocation.objects.select_related("identity", "credential", "credential__actor")
+            .filter(pk__in=found)
+            .order_by("number")
         )
-        if not failed or circuits.may_ask(row.system, account_of(row), now=now):
-            return Claimed(row, stood, lease, failed)
-        Revocation.objects.filter(pk=row.pk, leased_until=lease).update(
-            leased_until=None, not_before=now + AGAIN, attempts=row.attempts - 1
+        claimed = [Claimed(row, found[row.pk][0], lease, found[row.pk][1]) for row in rows]
+        first = claimed[0]
+        # Of an account that has failed, one row is claimed.
+        account = account_of(first.row)
+        if not first.failed_before or circuits.may_ask(first.row.system, account, now=now):
+            return claimed
+        Revocation.objects.filter(pk=first.row.pk, leased_until=lease).update(
+            leased_until=None, not_before=now + AGAIN, attempts=first.row.attempts - 1
         )
 
 

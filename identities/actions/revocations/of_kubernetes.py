@@ -15,7 +15,7 @@ from evidence.models import Actor
 from identities.enforcers import configured, kubernetes
 from identities.enforcers.contract import PermanentFailure, Seen, Target
 from identities.enforcers.kubernetes_cluster import Cluster, cluster
-from identities.models import Credential
+from identities.models import Binding, Credential, Entitlement
 
 from .owned import bound, live, owned
 from .systems import ADMINISTRATOR, NoTarget, System
@@ -83,6 +83,26 @@ def accounts(names: Iterable[Actor]) -> list[Target]:
     return [found[key] for key in sorted(found)]
 
 
+def _of_entitlement(row: Entitlement) -> Target | None:
+    """The account whose bindings these are: a reading names it by its user name alone, so its
+    cluster is that of the name which is bound to the identity."""
+    if row.system != "kubernetes":
+        return None
+    bound = Binding.objects.filter(identity=row.identity_id, superseded_at=None)
+    found = accounts(
+        one.actor
+        for one in bound.filter(
+            state="confirmed", actor__value=row.principal, actor__kind="service_account"
+        ).select_related("actor")
+    )
+    if len(found) != 1:
+        raise NoTarget(
+            f"In which cluster {row.principal} is cannot be told: it is bound in {len(found)} that"
+            " an enforcer changes. Have it changed there."
+        )
+    return found[0]
+
+
 def _probe(target: Target, now: datetime) -> Seen | None:
     """What the cluster says of a held token; None where none is held."""
     return _enforcer(target.account).probe(target, now=now)
@@ -104,6 +124,7 @@ SYSTEM = System(
     kubernetes.cannot,
     _owned,
     of_names=accounts,
+    of_entitlement=_of_entitlement,
     probe=_probe,
     realms="k8s",
 )

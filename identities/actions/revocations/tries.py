@@ -4,6 +4,7 @@ Owns RevocationTry rows and the words of the ledger's entries about them. When s
 and what follows is carrying.py's.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -30,15 +31,15 @@ def note(row: Revocation, now: datetime, did: str, result: str, detail: str) -> 
     )
 
 
-def write(row: Revocation, *done: Done) -> None:
+def write(done: Sequence[tuple[Revocation, Done]]) -> None:
     """These tries, and what the ledger says of each."""
     RevocationTry.objects.bulk_create(
         RevocationTry(
             revocation=row, at=one.at, did=one.did, result=one.result, detail=one.detail[:500]
         )
-        for one in done
+        for row, one in done
     )
-    ledger.append_all([_entry(row, one.at, one.act, one.words) for one in done])
+    ledger.append_all([_entry(row, one.at, one.act, one.words) for row, one in done])
 
 
 def record(row: Revocation, now: datetime, act: str, words: str) -> None:
