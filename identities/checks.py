@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from evidence.words import counted
+from identities.actions import grants
 from identities.actions.revocations import not_answering, reach
 from identities.enforcers.contract import PermanentFailure, Target, TemporaryFailure
 from identities.models import Identity, Revocation, Rights
@@ -26,7 +27,16 @@ NAMED = 5
 def doctor() -> list[Check]:
     """Every check; one that cannot be made says so instead of hiding the others."""
     checks: list[Check] = []
-    for check in (_rights, _nightly, _answering, _failed, _overdue, _unattested, signals.doctor):
+    for check in (
+        _rights,
+        _nightly,
+        _answering,
+        _failed,
+        _overdue,
+        _grants,
+        _unattested,
+        signals.doctor,
+    ):
         try:
             checks += check()
         except DatabaseError as problem:
@@ -130,6 +140,17 @@ def _overdue() -> list[Check]:
             "start the worker, or run manage.py enforce",
         )
     ]
+
+
+def _grants() -> list[Check]:
+    """What break-glass gave and should be gone, or what waits for a person; nothing where all is well."""
+    rows = list(grants.unfinished(now=timezone.now())[:NAMED])
+    if not rows:
+        return []
+    said = "; ".join(f"{one.key} {one.sentence}" for one in grants.seen(rows, now=timezone.now()))
+    who = next((one.who_must_act for one in rows if one.who_must_act), "")
+    fix = f"{who} must act" if who else "start the worker, or run manage.py enforce"
+    return [("grants", False, said, fix)]
 
 
 def _unattested() -> list[Check]:

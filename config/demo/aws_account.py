@@ -38,6 +38,7 @@ class Principal:
     kind: str
     name: str
     documents: tuple[dict[str, Any], ...]
+    unique: str = ""  # AROA… or AIDA…
     boundary: dict[str, Any] | None = None
 
 
@@ -142,6 +143,7 @@ class Account:
             kind=kind,
             name=name,
             documents=tuple(documents),
+            unique=str(entity.get("RoleId") or entity.get("UserId") or ""),
             boundary=self._document_of(limit) if limit else None,
         )
 

@@ -209,8 +209,10 @@ class Proxy:
         if session is not None:
             # AWS: present only in requests made with temporary credentials.
             context["aws:TokenIssueTime"] = session.issued_at.isoformat()
+            context["aws:userid"] = f"{principal.unique}:{session.name}"
         else:
             context["aws:username"] = principal.name
+            context["aws:userid"] = principal.unique
         layers: list[tuple[dict[str, Any], ...]] = [principal.documents]
         if principal.boundary is not None:
             layers.append((principal.boundary,))

@@ -12,6 +12,7 @@ from .behaviour import (
 )
 from .claims import Claim, ClaimAnswer, ClaimDay, ClaimRefusal, ClaimWave
 from .enforcement import Circuit, Revocation, RevocationTry
+from .grants import Grant, GrantSession, GrantTry
 from .identity import (
     Attestation,
     Binding,
@@ -54,6 +55,9 @@ __all__ = [
     "Entitlement",
     "Finding",
     "FindingEvent",
+    "Grant",
+    "GrantSession",
+    "GrantTry",
     "Identity",
     "IdentityState",
     "InventoryPlan",
