@@ -1,6 +1,16 @@
 """The app of what people decide."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from django.apps import AppConfig
+from django.contrib.auth.signals import user_logged_in
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    from identities.models import User
 
 
 class ReviewsConfig(AppConfig):
@@ -15,3 +25,21 @@ class ReviewsConfig(AppConfig):
 
         leaving.waits_for(owner_permissions.waited_for)
         teams.sign(team_changes)
+        user_logged_in.connect(_signed_in, dispatch_uid="reviews.break_glass_account")
+
+
+def _signed_in(sender: object, request: HttpRequest, user: User, **_: object) -> None:  # noqa: ARG001 -- named by Django
+    """A break-glass account alarms however it comes in."""
+    from django.utils import timezone
+
+    from reviews import accounts
+
+    if not hasattr(request, "break_glass_use") and accounts.live().filter(user=user).exists():
+        methods = request.session.get("account_authentication_methods", [])
+        by_key = bool(methods) and methods[-1].get("method") == "mfa"
+        accounts.signed_in(
+            user,
+            "passkey" if by_key else "other",
+            accounts.address_of(request),
+            now=timezone.now(),
+        )

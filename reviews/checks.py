@@ -7,20 +7,25 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import DatabaseError
+from django.db.models import Count, Max, Q
 from django.utils import timezone
 
 from evidence.words import counted
-from reviews.models import Notice
+from reviews import accounts
+from reviews.models import AccountUse, Notice
 
 # Its name, whether it is well, what was found, and what to do about it.
 type Check = tuple[str, bool, str, str]
 OVERDUE = timedelta(minutes=10)
+# Whoever has not come in by an account for so long does not know that it works.
+PRACTISED = timedelta(days=90)
+FEW_CODES = 2
 
 
 def doctor() -> list[Check]:
     """Every check; one that cannot be made says so."""
     try:
-        return [_notices(), _webhooks()]
+        return [_notices(), _webhooks(), _accounts()]
     except DatabaseError as problem:
         said = str(problem).strip().splitlines()[0]
         return [("reviews", False, f"cannot be read: {said}", "run `manage.py migrate`")]
@@ -50,3 +55,28 @@ def _webhooks() -> Check:
         f"no secret to sign them with; {counted(wanted, 'notice')} waiting",
         "set COUNTERSIGN_WEBHOOK_SECRET to what `openssl rand -base64 32` prints",
     )
+
+
+def _accounts() -> Check:
+    """Whether somebody comes in when nobody else can let them."""
+    name, unused = "break-glass accounts", Q(codes__used_at=None, codes__replaced_at=None)
+    rows = list(
+        accounts.live().annotate(
+            left=Count("codes", filter=unused, distinct=True),
+            keys=Count("user__authenticator", filter=Q(user__authenticator__type="webauthn")),
+            last=Max("uses__at"),
+        )
+    )
+    if not rows:
+        return name, True, "none yet: `manage.py break_glass_account` makes one", ""
+    empty = [str(one) for one in rows if one.left < FEW_CODES and not one.keys]
+    if empty:
+        said = f"{', '.join(empty)}: fewer than {FEW_CODES} codes left, and no passkey"
+        return name, False, said, "seal new ones on the page Break-glass accounts"
+    waits = AccountUse.objects.filter(reviewed_at=None).count()
+    if waits:
+        return name, False, f"{counted(waits, 'use')} looked at by nobody", "look at them there"
+    since = timezone.now() - PRACTISED
+    if all((one.last or one.made_at) < since for one in rows):
+        return name, False, "none was practised for 90 days", "come in by one, as a drill"
+    return name, True, f"{counted(len(rows), 'account')} ready", ""

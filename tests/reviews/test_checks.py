@@ -4,10 +4,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.utils import timezone
 
-from reviews import checks
-from reviews.models import Notice
+from identities.acting import COMMAND
+from reviews import accounts, checks
+from reviews.models import AccountUse, BreakGlassAccount, Notice, SealedCode
 
 pytestmark = pytest.mark.django_db
 
@@ -27,6 +29,7 @@ def test_doctor_has_nothing_to_say_of_a_new_installation(settings: Any) -> None:
     assert said() == {
         "notices": (True, "none waits for long"),
         "webhooks": (True, "no secret to sign them with; 0 notices waiting"),
+        "break-glass accounts": (True, "none yet: `manage.py break_glass_account` makes one"),
     }
 
 
@@ -52,3 +55,21 @@ def test_doctor_asks_for_the_secret_once_a_webhook_waits(settings: Any) -> None:
     assert said()["webhooks"] == (False, "no secret to sign them with; 1 notice waiting")
     settings.WEBHOOK_SECRET = "A" * 32
     assert said()["webhooks"] == (True, "are signed")
+
+
+def test_doctor_says_what_break_glass_accounts_lack() -> None:
+    now, name = timezone.now(), "break-glass accounts"
+    account, _ = accounts.make(
+        username="glass", roles=["administrator"], kept="x", by=COMMAND, now=now
+    )
+    assert said()[name] == (True, "1 account ready")
+    use = accounts.signed_in(account.user, "passkey", "192.0.2.1", now=now)
+    assert said()[name] == (False, "1 use looked at by nobody")
+    assert use is not None
+    AccountUse.objects.all().delete()
+    SealedCode.objects.exclude(pk=account.codes.order_by("pk")[0].pk).update(used_at=now)
+    assert said()[name] == (False, "glass: fewer than 2 codes left, and no passkey")
+    Authenticator.objects.create(user=account.user, type="webauthn", data={})
+    assert said()[name] == (True, "1 account ready")
+    BreakGlassAccount.objects.update(made_at=now - timedelta(days=91))
+    assert said()[name] == (False, "none was practised for 90 days")

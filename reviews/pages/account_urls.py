@@ -1,0 +1,27 @@
+"""Addresses of break-glass accounts."""
+
+from django.urls import path
+
+from reviews import accounts_api
+from reviews.pages import account_views
+
+urlpatterns = [
+    path("break-glass/sign-in/", account_views.enter, name="break_glass_sign_in"),
+    path("break-glass/accounts/", account_views.overview, name="break_glass_accounts"),
+    path("break-glass/accounts/new/", account_views.new, name="break_glass_account_new"),
+    path(
+        "break-glass/accounts/<uuid:pk>/seal/", account_views.seal, name="break_glass_account_seal"
+    ),
+    path("break-glass/accounts/<uuid:pk>/end/", account_views.end, name="break_glass_account_end"),
+    path(
+        "break-glass/accounts/uses/<int:pk>/",
+        account_views.look_back,
+        name="break_glass_account_look_back",
+    ),
+    path("api/break-glass/accounts/", accounts_api.all_accounts, name="api_break_glass_accounts"),
+    path(
+        "api/break-glass/accounts/uses/<int:pk>/",
+        accounts_api.look_back,
+        name="api_break_glass_account_use",
+    ),
+]
