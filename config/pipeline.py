@@ -13,7 +13,7 @@ from evidence import bulk, ledger, links
 def consumers() -> list[Callable[[datetime], bool | int]]:
     """In the order of the road. Imported late: settings must be there first."""
     from identities import judging
-    from identities.actions import bindings, following, revocations
+    from identities.actions import bindings, following, grants, revocations
     from reviews import actions
     from reviews.actions import modes
     from reviews.automatic import holding, incidents, settling
@@ -40,6 +40,7 @@ def consumers() -> list[Callable[[datetime], bool | int]]:
         lambda now: actions.carry_out_next(now=now),
         lambda now: settling.follow_next(now=now) or incidents.look_back_next(now=now),
         lambda now: revocations.enforce_next(now=now),
+        lambda now: grants.grant_next(now=now),
     ]
 
 

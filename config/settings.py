@@ -244,6 +244,8 @@ ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 300  # seconds a confirmed identity is good for (decisions 19)
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = _WEB.scheme
+# Whoever signs in is throttled by their own address, not by that of the proxy before us.
+ALLAUTH_TRUSTED_PROXY_COUNT = 1 if BEHIND_PROXY else 0
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_TOTP_ISSUER = "Countersign"
 MFA_PASSKEY_LOGIN_ENABLED = True
@@ -391,6 +393,7 @@ WEBHOOK_URL = environment.address(
     schemes=("https", "http"),
     example="https://chat.example.org/hooks/countersign",
 )
+ALERT_EMAIL = environment.text("COUNTERSIGN_ALERT_EMAIL", "")  # told of break-glass opened alone
 
 # --- Logs ---------------------------------------------------------------------------------------
 

@@ -12,12 +12,19 @@ from celery import shared_task
 from django.utils import timezone
 
 from identities import judging
-from identities.actions import bindings, credentials, entitlements, following, revocations
+from identities.actions import (
+    bindings,
+    credentials,
+    entitlements,
+    following,
+    grants,
+    revocations,
+)
 from identities.actions.revocations import drifting, looking, rights
 from identities.claims import asking, carrying, counting, proposing
 from identities.inventory import following as lists
 from identities.inventory import reading as inventory
-from identities.signals import pushing, telling
+from identities.signals import keeping, pushing, telling
 
 # Well under the task's own limit; what is left is found by the next run.
 SECONDS = 120.0
@@ -61,6 +68,12 @@ def propose_bindings() -> None:
 def enforce() -> None:
     """Revocations that are due: sent, looked at, outlasted."""
     _until_done(lambda now: revocations.enforce_next(now=now))
+
+
+@shared_task(name="identities.tasks.grants_due")  # type: ignore[untyped-decorator]  # Celery ships no types
+def grants_due() -> None:
+    """Grants whose time to begin or to end has come: given, taken away, looked at."""
+    _until_done(lambda now: grants.grant_next(now=now))
 
 
 @shared_task(name="identities.tasks.look_again")  # type: ignore[untyped-decorator]  # Celery ships no types
@@ -111,8 +124,10 @@ def read_entitlements() -> None:
 
 @shared_task(name="identities.tasks.claims")  # type: ignore[untyped-decorator]  # Celery ships no types
 def claims() -> None:
-    """Answers whose time to be taken back is over, and the next questions of a running wave."""
+    """Answers whose time to be taken back is over, identities that nobody owns since a moment, and
+    the next questions of a running wave."""
     _until_done(lambda now: carrying.carry_next(now=now))
+    _until_done(lambda now: proposing.new_next(now=now))
     asking.ask_next(now=timezone.now())
 
 
@@ -129,3 +144,10 @@ def signals() -> None:
     """What happened becomes signals on the streams of their receivers, and is pushed."""
     _until_done(lambda now: telling.tell_next(now=now) > 0)
     _until_done(lambda now: pushing.push_next(now=now))
+
+
+@shared_task(name="identities.tasks.keep_signals")  # type: ignore[untyped-decorator]  # Celery ships no types
+def keep_signals() -> None:
+    """Streams on which too much waits, and what was settled long ago."""
+    keeping.bound(now=timezone.now())
+    _until_done(lambda now: keeping.prune_next(now=now))

@@ -2,7 +2,16 @@
 
 from django.urls import include, path
 
-from identities.api import batches, bindings, decisions, identities, receivers, services, signals
+from identities.api import (
+    batches,
+    bindings,
+    decisions,
+    grants,
+    identities,
+    receivers,
+    services,
+    signals,
+)
 
 urlpatterns = [
     path("access/v1/evaluation", decisions.evaluation, name="evaluation"),
@@ -30,6 +39,10 @@ urlpatterns = [
     path("api/claims/", include("identities.api.claim_urls")),
     path("api/credentials/", identities.credentials, name="api_credentials"),
     path("api/enforcers/<slug:name>/proofs/", receivers.take, name="api_receiver"),
+    path("api/grants/", grants.many, name="api_grants"),
+    path("api/grants/<str:key>/", grants.one, name="api_grant"),
+    path("api/grants/<str:key>/credentials/", grants.credentials, name="api_grant_credentials"),
+    path("api/grants/<str:key>/retry/", grants.retry, name="api_grant_retry"),
     path("api/findings/", identities.findings, name="api_findings"),
     path("api/findings/<uuid:pk>/dispose/", identities.dispose, name="api_dispose_finding"),
     path(".well-known/ssf-configuration", signals.configuration, name="ssf_configuration"),

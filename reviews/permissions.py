@@ -37,7 +37,6 @@ __all__ = [
     "why_not_undo",
 ]
 
-# The same sentence in the whole house.
 NOBODY = lowest.NOBODY
 # The seats whose answers add up; a tie-breaker and a closer come after them.
 SIGNING = ("identity_owner", "ai_owner", "second")
@@ -255,6 +254,8 @@ def why_not_decide(
     user: User, case: Case, seat: Seat, item: Item | None, *, now: datetime
 ) -> str | None:
     """Answer an item in a seat."""
+    if case.door == "break_glass":
+        return "Break-glass is signed on its own page: nothing else opens it."
     if seat.kind not in SIGNING:
         return f"The {SEAT_WORDS[seat.kind]} answers conflicts only."
     why = why_not_sit(user, case, seat, now=now)

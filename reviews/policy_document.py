@@ -369,12 +369,18 @@ def _together(document: Document, given: Mapping[str, Any]) -> list[tuple[str, s
 
 def read(text: str, *, name: str) -> tuple[dict[str, Any], Document]:
     """The JSON value of this text, and the document it is; or DocumentError with line and column."""
+    value = value_of(text)
+    return value, parse(value, name=name)
+
+
+def value_of(text: str) -> Any:
+    """The JSON value of this text; or DocumentError with line and column."""
     if len(text) > LONGEST_TEXT:
         raise DocumentError([("document", f"It is longer than {LONGEST_TEXT:,} characters.")])
     if "\0" in text or r"\u0000" in text:
         raise DocumentError([("document", "It holds a character that cannot be stored (NUL).")])
     try:
-        value = json.loads(text, object_pairs_hook=once)
+        return json.loads(text, object_pairs_hook=once)
     except json.JSONDecodeError as problem:
         place = f"line {problem.lineno}, column {problem.colno}"
         raise DocumentError([(place, f"This is not JSON: {problem.msg}.")]) from None
@@ -383,4 +389,3 @@ def read(text: str, *, name: str) -> tuple[dict[str, Any], Document]:
         raise DocumentError([("document", said)]) from None
     except (ValueError, RecursionError):
         raise DocumentError([("document", "This is not JSON that is read.")]) from None
-    return value, parse(value, name=name)

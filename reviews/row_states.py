@@ -1,4 +1,4 @@
-"""The states of the smaller rows: quarantines, rungs, offers, automatic holds. Pure.
+"""The states of the smaller rows: quarantines, rungs, offers, automatic holds, statements. Pure.
 
 Owns what each move makes of each state, as docs/states.md shows it; what is not here is refused or
 changes nothing. Tests put every state before every move. Cases are states.py.
@@ -110,7 +110,30 @@ AUTOMATIC_HOLD = Machine(
         "make final": "what its incident decided has gone out",
     },
 )
-MACHINES = (QUARANTINE, RUNG, OFFER, AUTOMATIC_HOLD)
+STATEMENT = Machine(
+    "A statement that something was done by hand",
+    {
+        "proposed": "a second person is missing; where one is enough it begins with the next",
+        "stands": "it counts: the revocation is effective, as people state it",
+        "refused": "not believed, or taken back: the revocation waits as before",
+        "contradicted": "the target showed otherwise: the revocation has failed, and names who"
+        " stated it",
+        "over": "something later made or un-made what it says",
+    },
+    {
+        ("proposed", "sign"): "stands",
+        ("proposed", "refuse"): "refused",
+        ("stands", "contradict"): "contradicted",
+        ("stands", "overtake"): "over",
+    },
+    {
+        "sign": "by another person than who states it; both confirm who they are",
+        "refuse": "by a second person, or by who states it, with a reason",
+        "contradict": "a look at the target shows something else, ten minutes later still",
+        "overtake": "the revocation is not effective by it any more, when it is looked at next",
+    },
+)
+MACHINES = (QUARANTINE, RUNG, OFFER, AUTOMATIC_HOLD, STATEMENT)
 
 
 def document() -> Iterator[str]:

@@ -21,6 +21,8 @@ from reviews.permissions import mine
 
 OPEN = ("", "conflict")
 UNDECIDED = ("draft", "open")
+# Of other cases nothing is hidden.
+STAGED = Q(~Q(stage=""), state__in=UNDECIDED)
 WHY = "You are asked in {stage}, which does not see earlier answers: answer first."
 
 
@@ -125,29 +127,35 @@ def conflicts_hidden(
     return {case: blind.items for case, blind in found.items()}
 
 
-def hidden(user: User, *, now: datetime) -> Q | None:
+def hidden(user: User, *, now: datetime, among: Collection[UUID] | None = None) -> Q | None:
     """The cases of which this user may not read yet every answer that stands, as a condition that
-    says of many what `of` says of one; None where no policy asks blind. One query."""
+    says of many what `of` says of one; None where no policy asks blind. One query.
+
+    `among`: it is asked of these cases alone, and no further is read.
+    """
     asked = _asked_blind(user, ReviewPolicy.objects.filter(document__has_key="stages"), now=now)
     if asked is None:
         return None
-    seats = Seat.objects.filter(case=OuterRef("pk"))
+    every, items = Seat.objects.all(), Item.objects.all()
+    if among is not None:
+        asked, every = asked.filter(case__in=among), every.filter(case__in=among)
+        items = items.filter(case__in=among)
+    seats = every.filter(case=OuterRef("pk"))
     signed = seats.filter(person=user.person_id, person__isnull=False)
     given = Decision.objects.filter(
         item=OuterRef("pk"), superseded_at__isnull=True, seat__person=user.person_id
     )
     later = asked.filter(case=OuterRef("case"), stage__position__lte=OuterRef("stage__position"))
     return Q(
-        ~Q(stage=""),
+        STAGED,
         # Read once, and before anything is asked of each case.
         Q(pk__in=asked.values("case")),
         # Who has signed in another seat knows that answer and signs in no blind one any more.
         ~Exists(signed.exclude(Exists(asked.filter(pk=OuterRef("pk"))))),
         Exists(
-            Item.objects.filter(~Exists(given), case=OuterRef("pk"), outcome__in=OPEN),
+            items.filter(~Exists(given), case=OuterRef("pk"), outcome__in=OPEN),
         ),
         Exists(seats.filter(Q(stage__isnull=True) | ~Exists(later))),
-        state__in=UNDECIDED,
     )
 
 

@@ -89,7 +89,8 @@ DOORS = {
     "break_glass": Door(
         "break-glass",
         ("identity_owner", "second", "closer"),
-        _ALWAYS | {"bypass", "review", "send_back", "close"},
+        # What is denied needs no look back.
+        _ALWAYS | {"bypass", "carried_out", "review", "send_back", "close"},
         "use_reviewed",
         "the grant has ended, and its use is classified by somebody who did not use it",
     ),

@@ -13,6 +13,7 @@ from reviews import actions, digest, notices, shares
 from reviews.actions import expiring, offers, planting
 from reviews.actions import modes as mode_rules
 from reviews.automatic import holding, incidents, settling
+from reviews.break_glass import sweeping
 from reviews.campaigns import launching, letting_out, progress, steps
 from reviews.micro_reviews import SERIOUS
 from reviews.succession import noticing, passing, untaken, vacant
@@ -122,6 +123,13 @@ def deadlines() -> int:
     """Cases whose deadline has passed, and the reminders before it."""
     _until_done(lambda: actions.remind_due(now=timezone.now()) > 0)
     return _until_done(lambda: actions.deadlines_next(now=timezone.now()))
+
+
+@shared_task(name="reviews.tasks.break_glass")  # type: ignore[untyped-decorator]  # celery ships no types
+def break_glass() -> int:
+    """Break-glass that nobody answered, that has ended, that is used, and that is to be practised."""
+    done = _until_done(lambda: sweeping.due_next(now=timezone.now()))
+    return done + sweeping.watch(now=timezone.now()) + sweeping.drills(now=timezone.now())
 
 
 @shared_task(name="reviews.tasks.beat")  # type: ignore[untyped-decorator]  # celery ships no types

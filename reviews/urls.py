@@ -44,5 +44,9 @@ urlpatterns = [
     path("", include("reviews.pages.freeze_urls")),
     path("", include("reviews.pages.signal_urls")),
     path("", include("reviews.pages.automatic_urls")),
+    path("", include("reviews.pages.grant_urls")),
+    # Names of its own before those that are keys of requests.
+    path("", include("reviews.pages.account_urls")),
+    path("", include("reviews.pages.break_glass_urls")),
     path("", include("reviews.pages.urls")),
 ]

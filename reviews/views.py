@@ -91,13 +91,14 @@ def case_list(request: HttpRequest) -> HttpResponse:
 @login_required
 def case_detail(request: HttpRequest, key: str) -> HttpResponse:
     case, user, now = case_of(request, key), user_of(request), timezone.now()
+    if case.door == "break_glass":
+        return redirect("break_glass_page", key=case.key)
     context = case_page.context(case, user, asked_of(request), now=now)
     response = page(request, "case.html", context, part="case_item")
     # Who has seen a case was reached by its request (reviews/actions/clock.py), and time on an
     # item counts from when it was shown (reviews/actions/attention.py).
     seen = [("case", case.key), *(("item", one["id"]) for one in [context["item"]] if one)]
-    by = Reader(user.ref, user.called)
-    looked.note(response, seen, by=by, now=now, case=case.pk)
+    looked.note(response, seen, by=Reader(user.ref, user.called), now=now, case=case.pk)
     return response
 
 

@@ -11,13 +11,12 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from identities import visible
 from identities.actions import batches, revocations
 from identities.actions.batches import signing
 from identities.models import Batch, User
 from identities.permissions import require
 
-from .doors import door, named
+from .doors import PAGED, door, named, page_of
 from .identities import confirmed, identity_of, user_of
 from .serializers import BecauseIn, checked
 
@@ -73,10 +72,13 @@ def cascade(request: Request, key: str) -> Response:
 
 
 @extend_schema(request=NamedIn, responses=OpenApiTypes.OBJECT, tags=["revocations"])
-@door({"POST": "act"})
+@door({"GET": "read", "POST": "act"}, asks=PAGED)
 def many(request: Request) -> Response:
-    """One signature on up to 1,000 named targets; what is refused of them holds up no other."""
+    """The signatures on many targets, the newest first, each with how far it is; POST: one
+    signature on up to 1,000 named targets; what is refused of them holds up no other."""
     user, now = user_of(request), timezone.now()
+    if request.method == "GET":
+        return Response(_listed(request, user))
     require(batches.why_not_ask_many(user, now=now))
     data = checked(NamedIn(data=request.data))
     if data["dry_run"]:
@@ -97,6 +99,20 @@ def many(request: Request) -> Response:
     return Response(as_data(made), status=202)
 
 
+def _listed(request: Request, user: User) -> dict[str, Any]:
+    limit, before = page_of(request)
+    rows = batches.seen_by(user)
+    if before is not None:
+        rows = rows.filter(number__lt=before)
+    found = list(rows[: limit + 1])
+    more, found = len(found) > limit, found[:limit]
+    how_far = batches.far(found)
+    return {
+        "rows": [head(row) | how_far.get(row.pk, batches.Far())._asdict() for row in found],
+        "after": found[-1].number if more else None,
+    }
+
+
 @extend_schema(responses=OpenApiTypes.OBJECT, tags=["revocations"])
 @door({"GET": "read"})
 def one(request: Request, key: str) -> Response:
@@ -107,12 +123,8 @@ def one(request: Request, key: str) -> Response:
 def batch_of(user: User, key: str) -> Batch:
     """One that this user signed, or sees everything of; anything else is absent."""
     number = BAT.fullmatch(key)
-    row = (
-        Batch.objects.select_related("root").filter(number=int(number[1])).first()
-        if number
-        else None
-    )
-    if row is None or not (row.by == user.ref or visible.sees_all(user)):
+    row = batches.seen_by(user).filter(number=int(number[1])).first() if number else None
+    if row is None:
         raise Http404("no batch of this key")
     return row
 
@@ -138,8 +150,8 @@ def planned(rows: list[batches.Planned]) -> list[dict[str, Any]]:
     ]
 
 
-def as_data(batch: Batch) -> dict[str, Any]:
-    """A batch as JSON, with what became of each row."""
+def head(batch: Batch) -> dict[str, Any]:
+    """A batch as JSON, without its rows."""
     return {
         "batch": batch.key,
         "kind": batch.kind,
@@ -148,6 +160,12 @@ def as_data(batch: Batch) -> dict[str, Any]:
         "because": batch.because,
         "at": batch.at.isoformat(),
         "by": batch.by_name,
+    }
+
+
+def as_data(batch: Batch) -> dict[str, Any]:
+    """A batch as JSON, with what became of each row."""
+    return head(batch) | {
         "rows": [
             {
                 "place": row.place,

@@ -79,17 +79,13 @@ def look_next(*, now: datetime) -> bool:
             return False
         facts: dict[str, Any] = {"now": now, "most": BATCH, "kinds": list(BINDABLE)}
         cursor.execute(SETTLED, facts)
-        cursor.execute(NEW_IDENTITIES, facts)
-        found = [
-            Subject(name=name, identity=pk, service=service)
-            for pk, name, service in cursor.fetchall()
-        ]
+        found = _new_identities(cursor, facts)
         if len(found) < BATCH:
             cursor.execute(NEW_ACTORS, facts | {"most": BATCH - len(found)})
             found += [subject_of_actor(*row) for row in cursor.fetchall()]
         if found:
             gather(found, now=now)
-            _write(found, now=now)
+            _write(found, now=now, looked_at=now)
             return True
         if _renew(now=now):
             return True
@@ -97,7 +93,33 @@ def look_next(*, now: datetime) -> bool:
     return False
 
 
-def _write(found: Sequence[Subject], *, now: datetime) -> None:
+def new_next(*, now: datetime) -> bool:
+    """Write claims of identities that have none yet, and end what was settled: so much of `look_next`
+    costs little enough for every change. What is written is looked at again by the next whole look,
+    as its evidence may come a moment later. False when nothing is new."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [CLAIMS_LOCK])
+        if not cursor.fetchone()[0]:
+            return False
+        facts: dict[str, Any] = {"now": now, "most": BATCH}
+        cursor.execute(SETTLED, facts)
+        found = _new_identities(cursor, facts)
+        if not found:
+            return False
+        gather(found, now=now)
+        _write(found, now=now, looked_at=now - AGAIN)
+    ask_together(now=now, bundles={OTHER, *(one.bundle for one in found)})
+    return True
+
+
+def _new_identities(cursor: Any, facts: dict[str, Any]) -> list[Subject]:
+    cursor.execute(NEW_IDENTITIES, facts)
+    return [
+        Subject(name=name, identity=pk, service=service) for pk, name, service in cursor.fetchall()
+    ]
+
+
+def _write(found: Sequence[Subject], *, now: datetime, looked_at: datetime) -> None:
     refused = refusals(found)
     unable = unable_of({reason.party for one in found for reason in one.reasons}, now=now)
     useless = learning.read().useless
@@ -106,7 +128,12 @@ def _write(found: Sequence[Subject], *, now: datetime) -> None:
         choice = choose(one.reasons, refused[one.identity, one.actor] | unable, useless)
         rows.append(
             _asking(
-                Claim(identity_id=one.identity, actor_id=one.actor, opened_at=now, looked_at=now),
+                Claim(
+                    identity_id=one.identity,
+                    actor_id=one.actor,
+                    opened_at=now,
+                    looked_at=looked_at,
+                ),
                 one,
                 choice,
             )
@@ -131,7 +158,7 @@ def _renew(*, now: datetime) -> bool:
     """Look again at the claims that were looked at longest ago; whoever is asked stays asked."""
     rows = list(
         Claim.objects.select_for_update(of=("self",), skip_locked=True)
-        .filter(state="open", looked_at__lt=now - AGAIN)
+        .filter(state="open", looked_at__lte=now - AGAIN)
         .select_related("identity", "actor")
         .order_by("looked_at")[:BATCH]
     )

@@ -4,7 +4,8 @@ Owns what each step means there, how it is read back and what lives on. Must not
 or people; decides nothing about who may ask.
 
 | kind            | hold, suspend | release, resume | narrow       | revoke |
-| service_account | out of every role binding that names it | put back | not possible | out of them for good, and deleted: its tokens and token Secrets end with it |
+| service_account | out of every role binding that names it | put back | out of the bindings that give nothing of what is left | out of them for good, and deleted: its tokens and token Secrets end with it |
+| service_account_entitlement | out of those bindings, for a while | put back | as its account | not possible |
 | secret          | not possible  | not possible    | not possible | deleted, and with it the token in it |
 | pod             | not possible  | not possible    | not possible | deleted, and with it every token bound to it |
 
@@ -21,6 +22,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from . import kubernetes_bindings as bindings
+from . import kubernetes_entitled as entitled
 from .contract import (
     KnownSession,
     MissingRight,
@@ -50,6 +52,7 @@ from .unable import Unable
 from .web import pause
 
 RESOURCE = {"service_account": "serviceaccounts", "secret": "secrets", "pod": "pods"}
+ACCOUNTS = ("service_account", entitled.KIND)
 HOLDER = "kubernetes.io/service-account.name"
 MOST_LISTED = 20
 _UID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -66,12 +69,11 @@ def cannot(target: Target, step: str) -> str:
     if target.kind in _CANNOT:
         return _CANNOT[target.kind]
     if target.kind == "service_account":
-        if step != "narrow":
+        return ""
+    if target.kind == entitled.KIND:
+        if step in ("hold", "release"):
             return ""
-        return (
-            "Kubernetes has no narrow for a service account: change its roles there, or hold the"
-            " identity."
-        )
+        return f"What a service account is allowed has no {step}: hold, release or narrow it."
     if step == "revoke":
         return ""
     return f"Kubernetes has no {step} for a {target.kind}: revoke it, or hold the identity."
@@ -91,8 +93,13 @@ class KubernetesEnforcer(Unable):
     # Steps
 
     def hold(self, target: Target, **said: Any) -> Sent:
-        """A service account out of every binding that names it, which each remember it."""
+        """A service account out of every binding that names it, which each remember it; of what it
+        is allowed, out of those that give nothing of what is left."""
         api = self._at(target, "hold")
+        if target.kind == entitled.KIND:
+            if self._found(api, target) is None:
+                return Sent("", f"{target.name} is already gone.")
+            return entitled.hold(api, target, said.get("permissions", ()), key=said["key"])
         many = self._out(api, target, remember=True, key=said["key"])
         return Sent("", f"{target.name} is taken out of {_counted(many)}.")
 
@@ -104,10 +111,24 @@ class KubernetesEnforcer(Unable):
                 f"Service account {target.name} is gone: there is nothing to release.",
                 who_must_act="whoever asked for it",
             )
-        held = bindings.holding(bindings.every(api), *who)
+        if target.kind == entitled.KIND:
+            return entitled.release(api, target, before=said.get("allowed") or {}, key=said["key"])
+        held = bindings.holding(bindings.every(api), *who, holder=bindings.ACCOUNT)
         for one in held:
-            bindings.put_back(api, one, who, key=said["key"])
+            bindings.put_back(api, one, who, holder=bindings.ACCOUNT, key=said["key"])
         return Sent("", f"{target.name} is put back into {_counted(len(held))}.")
+
+    def narrow(self, target: Target, **said: Any) -> Sent:
+        """A service account out of the bindings that give nothing of what is left, for good."""
+        api = self._at(target, "narrow")
+        if self._found(api, target) is None:
+            return Sent("", f"{target.name} is already gone.")
+        return entitled.narrow(api, target, said["permissions"], key=said["key"])
+
+    def allowed(self, target: Target, **_: Any) -> dict[str, str]:
+        """What its bindings give a service account, to give to `release` later."""
+        api = self._at(target, "hold")
+        return {} if self._found(api, target) is None else entitled.allowed(api, target)
 
     def suspend(self, target: Target, **said: Any) -> Sent:
         self._at(target, "suspend")
@@ -162,17 +183,19 @@ class KubernetesEnforcer(Unable):
         step: Step,
         now: datetime,
         since: datetime | None = None,  # noqa: ARG002 -- each is one thing, whenever made
-        permissions: Sequence[Permission] = (),  # noqa: ARG002 -- the same
+        permissions: Sequence[Permission] = (),
     ) -> Seen:
         """What the cluster shows when it is asked anew."""
         api = self._at(target, step)
         there = self._found(api, target)
-        if target.kind != "service_account":
-            if there is None:
-                return Seen("gone", f"{target.name} is not there.", now)
+        if there is None and (target.kind not in ACCOUNTS or step == "narrow"):
+            return Seen("gone", f"{target.name} is not there.", now)
+        if target.kind not in ACCOUNTS and there is not None:
             ending = "deletionTimestamp" in metadata_of(there)
             what = "is being deleted, and still there" if ending else "is there"
             return Seen("active", f"{target.name} {what}.", now)
+        if there is not None and (target.kind == entitled.KIND or step == "narrow"):
+            return entitled.seen(api, target, permissions, step=step, now=now)
         return self._seen_account(api, target, step, there is not None, now=now)
 
     def residual(
@@ -194,7 +217,8 @@ class KubernetesEnforcer(Unable):
             lives.append(Residual(what, None if there else since + timedelta(seconds=seconds)))
         if there:
             namespace, _ = parted(target.name, "service account")
-            granted = sorted(set(bindings.by_group(bindings.every(api), namespace)))
+            given = bindings.grouped(bindings.every(api), namespace)
+            granted = sorted({(group, bindings.called(one)) for group, one in given})
             lives += [
                 Residual(plain(f"what {group} may by {binding}"), None)
                 for group, binding in granted[:MOST_LISTED]
@@ -244,7 +268,7 @@ class KubernetesEnforcer(Unable):
             )
         if self.cannot(target, step):
             raise self.not_possible(target, step)
-        if target.kind not in RESOURCE:
+        if target.kind not in (*RESOURCE, entitled.KIND):
             raise PermanentFailure(
                 f"The Kubernetes enforcer does not know the kind {target.kind}.",
                 who_must_act="whoever asked for it",
@@ -261,9 +285,11 @@ class KubernetesEnforcer(Unable):
         who = parted(target.name, "service account")
         all_of_them = bindings.every(api)
         named = bindings.naming(all_of_them, *who)
-        held = [] if remember else bindings.holding(all_of_them, *who)
+        # Where it is out already, for another hold, it is remembered for this one too.
+        held = bindings.holding(all_of_them, *who)
+        holder = bindings.ACCOUNT if remember else ""
         for one in [*named, *(one for one in held if one not in named)]:
-            bindings.take_out(api, one, who, remember=remember, key=key)
+            bindings.take_out(api, one, who, holder=holder, key=key)
         return len(named)
 
     def _seen_account(
@@ -274,7 +300,7 @@ class KubernetesEnforcer(Unable):
             return Seen("gone", f"{target.name} is not there.", now)
         all_of_them = bindings.every(api)
         if step in ("release", "resume"):
-            held = bindings.holding(all_of_them, *who)
+            held = bindings.holding(all_of_them, *who, holder=bindings.ACCOUNT)
             if held:
                 return Seen("denied", f"{_listed(held)} still holds {target.name}.", now)
             return Seen("active", f"No binding holds {target.name}.", now)
@@ -299,7 +325,7 @@ class KubernetesEnforcer(Unable):
             return next((one for one in pods if metadata_of(one).get("uid") == target.name), None)
         _, name = parted(target.name, target.kind)
         try:
-            right = f"get {RESOURCE[target.kind]}"
+            right = f"get {_resource(target)}"
             found = api.ask("GET", _place(target, name), right=right, accept=METADATA)
         except Absent:
             return None
@@ -316,7 +342,11 @@ class KubernetesEnforcer(Unable):
 
 def _place(target: Target, name: str) -> str:
     namespace = (_holder(target) if target.kind == "pod" else target.name).partition("/")[0]
-    return f"{CORE}/namespaces/{namespace}/{RESOURCE[target.kind]}/{name}"
+    return f"{CORE}/namespaces/{namespace}/{_resource(target)}/{name}"
+
+
+def _resource(target: Target) -> str:
+    return RESOURCE["service_account" if target.kind == entitled.KIND else target.kind]
 
 
 def _holder(target: Target) -> str:

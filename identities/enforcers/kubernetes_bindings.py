@@ -23,6 +23,8 @@ from .web import pause
 HELD = "countersign/held-subjects"
 LISTS = ("rolebindings", "clusterrolebindings")
 MOST_TURNS = 4
+# The hold of an account itself, among the keys of holds of what it is allowed.
+ACCOUNT = "account"
 # With this label the API server makes and mends a binding itself: everybody has what they grant.
 DEFAULTS = "kubernetes.io/bootstrapping"
 
@@ -43,12 +45,22 @@ def naming(bindings: list[Binding], namespace: str, name: str) -> list[Binding]:
     return [one for one in bindings if any(_is(s, one, namespace, name) for s in subjects(one))]
 
 
-def holding(bindings: list[Binding], namespace: str, name: str) -> list[Binding]:
-    """Those that remember having named it."""
-    return [one for one in bindings if f"{namespace}/{name}" in remembered(one)]
+def holding(
+    bindings: list[Binding], namespace: str, name: str, *, holder: str = ""
+) -> list[Binding]:
+    """Those that remember having named it; `holder`: for this hold."""
+    found = [one for one in bindings if f"{namespace}/{name}" in remembered(one)]
+    return [one for one in found if not holder or holder in holders(one, namespace, name)]
 
 
-def by_group(bindings: list[Binding], namespace: str) -> Iterator[tuple[str, str]]:
+def holders(binding: Binding, namespace: str, name: str) -> set[str]:
+    """For which holds a binding remembers it: `ACCOUNT`, and keys of holds of what it is allowed."""
+    kept = remembered(binding).get(f"{namespace}/{name}")
+    said = None if kept is None else kept.get("for", [ACCOUNT])
+    return {one for one in said if type(one) is str} if isinstance(said, list) else set()
+
+
+def grouped(bindings: list[Binding], namespace: str) -> Iterator[tuple[str, Binding]]:
     """(group, binding) for each group that every service account there is in, without defaults."""
     groups = {
         "system:serviceaccounts",
@@ -62,7 +74,7 @@ def by_group(bindings: list[Binding], namespace: str) -> Iterator[tuple[str, str
             continue
         for subject in subjects(one):
             if subject.get("kind") == "Group" and subject.get("name") in groups:
-                yield str(subject["name"]), called(one)
+                yield str(subject["name"]), one
 
 
 def called(binding: Binding) -> str:
@@ -72,8 +84,9 @@ def called(binding: Binding) -> str:
     return f"{kind} {within}/{about.get('name')}" if within else f"{kind} {about.get('name')}"
 
 
-def take_out(api: Api, binding: Binding, who: tuple[str, str], *, remember: bool, key: str) -> None:
-    """Name this service account no more; `remember`: whom to put back, and whose step it was."""
+def take_out(api: Api, binding: Binding, who: tuple[str, str], *, holder: str, key: str) -> None:
+    """Name this service account no more; `holder`: remember whom to put back once this hold and
+    every other one is over, and whose step it was; "": for good."""
     namespace, name = who
 
     def change(one: Binding) -> Binding | None:
@@ -81,11 +94,14 @@ def take_out(api: Api, binding: Binding, who: tuple[str, str], *, remember: bool
         kept = remembered(one)
         before = json.dumps(kept, sort_keys=True)
         place = f"{namespace}/{name}"
-        if remember and ours:
-            earlier = kept.get(place, {}).get("subjects", [])
+        known = kept.get(place, {})
+        if holder and (ours or known):
+            earlier = known.get("subjects") or []
             both = [*earlier, *(s for s in ours if s not in earlier)]
-            kept[place] = {"key": key, "subjects": both}
-        elif not remember:
+            those = holders(one, namespace, name)
+            if ours or holder not in those:
+                kept[place] = {"key": key, "subjects": both, "for": sorted({*those, holder})}
+        elif not holder:
             kept.pop(place, None)
         if not ours and json.dumps(kept, sort_keys=True) == before:
             return None
@@ -95,14 +111,18 @@ def take_out(api: Api, binding: Binding, who: tuple[str, str], *, remember: bool
     _written(api, binding, change, key=key)
 
 
-def put_back(api: Api, binding: Binding, who: tuple[str, str], *, key: str) -> None:
-    """Name it again as it was named before."""
+def put_back(api: Api, binding: Binding, who: tuple[str, str], *, holder: str, key: str) -> None:
+    """Name it again as it was named before, where no other hold remembers it there."""
     place = f"{who[0]}/{who[1]}"
 
     def change(one: Binding) -> Binding | None:
         kept = remembered(one)
-        if place not in kept:
+        those = holders(one, *who)
+        if place not in kept or holder not in those:
             return None
+        if those != {holder}:
+            kept[place] = {**kept[place], "for": sorted(those - {holder})}
+            return _with(one, subjects(one), kept)
         there, held = subjects(one), kept.pop(place).get("subjects")
         # Whatever somebody wrote into the memory: nobody but this account is put back.
         ours = [s for s in held or [] if isinstance(s, dict) and _is(s, one, who[0], who[1])]

@@ -115,6 +115,7 @@ class Api:
     ) -> dict[str, Any]:
         """The object that was answered. Raises Absent, Changed, or a failure."""
         token = self.web.secret(self.at.token, called="token")
+        said: dict[str, Any] = {} if body is None else {"json": dict(body)}
         answer = self.web.request(
             method,
             f"{self.at.url}{path}",
@@ -122,7 +123,7 @@ class Api:
             key=key,
             explain=lambda refused: self._meaning(refused, right),
             headers={"Authorization": f"Bearer {token}", "Accept": accept},
-            **({} if body is None else {"json": dict(body)}),
+            **said,
         )
         return self.web.document(answer)
 

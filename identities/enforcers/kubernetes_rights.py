@@ -39,8 +39,8 @@ ALWAYS = tuple(
     for resource, verbs in (
         ("rolebindings", ("list", "get", "update")),
         ("clusterrolebindings", ("list", "get", "update")),
-        ("roles", ("bind",)),
-        ("clusterroles", ("bind",)),
+        ("roles", ("get", "bind")),
+        ("clusterroles", ("get", "bind")),
     )
     for verb in verbs
 )

@@ -20,13 +20,15 @@ from .configured import Entry, wrong
 from .contract import PermanentFailure, TemporaryFailure, plain
 from .file_edits import REMOVES, Edit
 from .github_server import Gone, Organisation, Server, organisation
-from .web import pause
+from .web import TooMuch, pause
 
 ENTRY = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 REPOSITORY = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 BRANCH = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_./-]{0,98}[A-Za-z0-9])?")
 CONTENTS, PULLS = "contents", "pull_requests"
 WEEK = 7 * 24 * 3600
+# GitHub answers with files of up to 1 MB, in base64 with line ends; the rest it names.
+LARGEST = 2 << 20
 PROOFS = ("target", "file")
 
 
@@ -172,7 +174,10 @@ class Repo:
         right = f"{CONTENTS} (read)"
         asked = f"{self._path}/contents/{quote(path)}?ref={quote(branch, safe='')}"
         try:
-            found = self._at.web.document(self._at.ask("GET", asked, right=right))
+            answer = self._at.ask("GET", asked, right=right, largest=LARGEST)
+            found = self._at.web.document(answer)
+        except TooMuch:
+            raise self._too_large(path) from None
         except Gone:
             raise PermanentFailure(
                 f"GitHub shows Countersign's App no file {path} at {branch} of {self.of.full_name}:"
@@ -181,10 +186,7 @@ class Repo:
             ) from None
         sha, content = found.get("sha"), found.get("content")
         if found.get("type") != "file" or found.get("encoding") != "base64":
-            raise PermanentFailure(
-                f"{path} in {self.of.full_name} is no file of up to 1 MB: change it there.",
-                who_must_act=self.of.who,
-            )
+            raise self._too_large(path)
         if not isinstance(sha, str) or not isinstance(content, str):
             raise self._unclear(f"without the content of {path}")
         try:
@@ -269,6 +271,12 @@ class Repo:
                 raise TemporaryFailure(problem.reason, retry_after=pause()) from None
             raise
         return self._at.web.document(answer)
+
+    def _too_large(self, path: str) -> PermanentFailure:
+        return PermanentFailure(
+            f"{path} in {self.of.full_name} is no file of up to 1 MB: change it there.",
+            who_must_act=self.of.who,
+        )
 
     def _hidden(self, right: str) -> PermanentFailure:
         return PermanentFailure(

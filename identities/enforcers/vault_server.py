@@ -132,6 +132,7 @@ class Api:
         }
         if self.at.namespace:
             headers["X-Vault-Namespace"] = f"{self.at.namespace}/"
+        said: dict[str, Any] = {} if body is None else {"json": dict(body)}
         return self.web.request(
             method,
             f"{self.at.address}/v1/{path}",
@@ -139,7 +140,7 @@ class Api:
             key=key,
             explain=lambda answer: self._meaning(answer, right, method),
             headers=headers,
-            **({} if body is None else {"json": dict(body)}),
+            **said,
         )
 
     def data(self, answer: httpx.Response) -> dict[str, Any]:

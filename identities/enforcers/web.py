@@ -19,7 +19,7 @@ from evidence.sources import outside, tokens, unpacking
 from evidence.sources import secrets as references
 from evidence.sources.contract import failing
 from evidence.sources.discretion import Discretion
-from evidence.sources.failures import Later, Stopped
+from evidence.sources.failures import Later, Stopped, TooLarge
 from evidence.sources.judging import place_of
 from evidence.sources.patience import Patience, Slow
 
@@ -46,6 +46,10 @@ class Refused(PermanentFailure):
     def __init__(self, reason: str, *, right: str, who_must_act: str) -> None:
         super().__init__(reason, who_must_act=who_must_act)
         self.right = right
+
+
+class TooMuch(TemporaryFailure):
+    """An answer with more bytes than are read. Whoever asked knows whether it can ever be less."""
 
 
 def pause(seconds: float | None = None) -> float:
@@ -91,9 +95,10 @@ class Web:
         right: str,
         key: str = "",
         explain: Explain = lambda _: None,
+        largest: int = LARGEST_ANSWER,
         **options: Any,
     ) -> httpx.Response:
-        """The answer, when it is a success.
+        """The answer, when it is a success; TooMuch where it has more than `largest` bytes.
 
         `right`: what the system has to allow for this, said where it refuses. `key`: the step's,
         left in the system's own log. `explain` may know better what a refusal means; what it
@@ -101,7 +106,7 @@ class Web:
         """
         place = place_of(url)
         try:
-            answer = self._asked(method, url, place, key, options)
+            answer = self._asked(method, url, place, key, largest, options)
         except Later as problem:
             raise TemporaryFailure(
                 self.clean(f"{problem.what}. {problem.fix}"), retry_after=pause(problem.seconds)
@@ -139,7 +144,7 @@ class Web:
         return found
 
     def _asked(
-        self, method: str, url: str, place: str, key: str, options: dict[str, Any]
+        self, method: str, url: str, place: str, key: str, largest: int, options: dict[str, Any]
     ) -> httpx.Response:
         ends = monotonic() + LONGEST_SECONDS
 
@@ -162,7 +167,7 @@ class Web:
                 client.stream(method, url, headers=headers, **options) as answer,
             ):
                 self._discretion.header(answer.request.headers.get("Authorization", ""))
-                body = _body(answer, place)
+                body = _body(answer, place, largest)
         except httpx.InvalidURL:
             raise Stopped(f"{place} is no address.", "Check the enforcer's settings.") from None
         packed = ("content-encoding", "content-length", "transfer-encoding")
@@ -204,10 +209,12 @@ class Web:
         return PermanentFailure(f"{because}.", who_must_act=WHO)
 
 
-def _body(answer: httpx.Response, place: str) -> bytes:
+def _body(answer: httpx.Response, place: str, largest: int) -> bytes:
     """All of it. What cannot be read, or is too large, says nothing about what was done."""
     try:
-        return unpacking.read(answer, place, LARGEST_ANSWER)
+        return unpacking.read(answer, place, largest)
+    except TooLarge as problem:
+        raise TooMuch(problem.what, retry_after=pause()) from None
     except Stopped as problem:
         raise TemporaryFailure(problem.what, retry_after=pause()) from None
 

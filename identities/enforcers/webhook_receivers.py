@@ -49,6 +49,7 @@ class Receiver:
     credentials: tuple[str, ...] = ()
     answers: tuple[str, ...] = ()
     status: str = ""
+    grants: bool = False  # whether it takes what break-glass gives (grants_webhook.py)
     proof_seconds: int = DAY
     administrator: str = ""
     ca_file: str = ""
@@ -89,6 +90,10 @@ def receiver(entry: Entry) -> Receiver:
         raise wrong(f"{where}: neither principals nor credentials says which kinds live there")
     if not said["answers"] and not said.get("status"):
         raise wrong(f"{where}: neither answers nor status says how it is proved what became of it")
+    if type(said.get("grants", False)) is not bool:
+        raise wrong(f"{where}: grants is neither true nor false")
+    if said.get("grants") and not said.get("status"):
+        raise wrong(f"{where}: grants needs status, which says what is there")
     seconds = said.get("proof_seconds", DAY)
     if type(seconds) is not int or not 0 < seconds <= 90 * DAY:
         raise wrong(f"{where}: proof_seconds is no number of seconds up to 90 days")

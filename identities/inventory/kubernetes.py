@@ -9,7 +9,7 @@ Tokens of TokenRequest are in no list; they are born from the audit log. Secrets
 are listed by their metadata alone, and only where somebody gave the right.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -18,6 +18,7 @@ from evidence.formats.record import ActorName
 from evidence.formats.tables import actor
 from evidence.sources import kubernetes
 from evidence.sources.contract import Asked
+from identities.enforcers.kubernetes_rules import rights_of
 from identities.enforcers.possible_aws import Possible
 from identities.inventory import hints
 from identities.inventory.contract import (
@@ -40,7 +41,6 @@ RBAC = "/apis/rbac.authorization.k8s.io/v1"
 METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 OF_TOKENS = quote("type=kubernetes.io/service-account-token")
 
-type Rule = Mapping[str, Any]
 type Subject = tuple[str, str]  # kind, name: of a service account "namespace:name"
 
 
@@ -123,43 +123,6 @@ def subjects_of(binding: Mapping[str, Any], namespace: str) -> Iterator[Subject]
         if kind == "ServiceAccount":
             name = f"{text(one.get('namespace')) or namespace}:{name}"
         yield kind, name
-
-
-def rights_of(rule: Rule, namespace: str, via: str) -> Iterator[Possible]:
-    """One rule as rights: verbs on resources, in one namespace or in all."""
-    verbs = [text(verb) for verb in rule.get("verbs") or []]
-    named = [text(name) for name in rule.get("resourceNames") or []] or ["*"]
-    for resource in map(text, rule.get("resources") or []):
-        thing, _, below = resource.partition("/")
-        yield Possible(
-            effect="allow",
-            # "*" is every resource with everything below it.
-            actions=tuple(words.called(verb, thing, below) for verb in verbs),
-            resources=tuple(place for name in named for place in places(namespace, thing, name)),
-            via=via,
-        )
-    paths = tuple(map(text, rule.get("nonResourceURLs") or []))
-    if paths and not namespace:
-        yield Possible(
-            effect="allow",
-            actions=tuple(words.called(verb, words.URLS) for verb in verbs),
-            resources=paths,
-            via=via,
-        )
-
-
-def places(namespace: str, thing: str, name: str) -> Iterable[str]:
-    """The patterns of a resource as the audit log names it; a list has no name in it."""
-    if namespace:
-        yield words.place(namespace, thing, name)
-        if name == "*":
-            yield words.place(namespace, thing, "")
-        return
-    yield words.place("*", thing, name)
-    yield words.place("", thing, name)
-    if name == "*":
-        yield words.place("*", thing, "")
-        yield words.place("", thing, "")
 
 
 def service_accounts(cluster: Cluster, cursor: Mapping[str, Any]) -> Iterator[Batch]:

@@ -55,6 +55,13 @@ def hold(rung: Rung, why: Why, *, now: datetime) -> None:
     rung.state, rung.held_at, rung.held_why, rung.freeze = "held", now, why.words, why.freeze
 
 
+def _untold(rung: Rung, freeze: Freeze) -> bool:
+    """Whether nobody released a rung knowing of a freeze: something else held it, or the freeze was
+    signed afterwards. Of several that hold, who is told of one finds the others beside it."""
+    released, signed = rung.settled_at, freeze.settled_at
+    return released is None or rung.freeze_id is None or signed is None or signed > released
+
+
 def save(held: Sequence[Rung]) -> None:
     """Write what is held, in two statements."""
     Rung.objects.bulk_update([one for one in held if one.pk], HELD)
@@ -88,14 +95,13 @@ class Reasons:
         """Why it may not be cut now; None where it may, or would cut nothing.
 
         `does`: of a later rung; without it, when the answers are due. What a person has released
-        is not held again.
+        is held again only by a freeze that they were not told of.
         """
-        if rung.settled_at is not None:
-            return None
         chosen = consequence(case, does=does, doubt=self.doubts.get(case.pk, ""))
         if chosen not in ladder.CUTS:
             return None
-        return self.frozen(case, rung) or self._braked(case)
+        frozen = self.frozen(case, rung)
+        return frozen if frozen or rung.settled_at is not None else self._braked(case)
 
     def before(
         self, case: Case, rung: Rung, heard: Sequence[policies.Stretch], climb: Sequence[Rung]
@@ -118,7 +124,7 @@ class Reasons:
         """The freeze that this rung came due in, or is looked at in."""
         held_by = self._freezes.get(case.identity_id, ()) if case.identity_id is not None else ()
         for one in held_by:
-            if one.over_at > rung.at:
+            if one.over_at > rung.at and _untold(rung, one):
                 return Why(f"{freezes.words(one)}: {one.asked.name} is asked instead.", one)
         return None
 

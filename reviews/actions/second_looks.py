@@ -7,6 +7,7 @@ and who may not know of it reviews/sight.py. What a look does is attention.py.
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
+from uuid import UUID
 
 from django.conf import settings
 from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet
@@ -21,6 +22,8 @@ from . import reminders, stages
 from .asked import Asked
 
 MOST_COUNTED = 1_000
+# Of cases in stages, what is hidden is asked of so many at once.
+AT_ONCE = 500
 # Where they stand as a list.
 MINE = "/cases/?again=mine"
 BODY = (
@@ -35,9 +38,19 @@ def unsettled() -> QuerySet[Provisional]:
 
 def waiting_for(user: User, *, now: datetime) -> QuerySet[Case]:
     """The cases whose answers this user may look at again; as many queries for one as for many."""
+    rows = _seen(user, now=now)
+    if rows is None:
+        return Case.objects.none()
+    # That answers came fast says what they were: who is asked blind must not find it here.
+    blind = sight.hidden(user, now=now)
+    return rows if blind is None else rows.exclude(blind)
+
+
+def _seen(user: User, *, now: datetime) -> QuerySet[Case] | None:
+    """The same, but for what a blind stage hides; None: there is nothing for them."""
     theirs = groups(user)
     if user.person_id is None or "auditor" in theirs or not unsettled().exists():
-        return Case.objects.none()
+        return None
     marks = unsettled().filter(case=OuterRef("pk"))
     rows = visible.cases(user, now=now).filter(
         Exists(marks), ~Exists(marks.filter(burst__person=user.person_id))
@@ -49,10 +62,31 @@ def waiting_for(user: User, *, now: datetime) -> QuerySet[Case]:
             Exists(Seat.objects.filter(Q(party__in=mine) | Q(backup__in=mine), case=OuterRef("pk")))
         )
     # Read once for all cases: joined to each of them it costs the square of them.
-    rows = rows.exclude(identity__in=persons.are(user).values("pk"))
-    # That answers came fast says what they were: who is asked blind must not find it here.
-    blind = sight.hidden(user, now=now)
-    return rows if blind is None else rows.exclude(blind)
+    return rows.exclude(identity__in=persons.are(user).values("pk"))
+
+
+def count(user: User, *, now: datetime, most: int) -> int:
+    """How many of them there are, counted no further than `most`.
+
+    What blind stages hide is asked last, and of some cases at a time: of all of them it costs a walk
+    through every item there is.
+    """
+    rows = _seen(user, now=now)
+    if rows is None:
+        return 0
+    if sight.hidden(user, now=now) is None:
+        return rows[:most].count()
+    found = rows.exclude(sight.STAGED)[:most].count()
+    staged, after = rows.filter(sight.STAGED).order_by("pk"), UUID(int=0)
+    while found < most:
+        some = list(staged.filter(pk__gt=after).values_list("pk", flat=True)[:AT_ONCE])
+        blind = sight.hidden(user, now=now, among=some) if some else None
+        if blind is not None:
+            found += Case.objects.filter(pk__in=some).exclude(blind).count()
+        if len(some) < AT_ONCE:
+            break
+        after = some[-1]
+    return min(found, most)
 
 
 class Waits(NamedTuple):
@@ -67,7 +101,7 @@ class Waits(NamedTuple):
 
 def waits(user: User, *, now: datetime) -> Waits | None:
     """The second looks that wait for this user, counted no further than pages say."""
-    found = waiting_for(user, now=now)[: MOST_COUNTED + 1].count()
+    found = count(user, now=now, most=MOST_COUNTED + 1)
     if found > MOST_COUNTED:
         return Waits(f"over {MOST_COUNTED:,} reviews", "wait")
     return Waits(counted(found, "review"), "waits" if found == 1 else "wait") if found else None

@@ -1,7 +1,9 @@
 """What people decide, as rows."""
 
+from .accounts import AccountAttempt, AccountUse, BreakGlassAccount, SealedCode
 from .attention import Burst, Provisional
 from .automatic import AutomaticHold, HoldRule
+from .break_glass import BreakGlass, Bundle
 from .campaigns import Campaign, CampaignIdentity, CampaignPause, CampaignStep
 from .cases import Case, CaseMember, Decision, Item, Pinned, Seat, Stage, Withdrawal
 from .comments import Comment
@@ -21,7 +23,12 @@ __all__ = [
     "FAST",
     "GATHERED",
     "HELD",
+    "AccountAttempt",
+    "AccountUse",
     "AutomaticHold",
+    "BreakGlass",
+    "BreakGlassAccount",
+    "Bundle",
     "Burst",
     "Campaign",
     "CampaignIdentity",
@@ -51,6 +58,7 @@ __all__ = [
     "QueueSetting",
     "ReviewPolicy",
     "Rung",
+    "SealedCode",
     "Seat",
     "ShareDay",
     "Stage",

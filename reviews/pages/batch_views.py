@@ -19,7 +19,7 @@ from identities.permissions import NotAllowed, NotPossible, require
 from reviews.confirmed import always, permitted_first
 from reviews.pages import batches, queue_out
 from reviews.pages.views import _identity as identity_of
-from reviews.views import user_of
+from reviews.views import asked_of, user_of
 
 LONGEST = 600_000
 LARGEST = 1 << 20
@@ -71,7 +71,16 @@ def batch_new(request: HttpRequest) -> HttpResponse:
     require(actions.why_not_ask_many(user, now=now))
     said = _said(request)
     plan, problem = None, ""
-    if request.method == "POST":
+    from_ = request.POST.get("from", "")
+    if from_:
+        # From a list: what was chosen there is named here, and the step is chosen next.
+        picked = [one[: naming.LONGEST] for one in request.POST.getlist("pick")]
+        try:
+            asked = request.POST.get("asked", "")
+            said["names"] = "\n".join(batches.chosen(from_, picked, asked, user, now=now))
+        except NotPossible as refused:
+            problem = str(refused)
+    elif request.method == "POST":
         try:
             names = naming.lines_of(said["names"])
             hand = said["by_hand"] == "1"
@@ -110,6 +119,13 @@ def batch_sign(request: HttpRequest) -> HttpResponse:
     )
     messages.success(request, f"{made.key} is signed: each row below is looked at for itself.")
     return redirect("batch_page", key=made.key)
+
+
+@require_GET
+@login_required
+def batch_list(request: HttpRequest) -> HttpResponse:
+    context = batches.index(user_of(request), asked_of(request), now=timezone.now())
+    return page(request, "batches.html", context, part="batch_rows")
 
 
 @require_GET

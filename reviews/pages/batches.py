@@ -1,19 +1,26 @@
 """One signature on many targets as pages: what it would do, and what became of each.
 
-Owns the contexts of templates/cascade.html, batch_new.html and batch.html, and the rows of its file.
+Owns the contexts of templates/cascade.html, batch_new.html, batches.html and batch.html, the rows of
+its file, and what is chosen in a list for it. Constant queries.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 from uuid import uuid4
 
 from django.conf import settings
+from django.db.models import Q
 
+from evidence.parameters import Known, understood, whole
+from evidence.words import counted
 from identities.actions import batches, revocations
 from identities.actions.batches import Planned, signing
 from identities.models import Batch, Identity, Revocation, User
+from identities.permissions import NotPossible
 from reviews.exports import moment
+from reviews.pages import lists
 
 COLUMNS = [
     *("place", "above", "depth", "named", "what"),
@@ -26,6 +33,127 @@ STEPS = {
     "resume": "Resume what is suspended",
     "revoke": "Revoke: it cannot be taken back",
 }
+
+
+PATH = "/batches/"
+KNOWN: Known = {
+    "q": (),
+    "step": tuple(STEPS),
+    "kind": ("cascade", "named"),
+    "signed": ("mine",),
+    **lists.PAGES,
+}
+LISTS: dict[str, tuple[Known, Any]] = {
+    "identities": (lists.OF_IDENTITIES, lists.matching_identities),
+    "credentials": (lists.OF_CREDENTIALS, lists.matching_credentials),
+}
+LONGEST_ASKED = 4_000
+
+
+# --- What is chosen in a list --------------------------------------------------------------------
+
+
+def picks(list_: str, user: User, asked: Mapping[str, str], *, now: datetime) -> dict[str, Any]:
+    """What a list offers to do with its rows (templates/components/picks.html); empty for who may
+    not ask for many."""
+    if batches.why_not_ask_many(user, now=now):
+        return {}
+    rest = {name: value for name, value in asked.items() if value and name != "page"}
+    return {"list": list_, "asked": urlencode(rest)[:LONGEST_ASKED], "most": batches.MOST}
+
+
+def chosen(
+    from_: str, picked: Sequence[str], asked: str, user: User, *, now: datetime
+) -> list[str]:
+    """The keys of the rows that were selected, or of all that the list is narrowed to. Raises
+    NotPossible where there are none, or more than one signature acts on."""
+    if from_ not in LISTS:
+        if not picked:
+            raise NotPossible("Nothing was selected: tick rows of the list, or name targets here.")
+        return list(picked)
+    known, matching = LISTS[from_]
+    kept, left_out = understood(dict(parse_qsl(asked[:LONGEST_ASKED])), known)
+    if left_out:
+        raise NotPossible("This list is narrowed by what it does not know: open it again.")
+    rows = matching(user, kept, now=now)
+    count = rows.count()
+    if not count:
+        raise NotPossible("Nothing stands in this list any more.")
+    if count > batches.MOST:
+        raise NotPossible(
+            f"{counted(count, 'row')} stand in this list, and one signature acts on at most"
+            f" {batches.MOST:,}: narrow it, or name targets here."
+        )
+    return [one.key for one in rows.order_by("number").only("number")]
+
+
+# --- The list of them ----------------------------------------------------------------------------
+
+
+def index(user: User, asked: Mapping[str, str], *, now: datetime) -> dict[str, Any]:
+    """templates/batches.html."""
+    kept, left_out = understood(asked, KNOWN)
+    rows = batches.seen_by(user)
+    for name in ("step", "kind"):
+        if kept.get(name):
+            rows = rows.filter(**{name: kept[name]})
+    if kept.get("signed"):
+        rows = rows.filter(by=user.ref)
+    q = kept.get("q", "").strip()[:200]
+    if q:
+        number = whole(q.upper().removeprefix("BAT-"), longest=15)
+        by_key = Q(pk__in=[]) if number is None else Q(number=number)
+        named = Q(root__name__icontains=q) | Q(by_name__icontains=q)
+        rows = rows.filter(Q(because__icontains=q) | named | by_key)
+    total = rows.count()
+    shown, page = lists.page_of(rows, dict(kept), PATH)
+    far = batches.far(shown)
+    kinds = {"cascade": "all that comes from one", "named": "named one by one"}
+    return {
+        "section": "front",
+        "title": "Signed for many",
+        "crumbs": [{"words": "Not finished", "url": "/unfinished/"}],
+        "left_out": left_out,
+        "now": now,
+        "q": q,
+        "filters": [
+            lists.choice(
+                "step", "Step", [one for one in STEPS if one != "resume"], kept.get("step", "")
+            ),
+            lists.choice("kind", "Which targets", kinds, kept.get("kind", "")),
+            lists.choice("signed", "Signed by", {"mine": "me"}, kept.get("signed", "")),
+        ],
+        "narrowed": any(value for name, value in kept.items() if name != "page"),
+        "rows": [_listed(one, far.get(one.pk, batches.Far())) for one in shown],
+        "page": page | {"total": total},
+        "acts": [
+            {
+                "words": "Stop many at once",
+                "url": f"{PATH}new/",
+                "icon": "ban",
+                "get": True,
+                "why_not": batches.why_not_ask_many(user, now=now) or "",
+            }
+        ],
+    }
+
+
+def _listed(one: Batch, far: batches.Far) -> dict[str, Any]:
+    what = counted(far.targets, "target")
+    from_ = f", all that comes from {one.root.name}" if one.root is not None else ""
+    return {
+        "key": one.key,
+        "url": f"{PATH}{one.key}/",
+        "words": f"{one.step.capitalize()} {what}{from_}",
+        "because": one.because,
+        "at": one.at,
+        "by": one.by_name or one.by,
+        "case": {"key": one.case_key, "url": f"/cases/{one.case_key}/"} if one.case_key else None,
+        "far": far,
+    }
+
+
+# --- What it would do ----------------------------------------------------------------------------
 
 
 def cascade(
@@ -95,7 +223,7 @@ def asking(
     return {
         "section": "identities",
         "title": "Stop many at once",
-        "crumbs": [{"words": "Not finished", "url": "/unfinished/"}],
+        "crumbs": [{"words": "Signed for many", "url": PATH}],
         "now": now,
         "problem": problem,
         "most": batches.MOST,
@@ -120,8 +248,8 @@ def result(batch: Batch, *, now: datetime) -> dict[str, Any]:
     done = {rev.pk for rev in asked if rev.state == "effective"}
     return {
         "section": "identities",
-        "title": f"{batch.key}: {batch.step} {len(found):,} targets",
-        "crumbs": [{"words": "Not finished", "url": "/unfinished/"}],
+        "title": f"{batch.key}: {batch.step} {counted(len(found), 'target')}",
+        "crumbs": [{"words": "Signed for many", "url": PATH}],
         "now": now,
         "batch": batch,
         "root": None

@@ -16,6 +16,7 @@ from identities import visible as identities_visible
 from identities.actions import bindings
 from identities.claims import questioning
 from identities.models import User
+from identities.permissions import READERS
 from identities.permissions import groups as names_of_groups
 from reviews import visible
 from reviews.actions import second_looks
@@ -45,7 +46,8 @@ SELECT
   EXISTS (SELECT 1 FROM reviews_quarantine q JOIN reviews_case c ON c.id = q.case_id
      WHERE q.state = 'held' AND NOT c.sealed)
   OR EXISTS (SELECT 1 FROM reviews_outcomebrake WHERE released_at IS NULL AND cuts > most),
-  o.settled_at, o.proposed_by_name || ' and ' || o.settled_by_name
+  o.settled_at, o.proposed_by_name || ' and ' || o.settled_by_name,
+  (SELECT count(*) FROM reviews_accountuse WHERE reviewed_at IS NULL)
 FROM (SELECT) one
 LEFT JOIN identities_outgoingswitch o ON o.state = 'in_force' AND o.to = 'stopped'
 """.replace("ASKED_OF_ME", questioning.sql("AND c.party_id = ANY(ARRAY(SELECT id FROM my))"))
@@ -59,11 +61,12 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     with connection.cursor() as cursor:
         cursor.execute(COUNTS, {"person": user.person_id})
         counts = cursor.fetchone()
-    questions, silent, asked, quarantine, stopped_at, stopped_by = counts
+    questions, silent, asked, quarantine, stopped_at, stopped_by, uses = counts
     now = timezone.now()
     queue = _waiting(user, now=now, fresh=request.path == QUEUE)
     walked = verified.last()
     groups = sorted(names_of_groups(user))
+    reader = not READERS.isdisjoint(groups)
     name = user.called
     return {
         "now": now,
@@ -81,6 +84,9 @@ def frame(request: HttpRequest) -> dict[str, Any]:
                 "quarantine": quarantine,
                 "owned": asked,
             },
+            # Break-glass accounts are shown to whoever may look at their use (account_views.py).
+            "reader": reader,
+            "account_uses": uses if reader else 0,
             "stopped": {"at": stopped_at, "by": stopped_by} if stopped_at else None,
             "ledger": _ledger(walked),
             "single_keys": user.single_keys,
@@ -99,7 +105,7 @@ def _waiting(user: User, *, now: datetime, fresh: bool) -> int:
     if found is None:
         found = waiting.count(user, now=now, most=MOST_COUNTED)
         if found < MOST_COUNTED:
-            found += second_looks.waiting_for(user, now=now)[:MOST_COUNTED].count()
+            found += second_looks.count(user, now=now, most=MOST_COUNTED)
         cache.set(key, found, KEPT_SECONDS)
     return found
 

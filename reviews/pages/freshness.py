@@ -1,4 +1,4 @@
-"""How fresh the evidence behind cases is, beside each row of the queue. Two queries for all rows.
+"""How fresh the evidence behind cases is, beside each row of the queue. Constant queries for all rows.
 
 Owns the words. What makes a source's evidence doubtful is the clock's rule (reviews/actions), so
 that a row says what silence will be judged by.
@@ -25,6 +25,12 @@ CROSS JOIN LATERAL (
          WHERE a.identity_no = who.number AND a.source_id > one.source_id
          ORDER BY a.source_id LIMIT 1) FROM one WHERE one.source_id IS NOT NULL)
     SELECT source_id FROM one WHERE source_id IS NOT NULL) f
+"""
+
+# The last step of an index for each of them.
+NEWEST = """
+SELECT who.number, (SELECT max(at) FROM identities_attribution WHERE identity_no = who.number)
+FROM unnest(%s::bigint[]) AS who(number)
 """
 
 
@@ -57,6 +63,15 @@ def of_identities(numbers: Iterable[int], *, now: datetime) -> dict[int, Fresh]:
     for number, source in pairs:
         behind.setdefault(number, []).append(sources[source])
     return {number: _fresh(behind.get(number, []), now=now) for number in wanted}
+
+
+def newest(cases: Iterable[Case]) -> dict[Any, datetime]:
+    """By the case's primary key, when the newest event of its identity was; of none: left out."""
+    numbers = {one.pk: one.identity.number for one in cases if one.identity is not None}
+    with connection.cursor() as cursor:
+        cursor.execute(NEWEST, [list(set(numbers.values()))])
+        found: dict[int, datetime | None] = dict(cursor.fetchall())
+    return {case: at for case, number in numbers.items() if (at := found[number]) is not None}
 
 
 def _fresh(sources: list[Source], *, now: datetime) -> Fresh:

@@ -14,7 +14,16 @@ from identities.models import Credential, DelegationVersion, Identity, User
 from reviews import visible
 from reviews.actions import activating, second_looks
 from reviews.models import Case
-from reviews.pages import aligned, foreseen, freshness, lists, planted, unfinished, waiting
+from reviews.pages import (
+    aligned,
+    break_glass_lists,
+    foreseen,
+    freshness,
+    lists,
+    planted,
+    unfinished,
+    waiting,
+)
 
 SHOWN = 8
 
@@ -81,6 +90,7 @@ def _lead(
 def _burning(user: User, *, now: datetime) -> list[dict[str, Any]]:
     return [
         unfinished.burning(user, now=now, most=SHOWN),
+        break_glass_lists.burning(user, now=now),
         _overdue(user, now=now),
         _silent(now=now),
     ]

@@ -39,11 +39,16 @@ def rows(
     cases = {pick.item.case for pick in shown}
     fresh = freshness.of_cases(cases, now=now)
     silence = foreseen.of_cases(cases, fresh, now=now)
+    newest = freshness.newest(cases)
     others = beside.of([pick.item for pick in shown], user, now=now)
     why = bulk.why_not_keep(shown, fresh, now=now)
     return [
         _row(pick, why[pick.item.pk], fresh.get(pick.item.case_id), now=now)
-        | {"beside": others.get(pick.item.pk), "silence": silence[pick.item.case_id]}
+        | {
+            "beside": others.get(pick.item.pk),
+            "silence": silence[pick.item.case_id],
+            "since": _since(pick, newest.get(pick.item.case_id)),
+        }
         for pick in shown
     ]
 
@@ -78,6 +83,15 @@ def picks(found: Sequence[waiting.Waiting], items: Sequence[UUID] | None = None)
     return made
 
 
+def _since(pick: bulk.Pick, newest: datetime | None) -> dict[str, Any] | None:
+    """What evidence has come of the identity since usage and advice were written beside an item;
+    they are not written anew while it waits."""
+    case = pick.item.case
+    if newest is None or newest <= beside.made_at(pick.item) or case.identity is None:
+        return None
+    return {"at": newest, "url": f"/events/?identity={case.identity.key}"}
+
+
 def _row(
     pick: bulk.Pick, why: str, fresh: dict[str, Any] | None, *, now: datetime
 ) -> dict[str, Any]:
@@ -100,6 +114,7 @@ def _row(
         "url": f"/cases/{case.key}/?item={item.pk}",
         "sub": f"{whose} · {item.note}{waiting.stage_words(case)}",
         "usage": usage(item),
+        "advised_at": beside.made_at(item),
         "seat": SEAT_WORDS[pick.seat.kind],
         "fresh": fresh,
         "signals": signals,

@@ -21,7 +21,16 @@ from reviews.actions import advising
 from reviews.combined import SIDES
 from reviews.exports import moment
 from reviews.models import Case
-from reviews.pages import foreseen, freshness, planted, queue, queue_groups, queue_items, waiting
+from reviews.pages import (
+    beside,
+    foreseen,
+    freshness,
+    planted,
+    queue,
+    queue_groups,
+    queue_items,
+    waiting,
+)
 from reviews.pages.case_item import usage
 from reviews.permissions import SEAT_WORDS
 
@@ -37,7 +46,7 @@ OF_CASE = "case kind title state identity identity_name due_at stage next_stage"
 OF_SEAT = "seat if_nobody_decides items_left items conflicts url"
 OF_ITEM = (
     "seat if_nobody_decides item item_kind item_title note outcome recommendation"
-    " recommendation_reason usage last_used_at findings together reasons url"
+    " recommendation_reason advised_at usage last_used_at findings together reasons url"
 )
 OF_LISTED = "seats items_left items opened_at closed_at url"
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -127,6 +136,7 @@ def _items(found: list[waiting.Waiting], *, now: datetime) -> Iterator[tuple[Cas
                 "outcome": item.outcome,
                 "recommendation": item.recommendation,
                 "recommendation_reason": item.recommendation_reason,
+                "advised_at": moment(beside.made_at(item)),
                 "usage": usage(item),
                 "last_used_at": moment(parse_datetime(item.snapshot.get("last_at") or "")),
                 "findings": " ".join(item.snapshot.get("findings", [])),

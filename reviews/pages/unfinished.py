@@ -19,7 +19,7 @@ from identities.actions.revocations import by_hand, not_answering, rights
 from identities.actions.revocations.by_hand import Standing
 from identities.models import Revocation, Rights, Statement, User
 from reviews.exports import moment
-from reviews.pages import lists
+from reviews.pages import lists, unfinished_grants
 
 PATH = "/unfinished/"
 AGES = {
@@ -148,14 +148,16 @@ def context(user: User, asked: Mapping[str, str], *, now: datetime) -> dict[str,
             for shape in ("csv", "json")
         ],
         "rights": accounts(user),
+        "grants": unfinished_grants.shown(user, now=now),
         "acts": [
+            {"words": "Signed for many", "url": "/batches/", "icon": "signature", "get": True},
             {
                 "words": "Stop many at once",
                 "url": "/batches/new/",
                 "icon": "ban",
                 "get": True,
                 "why_not": batches.why_not_ask_many(user, now=now) or "",
-            }
+            },
         ],
     }
 

@@ -20,6 +20,7 @@ urlpatterns = [
     path(f"{ONE}proofs/<int:number>/", views.proof, name="revocation_proof"),
     path("identities/<str:key>/cascade/", batches.cascade, name="cascade"),
     path("identities/<str:key>/cascade/sign/", batches.cascade_sign, name="cascade_sign"),
+    path("batches/", batches.batch_list, name="batch_list"),
     path("batches/new/", batches.batch_new, name="batch_new"),
     path("batches/sign/", batches.batch_sign, name="batch_sign"),
     path("batches/<str:key>/", batches.batch_page, name="batch_page"),

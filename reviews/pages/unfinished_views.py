@@ -3,6 +3,8 @@
 import re
 from datetime import UTC, datetime
 
+from allauth.account.decorators import reauthentication_required
+from allauth.account.internal.flows.reauthentication import is_reauthentication_required
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -18,10 +20,13 @@ from identities import visible
 from identities.actions import revocations
 from identities.actions.revocations import stating
 from identities.models import Revocation
-from identities.permissions import NotPossible, require
+from identities.permissions import NotPossible
 from reviews.actions.stating import two_needed
+from reviews.confirmed import always, permitted_first
 from reviews.pages import queue_out, revocation, unfinished
 from reviews.views import asked_of, user_of
+
+LONGEST_TYPED = 4_000
 
 
 def revocation_of(request: HttpRequest, key: str) -> Revocation:
@@ -54,27 +59,46 @@ def wall_out(request: HttpRequest, shape: str) -> HttpResponseBase:
 def revocation_page(request: HttpRequest, key: str) -> HttpResponse:
     row = revocation_of(request, key)
     context = revocation.context(row, user_of(request), now=timezone.now())
-    return page(request, "revocation.html", context)
+    asked = bool(context["state_url"]) and is_reauthentication_required(request, app="account")
+    return page(request, "revocation.html", context | {"asks_who": asked})
+
+
+def _why_not_state(request: HttpRequest, key: str) -> str | None:
+    identity = revocation_of(request, key).identity
+    return stating.why_not_state(user_of(request), identity, now=timezone.now())
 
 
 @require_POST
 @login_required
+@permitted_first(_why_not_state)
+@reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
 def state(request: HttpRequest, key: str) -> HttpResponse:
     row, now = revocation_of(request, key), timezone.now()
-    require(stating.why_not_state(user_of(request), row.identity, now=now))
-    made = stating.state(
-        revocation=row,
-        done_by=request.POST.get("done_by", ""),
-        done_at=moment_of(request.POST.get("done_at", "")),
-        note=request.POST.get("note", ""),
-        file=_file(request),
-        two_needed=two_needed(row),
-        by=user_of(request),
-        now=now,
-    )
+    typed = {name: request.POST.get(name, "") for name in ("done_by", "done_at", "note")}
+    try:
+        made = stating.state(
+            revocation=row,
+            done_by=typed["done_by"],
+            done_at=moment_of(typed["done_at"]),
+            note=typed["note"],
+            file=_file(request),
+            two_needed=two_needed(row),
+            by=user_of(request),
+            now=now,
+        )
+    except NotPossible as refused:
+        # What was typed stays. Not the file: no page can put one back, nor does who confirms who
+        # they are get it sent again.
+        context = revocation.context(row, user_of(request), now=now)
+        context |= {"problem": str(refused), "typed": _cut(typed)}
+        return page(request, "revocation.html", context, status=409)
     said = "a second person signs it on this page" if made.two_needed else "effective, as you state"
     messages.success(request, f"{row.key}: {said}. The target is looked at where it can be.")
     return redirect("revocation_page", key=key)
+
+
+def _cut(typed: dict[str, str]) -> dict[str, str]:
+    return {name: text[:LONGEST_TYPED] for name, text in typed.items()}
 
 
 def moment_of(text: str) -> datetime:
@@ -97,8 +121,17 @@ def _file(request: HttpRequest) -> stating.File | None:
     return stating.File(sent.name or "", sent.read(proofs.LARGEST + 1))
 
 
+def _why_not_sign(request: HttpRequest, key: str) -> str | None:
+    row = revocation_of(request, key)
+    waits = row.statements.filter(state="proposed").first()
+    user = user_of(request)
+    return stating.why_not_sign_statement(user, row.identity, waits, now=timezone.now())
+
+
 @require_POST
 @login_required
+@permitted_first(_why_not_sign)
+@reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
 def sign(request: HttpRequest, key: str) -> HttpResponse:
     row = revocation_of(request, key)
     stating.sign(revocation=row, by=user_of(request), now=timezone.now())

@@ -23,6 +23,7 @@ from identities.models import Binding, Credential, Finding, Identity, User
 from identities.permissions import NotAllowed, NotPossible
 from reviews.confirmed import always, permitted_first
 from reviews.pages import (
+    batches,
     claims,
     combination,
     covered,
@@ -72,7 +73,9 @@ def _identity(request: HttpRequest, key: str) -> Identity:
 @require_GET
 @login_required
 def identity_list(request: HttpRequest) -> HttpResponse:
-    context = lists.identities(_user(request), _asked(request), now=timezone.now())
+    user, asked, now = _user(request), _asked(request), timezone.now()
+    context = lists.identities(user, asked, now=now)
+    context |= {"picks": batches.picks("identities", user, asked, now=now)}
     return page(request, "identities.html", context, part="identity_rows")
 
 
@@ -186,7 +189,9 @@ def finding_assign(request: HttpRequest, key: str) -> HttpResponse:
 @require_GET
 @login_required
 def credential_list(request: HttpRequest) -> HttpResponse:
-    context = lists.credentials(_user(request), _asked(request), now=timezone.now())
+    user, asked, now = _user(request), _asked(request), timezone.now()
+    context = lists.credentials(user, asked, now=now)
+    context |= {"picks": batches.picks("credentials", user, asked, now=now)}
     return page(request, "credentials.html", context, part="credential_rows")
 
 

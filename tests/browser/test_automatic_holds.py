@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
@@ -33,7 +34,9 @@ def held() -> AutomaticHold:
     rules.sign(rule=rule, by=User.objects.get(username="jonas"), now=now)
     finding = Finding.objects.filter(identity__isnull=False, state="open").latest("first_at")
     identity = Identity.objects.get(findings=finding)
-    case, item = incidents.about(identity, finding, things.itself(identity), now=now)
+    about = incidents.About(identity, finding, things.itself(identity))
+    with transaction.atomic():
+        ((case, item),) = incidents.about_all([about], now=now)
     event = finding.events.latest("at")
     row = AutomaticHold.objects.create(
         rule=rule,

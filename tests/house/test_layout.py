@@ -31,6 +31,8 @@ PURE = (
     "identities/combinations.py",
     "identities/findings",
     "identities/register",
+    "reviews/break_glass/document.py",
+    "reviews/break_glass/quorum.py",
     "reviews/states.py",
     "reviews/outcomes.py",
     "reviews/attestation_bounds.py",

@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import Group
 
 from evidence.names import memory
-from identities.actions.revocations import carrying
+from identities.actions.revocations import calling, carrying
 from identities.models import Identity, Party, Person, Service, User
 from tests.awslab.fixtures import aws_account, lab  # noqa: F401 - fixtures, found by name
 
@@ -27,7 +27,8 @@ def no_names_remembered() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def no_time_passes_within_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """A step of a revocation happens at the moment that the test names."""
-    monkeypatch.setattr(carrying, "monotonic", lambda: 0.0)
+    for module in (calling, carrying):
+        monkeypatch.setattr(module, "monotonic", lambda: 0.0)
 
 
 @pytest.fixture

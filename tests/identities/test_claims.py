@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from identities.claims import proposing, together
+from identities.claims import counting, proposing, together
 from identities.models import (
     Claim,
     Credential,
@@ -152,6 +152,23 @@ def test_evidence_is_looked_at_again_and_whoever_is_asked_stays_asked(
     while proposing.look_next(now=NOW + 2 * DAY):
         pass
     assert asked() == {"a": ("Payments", "evidence"), "b": ("Search", "evidence")}
+
+
+def test_what_nobody_owns_since_a_moment_is_counted_at_once_and_looked_at_again(
+    unowned: Make, team: Make
+) -> None:
+    payments, _ = team("Payments", "pia")
+    counting.count(now=NOW)
+    row = unowned("a")
+    assert (proposing.new_next(now=NOW), proposing.new_next(now=NOW)) == (True, False)
+    assert asked() == {"a": (None, "nobody")}
+    assert [one.nobody for one in counting.days(now=NOW)] == [1]
+    # What the evidence says of it came a moment later: the next whole look finds it.
+    Discovery.objects.update(hints=[{"kind": "team", "value": "payments", "seen_in": "tag team"}])
+    look()
+    assert asked() == {"a": ("Payments", "evidence")}
+    Identity.objects.filter(pk=row.pk).update(owner=payments)
+    assert (proposing.new_next(now=NOW), asked()) == (False, {})
 
 
 def test_batch_takes_the_same_statements_for_one_and_for_thirty(unowned: Make, team: Make) -> None:

@@ -47,7 +47,7 @@ def test_undo_and_carrying_out_exclude_each_other(crm: dict[str, Any]) -> None:
 
 def test_two_sweeps_ask_about_everything_once(crm: dict[str, Any]) -> None:
     Claim.objects.all().delete()
-    together(lambda: proposing.look_next(now=NOW), lambda: proposing.look_next(now=NOW))
+    together(lambda: proposing.look_next(now=NOW), lambda: proposing.new_next(now=NOW))
     assert Claim.objects.count() == Identity.objects.count()
     late = NOW + 15 * DAY
     asking.ask_next(now=NOW)

@@ -1,5 +1,6 @@
 """The pull request enforcer where something is wrong: files, permissions, answers, names, settings."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,27 @@ def test_a_refusal_names_who_must_act(
         revoke(at())
     assert caught.value.who_must_act == (who or "an owner of the GitHub organisation acme")
     assert repo.pulls == []
+
+
+@pytest.mark.parametrize("kilobytes", [760, 990])
+def test_a_file_that_github_answers_with_is_changed(repo: Repository, kilobytes: int) -> None:
+    """In base64 it is more than other answers may be."""
+    more = "# filler\n" * (kilobytes * 1_000 // 9)
+    repo.commit("main", {PATH: TEXT + more})
+    revoke(at())
+    assert repo.files("countersign/rev-7")[PATH] == WITHOUT + more
+
+
+def test_a_file_that_is_larger_is_left_to_a_person_and_not_tried_for_ever(
+    repo: Repository,
+) -> None:
+    repo.commit("main", {PATH: TEXT + "# filler\n" * 200_000})
+    acts: list[Callable[[PullRequestEnforcer], str]] = [revoke, seen]
+    for act in acts:
+        with pytest.raises(PermanentFailure, match="is no file of up to 1 MB") as caught:
+            act(at())
+        assert caught.value.who_must_act == WHO
+    assert repo.changes() == []
 
 
 def test_our_token_stands_in_no_failure(repo: Repository) -> None:

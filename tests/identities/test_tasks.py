@@ -21,10 +21,12 @@ Make = Callable[..., Any]
         tasks.born_credentials,
         tasks.propose_bindings,
         tasks.enforce,
+        tasks.grants_due,
         tasks.expire,
         tasks.look_again,
         tasks.ask_rights,
         tasks.signals,
+        tasks.keep_signals,
         tasks.read_entitlements,
     ],
 )

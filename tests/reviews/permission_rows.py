@@ -35,6 +35,8 @@ def of_reviews() -> Iterator[Row]:
     def see(name: str) -> Ask:
         return lambda w: p.why_not_see(w.user(name), w.case(), now=NOW)
 
+    only = "Break-glass is signed on its own page: nothing else opens it."
+    yield Row("why_not_decide", decides(case={"door": "break_glass"}), only)
     yield Row("why_not_see", see("rita"), None)
     yield Row("why_not_see", see("gus"), "There is no such case.")
     for name, said in (

@@ -11,14 +11,17 @@ from rest_framework import serializers
 
 from identities.models import Binding, ClaimAnswer, Finding, Service, User
 from identities.permissions import AUDITOR
-from reviews import actions
+from reviews import actions, break_glass_api
 from reviews.actions import offers, policy_versions
 from reviews.campaigns.acts import ACTS
 from reviews.models import Succession, SuccessionItem
 
 from .conftest import NOW, Told, make_user, party, person_of
 from .failed_rows import waits
+from .granted_rows import granted
 from .holding import behaves, ruled, sweep
+from .permission_accounts import used
+from .permission_glass import asked as asked_for
 from .test_api import token
 from .test_campaigns import prepared
 
@@ -111,7 +114,14 @@ def acts(story: Told) -> dict[str, Act]:
     rule = ruled(story, administrator)
     behaves()
     hold = {"key": sweep()[0].key}
+    glass = {"key": asked_for(story).key}
     return {
+        "api_break_glass": Act({}, nobody, {"bundle": "contain"}),
+        **{
+            f"api_break_glass_{act.replace('-', '_')}": Act(glass, rita)
+            for act in break_glass_api.ACTS
+        },
+        "api_break_glass_account_use": Act({"pk": used("glass").pk}, nobody),
         "api_register": Act({}, rita),
         "api_retire": Act(identity, rita),
         "api_revocations": Act(identity, rita),
@@ -128,6 +138,10 @@ def acts(story: Told) -> dict[str, Act]:
         "api_claim_undo": Act({"pk": said.pk}, rita),
         "api_claim_rule": Act({}, ines),
         "api_dispose_finding": Act({"pk": finding.pk}, administrator),
+        **dict.fromkeys(
+            ("api_grant_credentials", "api_grant_retry"),
+            Act({"key": granted(story.identity, now=NOW, case=case.pk).key}, rita),
+        ),
         # Whoever sees an identity may have it reviewed, but for an auditor.
         "api_open_review": Act({}, story.otto, named),
         "api_decide": Act({"key": case.key}, rita, seat),

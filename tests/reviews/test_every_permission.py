@@ -21,10 +21,13 @@ from reviews import freeze_permissions, owner_permissions, permissions, policy_p
 from reviews.campaigns import letting_out
 
 from .conftest import Told
+from .permission_accounts import of_accounts
 from .permission_answers import of_answers
 from .permission_automatic import of_automatic_holds
 from .permission_empty import of_empty_seats
 from .permission_freezes import of_freezes
+from .permission_glass import of_break_glass
+from .permission_grants import of_grants
 from .permission_owners import of_owners
 from .permission_persons import of_persons
 from .permission_rows import of_identities, of_policies, of_reviews
@@ -58,6 +61,9 @@ ROWS = [
     *of_automatic_holds(),
     *of_statements(),
     *of_batches(),
+    *of_accounts(),
+    *of_break_glass(),
+    *of_grants(),
 ]
 
 

@@ -210,6 +210,28 @@ def test_an_outage_and_a_freeze_hold_it_once(story: Told, ada: User, rex: User) 
     assert state(story) == "active"
 
 
+def test_what_was_released_before_anybody_knew_of_a_freeze_is_held_by_it_once(
+    story: Told, ada: User, rex: User
+) -> None:
+    """An outage held it; who releases it was told of that, and not of the freeze that holds now."""
+    case = opened(story, [("suspend", 216)])
+    row = frozen(story, ada, rex, 240, 400)
+    everything_until(at(168))
+    away(at(210), at(234))
+    everything_until(at(234))
+    assert held() == [("suspend", None)]
+    actions.release(case=case, by=story.rita, now=at(250), reason="we were away")
+    everything_until(at(251))
+    assert (held(), state(story)) == ([("suspend", row.key)], "active")
+    held_at = Rung.objects.get(does="suspend").at
+    assert "Rex" in told(case, f"held suspend {held_at.isoformat()}")
+    # Released again, by who has read of the freeze; one more that holds as well changes nothing.
+    frozen(story, ada, rex, 240, 300, scope={"kinds": ["service_account", "agent"]})
+    actions.release(case=case, by=rex, now=at(252), reason="it is being misused")
+    everything_until(at(253))
+    assert (held(), state(story)) == ([], "suspended")
+
+
 def test_nobody_signs_alone_and_the_second_meets_what_is_wrong(
     story: Told, ada: User, rex: User
 ) -> None:

@@ -164,7 +164,8 @@ def test_without_evidence_nothing_is_ticked_and_nothing_is_called_unused(
         .get(f"/cases/{case.key}/?item={item_of(case, 'delegation').pk}")
         .content.decode()
     )
-    assert "There is no evidence of its use, so nothing is ticked." in page
+    assert "Nothing is ticked: no evidence of its use is known here" in page
+    assert "If nobody can say, answer Don't know" in page
     assert "unused" not in page
 
 

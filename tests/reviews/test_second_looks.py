@@ -163,6 +163,8 @@ def test_a_second_look_waits_for_whoever_may_take_it_and_is_not_asked_blind(
         user.username for user in users if case in second_looks.waiting_for(user, now=now).all()
     }
     assert waits == set(WHO[scene].split())
+    counted = {user.username for user in users if second_looks.count(user, now=now, most=9)}
+    assert counted == waits
     # The same that the case says to each of them when they come to look.
     assert waits == {
         user.username
@@ -182,7 +184,9 @@ def hidden(user: User, case: Case, *, now: datetime) -> bool:
     return blind is not None and Case.objects.filter(blind, pk=case.pk).exists()
 
 
-def test_as_many_queries_for_one_as_for_thirty(story: Told, people: dict[str, User]) -> None:
+def test_as_many_queries_for_one_as_for_thirty(
+    story: Told, people: dict[str, User], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Reviews in a blind stage, of people, and others."""
     staged = later(story, people)
 
@@ -209,6 +213,13 @@ def test_as_many_queries_for_one_as_for_thirty(story: Told, people: dict[str, Us
     many = queries(10, 30)
     assert (few[0], many[0]) == (1 + 3, 1 + 3 + 30)
     assert few[1] == many[1]
+    # Counted a few cases at a time, and no further than asked.
+    monkeypatch.setattr(second_looks, "AT_ONCE", 4)
+    for name in ("rita", "ivo", "samuel"):
+        user = User.objects.get(username=name)
+        found = second_looks.waiting_for(user, now=NOW).count()
+        said = [second_looks.count(user, now=NOW, most=most) for most in (99, 3)]
+        assert said == [found, min(found, 3)]
     assert second_looks.waiting_for(people["ivo"], now=NOW).count() == 0
 
 

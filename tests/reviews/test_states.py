@@ -34,7 +34,8 @@ LOOKED_BACK_AT = {
 EXPECTED = {
     "access_review": ACCESS,
     "access_request": ACCESS,
-    "break_glass": LOOKED_BACK_AT | {("open", "bypass"): "carrying_out"},
+    "break_glass": LOOKED_BACK_AT
+    | {("open", "bypass"): "carrying_out", ("carrying_out", "carried_out"): "closed"},
     "incident": LOOKED_BACK_AT,
 }
 MOVES = (
@@ -66,7 +67,9 @@ def refused(door: str, state: str, move: str) -> str:
         "draft": "only open, cancel",
         "open": "only cancel, decide" + (", bypass" if door == "break_glass" else ""),
         "decided": "only reopen, carry out",
-        "carrying_out": "only review" if back else "only carried out",
+        "carrying_out": {"incident": "only review", "break_glass": "only carried out, review"}.get(
+            door, "only carried out"
+        ),
         "in_review": "only send back, close" if back else "nothing is",
     }
     return f"This case is {said}, where {doing!r} is not possible: {able[state]}."
@@ -184,7 +187,7 @@ def test_document_is_the_one_in_docs() -> None:
 # --- the table against the code ------------------------------------------------------------------
 
 # Moves of doors that nothing opens yet.
-OF_LATER_DOORS = {"bypass", "send_back"}
+OF_LATER_DOORS = {"send_back"}
 
 
 def calls(name: str) -> Iterator[tuple[str, ast.Call]]:
@@ -209,6 +212,14 @@ def test_every_move_that_the_code_makes_is_in_the_table() -> None:
         ("carrying.py", "carried_out"),
         ("incidents.py", "review"),
         ("incidents.py", "close"),
+        ("answering.py", "cancel"),
+        ("answering.py", "decide"),
+        ("answering.py", "carry_out"),
+        ("answering.py", "carried_out"),
+        ("bypassing.py", "bypass"),
+        ("sweeping.py", "cancel"),
+        ("sweeping.py", "review"),
+        ("reviewing.py", "close"),
     }
 
 

@@ -13,6 +13,7 @@ from django.db import transaction
 
 from identities.acting import COUNTERSIGN
 from identities.models import Entitlement
+from identities.models.unfinished import STATEMENT_STATES
 from identities.permissions import NotAllowed, NotPossible
 from reviews import actions, row_states
 from reviews.actions import consequences, deadlines, grants, offers, quarantining, rungs
@@ -34,6 +35,7 @@ from reviews.models.rungs import RUNG_STATES
 
 from .conftest import ARN, DAY, HOUR, NOW, Told, everything_counts, item_of, make_user
 from .holding import LATER, behaves, ruled, sweep
+from .statement_grid import STATEMENTS
 from .test_policy_versions import put_in_force
 
 pytestmark = pytest.mark.django_db
@@ -84,6 +86,7 @@ def test_the_table_of_the_document_says_what_happens(machine: row_states.Machine
         "A rung of silence": RUNGS,
         "An offer of ownership": OFFERS,
         "An automatic hold": HOLDS,
+        "A statement that something was done by hand": STATEMENTS,
     }
     grid = of[machine.title]
     states = {
@@ -91,6 +94,7 @@ def test_the_table_of_the_document_says_what_happens(machine: row_states.Machine
         "A rung of silence": RUNG_STATES,
         "An offer of ownership": OFFER_STATES,
         "An automatic hold": HOLD_STATES,
+        "A statement that something was done by hand": STATEMENT_STATES,
     }
     assert tuple(machine.states) == states[machine.title]
     assert set(machine.words) == {move for _, move in machine.moves}

@@ -21,7 +21,7 @@ from reviews.actions.stating import two_needed
 
 from .conftest import DAY, HOUR, NOW, Told, make_user
 from .failed_rows import PNG, waits
-from .test_pages import as_user
+from .test_pages import PASSWORD, as_user
 
 __all__ = ["as_user"]
 pytestmark = pytest.mark.django_db
@@ -194,11 +194,17 @@ def form(**said: Any) -> dict[str, Any]:
     } | said
 
 
+def sure(client: Client) -> Client:
+    """A client whose user has just confirmed who they are (test_stating_confirmed.py)."""
+    assert client.post("/accounts/reauthenticate/", {"password": PASSWORD}).status_code == 302
+    return client
+
+
 def test_page_takes_a_statement_and_gives_the_file_out_as_an_attachment(
     alone: Identity, rex: User, as_user: Sign
 ) -> None:
     row = waits(alone, now=timezone.now())
-    client = as_user(rex)
+    client = sure(as_user(rex))
     assert client.post(f"/revocations/{row.key}/state/", form()).status_code == 302
     page = client.get(f"/revocations/{row.key}/")
     text = " ".join(page.content.decode().split())
@@ -223,11 +229,11 @@ def test_page_takes_a_statement_and_gives_the_file_out_as_an_attachment(
 
 def test_page_asks_a_second_person_and_tries_again(story: Told, rex: User, as_user: Sign) -> None:
     row = waits(story.identity, now=timezone.now())
-    assert as_user(rex).post(f"/revocations/{row.key}/state/", form()).status_code == 302
+    assert sure(as_user(rex)).post(f"/revocations/{row.key}/state/", form()).status_code == 302
     page = as_user(story.ines).get(f"/revocations/{row.key}/")
     assert page.context["how"].must_act == "a second person, who signs or refuses that"
     assert [one["why_not"] for one in page.context["acts"]] == ["", ""]
-    assert as_user(story.ines).post(f"/revocations/{row.key}/sign/").status_code == 302
+    assert sure(as_user(story.ines)).post(f"/revocations/{row.key}/sign/").status_code == 302
     row.refresh_from_db()
     assert row.state == "effective"
     again = waits(story.identity, now=timezone.now())
@@ -241,5 +247,5 @@ def test_page_says_what_is_wrong_with_a_moment(
     alone: Identity, rex: User, as_user: Sign, at: str
 ) -> None:
     row = waits(alone, now=timezone.now())
-    page = as_user(rex).post(f"/revocations/{row.key}/state/", form(done_at=at))
+    page = sure(as_user(rex)).post(f"/revocations/{row.key}/state/", form(done_at=at))
     assert (page.status_code, "Say when it was done" in page.content.decode()) == (409, True)

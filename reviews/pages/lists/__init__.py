@@ -6,9 +6,17 @@ its address it did not understand.
 
 from .found import OF_FINDINGS, cases_of, finding_row, findings, named
 from .granted import OF_DELEGATIONS, delegations
-from .keys import OF_CREDENTIALS, credential_row, credentials, key_row
+from .keys import OF_CREDENTIALS, credential_row, credentials, key_row, matching_credentials
 from .paging import PAGES, PER_PAGE, choice, page_of
-from .registered import OF_IDENTITIES, OF_SYSTEMS, UNDER_WAY, ai_systems, fresh, identities
+from .registered import (
+    OF_IDENTITIES,
+    OF_SYSTEMS,
+    UNDER_WAY,
+    ai_systems,
+    fresh,
+    identities,
+    matching_identities,
+)
 from .stopping import OF_REVOCATIONS, WAITS, not_effective, revocations
 
 __all__ = [
@@ -33,6 +41,8 @@ __all__ = [
     "fresh",
     "identities",
     "key_row",
+    "matching_credentials",
+    "matching_identities",
     "named",
     "not_effective",
     "page_of",

@@ -1,11 +1,12 @@
 """The list of credentials, and one credential as a row."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from evidence.parameters import Known, understood
 from identities import visible
@@ -57,10 +58,11 @@ def credential_row(one: Credential) -> dict[str, Any]:
     }
 
 
-def credentials(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
-    """templates/credentials.html."""
-    asked, left_out = understood(asked, OF_CREDENTIALS)
-    rows = observed.with_times(visible.credentials(user, now=now)).select_related("identity")
+def matching_credentials(
+    user: User, asked: Mapping[str, str], *, now: datetime
+) -> QuerySet[Credential]:
+    """Those that this user sees and `asked` (understood) narrows the list to."""
+    rows = visible.credentials(user, now=now)
     q = asked.get("q", "").strip()[:200]
     if q:
         rows = rows.filter(Q(actor__value__icontains=q) | Q(identity__name__icontains=q))
@@ -76,6 +78,15 @@ def credentials(user: User, asked: dict[str, str], *, now: datetime) -> dict[str
         rows = rows.filter(shares.ISSUED)
     elif issuance == "missing":
         rows = rows.exclude(shares.ISSUED)
+    return rows
+
+
+def credentials(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
+    """templates/credentials.html."""
+    asked, left_out = understood(asked, OF_CREDENTIALS)
+    matched = matching_credentials(user, asked, now=now)
+    rows = observed.with_times(matched).select_related("identity")
+    q, issuance = asked.get("q", "").strip()[:200], asked.get("issuance", "")
     shown, page = page_of(
         rows.order_by("-standing", "-issued_at", "-number"), asked, "/credentials/"
     )

@@ -1,11 +1,12 @@
 """The lists of identities and of AI systems, and what each is narrowed by."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from django.db import connection
-from django.db.models import Count, F, Max, Q, Sum
+from django.db.models import Count, F, Max, Q, QuerySet, Sum
 
 from evidence.models import Source
 from evidence.parameters import Known, understood, whole
@@ -35,12 +36,11 @@ OF_IDENTITIES: Known = {
 OF_SYSTEMS: Known = {"q": (), **PAGES}
 
 
-def identities(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
-    """templates/identities.html."""
-    asked, left_out = understood(asked, OF_IDENTITIES)
-    rows = visible.identities(user, now=now).select_related(
-        "service", "owner__person", "owner__team"
-    )
+def matching_identities(
+    user: User, asked: Mapping[str, str], *, now: datetime
+) -> QuerySet[Identity]:
+    """Those that this user sees and `asked` (understood) narrows the list to."""
+    rows = visible.identities(user, now=now)
     q = asked.get("q", "").strip()[:200]
     if q:
         bound = Q(bindings__actor__value__icontains=q, bindings__superseded_at__isnull=True)
@@ -66,6 +66,17 @@ def identities(user: User, asked: dict[str, str], *, now: datetime) -> dict[str,
         rows = rows.filter(shares.SEATED) if seats == "filled" else rows.exclude(shares.SEATED)
     if runs:
         rows = rows.filter(number__in=_with_calls(runs, now=now))
+    return rows
+
+
+def identities(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
+    """templates/identities.html."""
+    asked, left_out = understood(asked, OF_IDENTITIES)
+    rows = matching_identities(user, asked, now=now).select_related(
+        "service", "owner__person", "owner__team"
+    )
+    q = asked.get("q", "").strip()[:200]
+    seats, runs = asked.get("seats", ""), asked.get("runs", "")
     total = rows.count()
     shown, page = page_of(
         rows.annotate(

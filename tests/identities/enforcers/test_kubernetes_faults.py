@@ -41,7 +41,7 @@ def test_what_kubernetes_has_no_step_for_is_refused_with_what_to_do(
     lab: Lab, enforcer: Set, kind: str, step: str
 ) -> None:
     one = target(lab, kind)
-    if kind == "service_account" and step != "narrow":
+    if kind == "service_account":
         assert kubernetes.cannot(one, step) == ""
         return
     more: dict[str, Any] = {"permissions": []} if step == "narrow" else {}
