@@ -37,7 +37,8 @@ def make(
 ) -> tuple[User, list[str]]:
     """The login of this name with its person and at least these roles; what changed, in words.
 
-    `second_of`: another login of the same person, who is one person for every signature.
+    `second_of`: another login of the same person, who is one person for every signature; it needs
+    neither name nor address.
 
     What is not given stays as it is. A login that was switched off works again, unless its person
     has left. NotPossible where something names another person.
@@ -53,7 +54,7 @@ def make(
         except ValidationError:
             raise NotPossible(f"{email[:80]!r} is no e-mail address.") from None
     with transaction.atomic():
-        user, new = _login(username, name=name, email=email)
+        user, new = _login(username, name=name, email=email, second=bool(second_of))
         said = [f"the login {username} is new"] if new else []
         said += _person(user, name=name, email=email, second_of=second_of, now=now)
         ensure_roles()
@@ -75,20 +76,20 @@ def make(
     return user, said
 
 
-def _login(username: str, *, name: str, email: str) -> tuple[User, bool]:
+def _login(username: str, *, name: str, email: str, second: bool) -> tuple[User, bool]:
     found = User.objects.select_for_update(of=("self",)).filter(username=username).first()
     if found is not None:
         return found, False
-    if not name or not email:
+    if not second and not (name and email):
         raise NotPossible(
             f"There is no login {username!r} yet: say whose it is, with --name and --email."
         )
-    if User.objects.filter(email__iexact=email).exists():
+    if email and User.objects.filter(email__iexact=email).exists():
         raise NotPossible(f"Another login has the address {email}.")
     made = User(username=username, email=email)
     made.set_unusable_password()
     try:
-        made.full_clean(exclude=["password"])
+        made.full_clean(exclude=["password"] if email else ["password", "email"])
     except ValidationError as problem:
         raise NotPossible(" ".join(problem.messages)) from None
     made.save()

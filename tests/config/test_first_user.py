@@ -200,6 +200,9 @@ def test_second_login_of_a_person_is_no_second_signer() -> None:
     assert "+ is another login of Ines Okafor" in run(*words, "--second-of", "ines")
     assert "another login" not in run(*words, "--second-of", "ines")
     assert Person.objects.get() == User.objects.get(username="ines-admin").person
+    assert "+ is another login of Ines" in run("login", "ines-3", "--second-of", "ines")
+    run("login", "ines-4", "--second-of", "ines")  # neither has an address of its own
+    assert User.objects.filter(person=Person.objects.get()).count() == 4
     run("login", "marek", "--name", "Marek Novak", "--email", "marek@example.com")
     for first, why in (("nobody", "There is no login 'nobody'"), ("marek", "is Ines Okafor's")):
         with pytest.raises(CommandError, match=why):

@@ -85,7 +85,7 @@ def test_said_on_the_page_and_everything_follows_by_the_nudge(
         response = sure(as_user(story.rita)).post(url(story.ines), said)
     assert (response.status_code, response["Location"]) == (302, url(story.ines))
     assert "people.changed" in told
-    assert NUDGES["people.changed"] == ("reviews.tasks.owners",)
+    assert NUDGES["people.changed"] == ("reviews.tasks.owners", "identities.tasks.claims")
     tasks.owners()
     story.identity.refresh_from_db()
     assert str(story.identity.owner) == "Marek"
