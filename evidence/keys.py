@@ -5,6 +5,7 @@ actors and terms are found. Pure.
 """
 
 import secrets
+import threading
 import time
 import uuid
 from hashlib import blake2b, sha256
@@ -12,15 +13,24 @@ from typing import Any
 
 DIGEST_SIZE = 16
 _BLOCK = 64  # of SHA-256, in bytes
+_ordering = threading.Lock()
+_latest = [0]  # the time of the last uuid7, in 4,096ths of a millisecond
 
 
 def uuid7() -> uuid.UUID:
-    """A time-ordered UUID: 48 bits of milliseconds, 74 random bits."""
-    milliseconds = time.time_ns() // 1_000_000
-    value = (milliseconds & (2**48 - 1)) << 80 | secrets.randbits(80)
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    return uuid.UUID(int=value)
+    """A UUID after every other of this process: 48 bits of milliseconds, 12 of their fraction
+    (RFC 9562, section 6.2, method 3), 62 random bits."""
+    milliseconds, rest = divmod(time.time_ns(), 1_000_000)
+    with _ordering:
+        _latest[0] = max((milliseconds << 12) + rest * 4096 // 1_000_000, _latest[0] + 1)
+        milliseconds, fraction = divmod(_latest[0], 4096)
+    return uuid.UUID(
+        int=(milliseconds & (2**48 - 1)) << 80
+        | 0x7 << 76
+        | fraction << 64
+        | 0x2 << 62
+        | secrets.randbits(62)
+    )
 
 
 def key_of(*parts: str) -> uuid.UUID:

@@ -93,9 +93,9 @@ class Proxy:
         self._book.faults.append(Fault("lose", action, times))
 
     def behave(self) -> None:
-        """Forget faults, counts and lag. The clock is not turned back."""
+        """Forget faults, counts and lag, and turn the clock back."""
         with self._lock:
-            self._book = Book(ahead=self._book.ahead)
+            self._book = Book()
         self.account.settle()
 
     def calls(self, action: str = "", *, access_key_id: str = "") -> list[Call]:

@@ -1,7 +1,7 @@
 """The proxy in front of moto's real server: what it refuses, and in whose words."""
 
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -85,6 +85,9 @@ def test_session_expires_by_the_accounts_clock(lab: Lab) -> None:
     used.client("s3").list_buckets()
     lab.proxy.pass_time(timedelta(seconds=901))
     assert error(used.sts.get_caller_identity) == ("ExpiredToken", 403)
+    # Whoever shares the account afterwards does not start in that time.
+    lab.proxy.behave()
+    assert abs(lab.proxy.now() - datetime.now(UTC)) < timedelta(seconds=60)
 
 
 def test_session_policy_limits_the_session(lab: Lab) -> None:
