@@ -11,7 +11,7 @@ from uuid import UUID
 
 from reviews.actions import deadlines, rungs, silencing
 from reviews.actions.asked import Asked
-from reviews.models import Case
+from reviews.models import Case, Item
 
 
 def of_cases(
@@ -34,9 +34,12 @@ def of_cases(
 
 def _differ(known: Mapping[UUID, Case], *, now: datetime) -> set[UUID]:
     """Those in which every seat has answered, and seats differ."""
-    asked = Asked(known.values(), now=now)
+    items = Item.objects.filter(case__in=known, outcome="conflict")
+    # Seldom any: nothing is asked about the seats of the others.
+    differ = set(items.values_list("case", flat=True))
+    asked = Asked([known[pk] for pk in differ], now=now)
     # While another stage follows, it is asked; and who sits there may be asked blind.
-    return {pk for pk in asked.differ if not known[pk].next_stage and not asked.silent(known[pk])}
+    return {pk for pk in differ if not known[pk].next_stage and not asked.silent(known[pk])}
 
 
 def _doubt(case: Case, known: Mapping[str, Any] | None) -> str:

@@ -28,7 +28,6 @@ from reviews.pages.lists import UNDER_WAY
 # of the queue.
 MOST_COUNTED = 100
 KEPT_SECONDS = 20
-QUEUE = "/queue/"
 COUNTS = """
 WITH my AS MATERIALIZED (SELECT p.id FROM identities_party p WHERE p.person_id = %(person)s
   OR p.team_id IN (SELECT m.team_id FROM identities_membership m WHERE m.person_id = %(person)s
@@ -63,8 +62,8 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         counts = cursor.fetchone()
     questions, silent, asked, quarantine, stopped_at, stopped_by, uses = counts
     now = timezone.now()
-    queue = _waiting(user, now=now, fresh=request.path == QUEUE)
-    walked = verified.last()
+    queue = _waiting(user, now=now)
+    seen = verified.last()
     groups = sorted(names_of_groups(user))
     reader = not READERS.isdisjoint(groups)
     name = user.called
@@ -88,7 +87,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
             "reader": reader,
             "account_uses": uses if reader else 0,
             "stopped": {"at": stopped_at, "by": stopped_by} if stopped_at else None,
-            "ledger": _ledger(walked),
+            "ledger": _ledger(seen),
             "single_keys": user.single_keys,
             "theme": user.theme,
             "demo": settings.DEMO,
@@ -97,16 +96,19 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     }
 
 
-def _waiting(user: User, *, now: datetime, fresh: bool) -> int:
+def _waiting(user: User, *, now: datetime) -> int:
     """How much waits for this user: the cases that "All" lists on the queue's own page, by the same
-    walk, and the second looks above them. Elsewhere it is remembered, until they act."""
-    key = _key_of_queue(user)
-    found: int | None = None if fresh else cache.get(key)
-    if found is None:
-        found = waiting.count(user, now=now, most=MOST_COUNTED)
-        if found < MOST_COUNTED:
-            found += second_looks.count(user, now=now, most=MOST_COUNTED)
-        cache.set(key, found, KEPT_SECONDS)
+    walk, and the second looks above them. It is remembered, until they act or look there."""
+    found: int | None = cache.get(_key_of_queue(user))
+    return walked(user, None, now=now) if found is None else found
+
+
+def walked(user: User, cases: int | None, *, now: datetime) -> int:
+    """What waits for this user, in so many cases (None: not walked yet), as the menu says it."""
+    found = waiting.count(user, now=now, most=MOST_COUNTED) if cases is None else cases
+    if found < MOST_COUNTED:
+        found += second_looks.count(user, now=now, most=MOST_COUNTED)
+    cache.set(_key_of_queue(user), found, KEPT_SECONDS)
     return found
 
 

@@ -13,7 +13,7 @@ from reviews.actions import second_looks
 from reviews.campaigns.rows import KEY as CAMPAIGN
 from reviews.models import Case, Seat
 from reviews.models.cases import SEATS
-from reviews.pages import foreseen, freshness, planted, queue_groups, queue_items, waiting
+from reviews.pages import foreseen, frame, freshness, planted, queue_groups, queue_items, waiting
 from reviews.pages.lists import UNDER_WAY, choice, page_of
 from reviews.permissions import SIGNING
 from reviews.states import STATES
@@ -98,6 +98,9 @@ def mine(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
     """templates/queue.html: what waits for this user, earliest deadline first."""
     asked, left_out = understood(asked, OF_QUEUE)
     every, shown = found_for(user, asked, now=now)
+    # The menu counts what is listed here, and walks for itself only where this view leaves some out.
+    narrowed = any(asked.get(name) for name in ("q", "together", "due", *queue_groups.GROUPS))
+    frame.walked(user, None if narrowed else len(every), now=now)
     shown = planted.beside(shown)
     group, show = asked.get("group", ""), asked.get("show", "")
     shown, headings = queue_groups.arranged(shown, group)

@@ -226,9 +226,11 @@ def test_one_kind_of_seat_of_a_queue_with_several(story: Told) -> None:
             assert [one.key for one in every] == [one.key for one in cases[:most]]
 
 
-def badge(user: User, rf: RequestFactory, path: str = "/queue/") -> Any:
-    request = rf.get(path)
+def badge(user: User, rf: RequestFactory, *, anew: bool = True) -> Any:
+    request = rf.get("/")
     request.user = again(user)
+    if anew:
+        frame.acted(request.user)
     return frame.frame(request)["frame"]["counts"]["queue"]
 
 
@@ -236,12 +238,23 @@ def test_the_badge_is_remembered_until_its_person_acts(
     story: Told, rf: RequestFactory, client: Client
 ) -> None:
     (case,) = owned(story, 1)
-    assert badge(story.ines, rf, "/") == 1
+    assert badge(story.ines, rf, anew=False) == 1
     case.items.update(outcome="keep")
-    assert (badge(story.ines, rf, "/"), badge(story.leila, rf, "/")) == (1, 0)
+    assert (badge(story.ines, rf, anew=False), badge(story.leila, rf, anew=False)) == (1, 0)
     client.force_login(story.ines, backend="django.contrib.auth.backends.ModelBackend")
     client.post("/queue/nothing/")
-    assert badge(story.ines, rf, "/") == 0
+    assert badge(story.ines, rf, anew=False) == 0
+
+
+@pytest.mark.parametrize("asked", [{}, {"q": "nothing like it"}, {"seat": "ai_owner"}])
+def test_who_looks_at_the_queue_has_its_number_in_the_menu(
+    story: Told, rf: RequestFactory, asked: dict[str, str]
+) -> None:
+    cases = owned(story, 2)
+    assert badge(story.ines, rf, anew=False) == 2
+    cases[0].items.update(outcome="keep")
+    queue.mine(again(story.ines), asked, now=NOW)
+    assert badge(story.ines, rf, anew=False) == 1
 
 
 def test_the_badge_counts_what_the_queue_lists(story: Told, rf: RequestFactory) -> None:
