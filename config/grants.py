@@ -12,6 +12,7 @@ from config.environment import SettingsError
 
 APPEND_ONLY = frozenset(
     {
+        "evidence_anchor",
         "evidence_event",
         "evidence_deposit",
         "evidence_depositbody",
@@ -26,6 +27,7 @@ APPEND_ONLY = frozenset(
         "evidence_mappingversion",
         "evidence_pastreading",
         "evidence_reading",
+        "evidence_sealkey",
         "identities_ownerchange",
         "identities_vendorattestation",
         "reviews_comment",

@@ -11,9 +11,10 @@ from django.db import DatabaseError
 from django.db.models import Count, Max
 from django.utils import timezone
 
-from evidence import chain, partitions, rereading
+from evidence import anchoring, chain, partitions, rereading
 from evidence.models import Consumer, LedgerEntry, Progress, Rereading, Source
-from evidence.stores import bodies, objects
+from evidence.sources.failures import Stopped
+from evidence.stores import anchors, bodies, objects
 from evidence.words import counted
 
 # Its name, whether it is well, what was found, and what to do about it.
@@ -30,7 +31,7 @@ def doctor() -> list[Check]:
     """Every check; one that cannot be made says so instead of hiding the others."""
     now = timezone.now()
     checks: list[Check] = []
-    for check in (_partitions, _silent, _tokens, _waiting, _seals, _chains, _stale, _room, _bucket):
+    for check in CHECKS:
         try:
             checks.append(check(now))
         except DatabaseError as problem:
@@ -178,3 +179,28 @@ def _bucket(_now: datetime) -> Check:
 def _named(names: list[str]) -> str:
     more = len(names) - MOST_NAMED
     return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _anchors(now: datetime) -> Check:
+    """Nobody has to set any up; what is set up has to work."""
+    try:
+        set_up = anchors.configured.read()
+        if set_up is None:
+            said = "nobody outside keeps the ledger's head (docs/custody.md says how)"
+            return "anchors", True, said, ""
+        anchors.keys.signing(set_up.key)
+    except Stopped as problem:
+        return "anchors", False, problem.what, problem.fix
+    if gone := anchoring.faults():
+        said = f"row {gone[0].number} of the ledger {gone[0].what}"
+        return "anchors", False, said, "run `manage.py verify_ledger` and compare with the copies"
+    for one in anchoring.standing():
+        if one.waits and (one.waits.why or one.waits.anchor.made_at < now - OVERDUE):
+            said = one.waits.why or "it waits"
+            return "anchors", False, f"{one.name} has not taken the head: {said}", WORKER
+    return "anchors", True, f"{counted(len(set_up.places), 'place')} have the ledger's head", ""
+
+
+CHECKS = (
+    _partitions, _silent, _tokens, _waiting, _seals, _anchors, _chains, _stale, _room, _bucket,
+)  # fmt: skip

@@ -11,11 +11,13 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 
-from evidence import actions, custody_pages, known, pulling
-from evidence.models import Deposit, Source
+from evidence import actions, anchoring, custody_pages, known, pulling
+from evidence.models import Anchor, Deposit, Source
 from evidence.parameters import Known, understood, whole
 from evidence.permissions import Reader
 from evidence.queries import ledger, sources
+from evidence.sources.failures import Stopped
+from evidence.stores import anchors
 
 # What is wrong with a source, the worst first.
 TROUBLE = ("silent", "gap", "late", "new_source", "ok")
@@ -253,5 +255,46 @@ def ledger_page(asked: Mapping[str, str], by: Reader) -> dict[str, Any]:
         "rows": rows,
         "page": pager("/ledger/", asked, before),
         "sealed": ledger.sealed(),
+        "anchors": anchored(),
         "export_url": "/ledger/export/",
+    }
+
+
+KINDS_OF_PLACES = {
+    "rfc3161": "time-stamping authority",
+    "s3": "locked bucket",
+    "webhook": "signed webhook",
+    "mail": "mailbox",
+}
+
+
+def anchored() -> dict[str, Any]:
+    """Where the ledger's head is kept outside: up to which row, and what waits."""
+    try:
+        set_up, problem = anchors.configured.read(), ""
+    except Stopped as stopped:
+        set_up, problem = None, f"{stopped.what} {stopped.fix}"
+    gone = next(iter(anchoring.faults()), None)
+    last = Anchor.objects.order_by("-number").first()
+    return {
+        "set_up": set_up is not None,
+        "problem": problem or (f"Row {gone.number:,} {gone.what}." if gone else ""),
+        "last": last
+        and {
+            "row": last.number,
+            "at": last.made_at,
+            "url": f"/ledger/anchors/{last.number}.jws",
+        },
+        "rows": [
+            {
+                "place": one.name,
+                "kind": KINDS_OF_PLACES[one.kind],
+                "row": one.kept and one.kept.anchor_id,
+                "at": one.kept and one.kept.kept_at,
+                "words": one.kept.words if one.kept else "",
+                "waits": one.waits and one.waits.anchor_id,
+                "why": one.waits.why if one.waits else "",
+            }
+            for one in anchoring.standing()
+        ],
     }

@@ -11,6 +11,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from evidence import (
+    anchoring,
     bulk,
     chain,
     emptying,
@@ -23,7 +24,8 @@ from evidence import (
     verified,
 )
 from evidence import watermarks as heartbeat
-from evidence.stores import bodies, objects
+from evidence.sources.failures import Stopped
+from evidence.stores import anchors, bodies, objects
 
 log = logging.getLogger(__name__)
 
@@ -132,3 +134,21 @@ def sweep_orphans() -> None:
 def verify_ledger() -> None:
     """Walk the chain, for the foot of every page."""
     verified.check(now=timezone.now())
+
+
+@shared_task(name="evidence.tasks.anchor")  # type: ignore[untyped-decorator]  # Celery ships no types
+def anchor() -> None:
+    """Sign the ledger's head when it is time, and take what is signed to its places."""
+    ends = monotonic() + SECONDS
+    try:
+        set_up = anchors.configured.read()
+        if set_up is None:
+            return
+        # What is signed goes out also where nothing more can be signed.
+        while monotonic() < ends and anchoring.keep_next(set_up, clock=timezone.now):
+            pass
+        if anchoring.make(set_up, now=timezone.now()) is not None:
+            while monotonic() < ends and anchoring.keep_next(set_up, clock=timezone.now):
+                pass
+    except Stopped as problem:
+        log.warning("the ledger is not anchored: %s %s", problem.what, problem.fix)

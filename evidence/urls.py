@@ -52,5 +52,7 @@ urlpatterns = [
     path("erasures/<uuid:erasure>/confirm/", custody_views.confirm, name="erasure_confirm"),
     path("erasures/<uuid:erasure>/refuse/", custody_views.refuse, name="erasure_refuse"),
     path("ledger/", views.ledger_page, name="ledger_page"),
+    path("ledger/keys.json", views.ledger_keys, name="ledger_keys"),
+    path("ledger/anchors/<int:number>.jws", views.ledger_anchor, name="ledger_anchor"),
     path("ledger/export/", views.ledger_export, name="ledger_export"),
 ]

@@ -25,6 +25,7 @@ from django.views.decorators.http import require_GET, require_POST
 from config.page import page
 from evidence import (
     actions,
+    anchoring,
     chain,
     custody_pages,
     dropping,
@@ -35,7 +36,7 @@ from evidence import (
     readings,
 )
 from evidence.forms import DeclareForm, SourceForm
-from evidence.models import Deposit, Source
+from evidence.models import Anchor, Deposit, Source
 from evidence.permissions import NotPossible, Reader
 
 type View = Callable[..., HttpResponseBase]
@@ -188,6 +189,29 @@ def deposit_page(request: HttpRequest, by: Reader, number: int) -> HttpResponse:
 def ledger_page(request: HttpRequest, by: Reader) -> HttpResponse:
     permissions.require_all(by)
     return page(request, "ledger.html", pages.ledger_page(asked(request), by), part="ledger_rows")
+
+
+@require_GET
+@read_by
+def ledger_keys(_request: HttpRequest, by: Reader) -> HttpResponse:
+    """The public keys that ever signed the ledger's head, as a JWKS (RFC 7517)."""
+    permissions.require_all(by)
+    return HttpResponse(
+        orjson.dumps({"keys": list(anchoring.jwks().values())}), "application/jwk-set+json"
+    )
+
+
+@require_GET
+@read_by
+def ledger_anchor(_request: HttpRequest, by: Reader, number: int) -> HttpResponse:
+    """A signed head, for `verify_ledger --anchor`."""
+    permissions.require_all(by)
+    row = get_object_or_404(Anchor, pk=number)
+    response = HttpResponse(row.statement, "application/jose")
+    name = f"countersign-ledger-{row.number}.jws"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    looked.note(response, [("export", name)], by=by, now=timezone.now())
+    return response
 
 
 @require_GET

@@ -2,6 +2,7 @@
 """Check an exported ledger without the app that wrote it: Python's standard library is enough.
 
     python3 verify_ledger.py ledger.ndjson [--head NUMBER:HASH] [--json]
+    python3 verify_ledger.py ledger.ndjson --anchor head.jws [--keys keys.json]
 
 The file has one JSON document a line (`manage.py export_ledger`): a head, every row, and then
 every deposit, source by source.
@@ -16,11 +17,14 @@ every deposit, source by source.
 
 Rows of sealed cases carry their digest without the entry: the chain over them is checked, their
 text cannot be. That rows were cut off the end together with the head shows only against a head
-that you kept yourself: give it with --head. Ends with 0 when all is well, 1 when something is
-wrong with the ledger, 2 when the file is none.
+that you kept yourself: give it with --head, or the signed one that lay elsewhere with --anchor.
+Its signature (Ed25519) is checked against the keys that you kept as well (--keys, a JWKS), which
+takes the package `cryptography`; who wrote the ledger anew could sign anew with a key of theirs.
+Ends with 0 when all is well, 1 when something is wrong with the ledger, 2 when a file is none.
 """
 
 import argparse
+import base64
 import json
 import sys
 from collections.abc import Iterable
@@ -290,13 +294,55 @@ def kept(said: str) -> tuple[int, str]:
     return int(row_number), hash_.lower()
 
 
+def part(text: str) -> bytes:
+    """A part of a JWS as bytes (RFC 7515: base64url without padding)."""
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def anchored(name: str, keys: str | None) -> tuple[int, str]:
+    """The head that a signed statement says; with keys, once its signature fits one of them."""
+    try:
+        header, payload, signature = Path(name).read_text("ascii").strip().split(".")
+        said, by = json.loads(part(payload)), json.loads(part(header))
+        head = kept(f"{said['number']}:{said['hash']}")
+        if keys is not None:
+            known = {one["kid"]: one["x"] for one in json.loads(Path(keys).read_text())["keys"]}
+            if by["alg"] != "Ed25519" or by["kid"] not in known:
+                raise NoLedger(f"{name} is signed by none of these keys")
+            signs(part(known[by["kid"]]), part(signature), f"{header}.{payload}".encode())
+    except NoLedger:
+        raise
+    except (argparse.ArgumentTypeError, KeyError, TypeError, ValueError) as problem:
+        raise NoLedger(f"{name} is no signed head, or the keys are none: {problem}") from None
+    return head
+
+
+def signs(key: bytes, signature: bytes, text: bytes) -> None:
+    """Nothing where this key signed this text. Raises NoLedger."""
+    try:
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    except ImportError:
+        raise NoLedger("checking a signature takes the package cryptography") from None
+    try:
+        Ed25519PublicKey.from_public_bytes(key).verify(signature, text)
+    except InvalidSignature:
+        raise NoLedger("the signature does not fit what it says") from None
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("file", help="the exported ledger; - for standard input")
     parser.add_argument("--head", type=kept, metavar="NUMBER:HASH", help="a head you kept")
+    parser.add_argument("--anchor", metavar="FILE", help="a signed head that lay elsewhere")
+    parser.add_argument("--keys", metavar="FILE", help="the keys that sign heads, as a JWKS")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     asked = parser.parse_args(arguments)
     try:
+        if asked.anchor:
+            asked.head = anchored(asked.anchor, asked.keys)
+            if asked.keys is None:
+                print("the signature of the head was not checked: give --keys", file=sys.stderr)
         if asked.file == "-":
             found = verify(sys.stdin.buffer, head=asked.head)
         else:

@@ -1,5 +1,6 @@
 """What sources said, as rows. Knows nothing of who anybody is."""
 
+from .anchors import Anchor, AnchorCopy, SealKey
 from .capsules import Capsule, Looked
 from .custody import (
     CapsuleTombstone,
@@ -25,6 +26,8 @@ __all__ = [
     "Acquaintance",
     "Actor",
     "AgentAbove",
+    "Anchor",
+    "AnchorCopy",
     "Capsule",
     "CapsuleTombstone",
     "Clock",
@@ -61,6 +64,7 @@ __all__ = [
     "RetentionSaid",
     "Retold",
     "Run",
+    "SealKey",
     "Sighting",
     "Source",
     "Term",

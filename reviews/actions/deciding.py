@@ -17,6 +17,7 @@ from identities.models import User
 from identities.permissions import NotAllowed, NotPossible, require
 from identities.reasons import reason_given
 from reviews import permissions, shown, standing
+from reviews.attention import QUICK
 from reviews.models import Case, Decision, Item, Seat
 
 from . import (
@@ -76,6 +77,8 @@ def decide(
         if answer == "narrow" and item.kind == "delegation":
             _only_narrows(item, stored, now=now)
         row = _sign(case, item, seat, answer, reason, stored, by=by, now=now)
+        if answer not in QUICK:
+            attention.settle_taken_back(case, by=by, now=now)
         outcome = settling.settle(case, item, now=now)
         _note(case, item, seat, row, by=by, now=now, outcome=outcome)
         _at_once(case, item, now=now)
@@ -148,6 +151,7 @@ def undo(*, case: Case, item: Item, by: User, now: datetime) -> None:
         if again is not None:
             again.superseded_at = None
             again.save(update_fields=["superseded_at"])
+        attention.settle_taken_back(case, by=by, now=now)
         reopened = case.state == "decided"
         settling.settle(case, item, now=now)
         withheld = stages.withholds(case, row.seat.stage)
@@ -325,7 +329,9 @@ def _note_withheld(
             "item": str(item.pk),
             "seat": seat.kind,
             "withheld": disclosing.commitment(row),
+            # What was shown, and not what was answered.
             "capsule": None if row.capsule is None else row.capsule.key,
+            "capsule_digest": None if row.capsule is None else bytes(row.capsule.digest).hex(),
         },
     )
 

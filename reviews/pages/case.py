@@ -10,6 +10,7 @@ from uuid import UUID
 
 from evidence.models import LedgerEntry
 from evidence.words import counted
+from identities import visible as identities_visible
 from identities.models import Person, Revocation, User
 from reviews import permissions, sight, visible
 from reviews.actions import attention as looking
@@ -364,6 +365,9 @@ def _acts(parts: Parts) -> list[dict[str, Any]]:
                 "ask": "Why nothing has to be decided",
             }
         )
+    # Judged again when it is taken (reviews/packs).
+    if parts.blind is None and (case.sealed or identities_visible.sees_all(user)):
+        found.append({"words": "Take the pack out", "url": f"{here}/pack/", "icon": "archive"})
     return found
 
 

@@ -10,7 +10,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from evidence import ledger
+from evidence import anchoring, ledger
+from evidence.sources.failures import Stopped
+from evidence.stores.anchors import keys
 from evidence.words import counted
 
 
@@ -24,9 +26,19 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--file", metavar="FILE", help="an exported ledger, not the database")
         parser.add_argument("--head", type=kept, metavar="NUMBER:HASH", help="a head you kept")
+        parser.add_argument(
+            "--anchor", metavar="FILE", help="a signed head that lay elsewhere, in place of --head"
+        )
+        parser.add_argument(
+            "--receipts", action="store_true", help="ask the places that keep heads, too"
+        )
         parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
 
     def handle(self, *_: Any, **options: Any) -> None:
+        if options["anchor"]:
+            if options["head"]:
+                raise CommandError("--anchor and --head say the same: give one of them")
+            options["head"] = signed_in(options["anchor"])
         found = in_file(options["file"], options["head"]) if options["file"] else here(options)
         if options["json"]:
             self.stdout.write(json.dumps(found, indent=2))
@@ -45,14 +57,33 @@ def here(options: dict[str, Any]) -> dict[str, Any]:
     """What is to be said of the ledger in the database."""
     head = options["head"]
     found = ledger.verify(kept=head and (head[0], bytes.fromhex(head[1])))
+    faults = found.faults + anchoring.faults()
+    if options["receipts"]:
+        try:
+            faults += anchoring.receipts()
+        except Stopped as problem:
+            raise CommandError(f"{problem.what} {problem.fix}") from None
     return {
-        "ok": not found.faults,
+        "ok": not faults,
         "sealed": found.sealed,
         "unsealed": found.unsealed,
         "head": found.head.hex(),
         "number": found.last,
-        "faults": [fault._asdict() for fault in found.faults],
+        "faults": [fault._asdict() for fault in faults],
     }
+
+
+def signed_in(name: str) -> tuple[int, str]:
+    """The head that a file says, signed by a key of this installation."""
+    try:
+        with Path(name).open("rb") as file:
+            text = file.read(keys.LARGEST + 1).decode("ascii", "replace")
+        said = keys.said_by(text, anchoring.jwks())
+    except OSError as problem:
+        raise CommandError(f"{name} cannot be read: {problem.strerror}") from None
+    except keys.Forged as problem:
+        raise CommandError(f"{name}: {problem}.") from None
+    return said.number, said.hash.hex()
 
 
 def in_file(name: str, head: tuple[int, str] | None) -> dict[str, Any]:
