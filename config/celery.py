@@ -18,7 +18,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 # Name said by evidence.nudge.after_commit -> names of the tasks it wakes.
 NUDGES: dict[str, tuple[str, ...]] = {
-    "evidence.stored": ("evidence.tasks.link_stored", "evidence.tasks.seal_deposits"),
+    "evidence.stored": (
+        "evidence.tasks.link_stored",
+        "evidence.tasks.seal_deposits",
+        "reviews.tasks.sealed",
+    ),
     "pull.asked": ("evidence.tasks.pull",),
     "erasure.confirmed": ("evidence.tasks.erase",),
     "reread.asked": ("evidence.tasks.reread",),
@@ -59,6 +63,7 @@ SCHEDULE: dict[str, tuple[str, timedelta]] = {
     "read deposits again": ("evidence.tasks.reread", timedelta(seconds=30)),
     "seal the ledger": ("evidence.tasks.seal_ledger", timedelta(seconds=1)),
     "verify the ledger": ("evidence.tasks.verify_ledger", timedelta(minutes=10)),
+    "anchor the ledger": ("evidence.tasks.anchor", timedelta(minutes=1)),
     "look at files again": ("identities.tasks.look_at_files", timedelta(minutes=30)),
     "enforce what is due": ("identities.tasks.enforce", timedelta(seconds=2)),
     "grants that are due": ("identities.tasks.grants_due", timedelta(seconds=1)),
@@ -68,6 +73,8 @@ SCHEDULE: dict[str, tuple[str, timedelta]] = {
     "ask for our rights": ("identities.tasks.ask_rights", timedelta(minutes=10)),
     "deadlines": ("reviews.tasks.deadlines", timedelta(seconds=5)),
     "break-glass": ("reviews.tasks.break_glass", timedelta(seconds=5)),
+    "sealed credentials in use": ("reviews.tasks.sealed", timedelta(seconds=10)),
+    "what break-glass asks outside": ("reviews.tasks.ask_outside", timedelta(seconds=30)),
     "carry out what is decided": ("reviews.tasks.carry_out", timedelta(seconds=5)),
     "automatic holds": ("reviews.tasks.hold_automatically", timedelta(seconds=5)),
     "cases from findings": ("reviews.tasks.open_from_findings", timedelta(seconds=30)),
@@ -103,6 +110,7 @@ SCHEDULE: dict[str, tuple[str, timedelta]] = {
 QUEUE, SOURCES, NOTICES = "countersign", "countersign-sources", "countersign-notices"
 QUEUES = (QUEUE, SOURCES, NOTICES)
 ROUTES = {
+    "evidence.tasks.anchor": {"queue": SOURCES},
     "evidence.tasks.pull": {"queue": SOURCES},
     "identities.tasks.read_inventories": {"queue": SOURCES},
     "identities.tasks.read_entitlements": {"queue": SOURCES},
@@ -110,6 +118,7 @@ ROUTES = {
     "identities.tasks.look_again": {"queue": SOURCES},
     "identities.tasks.look_at_files": {"queue": SOURCES},
     "identities.tasks.signals": {"queue": NOTICES},
+    "reviews.tasks.ask_outside": {"queue": SOURCES},
     "reviews.tasks.send_notices": {"queue": NOTICES},
 }
 

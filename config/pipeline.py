@@ -19,11 +19,13 @@ def consumers() -> list[Callable[[datetime], bool | int]]:
     from reviews.automatic import holding, incidents, settling
     from reviews.campaigns import launching, steps
     from reviews.micro_reviews import SERIOUS
+    from reviews.sealed import recognising
     from reviews.triggers import facts, opening, uses
 
     return [
         lambda now: bulk.link_many(now=now) or links.link_next(now=now),
         lambda now: following.follow_next(now=now),
+        lambda now: recognising.recognise_next(now=now),
         lambda now: judging.judge_next(now=now),
         lambda now: judging.judge_credentials(now=now) > 0,
         lambda now: bindings.propose_from_links(now=now) > 0,

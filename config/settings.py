@@ -249,6 +249,7 @@ ALLAUTH_TRUSTED_PROXY_COUNT = 1 if BEHIND_PROXY else 0
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_TOTP_ISSUER = "Countersign"
 MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RECOVERY_CODES_SHOW_ONCE = True  # an open session must not read what opens break-glass
 # Browsers allow passkeys on http only for localhost; so does the library with this switch.
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not SECURE
 
@@ -298,15 +299,16 @@ ALLOW_PRIVATE = environment.yes("COUNTERSIGN_ALLOW_PRIVATE", default=DEMO)
 # Directories of this server that sources may read files from; none by default.
 READ_DIRECTORIES = environment.folders("COUNTERSIGN_READ_DIRECTORIES")
 AWS_ENDPOINT = environment.address(
-    "COUNTERSIGN_AWS_ENDPOINT",
-    schemes=("http", "https"),
-    example="http://127.0.0.1:5555",
+    "COUNTERSIGN_AWS_ENDPOINT", schemes=("http", "https"), example="http://127.0.0.1:5555"
 )
 # Where the enforcer's AWS credentials lie: env:PREFIX, file:/path, or boto3's own chain;
 # {account} stands for the account's number.
 AWS_CREDENTIALS = environment.text("COUNTERSIGN_AWS_CREDENTIALS", "default")
-# What is set up for writing beside AWS: a file, whose shape is in docs/enforcers.md.
+# Files of the operator: what is set up for writing beside AWS (docs/enforcers.md), whose rotas say
+# who is on call (docs/break-glass.md), and who keeps the ledger's head (docs/custody.md).
 ENFORCERS = environment.text("COUNTERSIGN_ENFORCERS")
+ON_CALL = environment.text("COUNTERSIGN_ON_CALL")
+ANCHORS = environment.text("COUNTERSIGN_ANCHORS")
 # Secrets of keys to try after a revocation, as <key id>.json: the demo and tests have them.
 PROBE_FOLDER = environment.text("COUNTERSIGN_PROBE_FOLDER")
 
@@ -389,9 +391,7 @@ SERVER_EMAIL = DEFAULT_FROM_EMAIL
 WEBHOOK_SECRET = environment.signing_secret("COUNTERSIGN_WEBHOOK_SECRET")
 # Where each notice goes as a webhook, beside the mail; sealed cases send none.
 WEBHOOK_URL = environment.address(
-    "COUNTERSIGN_WEBHOOK_URL",
-    schemes=("https", "http"),
-    example="https://chat.example.org/hooks/countersign",
+    "COUNTERSIGN_WEBHOOK_URL", schemes=("https", "http"), example="https://chat.example.org/hook"
 )
 ALERT_EMAIL = environment.text("COUNTERSIGN_ALERT_EMAIL", "")  # told of break-glass opened alone
 

@@ -27,11 +27,11 @@ labels: list[str] = []
 derived: list[Callable[[str], str]] = []
 
 WRITTEN = (
-    "answer", "because", "comment", "ended_reason", "note", "purpose", "reason", "settled_reason",
-    "state_reason", "text",
+    "answer", "because", "comment", "ended_reason", "explained_who", "explained_words", "follow_ups",
+    "note", "purpose", "reason", "review_words", "settled_reason", "state_reason", "text",
 )  # fmt: skip
 MADE = (
-    "body", "carried_words", "could_read", "detail", "details", "facts", "failed_why", "found", "held_why",
+    "body", "carried_words", "comparison", "could_read", "detail", "details", "facts", "failed_why", "found", "held_why",
     "left_why", "links", "missing", "proposal", "recommendation_reason", "residual", "result",
     "snapshot", "subject", "title", "words",
 )  # fmt: skip

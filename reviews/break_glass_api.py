@@ -19,8 +19,18 @@ from identities.api.identities import user_of
 from identities.api.serializers import Reason, checked
 from identities.models import User
 from identities.permissions import NotPossible, require
+from reviews import second_factor
 from reviews.api import case_of, confirmed
-from reviews.break_glass import answering, asking, bundles, bypassing, ending, reviewing, rights
+from reviews.break_glass import (
+    answering,
+    asking,
+    bundles,
+    bypassing,
+    ending,
+    on_call,
+    reviewing,
+    rights,
+)
 from reviews.models import BreakGlass, Case
 from reviews.models.break_glass import REVIEWS
 from reviews.pages.break_glass_data import as_data
@@ -111,6 +121,7 @@ ACTS: dict[str, tuple[Callable[..., Case], type[serializers.Serializer[Any]], Wh
     "look": (answering.acknowledge, NothingIn, rights.why_not_answer, False),
     "vouch": (bypassing.vouch, ReasonIn, rights.why_not_vouch, True),
     "bypass": (bypassing.bypass, ReasonIn, rights.why_not_bypass, True),
+    "without-factor": (bypassing.go_without, ReasonIn, rights.why_not_go_without, False),
     "give-back": (ending.give_back, ReasonIn, rights.why_not_give_back, False),
     "cut-off": (ending.cut_off, ReasonIn, rights.why_not_cut_off, False),
     "longer": (ending.ask_longer, LongerIn, rights.why_not_ask_longer, False),
@@ -176,6 +187,27 @@ def all_bundles(request: Request) -> Response:
 
 @extend_schema(responses=OpenApiTypes.OBJECT, tags=["break-glass"])
 @door({"GET": "read"})
+def on_call_now(_request: Request) -> Response:
+    """Who is on call by each team's rota, when it was read, and what is wrong with it."""
+    found = on_call.overview(now=timezone.now())
+    rows = [
+        {
+            "team": row["team"],
+            "from": row["from"],
+            "duty": row["duty"],
+            "on_call": [{"name": one.name, "until": one.until} for one in row["on_call"]],
+            "unknown": row["unknown"],
+            "read_at": row["read_at"],
+            "counts": row["counts"],
+            "problem": row["problem"],
+        }
+        for row in found["rotas"]
+    ]
+    return Response({"problem": found["problem"], "rows": rows})
+
+
+@extend_schema(responses=OpenApiTypes.OBJECT, tags=["break-glass"])
+@door({"GET": "read"})
 def one(request: Request, key: str) -> Response:
     """One case: what is asked, who signed, what was done, and the digests that are signed on."""
     return Response(as_data(glass_of(request, key), user_of(request), now=timezone.now()))
@@ -184,14 +216,16 @@ def one(request: Request, key: str) -> Response:
 @extend_schema(request=ApproveIn, responses=OpenApiTypes.OBJECT, tags=["break-glass"])
 @door({"POST": "act"})
 def act(request: Request, key: str, act: str) -> Response:
-    """Sign, end or look back: approve, deny, send-back, look, vouch, bypass, give-back, cut-off,
-    longer, ticket, explain, review."""
+    """Sign, end or look back: approve, deny, send-back, look, vouch, bypass, without-factor, give-back,
+    cut-off, longer, ticket, explain, review."""
     does, takes, why_not, by_hand = ACTS[act]
     case, user, now = glass_of(request, key), user_of(request), timezone.now()
     require(why_not(user, case, now=now))
     data = checked(takes(data=request.data))
     if by_hand:
         confirmed(request)
+    if act == "bypass":
+        data["factor"] = second_factor.given(request._request, user)
     row = does(case=case, **data, by=user, now=now)
     return Response(as_data(row, user, now=timezone.now()))
 

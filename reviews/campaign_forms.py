@@ -7,10 +7,9 @@ from django import forms
 
 from identities.reasons import LONGEST_REASON
 from reviews.campaigns.steering import LONGEST_NAME
+from reviews.mode_forms import slugs
 from reviews.planted import FEWEST_ITEMS, MOST_SHARE
 from reviews.policy_document import CRITICALITIES, KINDS, MODES
-
-MOST_SERVICES = 500
 
 
 def _words(values: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -88,15 +87,17 @@ class CampaignForm(forms.Form):
             help_text="Who sits where, how long they have, what silence does; its scope holds.",
         )
 
+    def clean_services(self) -> list[str]:
+        return slugs(self.cleaned_data["services"])
+
     def scope(self) -> dict[str, Any]:
         """What the campaign leaves of the policy's scope, in the words of policies."""
         said = self.cleaned_data
         found: dict[str, Any] = {
             name: said[name] for name in ("kinds", "modes", "criticality") if said[name]
         }
-        services = [line.strip() for line in said["services"].splitlines() if line.strip()]
-        if services:
-            found["services"] = services[:MOST_SERVICES]
+        if said["services"]:
+            found["services"] = said["services"]
         if said["orphaned"]:
             found["orphaned"] = said["orphaned"] == "yes"
         return found

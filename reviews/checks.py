@@ -12,7 +12,9 @@ from django.utils import timezone
 
 from evidence.words import counted
 from reviews import accounts
-from reviews.models import AccountUse, Notice
+from reviews.break_glass import on_call
+from reviews.models import AccountUse, Notice, SealedUse
+from reviews.sealed import declaring
 
 # Its name, whether it is well, what was found, and what to do about it.
 type Check = tuple[str, bool, str, str]
@@ -25,7 +27,7 @@ FEW_CODES = 2
 def doctor() -> list[Check]:
     """Every check; one that cannot be made says so."""
     try:
-        return [_notices(), _webhooks(), _accounts()]
+        return [_notices(), _webhooks(), _accounts(), _sealed(), _on_call()]
     except DatabaseError as problem:
         said = str(problem).strip().splitlines()[0]
         return [("reviews", False, f"cannot be read: {said}", "run `manage.py migrate`")]
@@ -80,3 +82,34 @@ def _accounts() -> Check:
     if all((one.last or one.made_at) < since for one in rows):
         return name, False, "none was practised for 90 days", "come in by one, as a drill"
     return name, True, f"{counted(len(rows), 'account')} ready", ""
+
+
+def _sealed() -> Check:
+    """Whether what lies sealed is recognised by its use: only a use shows that it is."""
+    name, rows = "sealed credentials", declaring.in_force()
+    waits = SealedUse.objects.filter(reviewed_at=None).count()
+    if waits:
+        said = f"{counted(waits, 'use')} looked back at by nobody"
+        return name, False, said, "look at them on the page Sealed credentials"
+    seen = dict(SealedUse.objects.values_list("slug").annotate(last=Max("last_at")).order_by())
+    since = timezone.now() - PRACTISED
+    unseen = [one.slug for one in rows if (seen.get(one.slug) or one.settled_at or since) < since]
+    if unseen:
+        said = f"{', '.join(unseen[:10])}: no use in evidence for 90 days"
+        return name, False, said, "announce a drill, use it, and look whether it is recognised"
+    return name, True, f"{counted(len(rows), 'credential')} watched for", ""
+
+
+def _on_call() -> Check:
+    """Whether rotas say who is on call; where they do not, everybody of a team is asked."""
+    found = on_call.overview(now=timezone.now())
+    if found["problem"]:
+        return "on call", False, found["problem"], "correct the file that COUNTERSIGN_ON_CALL names"
+    wrong = [
+        f"{one['team']}: {one['problem'] or 'not read yet'}"
+        for one in found["rotas"]
+        if one["problem"] or not one["counts"]
+    ]
+    if wrong:
+        return "on call", False, " ".join(wrong)[:600], "look at the page On call"
+    return "on call", True, f"{counted(len(found['rotas']), 'rota')} read", ""

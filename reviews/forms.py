@@ -96,6 +96,12 @@ class DecideForm(forms.Form):
     def left(self) -> dict[str, list[str]]:
         """What is ticked and what is written. A form with boxes that leaves nothing says so."""
         said = self.cleaned_data
+        sent = (said["proposal"].splitlines(), said["left_action"], said["left_resource"])
+        if any(len(some or ()) > MOST_LINES for some in sent):
+            raise NotPossible(
+                f"At most {MOST_LINES} actions and as many resources are left by one answer: what"
+                " is beyond them would be taken away unseen. Write patterns with *."
+            )
         found = lines_of(said["proposal"])
         for name, boxes in (("actions", "left_action"), ("resources", "left_resource")):
             on = [str(one)[:2_048] for one in (said[boxes] or [])[:MOST_LINES]]

@@ -16,6 +16,18 @@ MODE_WORDS = {
 }
 
 
+def slugs(text: str) -> list[str]:
+    """Services, one a line. More than can be said are refused: what is left out would be cut by a
+    clock, or asked of nobody, without a word."""
+    found = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(found) > MOST_SERVICES:
+        raise forms.ValidationError(
+            f"At most {MOST_SERVICES} services: these are {len(found):,}. Leave it empty for all,"
+            " or make several."
+        )
+    return found
+
+
 def _some(label: str, values: tuple[str, ...]) -> forms.MultipleChoiceField:
     return forms.MultipleChoiceField(
         label=label,
@@ -58,15 +70,17 @@ class ModeForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 2}),
     )
 
+    def clean_services(self) -> list[str]:
+        return slugs(self.cleaned_data["services"])
+
     def scope(self) -> dict[str, Any]:
         """The scope in the words of review policies."""
         said = self.cleaned_data
         found: dict[str, Any] = {
             name: said[name] for name in ("kinds", "criticality") if said[name]
         }
-        services = [line.strip() for line in said["services"].splitlines() if line.strip()]
-        if services:
-            found["services"] = services[:MOST_SERVICES]
+        if said["services"]:
+            found["services"] = said["services"]
         for name in ("ai_system", "orphaned"):
             if said[name]:
                 found[name] = said[name] == "yes"

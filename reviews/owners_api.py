@@ -15,6 +15,7 @@ from rest_framework.response import Response
 
 from identities import visible as identities_visible
 from identities.actions import vendors
+from identities.actions.identities import locked
 from identities.api.doors import door, named
 from identities.api.identities import confirmed, identity_of, user_of
 from identities.api.serializers import AttestIn, BecauseIn, IdentityOut, Reason, known_only
@@ -336,8 +337,10 @@ def vendor(request: Request, key: str) -> Response:
     attested = data.pop("attested", None)
     if attested is not None:
         known_only(AttestedIn(data=dict(request.data)["attested"]))
-    before = {name: getattr(row, name) for name in vendors.Stated.__dataclass_fields__}
     with transaction.atomic():
+        # What is left out stays as it is now, not as it was when this request came in.
+        row = locked(row.pk)
+        before = {name: getattr(row, name) for name in vendors.Stated.__dataclass_fields__}
         vendors.describe(identity=row, said=vendors.Stated(**before | data), by=user, now=now)
         if attested is not None:
             vendors.attested(identity=row, by=user, now=now, **attested)

@@ -37,9 +37,11 @@ class TryIn(serializers.Serializer[Any]):
 
 
 class ProposeIn(TryIn):
-    """The same as a version that asks for a second signature."""
+    """The same as a version that asks for a second signature. `based_on`: the version that it was
+    written from, 0 for a new policy; refused where another one is in force by now."""
 
     reason = Reason()
+    based_on = serializers.IntegerField(min_value=0, required=False, allow_null=True)
 
 
 class RefuseIn(serializers.Serializer[Any]):
@@ -107,6 +109,7 @@ def policies(request: Request) -> Response:
             reason=data["reason"],
             by=user_of(request),
             now=timezone.now(),
+            based_on=data.get("based_on"),
         )
         return Response(as_data(row, user_of(request)), status=201)
     in_force, waiting = pages.current(now=timezone.now())

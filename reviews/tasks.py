@@ -13,9 +13,10 @@ from reviews import actions, digest, notices, shares
 from reviews.actions import expiring, offers, planting
 from reviews.actions import modes as mode_rules
 from reviews.automatic import holding, incidents, settling
-from reviews.break_glass import sweeping
+from reviews.break_glass import on_call, owed_tickets, sweeping
 from reviews.campaigns import launching, letting_out, progress, steps
 from reviews.micro_reviews import SERIOUS
+from reviews.sealed import recognising
 from reviews.succession import noticing, passing, untaken, vacant
 from reviews.triggers import facts, unusual, uses
 from reviews.triggers import opening as micro_reviews_of
@@ -130,6 +131,21 @@ def break_glass() -> int:
     """Break-glass that nobody answered, that has ended, that is used, and that is to be practised."""
     done = _until_done(lambda: sweeping.due_next(now=timezone.now()))
     return done + sweeping.watch(now=timezone.now()) + sweeping.drills(now=timezone.now())
+
+
+@shared_task(name="reviews.tasks.ask_outside")  # type: ignore[untyped-decorator]  # celery ships no types
+def ask_outside() -> int:
+    """Who is on call, by each team's rota; and tickets whose tracker did not answer."""
+    on_call.follow(now=timezone.now())
+    done = _until_done(lambda: on_call.read_next(now=timezone.now()))
+    return done + _until_done(lambda: owed_tickets.look_next(now=timezone.now()))
+
+
+@shared_task(name="reviews.tasks.sealed")  # type: ignore[untyped-decorator]  # celery ships no types
+def sealed() -> int:
+    """What lies sealed for when this application is down, in use as evidence shows it."""
+    done = _until_done(lambda: recognising.recognise_next(now=timezone.now()))
+    return done + _until_done(lambda: recognising.overdue_next(now=timezone.now()))
 
 
 @shared_task(name="reviews.tasks.beat")  # type: ignore[untyped-decorator]  # celery ships no types

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from evidence import proofs
 from identities import visible
-from identities.actions import revocations
+from identities.actions import grants, revocations
 from identities.actions.revocations import by_hand, stating
 from identities.actions.revocations import rights as nightly
 from identities.api.doors import door, page_of
@@ -24,7 +24,7 @@ from identities.models import Revocation, Rights, Statement
 from identities.permissions import NotPossible, require
 from reviews.actions.stating import two_needed
 from reviews.exports import moment
-from reviews.pages import unfinished
+from reviews.pages import unfinished, unfinished_grants
 
 OF_WALL = {**unfinished.KNOWN, "limit": (), "after": ()}
 
@@ -66,7 +66,8 @@ def revocation_of(request: Request, key: str) -> Revocation:
 @door({"GET": "read"}, asks=OF_WALL)
 def wall(request: Request) -> Response:
     """What is asked for and not effective, the oldest first: ``?system=aws&state=failed&age=day``;
-    ``after`` is the number of rows that were read already."""
+    ``after`` is the number of rows that were read already. ``grants``, beside the first of them: what
+    should be gone and is not shown to be, or waits for a person."""
     user, now = user_of(request), timezone.now()
     limit, after = page_of(request)
     asked = {name: str(value)[:500] for name, value in request.query_params.items()}
@@ -75,9 +76,11 @@ def wall(request: Request) -> Response:
         raise NotPossible("Take a list that long out as a file: /unfinished.json.")
     rows = list(unfinished.found(user, asked, now=now)[first : first + limit + 1])
     known = unfinished.standings(rows[:limit], unfinished.around())
+    given = unfinished_grants.found(user, asked, now=now)[: 0 if first else limit]
     return Response(
         {
             "rows": [unfinished.as_data(one, how) for one, how in known],
+            "grants": [unfinished_grants.as_data(one) for one in grants.seen(given, now=now)],
             "after": first + limit if len(rows) > limit else None,
         }
     )

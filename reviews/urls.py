@@ -19,6 +19,7 @@ urlpatterns = [
     path(
         "cases/<str:key>/capsules/CAP-<int:number>/", case_views.capsule_page, name="capsule_page"
     ),
+    path("cases/<str:key>/pack/", case_views.case_pack, name="case_pack"),
     path("cases/<str:key>/decide/", views.case_decide, name="case_decide"),
     path("cases/<str:key>/undo/", views.case_undo, name="case_undo"),
     path("cases/<str:key>/tie-break/", views.case_tie_break, name="case_tie_break"),
@@ -47,6 +48,7 @@ urlpatterns = [
     path("", include("reviews.pages.grant_urls")),
     # Names of its own before those that are keys of requests.
     path("", include("reviews.pages.account_urls")),
+    path("", include("reviews.pages.sealed_urls")),
     path("", include("reviews.pages.break_glass_urls")),
     path("", include("reviews.pages.urls")),
 ]

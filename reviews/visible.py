@@ -30,6 +30,20 @@ def cases(user: User, *, now: datetime) -> QuerySet[Case]:
         unsealed &= Q(own) | Q(seated) | Q(opened_by=user.ref)
         if user.person_id is not None:
             unsealed |= Q(sealed=False, requester_id=user.person_id)
+    return _with_sealed(user, unsealed)
+
+
+def seated(user: User, *, now: datetime) -> QuerySet[Case]:
+    """Of these cases the ones in which this user sits or is the backup. Asked of seats alone: what
+    somebody sits in is seen, whoever owns its identity."""
+    if not user.is_active:
+        return Case.objects.none()
+    parties = mine(user, now=now)
+    theirs = Seat.objects.filter(Q(party__in=parties) | Q(backup__in=parties))
+    return _with_sealed(user, Q(sealed=False)).filter(Exists(theirs.filter(case=OuterRef("pk"))))
+
+
+def _with_sealed(user: User, unsealed: Q) -> QuerySet[Case]:
     if user.person_id is None:
         return Case.objects.filter(unsealed)
     member = Exists(CaseMember.objects.filter(case=OuterRef("pk"), person_id=user.person_id))

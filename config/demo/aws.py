@@ -193,6 +193,8 @@ class Population:
 BUCKETS = ("invoices", "reports", "hr-records")
 AGENT = "svc-report-agent"
 ENFORCER = "countersign-enforcer"
+# What break-glass gives goes onto this one, which may do nothing by itself.
+BREAK_GLASS_ROLE = "svc-break-glass"
 
 # What each agent was meant to do, as the inline policy "task" of its user.
 _TASKS: dict[str, tuple[dict[str, Any], ...]] = {
@@ -252,15 +254,23 @@ def populate(demo: Demo) -> Population:
         PolicyName="task",
         PolicyDocument=policy({"Action": "s3:GetObject", "Resource": "arn:aws:s3:::reports/*"}),
     )
+    enforcer = add_enforcer(admin, account=demo.account)
+    trust = policy(
+        {
+            "Action": "sts:AssumeRole",
+            "Principal": {"AWS": f"arn:aws:iam::{demo.account}:user/{enforcer.user}"},
+        }
+    )
+    empty = admin.iam.create_role(RoleName=BREAK_GLASS_ROLE, AssumeRolePolicyDocument=trust)["Role"]
     return Population(
         account=demo.account,
         users=users,
         user_ids=user_ids,
         keys=keys,
-        roles={role["RoleName"]: role["Arn"]},
+        roles={one["RoleName"]: one["Arn"] for one in (role, empty)},
         buckets=BUCKETS,
         secret_arn=str(secret["ARN"]),
-        enforcer=add_enforcer(admin, account=demo.account),
+        enforcer=enforcer,
     )
 
 
@@ -313,6 +323,10 @@ def add_enforcer(admin: Clients, *, account: str, name: str = ENFORCER) -> DemoK
                     "iam:ListAttachedRolePolicies",
                 ],
                 "Resource": f"arn:aws:iam::{account}:role/svc-*",
+            },
+            {
+                "Action": "sts:AssumeRole",
+                "Resource": f"arn:aws:iam::{account}:role/{BREAK_GLASS_ROLE}",
             },
             {
                 "Action": ["iam:GetPolicy", "iam:GetPolicyVersion"],

@@ -13,9 +13,12 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 from django.conf import settings
+from django.utils import timezone
 
 from config.demo import aws, story
-from identities.models import Credential
+from identities.actions.grants.carrying import given_of
+from identities.actions.grants.systems import granter
+from identities.models import Credential, Grant
 
 USERS = ("svc-report-agent", "svc-invoice-agent", "svc-support-agent", "svc-nightly-etl")
 
@@ -69,7 +72,7 @@ def use(account: aws.Demo) -> None:
 
 
 def settle(account: aws.Demo) -> None:
-    """Hold and delete again what was held and revoked before the account was ended."""
+    """Hold, delete and give again what was held, revoked and given before the account was ended."""
     iam = account.clients().iam
     for row in Credential.objects.filter(
         standing=True, state__in=["held", "revoked"], actor__kind="access_key"
@@ -82,6 +85,10 @@ def settle(account: aws.Demo) -> None:
                     )
                 else:
                     iam.delete_access_key(UserName=user, AccessKeyId=row.actor.value)
+    # What has ended meanwhile is taken away by the sweep, which finds nothing of it.
+    now = timezone.now()
+    for given in Grant.objects.filter(state="usable", system="aws", ends_at__gt=now):
+        granter(given.system, given.account).grant(given_of(given), now=now)
 
 
 def _seed(account: aws.Demo, seed: int) -> None:

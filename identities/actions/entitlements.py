@@ -13,7 +13,7 @@ from django.db.models import Max, Q
 from evidence import ledger, nudge
 from evidence.keys import uuid7
 from identities.acting import COUNTERSIGN
-from identities.actions.revocations import of_aws, reach
+from identities.actions.revocations import of_aws, of_gcp, reach
 from identities.enforcers import entitlements_aws
 from identities.enforcers.contract import PermanentFailure, TemporaryFailure
 from identities.models import Entitlement, Identity
@@ -30,6 +30,20 @@ def read(*, identity: Identity, now: datetime) -> list[Entitlement]:
     """
     rows = []
     for target in reach.of_identity(identity, now=now):
+        if target.system == "gcp" and (allowed := of_gcp.read(target)) is not None:
+            rows.append(
+                keep(
+                    identity=identity,
+                    system=target.system,
+                    principal=allowed.principal,
+                    possible=[item.as_json() for item in allowed.possible],
+                    keys=[],
+                    missing=allowed.missing,
+                    digest=allowed.digest,
+                    since=now,
+                    now=now,
+                )
+            )
         if target.system != "aws" or target.kind not in ("user", "role"):
             continue
         found = entitlements_aws.read(
@@ -176,10 +190,13 @@ def read_next(*, now: datetime) -> bool:
     due = (
         Identity.objects.exclude(state="retired")
         .filter(
+            Q(bindings__actor__kind="arn", bindings__actor__realm__startswith="aws:")
+            | Q(
+                bindings__actor__kind="service_account",
+                bindings__actor__realm__in=of_gcp.readable(),
+            ),
             bindings__state="confirmed",
             bindings__superseded_at__isnull=True,
-            bindings__actor__kind="arn",
-            bindings__actor__realm__startswith="aws:",
         )
         .annotate(
             last=Max("entitlements__read_at", filter=Q(entitlements__superseded_at__isnull=True))

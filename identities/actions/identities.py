@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db import transaction
 
 from evidence import ledger, nudge
-from identities import permissions
+from identities import as_read, permissions
 from identities.acting import By, acting
 from identities.actions import stretches
 from identities.models import Attestation, ClaimRefusal, Identity
@@ -145,10 +145,22 @@ def _refused(identity: Identity, party: UUID) -> bool:
     return ClaimRefusal.objects.filter(identity=identity.pk, party=party, silent=False).exists()
 
 
+def stands(identity: Identity) -> list[object]:
+    """What is stated of it, for the mark of a form that states it anew."""
+    return [identity.purpose, identity.expires_at]
+
+
 def attest(
-    *, identity: Identity, purpose: str, expires_at: datetime, by: By, now: datetime
+    *,
+    identity: Identity,
+    purpose: str,
+    expires_at: datetime,
+    by: By,
+    now: datetime,
+    read: str | None = None,
 ) -> Attestation:
-    """An owner's dated statement of what the identity is for and until when."""
+    """An owner's dated statement of what the identity is for and until when. `read`: the mark of
+    what stood there when the form was opened (identities/as_read.py)."""
     with transaction.atomic():
         identity = locked(identity.pk)
         permissions.require(permissions.why_not_attest(by, identity, now=now))
@@ -161,6 +173,7 @@ def attest(
             raise NotPossible("Say the purpose: what it does and for whom.")
         if expires_at <= now:
             raise NotPossible("The expiry must lie ahead.")
+        as_read.require_same(read, stands(identity), what=f"What is stated of {identity.name}")
         row = Attestation.objects.create(
             identity=identity,
             purpose=purpose.strip(),

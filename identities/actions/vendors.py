@@ -10,7 +10,7 @@ from datetime import date, datetime
 
 from django.db import transaction
 
-from identities import permissions
+from identities import as_read, permissions
 from identities.acting import acting
 from identities.models import Identity, User, VendorAttestation
 from identities.permissions import NotPossible
@@ -30,12 +30,21 @@ class Stated:
     data_leaving: str = ""
 
 
-def describe(*, identity: Identity, said: Stated, by: User, now: datetime) -> Identity:
-    """State it anew; what was said before stays in the ledger."""
+def stands(identity: Identity) -> list[object]:
+    """What is stated of it, for the mark of a form that replaces all of it."""
+    return [getattr(identity, name) for name in Stated.__dataclass_fields__]
+
+
+def describe(
+    *, identity: Identity, said: Stated, by: User, now: datetime, read: str | None = None
+) -> Identity:
+    """State it anew; what was said before stays in the ledger. `read`: the mark of what stood there
+    when the form was opened (identities/as_read.py)."""
     with transaction.atomic():
         identity = locked(identity.pk)
         permissions.require(permissions.why_not_describe(by, identity, now=now))
         _is_integration(identity)
+        as_read.require_same(read, stands(identity), what=f"What is stated of {identity.name}")
         given = {
             name: _text(value) if isinstance(value, str) else value
             for name, value in asdict(said).items()

@@ -6,7 +6,7 @@ that is refused, trying each right on something that cannot succeed. Must not ch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from .aws_clients import Clients
@@ -63,15 +63,28 @@ _TRIALS: dict[str, Callable[[IAMClient, str], object]] = {
 }
 
 
+# The same to give something for a while, and to hand it out.
+GRANTING: dict[str, tuple[str, ...]] = {
+    "user": USERS,
+    "role": ROLES,
+    "role_sessions": (*ROLES, "sts:AssumeRole"),
+}
+
+
 def missing(
-    clients: Clients, *, account: str, own_arn: str, targets: Sequence[Target]
+    clients: Clients,
+    *,
+    account: str,
+    own_arn: str,
+    targets: Sequence[Target],
+    needs: Mapping[str, Sequence[str]] = NEEDS,
 ) -> list[MissingRight]:
     """The rights that are missing, each with what to add. Empty is "nothing is missing"."""
     parts = own_arn.split(":")
     partition = parts[1]
     if parts[-1] == "root":
         return []  # the root of an account may do everything, and cannot be simulated
-    wanted = _wanted(f"arn:{partition}:iam::{account}", targets)
+    wanted = _wanted(f"arn:{partition}:iam::{account}", targets, needs)
     try:
         source = _policy_source(clients, own_arn, account=account, partition=partition)
         refused = [
@@ -87,15 +100,17 @@ def missing(
     return sorted(set(refused), key=lambda right: (right.permission, right.resource))
 
 
-def _wanted(prefix: str, targets: Sequence[Target]) -> list[tuple[str, tuple[str, ...]]]:
+def _wanted(
+    prefix: str, targets: Sequence[Target], needs: Mapping[str, Sequence[str]]
+) -> list[tuple[str, tuple[str, ...]]]:
     if not targets:
         return [(f"{prefix}:user/*", (*KEYS, *USERS)), (f"{prefix}:role/*", ROLES)]
     found: dict[str, dict[str, None]] = {}
     for target in targets:
         kind = "role" if target.kind in ("role", "role_sessions") else "user"
         name = target.extra.get("user", "*") if target.kind == "access_key" else target.name
-        needs = found.setdefault(f"{prefix}:{kind}/{name}", {})
-        needs.update(dict.fromkeys(NEEDS.get(target.kind, ())))
+        of = found.setdefault(f"{prefix}:{kind}/{name}", {})
+        of.update(dict.fromkeys(needs.get(target.kind, ())))
     return [(resource, tuple(actions)) for resource, actions in found.items()]
 
 

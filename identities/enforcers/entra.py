@@ -5,7 +5,7 @@ people; decides nothing about who may ask.
 
 | kind              | hold, suspend          | release, resume | narrow       | revoke                 |
 | user              | disabled, sessions end | enabled         | not possible | as hold                |
-| service_principal | disabled               | enabled         | not possible | as hold                |
+| service_principal | disabled               | enabled         | for good     | as hold                |
 | application       | its service principal here, by client id, the same way                           |
 | key, federated    | not possible           | not possible    | not possible | taken away             |
 
@@ -23,7 +23,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from . import entra_keys
+from . import entra_entitled, entra_keys
 from .addresses import WHO
 from .contract import (
     KnownSession,
@@ -66,10 +66,23 @@ def cannot(target: Target, step: str) -> str:
     """Why Entra has no such step for this target; "" where it has."""
     if target.kind in KEYS and step != "revoke":
         return f"Entra has no {step} for one key: hold its service principal, or revoke the key."
-    if target.kind in PRINCIPALS and step in ("narrow", "reading of what is allowed"):
+    if target.kind == "user" and step == "narrow":
+        return "What a user is allowed is changed there, or hold the user."
+    if target.kind.endswith("_entitlement"):
         return (
-            f"Entra has nothing that would {step} a principal and could be taken back: have its app"
-            " roles and grants changed there, or hold it."
+            f"Entra has nothing that would {step} what a principal is allowed and could be taken"
+            " back: narrow it for good, or hold the principal."
+        )
+    return ""
+
+
+def not_set_up(target: Target, step: str) -> str:
+    """Why what a principal is allowed is not changed from here, where the settings do not say so."""
+    if step == "narrow" and target.kind in ("service_principal", "application"):
+        return (
+            "Entra has nothing that would narrow a principal and could be taken back: have its app"
+            " roles and grants changed there, or hold it. With entitlements: true in the enforcers'"
+            " settings it is narrowed from here, for good."
         )
     return ""
 
@@ -115,6 +128,17 @@ class EntraEnforcer(Unable):
             return entra_keys.remove(self._graph, target, key=key)
         return self._set(target, "revoke", enabled=False, key=key)
 
+    def narrow(self, target: Target, *, key: str = "", **said: Any) -> Sent:
+        """Its app roles, scopes and directory roles beyond what is left are taken away, for good."""
+        self._check(target, "narrow")
+        if not self._tenant.entitlements:
+            raise PermanentFailure(not_set_up(target, "narrow"), who_must_act=WHO)
+        try:
+            who = self._principal(target)
+        except Absent:
+            return Sent("", f"{target.name} is already gone.")
+        return entra_entitled.narrow(who, said["permissions"], key=key)
+
     # Looking at it afterwards
 
     def verify(
@@ -124,7 +148,7 @@ class EntraEnforcer(Unable):
         step: Step,
         now: datetime,
         since: datetime | None = None,
-        permissions: Sequence[Permission] = (),  # noqa: ARG002 -- Entra holds all of a principal
+        permissions: Sequence[Permission] = (),
     ) -> Seen:
         """What the directory shows now. With `since`, a user's sessions must have ended by then."""
         self._check(target, step)
@@ -134,6 +158,8 @@ class EntraEnforcer(Unable):
             found = self._look(target)
         except Absent:
             return Seen("gone", f"There is no {target.kind} {target.name}.", now)
+        if step == "narrow":
+            return entra_entitled.seen(self._principal(target), permissions, now=now)
         enabled = found.get("accountEnabled")
         if type(enabled) is not bool:
             return Seen("unknown", f"Graph does not say whether {target.name} is enabled.", now)
@@ -184,8 +210,12 @@ class EntraEnforcer(Unable):
         stopped today. Reads only."""
         missing: list[MissingRight] = []
         needed: set[Needed] = set() if targets else {USERS, APPLICATIONS}
+        if self._tenant.entitlements and not targets:
+            needed.add(entra_entitled.NEEDS)
         for target in targets[:MOST_LOOKED_AT]:
             needed.add(USERS if target.kind == "user" else APPLICATIONS)
+            if self._tenant.entitlements and target.kind in ("service_principal", "application"):
+                needed.add(entra_entitled.NEEDS)
             try:
                 found = self._looked_at(target)
             except Refused:
@@ -294,6 +324,11 @@ class EntraEnforcer(Unable):
                 who_must_act=WHO,
             )
         return found
+
+    def _principal(self, target: Target) -> entra_entitled.Principal:
+        """Raises Absent."""
+        number = str(self._look(target)["id"])
+        return entra_entitled.Principal(self._graph, number, target.name)
 
     def _looked_at(self, target: Target) -> dict[str, Any]:
         self._check(target, "revoke")

@@ -56,13 +56,16 @@ class Tenant:
     ca_file: str = ""
     # How long access tokens live at most, where a policy of the tenant says so.
     access_token_seconds: int | None = None
+    # Whether what principals are allowed is narrowed from here, which takes a global
+    # administrator's rights.
+    entitlements: bool = False
 
     @property
     def administrator(self) -> str:
         return f"an administrator of the Entra tenant {self.tenant}"
 
 
-_TEXTS = frozenset(Tenant.__dataclass_fields__) - {"access_token_seconds"}
+_TEXTS = frozenset(Tenant.__dataclass_fields__) - {"access_token_seconds", "entitlements"}
 
 
 def tenant(entry: Entry) -> Tenant:
@@ -80,6 +83,8 @@ def tenant(entry: Entry) -> Tenant:
     life = entry.get("access_token_seconds")
     if life is not None and (type(life) is not int or life <= 0):
         raise wrong(f"{where}: access_token_seconds is no number of seconds")
+    if type(entry.get("entitlements", False)) is not bool:
+        raise wrong(f"{where}: entitlements is neither true nor false")
     made = Tenant(**{**entry, "tenant": entry["tenant"].lower()})
     if bool(made.secret) == bool(made.assertion):
         raise wrong(f"{where}: either secret or assertion is needed")

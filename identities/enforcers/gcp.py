@@ -4,8 +4,11 @@ Owns what each step means there, how it is read back and what lives on. Must not
 people; decides nothing about who may ask.
 
 | kind            | hold, suspend | release, resume | narrow       | revoke                            |
-| service_account | disabled      | enabled         | not possible | disabled, then deleted            |
+| service_account | disabled      | enabled         | gcp_entitled | disabled, then deleted            |
 | key             | disabled      | enabled         | not possible | disabled, then deleted            |
+
+What an account is allowed (service_account_entitlement) is held, released and narrowed by
+gcp_entitled.py, where the settings say so.
 
 Sources: cloud.google.com, IAM API v1, reference of projects.serviceAccounts (disable: "existing
 access tokens are rejected"; delete and undelete: 30 days; testIamPermissions) and of
@@ -18,12 +21,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
 from evidence.formats.gcp import names
 
+from . import gcp_entitled as entitled
 from .addresses import WHO
 from .contract import (
     KnownSession,
@@ -37,27 +42,42 @@ from .contract import (
     Target,
     plain,
 )
+from .gcp_entitled import NEEDS
 from .gcp_projects import RESOURCES, Absent, Google, Hidden, Projects
 from .unable import Unable
 
 ADDRESS = re.compile(r"[a-z0-9][a-z0-9.-]{0,100}@[a-z0-9.-]{1,150}\.gserviceaccount\.com")
 UNIQUE = re.compile(r"[0-9]{10,30}")
 KEY = re.compile(r"[A-Za-z0-9]{8,64}")
+KINDS = ("service_account", "key", entitled.KIND)
 PROPAGATION, ID_TOKENS = timedelta(minutes=7), timedelta(hours=1)
 ACCOUNTS, KEYS = "iam.serviceAccounts", "iam.serviceAccountKeys"
 VERBS = ("get", "list", "disable", "enable", "delete")
+WANTED = tuple(f"{family}.{verb}" for family in (ACCOUNTS, KEYS) for verb in VERBS)
+HELD_BY = {
+    False: "roles/iam.serviceAccountAdmin and roles/iam.serviceAccountKeyAdmin hold all that it needs",
+    True: "roles/resourcemanager.projectIamAdmin and roles/iam.roleViewer hold it",
+}
 MOST_LOOKED_AT = 20
 
 
 def cannot(target: Target, step: str) -> str:
     """Why Google Cloud has no such step for this target; "" where it has."""
-    if target.kind in ("service_account", "key") and step in (
-        "narrow",
-        "reading of what is allowed",
-    ):
+    allowing = step in ("narrow", "reading of what is allowed")
+    if target.kind == "key" and allowing:
+        return "A key may what its service account may: narrow that, or hold the key."
+    if target.kind == entitled.KIND and step not in ("hold", "release", "narrow"):
+        return f"What a service account is allowed has no {step}: narrow it, or hold the account."
+    return ""
+
+
+def not_set_up(target: Target, step: str) -> str:
+    """Why what an account is allowed is not changed from here, where the settings do not say so."""
+    if target.kind == entitled.KIND or (target.kind == "service_account" and step == "narrow"):
         return (
-            f"Google keeps with the resources what a {target.kind} may, which is not changed from"
-            " here: have its bindings changed there, or hold it."
+            "Google keeps with the resources what a service account may, which is not changed from"
+            " here: have its bindings changed there, or hold it. With entitlements: true in the"
+            " enforcers' settings, the bindings in its project are."
         )
     return ""
 
@@ -76,12 +96,31 @@ class GcpEnforcer(Unable):
 
     # Steps
 
-    def hold(self, target: Target, *, key: str = "", **_: Any) -> Sent:
-        """A reversible stop: of an account at once, of a key for new tokens."""
+    def hold(self, target: Target, *, key: str = "", **said: Any) -> Sent:
+        """A reversible stop: of an account at once, of a key for new tokens, of what is allowed."""
+        if target.kind == entitled.KIND:
+            return entitled.hold(self._policy(target), said.get("permissions", ()), key=key)
         return self._set(target, "disable", key=key)
 
-    def release(self, target: Target, *, key: str = "", **_: Any) -> Sent:
+    def release(self, target: Target, *, key: str = "", **said: Any) -> Sent:
+        if target.kind == entitled.KIND:
+            before = said.get("allowed") or {}
+            return entitled.release(self._policy(target), before=before, key=key)
         return self._set(target, "enable", key=key)
+
+    def allowed(self, target: Target, **_: Any) -> dict[str, str]:
+        if target.kind == "key":
+            raise self.not_possible(target, "reading of what is allowed")
+        return entitled.allowed(self._policy(target))
+
+    def reading(self, target: Target) -> entitled.Reading:
+        """What an account is allowed in its project now."""
+        return entitled.reading(self._policy(target))
+
+    def narrow(self, target: Target, *, key: str = "", **said: Any) -> Sent:
+        if target.kind == "key":
+            raise self.not_possible(target, "narrow")
+        return entitled.narrow(self._policy(target), said["permissions"], key=key)
 
     def suspend(self, target: Target, *, key: str = "", **_: Any) -> Sent:
         return self._set(target, "disable", key=key)
@@ -124,11 +163,13 @@ class GcpEnforcer(Unable):
         step: Step,
         now: datetime,
         since: datetime | None = None,  # noqa: ARG002 -- an account or key is one thing
-        permissions: Sequence[Permission] = (),  # noqa: ARG002 -- nothing is narrowed here
+        permissions: Sequence[Permission] = (),
     ) -> Seen:
         """What the project shows now. A disabled one is not what a deletion wanted."""
         self._check(target)
         found = self._look(target)
+        if found is not None and (target.kind == entitled.KIND or step == "narrow"):
+            return entitled.seen(self._policy(target), permissions, step=step, now=now)
         if found is None:
             return Seen("gone", f"There is no {target.kind} {target.name}.", now)
         # Protocol Buffers in JSON leave out what is false.
@@ -173,9 +214,13 @@ class GcpEnforcer(Unable):
     def own_rights(self, targets: Sequence[Target] = ()) -> list[MissingRight]:
         """Permissions that Countersign's account lacks, by Google's own test; and which of these
         targets could not be stopped today."""
-        if not targets:
-            return self._lacking(":testIamPermissions", self._project, service=RESOURCES)
-        missing: dict[tuple[str, str], MissingRight] = {}
+        wanted = [*(() if targets else WANTED), *(NEEDS if self._projects.entitlements else ())]
+        of_project = (
+            self._lacking(":testIamPermissions", self._project, wanted, service=RESOURCES)
+            if wanted
+            else []
+        )
+        missing = {(one.permission, one.resource): one for one in of_project}
         for target in targets[:MOST_LOOKED_AT]:
             account = target.extra.get("account", target.name)
             try:
@@ -189,18 +234,18 @@ class GcpEnforcer(Unable):
             missing |= {(one.permission, one.resource): one for one in found}
         return list(missing.values())
 
-    def _lacking(self, path: str, where: str, **service: str) -> list[MissingRight]:
-        wanted = [f"{family}.{verb}" for family in (ACCOUNTS, KEYS) for verb in VERBS]
+    def _lacking(
+        self, path: str, where: str, wanted: Sequence[str] = WANTED, **service: str
+    ) -> list[MissingRight]:
         said = self._google.ask(
-            "POST", path, right=wanted[0], body={"permissions": wanted}, **service
+            "POST", path, right=wanted[0], body={"permissions": list(wanted)}, **service
         ).get("permissions", [])
         given = said if type(said) is list else []
         return [
             MissingRight(
                 one,
                 where,
-                f"Give Countersign's account {one} in {self._project}: roles/iam.serviceAccountAdmin"
-                " and roles/iam.serviceAccountKeyAdmin hold all that it needs.",
+                f"Give Countersign's account {one} in {self._project}: {HELD_BY[one in NEEDS]}.",
             )
             for one in wanted
             if one not in given
@@ -208,7 +253,22 @@ class GcpEnforcer(Unable):
 
     # The project
 
+    def _policy(self, target: Target) -> entitled.Policy:
+        """The project's policy of an account that is there, where it may be changed from here."""
+        self._check(target)
+        if not self._projects.entitlements:
+            raise PermanentFailure(not_set_up(target, "narrow"), who_must_act=WHO)
+        found = self._look(target)
+        if found is None:
+            raise PermanentFailure(
+                f"{target.name} is gone: nothing of what it was allowed can be changed.",
+                who_must_act="whoever asked for it",
+            )
+        return entitled.Policy(self._google, replace(target, name=str(found["email"]).lower()))
+
     def _set(self, target: Target, verb: str, *, key: str) -> Sent:
+        if target.kind == entitled.KIND:
+            raise self.not_possible(target, verb)
         self._check(target)
         found = self._look(target)
         if found is None:
@@ -268,7 +328,7 @@ class GcpEnforcer(Unable):
 
     def _check(self, target: Target) -> None:
         """That this target is this project's, and its name one that Google gives."""
-        if target.system != self.system or target.kind not in ("service_account", "key"):
+        if target.system != self.system or target.kind not in KINDS:
             raise PermanentFailure(
                 f"The Google Cloud enforcer knows no {target.kind} of {target.system}.",
                 who_must_act=WHO,

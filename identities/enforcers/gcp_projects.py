@@ -59,6 +59,8 @@ class Projects:
     ca_file: str = ""
     # How long access tokens live at most; more than an hour where the organisation allows it.
     access_token_seconds: int = 3600
+    # Whether what accounts are allowed is held and narrowed from here, which takes an owner's rights.
+    entitlements: bool = False
 
 
 _TEXTS = frozenset({"credentials", "url", "resources", "ca_file"})
@@ -83,6 +85,8 @@ def projects(entry: Entry) -> Projects:
     life = entry.get("access_token_seconds", 3600)
     if type(life) is not int or life <= 0:
         raise wrong(f"{where}: access_token_seconds is no number of seconds")
+    if type(entry.get("entitlements", False)) is not bool:
+        raise wrong(f"{where}: entitlements is neither true nor false")
     said = references.wrong(entry.get("credentials", ""))
     if said:
         raise wrong(f"{where}: credentials: {said}")
@@ -111,14 +115,17 @@ class Google:
         right: str,
         key: str = "",
         service: str = IAM,
+        under: str | None = None,
         body: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """The answer, below this project. Raises Absent, and Hidden where Google does not say."""
+        """The answer, below this project or `under` something else. Raises Absent, and Hidden where
+        Google does not say."""
         base = self.projects.url if service == IAM else self.projects.resources
+        place = f"projects/{self.project}" if under is None else quote(under, safe="/:.")
         options: dict[str, Any] = {} if method == "GET" else {"json": body or {}}
         answer = self.web.request(
             method,
-            f"{base.rstrip('/')}/v1/projects/{self.project}{path}",
+            f"{base.rstrip('/')}/v1/{place}{path}",
             right=right,
             key=key,
             headers=self._signed_in(service),

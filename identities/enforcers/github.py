@@ -222,7 +222,9 @@ class GitHubEnforcer(Unable):
                 installed = self._installed(at, target)
                 return [(f"/app/installations/{_number(installed)}", {})] if installed else []
             case "token":
-                rows = at.listed(f"/orgs/{org}/personal-access-tokens", right=right)
+                # One page, however many the organisation has.
+                asked = {"token_id[]": name} if NUMBER.fullmatch(name) else {}
+                rows = at.listed(f"/orgs/{org}/personal-access-tokens", right=right, **asked)
                 those = [row for row in rows if _is(row, name, "token_id")]
                 path, body = f"/orgs/{org}/personal-access-tokens", {"action": "revoke"}
                 return [(f"{path}/{_number(row)}", body) for row in those]

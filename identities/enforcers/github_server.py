@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 
@@ -202,10 +202,11 @@ class Server:
             return ""
         return plain(answer.headers.get("X-GitHub-Request-Id", ""))
 
-    def listed(self, path: str, *, right: str) -> list[dict[str, Any]]:
-        """All objects of a list, page by page. One that is not shown proves nothing."""
+    def listed(self, path: str, *, right: str, **where: str) -> list[dict[str, Any]]:
+        """All objects of a list, page by page. One that is not shown proves nothing. `where`: what
+        it is asked to leave out, which older servers do not do."""
         found: list[dict[str, Any]] = []
-        following = f"{path}?per_page={PAGE}"
+        following = f"{path}?{urlencode({**where, 'per_page': PAGE})}"
         for _ in range(MOST_PAGES):
             try:
                 answer = self.ask("GET", following, right=right)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
-from .contract import Permission, Residual, Seen, Sent, Target
+from .contract import MissingRight, Permission, Residual, Seen, Sent, Target
 
 # Where the target cannot end it by itself, it ends only while Countersign runs: given for less.
 SHORTER = timedelta(hours=4)
@@ -94,4 +94,8 @@ class Granter(Protocol):
 
     def mint(self, given: Given, *, person: str, now: datetime) -> Minted:
         """A credential for the holder. PermanentFailure where this kind hands nothing out."""
+        ...
+
+    def own_rights(self, given: Sequence[Given]) -> list[MissingRight]:
+        """What it could not give or take away today, of these. Changes nothing."""
         ...

@@ -26,11 +26,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from . import aws_policies as policies
+from . import aws_rights
 from .aws_clients import Clients, marked
 from .aws_failures import ADMINISTRATOR, Absent, asking
 from .aws_principals import Kind as PrincipalKind
 from .aws_principals import Principals
-from .contract import PermanentFailure, Residual, Seen, Sent, plain
+from .contract import MissingRight, PermanentFailure, Residual, Seen, Sent, plain
 from .grants import Given, Handed, Kind, Minted
 
 POLICY = "CountersignGrant"
@@ -170,6 +171,21 @@ class AwsGranter:
                     Policy=_allow(given, everyone=True),
                 )
         return _minted(answer, given)
+
+    def own_rights(self, given: Sequence[Given]) -> list[MissingRight]:
+        """By AWS's own simulation, as for the enforcer (aws_rights.py). Whether a role trusts us is
+        no right of ours: its first session shows that."""
+        if not given:
+            return []
+        with asking("sts:GetCallerIdentity", self._account):
+            _, arn = self._clients.caller()
+        return aws_rights.missing(
+            self._clients,
+            account=self._account,
+            own_arn=arn,
+            targets=[one.target for one in given],
+            needs=aws_rights.GRANTING,
+        )
 
     def _at(self, given: Given) -> tuple[Principals, PrincipalKind]:
         """The account that these credentials belong to, which must be the one that is meant."""

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from .contract import PermanentFailure, Residual, Seen, Sent, plain
+from .contract import MissingRight, PermanentFailure, Residual, Seen, Sent, plain
 from .github_server import SLUG, Gone, Organisation, Server
 from .grants import Given, Kind, Minted
 
@@ -96,6 +96,26 @@ class GitHubGranter:
             "Of a team nothing is handed out: its members sign in as ever.",
             who_must_act="whoever asked for it",
         )
+
+    def own_rights(self, given: Sequence[Given]) -> list[MissingRight]:
+        """What its installation was given, and the teams that it does not see."""
+        org, found = self._server.org, list[MissingRight]()
+        if not given:
+            return found
+        self._server.sign_in()
+        if self._server.permissions.get("members") != "write":
+            sentence = (
+                "Countersign's App lacks the permission members (write): add it in the App's"
+                f" settings, and have {org.administrator} accept the change."
+            )
+            return [MissingRight("members", org.owner, sentence)]
+        for team in sorted({one.target.name for one in given}):
+            try:
+                self._server.ask("GET", f"/orgs/{org.owner}/teams/{team}", right=RIGHT)
+            except Gone:
+                sentence = f"GitHub shows Countersign no team {team} in {org.owner}."
+                found.append(MissingRight("give membership", team, sentence))
+        return found
 
     def _path(self, given: Given) -> str:
         owner, team = self._server.org.owner, given.target.name

@@ -23,9 +23,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from .contract import PermanentFailure, Residual, Seen, Sent, TemporaryFailure, plain
+from .contract import MissingRight, PermanentFailure, Residual, Seen, Sent, TemporaryFailure, plain
 from .grants import Given, Handed, Kind, Minted
 from .kubernetes_cluster import CORE, RBAC, Absent, Api, Changed, Cluster, metadata_of, parted
+from .kubernetes_rights import GROUP, Right, missing
 from .web import pause
 
 SHORTEST_TOKEN, LONGEST_TOKEN = timedelta(minutes=10), timedelta(hours=1)
@@ -108,6 +109,10 @@ class KubernetesGranter:
         if not _same(found, body):
             return Seen("unknown", f"{_name(given)} does not say what was given.", now)
         return Seen("active", f"{_name(given)} binds {given.target.name}.", now)
+
+    def own_rights(self, given: Sequence[Given]) -> list[MissingRight]:
+        """By the cluster's own answer (kubernetes_rights.py)."""
+        return missing(self._api, list(dict.fromkeys(r for one in given for r in _needed(one))))
 
     def end(self, given: Given, *, now: datetime) -> Sent:  # noqa: ARG002 -- the contract gives every step the moment
         """The binding first, then the Secret with which its tokens die."""
@@ -280,6 +285,21 @@ def _binding(given: Given) -> tuple[str, dict[str, Any]]:
         "subjects": [subject],
         "roleRef": {"apiGroup": group, "kind": role_kind, "name": role},
     }
+
+
+def _needed(given: Given) -> list[Right]:
+    """Bindings there, the right to bind what they give, and of a service account its tokens."""
+    kind, name = given.target.kind, given.target.name
+    namespace = name.partition("/")[0] if kind == "role_binding" else ""
+    bindings = "rolebindings" if namespace else "clusterrolebindings"
+    role = given.target.extra.get("role_kind", "Role") if namespace else "ClusterRole"
+    rights = [Right(verb, bindings, GROUP, namespace) for verb in ("get", "create", "delete")]
+    rights.append(Right("bind", f"{role.lower()}s", GROUP, namespace if role == "Role" else ""))
+    if given.target.extra.get("subject_kind") == "ServiceAccount":
+        beside = given.target.extra.get("subject", "").partition("/")[0]
+        rights += [Right(verb, "secrets", "", beside) for verb in ("get", "create", "delete")]
+        rights.append(Right("create", "serviceaccounts/token", "", beside))
+    return rights
 
 
 def _secret(given: Given) -> str:

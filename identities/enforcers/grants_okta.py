@@ -17,11 +17,12 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from .contract import PermanentFailure, Residual, Seen, Sent, plain
+from .contract import MissingRight, PermanentFailure, Residual, Seen, Sent, plain
 from .grants import Given, Kind, Minted
 from .okta_orgs import Org
 from .okta_people import Person, person
 from .okta_server import Server
+from .web import Refused
 
 READ, MANAGE = "okta.groups.read", "okta.groups.manage"
 _GROUP = re.compile(r"00g[A-Za-z0-9]{1,40}")
@@ -109,6 +110,29 @@ class OktaGranter:
             "Of a group nothing is handed out: its members sign in as ever.",
             who_must_act="whoever asked for it",
         )
+
+    def own_rights(self, given: Sequence[Given]) -> list[MissingRight]:
+        """The scopes that it was not granted, then the groups that it does not see."""
+        try:
+            granted = self._server.access(anew=True).scopes
+        except Refused as problem:
+            return [MissingRight(problem.right, self._org.url, problem.reason)]
+        found = [
+            MissingRight(
+                scope,
+                self._org.url,
+                f"Countersign's app {self._org.client_id} lacks the scope {scope}: grant it at"
+                f" {self._org.url}.",
+            )
+            for scope in (READ, MANAGE)
+            if given and scope not in granted
+        ]
+        for one in () if found else given:
+            try:
+                self._group(one)
+            except PermanentFailure as problem:
+                found.append(MissingRight("give membership", one.target.name, problem.reason))
+        return found
 
     def _person(self, given: Given) -> Person:
         return person(self._server, given.target.extra.get("user", ""))

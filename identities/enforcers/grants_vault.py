@@ -14,11 +14,16 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from .contract import PermanentFailure, Residual, Seen, Sent, plain
+from .contract import MissingRight, PermanentFailure, Residual, Seen, Sent, plain
 from .grants import Given, Handed, Kind, Minted
+from .vault_rights import lacking
 from .vault_server import Absent, Api, Server, segments
 
 LONGEST_TOKEN = timedelta(hours=1)
+TOKENS = {
+    f"auth/token/{what}": ("update",)
+    for what in ("create-orphan", "lookup-accessor", "revoke-accessor")
+}
 _POLICY = re.compile(r"[a-z0-9][\w.-]{0,127}", re.ASCII)
 KINDS = {"policy": Kind("a policy, by tokens that end", "the policy's name", mints="vault")}
 
@@ -109,6 +114,11 @@ class VaultGranter:
             "expires_at": ends.astimezone(UTC).isoformat(timespec="seconds"),
         }
         return Minted(Handed(f"{given.key}.{person}", accessor, ends), ends, document)
+
+    def own_rights(self, given: Sequence[Given]) -> list[MissingRight]:
+        """By the server's own count (vault_rights.py)."""
+        paths = {f"sys/policies/acl/{segments(one.target.name)}": ("read",) for one in given}
+        return lacking(self._api, paths | TOKENS) if given else []
 
     def _lives(self, one: Handed) -> bool:
         path = "auth/token/lookup-accessor"

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 
 from . import webhook_answers
-from .contract import PermanentFailure, Residual, Seen, Sent, TemporaryFailure, plain
+from .contract import MissingRight, PermanentFailure, Residual, Seen, Sent, TemporaryFailure, plain
 from .grants import Given, Kind, Minted
 from .web import Web, pause
 from .webhook_answers import Told
@@ -82,6 +82,10 @@ class WebhookGranter:
             f"{self._receiver.name} hands nothing out: it is used there as it is.",
             who_must_act="whoever asked for it",
         )
+
+    def own_rights(self, given: Sequence[Given]) -> list[MissingRight]:  # noqa: ARG002 -- the contract names them
+        """None are known: what the receiver may, it says of each grant."""
+        return []
 
     def _tell(self, given: Given, step: str, message: str) -> Sent:
         data = self._about(given, step) | {

@@ -47,7 +47,7 @@ from .kubernetes_cluster import (
     metadata_of,
     parted,
 )
-from .kubernetes_rights import missing
+from .kubernetes_rights import missing, needed
 from .unable import Unable
 from .web import pause
 
@@ -255,7 +255,7 @@ class KubernetesEnforcer(Unable):
     def own_rights(self, targets: Sequence[Target] = ()) -> list[MissingRight]:
         """What our own service account may not do, as the cluster itself says; nothing is tried."""
         api = Api(self._cluster, allow_private=self._allow_private)
-        return missing(api, [one for one in targets if one.kind in RESOURCE])
+        return missing(api, needed([one for one in targets if one.kind in RESOURCE]))
 
     # What there is
 

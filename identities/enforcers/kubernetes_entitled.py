@@ -18,7 +18,8 @@ from . import kubernetes_bindings as bindings
 from . import widening
 from .contract import PermanentFailure, Permission, Seen, Sent, Target, plain
 from .kubernetes_cluster import Api, parted
-from .kubernetes_rules import Roles, judged
+from .kubernetes_rules import Roles
+from .leaving import judged
 
 KIND = "service_account_entitlement"
 MOST_NAMED = 5

@@ -61,11 +61,14 @@ def needed(targets: Sequence[Target]) -> list[Right]:
     return list(found)
 
 
-def missing(api: Api, targets: Sequence[Target]) -> list[MissingRight]:
-    """The rights that the cluster says we have not."""
+def missing(api: Api, rights: Sequence[Right]) -> list[MissingRight]:
+    """Those of these rights that the cluster says we have not."""
     found = []
-    for right in needed(targets):
-        asked = {"verb": right.verb, "resource": right.resource, "group": right.group}
+    for right in rights:
+        resource, _, below = right.resource.partition("/")
+        asked = {"verb": right.verb, "resource": resource, "group": right.group}
+        if below:
+            asked["subresource"] = below
         if right.namespace:
             asked["namespace"] = right.namespace
         body = {

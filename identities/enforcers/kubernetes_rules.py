@@ -1,23 +1,18 @@
-"""What the roles of a cluster give, as rights, and how much of that is left to somebody.
+"""What the roles of a cluster give, as rights.
 
-Owns rules as rights, in the words of the audit log (evidence/formats/clusters.py), and the judgement
-of one binding. Only RBAC: no other authorizer. Sources: kubernetes.io, "Using RBAC Authorization".
+Owns rules as rights, in the words of the audit log (evidence/formats/clusters.py). Only RBAC: no
+other authorizer. Sources: kubernetes.io, "Using RBAC Authorization".
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from evidence.formats import clusters as words
 
-from .contract import Permission
 from .kubernetes_cluster import RBAC, Absent, Api, metadata_of
-from .patterns import covers, overlaps
 from .possible_aws import Possible
-
-# Of what a binding gives: all of it is left, nothing, or some.
-Judged = Literal["within", "beyond", "mixed"]
 
 
 def rights_of(rule: Mapping[str, Any], namespace: str, via: str) -> Iterator[Possible]:
@@ -90,31 +85,3 @@ class Roles:
             except Absent:
                 self._known[path] = None
         return self._known[path]
-
-
-def judged(rights: Sequence[Possible], left: Sequence[Permission]) -> Judged:
-    """How much of these rights is left. What cannot be read is not."""
-    pairs = [
-        (action, resource)
-        for one in rights
-        for action in one.actions or ("*",)
-        for resource in one.resources or ("*",)
-    ]
-    inside = [any(_covers(one, *pair) for one in left) for pair in pairs]
-    if all(inside):
-        return "within"
-    touched = any(inside) or any(_touches(one, *pair) for one in left for pair in pairs)
-    known = [one for one in rights if one.effect == "allow"]
-    return "mixed" if touched and known else "beyond"
-
-
-def _covers(left: Permission, action: str, resource: str) -> bool:
-    return any(covers(one.lower(), action.lower()) for one in left.actions) and any(
-        covers(one, resource) for one in left.resources
-    )
-
-
-def _touches(left: Permission, action: str, resource: str) -> bool:
-    return any(overlaps(one.lower(), action.lower()) for one in left.actions) and any(
-        overlaps(one, resource) for one in left.resources
-    )

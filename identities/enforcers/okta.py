@@ -12,7 +12,7 @@ cases or people of ours; decides nothing about who may ask.
 | refresh_token | not possible           | not possible    | revoke, with what it fetched      |
 | app_grant     | not possible           | not possible    | one person's tokens and consents  |
 
-Nothing is narrowed: Okta's groups, roles and scopes are no patterns of actions and resources.
+What an app or a person is allowed is narrowed for good (okta_entitled.py), where the settings say so.
 
 Sources: the pages named in okta_orgs.py, okta_server.py, okta_things.py and okta_people.py;
 developer.okta.com, API tokens (a token works as long as its person is active) and Application
@@ -25,7 +25,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from . import okta_rights
+from . import okta_entitled, okta_rights
+from .addresses import WHO
 from .contract import (
     KnownSession,
     MissingRight,
@@ -46,9 +47,10 @@ from .okta_things import APPS_MANAGE, APPS_READ, KINDS, Thing, thing
 from .unable import Unable
 
 EVERY = frozenset({"hold", "release", "suspend", "resume", "revoke"})
+NARROWED = ("app", "user")
 STEPS: dict[str, frozenset[str]] = {
-    "user": EVERY,
-    "app": EVERY,
+    "user": EVERY | {"narrow"},
+    "app": EVERY | {"narrow"},
     "agent": EVERY,
     "secret": frozenset({"hold", "release", "revoke"}),
     "key": frozenset({"hold", "release", "revoke"}),
@@ -81,7 +83,21 @@ def cannot(target: Target, step: str) -> str:
         instead = "take groups, administrator roles or scopes away there, or hold it"
     else:
         instead = INSTEAD.get(target.kind, "hold or revoke it")
-    return f"Okta has no {step} for {A.get(target.kind, target.kind)}: {instead}."
+    if target.kind.endswith("_entitlement"):
+        instead = "narrow it for good, or hold whoever is allowed it"
+    kind = A.get(target.kind, f"what {target.kind.removesuffix('_entitlement')}s are allowed")
+    return f"Okta has no {step} for {kind}: {instead}."
+
+
+def not_set_up(target: Target, step: str) -> str:
+    """Why what somebody is allowed is not changed from here, where the settings do not say so."""
+    if step == "narrow" and target.kind in NARROWED:
+        return (
+            f"Okta has no narrow for {A[target.kind]}: take groups, administrator roles or scopes"
+            " away there, or hold it. With entitlements: true in the enforcers' settings that is"
+            " done from here, for good."
+        )
+    return ""
 
 
 class OktaEnforcer(Unable):
@@ -109,6 +125,13 @@ class OktaEnforcer(Unable):
 
     def resume(self, target: Target, *, key: str = "", **_: Any) -> Sent:
         return self._started(self._at(target, "resume"), target, key)
+
+    def narrow(self, target: Target, *, key: str = "", **said: Any) -> Sent:
+        """Scopes, roles and memberships beyond what is left are taken away, for good."""
+        at = self._at(target, "narrow")
+        if not self._org.entitlements:
+            raise PermanentFailure(not_set_up(target, "narrow"), who_must_act=WHO)
+        return okta_entitled.narrow(okta_entitled.Holder(at, target), said["permissions"], key=key)
 
     def revoke(
         self,
@@ -139,10 +162,12 @@ class OktaEnforcer(Unable):
         step: Step,
         now: datetime,
         since: datetime | None = None,  # noqa: ARG002 -- each is one thing, whenever issued
-        permissions: Sequence[Permission] = (),  # noqa: ARG002 -- nothing is narrowed
+        permissions: Sequence[Permission] = (),
     ) -> Seen:
         """What Okta shows of it when it is read anew."""
         at = self._at(target, step)
+        if step == "narrow":
+            return okta_entitled.seen(okta_entitled.Holder(at, target), permissions, now=now)
         state, said = self._looked(at, target)
         # A suspension is confirmed by what refuses everything.
         shown: State = "denied" if state == "held" and step == "suspend" else state

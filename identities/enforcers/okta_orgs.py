@@ -38,6 +38,11 @@ SCOPES = (
 )
 # Only where Okta for AI Agents was bought.
 AGENT_SCOPES = ("okta.aiAgents.manage", "okta.aiAgents.read")
+# Only where what apps and people are allowed is narrowed from here.
+NARROWING_SCOPES = (
+    *("okta.appGrants.manage", "okta.appGrants.read", "okta.groups.manage", "okta.groups.read"),
+    "okta.roles.manage",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +55,7 @@ class Org:
     key_id: str = ""
     realm: str = ""  # of its names in evidence
     ai_agents: bool = False
+    entitlements: bool = False
     access_token_seconds: int = LONGEST_ACCESS_TOKEN
     # How long people stay signed in at the org's apps, for which Okta does not answer.
     app_session_seconds: int | None = None
@@ -61,7 +67,8 @@ class Org:
 
     @property
     def scopes(self) -> tuple[str, ...]:
-        return (*SCOPES, *AGENT_SCOPES) if self.ai_agents else SCOPES
+        more = (*AGENT_SCOPES,) if self.ai_agents else ()
+        return (*SCOPES, *more, *(NARROWING_SCOPES if self.entitlements else ()))
 
 
 _TEXTS = ("url", "client_id", "private_key", "key_id", "realm", "ca_file")
@@ -84,8 +91,9 @@ def org(entry: Entry) -> Org:
     for name in _SECONDS:
         if name in entry and (type(entry[name]) is not int or entry[name] <= 0):
             raise wrong(f"{where}: {name} is no number of seconds")
-    if type(entry.get("ai_agents", False)) is not bool:
-        raise wrong(f"{where}: ai_agents is neither true nor false")
+    for name in ("ai_agents", "entitlements"):
+        if type(entry.get(name, False)) is not bool:
+            raise wrong(f"{where}: {name} is neither true nor false")
     said = references.wrong(entry["private_key"])
     if said:
         raise wrong(f"{where}: private_key: {said}")

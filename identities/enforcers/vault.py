@@ -37,9 +37,8 @@ from .contract import (
     plain,
 )
 from .unable import Unable
-from .vault_rights import needed
+from .vault_rights import lacking, needed
 from .vault_server import DIGEST, Absent, Api, Server, checked, segments
-from .web import Refused
 
 MARK = "countersign"
 MOST_LOOKED_AT = 20
@@ -218,28 +217,7 @@ class VaultEnforcer(Unable):
             if one.name.startswith(DIGEST)
         ]
         wanted = needed([one for one in targets if not one.name.startswith(DIGEST)])
-        try:
-            answer = api.ask(
-                "POST",
-                "sys/capabilities-self",
-                right="ask what it may do (sys/capabilities-self)",
-                body={"paths": sorted(wanted)},
-            )
-        except Refused as problem:
-            return [MissingRight(problem.right, self._server.account, problem.reason)]
-        found = api.data(answer)
-        for path, capabilities in sorted(wanted.items()):
-            ours = found.get(path)
-            ours = ours if isinstance(ours, list) else []
-            lacking = [] if "root" in ours else [one for one in capabilities if one not in ours]
-            if lacking:
-                listed = ", ".join(f'"{one}"' for one in capabilities)
-                sentence = (
-                    f'In Countersign\'s policy: path "{path}" {{ capabilities = [{listed}] }}'
-                )
-                right = f"{' and '.join(lacking)} {path}"
-                missing.append(MissingRight(right, self._server.account, plain(sentence)))
-        return missing
+        return missing + lacking(api, wanted)
 
     # What there is
 

@@ -51,6 +51,10 @@ class Revocation(models.Model):
     attempts = models.IntegerField(default=0)
     not_before = models.DateTimeField()
     leased_until = models.DateTimeField(null=True)
+    # The database session of the worker that holds the lease, and since when it is seen to be gone
+    # (actions/revocations/leasing.py).
+    leased_by = models.IntegerField(null=True)
+    lost_at = models.DateTimeField(null=True)
     failed_why = models.TextField(blank=True)
     who_must_act = models.TextField(blank=True)
     reopened = ArrayField(models.TextField(), default=list)  # evidence of use afterwards
@@ -80,6 +84,12 @@ class Revocation(models.Model):
                 "number",
                 name="revocation_due",
                 condition=Q(state__in=["requested", "sending", "sent", "confirmed"]),
+            ),
+            # What somebody moves now, or died moving.
+            models.Index(
+                name="revocation_leased",
+                fields=["leased_until"],
+                condition=Q(leased_until__isnull=False),
             ),
             # The wall (reviews/pages/unfinished.py): what is not effective, oldest first.
             models.Index(

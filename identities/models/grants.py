@@ -73,6 +73,10 @@ class Grant(models.Model):
     attempts = models.IntegerField(default=0)
     not_before = models.DateTimeField()
     leased_until = models.DateTimeField(null=True, blank=True)
+    # The database session of the worker that holds the lease, and since when it is seen to be gone
+    # (actions/revocations/leasing.py).
+    leased_by = models.IntegerField(null=True, blank=True)
+    lost_at = models.DateTimeField(null=True, blank=True)
     failed_why = models.TextField(blank=True)
     who_must_act = models.TextField(blank=True)
 
@@ -112,6 +116,12 @@ class Grant(models.Model):
         indexes = [
             # The sweep (identities/tasks.py, grants_due): what is due, oldest first.
             models.Index(name="grant_due", fields=["not_before"], condition=~Q(state="ended")),
+            # What somebody moves now, or died moving.
+            models.Index(
+                name="grant_leased",
+                fields=["leased_until"],
+                condition=Q(leased_until__isnull=False),
+            ),
             # What a case gave (actions/grants, state_of).
             models.Index(name="grant_of_case", fields=["case"]),
         ]

@@ -17,6 +17,7 @@ from django.db.models import Count, Min, Q, QuerySet
 from evidence.intake.admitting import micros
 from evidence.models import Looked
 from evidence.words import counted
+from identities import as_read
 from identities.acting import COUNTERSIGN
 from identities.models import Person, User
 from identities.permissions import NotPossible, require
@@ -149,19 +150,49 @@ def waits(case: Case) -> bool:
 
 def answers_of(case: Case, marks: Sequence[Provisional]) -> list[Decision]:
     """The answers of bursts in this case that still stand, in the order of its items."""
-    theirs = Q(pk__in=[])
-    for one in marks:
-        theirs |= Q(person=one.burst.person_id, at__gte=one.burst.since, at__lte=one.burst.until)
     return list(
-        Decision.objects.filter(
-            theirs,
-            item__case=case,
-            superseded_at__isnull=True,
-            answer__in=attention.QUICK,
-        )
+        _given(case, marks)
+        .filter(superseded_at__isnull=True)
         .select_related("item", "seat", "person")
         .order_by("item__position", "at")
     )
+
+
+def _given(case: Case, marks: Sequence[Provisional]) -> QuerySet[Decision]:
+    """The answers of bursts in this case, also those that were taken back."""
+    theirs = Q(pk__in=[])
+    for one in marks:
+        theirs |= Q(person=one.burst.person_id, at__gte=one.burst.since, at__lte=one.burst.until)
+    return Decision.objects.filter(theirs, item__case=case, answer__in=attention.QUICK)
+
+
+def settle_taken_back(case: Case, *, by: User, now: datetime) -> None:
+    """Settle the marks of this person's bursts once they let in nothing any more that a burst went
+    over in a locked case: there is nothing left that somebody could look at again."""
+    marks = [one for one in standing(case) if one.burst.person_id == by.person_id]
+    if not marks:
+        return
+    again = Decision.objects.filter(
+        item__in=_given(case, marks).values("item"),
+        person=by.person_id,
+        superseded_at__isnull=True,
+        answer__in=attention.QUICK,
+    )
+    if again.exists():
+        return
+    Provisional.objects.filter(pk__in=[one.pk for one in marks]).update(
+        settled_at=now, settled_by=by, how="taken_back"
+    )
+    if any(one.told_at for one in marks) and not stages.withholds(case):
+        entries.note(
+            case,
+            act="case.taken_back",
+            words=f"{case.key} waits for no second look of these any more: {by.called} took back"
+            " what was answered very fast",
+            by=by,
+            now=now,
+            data={"bursts": [str(one.burst_id) for one in marks]},
+        )
 
 
 def sentences(marks: Sequence[Provisional]) -> list[str]:
@@ -207,6 +238,8 @@ def tell_provisional_next(*, now: datetime) -> bool:
         if not marks:
             return True
         Provisional.objects.filter(pk__in=[one.pk for one in marks]).update(told_at=now)
+        # Of what was taken back before anybody heard of it nobody is told.
+        marks = [one for one in marks if one.how != "taken_back"]
         # That answers came so fast says what they were: a blind stage must not read it.
         withheld = stages.withholds(case)
         for one, words in () if withheld else zip(marks, sentences(marks), strict=True):
@@ -226,10 +259,18 @@ def tell_provisional_next(*, now: datetime) -> bool:
     return True
 
 
-def look_again(*, case: Case, how: str, reason: str, by: User, now: datetime) -> Case:
+def mark_of(marks: Sequence[Provisional], rows: Sequence[Decision]) -> str:
+    """The mark of what a second look was shown: the bursts, and their answers that stood."""
+    return as_read.mark([*(one.pk for one in marks), "", *(one.pk for one in rows)])
+
+
+def look_again(
+    *, case: Case, how: str, reason: str, by: User, now: datetime, read: str | None = None
+) -> Case:
     """Confirm the answers of a burst with a reason, or ask for them again.
 
-    `how`: confirm, or ask_again. What has gone out already is asked for in a new review.
+    `how`: confirm, or ask_again. What has gone out already is asked for in a new review. `read`:
+    `mark_of` what was shown: an answer that came since is confirmed by nobody who has not seen it.
     """
     if how not in WORDS:
         raise NotPossible("Choose: confirm the answers, or ask for them again.")
@@ -239,6 +280,11 @@ def look_again(*, case: Case, how: str, reason: str, by: User, now: datetime) ->
         require(independence.why_not_look_again(by, case, marks, now=now))
         reason = reason_given(reason, what="the seats and the ledger keep it")
         rows = answers_of(case, marks)
+        if read is not None and read != mark_of(marks, rows):
+            raise NotPossible(
+                "These answers have changed since you opened this page, and nothing was recorded:"
+                " read them as they are now."
+            )
         Provisional.objects.filter(pk__in=[one.pk for one in marks]).update(
             settled_at=now,
             settled_by=by,

@@ -101,15 +101,27 @@ def bound_of(identity: Identity, terms: Terms, *, standing: bool) -> Bound | Non
 
 
 def attest(
-    *, identity: Identity, purpose: str, expires_at: datetime, by: User, now: datetime
+    *,
+    identity: Identity,
+    purpose: str,
+    expires_at: datetime,
+    by: User,
+    now: datetime,
+    read: str | None = None,
 ) -> Attestation:
-    """An owner's statement of purpose and expiry; NotPossible names the bound it breaks."""
+    """An owner's statement of purpose and expiry; NotPossible names the bound it breaks. `read`: the
+    mark of what stood there when a form was opened."""
     with transaction.atomic():
         identity = identity_actions.locked(identity.pk)
         permissions.require(permissions.why_not_attest(by, identity, now=now))
         _within(identity, purpose, expires_at, now=now)
         return identity_actions.attest(
-            identity=identity, purpose=purpose, expires_at=expires_at, by=by, now=now
+            identity=identity,
+            purpose=purpose,
+            expires_at=expires_at,
+            by=by,
+            now=now,
+            read=read,
         )
 
 

@@ -137,14 +137,39 @@ def require_known(document: Document) -> None:
         raise NotPossible(" ".join(f"{place}: {what}" for place, what in problems[:10]))
 
 
-def propose(*, name: str, text: str, reason: str, by: User, now: datetime) -> ReviewPolicy:
-    """A next version, which asks for a second person's signature. DocumentError, NotPossible."""
+def began_with(name: str) -> int:
+    """The version in force that a proposal under this name starts from; 0: there is none yet."""
+    row = signed(name)
+    return row.version if row is not None else int(name in BUILT_IN)
+
+
+def propose(
+    *,
+    name: str,
+    text: str,
+    reason: str,
+    by: User,
+    now: datetime,
+    based_on: int | None = None,
+) -> ReviewPolicy:
+    """A next version, which asks for a second person's signature. DocumentError, NotPossible.
+
+    `based_on`: `began_with` when it was begun; what was signed since is not silently taken back.
+    """
     require(policy_permissions.why_not_propose_policy(by, now=now))
     name = named(name)
     value, document = checked(text, name=name, now=now)
     reason = reason_given(reason, what="what changes, and what for")
     with transaction.atomic():
+        # Whoever signs the last version now is waited for.
+        ReviewPolicy.objects.filter(name=name).order_by("-version").select_for_update().first()
         before = in_force(now=now, name=name) if name in BUILT_IN else signed(name)
+        if based_on is not None and before is not None and before.version != based_on:
+            raise NotPossible(
+                f"{before} is in force, and you began from"
+                f" {f'version {based_on}' if based_on else 'another policy'}: read what it says, so"
+                " that yours takes back nothing that two people signed."
+            )
         if before is not None and before.document == value:
             raise NotPossible(f"{before} says this already.")
         last = ReviewPolicy.objects.filter(name=name).order_by("-version").first()

@@ -4,7 +4,7 @@ Owns both for one person over many cases; who may look again at one case is revi
 and who may not know of it reviews/sight.py. What a look does is attention.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -15,15 +15,17 @@ from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet
 from evidence.words import counted
 from identities.models import Person, User
 from identities.permissions import groups
-from reviews import permissions, persons, sight, visible
-from reviews.models import FAST, Burst, Case, Notice, Provisional, Seat
+from reviews import persons, sight, visible
+from reviews.models import FAST, Burst, Case, Notice, Provisional
 
 from . import reminders, stages
 from .asked import Asked
 
 MOST_COUNTED = 1_000
-# Of cases in stages, what is hidden is asked of so many at once.
+# What is hidden is asked of so many cases at once.
 AT_ONCE = 500
+# Of a list, which most people read the first page of, so many to begin with.
+FIRST = 120
 # Where they stand as a list.
 MINE = "/cases/?again=mine"
 BODY = (
@@ -52,15 +54,11 @@ def _seen(user: User, *, now: datetime) -> QuerySet[Case] | None:
     if user.person_id is None or "auditor" in theirs or not unsettled().exists():
         return None
     marks = unsettled().filter(case=OuterRef("pk"))
-    rows = visible.cases(user, now=now).filter(
+    seen = visible.cases if "reviewer" in theirs else visible.seated
+    rows = seen(user, now=now).filter(
         Exists(marks), ~Exists(marks.filter(burst__person=user.person_id))
     )
     rows = rows.exclude(state="cancelled").exclude(requester=user.person_id)
-    if "reviewer" not in theirs:
-        mine = permissions.mine(user, now=now)
-        rows = rows.filter(
-            Exists(Seat.objects.filter(Q(party__in=mine) | Q(backup__in=mine), case=OuterRef("pk")))
-        )
     # Read once for all cases: joined to each of them it costs the square of them.
     return rows.exclude(identity__in=persons.are(user).values("pk"))
 
@@ -87,6 +85,29 @@ def count(user: User, *, now: datetime, most: int) -> int:
             break
         after = some[-1]
     return min(found, most)
+
+
+def newest(rows: QuerySet[Case], user: User, *, now: datetime) -> Iterator[UUID]:
+    """Those of `rows` that wait for this user's second look, the newest first, read some at a
+    time: whoever wants the first of them pays for no other."""
+    seen = _seen(user, now=now)
+    if seen is None:
+        return
+    marked = Case.objects.filter(pk__in=unsettled().values("case")).order_by("-number")
+    before: dict[str, int] = {}
+    size = FIRST
+    while True:
+        some = list(marked.filter(**before).values_list("pk", "number")[:size])
+        among = [pk for pk, _ in some]
+        found = seen.filter(pk__in=among)
+        blind = sight.hidden(user, now=now, among=among) if some else None
+        if blind is not None:
+            found = found.exclude(blind)
+        there = set(found.values_list("pk", flat=True))
+        yield from rows.filter(pk__in=there).order_by("-number").values_list("pk", flat=True)
+        if len(some) < size:
+            return
+        before, size = {"number__lt": some[-1][1]}, min(2 * size, AT_ONCE)
 
 
 class Waits(NamedTuple):

@@ -51,7 +51,10 @@ def approve(
             raise NotPossible(CHANGED)
         said = reason_given(reason.strip() or "signed", what="whoever looks back at it reads it")
         shorter = {} if late else _less(item, minutes, actions, resources)
-        _decision(case, item, "approve", said, shorter, by=by, now=now)
+        # Whoever was on call when they signed counts, also when somebody else is when the last does.
+        as_ = rights.on_call_as(by, case, now=now)
+        proposal = shorter | ({"on_call": as_} if as_ else {})
+        _decision(case, item, "approve", said, proposal, by=by, now=now)
         what = (
             f"approved {case.key}"
             if item.position == 0
@@ -232,25 +235,26 @@ def _seat(case: Case, item: Item, by: User, *, now: datetime) -> Seat:
         if seat.person_id == by.person_id:
             return seat
     mine = next(iter(rights.signers([by.person_id] if by.person_id else [], now=now)))
-    parties = set(Party.objects.filter(team__name__in=mine.teams).values_list("pk", flat=True)) | {
-        None
-    }
+    parties = set(Party.objects.filter(team__name__in=mine.teams).values_list("pk", flat=True))
     taken = set(item.decisions.filter(superseded_at__isnull=True).values_list("seat", flat=True))
     for seat in seats:
-        free = seat.person_id is None and seat.pk not in taken and seat.place != asking.VOUCHING
-        if free and seat.party_id in parties:
+        free = seat.person_id is None and seat.pk not in taken and seat.place < asking.VOUCHING
+        fits = seat.party_id in parties
+        if seat.party_id is None:
+            fits = (seat.role or "reviewer") in mine.roles
+        if free and fits:
             seat.person = by.person
             seat.save(update_fields=["person"])
             return seat
     rule = rights.document_of(case.break_glass.bundle).quorum
     names = [one.name for one in rule.places() if one.of == "team" and one.name in mine.teams]
     team = Team.objects.filter(name__in=names[:1]).first()
-    last = case.seats.exclude(place=asking.VOUCHING).aggregate(last=Max("place"))["last"]
+    last = case.seats.filter(place__lt=asking.VOUCHING).aggregate(last=Max("place"))["last"]
     place = 0 if last is None else last + 1
     return Seat.objects.create(
         case=case,
         kind="second",
-        place=place if place != asking.VOUCHING else place + 1,
+        place=place,
         position=place,
         party=None if team is None else Party.objects.get_or_create(team=team)[0],
         person=by.person,
@@ -260,9 +264,8 @@ def _seat(case: Case, item: Item, by: User, *, now: datetime) -> Seat:
 
 def _carried(case: Case, glass: BreakGlass, item: Item, *, now: datetime) -> bool:
     rule = rights.document_of(glass.bundle).quorum
-    persons = [one.person_id for one in signed_by(item)]
     asker = rights.asker_of(case.requester_id, now=now)
-    return quorum.carried(rule, rights.signers(persons, now=now), asker=asker) is not None
+    return quorum.carried(rule, rights.signed(signed_by(item), now=now), asker=asker) is not None
 
 
 def _carry(case: Case, glass: BreakGlass, item: Item, *, by: User, now: datetime) -> None:

@@ -20,7 +20,7 @@ from identities.permissions import NotAllowed, NotPossible, require
 from identities.reasons import reason_given
 from reviews import persons
 from reviews.actions import entries, narrowing
-from reviews.break_glass import bundles, quorum, rights, telling
+from reviews.break_glass import bundles, on_call, owed_tickets, quorum, rights, telling
 from reviews.break_glass.document import Document
 from reviews.models import BreakGlass, Bundle, Case, Item, Seat
 from reviews.notices import tickets
@@ -29,7 +29,7 @@ from reviews.permissions import NOBODY
 
 LATEST_START = timedelta(days=14)
 KEY = re.compile(r"NHI-0*([1-9]\d{0,14})")
-VOUCHING = 99  # the place of whoever may vouch
+VOUCHING = 30_000  # from this place on: whoever may vouch, and nobody signs
 
 
 class Wanted(NamedTuple):
@@ -50,11 +50,13 @@ class Wanted(NamedTuple):
 
 
 class Ticket(NamedTuple):
-    """What is known of a ticket: its number, until when a promised one is due, and in words."""
+    """What is known of a ticket: its number, until when a promised one is due, in words, and when
+    its tracker, which did not answer, is asked again."""
 
     number: str
     due_at: datetime | None
     words: str
+    look_at: datetime | None = None
 
 
 def ask(*, wanted: Wanted, by: User, now: datetime) -> Case:
@@ -96,6 +98,7 @@ def ask(*, wanted: Wanted, by: User, now: datetime) -> Case:
             drill=wanted.drill,
             ticket=ticket.number,
             ticket_due_at=ticket.due_at,
+            ticket_look_at=ticket.look_at,
             patience_at=now + timedelta(minutes=says.patience_minutes),
             alone_at=now + timedelta(minutes=_alone(says)),
         )
@@ -167,7 +170,8 @@ def holder_of(by: User, says: Document, named: str) -> Identity:
 def expected(says: Document, by: User, *, now: datetime) -> str:
     """Why nobody can carry a request of this person, in a sentence; "" where somebody can."""
     asker = rights.asker_of(by.person_id, now=now)
-    if quorum.carried(says.quorum, rights.able(says.quorum, now=now), asker=asker) is not None:
+    able = rights.able(says.quorum, now=now, but=by.person_id)
+    if quorum.carried(says.quorum, able, asker=asker) is not None:
         return ""
     return (
         f"Nobody can sign this for you now ({says.quorum.words()}; never you, never only your own"
@@ -250,7 +254,8 @@ def _ticket(wanted: Wanted, says: Document, *, now: datetime) -> Ticket:
         raise NotPossible(f"The ticket {number} is not taken: {problem}.") from None
     except Temporary as problem:
         # A tracker that is down bolts no door: the ticket is owed.
-        return promised._replace(words=f", ticket {number} not looked up ({problem}), owed")
+        words = f", ticket {number} not looked up ({problem}), owed"
+        return promised._replace(words=words, look_at=now + owed_tickets.EVERY)
     return Ticket(number, None, f", ticket {number} ({said})")
 
 
@@ -332,17 +337,24 @@ def _item(case: Case, version: DelegationVersion, minutes: int, says: Document) 
 
 
 def _seats(case: Case, rule: quorum.Rule, *, by: User, now: datetime) -> None:
-    """A seat for each place of a team, so that it is in the queue of its members; and, where this
-    person's last bypass is not looked at, one for whoever stands above them."""
+    """A seat for each place, so that it is in the queue of a team's members or of who has the role;
+    and, where opening it alone is dearer, one for whoever stands above and for duty managers."""
     teams = Team.objects.filter(name__in={one.name for one in rule.places() if one.of == "team"})
     parties = {one.name: Party.objects.get_or_create(team=one)[0] for one in teams}
     rows: list[dict[str, Any]] = [
-        {"party": parties.get(place.name), "place": number}
+        {"party": parties[place.name], "place": number}
+        if place.of == "team"
+        # Without a party and a role a seat is any reviewer's, as at the other doors.
+        else {"role": "" if place.name == "reviewer" else place.name, "place": number}
         for number, place in enumerate(rule.places())
-        if place.of == "team" or place.name == "reviewer"
     ]
-    manager = None if by.person is None else by.person.manager
-    if manager is not None and rights.unreviewed(by.person_id, but=case) is not None:
-        rows.append({"party": Party.objects.get_or_create(person=manager)[0], "place": VOUCHING})
+    if rights.dearer_because(case, by, now=now):
+        vouching = [] if by.person is None or by.person.manager is None else [by.person.manager]
+        above: list[dict[str, Any]] = [{"person": one} for one in vouching]
+        above += [{"team": one} for one in Team.objects.filter(name__in=on_call.duty_teams())]
+        rows += [
+            {"party": Party.objects.get_or_create(**one)[0], "place": VOUCHING + number}
+            for number, one in enumerate(above)
+        ]
     for position, row in enumerate(rows):
         Seat.objects.create(case=case, kind="second", position=position, since=now, **row)

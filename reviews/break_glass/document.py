@@ -86,6 +86,7 @@ class Document:
     clock: str = "approval"
     use_within_minutes: int = 60
     unanswered_minutes: int = 60
+    page_minutes: int | None = None
     reason: Reason = Reason()
     ticket: Ticket = Ticket()
     deny: tuple[str, ...] = ()
@@ -166,7 +167,7 @@ FIELDS: dict[str, tuple[Callable[[Any], Any], bool, str]] = {
     "quorum": (
         quorum.read,
         True,
-        'who signs: {"all_of": [{"team": "A", "n": 1}, …]}, any_of, role',
+        'who signs: {"all_of": [{"team": "A", "n": 1, "on_call": true}, …]}, any_of, role',
     ),
     "patience_minutes": (whole(1, DAY), True, "after how long the asker may open it alone"),
     "cap_minutes": (whole(5, DAY), True, "how long it lasts at most"),
@@ -180,6 +181,11 @@ FIELDS: dict[str, tuple[Callable[[Any], Any], bool, str]] = {
     "clock": (one_of(CLOCKS), False, "when the time begins: approval or first_use"),
     "use_within_minutes": (whole(5, DAY), False, "with first_use: until when it has to begin"),
     "unanswered_minutes": (whole(5, 7 * DAY), False, "when an unanswered request ends"),
+    "page_minutes": (
+        whole(1, DAY),
+        False,
+        "after how long others than who is on call are told; else half of the patience",
+    ),
     "reason": (_reason, False, "the reason's shape: least (characters), fields"),
     "ticket": (_ticket, False, "how: none, checked (with hook), promised (with hours)"),
     "deny": (_patterns, False, "actions that cut it off by themselves when they are seen"),
@@ -224,6 +230,9 @@ def _together(one: Document) -> list[tuple[str, str]]:
     if one.patience_minutes >= one.unanswered_minutes:
         said = "A request would end before its asker may open it alone: give it longer."
         found.append(("unanswered_minutes", said))
+    if one.page_minutes is not None and one.page_minutes >= one.patience_minutes:
+        said = "Others would be told when the asker may open it alone: give it shorter."
+        found.append(("page_minutes", said))
     grant = authority.Grant("bundle", 1, one.actions, one.resources)
     denied = grant._replace(actions=one.deny)
     unread = _unread(grant, "actions") + (_unread(denied, "deny") if one.deny else [])
@@ -274,6 +283,11 @@ def lines(one: Document) -> list[tuple[str, str]]:
         found.append(("May ask", ", ".join([*one.who.teams, *one.who.roles])))
     if one.deny:
         found.append(("Cut off by itself", ", ".join(one.deny)))
+    if one.quorum.teams_on_call():
+        said = "where nobody of a team is, or its rota cannot be read, anybody of it signs"
+        found.append(("On call", said))
+    if one.page_minutes is not None:
+        found.append(("Others are told", f"{one.page_minutes} min after who is on call"))
     if one.drill_every_days is not None:
         found.append(("Practised", f"every {one.drill_every_days} days"))
     if not one.offered:

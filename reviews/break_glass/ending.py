@@ -95,8 +95,11 @@ def name_ticket(*, case: Case, ticket: str, by: User, now: datetime) -> Case:
         said = ticket.strip()[:100]
         if not said or "\0" in said:
             raise NotPossible("Name the ticket by its number.")
-        glass.ticket, glass.ticket_due_at = said, None
-        glass.save(update_fields=["ticket", "ticket_due_at"])
+        due, glass.ticket, glass.ticket_due_at = glass.ticket_due_at, said, None
+        if rights.document_of(glass.bundle).ticket.how == "checked":
+            # Owed until its tracker has it (owed_tickets.py).
+            glass.ticket_due_at, glass.ticket_look_at = due, now
+        glass.save(update_fields=["ticket", "ticket_due_at", "ticket_look_at"])
         words = f"{by.called} named its ticket: {said}"
         entries.note(case, act="break_glass.ticket", words=words, by=by, now=now)
         entries.changed(case)

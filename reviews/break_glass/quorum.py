@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from reviews.policy_reading import Problem, list_of, members, one_of, text, whole
+from reviews.policy_reading import Problem, list_of, members, one_of, text, truth, whole
 
 ROLES = ("reviewer", "responder", "administrator")
 MOST_PLACES = 8  # in the whole expression
@@ -20,21 +20,29 @@ DEEPEST = 4
 
 
 class Place(NamedTuple):
-    """One signature that is wanted: `of` is "team" or "role"; `nth` tells several of one apart."""
+    """One signature that is wanted: `of` is "team" or "role"; `nth` tells several of one apart.
+    `on_call`: only who is on call for the team fills it."""
 
     of: str
     name: str
     nth: int = 0
+    on_call: bool = False
 
 
 class Signer(NamedTuple):
-    """Somebody, with the teams and roles they have at this moment."""
+    """Somebody, with the teams and roles they have at this moment. `on_call`: the teams for which
+    they count as on call, where nobody is: each of theirs."""
 
     person: UUID
     teams: frozenset[str] = frozenset()
     roles: frozenset[str] = frozenset()
+    on_call: frozenset[str] = frozenset()
 
     def fits(self, place: Place) -> bool:
+        return self.belongs(place) and (not place.on_call or place.name in self.on_call)
+
+    def belongs(self, place: Place) -> bool:
+        """Of its team or role, on call or not."""
         return place.name in (self.teams if place.of == "team" else self.roles)
 
 
@@ -46,6 +54,7 @@ class Rule:
     of: str = ""
     name: str = ""
     n: int = 1
+    on_call: bool = False
     parts: tuple["Rule", ...] = field(default=())
 
     def places(self) -> tuple[Place, ...]:
@@ -53,8 +62,12 @@ class Rule:
         found: list[Place] = []
         for one in self.leaves():
             before = sum(place.of == one.of and place.name == one.name for place in found)
-            found += [Place(one.of, one.name, before + nth) for nth in range(one.n)]
+            found += [Place(one.of, one.name, before + nth, one.on_call) for nth in range(one.n)]
         return tuple(found)
+
+    def teams_on_call(self) -> frozenset[str]:
+        """The teams of which only who is on call fills a place."""
+        return frozenset(one.name for one in self.leaves() if one.on_call)
 
     def leaves(self) -> Iterator["Rule"]:
         if self.how == "one":
@@ -66,13 +79,13 @@ class Rule:
         """The sets of places of which any one, filled, carries it."""
         return tuple(dict.fromkeys(tuple(_numbered(way)) for way in self._ways()))
 
-    def _ways(self) -> list[tuple[tuple[str, str], ...]]:
+    def _ways(self) -> list[tuple[tuple[str, str, bool], ...]]:
         if self.how == "one":
-            return [((self.of, self.name),) * self.n]
+            return [((self.of, self.name, self.on_call),) * self.n]
         parts = [part._ways() for part in self.parts]
         if self.how == "any_of":
             return [way for ways in parts for way in ways]
-        found: list[tuple[tuple[str, str], ...]] = [()]
+        found: list[tuple[tuple[str, str, bool], ...]] = [()]
         for ways in parts:
             found = [(*before, *way) for before in found for way in ways]
             if len(found) > MOST_WAYS:
@@ -82,7 +95,9 @@ class Rule:
     def words(self) -> str:
         """ "1 of Platform and 1 of Security"; what is mixed is in brackets."""
         if self.how == "one":
-            return f"{self.n} of {self.name}" if self.of == "team" else f"{self.n} {self.name}"
+            on_call = " on call" if self.on_call else ""
+            of = f"{self.n} of {self.name}{on_call}"
+            return of if self.of == "team" else f"{self.n} {self.name}"
         said = [
             f"({part.words()})" if part.how not in ("one", self.how) else part.words()
             for part in self.parts
@@ -90,17 +105,17 @@ class Rule:
         return (" and " if self.how == "all_of" else " or ").join(said)
 
 
-def _numbered(way: Iterable[tuple[str, str]]) -> Iterator[Place]:
+def _numbered(way: Iterable[tuple[str, str, bool]]) -> Iterator[Place]:
     met: dict[tuple[str, str], int] = {}
-    for one in way:
-        nth = met.get(one, 0)
-        met[one] = nth + 1
-        yield Place(*one, nth)
+    for of, name, on_call in way:
+        nth = met.get((of, name), 0)
+        met[of, name] = nth + 1
+        yield Place(of, name, nth, on_call)
 
 
 def read(value: Any) -> Rule:
-    """The rule that this JSON value is: {"team": "Platform", "n": 1}, {"role": "responder"},
-    {"all_of": […]} or {"any_of": […]}; or Problem with its place."""
+    """The rule that this JSON value is: {"team": "Platform", "n": 1, "on_call": true},
+    {"role": "responder"}, {"all_of": […]} or {"any_of": […]}; or Problem with its place."""
     rule = _read(value, 1)
     if len(rule.places()) > MOST_PLACES:
         raise Problem(f"It asks for more than {MOST_PLACES} signatures.")
@@ -124,8 +139,12 @@ def _read(value: Any, depth: int) -> Rule:
         parts = members(value, {kind: lambda said: list_of(said, _part(depth), MOST_PLACES)})[kind]
         return Rule(kind, parts=parts)
     name = text if kind == "team" else one_of(ROLES)
-    found = members(value, {kind: name, "n": whole(1, MOST_OF_ONE)})
-    return Rule("one", of=kind, name=found[kind], n=found.get("n", 1))
+    readers = {kind: name, "n": whole(1, MOST_OF_ONE)}
+    if kind == "team":
+        readers["on_call"] = truth
+    found = members(value, readers)
+    on_call = found.get("on_call", False)
+    return Rule("one", of=kind, name=found[kind], n=found.get("n", 1), on_call=on_call)
 
 
 def _part(depth: int) -> Any:
@@ -168,7 +187,12 @@ def _others(signers: Iterable[Signer], asker: Signer | None) -> list[Signer]:
         if asker is not None and one.person == asker.person:
             continue
         known = found.get(one.person, one)
-        found[one.person] = Signer(one.person, known.teams | one.teams, known.roles | one.roles)
+        found[one.person] = Signer(
+            one.person,
+            known.teams | one.teams,
+            known.roles | one.roles,
+            known.on_call | one.on_call,
+        )
     return list(found.values())
 
 

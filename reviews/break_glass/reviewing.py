@@ -11,6 +11,8 @@ from hashlib import sha256
 
 from django.db import transaction
 
+from evidence import capsules
+from evidence.models import Capsule
 from identities.models import User
 from identities.permissions import NotPossible, require
 from identities.reasons import reason_given
@@ -28,6 +30,32 @@ def digest(compared: comparing.Compared) -> str:
     """The comparison as one value: a review is signed on what its reader has seen."""
     said = json.dumps(compared.as_data(), sort_keys=True, ensure_ascii=True)
     return sha256(said.encode()).hexdigest()
+
+
+def _freeze(
+    case: Case, compared: comparing.Compared, read: str, *, by: User, now: datetime
+) -> Capsule:
+    """The calls that were compared, and what each was, whatever is read again or erased later."""
+    return capsules.freeze(
+        subject=case.key,
+        events=[(one.at, one.event) for one in compared.calls],
+        query={
+            "title": case.title,
+            "identity": None if case.identity is None else case.identity.key,
+            "newest": comparing.MOST,
+        },
+        shown={
+            "comparison": compared.as_data(),
+            "read": read,
+            "scopes": [
+                {"at": one.at.isoformat(), "id": str(one.event), "scope": one.scope, "why": one.why}
+                for one in compared.calls
+            ],
+        },
+        missing=[compared.missing] if compared.missing else [],
+        by=by.ref,
+        now=now,
+    )
 
 
 def explain(*, case: Case, words: str, by: User, now: datetime) -> Case:
@@ -75,6 +103,7 @@ def close(
         glass.review, glass.review_words, glass.follow_ups = kind, words, todo
         glass.comparison = compared.as_data()
         glass.reviewed_at, glass.reviewed_person = now, by.person
+        glass.capsule = _freeze(case, compared, read, by=by, now=now)
         glass.save()
         case.state = entries.moved(case, "close")
         counts = ", ".join(f"{n} {comparing.WORDS[one]}" for one, n in compared.counts().items())
@@ -85,7 +114,13 @@ def close(
             words=f"{by.called} closed it as {kind}: {words} ({counts}{missing})"[:1_000],
             by=by,
             now=now,
-            data={"review": kind, "follow_ups": todo, "comparison": glass.comparison},
+            data={
+                "review": kind,
+                "follow_ups": todo,
+                "comparison": glass.comparison,
+                "capsule": glass.capsule.key,
+                "capsule_digest": bytes(glass.capsule.digest).hex(),
+            },
         )
         entries.changed(case, state=case.state, closed_at=now, closed_by=by.ref)
         subject = f"{by.called} looked back at it: {kind}"

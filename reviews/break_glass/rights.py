@@ -13,9 +13,9 @@ from django.db.models import Q
 from identities.models import Membership, Person, User
 from identities.permissions import AUDITOR, INACTIVE, LEFT, cannot_sign, groups
 from reviews import permissions
-from reviews.break_glass import document, quorum
+from reviews.break_glass import document, factors, on_call, quorum
 from reviews.break_glass.quorum import Signer
-from reviews.models import BreakGlass, Bundle, Case, Item
+from reviews.models import BreakGlass, Bundle, Case, Decision, Item
 from reviews.permissions import NOBODY
 
 CHANGING = frozenset({"reviewer", "administrator"})
@@ -50,8 +50,9 @@ def signers(persons: Iterable[UUID], *, now: datetime) -> list[Signer]:
     ]
 
 
-def able(rule: quorum.Rule, *, now: datetime) -> list[Signer]:
-    """Everybody who could fill a place of the rule, the asker included."""
+def able(rule: quorum.Rule, *, now: datetime, but: UUID | None = None) -> list[Signer]:
+    """Everybody who could fill a place of the rule, the asker included; `but`: the asker, who is
+    nobody on call where a place asks for that."""
     named: dict[str, set[str]] = {"team": set(), "role": set()}
     for place in rule.places():
         named[place.of].add(place.name)
@@ -66,7 +67,48 @@ def able(rule: quorum.Rule, *, now: datetime) -> list[Signer]:
     persons |= {
         one for one in User.objects.filter(in_roles).values_list("person", flat=True) if one
     }
-    return [one for one in signers(persons, now=now) if _fits(rule, one)]
+    found = _counting(signers(persons, now=now), rule, now=now, but=but)
+    return [one for one in found if _fits(rule, one)]
+
+
+def signed(rows: Iterable[Decision], *, now: datetime) -> list[Signer]:
+    """Who gave these answers: of what they are at `now`, and on call as when they gave them."""
+    were = {row.person_id: frozenset(row.proposal.get("on_call", ())) for row in rows}
+    return [one._replace(on_call=were[one.person]) for one in signers(were, now=now)]
+
+
+def on_call_as(user: User, case: Case, *, now: datetime) -> list[str]:
+    """The teams for which this person counts as on call, for what a case asks for; by name."""
+    rule = document_of(case.break_glass.bundle).quorum
+    if not rule.teams_on_call():
+        return []
+    mine = signers([user.person_id] if user.person_id else [], now=now)
+    found = _counting(mine, rule, now=now, but=case.requester_id)
+    return sorted(found[0].on_call) if found else []
+
+
+def _counting(
+    found: list[Signer], rule: quorum.Rule, *, now: datetime, but: UUID | None
+) -> list[Signer]:
+    """These with the teams for which they count as on call: as the team's rota says, and all of a
+    team where nobody is, or nobody but the asker."""
+    wanted = rule.teams_on_call()
+    if not wanted:
+        return found
+    there = {
+        team: {one.person for one in those}
+        for team, those in on_call.of_teams(wanted, now=now, but=but).items()
+    }
+    return [
+        one._replace(
+            on_call=frozenset(
+                team
+                for team in wanted & one.teams
+                if team not in there or one.person in there[team]
+            )
+        )
+        for one in found
+    ]
 
 
 def asker_of(person: UUID | None, *, now: datetime) -> Signer | None:
@@ -166,9 +208,9 @@ def why_not_vouch(user: User, case: Case, *, now: datetime) -> str | None:
         return why
     if case.state != "open":
         return f"{case.key} is {_said(case)}: nobody has to vouch for it."
-    if unreviewed(case.requester_id, but=case) is None:
-        return "No second person is needed: what they opened alone before has been looked at."
     glass = case.break_glass
+    if not dearer_because(case, glass.asker, now=now):
+        return "No second person is needed: who asked opens it alone with their second factor."
     if glass.vouched_person is not None:
         return f"{glass.vouched_person.name} vouches for it already."
     return None
@@ -186,13 +228,32 @@ def why_not_bypass(user: User, case: Case, *, now: datetime) -> str | None:
         return f"It ended unanswered at {case.deadline_at:%H:%M:%S} UTC: ask anew."
     if now < glass.patience_at:
         return f"Signatures are waited for until {glass.patience_at:%H:%M:%S} UTC."
-    before = unreviewed(user.person_id, but=case)
-    if before is None or glass.vouched_person_id is not None or now >= glass.alone_at:
+    why = dearer_because(case, user, now=now)
+    if not why or glass.vouched_person_id is not None or now >= glass.alone_at:
         return None
     return (
-        f"Nobody has looked back at {before.case.key}, which you opened alone: a second person"
-        f" vouches for this one, or you open it alone from {glass.alone_at:%H:%M:%S} UTC."
+        f"{why[0].upper()}{why[1:]}: a second person vouches for this one, or you open it alone"
+        f" from {glass.alone_at:%H:%M:%S} UTC."
     )
+
+
+def why_not_go_without(user: User, case: Case, *, now: datetime) -> str | None:
+    """Say that one cannot use one's second factor now: who asked, before it is open."""
+    why = _why_not_act(user, now=now) or _why_not_asker(user, case)
+    if why is not None:
+        return why
+    if case.state != "open":
+        return f"{case.key} is {_said(case)}: no second factor is asked for."
+    none = factors.why_none(case.break_glass, user, now=now)
+    return f"No second factor is asked for: {none}." if none else None
+
+
+def dearer_because(case: Case, user: User, *, now: datetime) -> str:
+    """Why opening this alone takes a second person and is shorter, said to `user`; "": it is not."""
+    before = unreviewed(case.requester_id, but=case)
+    said = f"nobody has looked back at {before.case.key}, which you opened alone" if before else ""
+    none = factors.why_none(case.break_glass, user, now=now)
+    return ", and ".join(filter(None, (said, none)))
 
 
 def why_not_give_back(user: User, case: Case, *, now: datetime) -> str | None:
@@ -208,7 +269,7 @@ def why_not_cut_off(user: User, case: Case, *, now: datetime) -> str | None:
         return why
     rule = document_of(case.break_glass.bundle).quorum
     mine = signers([user.person_id] if user.person_id else [], now=now)
-    if groups(user).isdisjoint(ENDING) and not any(_fits(rule, one) for one in mine):
+    if groups(user).isdisjoint(ENDING) and not any(_belongs(rule, one) for one in mine):
         return f"Only {rule.words()}, a responder or an administrator may cut it off."
     return _why_not_live(case)
 
@@ -256,7 +317,7 @@ def why_not_review(user: User, case: Case, *, now: datetime) -> str | None:
         return "You vouched for it: somebody else looks back at it."
     mine = signers([user.person_id] if user.person_id else [], now=now)
     rule = document_of(glass.bundle).quorum
-    if "reviewer" not in groups(user) and not any(_fits(rule, one) for one in mine):
+    if "reviewer" not in groups(user) and not any(_belongs(rule, one) for one in mine):
         return f"Only a reviewer or {rule.words()} may look back at it."
     if case.state != "in_review":
         said = "it is looked at once it has ended and the target shows that it is gone"
@@ -294,8 +355,11 @@ def _why_not_sign(user: User, case: Case, *, now: datetime) -> str | None:
         return why
     rule = document_of(case.break_glass.bundle).quorum
     mine = signers([user.person_id] if user.person_id else [], now=now)
-    if not any(_fits(rule, one) for one in mine):
+    if not any(_belongs(rule, one) for one in mine):
         return f"It is signed by {rule.words()}: you are none of these."
+    found = _counting(mine, rule, now=now, but=case.requester_id)
+    if not any(_fits(rule, one) for one in found):
+        return f"It is signed by {rule.words()}: you are not on call now."
     return None
 
 
@@ -311,6 +375,10 @@ def _why_not_live(case: Case) -> str | None:
 
 def _fits(rule: quorum.Rule, one: Signer) -> bool:
     return any(one.fits(place) for place in rule.places())
+
+
+def _belongs(rule: quorum.Rule, one: Signer) -> bool:
+    return any(one.belongs(place) for place in rule.places())
 
 
 def _said(case: Case) -> str:

@@ -40,6 +40,7 @@ def due_next(*, now: datetime) -> bool:
     done = False
     for rows, does in (
         (_unanswered(now), _expire),
+        (_others(now), telling.others),
         (_out_of_patience(now), _patience),
         (_over(), _look_back),
         (_unlooked(now), _overdue),
@@ -139,6 +140,10 @@ def _out_of_patience(now: datetime) -> Found:
     )
 
 
+def _others(now: datetime) -> Found:
+    return BreakGlass.objects.filter(case__state="open", others_at__lte=now)
+
+
 def _over() -> Found:
     live = Grant.objects.filter(case=OuterRef("case")).exclude(state="ended")
     return BreakGlass.objects.filter(
@@ -188,14 +193,13 @@ def _patience(case: Case, glass: BreakGlass, now: datetime) -> bool:
         return False
     glass.patience_told_at = now
     glass.save(update_fields=["patience_told_at"])
-    before = rights.unreviewed(glass.person_id, but=case)
     body = (
-        "You may open it alone now; everybody who was asked is told."
-        if before is None
-        else f"Nobody has looked back at {before.case.key}: a second person vouches for this one,"
-        f" or you open it alone from {glass.alone_at:%H:%M:%S} UTC."
+        rights.why_not_bypass(glass.asker, case, now=now)
+        or "You may open it alone now; everybody who was asked is told."
     )
     telling.asker(case, "patience", "nobody has answered yet", body, now=now)
+    if rights.dearer_because(case, glass.asker, now=now) and glass.vouched_at is None:
+        telling.duty(case, now=now)
     return True
 
 

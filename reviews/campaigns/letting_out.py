@@ -12,6 +12,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from evidence import nudge
 from evidence.words import counted
+from identities import as_read
 from identities.acting import COUNTERSIGN
 from identities.models import Person, User
 from identities.permissions import cannot_sign, require
@@ -90,12 +91,22 @@ def look_next(*, now: datetime) -> bool:
     return True
 
 
-def let_out(*, campaign: Campaign, reason: str, by: User, now: datetime) -> int:
-    """Somebody has looked at the list: it goes out with the next sweep. How many cases wait."""
+def stands(campaign: Campaign) -> list[object]:
+    """All that would be cut, for the mark of the list that somebody looks at."""
+    rows = outcome_brakes.cutting(campaign).order_by("pk")
+    return [part for row in rows.values_list("pk", "outcome") for part in row]
+
+
+def let_out(
+    *, campaign: Campaign, reason: str, by: User, now: datetime, read: str | None = None
+) -> int:
+    """Somebody has looked at the list: it goes out with the next sweep. How many cases wait.
+    `read`: the mark of that list; what was decided since is let out by nobody who has not seen it."""
     with transaction.atomic():
         one = rows.locked(campaign.pk)
         require(why_not_let_out(by, one, now=now))
         reason = reason_given(reason, what="what was looked at, and what it rests on")
+        as_read.require_same(read, stands(one), what=f"What {one.key} would cut")
         waiting = held(one)
         for row in waiting:
             row.released_at, row.reason = now, reason

@@ -2,6 +2,7 @@
 
 Owns `Campaign.progress`: counting walks every item of the campaign, so it is done beside the
 pages, which read what was counted and say when. What has an outcome waits for no seat any more.
+A sealed review is in no count: the numbers are everybody's, and it is absent for all but its members.
 """
 
 import time
@@ -30,7 +31,7 @@ SELECT c.state, count(DISTINCT c.id), count(i.id),
  count(i.id) FILTER (WHERE i.outcome NOT IN ('', 'conflict')),
  count(i.id) FILTER (WHERE i.outcome = 'conflict')
 FROM reviews_case c LEFT JOIN reviews_item i ON i.case_id = c.id {counted}
-WHERE c.campaign_id = %s GROUP BY 1
+WHERE c.campaign_id = %s AND NOT c.sealed GROUP BY 1
 """.replace("{counted}", COUNTED)
 SEATS = """
 SELECT s.kind, s.party_id, coalesce(s.person_id, p.person_id), count(*),
@@ -52,7 +53,7 @@ LEFT JOIN (
   JOIN reviews_decision d ON d.item_id = i.id AND d.superseded_at IS NULL
   WHERE c.campaign_id = %(campaign)s GROUP BY 1
 ) g ON g.seat_id = s.id
-WHERE c.campaign_id = %(campaign)s AND c.state <> 'cancelled'
+WHERE c.campaign_id = %(campaign)s AND c.state <> 'cancelled' AND NOT c.sealed
 GROUP BY 1, 2, 3
 """.replace("{counted}", COUNTED)
 STAGES = """
@@ -61,7 +62,8 @@ SELECT s.position, s.name, count(*) FILTER (WHERE s.state = 'running' AND c.stat
  count(*) FILTER (WHERE s.state = 'waiting' AND c.state = 'open'),
  count(*) FILTER (WHERE s.state = 'waiting' AND c.state <> 'open')
 FROM reviews_case c JOIN reviews_stage s ON s.case_id = c.id
-WHERE c.campaign_id = %s AND c.state <> 'cancelled' GROUP BY 1, 2 ORDER BY 1, 2
+WHERE c.campaign_id = %s AND c.state <> 'cancelled' AND NOT c.sealed
+GROUP BY 1, 2 ORDER BY 1, 2
 """
 LAUNCHED = """
 SELECT count(*), count(case_id), count(*) FILTER (WHERE left_out <> ''),

@@ -60,7 +60,8 @@ def begin(
 
 def _reviews(campaign: UUID, kind: Kind) -> QuerySet[Case]:
     found = Case.objects.filter(campaign=campaign, state="open")
-    return found.filter(silence_done_at__isnull=True) if kind.moves else found
+    # A sealed review is absent for whoever steers the campaign: nobody is counted or asked in it.
+    return found.filter(silence_done_at__isnull=True) if kind.moves else found.filter(sealed=False)
 
 
 def next_part(*, now: datetime) -> bool:

@@ -10,12 +10,14 @@ from .comments import Comment
 from .freezes import Freeze
 from .modes import ModeRule, Quarantine
 from .notices import FAST, GATHERED, HELD, Notice
+from .on_call import Rota, Shift
 from .outcome_brakes import OutcomeBrake
 from .owning import EndStep, OwnerOffer, Succession, SuccessionItem
 from .planted import PlantedAnswer, PlantedItem, Planting
 from .policies import Heartbeat, LateEvidence, ReviewPolicy
 from .queue import QueueSetting
 from .rungs import Rung
+from .sealed import SealedCredential, SealedDrill, SealedEvent, SealedUse
 from .shares import ShareDay
 from .triggers import OwnerSeen, Trigger
 
@@ -57,10 +59,16 @@ __all__ = [
     "Quarantine",
     "QueueSetting",
     "ReviewPolicy",
+    "Rota",
     "Rung",
     "SealedCode",
+    "SealedCredential",
+    "SealedDrill",
+    "SealedEvent",
+    "SealedUse",
     "Seat",
     "ShareDay",
+    "Shift",
     "Stage",
     "Succession",
     "SuccessionItem",

@@ -8,7 +8,7 @@ from identities.models import Person, User
 
 from .cases import Case
 
-HOW = ("", "confirmed", "asked_again")
+HOW = ("", "confirmed", "asked_again", "taken_back")
 
 
 class Burst(models.Model):

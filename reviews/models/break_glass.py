@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from evidence.keys import uuid7
+from evidence.models import Capsule
 from identities.models import Delegation, Person, User
 from identities.models.signed import TwoSigned, signed_by_two
 
@@ -72,15 +73,22 @@ class BreakGlass(models.Model):
     ticket = models.TextField(blank=True)
     ticket_due_at = models.DateTimeField(null=True)  # promised, and not there yet
     ticket_told_at = models.DateTimeField(null=True)
+    # When its tracker, which did not answer, is asked for the ticket again.
+    ticket_look_at = models.DateTimeField(null=True)
     # From then on the asker may open it alone; where their last bypass is not looked at, with a
     # second person (`vouched_…`), or from `alone_at` on without one.
     patience_at = models.DateTimeField()
     alone_at = models.DateTimeField()
+    # When those who are not on call are told as well; null: they were, or need not be.
+    others_at = models.DateTimeField(null=True)
     patience_told_at = models.DateTimeField(null=True)
     vouched_at = models.DateTimeField(null=True)
     vouched_person = models.ForeignKey(Person, models.PROTECT, null=True, related_name="+")
     bypassed_at = models.DateTimeField(null=True)
     dearer = models.BooleanField(default=False)
+    # With which second factor it was opened alone; and since when who asked says they cannot use it.
+    factor = models.TextField(blank=True)
+    factorless_at = models.DateTimeField(null=True)
     opened_at = models.DateTimeField(null=True)
     ends_at = models.DateTimeField(null=True)
     # How many calls of its holder it was last looked at with (sweeping.py, watch).
@@ -96,6 +104,8 @@ class BreakGlass(models.Model):
     comparison = models.JSONField(default=dict, blank=True)
     reviewed_at = models.DateTimeField(null=True)
     reviewed_person = models.ForeignKey(Person, models.PROTECT, null=True, related_name="+")
+    # The calls that were compared, as they were when somebody signed the look back.
+    capsule = models.ForeignKey(Capsule, models.PROTECT, null=True, related_name="+")
 
     class Meta:
         constraints = [

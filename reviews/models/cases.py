@@ -190,6 +190,8 @@ class Seat(models.Model):
     kind = models.TextField()
     service = models.ForeignKey(Service, models.PROTECT, null=True, blank=True, related_name="+")
     party = models.ForeignKey(Party, models.PROTECT, null=True, blank=True, related_name="+")
+    # Of break-glass: whoever has this role may sit in it; "" without a party: any reviewer.
+    role = models.TextField(default="", blank=True)
     backup = models.ForeignKey(Party, models.PROTECT, null=True, blank=True, related_name="+")
     # The person who has signed in it; one person never signs two seats of a case.
     person = models.ForeignKey(Person, models.PROTECT, null=True, blank=True, related_name="+")
@@ -216,6 +218,8 @@ class Seat(models.Model):
                 fields=["case"],
                 condition=Q(party__isnull=True, person__isnull=True),
             ),
+            # What waits for whoever has a role (reviews/pages/waiting.py).
+            models.Index(name="seat_of_role", fields=["role"], condition=~Q(role="")),
             # Whose turn it is no longer (reviews/pages/waiting.py): nearly always nobody's.
             models.Index(
                 name="seat_signed_before", fields=["case"], condition=~Q(signed_before=[])

@@ -9,7 +9,7 @@ import zipfile
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import rfc8785
 from django.conf import settings
@@ -59,7 +59,7 @@ def why_not_take(case: Case, user: User, *, now: datetime) -> str | None:
     return sight.why_not_look_again(user, case, now=now)
 
 
-def write(into: BinaryIO, case: Case, *, by: User, now: datetime) -> None:
+def write(into: IO[bytes], case: Case, *, by: User, now: datetime) -> None:
     """The pack of this case as a zip, and a row in the ledger that it was taken out.
 
     Raises NotAllowed. The head is signed now, where that is set up, so that the newest rows are

@@ -4,7 +4,7 @@ Owns the contexts of deciding.html, second_look.html and hand_over.html, and wha
 of a mark. Figures of one person are shown to that person and nobody else.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -191,8 +191,10 @@ def _names(parts: "Parts") -> bool:
     )
 
 
-def second_look(case: Case, user: User, *, now: datetime) -> dict[str, Any]:
-    """templates/second_look.html."""
+def second_look(
+    case: Case, user: User, typed: Mapping[str, str], *, now: datetime
+) -> dict[str, Any]:
+    """templates/second_look.html, with what was typed where it was refused."""
     marks = looking.standing(case)
     rows = looking.answers_of(case, marks)
     live = case.state in ("open", "decided")
@@ -203,6 +205,9 @@ def second_look(case: Case, user: User, *, now: datetime) -> dict[str, Any]:
         "why": looking.sentences(marks),
         "why_not": independence.why_not_look_again(user, case, marks, now=now) or "",
         "action_url": f"/cases/{case.key}/second-look/",
+        "read": looking.mark_of(marks, rows),
+        "how": typed.get("how", ""),
+        "reason": typed.get("reason", ""),
         "rows": [
             {
                 "title": row.item.title,

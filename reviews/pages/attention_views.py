@@ -34,14 +34,16 @@ def second_look(request: HttpRequest, key: str) -> HttpResponse:
     if request.method == "POST":
         how, reason = request.POST.get("how", ""), request.POST.get("reason", "")
         try:
-            actions.look_again(case=case, how=how, reason=reason, by=user, now=now)
+            read = request.POST.get("read", "")
+            actions.look_again(case=case, how=how, reason=reason, by=user, now=now, read=read)
         except (NotAllowed, NotPossible) as refused:
             problem, status = str(refused), 403 if isinstance(refused, NotAllowed) else 409
         else:
             said = "confirmed" if how == "confirm" else "asked again"
             messages.success(request, f"The answers in {case.key} are {said}.")
             return back_to(case)
-    context = attention.second_look(case, user, now=now)
+    typed = {name: str(value)[:4_000] for name, value in request.POST.items()}
+    context = attention.second_look(case, user, typed, now=now)
     return page(request, "second_look.html", context | {"problem": problem}, status=status)
 
 

@@ -190,7 +190,10 @@ def _facts(p: Parts) -> list[dict[str, Any]]:
     found += [
         {"label": name.capitalize(), "words": str(words)} for name, words in glass.fields.items()
     ]
-    if glass.ticket:
+    if glass.ticket and glass.ticket_look_at is not None:
+        said = f"{glass.ticket}, which its tracker has not answered yet"
+        found.append({"label": "Ticket", "words": said, "at": glass.ticket_due_at})
+    elif glass.ticket:
         found.append({"label": "Ticket", "words": glass.ticket})
     elif glass.ticket_due_at is not None:
         found.append({"label": "Ticket", "words": "promised", "at": glass.ticket_due_at})

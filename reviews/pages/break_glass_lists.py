@@ -1,7 +1,7 @@
 """Break-glass beyond one case: what can be asked for, what is open, the request, the bundles.
 
-Owns the contexts of templates/break_glass_all.html, break_glass_new.html, bundles.html, bundle.html
-and bundle_new.html. Constant queries.
+Owns the contexts of templates/break_glass_all.html, break_glass_new.html, bundles.html, bundle.html,
+bundle_new.html and on_call.html. Constant queries.
 """
 
 import json
@@ -13,9 +13,11 @@ from django.db.models import QuerySet
 from evidence.parameters import understood
 from identities.actions import grants
 from identities.models import User
+from identities.permissions import READERS, groups
 from reviews import visible
-from reviews.break_glass import asking, bundles, document, rights, telling
-from reviews.models import BreakGlass, Bundle, Case
+from reviews.break_glass import asking, bundles, document, factors, on_call, rights
+from reviews.models import BreakGlass, Bundle, Case, Notice
+from reviews.pages import sealed
 from reviews.pages.lists import PAGES, page_of
 
 PATH = "/break-glass/"
@@ -59,9 +61,18 @@ def overview(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, A
         "title": "Break-glass",
         "left_out": left_out,
         "rows": [row_of(one, now=now) for one in shown],
+        "out_of_band": sealed.unlooked(user, now=now),
         "page": page,
         "acts": [
+            {"words": "On call", "url": f"{PATH}on-call/", "icon": "clock", "get": True},
             {"words": "Bundles", "url": f"{PATH}bundles/", "icon": "list-details", "get": True},
+            {
+                "words": "Sealed credentials",
+                "url": sealed.PATH,
+                "icon": "lock",
+                "get": True,
+                "why_not": "" if READERS & groups(user) else sealed.NO_READER,
+            },
             {
                 "words": "Get access now",
                 "url": f"{PATH}new/",
@@ -167,15 +178,16 @@ def request(
         "nobody": "" if says is None else asking.expected(says, user, now=now),
         "who": "" if says is None else can_sign(says, user, now=now),
         "before": before,
+        "factorless": not factors.counting(user, now=now).exists(),
     }, says
 
 
 def can_sign(says: document.Document, user: User, *, now: datetime) -> str:
     """A few names of those who can sign for this user, and how many more there are."""
-    able = [one for one in rights.able(says.quorum, now=now) if one.person != user.person_id]
-    names = [one.name for one in rights.persons(able)]
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
+    able = rights.able(says.quorum, now=now, but=user.person_id)
+    those = rights.persons([one for one in able if one.person != user.person_id])
+    there = on_call.of_rule(says.quorum, now=now, but=user.person_id)
+    return _few(on_call.called({one.pk: one.name for one in those}, there))
 
 
 def catalogue(user: User, *, now: datetime) -> dict[str, Any]:
@@ -277,8 +289,24 @@ def starting(slug: str) -> str:
     return json.dumps(EXAMPLE if row is None else row.document, indent=2, ensure_ascii=False)
 
 
-def told(case: Case, *, now: datetime) -> str:
-    """Who was asked, for whoever asked: a few names."""
-    names = [one.name for one in telling.approvers(case, now=now)]
+def told(case: Case) -> str:
+    """Who was asked by now, for whoever asked: a few names."""
+    rows = Notice.objects.filter(case=case.pk, occasion=f"{case.key} asked", person__isnull=False)
+    return _few(list(rows.order_by("person__name").values_list("person__name", flat=True))) or (
+        "nobody"
+    )
+
+
+def _few(names: list[str]) -> str:
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more if names else "nobody"
+    return ", ".join(names[:NAMED]) + more
+
+
+def rotas(*, now: datetime) -> dict[str, Any]:
+    """templates/on_call.html: each team's rota, who is on call by it, and what is wrong with it."""
+    return on_call.overview(now=now) | {
+        "section": "break_glass",
+        "now": now,
+        "title": "On call",
+        "crumbs": CRUMBS,
+    }

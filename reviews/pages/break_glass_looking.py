@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from evidence.models import Capsule
 from evidence.vocabulary import OUTCOMES
 from reviews.break_glass import comparing, forms, reviewing, rights
 from reviews.models import BreakGlass, Case
@@ -68,7 +69,11 @@ def checklist(p: Parts) -> list[dict[str, Any]]:
     ]
     if glass.ticket_due_at is not None or glass.ticket:
         found.append(
-            {"words": "Its ticket", "sub": glass.ticket or "owed", "done": bool(glass.ticket)}
+            {
+                "words": "Its ticket",
+                "sub": glass.ticket or "owed",
+                "done": glass.ticket_due_at is None,
+            }
         )
     sign = reviewer or f"not {p.case.opened_by_name}"
     found.append({"words": "Sign", "sub": sign, "done": bool(reviewer)})
@@ -85,6 +90,7 @@ def review(p: Parts) -> dict[str, Any] | None:
             "who": glass.reviewed_person.name if glass.reviewed_person else "",
             "at": glass.reviewed_at,
             "follow_ups": glass.follow_ups,
+            "capsule": glass.capsule and capsule_of(case, glass.capsule),
         }
     if glass.opened_at is None:
         return None
@@ -96,6 +102,15 @@ def review(p: Parts) -> dict[str, Any] | None:
         "kinds": list(forms.REVIEW_WORDS.items()),
         "owed": glass.ticket_due_at is not None and case.requester_id == user.person_id,
         "history": history(case),
+    }
+
+
+def capsule_of(case: Case, capsule: Capsule) -> dict[str, Any]:
+    """What was frozen when it was signed, as a link."""
+    return {
+        "key": capsule.key,
+        "digest": bytes(capsule.digest),
+        "url": f"/cases/{case.key}/capsules/{capsule.key}/",
     }
 
 

@@ -14,7 +14,7 @@ class Parts:
     def __init__(self, case: Case, user: User, *, now: datetime) -> None:
         self.case, self.user, self.now = case, user, now
         rows = BreakGlass.objects.select_related(
-            "bundle", "asker", "person", "vouched_person", "reviewed_person", "incident"
+            "bundle", "asker", "person", "vouched_person", "reviewed_person", "incident", "capsule"
         )
         self.glass = rows.get(case=case)
         case.break_glass = self.glass

@@ -5,7 +5,7 @@ Owns no rule: who may is reviews/break_glass/rights.py, how they add up quorum.p
 
 from typing import Any
 
-from reviews.break_glass import quorum, rights
+from reviews.break_glass import factors, on_call, quorum, rights
 from reviews.pages.break_glass_parts import Parts
 
 NAMED = 6  # of those who can sign
@@ -16,25 +16,22 @@ def quorum_of(p: Parts) -> dict[str, Any]:
     rule, case = p.says.quorum, p.case
     given = [one for one in p.decisions if one.item_id == p.item.pk and one.answer == "approve"]
     asker = rights.asker_of(case.requester_id, now=p.now)
-    able = rights.able(rule, now=p.now)
-    seated = quorum.seated(
-        rule, [one for one in able if one.person in {row.person_id for row in given}], asker=asker
-    )
+    able = rights.able(rule, now=p.now, but=case.requester_id)
+    seated = quorum.seated(rule, rights.signed(given, now=p.now), asker=asker)
+    waits = case.state == "open" or p.item.outcome == ""
+    there = on_call.of_rule(rule, now=p.now, but=case.requester_id) if waits else {}
     of = {row.person_id: row for row in given}
     people = {one.pk: one.name for one in rights.persons(able)}
     seen = {one["person"] for one in p.glass.acknowledged}
     places = []
     for place in rule.places():
         row = of.get(seated[place]) if place in seated else None
-        free = [
-            one
+        free = {
+            one.person: people[one.person]
             for one in able
             if one.fits(place) and one.person != case.requester_id and one.person not in of
-        ]
-        names = sorted(
-            f"{people[one.person]} (looks at it)" if str(one.person) in seen else people[one.person]
-            for one in free
-        )
+        }
+        names = on_call.called(free, there, seen)
         late = (
             row is not None
             and p.glass.bypassed_at is not None
@@ -43,7 +40,7 @@ def quorum_of(p: Parts) -> dict[str, Any]:
         )
         places.append(
             {
-                "name": place.name,
+                "name": f"{place.name}, on call" if place.on_call else place.name,
                 "of": place.of,
                 "who": row.person.name if row is not None else "",
                 "at": row.at if row is not None else None,
@@ -55,10 +52,12 @@ def quorum_of(p: Parts) -> dict[str, Any]:
     carries = quorum.carried(rule, able, asker=asker) is not None
     return {
         "words": rule.words(),
+        "unreadable": ", ".join(on_call.unreadable(rule, now=p.now)) if waits else "",
         "places": places,
         "bypassed": p.glass.bypassed_at,
         "by": case.opened_by_name,
         "dearer": p.glass.dearer,
+        "factor": factors.WORDS.get(p.glass.factor, ""),
         "vouched": p.glass.vouched_person.name if p.glass.vouched_person else "",
         "patience": p.says.patience_minutes,
         "nobody": ""
@@ -82,13 +81,16 @@ def bypass(p: Parts) -> dict[str, Any] | None:
         return None
     mine = case.requester_id == user.person_id
     before = rights.unreviewed(case.requester_id, but=case)
+    because = rights.dearer_because(case, p.glass.asker, now=now)
     vouch = rights.why_not_vouch(user, case, now=now)
     return {
         "mine": mine,
         "why_not": rights.why_not_bypass(user, case, now=now) or "",
         "before": None if before is None else before.case.key,
+        "without": factors.why_none(p.glass, p.glass.asker, now=now),
+        "go_without": mine and rights.why_not_go_without(user, case, now=now) is None,
         "minutes": min(p.item.proposal["minutes"], p.says.cap_after_bypass_minutes)
-        if before is not None
+        if because
         else p.item.proposal["minutes"],
         "vouch": vouch is None,
     }

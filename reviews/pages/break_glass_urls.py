@@ -15,6 +15,7 @@ urlpatterns = [
     path(BUNDLE, views.bundle_page, name="bundle_page"),
     path(f"{BUNDLE}sign/", views.bundle_sign, name="bundle_sign"),
     path(f"{BUNDLE}refuse/", views.bundle_refuse, name="bundle_refuse"),
+    path("break-glass/on-call/", views.on_call_page, name="on_call_page"),
     path("break-glass/<str:key>/", views.break_glass_page, name="break_glass_page"),
     *(
         path(f"break-glass/<str:key>/{name}/", view, name=f"break_glass_{name.replace('-', '_')}")
@@ -22,6 +23,7 @@ urlpatterns = [
     ),
     path("api/break-glass/", api.break_glass, name="api_break_glass"),
     path("api/break-glass/bundles/", api.all_bundles, name="api_bundles"),
+    path("api/break-glass/on-call/", api.on_call_now, name="api_on_call"),
     path("api/break-glass/<str:key>/", api.one, name="api_break_glass_one"),
     *(
         path(

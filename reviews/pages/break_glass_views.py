@@ -16,6 +16,7 @@ from config.page import page
 from evidence import looked
 from evidence.permissions import Reader
 from identities.permissions import NotAllowed, NotPossible
+from reviews import second_factor
 from reviews.break_glass import (
     answering,
     asking,
@@ -28,7 +29,7 @@ from reviews.break_glass import (
 )
 from reviews.confirmed import always, permitted_first
 from reviews.models import BreakGlass, Bundle, Case
-from reviews.pages import break_glass, break_glass_lists
+from reviews.pages import break_glass, break_glass_lists, sealed_views
 from reviews.pages.signed_views import act as act_on
 from reviews.pages.signed_views import signing
 from reviews.policy_document import DocumentError
@@ -54,8 +55,17 @@ def overview(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 @login_required
+def on_call_page(request: HttpRequest) -> HttpResponse:
+    return page(request, "on_call.html", break_glass_lists.rotas(now=timezone.now()))
+
+
+@require_GET
+@login_required
 def break_glass_page(request: HttpRequest, key: str) -> HttpResponse:
-    case, user, now = glass_of(request, key), user_of(request), timezone.now()
+    case, user, now = case_of(request, key), user_of(request), timezone.now()
+    if (use := sealed_views.use_of(case)) is not None:
+        return sealed_views.use_page(request, case, use)
+    case = glass_of(request, key)
     context = break_glass.context(case, user, now=now)
     response = page(request, "break_glass.html", context, part="glass_live")
     by = Reader(user.ref, user.called)
@@ -90,7 +100,7 @@ def break_glass_new(request: HttpRequest) -> HttpResponse:
         except (NotAllowed, NotPossible) as refused:
             problem = str(refused)
         else:
-            who = break_glass_lists.told(case, now=now)
+            who = break_glass_lists.told(case)
             messages.success(request, f"{case.key} is asked for. Told: {who}.")
             return redirect("break_glass_page", key=case.key)
     context |= {"form": form, "problem": problem}
@@ -113,9 +123,11 @@ def _act(
     form: type[django_forms.Form] | None = None,
     *,
     why_not: Callable[..., str | None] | None = None,
+    factor: bool = False,
 ) -> Callable[..., HttpResponse]:
-    """One act on a case. With `why_not` it is permitted first and asks who one is afterwards; a
-    form that got lost on the way through that leads back to its case."""
+    """One act on a case. With `why_not` it is permitted first and asks who one is afterwards, with
+    `factor` by a second factor; a form that got lost on the way through that leads back to its case.
+    """
 
     def done(request: HttpRequest, key: str) -> HttpResponse:
         case = glass_of(request, key)
@@ -129,12 +141,18 @@ def _act(
                 )
                 raise NotPossible(wrong[:600])
             given = filled.given() if hasattr(filled, "given") else filled.cleaned_data
+        if factor:
+            given["factor"] = second_factor.given(request, user_of(request))
         case = does(case=case, **given, by=user_of(request), now=timezone.now())
         messages.success(request, said.format(case=case))
         return redirect("break_glass_page", key=case.key)
 
     if why_not is not None:
         done = reauthentication_required(enabled=always)(done)
+        if factor:
+            done = second_factor.asked_first(
+                lambda request, key: glass_of(request, key).break_glass
+            )(done)
         done = permitted_first(
             lambda request, key: why_not(
                 user_of(request), glass_of(request, key), now=timezone.now()
@@ -163,6 +181,10 @@ ACTS: dict[str, Callable[..., HttpResponse]] = {
         bypassing.bypass,
         "{case.key} is open. Everybody who was asked is told.",
         why_not=rights.why_not_bypass,
+        factor=True,
+    ),
+    "without-factor": _act(
+        bypassing.go_without, "Written down: it can be opened the dearer way, without it."
     ),
     "give-back": _act(ending.give_back, "Given back: it ends now."),
     "cut-off": _act(ending.cut_off, "Cut off: it ends now."),

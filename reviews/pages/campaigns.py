@@ -60,6 +60,7 @@ def listed(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any
         "section": "campaigns",
         "title": "Campaigns",
         "q": q,
+        "out_query": f"?{urlencode({'q': q})}" if q else "",
         "why_not": why_not,
         "rows": [_row(one, looks.get(one.pk, 0)) for one in shown],
         "page": page,

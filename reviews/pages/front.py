@@ -34,7 +34,7 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
     _, left_out = understood(asked, NOTHING)
     overdue = sum(one.deadline_at <= now for one in found)
     burning = [group for group in _burning(user, now=now) if group["n"]]
-    systems = lists.ai_systems(user, {}, now=now)
+    systems, of_systems = lists.first_systems(user, 4, now=now)
     shares = aligned.of(user, now=now)
     looks = second_looks.waits(user, now=now)
     return {
@@ -52,8 +52,8 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
         "aligned": shares,
         "aligned_lines": any(one["points"] for one in shares),
         "aligned_at": now,
-        "systems": systems["rows"][:4],
-        "systems_total": systems["page"]["total"],
+        "systems": systems,
+        "systems_total": of_systems,
         # What is no case and waits all the same; the frame has counted the other kinds.
         "drafts": activating.waiting_for(user, now=now).count(),
         "second_looks": looks,

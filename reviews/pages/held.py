@@ -82,11 +82,11 @@ def _case(case: Case, held: list[Rung], now: datetime, why_not: str) -> dict[str
                 "ahead": one.at > now,
                 "held_at": one.held_at,
                 "why": one.held_why,
-                "acts": [] if why_not else acts(case, one),
+                "acts": [] if why_not else acts(case, [one]),
             }
             for one in held
         ],
-        "acts": [] if why_not or len(held) < 2 else acts(case),
+        "acts": [] if why_not or len(held) < 2 else acts(case, held),
     }
 
 
@@ -116,10 +116,10 @@ def settled(done: Sequence[released.Settled], *, release: bool, now: datetime) -
     }
 
 
-def acts(case: Case, one: Rung | None = None) -> list[dict[str, Any]]:
-    """Release and drop, of one rung or of all of a case."""
-    hidden = [] if one is None else [{"name": "rung", "value": one.pk}]
-    these = " all" if one is None else ""
+def acts(case: Case, those: Sequence[Rung]) -> list[dict[str, Any]]:
+    """Release and drop, of one rung or of all of a case that were read: what is held since waits."""
+    hidden = [{"name": "rung", "value": one.pk} for one in those]
+    these = " all" if len(those) > 1 else ""
     return [
         {
             "words": f"Release{these}",

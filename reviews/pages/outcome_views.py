@@ -41,6 +41,7 @@ def let_out(request: HttpRequest, key: str) -> HttpResponse:
         reason=request.POST.get("reason", ""),
         by=user_of(request),
         now=timezone.now(),
+        read=request.POST.get("read", ""),
     )
     messages.success(request, f"Released: {counted(many, 'case goes', 'cases go')} out.")
     return redirect("campaign_outcomes", key=campaign.key)

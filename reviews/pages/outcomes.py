@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from evidence.parameters import understood
-from identities import visible
+from identities import as_read, visible
 from identities.models import User
 from reviews import outcome_brakes
 from reviews import visible as visible_above
@@ -62,6 +62,7 @@ def context(one: Campaign, user: User, asked: dict[str, str], *, now: datetime) 
                 "icon": "player-play",
                 "danger": True,
                 "ask": "What did you look at, and why may it go out?",
+                "hidden": [{"name": "read", "value": as_read.mark(letting_out.stands(one))}],
                 "why_not": letting_out.why_not_let_out(user, one, now=now) or "",
             }
         ]

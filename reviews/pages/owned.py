@@ -14,8 +14,9 @@ from django.db.models import Count, F, Q, QuerySet
 
 from evidence.parameters import Known, understood
 from evidence.words import counted
+from identities import as_read, presence
 from identities import permissions as identity_permissions
-from identities import presence
+from identities.actions import identities as identity_actions
 from identities.actions.owning import PLACES
 from identities.models import Attestation, Identity, Party, User
 from reviews import attestation_bounds, owner_permissions
@@ -321,6 +322,7 @@ def renew(identity: Identity, user: User, *, now: datetime) -> dict[str, Any]:
             for one in earlier.order_by("-attested_at")[:10]
         ],
         "action_url": f"/identities/{identity.key}/renew/",
+        "read": as_read.mark(identity_actions.stands(identity)),
         "draft": identity.state == "draft",
         "lacks": activating.missing(identity, now=now) if identity.state == "draft" else [],
     }

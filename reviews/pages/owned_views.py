@@ -168,6 +168,7 @@ def identity_renew(request: HttpRequest, key: str) -> HttpResponse:
                     expires_at=last_of(form.cleaned_data["until"]),
                     by=user,
                     now=now,
+                    read=request.POST.get("read", ""),
                 )
                 if starts := "activate" in request.POST:
                     activating.activate(identity=identity, by=user, now=now)

@@ -278,9 +278,16 @@ _ROWS: dict[str, Callable[[Document, datetime], QuerySet[Identity]]] = {
 }
 
 
-def proposal(user: User, name: str, *, now: datetime) -> dict[str, Any]:
-    """templates/policy_new.html, apart from what was typed."""
+def proposal(user: User, name: str, *, now: datetime, began: int | None = None) -> dict[str, Any]:
+    """templates/policy_new.html, apart from what was typed. `began`: the version that a proposal which
+    was sent was begun from, where another one may be in force by now."""
+    name = " ".join(name.lower().split())
+    stands = policy_versions.began_with(name)
+    moved = began is not None and began != stands and stands > 0
     return {
+        "began_name": name,
+        "began": stands,
+        "moved": _moved(name, began or 0, stands, now=now) if moved else None,
         "section": "policies",
         "now": now,
         "title": "Propose a version of a policy",
@@ -291,6 +298,18 @@ def proposal(user: User, name: str, *, now: datetime) -> dict[str, Any]:
             for field, (_, requests, words) in FIELDS.items()
             if requests or name != REQUESTS
         ],
+    }
+
+
+def _moved(name: str, began: int, stands: int, *, now: datetime) -> dict[str, Any]:
+    """What was signed under this name since a proposal was begun."""
+    slug = name.replace(" ", "-")
+    row, before = found(slug, stands, now=now), found(slug, began, now=now)
+    return {
+        "row": row,
+        "changes": []
+        if row is None
+        else policy_words.changes([] if before is None else _lines(before), _lines(row)),
     }
 
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
 from config.page import page
+from evidence.parameters import whole
 from identities import visible
 from identities.permissions import NotAllowed, NotPossible, require
 from reviews import policy_permissions
@@ -77,9 +78,16 @@ def policy_new(request: HttpRequest) -> HttpResponse:
             problem = {"problems": wrong.problems}
         except (NotAllowed, NotPossible) as refused:
             problem = {"problem": str(refused)}
-    context = policies.proposal(user, request.POST.get("name", "")[:60], now=now) | problem
+    name = request.POST.get("name", "")[:60].replace("\0", "")
+    context = policies.proposal(user, name, now=now, began=_began(request, name)) | problem
     status = 200 if "dry_run" in problem else 400
     return page(request, "policy_new.html", context | {"form": form}, status=status)
+
+
+def _began(request: HttpRequest, name: str) -> int:
+    """The version of this policy that stood in the form when it was opened; 0: none, or another's."""
+    same = request.POST.get("began_name", "") == " ".join(name.lower().split())
+    return (whole(request.POST.get("began", "")) or 0) if same else 0
 
 
 def _propose(request: HttpRequest, form: PolicyForm) -> ReviewPolicy:
@@ -90,6 +98,7 @@ def _propose(request: HttpRequest, form: PolicyForm) -> ReviewPolicy:
         reason=said["reason"],
         by=user_of(request),
         now=timezone.now(),
+        based_on=_began(request, said["name"]),
     )
 
 

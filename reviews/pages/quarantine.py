@@ -29,7 +29,7 @@ STANDS = {
 
 def of_case(case: Case, user: User, *, now: datetime) -> list[dict[str, Any]]:
     """What a case holds, the first to end first."""
-    return _rows(Quarantine.objects.filter(case=case), user, now=now)
+    return rows(Quarantine.objects.filter(case=case), user, now=now)
 
 
 def as_data(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -53,19 +53,19 @@ def as_data(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 def of_all(user: User, *, now: datetime) -> list[dict[str, Any]]:
     """What all cases that this user sees hold: the 50 that end first."""
     seen = visible.cases(user, now=now).values("pk")
-    return _rows(Quarantine.objects.filter(case__in=seen), user, now=now)
+    return rows(Quarantine.objects.filter(case__in=seen), user, now=now)
 
 
-def _rows(held: QuerySet[Quarantine], user: User, *, now: datetime) -> list[dict[str, Any]]:
+def rows(held: QuerySet[Quarantine], user: User, *, now: datetime) -> list[dict[str, Any]]:
     found = (
         held.filter(state="held")
         .select_related("case", "item", "identity")
         .prefetch_related("case__seats")
         .order_by("until", "pk")[:MOST]
     )
-    rows = list(found)
-    at = _at_targets(rows)
-    return [_row(one, at.get(_hold_of(one), ""), user, now=now) for one in rows]
+    those = list(found)
+    at = _at_targets(those)
+    return [_row(one, at.get(_hold_of(one), ""), user, now=now) for one in those]
 
 
 def _hold_of(one: Quarantine) -> int:

@@ -4,16 +4,26 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Count, Prefetch, Q, QuerySet
+from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from evidence.parameters import Known, checked, is_whole, understood, whole
 from identities.models import User
 from reviews import shares, sight, visible
 from reviews.actions import second_looks
 from reviews.campaigns.rows import KEY as CAMPAIGN
-from reviews.models import Case, Seat
+from reviews.models import Case, Item, Seat
 from reviews.models.cases import SEATS
-from reviews.pages import foreseen, frame, freshness, planted, queue_groups, queue_items, waiting
+from reviews.pages import (
+    foreseen,
+    frame,
+    freshness,
+    looked_again,
+    planted,
+    queue_groups,
+    queue_items,
+    waiting,
+)
 from reviews.pages.lists import UNDER_WAY, choice, page_of
 from reviews.permissions import SIGNING
 from reviews.states import STATES
@@ -183,7 +193,10 @@ def all_cases(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, 
     door, state = asked.get("door", ""), asked.get("state", "")
     every = cases_in(user, asked, now=now)
     shown, page = page_of(every, asked, "/cases/")
-    if asked.get("due") or asked.get("decided") or asked.get("again"):
+    if isinstance(every, looked_again.Rows):
+        if not any(asked.get(name) for name in NARROWED if name != "again"):
+            page |= looked_again.total(user, now=now)
+    elif asked.get("due") or asked.get("decided"):
         page["total"] = every.count()
     hidden = sight.conflicts_hidden(user, [one.pk for one in shown if one.conflicts], now=now)
     for one in shown:
@@ -234,7 +247,15 @@ def _narrowed_by(name: str, value: str) -> str:
     return "overdue" if name == "due" else f"{name} {DECIDED.get(value, value)}"[:100]
 
 
-def cases_in(user: User, asked: dict[str, str], *, now: datetime) -> QuerySet[Case]:
+def _items(which: Q) -> Coalesce:
+    """How many of a case, asked of the rows that are shown: joined, all cases are counted first."""
+    rows = Item.objects.filter(which, case=OuterRef("pk")).order_by().values("case")
+    return Coalesce(Subquery(rows.annotate(n=Count("pk")).values("n")), 0)
+
+
+def cases_in(
+    user: User, asked: dict[str, str], *, now: datetime
+) -> QuerySet[Case] | looked_again.Rows:
     """The cases of a view of the list, newest first, with what its rows count."""
     checked(asked, OF_CASES)
     door, state = asked.get("door", ""), asked.get("state", "")
@@ -243,9 +264,9 @@ def cases_in(user: User, asked: dict[str, str], *, now: datetime) -> QuerySet[Ca
         visible.cases(user, now=now)
         .select_related("identity", "policy")
         .annotate(
-            total=Count("items", distinct=True),
-            left=Count("items", filter=Q(items__outcome__in=["", "conflict"]), distinct=True),
-            conflicts=Count("items", filter=Q(items__outcome="conflict"), distinct=True),
+            total=_items(Q()),
+            left=_items(Q(outcome__in=sight.OPEN)),
+            conflicts=_items(Q(outcome="conflict")),
         )
         .prefetch_related(
             Prefetch(
@@ -271,8 +292,6 @@ def cases_in(user: User, asked: dict[str, str], *, now: datetime) -> QuerySet[Ca
         rows = rows.filter(shares.IN_TIME)
     elif asked.get("decided") == "late":
         rows = rows.exclude(shares.IN_TIME)
-    if asked.get("again"):
-        rows = rows.filter(pk__in=second_looks.waiting_for(user, now=now).values("pk"))
     if asked.get("campaign"):
         key = CAMPAIGN.fullmatch(asked["campaign"])
         rows = rows.filter(campaign__number=int(key[1])) if key else rows.none()
@@ -289,7 +308,7 @@ def cases_in(user: User, asked: dict[str, str], *, now: datetime) -> QuerySet[Ca
         if number is not None:
             matches |= Q(number=number)
         rows = rows.filter(matches)
-    return rows
+    return looked_again.Rows(rows, user, now=now) if asked.get("again") else rows
 
 
 def row_of(
@@ -320,7 +339,9 @@ def row_of(
         "opened_at": case.opened_at,
         "state": case.state,
         "seats": ", ".join(
-            seat.person.name if seat.person else str(seat.party or "nobody yet")
+            seat.person.name
+            if seat.person
+            else str(seat.party or (seat.role and f"any {seat.role}") or "nobody yet")
             for seat in case.seats.all()
         ),
     }

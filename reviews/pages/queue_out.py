@@ -1,7 +1,8 @@
 """A view of the queue taken out of its page: CSV, JSON, and a calendar.
 
 Owns their shapes (docs/exports.md). Rows are streamed, so a whole queue fits in little memory. A
-calendar carries titles and links only: whoever has its address reads it without signing in.
+calendar carries keys, kinds and links only: whoever has its address reads it without signing in,
+and a title may say what was found of whom.
 """
 
 import csv
@@ -238,15 +239,15 @@ def calendar(user: User, *, now: datetime) -> HttpResponse:
     sealed = {pk for pk, case in waiting.of_cases(found).items() if case.sealed}
     for one in found:
         link = f"{settings.BASE_URL}/cases/{one.key}/"
-        # A sealed case is absent for everybody who was not named to it, so its title stays here.
-        title = one.key if one.case in sealed else f"{one.key} {one.title}"
+        # A sealed case is absent for everybody who was not named to it, so its kind stays here.
+        kind = "" if one.case in sealed else f", {waiting.DOOR_WORDS[one.door]}"
         lines += [
             "BEGIN:VEVENT",
             f"UID:{one.key}@{settings.BASE_URL.partition('://')[2]}",
             f"DTSTAMP:{_stamp(now)}",
             f"DTSTART:{_stamp(one.deadline_at)}",
             f"DTEND:{_stamp(one.deadline_at + timedelta(minutes=15))}",
-            f"SUMMARY:{_text(title)}",
+            f"SUMMARY:{_text(f'{one.key}{kind}')}",
             f"URL:{link}",
             f"DESCRIPTION:{_text(link)}",
             # A deadline keeps nobody busy.

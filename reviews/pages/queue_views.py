@@ -7,7 +7,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.utils import timezone
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods
 
 from config.page import page
 from identities.models import User
@@ -80,10 +80,12 @@ def keep(request: HttpRequest) -> HttpResponse:
     return _result(request, kept, problem=problem, undone=False)
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 @login_required
 def undo(request: HttpRequest) -> HttpResponse:
     """Take back the answers on these items, each for itself."""
+    if request.method == "GET":
+        return redirect("/queue/?show=items")
     wanted = []
     for text in request.POST.getlist("item")[: bulk.MOST]:
         try:

@@ -5,7 +5,8 @@ leave as CSV and JSON. The words are identities/actions/revocations/by_hand.py's
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
+from itertools import chain
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -22,11 +23,7 @@ from reviews.exports import moment
 from reviews.pages import lists, unfinished_grants
 
 PATH = "/unfinished/"
-AGES = {
-    "hour": ("over an hour", timedelta(hours=1)),
-    "day": ("over a day", timedelta(days=1)),
-    "week": ("over a week", timedelta(days=7)),
-}
+AGES = unfinished_grants.AGES
 WAITING = ("requested", "sending", "sent", "confirmed", "failed")
 STATES = {
     "failed": "failed, waits for a person",
@@ -59,6 +56,7 @@ COLUMNS = [
     "because",
     "case",
     "url",
+    "grant",
 ]
 # A list that is longer is taken out as a file.
 MOST_SYSTEMS = 50
@@ -214,10 +212,11 @@ def burning(user: User, *, now: datetime, most: int) -> dict[str, Any]:
 
 
 def out(user: User, asked: Mapping[str, str], *, now: datetime) -> Iterator[dict[str, Any]]:
-    """Every row of this view of the wall; what cannot be asked for is refused here."""
+    """Every row of this view of the wall, then its grants; what cannot be asked for is refused here."""
     checked(asked, KNOWN)
     rows = found(user, asked, now=now)
-    return _out(rows, around())
+    given = unfinished_grants.found(user, asked, now=now)
+    return chain(_out(rows, around()), unfinished_grants.out(given, now=now))
 
 
 def _out(rows: QuerySet[Revocation], known: Around) -> Iterator[dict[str, Any]]:
@@ -249,4 +248,5 @@ def as_data(one: Revocation, how: Standing) -> dict[str, Any]:
         "because": one.because,
         "case": one.case_key,
         "url": f"{settings.BASE_URL}/revocations/{one.key}/",
+        "grant": "",
     }

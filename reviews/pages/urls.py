@@ -141,6 +141,7 @@ urlpatterns = [
     path("search/", views.search, name="search"),
     path("api/line/<path:name>/", api.line, name="api_line"),
     path("api/export/<str:what>/", api.export, name="api_export"),
+    path("", include("reviews.pages.list_urls")),
     path("", include("reviews.pages.mode_urls")),
     path("", include("reviews.pages.unfinished_urls")),
 ]

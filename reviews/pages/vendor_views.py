@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from config.page import page
+from identities import as_read
 from identities.actions import vendors
 from identities.models import Identity, User
 from identities.permissions import NotAllowed, NotPossible
@@ -33,7 +34,7 @@ def identity_vendor(request: HttpRequest, key: str) -> HttpResponse:
     form = {"stated": stated, "attested": attested}.get(which)
     if form is not None and form.is_valid():
         try:
-            _act(identity, form.cleaned_data, which, user, now=now)
+            _act(identity, form.cleaned_data | _read(request, which), which, user, now=now)
         except (NotAllowed, NotPossible) as refused:
             problem, status = str(refused), 403 if isinstance(refused, NotAllowed) else 409
         else:
@@ -43,7 +44,12 @@ def identity_vendor(request: HttpRequest, key: str) -> HttpResponse:
         status = 400
     context = vendor.context(identity, user, now=now)
     context |= {"stated": stated, "attested": attested, "problem": problem}
+    context["read"] = as_read.mark(vendors.stands(identity))
     return page(request, "vendor.html", context, status=status)
+
+
+def _read(request: HttpRequest, which: str) -> dict[str, str]:
+    return {"read": request.POST.get("read", "")} if which == "stated" else {}
 
 
 def _initial(identity: Identity) -> dict[str, Any]:
@@ -69,4 +75,5 @@ def _act(
         contract_ends_at=None if ends is None else last_of(ends),
         data_leaving=said["data_leaving"],
     )
-    vendors.describe(identity=identity, said=stated, by=user, now=now)
+    read = said["read"]
+    vendors.describe(identity=identity, said=stated, by=user, now=now, read=read)

@@ -44,7 +44,8 @@ FROM (
   k.identity_id
  FROM {rows} WHERE k.state = 'open'
  AND (t.party_id = ANY(%(parties)s) OR t.backup_id = ANY(%(parties)s) OR t.person_id = %(me)s
-  OR (%(reviewer)s AND t.party_id IS NULL AND t.backup_id IS NULL AND NOT EXISTS (
+  OR (t.role <> '' AND t.role = ANY(%(roles)s))
+  OR (%(reviewer)s AND t.party_id IS NULL AND t.backup_id IS NULL AND t.role = '' AND NOT EXISTS (
    SELECT FROM reviews_seat o JOIN identities_party p ON p.id = o.party_id
    WHERE o.case_id = k.id AND o.id <> t.id AND o.turn = 'now' AND o.kind = ANY(%(signing)s)
     AND p.person_id = %(me)s)))
@@ -209,6 +210,7 @@ def _walked(
                 "parties": parties,
                 "me": user.person_id,
                 "reviewer": reviewer,
+                "roles": sorted(groups(user)),
                 "all": identities_visible.sees_all(user),
                 "signing": list(SIGNING),
                 "now": now,

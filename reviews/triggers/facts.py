@@ -19,7 +19,7 @@ from reviews.actions import policy_versions
 from reviews.micro_reviews import SERIOUS, Asked
 from reviews.models import OwnerSeen, SuccessionItem, Trigger
 
-from . import refused, serious, signals
+from . import refused, reread, serious, signals
 from .noting import MOST, REVIEWED, events_of, note, trigger
 from .wider import wider
 
@@ -46,7 +46,7 @@ LEFT JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT min(o.recorded_at) AS since FROM identities_entitlement o
     WHERE o.identity_id = e.identity_id AND o.system = e.system) n
-WHERE e.superseded_at IS NULL AND e.recorded_at > r.at AND NOT EXISTS (
+WHERE e.superseded_at IS NULL AND upper_inf(e.during) AND e.recorded_at > r.at AND NOT EXISTS (
     SELECT 1 FROM reviews_trigger t WHERE t.identity_id = e.identity_id
       AND t.name = 'wider_entitlement' AND t.subject = e.id::text)
   -- Added to a review while it was open, it was decided there.
@@ -127,7 +127,11 @@ def _entitlements(asked: Asked, now: datetime) -> list[Trigger]:  # noqa: ARG001
         cursor.execute(WIDER_ENTITLEMENT, [MOST])
         before = {pk: tuple(read) for pk, *read in cursor.fetchall()}
     found = []
-    for row in Entitlement.objects.filter(pk__in=before).select_related("identity"):
+    rows = list(Entitlement.objects.filter(pk__in=before).select_related("identity"))
+    waiting = reread.open_items({row.identity_id for row in rows}) if rows else {}
+    for row in rows:
+        # An open item about the same principal becomes this reading, whatever it says.
+        item = waiting.get((row.identity_id, row.principal))
         was, reviewed, unread, begins = before[row.pk]
         # Read for the first time, with all else that its system allows it.
         first = was is None and begins
@@ -147,14 +151,15 @@ def _entitlements(asked: Asked, now: datetime) -> list[Trigger]:  # noqa: ARG001
                 "wider_entitlement",
                 row.identity,
                 subject=str(row.pk),
-                about=row.pk,
+                about=row.pk if item is None else item,
                 title=f"What {row.system.upper()} allows {which}",
                 words=f"Read {row.read_at:%-d %b %Y %H:%M} UTC: {row.system.upper()} allows {which}"
                 f" {than}.",
                 at=row.during.lower or row.recorded_at,
                 now=now,
                 links=[("What it may do now", f"/identities/{row.identity.key}/")],
-                known_why="" if said else FIRST if first else NOTHING_MORE,
+                facts=None if item is None else {reread.NEWEST: str(row.pk)},
+                known_why="" if said or item else FIRST if first else NOTHING_MORE,
             )
         )
     return found

@@ -19,7 +19,7 @@ from reviews.actions import entries, items, opening, policy_versions, reminders,
 from reviews.micro_reviews import SERIOUS, TRIGGERS, MicroReviews
 from reviews.models import Case, Item, ReviewPolicy, Trigger
 
-from . import asking, serious
+from . import asking, reread, serious
 from .asking import Asked, Group
 
 log = logging.getLogger(__name__)
@@ -162,6 +162,7 @@ def _add_to(
 ) -> None:
     """What came while something asks about this identity already."""
     identity, known = group.identity, asked.about(group)
+    reread.part(group, known)
     (fresh,) = asking.fresh([group], asked, now=now)
     review = asked.reviews.get(identity.pk)
     if review is not None and _answered(review, fresh):
@@ -183,6 +184,7 @@ def _add_to(
         if row.case_id is not None and (review is not None or row.about in known):
             touched.setdefault(row.case_id, []).append(row)
     for pk, rows in touched.items():
+        reread.renew(entries.locked(pk), identity, rows, now=now)
         here = review is not None and case is not None and pk == case.pk
         _came(entries.locked(pk), identity, rows, why=AS_WELL if here else AFTER, now=now)
     if case is not None:

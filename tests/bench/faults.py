@@ -2,14 +2,17 @@
 
 Two workers, killed and started again; a database that recovers from a crash, a broker that hangs,
 clocks that jump, and a server that is busy, broken, silent or says garbage. Time runs `PACE` times
-as fast as a clock's, so that leases and pauses end while one watches. Counted is what was really
-done to them; what the server was asked to revoke is counted at its door.
+as fast as a clock's, so that pauses end while one watches. From one fault to the next some worker
+has done a step, however long that took: a slower machine takes longer, and faults alone starve
+nobody. Counted is what was really done to them; what the server was asked to revoke is counted at
+its door.
 """
 
 import os
 import random
 import signal
 import socket
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -34,7 +37,7 @@ from evidence.models import LedgerEntry
 from evidence.names import actor_ids
 from identities.acting import COUNTERSIGN
 from identities.actions import revocations
-from identities.actions.revocations import carrying, claiming
+from identities.actions.revocations import carrying, claiming, leasing
 from identities.models import Credential, CredentialState, Identity, Revocation, RevocationTry
 from tests.bench import database
 from tests.bench.told import Said
@@ -45,10 +48,13 @@ FAULTS, TOKENS, WORKERS = 1_000, 400, 2
 PACE = 60
 # How far a worker's clock jumps, one way or the other.
 JUMP = timedelta(minutes=10)
-# Seconds of a watch: what is not effective by then waits, and must say so.
-LONGEST = 1_800
-# Seconds in which a step is waited for before the next fault comes.
-SLOWEST = 1.0
+# Seconds of a lease: more than the longest call takes, as in an installation.
+LEASE = 60.0
+# Seconds in which no worker does anything at all: what is not effective by then waits, and must
+# say so. Longer than an account is left alone, and than a worker takes to begin.
+LONGEST = 120
+# After so many faults it is said how far it is.
+EVERY = 50
 # How long the broker hangs, and how often the database crashes and the broker hangs in one run.
 HANGS, CRASHES = 10.0, 5
 DOORS = ("/revoke", "/introspect", "/.well-known/oauth-authorization-server")
@@ -61,8 +67,9 @@ def measure(faults: int = FAULTS, tokens: int = TOKENS) -> Iterator[Said]:
         with TemporaryDirectory() as folder:
             _set_up(lab, Path(folder))
             held = _tokens(lab, Path(folder), tokens)
-            done, seconds = _watched(lab, faults)
-            yield from _said(lab, held, done, seconds)
+            watch = Watch(lab, faults)
+            yield from watch.watched()
+            yield from _said(lab, held, watch.done, watch.seconds())
     finally:
         lab.close()
 
@@ -137,9 +144,12 @@ class Clock:
         return self.began + timedelta(seconds=(time.monotonic() - self.since) * PACE) + jumped
 
 
-def _work(clock: Clock, jumped: timedelta, steps: Any) -> None:
-    """A worker's life, until it is killed: what its database cannot do now it tries again."""
+def _work(clock: Clock, jumped: timedelta, steps: Any, until: Any) -> None:
+    """A worker's life, until it is killed: what its database cannot do now it tries again. It does
+    no more steps than faults have come for."""
     while True:
+        while steps.value >= until.value:
+            time.sleep(0.005)
         try:
             if revocations.enforce_next(now=clock.at(jumped)):
                 steps.value += 1
@@ -150,62 +160,92 @@ def _work(clock: Clock, jumped: timedelta, steps: Any) -> None:
             time.sleep(0.2)
 
 
-def _watched(lab: Lab, faults: int) -> tuple[Counter[str], float]:
-    """Until all is over: what was done meanwhile, and how long it took."""
-    context = get_context("fork")
-    chance = random.Random(20_261_127)
-    done: Counter[str] = Counter()
-    clock = Clock()
-    # Without a lock: who is killed would keep it.
-    steps = context.RawValue("q", 0)
-    connection.close()
+class Watch:
+    """Two workers, and the faults that come to them."""
 
-    def worker(jumped: timedelta = timedelta(0)) -> BaseProcess:
+    def __init__(self, lab: Lab, faults: int) -> None:
+        self.lab, self.faults = lab, faults
+        self.done: Counter[str] = Counter()
+        self._chance = random.Random(20_261_127)
+        self._context = get_context("fork")
+        self._clock = Clock()
+        # Without a lock: who is killed would keep it.
+        self._steps = self._context.RawValue("q", 0)
+        self._until = self._context.RawValue("q", 1)
+        self._began = time.perf_counter()
+
+    def seconds(self) -> float:
+        return time.perf_counter() - self._began
+
+    def watched(self) -> Iterator[Said]:
+        """Until all is over, or nobody does anything any more; how far it is meanwhile."""
+        # Seconds of a clock, as workers die and live by these; a lease by the clock that is faster.
+        claiming.LEASE = timedelta(seconds=LEASE * PACE)
+        leasing.EVERY, leasing.GONE, leasing.SLOW = 0.2, 1.0, 0.3
+        crew = [self._worker() for _ in range(WORKERS)]
+        try:
+            while sum(self.done.values()) < self.faults and self._next_step():
+                self._fault(crew)
+                many = sum(self.done.values())
+                if many % EVERY == 0:
+                    yield self._far(f"  after {many:,} faults")
+            self._until.value = 2**62
+            # Whoever's clock was wrong is right again, as it is some day.
+            for place, one in enumerate(crew):
+                _kill(one)
+                crew[place] = self._worker()
+            while not _over() and self._next_step():
+                pass
+            yield self._far("  then left alone")
+        finally:
+            for one in crew:
+                _kill(one)
+
+    def _worker(self, jumped: timedelta = timedelta(0)) -> BaseProcess:
         connection.close()  # each has one of its own
-        one = context.Process(target=_work, args=(clock, jumped, steps), daemon=True)
+        one = self._context.Process(
+            target=_work, args=(self._clock, jumped, self._steps, self._until), daemon=True
+        )
         one.start()
         return one
 
-    crew = [worker() for _ in range(WORKERS)]
-    started = time.perf_counter()
-    try:
-        while time.perf_counter() - started < LONGEST:
-            if sum(done.values()) < faults:
-                fault = chance.choices(list(FAULT), [one[0] for one in FAULT.values()])[0]
-                if fault in RARE and done[fault] >= CRASHES:
-                    continue
-                if fault in ("kill -9", "clock jump"):
-                    place = chance.randrange(WORKERS)
-                    _kill(crew[place])
-                    away = JUMP * chance.uniform(-1, 1) if fault == "clock jump" else timedelta(0)
-                    crew[place] = worker(away)
-                    done[fault] += 1
-                elif FAULT[fault][1](lab, chance):
-                    done[fault] += 1
-                _until_next(steps, chance)
-            elif _over():
-                break
-            else:
-                time.sleep(0.5)
-                # Whoever's clock was wrong is right again, as it is some day.
-                for place, one in enumerate(crew):
-                    if done["right again"] < WORKERS:
-                        _kill(one)
-                        crew[place] = worker()
-                        done["right again"] += 1
-    finally:
-        for one in crew:
-            _kill(one)
-    del done["right again"]
-    return done, time.perf_counter() - started
+    def _next_step(self) -> bool:
+        """Wait for the step that the next fault comes in, and for any moment of it; False where
+        nothing is left to do, or nobody does it."""
+        before, since = self._steps.value, time.monotonic()
+        while self._steps.value == before:
+            time.sleep(0.01)
+            waited = time.monotonic() - since
+            if waited > LONGEST or (waited > 1 and _over()):
+                return False
+        usual = self.seconds() / max(self._steps.value, 1)
+        time.sleep(self._chance.uniform(0, min(usual, 1)))
+        return True
 
+    def _fault(self, crew: list[BaseProcess]) -> None:
+        """One that can be done now."""
+        while True:
+            fault = self._chance.choices(list(FAULT), [one[0] for one in FAULT.values()])[0]
+            if fault in RARE and self.done[fault] >= CRASHES:
+                continue
+            if fault in ("kill -9", "clock jump"):
+                place = self._chance.randrange(WORKERS)
+                _kill(crew[place])
+                jumped = JUMP * self._chance.uniform(-1, 1) if fault == "clock jump" else None
+                crew[place] = self._worker(jumped or timedelta(0))
+            elif not FAULT[fault][1](self.lab, self._chance):
+                continue
+            self.done[fault] += 1
+            self._until.value = self._steps.value + 1
+            return
 
-def _until_next(steps: Any, chance: random.Random) -> None:
-    """A fault comes at any moment of a step, however slow the machine is; where all waits, soon."""
-    before, ends = steps.value, time.monotonic() + SLOWEST
-    while steps.value == before and time.monotonic() < ends:
-        time.sleep(0.01)
-    time.sleep(chance.uniform(0, 0.06))
+    def _far(self, when: str) -> Said:
+        with suppress(DatabaseError, InterfaceError):
+            left = Revocation.objects.exclude(state__in=["effective", "failed"]).count()
+            said = f"{left:,} on their way"
+            return Said(when, said, f"{self._steps.value:,} steps, {self.seconds():.0f} s")
+        connection.close()
+        return Said(when, "the database recovers", f"{self.seconds():.0f} s")
 
 
 def _kill(one: BaseProcess) -> None:
@@ -259,8 +299,8 @@ def _hang_broker(_lab: Lab, _chance: random.Random) -> bool:
             if socket_of in entry.read_bytes().decode(errors="replace"):
                 pid = int(entry.parent.name)
                 os.kill(pid, signal.SIGSTOP)
-                time.sleep(HANGS)
-                os.kill(pid, signal.SIGCONT)
+                # Meanwhile there are other faults.
+                threading.Timer(HANGS, os.kill, (pid, signal.SIGCONT)).start()
                 return True
     return False
 
@@ -311,7 +351,7 @@ def _said(lab: Lab, held: dict[str, str], done: Counter[str], seconds: float) ->
     yield Said(
         "  requests to revoke at the server's door", f"{sent}, {gone} told as sent", "", None
     )
-    longest = claiming.LEASE + carrying.LONGEST_WAIT
+    longest = carrying.LONGEST_WAIT + timedelta(seconds=leasing.GONE * PACE)
     slow = [
         (one.effective_at - one.requested_at) / timedelta(minutes=1)
         for one in rows
@@ -322,6 +362,6 @@ def _said(lab: Lab, held: dict[str, str], done: Counter[str], seconds: float) ->
         yield Said(
             "  asked to effective, by the workers' clock",
             f"p50 {slow[len(slow) // 2]:.1f} max {slow[-1]:.1f} min",
-            f"a lease and a pause are {longest.total_seconds() / 60:.0f} min",
+            f"a pause and a worker's death are {longest.total_seconds() / 60:.0f} min",
         )
     database.as_owner("ANALYZE")

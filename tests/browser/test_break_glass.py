@@ -1,5 +1,6 @@
 """Break-glass in a browser: asked for on a phone, signed by two, alone at night, looked back at."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -17,6 +18,7 @@ from tests.reviews.break_glass.conftest import (
     MINUTE,
     Company,
     at_target,
+    code,
     put_in_force,
     tell_company,
 )
@@ -127,8 +129,14 @@ def test_alone_at_night_and_the_next_time_is_dearer(
     dana.get_by_text("Open it alone…").click()
     dana.get_by_label("Why can it not wait?").fill("nobody is there")
     dana.get_by_role("button", name="Open it alone for 60 min").click()
+    # A password alone does not open it: the way there leads back to the second factor.
+    expect(dana.get_by_text("a password alone does not open it")).to_be_visible()
+    dana.get_by_role("link", name="Use your password").click()
     confirm(dana)
+    clean(dana, axe, "second-factor-dark", found)
+    by_second_factor(dana)
     expect(dana.get_by_text("opened by bypass").first).to_be_visible()
+    expect(dana.get_by_text("with an authenticator code").first).to_be_visible()
     clean(dana, axe, "bypassed-dark", found)
 
     asked_on_a_phone(dana)
@@ -146,9 +154,14 @@ def test_alone_at_night_and_the_next_time_is_dearer(
     dana.get_by_text("Open it alone…").click()
     dana.get_by_label("Why can it not wait?").fill("again")
     dana.get_by_role("button", name="Open it alone for 15 min").click()
-    confirm(dana)
     expect(dana.get_by_text("the dearer way")).to_be_visible()
     assert found == {name: [] for name in found}
+
+
+def by_second_factor(page: Page) -> None:
+    page.wait_for_url(re.compile("/accounts/2fa/reauthenticate/"))
+    page.locator("input[name=code]").fill(code())
+    page.get_by_role("button", name="Confirm").click()
 
 
 def patience_is_over() -> None:
@@ -164,7 +177,7 @@ def test_pages_of_bundles_are_clean(
 ) -> None:
     page = open_as(there.rita, dark=dark, phone=phone)
     found: dict[str, list[str]] = {}
-    for address in ("/break-glass/", "/break-glass/bundles/", there.bundle.url,
+    for address in ("/break-glass/", "/break-glass/on-call/", "/break-glass/bundles/", there.bundle.url,
                     "/break-glass/bundles/new/", "/break-glass/new/"):  # fmt: skip
         page.goto(address)
         clean(page, axe, address.strip("/").replace("/", "-") + "-dark" * dark, found)

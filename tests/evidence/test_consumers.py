@@ -44,6 +44,7 @@ def test_consumers_are_those_of_the_migrations() -> None:
         "links": "",
         "credentials": "",
         "judging": "links",
+        "sealed": "",
     }
 
 

@@ -246,7 +246,11 @@ def test_changed_deposits_wait_again_for_their_consumers(source: Make) -> None:
     save(FIRST + "credential: {kind: api_key, path: key}\n")
     again()
     waiting = Progress.objects.filter(deposit=deposit, done_at=None)
-    assert sorted(waiting.values_list("consumer", flat=True)) == ["credentials", "links"]
+    assert sorted(waiting.values_list("consumer", flat=True)) == [
+        "credentials",
+        "links",
+        "sealed",
+    ]
 
 
 def test_the_app_cannot_change_what_was_read_by_itself(source: Make) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from botocore.exceptions import ClientError
 from django.db import connections
 
@@ -26,6 +27,7 @@ from identities.models import (
     Binding,
     Credential,
     CredentialState,
+    Entitlement,
     Identity,
     Revocation,
 )
@@ -141,3 +143,26 @@ def work_at_once(many: int, now: datetime) -> None:
     with ThreadPoolExecutor(many) as pool:
         for one in [pool.submit(worker) for _ in range(many)]:
             one.result(timeout=60)
+
+
+def opened(settings: Any, *, to: bool = True) -> None:
+    """The setting without which nothing of what is allowed is changed."""
+    file = Path(settings.ENFORCERS)
+    said = yaml.safe_load(file.read_text())
+    for entries in said.values():
+        entries[0]["entitlements"] = to
+    file.write_text(yaml.safe_dump(said))
+
+
+def listed(owner: Identity, system: str, principal: str) -> Entitlement:
+    """What it is allowed, as a reading of the lists keeps it (identities/inventory/following.py)."""
+    return Entitlement.objects.create(
+        identity=owner,
+        system=system,
+        principal=principal,
+        during=(NOW, None),
+        read_at=NOW,
+        digest="list:x",
+        possible=[],
+        recorded_at=NOW,
+    )

@@ -15,11 +15,28 @@ from identities import checks
 from identities.acting import COUNTERSIGN
 from identities.actions import revocations
 from identities.actions.revocations import of_entra
-from identities.models import Binding, Credential, CredentialState, Identity, RevocationTry
+from identities.enforcers.contract import Permission
+from identities.models import (
+    Binding,
+    Credential,
+    CredentialState,
+    Identity,
+    Revocation,
+    RevocationTry,
+)
 from identities.permissions import NotPossible
 from tests.identities.conftest import NOW
-from tests.identities.enforcers.entra_lab import CLIENT, SECRET, TENANT, Lab, entra_lab
-from tests.identities.revoking import ask, work
+from tests.identities.enforcers.entra_lab import (
+    CLIENT,
+    GRAPH,
+    NARROWING,
+    ROLES,
+    SECRET,
+    TENANT,
+    Lab,
+    entra_lab,
+)
+from tests.identities.revoking import ask, listed, opened, work
 
 __all__ = ["entra_lab"]
 
@@ -193,3 +210,38 @@ def test_where_nobody_set_it_up_nothing_is_asked_for_and_wrong_settings_are_said
     assert (there.system, work(NOW)) == ("entra", ["effective"])
     there.refresh_from_db()
     assert (there.state, there.who_must_act) == ("failed", "the administrator of Countersign")
+
+
+def test_at_entra_it_is_narrowed_for_good_and_not_held(
+    entra_lab: Lab, active: Any, settings: Any, set_up: None
+) -> None:
+    number, app = entra_lab.principal()
+    above = ActorName(REALM, "app", app)
+    row = active("agent-of-mail")
+    _actor("service_principal", number, above)
+    # Bound is the application, and its lists name the principal that hangs below it.
+    Binding.objects.create(
+        identity=row,
+        actor=_actor("app", app),
+        basis="declared",
+        state="confirmed",
+        during=(None, None),
+        recorded_at=NOW,
+        by="test",
+    )
+    entra_lab.given |= NARROWING
+    entra_lab.principals[GRAPH]["displayName"] = "Microsoft Graph"
+    for name in ("Mail.Read", "Mail.Send"):
+        entra_lab.grants.app_role(number, ROLES[name], GRAPH)
+    found = listed(row, "entra", number)
+    with pytest.raises(NotPossible, match="No enforcer changes what entra allows"):
+        ask(row, "narrow", now=NOW, entitlement=found)
+    opened(settings)
+    with pytest.raises(NotPossible, match="narrow it for good, or hold the principal"):
+        ask(row, "hold", now=NOW, entitlement=found)
+    now = datetime.now(UTC)
+    left = [Permission(("Mail.Read",), ("Microsoft Graph",))]
+    made = ask(row, "narrow", now=now, entitlement=found, permissions_left=left)
+    assert work(now) == ["confirmed", "effective"]
+    assert Revocation.objects.get(pk=made.pk).state == "effective"
+    assert entra_lab.grants.shown(number) == [ROLES["Mail.Read"]]

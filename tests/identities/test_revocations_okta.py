@@ -17,12 +17,13 @@ from identities import checks
 from identities.acting import COUNTERSIGN
 from identities.actions import revocations
 from identities.actions.revocations import reach
+from identities.enforcers.contract import Permission
 from identities.models import Binding, Credential, CredentialState, Identity, Revocation
 from identities.permissions import NotPossible
 from tests.identities.conftest import NOW
 from tests.identities.enforcers.okta_answers import pem
 from tests.identities.enforcers.okta_lab import CLIENT, Org, okta_lab
-from tests.identities.revoking import ask, work
+from tests.identities.revoking import ask, listed, opened, work
 
 __all__ = ["okta_lab"]
 
@@ -233,3 +234,26 @@ def test_asking_for_many_takes_as_many_queries_as_for_one(
         assert [one.refused for one in made] == [None] * len(those)
         counts.append(len(counted))
     assert counts[0] == counts[1]
+
+
+def test_at_okta_app_and_person_are_narrowed_for_good_and_not_held(
+    lab: Org, identity: Identity, settings: Any
+) -> None:
+    for scope in ("okta.users.read", "okta.users.manage"):
+        lab.allowed.scope(APP, scope)
+    lab.allowed.role("00uANA", "USER_ADMIN", "USER")
+    found = listed(identity, "okta", APP)
+    opened(settings)
+    with pytest.raises(NotPossible, match="Okta has no hold for what apps are allowed"):
+        ask(identity, "hold", now=NOW, entitlement=found)
+    now, left = datetime.now(UTC), [Permission(("okta.users.read",), ("*",))]
+    made = ask(identity, "narrow", now=now, entitlement=found, permissions_left=left)
+    assert work(now) == ["confirmed", "effective"]
+    assert (Revocation.objects.get(pk=made.pk).state, lab.allowed.shown(APP)) == (
+        "effective",
+        ["okta.users.read"],
+    )
+    assert lab.allowed.shown("00uANA") == ["USER_ADMIN"]
+    # Of all of the identity: its person as well.
+    rows = reach.of_identity(identity, now=now)
+    assert [reach.cannot(one, "narrow") for one in rows] == ["", ""]

@@ -5,10 +5,12 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
+from allauth.mfa.models import Authenticator
+
 from identities.models import Delegation, Identity, Membership, Team, User
 from identities.permissions import AUDITOR, INACTIVE, LEFT
 from reviews.break_glass import rights
-from reviews.models import BreakGlass, Bundle, Case, Decision, Item, Seat
+from reviews.models import BreakGlass, Bundle, Case, Decision, Item, Rota, Seat, Shift
 from reviews.permissions import NOBODY
 
 from .conftest import DAY, NOW, Told, make_user, person_of
@@ -27,6 +29,12 @@ DOCUMENT: dict[str, Any] = {
     "cap_minutes": 60,
     "cap_after_bypass_minutes": 15,
 }
+
+
+def factor(user: User, since: datetime = NOW - DAY) -> None:
+    """A second factor of this login, which counts after a day."""
+    if not Authenticator.objects.filter(user=user).exists():
+        Authenticator.objects.create(user=user, type="webauthn", data={}, created_at=since)
 
 
 def bundle(w: World, state: str = "in_force", **said: Any) -> Bundle:
@@ -58,6 +66,7 @@ def glass(
             person=person_of(w.user(name)),
             defaults={"during": (NOW - DAY, None), "recorded_at": NOW},
         )
+    factor(w.user("gus"))
     holder = holder or w.story.identity
     case = Case.objects.create(
         number=number,
@@ -176,6 +185,19 @@ def _of_signing() -> Iterator[Row]:
         _signed(case, ines)
         return rights.why_not_answer(ines, case, now=NOW)
 
+    def not_on_call(w: World) -> str | None:
+        bundle(w, quorum={"team": "Platform", "on_call": True})
+        case, samuel = glass(w), person_of(w.user("samuel"))
+        team = Team.objects.get(name="Platform")
+        Membership.objects.create(
+            team=team, person=samuel, during=(NOW - DAY, None), recorded_at=NOW
+        )
+        rota = Rota.objects.create(team="Platform", next_at=NOW, read_at=NOW)
+        Shift.objects.create(rota=rota, starts_at=NOW, ends_at=NOW + DAY, name=samuel.name)
+        return rights.why_not_answer(w.user("ines"), case, now=NOW)
+
+    said = "It is signed by 1 of Platform on call: you are not on call now."
+    yield Row(name, not_on_call, said)
     yield Row(name, left, LEFT)
     yield Row(name, subject, "You are the subject of this case: the subject never signs.")
     yield Row(name, twice, "You have answered already.")
@@ -224,6 +246,33 @@ def _of_bypass() -> Iterator[Row]:
     yield Row(name, dearer(LATER), said)
     yield Row(name, dearer(NOW + 10 * MINUTE), None)
 
+    def without(act: str, now: datetime, owed: bool = False) -> Callable[[World], Any]:
+        def ask(w: World) -> Any:
+            factor(w.user("gus"), since=NOW)
+            if owed:
+                unreviewed(w)
+            return getattr(rights, act)(w.user("gus"), glass(w), now=now)
+
+        return ask
+
+    ends = "a second person vouches for this one, or you open it alone from 12:10:00 UTC."
+    none = "you have no second factor that is a day old"
+    yield Row(name, without(act, LATER), f"Y{none[1:]}: {ends}")
+    said = f"Nobody has looked back at CS-76, which you opened alone, and {none}: {ends}"
+    yield Row(name, without(act, LATER, owed=True), said)
+    yield Row(name, without(act, NOW + 10 * MINUTE), None)
+    cannot: dict[str, Any] = {"factorless_at": NOW}
+    said = f"You said that you cannot use your second factor: {ends}"
+    yield Row(name, _asks(act, "gus", now=LATER, **cannot), said)
+    act, name = "why_not_go_without", "rights.why_not_go_without"
+    yield Row(name, _asks(act, "gus"), None)
+    yield Row(name, _asks(act, "ines"), "Only who asked may do this.")
+    yield Row(name, without(act, NOW), f"No second factor is asked for: {none}.")
+    said = "No second factor is asked for: you said that you cannot use your second factor."
+    yield Row(name, _asks(act, "gus", **cannot), said)
+    said = "CS-77 is carrying out: no second factor is asked for."
+    yield Row(name, _asks(act, "gus", "carrying_out"), said)
+
     def vouches(who: str, owed: bool = True, by: str = "", **said: Any) -> Callable[[World], Any]:
         def ask(w: World) -> str | None:
             if owed:
@@ -237,8 +286,9 @@ def _of_bypass() -> Iterator[Row]:
     yield Row(name, vouches("rex"), None)
     yield Row(name, vouches("gus"), "You asked for this: the requester never signs.")
     yield Row(name, vouches("rex", by="rita"), "Rita vouches for it already.")
-    said = "No second person is needed: what they opened alone before has been looked at."
+    said = "No second person is needed: who asked opens it alone with their second factor."
     yield Row(name, vouches("rex", owed=False), said)
+    yield Row(name, vouches("rex", owed=False, factorless_at=NOW), None)
     said = "CS-77 is closed: nobody has to vouch for it."
     yield Row(name, vouches("rex", state="closed"), said)
 

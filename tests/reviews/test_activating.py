@@ -15,6 +15,7 @@ from identities.permissions import NotAllowed, NotPossible
 from reviews.actions import activating
 
 from .conftest import DAY, NOW, Told, party
+from .read_forms import as_read
 
 pytestmark = pytest.mark.django_db
 LATER = timezone.now() + timedelta(days=90)
@@ -140,6 +141,7 @@ def test_from_its_page(story: Told, client: Client) -> None:
     assert 'name="activate"' in form
     assert f'value="{LATER.date():%Y-%m-%d}"' in form
     body = {"purpose": "orders of the shop", "until": f"{LATER.date():%Y-%m-%d}", "activate": "1"}
+    body |= as_read(client, f"/identities/{row.key}/renew/")
     said = client.post(f"/identities/{row.key}/renew/", body, follow=True)
     assert "and active." in said.content.decode()
     assert states() == {"shop-04": "active"}

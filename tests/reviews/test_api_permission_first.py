@@ -22,6 +22,7 @@ from .granted_rows import granted
 from .holding import behaves, ruled, sweep
 from .permission_accounts import used
 from .permission_glass import asked as asked_for
+from .permission_sealed import used_out_of_band
 from .test_api import token
 from .test_campaigns import prepared
 
@@ -29,6 +30,9 @@ pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
 # Each row of these has its own answer, and trying out what would be left changes nothing.
 BY_ROW = {"api_activate_many", "api_attest_many", "api_name_many", "api_left"}
+
+
+SEALED = {"slug": "aws-key", "version": 1}
 
 
 class Act(NamedTuple):
@@ -115,12 +119,19 @@ def acts(story: Told) -> dict[str, Act]:
     behaves()
     hold = {"key": sweep()[0].key}
     glass = {"key": asked_for(story).key}
+    envelope = {"key": used_out_of_band().key}
     return {
         "api_break_glass": Act({}, nobody, {"bundle": "contain"}),
         **{
             f"api_break_glass_{act.replace('-', '_')}": Act(glass, rita)
             for act in break_glass_api.ACTS
         },
+        "api_sealed": Act({}, ines),
+        "api_sealed_sign": Act(SEALED, nobody),
+        "api_sealed_refuse": Act(SEALED, nobody),
+        "api_sealed_drill": Act({"slug": "aws-key"}, nobody),
+        "api_sealed_explain": Act(envelope, nobody),
+        "api_sealed_look_back": Act(envelope, nobody),
         "api_break_glass_account_use": Act({"pk": used("glass").pk}, nobody),
         "api_register": Act({}, rita),
         "api_retire": Act(identity, rita),

@@ -19,6 +19,7 @@ from reviews.pages import attention as page
 
 from .conftest import DAY, Told, item_of, make_user, person_of, seat_of
 from .hurry import SECOND, answer, kept, lines
+from .read_forms import as_read
 from .test_api import token
 from .test_pages import answered, as_user, now_story, open_case
 
@@ -72,9 +73,10 @@ def test_a_second_look_by_a_plain_form(now_story: Told, marked: Case, as_user: S
     client = as_user(now_story.rita)
     address = f"/cases/{marked.key}/second-look/"
     assert client.get(address).content.decode().count("cs-row-link") == 50
-    refused = client.post(address, {"how": "ask_again", "reason": ""})
+    read = as_read(client, address)
+    refused = client.post(address, read | {"how": "ask_again", "reason": ""})
     assert (refused.status_code, "Say why" in refused.content.decode()) == (409, True)
-    response = client.post(address, {"how": "ask_again", "reason": "too fast"})
+    response = client.post(address, read | {"how": "ask_again", "reason": "too fast"})
     assert (response.status_code, response["Location"]) == (302, f"/cases/{marked.key}/")
     assert Provisional.objects.get().how == "asked_again"
     after = client.get(address).content.decode()

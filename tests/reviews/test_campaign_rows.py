@@ -154,8 +154,19 @@ def test_owner_sees_no_rows(campaign: Campaign, olga: User) -> None:
 def test_sealed_review_is_in_no_list(campaign: Campaign, rita: User) -> None:
     case = campaign.cases.order_by("number").first()
     assert case is not None
+    before = progress.count(campaign, now=NOW)
     Case.objects.filter(pk=case.pk).update(sealed=True)
     client = as_user(rita)
+    after = progress.count(campaign, now=NOW)
+    # Neither is it counted: each number is that of the rows behind it.
+    rows = {
+        what: json.loads(body(client, f"/campaigns/{campaign.key}/{what}.json"))
+        for what in ("reviews", "items")
+    }
+    assert (sum(after.cases.values()), after.items) == (len(rows["reviews"]), len(rows["items"]))
+    assert after.items < before.items
+    owners = [(one.reviews, one.items) for one in after.seats]
+    assert owners == [(len(rows["reviews"]), len(rows["items"]))] * len(owners)
     for what in ("identities", "reviews", "items"):
         assert f'"{case.key}"' not in body(client, f"/campaigns/{campaign.key}/{what}.json")
         assert f">{case.key}<" not in text(client, f"/campaigns/{campaign.key}/{what}/")

@@ -1,6 +1,7 @@
 """What doctor says of reviews, well and not well."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from django.utils import timezone
 
 from identities.acting import COMMAND
 from reviews import accounts, checks
-from reviews.models import AccountUse, BreakGlassAccount, Notice, SealedCode
+from reviews.models import AccountUse, BreakGlassAccount, Notice, Rota, SealedCode
+from reviews.notices import rotas
 
 pytestmark = pytest.mark.django_db
 
@@ -30,6 +32,8 @@ def test_doctor_has_nothing_to_say_of_a_new_installation(settings: Any) -> None:
         "notices": (True, "none waits for long"),
         "webhooks": (True, "no secret to sign them with; 0 notices waiting"),
         "break-glass accounts": (True, "none yet: `manage.py break_glass_account` makes one"),
+        "sealed credentials": (True, "0 credentials watched for"),
+        "on call": (True, "0 rotas read"),
     }
 
 
@@ -73,3 +77,20 @@ def test_doctor_says_what_break_glass_accounts_lack() -> None:
     assert said()[name] == (True, "1 account ready")
     BreakGlassAccount.objects.update(made_at=now - timedelta(days=91))
     assert said()[name] == (False, "none was practised for 90 days")
+
+
+def test_doctor_says_which_rota_is_not_read(settings: Any, tmp_path: Path) -> None:
+    file = tmp_path / "on-call.yaml"
+    settings.ON_CALL = str(file)
+    assert said()["on call"] == (False, f"{file} cannot be read (FileNotFoundError).")
+    file.write_text("rotas: [{team: A, calendar: 'https://x/'}, {team: B, calendar: 'https://y/'}]")
+    now = timezone.now()
+    for one in rotas.entries():
+        Rota.objects.create(
+            team=one.team, settings_digest=one.digest, next_at=now,
+            read_at=now if one.team == "A" else None,
+            problem="" if one.team == "A" else "It answered 503.",
+        )  # fmt: skip
+    assert said()["on call"] == (False, "B: It answered 503.")
+    Rota.objects.update(read_at=now, problem="")
+    assert said()["on call"] == (True, "2 rotas read")

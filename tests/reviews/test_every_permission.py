@@ -31,6 +31,7 @@ from .permission_grants import of_grants
 from .permission_owners import of_owners
 from .permission_persons import of_persons
 from .permission_rows import of_identities, of_policies, of_reviews
+from .permission_sealed import of_sealed
 from .permission_statements import of_batches, of_statements
 from .permission_steering import of_steering
 from .permission_world import World
@@ -63,6 +64,7 @@ ROWS = [
     *of_batches(),
     *of_accounts(),
     *of_break_glass(),
+    *of_sealed(),
     *of_grants(),
 ]
 

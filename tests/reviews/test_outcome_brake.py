@@ -10,6 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from evidence.models import LedgerEntry
+from identities import as_read
 from identities.models import DelegationVersion, User
 from identities.permissions import AUDITOR, NotAllowed, NotPossible
 from reviews import actions, tasks
@@ -210,3 +211,27 @@ def test_pages_show_the_list_and_release_it(story: Told, as_user: Callable[[User
     letting_out.let_out(campaign=one, reason="I looked", by=story.rita, now=END)
     assert "I looked" in rita.get(path).content.decode()
     assert said not in rita.get("/releases/").content.decode()
+
+
+def test_what_was_decided_since_it_was_read_is_let_out_by_nobody(story: Told) -> None:
+    one = campaign(story, {"identities": 2})
+    sweep(END)
+    read = as_read.mark(letting_out.stands(one))
+    last = Item.objects.filter(case__campaign=one).exclude(outcome="narrow").latest("pk")
+    Item.objects.filter(pk=last.pk).update(outcome="revoke")
+    release: dict[str, Any] = {"campaign": one, "reason": "seen", "by": story.rita, "now": END}
+    with pytest.raises(NotPossible, match=f"What {one.key} would cut has changed since you"):
+        letting_out.let_out(**release, read=read)
+    assert OutcomeBrake.objects.get().released_at is None
+    assert letting_out.let_out(**release, read=as_read.mark(letting_out.stands(one))) == MANY
+
+
+def test_the_page_sends_the_list_that_it_showed(
+    story: Told, as_user: Callable[[User], Client]
+) -> None:
+    one = campaign(story, {"identities": 2})
+    sweep(END)
+    path = f"/campaigns/{one.key}/outcomes/"
+    page = as_user(story.rita).get(path).content.decode()
+    mark = as_read.mark(letting_out.stands(one))
+    assert f'<input type="hidden" name="read" value="{mark}">' in page

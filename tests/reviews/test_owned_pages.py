@@ -18,6 +18,7 @@ from reviews.succession import noticing
 
 from .conftest import Told, make_user, party, person_of
 from .owning import put_in_force
+from .read_forms import as_read
 from .test_api import token
 from .test_pages import answered, as_user
 
@@ -107,7 +108,8 @@ def test_renewing_by_a_plain_form(story: Told, as_user: Sign) -> None:
     assert "access review, version 1 says so for every identity" in said
     assert (HOSTILE in said, "&lt;img src=x" in said) == (False, True)
     until = (timezone.now() + 20 * DAY).date()
-    done = client.post(path, {"purpose": "quarterly reports", "until": until.isoformat()})
+    new = {"purpose": "quarterly reports", "until": until.isoformat()}
+    done = client.post(path, as_read(client, path) | new)
     assert done["Location"] == "/owned/"
     row = Attestation.objects.get()
     assert (row.purpose, row.expires_at.date()) == ("quarterly reports", until)
@@ -228,7 +230,7 @@ def test_vendor_of_an_integration_is_stated_and_shown(story: Told, as_user: Sign
         "contract_ends": "2027-05-31",
         "data_leaving": HOSTILE,
     }
-    assert client.post(path, said)["Location"] == path
+    assert client.post(path, as_read(client, path) | said)["Location"] == path
     attested = {
         "form": "attested",
         "what": "SOC 2 type II",

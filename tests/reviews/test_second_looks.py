@@ -165,6 +165,9 @@ def test_a_second_look_waits_for_whoever_may_take_it_and_is_not_asked_blind(
     assert waits == set(WHO[scene].split())
     counted = {user.username for user in users if second_looks.count(user, now=now, most=9)}
     assert counted == waits
+    every = Case.objects.all()
+    listed = {u.username for u in users if case.pk in second_looks.newest(every, u, now=now)}
+    assert listed == waits
     # The same that the case says to each of them when they come to look.
     assert waits == {
         user.username

@@ -1,7 +1,10 @@
 """Grants on the wall: what should be gone and is not shown to be, to whoever sees its case."""
 
+import csv
+import json
 from collections.abc import Callable
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -12,6 +15,7 @@ from reviews import actions
 
 from .conftest import Told, make_user
 from .granted_rows import granted
+from .test_api import token
 from .test_pages import as_user
 
 __all__ = ["as_user"]
@@ -54,3 +58,63 @@ def test_only_whoever_sees_its_case_sees_it(story: Told, as_user: Sign) -> None:
     nobody = make_user("nobody-here")
     seen = [len(as_user(who).get("/unfinished/").context["grants"]) for who in (story.rita, nobody)]
     assert seen == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("", ["late", "failed"]),
+        ("system=aws", ["late", "failed"]),
+        ("system=okta", []),
+        ("state=failed", ["failed"]),
+        ("state=requested", []),
+        ("age=hour", ["late"]),
+        ("q=invoices+of+may", ["late"]),
+    ],
+)
+def test_they_leave_with_the_wall_as_csv_json_and_over_the_api(
+    story: Told, as_user: Sign, asked: str, found: list[str]
+) -> None:
+    now = timezone.now()
+    case = actions.open_review(identity=story.identity, by=story.rita, now=now, reason="yearly")
+    said: dict[str, Any] = {"case": case.pk, "case_key": case.key}
+    hour = timedelta(hours=1)
+    late = granted(
+        story.identity,
+        now=now,
+        words="read invoices of may",
+        asked_at=now - 2 * hour,
+        starts_at=now - 2 * hour,
+        ends_at=now - hour,
+        **said,
+    )
+    failed = granted(
+        story.identity,
+        now=now,
+        asked_at=now,
+        state="failed",
+        failed_why="No room.",
+        who_must_act="them",
+        **said,
+    )
+    keys = {"late": late.key, "failed": failed.key}
+    client = as_user(story.rita)
+
+    def body(shape: str) -> str:
+        answer = client.get(f"/unfinished.{shape}?{asked}")
+        return b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]  # streamed
+
+    rows = [one for one in csv.DictReader(StringIO(body("csv"))) if one["grant"]]
+    assert [one["grant"] for one in rows] == [keys[one] for one in found]
+    as_json = [one for one in json.loads(body("json")) if one["grant"]]
+    assert [(one["grant"], one["step"]) for one in as_json] == [
+        (keys[one], {"late": "end", "failed": "grant"}[one]) for one in found
+    ]
+    told = Client().get(f"/api/unfinished/?{asked}", headers=token(story.rita, "read")).json()
+    assert [one["grant"] for one in told["grants"]] == [keys[one] for one in found]
+    for one in told["grants"]:
+        assert (one["case"], one["revocation"]) == (case.key, "")
+        assert one["url"].endswith(f"/grants/{one['grant']}/")
+    nobody = make_user("nobody-here")
+    told = Client().get("/api/unfinished/", headers=token(nobody, "read")).json()
+    assert told["grants"] == []

@@ -77,17 +77,19 @@ class Command(BaseCommand):
         )
 
     def _run(self, account: Any, state: dict[str, Any], place: Path, *, seed_only: bool) -> None:
-        from config.demo import returning, seed, wave
+        from config.demo import glass, keeping, returning, seed, wave
         from config.management.commands import up
 
         (Path(settings.VAR) / "mail").mkdir(mode=0o700, exist_ok=True)
         keys = returning.populate(account, state["seed"])
         returning.use(account)
+        keeping.use()
         if not state.get("planted"):
             now = timezone.now()
             seed.plant(keys, now=now, say=self.stdout.write)
             seed.beside(now=now, say=self.stdout.write)
             wave.plant(now=now, say=self.stdout.write)
+            glass.plant(keys, now=now, say=self.stdout.write)
             place.write_text(json.dumps({**state, "planted": True}), "utf-8")
         else:
             returning.settle(account)
@@ -95,13 +97,18 @@ class Command(BaseCommand):
             sys.exit(up.run(self._welcome))
 
     def _welcome(self) -> None:
-        from config.demo import seed
+        from config.demo import glass, keeping, seed
 
         self.stdout.write(f"\nCountersign answers at {settings.BASE_URL}\n\n")
         for name, role, link in seed.sign_in_links(settings.BASE_URL, now=timezone.now()):
             self.stdout.write(f"  {name:<16} {role:<40} {link}")
         self.stdout.write("\nSigned in, begin with\n\n")
-        for words, link in seed.worth_a_look(settings.BASE_URL):
+        base = settings.BASE_URL
+        for words, link in [
+            *seed.worth_a_look(base),
+            *glass.worth_a_look(base),
+            *keeping.worth_a_look(base),
+        ]:
             self.stdout.write(f"  {words:<57} {link}")
         mail = os.path.relpath(Path(settings.VAR) / "mail")
         self.stdout.write(f"\nEach link signs in once. Mail is kept in {mail}. Ctrl-C stops all.\n")

@@ -15,7 +15,7 @@ from typing import Any
 from django.db import transaction
 
 from evidence import ledger
-from identities.actions.revocations import circuits
+from identities.actions.revocations import circuits, leasing
 from identities.actions.revocations.systems import ADMINISTRATOR
 from identities.enforcers.contract import (
     PermanentFailure,
@@ -85,7 +85,8 @@ def grant_next(*, now: datetime) -> bool:
         _never_given(work)
         return True
     try:
-        _move(work, systems.granter(row.system, row.account))
+        with leasing.kept(leasing.GRANTS, [row.pk], lease):
+            _move(work, systems.granter(row.system, row.account))
         if failed_before:
             circuits.answered(row.system, row.account)
     except TemporaryFailure as problem:

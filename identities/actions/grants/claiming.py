@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from django.db import connection
 
-from identities.actions.revocations import circuits
+from identities.actions.revocations import circuits, leasing
 from identities.models import Grant
 
-# Longer than one step's requests with their retries. A worker that dies holds its grant up so long,
-# and a target that ends it by itself does so meanwhile.
+# Longer than one step's requests with their retries. A worker that is seen to be dead loses it at
+# once (actions/revocations/leasing.py), and a target that ends it by itself does so meanwhile.
 LEASE = timedelta(minutes=2)
 # One that found that somebody else is trying whether its system answers.
 AGAIN = timedelta(seconds=1)
@@ -38,6 +38,7 @@ WITH due AS MATERIALIZED (
             AND (c.open_until > %(now)s OR c.trial_until > %(now)s))
     ORDER BY g.not_before, g.number LIMIT 1 FOR UPDATE OF g SKIP LOCKED)
 UPDATE identities_grant t SET leased_until = %(lease)s, attempts = attempts + 1,
+    leased_by = pg_backend_pid(), lost_at = NULL,
     state = CASE WHEN t.ends_at <= %(now)s AND t.granting_at IS NOT NULL THEN 'ending'
         WHEN t.state = 'asked' AND t.ends_at > %(now)s THEN 'granting' ELSE t.state END,
     granting_at = CASE WHEN t.state = 'asked' AND t.ends_at > %(now)s THEN %(now)s
@@ -61,6 +62,7 @@ class Claimed(NamedTuple):
 def claim(*, now: datetime) -> Claimed | None:
     """What a worker moves next; None when nothing is due that may be asked for now."""
     lease = now + LEASE
+    leasing.look()
     while True:
         with connection.cursor() as cursor:
             cursor.execute(CLAIM, {"now": now, "lease": lease})

@@ -28,7 +28,7 @@ from identities.enforcers.contract import (
 )
 from identities.models import Revocation
 
-from . import calling, circuits, claiming, marking, reach, remains, tries
+from . import calling, circuits, claiming, leasing, marking, reach, remains, tries
 from .calling import Answer, Work
 
 LONGEST_WAIT = timedelta(minutes=15)
@@ -64,10 +64,13 @@ def enforce_next(*, now: datetime) -> bool:
                 works.append(work)
         except (TemporaryFailure, PermanentFailure) as problem:
             _refused(one.row, one.lease, problem, now=now)
-    if len(works) == 1:
-        _record([calling.ask(works[0])])
-    elif works:
-        _at_once(works)
+    if works:
+        keys = [work.row.pk for work in works]
+        with leasing.kept(leasing.REVOCATIONS, keys, works[0].lease):
+            if len(works) == 1:
+                _record([calling.ask(works[0])])
+            else:
+                _at_once(works)
     return bool(claimed)
 
 

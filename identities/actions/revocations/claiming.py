@@ -11,9 +11,10 @@ from django.db import connection
 
 from identities.models import Revocation
 
-from . import circuits
+from . import circuits, leasing
 
-# Longer than the enforcer's own timeouts with their retries.
+# Longer than the enforcer's own timeouts with their retries. A worker that is seen to be dead loses
+# it at once (leasing.py).
 LEASE = timedelta(minutes=5)
 # One that found that somebody else is trying whether its system answers.
 AGAIN = timedelta(seconds=1)
@@ -58,6 +59,7 @@ WITH due AS MATERIALIZED (
     ORDER BY r.state = 'confirmed', r.not_before, r.number LIMIT %(most)s FOR UPDATE OF r SKIP LOCKED),
 first AS (SELECT * FROM due ORDER BY state = 'confirmed', not_before, number LIMIT 1)
 UPDATE identities_revocation t SET leased_until = %(lease)s, attempts = attempts + 1,
+    leased_by = pg_backend_pid(), lost_at = NULL,
     state = CASE WHEN due.out AND NOT due.failed THEN 'sending' ELSE t.state END,
     sending_at = CASE WHEN due.out AND NOT due.failed THEN %(now)s ELSE t.sending_at END
 FROM due, first WHERE t.id = due.id AND (due.id = first.id
@@ -80,6 +82,7 @@ def claim(*, now: datetime) -> list[Claimed]:
     """What a worker moves next: one row, or keys of one account; none when nothing is due that may
     be asked for now."""
     lease = now + LEASE
+    leasing.look()
     while True:
         with connection.cursor() as cursor:
             facts: dict[str, Any] = {

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from django.conf import settings
+from django.db.models import Q
 
 from evidence.models import Actor
 from identities.enforcers import configured, entra, entra_graph
 from identities.enforcers.contract import PermanentFailure, Target
-from identities.models import Credential
+from identities.models import Binding, Credential, Entitlement
 
 from .owned import bound, owned
 from .systems import ADMINISTRATOR, NoTarget, System
@@ -104,4 +105,33 @@ def _owned(now: datetime) -> Mapping[str, list[Target]]:
     return owned(known, bound(principals, realms, KINDS, now=now))
 
 
-SYSTEM = System(_enforcer, _of_credential, entra.cannot, _owned, of_names=principals)
+def _cannot(target: Target, step: str) -> str:
+    try:
+        tenant = tenants().get(target.account)
+    except PermanentFailure:
+        tenant = None  # the row says what is wrong with the settings
+    if tenant is None or not tenant.entitlements:
+        return entra.not_set_up(target, step) or entra.cannot(target, step)
+    return entra.cannot(target, step)
+
+
+def _of_entitlement(row: Entitlement) -> Target | None:
+    """The principal whose grants these are, where they are changed from here. A reading names it by
+    its object id; the identity may be bound to what stands above that, its application."""
+    if row.system != "entra":
+        return None
+    bound = Binding.objects.filter(
+        Q(actor__value=row.principal) | Q(actor__children__value=row.principal),
+        identity=row.identity_id,
+        superseded_at=None,
+        state="confirmed",
+        actor__realm__startswith=REALM,
+    )
+    names = [one.actor for one in bound.select_related("actor__parent").distinct()]
+    found = [one for one in principals(names) if not _cannot(one, "narrow")]
+    return found[0] if len(found) == 1 else None
+
+
+SYSTEM = System(
+    _enforcer, _of_credential, _cannot, _owned, of_names=principals, of_entitlement=_of_entitlement
+)

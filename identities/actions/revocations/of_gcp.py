@@ -10,10 +10,12 @@ from datetime import datetime
 
 from django.conf import settings
 
+from evidence.formats.gcp.names import named
 from evidence.models import Actor
 from identities.enforcers import configured, gcp, gcp_projects
 from identities.enforcers.contract import PermanentFailure, Target
-from identities.models import Credential
+from identities.enforcers.gcp_entitled import Reading
+from identities.models import Credential, Entitlement
 
 from .owned import bound, owned
 from .systems import ADMINISTRATOR, NoTarget, System
@@ -90,4 +92,40 @@ def _owned(now: datetime) -> Mapping[str, list[Target]]:
     return owned(known, bound(principals, realms, ["service_account"], now=now))
 
 
-SYSTEM = System(_enforcer, _of_credential, gcp.cannot, _owned, of_names=principals)
+def _of_entitlement(row: Entitlement) -> Target | None:
+    """The account whose bindings in its project these are, where they are changed from here."""
+    if row.system != "gcp":
+        return None
+    name = named(row.principal)
+    (found,) = principals([Actor(realm=name.realm, kind=name.kind, value=name.value)]) or (None,)
+    return None if found is None or _cannot(found, "narrow") else found
+
+
+def _cannot(target: Target, step: str) -> str:
+    try:
+        those = projects().get(target.account)
+    except PermanentFailure:
+        those = None  # the row says what is wrong with the settings
+    said = gcp.not_set_up(target, step) if those is None or not those.entitlements else ""
+    return said or gcp.cannot(target, step)
+
+
+def readable() -> list[str]:
+    """The realms whose accounts are read by their enforcer, and not by a list."""
+    try:
+        return [REALM + project for project, one in projects().items() if one.entitlements]
+    except PermanentFailure:
+        return []
+
+
+def read(target: Target) -> Reading | None:
+    """What an account is allowed in its project; None where the settings do not say that this is
+    for us to change. Raises TemporaryFailure, PermanentFailure."""
+    if target.kind != "service_account" or _cannot(target, "narrow"):
+        return None
+    return _enforcer(target.account).reading(target)
+
+
+SYSTEM = System(
+    _enforcer, _of_credential, _cannot, _owned, of_names=principals, of_entitlement=_of_entitlement
+)

@@ -13,7 +13,7 @@ from evidence.models import Actor
 from identities.enforcers import configured, okta, okta_orgs
 from identities.enforcers.contract import PermanentFailure, Target
 from identities.enforcers.okta_server import is_id
-from identities.models import Credential
+from identities.models import Binding, Credential, Entitlement
 
 from .owned import bound, live, owned
 from .systems import ADMINISTRATOR, NoTarget, System
@@ -115,4 +115,31 @@ def _owned(now: datetime) -> Mapping[str, list[Target]]:
     )
 
 
-SYSTEM = System(_enforcer, _of_credential, okta.cannot, _owned, of_names=principals)
+def _cannot(target: Target, step: str) -> str:
+    try:
+        org = next((one for one in orgs() if one.url == target.account), None)
+    except PermanentFailure:
+        org = None  # the row says what is wrong with the settings
+    said = okta.not_set_up(target, step) if org is None or not org.entitlements else ""
+    return said or okta.cannot(target, step)
+
+
+def _of_entitlement(row: Entitlement) -> Target | None:
+    """Who is allowed this, where it is changed from here."""
+    if row.system != "okta":
+        return None
+    bound = Binding.objects.filter(
+        identity=row.identity_id,
+        superseded_at=None,
+        state="confirmed",
+        actor__value=row.principal,
+        actor__realm__startswith="okta:",
+    )
+    names = principals(one.actor for one in bound.select_related("actor"))
+    found = [one for one in names if not _cannot(one, "narrow")]
+    return found[0] if len(found) == 1 else None
+
+
+SYSTEM = System(
+    _enforcer, _of_credential, _cannot, _owned, of_names=principals, of_entitlement=_of_entitlement
+)

@@ -1,4 +1,5 @@
-"""What each enforcer may not do, asked once a night: which of our identities could not be stopped.
+"""What each enforcer may not do, asked once a night: which of our identities could not be stopped,
+and what could not be given for a while or taken away again.
 
 Owns Rights rows: one for each account that is set up, with the last answer, its time, and why there
 was none since. An account that does not answer keeps what it said last and is asked again an hour
@@ -13,6 +14,7 @@ from typing import Any
 
 from django.db import connection
 
+from identities.actions.grants import lacking
 from identities.enforcers.contract import (
     MissingRight,
     PermanentFailure,
@@ -20,6 +22,7 @@ from identities.enforcers.contract import (
     TemporaryFailure,
     plain,
 )
+from identities.enforcers.grants import Given
 from identities.models import Binding, Credential, Rights
 
 from . import reach
@@ -53,22 +56,26 @@ def night_of(now: datetime) -> date:
 def ask_due(*, clock: Callable[[], datetime], enough: Callable[[], bool]) -> int:
     """Ask every account that was not asked this night, until that is all or `enough`; how many."""
     asked = 0
+    wanted = lacking.wanted(now=clock())
     for system, row in reach.REGISTRY.items():
         now = clock()
         try:
-            owned = row.owned(now)
+            owned = dict(row.owned(now))
         except PermanentFailure as problem:
             # Its settings cannot be read, so that nobody knows its accounts.
             if (lease := _claim(system, "", now)) is not None:
                 _failed(system, "", lease, problem.reason, problem.who_must_act, now)
             continue
+        for account in (account for of, account in wanted if of == system):
+            owned.setdefault(account, [])
         Rights.objects.filter(system=system).exclude(account__in=owned).delete()
         for account, targets in sorted(owned.items()):
             if enough():
                 return asked
             now = clock()
             if (lease := _claim(system, account, now)) is not None:
-                _ask(system, row, account, targets, lease, now)
+                given = wanted.get((system, account), [])
+                _ask(system, row, account, targets, given, lease, now)
                 asked += 1
     return asked
 
@@ -96,14 +103,18 @@ def _ask(
     row: System,
     account: str,
     targets: Sequence[Target],
+    given: Sequence[Given],
     lease: datetime,
     now: datetime,
 ) -> None:
     try:
-        missing: dict[tuple[str, str], MissingRight] = {}
-        enforcer = row.enforcer(account)
+        found = lacking.missing((system, account), given)
+        missing = {(one.permission, one.resource): one for one in found}
+        # An account that only grants is asked nothing about targets.
+        enforcer = row.enforcer(account) if targets or not given else None
         for some in list(batched(targets, AT_ONCE)) or [()]:
-            missing |= {(one.permission, one.resource): one for one in enforcer.own_rights(some)}
+            own = [] if enforcer is None else enforcer.own_rights(some)
+            missing |= {(one.permission, one.resource): one for one in own}
     except TemporaryFailure as problem:
         _failed(system, account, lease, problem.reason, "", now)
     except PermanentFailure as problem:

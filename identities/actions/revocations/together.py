@@ -235,7 +235,10 @@ class Together:
             )
         extra = {"hold": ask.held_by} if ask.held_by else {}
         kind = target.kind if ask.step == "narrow" else f"{target.kind}_entitlement"
-        return replace(target, kind=kind, extra=extra)
+        found = replace(target, kind=kind, extra=extra)
+        if why := reach.cannot(found, ask.step):
+            raise NotPossible(why)
+        return found
 
     def _row(self, identity: Identity, ask: Ask, target: Target) -> Revocation:
         data: dict[str, Any] = target.as_json() | {"delete": ask.delete}

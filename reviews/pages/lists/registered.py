@@ -1,6 +1,6 @@
 """The lists of identities and of AI systems, and what each is narrowed by."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -11,7 +11,7 @@ from django.db.models import Count, F, Max, Q, QuerySet, Sum
 from evidence.models import Source
 from evidence.parameters import Known, understood, whole
 from identities import visible
-from identities.models import Credential, Identity, UsageDay, User
+from identities.models import Credential, Finding, Identity, Service, UsageDay, User
 from identities.models.identity import KINDS, MODES, STATES
 from reviews import shares
 from reviews import visible as visible_above
@@ -208,52 +208,82 @@ def _identity(one: Any, usage: dict[str, Any], keys: int, *, now: datetime) -> d
 def ai_systems(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
     """templates/ai_systems.html: the services with identities, least aligned first."""
     asked, left_out = understood(asked, OF_SYSTEMS)
-    # What is counted is what the list behind the number shows this user.
-    seen = Q()
-    if not visible.sees_all(user):
-        mine = visible.identities(user, now=now).values("pk")
-        seen = Q(identities__in=mine)
-    rows = (
-        visible.services(user, now=now)
-        .select_related(
-            "owner__person",
-            "owner__team",
-            "ai_owner__person",
-            "ai_owner__team",
-            "sponsor__person",
-            "sponsor__team",
-        )
-        .annotate(
-            n=Count("identities", filter=seen, distinct=True),
-            seated=Count(
-                "identities", filter=seen & Q(identities__owner__isnull=False), distinct=True
-            ),
-            open_findings=Count(
-                "identities__findings",
-                filter=seen & Q(identities__findings__state__in=["open", "confirmed"]),
-                distinct=True,
-            ),
-        )
-    )
     q = asked.get("q", "").strip()[:200]
-    if q:
-        rows = rows.filter(Q(name__icontains=q) | Q(slug__icontains=q))
-    shown, page = page_of(rows.order_by("-open_findings", "name"), asked, "/ai-systems/")
-    linked = _linked([one.pk for one in shown])
-    cases = dict(
-        visible_above.cases(user, now=now)
-        .filter(identity__service__in=shown, state__in=UNDER_WAY)
-        .values_list("identity__service")
-        .annotate(n=Count("pk", distinct=True))
-    )
+    found = _least_aligned(user, q, now=now)
+    shown, page = page_of(found, asked, "/ai-systems/")
     return {
         "section": "ai_systems",
         "title": "AI systems",
         "left_out": left_out,
         "q": q,
-        "rows": [_system(one, linked.get(one.pk), cases.get(one.pk, 0)) for one in shown],
+        "rows": _systems(user, shown, now=now),
         "page": page,
     }
+
+
+def first_systems(user: User, most: int, *, now: datetime) -> tuple[list[dict[str, Any]], int]:
+    """The first rows of that list, and of how many."""
+    found = _least_aligned(user, "", now=now)
+    return _systems(user, found[:most], now=now), len(found)
+
+
+def _least_aligned(user: User, q: str, *, now: datetime) -> list[tuple[Any, int]]:
+    """Each service this user sees with how many findings of it are not settled, most first.
+
+    Findings are counted over themselves: joined to all identities of all services they cost what
+    those do.
+    """
+    rows = visible.services(user, now=now)
+    if q:
+        rows = rows.filter(Q(name__icontains=q) | Q(slug__icontains=q))
+    findings = dict(
+        _shown_to(user, Finding.objects.filter(state__in=["open", "confirmed"]), now=now)
+        .filter(identity__service__isnull=False)
+        .values_list("identity__service")
+        .annotate(n=Count("pk"))
+    )
+    named = rows.order_by("name", "pk").values_list("pk", flat=True)
+    # What is as many stays in the order of names.
+    return sorted(((pk, findings.get(pk, 0)) for pk in named), key=lambda one: -one[1])
+
+
+def _shown_to(user: User, rows: QuerySet[Any], *, now: datetime, of: str = "identity") -> Any:
+    """What is counted is what the list behind the number shows this user."""
+    if visible.sees_all(user):
+        return rows
+    return rows.filter(**{f"{of}__in": visible.identities(user, now=now).values("pk")})
+
+
+def _systems(
+    user: User, shown: Sequence[tuple[Any, int]], *, now: datetime
+) -> list[dict[str, Any]]:
+    ids = [pk for pk, _ in shown]
+    services = Service.objects.select_related(
+        "owner__person",
+        "owner__team",
+        "ai_owner__person",
+        "ai_owner__team",
+        "sponsor__person",
+        "sponsor__team",
+    ).in_bulk(ids)
+    many = {
+        row["service"]: (row["n"], row["seated"])
+        for row in _shown_to(user, Identity.objects.filter(service__in=ids), now=now, of="pk")
+        .values("service")
+        .annotate(n=Count("pk"), seated=Count("owner"))
+    }
+    linked = _linked(ids)
+    cases = dict(
+        visible_above.cases(user, now=now)
+        .filter(identity__service__in=ids, state__in=UNDER_WAY)
+        .values_list("identity__service")
+        .annotate(n=Count("pk", distinct=True))
+    )
+    return [
+        _system(services[pk], many.get(pk, (0, 0)), findings, linked.get(pk), cases.get(pk, 0))
+        for pk, findings in shown
+        if pk in services
+    ]
 
 
 def _linked(services: list[Any]) -> dict[Any, tuple[int, int]]:
@@ -268,19 +298,22 @@ def _linked(services: list[Any]) -> dict[Any, tuple[int, int]]:
         return {row[0]: (row[1], row[2]) for row in cursor.fetchall()}
 
 
-def _system(one: Any, linked: tuple[int, int] | None, cases: int) -> dict[str, Any]:
-    both = one.seated if one.ai_owner is not None or not one.ai_system else 0
+def _system(
+    one: Service, many: tuple[int, int], findings: int, linked: tuple[int, int] | None, cases: int
+) -> dict[str, Any]:
+    identities, seated = many
+    both = seated if one.ai_owner is not None or not one.ai_system else 0
     owner = one.ai_owner if one.ai_system else one.owner
     return {
         "name": one.name,
         "url": f"/identities/?{urlencode({'service': one.slug})}",
         "owner": str(owner) if owner else "nobody",
         "owner_missing": owner is None,
-        "identities": one.n,
-        "seats_share": round(100 * both / one.n) if one.n else 0,
+        "identities": identities,
+        "seats_share": round(100 * both / identities) if identities else 0,
         "linked_share": round(100 * linked[0] / linked[1]) if linked and linked[1] else None,
         "no_evidence_since": None,
-        "findings": one.open_findings,
+        "findings": findings,
         "findings_url": f"/findings/?{urlencode({'service': one.slug})}",
         "cases": cases,
         "cases_url": f"/cases/?{urlencode({'service': one.slug, 'state': 'under_way'})}",

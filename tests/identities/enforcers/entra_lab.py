@@ -17,6 +17,7 @@ import pytest
 from flask import Flask, Response, request
 from werkzeug.serving import make_server
 
+from tests.identities.enforcers.entra_grants import Grants
 from tests.identities.enforcers.oauth_lab import Fault, _Mute
 
 TENANT = "11111111-aaaa-4aaa-8aaa-111111111111"
@@ -34,9 +35,16 @@ ROLES = {
             "User.RevokeSessions.All",
             "User.Read.All",
             "Application.Read.All",
+            "AppRoleAssignment.ReadWrite.All",
+            "DelegatedPermissionGrant.ReadWrite.All",
+            "RoleManagement.ReadWrite.Directory",
+            "Mail.Read",
+            "Mail.Send",
         )
     )
 }
+# What only an application that narrows is given.
+NARROWING = {name for name in ROLES if name.startswith(("AppRole", "Delegated", "RoleM", "Mail."))}
 ALWAYS = "2026-01-01T00:00:00Z"
 
 type Row = dict[str, Any]
@@ -54,7 +62,8 @@ class Lab:
         }
         self.applications: dict[str, Row] = {}
         self.trusts: dict[str, dict[str, Row]] = {}
-        self.given = set(ROLES)
+        self.given = set(ROLES) - NARROWING
+        self.grants = Grants()
         self.secret, self.lies = SECRET, False
         self.tokens: set[str] = set()
         self.faults: dict[str, list[Fault]] = {}
@@ -165,6 +174,8 @@ class Lab:
         kind, number, more = _parts(rest)
         if kind == "users":
             return self._user(method, number, more)
+        if kind in ("oauth2PermissionGrants", "roleManagement"):
+            return _answered(self.grants.answer(self, method, rest))
         if kind not in ("servicePrincipals", "applications"):
             return _error(400, "BadRequest", f"Resource not found for the segment '{kind}'.")
         rows = self.principals if kind == "servicePrincipals" else self.applications
@@ -177,6 +188,10 @@ class Lab:
         return self._object(method, row, more)
 
     def _object(self, method: str, row: Row, more: str) -> Response:
+        if row["id"] in (OURS, GRAPH):
+            pass
+        elif (found := self.grants.of(self, method, row["id"], more)) is not None:
+            return _answered(found)
         if more == "appRoleAssignments" and method == "GET":
             at = self.url + "/v1.0/" + f"servicePrincipals/{row['id']}/{more}"
             held = [{"id": "a", "appRoleId": ROLES[name], "resourceId": GRAPH} for name in sorted(self.given)]  # fmt: skip
@@ -262,6 +277,19 @@ def _principal(number: str, app: str, kind: str = "Application", owner: str = TE
         "keyCredentials": [],
         "passwordCredentials": [],
     }
+
+
+def _answered(found: tuple[int, Any]) -> Response:
+    """What grants say: an object, nothing, or which of Graph's refusals."""
+    status, said = found
+    match status:
+        case 204:
+            return _done()
+        case 403:
+            return _forbidden()
+        case 404:
+            return _missing(str(said))
+    return _json(status, said)
 
 
 def _json(status: int, said: Row) -> Response:

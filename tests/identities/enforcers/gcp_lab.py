@@ -19,6 +19,7 @@ from joserfc import jwk, jwt
 from joserfc.errors import JoseError
 from werkzeug.serving import make_server
 
+from tests.identities.enforcers.gcp_policy import Policy
 from tests.identities.enforcers.oauth_lab import Fault, _Mute, _pem
 
 PROJECT, NUMBER = "agents-prod", "123456789012"
@@ -26,6 +27,7 @@ OURS = f"countersign@{PROJECT}.iam.gserviceaccount.com"
 AUDIENCE = "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/x"
 SUBJECT_TOKEN = "the-platform-s-own-token-of-this-workload"
 VERBS = ("get", "list", "disable", "enable", "delete")
+READS = (":testIamPermissions", ":getIamPolicy")
 PERMISSIONS = {
     f"iam.{what}.{verb}" for what in ("serviceAccounts", "serviceAccountKeys") for verb in VERBS
 }
@@ -40,6 +42,7 @@ class Lab:
         self.accounts: dict[str, Row] = {}
         self.keys: dict[str, dict[str, Row]] = {}
         self.given = set(PERMISSIONS)
+        self.policy = Policy(PROJECT)
         self.lies = self.hides = False
         self.tokens: set[str] = set()
         self.faults: dict[str, list[Fault]] = {}
@@ -67,7 +70,7 @@ class Lab:
         return [
             (method, path)
             for method, path, _ in self.seen
-            if method != "GET" and "/v1/projects/" in path and "testIam" not in path
+            if method != "GET" and "/v1/projects/" in path and not path.endswith(READS)
         ]
 
     # What an administrator makes
@@ -106,7 +109,7 @@ class Lab:
             if fault is not None or path == "/v1/token":
                 return fault
             token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-            service = "cloudresourcemanager" if path.endswith(f"{PROJECT}:testIamPermissions") else "iam"  # fmt: skip
+            service = "cloudresourcemanager" if f"/{PROJECT}:" in path else "iam"
             if token not in lab.tokens and not _is_ours(token, service):
                 said = "Request had invalid authentication credentials."
                 return _error(401, "UNAUTHENTICATED", said)
@@ -133,6 +136,26 @@ class Lab:
         app.add_url_rule(
             f"/v1/projects/{PROJECT}:testIamPermissions", "project", self._tested, methods=["POST"]
         )
+
+        @app.post(f"/v1/projects/{PROJECT}:<verb>")
+        def policy(verb: str) -> Response:
+            right = f"resourcemanager.projects.{verb}"
+            if right not in lab.given:
+                return _forbidden(right)
+            said = lab.policy.answer(verb, request.get_json(), lies=lab.lies)
+            return _error(*said) if isinstance(said, tuple) else _json(200, said)
+
+        @app.get("/v1/roles/<name>")
+        def role(name: str) -> Response:
+            found = lab.policy.roles.get(f"roles/{name}")
+            if found is None:
+                return _error(404, "NOT_FOUND", f"The role named roles/{name} was not found.")
+            return _json(200, {"name": f"roles/{name}", "includedPermissions": found})
+
+        @app.post("/v1/permissions:queryTestablePermissions")
+        def testable() -> Response:
+            return _json(200, lab.policy.testable(request.get_json()))
+
         return app
 
     def _issued(self, member: str) -> Row:

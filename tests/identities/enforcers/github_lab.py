@@ -42,6 +42,7 @@ class Organisation:
     """What is in it. `lies`: changes are answered as done, and not done."""
 
     there: There
+    filters: bool = True  # older servers list everything, whatever is asked for
     installed: dict[str, dict[str, Any]] = field(default_factory=dict)  # by slug
     tokens: list[dict[str, Any]] = field(default_factory=list)
     authorizations: list[dict[str, Any]] = field(default_factory=list)
@@ -210,7 +211,9 @@ class Organisation:
         return Answer(204)
 
     def _tokens(self, asked: Request) -> Answer:
-        return self._page(asked, self.tokens)
+        wanted = asked.query.get("token_id[]")
+        rows = [one for one in self.tokens if wanted in (None, str(one["token_id"]))]
+        return self._page(asked, rows if self.filters else self.tokens)
 
     def _token(self, asked: Request, number: str) -> Answer:
         if asked.method != "POST" or asked.json() != {"action": "revoke"}:

@@ -20,8 +20,9 @@ import pytest
 from joserfc import jwt
 from joserfc.errors import JoseError
 
-from identities.enforcers.okta_orgs import AGENT_SCOPES, SCOPES
+from identities.enforcers.okta_orgs import AGENT_SCOPES, NARROWING_SCOPES, SCOPES
 from tests.evidence.sources.server import Answer, Request, There, serving
+from tests.identities.enforcers.okta_allowed import Allowed
 from tests.identities.enforcers.okta_answers import error, gone, lacking, oauth, public
 
 CLIENT = "0oaCOUNTERSIGN"
@@ -44,10 +45,11 @@ class Org:
     api_tokens: dict[str, dict[str, Any]] = field(default_factory=dict)
     tokens: list[dict[str, Any]] = field(default_factory=list)  # refresh tokens
     grants: list[dict[str, Any]] = field(default_factory=list)  # consents
-    scopes: set[str] = field(default_factory=lambda: {*SCOPES, *AGENT_SCOPES})
+    scopes: set[str] = field(default_factory=lambda: {*SCOPES, *AGENT_SCOPES, *NARROWING_SCOPES})
     roles: list[dict[str, Any]] = field(
         default_factory=lambda: [{"id": "ra1", "type": "SUPER_ADMIN", "status": "ACTIVE"}]
     )
+    allowed: Allowed = field(default_factory=Allowed)
     offers_agents: bool = True
     forbids: str = ""  # beginning of a path that an administrator role does not cover
     lies: bool = False
@@ -189,6 +191,7 @@ class Org:
             ),
             (f"/api/v1/api-tokens/{one}", *tokens, self._api_token),
             (f"/oauth2/v1/clients/{one}/roles", "okta.roles.read", "", self._roles),
+            *self.allowed.routes(lambda: self.lies),
             (AGENTS, *agents, self._agents),
             (f"{AGENTS}/{one}", *agents, self._agent),
             (f"{AGENTS}/{one}/lifecycle/{one}", *agents, self._agent_moves),
@@ -345,7 +348,7 @@ class Org:
         return Answer(204)
 
     def _roles(self, _: Request, client: str) -> Answer:
-        return Answer(200, self.roles if client == CLIENT else [])
+        return Answer(200, self.roles if client == CLIENT else self.allowed.roles_of(client))
 
     # AI agents: what is accepted is done later
 

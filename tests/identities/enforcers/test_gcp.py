@@ -206,6 +206,9 @@ def test_steps_that_google_has_not_say_what_to_do(lab: Lab, enforcer: Set) -> No
     with pytest.raises(PermanentFailure, match="have its bindings changed there, or hold it"):
         at.narrow(of, permissions=[], key="REV-7", now=now())
     assert gcp.cannot(of, "hold") == ""
+    key = target(lab, "key")
+    with pytest.raises(PermanentFailure, match="may what its service account may"):
+        at.narrow(key, permissions=[], key="REV-7", now=now())
     assert lab.seen == []
 
 

@@ -259,3 +259,20 @@ def test_what_is_hidden_is_not_taken_for_gone(lab: Organisation, enforcer: Set) 
     for kind in ("token", "authorization"):
         with pytest.raises(PermanentFailure, match="it is gone, or the App lacks"):
             seen(at, target(lab, kind, **ENDED[kind]))
+
+
+def test_looking_at_a_token_takes_as_many_requests_however_many_there_are(
+    lab: Organisation, enforcer: Set
+) -> None:
+    what, counts = target(lab, "token", **ENDED["token"]), []
+    for more in (0, 40):
+        for number in range(more):
+            lab.token(1_000 + number, 2_000 + number)
+        before = len(lab.there.asked)
+        assert seen(enforcer(), what) == "active"
+        counts.append(len(lab.there.asked) - before)
+    assert counts == [2, 2]  # its own sign-in, and one page
+    lab.filters = False
+    assert seen(enforcer(), what) == "active"
+    revoke(enforcer(), what)
+    assert seen(enforcer(), what) == "gone"

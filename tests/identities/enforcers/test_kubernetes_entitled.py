@@ -10,7 +10,8 @@ from identities.enforcers import kubernetes, widening
 from identities.enforcers.contract import PermanentFailure, Permission, Target, confirms
 from identities.enforcers.kubernetes_bindings import HELD
 from identities.enforcers.kubernetes_entitled import KIND
-from identities.enforcers.kubernetes_rules import judged, rights_of
+from identities.enforcers.kubernetes_rules import rights_of
+from identities.enforcers.leaving import judged
 from tests.identities.enforcers.kubernetes_lab import (
     OTHER,
     RBAC,

@@ -289,7 +289,7 @@ def test_the_only_secret_of_an_app_is_not_stopped_by_itself(lab: Org, enforcer: 
         ("refresh_token", "suspend", "revoke it, or hold the app"),
         ("app_grant", "release", "revoke it, or hold the app or the person"),
         ("secret", "resume", "hold or revoke it"),
-        ("user", "narrow", "take groups, administrator roles or scopes away there, or hold it"),
+        ("key", "narrow", "take groups, administrator roles or scopes away there, or hold it"),
     ],
 )
 def test_what_okta_has_no_step_for_is_refused_with_what_to_do(

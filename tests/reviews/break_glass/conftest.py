@@ -6,6 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import (
+    TOTP,
+    format_hotp_value,
+    hotp_value,
+    yield_hotp_counters_from_time,
+)
 
 from identities.models import Grant, Identity, Membership, Team, User
 from reviews.break_glass import answering, asking, bundles, opening, rights
@@ -54,6 +61,23 @@ def member(user: User, team: str, *, since: datetime = NOW - 3_650 * DAY) -> Mem
     )
 
 
+# The secret of everybody's authenticator here.
+SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+
+
+def with_factor(user: User, *, since: datetime = NOW - 90 * DAY) -> Authenticator:
+    """An authenticator app of this login, added then."""
+    row: Authenticator = TOTP.activate(user, SECRET).instance
+    row.created_at = since
+    row.save(update_fields=["created_at"])
+    return row
+
+
+def code() -> str:
+    """What everybody's authenticator shows now."""
+    return format_hotp_value(hotp_value(SECRET, next(yield_hotp_counters_from_time())))  # type: ignore[no-any-return]  # allauth ships no types
+
+
 def put_in_force(slug: str, by: User, other: User, now: datetime = NOW, **said: Any) -> Bundle:
     """A bundle that two people signed."""
     text = json.dumps(DOCUMENT | said)
@@ -63,6 +87,7 @@ def put_in_force(slug: str, by: User, other: User, now: datetime = NOW, **said: 
 
 def tell_company() -> Company:
     dana = make_user("dana", "owner")
+    with_factor(dana)
     human = Identity.objects.create(
         name="dana@example.org",
         kind="human",

@@ -2,21 +2,24 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from identities.models import Grant, User
-from reviews.break_glass import sweeping
+from reviews.break_glass import bypassing, sweeping
 from reviews.models import Bundle, Case
 from tests.reviews.test_api import token
 from tests.reviews.test_pages import PASSWORD, answered, as_user
 
-from .conftest import DOCUMENT, MINUTE, Company, asked, at_target, fresh, opened, read
+from .conftest import DOCUMENT, MINUTE, Company, asked, at_target, code, fresh, opened, read
 
 __all__ = ["answered", "as_user"]
 pytestmark = pytest.mark.django_db
@@ -97,6 +100,8 @@ def test_from_the_request_to_the_look_back(company: Company, as_user: Sign) -> N
     assert again(rita, f"{here}review/", form)["Location"] == here
     page = shown(dana, case)
     assert ("Looked back at" in page, "<li>b</li>" in page) == (True, True)
+    frozen = page.split(f'href="/cases/{case.key}/capsules/')[1].split('"')[0]
+    assert "digest verified" in rita.get(f"/cases/{case.key}/capsules/{frozen}").content.decode()
 
 
 def test_alone_at_night(company: Company, as_user: Sign) -> None:
@@ -108,12 +113,77 @@ def test_alone_at_night(company: Company, as_user: Sign) -> None:
     back(case, 6 * MINUTE)
     assert "Open it alone for 60 min" in shown(dana, case)
     assert rita.post(f"{here}bypass/", {"reason": "x"}).status_code == 403
-    assert again(dana, f"{here}bypass/", {"reason": "nobody is there"})["Location"] == here
+    # The password alone opens nothing: the second factor is asked for, and it goes on by itself.
+    asks = dana.post(f"{here}bypass/", {"reason": "nobody is there"})["Location"]
+    assert asks.startswith("/accounts/2fa/reauthenticate/")
+    assert dana.post(asks, {"code": code()})["Location"] == here
     page = shown(rita, case)
+    assert "with an authenticator code" in page
     assert ("bypass carried it" in page, "opened it alone" in page) == (True, True)
     case = asked(company, now=timezone.now())
     page = shown(rita, case)
     assert ("Vouch for it" in page, "15 min at most" in page) == (True, True)
+
+
+def test_a_password_in_the_place_of_the_second_factor_opens_nothing(
+    company: Company, as_user: Sign
+) -> None:
+    dana, new = as_user(company.dana), "/break-glass/new/?bundle=contain-agent"
+    said = "You have no second factor that is a day old"
+    pages = [one.get(new).content.decode() for one in (dana, as_user(company.pia))]
+    assert [said in one for one in pages] == [False, True]
+    case = asked(company, now=timezone.now())
+    back(case, 6 * MINUTE)
+    here = f"/break-glass/{case.key}/"
+    asks = dana.post(f"{here}bypass/", {"reason": "x"})["Location"]
+    again_asked = dana.post(
+        asks.replace("/accounts/2fa/reauthenticate/", "/accounts/reauthenticate/"),
+        {"password": PASSWORD},
+    )
+    assert again_asked["Location"].startswith("/accounts/2fa/reauthenticate/")
+    api = f"/api/break-glass/{case.key}/bypass/"
+    answer = dana.post(api, {"reason": "x"}, "application/json")
+    assert (answer.status_code, answer.json()["detail"]) == (403, bypassing.SECOND_FACTOR)
+    assert fresh(case).state == "open"
+    # Without it, it is dearer, and the page says so.
+    assert dana.post(f"{here}without-factor/", {"reason": "it lies at home"})["Location"] == here
+    page = shown(dana, case)
+    assert ("You said that you cannot use your second factor" in page, "15 min" in page) == (
+        True,
+        True,
+    )
+    back(case, 6 * MINUTE)
+    assert again(dana, f"{here}bypass/", {"reason": "nobody is there"})["Location"] == here
+    assert "without a second factor, the dearer way" in shown(dana, case)
+
+
+def test_who_has_a_passkey_alone_is_led_to_it(company: Company, as_user: Sign) -> None:
+    Authenticator.objects.filter(user=company.dana).update(type="webauthn", data={})
+    case = asked(company, now=timezone.now())
+    back(case, 6 * MINUTE)
+    answer = as_user(company.dana).post(f"/break-glass/{case.key}/bypass/", {"reason": "x"})
+    assert answer["Location"].startswith("/accounts/2fa/webauthn/reauthenticate/")
+
+
+def test_recovery_codes_open_it_once_each_and_a_password_does_not_show_them_again(
+    company: Company, as_user: Sign
+) -> None:
+    row = RecoveryCodes.activate(company.dana).instance
+    row.created_at -= timedelta(days=1)
+    row.save(update_fields=["created_at"])
+    one = row.wrap().get_unused_codes()[0]
+    dana, codes = as_user(company.dana), "/accounts/2fa/recovery-codes/"
+    dana.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    pages = [dana.get(codes).content.decode() for _ in range(2)]
+    assert [one in page for page in pages] == [True, False]
+    case = asked(company, now=timezone.now())
+    back(case, 6 * MINUTE)
+    here = f"/break-glass/{case.key}/"
+    asks = dana.post(f"{here}bypass/", {"reason": "nobody is there"})["Location"]
+    assert dana.post(asks, {"code": one})["Location"] == here
+    assert "with a recovery code" in shown(dana, case)
+    row.refresh_from_db()
+    assert one not in row.wrap().get_unused_codes()
 
 
 def back(case: Case, by: Any) -> None:

@@ -24,7 +24,11 @@ PATIENCE = NOW + 5 * MINUTE
 def bypassed(company: Company, now: datetime = NOW, **said: Any) -> Case:
     case = asked(company, now=now, **said)
     return bypassing.bypass(
-        case=case, reason="nobody is there", by=company.dana, now=now + 5 * MINUTE
+        factor="totp",
+        case=case,
+        reason="nobody is there",
+        by=company.dana,
+        now=now + 5 * MINUTE,
     )
 
 
@@ -46,9 +50,11 @@ def closed(case: Case, by: User, at: datetime, **said: Any) -> Case:
 def test_before_the_patience_is_over_nobody_opens_it_alone(company: Company) -> None:
     case = asked(company)
     with pytest.raises(NotAllowed, match=r"Signatures are waited for until 12:05:00 UTC"):
-        bypassing.bypass(case=case, reason="x", by=company.dana, now=PATIENCE - SECOND)
+        bypassing.bypass(
+            factor="totp", case=case, reason="x", by=company.dana, now=PATIENCE - SECOND
+        )
     with pytest.raises(NotAllowed, match="Only who asked"):
-        bypassing.bypass(case=case, reason="x", by=company.pia, now=PATIENCE)
+        bypassing.bypass(factor="totp", case=case, reason="x", by=company.pia, now=PATIENCE)
 
 
 def test_opened_alone_it_works_at_once_and_everybody_hears_of_it(
@@ -60,7 +66,9 @@ def test_opened_alone_it_works_at_once_and_everybody_hears_of_it(
     assert sweeping.due_next(now=PATIENCE)
     assert not sweeping.due_next(now=PATIENCE)
     assert told(case, "patience") == ["Dana"]
-    bypassing.bypass(case=case, reason="nobody is there", by=company.dana, now=PATIENCE)
+    bypassing.bypass(
+        factor="totp", case=case, reason="nobody is there", by=company.dana, now=PATIENCE
+    )
     case = fresh(case)
     glass = case.break_glass
     assert (case.state, glass.bypassed_at, glass.dearer) == ("carrying_out", PATIENCE, False)
@@ -75,7 +83,7 @@ def test_opened_alone_it_works_at_once_and_everybody_hears_of_it(
         ("webhook", "https://alerts.example.org/hook"),
     ]
     entry = LedgerEntry.objects.get(act="break_glass.bypassed")
-    assert "Dana opened it alone: nobody is there" in entry.words
+    assert "Dana opened it alone, with an authenticator code: nobody is there" in entry.words
 
 
 def test_a_late_signature_is_kept_as_late_and_opens_nothing(company: Company) -> None:
@@ -91,13 +99,17 @@ def test_the_next_bypass_is_dearer_until_somebody_has_looked_back(company: Compa
     ended(first, later)
     case = asked(company, now=later)
     with pytest.raises(NotAllowed, match=f"Nobody has looked back at {first.key}"):
-        bypassing.bypass(case=case, reason="x", by=company.dana, now=later + 5 * MINUTE)
+        bypassing.bypass(
+            factor="totp", case=case, reason="x", by=company.dana, now=later + 5 * MINUTE
+        )
     # A second person of any team stands beside it; who asked, and their other login, do not.
     for who in (company.dana, make_user("dana3", "reviewer", person=company.dana.person)):
         with pytest.raises(NotAllowed, match="You asked for this"):
             bypassing.vouch(case=case, reason="x", by=who, now=later)
     bypassing.vouch(case=case, reason="she is right", by=company.owen, now=later)
-    bypassing.bypass(case=case, reason="again", by=company.dana, now=later + 5 * MINUTE)
+    bypassing.bypass(
+        factor="totp", case=case, reason="again", by=company.dana, now=later + 5 * MINUTE
+    )
     glass = fresh(case).break_glass
     assert (glass.dearer, glass.vouched_person) == (True, company.owen.person)
     grant = Grant.objects.get(case=case.pk)
@@ -109,7 +121,9 @@ def test_the_next_bypass_is_dearer_until_somebody_has_looked_back(company: Compa
     ended(case, later + HOUR)
     closed(case, company.rita, later + HOUR)
     third = asked(company, now=later + HOUR)
-    bypassing.bypass(case=third, reason="third", by=company.dana, now=later + HOUR + 5 * MINUTE)
+    bypassing.bypass(
+        factor="totp", case=third, reason="third", by=company.dana, now=later + HOUR + 5 * MINUTE
+    )
     assert fresh(third).break_glass.dearer is False
 
 
@@ -118,7 +132,13 @@ def test_nothing_bolts_the_door_where_no_second_person_is_there(company: Company
     ended(first, NOW + HOUR)
     case = asked(company, now=NOW + HOUR)
     assert fresh(case).break_glass.alone_at == NOW + HOUR + 10 * MINUTE
-    bypassing.bypass(case=case, reason="alone again", by=company.dana, now=NOW + HOUR + 10 * MINUTE)
+    bypassing.bypass(
+        factor="totp",
+        case=case,
+        reason="alone again",
+        by=company.dana,
+        now=NOW + HOUR + 10 * MINUTE,
+    )
     grant = Grant.objects.get(case=case.pk)
     assert (fresh(case).break_glass.dearer, grant.ends_at - grant.starts_at) == (
         True,

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from evidence import capsules
 from evidence.models import LedgerEntry, Source
 from identities.actions import grants
 from identities.models import Finding, Grant, GrantSession
@@ -163,6 +164,16 @@ def test_what_came_after_it_was_read_is_read_before_it_is_closed(
     )
     glass = fresh(case).break_glass
     assert (glass.review, glass.comparison["counts"]["out_of_scope"]) == ("misuse", 1)
+    # What was read is frozen with it, each call with its answer: what comes later changes nothing.
+    ingest([call(2, "GetObject", "secrets/2.pdf", 6)], now=NOW + 23 * MINUTE)
+    capsule = glass.capsule
+    assert capsule is not None
+    assert capsules.intact(capsule)
+    assert [one["resource"] for one in capsule.body["events"]] == ["secrets/1.pdf"]
+    assert [one["scope"] for one in capsule.body["shown"]["scopes"]] == ["out_of_scope"]
+    assert (capsule.subject, capsule.body["shown"]["read"]) == (case.key, seen)
+    entry = LedgerEntry.objects.get(act="break_glass.reviewed")
+    assert entry.data["capsule_digest"] == bytes(capsule.digest).hex()
     assert Notice.objects.filter(occasion=f"{case.key} misuse").exists()
 
 

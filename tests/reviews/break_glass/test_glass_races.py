@@ -2,15 +2,18 @@
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from evidence.models import LedgerEntry
 from identities.models import DelegationVersion, Grant
 from identities.permissions import NotAllowed, NotPossible
 from reviews.actions import cancel
-from reviews.break_glass import answering, bypassing, ending, sweeping
+from reviews.break_glass import answering, bypassing, ending, on_call, sweeping
 from reviews.models import Case, Decision, Notice
+from tests.evidence.sources.server import Answer, serving
 from tests.reviews.conftest import NOW
 from tests.reviews.test_races import together
 
@@ -37,7 +40,12 @@ def acts(company: Company, case: Case) -> dict[str, Callable[[], Any]]:
         "deny": partial(answering.deny, reason="no", **given),
         "send back": partial(answering.send_back, reason="no", **given),
         "bypass": partial(
-            bypassing.bypass, case=case, by=company.dana, now=just, reason="nobody is there"
+            bypassing.bypass,
+            case=case,
+            by=company.dana,
+            now=just,
+            reason="nobody is there",
+            factor="totp",
         ),
         "take back": partial(cancel, case=case, by=company.dana, now=just, reason="solved"),
         "expire": partial(swept, AT),
@@ -110,3 +118,26 @@ def test_two_sweeps_and_two_stops_end_it_once() -> None:
     )
     lost = [one for one in results if isinstance(one, NotPossible | NotAllowed)]
     assert (len(lost), Grant.objects.get().ending_at is not None) == (1, True)
+
+
+def test_several_workers_ask_each_rota_once_and_tell_the_others_once(
+    settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROTA_TOKEN", "s3cret-token")
+    settings.ALLOW_PRIVATE, settings.ON_CALL = True, str(tmp_path / "on-call.yaml")
+    company = tell_company()
+    oncalls = [
+        {"schedule": {"id": "S"}, "user": {"name": "Sven"}, "start": None, "end": AT.isoformat()}
+    ]
+    with serving() as there:
+        there.on("GET", "/oncalls", Answer(200, {"oncalls": oncalls, "more": False}))
+        row = f"{{team: Security, pagerduty: S, token: 'env:ROTA_TOKEN', api: '{there.url}'}}"
+        Path(settings.ON_CALL).write_text(f"rotas: [{row}]")
+        together(*[partial(on_call.follow, now=NOW)] * 3)
+        found = together(*[partial(on_call.read_next, now=NOW)] * 3)
+        assert (sorted(map(str, found)), len(there.asked)) == (["False", "False", "True"], 1)
+    case = asked(company)
+    assert fresh(case).break_glass.others_at is not None
+    together(*[partial(swept, NOW + 3 * MINUTE)] * 3)
+    assert Notice.objects.filter(occasion=f"{case.key} asked", person__isnull=False).count() == 4
+    assert LedgerEntry.objects.filter(act="break_glass.others_told").count() == 1
