@@ -217,9 +217,15 @@ def lasting(says: Document, minutes: int) -> timedelta:
 
 
 def _within(wanted: Wanted, says: Document) -> authority.Grant:
-    """The bundle, or the part of it that is asked for."""
+    """The bundle, or the part of it that is asked for; of a free one there is no other way."""
+    if says.free and not (_said(wanted.actions) and _said(wanted.resources)):
+        raise NotPossible("Say which actions, and on which resources: only what is named is given.")
     whole = authority.Grant("the bundle", 1, says.actions, says.resources)
     return narrowed(whole, wanted.actions, wanted.resources)
+
+
+def _said(patterns: Sequence[str]) -> list[str]:
+    return [one.strip() for one in patterns if one.strip()]
 
 
 def narrowed(
@@ -227,8 +233,8 @@ def narrowed(
 ) -> authority.Grant:
     """This grant with less of it; empty: as it is. NotPossible where it would be wider."""
     left = {
-        "actions": [one.strip() for one in actions if one.strip()] or list(before.actions),
-        "resources": [one.strip() for one in resources if one.strip()] or list(before.resources),
+        "actions": _said(actions) or list(before.actions),
+        "resources": _said(resources) or list(before.resources),
     }
     found = narrowing.problems(before, left)
     if found:

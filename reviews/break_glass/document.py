@@ -92,6 +92,7 @@ class Document:
     deny: tuple[str, ...] = ()
     review_within_hours: int = 24
     drill_every_days: int | None = None
+    free: bool = False
     offered: bool = True
 
 
@@ -191,6 +192,7 @@ FIELDS: dict[str, tuple[Callable[[Any], Any], bool, str]] = {
     "deny": (_patterns, False, "actions that cut it off by themselves when they are seen"),
     "review_within_hours": (whole(1, 720), False, "by when its use is looked at"),
     "drill_every_days": (whole(1, 366), False, "how often it is practised"),
+    "free": (truth, False, "true: whoever asks says which of it; nothing else is given"),
     "offered": (truth, False, "false: nobody can ask for it any more"),
 }
 
@@ -290,6 +292,8 @@ def lines(one: Document) -> list[tuple[str, str]]:
         found.append(("Others are told", f"{one.page_minutes} min after who is on call"))
     if one.drill_every_days is not None:
         found.append(("Practised", f"every {one.drill_every_days} days"))
+    if one.free:
+        found.append(("Free", "whoever asks says which of it; nothing else is given"))
     if not one.offered:
         found.append(("Offered", "no: nobody can ask for it any more"))
     return found

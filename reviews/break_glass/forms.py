@@ -74,6 +74,11 @@ class AskForm(forms.Form):
             how = {"checked": "It is looked up while you ask.",
                    "promised": f"Empty: you name it within {says.ticket.hours} h."}  # fmt: skip
             self.fields["ticket"].help_text = how.get(says.ticket.how, "")
+        if says is not None and says.free:
+            for name, patterns in (("actions", says.actions), ("resources", says.resources)):
+                field = self.fields[name]
+                field.label, field.required = f"Which {name}", True
+                field.help_text = f"One a line, within {', '.join(patterns)[:300]}."
 
     def wanted(self, says: Document, incident: Case | None) -> Wanted:
         """What is asked for, as the action takes it."""

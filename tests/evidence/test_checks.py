@@ -27,6 +27,7 @@ def test_doctor_has_nothing_to_say_of_a_new_installation() -> None:
         ("source tokens", True),
         ("deposits that wait", True),
         ("ledger", True),
+        ("anchors", True),
         ("deposit chains", True),
         ("readings", True),
         ("deposits", True),
@@ -53,7 +54,10 @@ def test_doctor_counts_deposits_that_wait(source: Callable[..., Source]) -> None
     earlier = timezone.now() - timedelta(minutes=11)
     body = trail(record(1, at=earlier))
     intake.take(source=source(), body=body, by="command", now=earlier)
-    assert said("deposits that wait") == (False, "for ten minutes: credentials 1, links 1")
+    assert said("deposits that wait") == (
+        False,
+        "for ten minutes: credentials 1, links 1, sealed 1",
+    )
 
 
 def test_doctor_says_why_a_deposit_cannot_be_linked(source: Callable[..., Source]) -> None:

@@ -138,6 +138,7 @@ def test_what_asks_outside_waits_in_a_queue_of_its_own() -> None:
         if (queue := route({}, task)["queue"].name) != celery.QUEUE
     }
     assert queues == {
+        "evidence.tasks.anchor": celery.SOURCES,
         "evidence.tasks.pull": celery.SOURCES,
         "identities.tasks.read_inventories": celery.SOURCES,
         "identities.tasks.read_entitlements": celery.SOURCES,
@@ -145,6 +146,7 @@ def test_what_asks_outside_waits_in_a_queue_of_its_own() -> None:
         "identities.tasks.look_again": celery.SOURCES,
         "identities.tasks.look_at_files": celery.SOURCES,
         "identities.tasks.signals": celery.NOTICES,
+        "reviews.tasks.ask_outside": celery.SOURCES,
         "reviews.tasks.send_notices": celery.NOTICES,
     }
     # A worker to whom no queue is named takes from all, each message once.

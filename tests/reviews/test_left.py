@@ -250,4 +250,5 @@ def test_boxes_are_bounded() -> None:
     form.is_valid()
     assert len(form.cleaned_data["left_action"]) == 500
     form.cleaned_data["proposal"] = ""
-    assert len(form.left()["actions"]) == 200
+    with pytest.raises(NotPossible, match="At most 200 actions"):
+        form.left()

@@ -115,10 +115,18 @@ def _cannot(target: Target, step: str) -> str:
     return entra.cannot(target, step)
 
 
+def _any_set_up() -> bool:
+    """Whether what somebody is allowed is changed from here in any tenant: nobody is asked for else."""
+    try:
+        return any(one.entitlements for one in tenants().values())
+    except PermanentFailure:
+        return False  # the row says what is wrong with the settings
+
+
 def _of_entitlement(row: Entitlement) -> Target | None:
     """The principal whose grants these are, where they are changed from here. A reading names it by
     its object id; the identity may be bound to what stands above that, its application."""
-    if row.system != "entra":
+    if row.system != "entra" or not _any_set_up():
         return None
     bound = Binding.objects.filter(
         Q(actor__value=row.principal) | Q(actor__children__value=row.principal),

@@ -273,6 +273,23 @@ def test_a_request_that_is_wrong_says_what_to_do(
     assert not Case.objects.exists()
 
 
+def test_of_a_free_bundle_only_what_is_named_is_given(company: Company) -> None:
+    put_in_force(
+        "free", company.rita, company.root, free=True, actions=["s3:*", "sqs:*"], resources=["*"],
+        words="Whatever it takes",
+    )  # fmt: skip
+    for named in ({}, {"actions": ["s3:PutObject"]}, {"resources": ["arn:aws:s3:::x/*"]}):
+        with pytest.raises(NotPossible, match="only what is named is given"):
+            asked(company, slug="free", **named)
+    # Read by the same judge as every authority.
+    with pytest.raises(NotPossible, match="never more"):
+        asked(company, slug="free", actions=["ec2:RunInstances"], resources=["arn:aws:s3:::x/*"])
+    case = asked(company, slug="free", actions=["s3:PutObject"], resources=["arn:aws:s3:::x/*"])
+    item = case.items.get(position=0)
+    assert item.proposal["actions"] == ["s3:PutObject"]
+    assert item.proposal["resources"] == ["arn:aws:s3:::x/*"]
+
+
 def test_the_shape_of_a_reason_is_the_bundles(company: Company) -> None:
     put_in_force("shaped", company.rita, company.root, reason={"least": 5, "fields": ["impact"]})
     with pytest.raises(NotPossible, match="Say the impact"):
