@@ -15,6 +15,7 @@ from identities.models import Revocation, User
 from reviews import sight
 from reviews.models import Case, Comment, Decision, Item, Seat
 from reviews.pages import capsule as capsule_data
+from reviews.permissions import SEAT_WORDS
 
 PAGE = 500
 
@@ -66,6 +67,7 @@ def _seat(seat: Seat) -> dict[str, Any]:
     return {
         "id": str(seat.pk),
         "kind": seat.kind,
+        "words": SEAT_WORDS[seat.kind],
         "stage": None if seat.stage is None else seat.stage.name,
         "party": None if seat.party is None else str(seat.party),
         "signed_by": None if seat.person is None else seat.person.name,

@@ -34,7 +34,8 @@ MOST = 500
 # Seats of open cases that name this person and are their turn, in order of the deadline; then,
 # one after the other until the bound, how much of each is left. Who is named in two seats of a case
 # sits in the first: left out before the bound, so that the bound counts cases. What a seat shows by naming a
-# party of theirs is the rule of reviews/visible.py; only other roads are asked there.
+# party of theirs is the rule of reviews/visible.py; only other roads are asked there, and only for
+# seats that are theirs: which of two conditions the planner asks first, it tells by their prices.
 TURN = """
 SELECT DISTINCT ON (s.deadline_at, s.number) s.id, s.case_id, s.kind, s.number, s.title, s.door,
  s.deadline_at, s.identity_id,
@@ -50,7 +51,9 @@ FROM (
    WHERE o.case_id = k.id AND o.id <> t.id AND o.turn = 'now' AND o.kind = ANY(%(signing)s)
     AND p.person_id = %(me)s)))
  AND ((NOT k.sealed AND (%(all)s OR t.party_id = ANY(%(parties)s)
-   OR t.backup_id = ANY(%(parties)s))) OR k.id IN ({visible}))
+   OR t.backup_id = ANY(%(parties)s))) OR ((t.party_id = ANY(%(parties)s)
+   OR t.backup_id = ANY(%(parties)s) OR t.person_id = %(me)s OR t.role = ANY(%(roles)s)
+   OR (%(reviewer)s AND t.party_id IS NULL AND t.backup_id IS NULL)) AND k.id IN ({visible})))
  AND t.turn = 'now'
  AND (t.kind = ANY(%(signing)s)
   OR (t.kind = 'tie_breaker' AND k.deadline_at + k.grace <= %(now)s))

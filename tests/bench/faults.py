@@ -44,7 +44,7 @@ from tests.bench.told import Said
 from tests.identities.enforcers.oauth_lab import SECRET, Lab, answering, quiet
 from tests.identities.token_rows import REALM
 
-FAULTS, TOKENS, WORKERS = 1_000, 400, 2
+FAULTS, TOKENS, WORKERS = 1_000, 600, 2
 PACE = 60
 # How far a worker's clock jumps, one way or the other.
 JUMP = timedelta(minutes=10)
