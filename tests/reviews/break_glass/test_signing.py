@@ -278,7 +278,10 @@ def test_of_a_free_bundle_only_what_is_named_is_given(company: Company) -> None:
         "free", company.rita, company.root, free=True, actions=["s3:*", "sqs:*"], resources=["*"],
         words="Whatever it takes",
     )  # fmt: skip
-    for named in ({}, {"actions": ["s3:PutObject"]}, {"resources": ["arn:aws:s3:::x/*"]}):
+    less: tuple[dict[str, Any], ...] = (
+        {}, {"actions": ["s3:PutObject"]}, {"resources": ["arn:aws:s3:::x/*"]},
+    )  # fmt: skip
+    for named in less:
         with pytest.raises(NotPossible, match="only what is named is given"):
             asked(company, slug="free", **named)
     # Read by the same judge as every authority.
