@@ -274,7 +274,7 @@ def anchored() -> dict[str, Any]:
         set_up, problem = anchors.configured.read(), ""
     except Stopped as stopped:
         set_up, problem = None, f"{stopped.what} {stopped.fix}"
-    gone = next(iter(anchoring.faults()), None)
+    gone = next(iter(anchoring.faults(newest=1)), None)
     last = Anchor.objects.order_by("-number").first()
     return {
         "set_up": set_up is not None,

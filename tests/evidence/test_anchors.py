@@ -104,6 +104,8 @@ def test_ledger_written_anew_is_told_by_what_was_signed_and_never_signed_on(
     assert ledger.verify().faults == []
 
     (fault,) = anchoring.faults()
+    assert anchoring.faults(newest=1) == [fault]
+    assert anchoring.faults(newest=0) == []
     assert fault == ledger.Fault(5, "has another hash than the one that was signed")
     assert not verified.check(now=NOW).ok
     with pytest.raises(SystemExit):
