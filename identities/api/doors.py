@@ -69,7 +69,11 @@ class BearerToken(BaseAuthentication):
 
 
 def door(
-    scopes: Mapping[str, str], *, sessions: bool = True, asks: Known | None = NOTHING
+    scopes: Mapping[str, str],
+    *,
+    sessions: bool = True,
+    asks: Known | None = NOTHING,
+    of_grant: bool = False,
 ) -> Callable[[Callable[..., HttpResponseBase]], Callable[..., HttpResponse]]:
     """A function view for these methods, each with the scope a token needs for it.
 
@@ -82,7 +86,14 @@ def door(
         @wraps(view)
         def answered(request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
             wanted = scopes.get(request.method or "", "")
-            if isinstance(request.auth, ApiToken) and wanted not in request.auth.scopes:
+            bound = isinstance(request.auth, ApiToken) and request.auth.grant_id is not None
+            if bound and not of_grant:
+                raise PermissionDenied("This token is for the credentials of one grant alone.")
+            if (
+                isinstance(request.auth, ApiToken)
+                and not bound
+                and wanted not in request.auth.scopes
+            ):
                 raise PermissionDenied(f"This token lacks the scope {wanted}.")
             if request.method == "POST" and wanted in CHANGING and _audits(request.user):
                 raise PermissionDenied(AUDITOR)

@@ -6,6 +6,7 @@ Owns the wire. The answer to taking one holds a secret: it is never kept, here n
 import re
 from typing import Any
 
+from allauth.account.internal.flows.reauthentication import get_reauthentication_flows
 from django.http import Http404
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
@@ -15,12 +16,16 @@ from rest_framework.response import Response
 
 from identities.actions import grants
 from identities.actions.grants import minting, rights
-from identities.models import Grant, User
+from identities.models import ApiToken, Grant, User
 from identities.permissions import require
 
 from .doors import PAGED, door, page_of
 from .identities import confirmed, user_of
 
+SIGN_IN = (
+    "Your login can sign in, so an API token takes no credentials of a grant: call"
+    " countersign_credentials.py without COUNTERSIGN_TOKEN_FILE, and sign in when it asks."
+)
 GRT = re.compile(r"GRT-0*(\d{1,15})")
 
 
@@ -48,13 +53,18 @@ def one(request: Request, key: str) -> Response:
 
 
 @extend_schema(request=None, responses=OpenApiTypes.OBJECT, tags=["grants"])
-@door({"POST": "act"})
+@door({"POST": "act"}, of_grant=True)
 def credentials(request: Request, key: str) -> Response:
-    """A credential for the holder, which ends with the grant at the latest."""
+    """A credential for the holder, which ends with the grant at the latest.
+
+    Who can sign in has done so for this: in this browser just now, or for the client that asks
+    (/device/authorization/). A token of scripts is for logins that nobody can sign in with.
+    """
     user, now = user_of(request), timezone.now()
     row = grant_of(user, key)
     require(rights.why_not_take(user, row, now=now))
     confirmed(request)
+    require(_why_not_this_token(request, row))
     minted = minting.mint(row.pk, by=user, now=now)
     answer = Response(dict(minted.document))
     answer["Cache-Control"] = "no-store"
@@ -71,6 +81,15 @@ def retry(request: Request, key: str) -> Response:
     grants.retry(row.pk, by=user, now=now)
     (shown,) = grants.seen([grant_of(user, key)], now=now)
     return Response(as_data(shown), status=202)
+
+
+def _why_not_this_token(request: Request, row: Grant) -> str | None:
+    if not isinstance(request.auth, ApiToken):
+        return None
+    if request.auth.grant_id is not None:
+        other = "This token is for another grant: sign in for this one."
+        return None if request.auth.grant_id == row.pk else other
+    return SIGN_IN if get_reauthentication_flows(user_of(request)) else None
 
 
 def grant_of(user: User, key: str) -> Grant:

@@ -12,7 +12,7 @@ from .behaviour import (
 )
 from .claims import Claim, ClaimAnswer, ClaimDay, ClaimRefusal, ClaimWave
 from .enforcement import Circuit, Revocation, RevocationTry
-from .grants import Grant, GrantSession, GrantTry
+from .grants import Grant, GrantSession, GrantSignIn, GrantTry
 from .identity import (
     Attestation,
     Binding,
@@ -57,6 +57,7 @@ __all__ = [
     "FindingEvent",
     "Grant",
     "GrantSession",
+    "GrantSignIn",
     "GrantTry",
     "Identity",
     "IdentityState",

@@ -12,6 +12,7 @@ from evidence.models.numbers import NextNumber
 
 from .authority import Delegation
 from .identity import Identity
+from .people import User
 
 GRANT_STATES = ("asked", "granting", "usable", "ending", "ended", "failed")
 CLOCKS = ("approval", "first_use")
@@ -156,4 +157,39 @@ class GrantSession(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(name="grant_session_once", fields=["grant", "credential"])
+        ]
+
+
+class GrantSignIn(models.Model):
+    """Somebody signs in here for a client elsewhere (RFC 8628), for one grant and nothing else.
+
+    asked → approved → taken (its token was handed out once), or refused, or over at `expires_at`.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7)
+    asked_for = models.TextField()  # "GRT-12", as the client says it: nobody tells it which exist
+    device = models.BinaryField(unique=True)  # the digest of what the client polls with
+    code = models.TextField(unique=True)  # what people compare, without its dash
+    client = models.TextField(blank=True)  # what it calls itself
+    address = models.TextField(blank=True)
+    created_at = models.DateTimeField(db_index=True)
+    expires_at = models.DateTimeField()
+    polled_at = models.DateTimeField(null=True, blank=True)
+    grant = models.ForeignKey(Grant, models.CASCADE, null=True, blank=True, related_name="+")
+    approved_by = models.ForeignKey(User, models.CASCADE, null=True, blank=True, related_name="+")
+    approved_at = models.DateTimeField(null=True, blank=True)
+    refused_at = models.DateTimeField(null=True, blank=True)
+    taken_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="grant_sign_in_approved_whole",
+                condition=Q(approved_at__isnull=True)
+                | Q(grant__isnull=False, approved_by__isnull=False, refused_at__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="grant_sign_in_taken_was_approved",
+                condition=Q(taken_at__isnull=True) | Q(approved_at__isnull=False),
+            ),
         ]

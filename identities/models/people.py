@@ -114,6 +114,8 @@ class ApiToken(models.Model):
     name = models.TextField()
     digest = models.BinaryField(unique=True)
     scopes = ArrayField(models.TextField())
+    # The one grant it takes credentials of, and nothing else; null: what its scopes say.
+    grant = models.ForeignKey("Grant", models.CASCADE, null=True, blank=True, related_name="+")
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True)

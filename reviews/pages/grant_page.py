@@ -64,20 +64,21 @@ def _acts(row: Grant, user: User) -> list[dict[str, Any]]:
 
 
 def _lines(row: Grant, mints: str) -> str:
-    """What the holder writes down once, to be asked for nothing afterwards."""
-    base = settings.BASE_URL
+    """What the holder writes down once; nothing of it is a secret."""
+    asks = f"countersign_credentials.py {row.key} --url {settings.BASE_URL}"
     if mints == "aws":
         return (
-            f"export COUNTERSIGN_URL={base}\n"
-            "export COUNTERSIGN_TOKEN_FILE=~/.countersign-token\n"
             f"aws configure set profile.{row.key}.credential_process \\\n"
-            f'  "python3 countersign_credentials.py {row.key}"\n'
+            f'  "python3 {asks}"\n'
             f"aws --profile {row.key} sts get-caller-identity"
         )
-    if mints:
+    if mints == "kubernetes":
+        words = " ".join(f"--exec-arg={one}" for one in asks.split())
         return (
-            "curl --silent --request POST \\\n"
-            '  --header "Authorization: Bearer $(cat ~/.countersign-token)" \\\n'
-            f"  {base}/api/grants/{row.key}/credentials/"
+            f"kubectl config set-credentials {row.key} \\\n"
+            "  --exec-api-version=client.authentication.k8s.io/v1 \\\n"
+            "  --exec-interactive-mode=IfAvailable --exec-command=python3 \\\n"
+            f"  {words}\n"
+            f"kubectl --user {row.key} auth whoami"
         )
-    return ""
+    return f'export VAULT_TOKEN="$(python3 {asks} --field token)"' if mints else ""

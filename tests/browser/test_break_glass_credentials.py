@@ -1,21 +1,24 @@
 """From a request on a phone to a person's own AWS SDK, and to its refusal after the end."""
 
+import socket
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import CredentialRetrievalError
+from django.db.models import QuerySet
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from config.demo.aws import Demo
-from identities.acting import COMMAND
-from identities.actions import grants, tokens
-from identities.models import Grant
+from identities.actions import grants
+from identities.actions.grants import elsewhere
+from identities.models import Grant, GrantSession, GrantSignIn
 from reviews.models import Case
 from tests.awslab.fixtures import lab
 from tests.awslab.lab import Lab, Person
-from tests.awslab.profiles import lists, sdk
+from tests.awslab.profiles import Listing, lists, sdk
 from tests.awslab.server import running
 from tests.browser.conftest import Open
 from tests.browser.signing import confirm
@@ -53,6 +56,17 @@ def worked() -> None:
         pass
 
 
+def waited_for(rows: QuerySet[GrantSignIn]) -> GrantSignIn:
+    """The first of these, which another process is about to make."""
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        found = rows.first()
+        if found is not None:
+            return found
+        time.sleep(0.05)
+    raise AssertionError("nothing came in half a minute")
+
+
 def test_a_real_client_uses_what_was_asked_for_on_a_phone_and_is_refused_after_its_end(
     open_as: Open,
     axe: Callable[[Page], list[str]],
@@ -77,16 +91,23 @@ def test_a_real_client_uses_what_was_asked_for_on_a_phone_and_is_refused_after_i
     worked()
     row = Grant.objects.get()
     assert row.state == "usable"
-    _, token = tokens.create(
-        user=offered.dana,
-        name="sdk",
-        scopes=["act"],
-        lasts=60 * MINUTE,
-        by=COMMAND,
-        now=timezone.now(),
-    )
-    client = sdk(row.key, token, lab.demo.endpoint)
-    assert lists(client) == "listed"
+    # Her own SDK begins; she signs in for it on the phone, by the code that it shows there.
+    client = sdk(row.key, lab.demo.endpoint)
+    listing = Listing(client)
+    asked = waited_for(GrantSignIn.objects.filter(asked_for=row.key))
+    dana.goto("/device/")
+    dana.get_by_label("The code that your client shows").fill(elsewhere.shown(asked.code).lower())
+    dana.get_by_role("button", name="Go on").click()
+    expect(dana.get_by_text(socket.gethostname())).to_be_visible()
+    clean(dana, axe, "device-phone-dark", found)
+    dana.get_by_role("button", name="It is mine").click()
+    confirm(dana)
+    expect(dana.get_by_text(f"Your client takes credentials of {row.key} now")).to_be_visible()
+    assert listing.answer() == "listed"
+    # The next process of hers asks nobody: the first left one behind that holds the sign-in.
+    assert lists(sdk(row.key, lab.demo.endpoint)) == "listed"
+    assert GrantSignIn.objects.count() == 1
+    assert GrantSession.objects.filter(grant=row).count() == 2
 
     dana.goto(f"/grants/{row.key}/")
     expect(dana.get_by_text(f"countersign_credentials.py {row.key}")).to_be_visible()
@@ -106,5 +127,5 @@ def test_a_real_client_uses_what_was_asked_for_on_a_phone_and_is_refused_after_i
     expect(dana.get_by_text("Given back: it ends now.")).to_be_visible()
     # And Countersign hands out no more, to a client that begins anew.
     with pytest.raises(CredentialRetrievalError, match=f"{row.key}"):
-        lists(sdk(row.key, token, lab.demo.endpoint))
+        lists(sdk(row.key, lab.demo.endpoint))
     assert found == {name: [] for name in found}

@@ -1,4 +1,4 @@
-"""A person's own AWS SDK uses a grant: credential_process, our script, our API, the account."""
+"""A script's own AWS SDK uses a grant: credential_process, our script, our API, the account."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -39,13 +39,16 @@ def test_the_holders_sdk_uses_it_and_is_refused_after_its_end(
     role = lab.role({"Action": "s3:PutObject", "Resource": "*"}, trusts=administrator)
     lab.admin.client("s3").create_bucket(Bucket="invoices")
     alice, now = user("alice"), datetime.now(UTC)
+    # The login of a script: nobody can sign in with it.
+    alice.set_unusable_password()
+    alice.save()
     what = What("aws", demo.account, "role_sessions", role, (READ,))
     row = given(what, active("svc", expires_at=now + 90 * HOUR), now, lasts=5 * MINUTE)
     work(now)
     _, token = tokens.create(
         user=alice, name="sdk", scopes=["act"], lasts=HOUR, by=COMMAND, now=now
     )
-    s3 = sdk(row.key, token, demo.endpoint)
+    s3 = sdk(row.key, demo.endpoint, token)
     assert lists(s3) == "listed"
     # The account's clock passes the end: AWS itself refuses, nobody took anything away.
     demo.proxy.pass_time(6 * MINUTE)
@@ -53,6 +56,6 @@ def test_the_holders_sdk_uses_it_and_is_refused_after_its_end(
     # And Countersign hands out no more once it was given back.
     grants.end(row.pk, by=COMMAND, reason="done", now=datetime.now(UTC))
     with pytest.raises(CredentialRetrievalError, match=f"{row.key} has ended"):
-        lists(sdk(row.key, token, demo.endpoint))
+        lists(sdk(row.key, demo.endpoint, token))
     with pytest.raises(CredentialRetrievalError, match="token is not known"):
-        lists(sdk(row.key, "cst_wrong", demo.endpoint))
+        lists(sdk(row.key, demo.endpoint, "cst_wrong"))
