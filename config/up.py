@@ -22,7 +22,7 @@ from types import FrameType
 
 from django.conf import settings
 
-from config.celery import NOTICES, QUEUE, SOURCES
+from config.celery import NOTICES, QUEUE, SOURCES, STOPPING
 from config.environment import SettingsError
 
 READY_WITHIN = 60.0
@@ -88,6 +88,10 @@ def commands(host: str, port: int) -> dict[str, list[str]]:
             *celery, "worker", "--queues", f"{SOURCES},{NOTICES}", "--hostname", "sources@%h",
             "--concurrency", "2", "--max-memory-per-child", str(MOST_KIB), *worker,
         ],
+        "stopping": [
+            *celery, "worker", "--queues", STOPPING, "--hostname", "stopping@%h", "--concurrency",
+            "2", *worker,
+        ],
         "beat": [*celery, "beat", "--loglevel", "WARNING", "--pidfile", ""],
     }  # fmt: skip
 
@@ -109,7 +113,7 @@ def relay(name: str, child: subprocess.Popen[bytes]) -> None:
     """Pass on a child's lines with its name in front."""
     assert child.stdout is not None  # noqa: S101 - opened as a pipe above
     for line in child.stdout:
-        sys.stderr.write(f"{name:>7} | {line.decode('utf-8', 'replace').rstrip()}\n")
+        sys.stderr.write(f"{name:>8} | {line.decode('utf-8', 'replace').rstrip()}\n")
         sys.stderr.flush()
 
 

@@ -49,6 +49,8 @@ class Revocation(models.Model):
     residual = models.JSONField(default=list)
     residual_until = models.DateTimeField(null=True)
     attempts = models.IntegerField(default=0)
+    # Goes before what a clock or a closing campaign asked for: misuse does not wait in their line.
+    urgent = models.BooleanField(default=False, db_default=False)
     not_before = models.DateTimeField()
     leased_until = models.DateTimeField(null=True)
     # The database session of the worker that holds the lease, and since when it is seen to be gone
@@ -76,10 +78,11 @@ class Revocation(models.Model):
             ),
         ]
         indexes = [
-            # The sweep (identities/tasks.py, enforce): what is due, oldest first, and last what only
-            # has to be outlasted.
+            # The sweep (identities/tasks.py, enforce): what is due, urgent and then oldest first, and
+            # last what only has to be outlasted.
             models.Index(
                 models.ExpressionWrapper(Q(state="confirmed"), output_field=models.BooleanField()),
+                models.ExpressionWrapper(Q(urgent=False), output_field=models.BooleanField()),
                 "not_before",
                 "number",
                 name="revocation_due",

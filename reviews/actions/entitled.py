@@ -66,6 +66,7 @@ def hold_all(
                 case_key=case.key,
                 entitlement=entitlement,
                 permissions_left=_left(identity, item.outcome, delegated),
+                urgent=True,
             )
         except NotPossible as refused:
             found[place] = revocations.Made([], refused)

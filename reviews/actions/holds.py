@@ -135,7 +135,9 @@ def hold_keys(those: Sequence[tuple[Case, Item]], *, now: datetime) -> list[str]
             raise NotPossible("This item names no credential.")
         said.append(f"{key.short} is {key.state} already")
         if key.state == "active" and case.identity is not None:
-            asks[place] = revocations.Ask(case.identity, "hold", _why(case), key, case.pk, case.key)
+            asks[place] = revocations.Ask(
+                case.identity, "hold", _why(case), key, case.pk, case.key, urgent=True
+            )
     made = revocations.request_all(list(asks.values()), by=COUNTERSIGN, now=now) if asks else ()
     for place, did in zip(asks, made, strict=True):
         if isinstance(did.refused, NotAllowed):

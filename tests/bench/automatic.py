@@ -1,5 +1,7 @@
 """The act itself until its automatic hold is effective: under a signed rule, two workers, moto's AWS.
 
+Once more while ten thousand holds that nobody hurries for wait in the same account.
+
 Each act is of an identity of its own with one key; all come in the same moment, in one file. The
 workers do all that follows: links, judging, holding, sending and looking. For one act also a real
 use that has to be refused, through the tests' proxy, which refuses as AWS does and is too slow for
@@ -18,9 +20,11 @@ import orjson
 from django.conf import settings
 from django.utils import timezone
 
+from config.demo.aws import Demo
 from evidence import intake, links
 from evidence.models import Source
 from identities import judging
+from identities.acting import COUNTERSIGN
 from identities.actions import revocations
 from identities.models import Finding, Identity, Person, Revocation
 from reviews.automatic import holding
@@ -30,17 +34,19 @@ from tests.awslab.server import running
 from tests.bench import crew, database, revoking
 from tests.bench.told import Said
 
-# As many as a rule may hold in an hour.
+# As many as a rule may hold in an hour; and how many routine ones wait meanwhile.
 MANY = (1, MOST_IN_AN_HOUR)
+PENDING = 10_000
 
 
-def measure(many: Sequence[int] = MANY) -> Iterator[Said]:
+def measure(many: Sequence[int] = MANY, pending: int = PENDING) -> Iterator[Said]:
     with running() as demo, TemporaryDirectory() as folder:
         revoking.pointed(demo, Path(folder))
         names = (f"auto-{number:06d}" for number in itertools.count())
         for count in many:
             keys = revoking.users(demo, list(itertools.islice(names, count)))
             yield from _held(keys, demo.account)
+        yield from _in_front_of(demo, names, pending)
         settings.AWS_ENDPOINT, settings.PROBE_FOLDER = demo.endpoint, folder
         keys = revoking.users(demo, list(itertools.islice(names, 1)))
         yield from _held(keys, demo.account, "effective")
@@ -98,6 +104,26 @@ def _held(keys: dict[str, str], account: str, until: str = "confirmed") -> Itera
     found = Finding.objects.filter(rule="no_authority", identity__in=identities)
     once = found.count() == len(times) == rows.count() == count
     yield Said("  each held once", f"{len(times):,} findings, {rows.count():,} holds", "", once)
+
+
+def _in_front_of(demo: Demo, names: Iterator[str], pending: int) -> Iterator[Said]:
+    """The same of a hundred, while so many that a clock asked for wait in the same account."""
+    routine = revoking.identities_of(
+        revoking.users(demo, list(itertools.islice(names, pending))), demo.account
+    )
+    keys = revoking.users(demo, list(itertools.islice(names, MOST_IN_AN_HOUR)))
+    asks = [
+        revocations.Ask(one, "hold", "bench", credential=key)
+        for one in routine
+        for key in one.credentials.all()
+    ]
+    revocations.request_all(asks, by=COUNTERSIGN, now=timezone.now())
+    waiting = Revocation.objects.filter(identity__in=routine, state="requested")
+    yield from _held(keys, demo.account)
+    left = waiting.count()
+    yield Said("  routine ones that waited, then and still", f"{pending:,}, {left:,}", "", left > 0)
+    # The next part finds an empty queue.
+    waiting.update(state="undone")
 
 
 # Of an automatic hold and its revocation, in the order in which they come.

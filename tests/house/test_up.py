@@ -140,7 +140,7 @@ def test_ctrl_c_stops_all_of_them_cleanly(running: Up) -> None:
     assert style is not None
     with urllib.request.urlopen(f"http://127.0.0.1:{running.port}{style[1]}") as found:
         assert found.status == 200
-    assert set(running.family().values()) == {"up", "web", "worker", "sources", "beat"}
+    assert set(running.family().values()) == {"up", "web", "worker", "sources", "stopping", "beat"}
     assert running.process is not None
     running.process.send_signal(signal.SIGINT)
     assert running.end() == 0

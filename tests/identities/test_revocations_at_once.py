@@ -10,8 +10,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from evidence.models import LedgerEntry
+from identities import tasks
 from identities.acting import COUNTERSIGN
-from identities.actions import credentials, revocations
+from identities.actions import credentials, grants, revocations
 from identities.actions.revocations import carrying, circuits, claiming, leasing
 from identities.models import (
     Circuit,
@@ -210,3 +211,46 @@ def test_only_keys_of_one_account_go_together_and_what_is_sent_comes_first(
     assert claimed() == [whole.number]
     assert claimed() == [last.number]
     assert claimed() == []
+
+
+def test_what_is_urgent_goes_before_what_was_asked_for_earlier(
+    lab: Lab,
+    asked: Asked,
+    held_by: Callable[..., tuple[Identity, Credential]],
+    user: Callable[..., Any],
+) -> None:
+    now = now_()
+    routine = asked(claiming.MOST + 1, now - timedelta(hours=1))
+    identity, key = held_by(lab.user())
+    (hold,) = revocations.request(
+        identity=identity,
+        step="hold",
+        by=user("rex", "responder"),
+        now=now,
+        because="it is misused",
+        credential=key,
+    )
+    assert hold.urgent
+    assert not any(row.urgent for row in routine)
+    claimed = [one.row.number for one in claiming.claim(now=now)]
+    assert claimed == [*(row.number for row in routine[: claiming.MOST - 1]), hold.number]
+
+
+def test_a_long_list_takes_turns_with_what_else_stops_something(
+    monkeypatch: pytest.MonkeyPatch,
+    nudges: list[str],
+    django_capture_on_commit_callbacks: Callable[..., Any],
+) -> None:
+    ended: list[datetime] = []
+    monkeypatch.setattr(tasks, "TURN", 0.0)
+    monkeypatch.setattr(revocations, "enforce_next", lambda **_: True)
+
+    def none_ends(*, now: datetime) -> bool:
+        ended.append(now)
+        return False
+
+    monkeypatch.setattr(grants, "grant_next", none_ends)
+    with django_capture_on_commit_callbacks(execute=True):
+        tasks.enforce()
+    assert len(ended) == 1
+    assert nudges == ["revocation.requested"]

@@ -46,7 +46,7 @@ def test_receivers_that_never_answer_delay_no_deposit_and_no_revocation(
         )  # fmt: skip
         servers.start("sources", "beat")
         wait(lambda: asked(Notice.objects.exclude(leased_until=None).exists))
-        servers.start("worker")
+        servers.start("worker", "stopping")
         made = Source.objects.create(name="trail", created_at=now, created_by="command")
         intake.take(source=made, body=trail(record(1, at=now)), by="command", now=now)
         identity = Identity.objects.create(
@@ -63,4 +63,4 @@ def test_receivers_that_never_answer_delay_no_deposit_and_no_revocation(
         # All that while nobody had answered, and those who told them still waited.
         assert asked(Notice.objects.filter(sent_at=None).count) == RECEIVERS
         assert asked(Notice.objects.filter(attempts=0).exists)
-        assert servers.alive() == ["beat", "sources", "worker"]
+        assert servers.alive() == ["beat", "sources", "stopping", "worker"]

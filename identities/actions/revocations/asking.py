@@ -102,7 +102,7 @@ def suspend_with_keys(
 
     Raises NotPossible where it cannot be suspended; a key that cannot be held is said.
     """
-    ask = Ask(identity, "suspend", because, case=case, case_key=case_key)
+    ask = Ask(identity, "suspend", because, case=case, case_key=case_key, urgent=True)
     with transaction.atomic():
         (said,) = suspend_all_with_keys([ask], by=by, now=now)
         if not isinstance(said, str):

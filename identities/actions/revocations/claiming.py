@@ -25,14 +25,14 @@ LONGEST_AFTER = timedelta(minutes=2)
 # (enforcers/aws_clients.py). More at once are only refused more often.
 MOST = 8
 
-# What is due, oldest first, and before what only has to be outlasted; of two changes on one target
-# the earlier is sent first. While all
-# outgoing writes are stopped (actions/outgoing.py) only what has been sent is looked at. An account
-# that does not answer is left alone, or one row tries it. That it goes out is committed with the
-# claim, where nothing has to be asked before.
+# What is due: what is urgent first, then the oldest, and all before what only has to be outlasted; of
+# two changes on one target the earlier is sent first. While all outgoing writes are stopped
+# (actions/outgoing.py) only what has been sent is looked at. An account that does not answer is left
+# alone, or one row tries it. That it goes out is committed with the claim, where nothing has to be
+# asked before.
 CLAIM = """
 WITH due AS MATERIALIZED (
-    SELECT r.id, r.state, r.not_before, r.number, r.target->>'account' AS account,
+    SELECT r.id, r.state, r.urgent, r.not_before, r.number, r.target->>'account' AS account,
         r.state = 'requested' AND r.entitlement IS NULL AS out,
         r.state <> 'confirmed' AND r.credential_id IS NOT NULL AND r.system = 'aws'
             AND r.target->>'kind' = 'access_key' AS a_key,
@@ -56,8 +56,10 @@ WITH due AS MATERIALIZED (
           SELECT 1 FROM identities_circuit c
           WHERE c.system = r.system AND c.account = r.target->>'account'
             AND (c.open_until > %(now)s OR c.trial_until > %(now)s))
-    ORDER BY r.state = 'confirmed', r.not_before, r.number LIMIT %(most)s FOR UPDATE OF r SKIP LOCKED),
-first AS (SELECT * FROM due ORDER BY state = 'confirmed', not_before, number LIMIT 1)
+    ORDER BY r.state = 'confirmed', NOT r.urgent, r.not_before, r.number
+    LIMIT %(most)s FOR UPDATE OF r SKIP LOCKED),
+first AS (
+    SELECT * FROM due ORDER BY state = 'confirmed', NOT urgent, not_before, number LIMIT 1)
 UPDATE identities_revocation t SET leased_until = %(lease)s, attempts = attempts + 1,
     leased_by = pg_backend_pid(), lost_at = NULL,
     state = CASE WHEN due.out AND NOT due.failed THEN 'sending' ELSE t.state END,
