@@ -1,16 +1,21 @@
-"""How aligned we are: six shares, each a part of rows that a list shows.
+"""How aligned we are: shares, each a part of rows that a list shows.
 
-Owns what is counted and what of it is as it should be. The front page counts by it, the lists
-behind its numbers are narrowed by it, and the counts of each day are kept. Must not know pages.
+Owns what is counted and what of it is as it should be. The front page counts six of them by it, the
+lists behind its numbers are narrowed by it, and the counts of each day are kept, of everything and of
+each AI system. Must not know pages.
 """
 
+from collections.abc import Collection
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
+from uuid import UUID
 
+from django.db import connection
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum
 
 from identities import visible as identities_visible
 from identities.models import (
+    Binding,
     Credential,
     Delegation,
     DelegationVersion,
@@ -21,7 +26,7 @@ from identities.models import (
     User,
 )
 from reviews import visible
-from reviews.models import Case, ShareDay
+from reviews.models import Case, Seat, ShareDay
 
 # Calls are counted over so long, and the lines are as long.
 WINDOW = timedelta(days=84)
@@ -85,6 +90,27 @@ SHARES = (
     ),
 )  # fmt: skip
 
+# What the page of alignment shows beside those six.
+MORE = (
+    _share(
+        "attested", "Purpose and end date set", "identity,identities", "without one of them", 100,
+        "/identities/?attested=", "any", "yes", "no",
+    ),
+    _share(
+        "short", "Short-lived credentials", "active credential", "standing", 80,
+        "/credentials/?state=active&lives=", "any", "short", "standing",
+    ),
+    _share(
+        "alone", "Credentials of one identity", "active credential", "shared", 100,
+        "/credentials/?state=active&shared=", "any", "no", "yes",
+    ),
+    _share(
+        "joint", "Signed by both sides", "joint case", "with an empty signature", 95,
+        "/cases/?joint=", "any", "both", "missing",
+    ),
+)  # fmt: skip
+EVERY = (*SHARES, *MORE)
+
 # Of an identity: its owner, and of an AI system's the system's owner as well.
 SEATED = Q(owner__isnull=False) & (
     Q(service__isnull=True) | Q(service__ai_system=False) | Q(service__ai_owner__isnull=False)
@@ -93,6 +119,25 @@ SEATED = Q(owner__isnull=False) & (
 ISSUED = Q(issued_event__isnull=False) | Q(issued_by__isnull=False)
 # Of what a delegation says.
 STATED = ~Q(purpose="") & Q(during__endswith__isnull=False)
+# Of an identity: what its owner attests.
+ATTESTED = ~Q(purpose="") & Q(expires_at__isnull=False)
+# Of a credential: several identities are bound to it together.
+SHARED = Q(
+    Exists(
+        Binding.objects.filter(
+            actor=OuterRef("actor"), shared=True, state="confirmed", superseded_at__isnull=True
+        )
+    )
+)
+# Of a case that both owners decide: somebody signed in each of their seats.
+OWNERS = ("identity_owner", "ai_owner")
+BOTH = ~Q(
+    Exists(
+        Seat.objects.filter(case=OuterRef("pk"), kind__in=OWNERS, person__isnull=True).exclude(
+            turn="later"
+        )
+    )
+)
 # Of a case that is decided or whose deadline is over.
 IN_TIME = Q(decided_at__isnull=False, decided_at__lte=F("deadline_at"))
 # Of a revocation; not of one that is effective because people state it.
@@ -180,34 +225,96 @@ def calls(rows: QuerySet[Identity], *, now: datetime) -> QuerySet[UsageDay]:
     )
 
 
-def counts(rows: Rows, *, now: datetime) -> dict[str, Counted]:
-    """By the name of the share; one query each."""
+def joint[Cases: QuerySet[Any]](rows: Cases) -> Cases:
+    """The decided cases that both owners sign."""
+    asked = Exists(Seat.objects.filter(case=OuterRef("pk"), kind="ai_owner"))
+    return rows.filter(asked, decided_at__isnull=False)
 
-    def of(found: QuerySet[Any], part: Q) -> Counted:
-        said = found.order_by().aggregate(whole=Count("pk"), part=Count("pk", filter=part))
-        return Counted(said["part"], said["whole"])
 
-    living_ones = living(rows.identities)
-    called = calls(living_ones, now=now).aggregate(whole=Sum("count"), part=Sum("linked"))
+class Over(NamedTuple):
+    """What a share is counted over, what of it is in the part, and the way to its service."""
+
+    rows: QuerySet[Any]
+    part: Q
+    service: str
+
+
+def over(rows: Rows, *, now: datetime) -> dict[str, Over]:
+    """By the name of the share, but for calls, which are not rows."""
+    living_ones, active = living(rows.identities), rows.credentials.filter(state="active")
     return {
-        "seats": of(living_ones, SEATED),
-        "runs": Counted(called["part"] or 0, called["whole"] or 0),
-        "issuance": of(rows.credentials, ISSUED),
-        "stated": of(in_force(rows.delegations, now=now), STATED),
-        "decided": of(due(rows.cases, now=now), IN_TIME),
-        "proved": of(stopping(rows.revocations), PROVED),
+        "seats": Over(living_ones, SEATED, "service"),
+        "issuance": Over(rows.credentials, ISSUED, "identity__service"),
+        "stated": Over(in_force(rows.delegations, now=now), STATED, "delegation__grantee__service"),
+        "decided": Over(due(rows.cases, now=now), IN_TIME, "identity__service"),
+        "proved": Over(stopping(rows.revocations), PROVED, "identity__service"),
+        "attested": Over(living_ones, ATTESTED, "service"),
+        "short": Over(active, Q(standing=False), "identity__service"),
+        "alone": Over(active, ~SHARED, "identity__service"),
+        "joint": Over(joint(rows.cases), BOTH, "identity__service"),
     }
+
+
+def counts(rows: Rows, *, now: datetime, which: Collection[Share] = SHARES) -> dict[str, Counted]:
+    """By the name of the share; one query each."""
+    found: dict[str, Counted] = {}
+    wanted, counted = {one.name for one in which}, over(rows, now=now)
+    for name in wanted & set(counted):
+        one = counted[name]
+        said = one.rows.order_by().aggregate(whole=Count("pk"), part=Count("pk", filter=one.part))
+        found[name] = Counted(said["part"], said["whole"])
+    if "runs" in wanted:
+        called = calls(living(rows.identities), now=now).aggregate(
+            whole=Sum("count"), part=Sum("linked")
+        )
+        found["runs"] = Counted(called["part"] or 0, called["whole"] or 0)
+    return found
+
+
+# Calls of each AI system, as `calls` counts them.
+CALLED = """
+SELECT i.service_id, sum(u.linked), sum(u.count) FROM identities_usageday u
+JOIN identities_identity i ON i.number = u.identity_no
+JOIN identities_service s ON s.id = i.service_id AND s.ai_system
+WHERE u.plane = 1 AND u.day >= %s AND i.state <> 'retired' GROUP BY 1
+"""
+
+
+def by_system(*, now: datetime) -> dict[tuple[UUID, str], Counted]:
+    """By AI system and name of the share, over all that is not sealed; one query each."""
+    found: dict[tuple[UUID, str], Counted] = {}
+    for name, one in over(of_all(), now=now).items():
+        rows = one.rows.order_by().filter(**{f"{one.service}__ai_system": True})
+        for service, whole, part in rows.values_list(one.service).annotate(
+            whole=Count("pk"), part=Count("pk", filter=one.part)
+        ):
+            found[service, name] = Counted(part, whole)
+    with connection.cursor() as cursor:
+        cursor.execute(CALLED, [first_day(now)])
+        for service, part, whole in cursor.fetchall():
+            found[service, "runs"] = Counted(int(part), int(whole))
+    return found
 
 
 def keep(*, now: datetime) -> None:
     """Keep the counts of this day, instead of those that were counted earlier on it."""
+    said: dict[tuple[UUID | None, str], Counted] = {
+        (None, name): one for name, one in counts(of_all(), now=now, which=EVERY).items()
+    }
     ShareDay.objects.bulk_create(
         [
-            ShareDay(day=now.date(), name=name, part=one.part, whole=one.whole, counted_at=now)
-            for name, one in counts(of_all(), now=now).items()
+            ShareDay(
+                day=now.date(),
+                name=name,
+                service_id=service,
+                part=one.part,
+                whole=one.whole,
+                counted_at=now,
+            )
+            for (service, name), one in (said | by_system(now=now)).items()
         ],
         update_conflicts=True,
-        unique_fields=["day", "name"],
+        unique_fields=["day", "name", "service"],
         update_fields=["part", "whole", "counted_at"],
     )
 
@@ -215,6 +322,6 @@ def keep(*, now: datetime) -> None:
 def kept(*, now: datetime) -> dict[str, dict[date, Counted]]:
     """By the name of the share, the days of the window before today that were counted."""
     found: dict[str, dict[date, Counted]] = {}
-    for row in ShareDay.objects.filter(day__gte=first_day(now), day__lt=now.date()):
+    for row in ShareDay.objects.filter(service=None, day__gte=first_day(now), day__lt=now.date()):
         found.setdefault(row.name, {})[row.day] = Counted(row.part, row.whole)
     return found

@@ -1,9 +1,9 @@
-"""How aligned we are, as the front page draws it: six shares, the line beside each, its change.
+"""How aligned we are, as the front page draws it: shares, the line beside each, its change.
 
 Owns the words and the points of the lines. What is counted is reviews/shares.py.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -16,14 +16,13 @@ from reviews.shares import Counted, Share
 CHANGE = timedelta(days=30)
 
 
-def of(user: User, *, now: datetime) -> list[dict[str, Any]]:
+def of(
+    user: User, *, now: datetime, which: Sequence[Share] = shares.SHARES
+) -> list[dict[str, Any]]:
     """Each share over what this user may open. The lines are of everything, so for who sees all."""
-    found = shares.counts(shares.of_user(user, now=now), now=now)
+    found = shares.counts(shares.of_user(user, now=now), now=now, which=which)
     kept = shares.kept(now=now) if visible.sees_all(user) else {}
-    return [
-        _shown(one, found[one.name], kept.get(one.name, {}), today=now.date())
-        for one in shares.SHARES
-    ]
+    return [_shown(one, found[one.name], kept.get(one.name, {}), today=now.date()) for one in which]
 
 
 def _shown(

@@ -16,6 +16,7 @@ urlpatterns = [
         for name in LISTS
         for shape in ("csv", "json")
     ),
+    path("alignment/", list_views.alignment, name="alignment"),
     path("api/modes/", list_views.modes, name="api_modes"),
     path("api/releases/", list_views.releases, name="api_releases"),
 ]

@@ -1,7 +1,7 @@
 """The lists beside the queue as files, and modes and what waits for a release for scripts."""
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 from drf_spectacular.types import OpenApiTypes
@@ -9,10 +9,20 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from config.page import page
 from identities.api.doors import door
 from identities.api.identities import user_of as caller
+from reviews.pages import alignment as alignment_page
 from reviews.pages import lists_out, queue_out
 from reviews.views import asked_of, user_of
+
+
+@require_GET
+@login_required
+def alignment(request: HttpRequest) -> HttpResponse:
+    """How aligned we are, by AI system and by source."""
+    now = timezone.now()
+    return page(request, "alignment.html", alignment_page.context(user_of(request), now=now))
 
 
 @require_GET

@@ -14,7 +14,7 @@ from .found import named
 from .paging import PAGES, choice, page_of
 
 STATED = {"any": "all in force", "yes": "purpose and end stated", "no": "one is not stated"}
-OF_DELEGATIONS: Known = {"q": (), "identity": (), "stated": tuple(STATED), **PAGES}
+OF_DELEGATIONS: Known = {"q": (), "identity": (), "service": (), "stated": tuple(STATED), **PAGES}
 
 
 def delegations(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
@@ -29,6 +29,8 @@ def delegations(user: User, asked: dict[str, str], *, now: datetime) -> dict[str
     if asked.get("identity"):
         identity = named(user, asked["identity"], now=now)
         rows = rows.filter(delegation__grantee=identity) if identity else rows.none()
+    if asked.get("service"):
+        rows = rows.filter(delegation__grantee__service__slug=asked["service"])
     q = asked.get("q", "").strip()[:200]
     if q:
         rows = rows.filter(Q(delegation__grantee__name__icontains=q) | Q(purpose__icontains=q))

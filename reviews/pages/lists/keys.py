@@ -19,11 +19,15 @@ from .found import named
 from .paging import PAGES, choice, page_of
 
 ISSUANCE = {"any": "all", "seen": "seen, or who issued it", "missing": "not seen"}
+LIVES = {"any": "both", "standing": "standing", "short": "short-lived"}
+SHARED = {"any": "all", "yes": "several identities together", "no": "one identity"}
 OF_CREDENTIALS: Known = {
     "q": (),
     "identity": (),
     "state": CREDENTIAL_STATES,
-    "lives": ("standing", "short"),
+    "lives": tuple(LIVES),
+    "shared": tuple(SHARED),
+    "service": (),
     "issuance": tuple(ISSUANCE),
     **PAGES,
 }
@@ -71,7 +75,11 @@ def matching_credentials(
         rows = rows.filter(identity=identity) if identity else rows.none()
     if asked.get("state"):
         rows = rows.filter(state=asked["state"])
-    if asked.get("lives"):
+    if asked.get("service"):
+        rows = rows.filter(identity__service__slug=asked["service"])
+    if asked.get("shared") in ("yes", "no"):
+        rows = rows.filter(shares.SHARED if asked["shared"] == "yes" else ~shares.SHARED)
+    if asked.get("lives") in ("standing", "short"):
         rows = rows.filter(standing=asked["lives"] == "standing")
     issuance = asked.get("issuance", "")
     if issuance == "seen":
@@ -90,7 +98,7 @@ def credentials(user: User, asked: dict[str, str], *, now: datetime) -> dict[str
     shown, page = page_of(
         rows.order_by("-standing", "-issued_at", "-number"), asked, "/credentials/"
     )
-    if issuance:
+    if issuance or asked.get("lives") or asked.get("shared"):
         page["total"] = rows.count()
     last = _last_uses([one.actor_id for one in shown])
     return {
@@ -103,7 +111,7 @@ def credentials(user: User, asked: dict[str, str], *, now: datetime) -> dict[str
             choice(
                 "lives",
                 "Life",
-                {"standing": "standing", "short": "short-lived"},
+                {k: v for k, v in LIVES.items() if k != "any"},
                 asked.get("lives", ""),
             ),
             choice(

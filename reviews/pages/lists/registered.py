@@ -22,6 +22,7 @@ from .paging import PAGES, choice, page_of
 UNDER_WAY = ("open", "decided", "carrying_out", "in_review")
 SEATS = {"any": "all that are not retired", "filled": "both filled", "missing": "one is empty"}
 RUNS = {"any": "all with calls", "linked": "with linked calls", "missing": "with calls not linked"}
+ATTESTED = {"any": "all that are not retired", "yes": "both set", "no": "one is not set"}
 OF_IDENTITIES: Known = {
     "q": (),
     "kind": KINDS,
@@ -31,6 +32,7 @@ OF_IDENTITIES: Known = {
     "service": (),
     "seats": tuple(SEATS),
     "runs": tuple(RUNS),
+    "attested": tuple(ATTESTED),
     **PAGES,
 }
 OF_SYSTEMS: Known = {"q": (), **PAGES}
@@ -60,8 +62,11 @@ def matching_identities(
     if asked.get("service"):
         rows = rows.filter(service__slug=asked["service"])
     seats, runs = asked.get("seats", ""), asked.get("runs", "")
-    if seats or runs:
+    attested = asked.get("attested", "")
+    if seats or runs or attested:
         rows = shares.living(rows)
+    if attested in ("yes", "no"):
+        rows = rows.filter(shares.ATTESTED if attested == "yes" else ~shares.ATTESTED)
     if seats in ("filled", "missing"):
         rows = rows.filter(shares.SEATED) if seats == "filled" else rows.exclude(shares.SEATED)
     if runs:
@@ -117,6 +122,12 @@ def identities(user: User, asked: dict[str, str], *, now: datetime) -> dict[str,
             choice("mode", "Mode", MODES, asked.get("mode", "")),
             choice("owner", "Owner", {"none": "nobody"}, asked.get("owner", "")),
             choice("seats", "Seats", {k: v for k, v in SEATS.items() if k != "any"}, seats),
+            choice(
+                "attested",
+                "Purpose and end",
+                {k: v for k, v in ATTESTED.items() if k != "any"},
+                asked.get("attested", ""),
+            ),
         ],
         "hidden": [{"name": "runs", "value": runs}] if runs else [],
         "calls": _calls(rows, runs, now=now) if runs else None,

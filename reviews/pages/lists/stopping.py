@@ -28,6 +28,7 @@ PROVED = {
 OF_REVOCATIONS: Known = {
     "q": (),
     "identity": (),
+    "service": (),
     "state": (WAITS, *STATES),
     "proved": tuple(PROVED),
     **PAGES,
@@ -57,6 +58,8 @@ def revocations(user: User, asked: dict[str, str], *, now: datetime) -> dict[str
     if asked.get("identity"):
         identity = named(user, asked["identity"], now=now)
         rows = rows.filter(identity=identity) if identity else rows.none()
+    if asked.get("service"):
+        rows = rows.filter(identity__service__slug=asked["service"])
     q = asked.get("q", "").strip()[:200]
     if q:
         number = whole(q.upper().removeprefix("REV-"), longest=15)
