@@ -7,15 +7,16 @@ in the ledger. Must not know of cases: `subject` and `query` are the caller's wo
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-import rfc8785
 from django.db import connection
 
+from evidence import canonical, clocks
 from evidence.models import Capsule, CapsuleTombstone, Deposit, Gap, LedgerEntry, Source
 from evidence.queries import agents
+from evidence.slices import Slice
 from evidence.vocabulary import (
     ACTIVITIES,
     INFERRED,
@@ -34,7 +35,11 @@ FREEZE_LOCK = 7_305_448
 ERASED = "capsule.erased"
 PAGE = 500
 
+# Clocks are told day by day; of a longer time, of its last days alone.
+LOOK_BACK = timedelta(days=90)
+
 type Ref = tuple[datetime, int]
+type Window = tuple[datetime | None, datetime | None]
 
 COLUMNS = (
     "at",
@@ -111,13 +116,18 @@ def freeze(
     by: str,
     now: datetime,
     missing: Sequence[str] = (),
+    window: Window | None = None,
+    most: int = MOST_EVENTS,
+    all_sources: bool = False,
 ) -> Capsule:
     """Copy these events, their links, their deposits' digests and what is missing, for good.
 
     Runs in the transaction of the act it belongs to. `shown` is what else the signer saw
-    (authority, usage, the recommendation); it must be plain JSON.
+    (authority, usage, the recommendation); it must be plain JSON. `window` is the time that was
+    asked for: then it is said of each source, of all of them where `all_sources`, how much of that
+    time it was known to be complete in, and how far clocks were apart.
     """
-    refs = sorted(set(events))[-MOST_EVENTS:]
+    refs = sorted(set(events))[-most:]
     with connection.cursor() as cursor:
         # What is read here is still there when this is committed, or is erased from it as well.
         cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [FREEZE_LOCK])
@@ -135,6 +145,12 @@ def freeze(
         "completeness": _completeness(sources),
         "missing": list(missing),
     }
+    if window is not None:
+        span = _span(window, refs, now)
+        known = {one.pk for one in Source.objects.all()} if all_sources else sources
+        body["completeness"] = _completeness(known, span)
+        body["window"] = {"from": _moment(span[0]), "to": _moment(span[1])}
+        body["clocks"] = _clocks(span, known)
     row = Capsule(made_at=now, made_by=by, subject=subject, body=body, digest=digest(body))
     row.save(force_insert=True)
     row.refresh_from_db(fields=["number"])
@@ -143,7 +159,7 @@ def freeze(
 
 def digest(body: Mapping[str, Any]) -> bytes:
     """The SHA-256 of a body's canonical form."""
-    return sha256(rfc8785.dumps(dict(body))).digest()
+    return sha256(canonical.dumps(dict(body))).digest()
 
 
 def intact(capsule: Capsule) -> bool:
@@ -267,15 +283,23 @@ def _deposits(numbers: set[int]) -> list[dict[str, Any]]:
             "received_digest": bytes(row.received_digest).hex(),
             "kept_digest": bytes(row.kept_digest).hex(),
             "rule_version": row.rule_version,
+            "format": row.format,
+            "format_version": row.format_version,
         }
         for row in rows
     ]
 
 
-def _completeness(numbers: set[int]) -> list[dict[str, Any]]:
-    """How complete each source of these events was known to be, and its known gaps."""
+def _completeness(
+    numbers: set[int], span: tuple[datetime, datetime] | None = None
+) -> list[dict[str, Any]]:
+    """How complete each of these sources was known to be, and its known gaps; of a time alone also
+    whether it was complete in all of that."""
     gaps: dict[int, list[dict[str, str | None]]] = {}
-    for gap in Gap.objects.filter(source__in=numbers).order_by("during", "pk")[:200]:
+    rows = Gap.objects.filter(source__in=numbers)
+    if span is not None:
+        rows = rows.filter(during__overlap=span)
+    for gap in rows.order_by("during", "pk")[:200]:
         gaps.setdefault(gap.source_id, []).append(
             {
                 "from": _moment(gap.during.lower) if gap.during.lower else None,
@@ -283,15 +307,44 @@ def _completeness(numbers: set[int]) -> list[dict[str, Any]]:
                 "reason": gap.reason,
             }
         )
-    return [
-        {
+    found = []
+    for row in Source.objects.filter(pk__in=numbers).order_by("name"):
+        said = {
             "source": row.name,
             "complete_to": _moment(row.watermark) if row.watermark else None,
             "shown_by": row.completeness or "not known",
             "sampling": row.sampling,
             "gaps": gaps.get(row.pk, []),
         }
-        for row in Source.objects.filter(pk__in=numbers).order_by("name")
+        if span is not None:
+            through = row.watermark is not None and row.watermark >= span[1]
+            said["complete"] = through and row.sampling == 1 and row.pk not in gaps
+        found.append(said)
+    return found
+
+
+def _span(window: Window, refs: Sequence[Ref], now: datetime) -> tuple[datetime, datetime]:
+    """From when to when was asked for; where nobody said, from the first event, and until now."""
+    begins, ends = window
+    first = begins or (refs[0][0] if refs else now)
+    return first, max(first, ends or now)
+
+
+def _clocks(span: tuple[datetime, datetime], numbers: set[int]) -> list[dict[str, Any]]:
+    """How far clocks of logs were ahead of those of traces, by day, where calls show it."""
+    part = Slice((), tuple(sorted(numbers)), *span, max(span[0], span[1] - LOOK_BACK), span[1])
+    with connection.cursor() as cursor:
+        found = clocks.around(cursor, part).apart
+    names = dict(Source.objects.filter(pk__in=numbers).values_list("pk", "name"))
+    return [
+        {
+            "log": names[one.log],
+            "traces": names[one.traces],
+            "day": one.day.isoformat(),
+            "seconds": one.seconds,
+        }
+        for one in found
+        if one.log in names and one.traces in names
     ]
 
 

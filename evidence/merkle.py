@@ -59,22 +59,36 @@ class Peaks:
         return found
 
 
-def paths(leaves: Sequence[bytes], wanted: Iterable[int]) -> dict[int, list[bytes]]:
-    """By index, the hashes beside the way from that leaf up to the root over all these leaves."""
-    found: dict[int, list[bytes]] = {index: [] for index in wanted}
-    places = {index: index for index in found}
-    level = list(leaves)
-    while len(level) > 1:
-        for index, place in places.items():
-            beside = place ^ 1
-            if beside < len(level):
-                found[index].append(level[beside])
-            places[index] = place >> 1
-        above = [node(level[at], level[at + 1]) for at in range(0, len(level) - 1, 2)]
-        if len(level) % 2:
-            above.append(level[-1])
-        level = above
-    return found
+class Tree:
+    """All levels of the tree over these leaves, 64 bytes a leaf, so that each way up is looked up
+    when it is asked for and not kept."""
+
+    def __init__(self, leaves: Iterable[bytes]) -> None:
+        level = bytearray()
+        for one in leaves:
+            level += one
+        self.size = len(level) // SIZE
+        self._levels = [level]
+        while len(level) > SIZE:
+            above = bytearray()
+            for at in range(0, len(level) - SIZE, 2 * SIZE):
+                above += sha256(b"\1" + level[at : at + 2 * SIZE]).digest()
+            if len(level) // SIZE % 2:
+                above += level[-SIZE:]
+            self._levels.append(above)
+            level = above
+
+    def path(self, index: int) -> list[bytes]:
+        """The hashes beside the way from this leaf up to the root."""
+        if not 0 <= index < self.size:
+            raise IndexError(index)
+        found = []
+        for level in self._levels[:-1]:
+            at = (index ^ 1) * SIZE
+            if at < len(level):
+                found.append(bytes(level[at : at + SIZE]))
+            index >>= 1
+        return found
 
 
 def root_of(one: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes:

@@ -16,8 +16,9 @@ every deposit, source by source.
            the chain reaches the heads that the ledger keeps
 
 Rows of sealed cases carry their digest without the entry: the chain over them is checked, their
-text cannot be. That rows were cut off the end together with the head shows only against a head
-that you kept yourself: give it with --head, or the signed one that lay elsewhere with --anchor.
+text cannot be, until the ledger says that it was disclosed: then it is here, with that digest. That
+rows were cut off the end together with the head shows only against a head that you kept yourself:
+give it with --head, or the signed one that lay elsewhere with --anchor.
 Its signature (Ed25519) is checked against the keys that you kept as well (--keys, a JWKS), which
 takes the package `cryptography`; who wrote the ledger anew could sign anew with a key of theirs.
 Ends with 0 when all is well, 1 when something is wrong with the ledger, 2 when a file is none.
@@ -70,6 +71,8 @@ def canonical(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return number(value)
+    if isinstance(value, Decimal):
+        return number(float(value))
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, list):
@@ -77,6 +80,11 @@ def canonical(value: Any) -> str:
     # Keys in the order of their UTF-16 code units, which is not that of their code points.
     keys = sorted(value, key=lambda key: key.encode("utf-16-be"))
     return "{" + ",".join(f"{canonical(key)}:{canonical(value[key])}" for key in keys) + "}"
+
+
+# The same text, faster, of what has neither numbers with a point (Decimal: refused by it) nor names
+# that sort otherwise by UTF-16.
+PLAIN = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
 def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -94,7 +102,7 @@ def refuse(constant: str) -> NoReturn:
 def read(line: bytes, place: int) -> dict[str, Any]:
     """One line as a document."""
     try:
-        found = json.loads(line, object_pairs_hook=once, parse_constant=refuse)
+        found = json.loads(line, object_pairs_hook=once, parse_constant=refuse, parse_float=Decimal)
     except (ValueError, RecursionError) as problem:
         raise NoLedger(f"line {place} is not JSON: {problem}") from None
     if not isinstance(found, dict):
@@ -105,8 +113,13 @@ def read(line: bytes, place: int) -> dict[str, Any]:
 def digest_of(entry: dict[str, Any]) -> str:
     """The SHA-256 of an entry's canonical form, as hex; empty when it has none."""
     try:
-        return sha256(canonical(entry).encode("utf-8")).hexdigest()
-    except (UnicodeEncodeError, RecursionError, AttributeError):
+        try:
+            text = PLAIN(entry)
+        except TypeError:
+            text = canonical(entry)
+        text = text if text.isascii() or max(text) < "\ue000" else canonical(entry)
+        return sha256(text.encode("utf-8")).hexdigest()
+    except (UnicodeEncodeError, RecursionError, AttributeError, ValueError):
         return ""
 
 
@@ -136,6 +149,9 @@ class Check:
         # Of entries that lost words: at which row, which, and from which digest to which.
         self.lost: list[tuple[int, str, Any]] = []
         self.told: set[tuple[str, Any, Any]] = set()
+        # The digests of rows of sealed cases, and what the ledger says was disclosed of them.
+        self.bound: dict[str, tuple[Any, bool]] = {}
+        self.disclosed: dict[str, Any] = {}
 
     def wrong(self, where: int, what: str) -> None:
         if len(self.faults) < MOST_FAULTS:
@@ -147,7 +163,10 @@ class Check:
         if name in self.ids:
             self.wrong(where, f"entry {name} stands twice")
         self.ids.add(name)
-        if row.get("withheld") is True:
+        withheld = row.get("withheld") is True
+        if withheld or (isinstance(row.get("entry"), dict) and row["entry"].get("sealed_case")):
+            self.bound[name] = (row.get("digest"), withheld)
+        if withheld:
             self.withheld += 1
         elif not isinstance(row.get("entry"), dict):
             self.wrong(where, "its entry is gone")
@@ -178,6 +197,8 @@ class Check:
             self.gone |= {(name, None, digest, None) for name, digest in data["deposits"].items()}
         elif act == "ledger.erased":
             self.told |= {(name, *pair) for name, pair in data["entries"].items()}
+        elif act == "case.unsealed":
+            self.disclosed |= dict(data.get("disclosed") or {})
         elif act == "deposit.erased":
             one = (data.get("ordinal"), data.get("gone_digest"), data.get("left_digest"))
             self.gone.add((str(data.get("deposit")), *one))
@@ -213,6 +234,12 @@ class Check:
         for where, name, pair in self.lost:
             if (name, *pair) not in self.told:
                 self.wrong(where, f"entry {name}: the ledger does not say that words of it went")
+        for name, digest in self.disclosed.items():
+            is_, withheld = self.bound.get(name, (digest, False))
+            if withheld:
+                self.wrong(0, f"entry {name} was disclosed, and its text is not here")
+            elif is_ != digest:
+                self.wrong(0, f"entry {name} is another one than the ledger says was disclosed")
         for source, number in sorted(self.heads) if self.deposits else ():
             if number > self.chains.get(source, (0, ""))[0]:
                 self.wrong(number, f"deposits of {source}: the end was cut off")

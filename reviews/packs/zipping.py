@@ -1,129 +1,127 @@
-"""How a pack is put together: documents, their digests, and a signature over those.
+"""The zip of a pack: its files with their digests, and the manifest that is signed over them.
 
 Owns the manifest: the SHA-256 of every other file, signed by the key that signs the ledger's head.
-Where nobody has set up such a key the pack is whole and proves nothing; it says so itself.
+Where nobody has set up such a key the pack is whole and proves nothing; it says so itself. Files
+are written as they come, and none is held whole that may be long.
 """
 
 import json
 import zipfile
-from datetime import datetime
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from hashlib import sha256
-from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import rfc8785
-from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
-from django.template.loader import render_to_string
+from django.db import connection, transaction
 
-from evidence import anchoring, ledger
-from evidence.models import Anchor, AnchorCopy
 from evidence.stores import anchors
-from identities import visible as identities_visible
-from identities.models import User
-from identities.permissions import require
-from reviews import sight
-from reviews.models import Case, CaseMember
-from reviews.packs import contents
+from evidence.stores.anchors.configured import SetUp
+from evidence.withheld import Withheld
 
-VERSION = 1
 TYPE = "countersign-pack+jws"
-NOT_YOURS = "Reviewers, responders, auditors and administrators take packs out."
-SCRIPT = "verify_pack.py"
-READ_ME = """\
-Pack of {case}, taken out at {at} by {by} from {where}
-
-pack.html         to read
-case.json         the case: who was asked, and every answer that was given
-capsules/         what each of them was shown when they signed, frozen then
-revocations.json  what was changed in outside systems, and what shows that it was
-custody.json      who looked at this evidence before
-ledger.json       the ledger's rows about all this, each with its way to a signed root
-head.jws          the signed head of the ledger; receipts/ is what others answered who have it
-manifest.json     the digest of every file; manifest.jws is the signature over it
-keys.json         the public keys. Compare them with those that you got otherwise, long before
-
-Check it, without a network, with Python 3.11 or newer and the package `cryptography`:
-
-    python3 {script} PACK.zip --keys THE_KEYS_THAT_YOU_HAVE.json
-"""
 
 
-def why_not_take(case: Case, user: User, *, now: datetime) -> str | None:
-    """Why somebody may not take this case out, beyond seeing it at all."""
-    if case.sealed:
-        if not CaseMember.objects.filter(case=case, person=user.person_id).exists():
-            return NOT_YOURS
-    elif not identities_visible.sees_all(user):
-        return NOT_YOURS
-    return sight.why_not_look_again(user, case, now=now)
+class Zip:
+    """A pack while it is written. `hidden`: sealed cases whose names stand in no document."""
 
+    def __init__(self, into: IO[bytes], hidden: Withheld, *, now: datetime) -> None:
+        self._zip = zipfile.ZipFile(into, "w", zipfile.ZIP_DEFLATED)
+        self._at = now.astimezone(UTC).timetuple()[:6]
+        self._hidden = hidden
+        self.digests: dict[str, str] = {}
 
-def write(into: IO[bytes], case: Case, *, by: User, now: datetime) -> None:
-    """The pack of this case as a zip, and a row in the ledger that it was taken out.
+    def add(self, name: str, content: bytes | str) -> None:
+        """One file, as these bytes."""
+        with self._opened(name) as write:
+            write(content.encode() if isinstance(content, str) else content)
 
-    Raises NotAllowed. The head is signed now, where that is set up, so that the newest rows are
-    below it; rows of the last second may be too new to be.
-    """
-    require(why_not_take(case, by, now=now))
-    ledger.seal(now=now, thorough=False)
-    set_up = anchors.configured.read()
-    if set_up is not None:
-        anchoring.make(set_up, now=now, anyway=True)
-    anchor = Anchor.objects.order_by("-number").first() if set_up is not None else None
-    entries = contents.ledger_of(case)
-    sealed = [one.seal.number for one in entries if hasattr(one, "seal")]
-    proofs = {} if anchor is None else anchoring.proofs(anchor, sealed)
-    shown = {
-        "case": contents.case_of(case),
-        "revocations": contents.revocations_of(case),
-        "custody": contents.custody_of(case),
-        "ledger": contents.rows_of(entries, proofs, anchor),
-    }
-    digests: dict[str, str] = {}
-    with zipfile.ZipFile(into, "w", zipfile.ZIP_DEFLATED) as pack:
+    def document(self, name: str, document: Any) -> None:
+        """One file, as JSON."""
+        self.add(name, self._hidden.unnamed(_json(document)))
 
-        def add(name: str, content: bytes | str) -> None:
-            data = content.encode() if isinstance(content, str) else content
-            pack.writestr(name, data)
-            digests[name] = sha256(data).hexdigest()
+    def frozen(self, name: str, document: Any) -> None:
+        """One file, as JSON whose words a digest is over."""
+        self.add(name, _json(document))
 
-        for name, document in shown.items():
-            add(f"{name}.json", _json(document))
-        for key, document in contents.capsules_of(case, by, now=now):
-            add(f"capsules/{key}.json", _json(document))
-        if anchor is not None:
-            add("head.jws", anchor.statement)
-            for copy in AnchorCopy.objects.filter(anchor=anchor, state="kept").order_by("place"):
-                ending = "tsr" if copy.kind == "rfc3161" else "json"
-                add(f"receipts/{copy.place}.{ending}", bytes(copy.receipt or b""))
-            add("keys.json", _json({"keys": list(anchoring.jwks().values())}))
-        where = {"at": now, "by": by.called, "where": settings.BASE_URL, "signed": anchor}
-        add("pack.html", render_to_string("pack.html", {**shown, **where}))
-        for folder, name in (("static", "pack.css"), ("scripts", SCRIPT)):
-            add(name, (Path(settings.BASE_DIR) / folder / name).read_bytes())
-        said = {"case": case.key, "at": ledger.moment(now), "by": by.called}
-        add("README.txt", READ_ME.format(**said, where=settings.BASE_URL, script=SCRIPT))
-        manifest = rfc8785.dumps(
-            {
-                "pack": case.key,
-                "version": VERSION,
-                "iss": settings.BASE_URL,
-                "made_at": ledger.moment(now),
-                "made_by": by.called,
-                "files": digests,
-            }
-        )
-        pack.writestr("manifest.json", manifest)
+    def listed(self, name: str, rows: Iterable[Any]) -> int:
+        """One file, as a JSON array of rows that are read while it is written; how many."""
+        many = 0
+        with self._opened(name) as write:
+            write(b"[")
+            for row in rows:
+                write(b",\n" if many else b"\n")
+                write(self._hidden.unnamed(_json(row)).encode())
+                many += 1
+            write(b"\n]\n" if many else b"]\n")
+        return many
+
+    def poured(self, name: str, chunks: Iterable[bytes]) -> None:
+        """One file, of these bytes as they come."""
+        with self._opened(name) as write:
+            for chunk in chunks:
+                write(chunk)
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[Any]:
+        digest = sha256()
+        with self._zip.open(self._info(name), "w", force_zip64=True) as file:
+
+            def write(data: bytes) -> None:
+                digest.update(data)
+                file.write(data)
+
+            yield write
+        self.digests[name] = digest.hexdigest()
+
+    def _info(self, name: str) -> zipfile.ZipInfo:
+        info = zipfile.ZipInfo(name, self._at)
+        info.compress_type = zipfile.ZIP_DEFLATED
+        return info
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Whatever went wrong: the file below may be closed, and nothing is written to it later."""
+        if self._zip.fp is not None:
+            self._zip.close()
+
+    def close(self, said: dict[str, Any], set_up: SetUp | None) -> bytes:
+        """The manifest, its signature and the end of the zip; gives the manifest's digest."""
+        manifest = rfc8785.dumps({**said, "files": self.digests})
+        self._zip.writestr(self._info("manifest.json"), manifest)
         if set_up is not None:
             signer = anchors.keys.signing(set_up.key)
-            pack.writestr("manifest.jws", anchors.keys.over(manifest, signer, kind=TYPE))
-    ledger.append(
-        at=now, by=by.ref, by_name=by.called, act="case.pack", subject=case.key,
-        words=f"{by.called} took the pack of {case.key} out",
-        data={"manifest": sha256(manifest).hexdigest(), "signed": anchor is not None},
-        sealed_case=case.pk if case.sealed else None,
-    )  # fmt: skip
+            signature = anchors.keys.over(manifest, signer, kind=TYPE)
+            self._zip.writestr(self._info("manifest.jws"), signature)
+        self._zip.close()
+        return sha256(manifest).digest()
+
+
+@contextmanager
+def one_moment() -> Iterator[None]:
+    """Everything that is read in it is of one moment; a caller's own transaction is kept."""
+    if connection.in_atomic_block:
+        yield
+        return
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Row numbers in few words: "3-9 12 15-20"."""
+    found: list[list[int]] = []
+    for number in sorted(numbers):
+        if found and number == found[-1][1] + 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return " ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in found)
 
 
 def _json(document: Any) -> str:
