@@ -22,6 +22,7 @@ NUDGES: dict[str, tuple[str, ...]] = {
         "evidence.tasks.link_stored",
         "evidence.tasks.seal_deposits",
         "reviews.tasks.sealed",
+        "reviews.tasks.alerts",
     ),
     "pull.asked": ("evidence.tasks.pull",),
     "erasure.confirmed": ("evidence.tasks.erase",),
@@ -50,9 +51,15 @@ NUDGES: dict[str, tuple[str, ...]] = {
     ),
     "people.changed": ("reviews.tasks.owners", "identities.tasks.claims"),
     "policy.signed": ("reviews.tasks.open_due", "reviews.tasks.find_triggers"),
-    "case.changed": ("reviews.tasks.carry_out", "reviews.tasks.hold_automatically"),
+    "case.changed": (
+        "reviews.tasks.carry_out",
+        "reviews.tasks.hold_automatically",
+        "reviews.tasks.containment",
+    ),
+    "tickets.waiting": ("reviews.tasks.tell_trackers",),
     "campaign.changed": ("reviews.tasks.campaigns",),
     "notice.written": ("reviews.tasks.send_notices",),
+    "pack.asked": ("reviews.tasks.packs",),
 }
 
 # Everything that happens by itself, and how often.
@@ -76,6 +83,9 @@ SCHEDULE: dict[str, tuple[str, timedelta]] = {
     "sealed credentials in use": ("reviews.tasks.sealed", timedelta(seconds=10)),
     "what break-glass asks outside": ("reviews.tasks.ask_outside", timedelta(seconds=30)),
     "carry out what is decided": ("reviews.tasks.carry_out", timedelta(seconds=5)),
+    "containment": ("reviews.tasks.containment", timedelta(seconds=3)),
+    "alerts": ("reviews.tasks.alerts", timedelta(seconds=30)),
+    "tickets of cases": ("reviews.tasks.tell_trackers", timedelta(seconds=15)),
     "automatic holds": ("reviews.tasks.hold_automatically", timedelta(seconds=5)),
     "cases from findings": ("reviews.tasks.open_from_findings", timedelta(seconds=30)),
     "micro-reviews": ("reviews.tasks.micro_reviews", timedelta(seconds=30)),
@@ -87,6 +97,7 @@ SCHEDULE: dict[str, tuple[str, timedelta]] = {
     "who answers for what": ("reviews.tasks.owners", timedelta(minutes=1)),
     "at work": ("reviews.tasks.beat", timedelta(minutes=1)),
     "notices": ("reviews.tasks.send_notices", timedelta(seconds=10)),
+    "packs": ("reviews.tasks.packs", timedelta(minutes=5)),
     "how aligned we are": ("reviews.tasks.count_shares", timedelta(hours=1)),
     "daily mails": ("reviews.tasks.digests", timedelta(minutes=5)),
     "credentials that were born": ("identities.tasks.born_credentials", timedelta(seconds=30)),
@@ -106,10 +117,16 @@ SCHEDULE: dict[str, tuple[str, timedelta]] = {
 
 # What asks outside systems or tells them, which may answer slowly or never: nothing else waits
 # behind it. Notices have a queue of their own, because each one that is written sends a message: in
-# one queue, pulls would wait behind all of them. A worker without --queues takes from all.
+# one queue, pulls would wait behind all of them. What stops something waits behind nothing else: no
+# import that is judged, no campaign that is launched. A worker without --queues takes from all.
 QUEUE, SOURCES, NOTICES = "countersign", "countersign-sources", "countersign-notices"
-QUEUES = (QUEUE, SOURCES, NOTICES)
+STOPPING = "countersign-stopping"
+QUEUES = (QUEUE, SOURCES, NOTICES, STOPPING)
 ROUTES = {
+    "identities.tasks.enforce": {"queue": STOPPING},
+    "identities.tasks.grants_due": {"queue": STOPPING},
+    "reviews.tasks.hold_automatically": {"queue": STOPPING},
+    "reviews.tasks.containment": {"queue": STOPPING},
     "evidence.tasks.anchor": {"queue": SOURCES},
     "evidence.tasks.pull": {"queue": SOURCES},
     "identities.tasks.read_inventories": {"queue": SOURCES},
@@ -120,6 +137,7 @@ ROUTES = {
     "identities.tasks.signals": {"queue": NOTICES},
     "reviews.tasks.ask_outside": {"queue": SOURCES},
     "reviews.tasks.send_notices": {"queue": NOTICES},
+    "reviews.tasks.tell_trackers": {"queue": NOTICES},
 }
 
 

@@ -28,6 +28,7 @@ APPEND_ONLY = frozenset(
         "evidence_pastreading",
         "evidence_reading",
         "evidence_sealkey",
+        "evidence_transfer",
         "identities_ownerchange",
         "identities_vendorattestation",
         "reviews_comment",

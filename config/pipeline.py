@@ -18,6 +18,7 @@ def consumers() -> list[Callable[[datetime], bool | int]]:
     from reviews.actions import modes
     from reviews.automatic import holding, incidents, settling
     from reviews.campaigns import launching, steps
+    from reviews.incidents import running
     from reviews.micro_reviews import SERIOUS
     from reviews.sealed import recognising
     from reviews.triggers import facts, opening, uses
@@ -42,6 +43,7 @@ def consumers() -> list[Callable[[datetime], bool | int]]:
         lambda now: actions.carry_out_next(now=now),
         lambda now: settling.follow_next(now=now) or incidents.look_back_next(now=now),
         lambda now: revocations.enforce_next(now=now),
+        lambda now: running.go_on_next(now=now),
         lambda now: grants.grant_next(now=now),
     ]
 

@@ -304,10 +304,10 @@ AWS_ENDPOINT = environment.address(
 # Where the enforcer's AWS credentials lie: env:PREFIX, file:/path, or boto3's own chain;
 # {account} stands for the account's number.
 AWS_CREDENTIALS = environment.text("COUNTERSIGN_AWS_CREDENTIALS", "default")
-# Files of the operator: what is set up for writing beside AWS (docs/enforcers.md), whose rotas say
-# who is on call (docs/break-glass.md), and who keeps the ledger's head (docs/custody.md).
+# Files of the operator: docs/enforcers.md, docs/break-glass.md, docs/custody.md, docs/tickets.md.
 ENFORCERS = environment.text("COUNTERSIGN_ENFORCERS")
 ON_CALL = environment.text("COUNTERSIGN_ON_CALL")
+TICKETS = environment.text("COUNTERSIGN_TICKETS")
 ANCHORS = environment.text("COUNTERSIGN_ANCHORS")
 # Secrets of keys to try after a revocation, as <key id>.json: the demo and tests have them.
 PROBE_FOLDER = environment.text("COUNTERSIGN_PROBE_FOLDER")

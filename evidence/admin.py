@@ -10,6 +10,7 @@ from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
 
+from evidence import withheld
 from evidence.models import Deposit, Gap, LedgerEntry, Progress, Source
 
 if TYPE_CHECKING:
@@ -67,4 +68,5 @@ class LedgerEntryAdmin(Looking):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         # Sealed cases have a page of their own, for their members.
-        return super().get_queryset(request).filter(sealed_case=None)
+        rows = super().get_queryset(request).filter(sealed_case=None)
+        return withheld.everywhere().left_out(rows)

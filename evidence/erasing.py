@@ -12,7 +12,7 @@ from datetime import datetime
 from django.db import connection, transaction
 from django.db.models import Q
 
-from evidence import ledger, nudge, permissions, pieces
+from evidence import ledger, nudge, permissions, pieces, withheld
 from evidence.models import Capsule, Deposit, Erasure, LegalHold, Tombstone
 from evidence.permissions import NotPossible, Reader
 from evidence.words import counted
@@ -186,7 +186,7 @@ def require_free(erasure: Erasure) -> None:
         cursor.execute("SELECT evidence_frozen_is_held(%s)", [erasure.pk])
         (because,) = cursor.fetchone()
     if because is not None:
-        raise NotPossible(f"It is held by {because}: release that first.")
+        raise NotPossible(f"It is held by {_unnamed(because)}: release that first.")
     if deposit.first_at is None or deposit.last_at is None:
         return
     ordinal = "" if erasure.ordinal is None else " AND e.ordinal = %s"
@@ -200,7 +200,11 @@ def require_free(erasure: Erasure) -> None:
         )
         row = cursor.fetchone()
     if row is not None:
-        raise NotPossible(f"It is held by {row[0]}: release or close that first.")
+        raise NotPossible(f"It is held by {_unnamed(row[0])}: release or close that first.")
+
+
+def _unnamed(because: str) -> str:
+    return withheld.everywhere().unnamed(because)
 
 
 def why_not_read_again(deposit: Deposit) -> str:
@@ -266,6 +270,8 @@ def copies(deposit: Deposit) -> list[str]:
     if deposit.records > deposit.rejects + deposit.events:
         said.append("some of its records came in other deposits first; erase those too")
     frozen = Capsule.objects.filter(body__deposits__contains=[{"id": str(deposit.pk)}])
+    # A sealed case has none that anybody else knows of.
+    frozen = frozen.exclude(subject__in=withheld.everywhere().keys)
     said += [
         f"{one.key} holds rows of it for a decision: they lose their words too"
         for one in frozen.order_by("number")[:5]

@@ -22,6 +22,8 @@ import rfc8785
 from django.db import connection, transaction
 from django.db.models import Q
 
+from evidence import canonical as canonical_json
+from evidence import withheld
 from evidence.models import LedgerEntry, LedgerSeal, LedgerTombstone
 from evidence.names import plain
 
@@ -90,7 +92,7 @@ def members_of(entry: LedgerEntry) -> dict[str, Any]:
 
 def canonical(content: Mapping[str, Any]) -> bytes:
     """The bytes that an entry's digest is taken over. Raises rfc8785.CanonicalizationError."""
-    return rfc8785.dumps(dict(content))
+    return canonical_json.dumps(dict(content))
 
 
 def moment(at: datetime) -> str:
@@ -340,9 +342,10 @@ def _stones(entries: Iterable[int]) -> dict[int, list[LedgerTombstone]]:
 def export(*, now: datetime, with_sealed: bool = False) -> Iterator[dict[str, Any]]:
     """The ledger as documents that can be checked without this app: a head, then every row.
 
-    Entries of sealed cases are commitments (their digest alone) unless `with_sealed` says so.
-    What is written while this runs is left out.
+    Entries of sealed cases are commitments (their digest alone) unless `with_sealed` says so: those
+    that were written before they were sealed, too. What is written while this runs is left out.
     """
+    hidden = None if with_sealed else withheld.everywhere()
     last = LedgerSeal.objects.order_by("-number").first()
     through = last.number if last else 0
     yield {
@@ -362,18 +365,18 @@ def export(*, now: datetime, with_sealed: bool = False) -> Iterator[dict[str, An
             "sealed_at": moment(row.sealed_at),
         }
         # An entry that is gone has no content, and the verifier says so.
-        content = _content(entry, stones, with_sealed=with_sealed) if entry else {"gone": True}
+        content = _content(entry, stones, hidden) if entry else {"gone": True}
         yield said | content
     late = LedgerEntry.objects.filter(Q(seal__isnull=True) | Q(seal__number__gt=through))
     for entry in late.order_by("pk").prefetch_related("tombstones").iterator(PAGE):
         said = {"number": None, "id": entry.pk, "digest": bytes(entry.digest).hex()}
-        yield said | _content(entry, list(entry.tombstones.all()), with_sealed=with_sealed)
+        yield said | _content(entry, list(entry.tombstones.all()), hidden)
 
 
 def _content(
-    entry: LedgerEntry, stones: Sequence[LedgerTombstone], *, with_sealed: bool
+    entry: LedgerEntry, stones: Sequence[LedgerTombstone], hidden: withheld.Withheld | None
 ) -> dict[str, Any]:
-    if entry.sealed_case is not None and not with_sealed:
+    if hidden is not None and hidden.keeps_out(entry):
         return {"withheld": True}
     told = [[bytes(one.gone_digest).hex(), bytes(one.left_digest).hex()] for one in stones]
     return {"entry": members_of(entry)} | ({"erased": told} if told else {})

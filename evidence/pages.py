@@ -18,6 +18,7 @@ from evidence.permissions import Reader
 from evidence.queries import ledger, sources
 from evidence.sources.failures import Stopped
 from evidence.stores import anchors
+from evidence.withheld import Withheld
 
 # What is wrong with a source, the worst first.
 TROUBLE = ("silent", "gap", "late", "new_source", "ok")
@@ -244,7 +245,8 @@ def ledger_page(asked: Mapping[str, str], by: Reader) -> dict[str, Any]:
     wanted = ledger.Filter(
         q=asked.get("q", ""), act=asked.get("act", ""), subject=asked.get("subject", "")
     )
-    rows, before = ledger.rows(wanted, hidden=by.sealed, before=whole(asked.get("before", "")))
+    hidden = Withheld(by.sealed, by.sealed_keys, by.sealed_rows)
+    rows, before = ledger.rows(wanted, hidden=hidden, before=whole(asked.get("before", "")))
     acts = [{"value": "", "words": "all acts", "on": not wanted.act}]
     acts += [{"value": act, "words": act, "on": act == wanted.act} for act in ledger.acts()]
     return {

@@ -35,6 +35,10 @@ class Reader(NamedTuple):
     why_not_administer: str | None = "You may not administer sources."
     # The person behind this login, as plain text; empty: nobody's. Two logins may be one person.
     person: str = ""
+    # The keys of those cases: what was written before they were sealed names them so.
+    sealed_keys: frozenset[str] = frozenset()
+    # And the numbers of rows that were found to be theirs then.
+    sealed_rows: frozenset[int] = frozenset()
 
 
 # Whoever can run manage.py on the server has the database anyway; the ledger says so.

@@ -18,16 +18,22 @@ class ReviewsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Tell the layer below, which knows no cases, whose signature waits and what may be given."""
+        """Tell the layers below, which know no cases, whose signature waits, what may be given, and
+        which cases are sealed."""
+        from evidence import withheld as rows_withheld
+        from identities import causes
         from identities.actions import leaving, teams
         from identities.actions.grants import lacking
         from reviews import owner_permissions
         from reviews.actions import team_changes
         from reviews.break_glass import offered
+        from reviews.sealing import withheld
 
         leaving.waits_for(owner_permissions.waited_for)
         teams.sign(team_changes)
         lacking.offered_by(offered.offered)
+        rows_withheld.everywhere = withheld.everywhere
+        causes.sealed = withheld.sealed
         user_logged_in.connect(_signed_in, dispatch_uid="reviews.break_glass_account")
 
 

@@ -17,7 +17,7 @@ from identities.models import Person
 from identities.permissions import NotPossible, require
 from reviews import automatic_permissions
 from reviews.api import confirmed
-from reviews.automatic import incidents, replay, rules, settling
+from reviews.automatic import replay, rules, settling
 from reviews.models import AutomaticHold, HoldRule
 from reviews.pages import automatic as pages
 from reviews.pages.automatic_views import hold_of, rule_of
@@ -151,18 +151,6 @@ def release(request: Request, key: str) -> Response:
     data = checked(ReleaseIn(data=request.data))
     row = settling.release(hold=row, **data, by=user, now=now)
     return Response(hold_data(row, request))
-
-
-@extend_schema(request=WhyIn, responses=OpenApiTypes.OBJECT, tags=["automatic holds"])
-@door({"POST": "act"})
-def close(request: Request, key: str) -> Response:
-    """Close the incident of a hold after the look back; `reason`: what happened."""
-    user, now = user_of(request), timezone.now()
-    row = hold_of(user, key)
-    require(automatic_permissions.why_not_close_incident(user, row.case, now=now))
-    data = checked(WhyIn(data=request.data))
-    case = incidents.close(case=row.case, conclusion=data["reason"], by=user, now=now)
-    return Response({"case": case.key, "state": case.state})
 
 
 @extend_schema(request=ProposeIn, responses=OpenApiTypes.OBJECT, tags=["automatic holds"])

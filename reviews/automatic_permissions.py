@@ -1,4 +1,4 @@
-"""Who may have findings hold by themselves, let go what they held, and close their incident."""
+"""Who may have findings hold by themselves, and let go what they held."""
 
 from datetime import datetime
 
@@ -6,7 +6,7 @@ from identities import permissions as identity_permissions
 from identities.models import User
 from identities.permissions import cannot_sign
 from reviews import permissions
-from reviews.models import AutomaticHold, Case, HoldRule
+from reviews.models import AutomaticHold, HoldRule
 
 CHANGING = frozenset({"reviewer", "administrator"})
 # Taking consequences back takes one person; a responder is one who may.
@@ -59,26 +59,6 @@ def why_not_release_hold(user: User, hold: AutomaticHold, *, now: datetime) -> s
         return f"{hold.key} holds nothing now."
     if hold.item.outcome in ("revoke", "narrow"):
         return "It has been decided and goes out: what is revoked is issued anew."
-    return None
-
-
-def why_not_close_incident(user: User, case: Case, *, now: datetime) -> str | None:
-    """Close an incident after the look back: somebody who has not acted in it."""
-    said = "Only a reviewer, a responder or an administrator may close an incident."
-    why = cannot_sign(user, BACK, said, now=now)
-    if why is not None:
-        return why
-    if case.state != "in_review":
-        return (
-            f"{case.key} is {case.state.replace('_', ' ')}: there is nothing to look back at yet."
-        )
-    if user.person_id in permissions.subject_persons(case.identity):
-        return "You are the subject of this incident: somebody else closes it."
-    signed = any(
-        user.person_id in (seat.person_id, *seat.signed_before) for seat in case.seats.all()
-    )
-    if signed or case.automatic_holds.filter(settled_person=user.person_id).exists():
-        return "You have acted in this incident: somebody who has not closes it."
     return None
 
 

@@ -13,7 +13,8 @@ from django.utils import timezone
 from evidence.words import counted
 from reviews import accounts
 from reviews.break_glass import on_call
-from reviews.models import AccountUse, Notice, SealedUse
+from reviews.models import AccountUse, CaseTicket, Notice, SealedUse
+from reviews.notices import trackers
 from reviews.sealed import declaring
 
 # Its name, whether it is well, what was found, and what to do about it.
@@ -27,7 +28,7 @@ FEW_CODES = 2
 def doctor() -> list[Check]:
     """Every check; one that cannot be made says so."""
     try:
-        return [_notices(), _webhooks(), _accounts(), _sealed(), _on_call()]
+        return [_notices(), _webhooks(), _accounts(), _sealed(), _on_call(), _tickets()]
     except DatabaseError as problem:
         said = str(problem).strip().splitlines()[0]
         return [("reviews", False, f"cannot be read: {said}", "run `manage.py migrate`")]
@@ -113,3 +114,20 @@ def _on_call() -> Check:
     if wrong:
         return "on call", False, " ".join(wrong)[:600], "look at the page On call"
     return "on call", True, f"{counted(len(found['rotas']), 'rota')} read", ""
+
+
+def _tickets() -> Check:
+    """Whether others' trackers are told of cases, and take it."""
+    name = "tickets"
+    try:
+        known = trackers.entries()
+    except trackers.NotRead as problem:
+        return name, False, str(problem), "correct the file that COUNTERSIGN_TICKETS names"
+    waits = CaseTicket.objects.exclude(failed_why="").filter(
+        messages__sent_at=None, messages__dropped_at=None
+    )
+    first = waits.order_by("tracker", "case").first()
+    if first is not None:
+        said = f"{first.tracker} does not take what it is told: {first.failed_why}"
+        return name, False, said, "look at it there; nothing is lost meanwhile"
+    return name, True, f"{counted(len(known), 'tracker')} set up", ""

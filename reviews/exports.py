@@ -24,6 +24,7 @@ from evidence.vocabulary import (
     score_of,
 )
 from identities.models import Credential, Finding, FindingEvent
+from reviews import ocsf_exports as ocsf
 
 PAGE = 2_000
 
@@ -301,4 +302,6 @@ EXPORTS = {
     "credentials": credentials,
     "findings": findings,
     "unclaimed": unclaimed,
+    "ocsf-findings": ocsf.findings,
+    "ocsf-incidents": ocsf.incidents,
 }

@@ -37,7 +37,7 @@ def candidates(case: Case, seat: Seat, *, now: datetime) -> list[Candidate]:
         found = [one for party in named for one in permissions.persons_of(party, now=now)]
     else:
         found = persons.in_group("reviewer", now=now)
-    subjects = permissions.subject_persons(case.identity)
+    subjects = permissions.subjects_of(case)
     able = _able(found)
     # People are registered before they first sign in: whoever is named and has no login yet is asked.
     with_login = set(User.objects.filter(person__in=found).values_list("person", flat=True))
@@ -70,9 +70,7 @@ def why_not_name(user: User, case: Case, seat: Seat, *, now: datetime) -> str | 
 def _why_not_part(user: User, case: Case, *, now: datetime) -> str | None:
     """Why somebody has a part in a case and so fills no seat of it: the requester, the subject, who
     answers for its identity, and whoever is asked or has signed."""
-    if user.person_id == case.requester_id or user.person_id in permissions.subject_persons(
-        case.identity
-    ):
+    if user.person_id == case.requester_id or user.person_id in permissions.subjects_of(case):
         return "You are the requester or the subject of this case: you choose no signer."
     if case.identity is not None and answers_for(user, case.identity, now=now):
         return f"You answer for {case.identity.name}: an administrator who does not names somebody."
@@ -121,7 +119,7 @@ def why_not_take(party: Party, case: Case, seat: Seat, *, by: User, now: datetim
     those = permissions.persons_of(party, now=now)
     if not those:
         return f"{party} has no members: nobody could sign."
-    subjects = permissions.subject_persons(case.identity)
+    subjects = permissions.subjects_of(case)
     able = _able(those)
     members = set(case.members.values_list("person", flat=True)) if case.sealed else None
     first = None
@@ -233,7 +231,7 @@ def why_not_look_again(
         return "These are your own answers: somebody else looks at them again."
     if user.person_id == case.requester_id:
         return "You asked for this: the requester never signs."
-    if user.person_id in permissions.subject_persons(case.identity):
+    if user.person_id in permissions.subjects_of(case):
         return "You are the subject of this case: the subject never signs."
     mine = permissions.mine(user, now=now)
     seated = any(not mine.isdisjoint({one.party_id, one.backup_id}) for one in case.seats.all())

@@ -13,8 +13,8 @@ from django.db.models import Q
 from identities import permissions as lowest
 from identities.models import Identity, Party, Person, User
 from identities.permissions import AUDITOR, INACTIVE, LEFT, groups, parties_of, require
-from reviews import persons
 from reviews.models import Case, Item, Seat
+from reviews.persons import subject_persons, subjects_of
 
 __all__ = [
     "SIGNING",
@@ -22,6 +22,7 @@ __all__ = [
     "persons_of",
     "require",
     "subject_persons",
+    "subjects_of",
     "why_not_cancel",
     "why_not_close",
     "why_not_decide",
@@ -72,13 +73,6 @@ def persons_of(party: Party, *, now: datetime) -> list[Person]:
         .distinct()
         .order_by("name", "pk")
     )
-
-
-def subject_persons(identity: Identity | None) -> frozenset[UUID]:
-    """The persons that a human identity is (reviews/persons.py)."""
-    if identity is None:
-        return frozenset()
-    return persons.subjects([identity]).get(identity.pk, frozenset())
 
 
 def _why_not_act(user: User) -> str | None:
@@ -180,7 +174,7 @@ def why_not_sit(user: User, case: Case, seat: Seat, *, now: datetime) -> str | N
         return LEFT
     if case.sealed and not case.members.filter(person_id=user.person_id).exists():
         return ABSENT
-    subjects = subject_persons(case.identity)
+    subjects = subjects_of(case)
     why = why_not_person(user.person_id, case, seat, subjects=subjects)
     if why is not None:
         return why
@@ -352,7 +346,7 @@ def _why_not_end_review(user: User, case: Case, *, now: datetime) -> str | None:
     """Nobody switches off the review of what is theirs."""
     if case.identity is not None and lowest.answers_for(user, case.identity, now=now):
         return f"You answer for {case.identity.name}: an administrator who does not cancels it."
-    if user.person_id is not None and user.person_id in subject_persons(case.identity):
+    if user.person_id is not None and user.person_id in subjects_of(case):
         return "You are the subject of this case: an administrator who is not cancels it."
     parties = mine(user, now=now)
     for seat in case.seats.all():
@@ -385,7 +379,7 @@ def why_not_release(
         return "Only a reviewer, a responder or an administrator may release what is held."
     if user.person_id == case.requester_id:
         return "You asked for this: the requester does not say what silence does."
-    if user.person_id in (subject_persons(case.identity) if subjects is None else subjects):
+    if user.person_id in (subjects_of(case) if subjects is None else subjects):
         return "You are the subject of this case: the subject does not say what silence does."
     return None
 

@@ -21,6 +21,7 @@ from identities.models import (
     Person,
     User,
 )
+from reviews.models import Case
 
 # A human identity has a handful of names; a log full of them must not make a query of thousands.
 MOST_NAMES = 100
@@ -98,6 +99,19 @@ def subjects(identities: Iterable[Identity]) -> dict[UUID, frozenset[UUID]]:
         )
         for identity, known in humans.items()
     }
+
+
+def subject_persons(identity: Identity | None) -> frozenset[UUID]:
+    """The persons that a human identity is."""
+    if identity is None:
+        return frozenset()
+    return subjects([identity]).get(identity.pk, frozenset())
+
+
+def subjects_of(case: Case) -> frozenset[UUID]:
+    """Whom a case is about: the person that its identity is, and who is named as its subject."""
+    named = frozenset(case.subjects.values_list("person", flat=True))
+    return subject_persons(case.identity) | named
 
 
 def are(user: User) -> QuerySet[Identity]:

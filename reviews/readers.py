@@ -10,7 +10,7 @@ from django.db import connection
 from evidence.permissions import NotAllowed, Reader
 from identities import permissions, visible
 from identities.models import Binding, User
-from reviews.visible import sealed_from
+from reviews.sealing import withheld
 
 # Actors of one person's identities, sessions and temporary keys included. Past this the oldest
 # are left out, never shown to somebody else.
@@ -31,14 +31,17 @@ def reader(user: object, now: datetime) -> Reader:
     if not isinstance(user, User) or not user.is_active:
         raise NotAllowed("Sign in to see evidence.")
     everything = visible.sees_all(user)
+    hidden = withheld.from_user(user, now=now)
     return Reader(
         ref=user.ref,
         name=user.called,
         scope=None if everything else _actors(user, now),
-        sealed=frozenset(sealed_from(user, now=now).values_list("pk", flat=True)),
+        sealed=hidden.cases,
         why_not_send=_why_not_send(user, everything=everything),
         why_not_administer=permissions.why_not_administer(user, now=now),
         person="" if user.person_id is None else str(user.person_id),
+        sealed_keys=hidden.keys,
+        sealed_rows=hidden.rows,
     )
 
 

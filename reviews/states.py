@@ -99,8 +99,8 @@ DOORS = {
         ("identity_owner", "ai_owner", "closer"),
         _ALWAYS | {"review", "send_back", "close"},
         "questions_answered",
-        "every question has a conclusion with events, every containment step is effective, and"
-        " the closer has not acted in it",
+        "every question is answered with events or dropped, every revocation is effective, nothing"
+        " of its gate is missing (incidents.md), and the closer has not acted in it",
     ),
 }
 

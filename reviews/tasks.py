@@ -15,7 +15,11 @@ from reviews.actions import modes as mode_rules
 from reviews.automatic import holding, incidents, settling
 from reviews.break_glass import on_call, owed_tickets, sweeping
 from reviews.campaigns import launching, letting_out, progress, steps
+from reviews.incidents import alerts as alerts_in
+from reviews.incidents import running, tickets
+from reviews.incidents import tasks as tasks_of_rooms
 from reviews.micro_reviews import SERIOUS
+from reviews.packs import ordering
 from reviews.sealed import recognising
 from reviews.succession import noticing, passing, untaken, vacant
 from reviews.triggers import facts, unusual, uses
@@ -121,8 +125,9 @@ def owners() -> int:
 
 @shared_task(name="reviews.tasks.deadlines")  # type: ignore[untyped-decorator]  # celery ships no types
 def deadlines() -> int:
-    """Cases whose deadline has passed, and the reminders before it."""
+    """Cases whose deadline has passed, the reminders before it, and tasks of incidents that are late."""
     _until_done(lambda: actions.remind_due(now=timezone.now()) > 0)
+    _until_done(lambda: tasks_of_rooms.tell_late_next(now=timezone.now()))
     return _until_done(lambda: actions.deadlines_next(now=timezone.now()))
 
 
@@ -131,6 +136,19 @@ def break_glass() -> int:
     """Break-glass that nobody answered, that has ended, that is used, and that is to be practised."""
     done = _until_done(lambda: sweeping.due_next(now=timezone.now()))
     return done + sweeping.watch(now=timezone.now()) + sweeping.drills(now=timezone.now())
+
+
+@shared_task(name="reviews.tasks.containment")  # type: ignore[untyped-decorator]  # celery ships no types
+def containment() -> int:
+    """Playbooks whose next step may begin, and what others' trackers do not know of cases yet."""
+    done = _until_done(lambda: running.go_on_next(now=timezone.now()))
+    return done + _until_done(lambda: tickets.write_next(now=timezone.now()))
+
+
+@shared_task(name="reviews.tasks.tell_trackers")  # type: ignore[untyped-decorator]  # celery ships no types
+def tell_trackers() -> int:
+    """What trackers are told of cases."""
+    return _until_done(lambda: tickets.send_next(now=timezone.now()))
 
 
 @shared_task(name="reviews.tasks.ask_outside")  # type: ignore[untyped-decorator]  # celery ships no types
@@ -146,6 +164,12 @@ def sealed() -> int:
     """What lies sealed for when this application is down, in use as evidence shows it."""
     done = _until_done(lambda: recognising.recognise_next(now=timezone.now()))
     return done + _until_done(lambda: recognising.overdue_next(now=timezone.now()))
+
+
+@shared_task(name="reviews.tasks.alerts")  # type: ignore[untyped-decorator]  # celery ships no types
+def alerts() -> int:
+    """What other systems alert us of: matched, and opened as incidents where its source says so."""
+    return _until_done(lambda: alerts_in.read_next(now=timezone.now()))
 
 
 @shared_task(name="reviews.tasks.beat")  # type: ignore[untyped-decorator]  # celery ships no types
@@ -166,6 +190,13 @@ def send_notices() -> int:
     """The outbox, where nobody else is at it."""
     with notices.turn() as mine:
         return _until_done(lambda: mine and notices.send_next(now=timezone.now()))
+
+
+@shared_task(name="reviews.tasks.packs")  # type: ignore[untyped-decorator]  # celery ships no types
+def packs() -> int:
+    """Packs that are asked for; files of packs whose time is over."""
+    done = _until_done(lambda: ordering.make_next(now=timezone.now()))
+    return done + ordering.sweep(now=timezone.now())
 
 
 @shared_task(name="reviews.tasks.count_shares")  # type: ignore[untyped-decorator]  # celery ships no types

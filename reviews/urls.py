@@ -3,7 +3,7 @@
 from django.urls import include, path
 
 from reviews import api, seats_api, views
-from reviews.pages import case_views
+from reviews.pages import case_views, pack_views
 
 urlpatterns = [
     path("", views.front_page, name="front"),
@@ -19,7 +19,7 @@ urlpatterns = [
     path(
         "cases/<str:key>/capsules/CAP-<int:number>/", case_views.capsule_page, name="capsule_page"
     ),
-    path("cases/<str:key>/pack/", case_views.case_pack, name="case_pack"),
+    path("cases/<str:key>/pack/", pack_views.pack_take, name="case_pack"),
     path("cases/<str:key>/decide/", views.case_decide, name="case_decide"),
     path("cases/<str:key>/undo/", views.case_undo, name="case_undo"),
     path("cases/<str:key>/tie-break/", views.case_tie_break, name="case_tie_break"),
@@ -46,6 +46,7 @@ urlpatterns = [
     path("", include("reviews.pages.signal_urls")),
     path("", include("reviews.pages.automatic_urls")),
     path("", include("reviews.pages.grant_urls")),
+    path("", include("reviews.pages.pack_urls")),
     # Names of its own before those that are keys of requests.
     path("", include("reviews.pages.account_urls")),
     path("", include("reviews.pages.sealed_urls")),

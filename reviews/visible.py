@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from identities import visible as identities_visible
 from identities.models import User
-from reviews.models import Case, CaseMember, Seat
+from reviews.models import Case, CaseMember, RoomRole, Seat, Task
 from reviews.permissions import mine
 
 
@@ -27,7 +27,10 @@ def cases(user: User, *, now: datetime) -> QuerySet[Case]:
         )
         # Asked of each case, so that a few of them do not cost every identity of a large owner.
         own = Exists(identities_visible.identities(user, now=now).filter(pk=OuterRef("identity")))
-        unsealed &= Q(own) | Q(seated) | Q(opened_by=user.ref)
+        # Whoever has a task or a role in an incident's room.
+        tasks = Exists(Task.objects.filter(room=OuterRef("pk"), owner__in=parties))
+        roles = Exists(RoomRole.objects.filter(room=OuterRef("pk"), person=user.person_id))
+        unsealed &= Q(own) | Q(seated) | Q(opened_by=user.ref) | Q(tasks) | Q(roles)
         if user.person_id is not None:
             unsealed |= Q(sealed=False, requester_id=user.person_id)
     return _with_sealed(user, unsealed)

@@ -8,6 +8,7 @@ from collections import Counter
 from functools import cache, partial
 
 from evidence.formats import (
+    alerts,
     anthropic,
     auth0,
     azure,
@@ -73,6 +74,7 @@ TABLES: tuple[Table, ...] = (
     openai.TABLE,
     bedrock.TABLE,
     signals.TABLE,
+    alerts.TABLE,
 )
 KINDS: tuple[Kind, ...] = (*(reading.kind(table) for table in TABLES),)
 

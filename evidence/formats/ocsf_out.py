@@ -2,7 +2,7 @@
 
 Owns the mapping outwards; ocsf.py reads what others send. Source: ocsf/ocsf-schema, the classes'
 required attributes and constraints: API Activity 6003, Authentication 3002, IAM Analysis
-Finding 2008, Detection Finding 2004. What is not known is left out; where the schema requires a
+Finding 2008, Detection Finding 2004, Incident Finding 2005. What is not known is left out; where the schema requires a
 value, it says "not stated". Pure: rows come as mappings of names, times as microseconds UTC.
 """
 
@@ -30,7 +30,7 @@ from evidence.vocabulary import (
 VERSION = "1.6.0"
 _PRODUCT = {"name": "Countersign", "vendor_name": "Countersign"}
 _API, _LOGON = 6003, 3002
-_IAM_FINDING, _DETECTION = 2008, 2004
+_IAM_FINDING, _DETECTION, _INCIDENT = 2008, 2004, 2005
 _STATUS = {
     OUTCOME_OK: (1, "Success"),
     OUTCOME_FAILED: (2, "Failure"),
@@ -61,6 +61,11 @@ _FINDING_STATES = {
     "duplicate": 5,
     "withdrawn": 4,
 }
+_SEVERITIES = {"low": (2, "Low"), "medium": (3, "Medium"), "high": (4, "High")} | {
+    "critical": (5, "Critical")
+}
+# States of an incident: in progress until it is over; cancelled is "other", in our own word.
+_INCIDENT_STATES = {"draft": 1, "open": 1, "closed": 5, "cancelled": 99}
 _CONFIDENCES = {INFERRED: (1, "Low"), KEY: (2, "Medium")}
 # Rules that only evidence from runs can break are detections; the others judge authority.
 _DETECTIONS = frozenset({"shared_credential", "no_run", "left_task"})
@@ -190,6 +195,46 @@ def finding(row: Mapping[str, Any]) -> dict[str, Any]:
         made["identity_activity_metrics"] = {"last_seen_time": row["last_at"] // 1000}
     elif row.get("identity_key") or row.get("actor"):
         made["evidences"] = [{"actor": {"user": _identity(row)}}]
+    return made
+
+
+def incident(row: Mapping[str, Any]) -> dict[str, Any]:
+    """One incident as Incident Finding (2005): created, updated or closed, as it is now.
+
+    `row`: key, title, words, state, severity (low to critical, or empty), opened_at, changed_at
+    (microseconds), url, outcome, and `findings`: mappings of key, words, rule. Raises KeyError
+    without these.
+    """
+    over = row["state"] in ("closed", "cancelled")
+    act = 3 if over else 2 if row["changed_at"] > row["opened_at"] else 1
+    severity, severity_name = _SEVERITIES.get(row["severity"], (0, "Unknown"))
+    infos = [
+        {"uid": one["key"], "title": one["words"][:200], "types": [one["rule"]]}
+        for one in row["findings"]
+    ]
+    # The schema requires one: an incident that was opened by hand is its own.
+    infos = infos or [{"uid": row["key"], "title": row["title"][:200]}]
+    made: dict[str, Any] = {
+        "class_uid": _INCIDENT,
+        "category_uid": _INCIDENT // 1000,
+        "activity_id": act,
+        "type_uid": _INCIDENT * 100 + act,
+        "severity_id": severity,
+        "severity": severity_name,
+        "time": (row["opened_at"] if act == 1 else row["changed_at"]) // 1000,
+        "start_time": row["opened_at"] // 1000,
+        "status_id": _INCIDENT_STATES.get(row["state"], 2),
+        "status": row["state"],
+        "message": row["title"],
+        "desc": row["words"],
+        "src_url": row["url"],
+        "metadata": {"version": VERSION, "product": dict(_PRODUCT), "uid": row["key"]},
+        "finding_info_list": infos,
+    }
+    if over:
+        made["end_time"] = row["changed_at"] // 1000
+    if row["outcome"]:
+        made["status_detail"] = row["outcome"]
     return made
 
 

@@ -18,6 +18,7 @@ from .events import Actor, AgentAbove, Event, Issuance, Link, Retold, Run, Sight
 from .inference import Acquaintance, Clock, ClockTaken, Meaning
 from .jobs import Job, LeasedJob, Plan
 from .ledger import LedgerEntry, LedgerSeal
+from .packs import Pack, Transfer
 from .pulls import Connection, Pull
 from .readings import MappingVersion, PastReading, Reading, Rereading
 from .sources import Consumer, Deposit, DepositBody, Gap, Progress, Reject, Source
@@ -54,6 +55,7 @@ __all__ = [
     "Looked",
     "MappingVersion",
     "Meaning",
+    "Pack",
     "PastReading",
     "Plan",
     "Progress",
@@ -69,4 +71,5 @@ __all__ = [
     "Source",
     "Term",
     "Tombstone",
+    "Transfer",
 ]

@@ -4,17 +4,16 @@ Owns what is shown of a row that belongs to a sealed case: its commitment, nothi
 """
 
 import re
-from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any, NamedTuple
-from uuid import UUID
 
 from django.core.cache import cache
 from django.db import connection
 from django.db.models import Q
 
-from evidence import ledger
+from evidence import ledger, withheld
 from evidence.models import LedgerEntry
+from evidence.withheld import Withheld
 
 PAGE = 50
 KEPT_SECONDS = 60
@@ -40,9 +39,9 @@ class Filter(NamedTuple):
 
 
 def rows(
-    asked: Filter, *, hidden: AbstractSet[UUID], before: int | None = None
+    asked: Filter, *, hidden: Withheld, before: int | None = None
 ) -> tuple[list[dict[str, Any]], int | None]:
-    """A page of entries and where the next begins; `hidden` are sealed cases of others."""
+    """A page of entries and where the next begins; `hidden` is what sealed cases of others withhold."""
     found = LedgerEntry.objects.order_by("-id").select_related("seal")
     if before is not None:
         found = found.filter(pk__lt=before)
@@ -54,13 +53,13 @@ def rows(
         found = found.filter(Q(subject__iexact=asked.q) | Q(by_name__icontains=asked.q))
     if asked.subject or asked.q or asked.act:
         # A search says nothing about rows whose words may not be seen.
-        found = found.exclude(sealed_case__in=hidden)
+        found = hidden.left_out(found)
     page = list(found[: PAGE + 1])
-    shown = [_row(one, hidden=one.sealed_case in hidden) for one in page[:PAGE]]
+    shown = [_row(one, hidden) for one in page[:PAGE]]
     return shown, page[PAGE - 1].pk if len(page) > PAGE else None
 
 
-def _row(entry: LedgerEntry, *, hidden: bool) -> dict[str, Any]:
+def _row(entry: LedgerEntry, hidden: Withheld) -> dict[str, Any]:
     seal = getattr(entry, "seal", None)
     digest = bytes(entry.digest).hex()
     row: dict[str, Any] = {
@@ -71,10 +70,10 @@ def _row(entry: LedgerEntry, *, hidden: bool) -> dict[str, Any]:
         "act": entry.act,
         "subject": entry.subject,
         "subject_url": place(entry.subject),
-        "words": entry.words,
+        "words": hidden.unnamed(entry.words),
         "digest": f"{digest[:4]}…{digest[-4:]}",
     }
-    if hidden:
+    if hidden.hides(entry):
         row |= {"by": "", "act": "", "subject": "", "subject_url": "", "words": SEALED_WORDS}
     return row
 
@@ -89,14 +88,16 @@ def place(subject: str) -> str:
 
 
 def acts() -> list[str]:
-    """The acts of the newest entries, for the filter; a minute old at most."""
+    """The acts of the newest entries, for the filter; a minute old at most. Not those of which only
+    the rows of sealed cases tell."""
     found: list[str] | None = cache.get("evidence.ledger.acts")
     if found is None:
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT DISTINCT act FROM (SELECT act FROM evidence_ledgerentry"
-                " ORDER BY id DESC LIMIT %s) a ORDER BY 1",
-                [MOST_ACTS_FROM],
+                "SELECT DISTINCT act FROM (SELECT act, subject, sealed_case"
+                " FROM evidence_ledgerentry ORDER BY id DESC LIMIT %s) a"
+                " WHERE sealed_case IS NULL AND subject <> ALL(%s) ORDER BY 1",
+                [MOST_ACTS_FROM, list(withheld.everywhere().keys)],
             )
             found = [act for (act,) in cursor.fetchall()]
         cache.set("evidence.ledger.acts", found, KEPT_SECONDS)

@@ -6,6 +6,7 @@ directory asks nobody.
 """
 
 from evidence.sources import (
+    alerts,
     cloudtrail_lookup,
     directory,
     elastic,
@@ -46,5 +47,6 @@ CONNECTORS: dict[str, Connector] = {
         sentinel.CONNECTOR,
         elastic.CONNECTOR,
         signals.CONNECTOR,
+        alerts.CONNECTOR,
     )
 }

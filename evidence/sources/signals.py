@@ -16,6 +16,7 @@ import httpx
 from joserfc.jwk import KeySet
 
 from evidence.sources import set_checks, tokens
+from evidence.sources.alerts import OPENS
 from evidence.sources.contract import Asked, Check, Connector, Field, Http, Page, tried
 from evidence.sources.failures import Later, Stopped
 from evidence.sources.set_checks import Checked, Discarded, NotTaken, UnknownKey
@@ -287,6 +288,7 @@ CONNECTOR = Connector(
             required=False,
             help='with it, "test connection" asks for a verification',
         ),
+        OPENS,
     ),
     pages=pages,
     check=check,

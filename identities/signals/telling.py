@@ -17,6 +17,7 @@ from django.db.models import F
 
 from evidence import nudge
 from evidence.vocabulary import KEY
+from identities import causes
 from identities.models import (
     Binding,
     Credential,
@@ -129,6 +130,7 @@ def _revocations(since: datetime) -> list[Fact]:
             cursor.execute(question, {"since": since, "most": MOST})
             rows = cursor.fetchall()
         keys = Credential.objects.select_related("actor").in_bulk({row[3] for row in rows} - {None})
+        unsaid = causes.unsaid({row[6] for row in rows})
         for pk, number, identity, credential, step, state, case, by, at in rows:
             of = keys.get(credential)
             what = f"A credential was {DID[step]}" if of else f"The identity was {DID[step]}"
@@ -146,7 +148,9 @@ def _revocations(since: datetime) -> list[Fact]:
                     "change_type": "revoke",
                 }
             what = "sessions" if kind == SESSION_REVOKED else "credential"
-            found.append(Fact(f"REV-{number} {what}", kind, identity, payload, str(case or pk), at))
+            # Of one cause is what one case asked for; of a sealed one nobody can tell.
+            cause = pk if case is None or case in unsaid else case
+            found.append(Fact(f"REV-{number} {what}", kind, identity, payload, str(cause), at))
     return sorted(found, key=lambda one: one.at)
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from identities.models import Party, Person
 from reviews import persons
-from reviews.models import Case, Decision, Item, Seat
+from reviews.models import Case, CaseSubject, Decision, Item, Seat
 from reviews.permissions import SIGNING
 
 UNSETTLED = ("", "conflict")
@@ -56,8 +56,7 @@ class Asked:
             taken.add(one.person_id)
             if one.pk != seat.pk:
                 taken.update(one.signed_before)
-        if case.identity_id is not None:
-            taken.update(self._subjects.get(case.identity_id, ()))
+        taken.update(self._subjects[case.pk])
         for party in (seat.party_id, seat.backup_id):
             found = [] if party is None else self._persons.get(party, [])
             free = [person for person in found if person.pk not in taken]
@@ -68,8 +67,7 @@ class Asked:
     def free(self, case: Case, seat: Seat, party: Party | None) -> bool:
         """Whether somebody of this party may sit there, and is asked in no other seat that signs."""
         taken = {case.requester_id, *seat.given_up}
-        if case.identity_id is not None:
-            taken.update(self._subjects.get(case.identity_id, ()))
+        taken.update(self._subjects[case.pk])
         for one in self.seats[case.pk]:
             if one.pk != seat.pk:
                 taken.update((one.person_id, *one.signed_before))
@@ -91,8 +89,7 @@ class Asked:
         if seat.party_id is not None or seat.backup_id is not None:
             return True
         taken = {case.requester_id, *seat.given_up}
-        if case.identity_id is not None:
-            taken.update(self._subjects.get(case.identity_id, ()))
+        taken.update(self._subjects[case.pk])
         for one in self.seats[case.pk]:
             if one.pk == seat.pk:
                 continue
@@ -193,9 +190,16 @@ class Asked:
         return persons.of_parties(parties, now=self.now)
 
     @cached_property
-    def _subjects(self) -> dict[UUID, frozenset[UUID]]:
+    def _subjects(self) -> dict[UUID, set[UUID]]:
         cases = self._cases.values()
-        return persons.subjects(case.identity for case in cases if case.identity is not None)
+        are = persons.subjects(case.identity for case in cases if case.identity is not None)
+        found = {
+            case.pk: set(() if case.identity_id is None else are.get(case.identity_id, ()))
+            for case in cases
+        }
+        for named in CaseSubject.objects.filter(case__in=self._cases):
+            found[named.case_id].add(named.person_id)
+        return found
 
     @property
     def _by_role(self) -> list[Person]:

@@ -9,7 +9,7 @@ from identities.models import DelegationVersion, User
 from identities.permissions import NotPossible, require
 from identities.reasons import reason_given
 from reviews import permissions
-from reviews.models import Case, Item, Pinned
+from reviews.models import Case, Conclusion, Item, Pinned
 
 from . import disclosing, entries, holds
 
@@ -78,6 +78,12 @@ def cancel(*, case: Case, by: User, now: datetime, reason: str) -> Case:
         held = case.quarantines.filter(state="held").exists()
         if held or case.items.filter(carried_out_at__isnull=False).exists():
             raise NotPossible("Something of it has gone out already: it can only be decided.")
+        concluded = Conclusion.objects.filter(question__room=case.pk).exists()
+        if concluded or case.containment_steps.exists():
+            raise NotPossible(
+                f"Something was found out or stopped in {case.key}: it ends through the gate of its"
+                " room, and not by a word."
+            )
         for item in case.items.select_for_update():
             item.case = case
             if item.held or holds.STOPPED in item.snapshot:

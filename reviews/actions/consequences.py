@@ -43,9 +43,14 @@ def at_once_all(those: Sequence[Outcome], *, now: datetime) -> None:
     due = [
         (case, item)
         for case, item in those
-        if item.outcome in AT_ONCE and item.carried_out_at is None
+        if (item.outcome in AT_ONCE or _contains(item)) and item.carried_out_at is None
     ]
     carry_all(due, by=COUNTERSIGN, now=now)
+
+
+def _contains(item: Item) -> bool:
+    """Whether both seats have answered about a containment step, which waits for nothing else."""
+    return "containment" in item.proposal and item.outcome in ("approve", "deny")
 
 
 def carry_all(
@@ -206,7 +211,13 @@ def _of_credential(
 def _ask(case: Case, credential: Credential, step: str) -> revocations.Ask:
     because = f"{case.key} keeps it" if step == "release" else f"decided in {case.key}"
     return revocations.Ask(
-        identity_of(case), step, because, credential, case=case.pk, case_key=case.key
+        identity_of(case),
+        step,
+        because,
+        credential,
+        case=case.pk,
+        case_key=case.key,
+        urgent=case.door == "incident",
     )
 
 

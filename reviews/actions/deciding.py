@@ -184,7 +184,8 @@ def undo(*, case: Case, item: Item, by: User, now: datetime) -> None:
 
 def _at_once(case: Case, item: Item, *, now: datetime) -> None:
     """What goes out at commit. What lets in waits while the case is provisional; a stop never."""
-    if item.outcome != "approve" or not attention.waits(case):
+    stops = item.outcome != "approve" or "containment" in item.proposal
+    if stops or not attention.waits(case):
         consequences.at_once(case, item, now=now)
 
 

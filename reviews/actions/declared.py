@@ -133,6 +133,27 @@ def _resume(those: Sequence[Due], *, by: By, now: datetime) -> list[Came]:
     return [came.get(one.item.pk, NOT_RESUMED) for one in those]
 
 
+def _steps(approved: bool) -> Act:
+    """Of those that are containment, what both seats said of it; the others ask to resume."""
+
+    def act(those: Sequence[Due], *, by: By, now: datetime) -> list[Came]:
+        # Late: containment stands on these acts.
+        from reviews.incidents import containing
+
+        steps = [one for one in those if "containment" in one.item.proposal]
+        rest = [one for one in those if "containment" not in one.item.proposal]
+        said = containing.settle([(one.case, one.item) for one in steps], approved, now=now)
+        found: dict[UUID, Came] = {
+            one.item.pk: words for one, words in zip(steps, said, strict=True)
+        }
+        resumed = _resume if approved else _says("it stays suspended")
+        came = resumed(rest, by=by, now=now) if rest else []
+        found |= {one.item.pk: words for one, words in zip(rest, came, strict=True)}
+        return [found[one.item.pk] for one in those]
+
+    return act
+
+
 def _manifests(state: str, sentence: str, settles: Callable[[Manifest], bool]) -> Act:
     """Sign or refuse those that `settles` says."""
 
@@ -169,8 +190,8 @@ ACTS: dict[tuple[str, str], Act] = {
     ("use", "revoke"): _says(REFUSED_USE),
     ("identity", "keep"): _says("it goes on as it is"),
     ("identity", "revoke"): _stop,
-    ("step", "approve"): _resume,
-    ("step", "deny"): _says("it stays suspended"),
+    ("step", "approve"): _steps(True),
+    ("step", "deny"): _steps(False),
     ("manifest", "approve"): _manifests("signed", "{} is signed", lambda _: True),
     ("manifest", "deny"): _manifests(
         "refused", "{} is not signed", lambda one: one.state == "proposed"

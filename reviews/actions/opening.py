@@ -109,20 +109,24 @@ def open_many(identities: Sequence[Identity], how: How) -> list[Case]:
     """The review of each of these locked identities, in their order.
 
     What is open already joins the campaign unless it is in another one, what is proposed is sent
-    out, for the rest one is made; what is sealed stays as it is. As many queries as for one
-    identity. Nobody is told: many reviews are told of together.
+    out, for the rest one is made; what is sealed is absent, and stays as it is. As many queries as
+    for one identity. Nobody is told: many reviews are told of together.
     """
     rows = Case.objects.select_for_update(of=("self",)).select_related("policy", "campaign")
     live = {
         case.identity_id: case
         for case in rows.filter(
-            identity__in=identities, door="access_review", trigger="", state__in=LIVE
+            identity__in=identities,
+            door="access_review",
+            trigger="",
+            state__in=LIVE,
+            sealed=False,
         )
     }
     for identity in identities:
         if identity.pk in live:
             live[identity.pk].identity = identity
-    seen = [case for case in live.values() if not case.sealed]
+    seen = list(live.values())
     _send([case for case in seen if case.state == "draft"], how)
     joined = [
         case
@@ -249,9 +253,10 @@ def _attach(finding: Finding, identity: Identity, *, now: datetime) -> None:
 
 
 def live_review(identity: Identity) -> Case | None:
-    """The one review of all there is that is proposed or open; micro-reviews stand beside it."""
+    """The one review of all there is that is proposed or open; micro-reviews stand beside it, and a
+    sealed one is absent."""
     return Case.objects.filter(
-        identity=identity, door="access_review", trigger="", state__in=LIVE
+        identity=identity, door="access_review", trigger="", state__in=LIVE, sealed=False
     ).first()
 
 

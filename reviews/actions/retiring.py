@@ -58,5 +58,5 @@ def retire(*, identity: Identity, by: User, now: datetime, reason: str) -> Ident
             identity=identity,
             by=Acting(by.ref, by.called),
             now=now,
-            because=f"{reason} (decided in {item.case.key})",
+            because=reason if item.case.sealed else f"{reason} (decided in {item.case.key})",
         )

@@ -17,7 +17,7 @@ from identities.models import Identity, Party, Service
 from reviews import persons
 from reviews.independence import why_not_asked_twice
 from reviews.models import Case, Seat
-from reviews.permissions import SEAT_WORDS, SIGNING, subject_persons, why_not_person
+from reviews.permissions import SEAT_WORDS, SIGNING, subjects_of, why_not_person
 
 from . import entries, policy_versions, reminders, seats, sitting, staging
 
@@ -260,7 +260,7 @@ def _is_there(party: Party | None, *, now: datetime) -> bool:
 def _why_not(case: Case, seat: Seat, to: Party, *, now: datetime) -> str | None:
     """Nobody of the new owner may sit there: they sign or are asked elsewhere, asked for it, or
     are it."""
-    subjects = subject_persons(case.identity)
+    subjects = subjects_of(case)
     why: str | None = f"nobody stands for {to} now"
     for person in persons.of_parties([to.pk], now=now).get(to.pk, []):
         why = why_not_person(

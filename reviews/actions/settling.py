@@ -265,13 +265,16 @@ def finish_all(cases: Sequence[Case], *, now: datetime) -> set[UUID]:
     """The same of many locked cases; those that are decided now."""
     live = [case for case in cases if case.state == "open"]
     found: dict[UUID, dict[UUID, str]] = {}
+    # What is stopped in an incident decides nothing about it.
+    asked = {case.pk for case in live if case.door != "incident"}
     rows = Item.objects.filter(case__in=live).order_by("position")
-    for pk, item, outcome in rows.values_list("case", "pk", "outcome"):
+    for pk, item, outcome, kind in rows.values_list("case", "pk", "outcome", "kind"):
         found.setdefault(pk, {})[item] = outcome
+        asked |= {pk} if kind != "step" else set()
     reading = stages.Reading(live, now=now)
     done = []
     for case in live:
-        if case.pk not in found:
+        if case.pk not in found or case.pk not in asked:
             continue
         if case.next_stage and reading.complete(case):
             # The last answer can be taken back for a while, as every other one.

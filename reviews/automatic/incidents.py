@@ -6,27 +6,22 @@ cuts nothing, and that somebody who has not acted in it looks back before it is 
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 
-from evidence import nudge
 from identities.acting import COUNTERSIGN
 from identities.findings import RULES
-from identities.models import Finding, Identity, Person, Revocation, User
-from identities.permissions import NotPossible, require
-from identities.reasons import LONGEST_REASON, reason_given
-from reviews import automatic_permissions, ladder
-from reviews.actions import advising, entries, policy_versions, proposing, reminders, rungs, seats
+from identities.models import Finding, Identity, Person, Revocation
+from reviews.actions import advising, entries, proposing, reminders
 from reviews.actions.carrying import UNFINISHED
-from reviews.models import Case, Decision, Item, Rung, Seat
+from reviews.incidents import opening
+from reviews.models import Case, Decision, Item, RoomRole
 
 from .things import Thing
-
-HOURS = 24
 
 
 class About(NamedTuple):
@@ -47,7 +42,7 @@ def about_all(those: Sequence[About], *, now: datetime) -> list[tuple[Case, Item
     fresh = [one for one in those if one.identity.pk not in found]
     joined = [case for case, _ in found.values()]
     opened = _opened(fresh, now=now)
-    found |= {case.identity_id: (case, None) for case in opened if case.identity_id is not None}
+    found |= {one.identity.pk: (case, None) for case, one in opened}
     many = Counter(Item.objects.filter(case__in=joined).values_list("case", flat=True))
     without = [one for one in those if found[one.identity.pk][1] is None]
     made = _items(without, now=now)
@@ -61,7 +56,7 @@ def about_all(those: Sequence[About], *, now: datetime) -> list[tuple[Case, Item
         [under(case_id=found[one.identity.pk][0].pk, finding_id=one.finding.pk) for one in those],
         ignore_conflicts=True,
     )
-    _sent(fresh, opened, now=now)
+    opening.send_all(opened, by=COUNTERSIGN, now=now)
     entries.changed_all(joined)
     return [(case, item) for case, item in (found[one.identity.pk] for one in those) if item]
 
@@ -96,70 +91,19 @@ def _standing(those: Sequence[About]) -> dict[UUID, tuple[Case, Item | None]]:
     return found
 
 
-def _opened(those: Sequence[About], *, now: datetime) -> list[Case]:
-    """The new incident of each of these, with its seats."""
-    if not those:
-        return []
-    policy = policy_versions.in_force(now=now)
-    cases = Case.objects.bulk_create(
-        Case(
-            door="incident",
-            state="open",
-            title=f"Incident: {identity.name}: {RULES[finding.rule].lower()}"[:500],
-            identity=identity,
-            policy=policy,
-            opened_at=now,
-            opened_by=COUNTERSIGN.ref,
-            opened_by_name=COUNTERSIGN.name,
-            reason=f"{finding.key}: {finding.words}."[:LONGEST_REASON],
-            deadline_at=now + timedelta(hours=HOURS),
-            # What is held stays held until people say otherwise: nobody's silence does more.
-            silence="escalate",
-            grace=rungs.grace(policy),
-            legal_entity=identity.legal_entity,
+def _opened(those: Sequence[About], *, now: datetime) -> list[tuple[Case, opening.New]]:
+    """The new incident of each of these, with its room and its seats."""
+    made = [
+        opening.New(
+            identity,
+            f"{identity.name}: {RULES[finding.rule].lower()}",
+            f"{finding.key}: {finding.words}.",
+            "high",
+            finding.opened_at,
         )
         for identity, finding, _ in those
-    )
-    numbers = dict(
-        Case.objects.filter(pk__in=[one.pk for one in cases]).values_list("pk", "number")
-    )
-    for case in cases:
-        case.number = numbers[case.pk]
-    of = [(case, one.identity) for case, one in zip(cases, those, strict=True)]
-    seats.build_all(of, now=now, in_stages=False)
-    return cases
-
-
-def _sent(those: Sequence[About], cases: Sequence[Case], *, now: datetime) -> None:
-    """Their rungs, the ledger, and the first word to those whose answers they wait for."""
-    if not cases:
-        return
-    seats.never_alone_all(cases, now=now)
-    known: dict[object, Sequence[ladder.Rung]] = {}
-    Rung.objects.bulk_create(
-        [
-            one
-            for case in cases
-            for one in rungs.planned(case, known)
-            if one.does not in ladder.CUTS
-        ],
-        ignore_conflicts=True,
-    )
-    entries.note_all(
-        [
-            entries.Said(
-                case,
-                "case.opened",
-                f"Countersign opened {case.key}, an incident of {one.identity.name}: {case.reason}",
-                {"identity": one.identity.key, "finding": str(one.finding.pk)},
-            )
-            for one, case in zip(those, cases, strict=True)
-        ],
-        by=COUNTERSIGN,
-        now=now,
-    )
-    reminders.ask_all(cases, now=now)
-    nudge.after_commit("case.changed")
+    ]
+    return list(zip(opening.make_all(made, by=COUNTERSIGN, now=now), made, strict=True))
 
 
 def _items(those: Sequence[About], *, now: datetime) -> list[Item]:
@@ -184,7 +128,7 @@ def _items(those: Sequence[About], *, now: datetime) -> list[Item]:
 
 
 def look_back_next(*, now: datetime) -> bool:
-    """Put one incident of an automatic hold, of which all has gone out, before whoever closes it."""
+    """Put one incident of which all has gone out before whoever closes it (incidents/closing.py)."""
     left = Item.objects.filter(case=OuterRef("pk"), carried_out_at__isnull=True)
     going = Revocation.objects.filter(state__in=UNFINISHED, case=OuterRef("pk"))
     rows = (
@@ -193,7 +137,6 @@ def look_back_next(*, now: datetime) -> bool:
             ~Exists(going),
             door="incident",
             state="carrying_out",
-            automatic_holds__isnull=False,
         )
         .exclude(automatic_holds__state="held")
         .order_by("decided_at", "pk")
@@ -216,7 +159,7 @@ def look_back_next(*, now: datetime) -> bool:
         )
         reminders.tell(
             case,
-            [*reminders.above(case, now=now), *_asked(case)],
+            [*reminders.above(case, now=now), *_asked(case), *_in_room(case)],
             occasion="look back",
             subject="an incident waits to be closed",
             body=f"{said.capitalize()}.",
@@ -229,26 +172,7 @@ def _asked(case: Case) -> list[Person]:
     return [one.rule.asked for one in case.automatic_holds.select_related("rule__asked")]
 
 
-def close(*, case: Case, conclusion: str, by: User, now: datetime) -> Case:
-    """The look back is written down: what happened, by somebody who has not acted in it."""
-    with transaction.atomic():
-        case = entries.locked(case.pk)
-        require(automatic_permissions.why_not_close_incident(by, case, now=now))
-        conclusion = reason_given(conclusion, what="what happened, and what follows from it")
-        to = entries.moved(case, "close")
-        still = case.findings.filter(state="open").order_by("number")
-        names = ", ".join(one.key for one in still[:10])
-        if names:
-            raise NotPossible(f"Say first what these findings were: {names}.")
-        last = case.seats.count()
-        Seat.objects.create(case=case, kind="closer", person=by.person, position=last)
-        entries.note(
-            case,
-            act="case.closed",
-            words=f"{by.called} closed {case.key}: {conclusion}"[:1_000],
-            by=by,
-            now=now,
-            data={"conclusion": conclusion},
-        )
-        entries.changed(case, state=to, closed_at=now, closed_by=by.ref)
-    return case
+def _in_room(case: Case) -> list[Person]:
+    """Who leads it, and who is named to close it."""
+    rows = RoomRole.objects.filter(room=case.pk, role__in=["lead", "closer"], until=None)
+    return [one.person for one in rows.select_related("person")]

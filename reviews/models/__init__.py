@@ -1,13 +1,32 @@
 """What people decide, as rows."""
 
 from .accounts import AccountAttempt, AccountUse, BreakGlassAccount, SealedCode
+from .alerts import Alert, AlertDeposit
 from .attention import Burst, Provisional
 from .automatic import AutomaticHold, HoldRule
 from .break_glass import BreakGlass, Bundle
 from .campaigns import Campaign, CampaignIdentity, CampaignPause, CampaignStep
 from .cases import Case, CaseMember, Decision, Item, Pinned, Seat, Stage, Withdrawal
 from .comments import Comment
+from .containment import (
+    CaseTicket,
+    ContainmentStep,
+    ContainmentTarget,
+    Playbook,
+    PlaybookRun,
+    TicketMessage,
+    TicketWord,
+)
 from .freezes import Freeze
+from .incidents import (
+    Conclusion,
+    ConclusionEvent,
+    HandOver,
+    Question,
+    Room,
+    RoomRole,
+    Task,
+)
 from .modes import ModeRule, Quarantine
 from .notices import FAST, GATHERED, HELD, Notice
 from .on_call import Rota, Shift
@@ -18,7 +37,9 @@ from .policies import Heartbeat, LateEvidence, ReviewPolicy
 from .queue import QueueSetting
 from .rungs import Rung
 from .sealed import SealedCredential, SealedDrill, SealedEvent, SealedUse
+from .sealing import CaseSubject, Sealing
 from .shares import ShareDay
+from .timeline import EventNote, Mark
 from .triggers import OwnerSeen, Trigger
 
 __all__ = [
@@ -27,6 +48,8 @@ __all__ = [
     "HELD",
     "AccountAttempt",
     "AccountUse",
+    "Alert",
+    "AlertDeposit",
     "AutomaticHold",
     "BreakGlass",
     "BreakGlassAccount",
@@ -38,14 +61,23 @@ __all__ = [
     "CampaignStep",
     "Case",
     "CaseMember",
+    "CaseSubject",
+    "CaseTicket",
     "Comment",
+    "Conclusion",
+    "ConclusionEvent",
+    "ContainmentStep",
+    "ContainmentTarget",
     "Decision",
     "EndStep",
+    "EventNote",
     "Freeze",
+    "HandOver",
     "Heartbeat",
     "HoldRule",
     "Item",
     "LateEvidence",
+    "Mark",
     "ModeRule",
     "Notice",
     "OutcomeBrake",
@@ -55,10 +87,15 @@ __all__ = [
     "PlantedAnswer",
     "PlantedItem",
     "Planting",
+    "Playbook",
+    "PlaybookRun",
     "Provisional",
     "Quarantine",
+    "Question",
     "QueueSetting",
     "ReviewPolicy",
+    "Room",
+    "RoomRole",
     "Rota",
     "Rung",
     "SealedCode",
@@ -66,12 +103,16 @@ __all__ = [
     "SealedDrill",
     "SealedEvent",
     "SealedUse",
+    "Sealing",
     "Seat",
     "ShareDay",
     "Shift",
     "Stage",
     "Succession",
     "SuccessionItem",
+    "Task",
+    "TicketMessage",
+    "TicketWord",
     "Trigger",
     "Withdrawal",
 ]

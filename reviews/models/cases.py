@@ -87,7 +87,10 @@ class Case(models.Model):
             models.UniqueConstraint(
                 name="case_open_review_once",
                 fields=["identity"],
-                condition=Q(door="access_review", trigger="", state__in=["draft", "open"]),
+                # A sealed one is absent, so it keeps nobody from opening another.
+                condition=Q(
+                    door="access_review", trigger="", state__in=["draft", "open"], sealed=False
+                ),
             ),
         ]
         indexes = [

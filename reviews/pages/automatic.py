@@ -265,7 +265,6 @@ def hold(row: AutomaticHold, user: User, *, now: datetime) -> dict[str, Any]:
             for one in at_target
         ],
         "release": _release(row, user, now=now),
-        "close": closing(row.case, user, now=now),
         "ledger_url": f"/ledger/?subject={row.case.key}",
     }
 
@@ -295,29 +294,19 @@ def _release(row: AutomaticHold, user: User, *, now: datetime) -> dict[str, Any]
     }
 
 
-def closing(case: Case, user: User, *, now: datetime) -> dict[str, Any] | None:
-    """The form that closes an incident after the look back; None while there is nothing to close."""
-    if case.state != "in_review":
-        return None
-    return {
-        "key": case.key,
-        "why_not": automatic_permissions.why_not_close_incident(user, case, now=now) or "",
-    }
-
-
 def acts(case: Case) -> list[dict[str, Any]]:
     """On the page of an incident: the way to what it holds by itself."""
     if case.door != "incident":
         return []
     return [
         {
-            "words": f"{one.key}: release it" if one.state == "held" else f"Look back at {one.key}",
+            "words": f"{one.key}: release it",
             "url": one.url,
             "icon": "player-pause",
             "get": True,
         }
         for one in case.automatic_holds.order_by("number")[:10]
-        if one.state == "held" or case.state == "in_review"
+        if one.state == "held"
     ]
 
 

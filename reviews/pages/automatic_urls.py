@@ -12,7 +12,6 @@ urlpatterns = [
     path(f"{PATH}/new/", views.rule_new, name="hold_rule_new"),
     path(f"{PATH}/held/<str:key>/", views.hold_page, name="automatic_hold"),
     path(f"{PATH}/held/<str:key>/release/", views.hold_release, name="automatic_hold_release"),
-    path(f"{PATH}/held/<str:key>/close/", views.incident_close, name="automatic_hold_close"),
     path(f"{PATH}/<str:key>/", views.rule_page, name="hold_rule"),
     path(f"{PATH}/<str:key>/sign/", views.rule_sign, name="hold_rule_sign"),
     path(f"{PATH}/<str:key>/refuse/", views.rule_refuse, name="hold_rule_refuse"),
@@ -24,7 +23,6 @@ urlpatterns = [
     path(
         f"api/{PATH}/held/<str:key>/release/", automatic_api.release, name="api_automatic_release"
     ),
-    path(f"api/{PATH}/held/<str:key>/close/", automatic_api.close, name="api_automatic_close"),
     path(f"api/{PATH}/<str:key>/", automatic_api.rule, name="api_hold_rule"),
     path(f"api/{PATH}/<str:key>/sign/", automatic_api.sign, name="api_hold_rule_sign"),
     path(f"api/{PATH}/<str:key>/refuse/", automatic_api.refuse, name="api_hold_rule_refuse"),

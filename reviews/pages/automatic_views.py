@@ -14,7 +14,7 @@ from config.page import page
 from identities.models import Person, User
 from identities.permissions import NotAllowed, NotPossible, require
 from reviews import automatic_permissions
-from reviews.automatic import incidents, rules, settling
+from reviews.automatic import rules, settling
 from reviews.automatic_forms import HoldRuleForm
 from reviews.models import AutomaticHold, HoldRule
 from reviews.pages import automatic
@@ -105,16 +105,6 @@ def hold_release(request: HttpRequest, key: str) -> HttpResponse:
         now=timezone.now(),
     )
     messages.success(request, f"{row} is released: {row.item.title} works again.")
-    return redirect(row.url)
-
-
-@require_POST
-@login_required
-def incident_close(request: HttpRequest, key: str) -> HttpResponse:
-    user = user_of(request)
-    row, said = hold_of(user, key), request.POST.get("reason", "")
-    case = incidents.close(case=row.case, conclusion=said, by=user, now=timezone.now())
-    messages.success(request, f"{case.key} is closed.")
     return redirect(row.url)
 
 

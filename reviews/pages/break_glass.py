@@ -7,10 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from identities.models import User
+from reviews import permissions
 from reviews.break_glass import comparing, opening, rights
 from reviews.models import Case
+from reviews.packs import subjects
 from reviews.pages import break_glass_looking as looking
 from reviews.pages import break_glass_signing as signing
+from reviews.pages import packs, room_acts
 from reviews.pages.break_glass_parts import Parts
 from reviews.pages.case import entries
 
@@ -94,8 +97,10 @@ def _badges(p: Parts) -> list[dict[str, str]]:
 
 def _head_acts(p: Parts) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    if p.glass.incident is not None:
-        key = p.glass.incident.key
+    incident = p.glass.incident
+    # A sealed one is absent, also here.
+    if incident is not None and permissions.why_not_see(p.user, incident, now=p.now) is None:
+        key = incident.key
         found.append(
             {"words": f"Incident {key}", "url": f"/cases/{key}/", "icon": "flame", "get": True}
         )
@@ -105,7 +110,8 @@ def _head_acts(p: Parts) -> list[dict[str, Any]]:
     if p.case.state in ("closed", "cancelled") and p.case.requester_id == p.user.person_id:
         url = f"/break-glass/new/?bundle={p.glass.bundle.slug}"
         found.append({"words": "Ask anew", "url": url, "icon": "refresh", "get": True})
-    return found
+    found += room_acts.of_case(p.case, p.user, now=p.now)
+    return found + packs.act(subjects.of(p.case), p.user)
 
 
 def _answers(p: Parts) -> dict[str, dict[str, Any]]:

@@ -15,7 +15,8 @@ from reviews import policy_words, sight, visible
 from reviews.actions import attention, policy_versions
 from reviews.campaigns import preview, progress, rows, scope
 from reviews.models import Campaign
-from reviews.pages import campaign_progress, planted
+from reviews.packs import subjects
+from reviews.pages import campaign_progress, packs, planted
 from reviews.pages.campaign_progress import share
 from reviews.pages.campaign_rows import path_of
 from reviews.pages.lists import page_of
@@ -138,7 +139,7 @@ def shown(one: Campaign, user: User, asked: dict[str, str], *, now: datetime) ->
         },
         "head_badges": [_state(one)],
         # While the worker is at it nothing can be done with it, and the banner says so once.
-        "acts": [] if rows.unfinished(one) else _acts(one, user),
+        "acts": [*([] if rows.unfinished(one) else _acts(one, user)), *_pack(one, user)],
         "extend": {
             "url": f"/campaigns/{one.key}/extend/",
             "why_not": rows.why_not_extend(user, one),
@@ -198,6 +199,10 @@ def _looks(one: Campaign, user: User, *, blind: bool, now: datetime) -> dict[str
         ],
         "more": many - len(cases),
     }
+
+
+def _pack(one: Campaign, user: User) -> list[dict[str, Any]]:
+    return [] if one.state == "draft" else packs.act(subjects.of(one), user)
 
 
 def _acts(one: Campaign, user: User) -> list[dict[str, Any]]:

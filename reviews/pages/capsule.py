@@ -15,28 +15,64 @@ from evidence.vocabulary import STRENGTHS
 from reviews.models import Case
 from reviews.pages.lanes import micros
 
+# Rows of one page; all of them are in the data.
+SHOWN = 1_000
 WEAKEST_FIRST = list(STRENGTHS.values())
 
 
 def page(case: Case, capsule: Capsule) -> dict[str, Any]:
-    """For templates/capsule.html."""
-    body = capsule.body
+    """For templates/capsule.html, of one that was frozen for a case."""
     address = f"/cases/{case.key}"
+    return shown(capsule, f"{address}/capsules/{capsule.key}.json") | {
+        "case": {"key": case.key, "url": f"{address}/", "title": case.title},
+    }
+
+
+def shown(capsule: Capsule, url: str) -> dict[str, Any]:
+    """What a capsule says, whatever it was frozen for. `url`: where it is as data."""
+    body = capsule.body
     stones = list(capsule.tombstones.order_by("pk"))
     return {
-        "case": {"key": case.key, "url": f"{address}/", "title": case.title},
         "capsule": {
             "key": capsule.key,
             "what": body["query"].get("title", ""),
             "made_at": capsule.made_at,
             "digest": bytes(capsule.digest),
             "intact": capsules.intact(capsule),
-            "url": f"{address}/capsules/{capsule.key}.json",
+            "url": url,
         },
         "tombstones": [_stone(one) for one in stones],
-        "events": _events(body),
+        "chosen": _chosen(body) if "window" in body else None,
+        "many": len(body["events"]),
+        "events": _events(body)[:SHOWN],
         "missing": " ".join(body["missing"]),
         "links": _links(capsule),
+    }
+
+
+def _chosen(body: dict[str, Any]) -> dict[str, Any]:
+    """Of a selection: what it was chosen by, and how much of that time its sources are known in."""
+    formats = {(one["format"], one["format_version"]) for one in body["deposits"]}
+    return {
+        "asked": [
+            {"name": str(key).capitalize(), "value": str(value)}
+            for key, value in dict(body["query"].get("asked") or {}).items()
+        ],
+        "from": parse_datetime(body["window"]["from"]),
+        "to": parse_datetime(body["window"]["to"]),
+        "formats": [f"{name}, version {version}" for name, version in sorted(formats)],
+        "policies": list(body["shown"].get("policies", ())),
+        "sources": [
+            {
+                "name": one["source"],
+                "complete": one["complete"],
+                "complete_to": parse_datetime(one["complete_to"]) if one["complete_to"] else None,
+                "shown_by": one["shown_by"],
+                "gaps": len(one["gaps"]),
+            }
+            for one in body["completeness"]
+        ],
+        "clocks": body["clocks"],
     }
 
 

@@ -10,12 +10,12 @@ from uuid import UUID
 
 from evidence.models import LedgerEntry
 from evidence.words import counted
-from identities import visible as identities_visible
 from identities.models import Person, Revocation, User
 from reviews import permissions, sight, visible
 from reviews.actions import attention as looking
 from reviews.actions.naming import empty_seats
 from reviews.models import Case, Decision, Item, Seat
+from reviews.packs import subjects
 from reviews.pages import (
     answers,
     attention,
@@ -27,8 +27,11 @@ from reviews.pages import (
     case_stages,
     comments,
     outcomes,
+    packs,
     planted,
     quarantine,
+    room_acts,
+    sealing,
     triggers,
     vendor,
     weighing,
@@ -189,7 +192,11 @@ def context(case: Case, user: User, asked: dict[str, str], *, now: datetime) -> 
         "entries_url": f"/ledger/?subject={case.key}",
         "earlier": _earlier(parts),
         "comments": None if parts.blind is not None else comments.context(parts, asked),
-        "acts": _acts(parts) + attention.acts(parts) + automatic.acts(case),
+        "acts": room_acts.of_case(case, user, now=now)
+        + _acts(parts)
+        + attention.acts(parts)
+        + automatic.acts(case)
+        + sealing.acts(case, user, now=now),
         "provisional": attention.provisional(parts.marks),
         "kept_back": outcomes.kept_back(case),
         "triggers": triggers.of_case(case),
@@ -365,10 +372,7 @@ def _acts(parts: Parts) -> list[dict[str, Any]]:
                 "ask": "Why nothing has to be decided",
             }
         )
-    # Judged again when it is taken (reviews/packs).
-    if parts.blind is None and (case.sealed or identities_visible.sees_all(user)):
-        found.append({"words": "Take the pack out", "url": f"{here}/pack/", "icon": "archive"})
-    return found
+    return found if parts.blind is not None else found + packs.act(subjects.of(case), user)
 
 
 def _undo(parts: Parts) -> dict[str, Any] | None:

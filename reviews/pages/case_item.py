@@ -42,8 +42,8 @@ NOTES = {
     ("identity", "keep"): "it goes on as it is",
     ("identity", "revoke"): "it is suspended and its keys are held, until it is resumed or retired;"
     " a draft is refused for good",
-    ("step", "approve"): "it works again, and the keys that were held with it are released",
-    ("step", "deny"): "it stays suspended",
+    ("step", "approve"): "done when all seats approve; resuming releases the keys held with it",
+    ("step", "deny"): "not done: what is suspended stays suspended",
     ("manifest", "approve"): "signed when all seats approve: its runs are asked about no more",
     ("manifest", "deny"): "the release is not signed",
 }

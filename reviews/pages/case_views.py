@@ -1,12 +1,9 @@
 """A case as data, its capsules, and giving back what was stopped for what is withdrawn."""
 
-from tempfile import SpooledTemporaryFile
-
 from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
@@ -14,11 +11,9 @@ from django.views.decorators.http import require_GET, require_POST
 from config.page import page
 from evidence import looked
 from evidence.models import Capsule
-from evidence.permissions import NotAllowed
-from evidence.sources.failures import Stopped
 from identities.actions import revocations
 from identities.permissions import require
-from reviews import actions, packs, readers, sight
+from reviews import actions, readers, sight
 from reviews.confirmed import always, permitted_first
 from reviews.pages import capsule, case_data
 from reviews.views import back_to, case_of, user_of
@@ -50,29 +45,6 @@ def capsule_page(request: HttpRequest, key: str, number: int) -> HttpResponse:
     response = page(request, "capsule.html", capsule.page(case, found))
     by = readers.reader(user_of(request), now)
     looked.note(response, [("capsule", found.key)], by=by, now=now, case=case.pk)
-    return response
-
-
-@require_POST
-@login_required
-def case_pack(request: HttpRequest, key: str) -> HttpResponseBase:
-    """The auditor's pack as a zip; a POST, because taking it out is an act of its own."""
-    case, user, now = case_of(request, key), user_of(request), timezone.now()
-    pack = SpooledTemporaryFile(max_size=8 << 20)  # noqa: SIM115 -- the response closes it
-    try:
-        packs.write(pack, case, by=user, now=now)
-    except Stopped as problem:
-        pack.close()
-        messages.error(request, f"{problem.what} {problem.fix}")
-        return back_to(case)
-    except NotAllowed:
-        pack.close()
-        raise
-    pack.seek(0)
-    response = FileResponse(pack, as_attachment=True, filename=f"countersign-{case.key}.zip")
-    response["Cache-Control"] = "no-store, private"
-    by = readers.reader(user, now)
-    looked.note(response, [("export", f"pack of {case.key}")], by=by, now=now, case=case.pk)
     return response
 
 

@@ -21,7 +21,7 @@ from identities.models import (
 )
 from reviews.actions import policy_versions
 from reviews.actions.opening import IN_EVERY_MODE
-from reviews.pages import answers, lists, rows
+from reviews.pages import answers, lists, room_acts, rows
 from reviews.pages.lanes import micros
 
 MOST_EVENTS = 100
@@ -82,6 +82,7 @@ def finding(one: Finding, user: User, *, now: datetime) -> dict[str, Any]:
         "events_url": f"/events/?{urlencode({'finding': one.key})}",
         "identity": _named(one.identity),
         "answers": answers.three(one.identity, now) if one.identity else None,
+        "acts": room_acts.opening(one.identity, user, now=now, finding=one.key),
         "dispose": {
             "url": f"/findings/{one.key}/dispose/",
             "options": list(DISPOSITIONS),
@@ -246,6 +247,7 @@ def run(one: Run, user: User, *, now: datetime) -> dict[str, Any]:
             f"/identities/{identity.key}/" if identity else "/identities/",
             one.key,
         ),
+        "acts": room_acts.opening(identity, user, now=now, run=one.key),
         "run": {
             "key": one.key,
             "agent": str(one.agent or one.service or "not named"),

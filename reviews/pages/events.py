@@ -80,7 +80,7 @@ class _Page(NamedTuple):
 
 def listing(asked: Mapping[str, str], user: User, by: Reader, *, now: datetime) -> dict[str, Any]:
     """The rows behind any number, by what its address says."""
-    asked, left_out = understood(asked, _known(asked))
+    asked, left_out = understood(asked, known(asked))
     found = _found(asked, user, by, now=now)
     said = {key: asked[key] for key in (*WORDS, "q") if asked.get(key)}
     before = found.before
@@ -120,10 +120,13 @@ def listing(asked: Mapping[str, str], user: User, by: Reader, *, now: datetime) 
         "missing": found.missing
         or "; ".join(filter(None, [_missing(asked, found.rows, now=now), _gone(asked, found)])),
         "export_url": "",
+        "freeze": {"asked": [{"name": key, "value": value} for key, value in said.items()]}
+        if found.rows
+        else None,
     }
 
 
-def _known(asked: Mapping[str, str]) -> Known:
+def known(asked: Mapping[str, str]) -> Known:
     """What the list is narrowed by, beside what else is asked: a finding has its events, an
     identity's are attributed, and of what leads to a few events the surest is followed alone."""
     every: Known = {"before": lambda ref: events.key_in(ref) is not None}
@@ -171,8 +174,27 @@ def _url(said: Mapping[str, str]) -> str:
     return f"/events/?{urlencode(said)}" if said else "/events/"
 
 
-def _found(asked: Mapping[str, str], user: User, by: Reader, *, now: datetime) -> _Page:
-    before = events.key_in(asked.get("before", ""))
+class Chosen(NamedTuple):
+    """The newest events that an address chooses, where the next begin, and how they are shown."""
+
+    keys: list[events.Key]
+    before: events.Key | None = None
+    missing: str = ""
+    looked_to: datetime | None = None
+    number: int | None = None  # of the identity whose verdicts stand on them
+    of_all: bool = False  # nobody was asked for by name
+
+
+def chosen(
+    asked: Mapping[str, str],
+    user: User,
+    by: Reader,
+    *,
+    now: datetime,
+    before: events.Key | None,
+    limit: int = events.PAGE,
+) -> Chosen:
+    """Keys alone, of what this user may see."""
     number = _numbered(asked.get("finding", ""), "F-")
     if asked.get("finding"):
         finding = (
@@ -180,7 +202,7 @@ def _found(asked: Mapping[str, str], user: User, by: Reader, *, now: datetime) -
             if number is not None
             else None
         )
-        return _of_finding(finding, before)
+        return _of_finding(finding, before, limit)
     number = _numbered(asked.get("identity", ""), "NHI-")
     if asked.get("identity"):
         identity = (
@@ -188,13 +210,20 @@ def _found(asked: Mapping[str, str], user: User, by: Reader, *, now: datetime) -
             if number is not None
             else None
         )
-        return _Page([], None) if identity is None else _of_identity(identity, asked, before)
+        return Chosen([]) if identity is None else _of_identity(identity, asked, before, limit)
     wanted = _filter(asked)
     if wanted is None:
-        return _Page([], None)
-    found = events.page(wanted, scope=by.scope, before=before)
+        return Chosen([])
+    found = events.page(wanted, scope=by.scope, before=before, limit=limit)
     said = events.SLOW if found.slow else ""
-    return _Page(judged_rows(found.keys), found.before, said, found.looked_to)
+    return Chosen(found.keys, found.before, said, found.looked_to, of_all=True)
+
+
+def _found(asked: Mapping[str, str], user: User, by: Reader, *, now: datetime) -> _Page:
+    before = events.key_in(asked.get("before", ""))
+    found = chosen(asked, user, by, now=now, before=before)
+    shown = judged_rows(found.keys) if found.of_all else rows.of_keys(found.keys, found.number)
+    return _Page(shown, found.before, found.missing, found.looked_to)
 
 
 def judged_rows(keys: list[events.Key]) -> list[dict[str, Any]]:
@@ -242,24 +271,26 @@ def _numbered(key: str, prefix: str) -> int | None:
     return whole(text, longest=15)
 
 
-def _of_finding(finding: Finding | None, before: events.Key | None) -> _Page:
+def _of_finding(finding: Finding | None, before: events.Key | None, limit: int) -> Chosen:
     if finding is None:
-        return _Page([], None)
+        return Chosen([])
     keys = finding.events.order_by("-at", "-event_id")
     if before is not None:
         keys = keys.filter(Q(at__lt=before[0]) | Q(at=before[0], event_id__lt=before[1]))
-    page = list(keys.values_list("at", "event_id")[: events.PAGE + 1])
-    shown = page[: events.PAGE]
+    page = list(keys.values_list("at", "event_id")[: limit + 1])
+    shown = page[:limit]
     number = finding.identity.number if finding.identity is not None else None
-    return _Page(rows.of_keys(shown, number), shown[-1] if len(page) > events.PAGE else None)
+    return Chosen(shown, shown[-1] if len(page) > limit else None, number=number)
 
 
-def _of_identity(identity: Identity, asked: Mapping[str, str], before: events.Key | None) -> _Page:
+def _of_identity(
+    identity: Identity, asked: Mapping[str, str], before: events.Key | None, limit: int
+) -> Chosen:
     """By attribution, never by actors: a shared credential stays honest event by event."""
     name, wanted, link = (asked.get(key, "") for key in ("source", "family", "link"))
     source = Source.objects.filter(name=name).values_list("pk", flat=True).first() if name else None
     if (name and source is None) or (link and link not in events.LINKS):
-        return _Page([], None)
+        return Chosen([])
     sql = f"{OF_IDENTITY} {f'AND {events.LINKS[link]}' if link else ''} {NEWEST}"
     facts: dict[str, Any] = {
         "identity": identity.number,
@@ -268,7 +299,7 @@ def _of_identity(identity: Identity, asked: Mapping[str, str], before: events.Ke
         "verdict": VERDICTS.get(asked.get("verdict", "")),
         "action": asked.get("action", ""),
         "source": source,
-        "limit": MOST_WALKED if wanted else events.PAGE + 1,
+        "limit": MOST_WALKED if wanted else limit + 1,
         "before_at": before[0] if before else None,
         "before_id": before[1] if before else None,
     }
@@ -279,16 +310,16 @@ def _of_identity(identity: Identity, asked: Mapping[str, str], before: events.Ke
             found = cursor.fetchall()
             cursor.execute("SET LOCAL statement_timeout = 0")
     except OperationalError:
-        return _Page([], None, events.SLOW)
+        return Chosen([], missing=events.SLOW)
     fits = [
         (at, number)
         for at, number, resource in found
         if not wanted or family_of(resource or "") == wanted
     ]
-    keys = fits[: events.PAGE]
-    more = len(fits) > events.PAGE or (bool(wanted) and len(found) == MOST_WALKED)
-    last = keys[-1] if len(fits) > events.PAGE else (found[-1][:2] if found and more else None)
-    return _Page(rows.of_keys(keys, identity.number), last)
+    keys = fits[:limit]
+    more = len(fits) > limit or (bool(wanted) and len(found) == MOST_WALKED)
+    last = keys[-1] if len(fits) > limit else (found[-1][:2] if found and more else None)
+    return Chosen(keys, last, number=identity.number)
 
 
 def _missing(asked: Mapping[str, str], shown: list[dict[str, Any]], *, now: datetime) -> str:

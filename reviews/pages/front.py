@@ -21,6 +21,7 @@ from reviews.pages import (
     freshness,
     lists,
     planted,
+    room_acts,
     unfinished,
     waiting,
 )
@@ -56,6 +57,7 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
         "systems_total": of_systems,
         # What is no case and waits all the same; the frame has counted the other kinds.
         "drafts": activating.waiting_for(user, now=now).count(),
+        "tasks": room_acts.tasks_of(user, now=now).count(),
         "second_looks": looks,
         "setup": _setup(),
     }
@@ -172,7 +174,11 @@ def _setup() -> dict[str, Any] | None:
             Credential.objects.filter(issued_at__isnull=False),
         ),
         ("Sign a delegation", "/requests/new/", DelegationVersion.objects.filter(signed=True)),
-        ("Open the first review", "/identities/", Case.objects.filter(door="access_review")),
+        (
+            "Open the first review",
+            "/identities/",
+            Case.objects.filter(door="access_review", sealed=False),
+        ),
         ("Name a tie-breaker", "/identities/", Identity.objects.filter(sponsor__isnull=False)),
         (
             "Turn consequences on for one identity",

@@ -82,7 +82,7 @@ def lanes(identity: Identity, *, since: datetime, until: datetime, now: datetime
     }
     names = _lane_names(rows[:MOST])
     # What retention dropped is drawn too, also where nothing is left to draw.
-    gone = dropped_stretches(since=since, until=until) + _gaps(identity.number, since, until)
+    gone = dropped_stretches(since=since, until=until) + gaps(identity.number, since, until)
     if all(name in AI_LANES for name in names) and any(row[3] == "identity" for row in gone):
         names = ["Identity log", *names]
     place = {name: number for number, name in enumerate(names)}
@@ -161,7 +161,7 @@ def _lane_names(rows: list[tuple[Any, ...]]) -> list[str]:
     return logs + [name for name in AI_LANES if name in ai or name != "Other steps"]
 
 
-def _gaps(number: int, since: datetime, until: datetime) -> list[Stretch]:
+def gaps(number: int, since: datetime, until: datetime) -> list[Stretch]:
     """Gaps of the sources that tell of it: by any row, in the window or not, or a run's key."""
     with connection.cursor() as cursor:
         cursor.execute(

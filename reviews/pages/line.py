@@ -20,13 +20,16 @@ from identities.models import Credential, DelegationVersion, Finding, User
 from reviews import owner_permissions, permissions, visible
 from reviews.actions import activating, retiring
 from reviews.models import Case, Seat
+from reviews.packs import subjects
 from reviews.pages import (
     answers,
     chain,
     lineage,
     manifests,
     modes,
+    packs,
     possible,
+    room_acts,
     rows,
     suspended,
     triggers,
@@ -186,6 +189,8 @@ def _acts(d: Dossier, user: User) -> list[dict[str, Any]]:
             "icon": "ban",
             "get": True,
         },
+        *room_acts.opening(d.identity, user, now=d.live_now),
+        *packs.act(subjects.of(d.identity), user),
         *([_follow(d, user)] if inheriting.lags(d.identity) else []),
         # What is suspended may be for good.
         *([_retire(d, user)] if d.identity.state == "suspended" else []),

@@ -40,6 +40,7 @@ NARROWED = (
     "service",
     "due",
     "decided",
+    "joint",
     "again",
 )
 HEADINGS = {
@@ -50,6 +51,7 @@ HEADINGS = {
 }
 SHOWN = {"": "Cases", "items": "Items"}
 TOGETHER = {"all": "dangerous together"}
+JOINT = {"any": "decided", "both": "by both", "missing": "by one alone"}
 DECIDED = {"any": "or overdue", "in_time": "before the deadline", "late": "late, or overdue"}
 # What of an address stays when another page, group or shape of the same queue is asked for.
 KEPT = ("q", "seat", "show", "group", "together", "due", *queue_groups.GROUPS)
@@ -68,6 +70,7 @@ OF_CASES: Known = dict.fromkeys((*NARROWED, "page"), ()) | {
     "state": (*STATES, "under_way"),
     "due": ("passed",),
     "decided": tuple(DECIDED),
+    "joint": tuple(JOINT),
     "again": ("mine",),
 }
 
@@ -196,7 +199,7 @@ def all_cases(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, 
     if isinstance(every, looked_again.Rows):
         if not any(asked.get(name) for name in NARROWED if name != "again"):
             page |= looked_again.total(user, now=now)
-    elif asked.get("due") or asked.get("decided"):
+    elif any(asked.get(name) for name in ("due", "decided", "joint")):
         page["total"] = every.count()
     hidden = sight.conflicts_hidden(user, [one.pk for one in shown if one.conflicts], now=now)
     for one in shown:
@@ -244,13 +247,31 @@ def all_cases(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, 
 def _narrowed_by(name: str, value: str) -> str:
     if name == "again":
         return "for my second look"
-    return "overdue" if name == "due" else f"{name} {DECIDED.get(value, value)}"[:100]
+    return (
+        "overdue"
+        if name == "due"
+        else f"{name} {(JOINT if name == 'joint' else DECIDED).get(value, value)}"[:100]
+    )
 
 
 def _items(which: Q) -> Coalesce:
     """How many of a case, asked of the rows that are shown: joined, all cases are counted first."""
     rows = Item.objects.filter(which, case=OuterRef("pk")).order_by().values("case")
     return Coalesce(Subquery(rows.annotate(n=Count("pk")).values("n")), 0)
+
+
+def _by_share[Cases: QuerySet[Any]](rows: Cases, asked: dict[str, str], *, now: datetime) -> Cases:
+    """What a share counts of them, or its part, or the rest."""
+    decided, joint = asked.get("decided", ""), asked.get("joint", "")
+    if decided:
+        rows = shares.due(rows, now=now)
+    if decided in ("in_time", "late"):
+        rows = rows.filter(shares.IN_TIME if decided == "in_time" else ~shares.IN_TIME)
+    if joint:
+        rows = shares.joint(rows)
+    if joint in ("both", "missing"):
+        rows = rows.filter(shares.BOTH if joint == "both" else ~shares.BOTH)
+    return rows
 
 
 def cases_in(
@@ -286,12 +307,7 @@ def cases_in(
         rows = rows.filter(state=state)
     if asked.get("due"):
         rows = rows.filter(state="open", deadline_at__lte=now)
-    if asked.get("decided"):
-        rows = shares.due(rows, now=now)
-    if asked.get("decided") == "in_time":
-        rows = rows.filter(shares.IN_TIME)
-    elif asked.get("decided") == "late":
-        rows = rows.exclude(shares.IN_TIME)
+    rows = _by_share(rows, asked, now=now)
     if asked.get("campaign"):
         key = CAMPAIGN.fullmatch(asked["campaign"])
         rows = rows.filter(campaign__number=int(key[1])) if key else rows.none()
@@ -328,7 +344,8 @@ def row_of(
         "due_at": case.deadline_at,
         "closed": "closed" if case.closed_at else "",
         "what": case.title,
-        "url": f"/cases/{case.key}/",
+        # An incident's room leads to its seats' answers.
+        "url": f"/cases/{case.key}/{'room/' if case.door == 'incident' else ''}",
         "sub": f"{waiting.DOOR_WORDS[case.door]}{waiting.stage_words(case)}",
         "seat": "",
         "silence": silence,

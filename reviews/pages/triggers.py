@@ -52,7 +52,8 @@ def _row(one: Trigger) -> dict[str, Any]:
         "words": one.words,
         "links": one.links,
         "at": one.at,
-        "case": "" if one.case is None else one.case.key,
+        # A sealed case is absent, also here.
+        "case": "" if one.case is None or one.case.sealed else one.case.key,
     }
 
 

@@ -144,4 +144,10 @@ urlpatterns = [
     path("", include("reviews.pages.list_urls")),
     path("", include("reviews.pages.mode_urls")),
     path("", include("reviews.pages.unfinished_urls")),
+    path("", include("reviews.pages.room_urls")),
+    path("", include("reviews.pages.room_timeline_urls")),
+    path("", include("reviews.pages.containment_urls")),
+    path("", include("reviews.pages.radius_urls")),
+    path("", include("reviews.pages.sealing_urls")),
+    path("", include("reviews.pages.population_urls")),
 ]

@@ -87,7 +87,8 @@ def _found(item: Item, days: list[tuple[datetime, int, int, str]], *, now: datet
     if item.case.identity is None:
         return
     key = found.Key(item.case.identity.number, None, RULE, item.title[:500])
-    details = {"case": item.case.key, "item": str(item.pk), "name": item.snapshot.get("name", "")}
+    case = "" if item.case.sealed else item.case.key
+    details = {"case": case, "item": str(item.pk), "name": item.snapshot.get("name", "")}
     found.extend({key: found.Asked(days, "", details)}, now=now)
 
 

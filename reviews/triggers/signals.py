@@ -30,7 +30,7 @@ FROM identities_usageday u
 JOIN identities_identity i ON i.number = u.identity_no AND i.state <> 'retired'
 JOIN evidence_term t ON t.id = u.action_id
 WHERE u.plane = %(plane)s AND u.plane = 3 AND u.day >= %(since)s
-  AND t.value NOT LIKE 'ssf:%%' AND NOT t.value = ANY(%(calm)s)
+  AND t.value NOT LIKE 'ssf:%%' AND t.value NOT LIKE 'alert:%%' AND NOT t.value = ANY(%(calm)s)
   AND (t.value <> 'caep:credential-change' OR u.family ~ '^(revoke|delete)')
   AND (t.value NOT IN ('caep:risk-level-change', 'caep:assurance-level-change')
        OR u.family NOT LIKE 'LOW%%')

@@ -10,6 +10,8 @@ correlation spans linked to API events       line         the line page in a gro
 campaigns   20,000 reviews opened together
 triggers    small reviews from events, 20,000 identities
 queue       the queue's page, 100,000 items  deadlines    due, cut and denied, two workers
+rooms       an incident's timeline, 50,000 events, and its room
+ledger      a million rows: what an entry costs its writer, and verifying all (asked for by name)
 closing     10,000 outcomes of a campaign at its end
 claims      4,000 unowned identities asked about, 20 companies
 freezes     10,000 silences that come due in a change freeze
@@ -19,8 +21,8 @@ faults      1,000 faults under revocations at an OAuth server: each ends once (a
 automatic   a finding stored until its automatic hold is sent, at moto's AWS
 scale       many events: size, pace, the first look, and 100 M by extrapolation
 
-`--rows N` bounds line (default 5,000,000: several minutes, 4 GB under var/) and scale (default
-20,000,000: hours, 30 GB); `--megabytes N` is the largest file of memory.
+`--rows N` bounds rooms (default 50,000), line (default 5,000,000: several minutes, 4 GB under
+var/) and scale (default 20,000,000: hours, 30 GB); `--megabytes N` is the largest file of memory.
 """
 
 import argparse
@@ -59,12 +61,14 @@ from tests.bench import (  # noqa: E402 - after setup
     freezes,
     grants,
     intake,
+    ledger,
     line,
     memory,
     modes,
     pulls,
     queue,
     revoking,
+    rooms,
     scale,
     start,
     triggers,
@@ -72,7 +76,7 @@ from tests.bench import (  # noqa: E402 - after setup
 )
 from tests.bench.told import Said  # noqa: E402 - after setup
 
-LINE, SCALE, MEGABYTES = 5_000_000, 20_000_000, 400
+LINE, SCALE, MEGABYTES, LEDGER = 5_000_000, 20_000_000, 400, 1_000_000
 
 
 class Asked(NamedTuple):
@@ -127,6 +131,22 @@ def at_otlp(_: Asked) -> Iterator[Said]:
     spans = intake.otlp(30_000, "otlp-empty")
     what = "OTLP, 30,000 spans, batches of 512, committed"
     yield Said(what, f"{spans:,.0f} spans/s", "target 5,000", spans >= 5_000)
+
+
+def at_ledger(asked: Asked) -> Iterator[Said]:
+    ledger.fill(asked.rows or LEDGER)
+    cost = ledger.append()
+    yield Said(
+        f"an entry of the ledger, {ledger.WRITERS} writers, {asked.rows or LEDGER:,} rows",
+        f"p95 {cost.call:.2f} ms",
+        f"of {cost.both:.2f} ms, plain row {cost.plain:.2f} ms; target 1 ms",
+        cost.call <= 1,
+    )
+    found = ledger.verify()
+    for what, speed in (("verify_ledger", found.here), ("its script, alone", found.script)):
+        yield Said(
+            f"{what}, {found.rows:,} rows", f"{speed:,.0f}/s", "target 50,000", speed >= 50_000
+        )
 
 
 def at_line(asked: Asked) -> Iterator[Said]:
@@ -190,6 +210,7 @@ PARTS = {
     "web": Part(lambda _: web.measure()),
     "pulls": Part(lambda _: pulls.measure()),
     "queue": Part(lambda _: queue.measure()),
+    "rooms": Part(lambda asked: rooms.measure(asked.rows)),
     "deadlines": Part(lambda _: deadlines.measure()),
     "memory": Part(lambda asked: memory.measure(asked.megabytes)),
     "correlation": Part(at_correlation),
@@ -204,6 +225,7 @@ PARTS = {
     "revoking": Part(lambda _: revoking.measure()),
     "automatic": Part(lambda _: automatic.measure()),
     "grants": Part(lambda _: grants.measure()),
+    "ledger": Part(at_ledger, unasked=False),
     "faults": Part(lambda _: faults.measure(), unasked=False),
     "scale": Part(lambda asked: scale.measure(asked.rows or SCALE), unasked=False),
 }

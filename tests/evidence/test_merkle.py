@@ -49,7 +49,7 @@ def test_every_row_leads_to_the_root_and_nothing_else_does(many: int, data: st.D
     leaves = leaves_of(many)
     root = by_the_book(leaves)
     index = data.draw(st.integers(0, many - 1))
-    path = merkle.paths(leaves, [index])[index]
+    path = merkle.Tree(leaves).path(index)
     assert merkle.root_of(leaves[index], index, many, path) == root
     # Another row, another place, another size, a path that is longer, shorter or changed.
     other = data.draw(st.integers(0, many - 1))

@@ -42,7 +42,9 @@ PURE = (
     "reviews/policy_stages.py",
     "reviews/policy_words.py",
     "reviews/pages/chain.py",
+    "reviews/pages/radius_drawing.py",
     "reviews/planted.py",
+    "reviews/population/sampling.py",
 )
 # Packages that talk to other systems, and the four folders that may import them (decisions 18).
 OUTSIDE = frozenset(

@@ -1,4 +1,4 @@
-"""The rows of the table of permissions: of automatic holds, their rules and their incidents."""
+"""The rows of the table of permissions: of automatic holds and their rules."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,7 +13,6 @@ from .permission_world import Row, World
 
 ONLY = "Only a reviewer or an administrator may have findings hold by themselves."
 OFF = "Only a reviewer, a responder or an administrator may switch automatic holds off."
-CLOSING = "Only a reviewer, a responder or an administrator may close an incident."
 IN = "automatic_permissions"
 HOLDING = "Only a responder or who answers for svc-report may hold it."
 
@@ -91,12 +90,6 @@ def incident(w: World, state: str = "in_review") -> Case:
     return Case.objects.get(pk=row.pk)
 
 
-def signed_by(w: World, name: str) -> Case:
-    case = incident(w)
-    case.seats.create(kind="identity_owner", person=person_of(w.user(name)))
-    return case
-
-
 def of_automatic_holds() -> Iterator[Row]:
     p: Any = automatic_permissions
     barred = (("off", INACTIVE), ("otto", AUDITOR), ("gus", ONLY), ("rex", ONLY))
@@ -137,7 +130,7 @@ def of_automatic_holds() -> Iterator[Row]:
         yield Row(f"{IN}.{end}", asks(end, name, ruled("in_force")), said)
     over = "AUTO-1 is refused: only what is in force is switched off."
     yield Row(f"{IN}.{end}", asks(end, "root", ruled("refused")), over)
-    release, close = "why_not_release_hold", "why_not_close_incident"
+    release = "why_not_release_hold"
     for name, said in (
         ("rex", None),
         ("ines", None),
@@ -155,25 +148,8 @@ def of_automatic_holds() -> Iterator[Row]:
     )
     decided = "It has been decided and goes out: what is revoked is issued anew."
     yield Row(f"{IN}.{release}", asks(release, "rex", lambda w: hold(w, outcome="revoke")), decided)
-    for name, said in (
-        ("rita", None),
-        ("rex", None),
-        ("root", None),
-        ("off", INACTIVE),
-        ("otto", AUDITOR),
-        ("gus", CLOSING),
-    ):
-        yield Row(f"{IN}.{close}", asks(close, name, incident), said)
-    early = "CS-77 is open: there is nothing to look back at yet."
-    yield Row(f"{IN}.{close}", asks(close, "rex", lambda w: incident(w, "open")), early)
-    acted = "You have acted in this incident: somebody who has not closes it."
-    yield Row(f"{IN}.{close}", asks(close, "rex", lambda w: signed_by(w, "rex")), acted)
-    what = "You are the subject of this {}: somebody else {} it."
-    yield Row(
-        f"{IN}.{release}", lambda w: himself(w, release, hold), what.format("hold", "releases")
-    )
-    closes = what.format("incident", "closes")
-    yield Row(f"{IN}.{close}", lambda w: himself(w, close, incident), closes)
+    subject = "You are the subject of this hold: somebody else releases it."
+    yield Row(f"{IN}.{release}", lambda w: himself(w, release, hold), subject)
     yield Row(f"{IN}.{release}", nobodys, permissions.NOBODY)
 
 

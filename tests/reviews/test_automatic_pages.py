@@ -10,8 +10,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from identities.models import Finding, User
-from reviews.automatic import holding, settling
-from reviews.models import AutomaticHold, Case, HoldRule
+from reviews.automatic import holding
+from reviews.models import AutomaticHold, HoldRule
 
 from .conftest import DAY, HOUR, Told, ingest, make_user, record
 from .holding import MINUTE, SECRET
@@ -130,20 +130,6 @@ def test_hold_is_listed_shown_with_its_times_and_released(
     page = ines.get(row.url).content.decode()
     assert ("released" in page, "Release it now" in page) == (True, False)
     assert Finding.objects.get(pk=row.finding_id).state == "expected"
-
-
-def test_incident_is_closed_on_the_page_of_its_hold(story: Told, ada: User, as_user: Sign) -> None:
-    row = held(story, ada, as_user)
-    settling.release(hold=row, finding_was="false", reason="x", by=story.ines, now=timezone.now())
-    assert "Close CS-" not in as_user(ada).get(row.url).content.decode()
-    Case.objects.update(state="in_review")
-    client = as_user(ada)
-    assert f"Close {row.case.key}" in client.get(row.url).content.decode()
-    assert f"Look back at {row.key}" in client.get(f"/cases/{row.case.key}/").content.decode()
-    given = {"reason": "an old script of ours"}
-    assert as_user(story.ines).post(f"{row.url}close/", given).status_code == 403
-    assert client.post(f"{row.url}close/", given)["Location"] == row.url
-    assert Case.objects.get().state == "closed"
 
 
 def test_what_is_typed_is_kept_and_escaped(story: Told, as_user: Sign) -> None:

@@ -34,6 +34,7 @@ def test_doctor_has_nothing_to_say_of_a_new_installation(settings: Any) -> None:
         "break-glass accounts": (True, "none yet: `manage.py break_glass_account` makes one"),
         "sealed credentials": (True, "0 credentials watched for"),
         "on call": (True, "0 rotas read"),
+        "tickets": (True, "0 trackers set up"),
     }
 
 

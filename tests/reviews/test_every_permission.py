@@ -22,16 +22,22 @@ from reviews.campaigns import letting_out
 
 from .conftest import Told
 from .permission_accounts import of_accounts
+from .permission_alerts import of_alerts
 from .permission_answers import of_answers
 from .permission_automatic import of_automatic_holds
+from .permission_containment import of_containment
 from .permission_empty import of_empty_seats
 from .permission_freezes import of_freezes
 from .permission_glass import of_break_glass
 from .permission_grants import of_grants
 from .permission_owners import of_owners
+from .permission_packs import of_packs
 from .permission_persons import of_persons
+from .permission_population import of_population
+from .permission_rooms import of_rooms
 from .permission_rows import of_identities, of_policies, of_reviews
 from .permission_sealed import of_sealed
+from .permission_sealing import of_sealing
 from .permission_statements import of_batches, of_statements
 from .permission_steering import of_steering
 from .permission_world import World
@@ -65,7 +71,13 @@ ROWS = [
     *of_accounts(),
     *of_break_glass(),
     *of_sealed(),
+    *of_sealing(),
     *of_grants(),
+    *of_packs(),
+    *of_containment(),
+    *of_alerts(),
+    *of_population(),
+    *of_rooms(),
 ]
 
 

@@ -256,7 +256,7 @@ def test_the_page_says_it_and_asks_by_one_button(story: Told, as_user: SignIn) -
     text = client.get(url).content.decode()
     assert (f"{case.key} asks them</a>" in text, "Ask to resume it" in text) == (True, False)
     page = as_user(story.ines).get(f"/cases/{case.key}/").content.decode()
-    assert "it works again, and the keys that were held with it are released" in page
+    assert "done when all seats approve; resuming releases the keys held with it" in page
 
 
 def test_what_was_not_seen_to_be_stopped_may_still_work(story: Told, as_user: SignIn) -> None:

@@ -19,7 +19,7 @@ from django.db import IntegrityError, connection, transaction
 from evidence import ledger
 from evidence.models import Actor
 from evidence.words import counted
-from identities import permissions
+from identities import causes, permissions
 from identities.acting import By, acting
 from identities.actions import revocations
 from identities.actions.revocations import Ask, Made, reach
@@ -101,6 +101,8 @@ def cascade(
     """One signature on the identity and all that comes from it, parents first."""
     permissions.require(revocations.why_not(root, _known(step, CASCADE), by, now=now))
     because = reason_given(because, what="it stands in the ledger")
+    if causes.unsaid([case]):
+        because, case_key = causes.NEUTRAL, ""
     batch = Batch(
         kind="cascade", step=step, root=root, because=because, case=case, case_key=case_key
     )
@@ -263,8 +265,9 @@ def _begun(
             "Give a request key of 8 to 200 printable characters: the same request is done once."
         )
     who = acting(by)
+    said = acting(_said_by(batch, by))
     asked = json.dumps([batch.kind, batch.step, batch.because, by_hand, list(names)]).encode()
-    batch.at, batch.by, batch.by_name = now, who.ref, who.name
+    batch.at, batch.by, batch.by_name = now, who.ref, said.name
     batch.request_key, batch.asked_digest = request_key, sha256(asked).hexdigest()
     try:
         with transaction.atomic():
@@ -279,6 +282,10 @@ def _begun(
         return False
     batch.refresh_from_db()
     return True
+
+
+def _said_by(batch: Batch, by: By) -> By:
+    return causes.said_by(by, neutral=bool(causes.unsaid([batch.case])))
 
 
 def _sign(batch: Batch, rows: list[Planned], by_hand: bool, *, by: By, now: datetime) -> None:
@@ -319,7 +326,7 @@ def _sign(batch: Batch, rows: list[Planned], by_hand: bool, *, by: By, now: date
     from_ = f" from {batch.root.name}" if batch.root is not None else ""
     ledger.append(
         at=now,
-        by=batch.by,
+        by=acting(_said_by(batch, by)).ref,
         by_name=batch.by_name,
         act="batch.signed",
         subject=batch.root.key if batch.root is not None else batch.key,

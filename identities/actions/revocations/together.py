@@ -16,7 +16,7 @@ from django.db import connection
 from django.db.models import Q
 
 from evidence import nudge
-from identities import permissions
+from identities import causes, permissions
 from identities.acting import By, acting
 from identities.actions import identities as identity_actions
 from identities.enforcers.contract import Permission, Target
@@ -81,6 +81,7 @@ class Ask(NamedTuple):
     key of the hold that the release or the narrowing of an entitlement ends; `allowed` what a
     release may let come into force (enforcers/widening.py), where that is not what was held.
     `by_hand`: a credential that no enforcer changes is put on the wall for people, not refused.
+    `urgent`: goes before what is routine; None: it is where a person asks.
     """
 
     identity: Identity
@@ -96,6 +97,7 @@ class Ask(NamedTuple):
     held_by: str = ""
     allowed: Mapping[str, str] | None = None
     by_hand: bool = False
+    urgent: bool | None = None
 
 
 class Unreachable(NotPossible):
@@ -115,6 +117,9 @@ class Together:
 
     def __init__(self, asks: Sequence[Ask], *, by: By, now: datetime) -> None:
         self.by, self.now = by, now
+        # What a sealed case asks for is seen; why, and by whom, is not.
+        self.unsaid = causes.unsaid({ask.case for ask in asks})
+        self.said_by = causes.said_by(by, neutral=bool(self.unsaid))
         self.identities = identity_actions.locked_all({ask.identity.pk for ask in asks})
         keys = {ask.credential.pk for ask in asks if ask.credential is not None}
         self.credentials = _locked_credentials(keys) if keys else {}
@@ -137,10 +142,12 @@ class Together:
         self.made: list[Revocation] = []
         # What releases undo: identity, credential, step, system and the target's name.
         self.undone: list[tuple[UUID, UUID | None, str, str, str]] = []
-        self.door = OwnDoor(self.identities, steps, by=by, now=now)
+        self.door = OwnDoor(self.identities, steps, by=self.said_by, now=now)
 
     def take(self, ask: Ask) -> Made:
         """What stands for this ask. Nothing is written before `write`, of a refused one never."""
+        if ask.case in self.unsaid:
+            ask = ask._replace(because=causes.NEUTRAL, case_key="")
         try:
             return Made(self._rows(ask), None)
         except (NotPossible, NotAllowed) as refused:
@@ -312,7 +319,7 @@ class Together:
     def _new(
         self, identity: Identity, ask: Ask, *, system: str, target: dict[str, Any], words: str
     ) -> Revocation:
-        who = acting(self.by)
+        who = acting(self.said_by)
         return Revocation(
             identity=identity,
             step=ask.step,
@@ -325,6 +332,7 @@ class Together:
             because=ask.because,
             case=ask.case,
             case_key=ask.case_key,
+            urgent=acting(self.by).user is not None if ask.urgent is None else ask.urgent,
             not_before=self.now,
         )
 
@@ -351,7 +359,7 @@ class Together:
                 for row in self.made
                 if row.system != "countersign"
             ],
-            by=self.by,
+            by=self.said_by,
             now=self.now,
         )
         nudge.after_commit("revocation.requested")

@@ -29,6 +29,7 @@ REQUIRED: dict[int, dict[str, type]] = {
     3002: {**BASE, "user": dict},
     2008: {**BASE, "finding_info": dict},
     2004: {**BASE, "finding_info": dict},
+    2005: {**BASE, "finding_info_list": list, "status_id": int},
 }
 ONE_OF: dict[int, tuple[str, ...]] = {
     3002: ("service", "dst_endpoint"),
@@ -224,6 +225,42 @@ def test_finding(state: str, activity: int, status: int, rule: str, number: int)
 def test_inferred_finding_is_of_low_confidence() -> None:
     made = ocsf_out.finding(FINDING | {"strength": INFERRED})
     assert (made["confidence_id"], made["unmapped"]) == (1, {"strength": "inferred"})
+
+
+INCIDENT: dict[str, Any] = {
+    "key": "CS-9",
+    "title": "Incident: key used elsewhere",
+    "words": "seen in the morning",
+    "state": "open",
+    "severity": "high",
+    "opened_at": 1_930_366_900_000_000,
+    "changed_at": 1_930_366_900_000_000,
+    "url": "https://countersign.example/cases/CS-9/room/",
+    "outcome": "",
+    "findings": [{"key": "F-7", "words": "no run", "rule": "no_run"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("more", "activity", "status", "severity"),
+    [
+        ({}, 1, 1, 4),
+        ({"severity": ""}, 1, 1, 0),
+        ({"state": "in_review", "changed_at": 1_930_366_960_000_000}, 2, 2, 4),
+        ({"state": "closed", "changed_at": 1_930_366_960_000_000, "outcome": "o"}, 3, 5, 4),
+        ({"state": "cancelled", "findings": []}, 3, 99, 4),
+    ],
+)
+def test_incident(more: dict[str, Any], activity: int, status: int, severity: int) -> None:
+    made = validated(ocsf_out.incident(INCIDENT | more))
+    assert (made["activity_id"], made["status_id"], made["severity_id"]) == (
+        activity,
+        status,
+        severity,
+    )
+    assert made["metadata"]["uid"] == "CS-9"
+    assert made["finding_info_list"][0]["uid"] == ("F-7" if "findings" not in more else "CS-9")
+    assert ("end_time" in made, made.get("status_detail")) == (activity == 3, more.get("outcome"))
 
 
 def test_finding_without_identity_names_the_actor() -> None:

@@ -38,6 +38,7 @@ SAMPLED = {
     "postgres": "postgres",
     "ocsf": "ocsf",
     "signals": "signals",
+    "alerts": "alerts",
 }
 # What the samples put wherever a vendor writes what people wrote.
 PRIVATE = b"private words"

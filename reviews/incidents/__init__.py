@@ -1,0 +1,1 @@
+"""Incidents: opened on an alert, closed on proof."""
