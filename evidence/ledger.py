@@ -23,9 +23,10 @@ from django.db import connection, transaction
 from django.db.models import Q
 
 from evidence import canonical as canonical_json
-from evidence import withheld
+from evidence import sealed_rows, withheld
 from evidence.models import LedgerEntry, LedgerSeal, LedgerTombstone
 from evidence.names import plain
+from evidence.sealed_rows import chained
 
 VERSION = 1
 # Rows that two people took words out of: `entries`, by id [digest before, digest after].
@@ -169,11 +170,6 @@ def append_all(acts: Sequence[Said]) -> list[LedgerEntry]:
     return LedgerEntry.objects.bulk_create(rows)
 
 
-def chained(number: int, previous: bytes, digest: bytes) -> bytes:
-    """The hash of seal `number`."""
-    return sha256(number.to_bytes(8) + previous + digest).digest()
-
-
 def seal(*, now: datetime, thorough: bool = True) -> int:
     """Seal every entry whose transaction is over; how many were sealed.
 
@@ -251,14 +247,18 @@ def verify(*, most_faults: int = 100, kept: tuple[int, bytes] | None = None) -> 
     faults: list[Fault] = []
     number, previous, seen = 0, GENESIS, 0
     met: bytes | None = None
-    for row, entry, stones in _walk():
+    for found in sealed_rows.all_of_them():
         if len(faults) >= most_faults:
             return Verified(seen, 0, number, previous, faults[:most_faults])
-        if row.number != number + 1:
-            lacking = f"seal {number + 1} is missing" if row.number > number else "out of order"
-            faults.append(Fault(row.number, lacking))
-        faults += [Fault(row.number, what) for what in _wrong(row, entry, previous, stones)]
-        number, previous = row.number, bytes(row.hash)
+        if found.number != number + 1:
+            lacking = f"seal {number + 1} is missing" if found.number > number else "out of order"
+            faults.append(Fault(found.number, lacking))
+        if not found.fits(previous):
+            row = LedgerSeal.objects.get(pk=found.number)
+            entry = LedgerEntry.objects.filter(pk=row.entry_id).first()
+            stones = [] if entry is None else list(entry.tombstones.order_by("pk"))
+            faults += [Fault(row.number, what) for what in _wrong(row, entry, previous, stones)]
+        number, previous = found.number, found.hash
         seen += 1
         if kept is not None and number == kept[0]:
             met = previous

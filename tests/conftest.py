@@ -258,6 +258,7 @@ class Cleaner:
             )
         }
         self.seeds = {name: self.copied(name) for name in self.filled()}
+        self.bare = self.seeds  # what migrations put in, whatever a folder keeps beside it
         self.kept = self.partitions()
 
     def partitions(self) -> set[str]:

@@ -87,6 +87,7 @@ class Frame(NamedTuple):
             case=self.case.pk,
             case_key=self.case.key,
             by_hand=by_hand,
+            urgent=True,
         )
 
 

@@ -4,8 +4,7 @@ from allauth.account.decorators import reauthentication_required
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import FileResponse, HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
@@ -82,7 +81,9 @@ def refuse(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 @login_required
-def client(request: HttpRequest) -> HttpResponseBase:  # noqa: ARG001 -- a view
+def client(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 -- a view
     """The script that asks, to save beside one's profile."""
     file = settings.BASE_DIR / "scripts" / "countersign_credentials.py"
-    return FileResponse(file.open("rb"), as_attachment=True, content_type="text/x-python")
+    response = HttpResponse(file.read_bytes(), content_type="text/x-python")
+    response["Content-Disposition"] = f"attachment; filename={file.name}"
+    return response

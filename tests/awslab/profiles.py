@@ -61,14 +61,15 @@ def lists(client: Any) -> str:
 class Listing(Thread):
     """`lists`, while somebody signs in for it elsewhere: `said` is its answer, or what it raised."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Callable[[], Any]) -> None:
         super().__init__()
+        # Making a client asks for its credentials already.
         self.client, self.said = client, ""
         self.start()
 
     def run(self) -> None:
         try:
-            self.said = lists(self.client)
+            self.said = lists(self.client())
         except Exception as problem:  # noqa: BLE001 -- whatever it is, the test reads it
             self.said = str(problem)
 

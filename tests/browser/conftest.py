@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 from pytest_django.live_server_helper import LiveServer
 
 from identities.models import User
+from tests.conftest import Cleaner
 from tests.planted import planted
 
 __all__ = ["planted"]
@@ -197,3 +198,15 @@ def picture(page: Page, name: str) -> None:
     """The whole page as var/screens/<name>.png, with COUNTERSIGN_SCREENS=1."""
     if PICTURES:
         page.screenshot(path=SCREENS / f"{name}.png", full_page=True)
+
+
+@pytest.fixture
+def nobody_yet(transactional_db: None) -> Iterator[None]:
+    """A database without the story of this folder, for a test that tells another one; afterwards it
+    is back."""
+    assert Cleaner.current is not None
+    cleaner = Cleaner.current
+    seeds, cleaner.seeds = cleaner.seeds, cleaner.bare
+    cleaner.clean()
+    yield
+    cleaner.seeds = seeds

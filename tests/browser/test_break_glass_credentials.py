@@ -92,8 +92,7 @@ def test_a_real_client_uses_what_was_asked_for_on_a_phone_and_is_refused_after_i
     row = Grant.objects.get()
     assert row.state == "usable"
     # Her own SDK begins; she signs in for it on the phone, by the code that it shows there.
-    client = sdk(row.key, lab.demo.endpoint)
-    listing = Listing(client)
+    listing = Listing(lambda: sdk(row.key, lab.demo.endpoint))
     asked = waited_for(GrantSignIn.objects.filter(asked_for=row.key))
     dana.goto("/device/")
     dana.get_by_label("The code that your client shows").fill(elsewhere.shown(asked.code).lower())
@@ -105,7 +104,8 @@ def test_a_real_client_uses_what_was_asked_for_on_a_phone_and_is_refused_after_i
     expect(dana.get_by_text(f"Your client takes credentials of {row.key} now")).to_be_visible()
     assert listing.answer() == "listed"
     # The next process of hers asks nobody: the first left one behind that holds the sign-in.
-    assert lists(sdk(row.key, lab.demo.endpoint)) == "listed"
+    client = sdk(row.key, lab.demo.endpoint)
+    assert lists(client) == "listed"
     assert GrantSignIn.objects.count() == 1
     assert GrantSession.objects.filter(grant=row).count() == 2
 

@@ -24,7 +24,7 @@ HOSTILE = "<script>alert(1)</script>"
 
 
 @pytest.fixture
-def told(db: None) -> Told:
+def told(nobody_yet: None) -> Told:
     """An incident of a day: reads, a refused one, a gap, a finding, an alert."""
     memory.forget()
     story = tell_story()

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def told(db: None) -> Told:
+def told(nobody_yet: None) -> Told:
     """Who is there can confirm who they are."""
     story = tell_story()
     for name, group in (("rex", "responder"), ("dora", "responder"), ("root", "administrator")):

@@ -84,7 +84,7 @@ def test_unknown_format_is_refused_with_the_names(
     client = signed_in("jonas", "administrator")
     answer = client.post(f"/deposits/{deposit.pk}/reread/", {"format": "mapping:none"})
     assert answer.status_code == 409
-    assert b"is not known; name one of: anthropic" in answer.content
+    assert b"is not known; name one of: alerts" in answer.content
 
 
 def test_mapping_is_tried_on_a_pasted_and_on_an_uploaded_sample(

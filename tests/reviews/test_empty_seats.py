@@ -238,7 +238,7 @@ def test_the_page_and_the_data_say_who_could_sit_and_why_not(
         "Nobody may sit here now: an administrator who has no part in it names somebody."
     )
     assert seat["may_not"] == [{"name": "Rita", "why": WHY.removeprefix("Rita ")}]
-    assert [one["words"] for one in response.context["acts"]][-1] == "Name a signer"
+    assert "Name a signer" in [one["words"] for one in response.context["acts"]]
     data = client.get(f"/api/cases/{case.key}/").json()
     found = {one["kind"]: one["nobody_may_sit"] for one in data["seats"]}
     assert found == {

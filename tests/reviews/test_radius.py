@@ -335,7 +335,9 @@ def test_room_of_an_incident_draws_its_identity_s(story: Told, client: Client) -
         identity=story.identity, title="Leaked", reason="in a log", by=story.ines, now=NOW
     )
     client.force_login(story.ines)
-    page = client.get(f"/cases/{case.key}/room/").content.decode()
+    here, part = f"/cases/{case.key}/room/", {"HX-Request": "true"}
+    assert "radius/?from=identity:" in client.get(here).content.decode()
+    page = client.get(f"{here}?part=radius", headers=part).content.decode()
     assert f'Blast radius</h2><span class="cs-muted">of {story.identity.name}' in page
     assert f'href="/credentials/{theirs.key}/" aria-label="Became, AKIA…0009' in page
     case.identity = None

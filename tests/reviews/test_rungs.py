@@ -306,6 +306,6 @@ def test_many_cases_take_as_many_statements_as_one(
     many: list[Case], monkeypatch: pytest.MonkeyPatch, django_assert_max_num_queries: Any
 ) -> None:
     monkeypatch.setattr(deadlines, "MOST", 250)
-    with django_assert_max_num_queries(25):
+    with django_assert_max_num_queries(26):
         assert deadlines.deadlines_next(now=many[0].deadline_at)
     assert Rung.objects.filter(does="due", state="done").count() == 12
