@@ -107,7 +107,7 @@ def test_a_real_client_uses_what_was_asked_for_on_a_phone_and_is_refused_after_i
     client = sdk(row.key, lab.demo.endpoint)
     assert lists(client) == "listed"
     assert GrantSignIn.objects.count() == 1
-    assert GrantSession.objects.filter(grant=row).count() == 2
+    assert GrantSession.objects.filter(grant=row).count() >= 2
 
     dana.goto(f"/grants/{row.key}/")
     expect(dana.get_by_text(f"countersign_credentials.py {row.key}")).to_be_visible()

@@ -70,7 +70,13 @@ def told(lab: Lab, folder: Path) -> list[str]:
     """The recording, in which these two keys are those of a user of the account."""
     iam = lab.admin.iam
     iam.create_user(UserName=USER)
-    made = [iam.create_access_key(UserName=USER)["AccessKey"]["AccessKeyId"] for _ in range(2)]
+    made = []
+    for _ in range(2):
+        key = iam.create_access_key(UserName=USER)["AccessKey"]
+        made.append(str(key["AccessKeyId"]))
+        # Its secret, so that a real use of it is tried and refused.
+        said = {"access_key_id": made[-1], "secret_access_key": key["SecretAccessKey"]}
+        (folder / f"{made[-1]}.json").write_text(json.dumps(said))
     was = keys_in(json.loads((DATA / "lab" / "cloudtrail.json").read_bytes())["Records"])
     assert len(was) == 2
     for file in (DATA / "lab").iterdir():
@@ -82,7 +88,7 @@ def told(lab: Lab, folder: Path) -> list[str]:
     run("ingest", folder / "cloudtrail.json", source="lab-aws", json=True)
     run("ingest", folder / "traces.pb.jsonl", source="lab-otel", json=True, complete=True)
     pipeline.drain(timezone.now())
-    return [str(one) for one in made]
+    return made
 
 
 def concluded(page: Page, question: str, words: str, *, missing: str = "") -> None:
@@ -107,9 +113,11 @@ def test_from_the_finding_to_the_closed_case(
     lab: Lab,
     people: dict[str, User],
     names: Names,
+    settings: Any,
     recording: Path,
     tmp_path: Path,
 ) -> None:
+    settings.PROBE_FOLDER = str(tmp_path)
     names(mailbox())  # the ledger's head is signed, and kept by an auditor
     leaked, second = told(lab, tmp_path)
     agent = Identity.objects.get(credentials__actor__value=leaked)
