@@ -18,8 +18,9 @@ import zstandard
 from django.db import connection, transaction
 
 from evidence import ledger
-from evidence.ledger import GENESIS, canonical, chained, moment
+from evidence.ledger import GENESIS, canonical, moment
 from evidence.models import Deposit, DepositSeal, LedgerEntry, Source, Tombstone
+from evidence.sealed_rows import chained
 from evidence.stores import bodies, objects
 
 VERSION = 1

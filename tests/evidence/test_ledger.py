@@ -18,7 +18,7 @@ from django.db import DatabaseError, connection, connections, transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evidence import ledger
+from evidence import ledger, sealed_rows
 from evidence.models import LedgerEntry
 from tests.evidence.chained import (
     CASE,
@@ -67,7 +67,7 @@ def test_canonical_form_is_the_one_of_the_test_vector() -> None:
     content = ledger.canonical(ledger.members(**VECTOR))
     assert content.decode() == CANONICAL
     assert sha256(content).hexdigest() == DIGEST
-    assert ledger.chained(1, ledger.GENESIS, bytes.fromhex(DIGEST)).hex() == HASH
+    assert sealed_rows.chained(1, ledger.GENESIS, bytes.fromhex(DIGEST)).hex() == HASH
 
 
 def test_canonical_form_of_the_script_is_the_one_of_the_test_vector() -> None:

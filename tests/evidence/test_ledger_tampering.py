@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from evidence import ledger
+from evidence import ledger, sealed_rows
 from evidence.models import LedgerEntry, LedgerSeal
 from tests.evidence.chained import (
     CASE,
@@ -76,7 +76,9 @@ def test_changed_entry_with_a_digest_that_fits_is_found(
     assert faults() == [(3, f"entry {entry.pk} was changed after sealing")]
     tamper(f"UPDATE evidence_ledgerseal SET entry_digest = '\\x{fits}' WHERE number = 3")
     assert faults() == [(3, "its hash does not fit its content")]
-    hash_ = ledger.chained(3, bytes(LedgerSeal.objects.get(number=3).previous), bytes.fromhex(fits))
+    hash_ = sealed_rows.chained(
+        3, bytes(LedgerSeal.objects.get(number=3).previous), bytes.fromhex(fits)
+    )
     tamper(f"UPDATE evidence_ledgerseal SET hash = '\\x{hash_.hex()}' WHERE number = 3")
     assert faults() == [(4, "does not follow the row before it")]
 
