@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from evidence.vocabulary import API_CALL, EXACT, PLANE_IDENTITY
+from evidence.vocabulary import EXACT, PLANE_IDENTITY
 from reviews import shares
 
 # So many of the newest calls are looked at, of all sources together.
@@ -52,7 +52,7 @@ GROUP BY GROUPING SETS ((), (week), (service))
 REACHED = f"""
 WITH newest AS MATERIALIZED (
     SELECT v.id, v.at, v.source_id FROM evidence_event v
-    WHERE v.plane = {PLANE_IDENTITY} AND v.activity = {API_CALL} AND v.at <= %s
+    WHERE v.plane = {PLANE_IDENTITY} AND v.at <= %s
     ORDER BY v.at DESC LIMIT {MOST}
 )
 SELECT s.name, s.title, count(*), count(*) FILTER (WHERE EXISTS (

@@ -85,12 +85,19 @@ def _systems(
         service__in=systems, day__gte=since, day__lte=now.date()
     ).order_by("day"):
         by.setdefault((row.service_id, row.name), []).append(row)
+    # In its first hour an installation has counted nothing yet.
+    live = {} if by else shares.by_system(now=now)
     return [
         {
             "name": system.name,
             "url": f"/identities/?service={system.slug}",
             "cells": [
-                _cell(share, by.get((system.pk, share.name), []), system.slug)
+                _cell(
+                    share,
+                    by.get((system.pk, share.name), []),
+                    live.get((system.pk, share.name), shares.Counted(0, 0)),
+                    system.slug,
+                )
                 for share in shares.EVERY
             ],
             "stopped": _took(stopped, system.pk),
@@ -104,9 +111,11 @@ def _took(stopped: alignment.Medians | None, service: UUID) -> str:
     return "" if one is None else spoken(one.took)
 
 
-def _cell(share: shares.Share, days: list[ShareDay], slug: str) -> dict[str, Any]:
+def _cell(
+    share: shares.Share, days: list[ShareDay], live: shares.Counted, slug: str
+) -> dict[str, Any]:
     """Of one share of one system; nothing to count is not 0 %."""
-    last = shares.Counted(days[-1].part, days[-1].whole) if days else shares.Counted(0, 0)
+    last = shares.Counted(days[-1].part, days[-1].whole) if days else live
     first = shares.Counted(days[0].part, days[0].whole) if days else last
     change = 0.0
     if last.percent is not None and first.percent is not None:
