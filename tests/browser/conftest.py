@@ -19,6 +19,7 @@ from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, expect
 from pytest_django.live_server_helper import LiveServer
 
+from evidence.names import memory
 from identities.models import User
 from tests.conftest import Cleaner
 from tests.planted import planted
@@ -208,5 +209,7 @@ def nobody_yet(transactional_db: None) -> Iterator[None]:
     cleaner = Cleaner.current
     seeds, cleaner.seeds = cleaner.seeds, cleaner.bare
     cleaner.clean()
+    memory.forget()  # ids of names that are there no more
     yield
     cleaner.seeds = seeds
+    memory.forget()

@@ -126,7 +126,8 @@ def test_room_shows_the_newest_rows_and_leads_to_all(
     marks.put(case=case, key=keys()[-3], label="odd", by=told.ines, now=timezone.now())
     ines = open_as(told.ines)
     ines.goto(f"/cases/{case.key}/room/")
-    ines.locator("#timeline").scroll_into_view_if_needed()
+    # It is put in its place the moment it comes into view.
+    ines.evaluate("document.querySelector('#timeline')?.scrollIntoView()")
     part = ines.locator("#room_timeline")
     expect(part.get_by_text("odd")).to_be_visible()
     clean(ines, axe, "room-with-timeline", found)
