@@ -172,7 +172,7 @@ def gaps(number: int, since: datetime, until: datetime) -> list[Stretch]:
             "  OR g.source_id IN (SELECT u.source_id FROM identities_credentialagent u"
             "   JOIN identities_credential c ON c.actor_id = u.credential_actor"
             "   JOIN identities_identity i ON i.id = c.identity_id WHERE i.number = %s))"
-            " ORDER BY g.during",
+            " ORDER BY g.during, s.plane, g.reason",
             [since, until, number, number],
         )
         return [
@@ -301,11 +301,11 @@ def _marks(identity: Identity, since: datetime, until: datetime) -> list[dict[st
     during = (since, until)
     findings = Finding.objects.filter(
         identity=identity, state__in=["open", "confirmed"], first_at__range=during
-    ).order_by("first_at")[:MOST_MARKS]
+    ).order_by("first_at", "pk")[:MOST_MARKS]
     credentials = (
         Credential.objects.filter(identity=identity, issued_at__range=during)
         .select_related("actor")
-        .order_by("issued_at")[:MOST_MARKS]
+        .order_by("issued_at", "pk")[:MOST_MARKS]
     )
     marks = [
         _mark(
@@ -323,11 +323,15 @@ def _marks(identity: Identity, since: datetime, until: datetime) -> list[dict[st
     ]
     marks += [
         _mark(one.requested_at, "revocation", one.words, f"/identities/{identity.key}/")
-        for one in identity.revocations.filter(requested_at__range=during)[:MOST_MARKS]
+        for one in identity.revocations.filter(requested_at__range=during).order_by(
+            "requested_at", "pk"
+        )[:MOST_MARKS]
     ]
     marks += [
         _mark(one.opened_at, "case", one.key, f"/cases/{one.key}/")
-        for one in identity.cases.filter(sealed=False, opened_at__range=during)[:MOST_MARKS]
+        for one in identity.cases.filter(sealed=False, opened_at__range=during).order_by(
+            "opened_at", "pk"
+        )[:MOST_MARKS]
     ]
     return sorted(marks, key=lambda mark: mark["at"])
 
@@ -347,7 +351,7 @@ def _life(identity: Identity, now: datetime) -> dict[str, Any]:
         }
         for row in Credential.objects.filter(identity=identity, standing=True, issued_at__lte=now)
         .select_related("actor")
-        .order_by("issued_at")[:8]
+        .order_by("issued_at", "pk")[:8]
         if row.issued_at is not None
     ]
     delegations: list[dict[str, Any]] = [
@@ -360,7 +364,7 @@ def _life(identity: Identity, now: datetime) -> dict[str, Any]:
             Q(state="in_force"), delegation__grantee=identity, superseded_at__isnull=True
         )
         .select_related("delegation")
-        .order_by("during")[:8]
+        .order_by("during", "pk")[:8]
     ]
     with connection.cursor() as cursor:
         cursor.execute(

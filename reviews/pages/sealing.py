@@ -122,7 +122,8 @@ def _seats(case: Case, *, now: datetime) -> list[dict[str, Any]]:
     members = set(case.members.values_list("person", flat=True))
     about = subjects_of(case)
     rows = []
-    for seat in case.seats.select_related("party__person", "party__team", "person", "service"):
+    seats = case.seats.select_related("party__person", "party__team", "person", "service")
+    for seat in seats.order_by("position", "pk"):
         sits = set() if seat.party is None else {one.pk for one in persons_of(seat.party, now=now)}
         rows.append(
             {
