@@ -111,7 +111,7 @@ def _head_acts(p: Parts) -> list[dict[str, Any]]:
         url = f"/break-glass/new/?bundle={p.glass.bundle.slug}"
         found.append({"words": "Ask anew", "url": url, "icon": "refresh", "get": True})
     found += room_acts.of_case(p.case, p.user, now=p.now)
-    return found + packs.act(subjects.of(p.case), p.user)
+    return found + packs.acts(subjects.of(p.case), p.user)
 
 
 def _answers(p: Parts) -> dict[str, dict[str, Any]]:

@@ -202,7 +202,7 @@ def _looks(one: Campaign, user: User, *, blind: bool, now: datetime) -> dict[str
 
 
 def _pack(one: Campaign, user: User) -> list[dict[str, Any]]:
-    return [] if one.state == "draft" else packs.act(subjects.of(one), user)
+    return [] if one.state == "draft" else packs.acts(subjects.of(one), user)
 
 
 def _acts(one: Campaign, user: User) -> list[dict[str, Any]]:

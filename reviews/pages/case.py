@@ -372,7 +372,7 @@ def _acts(parts: Parts) -> list[dict[str, Any]]:
                 "ask": "Why nothing has to be decided",
             }
         )
-    return found if parts.blind is not None else found + packs.act(subjects.of(case), user)
+    return found if parts.blind is not None else found + packs.acts(subjects.of(case), user)
 
 
 def _undo(parts: Parts) -> dict[str, Any] | None:

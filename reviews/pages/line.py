@@ -190,7 +190,7 @@ def _acts(d: Dossier, user: User) -> list[dict[str, Any]]:
             "get": True,
         },
         *room_acts.opening(d.identity, user, now=d.live_now),
-        *packs.act(subjects.of(d.identity), user),
+        *packs.acts(subjects.of(d.identity), user),
         *([_follow(d, user)] if inheriting.lags(d.identity) else []),
         # What is suspended may be for good.
         *([_retire(d, user)] if d.identity.state == "suspended" else []),

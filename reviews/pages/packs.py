@@ -32,12 +32,16 @@ def pack_of(user: User, key: str) -> Pack:
     return found
 
 
-def act(subject: Subject, user: User) -> list[dict[str, Any]]:
-    """The button on the page of what a pack can be of; none for who may not take one. Asks nothing
-    of the database: it is judged again when it is taken."""
+def acts(subject: Subject, user: User) -> list[dict[str, Any]]:
+    """The buttons on the page of what a pack can be of, with deposits for who may read those; none
+    for who may not take one. Asks nothing of the database: it is judged again when it is taken."""
     if subject.kind != "capsule" and subject.sealed_case is None and not sees_all(user):
         return []
-    return [{"words": "Take the pack out", "url": f"/packs/take/{subject.key}/", "icon": "archive"}]
+    taken = {"words": "Take the pack out", "url": f"/packs/take/{subject.key}/", "icon": "archive"}
+    if not sees_all(user):
+        return [taken]
+    hidden = [{"name": "deposits", "value": "1"}]
+    return [taken, taken | {"words": "Pack with deposits", "hidden": hidden}]
 
 
 def listed(user: User, asked: Mapping[str, str], *, now: datetime) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def context(case: Case, user: User, asked: dict[str, str], *, now: datetime) -> 
         "read": {"outcome": as_read.mark([room.outcome]), "lessons": as_read.mark([room.lessons])},
         "acts": _acts(case)
         + sealing.acts(case, user, now=now)
-        + packs.act(subjects.of(case), user),
+        + packs.acts(subjects.of(case), user),
         "answers": None if case.identity is None else answers.three(case.identity, now),
         "why_not_work": rights.why_not_work(user, case, now=now) or "",
         "severities": [one for one in SEVERITIES if one != room.severity],

@@ -118,5 +118,5 @@ def page(capsule: Capsule, user: User) -> dict[str, Any]:
     return capsule_page.shown(capsule, f"{address}.json") | {
         "section": "events",
         "crumbs": [{"words": "Frozen events", "url": "/capsules/"}],
-        "acts": packs.act(subjects.of(capsule), user),
+        "acts": packs.acts(subjects.of(capsule), user),
     }

@@ -87,7 +87,9 @@ def test_who_may_take_it_and_who_may_not(
     assert "Take the pack out" not in client.get(f"/cases/{case.key}/").content.decode()
     client.force_login(story.otto, backend=BACKEND)
     assert client.get(f"/cases/{case.key}/pack/").status_code == 405
-    assert "Take the pack out" in client.get(f"/cases/{case.key}/").content.decode()
+    page = client.get(f"/cases/{case.key}/").content.decode()
+    assert "Take the pack out" in page
+    assert 'name="deposits" value="1"' in page
     answer = client.post(f"/cases/{case.key}/pack/")
     pack = tmp_path / "pack.zip"
     pack.write_bytes(b"".join(answer.streaming_content))  # type: ignore[attr-defined]  # a file is streamed
