@@ -9,7 +9,7 @@ from evidence.parameters import Known, is_whole, understood, whole
 from identities import permissions, visible
 from identities.actions.bindings import Rule, preview, proposals, unclaimed
 from identities.inventory.listing import Listed
-from identities.models import User
+from identities.models import Binding, User
 from identities.permissions import NotPossible
 from reviews.pages import claim_wave
 from reviews.pages.lists import named
@@ -47,6 +47,7 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
     ready, proposed = ready_ones.count(), asked.get("proposed", "")
     among = {"yes": proposals(), "ready": ready_ones}.get(proposed)
     found = [] if nobody else unclaimed(now=now, search=q, before=before, identity=one, among=among)
+    seen = _seen(user, [row for one in found for row in one.proposals], now=now)
     rest = {name: asked[name] for name in ("q", "identity", "proposed") if asked.get(name)}
     return {
         "section": "unclaimed",
@@ -57,7 +58,7 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
         "hidden": [{"name": name, "value": rest[name]} for name in rest if name != "q"],
         "q": q,
         "tabs": claim_wave.tabs(user, "actors"),
-        "rows": [_row(one, user, now) for one in found],
+        "rows": [_row(one, seen, user, now) for one in found],
         "page": {
             "first": 1 if found else 0,
             "last": len(found),
@@ -90,7 +91,13 @@ def key_of(said: str, user: User, *, now: datetime) -> str:
     return found.key
 
 
-def _row(one: Any, user: User, now: datetime) -> dict[str, Any]:
+def _seen(user: User, proposed: list[Binding], *, now: datetime) -> set[int]:
+    """Those of these proposals whose identity this user may know of."""
+    rows = visible.bindings(user, now=now).filter(pk__in=[one.pk for one in proposed])
+    return set(rows.values_list("pk", flat=True)) if proposed else set()
+
+
+def _row(one: Any, seen: set[int], user: User, now: datetime) -> dict[str, Any]:
     return {
         "id": one.actor.pk,
         "value": one.actor.value,
@@ -114,6 +121,7 @@ def _row(one: Any, user: User, now: datetime) -> dict[str, Any]:
                 "why_not": permissions.why_not_confirm_binding(user, row, now=now) or "",
             }
             for row in one.proposals
+            if row.pk in seen
         ],
     }
 

@@ -2,14 +2,16 @@
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from config.page import page
 from evidence import looked
+from identities.permissions import NotPossible
 from reviews import readers, selections
+from reviews.models import Case
 from reviews.pages import capsule as capsule_page_of
 from reviews.pages import selected
 from reviews.pages.selected import selection_of
@@ -27,7 +29,7 @@ def freeze(request: HttpRequest) -> HttpResponse:
     said = {key: str(value)[:500].replace("\0", "") for key, value in request.POST.items()}
     asked = {key: value for key, value in said.items() if key not in OWN and value}
     wanted = said.get("case", "").strip()
-    case = case_of(request, wanted) if wanted else None
+    case = _case(request, wanted) if wanted else None
     refs = request.POST.getlist("ref")
     events = selected.named(refs, by) if refs else selected.keys(asked, user, by, now=now)
     capsule = selections.freeze(
@@ -44,6 +46,15 @@ def freeze(request: HttpRequest) -> HttpResponse:
     if case is not None:
         return redirect("capsule_page", key=case.key, number=capsule.number)
     return redirect("selection_page", key=capsule.key)
+
+
+def _case(request: HttpRequest, typed: str) -> Case:
+    try:
+        return case_of(request, typed)
+    except Http404:
+        raise NotPossible(
+            f"You see no case {typed!r}: give its number, as CS-1, or leave it empty."
+        ) from None
 
 
 @require_GET

@@ -119,7 +119,8 @@ def test_selection_of_a_case_is_the_case_s(
     assert client.get(f"/capsules/{capsule.key}/").status_code == 404
     assert LedgerEntry.objects.get(act="capsule.frozen").subject == case.key
     hidden = {**chosen, "title": "x", "case": "CS-999999"}
-    assert client.post("/events/freeze/", hidden).status_code == 404
+    answer = client.post("/events/freeze/", hidden)
+    assert (answer.status_code, "You see no case" in answer.content.decode()) == (409, True)
 
 
 def test_too_many_and_what_is_not_understood_are_refused(

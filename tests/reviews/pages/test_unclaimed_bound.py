@@ -59,3 +59,18 @@ def test_identities_are_offered_once_for_the_page_and_the_rest_can_be_typed(
     )
     rita.post("/unclaimed/bind/", {"actor": unclaimed.pk, "identity": "zeta"})
     assert [row.identity for row in Binding.objects.filter(actor=unclaimed)] == [far]
+
+
+@pytest.mark.parametrize(("who", "told"), [("rita", True), ("samuel", False)])
+def test_proposal_names_no_identity_that_one_may_not_know_of(
+    story: Told, unclaimed: Actor, client: Client, who: str, told: bool
+) -> None:
+    far = Identity.objects.create(name="zeta", kind="agent", created_at=NOW, state="draft")
+    Binding.objects.create(
+        actor=unclaimed, identity=far, state="proposed", basis="observed", reason="zeta's key",
+        during=(NOW - HOUR, None), recorded_at=NOW,
+    )  # fmt: skip
+    client.force_login(getattr(story, who), backend="django.contrib.auth.backends.ModelBackend")
+    body = client.get("/unclaimed/").content.decode()
+    assert OTHER in body
+    assert ("zeta" in body) is told
