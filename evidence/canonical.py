@@ -24,13 +24,19 @@ def dumps(value: Any) -> bytes:
 
 def _is_plain(value: Any) -> bool:
     kind = type(value)
+    if kind is dict:
+        try:
+            if not "".join(value).isascii():
+                return False
+        except TypeError:  # a name that is no text
+            return False
+        for one in value.values():
+            # Most are text, and each call of a function takes as long as ten of these questions.
+            if type(one) is not str and one is not None and not _is_plain(one):
+                return False
+        return True
     if kind is str or value is None or kind is bool:
         return True
     if kind is int:
         return bool(-MOST <= value <= MOST)
-    if kind is dict:
-        for name, one in value.items():
-            if type(name) is not str or not name.isascii() or not _is_plain(one):
-                return False
-        return True
-    return kind is list and all(_is_plain(one) for one in value)
+    return kind is list and all(map(_is_plain, value))

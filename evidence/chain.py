@@ -1,7 +1,7 @@
 """The chain of each source's deposits: what was changed, removed or put in between is found.
 
 A deposit's digest is the SHA-256 of the RFC 8785 form of `members` of it; seal N of a source is
-chained to seal N-1 as the ledger's rows are (evidence/ledger.py). Deposits are sealed once they
+chained to seal N-1 as the ledger's rows are (evidence/ledger). Deposits are sealed once they
 are committed, within seconds and without a lock on who sends. What is gone needs a tombstone,
 and each tombstone its entry in the ledger; anything else that is absent is missing.
 
@@ -19,8 +19,8 @@ from django.db import connection, transaction
 
 from evidence import ledger
 from evidence.ledger import GENESIS, canonical, moment
+from evidence.ledger.form import chained
 from evidence.models import Deposit, DepositSeal, LedgerEntry, Source, Tombstone
-from evidence.sealed_rows import chained
 from evidence.stores import bodies, objects
 
 VERSION = 1

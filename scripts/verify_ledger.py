@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Check an exported ledger without the app that wrote it: Python's standard library is enough.
 
-    python3 verify_ledger.py ledger.ndjson [--head NUMBER:HASH] [--json]
+    python3 verify_ledger.py ledger.ndjson [--head NUMBER:HASH] [--json] [--processes N]
     python3 verify_ledger.py ledger.ndjson --anchor head.jws [--keys keys.json]
 
 The file has one JSON document a line (`manage.py export_ledger`): a head, every row, and then
@@ -27,15 +27,29 @@ Ends with 0 when all is well, 1 when something is wrong with the ledger, 2 when 
 import argparse
 import base64
 import json
+import os
+import re
+import signal
 import sys
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from decimal import Decimal
 from hashlib import sha256
+from itertools import chain, islice
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Any, NoReturn
 
 GENESIS = "00" * 32
 MOST_FAULTS = 100
+TOGETHER = 1_000  # lines that one process looks at before it says what it saw
+FEW = 5_000  # lines that are not worth a second process
+WHOLE = re.compile("[0-9]{1,18}").fullmatch
+# Lines, and what was seen in them.
+Part = tuple[list[bytes], dict[str, Any] | None]
 
 
 class NoLedger(Exception):
@@ -48,33 +62,17 @@ def number(value: float) -> str:
         return str(value)
     if value == 0:
         return "0"
-    sign, figures, power = Decimal(repr(value)).normalize().as_tuple()
-    digits = "".join(map(str, figures))
-    point = len(digits) + int(power)  # where the decimal point stands among the digits
-    if len(digits) <= point <= 21:
-        text = digits + "0" * (point - len(digits))
-    elif 0 < point <= 21:
-        text = digits[:point] + "." + digits[point:]
-    elif -6 < point <= 0:
-        text = "0." + "0" * -point + digits
-    else:
-        fraction = "." + digits[1:] if len(digits) > 1 else ""
-        text = f"{digits[0]}{fraction}e{'+' if point > 0 else '-'}{abs(point - 1)}"
-    return ("-" if sign else "") + text
+    if 1e-6 <= abs(value) < 1e21:
+        return f"{Decimal(repr(value)):f}".removesuffix(".0")
+    return repr(value).replace("e-0", "e-")
 
 
 def canonical(value: Any) -> str:
     """RFC 8785 text of a JSON value."""
-    if value is None:
-        return "null"
-    if value is True or value is False:
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return number(value)
-    if isinstance(value, Decimal):
-        return number(float(value))
-    if isinstance(value, str):
+    if value is None or isinstance(value, bool | str):
         return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, int | float | Decimal):
+        return number(value if isinstance(value, int) else float(value))
     if isinstance(value, list):
         return "[" + ",".join(map(canonical, value)) + "]"
     # Keys in the order of their UTF-16 code units, which is not that of their code points.
@@ -83,8 +81,9 @@ def canonical(value: Any) -> str:
 
 
 # The same text, faster, of what has neither numbers with a point (Decimal: refused by it) nor names
-# that sort otherwise by UTF-16.
+# that sort otherwise by UTF-16, which takes a letter from here on.
 PLAIN = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+LATE = re.compile("[\ue000-\U0010ffff]")
 
 
 def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -99,10 +98,13 @@ def refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
 
 
+READER = json.JSONDecoder(object_pairs_hook=once, parse_constant=refuse, parse_float=Decimal)
+
+
 def read(line: bytes, place: int) -> dict[str, Any]:
     """One line as a document."""
     try:
-        found = json.loads(line, object_pairs_hook=once, parse_constant=refuse, parse_float=Decimal)
+        found = READER.decode(line.decode("utf-8", "surrogatepass").removeprefix("\ufeff"))
     except (ValueError, RecursionError) as problem:
         raise NoLedger(f"line {place} is not JSON: {problem}") from None
     if not isinstance(found, dict):
@@ -117,7 +119,7 @@ def digest_of(entry: dict[str, Any]) -> str:
             text = PLAIN(entry)
         except TypeError:
             text = canonical(entry)
-        text = text if text.isascii() or max(text) < "\ue000" else canonical(entry)
+        text = canonical(entry) if not text.isascii() and LATE.search(text) else text
         return sha256(text.encode("utf-8")).hexdigest()
     except (UnicodeEncodeError, RecursionError, AttributeError, ValueError):
         return ""
@@ -133,14 +135,18 @@ def chained(row_number: int, previous: Any, digest: Any) -> str:
 
 
 class Check:
-    """What was seen so far, and what is wrong."""
+    """What was seen so far, and what is wrong. `head` is a (number, hash) kept elsewhere."""
 
-    def __init__(self) -> None:
+    def __init__(self, head: tuple[int, str] | None = None) -> None:
         self.faults: list[dict[str, Any]] = []
+        self.head, self.place = head, 0
+        self.met: Any = None
+        self.opening: dict[str, Any] | None = None
         self.count, self.last = 0, 0
         self.hash: Any = GENESIS
         self.unsealed, self.withheld = 0, 0
-        self.ids: set[str] = set()
+        # Entries by number, a bit each: sixty-four together, because they are millions.
+        self.ids: dict[int | str, int] = {}
         # Of deposits: the last number and hash of each source, what the ledger says of them.
         self.chains: dict[str, tuple[int, Any]] = {}
         self.deposits = 0
@@ -160,9 +166,11 @@ class Check:
     def content(self, row: dict[str, Any], where: int) -> None:
         """The entry of one row has the row's digest, and no other row has this entry."""
         name = str(row.get("id"))
-        if name in self.ids:
+        among, bit = (int(name) >> 6, 1 << (int(name) & 63)) if WHOLE(name) else (name, 1)
+        there = self.ids.get(among, 0)
+        if there & bit:
             self.wrong(where, f"entry {name} stands twice")
-        self.ids.add(name)
+        self.ids[among] = there | bit
         withheld = row.get("withheld") is True
         if withheld or (isinstance(row.get("entry"), dict) and row["entry"].get("sealed_case")):
             self.bound[name] = (row.get("digest"), withheld)
@@ -230,7 +238,9 @@ class Check:
 
     def ends(self) -> None:
         """What was erased without a word in the ledger; heads that the ledger keeps and no chain
-        reached, where there are chains at all."""
+        reached, where there are chains at all; and whether this is the end."""
+        if self.opening is None:
+            raise NoLedger("the file is empty")
         for where, name, pair in self.lost:
             if (name, *pair) not in self.told:
                 self.wrong(where, f"entry {name}: the ledger does not say that words of it went")
@@ -243,10 +253,53 @@ class Check:
         for source, number in sorted(self.heads) if self.deposits else ():
             if number > self.chains.get(source, (0, ""))[0]:
                 self.wrong(number, f"deposits of {source}: the end was cut off")
+        ends = self.opening.get("sealed")
+        if (self.last, self.hash) != (ends, self.opening.get("head")):
+            self.wrong(self.last, f"the last row is not row {ends} of the head")
+        if self.head is not None and self.met is None:
+            self.wrong(self.head[0], "the end was cut off: this row was there before")
+        elif self.head is not None and self.met != self.head[1]:
+            self.wrong(self.head[0], "has another hash than the one that was kept")
 
     def unsealed_row(self, row: dict[str, Any]) -> None:
         self.unsealed += 1
         self.content(row, 0)
+
+    def line(self, line: bytes) -> None:
+        """The next line of the file."""
+        self.place += 1
+        if not line.strip():
+            return
+        row = read(line, self.place)
+        if self.opening is None:
+            self.opening = row
+            if row.get("ledger") != "countersign" or row.get("version") != 1:
+                raise NoLedger("line 1 is not the head of an exported ledger, version 1")
+        elif "number" not in row:
+            raise NoLedger(f"line {self.place} is no row")
+        elif "deposit" in row:
+            self.deposit_row(row)
+        elif row["number"] is None:
+            self.unsealed_row(row)
+        else:
+            self.sealed_row(row)
+
+    def joins(self, seen: dict[str, Any]) -> bool:
+        """Take over what another Check saw in rows; False where they do not follow these, or are to
+        be looked at here."""
+        wanted = self.head is not None and seen["first"][0] < self.head[0] <= seen["last"]
+        follows = self.opening and not self.unsealed and seen["first"] == (self.last, self.hash)
+        ids = seen["ids"].items()
+        if wanted or not follows or any(bits & self.ids.get(among, 0) for among, bits in ids):
+            return False
+        for among, bits in ids:
+            self.ids[among] = self.ids.get(among, 0) | bits
+        for name in ("heads", "gone", "told", "bound", "disclosed"):
+            getattr(self, name).update(seen[name])
+        self.lost += seen["lost"]
+        self.count, self.withheld = self.count + seen["count"], self.withheld + seen["withheld"]
+        self.last, self.hash = seen["last"], seen["hash"]
+        return True
 
     def sealed_row(self, row: dict[str, Any]) -> None:
         where = row.get("number")
@@ -265,42 +318,77 @@ class Check:
         self.content(row, where)
         self.count += 1
         self.last, self.hash = where, row.get("hash")
+        if self.head is not None and where == self.head[0]:
+            self.met = self.hash
 
 
-def verify(lines: Iterable[bytes], *, head: tuple[int, str] | None = None) -> dict[str, Any]:
-    """What is to be said of these lines. `head` is a (number, hash) kept elsewhere."""
+def ordinary(lines: list[bytes]) -> dict[str, Any] | None:
+    """What a Check saw in these lines, where they are rows of which there is nothing to be said but
+    that they follow `first`, a number and a hash; else None."""
     check = Check()
-    opening: dict[str, Any] | None = None
-    met: Any = None
-    for place, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        row = read(line, place)
-        if opening is None:
-            opening = row
-            if row.get("ledger") != "countersign" or row.get("version") != 1:
-                raise NoLedger("line 1 is not the head of an exported ledger, version 1")
-            continue
-        if "number" not in row:
-            raise NoLedger(f"line {place} is no row")
-        if "deposit" in row:
-            check.deposit_row(row)
-            continue
-        if row["number"] is None:
-            check.unsealed_row(row)
-            continue
-        check.sealed_row(row)
-        if head is not None and check.last == head[0]:
-            met = check.hash
-    if opening is None:
-        raise NoLedger("the file is empty")
+    check.opening = {}
+    try:
+        row = read(lines[0], 0)
+        first = check.last, check.hash = row["number"] - 1, row["previous"]
+        for line in lines:
+            check.line(line)
+    except (NoLedger, KeyError, TypeError, AttributeError, ValueError):
+        return None
+    more = check.faults or check.unsealed or check.deposits or not check.count
+    return None if more else vars(check) | {"first": first}
+
+
+def begin() -> None:
+    """What another process does first: Ctrl-C is its parent's, and it ends when that one has."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=end_with, args=(parent_process(),), daemon=True).start()
+
+
+def end_with(parent: Any) -> None:
+    parent.join()
+    os._exit(1)
+
+
+def side_by_side(parts: Iterator[list[bytes]], processes: int) -> Iterator[Part]:
+    """Parts of a file in their order, with what one of so many processes saw in each; None where
+    that is more than ordinary rows, and where a process was killed."""
+    first = next(parts, None)
+    if first is None:
+        return
+    parts = chain([first], parts)
+    at_work: deque[tuple[list[bytes], Future[dict[str, Any] | None]]] = deque()
+    with ProcessPoolExecutor(processes, get_context("spawn"), begin) as pool:
+        try:
+            for part in parts:
+                at_work.append((part, Future()))
+                at_work[-1] = part, pool.submit(ordinary, part)
+                if len(at_work) > 2 * processes:
+                    yield at_work[0][0], at_work[0][1].result()
+                    at_work.popleft()
+            while at_work:
+                yield at_work[0][0], at_work[0][1].result()
+                at_work.popleft()
+        except BrokenProcessPool:
+            yield from ((part, None) for part, _ in at_work)
+            yield from ((part, None) for part in parts)
+
+
+def verify(
+    lines: Iterable[bytes], *, head: tuple[int, str] | None = None, processes: int = 1
+) -> dict[str, Any]:
+    """What is to be said of these lines. `head` is a (number, hash) kept elsewhere. With several
+    processes this has to be a program of its own: they begin by importing it."""
+    check, coming = Check(head), iter(lines)
+    for line in islice(coming, FEW if processes > 1 else None):
+        check.line(line)
+    parts = iter(lambda: list(islice(coming, TOGETHER)), [])
+    for part, seen in side_by_side(parts, min(processes, 60)):  # Windows cannot wait for more
+        if seen is None or not check.joins(seen):
+            for line in part:
+                check.line(line)
+        else:
+            check.place += len(part)
     check.ends()
-    if (check.last, check.hash) != (opening.get("sealed"), opening.get("head")):
-        check.wrong(check.last, f"the last row is not row {opening.get('sealed')} of the head")
-    if head is not None and met is None:
-        check.wrong(head[0], "the end was cut off: this row was there before")
-    elif head is not None and met != head[1]:
-        check.wrong(head[0], "has another hash than the one that was kept")
     return {
         "ok": not check.faults,
         "sealed": check.count,
@@ -363,6 +451,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--head", type=kept, metavar="NUMBER:HASH", help="a head you kept")
     parser.add_argument("--anchor", metavar="FILE", help="a signed head that lay elsewhere")
     parser.add_argument("--keys", metavar="FILE", help="the keys that sign heads, as a JWKS")
+    cores = getattr(os, "process_cpu_count", os.cpu_count)() or 1
+    parser.add_argument("--processes", type=int, default=cores, metavar="N", help="at once")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     asked = parser.parse_args(arguments)
     try:
@@ -371,10 +461,10 @@ def main(arguments: list[str] | None = None) -> int:
             if asked.keys is None:
                 print("the signature of the head was not checked: give --keys", file=sys.stderr)
         if asked.file == "-":
-            found = verify(sys.stdin.buffer, head=asked.head)
+            found = verify(sys.stdin.buffer, head=asked.head, processes=asked.processes)
         else:
             with Path(asked.file).open("rb") as lines:
-                found = verify(lines, head=asked.head)
+                found = verify(lines, head=asked.head, processes=asked.processes)
     except (NoLedger, OSError) as problem:
         print(f"no ledger: {problem}", file=sys.stderr)
         return 2

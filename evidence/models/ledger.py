@@ -27,7 +27,7 @@ class LedgerEntry(models.Model):
     words = models.TextField()  # the sentence a person reads
     data = models.JSONField(default=dict)
     salt = models.BinaryField()  # makes the commitment of erasable text unguessable
-    digest = models.BinaryField()  # SHA-256 of the canonical form (evidence/ledger.py)
+    digest = models.BinaryField()  # SHA-256 of the canonical form (evidence/ledger)
     version = models.SmallIntegerField(default=1)
     # A sealed case's rows are commitments for everybody else.
     sealed_case = models.UUIDField(null=True)

@@ -134,19 +134,38 @@ def at_otlp(_: Asked) -> Iterator[Said]:
 
 
 def at_ledger(asked: Asked) -> Iterator[Said]:
-    ledger.fill(asked.rows or LEDGER)
+    rows = asked.rows or LEDGER
+    filled = ledger.fill(rows)
+    pace = rows / filled.seconds
+    yield Said(
+        f"filling a ledger, {rows:,} rows",
+        f"{filled.seconds:.0f} s, {filled.megabytes} MB",
+        f"{pace:,.0f}/s; target 6 min a million",
+        pace >= LEDGER / 360,
+    )
+    paced = ledger.paced()
+    yield Said(
+        f"an entry, {ledger.WRITERS} writers, {ledger.PACE} transactions/s",
+        f"p95 +{paced.p95:.2f}, median +{paced.median:.2f} ms",
+        f"call p95 {paced.call:.2f}, plain row {paced.plain:.2f}, late {paced.late:.2f}; target 1 ms",
+        max(paced.p95, paced.median) <= 1,
+    )
     cost = ledger.append()
     yield Said(
-        f"an entry of the ledger, {ledger.WRITERS} writers, {asked.rows or LEDGER:,} rows",
-        f"p95 {cost.call:.2f} ms",
-        f"of {cost.both:.2f} ms, plain row {cost.plain:.2f} ms; target 1 ms",
-        cost.call <= 1,
+        f"  the same writers as fast as they go, {rows:,} rows",
+        f"call p95 {cost.call:.2f} ms",
+        f"of {cost.both:.2f} ms, plain row {cost.plain:.2f} ms",
     )
     found = ledger.verify()
-    for what, speed in (("verify_ledger", found.here), ("its script, alone", found.script)):
-        yield Said(
-            f"{what}, {found.rows:,} rows", f"{speed:,.0f}/s", "target 50,000", speed >= 50_000
-        )
+    for what, speed, asked_of in (
+        ("verify_ledger, one process", found.alone, False),
+        ("  one for each core", found.here, True),
+        ("its script, one process", found.script, False),
+        ("  one for each core", found.script_here, True),
+    ):
+        met = speed >= 50_000 if asked_of else None
+        yield Said(f"{what}, {found.rows:,} rows", f"{speed:,.0f}/s", "target 50,000", met)
+    yield Said("  the most memory of one of these processes", f"{found.megabytes} MB")
 
 
 def at_line(asked: Asked) -> Iterator[Said]:

@@ -18,7 +18,8 @@ from django.db import DatabaseError, connection, connections, transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evidence import ledger, sealed_rows
+from evidence import ledger
+from evidence.ledger.form import chained
 from evidence.models import LedgerEntry
 from tests.evidence.chained import (
     CASE,
@@ -67,17 +68,17 @@ def test_canonical_form_is_the_one_of_the_test_vector() -> None:
     content = ledger.canonical(ledger.members(**VECTOR))
     assert content.decode() == CANONICAL
     assert sha256(content).hexdigest() == DIGEST
-    assert sealed_rows.chained(1, ledger.GENESIS, bytes.fromhex(DIGEST)).hex() == HASH
+    assert chained(1, ledger.GENESIS, bytes.fromhex(DIGEST)).hex() == HASH
 
 
 def test_canonical_form_of_the_script_is_the_one_of_the_test_vector() -> None:
-    script = _script()
-    assert script["canonical"](ledger.members(**VECTOR)) == CANONICAL
-    assert script["digest_of"](ledger.members(**VECTOR)) == DIGEST
-    assert script["chained"](1, script["GENESIS"], DIGEST) == HASH
+    told = script()
+    assert told["canonical"](ledger.members(**VECTOR)) == CANONICAL
+    assert told["digest_of"](ledger.members(**VECTOR)) == DIGEST
+    assert told["chained"](1, told["GENESIS"], DIGEST) == HASH
 
 
-def _script() -> dict[str, Any]:
+def script() -> dict[str, Any]:
     return runpy.run_path(str(SCRIPT))
 
 
@@ -100,7 +101,7 @@ def test_canonical_form_of_the_script_is_rfc_8785(value: Any) -> None:
     assert _CANONICAL(value).encode() == rfc8785.dumps(value)
 
 
-_CANONICAL = _script()["canonical"]
+_CANONICAL = script()["canonical"]
 
 
 # --- writing
@@ -122,6 +123,34 @@ def test_entry_reads_back_with_the_digest_it_was_written_with() -> None:
         "\ufffd",
         [1, 2],
     )
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("many", [0, 1, 3])
+def test_many_are_written_in_their_order_as_one_is(many: int) -> None:
+    hostile = "tab \t line \n\r back \\N \\. quote \" ' %s {} \0 \u2028 \U0001f511"
+    ledger.append_all(
+        [
+            ledger.Said(
+                at=NOW,
+                by="user:ines",
+                by_name=hostile,
+                act="item.answered",
+                subject=f"CS-{number}",
+                words=hostile,
+                data={hostile: [hostile, 1e-7, number], "\ufb33": 1, "\U0001f600": None},
+                recorded_at=NOW + timedelta(microseconds=1),
+                sealed_case=CASE,
+            )
+            for number in range(many)
+        ]
+    )
+    found = list(LedgerEntry.objects.order_by("pk"))
+    assert [entry.subject for entry in found] == [f"CS-{number}" for number in range(many)]
+    kept = hostile.replace("\0", "\ufffd")
+    for number, entry in enumerate(found):
+        assert ledger.digest_of(entry) == bytes(entry.digest)
+        assert (entry.words, entry.data[kept]) == (kept, [kept, 1e-7, number])
 
 
 @pytest.mark.django_db

@@ -1,27 +1,36 @@
-"""The sealed chain and its exported file; each way of tampering, as the owner, is found."""
+"""The sealed chain and its exported file; each way of tampering, as the owner, is found, by one
+process and by several."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from evidence import ledger, sealed_rows
+from evidence import ledger
+from evidence.ledger.form import chained
 from evidence.models import LedgerEntry, LedgerSeal
 from tests.evidence.chained import (
     CASE,
     alone,
     committed,
     exported,
-    faults,
     seal_all,
     sealed,
     tamper,
     write,
 )
+from tests.evidence.sealed_by_many import PROCESSES, Many, beside, faults
 
 __all__ = ["sealed", "tamper"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def several(django_db_setup: None) -> Iterator[None]:
+    """What is found here is found by several processes, too."""
+    with beside():
+        yield
 
 
 # --- tampering
@@ -63,6 +72,18 @@ def test_changed_entry_is_found(
 
 
 @committed
+@pytest.mark.parametrize(
+    "change",
+    ["at = 'infinity'", "data = (repeat('[', 3000) || repeat(']', 3000))::jsonb"],
+)
+def test_entry_that_nobody_can_read_is_found(
+    sealed: list[LedgerEntry], tamper: Callable[..., None], change: str
+) -> None:
+    tamper(f"UPDATE evidence_ledgerentry SET {change} WHERE id = {sealed[2].pk}")
+    assert faults() == [(3, f"entry {sealed[2].pk} was changed after sealing: it cannot be read")]
+
+
+@committed
 def test_changed_entry_with_a_digest_that_fits_is_found(
     sealed: list[LedgerEntry], tamper: Callable[..., None]
 ) -> None:
@@ -76,9 +97,7 @@ def test_changed_entry_with_a_digest_that_fits_is_found(
     assert faults() == [(3, f"entry {entry.pk} was changed after sealing")]
     tamper(f"UPDATE evidence_ledgerseal SET entry_digest = '\\x{fits}' WHERE number = 3")
     assert faults() == [(3, "its hash does not fit its content")]
-    hash_ = sealed_rows.chained(
-        3, bytes(LedgerSeal.objects.get(number=3).previous), bytes.fromhex(fits)
-    )
+    hash_ = chained(3, bytes(LedgerSeal.objects.get(number=3).previous), bytes.fromhex(fits))
     tamper(f"UPDATE evidence_ledgerseal SET hash = '\\x{hash_.hex()}' WHERE number = 3")
     assert faults() == [(4, "does not follow the row before it")]
 
@@ -193,6 +212,20 @@ def test_changed_entry_that_waits_for_its_seal_is_found(
     assert alone(exported(tmp_path / "out"))[1]["faults"] == [
         {"number": 0, "what": f"entry {late.pk} was changed"}
     ]
+
+
+@committed
+def test_command_says_that_a_process_was_killed_and_leaves_none(
+    sealed: list[LedgerEntry],
+) -> None:
+    assert Many.current is not None
+    assert Many.current.command()["said"].startswith("ok: 5 rows sealed")
+    assert Many.current.command(killed=True) == {
+        "said": "a process that read the ledger was ended (is there too little memory?), so nothing"
+        " is known of it; --processes 1 takes one process and longer",
+        "forks": PROCESSES,
+        "left": 0,
+    }
 
 
 @committed

@@ -16,6 +16,8 @@ FORBIDDEN_NAMES = frozenset(
     {"utils", "helpers", "common", "base", "core", "misc", "manager", "service", "lib"}
 )
 LONGEST_MODULE = 400
+# Handed to others as it is, and so one file whatever it does.
+HANDED_OUT = {"scripts/verify_ledger.py": 490}
 
 # Modules that are functions of their arguments. Folders count with everything in them.
 PURE = (
@@ -134,7 +136,8 @@ def test_no_module_is_longer_than_a_person_can_hold_in_mind() -> None:
         shown(path): lines
         for path in sources(*OURS, "scripts", "tests")
         if "migrations" not in path.parts
-        and (lines := path.read_text(encoding="utf-8").count("\n")) > LONGEST_MODULE
+        and (lines := path.read_text(encoding="utf-8").count("\n"))
+        > HANDED_OUT.get(shown(path), LONGEST_MODULE)
     }
     assert found == {}
 

@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from evidence import anchoring, ledger
+from evidence import anchoring, crew, ledger
 from evidence.sources.failures import Stopped
 from evidence.stores.anchors import keys
 from evidence.words import counted
@@ -31,6 +31,12 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--receipts", action="store_true", help="ask the places that keep heads, too"
+        )
+        parser.add_argument(
+            "--processes",
+            type=at_least_one,
+            metavar="N",
+            help="so many at once; else one for each core, at most four",
         )
         parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
 
@@ -56,7 +62,16 @@ class Command(BaseCommand):
 def here(options: dict[str, Any]) -> dict[str, Any]:
     """What is to be said of the ledger in the database."""
     head = options["head"]
-    found = ledger.verify(kept=head and (head[0], bytes.fromhex(head[1])))
+    try:
+        found = ledger.verify(
+            kept=head and (head[0], bytes.fromhex(head[1])),
+            processes=options["processes"] or crew.size(),
+        )
+    except crew.WorkerLost:
+        raise CommandError(
+            "a process that read the ledger was ended (is there too little memory?), so nothing is"
+            " known of it; --processes 1 takes one process and longer"
+        ) from None
     faults = found.faults + anchoring.faults()
     if options["receipts"]:
         try:
@@ -97,6 +112,13 @@ def in_file(name: str, head: tuple[int, str] | None) -> dict[str, Any]:
     except script["NoLedger"] as problem:
         raise CommandError(f"{name} is no ledger: {problem}") from None
     return found
+
+
+def at_least_one(said: str) -> int:
+    """A number of processes as it is written on the command line."""
+    if not said.isdecimal() or int(said) < 1:
+        raise ArgumentTypeError("write a whole number from 1 on")
+    return int(said)
 
 
 def kept(said: str) -> tuple[int, str]:
