@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-import orjson
 from django.db import connection
 
 from evidence import above, consumers, homes, keeping, nudge, partitions, retold
@@ -26,13 +25,11 @@ from evidence.rereading.aligning import (
     Pair,
     align,
 )
+from evidence.rereading.whole import LIST, whole_elements
 from evidence.vocabulary import TIME_STATED
 
-LIST = b'{"Records":['
 SAME, RENUMBERED, CHANGED, MOVED, ADDED, KNOWN, MERGED = range(7)
 NAMES = ("same", "same", "changed", "moved", "added", "duplicates", "merged")
-# What stands where something was taken out at the door (evidence/privacy.py, formats/dropping.py).
-_TAKEN = (b"[redacted:", b"[content:")
 
 OLD_EVENTS = """
 SELECT at, id, ordinal, digest, time_basis FROM evidence_event
@@ -219,18 +216,7 @@ def _identified(pairs: list[Pair], deposit: Deposit, body: bytes) -> list[Pair]:
     differing = [pair for pair in pairs if pair.old and pair.old.digest != pair.record.digest]
     if not differing:
         return pairs
-    kinds = deposit.redactions.get("kinds", {})
-    whole: set[int] = set()
-    if not kinds:
-        whole = {pair.element for pair in differing}
-    elif body.startswith(LIST):
-        # A statement that lost its values shows a question mark in their place.
-        marks = (*_TAKEN, b"?") if "content" in kinds else _TAKEN
-        listed = orjson.loads(body)["Records"]
-        for pair in differing:
-            text = orjson.dumps(listed[pair.element])
-            if not any(mark in text for mark in marks):
-                whole.add(pair.element)
+    whole = whole_elements(deposit, body, {pair.element for pair in differing})
     return [
         pair
         if pair.old is None or pair.element in whole
