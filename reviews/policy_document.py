@@ -14,6 +14,7 @@ from datetime import date
 from typing import Any
 
 from evidence.pairs import Twice, once
+from reviews import incident_hours
 from reviews.attestation_bounds import FIELDS as ATTESTATION
 from reviews.attestation_bounds import Attestation
 from reviews.attestation_bounds import read as read_attestation
@@ -94,6 +95,7 @@ MOST_HOURS = 366 * 24
 MOST_BEFORE = 31 * 24
 # Longer, and nobody remembers why nothing is cut; the database holds no longer one either.
 LONGEST_FREEZE = 60  # days
+OF_REVIEWS = ("freeze_days", "incident_hours")
 NOT_OF_OTHERS = f"It is asked of {REVIEWS} alone: write it there."
 IDENTITY = re.compile(r"NHI-0*([1-9]\d{0,14})")
 
@@ -157,6 +159,7 @@ class Document:
     quarantine_days: int = 0
     brake: Brake | None = None
     freeze_days: int = LONGEST_FREEZE
+    incident_hours: Mapping[str, int] = field(default_factory=lambda: incident_hours.HOURS)
     micro_reviews: MicroReviews = field(default_factory=dict)
 
     def exempt(self, today: date) -> tuple[Exemption, ...]:
@@ -279,6 +282,7 @@ FIELDS: dict[str, tuple[Callable[[Any], Any], bool, str]] = {
         False,
         f"how long a change freeze may last; only in {REVIEWS}",
     ),
+    "incident_hours": (incident_hours.read, False, f"time by severity; only in {REVIEWS}"),
     "scope": (_scope, False, f"which identities: {', '.join(SCOPE)}; {{}} for all"),
     "every_days": (whole(1, 3_660), False, "how often each is reviewed without a campaign"),
     "attestation": (read_attestation, False, f"of attestations: {', '.join(ATTESTATION)}"),
@@ -302,7 +306,7 @@ def parse(value: object, *, name: str) -> Document:
             problems.append((shown(key)[:80], f"It is not known. Known: {', '.join(FIELDS)}."))
         elif name == REQUESTS and not FIELDS[key][1]:
             problems.append((key, NOT_OF_REQUESTS))
-        elif key == "freeze_days" and name != REVIEWS:
+        elif key in OF_REVIEWS and name != REVIEWS:
             problems.append((key, NOT_OF_OTHERS))
         else:
             try:

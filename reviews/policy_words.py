@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from evidence.words import counted
-from reviews import micro_reviews
+from reviews import incident_hours, micro_reviews
 from reviews.attestation_bounds import words as attestation_words
 from reviews.ladder import TIERS
 from reviews.ladder import WORDS as STEP_WORDS
@@ -86,6 +86,9 @@ def lines(document: Document, *, name: str, with_exempt: bool = True) -> list[Li
     if name == micro_reviews.POLICY:
         longest = counted(document.freeze_days, "day")
         found.append(Line("Change freezes", f"One lasts at most {longest}."))
+        found.append(
+            Line("Incidents", f"By severity: {incident_hours.words(document.incident_hours)}.")
+        )
         said = "; ".join(micro_reviews.words(document.micro_reviews))
         found.append(Line("Small reviews", f"Opened by: {said}." if said else "Nothing opens one."))
     if with_exempt:

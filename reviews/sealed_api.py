@@ -20,11 +20,13 @@ from identities.permissions import READERS, groups, require
 from reviews.api import case_of, confirmed
 from reviews.models import Case, SealedCredential, SealedUse
 from reviews.models.break_glass import REVIEWS
+from reviews.models.sealed import DECISION_WORDS
 from reviews.pages import sealed as pages
 from reviews.pages.sealed_views import sealed_of, use_of
-from reviews.sealed import declaring, looking, rights
+from reviews.sealed import deciding, declaring, looking, made, rights
 from reviews.sealed.declaring import LONGEST, LONGEST_SLUG, MOST_HOURS, Declared
 from reviews.sealed.looking import LONGEST_WHO
+from reviews.sealed.made import LONGEST_THING
 
 MOST = 200
 
@@ -63,6 +65,14 @@ class ExplainUseIn(serializers.Serializer[Any]):
     """Who used it, and why."""
 
     who = serializers.CharField(max_length=LONGEST_WHO)
+    words = Reason()
+
+
+class DecideIn(serializers.Serializer[Any]):
+    """What was decided on one thing of its making; `thing`: as the use names it."""
+
+    thing = serializers.CharField(max_length=LONGEST_THING)
+    answer = serializers.ChoiceField(choices=list(DECISION_WORDS))
     words = Reason()
 
 
@@ -182,13 +192,16 @@ def drill(request: Request, slug: str) -> Response:
 @extend_schema(responses=OpenApiTypes.OBJECT, tags=["break-glass"])
 @door({"GET": "read"})
 def one_use(request: Request, key: str) -> Response:
-    """A use with its calls, and the digest that a look back is signed on."""
+    """A use with its calls, what it made that stands, and the digest that a look back is signed on."""
     _, use = _used(request, key)
     calls = looking.calls(use, most=MOST)
+    found = made.of_use(use, now=timezone.now())
     return Response(
         use_as_data(use)
         | {
-            "read": looking.digest(use),
+            "read": looking.digest(use, found),
+            "made": [made.as_data(one) for one in found],
+            "may_not_close_as_harmless": made.why_not_harmless(found),
             "events": [
                 {
                     "at": one.at,
@@ -213,6 +226,18 @@ def explain(request: Request, key: str) -> Response:
     said = checked(ExplainUseIn(data=request.data))
     looking.explain(case=case, **said, by=user, now=now)
     return Response(use_as_data(_used(request, key)[1]))
+
+
+@extend_schema(request=DecideIn, responses=OpenApiTypes.OBJECT, tags=["break-glass"])
+@door({"POST": "act"})
+def decide(request: Request, key: str) -> Response:
+    """Say of one thing that a use made that it stays, or that it is gone at its target."""
+    case, use = _used(request, key)
+    user, now = user_of(request), timezone.now()
+    require(rights.why_not_look_at_use(user, use, now=now))
+    said = checked(DecideIn(data=request.data))
+    row = deciding.decide(case=case, **said, by=user, now=now)
+    return Response({"thing": row.thing, "answer": row.answer, "words": row.words}, status=201)
 
 
 @extend_schema(request=LookBackIn, responses=OpenApiTypes.OBJECT, tags=["break-glass"])

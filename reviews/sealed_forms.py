@@ -6,8 +6,10 @@ from django import forms
 
 from identities.reasons import LONGEST_REASON
 from reviews.models.break_glass import REVIEWS
+from reviews.models.sealed import DECISION_WORDS
 from reviews.sealed.declaring import LONGEST, LONGEST_SLUG, MOST_HOURS, Declared
 from reviews.sealed.looking import LONGEST_WHO
+from reviews.sealed.made import LONGEST_THING
 
 
 class DeclareForm(forms.Form):
@@ -60,6 +62,14 @@ class ExplainUseForm(forms.Form):
         max_length=LONGEST_REASON,
         widget=forms.Textarea(attrs={"rows": 3}),
     )
+
+
+class DecideForm(forms.Form):
+    """What was decided on one thing of a use's making."""
+
+    thing = forms.CharField(max_length=LONGEST_THING, widget=forms.HiddenInput)
+    answer = forms.ChoiceField(label="It", choices=list(DECISION_WORDS.items()))
+    words = forms.CharField(label="Why", max_length=LONGEST_REASON)
 
 
 class LookForm(forms.Form):

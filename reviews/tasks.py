@@ -16,7 +16,7 @@ from reviews.automatic import holding, incidents, settling
 from reviews.break_glass import on_call, owed_tickets, sweeping
 from reviews.campaigns import launching, letting_out, progress, steps
 from reviews.incidents import alerts as alerts_in
-from reviews.incidents import running, tickets
+from reviews.incidents import running, tickets, unmatched
 from reviews.incidents import tasks as tasks_of_rooms
 from reviews.micro_reviews import SERIOUS
 from reviews.packs import ordering
@@ -169,7 +169,8 @@ def sealed() -> int:
 @shared_task(name="reviews.tasks.alerts")  # type: ignore[untyped-decorator]  # celery ships no types
 def alerts() -> int:
     """What other systems alert us of: matched, and opened as incidents where its source says so."""
-    return _until_done(lambda: alerts_in.read_next(now=timezone.now()))
+    done = _until_done(lambda: alerts_in.read_next(now=timezone.now()))
+    return done + _until_done(lambda: unmatched.try_next(now=timezone.now()))
 
 
 @shared_task(name="reviews.tasks.beat")  # type: ignore[untyped-decorator]  # celery ships no types

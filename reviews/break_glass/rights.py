@@ -305,8 +305,11 @@ def why_not_explain(user: User, case: Case, *, now: datetime) -> str | None:
     return None
 
 
-def why_not_review(user: User, case: Case, *, now: datetime) -> str | None:
-    """Look back at a use: a reviewer or anyone of the granting teams, never who used it or vouched."""
+def why_not_review(
+    user: User, case: Case, *, now: datetime, mine: list[Signer] | None = None
+) -> str | None:
+    """Look back at a use: a reviewer or anyone of the granting teams, never who used it or vouched.
+    `mine`: who the user is to a quorum at `now`, where that is known already."""
     why = _why_not_act(user, now=now)
     if why is not None:
         return why
@@ -315,7 +318,8 @@ def why_not_review(user: User, case: Case, *, now: datetime) -> str | None:
     glass = case.break_glass
     if user.person_id == glass.vouched_person_id:
         return "You vouched for it: somebody else looks back at it."
-    mine = signers([user.person_id] if user.person_id else [], now=now)
+    if mine is None:
+        mine = signers([user.person_id] if user.person_id else [], now=now)
     rule = document_of(glass.bundle).quorum
     if "reviewer" not in groups(user) and not any(_belongs(rule, one) for one in mine):
         return f"Only a reviewer or {rule.words()} may look back at it."

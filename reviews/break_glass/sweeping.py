@@ -212,7 +212,8 @@ def _look_back(case: Case, glass: BreakGlass, now: datetime) -> bool:
     case.items.filter(outcome="").update(outcome="deny", outcome_at=now, carried_out_at=now)
     words = f"It has ended: somebody looks back at it by {glass.review_due_at:%-d %b %H:%M} UTC"
     entries.note(case, act="break_glass.ended", words=words, by=COUNTERSIGN, now=now)
-    entries.changed(case, state=entries.moved(case, "review"))
+    # From here on the deadline is that of the look back: lists and queues go by it.
+    entries.changed(case, state=entries.moved(case, "review"), deadline_at=glass.review_due_at)
     telling.some(
         case,
         _lookers(case, now=now),

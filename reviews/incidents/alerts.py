@@ -3,9 +3,10 @@
 Owns Alert and AlertDeposit rows. A deposit is read once, in one transaction with what follows from
 it: a crash leaves it unread, and the sweep finds it. Who an alert is about is said by confirmed
 bindings of the names in it, exactly or through the key; where that is nobody, or more than one, a
-person says it. Nothing is dropped.
+person says it, or the day when it is known (unmatched.py). Nothing is dropped.
 """
 
+import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -109,6 +110,8 @@ def _take(one: Alerted, deposit: Deposit, source: Source, opens: str, *, now: da
             "received_at": deposit.received_at,
             "last_at": at,
             "names": [[name.realm, name.kind, name.value] for name in one.names],
+            "keys": keys_of(one.names),
+            "over": one.over,
             "state": "unmatched",
             "state_at": now,
         },
@@ -116,27 +119,27 @@ def _take(one: Alerted, deposit: Deposit, source: Source, opens: str, *, now: da
     if not new:
         graver = _rank(one.severity) > _rank(row.severity)
         row.repeats, row.last_at = row.repeats + 1, max(row.last_at, at)
-        row.severity = one.severity if graver else row.severity
-        row.save(update_fields=["repeats", "last_at", "severity"])
+        row.severity, row.over = one.severity if graver else row.severity, one.over
+        row.save(update_fields=["repeats", "last_at", "severity", "over"])
         if not graver or row.state != "noted":
             return
-    _follow(row, one, opens, now=now)
+    follow(row, keys_of(one.names), opens, now=now)
 
 
 def _rank(severity: str) -> int:
     return ALERT_SEVERITIES.index(severity)
 
 
-def _follow(row: Alert, one: Alerted, opens: str, *, now: datetime) -> None:
-    """What an alert leads to by itself."""
-    whose = whose_are(one.names, at=row.at)
+def follow(row: Alert, keys: Sequence[uuid.UUID], opens: str, *, now: datetime) -> None:
+    """What a locked alert leads to by itself. `keys`: of whom it names."""
+    whose = whose_are(keys, at=row.at)
     if len(whose) != 1:
         names = ", ".join(identity.name for identity in whose[:5])
         why = f"Its names are of several identities: {names}." if whose else UNMATCHED
-        _settle(row, "unmatched", why if one.names else NOTHING_NAMED, now=now)
+        _settle(row, "unmatched", why if keys else NOTHING_NAMED, now=now)
         return
     (identity,) = whose
-    if one.over:
+    if row.over:
         _settle(row, "noted", "Its sender says that it is closed.", now=now, identity=identity)
     elif opens == NEVER or _rank(row.severity) < _rank(opens):
         why = "Alerts of its source open no incident."
@@ -190,25 +193,31 @@ def _settle(
     )
 
 
-def whose_are(names: Sequence[ActorName], *, at: datetime) -> list[Identity]:
-    """The identities that these names are of at a moment: by confirmed bindings of exactly these
-    actors, or of those that they came from (the user of a key, the role of a session)."""
+def keys_of(names: Sequence[ActorName]) -> list[uuid.UUID]:
+    """The keys of these actors and of those that they came from (the user of a key, the role of a
+    session)."""
     wanted: dict[ActorName, None] = {}
     for name in names:
         here: ActorName | None = name
         while here is not None and here not in wanted:
             wanted[here._replace(parent=None)] = None
             here = here.parent
-    keys = [key_of(one.realm, one.kind, one.value) for one in wanted]
+    return [key_of(one.realm, one.kind, one.value) for one in wanted]
+
+
+def whose_are(keys: Sequence[uuid.UUID], *, at: datetime) -> list[Identity]:
+    """The identities that actors are of at a moment, by confirmed bindings of exactly these, or of
+    what evidence shows them to come from."""
     actors = list(Actor.objects.filter(key__in=keys).values_list("pk", flat=True))
     holders = Holders(actors)
     numbers = {bound.identity for one in actors for bound in holders.at(one, at)}
     return list(Identity.objects.filter(number__in=numbers).order_by("number"))
 
 
-def names_in(row: Alert) -> list[ActorName]:
-    """The names of a kept alert, as formats give them."""
-    return [ActorName(realm, kind, value, None) for realm, kind, value in row.names]
+def known_of(row: Alert) -> list[Identity]:
+    """Whom a kept alert is about, as far as it is known by now."""
+    kept = [ActorName(realm, kind, value, None) for realm, kind, value in row.names]
+    return whose_are(row.keys or keys_of(kept), at=row.at)
 
 
 # --- what people say of them ---------------------------------------------------------------------

@@ -6,7 +6,7 @@ told that one was joined would tell that it exists.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from django.db import transaction
@@ -24,7 +24,6 @@ from reviews.incidents import rights, rooms
 from reviews.models import Case, Room, Rung
 from reviews.permissions import SIGNING
 
-HOURS = 24
 LONGEST_TITLE = 200
 MOST_FINDINGS = 200
 
@@ -151,6 +150,7 @@ def make_all(those: Sequence[New], *, by: By, now: datetime) -> list[Case]:
     if not those:
         return []
     who, policy = acting(by), policy_versions.in_force(now=now)
+    time = {name: rooms.time_for(name, policy) for name in {one.severity for one in those}}
     cases = Case.objects.bulk_create(
         Case(
             door="incident",
@@ -162,7 +162,7 @@ def make_all(those: Sequence[New], *, by: By, now: datetime) -> list[Case]:
             opened_by=who.ref,
             opened_by_name=who.name,
             reason=one.reason[:LONGEST_REASON],
-            deadline_at=now + timedelta(hours=HOURS),
+            deadline_at=now + time[one.severity],
             # What is held stays held until people say otherwise: nobody's silence does more.
             silence="escalate",
             grace=rungs.grace(policy),

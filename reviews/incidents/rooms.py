@@ -4,7 +4,7 @@ Owns Room and RoomRole rows. Every act here locks the case first, as all acts on
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
@@ -13,9 +13,11 @@ from identities.acting import By, acting
 from identities.models import Person, User
 from identities.permissions import NotPossible, require
 from identities.reasons import reason_given
-from reviews.actions import entries, handing, reminders
+from reviews import incident_hours
+from reviews.actions import clock, entries, handing, policy_versions, reminders, rungs
+from reviews.actions.asked import Asked
 from reviews.incidents import rights
-from reviews.models import Case, HandOver, Question, Room, RoomRole
+from reviews.models import Case, HandOver, Question, ReviewPolicy, Room, RoomRole
 from reviews.models.incidents import ROLES, SEVERITIES
 
 # What every incident asks, in this order (screens.md 4).
@@ -100,6 +102,46 @@ def _severity(room: Room, severity: str, reason: str, *, by: By, now: datetime) 
         by=by,
         now=now,
         data={"severity": severity, "before": before, "reason": reason},
+    )
+    if SEVERITIES.index(severity) > SEVERITIES.index(before):
+        _sooner(room.case, severity, by=by, now=now)
+
+
+def time_for(severity: str, policy: ReviewPolicy | None) -> timedelta:
+    """How long the seats have to answer, by the policy of their case."""
+    hours = incident_hours.HOURS
+    if policy is not None:
+        hours = policy_versions.document_of(policy).incident_hours
+    return timedelta(hours=hours[severity])
+
+
+def _sooner(case: Case, severity: str, *, by: By, now: datetime) -> None:
+    """The deadline of a locked case that became more severe: counted from now, if that is earlier.
+    It is never over at once, and nothing makes it later."""
+    before, due = case.deadline_at, now + time_for(severity, case.policy)
+    if case.state != "open" or case.silence_done_at is not None or due >= before:
+        return
+    case.deadline_at = due
+    # What did not count of the time until now; of time that is yet to come, nothing is left over.
+    case.not_counted = min(case.not_counted, now - case.counts_from)
+    case.save(update_fields=["deadline_at", "not_counted"])
+    rungs.move([rungs.Moved(case.pk, due - before)], now=now)
+    words = f"{clock.in_words(before)} to {clock.in_words(due)}"
+    entries.note(
+        case,
+        act="case.deadline_moved",
+        words=f"The deadline of {case.key} moved from {words}. It is {severity}.",
+        by=by,
+        now=now,
+        data={"from": before.isoformat(), "to": due.isoformat()},
+    )
+    reminders.tell(
+        case,
+        Asked([case], now=now).waiting_for(case),
+        occasion=f"moved {due.isoformat()}",
+        subject="there is less time to decide",
+        body=f"It is {severity} now: your answers are due on {clock.in_words(due)}.",
+        now=now,
     )
 
 

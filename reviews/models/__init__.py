@@ -36,7 +36,7 @@ from .planted import PlantedAnswer, PlantedItem, Planting
 from .policies import Heartbeat, LateEvidence, ReviewPolicy
 from .queue import QueueSetting
 from .rungs import Rung
-from .sealed import SealedCredential, SealedDrill, SealedEvent, SealedUse
+from .sealed import SealedCredential, SealedDecision, SealedDrill, SealedEvent, SealedUse
 from .sealing import CaseSubject, Sealing
 from .shares import ShareDay
 from .timeline import EventNote, Mark
@@ -100,6 +100,7 @@ __all__ = [
     "Rung",
     "SealedCode",
     "SealedCredential",
+    "SealedDecision",
     "SealedDrill",
     "SealedEvent",
     "SealedUse",

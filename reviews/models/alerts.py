@@ -4,6 +4,7 @@ Their bytes are evidence, a deposit of their source; a row here is what was read
 dropped: what is about nobody we know waits for a person.
 """
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
@@ -36,6 +37,12 @@ class Alert(models.Model):
     received_at = models.DateTimeField()
     # Whom it names: [[realm, kind, value], …].
     names = models.JSONField(default=list)
+    # The keys of these actors and of those that they came from, by which it is matched; empty in
+    # rows from before they were kept, which wait for a person.
+    keys = ArrayField(models.UUIDField(), default=list)
+    over = models.BooleanField(default=False)  # its sender says that it is closed
+    # The bindings of these actors that were looked at, while it is unmatched: once for each set.
+    tried = ArrayField(models.BigIntegerField(), default=list)
     # How often it came again, and when last.
     repeats = models.IntegerField(default=0)
     last_at = models.DateTimeField()

@@ -112,6 +112,12 @@ class Case(models.Model):
                 fields=["deadline_at", "number"],
                 condition=Q(state="open"),
             ),
+            # Uses that wait for a look back (reviews/pages/look_backs.py).
+            models.Index(
+                name="case_looked_back",
+                fields=["deadline_at"],
+                condition=Q(door="break_glass", state="in_review"),
+            ),
             # When an identity was last reviewed (reviews/policy_scope.py).
             models.Index(
                 name="case_last_review",

@@ -11,6 +11,9 @@ from identities.models.signed import TwoSigned, signed_by_two
 from .break_glass import REVIEWS
 from .cases import Case
 
+# What is decided on a thing that a use made: value -> how it is said.
+DECISION_WORDS = {"stays": "it stays", "gone": "it is gone at its target"}
+
 
 class SealedCredential(TwoSigned):
     """One version of what is declared of a credential that lies sealed, signed by two.
@@ -143,4 +146,26 @@ class SealedEvent(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(name="sealed_event_once", fields=["slug", "at", "event_id"])
+        ]
+
+
+class SealedDecision(models.Model):
+    """What somebody who looks back decided on one thing that a use made, and that stands."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7)
+    use = models.ForeignKey(SealedUse, models.CASCADE, related_name="decisions")
+    thing = models.TextField()  # as reviews/sealed/made.py names it
+    answer = models.TextField()
+    words = models.TextField()
+    at = models.DateTimeField()
+    person = models.ForeignKey(Person, models.PROTECT, related_name="+")
+    by_name = models.TextField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="sealed_decision_is_known", condition=Q(answer__in=list(DECISION_WORDS))
+            ),
+            # Of two who decide on one thing at once, the second reads what the first said.
+            models.UniqueConstraint(name="sealed_decision_once", fields=["use", "thing"]),
         ]

@@ -125,7 +125,7 @@ def one(
     """templates/alert.html."""
     why_not = alert_rights.why_not_settle_alert(user, now=now) or ""
     over = alert.state in ("opened", "joined", "dismissed")
-    known = [] if over else alerts.whose_are(alerts.names_in(alert), at=alert.at)
+    known = [] if over else alerts.known_of(alert)
     seen = visible.identities(user, now=now).filter(pk__in=[found.pk for found in known])
     return {
         "section": "alerts",

@@ -37,7 +37,7 @@ def as_data(case: Case, user: User, *, now: datetime) -> dict[str, Any]:
         "can_sign": [one.name for one in telling.approvers(case, now=now)][:MOST_NAMES],
         "others_are_told_at": glass.others_at,
         "patience_at": glass.patience_at,
-        "unanswered_at": case.deadline_at,
+        "unanswered_at": case.deadline_at if case.state == "open" else None,
         "bypassed_at": glass.bypassed_at,
         "opened_at": glass.opened_at,
         "ends_at": p.ends_at,

@@ -184,11 +184,12 @@ def credential(one: Credential, user: User, *, now: datetime) -> dict[str, Any]:
         ],
         "events": rows.of_keys(keys, number),
         "events_url": f"/events/?{query}",
-        "acts": _credential_acts(one, user, now=now),
+        "acts": credential_acts(one, user, now=now),
     }
 
 
-def _credential_acts(one: Credential, user: User, *, now: datetime) -> list[dict[str, Any]]:
+def credential_acts(one: Credential, user: User, *, now: datetime) -> list[dict[str, Any]]:
+    """Holding or releasing and revoking it, with why this user may not."""
     if one.identity is None:
         said = "Bind this credential to an identity first."
         hold = revoke = said

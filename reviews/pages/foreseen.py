@@ -4,7 +4,7 @@ Owns the line. What silence really does is the actions' (silencing, rungs), when
 clock's, which the page of a case reads; here each case costs nothing of its own.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,15 +13,18 @@ from reviews.actions import deadlines, rungs, silencing
 from reviews.actions.asked import Asked
 from reviews.models import Case, Item
 
+# Nothing follows from silence where nothing is left to be decided.
+LOOKED_BACK = "asked for again every day, of everybody who may"
+
 
 def of_cases(
-    cases: Iterable[Case], fresh: Mapping[Any, Mapping[str, Any]], *, now: datetime
+    cases: Collection[Case], fresh: Mapping[Any, Mapping[str, Any]], *, now: datetime
 ) -> dict[UUID, str]:
     """By case, in as many queries for many as for one. `fresh`: pages/freshness.py, of those of them that are on somebody."""
-    known = {case.pk: case for case in cases}
+    known = {case.pk: case for case in cases if case.state != "in_review"}
     later = rungs.to_cut(known)
     differ = _differ(known, now=now)
-    found = {}
+    found = {case.pk: LOOKED_BACK for case in cases if case.state == "in_review"}
     for pk, case in known.items():
         if pk in differ:
             found[pk] = silencing.DIFFER
@@ -37,6 +40,8 @@ def _differ(known: Mapping[UUID, Case], *, now: datetime) -> set[UUID]:
     items = Item.objects.filter(case__in=known, outcome="conflict")
     # Seldom any: nothing is asked about the seats of the others.
     differ = set(items.values_list("case", flat=True))
+    if not differ:
+        return differ
     asked = Asked([known[pk] for pk in differ], now=now)
     # While another stage follows, it is asked; and who sits there may be asked blind.
     return {pk for pk in differ if not known[pk].next_stage and not asked.silent(known[pk])}

@@ -74,6 +74,7 @@ def context(identity: Any, user: User, *, now: datetime, at: datetime | None) ->
             "count": d.api.calls + d.ai.calls,
             "events_url": f"/events/?{query}",
             "table": table,
+            "freeze": {"asked": _freezes(d)},
         },
         "as_of": _as_of(d),
         "vendor": vendor.facts(d.identity, now=d.live_now),
@@ -94,6 +95,12 @@ def context(identity: Any, user: User, *, now: datetime, at: datetime | None) ->
         "gaps": [],
         "fresh": [{"name": one.name, "at": one.last_received} for one in d.sources],
     }
+
+
+def _freezes(d: Dossier) -> list[dict[str, str]]:
+    """What the list of its events is asked for: all until the moment shown."""
+    asked = [{"name": "identity", "value": d.identity.key}]
+    return asked if d.live else [*asked, {"name": "to", "value": d.at.isoformat()}]
 
 
 def _stopped(d: Dossier, user: User) -> dict[str, Any] | None:

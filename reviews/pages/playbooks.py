@@ -42,7 +42,7 @@ def catalogue(user: User, *, now: datetime) -> dict[str, Any]:
     """templates/playbooks.html: what is in force and what waits for a signature."""
     rows = Playbook.objects.filter(state__in=["in_force", "proposed"]).order_by("slug", "version")
     return {
-        "section": "incident",
+        "section": "playbooks",
         "now": now,
         "title": "Playbooks",
         "crumbs": [],
@@ -73,7 +73,7 @@ def version(row: Playbook, user: User, *, now: datetime) -> dict[str, Any]:
     """templates/playbook.html."""
     versions = Playbook.objects.filter(slug=row.slug).order_by("-version")[:MOST_VERSIONS]
     return {
-        "section": "incident",
+        "section": "playbooks",
         "now": now,
         "title": str(row),
         "crumbs": CRUMBS,
@@ -128,7 +128,7 @@ def _acts(row: Playbook, user: User, *, now: datetime) -> list[dict[str, Any]]:
 def proposal(user: User, *, now: datetime) -> dict[str, Any]:
     """templates/playbook_new.html, apart from what was typed."""
     return {
-        "section": "incident",
+        "section": "playbooks",
         "now": now,
         "title": "Propose a playbook",
         "crumbs": CRUMBS,
@@ -173,7 +173,7 @@ def run_new(
         does: Any = chosen["does"]
         why = rights.why_not_run(user, case, does.does, now=now) or ""
     return {
-        "section": "incident",
+        "section": "playbooks",
         "now": now,
         "title": "Run a playbook",
         "crumbs": containment.crumbs(case),
@@ -209,7 +209,7 @@ def run(row: PlaybookRun, user: User, *, now: datetime) -> dict[str, Any]:
     steps = list(row.steps.prefetch_related("targets").order_by("place"))
     known = contained.revocations_of(one for step in steps for one in step.targets.all())
     return {
-        "section": "incident",
+        "section": "playbooks",
         "now": now,
         "title": f"{row.key}: {row.playbook}",
         "crumbs": containment.crumbs(row.case),

@@ -69,7 +69,8 @@ def picks(found: Sequence[waiting.Waiting], items: Sequence[UUID] | None = None)
     planted.into(by_case, cases, seats, items)
     made = []
     for one in found:
-        case, seat = cases.get(one.case), seats.get(one.seat)
+        case = cases.get(one.case)
+        seat = None if one.seat is None else seats.get(one.seat)
         if case is None or seat is None:
             continue
         for item, answered in by_case.get(one.case, ()):

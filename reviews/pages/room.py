@@ -74,7 +74,10 @@ def context(case: Case, user: User, asked: dict[str, str], *, now: datetime) -> 
         "heading": case.title,
         "crumbs": [{"words": "Incidents", "url": "/cases/?door=incident"}],
         "badges": _badges(case, room),
-        "lead_words": f"{lead.person.name} leads." if lead is not None else "Nobody leads it yet.",
+        "lead_words": (
+            (f"{lead.person.name} leads." if lead is not None else "Nobody leads it yet.")
+            + _due_words(case, now=now)
+        ),
         "reason": case.reason,
         "read": {"outcome": as_read.mark([room.outcome]), "lessons": as_read.mark([room.lessons])},
         "acts": _acts(case)
@@ -103,6 +106,14 @@ def part(
     """The context of one of PARTS."""
     seen = {"case": case, "path": path_of(case), "now": now}
     return seen | PARTS[name](case, user, asked, now=now)
+
+
+def _due_words(case: Case, *, now: datetime) -> str:
+    """Until when its seats answer, while they do."""
+    if case.state != "open":
+        return ""
+    were = "were" if case.deadline_at <= now else "are"
+    return f" Answers {were} due by {case.deadline_at:%-d %b %Y %H:%M} UTC."
 
 
 def _radius_url(case: Case) -> str:
@@ -280,6 +291,7 @@ def as_data(case: Case, user: User, *, now: datetime) -> dict[str, Any]:
         "severity": room.severity,
         "version": case.version,
         "opened_at": case.opened_at,
+        "deadline_at": case.deadline_at,
         "closed_at": case.closed_at,
         "detected_at": room.detected_at,
         "attributed_at": room.attributed_at,

@@ -55,9 +55,12 @@ def context(
     short = most == SHORT
     live = newest and not said.get("before") and case.state not in rights.OVER
     here = {**kept, **{name: said[name] for name in ("before", "after") if said.get(name)}}
+    drawn = timeline_rows.drawn(case, rows)
     return {
         "path": path,
-        "rows": _with_stretches(case, timeline_rows.drawn(case, rows), asked, newest=newest),
+        "refs": [one["ref"] for one in drawn if one["kind"] == "event"],
+        "frozen_title": f"Timeline of {case.key}, {asked.begins:%-d %b %Y %H:%M} on"[:300],
+        "rows": _with_stretches(case, drawn, asked, newest=newest),
         "short": short,
         "left_out": left_out,
         "tabs": [] if short else _tabs(case, asked, kept),

@@ -4,6 +4,7 @@ Owns the contexts of templates/sealed.html, sealed_one.html, sealed_new.html and
 Constant queries.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,20 +12,24 @@ from django.db.models import QuerySet
 
 from evidence.parameters import understood
 from evidence.vocabulary import OUTCOMES
+from identities import visible as identities_visible
 from identities.models import User
+from identities.radius.rows import DEAD
 from reviews import visible
 from reviews.break_glass.forms import REVIEW_WORDS
 from reviews.models import Case, SealedCredential, SealedDrill, SealedUse
 from reviews.pages.break_glass_looking import capsule_of
+from reviews.pages.details import credential_acts
 from reviews.pages.lanes import micros
 from reviews.pages.lists import PAGES, page_of
-from reviews.sealed import looking, rights
+from reviews.sealed import looking, made, rights
 
 PATH = "/break-glass/sealed/"
 CRUMBS = [{"words": "Break-glass", "url": "/break-glass/"}]
 ALL = [*CRUMBS, {"words": "Sealed credentials", "url": PATH}]
 MOST_UNLOOKED = 8
 MOST_ROWS, MOST_VERSIONS, MOST_DRILLS, SHOWN = 400, 50, 20, 50
+MOST_MADE = 100
 NO_READER = "Sealed credentials are shown to reviewers, responders, auditors and administrators."
 LEAD = (
     "For when this application is down: a credential that lies in an envelope. Two people declare it"
@@ -176,6 +181,7 @@ def starting(slug: str) -> dict[str, Any]:
 def use(case: Case, row: SealedUse, user: User, *, now: datetime) -> dict[str, Any]:
     """templates/sealed_use.html."""
     shown = looking.calls(row, most=SHOWN)
+    found = made.of_use(row, now=now)
     return {
         "section": "break_glass",
         "now": now,
@@ -199,13 +205,32 @@ def use(case: Case, row: SealedUse, user: User, *, now: datetime) -> dict[str, A
             for one in shown
         ],
         "events_more": max(0, row.calls - len(shown)),
+        "made": _made(found[:MOST_MADE], user, now=now),
+        "made_more": max(0, len(found) - MOST_MADE),
+        "why_not_harmless": made.why_not_harmless(found) or "",
         "why_not_explain": rights.why_not_explain_use(user, row, now=now) or "",
         "why_not_look": rights.why_not_look_at_use(user, row, now=now) or "",
-        "read": looking.digest(row),
+        "read": looking.digest(row, found),
         "kinds": list(REVIEW_WORDS.items()),
         "capsule": row.capsule and capsule_of(case, row.capsule),
         "ledger_url": f"/ledger/?subject={case.key}",
     }
+
+
+def _made(found: Sequence[made.Made], user: User, *, now: datetime) -> list[dict[str, Any]]:
+    """What a use made, with the way to stop each that this user may see."""
+    rows = identities_visible.credentials(user, now=now).select_related("identity__service")
+    known = rows.in_bulk([one.credential for one in found if one.credential is not None])
+    return [
+        {
+            "one": one,
+            "url": f"/credentials/{key.key}/" if key is not None else "",
+            "event_url": f"/events/{micros(one.at)}-{one.event}/",
+            "acts": [] if key is None or one.life == DEAD else credential_acts(key, user, now=now),
+        }
+        for one in found
+        for key in [known.get(one.credential) if one.credential is not None else None]
+    ]
 
 
 def _propose(words: str, url: str, user: User, now: datetime) -> dict[str, Any]:

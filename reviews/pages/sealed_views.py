@@ -21,8 +21,8 @@ from reviews.models import Case, SealedCredential, SealedUse
 from reviews.pages import sealed as pages
 from reviews.pages.signed_views import act as act_on
 from reviews.pages.signed_views import signing
-from reviews.sealed import declaring, looking, rights
-from reviews.sealed_forms import DeclareForm, DrillForm, ExplainUseForm, LookForm
+from reviews.sealed import deciding, declaring, looking, rights
+from reviews.sealed_forms import DecideForm, DeclareForm, DrillForm, ExplainUseForm, LookForm
 from reviews.views import asked_of, case_of, user_of
 
 
@@ -133,6 +133,17 @@ def explain(request: HttpRequest, key: str) -> HttpResponse:
     require(rights.why_not_explain_use(user, use, now=now))
     looking.explain(case=case, **_filled(ExplainUseForm(request.POST)), by=user, now=now)
     messages.success(request, "Written down.")
+    return redirect("break_glass_page", key=key)
+
+
+@require_POST
+@login_required
+def decide(request: HttpRequest, key: str) -> HttpResponse:
+    case, use = _used(request, key)
+    user, now = user_of(request), timezone.now()
+    require(rights.why_not_look_at_use(user, use, now=now))
+    deciding.decide(case=case, **_filled(DecideForm(request.POST)), by=user, now=now)
+    messages.success(request, "Decided: it is frozen with the look back.")
     return redirect("break_glass_page", key=key)
 
 

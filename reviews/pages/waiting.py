@@ -1,4 +1,5 @@
-"""What waits for a person: the seats that are theirs to fill, as rows. Constant queries.
+"""What waits for a person: the seats that are theirs to fill, and the uses that they may look back
+at (look_backs.py), as rows. Constant queries.
 
 Owns which open cases are in a queue; whether somebody may really sign is judged again when they
 do (reviews/permissions.py). A queue is walked by deadline and only as far as somebody can look:
@@ -19,7 +20,7 @@ from identities.models import User
 from identities.permissions import groups
 from reviews import sight, visible
 from reviews.models import Case, Seat
-from reviews.pages import foreseen, freshness
+from reviews.pages import foreseen, freshness, look_backs
 from reviews.permissions import SEAT_WORDS, SIGNING, mine
 
 DOOR_WORDS = {
@@ -39,10 +40,10 @@ MOST = 500
 TURN = """
 SELECT DISTINCT ON (s.deadline_at, s.number) s.id, s.case_id, s.kind, s.number, s.title, s.door,
  s.deadline_at, s.identity_id,
- n.unanswered, n.total, n.conflicts
+ n.unanswered, n.total, n.conflicts, s.campaign_id, s.beyond
 FROM (
  SELECT t.id, t.case_id, t.kind, t.position, k.deadline_at, k.number, k.title, k.door,
-  k.identity_id
+  k.identity_id, k.campaign_id, {seen} IS NOT TRUE AS beyond
  FROM {rows} WHERE k.state = 'open'
  AND (t.party_id = ANY(%(parties)s) OR t.backup_id = ANY(%(parties)s) OR t.person_id = %(me)s
   OR (t.role <> '' AND t.role = ANY(%(roles)s))
@@ -50,10 +51,9 @@ FROM (
    SELECT FROM reviews_seat o JOIN identities_party p ON p.id = o.party_id
    WHERE o.case_id = k.id AND o.id <> t.id AND o.turn = 'now' AND o.kind = ANY(%(signing)s)
     AND p.person_id = %(me)s)))
- AND ((NOT k.sealed AND (%(all)s OR t.party_id = ANY(%(parties)s)
-   OR t.backup_id = ANY(%(parties)s))) OR ((t.party_id = ANY(%(parties)s)
+ AND ({seen} OR ((t.party_id = ANY(%(parties)s)
    OR t.backup_id = ANY(%(parties)s) OR t.person_id = %(me)s OR t.role = ANY(%(roles)s)
-   OR (%(reviewer)s AND t.party_id IS NULL AND t.backup_id IS NULL)) AND k.id IN ({visible})))
+   OR (%(reviewer)s AND t.party_id IS NULL AND t.backup_id IS NULL)) AND {visible}))
  AND t.turn = 'now'
  AND (t.kind = ANY(%(signing)s)
   OR (t.kind = 'tie_breaker' AND k.deadline_at + k.grace <= %(now)s))
@@ -75,21 +75,29 @@ FROM (
      WHERE o.case_id = k.id AND (o.person_id = h.id OR h.id = ANY(o.signed_before)))))
  {filters} {fence}
 ) s CROSS JOIN LATERAL (
+ SELECT ARRAY(SELECT item_id FROM reviews_decision WHERE seat_id = s.id
+  AND superseded_at IS NULL) AS given OFFSET 0
+) d CROSS JOIN LATERAL (
  SELECT count(*) AS total, count(*) FILTER (WHERE i.outcome = 'conflict') AS conflicts,
   count(*) FILTER (WHERE i.outcome = 'conflict' OR (s.kind <> 'tie_breaker' AND i.outcome = ''
-   AND NOT EXISTS (SELECT FROM reviews_decision d WHERE d.item_id = i.id AND d.seat_id = s.id
-    AND d.superseded_at IS NULL))) AS unanswered
+   AND NOT i.id = ANY(d.given))) AS unanswered
  FROM reviews_item i WHERE i.case_id = s.case_id
 ) n WHERE n.unanswered > 0
 ORDER BY s.deadline_at, s.number, s.position LIMIT %(most)s
 """
+# What a seat shows by itself.
+SEEN = """(NOT k.sealed AND (%(all)s OR t.party_id = ANY(%(parties)s)
+   OR t.backup_id = ANY(%(parties)s)))"""
 BY_DEADLINE = "ORDER BY k.deadline_at, k.number, t.position OFFSET 0"
 # Where the walk begins, and what ends it. Said here, because the rule of what may be seen, which is
 # hardly ever asked, looks so dear to the planner that the order of the tables matters no more to it.
 ROADS = {
     # At one's own seats, while they are few.
     "few": (
-        """reviews_seat t CROSS JOIN LATERAL
+        """(SELECT * FROM reviews_seat WHERE party_id = ANY(%(parties)s)
+         OR backup_id = ANY(%(parties)s) OR person_id = %(me)s
+         OR (role <> '' AND role = ANY(%(roles)s))
+         OR (%(reviewer)s AND party_id IS NULL AND backup_id IS NULL)) t CROSS JOIN LATERAL
         (SELECT * FROM reviews_case WHERE id = t.case_id AND state = 'open' OFFSET 0) k""",
         BY_DEADLINE,
     ),
@@ -111,8 +119,9 @@ ROADS = {
 MANY = 4_000
 # The seats that name a party of somebody, and those that any reviewer may fill, both up to a bound.
 NAMED = """
-SELECT (SELECT count(*) FROM (SELECT FROM reviews_seat WHERE party_id = ANY(%(parties)s)
-  OR backup_id = ANY(%(parties)s) LIMIT %(many)s) t),
+SELECT (SELECT count(*) FROM ((SELECT FROM reviews_seat WHERE party_id = ANY(%(parties)s)
+  LIMIT %(many)s) UNION ALL (SELECT FROM reviews_seat WHERE backup_id = ANY(%(parties)s)
+  LIMIT %(many)s) LIMIT %(many)s) t),
  (SELECT count(*) FROM (SELECT FROM reviews_seat WHERE %(reviewer)s AND party_id IS NULL
   AND backup_id IS NULL LIMIT %(many)s) t)
 """
@@ -137,9 +146,9 @@ GROUPS = ("identity", "system")
 
 
 class Waiting(NamedTuple):
-    """One seat of a case that waits for this person."""
+    """One seat of a case that waits for this person; `seat` None: its look back does."""
 
-    seat: UUID
+    seat: UUID | None
     case: UUID
     kind: str  # of the seat
     number: int  # of the case
@@ -150,6 +159,7 @@ class Waiting(NamedTuple):
     left: int  # items without an answer from this seat
     of: int
     conflicts: int
+    campaign: UUID | None = None
     # Items in conflict of which a blind reviewer may not know it.
     hidden: frozenset[UUID] = frozenset()
 
@@ -165,13 +175,24 @@ def for_user(
 
     `narrowed`: any of FILTERS; an empty one narrows nothing. `wide`: they leave much of it.
     """
-    return _blind(user, _walked(user, now=now, most=most, wide=wide, **narrowed), now=now)
+    found = _blind(user, _walked(user, now=now, most=most, wide=wide, **narrowed), now=now)
+    looks = look_backs.for_user(user, now=now, **narrowed)
+    if not looks:
+        return found
+    every = sorted([*found, *map(_look_back, looks)], key=lambda one: (one.deadline_at, one.number))
+    return every[:most]
 
 
 def count(user: User, *, now: datetime, most: int) -> int:
     """In how many cases something waits for this user, as the queue lists them; no further than
     `most`."""
-    return len(_walked(user, now=now, most=most, wide=False))
+    found = len(_walked(user, now=now, most=most, wide=False))
+    return min(most, found + len(look_backs.for_user(user, now=now))) if found < most else found
+
+
+def _look_back(case: Case) -> Waiting:
+    about = (case.number, case.title, case.door, case.deadline_at, case.identity_id)
+    return Waiting(None, case.pk, look_backs.KIND, *about, left=0, of=0, conflicts=0)
 
 
 def _walked(
@@ -183,11 +204,6 @@ def _walked(
     if "q" in given:
         said = str(given["q"]).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         given["q"] = f"%{said}%"
-    shown, shown_by = visible.cases(user, now=now).values("pk").query.sql_with_params()
-    # The visible cases' own parameters become named ones, beside ours.
-    for place, value in enumerate(shown_by):
-        shown = shown.replace("%s", f"%(v{place})s", 1)
-        given[f"v{place}"] = value
     parties, reviewer = list(mine(user, now=now)), "reviewer" in groups(user)
     with connection.cursor() as cursor:
         cursor.execute(NAMED, {"parties": parties, "reviewer": reviewer, "many": MANY})
@@ -202,25 +218,35 @@ def _walked(
             road, fence = ROADS["deadlines"]
         else:  # a walk along the deadlines that a filter leaves little of would not end
             road, fence = ROADS["all"]
-        cursor.execute(
+        given |= {
+            "parties": parties,
+            "me": user.person_id,
+            "reviewer": reviewer,
+            "roles": sorted(groups(user)),
+            "all": identities_visible.sees_all(user),
+            "signing": list(SIGNING),
+            "now": now,
+            "most": most,
+        }
+        turn = (
             TURN.replace("{rows}", road)
             .replace("{group}", group)
             .replace("{fence}", fence)
             .replace("{filters}", "".join(filters.values()))
-            .replace("{visible}", shown),
-            given
-            | {
-                "parties": parties,
-                "me": user.person_id,
-                "reviewer": reviewer,
-                "roles": sorted(groups(user)),
-                "all": identities_visible.sees_all(user),
-                "signing": list(SIGNING),
-                "now": now,
-                "most": most,
-            },
+            .replace("{seen}", SEEN)
         )
-        return [Waiting(*row) for row in cursor.fetchall()]
+        cursor.execute(turn.replace("{visible}", "true"), given)
+        rows = cursor.fetchall()
+        # Hardly ever does a seat not show its case by itself: only then is the rule asked as well.
+        if any(row[-1] for row in rows):
+            shown, shown_by = visible.cases(user, now=now).values("pk").query.sql_with_params()
+            # The visible cases' own parameters become named ones, beside ours.
+            for place, value in enumerate(shown_by):
+                shown = shown.replace("%s", f"%(v{place})s", 1)
+                given[f"v{place}"] = value
+            cursor.execute(turn.replace("{visible}", f"k.id IN ({shown})"), given)
+            rows = cursor.fetchall()
+        return [Waiting(*row[:-1]) for row in rows]
 
 
 def _blind(user: User, found: list[Waiting], *, now: datetime) -> list[Waiting]:
@@ -257,7 +283,9 @@ def of_cases(found: Iterable[Waiting]) -> dict[UUID, Case]:
 
 def seats_of(found: Iterable[Waiting]) -> dict[UUID, Seat]:
     """The seats of these rows."""
-    return Seat.objects.select_related("party", "backup").in_bulk([one.seat for one in found])
+    return Seat.objects.select_related("party", "backup").in_bulk(
+        [one.seat for one in found if one.seat is not None]
+    )
 
 
 def _row(
@@ -274,8 +302,7 @@ def _row(
         "due_at": case.deadline_at,
         "what": case.title,
         "url": f"/cases/{case.key}/",
-        "sub": f"{case.key} · {DOOR_WORDS[case.door]}, {counted(one.left, 'item')} left for you"
-        f"{stage_words(case)}",
+        "sub": f"{case.key} · {DOOR_WORDS[case.door]}, {left_words(one)}{stage_words(case)}",
         "seat": SEAT_WORDS[one.kind],
         "not_mine_url": f"/identities/{case.identity.key}/hand-over/"
         # Whoever is asked in a later stage need not own it.
@@ -288,6 +315,11 @@ def _row(
         "of": one.of,
         "opened_at": case.opened_at,
     }
+
+
+def left_words(one: Waiting) -> str:
+    """What is asked of this person in it."""
+    return "a look back" if one.seat is None else f"{counted(one.left, 'item')} left for you"
 
 
 def stage_words(case: Case) -> str:

@@ -17,7 +17,7 @@ from reviews.actions import entries
 from reviews.break_glass.reviewing import CHANGED, MOST_FOLLOW_UPS
 from reviews.models import Case, SealedUse
 from reviews.models.break_glass import REVIEWS
-from reviews.sealed import rights
+from reviews.sealed import made, rights
 
 LONGEST_WHO = 200
 CALLS = """
@@ -50,14 +50,18 @@ def calls(use: SealedUse, *, most: int) -> list[Call]:
         return [Call(*row) for row in cursor.fetchall()]
 
 
-def digest(use: SealedUse) -> str:
-    """What a look back is signed on, as one value: which calls there are, and who explained them."""
+def digest(use: SealedUse, found: Sequence[made.Made]) -> str:
+    """What a look back is signed on, as one value: which calls there are, who explained them, and
+    what was decided on each thing that they made."""
     refs = use.events.order_by("at", "event_id").values_list("at", "event_id")
     said = {
         "calls": [[at.isoformat(), event] for at, event in refs],
         "more": use.more,
         "last": use.last_at.isoformat(),
         "explained": [use.explained_who, use.explained_words],
+        "made": [
+            [one.thing, one.decision and [one.decision.answer, one.decision.words]] for one in found
+        ],
     }
     return sha256(json.dumps(said, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
 
@@ -100,7 +104,8 @@ def look_back(
         todo = [one.strip()[:500] for one in follow_ups if one.strip()]
         if len(todo) > MOST_FOLLOW_UPS:
             raise NotPossible(f"Name at most {MOST_FOLLOW_UPS} things to do.")
-        if read != digest(use):
+        found = made.of_use(use, now=now)
+        if read != digest(use, found):
             raise NotPossible(CHANGED)
         if kind == "misuse" and not todo:
             raise NotPossible("Say what follows from the misuse.")
@@ -108,6 +113,8 @@ def look_back(
             raise NotPossible("Nobody has said that they used it, and why: that comes first.")
         if kind == "drill" and (use.drill is None or use.beyond_drill):
             raise NotPossible("It was not announced as a drill, or went beyond it: say otherwise.")
+        if kind != "misuse" and (why := made.why_not_harmless(found)) is not None:
+            raise NotPossible(why)
         refs = list(use.events.values_list("at", "event_id"))
         use.capsule = capsules.freeze(
             subject=case.key,
@@ -119,6 +126,7 @@ def look_back(
                 "explained": {"who": use.explained_who, "words": use.explained_words},
                 "drill": None if use.drill is None else use.drill.reason,
                 "more": use.more,
+                "made": [made.as_data(one) for one in found],
                 "read": read,
             },
             missing=["there are more calls than are kept"] if use.more else [],

@@ -1,7 +1,7 @@
 """Grants at moto's AWS: from signed to usable, and from the deadline to what the target shows gone.
 
-Two workers, which look once a second as the schedule has them do, or at once where they are nudged.
-The limit is the SDK against the same server: two processes that make the two calls which taking a
+Two workers, which look once a second as the schedule has them do, or at once where they are nudged;
+then the whole of it as an installation has it, with its broker (grants_installed.py). The limit is the SDK against the same server: two processes that make the two calls which taking a
 policy off and looking cannot do without.
 """
 
@@ -30,7 +30,7 @@ from identities.enforcers.aws_clients import Clients
 from identities.enforcers.contract import Permission
 from identities.models import Delegation, DelegationVersion, Grant, Identity, Party, Person
 from tests.awslab.server import running
-from tests.bench import database, deadlines, revoking
+from tests.bench import database, deadlines, grants_installed, revoking
 from tests.bench.told import Said
 
 MANY, AT_ONCE = 1_000, 100
@@ -47,6 +47,9 @@ def measure(many: int = MANY) -> Iterator[Said]:
         for count in (1, AT_ONCE):
             yield from _usable(demo, roles[:count], count, a_role)
         yield from _ending(demo, roles, a_role)
+        yield from grants_installed.measure(
+            demo, roles, a_role, few=AT_ONCE, policies=lambda: _policies(demo, roles)
+        )
 
 
 def _pointed(demo: Demo, folder: Path) -> None:

@@ -13,6 +13,7 @@ from tests.browser.test_break_glass import clean
 from tests.planted import PASSWORD
 from tests.reviews.conftest import HOUR, NOW
 from tests.reviews.sealed.conftest import MINUTE, Sealed, arrives, call, tell_sealed
+from tests.reviews.sealed.test_made import FIRST, makes, mints
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -26,6 +27,14 @@ def sealed(db: None) -> Sealed:
             user.set_password(PASSWORD)
             user.save()
     return told
+
+
+def closed_as_emergency(page: Page, url: str) -> None:
+    page.goto(url)
+    page.get_by_label("An emergency: it was needed, and used for it").check()
+    page.get_by_label("Did it match its reason?").fill("It did; a new key lies in the bank.")
+    page.get_by_role("button", name="Close it").click()
+    confirm(page)
 
 
 def test_declared_by_two_used_out_of_band_and_looked_back_at(
@@ -58,7 +67,9 @@ def test_declared_by_two_used_out_of_band_and_looked_back_at(
     rita.reload()
     clean(rita, axe, "sealed-one-phone-dark", found)
 
-    arrives(*(call(number, NOW + number * MINUTE) for number in range(12)), now=NOW + HOUR)
+    calls = [call(number, NOW + number * MINUTE) for number in range(10)]
+    user = makes(11, NOW + 11 * MINUTE, "CreateUser", userName="stays-behind")
+    arrives(*calls, mints(10, NOW + 10 * MINUTE), user, now=NOW + HOUR)
     case = Case.objects.get(door="break_glass")
     rex = open_as(sealed.rex, javascript=False)
     rex.goto(f"/cases/{case.key}/")
@@ -66,14 +77,26 @@ def test_declared_by_two_used_out_of_band_and_looked_back_at(
     rex.get_by_label("What was done, and why").fill("SSO was down, and an agent had to be stopped")
     rex.get_by_role("button", name="Say so").click()
     expect(rex.get_by_text("You say who used it")).to_be_visible()
-    rita.goto(f"/break-glass/{case.key}/")
-    clean(rita, axe, "sealed-use-phone-dark", found)
+    rita.goto("/queue/")
+    clean(rita, axe, "sealed-queue-phone-dark", found)
+    rita.get_by_role("link", name=case.key).first.click()
+    for thing, answer in ((FIRST, "It is gone at its target"), ("user", "It stays")):
+        one = rita.get_by_role("listitem").filter(has_text=thing).filter(has_text="undecided")
+        one.get_by_text("Decide on it").click()
+        clean(rita, axe, f"sealed-use-{answer[:8]}-phone-dark", found)
+        one.get_by_label(answer).check()
+        one.get_by_label("Who needs it, or how it was removed").fill("Tom, at the console")
+        if answer == "It stays":
+            closed_as_emergency(root, f"/break-glass/{case.key}/")
+            # What still lives there keeps it open.
+            expect(root.get_by_role("alert")).to_contain_text("may still work: user")
+        one.get_by_role("button", name="Decide").click()
+    expect(rita.get_by_text("Ria: it stays. Tom, at the console")).to_be_visible()
+    root.goto("/queue/")
+    clean(root, axe, "sealed-queue", found)
     root.goto(f"/break-glass/{case.key}/")
     clean(root, axe, "sealed-use", found)
-    root.get_by_label("An emergency: it was needed, and used for it").check()
-    root.get_by_label("Did it match its reason?").fill("It did; a new key lies in the bank.")
-    root.get_by_role("button", name="Close it").click()
-    confirm(root)
+    closed_as_emergency(root, root.url)
     expect(root.get_by_role("heading", name="Looked back at")).to_be_visible()
     root.get_by_role("link", name="What was read").click()
     expect(root.get_by_role("heading", name="12 events")).to_be_visible()

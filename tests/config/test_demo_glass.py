@@ -7,17 +7,19 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from django.conf import settings
 from django.utils import timezone
 
-from config.demo import aws, glass, returning, seed
+from config.demo import aws, glass, returning, rota, seed
 from identities.acting import COMMAND
 from identities.actions import grants, identities, registration
 from identities.actions.grants import minting
 from identities.enforcers.aws_clients import Credentials
 from identities.models import Grant, Identity, User
 from identities.register.reading import read
-from reviews.break_glass import answering, asking, bundles, comparing, opening, rights
-from reviews.models import BreakGlass, Case
+from reviews.break_glass import answering, asking, bundles, comparing, on_call, opening, rights
+from reviews.models import BreakGlass, Bundle, Case, Notice
+from reviews.pages import break_glass_lists
 from tests.awslab.server import running
 
 pytestmark = pytest.mark.django_db
@@ -35,7 +37,7 @@ def told(
 ) -> aws.Demo:
     """The people of the story and of the wave, and break-glass beside them."""
     settings.VAR = str(tmp_path_factory.mktemp("demo"))
-    for name in ("AWS_ENDPOINT", "AWS_CREDENTIALS", "PROBE_FOLDER", "ALLOW_PRIVATE"):
+    for name in ("AWS_ENDPOINT", "AWS_CREDENTIALS", "PROBE_FOLDER", "ALLOW_PRIVATE", "ON_CALL"):
         monkeypatch.setenv(f"COUNTERSIGN_{name}", "")
         setattr(settings, name, None)
     keys = returning.populate(account, 418)
@@ -91,6 +93,31 @@ def test_a_newcomer_meets_the_whole_of_it(told: aws.Demo) -> None:
     assert lists(told, grant, leila) == "AccessDenied"
     returning.settle(told)
     assert lists(told, grant, leila) == "listed"
+    asks_whoever_is_on_call()
+
+
+def asks_whoever_is_on_call() -> None:
+    """Whoever asks reads who is there, with their hours, and they are told first."""
+    rota.use()
+    noon, samuel = timezone.now().replace(hour=12), User.objects.get(username="samuel")
+    rota.read(now=noon)
+    assert [one["problem"] for one in on_call.overview(now=noon)["rotas"]] == ["", ""]
+    says = rights.document_of(Bundle.objects.get(slug="finance-read"))
+    for now, first in (
+        (noon, f"Leila Haddad (on call until {noon:%-d %b} 19:00 UTC)"),
+        (noon.replace(hour=3), f"Marek Novák (on call until {noon:%-d %b} 07:00 UTC)"),
+    ):
+        assert break_glass_lists.can_sign(says, samuel, now=now).split(", ")[0] == first
+    case = asking.ask(
+        wanted=asking.Wanted(slug="load-repair", minutes=30, reason="what it wrote breaks reports"),
+        by=User.objects.get(username="jonas"),
+        now=noon,
+    )
+    told_ = Notice.objects.filter(occasion=f"{case.key} asked", person__isnull=False)
+    assert set(told_.values_list("person__name", flat=True)) == {"Leila Haddad"}
+    # A rota of the operator's own stays.
+    rota.use()
+    assert settings.ON_CALL.endswith("on-call.yaml")
 
 
 def lists(account: aws.Demo, grant: Grant, holder: User) -> str:

@@ -165,6 +165,7 @@ def acts(story: Told) -> dict[str, Act]:
         "api_sealed_refuse": Act(SEALED, nobody),
         "api_sealed_drill": Act({"slug": "aws-key"}, nobody),
         "api_sealed_explain": Act(envelope, nobody),
+        "api_sealed_decide": Act(envelope, nobody),
         "api_sealed_look_back": Act(envelope, nobody),
         "api_break_glass_account_use": Act({"pk": used("glass").pk}, nobody),
         "api_register": Act({}, rita),

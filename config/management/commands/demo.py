@@ -77,13 +77,14 @@ class Command(BaseCommand):
         )
 
     def _run(self, account: Any, state: dict[str, Any], place: Path, *, seed_only: bool) -> None:
-        from config.demo import glass, keeping, returning, seed, wave
+        from config.demo import glass, keeping, returning, rota, seed, wave
         from config.management.commands import up
 
         (Path(settings.VAR) / "mail").mkdir(mode=0o700, exist_ok=True)
         keys = returning.populate(account, state["seed"])
         returning.use(account)
         keeping.use()
+        rota.use()
         if not state.get("planted"):
             now = timezone.now()
             seed.plant(keys, now=now, say=self.stdout.write)
@@ -93,11 +94,12 @@ class Command(BaseCommand):
             place.write_text(json.dumps({**state, "planted": True}), "utf-8")
         else:
             returning.settle(account)
+        rota.read(now=timezone.now())
         if not seed_only:
             sys.exit(up.run(self._welcome))
 
     def _welcome(self) -> None:
-        from config.demo import glass, keeping, seed
+        from config.demo import glass, keeping, rota, seed
 
         self.stdout.write(f"\nCountersign answers at {settings.BASE_URL}\n\n")
         for name, role, link in seed.sign_in_links(settings.BASE_URL, now=timezone.now()):
@@ -107,6 +109,7 @@ class Command(BaseCommand):
         for words, link in [
             *seed.worth_a_look(base),
             *glass.worth_a_look(base),
+            *rota.worth_a_look(base),
             *keeping.worth_a_look(base),
         ]:
             self.stdout.write(f"  {words:<57} {link}")

@@ -12,6 +12,7 @@ from identities.permissions import NotAllowed, NotPossible
 from reviews import visible
 from reviews.break_glass import bypassing, comparing, reviewing, rights, sweeping
 from reviews.models import BreakGlass, Case, Notice
+from reviews.pages import waiting
 from tests.reviews.conftest import HOUR, NOW, make_user, person_of
 
 from .conftest import MINUTE, SECOND, Company, approve, asked, at_target, fresh, opened, read
@@ -237,3 +238,27 @@ def test_a_digest_covers_what_is_signed(company: Company) -> None:
     one = read(case)
     approve(case, company.pia, minutes=59)
     assert read(case) != one
+
+
+def test_a_look_back_waits_in_the_queue_of_whoever_may_look(company: Company) -> None:
+    case = ended(bypassed(company), NOW + HOUR)
+    later = NOW + 30 * HOUR
+    while sweeping.due_next(now=later):
+        pass
+
+    def waits(who: User) -> list[tuple[str, str, datetime]]:
+        user = User.objects.get(pk=who.pk)
+        found = waiting.for_user(user, now=later)
+        return [(one.key, one.kind, one.deadline_at) for one in found]
+
+    looks = (company.rita, company.pia, company.sven)
+    # Said overdue, and due since the time that was told first.
+    row = (case.key, "closer", NOW + 25 * HOUR)
+    assert [waits(one) for one in looks] == [[row]] * 3
+    others = (company.dana, company.rex, company.otto, company.owen)
+    assert [waits(one) for one in others] == [[]] * 4
+    Case.objects.update(sealed=True)
+    assert [waits(one) for one in looks] == [[]] * 3
+    Case.objects.update(sealed=False)
+    closed(case, company.sven, later)
+    assert [waits(one) for one in looks] == [[]] * 3

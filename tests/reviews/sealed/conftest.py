@@ -9,7 +9,7 @@ import pytest
 from evidence.names import memory
 from identities.models import User
 from reviews.models import Case, SealedCredential, SealedUse
-from reviews.sealed import declaring, recognising
+from reviews.sealed import declaring, looking, made, recognising
 from reviews.sealed.declaring import Declared
 from tests import once
 from tests.reviews.conftest import ACCOUNT, DAY, NOW, ingest, make_user, record
@@ -95,3 +95,8 @@ def work(now: datetime = NOW) -> int:
 
 def of_case(case: Case) -> SealedUse:
     return SealedUse.objects.select_related("credential__actor", "drill", "capsule").get(case=case)
+
+
+def read_of(use: SealedUse, now: datetime = NOW) -> str:
+    """What whoever looks back has read."""
+    return looking.digest(use, made.of_use(use, now=now))

@@ -13,7 +13,7 @@ from reviews.models import Case, SealedEvent, SealedUse
 from reviews.sealed import declaring, looking
 from tests.reviews.conftest import HOUR, NOW, person_of
 
-from .conftest import MINUTE, Sealed, arrives, call, of_case
+from .conftest import MINUTE, Sealed, arrives, call, of_case, read_of
 
 pytestmark = pytest.mark.django_db
 
@@ -32,7 +32,7 @@ def explained(case: Case, by: User) -> Case:
 
 def looks(case: Case, by: User, **said: Any) -> Case:
     wanted: dict[str, Any] = {"kind": "emergency", "words": "matched", "now": NOW + HOUR}
-    wanted |= {"read": looking.digest(of_case(case))}
+    wanted |= {"read": read_of(of_case(case))}
     return looking.look_back(case=case, by=by, **wanted | said)
 
 
@@ -78,7 +78,7 @@ def test_what_cannot_be_said_closes_nothing(
 
 def test_evidence_that_came_since_is_read_first(case: Case, sealed: Sealed) -> None:
     explained(case, sealed.owen)
-    read = looking.digest(of_case(case))
+    read = read_of(of_case(case))
     arrives(call(3, NOW + 2 * MINUTE), now=NOW + HOUR)
     with pytest.raises(NotPossible, match="Evidence has come since you read it"):
         looks(case, sealed.rita, read=read)

@@ -14,7 +14,7 @@ from reviews.models import Case, Notice, SealedCredential, SealedEvent, SealedUs
 from reviews.sealed import declaring, looking, recognising
 from tests.reviews.conftest import ACCOUNT, DAY, HOUR, NOW, Told, person_of, record
 
-from .conftest import ARN, KEY, MINUTE, Sealed, arrives, call, declared, of_case, work
+from .conftest import ARN, KEY, MINUTE, Sealed, arrives, call, declared, of_case, read_of, work
 
 pytestmark = pytest.mark.django_db
 NAME = "sealed credentials"
@@ -181,7 +181,7 @@ def test_a_use_after_the_look_back_is_a_new_case(sealed: Sealed) -> None:
         kind="misuse",
         words="nobody knows",
         follow_ups=["new key"],
-        read=looking.digest(of_case(case)),
+        read=read_of(of_case(case)),
         by=sealed.rita,
         now=NOW + HOUR,
     )

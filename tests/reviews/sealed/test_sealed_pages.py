@@ -12,12 +12,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from reviews.models import Case, SealedCredential, SealedDrill, SealedUse
-from reviews.sealed import looking
 from tests.reviews.conftest import HOUR, NOW, make_user
 from tests.reviews.test_api import token
 from tests.reviews.test_pages import PASSWORD, as_user
 
-from .conftest import KEY, MINUTE, Sealed, arrives, call, declared, of_case
+from .conftest import KEY, MINUTE, Sealed, arrives, call, declared, of_case, read_of
 
 __all__ = ["as_user"]
 pytestmark = pytest.mark.django_db
@@ -141,7 +140,7 @@ def test_the_api_says_and_does_the_same(sealed: Sealed, as_user: Sign) -> None:
     found = Client().get(f"{API}uses/{key}/", headers=headers).json()
     assert (found["calls"], found["events"][0]["resource"]) == (1, "vault/1.pdf")
     assert sent(f"uses/{key}/explain/", {"who": "Mia", "words": "y"})[1]["who"] == "Mia"
-    read = looking.digest(SealedUse.objects.get())
+    read = read_of(SealedUse.objects.get())
     said = {"kind": "emergency", "words": "matched", "read": read}
     assert sent(f"uses/{key}/look-back/", said)[0] == 403  # who says who used it
     assert sent(f"uses/{key}/look-back/", said, root)[1]["review"] == "emergency"

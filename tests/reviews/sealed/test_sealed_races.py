@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
-from identities.permissions import NotAllowed
-from reviews.models import Case, Notice, SealedCredential, SealedUse
-from reviews.sealed import declaring, looking
+from identities.permissions import NotAllowed, NotPossible
+from reviews.models import Case, Notice, SealedCredential, SealedDecision, SealedUse
+from reviews.sealed import deciding, declaring, looking
 from tests.reviews.conftest import HOUR, NOW, ingest
 from tests.reviews.test_races import together
 
-from .conftest import MINUTE, call, of_case, said, tell_sealed, work
+from .conftest import MINUTE, call, of_case, read_of, said, tell_sealed, work
+from .test_made import THING, mints
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -37,9 +38,22 @@ def test_two_signatures_and_two_look_backs_at_once_are_one() -> None:
     work(NOW + HOUR)
     case = Case.objects.get()
     given: dict[str, Any] = {"kind": "misuse", "words": "x", "follow_ups": ["y"], "now": NOW + HOUR}
-    given |= {"case": case, "read": looking.digest(of_case(case))}
+    given |= {"case": case, "read": read_of(of_case(case))}
     results = together(
         *[partial(looking.look_back, by=by, **given) for by in (sealed.rita, sealed.root)]
     )
     assert sum(isinstance(one, NotAllowed) for one in results) == 1
     assert of_case(case).capsule is not None
+
+
+def test_two_decisions_on_one_thing_at_once_are_one() -> None:
+    sealed = tell_sealed()
+    ingest([mints(1, NOW)])
+    work(NOW + HOUR)
+    given: dict[str, Any] = {"case": Case.objects.get(), "thing": THING, "words": "x", "now": NOW}
+    results = together(
+        partial(deciding.decide, by=sealed.rita, answer="stays", **given),
+        partial(deciding.decide, by=sealed.root, answer="gone", **given),
+    )
+    assert sum(isinstance(one, NotPossible) for one in results) == 1
+    assert SealedDecision.objects.count() == 1
