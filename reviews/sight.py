@@ -127,15 +127,36 @@ def conflicts_hidden(
     return {case: blind.items for case, blind in found.items()}
 
 
-def hidden(user: User, *, now: datetime, among: Collection[UUID] | None = None) -> Q | None:
+def hidden(user: User, *, now: datetime) -> Q | None:
     """The cases of which this user may not read yet every answer that stands, as a condition that
-    says of many what `of` says of one; None where no policy asks blind. One query.
+    says of many what `of` says of one; None where no policy asks blind. One query."""
+    asked = asked_blind(user, now=now)
+    return None if asked is None else _hidden(user, asked)
 
-    `among`: it is asked of these cases alone, and no further is read.
+
+def hidden_of(user: User, asked: QuerySet[Seat] | None, cases: Collection[UUID]) -> set[UUID]:
+    """`hidden`, as those of these cases. `asked`: `asked_blind` of this user.
+
+    Hardly anybody is asked blind in most of them, so that is asked first, and what is hidden of the
+    others alone.
     """
-    asked = _asked_blind(user, ReviewPolicy.objects.filter(document__has_key="stages"), now=now)
-    if asked is None:
-        return None
+    if asked is None or not cases:
+        return set()
+    theirs = set(asked.filter(case__in=cases).values_list("case", flat=True))
+    if not theirs:
+        return theirs
+    rows = Case.objects.filter(_hidden(user, asked, theirs), pk__in=theirs)
+    return set(rows.values_list("pk", flat=True))
+
+
+def asked_blind(user: User, *, now: datetime) -> QuerySet[Seat] | None:
+    """The seats of blind stages, over or not begun or running, in which this user is asked, or may
+    be; None where no policy asks blind. One query."""
+    return _asked_blind(user, ReviewPolicy.objects.filter(document__has_key="stages"), now=now)
+
+
+def _hidden(user: User, asked: QuerySet[Seat], among: Collection[UUID] | None = None) -> Q:
+    """`among`: it is asked of these cases alone, and no further is read."""
     every, items = Seat.objects.all(), Item.objects.all()
     if among is not None:
         asked, every = asked.filter(case__in=among), every.filter(case__in=among)

@@ -43,7 +43,8 @@ UNSEEN = dict.fromkeys(
 
 def plain(text: str) -> str:
     """Text in which every character can be seen for what it is."""
-    return text.translate(UNSEEN)
+    # Nearly every text: what can be printed is none of them, and that is told at once.
+    return text if text.isprintable() else text.translate(UNSEEN)
 
 
 def part(thing: object, name: str, otherwise: Any = "") -> Any:

@@ -6,6 +6,7 @@ and who may not know of it reviews/sight.py. What a look does is attention.py.
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import NamedTuple
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from evidence.words import counted
 from identities.models import Person, User
 from identities.permissions import groups
 from reviews import persons, sight, visible
-from reviews.models import FAST, Burst, Case, Notice, Provisional
+from reviews.models import FAST, Burst, Case, Notice, Provisional, Seat
 
 from . import reminders, stages
 from .asked import Asked
@@ -63,51 +64,65 @@ def _seen(user: User, *, now: datetime) -> QuerySet[Case] | None:
     return rows.exclude(identity__in=persons.are(user).values("pk"))
 
 
-def count(user: User, *, now: datetime, most: int) -> int:
-    """How many of them there are, counted no further than `most`.
+class Looks:
+    """The second looks of one person at `now`, for whoever asks for more than one thing about them;
+    what they may see is asked of the database once."""
 
-    What blind stages hide is asked last, and of some cases at a time: of all of them it costs a walk
-    through every item there is.
-    """
-    rows = _seen(user, now=now)
-    if rows is None:
-        return 0
-    if sight.hidden(user, now=now) is None:
-        return rows[:most].count()
-    found = rows.exclude(sight.STAGED)[:most].count()
-    staged, after = rows.filter(sight.STAGED).order_by("pk"), UUID(int=0)
-    while found < most:
-        some = list(staged.filter(pk__gt=after).values_list("pk", flat=True)[:AT_ONCE])
-        blind = sight.hidden(user, now=now, among=some) if some else None
-        if blind is not None:
-            found += Case.objects.filter(pk__in=some).exclude(blind).count()
-        if len(some) < AT_ONCE:
-            break
-        after = some[-1]
-    return min(found, most)
+    def __init__(self, user: User, *, now: datetime) -> None:
+        self.user, self.now = user, now
 
+    @cached_property
+    def _rows(self) -> QuerySet[Case] | None:
+        return _seen(self.user, now=self.now)
 
-def newest(rows: QuerySet[Case], user: User, *, now: datetime) -> Iterator[UUID]:
-    """Those of `rows` that wait for this user's second look, the newest first, read some at a
-    time: whoever wants the first of them pays for no other."""
-    seen = _seen(user, now=now)
-    if seen is None:
-        return
-    marked = Case.objects.filter(pk__in=unsettled().values("case")).order_by("-number")
-    before: dict[str, int] = {}
-    size = FIRST
-    while True:
-        some = list(marked.filter(**before).values_list("pk", "number")[:size])
-        among = [pk for pk, _ in some]
-        found = seen.filter(pk__in=among)
-        blind = sight.hidden(user, now=now, among=among) if some else None
-        if blind is not None:
-            found = found.exclude(blind)
-        there = set(found.values_list("pk", flat=True))
-        yield from rows.filter(pk__in=there).order_by("-number").values_list("pk", flat=True)
-        if len(some) < size:
+    @cached_property
+    def _asked(self) -> QuerySet[Seat] | None:
+        return sight.asked_blind(self.user, now=self.now)
+
+    def count(self, most: int) -> int:
+        """How many of them there are, counted no further than `most`.
+
+        What blind stages hide is asked last, and of some cases at a time: of all of them it costs a
+        walk through every item there is.
+        """
+        rows = self._rows
+        if rows is None:
+            return 0
+        if self._asked is None:
+            return rows[:most].count()
+        found = rows.exclude(sight.STAGED)[:most].count()
+        staged, after = rows.filter(sight.STAGED).order_by("pk"), UUID(int=0)
+        while found < most:
+            some = list(staged.filter(pk__gt=after).values_list("pk", flat=True)[:AT_ONCE])
+            found += len(some) - len(sight.hidden_of(self.user, self._asked, some))
+            if len(some) < AT_ONCE:
+                break
+            after = some[-1]
+        return min(found, most)
+
+    def newest(self, rows: QuerySet[Case]) -> Iterator[UUID]:
+        """Those of `rows` (cases that this user may see) that wait for their second look, the newest
+        first, read some at a time: whoever wants the first of them pays for no other."""
+        seen = self._rows
+        if seen is None:
             return
-        before, size = {"number__lt": some[-1][1]}, min(2 * size, AT_ONCE)
+        marked = rows.filter(pk__in=unsettled().values("case")).order_by("-number")
+        before: dict[str, int] = {}
+        size = FIRST
+        while True:
+            some = list(marked.filter(**before).values_list("pk", "number")[:size])
+            among = [pk for pk, _ in some]
+            there = set(seen.filter(pk__in=among).values_list("pk", flat=True)) if some else set()
+            there -= sight.hidden_of(self.user, self._asked, there)
+            yield from (pk for pk in among if pk in there)
+            if len(some) < size:
+                return
+            before, size = {"number__lt": some[-1][1]}, min(2 * size, AT_ONCE)
+
+
+def count(user: User, *, now: datetime, most: int) -> int:
+    """How many second looks wait for this user, counted no further than `most`."""
+    return Looks(user, now=now).count(most)
 
 
 class Waits(NamedTuple):
@@ -122,7 +137,11 @@ class Waits(NamedTuple):
 
 def waits(user: User, *, now: datetime) -> Waits | None:
     """The second looks that wait for this user, counted no further than pages say."""
-    found = count(user, now=now, most=MOST_COUNTED + 1)
+    return in_words(count(user, now=now, most=MOST_COUNTED + 1))
+
+
+def in_words(found: int) -> Waits | None:
+    """So many second looks, counted up to one more than pages say."""
     if found > MOST_COUNTED:
         return Waits(f"over {MOST_COUNTED:,} reviews", "wait")
     return Waits(counted(found, "review"), "waits" if found == 1 else "wait") if found else None

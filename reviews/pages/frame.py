@@ -100,14 +100,16 @@ def _waiting(user: User, *, now: datetime) -> int:
     """How much waits for this user: the cases that "All" lists on the queue's own page, by the same
     walk, and the second looks above them. It is remembered, until they act or look there."""
     found: int | None = cache.get(_key_of_queue(user))
-    return walked(user, None, now=now) if found is None else found
+    return walked(user, None, None, now=now) if found is None else found
 
 
-def walked(user: User, cases: int | None, *, now: datetime) -> int:
-    """What waits for this user, in so many cases (None: not walked yet), as the menu says it."""
+def walked(user: User, cases: int | None, looks: int | None, *, now: datetime) -> int:
+    """What waits for this user, in so many cases, with so many second looks (None: not walked, not
+    counted yet), as the menu says it."""
     found = waiting.count(user, now=now, most=MOST_COUNTED) if cases is None else cases
     if found < MOST_COUNTED:
-        found += second_looks.count(user, now=now, most=MOST_COUNTED)
+        many = second_looks.count(user, now=now, most=MOST_COUNTED) if looks is None else looks
+        found += many
     cache.set(_key_of_queue(user), found, KEPT_SECONDS)
     return found
 

@@ -1,9 +1,11 @@
 """The front page: what waits for me, what burns, how aligned we are. Constant queries."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Max
+from django.db import connection
+from django.db.models import Max, QuerySet
 
 from evidence import proofs
 from evidence.models import Source
@@ -18,6 +20,7 @@ from reviews.pages import (
     aligned,
     break_glass_lists,
     foreseen,
+    frame,
     freshness,
     lists,
     planted,
@@ -37,7 +40,9 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
     burning = [group for group in _burning(user, now=now) if group["n"]]
     systems, of_systems = lists.first_systems(user, 4, now=now)
     shares = aligned.of(user, now=now)
-    looks = second_looks.waits(user, now=now)
+    many = second_looks.count(user, now=now, most=second_looks.MOST_COUNTED + 1)
+    looks = second_looks.in_words(many)
+    frame.walked(user, len(found), many, now=now)
     return {
         "section": "front",
         "now": now,
@@ -101,11 +106,13 @@ def _burning(user: User, *, now: datetime) -> list[dict[str, Any]]:
 def _overdue(user: User, *, now: datetime) -> dict[str, Any]:
     rows = visible.cases(user, now=now).filter(state="open", deadline_at__lte=now)
     shown = list(rows.select_related("identity").order_by("deadline_at")[:SHOWN])
+    if not shown:
+        return {"n": 0}  # and is left out
     silence = foreseen.of_cases(shown, freshness.of_cases(shown, now=now), now=now)
     return {
         "title": "Deadlines passed",
         "icon": "clock",
-        "n": rows.count(),
+        "n": rows.count() if len(shown) == SHOWN else len(shown),
         "url": "/cases/?due=passed",
         "rows": [
             {
@@ -154,6 +161,20 @@ def _silent(*, now: datetime) -> dict[str, Any]:
     }
 
 
+def _there(queries: Sequence[QuerySet[Any]]) -> Sequence[bool]:
+    """Whether each of these has a row, asked at once."""
+    asked: list[str] = []
+    params: list[Any] = []
+    for one in queries:
+        sql, given = one.order_by().values("pk").query.sql_with_params()
+        asked.append(f"EXISTS ({sql})")
+        params += given
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {', '.join(asked)}", params)
+        found: Sequence[bool] = cursor.fetchone()
+    return found
+
+
 def _setup() -> dict[str, Any] | None:
     """What is left to set up; disappears when all is done."""
     rows = [
@@ -186,7 +207,8 @@ def _setup() -> dict[str, Any] | None:
             Identity.objects.exclude(mode="observe"),
         ),
     ]
-    done = [(words, url, found.exists()) for words, url, found in rows]
+    there = _there([found for _, _, found in rows])
+    done = [(words, url, one) for (words, url, _), one in zip(rows, there, strict=True)]
     count = sum(one for _, _, one in done)
     if count == len(done):
         return None

@@ -19,13 +19,15 @@ from reviews.models import Case
 
 class Rows:
     """The cases of `rows`, newest first, that this user may look at again: sliced and walked
-    like the query they come from."""
+    like the query they come from. `every`: the rows are narrowed by nothing else."""
 
-    def __init__(self, rows: QuerySet[Case], user: User, *, now: datetime) -> None:
-        self.rows, self.user, self.now = rows, user, now
+    def __init__(self, rows: QuerySet[Case], user: User, *, every: bool, now: datetime) -> None:
+        self.rows, self.every = rows, every
+        self.looks = second_looks.Looks(user, now=now)
 
     def _ids(self) -> Iterator[Any]:
-        return second_looks.newest(self.rows, self.user, now=self.now)
+        # Whoever may look at a case again sees it: where nothing else narrows them, that is enough.
+        return self.looks.newest(Case.objects.all() if self.every else self.rows)
 
     def _of(self, ids: list[Any]) -> list[Case]:
         return list(self.rows.filter(pk__in=ids)) if ids else []
@@ -38,8 +40,8 @@ class Rows:
             yield from self._of(list(some))
 
 
-def total(user: User, *, now: datetime) -> dict[str, int | None]:
+def total(rows: Rows) -> dict[str, int | None]:
     """How many there are in all, for the pager; beyond the bound only that there are more."""
     most = second_looks.MOST_COUNTED
-    found = second_looks.count(user, now=now, most=most + 1)
+    found = rows.looks.count(most + 1)
     return {"total": None, "over": most} if found > most else {"total": found}

@@ -56,8 +56,7 @@ WHERE i.case_id = ANY(%s) AND i.disclosed_at IS NULL
 IN_QUEUE = """
 SELECT c.number, c.name, p.share FROM reviews_planting p
 JOIN reviews_campaign c ON c.id = p.campaign_id AND c.state <> 'closed'
-WHERE p.items IS DISTINCT FROM 0
- AND EXISTS (SELECT FROM reviews_case k WHERE k.campaign_id = c.id AND k.id = ANY(%s))
+WHERE p.items IS DISTINCT FROM 0 AND c.id = ANY(%s)
 ORDER BY c.number LIMIT %s
 """
 
@@ -105,8 +104,12 @@ def _answers(rows: Iterable[PlantedItem]) -> QuerySet[PlantedAnswer]:
 
 
 def beside(found: list[Waiting]) -> list[Waiting]:
-    """The rows of a queue with what is planted in their cases counted in. One query."""
-    rows = _waiting([one.case for one in found])
+    """The rows of a queue with what is planted in their cases counted in. One query, and none where
+    no campaign asks: nothing is planted in other cases."""
+    of_campaigns = [one.case for one in found if one.campaign is not None]
+    if not of_campaigns:
+        return found
+    rows = _waiting(of_campaigns)
     return [_with(one, rows[one.case]) if one.case in rows else one for one in found]
 
 
@@ -132,7 +135,10 @@ def into(
     items: Sequence[UUID] | None,
 ) -> None:
     """Put what is planted among the items of a queue, each with whether these seats answered it."""
-    rows = PlantedItem.objects.filter(case__in=list(cases), disclosed_at__isnull=True)
+    of_campaigns = [pk for pk, case in cases.items() if case.campaign_id is not None]
+    if not of_campaigns:
+        return
+    rows = PlantedItem.objects.filter(case__in=of_campaigns, disclosed_at__isnull=True)
     found = list(rows if items is None else rows.filter(pk__in=items))
     given = set(_answers(found).filter(seat__in=list(seats)).values_list("item", flat=True))
     for row in found:
@@ -173,9 +179,12 @@ def sentence_of(campaign: Campaign) -> str:
 
 def in_queue(found: Sequence[Waiting]) -> dict[str, Any]:
     """The campaigns of a queue that have planted items."""
-    with connection.cursor() as cursor:
-        cursor.execute(IN_QUEUE, [[one.case for one in found], MOST_CAMPAIGNS])
-        rows = cursor.fetchall()
+    rows: list[tuple[int, str, int]] = []
+    asking = {one.campaign for one in found if one.campaign is not None}
+    if asking:
+        with connection.cursor() as cursor:
+            cursor.execute(IN_QUEUE, [list(asking), MOST_CAMPAIGNS])
+            rows = cursor.fetchall()
     return {
         "rows": [
             {"key": Campaign(number=number).key, "name": name, "words": table.sentence(share)}

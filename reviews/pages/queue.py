@@ -29,6 +29,8 @@ from reviews.permissions import SIGNING
 from reviews.states import STATES
 
 PER_PAGE = 50
+# Of the seats of a row it is said who they are, and nothing else is read of them.
+SEAT_NAMES = ("person__name", "party__person__name", "party__team__name")
 # What a view of all cases is narrowed by.
 NARROWED = (
     "door",
@@ -113,7 +115,8 @@ def mine(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
     every, shown = found_for(user, asked, now=now)
     # The menu counts what is listed here, and walks for itself only where this view leaves some out.
     narrowed = any(asked.get(name) for name in ("q", "together", "due", *queue_groups.GROUPS))
-    frame.walked(user, None if narrowed else len(every), now=now)
+    looks = second_looks.count(user, now=now, most=second_looks.MOST_COUNTED + 1)
+    frame.walked(user, None if narrowed else len(every), looks, now=now)
     shown = planted.beside(shown)
     group, show = asked.get("group", ""), asked.get("show", "")
     shown, headings = queue_groups.arranged(shown, group)
@@ -152,7 +155,7 @@ def mine(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
         "more": len(every) >= waiting.MOST,
         "most": waiting.MOST,
         "planted": planted.in_queue(every),
-        "second_looks": second_looks.waits(user, now=now),
+        "second_looks": second_looks.in_words(looks),
         "bulk": queue_items.BULK if show == "items" else None,
         "page": {
             "first": first + 1 if rows else 0,
@@ -197,8 +200,8 @@ def all_cases(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, 
     every = cases_in(user, asked, now=now)
     shown, page = page_of(every, asked, "/cases/")
     if isinstance(every, looked_again.Rows):
-        if not any(asked.get(name) for name in NARROWED if name != "again"):
-            page |= looked_again.total(user, now=now)
+        if every.every:
+            page |= looked_again.total(every)
     elif any(asked.get(name) for name in ("due", "decided", "joint")):
         page["total"] = every.count()
     hidden = sight.conflicts_hidden(user, [one.pk for one in shown if one.conflicts], now=now)
@@ -294,6 +297,7 @@ def cases_in(
                 "seats",
                 Seat.objects.filter(kind__in=SIGNING)
                 .select_related("party__person", "party__team", "person")
+                .only("case", "role", "position", *SEAT_NAMES)
                 .order_by("position"),
             )
         )
@@ -324,7 +328,10 @@ def cases_in(
         if number is not None:
             matches |= Q(number=number)
         rows = rows.filter(matches)
-    return looked_again.Rows(rows, user, now=now) if asked.get("again") else rows
+    if not asked.get("again"):
+        return rows
+    narrowed = any(asked.get(name) for name in NARROWED if name != "again")
+    return looked_again.Rows(rows, user, every=not narrowed, now=now)
 
 
 def row_of(

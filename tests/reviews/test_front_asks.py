@@ -14,7 +14,7 @@ from identities.models import Identity
 from reviews.actions import offers
 from reviews.models import Case, Rung
 
-from .conftest import Told, make_user
+from .conftest import Told, make_user, party
 from .test_owned_pages import many
 from .test_pages import as_user
 
@@ -76,3 +76,16 @@ def test_front_names_what_waits_on_the_release_list(story: Told, case: Case, as_
         held_why="It came due in a change freeze.",
     )
     assert '<a href="/releases/"><b>1 review</b></a> on the release list' in said(client)
+
+
+def test_set_up_says_what_is_there(story: Told, as_user: Sign) -> None:
+    def done() -> dict[str, bool]:
+        setup = as_user(story.ines).get("/").context["setup"]
+        return {row["words"]: row["done"] for row in setup["rows"]}
+
+    Identity.objects.update(mode="observe", sponsor=None)
+    before = done()
+    Identity.objects.filter(pk=story.identity.pk).update(sponsor=party(story.samuel))
+    assert done() == before | {"Name a tie-breaker": True}
+    assert before["Turn consequences on for one identity"] is False
+    assert before["Register an identity with an owner"] is True

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from reviews.actions import second_looks
 from reviews.models import Burst, Case, Provisional
@@ -64,3 +66,16 @@ def test_beyond_the_bound_only_that_there_are_more_is_said(
 ) -> None:
     monkeypatch.setattr(second_looks, "MOST_COUNTED", 50)
     assert "1–50 of over 50" in as_user(story.rita).get(PATH).content.decode()
+
+
+def test_last_of_them_is_found_as_fast_as_the_first(
+    story: Told, marked: list[Case], as_user: Callable[..., Client]
+) -> None:
+    client, asked = as_user(story.rita), []
+    for case in (marked[0], marked[-1]):
+        client.get(f"{PATH}&q={case.key}")
+        with CaptureQueriesContext(connection) as queries:
+            shown = client.get(f"{PATH}&q={case.key}").context["waits"]
+        assert [row["key"] for row in shown] == [case.key]
+        asked.append(len(queries))
+    assert asked[0] == asked[1]

@@ -166,7 +166,7 @@ def test_a_second_look_waits_for_whoever_may_take_it_and_is_not_asked_blind(
     counted = {user.username for user in users if second_looks.count(user, now=now, most=9)}
     assert counted == waits
     every = Case.objects.all()
-    listed = {u.username for u in users if case.pk in second_looks.newest(every, u, now=now)}
+    listed = {u.username for u in users if case.pk in second_looks.Looks(u, now=now).newest(every)}
     assert listed == waits
     # The same that the case says to each of them when they come to look.
     assert waits == {
@@ -184,7 +184,11 @@ def test_a_second_look_waits_for_whoever_may_take_it_and_is_not_asked_blind(
 
 def hidden(user: User, case: Case, *, now: datetime) -> bool:
     blind = sight.hidden(user, now=now)
-    return blind is not None and Case.objects.filter(blind, pk=case.pk).exists()
+    found = blind is not None and Case.objects.filter(blind, pk=case.pk).exists()
+    # As it is asked of the cases of a page.
+    of_page = sight.hidden_of(user, sight.asked_blind(user, now=now), [case.pk])
+    assert of_page == ({case.pk} if found else set())
+    return found
 
 
 def test_as_many_queries_for_one_as_for_thirty(
