@@ -41,6 +41,7 @@ def frame(**more: Any) -> Sample:
                 "sources": 1,
             },
             "ledger": {"row": 184_302, "at": at("15:40"), "ok": True},
+            "reader": True,
             "single_keys": True,
             "theme": "system",
         },
