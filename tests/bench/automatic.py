@@ -1,6 +1,7 @@
 """The act itself until its automatic hold is effective: under a signed rule, two workers, moto's AWS.
 
-Once more while ten thousand holds that nobody hurries for wait in the same account.
+Once more while ten thousand holds that nobody hurries for wait in the same account; then one of
+the workers only stops what is to be stopped, as in an installation, and the other does all the rest.
 
 Each act is of an identity of its own with one key; all come in the same moment, in one file. The
 workers do all that follows: links, judging, holding, sending and looking. For one act also a real
@@ -52,8 +53,11 @@ def measure(many: Sequence[int] = MANY, pending: int = PENDING) -> Iterator[Said
         yield from _held(keys, demo.account, "effective")
 
 
-def _held(keys: dict[str, str], account: str, until: str = "confirmed") -> Iterator[Said]:
-    """Each of these keys reads a secret that nobody delegated."""
+def _held(
+    keys: dict[str, str], account: str, until: str = "confirmed", *, apart: bool = False
+) -> Iterator[Said]:
+    """Each of these keys reads a secret that nobody delegated. `apart`: one worker stops, one judges."""
+    steps = (_stop, _judge) if apart else (_step,)
     count, began = len(keys), timezone.now()
     identities = revoking.identities_of(keys, account)
     Identity.objects.filter(pk__in=[one.pk for one in identities]).update(mode="enforce")
@@ -61,7 +65,7 @@ def _held(keys: dict[str, str], account: str, until: str = "confirmed") -> Itera
     database.as_owner("ANALYZE")
     rows = Revocation.objects.filter(identity__in=identities)
     ended = rows.filter(state=until)
-    with crew.at_work(_step, ready=lambda: revoking.warm(account)) as spent:
+    with crew.at_work(*steps, ready=lambda: revoking.warm(account)) as spent:
         _arrives([_record(user, key, account) for user, key in keys.items()])
         crew.until(lambda: ended.count() >= count, longest=revoking.LONGEST)
     of = {row.identity_id: row for row in rows}
@@ -119,7 +123,7 @@ def _in_front_of(demo: Demo, names: Iterator[str], pending: int) -> Iterator[Sai
     ]
     revocations.request_all(asks, by=COUNTERSIGN, now=timezone.now())
     waiting = Revocation.objects.filter(identity__in=routine, state="requested")
-    yield from _held(keys, demo.account)
+    yield from _held(keys, demo.account, apart=True)
     left = waiting.count()
     yield Said("  routine ones that waited, then and still", f"{pending:,}, {left:,}", "", left > 0)
     # The next part finds an empty queue.
@@ -140,13 +144,17 @@ MOMENTS = (
 
 def _step() -> bool:
     """What workers do that are woken by all of these nudges."""
+    return _stop() or _judge()
+
+
+def _stop() -> bool:
     now = timezone.now()
-    return (
-        holding.hold_next(now=now)
-        or revocations.enforce_next(now=now)
-        or judging.judge_next(now=now)
-        or links.link_next(now=now) > 0
-    )
+    return holding.hold_next(now=now) or revocations.enforce_next(now=now)
+
+
+def _judge() -> bool:
+    now = timezone.now()
+    return judging.judge_next(now=now) or links.link_next(now=now) > 0
 
 
 def _signed(at: datetime) -> None:

@@ -30,15 +30,16 @@ class Spent:
 
 @contextmanager
 def at_work(
-    step: Callable[[], bool], *, ready: Callable[[], object] | None = None
+    *steps: Callable[[], bool], ready: Callable[[], object] | None = None
 ) -> Iterator[Spent]:
-    """Two workers repeat `step` as long as this lasts; `ready` is what one has done in its life before."""
+    """Two workers repeat a step as long as this lasts, each its own where there are two of them;
+    `ready` is what one has done in its life before."""
     context = get_context("fork")
     gate = context.Barrier(WORKERS + 1)
     over = context.Event()
     told = context.SimpleQueue()
 
-    def work() -> None:
+    def work(step: Callable[[], bool]) -> None:
         begin_life()
         if ready is not None:
             ready()
@@ -57,7 +58,10 @@ def at_work(
 
     begin_life()  # whoever asks has not migrated a database just before
     connection.close()
-    workers = [context.Process(target=work, daemon=True) for _ in range(WORKERS)]
+    workers = [
+        context.Process(target=work, args=(steps[number % len(steps)],), daemon=True)
+        for number in range(WORKERS)
+    ]
     for one in workers:
         one.start()
     gate.wait()
