@@ -16,6 +16,7 @@ from django.db.models import Q
 from django.template.loader import render_to_string
 
 from evidence import anchoring, ledger
+from evidence.ledger.sealed_rows import one_moment
 from evidence.models import Anchor, AnchorCopy, Deposit, LedgerEntry
 from evidence.stores import anchors
 from evidence.stores.anchors.configured import SetUp
@@ -27,7 +28,7 @@ from reviews.models import Case
 from reviews.packs import contents, deposits, oscal, pdf, subjects, wholes
 from reviews.packs.reading import Reading
 from reviews.packs.subjects import Subject
-from reviews.packs.zipping import Zip, one_moment, ranges
+from reviews.packs.zipping import Zip, ranges
 from reviews.sealing import withheld
 
 VERSION = 2

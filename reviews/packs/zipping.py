@@ -15,7 +15,6 @@ from typing import IO, Any, Self
 
 import rfc8785
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import connection, transaction
 
 from evidence.stores import anchors
 from evidence.stores.anchors.configured import SetUp
@@ -99,18 +98,6 @@ class Zip:
             self._zip.writestr(self._info("manifest.jws"), signature)
         self._zip.close()
         return sha256(manifest).digest()
-
-
-@contextmanager
-def one_moment() -> Iterator[None]:
-    """Everything that is read in it is of one moment; a caller's own transaction is kept."""
-    if connection.in_atomic_block:
-        yield
-        return
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        yield
 
 
 def ranges(numbers: Iterable[int]) -> str:

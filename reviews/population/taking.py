@@ -18,12 +18,13 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from evidence import anchoring, ledger
+from evidence.ledger.sealed_rows import one_moment
 from evidence.models import Anchor, LedgerEntry
 from evidence.stores import anchors
 from evidence.words import counted
 from identities.models import User
 from identities.permissions import NotPossible, require
-from reviews.packs.zipping import Zip, one_moment
+from reviews.packs.zipping import Zip
 from reviews.pages.queue_out import as_csv
 from reviews.population.rights import why_not_population
 from reviews.population.sampling import ALGORITHM, MOST, Draw
