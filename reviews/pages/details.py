@@ -40,6 +40,14 @@ def _left_alone(one: Finding, *, now: datetime) -> str:
     return policy_versions.why_left_alone(one.identity, now=now)
 
 
+def _who(ref: str) -> str:
+    """Whom a finding's `state_by` names, as people call them."""
+    kind, _, key = ref.partition(":")
+    known = kind == "user" and len(key) == 36
+    user = User.objects.filter(pk=key).first() if known else None
+    return ref if user is None else user.called
+
+
 def _named(identity: Identity | None) -> dict[str, str] | None:
     if identity is None:
         return None
@@ -74,7 +82,7 @@ def finding(one: Finding, user: User, *, now: datetime) -> dict[str, Any]:
         "finding": {
             **row,
             "details": details,
-            "state_by": one.state_by,
+            "state_by": _who(one.state_by),
             "state_at": one.state_at,
             "state_reason": one.state_reason,
         },
