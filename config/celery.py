@@ -10,9 +10,11 @@ from datetime import timedelta
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_process_init
+from celery.signals import task_prerun, worker_process_init
 from kombu.entity import Queue
 from kombu.transport import redis
+
+from config import waking
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -230,10 +232,20 @@ def make_app() -> Celery:
 app = make_app()
 
 
+# Every task that some name wakes.
+WOKEN = frozenset(task for tasks in NUDGES.values() for task in tasks)
+
+
 def send(name: str) -> None:
     """Wake the tasks of this nudge. Raises when the broker is away; the nudge swallows it."""
-    for task in NUDGES[name]:
-        app.send_task(task, retry=False)
+    waking.wake(app, NUDGES[name])
+
+
+@task_prerun.connect  # type: ignore[untyped-decorator]  # celery ships no types
+def begins(sender: Any, **_: object) -> None:
+    """It reads its rows now: whatever is said from here on wakes it again."""
+    if sender.name in WOKEN:
+        waking.begun(app, sender.name)
 
 
 def connect_nudges() -> None:

@@ -21,6 +21,7 @@ from django.contrib.auth.models import Group
 from django.db import connection
 from django.utils import timezone
 
+from config import waking
 from config.addresses import broker_of
 from config.celery import NUDGES, ROUTES
 from config.demo.aws import Demo
@@ -75,8 +76,7 @@ def _led(there: Installation, demo: Demo) -> Iterator[None]:
     broker.conf.task_routes, broker.conf.task_ignore_result = ROUTES, True
 
     def send(name: str) -> None:
-        for task in NUDGES[name]:
-            broker.send_task(task, retry=False)
+        waking.wake(broker, NUDGES[name])
 
     said = {
         "COUNTERSIGN_AWS_ENDPOINT": demo.direct,
