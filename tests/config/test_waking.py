@@ -13,6 +13,7 @@ from django.conf import settings
 from config import celery as ours
 from config import waking
 from identities import tasks
+from identities.actions import revocations
 
 TASK = "some.task"
 
@@ -94,7 +95,7 @@ def test_our_tasks_take_their_mark_away_before_they_begin(monkeypatch: pytest.Mo
     taken: list[str] = []
     monkeypatch.setattr(waking, "begun", lambda _, task: taken.append(task))
     found: list[list[str]] = []
-    monkeypatch.setattr(tasks.revocations, "enforce_next", lambda *, now: found.append([*taken]))
+    monkeypatch.setattr(revocations, "enforce_next", lambda **_: found.append([*taken]))
     tasks.enforce.apply()
     assert found == [["identities.tasks.enforce"]]
     assert taken == ["identities.tasks.enforce"]
