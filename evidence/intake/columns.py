@@ -8,8 +8,7 @@ Must not know tables, clashes or transactions.
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from itertools import islice, repeat
-from operator import lt
+from itertools import repeat
 from struct import Struct
 from typing import Any
 
@@ -52,7 +51,8 @@ _smallint: Callable[[int], bytes] = partial(Struct(">ih").pack, 2)
 _SMALL = [_smallint(number) for number in range(64)]
 # How every row begins, with what no two rows have alike: how many columns it has, its time, its
 # id, a digest and the place of its record.
-_begin = Struct(">hiqiqi16sii").pack
+_BEGUN = Struct(">hiqiqi16sii")
+_begin = _BEGUN.pack
 # How the row of an issuance begins: how many columns, its time and its id.
 _head = Struct(">hiqiq").pack
 # Lengths of texts, as most of them have.
@@ -121,10 +121,13 @@ def rows_of(
         _begin, repeat(len(names)), eight, since, eight, numbers, sixteen, digests, four, places
     )
     rest = repeat(b"".join(alike.values()), many)
-    rows: Iterable[bytes] = map(b"".join, zip(begun, *varying, rest, strict=False))
-    if not all(map(lt, moments, islice(moments, 1, None))):
-        # No two have one key, so that no row is ever compared.
-        rows = [row for _, _, row in sorted(zip(moments, numbers, rows, strict=True))]
+    rows = list(map(b"".join, zip(begun, *varying, rest, strict=False)))
+    # A row begins with its time and its id, so that bytes are in the order of the keys; but for what
+    # was before 2000, whose first bit is set. No two have one key.
+    if min(since) < 0 <= max(since):
+        rows.sort(key=_by_key)
+    else:
+        rows.sort()
     return ", ".join(names), b"".join([OPENING, *rows, CLOSING])
 
 
@@ -151,6 +154,12 @@ def issuance_rows(
         strict=True,
     )
     return b"".join([OPENING, *map(b"".join, rows), CLOSING])
+
+
+def _by_key(row: bytes) -> tuple[int, int]:
+    """Time and id of a row that was begun (`_begin`)."""
+    _, _, since, _, number, _, _, _, _ = _BEGUN.unpack_from(row)
+    return since, number
 
 
 def _end(at: int | None) -> bytes:

@@ -87,3 +87,14 @@ def test_request_ids_are_written_the_same_whatever_is_among_them(
     names, data = rows([record(0, "one"), record(2, among), record(4, "three")])
     place = names.split(", ").index("request_id")
     assert [row[place] for row in fields(data)] == [b"one", written, b"three"]
+
+
+def test_rows_of_before_2000_stand_before_those_of_after() -> None:
+    """PostgreSQL counts from 2000, so that these have a sign."""
+    early = micros(datetime(1999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC))
+    moments = [early + 5, early, early - 9, early + 1, early + 2, early - 1]
+    records = [record(number, None)._replace(at=at) for number, at in enumerate(moments, start=1)]
+    _, data = rows(records)
+    keys = [tuple(int.from_bytes(value, signed=True) for value in one[:2]) for one in fields(data)]
+    assert keys == sorted(keys)
+    assert [at for at, _ in keys] == [-10, -2, -1, 0, 1, 4]
