@@ -18,6 +18,9 @@ from reviews import actions
 from reviews.actions import quarantining
 from reviews.api import case_of
 from reviews.pages import quarantine
+from reviews.pages.lists import PAGES
+
+PATH = "/api/quarantine/"
 
 
 class RestoreIn(serializers.Serializer[Any]):
@@ -27,11 +30,13 @@ class RestoreIn(serializers.Serializer[Any]):
 
 
 @extend_schema(responses=OpenApiTypes.OBJECT, tags=["cases"])
-@door({"GET": "read"})
+@door({"GET": "read"}, asks=PAGES)
 def held(request: Request) -> Response:
-    """What is held in all cases that the caller sees: the 50 that end first."""
-    rows = quarantine.of_all(user_of(request), now=timezone.now())
-    return Response({"rows": quarantine.as_data(rows)})
+    """What is held in all cases that the caller sees, what ends first comes first, 50 a `page`;
+    `next` is the address of the next one."""
+    asked = {"page": str(request.query_params.get("page", ""))[:20].replace("\0", "")}
+    rows, following = quarantine.page(user_of(request), asked, PATH, now=timezone.now())
+    return Response({"rows": quarantine.as_data(rows), "next": following})
 
 
 @extend_schema(request=RestoreIn, responses=OpenApiTypes.OBJECT, tags=["cases"])

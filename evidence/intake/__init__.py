@@ -151,7 +151,7 @@ def store(
                 new = copy(cursor, rows)
                 rejects.extend(rows.collided)
                 issuances(cursor, rows, actors=actors, deposit=deposit)
-                first, last = min(rows.placed, default=None), max(rows.placed, default=None)
+                first, last = min(rows.times, default=None), max(rows.times, default=None)
                 cursor.execute(
                     "INSERT INTO evidence_deposit (id, source_id, received_at, received_by, name,"
                     " format, received_digest, received_bytes, kept_digest, kept_bytes, place,"
@@ -175,8 +175,8 @@ def store(
                         new,
                         in_body - new - len(rejects),
                         len(rejects),
-                        None if first is None else moment(first[0]),
-                        None if last is None else moment(last[0]),
+                        None if first is None else moment(first),
+                        None if last is None else moment(last),
                         _redactions(parsed),
                         version,
                     ],

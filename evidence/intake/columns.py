@@ -60,7 +60,8 @@ _LENGTHS = [_length(size) for size in range(256)]
 
 
 def rows_of(
-    keys: Sequence[Key],
+    moments: Sequence[int],
+    numbers: Sequence[int],
     admitted: Admitted,
     *,
     actors: dict[ActorName, int],
@@ -70,14 +71,15 @@ def rows_of(
     now: datetime,
     reading: int,
 ) -> tuple[str, bytes]:
-    """(names of the columns, rows) for COPY, in the order of the keys."""
+    """(names of the columns, rows) for COPY, in the order of the keys: times (microseconds since
+    1970) and ids."""
     of = admitted.fields
     actor: dict[ActorName | None, bytes] = {None: NULL}
     actor.update((name, _bigint(number)) for name, number in actors.items())
     term: dict[int, dict[str | None, bytes]] = {kind: {None: NULL} for kind, _, _ in TERMS}
     for (kind, value), number in terms.items():
         term[kind][value] = _bigint(number)
-    moments, numbers, many = [at for at, _ in keys], [number for _, number in keys], len(keys)
+    many = len(moments)
     stated = len(admitted.times) == many
     columns: list[tuple[str, Sequence[Any], Callable[[Any], bytes]]] = [
         *((f"{field}_id", of[field], actor.__getitem__) for field in ACTORS),

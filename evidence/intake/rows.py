@@ -4,7 +4,7 @@ Owns the keys of the rows and what a clash is: the same record again (a duplicat
 sighting when another source sent it), or another record with the same id (a reject).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from struct import unpack
 from typing import Any
@@ -82,28 +82,30 @@ class Rows:
             sights.get(digest, unknown) if at is None else at
             for at, digest in zip(of["at"], digests, strict=True)
         ]
-        keys = list(zip(times, ids_of(digests), strict=True))
-        self.placed: dict[Key, Record] = dict(zip(keys, admitted.records, strict=True))
+        numbers = ids_of(digests)
         self.collided: list[Rejected] = []
-        if len(self.placed) < len(keys):
+        if len(set(numbers)) < len(numbers):
             # Of records that would have one key, the first stays.
             first: dict[Key, int] = {}
-            for index, key in enumerate(keys):
+            for index, key in enumerate(zip(times, numbers, strict=True)):
                 if first.setdefault(key, index) != index:
                     self.collided.append(collision(admitted.records[index]))
-            keys, admitted = list(first), admitted.only(first.values())
-            self.placed = dict(zip(keys, admitted.records, strict=True))
+            admitted = admitted.only(first.values())
+            times, numbers = [at for at, _ in first], [number for _, number in first]
+        # Of what is placed, as far as it is known by now: copy() takes out what collides there.
+        self.times, self.numbers, self.records = times, numbers, admitted.records
         self.issuing = [
-            (key, record)
-            for key, record, issued in zip(
-                keys, admitted.records, admitted.fields["issued"], strict=True
+            ((at, number), record)
+            for at, number, record, issued in zip(
+                times, numbers, admitted.records, admitted.fields["issued"], strict=True
             )
             if issued is not None
         ]
         self.columns, self.data = "", b""
-        if keys:
+        if times:
             self.columns, self.data = rows_of(
-                keys,
+                times,
+                numbers,
                 admitted,
                 actors=actors,
                 terms=terms,
@@ -113,19 +115,29 @@ class Rows:
                 reading=reading,
             )
 
+    def without(self, keys: Collection[Key]) -> None:
+        """Take out what collides with other records that are stored already."""
+        if not keys:
+            return
+        placed = dict(zip(zip(self.times, self.numbers, strict=True), self.records, strict=True))
+        self.collided.extend(collision(placed.pop(key)) for key in keys)
+        self.times, self.numbers = [at for at, _ in placed], [number for _, number in placed]
+        self.records = list(placed.values())
+        self.issuing = [one for one in self.issuing if one[0] in placed]
+
 
 def copy(cursor: Any, rows: Rows) -> int:
-    """Put the rows in; how many were new. What collided is taken out of `rows.placed`.
+    """Put the rows in; how many were new. What collided is taken out of the rows.
 
     Straight COPY first: most bodies hold nothing seen before. A clash takes the slower way
     through a staging table, which tells duplicates from collisions and keeps each sighting.
     """
-    if not rows.placed:
+    if not rows.times:
         return 0
     try:
         with transaction.atomic():
             _copy(cursor, "evidence_event", rows.columns, rows.data)
-            return len(rows.placed)
+            return len(rows.times)
     except IntegrityError:
         pass
     cursor.execute(
@@ -148,7 +160,7 @@ def copy(cursor: Any, rows: Rows) -> int:
         "SELECT (extract(epoch FROM s.at) * 1000000)::bigint, s.id FROM staged s"
         " JOIN evidence_event e ON e.at = s.at AND e.id = s.id WHERE e.digest <> s.digest"
     )
-    rows.collided.extend(collision(rows.placed.pop(key)) for key in cursor.fetchall())
+    rows.without(cursor.fetchall())
     cursor.execute("DELETE FROM staged")
     return new
 
@@ -170,10 +182,9 @@ def collision(record: Record) -> Rejected:
 
 def issuances(cursor: Any, rows: Rows, *, actors: dict[ActorName, int], deposit: int) -> None:
     """The credentials that these records say were issued."""
-    issuing = [(key, record) for key, record in rows.issuing if key in rows.placed]
-    if not issuing:
+    if not rows.issuing:
         return
-    data = issuance_rows(sorted(issuing), actors=actors, deposit=deposit)
+    data = issuance_rows(sorted(rows.issuing), actors=actors, deposit=deposit)
     columns = (
         "at, event_id, credential_id, issued_to_id, by_principal_id, by_credential_id, standing,"
         " expires_at, deposit_id"

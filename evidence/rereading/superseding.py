@@ -144,7 +144,7 @@ def replace(
         counts["duplicates"] = sum(1 for pair in pairs if pair.old is None and not pair.new)
         pairs = _kept(pairs, deposit, rejects, now)
         rows, chosen, actors = _rows(cursor, pairs, deposit, reading, rejects)
-        if rows.placed:
+        if rows.times:
             _stage(cursor, rows, chosen, actors, reading)
             cursor.execute(
                 "SELECT becomes, count(*) FROM evidence_newreading WHERE reading_id = %s GROUP BY 1",
@@ -163,7 +163,7 @@ def replace(
         ]
         counts["left"] = len(staying)
         _number_again(cursor, staying, reading)
-        if rows.placed:
+        if rows.times:
             issuances(cursor, rows, actors=actors, deposit=deposit.pk)
         _finish(cursor, deposit, reading, rows, rejects, counts)
         if replaced:
@@ -263,7 +263,7 @@ def _rows(
         # What is an event already stays one, as it was.
         if pair.old is None:
             rejects.append((pair.element, False, one))
-    months = {partitions.month_of(moment(at)) for at, _ in rows.placed}
+    months = {partitions.month_of(moment(at)) for at in rows.times}
     partitions.ensure(partitions.missing(partitions.BY_EVENT_TIME, months))
     return rows, {pair.ordinal: pair for pair in chosen}, actors
 
@@ -361,7 +361,7 @@ def _finish(
         ):
             for element, unread, reject in rejects:
                 into.write_row((deposit.pk, *(plain(text) for text in reject), element, unread))
-    times = [moment(at) for at, _ in rows.placed]
+    times = [moment(at) for at in rows.times]
     times += [at for at in (deposit.first_at, deposit.last_at) if at is not None]
     first, last = (min(times), max(times)) if times else (None, None)
     cursor.execute(

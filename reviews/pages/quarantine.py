@@ -14,6 +14,7 @@ from identities.models import Revocation, User
 from reviews import visible
 from reviews.actions import entitled, quarantining
 from reviews.models import Case, Quarantine
+from reviews.pages.lists import page_of
 
 MOST = 50
 STANDS = {
@@ -56,14 +57,28 @@ def of_all(user: User, *, now: datetime) -> list[dict[str, Any]]:
     return rows(Quarantine.objects.filter(case__in=seen), user, now=now)
 
 
+def page(user: User, asked: dict[str, str], path: str, *, now: datetime) -> tuple[Any, str]:
+    """One page of what all cases that this user sees hold, by its number; and the address of the
+    next one."""
+    seen = visible.cases(user, now=now).values("pk")
+    those, paged = page_of(_listed(Quarantine.objects.filter(case__in=seen)), asked, path)
+    return _drawn(those, user, now=now), paged["next_url"]
+
+
 def rows(held: QuerySet[Quarantine], user: User, *, now: datetime) -> list[dict[str, Any]]:
-    found = (
+    return _drawn(list(_listed(held)[:MOST]), user, now=now)
+
+
+def _listed(held: QuerySet[Quarantine]) -> QuerySet[Quarantine]:
+    return (
         held.filter(state="held")
         .select_related("case", "item", "identity")
         .prefetch_related("case__seats")
-        .order_by("until", "pk")[:MOST]
+        .order_by("until", "pk")
     )
-    those = list(found)
+
+
+def _drawn(those: list[Quarantine], user: User, *, now: datetime) -> list[dict[str, Any]]:
     at = _at_targets(those)
     return [_row(one, at.get(_hold_of(one), ""), user, now=now) for one in those]
 

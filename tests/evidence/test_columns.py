@@ -31,7 +31,8 @@ def record(number: int, request_id: str | None) -> Record:
 def rows(records: list[Record]) -> tuple[str, bytes]:
     return rows_of(
         # Two of each moment, so that the id decides.
-        [(one.at or 0, 100 - one.digest[0]) for one in records],
+        [one.at or 0 for one in records],
+        [100 - one.digest[0] for one in records],
         Admitted([one.digest[0] for one in records], records),
         actors={},
         terms={(Term.ACTION, "read"): 7},

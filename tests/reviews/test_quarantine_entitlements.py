@@ -20,6 +20,7 @@ from reviews import actions
 from reviews.actions import consequences, quarantining
 from reviews.models import Case, Quarantine
 from reviews.pages import quarantine
+from reviews.pages.lists import paging
 
 from .conftest import ACCOUNT, ARN, DAY, HOUR, NOW, Told, item_of
 from .test_api import token
@@ -325,16 +326,16 @@ def test_pages_say_how_far_the_hold_is_and_the_form_what_comes_first(
     assert Quarantine.objects.get().state == "restored"
 
 
-def test_as_many_queries_for_thirty_rows_as_for_one(story: Told, sign: Sign) -> None:
+def test_as_many_queries_for_thirty_rows_as_for_one_and_scripts_read_all(
+    story: Told, sign: Sign, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read(story.identity)
     case = opened(story)
     both(case, story, sign, "revoke")
     first = Quarantine.objects.get()
 
     def queries() -> tuple[int, int]:
-        with CaptureQueriesContext(
-            connection,
-        ) as caught:
+        with CaptureQueriesContext(connection) as caught:
             rows = quarantine.of_all(story.ines, now=NOW)
         return len(rows), len(caught)
 
@@ -346,6 +347,13 @@ def test_as_many_queries_for_thirty_rows_as_for_one(story: Told, sign: Sign) -> 
         first.pk, first.item = None, item
         first.save(force_insert=True)
     assert (one, queries()) == (1, (30, count))
+    monkeypatch.setattr(paging, "PER_PAGE", 20)
+    address, pages, otto = "/api/quarantine/", list[int](), token(story.otto, "read")
+    while address:
+        said = Client().get(address, headers=otto).json()
+        address = said["next"]
+        pages.append(len(said["rows"]))
+    assert pages == [20, 10]
 
 
 def test_scripts_list_and_restore_with_the_refusals_of_the_pages(story: Told, sign: Sign) -> None:
@@ -354,7 +362,9 @@ def test_scripts_list_and_restore_with_the_refusals_of_the_pages(story: Told, si
     case = opened(story, now=now)
     both(case, story, sign, "revoke", now=now)
     item, client = item_of(case, "entitlement"), Client()
-    (row,) = client.get("/api/quarantine/", headers=token(story.otto, "read")).json()["rows"]
+    said = client.get("/api/quarantine/", headers=token(story.otto, "read")).json()
+    (row,) = said["rows"]
+    assert said["next"] == ""
     assert (row["item"], row["then"], row["case"], row["at_target"]) == (
         str(item.pk),
         "revoked",
