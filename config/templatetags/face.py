@@ -180,11 +180,16 @@ def share(value: Any, label: str, tone: str = "") -> SafeString:
     """A bar of 0 to 100; its number is read out by `label`."""
     if value is None or value == "":
         return NOTHING
-    number = max(0, min(100, round(float(value))))
+    return _bar(max(0, min(100, round(float(value)))), label, tone or "neutral")
+
+
+# A page has the same few again and again.
+@lru_cache(maxsize=1_024)
+def _bar(number: int, label: str, tone: str) -> SafeString:
     return format_html(
         '<progress class="cs-progress cs-bar-{}" max="100" value="{}" aria-label="{}">'
         "{} %</progress>",
-        tone or "neutral",
+        tone,
         number,
         f"{label}: {number} %",
         number,

@@ -16,7 +16,8 @@ from reviews.models import Campaign, CampaignIdentity
 from reviews.pages.campaign_rows import path_of
 from reviews.permissions import SEAT_WORDS
 
-PER_PAGE = 50
+# Each is a row of five links; who has most left comes first.
+PER_PAGE = 25
 
 
 def share(part: int, whole: int) -> int | None:
