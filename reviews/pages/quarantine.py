@@ -53,16 +53,20 @@ def as_data(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def of_all(user: User, *, now: datetime) -> list[dict[str, Any]]:
     """What all cases that this user sees hold: the 50 that end first."""
-    seen = visible.cases(user, now=now).values("pk")
-    return rows(Quarantine.objects.filter(case__in=seen), user, now=now)
+    return rows(_seen(user, now=now), user, now=now)
 
 
-def page(user: User, asked: dict[str, str], path: str, *, now: datetime) -> tuple[Any, str]:
+def page(
+    user: User, asked: dict[str, str], path: str, *, now: datetime
+) -> tuple[list[dict[str, Any]], str]:
     """One page of what all cases that this user sees hold, by its number; and the address of the
     next one."""
-    seen = visible.cases(user, now=now).values("pk")
-    those, paged = page_of(_listed(Quarantine.objects.filter(case__in=seen)), asked, path)
+    those, paged = page_of(_listed(_seen(user, now=now)), asked, path)
     return _drawn(those, user, now=now), paged["next_url"]
+
+
+def _seen(user: User, *, now: datetime) -> QuerySet[Quarantine]:
+    return Quarantine.objects.filter(case__in=visible.cases(user, now=now).values("pk"))
 
 
 def rows(held: QuerySet[Quarantine], user: User, *, now: datetime) -> list[dict[str, Any]]:
