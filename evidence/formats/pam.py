@@ -22,7 +22,6 @@ from typing import Any, NamedTuple
 from evidence.formats import lines, tables
 from evidence.formats.documents import Piece
 from evidence.formats.members import (
-    NOTHING,
     Shapes,
     member,
     picked,
@@ -33,7 +32,8 @@ from evidence.formats.members import (
     ways,
 )
 from evidence.formats.record import ActorName, Issued
-from evidence.formats.tables import Row, Shared, Table, Text
+from evidence.formats.tables import Row, Table, Text
+from evidence.formats.written import Of
 from evidence.vocabulary import (
     AUTHENTICATION,
     CHANGE,
@@ -101,8 +101,9 @@ class _Decided(NamedTuple):
 
     realm: str
     action: str | None
-    # Principal, credential, and the application that a credential provider asked for.
-    actors: tuple[ActorName | None, ...]
+    principal: ActorName | None
+    credential: ActorName | None
+    application: ActorName | None  # that a credential provider asked for
     resource: str | None
     ended: int
     issued: Issued | None
@@ -116,19 +117,20 @@ def _opened(record: Row) -> Row:
     details = record.get("ExtraDetails")
     if details is None:
         details = record.get("extradetails")
+    said: Row = {}
     if details is None and type(message := record.get("msg")) is str and _DETAILED.match(message):
         # So CEF carries them.
         details, record = message, {name: record[name] for name in record if name != "msg"}
     if type(details) is str and "=" in details:
-        record = {**record, "ExtraDetails": dict(_DETAIL.findall(details))}
+        said["ExtraDetails"] = dict(_DETAIL.findall(details))
     listed = row(record.get("CAProperties")).get("CAProperty")
     if type(listed) is dict:
         listed = [listed]
     if type(listed) is list:
         # The vault's XML, converted: a list of names and values.
         named = {text(one.get("Name")): one.get("Value") for one in map(row, listed[:200])}
-        record = {**record, "CAProperties": {name: named[name] for name in named if name}}
-    return record
+        said["CAProperties"] = {name: named[name] for name in named if name}
+    return {**record, **said} if said else record
 
 
 def _realm(record: Row) -> str:
@@ -183,8 +185,12 @@ def _outcome(record: Row) -> int:
     return OUTCOME_OK
 
 
+def _details(record: Row) -> Row:
+    return row(member(record, "ExtraDetails"))
+
+
 def _session(record: Row) -> str | None:
-    details = record["details"]
+    details = _details(record)
     return (told(details, _SESSION_ID) if details else "") or told(record, _SESSION) or None
 
 
@@ -207,24 +213,16 @@ def _decided(said: tuple[list[str], list[Any], str]) -> _Decided:
     who, made = _principal(record, realm), _credential(record, realm)
     other = tables.actor(realm, "app", application) if application else None
     issued = Issued(made, other or who, False, None) if made and _is_issued(record) else None
-    actors = who, made, other
-    return _Decided(realm, _action(record), actors, _resource(record), _outcome(record), issued)
+    ended, resource = _outcome(record), _resource(record)
+    return _Decided(realm, _action(record), who, made, other, resource, ended, issued)
 
 
-def _actors(record: Row, _: str) -> tuple[ActorName | None, ...]:
-    decided: _Decided = record["decided"]
-    return decided.actors
-
-
-def _view(record: Row) -> Row:
-    """The record with what is decided by members that come again and again."""
+def _entry(record: Row) -> _Decided:
+    """What is decided by members that come again and again."""
     names, pick = _shapes[tuple(record)]
-    details = member(record, "ExtraDetails")
-    if not details or type(details) is not dict:
-        details = NOTHING
+    details = _details(record)
     application = told(details, _APPLICATION) if details else ""
-    decided = _decided((names, pick(record), application))
-    return {**record, "decided": decided, "details": details}
+    return _decided((names, pick(record), application))
 
 
 def _line(line: str) -> dict[str, Any] | None:
@@ -262,17 +260,16 @@ TABLE = Table(
     mark=b'"Issuer"',
     opens=_opened,
     text=Text(_looks, _pieces, lambda _: lines.Lines(_looks)),
-    view=_view,
-    realm=lambda record: record["decided"].realm,
+    realm=Of(_entry, 0),
     at=("IsoTimestamp", "rt", "deviceReceiptTime", "timestamp", "Timestamp", "devTime", "time"),
     vendor_id=("uuid", "externalId"),
-    action=lambda record: record["decided"].action,
-    principal=(Shared((_actors, _actors), 0),),
-    credential=(Shared((_actors, _actors), 1),),
-    on_behalf=(Shared((_actors, _actors), 2),),
+    action=Of(_entry, 1),
+    principal=(Of(_entry, 2),),
+    credential=(Of(_entry, 3),),
+    on_behalf=(Of(_entry, 4),),
     session=(_session,),
-    resource=(lambda record: record["decided"].resource,),
-    outcome=lambda record: record["decided"].ended,
+    resource=(Of(_entry, 5),),
+    outcome=Of(_entry, 6),
     patterns=(
         (r"(?i)(?:retrieve|use|show|copy|get) (?:ssh key|password|secret|credential)", ISSUANCE),
         (r"(?i)(?:full gateway )?log(?:on|in|off|out)\b|.*authenticat|failed log", AUTHENTICATION),
@@ -293,7 +290,7 @@ TABLE = Table(
             CHANGE,
         ),
     ),
-    issued=lambda record, *_: record["decided"].issued,
+    issued=Of(_entry, 7),
     address=(
         "shost",
         "sourceHostName",

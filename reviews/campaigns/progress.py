@@ -9,9 +9,9 @@ import time
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
-from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models.functions import Coalesce
 
 from identities.models import Party, Person
 from reviews.models import Campaign
@@ -76,8 +76,8 @@ class Part(NamedTuple):
     """The answers of one seat kind, or of one party or person in it."""
 
     seat: str
-    party: UUID | None
-    person: UUID | None  # who signs there, or is asked alone; None: nobody yet, of several
+    party: str | None  # its key
+    person: str | None  # of who signs there, or is asked alone; None: nobody yet, of several
     reviews: int
     reviews_done: int
     items: int
@@ -177,11 +177,8 @@ def count_next(*, now: datetime) -> bool:
 def read(campaign: Campaign) -> Progress:
     """What was counted last; zeros before the launch. Asks the database nothing."""
     said: dict[str, Any] = campaign.progress
-    parts = [
-        Part(kind, party and UUID(party), person and UUID(person), *counts)
-        for kind, party, person, *counts in said.get("parts", [])
-    ]
-    parts.sort(key=lambda one: (-one.left, SIGNING.index(one.seat), str(one.party)))
+    parts = [Part(*one) for one in said.get("parts", [])]
+    parts.sort(key=lambda one: (one.answered - one.items, SIGNING.index(one.seat), one.party or ""))
     return Progress(
         at=campaign.counted_at,
         identities=said.get("identities", 0),
@@ -222,14 +219,13 @@ def named(kind: str, pk: str) -> str:
     return str(found) if kind == "party" else f"{found.name} signs"
 
 
-def names(parts: Iterable[Part]) -> tuple[dict[UUID, str], dict[UUID, str]]:
-    """What the parties and the persons of these are called."""
+def names(parts: Iterable[Part]) -> tuple[dict[str, str], dict[str, str]]:
+    """What the parties and the persons of these are called, by their keys."""
     parts = list(parts)
-    parties = Party.objects.select_related("person", "team").in_bulk(
-        {one.party for one in parts if one.party is not None}
-    )
-    persons = Person.objects.in_bulk({one.person for one in parts if one.person is not None})
+    parties = Party.objects.filter(pk__in={one.party for one in parts if one.party})
+    persons = Person.objects.filter(pk__in={one.person for one in parts if one.person})
+    called = parties.values_list("pk", Coalesce("person__name", "team__name"))
     return (
-        {pk: str(row) for pk, row in parties.items()},
-        {pk: row.name for pk, row in persons.items()},
+        {str(pk): name for pk, name in called},
+        {str(pk): name for pk, name in persons.values_list("pk", "name")},
     )

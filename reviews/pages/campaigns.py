@@ -14,7 +14,7 @@ from identities.models import User
 from reviews import policy_words, sight, visible
 from reviews.actions import attention, policy_versions
 from reviews.campaigns import preview, progress, rows, scope
-from reviews.models import Campaign
+from reviews.models import Campaign, Case
 from reviews.packs import subjects
 from reviews.pages import campaign_progress, packs, planted
 from reviews.pages.campaign_progress import share
@@ -190,8 +190,10 @@ def _step(one: Campaign) -> dict[str, Any] | None:
 def _looks(one: Campaign, user: User, *, blind: bool, now: datetime) -> dict[str, Any]:
     """The reviews with answers given too fast, which wait for somebody to look again."""
     many = 0 if blind else attention.of_campaigns([one.pk]).get(one.pk, 0)
-    shown = visible.cases(user, now=now).filter(pk__in=attention.cases_of(one.pk))
-    cases = list(shown.order_by("number")[:MOST_LOOKS]) if many else []
+    cases: list[Case] = []
+    if many:
+        shown = visible.cases(user, now=now).filter(pk__in=attention.cases_of(one.pk))
+        cases = list(shown.order_by("number")[:MOST_LOOKS])
     return {
         "words": attention.in_words(many),
         "cases": [

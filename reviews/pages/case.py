@@ -179,7 +179,7 @@ def context(case: Case, user: User, asked: dict[str, str], *, now: datetime) -> 
         "decision": case_item.decision(item, parts, asked) if item is not None else None,
         "why_no_decision": _why_none(parts),
         "tie_break": case_item.tie_break(item, parts) if item is not None else None,
-        "quarantine": quarantine.of_case(case, user, now=now),
+        "quarantine": quarantine.of_case(case, user, asked, now=now),
         "revocations": list(
             Revocation.objects.filter(case=case.pk)
             .exclude(credential__in=[] if parts.blind is None else parts.refs(parts.blind.items))

@@ -105,7 +105,7 @@ def _waiting(user: User, *, now: datetime) -> int:
 
 def walked(user: User, cases: int | None, looks: int | None, *, now: datetime) -> int:
     """What waits for this user, in so many cases, with so many second looks (None: not walked, not
-    counted yet), as the menu says it."""
+    counted yet), as the menu says it from here on."""
     found = waiting.count(user, now=now, most=MOST_COUNTED) if cases is None else cases
     if found < MOST_COUNTED:
         many = second_looks.count(user, now=now, most=MOST_COUNTED) if looks is None else looks

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db.models import Min, Q
 
-from evidence.parameters import understood
+from evidence.parameters import Known, is_whole, understood
 from evidence.words import counted
 from identities.models import User
 from reviews import permissions, persons, visible
@@ -21,11 +21,12 @@ from reviews.pages import outcomes, quarantine
 from reviews.pages.lists import PAGES, page_of
 
 PATH = "/releases/"
+OF_HELD: Known = {**PAGES, "held": is_whole}
 
 
 def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
     """templates/held.html: cases with held rungs, the longest overdue first."""
-    asked, left_out = understood(asked, PAGES)
+    asked, left_out = understood(asked, OF_HELD)
     rows = (
         visible.cases(user, now=now)
         .filter(state="open")
@@ -58,7 +59,7 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
         ],
         "page": page,
         "most": released.MOST,
-        "quarantine": quarantine.of_all(user, now=now),
+        "quarantine": quarantine.of_all(user, asked, PATH, now=now),
         "outcomes": outcomes.waiting(user),
     }
 

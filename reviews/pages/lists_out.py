@@ -1,5 +1,5 @@
 """The lists beside the queue taken out of their pages: policies, modes, freezes, campaigns, what waits
-for a release and what is held first.
+for a release and what is held first, what somebody answers for, people, and what they left.
 
 Owns their rows (docs/exports.md), of what the reader sees on the page, every row and not one page of
 them. How a file is written is queue_out.py.
@@ -14,13 +14,13 @@ from django.conf import settings
 
 from evidence.parameters import NOTHING, Known, checked
 from identities.models import User
-from reviews import visible
+from reviews import owner_permissions, visible
 from reviews.actions import attention, freezing, modes, rungs
 from reviews.campaigns import progress
 from reviews.campaigns import rows as campaign_rows
 from reviews.exports import moment
 from reviews.models import Campaign, Freeze, ModeRule, Quarantine, Rung
-from reviews.pages import freezes, policies, quarantine
+from reviews.pages import freezes, owned, people, policies, quarantine, successions
 from reviews.sight import blind_campaigns
 
 type Row = dict[str, Any]
@@ -157,6 +157,62 @@ def _quarantine(user: User, _asked: dict[str, str], *, now: datetime) -> Iterato
             }
 
 
+def _owned(user: User, asked: dict[str, str], *, now: datetime) -> Iterator[Row]:
+    for row in owned.everything(user, asked, now=now):
+        yield {
+            "identity": row["key"],
+            "identity_name": row["name"],
+            "kind": row["kind"],
+            "state": row["state"],
+            "mode": row["mode"],
+            "as": row["role"],
+            "through": row["through"],
+            "purpose": row["purpose"],
+            "expires_at": moment(row["expires_at"]),
+            "attested_at": moment(row["attested_at"]),
+            "signals": "; ".join(one["words"] for one in row["signals"]),
+            "why_not_renew": row["why_not"],
+            "url": _url(row["url"]),
+        }
+
+
+def _successions(user: User, asked: dict[str, str], *, now: datetime) -> Iterator[Row]:  # noqa: ARG001 - one shape for all
+    for row in map(successions.head, successions.narrowed(user, asked).iterator(chunk_size=CHUNK)):
+        yield {
+            "list": row["key"],
+            "words": row["words"],
+            "at": moment(row["at"]),
+            "noticed_at": moment(row["noticed_at"]),
+            "due_at": moment(row["deadline_at"]),
+            "done_at": moment(row["done_at"]),
+            "things": row["total"],
+            "asked": row["asked"],
+            "unowned": row["unowned"],
+            "url": _url(row["url"]),
+        }
+
+
+def _people(user: User, asked: dict[str, str], *, now: datetime) -> Iterator[Row]:
+    if owner_permissions.why_not_see_successions(user):
+        return
+    found = people.named(asked.get("q", "").strip()[:200], asked.get("state", ""), now=now)
+    for one in found.iterator(chunk_size=CHUNK):
+        row = people.person_out(one, now=now)
+        yield {
+            "person": row["name"],
+            "email": row["email"],
+            "logins": " ".join(row["logins"]),
+            "reports_to": row["manager"],
+            "state": row["state"],
+            "left_at": moment(row["left_at"]),
+            "url": _url(f"{people.PATH}{row['id']}/"),
+        }
+
+
+def _but_page(known: Known) -> Known:
+    return {name: values for name, values in known.items() if name != "page"}
+
+
 LISTS = {
     "policies": Listed("policy version waiting_version says cases url", NOTHING, _policies),
     "modes": Listed(
@@ -182,6 +238,20 @@ LISTS = {
     ),
     "quarantine": Listed(
         "item title case identity_name since until then at_target url", NOTHING, _quarantine
+    ),
+    "owned": Listed(
+        "identity identity_name kind state mode as through purpose expires_at attested_at signals"
+        " why_not_renew url",
+        _but_page(owned.OF_OWNED),
+        _owned,
+    ),
+    "successions": Listed(
+        "list words at noticed_at due_at done_at things asked unowned url",
+        _but_page(successions.OF_LISTS),
+        _successions,
+    ),
+    "people": Listed(
+        "person email logins reports_to state left_at url", _but_page(people.OF_PEOPLE), _people
     ),
 }
 

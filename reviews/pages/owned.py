@@ -1,11 +1,13 @@
-"""What somebody answers for: what is theirs with what ends when, what they are asked to take over.
+"""What somebody answers for: what is theirs, with what ends when; what they are asked to take over is
+owned_asked.py.
 
 Owns the contexts of templates/owned.html, renew.html and hand_over_identity.html. Constant queries.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import batched
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -21,57 +23,28 @@ from identities.actions.owning import PLACES
 from identities.models import Attestation, Identity, Party, User
 from reviews import attestation_bounds, owner_permissions
 from reviews.actions import activating, attesting, expiring, places
-from reviews.models import OwnerOffer, SuccessionItem
-from reviews.pages.lists import PAGES, choice, page_of
+from reviews.models import OwnerOffer
+from reviews.pages import owned_asked
+from reviews.pages.lists import PAGES, choice, page_of, taken_out
 from reviews.permissions import mine
-from reviews.succession import passing
 
 PATH = "/owned/"
 ROLES = {"owner": "owner", "sponsor": "sponsor", "backup": "backup"}
 STATES = {"draft": "not active yet", "active": "active", "suspended": "suspended"}
 OF_OWNED: Known = {"q": (), "role": tuple(ROLES), "state": tuple(STATES), **PAGES}
 SOON = timedelta(days=30)
-MOST_ASKED = 100
+CHUNK = 200
 
 
 def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
     """templates/owned.html: what ends first comes first."""
     asked, left_out = understood(asked, OF_OWNED)
     parties = mine(user, now=now)
-    role = asked.get("role", "")
-    roles = [role] if role else list(ROLES)
-    which = Q()
-    for name in roles:
-        which |= Q(**{f"{name}__in": parties})
-    rows = Identity.objects.exclude(state="retired").filter(which if parties else Q(pk__in=[]))
-    everything = rows
-    drafts = rows.filter(state="draft").count()
-    if state := asked.get("state", ""):
-        rows = rows.filter(state=state)
-    q = asked.get("q", "").strip()[:200]
-    if q:
-        rows = rows.filter(name__icontains=q)
-    shown, page = page_of(
-        rows.select_related("service", "owner__person", "owner__team").order_by(
-            F("expires_at").asc(nulls_first=True), "number"
-        ),
-        asked,
-        PATH,
-    )
-    found = attesting.with_findings([one.pk for one in shown])
-    last = dict(
-        Attestation.objects.filter(identity__in=shown)
-        .order_by("attested_at")
-        .values_list("identity", "attested_at")
-    )
-    offered = dict(
-        OwnerOffer.objects.filter(identity__in=shown, state="open").values_list(
-            "identity", "to__person__name"
-        )
-    )
+    everything = _theirs(parties, asked.get("role", ""))
+    drafts = everything.filter(state="draft").count()
+    shown, page = page_of(narrowed(everything, asked), asked, PATH)
     beside = _beside(everything, now=now)
-    # All of these are theirs, so what bars this login from one bars it from each.
-    why_not = identity_permissions.why_not_attest(user, shown[0], now=now) if shown else None
+    q, role, state = (asked.get(name, "") for name in ("q", "role", "state"))
     return {
         "section": "owned",
         "title": "What I answer for",
@@ -83,12 +56,12 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
         "activate_url": "/owned/activate/",
         "some_draft": any(one.state == "draft" for one in shown),
         "some_active": any(one.state != "draft" for one in shown),
-        "asks": _asks(user, parties, now=now),
+        "asks": owned_asked.rows(user, parties, now=now),
         "rows": [
-            _row(one, parties, one.pk in found, last.get(one.pk), offered, why_not, now=now)
-            | {"vacant": _vacant(one, beside)}
-            for one in shown
+            row | {"vacant": _vacant(one, beside)}
+            for one, row in zip(shown, drawn(shown, user, parties, now=now), strict=True)
         ],
+        "out_query": taken_out(asked),
         "gone": [
             {"name": str(who), "words": _stands(many), "url": f"{PATH}left/{who.pk}/"}
             for who, many in beside.values()
@@ -97,6 +70,55 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
         "most": attesting.MOST,
         "renew_url": "/owned/renew/",
     }
+
+
+def everything(user: User, asked: dict[str, str], *, now: datetime) -> Iterator[dict[str, Any]]:
+    """The rows of all pages."""
+    parties = mine(user, now=now)
+    rows = narrowed(_theirs(parties, asked.get("role", "")), asked)
+    for some in batched(rows.iterator(chunk_size=CHUNK), CHUNK):
+        yield from drawn(some, user, parties, now=now)
+
+
+def _theirs(parties: frozenset[UUID], role: str) -> QuerySet[Identity]:
+    which = Q(pk__in=[])
+    for name in [role] if role else ROLES:
+        which |= Q(**{f"{name}__in": parties})
+    return Identity.objects.exclude(state="retired").filter(which)
+
+
+def narrowed(rows: QuerySet[Identity], asked: dict[str, str]) -> QuerySet[Identity]:
+    """Of these what the address asks for; what ends first comes first."""
+    if state := asked.get("state", ""):
+        rows = rows.filter(state=state)
+    if q := asked.get("q", "").strip()[:200]:
+        rows = rows.filter(name__icontains=q)
+    return rows.select_related("service", "owner__person", "owner__team").order_by(
+        F("expires_at").asc(nulls_first=True), "number"
+    )
+
+
+def drawn(
+    shown: Sequence[Identity], user: User, parties: frozenset[UUID], *, now: datetime
+) -> list[dict[str, Any]]:
+    """Rows of these, with what is known of all of them at once."""
+    found = attesting.with_findings([one.pk for one in shown])
+    last = dict(
+        Attestation.objects.filter(identity__in=shown)
+        .order_by("attested_at")
+        .values_list("identity", "attested_at")
+    )
+    offered = dict(
+        OwnerOffer.objects.filter(identity__in=shown, state="open").values_list(
+            "identity", "to__person__name"
+        )
+    )
+    # All of these are theirs, so what bars this login from one bars it from each.
+    why_not = identity_permissions.why_not_attest(user, shown[0], now=now) if shown else None
+    return [
+        _row(one, parties, one.pk in found, last.get(one.pk), offered, why_not, now=now)
+        for one in shown
+    ]
 
 
 # Who stands beside them and is there no longer, and of how many identities in each place.
@@ -130,17 +152,6 @@ def _vacant(one: Identity, beside: Beside) -> list[dict[str, str]]:
         {"place": place, "name": str(beside[getattr(one, f"{place}_id")][0])}
         for place in places.left(one, beside.keys())
     ]
-
-
-def asks_of(user: User, *, now: datetime) -> int:
-    """How much waits for this user's word about owning, for the queue."""
-    parties = mine(user, now=now)
-    if not parties:
-        return 0
-    return (
-        OwnerOffer.objects.filter(state="open", to__in=parties).count()
-        + SuccessionItem.objects.filter(state="asked", heir__in=parties).count()
-    )
 
 
 def _row(
@@ -198,81 +209,6 @@ def _row(
         "renew_url": f"/identities/{one.key}/renew/",
         "hand_over_url": f"/identities/{one.key}/hand-over/",
         "places_url": f"/identities/{one.key}/places/",
-    }
-
-
-def _asks(user: User, parties: frozenset[UUID], *, now: datetime) -> list[dict[str, Any]]:
-    """Offers and what came by succession, the earliest deadline first."""
-    if not parties:
-        return []
-    offers = (
-        OwnerOffer.objects.filter(state="open", to__in=parties)
-        .select_related(
-            "identity__owner__person", "identity__owner__team", "to__person", "to__team"
-        )
-        .order_by("deadline_at")[:MOST_ASKED]
-    )
-    items = (
-        SuccessionItem.objects.filter(state="asked", heir__in=parties)
-        .select_related(
-            "succession__person",
-            "succession__team",
-            "identity",
-            "service",
-            "delegation__grantee",
-            "was__person",
-            "was__team",
-            "heir__person",
-            "heir__team",
-        )
-        .order_by(F("deadline_at").asc(nulls_last=True), "pk")[:MOST_ASKED]
-    )
-    lists = owner_permissions.why_not_see_successions(user) is None
-    return [_offer(one, user, now=now) for one in offers] + [
-        _item(one, user, lists=lists, now=now) for one in items
-    ]
-
-
-def _offer(one: OwnerOffer, user: User, *, now: datetime) -> dict[str, Any]:
-    identity = one.identity
-    return {
-        "what": identity.name,
-        "key": identity.key,
-        "kind": identity.kind,
-        "purpose": identity.purpose,
-        "words": f"{one.asked_by_name} asks {one.to} to own it. Until then {identity.owner or 'nobody'}"
-        " answers for it.",
-        "reason": one.reason,
-        "due_at": one.deadline_at,
-        "why_not": owner_permissions.why_not_answer_offer(user, one, now=now) or "",
-        "accept_url": f"/owned/offers/{one.pk}/accept/",
-        "decline_url": f"/owned/offers/{one.pk}/decline/",
-        "ask_other": True,
-    }
-
-
-def _item(one: SuccessionItem, user: User, *, lists: bool, now: datetime) -> dict[str, Any]:
-    about = one.identity or (one.delegation.grantee if one.delegation is not None else None)
-    gone = one.succession.gone
-    said = f"{gone}, so it came to {one.heir}."
-    if one.heir_id == one.was_id:
-        said = f"{gone}. Is it still yours?"
-    elif one.delegation is not None:
-        said = f"{gone}. Do you stand behind it?"
-    return {
-        "what": passing.about(one),
-        "key": about.key if about is not None else "",
-        "kind": about.kind if about is not None else "",
-        "purpose": about.purpose if about is not None else "",
-        "words": said,
-        # The words say why; the list itself is not for everybody whom it asks.
-        "reason": "",
-        "list_key": one.succession.key if lists else "",
-        "due_at": one.deadline_at,
-        "why_not": owner_permissions.why_not_answer_item(user, one, now=now) or "",
-        "accept_url": f"/owned/succession/{one.pk}/accept/",
-        "decline_url": f"/owned/succession/{one.pk}/decline/",
-        "ask_other": False,
     }
 
 

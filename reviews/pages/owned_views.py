@@ -23,7 +23,7 @@ from reviews.actions import activating, attesting, offers, resuming, retiring
 from reviews.confirmed import always, permitted_first
 from reviews.models import OwnerOffer, Succession, SuccessionItem
 from reviews.owner_forms import ActivateForm, RenewForm, UntilForm, last_of
-from reviews.pages import owned, successions
+from reviews.pages import owned, owned_asked, successions
 from reviews.permissions import mine
 from reviews.succession import passing
 from reviews.views import asked_of, identity_of, user_of
@@ -292,7 +292,7 @@ def succession_answer(request: HttpRequest, pk: UUID, answer: str) -> HttpRespon
 
 def counted_back(request: HttpRequest) -> HttpResponse:
     """Back to the page, with how much still waits."""
-    left = owned.asks_of(user_of(request), now=timezone.now())
+    left = owned_asked.count(user_of(request), now=timezone.now())
     if left:
         messages.info(request, f"{counted(left, 'question still waits', 'questions still wait')}.")
     return redirect("owned_list")

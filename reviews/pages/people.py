@@ -18,7 +18,7 @@ from identities.permissions import NotPossible
 from reviews import owner_permissions
 from reviews.actions import places
 from reviews.models import Succession
-from reviews.pages.lists import PAGES, choice, page_of
+from reviews.pages.lists import PAGES, choice, page_of, taken_out
 from reviews.succession import foreseen, noticing
 
 PATH = "/people/"
@@ -112,6 +112,7 @@ def listed(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any
         "q": q,
         "filters": [choice("state", "State", ("here", "left"), state)],
         "rows": [person_out(one, now=now) | {"url": f"{PATH}{one.pk}/"} for one in shown],
+        "out_query": taken_out(asked),
         "page": page,
     }
 

@@ -28,9 +28,12 @@ STANDS = {
 }
 
 
-def of_case(case: Case, user: User, *, now: datetime) -> list[dict[str, Any]]:
-    """What a case holds, the first to end first."""
-    return rows(Quarantine.objects.filter(case=case), user, now=now)
+def of_case(
+    case: Case, user: User, asked: dict[str, str], *, now: datetime
+) -> dict[str, Any] | None:
+    """One page of what a case holds, the first to end first; None where it holds nothing."""
+    held = Quarantine.objects.filter(case=case)
+    return _part(held, user, asked, f"/cases/{case.key}/", now=now)
 
 
 def as_data(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -51,9 +54,21 @@ def as_data(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def of_all(user: User, *, now: datetime) -> list[dict[str, Any]]:
-    """What all cases that this user sees hold: the 50 that end first."""
-    return rows(_seen(user, now=now), user, now=now)
+def of_all(user: User, asked: dict[str, str], path: str, *, now: datetime) -> dict[str, Any] | None:
+    """One page of what all cases that this user sees hold; None where they hold nothing."""
+    return _part(_seen(user, now=now), user, asked, path, now=now)
+
+
+def _part(
+    held: QuerySet[Quarantine], user: User, asked: dict[str, str], path: str, *, now: datetime
+) -> dict[str, Any] | None:
+    """templates/components/quarantine.html, beside whatever else its page has several pages of."""
+    those, page = page_of(_listed(held), asked, path, name="held")
+    if not those and not page["prev_url"]:
+        return None
+    for link in ("prev_url", "next_url"):
+        page[link] = page[link] and f"{page[link]}#quarantine-title"
+    return {"rows": _drawn(those, user, now=now), "page": page}
 
 
 def page(

@@ -113,10 +113,11 @@ def mine(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any]:
     """templates/queue.html: what waits for this user, earliest deadline first."""
     asked, left_out = understood(asked, OF_QUEUE)
     every, shown = found_for(user, asked, now=now)
-    # The menu counts what is listed here, and walks for itself only where this view leaves some out.
+    # The menu counts what is listed here; where this view leaves some out, it says what it said.
     narrowed = any(asked.get(name) for name in ("q", "together", "due", *queue_groups.GROUPS))
     looks = second_looks.count(user, now=now, most=second_looks.MOST_COUNTED + 1)
-    frame.walked(user, None if narrowed else len(every), looks, now=now)
+    if not narrowed:
+        frame.walked(user, len(every), looks, now=now)
     shown = planted.beside(shown)
     group, show = asked.get("group", ""), asked.get("show", "")
     shown, headings = queue_groups.arranged(shown, group)

@@ -6,13 +6,13 @@ Owns the contexts of templates/successions.html and succession.html. Constant qu
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, F, Q
+from django.db.models import Count, F, Q, QuerySet
 
 from evidence.parameters import Known, understood
 from identities.models import User
 from reviews import owner_permissions
 from reviews.models import Case, Succession, SuccessionItem
-from reviews.pages.lists import PAGES, choice, page_of
+from reviews.pages.lists import PAGES, choice, page_of, taken_out
 from reviews.succession import noticing, passing
 
 PATH = "/successions/"
@@ -46,6 +46,24 @@ def listed(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any
     """templates/successions.html: what is open first, the newest first."""
     asked, left_out = understood(asked, OF_LISTS)
     why_not = owner_permissions.why_not_see_successions(user)
+    shown, page = page_of(narrowed(user, asked), asked, PATH)
+    q, state = asked.get("q", ""), asked.get("state", "")
+    return {
+        "section": "successions",
+        "title": "Succession",
+        "left_out": left_out,
+        "now": now,
+        "why_not": why_not or "",
+        "q": q,
+        "filters": [choice("state", "State", ("open", "done"), state)],
+        "rows": [head(one) for one in shown],
+        "out_query": taken_out(asked),
+        "page": page,
+    }
+
+
+def narrowed(user: User, asked: dict[str, str]) -> QuerySet[Succession]:
+    """The lists that the address asks for; none of them for whoever may not see them."""
     rows = Succession.objects.select_related("person", "team").annotate(
         asked=Count("items", filter=Q(items__state="asked")),
         unowned=Count("items", filter=Q(items__state="unowned")),
@@ -58,21 +76,12 @@ def listed(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any
     if q:
         rows = rows.filter(Q(person__name__icontains=q) | Q(team__name__icontains=q))
     rows = rows.order_by(F("done_at").desc(nulls_first=True), "-number")
-    shown, page = page_of(rows if why_not is None else rows.none(), asked, PATH)
-    return {
-        "section": "successions",
-        "title": "Succession",
-        "left_out": left_out,
-        "now": now,
-        "why_not": why_not or "",
-        "q": q,
-        "filters": [choice("state", "State", ("open", "done"), state)],
-        "rows": [
-            _head(one) | {"asked": one.asked, "unowned": one.unowned, "total": one.total}
-            for one in shown
-        ],
-        "page": page,
-    }
+    return rows if owner_permissions.why_not_see_successions(user) is None else rows.none()
+
+
+def head(one: Any) -> dict[str, Any]:
+    """A list as `narrowed` finds it, with how much of it waits for whom."""
+    return _head(one) | {"asked": one.asked, "unowned": one.unowned, "total": one.total}
 
 
 def _head(one: Succession) -> dict[str, Any]:

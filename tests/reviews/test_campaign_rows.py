@@ -97,7 +97,7 @@ def test_every_number_of_the_page_leads_to_as_many_rows(campaign: Campaign, rita
 
 def test_each_person_stands_in_one_row_after_answering(campaign: Campaign, olga: User) -> None:
     parts = progress.read(campaign).parts
-    mine = [one for one in parts if one.person == person_of(olga).pk]
+    mine = [one for one in parts if one.person == str(person_of(olga).pk)]
     assert [(one.seat, one.answered, one.items) for one in mine] == [("identity_owner", 3, 15)]
     assert len(parts) == 2
 

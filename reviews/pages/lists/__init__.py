@@ -7,7 +7,7 @@ its address it did not understand.
 from .found import OF_FINDINGS, cases_of, finding_row, findings, named
 from .granted import OF_DELEGATIONS, delegations
 from .keys import OF_CREDENTIALS, credential_row, credentials, key_row, matching_credentials
-from .paging import PAGES, PER_PAGE, choice, page_of
+from .paging import PAGES, PER_PAGE, choice, page_of, taken_out
 from .registered import (
     OF_IDENTITIES,
     OF_SYSTEMS,
@@ -49,4 +49,5 @@ __all__ = [
     "not_effective",
     "page_of",
     "revocations",
+    "taken_out",
 ]

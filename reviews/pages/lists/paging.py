@@ -16,16 +16,18 @@ class Rows(Protocol):
     def __getitem__(self, which: slice, /) -> Any: ...
 
 
-def page_of(rows: Rows, asked: dict[str, str], path: str) -> tuple[list[Any], dict[str, Any]]:
-    """One page of rows by number, with the links before and after."""
-    number = min(max(1, whole(asked.get("page", "")) or 1), 100_000)
+def page_of(
+    rows: Rows, asked: dict[str, str], path: str, *, name: str = "page"
+) -> tuple[list[Any], dict[str, Any]]:
+    """One page of rows by number, with the links before and after; `name`: the number's parameter."""
+    number = min(max(1, whole(asked.get(name, "")) or 1), 100_000)
     first = (number - 1) * PER_PAGE
     found = list(rows[first : first + PER_PAGE + 1])
     more = len(found) > PER_PAGE
-    rest = {key: value for key, value in asked.items() if value and key != "page"}
+    rest = {key: value for key, value in asked.items() if value and key != name}
 
     def link(to: int) -> str:
-        return f"{path}?{urlencode({**rest, 'page': to})}"
+        return f"{path}?{urlencode({**rest, name: to})}"
 
     shown = found[:PER_PAGE]
     return shown, {
@@ -35,6 +37,12 @@ def page_of(rows: Rows, asked: dict[str, str], path: str) -> tuple[list[Any], di
         "prev_url": link(number - 1) if number > 1 else "",
         "next_url": link(number + 1) if more else "",
     }
+
+
+def taken_out(asked: dict[str, str]) -> str:
+    """The query of a list's files: what its page is narrowed by, and no page of it."""
+    kept = {name: value for name, value in asked.items() if value and name != "page"}
+    return f"?{urlencode(kept)}" if kept else ""
 
 
 def choice(name: str, words: str, values: Any, chosen: str) -> dict[str, Any]:
