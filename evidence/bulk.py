@@ -38,6 +38,9 @@ MOST_DEPOSITS, LONGEST, APART = 1_000, timedelta(days=31), timedelta(days=1)
 MOST_OLD_ROWS = 3
 # For hashes of half a million rows; and the hands are many enough.
 SETTINGS = ("work_mem = '64MB'", "max_parallel_workers_per_gather = 0")
+# What events say by themselves is cut into so many parts a hand: an hour of many calls by known
+# requests costs more than its number of events, and no hand waits long for the other.
+PARTS = 2
 # Hands do not wait for the disk: the caller's own commit, which marks the deposits done, does, and
 # theirs lie before it in the same log. What a crash takes before that is found again.
 OF_HANDS = (*SETTINGS, "synchronous_commit = off")
@@ -132,7 +135,7 @@ def _link(
         return
     links.make_room(deposits)
     with _hands(hands) as side_by_side:
-        parts = slice_.parts(slices.middle(deposits))
+        parts = slice_.parts(slices.cuts(deposits, PARTS * hands))
         direct = side_by_side(
             [
                 *(partial(links.by_what_is_said, slice_=part, now=now) for part in parts),

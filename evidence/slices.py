@@ -74,9 +74,9 @@ def of(deposits: Sequence[Deposit], *, whole: bool = False) -> Slice | None:
     )
 
 
-def middle(deposits: Sequence[Deposit]) -> list[datetime]:
-    """The full hour that has half of their events before it, as far as deposits tell: nothing
-    learnt of an hour is then written from both sides."""
+def cuts(deposits: Sequence[Deposit], parts: int) -> list[datetime]:
+    """The full hours between so many parts with as many of their events each, as far as deposits
+    tell: nothing learnt of an hour is then written from both sides."""
     dated = [
         (one.first_at, one.last_at, max(one.events, 1))
         for one in deposits
@@ -84,14 +84,17 @@ def middle(deposits: Sequence[Deposit]) -> list[datetime]:
     ]
     if not dated:
         return []
-    low, high = min(one for one, _, _ in dated), max(two for _, two, _ in dated)
-    half = sum(many for _, _, many in dated) / 2
-    for _ in range(24):
-        cut = low + (high - low) / 2
-        before = sum(
-            many
-            * min(1.0, max(0.0, (cut - first) / (last - first)) if last > first else cut > last)
-            for first, last, many in dated
-        )
-        low, high = (cut, high) if before < half else (low, cut)
-    return [low.astimezone(UTC).replace(minute=0, second=0, microsecond=0)]
+    every = sum(many for _, _, many in dated)
+    found: list[datetime] = []
+    for part in range(1, parts):
+        low, high = min(one for one, _, _ in dated), max(two for _, two, _ in dated)
+        for _ in range(24):
+            cut = low + (high - low) / 2
+            before = sum(
+                many
+                * min(1.0, max(0.0, (cut - first) / (last - first)) if last > first else cut > last)
+                for first, last, many in dated
+            )
+            low, high = (cut, high) if before < every * part / parts else (low, cut)
+        found.append(low.astimezone(UTC).replace(minute=0, second=0, microsecond=0))
+    return found

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.expressions import RawSQL
 
 from evidence.models import Capsule
 from identities.models import User
@@ -142,11 +143,16 @@ def hidden_of(user: User, asked: QuerySet[Seat] | None, cases: Collection[UUID])
     """
     if asked is None or not cases:
         return set()
-    theirs = set(asked.filter(case__in=cases).values_list("case", flat=True))
+    theirs = set(asked.filter(case__in=_these(cases)).values_list("case", flat=True))
     if not theirs:
         return theirs
-    rows = Case.objects.filter(_hidden(user, asked, theirs), pk__in=theirs)
+    rows = Case.objects.filter(_hidden(user, asked, theirs), pk__in=_these(theirs))
     return set(rows.values_list("pk", flat=True))
+
+
+def _these(cases: Collection[UUID]) -> RawSQL:
+    """The same as these keys: one parameter, however often and however many they are asked about."""
+    return RawSQL("SELECT unnest(%s::uuid[])", [list(cases)])
 
 
 def asked_blind(user: User, *, now: datetime) -> QuerySet[Seat] | None:
@@ -159,8 +165,9 @@ def _hidden(user: User, asked: QuerySet[Seat], among: Collection[UUID] | None = 
     """`among`: it is asked of these cases alone, and no further is read."""
     every, items = Seat.objects.all(), Item.objects.all()
     if among is not None:
-        asked, every = asked.filter(case__in=among), every.filter(case__in=among)
-        items = items.filter(case__in=among)
+        those = _these(among)
+        asked, every = asked.filter(case__in=those), every.filter(case__in=those)
+        items = items.filter(case__in=those)
     seats = every.filter(case=OuterRef("pk"))
     signed = seats.filter(person=user.person_id, person__isnull=False)
     given = Decision.objects.filter(

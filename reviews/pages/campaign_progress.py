@@ -82,18 +82,7 @@ def of(one: Campaign, asked: dict[str, str], *, blind: bool) -> dict[str, Any]:
             }
             for part in rows_
         ],
-        "left_out": [
-            {
-                "why": row["left_out"],
-                "n": row["n"],
-                "url": path_of(one, "identities", why=row["left_out"]),
-            }
-            for row in CampaignIdentity.objects.filter(campaign=one)
-            .exclude(left_out="")
-            .values("left_out")
-            .annotate(n=Count("pk"))
-            .order_by("-n", "left_out")[:10]
-        ],
+        "left_out": _left_out(one) if done.left_out else [],
         "page": {
             "first": first + 1 if rows_ else 0,
             "last": first + len(rows_),
@@ -102,6 +91,16 @@ def of(one: Campaign, asked: dict[str, str], *, blind: bool) -> dict[str, Any]:
             "next_url": link(page + 1) if first + PER_PAGE < len(parts) else "",
         },
     }
+
+
+def _left_out(one: Campaign) -> list[dict[str, Any]]:
+    rows = CampaignIdentity.objects.filter(campaign=one).exclude(left_out="")
+    return [
+        {"why": why, "n": n, "url": path_of(one, "identities", why=why)}
+        for why, n in rows.values_list("left_out")
+        .annotate(n=Count("pk"))
+        .order_by("-n", "left_out")[:10]
+    ]
 
 
 def _stage(one: Campaign, stage: progress.StagePart) -> dict[str, Any]:

@@ -354,16 +354,20 @@ def test_time_that_is_full_of_old_events_is_not_read_through(
     assert bulk.link_many(now=NOW) == 2
 
 
-def test_middle_has_half_of_the_events_before_it() -> None:
+def test_parts_have_as_many_of_the_events_each() -> None:
     day = timedelta(days=1)
     many = Deposit(first_at=NOW, last_at=NOW + day, events=300)
     few = Deposit(first_at=NOW + 10 * day, last_at=NOW + 11 * day, events=100)
-    assert slices.middle([many, few]) == [NOW + timedelta(hours=15)]
-    assert slices.middle([Deposit(events=1)]) == []
+    assert slices.cuts([many, few], 2) == [NOW + timedelta(hours=15)]
+    # Of 400 events 100, 200 and 300 stand before them; the last anywhere between the two.
+    *early, last = slices.cuts([many, few], 4)
+    assert early == [NOW + timedelta(hours=7), NOW + timedelta(hours=15)]
+    assert NOW + timedelta(hours=23) <= last <= NOW + 10 * day
+    assert slices.cuts([many], 1) == slices.cuts([Deposit(events=1)], 4) == []
     one = Deposit(pk=7, source_id=3, first_at=NOW, last_at=NOW + day, events=1)
     whole = slices.of([one])
     assert whole is not None
-    parts = whole.parts(slices.middle([one]))
+    parts = whole.parts(slices.cuts([one], 2))
     assert [(part.since, part.until) for part in parts] == [
         (NOW - day, NOW + timedelta(hours=11)),
         (NOW + timedelta(hours=11), whole.until),
