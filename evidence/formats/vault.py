@@ -18,7 +18,7 @@ member ``cluster`` or ``cluster_name`` that the sender adds does, else all share
 
 import re
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from evidence.formats import prefixed, tables, times, vault_kmip
 from evidence.formats.members import NOTHING, first, row, text
@@ -103,12 +103,22 @@ def _request(record: Row) -> Row:
     return found if type(found) is dict else NOTHING
 
 
-def _action(record: Row) -> str | None:
-    request = _request(record)
+def _action(request: Row, path: str) -> str | None:
     operation = text(request.get("operation"))
-    if not operation:
-        return None
-    return _called(operation, text(request.get("path"))[:512], text(request.get("mount_type")))
+    return _called(operation, path[:512], text(request.get("mount_type"))) if operation else None
+
+
+class _Makes(NamedTuple):
+    """What an action makes, if it succeeds."""
+
+    secret_id: bool
+    anything: bool
+
+
+@lru_cache(maxsize=65_536)
+def _makes(operation: str, path: str, engine: str) -> _Makes:
+    action = _called(operation, path, engine) if operation else ""
+    return _Makes(_MADE_SECRET_ID.search(action) is not None, _MADE.search(action) is not None)
 
 
 def _on_what(request: Row, path: str) -> str | None:
@@ -187,7 +197,7 @@ def _entry(record: Row) -> tuple[Any, ...]:
     path, number, kind = text(request.get("path")), text(request.get("id")), record.get("type")
     return (
         realm,
-        _action(record),
+        _action(request, path),
         _on_what(request, path),
         _outcome(record),
         _principal(record, path, entity, realm),
@@ -234,15 +244,22 @@ def _leased(answer: Row) -> str:
 
 def _handed_out(record: Row, answer: Row, wrapped: Row, realm: str) -> ActorName | None:
     """What an engine or AppRole made, by the name under which it can be taken back."""
-    action = _action(record) or ""
-    data = row(answer.get("data"))
-    if _MADE_SECRET_ID.search(action):
+    request, data = _request(record), row(answer.get("data"))
+    makes = _makes(
+        text(request.get("operation")),
+        text(request.get("path"))[:512],
+        text(request.get("mount_type")),
+    )
+    if makes.secret_id:
         # Wrapped, the answer itself is not there, but its accessor is.
         found = _stated(data, "secret_id_accessor") or text(wrapped.get("wrapped_accessor"))
         return tables.actor(realm, "secret", found) if found else None
-    if _leased(answer) and _MADE.search(action):
-        return tables.actor(realm, "secret", _leased(answer))
-    serial = _stated(data, "serial_number") if _MADE.search(action) else ""
+    if not makes.anything:
+        return None
+    leased = _leased(answer)
+    if leased:
+        return tables.actor(realm, "secret", leased)
+    serial = _stated(data, "serial_number")
     return tables.actor(realm, "certificate", serial) if serial else None
 
 

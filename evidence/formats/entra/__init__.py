@@ -69,8 +69,8 @@ def _view(record: Row) -> Row:
         record = {_OUTER.get(name, name): value for name, value in record.items()}
     # What stands around says for which tenant and resource the log was made.
     flat = {**inside, **record}
-    flat.update(_operation(flat))
-    return flat
+    said = _operation(flat)
+    return {**flat, **said} if said else flat
 
 
 # (uri of a call, its method, when a sign-in was made, by which client, the operation), as each
@@ -118,14 +118,10 @@ def _realm(record: Row) -> str:
 # --- credentials
 
 
-def _either(*found: str | None) -> str | None:
-    return next(filter(None, found), None)
-
-
 _is_audit = value_at("initiatedBy")
 _REQUEST_IDS = frozenset({"requestId", "requestid"})
-_id_of_audit = microsoft.of_texts(_either, ("correlationId",), ("requestId",))
-_id_of_sign_in = microsoft.of_texts(_either, ("requestId",), ("id",), ("correlationId",))
+_id_of_audit = anywhere("correlationId", "correlationid", "requestId", "requestid")
+_id_of_sign_in = anywhere("requestId", "requestid", "id", "correlationId", "correlationid")
 
 
 def _request_id(record: Row) -> str | None:

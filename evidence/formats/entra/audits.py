@@ -7,6 +7,7 @@ values before and after tell which. Pure.
 """
 
 import re
+from collections.abc import Sequence
 
 from evidence.formats import microsoft
 from evidence.formats.microsoft import anywhere, value_at
@@ -17,9 +18,11 @@ from evidence.vocabulary import ISSUANCE, REVOCATION
 _targets = value_at("targetResources")
 
 
-def _targets_of(record: Row) -> list[Row]:
+def _targets_of(record: Row) -> Sequence[Row]:
     found = _targets(record)
-    return [one for one in found[:50] if type(one) is dict] if type(found) is list else []
+    if type(found) is not list:
+        return ()
+    return [one for one in found[:50] if type(one) is dict]
 
 
 _NAME, _KEYS = "displayName", frozenset({"KeyDescription"})
@@ -35,8 +38,6 @@ _target_id, _target_type = anywhere("id"), anywhere("type")
 
 def resource(record: Row) -> str | None:
     """What a directory audit changed, as ``ServicePrincipal/its name``."""
-    if _targets(record) is None:
-        return None
     for target in _targets_of(record):
         name, kind = _target_name(target), _target_type(target)
         if name is not None:
@@ -46,8 +47,8 @@ def resource(record: Row) -> str | None:
 
 def _keys(target: Row) -> microsoft.Keys:
     """The keys that a change to this target added and removed."""
-    found = microsoft.NO_KEYS
-    for change in microsoft.properties_changed(_properties(target), _NAME, _KEYS):
+    found, changes = microsoft.NO_KEYS, _properties(target)
+    for change in microsoft.properties_changed(changes, _NAME, _KEYS) if changes else ():
         found = microsoft.keys_changed(_new(change), _old(change))
     return found
 
@@ -71,8 +72,6 @@ _named_client = anywhere("additionalDetails{key=AppId}.value", "additionaldetail
 
 def issued(record: Row, realm: str) -> Issued | None:
     """The key that a change added; of several the first, which nobody makes at once by hand."""
-    if _targets(record) is None:
-        return None
     for target in _targets_of(record):
         added = _keys(target).added
         if added:
