@@ -40,11 +40,11 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
     """templates/owned.html: what ends first comes first."""
     asked, left_out = understood(asked, OF_OWNED)
     parties = mine(user, now=now)
-    everything = _theirs(parties, asked.get("role", ""))
-    drafts = everything.filter(state="draft").count()
-    shown, page = page_of(narrowed(everything, asked), asked, PATH)
-    beside = _beside(everything, now=now)
-    q, role, state = (asked.get(name, "") for name in ("q", "role", "state"))
+    role, state, q = asked.get("role", ""), asked.get("state", ""), _sought(asked)
+    theirs = _theirs(parties, role)
+    drafts = theirs.filter(state="draft").count()
+    shown, page = page_of(narrowed(theirs, asked), asked, PATH)
+    beside = _beside(theirs, now=now)
     return {
         "section": "owned",
         "title": "What I answer for",
@@ -80,6 +80,10 @@ def everything(user: User, asked: dict[str, str], *, now: datetime) -> Iterator[
         yield from drawn(some, user, parties, now=now)
 
 
+def _sought(asked: dict[str, str]) -> str:
+    return asked.get("q", "").strip()[:200]
+
+
 def _theirs(parties: frozenset[UUID], role: str) -> QuerySet[Identity]:
     which = Q(pk__in=[])
     for name in [role] if role else ROLES:
@@ -91,7 +95,7 @@ def narrowed(rows: QuerySet[Identity], asked: dict[str, str]) -> QuerySet[Identi
     """Of these what the address asks for; what ends first comes first."""
     if state := asked.get("state", ""):
         rows = rows.filter(state=state)
-    if q := asked.get("q", "").strip()[:200]:
+    if q := _sought(asked):
         rows = rows.filter(name__icontains=q)
     return rows.select_related("service", "owner__person", "owner__team").order_by(
         F("expires_at").asc(nulls_first=True), "number"

@@ -47,7 +47,7 @@ def listed(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, Any
     asked, left_out = understood(asked, OF_LISTS)
     why_not = owner_permissions.why_not_see_successions(user)
     shown, page = page_of(narrowed(user, asked), asked, PATH)
-    q, state = asked.get("q", ""), asked.get("state", "")
+    q, state = asked.get("q", "").strip()[:200], asked.get("state", "")
     return {
         "section": "successions",
         "title": "Succession",
