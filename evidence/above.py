@@ -23,11 +23,9 @@ AGENTS = """named AS MATERIALIZED (
 ), over AS MATERIALIZED (
     SELECT p.trace, p.span, coalesce(p.agent_id, (SELECT a.agent_id FROM evidence_agentabove a
         WHERE a.at = p.at AND a.id = p.id)) AS agent_id
-    FROM span p
-    WHERE NOT p.new
-      AND CASE WHEN (p.trace, p.span) IN (SELECT trace, parent_span FROM loose WHERE new)
-        THEN true END
-      AND (p.agent_id IS NOT NULL OR NOT EXISTS (
+    FROM (SELECT DISTINCT trace, parent_span FROM loose WHERE new) l
+    JOIN span p ON p.trace = l.trace AND p.span = l.parent_span
+    WHERE NOT p.new AND (p.agent_id IS NOT NULL OR NOT EXISTS (
         SELECT FROM named n WHERE n.trace = p.trace AND n.span = p.span))
 ), down AS (
     SELECT c.trace, c.span, c.at, c.id, k.agent_id, 1 AS depth

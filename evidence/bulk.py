@@ -17,6 +17,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from threading import Barrier
@@ -25,7 +26,17 @@ from typing import Any
 import orjson
 from django.db import connection, transaction
 
-from evidence import clocks, consumers, inferred, key_links, links, nudge, runs, slices
+from evidence import (
+    acquaintances,
+    clocks,
+    consumers,
+    inferred,
+    key_links,
+    links,
+    nudge,
+    runs,
+    slices,
+)
 from evidence.models import Deposit, Progress
 
 log = logging.getLogger(__name__)
@@ -73,7 +84,11 @@ def link_many(*, now: datetime, hands: int = 1) -> int:
     mine = Progress.objects.filter(
         pk__in=held, attempts=1, leased_until=now + links.LEASE, done_at=None
     )
-    deposits = list(Deposit.objects.filter(pk__in=mine.values("deposit_id")).order_by("pk"))
+    deposits = list(
+        Deposit.objects.filter(pk__in=mine.values("deposit_id"))
+        .select_related("source")
+        .order_by("pk")
+    )
     try:
         with consumers.readings_stay():
             _link(deposits, lambda: mine.update(done_at=now, leased_until=None), now, hands)
@@ -135,15 +150,21 @@ def _link(
         return
     links.make_room(deposits)
     with _hands(hands) as side_by_side:
-        parts = slice_.parts(slices.cuts(deposits, PARTS * hands))
-        direct = side_by_side(
+        # The longest first: what is left for the last hand is short.
+        _, new, _, *_ = side_by_side(
             [
-                *(partial(links.by_what_is_said, slice_=part, now=now) for part in parts),
-                partial(inferred.learn, slice_=slice_),
+                partial(acquaintances.learn, slice_=slice_),
+                partial(runs.of_new_spans, slice_=slice_, shares=PARTS * hands),
                 partial(key_links.by_token, slice_=slice_, now=now),
+                *(
+                    partial(links.by_what_is_said, slice_=part, now=now)
+                    for part in slice_.parts(slices.cuts(deposits, PARTS * hands))
+                ),
             ]
-        )[: len(parts)]
-        (grown,) = side_by_side([partial(runs.touched, slice_=slice_, shares=hands)])
+        )
+        (grown,) = side_by_side(
+            [partial(runs.with_new_calls, slice_=slice_, grown=new, shares=PARTS * hands)]
+        )
         with transaction.atomic(), connection.cursor() as cursor:
             links.prepare(cursor, *SETTINGS)
             runs.lock(cursor, grown)
@@ -151,29 +172,31 @@ def _link(
                 [partial(runs.grow, slice_=slice_, grown=one, now=now) for one in grown]
             )
             key_links.take_turn(cursor)
-            key_links.by_issuance(cursor, slice_, [one.every for one in grown], now=now)
-            near, known = side_by_side(
+            near, known, *_ = side_by_side(
                 [
                     partial(
-                        inferred.learn_above,
+                        acquaintances.learn_above,
+                        slice_=slice_,
                         named=[one.named for one in grew],
-                        linked=[one.unnamed for one in direct],
                     ),
                     partial(inferred.again, slice_=slice_),
+                    *(
+                        partial(key_links.by_issuance, slice_=slice_, traces=traces, now=now)
+                        for traces in (None, *(one.every for one in grown))
+                    ),
                 ]
             )
+            # Everything begins from tool calls there.
+            traces = [one for one in deposits if one.source.plane == "ai"]
+            parts = slice_.parts(slices.cuts(traces, hands))
+            if near.hours or near.minutes or known.moved:
+                # Their neighbours' days too, and runs that began before: not in the time that is
+                # read through.
+                parts.append(replace(slice_, deposits=(), whole=False))
             side_by_side(
                 [
-                    partial(
-                        inferred.infer,
-                        slice_=slice_,
-                        near=near,
-                        known=known,
-                        now=now,
-                        share=one,
-                        shares=hands,
-                    )
-                    for one in range(hands)
+                    partial(inferred.infer, slice_=part, near=near, known=known, now=now)
+                    for part in parts
                 ]
             )
             # Only now: a job that is killed before infers these days anew.

@@ -1,17 +1,18 @@
 """Inferred links, set-based: rule 5 of evidence/correlation.py in SQL.
 
-Owns what they rest on (who calls for whom, what names may mean) and the rows of strength inferred;
-how far clocks are apart is evidence/clocks.py. All of it is only added to: what speaks against a row is asked when it
-is shown (the view evidence_shownlink). Comes last in linking a deposit, under the lock of links
-by issuance, so that of two jobs the later sees what the earlier found. Must not know claims or
-runs' making (evidence/runs.py).
+Owns the rows of strength inferred; what they rest on is learnt by evidence/acquaintances.py, how
+far clocks are apart by evidence/clocks.py. They are only added to: what speaks against a row is
+asked when it is shown (the view evidence_shownlink). Comes last in linking a deposit, under the
+lock of links by issuance, so that of two jobs the later sees what the earlier found. Must not know
+claims or runs' making (evidence/runs.py).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from evidence import clocks
+from evidence.acquaintances import ALWAYS, Near
 from evidence.clocks import Clocks
 from evidence.correlation import (
     LEAST_POINTS,
@@ -19,10 +20,9 @@ from evidence.correlation import (
     SHORTEST_NAME,
     SKEW_MICROS,
 )
-from evidence.models import Acquaintance
 from evidence.queries import agents
-from evidence.slices import Keys, Slice
-from evidence.tool_actions import SAME_OPERATION, VERSION, keys_of_action, keys_of_tool
+from evidence.slices import Slice
+from evidence.tool_actions import SAME_OPERATION, VERSION
 from evidence.vocabulary import (
     BECAUSE_ADDRESS,
     BECAUSE_CLIENT,
@@ -44,95 +44,10 @@ from evidence.vocabulary import (
 
 SKEW = timedelta(microseconds=SKEW_MICROS)
 LONGEST = timedelta(microseconds=LONGEST_CALL_MICROS)
-ALWAYS = datetime.fromisoformat(Acquaintance.ALWAYS)
 # Of one tool call so many events of one caller are looked at, the first; of one event so many tool
 # calls of one agent, the newest. More could not be told apart (not modelled in correlation.py).
 MOST_TOOLS, MOST_EVENTS = 32, 200
 
-
-# --- what is learnt
-
-# What calls and tool calls of these deposits name, in one reading of them: names that have no
-# meaning yet, who called, and whose tools they are.
-_NAMED = f"""
-WITH named AS MATERIALIZED (
-    SELECT DISTINCT plane = {PLANE_AI} AS tool, action_id, principal_id,
-           CASE plane WHEN {PLANE_AI} THEN agent_id END AS agent_id
-    FROM evidence_event
-    WHERE at BETWEEN %(first)s AND %(last)s AND deposit_id = ANY(%(deposits)s)
-      AND (plane = {PLANE_IDENTITY} OR plane = {PLANE_AI} AND activity = {TOOL_CALL})
-), unread AS (
-    SELECT n.term, n.tool, t.value
-    FROM (SELECT DISTINCT action_id AS term, tool FROM named) n
-    JOIN evidence_term t ON t.id = n.term
-    WHERE NOT EXISTS (SELECT FROM evidence_meaning m
-        WHERE m.term_id = n.term AND m.tool = n.tool AND m.version = {VERSION})
-)
-SELECT array_agg(term), array_agg(tool), array_agg(value),
-       ARRAY(SELECT DISTINCT principal_id FROM named WHERE NOT tool AND principal_id IS NOT NULL),
-       ARRAY(SELECT DISTINCT n.id FROM named
-             CROSS JOIN LATERAL (VALUES (principal_id), (agent_id)) AS n(id)
-             WHERE tool AND n.id IS NOT NULL)
-FROM unread
-"""  # noqa: S608 - our own numbers; values are parameters
-_READ = f"""
-INSERT INTO evidence_meaning (term_id, tool, version, key)
-SELECT term, tool, {VERSION}, key
-FROM unnest(%s::bigint[], %s::boolean[], %s::text[]) AS k(term, tool, key) ORDER BY 1, 2, 3, 4
-ON CONFLICT DO NOTHING
-"""  # noqa: S608 - our own number
-# Callers and agents that are named alike, where one of them is in these deposits.
-_ALIKE = f"""
-INSERT INTO evidence_acquaintance (caller_id, hour, agent_id, address_id)
-SELECT caller, %(always)s::timestamptz, agent, 0 FROM (
-    SELECT c.id AS caller, g.id AS agent
-    FROM unnest(%(callers)s::bigint[]) AS c(id)
-    JOIN evidence_actor a ON a.id = c.id
-    LEFT JOIN evidence_actor up ON up.id = a.parent_id
-    CROSS JOIN LATERAL (VALUES (evidence_plain_name(a.value)),
-                               (evidence_plain_name(up.value))) AS n(name)
-    JOIN evidence_actor g ON evidence_plain_name(g.value) = n.name
-     AND g.kind IN ('agent', 'agent_id', 'service')
-    WHERE length(n.name) >= {SHORTEST_NAME}
-    UNION
-    SELECT c.id, d.id
-    FROM unnest(%(doers)s::bigint[]) AS d(id)
-    JOIN evidence_actor g ON g.id = d.id
-    CROSS JOIN LATERAL (SELECT evidence_plain_name(g.value) AS name) n
-    JOIN evidence_actor h ON evidence_plain_name(h.value) = n.name
-     AND h.kind NOT IN ('access_key', 'token', 'session', 'pod', 'certificate')
-     AND h.realm NOT LIKE 'otel:%%'
-    JOIN LATERAL (SELECT h.id UNION SELECT x.id FROM evidence_actor x WHERE x.parent_id = h.id
-                  AND x.kind NOT IN ('access_key', 'token', 'session', 'pod', 'certificate')) c
-      ON true
-    WHERE length(n.name) >= {SHORTEST_NAME}
-      AND g.kind IN ('agent', 'agent_id', 'service')
-) pair ORDER BY 1, 3
-ON CONFLICT DO NOTHING
-"""  # noqa: S608 - our own numbers; values are parameters
-
-# Spans that took their agent from above them: what tools' agents are called, and when they ran.
-_TOLD_ABOVE = f"""
-SELECT array_agg(DISTINCT a.agent_id), array_agg(DISTINCT date_trunc('minute', e.at))
-FROM unnest(%s::timestamptz[], %s::bigint[]) AS k(at, id)
-JOIN evidence_agentabove a ON a.at = k.at AND a.id = k.id
-JOIN evidence_event e ON e.at = k.at AND e.id = k.id
-WHERE e.activity = {TOOL_CALL}
-"""  # noqa: S608 - our own number; values are parameters
-# Who calls for an agent that is above the linked span: as links.BY_REQUEST_ID learns of others.
-_KNOWN_ABOVE = f"""
-INSERT INTO evidence_acquaintance (caller_id, hour, agent_id, address_id)
-SELECT DISTINCT e.principal_id, date_trunc('hour', e.at, 'UTC'), a.agent_id,
-       coalesce(e.address_id, 0)
-FROM unnest(%s::timestamptz[], %s::bigint[]) AS k(at, id)
-JOIN evidence_agentabove a ON a.at = k.at AND a.id = k.id
-CROSS JOIN LATERAL (SELECT l.effect_at, l.effect_id FROM evidence_link l
-    WHERE l.cause_at = k.at AND l.cause_id = k.id AND l.proof = {PROOF_REQUEST_ID} OFFSET 0) l
-JOIN evidence_event e ON e.at = l.effect_at AND e.id = l.effect_id
-WHERE e.principal_id IS NOT NULL
-ORDER BY 1, 2, 3, 4
-ON CONFLICT DO NOTHING RETURNING hour
-"""  # noqa: S608 - our own number; values are parameters
 
 # --- who may have made which call
 
@@ -144,18 +59,24 @@ _UNEXPLAINED = """NOT EXISTS (
     WHERE l.effect_at = e.at AND l.effect_id = e.id AND l.strength > 1 OFFSET 0)"""
 _LASTED = """least(greatest(coalesce({0}.duration, 0), 0), %(longest_micros)s)
                * interval '1 microsecond'"""
-_SHARE = "abs(hashint8({0})::bigint) %% %(shares)s = %(share)s"
 # The moments around which tool calls are looked at: those of what is new, to the minute, those of
-# tools whose agent is newly known, and the hours in which callers were newly known. Where nearly everything is new, the whole time.
+# tools whose agent is newly known, and the hours in which callers were newly known. Where nearly
+# everything is new, the whole time; and then of the pairs those whose call is in it.
 _MOMENTS = {
-    False: """SELECT tstzrange(minute, minute + interval '1 minute') AS around FROM (
+    False: (
+        """SELECT tstzrange(minute, minute + interval '1 minute') AS around FROM (
             SELECT DISTINCT date_trunc('minute', at) AS minute FROM evidence_event
             WHERE deposit_id = ANY(%(deposits)s) AND at BETWEEN %(first)s AND %(last)s
             UNION SELECT unnest(%(minutes)s::timestamptz[])) new
         UNION ALL
         SELECT tstzrange(hour, hour + interval '1 hour')
         FROM unnest(%(hours)s::timestamptz[]) AS known(hour)""",
-    True: "SELECT tstzrange(%(since)s, %(until)s, '[]') AS around",
+        "",
+    ),
+    True: (
+        "SELECT tstzrange(%(since)s, %(until)s, '[]') AS around",
+        "WHERE ea >= %(since)s AND ea < %(until)s",
+    ),
 }
 # Everything begins from the tool calls of runs that show no calls of an SDK: they are few, and
 # run_silent finds those of a time. Of them come the events of callers that are acquainted with
@@ -186,7 +107,7 @@ SELECT ea, ei, ta, ti FROM (
            row_number() OVER (PARTITION BY e.at, e.id, a.agent_id ORDER BY t.at DESC, t.id) AS newest
     FROM tool t
     CROSS JOIN LATERAL (SELECT DISTINCT k.agent_id, k.caller_id FROM evidence_acquaintance k
-        WHERE k.agent_id IN (t.principal_id, t.agent_id) AND {_SHARE.format("k.agent_id")}
+        WHERE k.agent_id IN (t.principal_id, t.agent_id)
           AND (k.hour = %(always)s OR k.hour BETWEEN
                date_trunc('hour', t.at - %(behind)s - %(skew)s, 'UTC')
                AND t.at + t.lasted + %(ahead)s + %(skew)s)) a
@@ -208,7 +129,6 @@ CROSS JOIN LATERAL (SELECT s.at, s.id FROM evidence_event s
 JOIN evidence_link l ON l.cause_at = s.at AND l.cause_id = s.id
  AND l.proof IN ({PROOF_REQUEST_ID}, {PROOF_CREDENTIAL})
  AND l.effect_at BETWEEN s.at - interval '1 day' AND s.at + interval '1 day'
-WHERE {_SHARE.format("t.principal_id")}
 """  # noqa: S608 - our own words; values are parameters
 
 # --- what of it holds
@@ -241,7 +161,7 @@ _POINTS = " + ".join(
 # that was counted while it was empty, and filled since, is to it one of a single row; it found the
 # pairs anew for each event then, and never ended.
 _INSERT = f"""
-{_TOOLS}, pair AS MATERIALIZED ({_PAIRS})
+{_TOOLS}, pair AS MATERIALIZED (SELECT ea, ei, ta, ti FROM ({_PAIRS}) any_of {{those}})
 INSERT INTO evidence_link
     (effect_at, effect_id, cause_at, cause_id, proof, strength, recorded_at)
 SELECT ea, ei, ta, ti, ({PROOF_INFERRED} + bits)::smallint, {INFERRED}, %(now)s FROM (
@@ -296,42 +216,10 @@ WHERE {_POINTS.replace("%", "%%")} >= {LEAST_POINTS}
 ORDER BY 1, 2, 3, 4, 5
 ON CONFLICT DO NOTHING
 """  # noqa: S608 - our own words; values are parameters
-_INFER = {whole: _INSERT.replace("{moments}", moments) for whole, moments in _MOMENTS.items()}
-
-
-def learn(cursor: Any, slice_: Slice) -> None:
-    """What the names of these deposits say: of tools, of actions, and of who is who."""
-    cursor.execute(_NAMED, slice_.facts())
-    terms, tools, names, callers, doers = cursor.fetchone()
-    if terms:
-        _read(cursor, zip(terms, tools, names, strict=True))
-    cursor.execute(_ALIKE, {"always": ALWAYS, "callers": callers, "doers": doers})
-
-
-class Near(NamedTuple):
-    """Where else than around new events something may be inferred by now: hours in which callers
-    were newly known, and minutes of tools whose agent was."""
-
-    hours: list[datetime]
-    minutes: list[datetime]
-
-
-def learn_above(cursor: Any, named: Sequence[Keys], linked: Sequence[Keys]) -> Near:
-    """What agents above spans say: above those that were `named` so just now, and above `linked`
-    ones that name none themselves. Under the lock of issuance, so that of the job that links a
-    span and the one that brings its agent the later sees both."""
-    hours: set[datetime] = set()
-    minutes: set[datetime] = set()
-    for keys in named:
-        cursor.execute(_TOLD_ABOVE, keys)
-        doers, moments = cursor.fetchone()
-        if doers:
-            cursor.execute(_ALIKE, {"always": ALWAYS, "callers": [], "doers": doers})
-            minutes.update(moments)
-    for keys in (*named, *linked):
-        cursor.execute(_KNOWN_ABOVE, keys)
-        hours.update(hour for (hour,) in cursor.fetchall())
-    return Near(sorted(hours), sorted(minutes))
+_INFER = {
+    whole: _INSERT.replace("{moments}", moments).replace("{those}", those)
+    for whole, (moments, those) in _MOMENTS.items()
+}
 
 
 def again(cursor: Any, slice_: Slice) -> Clocks:
@@ -344,17 +232,9 @@ def again(cursor: Any, slice_: Slice) -> Clocks:
     return known
 
 
-def infer(
-    cursor: Any,
-    slice_: Slice,
-    near: Near,
-    known: Clocks,
-    *,
-    now: datetime,
-    share: int = 0,
-    shares: int = 1,
-) -> int:
-    """Rule 5 for these deposits, for one share of the agents; how many links are new.
+def infer(cursor: Any, slice_: Slice, near: Near, known: Clocks, *, now: datetime) -> int:
+    """Rule 5 for these deposits, and `near` them; how many links are new. Where the whole time is
+    read, for its calls and no others.
 
     `known`: the clocks as `again` gave them; days on which they have moved are inferred whole.
     """
@@ -367,8 +247,6 @@ def infer(
         "longest_micros": LONGEST_CALL_MICROS,
         "hours": [*near.hours, *_hours_of({one.day for one in known.moved})],
         "minutes": near.minutes,
-        "share": share,
-        "shares": shares,
         "logs": [one.log for one in known.apart],
         "traces": [one.traces for one in known.apart],
         "days": [one.day for one in known.apart],
@@ -377,23 +255,8 @@ def infer(
         "behind": timedelta(seconds=-min([0.0, *seconds])),
     }
     cursor.execute(_INFER[slice_.whole], facts)
-    made = int(cursor.rowcount)
-    if slice_.whole and (facts["hours"] or near.minutes):
-        # Their neighbours' days too, and runs that began before: not in the time that is read through.
-        cursor.execute(_INFER[False], facts | {"deposits": []})
-        made += int(cursor.rowcount)
-    return made
+    return int(cursor.rowcount)
 
 
 def _hours_of(days: Iterable[date]) -> list[datetime]:
     return [datetime.combine(day, time(hour), UTC) for day in sorted(days) for hour in range(24)]
-
-
-def _read(cursor: Any, names: Iterable[tuple[int, bool, str]]) -> None:
-    """What these tools and actions may mean, about which nobody has asked yet."""
-    keys = [
-        (term, tool, key)
-        for term, tool, name in names
-        for key in ((keys_of_tool if tool else keys_of_action)(name) or {""})
-    ]
-    cursor.execute(_READ, [list(column) for column in zip(*keys, strict=True)])

@@ -5,7 +5,6 @@ Owns rules 2, 4 and 6 of evidence/correlation.py in SQL. Must not know claims, r
 tool calls (evidence/links.py), nor what is shown of candidates (the view evidence_shownlink).
 """
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -227,16 +226,15 @@ def take_turn(cursor: Any) -> None:
     cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ISSUANCE_LOCK])
 
 
-def by_issuance(cursor: Any, slice_: Slice, traces: Sequence[str], *, now: datetime) -> int:
-    """Rule 4 for the new API events and for the runs of these traces (arrays, as the database
-    writes them), whose links and ends are written already; how many links are new."""
+def by_issuance(cursor: Any, slice_: Slice, traces: str | None = None, *, now: datetime) -> int:
+    """Rule 4 for the new API events, or for the runs of these traces (an array, as the database
+    writes it), whose links and ends are written already; how many links are new."""
     facts = _facts(slice_, now) | {"proof": PROOF_ISSUANCE, "parent": PROOF_PARENT}
-    cursor.execute(_USES, facts)
-    made = int(cursor.rowcount)
-    for some in traces:
-        cursor.execute(_OF_RUNS, facts | {"traces": some, "ai": PLANE_AI})
-        made += int(cursor.rowcount)
-    return made
+    if traces is None:
+        cursor.execute(_USES, facts)
+    else:
+        cursor.execute(_OF_RUNS, facts | {"traces": traces, "ai": PLANE_AI})
+    return int(cursor.rowcount)
 
 
 def _facts(slice_: Slice, now: datetime) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from django.db import connection, transaction
 
 from evidence import (
+    acquaintances,
     clocks,
     consumers,
     inferred,
@@ -24,7 +25,7 @@ from evidence import (
 )
 from evidence.correlation import METHOD, SHORTEST_SURE_ID
 from evidence.models import Deposit, Progress
-from evidence.slices import Keys, Slice
+from evidence.slices import NO_KEYS, Keys, Slice
 from evidence.vocabulary import EXACT, PLANE_AI, PLANE_IDENTITY, PROOF_REQUEST_ID
 
 CONSUMER = "links"
@@ -70,9 +71,16 @@ _OF_NEW_SPANS = f"""(SELECT s.at, s.id, s.source_id, s.principal_id, s.agent_id,
     JOIN evidence_event e ON {_BY_INDEX} AND {_EVENT} AND {_NEAR}
      AND NOT e.deposit_id = ANY(%(deposits)s)
      AND e.at BETWEEN s.at - interval '1 day' AND s.at + interval '1 day'"""  # noqa: S608 - our own words; values are parameters
-_OF_ANY_NEW = f"""evidence_event e JOIN evidence_event s
-      ON s.request_id = e.request_id AND {_EVENT} AND {_SPAN} AND {_NEAR}
-     AND (e.deposit_id = ANY(%(deposits)s) OR s.deposit_id = ANY(%(deposits)s))"""
+# All spans of a time that state one; and in passing all its events, those that state one of these.
+_ASKED = f"""WITH asked AS MATERIALIZED (
+    SELECT s.at, s.id, s.source_id, s.principal_id, s.agent_id, s.parent_span, s.action_id,
+           s.request_id, s.deposit_id FROM evidence_event s WHERE {_SPAN})"""  # noqa: S608 - our own words; values are parameters
+_OF_ANY_NEW = f"""(SELECT e.at, e.id, e.source_id, e.principal_id, e.address_id, e.action_id,
+                 e.request_id, e.deposit_id FROM evidence_event e
+          WHERE {_EVENT}
+            AND CASE WHEN e.request_id IN (SELECT request_id FROM asked) THEN true END OFFSET 0) e
+    JOIN asked s ON s.request_id = e.request_id AND {_NEAR}
+     AND (e.deposit_id = ANY(%(deposits)s) OR s.deposit_id = ANY(%(deposits)s))"""  # noqa: S608 - our own words; values are parameters
 # Links by request id, and in the same pass what is learnt from them: who calls for whom
 # (evidence/inferred.py), and how far clocks are apart, of links that are new.
 _LINK = """
@@ -91,9 +99,7 @@ WITH pairs AS MATERIALIZED ({pairs}), {made}, known AS (
     GROUP BY 1, 2, 3, 4
 )
 SELECT (SELECT count(*) FROM fresh), (SELECT array_agg(DISTINCT hour) FROM known),
-       (SELECT jsonb_agg(to_jsonb(ticks))::text FROM ticks),
-       (SELECT array_agg(sa)::text FROM pairs WHERE unnamed),
-       (SELECT array_agg(si)::text FROM pairs WHERE unnamed)
+       (SELECT jsonb_agg(to_jsonb(ticks))::text FROM ticks), {unnamed}
 """
 _INSERT = """made AS (
     INSERT INTO evidence_link
@@ -115,10 +121,16 @@ _PLAIN = f"""fresh AS MATERIALIZED (
 _EITHER = " UNION ALL ".join(
     _SAME_REQUEST.format(both=both) for both in (_OF_NEW_EVENTS, _OF_NEW_SPANS)
 )
-_ALL = _SAME_REQUEST.format(both=_OF_ANY_NEW)
-BY_REQUEST_ID = _LINK.format(pairs=_EITHER, made=_CAREFUL)
+_UNNAMED = """(SELECT array_agg(sa)::text FROM pairs WHERE unnamed),
+       (SELECT array_agg(si)::text FROM pairs WHERE unnamed)"""
+BY_REQUEST_ID = _LINK.format(pairs=_EITHER, made=_CAREFUL, unnamed=_UNNAMED)
+# Where the whole time is read, so are the agents above its spans (acquaintances.learn_above).
+_ALL = {
+    "pairs": _ASKED + _SAME_REQUEST.format(both=_OF_ANY_NEW),
+    "unnamed": "NULL, NULL",
+}
 TOGETHER = together.Insert(
-    plain=_LINK.format(pairs=_ALL, made=_PLAIN), careful=_LINK.format(pairs=_ALL, made=_CAREFUL)
+    plain=_LINK.format(**_ALL, made=_PLAIN), careful=_LINK.format(**_ALL, made=_CAREFUL)
 )
 
 
@@ -131,16 +143,17 @@ def derive(deposit: Deposit, *, now: datetime) -> int:
         prepare(cursor)
         direct = by_what_is_said(cursor, slice_, now=now)
         made = direct.made + key_links.by_token(cursor, slice_, now=now)
-        grown = runs.touched(cursor, slice_)
+        grown = runs.with_new_calls(cursor, slice_, runs.of_new_spans(cursor, slice_))
         runs.lock(cursor, grown)
         grew = [runs.grow(cursor, slice_, one, now=now) for one in grown]
         made += sum(one.made for one in grew)
         key_links.take_turn(cursor)
-        made += key_links.by_issuance(cursor, slice_, [one.every for one in grown], now=now)
-        inferred.learn(cursor, slice_)
-        met = inferred.learn_above(cursor, [one.named for one in grew], [direct.unnamed])
+        for traces in (None, *(one.every for one in grown)):
+            made += key_links.by_issuance(cursor, slice_, traces, now=now)
+        acquaintances.learn(cursor, slice_)
+        met = acquaintances.learn_above(cursor, slice_, [one.named for one in grew], direct.unnamed)
         known = inferred.again(cursor, slice_)
-        near = inferred.Near([*direct.hours, *met.hours], met.minutes)
+        near = acquaintances.Near([*direct.hours, *met.hours], met.minutes)
         made += inferred.infer(cursor, slice_, near, known, now=now)
         clocks.take(cursor, known.moved)
         nudge.after_commit("evidence.linked")
@@ -157,7 +170,8 @@ def prepare(cursor: Any, *settings: str) -> None:
 
 class Direct(NamedTuple):
     """Links that lie in events themselves: how many are new, the hours in which callers were newly
-    known by them, and the linked spans whose agent is above them, if anywhere."""
+    known by them, and, where they were looked up, the linked spans whose agent is above them, if
+    anywhere."""
 
     made: int
     hours: list[datetime]
@@ -185,7 +199,7 @@ def by_what_is_said(cursor: Any, slice_: Slice, *, now: datetime) -> Direct:
     made += key_links.by_credential(cursor, slice_, now=now)
     # The last rows that this takes: who waits for one of them holds nothing that we want.
     clocks.learn(cursor, ticks or "[]")
-    return Direct(made, hours or [], Keys(ats or "{}", ids or "{}"))
+    return Direct(made, hours or [], Keys(ats, ids) if ats else NO_KEYS)
 
 
 def link_next(*, now: datetime, after: int = 0) -> int:

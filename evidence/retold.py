@@ -14,12 +14,19 @@ from evidence import above
 # name the same tool, or the outer names it within its server (`mcp__billing__read_invoice`).
 # Nothing is left out of any trace that grows, and what was found is never taken back by a span
 # that comes later, so that the order does not matter.
-RETOLD = """told AS MATERIALIZED (
+# Of most tool calls nothing above begins such a way, and nothing is walked.
+RETOLD = """way AS MATERIALIZED (
+    SELECT DISTINCT trace, span FROM span
+    WHERE (activity = %(tool)s OR activity IN (%(step)s, %(api)s) AND parent_span IS NOT NULL)
+      AND CASE WHEN (trace, span) IN (
+            SELECT trace, parent_span FROM span
+            WHERE activity = %(tool)s AND parent_span IS NOT NULL) THEN true END
+), told AS MATERIALIZED (
     SELECT s.trace, s.span, s.parent_span, s.at, s.id, s.action_id,
            s.new OR CASE WHEN (s.trace, s.span) IN (SELECT trace, span FROM reached)
                THEN true ELSE false END AS fresh
-    FROM span s
-    WHERE s.activity = %(tool)s AND s.parent_span IS NOT NULL
+    FROM way w JOIN span s ON s.trace = w.trace AND s.parent_span = w.span
+    WHERE s.activity = %(tool)s
       AND CASE WHEN s.trace IN (SELECT trace FROM summed WHERE tool_calls > 1) THEN true END
 ), climb AS (
     SELECT trace, span, at, id, action_id, fresh, parent_span AS here, 1 AS depth FROM told

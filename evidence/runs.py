@@ -6,13 +6,13 @@ which tool calls are told more than once (evidence/retold.py). Comes after the l
 spans themselves (evidence/links.py, evidence/key_links.py); must not know how those are found.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from evidence import above, retold, together
 from evidence.correlation import DEEPEST, LONGEST_SPAN_MICROS
-from evidence.slices import Keys, Slice
+from evidence.slices import NO_KEYS, Keys, Slice
 from evidence.vocabulary import (
     AGENT_RUN,
     API_CALL,
@@ -38,18 +38,17 @@ DIRECT = [PROOF_REQUEST_ID, PROOF_CREDENTIAL, PROOF_TOKEN]
 # The traces whose parentage may have grown, by source: those of new spans, whose runs have grown
 # too, and those of the spans that new API events were just linked to. As text: they are only
 # handed back.
-_TOUCHED = """
-SELECT source_id, share, array_agg(trace) FILTER (WHERE own)::text,
-       array_agg(trace) FILTER (WHERE NOT own)::text
-FROM (
-    SELECT source_id, trace, bool_or(own) AS own,
-           get_byte(uuid_send(trace), 15) %% %(shares)s AS share
-    FROM (
-        SELECT DISTINCT source_id, trace, true AS own FROM evidence_event
+_IN_SHARES = """
+SELECT source_id, get_byte(uuid_send(trace), 15) %% %(shares)s AS share, array_agg(trace)::text
+FROM ({traces}) touched GROUP BY 1, 2 ORDER BY 1, 2
+"""
+OF_NEW_SPANS = _IN_SHARES.format(
+    traces="""SELECT DISTINCT source_id, trace FROM evidence_event
         WHERE at BETWEEN %(first)s AND %(last)s AND deposit_id = ANY(%(deposits)s)
-          AND trace IS NOT NULL AND plane = %(ai)s
-        UNION ALL
-        SELECT DISTINCT s.source_id, s.trace, false
+          AND trace IS NOT NULL AND plane = %(ai)s"""
+)
+OF_NEW_CALLS = _IN_SHARES.format(
+    traces="""SELECT DISTINCT s.source_id, s.trace
         FROM evidence_event n
         JOIN evidence_link l ON l.effect_at = n.at AND l.effect_id = n.id
          AND l.proof = ANY(%(direct)s) AND l.effect_at BETWEEN %(first)s AND %(last)s
@@ -58,15 +57,12 @@ FROM (
         WHERE n.at BETWEEN %(first)s AND %(last)s AND n.deposit_id = ANY(%(deposits)s)
           AND n.plane = %(identity)s AND s.trace IS NOT NULL
           -- Those of new spans are known by now.
-          AND NOT s.deposit_id = ANY(%(deposits)s) {unless}
-    ) either GROUP BY 1, 2
-) touched GROUP BY 1, 2 ORDER BY 1, 2
-"""
-# Asked once, where all spans would be read for it: without older deposits there are no others.
-_OLDER = """AND EXISTS (SELECT FROM evidence_deposit d
-              WHERE NOT d.id = ANY(%(deposits)s) AND d.first_at <= %(last)s + interval '1 day'
-                AND d.last_at >= %(first)s - interval '1 day')"""
-TOUCHED = {whole: _TOUCHED.format(unless=_OLDER if whole else "") for whole in (False, True)}
+          AND NOT s.deposit_id = ANY(%(deposits)s)"""
+)
+# Asked where all spans would be read for it: without older deposits there are no others.
+_OLDER = """SELECT EXISTS (SELECT FROM evidence_deposit d
+    WHERE NOT d.id = ANY(%(deposits)s) AND d.first_at <= %(last)s + interval '1 day'
+      AND d.last_at >= %(first)s - interval '1 day')"""
 
 # Links that lie in a span, looked up by link_cause: of new spans, and of those whose way upwards
 # leads over a new one. Fenced: span by span, however many links there are.
@@ -116,21 +112,75 @@ _RIGHT_ABOVE = """(SELECT * FROM span WHERE CASE WHEN (trace, span) IN (
         SELECT trace, parent_span FROM linked) THEN true END OFFSET 0)"""
 _NOT_THERE = """WHERE NOT EXISTS (SELECT FROM evidence_link l
     WHERE l.effect_at = f.effect_at AND l.effect_id = f.effect_id AND l.cause_at = f.at
-      AND l.cause_id = f.id AND l.proof = f.proof
+      AND l.cause_id = f.id AND l.proof = f.proof AND l.proof = ANY(%(above)s)
       AND l.effect_at BETWEEN %(since)s - interval '1 day' AND %(until)s + interval '1 day')"""
+
+# A run that is there already is written over, where it has become another.
+_RUN = """{name} AS (
+    INSERT INTO evidence_run (source_id, trace, first_at, last_at, agent_id, service_id,
+        on_behalf_id, conversation_id, task_id, release_id, spans, tool_calls, model_calls,
+        api_calls, failed, ended, issued)
+    SELECT %(source)s, s.trace, s.first_at, s.last_at, coalesce(n.agent_id, s.agent_id),
+           coalesce(n.service_id, s.service_id), coalesce(n.on_behalf_id, s.on_behalf_id),
+           coalesce(n.conversation_id, s.conversation_id), coalesce(n.task_id, s.task_id),
+           coalesce(n.release_id, s.release_id), s.spans,
+           -- One at least, where spans claim to be above one another in a circle.
+           greatest(s.tool_calls - coalesce(o.many, 0), least(s.tool_calls, 1)), s.model_calls,
+           s.api_calls, s.failed, s.ended, false
+    FROM summed s LEFT JOIN earliest n ON n.trace = s.trace
+    LEFT JOIN (SELECT trace, count(DISTINCT (at, id)) AS many FROM retold GROUP BY 1) o
+      ON o.trace = s.trace
+    WHERE s.is_run {which}
+    ORDER BY s.trace {else_}
+)"""
+_OR_GROWN = """ON CONFLICT (source_id, trace) DO UPDATE SET
+        first_at = excluded.first_at, last_at = excluded.last_at, agent_id = excluded.agent_id,
+        service_id = excluded.service_id, on_behalf_id = excluded.on_behalf_id,
+        conversation_id = excluded.conversation_id, task_id = excluded.task_id,
+        release_id = excluded.release_id, spans = excluded.spans,
+        tool_calls = excluded.tool_calls, model_calls = excluded.model_calls,
+        api_calls = excluded.api_calls, failed = excluded.failed, ended = excluded.ended
+    WHERE (evidence_run.first_at, evidence_run.last_at, evidence_run.agent_id,
+           evidence_run.service_id, evidence_run.on_behalf_id, evidence_run.conversation_id,
+           evidence_run.task_id, evidence_run.release_id, evidence_run.spans,
+           evidence_run.tool_calls, evidence_run.model_calls, evidence_run.api_calls,
+           evidence_run.failed, evidence_run.ended)
+        IS DISTINCT FROM
+          (excluded.first_at, excluded.last_at, excluded.agent_id, excluded.service_id,
+           excluded.on_behalf_id, excluded.conversation_id, excluded.task_id,
+           excluded.release_id, excluded.spans, excluded.tool_calls, excluded.model_calls,
+           excluded.api_calls, excluded.failed, excluded.ended)"""
+# Alone with the runs of this source, one can tell beforehand which are there.
+_THERE = """there AS MATERIALIZED (
+    SELECT trace FROM evidence_run
+    WHERE source_id = %(source)s AND trace = ANY((SELECT traces FROM grew)::uuid[])
+)"""
+_IS_THERE = "AND {}EXISTS (SELECT FROM there t WHERE t.trace = s.trace)"
+_RUNS_CAREFUL = _RUN.format(name="run", which="", else_=_OR_GROWN)
+_RUNS_PLAIN = ", ".join(
+    (
+        _THERE,
+        _RUN.format(name="run", which=_IS_THERE.format("NOT "), else_=""),
+        _RUN.format(name="grown", which=_IS_THERE.format(""), else_=_OR_GROWN),
+    )
+)
 
 # The tool calls above linked spans, the runs of the traces that have new spans, and the agents of
 # spans; one reading of the spans. A span that claims to have lasted for years must not break the
 # arithmetic of its run. Which of several names a run goes by is asked only of runs that have
 # several: sorting all spans for it was a sixth of the time.
 _GROWN = """
-WITH RECURSIVE span AS MATERIALIZED (
-    SELECT e.source_id, e.trace, e.span, e.parent_span, e.activity, e.at, e.id, e.duration,
-           e.outcome, e.agent_id, e.principal_id, e.on_behalf_id, e.conversation_id, e.task_id,
-           e.release_id, e.action_id, e.request_id IS NOT NULL OR e.credential_id IS NOT NULL AS says,
-           e.deposit_id = ANY(%(deposits)s) AS new
+WITH RECURSIVE grew AS MATERIALIZED (
+    -- Not a list in the statement: the planner would weigh each of thousands, for every month.
+    SELECT %(every)s::uuid[] AS traces
+), span AS MATERIALIZED (
+    -- What is asked most comes first: a row is read as far as the last thing that is asked of it.
+    SELECT e.deposit_id = ANY(%(deposits)s) AS new, e.activity,
+           e.request_id IS NOT NULL OR e.credential_id IS NOT NULL AS says,
+           e.trace, e.span, e.parent_span, e.at, e.id, e.agent_id, e.action_id, e.duration,
+           e.outcome, e.principal_id, e.on_behalf_id, e.conversation_id, e.task_id, e.release_id
     FROM evidence_event e
-    WHERE e.trace = ANY(%(every)s::uuid[]) AND e.plane = %(ai)s AND e.source_id = %(source)s
+    WHERE e.trace = ANY((SELECT traces FROM grew)::uuid[]) AND e.plane = %(ai)s AND e.source_id = %(source)s
 ), summed AS MATERIALIZED (
     SELECT trace, min(at) AS first_at,
            max(at + least(greatest(coalesce(duration, 0), 0), %(longest)s)
@@ -185,40 +235,7 @@ WITH RECURSIVE span AS MATERIALIZED (
                ) AS agent_id
         FROM span o WHERE trace IN (SELECT trace FROM summed WHERE several)) s
     GROUP BY s.trace
-), run AS (
-    INSERT INTO evidence_run (source_id, trace, first_at, last_at, agent_id, service_id,
-        on_behalf_id, conversation_id, task_id, release_id, spans, tool_calls, model_calls,
-        api_calls, failed, ended, issued)
-    SELECT %(source)s, s.trace, s.first_at, s.last_at, coalesce(n.agent_id, s.agent_id),
-           coalesce(n.service_id, s.service_id), coalesce(n.on_behalf_id, s.on_behalf_id),
-           coalesce(n.conversation_id, s.conversation_id), coalesce(n.task_id, s.task_id),
-           coalesce(n.release_id, s.release_id), s.spans,
-           -- One at least, where spans claim to be above one another in a circle.
-           greatest(s.tool_calls - coalesce(o.many, 0), least(s.tool_calls, 1)), s.model_calls,
-           s.api_calls, s.failed, s.ended, false
-    FROM summed s LEFT JOIN earliest n ON n.trace = s.trace
-    LEFT JOIN (SELECT trace, count(DISTINCT (at, id)) AS many FROM retold GROUP BY 1) o
-      ON o.trace = s.trace
-    WHERE s.is_run
-    ORDER BY s.trace
-    ON CONFLICT (source_id, trace) DO UPDATE SET
-        first_at = excluded.first_at, last_at = excluded.last_at, agent_id = excluded.agent_id,
-        service_id = excluded.service_id, on_behalf_id = excluded.on_behalf_id,
-        conversation_id = excluded.conversation_id, task_id = excluded.task_id,
-        release_id = excluded.release_id, spans = excluded.spans,
-        tool_calls = excluded.tool_calls, model_calls = excluded.model_calls,
-        api_calls = excluded.api_calls, failed = excluded.failed, ended = excluded.ended
-    WHERE (evidence_run.first_at, evidence_run.last_at, evidence_run.agent_id,
-           evidence_run.service_id, evidence_run.on_behalf_id, evidence_run.conversation_id,
-           evidence_run.task_id, evidence_run.release_id, evidence_run.spans,
-           evidence_run.tool_calls, evidence_run.model_calls, evidence_run.api_calls,
-           evidence_run.failed, evidence_run.ended)
-        IS DISTINCT FROM
-          (excluded.first_at, excluded.last_at, excluded.agent_id, excluded.service_id,
-           excluded.on_behalf_id, excluded.conversation_id, excluded.task_id,
-           excluded.release_id, excluded.spans, excluded.tool_calls, excluded.model_calls,
-           excluded.api_calls, excluded.failed, excluded.ended)
-){below}, linked AS MATERIALIZED ({linked}
+), {runs}{below}, linked AS MATERIALIZED ({linked}
 ), above AS MATERIALIZED (
     -- The spans right above linked ones: mostly the tool calls, and nothing is left to walk.
     SELECT l.*, p.at, p.id, p.activity = %(tool)s AS tool, p.parent_span AS further
@@ -232,9 +249,9 @@ WITH RECURSIVE span AS MATERIALIZED (
     FROM up JOIN span p ON p.trace = up.trace AND p.span = up.here
     WHERE p.activity <> %(tool)s AND p.parent_span IS NOT NULL AND up.depth < %(deepest)s - 1
 ), found AS MATERIALIZED (
-    SELECT DISTINCT trace, effect_at, effect_id, at, id,
+    SELECT DISTINCT effect_at, effect_id, at, id,
            CASE proof WHEN %(request)s THEN %(parent)s WHEN %(token)s THEN %(by_token)s
-                ELSE %(by_key)s END::smallint AS proof, strength
+                ELSE %(by_key)s END::smallint AS proof, strength, trace
     FROM (
         SELECT trace, effect_at, effect_id, at, id, proof, strength FROM above WHERE tool
         UNION ALL
@@ -261,13 +278,13 @@ SELECT (SELECT count(*) FROM made),
 _CAREFUL = "ON CONFLICT DO NOTHING"
 _BESIDE = f"{above.AGENTS}, {retold.RETOLD}"
 GROWN = _GROWN.format(
-    beside=_BESIDE, below=_BELOW, linked=_LOOKED_UP, right_above=_RIGHT_ABOVE, unless="",
-    else_=_CAREFUL,
+    beside=_BESIDE, runs=_RUNS_CAREFUL, below=_BELOW, linked=_LOOKED_UP, right_above=_RIGHT_ABOVE,
+    unless="", else_=_CAREFUL,
 )  # fmt: skip
 _TOGETHER = {"beside": _BESIDE, "below": "", "linked": _READ_THROUGH, "right_above": "span"}
 GROWN_TOGETHER = together.Insert(
-    plain=_GROWN.format(**_TOGETHER, unless=_NOT_THERE, else_=""),
-    careful=_GROWN.format(**_TOGETHER, unless="", else_=_CAREFUL),
+    plain=_GROWN.format(**_TOGETHER, runs=_RUNS_PLAIN, unless=_NOT_THERE, else_=""),
+    careful=_GROWN.format(**_TOGETHER, runs=_RUNS_CAREFUL, unless="", else_=_CAREFUL),
 )
 # Tools of these runs were issued keys.
 ISSUED = """
@@ -280,20 +297,46 @@ class Grown(NamedTuple):
     """Traces of one source, as the database writes arrays: with new spans, and with new links."""
 
     source: int
+    share: int
     own: str
     others: str
 
     @property
     def every(self) -> str:
-        return f"{{{','.join(filter(None, (one.strip('{}') for one in self[1:])))}}}"
+        return f"{{{','.join(filter(None, (one.strip('{}') for one in self[2:])))}}}"
 
 
-def touched(cursor: Any, slice_: Slice, shares: int = 1) -> list[Grown]:
-    """The traces to be walked, in so many shares a source at most."""
-    facts = {"identity": PLANE_IDENTITY, "ai": PLANE_AI, "direct": DIRECT, "shares": shares}
+def of_new_spans(cursor: Any, slice_: Slice, shares: int = 1) -> list[Grown]:
+    """The traces of new spans, in so many shares a source at most."""
+    facts = {"ai": PLANE_AI, "shares": shares}
     with together.reading(cursor, slice_):
-        cursor.execute(TOUCHED[slice_.whole], slice_.facts() | facts)
-        return [Grown(source, own or "{}", others or "{}") for source, _, own, others in cursor]
+        cursor.execute(OF_NEW_SPANS, slice_.facts() | facts)
+        return [Grown(source, share, own, "{}") for source, share, own in cursor]
+
+
+def with_new_calls(
+    cursor: Any, slice_: Slice, grown: Sequence[Grown], shares: int = 1
+) -> list[Grown]:
+    """And beside these the traces of older spans that new API events are linked to by now."""
+    facts = slice_.facts() | {"identity": PLANE_IDENTITY, "direct": DIRECT, "shares": shares}
+    if slice_.whole:
+        cursor.execute(_OLDER, facts)
+        if cursor.fetchone() == (False,):
+            return list(grown)
+    known = {(one.source, one.share): one.own for one in grown}
+    with together.reading(cursor, slice_):
+        cursor.execute(OF_NEW_CALLS, facts)
+        others = {(source, share): traces for source, share, traces in cursor}
+    return [
+        Grown(key[0], key[1], own := known.get(key, "{}"), _without(others.get(key, "{}"), own))
+        for key in sorted(known.keys() | others.keys())
+    ]
+
+
+def _without(traces: str, known: str) -> str:
+    """These traces but those; both as the database writes arrays."""
+    rest = set(filter(None, traces[1:-1].split(","))) - set(known[1:-1].split(","))
+    return f"{{{','.join(sorted(rest))}}}"
 
 
 def lock(cursor: Any, grown: Iterable[Grown]) -> None:
@@ -331,6 +374,7 @@ def grow(cursor: Any, slice_: Slice, grown: Grown, *, now: datetime) -> Grew:
         "by_key": PROOF_CREDENTIAL_PARENT,
         "token": PROOF_TOKEN,
         "by_token": PROOF_TOKEN_PARENT,
+        "above": [PROOF_PARENT, PROOF_CREDENTIAL_PARENT, PROOF_TOKEN_PARENT],
         "deepest": DEEPEST,
         "longest": LONGEST_SPAN_MICROS,
     }
@@ -345,4 +389,4 @@ def grow(cursor: Any, slice_: Slice, grown: Grown, *, now: datetime) -> Grew:
     cursor.execute("SET LOCAL enable_nestloop = on")
     if issued:
         cursor.execute(ISSUED, [grown.source, issued])
-    return Grew(int(made), Keys(ats or "{}", ids or "{}"))
+    return Grew(int(made), Keys(ats, ids) if ats else NO_KEYS)

@@ -21,6 +21,9 @@ class Keys(NamedTuple):
     id: str
 
 
+NO_KEYS = Keys("{}", "{}")
+
+
 @dataclass(frozen=True)
 class Slice:
     """Deposits whose events happened from `first` to `last`, and the links to be made of them:

@@ -290,14 +290,14 @@ def stop(*given, **said):
     print("here", flush=True)
     import time
     time.sleep(60)
-setattr(*{"touched": (bulk.runs, "touched"), "take_turn": (bulk.key_links, "take_turn")}[sys.argv[2]], stop)
+setattr(*{"with_new_calls": (bulk.runs, "with_new_calls"), "take_turn": (bulk.key_links, "take_turn")}[sys.argv[2]], stop)
 from evidence import tasks
 tasks.link_stored()
 """
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("place", ["touched", "take_turn"])
+@pytest.mark.parametrize("place", ["with_new_calls", "take_turn"])
 def test_linking_together_that_is_killed_is_finished_by_the_next(source: Make, place: str) -> None:
     fill(source, 3)
     worker = subprocess.Popen(
