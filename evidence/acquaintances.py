@@ -141,16 +141,16 @@ def learn_above(cursor: Any, slice_: Slice, named: Sequence[Keys], linked: Keys 
     later sees both."""
     hours: set[datetime] = set()
     minutes: set[datetime] = set()
+    named = [keys for keys in named if keys != NO_KEYS]
     for keys in named:
         cursor.execute(_TOLD_ABOVE, keys)
         doers, moments = cursor.fetchone()
         if doers:
             cursor.execute(_ALIKE, {"always": ALWAYS, "callers": [], "doers": doers})
             minutes.update(moments)
-    for keys in (*named, linked):
-        if keys != NO_KEYS:
-            cursor.execute(_OF_KEYS, keys)
-            hours.update(hour for (hour,) in cursor.fetchall())
+    for keys in (*named, *([linked] if linked != NO_KEYS else [])):
+        cursor.execute(_OF_KEYS, keys)
+        hours.update(hour for (hour,) in cursor.fetchall())
     if slice_.whole:
         with together.reading(cursor, slice_):
             cursor.execute(_OF_THE_TIME, slice_.facts())

@@ -7,7 +7,7 @@ and that the next writes no second time; its deposits wait on until their lease 
 
 1. What events say by themselves, cut by the hours of API events, and what names say.
 2. Runs and the tool calls above what is linked, by trace, alone with the runs of these sources.
-3. What rests on such links: by issuance and by inference, alone with those.
+3. What rests on such links: by issuance and, cut by hours, by inference, alone with those.
 
 The locks of 2 and 3 are held by the caller's own transaction, which nobody waits for who holds
 what the hands want: in 1 it holds nothing.
@@ -49,8 +49,8 @@ MOST_DEPOSITS, LONGEST, APART = 1_000, timedelta(days=31), timedelta(days=1)
 MOST_OLD_ROWS = 3
 # For hashes of half a million rows; and the hands are many enough.
 SETTINGS = ("work_mem = '64MB'", "max_parallel_workers_per_gather = 0")
-# What events say by themselves is cut into so many parts a hand: an hour of many calls by known
-# requests costs more than its number of events, and no hand waits long for the other.
+# Work is cut into so many parts a hand, and no hand waits long for the other: an hour of many calls
+# by known requests costs more than its number of events, and of two cores one may be the slower.
 PARTS = 2
 # Hands do not wait for the disk: the caller's own commit, which marks the deposits done, does, and
 # theirs lie before it in the same log. What a crash takes before that is found again.
