@@ -7,10 +7,10 @@ from django.db import connection, transaction
 
 from evidence import consumers, nudge, partitions
 from evidence.models import Actor, Progress, Term
-from evidence.vocabulary import EXACT, KEY, PLANE_IDENTITY
+from evidence.vocabulary import EXACT, INFERRED, KEY, PLANE_IDENTITY
 from identities.findings import REASONS, Candidate, Judged, candidates, needs_authority
 from identities.models import Identity
-from identities.models.behaviour import INSIDE, NOT_JUDGED, OUTSIDE
+from identities.models.behaviour import INSIDE, NOT_JUDGED, ONE_OF, OUTSIDE
 
 from . import concerned, found, holders, key_users, rows, scope, uses
 from .verdicts import Grants, Shape, Stopped
@@ -105,6 +105,8 @@ def _judge(seen_here: scope.Scope, *, now: datetime) -> None:
                 )
             )
         micros = int((seen.at - found.EPOCH).total_seconds() * 1_000_000)
+        # Of several who may have done it, none is accused as if that were told.
+        untold = {row.identity for row in given if row.strength == ONE_OF}
         for identity, reason in verdicts.items():
             cause = behind[0] if behind else None
             judged.append(
@@ -115,7 +117,7 @@ def _judge(seen_here: scope.Scope, *, now: datetime) -> None:
                     action=words[seen.action],
                     resource=words.get(seen.resource or 0, ""),
                     reason=reason,
-                    strength=EXACT if cause else KEY,
+                    strength=INFERRED if identity in untold else EXACT if cause else KEY,
                     trace=cause.trace.hex if cause else "",
                     agent=names.get(cause.agent or 0, "") if cause else "",
                 )

@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from evidence import intake, links
 from evidence.models import Actor, Source
+from evidence.vocabulary import INFERRED, KEY
 from identities import judging
 from identities.models import Binding, Finding, Identity
 from tests.reviews.conftest import NOW, record
@@ -82,6 +83,26 @@ def test_findings_of_a_fleet_take_as_many_queries_as_those_of_one() -> None:
     )
     numbers = list(Finding.objects.order_by("number").values_list("number", flat=True))
     assert numbers == list(range(numbers[0], numbers[0] + 64))
+
+
+def test_of_several_sharers_none_is_accused_as_if_that_were_told() -> None:
+    (one,) = fleet(1, "e")
+    judging.judge_all(now=NOW)
+    assert set(Finding.objects.values_list("identity__name", "strength")) == {("e0", KEY)}
+    Binding.objects.update(shared=True)
+    other = Identity.objects.create(
+        name="other", kind="service_account", purpose="x", state="draft", created_at=NOW
+    )
+    Binding.objects.create(
+        identity=other, actor=Binding.objects.get().actor, basis="declared", state="confirmed",
+        during=(NOW - timedelta(days=9), None), recorded_at=NOW, by="command", shared=True,
+    )  # fmt: skip
+    judging.again(identities=[one, other], now=NOW)
+    judging.judge_all(now=NOW)
+    assert set(Finding.objects.values_list("identity__name", "strength")) == {
+        ("e0", INFERRED),
+        ("other", INFERRED),
+    }
 
 
 def test_settled_withdrawn_and_open_findings_each_go_their_own_way_together() -> None:
