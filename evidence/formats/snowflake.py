@@ -2,7 +2,7 @@
 
 Owns the meaning of their columns. Source: Snowflake's documentation of the views QUERY_HISTORY,
 LOGIN_HISTORY, SESSIONS, ACCESS_HISTORY, GRANTS_TO_ROLES, GRANTS_TO_USERS, CREDENTIALS and
-DATA_TRANSFER_HISTORY. Statements are kept without their values. A grant row tells of the grant,
+DATA_TRANSFER_HISTORY. Statements, and what errors say of them, are kept without their values. A grant row tells of the grant,
 or, once it has an end, of its end. A row of ACCESS_HISTORY is about what a statement changed, else
 about what it read; its lists of objects are JSON text in some exports. Results of the SQL API are
 results.py's. Pure.
@@ -264,11 +264,12 @@ TABLE = Table(
     request_id=("QUERY_ID", "REQUEST_ID"),
     error=("ERROR_MESSAGE", "ERROR_CODE"),
     content=("BIND_VALUES",),
-    statements=("QUERY_TEXT",),
+    statements=("QUERY_TEXT", "ERROR_MESSAGE"),
     lacks={
         "realm": "the account usage views of one account do not name it",
         "address": "only logins carry one",
     },
-    # 4: what statements changed, and lists of objects that are text. 5: credentials of users.
-    version=5,
+    # 4: what statements changed, and lists of objects that are text. 5: credentials of users. 6:
+    # what errors say of statements loses its values as well.
+    version=6,
 )

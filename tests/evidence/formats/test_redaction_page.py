@@ -39,7 +39,7 @@ Unless a source keeps it. Content goes whole, a mark with its length and a keyed
 | Microsoft 365 | subjects, texts of messages and prompts, what was searched for | | the mailbox, the folder, the file |
 | Entra, Okta | nothing is content there | | |
 | Windows | command lines, script blocks, contents of planned tasks, also in the texts of events | | the program's path, the task's name |
-| Snowflake | values that are bound | `QUERY_TEXT` | the object |
+| Snowflake | values that are bound | `QUERY_TEXT`, `ERROR_MESSAGE` | the object |
 | Databricks | prompts, parameters of jobs and notebooks, environments | `commandText`, `queryText` | job, notebook, table |
 | PostgreSQL, Cloud SQL | parameters, details, values that an error tells | statements | the command and its object |
 | Teleport | arguments, commands, bodies, parameters | statements | the program, the tool that is called |

@@ -47,6 +47,20 @@ def test_statement_loses_its_values(statement: str) -> None:
     assert b"private" not in kept
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        "Numeric value 'private words' is not recognized",
+        "SQL compilation error: syntax error line 1 at position 7 unexpected '\"private\"'.",
+        'invalid identifier "private words"',
+    ],
+)
+def test_error_loses_the_values_of_its_statement(error: str) -> None:
+    row = {**RECORDS[6], "ERROR_CODE": "100038", "ERROR_MESSAGE": error}
+    assert b"private" not in abuse.parse("snowflake", row).kept
+    assert (read("snowflake", row).error or "").startswith(error.partition(" ")[0])
+
+
 def test_statement_of_quotes_alone_takes_no_longer_than_its_length() -> None:
     """The work is bounded by the text: with backtracking this would not end within a day."""
     for hostile in ('"' * 1_000_000 + "x", "'" * 1_000_001, "$$" * 500_001):
