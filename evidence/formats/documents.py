@@ -6,7 +6,7 @@ intact records around a damaged one. Knows nothing of what a record means. Pure.
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from secrets import token_hex
 from typing import Any, NamedTuple
@@ -69,6 +69,8 @@ class Shape(NamedTuple):
     is_record: Callable[[Any], bool]
     # The same of the one kind that most records of the body are.
     first: Callable[[Any], bool] = lambda _: False
+    # What a transport wrapped in this, if anything.
+    held: Callable[[Any], Any] = lambda _: None
 
 
 def clean(body: bytes) -> bytes:
@@ -122,8 +124,7 @@ def batches(body: bytes, shape: Shape) -> Iterator[Batch]:
     while start < end:
         values, start = _some(text, start, end, edge)
         places = [f"Records[{place}]" for place in range(number, number + len(values))]
-        alike = Alike(places, values)
-        yield alike if all(map(shape.first, values)) else apart(alike)
+        yield _alike_or(values, places, shape, lambda place, value: [(place, value, "", b"")])
         number += len(values)
 
 
@@ -227,16 +228,37 @@ def _lines(text: bytes, shape: Shape) -> Iterator[Batch]:
 
 def _alike(values: list[Any], places: list[str], shape: Shape) -> Batch:
     """What stands on these lines."""
-    first, is_record = shape.first, shape.is_record
+
+    def other(place: str, value: Any) -> Iterable[Piece]:
+        if type(value) is dict and shape.is_record(value):
+            return [(place, value, "", b"")]
+        return _elements(value, shape, f"{place} ")
+
+    return _alike_or(values, places, shape, other)
+
+
+def _alike_or(
+    values: list[Any],
+    places: list[str],
+    shape: Shape,
+    other: Callable[[str, Any], Iterable[Piece]],
+) -> Batch:
+    """These as records of the first kind, without what one transport wrapped them in; what is none
+    of it is made pieces of by `other`."""
+    first, held = shape.first, shape.held
     if all(map(first, values)):
         return Alike(places, values)
     found: list[Piece] = []
+    plain: list[Any] = []
     for place, value in zip(places, values, strict=True):
-        if first(value) or (type(value) is dict and is_record(value)):
-            found.append((place, value, "", b""))
-        else:
-            found += _elements(value, shape, f"{place} ")
-    return found
+        if first(value):
+            record = value
+        elif type(value) is not dict or not first(record := held(value)):
+            found += other(place, value)
+            continue
+        plain.append(record)
+        found.append((place, record, "", b""))
+    return Alike(places, plain) if len(plain) == len(values) else found
 
 
 def _together(lines: bytes, many: int) -> list[Any] | None:

@@ -168,7 +168,7 @@ def parse(
         return read_pieces(table.text.pieces(body), asked, first=first)
     body = plain(body)
     known = partial(_known, first, () if asked.forced else others)
-    shape = Shape((*table.lists, *LISTS), table.mark, known, first.knows)
+    shape = Shape((*table.lists, *LISTS), table.mark, known, first.knows, inside)
     try:
         return _read(batches(body, shape), asked, first, others)
     except NotCut:

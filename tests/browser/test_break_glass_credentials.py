@@ -97,7 +97,7 @@ def test_a_real_client_uses_what_was_asked_for_on_a_phone_and_is_refused_after_i
     dana.goto("/device/")
     dana.get_by_label("The code that your client shows").fill(elsewhere.shown(asked.code).lower())
     dana.get_by_role("button", name="Go on").click()
-    expect(dana.get_by_text(socket.gethostname())).to_be_visible()
+    expect(dana.get_by_text(socket.gethostname(), exact=True)).to_be_visible()
     clean(dana, axe, "device-phone-dark", found)
     dana.get_by_role("button", name="It is mine").click()
     confirm(dana)
