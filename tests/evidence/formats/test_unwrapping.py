@@ -50,6 +50,23 @@ WRAPPED: dict[str, Any] = {
 }
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("stranger", [False, True])
+def test_lines_of_which_some_are_wrapped_are_each_read_as_alone(name: str, stranger: bool) -> None:
+    record = FIRST[name]
+    lines = [record, {"detail": record}, {"log": text(record)}, pushed(record), record]
+    lines[2:2] = [{"nobody": "knows this"}] if stranger else []
+    together = FORMATS[name].parse(b"\n".join(map(orjson.dumps, lines)), abuse.ASKED)
+    alone = [FORMATS[name].parse(orjson.dumps(line), abuse.ASKED) for line in lines]
+    assert [*map(abuse.told, together.records)] == [
+        abuse.told(one) for each in alone for one in each.records
+    ]
+    assert [one.position.partition(" Rec")[0] for one in together.records] == [
+        f"line {number}" for number, each in enumerate(alone, start=1) if each.records
+    ]
+    assert len(together.rejects) == sum(len(each.rejects) for each in alone)
+
+
 @pytest.mark.parametrize("wrapping", WRAPPED)
 @pytest.mark.parametrize("name", FIRST)
 def test_record_is_read_as_if_it_stood_alone(name: str, wrapping: str) -> None:
