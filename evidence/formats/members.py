@@ -138,6 +138,25 @@ def remembered[T](make: Callable[[Any], T]) -> Callable[[Any], T]:
     return get
 
 
+def latest[T](make: Callable[[Any], T]) -> Callable[[Any], T]:
+    """A function of one object inside a record that remembers what it made of the last one.
+
+    Where a record's reader asks several things of it, one after the other, it is looked through
+    once. Nobody may change the object between.
+    """
+    last: tuple[Any, T] | None = None
+
+    def get(value: Any) -> T:
+        nonlocal last
+        if last is not None and last[0] is value:
+            return last[1]
+        made = make(value)
+        last = value, made
+        return made
+
+    return get
+
+
 def picked(names: tuple[str, ...]) -> Callable[[dict[str, Any]], Sequence[Any]]:
     """What finds all these members, which must be there; see `Shapes`."""
     if len(names) > 1:

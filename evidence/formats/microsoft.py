@@ -246,7 +246,9 @@ def _keys_between(new: Any, old: Any) -> Keys:
     )
 
 
-def properties_changed(changes: Any, name: str, wanted: frozenset[str]) -> Iterator[Row]:
+def properties_changed(
+    changes: Any, name: str, wanted: frozenset[str]
+) -> Iterator[tuple[str, Row]]:
     """The changes of some properties in a list of changes, which names them in this member."""
     low = name.lower()
     for change in changes[:200] if type(changes) is list else ():
@@ -256,7 +258,7 @@ def properties_changed(changes: Any, name: str, wanted: frozenset[str]) -> Itera
             if type(said) is not str or not said or "\0" in said:
                 said = _plain(said) or _plain(change.get(low))
             if said in wanted:
-                yield change
+                yield said, change
 
 
 def _plain(value: Any) -> str:

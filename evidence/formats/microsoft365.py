@@ -216,7 +216,7 @@ _new, _old = value_at("NewValue"), value_at("OldValue")
 
 
 def _keys(record: Row) -> microsoft.Keys:
-    for change in microsoft.properties_changed(_changes(record), "Name", _KEY_DESCRIPTION):
+    for _, change in microsoft.properties_changed(_changes(record), "Name", _KEY_DESCRIPTION):
         return microsoft.keys_changed(_new(change), _old(change))
     return microsoft.NO_KEYS
 

@@ -1,31 +1,25 @@
 """Directory audits of Entra: what was changed, and which keys a change added or removed.
 
-Owns the meaning of `targetResources` and of the properties KeyDescription and AccountEnabled. One
+Owns the meaning of `targetResources` and of the properties that tell of keys and sign-in. One
 action, "Update application – Certificates and secrets management", stands for adding and for
 removing a key, another, "Update service principal", also for disabling it: only the property's
 values before and after tell which. Pure.
 """
 
 import re
-from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from evidence.formats import microsoft
+from evidence.formats.members import latest
 from evidence.formats.microsoft import anywhere, value_at
 from evidence.formats.record import ActorName, Issued
 from evidence.formats.tables import Row, actor
 from evidence.vocabulary import ISSUANCE, REVOCATION
 
 _targets = value_at("targetResources")
-
-
-def _targets_of(record: Row) -> Sequence[Row]:
-    found = _targets(record)
-    if type(found) is not list:
-        return ()
-    return [one for one in found[:50] if type(one) is dict]
-
-
-_NAME, _KEYS = "displayName", frozenset({"KeyDescription"})
+_NAME = "displayName"
+_KEYS, _TRUSTS, _ENABLED = "KeyDescription", "FederatedIdentityCredentials", "AccountEnabled"
+_TELL = frozenset({_KEYS, _TRUSTS, _ENABLED})
 _CLIENT_IDS = frozenset({"TargetId.ServicePrincipalNames", "AppPrincipalId", "AppId"})
 _new, _old = value_at("newValue"), value_at("oldValue")
 _properties = value_at("modifiedProperties")
@@ -36,21 +30,64 @@ _target_name = anywhere(
 _target_id, _target_type = anywhere("id"), anywhere("type")
 
 
+class _Change(NamedTuple):
+    """What the targets of a change say: how the first is called, the keys of the first that gained
+    or lost any, the first that gained some with the first of these, how many more issuers are
+    trusted than before, and whether somebody may no longer sign in."""
+
+    resource: str | None = None
+    keys: microsoft.Keys = microsoft.NO_KEYS
+    gained: tuple[Row, str] | None = None
+    trusts: int = 0
+    disables: bool = False
+
+
+_NO_CHANGE = _Change()
+
+
+@latest
+def _change(targets: Any) -> _Change:
+    if type(targets) is not list:
+        return _NO_CHANGE
+    resource, keys, gained, trusts, disables = _NO_CHANGE
+    for target in targets[:50]:
+        if type(target) is not dict:
+            continue
+        if resource is None:
+            resource = _target_name(target)
+            kind = None if resource is None else _target_type(target)
+            resource = f"{kind}/{resource}" if kind else resource
+        its_keys, changes = microsoft.NO_KEYS, _properties(target)
+        for said, change in microsoft.properties_changed(changes, _NAME, _TELL) if changes else ():
+            if said == _KEYS:
+                its_keys = microsoft.keys_changed(_new(change), _old(change))
+            elif said == _TRUSTS:
+                trusts += _trusted(_new(change)) - _trusted(_old(change))
+            else:
+                disables = disables or (_is_false(_new(change)) and not _is_false(_old(change)))
+        if its_keys.added and gained is None:
+            gained = target, its_keys.added[0]
+        if not (keys.added or keys.removed):
+            keys = its_keys
+    return _Change(resource, keys, gained, trusts, disables)
+
+
+# Trust in tokens of another issuer is a credential too; its property lists all that there are.
+_NAMED = re.compile(r'"[Nn]ame"\s*:')
+
+
+def _trusted(value: Any) -> int:
+    return len(_NAMED.findall(str(value)))
+
+
+def _is_false(value: Any) -> bool:
+    """Values of AccountEnabled are written ``[false]``."""
+    return "false" in str(value)[:20].lower()
+
+
 def resource(record: Row) -> str | None:
     """What a directory audit changed, as ``ServicePrincipal/its name``."""
-    for target in _targets_of(record):
-        name, kind = _target_name(target), _target_type(target)
-        if name is not None:
-            return f"{kind}/{name}" if kind else name
-    return None
-
-
-def _keys(target: Row) -> microsoft.Keys:
-    """The keys that a change to this target added and removed."""
-    found, changes = microsoft.NO_KEYS, _properties(target)
-    for change in microsoft.properties_changed(changes, _NAME, _KEYS) if changes else ():
-        found = microsoft.keys_changed(_new(change), _old(change))
-    return found
+    return _change(_targets(record)).resource
 
 
 _client = re.compile(rf"^\W*({microsoft.GUID.pattern})")
@@ -60,7 +97,7 @@ def _client_id(target: Row, named: str | None) -> str | None:
     """The client id that the change names beside the object it changed."""
     if named is not None:
         return named.lower()
-    for change in microsoft.properties_changed(_properties(target), _NAME, _CLIENT_IDS):
+    for _, change in microsoft.properties_changed(_properties(target), _NAME, _CLIENT_IDS):
         match = _client.match(str(_new(change))[:200])
         if match:
             return match[1].lower()
@@ -72,11 +109,11 @@ _named_client = anywhere("additionalDetails{key=AppId}.value", "additionaldetail
 
 def issued(record: Row, realm: str) -> Issued | None:
     """The key that a change added; of several the first, which nobody makes at once by hand."""
-    for target in _targets_of(record):
-        added = _keys(target).added
-        if added:
-            return Issued(actor(realm, "key", added[0]), _holder(record, target, realm), True, None)
-    return None
+    gained = _change(_targets(record)).gained
+    if gained is None:
+        return None
+    target, key = gained
+    return Issued(actor(realm, "key", key), _holder(record, target, realm), True, None)
 
 
 def _holder(record: Row, target: Row, realm: str) -> ActorName | None:
@@ -89,43 +126,19 @@ def _holder(record: Row, target: Row, realm: str) -> ActorName | None:
     return app or (actor(realm, "app_object", number) if number else None)
 
 
-# Trust in tokens of another issuer is a credential too; its property lists all that there are.
-_FEDERATED = frozenset({"FederatedIdentityCredentials"})
-_NAMED = re.compile(r'"[Nn]ame"\s*:')
-
-
-def _trusts(target: Row) -> int:
-    """How many more trusts there are after the change than before."""
-    return sum(
-        len(_NAMED.findall(str(_new(change)))) - len(_NAMED.findall(str(_old(change))))
-        for change in microsoft.properties_changed(_properties(target), _NAME, _FEDERATED)
-    )
-
-
 _MAY_DISABLE = frozenset({"Update service principal", "Update user", "Update application"})
-_ENABLED = frozenset({"AccountEnabled"})
-
-
-def _is_disabled(target: Row) -> bool:
-    """Whether the change took away that it may sign in; values are written ``[false]``."""
-    return any(
-        "false" in str(_new(change))[:20].lower() and "false" not in str(_old(change))[:20].lower()
-        for change in microsoft.properties_changed(_properties(target), _NAME, _ENABLED)
-    )
 
 
 def activity(record: Row, action: str) -> int | None:
     """A change of keys, or of whether somebody may sign in, by what it did: one action stands for
     both ways."""
     if action in _MAY_DISABLE:
-        targets = _targets_of(record)
-        trusts = sum(map(_trusts, targets))
-        if trusts:
-            return ISSUANCE if trusts > 0 else REVOCATION
-        return REVOCATION if any(map(_is_disabled, targets)) else None
+        change = _change(_targets(record))
+        if change.trusts:
+            return ISSUANCE if change.trusts > 0 else REVOCATION
+        return REVOCATION if change.disables else None
     if microsoft.changes_keys(action):
-        for target in _targets_of(record):
-            keys = _keys(target)
-            if keys.added or keys.removed:
-                return ISSUANCE if keys.added else REVOCATION
+        added, removed = _change(_targets(record)).keys
+        if added or removed:
+            return ISSUANCE if added else REVOCATION
     return None

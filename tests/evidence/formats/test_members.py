@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from evidence.formats.members import Shapes, picked, remembered, told, ways
+from evidence.formats.members import Shapes, latest, picked, remembered, told, ways
 
 _NAMES = ways("userName", "user", "Login")
 
@@ -48,6 +48,19 @@ def test_remembered_is_what_is_written_alike() -> None:
     ]
     assert [count(values) for values in others] == [2, 3, 4, 5, 6, 7]
     assert made[1:] == [[True, "a"], [1.0, "a"], ["1", "a"], [None, "a"], [1, ["a"]], [1, {"a": 1}]]
+
+
+def test_latest_looks_through_one_object_once() -> None:
+    calls = []
+
+    def make(value: Any) -> int:
+        calls.append(value)
+        return len(value)
+
+    known = latest(make)
+    one, alike = ["a", "b"], ["a", "b"]
+    assert [known(one), known(one), known(alike), known(one)] == [2, 2, 2, 2]
+    assert [value is one for value in calls] == [True, False, True]
 
 
 def test_what_is_long_or_no_json_is_made_anew() -> None:
