@@ -3,8 +3,10 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import quote, urlencode
 
+import psycopg
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
@@ -14,6 +16,8 @@ from evidence.names import memory
 from tests.conftest import drop, owner_connection, use_role
 
 NAME = f"bench_countersign_{os.getpid()}"
+# The same with nothing in it, kept to begin again from.
+EMPTY = f"{NAME}_empty"
 
 
 @contextmanager
@@ -21,27 +25,36 @@ def fresh() -> Iterator[None]:
     """Made and migrated as owner, used as app, dropped at the end."""
     home = settings.DATABASE_ROLES["owner"]["NAME"]
     with owner_connection(home) as owner:
-        owner.execute(
-            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(NAME))
-        )
+        _dropped(owner)
     try:
-        _made(home)
+        _made(home, NAME)
         yield
     finally:
         use_role("app", home)
         connection.close()
         # Opened anew: a cold measurement restarts the server in between.
         with owner_connection(home) as owner:
-            drop(owner, NAME)
+            _dropped(owner)
 
 
-def _made(home: str) -> None:
+def _dropped(owner: psycopg.Connection[tuple[Any, ...]]) -> None:
+    for name in (NAME, EMPTY):
+        drop(owner, name)
+
+
+def _made(home: str, name: str) -> None:
     with owner_connection(home) as owner:
-        owner.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(NAME)))
-    use_role("owner", NAME)
+        _copied(owner, name, "template0")
+    use_role("owner", name)
     call_command("migrate", verbosity=0, interactive=False)
-    use_role("app", NAME)
+    use_role("app", name)
     memory.forget()
+
+
+def _copied(owner: psycopg.Connection[tuple[Any, ...]], name: str, of: str) -> None:
+    owner.execute(
+        sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(of))
+    )
 
 
 def as_owner(statement: str) -> None:
@@ -55,8 +68,13 @@ def anew() -> None:
     home = settings.DATABASE_ROLES["owner"]["NAME"]
     connection.close()
     with owner_connection(home) as owner:
+        known = "SELECT FROM pg_database WHERE datname = %s"
+        if not owner.execute(known, [EMPTY]).rowcount:
+            _made(home, EMPTY)
+        use_role("app", NAME)
         drop(owner, NAME)
-    _made(home)
+        _copied(owner, NAME, EMPTY)
+    memory.forget()
 
 
 def size_of(*tables: str) -> int:
