@@ -88,7 +88,10 @@ _TEXTS = (
     "span_id",
 )
 # Texts that one record has like many others.
-_REPEATED = frozenset({"resource", "address", "user_agent", "session", "task", "release"})
+_REPEATED = {
+    "address": "place",
+    **dict.fromkeys(("resource", "user_agent", "session", "task", "release"), "same"),
+}
 _ACTORS = ("principal", "credential", "agent", "on_behalf")
 # What stands in a record, in its order; a test compares it with the record's own fields.
 _RECORD = (
@@ -149,12 +152,12 @@ def _written(
     say(f"at = None if stated is None else {named(times.moment)}(stated)")
     _write_outcome(writing, table.outcome)
     for field in _TEXTS:
-        writing.text(field, _ways(getattr(table, field)), repeated=field in _REPEATED)
+        writing.text(field, _ways(getattr(table, field)), repeated=_REPEATED.get(field, ""))
     if table.error_of_failures:
         say("error = None", f"if ended == {OUTCOME_FAILED} or ended == {OUTCOME_REFUSED}:")
-        writing.text("error", _ways(table.error), deep=1, repeated=True)
+        writing.text("error", _ways(table.error), deep=1, repeated="same")
     else:
-        writing.text("error", _ways(table.error), repeated=True)
+        writing.text("error", _ways(table.error), repeated="same")
     for field in _ACTORS:
         write_names(writing, field, getattr(table, field))
     say("issued = None")

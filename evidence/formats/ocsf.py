@@ -188,7 +188,8 @@ def _arn(arn: str, role: str) -> ActorName:
 def _user(user: Any, actor: Row, record: Row, realm: str) -> ActorName | None:
     if type(user) is not dict:
         return None
-    number, name = text(user.get("uid")), text(user.get("name"))
+    said = (text(user.get("uid")), text(user.get("name")))
+    number, name = ("" if one in ("-", "NULL SID") else one for one in said)  # Windows' nobody
     for value in (number, text(user.get("uid_alt")), name):
         if value.startswith("arn:"):
             session = row(actor.get("session")) or row(record.get("session"))
@@ -393,5 +394,5 @@ TABLE = Table(
     lacks={
         "on behalf of": "the schema's delegation object is not final; account switches have one"
     },
-    version=4,  # 4: roles that are changed
+    version=5,  # 4: roles that are changed. 5: whom Windows calls nobody is nobody
 )

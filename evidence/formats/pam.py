@@ -17,6 +17,7 @@ The actions are CyberArk's own sentences ("Retrieve password", "PSM Connect"). P
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from ipaddress import ip_address
 from typing import Any, NamedTuple
 
 from evidence.formats import lines, tables
@@ -74,13 +75,15 @@ _AT = ways("dhost", "destinationHostName", "Address", "target")
 _USER_NAME, _ADDRESS = ways("UserName"), ways("Address")
 _SEVERITY = ways("Severity", "auditType", "severity")
 _REASON = ways("reason", "Reason")
+# "User Authentication", which the vault only writes of one that failed.
+_CODE, _FAILURES = ways("MessageID", "deviceEventClassId"), frozenset({"4"})
 _APPLICATION = ways("ApplicationID", "AppID")
 _SESSION_ID, _SESSION = ways("SessionID", "PSMID"), ways("sessionId")
 # All from which it is told who acted, on what account, what was done and how it ended.
 _DECIDING = frozenset(
     name
     for names in (
-        *(_ACTED, _VAULT, _WHO, _SAFE, _OBJECT, _ACCOUNT, _AT, _SEVERITY),
+        *(_ACTED, _VAULT, _WHO, _SAFE, _OBJECT, _ACCOUNT, _AT, _SEVERITY, _CODE),
         ways("identityType", "CAProperties"),
     )
     for both in names
@@ -182,7 +185,19 @@ def _outcome(record: Row) -> int:
         return OUTCOME_REFUSED
     if "fail" in words or told(record, _SEVERITY).lower() in ("error", "critical"):
         return OUTCOME_FAILED
+    if told(record, _CODE) in _FAILURES:
+        return OUTCOME_FAILED
     return OUTCOME_OK
+
+
+def _from(record: Row) -> str | None:
+    """The platform's audit of its directory says from where somebody came; that of a vault which
+    component tells."""
+    said = text(record.get("source"))
+    try:
+        return str(ip_address(said)) if said else None
+    except ValueError:
+        return None
 
 
 def _details(record: Row) -> Row:
@@ -299,6 +314,7 @@ TABLE = Table(
         "Station",
         "sourceip",
         "sourceIp",
+        _from,
     ),
     user_agent=("component", "app", "ExtraDetails.ApplicationType"),
     task=("TicketID", "cn2", "deviceCustomNumber2", "RequestId", "cn1", "deviceCustomNumber1"),
@@ -313,6 +329,6 @@ TABLE = Table(
         "request id": "RequestId is of the access request that was approved: the task",
     },
     # 4: the details that CEF carries in its message, such as the session. 5: the account's
-    # properties where they are a list.
-    version=5,
+    # properties where they are a list. 6: where somebody came from, and logons that failed.
+    version=6,
 )

@@ -21,6 +21,8 @@ _UNITS = (1_000_000, 1_000, 1, 0.001)  # seconds, milliseconds, microseconds, na
 _ZONED = re.compile(
     r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})?) (?:UTC|GMT|([+-]\d\d:?[0-5]\d))", re.ASCII
 )
+# An hour of one digit, as some of Microsoft's records have it.
+_SHORT_HOUR = re.compile(r"(\d{4}-\d\d-\d\d[T ])(\d:\d\d:.*)", re.ASCII)
 _WRITTEN = (
     "%Y-%m-%d %H:%M:%S.%f %z",
     "%Y-%m-%d %H:%M:%S %z",
@@ -89,6 +91,12 @@ def _otherwise(text: str) -> datetime | None:
     if zoned is not None:
         try:
             return datetime.fromisoformat(f"{zoned[1]}{zoned[2] or '+00:00'}")
+        except ValueError:
+            return None
+    short = _SHORT_HOUR.fullmatch(text)
+    if short is not None:
+        try:
+            return datetime.fromisoformat(f"{short[1]}0{short[2]}")
         except ValueError:
             return None
     for form in _WRITTEN:

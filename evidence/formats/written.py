@@ -9,6 +9,7 @@ Pure.
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from typing import Any
 
 from evidence.formats import aws, paths
@@ -71,6 +72,7 @@ class Writing:
             "keep": plain,
             "nothing": {},
             "same": Remembered(plain),
+            "place": Remembered(address),
         }
         self.folded = folded
         self.counted: Counter[tuple[str, ...]] = Counter()
@@ -125,12 +127,11 @@ class Writing:
         found = f"{here}.get({names[-1]!r})"
         return f"({found} if {' and '.join(guards)} else None)" if guards else found
 
-    def text(
-        self, into: str, ways: Sequence[Way], *, deep: int = 0, repeated: bool = False
-    ) -> None:
+    def text(self, into: str, ways: Sequence[Way], *, deep: int = 0, repeated: str = "") -> None:
         """Set a variable to the text that the first of these ways finds, or to None.
 
-        `repeated`: other records say the same; see Remembered.
+        `repeated`: other records say the same, and what remembers it ("same", or "place" for
+        addresses); see Remembered.
         """
         if not ways:
             self.say(f"{into} = None", deep=deep)
@@ -157,7 +158,7 @@ class Writing:
         else:
             same = into
         if repeated:
-            self.say(f"if {into} is not None: {into} = same[{same}]", deep=start)
+            self.say(f"if {into} is not None: {into} = {repeated}[{same}]", deep=start)
         else:
             self.say(
                 f"if {into} is not None and ({plainly}): {into} = keep({told})",
@@ -213,6 +214,19 @@ def plain(value: str) -> str | None:
     if "\0" in value:
         value = value.replace("\0", "")
     return (value if len(value) <= aws.LONGEST else aws.bounded(value)) or None
+
+
+def address(value: str) -> str | None:
+    """An address as it may be kept: IPv6 in its one form (RFC 5952), so that two logs say the same
+    of one; IPv4 that is written inside it as itself; a host's name as it stands."""
+    found = plain(value)
+    if found is None or found.count(":") < 2:
+        return found
+    try:
+        known = IPv6Address(found)
+    except ValueError:
+        return found
+    return str(known.ipv4_mapped or known)
 
 
 def first_text(

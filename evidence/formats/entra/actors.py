@@ -88,11 +88,25 @@ def _who(record: Row, realm: str) -> ActorName | None:
 
 
 _IDS = ("userId", "servicePrincipalId", "appId", "userid", "serviceprincipalid", "appid")
+# Of whoever changed the directory.
+_IDS_OF_WHO = ("id", *_IDS)
 
 
 def _of_somebody(record: Row) -> Row:
     """Without the ids that stand for none: a person's, where an application signed in."""
-    none = [name for name in _IDS if record.get(name) in ("", microsoft.NOBODY)]
+    for member in ("initiatedBy", "initiatedby"):
+        by = record.get(member)
+        if type(by) is dict:
+            somebody = {
+                name: _without(who, _IDS_OF_WHO) if type(who) is dict else who
+                for name, who in by.items()
+            }
+            record = {**record, member: somebody}
+    return _without(record, _IDS)
+
+
+def _without(record: Row, ids: tuple[str, ...]) -> Row:
+    none = [name for name in ids if record.get(name) in ("", microsoft.NOBODY)]
     if not none:
         return record
     return {name: value for name, value in record.items() if name not in none}

@@ -17,9 +17,8 @@ from typing import Any
 from evidence.formats import prefixed
 from evidence.formats.record import ActorName, Issued
 from evidence.formats.tables import Name, Row, Table, Text, actor, getter
-from evidence.formats.windows import content, messages, shapes, xml_events
+from evidence.formats.windows import content, messages, results, shapes, xml_events
 from evidence.formats.windows.events import EVENTS, activity
-from evidence.vocabulary import OUTCOME_FAILED, OUTCOME_OK, OUTCOME_REFUSED
 
 AUDIT = "Microsoft-Windows-Security-Auditing"
 # Events about the account that logs on or asks for a ticket, not about one that acts on another.
@@ -216,51 +215,6 @@ def _issued(record: Row, realm: str, principal: ActorName | None) -> Issued | No
 
 # --- what
 
-_status = getter(("status", "substatus"))
-# Refused for what the account is, not for what was typed: locked, disabled, expired, not allowed.
-_REFUSED = frozenset(
-    {
-        "0xc0000234",  # locked out
-        "0xc0000072",  # disabled
-        "0xc0000193",  # expired
-        "0xc000015b",  # this type of logon is not granted
-        "0xc000006e",  # restricted
-        "0xc000006f",  # outside its hours
-        "0xc0000070",  # from this workstation
-        "0xc0000071",  # its password has expired
-        "0xc0000413",  # not allowed by an authentication policy
-        # Kerberos: not by policy, revoked, its key has expired.
-        "0xc",
-        "0x12",
-        "0x17",
-    }
-)
-_said_failed = getter(("keywords",))
-# The keyword's number, as XML and as JSON write it.
-_AUDIT_FAILURE = frozenset({"0x8010000000000000", "9227875636482146304", "-9218868437227405312"})
-_FAILED = frozenset({"4625", "4771"})
-# A certificate was denied, which is no failure of the audit.
-_DENIED = "4888"
-# Of these, the status tells whether they failed.
-_TICKETS = frozenset({"4768", "4769", "4770", "4776"})
-
-
-def _outcome(record: Row) -> int:
-    event = record.get("eventid")
-    if event == _DENIED:
-        return OUTCOME_REFUSED
-    failed = event in _FAILED or (event in _TICKETS and _said_status(record) not in _ZERO)
-    if not failed:
-        words = (_said_failed(record) or "").lower()
-        failed = "failure" in words or words in _AUDIT_FAILURE
-    if not failed:
-        return OUTCOME_OK
-    return OUTCOME_REFUSED if _said_status(record) in _REFUSED else OUTCOME_FAILED
-
-
-def _said_status(record: Row) -> str:
-    return (_status(record) or "").lower()
-
 
 def _action(record: Row) -> str | None:
     event = record.get("eventid")
@@ -329,8 +283,8 @@ def _decided(record: Row) -> Row:
         "used": used,
         "action": _action(record),
         "changed": _changed(record),
-        "ended": _outcome(record),
-        "error": _status(record),
+        "ended": results.ended(record),
+        "error": results.status(record),
         "what": activity(record.get(_ATTRIBUTE), record.get(_OPERATION)),
     }
 
@@ -346,6 +300,7 @@ TABLE = Table(
         ("Event.System.EventID",),
         ("System.EventID", "System.Channel"),
         ("win.system.eventID",),
+        ("category=WindowsEventLogsTable", "properties.EventId"),
         # As the view gives them.
         ("eventid", "computer", "channel"),
         ("eventid", "computer", "provider"),
@@ -391,6 +346,7 @@ TABLE = Table(
         "agent": "only delegated tickets name the service in between",
     },
     # 3: who asks for a certificate, and the events of the authority. 4: as whom somebody acts,
-    # PowerShell's values and times, events as text. 5: keys written into the directory.
-    version=5,
+    # PowerShell's values and times, events as text. 5: keys written into the directory. 6: events
+    # of Azure's diagnostics, of AD FS, and those that only their message tells.
+    version=6,
 )

@@ -40,6 +40,7 @@ CONTENT = (
 _FLAT = frozenset({*_NAMES, *(name.lower() for name in _NAMES)})
 # Texts of a whole event, and where in one stands what was run.
 _TEXTS = ("message", "Message", "Event", "event", "_raw")
+_OF_AZURE = ("RawXml", "Description")
 _RUN = re.compile(
     r"<Data\s+Name\s*=\s*['\"](?:(?:Parent|Process)?CommandLine|ScriptBlockText|Payload|ContextInfo"
     r"|TaskContent(?:New)?)['\"]\s*>([^<]+)<"
@@ -62,6 +63,14 @@ def opened(record: Row) -> Row:
     event = record.get("event")
     if type(event) is dict and type(text := event.get("original")) is str and _may_hold(text):
         made["event"] = {**event, "original": _without(text, run)}
+    inside = record.get("properties")
+    if type(inside) is dict and "EventId" in inside:
+        cut = {
+            name: _without(text, run)
+            for name in _OF_AZURE
+            if type(text := inside.get(name)) is str and _may_hold(text)
+        }
+        made["properties"] = {**inside, **cut}
     if not _FLAT.isdisjoint(record):
         for name in sorted(_FLAT.intersection(record)):
             value = record[name]

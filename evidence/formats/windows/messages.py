@@ -9,6 +9,7 @@ around the message is found. Neither writes a zone: times are taken as UTC. Pure
 
 import re
 from collections.abc import Iterator
+from html import unescape
 from typing import Any
 
 from evidence.formats import lines
@@ -45,6 +46,8 @@ _OF_AN_ACCOUNT = {
     "group name": "username",
     "group domain": "domainname",
     "logon id": "logonid",
+    "user name": "username",
+    "domain": "domainname",
 }
 _LABELS = {
     "client address": "ipaddress",
@@ -70,6 +73,9 @@ _LABELS = {
     "task name": "taskname",
     "transited services": "transmittedservices",
 }
+# What AD FS writes into the message of its audits, as XML.
+_FEDERATED = re.compile(r"<(UserId|IpAddress)>([^<]{1,512})</")
+_OF_FEDERATED = {"UserId": "targetusername", "IpAddress": "ipaddress"}
 # Where a message is one line: what stands before a value, so that no value runs on.
 _BEFORE = re.compile(
     r"(?:^|(?<=\s))("
@@ -89,6 +95,11 @@ def data(event: str, message: str) -> dict[str, str]:
     found: dict[str, str] = {}
     who = ""
     text = message[:_LONGEST]
+    if "<AuditBase" in text:
+        for one in _FEDERATED.finditer(text):
+            if one[2] != "N/A":
+                found.setdefault(_OF_FEDERATED[one[1]], unescape(one[2]))
+        return found
     for label, value, inside in _lines(text) if "\n" in text else _flat(text):
         known = _SECTIONS.get(label)
         if known is not None and not value and not inside:

@@ -1,10 +1,10 @@
 """The shapes in which Windows events are exported, as one.
 
 Owns where each exporter keeps what surrounds an event and what the event says: Winlogbeat (both
-generations), NXLog, Log Analytics, evtx converters, PowerShell, Wazuh, converted XML, and Splunk's
-two ways of wrapping an event as text. What PowerShell lists has no names (places.py), or only the
-message (messages.py) where it was written to too little depth. Knows nothing of what events mean.
-Pure.
+generations), NXLog, Log Analytics, Azure's diagnostics, evtx converters, PowerShell, Wazuh,
+converted XML, and Splunk's two ways of wrapping an event as text. What PowerShell lists has no names
+(places.py); where an export has no data, its message (messages.py) says some. Knows nothing of what
+events mean. Pure.
 """
 
 import re
@@ -26,7 +26,8 @@ _AROUND = {
         "computer": "computer computer_name computername hostname machinename",
         "at": "timecreated systemtime eventtime timegenerated @timestamp utctime",
         "recordid": "eventrecordid record_id recordnumber record_number recordid",
-        "keywords": "keywords keywordsdisplaynames eventtype",
+        "keywords": "keywords keywordsdisplaynames",
+        "eventtype": "eventtype",
         "activityid": "activity_id activityid",
     }.items()
     for theirs in names.split()
@@ -35,7 +36,10 @@ _AROUND = {
 _AS_TEXT = ("Event", "event", "_raw")
 _INSIDE = frozenset({"eventdata", "event_data", "extraeventdata", "userdata", "user_data"})
 # Of what surrounds an event, what decides what it says; the rest differs from event to event.
-_DECIDING = frozenset({"eventid", "provider", "computer", "keywords"})
+_DECIDING = frozenset({"eventid", "provider", "computer", "keywords", "eventtype"})
+# A flat event with none of these says what it says in its message alone.
+_NAMED = frozenset({"SubjectUserName", "TargetUserName", "SubjectUserSid", "EventData", "UserData"})
+_WHO = frozenset({"SubjectUserName", "TargetUserName", "User", "AccountName"})
 
 type Pick = Callable[[Row], Sequence[Any]]
 type _Pairs = tuple[tuple[str, str], ...]
@@ -156,6 +160,47 @@ def _of_powershell(record: Row) -> Row:
     return {**around, "EventID": number, "EventData": said}
 
 
+def _of_winlogbeat(record: Row, outer: Row) -> Row:
+    """An event as Winlogbeat gives it; its modules move addresses and users out of the data."""
+    made = {"@timestamp": record.get("@timestamp"), **outer}
+    source, data = record.get("source"), outer.get("event_data")
+    if type(data) is not dict:
+        data = {}
+    if type(source) is dict and "ip" in source and "IpAddress" not in data:
+        data = {"SourceIp": source["ip"], **data}
+    if _WHO.isdisjoint(data) and (who := _who(record.get("user")) or _who(outer.get("user"))):
+        data = {"User": who, **data}
+    if data:
+        made["event_data"] = data
+    return made
+
+
+def _who(said: Any) -> str:
+    """A user as Elastic's schema names one, in the way of Windows; else the SID."""
+    if type(said) is not dict:
+        return ""
+    name, domain = paths.text(said.get("name")), paths.text(said.get("domain"))
+    if name:
+        return f"{domain}\\{name}" if domain else name
+    return paths.text(said.get("id") or said.get("identifier")) or ""
+
+
+def _of_azure(record: Row, said: Row) -> Row:
+    """An event as Azure's diagnostics give it: as XML, else by its message."""
+    xml, message = said.get("RawXml"), said.get("Description")
+    if type(xml) is str and "<System>" in xml:
+        return xml_events.event(xml)
+    number = paths.text(said["EventId"]) or ""
+    return {
+        "EventID": number,
+        "Channel": said.get("Channel"),
+        "ProviderName": said.get("ProviderName"),
+        "Computer": (paths.text(said.get("RoleInstance")) or "").lstrip("_"),
+        "TimeCreated": record.get("time"),
+        "EventData": messages.data(number, message) if type(message) is str else {},
+    }
+
+
 def _plain(value: Any) -> Any:
     """An attribute or a text that a converter of XML put into an object of its own."""
     while type(value) is dict:
@@ -193,7 +238,10 @@ def _outer(record: Row) -> Row:
     """What surrounds the event and its data, out of what the exporter put around it."""
     outer = record.get("winlog")
     if type(outer) is dict:
-        return {"@timestamp": record.get("@timestamp"), **outer}
+        return _of_winlogbeat(record, outer)
+    outer = record.get("properties")
+    if type(outer) is dict and "EventId" in outer:
+        return _of_azure(record, outer)
     for name in _AS_TEXT:
         outer = record.get(name)
         if type(outer) is str:
@@ -210,4 +258,9 @@ def _outer(record: Row) -> Row:
         if "Id" in record and "LogName" in record:
             return _of_powershell(record)
     system = outer.get("System")
-    return {**outer, **system} if type(system) is dict else outer
+    if type(system) is dict:
+        return {**outer, **system}
+    message = outer.get("Message")
+    if type(message) is str and "EventID" in outer and _NAMED.isdisjoint(outer):
+        return {**messages.data(paths.text(outer["EventID"]) or "", message), **outer}
+    return outer

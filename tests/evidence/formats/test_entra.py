@@ -308,6 +308,16 @@ def test_id_that_stands_for_none_is_nobody(nobody: str, low: bool) -> None:
     assert (found.principal.kind, found.agent, found.on_behalf) == ("managed_identity", None, None)
 
 
+@pytest.mark.parametrize("low", [False, True])
+def test_service_without_an_id_is_known_by_its_name(low: bool) -> None:
+    nobody = "00000000-0000-0000-0000-000000000000"
+    app = {"displayName": "Directory Sync", "servicePrincipalId": nobody, "appId": None}
+    record = {**abuse.sample("entra")[21], "initiatedBy": {"app": app, "user": None}}
+    found = abuse.read("entra", lower_names(record) if low else record)
+    assert found.principal is not None
+    assert (found.principal.kind, found.principal.value) == ("service", "Directory Sync")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "activity"),
     [("[true]", "[false]", REVOCATION), ("[false]", "[true]", CHANGE), ("[]", "[true]", CHANGE)],
@@ -317,3 +327,16 @@ def test_update_that_disables_is_a_revocation(old: str, new: str, activity: int)
     changed = [{"displayName": "AccountEnabled", "oldValue": old, "newValue": new}]
     target = {**record["targetResources"][0], "modifiedProperties": changed}
     assert abuse.read("entra", {**record, "targetResources": [target]}).activity == activity
+
+
+@pytest.mark.parametrize(
+    ("stated", "at"),
+    [
+        ("2031-03-04T5:32:08.107Z", 1_930_368_728_107_000),
+        ("2031-03-04 5:32:08", 1_930_368_728_000_000),
+        ("2031-03-04T5:99:08Z", None),
+    ],
+)
+def test_hour_of_one_digit_is_an_hour(stated: str, at: int | None) -> None:
+    risk = {"riskEventType": "unfamiliarFeatures", "detectedDateTime": stated}
+    assert abuse.read("entra", {**risk, "activityDateTime": stated}).at == at

@@ -148,3 +148,12 @@ def test_statements_keep_their_form_and_bodies_go() -> None:
 @pytest.mark.parametrize("row", ROWS, ids=range(len(ROWS)))
 def test_every_sample_is_recognised(row: dict[str, Any]) -> None:
     assert recognise(orjson.dumps(row)) == "ocsf"
+
+
+def test_whom_windows_calls_nobody_is_nobody() -> None:
+    """A logon over the network: nobody asked for it, and it is the user's that logged on."""
+    actor = {"user": {"name": "-", "uid": "NULL SID", "domain": "-"}}
+    row = {"class_uid": 3002, "category_uid": 3, "metadata": {"version": "1.1.0"}, "actor": actor}
+    found = read("ocsf", {**row, "user": {"name": "rosa", "uid": "NULL SID"}})
+    assert found.principal is not None
+    assert (found.principal.value, found.on_behalf) == ("rosa", None)

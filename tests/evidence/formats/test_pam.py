@@ -146,6 +146,27 @@ def test_platform_audit_is_read() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("source", "address"),
+    [("2001:db8::7", "2001:db8::7"), ("198.51.100.7", "198.51.100.7"), ("PVWA", None), (7, None)],
+)
+def test_audit_of_the_platforms_directory_says_from_where(source: Any, address: str | None) -> None:
+    row = {"auditCode": "IDP2001", "applicationCode": "IDP", "username": "rosa", "source": source}
+    assert read("cyberark", row).address == address
+
+
+@pytest.mark.parametrize(
+    "shape", ["LEEF:1.0|Cyber-Ark|Vault|14.4|{}|", "CEF:0|Cyber-Ark|Vault|14|{}|x|5|"]
+)
+@pytest.mark.parametrize(("code", "outcome"), [("4", OUTCOME_FAILED), ("7", OUTCOME_OK)])
+def test_user_authentication_is_only_written_of_one_that_failed(
+    shape: str, code: str, outcome: int
+) -> None:
+    line = shape.format(code) + "act=User Authentication"
+    (record,) = parse("cyberark", line.encode()).records
+    assert (record.action, record.outcome) == ("User Authentication", outcome)
+
+
 def test_long_names_of_cef_are_read() -> None:
     record = read("cyberark", ROWS[11])
     assert (record.action, record.principal) == ("Logon", ActorName("cyberark", "user", "ada"))

@@ -236,6 +236,11 @@ def test_account_of_the_domain_the_computer_or_the_system(
         (4662, {"Keywords": -9218868437227405312}, OUTCOME_FAILED),
         (4662, {"EventType": "AUDIT_FAILURE"}, OUTCOME_FAILED),
         (4662, {"Keywords": "0x8020000000000000"}, OUTCOME_OK),
+        # With the bit of an event of the classic interface; rounded on its way.
+        (4662, {"Keywords": "0x8090000000000000"}, OUTCOME_FAILED),
+        (4662, {"Keywords": -9214364837600035000}, OUTCOME_OK),
+        (4662, {"Keywords": -9218868437227405312, "EventType": "AUDIT_SUCCESS"}, OUTCOME_OK),
+        (4662, {"Keywords": "9" * 5000}, OUTCOME_OK),
     ],
 )
 def test_event_ends_as_its_status_says(number: int, said: dict[str, Any], outcome: int) -> None:

@@ -6,6 +6,8 @@ import orjson
 import pytest
 
 from evidence.formats import recognise
+from evidence.formats.record import ActorName
+from evidence.vocabulary import OUTCOME_FAILED, OUTCOME_OK
 from tests.evidence.formats import abuse
 from tests.evidence.formats.test_windows import AUDIT, SHAPES, XML
 
@@ -51,6 +53,11 @@ TEXTS: dict[str, Any] = {
     "Splunk's collector": {"sourcetype": "WinEventLog", "event": SPLUNK},
     "Splunk's search": {"preview": False, "result": {"_raw": SPLUNK}},
     "XML in Splunk's collector": {"sourcetype": "XmlWinEventLog", "event": XML},
+    "XML in Azure's diagnostics": {
+        "time": "2031-03-04T09:02:01Z",
+        "category": "WindowsEventLogsTable",
+        "properties": {"EventId": 4624, "Channel": "Security", "RawXml": XML},
+    },
     "Snare": SNARE.encode(),
     "Snare with tabs made plain": SNARE.replace("\t", "#011").encode(),
 }
@@ -126,3 +133,91 @@ def test_who_acts_with_another_account_acts_in_its_name(event: str) -> None:
     assert other.on_behalf.value == "svc-ledger"
     itself = {"TargetUserName": "rosa", "TargetUserSid": None, "SubjectUserSid": None}
     assert abuse.read("windows", {**shape, **itself}).on_behalf is None
+
+
+MESSAGE = SPLUNK.partition("\nMessage=")[2].replace("\n", "\r\n")
+
+
+def test_message_says_the_event_where_no_data_does() -> None:
+    """Azure's diagnostics without the XML, and NXLog where it found no fields."""
+    other = abuse.read("windows", SHAPES["nxlog"])
+    azure = {
+        "time": "2031-03-04T09:02:00Z",
+        "category": "WindowsEventLogsTable",
+        "properties": {
+            "EventId": 4624,
+            "ProviderName": AUDIT,
+            "Channel": "Security",
+            "RoleInstance": "_files1.corp.example.com",
+            "Description": MESSAGE,
+        },
+    }
+    around = ("EventID", "EventTime", "Hostname", "Channel", "SourceName", "Keywords")
+    flat = {name: SHAPES["nxlog"][name] for name in around if name in SHAPES["nxlog"]}
+    for record in (azure, {**flat, "Message": MESSAGE}):
+        read = abuse.read("windows", record)
+        assert (read.principal, read.credential, read.action) == (
+            other.principal,
+            other.credential,
+            other.action,
+        )
+        assert (read.address, read.at, read.issued) == (other.address, other.at, other.issued)
+
+
+def test_what_ran_is_dropped_from_azures_diagnostics() -> None:
+    run = "powershell -enc c2VjcmV0"
+    xml = XML.replace("<EventData>", f"<EventData><Data Name='CommandLine'>{run}</Data>")
+    said = {"EventId": 4688, "RawXml": xml, "Description": f"Process Command Line:\t{run}\r\n"}
+    row = {"category": "WindowsEventLogsTable", "properties": said}
+    parsed = abuse.parse("windows", row)
+    assert b"-enc" not in parsed.kept
+    assert len(parsed.records) == 1
+
+
+def test_who_may_not_sign_in_by_remote_desktop() -> None:
+    message = (
+        "A user was denied the access to Remote Desktop.\r\n\r\nSubject:\r\n\tUser Name:\tROSA\r\n"
+        "\tDomain:\t\tCORP\r\n\r\nAdditional Information:\r\n\tClient Address:\t198.51.100.7\r\n"
+    )
+    row = {"EventID": 4825, "Hostname": "files1.corp.example.com", "Channel": "Security"}
+    read = abuse.read("windows", {**row, "EventType": "AUDIT_FAILURE", "Message": message})
+    assert read.principal == ActorName("ad:corp", "user", "rosa")
+    assert (read.address, read.outcome) == ("198.51.100.7", OUTCOME_FAILED)
+
+
+@pytest.mark.parametrize("kind", ["AUDIT_FAILURE", "AUDIT_SUCCESS"])
+def test_audit_of_federation_says_who_and_from_where(kind: str) -> None:
+    xml = (
+        "The Federation Service failed to issue a valid token. \r\n\r\nXML: <?xml version='1.0'?>\r\n"
+        '<AuditBase xsi:type="AppTokenAudit"><UserId>N/A</UserId>'
+        "<UserId>rosa@corp.example.com</UserId><IpAddress>198.51.100.7</IpAddress></AuditBase>"
+    )
+    row = {"EventID": 1201, "Hostname": "fs1.corp.example.com", "Channel": "Security"}
+    # The number of a failure, as if it had sixteen digits.
+    said = {"Keywords": -9182839640208441000, "EventType": kind, "SourceName": "AD FS Auditing"}
+    read = abuse.read("windows", {**row, **said, "Message": xml})
+    assert read.principal == ActorName("ad:corp", "user", "rosa")
+    assert read.address == "198.51.100.7"
+    assert read.outcome == (OUTCOME_FAILED if kind == "AUDIT_FAILURE" else OUTCOME_OK)
+
+
+@pytest.mark.parametrize(
+    ("named", "value"),
+    [
+        ({"user": {"name": "Rosa", "domain": "CORP", "id": "S-1-5-21-1"}}, "corp\\rosa"),
+        ({"user": {"id": "S-1-5-21-1"}}, "s-1-5-21-1"),
+        ({}, "nt authority\\system"),
+    ],
+)
+def test_winlogbeats_modules_move_users_and_addresses(named: dict[str, Any], value: str) -> None:
+    winlog = {
+        "event_id": "4104",
+        "channel": "Microsoft-Windows-PowerShell/Operational",
+        "computer_name": "files1.corp.example.com",
+        "provider_name": "Microsoft-Windows-PowerShell",
+        "user": {"name": "SYSTEM", "domain": "NT AUTHORITY"},
+    }
+    row = {"@timestamp": "2031-03-04T09:02:00Z", "source": {"ip": "198.51.100.7"}, **named}
+    read = abuse.read("windows", {**row, "winlog": winlog})
+    assert read.principal is not None
+    assert (read.principal.value, read.address) == (value, "198.51.100.7")

@@ -8,7 +8,7 @@ from evidence.formats import paths
 from evidence.formats.compiling import reader
 from evidence.formats.record import ActorName, Record
 from evidence.formats.tables import Name, Said, Table, getter, names, template
-from evidence.formats.written import has_signs
+from evidence.formats.written import address, has_signs
 from evidence.vocabulary import OUTCOME_FAILED, OUTCOME_OK, OUTCOME_UNKNOWN
 
 TEXTS = (
@@ -138,3 +138,21 @@ def test_what_is_no_record_has_no_signs(value: object) -> None:
     assert has_signs((("!a",),))(value) is False
     assert has_signs((("!a",),))({}) is True
     assert paths.text(value) in (None, "x", "1")
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("2001:0DB8:0000:0000:0000:8a2e:0370:7334", "2001:db8::8a2e:370:7334"),
+        ("FE80:000:333:1111:7777:5555:6666:ddd", "fe80:0:333:1111:7777:5555:6666:ddd"),
+        ("::ffff:198.51.100.7", "198.51.100.7"),
+        ("2001:db8::7", "2001:db8::7"),
+        ("198.51.100.7", "198.51.100.7"),
+        ("198.51.100.7:443", "198.51.100.7:443"),
+        ("a:b:c", "a:b:c"),
+        ("files1.corp.example.com", "files1.corp.example.com"),
+        ("\0", None),
+    ],
+)
+def test_address_has_one_form(said: str, kept: str | None) -> None:
+    assert address(said) == kept
