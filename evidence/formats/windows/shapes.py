@@ -37,7 +37,9 @@ _AS_TEXT = ("Event", "event", "_raw")
 _INSIDE = frozenset({"eventdata", "event_data", "extraeventdata", "userdata", "user_data"})
 # Of what surrounds an event, what decides what it says; the rest differs from event to event.
 _DECIDING = frozenset({"eventid", "provider", "computer", "keywords", "eventtype"})
-# A flat event with none of these says what it says in its message alone.
+# A flat event with none of these says what it says in its message alone. That is believed of the
+# Security log, into which only the system writes: into others, anybody may.
+_SECURITY = "Security"
 _NAMED = frozenset({"SubjectUserName", "TargetUserName", "SubjectUserSid", "EventData", "UserData"})
 _WHO = frozenset({"SubjectUserName", "TargetUserName", "User", "AccountName"})
 
@@ -163,9 +165,9 @@ def _of_powershell(record: Row) -> Row:
 def _of_winlogbeat(record: Row, outer: Row) -> Row:
     """An event as Winlogbeat gives it; its modules move addresses and users out of the data."""
     made = {"@timestamp": record.get("@timestamp"), **outer}
-    source, data = record.get("source"), outer.get("event_data")
-    if type(data) is not dict:
-        data = {}
+    source, data = record.get("source"), outer.get("event_data", {})
+    if type(data) is not dict or "user_data" in outer:
+        return made
     if type(source) is dict and "ip" in source and "IpAddress" not in data:
         data = {"SourceIp": source["ip"], **data}
     if _WHO.isdisjoint(data) and (who := _who(record.get("user")) or _who(outer.get("user"))):
@@ -191,13 +193,14 @@ def _of_azure(record: Row, said: Row) -> Row:
     if type(xml) is str and "<System>" in xml:
         return xml_events.event(xml)
     number = paths.text(said["EventId"]) or ""
+    told = type(message) is str and said.get("Channel") == _SECURITY
     return {
         "EventID": number,
         "Channel": said.get("Channel"),
         "ProviderName": said.get("ProviderName"),
         "Computer": (paths.text(said.get("RoleInstance")) or "").lstrip("_"),
         "TimeCreated": record.get("time"),
-        "EventData": messages.data(number, message) if type(message) is str else {},
+        "EventData": messages.data(number, message or "") if told else {},
     }
 
 
@@ -260,7 +263,7 @@ def _outer(record: Row) -> Row:
     system = outer.get("System")
     if type(system) is dict:
         return {**outer, **system}
-    message = outer.get("Message")
+    message = outer.get("Message") if outer.get("Channel") == _SECURITY else None
     if type(message) is str and "EventID" in outer and _NAMED.isdisjoint(outer):
         return {**messages.data(paths.text(outer["EventID"]) or "", message), **outer}
     return outer

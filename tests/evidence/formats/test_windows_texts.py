@@ -164,6 +164,19 @@ def test_message_says_the_event_where_no_data_does() -> None:
         assert (read.address, read.at, read.issued) == (other.address, other.at, other.issued)
 
 
+@pytest.mark.parametrize("channel", ["Security", "Application"])
+def test_message_is_believed_of_the_log_into_which_only_the_system_writes(channel: str) -> None:
+    around = {"EventID": 1000, "Hostname": "files1.corp.example.com", "Channel": channel}
+    said = "Subject:\r\n\tAccount Name:\tadministrator\r\n\tAccount Domain:\tCORP\r\n"
+    read = abuse.read("windows", {**around, "AccountName": "rosa", "Message": said})
+    assert read.principal is not None
+    assert read.principal.value == ("administrator" if channel == "Security" else "rosa")
+    event = {"EventId": 1000, "Channel": channel, "Description": said}
+    wrapped = {"category": "WindowsEventLogsTable", "properties": event}
+    found = abuse.read("windows", wrapped).principal
+    assert (found is not None) == (channel == "Security")
+
+
 def test_what_ran_is_dropped_from_azures_diagnostics() -> None:
     run = "powershell -enc c2VjcmV0"
     xml = XML.replace("<EventData>", f"<EventData><Data Name='CommandLine'>{run}</Data>")
@@ -221,3 +234,16 @@ def test_winlogbeats_modules_move_users_and_addresses(named: dict[str, Any], val
     read = abuse.read("windows", {**row, "winlog": winlog})
     assert read.principal is not None
     assert (read.principal.value, read.address) == (value, "198.51.100.7")
+
+
+def test_data_of_an_event_that_is_no_event_data_stays() -> None:
+    """The log was cleared: who did it stands in the data of its own, whoever wrote the event."""
+    winlog = {
+        "event_id": "1102",
+        "channel": "Security",
+        "computer_name": "files1.corp.example.com",
+        "provider_name": "Microsoft-Windows-Eventlog",
+        "user_data": {"SubjectUserName": "rosa", "SubjectDomainName": "CORP"},
+    }
+    read = abuse.read("windows", {"user": {"name": "SYSTEM"}, "winlog": winlog})
+    assert read.principal == ActorName("ad:corp", "user", "rosa")
