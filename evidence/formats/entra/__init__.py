@@ -241,6 +241,6 @@ TABLE = Table(
     },
     # 3: the application that was signed in to is no tenant. 4: as in every table. 5: an id of
     # zeros is nobody, and who is disabled is revoked. 6: trust in another issuer's tokens.
-    # 7: times whose hour has one digit.
+    # 7: times whose hour has one digit, and services that have a name and no id.
     version=7,
 )

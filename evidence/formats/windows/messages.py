@@ -73,7 +73,8 @@ _LABELS = {
     "task name": "taskname",
     "transited services": "transmittedservices",
 }
-# What AD FS writes into the message of its audits, as XML.
+# What AD FS writes into the message of its audits, as XML; in others it is somebody's own words.
+_FEDERATION = frozenset(str(number) for number in range(1200, 1208))
 _FEDERATED = re.compile(r"<(UserId|IpAddress)>([^<]{1,512})</")
 _OF_FEDERATED = {"UserId": "targetusername", "IpAddress": "ipaddress"}
 # Where a message is one line: what stands before a value, so that no value runs on.
@@ -95,7 +96,7 @@ def data(event: str, message: str) -> dict[str, str]:
     found: dict[str, str] = {}
     who = ""
     text = message[:_LONGEST]
-    if "<AuditBase" in text:
+    if event in _FEDERATION and "<AuditBase" in text:
         for one in _FEDERATED.finditer(text):
             if one[2] != "N/A":
                 found.setdefault(_OF_FEDERATED[one[1]], unescape(one[2]))

@@ -212,6 +212,9 @@ def test_audit_of_federation_says_who_and_from_where(kind: str) -> None:
     assert read.principal == ActorName("ad:corp", "user", "rosa")
     assert read.address == "198.51.100.7"
     assert read.outcome == (OUTCOME_FAILED if kind == "AUDIT_FAILURE" else OUTCOME_OK)
+    # In a message of another event it is what somebody typed, such as a name to log on with.
+    other = abuse.read("windows", {**row, **said, "EventID": 4625, "Message": xml})
+    assert (other.principal, other.address) == (None, None)
 
 
 @pytest.mark.parametrize(
