@@ -12,6 +12,7 @@ another (4688), acts in that account's name.
 """
 
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 from evidence.formats import prefixed
@@ -19,6 +20,7 @@ from evidence.formats.record import ActorName, Issued
 from evidence.formats.tables import Name, Row, Table, Text, actor, getter
 from evidence.formats.windows import content, messages, results, shapes, xml_events
 from evidence.formats.windows.events import EVENTS, activity
+from evidence.formats.written import Of
 
 AUDIT = "Microsoft-Windows-Security-Auditing"
 # Events about the account that logs on or asks for a ticket, not about one that acts on another.
@@ -60,7 +62,7 @@ _THINGS = (
 _ADDRESSES = ("ipaddress", "clientaddress", "sourceaddress", "sourceip", "workstation")
 _PLAIN = frozenset(
     {
-        *(*_THINGS, *_ADDRESSES, "targetlogonid", "logonguid", "certthumbprint"),
+        *("targetlogonid", "logonguid", "certthumbprint"),
         *("transmittedservices", "accountname", "user"),
     }
 )
@@ -238,9 +240,6 @@ def _title(event: str, provider: str) -> str:
     return f"{provider.removeprefix('Microsoft-Windows-')} {event}"
 
 
-_thing = getter(_THINGS)
-
-
 def _changed(record: Row) -> str | None:
     """The account that an event about accounts is about."""
     name = _get["targetusername"](record) or _get["samaccountname"](record)
@@ -251,42 +250,45 @@ def _changed(record: Row) -> str | None:
 
 
 def _resource(record: Row) -> str | None:
-    found = record["changed"] or _thing(record)
-    if found is not None:
-        return found
-    return _get["channel" if record.get("eventid") == "1102" else "computer"](record)
-
-
-_address_said = getter(_ADDRESSES)
+    found: str | None = record["changed"] or record.get("thing")
+    return found or _get["channel" if record.get("eventid") == "1102" else "computer"](record)
 
 
 def _address(record: Row) -> str | None:
-    found = _address_said(record)
-    return found.removeprefix("::ffff:").lstrip("\\") if found else None
+    found = record.get("address")
+    return found.removeprefix("::ffff:").lstrip("\\") if type(found) is str else None
 
 
 # --- the event
 
 
 def _decided(record: Row) -> Row:
-    """What the account's and the computer's names, the event and its status decide."""
+    """What the account's and the computer's names, the event and its status decide: some of it by
+    name, and what the table reads as it is."""
     host = _host(_get["computer"](record) or "")
     acting, of_target = _acting(record, host), record.get("eventid") in _OF_THE_TARGET
     used = None if acting is None or of_target else actor(f"windows:{host}", "session", acting)
     return {
-        "realm": _realm(record),
         "host": host,
-        "principal": _principal(record),
-        "on_behalf": _on_behalf(record),
         "of_target": of_target,
         "acting": acting,
         "used": used,
-        "action": _action(record),
         "changed": _changed(record),
-        "ended": results.ended(record),
-        "error": results.status(record),
         "what": activity(record.get(_ATTRIBUTE), record.get(_OPERATION)),
+        "decided": (
+            _realm(record),
+            _principal(record),
+            _on_behalf(record),
+            _action(record),
+            results.ended(record),
+            results.status(record),
+        ),
     }
+
+
+_REALM, _PRINCIPAL, _ON_BEHALF, _ACTION, _ENDED, _ERROR = (
+    Of(itemgetter("decided"), place) for place in range(6)
+)
 
 
 TABLE = Table(
@@ -309,17 +311,17 @@ TABLE = Table(
     ),
     mark=b'hannel"',
     opens=content.opened,
-    view=shapes.Views(_PLAIN, _DECIDING, _decided).of,
+    view=shapes.Views(_PLAIN, {"thing": _THINGS, "address": _ADDRESSES}, _DECIDING, _decided).of,
     text=prefixed.beside(
         Text(xml_events.looks, xml_events.pieces),
         prefixed.beside(messages.SPLUNK, messages.SNARE),
     ),
-    realm=lambda record: record["realm"],
+    realm=_REALM,
     at=("at",),
     vendor_id=("recordid",),
-    action="action",
+    action=_ACTION,
     principal=(
-        lambda record, _: record["principal"],
+        _PRINCIPAL,
         Name("user", ("accountname", "user"), fold=True),
     ),
     credential=(
@@ -328,16 +330,16 @@ TABLE = Table(
         lambda record, _: record["used"],
     ),
     agent=(Name("service_account", "transmittedservices", fold=True),),
-    on_behalf=(lambda record, _: record["on_behalf"],),
+    on_behalf=(_ON_BEHALF,),
     session=_session,
     resource=_resource,
-    outcome=lambda record: record["ended"],
+    outcome=_ENDED,
     activity=lambda record, _: record["what"],
     activities={f"{event} {title}": what for event, (title, what) in EVENTS.items()},
     issued=_issued,
     address=_address,
     request_id=("activityid",),
-    error="error",
+    error=_ERROR,
     error_of_failures=True,
     content=content.CONTENT,
     lacks={

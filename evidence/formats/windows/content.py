@@ -6,9 +6,10 @@ ran, by whom and where stays. Sources: events 4688, 4698, 4699 and 4702 of the S
 """
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 from evidence.formats.marking import is_gone
+from evidence.formats.members import Shapes
 from evidence.formats.tables import Row
 
 _NAMES = (
@@ -52,13 +53,33 @@ _RUN = re.compile(
 )
 
 
+class _Held(NamedTuple):
+    """Where an object with these names may hold what was run."""
+
+    texts: tuple[str, ...]
+    flat: tuple[str, ...]
+    anything: bool
+
+    @classmethod
+    def by(cls, names: tuple[str, ...]) -> "_Held":
+        texts = tuple(name for name in _TEXTS if name in names)
+        flat = tuple(sorted(_FLAT.intersection(names)))
+        return cls(texts, flat, bool(texts or flat or "properties" in names))
+
+
+_held = Shapes(_Held.by)
+
+
 def opened(record: Row) -> Row:
     """The record with what was run cut out of its texts and put aside, so that it can be dropped."""
+    held = _held[tuple(record)]
+    if not held.anything:
+        return record
     run: list[Any] = []
     made: Row = {
         name: _without(text, run)
-        for name in _TEXTS
-        if type(text := record.get(name)) is str and _may_hold(text)
+        for name in held.texts
+        if type(text := record[name]) is str and _may_hold(text)
     }
     event = record.get("event")
     if type(event) is dict and type(text := event.get("original")) is str and _may_hold(text):
@@ -71,12 +92,11 @@ def opened(record: Row) -> Row:
             if type(text := inside.get(name)) is str and _may_hold(text)
         }
         made["properties"] = {**inside, **cut}
-    if not _FLAT.isdisjoint(record):
-        for name in sorted(_FLAT.intersection(record)):
-            value = record[name]
-            if value and not is_gone(value):
-                run.append(value)
-                made[name] = f"[content:{len(str(value))}]"
+    for name in held.flat:
+        value = record[name]
+        if value and not is_gone(value):
+            run.append(value)
+            made[name] = f"[content:{len(str(value))}]"
     return {**record, **made, _ASIDE: run} if run else record
 
 

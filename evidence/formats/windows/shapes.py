@@ -8,7 +8,7 @@ events mean. Pure.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from evidence.formats import paths
@@ -34,6 +34,8 @@ _AROUND = {
 }
 # Members that hold a whole event as text: of converters, of Splunk's collector and of its searches.
 _AS_TEXT = ("Event", "event", "_raw")
+# Members by which an event may stand inside something else.
+_WRAPPING = frozenset({*_AS_TEXT, "winlog", "properties", "win", "System"})
 _INSIDE = frozenset({"eventdata", "event_data", "extraeventdata", "userdata", "user_data"})
 # Of what surrounds an event, what decides what it says; the rest differs from event to event.
 _DECIDING = frozenset({"eventid", "provider", "computer", "keywords", "eventtype"})
@@ -51,6 +53,9 @@ class _Shape(NamedTuple):
     """Where an object with these names keeps what is read; pairs of its names and ours."""
 
     inside: tuple[str, ...]
+    # An object with these names may have an event inside; may have a list of data.
+    wraps: bool
+    listed: bool
     # What surrounds an event: the names of what decides and what finds it; the rest, with the last
     # ones first.
     first: tuple[str, ...]
@@ -60,19 +65,28 @@ class _Shape(NamedTuple):
     low: tuple[str, ...]
     pick: Pick
     plain: _Pairs
+    # Our name of what one of several data says, and their names, the first one first.
+    firsts: tuple[tuple[str, tuple[str, ...]], ...]
 
 
 class Views:
     """Views of records of any shape: what surrounds the event, and its data, in lower case.
 
-    `plain`: the names of data that are read of each event. `deciding`: those which, with the event,
-    its provider, computer and keywords, decide what `decide` makes of them: that is remembered.
+    `plain`: the names of data that are read of each event; `firsts`: the same of which the first
+    that says something counts, by the name that it has in the view. `deciding`: those which, with
+    the event, its provider, computer and keywords, decide what `decide` makes of them: that is
+    remembered.
     """
 
     def __init__(
-        self, plain: frozenset[str], deciding: frozenset[str], decide: Callable[[Row], Row]
+        self,
+        plain: frozenset[str],
+        firsts: Mapping[str, tuple[str, ...]],
+        deciding: frozenset[str],
+        decide: Callable[[Row], Row],
     ) -> None:
         self.plain = plain.union(_AROUND.values()) - _DECIDING
+        self.firsts = firsts
         self.deciding = deciding | _DECIDING
         self.decide = decide
         self.decided = remembered(self._decided)
@@ -82,27 +96,39 @@ class Views:
         low = [(name, name.lower()) for name in names]
         around = [(name, _AROUND[ours]) for name, ours in low if ours in _AROUND]
         deciding = [(name, ours) for name, ours in low if ours in self.deciding]
+        firsts = [
+            (found, tuple(name for one in ways for name, ours in low if ours == one))
+            for found, ways in self.firsts.items()
+        ]
         first = tuple(name for name, ours in around if ours in _DECIDING)
         return _Shape(
             inside=tuple(name for name, ours in low if ours in _INSIDE),
+            wraps=not _WRAPPING.isdisjoint(names)
+            or ("Id" in names and "LogName" in names)
+            or ("Message" in names and "EventID" in names and _NAMED.isdisjoint(names)),
+            listed=len(names) == 1 or "Data" in names,
             first=first,
             pick_first=picked(first),
             around=tuple((name, ours) for name, ours in around[::-1] if ours not in _DECIDING),
             low=tuple(ours for _, ours in deciding),
             pick=picked(tuple(name for name, _ in deciding)),
             plain=tuple((name, ours) for name, ours in low if ours in self.plain),
+            firsts=tuple((found, names) for found, names in firsts if names),
         )
 
     def of(self, record: Row) -> Row:
         """The view of a record; of one that names no event, itself with what is made of it."""
-        outer = _outer(record)
-        around = self.shapes[tuple(outer)]
+        outer = record
+        around = self.shapes[tuple(record)]
+        if around.wraps:
+            outer = _outer(record)
+            around = self.shapes[tuple(outer)]
         data: Any = outer
         shape = around
         for name in around.inside:
             data = outer[name] or data
         # Flat: the data stands beside what surrounds it, or is one list there.
-        if data is not outer or len(outer) == 1 or "Data" in outer:
+        if data is not outer or around.listed:
             data = _data(data)
             shape = self.shapes[tuple(data)]
         said = around.first, around.pick_first(outer), shape.low, shape.pick(data)
@@ -113,6 +139,12 @@ class Views:
             value = data[name]
             if value != "-" and type(value) is not dict:
                 event[ours] = value
+        for found, names in shape.firsts:
+            for name in names:
+                value = data[name]
+                if value != "-" and paths.text(value) is not None:
+                    event[found] = value
+                    break
         for name, ours in around.around:
             value = outer[name]
             if value is not None:
