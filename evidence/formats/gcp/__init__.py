@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from evidence.formats import clusters, postgres, tables
-from evidence.formats.gcp import databases, issuing, workspace
+from evidence.formats.gcp import databases, issuing, logins, workspace
 from evidence.formats.gcp.callers import NOBODY, caller_named
 from evidence.formats.gcp.calls import PATTERNS, of_cluster
 from evidence.formats.gcp.names import realm_of
@@ -129,7 +129,7 @@ def _entry(record: Row) -> tuple[Any, ...]:
     elif principal is None:
         username = said(request, "username")
         principal = tables.actor(realm, "user", username) if username else None
-    action, in_cluster, fails, in_database, issues = _METHODS[name]
+    action, in_cluster, fails, in_database, issues, warns = _METHODS[name]
     if not in_cluster and "k8s.io" in (read("serviceName"), read("servicename")):
         action, in_cluster = of_cluster(name) or name, True
     resource = read("resourceName")
@@ -156,7 +156,7 @@ def _entry(record: Row) -> tuple[Any, ...]:
     return (
         realm,
         action or _method_elsewhere(record, payload),
-        resource or _resource_elsewhere(payload),
+        (warns and logins.warned_of(payload)) or resource or _resource_elsewhere(payload),
         ended,
         principal,
         credential,
@@ -179,20 +179,22 @@ def _entry(record: Row) -> tuple[Any, ...]:
 
 class _Method(NamedTuple):
     """What a method's name says. `fails`: Workspace's sign-ins say it in their name alone;
-    `issues`: see issuing.issues."""
+    `issues`: see issuing.issues; `warns`: of an account, perhaps."""
 
     action: str
     in_cluster: bool
     fails: bool
     in_database: bool
     issues: str
+    warns: bool
 
 
 def _method(name: str) -> _Method:
     in_cluster = name.startswith("io.k8s.")
     action = (of_cluster(name) if in_cluster else None) or name
     fails, in_database = name.endswith("Failure"), name in databases.METHODS
-    return _Method(action, in_cluster, fails, in_database, issuing.issues(name))
+    warns = name.startswith(logins.METHODS)
+    return _Method(action, in_cluster, fails, in_database, issuing.issues(name), warns)
 
 
 _METHODS = Remembered(_method)
@@ -326,5 +328,6 @@ TABLE = Table(
         "request id": "only long operations have one; entries are told apart by insertId",
     },
     # 3: statements in databases; every delegate of a chain. 4: as in every table.
-    version=5,  # 5: administration of Workspace, client certificates
+    # 5: administration of Workspace, client certificates. 6: the account that a warning is about.
+    version=6,
 )

@@ -349,6 +349,7 @@ TABLE = Table(
     },
     # 3: who asks for a certificate, and the events of the authority. 4: as whom somebody acts,
     # PowerShell's values and times, events as text. 5: keys written into the directory. 6: events
-    # of Azure's diagnostics, of AD FS, and those that only their message tells.
-    version=6,
+    # of Azure's diagnostics, of AD FS, and those that only their message tells. 7: messages of two
+    # logs alone.
+    version=7,
 )

@@ -86,15 +86,20 @@ _BEFORE = re.compile(
     + r"|linked logon id|impersonation level|service id|ticket options|client port):\s*",
     re.IGNORECASE,
 )
+# Into other logs anybody may write, under any number: who acted is not believed of their messages.
+_BELIEVED = ("Security", "System")
 _GAP = re.compile(r"\s{2,}|\t")
 # Events about the account that logs off, whom their message calls the subject.
 _LOGGED_OFF = frozenset({"4634", "4647"})
 
 
-def data(event: str, message: str) -> dict[str, str]:
-    """What a message says, by the names of the event's data; the first of each."""
+def data(event: str, channel: Any, message: Any) -> dict[str, str]:
+    """What a message says, by the names of the event's data; the first of each. Nothing of a log
+    into which others than the system may write."""
     found: dict[str, str] = {}
     who = ""
+    if type(message) is not str or channel not in _BELIEVED:
+        return found
     text = message[:_LONGEST]
     if event in _FEDERATION and "<AuditBase" in text:
         for one in _FEDERATED.finditer(text):
@@ -165,7 +170,7 @@ def splunk(text: str) -> dict[str, Any]:
         name, _, value = line.partition("=")
         if name in _MEMBERS:
             made[_MEMBERS[name]] = _PROVIDERS.get(value, value)
-    made["EventData"] = data(str(made.get("EventID")), message)
+    made["EventData"] = data(str(made.get("EventID")), made.get("Channel"), message)
     return made
 
 
@@ -208,7 +213,7 @@ def _snare(line: str) -> dict[str, Any] | None:
         "ProviderName": said[5],
         "Keywords": said[8],
         "Computer": said[9],
-        "EventData": data(said[4], "  ".join(said[12:])),
+        "EventData": data(said[4], said[1], "  ".join(said[12:])),
     }
 
 

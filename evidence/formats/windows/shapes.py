@@ -39,9 +39,7 @@ _WRAPPING = frozenset({*_AS_TEXT, "winlog", "properties", "win", "System"})
 _INSIDE = frozenset({"eventdata", "event_data", "extraeventdata", "userdata", "user_data"})
 # Of what surrounds an event, what decides what it says; the rest differs from event to event.
 _DECIDING = frozenset({"eventid", "provider", "computer", "keywords", "eventtype"})
-# A flat event with none of these says what it says in its message alone. That is believed of the
-# Security log, into which only the system writes: into others, anybody may.
-_SECURITY = "Security"
+# A flat event with none of these says what it says in its message alone.
 _NAMED = frozenset({"SubjectUserName", "TargetUserName", "SubjectUserSid", "EventData", "UserData"})
 _WHO = frozenset({"SubjectUserName", "TargetUserName", "User", "AccountName"})
 
@@ -186,9 +184,8 @@ def _of_powershell(record: Row) -> Row:
     """An event as Get-WinEvent gives it; its data by place, else by its message."""
     number = paths.text(_plain(record["Id"])) or ""
     said: Row = places.named(number, record.get("Properties"))
-    message = record.get("Message")
-    if not said and type(message) is str:
-        said = {**messages.data(number, message)}
+    if not said:
+        said = {**messages.data(number, record["LogName"], record.get("Message"))}
     beside = ("Id", "Properties", "Message")
     around = {name: value for name, value in record.items() if name not in beside}
     return {**around, "EventID": number, "EventData": said}
@@ -225,14 +222,13 @@ def _of_azure(record: Row, said: Row) -> Row:
     if type(xml) is str and "<System>" in xml:
         return xml_events.event(xml)
     number = paths.text(said["EventId"]) or ""
-    told = type(message) is str and said.get("Channel") == _SECURITY
     return {
         "EventID": number,
         "Channel": said.get("Channel"),
         "ProviderName": said.get("ProviderName"),
         "Computer": (paths.text(said.get("RoleInstance")) or "").lstrip("_"),
         "TimeCreated": record.get("time"),
-        "EventData": messages.data(number, message or "") if told else {},
+        "EventData": messages.data(number, said.get("Channel"), message),
     }
 
 
@@ -295,7 +291,7 @@ def _outer(record: Row) -> Row:
     system = outer.get("System")
     if type(system) is dict:
         return {**outer, **system}
-    message = outer.get("Message") if outer.get("Channel") == _SECURITY else None
-    if type(message) is str and "EventID" in outer and _NAMED.isdisjoint(outer):
-        return {**messages.data(paths.text(outer["EventID"]) or "", message), **outer}
+    if "Message" in outer and "EventID" in outer and _NAMED.isdisjoint(outer):
+        number = paths.text(outer["EventID"]) or ""
+        return {**messages.data(number, outer.get("Channel"), outer["Message"]), **outer}
     return outer

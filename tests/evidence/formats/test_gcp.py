@@ -267,6 +267,26 @@ def test_sign_in_that_failed_says_so_in_its_name() -> None:
     assert (record.activity, record.outcome) == (AUTHENTICATION, OUTCOME_REFUSED)
 
 
+@pytest.mark.parametrize(
+    ("event", "resource"),
+    [
+        ([{"parameter": [{"name": "affected_email_address", "value": "rosa@example.com"}]}],
+         "rosa@example.com"),
+        ([1, {"parameter": 2}, {"parameter": [3, {"name": "login_type", "value": "exchange"}]}],
+         "organizations/123"),
+        ([{"parameter": [{"name": "affected_email_address", "value": {"a": 1}}]}],
+         "organizations/123"),
+    ],
+)  # fmt: skip
+def test_warning_names_the_account_that_it_is_about(event: Any, resource: str) -> None:
+    method = "google.login.LoginService.suspiciousLogin"
+    said = {"resourceName": "organizations/123", "metadata": {"event": event}}
+    record = read("gcp", changed(ROWS[1], methodName=method, **said))
+    assert record.resource == resource
+    other = changed(ROWS[1], methodName="google.iam.admin.v1.GetRole", **said)
+    assert read("gcp", other).resource == "organizations/123"
+
+
 def test_failure_is_no_refusal() -> None:
     assert read("gcp", changed(ROWS[1], status={"code": 6})).outcome == OUTCOME_FAILED
 

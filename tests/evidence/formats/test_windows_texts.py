@@ -177,6 +177,26 @@ def test_message_is_believed_of_the_log_into_which_only_the_system_writes(channe
     assert (found is not None) == (channel == "Security")
 
 
+@pytest.mark.parametrize("channel", ["Security", "System", "Application"])
+def test_text_of_a_log_that_anybody_may_write_names_nobody(channel: str) -> None:
+    shown = {
+        "Id": 4624,
+        "LogName": channel,
+        "MachineName": "files1.corp.example.com",
+        "Message": SPLUNK.partition("Message=")[2],
+    }
+    for event in (
+        SPLUNK.replace("LogName=Security", f"LogName={channel}").encode(),
+        {"event": SPLUNK.replace("LogName=Security", f"LogName={channel}")},
+        SNARE.replace("\tSecurity\t", f"\t{channel}\t").encode(),
+        shown,
+    ):
+        body = event if isinstance(event, bytes) else orjson.dumps(event)
+        (record,) = abuse.parse("windows", body).records
+        assert (record.principal is not None) == (channel != "Application")
+        assert (record.address is not None) == (channel != "Application")
+
+
 def test_what_ran_is_dropped_from_azures_diagnostics() -> None:
     run = "powershell -enc c2VjcmV0"
     xml = XML.replace("<EventData>", f"<EventData><Data Name='CommandLine'>{run}</Data>")
