@@ -140,12 +140,13 @@ def test_bodies_in_chunks_are_read_to_their_end_and_in_bounded_memory(
     status, answer = server.send(token, chunks(gzip.compress(text)), **{"Content-Encoding": "gzip"})
     assert (status, answer["repeat"]) == (200, True)
     # What one part of a file takes is taken by the first 80 MiB; 240 MiB more take no more, but for
-    # what the allocator keeps of parts that wait while the machine is busy.
+    # what the allocator keeps of parts that wait while the machine is busy: half of it was kept
+    # by no run, all of it is by a body that is not read in parts.
     assert server.send(token, long_lines(1600, 50_000))[0] == 200
     before = server.most_memory()
     status, answer = server.send(token, long_lines(6400, 50_000))
     assert (status, answer["rejected"], answer["duplicates"] + answer["events"]) == (200, 0, 6400)
-    assert server.most_memory() - before < 96 << 20
+    assert server.most_memory() - before < 128 << 20
 
 
 def break_off(server: Server, token: str, header: bytes, body: bytes) -> None:
