@@ -139,9 +139,9 @@ class Views:
                 event[ours] = value
         for found, names in shape.firsts:
             for name in names:
-                value = data[name]
-                if value != "-" and paths.text(value) is not None:
-                    event[found] = value
+                text = paths.text(data[name])
+                if text is not None and text != "-":
+                    event[found] = text
                     break
         for name, ours in around.around:
             value = outer[name]
