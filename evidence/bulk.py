@@ -180,9 +180,9 @@ def _link(
                         named=[one.named for one in grew],
                     ),
                     partial(inferred.again, slice_=slice_),
-                    *(
-                        partial(key_links.by_issuance, slice_=slice_, traces=traces, now=now)
-                        for traces in (None, *(one.every for one in grown))
+                    partial(key_links.by_issuance, slice_=slice_, now=now),
+                    partial(
+                        key_links.by_issuance, slice_=slice_, traces=runs.traces(grown), now=now
                     ),
                 ]
             )

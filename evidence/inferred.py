@@ -56,7 +56,7 @@ _UNEXPLAINED = """NOT EXISTS (
     SELECT FROM evidence_link l
     JOIN evidence_event s ON s.at = l.cause_at AND s.id = l.cause_id
     JOIN evidence_run r ON r.source_id = s.source_id AND r.trace = s.trace
-    WHERE l.effect_at = e.at AND l.effect_id = e.id AND l.strength > 1 OFFSET 0)"""
+    WHERE l.effect_at = p.ea AND l.effect_id = p.ei AND l.strength > 1 OFFSET 0)"""
 _LASTED = """least(greatest(coalesce({0}.duration, 0), 0), %(longest_micros)s)
                * interval '1 microsecond'"""
 # The moments around which tool calls are looked at: those of what is new, to the minute, those of
@@ -101,9 +101,16 @@ WITH moment AS MATERIALIZED (
     WHERE g.id IN (SELECT principal_id FROM tool UNION SELECT agent_id FROM tool)
 )
 """  # noqa: S608 - our own words; values are parameters
+# A call, and a tool call whose it may be, with all that is asked of both: nothing is looked up again.
+_PAIR = """ea, ei, log, act, caller, address_id, user_agent_id, ta, ti, traces, tool, service, agent_id,
+       lasted"""
+_CALL = """e.at AS ea, e.id AS ei, e.source_id AS log, e.action_id AS act, e.principal_id AS caller,
+           e.address_id, e.user_agent_id"""
+_TOOL = """t.at AS ta, t.id AS ti, t.source_id AS traces, t.action_id AS tool,
+           t.principal_id AS service, t.agent_id, t.lasted"""
 _PAIRS = f"""
-SELECT ea, ei, ta, ti FROM (
-    SELECT e.at AS ea, e.id AS ei, t.at AS ta, t.id AS ti,
+SELECT {_PAIR} FROM (
+    SELECT {_CALL}, {_TOOL},
            row_number() OVER (PARTITION BY e.at, e.id, a.agent_id ORDER BY t.at DESC, t.id) AS newest
     FROM tool t
     CROSS JOIN LATERAL (SELECT DISTINCT k.agent_id, k.caller_id FROM evidence_acquaintance k
@@ -111,13 +118,14 @@ SELECT ea, ei, ta, ti FROM (
           AND (k.hour = %(always)s OR k.hour BETWEEN
                date_trunc('hour', t.at - %(behind)s - %(skew)s, 'UTC')
                AND t.at + t.lasted + %(ahead)s + %(skew)s)) a
-    CROSS JOIN LATERAL (SELECT e.at, e.id FROM evidence_event e
+    CROSS JOIN LATERAL (SELECT e.at, e.id, e.source_id, e.action_id, e.principal_id, e.address_id,
+            e.user_agent_id FROM evidence_event e
         WHERE e.principal_id = a.caller_id AND e.plane = {PLANE_IDENTITY}
           AND e.at BETWEEN t.at - %(behind)s - %(skew)s AND t.at + t.lasted + %(ahead)s + %(skew)s
         ORDER BY e.at, e.id LIMIT {MOST_EVENTS}) e
 ) acquainted WHERE newest <= {MOST_TOOLS}
 UNION
-SELECT l.effect_at, l.effect_id, t.at, t.id
+SELECT {_CALL}, {_TOOL}
 FROM tool t
 CROSS JOIN LATERAL (SELECT s.at, s.id FROM evidence_event s
     WHERE s.principal_id = t.principal_id AND s.plane = {PLANE_AI}
@@ -129,6 +137,7 @@ CROSS JOIN LATERAL (SELECT s.at, s.id FROM evidence_event s
 JOIN evidence_link l ON l.cause_at = s.at AND l.cause_id = s.id
  AND l.proof IN ({PROOF_REQUEST_ID}, {PROOF_CREDENTIAL})
  AND l.effect_at BETWEEN s.at - interval '1 day' AND s.at + interval '1 day'
+JOIN evidence_event e ON e.at = l.effect_at AND e.id = l.effect_id
 """  # noqa: S608 - our own words; values are parameters
 
 # --- what of it holds
@@ -141,8 +150,8 @@ _BITS = " | ".join(
             BECAUSE_WITHIN,
             # A log that tells whole seconds may mean any moment of one.
             (
-                "e.at - o.apart <= t.at + o.lasted AND t.at <= e.at - o.apart"
-                " + CASE WHEN e.at = date_trunc('second', e.at, 'UTC')"
+                "p.ea - o.apart <= p.ta + p.lasted AND p.ta <= p.ea - o.apart"
+                " + CASE WHEN p.ea = date_trunc('second', p.ea, 'UTC')"
                 " THEN interval '999999 microseconds' ELSE interval '0' END"
             ),
         ),
@@ -161,56 +170,46 @@ _POINTS = " + ".join(
 # that was counted while it was empty, and filled since, is to it one of a single row; it found the
 # pairs anew for each event then, and never ended.
 _INSERT = f"""
-{_TOOLS}, pair AS MATERIALIZED (SELECT ea, ei, ta, ti FROM ({_PAIRS}) any_of {{those}})
+{_TOOLS}, pair AS MATERIALIZED (SELECT {_PAIR} FROM ({_PAIRS}) any_of {{those}})
 INSERT INTO evidence_link
     (effect_at, effect_id, cause_at, cause_id, proof, strength, recorded_at)
 SELECT ea, ei, ta, ti, ({PROOF_INFERRED} + bits)::smallint, {INFERRED}, %(now)s FROM (
     SELECT p.ea, p.ei, p.ta, p.ti, {_BITS} AS bits
     FROM pair p
-    CROSS JOIN LATERAL (SELECT e.at, e.id, e.source_id, e.action_id, e.principal_id, e.address_id,
-            e.user_agent_id
-        FROM evidence_event e WHERE e.at = p.ea AND e.id = p.ei OFFSET 0) e
-    CROSS JOIN LATERAL (SELECT t.at, t.source_id, t.action_id, t.principal_id, t.trace, t.duration,
-            {agents.of("t")} AS agent_id
-        FROM evidence_event t WHERE t.at = p.ta AND t.id = p.ti OFFSET 0) t
-    CROSS JOIN LATERAL (SELECT FROM evidence_run r
-        WHERE r.source_id = t.source_id AND r.trace = t.trace AND r.api_calls = 0 OFFSET 0) r
     CROSS JOIN LATERAL (SELECT
-        least(greatest(coalesce(t.duration, 0), 0), %(longest_micros)s)
-            * interval '1 microsecond' AS lasted,
         coalesce((SELECT c.seconds FROM unnest(%(logs)s::int[], %(traces)s::int[],
                   %(days)s::date[], %(seconds)s::float8[]) AS c(log, traces, day, seconds)
-                  WHERE c.log = e.source_id AND c.traces = t.source_id
-                    AND c.day = (e.at AT TIME ZONE 'UTC')::date), 0)
+                  WHERE c.log = p.log AND c.traces = p.traces
+                    AND c.day = (p.ea AT TIME ZONE 'UTC')::date), 0)
             * interval '1 second' AS apart OFFSET 0) o
     CROSS JOIN LATERAL (SELECT count(*) AS shared,
             bool_or(me.key LIKE '{SAME_OPERATION}%%') AS same
         FROM evidence_meaning me JOIN evidence_meaning mt ON mt.key = me.key
-        WHERE me.term_id = e.action_id AND NOT me.tool AND me.version = {VERSION}
-          AND mt.term_id = t.action_id AND mt.tool AND mt.version = {VERSION}
+        WHERE me.term_id = p.act AND NOT me.tool AND me.version = {VERSION}
+          AND mt.term_id = p.tool AND mt.tool AND mt.version = {VERSION}
           AND me.key <> '') m
     CROSS JOIN LATERAL (SELECT
             coalesce(bool_or(q.hour <> %(always)s), false) AS known,
             coalesce(bool_or(q.hour = %(always)s), false) AS named,
-            coalesce(bool_or(q.hour <> %(always)s AND q.address_id = e.address_id), false)
+            coalesce(bool_or(q.hour <> %(always)s AND q.address_id = p.address_id), false)
                 AS address
         FROM evidence_acquaintance q
-        WHERE q.caller_id = e.principal_id AND q.agent_id IN (t.principal_id, t.agent_id)
-          AND q.hour IN (%(always)s, date_trunc('hour', e.at, 'UTC'))) k
+        WHERE q.caller_id = p.caller AND q.agent_id IN (p.service, p.agent_id)
+          AND q.hour IN (%(always)s, date_trunc('hour', p.ea, 'UTC'))) k
     CROSS JOIN LATERAL (SELECT EXISTS (
         SELECT FROM evidence_link l JOIN evidence_event s ON s.at = l.cause_at AND s.id = l.cause_id
-        WHERE l.effect_at = e.at AND l.effect_id = e.id
+        WHERE l.effect_at = p.ea AND l.effect_id = p.ei
           AND l.proof IN ({PROOF_REQUEST_ID}, {PROOF_CREDENTIAL})
-          AND s.source_id = t.source_id AND s.principal_id = t.principal_id
-          AND s.at BETWEEN t.at AND t.at + o.lasted) AS beside OFFSET 0) b
-    LEFT JOIN called one ON one.id = t.principal_id AND length(one.name) >= {SHORTEST_NAME}
-    LEFT JOIN called two ON two.id = t.agent_id AND length(two.name) >= {SHORTEST_NAME}
-    LEFT JOIN evidence_term ua ON ua.id = e.user_agent_id
+          AND s.source_id = p.traces AND s.principal_id = p.service
+          AND s.at BETWEEN p.ta AND p.ta + p.lasted) AS beside OFFSET 0) b
+    LEFT JOIN called one ON one.id = p.service AND length(one.name) >= {SHORTEST_NAME}
+    LEFT JOIN called two ON two.id = p.agent_id AND length(two.name) >= {SHORTEST_NAME}
+    LEFT JOIN evidence_term ua ON ua.id = p.user_agent_id
     CROSS JOIN LATERAL (SELECT lower(ua.value COLLATE "C") AS client) u
     CROSS JOIN LATERAL (SELECT coalesce(strpos(u.client, one.name) > 0, false)
         OR coalesce(strpos(u.client, two.name) > 0, false) AS said) c
     WHERE {_UNEXPLAINED} AND m.shared > 0 AND (k.known OR k.named OR b.beside)
-      AND e.at - o.apart BETWEEN t.at - %(skew)s AND t.at + o.lasted + %(skew)s
+      AND p.ea - o.apart BETWEEN p.ta - %(skew)s AND p.ta + p.lasted + %(skew)s
     OFFSET 0) told
 WHERE {_POINTS.replace("%", "%%")} >= {LEAST_POINTS}
 ORDER BY 1, 2, 3, 4, 5

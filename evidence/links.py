@@ -71,13 +71,14 @@ _OF_NEW_SPANS = f"""(SELECT s.at, s.id, s.source_id, s.principal_id, s.agent_id,
     JOIN evidence_event e ON {_BY_INDEX} AND {_EVENT} AND {_NEAR}
      AND NOT e.deposit_id = ANY(%(deposits)s)
      AND e.at BETWEEN s.at - interval '1 day' AND s.at + interval '1 day'"""  # noqa: S608 - our own words; values are parameters
-# All spans of a time that state one; and in passing all its events, those that state one of these.
+# All spans of a time that state one (event_asks serves it); and in passing all its events, those
+# that state one of these: by time alone, because the index of request ids would be walked whole.
 _ASKED = f"""WITH asked AS MATERIALIZED (
     SELECT s.at, s.id, s.source_id, s.principal_id, s.agent_id, s.parent_span, s.action_id,
            s.request_id, s.deposit_id FROM evidence_event s WHERE {_SPAN})"""  # noqa: S608 - our own words; values are parameters
 _OF_ANY_NEW = f"""(SELECT e.at, e.id, e.source_id, e.principal_id, e.address_id, e.action_id,
                  e.request_id, e.deposit_id FROM evidence_event e
-          WHERE {_EVENT}
+          WHERE e.plane = %(identity)s AND e.at >= %(since)s AND e.at < %(until)s
             AND CASE WHEN e.request_id IN (SELECT request_id FROM asked) THEN true END OFFSET 0) e
     JOIN asked s ON s.request_id = e.request_id AND {_NEAR}
      AND (e.deposit_id = ANY(%(deposits)s) OR s.deposit_id = ANY(%(deposits)s))"""  # noqa: S608 - our own words; values are parameters
@@ -86,16 +87,18 @@ _OF_ANY_NEW = f"""(SELECT e.at, e.id, e.source_id, e.principal_id, e.address_id,
 _LINK = """
 WITH pairs AS MATERIALIZED ({pairs}), {made}, known AS (
     INSERT INTO evidence_acquaintance (caller_id, hour, agent_id, address_id)
-    SELECT DISTINCT caller, date_trunc('hour', ea, 'UTC'), n.id, address
-    FROM pairs CROSS JOIN LATERAL (VALUES (service), (agent)) AS n(id)
-    WHERE caller IS NOT NULL AND n.id IS NOT NULL
-    ORDER BY 1, 2, 3, 4
-    ON CONFLICT DO NOTHING RETURNING hour
+    SELECT caller, hour, agent, address FROM (
+        SELECT DISTINCT caller, date_trunc('hour', ea, 'UTC') AS hour, n.id AS agent, address
+        FROM pairs CROSS JOIN LATERAL (VALUES (service), (agent)) AS n(id)
+        WHERE caller IS NOT NULL AND n.id IS NOT NULL) met
+    {unless} ORDER BY 1, 2, 3, 4
+    {else_} RETURNING hour
 ), ticks AS (
+    -- To the nearest second, as numbers of the machine's own: half of one away from none.
     SELECT log, traces, (ea AT TIME ZONE 'UTC')::date AS day,
-           round(extract(epoch FROM ea - sa))::int AS seconds, count(*) AS calls
-    FROM fresh
-    WHERE abs(extract(epoch FROM ea - sa)) <= %(most_seconds)s
+           trunc(apart + sign(apart) * 0.5)::int AS seconds, count(*) AS calls
+    FROM (SELECT log, traces, ea, date_part('epoch', ea - sa) AS apart FROM fresh) measured
+    WHERE abs(apart) <= %(most_seconds)s
     GROUP BY 1, 2, 3, 4
 )
 SELECT (SELECT count(*) FROM fresh), (SELECT array_agg(DISTINCT hour) FROM known),
@@ -118,19 +121,28 @@ _PLAIN = f"""fresh AS MATERIALIZED (
           AND l.proof = %(proof)s AND l.effect_at >= %(since)s AND l.effect_at < %(until)s)
 ), {_INSERT.format(pairs="fresh")}
 )"""  # noqa: S608 - our own words; values are parameters
+_HERE = {"made": _CAREFUL, "unless": "", "else_": "ON CONFLICT DO NOTHING"}
+# Looked up one by one: those of other times are far more.
+_NOT_HERE = {
+    "made": _PLAIN,
+    "unless": """WHERE CASE WHEN EXISTS (SELECT FROM evidence_acquaintance k
+        WHERE k.caller_id = met.caller AND k.hour = met.hour AND k.agent_id = met.agent
+          AND k.address_id = met.address) THEN false ELSE true END""",
+    "else_": "",
+}
 _EITHER = " UNION ALL ".join(
     _SAME_REQUEST.format(both=both) for both in (_OF_NEW_EVENTS, _OF_NEW_SPANS)
 )
 _UNNAMED = """(SELECT array_agg(sa)::text FROM pairs WHERE unnamed),
        (SELECT array_agg(si)::text FROM pairs WHERE unnamed)"""
-BY_REQUEST_ID = _LINK.format(pairs=_EITHER, made=_CAREFUL, unnamed=_UNNAMED)
+BY_REQUEST_ID = _LINK.format(pairs=_EITHER, unnamed=_UNNAMED, **_HERE)
 # Where the whole time is read, so are the agents above its spans (acquaintances.learn_above).
 _ALL = {
     "pairs": _ASKED + _SAME_REQUEST.format(both=_OF_ANY_NEW),
     "unnamed": "NULL, NULL",
 }
 TOGETHER = together.Insert(
-    plain=_LINK.format(**_ALL, made=_PLAIN), careful=_LINK.format(**_ALL, made=_CAREFUL)
+    plain=_LINK.format(**_ALL, **_NOT_HERE), careful=_LINK.format(**_ALL, **_HERE)
 )
 
 

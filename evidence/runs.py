@@ -303,7 +303,17 @@ class Grown(NamedTuple):
 
     @property
     def every(self) -> str:
-        return f"{{{','.join(filter(None, (one.strip('{}') for one in self[2:])))}}}"
+        return _all_of([self.own, self.others])
+
+
+def _all_of(arrays: Iterable[str]) -> str:
+    """All that these hold, as the database writes arrays."""
+    return f"{{{','.join(filter(None, (one.strip('{}') for one in arrays)))}}}"
+
+
+def traces(grown: Iterable[Grown]) -> str:
+    """All traces of these, as the database writes arrays."""
+    return _all_of(one.every for one in grown)
 
 
 def of_new_spans(cursor: Any, slice_: Slice, shares: int = 1) -> list[Grown]:
@@ -380,13 +390,14 @@ def grow(cursor: Any, slice_: Slice, grown: Grown, *, now: datetime) -> Grew:
     }
     # What is joined here are spans that were read already, of which the planner knows no numbers:
     # one trace of 40,000 spans, joined row by row, would not end.
-    cursor.execute("SET LOCAL enable_nestloop = off")
-    if slice_.whole:
-        together.write(cursor, GROWN_TOGETHER, facts)
-    else:
-        cursor.execute(GROWN, facts)
-    made, ats, ids, issued = cursor.fetchone()
-    cursor.execute("SET LOCAL enable_nestloop = on")
+    with together.reading(cursor, slice_):
+        cursor.execute("SET LOCAL enable_nestloop = off")
+        if slice_.whole:
+            together.write(cursor, GROWN_TOGETHER, facts)
+        else:
+            cursor.execute(GROWN, facts)
+        made, ats, ids, issued = cursor.fetchone()
+        cursor.execute("SET LOCAL enable_nestloop = on")
     if issued:
         cursor.execute(ISSUED, [grown.source, issued])
     return Grew(int(made), Keys(ats, ids) if ats else NO_KEYS)

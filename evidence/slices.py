@@ -44,7 +44,9 @@ class Slice:
     def facts(self) -> dict[str, Any]:
         """What statements say of it."""
         return {
-            "deposits": list(self.deposits),
+            # As text, so that it is taken for numbers as long as those of the column: only such
+            # are looked up by hash, others one after the other.
+            "deposits": f"{{{','.join(map(str, self.deposits))}}}",
             "first": self.first,
             "last": self.last,
             "since": self.since,

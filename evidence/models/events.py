@@ -252,16 +252,6 @@ class Run(models.Model):
                 fields=["service", "first_at"],
                 condition=models.Q(agent__isnull=True),
             ),
-            # Who asks whether a name is still said by a run: letting go of actors and terms. Most
-            # runs say few of them.
-            *(
-                models.Index(
-                    name=f"run_says_{name}",
-                    fields=[name],
-                    condition=models.Q((f"{name}__isnull", False)),
-                )
-                for name in ("service", "on_behalf", "conversation", "task", "release")
-            ),
         ]
 
     @property
