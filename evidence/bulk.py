@@ -182,7 +182,7 @@ def _link(
                     partial(inferred.again, slice_=slice_),
                     partial(key_links.by_issuance, slice_=slice_, now=now),
                     partial(
-                        key_links.by_issuance, slice_=slice_, traces=runs.traces(grown), now=now
+                        key_links.by_issuance, slice_=slice_, traces=runs.every(grown), now=now
                     ),
                 ]
             )

@@ -160,7 +160,7 @@ def derive(deposit: Deposit, *, now: datetime) -> int:
         grew = [runs.grow(cursor, slice_, one, now=now) for one in grown]
         made += sum(one.made for one in grew)
         key_links.take_turn(cursor)
-        for traces in (None, *(one.every for one in grown)):
+        for traces in (None, runs.every(grown)) if grown else (None,):
             made += key_links.by_issuance(cursor, slice_, traces, now=now)
         acquaintances.learn(cursor, slice_)
         met = acquaintances.learn_above(cursor, slice_, [one.named for one in grew], direct.unnamed)

@@ -301,19 +301,11 @@ class Grown(NamedTuple):
     own: str
     others: str
 
-    @property
-    def every(self) -> str:
-        return _all_of([self.own, self.others])
 
-
-def _all_of(arrays: Iterable[str]) -> str:
-    """All that these hold, as the database writes arrays."""
-    return f"{{{','.join(filter(None, (one.strip('{}') for one in arrays)))}}}"
-
-
-def traces(grown: Iterable[Grown]) -> str:
+def every(grown: Iterable[Grown]) -> str:
     """All traces of these, as the database writes arrays."""
-    return _all_of(one.every for one in grown)
+    arrays = (one.strip("{}") for some in grown for one in (some.own, some.others))
+    return f"{{{','.join(filter(None, arrays))}}}"
 
 
 def of_new_spans(cursor: Any, slice_: Slice, shares: int = 1) -> list[Grown]:
@@ -368,7 +360,7 @@ def grow(cursor: Any, slice_: Slice, grown: Grown, *, now: datetime) -> Grew:
     facts = slice_.facts() | {
         "source": grown.source,
         "others": grown.others,
-        "every": grown.every,
+        "every": every([grown]),
         "identity": PLANE_IDENTITY,
         "ai": PLANE_AI,
         "run": AGENT_RUN,
