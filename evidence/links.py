@@ -87,12 +87,11 @@ _OF_ANY_NEW = f"""(SELECT e.at, e.id, e.source_id, e.principal_id, e.address_id,
 _LINK = """
 WITH pairs AS MATERIALIZED ({pairs}), {made}, known AS (
     INSERT INTO evidence_acquaintance (caller_id, hour, agent_id, address_id)
-    SELECT caller, hour, agent, address FROM (
-        SELECT DISTINCT caller, date_trunc('hour', ea, 'UTC') AS hour, n.id AS agent, address
-        FROM pairs CROSS JOIN LATERAL (VALUES (service), (agent)) AS n(id)
-        WHERE caller IS NOT NULL AND n.id IS NOT NULL) met
-    {unless} ORDER BY 1, 2, 3, 4
-    {else_} RETURNING hour
+    SELECT DISTINCT caller, date_trunc('hour', ea, 'UTC'), n.id, address
+    FROM pairs CROSS JOIN LATERAL (VALUES (service), (agent)) AS n(id)
+    WHERE caller IS NOT NULL AND n.id IS NOT NULL
+    ORDER BY 1, 2, 3, 4
+    ON CONFLICT DO NOTHING RETURNING hour
 ), ticks AS (
     -- To the nearest second, as numbers of the machine's own: half of one away from none.
     SELECT log, traces, (ea AT TIME ZONE 'UTC')::date AS day,
@@ -121,28 +120,19 @@ _PLAIN = f"""fresh AS MATERIALIZED (
           AND l.proof = %(proof)s AND l.effect_at >= %(since)s AND l.effect_at < %(until)s)
 ), {_INSERT.format(pairs="fresh")}
 )"""  # noqa: S608 - our own words; values are parameters
-_HERE = {"made": _CAREFUL, "unless": "", "else_": "ON CONFLICT DO NOTHING"}
-# Looked up one by one: those of other times are far more.
-_NOT_HERE = {
-    "made": _PLAIN,
-    "unless": """WHERE CASE WHEN EXISTS (SELECT FROM evidence_acquaintance k
-        WHERE k.caller_id = met.caller AND k.hour = met.hour AND k.agent_id = met.agent
-          AND k.address_id = met.address) THEN false ELSE true END""",
-    "else_": "",
-}
 _EITHER = " UNION ALL ".join(
     _SAME_REQUEST.format(both=both) for both in (_OF_NEW_EVENTS, _OF_NEW_SPANS)
 )
 _UNNAMED = """(SELECT array_agg(sa)::text FROM pairs WHERE unnamed),
        (SELECT array_agg(si)::text FROM pairs WHERE unnamed)"""
-BY_REQUEST_ID = _LINK.format(pairs=_EITHER, unnamed=_UNNAMED, **_HERE)
+BY_REQUEST_ID = _LINK.format(pairs=_EITHER, made=_CAREFUL, unnamed=_UNNAMED)
 # Where the whole time is read, so are the agents above its spans (acquaintances.learn_above).
 _ALL = {
     "pairs": _ASKED + _SAME_REQUEST.format(both=_OF_ANY_NEW),
     "unnamed": "NULL, NULL",
 }
 TOGETHER = together.Insert(
-    plain=_LINK.format(**_ALL, **_NOT_HERE), careful=_LINK.format(**_ALL, **_HERE)
+    plain=_LINK.format(**_ALL, made=_PLAIN), careful=_LINK.format(**_ALL, made=_CAREFUL)
 )
 
 
