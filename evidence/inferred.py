@@ -137,7 +137,9 @@ CROSS JOIN LATERAL (SELECT s.at, s.id FROM evidence_event s
 JOIN evidence_link l ON l.cause_at = s.at AND l.cause_id = s.id
  AND l.proof IN ({PROOF_REQUEST_ID}, {PROOF_CREDENTIAL})
  AND l.effect_at BETWEEN s.at - interval '1 day' AND s.at + interval '1 day'
-JOIN evidence_event e ON e.at = l.effect_at AND e.id = l.effect_id
+CROSS JOIN LATERAL (SELECT e.at, e.id, e.source_id, e.action_id, e.principal_id, e.address_id,
+        e.user_agent_id FROM evidence_event e WHERE e.at = l.effect_at AND e.id = l.effect_id
+    OFFSET 0) e
 """  # noqa: S608 - our own words; values are parameters
 
 # --- what of it holds
