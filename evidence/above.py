@@ -25,7 +25,9 @@ AGENTS = """named AS MATERIALIZED (
         WHERE a.at = p.at AND a.id = p.id)) AS agent_id
     FROM (SELECT DISTINCT trace, parent_span FROM loose WHERE new) l
     JOIN span p ON p.trace = l.trace AND p.span = l.parent_span
-    WHERE NOT p.new AND (p.agent_id IS NOT NULL OR NOT EXISTS (
+    -- Asked once: without any, no span is looked at for it.
+    WHERE (SELECT true FROM loose LIMIT 1) AND NOT p.new
+      AND (p.agent_id IS NOT NULL OR NOT EXISTS (
         SELECT FROM named n WHERE n.trace = p.trace AND n.span = p.span))
 ), down AS (
     SELECT c.trace, c.span, c.at, c.id, k.agent_id, 1 AS depth

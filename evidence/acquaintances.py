@@ -5,25 +5,28 @@ to. What exact links say of it comes from those (evidence/links.py); must not kn
 (evidence/inferred.py).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from evidence import together
 from evidence.correlation import SHORTEST_NAME
-from evidence.models import Acquaintance
+from evidence.models import Acquaintance, Term
+from evidence.partitions import bounds, month_of
 from evidence.slices import NO_KEYS, Keys, Slice
 from evidence.tool_actions import VERSION, keys_of_action, keys_of_tool
 from evidence.vocabulary import PLANE_AI, PLANE_IDENTITY, PROOF_REQUEST_ID, TOOL_CALL
 
 ALWAYS = datetime.fromisoformat(Acquaintance.ALWAYS)
+# Of more callers than this, reading all their events is the cheaper.
+MOST_WALKED = 2_000
 
 # What calls and tool calls of these deposits name, in one reading of them: names that have no
-# meaning yet, who called, and whose tools they are.
+# meaning yet, and who called.
 _NAMED = f"""
 WITH named AS MATERIALIZED (
-    SELECT DISTINCT plane = {PLANE_AI} AS tool, action_id, principal_id,
-           CASE plane WHEN {PLANE_AI} THEN agent_id END AS agent_id
+    SELECT DISTINCT plane = {PLANE_AI} AS tool, action_id,
+           CASE plane WHEN {PLANE_IDENTITY} THEN principal_id END AS principal_id
     FROM evidence_event
     WHERE at BETWEEN %(first)s AND %(last)s AND deposit_id = ANY(%(deposits)s)
       AND (plane = {PLANE_IDENTITY} OR plane = {PLANE_AI} AND activity = {TOOL_CALL})
@@ -35,10 +38,27 @@ WITH named AS MATERIALIZED (
         WHERE m.term_id = n.term AND m.tool = n.tool AND m.version = {VERSION})
 )
 SELECT array_agg(term), array_agg(tool), array_agg(value),
-       ARRAY(SELECT DISTINCT principal_id FROM named WHERE NOT tool AND principal_id IS NOT NULL),
-       ARRAY(SELECT DISTINCT n.id FROM named
-             CROSS JOIN LATERAL (VALUES (principal_id), (agent_id)) AS n(id)
-             WHERE tool AND n.id IS NOT NULL)
+       ARRAY(SELECT DISTINCT principal_id FROM named WHERE principal_id IS NOT NULL)
+FROM unread
+"""  # noqa: S608 - our own numbers; values are parameters
+# The same without reading events, of all of these months: everybody who acts, one after the other
+# along event_principal, and all names of actions (term_action serves it).
+_WALKED = f"""
+WITH RECURSIVE walk AS (
+    SELECT (SELECT min(principal_id) FROM evidence_event
+            WHERE at >= %(begins)s AND at < %(ends)s) AS id
+    UNION ALL
+    SELECT (SELECT min(principal_id) FROM evidence_event
+            WHERE at >= %(begins)s AND at < %(ends)s AND principal_id > w.id)
+    FROM walk w WHERE w.id IS NOT NULL
+), unread AS (
+    SELECT t.id AS term, k.tool, t.value
+    FROM evidence_term t CROSS JOIN (VALUES (true), (false)) AS k(tool)
+    WHERE t.kind = {Term.ACTION} AND NOT EXISTS (SELECT FROM evidence_meaning m
+        WHERE m.term_id = t.id AND m.tool = k.tool AND m.version = {VERSION})
+)
+SELECT array_agg(term), array_agg(tool), array_agg(value),
+       ARRAY(SELECT id FROM walk WHERE id IS NOT NULL LIMIT {MOST_WALKED + 1})
 FROM unread
 """  # noqa: S608 - our own numbers; values are parameters
 _READ = f"""
@@ -59,7 +79,8 @@ SELECT caller, %(always)s::timestamptz, agent, 0 FROM (
                                (evidence_plain_name(up.value))) AS n(name)
     JOIN evidence_actor g ON evidence_plain_name(g.value) = n.name
      AND g.kind IN ('agent', 'agent_id', 'service')
-    WHERE length(n.name) >= {SHORTEST_NAME}
+    -- Who calls is somebody whom the system that was called knows.
+    WHERE length(n.name) >= {SHORTEST_NAME} AND a.realm NOT LIKE 'otel:%%'
     UNION
     SELECT c.id, d.id
     FROM unnest(%(doers)s::bigint[]) AS d(id)
@@ -88,7 +109,7 @@ WHERE e.activity = {TOOL_CALL}
 # Who calls for an agent that is above the linked span: as links.BY_REQUEST_ID learns of others.
 _KNOWN_ABOVE = """
 INSERT INTO evidence_acquaintance (caller_id, hour, agent_id, address_id)
-SELECT DISTINCT e.principal_id, date_trunc('hour', e.at, 'UTC'), l.agent_id,
+SELECT DISTINCT e.principal_id, date_bin('1 hour', e.at, 'epoch'), l.agent_id,
        coalesce(e.address_id, 0)
 FROM ({links}) l
 JOIN evidence_event e ON e.at = l.effect_at AND e.id = l.effect_id
@@ -117,13 +138,17 @@ _OF_THE_TIME = _KNOWN_ABOVE.format(
 )
 
 
-def learn(cursor: Any, slice_: Slice) -> None:
-    """What the names of these deposits say: of tools, of actions, and of who is who."""
-    cursor.execute(_NAMED, slice_.facts())
-    terms, tools, names, callers, doers = cursor.fetchone()
-    if terms:
-        _read(cursor, zip(terms, tools, names, strict=True))
-    cursor.execute(_ALIKE, {"always": ALWAYS, "callers": callers, "doers": doers})
+def learn(cursor: Any, slice_: Slice, doers: Iterable[int] = ()) -> None:
+    """What the names of these deposits say: of tools and actions, and of who is named like whom:
+    callers like any agent, and like these services and agents, whose tool calls they show."""
+    callers = None
+    if slice_.whole:
+        begins, _ = bounds(month_of(slice_.first))
+        _, ends = bounds(month_of(slice_.last))
+        callers = _learn(cursor, _WALKED, {"begins": begins, "ends": ends})
+    if callers is None or len(callers) > MOST_WALKED:
+        callers = _learn(cursor, _NAMED, slice_.facts())
+    _compare(cursor, callers, doers)
 
 
 class Near(NamedTuple):
@@ -134,20 +159,28 @@ class Near(NamedTuple):
     minutes: list[datetime]
 
 
-def learn_above(cursor: Any, slice_: Slice, named: Sequence[Keys], linked: Keys = NO_KEYS) -> Near:
+def learn_above(
+    cursor: Any,
+    slice_: Slice,
+    named: Sequence[Keys],
+    linked: Keys = NO_KEYS,
+    doers: Iterable[int] = (),
+) -> Near:
     """What agents above spans say: above those that were `named` so just now, and above `linked`
     ones that name none themselves; where the whole time is read, above all that are linked. Under
     the lock of issuance, so that of the job that links a span and the one that brings its agent the
-    later sees both."""
+    later sees both. And who is named like these `doers`, as `learn` says."""
     hours: set[datetime] = set()
     minutes: set[datetime] = set()
+    asked = set(doers)
     named = [keys for keys in named if keys != NO_KEYS]
     for keys in named:
         cursor.execute(_TOLD_ABOVE, keys)
-        doers, moments = cursor.fetchone()
-        if doers:
-            cursor.execute(_ALIKE, {"always": ALWAYS, "callers": [], "doers": doers})
+        above, moments = cursor.fetchone()
+        if above:
+            asked.update(above)
             minutes.update(moments)
+    _compare(cursor, [], asked)
     for keys in (*named, *([linked] if linked != NO_KEYS else [])):
         cursor.execute(_OF_KEYS, keys)
         hours.update(hour for (hour,) in cursor.fetchall())
@@ -156,6 +189,21 @@ def learn_above(cursor: Any, slice_: Slice, named: Sequence[Keys], linked: Keys 
             cursor.execute(_OF_THE_TIME, slice_.facts())
             hours.update(hour for (hour,) in cursor.fetchall())
     return Near(sorted(hours), sorted(minutes))
+
+
+def _compare(cursor: Any, callers: Iterable[int], doers: Iterable[int]) -> None:
+    facts = {"always": ALWAYS, "callers": sorted(callers), "doers": sorted(doers)}
+    if facts["callers"] or facts["doers"]:
+        cursor.execute(_ALIKE, facts)
+
+
+def _learn(cursor: Any, statement: str, facts: Mapping[str, Any]) -> list[int]:
+    """Note what names may mean about which nobody has asked yet; who called."""
+    cursor.execute(statement, facts)
+    terms, tools, names, callers = cursor.fetchone()
+    if terms:
+        _read(cursor, zip(terms, tools, names, strict=True))
+    return list(callers)
 
 
 def _read(cursor: Any, names: Iterable[tuple[int, bool, str]]) -> None:

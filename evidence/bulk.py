@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import accumulate
 from threading import Barrier
 from typing import Any
 
@@ -36,6 +37,7 @@ from evidence import (
     nudge,
     runs,
     slices,
+    touched,
 )
 from evidence.models import Deposit, Progress
 
@@ -49,9 +51,10 @@ MOST_DEPOSITS, LONGEST, APART = 1_000, timedelta(days=31), timedelta(days=1)
 MOST_OLD_ROWS = 3
 # For hashes of half a million rows; and the hands are many enough.
 SETTINGS = ("work_mem = '64MB'", "max_parallel_workers_per_gather = 0")
-# Work is cut into so many parts a hand, and no hand waits long for the other: an hour of many calls
-# by known requests costs more than its number of events, and of two cores one may be the slower.
-PARTS = 2
+# Work is cut into such parts of what is a hand's; the last are small, and no hand waits long for the
+# other: an hour of many calls by known requests costs more than its number of events, and of two
+# cores one may be the slower.
+PARTS = (1 / 2, 1 / 3, 1 / 6)
 # Hands do not wait for the disk: the caller's own commit, which marks the deposits done, does, and
 # theirs lie before it in the same log. What a crash takes before that is found again.
 OF_HANDS = (*SETTINGS, "synchronous_commit = off")
@@ -149,46 +152,52 @@ def _link(
         finish()
         return
     links.make_room(deposits)
+    edges = _edges(hands)
     with _hands(hands) as side_by_side:
         # The longest first: what is left for the last hand is short.
         _, new, _, *_ = side_by_side(
             [
                 partial(acquaintances.learn, slice_=slice_),
-                partial(runs.of_new_spans, slice_=slice_, shares=PARTS * hands),
+                partial(touched.of_new_spans, slice_=slice_, edges=edges),
                 partial(key_links.by_token, slice_=slice_, now=now),
                 *(
                     partial(links.by_what_is_said, slice_=part, now=now)
-                    for part in slice_.parts(slices.cuts(deposits, PARTS * hands))
+                    for part in slice_.parts(slices.cuts(deposits, edges))
                 ),
             ]
         )
         (grown,) = side_by_side(
-            [partial(runs.with_new_calls, slice_=slice_, grown=new, shares=PARTS * hands)]
+            [partial(touched.with_new_calls, slice_=slice_, grown=new, edges=edges)]
         )
         with transaction.atomic(), connection.cursor() as cursor:
             links.prepare(cursor, *SETTINGS)
             runs.lock(cursor, grown)
             grew = side_by_side(
-                [partial(runs.grow, slice_=slice_, grown=one, now=now) for one in grown]
+                [
+                    partial(runs.grow, slice_=slice_, grown=one, now=now)
+                    for one in sorted(grown, key=lambda one: one.share)
+                ]
             )
             key_links.take_turn(cursor)
+            traces = runs.issued(grew)
             near, known, *_ = side_by_side(
                 [
                     partial(
                         acquaintances.learn_above,
                         slice_=slice_,
                         named=[one.named for one in grew],
+                        doers={id_ for one in grew for id_ in one.doers},
                     ),
                     partial(inferred.again, slice_=slice_),
-                    partial(key_links.by_issuance, slice_=slice_, now=now),
-                    partial(
-                        key_links.by_issuance, slice_=slice_, traces=runs.every(grown), now=now
+                    *(
+                        partial(key_links.by_issuance, slice_=slice_, traces=which, now=now)
+                        for which in ((None, traces) if traces else (None,))
                     ),
                 ]
             )
             # Everything begins from tool calls there.
-            traces = [one for one in deposits if one.source.plane == "ai"]
-            parts = slice_.parts(slices.cuts(traces, hands))
+            told = [one for one in deposits if one.source.plane == "ai"]
+            parts = slice_.parts(slices.cuts(told, [hand / hands for hand in range(1, hands)]))
             if near.hours or near.minutes or known.moved:
                 # Their neighbours' days too, and runs that began before: not in the time that is
                 # read through.
@@ -203,6 +212,12 @@ def _link(
             clocks.take(cursor, known.moved)
             finish()
             nudge.after_commit("evidence.linked")
+
+
+def _edges(hands: int) -> list[float]:
+    """Where the parts of all hands are cut, of 1; the largest come first."""
+    *edges, _ = accumulate(part / hands for part in PARTS for _ in range(hands))
+    return edges
 
 
 type Work = Callable[[Any], Any]

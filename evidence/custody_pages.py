@@ -12,8 +12,8 @@ from django.db.models import Max, Sum
 
 from evidence import custody, erasing, keeping
 from evidence.models import Deposit, DepositSeal, Dropped, Erasure, LegalHold, Source, Tombstone
+from evidence.partitions import bounds
 from evidence.permissions import Reader
-from evidence.retention import bounds
 
 MOST_SHOWN = 20
 BADGES = {

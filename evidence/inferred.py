@@ -79,23 +79,33 @@ _MOMENTS = {
     ),
 }
 # Everything begins from the tool calls of runs that show no calls of an SDK: they are few, and
-# run_silent finds those of a time. Of them come the events of callers that are acquainted with
-# the agent, and those that a span of the same service, in a trace that is no run, is linked to:
-# some instrumentations lose the way from the tool to the SDK.
+# run_silent_short and run_silent_long find those of a time. Of them come the events of callers that
+# are acquainted with the agent, and those that a span of the same service, in a trace that is no
+# run, is linked to: some instrumentations lose the way from the tool to the SDK.
+_SILENT = "r.api_calls = 0 AND r.tool_calls > 0 AND r.last_at - r.first_at"
+_LIVED = "tstzrange(r.first_at, r.last_at, '[]') && (SELECT near FROM moment)"
 _TOOLS = f"""
 WITH moment AS MATERIALIZED (
-    SELECT range_agg(tstzrange(lower(around) - %(ahead)s - %(longest)s - %(skew)s,
-                               upper(around) + %(behind)s + %(skew)s, '[]')) AS near
-    FROM ({{moments}}) any_of
+    SELECT range_agg(around) AS near,
+           range_agg(tstzrange(lower(around) - interval '1 hour', upper(around), '[]')) AS begun
+    FROM (SELECT tstzrange(lower(around) - %(ahead)s - %(longest)s - %(skew)s,
+                           upper(around) + %(behind)s + %(skew)s, '[]') AS around
+          FROM ({{moments}}) any_of) wider
+), silent AS (
+    SELECT r.source_id, r.trace
+    FROM (SELECT unnest(begun) AS of FROM moment) begun
+    JOIN evidence_run r ON r.first_at BETWEEN lower(begun.of) AND upper(begun.of)
+     AND {_SILENT} <= interval '1 hour' AND {_LIVED}
+    UNION ALL
+    SELECT r.source_id, r.trace FROM evidence_run r
+    WHERE {_SILENT} > interval '1 hour' AND {_LIVED}
 ), tool AS MATERIALIZED (
     SELECT t.at, t.id, t.source_id, t.principal_id, {agents.of("t")} AS agent_id, t.action_id,
            {_LASTED.format("t")} AS lasted
-    FROM evidence_run r
+    FROM silent r
     JOIN evidence_event t ON t.trace = r.trace AND t.source_id = r.source_id
      AND t.plane = {PLANE_AI} AND t.activity = {TOOL_CALL}
-    WHERE r.api_calls = 0 AND r.tool_calls > 0
-      AND tstzrange(r.first_at, r.last_at, '[]') && (SELECT near FROM moment)
-      AND t.at <@ (SELECT near FROM moment)
+    WHERE t.at <@ (SELECT near FROM moment)
 ), called AS MATERIALIZED (
     SELECT g.id, evidence_plain_name(g.value) AS name FROM evidence_actor g
     WHERE g.id IN (SELECT principal_id FROM tool UNION SELECT agent_id FROM tool)
@@ -116,7 +126,7 @@ SELECT {_PAIR} FROM (
     CROSS JOIN LATERAL (SELECT DISTINCT k.agent_id, k.caller_id FROM evidence_acquaintance k
         WHERE k.agent_id IN (t.principal_id, t.agent_id)
           AND (k.hour = %(always)s OR k.hour BETWEEN
-               date_trunc('hour', t.at - %(behind)s - %(skew)s, 'UTC')
+               date_bin('1 hour', t.at - %(behind)s - %(skew)s, 'epoch')
                AND t.at + t.lasted + %(ahead)s + %(skew)s)) a
     CROSS JOIN LATERAL (SELECT e.at, e.id, e.source_id, e.action_id, e.principal_id, e.address_id,
             e.user_agent_id FROM evidence_event e
@@ -147,13 +157,13 @@ CROSS JOIN LATERAL (SELECT e.at, e.id, e.source_id, e.action_id, e.principal_id,
 _BITS = " | ".join(
     f"CASE WHEN {when} THEN {bit} ELSE 0 END"
     for bit, when in (
-        (BECAUSE_OPERATION, "m.same"),
+        (BECAUSE_OPERATION, "p.same"),
         (
             BECAUSE_WITHIN,
             # A log that tells whole seconds may mean any moment of one.
             (
                 "p.ea - o.apart <= p.ta + p.lasted AND p.ta <= p.ea - o.apart"
-                " + CASE WHEN p.ea = date_trunc('second', p.ea, 'UTC')"
+                " + CASE WHEN p.ea = date_bin('1 second', p.ea, 'epoch')"
                 " THEN interval '999999 microseconds' ELSE interval '0' END"
             ),
         ),
@@ -170,26 +180,31 @@ _POINTS = " + ".join(
 # OFFSET 0: what was found is asked once, not for every point that it gives. And pairs are found
 # once, and looked at one by one: in this order whatever the planner takes the tables for. A table
 # that was counted while it was empty, and filled since, is to it one of a single row; it found the
-# pairs anew for each event then, and never ended.
+# pairs anew for each event then, and never ended. What an action and a tool may both mean is asked
+# once for all pairs of the two, and nothing else of pairs that mean nothing in common.
 _INSERT = f"""
-{_TOOLS}, pair AS MATERIALIZED (SELECT {_PAIR} FROM ({_PAIRS}) any_of {{those}})
+{_TOOLS}, pair AS MATERIALIZED (SELECT {_PAIR} FROM ({_PAIRS}) any_of {{those}}
+), meant AS MATERIALIZED (
+    SELECT p.act, p.tool, bool_or(me.key LIKE '{SAME_OPERATION}%%') AS same
+    FROM (SELECT DISTINCT act, tool FROM pair) p
+    JOIN evidence_meaning me ON me.term_id = p.act AND NOT me.tool AND me.version = {VERSION}
+     AND me.key <> ''
+    JOIN evidence_meaning mt ON mt.term_id = p.tool AND mt.tool AND mt.version = {VERSION}
+     AND mt.key = me.key
+    GROUP BY 1, 2
+)
 INSERT INTO evidence_link
     (effect_at, effect_id, cause_at, cause_id, proof, strength, recorded_at)
 SELECT ea, ei, ta, ti, ({PROOF_INFERRED} + bits)::smallint, {INFERRED}, %(now)s FROM (
     SELECT p.ea, p.ei, p.ta, p.ti, {_BITS} AS bits
-    FROM pair p
+    FROM (SELECT p.*, (act, tool) IN (SELECT act, tool FROM meant WHERE same) AS same FROM pair p
+          WHERE CASE WHEN (act, tool) IN (SELECT act, tool FROM meant) THEN true END OFFSET 0) p
     CROSS JOIN LATERAL (SELECT
         coalesce((SELECT c.seconds FROM unnest(%(logs)s::int[], %(traces)s::int[],
                   %(days)s::date[], %(seconds)s::float8[]) AS c(log, traces, day, seconds)
                   WHERE c.log = p.log AND c.traces = p.traces
                     AND c.day = (p.ea AT TIME ZONE 'UTC')::date), 0)
             * interval '1 second' AS apart OFFSET 0) o
-    CROSS JOIN LATERAL (SELECT count(*) AS shared,
-            bool_or(me.key LIKE '{SAME_OPERATION}%%') AS same
-        FROM evidence_meaning me JOIN evidence_meaning mt ON mt.key = me.key
-        WHERE me.term_id = p.act AND NOT me.tool AND me.version = {VERSION}
-          AND mt.term_id = p.tool AND mt.tool AND mt.version = {VERSION}
-          AND me.key <> '') m
     CROSS JOIN LATERAL (SELECT
             coalesce(bool_or(q.hour <> %(always)s), false) AS known,
             coalesce(bool_or(q.hour = %(always)s), false) AS named,
@@ -197,7 +212,7 @@ SELECT ea, ei, ta, ti, ({PROOF_INFERRED} + bits)::smallint, {INFERRED}, %(now)s 
                 AS address
         FROM evidence_acquaintance q
         WHERE q.caller_id = p.caller AND q.agent_id IN (p.service, p.agent_id)
-          AND q.hour IN (%(always)s, date_trunc('hour', p.ea, 'UTC'))) k
+          AND q.hour IN (%(always)s, date_bin('1 hour', p.ea, 'epoch'))) k
     CROSS JOIN LATERAL (SELECT EXISTS (
         SELECT FROM evidence_link l JOIN evidence_event s ON s.at = l.cause_at AND s.id = l.cause_id
         WHERE l.effect_at = p.ea AND l.effect_id = p.ei
@@ -210,7 +225,7 @@ SELECT ea, ei, ta, ti, ({PROOF_INFERRED} + bits)::smallint, {INFERRED}, %(now)s 
     CROSS JOIN LATERAL (SELECT lower(ua.value COLLATE "C") AS client) u
     CROSS JOIN LATERAL (SELECT coalesce(strpos(u.client, one.name) > 0, false)
         OR coalesce(strpos(u.client, two.name) > 0, false) AS said) c
-    WHERE {_UNEXPLAINED} AND m.shared > 0 AND (k.known OR k.named OR b.beside)
+    WHERE {_UNEXPLAINED} AND (k.known OR k.named OR b.beside)
       AND p.ea - o.apart BETWEEN p.ta - %(skew)s AND p.ta + p.lasted + %(skew)s
     OFFSET 0) told
 WHERE {_POINTS.replace("%", "%%")} >= {LEAST_POINTS}

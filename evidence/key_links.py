@@ -177,10 +177,8 @@ _USES = _BY_ISSUANCE.format(
 )
 _OF_RUNS = _BY_ISSUANCE.format(
     identity=PLANE_IDENTITY,
-    # A list, not ANY: the planner would weigh each of thousands of traces. Of runs that were issued
-    # no key there is nothing to look through.
-    side="t.trace IN (SELECT unnest(%(traces)s::uuid[])) AND t.plane = %(ai)s"
-    " AND r.issued IS NOT FALSE",
+    # A list, not ANY: the planner would weigh each of thousands of traces.
+    side="t.trace IN (SELECT unnest(%(traces)s::uuid[])) AND t.plane = %(ai)s",
 )
 
 
@@ -228,7 +226,8 @@ def take_turn(cursor: Any) -> None:
 
 def by_issuance(cursor: Any, slice_: Slice, traces: str | None = None, *, now: datetime) -> int:
     """Rule 4 for the new API events, or for the runs of these traces (an array, as the database
-    writes it), whose links and ends are written already; how many links are new."""
+    writes it), whose tools may have been issued keys; their links and ends are written already. How
+    many links are new."""
     facts = _facts(slice_, now) | {"proof": PROOF_ISSUANCE, "parent": PROOF_PARENT}
     if traces is None:
         cursor.execute(_USES, facts)

@@ -22,6 +22,7 @@ from evidence import (
     runs,
     slices,
     together,
+    touched,
 )
 from evidence.correlation import METHOD, SHORTEST_SURE_ID
 from evidence.models import Deposit, Progress
@@ -87,7 +88,7 @@ _OF_ANY_NEW = f"""(SELECT e.at, e.id, e.source_id, e.principal_id, e.address_id,
 _LINK = """
 WITH pairs AS MATERIALIZED ({pairs}), {made}, known AS (
     INSERT INTO evidence_acquaintance (caller_id, hour, agent_id, address_id)
-    SELECT DISTINCT caller, date_trunc('hour', ea, 'UTC'), n.id, address
+    SELECT DISTINCT caller, date_bin('1 hour', ea, 'epoch'), n.id, address
     FROM pairs CROSS JOIN LATERAL (VALUES (service), (agent)) AS n(id)
     WHERE caller IS NOT NULL AND n.id IS NOT NULL
     ORDER BY 1, 2, 3, 4
@@ -145,14 +146,15 @@ def derive(deposit: Deposit, *, now: datetime) -> int:
         prepare(cursor)
         direct = by_what_is_said(cursor, slice_, now=now)
         made = direct.made + key_links.by_token(cursor, slice_, now=now)
-        grown = runs.with_new_calls(cursor, slice_, runs.of_new_spans(cursor, slice_))
+        grown = touched.with_new_calls(cursor, slice_, touched.of_new_spans(cursor, slice_))
         runs.lock(cursor, grown)
         grew = [runs.grow(cursor, slice_, one, now=now) for one in grown]
         made += sum(one.made for one in grew)
         key_links.take_turn(cursor)
-        for traces in (None, runs.every(grown)) if grown else (None,):
+        made += key_links.by_issuance(cursor, slice_, now=now)
+        if traces := runs.issued(grew):
             made += key_links.by_issuance(cursor, slice_, traces, now=now)
-        acquaintances.learn(cursor, slice_)
+        acquaintances.learn(cursor, slice_, {id_ for one in grew for id_ in one.doers})
         met = acquaintances.learn_above(cursor, slice_, [one.named for one in grew], direct.unnamed)
         known = inferred.again(cursor, slice_)
         near = acquaintances.Near([*direct.hours, *met.hours], met.minutes)

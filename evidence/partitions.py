@@ -82,6 +82,13 @@ def month_of(moment: datetime) -> date:
     return moment.astimezone(UTC).date().replace(day=1)
 
 
+def bounds(month: date) -> tuple[datetime, datetime]:
+    """The first moment of a month and the first after it, UTC."""
+    begins = datetime(month.year, month.month, 1, tzinfo=UTC)
+    later = date(month.year + month.month // 12, month.month % 12 + 1, 1)
+    return begins, datetime(later.year, later.month, 1, tzinfo=UTC)
+
+
 def missing(tables: Iterable[str], months: Iterable[date]) -> list[tuple[str, date]]:
     """Which of these partitions do not exist yet."""
     wanted = {

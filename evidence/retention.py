@@ -9,13 +9,14 @@ crash leaves over is found by the next run. Roll-ups stay.
 
 import logging
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from django.db import OperationalError, connection, transaction
 
 from evidence import above, chain, ledger, retold
 from evidence.models import Dropped, Source
+from evidence.partitions import bounds
 from evidence.stores import bodies
 from evidence.words import counted
 
@@ -124,13 +125,6 @@ def _counted(month: date, sources: dict[int, str]) -> list[Month]:
         Month(sources[source], month, going, held, size * going // many)
         for source, going, held in sorted(rows, key=lambda row: sources[row[0]])
     ]
-
-
-def bounds(month: date) -> tuple[datetime, datetime]:
-    """The first moment of a month and the first after it, UTC."""
-    begins = datetime(month.year, month.month, 1, tzinfo=UTC)
-    later = date(month.year + month.month // 12, month.month % 12 + 1, 1)
-    return begins, datetime(later.year, later.month, 1, tzinfo=UTC)
 
 
 class Run(NamedTuple):

@@ -1,18 +1,19 @@
 """Runs of traces, and links to the tool calls in them, set-based: rule 3 of evidence/correlation.py.
 
-Owns which traces have to be walked again, the rows of evidence_run, and the walk upwards from the
-spans that are linked; the same reading of the spans finds their agents (evidence/above.py) and
-which tool calls are told more than once (evidence/retold.py). Comes after the links that lie in
-spans themselves (evidence/links.py, evidence/key_links.py); must not know how those are found.
+Owns the rows of evidence_run, and the walk upwards from the spans that are linked; the same reading
+of the spans finds their agents (evidence/above.py) and which tool calls are told more than once
+(evidence/retold.py). Which traces are read is evidence/touched.py's. Comes after the links that lie
+in spans themselves (evidence/links.py, evidence/key_links.py); must not know how those are found.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from evidence import above, retold, together
 from evidence.correlation import DEEPEST, LONGEST_SPAN_MICROS
 from evidence.slices import NO_KEYS, Keys, Slice
+from evidence.touched import DIRECT, Grown, joined
 from evidence.vocabulary import (
     AGENT_RUN,
     API_CALL,
@@ -20,7 +21,6 @@ from evidence.vocabulary import (
     OUTCOME_OK,
     PLANE_AI,
     PLANE_IDENTITY,
-    PROOF_CREDENTIAL,
     PROOF_CREDENTIAL_PARENT,
     PROOF_PARENT,
     PROOF_REQUEST_ID,
@@ -32,38 +32,6 @@ from evidence.vocabulary import (
 
 # Runs of one source are derived one job at a time; the first number names the kind of lock.
 LOCK = 7_305_442
-# Proofs that lie in a span itself; tool calls above it follow.
-DIRECT = [PROOF_REQUEST_ID, PROOF_CREDENTIAL, PROOF_TOKEN]
-
-# The traces whose parentage may have grown, by source: those of new spans, whose runs have grown
-# too, and those of the spans that new API events were just linked to. As text: they are only
-# handed back.
-_IN_SHARES = """
-SELECT source_id, get_byte(uuid_send(trace), 15) %% %(shares)s AS share, array_agg(trace)::text
-FROM ({traces}) touched GROUP BY 1, 2 ORDER BY 1, 2
-"""
-OF_NEW_SPANS = _IN_SHARES.format(
-    traces="""SELECT DISTINCT source_id, trace FROM evidence_event
-        WHERE at BETWEEN %(first)s AND %(last)s AND deposit_id = ANY(%(deposits)s)
-          AND trace IS NOT NULL AND plane = %(ai)s"""
-)
-OF_NEW_CALLS = _IN_SHARES.format(
-    traces="""SELECT DISTINCT s.source_id, s.trace
-        FROM evidence_event n
-        JOIN evidence_link l ON l.effect_at = n.at AND l.effect_id = n.id
-         AND l.proof = ANY(%(direct)s) AND l.effect_at BETWEEN %(first)s AND %(last)s
-        JOIN evidence_event s ON s.at = l.cause_at AND s.id = l.cause_id
-         AND s.at BETWEEN %(first)s - interval '1 day' AND %(last)s + interval '1 day'
-        WHERE n.at BETWEEN %(first)s AND %(last)s AND n.deposit_id = ANY(%(deposits)s)
-          AND n.plane = %(identity)s AND s.trace IS NOT NULL
-          -- Those of new spans are known by now.
-          AND NOT s.deposit_id = ANY(%(deposits)s)"""
-)
-# Asked where all spans would be read for it: without older deposits there are no others.
-_OLDER = """SELECT EXISTS (SELECT FROM evidence_deposit d
-    WHERE NOT d.id = ANY(%(deposits)s) AND d.first_at <= %(last)s + interval '1 day'
-      AND d.last_at >= %(first)s - interval '1 day')"""
-
 # Links that lie in a span, looked up by link_cause: of new spans, and of those whose way upwards
 # leads over a new one. Fenced: span by span, however many links there are.
 _OF_SPANS = """
@@ -150,13 +118,14 @@ _OR_GROWN = """ON CONFLICT (source_id, trace) DO UPDATE SET
            excluded.on_behalf_id, excluded.conversation_id, excluded.task_id,
            excluded.release_id, excluded.spans, excluded.tool_calls, excluded.model_calls,
            excluded.api_calls, excluded.failed, excluded.ended)"""
-# Alone with the runs of this source, one can tell beforehand which are there.
+# Alone with the runs of this source, one can tell beforehand which are there; and of which of them
+# tools may have been issued keys (evidence/key_links.py).
 _THERE = """there AS MATERIALIZED (
-    SELECT trace FROM evidence_run
+    SELECT trace, issued IS NOT FALSE AS issued FROM evidence_run
     WHERE source_id = %(source)s AND trace = ANY((SELECT traces FROM grew)::uuid[])
 )"""
 _IS_THERE = "AND {}EXISTS (SELECT FROM there t WHERE t.trace = s.trace)"
-_RUNS_CAREFUL = _RUN.format(name="run", which="", else_=_OR_GROWN)
+_RUNS_CAREFUL = f"{_THERE}, {_RUN.format(name='run', which='', else_=_OR_GROWN)}"
 _RUNS_PLAIN = ", ".join(
     (
         _THERE,
@@ -235,6 +204,13 @@ WITH RECURSIVE grew AS MATERIALIZED (
                ) AS agent_id
         FROM span o WHERE trace IN (SELECT trace FROM summed WHERE several)) s
     GROUP BY s.trace
+), doers AS (
+    -- Whose tool calls these are; of runs that name several, all of them.
+    SELECT agent_id AS id FROM summed WHERE tool_calls > 0
+    UNION SELECT service_id FROM summed WHERE tool_calls > 0
+    UNION SELECT unnest(ARRAY[agent_id, principal_id]) FROM span
+    WHERE (SELECT true FROM summed WHERE several LIMIT 1)
+      AND trace IN (SELECT trace FROM summed WHERE several AND tool_calls > 0)
 ), {runs}{below}, linked AS MATERIALIZED ({linked}
 ), above AS MATERIALIZED (
     -- The spans right above linked ones: mostly the tool calls, and nothing is left to walk.
@@ -273,7 +249,9 @@ SELECT (SELECT count(*) FROM made),
        (SELECT array_agg(at)::text FROM taken), (SELECT array_agg(id)::text FROM taken),
        (SELECT array_agg(DISTINCT trace)::text FROM found
         WHERE proof = %(parent)s AND (SELECT true FROM evidence_issuance i
-            WHERE i.at = effect_at AND i.event_id = effect_id AND NOT i.standing LIMIT 1))
+            WHERE i.at = effect_at AND i.event_id = effect_id AND NOT i.standing LIMIT 1)),
+       (SELECT array_agg(trace)::text FROM there WHERE issued),
+       (SELECT array_agg(id) FROM doers WHERE id IS NOT NULL)
 """
 _CAREFUL = "ON CONFLICT DO NOTHING"
 _BESIDE = f"{above.AGENTS}, {retold.RETOLD}"
@@ -293,54 +271,6 @@ WHERE source_id = %s AND trace = ANY(%s::uuid[]) AND issued IS NOT TRUE
 """
 
 
-class Grown(NamedTuple):
-    """Traces of one source, as the database writes arrays: with new spans, and with new links."""
-
-    source: int
-    share: int
-    own: str
-    others: str
-
-
-def every(grown: Iterable[Grown]) -> str:
-    """All traces of these, as the database writes arrays."""
-    arrays = (one.strip("{}") for some in grown for one in (some.own, some.others))
-    return f"{{{','.join(filter(None, arrays))}}}"
-
-
-def of_new_spans(cursor: Any, slice_: Slice, shares: int = 1) -> list[Grown]:
-    """The traces of new spans, in so many shares a source at most."""
-    facts = {"ai": PLANE_AI, "shares": shares}
-    with together.reading(cursor, slice_):
-        cursor.execute(OF_NEW_SPANS, slice_.facts() | facts)
-        return [Grown(source, share, own, "{}") for source, share, own in cursor]
-
-
-def with_new_calls(
-    cursor: Any, slice_: Slice, grown: Sequence[Grown], shares: int = 1
-) -> list[Grown]:
-    """And beside these the traces of older spans that new API events are linked to by now."""
-    facts = slice_.facts() | {"identity": PLANE_IDENTITY, "direct": DIRECT, "shares": shares}
-    if slice_.whole:
-        cursor.execute(_OLDER, facts)
-        if cursor.fetchone() == (False,):
-            return list(grown)
-    known = {(one.source, one.share): one.own for one in grown}
-    with together.reading(cursor, slice_):
-        cursor.execute(OF_NEW_CALLS, facts)
-        others = {(source, share): traces for source, share, traces in cursor}
-    return [
-        Grown(key[0], key[1], own := known.get(key, "{}"), _without(others.get(key, "{}"), own))
-        for key in sorted(known.keys() | others.keys())
-    ]
-
-
-def _without(traces: str, known: str) -> str:
-    """These traces but those; both as the database writes arrays."""
-    rest = set(filter(None, traces[1:-1].split(","))) - set(known[1:-1].split(","))
-    return f"{{{','.join(sorted(rest))}}}"
-
-
 def lock(cursor: Any, grown: Iterable[Grown]) -> None:
     """Alone with the runs of these sources, until the transaction is over."""
     for source in sorted({one.source for one in grown}):
@@ -348,11 +278,21 @@ def lock(cursor: Any, grown: Iterable[Grown]) -> None:
 
 
 class Grew(NamedTuple):
-    """What became of the runs of one source: how many links are new, and the spans that were given
-    an agent from above them."""
+    """What became of the runs of one source: how many links are new, the spans that were given an
+    agent from above them, the traces whose tools may have been issued keys, and the services and
+    agents whose tool calls they show."""
 
     made: int
     named: Keys
+    issued: str
+    doers: list[int]
+
+
+def issued(grew: Iterable[Grew]) -> str | None:
+    """The traces whose tools may have been issued keys, as the database writes arrays; None without
+    any."""
+    traces = joined(*(one.issued for one in grew))
+    return None if traces == "{}" else traces
 
 
 def grow(cursor: Any, slice_: Slice, grown: Grown, *, now: datetime) -> Grew:
@@ -360,7 +300,7 @@ def grow(cursor: Any, slice_: Slice, grown: Grown, *, now: datetime) -> Grew:
     facts = slice_.facts() | {
         "source": grown.source,
         "others": grown.others,
-        "every": every([grown]),
+        "every": joined(grown.own, grown.others),
         "identity": PLANE_IDENTITY,
         "ai": PLANE_AI,
         "run": AGENT_RUN,
@@ -388,8 +328,9 @@ def grow(cursor: Any, slice_: Slice, grown: Grown, *, now: datetime) -> Grew:
             together.write(cursor, GROWN_TOGETHER, facts)
         else:
             cursor.execute(GROWN, facts)
-        made, ats, ids, issued = cursor.fetchone()
+        made, ats, ids, now_issued, may_be, doers = cursor.fetchone()
         cursor.execute("SET LOCAL enable_nestloop = on")
-    if issued:
-        cursor.execute(ISSUED, [grown.source, issued])
-    return Grew(int(made), Keys(ats, ids) if ats else NO_KEYS)
+    if now_issued:
+        cursor.execute(ISSUED, [grown.source, now_issued])
+    named = Keys(ats, ids) if ats else NO_KEYS
+    return Grew(int(made), named, joined(now_issued, may_be), doers or [])

@@ -79,8 +79,8 @@ def of(deposits: Sequence[Deposit], *, whole: bool = False) -> Slice | None:
     )
 
 
-def cuts(deposits: Sequence[Deposit], parts: int) -> list[datetime]:
-    """The full hours between so many parts with as many of their events each, as far as deposits
+def cuts(deposits: Sequence[Deposit], edges: Sequence[float]) -> list[datetime]:
+    """The full hours before which such parts of their events happened, of 1, as far as deposits
     tell: nothing learnt of an hour is then written from both sides."""
     dated = [
         (one.first_at, one.last_at, max(one.events, 1))
@@ -91,7 +91,7 @@ def cuts(deposits: Sequence[Deposit], parts: int) -> list[datetime]:
         return []
     every = sum(many for _, _, many in dated)
     found: list[datetime] = []
-    for part in range(1, parts):
+    for edge in edges:
         low, high = min(one for one, _, _ in dated), max(two for _, two, _ in dated)
         for _ in range(24):
             cut = low + (high - low) / 2
@@ -100,6 +100,6 @@ def cuts(deposits: Sequence[Deposit], parts: int) -> list[datetime]:
                 * min(1.0, max(0.0, (cut - first) / (last - first)) if last > first else cut > last)
                 for first, last, many in dated
             )
-            low, high = (cut, high) if before < every * part / parts else (low, cut)
+            low, high = (cut, high) if before < every * edge else (low, cut)
         found.append(low.astimezone(UTC).replace(minute=0, second=0, microsecond=0))
     return found

@@ -19,7 +19,7 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evidence import bulk, consumers, intake, links, runs, slices, tasks
+from evidence import acquaintances, bulk, consumers, intake, links, runs, slices, tasks
 from evidence.formats import aws
 from evidence.formats.record import ActorName, Record
 from evidence.models import Acquaintance, Actor, Clock, Deposit, Link, Progress, Run, Source
@@ -144,7 +144,7 @@ def drawn(dice: random.Random) -> Callable[[dict[int, Source]], list[Step]]:
         at = BASE + run * dice.choice((1, 1, 40)) * SECOND
         way = dice.choice(("request", "request", "request", "key", "silent"))
         key = dice.choice(KEYS)
-        said = {"plane": PLANE_AI, "trace_id": bytes(15) + bytes([run]), "principal": SERVICE}
+        said = {"plane": PLANE_AI, "trace_id": bytes(15) + bytes([run * 6]), "principal": SERVICE}
         call = {"plane": PLANE_IDENTITY, "activity": USE, "principal": USER, "credential": key}
         records += [
             record(5_000 + run * 10, at=at, activity=AGENT_RUN, action="agent",
@@ -179,7 +179,9 @@ def drawn(dice: random.Random) -> Callable[[dict[int, Source]], list[Step]]:
 @pytest.mark.django_db
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("world", ["drawn", *(["lab"] if DATA.is_dir() else [])])
-def test_linked_together_is_linked_one_by_one(source: Make, world: str, seed: int) -> None:
+def test_linked_together_is_linked_one_by_one(
+    source: Make, monkeypatch: pytest.MonkeyPatch, world: str, seed: int
+) -> None:
     dice = random.Random(seed)
     steps = lab(DATA, dice) if world == "lab" else drawn(dice)
     apart = told(source, lambda into: [step for one in steps(into) for step in (one, one_by_one)])
@@ -198,6 +200,9 @@ def test_linked_together_is_linked_one_by_one(source: Make, world: str, seed: in
     assert (len(apart["links"]) > 60, apart["waiting"]) == (True, 0)
     assert at_once == apart
     assert half == apart
+    # Of more callers than are walked along, the events are read.
+    monkeypatch.setattr(acquaintances, "MOST_WALKED", 0)
+    assert told(source, lambda into: [*steps(into), together]) == apart
 
 
 @pytest.mark.django_db
@@ -290,7 +295,7 @@ def stop(*given, **said):
     print("here", flush=True)
     import time
     time.sleep(60)
-setattr(*{"with_new_calls": (bulk.runs, "with_new_calls"), "take_turn": (bulk.key_links, "take_turn")}[sys.argv[2]], stop)
+setattr(*{"with_new_calls": (bulk.touched, "with_new_calls"), "take_turn": (bulk.key_links, "take_turn")}[sys.argv[2]], stop)
 from evidence import tasks
 tasks.link_stored()
 """
@@ -358,16 +363,16 @@ def test_parts_have_as_many_of_the_events_each() -> None:
     day = timedelta(days=1)
     many = Deposit(first_at=NOW, last_at=NOW + day, events=300)
     few = Deposit(first_at=NOW + 10 * day, last_at=NOW + 11 * day, events=100)
-    assert slices.cuts([many, few], 2) == [NOW + timedelta(hours=15)]
+    assert slices.cuts([many, few], [1 / 2]) == [NOW + timedelta(hours=15)]
     # Of 400 events 100, 200 and 300 stand before them; the last anywhere between the two.
-    *early, last = slices.cuts([many, few], 4)
+    *early, last = slices.cuts([many, few], [1 / 4, 1 / 2, 3 / 4])
     assert early == [NOW + timedelta(hours=7), NOW + timedelta(hours=15)]
     assert NOW + timedelta(hours=23) <= last <= NOW + 10 * day
-    assert slices.cuts([many], 1) == slices.cuts([Deposit(events=1)], 4) == []
+    assert slices.cuts([many], []) == slices.cuts([Deposit(events=1)], [1 / 2]) == []
     one = Deposit(pk=7, source_id=3, first_at=NOW, last_at=NOW + day, events=1)
     whole = slices.of([one])
     assert whole is not None
-    parts = whole.parts(slices.cuts([one], 2))
+    parts = whole.parts(slices.cuts([one], [1 / 2]))
     assert [(part.since, part.until) for part in parts] == [
         (NOW - day, NOW + timedelta(hours=11)),
         (NOW + timedelta(hours=11), whole.until),

@@ -111,6 +111,19 @@ def test_run_that_shows_its_calls_late_is_inferred_from_no_more(
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("before", [30 * MINUTE, 200 * MINUTE])
+@pytest.mark.parametrize("calls_first", [True, False])
+def test_call_is_inferred_however_long_the_run_has_lasted(
+    sources: tuple[Source, Source], before: int, calls_first: bool
+) -> None:
+    trail, traces = sources
+    began = tool(3, 1, at=BASE - before, action="calculator")
+    arrived = [(trail, [call(1)]), (traces, [began, tool(2, 1)])]
+    arrive(*(arrived if calls_first else reversed(arrived)))
+    assert shown() == {(1, 2, NAMED)}
+
+
+@pytest.mark.django_db
 def test_inference_of_several_runs_or_places_cannot_be_told(
     sources: tuple[Source, Source],
 ) -> None:

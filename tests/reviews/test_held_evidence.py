@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from evidence import retention
 from evidence.models import Event, LedgerEntry, Source
+from evidence.partitions import bounds
 from identities import judging
 from identities.models import Attribution, DelegationVersion, FindingEvent, UsageDay
 from reviews import actions
@@ -103,7 +104,7 @@ def case(old_story: Told) -> Case:
 
 def test_timeline_draws_what_was_dropped(old_story: Told) -> None:
     prune()
-    begins, ends = retention.bounds(LONG_AGO.date().replace(day=1))
+    begins, ends = bounds(LONG_AGO.date().replace(day=1))
     said = lanes(
         old_story.identity, since=begins - 9 * DAY, until=ends + 9 * DAY, now=timezone.now()
     )
