@@ -20,7 +20,7 @@ from typing import Any
 import orjson
 
 from evidence import privacy
-from evidence.formats import aws, exports, tables, unwrapping
+from evidence.formats import aws, exports, tables, unwrapping, written
 from evidence.formats.cloudtrail import activities, athena, content, identity, others, resources
 from evidence.formats.digesting import Digester
 from evidence.formats.documents import Alike, Batch, NotCut, Shape, batches, clean, pieces
@@ -360,7 +360,7 @@ def _read(position: str, record: Any, digest: Callable[[str, str], bytes]) -> Re
         None,
         None,
         None,
-        _bounded(address),
+        _address(address),
         _bounded(client),
         None if code is None else _bounded(code),
         None if shared is None else _bounded(shared),
@@ -377,15 +377,20 @@ def _bounded(value: Any) -> str | None:
     return value if len(value) <= aws.LONGEST else aws.bounded(value)
 
 
+def _address(value: Any) -> str | None:
+    said = _bounded(value)
+    return written.address(said) if said and ":" in said else said
+
+
 # 3: insights; NULs in texts; roles that only a name is given of; services in between; copies.
 # 4: aggregated events; rows of a workspace. 5: functions and tasks that hold a role's credentials,
-# instances that were started, more operations that issue and change.
+# instances that were started, more operations that issue and change. 6: IPv6 in its one form.
 FORMAT = Format(
     NAME,
     "AWS CloudTrail",
     recognise,
     parse,
-    version=5,
+    version=6,
     seams=lambda head: exports.known(head, athena.EXPORTS) and exports.seams(head),
     lists=SHAPE.lists,
 )

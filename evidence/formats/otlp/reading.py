@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from evidence.formats import aws
+from evidence.formats import aws, written
 from evidence.formats.otlp import agents, content
 from evidence.formats.otlp.agents import actor
 from evidence.formats.otlp.names import (
@@ -199,7 +199,7 @@ def record(
     on_behalf = _on_behalf(attributes, issuer, act)
     version = _first(attributes, VERSIONS) or sender.version
     outcome, error = _ending(span, attributes)
-    above = span.parent_span_id
+    above, caller = span.parent_span_id, _text(attributes.get("client.address"))
     return Record(
         position,
         digest,
@@ -220,7 +220,7 @@ def record(
         span.span_id,
         above if above and any(above) else None,
         (span.end_time_unix_nano - start) // 1000,
-        _bounded(_text(attributes.get("client.address"))),
+        written.address(caller) if caller and ":" in caller else _bounded(caller),
         _bounded(_text(attributes.get("user_agent.original"))),
         _bounded(error),
         _bounded(_first(attributes, CONVERSATIONS)),

@@ -70,6 +70,19 @@ def test_record_assumed_role_reads_whole() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("said", "address"),
+    [
+        ("2001:DB8:0:0:0:0:0:7", "2001:db8::7"),
+        ("::ffff:198.51.100.7", "198.51.100.7"),
+        ("AWS Internal", "AWS Internal"),
+        ({"ip": "2001:db8::7"}, None),
+    ],
+)
+def test_address_of_ipv6_has_one_form(said: Any, address: str | None) -> None:
+    assert parse(one(sourceIPAddress=said)).records[0].address == address
+
+
 def test_issuance_of_key_and_session_names_both_sides() -> None:
     records = parse(SAMPLE).records
     key, session, service = (records[number].issued for number in (0, 1, 5))

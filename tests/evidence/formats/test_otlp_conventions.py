@@ -164,3 +164,12 @@ def test_failed_span_names_its_exception() -> None:
     }
     record = parse(document({**span(), "status": {"code": 2}, "events": [event]})).records[0]
     assert (record.outcome, record.error) == (OUTCOME_FAILED, "TimeoutError")
+
+
+@pytest.mark.parametrize(
+    ("said", "address"),
+    [("2001:DB8:0:0:0:0:0:7", "2001:db8::7"), ("10.1.2.3", "10.1.2.3"), ("a:b:c", "a:b:c")],
+)
+def test_address_of_ipv6_has_one_form(said: str, address: str) -> None:
+    (record,) = parse(document(span(**{"client.address": said}))).records
+    assert record.address == address
