@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from evidence import custody, custody_pages, intake, retention, tasks
+from evidence import custody, custody_pages, intake, partitions, retention, tasks
 from evidence.models import (
     Deposit,
     Erasure,
@@ -69,7 +69,7 @@ def test_source_says_what_was_dropped_and_by_when(
     assert event is not None
     retention.prune(now=timezone.now())
     client = signed_in("rita", "reviewer")
-    ends = f"{retention.bounds(month_of())[1]:%Y-%m-%d}"
+    ends = f"{partitions.bounds(month_of())[1]:%Y-%m-%d}"
     page = client.get("/sources/trail/")
     assert page.context["custody"]["dropped_events"] == 2
     assert "were dropped by retention: 2 events" in words(page)
@@ -98,7 +98,7 @@ def test_dropped_stretches_are_one_statement_and_neighbours_are_one(
     with CaptureQueriesContext(connection) as asked:
         found = custody_pages.dropped_stretches(since=now - timedelta(days=2_000), until=now)
     assert (len(asked), len(found)) == (1, 1)
-    assert found[0][1] == retention.bounds(month_of(100))[1]
+    assert found[0][1] == partitions.bounds(month_of(100))[1]
     assert custody_pages.dropped_stretches(since=now - timedelta(days=9), until=now) == []
 
 

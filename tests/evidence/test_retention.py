@@ -11,7 +11,7 @@ from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from evidence import chain, intake, ledger, links, retention
+from evidence import chain, intake, ledger, links, partitions, retention
 from evidence.models import (
     Acquaintance,
     Actor,
@@ -367,6 +367,6 @@ def test_events_are_found_by_the_same_statements_however_many_months_gave_way(
     ("month", "ends"), [(date(2026, 1, 1), (2026, 2)), (date(2026, 12, 1), (2027, 1))]
 )
 def test_bounds_of_a_month(month: date, ends: tuple[int, int]) -> None:
-    begins, after = retention.bounds(month)
+    begins, after = partitions.bounds(month)
     assert (begins.date(), (after.year, after.month), after.day) == (month, ends, 1)
     assert isinstance(begins, datetime)
