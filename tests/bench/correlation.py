@@ -3,9 +3,9 @@
 A log of API events and the traces beside it, written straight by SQL, in the proportions of the
 recorded lab: eight spans a run, two of them calls of an SDK. Of ten runs seven state request ids,
 two credentials, and one neither, so that every rule has work. Over everything, all of it waits, the
-log too, and what is timed is what a worker does then. In batches, the log is linked and one deposit
-of spans comes after another. The dense part is one session key with 10,000 events of one action and
-a span for each.
+log too, and what is timed is what a worker does then, five times from the same tables: the middle.
+In batches, the log is linked and one deposit of spans comes after another. The dense part is one
+session key with 10,000 events of one action and a span for each.
 """
 
 import os
@@ -28,6 +28,7 @@ START = datetime(2026, 9, 1, tzinfo=UTC)
 DAYS = 20
 EVENTS = 300_000
 RUNS = 24_000
+TURNS = 5
 SPANS_A_RUN = 8
 APART = 6  # one of so many events is a run's
 KEYS = 2_000
@@ -243,8 +244,11 @@ def measure() -> Iterator[tuple[str, Speed]]:
         world.deposit(SPANS, first, min(first + each, whole) - 1)
     database.as_owner("VACUUM ANALYZE")
     spans = whole * SPANS_A_RUN
-    speed = everything(spans)
+    turns = (everything(spans) for _ in database.turns(TURNS))
+    speeds = sorted(turns, key=lambda one: one.wall)
+    speed = speeds[TURNS // 2]
     yield f"over everything: {spans:,} spans, {EVENTS:,} events", speed
+    yield f"  the slowest of {TURNS}", speeds[-1]
     yield "  its spans and API events", speed._replace(rows=spans + EVENTS)
     database.as_owner("VACUUM ANALYZE")
     batches = [world.deposit(SPANS, first, first + each - 1) for first in range(whole, RUNS, each)]

@@ -18,6 +18,8 @@ from tests.conftest import drop, owner_connection, use_role
 NAME = f"bench_countersign_{os.getpid()}"
 # The same with nothing in it, kept to begin again from.
 EMPTY = f"{NAME}_empty"
+# The same as it was at one moment, kept to begin again from.
+KEPT = f"{NAME}_kept"
 
 
 @contextmanager
@@ -38,7 +40,7 @@ def fresh() -> Iterator[None]:
 
 
 def _dropped(owner: psycopg.Connection[tuple[Any, ...]]) -> None:
-    for name in (NAME, EMPTY):
+    for name in (NAME, EMPTY, KEPT):
         drop(owner, name)
 
 
@@ -75,6 +77,23 @@ def anew() -> None:
         drop(owner, NAME)
         _copied(owner, NAME, EMPTY)
     memory.forget()
+
+
+def turns(many: int) -> Iterator[int]:
+    """So often the tables as they are now; what the last turn makes of them stays."""
+    home = settings.DATABASE_ROLES["owner"]["NAME"]
+    for turn in range(many):
+        connection.close()
+        with owner_connection(home) as owner:
+            if turn:
+                drop(owner, NAME)
+                _copied(owner, NAME, KEPT)
+            else:
+                _copied(owner, KEPT, NAME)
+        memory.forget()
+        yield turn
+    with owner_connection(home) as owner:
+        drop(owner, KEPT)
 
 
 def size_of(*tables: str) -> int:
