@@ -14,9 +14,11 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from evidence.formats.record import ActorName
-from evidence.formats.tables import Issues, Name, Row, Said, Table, actor, realm_named
-from evidence.formats.written import Of
+from evidence.formats.paths import text
+from evidence.formats.record import ActorName, Issued
+from evidence.formats.tables import Name, Row, Said, Table, actor, realm_named
+from evidence.formats.times import moment
+from evidence.formats.written import Of, Remembered
 from evidence.vocabulary import (
     AUTHENTICATION,
     CHANGE,
@@ -48,10 +50,16 @@ _HOLDERS = frozenset(
         *("serviceclient", "client"),
     }
 )
+_AGENTS = frozenset({"workloadidentityprincipal", "aiagent"})
+_APPLICATIONS = _HOLDERS - {"user"}
 # A person, and the account that an application knows them by.
 _PEOPLE = frozenset({"user", "appuser"})
+_NOTHING: Row = {}
 type Targets = list[tuple[str, Row]]
 _NOBODY = ("unknown", "Unknown")
+# By which of its members an actor is known, the first that says something.
+_OF_PEOPLE = ("alternateId", "alternateid", "id", "displayName", "displayname")
+_OF_CLIENTS = ("id", "alternateId", "alternateid")
 # What an actor's type makes it; people are the rest. An address in an actor's place is nobody.
 _KINDS = {
     "WorkloadIdentityPrincipal": "agent_id",
@@ -89,10 +97,8 @@ def _realm(record: Row) -> str:
     return "okta"
 
 
-@lru_cache(maxsize=4096)
-def _word(kind: str) -> str:
-    """A target's type as one word in lower case."""
-    return kind.lower().replace("_", "").replace(" ", "")
+# A target's type as one word in lower case.
+_WORDS = Remembered(lambda kind: kind.lower().replace("_", "").replace(" ", ""))
 
 
 def _targets(record: Row) -> Targets:
@@ -101,18 +107,15 @@ def _targets(record: Row) -> Targets:
     if type(targets) is not list:
         return []
     return [
-        (_word(kind) if type(kind := one.get("type")) is str else "", one)
+        (_WORDS[kind] if type(kind := one.get("type")) is str else "", one)
         for one in targets[:50]
         if type(one) is dict
     ]
 
 
 def _named(one: Row) -> Any:
-    for value in (
-        one.get("alternateId") or one.get("alternateid"),
-        one.get("displayName") or one.get("displayname"),
-        one.get("id"),
-    ):
+    for name in ("alternateId", "alternateid", "displayName", "displayname", "id"):
+        value = one.get(name)
         if value and (type(value) is str or type(value) is int) and value not in _NOBODY:
             return value
     return None
@@ -135,32 +138,43 @@ def _resource(targets: Targets) -> str | None:
     return f"{stated}/{name}" if stated and name else name or stated
 
 
-def _token(record: Row) -> Any:
-    return next((one.get("id") for kind, one in _targets(record) if kind in _TOKENS), None)
+def _issued(record: Row, realm: str, who: ActorName | None) -> Issued | None:
+    """What an event of this kind made: a token, or the key or secret of a client or an agent."""
+    event = record.get("eventType") or record.get("eventtype")
+    made = _ISSUES.get(event.strip()) if type(event) is str else None
+    if made is None:
+        return None
+    kind, standing = made
+    targets = _targets(record)
+    if kind == "key":
+        number = next((one.get("id") for is_, one in targets if is_ not in _HOLDERS), None)
+        holder, ends = _holder(targets, realm), None
+    else:
+        token = next((one for is_, one in targets if is_ in _TOKENS), _NOTHING)
+        number, holder, ends = token.get("id"), None, _ends(targets)
+    number = text(number)
+    if not number:
+        return None
+    return Issued(actor(realm, kind, number), holder or who, standing, moment(ends))
 
 
-def _token_ends(record: Row) -> Any:
-    for kind, one in _targets(record):
-        detail = one.get("detailEntry") or one.get("detailentry")
-        if kind in _TOKENS and type(detail) is dict:
-            return detail.get("expires")
+def _ends(targets: Targets) -> str | None:
+    """When the token among these ends."""
+    for kind, one in targets:
+        if kind in _TOKENS:
+            detail = one.get("detailEntry") or one.get("detailentry")
+            if type(detail) is dict:
+                return text(detail.get("expires"))
     return None
 
 
-def _key(record: Row) -> Any:
-    """The key or secret that was made for a client or an agent."""
-    return next((one.get("id") for kind, one in _targets(record) if kind not in _HOLDERS), None)
-
-
-def _key_holder(record: Row) -> Any:
-    """The application whose key it is."""
-    found = (one.get("id") for kind, one in _targets(record) if kind in _HOLDERS - {"user"})
-    return next(found, None)
-
-
-def _key_agent(record: Row) -> Any:
-    kinds = ("workloadidentityprincipal", "aiagent")
-    return next((one.get("id") for kind, one in _targets(record) if kind in kinds), None)
+def _holder(targets: Targets, realm: str) -> ActorName | None:
+    """The agent whose key it is, else the application."""
+    for wanted, kind in ((_AGENTS, "agent_id"), (_APPLICATIONS, "app")):
+        number = text(next((one.get("id") for is_, one in targets if is_ in wanted), None))
+        if number:
+            return actor(realm, kind, number)
+    return None
 
 
 def _session(record: Row) -> tuple[Any, Any]:
@@ -202,9 +216,8 @@ def _entry(record: Row) -> tuple[Any, ...]:
 def _actor(who: Row, stated: str | None, realm: str) -> ActorName | None:
     """People by their login, agents and apps by their id."""
     kind = _KINDS.get(stated, "user") if stated is not None else "user"
-    login, number = who.get("alternateId") or who.get("alternateid"), who.get("id")
-    shown = who.get("displayName") or who.get("displayname")
-    for value in (login, number, shown) if kind in ("user", "service") else (number, login):
+    for name in _OF_PEOPLE if kind in ("user", "service") else _OF_CLIENTS:
+        value = who.get(name)
         if kind and type(value) is str and value and value not in _NOBODY:
             return actor(realm, kind, value)
     return None
@@ -245,6 +258,15 @@ def _grants(*tokens: str) -> frozenset[str]:
         for token in tokens
     )
 
+
+# The events that issue a credential: of which kind, and whether it stands until it is revoked.
+_ISSUES = {
+    "system.api_token.create": ("api_token", True),
+    **dict.fromkeys(_grants("access_token", "id_token", "id_jag"), ("token", False)),
+    **dict.fromkeys(_grants("refresh_token"), ("token", True)),
+    "workload_principal.ai_agent.credential.create": ("key", True),
+    "app.oauth2.credentials.lifecycle.create": ("key", True),
+}
 
 TABLE = Table(
     name="okta",
@@ -318,26 +340,7 @@ TABLE = Table(
             CHANGE,
         ),
     ),
-    issues=(
-        Issues(frozenset({"system.api_token.create"}), Name("api_token", _token)),
-        Issues(
-            _grants("access_token", "id_token", "id_jag"),
-            Name("token", _token),
-            standing=False,
-            expires=_token_ends,
-        ),
-        Issues(_grants("refresh_token"), Name("token", _token), expires=_token_ends),
-        Issues(
-            frozenset(
-                {
-                    "workload_principal.ai_agent.credential.create",
-                    "app.oauth2.credentials.lifecycle.create",
-                }
-            ),
-            Name("key", _key),
-            to=(Name("agent_id", _key_agent), Name("app", _key_holder)),
-        ),
-    ),
+    issued=_issued,
     address=("client.ipAddress", "request.ipChain[0].ip", "sourceIP"),
     user_agent=("client.userAgent.rawUserAgent", "userAgent"),
     request_id=("debugContext.debugData.requestId", "transaction.id"),

@@ -15,7 +15,8 @@ from evidence.formats.tables import Row
 
 _ACCOUNT = re.compile(r"serviceAccounts/([^/]+)")
 _KEYS = frozenset({"CreateServiceAccountKey", "UploadServiceAccountKey"})
-_ISSUING = _KEYS | {"CreateKey", "GenerateAccessToken", "SignJwt", "SignBlob"}
+_SIGNING = frozenset({"SignJwt", "SignBlob"})
+_ISSUING = _KEYS | _SIGNING | {"CreateKey", "GenerateAccessToken"}
 
 
 def issues(method: str) -> str:
@@ -28,13 +29,19 @@ def issued(
     last: str, record: Row, payload: Row, realm: str, who: ActorName | None, caller: Caller
 ) -> Issued | None:
     """What this entry of such a method says was issued; `who` asked for it."""
-    answer = row(payload.get("response"))
-    account = text(inside(record, "resource", "labels").get("email_id"))
+    place = record.get("resource")
+    labels = place.get("labels") if type(place) is dict else None
+    if type(labels) is not dict:
+        labels = inside(record, "resource", "labels")
+    account = labels.get("email_id")
+    if type(account) is not str or not account or "\0" in account:
+        account = text(account)
     if not account:
         name = said(payload, "request", "name") or said(payload, "resourceName")
         found = _ACCOUNT.search(name)
         account = found[1] if found is not None else ""
     holder = named(account, "service_account") if account else None
+    answer = row(payload.get("response"))
     if last in _KEYS:
         made = key_of(text(answer.get("name")))
         expires = answer.get("valid_before_time") or member(answer, "validBeforeTime")
@@ -49,9 +56,10 @@ def issued(
         return Issued(tables.actor(realm, "key", number), who, True, None)
     if holder is None or who is None:
         return None
-    if last.startswith("Sign"):
-        signed = key_of(f"serviceAccounts/{account}/keys/{said(answer, 'keyId')}")
-        return Issued(signed, holder, False, None) if signed and said(answer, "keyId") else None
+    if last in _SIGNING:
+        number = said(answer, "keyId")
+        signed = key_of(f"serviceAccounts/{account}/keys/{number}") if number else None
+        return Issued(signed, holder, False, None) if signed else None
     # Whoever holds the token next came by way of all of these.
     listed = member(row(payload.get("request")), "delegates")
     by = caller.by
