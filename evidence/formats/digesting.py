@@ -40,6 +40,6 @@ class Digester:
 
     def __call__(self, realm: str, vendor_id: str) -> bytes:
         digest = self.begun[realm].copy()
-        digest.update(b"%b\0%b" % (vendor_id.encode("utf-8", "surrogatepass"), self.text))
+        digest.update(b"\0".join((vendor_id.encode("utf-8", "surrogatepass"), self.text)))
         made: bytes = digest.digest()
         return made[:DIGEST_SIZE]

@@ -7,8 +7,8 @@ intact records around a damaged one. Knows nothing of what a record means. Pure.
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from io import BytesIO
 from itertools import chain
-from secrets import token_hex
 from typing import Any, NamedTuple
 
 import orjson
@@ -212,9 +212,9 @@ def _lines(text: bytes, shape: Shape) -> Iterator[Batch]:
         cut = text.find(b"\n", start + _AT_ONCE, end)
         upto = end if cut < 0 else cut
         some = text[start:upto]
-        many = some.count(b"\n") + 1
-        values = _together(some, many)
+        values = _together(some)
         if values is None:
+            many = some.count(b"\n") + 1
             yield [
                 piece
                 for place, line in enumerate(some.split(b"\n"), start=number)
@@ -222,6 +222,7 @@ def _lines(text: bytes, shape: Shape) -> Iterator[Batch]:
                 for piece in _line(place, plain, shape, budget)
             ]
         else:
+            many = len(values)
             yield _alike(values, [f"line {place}" for place in range(number, number + many)], shape)
         start, number = upto + 1, number + many
 
@@ -261,22 +262,15 @@ def _alike_or(
     return Alike(places, plain) if len(plain) == len(values) else found
 
 
-def _together(lines: bytes, many: int) -> list[Any] | None:
-    """The values of so many lines, read at once, which takes a third less time; None where one of
-    them is not JSON.
-
-    Between them stands a mark that nobody can foresee: a line that would swallow the next ones,
-    or be two, does not keep every mark in its place.
-    """
-    mark = token_hex(16)
+def _together(lines: bytes) -> list[Any] | None:
+    """The values of these lines; None where one of them is not JSON, or empty."""
+    if lines.endswith(b"\n"):
+        return None
     try:
-        values = orjson.loads(b"[%b]" % lines.replace(b"\n", f',"{mark}",'.encode()))
+        # Bytes are cut at the ends of their lines in half the time by what reads a file of them.
+        return list(map(orjson.loads, BytesIO(lines)))
     except (ValueError, RecursionError):
         return None
-    if len(values) != 2 * many - 1 or values[1::2] != [mark] * (many - 1):
-        return None
-    found: list[Any] = values[::2]
-    return found
 
 
 def _line(number: int, line: bytes, shape: Shape, budget: list[int]) -> Iterator[Piece]:

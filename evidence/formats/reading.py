@@ -10,7 +10,6 @@ could not be read is kept among them as text, so that positions stay what they w
 from collections.abc import Callable, Container, Iterable
 from functools import partial
 from itertools import batched, islice
-from secrets import token_hex
 from typing import Any, NamedTuple
 
 import orjson
@@ -211,7 +210,8 @@ def _read_batch(
         texts = _without(places, values, kinds, broken, received, redactions, lost)
     joined = privacy.SEAM.join(texts)
     suspects = privacy.hit_among(texts, joined)
-    at_hand: Kind | None = None
+    at_hand, reads = None, first.reads
+    records, realms = into.records, asked.realms
     for number, (position, value, by) in enumerate(zip(places, values, kinds, strict=True)):
         # Freed while it is at hand: later, all of them together take three times as long.
         values[number] = None
@@ -236,17 +236,17 @@ def _read_batch(
             digester.text = received[number]
             if by is not at_hand:
                 digester.of(by.name)
-                at_hand = by
-            record = by.reads(position, value, digester)
-            if asked.realms and record.realm not in asked.realms:
-                record = unstated.in_realm_of(asked.realms, record, digester)
+                at_hand, reads = by, by.reads
+            record = reads(position, value, digester)
+            if realms and record.realm not in realms:
+                record = unstated.in_realm_of(realms, record, digester)
         except Unreadable as problem:
             shown = texts[number]
             if by.drops is not None and not asked.keep_content:
                 shown, texts[number] = _unread(by, position, value, shown, redactions, asked)
             into.rejects.append(Rejected(position, str(problem), privacy.excerpt(shown)))
             continue
-        into.records.append(record)
+        records.append(record)
     if broken or len(redactions) > before:
         joined = privacy.SEAM.join(texts)
     return joined
@@ -349,26 +349,15 @@ def _unread(
 def canonical(values: list[Any], broken: dict[int, tuple[str, bytes]]) -> list[bytes]:
     """The canonical JSON of each value, and what was received of each that is broken.
 
-    All are written in one go, with a mark between them that nobody can foresee: one call for
-    each takes twice as long. `broken` gains what nests too deeply to be written.
+    `broken` gains what nests too deeply to be written.
     """
-    if not values:
-        return []
-    mark = token_hex(16)
-    listed = [mark] * (2 * len(values) - 1)
-    listed[::2] = values
-    try:
-        whole = orjson.dumps(listed, option=orjson.OPT_SORT_KEYS)
-    except (TypeError, ValueError, RecursionError):
-        texts = []
-        for number, value in enumerate(values):
-            try:
-                texts.append(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
-            except (TypeError, ValueError, RecursionError):
-                texts.append(b"")
-                broken[number] = "is nested too deeply", b""
-    else:
-        texts = whole[1:-1].split(f',"{mark}",'.encode())
+    texts = []
+    for number, value in enumerate(values):
+        try:
+            texts.append(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
+        except (TypeError, ValueError, RecursionError):
+            texts.append(b"")
+            broken[number] = "is nested too deeply", b""
     for number, (_, raw) in broken.items():
         texts[number] = raw
     return texts

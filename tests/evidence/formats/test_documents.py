@@ -54,10 +54,11 @@ def test_line_that_is_two_records_is_told_apart_from_its_neighbours() -> None:
     "body",
     [
         b"\n".join((b'{"n":1,"x":[{"n":2},{"n":3}]}', *GOOD, b"no JSON", *GOOD)),
+        b"\n\n".join(GOOD) + b"\r\n\n\n  \n" + b"\n".join(GOOD),
         b'[{"n":1,"x":[{"n":2},{"n":3}]},%b]' % b",".join(GOOD * 2),
         b'{"Records":[{"n":1,"x":[{"n":2},{"n":3}]},%b]}' % b",".join(GOOD * 2),
     ],
-    ids=["lines", "list", "document"],
+    ids=["lines", "empty lines", "list", "document"],
 )
 def test_body_says_the_same_wherever_it_is_cut(
     body: bytes, monkeypatch: pytest.MonkeyPatch
