@@ -33,9 +33,7 @@ def issued(
     labels = place.get("labels") if type(place) is dict else None
     if type(labels) is not dict:
         labels = inside(record, "resource", "labels")
-    account = labels.get("email_id")
-    if type(account) is not str or not account or "\0" in account:
-        account = text(account)
+    account = text(labels.get("email_id"))
     if not account:
         name = said(payload, "request", "name") or said(payload, "resourceName")
         found = _ACCOUNT.search(name)
