@@ -81,6 +81,8 @@ def getter(path: str, *, folded: bool = False) -> Get:
         if len(names) == 1:
             return _of_one(names[0])
         return _of_names(names)
+    if len(walk) == 3 and walk[0].name and walk[1].member and walk[2].name:
+        return _of_element(walk[0].name, walk[1], walk[2].name, folded=folded)
 
     def get(here: Any) -> Any:
         for step in walk:
@@ -141,6 +143,23 @@ def _of_three(first: str, second: str, last: str) -> Get:
                 here = here.get(second)
                 if type(here) is dict:
                     return here.get(last)
+        return None
+
+    return get
+
+
+def _of_element(first: str, step: Step, last: str, *, folded: bool) -> Get:
+    member, wanted = step.member, step.wanted
+
+    def get(here: Any) -> Any:
+        if type(here) is dict:
+            here = here.get(first)
+            if type(here) is list:
+                for one in here[:_FURTHEST]:
+                    if type(one) is dict and (said := one.get(member)) is not None:
+                        said = said if type(said) is str else str(said)
+                        if said == wanted or (folded and said.lower() == wanted):
+                            return one.get(last)
         return None
 
     return get

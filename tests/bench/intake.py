@@ -1,12 +1,14 @@
 """Intake beside COPY: CloudTrail and OTLP through the product, and text COPY of the same rows.
 
 The limit is text COPY of the same normalised event rows into a fresh partitioned copy of the
-events table with the same indexes, 10,000 rows a transaction, one connection, same server.
+events table with the same indexes, 10,000 rows a transaction, one connection, same server, and
+the middle one of three.
 """
 
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from statistics import median
 from typing import NamedTuple
 
 from django.db import connection, transaction
@@ -17,6 +19,7 @@ from evidence.models import Source
 from tests.bench import database, synthetic
 
 COPY_COLUMNS = intake.COLUMNS
+COPIES = 3
 
 
 class Speed(NamedTuple):
@@ -56,24 +59,14 @@ def through(
 
 
 def by_copy(into: Source) -> tuple[int, float]:
-    """(rows, seconds) of text COPY of that source's event rows into a fresh copy."""
+    """(rows, seconds) of text COPY of that source's event rows into a fresh copy: the middle one of
+    several, because COPY of the same rows takes up to a fifth more or less from one to the next."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT min(at), max(at) FROM evidence_event WHERE source_id = %s", [into.pk]
         )
         first, last = cursor.fetchone()
     months = sorted({first.strftime("%Y-%m-01"), last.strftime("%Y-%m-01")})
-    database.as_owner("DROP TABLE IF EXISTS bench_copy")
-    database.as_owner(
-        "CREATE TABLE bench_copy (LIKE evidence_event INCLUDING ALL) PARTITION BY RANGE (at)"
-    )
-    for month in months:
-        after = (datetime.fromisoformat(month) + timedelta(days=32)).strftime("%Y-%m-01")
-        database.as_owner(
-            f"CREATE TABLE bench_copy_{month[:7].replace('-', '_')} PARTITION OF bench_copy"
-            f" FOR VALUES FROM ('{month} 00:00+00') TO ('{after} 00:00+00')"
-        )
-    database.as_owner("GRANT ALL ON bench_copy TO countersign_app")
     blocks: list[bytes] = []
     rows = 0
     with (
@@ -92,6 +85,22 @@ def by_copy(into: Source) -> tuple[int, float]:
                 buffer = []
         if buffer:
             blocks.append(b"".join(buffer))
+    return rows, median(_copied(blocks, months) for _ in range(COPIES))
+
+
+def _copied(blocks: list[bytes], months: list[str]) -> float:
+    """Seconds of COPY of these blocks into a table of its own, a partition for each month."""
+    database.as_owner("DROP TABLE IF EXISTS bench_copy")
+    database.as_owner(
+        "CREATE TABLE bench_copy (LIKE evidence_event INCLUDING ALL) PARTITION BY RANGE (at)"
+    )
+    for month in months:
+        after = (datetime.fromisoformat(month) + timedelta(days=32)).strftime("%Y-%m-01")
+        database.as_owner(
+            f"CREATE TABLE bench_copy_{month[:7].replace('-', '_')} PARTITION OF bench_copy"
+            f" FOR VALUES FROM ('{month} 00:00+00') TO ('{after} 00:00+00')"
+        )
+    database.as_owner("GRANT ALL ON bench_copy TO countersign_app")
     started = time.perf_counter()
     for block in blocks:
         with (
@@ -102,7 +111,7 @@ def by_copy(into: Source) -> tuple[int, float]:
             copy.write(block)
     seconds = time.perf_counter() - started
     database.as_owner("DROP TABLE bench_copy")
-    return rows, seconds
+    return seconds
 
 
 def cloudtrail(records: int, name: str, start: datetime) -> Speed:
