@@ -21,6 +21,7 @@ from evidence.formats.exports import Export
 from evidence.formats.record import ActorName, Issued
 from evidence.formats.tables import Name, Row, Said, Table, Text, actor
 from evidence.formats.times import moment
+from evidence.formats.written import Remembered
 from evidence.vocabulary import (
     AUTHENTICATION,
     CHANGE,
@@ -52,15 +53,19 @@ _OBJECT = re.compile(
 _LOOKED_AT = 2_000
 
 
+# Names in lower case, as some exports write them; the few that this module asks for.
+_low = Remembered(str.lower)
+
+
 def _column(record: Row, name: str) -> Any:
     value = record.get(name)
-    return record.get(name.lower()) if value is None else value
+    return record.get(_low[name]) if value is None else value
 
 
 def _text(record: Row, name: str) -> str:
     value = record.get(name)
     if value is None:
-        value = record.get(name.lower())
+        value = record.get(_low[name])
     return value if type(value) is str else ""
 
 
@@ -134,7 +139,9 @@ def _resource(record: Row) -> str | None:
             or _text(record, "GRANTEE_NAME")
         )
     for column in _ACCESSED:
-        if name := _said(_objects(record, column), "objectName"):
+        # Most rows have none of these columns.
+        there = column in record or _low[column] in record
+        if there and (name := _said(_objects(record, column), "objectName")):
             return name
     statement = _text(record, "QUERY_TEXT")
     named = _first_object(statement[:_LOOKED_AT]) if statement else ""
@@ -156,7 +163,12 @@ _CREDENTIAL = re.compile(
 def _activity(record: Row, action: str) -> int | None:
     if not action.upper().startswith("ALTER"):
         return None
-    found = _CREDENTIAL.match(_text(record, "QUERY_TEXT")[:_LOOKED_AT])
+    return _of_credential(_text(record, "QUERY_TEXT")[:_LOOKED_AT])
+
+
+@lru_cache(maxsize=4096)
+def _of_credential(statement: str) -> int | None:
+    found = _CREDENTIAL.match(statement)
     return None if found is None else ISSUANCE if found["made"] else REVOCATION
 
 
@@ -270,6 +282,6 @@ TABLE = Table(
         "address": "only logins carry one",
     },
     # 4: what statements changed, and lists of objects that are text. 5: credentials of users. 6:
-    # what errors say of statements loses its values as well.
-    version=6,
+    # what errors say of statements loses its values as well. 7: times of nine digits and a zone.
+    version=7,
 )
