@@ -86,6 +86,7 @@ _ABOUT = (
     "SETTING_NAME",
     "target_user",
     "doc_title",
+    "meeting_code",
 )
 
 
@@ -125,11 +126,18 @@ TABLE = Table(
     outcome=lambda record: ended(_event(record).get("name")),
     activities={"token:authorize": ISSUANCE, "token:revoke": REVOCATION, "token:activity": USE},
     patterns=((r"login:(?!.*(edit|enroll|change))", AUTHENTICATION), (r"drive:", USE), *WORDS),
-    address=("ipAddress", "networkInfo.ipAddress"),
+    # Meet says the address of each participant among what it says of the call.
+    address=(
+        "ipAddress",
+        "networkInfo.ipAddress",
+        lambda record: _parameter(record, "ip_address"),
+    ),
     user_agent=lambda record: _parameter(record, "user_agent"),
     lacks={
         "credential": "activities name the OAuth client, not its token",
         "session": "activities name no session",
         "request_id": "activities carry none",
     },
+    # 2: addresses and meetings of Meet's calls.
+    version=2,
 )

@@ -11,11 +11,13 @@ write the one, some the other. Who uses another account's password (4648), or st
 another (4688), acts in that account's name.
 """
 
+import re
 from functools import lru_cache
+from ipaddress import ip_address
 from operator import itemgetter
 from typing import Any
 
-from evidence.formats import prefixed
+from evidence.formats import microsoft, prefixed
 from evidence.formats.record import ActorName, Issued
 from evidence.formats.tables import Name, Row, Table, Text, actor, getter
 from evidence.formats.windows import content, messages, results, shapes, xml_events
@@ -63,7 +65,7 @@ _ADDRESSES = ("ipaddress", "clientaddress", "sourceaddress", "sourceip", "workst
 _PLAIN = frozenset(
     {
         *("targetlogonid", "logonguid", "certthumbprint"),
-        *("transmittedservices", "accountname", "user"),
+        *("transmittedservices", "accountname", "user", "callingstationid"),
     }
 )
 
@@ -254,9 +256,31 @@ def _resource(record: Row) -> str | None:
     return found or _get["channel" if record.get("eventid") == "1102" else "computer"](record)
 
 
+# A socket's address as it stands in an event whose text would show it plainly: family, port, address.
+_SOCKET = re.compile(
+    r"(?i)0200[0-9a-f]{4}(?P<four>[0-9a-f]{8})(?:0{16})?"
+    r"|1700[0-9a-f]{12}(?P<six>[0-9a-f]{32})(?:[0-9a-f]{8})?"
+)
+_stated_address = microsoft.plain_address("address")
+
+
 def _address(record: Row) -> str | None:
-    found = record.get("address")
-    return found.removeprefix("::ffff:").lstrip("\\") if type(found) is str else None
+    found = _stated_address(record)
+    if found is None:
+        return _station(record.get("callingstationid"))
+    socket = _SOCKET.fullmatch(found) if found[:4] in ("0200", "1700") else None
+    if socket is not None:
+        return str(ip_address(bytes.fromhex(socket["four"] or socket["six"])))
+    return found.removeprefix("::ffff:").lstrip("\\")
+
+
+def _station(said: Any) -> str | None:
+    """What asks a network policy server for access: an address of it, or of its hardware, which
+    is none."""
+    try:
+        return str(ip_address(said)) if type(said) is str else None
+    except ValueError:
+        return None
 
 
 # --- the event
@@ -350,6 +374,6 @@ TABLE = Table(
     # 3: who asks for a certificate, and the events of the authority. 4: as whom somebody acts,
     # PowerShell's values and times, events as text. 5: keys written into the directory. 6: events
     # of Azure's diagnostics, of AD FS, and those that only their message tells. 7: messages of two
-    # logs alone.
-    version=7,
+    # logs alone. 8: addresses of file servers' sessions, and of who asks a network policy server.
+    version=8,
 )

@@ -50,6 +50,7 @@ _OF_AN_ACCOUNT = {
     "domain": "domainname",
 }
 _LABELS = {
+    "calling station identifier": "callingstationid",
     "client address": "ipaddress",
     "dn": "objectdn",
     "error code": "status",

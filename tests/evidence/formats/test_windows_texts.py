@@ -218,6 +218,54 @@ def test_who_may_not_sign_in_by_remote_desktop() -> None:
     assert (read.address, read.outcome) == ("198.51.100.7", OUTCOME_FAILED)
 
 
+@pytest.mark.parametrize(
+    ("station", "address"),
+    [
+        ("198.51.100.7", "198.51.100.7"),
+        ("2001:DB8::7", "2001:db8::7"),
+        ("00-1B-44-11-3A-B7", None),
+        ("001b44113ab7", None),
+        ("-", None),
+    ],
+)
+def test_station_that_asks_a_network_policy_server(station: str, address: str | None) -> None:
+    row = {"EventID": 6272, "Hostname": "nps1.corp.example.com", "Channel": "Security"}
+    who = {"SubjectUserName": "rosa", "SubjectDomainName": "CORP"}
+    # Its RADIUS client is a device that many come through.
+    data = {**who, "CallingStationID": station, "ClientIPAddress": "203.0.113.1"}
+    read = abuse.read("windows", {**row, **data})
+    assert (read.principal, read.address) == (ActorName("ad:corp", "user", "rosa"), address)
+    message = (
+        "Network Policy Server granted access to a user.\r\n\r\nUser:\r\n\tAccount Name:\t\trosa\r\n"
+        "\tAccount Domain:\t\tCORP\r\n\r\nClient Machine:\r\n"
+        f"\tCalling Station Identifier:\t\t{station}\r\n\r\nRADIUS Client:\r\n"
+        "\tClient IP Address:\t\t203.0.113.1\r\n"
+    )
+    assert abuse.read("windows", {**row, "Message": message}).address == address
+
+
+@pytest.mark.parametrize(
+    ("said", "address"),
+    [
+        ("0200C29FC63364070000000000000000", "198.51.100.7"),
+        ("0200C29FC6336407", "198.51.100.7"),
+        ("1700C29F0000000020010DB800000000000000000000000700000000", "2001:db8::7"),
+        ("198.51.100.7:49823", "198.51.100.7"),
+        ("[2001:db8::7]:49823", "2001:db8::7"),
+        ("::ffff:198.51.100.7", "198.51.100.7"),
+        ("0200::7", "200::7"),
+    ],
+)
+def test_address_of_a_file_servers_session(said: str, address: str) -> None:
+    row = {
+        "EventID": 551,
+        "Hostname": "files1.corp.example.com",
+        "Channel": "Microsoft-Windows-SMBServer/Security",
+        "SourceName": "Microsoft-Windows-SMBServer",
+    }
+    assert abuse.read("windows", {**row, "ClientAddress": said}).address == address
+
+
 @pytest.mark.parametrize("kind", ["AUDIT_FAILURE", "AUDIT_SUCCESS"])
 def test_audit_of_federation_says_who_and_from_where(kind: str) -> None:
     xml = (

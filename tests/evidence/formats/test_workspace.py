@@ -46,3 +46,27 @@ def test_flattened_activity_says_the_same() -> None:
     assert abuse.told(read("google_workspace", flat)) == abuse.told(
         read("google_workspace", activity)
     )
+
+
+def test_call_of_meet_says_its_participants_address_and_meeting() -> None:
+    said = {"ip_address": "198.51.100.7", "meeting_code": "ABCHEXPTQY", "device_type": "web"}
+    call = {
+        "kind": "admin#reports#activity",
+        "id": {
+            "time": "2031-03-05T09:00:00.000Z",
+            "uniqueQualifier": "9",
+            "applicationName": "meet",
+            "customerId": "c01acme",
+        },
+        "actor": {"callerType": "USER", "email": "rosa@example.com"},
+        "events": [
+            {
+                "type": "call",
+                "name": "call_ended",
+                "parameters": [{"name": name, "value": value} for name, value in said.items()],
+            }
+        ],
+    }
+    record = read("google_workspace", call)
+    assert (record.action, record.address) == ("meet:call_ended", "198.51.100.7")
+    assert record.resource == "ABCHEXPTQY"
