@@ -100,6 +100,33 @@ def test_first_way_that_says_something_wins() -> None:
     assert len(find({"c": "x" * 10_000}) or "") == 512
 
 
+LISTS: list[Any] = [
+    [],
+    {},
+    "x",
+    None,
+    [{"key": "Seven", "value": "a"}],
+    [{"key": "seven", "value": "b"}, {"key": "Seven", "value": "c"}],
+    ["Seven", None, {"key": None}, {"key": 7}, {"key": ["Seven"]}, {"key": "Seven"}],
+    [{"key": True, "value": "d"}, {"key": 7, "value": "e"}, {"key": "7", "value": "f"}],
+    [*({"key": number} for number in range(200)), {"key": "Seven", "value": "too far"}],
+]
+
+
+@pytest.mark.parametrize("folded", [False, True])
+@pytest.mark.parametrize("wanted", ["Seven", "7", "True"])
+@pytest.mark.parametrize("listed", LISTS)
+def test_path_with_an_element_finds_what_its_steps_find(
+    listed: Any, wanted: str, folded: bool
+) -> None:
+    whole = paths.getter(f"list{{key={wanted}}}.value", folded=folded)
+    begin = paths.getter(f"list{{key={wanted}}}", folded=folded)
+    end = paths.getter("value", folded=folded)
+    record = {"list": listed}
+    assert whole(record) == end(begin(record))
+    assert whole([record]) is None
+
+
 def test_functions_that_several_names_share_are_asked_once() -> None:
     asked: list[int] = []
 
