@@ -256,7 +256,8 @@ def _resource(record: Row) -> str | None:
     return found or _get["channel" if record.get("eventid") == "1102" else "computer"](record)
 
 
-# A socket's address as it stands in an event whose text would show it plainly: family, port, address.
+# A socket's address as it stands in an event whose text would show it plainly: family, port, address
+# (win:SocketAddress; not verified against a recording of SMBServer's events).
 _SOCKET = re.compile(
     r"(?i)0200[0-9a-f]{4}(?P<four>[0-9a-f]{8})(?:0{16})?"
     r"|1700[0-9a-f]{12}(?P<six>[0-9a-f]{32})(?:[0-9a-f]{8})?"
