@@ -181,6 +181,7 @@ def open_as(
 
 def inaccessible(page: Page) -> list[str]:
     """What axe finds on this page: one line a rule, with where; [] is what tests want."""
+    page.wait_for_load_state()  # a click ends when the next page begins, which has no root yet
     page.evaluate("scrollTo(0, 0)")  # what lies half below the bar has half its size
     page.evaluate(AXE_SCRIPT)
     page.evaluate(REMEMBER_COLOURS)
