@@ -20,17 +20,30 @@ from evidence.formats.otlp.found import Found
 
 _BASE64_LINE = re.compile(rb"\"?[A-Za-z0-9+/]{8,}={0,2}\"?\Z")
 
+# How resource spans begin, and how what they begin with does: a resource, spans of a scope, an address.
+_MEMBERS = {0x0A: b"\x0a\x10\x1a", 0x12: b"\x0a\x12\x1a", 0x1A: bytes(range(256))}
 _BROKEN = "is damaged protobuf or holds text that is not UTF-8"
 # A span of a scope: its tag, its length, and its first field, a trace id of 16 bytes.
 _SPAN = re.compile(rb"\x12[\x12-\x7f]\x0a\x10|\x12[\x80-\xff][\x01-\x7f]\x0a\x10", re.DOTALL)
 
 
 def is_protobuf(head: bytes) -> bool:
-    """Whether bytes begin like an export request: resource spans with a resource or scope."""
+    """Whether bytes begin like an export request: resource spans with a resource or scope.
+
+    So does JSON behind an empty line, but for what follows the brace's own line.
+    """
     if len(head) < 4 or head[0] != 0x0A:
         return False
     length, begin = _varint(head, 1)
-    return begin > 0 and length > 1 and begin < len(head) and head[begin] in (0x0A, 0x12, 0x1A)
+    if begin == 0 or length <= 1 or begin >= len(head):
+        return False
+    member = head[begin]
+    if member not in _MEMBERS:
+        return False
+    inner, begins = _varint(head, begin + 1)
+    if begins + inner > begin + length:
+        return False
+    return begins == 0 or begins >= len(head) or inner == 0 or head[begins] in _MEMBERS[member]
 
 
 def is_json(head: bytes) -> bool:

@@ -1,5 +1,6 @@
 """Every recorded file is known as what it is, and nobody's record as another vendor's."""
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -78,3 +79,20 @@ def test_document_that_is_longer_than_what_is_looked_at_is_recognised(
     many = ",".join(records * (1_000_000 // sum(map(len, records)) + 1))
     body = f"{opening}{many}{']}' if opening != '[' else ']'}".encode()
     assert [recognise(body), recognise(body[:300_000]), recognise(body[:1_000_000])] == [name] * 3
+
+
+@pytest.mark.parametrize("name", ["okta", "ocsf", "gcp", "entra"])
+def test_empty_line_before_a_document_is_not_the_first_byte_of_protobuf(name: str) -> None:
+    record = orjson.loads((SAMPLES / f"{name}.jsonl").read_text().splitlines()[0])
+    for written in (record, [record], {"records": [record]}):
+        for indent in (None, 0, 1, 2, 4, "\t"):
+            body = b"\n" + json.dumps(written, indent=indent).encode()
+            assert (recognise(body), len(FORMATS[name].parse(body, ASKED).records)) == (name, 1)
+
+
+def test_export_that_begins_as_an_empty_line_and_a_brace_does_is_protobuf() -> None:
+    # Resource spans of 0x7b bytes, which is a brace, after the tag, which is a line feed.
+    scope = b"\x12" + bytes([0x7B - 4]) + b"\x12" + bytes([0x7B - 6]) + b"\x2a" * (0x7B - 6)
+    for inside in (b"\x0a\x00" + scope, scope + b"\x1a\x00"):
+        assert len(inside) == ord("{")
+        assert recognise(b"\n{" + inside) == "otlp"
