@@ -277,7 +277,7 @@ def _read(position: str, record: Any, digest: Callable[[str, str], bytes]) -> Re
             return found
         raise Unreadable("has no eventName")
     if type(source) is not str or not source:
-        if "userIdentity" not in record:
+        if record.keys().isdisjoint(("userIdentity", "eventType", "eventVersion")):
             raise Unreadable("has neither eventSource nor userIdentity")
         source = "aws"
     stated = read("eventTime")
@@ -288,10 +288,9 @@ def _read(position: str, record: Any, digest: Callable[[str, str], bytes]) -> Re
     who = identity.who(user, recipient)
     if not account and type(user) is dict:
         account = _text(user, "accountId") or ""
-    parameters = read("requestParameters")
-    if type(parameters) is not dict:
-        parameters = {}
-    response = read("responseElements")
+    parameters, response = read("requestParameters"), read("responseElements")
+    if type(parameters) is not dict or type(response) is str:
+        parameters, response = map(resources.opened, (parameters, response))
     code, message = read("errorCode"), read("errorMessage")
     ended = OUTCOME_OK
     if code or message or service == "signin":
@@ -317,6 +316,7 @@ def _read(position: str, record: Any, digest: Callable[[str, str], bytes]) -> Re
             ),
             message,
         )
+    target = target or resources.created(name, response)
     what = activities.activity(action, parameters)
     issued: Issued | None = None
     on_behalf = who.on_behalf
@@ -385,12 +385,13 @@ def _address(value: Any) -> str | None:
 # 3: insights; NULs in texts; roles that only a name is given of; services in between; copies.
 # 4: aggregated events; rows of a workspace. 5: functions and tasks that hold a role's credentials,
 # instances that were started, more operations that issue and change. 6: IPv6 in its one form.
+# 7: what an answer alone names, sets and requests of EC2, parameters that are text.
 FORMAT = Format(
     NAME,
     "AWS CloudTrail",
     recognise,
     parse,
-    version=6,
+    version=7,
     seams=lambda head: exports.known(head, athena.EXPORTS) and exports.seams(head),
     lists=SHAPE.lists,
 )

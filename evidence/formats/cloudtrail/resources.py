@@ -13,6 +13,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import orjson
+
 from evidence.formats import aws
 
 
@@ -79,6 +81,8 @@ _SETS = frozenset(name for name, _ in SETS)
 _TELLS_NOTHING = re.compile(
     r"(?i)token|requestId|^client|^max|marker|attribute|region|x-amz|owner|version|principal"
 )
+_MAKES = ("Create", "Allocate", "Copy", "Import", "Register", "Request", "Restore", "Start")
+_DEEPEST_ANSWER = 3
 _REFUSED_ON = re.compile(r"on resource: (\S{1,600})")
 
 
@@ -109,7 +113,8 @@ def value_of(parameters: dict[str, Any], name: str) -> str | None:
             return None
     if isinstance(value, list):
         value = value[0] if value else None
-    return value if isinstance(value, str) and value else None
+    # AWS writes stars over what it hides.
+    return value if isinstance(value, str) and value and value[0] != "*" else None
 
 
 @lru_cache(maxsize=1024)
@@ -194,7 +199,7 @@ def _iam(asked: Asked) -> str | None:
         inner = path.strip("/") + "/" if isinstance(path, str) and path.strip("/") else ""
         partition = aws.partition_of(asked.region)
         return f"arn:{partition}:iam::{asked.account}:{kind}/{inner}{name}"
-    if asked.name in _OWN and ":user/" in asked.caller:
+    if asked.name in _OWN and (":user/" in asked.caller or asked.caller.endswith(":root")):
         return asked.caller
     for parameter in ("policyArn", "openIDConnectProviderArn", "sAMLProviderArn", "serialNumber"):
         text = value_of(parameters, parameter)
@@ -245,28 +250,92 @@ def _by_parameters(asked: Asked) -> str | None:
     if not parameters:
         return None
     for name, member in () if _SETS.isdisjoint(parameters) else SETS:
-        inside = parameters.get(name)
-        items = inside.get("items") if isinstance(inside, dict) else None
-        if isinstance(items, list) and items and isinstance(items[0], dict):
-            found = items[0].get(member)
-            if isinstance(found, str) and found:
-                return found
-    for name in _most_telling(tuple(parameters)):
+        found = _first_item(parameters.get(name), (member,))
+        if found:
+            return found
+    for name in _most_telling(asked.name, tuple(parameters)):
         found = value_of(parameters, name)
         if found:
+            return found
+    return _elsewhere(asked)
+
+
+def _elsewhere(asked: Asked) -> str | None:
+    """What EC2's newer operations put into a request of their own, and its older ones into sets."""
+    wrapped = asked.parameters.get(f"{asked.name}Request")
+    if isinstance(wrapped, dict):
+        if asked.name.startswith(_MAKES):
+            return None  # what is made is named by the answer
+        for name in _most_telling(asked.name, tuple(wrapped)):
+            value = wrapped[name]
+            if isinstance(value, list):
+                value = value[0] if value else None
+            # An element of a list is written with its number.
+            found = value_of(value, "content") if isinstance(value, dict) else value
+            if isinstance(found, str) and found:
+                return found
+        return None
+    for name, value in asked.parameters.items():
+        if name.endswith("Set") and name != "filterSet":
+            found = _first_item(value)
+            if found:
+                return found
+    return None
+
+
+def _first_item(value: Any, members: tuple[str, ...] = ()) -> str | None:
+    """What names the first thing of a set: one of these members, or what it says that tells most."""
+    items = value.get("items") if isinstance(value, dict) else None
+    first = items[0] if isinstance(items, list) and items else None
+    if not isinstance(first, dict):
+        return None
+    for member in members or _most_telling("", tuple(first)):
+        found = first.get(member)
+        if isinstance(found, str) and found:
             return found
     return None
 
 
+def opened(value: Any) -> dict[str, Any]:
+    """Parameters or an answer, also where a table writes them as text; empty for no object."""
+    if isinstance(value, str) and value.startswith("{"):
+        try:
+            value = orjson.loads(value.replace("\\u0000", ""))  # no database keeps a NUL
+        except ValueError:
+            return {}
+    return value if isinstance(value, dict) else {}
+
+
+def created(name: str, response: Any) -> str | None:
+    """What an operation made that only its answer names: the id that is nearest to its name."""
+    inside = response if response and name.startswith(_MAKES) else None
+    depth = 0
+    while isinstance(inside, dict) and depth < _DEEPEST_ANSWER:
+        for member in _most_telling(name, tuple(inside)):
+            found = inside.get(member)
+            if isinstance(found, str) and found:
+                return aws.bounded(found)
+        only = inside.get("item")
+        if isinstance(only, str) and only:
+            return aws.bounded(only)
+        inside = next((value for value in inside.values() if isinstance(value, dict)), None)
+        depth += 1
+    return None
+
+
 @lru_cache(maxsize=8192)
-def _most_telling(parameters: tuple[str, ...]) -> tuple[str, ...]:
-    """The parameters whose names say that they name something, the best first."""
+def _most_telling(operation: str, parameters: tuple[str, ...]) -> tuple[str, ...]:
+    """The parameters whose names say that they name something, the best first: of several of a
+    kind, what the operation itself is named after."""
+    named = operation.lower()
     names = sorted(name for name in parameters if not _TELLS_NOTHING.search(name))
     return tuple(
         name
         for ending in ("arn", "id", "identifier", "name")
+        for own in (True, False)
         for name in names
         if name.lower().endswith(ending)
+        and (named != "" and name.lower().removesuffix(ending) in named) is own
     )
 
 

@@ -240,12 +240,46 @@ RESOURCES = [
     ("ec2", "TerminateInstances", {"instancesSet": {"items": [{"instanceId": "i-1"}]}}, "i-1"),
     ("ce", "GetThing", {"clientToken": "t", "thingName": "n", "thingId": "7"}, "7"),
     ("ec2", "DescribeVpcs", {}, None),
+    ("ec2", "DescribeVpcs", {"vpcSet": {"items": [{"vpcId": "vpc-1"}]}, "filterSet": {}}, "vpc-1"),
+    ("ec2", "DescribeVpcs", {"filterSet": {"items": [{"name": "vpc-id"}]}}, None),
+    ("ec2", "CreateTags", {"resourcesSet": {"items": [{"resourceId": "ami-1"}]}}, "ami-1"),
+    (
+        "ec2",
+        "ModifyMirror",
+        {
+            "ModifyMirrorRequest": {
+                "FilterId": "f-1",
+                "MirrorId": "m-1",
+                "RemoveField": [{"tag": 1}],
+            }
+        },
+        "m-1",
+    ),
+    (
+        "ec2",
+        "DeleteFlowLogs",
+        {"DeleteFlowLogsRequest": {"FlowLogId": {"content": "fl-1", "tag": 1}}},
+        "fl-1",
+    ),
+    (
+        "ec2",
+        "DeleteFlowLogs",
+        {"DeleteFlowLogsRequest": {"FlowLogId": [{"content": "fl-1", "tag": 1}, {"tag": 2}]}},
+        "fl-1",
+    ),
+    ("ec2", "DeleteFlowLogs", {"DeleteFlowLogsRequest": {"FlowLogId": []}}, None),
+    ("ce", "UpdateThing", {"bucketId": "b", "thingId": "7"}, "7"),
+    ("ce", "UpdateThing", {"bucketArn": "arn:b", "thingId": "7"}, "arn:b"),
+    ("organizations", "CreateAccount", {"accountName": "****", "email": "****"}, None),
+    ("s3", "PutObject", '{"bucketName": "b", "key": "x\\u0000y"}', "b/xy"),
+    ("s3", "PutObject", '{"bucketName": "b"', None),
+    ("s3", "PutObject", '["b"]', None),
 ]
 
 
 @pytest.mark.parametrize(("service", "name", "parameters", "expected"), RESOURCES)
 def test_resource_of_each_operation(
-    service: str, name: str, parameters: dict[str, Any], expected: str | None
+    service: str, name: str, parameters: dict[str, Any] | str, expected: str | None
 ) -> None:
     record = one(
         eventSource=f"{service}.amazonaws.com", eventName=name, requestParameters=parameters
@@ -256,6 +290,60 @@ def test_resource_of_each_operation(
 def test_resource_of_own_key_is_the_callers_arn() -> None:
     record = {**RECORDS[0], "requestParameters": None}
     assert parse(record).records[0].resource == f"arn:aws:iam::{ACCOUNT}:user/robots/admin"
+
+
+def test_resource_of_own_key_of_an_account_is_its_root() -> None:
+    root = f"arn:aws:iam::{ACCOUNT}:root"
+    identity = {"type": "Root", "arn": root, "accountId": ACCOUNT, "principalId": ACCOUNT}
+    record = {**RECORDS[0], "requestParameters": None, "userIdentity": identity}
+    assert parse(record).records[0].resource == root
+
+
+MADE = [
+    ("CreateVpc", {"requestID": "1", "vpc": {"ownerId": "2", "vpcId": "vpc-1"}}, "vpc-1"),
+    ("CreateVpc", '{"vpc": {"vpcId": "vpc-1"}}', "vpc-1"),
+    (
+        "CreateNatGateway",
+        {"CreateNatGatewayResponse": {"requestId": "1", "natGateway": {"natGatewayId": "nat-1"}}},
+        "nat-1",
+    ),
+    (
+        "CreateFlowLogs",
+        {"CreateFlowLogsResponse": {"unsuccessful": "", "flowLogIdSet": {"item": "fl-1"}}},
+        "fl-1",
+    ),
+    ("CreateVpc", {"a": {"b": {"c": {"vpcId": "too deep"}}}}, None),
+    ("DescribeVpcs", {"vpcId": "vpc-1"}, None),
+    ("CreateVpc", None, None),
+    ("CreateVpc", "vpc-1", None),
+]
+
+
+@pytest.mark.parametrize(("name", "answer", "expected"), MADE)
+def test_resource_that_the_answer_alone_names(name: str, answer: Any, expected: str | None) -> None:
+    for asked in (None, {"cidrBlock": "192.0.2.0/26"}, {f"{name}Request": {"SubnetId": "s-1"}}):
+        if name.startswith("Describe") and asked and f"{name}Request" in asked:
+            continue
+        record = one(
+            eventSource="ec2.amazonaws.com",
+            eventName=name,
+            requestParameters=asked,
+            responseElements=answer,
+        )
+        assert parse(record).records[0].resource == expected
+
+
+@pytest.mark.parametrize("sign", ["eventType", "eventVersion", "userIdentity"])
+def test_call_without_a_service_is_read_where_something_else_says_that_it_is_one(sign: str) -> None:
+    record = one()
+    bare = {
+        name: value
+        for name, value in record.items()
+        if name == sign or name not in ("eventSource", "eventType", "eventVersion", "userIdentity")
+    }
+    read = parse({"Records": [record, bare]})
+    assert read.rejects == []
+    assert read.records[1].action == f"aws:{record['eventName']}"
 
 
 def test_resource_of_refused_call_comes_from_the_sentence() -> None:
