@@ -191,7 +191,9 @@ TABLE = Table(
     vendor_id="eventId",
     action=_action,
     principal=(_who,),
-    credential=(_TOKEN._replace(when="actionName=tokenLogin|tokenAuthentication|aadTokenLogin"),),
+    credential=(
+        _TOKEN._replace(when="actionName=login|tokenLogin|tokenAuthentication|aadTokenLogin"),
+    ),
     agent=(
         Name(
             "agent",
@@ -251,6 +253,6 @@ TABLE = Table(
     ),
     lacks={"credential": "only tokenLogin names the token; other calls name the person"},
     # 4: who acted, where Azure's diagnostic settings wrote it. 5: conversations of Genie, tables of
-    # temporary credentials, calls that a token authorised.
-    version=5,
+    # temporary credentials, calls that a token authorised. 6: logins that name their token.
+    version=6,
 )

@@ -1,17 +1,15 @@
-"""GitHub: the audit log of organisations and enterprises, and webhook deliveries.
+"""GitHub: the audit log of organisations and enterprises.
 
-Owns the meaning of GitHub's fields. Source: GitHub's documentation of audit log events, of events
-performed by an access token, and of webhook payloads. Two tables. Pure.
+Owns the meaning of the audit log's fields; webhooks are github_webhook.py's. Source: GitHub's
+documentation of audit log events and of events performed by an access token. Pure.
 
 A token is its hash (base64 of SHA-256), which whoever holds the token can compute; the long-lived
 name above it is its id. The audit log tells what was done: an entry without a status code that
 names no refusal is taken as done, and a run of a workflow as it concluded. Who grants a fine-grained
 token access names it as `user_programmatic_access_id`; its uses name that as `token_id`. GitHub
-Enterprise Server forwards entries as syslog, as `github_audit` ("Log forwarding"). A webhook's event
-name travels in a header; here it is told from the objects in the payload.
+Enterprise Server forwards entries as syslog, as `github_audit` ("Log forwarding").
 """
 
-import re
 from functools import lru_cache
 from typing import Any
 
@@ -34,15 +32,15 @@ from evidence.vocabulary import (
 
 
 @lru_cache(maxsize=4096)
-def _named(owner: str) -> str:
+def named(owner: str) -> str:
     return f"github:{owner[:150].lower()}"
 
 
-def _first(*values: Any) -> str:
+def first(*values: Any) -> str:
     return next((value for value in values if type(value) is str and value), "")
 
 
-def _within(record: Row, member: str, name: str) -> Any:
+def within(record: Row, member: str, name: str) -> Any:
     inside = record.get(member)
     return inside.get(name) if type(inside) is dict else None
 
@@ -50,10 +48,10 @@ def _within(record: Row, member: str, name: str) -> Any:
 def _realm(record: Row) -> str:
     """The enterprise where there is one, else the organisation, else the repository's owner."""
     repo = record.get("repo") or record.get("repository")
-    owner = _first(record.get("business"), record.get("org"))
+    owner = first(record.get("business"), record.get("org"))
     if not owner and type(repo) is str:
         owner = repo.split("/", 1)[0]
-    return _named(owner) if owner else "github"
+    return named(owner) if owner else "github"
 
 
 def _actor(record: Row, realm: str) -> ActorName | None:
@@ -149,7 +147,7 @@ _FORWARDED = prefixed.text(
     rb"github_audit(?:\[\d{1,10}\])?:\s?", "audit entry behind a syslog header"
 )
 
-AUDIT = Table(
+TABLE = Table(
     name="github",
     title="GitHub audit log",
     signs=(
@@ -252,148 +250,3 @@ AUDIT = Table(
     # 4: the token of a grant, how a run of a workflow ended. 5: sessions of agents and runs.
     version=5,
 )
-
-# Which member of a payload tells its event; the first that is there.
-_EVENTS = tuple(
-    """
-    personal_access_token_request workflow_job workflow_run check_run check_suite
-    pull_request_review_comment review comment discussion pull_request issue deployment_status
-    deployment release secret_scanning_alert code_scanning_alert dependabot_alert alert
-    branch_protection_rule repository_ruleset deploy_key key membership member team hook package
-    registry_package installation_repositories installation invitation blocked_user project
-    milestone label forkee
-    """.split()  # noqa: SIM905  a table of names reads better than a column of strings
-)
-_SAYS = {"review": "pull_request_review", "key": "deploy_key", "forkee": "fork"}
-
-
-def _event(record: Row) -> str | None:
-    """``event.action`` of a payload."""
-    action = record.get("action")
-    told = action if type(action) is str else ""
-    for name in _EVENTS:
-        if type(record.get(name)) is dict:
-            event = _SAYS.get(name, name)
-            if name == "comment":
-                event = "issue_comment" if "issue" in record else "commit_comment"
-                if "pull_request" in record:
-                    event = "pull_request_review_comment"
-            return f"{event}.{told}" if told else event
-    if "commits" in record or "pusher" in record or (told == "push" and "ref" in record):
-        return "push"
-    if "pages" in record:
-        return "gollum"
-    if "ref_type" in record:
-        return "create" if "master_branch" in record else "delete"
-    if not told:
-        return None
-    return f"{'repository' if 'repository' in record else 'organization'}.{told}"
-
-
-def _webhook_realm(record: Row) -> str:
-    repository = record.get("repository")
-    full = repository.get("full_name") if type(repository) is dict else None
-    owner = _first(
-        _within(record, "enterprise", "slug"),
-        _within(record, "organization", "login"),
-        full.split("/", 1)[0] if type(full) is str else None,
-    )
-    return _named(owner) if owner else "github"
-
-
-_AUTHORS = ("comment.user", "review.user", "issue.user", "pull_request.user", "workflow_run.actor")
-_BOT = re.compile(r".*\[bot\]\Z", re.DOTALL)
-
-
-def _sender(record: Row, realm: str) -> ActorName | None:
-    """Who sent it, else who wrote what it tells of."""
-    for path in ("sender", *_AUTHORS):
-        here: Any = record
-        for name in path.split("."):
-            here = here.get(name) if type(here) is dict else None
-        login = here.get("login") if type(here) is dict else None
-        if type(login) is str and login:
-            bot = here.get("type") == "Bot" or _BOT.match(login) is not None
-            return actor(realm, "app" if bot else "user", login.replace("\0", ""))
-    return None
-
-
-WEBHOOK = Table(
-    name="github_webhook",
-    title="GitHub webhooks",
-    signs=(
-        ("repository.full_name", "action"),
-        ("repository.full_name", "pusher"),
-        ("repository.full_name", "sender"),
-        ("repository.full_name", "commits"),
-        ("organization.login", "sender.login"),
-        ("installation.id", "sender.login"),
-        ("p_log_type=GitHub.Webhook",),
-    ),
-    mark=b'"full_name"',
-    realm=_webhook_realm,
-    at=(
-        "comment.updated_at",
-        "comment.created_at",
-        "review.submitted_at",
-        "workflow_job.completed_at",
-        "workflow_job.started_at",
-        "workflow_run.updated_at",
-        "check_run.completed_at",
-        "pull_request.updated_at",
-        "issue.updated_at",
-        "head_commit.timestamp",
-        "release.published_at",
-        "installation.updated_at",
-        "repository.pushed_at",
-    ),
-    vendor_id="delivery",
-    action=_event,
-    principal=(
-        _sender,
-        Name("user", ("pusher.name", "head_commit.author.name", "commits[0].author.name")),
-    ),
-    agent=(Name("app", ("installation.app_slug", "comment.performed_via_github_app.slug")),),
-    resource=("repository.full_name", "organization.login", "enterprise.slug"),
-    outcome=lambda record: (
-        OUTCOME_UNKNOWN if record.get("action") in ("requested", "in_progress") else OUTCOME_OK
-    ),
-    patterns=(
-        (r"personal_access_token_request\.approved|deploy_key\.created", ISSUANCE),
-        (r"installation\.created", ISSUANCE),
-        (r"installation\.(deleted|suspend)|deploy_key\.deleted", REVOCATION),
-        (r"personal_access_token_request\.(denied|cancelled)", REVOCATION),
-        (
-            r"(branch_protection|repository_ruleset|member|team|organization|hook|repository)",
-            CHANGE,
-        ),
-    ),
-    issues=(
-        Issues(
-            frozenset({"personal_access_token_request.approved"}),
-            Name("api_token", "personal_access_token_request.token_id"),
-            to=(Name("user", "personal_access_token_request.owner.login"),),
-            expires="personal_access_token_request.token_expires_at",
-        ),
-        Issues(frozenset({"deploy_key.created"}), Name("key", "key.id")),
-    ),
-    content=(
-        "comment.body",
-        "review.body",
-        "issue.body",
-        "pull_request.body",
-        "discussion.body",
-        "release.body",
-        "head_commit.message",
-        "workflow_run.head_commit.message",
-        "commits[*].message",
-        "changes.body.from",
-    ),
-    lacks={
-        "credential": "a webhook does not say with which token",
-        "at": "only the objects in the payload carry times",
-        "address": "a webhook does not say from where",
-        "request_id": "the delivery's id travels in a header",
-    },
-)
-TABLES = (AUDIT, WEBHOOK)

@@ -164,10 +164,11 @@ def _outcome(record: Row) -> int:
         return OUTCOME_OK
     answer = _answer(record)
     problem = text(answer.get("error")) or text(answer.get("message"))
-    if status == 2 or words in ("failure", "failed", "error") or problem:
+    code = whole(answer, "code")
+    if status == 2 or words in ("failure", "failed", "error") or problem or code >= 400:
         told = f"{problem} {text(record.get('status_code'))} {text(record.get('status_detail'))}"
-        return OUTCOME_REFUSED if _refuses(told[:400]) else OUTCOME_FAILED
-    return OUTCOME_UNKNOWN
+        return OUTCOME_REFUSED if code in (401, 403) or _refuses(told[:400]) else OUTCOME_FAILED
+    return OUTCOME_OK if code >= 200 else OUTCOME_UNKNOWN
 
 
 @lru_cache(maxsize=4096)
@@ -394,5 +395,5 @@ TABLE = Table(
     lacks={
         "on behalf of": "the schema's delegation object is not final; account switches have one"
     },
-    version=5,  # 4: roles that are changed. 5: whom Windows calls nobody is nobody
+    version=6,  # 5: whom Windows calls nobody is nobody. 6: an API's answer by its code
 )

@@ -117,7 +117,7 @@ _WITH_PORT = re.compile(r"(?:\[([0-9a-fA-F:.%\w]+)\]|([\d.]+)):\d{1,5}\Z")
 
 def _address(record: Row) -> str | None:
     """Where it came from, without the port."""
-    given = _text(record, "addr.remote", "remote_addr", "src_addr")
+    given = _text(record, "addr.remote", "addr_remote", "remote_addr", "src_addr")
     nested = record.get("addr")
     if not given and type(nested) is dict:
         given = _text(nested, "remote")
@@ -214,5 +214,5 @@ TABLE = Table(
         "credential": "only joins, bot instances and multi-factor devices name one",
         "request_id": "Teleport names sessions, not requests",
     },
-    version=5,  # 4: the tool that a request to an MCP server calls. 5: users that are deleted
+    version=6,  # 5: users that are deleted. 6: addr_remote, as some collectors write it
 )

@@ -25,7 +25,7 @@ from evidence.formats import clusters, postgres, tables
 from evidence.formats.gcp import databases, issuing, logins, workspace
 from evidence.formats.gcp.callers import NOBODY, caller_named
 from evidence.formats.gcp.calls import PATTERNS, of_cluster
-from evidence.formats.gcp.names import realm_of
+from evidence.formats.gcp.names import monitored, realm_of
 from evidence.formats.members import (
     NOTHING,
     either,
@@ -118,7 +118,9 @@ def _entry(record: Row) -> tuple[Any, ...]:
     if type(who) is not dict:
         who = row(member(payload, "authenticationInfo"))
     if type(asked) is not dict:
-        asked = row(member(payload, "requestMetadata"))
+        asked = row(member(payload, "requestMetadata")) or inside(
+            payload, "metadata", "requestMetadata"
+        )
     log, number = record.get("logName"), record.get("insertId")
     realm = _REALMS[log if type(log) is str else stated(record, "logName")]
     realm = realm or realm_of(_project(record))
@@ -157,7 +159,7 @@ def _entry(record: Row) -> tuple[Any, ...]:
     return (
         realm,
         action or _method_elsewhere(record, payload),
-        (warns and logins.warned_of(payload)) or resource or _resource_elsewhere(payload),
+        (warns and logins.warned_of(payload)) or resource or _resource_elsewhere(record, payload),
         ended,
         principal,
         credential,
@@ -202,13 +204,24 @@ _METHODS = Remembered(_method)
 
 
 def _method_elsewhere(record: Row, payload: Row) -> str | None:
-    # BigQuery's newest entries say it in their metadata; some exports lose the payload.
-    return said(payload, "metadata", "methodName") or said(record, "methodName") or None
+    # BigQuery's newest entries say it in their metadata; some exports lose the payload. What was
+    # asked for is said by the permission as well.
+    return (
+        said(payload, "metadata", "methodName")
+        or said(record, "methodName")
+        or said(first(member(payload, "authorizationInfo")), "permission")
+        or None
+    )
 
 
-def _resource_elsewhere(payload: Row) -> str | None:
+def _resource_elsewhere(record: Row, payload: Row) -> str | None:
     asked = first(member(payload, "authorizationInfo"))
-    return said(asked, "resource") or said(asked, "resourceAttributes", "name") or None
+    return (
+        said(asked, "resource")
+        or said(asked, "resourceAttributes", "name")
+        or monitored(inside(record, "resource"))
+        or None
+    )
 
 
 def _outcome(payload: Row, status: Any, *, fails: bool) -> int:
@@ -333,5 +346,6 @@ TABLE = Table(
     },
     # 3: statements in databases; every delegate of a chain. 4: as in every table.
     # 5: administration of Workspace, client certificates. 6: the account that a warning is about.
-    version=6,
+    # 7: what a permission and a monitored resource say where nothing else does.
+    version=7,
 )

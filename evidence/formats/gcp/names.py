@@ -84,3 +84,24 @@ def by_way_of(chain: tuple[ActorName, ...]) -> str:
 def borrowed(account: ActorName, by: str) -> ActorName:
     """The credential of an impersonation: a token without an id, known by both its ends."""
     return tables.actor(account.realm, "session", f"{account.value} by {by}", account)
+
+
+_ENDINGS = ("_id", "_name")
+# What something is in, and what calls it, is not what it is.
+_AROUND = frozenset({"project_id", "organization_id", "folder_id"})
+
+
+def monitored(resource: tables.Row) -> str:
+    """A monitored resource as ``<type>/<its own label>``; '' when its labels name nothing but where
+    it is. Its own is the label whose stem is in its type, else the first."""
+    kind, labels = resource.get("type"), resource.get("labels")
+    if type(kind) is not str or type(labels) is not dict:
+        return ""
+    named = [
+        (label == "name" or label.rpartition("_")[0] in kind, value)
+        for label, value in labels.items()
+        if type(value) is str and value and label not in _AROUND
+        if label == "name" or label.endswith(_ENDINGS)
+    ]
+    own = next((value for fits, value in named if fits), named[0][1] if named else "")
+    return f"{kind}/{own}".replace("\0", "") if own else ""

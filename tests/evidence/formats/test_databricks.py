@@ -20,6 +20,12 @@ def test_token_is_the_same_when_made_and_when_used() -> None:
     )
 
 
+@pytest.mark.parametrize("action", ["login", "tokenLogin", "aadTokenLogin"])
+def test_login_names_the_token_that_it_is_with(action: str) -> None:
+    record = {**RECORDS[2], "actionName": action}
+    assert read("databricks", record).credential == read("databricks", RECORDS[2]).credential
+
+
 @pytest.mark.parametrize(("shape", "minute"), [(2, 8), (12, 13), (13, 14)])
 def test_shapes_say_the_same(shape: int, minute: int) -> None:
     record = read("databricks", RECORDS[shape])

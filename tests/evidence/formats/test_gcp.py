@@ -291,6 +291,54 @@ def test_failure_is_no_refusal() -> None:
     assert read("gcp", changed(ROWS[1], status={"code": 6})).outcome == OUTCOME_FAILED
 
 
+@pytest.mark.parametrize(
+    ("resource", "expected"),
+    [
+        ({"type": "deployment", "labels": {"name": "vm", "project_id": "p"}}, "deployment/vm"),
+        (
+            {"type": "pubsub_topic", "labels": {"project_id": "p", "topic_id": "t"}},
+            "pubsub_topic/t",
+        ),
+        (
+            {"type": "gce_instance", "labels": {"zone_id": "z", "instance_id": "7"}},
+            "gce_instance/7",
+        ),
+        ({"type": "sql_instance", "labels": {"project_id": "p", "location": "l"}}, None),
+        ({"type": "deployment", "labels": ["name"]}, None),
+        ({"type": 7, "labels": {"name": "vm"}}, None),
+        ("...", None),
+    ],
+)
+def test_monitored_resource_says_what_nothing_else_says(
+    resource: Any, expected: str | None
+) -> None:
+    payload = {"methodName": "v2.deployments.insert", "serviceName": "x.googleapis.com"}
+    assert read("gcp", {"protoPayload": payload, "resource": resource}).resource == expected
+    named = {**payload, "resourceName": "projects/p/things/1"}
+    assert read("gcp", {"protoPayload": named, "resource": resource}).resource == (
+        "projects/p/things/1"
+    )
+
+
+def test_permission_says_what_was_called_where_no_method_does() -> None:
+    asked = [{"permission": "run.services.setIamPolicy", "granted": False, "resource": "r"}]
+    payload = {"serviceName": "run.googleapis.com", "authorizationInfo": asked}
+    record = read("gcp", {"protoPayload": payload})
+    assert (record.action, record.activity, record.outcome) == (
+        "run.services.setIamPolicy",
+        CHANGE,
+        OUTCOME_REFUSED,
+    )
+
+
+def test_address_in_what_bigquery_says_of_itself_is_found() -> None:
+    payload = {
+        "serviceName": "bigquery.googleapis.com",
+        "metadata": {"methodName": "InsertJob", "requestMetadata": {"callerIp": "198.51.100.7"}},
+    }
+    assert read("gcp", {"protoPayload": payload}).address == "198.51.100.7"
+
+
 def test_labelled_rows_are_read(data: Path) -> None:
     for file, principals in (("gcp_audit", 71), ("gcp_k8s", 3)):
         rows = abuse.labelled(data, file)
@@ -298,7 +346,7 @@ def test_labelled_rows_are_read(data: Path) -> None:
         assert (len(parsed.records), parsed.rejects) == (len(rows), [])
         assert sum(one.principal is not None for one in parsed.records) == principals
         named = sum(one.action != "gcp:not stated" for one in parsed.records)
-        assert named == len(rows) - 1
+        assert named == len(rows)
 
 
 def test_table_says_what_is_lacking() -> None:

@@ -76,6 +76,45 @@ def test_webhook_event_is_told_from_its_objects(payload: dict[str, Any], action:
     assert read("github_webhook", {**payload, **REPOSITORY}).action == action
 
 
+MADE, CHANGED, LATER = "2031-03-04T05:00:00Z", "2031-03-04T06:00:00Z", 1_930_374_000  # 07:00
+
+
+@pytest.mark.parametrize(
+    ("payload", "hour"),
+    [
+        ({"action": "opened", "issue": {"created_at": MADE}}, 5),
+        ({"action": "edited", "issue": {"created_at": MADE}}, None),
+        ({"action": "edited", "issue": {"created_at": MADE, "updated_at": CHANGED}}, 6),
+        # When a push came is the server's word, when it was committed whoever's committed.
+        (
+            {
+                "commits": [{"timestamp": MADE}],
+                "head_commit": {"timestamp": CHANGED},
+                "repository": {"full_name": "Acme/ledger", "pushed_at": LATER},
+            },
+            7,
+        ),
+        ({"commits": [{"timestamp": MADE}], "head_commit": {"timestamp": CHANGED}}, 6),
+        ({"commits": [{"timestamp": MADE}, {"timestamp": CHANGED}]}, 6),
+        ({"commits": ["x"], "pusher": {"name": "b"}}, None),
+        # The last push says nothing of when somebody joined.
+        (
+            {
+                "action": "added",
+                "member": {"login": "b"},
+                "repository": {"full_name": "Acme/ledger", "pushed_at": LATER},
+            },
+            None,
+        ),
+        ({"action": "created", "alert": {"created_at": MADE}}, 5),
+    ],
+)
+def test_webhook_says_when_it_was(payload: dict[str, Any], hour: int | None) -> None:
+    at = read("github_webhook", {**REPOSITORY, **payload}).at
+    wanted = None if hour is None else (LATER + (hour - 7) * 3600) * 1_000_000
+    assert at == wanted
+
+
 def test_labelled_rows_name_principal_and_action_where_github_does(data: Path) -> None:
     rows = abuse.labelled(data, "github")
     parsed = abuse.parse("github", rows)

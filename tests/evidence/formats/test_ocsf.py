@@ -118,6 +118,10 @@ OUTCOMES = [
     ({"status_id": 99, "status": "odd"}, OUTCOME_UNKNOWN),
     ({"status_id": 2, "status_detail": "403"}, OUTCOME_REFUSED),
     ({"disposition": "Blocked"}, OUTCOME_REFUSED),
+    ({"status_id": 0, "api": {"response": {"code": 201}}}, OUTCOME_OK),
+    ({"status_id": 0, "api": {"response": {"code": 403}}}, OUTCOME_REFUSED),
+    ({"status_id": 0, "api": {"response": {"code": 500}}}, OUTCOME_FAILED),
+    ({"status_id": 0, "api": {"response": {}}}, OUTCOME_UNKNOWN),
 ]
 
 

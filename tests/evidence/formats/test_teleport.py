@@ -35,6 +35,7 @@ def test_certificate_is_the_same_when_issued_and_when_used() -> None:
         ({"addr.remote": "[2001:db8::1]:65123"}, "2001:db8::1"),
         ({"addr": {"remote": "198.51.100.2:22"}}, "198.51.100.2"),
         ({"remote_addr": "198.51.100.3"}, "198.51.100.3"),
+        ({"addr_remote": "198.51.100.4:3022"}, "198.51.100.4"),
         ({}, None),
     ],
 )

@@ -2,7 +2,10 @@
 
 from typing import Any
 
+import pytest
+
 from evidence.formats.record import ActorName
+from evidence.vocabulary import REVOCATION
 from tests.evidence.formats import abuse
 from tests.evidence.formats.abuse import read, sample
 
@@ -70,3 +73,36 @@ def test_call_of_meet_says_its_participants_address_and_meeting() -> None:
     record = read("google_workspace", call)
     assert (record.action, record.address) == ("meet:call_ended", "198.51.100.7")
     assert record.resource == "ABCHEXPTQY"
+
+
+@pytest.mark.parametrize(
+    ("service", "name", "signs_in"),
+    [
+        ("login", "login_success", True),
+        ("login", "suspicious_login", True),
+        ("login", "suspicious_programmatic_login", True),
+        ("login", "logout", True),
+        # Google does this to them.
+        ("login", "account_disabled_password_leak", False),
+        ("admin", "login_success", False),
+    ],
+)
+def test_sign_in_without_an_actor_is_whose_it_is(service: str, name: str, signs_in: bool) -> None:
+    address = "rosa@example.com"
+    record = read(
+        "google_workspace",
+        {
+            "kind": "admin#reports#activity",
+            "id": {"applicationName": service, "customerId": "C01acme"},
+            "name": name,
+            "parameters": {"affected_email_address": address},
+        },
+    )
+    person = ActorName("workspace:c01acme", "user", address)
+    assert (record.principal, record.resource) == (person if signs_in else None, address)
+
+
+def test_account_that_google_disables_is_a_revocation() -> None:
+    event = {"id": {"applicationName": "login"}, "kind": "admin#reports#activity"}
+    record = read("google_workspace", {**event, "name": "account_disabled_spamming"})
+    assert record.activity == REVOCATION
