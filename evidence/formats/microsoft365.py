@@ -318,7 +318,7 @@ TABLE = Table(
         ),
     ),
     issued=_issued,
-    address=microsoft.plain_address("ClientIP", "ClientIPAddress", "ActorIpAddress"),
+    address=microsoft.plain_address("ClientIP", "ClientIPAddress", "ActorIpAddress", "UserIp"),
     user_agent=(
         "UserAgent",
         "ExtendedProperties{Name=UserAgent}.Value",
@@ -344,5 +344,5 @@ TABLE = Table(
         "credential": "only Exchange, SharePoint and Teams name the token, under AppAccessContext",
         "user_agent": "administration of Exchange names none",
     },
-    version=4,  # 4: conversations with Copilot
+    version=5,  # 4: conversations with Copilot. 5: from where a link in a message was opened
 )

@@ -140,6 +140,8 @@ def _entry(record: Row) -> tuple[Any, ...]:
         resource = stated(payload, "resourceName")
     if in_cluster and resource:
         resource = _OBJECTS[resource]
+    about = logins.warned_of(payload) if warns else None
+    principal = principal or logins.signed_in(name, about)
     session = stated(request, "databaseSessionId") if type(request) is dict else None
     if in_database:
         done = databases.statement(request, resource)
@@ -159,7 +161,7 @@ def _entry(record: Row) -> tuple[Any, ...]:
     return (
         realm,
         action or _method_elsewhere(record, payload),
-        (warns and logins.warned_of(payload)) or resource or _resource_elsewhere(record, payload),
+        about or resource or _resource_elsewhere(record, payload),
         ended,
         principal,
         credential,
@@ -346,6 +348,6 @@ TABLE = Table(
     },
     # 3: statements in databases; every delegate of a chain. 4: as in every table.
     # 5: administration of Workspace, client certificates. 6: the account that a warning is about.
-    # 7: what a permission and a monitored resource say where nothing else does.
+    # 7: what a permission and a monitored resource say where nothing else does, suspicious sign-ins.
     version=7,
 )

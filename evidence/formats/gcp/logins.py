@@ -1,10 +1,13 @@
 """Warnings of Google's sign-in service: the account that one is about.
 
-Owns where an entry names it: nobody called, and the resource is the whole organisation. Source:
+Owns where an entry names it: nobody called, and the resource is the whole organisation. A sign-in
+that looks suspicious is one under that account; what Google did to the account is not. Source:
 "Login audit" of the audit logs for Google Workspace. Pure.
 """
 
+from evidence.formats.gcp.names import named
 from evidence.formats.members import inside, member, said
+from evidence.formats.record import ActorName
 from evidence.formats.tables import Row
 
 METHODS = "google.login.LoginService."
@@ -21,3 +24,9 @@ def warned_of(payload: Row) -> str | None:
             if said(one, "name") == _AFFECTED and (account := said(one, "value")):
                 return account
     return None
+
+
+def signed_in(method: str, account: str | None) -> ActorName | None:
+    """Under which account the sign-in was that a warning is about."""
+    about_one = method.startswith(f"{METHODS}suspicious")
+    return named(account) if account and about_one else None

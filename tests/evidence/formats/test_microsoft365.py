@@ -117,3 +117,9 @@ def test_real_records_survive_damage(data: Path) -> None:
     abuse.survives("microsoft365", [records[number] for number in (0, 2, 5, 6)])
     abuse.survives("microsoft_alerts", records[12:14])
     abuse.survives("windows", records[14:])
+
+
+def test_link_in_a_message_is_opened_from_the_users_address() -> None:
+    bare = {name: value for name, value in RECORD.items() if name != "ClientIP"}
+    opened = {**bare, "Operation": "TIUrlClickData", "UserIp": "198.51.100.7"}
+    assert abuse.read("microsoft365", opened).address == "198.51.100.7"

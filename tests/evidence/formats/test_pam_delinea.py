@@ -8,7 +8,14 @@ from hypothesis import given
 
 from evidence.formats import lines, recognise
 from evidence.formats.record import ActorName
-from evidence.vocabulary import AUTHENTICATION, CHANGE, ISSUANCE, OUTCOME_FAILED, OUTCOME_OK
+from evidence.vocabulary import (
+    AUTHENTICATION,
+    CHANGE,
+    ISSUANCE,
+    OUTCOME_FAILED,
+    OUTCOME_OK,
+    OUTCOME_REFUSED,
+)
 from tests.evidence.formats import abuse
 from tests.evidence.formats.abuse import parse, read
 from tests.evidence.formats.conftest import SAMPLES
@@ -92,3 +99,37 @@ def test_hostile_records_are_survived() -> None:
 def test_damaged_bodies_are_survived(body: bytes) -> None:
     parsed = parse("delinea", body)
     assert len(parsed.records) + len(parsed.rejects) >= 1
+
+
+PLATFORM = abuse.sample("delinea_platform")
+TENANT = "delinea:5a000000-0000-4000-8000-0000000000aa"
+
+
+def test_secret_of_the_platform_is_the_same_when_viewed_and_when_a_session_uses_it() -> None:
+    viewed, launched, closed = (read("delinea_platform", one) for one in PLATFORM[:3])
+    secret, rosa = ActorName(TENANT, "account", "4"), ActorName(TENANT, "user", "rosa@example.com")
+    assert viewed.issued == (secret, rosa, False, None)
+    assert [one.credential for one in (viewed, launched, closed)] == [secret] * 3
+    assert launched.conversation == closed.conversation is not None
+    assert closed.principal == ActorName(TENANT, "service", "systemuser")
+    assert (launched.address, launched.user_agent) == ("198.51.100.7", "Mozilla/5.0")
+
+
+def test_secret_that_was_refused_is_issued_to_nobody() -> None:
+    refused = {**PLATFORM[0], "displayMessage": "Access to the secret was denied."}
+    record = read("delinea_platform", refused)
+    assert (record.outcome, record.issued) == (OUTCOME_REFUSED, None)
+
+
+def test_address_of_an_export_is_one_or_none() -> None:
+    found = [read("delinea_platform", one).address for one in PLATFORM[4:]]
+    assert found == ["198.51.100.9", None]
+
+
+def test_person_for_whom_the_platforms_user_acts_is_named() -> None:
+    for_mia = {**PLATFORM[0], "actor": {**PLATFORM[0]["actor"], "delegatedUserName": "mia"}}
+    assert read("delinea_platform", for_mia).on_behalf == ActorName(TENANT, "user", "mia")
+
+
+def test_records_of_the_platform_survive_hostile_values() -> None:
+    abuse.survives("delinea_platform", PLATFORM)

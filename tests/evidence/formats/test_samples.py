@@ -35,6 +35,7 @@ SAMPLED = {
     "kubernetes": "kubernetes",
     "vault": "vault",
     "cyberark": "cyberark",
+    "delinea_platform": "delinea_platform",
     "postgres": "postgres",
     "ocsf": "ocsf",
     "signals": "signals",
