@@ -33,6 +33,8 @@ NAME = "langfuse"
 # Types that say what an observation did; the others are steps, like a span that says nothing.
 _TYPES = frozenset({"AGENT", "TOOL", "GENERATION", "EMBEDDING", "GUARDRAIL"})
 _ALL_TYPES = _TYPES | {"SPAN", "EVENT", "CHAIN", "RETRIEVER", "EVALUATOR"}
+# What LangGraph and LangChain call their own steps.
+_MACHINERY = re.compile(r"Runnable|ChannelWrite|ChannelRead|Branch<|LangGraph|Chat|Prompt|_|\Z")
 # Members that hold what was said, wherever they stand.
 _SAID = ("input", "output", "toolCalls", "tool_calls", "comments", "corrections", "scores")
 # What an observation takes from its trace: text that does not change once it is written.
@@ -203,6 +205,8 @@ def _told(row: Row) -> Told:
     kind = row.get("type")
     if type(kind) is str and kind in _TYPES:
         attributes.setdefault("langfuse.observation.type", kind.lower())
+    elif kind == "SPAN" and _runs_a_tool(text(row, "name"), metadata):
+        attributes.setdefault("langfuse.observation.type", "tool")
     for name, holder, member in _BEYOND:
         said = (row, trace, metadata)[holder].get(member)
         if type(said) is str and said:
@@ -227,8 +231,19 @@ def _told(row: Row) -> Told:
     )
 
 
+def _runs_a_tool(name: str, metadata: Row) -> bool:
+    """Whether a span of LangGraph's node of tools is a tool's, and no machinery's.
+
+    Callbacks from before Langfuse had a type for them wrote a tool as they wrote every step.
+    """
+    if metadata.get("langgraph_node") != "tools" or name == "tools" or _MACHINERY.match(name):
+        return False
+    tags = metadata.get("tags")
+    return not (type(tags) is list and tags)
+
+
 def _seams(head: bytes) -> Seams | None:
     return None if exports.known(head, _EXPORTS) is None else exports.seams(head)
 
 
-FORMAT = Format(NAME, "Langfuse observations", recognise, parse, version=6, seams=_seams)
+FORMAT = Format(NAME, "Langfuse observations", recognise, parse, version=7, seams=_seams)

@@ -78,7 +78,12 @@ _FAMILIES = re.compile(
     r"|ai\.prompt(?:\.(?:messages|system|prompt|format))?$"
     r"|langfuse\..*(?:\.|_)(?:input|output)$"
     r"|mlflow\..*(?:[Ii]nputs|[Oo]utputs|[Pp]review)$"
-    r"|lk\.(?:user_input|response\.|chat_ctx|instructions|function_tool\.(?:arguments|output))"
+    r"|lk\.(?:user_input|user_transcript|input_text|response\.|chat_ctx|instructions"
+    r"|function_tool\.(?:arguments|output))"
+    r"|ai\.result\.(?:text|object|toolCalls)$"
+    r"|flue\.(?:\w+\.)+(?:prompt|payload|result)$|genkit:(?:input|output)$"
+    # Of a tool, whoever made it.
+    r"|(?:.*[._:])?tool(?:_?call|_?use)?[._](?:arguments|args|params|parameters|results?|response)$"
     r"|mcp\.(?:request|response)\.(?:arguments|content|params|result)(?:\.|$)"
     r"|smolagents\..*(?:memory|output)$"
     # Errors quote what they were about: arguments of tools, answers of models, lines of code.

@@ -1,7 +1,7 @@
 """The attribute names that a record is made from, and what they mean.
 
 Owns the tables: OpenTelemetry's GenAI conventions old and new, OpenInference, Langfuse, MLflow,
-Traceloop, Vercel AI SDK, pydantic-ai. To teach it a library, add rows. The conventions are
+Traceloop, Vercel AI SDK, pydantic-ai, LangSmith, Genkit, Flue, LiveKit. To teach it a library, add rows. The conventions are
 unstable, so every table takes all names it ever had. Pure.
 """
 
@@ -82,6 +82,9 @@ ACTS: tuple[tuple[str, dict[str, int]], ...] = (
     ("langfuse.observation.type", _KINDS),
     ("mlflow.spanType", {**_KINDS, "workflow": AGENT_RUN}),
     ("traceloop.span.kind", {**_KINDS, "workflow": AGENT_RUN}),
+    ("langsmith.span.kind", _KINDS),
+    ("genkit:metadata:subtype", {"model": MODEL_CALL, "embedder": MODEL_CALL, "tool": TOOL_CALL}),
+    ("llm.request.type", {"chat": MODEL_CALL, "completion": MODEL_CALL, "embedding": MODEL_CALL}),
 )
 # Conventions that name an agent's span after the agent.
 NAMING = (
@@ -90,7 +93,11 @@ NAMING = (
     "mlflow.spanType",
     "traceloop.span.kind",
 )
-TOOLS = ("gen_ai.tool.name", "tool.name", "ai.toolCall.name", "mcp.tool.name")
+# What says of a span that has it, and says nothing else, that a tool was called.
+CALLED = ("gen_ai.tool.name", "ai.toolCall.name", "flue.tool.name", "lk.function_tool.name")
+TOOLS = (*CALLED, "tool.name", "mcp.tool.name")
+# What says so of an agent's run: a task that was delegated to it.
+RUNNING = "flue.task.agent"
 MODELS = (
     "gen_ai.request.model",
     "llm.model_name",
@@ -107,6 +114,8 @@ AGENTS = (
     "langfuse.agent.name",
     "langsmith.metadata.lc_agent_name",
     "traceloop.association.properties.lc_agent_name",
+    RUNNING,
+    "lk.agent_name",
 )
 # OpenInference's and Traceloop's names of what a span stands for: of an agent's, the agent's.
 NODES = ("traceloop.entity.name", "graph.node.name", "graph.node.id")
@@ -134,6 +143,9 @@ PEOPLE = (
     "langfuse.user.id",
     "mlflow.trace.user",
     "enduser.pseudo.id",
+    "ai.telemetry.metadata.userId",
+    "langsmith.metadata.user_id",
+    *(f"langfuse.{of}.metadata.langfuse_user_id" for of in ("trace", "observation")),
     *(_ASSOCIATED + name for name in ("user_id", "userId")),
 )
 # The agent that called this one.
@@ -146,6 +158,9 @@ CONVERSATIONS = (
     "gcp.vertex.agent.session_id",
     "microsoft.session.id",
     "mcp.session.id",
+    "ai.telemetry.metadata.sessionId",
+    *(f"langsmith.metadata.{name}" for name in ("session_id", "thread_id", "conversation_id")),
+    *(f"langfuse.{of}.metadata.langfuse_session_id" for of in ("trace", "observation")),
     *(
         _ASSOCIATED + name
         for name in (

@@ -17,6 +17,7 @@ from evidence.formats.otlp.names import (
     AGENT_IDS,
     AGENTS,
     BUCKETS,
+    CALLED,
     CALLERS,
     CONVERSATIONS,
     DATABASE,
@@ -28,6 +29,7 @@ from evidence.formats.otlp.names import (
     POD,
     REQUEST_IDS,
     RESOURCES,
+    RUNNING,
     TASKS,
     TOKENS,
     TOOLS,
@@ -51,6 +53,7 @@ from evidence.vocabulary import (
 _ALL_IDS = (*REQUEST_IDS, *OLD_HEADERS.values())
 # Most spans have none of these, which one look tells.
 _SOME_ID = frozenset(_ALL_IDS)
+_CALLED = frozenset(CALLED)
 _SOME_PLACE = frozenset((*RESOURCES, *ADDRESSES, *BUCKETS, *DATABASE, KEPT_SECRETLY))
 _TOOL_BEFORE = (
     "execute_tool ",
@@ -290,11 +293,11 @@ def _act(name: str, kind: int, attributes: dict[str, Any], request_id: str | Non
     if "gen_ai.operation.name" in attributes or method is not None:
         return STEP
     # Libraries from before the conventions: what they name tells what they did.
-    if "gen_ai.tool.name" in attributes or "ai.toolCall.name" in attributes:
+    if not _CALLED.isdisjoint(attributes):
         return TOOL_CALL
     if "openinference.span.kind" in attributes:
         return STEP
-    if name.startswith("invoke_agent") or (
+    if (name.startswith("invoke_agent") or RUNNING in attributes) or (
         "agent_name" in attributes and name in ("agent run", f"{attributes['agent_name']} run")
     ):
         return AGENT_RUN

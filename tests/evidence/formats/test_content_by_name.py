@@ -19,6 +19,11 @@ PUBLISHED = """
     task.description langgraph.state litellm.input llm.request llm.response response.output
     gen_ai.agent.instructions gen_ai.request.instructions instructions user_input content text
     body query response user_message assistant_message http.request.body.content rpc.message
+    lk.input_text lk.user_transcript lk.chat_ctx lk.function_tool.arguments lk.response.text
+    flue.turn.input flue.turn.output flue.tool.arguments flue.tool.result flue.task.prompt
+    flue.task.result flue.operation.result flue.workflow.payload flue.workflow.result
+    genkit:input genkit:output ai.result.text ai.result.object ai.result.toolCalls
+    acme.tool.params acme.tool_call.args acme.tool_use.result acme:tool_response
 """.split()  # noqa: SIM905  a table of names reads better than a column of strings
 HARMLESS = ["gen_ai.tool.description", "exception.type", "http.user_agent"]
 LONG_WITHOUT_SPACES = "アン・スミスへ四千二百円を送金してください"

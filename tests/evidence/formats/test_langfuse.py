@@ -152,6 +152,27 @@ def test_type_says_what_no_attribute_says(kind: str, activity: int, agent: str |
     assert (record.activity, record.agent and record.agent.value) == (activity, agent)
 
 
+@pytest.mark.parametrize(
+    ("name", "metadata", "activity"),
+    [
+        ("get_weather", {"langgraph_node": "tools"}, TOOL_CALL),
+        ("get_weather", {"langgraph_node": "model_request"}, STEP),
+        ("tools", {"langgraph_node": "tools", "tags": ["graph:step:2"]}, STEP),
+        ("ChannelWrite<...>", {"langgraph_node": "tools"}, STEP),
+        ("RunnableSequence", {"langgraph_node": "tools"}, STEP),
+        ("fetch", {"langgraph_node": "tools", "tags": ["seq:step:1"]}, STEP),
+        ("", {"langgraph_node": "tools"}, STEP),
+    ],
+)
+def test_tool_of_a_graph_is_one_though_its_callback_had_no_type_for_it(
+    name: str, metadata: dict[str, Any], activity: int
+) -> None:
+    record = one(type="SPAN", name=name, metadata=metadata)
+    assert record.activity == activity
+    if activity == TOOL_CALL:
+        assert record.action == name
+
+
 def test_attributes_of_the_span_come_before_the_type() -> None:
     attributes = {"gen_ai.operation.name": "create_agent", "gen_ai.agent.id": "a-1"}
     assert one(type="AGENT", metadata={"attributes": attributes}).activity == STEP

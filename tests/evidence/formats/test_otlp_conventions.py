@@ -36,6 +36,15 @@ ACTS = [
     ({"ai.operationId": "ai.generateText", "ai.model.id": "m"}, STEP, "work"),
     ({"ai.operationId": "ai.generateText.doGenerate", "ai.model.id": "m"}, MODEL_CALL, "m"),
     ({"mlflow.spanType": '"WORKFLOW"'}, AGENT_RUN, "work"),
+    ({"langsmith.span.kind": "tool", "gen_ai.system": "langchain"}, TOOL_CALL, "work"),
+    ({"langsmith.span.kind": "chain", "gen_ai.operation.name": "chain"}, STEP, "work"),
+    ({"genkit:metadata:subtype": "tool"}, TOOL_CALL, "work"),
+    ({"genkit:metadata:subtype": "flow"}, STEP, "work"),
+    ({"llm.request.type": "chat", "gen_ai.response.model": "m"}, MODEL_CALL, "m"),
+    ({"flue.tool.name": "t", "flue.tool.call_id": "1"}, TOOL_CALL, "t"),
+    ({"flue.task.agent": "a", "flue.task.id": "1"}, AGENT_RUN, "a"),
+    ({"flue.operation.kind": "prompt"}, STEP, "work"),
+    ({"lk.function_tool.name": "t", "lk.agent_name": "a"}, TOOL_CALL, "t"),
     ({"langfuse.observation.type": "tool"}, TOOL_CALL, "work"),
     ({"mlflow.spanType": '"AGENT"', "agent_name": "a"}, AGENT_RUN, "a"),
     (
@@ -119,6 +128,22 @@ def test_what_openllmetry_associates_is_read(user: str, conversation: str) -> No
     record = parse(document(span(**told))).records[0]
     assert record.on_behalf == ActorName(REALM, "user", "rosa")
     assert record.conversation == "c-9"
+
+
+@pytest.mark.parametrize(
+    ("user", "conversation"),
+    [
+        ("ai.telemetry.metadata.userId", "ai.telemetry.metadata.sessionId"),
+        ("langsmith.metadata.user_id", "langsmith.metadata.thread_id"),
+        (
+            "langfuse.trace.metadata.langfuse_user_id",
+            "langfuse.observation.metadata.langfuse_session_id",
+        ),
+    ],
+)
+def test_what_an_application_tells_its_library_is_read(user: str, conversation: str) -> None:
+    record = parse(document(span(**{user: "rosa", conversation: "c-9"}))).records[0]
+    assert (record.on_behalf, record.conversation) == (ActorName(REALM, "user", "rosa"), "c-9")
 
 
 def test_agent_that_is_an_arn_has_the_name_that_aws_gives_it() -> None:
