@@ -212,6 +212,8 @@ def _sts(asked: Asked) -> str | None:
     role = value_of(asked.parameters, "roleArn") or value_of(asked.parameters, "targetPrincipal")
     if role:
         return role
+    if asked.name == "GetFederationToken" and (name := value_of(asked.parameters, "name")):
+        return f"arn:{aws.partition_of(asked.region)}:sts::{asked.account}:federated-user/{name}"
     return listed_arn(asked.resources, "AWS::IAM::Role") or listed_arn(asked.resources)
 
 

@@ -227,6 +227,12 @@ RESOURCES = [
     ("secretsmanager", "GetSecretValue", {"SecretId": "prod/db"}, "prod/db"),
     ("secretsmanager", "CreateSecret", {"name": "prod/db"}, "prod/db"),
     ("sts", "AssumeRole", {"roleArn": KEY}, KEY),
+    (
+        "sts",
+        "GetFederationToken",
+        {"name": "x"},
+        f"arn:aws:sts::{ACCOUNT}:federated-user/x",
+    ),
     ("iam", "CreateUser", {"userName": "x"}, f"arn:aws:iam::{ACCOUNT}:user/x"),
     ("iam", "CreateRole", {"roleName": "x", "path": "/a/"}, f"arn:aws:iam::{ACCOUNT}:role/a/x"),
     (
