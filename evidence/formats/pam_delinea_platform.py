@@ -76,8 +76,8 @@ def _outcome(record: Row) -> int:
 
 
 def _address(record: Row) -> str | None:
-    """The export's source may be a name."""
-    stated = text(record.get("Source"))
+    """A source that has no network may be an address or a name, and so may an export's."""
+    stated = said(record, "source", "name") or text(record.get("Source"))
     try:
         return str(ip_address(stated)) if stated else None
     except ValueError:
@@ -127,7 +127,7 @@ TABLE = Table(
         ),
     ),
     issued=_issued,
-    address=("source.host.network.ipAddress", "source.name", _address),
+    address=("source.host.network.ipAddress", _address),
     user_agent="source.host.client.userAgent",
     request_id=_tracked,
     lacks={

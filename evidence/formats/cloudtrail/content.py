@@ -109,6 +109,8 @@ _of_operation = {
 }
 # Columns of tables that hold the parameters as JSON text, and of which members.
 _COLUMNS = (
+    ("requestParameters", "requestParameters"),
+    ("responseElements", "responseElements"),
     ("RequestParameters", "requestParameters"),
     ("ResponseElements", "responseElements"),
     ("requestparameters", "requestParameters"),
@@ -120,10 +122,11 @@ def drop(record: Any, gone: Gone) -> None:
     """Take the content out of a record, in place; what is gone is counted."""
     if type(record) is not dict:
         return
-    name = record.get("eventName")
-    if name is None:
+    read = record.get
+    name = read("eventName")
+    if name is None or str in (type(read("requestParameters")), type(read("responseElements"))):
         _of_columns(record, gone)
-        name = record.get("eventname")
+        name = name or read("eventname")
     _everywhere(record, gone)
     if type(name) is str and name in _of_operation:
         _of_operation[name](record, gone)
@@ -131,7 +134,7 @@ def drop(record: Any, gone: Gone) -> None:
 
 def _of_columns(record: dict[str, Any], gone: Gone) -> None:
     """The same in a row of a table; a text stays as it was written where it holds none."""
-    name = record.get("EventName") or record.get("eventname")
+    name = record.get("eventName") or record.get("EventName") or record.get("eventname")
     for column, member in _COLUMNS:
         text = record.get(column)
         if type(text) is not str or text[:1] != "{":

@@ -320,7 +320,8 @@ def created(name: str, response: Any) -> str | None:
         only = inside.get("item")
         if isinstance(only, str) and only:
             return aws.bounded(only)
-        inside = next((value for value in inside.values() if isinstance(value, dict)), None)
+        held = (name for name, value in inside.items() if isinstance(value, dict))
+        inside = inside.get(next((name for name in held if name != "credentials"), ""))
         depth += 1
     return None
 

@@ -319,6 +319,7 @@ MADE = [
         "fl-1",
     ),
     ("CreateVpc", {"a": {"b": {"c": {"vpcId": "too deep"}}}}, None),
+    ("CreateSession", {"credentials": {"accessKeyId": "ASIAEXAMPLE000000001"}}, None),
     ("DescribeVpcs", {"vpcId": "vpc-1"}, None),
     ("CreateVpc", None, None),
     ("CreateVpc", "vpc-1", None),

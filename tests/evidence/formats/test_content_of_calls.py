@@ -162,6 +162,11 @@ SHAPES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
         "RequestParameters": orjson.dumps(call["requestParameters"]).decode(),
     },
     "envelopes": lambda call: {"detail": call},
+    "tables": lambda call: {
+        **call,
+        "requestParameters": orjson.dumps(call["requestParameters"]).decode(),
+        "responseElements": orjson.dumps({"environment": {"variables": {"A": PRIVATE}}}).decode(),
+    },
 }
 
 

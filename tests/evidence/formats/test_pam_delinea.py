@@ -121,9 +121,12 @@ def test_secret_that_was_refused_is_issued_to_nobody() -> None:
     assert (record.outcome, record.issued) == (OUTCOME_REFUSED, None)
 
 
-def test_address_of_an_export_is_one_or_none() -> None:
+def test_address_is_one_or_none() -> None:
     found = [read("delinea_platform", one).address for one in PLATFORM[4:]]
     assert found == ["198.51.100.9", None]
+    for name, address in (("198.51.100.1", "198.51.100.1"), ("Chrome on Windows", None)):
+        without = {**PLATFORM[0], "source": {"host": None, "name": name}}
+        assert read("delinea_platform", without).address == address
 
 
 def test_person_for_whom_the_platforms_user_acts_is_named() -> None:
