@@ -32,6 +32,8 @@ type Drop = Callable[[Any, Gone], None]
 # What stands in the place of a value.
 type _Cut = Callable[[Any, Gone], Any]
 
+# How JSON begins that an export wrote as text, where others have an object or a list.
+_OPENS = frozenset({"{", "["})
 # So few names are looked for one by one, without a look at all of them before.
 _FEW = 12
 _NUMBERS, _COUNTS = frozenset({int, float, bool}), frozenset({int, float})
@@ -204,6 +206,11 @@ def _written(root: _Node) -> Drop:
                 if inner.every is not None or inner.others:
                     into_list = named(_into_list(inner))
                     say(deep, f" elif type({found}) is list: {into_list}({found}, gone)")
+                into_text = named(_into_text(_walk(inner)))
+                say(
+                    deep,
+                    f" elif type({found}) is str: {into_text}({here}, {name!r}, {found}, gone)",
+                )
         else:
             known, walk = named(frozenset(node.names)), named(_into_names(node))
             say(deep, f"if not {known}.isdisjoint({here}): {walk}({here}, gone)")
@@ -268,7 +275,7 @@ def _into_every(node: _Node) -> _Walk:
 
     def walk(here: Any, gone: Gone) -> None:
         for name, value in here.items():
-            if leaf or type(value) is dict or type(value) is list:
+            if leaf or type(value) is dict or type(value) is list or type(value) is str:
                 way(here, name, value, gone)
 
     return walk
@@ -294,10 +301,13 @@ def _way(node: _Node) -> Callable[[Any, Any, Any, Gone], None]:
     cut = node.cut
     if cut is None:
         walk = _walk(node)
+        into_text = _into_text(walk)
 
-        def way(_: Any, __: Any, value: Any, gone: Gone) -> None:
+        def way(holder: Any, key: Any, value: Any, gone: Gone) -> None:
             if type(value) is dict or type(value) is list:
                 walk(value, gone)
+            elif type(value) is str:
+                into_text(holder, key, value, gone)
 
         return way
 
@@ -306,6 +316,25 @@ def _way(node: _Node) -> Callable[[Any, Any, Any, Gone], None]:
             holder[key] = cut(value, gone)
 
     return leaf
+
+
+def _into_text(walk: _Walk) -> Callable[[Any, Any, str, Gone], None]:
+    """The same of an object or a list that an export wrote as text: it stays text, as it was
+    written where nothing of it is cut."""
+
+    def into_text(holder: Any, key: Any, value: str, gone: Gone) -> None:
+        if value[:1] not in _OPENS:
+            return
+        try:
+            inside = orjson.loads(value)
+        except (ValueError, RecursionError):
+            return
+        before = len(gone)
+        walk(inside, gone)
+        if len(gone) > before:
+            holder[key] = orjson.dumps(inside).decode()
+
+    return into_text
 
 
 def _numbers(here: list[Any], step: Step) -> list[int]:

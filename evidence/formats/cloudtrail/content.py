@@ -109,8 +109,6 @@ _of_operation = {
 }
 # Columns of tables that hold the parameters as JSON text, and of which members.
 _COLUMNS = (
-    ("requestParameters", "requestParameters"),
-    ("responseElements", "responseElements"),
     ("RequestParameters", "requestParameters"),
     ("ResponseElements", "responseElements"),
     ("requestparameters", "requestParameters"),
@@ -122,11 +120,10 @@ def drop(record: Any, gone: Gone) -> None:
     """Take the content out of a record, in place; what is gone is counted."""
     if type(record) is not dict:
         return
-    read = record.get
-    name = read("eventName")
-    if name is None or str in (type(read("requestParameters")), type(read("responseElements"))):
+    name = record.get("eventName")
+    if name is None:
         _of_columns(record, gone)
-        name = name or read("eventname")
+        name = record.get("eventname")
     _everywhere(record, gone)
     if type(name) is str and name in _of_operation:
         _of_operation[name](record, gone)
@@ -134,7 +131,7 @@ def drop(record: Any, gone: Gone) -> None:
 
 def _of_columns(record: dict[str, Any], gone: Gone) -> None:
     """The same in a row of a table; a text stays as it was written where it holds none."""
-    name = record.get("eventName") or record.get("EventName") or record.get("eventname")
+    name = record.get("EventName") or record.get("eventname")
     for column, member in _COLUMNS:
         text = record.get(column)
         if type(text) is not str or text[:1] != "{":

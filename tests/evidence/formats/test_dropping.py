@@ -38,6 +38,20 @@ CASES = [
     (("a.b",), {"a": {"b": ""}}, {"a": {"b": ""}}, []),
     (("a.b",), {"a": {"b": "[content:12]"}}, {"a": {"b": "[content:12]"}}, []),
     (("a.b", "a[*].c"), {"a": "text"}, {"a": "text"}, []),
+    # Objects and lists that an export wrote as text, one inside the other too.
+    (("a.b",), {"a": '{"b": "four", "c": 1}'}, {"a": '{"b":"[content:4]","c":1}'}, [4]),
+    (("a.b",), {"a": '{"c": 1 }'}, {"a": '{"c": 1 }'}, []),
+    (("a.b",), {"a": '{"b": "x"'}, {"a": '{"b": "x"'}, []),
+    (("a[*].v",), {"a": '[{"v":"x"}, 7]'}, {"a": '[{"v":"[content:1]"},7]'}, [1]),
+    (("a[*].v",), {"a": ['{"v":"x"}', "v"]}, {"a": ['{"v":"[content:1]"}', "v"]}, [1]),
+    (("a[*].v",), {"a": {"k": '{"v":"x"}'}}, {"a": {"k": '{"v":"[content:1]"}'}}, [1]),
+    (("a.b.c",), {"a": {"b": '{"c":"x"}'}}, {"a": {"b": '{"c":"[content:1]"}'}}, [1]),
+    (
+        ("a.b.c",),
+        {"a": '{"b":"{\\"c\\":\\"x\\"}"}'},
+        {"a": '{"b":"{\\"c\\":\\"[content:1]\\"}"}'},
+        [1],
+    ),
 ]
 
 
@@ -84,3 +98,16 @@ def test_statement_keeps_its_form(statement: str, form: str, characters: int) ->
 
 def test_no_places_drop_nothing() -> None:
     assert dropper((), ()) is None
+
+
+def test_text_of_many_names_is_looked_into_as_an_object_is() -> None:
+    many = tuple(f"a.n{number}.v" for number in range(40))
+    record = {"a": {"n39": '{"v": "x"}'}}
+    assert dropped(many, record) == [1]
+    assert without_digests(record) == {"a": {"n39": '{"v":"[content:1]"}'}}
+
+
+def test_text_that_is_nested_beyond_reason_stays() -> None:
+    deep = "[" * 100_000
+    record: Any = {"a": deep}
+    assert (dropped(("a[*].v",), record), record["a"]) == ([], deep)
