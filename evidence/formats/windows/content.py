@@ -42,14 +42,37 @@ _FLAT = frozenset({*_NAMES, *(name.lower() for name in _NAMES)})
 # Texts of a whole event, and where in one stands what was run.
 _TEXTS = ("message", "Message", "Event", "event", "_raw")
 _OF_AZURE = ("RawXml", "Description")
+# All that is looked ahead for has a bound, so that the time is linear in the text.
 _RUN = re.compile(
     r"<Data\s+Name\s*=\s*['\"](?:(?:Parent|Process)?CommandLine|ScriptBlockText|Payload|ContextInfo"
     r"|TaskContent(?:New)?)['\"]\s*>([^<]+)<"
     r"|(?:Process )?Command ?Line:[ \t]*([^\r\n]+)"
-    r"|Creating Scriptblock text[^\r\n]*[\r\n]+(.+?)(?=\s*ScriptBlock ID:|\Z)"
-    r"|Task (?:New )?Content:\s*(.+?)(?=\s*Other Information:|\Z)"
+    # PowerShell's own: a program with what it was given, and lines of a pipeline.
+    r"|HostApplication=(?:\"[^\"\r\n]{0,260}\"|[^\r\n]{0,260}?(?i:\.exe)"
+    r"|(?![^\r\n]{0,260}(?i:\.exe))\S{1,260})[ \t]++([^\r\n]+)"
+    r"|CommandLine=[ \t]*+(\S.*?)(?=\s{0,32}Details:|\Z)"
+    r"|details for command line:\s*+(.+?)(?=\s{0,32}Context Information:|\Z)"
+    r"|Creating Scriptblock text[^\r\n]*[\r\n]+(.+?)(?=\s{0,32}ScriptBlock ID:|\Z)"
+    r"|Task (?:New )?Content:\s*(.+?)(?=\s{0,32}Other Information:|\Z)"
     r"|(CommandInvocation\(.+)",
     re.DOTALL,
+)
+
+# Events whose text holds what was run, and how that of each begins in English: in other languages
+# it is not known where in it that stands.
+_RUNS = {
+    "4688": "A new process has been created",
+    "4698": "A scheduled task was created",
+    "4699": "A scheduled task was deleted",
+    "4702": "A scheduled task was updated",
+    "4104": "Creating Scriptblock text",
+    "800": "Pipeline execution details",
+}
+_OF_POWERSHELL = frozenset({"4104", "800"})
+_NUMBERS = ("EventID", "event_id", "EventId", "eventid", "Id")
+_LOGS = (
+    *("Channel", "channel", "LogName", "log_name", "SourceName", "source_name"),
+    *("Provider", "ProviderName", "provider", "provider_name"),
 )
 
 
@@ -76,10 +99,11 @@ def opened(record: Row) -> Row:
     if not held.anything:
         return record
     run: list[Any] = []
+    opening = _opening(record) if held.texts else ""
     made: Row = {
-        name: _without(text, run)
+        name: _without(text, run, opening)
         for name in held.texts
-        if type(text := record[name]) is str and _may_hold(text)
+        if type(text := record[name]) is str and (opening or _may_hold(text))
     }
     event = record.get("event")
     if type(event) is dict and type(text := event.get("original")) is str and _may_hold(text):
@@ -104,7 +128,22 @@ def _may_hold(text: str) -> bool:
     return "ommand" in text or "criptblock" in text or "criptBlock" in text or "Task" in text
 
 
-def _without(text: str, run: list[Any]) -> str:
+def _opening(record: Row) -> str:
+    """How the text of this event would begin in English; empty: it holds nothing that was run."""
+    around = record.get("winlog")
+    around = around if type(around) is dict else record
+    number = next((str(around[name]) for name in _NUMBERS if name in around), "")
+    if number not in _RUNS:
+        return ""
+    logs = " ".join(str(around[name]) for name in _LOGS if name in around)
+    return _RUNS[number] if ("PowerShell" in logs) is (number in _OF_POWERSHELL) else ""
+
+
+def _without(text: str, run: list[Any], opening: str = "") -> str:
+    if opening and opening not in text and not is_gone(text) and text[:1] not in "<{":
+        run.append(text)
+        return f"[content:{len(text)}]"
+
     def cut(match: re.Match[str]) -> str:
         said = next(filter(None, match.groups()))
         if is_gone(said.strip()):

@@ -187,69 +187,6 @@ def test_call_that_cannot_be_read_keeps_no_more() -> None:
     assert [PRIVATE in one.excerpt for one in found.rejects] == [False]
 
 
-AROUND = {
-    "Computer": "files1.corp.example.com",
-    "Channel": "Security",
-    "Provider": "Microsoft-Windows-Security-Auditing",
-    "TimeCreated": "2031-03-04T09:03:00Z",
-}
-LOGGED = (
-    "A new process has been created.\r\n\r\nCreator Subject:\r\n\tAccount Name:\t\tRosa\r\n"
-    "\tAccount Domain:\t\tCORP\r\n\r\nProcess Information:\r\n\tNew Process Name:\tC:\\x.exe\r\n"
-    f"\tProcess Command Line:\tx.exe {PRIVATE}\r\n\r\nToken Elevation Type indicates"
-)
-XML = (
-    "<Event xmlns='x'><System><Provider Name='Microsoft-Windows-Security-Auditing'/>"
-    "<EventID>4688</EventID><TimeCreated SystemTime='2031-03-04T09:03:00Z'/>"
-    "<Channel>Security</Channel><Computer>files1.corp.example.com</Computer></System><EventData>"
-    "<Data Name='SubjectUserName'>Rosa</Data><Data Name='SubjectDomainName'>CORP</Data>"
-    f"<Data Name='CommandLine'>x.exe {PRIVATE}</Data></EventData></Event>"
-)
-SCRIPT = f"Creating Scriptblock text (1 of 1):\r\n{PRIVATE}\r\nmore\r\n\r\nScriptBlock ID: 11-22"
-TASK = f"Task Name: \\x\r\nTask Content:\t<?xml?>\r\n<Task>{PRIVATE}</Task>\r\n"
-POWERSHELL = "Microsoft-Windows-PowerShell"
-RUNS: dict[str, dict[str, Any]] = {
-    "data": {**AROUND, "EventID": 4688, "EventData": {"CommandLine": f"x {PRIVATE}"}},
-    "flat": {**AROUND, "EventID": 4688, "CommandLine": f"x {PRIVATE}", "message": LOGGED},
-    "winlogbeat": {
-        "winlog": {
-            "event_id": 4688,
-            "channel": "Security",
-            "event_data": {"CommandLine": f"x {PRIVATE}", "SubjectUserName": "Rosa"},
-        },
-        "message": LOGGED,
-        "process": {"command_line": PRIVATE, "args": [PRIVATE]},
-    },
-    "listed": {
-        "Event": {
-            "System": {"EventID": 4688, "Channel": "Security", "Computer": "files1"},
-            "EventData": {"Data": [{"@Name": "CommandLine", "#text": PRIVATE}]},
-        }
-    },
-    "wazuh": {
-        "win": {
-            "system": {"eventID": "4688", "channel": "Security", "message": LOGGED},
-            "eventdata": {"commandLine": PRIVATE},
-        }
-    },
-    "xml": {"event": XML},
-    "original": {"event": {"original": XML}, "winlog": {"event_id": 4688, "channel": "Security"}},
-    "script": {**AROUND, "Provider": POWERSHELL, "EventID": 4104, "Message": SCRIPT},
-    "task": {**AROUND, "EventID": 4698, "TaskName": "\\x", "message": TASK},
-}
-
-
-@pytest.mark.parametrize("shape", RUNS)
-def test_what_was_run_on_windows_is_not_kept(shape: str) -> None:
-    found = parsed("windows", [RUNS[shape], RUNS[shape]])
-    assert (len(found.records), found.rejects) == (2, [])
-    assert found.redactions != []
-
-
-def test_mark_that_somebody_ran_hides_nothing() -> None:
-    parsed("windows", {**RUNS["flat"], "message": LOGGED.replace("x.exe p", "[content:1] p")})
-
-
 EXEC = "/api/v1/namespaces/a/pods/web/exec?command=sh&command=-c&command=private+words&container=w"
 OTHERS: tuple[tuple[str, dict[str, Any]], ...] = (
     (
