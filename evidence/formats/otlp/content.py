@@ -82,12 +82,24 @@ _FAMILIES = re.compile(
     r"|function_tool\.(?:arguments|output))"
     r"|ai\.result\.(?:text|object|toolCalls)$"
     r"|flue\.(?:\w+\.)+(?:prompt|payload|result)$|genkit:(?:input|output)$"
+    # OpenLIT's and OpenLLMetry's, and what a store of vectors was asked and found.
+    r"|gen_ai\.agent\.(?:context|final_result|goal|memory|next_goal|step_messages|task)$"
+    r"|gen_ai\.(?:assistant|system|user|choice)\.message$|(?:gen_ai|llm)\.content\."
+    r"|gen_ai\.(?:\w+\.)*(?:action\.value|task\.description|instructions?|(?:in|out)put_data"
+    r"|query\.text|text\.processed|search\.query|retrieval\.query|speech\.prompt|audio\.text|image"
+    r"|diarized_transcript|tool_calls|input_kwargs)$"
+    r"|mcp\.(?:\w+\.)*(?:argument\.value|(?:context|prompt)\.arguments|completion\.values|error\.data"
+    r"|server\.instructions|progress\.message|(?:request|response)\.(?:argument|payload|value)"
+    r"|sampling\.messages)$|mcp\.result$"
+    r"|(?:db|pinecone)\.(?:\w+\.)*(?:(?:query|search)\.result|result\.(?:document|entity|metadata"
+    r"|vector)|where|where_document|filter|queries|embeddings(?:\.vector)?|search\.query"
+    r"|update\.(?:metadata|values))$|haystack\.\w+\.completion$"
     # Of a tool, whoever made it.
     r"|(?:.*[._:])?tool(?:_?call|_?use)?[._](?:arguments|args|params|parameters|results?|response)$"
     r"|mcp\.(?:request|response)\.(?:arguments|content|params|result)(?:\.|$)"
     r"|smolagents\..*(?:memory|output)$"
     # Errors quote what they were about: arguments of tools, answers of models, lines of code.
-    r"|(?:exception|error)\.(?:message|stack|stack_?trace|object)$"
+    r"|(?:.*\.)?(?:exception|error)\.(?:message|stack|stack_?trace|object)$"
     # Whoever made it: haystack.component.input, braintrust.output_json, lmnr.span.input …
     r"|(?:.*[._])?(?:in|out)puts?(?:_json)?$"
 )

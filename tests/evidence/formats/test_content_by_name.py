@@ -23,6 +23,17 @@ PUBLISHED = """
     flue.turn.input flue.turn.output flue.tool.arguments flue.tool.result flue.task.prompt
     flue.task.result flue.operation.result flue.workflow.payload flue.workflow.result
     genkit:input genkit:output ai.result.text ai.result.object ai.result.toolCalls
+    gen_ai.agent.goal gen_ai.agent.final_result gen_ai.agent.step_messages gen_ai.user.message
+    gen_ai.content.reasoning gen_ai.content.completion.chunk gen_ai.task.description
+    gen_ai.browser.action.value gen_ai.framework.pipeline.input_data gen_ai.framework.query.text
+    gen_ai.memory.search.query gen_ai.vectordb.search.query gen_ai.retrieval.query
+    gen_ai.request.speech.prompt gen_ai.response.audio.text gen_ai.response.image
+    gen_ai.response.tool_calls gen_ai.tool.input_kwargs gen_ai.framework.error.message
+    mcp.completion.argument.value mcp.fastmcp.prompt.arguments mcp.sampling.messages mcp.result
+    mcp.request.payload mcp.response.value mcp.error.message mcp.progress.message
+    db.query.result db.query.result.document db.query.result.metadata db.query.embeddings.vector
+    db.chroma.query.where_document db.vector.query.filter db.update.values pinecone.query.queries
+    db.marqo.search.query haystack.openai.completion
     acme.tool.params acme.tool_call.args acme.tool_use.result acme:tool_response
 """.split()  # noqa: SIM905  a table of names reads better than a column of strings
 HARMLESS = ["gen_ai.tool.description", "exception.type", "http.user_agent"]
@@ -32,6 +43,20 @@ LONG_WITHOUT_SPACES = "アン・スミスへ四千二百円を送金してくだ
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_name_is_content_however_short_it_is(name: str) -> None:
     assert content.kind_of(name) == content.CONTENT
+
+
+@pytest.mark.parametrize(
+    "name",
+    """
+    db.query.summary db.response.returned_rows db.query.result.score db.query.result.distance
+    db.query.namespace gen_ai.evaluation.result gen_ai.evaluation.score.value gen_ai.agent.name
+    gen_ai.agent.memory_enabled gen_ai.memory.operation gen_ai.request.context_window
+    gen_ai.response.finish_reasons gen_ai.task.status gen_ai.tool.call.id mcp.response.size
+    mcp.tool.description mcp.session.id error.type gen_ai.response.id gen_ai.output.type
+    """.split(),  # noqa: SIM905  a table of names reads better than a column of strings
+)
+def test_name_that_says_how_it_went_is_none(name: str) -> None:
+    assert content.kind_of(name) != content.CONTENT
 
 
 def test_no_name_that_is_read_is_content() -> None:
