@@ -140,7 +140,7 @@ def test_attack_is_held_with_the_first_file_that_shows_it(recording: Path) -> No
     assert (begun.count(), begun.filter(at__gt=key.decided_at).count()) == (2_642, 1_870)
     # All of it is one incident, and one mail for each person and hold.
     case = Case.objects.get()
-    assert (case.door, case.items.count(), case.findings.count()) == ("incident", 2, 42)
+    assert (case.door, case.items.count(), case.findings.count()) == ("incident", 2, 47)
     asked = Notice.objects.filter(channel="mail")
     assert asked.count() == asked.values("person", "occasion").distinct().count() == 5
 
