@@ -275,7 +275,8 @@ def _into_every(node: _Node) -> _Walk:
 
     def walk(here: Any, gone: Gone) -> None:
         for name, value in here.items():
-            if leaf or type(value) is dict or type(value) is list or type(value) is str:
+            kind = type(value)
+            if leaf or kind is dict or kind is list or (kind is str and value[:1] in _OPENS):
                 way(here, name, value, gone)
 
     return walk
@@ -306,7 +307,7 @@ def _way(node: _Node) -> Callable[[Any, Any, Any, Gone], None]:
         def way(holder: Any, key: Any, value: Any, gone: Gone) -> None:
             if type(value) is dict or type(value) is list:
                 walk(value, gone)
-            elif type(value) is str:
+            elif type(value) is str and value[:1] in _OPENS:
                 into_text(holder, key, value, gone)
 
         return way
@@ -323,8 +324,6 @@ def _into_text(walk: _Walk) -> Callable[[Any, Any, str, Gone], None]:
     written where nothing of it is cut."""
 
     def into_text(holder: Any, key: Any, value: str, gone: Gone) -> None:
-        if value[:1] not in _OPENS:
-            return
         try:
             inside = orjson.loads(value)
         except (ValueError, RecursionError):

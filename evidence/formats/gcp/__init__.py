@@ -140,8 +140,10 @@ def _entry(record: Row) -> tuple[Any, ...]:
         resource = stated(payload, "resourceName")
     if in_cluster and resource:
         resource = _OBJECTS[resource]
-    about = logins.warned_of(payload) if warns else None
-    principal = principal or logins.signed_in(name, about)
+    about = None
+    if warns:
+        about = logins.warned_of(payload)
+        principal = principal or logins.signed_in(name, about)
     session = stated(request, "databaseSessionId") if type(request) is dict else None
     if in_database:
         done = databases.statement(request, resource)
