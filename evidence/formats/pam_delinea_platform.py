@@ -8,12 +8,15 @@ services; the vault's other names are guessed from its list of events. Pure.
 """
 
 import re
+from functools import lru_cache
 from ipaddress import ip_address
+from typing import NamedTuple
 
 from evidence.formats import tables
-from evidence.formats.members import inside, row, said, text
+from evidence.formats.members import inside, row, text
 from evidence.formats.record import ActorName, Issued
-from evidence.formats.tables import Name, Row, Table
+from evidence.formats.tables import Row, Table
+from evidence.formats.written import Of
 from evidence.vocabulary import (
     AUTHENTICATION,
     CHANGE,
@@ -30,21 +33,24 @@ _HANDS_OVER = re.compile(
     r"|passworddisplayed|webpassword\w*)$",
     re.IGNORECASE,
 )
-_REFUSALS = re.compile(r"denied|unauthori[sz]ed|forbidden|rejected", re.IGNORECASE)
+_REFUSALS = ("denied", "unauthori", "forbidden", "rejected")
+# Names that are longer are no names of its own, and not remembered.
+_LONGEST = 200
 
 
-def _action(record: Row) -> str | None:
-    return said(record, "eventType", "name") or text(record.get("Event type")) or None
+class _Said(NamedTuple):
+    """What the objects of an event say, which stand in one another."""
 
-
-def _principal(record: Row, realm: str) -> ActorName | None:
-    """Who acted; the export writes only how they are shown."""
-    acted = row(record.get("actor"))
-    name = said(acted, "email") or said(acted, "name") or text(record.get("Initiated by"))
-    if not name:
-        return None
-    machine = said(acted, "type").lower() == "system" or name == "Delinea System"
-    return tables.actor(realm, "service" if machine else "user", name)
+    realm: str
+    action: str | None
+    principal: ActorName | None
+    credential: ActorName | None
+    on_behalf: ActorName | None
+    session: str | None
+    ended: int
+    issued: Issued | None
+    address: str | None
+    request: str | None
 
 
 def _first(value: object) -> str:
@@ -52,45 +58,59 @@ def _first(value: object) -> str:
     return text(value[0]) if isinstance(value, list) and value else text(value)
 
 
-def _secret(record: Row, realm: str) -> ActorName | None:
-    target = row(record.get("target"))
-    if said(target, "type").upper() == "SECRET":
-        number = said(target, "id") or said(target, "name")
-    else:
-        number = _first(inside(target, "additionalAttributes").get("secret_id"))
-    return tables.actor(realm, "account", number) if number else None
+@lru_cache(maxsize=4096)
+def _hands_over(action: str) -> bool:
+    return _HANDS_OVER.match(action) is not None
 
 
-def _issued(record: Row, realm: str, principal: ActorName | None) -> Issued | None:
-    secret = _secret(record, realm)
-    if secret is None or _HANDS_OVER.match(_action(record) or "") is None:
-        return None
-    return Issued(secret, principal, False, None) if _outcome(record) == OUTCOME_OK else None
-
-
-def _outcome(record: Row) -> int:
-    words = f"{_action(record)} {text(record.get('displayMessage')) or text(record.get('Action'))}"
-    if _REFUSALS.search(words):
-        return OUTCOME_REFUSED
-    return OUTCOME_FAILED if "fail" in words.lower() else OUTCOME_OK
-
-
-def _address(record: Row) -> str | None:
-    """A source that has no network may be an address or a name, and so may an export's."""
-    stated = said(record, "source", "name") or text(record.get("Source"))
+@lru_cache(maxsize=4096)
+def _address(stated: str) -> str | None:
     try:
         return str(ip_address(stated)) if stated else None
     except ValueError:
         return None
 
 
-def _tracked(record: Row) -> str | None:
-    return _first(inside(record, "additionalAttributes").get("InternalTrackingID")) or None
+def _ended(words: str) -> int:
+    words = words.lower()
+    for refusal in _REFUSALS:
+        if refusal in words:
+            return OUTCOME_REFUSED
+    return OUTCOME_FAILED if "fail" in words else OUTCOME_OK
 
 
-def _session(record: Row) -> str | None:
-    tunnel = _first(inside(record, "additionalAttributes").get("tunnelId"))
-    return text(record.get("sessionId")) or tunnel or None
+def _entry(record: Row) -> _Said:
+    read = record.get
+    acted, target, source = row(read("actor")), row(read("target")), row(read("source"))
+    more, tenant = row(read("additionalAttributes")), text(read("tenantId"))
+    realm = tables.realm_named(f"delinea:{tenant}" if tenant else "delinea")
+    action = text(row(read("eventType")).get("name")) or text(read("Event type"))[:_LONGEST]
+    # The export writes only how whoever acted is shown.
+    who = text(acted.get("email")) or text(acted.get("name")) or text(read("Initiated by"))
+    machine = acted.get("type") == "system" or who == "Delinea System"
+    principal = tables.actor(realm, "service" if machine else "user", who) if who else None
+    behind = text(acted.get("delegatedUserName"))
+    if text(target.get("type")).upper() == "SECRET":
+        number = text(target.get("id")) or text(target.get("name"))
+    else:
+        number = _first(row(target.get("additionalAttributes")).get("secret_id"))
+    secret = tables.actor(realm, "account", number) if number else None
+    ended = _ended(f"{action} {text(read('displayMessage')) or text(read('Action'))}")
+    given = secret is not None and ended == OUTCOME_OK and _hands_over(action)
+    address = text(inside(source, "host", "network").get("ipAddress"))
+    return _Said(
+        realm,
+        action or None,
+        principal,
+        secret,
+        tables.actor(realm, "user", behind) if behind else None,
+        text(read("sessionId")) or _first(more.get("tunnelId")) or None,
+        ended,
+        Issued(secret, principal, False, None) if given and secret else None,
+        # A source that has no network may be an address or a name, and so may an export's.
+        address or _address((text(source.get("name")) or text(read("Source")))[:_LONGEST]),
+        _first(more.get("InternalTrackingID")) or None,
+    )
 
 
 TABLE = Table(
@@ -102,16 +122,16 @@ TABLE = Table(
         ("Event type^Delinea.", "Initiated by"),
     ),
     mark=b'"Delinea.',
-    realm="delinea:{tenantId}",
+    realm=Of(_entry, 0),
     at=("eventDateTime", "Date", "processedTime"),
     vendor_id="eventMessageId",
-    action=_action,
-    principal=(_principal,),
-    on_behalf=(Name("user", "actor.delegatedUserName"),),
-    credential=(_secret,),
-    session=_session,
+    action=(Of(_entry, 1),),
+    principal=(Of(_entry, 2),),
+    credential=(Of(_entry, 3),),
+    on_behalf=(Of(_entry, 4),),
+    session=(Of(_entry, 5),),
     resource=("target.displayName", "target.name", "target.id", "Target"),
-    outcome=_outcome,
+    outcome=Of(_entry, 6),
     patterns=(
         (f"(?i){_HANDS_OVER.pattern}", ISSUANCE),
         (r"(?i)delinea\.vault\.secret\.(?:\w+\.)*(?:checked_?in|checkin)$", REVOCATION),
@@ -126,10 +146,10 @@ TABLE = Table(
             CHANGE,
         ),
     ),
-    issued=_issued,
-    address=("source.host.network.ipAddress", _address),
+    issued=Of(_entry, 7),
+    address=(Of(_entry, 8),),
     user_agent="source.host.client.userAgent",
-    request_id=_tracked,
+    request_id=(Of(_entry, 9),),
     lacks={
         "request_id": "only events of the directory have one",
         "credential": "only events about a secret name one",
