@@ -102,7 +102,7 @@ def test_damaged_bodies_are_survived(body: bytes) -> None:
 
 
 PLATFORM = abuse.sample("delinea_platform")
-TENANT = "delinea:5a000000-0000-4000-8000-0000000000aa"
+TENANT = "delinea:acme-1"
 
 
 def test_secret_of_the_platform_is_the_same_when_viewed_and_when_a_session_uses_it() -> None:
