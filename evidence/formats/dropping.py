@@ -115,15 +115,17 @@ def dropper(content: tuple[str, ...], statements: tuple[str, ...] = ()) -> Drop 
     no_content = frozenset(name for names in rest for name in names)
     kinds = Remembered(lambda name: _SPARED if name in no_content else _kind(name))
 
+    everywhere = partial(_everywhere, kinds)
+
     def drop(record: Any, gone: Gone) -> None:
         at_places(record, gone)
         if type(record) is dict or type(record) is list:
-            _everywhere(record, kinds, gone)
+            everywhere(record, gone)
 
     return drop
 
 
-def _everywhere(record: Any, kinds: Remembered[int], gone: Gone) -> None:
+def _everywhere(kinds: Remembered[int], record: Any, gone: Gone) -> None:
     """Take out what is content by its name or by its words, however deep it stands. What is a
     number or nothing is no content: it counts."""
     waiting = [record]
@@ -145,8 +147,8 @@ def _everywhere(record: Any, kinds: Remembered[int], gone: Gone) -> None:
                     and not is_gone(value)
                 ):
                     here[key] = _without(value, gone)
-                elif value and value[0] in "{[":
-                    here[key] = _inside_text(value, kinds, gone)
+                elif value[:1] in _OPENS:
+                    here[key] = _inside_text(value, partial(_everywhere, kinds), gone)
             elif type(value) is dict or type(value) is list:
                 if value and type(key) is str and kinds[key] == _CONTENT:
                     here[key] = _without(value, gone)
@@ -154,14 +156,15 @@ def _everywhere(record: Any, kinds: Remembered[int], gone: Gone) -> None:
                     waiting.append(value)
 
 
-def _inside_text(text: str, kinds: Remembered[int], gone: Gone) -> str:
-    """The same of JSON that is a text, which stays as it was written where it holds none."""
+def _inside_text(text: str, walk: Drop, gone: Gone) -> str:
+    """The same of an object or a list that is written as text, which stays as it was written where
+    nothing of it is cut."""
     try:
         value = orjson.loads(text)
     except (ValueError, RecursionError):
         return text
     before = len(gone)
-    _everywhere(value, kinds, gone)
+    walk(value, gone)
     return text if len(gone) == before else orjson.dumps(value).decode()
 
 
@@ -206,11 +209,9 @@ def _written(root: _Node) -> Drop:
                 if inner.every is not None or inner.others:
                     into_list = named(_into_list(inner))
                     say(deep, f" elif type({found}) is list: {into_list}({found}, gone)")
-                into_text = named(_into_text(_walk(inner)))
-                say(
-                    deep,
-                    f" elif type({found}) is str: {into_text}({here}, {name!r}, {found}, gone)",
-                )
+                text = f"{named(_inside_text)}({found}, {named(_walk(inner))}, gone)"
+                say(deep, f" elif type({found}) is str and {found}[:1] in {named(_OPENS)}:")
+                say(deep, f"  {here}[{name!r}] = {text}")
         else:
             known, walk = named(frozenset(node.names)), named(_into_names(node))
             say(deep, f"if not {known}.isdisjoint({here}): {walk}({here}, gone)")
@@ -302,13 +303,12 @@ def _way(node: _Node) -> Callable[[Any, Any, Any, Gone], None]:
     cut = node.cut
     if cut is None:
         walk = _walk(node)
-        into_text = _into_text(walk)
 
         def way(holder: Any, key: Any, value: Any, gone: Gone) -> None:
             if type(value) is dict or type(value) is list:
                 walk(value, gone)
             elif type(value) is str and value[:1] in _OPENS:
-                into_text(holder, key, value, gone)
+                holder[key] = _inside_text(value, walk, gone)
 
         return way
 
@@ -317,23 +317,6 @@ def _way(node: _Node) -> Callable[[Any, Any, Any, Gone], None]:
             holder[key] = cut(value, gone)
 
     return leaf
-
-
-def _into_text(walk: _Walk) -> Callable[[Any, Any, str, Gone], None]:
-    """The same of an object or a list that an export wrote as text: it stays text, as it was
-    written where nothing of it is cut."""
-
-    def into_text(holder: Any, key: Any, value: str, gone: Gone) -> None:
-        try:
-            inside = orjson.loads(value)
-        except (ValueError, RecursionError):
-            return
-        before = len(gone)
-        walk(inside, gone)
-        if len(gone) > before:
-            holder[key] = orjson.dumps(inside).decode()
-
-    return into_text
 
 
 def _numbers(here: list[Any], step: Step) -> list[int]:
