@@ -258,8 +258,10 @@ def _laid_out(
     """(places, values, by whom they are read, what is wrong with which, and its text)."""
     if isinstance(batch, Alike) and not first.several:
         places, values = batch
-        opened = values if first.opens is None else list(map(first.opens, values))
-        return places, opened, [first] * len(values), {}
+        if first.opens is not None:
+            # In the same list: who reads a record lets go of it there.
+            values[:] = map(first.opens, values)
+        return places, values, [first] * len(values), {}
     places, values = [], []
     kinds: list[Kind] = []
     broken: dict[int, tuple[str, bytes]] = {}
