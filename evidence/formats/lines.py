@@ -15,6 +15,8 @@ from evidence.formats.documents import Piece
 
 # The module's own limit is 128 KiB a cell; statements are longer. It is one for the process.
 csv.field_size_limit(16 * 1024 * 1024)
+# What PowerShell writes before the names of the columns, unless it is told not to.
+TYPED = b"#TYPE "
 _PRIORITY = re.compile(r"<\d{1,3}>(?:\d{1,2} )?")
 _RFC5424 = re.compile(r"(\d{4}-\d\d-\d\dT\S{1,40}) (\S{1,255}) ?")
 _RFC3164 = re.compile(r"([A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:Z| \d{4})?) (\S{1,255}) ?")
@@ -68,7 +70,8 @@ def rows(
         if not cells:
             continue
         if names is None:
-            names = [cell.strip() for cell in cells]
+            if not cells[0].startswith(TYPED.decode()):
+                names = [cell.strip() for cell in cells]
             continue
         if len(cells) < fewest:
             raw = ",".join(cells).encode()

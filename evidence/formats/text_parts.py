@@ -9,7 +9,7 @@ from itertools import chain
 
 from evidence.formats import unwrapping
 from evidence.formats.documents import is_lines
-from evidence.formats.lines import Lines, Rows, Seams, whole_rows
+from evidence.formats.lines import TYPED, Lines, Rows, Seams, whole_rows
 from evidence.formats.otlp import wire
 from evidence.formats.part import FULL, MEBI, BodyRefused, Part, said_size
 
@@ -22,7 +22,7 @@ _BOM = b"\xef\xbb\xbf"
 
 def seams(head: bytes) -> Seams | None:
     """Where a body with this beginning may be cut that is lines, whatever format is in them."""
-    if unwrapping.is_insights(head):
+    if unwrapping.records_in(head):
         return Rows()
     of_lines = is_lines(head.strip()) or unwrapping.is_behind(head) or wire.is_base64_line(head)
     return Lines() if of_lines else None
@@ -45,7 +45,7 @@ def cut(buffer: bytearray, chunks: Iterable[bytes], seams: Seams, size: int) -> 
             if full and (header or held >= 2 * FULL or seams.begins(raw[0])):
                 yield _part(before, taken, first)
                 before, taken, many, held, first = header, [], 0, 0, number
-            if not named and has_cells:
+            if not named and has_cells and not raw[0].startswith(TYPED):
                 # A bare carriage return would make one end of a line with an empty row behind it.
                 bare = raw[-1].endswith(b"\r")
                 named, header = True, [*raw[:-1], raw[-1][:-1] + b"\n"] if bare else raw

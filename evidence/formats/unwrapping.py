@@ -57,10 +57,15 @@ _BEHIND = re.compile(
     rb'[^\n{"\x00-\x08\x0e-\x1f\x80-\xff]{1,%d}?(?<=[\s:|])(?=\{\s*")' % _LONGEST_PREFIX
 )
 _BOM = b"\xef\xbb\xbf"
-# Columns of what the console of CloudWatch Logs Insights downloads: the record, and whose log it is
-# in, `account:group`.
-_RECORD, _LOG = "@message", "@log"
-_HEADER = re.compile(rb'(?:\xef\xbb\xbf)?"?@?[\w.]{1,80}"?(?:,"?@?[\w.]{1,80}"?){0,40}\r?\n')
+# Columns of CSV that hold whole records, the likeliest first: of what the console of CloudWatch
+# Logs Insights downloads, Purview and Search-UnifiedAuditLog, Elastic, Splunk.
+_RECORDS = ("@message", "AuditData", "event.original", "_raw", "message")
+# The first of them says besides whose log it is in, `account:group`.
+_LOG = "@log"
+_HEADER = re.compile(
+    rb"(?:\xef\xbb\xbf)?(?:%b[^\r\n]{0,300}\r?\n)?"
+    rb'("?[^",\r\n]{0,200}"?(?:,"?[^",\r\n]{0,200}"?){0,2000})\r?\n' % lines.TYPED
+)
 
 
 def inside(value: Any, members: tuple[str, ...] = ENVELOPES) -> Any:
@@ -128,37 +133,43 @@ def is_behind(head: bytes) -> bool:
     return text[:1] not in (b"{", b"[") and _BEHIND.match(text) is not None
 
 
-def is_insights(head: bytes) -> bool:
-    """Whether a body is CSV out of Logs Insights with whole records in it."""
+def records_in(head: bytes) -> str:
+    """The column that holds a whole record in each row, where a body is CSV that has one; else ''."""
     found = _HEADER.match(head)
-    return found is not None and re.search(rb'(?:^|,|")@message\b', found[0]) is not None
+    if found is None:
+        return ""
+    names = [
+        name.strip() for name in found[1].decode("utf-8", "replace").replace('"', "").split(",")
+    ]
+    return next((name for name in _RECORDS if name in names), "")
 
 
 def plain(body: bytes) -> bytes:
     """A body without the prefixes of its lines, or its rows as lines of JSON, each where it stood;
     any other as it is."""
-    if is_insights(body):
-        return b"\n".join(_of_insights(body))
+    if column := records_in(body):
+        return b"\n".join(_of_rows(body, column))
     if not is_behind(body):
         return body
     return b"\n".join(_lines(body.removeprefix(_BOM)))
 
 
-def _of_insights(body: bytes) -> Iterator[bytes]:
-    """Rows as the log subscription of the same events writes them."""
+def _of_rows(body: bytes, column: str) -> Iterator[bytes]:
+    """The record of each row as a transport writes it, and as the log subscription of the same
+    events does."""
     written = 0
     for place, row, problem, _ in lines.rows(body, fewest=1):
         number = int(place.removeprefix("line "))
         for _ in range(number - written - 1):
             yield b""
         written = number
-        if problem or _RECORD not in row:
+        if problem or column not in row:
             # No record: the reader says so of the line.
             yield orjson.dumps(problem or row)
             continue
         account, _, group = row.get(_LOG, "").partition(":")
         named = {"owner": account, "logGroup": group} if group else {}
-        yield orjson.dumps({**named, "message": row[_RECORD]})
+        yield orjson.dumps({**named, "message": row[column]})
 
 
 def _lines(body: bytes) -> Iterator[bytes]:

@@ -1,6 +1,7 @@
 """Wrappings that any vendor's records travel in are opened, whatever is inside."""
 
 import base64
+import csv
 import io
 from typing import Any
 
@@ -114,6 +115,58 @@ def test_large_file_of_prefixed_lines_is_cut_between_them() -> None:
     assert b"".join(part.body for part in parts) == body
 
 
+def rows_of(*rows: dict[str, str], typed: bool = False) -> bytes:
+    """CSV as PowerShell writes it."""
+    written = io.StringIO(newline="")
+    table = csv.DictWriter(written, list(rows[0]), quoting=csv.QUOTE_ALL)
+    table.writeheader()
+    table.writerows(rows)
+    return b"#TYPE Deserialized.A.B\r\n" * typed + written.getvalue().encode()
+
+
+COLUMNS: dict[str, Any] = {
+    "purview": lambda said: {"CreationDate": "3/4/2031 5:00:00 AM", "AuditData": said, "Id": ""},
+    "insights": lambda said: {"@timestamp": "2031-03-04", "@message": said},
+    "elastic": lambda said: {"@timestamp": "2031-03-04", "message": "x", "event.original": said},
+    # Splunk names what it found inside beside it, and writes its own of each row.
+    "splunk": lambda said: {"tag::host": "", "a{}.b": "x,y", "message": "x", "_raw": said},
+    "splunk of purview": lambda said: {"_raw": "x", "AuditData": said},
+}
+
+
+@pytest.mark.parametrize("typed", [False, True])
+@pytest.mark.parametrize("columns", COLUMNS)
+@pytest.mark.parametrize("name", [*FIRST, "microsoft365"])
+def test_rows_are_the_records_in_them(name: str, columns: str, typed: bool) -> None:
+    record = FIRST.get(name) or abuse.sample(name)[0]
+    row = COLUMNS[columns](text(record))
+    body = rows_of(row, row, typed=typed) + b'"torn'
+    assert recognise(body) == name
+    parsed = FORMATS[name].parse(body, abuse.ASKED)
+    expected = abuse.told(FORMATS[name].parse(orjson.dumps(record), abuse.ASKED).records[0])
+    assert [abuse.told(one) for one in parsed.records] == [expected] * 2
+    assert [one.position for one in parsed.records] == [f"line {typed + 2}", f"line {typed + 3}"]
+    assert [one.position for one in parsed.rejects] == [f"line {typed + 4}"]
+    again = FORMATS[name].parse(parsed.kept, abuse.ASKED)
+    assert [abuse.told(one) for one in again.records] == [expected] * 2
+
+
+@pytest.mark.parametrize("typed", [False, True])
+def test_large_file_of_rows_is_cut_between_them_and_each_part_names_its_columns(
+    typed: bool,
+) -> None:
+    row = COLUMNS["purview"](text(abuse.sample("microsoft365")[0]) + " " * 2_000 + "\n")
+    body = rows_of(*[row] * 5_000, typed=typed)
+    found = FORMATS["microsoft365"]
+    parts = list(
+        bodies.parts(io.BytesIO(body), format="microsoft365", size=2_000, seams=found.seams)
+    )
+    read = [found.parse(part.body, abuse.ASKED) for part in parts]
+    assert len(read) == 3
+    assert sum(len(one.records) for one in read) == 5_000
+    assert all(one.rejects == [] for one in read)
+
+
 NOT_ROWS: tuple[Any, ...] = ([], [1], [{"a": 1, "b": 2}], [{"field": 1, "value": 2}], [{}, []])
 
 
@@ -131,3 +184,8 @@ def test_text_that_is_no_encoded_object_is_none(said: str) -> None:
 def test_body_without_prefixes_is_given_back_as_it_is() -> None:
     for body in (b'{"a": 1}\n{"a": 2}', b'[{"a": 1}]', b"a,b\n1,2", b"", b"CEF:0|a|b|c|d|e|f|g=h"):
         assert unwrapping.plain(body) is body
+
+
+@pytest.mark.parametrize("head", [b"#TYPE ", b'"' * 70_000, b"a," * 70_000, b'"a,' * 9_000 + b"\n"])
+def test_what_begins_like_rows_and_is_none_is_soon_told(head: bytes) -> None:
+    assert unwrapping.records_in(head + b"message,_raw") == ""
