@@ -41,6 +41,7 @@ from evidence.formats import (
     snowflake,
     span_json,
     teleport,
+    unwrapping,
     vault,
     windows,
     workspace,
@@ -148,7 +149,11 @@ def resembles(head: bytes) -> tuple[str, list[str]]:
     """What a body that none of these recognises looks like, in a few words, and which come nearest
     to it, by name."""
     head = head[:_LOOKED_AT]
-    records = reading.first_records(head, (_CLOUDTRAIL, *KINDS), _LISTS, nearest.RECORDS)
+    records = (
+        []
+        if unwrapping.is_table(head)
+        else reading.first_records(head, (_CLOUDTRAIL, *KINDS), _LISTS, nearest.RECORDS)
+    )
     said = nearest.looks_like(head, records)
     inside = nearest.listed_in(records)
     some = [*records, *(inside[1] if inside else ())] or nearest.of_columns(head)

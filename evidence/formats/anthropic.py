@@ -93,6 +93,8 @@ def _resource(record: Row) -> Any:
 
 def _outcome(record: Row) -> int:
     action, code = said(record, "type"), record.get("status_code")
+    if type(code) is str and code.isdecimal():
+        code = int(code[:4])
     if type(code) is int and code >= 400:
         return OUTCOME_REFUSED if code in (401, 403) else OUTCOME_FAILED
     if action.endswith(("access_failed", "_blocked", "_denied", "signature_invalid")):

@@ -14,6 +14,8 @@ from evidence.formats import lines
 from evidence.formats.documents import Piece
 
 _LONGEST_HEADER, _LONGEST_TEXT = 65_536, 1 << 20
+# How the portal of Log Analytics ends the names of columns that are times.
+_UTC = " [UTC]"
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -67,13 +69,18 @@ def seams(_: bytes) -> lines.Rows:
 def rows(body: bytes, export: Export) -> Iterator[Piece]:
     """The rows of an export as objects; a row that is none with what is wrong."""
     for place, row, problem, raw in lines.rows(body):
-        yield place, row if problem else _object(row, export), problem, raw
+        yield place, row if problem else object_of(row, export), problem, raw
 
 
-def _object(row: dict[str, str], export: Export) -> dict[str, Any]:
+# What nobody has a table of: its columns are called as members are.
+_NO_ONES = Export(frozenset())
+
+
+def object_of(row: dict[str, str], export: Export = _NO_ONES) -> dict[str, Any]:
+    """A row as the object whose members its columns name; one that says so is of UTC."""
     made: dict[str, Any] = {}
     for column, cell in row.items():
-        path = export.names.get(column, column)
+        path = export.names.get(column, column.removesuffix(_UTC))
         *above, name = path.split(".")
         here = made
         for step in above:
@@ -87,7 +94,7 @@ def _object(row: dict[str, str], export: Export) -> dict[str, Any]:
 
 
 def _value(path: str, cell: str, export: Export) -> Any:
-    if cell[:1] in ("{", "[") and len(cell) <= _LONGEST_TEXT:
+    if (cell[:1] in ("{", "[") and len(cell) <= _LONGEST_TEXT) or cell in ("true", "false"):
         try:
             return orjson.loads(cell)
         except (ValueError, RecursionError):

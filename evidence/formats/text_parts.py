@@ -22,7 +22,7 @@ _BOM = b"\xef\xbb\xbf"
 
 def seams(head: bytes) -> Seams | None:
     """Where a body with this beginning may be cut that is lines, whatever format is in them."""
-    if unwrapping.records_in(head):
+    if unwrapping.records_in(head) or unwrapping.is_table(head):
         return Rows()
     of_lines = is_lines(head.strip()) or unwrapping.is_behind(head) or wire.is_base64_line(head)
     return Lines() if of_lines else None

@@ -25,6 +25,8 @@ _WRITTEN = (
     "%Y-%m-%d %H:%M:%S.%f %Z",
     "%Y-%m-%d %H:%M:%S %Z",
     "%m/%d/%Y %I:%M:%S %p",
+    "%m/%d/%Y, %I:%M:%S.%f %p",
+    "%m/%d/%Y, %I:%M:%S %p",
     "%m/%d/%Y %I:%M:%S %p %z",
     "%b %d %Y %H:%M:%S",
 )

@@ -7,12 +7,13 @@ beside its table (`Table.opens`). A record that needs none of this is never look
 import base64
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import orjson
 
-from evidence.formats import lines
+from evidence.formats import exports, lines
 
 # Members in which transports wrap a record, as an object or as its text: subscriptions, forwarders,
 # rule tests, rows of CloudWatch Logs Insights and CloudTrail Lake, and the columns of SIEMs.
@@ -60,6 +61,9 @@ _BOM = b"\xef\xbb\xbf"
 # Columns of CSV that hold whole records, the likeliest first: of what the console of CloudWatch
 # Logs Insights downloads, Purview and Search-UnifiedAuditLog, Elastic, Splunk.
 _RECORDS = ("@message", "AuditData", "event.original", "_raw", "message")
+# A vendor's records have so many members at least, where three columns of a name like theirs are
+# anybody's; and so they are called, which the first line of a log is not.
+_FEWEST_COLUMNS, _COLUMN = 6, re.compile(r"[A-Za-z_@][\w .:@/()\[\]{}-]{0,100}\Z")
 # The first of them says besides whose log it is in, `account:group`.
 _LOG = "@log"
 _HEADER = re.compile(
@@ -135,41 +139,54 @@ def is_behind(head: bytes) -> bool:
 
 def records_in(head: bytes) -> str:
     """The column that holds a whole record in each row, where a body is CSV that has one; else ''."""
+    named = _columns(head)
+    return next((name for name in _RECORDS if name in named), "")
+
+
+def is_table(head: bytes) -> bool:
+    """Whether a body is CSV whose columns may be a record's members."""
+    named = _columns(head)
+    return len(named) >= _FEWEST_COLUMNS and all(map(_COLUMN.match, named))
+
+
+def _columns(head: bytes) -> list[str]:
     found = _HEADER.match(head)
     if found is None:
-        return ""
-    names = [
+        return []
+    return [
         name.strip() for name in found[1].decode("utf-8", "replace").replace('"', "").split(",")
     ]
-    return next((name for name in _RECORDS if name in names), "")
 
 
 def plain(body: bytes) -> bytes:
     """A body without the prefixes of its lines, or its rows as lines of JSON, each where it stood;
     any other as it is."""
     if column := records_in(body):
-        return b"\n".join(_of_rows(body, column))
-    if not is_behind(body):
-        return body
-    return b"\n".join(_lines(body.removeprefix(_BOM)))
+        return b"\n".join(_placed(body, partial(_held, column)))
+    if is_behind(body):
+        return b"\n".join(_lines(body.removeprefix(_BOM)))
+    return b"\n".join(_placed(body, exports.object_of)) if is_table(body) else body
 
 
-def _of_rows(body: bytes, column: str) -> Iterator[bytes]:
-    """The record of each row as a transport writes it, and as the log subscription of the same
-    events does."""
+def _held(column: str, row: dict[str, str]) -> dict[str, str]:
+    """The record in a row as a transport writes it, and as the log subscription of the same events
+    does."""
+    if column not in row:
+        # No record: the reader says so of the line.
+        return row
+    account, _, group = row.get(_LOG, "").partition(":")
+    named = {"owner": account, "logGroup": group} if group else {}
+    return {**named, "message": row[column]}
+
+
+def _placed(body: bytes, made: Callable[[dict[str, str]], Any]) -> Iterator[bytes]:
     written = 0
     for place, row, problem, _ in lines.rows(body, fewest=1):
         number = int(place.removeprefix("line "))
         for _ in range(number - written - 1):
             yield b""
         written = number
-        if problem or column not in row:
-            # No record: the reader says so of the line.
-            yield orjson.dumps(problem or row)
-            continue
-        account, _, group = row.get(_LOG, "").partition(":")
-        named = {"owner": account, "logGroup": group} if group else {}
-        yield orjson.dumps({**named, "message": row[column]})
+        yield orjson.dumps(problem or made(row))
 
 
 def _lines(body: bytes) -> Iterator[bytes]:

@@ -3,12 +3,14 @@
 import base64
 import csv
 import io
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
 import pytest
 
 from evidence.formats import FORMATS, bodies, recognise, unwrapping
+from evidence.vocabulary import OUTCOME_FAILED
 from tests.evidence.formats import abuse
 from tests.evidence.formats.conftest import SAMPLES
 
@@ -149,6 +151,68 @@ def test_rows_are_the_records_in_them(name: str, columns: str, typed: bool) -> N
     assert [one.position for one in parsed.rejects] == [f"line {typed + 4}"]
     again = FORMATS[name].parse(parsed.kept, abuse.ASKED)
     assert [abuse.told(one) for one in again.records] == [expected] * 2
+
+
+def members(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """What stands in a record, each by its path, as consoles and queries write columns."""
+    if isinstance(value, dict) and value:
+        for name, inside in value.items():
+            yield from members(inside, f"{path}.{name}" if path else name)
+    elif value is not None:
+        yield path, value if isinstance(value, str) else text(value)
+
+
+WIDE: dict[str, Any] = {
+    "of members": lambda record: {
+        name: value if isinstance(value, str) else text(value) for name, value in record.items()
+    },
+    "of paths": lambda record: dict(members(record)),
+}
+
+
+@pytest.mark.parametrize("columns", WIDE)
+@pytest.mark.parametrize("name", ["okta", "gcp", "github", "entra", "databricks", "ocsf"])
+def test_columns_that_are_members_make_records(name: str, columns: str) -> None:
+    record = abuse.sample(name)[0]
+    row = WIDE[columns](record)
+    body = rows_of(row, row) + b'"torn'
+    assert recognise(body) == name
+    parsed = FORMATS[name].parse(body, abuse.ASKED)
+    expected = abuse.told(FORMATS[name].parse(orjson.dumps(record), abuse.ASKED).records[0])
+    assert [abuse.told(one) for one in parsed.records] == [expected] * 2
+    assert [one.position for one in parsed.records + parsed.rejects] == [
+        "line 2",
+        "line 3",
+        "line 4",
+    ]
+
+
+def test_columns_of_the_portals_query_are_those_of_the_table() -> None:
+    row = {
+        "TenantId": "99999999-ffff-4fff-8fff-000000000001",
+        "TimeGenerated [UTC]": "11/20/2026, 10:00:00.123 AM",
+        "OperationName": "Sign-in activity",
+        "Id": "s-1",
+        "CorrelationId": "c-1",
+        "ResultType": "50126",
+        "AppId": "33333333-cccc-4ccc-8ccc-000000000001",
+        "AppDisplayName": "Books",
+        "UserId": "22222222-bbbb-4bbb-8bbb-000000000001",
+        "UserPrincipalName": "rosa@example.com",
+        "AADTenantId": "11111111-aaaa-4aaa-8aaa-000000000001",
+        "IPAddress": "203.0.113.9",
+        "Status": text({"errorCode": 50126, "failureReason": "wrong"}),
+        "Category": "SignInLogs",
+        "Type": "SigninLogs",
+    }
+    body = b"\xef\xbb\xbf" + rows_of(row)
+    assert recognise(body) == "entra"
+    (found,) = FORMATS["entra"].parse(body, abuse.ASKED).records
+    told = (found.at, found.realm, found.address, found.outcome, found.vendor_id)
+    realm = "entra:11111111-aaaa-4aaa-8aaa-000000000001"
+    assert told == (1_795_168_800_123_000, realm, "203.0.113.9", OUTCOME_FAILED, "s-1")
+    assert found.principal is not None
+    assert found.principal.value == "rosa@example.com"
 
 
 @pytest.mark.parametrize("typed", [False, True])
