@@ -20,6 +20,7 @@ from evidence.vocabulary import (
     ISSUANCE,
     OUTCOME_FAILED,
     OUTCOME_OK,
+    OUTCOME_UNKNOWN,
     REVOCATION,
     USE,
 )
@@ -46,7 +47,11 @@ _user, _key, _kind = anywhere("UserId"), anywhere("UserKey"), anywhere("UserType
 _actors, _identity = value_at("Actor"), anywhere("ID")
 _CLIENT = ("AppAccessContext.ClientAppId", "ClientAppId", "AppId", "ApplicationId", "AadAppId")
 _client = anywhere(*_CLIENT)
-_NOT_SAID = frozenset({"", "not available", "not-found", "unknown", "n/a"})
+_NOT_SAID = frozenset({"", "not available", "not-found", "unknown", "n/a", "unknown (unknown)"})
+# The key of an application that writes into SharePoint as itself.
+_OF_SHAREPOINT = re.compile(
+    r"i:0i\.t\|(?:[^|]{0,100}\|)?([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})"
+)
 _OF_A_USER, _OF_A_PRINCIPAL = "User_", "ServicePrincipal_"
 
 
@@ -76,12 +81,19 @@ def _principal_of(realm: str, number: str, client: str | None) -> ActorName:
     )
 
 
+def _own_number(record: Row) -> str | None:
+    """A person's own object id; where an application acted with their mailbox, it is its key."""
+    number = _number(_key(record))
+    of_app = _kind(record) in ("5", "Application") or number == _app(record)
+    return None if of_app else number
+
+
 def _who(record: Row, realm: str) -> ActorName | None:
     """Whom the one field that names a user stands for: it also names what is no user."""
     said = _user(record) or ""
     ids = _ids(record)
     if "@" in said and not said.startswith("app@"):
-        number = _numbered(ids, _OF_A_USER) or _number(_key(record))
+        number = _numbered(ids, _OF_A_USER) or _own_number(record)
         above = actor(realm, "user", number) if number else None
         return actor(realm, "user", said.lower(), above)
     principal = _numbered([said, *ids], _OF_A_PRINCIPAL)
@@ -89,7 +101,8 @@ def _who(record: Row, realm: str) -> ActorName | None:
         client = next((one for one in map(_number, ids) if one and one != principal), None)
         return _principal_of(realm, principal, client)
     if said.startswith("app@"):
-        client = _app(record)
+        found = _OF_SHAREPOINT.match(_key(record) or "")
+        client = _app(record) or (found[1].lower() if found else None)
         return actor(realm, "app", client) if client else actor(realm, "service", said)
     number = _number(said)
     if number is not None:
@@ -107,7 +120,16 @@ def _who(record: Row, realm: str) -> ActorName | None:
 def _agent(record: Row, realm: str) -> ActorName | None:
     """The application that acted in a person's name."""
     said = _user(record) or ""
-    client = _app(record) if "@" in said and not said.startswith("app@") else None
+    if "@" not in said or said.startswith("app@"):
+        return None
+    client = _app(record)
+    if client is None and _kind(record) in ("5", "Application"):
+        client = _number(_key(record))
+    if client is None:
+        # A change of the directory lists it among the ids of who made it, beside their own.
+        ids = _ids(record)
+        own = _numbered(ids, _OF_A_USER)
+        client = next((one for one in map(_number, ids) if one and own and one != own), None)
     return actor(realm, "app", client) if client else None
 
 
@@ -157,6 +179,9 @@ _target = value_at("Target")
 _mailbox = anywhere("MailboxOwnerUPN")
 
 
+_downloaded = anywhere("ExtendedProperties{Name=MailboxId}.Value")
+
+
 def _resource(record: Row) -> str | None:
     found = record.get("ObjectId")
     if type(found) is not str or "\0" in found:
@@ -169,23 +194,36 @@ def _resource(record: Row) -> str | None:
         return f"{mailbox}{place}" if mailbox else place
     targets = _target(record)
     first = targets[0] if type(targets) is list and targets else None
-    return _identity(first) if type(first) is dict else None
+    if type(first) is dict:
+        return _identity(first)
+    return _downloaded(record) if "ExtendedProperties" in record else None
 
 
 _WELL = frozenset({"success", "succeeded", "true", "partiallysucceeded", "successful", ""})
+_NOT_ENDED = frozenset({"inprogress", "pending", "started", "queued", "notstarted", "running"})
 
 
 def _ended(went_wrong: str | None, operation: str | None, status: str | None) -> int:
     """A failed login states a result of success: the request was, the login was not."""
     if went_wrong is not None or (operation or "").endswith("Failed"):
         return OUTCOME_FAILED
-    return OUTCOME_OK if (status or "").lower() in _WELL else OUTCOME_FAILED
+    said = (status or "").lower()
+    if said in _NOT_ENDED:
+        return OUTCOME_UNKNOWN
+    return OUTCOME_OK if said in _WELL else OUTCOME_FAILED
 
 
 _outcome = microsoft.of_texts(_ended, ("LogonError",), ("Operation",), ("ResultStatus",))
 _is_login = anywhere("IntraSystemId")
 _events = anywhere("RecordType")
-_CORRELATION = ("AppAccessContext.CorrelationId", "CorrelationId", "InterSystemsId", "RequestId")
+_CORRELATION = (
+    "AppAccessContext.CorrelationId",
+    "CorrelationId",
+    "InterSystemsId",
+    "RequestId",
+    "ClientRequestId",
+    "ExtendedProperties{Name=correlationId}.Value",
+)
 
 
 def _login_id(record: Row) -> str | None:
@@ -309,7 +347,8 @@ TABLE = Table(
         (r"(?i)(?:get|search|file(?:accessed|previewed|downloaded)|list(?:viewed)|page)", USE),
         (
             (
-                r"(?i)(?:set|new|remove|add|enable|disable|update|delete|install|change"
+                r"(?i)(?:team(?:created|deleted|setting)|bot(?:added|removed)|app(?:install|u)"
+                r"|write|import|set|new|remove|add|enable|disable|update|delete|install|change"
                 r"|consent|grant"
                 r"|invite|reset|hard|soft|move|site|sharing|secure|anonymous|company|group|member"
                 r"|folder|file|list|create|restore|modify|permission|assign)"
@@ -339,10 +378,18 @@ TABLE = Table(
         "SearchQueryText",
         "SearchQuery",
         "Query",
+        "Data.ms",
+        *(
+            f"{where}.{name}"
+            for where in ("Data", "Data.Entities[*]", "Actions[*].Entities[*]")
+            for name in ("Subject", "Query", "ClusterByValue")
+        ),
     ),
     lacks={
         "credential": "only Exchange, SharePoint and Teams name the token, under AppAccessContext",
         "user_agent": "administration of Exchange names none",
     },
-    version=5,  # 4: conversations with Copilot. 5: from where a link in a message was opened
+    # 4: conversations with Copilot. 5: from where a link in a message was opened. 6: applications by
+    # their keys, and in changes of the directory; what has not ended; whose mail was downloaded.
+    version=6,
 )

@@ -313,6 +313,7 @@ TABLE = Table(
         },
     ),
     error="outcome.reason",
+    error_of_failures=True,  # why a policy allows something stands there as well
     activities={
         "system.api_token.create": ISSUANCE,
         "system.api_token.revoke": REVOCATION,
@@ -329,6 +330,7 @@ TABLE = Table(
         (r"integration\.api_service\.lifecycle\.revoke", REVOCATION),
         (r"(?:user|application)\.lifecycle\.(?:deactivate|suspend|delete)", REVOCATION),
         (r"app\.oauth2\..*authorize", AUTHENTICATION),
+        (r"app\.user_management", CHANGE),
         (r"user\.authentication\.universal_logout", REVOCATION),
         (r"user\.(authentication|session)\.|user\.mfa\.(attempt|okta_verify)", AUTHENTICATION),
         (r"policy\.evaluate_sign_on", AUTHENTICATION),
@@ -346,6 +348,6 @@ TABLE = Table(
     request_id=("debugContext.debugData.requestId", "transaction.id"),
     lacks={"trace": "Okta writes no trace id"},
     # 4: keys of agents and clients; an unknown session is none. 5: impersonation, deactivation,
-    # the application before its account.
-    version=5,
+    # the application before its account. 6: no error where nothing failed; members of applications.
+    version=6,
 )

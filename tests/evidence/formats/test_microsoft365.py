@@ -8,7 +8,14 @@ import pytest
 
 from evidence.formats.paths import lower_names
 from evidence.formats.record import ActorName
-from evidence.vocabulary import ISSUANCE, OUTCOME_FAILED, OUTCOME_OK, REVOCATION
+from evidence.vocabulary import (
+    CHANGE,
+    ISSUANCE,
+    OUTCOME_FAILED,
+    OUTCOME_OK,
+    OUTCOME_UNKNOWN,
+    REVOCATION,
+)
 from tests.evidence.formats import abuse
 
 REALM = "entra:tenant-1"
@@ -104,6 +111,7 @@ def test_user_field_names_people_principals_and_services(
         ({"ResultStatus": "PartiallySucceeded"}, OUTCOME_OK),
         ({"ResultStatus": None}, OUTCOME_OK),
         ({"ResultStatus": "False"}, OUTCOME_FAILED),
+        ({"ResultStatus": "InProgress"}, OUTCOME_UNKNOWN),
         ({"Operation": "UserLoginFailed"}, OUTCOME_FAILED),
         ({"LogonError": "InvalidUserNameOrPassword"}, OUTCOME_FAILED),
     ],
@@ -123,3 +131,74 @@ def test_link_in_a_message_is_opened_from_the_users_address() -> None:
     bare = {name: value for name, value in RECORD.items() if name != "ClientIP"}
     opened = {**bare, "Operation": "TIUrlClickData", "UserIp": "198.51.100.7"}
     assert abuse.read("microsoft365", opened).address == "198.51.100.7"
+
+
+APP = ActorName(REALM, "app", CLIENT)
+
+
+@pytest.mark.parametrize(
+    "said", [{"ClientAppId": CLIENT}, {"UserType": 5}, {"UserType": "Application"}]
+)
+def test_key_of_an_application_is_nobodys_own(said: dict[str, Any]) -> None:
+    record = abuse.read("microsoft365", {**RECORD, "UserKey": CLIENT.upper(), **said})
+    assert record.principal == ActorName(REALM, "user", "rosa@example.com")
+    assert record.agent == APP
+
+
+def test_application_that_changed_the_directory_for_somebody_is_the_agent() -> None:
+    ids = ("Rosa@Example.com", "1003", CLIENT, f"User_{GUID}", GUID, "User")
+    record = abuse.read("microsoft365", {**RECORD, "Actor": [{"ID": one} for one in ids]})
+    assert record.agent == APP
+    own = [{"ID": f"User_{GUID}"}, {"ID": GUID}]
+    assert abuse.read("microsoft365", {**RECORD, "Actor": own}).agent is None
+
+
+@pytest.mark.parametrize("within", ["", "tenant|"])
+def test_application_that_writes_into_sharepoint_is_in_its_key(within: str) -> None:
+    said = {"UserId": "app@sharepoint", "UserKey": f"i:0i.t|{within}{CLIENT}|app@sharepoint"}
+    assert abuse.read("microsoft365", {**RECORD, **said}).principal == APP
+    bare = {"UserId": "app@sharepoint", "UserKey": "i:0i.t"}
+    service = ActorName(REALM, "service", "app@sharepoint")
+    assert abuse.read("microsoft365", {**RECORD, **bare}).principal == service
+
+
+@pytest.mark.parametrize(
+    ("said", "number"),
+    [
+        ({"ClientRequestId": "r-1"}, "r-1"),
+        ({"ExtendedProperties": [{"Name": "correlationId", "Value": "r-2"}]}, "r-2"),
+    ],
+)
+def test_request_is_said_in_other_places_too(said: dict[str, Any], number: str) -> None:
+    bare = {name: value for name, value in RECORD.items() if name != "InterSystemsId"}
+    assert abuse.read("microsoft365", {**bare, **said}).request_id == number
+
+
+def test_administrator_who_downloads_a_mail_names_the_mailbox() -> None:
+    bare = {name: value for name, value in RECORD.items() if name != "Target"}
+    said = {
+        "Operation": "AdminMailAccess",
+        "ExtendedProperties": [{"Name": "MailboxId", "Value": "ben@example.com"}],
+    }
+    assert abuse.read("microsoft365", {**bare, **said}).resource == "ben@example.com"
+
+
+@pytest.mark.parametrize(
+    "operation",
+    ["TeamCreated", "TeamDeleted", "BotAddedToTeam", "AppInstalled", "WriteTenantSettings"],
+)
+def test_changes_of_teams_are_changes(operation: str) -> None:
+    bare = {name: value for name, value in RECORD.items() if name != "ModifiedProperties"}
+    assert abuse.read("microsoft365", {**bare, "Operation": operation}).activity == CHANGE
+
+
+def test_subjects_inside_alerts_and_investigations_go() -> None:
+    entity = {"Entities": [{"Subject": "our salaries", "Recipient": "ben@example.com"}]}
+    record = {
+        **RECORD,
+        "Data": orjson.dumps({"ms": "our salaries", "eid": "ben@example.com", **entity}).decode(),
+        "Actions": [orjson.dumps(entity).decode()],
+    }
+    kept = abuse.parse("microsoft365", record).kept
+    assert b"salaries" not in kept
+    assert kept.count(b"ben@example.com") == 3

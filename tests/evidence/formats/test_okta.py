@@ -135,3 +135,16 @@ def test_object_in_the_place_of_a_text_reads_the_same_again(name: str) -> None:
     again = abuse.parse("okta", parsed.kept)
     assert abuse.told(parsed.records[0]) == abuse.told(again.records[0])
     assert "{" not in str(parsed.records[0].resource)
+
+
+def test_reason_of_what_is_allowed_is_no_error() -> None:
+    outcome = {"result": "ALLOW", "reason": "Sign-on policy evaluation resulted in ALLOW"}
+    record = read("okta", {**RECORDS[0], "outcome": outcome})
+    assert (record.outcome, record.error) == (OUTCOME_OK, None)
+    outcome = {"result": "DENY", "reason": "Sign-on policy evaluation resulted in DENY"}
+    assert read("okta", {**RECORDS[0], "outcome": outcome}).error == outcome["reason"]
+
+
+def test_member_that_comes_into_an_application_is_a_change() -> None:
+    record = {**RECORDS[0], "eventType": "app.user_management"}
+    assert read("okta", record).activity == CHANGE
