@@ -21,6 +21,7 @@ from evidence.vocabulary import (
     OUTCOME_FAILED,
     OUTCOME_OK,
     OUTCOME_REFUSED,
+    OUTCOME_UNKNOWN,
     REVOCATION,
     USE,
 )
@@ -31,8 +32,12 @@ NO_CONTENT = "user_agent|result|error_message|message|events"
 _PROVIDERS = {"azure": "subscription_id", "gcp": "project_number"}
 _KEYS = ("admin_api_key_id", "service_key_id", "scoped_api_key_id", "api_key_id")
 # Members that end in _id and name no resource.
+# What names a resource that has no id.
+_NAMES = ("invited_email", "invitee_email", "domain", "url", "integration_type")
 _NO_RESOURCE = frozenset({"organization_id", "request_id", "parent_organization_id"})
 
+# Sign-ins of which only the beginning is told.
+_BEGUN = ("login_initiated", "login_attempted", "phone_code_sent", "second_factor_magic_link")
 _ACTORS = (
     "user_actor",
     "api_actor",
@@ -51,7 +56,8 @@ _CHANGES = (
     r".*_(created|updated|deleted|archived|added|removed|enabled|disabled|toggled|granted|revoked"
     r"|assigned|unassigned|transferred|replaced|activated|deactivated|changed|approved|dismissed"
     r"|accepted|sent|requested|initiated|restored|verified|connected|completed|started|blocked"
-    r"|set)$"
+    r"|set|configured|allowlisted|blocklisted|unblocked|uploaded|removed_from_allowlist|resolved"
+    r"|decided|deleted_via_bulk|provisioned|rejected|request_denied)$"
 )
 
 
@@ -84,7 +90,7 @@ def _resource(record: Row) -> Any:
         if record[name] and name[:-3] in action and len(name) > len(best):
             best = name
     others = (name for name in names if name not in _KEYS)
-    for name in (best, *others, "service_name", "invited_email", "url", "integration_type"):
+    for name in (best, *others, "service_name", *_NAMES):
         value = record.get(name)
         if type(value) is str and value:
             return value
@@ -97,8 +103,11 @@ def _outcome(record: Row) -> int:
         code = int(code[:4])
     if type(code) is int and code >= 400:
         return OUTCOME_REFUSED if code in (401, 403) else OUTCOME_FAILED
+    if action.endswith(_BEGUN):
+        return OUTCOME_UNKNOWN
+    # Who denies a request has done what they wanted.
     if action.endswith(("access_failed", "_blocked", "_denied", "signature_invalid")):
-        return OUTCOME_REFUSED
+        return OUTCOME_OK if action.endswith("_request_denied") else OUTCOME_REFUSED
     return OUTCOME_FAILED if action.endswith("_failed") else OUTCOME_OK
 
 
@@ -152,7 +161,7 @@ TABLE = Table(
         (r".*_(key|token)_(deleted|revoked|archived|disabled)$", REVOCATION),
         (r"(session|compliance_key)_revoked|(integration|ghe)_user_disconnected", REVOCATION),
         (
-            r"(org_user|scim_user|account|service_account|service)_(deleted|archived|left)",
+            r"(?:platform_)?(org_user|scim_user|account|service_account|service)_(deleted|archived|left)",
             REVOCATION,
         ),
         (r".*_(viewed|listed|accessed|downloaded|exported|access_failed|performed)$", USE),
@@ -177,6 +186,11 @@ TABLE = Table(
                 Name("service", "service_name", realm=REALM),
             ),
         ),
+        Issues(frozenset({"tunnel_token_minted"}), Name("token", "token_id", realm=REALM)),
+        Issues(
+            frozenset({"platform_signing_key_created", "platform_signing_key_rotated"}),
+            Name("key", ("new_signing_key_id", "signing_key_id"), realm=REALM),
+        ),
     ),
     address=("actor.ip_address",),
     user_agent=("actor.user_agent",),
@@ -187,4 +201,5 @@ TABLE = Table(
         "credential": "people's sessions have no id in the feed; calls with a key name the key",
         "on_behalf": "the feed does not say for whom a key or service account acts",
     },
+    version=4,  # 4: signing keys, tokens of tunnels, sign-ins that are only begun
 )

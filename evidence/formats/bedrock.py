@@ -75,6 +75,8 @@ TABLE = Table(
     content=(
         f"input.inputBodyJson except {_NO_CONTENT}",
         f"output.outputBodyJson except {_NO_CONTENT}",
+        "system",
+        "messages",
         "** except input|output|inputBodyJson|outputBodyJson",
     ),
     lacks={
@@ -85,4 +87,5 @@ TABLE = Table(
         "session": "the session's name is part of the caller's ARN",
         "vendor_id": "a record has no id of its own; its request id may repeat",
     },
+    version=4,  # 4: answers in pieces, of which a guardrail held back one
 )

@@ -39,6 +39,7 @@ _FEW = 12
 _NUMBERS, _COUNTS = frozenset({int, float, bool}), frozenset({int, float})
 # Statements come again and again, their values beside them: so many forms are remembered.
 _REMEMBERED, _LONGEST_REMEMBERED = 4096, 2000
+_PIECES = 100  # of an answer, from its end
 _DIGEST = re.compile(r"hmac-sha256:[0-9a-f]{64}")
 # What AWS writes in the place of what it does not log.
 _HIDDEN = frozenset(
@@ -343,7 +344,12 @@ def _without(value: Any, gone: Gone) -> str:
 
 
 def _but(spared: frozenset[str], value: Any, gone: Gone) -> Any:
-    """The same of an object, some of whose members stay where they are short words or numbers."""
+    """The same of an object, some of whose members stay where they are short words or numbers; of
+    an answer that was received in pieces, those of its last ones."""
+    if type(value) is list:
+        pieces = [one for one in value[-_PIECES:] if type(one) is dict]
+        stays = {name: one[name] for one in pieces for name in spared if _counts(one.get(name))}
+        return {**stays, "content": _without(value, gone)} if stays else _without(value, gone)
     if type(value) is not dict:
         return _without(value, gone)
     kept: dict[str, Any] = {}

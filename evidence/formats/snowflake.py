@@ -247,6 +247,8 @@ TABLE = Table(
     action=("QUERY_TYPE", "EVENT_TYPE", _grant, _inventory, "TRANSFER_TYPE"),
     principal=(_who, Name("group", ("GRANTED_BY",))),
     credential=(_factor, Name("session", "SESSION_ID")),
+    # The client that an integration lets in for its users.
+    agent=(Name("app", "AUTHORIZING_INTEGRATION_NAME"),),
     session="SESSION_ID",
     resource=_resource,
     outcome=Said(
@@ -282,6 +284,7 @@ TABLE = Table(
         "address": "only logins carry one",
     },
     # 4: what statements changed, and lists of objects that are text. 5: credentials of users. 6:
-    # what errors say of statements loses its values as well. 7: times of nine digits and a zone.
-    version=7,
+    # what errors say of statements loses its values as well. 7: times of nine digits and a zone. 8: clients
+    # of OAuth.
+    version=8,
 )

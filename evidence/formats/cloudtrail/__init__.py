@@ -294,7 +294,8 @@ def _read(position: str, record: Any, digest: Callable[[str, str], bytes]) -> Re
     code, message = read("errorCode"), read("errorMessage")
     ended = OUTCOME_OK
     if code or message or service == "signin":
-        ended = activities.outcome(code, message, action, response)
+        said = response or read("serviceEventDetails")
+        ended = activities.outcome(code, message, action, said)
     listed = read("resources")
     target: str | None = None
     if parameters or listed or message or service == "iam":
@@ -379,19 +380,21 @@ def _bounded(value: Any) -> str | None:
 
 def _address(value: Any) -> str | None:
     said = _bounded(value)
+    if said and "," in said:  # of whom proxies name, the first one called
+        said = said.partition(",")[0]
     return written.address(said) if said and ":" in said else said
 
 
 # 3: insights; NULs in texts; roles that only a name is given of; services in between; copies.
 # 4: aggregated events; rows of a workspace. 5: functions and tasks that hold a role's credentials,
 # instances that were started, more operations that issue and change. 6: IPv6 in its one form.
-# 7: what an answer alone names, sets and requests of EC2, parameters that are text.
+# 7: what an answer alone names, sets and requests of EC2, parameters that are text. 8: pairs of keys.
 FORMAT = Format(
     NAME,
     "AWS CloudTrail",
     recognise,
     parse,
-    version=7,
+    version=8,
     seams=lambda head: exports.known(head, athena.EXPORTS) and exports.seams(head),
     lists=SHAPE.lists,
 )

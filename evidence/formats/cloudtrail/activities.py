@@ -32,6 +32,10 @@ ACTIVITIES: dict[str, int] = {
     "iam:ResetServiceSpecificCredential": ISSUANCE,
     "iam:UploadSigningCertificate": ISSUANCE,
     "iam:UploadSSHPublicKey": ISSUANCE,
+    "ec2:CreateKeyPair": ISSUANCE,
+    "ec2:ImportKeyPair": ISSUANCE,
+    "ec2-instance-connect:SendSSHPublicKey": ISSUANCE,
+    "ec2-instance-connect:SendSerialConsoleSSHPublicKey": ISSUANCE,
     "sts:AssumeRole": ISSUANCE,
     "sts:AssumeRoleWithSAML": ISSUANCE,
     "sts:AssumeRoleWithWebIdentity": ISSUANCE,
@@ -73,6 +77,7 @@ ACTIVITIES: dict[str, int] = {
     "cognito-idp:AdminInitiateAuth": AUTHENTICATION,
     "cognito-idp:RespondToAuthChallenge": AUTHENTICATION,
     "cognito-idp:AdminRespondToAuthChallenge": AUTHENTICATION,
+    "ec2:DeleteKeyPair": REVOCATION,
     "iam:DeleteAccessKey": REVOCATION,
     "iam:DeleteLoginProfile": REVOCATION,
     "iam:DeleteServiceSpecificCredential": REVOCATION,
@@ -177,6 +182,9 @@ _REFUSED = re.compile(
 )
 
 
+_WELL = frozenset({"200", "201", "202", "204"})
+
+
 @lru_cache(maxsize=4096)
 def _of_code(code: str) -> int:
     return OUTCOME_REFUSED if _REFUSED.search(code) else OUTCOME_FAILED
@@ -184,7 +192,8 @@ def _of_code(code: str) -> int:
 
 def outcome(code: Any, message: Any, action: str, response: Any) -> int:
     """How it ended: no error code means it worked, except where a sign-in says otherwise."""
-    if isinstance(code, str) and code:
+    # Some services write the status of HTTP there, of what went well too.
+    if isinstance(code, str) and code and code not in _WELL:
         return _of_code(code[:200])
     if isinstance(response, dict) and action.startswith("signin:"):
         said = response.get(action.partition(":")[2])
@@ -193,6 +202,14 @@ def outcome(code: Any, message: Any, action: str, response: Any) -> int:
     if isinstance(message, str) and message:
         return OUTCOME_REFUSED if _REFUSED.search(message[:400]) else OUTCOME_FAILED
     return OUTCOME_OK
+
+
+# Where an answer names what a user was given: its member, the id in it, and what it is.
+_MADE = (
+    ("sSHPublicKey", "sSHPublicKeyId", "ssh_key"),
+    ("certificate", "certificateId", "certificate"),
+)
+_KEY_PAIRS = frozenset({"ec2:CreateKeyPair", "ec2:ImportKeyPair"})
 
 
 def issued(
@@ -232,6 +249,25 @@ def issued(
             ends = moment(made.get("expirationDate"))
             credential = aws.named("service_credential", name, account)
             return Issued(credential, user, ends is None, ends)
+    for member, name, kind in _MADE:
+        made = response.get(member)
+        number = value_of(made, name) if isinstance(made, dict) else None
+        if number:
+            user = _user(target, who)
+            return Issued(
+                aws.named(kind, number, aws.account_of(user.value) if user else "", user),
+                user,
+                True,
+                None,
+            )
+    if action in _KEY_PAIRS:
+        number = value_of(response, "keyPairId") or value_of(response, "keyName")
+        account = aws.account_of(who.principal.value) if who.principal else ""
+        return (
+            Issued(aws.named("key_pair", number, account), who.principal, True, None)
+            if number
+            else None
+        )
     token = response.get("webIdentityTokenId")
     if isinstance(token, str) and token:
         account = aws.account_of(who.principal.value) if who.principal else ""

@@ -175,6 +175,8 @@ def _who(raw: tuple[Any, ...]) -> Who:
     if principal is None:
         principal = _standing(facts, user, account)
     credential, on_behalf = _credential(facts, account, standing), _behalf(facts, account)
+    if on_behalf == principal:
+        on_behalf = None
     # A forward access session: a service goes on in the name of whoever called it.
     between = aws.service_actor(facts.invoked_by) if facts.invoked_by else None
     if between is None and facts.issued_to.startswith("arn:"):

@@ -36,7 +36,16 @@ type Reader = Callable[[Asked], str | None]
 
 # The parameters that name the resource, by service, the best first.
 TELLING: dict[str, tuple[str, ...]] = {
-    "ssm": ("name", "names", "instanceId", "instanceIds", "documentName", "resourceId", "path"),
+    "ssm": (
+        "name",
+        "names",
+        "instanceId",
+        "instanceIds",
+        "target",
+        "documentName",
+        "resourceId",
+        "path",
+    ),
     "kms": ("keyId", "aliasName"),
     "lambda": ("functionName", "layerName"),
     "dynamodb": ("tableName", "tableArn"),
@@ -144,7 +153,8 @@ def _s3(asked: Asked) -> str | None:
 
 
 def _secrets(asked: Asked) -> str | None:
-    text = value_of(asked.parameters, "secretId") or value_of(asked.parameters, "name")
+    names = ("secretId", "name", "secretIdList")
+    text = next(filter(None, (value_of(asked.parameters, name) for name in names)), None)
     text = text or listed_arn(asked.resources)
     return aws.secret_of(text) if text else None
 

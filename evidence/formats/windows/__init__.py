@@ -33,6 +33,8 @@ _OF_THE_TARGET = frozenset(
 _OF_ACCOUNTS = frozenset(
     event for event in EVENTS if event.startswith(("472", "473", "474", "475", "476", "478", "479"))
 ) - {"4768", "4769"}
+# What the account may do is changed, which is named by its number alone.
+_OF_RIGHTS = frozenset({"4704", "4705", "4717", "4718"})
 _NO_TICKET = "00000000-0000-0000-0000-000000000000"
 _ZERO = frozenset({f"{{{_NO_TICKET}}}", _NO_TICKET, "0x0", "0", ""})
 # Events of somebody who acts with another account than the one that acts.
@@ -75,7 +77,14 @@ _get = {
     name: getter(name)
     for name in (
         *("provider", "computer", "channel", "logonguid", "targetlogonid", "subjectlogonid"),
-        *("logonid", "targetusername", "targetdomainname", "samaccountname", "requester"),
+        *(
+            "logonid",
+            "targetusername",
+            "targetdomainname",
+            "targetsid",
+            "samaccountname",
+            "requester",
+        ),
     )
 }
 
@@ -244,6 +253,8 @@ def _title(event: str, provider: str) -> str:
 
 def _changed(record: Row) -> str | None:
     """The account that an event about accounts is about."""
+    if record.get("eventid") in _OF_RIGHTS:
+        return _get["targetsid"](record)
     name = _get["targetusername"](record) or _get["samaccountname"](record)
     if name is None or record.get("eventid") not in _OF_ACCOUNTS:
         return None
@@ -376,5 +387,6 @@ TABLE = Table(
     # PowerShell's values and times, events as text. 5: keys written into the directory. 6: events
     # of Azure's diagnostics, of AD FS, and those that only their message tells. 7: messages of two
     # logs alone. 8: addresses of file servers' sessions, and of who asks a network policy server.
-    version=8,
+    # 9: keywords that Winlogbeat lists, whose rights were changed.
+    version=9,
 )

@@ -14,7 +14,8 @@ _ACCOUNT = "targetusername targetdomainname targetsid"
 _ORDER = {
     event: tuple(names.split())
     for events, names in {
-        "4616 4672 4673 4704 4719 5140": _SUBJECT,
+        "4616 4672 4673 4719 5140": _SUBJECT,
+        "4704 4705 4717 4718": f"{_SUBJECT} targetsid",
         "4624": f"{_SUBJECT} {_LOGON} - - - - logonguid transmittedservices - - - - ipaddress",
         "4625": (
             f"{_SUBJECT} targetusersid targetusername targetdomainname status - substatus"

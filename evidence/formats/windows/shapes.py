@@ -158,7 +158,7 @@ class Views:
         made: Row = {}
         for name, value in zip(names, values, strict=True):
             if value is not None:
-                made.setdefault(_AROUND[name.lower()], _plain(value))
+                made.setdefault(_AROUND[name.lower()], _joined(_plain(value)))
         if "eventid" not in made:
             return {}
         made["eventid"] = paths.text(made["eventid"])
@@ -242,6 +242,13 @@ def _plain(value: Any) -> Any:
         if type(value) is not dict:
             return None
     return value
+
+
+def _joined(value: Any) -> Any:
+    """Keywords, which Winlogbeat lists, as the one text that others write."""
+    if type(value) is not list:
+        return value
+    return ", ".join(one for one in value[:64] if type(one) is str)
 
 
 def _data(value: Any) -> Row:

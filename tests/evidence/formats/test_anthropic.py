@@ -6,6 +6,16 @@ import pytest
 
 from evidence.formats.cloudtrail import identity
 from evidence.formats.record import ActorName
+from evidence.vocabulary import (
+    AUTHENTICATION,
+    CHANGE,
+    ISSUANCE,
+    OUTCOME_OK,
+    OUTCOME_REFUSED,
+    OUTCOME_UNKNOWN,
+    REVOCATION,
+    USE,
+)
 from tests.evidence.formats.abuse import labelled, parse, read, said, sample
 
 SESSION = "arn:aws:sts::600700800900:assumed-role/ledger-agent/nightly"
@@ -85,3 +95,43 @@ def test_recorded_rows_say_who_and_when(data: Path) -> None:
     parsed = parse("anthropic", labelled(data, "anthropic"))
     assert (len(parsed.records), parsed.rejects) == (16, [])
     assert [one.action for one in parsed.records if one.principal is None or one.at is None] == []
+
+
+@pytest.mark.parametrize(
+    ("action", "activity", "outcome"),
+    [
+        ("platform_service_account_archived", REVOCATION, OUTCOME_OK),
+        ("extra_usage_spend_limit_increase_request_denied", CHANGE, OUTCOME_OK),
+        ("magic_link_login_initiated", AUTHENTICATION, OUTCOME_UNKNOWN),
+        ("anonymous_mobile_login_attempted", AUTHENTICATION, OUTCOME_UNKNOWN),
+        ("desktop_extension_allowlisted", CHANGE, OUTCOME_OK),
+        ("marketplace_webhook_provisioned", CHANGE, OUTCOME_OK),
+        ("access_denied", USE, OUTCOME_REFUSED),
+    ],
+)
+def test_type_says_what_was_done_and_how_it_ended(action: str, activity: int, outcome: int) -> None:
+    record = read("anthropic", {**sample("anthropic")[3], "type": action, "status_code": None})
+    assert (record.activity, record.outcome) == (activity, outcome)
+
+
+@pytest.mark.parametrize(
+    ("action", "member", "kind"),
+    [
+        ("tunnel_token_minted", "token_id", "token"),
+        ("platform_signing_key_created", "signing_key_id", "key"),
+        ("platform_signing_key_rotated", "new_signing_key_id", "key"),
+    ],
+)
+def test_other_credentials_are_issued_too(action: str, member: str, kind: str) -> None:
+    activity = {**sample("anthropic")[3], "type": action, "status_code": None, member: "made_1"}
+    record = read("anthropic", activity)
+    assert record.activity == ISSUANCE
+    assert record.issued is not None
+    assert record.issued.credential == ActorName("anthropic", kind, "made_1")
+
+
+@pytest.mark.parametrize("member", ["domain", "invitee_email"])
+def test_resource_without_an_id_is_named(member: str) -> None:
+    activity = {**sample("anthropic")[3], "type": "org_domain_removed", member: "x.example.com"}
+    bare = {name: value for name, value in activity.items() if not name.endswith("_id")}
+    assert read("anthropic", bare).resource == "x.example.com"

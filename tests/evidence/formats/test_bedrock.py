@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from evidence.formats.marking import is_gone
+from evidence.vocabulary import OUTCOME_OK, OUTCOME_REFUSED
 from tests.evidence.formats.abuse import labelled, parse, read, sample, told
 
 MODEL = "anthropic.small-model-v1:0"
@@ -87,3 +88,26 @@ def test_recorded_rows_say_who_and_what(data: Path) -> None:
     assert {(one.principal is None, one.request_id is None) for one in parsed.records} == {
         (False, False)
     }
+
+
+def test_answer_in_pieces_says_that_a_guardrail_held_it_back() -> None:
+    record = sample("bedrock")[0]
+    pieces = [
+        {"type": "content_block_delta", "delta": {"text": "our salaries"}},
+        {"type": "message_stop", "amazon-bedrock-guardrailAction": "INTERVENED"},
+    ]
+    parsed = parse("bedrock", {**record, "output": {"outputBodyJson": pieces}})
+    assert parsed.records[0].outcome == OUTCOME_REFUSED
+    assert b"salaries" not in parsed.kept
+    again = parse("bedrock", parsed.kept)
+    assert told(again.records[0]) == told(parsed.records[0])
+    assert again.kept == parsed.kept
+    fine = parse("bedrock", {**record, "output": {"outputBodyJson": pieces[:1]}})
+    assert (fine.records[0].outcome, b"salaries" in fine.kept) == (OUTCOME_OK, False)
+
+
+def test_instructions_beside_the_messages_go_however_short() -> None:
+    record = {**sample("bedrock")[0], "system": "Be kind.", "messages": [{"content": "Hi"}]}
+    kept = parse("bedrock", record).kept
+    assert b"kind" not in kept
+    assert b"Hi" not in kept

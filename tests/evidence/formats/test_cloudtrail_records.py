@@ -9,7 +9,14 @@ from evidence.formats import cloudtrail, recognise
 from evidence.formats.digesting import Digester
 from evidence.formats.paths import lower_names
 from evidence.formats.record import Asked
-from evidence.vocabulary import OUTCOME_UNKNOWN, USE
+from evidence.vocabulary import (
+    ISSUANCE,
+    OUTCOME_FAILED,
+    OUTCOME_OK,
+    OUTCOME_REFUSED,
+    OUTCOME_UNKNOWN,
+    USE,
+)
 from tests.evidence.formats import abuse
 from tests.evidence.formats.test_cloudtrail import ACCOUNT, RECORDS, one, parse
 
@@ -123,3 +130,89 @@ def test_name_of_nothing_but_nuls_is_no_name() -> None:
 
 def test_records_survive_hostile_values() -> None:
     abuse.survives("cloudtrail", [INSIGHT, *RECORDS])
+
+
+def signed_in(**changes: Any) -> dict[str, Any]:
+    """A sign-in through IAM Identity Center, as its portal logs it."""
+    store = f"arn:aws:identitystore::{ACCOUNT}:identitystore/d-1"
+    return {
+        **RECORDS[0],
+        "eventSource": "signin.amazonaws.com",
+        "eventName": "UserAuthentication",
+        "userIdentity": {
+            "type": "IdentityCenterUser",
+            "accountId": ACCOUNT,
+            "onBehalfOf": {"userId": "u-1", "identityStoreArn": store},
+        },
+        "requestParameters": None,
+        "responseElements": None,
+        "errorCode": None,
+        "errorMessage": None,
+        **changes,
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome"), [("Success", OUTCOME_OK), ("Failure", OUTCOME_REFUSED)]
+)
+def test_sign_in_through_the_portal_says_how_it_ended(said: str, outcome: int) -> None:
+    record = parse(signed_in(serviceEventDetails={"UserAuthentication": said})).records[0]
+    assert record.outcome == outcome
+    assert record.principal is not None
+    assert record.on_behalf is None
+
+
+@pytest.mark.parametrize(("code", "outcome"), [("200", OUTCOME_OK), ("404", OUTCOME_FAILED)])
+def test_status_in_the_place_of_an_error_is_one(code: str, outcome: int) -> None:
+    assert parse(one(errorCode=code, errorMessage=None)).records[0].outcome == outcome
+
+
+def test_first_of_several_addresses_called() -> None:
+    record = parse(one(sourceIPAddress="203.0.113.9, 10.0.0.1")).records[0]
+    assert record.address == "203.0.113.9"
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "parameters", "resource"),
+    [
+        ("ssm", "StartSession", {"target": "i-0a", "documentName": "Port"}, "i-0a"),
+        ("secretsmanager", "BatchGetSecretValue", {"secretIdList": ["books/key"]}, "books/key"),
+    ],
+)
+def test_parameter_that_tells_most_is_the_resource(
+    source: str, name: str, parameters: dict[str, Any], resource: str
+) -> None:
+    call = {"eventSource": f"{source}.amazonaws.com", "eventName": name, "resources": None}
+    assert parse(one(**call, requestParameters=parameters)).records[0].resource == resource
+
+
+MADE = [
+    (
+        "iam",
+        "UploadSSHPublicKey",
+        {"sSHPublicKey": {"sSHPublicKeyId": "APKA1"}},
+        "ssh_key",
+        "APKA1",
+    ),
+    (
+        "iam",
+        "UploadSigningCertificate",
+        {"certificate": {"certificateId": "TA7S"}},
+        "certificate",
+        "TA7S",
+    ),
+    ("ec2", "CreateKeyPair", {"keyPairId": "key-0a", "keyName": "rosa"}, "key_pair", "key-0a"),
+    ("ec2", "ImportKeyPair", {"keyName": "rosa"}, "key_pair", "rosa"),
+]
+
+
+@pytest.mark.parametrize(("source", "name", "answer", "kind", "value"), MADE)
+def test_keys_that_are_no_access_keys_are_issued_too(
+    source: str, name: str, answer: dict[str, Any], kind: str, value: str
+) -> None:
+    call = {"eventSource": f"{source}.amazonaws.com", "eventName": name, "errorCode": None}
+    record = parse(one(**call, requestParameters={}, responseElements=answer)).records[0]
+    assert record.activity == ISSUANCE
+    assert record.issued is not None
+    assert (record.issued.credential.kind, record.issued.credential.value) == (kind, value)
+    assert record.issued.issued_to is not None

@@ -140,3 +140,17 @@ def test_lists_of_objects_mean_the_same_as_text(number: int) -> None:
     low = {name.lower(): value for name, value in texts.items()}
     said = abuse.said(read("snowflake", row))
     assert said == abuse.said(read("snowflake", texts)) == abuse.said(read("snowflake", low))
+
+
+def test_client_that_an_integration_lets_in_is_the_agent() -> None:
+    login = {
+        "EVENT_ID": "1",
+        "EVENT_TIMESTAMP": "2031-03-04 05:00:00.000 +0000",
+        "EVENT_TYPE": "LOGIN",
+        "USER_NAME": "ROSA",
+        "IS_SUCCESS": "YES",
+        "ACCOUNT_NAME": "acme1",
+        "FIRST_AUTHENTICATION_FACTOR": "OAUTH_ACCESS_TOKEN",
+        "AUTHORIZING_INTEGRATION_NAME": "REPORTS",
+    }
+    assert read("snowflake", login).agent == ActorName("snowflake:acme1", "app", "REPORTS")

@@ -236,6 +236,9 @@ def test_account_of_the_domain_the_computer_or_the_system(
         (4662, {"Keywords": -9218868437227405312}, OUTCOME_FAILED),
         (4662, {"EventType": "AUDIT_FAILURE"}, OUTCOME_FAILED),
         (4662, {"Keywords": "0x8020000000000000"}, OUTCOME_OK),
+        # As Winlogbeat lists them.
+        (4662, {"Keywords": ["Audit Failure"]}, OUTCOME_FAILED),
+        (4662, {"Keywords": ["Audit Success", 1, None]}, OUTCOME_OK),
         # With the bit of an event of the classic interface; rounded on its way.
         (4662, {"Keywords": "0x8090000000000000"}, OUTCOME_FAILED),
         (4662, {"Keywords": -9214364837600035000}, OUTCOME_OK),
@@ -327,3 +330,9 @@ def test_data_nested_as_deep_as_json_allows_is_no_trouble(member: str) -> None:
     deep = f'{{"{name}":' * 1_000 + "1" + "}" * 1_000
     body = f'{{"EventID":4624,"Computer":"x","{member}":{deep}}}\n' * 2
     assert len(abuse.parse("windows", body.encode()).rejects) == 2
+
+
+@pytest.mark.parametrize("number", [4704, 4705, 4717, 4718])
+def test_account_whose_rights_change_is_what_is_changed(number: int) -> None:
+    record = abuse.read("windows", event(number, TargetSid="S-1-5-82-1"))
+    assert record.resource == "S-1-5-82-1"
