@@ -246,4 +246,4 @@ def _seams(head: bytes) -> Seams | None:
     return None if exports.known(head, _EXPORTS) is None else exports.seams(head)
 
 
-FORMAT = Format(NAME, "Langfuse observations", recognise, parse, version=7, seams=_seams)
+FORMAT = Format(NAME, "Langfuse observations", recognise, parse, version=8, seams=_seams)

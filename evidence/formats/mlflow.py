@@ -213,4 +213,4 @@ def _exception(events: Any) -> str:
     return ""
 
 
-FORMAT = Format(NAME, "MLflow traces", recognise, parse, version=6)
+FORMAT = Format(NAME, "MLflow traces", recognise, parse, version=7)

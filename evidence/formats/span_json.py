@@ -255,5 +255,5 @@ def _exception(events: Any) -> str:
 
 
 FORMAT = Format(
-    NAME, "Spans as JSON: OpenTelemetry's console, Jaeger, Phoenix", recognise, parse, version=3
+    NAME, "Spans as JSON: OpenTelemetry's console, Jaeger, Phoenix", recognise, parse, version=4
 )

@@ -368,5 +368,5 @@ def _inherited(
 
 
 # 3: a NUL in a name costs no span; an agent's id stands beside its name. 4: chance in names and
-# ids tells nobody apart. 7: IPv6 in its one form.
-FORMAT = Format(NAME, "OpenTelemetry traces (OTLP)", recognise, parse, version=8)
+# ids tells nobody apart. 7: IPv6 in its one form. 9: spans of Claude Code.
+FORMAT = Format(NAME, "OpenTelemetry traces (OTLP)", recognise, parse, version=9)

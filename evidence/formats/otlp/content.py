@@ -63,6 +63,8 @@ NAMES = frozenset(
     function.args agent.instructions
     microsoft.security.decision.reason microsoft.security.risk.metadata
     langfuse.observation.model.parameters llm.invocation_parameters
+    full_command bash_command tool_parameters system_prompt_preview new_context
+    response.model_output
     langfuse.observation.status_message otel.status_description
     """.split()  # noqa: SIM905  a table of names reads better than a column of strings
 )

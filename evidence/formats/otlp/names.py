@@ -1,8 +1,8 @@
 """The attribute names that a record is made from, and what they mean.
 
 Owns the tables: OpenTelemetry's GenAI conventions old and new, OpenInference, Langfuse, MLflow,
-Traceloop, Vercel AI SDK, pydantic-ai, LangSmith, Genkit, Flue, LiveKit. To teach it a library, add rows. The conventions are
-unstable, so every table takes all names it ever had. Pure.
+Traceloop, Vercel AI SDK, pydantic-ai, LangSmith, Genkit, Flue, LiveKit, Claude Code. To teach it
+a library, add rows. The conventions are unstable, so every table takes all names it ever had. Pure.
 """
 
 from evidence.vocabulary import AGENT_RUN, DECISION, MODEL_CALL, STEP, TOOL_CALL
@@ -75,6 +75,16 @@ _VERCEL = {
         MODEL_CALL,
     ),
 }
+# Claude Code's own: a person's turn with the agent, and what they let it do.
+CODING = "span.type"
+_CODING = {
+    "interaction": AGENT_RUN,
+    "llm_request": MODEL_CALL,
+    "tool": TOOL_CALL,
+    "tool.blocked_on_user": DECISION,
+    "tool.execution": STEP,
+    "hook": STEP,
+}
 ACTS: tuple[tuple[str, dict[str, int]], ...] = (
     ("gen_ai.operation.name", _OPERATIONS),
     ("openinference.span.kind", _KINDS),
@@ -84,6 +94,7 @@ ACTS: tuple[tuple[str, dict[str, int]], ...] = (
     ("traceloop.span.kind", {**_KINDS, "workflow": AGENT_RUN}),
     ("langsmith.span.kind", _KINDS),
     ("genkit:metadata:subtype", {"model": MODEL_CALL, "embedder": MODEL_CALL, "tool": TOOL_CALL}),
+    (CODING, _CODING),
     ("llm.request.type", {"chat": MODEL_CALL, "completion": MODEL_CALL, "embedding": MODEL_CALL}),
 )
 # Conventions that name an agent's span after the agent.
@@ -95,7 +106,7 @@ NAMING = (
 )
 # What says of a span that has it, and says nothing else, that a tool was called.
 CALLED = ("gen_ai.tool.name", "ai.toolCall.name", "flue.tool.name", "lk.function_tool.name")
-TOOLS = (*CALLED, "tool.name", "mcp.tool.name")
+TOOLS = (*CALLED, "tool.name", "mcp.tool.name", "tool_name")
 # What says so of an agent's run: a task that was delegated to it.
 RUNNING = "flue.task.agent"
 MODELS = (
@@ -106,6 +117,7 @@ MODELS = (
     "ai.model.id",
     "model_name",
     "embedding.model_name",
+    "model",
 )
 AGENTS = (
     "gen_ai.agent.name",
@@ -148,6 +160,9 @@ PEOPLE = (
     *(f"langfuse.{of}.metadata.langfuse_user_id" for of in ("trace", "observation")),
     *(_ASSOCIATED + name for name in ("user_id", "userId")),
 )
+# A person by name. Where their id is a digest of 32 bytes, which Claude Code makes of each of its
+# installations, only this says who it is.
+BY_NAME = ("user.email", "user.account_uuid")
 # The agent that called this one.
 CALLERS = ("microsoft.a365.caller.agent.id",)
 CONVERSATIONS = (
@@ -236,10 +251,15 @@ _OTHER = (
     "aws.auth.account.access_key",
     "client.address",
     "countersign.task",
+    "decision",
     "error.type",
+    "file_path",
     "http.response.status_code",
     "http.status_code",
     "mcp.method.name",
+    "request_id",
+    "status_code",
+    "success",
     "microsoft.security.decision.code",
     "microsoft.security.decision.type",
     "microsoft.tenant.id",
@@ -262,6 +282,7 @@ READ = frozenset(
         NOTES,
         *AGENT_IDS,
         *PEOPLE,
+        *BY_NAME,
         *CALLERS,
         *CONVERSATIONS,
         *TASKS,

@@ -3,6 +3,7 @@
 Owns the reading of one span; the names of attributes are in names.py. Pure.
 """
 
+import re
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -17,8 +18,10 @@ from evidence.formats.otlp.names import (
     AGENT_IDS,
     AGENTS,
     BUCKETS,
+    BY_NAME,
     CALLED,
     CALLERS,
+    CODING,
     CONVERSATIONS,
     DATABASE,
     KEPT_SECRETLY,
@@ -62,7 +65,9 @@ _TOOL_BEFORE = (
     "MCP send tools/call ",
     "tools/call ",
     "tool: ",
+    "anthropic.tool_use ",
 )
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _EARLIEST, _LATEST = 946_684_800_000_000_000, 4_102_444_800_000_000_000  # 2000 and 2100
 
 
@@ -167,6 +172,8 @@ def record(
     if not _SOME_ID.isdisjoint(attributes):
         request_id = _first(attributes, _ALL_IDS)
     act = _act(name, span.kind, attributes, request_id)
+    if act == MODEL_CALL and CODING in attributes:
+        request_id = request_id or _text(attributes.get("request_id"))
     stated = _said(attributes, AGENTS) or agents.graph_agent(attributes)
     if act == STEP and name == stated and "openinference.span.kind" in attributes:
         # The span of a whole graph, which OpenInference calls a chain like its nodes.
@@ -310,6 +317,8 @@ def _on_behalf(attributes: dict[str, Any], issuer: str, act: int) -> ActorName |
     """The person a span says it acts for, else the agent that called this one. Where both are
     said, the run is the caller's, and what is done in it the person's."""
     person, caller = _first(attributes, PEOPLE), _first(attributes, CALLERS)
+    if person is None or _DIGEST.fullmatch(person):
+        person = _first(attributes, BY_NAME) or person
     if caller and (not person or act == AGENT_RUN):
         return actor(issuer, "agent_id", caller.lower())
     if person:
@@ -326,7 +335,9 @@ def _after(name: str, openings: tuple[str, ...]) -> str:
 
 def _resource(attributes: dict[str, Any]) -> str | None:
     if _SOME_PLACE.isdisjoint(attributes):
-        return None
+        # What a tool that reads and writes files was let loose on.
+        path = _text(attributes.get("file_path")) if CODING in attributes else None
+        return aws.bounded(path) if path else None
     bucket = _text(attributes.get("aws.s3.bucket"))
     if bucket:
         return aws.bounded(f"{bucket}/{_text(attributes.get('aws.s3.key')) or ''}")
@@ -363,6 +374,11 @@ def _ending(span: Span, attributes: dict[str, Any]) -> tuple[int, str | None]:
     error = _text(attributes.get("error.type"))
     code = attributes.get("http.response.status_code", attributes.get("http.status_code"))
     failed = status.code == 2 or error is not None
+    if CODING in attributes:
+        if attributes.get("decision") in ("reject", "deny"):
+            return OUTCOME_REFUSED, None
+        failed = failed or attributes.get("success") in (False, "false")
+        code = attributes.get("status_code", code)
     if failed and error is None:
         for event in span.events:
             if event.name == "exception":
