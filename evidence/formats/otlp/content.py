@@ -55,7 +55,8 @@ NAMES = frozenset(
     thought history prompt prompts completion completions messages message.content
     input output inputs outputs arguments result tool_input tool_output tool_args tool_result
     input_messages output_messages system_prompt user_prompt question answer
-    content text body query response instructions user_input user_message assistant_message
+    content text body query request response instructions combined_chunk_content revised_prompt
+    refusal stdout stderr user_input user_message assistant_message
     gen_ai.output.text gen_ai.agent.instructions gen_ai.request.instructions
     llm.request llm.response litellm.input response.output task.description langgraph.state
     langwatch.prompt langwatch.contexts langwatch.rag.contexts langwatch.rag_contexts
@@ -96,6 +97,9 @@ _FAMILIES = re.compile(
     r"|(?:db|pinecone)\.(?:\w+\.)*(?:(?:query|search)\.result|result\.(?:document|entity|metadata"
     r"|vector)|where|where_document|filter|queries|embeddings(?:\.vector)?|search\.query"
     r"|update\.(?:metadata|values))$|haystack\.\w+\.completion$"
+    # Annotations of answers, what was said aloud; functions as Google's instrumentation calls them.
+    r"|(?:.*\.)?(?:annotation|evaluation)\.explanation$|(?:.*\.)?audio\.transcript$"
+    r"|code\.function\.(?:parameters\..*|return)\.value$"
     # Of a tool, whoever made it.
     r"|(?:.*[._:])?tool(?:_?call|_?use)?[._](?:arguments|args|params|parameters|results?|response)$"
     r"|mcp\.(?:request|response)\.(?:arguments|content|params|result)(?:\.|$)"

@@ -112,6 +112,7 @@ RUNNING = "flue.task.agent"
 MODELS = (
     "gen_ai.request.model",
     "llm.model_name",
+    "llm.request.model_name",
     "gen_ai.response.model",
     "langfuse.observation.model.name",
     "ai.model.id",

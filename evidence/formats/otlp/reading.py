@@ -66,6 +66,8 @@ _TOOL_BEFORE = (
     "tools/call ",
     "tool: ",
     "anthropic.tool_use ",
+    "MCP request: tools/call ",
+    "MCP server handle request: tools/call ",
 )
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _EARLIEST, _LATEST = 946_684_800_000_000_000, 4_102_444_800_000_000_000  # 2000 and 2100
@@ -291,7 +293,7 @@ def _act(name: str, kind: int, attributes: dict[str, Any], request_id: str | Non
                 # A step that carries the id of a request is that request.
                 return API_CALL if known == STEP and requested else known
     method = attributes.get("mcp.method.name")
-    if method == "tools/call":
+    if method == "tools/call" or attributes.get("rpc.method") == "tools/call":
         return TOOL_CALL
     if "microsoft.security.decision.type" in attributes:
         return DECISION

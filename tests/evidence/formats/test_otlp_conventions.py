@@ -198,3 +198,31 @@ def test_failed_span_names_its_exception() -> None:
 def test_address_of_ipv6_has_one_form(said: str, address: str) -> None:
     (record,) = parse(document(span(**{"client.address": said}))).records
     assert record.address == address
+
+
+@pytest.mark.parametrize(
+    "before", ["MCP request: tools/call ", "MCP server handle request: tools/call "]
+)
+def test_tool_of_an_mcp_call_is_in_the_name_of_logfires_span(before: str) -> None:
+    called = {
+        **span(**{"rpc.method": "tools/call", "request": "salaries"}),
+        "name": f"{before}find",
+    }
+    parsed = parse(document(called))
+    assert (parsed.records[0].activity, parsed.records[0].action) == (TOOL_CALL, "find")
+    assert b"salaries" not in parsed.kept
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "code.function.parameters.place.value",
+        "code.function.return.value",
+        "trace.annotations.0.annotation.explanation",
+        "llm.input_messages.0.message.contents.0.message_content.audio.audio.transcript",
+        "combined_chunk_content",
+        "stdout",
+    ],
+)
+def test_arguments_answers_and_opinions_go_however_short(name: str) -> None:
+    assert b"salaries" not in parse(document(span(**{name: "salaries"}))).kept
