@@ -2,9 +2,10 @@
 
 Owns the meaning of their fields: the activity log as diagnostic settings, the REST API and a Log
 Analytics workspace write it, and the resource logs that say who called (Key Vault, Storage, and
-others of the common schema). Sources: "Azure activity log event schema", "Common and
-service-specific schemas for resource logs", the log references of Key Vault and Storage, and the
-reference of access-token claims (azure_claims.py). Pure.
+others of the common schema; what only one kind of them says is azure_resources.py's). Sources:
+"Azure activity log event schema", "Common and service-specific schemas for resource logs", the log
+references of Key Vault and Storage, and the reference of access-token claims (azure_claims.py).
+Pure.
 
 Names of people and applications were issued by the tenant and carry its realm. What Azure reads
 without regard to case, resource ids, is kept in lower case; operations are as they were written.
@@ -15,7 +16,7 @@ Not verified: that a storage log's correlation id is the id the caller was answe
 import re
 from functools import lru_cache
 
-from evidence.formats import azure_claims, microsoft
+from evidence.formats import azure_claims, azure_resources, microsoft
 from evidence.formats.microsoft import anywhere
 from evidence.formats.tables import Row, Table
 from evidence.vocabulary import (
@@ -48,12 +49,31 @@ def _realm(record: Row) -> str:
         return found
     number = _subscription(record)
     if number is None:
-        number = azure_claims.stated_tenant(record)
+        # The path comes first: a row of a workspace says whose workspace it is as its tenant.
+        number = microsoft.tenant_in(resource) or azure_claims.stated_tenant(record)
     return f"azure:{number.lower()}" if number else "azure"
+
+
+# As Azure's library for Python writes an entry of the activity log.
+_IN_PYTHON = ("event_data_id", "operation_name")
+_OF_OTHERS = frozenset({"claims", "properties"})
+
+
+def _as_ever(record: Row) -> Row:
+    """The same with the names that the API gives its members."""
+    made: Row = {}
+    for name, value in record.items():
+        first, *more = name.split("_")
+        inside = type(value) is dict and name not in _OF_OTHERS
+        ours = first + "".join(f"{part[:1].upper()}{part[1:]}" for part in more)
+        made[ours] = _as_ever(value) if inside else value
+    return made
 
 
 def _opened(record: Row) -> Row:
     """A row of a workspace with the call's properties read, so that its body can be dropped."""
+    if _IN_PYTHON[0] in record and _IN_PYTHON[1] in record:
+        record = _as_ever(record)
     texts = [
         name
         for name in _PROPERTIES
@@ -170,6 +190,7 @@ TABLE = Table(
     name="azure",
     title="Azure activity and resource logs",
     signs=(
+        _IN_PYTHON,
         (
             f"category={_CATEGORY}",
             "operationName",
@@ -201,16 +222,17 @@ TABLE = Table(
         (
             (
                 "Type=AzureActivity|AZKVAuditLogs|StorageBlobLogs|StorageFileLogs"
-                "|StorageQueueLogs|StorageTableLogs"
+                "|StorageQueueLogs|StorageTableLogs|ApiManagementGatewayLogs"
+                "|ApiManagementGatewayLlmLog"
             ),
         ),
     ),
     mark=b"perationName",
     any_case=True,
     opens=_opened,
-    view=azure_claims.view,
+    view=azure_resources.view,
     realm=_realm,
-    at=("eventTimestamp", "time", "timeGenerated", "properties.eventTimestamp"),
+    at=("eventTimestamp", "time", "timeGenerated", "properties.eventTimestamp", "timeStamp"),
     vendor_id=("eventDataId", "properties.eventDataId"),
     action=("operationName", "operationName.value", "operationNameValue"),
     principal=azure_claims.ACTORS.principal,
@@ -221,6 +243,8 @@ TABLE = Table(
     resource=_resource,
     outcome=_outcome,
     patterns=(
+        # Of an Azure AI service, whose own log names it so.
+        (r"(?i)(?:list|regenerate)keys?$", ISSUANCE),
         (
             (
                 r"(?i).*/(?:listkeys|regeneratekey|listaccountsas|listservicesas|listcredentials"
@@ -255,6 +279,7 @@ TABLE = Table(
         "httpRequest.clientIpAddress",
         "properties.callerIpAddress",
         azure_claims.claimed("ipaddr"),
+        "properties.clientIP",
     ),
     user_agent=(
         "properties.userAgentHeader",
@@ -273,10 +298,7 @@ TABLE = Table(
     ),
     error_of_failures=True,
     content=(
-        "properties.requestbody",
-        "properties.requestBody",
-        "properties.responseBody",
-        "properties.responsebody",
+        *azure_resources.CONTENT,
         *(f"{holder}.{body}" for holder in _PROPERTIES for body in _BODIES),
     ),
     # What databases log of what was asked of them. PostgreSQL's lines are postgres.py's, unless a
@@ -302,5 +324,8 @@ TABLE = Table(
         "principal": "a storage account's own key names nobody; some exports leave out the claims",
         "vendor_id": "diagnostic settings leave out the event's id",
     },
-    version=4,  # 4: statements of databases keep their form alone
+    # 4: statements of databases keep their form alone. 5: calls through API Management, callers of
+    # Azure AI services, and the tenant of what belongs to no subscription; entries as Azure's library
+    # for Python writes them.
+    version=5,
 )

@@ -12,7 +12,7 @@ a directory audit. Not verified: that an agent identity's object id and client i
 """
 
 from evidence.formats import exports, microsoft
-from evidence.formats.entra import actors, audits, calls, portal, results
+from evidence.formats.entra import actors, audits, calls, portal, provisioning, results, risks
 from evidence.formats.members import NOTHING
 from evidence.formats.microsoft import anywhere, value_at
 from evidence.formats.record import ActorName, Issued
@@ -63,13 +63,13 @@ def _view(record: Row) -> Row:
     if type(inside) is str:
         inside = microsoft.loaded(inside)
     if type(inside) is not dict:
-        said = _operation(record)
+        said = _told(record)
         return {**record, **said} if said else record
     if "operationname" in record and any(name.lower() != name for name in inside):
         record = {_OUTER.get(name, name): value for name, value in record.items()}
     # What stands around says for which tenant and resource the log was made.
     flat = {**inside, **record}
-    said = _operation(flat)
+    said = _told(flat)
     return {**flat, **said} if said else flat
 
 
@@ -86,10 +86,48 @@ _UNUSUAL = frozenset(
 )
 
 
+# Records that say in members of their own what the others say alike: by their category, and by
+# members in every spelling where an export leaves that out.
+_APART = frozenset(
+    {
+        "ProvisioningLogs",
+        "RiskyUsers",
+        "UserRiskEvents",
+        "RiskyServicePrincipals",
+        "ServicePrincipalRiskEvents",
+        "AgentRiskEvents",
+    }
+)
+_PROVISIONED = ("provisioningStatusInfo", "provisioningAction")
+_ONLY_APART = (*_PROVISIONED, "additionalInfo", "riskLastUpdatedDateTime")
+_ANY_APART = frozenset(
+    spelled
+    for name in _ONLY_APART
+    for spelled in (name, name.lower(), f"{name[0].upper()}{name[1:]}")
+)
+
+
+def _told(record: Row) -> Row:
+    """What a record says elsewhere than most, under the names that most have for it."""
+    if "operationName" in record and record.keys().isdisjoint(_UNUSUAL):
+        category = record.get("category")
+        return _apart(record) if type(category) is str and category in _APART else NOTHING
+    return _operation(record) or (
+        NOTHING if record.keys().isdisjoint(_ANY_APART) else _apart(record)
+    )
+
+
+def _apart(record: Row) -> Row:
+    low = {name.lower(): value for name, value in record.items()}
+    provisioned = any(name.lower() in low for name in _PROVISIONED)
+    said = provisioning.said(low) if provisioned else risks.said(low)
+    if "operationName" in record or not record.keys().isdisjoint(_ONLY_APART):
+        return said
+    return {name.lower(): value for name, value in said.items()}
+
+
 def _operation(record: Row) -> Row:
     """A call of Graph and a sign-in as Graph lists it say no operation that tells anything."""
-    if "operationName" in record and record.keys().isdisjoint(_UNUSUAL):
-        return NOTHING
     for uri, method, made, client, operation in _SPELLINGS:
         if uri in record:
             return {
@@ -176,6 +214,7 @@ TABLE = Table(
         ("signInActivityId", "requestUri"),
         ("operationName=Sign-in activity",),
         ("riskEventType", "detectedDateTime"),
+        ("provisioningStatusInfo", "initiatedBy"),
         (_TABLES,),
     ),
     mark=b"orrelation",
@@ -241,6 +280,7 @@ TABLE = Table(
     },
     # 3: the application that was signed in to is no tenant. 4: as in every table. 5: an id of
     # zeros is nobody, and who is disabled is revoked. 6: trust in another issuer's tokens.
-    # 7: times whose hour has one digit, and services that have a name and no id.
-    version=7,
+    # 7: times whose hour has one digit, and services that have a name and no id. 8: what the
+    # provisioning service did; the program of a risky sign-in, and the id of who is at risk.
+    version=8,
 )

@@ -74,6 +74,9 @@ _INTERRUPTED = [
     "81010",
     "81012",
     "none",
+    # Of provisioning: there was nothing to do, and more may be said elsewhere.
+    "skipped",
+    "warning",
     "unknown",
     "unknownfuturevalue",
 ]

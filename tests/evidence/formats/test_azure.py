@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from evidence.formats import KINDS
+from evidence.formats import KINDS, recognise
 from evidence.formats.paths import lower_names
 from evidence.formats.record import ActorName
 from evidence.vocabulary import (
@@ -169,3 +169,36 @@ def test_request_body_and_signature_of_an_address_are_not_kept() -> None:
 def test_real_records_survive_damage(data: Path) -> None:
     records = abuse.labelled(data, "azure_activity")
     abuse.survives("azure", [records[number] for number in (3, 19, 53, 57, 59, 78, 92)])
+
+
+def test_entry_as_azures_library_for_python_writes_it_is_read_as_ever() -> None:
+    entry = {
+        "authorization": {"action": "Microsoft.Web/sites/delete", "scope": PLACE},
+        "claims": CLAIMS,
+        "caller": "principal-1",
+        "correlation_id": "correlation-1",
+        "event_data_id": "event-1",
+        "event_timestamp": "2031-03-04T06:01:00Z",
+        "http_request": {"client_request_id": "c", "client_ip_address": "198.51.100.8"},
+        "operation_name": {"value": "Microsoft.Web/sites/delete", "localized_value": "Delete"},
+        "properties": {"status_code": "Forbidden"},
+        "resource_id": PLACE,
+        "status": {"value": "Failed", "localized_value": "Failed"},
+        "sub_status": {"value": "Forbidden", "localized_value": "Forbidden"},
+        "subscription_id": SUBSCRIPTION,
+        "tenant_id": TENANT,
+    }
+    parsed = abuse.parse("azure", entry)
+    (record,) = parsed.records
+    assert (record.realm, record.at) == (f"azure:{SUBSCRIPTION}", 1_930_370_460_000_000)
+    assert (record.action, record.resource) == ("Microsoft.Web/sites/delete", PLACE.lower())
+    assert (record.address, record.vendor_id, record.request_id) == (
+        "198.51.100.8",
+        "event-1",
+        "correlation-1",
+    )
+    assert record.outcome == OUTCOME_REFUSED
+    assert record.principal is not None
+    assert record.principal.value == "principal-1"
+    assert abuse.told(abuse.parse("azure", parsed.kept).records[0]) == abuse.told(record)
+    assert recognise(orjson.dumps(entry)) == "azure"
