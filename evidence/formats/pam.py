@@ -60,6 +60,8 @@ _COMPONENT = re.compile(
 _HANDS_OVER = re.compile(
     r"(?:retrieve|use|show|copy|get) (?:ssh key|password|secret|credential)", re.IGNORECASE
 )
+# What is done to somebody; the vault calls whoever has rights in a safe its owner.
+_TO_SOMEBODY = re.compile(r"\b(?:user|owner|member|group)\b", re.IGNORECASE)
 _FOLDER = re.compile(r"Root[\\/]+")
 # Actions that are longer are no vault's words, and not remembered.
 _LONGEST_REMEMBERED = 200
@@ -71,6 +73,8 @@ _WHO = ways("suser", "sourceUserName", "Issuer", "usrName", "username", "userId"
 _SAFE = ways("cs2", "deviceCustomString2", "Safe", "safe")
 _OBJECT = ways("fname", "fileName", "File", "accountName", "accountId")
 _ACCOUNT = ways("duser", "destinationUserName", "TargetUser")
+# To whom something was done, or with which group: CEF's first text ("Affected User Name").
+_AFFECTED = ways("SourceUser", "cs1", "deviceCustomString1")
 _AT = ways("dhost", "destinationHostName", "Address", "target")
 _USER_NAME, _ADDRESS = ways("UserName"), ways("Address")
 _SEVERITY = ways("Severity", "auditType", "severity")
@@ -79,11 +83,12 @@ _REASON = ways("reason", "Reason")
 _CODE, _FAILURES = ways("MessageID", "deviceEventClassId"), frozenset({"4"})
 _APPLICATION = ways("ApplicationID", "AppID")
 _SESSION_ID, _SESSION = ways("SessionID", "PSMID"), ways("sessionId")
+_CLIENT = ways("SrcHost")
 # All from which it is told who acted, on what account, what was done and how it ended.
 _DECIDING = frozenset(
     name
     for names in (
-        *(_ACTED, _VAULT, _WHO, _SAFE, _OBJECT, _ACCOUNT, _AT, _SEVERITY, _CODE),
+        *(_ACTED, _VAULT, _WHO, _SAFE, _OBJECT, _ACCOUNT, _AFFECTED, _AT, _SEVERITY, _CODE),
         ways("identityType", "CAProperties"),
     )
     for both in names
@@ -174,7 +179,11 @@ def _resource(record: Row) -> str | None:
         stored = _FOLDER.sub("", stored, count=1)
     if safe and stored:
         return f"{safe}/{stored}"
-    return safe or stored or told(record, _ACCOUNT) or told(record, _AT) or None
+    account, affected = told(record, _ACCOUNT), "" if stored else told(record, _AFFECTED)
+    if affected and _TO_SOMEBODY.search(told(record, _ACTED)[:_LONGEST_REMEMBERED]):
+        # A safe and whoever has rights there; a group and its member; else a user or a group alone.
+        return "/".join(part for part in (safe, affected, "" if safe else account) if part)
+    return safe or stored or account or told(record, _AT) or None
 
 
 def _outcome(record: Row) -> int:
@@ -204,9 +213,15 @@ def _details(record: Row) -> Row:
     return row(member(record, "ExtraDetails"))
 
 
-def _session(record: Row) -> str | None:
+def _recorded(record: Row) -> tuple[str | None, str | None]:
+    """(the session, from where): of a session through the gateway, whose own address is elsewhere,
+    its details say both. One that began on the gateway itself says only that: 127.0.0.1."""
     details = _details(record)
-    return (told(details, _SESSION_ID) if details else "") or told(record, _SESSION) or None
+    if not details:
+        return told(record, _SESSION) or None, None
+    client = told(details, _CLIENT)
+    where = None if client.startswith("127.") or client == "::1" else client or None
+    return told(details, _SESSION_ID) or told(record, _SESSION) or None, where
 
 
 @lru_cache(maxsize=4096)
@@ -282,19 +297,28 @@ TABLE = Table(
     principal=(Of(_entry, 2),),
     credential=(Of(_entry, 3),),
     on_behalf=(Of(_entry, 4),),
-    session=(_session,),
+    session=(Of(_recorded, 0),),
     resource=(Of(_entry, 5),),
     outcome=Of(_entry, 6),
     patterns=(
         (r"(?i)(?:retrieve|use|show|copy|get) (?:ssh key|password|secret|credential)", ISSUANCE),
-        (r"(?i)(?:full gateway )?log(?:on|in|off|out)\b|.*authenticat|failed log", AUTHENTICATION),
+        (
+            (
+                r"(?i)(?:undefined user )?log(?:on|in|off|out)\b|.*authenticat|failed log"
+                r"|(?:full|partial) gateway (?:connection|log)"
+            ),
+            AUTHENTICATION,
+        ),
         (r"(?i)psm (?:connect|disconnect|session)|open file|window title|keystroke", USE),
         (
             r"(?i)(?:cpm )?(?:change|reconcile|verify|rotate)\w* (?:password|ssh key|secret)",
             CHANGE,
         ),
         (
-            r"(?i)(?:suspend|disable|deactivate|remove|delete|revoke) (?:user|owner|member)",
+            (
+                r"(?i)(?:suspend|disable|deactivate|remove|delete|revoke)"
+                r" (?:user|owner|(?:group )?member)"
+            ),
             REVOCATION,
         ),
         (
@@ -307,6 +331,7 @@ TABLE = Table(
     ),
     issued=Of(_entry, 7),
     address=(
+        Of(_recorded, 1),
         "shost",
         "sourceHostName",
         "src",
@@ -330,5 +355,6 @@ TABLE = Table(
     },
     # 4: the details that CEF carries in its message, such as the session. 5: the account's
     # properties where they are a list. 6: where somebody came from, and logons that failed.
-    version=6,
+    # 7: from where a session through the gateway came; to whom something was done; its logons.
+    version=7,
 )

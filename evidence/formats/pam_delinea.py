@@ -20,6 +20,7 @@ from evidence.vocabulary import (
     OUTCOME_FAILED,
     OUTCOME_OK,
     OUTCOME_REFUSED,
+    OUTCOME_UNKNOWN,
     REVOCATION,
 )
 
@@ -28,6 +29,12 @@ _LINE = re.compile(
     re.IGNORECASE,
 )
 _SECRET = ("fname", "fileName", "labels.Secret Name")
+_WHO = ("suser", "usrName", "sourceUserName", "suid")
+# The product itself, which changes passwords and runs tasks.
+_ITSELF = "thycoticsystem"
+# What the product logs of itself; only what it says of it tells more.
+_OWN_LOG, _SIGN_IN_FAILED = "System Log", "Login Failed"
+_LOOKED_AT = 2_000
 _FOLDER = ("labels.Folder", "labels.Folder Name", "cs3")
 
 
@@ -44,7 +51,23 @@ def _pieces(body: bytes) -> Iterator[Piece]:
     return lines.each_line(body, _line, "CEF or LEEF line")
 
 
-_named = tables.getter(_SECRET)
+def _opened(record: Row) -> Row:
+    """The record with what its message says beyond its name, before the message is dropped."""
+    if record.get("name") != _OWN_LOG or "act" in record:
+        return record
+    said = record.get("msg")
+    failed = type(said) is str and _SIGN_IN_FAILED.lower() in said[:_LOOKED_AT].lower()
+    return {**record, "act": _SIGN_IN_FAILED} if failed else record
+
+
+_named, _called = tables.getter(_SECRET), tables.getter(_WHO)
+
+
+def _who(record: Row, realm: str) -> ActorName | None:
+    name = _called(record)
+    if not name:
+        return None
+    return tables.actor(realm, "service" if name.lower() == _ITSELF else "user", name)
 
 
 def _secret(record: Row, realm: str) -> ActorName | None:
@@ -58,7 +81,9 @@ def _ended(record: Row) -> int:
     words = f"{record.get('name')} {record.get('act')}".lower()
     if "denied" in words:
         return OUTCOME_REFUSED
-    return OUTCOME_FAILED if "fail" in words else OUTCOME_OK
+    if "fail" in words:
+        return OUTCOME_FAILED
+    return OUTCOME_UNKNOWN if record.get("name") == _OWN_LOG else OUTCOME_OK
 
 
 TABLE = Table(
@@ -67,17 +92,21 @@ TABLE = Table(
     signs=(("deviceVendor=Thycotic Software|Thycotic|Delinea|Delinea Inc.", "deviceEventClassId"),),
     mark=b'"deviceEventClassId"',
     text=Text(_looks, _pieces, lambda _: lines.Lines(_looks)),
+    opens=_opened,
     realm="delinea:{dvchost|deviceHostName|host}",
     at=("rt", "deviceReceiptTime", "devTime", "time"),
     vendor_id="externalId",
     action=("name", "act", "deviceEventClassId"),
-    principal=(Name("user", ("suser", "usrName", "sourceUserName", "suid")),),
+    principal=(_who,),
     credential=(_secret,),
     resource=(*_SECRET, "duser", *_FOLDER),
     outcome=_ended,
     patterns=(
         (
-            r"(?i)secret - (?:view|check ?out|copy|password displayed|web ?password|launch|export)",
+            (
+                r"(?i)secret - (?:view|check[ _]?out|copy|password[ _]displayed|web[ _]?password"
+                r"|launch|export)"
+            ),
             ISSUANCE,
         ),
         (r"(?i)secret - check ?in", REVOCATION),
@@ -93,7 +122,12 @@ TABLE = Table(
     ),
     issues=(
         Issues(
-            frozenset({"SECRET - VIEW", "SECRET - CHECKOUT", "SECRET - COPY"}),
+            frozenset(
+                {
+                    *("SECRET - VIEW", "SECRET - CHECKOUT", "SECRET - COPY"),
+                    *("SECRET - PASSWORD_DISPLAYED", "SECRET - PASSWORD DISPLAYED"),
+                }
+            ),
             Name("account", _SECRET),
             standing=False,
         ),
@@ -105,4 +139,6 @@ TABLE = Table(
         "user agent": "events carry none",
         "request_id": "events carry none",
     },
+    # 4: passwords that are displayed, the product's log of itself, and the product as who acts.
+    version=4,
 )

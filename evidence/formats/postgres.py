@@ -361,5 +361,7 @@ TABLE = Table(
         "server": "a line names none; the sender adds `cluster`",
         "request id": "query_id is of the statement's form, not of one call",
     },
-    version=4,  # 4: plain lines behind any prefix, wrappings of hosts, values that errors tell
+    # 4: plain lines behind any prefix, wrappings of hosts, values that errors tell. 5: clients of
+    # the server's own machine, names of applications in brackets.
+    version=5,
 )

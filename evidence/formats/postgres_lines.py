@@ -40,7 +40,7 @@ _SEVERITY = re.compile(
 )
 _LONGEST_PREFIX = 700
 _KEY = re.compile(r"(?<![\w=])(\w{1,20})=")
-_WORD = re.compile(r"[^\s,;|\[\]>]*")
+_WORD = re.compile(r"\[(?:unknown|local)\]|[^\s,;|\[\]>]*")
 _NAMES = {
     "user": "user",
     "usr": "user",
@@ -64,7 +64,7 @@ _PID = re.compile(r"\[(?P<pid>\d{1,10})\]")
 _LINE_NUMBER = re.compile(r"\[(?P<line_num>\d{1,10})-\d{1,6}\]")
 _SESSION = re.compile(r"(?<![\w.])(?P<session_id>[0-9a-f]{8}\.[0-9a-f]{1,8})(?![\w.])")
 _ADDRESS = re.compile(
-    r"(?<![\w.:])(?P<remote_host>\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]{1,4}(?::[0-9a-f]{0,4}){2,7})(?![\w.])"
+    r"(?<![\w.:])(?P<remote_host>\[local\]|\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]{1,4}(?::[0-9a-f]{0,4}){2,7})(?![\w.])"
 )
 # pgAudit's README (%m %u %d [%p]:), and cells between bars (%m|%u|%d|%c|).
 _BARE = re.compile(
@@ -73,7 +73,7 @@ _BARE = re.compile(
 _CELL = re.compile(
     r"\d{1,20}|[0-9a-f]{8}\.[0-9a-f]{1,8}|[\d.:a-f]{7,45}(?:\(\d{1,5}\))?|\[[^\]]{0,20}\]|\d+/\d+"
 )
-_NOBODY = ("", "[unknown]", "[local]")
+_NOBODY = ("", "[unknown]")
 BELONGS = {
     "STATEMENT": "statement",
     "QUERY": "internal_query",
@@ -185,7 +185,7 @@ def _named(prefix: str) -> tuple[dict[str, str], str]:
         name = _NAMES.get(key[1], "")
         word = _WORD.match(value)
         if name == _APPLICATION:
-            value = value.strip(" ,;|]>:")
+            value = _application(value)
         elif word is not None:
             rest.append(value[word.end() :])
             value = word[0].rstrip(":") if end == len(prefix) else word[0]
@@ -194,8 +194,17 @@ def _named(prefix: str) -> tuple[dict[str, str], str]:
     return found, " ".join(rest)
 
 
+def _application(value: str) -> str:
+    """A name without what a prefix has behind it: of brackets, those that do not begin in it."""
+    name = value.strip(" ,;|>:")
+    while name.endswith("]") and name.count("[") < name.count("]"):
+        name = name[:-1].rstrip(" ,;|>:")
+    return name
+
+
 def _somebody(parts: dict[str, str]) -> dict[str, str]:
-    """Without what the server writes where it knows nobody, nor a place."""
+    """Without what the server writes where it knows nobody; a client of its own machine has a
+    place, `[local]`, as in the server's other logs."""
     return {name: part for name, part in parts.items() if part not in _NOBODY}
 
 

@@ -2,13 +2,15 @@
 
 Owns the meaning of Teleport's fields. Source: Teleport's audit events reference, and the messages
 MCPSessionRequest and CertificateCreate of its events.proto. Bots and the certificates of bot
-instances are machines; `impersonator` is who is behind an issued certificate. Of a request to an
-MCP server, the tool it calls is part of what is used; only `tools/call` is the call of a tool. Pure.
+instances are machines; `impersonator` is who is behind an issued certificate, the subject of the
+token by which a bot joins who is behind the bot. Of a request to an MCP server, the tool it calls is
+part of what is used; only `tools/call` is the call of a tool. Pure.
 
 Not verified: that uses name a bot instance by the same `bot_instance_id` as its certificate.
 """
 
 import re
+from typing import Any
 
 from evidence.formats.record import ActorName
 from evidence.formats.tables import Issues, Name, Row, Table, actor
@@ -26,6 +28,19 @@ from evidence.vocabulary import (
 )
 
 _BOT = "bot-"
+# Where an event, or all whose names begin so, say what they are about if no other member does.
+_ABOUT = {
+    "session.recording.access": "sid",
+    "access_list": "access_list_name",
+    "saml": "service_provider_entity_id",
+    "mfa": "mfa_device_uuid",
+    "desktop": "desktop_addr",
+    "windows": "desktop_addr",
+}
+# Sign-ins of a machine without a browser: the one that is asked for, the one that is turned down.
+_HEADLESS = {"T1012I": OUTCOME_UNKNOWN, "T1014W": OUTCOME_REFUSED}
+# EventAction of events.proto, by number and by name.
+_DENIED = (1, "DENIED")
 
 
 def _text(record: Row, *members: str) -> str:
@@ -42,11 +57,21 @@ def _user(record: Row, realm: str) -> ActorName | None:
     inside = _text(identity, "user") if type(identity) is dict else ""
     # A reviewer or editor acts on what `user` asked for.
     name = _text(record, "reviewer", "updated_by", "user", "user_name") or inside
+    name = name or _named_inside(record)
     if not name:
         robot = _text(record, "bot_name")
         return actor(realm, "service_account", _BOT + robot) if robot else None
     machine = name.startswith(_BOT) or record.get("user_kind") in (2, "USER_KIND_BOT")
     return actor(realm, "service_account" if machine else "user", name)
+
+
+def _named_inside(record: Row) -> str:
+    """The user that an event of a device holds; whom a provider signed in that no role fits."""
+    user = record.get("user")
+    if type(user) is dict:
+        return _text(user, "user")
+    said = record.get("attributes") if record.get("event") == "user.login" else None
+    return _text(said, "email") if type(said) is dict else ""
 
 
 def _behind(record: Row, realm: str) -> ActorName | None:
@@ -76,8 +101,24 @@ def _resource(record: Row) -> str | None:
         (f"{app}/{asked}" if asked else app)
         or held
         or _text(record, "name", "node_name", "spiffe_id", "path", "resource_type", "id")
+        or _about(record)
         or None
     )
+
+
+def _about(record: Row) -> str:
+    event = _text(record, "event")
+    family = event.partition(".")[0]
+    device = record.get("device") if family == "device" else None
+    if type(device) is dict:
+        return _text(device, "device_id")
+    member = _ABOUT.get(event) or _ABOUT.get(family)
+    return _text(record, member) if member else ""
+
+
+def _session(record: Row) -> Any:
+    """Where somebody acts; the session whose recording is watched is what is acted on."""
+    return None if record.get("event") == "session.recording.access" else record.get("sid")
 
 
 def _asked(record: Row) -> str:
@@ -98,21 +139,30 @@ def _activity(record: Row, action: str) -> int | None:
 
 def _outcome(record: Row) -> int:
     """Stated as `success`; else by the letter of the code: I(nformation), W(arning), E(rror)."""
-    success, code, said = record.get("success"), record.get("code"), record.get("error")
+    success = record.get("success")
     if success is True:
         return OUTCOME_OK
-    if "denied" in str(said)[:500] or record.get("event") == "access_request.deny":
+    event, code, said = record.get("event"), record.get("code"), record.get("error")
+    if event == "device" and type(status := record.get("status")) is dict:
+        success, said = status.get("success"), said or status.get("error")
+    if (
+        "denied" in str(said)[:500]
+        or event == "access_request.deny"
+        or (event == "session.network" and record.get("action") in _DENIED)
+    ):
         return OUTCOME_REFUSED
     letter = code[-1:] if type(code) is str else ""
     if success is False or said or letter in ("W", "E"):
-        return OUTCOME_REFUSED if record.get("event") == "auth" else OUTCOME_FAILED
-    status = record.get("status_code")
-    if type(status) is int and status >= 400:
-        return OUTCOME_REFUSED if status in (401, 403) else OUTCOME_FAILED
+        known = _HEADLESS.get(code) if type(code) is str and event == "user.login" else None
+        failed = OUTCOME_REFUSED if event == "auth" else OUTCOME_FAILED
+        return failed if known is None else known
+    answer = record.get("response_code" if event == "kube.request" else "status_code")
+    if type(answer) is int and answer >= 400:
+        return OUTCOME_REFUSED if answer in (401, 403) else OUTCOME_FAILED
     return OUTCOME_OK if letter else OUTCOME_UNKNOWN
 
 
-_WITH_PORT = re.compile(r"(?:\[([0-9a-fA-F:.%\w]+)\]|([\d.]+)):\d{1,5}\Z")
+_WITH_PORT = re.compile(r"(?:\[([0-9a-fA-F:.%\w]+)\]|([\w.-]+)):\d{1,5}\Z")
 
 
 def _address(record: Row) -> str | None:
@@ -121,6 +171,10 @@ def _address(record: Row) -> str | None:
     nested = record.get("addr")
     if not given and type(nested) is dict:
         given = _text(nested, "remote")
+    if given and given == record.get("desktop_addr"):
+        # Of a desktop, `remote` is the desktop itself, and `local` where its user signed in.
+        inside = _text(nested, "local") if type(nested) is dict else ""
+        given = _text(record, "addr.local", "addr_local") or inside
     if not given and type(identity := record.get("identity")) is dict:
         given = _text(identity, "client_ip")
     found = _WITH_PORT.match(given[:100])
@@ -149,8 +203,8 @@ TABLE = Table(
         Name("token", "token_name"),
         Name("key", "mfa_device.mfa_device_uuid"),
     ),
-    on_behalf=(_behind,),
-    session="sid",
+    on_behalf=(_behind, Name("federated", "attributes.sub", when="event=bot.join")),
+    session=_session,
     resource=_resource,
     outcome=_outcome,
     activity=_activity,
@@ -160,6 +214,10 @@ TABLE = Table(
         "lock.created": REVOCATION,
         "join_token.create": ISSUANCE,
         "provision_token.create": ISSUANCE,
+        "device.token.create": ISSUANCE,
+        "device.webtoken.create": ISSUANCE,
+        # Of clusters that Teleport knows; what else begins so is a request to one.
+        **dict.fromkeys(("kube.create", "kube.update", "kube.delete"), CHANGE),
     },
     patterns=(
         (r"(reset_password|recovery|privilege|bot|trusted_cluster)_token\.create", ISSUANCE),
@@ -214,5 +272,7 @@ TABLE = Table(
         "credential": "only joins, bot instances and multi-factor devices name one",
         "request_id": "Teleport names sessions, not requests",
     },
-    version=6,  # 5: users that are deleted. 6: addr_remote, as some collectors write it
+    # 5: users that are deleted. 6: addr_remote, as some collectors write it. 7: what is about a
+    # recording, a device, a list or a desktop; how requests to clusters and headless sign-ins end.
+    version=7,
 )

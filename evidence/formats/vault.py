@@ -42,6 +42,7 @@ _VERBS = re.compile(
     r"(?:.*/)?(auth/token/(?:create|lookup|renew|revoke|tidy)[\w-]*"
     r"|sys/(?:leases/)?(?:renew|revoke|lookup)(?:-force|-prefix)?|sys/wrapping/\w+|sys/seal|sys/unseal"
     r"|sys/generate-root|sys/audit|sys/auth|sys/mounts|sys/policy|sys/policies|sys/rotate|sys/rekey"
+    r"|sys/capabilities(?:-self|-accessor)?"
     r"|identity/oidc/token|identity/\w+)(?:/|$)"
 )
 # Of AppRole, whatever it is mounted as.
@@ -77,7 +78,8 @@ _ISSUING_ENGINES = frozenset(
     ]
 )
 
-
+# How Vault calls every token that whoever made it gave no name: it is nobody's.
+_UNNAMED = "token"
 _REALM = tables.template("vault:{cluster_name|cluster|request.replication_cluster}")
 
 
@@ -139,6 +141,8 @@ def _on_what(request: Row, path: str) -> str | None:
 def _outcome(record: Row) -> int:
     error = text(record.get("error"))
     if error:
+        if error == vault_kmip.PENDING:
+            return OUTCOME_UNKNOWN
         # Not only the first line: Vault lists all errors of a call.
         return OUTCOME_REFUSED if "permission denied" in error else OUTCOME_FAILED
     auth = record.get("auth")
@@ -163,13 +167,21 @@ def _entity(auth: Any, realm: str) -> ActorName | None:
     role = text(about.get("role_name"))
     if role:
         return tables.actor(realm, "service", role)
-    name = text(about.get("username")) or text(auth.get("display_name"))
+    name = text(about.get("username")) or _display(auth)
     return tables.actor(realm, "user", name) if name else None
+
+
+def _display(auth: Row) -> str:
+    name = text(auth.get("display_name"))
+    return "" if name == _UNNAMED else name
 
 
 def _principal(record: Row, path: str, entity: ActorName | None, realm: str) -> ActorName | None:
     if entity is not None:
         return entity
+    if row(record.get("auth")).get("display_name") == _UNNAMED:
+        # Not whom the answer names: that is whose token was made with this one.
+        return None
     answer = record.get("response")
     who = _entity(answer.get("auth"), realm) if type(answer) is dict else None
     if who is not None:
@@ -226,8 +238,11 @@ def _issued(record: Row, realm: str, who: ActorName | None) -> Issued | None:
     accessor = text(auth.get("accessor")) or text(wrapped.get("wrapped_accessor")) or _batch(auth)
     if not accessor:
         return _wrapping(record, wrapped, realm, who)
-    holder = _entity(auth, realm) or who
-    made = tables.actor(realm, "token", accessor, holder)
+    named = _entity(auth, realm)
+    holder = named or who
+    # One without a name is used under none.
+    unnamed = auth.get("display_name") == _UNNAMED
+    made = tables.actor(realm, "token", accessor, named if unnamed else holder)
     lives = auth.get("token_ttl")
     if type(lives) is not int or lives <= 0:
         # No end: a root token, or a periodic one, which lives while it is renewed.
@@ -295,6 +310,8 @@ def _activity(record: Row, _: str) -> int | None:
 
 def _error(record: Row) -> str | None:
     error = text(record.get("error"))
+    if error == vault_kmip.PENDING:
+        return None
     return (" ".join(error[:2000].split()) or None) if error else None
 
 
@@ -342,7 +359,13 @@ TABLE = Table(
         (r"\w+ approle/[\w-]+(?:/lookup)?$", USE),
         (r"(?:read|create|update) identity/oidc/token$", ISSUANCE),
         (r"\w+ \w+/(?:creds|issue|sign|static-creds|token|sts|key|roleset|imp)", ISSUANCE),
-        (r"(?:create|update|patch|delete) (?:transit|sys/wrapping|sys/(?:leases/)?lookup)", USE),
+        (
+            (
+                r"(?:create|update|patch|delete) (?:transit"
+                r"|sys/(?:wrapping|capabilities|(?:leases/)?lookup))"
+            ),
+            USE,
+        ),
         (vault_kmip.CHANGES, CHANGE),
         (r"(?:create|update|patch|delete) ", CHANGE),
         (r"revoke ", REVOCATION),
@@ -360,5 +383,7 @@ TABLE = Table(
         "user agent": "only where the header is audited (sys/config/auditing/request-headers)",
         "cluster": "an entry names none; the sender adds `cluster`",
     },
-    version=5,  # 4: secret ids, leases, batch tokens and wrapping tokens. 5: the KMIP engine
+    # 4: secret ids, leases, batch tokens and wrapping tokens. 5: the KMIP engine. 6: tokens
+    # without a name, questions after capabilities, how calls of the KMIP engine end.
+    version=6,
 )

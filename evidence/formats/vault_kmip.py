@@ -29,6 +29,9 @@ CHANGES = (
     r"(?:create[\w-]*|register|re-\w+|derive-key|certify|\w+-attribute|activate|destroy|archive"
     r"|recover|put|import|join-split-key) kmip"
 )
+# What is said of an operation that has not ended.
+PENDING = "operation pending"
+_STATUS_PENDING, _REASON_DENIED = 2, 12
 _MOST, _DEEPEST = 500, 8
 
 
@@ -53,8 +56,16 @@ def opened(record: Row) -> Row:
     opened = {**record, "type": text(record.get("type")).removeprefix(_PREFIX), "request": made}
     status = _number(told.get("ResultStatus"))
     if status:
-        opened["error"] = told.get("ResultReason") or f"status {status}"
+        opened["error"] = _error(status, told.get("ResultReason"))
     return opened
+
+
+def _error(status: int, reason: str | None) -> str:
+    if status == _STATUS_PENDING:
+        return PENDING
+    if _number(reason) == _REASON_DENIED:
+        return "permission denied"
+    return reason or f"status {status}"
 
 
 def _operation(tree: dict[str, str]) -> str:

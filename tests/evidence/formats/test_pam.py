@@ -14,6 +14,7 @@ from evidence.vocabulary import (
     ISSUANCE,
     OUTCOME_FAILED,
     OUTCOME_OK,
+    REVOCATION,
     USE,
 )
 from tests.evidence.formats import abuse
@@ -208,3 +209,86 @@ def test_line_that_quotes_another_reads_again_as_the_same(quoted: str) -> None:
     again = parse("cyberark", first.kept)
     assert len(again.records) == 1
     assert [abuse.told(one) for one in again.records] == [abuse.told(one) for one in first.records]
+
+
+def _translated(**members: str) -> dict[str, Any]:
+    """A record as the vault's translator writes it, with empty text where it has none."""
+    empty = dict.fromkeys(("SourceUser", "TargetUser", "Safe", "File", "ExtraDetails"), "")
+    said = {**empty, "Issuer": "rosa", "Hostname": "VAULT01", "Severity": "Info", **members}
+    return {"syslog": {"audit_record": {**said, "Message": said["Action"], "Desc": said["Action"]}}}
+
+
+@pytest.mark.parametrize(
+    ("client", "address"),
+    [
+        ("SrcHost=198.51.100.20;", "198.51.100.20"),
+        ("SrcHost=127.0.0.1;", "198.51.100.30"),
+        ("", "198.51.100.30"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("code", "action"),
+    [
+        ("300", "PSM Connect"),
+        ("359", "SQL Command"),
+        ("361", "Keystroke logging"),
+        ("411", "Window Title"),
+    ],
+)
+def test_session_comes_from_the_client_and_not_from_the_gateway(
+    code: str, action: str, client: str, address: str
+) -> None:
+    details = f"PSMID=PSM01;SessionID=s-1;{client}User=root;"
+    row = _translated(MessageID=code, Action=action, Station="198.51.100.30", ExtraDetails=details)
+    record = read("cyberark", row)
+    assert (record.address, record.conversation) == (address, "s-1")
+
+
+def test_session_of_a_cef_line_comes_from_the_client_too() -> None:
+    line = CONNECT.replace("suser=rosa", "suser=rosa shost=198.51.100.30")
+    line = line.replace("Protocol=RDP", "Protocol=RDP;SrcHost=198.51.100.20")
+    parsed = parse("cyberark", line.encode())
+    assert [one.address for one in parsed.records] == ["198.51.100.20"]
+    again = parse("cyberark", parsed.kept)
+    assert [abuse.told(one) for one in again.records] == [abuse.told(one) for one in parsed.records]
+
+
+TO_SOMEBODY = [
+    ("Add User", {"SourceUser": "ada"}, "ada", CHANGE),
+    ("Reset User Password", {"SourceUser": "ada"}, "ada", CHANGE),
+    ("Add Owner", {"SourceUser": "ada", "Safe": "Linux"}, "Linux/ada", CHANGE),
+    ("Update Owner", {"SourceUser": "ada", "Safe": "Linux"}, "Linux/ada", CHANGE),
+    ("Remove Owner", {"SourceUser": "ada", "Safe": "Linux"}, "Linux/ada", REVOCATION),
+    ("Add Group Member", {"SourceUser": "Ops", "TargetUser": "ada"}, "Ops/ada", CHANGE),
+    ("Remove Group Member", {"SourceUser": "Ops", "TargetUser": "ada"}, "Ops/ada", REVOCATION),
+    ("Full Gateway Connection", {"SourceUser": "PVWAGWUser"}, None, AUTHENTICATION),
+    ("Retrieve password", {"SourceUser": "x", "Safe": "L", "File": "Root\\a"}, "L/a", ISSUANCE),
+]
+
+
+@pytest.mark.parametrize(("action", "members", "resource", "activity"), TO_SOMEBODY)
+def test_administration_names_to_whom_it_was_done(
+    action: str, members: dict[str, str], resource: str | None, activity: int
+) -> None:
+    record = read("cyberark", _translated(MessageID="1", Action=action, **members))
+    assert (record.resource, record.activity) == (resource, activity)
+
+
+def test_affected_user_of_a_cef_line_is_whom_it_is_about() -> None:
+    line = CEF.replace("Retrieve password", "Add Owner").replace("cs1= ", "cs1=ada ")
+    line = line.replace("fname=Root\\Operating System-Unix-db1-root", "fname=")
+    (record,) = parse("cyberark", line.encode()).records
+    assert (record.action, record.resource) == ("Add Owner", "Linux/ada")
+
+
+@pytest.mark.parametrize(
+    ("action", "severity", "outcome"),
+    [
+        ("Undefined User Logon", "Error", OUTCOME_FAILED),
+        ("Full Gateway Connection", "Info", OUTCOME_OK),
+        ("Partial Gateway Connection", "Info", OUTCOME_OK),
+    ],
+)
+def test_sign_in_by_another_name_is_one(action: str, severity: str, outcome: int) -> None:
+    record = read("cyberark", _translated(MessageID="1", Action=action, Severity=severity))
+    assert (record.activity, record.outcome) == (AUTHENTICATION, outcome)

@@ -15,6 +15,7 @@ from evidence.vocabulary import (
     OUTCOME_FAILED,
     OUTCOME_OK,
     OUTCOME_REFUSED,
+    OUTCOME_UNKNOWN,
 )
 from tests.evidence.formats import abuse
 from tests.evidence.formats.abuse import parse, read
@@ -136,3 +137,33 @@ def test_person_for_whom_the_platforms_user_acts_is_named() -> None:
 
 def test_records_of_the_platform_survive_hostile_values() -> None:
     abuse.survives("delinea_platform", PLATFORM)
+
+
+@pytest.mark.parametrize("action", ["SECRET - PASSWORD_DISPLAYED", "SECRET - PASSWORD DISPLAYED"])
+def test_password_that_is_displayed_is_issued(action: str) -> None:
+    record = read("delinea", {**ROWS[0], "name": action})
+    assert (record.activity, record.issued) == (ISSUANCE, (ROOT, ROSA, False, None))
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome"),
+    [
+        ("vault02: Application initialized and started.", OUTCOME_UNKNOWN),
+        ("System.Exception (0x80004005): Unspecified error", OUTCOME_UNKNOWN),
+        ("rosa - Login Failed. Bad password", OUTCOME_FAILED),
+        ("x" * 1_000_000 + "Login Failed", OUTCOME_UNKNOWN),
+        (7, OUTCOME_UNKNOWN),
+    ],
+)
+def test_products_log_of_itself_says_not_that_something_worked(said: Any, outcome: int) -> None:
+    row = {**ROWS[1], "name": "System Log", "deviceEventClassId": "500", "msg": said}
+    parsed = parse("delinea", row)
+    assert [one.outcome for one in parsed.records] == [outcome]
+    assert b"Bad password" not in parsed.kept
+    again = parse("delinea", parsed.kept)
+    assert [abuse.told(one) for one in again.records] == [abuse.told(one) for one in parsed.records]
+
+
+def test_product_itself_is_a_service() -> None:
+    record = read("delinea", {**ROWS[2], "suser": "ThycoticSystem", "suid": "1"})
+    assert record.principal == ActorName("delinea:vault02", "service", "ThycoticSystem")

@@ -93,6 +93,26 @@ PREFIXES = [
     ("< %m >< %u@%d >", f"< {DAY}.000 UTC >< clerk@books >", "clerk", "books", None, None),
     ("a zone's name", "2031-03-04 06:03:00 CET [4711] clerk@books ", "clerk", "books", None, None),
     ("hours from UTC", "2031-03-04 08:03:00 +03 [4711] clerk@books ", "clerk", "books", None, None),
+    (
+        "a client of the same machine",
+        f"{DAY} UTC [4711]: [1-1] db=books,user=clerk,app=[unknown],client=[local] ",
+        *("clerk", "books", "[local]", None),
+    ),
+    (
+        "%t:%r:%u@%d:[%p]: of the same machine",
+        f"{DAY} UTC:[local]:clerk@books:[4711]:",
+        *("clerk", "books", "[local]", None),
+    ),
+    (
+        "%t [%p] %u@%d %r of the same machine",
+        f"{DAY} UTC [4711] clerk@books [local] ",
+        *("clerk", "books", "[local]", None),
+    ),
+    (
+        "nobody yet, by name",
+        f"{DAY} UTC [4711] user=[unknown],db=[unknown],app=[unknown] ",
+        *(None, None, None, None),
+    ),
     ("nobody yet", f"{DAY} UTC [4711] [unknown]@[unknown] ", None, None, None, None),
 ]
 
@@ -353,3 +373,28 @@ def test_text_that_begins_like_no_line_keeps_no_value() -> None:
     parsed = parse("postgres", row)
     assert b"Private" not in parsed.kept
     assert b"FROM pay WHERE name = ?" in parsed.kept
+
+
+APPLICATIONS = [
+    ("app=[unknown],client=[local] ", None),
+    ("app=psql,client=[local] ", "psql"),
+    ("[app=psql] ", "psql"),
+    ("[app=[unknown]] ", None),
+    ("app=report [nightly],client=[local] ", "report [nightly]"),
+    ("app=]]],client=[local] ", None),
+]
+
+
+@pytest.mark.parametrize(("written", "application"), APPLICATIONS)
+def test_name_of_an_application_keeps_its_brackets(written: str, application: str | None) -> None:
+    line = f"{DAY} UTC [4711]: user=clerk,db=books,{written}{SAID}\n"
+    (record,) = parse("postgres", line.encode()).records
+    assert record.user_agent == application
+
+
+def test_client_of_the_same_machine_is_called_as_in_the_table_of_columns() -> None:
+    columns = f'{DAY}.000 UTC,"clerk","books",4711,"[local]",655f0001.1267,1,"idle",'
+    row = f'{columns}{DAY} UTC,3/0,0,LOG,00000,"duration: 0.2 ms",,,,,,,,,"psql"\n'
+    line = f"{DAY}.000 UTC [4711]: db=books,user=clerk,app=psql,client=[local] {SAID}\n"
+    (one,), (other,) = (parse("postgres", body.encode()).records for body in (row, line))
+    assert one.address == other.address == "[local]"

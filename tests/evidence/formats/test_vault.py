@@ -234,3 +234,82 @@ def test_secret_id_that_was_logged_raw_is_not_named() -> None:
     raw = {**ROWS[12], "response": {"data": {"secret_id_accessor": "plain"}}}
     record = read("vault", raw)
     assert (record.activity, record.issued) == (ISSUANCE, None)
+
+
+def _answered(operation: str, *said: tuple[str, str]) -> dict[str, Any]:
+    """What the KMIP engine says of an operation that it answered so."""
+    batch = [("Operation", operation), *said]
+    tree = {
+        "tag": "BatchItem",
+        "value": [{"tag": tag, "type": "Enumeration", "value": value} for tag, value in batch],
+    }
+    return {
+        "type": "kmip-response",
+        "time": "2031-03-04T05:30:00Z",
+        "cluster": "main",
+        "request": {"client_certificate_serial_number": "7931"},
+        "response": {"data": {"kmip_response": tree}},
+    }
+
+
+KMIP = [
+    ([("ResultStatus", "0x00000000")], OUTCOME_OK, None),
+    (
+        [("ResultStatus", "0x00000001"), ("ResultReason", "0x0000000C")],
+        OUTCOME_REFUSED,
+        "permission denied",
+    ),
+    (
+        [("ResultStatus", "0x00000001"), ("ResultReason", "0x00000001")],
+        OUTCOME_FAILED,
+        "0x00000001",
+    ),
+    ([("ResultStatus", "0x00000001")], OUTCOME_FAILED, "status 1"),
+    ([("ResultStatus", "0x00000002")], OUTCOME_UNKNOWN, None),
+]
+
+
+@pytest.mark.parametrize(("said", "outcome", "error"), KMIP)
+def test_call_of_the_kmip_engine_ends_as_its_answer_says(
+    said: list[tuple[str, str]], outcome: int, error: str | None
+) -> None:
+    parsed = parse("vault", _answered("0x0000000a", *said))
+    assert [(one.outcome, one.error) for one in parsed.records] == [(outcome, error)]
+    again = parse("vault", parsed.kept)
+    assert [(one.outcome, one.error) for one in again.records] == [(outcome, error)]
+
+
+UNNAMED = {"display_name": "token", "entity_id": "", "accessor": "hmac-sha256:" + "7" * 64}
+
+
+def test_token_without_a_name_is_nobody_s() -> None:
+    record = read("vault", {**ROWS[3], "auth": UNNAMED})
+    assert record.principal is None
+    assert record.credential == ActorName("vault:main", "token", UNNAMED["accessor"])
+
+
+def test_token_without_a_name_makes_one_with_a_name_and_does_not_become_it() -> None:
+    child = {"display_name": "token-ci", "accessor": "hmac-sha256:" + "8" * 64}
+    made = read("vault", {**ROWS[4], "auth": UNNAMED, "response": {"auth": child}})
+    assert made.principal is None
+    assert made.issued is not None
+    assert made.issued.issued_to == ActorName("vault:main", "user", "token-ci")
+
+
+def test_token_without_a_name_is_the_same_when_issued_and_when_used() -> None:
+    root = ActorName("vault:main", "user", "root")
+    auth = {"display_name": "root", "accessor": "hmac-sha256:" + "9" * 64}
+    made = read("vault", {**ROWS[4], "auth": auth, "response": {"auth": UNNAMED}})
+    used = read("vault", {**ROWS[3], "auth": UNNAMED})
+    assert made.issued is not None
+    assert (made.principal, made.issued.issued_to) == (root, root)
+    assert made.issued.credential == used.credential
+
+
+@pytest.mark.parametrize("path", ["", "-self", "-accessor"])
+def test_question_after_capabilities_changes_nothing(path: str) -> None:
+    request = {**ROWS[3]["request"], "operation": "update", "mount_type": "system"}
+    for space in ("", "team/"):
+        asked = {**request, "path": f"{space}sys/capabilities{path}"}
+        record = read("vault", {**ROWS[3], "request": asked})
+        assert (record.action, record.activity) == (f"update sys/capabilities{path}", USE)
