@@ -188,7 +188,7 @@ TABLE = Table(
         # Who began what an agent does ("Audit log events for agents").
         Name("user", "user", when="agent_session_id"),
     ),
-    session=("agent_session_id", "workflow_run_id"),
+    session=("agent_session_id", "workflow_run_id", "data.workflow_run_id"),
     resource=(
         _route,
         "endpoint",
@@ -218,7 +218,8 @@ TABLE = Table(
             REVOCATION,
         ),
         (r"org\.(remove_member|remove_outside_collaborator|oauth_app_access_denied)", REVOCATION),
-        (r"git\.|api\.|workflows\.|repo\.(access|download_zip)|packages?\.", USE),
+        (r"workflows\.(delete|disable|enable|pin|unpin)_", CHANGE),
+        (r"git\.|api\.|workflows\.|repo\.download_zip|packages?\.", USE),
         (
             r"(user|org|business)\.(login|logout|failed_login|sso_|two_factor_authent)",
             AUTHENTICATION,
@@ -238,7 +239,7 @@ TABLE = Table(
             Name("key", ("fingerprint", "public_key_fingerprint", "key_fingerprint")),
         ),
     ),
-    address="actor_ip",
+    address=("actor_ip", "actor_location.ip"),
     user_agent="user_agent",
     request_id=("request_id", "github_request_id"),
     error="failure_reason",
@@ -248,5 +249,7 @@ TABLE = Table(
         "request_id": "only newer entries have one; api.request has none",
     },
     # 4: the token of a grant, how a run of a workflow ended. 5: sessions of agents and runs.
-    version=5,
+    # 6: who may see a repository and what is done to workflows are changes; runs and addresses that
+    # stand deeper.
+    version=6,
 )

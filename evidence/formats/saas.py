@@ -25,7 +25,7 @@ from evidence.vocabulary import (
 )
 
 _FAILED = re.compile(r"(?i)fail|invalid|bad_|incorrect|lockout")
-_DENIED = re.compile(r"(?i)denied|blocked|reject|forbidden")
+_DENIED = re.compile(r"(?i)denied|(?<!un)blocked|reject|forbidden")
 
 
 def ended(action: Any) -> int:
@@ -44,14 +44,18 @@ def inside(record: Row, *members: str) -> Any:
     return here
 
 
-# What the names of actions say they do, in the words that these vendors share.
-WORDS: tuple[tuple[str, int], ...] = (
+# What the names of actions say they do, in the words that these vendors share: of credentials, and
+# of the rest.
+TOKENS: tuple[tuple[str, int], ...] = (
     (r"(?i).*(revoke|deauthori[sz]e).*|.*(token|key|credential|secret).*(delet|remov)", REVOCATION),
     (
         r"(?i).*(token|api_?key|credential|secret|service_account).*(creat|add|generat|issu)",
         ISSUANCE,
     ),
     (r"(?i).*(creat|generat|issu)\w*_?(api_?)?(token|key|credential|secret)", ISSUANCE),
+)
+WORDS: tuple[tuple[str, int], ...] = (
+    *TOKENS,
     (
         r"(?i).*(log_?in|log_?out|sign_?in|sign_?out|2sv|two_factor_ch|authenticat|sso)",
         AUTHENTICATION,
@@ -156,6 +160,8 @@ ASANA = Table(
         "session": "events name no session",
         "request_id": "events carry none",
     },
+    # 4: what is unblocked was not refused.
+    version=4,
 )
 
 
@@ -213,6 +219,8 @@ ATLASSIAN = Table(
     user_agent="attributes.actor.userAgent",
     content=("message.content", "attributes.comment"),
     lacks={"session": "events name no session", "request_id": "events carry none"},
+    # 4: what is unblocked was not refused.
+    version=4,
 )
 _SUBDOMAIN = re.compile(r"https?://([\w-]{1,80})\.zendesk\.com/")
 
@@ -297,6 +305,8 @@ BOX = Table(
     patterns=WORDS,
     address="ip_address",
     lacks={"user_agent": "events carry none", "request_id": "events carry none"},
+    # 4: what is unblocked was not refused.
+    version=4,
 )
 
 NOTION = Table(
@@ -326,5 +336,7 @@ NOTION = Table(
         "session": "events name no session",
         "request_id": "events carry none",
     },
+    # 4: what is unblocked was not refused.
+    version=4,
 )
 TABLES = (ONELOGIN, ASANA, ATLASSIAN, ZENDESK, BOX, NOTION)

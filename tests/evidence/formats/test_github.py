@@ -8,7 +8,7 @@ import pytest
 
 from evidence.formats import recognise
 from evidence.formats.record import ActorName, Issued
-from evidence.vocabulary import OUTCOME_FAILED, OUTCOME_OK, OUTCOME_UNKNOWN
+from evidence.vocabulary import CHANGE, OUTCOME_FAILED, OUTCOME_OK, OUTCOME_UNKNOWN, USE
 from tests.evidence.formats import abuse
 from tests.evidence.formats.abuse import read, sample
 
@@ -167,3 +167,36 @@ def test_entries_that_a_server_forwards_are_read(tag: str) -> None:
     assert [one.reason for one in parsed.rejects] == ["is no audit entry behind a syslog header"]
     again = abuse.parse("github", parsed.kept)
     assert [abuse.said(one) for one in again.records] == [abuse.said(one) for one in parsed.records]
+
+
+@pytest.mark.parametrize(
+    ("action", "activity"),
+    [
+        ("repo.access", CHANGE),
+        ("repo.download_zip", USE),
+        ("workflows.delete_workflow_run", CHANGE),
+        ("workflows.disable_workflow", CHANGE),
+        ("workflows.enable_workflow", CHANGE),
+        ("workflows.created_workflow_run", USE),
+    ],
+)
+def test_what_changes_a_repository_or_its_workflows_is_a_change(action: str, activity: int) -> None:
+    row = {"action": action, "actor": "octo-rosa", "repo": "Acme/ledger"}
+    assert read("github", row).activity == activity
+
+
+def test_run_of_a_workflow_is_the_session_wherever_it_stands() -> None:
+    row = {"action": "workflows.delete_workflow_run", "actor": "octo-rosa", "org": "Acme"}
+    beside = read("github", {**row, "workflow_run_id": 501})
+    inside = read("github", {**row, "data": {"workflow_run_id": 501}})
+    assert (beside.conversation, inside.conversation) == ("501", "501")
+
+
+def test_address_is_beside_the_country_where_it_stands_nowhere_else() -> None:
+    row = {
+        "action": "user.login",
+        "actor": "octo-rosa",
+        "actor_location": {"country_name": "USA", "ip": "198.51.100.7"},
+    }
+    assert read("github", row).address == "198.51.100.7"
+    assert read("github", {**row, "actor_ip": "203.0.113.9"}).address == "203.0.113.9"

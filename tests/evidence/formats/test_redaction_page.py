@@ -36,7 +36,8 @@ Unless a source keeps it. Content goes whole, a mark with its length and a keyed
 | Google Cloud | input and output of models, payloads, parameters, specifications of workloads, what was searched for | BigQuery's jobs, Spanner, databases, filters of lists, lines of databases | methods, resources, roles and their members |
 | Kubernetes | bodies beyond names, roles and subjects; the command run in a container | | the path, the container |
 | Azure | bodies of requests and answers, scripts of Run Command in them | SQL, Cosmos DB, what was asked of a workspace (KQL) or of Data Explorer | the operation, the resource |
-| Microsoft 365 | subjects, texts of messages and prompts, what was searched for | | the mailbox, the folder, the file |
+| Microsoft 365 | subjects (also inside alerts and investigations), texts of messages and prompts, what was searched for | | the mailbox, the folder, the file |
+| Google Workspace | subjects of mails, what was searched for, addresses of attachments | | the act, the document, the group |
 | Entra, Okta | nothing is content there | | |
 | Windows | command lines, script blocks, contents of planned tasks, also in the texts of events | | the program's path, the task's name |
 | Snowflake | values that are bound | `QUERY_TEXT`, `ERROR_MESSAGE` | the object |
@@ -48,7 +49,7 @@ Unless a source keeps it. Content goes whole, a mark with its length and a keyed
 | Auth0 | bodies of requests and answers, prompts | | the path |
 | CyberArk, Delinea | commands, keystrokes, free text | | the account, the safe |
 | OCSF | data of requests and answers, command lines, scripts, `raw_data` | `query_string` | the rest |
-| traces | prompts, completions, arguments and results of tools | database statements | names of tools, models and agents |
+| traces | prompts, completions, arguments and results of tools, commands that coding agents run | database statements | names of tools, models and agents |
 
 Not looked into: what stands in the query of an address (Microsoft Graph's `$search`, a request that a gateway logged), and a statement inside a statement's comment.
 
