@@ -100,11 +100,20 @@ _APART = frozenset(
 )
 _PROVISIONED = ("provisioningStatusInfo", "provisioningAction")
 _ONLY_APART = (*_PROVISIONED, "additionalInfo", "riskLastUpdatedDateTime")
-_ANY_APART = frozenset(
-    spelled
-    for name in _ONLY_APART
-    for spelled in (name, name.lower(), f"{name[0].upper()}{name[1:]}")
-)
+
+
+def _spelled(*names: str) -> frozenset[str]:
+    return frozenset(
+        spelled
+        for name in names
+        for spelled in (name, name.lower(), f"{name[0].upper()}{name[1:]}")
+    )
+
+
+_ANY_PROVISIONED, _ANY_APART = _spelled(*_PROVISIONED), _spelled(*_ONLY_APART)
+# Without an operation, what says nothing apart has none of these.
+_SPECIAL = _UNUSUAL | _ANY_APART | {"createdDateTime"}
+_OF_RISKS = _spelled("additionalInfo", "category", "type", "id")
 
 
 def _told(record: Row) -> Row:
@@ -112,15 +121,19 @@ def _told(record: Row) -> Row:
     if "operationName" in record and record.keys().isdisjoint(_UNUSUAL):
         category = record.get("category")
         return _apart(record) if type(category) is str and category in _APART else NOTHING
+    if "operationName" not in record and record.keys().isdisjoint(_SPECIAL):
+        return NOTHING
     return _operation(record) or (
         NOTHING if record.keys().isdisjoint(_ANY_APART) else _apart(record)
     )
 
 
 def _apart(record: Row) -> Row:
-    low = {name.lower(): value for name, value in record.items()}
-    provisioned = any(name.lower() in low for name in _PROVISIONED)
-    said = provisioning.said(low) if provisioned else risks.said(low)
+    if record.keys().isdisjoint(_ANY_PROVISIONED):
+        found = _OF_RISKS.intersection(record)
+        said = risks.said({name.lower(): record[name] for name in found})
+    else:
+        said = provisioning.said({name.lower(): value for name, value in record.items()})
     if "operationName" in record or not record.keys().isdisjoint(_ONLY_APART):
         return said
     return {name.lower(): value for name, value in said.items()}
