@@ -122,8 +122,8 @@ def beside_copy(what: str, speed: intake.Speed) -> Said:
     return Said(
         what,
         f"{speed.product:,.0f}/s, COPY {speed.copy:,.0f}/s",
-        f"{speed.ratio:.2f} x COPY; target 0.35",
-        speed.ratio >= 0.35,
+        f"{speed.ratio:.2f} x COPY; target {formats.TARGET}",
+        speed.ratio >= formats.TARGET,
     )
 
 
