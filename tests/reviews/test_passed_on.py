@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from identities.models import Delegation, DelegationVersion, Identity
 from reviews import actions
@@ -162,8 +163,14 @@ def test_a_stopped_parent_stops_all_that_was_passed_on(
 
 
 def test_the_dry_run_shows_what_the_act_will_do(
-    story: Told, case: Case, family: dict[str, Delegation], sign: Sign
+    story: Told,
+    case: Case,
+    family: dict[str, Delegation],
+    sign: Sign,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # A page that is opened when all of them are in force.
+    monkeypatch.setattr(timezone, "now", lambda: NOW + HOUR)
     item = item_of(case, "delegation")
     client = Client()
     client.force_login(story.ines, backend="django.contrib.auth.backends.ModelBackend")
