@@ -129,7 +129,8 @@ def _agent(record: Row, realm: str) -> ActorName | None:
         # A change of the directory lists it among the ids of who made it, beside their own.
         ids = _ids(record)
         own = _numbered(ids, _OF_A_USER)
-        client = next((one for one in map(_number, ids) if one and own and one != own), None)
+        others = (one for one in map(_number, ids) if one not in (None, own, microsoft.NOBODY))
+        client = next(others, None) if own else None
     return actor(realm, "app", client) if client else None
 
 

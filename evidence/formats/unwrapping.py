@@ -66,9 +66,11 @@ _RECORDS = ("@message", "AuditData", "event.original", "_raw", "message")
 _FEWEST_COLUMNS, _COLUMN = 6, re.compile(r"[A-Za-z_@][\w .:@/()\[\]{}-]{0,100}\Z")
 # The first of them says besides whose log it is in, `account:group`.
 _LOG = "@log"
+# What is taken is never given back (`?+`): a lone quote could be either end of a name, and a row of
+# them would be tried in every way.
 _HEADER = re.compile(
     rb"(?:\xef\xbb\xbf)?(?:%b[^\r\n]{0,300}\r?\n)?"
-    rb'("?[^",\r\n]{0,200}"?(?:,"?[^",\r\n]{0,200}"?){0,2000})\r?\n' % lines.TYPED
+    rb'("?+[^",\r\n]{0,200}+"?+(?:,"?+[^",\r\n]{0,200}+"?+){0,2000}+)\r?\n' % lines.TYPED
 )
 
 

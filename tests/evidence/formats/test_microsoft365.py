@@ -146,7 +146,8 @@ def test_key_of_an_application_is_nobodys_own(said: dict[str, Any]) -> None:
 
 
 def test_application_that_changed_the_directory_for_somebody_is_the_agent() -> None:
-    ids = ("Rosa@Example.com", "1003", CLIENT, f"User_{GUID}", GUID, "User")
+    nobody = "00000000-0000-0000-0000-000000000000"
+    ids = ("Rosa@Example.com", "1003", nobody, CLIENT, f"User_{GUID}", GUID, "User")
     record = abuse.read("microsoft365", {**RECORD, "Actor": [{"ID": one} for one in ids]})
     assert record.agent == APP
     own = [{"ID": f"User_{GUID}"}, {"ID": GUID}]

@@ -250,6 +250,9 @@ def test_body_without_prefixes_is_given_back_as_it_is() -> None:
         assert unwrapping.plain(body) is body
 
 
-@pytest.mark.parametrize("head", [b"#TYPE ", b'"' * 70_000, b"a," * 70_000, b'"a,' * 9_000 + b"\n"])
+@pytest.mark.parametrize(
+    "head",
+    [b"#TYPE ", b'"' * 70_000, b"a," * 70_000, b'"a,' * 9_000 + b"\n", b'",' * 1_500 + b'"x"y\n'],
+)
 def test_what_begins_like_rows_and_is_none_is_soon_told(head: bytes) -> None:
     assert unwrapping.records_in(head + b"message,_raw") == ""
