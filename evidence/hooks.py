@@ -58,7 +58,7 @@ def _require(source: Source, format: str) -> None:  # noqa: A002 - what sources 
 
 def _github(request: HttpRequest, name: str) -> HttpResponse:
     unknown = Refused(401, "The signature is not this source's.")
-    signature = request.headers.get("X-Hub-Signature-256", "")
+    signature, now = request.headers.get("X-Hub-Signature-256", ""), timezone.now()
     source = Source.objects.filter(name=name).first()
     if source is None or source.token_digest is None or not _SIGNATURE.fullmatch(signature):
         raise unknown
@@ -66,12 +66,12 @@ def _github(request: HttpRequest, name: str) -> HttpResponse:
     body = doors.read_body(stream, stated=stated)
     if not doors.signed_by(source, body, signature):
         raise unknown
-    if source.token_expires_at is not None and source.token_expires_at <= timezone.now():
+    if source.token_expires_at is not None and source.token_expires_at <= now:
         raise Refused(
             403, f"The token of {source.name} has ended; an administrator makes a new one."
         )
     _require(source, WEBHOOK)
-    doors.note_use(source, now=timezone.now())
+    doors.note_use(source, now=now)
     event = request.headers.get("X-GitHub-Event", "")[:80]
     if event == "ping":
         # GitHub's first word: it tells of nothing that was done.

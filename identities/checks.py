@@ -144,10 +144,11 @@ def _overdue() -> list[Check]:
 
 def _grants() -> list[Check]:
     """What break-glass gave and should be gone, or what waits for a person; nothing where all is well."""
-    rows = list(grants.unfinished(now=timezone.now())[:NAMED])
+    now = timezone.now()
+    rows = list(grants.unfinished(now=now)[:NAMED])
     if not rows:
         return []
-    said = "; ".join(f"{one.key} {one.sentence}" for one in grants.seen(rows, now=timezone.now()))
+    said = "; ".join(f"{one.key} {one.sentence}" for one in grants.seen(rows, now=now))
     who = next((one.who_must_act for one in rows if one.who_must_act), "")
     fix = f"{who} must act" if who else "start the worker, or run manage.py enforce"
     return [("grants", False, said, fix)]

@@ -224,7 +224,7 @@ def open_review(request: Request) -> Response:
     row = actions.open_review(
         identity=identity_of(request, data["identity"]), by=user, now=now, reason=data["reason"]
     )
-    return Response(as_data(row, user, now=timezone.now()), status=201)
+    return Response(as_data(row, user, now=now), status=201)
 
 
 @extend_schema(request=RequestIn, responses=OpenApiTypes.OBJECT, tags=["cases"])
@@ -252,4 +252,4 @@ def request_access(request: Request) -> Response:
         reason=data["reason"],
         delegation=delegation,
     )
-    return Response(as_data(row, user, now=timezone.now()), status=201)
+    return Response(as_data(row, user, now=now), status=201)

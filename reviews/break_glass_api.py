@@ -227,7 +227,7 @@ def act(request: Request, key: str, act: str) -> Response:
     if act == "bypass":
         data["factor"] = second_factor.given(request._request, user)
     row = does(case=case, **data, by=user, now=now)
-    return Response(as_data(row, user, now=timezone.now()))
+    return Response(as_data(row, user, now=now))
 
 
 def glass_of(request: Request, key: str) -> Case:

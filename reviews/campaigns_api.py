@@ -246,7 +246,7 @@ def taken_out(request: Request, key: str, what: str) -> HttpResponseBase:
 @door({"POST": "act"})
 def act(request: Request, key: str, step: str) -> Response:
     """Launch, pause, resume, extend (`to`), reiterate or close: what the page's buttons do."""
-    one, does = campaign_of(request, key), ACTS[step]
+    one, does, now = campaign_of(request, key), ACTS[step], timezone.now()
     require(does.why_not(user_of(request), one))
     data = checked(ActIn(data=request.data))
     more = {}
@@ -254,9 +254,7 @@ def act(request: Request, key: str, step: str) -> Response:
         if "to" not in data:
             raise serializers.ValidationError({"to": "Say until when."})
         more["to"] = data["to"]
-    found = does.does(
-        campaign=one, by=user_of(request), now=timezone.now(), reason=data["reason"], **more
-    )
+    found = does.does(campaign=one, by=user_of(request), now=now, reason=data["reason"], **more)
     one = campaign_of(request, key)
-    blind = one.pk in sight.blind_campaigns(user_of(request), [one], now=timezone.now())
-    return Response(as_data(one, blind=blind) | {"said": does.said(one, found)})
+    blind = one.pk in sight.blind_campaigns(user_of(request), [one], now=now)
+    return Response(as_data(one, blind=blind) | {"said": does.said(one, found, now)})

@@ -35,13 +35,14 @@ def doctor() -> list[Check]:
 
 
 def _notices() -> Check:
-    waiting = Notice.objects.filter(sent_at=None, created_at__lt=timezone.now() - OVERDUE)
+    now = timezone.now()
+    waiting = Notice.objects.filter(sent_at=None, created_at__lt=now - OVERDUE)
     failed = waiting.exclude(failed_why="").order_by("created_at", "pk")
     first = failed.first()
     if first is not None:
         said = f"{counted(failed.count(), 'notice')} did not go out; the oldest: {first.failed_why}"
         return "notices", False, said, "look at COUNTERSIGN_EMAIL_URL and the addresses of people"
-    late = waiting.filter(not_before__lt=timezone.now() - OVERDUE).count()
+    late = waiting.filter(not_before__lt=now - OVERDUE).count()
     if late:
         said = f"{counted(late, 'notice')} due and not sent for ten minutes"
         return "notices", False, said, "start the worker and beat (`manage.py up`)"

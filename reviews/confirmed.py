@@ -5,7 +5,6 @@ A login without any of these could confirm nothing, and allauth lets such a one 
 passes in the demo only.
 """
 
-import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, cast
@@ -14,6 +13,7 @@ from allauth.account.internal.flows.login import get_authentication_records
 from allauth.account.internal.flows.reauthentication import get_reauthentication_flows
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 
 from identities.models import User
 from identities.permissions import NotAllowed, require
@@ -74,5 +74,5 @@ def require_a_way(user: User, request: HttpRequest | None = None) -> None:
     records = [] if request is None else get_authentication_records(request, user)
     if not records or records[-1].get("method") != SEALED_CODE:
         raise NotAllowed(NOTHING_TO_CONFIRM)
-    if time.time() - records[-1]["at"] >= settings.ACCOUNT_REAUTHENTICATION_TIMEOUT:
+    if timezone.now().timestamp() - records[-1]["at"] >= settings.ACCOUNT_REAUTHENTICATION_TIMEOUT:
         raise NotAllowed(ANOTHER_CODE)

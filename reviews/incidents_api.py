@@ -232,7 +232,7 @@ def act(request: Request, key: str, act: str) -> Response:
     if by_hand:
         confirmed(request)
     does(case=case, **data, by=user, now=now)
-    return Response(room.as_data(room_of(request, key), user, now=timezone.now()))
+    return Response(room.as_data(room_of(request, key), user, now=now))
 
 
 def room_of(request: Request, key: str) -> Case:

@@ -224,7 +224,8 @@ def _identity_or_none(request: Request, key: str) -> Identity | None:
 def owned_list(request: Request) -> Response:
     """What the caller answers for, what ends first comes first, and what they are asked."""
     asked = {key: str(value)[:200].replace("\0", "") for key, value in request.query_params.items()}
-    found = owned.context(user_of(request), asked, now=timezone.now())
+    user, now = user_of(request), timezone.now()
+    found = owned.context(user, asked, now=now)
     wanted = (
         "key",
         "name",
@@ -237,7 +238,7 @@ def owned_list(request: Request) -> Response:
         "lacks",
         "attested_at",
     )
-    parties = mine(user_of(request), now=timezone.now())
+    parties = mine(user, now=now)
     return Response(
         {
             "rows": [

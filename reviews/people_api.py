@@ -100,12 +100,13 @@ def _list(request: Request) -> Response:
     limit, after = page_of(request)
     q = request.query_params.get("q", "")[:200].replace("\0", "")
     state = request.query_params.get("state", "")
-    rows = people.named(q, state, now=timezone.now())
+    now = timezone.now()
+    rows = people.named(q, state, now=now)
     start = after or 0
     found = list(rows[start : start + limit + 1])
     return Response(
         {
-            "rows": [people.person_out(one, now=timezone.now()) for one in found[:limit]],
+            "rows": [people.person_out(one, now=now) for one in found[:limit]],
             "after": start + limit if len(found) > limit else None,
         }
     )

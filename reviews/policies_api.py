@@ -100,19 +100,20 @@ def as_data(row: ReviewPolicy, user: User) -> dict[str, Any]:
 @places
 def policies(request: Request) -> Response:
     """Each policy with the version in force and the one that waits; POST proposes a version."""
+    now = timezone.now()
     if request.method == "POST":
-        require(policy_permissions.why_not_propose_policy(user_of(request), now=timezone.now()))
+        require(policy_permissions.why_not_propose_policy(user_of(request), now=now))
         data = checked(ProposeIn(data=request.data))
         row = policy_versions.propose(
             name=data["name"],
             text=json.dumps(data["document"]),
             reason=data["reason"],
             by=user_of(request),
-            now=timezone.now(),
+            now=now,
             based_on=data.get("based_on"),
         )
         return Response(as_data(row, user_of(request)), status=201)
-    in_force, waiting = pages.current(now=timezone.now())
+    in_force, waiting = pages.current(now=now)
     return Response(
         {
             "rows": [

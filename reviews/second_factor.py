@@ -3,7 +3,6 @@
 allauth does the asking, keeps the form and goes on. Which factor counts is break_glass/factors.py's.
 """
 
-import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -26,13 +25,14 @@ ASKED = "This asks for your second factor: a password alone does not open it."
 
 def given(request: HttpRequest, user: User) -> str:
     """The kind of second factor that was given in this session just now, "" for none."""
-    since = time.time() - settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
+    now = timezone.now()
+    since = now.timestamp() - settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
     fresh = [
         one.get("id")
         for one in get_authentication_records(request, user)
         if one.get("method") == "mfa" and one["at"] >= since
     ]
-    rows = factors.counting(user, now=timezone.now()).filter(pk__in=fresh)
+    rows = factors.counting(user, now=now).filter(pk__in=fresh)
     return str(rows.order_by("pk").values_list("type", flat=True).first() or "")
 
 

@@ -167,8 +167,8 @@ def sign(request: HttpRequest, case: Case, form: DecideForm) -> Item:
     said = form.cleaned_data
     item = planted.shown_item(case, str(said["item"]))
     shown = request.POST.get("breaks", "")
-    breaks.same_as_shown(item, said["answer"], shown, now=timezone.now())
     sure, now = "in_freeze" in request.POST, timezone.now()
+    breaks.same_as_shown(item, said["answer"], shown, now=now)
     reason = freezing.knowingly(case, said["answer"], said["reason"], sure, now=now)
     row = actions.decide(
         case=case,
@@ -371,7 +371,8 @@ def ask(request: HttpRequest, form: RequestForm) -> Case:
 @require_http_methods(["GET", "POST"])
 def sign_in(request: HttpRequest, token: str) -> HttpResponse:
     """A one-time link: nothing happens before the button, so that a mail scanner uses nothing up."""
-    link = entrance.find_link(token, now=timezone.now())
+    now = timezone.now()
+    link = entrance.find_link(token, now=now)
     if link is not None and request.method == "GET":
         roles = ", ".join(group.name for group in link.user.groups.all())
         return page(
@@ -383,7 +384,7 @@ def sign_in(request: HttpRequest, token: str) -> HttpResponse:
                 "roles": roles,
             },
         )
-    user = entrance.redeem_link(token, now=timezone.now()) if link is not None else None
+    user = entrance.redeem_link(token, now=now) if link is not None else None
     if user is None:
         return page(
             request,

@@ -16,9 +16,15 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, LiteralString
 
-# Before Django reads its settings.
+# Before Django reads its settings. The tests have a folder of their own, whose services may lose
+# what they hold; the processes of a run have one each, and share the servers of tests/peers.
+os.environ.setdefault("PEERS_FOLDER", str(Path(os.environ.get("COUNTERSIGN_VAR", "var"), "peers")))
+os.environ["COUNTERSIGN_VAR"] = os.environ.setdefault(
+    "TESTS_VAR", str(Path(os.environ.get("COUNTERSIGN_VAR", "var"), "tests"))
+)
 os.environ["COUNTERSIGN_DB_ROLE"] = "app"
 os.environ["COUNTERSIGN_POOL"] = "0"
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright's loop runs beside the ORM
@@ -34,10 +40,10 @@ from psycopg import sql
 from pytest_django.plugin import DjangoDbBlocker, blocking_manager_key
 
 from evidence import partitions
-from tests import beforehand, once, order
+from tests import beforehand, clock, once, order
 
 # Making a month takes longer than most tests, and is taken back with what they did: these are there.
-TOUCHED = (datetime(2026, 11, 24, tzinfo=UTC), datetime.now(UTC))  # the frozen time, and today
+TOUCHED = (clock.FROZEN, datetime.now(UTC))  # the frozen time, and today
 PARTITIONED = (*partitions.BY_EVENT_TIME, *partitions.BY_RECEIPT)
 # What the processes of this run share is made by this one.
 MAKING = pytest.StashKey[subprocess.Popen[bytes] | None]()
@@ -51,13 +57,16 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("house")
 
 
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    pluginmanager.register(clock)
+    parser.addoption("--clock", default="", help="run as if it were then: +400d, leap-day, …")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if config.option.collectonly or config.getoption("dist", "no") != "no":
         return  # nothing runs in this process
     gc.disable()  # until all tests are found: nothing of what that makes is garbage
-    from config import services
-
-    services.ensure()
+    start_services()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -97,7 +106,8 @@ def pytest_fixture_setup(
     if fixturedef.argname != "_django_db_helper":
         return
     request.getfixturevalue("isolated_wiring")
-    with request.config.stash[blocking_manager_key].unblock():
+    unblocked = request.config.stash[blocking_manager_key].unblock()
+    with unblocked, clock.of(request.node, shared=True):
         once.stand(request.node)
     if once.standing:
         request.node.getparent(pytest.Module).addfinalizer(
@@ -117,13 +127,26 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
     """The environment of each process, before it starts; what they share begins to be made."""
     config.stash[MAKING] = beforehand.begin()
     for number, spec in enumerate(specs):
-        spec.env["COUNTERSIGN_VAR"] = str(settings.VAR / "tests" / str(number))
-        spec.env["PEERS_FOLDER"] = str(settings.VAR / "peers")
+        spec.env["TESTS_VAR"] = str(settings.VAR / str(number))
 
 
 def leave_all(blocker: DjangoDbBlocker) -> None:
     with blocker.unblock():
         once.leave()
+
+
+def start_services() -> None:
+    """The embedded services of this process, as quick as they are: a cluster of the tests outlives no
+    crash of the machine."""
+    from config import services
+    from config.embedded import postgres
+
+    services.ensure()
+    if settings.EMBEDDED and "TESTS_VAR" in os.environ:
+        with postgres.connect(settings.PLACES) as superuser:
+            for name in ("fsync", "full_page_writes", "synchronous_commit"):
+                superuser.execute(f"ALTER SYSTEM SET {name} = off")
+            superuser.execute("SELECT pg_reload_conf()")
 
 
 def owner_connection(name: str) -> psycopg.Connection[tuple[Any, ...]]:
@@ -206,8 +229,6 @@ def migrated_database() -> Iterator[str]:
         drop_orphans(owner)
         owner.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(identifier))
         owner.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(identifier))
-        # It outlives no crash of the server; what must has a server of its own (test_embedded).
-        owner.execute(sql.SQL("ALTER DATABASE {} SET synchronous_commit = off").format(identifier))
         try:
             use_role("owner", name)
             beforehand.migrate()

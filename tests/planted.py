@@ -1,7 +1,7 @@
 """The demo's whole story as committed rows, for folders of tests that look at pages.
 
-It is planted once a run, through the real intake and against a real AWS account; what it left in
-the tables is kept, and is copied in a moment wherever it is wanted, in other processes as well. A folder that
+It is planted once, through the real intake and against a real AWS account; what it left in the
+tables is kept, and is copied in a moment wherever it is wanted, in later runs as well. A folder that
 wants it says `from tests.planted import planted` in its conftest; it stays until the folder ends.
 """
 
@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
+from typing import cast
 
 import pytest
 from django.conf import settings
@@ -30,7 +31,7 @@ from evidence.models import DepositBody, Event
 from evidence.names import memory
 from identities.enforcers.aws_clients import Credentials
 from identities.models import User
-from tests import beforehand
+from tests import beforehand, clock
 from tests.awslab.server import running
 from tests.conftest import Cleaner
 
@@ -92,7 +93,7 @@ def tell(folder: Path) -> Planted:
     """Tell the story; it is in the tables afterwards, and its files are in this folder."""
     assert Cleaner.current is not None
     cleaner = Cleaner.current
-    with override_settings(**quick(folder)), populated() as (_, keys):
+    with clock.earlier(), override_settings(**quick(folder)), populated() as (_, keys):
         now = timezone.now()
         seed.plant(keys, now=now, say=lambda _: None)
         for user in User.objects.all():
@@ -109,14 +110,12 @@ def tell(folder: Path) -> Planted:
 
 @cache
 def told() -> Planted:
-    """The story: as another process of this run has told it, or told here."""
-    folder = Path(_folder())
-    found: Planted | None = beforehand.story(folder)
-    if found is None:
-        return tell(folder)
-    assert Cleaner.current is not None
-    Cleaner.current.count_on(found.numbers)
-    return found
+    """The story: as it was told earlier or by another process, or told here."""
+    found, here = beforehand.story(tell, Path(_folder()))
+    if not here:
+        assert Cleaner.current is not None
+        Cleaner.current.count_on(found.numbers)
+    return cast("Planted", found)
 
 
 @pytest.fixture(scope="package")

@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 from config.embedded.places import Places, places
+from config.embedded.privilege import CLOCK
 from config.environment import SettingsError
 
 __all__ = ["Places", "ensure", "places", "release"]
@@ -176,7 +177,7 @@ def _start_and_knock(there: Places) -> socket.socket | None:
 
 
 # The keeper outlives its starter, so it gets nothing of its environment but this.
-KEPT = frozenset({"PATH", "LD_LIBRARY_PATH", "HOME", "LANG", "TMPDIR"})
+KEPT = frozenset({"PATH", "LD_LIBRARY_PATH", "HOME", "LANG", "TMPDIR", *CLOCK})
 
 
 def _watch(there: Places) -> None:

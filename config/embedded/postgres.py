@@ -26,7 +26,7 @@ from config.embedded.places import (
     SUPERUSER,
     Places,
 )
-from config.embedded.privilege import Way
+from config.embedded.privilege import Way, environment
 from config.environment import kept_secret
 
 # WAL replay after a crash may take long; a start is only given up after this.
@@ -181,7 +181,7 @@ def start(places: Places, way: Way, log: int) -> subprocess.Popen[bytes]:
         stdout=log,
         stderr=log,
         cwd="/",
-        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
+        env=environment(),
     )
 
 

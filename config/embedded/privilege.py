@@ -27,6 +27,15 @@ PR_SET_PDEATHSIG = 1
 PR_SET_NO_NEW_PRIVS = 38
 # Users that exist on practically every Linux and own nothing of worth.
 UNPRIVILEGED = ("nobody", "daemon", "bin", "games")
+# Of libfaketime: where the clock of the whole installation is moved, as in a test of another
+# date, the clock of its services moves along.
+CLOCK = ("LD_PRELOAD", "FAKETIME", "FAKETIME_DONT_FAKE_MONOTONIC", "NO_FAKE_STAT")
+
+
+def environment() -> dict[str, str]:
+    """What a service's process gets of the environment."""
+    moved = {name: os.environ[name] for name in CLOCK if name in os.environ}
+    return {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC", **moved}
 
 
 class NoWayError(Exception):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from config.embedded import leftovers
 from config.embedded.places import Places
-from config.embedded.privilege import Way
+from config.embedded.privilege import Way, environment
 from config.environment import kept_secret
 
 LONGEST_START = 120.0
@@ -91,7 +91,7 @@ def start(places: Places, way: Way, log: int) -> subprocess.Popen[bytes]:
         stdout=log,
         stderr=log,
         cwd="/",
-        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
+        env=environment(),
     )
 
 

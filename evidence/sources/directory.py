@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from django.conf import settings
+from django.utils import timezone
 
 from evidence.sources import s3, sweeping
 from evidence.sources.contract import Asked, Check, Connector, Field, Page, tried
@@ -203,7 +204,7 @@ def check(asked: Asked) -> Iterator[Check]:
 
 
 def _seen(there: Directory) -> str:
-    things = list(islice(there.listing(datetime.now(UTC), ""), MOST_SEEN))
+    things = list(islice(there.listing(timezone.now(), ""), MOST_SEEN))
     if not things:
         return "no file lies still there yet"
     denied = []

@@ -16,6 +16,7 @@ from itertools import chain, islice
 from typing import Any
 
 from botocore import exceptions as boto
+from django.utils import timezone
 
 from evidence.formats import FORMATS
 from evidence.sources import aws, sweeping
@@ -306,7 +307,7 @@ def bucket_checks(bucket: Bucket) -> Iterator[Check]:
 
 
 def _first(bucket: Bucket) -> str:
-    found = next(bucket.below_prefix(datetime.now(UTC), ""), None)
+    found = next(bucket.below_prefix(timezone.now(), ""), None)
     if found is None:
         return f"{bucket.name} has nothing below {bucket.prefix or 'its top'} yet"
     return f"{bucket.name} has {sweeping.shown(found.key)}"
@@ -324,7 +325,7 @@ def _regions(bucket: Bucket) -> str:
 
 
 def _one_read(bucket: Bucket) -> str:
-    things = bucket.shelf().listing(datetime.now(UTC), "")
+    things = bucket.shelf().listing(timezone.now(), "")
     found = next((thing for thing in things if thing.size), None)
     if found is None:
         return "there is nothing to read yet"

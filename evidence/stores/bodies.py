@@ -7,7 +7,6 @@ more. Where a record was erased, a tombstone says what lies there now.
 
 import logging
 import os
-import time
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
@@ -188,6 +187,6 @@ def _is_digest(place: str) -> bool:
 
 def _is_old(path: Path) -> bool:
     try:
-        return time.time() - path.stat().st_mtime >= ORPHAN_SECONDS
+        return timezone.now().timestamp() - path.stat().st_mtime >= ORPHAN_SECONDS
     except FileNotFoundError:
         return False

@@ -12,12 +12,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import httpx
+from django.utils import timezone
 
 from evidence.sources import graph, tokens
 from evidence.sources import secrets as references
@@ -100,10 +100,8 @@ def tenant(entry: Entry) -> Tenant:
 @lru_cache(maxsize=64)
 def _bearer(tenant: Tenant, allow_private: bool) -> tokens.Bearer:
     """The application's token, kept while it holds: Microsoft asks for that."""
-    now = datetime.now(UTC)
-    http = Http(
-        allow_private=allow_private, clock=lambda: datetime.now(UTC), ca_file=tenant.ca_file
-    )
+    now = timezone.now()
+    http = Http(allow_private=allow_private, clock=timezone.now, ca_file=tenant.ca_file)
     settings = {
         name: getattr(tenant, name)
         for name in ("tenant", "client_id", "secret", "assertion", "url", "login")

@@ -14,13 +14,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import httpx
 import orjson
+from django.utils import timezone
 
 from evidence.sources import gcp as source
 from evidence.sources import secrets as references
@@ -245,10 +246,8 @@ def _statement(given: dict[str, Any], service: str, now: datetime) -> str:
 @lru_cache(maxsize=64)
 def _bearer(projects: Projects, allow_private: bool) -> tokens.Bearer:
     """A workload's token at Google, kept while it holds."""
-    now = datetime.now(UTC)
-    http = Http(
-        allow_private=allow_private, clock=lambda: datetime.now(UTC), ca_file=projects.ca_file
-    )
+    now = timezone.now()
+    http = Http(allow_private=allow_private, clock=timezone.now, ca_file=projects.ca_file)
     asked = Asked({"credentials": projects.credentials}, {}, now, now, http)
     return tokens.Bearer(lambda: _by_workload(asked, _parsed(asked.secret("credentials"))))
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from time import monotonic
 from typing import Any
 
 import httpx
+from django.utils import timezone
 
 from evidence.sources import outside, tokens, unpacking
 from evidence.sources import secrets as references
@@ -67,7 +68,7 @@ class Web:
         allow_private: bool,
         who_must_act: str,
         ca_file: str = "",
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], datetime] = timezone.now,
     ) -> None:
         """`who_must_act`: who administers the system, for what only they can mend."""
         self._allow_private, self._who = allow_private, who_must_act

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db.models import Count
-from django.utils import timezone
 
 from evidence.words import counted
 from identities.models import Credential, Finding, User
@@ -147,7 +146,7 @@ def _difference(pick: Pick, given: Sequence[Decision]) -> str:
     return ""
 
 
-def keep(picks: Sequence[Pick], *, reason: str, by: User) -> list[Kept]:
+def keep(picks: Sequence[Pick], *, reason: str, by: User, now: datetime) -> list[Kept]:
     """Sign keep on each of these items that may be kept so; what became of each, in order.
 
     Raises NotPossible for more than MOST items, for none, and without a reason.
@@ -157,7 +156,6 @@ def keep(picks: Sequence[Pick], *, reason: str, by: User) -> list[Kept]:
     if len(picks) > MOST:
         raise NotPossible(too_many(len(picks)))
     reason = reason_given(reason, what="it stands on each of these items")
-    now = timezone.now()
     fresh = freshness.of_cases({pick.item.case for pick in picks}, now=now)
     why = why_not_keep(picks, fresh, now=now)
     found = []
@@ -176,7 +174,7 @@ def keep(picks: Sequence[Pick], *, reason: str, by: User) -> list[Kept]:
                 answer="keep",
                 reason=reason,
                 by=by,
-                now=timezone.now(),
+                now=now,
                 version=versions.get(case.pk, pick.version),
             )
         except (NotAllowed, NotPossible) as problem:
@@ -187,12 +185,12 @@ def keep(picks: Sequence[Pick], *, reason: str, by: User) -> list[Kept]:
     return found
 
 
-def take_back(rows: Sequence[Item], *, by: User) -> list[Kept]:
+def take_back(rows: Sequence[Item], *, by: User, now: datetime) -> list[Kept]:
     """Undo one's own answers on these items, each for itself, where that is still possible."""
     found = []
     for item in rows:
         try:
-            deciding.undo(case=item.case, item=item, by=by, now=timezone.now())
+            deciding.undo(case=item.case, item=item, by=by, now=now)
         except (NotAllowed, NotPossible) as problem:
             found.append(Kept(item, None, str(problem)))
         else:

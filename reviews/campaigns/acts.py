@@ -4,9 +4,8 @@ Owns which act is behind a word of an address, and what is said once it is done.
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, NamedTuple
-
-from django.utils import timezone
 
 from evidence.words import counted
 from identities.models import User
@@ -23,11 +22,12 @@ class Act(NamedTuple):
 
     does: Callable[..., Any]
     why_not: Callable[[User, Campaign], str | None]
-    said: Callable[[Campaign, Any], str]  # of the campaign, and what `does` has answered
+    # Of the campaign, what `does` has answered, and the moment it was asked at.
+    said: Callable[[Campaign, Any, datetime], str]
     moment: bool = False
 
 
-def _closed(campaign: Campaign, left: steering.Left) -> str:
+def _closed(campaign: Campaign, left: steering.Left, _: datetime) -> str:
     said = (
         f"{campaign.name} is closed: {left.decided:,} of {counted(left.items, 'item')} decided,"
         f" {counted(left.open_cases, 'review')} still open."
@@ -35,9 +35,9 @@ def _closed(campaign: Campaign, left: steering.Left) -> str:
     return f"{said} {left.provisional}" if left.provisional else said
 
 
-def _asked_again(campaign: Campaign, _: Any) -> str:
+def _asked_again(campaign: Campaign, _: Any, now: datetime) -> str:
     """Who that is, the worker finds; whoever was asked on the same day, it leaves alone."""
-    told = steering.told_on(campaign, timezone.now())
+    told = steering.told_on(campaign, now)
     if told is None:
         return f"Whoever has not answered in {campaign.name} is asked again."
     return (
@@ -51,22 +51,22 @@ ACTS = {
     "launch": Act(
         launching.launch,
         rows.why_not_launch,
-        lambda campaign, _: f"{campaign.name} is being launched. Nobody is asked twice.",
+        lambda campaign, *_: f"{campaign.name} is being launched. Nobody is asked twice.",
     ),
     "pause": Act(
         steering.pause,
         rows.why_not_pause,
-        lambda campaign, _: f"{campaign.name} stands still: no reminder, no deadline.",
+        lambda campaign, *_: f"{campaign.name} stands still: no reminder, no deadline.",
     ),
     "resume": Act(
         steering.resume,
         rows.why_not_resume,
-        lambda campaign, _: f"{campaign.name} goes on, as much later as it stood still.",
+        lambda campaign, *_: f"{campaign.name} goes on, as much later as it stood still.",
     ),
     "extend": Act(
         steering.extend,
         rows.why_not_extend,
-        lambda campaign, _: f"{campaign.name} has more time.",
+        lambda campaign, *_: f"{campaign.name} has more time.",
         moment=True,
     ),
     "reiterate": Act(

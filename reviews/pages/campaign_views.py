@@ -107,7 +107,7 @@ def campaign_out(request: HttpRequest, key: str, what: str, shape: str) -> HttpR
 @login_required
 def campaign_act(request: HttpRequest, key: str, step: str) -> HttpResponse:
     """One of reviews/campaigns/acts.py, named by the address."""
-    campaign, act = campaign_of(request, key), ACTS[step]
+    campaign, act, now = campaign_of(request, key), ACTS[step], timezone.now()
     require(act.why_not(user_of(request), campaign))
     said: dict[str, Any] = {"reason": request.POST.get("reason", "")}
     if act.moment:
@@ -115,6 +115,6 @@ def campaign_act(request: HttpRequest, key: str, step: str) -> HttpResponse:
         if not form.is_valid():
             raise NotPossible("Say until when, and why in at most 2,000 characters.")
         said["to"] = form.until()
-    found = act.does(campaign=campaign, by=user_of(request), now=timezone.now(), **said)
-    messages.success(request, act.said(campaign, found))
+    found = act.does(campaign=campaign, by=user_of(request), now=now, **said)
+    messages.success(request, act.said(campaign, found, now))
     return back_to(campaign)

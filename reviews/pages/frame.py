@@ -31,13 +31,13 @@ KEPT_SECONDS = 20
 COUNTS = """
 WITH my AS MATERIALIZED (SELECT p.id FROM identities_party p WHERE p.person_id = %(person)s
   OR p.team_id IN (SELECT m.team_id FROM identities_membership m WHERE m.person_id = %(person)s
-    AND m.superseded_at IS NULL AND m.during @> now()))
+    AND m.superseded_at IS NULL AND m.during @> %(now)s))
 SELECT
   (SELECT count(DISTINCT (l.party_id, l.about)) FROM (ASKED_OF_ME) l WHERE l.asked),
   (SELECT count(*) FROM evidence_source s WHERE s.expected_every_seconds IS NOT NULL
      AND EXISTS (SELECT 1 FROM evidence_deposit d WHERE d.source_id = s.id)
      AND NOT EXISTS (SELECT 1 FROM evidence_deposit d WHERE d.source_id = s.id AND d.received_at
-       >= now() - (s.expected_every_seconds + s.lag_seconds) * interval '1 second')),
+       >= %(now)s - (s.expected_every_seconds + s.lag_seconds) * interval '1 second')),
   (SELECT count(*) FROM reviews_owneroffer
      WHERE state = 'open' AND to_id = ANY(ARRAY(SELECT id FROM my)))
   + (SELECT count(*) FROM reviews_successionitem
@@ -55,13 +55,13 @@ LEFT JOIN identities_outgoingswitch o ON o.state = 'in_force' AND o.to = 'stoppe
 def frame(request: HttpRequest) -> dict[str, Any]:
     """Context of every page; a handful of queries for somebody who is signed in, none otherwise."""
     user = getattr(request, "user", None)
+    now = timezone.now()
     if user is None or not user.is_authenticated:
-        return {"now": timezone.now(), "frame": {"demo": settings.DEMO, "theme": "system"}}
+        return {"now": now, "frame": {"demo": settings.DEMO, "theme": "system"}}
     with connection.cursor() as cursor:
-        cursor.execute(COUNTS, {"person": user.person_id})
+        cursor.execute(COUNTS, {"person": user.person_id, "now": now})
         counts = cursor.fetchone()
     questions, silent, asked, quarantine, stopped_at, stopped_by, uses = counts
-    now = timezone.now()
     queue = _waiting(user, now=now)
     seen = verified.last()
     groups = sorted(names_of_groups(user))

@@ -66,14 +66,14 @@ def keep(request: HttpRequest) -> HttpResponse:
     """Sign keep on the selected; a row for what became of each."""
     if request.method == "GET":
         return redirect("/queue/?show=items")
-    user = user_of(request)
+    user, now = user_of(request), timezone.now()
     problem, kept = "", []
     try:
         require(feeds.why_not_feed(user))
         picks, gone = _picked(request)
         if gone and not picks:
             raise NotPossible(" ".join(gone))
-        kept = bulk.keep(picks, reason=request.POST.get("reason", ""), by=user)
+        kept = bulk.keep(picks, reason=request.POST.get("reason", ""), by=user, now=now)
         problem = " ".join(gone)
     except (NotAllowed, NotPossible) as refused:
         problem = str(refused)
@@ -92,10 +92,11 @@ def undo(request: HttpRequest) -> HttpResponse:
             wanted.append(UUID(text))
         except ValueError:
             raise Http404("no such item") from None
-    shown = visible.cases(user_of(request), now=timezone.now())
+    now = timezone.now()
+    shown = visible.cases(user_of(request), now=now)
     rows = Item.objects.filter(pk__in=wanted, case__in=shown).select_related("case")
     found = [*rows.order_by("case__number", "position"), *planted.of_ids(wanted, shown)]
-    kept = bulk.take_back(found, by=user_of(request))
+    kept = bulk.take_back(found, by=user_of(request), now=now)
     return _result(request, kept, problem="", undone=True)
 
 

@@ -1,7 +1,7 @@
 """Pages of identities, findings, credentials, runs: each translates one request to one call."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import cast
 
 from allauth.account.decorators import reauthentication_required
@@ -90,11 +90,17 @@ def identity_line(request: HttpRequest, key: str) -> HttpResponse:
     return response
 
 
+def _as_of(request: HttpRequest) -> datetime:
+    """The moment in the address, now at the latest."""
+    now = timezone.now()
+    return min(moments.parse(request.GET.get("at", "")) or now, now)
+
+
 @require_GET
 @login_required
 def identity_coverage(request: HttpRequest, key: str) -> HttpResponse:
     identity = _identity(request, key)
-    at = min(moments.parse(request.GET.get("at", "")) or timezone.now(), timezone.now())
+    at = _as_of(request)
     return page(request, "coverage.html", covered.context(identity, until=at), part="coverage")
 
 
@@ -102,7 +108,7 @@ def identity_coverage(request: HttpRequest, key: str) -> HttpResponse:
 @login_required
 def identity_together(request: HttpRequest, key: str) -> HttpResponse:
     identity = _identity(request, key)
-    at = min(moments.parse(request.GET.get("at", "")) or timezone.now(), timezone.now())
+    at = _as_of(request)
     context = combination.of_identity(identity, at=at)
     return page(request, "together.html", context, part="together")
 
@@ -112,7 +118,7 @@ def identity_together(request: HttpRequest, key: str) -> HttpResponse:
 def identity_lanes(request: HttpRequest, key: str) -> HttpResponse:
     identity = _identity(request, key)
     # As of an earlier moment nothing later is shown, as on the page itself.
-    now = min(moments.parse(request.GET.get("at", "")) or timezone.now(), timezone.now())
+    now = _as_of(request)
     since, until = lanes.window(identity, now=now)
     asked = [request.GET.get(name, "") for name in ("from", "to")]
     if all(re.fullmatch(r"\d{1,17}", text) for text in asked):
@@ -132,12 +138,12 @@ def run_page(request: HttpRequest, key: str) -> HttpResponse:
     rows = Run.objects.select_related(
         "agent", "service", "on_behalf", "conversation", "task", "release", "source"
     )
-    run = get_object_or_404(rows, pk=_numbered(key, "RUN"))
+    run, now = get_object_or_404(rows, pk=_numbered(key, "RUN")), timezone.now()
     if not visible.sees_all(_user(request)):
-        mine = details.identity_of(run, _user(request), now=timezone.now())
+        mine = details.identity_of(run, _user(request), now=now)
         if mine is None:
             raise Http404("no run of this key")
-    return page(request, "run.html", details.run(run, _user(request), now=timezone.now()))
+    return page(request, "run.html", details.run(run, _user(request), now=now))
 
 
 @require_GET

@@ -10,12 +10,13 @@ from playwright.sync_api import Page, expect
 from identities.models import Identity, Person, User
 from reviews.models import OwnerOffer, Succession
 from reviews.succession import noticing
+from tests import clock
 from tests.browser.conftest import Open
 from tests.browser.test_pages import OVERFLOW
 from tests.planted import Planted
 
 pytestmark = pytest.mark.django_db(transaction=True)
-UNTIL = (timezone.now() + timedelta(days=200)).date().isoformat()
+UNTIL = (clock.FROZEN + timedelta(days=200)).date().isoformat()
 
 
 def ines() -> User:

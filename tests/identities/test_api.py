@@ -22,7 +22,7 @@ from tests.identities.conftest import DAY, NOW, party
 pytestmark = pytest.mark.django_db
 
 Make = Callable[..., Any]
-LATER = datetime.now(UTC) + 90 * DAY
+LATER = NOW + 90 * DAY
 
 
 @pytest.fixture

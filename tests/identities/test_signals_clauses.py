@@ -16,6 +16,7 @@ from identities.models import SignalSet, SignalStream
 from identities.permissions import NotPossible
 from identities.signals import checks, streams, telling, vocabulary
 from tests.evidence.sources.server import Answer, serving
+from tests.identities.conftest import NOW
 from tests.identities.signal_lab import CAEP, POLL, PUSH, SSF
 from tests.identities.signalling import (
     AUDIENCE,
@@ -33,7 +34,6 @@ __all__ = ["keyed"]
 pytestmark = pytest.mark.django_db
 
 Make = Callable[..., Any]
-NOW = datetime.now(UTC)
 
 
 @pytest.fixture

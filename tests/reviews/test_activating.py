@@ -1,13 +1,11 @@
 """Making what is registered active: one by one, many at once, by page and by script."""
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.test import Client
-from django.utils import timezone
 
 from evidence.models import LedgerEntry
 from identities.models import Attestation, Identity
@@ -18,7 +16,7 @@ from .conftest import DAY, NOW, Told, party
 from .read_forms import as_read
 
 pytestmark = pytest.mark.django_db
-LATER = timezone.now() + timedelta(days=90)
+LATER = NOW + 90 * DAY
 
 
 def draft(story: Told, name: str = "shop-04", **more: Any) -> Identity:

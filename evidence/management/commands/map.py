@@ -34,6 +34,7 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         text = _read(options["file"], LARGEST * 4).decode("utf-8", "replace")
         document: dict[str, Any] = {}
+        now = timezone.now()
         try:
             made = mapping.of(text)
             document |= {"mapping": made.name, "title": made.title, "reads": made.reads}
@@ -46,12 +47,12 @@ class Command(BaseCommand):
                 document |= as_json(found)
                 words += table(found)
             if options["save"] or options["use"]:
-                saved = mappings.save(text=text, by=COMMAND, now=timezone.now())
+                saved = mappings.save(text=text, by=COMMAND, now=now)
                 document["version"] = saved.version
                 words.append(f"Saved as mapping:{saved.name}, version {saved.version}.")
             if options["use"]:
                 source = mappings.use(
-                    source=named(options["use"]), name=made.name, by=COMMAND, now=timezone.now()
+                    source=named(options["use"]), name=made.name, by=COMMAND, now=now
                 )
                 document["source"] = source.name
                 words.append(f"{source.name} is read by {source.format} from now on.")

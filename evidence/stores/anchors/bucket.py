@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
+from django.utils import timezone
 
 from evidence.sources import aws_session, outside, secrets
 from evidence.sources.failures import Later, Stopped
@@ -62,7 +63,7 @@ def _why(client: Any, said: dict[str, str], statement: Statement) -> str:
     until = found.get("ObjectLockRetainUntilDate")
     if found.get("ObjectLockMode") != MODE or until is None:
         return "the object is not locked"
-    return "" if until.astimezone(UTC) > datetime.now(UTC) else "its lock is over"
+    return "" if until.astimezone(UTC) > timezone.now() else "its lock is over"
 
 
 def _asked(call: Any, **said: Any) -> dict[str, Any]:

@@ -127,7 +127,7 @@ def test_what_is_missing_is_said_where_closing_is_refused(
         ),
         (
             "task",
-            {"words": "x", "owner": "Samuel", "due_at": f"{timezone.now() + DAY:%Y-%m-%d %H:%M}"},
+            {"words": "x", "owner": "Samuel", "due_at": f"{NOW + DAY:%Y-%m-%d %H:%M}"},
             lambda c: c.room.tasks.count(),
         ),
         ("review", {}, lambda _: Case.objects.filter(door="access_review").count()),
