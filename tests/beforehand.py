@@ -56,7 +56,7 @@ OF_STORY = ("tests/clock.py", "tests/planted.py", "tests/awslab")
 
 
 def folder() -> Path:
-    return Path(os.environ.get(FOLDER) or settings.VAR / "beforehand")
+    return Path(os.environ.get(FOLDER) or settings.VAR / "tests" / "beforehand")
 
 
 @functools.cache
@@ -181,9 +181,10 @@ def begin() -> "subprocess.Popen[bytes] | None":
         os.environ[DIGESTS] = settings.DIGEST_KEY.decode("utf-8")
     if place(SCHEMA).exists() and place(STORY).exists():
         return None
+    var = str(settings.VAR / "tests" / "first")
     return subprocess.Popen(
         [sys.executable, "-m", "tests.beforehand"],
-        env={**os.environ, "TESTS_VAR": str(Path(settings.VAR, "first"))},
+        env={**os.environ, "COUNTERSIGN_VAR": var, "TESTS_VAR": var},
         cwd=settings.BASE_DIR,
         stdin=subprocess.PIPE,
     )

@@ -3,6 +3,7 @@
 While a test runs, its process's clock says the frozen moment plus what has passed since the test
 began (`time-machine` moves `time`, `datetime` and `uuid`), so no test depends on the date. What
 several tests share is made a little earlier, so that it lies in the past of each of them. A test
+marked `begins_at` begins at another moment, as one about a recording of a later hour. One that is
 marked `real_clock` needs the machine's own clock, and takes its dates relative to it.
 
 `--clock=+400d` runs everything as if the machine's date were another one, with every program that
@@ -14,6 +15,7 @@ import glob
 import os
 import re
 import sys
+import time
 from collections.abc import Generator
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
@@ -30,6 +32,8 @@ LIBRARY = "/usr/lib/*/faketime/libfaketime.so.1"
 OFFSET = re.compile(r"([+-]\d{1,6})([dh])")
 # Set in the environment of a run whose clock is moved already.
 MOVED = "TESTS_CLOCK"
+# Seconds by which the clock of a test differs from the machine's.
+OFFSET_OF = "TESTS_CLOCK_OFFSET"
 
 
 # --- the clock of a test -------------------------------------------------------------------------
@@ -41,7 +45,7 @@ def travel(moment: datetime = FROZEN) -> AbstractContextManager[Any]:
 
 
 def earlier() -> AbstractContextManager[Any]:
-    """Inside, it is a little before the moment at which every test begins."""
+    """Inside, it is a little before the moment at which a test begins."""
     return travel(FROZEN - EARLIER)
 
 
@@ -49,7 +53,9 @@ def of(item: pytest.Item, *, shared: bool = False) -> AbstractContextManager[Any
     """The clock that this test runs by, or by which what it shares with others is made."""
     if item.get_closest_marker("real_clock"):
         return nullcontext()
-    return earlier() if shared else travel()
+    said = item.get_closest_marker("begins_at")
+    moment = said.args[0] if said else FROZEN
+    return travel(moment - EARLIER if shared else moment)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -59,10 +65,27 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, Any, Any]:
-    shared = fixturedef.scope != "function" and time_machine.traveller_stack
-    with earlier() if shared else nullcontext():
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, Any, Any]:
+    # The test for which it is made first; pytest names it nowhere else.
+    item: pytest.Item = request._pyfuncitem
+    with nullcontext() if fixturedef.scope == "function" else of(item, shared=True):
         return (yield)
+
+
+# --- programs that a test starts -----------------------------------------------------------------
+
+
+def environment() -> dict[str, str]:
+    """What a program that says `clock.follow()` needs to have the clock of this test."""
+    seconds = time.time() - time_machine.escape_hatch.time.time()
+    return {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", OFFSET_OF: repr(seconds)}
+
+
+def follow() -> None:
+    """In a program of a test: have its clock from here on."""
+    time_machine.travel(time.time() + float(os.environ[OFFSET_OF])).start()
 
 
 # --- another date of the machine -----------------------------------------------------------------

@@ -16,15 +16,9 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, LiteralString
 
-# Before Django reads its settings. The tests have a folder of their own, whose services may lose
-# what they hold; the processes of a run have one each, and share the servers of tests/peers.
-os.environ.setdefault("PEERS_FOLDER", str(Path(os.environ.get("COUNTERSIGN_VAR", "var"), "peers")))
-os.environ["COUNTERSIGN_VAR"] = os.environ.setdefault(
-    "TESTS_VAR", str(Path(os.environ.get("COUNTERSIGN_VAR", "var"), "tests"))
-)
+# Before Django reads its settings.
 os.environ["COUNTERSIGN_DB_ROLE"] = "app"
 os.environ["COUNTERSIGN_POOL"] = "0"
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright's loop runs beside the ORM
@@ -127,7 +121,9 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
     """The environment of each process, before it starts; what they share begins to be made."""
     config.stash[MAKING] = beforehand.begin()
     for number, spec in enumerate(specs):
-        spec.env["TESTS_VAR"] = str(settings.VAR / str(number))
+        var = str(settings.VAR / "tests" / str(number))
+        spec.env |= {"COUNTERSIGN_VAR": var, "TESTS_VAR": var}
+        spec.env["PEERS_FOLDER"] = str(settings.VAR / "peers")
 
 
 def leave_all(blocker: DjangoDbBlocker) -> None:
@@ -136,7 +132,7 @@ def leave_all(blocker: DjangoDbBlocker) -> None:
 
 
 def start_services() -> None:
-    """The embedded services of this process, as quick as they are: a cluster of the tests outlives no
+    """The embedded services of this process. A cluster that is the tests' alone need not outlive a
     crash of the machine."""
     from config import services
     from config.embedded import postgres

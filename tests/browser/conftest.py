@@ -11,8 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from wsgiref import handlers
+from wsgiref.handlers import format_date_time
 
 import pytest
+import time_machine
 from axe_playwright_python.base import AXE_SCRIPT
 from django.conf import settings as django_settings
 from django.test import Client
@@ -91,6 +94,16 @@ def browser_type_launch_args() -> dict[str, Any]:
             " COUNTERSIGN_CHROMIUM to one."
         )
     return {"executable_path": found, "args": list(FLAGS), "headless": True}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def answers_dated_as_the_browser_counts() -> Iterator[None]:
+    """The browser has the machine's clock: an answer of the tests' date would be too old to keep, and
+    each page would fetch all its files again."""
+    now = time_machine.escape_hatch.time.time
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(handlers, "format_date_time", lambda _: format_date_time(now()))
+        yield
 
 
 @pytest.fixture(scope="session")

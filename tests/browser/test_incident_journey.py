@@ -34,10 +34,10 @@ from tests.identities.revoking import pointed_at_the_account
 from tests.planted import PASSWORD
 from tests.reviews.conftest import make_user
 from tests.reviews.packs.packing import sealed
-from tests.road.conftest import pytest_generate_tests, run
+from tests.road.conftest import AFTER, pytest_generate_tests, run
 
 __all__ = ["lab", "names", "outside", "pointed_at_the_account", "pytest_generate_tests"]
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.begins_at(AFTER)]
 USER = "svc-report-agent"
 
 

@@ -30,6 +30,7 @@ HOUSE = ("database", "migrations", "clock", "role", "append-only", "broker", "se
 
 
 @pytest.mark.django_db
+@pytest.mark.real_clock
 def test_doctor_finds_a_sound_house() -> None:
     found = answers()
     assert {name: found[name]["ok"] for name in HOUSE} == dict.fromkeys(HOUSE, True)

@@ -19,6 +19,8 @@ import orjson
 from django.conf import settings
 from django.db import connection
 
+from tests import clock
+
 # Reads names of tasks, one a line; answers with the child's pid, then with how it ended.
 PARENT = """
     import os, sys
@@ -26,6 +28,8 @@ PARENT = """
     from pathlib import Path
     import django
     import orjson
+    from tests import clock
+    clock.follow()
     django.setup()
     from django.conf import settings
     from django.db import connection
@@ -156,6 +160,7 @@ def dooming(names: Mapping[str, Any] | None = None) -> Iterator[Doomed]:
             sys.executable, "-c", textwrap.dedent(PARENT), connection.settings_dict["NAME"],
             str(settings.VAR), orjson.dumps({**TURNS, **(names or {})}).decode(),
         ],
+        env=clock.environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -1,7 +1,6 @@
 """Deposits that are linked together: the same as one by one, also when that is broken off."""
 
 import base64
-import os
 import random
 import signal
 import subprocess
@@ -35,6 +34,7 @@ from evidence.vocabulary import (
     TOOL_CALL,
     USE,
 )
+from tests import clock
 from tests.conftest import owner_connection
 from tests.evidence import test_correlation, test_inferred
 from tests.evidence.conftest import NOW
@@ -297,6 +297,8 @@ def stop(*given, **said):
     time.sleep(60)
 setattr(*{"with_new_calls": (bulk.touched, "with_new_calls"), "take_turn": (bulk.key_links, "take_turn")}[sys.argv[2]], stop)
 from evidence import tasks
+from tests import clock
+clock.follow()
 tasks.link_stored()
 """
 
@@ -308,7 +310,7 @@ def test_linking_together_that_is_killed_is_finished_by_the_next(source: Make, p
     worker = subprocess.Popen(
         [sys.executable, "-c", WORKER, connection.settings_dict["NAME"], place],
         stdout=subprocess.PIPE,
-        env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings"},
+        env=clock.environment(),
     )
     assert worker.stdout is not None
     assert worker.stdout.readline() == b"here\n"

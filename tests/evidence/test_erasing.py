@@ -172,6 +172,7 @@ def test_span_goes(source: Callable[..., Source]) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.real_clock
 def test_large_body_is_rewritten_outside_the_database(
     source: Callable[..., Source], monkeypatch: pytest.MonkeyPatch
 ) -> None:

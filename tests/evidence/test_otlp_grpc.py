@@ -39,7 +39,7 @@ from evidence.permissions import COMMAND
 from tests.evidence.bodies import export, run_of
 from tests.evidence.test_listening import WITHIN, running, until
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.real_clock]
 
 METHOD = f"/{otlp_grpc.SERVICE}/Export"
 BODY = run_of("REQ1").SerializeToString()

@@ -238,6 +238,7 @@ def test_rejects_keep_their_reason_and_lose_their_excerpt(short: Callable[..., S
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.real_clock
 def test_large_body_leaves_the_disk(
     short: Callable[..., Source], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ from django.utils import timezone
 from evidence import consumers, intake, ledger, links, tasks
 from evidence.models import Deposit, Event, LedgerEntry, LedgerSeal, Link, Progress, Run, Source
 from evidence.stores import bodies
+from tests import clock
 from tests.evidence.bodies import record, run_of, trail
 
 
@@ -96,6 +97,8 @@ def slowly(deposit, *, now):
     return made
 links.derive = slowly
 from evidence import tasks
+from tests import clock
+clock.follow()
 tasks.link_stored()
 """
 
@@ -109,7 +112,7 @@ def test_linking_that_is_killed_is_finished_by_the_next_worker(
     worker = subprocess.Popen(
         [sys.executable, "-c", WORKER, connection.settings_dict["NAME"], str(first + 1)],
         stdout=subprocess.PIPE,
-        env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings"},
+        env=clock.environment(),
     )
     assert worker.stdout is not None
     lines = [worker.stdout.readline() for _ in range(3)]

@@ -27,8 +27,9 @@ import uv
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 # Processes of one run of the tests have folders of their own, and make the environments once.
-KEPT = ROOT / (
-    os.environ.get("PEERS_FOLDER") or Path(os.environ.get("COUNTERSIGN_VAR", "var"), "peers")
+KEPT = Path(
+    os.environ.get("PEERS_FOLDER")
+    or (ROOT / os.environ.get("COUNTERSIGN_VAR", "var")).resolve() / "peers"
 )
 # A busy machine with two cores needs some twenty seconds.
 PATIENCE = 240.0

@@ -14,7 +14,7 @@ from reviews.actions import advising
 from reviews.models import Case, Item
 from reviews.pages import beside
 
-from .conftest import DAY, Told, item_of, party
+from .conftest import DAY, NOW, Told, item_of, party
 from .queues import fill
 
 pytestmark = pytest.mark.django_db
@@ -43,6 +43,8 @@ def said(client: Client, case: Case) -> list[str]:
     return [part.partition("</p>")[0] for part in parts]
 
 
+# The evidence of the story is older than both reviews.
+@pytest.mark.begins_at(NOW + 8 * DAY)
 def test_each_says_when_it_was_made_and_what_the_other_says(
     story: Told, two: tuple[Case, Case], client: Client
 ) -> None:

@@ -19,9 +19,13 @@ from evidence.models import Source
 from evidence.names import memory
 from tests import once
 from tests.house.test_data import DATA
-from tests.road.conftest import exported, ingest_lab, run
+from tests.road.conftest import AFTER, exported, ingest_lab, run
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("recording")]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("recording"),
+    pytest.mark.begins_at(AFTER),
+]
 
 
 def truth_of(recording: Path) -> dict[str, Any]:

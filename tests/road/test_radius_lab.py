@@ -17,10 +17,14 @@ from identities.radius import Radius, starting
 from tests import once
 from tests.house.test_data import DATA
 from tests.reviews.conftest import make_user
-from tests.road.conftest import ingest_lab
+from tests.road.conftest import AFTER, ingest_lab
 from tests.road.test_lab import truth_of
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("recording")]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("recording"),
+    pytest.mark.begins_at(AFTER),
+]
 
 
 @pytest.fixture

@@ -119,6 +119,7 @@ def test_secret_that_comes_back_is_told_to_nobody(
         assert secret not in told
 
 
+@pytest.mark.real_clock
 def test_certificate_that_nobody_vouches_for_is_named_until_a_file_does(
     tmp_path: Path, everyone: Everyone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,6 +141,7 @@ OVER_HTTP = [name for name in SETTINGS if name != "kubernetes"]
 
 
 @pytest.mark.parametrize("name", OVER_HTTP)
+@pytest.mark.real_clock
 def test_authority_of_one_source_is_a_file_that_is_read_when_it_is_used(
     name: str, tmp_path: Path, everyone: Everyone
 ) -> None:

@@ -26,7 +26,7 @@ from tests.evidence.sources.buckets import numbers, pull
 
 type Make = Callable[..., Source]
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.real_clock]
 
 
 @pytest.fixture

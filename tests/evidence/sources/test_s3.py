@@ -284,6 +284,7 @@ def test_any_key_is_signed_read_and_kept_as_it_is(filled: Filled, source: Make, 
     assert filled.calls("s3:GetObject") == 1
 
 
+@pytest.mark.real_clock
 def test_who_acted_is_in_the_database(filled: Filled, source: Make) -> None:
     filled.put("a.json.gz", log_of(1))
     made = source()

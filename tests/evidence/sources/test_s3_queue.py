@@ -16,7 +16,7 @@ from tests.awslab.lab import Person
 from tests.evidence.sources import pulling
 from tests.evidence.sources.buckets import SECRET, Filled, log_of, now, numbers, pull
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.real_clock]
 
 type Make = Callable[..., Source]
 

@@ -108,6 +108,7 @@ def test_held_role_denies_sessions_old_and_new(lab: Lab) -> None:
     assert used(enforcer, old, LIST_BUCKETS) == "active"
 
 
+@pytest.mark.real_clock
 def test_older_sessions_are_denied_and_later_ones_are_not(lab: Lab) -> None:
     person = lab.user({"Action": "sts:AssumeRole", "Resource": "*"})
     role = lab.role(ANY_S3, trusts=person)

@@ -86,6 +86,7 @@ def bearer(user: User, *scopes: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {text}"}
 
 
+@pytest.mark.real_clock
 def test_only_the_grants_own_sessions_have_what_it_gives(
     lab: Lab, usable: Grant, alice: User
 ) -> None:

@@ -41,6 +41,7 @@ def account(
     return make
 
 
+@pytest.mark.real_clock
 def test_users_roles_and_keys_arrive_with_policies_dates_and_hints(
     lab: Lab, account: Callable[..., Source], read: Callable[..., InventoryRead]
 ) -> None:
