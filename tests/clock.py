@@ -77,9 +77,15 @@ def pytest_fixture_setup(
 # --- programs that a test starts -----------------------------------------------------------------
 
 
+def machine() -> float:
+    """What the machine's clock says, in seconds since 1970, also while the test's says another time."""
+    real = time_machine.escape_hatch
+    return real.time.time() if real.is_travelling() else time.time()
+
+
 def environment() -> dict[str, str]:
     """What a program that says `clock.follow()` needs to have the clock of this test."""
-    seconds = time.time() - time_machine.escape_hatch.time.time()
+    seconds = time.time() - machine()
     return {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", OFFSET_OF: repr(seconds)}
 
 

@@ -15,7 +15,6 @@ from wsgiref import handlers
 from wsgiref.handlers import format_date_time
 
 import pytest
-import time_machine
 from axe_playwright_python.base import AXE_SCRIPT
 from django.conf import settings as django_settings
 from django.test import Client
@@ -24,6 +23,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from evidence.names import memory
 from identities.models import User
+from tests import clock
 from tests.conftest import Cleaner
 from tests.planted import planted
 
@@ -100,9 +100,8 @@ def browser_type_launch_args() -> dict[str, Any]:
 def answers_dated_as_the_browser_counts() -> Iterator[None]:
     """The browser has the machine's clock: an answer of the tests' date would be too old to keep, and
     each page would fetch all its files again."""
-    now = time_machine.escape_hatch.time.time
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(handlers, "format_date_time", lambda _: format_date_time(now()))
+        patch.setattr(handlers, "format_date_time", lambda _: format_date_time(clock.machine()))
         yield
 
 

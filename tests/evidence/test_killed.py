@@ -36,6 +36,8 @@ from tests.evidence.sources import pulling
 from tests.evidence.sources.buckets import Filled, aws_account, filled, lab, log_of, numbers
 from tests.evidence.sources.test_s3_queue import Told
 
+pytestmark = pytest.mark.real_clock
+
 __all__ = ["aws_account", "filled", "lab"]
 
 type Make = Callable[..., Source]

@@ -17,7 +17,7 @@ from tests.evidence.bodies import export
 from tests.evidence.sources import pulling
 from tests.peers import running
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.real_clock]
 
 
 @pytest.fixture(scope="module")

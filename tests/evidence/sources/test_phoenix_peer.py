@@ -23,7 +23,7 @@ from evidence.vocabulary import AGENT_RUN, TOOL_CALL
 from tests.evidence.sources import pulling
 from tests.peers import running
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.real_clock]
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,8 @@ from tests.evidence.killing import dooming, wait
 from tests.evidence.sources import pulling
 from tests.evidence.sources.buckets import Filled, now
 
+pytestmark = pytest.mark.real_clock
+
 type Make = Callable[..., Source]
 
 OBJECTS, PER_OBJECT = 100, 1000

@@ -24,7 +24,7 @@ from tests.identities.revoking import pointed_at_the_account
 __all__ = ["bare_role", "on_role", "pointed_at_the_account"]
 
 # Processes that die have connections of their own.
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.real_clock]
 
 Make = Callable[..., Any]
 MANY, KILLS = 12, 3
