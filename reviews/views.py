@@ -378,11 +378,7 @@ def sign_in(request: HttpRequest, token: str) -> HttpResponse:
         return page(
             request,
             "sign_in_link.html",
-            {
-                "action_url": request.path,
-                "who": link.user.called,
-                "roles": roles,
-            },
+            {"action_url": request.path, "who": link.user.called, "roles": roles},
         )
     user = entrance.redeem_link(token, now=now) if link is not None else None
     if user is None:

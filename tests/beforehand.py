@@ -166,6 +166,20 @@ def _run(program: str, database: dict[str, Any], *arguments: str) -> None:
     )
 
 
+def start_services() -> None:
+    """The embedded services of this process. A cluster that is the tests' alone need not outlive a
+    crash of the machine."""
+    from config import services
+    from config.embedded import postgres
+
+    services.ensure()
+    if settings.EMBEDDED and "TESTS_VAR" in os.environ:
+        with postgres.connect(settings.PLACES) as superuser:
+            for name in ("fsync", "full_page_writes", "synchronous_commit"):
+                superuser.execute(f"ALTER SYSTEM SET {name} = off")
+            superuser.execute("SELECT pg_reload_conf()")
+
+
 # --- the process that begins with it -------------------------------------------------------------
 
 
@@ -214,7 +228,7 @@ def main() -> None:
 
     django.setup()
     setup_test_environment()
-    conftest.start_services()
+    start_services()
     with conftest.migrated_database():
         while not (folder() / WANTED).exists():
             if select.select([sys.stdin], [], [], 0.1)[0]:

@@ -16,7 +16,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -111,7 +111,7 @@ def _leap_day(now: datetime) -> datetime:
 
 
 # What else may break a test than how far a date is away.
-OCCASIONS = {
+OCCASIONS: dict[str, Callable[[datetime], datetime]] = {
     "first-of-month": lambda now: (now.replace(day=1) + timedelta(days=32)).replace(day=1, hour=0),
     "month-end": _last_of_month,
     "leap-day": _leap_day,

@@ -60,7 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.collectonly or config.getoption("dist", "no") != "no":
         return  # nothing runs in this process
     gc.disable()  # until all tests are found: nothing of what that makes is garbage
-    start_services()
+    beforehand.start_services()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -129,20 +129,6 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
 def leave_all(blocker: DjangoDbBlocker) -> None:
     with blocker.unblock():
         once.leave()
-
-
-def start_services() -> None:
-    """The embedded services of this process. A cluster that is the tests' alone need not outlive a
-    crash of the machine."""
-    from config import services
-    from config.embedded import postgres
-
-    services.ensure()
-    if settings.EMBEDDED and "TESTS_VAR" in os.environ:
-        with postgres.connect(settings.PLACES) as superuser:
-            for name in ("fsync", "full_page_writes", "synchronous_commit"):
-                superuser.execute(f"ALTER SYSTEM SET {name} = off")
-            superuser.execute("SELECT pg_reload_conf()")
 
 
 def owner_connection(name: str) -> psycopg.Connection[tuple[Any, ...]]:

@@ -141,6 +141,7 @@ def test_alone_at_night_and_the_next_time_is_dearer(
 
     asked_on_a_phone(dana)
     patience_is_over()
+    dana.wait_for_load_state()
     dana.reload()
     expect(dana.get_by_text("a second person vouches for this one").first).to_be_visible()
     rex = open_as(there.rex)
