@@ -29,6 +29,7 @@ from django.db import connection
 from django.test.utils import setup_test_environment
 
 from config import environment
+from tests import clock
 
 # Where the processes of a run find it; by itself it is below the folder of the installation.
 FOLDER = "TESTS_BEFOREHAND"
@@ -48,6 +49,7 @@ OF_SCHEMA = (
     "evidence/models/numbers.py",
     "evidence/partitions.py",
     "identities/actions/logins.py",
+    "tests/beforehand.py",
 )
 OF_STORY = ("tests/clock.py", "tests/planted.py", "tests/awslab")
 
@@ -132,7 +134,8 @@ def migrate() -> None:
 def _migrate() -> None:
     gc.disable()  # the models of each state are many, and looking through them took a quarter
     try:
-        call_command("migrate", verbosity=0, interactive=False)
+        with clock.earlier():
+            call_command("migrate", verbosity=0, interactive=False)
     finally:
         gc.enable()
 
