@@ -1,10 +1,9 @@
-"""What tests begin with is made once, and kept for the runs that follow.
+"""A cache of what tests start from: the database schema and the demo's story.
 
-Owns a folder that the processes of a run share: the schema, migrated from nothing, and the story of
-tests/planted.py where some test wants it. Each is kept under a digest of what it is made from, so
-it is made anew when a migration, or for the story any code of ours, has changed. Whoever needs one
-first makes it while the others wait. A run of several processes has one more, which begins with
-that while they look for their tests. Knows no test.
+Each entry is stored under a digest of its inputs: for the schema the migrations and what they
+import, for the story all product code as well. A changed input makes a new entry; the three newest
+are kept. The first process that needs an entry makes it while the others wait on a lock. A run of
+several processes starts one more, which makes missing entries while the others collect their tests.
 """
 
 import contextlib
@@ -31,15 +30,15 @@ from django.test.utils import setup_test_environment
 from config import environment
 from tests import clock
 
-# Where the processes of a run find it; by itself it is below the folder of the installation.
+# Names the cache's folder to the processes of a run.
 FOLDER = "TESTS_BEFOREHAND"
 DIGESTS = "COUNTERSIGN_DIGEST_KEY"  # digests in the story's rows are keyed
 SCHEMA, STORY, WANTED = "schema", "story", "wanted"
-KEPT = 3  # of each, for who goes back and forth between branches
+KEPT = 3  # entries of each, so that switching between branches stays fast
 
 ROOT = Path(__file__).resolve().parent.parent
 PRODUCT = ("config", "evidence", "identities", "reviews")
-# Besides migrations: what they import, and what `migrate` does after them.
+# Besides the migrations: what they import, and what `migrate` runs after them.
 OF_SCHEMA = (
     "requirements.lock",
     "config/grants.py",
@@ -54,7 +53,7 @@ OF_SCHEMA = (
 OF_STORY = ("tests/clock.py", "tests/planted.py", "tests/awslab")
 
 
-# --- what is kept --------------------------------------------------------------------------------
+# --- the cache ----------------------------------------------------------------------------------
 
 
 def folder() -> Path:
@@ -62,40 +61,39 @@ def folder() -> Path:
 
 
 @functools.cache
-def place(name: str) -> Path:
-    """Where this is kept, as it is made from the code of today."""
-    found = {ROOT / one for one in OF_SCHEMA}
-    found |= {path for app in PRODUCT for path in (ROOT / app).glob("migrations/*.py")}
-    said = sys.version
+def path_of(name: str) -> Path:
+    """The entry's path, named after a digest of its inputs as they are now."""
+    inputs = {ROOT / path for path in OF_SCHEMA}
+    inputs |= {path for app in PRODUCT for path in (ROOT / app).glob("migrations/*.py")}
+    digest = hashlib.sha256(sys.version.encode())
     if name == STORY:
-        found |= {path for app in PRODUCT for path in (ROOT / app).rglob("*.py")}
-        found |= {path for one in OF_STORY for path in _files(ROOT / one)}
-        said += hashlib.sha256(settings.DIGEST_KEY).hexdigest()
-    digest = hashlib.sha256(said.encode())
-    for path in sorted(found):
+        inputs |= {path for app in PRODUCT for path in (ROOT / app).rglob("*.py")}
+        inputs |= {path for start in OF_STORY for path in _modules(ROOT / start)}
+        digest.update(settings.DIGEST_KEY)
+    for path in sorted(inputs):
         digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes() + b"\0")
     return folder() / f"{name}-{digest.hexdigest()[:16]}"
 
 
-def _files(path: Path) -> list[Path]:
+def _modules(path: Path) -> list[Path]:
     return sorted(path.rglob("*.py")) if path.is_dir() else [path]
 
 
-def kept(name: str, make: Callable[[Path], object]) -> Path:
-    """Where it is; made now where nobody has made it yet, by one process at a time."""
-    there = place(name)
-    there.parent.mkdir(parents=True, exist_ok=True)
-    with locked(there.parent, name):
-        if there.exists():
-            return there
-        draft = there.with_suffix(".draft")
+def cached(name: str, make: Callable[[Path], object]) -> Path:
+    """The entry's path. `make` writes it to a draft where it is missing, one process at a time."""
+    entry = path_of(name)
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    with locked(entry.parent, name):
+        if entry.exists():
+            return entry
+        draft = entry.with_suffix(".draft")
         _remove(draft)
         make(draft)
-        draft.rename(there)
-        others = sorted(there.parent.glob(f"{name}-*"), key=lambda one: one.stat().st_mtime)
-        for old in others[:-KEPT]:
+        draft.rename(entry)
+        entries = sorted(entry.parent.glob(f"{name}-*"), key=lambda path: path.stat().st_mtime)
+        for old in entries[:-KEPT]:
             _remove(old)
-    return there
+    return entry
 
 
 def _remove(path: Path) -> None:
@@ -113,7 +111,7 @@ def locked(folder: Path, name: str) -> Iterator[None]:
 
 
 def migrate() -> None:
-    """The empty database that Django is connected to gets all tables."""
+    """Create all tables in the empty database that Django is connected to."""
     if not settings.EMBEDDED:
         _migrate()
         return
@@ -125,10 +123,10 @@ def migrate() -> None:
         migrated = True
         _run("pg_dump", connection.settings_dict, "--no-owner", "--no-comments", f"--file={draft}")
 
-    there = kept(SCHEMA, make)
+    dump = cached(SCHEMA, make)
     if not migrated:
         _run("psql", connection.settings_dict, "--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1",
-             "--single-transaction", "--output=/dev/null", f"--file={there}")  # fmt: skip
+             "--single-transaction", "--output=/dev/null", f"--file={dump}")  # fmt: skip
 
 
 def _migrate() -> None:
@@ -141,20 +139,20 @@ def _migrate() -> None:
 
 
 def story(tell: Callable[[Path], Any], into: Path) -> tuple[Any, bool]:
-    """What `tell` returns of the story, whose files are in this folder afterwards; and whether it
-    was told now, and so stands in the tables already."""
-    told: list[Any] = []
+    """What `tell` returns, with its files copied to `into`; and whether it ran now, so that its rows
+    are in the database already."""
+    results: list[Any] = []
 
     def make(draft: Path) -> None:
         draft.mkdir()
-        told.append(tell(draft / "files"))
-        (draft / "rows").write_bytes(pickle.dumps(told[0]))
+        results.append(tell(draft / "files"))
+        (draft / "rows").write_bytes(pickle.dumps(results[0]))
 
-    there = kept(STORY, make)
-    shutil.copytree(there / "files", into, dirs_exist_ok=True, symlinks=True)
-    if told:
-        return told[0], True
-    return pickle.loads((there / "rows").read_bytes()), False  # noqa: S301 - written by these tests
+    entry = cached(STORY, make)
+    shutil.copytree(entry / "files", into, dirs_exist_ok=True, symlinks=True)
+    if results:
+        return results[0], True
+    return pickle.loads((entry / "rows").read_bytes()), False  # noqa: S301 - written by these tests
 
 
 def _run(program: str, database: dict[str, Any], *arguments: str) -> None:
@@ -170,24 +168,25 @@ def _run(program: str, database: dict[str, Any], *arguments: str) -> None:
 
 
 def start_services() -> None:
-    """The embedded services of this process. A cluster that is the tests' alone need not outlive a
-    crash of the machine."""
+    """Start the embedded services of this process.
+
+    A cluster under var/tests holds nothing but test data, so it runs without fsync."""
     from config import services
     from config.embedded import postgres
 
     services.ensure()
     if settings.EMBEDDED and "TESTS_VAR" in os.environ:
         with postgres.connect(settings.PLACES) as superuser:
-            for name in ("fsync", "full_page_writes", "synchronous_commit"):
+            for name in ("fsync", "full_page_writes"):
                 superuser.execute(f"ALTER SYSTEM SET {name} = off")
             superuser.execute("SELECT pg_reload_conf()")
 
 
-# --- the process that begins with it -------------------------------------------------------------
+# --- the process that fills the cache -------------------------------------------------------------
 
 
 def begin() -> "subprocess.Popen[bytes] | None":
-    """Start making what is not there."""
+    """Start the process that makes missing entries; None where none is missing."""
     if not settings.EMBEDDED:
         return None
     there = folder()
@@ -196,7 +195,7 @@ def begin() -> "subprocess.Popen[bytes] | None":
     (there / WANTED).unlink(missing_ok=True)
     if not environment.secret(DIGESTS):
         os.environ[DIGESTS] = settings.DIGEST_KEY.decode("utf-8")
-    if place(SCHEMA).exists() and place(STORY).exists():
+    if path_of(SCHEMA).exists() and path_of(STORY).exists():
         return None
     var = str(settings.VAR / "tests" / "first")
     return subprocess.Popen(

@@ -211,6 +211,8 @@ def migrated_database() -> Iterator[str]:
         drop_orphans(owner)
         owner.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(identifier))
         owner.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(identifier))
+        # It need not survive a crash of the server; tests of crashes have servers of their own.
+        owner.execute(sql.SQL("ALTER DATABASE {} SET synchronous_commit = off").format(identifier))
         try:
             use_role("owner", name)
             beforehand.migrate()

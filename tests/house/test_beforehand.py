@@ -1,4 +1,4 @@
-"""What tests begin with is made once: waited for while it is being made, and made anew when half."""
+"""The cache of what tests start from: made once, never half, and anew when an input changes."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,11 +12,11 @@ from tests import beforehand
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv(beforehand.FOLDER, str(tmp_path))
-    monkeypatch.setattr(beforehand, "place", lambda name: beforehand.folder() / f"{name}-1")
+    monkeypatch.setattr(beforehand, "path_of", lambda name: beforehand.folder() / f"{name}-1")
     return tmp_path
 
 
-def test_what_is_being_made_is_waited_for() -> None:
+def test_entry_being_made_is_waited_for() -> None:
     begun, go_on, makers = Event(), Event(), []
 
     def make(draft: Path) -> None:
@@ -26,9 +26,9 @@ def test_what_is_being_made_is_waited_for() -> None:
         draft.write_text("whole")
 
     with ThreadPoolExecutor() as pool:
-        first = pool.submit(beforehand.kept, "schema", make)
+        first = pool.submit(beforehand.cached, "schema", make)
         assert begun.wait(30)
-        second = pool.submit(beforehand.kept, "schema", make)
+        second = pool.submit(beforehand.cached, "schema", make)
         with pytest.raises(TimeoutError):
             second.result(0.3)
         go_on.set()
@@ -36,35 +36,45 @@ def test_what_is_being_made_is_waited_for() -> None:
     assert len(makers) == 1
 
 
-def test_what_was_left_half_made_is_made_anew(folder: Path) -> None:
+def test_entry_left_half_made_is_made_again(folder: Path) -> None:
     def fail(draft: Path) -> None:
         draft.mkdir()
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        beforehand.kept("story", fail)
-    assert beforehand.kept("story", Path.touch) == folder / "story-1"
+        beforehand.cached("story", fail)
+    assert beforehand.cached("story", Path.touch) == folder / "story-1"
 
 
-def test_only_the_latest_are_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_newest_entries_are_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(beforehand.KEPT + 2):
-        monkeypatch.setattr(beforehand, "place", lambda name, n=number: folder / f"{name}-{n}")
-        beforehand.kept("story", Path.mkdir)
+        monkeypatch.setattr(beforehand, "path_of", lambda name, n=number: folder / f"{name}-{n}")
+        beforehand.cached("story", Path.mkdir)
     assert len(list(folder.glob("story-*"))) == beforehand.KEPT
 
 
-def test_another_migration_is_another_schema(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("name", "path", "changes"),
+    [
+        (beforehand.SCHEMA, "evidence/migrations/0001_initial.py", True),
+        (beforehand.SCHEMA, "evidence/links.py", False),
+        (beforehand.STORY, "evidence/migrations/0001_initial.py", True),
+        (beforehand.STORY, "evidence/links.py", True),
+    ],
+)
+def test_changed_input_makes_another_entry(
+    name: str, path: str, *, changes: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()
     monkeypatch.setattr(beforehand, "ROOT", tmp_path)
     monkeypatch.setattr(beforehand, "OF_SCHEMA", ())
-    file = tmp_path / "evidence" / "migrations" / "0001_initial.py"
+    monkeypatch.setattr(beforehand, "OF_STORY", ())
+    file = tmp_path / path
     file.parent.mkdir(parents=True)
-    places = []
+    entries = []
     for text in ("a", "b", "b"):
         file.write_text(text)
-        beforehand.place.cache_clear()
-        places.append(beforehand.place(beforehand.SCHEMA))
-    beforehand.place.cache_clear()
-    assert places[0] != places[1] == places[2]
+        beforehand.path_of.cache_clear()
+        entries.append(beforehand.path_of(name))
+    beforehand.path_of.cache_clear()
+    assert (entries[0] != entries[1], entries[1] == entries[2]) == (changes, True)
