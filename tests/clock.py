@@ -1,14 +1,14 @@
-"""The one clock of the tests.
+"""The tests' clock.
 
-While a test runs, its process's clock says the frozen moment plus what has passed since the test
-began (`time-machine` moves `time`, `datetime` and `uuid`), so no test depends on the date. What
-several tests share is made a little earlier, so that it lies in the past of each of them. A test
-marked `begins_at` begins at another moment, as one about a recording of a later hour. One that is
-marked `real_clock` needs the machine's own clock, and takes its dates relative to it.
+Every test starts at FROZEN and its clock ticks from there: time-machine moves `time`, `datetime`
+and `uuid` in the process, so no test depends on today's date. Fixtures with a wider scope than one
+test run EARLIER, so that their rows lie in the past of every test. `begins_at(moment)` starts a test
+at another moment. `real_clock` leaves a test on the machine's clock; its dates must be relative to
+`timezone.now()`.
 
-`--clock=+400d` runs everything as if the machine's date were another one, with every program that
-the tests start (libfaketime, Debian's package `libfaketime`). It takes an offset in days or hours
-(`-200d`, `+3h`), a moment (`2028-02-29T12:00`), or one of OCCASIONS.
+`--clock` runs the suite as if the machine's date were another one, child processes and services
+included (libfaketime). It takes an offset (`+400d`, `-3h`), a moment (`2028-02-29T12:00`), or a name
+from NAMED_MOMENTS.
 """
 
 import glob
@@ -25,42 +25,42 @@ import pytest
 import time_machine
 
 FROZEN = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
-# Longer than any shared fixture takes.
+# Longer than any shared fixture takes to run.
 EARLIER = timedelta(minutes=10)
 
 LIBRARY = "/usr/lib/*/faketime/libfaketime.so.1"
 OFFSET = re.compile(r"([+-]\d{1,6})([dh])")
-# Set in the environment of a run whose clock is moved already.
-MOVED = "TESTS_CLOCK"
-# Seconds by which the clock of a test differs from the machine's.
-OFFSET_OF = "TESTS_CLOCK_OFFSET"
+# Set in the environment once the run has been restarted under libfaketime.
+MOVED_CLOCK = "TESTS_CLOCK"
+# Hands a test's clock to its child processes: seconds ahead of the machine's.
+CHILD_OFFSET = "TESTS_CLOCK_OFFSET"
 
 
 # --- the clock of a test -------------------------------------------------------------------------
 
 
 def travel(moment: datetime = FROZEN) -> AbstractContextManager[Any]:
-    """Inside, the clock starts at this moment and goes on."""
+    """Start the clock at this moment; it ticks from there."""
     return time_machine.travel(moment.timestamp())
 
 
 def earlier() -> AbstractContextManager[Any]:
-    """Inside, it is a little before the moment at which a test begins."""
+    """Start the clock at the time of shared fixtures."""
     return travel(FROZEN - EARLIER)
 
 
-def of(item: pytest.Item, *, shared: bool = False) -> AbstractContextManager[Any]:
-    """The clock that this test runs by, or by which what it shares with others is made."""
+def clock_for(item: pytest.Item, *, shared: bool = False) -> AbstractContextManager[Any]:
+    """The clock of this test, or of the fixtures that it shares with others."""
     if item.get_closest_marker("real_clock"):
         return nullcontext()
-    said = item.get_closest_marker("begins_at")
-    moment = said.args[0] if said else FROZEN
+    marker = item.get_closest_marker("begins_at")
+    moment = marker.args[0] if marker else FROZEN
     return travel(moment - EARLIER if shared else moment)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
-    with of(item):
+    with clock_for(item):
         return (yield)
 
 
@@ -68,30 +68,30 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
 def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
 ) -> Generator[None, Any, Any]:
-    # The test for which it is made first; pytest names it nowhere else.
+    # The test that asks for the fixture first; pytest has no public name for it.
     item: pytest.Item = request._pyfuncitem
-    with nullcontext() if fixturedef.scope == "function" else of(item, shared=True):
+    with nullcontext() if fixturedef.scope == "function" else clock_for(item, shared=True):
         return (yield)
 
 
-# --- programs that a test starts -----------------------------------------------------------------
+# --- child processes -----------------------------------------------------------------------------
 
 
-def machine() -> float:
-    """What the machine's clock says, in seconds since 1970, also while the test's says another time."""
+def machine_time() -> float:
+    """The machine's clock in seconds since 1970, also while a test is on another."""
     real = time_machine.escape_hatch
     return real.time.time() if real.is_travelling() else time.time()
 
 
-def environment() -> dict[str, str]:
-    """What a program that says `clock.follow()` needs to have the clock of this test."""
-    seconds = time.time() - machine()
-    return {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", OFFSET_OF: repr(seconds)}
+def child_environment() -> dict[str, str]:
+    """The environment of a child process that calls `use_parent_clock()`."""
+    seconds = time.time() - machine_time()
+    return {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", CHILD_OFFSET: repr(seconds)}
 
 
-def follow() -> None:
-    """In a program of a test: have its clock from here on."""
-    time_machine.travel(time.time() + float(os.environ[OFFSET_OF])).start()
+def use_parent_clock() -> None:
+    """In a child process: switch to the clock of the test that started it."""
+    time_machine.travel(time.time() + float(os.environ[CHILD_OFFSET])).start()
 
 
 # --- another date of the machine -----------------------------------------------------------------
@@ -110,62 +110,62 @@ def _leap_day(now: datetime) -> datetime:
     return datetime(year, 2, 29, 12, tzinfo=UTC)
 
 
-# What else may break a test than how far a date is away.
-OCCASIONS: dict[str, Callable[[datetime], datetime]] = {
+# Dates that break code for another reason than their distance.
+NAMED_MOMENTS: dict[str, Callable[[datetime], datetime]] = {
     "first-of-month": lambda now: (now.replace(day=1) + timedelta(days=32)).replace(day=1, hour=0),
     "month-end": _last_of_month,
     "leap-day": _leap_day,
-    # Looking for the tests takes a few seconds: the year ends while they run.
+    # Collecting the tests takes longer than ten seconds, so the year ends before they run.
     "year-end": lambda now: datetime(now.year, 12, 31, 23, 59, 50, tzinfo=UTC),
 }
 
 
-def moved(text: str, now: datetime) -> timedelta:
-    """How far the clock is to be moved. Raises UsageError where the text says nothing of it."""
-    if text in OCCASIONS:
-        return OCCASIONS[text](now) - now
+def parse_offset(text: str, now: datetime) -> timedelta:
+    """How far to move the clock. Raises UsageError for a text that is no offset, moment or name."""
+    if text in NAMED_MOMENTS:
+        return NAMED_MOMENTS[text](now) - now
     if found := OFFSET.fullmatch(text):
         number = int(found[1])
         return timedelta(days=number) if found[2] == "d" else timedelta(hours=number)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        known = ", ".join(OCCASIONS)
+        known = ", ".join(NAMED_MOMENTS)
         raise pytest.UsageError(
-            f"--clock={text} is no offset (+400d, -3h), no moment (2028-02-29T12:00), and none of"
+            f"--clock={text}: give an offset (+400d, -3h), a moment (2028-02-29T12:00), or one of"
             f" {known}."
         ) from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now
 
 
-def again(text: str) -> None:
-    """Start this very run again under the moved clock; returns where that has been done."""
-    if os.environ.get(MOVED) == text:
+def restart_under(text: str) -> None:
+    """Restart this run under libfaketime; return at once where it runs under it already."""
+    if os.environ.get(MOVED_CLOCK) == text:
         return
-    library = next(iter(glob.glob(LIBRARY)), None)  # noqa: PTH207 - a pattern over the whole disk
+    library = next(iter(glob.glob(LIBRARY)), None)  # noqa: PTH207 - an absolute pattern
     if library is None:
         raise pytest.UsageError("--clock needs libfaketime: `apt-get install libfaketime`.")
-    seconds = moved(text, datetime.now(UTC)).total_seconds()
+    seconds = parse_offset(text, datetime.now(UTC)).total_seconds()
     environment = {
         **os.environ,
-        MOVED: text,
+        MOVED_CLOCK: text,
         "LD_PRELOAD": library,
         "FAKETIME": f"{seconds:+.0f}",
-        # What waits, waits as long as ever.
+        # Timeouts and sleeps keep their length.
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        # The files of a checkout are as old as they are.
+        # File times stay real.
         "NO_FAKE_STAT": "1",
     }
     sys.stdout.flush()
-    os.execve(sys.executable, sys.orig_argv, environment)  # noqa: S606 - this very command
+    os.execve(sys.executable, sys.orig_argv, environment)  # noqa: S606 - the same command
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
     if config.option.clock:
-        again(config.option.clock)
+        restart_under(config.option.clock)
 
 
 def pytest_report_header() -> list[str]:
-    text = os.environ.get(MOVED)
+    text = os.environ.get(MOVED_CLOCK)
     return [f"clock: {text}, the machine says {datetime.now(UTC):%Y-%m-%d %H:%M}"] if text else []

@@ -101,7 +101,7 @@ def pytest_fixture_setup(
         return
     request.getfixturevalue("isolated_wiring")
     unblocked = request.config.stash[blocking_manager_key].unblock()
-    with unblocked, clock.of(request.node, shared=True):
+    with unblocked, clock.clock_for(request.node, shared=True):
         once.stand(request.node)
     if once.standing:
         request.node.getparent(pytest.Module).addfinalizer(

@@ -101,7 +101,9 @@ def answers_dated_as_the_browser_counts() -> Iterator[None]:
     """The browser has the machine's clock: an answer of the tests' date would be too old to keep, and
     each page would fetch all its files again."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(handlers, "format_date_time", lambda _: format_date_time(clock.machine()))
+        patch.setattr(
+            handlers, "format_date_time", lambda _: format_date_time(clock.machine_time())
+        )
         yield
 
 

@@ -29,7 +29,7 @@ PARENT = """
     import django
     import orjson
     from tests import clock
-    clock.follow()
+    clock.use_parent_clock()
     django.setup()
     from django.conf import settings
     from django.db import connection
@@ -160,7 +160,7 @@ def dooming(names: Mapping[str, Any] | None = None) -> Iterator[Doomed]:
             sys.executable, "-c", textwrap.dedent(PARENT), connection.settings_dict["NAME"],
             str(settings.VAR), orjson.dumps({**TURNS, **(names or {})}).decode(),
         ],
-        env=clock.environment(),
+        env=clock.child_environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -298,7 +298,7 @@ def stop(*given, **said):
 setattr(*{"with_new_calls": (bulk.touched, "with_new_calls"), "take_turn": (bulk.key_links, "take_turn")}[sys.argv[2]], stop)
 from evidence import tasks
 from tests import clock
-clock.follow()
+clock.use_parent_clock()
 tasks.link_stored()
 """
 
@@ -310,7 +310,7 @@ def test_linking_together_that_is_killed_is_finished_by_the_next(source: Make, p
     worker = subprocess.Popen(
         [sys.executable, "-c", WORKER, connection.settings_dict["NAME"], place],
         stdout=subprocess.PIPE,
-        env=clock.environment(),
+        env=clock.child_environment(),
     )
     assert worker.stdout is not None
     assert worker.stdout.readline() == b"here\n"

@@ -98,7 +98,7 @@ def slowly(deposit, *, now):
 links.derive = slowly
 from evidence import tasks
 from tests import clock
-clock.follow()
+clock.use_parent_clock()
 tasks.link_stored()
 """
 
@@ -112,7 +112,7 @@ def test_linking_that_is_killed_is_finished_by_the_next_worker(
     worker = subprocess.Popen(
         [sys.executable, "-c", WORKER, connection.settings_dict["NAME"], str(first + 1)],
         stdout=subprocess.PIPE,
-        env=clock.environment(),
+        env=clock.child_environment(),
     )
     assert worker.stdout is not None
     lines = [worker.stdout.readline() for _ in range(3)]

@@ -1,11 +1,12 @@
-"""Who may ask what time it is: one place for each request, task and command, and no statement.
+"""Which code may read a clock: entry points once per request, a short list of others, no SQL.
 
-Everything below them gets the moment as an argument, so a page is of one moment and a test can be
-of any. The tests run on a clock of their own (tests/clock.py), which no test may go around.
+Everything below an entry point takes `now` as an argument, so that one page shows one moment. The
+second half keeps tests from bypassing their own clock (tests/clock.py).
 """
 
 import ast
 import re
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,13 +17,13 @@ from django.utils import timezone
 from tests import clock
 from tests.house.test_layout import OURS, shown, sources
 
-# Where a request, a task or a command comes in. A task asks once for each step of its work.
-ENTRANCES = re.compile(
+# Where a request, a task or a command enters. A task reads the clock once per step of its work.
+ENTRY_POINTS = re.compile(
     r"(?:^|/)(?:\w+_)?(?:views|api|tasks|checks)\.py$|/(?:api|management/commands)/\w+\.py$"
 )
-# The only name for it, and who else may say it.
+# The one name of the clock, and the other modules that may use it.
 CLOCK = "timezone.now"
-OTHERS = {
+MAY_READ_THE_CLOCK = {
     "config/demo/returning.py": "a command of the demo",
     "evidence/dropping.py": "a request: a file that is uploaded in parts",
     "evidence/hooks.py": "requests: webhooks",
@@ -47,7 +48,7 @@ OTHER_NAMES = frozenset(
         *("timezone.localtime", "time.time", "time.time_ns", "time.gmtime", "time.localtime"),
     }
 )
-MAY_USE_THEM = {
+MAY_USE_OTHER_NAMES = {
     "config/demo/aws_proxy.py": "stands in for AWS, which has a clock of its own",
     "config/embedded/keeper.py": "writes a log before Django is there",
     "evidence/keys.py": "an id begins with the time at which it was made",
@@ -58,7 +59,7 @@ STATEMENT = re.compile(
     r"|current_(?:timestamp|date|time)\b|localtime(?:stamp)?\b)",
     re.IGNORECASE,
 )
-MAY_ASK_THE_DATABASE = {
+MAY_READ_THE_DATABASE_CLOCK = {
     "config/management/commands/doctor.py": "compares both clocks",
     "evidence/migrations/0008_custody.py": "the app cannot make evidence old by saying so",
     "evidence/migrations/0013_erasing_further.py": "the same",
@@ -68,8 +69,8 @@ MAY_ASK_THE_DATABASE = {
 }
 
 
-def asked(text: str) -> Iterator[tuple[int, str]]:
-    """Lines on which a program asks for the time, and by which name."""
+def clock_reads(text: str) -> Iterator[tuple[int, str]]:
+    """Lines on which a module reads a clock, each with the name it uses."""
     tree = ast.parse(text)
     prose = {
         id(node.body[0].value)
@@ -98,22 +99,22 @@ def asked(text: str) -> Iterator[tuple[int, str]]:
             yield node.lineno, f"SQL {found[0]}"
 
 
-def wrong(path: str, text: str) -> list[str]:
-    """What this module of the product asks for the time and may not."""
+def violations(path: str, text: str) -> list[str]:
+    """Reads of a clock that this product module may not make."""
     may = {
-        CLOCK: path in OTHERS or bool(ENTRANCES.search(path)),
-        "SQL": path in MAY_ASK_THE_DATABASE,
-        "": path in MAY_USE_THEM,
+        CLOCK: path in MAY_READ_THE_CLOCK or bool(ENTRY_POINTS.search(path)),
+        "SQL": path in MAY_READ_THE_DATABASE_CLOCK,
+        "": path in MAY_USE_OTHER_NAMES,
     }
     return [
         f"{path}:{line}: {name}"
-        for line, name in asked(text)
+        for line, name in clock_reads(text)
         if not may[name if name == CLOCK else name[:3] if name.startswith("SQL ") else ""]
     ]
 
 
-def twice(path: str, text: str) -> list[str]:
-    """Functions that answer a request and say more than once what time it is."""
+def repeated_reads(path: str, text: str) -> list[str]:
+    """Functions that read the clock more than once."""
     found = []
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef):
@@ -130,30 +131,30 @@ def twice(path: str, text: str) -> list[str]:
                 for one in ast.walk(node)
             )
             if many > 1:
-                found.append(f"{path}: {node.name} asks {many} times")
+                found.append(f"{path}: {node.name} reads the clock {many} times")
     return found
 
 
-def test_only_who_answers_asks_what_time_it_is() -> None:
+def test_only_entry_points_read_the_clock() -> None:
     found = [
         one
         for path in sources(*OURS)
-        for one in wrong(shown(path), path.read_text(encoding="utf-8"))
+        for one in violations(shown(path), path.read_text(encoding="utf-8"))
     ]
     assert found == []
 
 
-def test_one_request_is_of_one_moment() -> None:
+def test_a_request_reads_the_clock_once() -> None:
     found = [
         one
         for path in sources(*OURS)
         if not re.search(r"tasks\.py$|/management/|/demo/", shown(path))
-        for one in twice(shown(path), path.read_text(encoding="utf-8"))
+        for one in repeated_reads(shown(path), path.read_text(encoding="utf-8"))
     ]
     assert found == []
 
 
-def test_statements_in_files_do_not_ask() -> None:
+def test_sql_files_read_no_clock() -> None:
     found = [
         shown(path)
         for folder in OURS
@@ -163,15 +164,15 @@ def test_statements_in_files_do_not_ask() -> None:
     assert found == []
 
 
-def test_nobody_is_listed_who_does_not_ask() -> None:
+def test_every_exception_is_used() -> None:
     found = {
-        shown(path): [name for _, name in asked(path.read_text(encoding="utf-8"))]
+        shown(path): [name for _, name in clock_reads(path.read_text(encoding="utf-8"))]
         for path in sources(*OURS)
     }
     listed = {
-        *((path, CLOCK) for path in OTHERS),
-        *((path, "SQL") for path in MAY_ASK_THE_DATABASE),
-        *((path, "") for path in MAY_USE_THEM),
+        *((path, CLOCK) for path in MAY_READ_THE_CLOCK),
+        *((path, "SQL") for path in MAY_READ_THE_DATABASE_CLOCK),
+        *((path, "") for path in MAY_USE_OTHER_NAMES),
     }
     idle = sorted(
         path
@@ -194,13 +195,15 @@ def test_nobody_is_listed_who_does_not_ask() -> None:
         ("identities/late.py", "def rows():\n    return Row.objects.filter(ends_at__lt=Now())"),
     ],
 )
-def test_module_that_asks_for_itself_is_found(path: str, line: str) -> None:
-    assert len(wrong(path, line)) == 1
+def test_module_that_reads_a_clock_is_found(path: str, line: str) -> None:
+    assert len(violations(path, line)) == 1
 
 
-def test_view_that_asks_twice_is_found() -> None:
+def test_view_that_reads_the_clock_twice_is_found() -> None:
     text = "def late(request):\n    return timezone.now() - max(timezone.now(), request.at)\n"
-    assert twice("reviews/views.py", text) == ["reviews/views.py: late asks 2 times"]
+    assert repeated_reads("reviews/views.py", text) == [
+        "reviews/views.py: late reads the clock 2 times"
+    ]
 
 
 # --- the tests themselves ------------------------------------------------------------------------
@@ -208,14 +211,14 @@ def test_view_that_asks_twice_is_found() -> None:
 DATED = re.compile(
     r"\b(?:NOW|FROZEN)\b|\bdatetime\(\s*20\d\d\b|\bdate\(\s*20\d\d\b|[\"']20\d\d-\d\d"
 )
-MAY_ASK_EARLY = {
+MAY_READ_AT_IMPORT = {
     "tests/conftest.py": "the month of today has to be there",
     "tests/clock.py": "is the clock",
 }
 
 
-def on_the_real_clock(tree: ast.Module) -> list[ast.FunctionDef]:
-    """Tests that are marked `real_clock`, by themselves or with their module."""
+def real_clock_tests(tree: ast.Module) -> list[ast.FunctionDef]:
+    """Tests marked `real_clock`, themselves or through their module."""
     everything = any(
         isinstance(node, ast.Assign)
         and ast.unparse(node.targets[0]) == "pytestmark"
@@ -234,17 +237,17 @@ def on_the_real_clock(tree: ast.Module) -> list[ast.FunctionDef]:
     ]
 
 
-def bound_to_a_date(path: str, text: str) -> list[str]:
-    """Tests that run on the machine's clock and name a date: it passes one day."""
+def dated_tests(path: str, text: str) -> list[str]:
+    """Tests on the machine's clock that name a date, which will pass."""
     return [
         f"{path}:{node.lineno}: {node.name}"
-        for node in on_the_real_clock(ast.parse(text))
+        for node in real_clock_tests(ast.parse(text))
         if DATED.search(ast.unparse(node))
     ]
 
 
-def early(path: str, text: str) -> list[str]:
-    """Where a module of tests asks for the time when it is imported: before any test's clock."""
+def reads_at_import(path: str, text: str) -> list[str]:
+    """Reads of a clock at import, which no test's clock covers."""
     tree = ast.parse(text)
     inside = {
         id(one)
@@ -262,12 +265,12 @@ def early(path: str, text: str) -> list[str]:
     ]
 
 
-def test_no_test_asks_before_its_clock_runs() -> None:
+def test_no_test_module_reads_a_clock_at_import() -> None:
     found = [
         one
         for path in sources("tests")
-        if "bench" not in path.parts and shown(path) not in MAY_ASK_EARLY
-        for one in early(shown(path), path.read_text(encoding="utf-8"))
+        if "bench" not in path.parts and shown(path) not in MAY_READ_AT_IMPORT
+        for one in reads_at_import(shown(path), path.read_text(encoding="utf-8"))
     ]
     assert found == []
 
@@ -276,29 +279,29 @@ def test_no_test_on_the_real_clock_names_a_date() -> None:
     found = [
         one
         for path in sources("tests")
-        for one in bound_to_a_date(shown(path), path.read_text(encoding="utf-8"))
+        for one in dated_tests(shown(path), path.read_text(encoding="utf-8"))
     ]
     assert found == []
 
 
 @pytest.mark.parametrize("by", ["@pytest.mark.real_clock", "pytestmark = [pytest.mark.real_clock]"])
-def test_test_that_ends_with_a_date_is_found(by: str) -> None:
+def test_dated_test_on_the_real_clock_is_found(by: str) -> None:
     text = f"{by}\ndef test_grant_holds():\n    assert grant(until=datetime(2026, 12, 3)).holds\n"
     text = text.replace("]\ndef", "]\n\ndef")
-    assert len(bound_to_a_date("tests/test_grants.py", text)) == 1
+    assert len(dated_tests("tests/test_grants.py", text)) == 1
 
 
 @pytest.mark.parametrize(
     "text", ["NOW = timezone.now()", "def soon(now=datetime.now(UTC)):\n    return now"]
 )
-def test_test_that_asks_too_early_is_found(text: str) -> None:
-    assert len(early("tests/test_grants.py", text)) == 1
+def test_test_module_that_reads_a_clock_at_import_is_found(text: str) -> None:
+    assert len(reads_at_import("tests/test_grants.py", text)) == 1
 
 
 # --- the clock of the tests ----------------------------------------------------------------------
 
 
-def test_a_test_begins_at_the_frozen_moment() -> None:
+def test_test_starts_at_the_frozen_moment() -> None:
     assert timedelta(0) <= timezone.now() - clock.FROZEN < timedelta(minutes=1)
 
 
@@ -307,13 +310,13 @@ def shared() -> datetime:
     return timezone.now()
 
 
-def test_what_tests_share_lies_in_their_past(shared: datetime) -> None:
+def test_shared_fixture_lies_in_the_past(shared: datetime) -> None:
     assert timedelta(minutes=1) < clock.FROZEN - shared <= clock.EARLIER
 
 
 @pytest.mark.real_clock
-def test_a_test_may_ask_for_the_real_clock() -> None:
-    assert Path(__file__).stat().st_mtime <= timezone.now().timestamp()
+def test_marked_test_has_the_real_clock() -> None:
+    assert abs(time.time() - clock.machine_time()) < 5
 
 
 @pytest.mark.parametrize(
@@ -328,12 +331,12 @@ def test_a_test_may_ask_for_the_real_clock() -> None:
         ("year-end", datetime(2026, 12, 31, 23, 59, 50, tzinfo=UTC)),
     ],
 )
-def test_clock_is_moved_to(text: str, then: datetime) -> None:
+def test_offset_is_read(text: str, then: datetime) -> None:
     now = datetime(2026, 12, 1, 8, tzinfo=UTC)
-    assert now + clock.moved(text, now) == then
+    assert now + clock.parse_offset(text, now) == then
 
 
 @pytest.mark.parametrize("text", ["tomorrow", "400", "+d", "2030-13-01"])
-def test_clock_that_is_no_date_is_refused(text: str) -> None:
-    with pytest.raises(pytest.UsageError, match="is no offset"):
-        clock.moved(text, datetime(2026, 12, 1, tzinfo=UTC))
+def test_offset_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(pytest.UsageError, match="give an offset"):
+        clock.parse_offset(text, datetime(2026, 12, 1, tzinfo=UTC))
