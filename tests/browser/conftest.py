@@ -97,9 +97,9 @@ def browser_type_launch_args() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def answers_dated_as_the_browser_counts() -> Iterator[None]:
-    """The browser has the machine's clock: an answer of the tests' date would be too old to keep, and
-    each page would fetch all its files again."""
+def dates_of_the_browser() -> Iterator[None]:
+    """Date responses by the machine's clock, which is the browser's: it would not cache a file that
+    seems a week old, and would fetch all of them again for each page."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             handlers, "format_date_time", lambda _: format_date_time(clock.machine_time())

@@ -46,7 +46,7 @@ def asked(
 
 def pages(connector: Connector, settings: Mapping[str, str], **said: Any) -> list[Page]:
     one = asked(connector, settings, **said)
-    # A system on loopback says in its answers what time it is.
+    # The stub server dates its responses by this clock.
     with clock.travel(one.until), one.http:
         return list(connector.pages(one))
 

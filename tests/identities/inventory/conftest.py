@@ -74,7 +74,7 @@ def read(clock: Clock) -> Callable[..., InventoryRead]:
 
     def run(source: Source, **more: Any) -> InventoryRead:
         asked = reading.ask(source=source, by="command", now=clock.later())
-        # A system on loopback says in its answers what time it is.
+        # The stub server dates its responses by this clock.
         with travel(clock.at):
             reading.run_next(clock=clock, source=source, **more)
         return InventoryRead.objects.get(pk=asked.pk)
