@@ -33,6 +33,8 @@ from tests import clock
 # Names the cache's folder to the processes of a run.
 FOLDER = "TESTS_BEFOREHAND"
 DIGESTS = "COUNTERSIGN_DIGEST_KEY"  # digests in the story's rows are keyed
+# Read once: the story's fixture replaces VAR.
+DEFAULT_FOLDER = settings.VAR / "tests" / "beforehand"
 SCHEMA, STORY, WANTED = "schema", "story", "wanted"
 KEPT = 3  # entries of each, so that switching between branches stays fast
 
@@ -57,7 +59,7 @@ OF_STORY = ("tests/clock.py", "tests/planted.py", "tests/awslab")
 
 
 def folder() -> Path:
-    return Path(os.environ.get(FOLDER) or settings.VAR / "tests" / "beforehand")
+    return Path(os.environ.get(FOLDER) or DEFAULT_FOLDER)
 
 
 @functools.cache

@@ -153,7 +153,9 @@ def restart_under(text: str) -> None:
         "FAKETIME": f"{seconds:+.0f}",
         # Timeouts and sleeps keep their length.
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        # File times stay real.
+        # Chromium and threads that wait for a condition would hang.
+        "FAKETIME_FORCE_MONOTONIC_FIX": "0",
+        # File times stay the machine's, as they do anyway with a current C library.
         "NO_FAKE_STAT": "1",
     }
     sys.stdout.flush()
@@ -168,14 +170,14 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out tests marked `postgres_timeout` under a moved clock: the timeout would never come.
+    """Leave out what libfaketime cannot move.
 
-    libfaketime shows the machine's clock to a signal handler that interrupts a wait, and PostgreSQL
-    compares that clock there with a deadline it took from the moved one.
+    File times stay the machine's. So does the clock in a signal handler that interrupts a wait, where
+    PostgreSQL finds out whether a timeout has passed: a lock or statement timeout never comes.
     """
     if not config.option.clock:
         return
-    left_out = [item for item in items if item.get_closest_marker("postgres_timeout")]
+    left_out = [item for item in items if item.get_closest_marker("unmovable_clock")]
     items[:] = [item for item in items if item not in left_out]
     config.hook.pytest_deselected(items=left_out)
 

@@ -29,7 +29,13 @@ PR_SET_NO_NEW_PRIVS = 38
 UNPRIVILEGED = ("nobody", "daemon", "bin", "games")
 # Of libfaketime: where the clock of the whole installation is moved, as in a test of another
 # date, the clock of its services moves along.
-CLOCK = ("LD_PRELOAD", "FAKETIME", "FAKETIME_DONT_FAKE_MONOTONIC", "NO_FAKE_STAT")
+CLOCK = (
+    "LD_PRELOAD",
+    "FAKETIME",
+    "FAKETIME_DONT_FAKE_MONOTONIC",
+    "FAKETIME_FORCE_MONOTONIC_FIX",
+    "NO_FAKE_STAT",
+)
 
 
 def environment() -> dict[str, str]:

@@ -262,7 +262,7 @@ def test_workers_with_several_hands_at_once_link_once(source: Make) -> None:
     ) == {1}
 
 
-@pytest.mark.postgres_timeout
+@pytest.mark.unmovable_clock("waits for a timeout of PostgreSQL")
 @pytest.mark.django_db(transaction=True)
 def test_what_fails_together_is_linked_alone(source: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody holds the runs of a source for longer than a statement may take."""

@@ -245,7 +245,7 @@ def test_success_means_committed(
     assert nudges[-1] == "evidence.stored"
 
 
-@pytest.mark.postgres_timeout
+@pytest.mark.unmovable_clock("waits for a timeout of PostgreSQL")
 @pytest.mark.django_db(transaction=True)
 def test_database_that_does_not_answer_is_said_with_a_time_to_try_again(
     client: Client, token: str

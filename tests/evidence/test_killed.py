@@ -172,6 +172,7 @@ def test_erasure_killed_removes_each_content_whole_and_once(
     assert faults() == []
 
 
+@pytest.mark.unmovable_clock("compares the times of files")
 @pytest.mark.django_db(transaction=True)
 def test_file_that_a_killed_erasure_left_behind_is_not_read(
     source: Make, monkeypatch: pytest.MonkeyPatch

@@ -272,7 +272,7 @@ def test_chain_and_ledger_verify_after_retention(short: Callable[..., Source]) -
     assert ledger.verify().faults == []
 
 
-@pytest.mark.postgres_timeout
+@pytest.mark.unmovable_clock("waits for a timeout of PostgreSQL")
 @pytest.mark.django_db(transaction=True)
 def test_month_in_which_somebody_works_waits_for_the_next_run(
     short: Callable[..., Source], as_owner: AsOwner

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 
@@ -51,6 +52,15 @@ def test_only_the_newest_entries_are_kept(folder: Path, monkeypatch: pytest.Monk
         monkeypatch.setattr(beforehand, "path_of", lambda name, n=number: folder / f"{name}-{n}")
         beforehand.cached("story", Path.mkdir)
     assert len(list(folder.glob("story-*"))) == beforehand.KEPT
+
+
+def test_folder_stays_when_a_fixture_replaces_var(
+    monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    monkeypatch.delenv(beforehand.FOLDER)
+    expected = beforehand.folder()
+    settings.VAR = "/elsewhere"
+    assert beforehand.folder() == expected
 
 
 @pytest.mark.parametrize(

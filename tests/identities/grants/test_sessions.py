@@ -123,6 +123,7 @@ def test_nothing_of_the_secret_is_kept(usable: Grant, alice: User, caplog: Any) 
     assert session["credential"] in kept
 
 
+@pytest.mark.real_clock
 def test_ended_early_its_sessions_are_denied_what_the_role_itself_has(
     lab: Lab, usable: Grant, alice: User
 ) -> None:
