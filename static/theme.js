@@ -13,20 +13,18 @@
       return null;
     }
   };
+  // The account's choice counts until this browser has one of its own.
+  const fromServer = root.dataset.bsTheme;
   const apply = () => {
-    const choice = stored() || root.dataset.bsTheme || "system";
+    const choice = stored() || fromServer || "system";
     const wanted = choice === "system" ? (dark.matches ? "dark" : "light") : choice;
-    if (root.dataset.bsTheme !== wanted || !root.dataset.js) {
+    if (root.dataset.bsTheme !== wanted) {
       root.dataset.bsTheme = wanted;
       document.dispatchEvent(new CustomEvent("cs:theme", { detail: wanted }));
     }
   };
-  // The server's choice counts only until this script has written its own.
-  const fromServer = root.dataset.bsTheme;
   root.dataset.js = "on";
-  if (!stored() && fromServer) root.dataset.bsTheme = fromServer;
-  else apply();
-  if (!root.dataset.bsTheme) apply();
+  apply();
   dark.addEventListener("change", apply);
   window.csTheme = (choice) => {
     document.cookie = `cs_theme=${choice}; path=/; max-age=31536000; samesite=lax`;

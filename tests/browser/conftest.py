@@ -64,6 +64,8 @@ AXE_OPTIONS = {
     # reading all of ours again for each page took a tenth of the time.
     "preload": {"assets": ["media"]},
 }
+# What depends on the theme.
+COLOURS = {**AXE_OPTIONS, "runOnly": ["color-contrast", "link-in-text-block"]}
 AXE = "options => axe.run(options).then(({violations}) => violations)"
 # It parses each colour of each element anew, and a page has a few dozen of them: more than a
 # quarter of its time. The answers stay the same (test_watch.py).
@@ -82,6 +84,10 @@ REMEMBER_COLOURS = """() => {
 SCREENS = Path(django_settings.BASE_DIR, "var", "screens")
 # For people who want to look at what they changed; taking a picture proves nothing.
 PICTURES = os.environ.get("COUNTERSIGN_SCREENS") == "1"
+# Whether the theme is dark and the window a phone's. Each theme and each width once: a phone shows
+# the elements of a desk, and `faults` looks at a desk's colours in both themes.
+LOOKS = [(False, False), (True, True), *([(True, False), (False, True)] if PICTURES else [])]
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
 @pytest.fixture(scope="session")
@@ -199,11 +205,29 @@ def inaccessible(page: Page) -> list[str]:
     page.evaluate("scrollTo(0, 0)")  # what lies half below the bar has half its size
     page.evaluate(AXE_SCRIPT)
     page.evaluate(REMEMBER_COLOURS)
+    return violations(page, AXE_OPTIONS)
+
+
+def violations(page: Page, options: dict[str, Any]) -> list[str]:
+    """What axe finds where it is loaded already."""
     return [
         f"{violation['id']} ({violation['impact']}): "
         + "; ".join(str(node["target"]) for node in violation["nodes"][:5])
-        for violation in page.evaluate(AXE, AXE_OPTIONS)
+        for violation in page.evaluate(AXE, options)
     ]
+
+
+def faults(page: Page, *, dark: bool) -> list[str]:
+    """What axe finds, of a light page also its colours in the dark; and a width beyond the window's."""
+    found = inaccessible(page)
+    if not dark:
+        page.emulate_media(color_scheme="dark")
+        expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
+        page.evaluate("document.getAnimations().forEach(one => one.finish())")  # half-way colours
+        found += [f"in the dark: {one}" for one in violations(page, COLOURS)]
+        page.emulate_media(color_scheme="light")
+    wide = page.evaluate(OVERFLOW)
+    return found + ([f"{wide} px too wide"] if wide > 0 else [])
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ from playwright.sync_api import Page, expect
 from identities.models import Finding, Identity, Person, User
 from reviews.automatic import incidents, rules, things
 from reviews.models import AutomaticHold, HoldRule
-from tests.browser.conftest import Open
-from tests.browser.test_pages import OVERFLOW
+from tests.browser.conftest import OVERFLOW, Open
 from tests.planted import Planted
 
 pytestmark = pytest.mark.django_db(transaction=True)

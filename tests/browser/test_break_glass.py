@@ -10,9 +10,8 @@ from playwright.sync_api import Page, expect
 from identities.models import Grant, User
 from reviews.break_glass import sweeping
 from reviews.models import BreakGlass, Case
-from tests.browser.conftest import Open, picture
+from tests.browser.conftest import OVERFLOW, Open, picture
 from tests.browser.signing import confirm
-from tests.browser.test_pages import OVERFLOW
 from tests.planted import PASSWORD
 from tests.reviews.break_glass.conftest import (
     MINUTE,

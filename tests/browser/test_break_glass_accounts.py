@@ -10,8 +10,7 @@ from identities.acting import COMMAND
 from identities.models import User
 from reviews import accounts
 from reviews.models import AccountUse
-from tests.browser.conftest import Open, picture
-from tests.browser.test_pages import OVERFLOW
+from tests.browser.conftest import OVERFLOW, Open, picture
 from tests.browser.test_passkey import Authenticator
 from tests.planted import Planted
 

@@ -1,6 +1,5 @@
 """A campaign manager's journey, with and without scripts, and the pages of it in every look."""
 
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -10,8 +9,7 @@ from playwright.sync_api import Page, expect
 from identities.models import Person, User
 from reviews.campaigns import launching, progress, steps
 from reviews.models import Burst, Campaign, Provisional
-from tests.browser.conftest import Open
-from tests.browser.test_pages import MODES, OVERFLOW
+from tests.browser.conftest import LOOKS, Open, faults
 from tests.planted import Planted
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -101,9 +99,9 @@ def hurry(campaign: Campaign) -> None:
     )
 
 
-@pytest.mark.parametrize(("dark", "phone"), MODES)
+@pytest.mark.parametrize(("dark", "phone"), LOOKS)
 def test_every_campaign_page_is_clean(
-    open_as: Open, axe: Callable[[Page], list[str]], planted: Planted, *, dark: bool, phone: bool
+    open_as: Open, planted: Planted, *, dark: bool, phone: bool
 ) -> None:
     page = open_as(manager(), dark=dark, phone=phone)
     found: dict[str, list[str]] = {}
@@ -113,9 +111,7 @@ def test_every_campaign_page_is_clean(
         page.wait_for_load_state()
         page.goto("about:blank")
         page.goto(address)
-        wide = page.evaluate(OVERFLOW)
-        said = axe(page) + ([f"{wide} px too wide"] if wide > 0 else [])
-        if said:
+        if said := faults(page, dark=dark):
             found[name] = said
 
     look("empty", "/campaigns/")

@@ -1,11 +1,10 @@
 """Owners answer what nobody owns, a reviewer signs a rule: with and without scripts, in every look."""
 
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from identities.claims import counting
 from identities.models import (
@@ -21,8 +20,7 @@ from identities.models import (
     User,
 )
 from reviews.pages import claim_wave
-from tests.browser.conftest import Open, picture
-from tests.browser.test_pages import MODES, OVERFLOW
+from tests.browser.conftest import LOOKS, Open, faults, picture
 from tests.planted import Planted
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -119,9 +117,9 @@ def test_reviewer_reads_what_a_rule_covers_and_signs_it(open_as: Open, payments:
     assert ClaimAnswer.objects.get().rule["tag"] == "owner=blue squad"
 
 
-@pytest.mark.parametrize(("dark", "phone"), MODES)
+@pytest.mark.parametrize(("dark", "phone"), LOOKS)
 def test_every_page_of_the_wave_is_clean(
-    open_as: Open, axe: Callable[[Page], list[str]], payments: Party, *, dark: bool, phone: bool
+    open_as: Open, payments: Party, *, dark: bool, phone: bool
 ) -> None:
     found: dict[str, list[str]] = {}
     rule = "/unclaimed/rule/?kind=owner&value=blue+squad&party=team:Payments"
@@ -138,9 +136,7 @@ def test_every_page_of_the_wave_is_clean(
     for name, (who, address) in pages.items():
         page = opened[who]
         page.goto(address)
-        wide = page.evaluate(OVERFLOW)
         picture(page, f"{name}-{'dark' if dark else 'light'}{'-phone' if phone else ''}")
-        said = axe(page) + ([f"{wide} px too wide"] if wide > 0 else [])
-        if said:
+        if said := faults(page, dark=dark):
             found[name] = said
     assert found == {}

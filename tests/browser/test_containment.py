@@ -11,9 +11,8 @@ from playwright.sync_api import Page, expect
 from identities.models import Credential, Finding, Revocation, User
 from reviews.incidents import containing, opening, playbooks, running, targets
 from reviews.models import Case, CaseTicket, ContainmentStep, Playbook, PlaybookRun, TicketWord
-from tests.browser.conftest import Open, picture
+from tests.browser.conftest import OVERFLOW, Open, picture
 from tests.browser.signing import confirm
-from tests.browser.test_pages import OVERFLOW
 from tests.planted import Planted
 
 pytestmark = pytest.mark.django_db(transaction=True)

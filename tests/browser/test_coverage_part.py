@@ -6,11 +6,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from identities.models import Identity, User
-from tests.browser.conftest import Open
+from tests.browser.conftest import OVERFLOW, Open
 from tests.planted import Planted
 
 pytestmark = pytest.mark.django_db(transaction=True)
-OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
 @pytest.mark.parametrize(("dark", "phone"), [(False, False), (True, True)])

@@ -10,7 +10,7 @@ from evidence import custody, erasing, intake, keeping
 from evidence.models import Deposit, Dropped, Erasure, LegalHold, Source
 from evidence.permissions import COMMAND
 from identities.models import User
-from tests.browser.conftest import Open, inaccessible
+from tests.browser.conftest import LOOKS, Open, faults, inaccessible
 from tests.evidence.bodies import record, trail
 from tests.planted import Planted
 
@@ -42,7 +42,7 @@ def deposit(planted: Planted) -> Deposit:
     return row
 
 
-@pytest.mark.parametrize(("dark", "phone"), [(False, False), (True, False), (False, True)])
+@pytest.mark.parametrize(("dark", "phone"), LOOKS)
 def test_custody_is_whole(open_as: Open, deposit: Deposit, *, dark: bool, phone: bool) -> None:
     page = open_as(User.objects.get(username="jonas"), dark=dark, phone=phone)
     found = {}
@@ -52,9 +52,7 @@ def test_custody_is_whole(open_as: Open, deposit: Deposit, *, dark: bool, phone:
         trouble = inaccessible(page)
         for one in page.locator("#custody summary").all():
             one.click()
-            trouble += inaccessible(page)
-            wide = page.evaluate("document.documentElement.scrollWidth > innerWidth + 1")
-            trouble += ["wider than the window"] if wide else []
+            trouble += faults(page, dark=dark)
             one.click()
         found[path] = trouble
     assert {path: trouble for path, trouble in found.items() if trouble} == {}

@@ -10,7 +10,7 @@ from playwright.sync_api import FilePayload, expect
 from evidence.models import Deposit, LedgerEntry, Source
 from evidence.queries import events
 from identities.models import Finding, Identity, User
-from tests.browser.conftest import Open, inaccessible, picture
+from tests.browser.conftest import LOOKS, Open, faults, inaccessible, picture
 from tests.evidence.bodies import record, trail
 from tests.planted import Planted
 
@@ -56,7 +56,7 @@ def places() -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize(("dark", "phone"), [(False, False), (True, False), (False, True)])
+@pytest.mark.parametrize(("dark", "phone"), LOOKS)
 def test_evidence_pages_are_whole(open_as: Open, *, dark: bool, phone: bool) -> None:
     """Accessible, inside their width, and clean under the watch, in both themes and by phone."""
     page = open_as(User.objects.get(username="jonas"), dark=dark, phone=phone)
@@ -65,8 +65,7 @@ def test_evidence_pages_are_whole(open_as: Open, *, dark: bool, phone: bool) -> 
         page.goto(path)
         page.wait_for_load_state("networkidle")
         picture(page, f"{name}{'-dark' if dark else ''}{'-phone' if phone else ''}")
-        wide = page.evaluate("document.documentElement.scrollWidth > innerWidth + 1")
-        found[name] = (["wider than the window"] if wide else []) + inaccessible(page)
+        found[name] = faults(page, dark=dark)
     assert {name: trouble for name, trouble in found.items() if trouble} == {}
 
 

@@ -11,8 +11,7 @@ from identities.models import Person, User
 from reviews import freezes
 from reviews.actions import freezing, policy_versions
 from reviews.models import Campaign, Case, Freeze, OutcomeBrake, Rung
-from tests.browser.conftest import Open, picture
-from tests.browser.test_pages import OVERFLOW
+from tests.browser.conftest import OVERFLOW, Open, picture
 from tests.planted import Planted
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -8,8 +8,7 @@ from playwright.sync_api import Page, expect
 
 from identities.models import User
 from reviews.actions import modes
-from tests.browser.conftest import Open, picture
-from tests.browser.test_pages import OVERFLOW
+from tests.browser.conftest import OVERFLOW, Open, picture
 from tests.planted import Planted
 
 pytestmark = pytest.mark.django_db(transaction=True)

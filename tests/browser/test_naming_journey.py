@@ -9,8 +9,7 @@ from playwright.sync_api import Page, expect
 
 from identities.models import Identity, Party, Person, Service, User
 from reviews.models import Case, Seat
-from tests.browser.conftest import Open
-from tests.browser.test_pages import OVERFLOW
+from tests.browser.conftest import OVERFLOW, Open
 from tests.planted import Planted
 
 pytestmark = pytest.mark.django_db(transaction=True)

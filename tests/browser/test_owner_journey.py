@@ -11,8 +11,7 @@ from identities.models import Identity, Person, User
 from reviews.models import OwnerOffer, Succession
 from reviews.succession import noticing
 from tests import clock
-from tests.browser.conftest import Open
-from tests.browser.test_pages import OVERFLOW
+from tests.browser.conftest import OVERFLOW, Open
 from tests.planted import Planted
 
 pytestmark = pytest.mark.django_db(transaction=True)

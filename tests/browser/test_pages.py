@@ -3,20 +3,15 @@
 Light and dark, on a desk and on a phone; the watch of conftest.py fails on what the page did.
 """
 
-from collections.abc import Callable
-
 import pytest
-from playwright.sync_api import Page
 
 from evidence.models import Deposit, Event, Run
 from identities.models import Credential, Finding, Identity, User
 from reviews.models import Case
-from tests.browser.conftest import Open, picture
+from tests.browser.conftest import LOOKS, Open, faults, picture
 from tests.planted import Planted
 
 pytestmark = pytest.mark.django_db(transaction=True)
-OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-MODES = [(dark, phone) for dark in (False, True) for phone in (False, True)]
 
 
 def addresses() -> dict[str, str]:
@@ -63,18 +58,14 @@ def addresses() -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize(("dark", "phone"), MODES)
-def test_every_page_is_clean(
-    open_as: Open, axe: Callable[[Page], list[str]], planted: Planted, *, dark: bool, phone: bool
-) -> None:
+@pytest.mark.parametrize(("dark", "phone"), LOOKS)
+def test_every_page_is_clean(open_as: Open, planted: Planted, *, dark: bool, phone: bool) -> None:
     page = open_as(User.objects.get(username="ines"), dark=dark, phone=phone)
     mode = ("dark" if dark else "light") + ("-phone" if phone else "")
     found: dict[str, list[str]] = {}
     for name, address in addresses().items():
         page.goto(address, wait_until="networkidle" if name == "line" else "load")
-        wide = page.evaluate(OVERFLOW)
         picture(page, f"{name}-{mode}")
-        said = axe(page) + ([f"{wide} px too wide"] if wide > 0 else [])
-        if said:
+        if said := faults(page, dark=dark):
             found[name] = said
     assert found == {}

@@ -1,16 +1,14 @@
 """Review policies in a browser: proposed and read in both themes, on a desk and on a phone."""
 
 import json
-from collections.abc import Callable
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from identities.models import User
 from reviews.actions import policy_versions
-from tests.browser.conftest import Open, picture
-from tests.browser.test_pages import MODES, OVERFLOW
+from tests.browser.conftest import LOOKS, Open, faults, picture
 from tests.planted import Planted
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -21,9 +19,9 @@ SAID = {
 }
 
 
-@pytest.mark.parametrize(("dark", "phone"), MODES)
+@pytest.mark.parametrize(("dark", "phone"), LOOKS)
 def test_pages_of_policies_are_clean(
-    open_as: Open, axe: Callable[[Page], list[str]], planted: Planted, *, dark: bool, phone: bool
+    open_as: Open, planted: Planted, *, dark: bool, phone: bool
 ) -> None:
     ines = User.objects.get(username="ines")
     row = policy_versions.propose(
@@ -37,10 +35,8 @@ def test_pages_of_policies_are_clean(
     found: dict[str, list[str]] = {}
     for address in ("/policies/", row.url, f"{row.url}identities/", "/policies/new/"):
         page.goto(address)
-        wide = page.evaluate(OVERFLOW)
         picture(page, f"{address.strip('/').replace('/', '-')}-{dark}-{phone}")
-        said = axe(page) + ([f"{wide} px too wide"] if wide > 0 else [])
-        if said:
+        if said := faults(page, dark=dark):
             found[address] = said
     assert found == {}
 

@@ -10,9 +10,8 @@ from playwright.sync_api import Page, expect
 from evidence.models import LedgerEntry
 from identities.models import User
 from reviews.models import Case, Rung
-from tests.browser.conftest import Open
+from tests.browser.conftest import OVERFLOW, Open
 from tests.browser.signing import confirm
-from tests.browser.test_pages import OVERFLOW
 from tests.planted import Planted
 
 pytestmark = pytest.mark.django_db(transaction=True)

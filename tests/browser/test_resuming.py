@@ -11,9 +11,8 @@ from identities.acting import COUNTERSIGN
 from identities.actions import revocations
 from identities.models import Identity, Party, Person, User
 from reviews.models import Case
-from tests.browser.conftest import Open
+from tests.browser.conftest import OVERFLOW, Open
 from tests.browser.signing import answer, let_time_pass
-from tests.browser.test_pages import OVERFLOW
 from tests.planted import Planted
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -12,8 +12,7 @@ from evidence.queries.events import ref_of
 from identities.models import Finding, Party, User
 from reviews.incidents import opening, questions, rooms, tasks
 from reviews.models import Case
-from tests.browser.conftest import Open, picture
-from tests.browser.test_pages import OVERFLOW
+from tests.browser.conftest import OVERFLOW, Open, picture
 from tests.planted import Planted
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -9,9 +9,8 @@ from playwright.sync_api import Page, expect
 from config.demo import seed
 from identities.models import Finding, User
 from reviews.models import Case, Decision
-from tests.browser.conftest import Open
+from tests.browser.conftest import OVERFLOW, Open
 from tests.browser.signing import confirm
-from tests.browser.test_pages import OVERFLOW
 from tests.planted import Planted
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -15,8 +15,7 @@ from evidence.models import Connection, Source
 from identities.acting import COMMAND
 from identities.models import Identity, SignalEvent, SignalReceiver, SignalSet, SignalStream, User
 from identities.signals import streams
-from tests.browser.conftest import Open, picture
-from tests.browser.test_pages import OVERFLOW
+from tests.browser.conftest import OVERFLOW, Open, picture
 from tests.planted import Planted
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -10,9 +10,8 @@ from identities.models import Identity, Membership, Party, Person, Team, User
 from reviews.actions import deadlines_next
 from reviews.campaigns import launching, progress, steering
 from reviews.models import Campaign, Case, Item, ReviewPolicy, Seat
-from tests.browser.conftest import Open, picture
+from tests.browser.conftest import OVERFLOW, Open, picture
 from tests.browser.signing import PATIENCE, answer
-from tests.browser.test_pages import OVERFLOW
 from tests.planted import Planted
 
 pytestmark = pytest.mark.django_db(transaction=True)

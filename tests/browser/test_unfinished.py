@@ -1,21 +1,19 @@
 """What is not finished, in a browser: every page clean, and stated by hand without JavaScript."""
 
 import re
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from identities.actions import batches
 from identities.actions.revocations import stating
 from identities.models import Identity, Revocation, Rights, User
 from reviews.actions.stating import two_needed
-from tests.browser.conftest import Open, picture
+from tests.browser.conftest import LOOKS, Open, faults, picture
 from tests.browser.signing import confirm
-from tests.browser.test_pages import MODES, OVERFLOW
 from tests.planted import PASSWORD, Planted
 from tests.reviews.conftest import make_user
 from tests.reviews.failed_rows import PNG, waits
@@ -60,19 +58,17 @@ def addresses(rex: User) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize(("dark", "phone"), MODES)
+@pytest.mark.parametrize(("dark", "phone"), LOOKS)
 def test_every_page_of_it_is_clean(
-    open_as: Open, axe: Callable[[Page], list[str]], planted: Planted, *, dark: bool, phone: bool
+    open_as: Open, planted: Planted, *, dark: bool, phone: bool
 ) -> None:
     rex = make_user("rex", "responder")
     page = open_as(rex, dark=dark, phone=phone)
     found: dict[str, list[str]] = {}
     for address in addresses(rex):
         page.goto(address)
-        wide = page.evaluate(OVERFLOW)
         picture(page, f"unfinished-{address.strip('/').replace('/', '-')}-{dark}-{phone}")
-        said = axe(page) + ([f"{wide} px too wide"] if wide > 0 else [])
-        if said:
+        if said := faults(page, dark=dark):
             found[address] = said
     assert found == {}
 

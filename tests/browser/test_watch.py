@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import AXE_OPTIONS, PATIENCE, REMEMBER_COLOURS, Open, Watch
+from tests.browser.conftest import AXE_OPTIONS, PATIENCE, REMEMBER_COLOURS, Open, Watch, faults
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -78,6 +78,23 @@ def test_axe_sees(open_as: Open, axe: Callable[[Page], list[str]]) -> None:
     )
     said = axe(page)
     assert [line.split()[0] for line in said] == ["color-contrast", "image-alt"], said
+
+
+def test_faults_sees_the_dark_and_the_width(open_as: Open) -> None:
+    page = open_as(None)
+    page.goto("/accounts/login/")
+    assert faults(page, dark=False) == []
+    page.evaluate(
+        "() => { const text = document.createElement('p'); text.textContent = 'hardly to be read';"
+        " text.style.cssText = 'color: #333; background: light-dark(#fff, #444); ';"
+        " Object.assign(text.style, {colorScheme: 'light dark', position: 'absolute', left: 0,"
+        " width: '1540px'});"
+        " document.querySelector('main').append(text); }"
+    )
+    assert [line.split(" (")[0] for line in faults(page, dark=False)] == [
+        "in the dark: color-contrast",
+        "100 px too wide",
+    ]
 
 
 def test_axe_finds_the_same_when_it_remembers_colours(open_as: Open) -> None:
