@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 .DEFAULT_GOAL := help
 # Where this is set, as in many images, each process compiles anew all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup packages peers demo test check style types layers sound bench clean
+.PHONY: help setup packages peers demo test dates check style types layers sound bench clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,17 @@ sound: packages
 	$(PYTHON) manage.py check --fail-level WARNING
 	$(PYTHON) manage.py makemigrations --check --dry-run
 	$(PYTHON) scripts/lint_templates.py
+
+# What expires, is kept for so long, or asks a server with a clock of its own.
+DATED := tests/config tests/browser/test_access_request.py tests/evidence/sources/test_answers_of_all.py \
+	tests/evidence/test_erasing.py tests/evidence/test_otlp_grpc.py tests/evidence/test_partitions.py \
+	tests/evidence/test_retention.py tests/identities/enforcers/test_aws_principals.py \
+	tests/identities/grants/test_grants.py tests/identities/grants/test_sessions.py \
+	tests/identities/inventory/test_aws.py tests/reviews/break_glass/test_signing.py \
+	tests/reviews/test_campaigns.py tests/reviews/test_deadlines.py tests/reviews/test_expiring.py
+
+dates: packages # a part of the tests as if today were another day
+	$(PYTHON) -m pytest --clock=daily -q $(DATED)
 
 bench: packages ## measurements, with their targets (ARGS=… as in tests/bench)
 	$(PYTHON) -m tests.bench $(ARGS)

@@ -7,8 +7,8 @@ at another moment. `real_clock` leaves a test on the machine's clock; its dates 
 `timezone.now()`.
 
 `--clock` runs the suite as if the machine's date were another one, child processes and services
-included (libfaketime). It takes an offset (`+400d`, `-3h`), a moment (`2028-02-29T12:00`), or a name
-from NAMED_MOMENTS.
+included (libfaketime). It takes an offset (`+400d`, `-3h`), a moment (`2028-02-29T12:00`), a name from
+NAMED_MOMENTS, or `daily`: one of DAILY, chosen by the day of the year.
 """
 
 import glob
@@ -23,6 +23,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.conf import settings
 
 FROZEN = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 # Longer than any shared fixture takes to run.
@@ -119,9 +120,13 @@ NAMED_MOMENTS: dict[str, Callable[[datetime], datetime]] = {
     "year-end": lambda now: datetime(now.year, 12, 31, 23, 59, 50, tzinfo=UTC),
 }
 
+DAILY = ("+3d", "+30d", "+400d", "-200d", *NAMED_MOMENTS)
+
 
 def parse_offset(text: str, now: datetime) -> timedelta:
     """How far to move the clock. Raises UsageError for a text that is no offset, moment or name."""
+    if text == "daily":
+        text = DAILY[now.timetuple().tm_yday % len(DAILY)]
     if text in NAMED_MOMENTS:
         return NAMED_MOMENTS[text](now) - now
     if found := OFFSET.fullmatch(text):
@@ -130,7 +135,7 @@ def parse_offset(text: str, now: datetime) -> timedelta:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        known = ", ".join(NAMED_MOMENTS)
+        known = ", ".join(("daily", *NAMED_MOMENTS))
         raise pytest.UsageError(
             f"--clock={text}: give an offset (+400d, -3h), a moment (2028-02-29T12:00), or one of"
             f" {known}."
@@ -145,9 +150,17 @@ def restart_under(text: str) -> None:
     library = next(iter(glob.glob(LIBRARY)), None)  # noqa: PTH207 - an absolute pattern
     if library is None:
         raise pytest.UsageError("--clock needs libfaketime: `apt-get install libfaketime`.")
+    from tests import beforehand
+
     seconds = parse_offset(text, datetime.now(UTC)).total_seconds()
+    # Services of its own: those of a checkout may run already, with the machine's clock.
+    var = str(settings.VAR / "tests" / "clock")
     environment = {
         **os.environ,
+        "COUNTERSIGN_VAR": var,
+        "TESTS_VAR": var,
+        "PEERS_FOLDER": str(settings.VAR / "peers"),
+        beforehand.FOLDER: str(beforehand.folder()),
         MOVED_CLOCK: text,
         "LD_PRELOAD": library,
         "FAKETIME": f"{seconds:+.0f}",

@@ -123,7 +123,7 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
     for number, spec in enumerate(specs):
         var = str(settings.VAR / "tests" / str(number))
         spec.env |= {"COUNTERSIGN_VAR": var, "TESTS_VAR": var}
-        spec.env["PEERS_FOLDER"] = str(settings.VAR / "peers")
+        spec.env["PEERS_FOLDER"] = os.environ.get("PEERS_FOLDER", str(settings.VAR / "peers"))
 
 
 def leave_all(blocker: DjangoDbBlocker) -> None:

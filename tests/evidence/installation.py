@@ -14,13 +14,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from django.core.management import call_command
 from django.db import InterfaceError, OperationalError, connection
 
 from config import embedded, up
 from config.embedded import leftovers
 from config.embedded.places import APP_LOGIN, APP_ROLE, DATABASE, OWNER_LOGIN, POSTGRES_PORT
 from config.environment import kept_secret
+from tests import beforehand
 
 SERVERS = ("database", "broker")
 LONGEST_LINE = 300
@@ -38,7 +38,7 @@ class Installation:
     def migrate(self) -> None:
         """Lead Django's connection to this database; it stays there under the app's rights."""
         self._lead("owner")
-        call_command("migrate", verbosity=0, interactive=False)
+        beforehand.migrate()
         self._lead("app")
 
     def _lead(self, role: str) -> None:

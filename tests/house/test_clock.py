@@ -5,6 +5,7 @@ second half keeps tests from bypassing their own clock (tests/clock.py).
 """
 
 import ast
+import functools
 import re
 import time
 from collections.abc import Iterator
@@ -69,9 +70,14 @@ MAY_READ_THE_DATABASE_CLOCK = {
 }
 
 
+@functools.cache  # three tests look at the same modules
+def parsed(text: str) -> ast.Module:
+    return ast.parse(text)
+
+
 def clock_reads(text: str) -> Iterator[tuple[int, str]]:
     """Lines on which a module reads a clock, each with the name it uses."""
-    tree = ast.parse(text)
+    tree = parsed(text)
     prose = {
         id(node.body[0].value)
         for node in ast.walk(tree)
@@ -116,7 +122,7 @@ def violations(path: str, text: str) -> list[str]:
 def repeated_reads(path: str, text: str) -> list[str]:
     """Functions that read the clock more than once."""
     found = []
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(parsed(text)):
         if isinstance(node, ast.FunctionDef):
             inner = {
                 id(one)
@@ -241,14 +247,14 @@ def dated_tests(path: str, text: str) -> list[str]:
     """Tests on the machine's clock that name a date, which will pass."""
     return [
         f"{path}:{node.lineno}: {node.name}"
-        for node in real_clock_tests(ast.parse(text))
+        for node in real_clock_tests(parsed(text))
         if DATED.search(ast.unparse(node))
     ]
 
 
 def reads_at_import(path: str, text: str) -> list[str]:
     """Reads of a clock at import, which no test's clock covers."""
-    tree = ast.parse(text)
+    tree = parsed(text)
     inside = {
         id(one)
         for node in ast.walk(tree)
@@ -334,6 +340,13 @@ def test_marked_test_has_the_real_clock() -> None:
 def test_offset_is_read(text: str, then: datetime) -> None:
     now = datetime(2026, 12, 1, 8, tzinfo=UTC)
     assert now + clock.parse_offset(text, now) == then
+
+
+def test_every_daily_clock_comes_within_as_many_days() -> None:
+    first = datetime(2026, 12, 28, 8, tzinfo=UTC)  # over the end of a year
+    days = [first + timedelta(days=number) for number in range(2 * len(clock.DAILY))]
+    found = {clock.parse_offset("daily", day) for day in days}
+    assert found >= {clock.parse_offset(text, day) for text in clock.DAILY[:4] for day in days}
 
 
 @pytest.mark.parametrize("text", ["tomorrow", "400", "+d", "2030-13-01"])

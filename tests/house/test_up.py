@@ -14,6 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from tests import beforehand
+
+MIGRATE = """
+import django; django.setup()
+from config import services; services.ensure()
+from tests import beforehand; beforehand.migrate()
+"""
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -42,13 +49,17 @@ class Up:
         }
         self.process: subprocess.Popen[bytes] | None = None
 
-    def run(self, *arguments: str) -> None:
+    def migrate(self) -> None:
+        """Create its tables from the cached schema; a real `migrate` is in test_embedded.py."""
         subprocess.run(
-            [sys.executable, "manage.py", *arguments],
+            [sys.executable, "-c", MIGRATE],
             cwd=ROOT,
-            env=self.environment,
+            env={
+                **self.environment,
+                "COUNTERSIGN_DB_ROLE": "owner",
+                beforehand.FOLDER: str(beforehand.folder()),
+            },
             check=True,
-            stdout=subprocess.DEVNULL,
         )
 
     def start(self) -> None:
@@ -100,7 +111,7 @@ def eventually(true: Callable[[], bool], *, within: float) -> bool:
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Up:
     run = Up(tmp_path_factory.mktemp("up") / "var", free_port())
-    run.run("migrate", "--verbosity=0")
+    run.migrate()
     return run
 
 

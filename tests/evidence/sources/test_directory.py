@@ -26,7 +26,11 @@ from tests.evidence.sources.buckets import numbers, pull
 
 type Make = Callable[..., Source]
 
-pytestmark = [pytest.mark.django_db, pytest.mark.real_clock]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.real_clock,
+    pytest.mark.unmovable_clock("compares the times of files"),
+]
 
 
 @pytest.fixture
