@@ -220,8 +220,10 @@ def end(process: "subprocess.Popen[bytes]") -> None:
 
 
 def wish(items: list[pytest.Item]) -> None:
-    """Say that the story is wanted, if it is."""
-    if FOLDER in os.environ and any("planted" in getattr(one, "fixturenames", ()) for one in items):
+    """Tell the process that makes entries ahead that the story is wanted, if it is."""
+    if not {FOLDER, "PYTEST_XDIST_WORKER"} <= os.environ.keys():
+        return  # there is no such process
+    if any("planted" in getattr(one, "fixturenames", ()) for one in items):
         (folder() / WANTED).touch()
 
 
