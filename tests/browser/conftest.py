@@ -9,7 +9,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 from wsgiref import handlers
 from wsgiref.handlers import format_date_time
@@ -217,15 +217,21 @@ def violations(page: Page, options: dict[str, Any]) -> list[str]:
     ]
 
 
+def follow(page: Page, theme: Literal["dark", "light"]) -> None:
+    """Let the system change its theme, and wait until the page has followed."""
+    page.emulate_media(color_scheme=theme)
+    expect(page.locator("html")).to_have_attribute("data-bs-theme", theme)
+    # Colours that are half-way there would be judged.
+    page.evaluate("document.getAnimations().forEach(one => one.finish())")
+
+
 def faults(page: Page, *, dark: bool) -> list[str]:
     """What axe finds, of a light page also its colours in the dark; and a width beyond the window's."""
     found = inaccessible(page)
     if not dark:
-        page.emulate_media(color_scheme="dark")
-        expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
-        page.evaluate("document.getAnimations().forEach(one => one.finish())")  # half-way colours
+        follow(page, "dark")
         found += [f"in the dark: {one}" for one in violations(page, COLOURS)]
-        page.emulate_media(color_scheme="light")
+        follow(page, "light")
     wide = page.evaluate(OVERFLOW)
     return found + ([f"{wide} px too wide"] if wide > 0 else [])
 

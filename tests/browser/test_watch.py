@@ -86,9 +86,8 @@ def test_faults_sees_the_dark_and_the_width(open_as: Open) -> None:
     assert faults(page, dark=False) == []
     page.evaluate(
         "() => { const text = document.createElement('p'); text.textContent = 'hardly to be read';"
-        " text.style.cssText = 'color: #333; background: light-dark(#fff, #444); ';"
-        " Object.assign(text.style, {colorScheme: 'light dark', position: 'absolute', left: 0,"
-        " width: '1540px'});"
+        " text.style.cssText = 'color: #333; background: var(--cs-bg); position: absolute; left: 0;"
+        " width: 1540px';"
         " document.querySelector('main').append(text); }"
     )
     assert [line.split(" (")[0] for line in faults(page, dark=False)] == [
