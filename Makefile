@@ -42,7 +42,7 @@ sound: packages
 	$(PYTHON) manage.py makemigrations --check --dry-run
 	$(PYTHON) scripts/lint_templates.py
 
-# What expires, is kept for so long, or asks a server with a clock of its own.
+# Tests of expiry and retention, and of servers that have a clock of their own.
 DATED := tests/config tests/browser/test_access_request.py tests/evidence/sources/test_answers_of_all.py \
 	tests/evidence/test_erasing.py tests/evidence/test_otlp_grpc.py tests/evidence/test_partitions.py \
 	tests/evidence/test_retention.py tests/identities/enforcers/test_aws_principals.py \
