@@ -120,8 +120,7 @@ NAMED_MOMENTS: dict[str, Callable[[datetime], datetime]] = {
     "year-end": lambda now: datetime(now.year, 12, 31, 23, 59, 50, tzinfo=UTC),
 }
 
-# None before FROZEN: the database refuses to delete evidence at a moment ahead of its own clock.
-DAILY = ("+3d", "+30d", "+400d", *NAMED_MOMENTS)
+DAILY = ("-200d", "+3d", "+30d", "+400d", *NAMED_MOMENTS)
 
 
 def parse_offset(text: str, now: datetime) -> timedelta:

@@ -8,6 +8,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+# When the spans of a test begin.
+RECORDED = NOW - timedelta(minutes=5)
+# In place of ORPHAN_SECONDS: files of any age are swept, also those that a moved clock makes young.
+AT_ANY_AGE = -(10**10)
 
 
 def record(number: int, *, at: datetime | None = None, **said: Any) -> dict[str, Any]:
@@ -40,7 +44,7 @@ def trail(*records: dict[str, Any]) -> bytes:
 
 
 def export(
-    *spans: dict[str, Any], service: str = "reports", at: datetime = NOW - timedelta(minutes=5)
+    *spans: dict[str, Any], service: str = "reports", at: datetime = RECORDED
 ) -> ExportTraceServiceRequest:
     """An export request; a span says trace, span, parent, name and attributes."""
     request = ExportTraceServiceRequest()
@@ -64,7 +68,9 @@ def export(
     return request
 
 
-def run_of(request_id: str, *, trace: int = 1) -> ExportTraceServiceRequest:
+def run_of(
+    request_id: str, *, trace: int = 1, at: datetime = RECORDED
+) -> ExportTraceServiceRequest:
     """An agent run: agent, tool call, and the SDK's call with this request id under it."""
     return export(
         {"trace": trace, "span": 1, "name": "invoke_agent report-agent",
@@ -76,4 +82,5 @@ def run_of(request_id: str, *, trace: int = 1) -> ExportTraceServiceRequest:
         {"trace": trace, "span": 3, "parent": 2, "name": "S3.GetObject",
          "attributes": {"rpc.system": "aws-api", "rpc.service": "S3", "rpc.method": "GetObject",
                         "aws.request_id": request_id}},
+        at=at,
     )  # fmt: skip

@@ -27,7 +27,7 @@ from evidence.models import (
 from evidence.permissions import COMMAND, NotAllowed, NotPossible, Reader
 from evidence.queries import sources
 from evidence.stores import bodies
-from tests.evidence.bodies import export, record, trail
+from tests.evidence.bodies import AT_ANY_AGE, export, record, trail
 
 ANNA = Reader("user:anna", "Anna", None, frozenset(), None, None, "person-anna")
 ANNA_AGAIN = ANNA._replace(ref="user:anna-admin", name="Anna (admin)")
@@ -177,7 +177,7 @@ def test_large_body_is_rewritten_outside_the_database(
     source: Callable[..., Source], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bodies, "IN_ROW", 10)
-    monkeypatch.setattr(bodies, "ORPHAN_SECONDS", -1)
+    monkeypatch.setattr(bodies, "ORPHAN_SECONDS", AT_ANY_AGE)
     deposit = three(source())
     erased(deposit, 1)
     assert SECRET.encode() not in bodies.unpack(deposit)

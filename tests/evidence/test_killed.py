@@ -30,7 +30,7 @@ from evidence.models import (
 )
 from evidence.permissions import Reader
 from evidence.stores import bodies
-from tests.evidence.bodies import record, trail
+from tests.evidence.bodies import AT_ANY_AGE, record, trail
 from tests.evidence.killing import dooming
 from tests.evidence.sources import pulling
 from tests.evidence.sources.buckets import Filled, aws_account, filled, lab, log_of, numbers
@@ -135,7 +135,7 @@ def test_erasure_killed_removes_each_content_whole_and_once(
         taken = intake.take(source=row, body=trail(*told), by="command", now=now)
         one = wanted(Deposit.objects.get(pk=taken.deposit), 1 if number % 3 else None)
         erasing.confirm(erasure=one, by=BEN, now=now)
-    monkeypatch.setattr(bodies, "ORPHAN_SECONDS", -1)
+    monkeypatch.setattr(bodies, "ORPHAN_SECONDS", AT_ANY_AGE)
 
     def progress() -> int:
         return Erasure.objects.filter(state=Erasure.DONE).count()
@@ -153,7 +153,10 @@ def test_erasure_killed_removes_each_content_whole_and_once(
             assert one.state == Erasure.CONFIRMED or number in told
 
     assert Deposit.objects.exclude(place="").count() == ERASED // 2
-    names = {"evidence.stores.bodies.ORPHAN_SECONDS": -1, "evidence.stores.bodies.IN_ROW": IN_ROW}
+    names = {
+        "evidence.stores.bodies.ORPHAN_SECONDS": AT_ANY_AGE,
+        "evidence.stores.bodies.IN_ROW": IN_ROW,
+    }
     with dooming(names) as doomed:
         doomed.run(
             "evidence.tasks.erase",

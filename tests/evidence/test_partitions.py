@@ -122,3 +122,12 @@ def test_months_ahead_reach_over_the_year() -> None:
     assert partitions.missing(tables, [date(1977, 3, 1)]) == [
         (table, date(1977, 3, 1)) for table in tables
     ]
+
+
+@pytest.mark.parametrize(
+    ("month", "ends"), [(date(2026, 1, 1), (2026, 2)), (date(2026, 12, 1), (2027, 1))]
+)
+def test_bounds_of_a_month(month: date, ends: tuple[int, int]) -> None:
+    begins, after = partitions.bounds(month)
+    assert (begins.date(), (after.year, after.month), after.day) == (month, ends, 1)
+    assert isinstance(begins, datetime)

@@ -19,7 +19,7 @@ from tests.identities.revoking import pointed_at_the_account
 __all__ = ["pointed_at_the_account", "sdk"]
 
 # The SDK asks a server of ours, which has a connection of its own.
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.real_clock]
 
 Make = Callable[..., Any]
 
