@@ -4,6 +4,8 @@ Owns the codes of plane, activity, outcome, time basis, link strength and proof.
 written into millions of rows: a number here is never re-used. Knows nothing of Django.
 """
 
+from collections.abc import Mapping
+
 PLANE_IDENTITY, PLANE_AI, PLANE_POLICY, PLANE_OWN = 1, 2, 3, 4
 PLANES = {
     PLANE_IDENTITY: "identity",
@@ -44,6 +46,7 @@ TIME_BASES = {TIME_STATED: "stated", TIME_RECEIVED: "received"}
 # Ordered: the larger number is the stronger link.
 INFERRED, KEY, EXACT = 1, 2, 3
 STRENGTHS = {INFERRED: "inferred", KEY: "key", EXACT: "exact"}
+_COUNTED = {INFERRED: "inferred", KEY: "by key", EXACT: "exact"}
 
 # What proves a link.
 PROOF_REQUEST_ID, PROOF_PARENT, PROOF_ISSUANCE, PROOF_CREDENTIAL = 1, 2, 3, 4
@@ -59,6 +62,17 @@ PROOFS = {
     PROOF_TOKEN: "same token or pod, in the span's time",
     PROOF_TOKEN_PARENT: "same token or pod, in the time of a span below the tool call",
 }
+
+
+def mixed_strengths(strengths: Mapping[str, int]) -> str:
+    """ "4 exact, 3 by key", the strongest first; empty where all are of one strength."""
+    parts = [
+        f"{strengths[STRENGTHS[one]]:,} {_COUNTED[one]}"
+        for one in sorted(STRENGTHS, reverse=True)
+        if strengths.get(STRENGTHS[one])
+    ]
+    return ", ".join(parts) if len(parts) > 1 else ""
+
 
 # The proof of an inferred link is this number and the bits of its reasons; each counts points.
 PROOF_INFERRED = 128

@@ -225,6 +225,7 @@ def findings() -> Iterator[Row]:
             "finding": row.key,
             "rule": row.rule,
             "strength": STRENGTHS[row.strength],
+            "strengths": row.strengths,
             "state": row.state,
             "identity": row.identity.name if row.identity else None,
             "identity_key": row.identity.key if row.identity else None,

@@ -118,6 +118,7 @@ class FindingOut(serializers.ModelSerializer[Finding]):
             "rule",
             "family",
             "strength",
+            "strengths",
             "words",
             "state",
             "count",

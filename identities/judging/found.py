@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import orjson
 from django.db import connection
 from django.db.models import Count, Max, Min
 
-from evidence.vocabulary import INFERRED
+from evidence.vocabulary import STRENGTHS
 from evidence.words import counted
 from identities.findings import CONTROLS, Candidate
 from identities.models import Finding, FindingEvent, Identity
@@ -77,9 +78,9 @@ WHERE (identities_findingevent.strength, identities_findingevent.reason)
 """
 COUNTED = """
 UPDATE identities_finding f SET count = n.count, first_at = n.first_at, last_at = n.last_at,
-    strength = n.strength, words = n.words
+    strength = n.strength, strengths = n.strengths, words = n.words
 FROM unnest(%s::uuid[], %s::int[], %s::timestamptz[], %s::timestamptz[], %s::smallint[],
-    %s::text[]) AS n(id, count, first_at, last_at, strength, words)
+    %s::jsonb[], %s::text[]) AS n(id, count, first_at, last_at, strength, strengths, words)
 WHERE f.id = n.id
 """
 # Of the events that were looked at, those that a positive finding holds and should not.
@@ -216,7 +217,7 @@ def _opened(
             rule=key.rule,
             family=key.family,
             trace=asked[key].trace or None,
-            strength=max(strength for _, _, strength, _ in fresh[key]),
+            strength=min(strength for _, _, strength, _ in fresh[key]),
             words="",
             first_at=min(at for at, _, _, _ in fresh[key]),
             last_at=max(at for at, _, _, _ in fresh[key]),
@@ -247,18 +248,24 @@ def total(
     findings: Sequence[Finding], *, now: datetime, cause: str = "later evidence explains it"
 ) -> None:
     """Count the events of findings again; one without any is withdrawn, and says why."""
-    counts = {
-        pk: counts
-        for pk, *counts in FindingEvent.objects.filter(finding__in=findings)
-        .values_list("finding")
-        .annotate(Count("id"), Min("at"), Max("at"), Max("strength"))
-    }
+    sums: dict[UUID, list[tuple[int, int, datetime, datetime]]] = {}
+    for pk, *of_strength in (
+        FindingEvent.objects.filter(finding__in=findings)
+        .values_list("finding", "strength")
+        .annotate(Count("id"), Min("at"), Max("at"))
+        .order_by("-strength")
+    ):
+        sums.setdefault(pk, []).append(tuple(of_strength))
     counted_again, emptied = [], []
     for finding in findings:
-        sums = counts.get(finding.pk)
-        if sums is not None:
-            finding.count, finding.first_at, finding.last_at, strongest = sums
-            finding.strength = INFERRED if finding.rule == "no_run" else strongest
+        if by_strength := sums.get(finding.pk):
+            strengths, counts, firsts, lasts = zip(*by_strength, strict=True)
+            finding.count, finding.first_at, finding.last_at = sum(counts), min(firsts), max(lasts)
+            # The sentence speaks of all events, so the weakest decides.
+            finding.strength = min(strengths)
+            finding.strengths = {
+                STRENGTHS[strength]: many for strength, many in zip(strengths, counts, strict=True)
+            }
             finding.words = words(finding)
             counted_again.append(finding)
         elif finding.state in LIVE:
@@ -266,7 +273,15 @@ def total(
             finding.state_reason, finding.count = cause, 0
             emptied.append(finding)
     rows = [
-        (one.pk, one.count, one.first_at, one.last_at, one.strength, one.words)
+        (
+            one.pk,
+            one.count,
+            one.first_at,
+            one.last_at,
+            one.strength,
+            orjson.dumps(one.strengths).decode(),
+            one.words,
+        )
         for one in counted_again
     ]
     if rows:

@@ -91,7 +91,10 @@ class Finding(models.Model):
     rule = models.TextField()
     family = models.TextField(blank=True)  # resource family, or the run, credential or address
     trace = models.UUIDField(null=True, blank=True)
-    strength = models.SmallIntegerField()  # vocabulary.INFERRED, KEY, EXACT
+    # Of the weakest event: the sentence speaks of them all (vocabulary.INFERRED, KEY, EXACT).
+    strength = models.SmallIntegerField()
+    # How many events of each strength there are: {"exact": 4, "key": 3}.
+    strengths = models.JSONField(default=dict)
     words = models.TextField()  # the sentence a person reads
     state = models.TextField(default="open")
     count = models.IntegerField(default=0)

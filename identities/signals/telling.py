@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from evidence import nudge
-from evidence.vocabulary import KEY
+from evidence.vocabulary import EXACT, KEY, STRENGTHS
 from identities import causes
 from identities.models import (
     Binding,
@@ -73,7 +73,7 @@ RISKS = """
 SELECT i.id, CASE WHEN i.mode <> 'observe' THEN live.level END, live.rule, live.at, last.id,
     last.level, i.mode = 'observe'
 FROM (
-    SELECT f.identity_id, max(CASE WHEN f.strength >= %(key)s THEN 2 ELSE 1 END) AS level,
+    SELECT f.identity_id, max(CASE WHEN f.strengths ?| %(sure)s THEN 2 ELSE 1 END) AS level,
         (array_agg(f.rule ORDER BY f.strength DESC, f.number DESC))[1] AS rule,
         max(f.opened_at) AS at
     FROM identities_finding f
@@ -158,7 +158,12 @@ def _risks(now: datetime) -> list[Fact]:
     with connection.cursor() as cursor:
         cursor.execute(
             RISKS,
-            {"key": KEY, "rules": list(SERIOUS), "levels": list(LEVELS), "most": MOST},
+            {
+                "sure": [STRENGTHS[EXACT], STRENGTHS[KEY]],
+                "rules": list(SERIOUS),
+                "levels": list(LEVELS),
+                "most": MOST,
+            },
         )
         rows = cursor.fetchall()
     found = []

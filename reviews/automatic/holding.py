@@ -165,7 +165,7 @@ def _row(
         event_at=seen[0].at,
         event_id=seen[0].event,
         events=len(seen),
-        strength=seen[0].strength,
+        strength=min(one.strength for one in seen),
         received_at=seen[0].received_at,
         found_at=max(finding.opened_at, min(one.received_at for one in seen)),
         decided_at=now,

@@ -15,7 +15,7 @@ from joserfc.jwk import ECKey, RSAKey
 from evidence.formats.record import ActorName
 from evidence.models import Actor
 from evidence.names import actor_ids
-from evidence.vocabulary import KEY
+from evidence.vocabulary import KEY, STRENGTHS
 from identities.acting import COMMAND
 from identities.actions import tokens
 from identities.models import (
@@ -153,6 +153,7 @@ def found(identity: Identity, rule: str = "no_run", **said: Any) -> Finding:
             "identity": identity,
             "rule": rule,
             "strength": KEY,
+            "strengths": {STRENGTHS[said.get("strength", KEY)]: 1},
             "words": "x",
             "first_at": NOW,
             "last_at": NOW,

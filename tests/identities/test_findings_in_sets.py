@@ -9,8 +9,10 @@ from django.test.utils import CaptureQueriesContext
 
 from evidence import intake, links
 from evidence.models import Actor, Source
-from evidence.vocabulary import INFERRED, KEY
+from evidence.vocabulary import EXACT, INFERRED, KEY, mixed_strengths
 from identities import judging
+from identities.findings import Candidate
+from identities.judging import found
 from identities.models import Binding, Finding, Identity
 from tests.reviews.conftest import NOW, record
 
@@ -103,6 +105,36 @@ def test_of_several_sharers_none_is_accused_as_if_that_were_told() -> None:
         ("e0", INFERRED),
         ("other", INFERRED),
     }
+
+
+def told(one: Identity, event: int, strength: int) -> Candidate:
+    micros = int((NOW - found.EPOCH).total_seconds() * 1_000_000) + event
+    return Candidate(
+        one.number, "no_authority", "hr/*", "", micros, event, strength, "no delegation"
+    )
+
+
+def test_finding_is_as_strong_as_its_weakest_event_and_counts_each_strength() -> None:
+    (one,) = fleet(1, "e")
+    strong = [told(one, event, EXACT) for event in range(1, 5)]
+    found.record(strong, [], now=NOW)
+    finding = Finding.objects.get(family="hr/*")
+    assert (finding.strength, finding.strengths) == (EXACT, {"exact": 4})
+    found.record([*strong, *(told(one, event, KEY) for event in (7, 8, 9))], [], now=NOW)
+    finding.refresh_from_db()
+    assert (finding.strength, finding.count) == (KEY, 7)
+    assert finding.strengths == {"exact": 4, "key": 3}
+    assert mixed_strengths(finding.strengths) == "4 exact, 3 by key"
+    # One that is new begins with the weakest as well.
+    found.record(
+        [
+            told(one, 11, EXACT)._replace(family="pay/*"),
+            told(one, 12, INFERRED)._replace(family="pay/*"),
+        ],
+        [],
+        now=NOW,
+    )
+    assert Finding.objects.get(family="pay/*").strength == INFERRED
 
 
 def test_settled_withdrawn_and_open_findings_each_go_their_own_way_together() -> None:

@@ -166,6 +166,16 @@ def test_serious_findings_are_a_risk_and_their_end_is_told(receiving: Make, acti
     assert TRIGGERS[SERIOUS].rules == telling.SERIOUS
 
 
+def test_weak_event_does_not_lower_the_risk_that_strong_ones_tell(
+    receiving: Make, active: Make
+) -> None:
+    receiver, identity = receiving(), active(mode="ask")
+    receiver.pushes_to_me()
+    found(identity, "left_task", strength=INFERRED, strengths={"exact": 4, "inferred": 1})
+    work()
+    assert [one["current_level"] for _, one in told(receiver)] == ["HIGH"]
+
+
 def test_risk_of_what_is_only_observed_again_is_taken_back(receiving: Make, active: Make) -> None:
     receiver, identity = receiving(), active(mode="enforce")
     receiver.pushes_to_me()

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from django.db.models import Count, Prefetch, Q
 
 from evidence.parameters import Known, understood, whole
+from evidence.vocabulary import STRENGTHS, mixed_strengths
 from identities import visible
 from identities.findings import RULES
 from identities.models import Finding, Identity, User
@@ -48,7 +49,8 @@ def finding_row(one: Finding, cases: dict[Any, Case]) -> dict[str, Any]:
         "first_at": one.first_at,
         "last_at": one.last_at,
         "count": one.count,
-        "strength": {3: "exact", 2: "key", 1: "inferred"}[one.strength],
+        "strength": STRENGTHS[one.strength],
+        "strengths": mixed_strengths(one.strengths),
         "state": one.state,
         "controls": one.controls,
         "assignee": one.assignee.called if one.assignee else "",
