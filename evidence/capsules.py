@@ -13,7 +13,8 @@ from typing import Any
 
 from django.db import connection
 
-from evidence import canonical, clocks
+from evidence import canonical, clocks, locks
+from evidence.locks import Lock
 from evidence.models import Capsule, CapsuleTombstone, Deposit, Gap, LedgerEntry, Source
 from evidence.queries import agents
 from evidence.slices import Slice
@@ -30,8 +31,6 @@ from evidence.vocabulary import (
 VERSION = 1
 # One decision is shown at most this much; more would be no evidence that anybody read it.
 MOST_EVENTS = 1_000
-# Who freezes holds it shared, who erases what is frozen alone; the number belongs to it.
-FREEZE_LOCK = 7_305_448
 ERASED = "capsule.erased"
 PAGE = 500
 
@@ -130,7 +129,7 @@ def freeze(
     refs = sorted(set(events))[-most:]
     with connection.cursor() as cursor:
         # What is read here is still there when this is committed, or is erased from it as well.
-        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [FREEZE_LOCK])
+        locks.wait_shared(cursor, Lock.FREEZE)
     rows, sources = _events(refs)
     body = {
         "version": VERSION,

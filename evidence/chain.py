@@ -17,15 +17,14 @@ from typing import Any, NamedTuple
 import zstandard
 from django.db import connection, transaction
 
-from evidence import ledger
+from evidence import ledger, locks
 from evidence.ledger import GENESIS, canonical, moment
 from evidence.ledger.form import chained
+from evidence.locks import Lock
 from evidence.models import Deposit, DepositSeal, LedgerEntry, Source, Tombstone
 from evidence.stores import bodies, objects
 
 VERSION = 1
-# One sealer at a time; the number is arbitrary and belongs to this lock alone.
-SEALER_LOCK = 7_305_445
 SEAL_BATCH = 5_000
 # As in the ledger: what committed late lies near the end; a thorough look finds the rest.
 NEAR = 10_000
@@ -70,8 +69,7 @@ def digest_of(deposit: Deposit, source: str) -> bytes:
 def seal(*, now: datetime, thorough: bool = True) -> int:
     """Seal the deposits that are committed and not sealed yet; how many."""
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [SEALER_LOCK])
-        if not cursor.fetchone()[0]:
+        if not locks.taken(cursor, Lock.DEPOSIT_SEALER):
             return 0
         after = -1
         if not thorough:

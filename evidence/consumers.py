@@ -14,6 +14,8 @@ from datetime import datetime, timedelta
 from django.db import connection
 from django.db.models import QuerySet
 
+from evidence import locks
+from evidence.locks import Lock
 from evidence.models import Consumer, Progress
 
 log = logging.getLogger(__name__)
@@ -21,8 +23,6 @@ log = logging.getLogger(__name__)
 LONGEST_WHY = 1000
 # The lease doubles with each attempt that failed, up to so many times.
 MOST_DOUBLINGS = 8
-# Shared by whoever handles a deposit, alone for whoever replaces a reading.
-READINGS_LOCK = 7_305_461
 
 # SKIP LOCKED: two workers that look at once take two deposits. progress_waiting serves it.
 CLAIM = """
@@ -98,18 +98,18 @@ def readings_stay() -> Iterator[None]:
     """While somebody works on deposits, no reading of one is replaced (`settled`): what is
     concluded from the old one would outlive it."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock_shared(%s)", [READINGS_LOCK])
+        locks.share_for_session(cursor, Lock.READINGS)
     try:
         yield
     finally:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock_shared(%s)", [READINGS_LOCK])
+            locks.release_shared(cursor, Lock.READINGS)
 
 
 def settled() -> None:
     """Wait until nobody works on deposits; who comes waits until this transaction is over."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [READINGS_LOCK])
+        locks.wait(cursor, Lock.READINGS)
 
 
 def put_back(deposits: Sequence[int]) -> None:

@@ -15,9 +15,10 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from evidence import above, capsules, chain, erasing, ledger, pieces, quotes, unquoting
+from evidence import above, capsules, chain, erasing, ledger, locks, pieces, quotes, unquoting
 from evidence.formats.removing import without
 from evidence.keys import key_of
+from evidence.locks import Lock
 from evidence.models import Actor, Erasure, Term, Tombstone
 from evidence.names import TermName
 from evidence.permissions import NotPossible
@@ -182,7 +183,7 @@ def _deposit(number: UUID, now: datetime) -> bool:
         if row is None:
             return Erasure.objects.filter(pk=number, state=Erasure.CONFIRMED).exists()
         # Whoever signs now waits, and freezes what is left; what was frozen meanwhile goes first.
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [capsules.FREEZE_LOCK])
+        locks.wait(cursor, Lock.FREEZE)
         while _capsule(row, now):
             pass
         stones = Tombstone.objects.filter(deposit=row.deposit)

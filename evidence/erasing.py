@@ -12,15 +12,14 @@ from datetime import datetime
 from django.db import connection, transaction
 from django.db.models import Q
 
-from evidence import ledger, nudge, permissions, pieces, withheld
+from evidence import ledger, locks, nudge, permissions, pieces, withheld
+from evidence.locks import Lock
 from evidence.models import Capsule, Deposit, Erasure, LegalHold, Tombstone
 from evidence.permissions import NotPossible, Reader
 from evidence.words import counted
 
 LONGEST_REASON = 2_000
 LIVE = (Erasure.ASKED, Erasure.CONFIRMED)
-# The first number names the kind of lock; the second is the deposit.
-DEPOSIT_LOCK = 7_305_446
 # Whether events or frozen rows of a deposit still say anything, or name anybody.
 SAYS = """
 SELECT EXISTS (
@@ -282,9 +281,7 @@ def copies(deposit: Deposit) -> list[str]:
 def lock(deposit: Deposit) -> None:
     """One erasure of a deposit at a time, until the transaction ends."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_advisory_xact_lock(%s, %s)", [DEPOSIT_LOCK, deposit.pk % 2_147_483_647]
-        )
+        locks.wait(cursor, Lock.ERASURE, deposit.pk)
 
 
 def _waiting(erasure: Erasure) -> Erasure:

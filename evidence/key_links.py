@@ -8,8 +8,9 @@ tool calls (evidence/links.py), nor what is shown of candidates (the view eviden
 from datetime import datetime, timedelta
 from typing import Any
 
-from evidence import together
+from evidence import locks, together
 from evidence.correlation import LONGEST_CALL_MICROS, MOST_CANDIDATES, SKEW_MICROS
+from evidence.locks import Lock
 from evidence.slices import Slice
 from evidence.vocabulary import (
     KEY,
@@ -23,9 +24,6 @@ from evidence.vocabulary import (
 
 SKEW = timedelta(microseconds=SKEW_MICROS)
 LONGEST = timedelta(microseconds=LONGEST_CALL_MICROS)
-# A link by issuance rests on a link that another job may be writing: they take turns at the end,
-# after their locks on sources, so that the later sees what the earlier found.
-ISSUANCE_LOCK = 7_305_455
 # Of more spans than this no run is named (evidence_surplus counts as far, in a migration).
 MOST_LOOKED_AT = 128
 
@@ -220,8 +218,12 @@ def by_token(cursor: Any, slice_: Slice, *, now: datetime) -> int:
 
 
 def take_turn(cursor: Any) -> None:
-    """Alone with links by issuance and by inference, until the transaction is over."""
-    cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ISSUANCE_LOCK])
+    """Alone with links by issuance and by inference, until the transaction is over.
+
+    They rest on links that another job may be writing: jobs take turns at the end, after their
+    locks on sources, so that the later sees what the earlier found.
+    """
+    locks.wait(cursor, Lock.ISSUANCE_LINKS)
 
 
 def by_issuance(cursor: Any, slice_: Slice, traces: str | None = None, *, now: datetime) -> int:

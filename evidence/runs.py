@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from evidence import above, retold, together
+from evidence import above, locks, retold, together
 from evidence.correlation import DEEPEST, LONGEST_SPAN_MICROS
+from evidence.locks import Lock
 from evidence.slices import NO_KEYS, Keys, Slice
 from evidence.touched import DIRECT, Grown, joined
 from evidence.vocabulary import (
@@ -30,8 +31,6 @@ from evidence.vocabulary import (
     TOOL_CALL,
 )
 
-# Runs of one source are derived one job at a time; the first number names the kind of lock.
-LOCK = 7_305_442
 # Links that lie in a span, looked up by link_cause: of new spans, and of those whose way upwards
 # leads over a new one. Fenced: span by span, however many links there are.
 _OF_SPANS = """
@@ -274,7 +273,7 @@ WHERE source_id = %s AND trace = ANY(%s::uuid[]) AND issued IS NOT TRUE
 def lock(cursor: Any, grown: Iterable[Grown]) -> None:
     """Alone with the runs of these sources, until the transaction is over."""
     for source in sorted({one.source for one in grown}):
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [LOCK, source])
+        locks.wait(cursor, Lock.RUNS, source)
 
 
 class Grew(NamedTuple):

@@ -14,11 +14,11 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 
-from evidence import nudge
+from evidence import locks, nudge
+from evidence.locks import Lock
 from evidence.models import Gap, Source
 
 BEFORE_ALL = "nothing had been received yet"
-LOCK = 7_305_456
 # One look for all of them: there are as many sources as people have connected.
 BEFORE_FIRST_PULLS = """
 INSERT INTO evidence_gap (source_id, during, reason, recorded_at)
@@ -62,7 +62,7 @@ def before_first_pulls(*, now: datetime) -> int:
     """The gap before the first pull of each source that is complete by its cursor and has none;
     how many were written."""
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        locks.wait(cursor, Lock.FIRST_GAPS)
         cursor.execute(BEFORE_FIRST_PULLS, {"reason": BEFORE_ALL, "now": now})
         return int(cursor.rowcount)
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from django.db import connection
 
+from evidence import locks
+from evidence.locks import Lock
 from evidence.rereading import Replaced
 from identities.actions import keyholding
 from identities.judging import found, rows
-from identities.judging.queue import JUDGE_LOCK
 from identities.models import CredentialWatch, Finding
 
 # Static bounds of the time let the database leave out the months that are not concerned.
@@ -47,7 +48,7 @@ def follow(replaced: Sequence[Replaced], now: datetime) -> None:
     """Take back what was concluded from names that changed, and let keys follow events that
     moved."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [JUDGE_LOCK])
+        locks.wait(cursor, Lock.JUDGE)
         # Of an event whose names stayed, the attributions stand and are judged again in place.
         renamed = [one for one in replaced if not one.same_actors]
         if renamed:

@@ -11,9 +11,11 @@ from typing import Any
 
 from django.db import IntegrityError, connection, transaction
 
+from evidence import locks
 from evidence.formats.record import ActorName, Record, Rejected
 from evidence.intake.admitting import Admitted, micros
 from evidence.intake.columns import Key, issuance_rows, rows_of
+from evidence.locks import Lock
 from evidence.names import TermName
 from evidence.vocabulary import TIME_RECEIVED
 
@@ -23,8 +25,6 @@ COLUMNS = (
     " release_id, span, parent_span, duration, source_id, ordinal, plane, activity, outcome,"
     " time_basis, reading, digest, trace, request_id"
 )
-# Records without a time are looked up by id alone, one body at a time; the number is arbitrary.
-UNDATED_LOCK = 7_305_444
 
 
 def first_sights(cursor: Any, admitted: Admitted) -> dict[bytes, int]:
@@ -36,7 +36,7 @@ def first_sights(cursor: Any, admitted: Admitted) -> dict[bytes, int]:
     undated = [id_of(record.digest) for record in admitted.records if record.at is None]
     if not undated:
         return {}
-    cursor.execute("SELECT pg_advisory_xact_lock(%s)", [UNDATED_LOCK])
+    locks.wait(cursor, Lock.UNDATED_RECORDS)
     cursor.execute(
         "SELECT (extract(epoch FROM at) * 1000000)::bigint, digest FROM evidence_event"
         f" WHERE id = ANY(%s) AND time_basis = {TIME_RECEIVED} ORDER BY at DESC",

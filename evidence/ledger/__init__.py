@@ -24,6 +24,7 @@ import orjson
 from django.db import connection, transaction
 
 from evidence import canonical as canonical_json
+from evidence import locks
 from evidence.ledger.exporting import export
 from evidence.ledger.form import (
     GENESIS,
@@ -37,6 +38,7 @@ from evidence.ledger.form import (
     moment,
 )
 from evidence.ledger.verifying import ERASED, Fault, Verified, verify
+from evidence.locks import Lock
 from evidence.models import LedgerEntry, LedgerSeal
 from evidence.names import plain
 
@@ -61,8 +63,6 @@ __all__ = [
     "waiting",
 ]
 
-# One sealer at a time; the number is arbitrary and belongs to this lock alone.
-SEALER_LOCK = 7_305_441
 SEAL_BATCH = 5_000
 # Entries are looked for among this many ids below the last sealed one; older ones that their
 # transaction kept back for longer are found by a thorough look.
@@ -186,8 +186,7 @@ def seal(*, now: datetime, thorough: bool = True) -> int:
     ledger; without it only near its end, which is what every second can afford.
     """
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [SEALER_LOCK])
-        if not cursor.fetchone()[0]:
+        if not locks.taken(cursor, Lock.LEDGER_SEALER):
             return 0
         cursor.execute(
             "SELECT number, hash, entry_id FROM evidence_ledgerseal ORDER BY number DESC LIMIT 1"

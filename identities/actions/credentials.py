@@ -11,14 +11,13 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from evidence import ledger, nudge
+from evidence import ledger, locks, nudge
+from evidence.locks import Lock
 from evidence.models import Deposit
 from identities.acting import COUNTERSIGN
 from identities.actions import stretches
 from identities.models import Credential
 
-# One birth job at a time: two would race for the same actors and wait for each other's rows.
-BIRTH_LOCK = 7_305_451
 MOST_AT_ONCE = 5_000
 
 # The earliest issuance stands: evidence arrives in any order, and a credential is issued once.
@@ -167,7 +166,7 @@ def born(*, now: datetime, deposit: Deposit | None = None, used: Sequence[int] =
     if deposit is not None:
         facts |= {"first": deposit.first_at, "last": deposit.last_at, "deposit": deposit.pk}
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [BIRTH_LOCK])
+        locks.wait(cursor, Lock.CREDENTIAL_BIRTHS)
         actors: list[int] = []
         for statement, here in ((FROM_ISSUANCE, ISSUED_HERE), (FROM_USE, USED_HERE)):
             among = "true" if deposit is None else here
@@ -198,7 +197,7 @@ def listed(*, rows: Sequence[tuple[int, str, int | None, datetime | None]], now:
         "now": now,
     }
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [BIRTH_LOCK])
+        locks.wait(cursor, Lock.CREDENTIAL_BIRTHS)
         met = []
         for statement in (LISTED_AGAIN, FROM_LIST):
             cursor.execute(statement, facts)
@@ -269,7 +268,7 @@ def hand_out(actors: Sequence[int], *, now: datetime) -> int:
         return 0
     with transaction.atomic(), connection.cursor() as cursor:
         # Two deposits that show two principals are noted before either is looked at here.
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [BIRTH_LOCK])
+        locks.wait(cursor, Lock.CREDENTIAL_BIRTHS)
         cursor.execute(SEEN_WITH, {"actors": list(actors)})
         changed = [row[0] for row in cursor.fetchall()]
         if changed:

@@ -14,6 +14,8 @@ from uuid import UUID
 import orjson
 from django.db import connection, transaction
 
+from evidence import locks
+from evidence.locks import Lock
 from identities.actions.bindings.unclaimed import BINDABLE, NOBODYS
 from identities.claims import learning
 from identities.claims.choosing import Choice, choose, from_json, ordered
@@ -25,7 +27,6 @@ from identities.models import Claim, Membership, Party
 BATCH = 1_000
 # Evidence is looked at again after this.
 AGAIN = timedelta(days=1)
-CLAIMS_LOCK = 7_305_461
 # The bundle of what shares neither a service nor code.
 OTHER = "other"
 PLAIN = ("bundle", "step", "kind", "strength", "reasons", "tags", "state", "asked_at", "passed",
@@ -74,8 +75,7 @@ WHERE c.id = i.id
 def look_next(*, now: datetime) -> bool:
     """Write or renew one batch of claims; False when everything has been looked at of late."""
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [CLAIMS_LOCK])
-        if not cursor.fetchone()[0]:
+        if not locks.taken(cursor, Lock.CLAIMS):
             return False
         facts: dict[str, Any] = {"now": now, "most": BATCH, "kinds": list(BINDABLE)}
         cursor.execute(SETTLED, facts)
@@ -98,8 +98,7 @@ def new_next(*, now: datetime) -> bool:
     costs little enough for every change. What is written is looked at again by the next whole look,
     as its evidence may come a moment later. False when nothing is new."""
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [CLAIMS_LOCK])
-        if not cursor.fetchone()[0]:
+        if not locks.taken(cursor, Lock.CLAIMS):
             return False
         facts: dict[str, Any] = {"now": now, "most": BATCH}
         cursor.execute(SETTLED, facts)

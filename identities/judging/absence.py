@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from django.db import connection, transaction
 
-from evidence import nudge
+from evidence import locks, nudge
+from evidence.locks import Lock
 from evidence.models import Actor, Source, Term
 from evidence.vocabulary import EXACT, INFERRED, PLANE_IDENTITY, PROOF_CREDENTIAL
 from identities.models import (
@@ -26,7 +27,6 @@ from identities.models import (
 
 from . import found, holders, key_users
 from .concerned import NO_RUN, sources_of
-from .queue import JUDGE_LOCK
 
 SHARED = "shared_credential"
 
@@ -67,7 +67,7 @@ def judge_credentials(*, now: datetime) -> int:
         if not watch.dirty and not further:
             continue
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [JUDGE_LOCK])
+            locks.wait(cursor, Lock.JUDGE)
             # Cleared first: news that commits while we look marks it again.
             CredentialWatch.objects.filter(pk=watch.pk).update(
                 dirty=False, judged_through=known.until

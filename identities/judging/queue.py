@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import connection, transaction
 
-from evidence import consumers, nudge, partitions
+from evidence import consumers, locks, nudge, partitions
+from evidence.locks import Lock
 from evidence.models import Actor, Progress, Term
 from evidence.vocabulary import EXACT, INFERRED, KEY, PLANE_IDENTITY
 from identities.findings import REASONS, Candidate, Judged, candidates, needs_authority
@@ -18,8 +19,6 @@ from .verdicts import Grants, Shape, Stopped
 CONSUMER = "judging"
 LEASE = timedelta(minutes=10)
 RULES_VERSION = 1
-# Judging writes findings and usage that several deposits share: one job at a time.
-JUDGE_LOCK = 7_305_443
 
 
 def judge_next(*, now: datetime) -> bool:
@@ -44,7 +43,7 @@ def _handle(held: Progress, now: datetime) -> None:
         months = {partitions.month_of(deposit.first_at), partitions.month_of(deposit.last_at)}
         partitions.ensure(partitions.missing(partitions.BY_EVENT_TIME, months))
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [JUDGE_LOCK])
+        locks.wait(cursor, Lock.JUDGE)
         _judge(scope.of(deposit), now=now)
         concerned.look_again(deposit)
         consumers.finish(held, now=now)

@@ -15,7 +15,8 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F
 
-from evidence import nudge
+from evidence import locks, nudge
+from evidence.locks import Lock
 from evidence.vocabulary import EXACT, KEY, STRENGTHS
 from identities import causes
 from identities.models import (
@@ -35,9 +36,6 @@ MOST = 200
 MOST_NAMES = 50
 # So long may no worker run before what happened is no news any more.
 LATELY = timedelta(days=14)
-# One worker at a time, so that what waits on a stream is in the order in which it became known;
-# the number is arbitrary and belongs to this lock alone.
-TELLER_LOCK = 7_305_458
 # The findings that say somebody else may act with an identity: those that an installation begins
 # to ask about alone (reviews/micro_reviews.py, which this may not know; a test compares them).
 SERIOUS = ("after_revocation", "shared_credential", "no_run", "left_task")
@@ -106,8 +104,7 @@ def tell_next(*, now: datetime) -> int:
     """Write the events of what happened and was not told, a batch; how many there were."""
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [TELLER_LOCK])
-            if not cursor.fetchone()[0]:
+            if not locks.taken(cursor, Lock.SIGNALS):
                 return 0
         streams = list(
             SignalStream.objects.filter(deleted_at=None, receiver__ended_at=None)

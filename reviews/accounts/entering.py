@@ -14,7 +14,8 @@ from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.db import connection, transaction
 from django.http import HttpRequest
 
-from evidence import ledger
+from evidence import ledger, locks
+from evidence.locks import Lock
 from evidence.names import plain
 from identities.models import Person, User
 from identities.permissions import NotPossible
@@ -109,7 +110,7 @@ def _throttled(address: str, *, now: datetime) -> None:
     place = place_of(address)
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 7305462))", [place])
+            locks.wait(cursor, Lock.ACCOUNT_ATTEMPTS, place)
         old = AccountAttempt.objects.filter(at__lt=now - WINDOW).order_by("at")
         AccountAttempt.objects.filter(
             pk__in=list(old.values_list("pk", flat=True)[:PRUNED])

@@ -15,6 +15,8 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Q
 
+from evidence import locks
+from evidence.locks import Lock
 from identities.models import Identity, Person
 from reviews import freezes, ladder, policies, policy_scope
 from reviews.models import Case, Freeze, ReviewPolicy, Rung
@@ -24,8 +26,6 @@ from .silencing import consequence
 
 HOUR = timedelta(hours=1)
 HELD = ["state", "held_at", "held_why", "freeze"]
-# Two workers that are about to cut under one policy wait for each other, so that both are counted.
-ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('brake'), %s)"
 
 
 class Why(NamedTuple):
@@ -154,10 +154,10 @@ class Reasons:
             for one in (case.policy for case in self._cases)
             if one is not None and "brake" in one.document
         }
-        keys = sorted({zlib.crc32(one.name.encode()) - 2**31 for one in braked.values()})
+        keys = sorted({zlib.crc32(one.name.encode()) % 2_147_483_647 for one in braked.values()})
         with connection.cursor() as cursor:
             for key in keys:
-                cursor.execute(ONE_AT_A_TIME, [key])
+                locks.wait(cursor, Lock.CUTS_UNDER_POLICY, key)
         lately = {
             name: _cut_lately(name, now=self.now) for name in {p.name for p in braked.values()}
         }

@@ -12,7 +12,8 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Q, QuerySet
 
-from evidence import ledger, nudge
+from evidence import ledger, locks, nudge
+from evidence.locks import Lock
 from evidence.words import counted
 from identities.models import Person, User
 from identities.permissions import NotAllowed, NotPossible, require
@@ -104,7 +105,7 @@ def sign(*, freeze: Freeze, by: User, now: datetime) -> Freeze:
     """The second signature: from its beginning on nothing of its scope is cut by a clock."""
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtext('change freezes'))")
+            locks.wait(cursor, Lock.CHANGE_FREEZES)
         row = _locked(freeze)
         require(freeze_permissions.why_not_sign_freeze(by, row, now=now))
         _check_asked(row.asked, now=now)

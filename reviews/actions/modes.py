@@ -13,7 +13,8 @@ from uuid import UUID
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 
-from evidence import ledger, nudge
+from evidence import ledger, locks, nudge
+from evidence.locks import Lock
 from evidence.words import counted
 from identities.acting import COUNTERSIGN, By, acting
 from identities.models import User
@@ -210,7 +211,7 @@ def send_next(*, now: datetime) -> bool:
 def _one_at_a_time() -> None:
     """A sweep that read which rules hold never moves anybody after another has applied later ones."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('modes of scopes'))")
+        locks.wait(cursor, Lock.MODE_SWEEP)
 
 
 def _move(rule: ModeRule, batch: Sequence[Moving], *, now: datetime) -> None:

@@ -10,19 +10,18 @@ from datetime import datetime
 
 from django.db import connection
 
+from evidence import locks
+from evidence.locks import Lock
 from identities.models import Identity
 from identities.models.identity import MODES
 from reviews import mode_rules
-
-# Whoever cuts is done before the signature of a step, or begins after it.
-AGREE = "hashtext('signatures under modes')"
 
 
 def hold_back(identities: Iterable[Identity], *, now: datetime) -> None:
     """Set `mode` of these (not saved) to what signed steps have left of it; and keep steps from
     being signed until the transaction is over, so that what is cut in it is cut before them."""
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT pg_advisory_xact_lock_shared({AGREE})")
+        locks.wait_shared(cursor, Lock.MODE_SIGNATURES)
     known = list(identities)
     # Read again: what was read before the lock may be older than a step that is over by now.
     rows = Identity.objects.filter(pk__in=[one.pk for one in known])
@@ -46,4 +45,4 @@ def hold_back(identities: Iterable[Identity], *, now: datetime) -> None:
 def after_what_cuts() -> None:
     """Wait, in the transaction of a signature, for the batches that are cutting at this moment."""
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT pg_advisory_xact_lock({AGREE})")
+        locks.wait(cursor, Lock.MODE_SIGNATURES)

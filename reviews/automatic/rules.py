@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from django.db import IntegrityError, OperationalError, connection, transaction
 
-from evidence import ledger, nudge
+from evidence import ledger, locks, nudge
+from evidence.locks import Lock
 from identities.acting import By, acting
 from identities.models import Person, User
 from identities.permissions import NotAllowed, NotPossible, require
@@ -28,14 +29,12 @@ from . import replay, scopes
 MOST_RULES = 20
 MOST_SECONDS = 2
 DAYS = 30
-# Whoever holds by a rule is done before it is switched off, or begins after it.
-TURN = "SELECT pg_advisory_xact_lock(hashtext('automatic holds'))"
 
 
 def one_at_a_time() -> None:
     """Limits are counted, and rules switched off, by one transaction after the other."""
     with connection.cursor() as cursor:
-        cursor.execute(TURN)
+        locks.wait(cursor, Lock.AUTOMATIC_HOLDS)
 
 
 def in_force() -> list[HoldRule]:

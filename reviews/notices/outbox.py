@@ -14,13 +14,14 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 from django.db.models import Q
 
+from evidence import locks
+from evidence.locks import Lock
 from reviews.models import Notice
 
 from . import gathered, mail, webhook
 from .failures import Permanent, Temporary
 
 LEASE = timedelta(minutes=2)
-TURN_LOCK = 7_305_457
 FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(hours=6)
 MOST_ATTEMPTS = 12
@@ -32,14 +33,13 @@ NEVER = timedelta(days=36_500)
 def turn() -> Iterator[bool]:
     """Whether it is this process's turn to send; whoever has it finds what others would."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [TURN_LOCK])
-        mine = bool(cursor.fetchone()[0])
+        mine = locks.taken_for_session(cursor, Lock.NOTICES)
     try:
         yield mine
     finally:
         if mine:
             with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [TURN_LOCK])
+                locks.release(cursor, Lock.NOTICES)
 
 
 def send_next(*, now: datetime) -> bool:

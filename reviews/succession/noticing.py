@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
-from evidence import ledger
+from evidence import ledger, locks
+from evidence.locks import Lock
 from evidence.words import counted
 from identities import presence
 from identities.acting import COUNTERSIGN
@@ -32,7 +33,6 @@ from reviews.models.owning import LIVE
 from . import passing
 from .heirs import Heirs
 
-NOTICING = 7_305_454
 # Taken over in one transaction at most; asking alone is one statement for many.
 AT_ONCE = 100
 ASKED_AT_ONCE = 5_000
@@ -59,8 +59,7 @@ def notice_next(*, now: datetime) -> bool:
     """Take a batch of what one party leaves; False when nobody is gone with anything unlisted."""
     with transaction.atomic(), connection.cursor() as cursor:
         # One notices at a time: a party, a person and a membership lead to the same list.
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [NOTICING])
-        if not cursor.fetchone()[0]:
+        if not locks.taken(cursor, Lock.SUCCESSIONS):
             return False
         _may_be_next()
         found = _gone(now) or _moved(now)

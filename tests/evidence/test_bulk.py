@@ -18,9 +18,10 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evidence import acquaintances, bulk, consumers, intake, links, runs, slices, tasks
+from evidence import acquaintances, bulk, consumers, intake, links, slices, tasks
 from evidence.formats import aws
 from evidence.formats.record import ActorName, Record
+from evidence.locks import Lock
 from evidence.models import Acquaintance, Actor, Clock, Deposit, Link, Progress, Run, Source
 from evidence.names import memory
 from evidence.vocabulary import (
@@ -270,7 +271,7 @@ def test_what_fails_together_is_linked_alone(source: Make, monkeypatch: pytest.M
     monkeypatch.setattr(links, "LONGEST_STATEMENT", "300ms")
     traces = Source.objects.get(name="traces").pk
     with owner_connection(connection.settings_dict["NAME"]) as other:
-        other.execute("SELECT pg_advisory_lock(%s, %s)", [runs.LOCK, traces])
+        other.execute("SELECT pg_advisory_lock(%s, %s)", [int(Lock.RUNS), traces])
         assert bulk.link_many(now=timezone.now(), hands=2) == 6
     monkeypatch.undo()
     waiting = Progress.objects.filter(consumer=links.CONSUMER, done_at=None)

@@ -15,10 +15,11 @@ from django.utils import timezone
 from standardwebhooks.webhooks import Webhook
 
 from config.addresses import mailers_of
+from evidence.locks import Lock
 from evidence.sources import outside as addresses
 from reviews import checks, notices, tasks
 from reviews.models import Notice
-from reviews.notices import mail, outbox
+from reviews.notices import mail
 from tests.conftest import owner_connection
 
 from .conftest import HOUR, NOW, make_user
@@ -205,9 +206,9 @@ def test_mail_goes_before_webhooks(mailoutbox: list[Any], settings: LazySettings
 def test_one_process_sends_at_a_time(mailoutbox: list[Any]) -> None:
     notice(address="ines@example.org", not_before=timezone.now())
     with owner_connection(connection.settings_dict["NAME"]) as other:
-        other.execute("SELECT pg_advisory_lock(%s)", [outbox.TURN_LOCK])
+        other.execute("SELECT pg_advisory_lock(%s)", [int(Lock.NOTICES)])
         assert (tasks.send_notices(), len(mailoutbox)) == (0, 0)
-        other.execute("SELECT pg_advisory_unlock(%s)", [outbox.TURN_LOCK])
+        other.execute("SELECT pg_advisory_unlock(%s)", [int(Lock.NOTICES)])
     assert (tasks.send_notices(), len(mailoutbox)) == (1, 1)
     with notices.turn() as again:
         assert again

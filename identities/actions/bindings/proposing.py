@@ -12,6 +12,8 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from evidence import locks
+from evidence.locks import Lock
 from evidence.models import Actor
 from evidence.queries import agents
 from evidence.vocabulary import EXACT, PLANE_AI
@@ -23,8 +25,6 @@ from identities.models import Binding
 MOST_RUNS = 200
 MOST_AGENTS = 500
 MOST_KEYS = 500
-# One job at a time writes proposals.
-PROPOSAL_LOCK = 7_305_452
 
 # Agents that a run was seen to use some credential with, and whose side is not settled.
 UNSETTLED = f"""
@@ -105,8 +105,7 @@ def propose_from_links(*, now: datetime) -> int:
     date in place; a person's answer is a row that stays.
     """
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [PROPOSAL_LOCK])
-        if not cursor.fetchone()[0]:
+        if not locks.taken(cursor, Lock.BINDING_PROPOSALS):
             return 0
         facts: dict[str, Any] = {
             "now": now,

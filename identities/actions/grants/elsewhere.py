@@ -12,6 +12,8 @@ from hashlib import sha256
 
 from django.db import connection, transaction
 
+from evidence import locks
+from evidence.locks import Lock
 from evidence.names import plain
 from identities.actions.tokens import PREFIX, digest_of
 from identities.models import ApiToken, Grant, GrantSignIn, User
@@ -30,7 +32,6 @@ MOST_OF_ADDRESS, MOST = 20, 2_000
 KEPT = timedelta(days=1)
 LETTERS = "BCDFGHJKLMNPQRSTVWXZ"  # RFC 8628, 6.1: no vowels, so no words
 WANTED = re.compile(r"GRT-0*([1-9]\d{0,14})")
-_TURN = 8_628
 
 
 class TooMany(NotPossible):
@@ -52,7 +53,7 @@ def begin(*, asked_for: str, client: str, address: str, now: datetime) -> tuple[
         raise NotPossible("Say which grant: scope=grant:GRT-12.")
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_TURN])
+            locks.wait(cursor, Lock.SIGN_INS_ELSEWHERE)
         GrantSignIn.objects.filter(created_at__lt=now - KEPT, taken_at__isnull=True).delete()
         waiting = GrantSignIn.objects.filter(
             expires_at__gt=now, approved_at__isnull=True, refused_at__isnull=True

@@ -10,7 +10,8 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from evidence import nudge
+from evidence import locks, nudge
+from evidence.locks import Lock
 from identities import judging, permissions
 from identities.acting import By
 from identities.actions import credentials
@@ -20,7 +21,7 @@ from identities.register import Entries, RegisterError
 from .delegations import apply_delegations
 from .identities import apply_identities
 from .people import apply_people, apply_services, apply_teams, say_where
-from .roster import LOCK, Roster, roster
+from .roster import Roster, roster
 from .run import Change, Registered, Run
 
 __all__ = ["Change", "Registered", "Roster", "as_json", "register", "roster"]
@@ -48,7 +49,7 @@ def register(
     run = Run(by=by, now=now, imported=imported, dry_run=dry_run, holds_back=True)
     with transaction.atomic(), connection.cursor() as cursor:
         # Two files at once would both find the same entry missing and both make it.
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        locks.wait(cursor, Lock.REGISTRATION)
         apply_people(run, entries.people)
         apply_teams(run, entries.teams)
         say_where(run, entries.people)

@@ -10,7 +10,8 @@ from typing import NamedTuple
 from django.db import connection, transaction
 from django.db.models import Q
 
-from evidence import nudge
+from evidence import locks, nudge
+from evidence.locks import Lock
 from evidence.words import counted
 from identities import permissions
 from identities.acting import By, acting
@@ -21,8 +22,6 @@ from identities.register import Entries, Problem, RegisterError, When
 from .persons import apply_people, leave, say_where
 from .run import Registered, Run
 
-# As for registration files, whose people these are as well.
-LOCK = 7_305_453
 # Of a whole list, without a word of how many: so many, or one in twenty of those who are here.
 FEW, SHARE = 3, 20
 MOST_NAMED = 10
@@ -55,7 +54,7 @@ def roster(
         )
     run = Run(by=by, now=now, imported=False, dry_run=dry_run, because="by a list of people")
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        locks.wait(cursor, Lock.REGISTRATION)
         apply_people(run, entries.people)
         say_where(run, entries.people)
         if whole and not run.problems:
