@@ -6,8 +6,8 @@ deadline, hold, suspension and credential state is read at each call: nothing wa
 worker. Must not know of HTTP.
 
 Order: unknown → retired, suspended, held → expired → credential → revocation under way →
-authority. Delegations that were imported and never signed count in observe mode only: an
-import grants nothing once consequences are on.
+authority. Delegations that were imported and not signed yet never count here, in any mode: they
+judge past behaviour (judging/verdicts.py) and grant nothing.
 """
 
 import json
@@ -40,6 +40,7 @@ SENTENCES = {
     "credential_expired": "This credential has expired.",
     "being_revoked": "A stop of this credential or identity is under way.",
 }
+UNSIGNED = " A delegation that was imported counts here once two approvers have signed it."
 STOPPING = ("requested", "sending", "sent", "confirmed")
 
 
@@ -125,14 +126,14 @@ CROSS JOIN LATERAL (
     SELECT version, actions, resources, task, on_behalf, conditions, during, revoked_at, signed
     FROM identities_delegationversion
     WHERE delegation_id = d.id AND state = 'in_force' AND superseded_at IS NULL
-      AND (NOT %(signed_only)s OR signed OR NOT imported)
+      AND (signed OR NOT imported)
     ORDER BY version OFFSET 0
 ) v
 WHERE d.grantee_id = %(identity)s
 ORDER BY d.number, v.version
 """
 
-# Whether there is any that an import brought and nobody signed.
+# Whether there is a delegation that an import brought and nobody has signed.
 IMPORTED = """
 SELECT 1 FROM identities_delegation d JOIN identities_delegationversion v ON v.delegation_id = d.id
 WHERE d.grantee_id = %(identity)s AND v.state = 'in_force' AND v.superseded_at IS NULL
@@ -171,7 +172,7 @@ def decide(question: Question, *, now: datetime) -> Answer:
 
 
 def _authority(question: Question, *, pk: Any, key: str, mode: str, now: datetime) -> Answer:
-    grants = _grants(pk, signed_only=mode != "observe")
+    grants = _grants(pk)
     verdict = authority.judge(
         authority.compile_slice(key, grants),
         authority.Request(
@@ -185,8 +186,8 @@ def _authority(question: Question, *, pk: Any, key: str, mode: str, now: datetim
         now=now,
     )
     sentence = verdict.detail
-    if verdict.reason == NONE and mode != "observe" and _rows(IMPORTED, {"identity": pk}):
-        sentence += " What was imported counts here once its seats have signed it."
+    if verdict.reason == NONE and _rows(IMPORTED, {"identity": pk}):
+        sentence += UNSIGNED
     deciding = [grant for grant in grants if grant.key in verdict.policies]
     ends = [grant.ends_at for grant in deciding if grant.ends_at is not None]
     return Answer(
@@ -202,10 +203,10 @@ def _authority(question: Question, *, pk: Any, key: str, mode: str, now: datetim
     )
 
 
-def _grants(identity: Any, *, signed_only: bool) -> list[authority.Grant]:
+def _grants(identity: Any) -> list[authority.Grant]:
     """Every version in force, as the compiler takes it; time is the judge's, not the query's."""
     with connection.cursor() as cursor:
-        cursor.execute(GRANTS, {"identity": identity, "signed_only": signed_only})
+        cursor.execute(GRANTS, {"identity": identity})
         rows = cursor.fetchall()
     return [
         authority.Grant(

@@ -14,7 +14,7 @@ from uuid import UUID
 from django.db.models import Q
 
 from evidence import permissions as lowest
-from identities.acting import By, acting
+from identities.acting import COMMAND, By, acting
 from identities.models import Binding, Finding, Identity, Party, Person, User
 
 # The same two errors in the whole house; whoever acts on identities finds them here as well.
@@ -26,6 +26,10 @@ READERS = frozenset({"reviewer", "responder", "auditor", "administrator"})
 AUDITOR = "You are an auditor: auditors read everything and change nothing."
 INACTIVE = "This login is switched off."
 NOBODY = "This login is nobody's: signing needs a person behind it."
+IMPORTED_ELSEWHERE = (
+    "Only `manage.py register --imported` on the server imports delegations. Leave `imported` out:"
+    " delegations become proposals, which an access request brings into force."
+)
 LEFT = "You have left: this login signs nothing."
 
 
@@ -141,6 +145,11 @@ def why_not_register(by: By, *, now: datetime) -> str | None:
     return _why_not(
         by, frozenset({"administrator"}), None, "Only an administrator may register files.", now
     )
+
+
+def why_not_import(by: By) -> str | None:
+    """Bring delegations into force without a signature: only the command line, for a first load."""
+    return None if by == COMMAND else IMPORTED_ELSEWHERE
 
 
 def why_not_roster(by: By, *, now: datetime) -> str | None:

@@ -249,7 +249,9 @@ class RuleIn(serializers.Serializer[Any]):
 class RegisterIn(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=300)
     text = serializers.CharField(max_length=4_000_000, trim_whitespace=False)
-    imported = serializers.BooleanField(default=False)
+    imported = serializers.BooleanField(
+        default=False, help_text="True is refused: only the command line imports delegations."
+    )
     dry_run = serializers.BooleanField(default=False)
 
     def validate_name(self, name: str) -> str:

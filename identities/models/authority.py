@@ -61,7 +61,7 @@ class DelegationVersion(models.Model):
     on_behalf = models.TextField(blank=True)
     during = DateTimeRangeField()
     revoked_at = models.DateTimeField(null=True, blank=True)
-    # First load: judged by in observe mode, shown as unsigned everywhere.
+    # First load: judges past behaviour, is shown as unsigned everywhere, and allows nothing.
     imported = models.BooleanField(default=False)
     signed = models.BooleanField(default=False)
     case = models.UUIDField(null=True, blank=True)  # the case that brought it into force

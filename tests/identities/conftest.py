@@ -8,6 +8,8 @@ import pytest
 from django.contrib.auth.models import Group
 
 from evidence.names import memory
+from identities.acting import COMMAND
+from identities.actions import tokens
 from identities.actions.revocations import calling, carrying
 from identities.models import Identity, Party, Person, Service, User
 from tests.awslab.fixtures import aws_account, lab  # noqa: F401 - fixtures, found by name
@@ -48,6 +50,24 @@ def user(db: None) -> Callable[..., User]:
 
 def party(user: User) -> Party:
     return Party.objects.get_or_create(person=user.person)[0]
+
+
+@pytest.fixture
+def token(user: Callable[..., User]) -> Callable[..., str]:
+    """The text of a token with these scopes, of a login that is made for it."""
+
+    def make(*scopes: str, days: int = 1, name: str = "gateway") -> str:
+        _, text = tokens.create(
+            user=user(name),
+            name="t",
+            scopes=scopes or ("decide",),
+            lasts=timedelta(days=days),
+            by=COMMAND,
+            now=datetime.now(UTC),
+        )
+        return text
+
+    return make
 
 
 @pytest.fixture

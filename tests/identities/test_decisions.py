@@ -15,7 +15,6 @@ from evidence.models import Source
 from evidence.names import actor_ids
 from identities.acting import COMMAND
 from identities.actions import identities as identity_actions
-from identities.actions import tokens
 from identities.decisions import Question, decide
 from identities.models import (
     ApiToken,
@@ -212,19 +211,6 @@ def test_stop_under_way_is_refused_before_the_target_has_it(active: Make) -> Non
     assert ask() == (True, "inside")
 
 
-@pytest.mark.parametrize(
-    ("mode", "allowed"), [("observe", True), ("ask", False), ("enforce", False)]
-)
-def test_import_grants_nothing_once_consequences_are_on(
-    active: Make, mode: str, allowed: bool
-) -> None:
-    grant(active(mode=mode), imported=True, signed=False, case=None)
-    answer = decide(Question("svc-report", "s3:GetObject", "invoices/1"), now=NOW)
-    assert answer.allowed is allowed
-    why = "What was imported counts here once its seats have signed it."
-    assert answer.sentence.endswith(why) is not allowed
-
-
 @pytest.mark.parametrize("state", ["proposed", "rejected"])
 def test_what_no_case_brought_into_force_grants_nothing(active: Make, state: str) -> None:
     grant(active(), state=state)
@@ -239,22 +225,6 @@ def test_agent_bound_to_two_identities_is_ambiguous(active: Make) -> None:
 
 
 # The wire
-
-
-@pytest.fixture
-def token(user: Make) -> Callable[..., str]:
-    def make(*scopes: str, days: int = 1, name: str = "gateway") -> str:
-        _, text = tokens.create(
-            user=user(name),
-            name="t",
-            scopes=scopes or ("decide",),
-            lasts=timedelta(days=days),
-            by=COMMAND,
-            now=datetime.now(UTC),
-        )
-        return text
-
-    return make
 
 
 BODY: dict[str, Any] = {

@@ -290,8 +290,8 @@ def test_changed_file_never_changes_what_a_case_signed() -> None:
     ) == [("in_force", True, ["invoices/*"], None), ("proposed", False, ["x/*"], None)]
     assert [note for note in done.notes if "signed" in note] == [
         (
-            "delegation svc-report-agent/read-invoices: is signed by a case, so the change is"
-            " proposed, not imported"
+            "delegation svc-report-agent/read-invoices: svc-report-agent has a signed delegation"
+            " already, so this one is proposed, not imported"
         )
     ]
 

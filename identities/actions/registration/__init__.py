@@ -2,7 +2,8 @@
 
 `register(...)` is idempotent: what is already as the file says is kept and said so. A dry run
 does the same in a transaction that is rolled back, so its difference is the real one. No
-delegation comes into force here, but what a first load brings as imported and unsigned.
+delegation comes into force here but what a first load by the command line imports, unsigned, for
+identities that have no signed delegation.
 """
 
 from datetime import datetime
@@ -46,6 +47,8 @@ def register(
 ) -> Registered:
     """Apply one file; RegisterError with every problem leaves nothing of it behind."""
     permissions.require(permissions.why_not_register(by, now=now))
+    if imported:
+        permissions.require(permissions.why_not_import(by))
     run = Run(by=by, now=now, imported=imported, dry_run=dry_run, holds_back=True)
     with transaction.atomic(), connection.cursor() as cursor:
         # Two files at once would both find the same entry missing and both make it.

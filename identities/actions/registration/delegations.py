@@ -82,10 +82,24 @@ def _delegation(run: Run, entry: DelegationEntry, grantee: Identity, named: Name
     if row is None:
         row = _new(entry, grantee, grantor, parent, run.now)
         run.touched.add(grantee.pk)
-        _add(run, row, said, version=1, kind=ADDED, subject=subject)
+        imported = _imports(run, grantee, subject)
+        _add(run, row, said, version=1, kind=ADDED, subject=subject, imported=imported)
     else:
-        _change(run, row, versions, said, subject)
+        _change(run, row, grantee, versions, said, subject)
     named[entry.grantee, entry.slug] = named["", entry.slug] = row
+
+
+def _imports(run: Run, grantee: Identity, subject: str) -> bool:
+    """Whether a new version is imported: only before the first signed delegation of its grantee."""
+    if not run.imported:
+        return False
+    if not DelegationVersion.objects.filter(delegation__grantee=grantee, signed=True).exists():
+        return True
+    run.notes.append(
+        f"{subject}: {grantee.name} has a signed delegation already, so this one is proposed, not"
+        " imported"
+    )
+    return False
 
 
 def _new(
@@ -106,6 +120,7 @@ def _new(
 def _change(
     run: Run,
     row: Delegation,
+    grantee: Identity,
     versions: list[DelegationVersion],
     said: dict[str, Any],
     subject: str,
@@ -114,19 +129,16 @@ def _change(
     current = [version for version in versions if version.superseded_at is None]
     same = [version for version in current if _content(version) == said]
     in_force = [version for version in current if version.state == "in_force"]
-    to_import = run.imported and not any(version.signed for version in in_force)
-    if any(version.state in ("in_force", "rejected") for version in same) or (
-        same and not to_import
-    ):
+    rejected_or_in_force = any(version.state in ("in_force", "rejected") for version in same)
+    imported = not rejected_or_in_force and _imports(run, grantee, subject)
+    if rejected_or_in_force or (same and not imported):
         if same[0].state == "rejected":
             run.notes.append(f"{subject}: was rejected; write other permissions to ask again")
         run.kept(subject)
         return
-    if run.imported and not to_import:
-        run.notes.append(f"{subject}: is signed by a case, so the change is proposed, not imported")
     # A proposal replaces an open proposal; only an import replaces what is in force.
     stale = [version.pk for version in current if version.state == "proposed"]
-    if to_import:
+    if imported:
         stale += [version.pk for version in in_force]
     DelegationVersion.objects.filter(pk__in=stale).update(superseded_at=run.now)
     run.touched.add(row.grantee_id)
@@ -137,7 +149,7 @@ def _change(
         version=versions[-1].version + 1 if versions else 1,
         kind=CHANGED,
         subject=subject,
-        imported=to_import,
+        imported=imported,
     )
 
 
@@ -149,9 +161,8 @@ def _add(
     version: int,
     kind: str,
     subject: str,
-    imported: bool | None = None,
+    imported: bool,
 ) -> None:
-    imported = run.imported if imported is None else imported
     DelegationVersion.objects.create(
         delegation=row,
         version=version,

@@ -25,8 +25,9 @@ class Command(BaseCommand):
     help = (
         "Registers people, teams, services, identities and delegations from YAML or JSON files."
         " Each file is applied as a whole or not at all; a second run changes nothing."
-        " Delegations become proposals that need an access request, or with --imported a first"
-        " load that is unsigned."
+        " Delegations become proposals that need an access request. With --imported, those of"
+        " identities without a signed delegation come into force unsigned: they judge past"
+        " behaviour and allow nothing."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -34,7 +35,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--imported",
             action="store_true",
-            help="first load: delegations come in force as imported and unsigned",
+            help="first load: import delegations of identities that have no signed one",
         )
         parser.add_argument("--dry-run", action="store_true", help="print the difference only")
         parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
