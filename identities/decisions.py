@@ -5,8 +5,8 @@ verdict itself is identities/authority, the same that judges behaviour afterward
 deadline, hold, suspension and credential state is read at each call: nothing waits for a
 worker. Must not know of HTTP.
 
-Order: unknown → retired, suspended, held → expired → credential → revocation under way →
-authority. Delegations that were imported and not signed yet never count here, in any mode: they
+Order: unknown → retired, suspended, held → expired → revocation under way → members that are not
+understood or contradict each other → credential → agent → authority. Delegations that were imported and not signed yet never count here, in any mode: they
 judge past behaviour (judging/verdicts.py) and grant nothing.
 """
 
@@ -38,6 +38,7 @@ SENTENCES = {
     "credential_held": "This credential is held.",
     "credential_revoked": "This credential is revoked.",
     "credential_expired": "This credential has expired.",
+    "other_agent": "The agent that context.agent names is not bound to this subject.",
     "being_revoked": "A stop of this credential or identity is under way.",
 }
 UNSIGNED = " A delegation that was imported counts here once two approvers have signed it."
@@ -46,7 +47,10 @@ STOPPING = ("requested", "sending", "sent", "confirmed")
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked. `subject`: a name, an NHI key, an ARN, an access key id or an agent."""
+    """What is asked. `subject`: a name, an NHI key, an ARN, an access key id or an agent.
+
+    `type`: of the resource. `refused`: why the question is not understood, as (reason, sentence).
+    """
 
     subject: str
     action: str
@@ -55,6 +59,10 @@ class Question:
     task: str = ""
     on_behalf: str = ""
     address: str = ""
+    agent: str = ""
+    type: str = ""
+    mfa: bool | None = None
+    refused: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +150,7 @@ WHERE d.grantee_id = %(identity)s AND v.state = 'in_force' AND v.superseded_at I
 
 
 def decide(question: Question, *, now: datetime) -> Answer:
-    """The answer at `now`: at most five queries, whatever the number of identities."""
+    """The answer at `now`: at most six queries, whatever the number of identities."""
     found = _subject(question.subject, now)
     if not found:
         return _no("unknown_subject")
@@ -160,6 +168,9 @@ def decide(question: Question, *, now: datetime) -> Answer:
         return _no("identity_expired", **about)
     if stopping:
         return _no("being_revoked", **about)
+    if question.refused is not None:
+        reason, sentence = question.refused
+        return Answer(allowed=False, reason=reason, sentence=sentence, signed=False, **about)
     credential = question.credential
     if not credential and actornames.ACCESS_KEY.fullmatch(question.subject):
         # Who asks by the key itself is asking with that key.
@@ -168,12 +179,14 @@ def decide(question: Question, *, now: datetime) -> Answer:
         refused = _credential(credential, pk, now)
         if refused is not None:
             return _no(refused, **about)
+    if question.agent and all(row[0] != pk for row in _subject(question.agent, now)):
+        return _no("other_agent", **about)
     return _authority(question, pk=pk, key=about["identity"], mode=mode, now=now)
 
 
 def _authority(question: Question, *, pk: Any, key: str, mode: str, now: datetime) -> Answer:
     grants = _grants(pk)
-    verdict = authority.judge(
+    verdict = authority.judge_asked(
         authority.compile_slice(key, grants),
         authority.Request(
             action=question.action,
@@ -181,8 +194,10 @@ def _authority(question: Question, *, pk: Any, key: str, mode: str, now: datetim
             task=question.task or None,
             on_behalf=question.on_behalf or None,
             address=question.address or None,
+            mfa=question.mfa,
             at=now,
         ),
+        question.type,
         now=now,
     )
     sentence = verdict.detail

@@ -1,7 +1,8 @@
 """POST /access/v1/evaluation: AuthZEN Authorization API 1.0, single evaluation, and its metadata.
 
-Owns the wire: required members, unknown members ignored, deny as HTTP 200, X-Request-ID
-echoed. What the answer is: identities/decisions.py. Decisions are not kept as events: a
+Owns the wire: required members, unknown members of the protocol's objects ignored, deny as HTTP
+200, X-Request-ID echoed. What may stand in context and properties: identities/question_members.py.
+What the answer is: identities/decisions.py. Decisions are not kept as events: a
 platform that wants them in the line sends its own policy log as evidence.
 """
 
@@ -20,14 +21,27 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from identities.decisions import Question, decide
+from identities.question_members import DESCRIPTIVE, UNDERSTOOD, UNKNOWN, read_members
 
 from .doors import door
 
 LONGEST = 2048
+DESCRIPTION = (
+    "AuthZEN Authorization API 1.0, one evaluation. A deny is HTTP 200 with `decision: false` and"
+    " `context.reason`. The resource is allowed only if every way in which systems read its id is;"
+    " `resource.type` must be one that the delegation names. Members of `context` and of"
+    f" `properties` that are compared: {', '.join(sorted(UNDERSTOOD))}. Members that are not read:"
+    f" {', '.join(sorted(DESCRIPTIVE))}. Any other denies with the reason `{UNKNOWN}`."
+)
 REQUEST_ID = re.compile(r"[\x21-\x7e]{1,200}")
 
 
-@extend_schema(request=OpenApiTypes.OBJECT, responses=OpenApiTypes.OBJECT, tags=["decisions"])
+@extend_schema(
+    request=OpenApiTypes.OBJECT,
+    responses=OpenApiTypes.OBJECT,
+    tags=["decisions"],
+    description=DESCRIPTION,
+)
 @door({"POST": "decide"}, sessions=False)
 def _evaluation(request: Request) -> Response:
     now = timezone.now()
@@ -82,29 +96,30 @@ def _question(data: Any) -> Question:
     if not isinstance(data, Mapping):
         raise ValidationError("Send a JSON object with subject, action and resource.")
     subject, action, resource = (_object(data, name) for name in ("subject", "action", "resource"))
-    for name, entity in (("subject", subject), ("resource", resource)):
-        _text(entity, "type", f"{name}.type", needed=True)
-    context = _object(data, "context", needed=False)
-    properties = _object(subject, "properties", needed=False, path="subject.properties")
-
-    def said(*names: str) -> str:
-        for name in names:
-            for place, where in ((context, "context"), (properties, "subject.properties")):
-                text = _text(place, name, f"{where}.{name}")
-                if text:
-                    return text
-        return ""
-
+    _text(subject, "type", "subject.type", needed=True)
+    places = {"context": _object(data, "context", needed=False)}
+    for name, entity in (("subject", subject), ("action", action), ("resource", resource)):
+        path = f"{name}.properties"
+        places[path] = _object(entity, "properties", needed=False, path=path)
+    for path, place in places.items():
+        for name in UNDERSTOOD:
+            _member(place, name, f"{path}.{name}")
+    members = read_members(places)
     return Question(
         subject=_text(subject, "id", "subject.id", needed=True),
         action=_text(action, "name", "action.name", needed=True),
         resource=_text(resource, "id", "resource.id", needed=True),
-        credential=_text(properties, "credential", "subject.properties.credential")
-        or _text(context, "credential", "context.credential"),
-        task=said("task"),
-        on_behalf=said("on_behalf", "on_behalf_of"),
-        address=said("address", "ip_address", "ip"),
+        type=_text(resource, "type", "resource.type", needed=True),
+        refused=members.refused,
+        **members.values,
     )
+
+
+def _member(place: Mapping[str, Any], name: str, path: str) -> None:
+    if name != "mfa":
+        _text(place, name, path)
+    elif place.get(name) is not None and not isinstance(place[name], bool):
+        raise ValidationError(f"{path} must be true or false.")
 
 
 def _object(

@@ -209,7 +209,8 @@ def _keys(grants: Iterable[Grant]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(grant.key for grant in grants))
 
 
-def _named(grants: list[Grant]) -> str:
+def named(grants: list[Grant]) -> str:
+    """The delegations as a sentence names them: three keys at most."""
     keys = _keys(grants)
     return ", ".join(shown(key) for key in keys[:3]) + (
         f" and {len(keys) - 3} more" if len(keys) > 3 else ""
@@ -223,7 +224,7 @@ def _inside(
     signed = any(grant.signed for grant in grants)
     unstated = _unstated(grants, request, address)
     covers = "covers" if len(_keys(grants)) == 1 else "cover"
-    detail = f"{_named(grants)} {covers} {what}"
+    detail = f"{named(grants)} {covers} {what}"
     if unstated:
         detail += f"; not stated: {', '.join(unstated).replace('_', ' ')}"
     if not signed:
@@ -241,7 +242,7 @@ def _out_of_time(grants: list[Grant], what: str, at: datetime) -> Verdict:
             False,
             NOT_YET,
             _keys(deciding),
-            f"{_named(deciding)} will cover {what} from {written(starts)}.",
+            f"{named(deciding)} will cover {what} from {written(starts)}.",
             signed=any(grant.signed for grant in deciding),
         )
     last = max(grant.over_at for grant in ended if grant.over_at is not None)
@@ -253,7 +254,7 @@ def _out_of_time(grants: list[Grant], what: str, at: datetime) -> Verdict:
         False,
         reason,
         _keys(deciding),
-        f"{_named(deciding)} covered {what} and {word} {written(last)}.",
+        f"{named(deciding)} covered {what} and {word} {written(last)}.",
         signed=any(grant.signed for grant in deciding),
     )
 
@@ -262,7 +263,7 @@ def _lifted(
     reason: str, grants: list[Grant], request: Request, address: Address | None, what: str
 ) -> Verdict:
     unstated = _unstated(grants, request, address) if reason == CONDITION else ()
-    who = _named(grants)
+    who = named(grants)
     if reason == CONDITION:
         missed = ", ".join(_missed(grants, request, address)).replace("_", " ")
         detail = f"{who} would cover {what}, but a condition is not met: {missed}"

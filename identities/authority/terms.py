@@ -22,6 +22,8 @@ INSIDE = "inside"
 EXPIRED, NOT_YET, REVOKED, HELD = "expired", "not_yet", "revoked", "held"
 WRONG_RESOURCE, WRONG_ACTION, NONE = "wrong_resource", "wrong_action", "none"
 TASK_NOT_COVERED, CONDITION = "task_not_covered", "condition"
+# Why a question that the judge would allow is not answered with yes (asking.py).
+UNCLEAR_RESOURCE, WRONG_TYPE, NOT_STATED = "unclear_resource", "wrong_type", "not_stated"
 REASONS = (
     INSIDE,
     HELD,

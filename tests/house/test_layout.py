@@ -32,6 +32,7 @@ PURE = (
     "identities/claims/choosing.py",
     "identities/combinations.py",
     "identities/findings",
+    "identities/question_members.py",
     "identities/register",
     "reviews/break_glass/document.py",
     "reviews/break_glass/quorum.py",
