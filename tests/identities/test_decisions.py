@@ -83,10 +83,8 @@ KEY = ActorName("aws", "access_key", "AKIAIOSFODNN7EXAMPLE")
 
 
 def ask(subject: str = "svc-report", *, now: datetime = NOW, **said: str) -> tuple[bool, str]:
-    answer = decide(
-        Question(**{"subject": subject, "action": "s3:GetObject", "resource": "invoices/1"} | said),
-        now=now,
-    )
+    question: dict[str, Any] = {"action": "s3:GetObject", "resource": "invoices/1"} | said
+    answer = decide(Question(subject, **question), now=now)
     return answer.allowed, answer.reason
 
 
