@@ -13,7 +13,7 @@ from evidence.words import counted
 from identities.actions import grants
 from identities.actions.revocations import not_answering, reach
 from identities.enforcers.contract import PermanentFailure, Target, TemporaryFailure
-from identities.models import Identity, Revocation, Rights
+from identities.models import Credential, Identity, Revocation, Rights
 from identities.signals import checks as signals
 
 # Its name, whether it is well, what was found, and what to do about it.
@@ -35,6 +35,7 @@ def doctor() -> list[Check]:
         _overdue,
         _grants,
         _unattested,
+        _contradictions,
         signals.doctor,
     ):
         try:
@@ -44,6 +45,16 @@ def doctor() -> list[Check]:
                 ("identities", False, f"cannot be read: {problem}", "run manage.py migrate")
             )
     return checks
+
+
+def _contradictions() -> list[Check]:
+    """Nothing is broken here: what a log states is kept, and people are told that it cannot be."""
+    many = Credential.objects.exclude(contradiction="").count()
+    said = "no credential states times that contradict each other"
+    if many:
+        said = f"{counted(many, 'credential')} {'states' if many == 1 else 'state'} times that"
+        said = f"{said} contradict each other (/credentials/?times=contradict)"
+    return [("stated times", True, said, "")]
 
 
 def _rights() -> list[Check]:

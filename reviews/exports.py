@@ -197,6 +197,7 @@ def credentials() -> Iterator[Row]:
             "issued_to": to,
             "issued_request_id": request,
             "expires_at": moment(expires),
+            "contradiction": row.contradiction,
         }
 
 

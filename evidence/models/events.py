@@ -5,6 +5,8 @@ migration creates them by SQL. References to events are the pair (at, id), witho
 key. An event is immutable; its size is a promise: 500 bytes with its indexes.
 """
 
+from datetime import datetime
+
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import F, Q
@@ -163,7 +165,7 @@ class Issuance(models.Model):
         db_index=False,
     )
     standing = models.BooleanField()
-    expires_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)  # as stated, also when it is before `at`
     deposit_id = models.BigIntegerField()
 
     class Meta:
@@ -174,6 +176,11 @@ class Issuance(models.Model):
                 condition=models.Q(by_credential__isnull=False),
             )
         ]
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """When it ends; none is known where the stated end is before its start."""
+        return self.expires_at if self.expires_at and self.expires_at >= self.at else None
 
 
 class Link(models.Model):

@@ -26,8 +26,8 @@ INSERT INTO identities_credential (id, number, actor_id, identity_id, kind, stan
     issued_event, issued_by_id, issued_to_id, expires_at, state, state_at)
 SELECT gen_random_uuid(), nextval('credential_number'), i.credential_id, NULL,
        CASE WHEN a.kind = 'access_key' AND NOT i.standing THEN 'session' ELSE a.kind END,
-       i.standing, i.at, i.event_id, i.by_principal_id, i.issued_to_id, i.expires_at,
-       'active', i.at
+       i.standing, i.at, i.event_id, i.by_principal_id, i.issued_to_id,
+       CASE WHEN i.expires_at >= i.at THEN i.expires_at END, 'active', i.at
 FROM (
     SELECT DISTINCT ON (n.credential_id) n.* FROM evidence_issuance n
     WHERE {among} AND NOT EXISTS (
@@ -70,11 +70,13 @@ USED_HERE = "a.id = ANY(%(used)s)"
 # What a system's own list shows (identities/inventory): when it was issued stays open, because an
 # issuance that arrives later knows it with its event; the list's own dates stand in the list.
 LISTED_AGAIN = """
-UPDATE identities_credential c SET expires_at = coalesce(c.expires_at, w.expires_at),
+UPDATE identities_credential c SET expires_at = coalesce(c.expires_at,
+        CASE WHEN c.issued_at > w.expires_at THEN NULL ELSE w.expires_at END),
     issued_to_id = coalesce(c.issued_to_id, w.holder)
 FROM unnest(%(actors)s::bigint[], %(kinds)s::text[], %(holders)s::bigint[],
             %(ends)s::timestamptz[]) AS w (actor, kind, holder, expires_at)
 WHERE c.actor_id = w.actor AND (c.expires_at IS NULL AND w.expires_at IS NOT NULL
+        AND (c.issued_at IS NULL OR c.issued_at <= w.expires_at)
     OR c.issued_to_id IS NULL AND w.holder IS NOT NULL)
 RETURNING c.actor_id
 """
@@ -88,6 +90,38 @@ FROM unnest(%(actors)s::bigint[], %(kinds)s::text[], %(holders)s::bigint[],
 WHERE NOT EXISTS (SELECT 1 FROM identities_credential c WHERE c.actor_id = w.actor)
 ON CONFLICT (actor_id) DO NOTHING
 RETURNING actor_id
+"""
+
+# Stated times that contradict each other. None of them is taken for the true one: the words stand
+# beside the credential, its issuance and the list keep what they state, and no end before the issue
+# becomes its end. Asked again of what a key issued when the key is dated, in whatever order.
+CONTRADICTIONS = """
+UPDATE identities_credential c SET contradiction = w.words
+FROM (
+    SELECT c.id, concat_ws('; ',
+        CASE WHEN n.expires_at < c.issued_at
+             THEN 'it starts on ' || to_char(c.issued_at AT TIME ZONE 'UTC', %(written)s)
+               || ', but its issuance states that it ends on '
+               || to_char(n.expires_at AT TIME ZONE 'UTC', %(written)s) END,
+        CASE WHEN k.issued_at > c.issued_at
+             THEN 'it starts on ' || to_char(c.issued_at AT TIME ZONE 'UTC', %(written)s)
+               || ', but CRED-' || k.number || ', which issued it, starts on '
+               || to_char(k.issued_at AT TIME ZONE 'UTC', %(written)s) END,
+        CASE WHEN l.expires_at < c.issued_at
+             THEN 'it starts on ' || to_char(c.issued_at AT TIME ZONE 'UTC', %(written)s)
+               || ', but the list of its system states that it ends on '
+               || to_char(l.expires_at AT TIME ZONE 'UTC', %(written)s) END) AS words
+    FROM identities_credential c
+    LEFT JOIN evidence_issuance n ON n.at = c.issued_at AND n.event_id = c.issued_event
+        AND n.credential_id = c.actor_id
+    LEFT JOIN identities_credential k ON k.actor_id = n.by_credential_id
+    LEFT JOIN LATERAL (SELECT min(d.expires_at) AS expires_at FROM identities_discovery d
+        WHERE d.actor_id = c.actor_id AND d.superseded_at IS NULL AND upper(d.during) IS NULL) l
+        ON true
+    WHERE c.actor_id IN (SELECT unnest(%(actors)s::bigint[])
+        UNION SELECT i.credential_id FROM evidence_issuance i
+        WHERE i.by_credential_id = ANY(%(actors)s))
+) w WHERE c.id = w.id AND c.contradiction <> w.words
 """
 
 # Both stretches are known at birth: active until its end, expired from then on.
@@ -174,6 +208,7 @@ def born(*, now: datetime, deposit: Deposit | None = None, used: Sequence[int] =
             actors += [row[0] for row in cursor.fetchall()]
         if not actors:
             return 0
+        _mark_contradictions(cursor, actors)
         _redate(actors, now=now)
         cursor.execute(STRETCHES, {"actors": actors, "now": now})
         cursor.execute(SEEN_WITH, {"actors": actors})
@@ -202,6 +237,7 @@ def listed(*, rows: Sequence[tuple[int, str, int | None, datetime | None]], now:
         for statement in (LISTED_AGAIN, FROM_LIST):
             cursor.execute(statement, facts)
             met += [row[0] for row in cursor.fetchall()]
+        _mark_contradictions(cursor, actors)
         if met:
             cursor.execute(STRETCHES, {"actors": met, "now": now})
             cursor.execute(SEEN_WITH, {"actors": met})
@@ -209,6 +245,12 @@ def listed(*, rows: Sequence[tuple[int, str, int | None, datetime | None]], now:
             cursor.execute(ENDED_ALREADY, [met, now])
             nudge.after_commit("identities.changed")
     return len(met)
+
+
+def _mark_contradictions(cursor: Any, actors: Sequence[int]) -> None:
+    """Say of these credentials, and of what they issued, how their stated times contradict."""
+    facts = {"actors": list(actors), "written": 'YYYY-MM-DD HH24:MI:SS "UTC"'}
+    cursor.execute(CONTRADICTIONS, facts)
 
 
 def _redate(actors: list[int], *, now: datetime) -> None:

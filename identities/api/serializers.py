@@ -73,6 +73,7 @@ class CredentialOut(serializers.ModelSerializer[Credential]):
             "issued_to",
             "seen_with",
             "expires_at",
+            "contradiction",
             "state",
             "state_at",
         )

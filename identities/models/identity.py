@@ -222,7 +222,10 @@ class Credential(models.Model):
     issued_to = models.ForeignKey(Actor, models.PROTECT, null=True, related_name="+")
     # The one principal that records name with it, where that says whose it is; observed, not issued.
     seen_with = models.ForeignKey(Actor, models.PROTECT, null=True, related_name="+")
+    # Open also where an end is stated that is before the issue: nothing ends by it.
     expires_at = models.DateTimeField(null=True)
+    # How the times that are stated of it contradict each other; empty: they do not.
+    contradiction = models.TextField(blank=True, default="", db_default="")
     state = models.TextField(default="active")  # active, held, revoked, expired
     state_at = models.DateTimeField()
 
@@ -235,6 +238,10 @@ class Credential(models.Model):
         ]
         indexes = [
             models.Index(name="credential_newest", fields=["identity", "-issued_at"]),
+            # Those that are counted and listed because of it; there are few.
+            models.Index(
+                name="credential_contradicts", fields=["id"], condition=~Q(contradiction="")
+            ),
             # Standing ones that end soon (reviews/triggers/facts.py).
             models.Index(
                 name="credential_ends",

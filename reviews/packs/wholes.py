@@ -64,6 +64,7 @@ def identity(row: Identity, cases: Iterable[Case], user: User, *, now: datetime)
                 "issued_at": at(one.issued_at),
                 "issued_by": None if one.issued_by is None else one.issued_by.value,
                 "expires_at": at(one.expires_at),
+                "contradiction": one.contradiction,
             }
             for one in row.credentials.select_related("actor", "issued_by").order_by("number")
         ],

@@ -275,6 +275,10 @@ def _validity(one: Credential, at: datetime) -> str:
         "revoked": "revoked",
         "expired": "ended",
     }[one.state]
+    if one.contradiction:
+        said = f"{said}, stated times contradict"
+        if one.expires_at is None:
+            return f"{said}: its end is not known"
     if one.standing:
         return f"{said}, standing" + ("" if one.expires_at else ", no expiry")
     if one.expires_at is not None:

@@ -143,6 +143,7 @@ def _credential(one: Credential) -> dict[str, Any]:
         "state": one.state,
         "issued_at": moment(one.issued_at),
         "expires_at": moment(one.expires_at),
+        "contradiction": one.contradiction,
         "chain": chain(one.actor_id),
     }
 

@@ -69,7 +69,7 @@ WITH RECURSIVE became (id) AS (
   SELECT DISTINCT ON (id) * FROM made WHERE standing ORDER BY id, at, event_id
 )
 SELECT o.at, o.event_id, a.realm, a.kind, a.value, c.id, coalesce(c.state, 'active'),
-  coalesce(c.expires_at, o.expires_at),
+  coalesce(c.expires_at, CASE WHEN o.expires_at >= o.at THEN o.expires_at END),
   (SELECT min(r.effective_at) FROM identities_revocation r WHERE r.credential_id = c.id
    AND r.step = 'revoke' AND r.state = 'effective'),
   (SELECT r.step || ' ' || r.state || ' REV-' || r.number FROM identities_revocation r

@@ -6,6 +6,7 @@ Reads evidence; writes nothing. What the target says is the enforcer's `residual
 from datetime import datetime
 
 from django.db import connection
+from django.db.models import F
 
 from evidence.models import Issuance, Source
 from identities.enforcers.contract import KnownSession
@@ -20,7 +21,8 @@ def sessions(row: Revocation, *, since: datetime, now: datetime) -> list[KnownSe
         Issuance.objects.filter(
             by_credential_id=row.credential.actor_id, standing=False, at__lte=since
         )
-        .exclude(expires_at__lte=now)
+        # An end that is stated to be before the start is no known end.
+        .exclude(expires_at__lte=now, expires_at__gte=F("at"))
         .select_related("credential")
     )
     dead = set(
@@ -29,7 +31,7 @@ def sessions(row: Revocation, *, since: datetime, now: datetime) -> list[KnownSe
         ).values_list("actor_id", flat=True)
     )
     return [
-        KnownSession(item.credential.value, item.at, item.expires_at)
+        KnownSession(item.credential.value, item.at, item.ends_at)
         for item in rows
         if item.credential_id not in dead
     ]

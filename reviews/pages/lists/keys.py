@@ -20,6 +20,7 @@ from .paging import PAGES, choice, page_of
 
 ISSUANCE = {"any": "all", "seen": "seen, or who issued it", "missing": "not seen"}
 LIVES = {"any": "both", "standing": "standing", "short": "short-lived"}
+TIMES = {"contradict": "contradict each other"}
 SHARED = {"any": "all", "yes": "several identities together", "no": "one identity"}
 OF_CREDENTIALS: Known = {
     "q": (),
@@ -29,6 +30,7 @@ OF_CREDENTIALS: Known = {
     "shared": tuple(SHARED),
     "service": (),
     "issuance": tuple(ISSUANCE),
+    "times": tuple(TIMES),
     **PAGES,
 }
 
@@ -45,6 +47,7 @@ def key_row(one: Credential) -> dict[str, Any]:
         "issued_by": one.issued_by.value if one.issued_by else "",
         "observed": observed.of(one),
         "expires_at": one.expires_at,
+        "contradiction": one.contradiction,
         "state": one.state,
         "revocation": None,
     }
@@ -81,6 +84,8 @@ def matching_credentials(
         rows = rows.filter(shares.SHARED if asked["shared"] == "yes" else ~shares.SHARED)
     if asked.get("lives") in ("standing", "short"):
         rows = rows.filter(standing=asked["lives"] == "standing")
+    if asked.get("times") == "contradict":
+        rows = rows.exclude(contradiction="")
     issuance = asked.get("issuance", "")
     if issuance == "seen":
         rows = rows.filter(shares.ISSUED)
@@ -98,7 +103,7 @@ def credentials(user: User, asked: dict[str, str], *, now: datetime) -> dict[str
     shown, page = page_of(
         rows.order_by("-standing", "-issued_at", "-number"), asked, "/credentials/"
     )
-    if issuance or asked.get("lives") or asked.get("shared"):
+    if any(asked.get(name) for name in ("issuance", "lives", "shared", "times")):
         page["total"] = rows.count()
     last = _last_uses([one.actor_id for one in shown])
     return {
@@ -117,6 +122,7 @@ def credentials(user: User, asked: dict[str, str], *, now: datetime) -> dict[str
             choice(
                 "issuance", "Issuance", {k: v for k, v in ISSUANCE.items() if k != "any"}, issuance
             ),
+            choice("times", "Stated times", TIMES, asked.get("times", "")),
         ],
         "narrowed": any(value for name, value in asked.items() if name != "page"),
         "rows": [{**credential_row(one), "last_at": last.get(one.actor_id)} for one in shown],
