@@ -94,7 +94,12 @@ def link_many(*, now: datetime, hands: int = 1) -> int:
     )
     try:
         with consumers.readings_stay():
-            _link(deposits, lambda: mine.update(done_at=now, leased_until=None), now, hands)
+            _link(
+                deposits,
+                lambda: mine.update(done_at=now, leased_until=None, **consumers.NOT_FAILED),
+                now,
+                hands,
+            )
     except Exception:
         log.exception("%s deposits were not linked together; each is linked alone", len(deposits))
         mine.update(leased_until=None)

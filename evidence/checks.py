@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from evidence import anchoring, chain, partitions, rereading
 from evidence.models import Consumer, LedgerEntry, Progress, Rereading, Source
+from evidence.queries import failures
 from evidence.sources.failures import Stopped
 from evidence.stores import anchors, bodies, objects
 from evidence.words import counted
@@ -94,12 +95,13 @@ def _tokens(now: datetime) -> Check:
 def _waiting(now: datetime) -> Check:
     """Of every consumer, by name: evidence does not know what each does."""
     waits = Progress.objects.filter(done_at=None)
-    failed = waits.exclude(failed_why="").order_by("consumer", "deposit_id")
-    first = failed.first()
-    if first is not None:
-        said = f"{counted(failed.count(), 'deposit')} cannot be handled; {first.deposit_id} by"
-        said = f"{said} {first.consumer}: {first.failed_why}"
-        return "deposits that wait", False, said, "report this; it is tried again by itself"
+    if found := failures.failed():
+        said = "; ".join(
+            f"{one.words}, the first is {one.first} of {one.source}, since"
+            f" {one.since:%Y-%m-%d %H:%M} UTC: {one.error}"
+            for one in found
+        )
+        return "deposits that wait", False, said, failures.REMEDY
     # What comes after another consumer may be put back long after it was received.
     first_in_line = Consumer.objects.filter(after="").values("name")
     overdue = (

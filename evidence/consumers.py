@@ -10,9 +10,11 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Value
+from django.db.models.functions import Coalesce
 
 from evidence import locks
 from evidence.locks import Lock
@@ -34,6 +36,8 @@ WHERE id = (
     ORDER BY deposit_id LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING id
 """
+# What a row says once its deposit is done or put back.
+NOT_FAILED: dict[str, Any] = {"failed_why": "", "failed_since": None}
 
 
 def claim(consumer: str, *, lease: timedelta, now: datetime, after: int = 0) -> Progress | None:
@@ -55,7 +59,7 @@ def finish(held: Progress, *, now: datetime) -> bool:
     False, and it goes on waiting, when the lease is no longer the caller's: somebody else has
     it, or the deposit was put back while it was being handled.
     """
-    return bool(_still(held).update(done_at=now, leased_until=None, failed_why=""))
+    return bool(_still(held).update(done_at=now, leased_until=None, **NOT_FAILED))
 
 
 def _still(held: Progress) -> QuerySet[Progress]:
@@ -88,6 +92,7 @@ def handle_next(
         log.exception("deposit %s was not handled by %s", held.deposit_id, consumer)
         _still(held).update(
             failed_why=f"{type(problem).__name__}: {problem}"[:LONGEST_WHY].replace("\0", ""),
+            failed_since=Coalesce("failed_since", Value(now)),
             leased_until=now + lease * 2 ** min(held.attempts - 1, MOST_DOUBLINGS),
         )
     return held.deposit_id
@@ -119,5 +124,5 @@ def put_back(deposits: Sequence[int]) -> None:
     # Their rows come again when the first are done (docs/decisions/0005).
     rows.exclude(consumer__in=first).delete()
     rows.filter(consumer__in=first).update(
-        done_at=None, leased_until=None, attempts=0, failed_why=""
+        done_at=None, leased_until=None, attempts=0, **NOT_FAILED
     )

@@ -56,6 +56,7 @@ class Summary:
     rejects: list[tuple[str, Rejected]] = field(default_factory=list)  # file, place and reason
     refused: list[tuple[str, str]] = field(default_factory=list)  # damaged file, why
     skipped: list[tuple[str, str]] = field(default_factory=list)  # no evidence, why
+    taken: list[int] = field(default_factory=list)  # deposits that hold the bytes, also old ones
 
     def add(self, step: Step) -> None:
         """Count one step. Bytes that were there already stored nothing: all are duplicates."""
@@ -63,6 +64,7 @@ class Summary:
             (self.skipped if step.skipped else self.refused).append((step.file, step.refused))
             return
         taken = step.taken
+        self.taken.append(taken.deposit)
         self.records += taken.records
         if taken.repeat:
             self.duplicates += taken.records - taken.rejects

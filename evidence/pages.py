@@ -15,7 +15,7 @@ from evidence import actions, anchoring, custody_pages, known, pulling
 from evidence.models import Anchor, Deposit, Source
 from evidence.parameters import Known, understood, whole
 from evidence.permissions import Reader
-from evidence.queries import ledger, sources
+from evidence.queries import failures, ledger, sources
 from evidence.sources.failures import Stopped
 from evidence.stores import anchors
 from evidence.withheld import Withheld
@@ -70,6 +70,10 @@ def source_list(asked: Mapping[str, str], by: Reader, *, now: datetime) -> dict[
         "now": now,
         "rows": shown[first : first + sources.PAGE],
         "any": bool(found),
+        "failures": failures.failed(),
+        "failures_remedy": failures.REMEDY,
+        # An error may quote the evidence that it is about.
+        "may_read_errors": by.why_not_administer is None,
         "q": asked.get("q", ""),
         "filters": [
             {

@@ -151,6 +151,7 @@ class Progress(models.Model):
     done_at = models.DateTimeField(null=True)
     attempts = models.IntegerField(default=0)
     failed_why = models.TextField(blank=True)
+    failed_since = models.DateTimeField(null=True)  # its first failure, until it is done
 
     class Meta:
         constraints = [
@@ -161,7 +162,13 @@ class Progress(models.Model):
             # consumers.CLAIM: a million deposits that are done cost nothing.
             models.Index(
                 name="progress_waiting", fields=["consumer", "deposit"], condition=Q(done_at=None)
-            )
+            ),
+            # evidence/queries/failures.py: looked at with every page of sources.
+            models.Index(
+                name="progress_failed",
+                fields=["consumer", "deposit"],
+                condition=Q(done_at=None) & ~Q(failed_why=""),
+            ),
         ]
 
 

@@ -61,11 +61,14 @@ def test_doctor_counts_deposits_that_wait(source: Callable[..., Source]) -> None
 
 
 def test_doctor_says_why_a_deposit_cannot_be_linked(source: Callable[..., Source]) -> None:
-    taken = intake.take(source=source(), body=trail(record(1)), by="command", now=timezone.now())
+    # What failed before its time was kept has the time of its receipt.
+    received = timezone.now()
+    taken = intake.take(source=source(), body=trail(record(1)), by="command", now=received)
     Progress.objects.filter(consumer="links").update(failed_why="disk full")
+    words = f"links could not process 1 deposit, the first is {taken.deposit} of trail, since"
     assert said("deposits that wait") == (
         False,
-        f"1 deposit cannot be handled; {taken.deposit} by links: disk full",
+        f"{words} {received:%Y-%m-%d %H:%M} UTC: disk full",
     )
 
 

@@ -18,6 +18,7 @@ from evidence.files import HEAD, File, Summary
 from evidence.formats import bodies
 from evidence.models import Source
 from evidence.permissions import COMMAND, NotPossible
+from evidence.queries import failures
 from evidence.words import counted
 
 BAR = 28
@@ -79,7 +80,12 @@ class Command(BaseCommand):
                 f"{damaged} was not taken whole, so {source.name} is not stated to be complete."
             )
         nothing = len(summary.refused) + len(summary.skipped) == len(paths)
-        if nothing or (options["strict"] and (summary.rejects or summary.refused)):
+        failed = failures.failed(summary.taken) if options["wait"] else []
+        for one in failed:
+            self.stderr.write(
+                f"{one.words}, the first is {one.first}: {one.error}\nWhat to do: {failures.REMEDY}."
+            )
+        if failed or nothing or (options["strict"] and (summary.rejects or summary.refused)):
             sys.exit(1)
 
     def _source(self, paths: list[Path], options: dict[str, Any]) -> Source:
