@@ -129,7 +129,7 @@ def freeze(
     refs = sorted(set(events))[-most:]
     with connection.cursor() as cursor:
         # What is read here is still there when this is committed, or is erased from it as well.
-        locks.wait_shared(cursor, Lock.FREEZE)
+        locks.take_shared(cursor, Lock.FREEZE)
     rows, sources = _events(refs)
     body = {
         "version": VERSION,

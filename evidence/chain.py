@@ -69,7 +69,7 @@ def digest_of(deposit: Deposit, source: str) -> bytes:
 def seal(*, now: datetime, thorough: bool = True) -> int:
     """Seal the deposits that are committed and not sealed yet; how many."""
     with transaction.atomic(), connection.cursor() as cursor:
-        if not locks.taken(cursor, Lock.DEPOSIT_SEALER):
+        if not locks.try_take(cursor, Lock.DEPOSIT_SEALER):
             return 0
         after = -1
         if not thorough:

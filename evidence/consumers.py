@@ -103,7 +103,7 @@ def readings_stay() -> Iterator[None]:
     """While somebody works on deposits, no reading of one is replaced (`settled`): what is
     concluded from the old one would outlive it."""
     with connection.cursor() as cursor:
-        locks.share_for_session(cursor, Lock.READINGS)
+        locks.take_shared_for_session(cursor, Lock.READINGS)
     try:
         yield
     finally:
@@ -114,7 +114,7 @@ def readings_stay() -> Iterator[None]:
 def settled() -> None:
     """Wait until nobody works on deposits; who comes waits until this transaction is over."""
     with connection.cursor() as cursor:
-        locks.wait(cursor, Lock.READINGS)
+        locks.take(cursor, Lock.READINGS)
 
 
 def put_back(deposits: Sequence[int]) -> None:

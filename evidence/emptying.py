@@ -183,7 +183,7 @@ def _deposit(number: UUID, now: datetime) -> bool:
         if row is None:
             return Erasure.objects.filter(pk=number, state=Erasure.CONFIRMED).exists()
         # Whoever signs now waits, and freezes what is left; what was frozen meanwhile goes first.
-        locks.wait(cursor, Lock.FREEZE)
+        locks.take(cursor, Lock.FREEZE)
         while _capsule(row, now):
             pass
         stones = Tombstone.objects.filter(deposit=row.deposit)

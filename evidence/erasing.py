@@ -281,7 +281,7 @@ def copies(deposit: Deposit) -> list[str]:
 def lock(deposit: Deposit) -> None:
     """One erasure of a deposit at a time, until the transaction ends."""
     with connection.cursor() as cursor:
-        locks.wait(cursor, Lock.ERASURE, deposit.pk)
+        locks.take(cursor, Lock.ERASURE, deposit.pk)
 
 
 def _waiting(erasure: Erasure) -> Erasure:

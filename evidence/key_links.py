@@ -223,7 +223,7 @@ def take_turn(cursor: Any) -> None:
     They rest on links that another job may be writing: jobs take turns at the end, after their
     locks on sources, so that the later sees what the earlier found.
     """
-    locks.wait(cursor, Lock.ISSUANCE_LINKS)
+    locks.take(cursor, Lock.ISSUANCE_LINKS)
 
 
 def by_issuance(cursor: Any, slice_: Slice, traces: str | None = None, *, now: datetime) -> int:

@@ -2,8 +2,8 @@
 
 Two locks of one number wait for each other, so each has its own here (tests/house/test_locks.py).
 A lock may have a key: then only those with the same key wait for each other. A text key is hashed
-to 32 bits; two texts of one hash wait for each other and nothing worse. Numbers stay as they are:
-workers of two releases may run side by side.
+to 32 bits; two texts of one hash wait for each other and nothing worse. A number stays as it is:
+workers of two releases that run side by side have to wait for each other.
 """
 
 from enum import IntEnum, unique
@@ -38,13 +38,13 @@ class Lock(IntEnum):
         7_305_463  # taken in SQL (reviews/migrations/0031_break_glass_accounts.py)
     )
     AUTOMATIC_HOLDS = 7_305_464
-    CUTS_UNDER_POLICY = 7_305_465  # of one policy: the key is its number
+    CUTS_UNDER_POLICY = 7_305_465  # of one policy: the key is its name
     MODE_SIGNATURES = 7_305_466  # shared by whoever cuts, exclusive for signing a step of a mode
     MODE_SWEEP = 7_305_467
     CHANGE_FREEZES = 7_305_468
 
 
-def wait(cursor: Any, lock: Lock, key: int | str | None = None) -> None:
+def take(cursor: Any, lock: Lock, key: int | str | None = None) -> None:
     """Take this lock until the transaction ends, when nobody else has it.
 
     A number as key is cut to 31 bits.
@@ -57,19 +57,19 @@ def wait(cursor: Any, lock: Lock, key: int | str | None = None) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [int(lock), key % 2_147_483_647])
 
 
-def wait_shared(cursor: Any, lock: Lock) -> None:
+def take_shared(cursor: Any, lock: Lock) -> None:
     """Take this lock together with others who share it, until the transaction ends."""
     cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [int(lock)])
 
 
-def taken(cursor: Any, lock: Lock) -> bool:
+def try_take(cursor: Any, lock: Lock) -> bool:
     """Take this lock until the transaction ends, unless somebody has it; whether it was taken."""
     cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [int(lock)])
     return bool(cursor.fetchone()[0])
 
 
-def taken_for_session(cursor: Any, lock: Lock) -> bool:
-    """As `taken`, until `release` or the end of the connection."""
+def try_take_for_session(cursor: Any, lock: Lock) -> bool:
+    """As `try_take`, until `release` or the end of the connection."""
     cursor.execute("SELECT pg_try_advisory_lock(%s)", [int(lock)])
     return bool(cursor.fetchone()[0])
 
@@ -78,7 +78,7 @@ def release(cursor: Any, lock: Lock) -> None:
     cursor.execute("SELECT pg_advisory_unlock(%s)", [int(lock)])
 
 
-def share_for_session(cursor: Any, lock: Lock) -> None:
+def take_shared_for_session(cursor: Any, lock: Lock) -> None:
     """Take this lock together with others who share it, until `release_shared`."""
     cursor.execute("SELECT pg_advisory_lock_shared(%s)", [int(lock)])
 

@@ -273,7 +273,7 @@ WHERE source_id = %s AND trace = ANY(%s::uuid[]) AND issued IS NOT TRUE
 def lock(cursor: Any, grown: Iterable[Grown]) -> None:
     """Alone with the runs of these sources, until the transaction is over."""
     for source in sorted({one.source for one in grown}):
-        locks.wait(cursor, Lock.RUNS, source)
+        locks.take(cursor, Lock.RUNS, source)
 
 
 class Grew(NamedTuple):

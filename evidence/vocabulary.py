@@ -65,7 +65,7 @@ PROOFS = {
 
 
 def mixed_strengths(strengths: Mapping[str, int]) -> str:
-    """ "4 exact, 3 by key", the strongest first; empty where all are of one strength."""
+    """Such as "4 exact, 3 by key", the strongest first; empty where all are of one strength."""
     parts = [
         f"{strengths[STRENGTHS[one]]:,} {_COUNTED[one]}"
         for one in sorted(STRENGTHS, reverse=True)

@@ -62,7 +62,7 @@ def before_first_pulls(*, now: datetime) -> int:
     """The gap before the first pull of each source that is complete by its cursor and has none;
     how many were written."""
     with transaction.atomic(), connection.cursor() as cursor:
-        locks.wait(cursor, Lock.FIRST_GAPS)
+        locks.take(cursor, Lock.FIRST_GAPS)
         cursor.execute(BEFORE_FIRST_PULLS, {"reason": BEFORE_ALL, "now": now})
         return int(cursor.rowcount)
 

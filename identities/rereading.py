@@ -48,7 +48,7 @@ def follow(replaced: Sequence[Replaced], now: datetime) -> None:
     """Take back what was concluded from names that changed, and let keys follow events that
     moved."""
     with connection.cursor() as cursor:
-        locks.wait(cursor, Lock.JUDGE)
+        locks.take(cursor, Lock.JUDGE)
         # Of an event whose names stayed, the attributions stand and are judged again in place.
         renamed = [one for one in replaced if not one.same_actors]
         if renamed:

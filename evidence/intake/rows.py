@@ -36,7 +36,7 @@ def first_sights(cursor: Any, admitted: Admitted) -> dict[bytes, int]:
     undated = [id_of(record.digest) for record in admitted.records if record.at is None]
     if not undated:
         return {}
-    locks.wait(cursor, Lock.UNDATED_RECORDS)
+    locks.take(cursor, Lock.UNDATED_RECORDS)
     cursor.execute(
         "SELECT (extract(epoch FROM at) * 1000000)::bigint, digest FROM evidence_event"
         f" WHERE id = ANY(%s) AND time_basis = {TIME_RECEIVED} ORDER BY at DESC",

@@ -186,7 +186,7 @@ def seal(*, now: datetime, thorough: bool = True) -> int:
     ledger; without it only near its end, which is what every second can afford.
     """
     with transaction.atomic(), connection.cursor() as cursor:
-        if not locks.taken(cursor, Lock.LEDGER_SEALER):
+        if not locks.try_take(cursor, Lock.LEDGER_SEALER):
             return 0
         cursor.execute(
             "SELECT number, hash, entry_id FROM evidence_ledgerseal ORDER BY number DESC LIMIT 1"

@@ -200,7 +200,7 @@ def born(*, now: datetime, deposit: Deposit | None = None, used: Sequence[int] =
     if deposit is not None:
         facts |= {"first": deposit.first_at, "last": deposit.last_at, "deposit": deposit.pk}
     with transaction.atomic(), connection.cursor() as cursor:
-        locks.wait(cursor, Lock.CREDENTIAL_BIRTHS)
+        locks.take(cursor, Lock.CREDENTIAL_BIRTHS)
         actors: list[int] = []
         for statement, here in ((FROM_ISSUANCE, ISSUED_HERE), (FROM_USE, USED_HERE)):
             among = "true" if deposit is None else here
@@ -232,7 +232,7 @@ def listed(*, rows: Sequence[tuple[int, str, int | None, datetime | None]], now:
         "now": now,
     }
     with connection.cursor() as cursor:
-        locks.wait(cursor, Lock.CREDENTIAL_BIRTHS)
+        locks.take(cursor, Lock.CREDENTIAL_BIRTHS)
         met = []
         for statement in (LISTED_AGAIN, FROM_LIST):
             cursor.execute(statement, facts)
@@ -310,7 +310,7 @@ def hand_out(actors: Sequence[int], *, now: datetime) -> int:
         return 0
     with transaction.atomic(), connection.cursor() as cursor:
         # Two deposits that show two principals are noted before either is looked at here.
-        locks.wait(cursor, Lock.CREDENTIAL_BIRTHS)
+        locks.take(cursor, Lock.CREDENTIAL_BIRTHS)
         cursor.execute(SEEN_WITH, {"actors": list(actors)})
         changed = [row[0] for row in cursor.fetchall()]
         if changed:

@@ -109,6 +109,8 @@ class FindingOut(serializers.ModelSerializer[Finding]):
     key = serializers.CharField(read_only=True)
     identity = serializers.CharField(source="identity.key", default=None, read_only=True)
     assignee = serializers.CharField(source="assignee.called", default=None, read_only=True)
+    # How many events by the name of their strength.
+    strengths = serializers.DictField(child=serializers.IntegerField(), read_only=True)
 
     class Meta:
         model = Finding

@@ -75,7 +75,7 @@ WHERE c.id = i.id
 def look_next(*, now: datetime) -> bool:
     """Write or renew one batch of claims; False when everything has been looked at of late."""
     with transaction.atomic(), connection.cursor() as cursor:
-        if not locks.taken(cursor, Lock.CLAIMS):
+        if not locks.try_take(cursor, Lock.CLAIMS):
             return False
         facts: dict[str, Any] = {"now": now, "most": BATCH, "kinds": list(BINDABLE)}
         cursor.execute(SETTLED, facts)
@@ -98,7 +98,7 @@ def new_next(*, now: datetime) -> bool:
     costs little enough for every change. What is written is looked at again by the next whole look,
     as its evidence may come a moment later. False when nothing is new."""
     with transaction.atomic(), connection.cursor() as cursor:
-        if not locks.taken(cursor, Lock.CLAIMS):
+        if not locks.try_take(cursor, Lock.CLAIMS):
             return False
         facts: dict[str, Any] = {"now": now, "most": BATCH}
         cursor.execute(SETTLED, facts)

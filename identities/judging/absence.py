@@ -67,7 +67,7 @@ def judge_credentials(*, now: datetime) -> int:
         if not watch.dirty and not further:
             continue
         with transaction.atomic(), connection.cursor() as cursor:
-            locks.wait(cursor, Lock.JUDGE)
+            locks.take(cursor, Lock.JUDGE)
             # Cleared first: news that commits while we look marks it again.
             CredentialWatch.objects.filter(pk=watch.pk).update(
                 dirty=False, judged_through=known.until

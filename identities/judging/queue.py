@@ -43,7 +43,7 @@ def _handle(held: Progress, now: datetime) -> None:
         months = {partitions.month_of(deposit.first_at), partitions.month_of(deposit.last_at)}
         partitions.ensure(partitions.missing(partitions.BY_EVENT_TIME, months))
     with transaction.atomic(), connection.cursor() as cursor:
-        locks.wait(cursor, Lock.JUDGE)
+        locks.take(cursor, Lock.JUDGE)
         _judge(scope.of(deposit), now=now)
         concerned.look_again(deposit)
         consumers.finish(held, now=now)

@@ -104,7 +104,7 @@ def tell_next(*, now: datetime) -> int:
     """Write the events of what happened and was not told, a batch; how many there were."""
     with transaction.atomic():
         with connection.cursor() as cursor:
-            if not locks.taken(cursor, Lock.SIGNALS):
+            if not locks.try_take(cursor, Lock.SIGNALS):
                 return 0
         streams = list(
             SignalStream.objects.filter(deleted_at=None, receiver__ended_at=None)

@@ -110,7 +110,7 @@ def _throttled(address: str, *, now: datetime) -> None:
     place = place_of(address)
     with transaction.atomic():
         with connection.cursor() as cursor:
-            locks.wait(cursor, Lock.ACCOUNT_ATTEMPTS, place)
+            locks.take(cursor, Lock.ACCOUNT_ATTEMPTS, place)
         old = AccountAttempt.objects.filter(at__lt=now - WINDOW).order_by("at")
         AccountAttempt.objects.filter(
             pk__in=list(old.values_list("pk", flat=True)[:PRUNED])

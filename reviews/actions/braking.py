@@ -5,7 +5,6 @@ Owns the sentences, the count behind the brake and the holding of rungs. Ends of
 are no cuts, and what people signed item by item goes out: neither comes here. When is climbing.py.
 """
 
-import zlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -154,13 +153,11 @@ class Reasons:
             for one in (case.policy for case in self._cases)
             if one is not None and "brake" in one.document
         }
-        keys = sorted({zlib.crc32(one.name.encode()) % 2_147_483_647 for one in braked.values()})
+        names = sorted({one.name for one in braked.values()})
         with connection.cursor() as cursor:
-            for key in keys:
-                locks.wait(cursor, Lock.CUTS_UNDER_POLICY, key)
-        lately = {
-            name: _cut_lately(name, now=self.now) for name in {p.name for p in braked.values()}
-        }
+            for name in names:
+                locks.take(cursor, Lock.CUTS_UNDER_POLICY, name)
+        lately = {name: _cut_lately(name, now=self.now) for name in names}
         return {pk: (most_of(one, now=self.now), lately[one.name]) for pk, one in braked.items()}
 
 

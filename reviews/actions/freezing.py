@@ -105,7 +105,7 @@ def sign(*, freeze: Freeze, by: User, now: datetime) -> Freeze:
     """The second signature: from its beginning on nothing of its scope is cut by a clock."""
     with transaction.atomic():
         with connection.cursor() as cursor:
-            locks.wait(cursor, Lock.CHANGE_FREEZES)
+            locks.take(cursor, Lock.CHANGE_FREEZES)
         row = _locked(freeze)
         require(freeze_permissions.why_not_sign_freeze(by, row, now=now))
         _check_asked(row.asked, now=now)

@@ -211,7 +211,7 @@ def send_next(*, now: datetime) -> bool:
 def _one_at_a_time() -> None:
     """A sweep that read which rules hold never moves anybody after another has applied later ones."""
     with connection.cursor() as cursor:
-        locks.wait(cursor, Lock.MODE_SWEEP)
+        locks.take(cursor, Lock.MODE_SWEEP)
 
 
 def _move(rule: ModeRule, batch: Sequence[Moving], *, now: datetime) -> None:

@@ -21,7 +21,7 @@ def hold_back(identities: Iterable[Identity], *, now: datetime) -> None:
     """Set `mode` of these (not saved) to what signed steps have left of it; and keep steps from
     being signed until the transaction is over, so that what is cut in it is cut before them."""
     with connection.cursor() as cursor:
-        locks.wait_shared(cursor, Lock.MODE_SIGNATURES)
+        locks.take_shared(cursor, Lock.MODE_SIGNATURES)
     known = list(identities)
     # Read again: what was read before the lock may be older than a step that is over by now.
     rows = Identity.objects.filter(pk__in=[one.pk for one in known])
@@ -45,4 +45,4 @@ def hold_back(identities: Iterable[Identity], *, now: datetime) -> None:
 def after_what_cuts() -> None:
     """Wait, in the transaction of a signature, for the batches that are cutting at this moment."""
     with connection.cursor() as cursor:
-        locks.wait(cursor, Lock.MODE_SIGNATURES)
+        locks.take(cursor, Lock.MODE_SIGNATURES)

@@ -14,6 +14,7 @@ from django.db.models import BooleanField
 from django.db.models.expressions import RawSQL
 
 from evidence.vocabulary import KEY, TIME_STATED
+from identities.findings.rules import CREDENTIAL, SECRET
 from identities.models import Finding
 from identities.models.behaviour import BY_KEY
 
@@ -24,7 +25,8 @@ MOST_EVENTS = 100
 ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 # The event is the identity's by its name or key, the finding has it by a key or an exact link; its
 # time is its own; it came within the normal delay of its source; neither that source nor a source
-# of the run behind it is sampled.
+# of the run behind it is sampled. That a run left its task is said because of a secret it read or
+# a credential it minted, so only such an event carries a hold.
 CORE = f"""
 FROM identities_findingevent fe
 JOIN evidence_event e ON e.at = fe.at AND e.id = fe.event_id
@@ -34,6 +36,8 @@ JOIN identities_attribution a ON a.at = fe.at AND a.event_id = fe.event_id
 LEFT JOIN evidence_actor n ON n.id = e.principal_id
 LEFT JOIN evidence_actor above ON above.id = n.parent_id
 WHERE fe.finding_id = {{finding}} AND fe.strength >= {KEY} AND e.time_basis = {TIME_STATED}
+    AND (fe.reason IN ('{SECRET}', '{CREDENTIAL}') OR NOT EXISTS (
+        SELECT FROM identities_finding t WHERE t.id = fe.finding_id AND t.rule = 'left_task'))
     AND s.sampling >= 1 AND e.received_at <= e.at + make_interval(secs => s.lag_seconds)
     AND fe.at >= %s AND e.received_at >= %s
     AND NOT EXISTS (

@@ -34,7 +34,7 @@ DAYS = 30
 def one_at_a_time() -> None:
     """Limits are counted, and rules switched off, by one transaction after the other."""
     with connection.cursor() as cursor:
-        locks.wait(cursor, Lock.AUTOMATIC_HOLDS)
+        locks.take(cursor, Lock.AUTOMATIC_HOLDS)
 
 
 def in_force() -> list[HoldRule]:

@@ -33,7 +33,7 @@ NEVER = timedelta(days=36_500)
 def turn() -> Iterator[bool]:
     """Whether it is this process's turn to send; whoever has it finds what others would."""
     with connection.cursor() as cursor:
-        mine = locks.taken_for_session(cursor, Lock.NOTICES)
+        mine = locks.try_take_for_session(cursor, Lock.NOTICES)
     try:
         yield mine
     finally:

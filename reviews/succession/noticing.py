@@ -59,7 +59,7 @@ def notice_next(*, now: datetime) -> bool:
     """Take a batch of what one party leaves; False when nobody is gone with anything unlisted."""
     with transaction.atomic(), connection.cursor() as cursor:
         # One notices at a time: a party, a person and a membership lead to the same list.
-        if not locks.taken(cursor, Lock.SUCCESSIONS):
+        if not locks.try_take(cursor, Lock.SUCCESSIONS):
             return False
         _may_be_next()
         found = _gone(now) or _moved(now)

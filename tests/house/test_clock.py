@@ -346,7 +346,8 @@ def test_every_daily_clock_comes_within_as_many_days() -> None:
     first = datetime(2026, 12, 28, 8, tzinfo=UTC)  # over the end of a year
     days = [first + timedelta(days=number) for number in range(2 * len(clock.DAILY))]
     found = {clock.parse_offset("daily", day) for day in days}
-    assert found >= {clock.parse_offset(text, day) for text in clock.DAILY[:4] for day in days}
+    offsets = [text for text in clock.DAILY if text not in clock.NAMED_MOMENTS]
+    assert found >= {clock.parse_offset(text, day) for text in offsets for day in days}
 
 
 @pytest.mark.parametrize("text", ["tomorrow", "400", "+d", "2030-13-01"])

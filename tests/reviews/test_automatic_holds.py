@@ -104,6 +104,16 @@ def test_what_rests_on_less_holds_nothing(story: Told, name: str, change: Change
     assert (sweep(now), Revocation.objects.count()) == ([], 0), name
 
 
+def test_run_that_left_its_task_is_held_only_for_what_says_so(story: Told) -> None:
+    ruled(story, classes=["no_authority", "left_task"])
+    finding = behaves()
+    finding.rule = "left_task"
+    finding.save(update_fields=["rule"])
+    assert sweep() == []  # its event is outside of authority, which alone is no left task
+    FindingEvent.objects.filter(finding=finding).update(reason="minted a credential")
+    assert [one.finding for one in sweep()] == [finding]
+
+
 def test_run_behind_it_of_a_sampled_source_holds_nothing(story: Told) -> None:
     ruled(story)
     finding = behaves()

@@ -105,7 +105,7 @@ def propose_from_links(*, now: datetime) -> int:
     date in place; a person's answer is a row that stays.
     """
     with transaction.atomic(), connection.cursor() as cursor:
-        if not locks.taken(cursor, Lock.BINDING_PROPOSALS):
+        if not locks.try_take(cursor, Lock.BINDING_PROPOSALS):
             return 0
         facts: dict[str, Any] = {
             "now": now,

@@ -53,7 +53,7 @@ def begin(*, asked_for: str, client: str, address: str, now: datetime) -> tuple[
         raise NotPossible("Say which grant: scope=grant:GRT-12.")
     with transaction.atomic():
         with connection.cursor() as cursor:
-            locks.wait(cursor, Lock.SIGN_INS_ELSEWHERE)
+            locks.take(cursor, Lock.SIGN_INS_ELSEWHERE)
         GrantSignIn.objects.filter(created_at__lt=now - KEPT, taken_at__isnull=True).delete()
         waiting = GrantSignIn.objects.filter(
             expires_at__gt=now, approved_at__isnull=True, refused_at__isnull=True

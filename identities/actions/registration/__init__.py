@@ -52,7 +52,7 @@ def register(
     run = Run(by=by, now=now, imported=imported, dry_run=dry_run, holds_back=True)
     with transaction.atomic(), connection.cursor() as cursor:
         # Two files at once would both find the same entry missing and both make it.
-        locks.wait(cursor, Lock.REGISTRATION)
+        locks.take(cursor, Lock.REGISTRATION)
         apply_people(run, entries.people)
         apply_teams(run, entries.teams)
         say_where(run, entries.people)

@@ -54,7 +54,7 @@ def roster(
         )
     run = Run(by=by, now=now, imported=False, dry_run=dry_run, because="by a list of people")
     with transaction.atomic(), connection.cursor() as cursor:
-        locks.wait(cursor, Lock.REGISTRATION)
+        locks.take(cursor, Lock.REGISTRATION)
         apply_people(run, entries.people)
         say_where(run, entries.people)
         if whole and not run.problems:
