@@ -45,7 +45,7 @@ WHERE fe.finding_id = {{finding}} AND fe.strength >= {KEY} AND e.time_basis = {T
         JOIN evidence_event c ON c.at = l.cause_at AND c.id = l.cause_id
         JOIN evidence_source t ON t.id = c.source_id
         WHERE l.effect_at = fe.at AND l.effect_id = fe.event_id AND t.sampling < 1)
-"""
+"""  # noqa: S608 - of constants
 OF_FINDINGS = f"""
 SELECT f.id, p.* FROM unnest(%s::uuid[], %s::int[]) AS f(id, number)
 CROSS JOIN LATERAL (
