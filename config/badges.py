@@ -23,6 +23,7 @@ LOOKS: dict[str, Look] = {
     "exact": Look("exact", "", "outline", 3),
     "key": Look("key", "", "outline", 2),
     "inferred": Look("inferred", "", "inferred", 1),
+    "claimed": Look("claimed", "help-circle", "grey"),
     # Behaviour beside authority.
     "inside": Look("inside", "check", "green"),
     "outside": Look("outside", "alert-triangle", "red"),

@@ -21,10 +21,10 @@ from evidence.slices import Slice
 from evidence.vocabulary import (
     ACTIVITIES,
     INFERRED,
+    LINK_STRENGTHS,
     OUTCOMES,
     PLANES,
     PROOFS,
-    STRENGTHS,
     TIME_BASES,
 )
 
@@ -95,7 +95,7 @@ SELECT e.id IS NOT NULL AND c.id IS NOT NULL,
         AND l.effect_id = k.effect AND l.cause_at = k.cause_at AND l.cause_id = k.cause),
     (SELECT max(l.strength) FROM evidence_shownlink l WHERE l.effect_at = k.effect_at
         AND l.effect_id = k.effect AND l.cause_at = k.cause_at AND l.cause_id = k.cause),
-    (SELECT max(l.strength) FROM evidence_link l WHERE l.effect_at = k.effect_at
+    (SELECT max(l.strength) FROM evidence_shownlink l WHERE l.effect_at = k.effect_at
         AND l.effect_id = k.effect),
     coalesce(evidence_of_silent_run(k.cause_at, k.cause), false)
 FROM unnest(%s::timestamptz[], %s::bigint[], %s::timestamptz[], %s::bigint[]) WITH ORDINALITY
@@ -216,17 +216,17 @@ def no_longer_shown(capsule: Capsule) -> list[str]:
 def _why_not_shown(
     strength: str, there: bool, linked: bool, shown: int | None, strongest: int | None, silent: bool
 ) -> str:
-    if shown is not None and STRENGTHS[shown] == strength:
+    if shown is not None and LINK_STRENGTHS[shown] == strength:
         return ""
     if shown is not None:
-        return f"it is shown as {STRENGTHS[shown]} by now"
+        return f"it is shown as {LINK_STRENGTHS[shown]} by now"
     if not there:
         return "one of its events is not kept any more, or was read again as another"
     if not linked:
         return "its events were read again, and it was not found again"
-    if strongest is not None and STRENGTHS[strongest] != strength:
-        return f"the event has a stronger link by now: {STRENGTHS[strongest]}"
-    if strength == STRENGTHS[INFERRED] and not silent:
+    if strongest is not None and LINK_STRENGTHS[strongest] != strength:
+        return f"the event has a stronger link by now: {LINK_STRENGTHS[strongest]}"
+    if strength == LINK_STRENGTHS[INFERRED] and not silent:
         return "its run shows the calls it made itself by now, and this is not one of them"
     return "a better proof leads to another run by now"
 
@@ -265,7 +265,7 @@ def _links(refs: Sequence[Ref]) -> list[dict[str, Any]]:
             {
                 "effect": {"at": _moment(row[0]), "id": str(row[1])},
                 "cause": {"at": _moment(row[2]), "id": str(row[3])},
-                "strength": STRENGTHS[row[4]],
+                "strength": LINK_STRENGTHS[row[4]],
                 "proof": PROOFS[row[5]],
             }
             for row in cursor.fetchall()

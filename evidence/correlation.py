@@ -3,10 +3,13 @@
 evidence/links.py says the same in SQL; a property test compares both over any order and split.
 
 1. *Request id*: an API event of an identity log and a span carry the same request id, and name
-   the same service or the same operation: **exact**. Request ids alone repeat in real logs
-   (paged calls, service calls that share their caller's id), so the action must agree. A span of
-   HTTP names a method and no operation (`GET`; the cluster's log says `list pods`): its id alone
-   decides, where it is long enough to be nobody else's.
+   the same service and the same operation: **exact**, as far as the two records tell. Whoever
+   reads the log can copy an id, so it is *claimed* until the span's agent is linked to the account
+   that called (identities_link_strength, in a migration of identities). Request ids alone repeat
+   in real logs (paged calls, service calls that share their caller's id), so the action must
+   agree. A span that states no service is compared by its operation. A span of HTTP names a method
+   and no operation (`GET`; the cluster's log says `list pods`): its id alone decides, where it is
+   long enough to be nobody else's.
 2. *Credential*: a span says which credential it used and states no request id; an API event has
    the same credential and the same action, in the span's time: **key**. A span that states a
    request id has said which event it is, and is never taken for another.
@@ -65,6 +68,9 @@ from evidence.vocabulary import (
 # What spans of HTTP are called: a method, and a path perhaps. The database asks with the same.
 METHOD = r"^(HTTP )?(CONNECT|DELETE|GET|HEAD|OPTIONS|PATCH|POST|PUT|TRACE)( |$)"
 _METHOD = re.compile(METHOD.replace("$", r"\Z"))
+# CloudTrail dates the operations of some services. The database asks with the same.
+VERSION = r"[0-9]{8}(v[0-9]+)?$"
+_VERSION = re.compile(VERSION.replace("$", r"\Z"))
 # Shorter ids of requests are counted up, or typed: they are met in more systems than one.
 SHORTEST_SURE_ID = 16
 # How far apart the two clocks may be; request ids may repeat after that.
@@ -130,11 +136,15 @@ class Found(NamedTuple):
 
 
 def same_act(api_action: str, span_action: str) -> bool:
-    """Same service or same operation, ignoring the case of ASCII letters: `s3:GetObject` and
-    `S3:getobject`. The operation is everything after the first colon."""
-    api_service, _, api_operation = _folded(api_action).partition(":")
-    span_service, _, span_operation = _folded(span_action).partition(":")
-    return api_service == span_service or (api_operation != "" and api_operation == span_operation)
+    """Same service and same operation, ignoring the case of ASCII letters and the date of an
+    operation's version: `lambda:ListFunctions20150331` and `Lambda:ListFunctions`. The operation
+    is everything after the first colon; a span that has none names the operation alone."""
+    api, span = _act(api_action), _act(span_action)
+    return api == span or (":" not in span and span != "" and api.partition(":")[2] == span)
+
+
+def _act(action: str) -> str:
+    return _VERSION.sub("", _folded(action))
 
 
 def _folded(text: str) -> str:

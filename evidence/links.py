@@ -24,7 +24,7 @@ from evidence import (
     together,
     touched,
 )
-from evidence.correlation import METHOD, SHORTEST_SURE_ID
+from evidence.correlation import METHOD, SHORTEST_SURE_ID, VERSION
 from evidence.models import Deposit, Progress
 from evidence.slices import NO_KEYS, Keys, Slice
 from evidence.vocabulary import EXACT, PLANE_AI, PLANE_IDENTITY, PROOF_REQUEST_ID
@@ -42,13 +42,12 @@ _SAME_REQUEST = """
     JOIN evidence_term ea ON ea.id = e.action_id
     JOIN evidence_term sa ON sa.id = s.action_id
     -- correlation.same_request; the C collation folds ASCII letters only, as it does.
-    WHERE (ea.id = sa.id
-           OR lower(split_part(ea.value, ':', 1) COLLATE "C")
-             = lower(split_part(sa.value, ':', 1) COLLATE "C")
-           OR (strpos(ea.value, ':') BETWEEN 1 AND length(ea.value) - 1
-               AND strpos(sa.value, ':') > 0
-               AND lower(substr(ea.value, strpos(ea.value, ':') + 1) COLLATE "C")
-                 = lower(substr(sa.value, strpos(sa.value, ':') + 1) COLLATE "C"))
+    CROSS JOIN LATERAL (SELECT
+        regexp_replace(lower(ea.value COLLATE "C"), %(version)s, '') AS event,
+        regexp_replace(lower(sa.value COLLATE "C"), %(version)s, '') AS span) act
+    WHERE (ea.id = sa.id OR act.event = act.span
+           OR (act.span <> '' AND strpos(act.span, ':') = 0 AND strpos(act.event, ':') > 0
+               AND substr(act.event, strpos(act.event, ':') + 1) = act.span)
            OR (length(s.request_id) >= %(shortest)s AND sa.value ~ %(method)s))
 """
 _EVENT = """e.request_id IS NOT NULL AND e.plane = %(identity)s
@@ -193,6 +192,7 @@ def by_what_is_said(cursor: Any, slice_: Slice, *, now: datetime) -> Direct:
         "most_seconds": clocks.MOST_SECONDS,
         "shortest": SHORTEST_SURE_ID,
         "method": METHOD,
+        "version": VERSION,
     }
     with together.reading(cursor, slice_):
         if slice_.whole:

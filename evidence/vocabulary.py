@@ -46,6 +46,10 @@ TIME_BASES = {TIME_STATED: "stated", TIME_RECEIVED: "received"}
 # Ordered: the larger number is the stronger link.
 INFERRED, KEY, EXACT = 1, 2, 3
 STRENGTHS = {INFERRED: "inferred", KEY: "key", EXACT: "exact"}
+# Of links also: what one record states, while nobody has linked its agent to the account that
+# called. It is shown, and counted in no verdict.
+CLAIMED = 0
+LINK_STRENGTHS = STRENGTHS | {CLAIMED: "claimed"}
 _COUNTED = {INFERRED: "inferred", KEY: "by key", EXACT: "exact"}
 
 # What proves a link.
@@ -119,6 +123,8 @@ CLOCKS_APART = -2
 def proof_words(proof: int, runs: int, surplus: int) -> str:
     """The proof of a link as people read it, with what cannot be told (evidence_shownlink)."""
     words = PROOFS[proof]
+    if runs == 0:
+        return f"{words}; claimed: its agent is not linked to the account that called"
     if runs > 1:
         return f"{words}; one of {runs} runs, which cannot be told"
     if surplus and proof >= PROOF_INFERRED:

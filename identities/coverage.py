@@ -13,6 +13,7 @@ from django.db import connection
 
 from evidence.vocabulary import (
     API_CALL,
+    CLAIMED,
     EXACT,
     INFERRED,
     KEY,
@@ -35,9 +36,8 @@ _LOOK = f"""
 WITH seen AS MATERIALIZED (
     SELECT e.plane, e.activity = {API_CALL} AS is_call, e.request_id IS NOT NULL AS named,
            coalesce(g.strength, l.strength) AS strength,
-           coalesce(g.several, l.strength < {EXACT} AND (l.runs > 1 OR CASE WHEN l.strength = {KEY}
-               AND NOT l.issued
-               THEN evidence_doubt(e.at, e.id, l.since, l.span, l.proof) <> 0 END)) AS several,
+           coalesce(g.several, l.runs > 1 OR CASE WHEN l.strength = {KEY} AND NOT l.issued
+               THEN evidence_doubt(e.at, e.id, l.since, l.span, l.proof) <> 0 END) AS several,
            coalesce(g.strength > 0, l.reached) AS reached,
            coalesce(l.issued AND g.strength IS NULL, false) AS issued,
            date_trunc('second', e.at, 'UTC') AS moment, split_part(a.realm, ':', 1) AS system,
@@ -46,18 +46,21 @@ WITH seen AS MATERIALIZED (
             AND at <= %(until)s ORDER BY at DESC, event_id DESC LIMIT %(most)s) k
     JOIN evidence_event e ON e.at = k.at AND e.id = k.event_id
     LEFT JOIN LATERAL (
-        SELECT x.strength, x.proof = {PROOF_ISSUANCE} AS issued,
-               count(DISTINCT (s.source_id, s.trace)) AS runs,
+        SELECT w.strength, x.proof = {PROOF_ISSUANCE} AS issued,
+               CASE WHEN w.strength = {EXACT} THEN count(DISTINCT s.trace)
+                   ELSE count(DISTINCT (s.source_id, s.trace)) END AS runs,
                bool_or(x.proof IN ({PROOF_CREDENTIAL}, {PROOF_CREDENTIAL_PARENT})) AS by_use,
                bool_or(r.id IS NOT NULL) AS reached, min(x.proof) AS proof,
                (array_agg(s.at ORDER BY s.at, s.id))[1] AS since,
                (array_agg(s.id ORDER BY s.at, s.id))[1] AS span
         FROM evidence_link x
+        CROSS JOIN LATERAL (SELECT identities_link_strength(x.effect_at, x.effect_id, x.cause_at,
+            x.cause_id, x.proof, x.strength) AS strength OFFSET 0) w
         JOIN evidence_event s ON s.at = x.cause_at AND s.id = x.cause_id
         LEFT JOIN evidence_run r ON r.source_id = s.source_id AND r.trace = s.trace
         WHERE x.effect_at = e.at AND x.effect_id = e.id AND x.strength > {INFERRED}
-        GROUP BY x.strength, x.proof = {PROOF_ISSUANCE}
-        ORDER BY x.strength DESC, x.proof = {PROOF_ISSUANCE} LIMIT 1
+        GROUP BY w.strength, x.proof = {PROOF_ISSUANCE}
+        ORDER BY w.strength DESC, x.proof = {PROOF_ISSUANCE} LIMIT 1
     ) l ON e.plane = {PLANE_IDENTITY}
     -- Asked only where no stronger link reaches a run.
     LEFT JOIN LATERAL (
@@ -83,7 +86,7 @@ GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
 class Coverage(NamedTuple):
     """Counts of API events among the identity's newest events.
 
-    `calls` = `exact` + `key` + `untold` + `inferred` + `outside` + `none`.
+    `calls` = `exact` + `key` + `untold` + `inferred` + `claimed` + `outside` + `none`.
     """
 
     calls: int = 0
@@ -92,6 +95,7 @@ class Coverage(NamedTuple):
     untold: int = 0  # by key or inferred; which run, or whether it was one, cannot be told
     issued: int = 0  # of `key` and `untold`: with a key that a run got, and nothing nearer is known
     inferred: int = 0  # one run's, as far as tool, time and caller tell
+    claimed: int = 0  # a trace states the request id; its agent is not linked to the account
     outside: int = 0  # linked to a span whose trace shows no run
     none: int = 0
     spans: int = 0  # of the identity's agent, among the same events
@@ -144,6 +148,10 @@ _HOW_ELSE = (
     "where the called system answers with the id under which it logs the request, capture that"
     " response header on the agent's HTTP client spans."
 )
+_CLAIMED = (
+    "Traces state the request ids of some of its calls, and nobody has linked their agents to it:"
+    " look at them under Unclaimed, and link those that are its own."
+)
 _OUTSIDE = (
     "The spans of its calls are in traces of their own, outside the run: let the agent's"
     " instrumentation make the span of a tool the current one, so that SDK spans lie below it."
@@ -159,6 +167,7 @@ _ISSUED = (
 # The first that holds is said.
 SWITCHES: tuple[tuple[Callable[[Coverage], bool], str], ...] = (
     (lambda c: c.exact == c.calls, ""),
+    (lambda c: c.claimed > 0, _CLAIMED),
     (lambda c: c.outside > c.key + c.untold + c.none, _OUTSIDE),
     (lambda c: c.sdk > c.sdk_named, "Some of its SDK spans state no request id: {how}"),
     (
@@ -205,6 +214,8 @@ def of_identity(number: int, *, until: datetime) -> Coverage:
 def _how(strength: int | None, *, untold: bool | None, reached: bool | None) -> str:
     if strength is None:
         return "none"
+    if strength == CLAIMED:
+        return "claimed"
     if untold:
         return "untold"
     if not reached:

@@ -56,7 +56,7 @@ WITH newest AS MATERIALIZED (
     ORDER BY v.at DESC LIMIT {MOST}
 )
 SELECT s.name, s.title, count(*), count(*) FILTER (WHERE EXISTS (
-        SELECT FROM evidence_link l WHERE l.effect_at = n.at AND l.effect_id = n.id
+        SELECT FROM evidence_shownlink l WHERE l.effect_at = n.at AND l.effect_id = n.id
             AND l.strength = {EXACT})), min(n.at), max(n.at)
 FROM newest n JOIN evidence_source s ON s.id = n.source_id GROUP BY s.id ORDER BY s.name
 """  # noqa: S608 - our own numbers; values are parameters

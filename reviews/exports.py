@@ -16,6 +16,7 @@ from evidence.queries import agents
 from evidence.vocabulary import (
     ACTIVITIES,
     EXACT,
+    LINK_STRENGTHS,
     OUTCOMES,
     PLANES,
     PROOFS,
@@ -83,7 +84,7 @@ def links() -> Iterator[Row]:
     )
     for row in shown:
         yield {
-            "strength": STRENGTHS[row[0]],
+            "strength": LINK_STRENGTHS[row[0]],
             "proof": PROOFS[row[1]],
             "runs": row[18],
             "surplus": row[19],
@@ -253,7 +254,7 @@ def _events_of(under: list[tuple[datetime, int]]) -> list[dict[str, Any]]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT e.request_id, p.value, c.value, g.value,"  # noqa: S608 - our own names; values are parameters
-            " (SELECT s.trace FROM evidence_link l JOIN evidence_event s"
+            " (SELECT s.trace FROM evidence_shownlink l JOIN evidence_event s"
             "   ON s.at = l.cause_at AND s.id = l.cause_id"
             "  WHERE l.effect_at = e.at AND l.effect_id = e.id AND l.strength = %s"
             "  ORDER BY l.cause_at, l.cause_id LIMIT 1)"

@@ -159,7 +159,16 @@ SOURCES = {
     "transcribe service": "transcribe",
 }
 # Calls that AWS's audit log names otherwise than the SDK.
-_CALLS = {("s3", "ListObjectsV2"): "ListObjects", ("lambda", "Invoke"): "Invoke"}
+_CALLS = {
+    ("s3", "DeletePublicAccessBlock"): "DeleteBucketPublicAccessBlock",
+    ("s3", "GetBucketLifecycleConfiguration"): "GetBucketLifecycle",
+    ("s3", "GetBucketNotificationConfiguration"): "GetBucketNotification",
+    ("s3", "GetPublicAccessBlock"): "GetBucketPublicAccessBlock",
+    ("s3", "ListObjectsV2"): "ListObjects",
+    ("s3", "PutBucketLifecycleConfiguration"): "PutBucketLifecycle",
+    ("s3", "PutBucketNotificationConfiguration"): "PutBucketNotification",
+    ("s3", "PutPublicAccessBlock"): "PutBucketPublicAccessBlock",
+}
 
 
 @lru_cache(maxsize=4096)

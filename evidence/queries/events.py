@@ -20,7 +20,7 @@ from evidence.models import Actor, Source, Term
 from evidence.permissions import Scope
 from evidence.queries import agents, looking
 from evidence.queries.looking import Found, Where
-from evidence.vocabulary import PLANE_IDENTITY, STRENGTHS
+from evidence.vocabulary import LINK_STRENGTHS, PLANE_IDENTITY
 
 PAGE = 50
 # Sessions and temporary keys of one actor that are followed on the page of its events.
@@ -56,7 +56,7 @@ _SHOWN = (
 LINKS = {
     **{
         words: f"EXISTS {_SHOWN % f' AND l.strength = {strength}'}"
-        for strength, words in STRENGTHS.items()
+        for strength, words in LINK_STRENGTHS.items()
     },
     # Spans are causes: only what an identity log says can be without one.
     "none": f"e.plane = {PLANE_IDENTITY} AND NOT EXISTS {_SHOWN % ''}",

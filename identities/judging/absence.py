@@ -22,7 +22,6 @@ from identities.models import (
     CredentialWatch,
     Finding,
     FindingEvent,
-    Identity,
 )
 
 from . import found, holders, key_users
@@ -60,7 +59,7 @@ def judge_credentials(*, now: datetime) -> int:
     looked = 0
     for watch in CredentialWatch.objects.order_by("credential_actor").iterator():
         uses = list(CredentialAgent.objects.filter(credential_actor=watch.pk))
-        known = complete_until(sources_of(uses))
+        known = complete_until(sources_of(_believed(watch.pk, uses).uses))
         further = known.until is not None and (
             watch.judged_through is None or known.until > watch.judged_through
         )
@@ -73,14 +72,40 @@ def judge_credentials(*, now: datetime) -> int:
                 dirty=False, judged_through=known.until
             )
             uses = list(CredentialAgent.objects.filter(credential_actor=watch.pk))
-            _no_run(watch.pk, uses, known, now=now)
+            _no_run(watch.pk, _believed(watch.pk, uses), known, now=now)
             _shared(watch.pk, uses, now=now)
             nudge.after_commit("identities.judged")
         looked += 1
     return looked
 
 
-def _no_run(credential: int, uses: list[CredentialAgent], known: Known, *, now: datetime) -> None:
+class Believed(NamedTuple):
+    """The uses of a key that show where runs use it from, and the trace sources they came by.
+
+    `linked`: of agents that people linked to its account. While there are none, every trace that
+    states the request id of a call is believed, but once it is asked who made some calls, only
+    those sources are that the question rests on: what another one claims answers no question.
+    """
+
+    uses: list[CredentialAgent]
+    linked: bool
+    sources: list[int]
+
+
+def _believed(credential: int, uses: list[CredentialAgent]) -> Believed:
+    linked = key_users.linked(credential, uses)
+    if linked:
+        return Believed(linked, True, sorted({use.source_id for use in linked}))
+    asked = Finding.objects.filter(actor_id=credential, rule=NO_RUN, state__in=found.LIVE)
+    names = {name for one in asked for name in one.details.get("sources", ())}
+    if names:
+        known = set(Source.objects.filter(name__in=names).values_list("pk", flat=True))
+        uses = [use for use in uses if use.source_id in known]
+    return Believed(uses, False, sorted({use.source_id for use in uses}))
+
+
+def _no_run(credential: int, believed: Believed, known: Known, *, now: datetime) -> None:
+    uses = believed.uses
     seen_with_runs = [use.address_id for use in uses]
     wanted: list[tuple[datetime, int, int, int | None]] = []
     if known.until is not None and seen_with_runs:
@@ -108,15 +133,21 @@ def _no_run(credential: int, uses: list[CredentialAgent], known: Known, *, now: 
                 "   date_trunc('month', e.at - interval '1 day', 'UTC')::date))"
                 " AND NOT EXISTS (SELECT 1 FROM evidence_filteredout f"
                 "  WHERE f.source_id = ANY(%s) AND f.day >= (e.at AT TIME ZONE 'UTC')::date)"
-                " AND NOT EXISTS (SELECT 1 FROM evidence_link l"
+                # Where an agent is linked to the account, a trace of any other explains nothing.
+                " AND NOT CASE WHEN %s THEN EXISTS (SELECT 1 FROM evidence_shownlink l"
                 "  WHERE l.effect_at = e.at AND l.effect_id = e.id AND l.strength = %s)"
+                "  ELSE EXISTS (SELECT 1 FROM evidence_link l"
+                "   JOIN evidence_event s ON s.at = l.cause_at AND s.id = l.cause_id"
+                "   WHERE l.effect_at = e.at AND l.effect_id = e.id AND l.strength = %s"
+                "   AND s.source_id = ANY(%s)) END"
                 # A span of a run that used the key for this very action then, when there is one
                 # for each such call: the run is behind it. Whom a key was issued to says nothing
                 # of who used it, and nor does a pod or token that was alike.
                 " AND NOT (EXISTS (SELECT 1 FROM evidence_link l"
                 "   JOIN evidence_event s ON s.at = l.cause_at AND s.id = l.cause_id"
                 "   JOIN evidence_run r ON r.source_id = s.source_id AND r.trace = s.trace"
-                "   WHERE l.effect_at = e.at AND l.effect_id = e.id AND l.proof = %s)"
+                "   WHERE l.effect_at = e.at AND l.effect_id = e.id AND l.proof = %s"
+                "   AND s.source_id = ANY(%s))"
                 "  AND evidence_surplus(e.credential_id, e.action_id,"
                 "   date_trunc('second', e.at, 'UTC')) = 0)"
                 " ORDER BY e.at, e.id",
@@ -127,8 +158,12 @@ def _no_run(credential: int, uses: list[CredentialAgent], known: Known, *, now: 
                     known.until,
                     seen_with_runs,
                     *[sources] * 3,
+                    believed.linked,
                     EXACT,
+                    EXACT,
+                    believed.sources,
                     PROOF_CREDENTIAL,
+                    believed.sources,
                 ],
             )
             wanted = [(row[0], row[1], row[2], row[3]) for row in cursor.fetchall()]
@@ -141,6 +176,8 @@ def _no_run(credential: int, uses: list[CredentialAgent], known: Known, *, now: 
         )
     )
     name = Actor.objects.get(pk=credential).value
+    names = Source.objects.filter(pk__in=believed.sources).order_by("name")
+    rests_on = list(names.values_list("name", flat=True))
     for at, event, address, principal in wanted:
         whose = bound.at(principal, at) or bound.at(credential, at)
         where = addresses.get(address, "no stated address")
@@ -149,7 +186,9 @@ def _no_run(credential: int, uses: list[CredentialAgent], known: Known, *, now: 
         groups.setdefault(key, []).append((at, event, INFERRED, where))
     found.extend(
         {
-            key: found.Asked(events, "", {"credential": name, "address": events[0][3]})
+            key: found.Asked(
+                events, "", {"credential": name, "address": events[0][3], "sources": rests_on}
+            )
             for key, events in groups.items()
         },
         now=now,
@@ -173,7 +212,7 @@ def _shared(credential: int, uses: list[CredentialAgent], *, now: datetime) -> N
                 [EXACT, credential, PLANE_IDENTITY, found.MOST_EVENTS],
             )
             for at, event, who in cursor.fetchall():
-                events.append((at, event, EXACT, "same key, more than one agent"))
+                events.append((at, event, INFERRED, "same key, more than one agent"))
                 principal = who if principal is None else principal
     groups: dict[found.Key, list[found.Told]] = {}
     if events:
@@ -253,10 +292,3 @@ def _keep_only(
                 else "later evidence explains it"
             )
             found.total([finding], now=now, cause=cause)
-
-
-def waiting(identity: Identity) -> str:
-    """ "waiting for traces until T" or why absence cannot be judged; empty when it was."""
-    actors = identity.credentials.values_list("actor_id", flat=True)
-    uses = list(CredentialAgent.objects.filter(credential_actor__in=actors))
-    return complete_until(sources_of(uses)).why_not if uses else ""

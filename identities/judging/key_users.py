@@ -6,7 +6,7 @@ So a service that is also an agent's own is never one user more, and its row goe
 calls have their agent: rows and answers are the same in whatever order spans come.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,8 +14,9 @@ from django.db import connection
 from django.db.models import Exists, F, OuterRef, QuerySet
 
 from evidence.vocabulary import EXACT, PLANE_IDENTITY
-from identities.models import CredentialAgent, CredentialWatch
+from identities.models import CredentialAgent, CredentialPrincipal, CredentialWatch
 
+from . import holders
 from .scope import Cause, Seen
 
 # So many of a key's newest calls are looked at for services that one run goes through.
@@ -123,6 +124,24 @@ def _apart(credential: int, unnamed: set[int], behind: set[int]) -> set[int]:
                 one |= other
                 groups.update(dict.fromkeys(one, one))
     return {min(groups[service]) for service in unnamed if not groups[service] & behind}
+
+
+def linked(credential: int, uses: Sequence[CredentialAgent]) -> list[CredentialAgent]:
+    """Of these uses of a key, those of agents that are linked to its account: what is proved.
+
+    Any trace may state the request id of a call; the others only say that they used the key.
+    """
+    users = CredentialPrincipal.objects.filter(credential_actor=credential)
+    callers = [credential, *users.values_list("principal_actor", flat=True)]
+    agents = {actor for use in uses for actor in (use.agent_actor, use.service_actor) if actor}
+    bound = holders.Holders({*callers, *agents})
+
+    def agrees(use: CredentialAgent) -> bool:
+        named = bound.at(use.agent_actor, use.last_at) or bound.at(use.service_actor, use.last_at)
+        accounts = {one.identity for caller in callers for one in bound.at(caller, use.last_at)}
+        return any(one.identity in accounts for one in named)
+
+    return [use for use in uses if agrees(use)]
 
 
 def seen_with(credential: int) -> QuerySet[CredentialAgent]:

@@ -53,7 +53,7 @@ def _handle(held: Progress, now: datetime) -> None:
 def _judge(seen_here: scope.Scope, *, now: datetime) -> None:
     if not seen_here.events:
         return
-    bound = holders.Holders(holders.actors_of(seen_here.events, seen_here.causes))
+    bound = holders.Holders(holders.actors_of(seen_here.events, seen_here.claims))
     events = seen_here.events
     words = _words(events)
     attributed = []
@@ -76,8 +76,8 @@ def _judge(seen_here: scope.Scope, *, now: datetime) -> None:
             seen.credential,
             seen.agent,
             seen.on_behalf,
-            *(cause.agent for cause in behind),
-            *(cause.service for cause in behind),
+            *(cause.agent for cause in seen_here.claims.get((seen.at, seen.id), ())),
+            *(cause.service for cause in seen_here.claims.get((seen.at, seen.id), ())),
         )
         looked.append((seen.at, seen.id, before))
         verdicts: dict[int, str] = {}
@@ -132,7 +132,7 @@ def _judge(seen_here: scope.Scope, *, now: datetime) -> None:
     rows.count_usage(touched)
     wanted: list[Candidate] = candidates(judged)
     found.record(wanted, [(at, event) for at, event, _ in looked], now=now)
-    key_users.note(events, seen_here.causes)
+    key_users.note(events, seen_here.claims)
 
 
 def _verdicts(

@@ -4,7 +4,7 @@ Reads evidence; writes nothing. The agent of a span is the nearest upwards, acro
 the trace (evidence/queries/agents.py).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -41,7 +41,7 @@ class Seen(NamedTuple):
 
 
 class Cause(NamedTuple):
-    """The run behind an API event: proved by an exact link."""
+    """The run that states an API event's request id."""
 
     agent: int | None  # actor
     service: int | None  # actor
@@ -52,16 +52,20 @@ class Cause(NamedTuple):
     sender: int | None  # the span's own service
 
 
+type Causes = dict[tuple[datetime, int], list[Cause]]
+
+
 class Scope(NamedTuple):
     events: list[Seen]
-    causes: dict[tuple[datetime, int], list[Cause]]
+    causes: Causes  # proved by exact links
+    claims: Causes  # all that state the same request id, the proved ones among them
     retold: set[tuple[datetime, int]]  # of the events, tool calls that others tell already
 
 
 def of(deposit: Deposit) -> Scope:
     """Everything whose attribution this deposit may change."""
     if deposit.first_at is None:
-        return Scope([], {}, set())
+        return Scope([], {}, {}, set())
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT {FIELDS} FROM evidence_event e"
@@ -89,11 +93,13 @@ def of(deposit: Deposit) -> Scope:
         events.setdefault((seen.at, seen.id), seen)
     tools = _spans_in("evidence_retold", traces, f"e.activity = {TOOL_CALL}")
     retold = {(seen.at, seen.id): seen for seen in tools}
-    return Scope(list((retold | events).values()), _causes(traces), set(retold))
+    calls = [key for key, seen in events.items() if seen.plane == PLANE_IDENTITY]
+    causes, claims = _behind(calls)
+    return Scope(list((retold | events).values()), causes, claims, set(retold))
 
 
 def _explained_by(traces: Iterable[UUID]) -> list[Seen]:
-    """API events that spans of these traces are linked to exactly."""
+    """API events whose request ids spans of these traces state."""
     wanted = list(traces)
     if not wanted:
         return []
@@ -109,29 +115,33 @@ def _explained_by(traces: Iterable[UUID]) -> list[Seen]:
         return [Seen(*row) for row in cursor.fetchall()]
 
 
-def _causes(traces: Iterable[UUID]) -> dict[tuple[datetime, int], list[Cause]]:
-    """For exactly linked API events the runs behind them."""
-    wanted = list(traces)
-    if not wanted:
-        return {}
+def _behind(calls: Sequence[tuple[datetime, int]]) -> tuple[Causes, Causes]:
+    """Of these API events the runs behind them, and the runs that say so."""
+    causes: Causes = {}
+    claims: Causes = {}
+    if not calls:
+        return causes, claims
     with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT l.effect_at, l.effect_id, {agents.of('s')}, s.source_id, s.trace,"
+            " s.principal_id, s.task_id, EXISTS (SELECT FROM evidence_shownlink v"
+            "  WHERE v.effect_at = l.effect_at AND v.effect_id = l.effect_id"
+            "  AND v.cause_at = l.cause_at AND v.cause_id = l.cause_id AND v.strength = %s)"
+            " FROM unnest(%s::timestamptz[], %s::bigint[]) AS k(at, id)"
+            " JOIN evidence_link l ON l.effect_at = k.at AND l.effect_id = k.id"
+            "  AND l.strength = %s"
+            " JOIN evidence_event s ON s.at = l.cause_at AND s.id = l.cause_id"
+            "  AND s.plane = %s AND s.trace IS NOT NULL ORDER BY s.at, s.id",
+            [EXACT, [at for at, _ in calls], [pk for _, pk in calls], EXACT, PLANE_AI],
+        )
+        linked = cursor.fetchall()
         cursor.execute(
             "SELECT r.trace, r.source_id, r.agent_id, r.service_id, r.task_id"
             " FROM evidence_run r WHERE r.trace = ANY(%s)",
-            [wanted],
+            [list({row[4] for row in linked})],
         )
         runs = {(row[0], row[1]): row[2:] for row in cursor.fetchall()}
-        cursor.execute(
-            f"SELECT l.effect_at, l.effect_id, {agents.of('s')}, s.source_id, s.trace,"
-            " s.principal_id, s.task_id FROM evidence_event s"
-            " JOIN evidence_link l ON l.cause_at = s.at AND l.cause_id = s.id"
-            "  AND l.strength = %s"
-            " WHERE s.trace = ANY(%s) AND s.plane = %s ORDER BY s.at, s.id",
-            [EXACT, wanted, PLANE_AI],
-        )
-        linked = cursor.fetchall()
-    causes: dict[tuple[datetime, int], list[Cause]] = {}
-    for effect_at, effect, above, source, trace, service, task in linked:
+    for effect_at, effect, above, source, trace, service, task, proved in linked:
         run = runs.get((trace, source), (None, None, None))
         cause = Cause(
             agent=above if above is not None else run[0],
@@ -142,10 +152,11 @@ def _causes(traces: Iterable[UUID]) -> dict[tuple[datetime, int], list[Cause]]:
             above=above,
             sender=service,
         )
-        there = causes.setdefault((effect_at, effect), [])
-        if cause not in there:
-            there.append(cause)
-    return causes
+        for there in (claims, causes) if proved else (claims,):
+            here = there.setdefault((effect_at, effect), [])
+            if cause not in here:
+                here.append(cause)
+    return causes, claims
 
 
 def _spans_in(table: str, traces: Iterable[UUID], only: str) -> list[Seen]:

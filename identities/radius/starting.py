@@ -36,7 +36,7 @@ SELECT l.effect_at, l.effect_id, max(CASE
     ELSE 1 END)
 FROM evidence_event s
 JOIN evidence_shownlink l ON l.cause_at = s.at AND l.cause_id = s.id
-WHERE s.trace = %(trace)s AND s.source_id = %(source)s AND l.effect_at <= %(at)s
+WHERE s.trace = %(trace)s AND s.source_id = %(source)s AND l.effect_at <= %(at)s AND l.strength > 0
 GROUP BY l.effect_at, l.effect_id ORDER BY l.effect_at DESC, l.effect_id DESC LIMIT %(most)s
 """
 

@@ -33,10 +33,10 @@ SELECT e.at, e.id, e.source_id,
      FROM evidence_shownlink l
      JOIN identities_attribution t ON t.identity_no = %(identity)s
         AND t.at = l.cause_at AND t.event_id = l.cause_id
-     WHERE l.effect_at = e.at AND l.effect_id = e.id),
+     WHERE l.effect_at = e.at AND l.effect_id = e.id AND l.strength > 0),
     (SELECT max(l.strength) FROM evidence_shownlink l
      JOIN k o ON o.at = l.cause_at AND o.id = l.cause_id
-     WHERE l.effect_at = e.at AND l.effect_id = e.id)
+     WHERE l.effect_at = e.at AND l.effect_id = e.id AND l.strength > 0)
 FROM k JOIN evidence_event e ON e.at = k.at AND e.id = k.id
 """
 

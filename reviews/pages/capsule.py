@@ -11,13 +11,13 @@ from django.utils.dateparse import parse_datetime
 
 from evidence import capsules
 from evidence.models import Capsule, CapsuleTombstone
-from evidence.vocabulary import STRENGTHS
+from evidence.vocabulary import LINK_STRENGTHS
 from reviews.models import Case
 from reviews.pages.lanes import micros
 
 # Rows of one page; all of them are in the data.
 SHOWN = 1_000
-WEAKEST_FIRST = list(STRENGTHS.values())
+WEAKEST_FIRST = [LINK_STRENGTHS[one] for one in sorted(LINK_STRENGTHS)]
 
 
 def page(case: Case, capsule: Capsule) -> dict[str, Any]:

@@ -25,6 +25,11 @@ WAYS = (
         ),
     ),
     ("inferred", "inferred", "tool, time and caller fit one run; nothing states it"),
+    (
+        "claimed",
+        "claimed",
+        "a trace states the request id, and its agent is not linked to the account that called",
+    ),
     ("outside", "waits", "a span is behind it, in a trace that shows no run"),
     ("none", "no_evidence", "nothing leads to a run; that alone says nothing"),
 )
@@ -73,6 +78,7 @@ def sentence(found: coverage.Coverage) -> str:
         for many, words in (
             (found.key, "more by a shared credential or issued key"),
             (found.inferred, "by inference only"),
+            (found.claimed, "claimed by traces of agents that are not linked to it"),
         )
         if many
     ]

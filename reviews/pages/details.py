@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from django.db import connection
 
 from evidence.models import Actor, Run
-from evidence.vocabulary import ACTIVITIES, OUTCOMES, STRENGTHS, proof_words
+from evidence.vocabulary import ACTIVITIES, LINK_STRENGTHS, OUTCOMES, proof_words
 from identities import permissions, visible
 from identities.actions.findings import DISPOSITIONS
 from identities.judging.key_users import seen_with
@@ -383,7 +383,7 @@ def _spans(one: Run) -> list[dict[str, Any]]:
                 "url": f"/events/{micros(row[0])}-{row[1]}/",
                 "links": [
                     {
-                        "strength": STRENGTHS[effect[2]],
+                        "strength": LINK_STRENGTHS[effect[2]],
                         "words": f"{effect[4]} {effect[5]}".strip(),
                         "url": f"/events/{micros(effect[6])}-{effect[7]}/",
                         "proof": proof_words(effect[3], effect[9], effect[10]),

@@ -11,7 +11,14 @@ from typing import Any
 from evidence.models import Actor, Deposit
 from evidence.permissions import Reader
 from evidence.queries import events, sources
-from evidence.vocabulary import ACTIVITIES, OUTCOMES, STRENGTHS, TIME_RECEIVED, proof_words
+from evidence.vocabulary import (
+    ACTIVITIES,
+    LINK_STRENGTHS,
+    OUTCOMES,
+    STRENGTHS,
+    TIME_RECEIVED,
+    proof_words,
+)
 from identities import visible
 from identities.findings import RULES
 from identities.models import User
@@ -104,7 +111,7 @@ def _actors(found: Mapping[str, Any], user: User, *, now: datetime) -> list[dict
 
 def _link(one: events.Linked, key: events.Key) -> dict[str, Any]:
     return {
-        "strength": STRENGTHS[one.strength],
+        "strength": LINK_STRENGTHS[one.strength],
         "words": one.action,
         "url": f"/events/{events.ref_of(one.key)}/",
         "proof": proof_words(one.proof, one.runs, one.surplus),

@@ -65,6 +65,7 @@ LINK_WORDS = {
     "exact": "exact",
     "key": "key",
     "inferred": "inferred",
+    "claimed": "claimed",
     "none": "none shown",
 }
 

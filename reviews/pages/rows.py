@@ -7,7 +7,7 @@ from typing import Any
 from django.db import connection
 
 from evidence.queries import agents
-from evidence.vocabulary import ACTIVITIES, OUTCOMES, PLANE_AI, PLANES, STRENGTHS
+from evidence.vocabulary import ACTIVITIES, LINK_STRENGTHS, OUTCOMES, PLANE_AI, PLANES
 from reviews.pages.lanes import micros
 
 SELECT = """
@@ -94,7 +94,7 @@ def _rows(sql: str, parameters: list[Any]) -> list[dict[str, Any]]:
                 "resource": row[5],
                 "caller": " / ".join(part for part in (who, row[7]) if part),
                 "outcome": OUTCOMES[row[8]],
-                "strength": STRENGTHS[row[11]] if row[11] else "",
+                "strength": LINK_STRENGTHS[row[11]] if row[11] is not None else "",
                 "verdict": verdict,
                 "url": f"/events/{ref}/",
                 "deposit_url": f"/deposits/{row[9]}/",

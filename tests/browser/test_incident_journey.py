@@ -34,7 +34,7 @@ from tests.identities.revoking import pointed_at_the_account
 from tests.planted import PASSWORD
 from tests.reviews.conftest import make_user
 from tests.reviews.packs.packing import sealed
-from tests.road.conftest import AFTER, pytest_generate_tests, run
+from tests.road.conftest import AFTER, link_agents, pytest_generate_tests, run
 
 __all__ = ["lab", "names", "outside", "pointed_at_the_account", "pytest_generate_tests"]
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.begins_at(AFTER)]
@@ -88,7 +88,7 @@ def told(lab: Lab, folder: Path) -> list[str]:
     run("register", folder / "truth.json", imported=True)
     run("ingest", folder / "cloudtrail.json", source="lab-aws", json=True)
     run("ingest", folder / "traces.pb.jsonl", source="lab-otel", json=True, complete=True)
-    pipeline.drain(timezone.now())
+    link_agents()
     return made
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 from django.db import connection
+from django.utils import timezone
 
 from evidence import bulk, intake, links
 from evidence.models import Source
@@ -17,6 +18,7 @@ from evidence.vocabulary import score_of
 from tests.company import wire
 from tests.company.playing import Play, Run
 from tests.company.playing import Told as Truth
+from tests.linked import link_everybody
 
 _WRITERS: dict[str, Callable[[list[wire.Span]], wire.Json]] = {
     "otlp": wire.export,
@@ -143,7 +145,9 @@ CROSS JOIN LATERAL (SELECT trace, span FROM evidence_event
 
 
 def heard(deposits: dict[int, tuple[str, tuple[int, ...]]]) -> dict[tuple[str, int], Heard]:
-    """What is shown of each record that anything is shown of, by its log and its place there."""
+    """What is shown of each record that anything is shown of, by its log and its place there, once
+    every agent is linked to the accounts that it used."""
+    link_everybody(timezone.now())
     found: dict[tuple[str, int], Heard] = {}
     with connection.cursor() as cursor:
         cursor.execute(SHOWN)

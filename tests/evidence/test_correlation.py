@@ -44,18 +44,24 @@ TRACE = b"t" * 16
     ("api", "span", "same"),
     [
         ("s3:GetObject", "S3:getobject", True),
-        ("s3:GetObject", "s3:PutObject", True),
-        ("secretsmanager:GetSecretValue", "boto:GetSecretValue", True),
+        ("s3:GetObject", "s3:PutObject", False),
+        ("s3:DeleteObject", "s3:GetObject", False),
+        ("secretsmanager:GetSecretValue", "boto:GetSecretValue", False),
+        ("secretsmanager:GetSecretValue", "getsecretvalue", True),
+        ("lambda:ListFunctions20150331", "lambda:ListFunctions", True),
+        ("lambda:UpdateFunctionCode20150331v2", "lambda:UpdateFunctionCode", True),
+        ("lambda:ListFunctions20150331v2x", "lambda:ListFunctions", False),
         ("s3:GetObject", "sts:AssumeRole", False),
         ("s3:", "sts:", False),
+        ("s3:GetObject", "", False),
         ("s3", "s3", True),
         ("s3", "sts", False),
-        ("a:b:c", "x:b:c", True),
+        ("a:b:c", "x:b:c", False),
         ("a:b:c", "x:b", False),
         ("K:x", "\u212a:y", False),
     ],
 )
-def test_same_act_is_the_same_service_or_operation(api: str, span: str, same: bool) -> None:
+def test_same_act_is_the_same_service_and_operation(api: str, span: str, same: bool) -> None:
     assert same_act(api, span) is same
 
 

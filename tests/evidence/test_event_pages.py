@@ -115,8 +115,8 @@ def test_event_page_shows_the_record_its_actors_and_links(
     assert orjson.loads(shown["event"]["excerpt"])["requestID"] == f"REQ{1:013}"
     assert [one["role"] for one in shown["event"]["actors"]] == ["credential", "principal"]
     assert [(one["strength"], one["direction"]) for one in shown["links"]] == [
-        ("exact", "caused by"),
-        ("exact", "caused by"),
+        ("claimed", "caused by"),
+        ("claimed", "caused by"),
     ]
     cause = client.get(shown["links"][0]["url"])
     assert orjson.loads(cause.context["event"]["excerpt"])["traceId"] == f"{1:032x}"

@@ -32,6 +32,7 @@ from tests.evidence.conftest import NOW
 from tests.evidence.formats.conftest import DATA
 from tests.evidence.test_correlation import BASE, MINUTE, record, store
 from tests.evidence.test_inferred import NAMED, SECOND, SERVICE, USER, shown
+from tests.linked import link_everybody
 
 # --- through the real doors
 
@@ -90,6 +91,7 @@ def test_stronger_link_that_comes_late_hides_the_inference(sources: tuple[Source
     (cause,) = events.linked((event.at, event.id))
     assert proof_words(cause.proof, cause.runs, cause.surplus).startswith("score 50 of 100")
     # A span in a trace that is no run says which call it was, and not whose run's: both stand.
+    link_everybody(NOW)
     arrive((traces, [tool(3, 2, activity=API_CALL, action="s3:GetObject", request_id="REQ")]))
     assert shown() == {(1, 2, NAMED + BECAUSE_KNOWN + BECAUSE_ADDRESS + BECAUSE_SPAN)}
     assert [one.strength for one in events.linked((event.at, event.id))] == [EXACT, INFERRED]

@@ -12,6 +12,7 @@ from evidence.models import Source
 from evidence.vocabulary import EXACT
 from tests.evidence.conftest import NOW
 from tests.evidence.test_correlation import BASE, BY_REQUEST, span
+from tests.linked import link_everybody
 
 SURE = "d3b07384-d113-4ec6"
 
@@ -125,6 +126,7 @@ def test_header_of_the_answer_leads_to_the_call_and_its_tool(
     ]
     for into, body in arriving[::-1] if late else arriving:
         take(into, body)
+    link_everybody(NOW)
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT e.request_id, a.value, s.span, l.strength FROM evidence_shownlink l"

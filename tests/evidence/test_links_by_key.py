@@ -20,6 +20,7 @@ from evidence.models import Event, Link, Source
 from evidence.queries import events
 from evidence.vocabulary import (
     API_CALL,
+    CLAIMED,
     EXACT,
     KEY,
     PLANE_AI,
@@ -49,11 +50,13 @@ from tests.evidence.test_correlation import (
     record,
     store,
 )
+from tests.linked import link_everybody
 
 type Make = Callable[..., Source]
 
 SECOND = 1_000_000
 AKIA, ASIA = KEYS[:2]
+SERVICE = ActorName("otel:traces", "service", "reporter")
 
 
 def call(number: int, **said: Any) -> Record:
@@ -107,7 +110,9 @@ def test_exact_link_hides_the_weaker_whichever_came_first(sources: tuple[Source,
         (traces, [step(2, 1)]),
     )
     assert shown() == {(PROOF_CREDENTIAL, KEY, 1)}
-    arrive((traces, [step(3, 2, request_id="REQ")]))
+    arrive((traces, [step(3, 2, request_id="REQ", principal=SERVICE)]))
+    assert shown() == {(PROOF_REQUEST_ID, CLAIMED, 0), (PROOF_CREDENTIAL, KEY, 1)}
+    link_everybody(NOW)
     assert shown() == {(PROOF_REQUEST_ID, EXACT, 1)}
     assert Link.objects.count() == 2
     event = Event.objects.get(plane=PLANE_IDENTITY)
@@ -122,12 +127,23 @@ def test_exact_link_hides_the_weaker_whichever_came_first(sources: tuple[Source,
 def test_key_that_was_used_hides_to_whom_it_was_issued(sources: tuple[Source, Source]) -> None:
     trail, traces = sources
     run = [
-        step(2, 1, activity=TOOL_CALL, credential=None),
-        step(3, 1, request_id="REQ", parent_span_id=(2).to_bytes(8), credential=None),
+        step(2, 1, activity=TOOL_CALL, credential=None, principal=SERVICE),
+        step(
+            3,
+            1,
+            request_id="REQ",
+            parent_span_id=(2).to_bytes(8),
+            credential=None,
+            principal=SERVICE,
+        ),
     ]
     issuance = call(1, request_id="REQ", issued=Issued(ASIA, None, False, None))
     use = call(4, action="s3:PutObject", credential=ASIA)
     arrive((traces, run), (trail, [issuance, use]))
+    assert shown() == {
+        (proof, CLAIMED, 0) for proof in (PROOF_REQUEST_ID, PROOF_PARENT, PROOF_ISSUANCE)
+    }
+    link_everybody(NOW)
     assert shown() == {
         (PROOF_REQUEST_ID, EXACT, 1),
         (PROOF_PARENT, EXACT, 1),

@@ -15,6 +15,7 @@ from evidence.models import Event, Source, Term
 from evidence.queries import events, looking
 from tests.evidence.bodies import record, trail
 from tests.evidence.readers import person, signed_in, stored, take
+from tests.linked import link_everybody
 
 __all__ = ["person", "signed_in", "stored"]
 
@@ -126,11 +127,12 @@ def test_source_that_ended_long_ago_is_not_searched_in_what_others_sent_since(
 
 
 @pytest.mark.parametrize(
-    ("link", "count"), [("exact", 1), ("key", 0), ("inferred", 0), ("none", 60)]
+    ("link", "count"), [("exact", 1), ("key", 0), ("inferred", 0), ("claimed", 0), ("none", 60)]
 )
 def test_events_are_narrowed_by_the_strength_of_their_link(
     stored: None, signed_in: Callable[..., Client], link: str, count: int
 ) -> None:
+    link_everybody(timezone.now())
     client, shown = signed_in("ines", "reviewer"), []
     url = f"/events/?link={link}"
     while url:

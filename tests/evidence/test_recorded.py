@@ -16,6 +16,7 @@ from evidence.models import Actor, Event, Issuance, Link, Source
 from evidence.vocabulary import EXACT, PROOF_PARENT, PROOF_REQUEST_ID
 from tests.evidence.conftest import NOW
 from tests.evidence.formats.conftest import DATA
+from tests.linked import link_everybody
 
 type Make = Callable[..., Source]
 
@@ -66,6 +67,7 @@ def test_lab_has_every_join_as_an_exact_link_and_no_wrong_one(source: Make, data
     one = ingest(trails, [data / "lab" / "cloudtrail.json"])
     two = ingest(traces, [data / "lab" / "traces.pb.jsonl"])
     link()
+    link_everybody(NOW)
     found, true = joins(), true_joins(data)
     assert (one.events, one.rejects, two.rejects, two.refused) == (66, [], [], [])
     assert {(request, trace) for request, trace, _, _ in found} == true

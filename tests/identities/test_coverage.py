@@ -11,8 +11,8 @@ import pytest
 from evidence import intake, links
 from evidence.formats import aws
 from evidence.formats.otlp.names import REQUEST_IDS, TOKENS
-from evidence.formats.record import Parsed, Record
-from evidence.models import Deposit, Event, Link, Source
+from evidence.formats.record import ActorName, Parsed, Record
+from evidence.models import Actor, Deposit, Event, Link, Source
 from evidence.vocabulary import (
     API_CALL,
     EXACT,
@@ -28,11 +28,13 @@ from identities.coverage import Coverage
 from identities.judging import scope
 from identities.models import Attribution, Identity
 from identities.models.behaviour import AS_PRINCIPAL, BY_KEY
+from tests.identities.chains import bind
 from tests.identities.conftest import NOW
 
 SECOND = 1_000_000
 BASE = int(NOW.timestamp()) * SECOND
 KEY = aws.access_key("AKIA1")
+SERVICE = ActorName("otel:traces", "service", "reporter")
 
 
 def made(number: int, at: int, **said: Any) -> Record:
@@ -60,8 +62,14 @@ def step(number: int, at: int, trace: int, activity: int, **said: Any) -> Record
         activity=activity,
         trace_id=bytes(15) + bytes([trace]),
         span_id=number.to_bytes(8),
-        **said,
+        **{"principal": SERVICE} | said,
     )
+
+
+def link(identity: Identity) -> None:
+    """The key and the service of the traces are this identity's."""
+    for actor in Actor.objects.filter(kind__in=["access_key", "service"]):
+        bind(identity, actor)
 
 
 def arrive(source: Source, *records: Record) -> None:
@@ -119,6 +127,7 @@ def test_coverage_tells_each_way_of_reaching_a_run_apart(
         # A trace of its own: no run.
         step(31, 300, 3, API_CALL, request_id="outside"),
     )
+    link(who)
     attribute(who)
     with django_assert_num_queries(1):
         found = coverage.of_identity(who.number, until=NOW + timedelta(days=1))
@@ -141,7 +150,7 @@ def test_coverage_tells_each_way_of_reaching_a_run_apart(
 
 
 @pytest.mark.django_db
-def test_judging_rests_on_exact_links_alone() -> None:
+def test_judging_rests_on_exact_links_alone(identity: Callable[..., Identity]) -> None:
     trail = Source.objects.create(name="trail", created_at=NOW, created_by="test")
     traces = Source.objects.create(name="traces", plane="ai", created_at=NOW, created_by="test")
     arrive(trail, call(1, 0, "exact"), call(2, 100, "by key"))
@@ -152,6 +161,7 @@ def test_judging_rests_on_exact_links_alone() -> None:
         step(21, 100, 2, TOOL_CALL, credential=None),
         step(22, 100, 2, API_CALL),
     )
+    link(identity())
     assert set(Link.objects.values_list("strength", flat=True)) == {KEY_STRENGTH, EXACT}
     for deposit in Deposit.objects.all():
         seen = scope.of(deposit)

@@ -56,4 +56,5 @@ def test_doctor_names_what_waits_and_the_fix(active: Make) -> None:
         "revocations": (False, "the AWS team must act, then try it again"),
         "enforcement": (False, "start the worker, or run manage.py enforce"),
         "identities": (False, "their owners attest them anew or retire them"),
+        "stated times": (True, ""),
     }

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from identities import permissions as identity_permissions
+from identities.acting import COMMAND
 from identities.models import Identity, Party, Person
 from identities.permissions import AUDITOR, INACTIVE
 from reviews import owner_permissions
@@ -227,6 +228,10 @@ def item(world: World, *, state: str = "asked") -> SuccessionItem:
 
 def _of_who_left() -> Iterator[Row]:
     """Say who is here, who left and who moved."""
+    brings = identity_permissions.why_not_import
+    elsewhere = identity_permissions.IMPORTED_ELSEWHERE
+    yield Row("why_not_import", lambda _: brings(COMMAND), None)
+    yield Row("why_not_import", lambda w: brings(w.user("root")), elsewhere)
     roster, say = identity_permissions.why_not_roster, identity_permissions.why_not_say_who_left
     may = "Only a reviewer or an administrator may say who is here and who has left."
     for name, expected in (

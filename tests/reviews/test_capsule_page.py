@@ -14,6 +14,7 @@ from evidence.vocabulary import BECAUSE_NAMED, INFERRED, PROOF_INFERRED, TOOL_CA
 from identities.models import Finding
 from reviews.models import Case
 from tests.evidence.bodies import export, run_of
+from tests.linked import link_everybody
 from tests.reviews.conftest import HOUR, KEY, NOW, Told, make_user, tell_story
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -79,6 +80,7 @@ def test_page_says_which_frozen_link_is_no_longer_shown(
     assert capsules.no_longer_shown(capsule) == [""]
     assert "No longer shown" not in page_of(story.ines, case, capsule)
     traces(run_of("REQ0000000000001", trace=9))
+    link_everybody(NOW)
     why = "the event has a stronger link by now: exact"
     assert capsules.no_longer_shown(capsule) == [why]
     text = page_of(story.ines, case, capsule)
@@ -91,6 +93,7 @@ def test_link_that_was_not_shown_is_not_frozen(
     story: Told, guessed: Event, case: Case, sign: Any
 ) -> None:
     traces(run_of("REQ0000000000001", trace=9))
+    link_everybody(NOW)
     capsule = signed(sign, case, story.ines)
     mine = [one for one in capsule.body["links"] if one["effect"]["id"] == str(guessed.id)]
     assert {one["strength"] for one in mine} == {"exact"}

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -9,8 +10,13 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.utils import timezone
 
+from config import pipeline
 from evidence.names import memory
+from identities.acting import COMMAND
+from identities.actions import bindings
+from identities.models import Binding
 from tests import clock
 from tests.house.test_data import DATA
 
@@ -40,12 +46,28 @@ def run(*words: str | Path, **options: Any) -> str:
 
 
 def ingest_lab() -> None:
-    """Through the commands, as the README says; the trace source is declared complete."""
+    """Through the commands, as the README says; the trace source is declared complete, and agents
+    are linked to their accounts."""
     lab = DATA / "lab"
     run("register", lab / "truth.json", imported=True)
     run("ingest", lab / "cloudtrail.json", source="lab-aws", json=True)
     run("ingest", lab / "traces.pb.jsonl", source="lab-otel", json=True, complete=True)
+    link_agents()
 
 
 def exported(what: str) -> list[dict[str, Any]]:
     return [json.loads(row) for row in run("export", what).splitlines()]
+
+
+def link_agents() -> None:
+    """Confirm what is proposed of agents, but where several were seen with one account: those stay
+    a question."""
+    now = timezone.now()
+    pipeline.drain(now)
+    bindings.propose_from_links(now=now)
+    proposed = list(Binding.objects.filter(state="proposed", superseded_at__isnull=True))
+    many = Counter(row.identity_id for row in proposed)
+    for row in proposed:
+        if many[row.identity_id] == 1:
+            bindings.confirm(binding=row, by=COMMAND, now=now)
+    pipeline.drain(now)

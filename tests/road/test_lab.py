@@ -43,10 +43,34 @@ def ingested(db: None) -> dict[str, Any]:
 
 def test_links_are_all_joins_and_no_other(ingested: dict[str, Any]) -> None:
     found: dict[str, set[str]] = {}
+    strengths: dict[str, set[str]] = {"exact": set(), "claimed": set()}
     for row in exported("links"):
-        assert row["strength"] == "exact"
+        strengths[row["strength"]].add(row["trace_id"])
         found.setdefault(row["request_id"], set()).add(row["trace_id"])
+    # Which of the agents with the shared key are to be linked to its account is a question.
+    claimed = {
+        trace
+        for agent in ingested["agents"].values()
+        if set(agent["keys"]) & set(ingested["shared_credentials"])
+        for trace in agent["traces"]
+    }
+    joined = set(ingested["request_to_trace"].values())
+    assert strengths == {"exact": joined - claimed, "claimed": joined & claimed}
     assert found == {request: {trace} for request, trace in ingested["request_to_trace"].items()}
+
+
+def test_before_agents_are_linked_all_joins_are_claimed(recording: Path) -> None:
+    lab = recording / "lab"
+    run("register", lab / "truth.json", imported=True)
+    run("ingest", lab / "cloudtrail.json", source="lab-aws", json=True)
+    run("ingest", lab / "traces.pb.jsonl", source="lab-otel", json=True, complete=True)
+    assert {row["strength"] for row in exported("links")} == {"claimed"}
+    stolen = [row for row in exported("findings") if row["rule"] == "no_run"]
+    assert sorted(request for row in stolen for request in row["request_ids"]) == sorted(
+        truth_of(recording)["unattributed_request_ids"]
+    )
+    # What a run did is not said of it before somebody says whose it is.
+    assert not [row for row in exported("findings") if row["rule"] == "left_task"]
 
 
 def test_credentials_are_every_issuance(ingested: dict[str, Any]) -> None:

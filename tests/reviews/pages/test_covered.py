@@ -16,7 +16,8 @@ from identities.models import Attribution, CredentialAgent, Identity, User
 from identities.models.behaviour import AS_CREDENTIAL, BY_KEY, ONE_OF
 from reviews.pages import covered
 from tests.evidence.conftest import NOW
-from tests.evidence.test_links_by_key import arrive, call, step
+from tests.evidence.test_links_by_key import SERVICE, arrive, call, step
+from tests.linked import link_everybody
 
 pytestmark = pytest.mark.django_db
 
@@ -33,10 +34,11 @@ def identity() -> Identity:
             traces,
             [
                 step(3, 1, activity=TOOL_CALL, credential=None),
-                step(4, 1, request_id="REQ"),
+                step(4, 1, request_id="REQ", principal=SERVICE),
             ],
         ),
     )
+    link_everybody(NOW)
     who = Identity.objects.create(name="reader", kind="agent", created_at=NOW)
     for event in Event.objects.filter(source_id__in=[trail.pk, traces.pk]):
         Attribution.objects.create(
