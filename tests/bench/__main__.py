@@ -7,6 +7,7 @@ intake      CloudTrail beside COPY           formats      every other format bes
 otlp        spans through the intake         web          spans through the web server, and MLflow
 pulls       buckets, a queue, paged HTTP     memory       of ingest, by the size of the file
 correlation spans linked to API events       line         the line page in a growing fleet
+truth       links of the recorded lab beside what is true of it: clocks apart, ids gone or copied
 campaigns   20,000 reviews opened together
 triggers    small reviews from events, 20,000 identities
 queue       the queue's page, 100,000 items  deadlines    due, cut and denied, two workers
@@ -22,7 +23,8 @@ automatic   a finding stored until its automatic hold is sent, at moto's AWS
 scale       many events: size, pace, the first look, and 100 M by extrapolation
 
 `--rows N` bounds rooms (default 50,000), line (default 5,000,000: several minutes, 4 GB under
-var/) and scale (default 20,000,000: hours, 30 GB); `--megabytes N` is the largest file of memory.
+var/) and scale (default 20,000,000: hours, 30 GB); `--megabytes N` is the largest file of memory; `--seeds 1,2` are
+those of truth (default 0,1,2,3; 0 is the lab as it was recorded).
 """
 
 import argparse
@@ -72,6 +74,7 @@ from tests.bench import (  # noqa: E402 - after setup
     scale,
     start,
     triggers,
+    truth,
     web,
 )
 from tests.bench.told import Said  # noqa: E402 - after setup
@@ -84,6 +87,7 @@ class Asked(NamedTuple):
 
     rows: int | None
     megabytes: int
+    seeds: tuple[int, ...]
 
 
 def at_start(_: Asked) -> Iterator[Said]:
@@ -233,6 +237,7 @@ PARTS = {
     "deadlines": Part(lambda _: deadlines.measure()),
     "memory": Part(lambda asked: memory.measure(asked.megabytes)),
     "correlation": Part(at_correlation),
+    "truth": Part(lambda asked: truth.measure(asked.seeds)),
     "line": Part(at_line),
     "campaigns": Part(lambda _: campaigns.measure()),
     "closing": Part(lambda _: closing.measure()),
@@ -250,6 +255,10 @@ PARTS = {
 }
 
 
+def _seeds(text: str) -> tuple[int, ...]:
+    return tuple(int(seed) for seed in text.split(","))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="make bench",
@@ -259,8 +268,9 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[])
     parser.add_argument("--rows", type=int)
     parser.add_argument("--megabytes", type=int, default=MEGABYTES)
+    parser.add_argument("--seeds", type=_seeds, default=truth.SEEDS, metavar="N,N,…")
     given = parser.parse_args()
-    asked = Asked(given.rows, given.megabytes)
+    asked = Asked(given.rows, given.megabytes, given.seeds)
     unasked = [name for name, part in PARTS.items() if part.unasked]
     for name in given.parts or unasked:
         part = PARTS[name]
