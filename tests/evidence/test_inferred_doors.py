@@ -1,14 +1,11 @@
 """Inferred links through the real doors and in the recordings: late, withdrawn, never wrong."""
 
-import base64
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 from django.db import connection
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from evidence import clocks, intake, links
 from evidence.formats.record import Record
@@ -28,6 +25,7 @@ from evidence.vocabulary import (
     USE,
     proof_words,
 )
+from tests.bench import lab, variants
 from tests.evidence.conftest import NOW
 from tests.evidence.formats.conftest import DATA
 from tests.evidence.test_correlation import BASE, MINUTE, record, store
@@ -200,26 +198,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("data", [DATA] if DATA.is_dir() else [], ids=["recorded"])
 
 
-def without_sdk(lines: Iterable[bytes]) -> bytes:
-    """The exports as an agent without instrumentation of its SDK would have sent them."""
-    bodies = []
-    for line in lines:
-        request = ExportTraceServiceRequest.FromString(base64.b64decode(line.strip().strip(b'"')))
-        for group in request.resource_spans:
-            for scope in group.scope_spans:
-                kept = [
-                    span
-                    for span in scope.spans
-                    if not any(pair.key == "aws.request_id" for pair in span.attributes)
-                ]
-                del scope.spans[:]
-                scope.spans.extend(kept)
-        bodies.append(request.SerializeToString())
-    return b"".join(bodies)
-
-
 def take(source: Source, body: bytes) -> None:
     intake.take(source=source, body=body, by="command", now=NOW)
+
+
+def link() -> None:
     while links.link_next(now=NOW):
         pass
 
@@ -245,10 +228,11 @@ def test_lab_is_never_inferred_to_a_wrong_run(
     sources: tuple[Source, Source], data: Path, *, instrumented: bool
 ) -> None:
     trail, traces = sources
-    lines = (data / "lab" / "traces.pb.jsonl").read_bytes().splitlines()
-    take(trail, (data / "lab" / "cloudtrail.json").read_bytes())
-    take(traces, b"\n".join(lines) if instrumented else without_sdk(lines))
-    truth = orjson.loads((data / "lab" / "truth.json").read_bytes())["request_to_trace"]
+    recording = lab.load(data / "lab")
+    for one in (recording if instrumented else variants.without_sdk(recording)).deliveries:
+        take(trail if one.source == lab.LOG else traces, one.body())
+    link()
+    truth = {call.request_id: call.trace for call in recording.calls}
     named, untold = named_runs()
     assert [one for one, runs in named.items() if runs != {truth.get(one)}] == []
     # With the SDK's spans nothing is left to infer. Without, all of it is within two seconds.
@@ -264,5 +248,6 @@ def test_traces_of_other_agents_are_not_taken_for_the_labs_calls(
     take(trail, (data / "lab" / "cloudtrail.json").read_bytes())
     for path in sorted((data / "traces-frameworks").glob("*.json")):
         take(traces, path.read_bytes())
+    link()
     assert Event.objects.filter(plane=PLANE_AI, activity=TOOL_CALL).count() > 5
     assert Link.objects.filter(strength=INFERRED).count() == 0

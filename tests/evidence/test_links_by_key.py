@@ -1,17 +1,15 @@
 """Links by key through the real doors, and what is shown of them: the strongest, of how many runs."""
 
-import base64
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 from django.db import connection
 from django.db.models import Count
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
 from evidence import correlation, intake, links
 from evidence.correlation import ApiEvent, Found, Span
@@ -38,6 +36,8 @@ from evidence.vocabulary import (
     USE,
     proof_words,
 )
+from tests.bench import lab
+from tests.bench.lab import Recording
 from tests.evidence.conftest import NOW
 from tests.evidence.formats.conftest import DATA
 from tests.evidence.test_correlation import (
@@ -307,20 +307,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("data", [DATA] if DATA.is_dir() else [], ids=["recorded"])
 
 
-def with_keys_for_requests(lines: Iterable[bytes], keys: dict[str, str]) -> bytes:
-    """The exports with each request id replaced by the key that the log says it was made with."""
-    bodies = []
-    for line in lines:
-        request = ExportTraceServiceRequest.FromString(base64.b64decode(line.strip().strip(b'"')))
-        for group in request.resource_spans:
-            for scope in group.scope_spans:
-                for span in scope.spans:
-                    for pair in span.attributes:
-                        if pair.key == "aws.request_id":
-                            pair.key = "aws.auth.account.access_key"
-                            pair.value.string_value = keys[pair.value.string_value]
-        bodies.append(request.SerializeToString())
-    return b"".join(bodies)
+def with_keys_for_requests(recording: Recording) -> Recording:
+    """With each request id of a span replaced by the key that the log says it was made with."""
+    keys = {one["requestID"]: one["userIdentity"]["accessKeyId"] for one in recording.records()}
+
+    def replace(span: SpanMessage) -> None:
+        for pair in span.attributes:
+            if pair.key == lab.REQUEST_ID:
+                pair.key = "aws.auth.account.access_key"
+                pair.value.string_value = keys[pair.value.string_value]
+
+    return recording.each_span(replace)
 
 
 @pytest.mark.django_db
@@ -328,17 +325,13 @@ def test_lab_without_request_ids_is_linked_by_key_and_never_to_a_wrong_run(
     sources: tuple[Source, Source], data: Path
 ) -> None:
     trail, traces = sources
-    log = (data / "lab" / "cloudtrail.json").read_bytes()
-    keys = {
-        one["requestID"]: one["userIdentity"].get("accessKeyId", "")
-        for one in orjson.loads(log)["Records"]
-    }
-    lines = (data / "lab" / "traces.pb.jsonl").read_bytes().splitlines()
-    intake.take(source=trail, body=log, by="command", now=NOW)
-    intake.take(source=traces, body=with_keys_for_requests(lines, keys), by="command", now=NOW)
+    recording = lab.load(data / "lab")
+    for one in with_keys_for_requests(recording).deliveries:
+        into = trail if one.source == lab.LOG else traces
+        intake.take(source=into, body=one.body(), by="command", now=NOW)
     while links.link_next(now=NOW):
         pass
-    truth = orjson.loads((data / "lab" / "truth.json").read_bytes())["request_to_trace"]
+    truth = {call.request_id: call.trace for call in recording.calls if call.trace}
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT e.request_id, array_agg(DISTINCT encode(uuid_send(s.trace), 'hex')),"

@@ -1,6 +1,5 @@
 """Recorded evidence through the real intake: every join, whatever the order, split and doubling."""
 
-import base64
 import random
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,6 +13,7 @@ from evidence import files, intake, links
 from evidence.files import File, Summary
 from evidence.models import Actor, Event, Issuance, Link, Source
 from evidence.vocabulary import EXACT, PROOF_PARENT, PROOF_REQUEST_ID
+from tests.bench import lab, variants
 from tests.evidence.conftest import NOW
 from tests.evidence.formats.conftest import DATA
 from tests.linked import link_everybody
@@ -95,28 +95,15 @@ def test_lab_in_any_order_split_and_doubling_is_the_same(
     source: Make, data: Path, seed: int
 ) -> None:
     dice = random.Random(seed)
-    records = orjson.loads((data / "lab" / "cloudtrail.json").read_bytes())["Records"]
-    exports = [
-        base64.b64decode(line.strip().strip(b'"'))
-        for line in (data / "lab" / "traces.pb.jsonl").read_bytes().splitlines()
-    ]
-    bodies: list[tuple[str, bytes]] = [("traces", body) for body in exports]
-    bodies += dice.sample(bodies, 20)
-    doubled = [*records, *dice.sample(records, 20)]
-    dice.shuffle(doubled)
-    while doubled:
-        size = dice.randint(1, 9)
-        bodies.append(("trail", orjson.dumps({"Records": doubled[:size]})))
-        del doubled[:size]
-    dice.shuffle(bodies)
-    into = {"trail": source("trail"), "traces": source("traces", plane="ai")}
-    for number, (name, body) in enumerate(bodies):
-        intake.take(source=into[name], body=body, by="command", now=NOW)
+    recording = variants.shuffled(variants.twice(lab.load(data / "lab", batch=1)), seed)
+    into = {lab.LOG: source("trail"), lab.TRACES: source("traces", plane="ai")}
+    for number, one in enumerate(recording.deliveries):
+        intake.take(source=into[one.source], body=one.body(), by="command", now=NOW)
         if number % dice.randint(1, 40) == 0:
             link()
     link()
     assert {(request, trace) for request, trace, _, _ in joins()} == true_joins(data)
-    assert Event.objects.filter(source_id=into["trail"].pk).count() == 66
+    assert Event.objects.filter(source_id=into[lab.LOG].pk).count() == 66
     assert Link.objects.filter(proof=PROOF_REQUEST_ID).count() == 45
 
 

@@ -1,7 +1,6 @@
 """The joined recording: every join, every issuance, the shared key, the run that left its task,
 the stolen use; and the same for any order and split of the files."""
 
-import base64
 import json
 import random
 from datetime import datetime
@@ -18,6 +17,7 @@ from evidence import intake
 from evidence.models import Source
 from evidence.names import memory
 from tests import once
+from tests.bench import lab, variants
 from tests.house.test_data import DATA
 from tests.road.conftest import AFTER, exported, ingest_lab, run
 
@@ -174,20 +174,14 @@ def test_outcome_is_the_same_for_any_order_and_split(recording: Path, seed: int)
     expected = in_order(recording)
     now = timezone.now()
     dice = random.Random(seed)
-    records = json.loads((recording / "lab" / "cloudtrail.json").read_bytes())["Records"]
-    lines = (recording / "lab" / "traces.pb.jsonl").read_bytes().splitlines()
-    dice.shuffle(records)
     trail, traces = sources(now)
-    pieces: list[tuple[Source, bytes]] = [(traces, base64.b64decode(line)) for line in lines]
-    while records:
-        size = dice.randrange(1, 12)
-        cut, records = records[:size], records[size:]
-        pieces.append((trail, json.dumps({"Records": cut}).encode()))
-    # Some arrive twice, and authority is registered somewhere in the middle.
-    pieces += dice.sample(pieces, 20)
-    dice.shuffle(pieces)
-    for place, (source, body) in enumerate(pieces):
-        intake.take(source=source, body=body, by="test", now=now)
+    pieces = variants.shuffled(
+        variants.twice(lab.load(recording / "lab", batch=1)), seed
+    ).deliveries
+    # Authority is registered somewhere in the middle.
+    for place, one in enumerate(pieces):
+        source = trail if one.source == lab.LOG else traces
+        intake.take(source=source, body=one.body(), by="test", now=now)
         if place == len(pieces) // 2:
             run("register", recording / "lab" / "truth.json", imported=True)
         if dice.random() < 0.05:
