@@ -120,7 +120,7 @@ def test_shares_are_printed_beside_their_numbers() -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Where the recordings are not, nothing of theirs is collected (tests/house/test_data.py)."""
     if "disturbed" in metafunc.fixturenames:
-        names = ("undisturbed", "drop", "twice") if DATA.is_dir() else ()
+        names = ("undisturbed", "drop") if DATA.is_dir() else ()
         metafunc.parametrize("disturbed", names)
 
 
