@@ -15,16 +15,16 @@ from typing import Any, NamedTuple
 
 from django.core.management import call_command
 
-from config import pipeline
 from evidence import actions, intake
 from evidence.models import Event, Source
 from evidence.permissions import COMMAND
-from evidence.vocabulary import TOOL_CALL
+from evidence.vocabulary import CLAIMED, LINK_STRENGTHS, TOOL_CALL
 from reviews import exports
 from tests.bench import database, lab, variants
 from tests.bench.lab import Call, Recording
 from tests.bench.told import Said
 from tests.house.test_data import DATA
+from tests.linked import link_agents
 
 # Seed 0 is the lab as it was recorded.
 SEEDS = (0, 1, 2, 3)
@@ -142,7 +142,8 @@ def _stripped_and(change: Change, recording: Recording) -> Recording:
 
 
 def bring(recording: Recording) -> None:
-    """Through the intake into the tables as they are, and through all consumers."""
+    """Through the intake into the tables as they are, and through all consumers; the agents of the
+    lab's own traces are linked to their accounts."""
     latest = max(datetime.fromisoformat(record["eventTime"]) for record in recording.records())
     # By then no source is late with it.
     now = latest + timedelta(days=3)
@@ -159,7 +160,7 @@ def bring(recording: Recording) -> None:
     actions.declare_complete(
         source=sources[lab.TRACES], through=now, reason="all of it is here", by=COMMAND, now=now
     )
-    pipeline.drain(now)
+    link_agents(shared=True, source=lab.TRACES)
 
 
 def _tool_spans() -> set[tuple[str, str]]:
@@ -196,6 +197,8 @@ def held(
     framed: set[str] = set()
     no_run: set[tuple[str, str]] = set()
     for link in links:
+        if link["strength"] == LINK_STRENGTHS[CLAIMED]:
+            continue
         call = link["effect"]["source"], link["request_id"] or ""
         run = link["cause"]["source"], link["trace_id"] or ""
         shown.setdefault(call, set()).add(run)

@@ -31,10 +31,11 @@ from tests.browser.signing import confirm
 from tests.evidence.anchored import Names, mailbox, names, outside
 from tests.house.test_data import DATA
 from tests.identities.revoking import pointed_at_the_account
+from tests.linked import link_agents
 from tests.planted import PASSWORD
 from tests.reviews.conftest import make_user
 from tests.reviews.packs.packing import sealed
-from tests.road.conftest import AFTER, link_agents, pytest_generate_tests, run
+from tests.road.conftest import AFTER, pytest_generate_tests, run
 
 __all__ = ["lab", "names", "outside", "pointed_at_the_account", "pytest_generate_tests"]
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.begins_at(AFTER)]

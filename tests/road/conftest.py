@@ -2,7 +2,6 @@
 
 import io
 import json
-from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -10,15 +9,11 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.utils import timezone
 
-from config import pipeline
 from evidence.names import memory
-from identities.acting import COMMAND
-from identities.actions import bindings
-from identities.models import Binding
 from tests import clock
 from tests.house.test_data import DATA
+from tests.linked import link_agents
 
 # The recording of the lab was made until 15:48; by then no source is late with it.
 AFTER = clock.FROZEN + timedelta(days=3)
@@ -57,17 +52,3 @@ def ingest_lab() -> None:
 
 def exported(what: str) -> list[dict[str, Any]]:
     return [json.loads(row) for row in run("export", what).splitlines()]
-
-
-def link_agents() -> None:
-    """Confirm what is proposed of agents, but where several were seen with one account: those stay
-    a question."""
-    now = timezone.now()
-    pipeline.drain(now)
-    bindings.propose_from_links(now=now)
-    proposed = list(Binding.objects.filter(state="proposed", superseded_at__isnull=True))
-    many = Counter(row.identity_id for row in proposed)
-    for row in proposed:
-        if many[row.identity_id] == 1:
-            bindings.confirm(binding=row, by=COMMAND, now=now)
-    pipeline.drain(now)
