@@ -1,63 +1,44 @@
-"""What the app may do with each table. Run by the owner after each migration (decisions 17).
+"""Gives the app's role its rights on each table, and checks them (decisions 17).
 
-The app inserts and reads evidence and the ledger, and cannot change or remove them; it owns
-nothing, so it cannot alter, truncate or drop anything. Partitions get no rights of their own:
-they are reached through their table.
+config/table_rights.py names every table with what the app may do there; a table that is not named
+can only be read. The app owns nothing, so it cannot alter, truncate or drop anything. Partitions
+get no rights of their own: they are reached through their table.
 """
+
+from collections.abc import Sequence
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from config.embedded.places import APP_LOGIN, APP_ROLE
 from config.environment import SettingsError
+from config.table_rights import READ, RIGHTS
 
-APPEND_ONLY = frozenset(
-    {
-        "evidence_anchor",
-        "evidence_event",
-        "evidence_deposit",
-        "evidence_depositbody",
-        "evidence_link",
-        "evidence_issuance",
-        "evidence_reject",
-        "evidence_sighting",
-        "evidence_capsule",
-        "evidence_ledgerentry",
-        "evidence_ledgerseal",
-        "evidence_depositseal",
-        "evidence_mappingversion",
-        "evidence_pastreading",
-        "evidence_reading",
-        "evidence_sealkey",
-        "evidence_transfer",
-        "identities_ownerchange",
-        "identities_vendorattestation",
-        "reviews_comment",
-    }
-)
-READ_ONLY = frozenset(
-    {
-        "django_migrations",
-        "evidence_shownlink",
-        # Written by functions of the owner, which look for themselves whether they may.
-        "evidence_capsuletombstone",
-        "evidence_dropped",
-        "evidence_holder",
-        "evidence_ledgertombstone",
-        "evidence_retentionsaid",
-        "evidence_tombstone",
-    }
-)
 # Functions of the owner that the app may call; all of them are SECURITY DEFINER and named so.
 FUNCTIONS = "countersign\\_%"
+# Tables, partitioned tables, views, materialized views and foreign tables, without extensions'.
+RELATIONS = """
+SELECT c.relname, c.relispartition,
+       pg_has_role(current_user, c.relowner, 'USAGE') FROM pg_class c
+WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
+                  AND d.objid = c.oid AND d.deptype = 'e')
+ORDER BY 1
+"""
+# What the app's role may do with each of them, by whatever way it got there.
+PRIVILEGES = """
+SELECT c.relname, array_agg(p.name) FILTER (
+    WHERE has_table_privilege(%(role)s, c.oid, p.name)
+       OR p.of_columns AND has_any_column_privilege(%(role)s, c.oid, p.name))
+FROM pg_class c CROSS JOIN (VALUES ('SELECT', true), ('INSERT', true), ('UPDATE', true),
+    ('DELETE', false), ('TRUNCATE', false), ('REFERENCES', true), ('TRIGGER', false))
+    AS p (name, of_columns)
+WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY(%(names)s) GROUP BY 1
+"""
 
 
 def rights(table: str) -> str:
-    """The privileges of the app's role on this table."""
-    if table in READ_ONLY:
-        return "SELECT"
-    if table in APPEND_ONLY:
-        return "SELECT, INSERT"
-    return "SELECT, INSERT, UPDATE, DELETE"
+    """The privileges of the app's role on this table or view; SELECT where it is not named."""
+    return RIGHTS.get(table, READ)
 
 
 def ensure_role(connection: BaseDatabaseWrapper, *, login: str) -> None:
@@ -102,19 +83,18 @@ def apply(connection: BaseDatabaseWrapper) -> None:
     quote = connection.ops.quote_name
     role = quote(APP_ROLE)
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        cursor.execute(RELATIONS)
+        found = [(name, partition) for name, partition, own in cursor.fetchall() if own]
         cursor.execute(
-            "SELECT c.relname, c.relispartition, c.relkind = 'S' FROM pg_class c "
-            "WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'S')"
-            " AND pg_has_role(current_user, c.relowner, 'USAGE') ORDER BY 1"
+            "SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace"
+            " AND c.relkind = 'S' AND pg_has_role(current_user, c.relowner, 'USAGE') ORDER BY 1"
         )
-        found = cursor.fetchall()
+        sequences = [name for (name,) in cursor.fetchall()]
         cursor.execute(f"GRANT USAGE ON SCHEMA public TO {role}")
-        tables = [name for name, partition, sequence in found if not partition and not sequence]
-        partitions = [name for name, partition, _ in found if partition]
-        sequences = [name for name, _, sequence in found if sequence]
+        tables = [name for name, partition in found if not partition]
         statements = []
-        if tables or partitions:
-            names = ", ".join(quote(name) for name in (*tables, *partitions))
+        if found:
+            names = ", ".join(quote(name) for name, _ in found)
             statements.append(f"REVOKE ALL ON {names} FROM {role}")
         by_right: dict[str, list[str]] = {}
         for name in tables:
@@ -135,6 +115,46 @@ def apply(connection: BaseDatabaseWrapper) -> None:
         ]
         for statement in statements:
             cursor.execute(statement)
+
+
+def unnamed(connection: BaseDatabaseWrapper) -> list[str]:
+    """The tables and views of the database that config/table_rights.py does not name."""
+    with connection.cursor() as cursor:
+        cursor.execute(RELATIONS)
+        return [
+            name for name, partition, _ in cursor.fetchall() if not (partition or name in RIGHTS)
+        ]
+
+
+def why_unnamed(tables: Sequence[str]) -> str:
+    """What is wrong with these tables, and what to do."""
+    return (
+        f"{', '.join(tables)}: not named in config/table_rights.py, so the app can only read there."
+        " Name each table there with the least that the app needs and run `manage.py migrate`;"
+        " move a table that is not Countersign's to another schema."
+    )
+
+
+def deviations(connection: BaseDatabaseWrapper) -> list[str]:
+    """Each table, view or partition with other rights than it should have, and which."""
+    with connection.cursor() as cursor:
+        cursor.execute(RELATIONS)
+        wanted = {
+            name: set() if partition else set(rights(name).split(", "))
+            for name, partition, _ in cursor.fetchall()
+        }
+        cursor.execute(PRIVILEGES, {"role": APP_ROLE, "names": list(wanted)})
+        real = {name: set(privileges or ()) for name, privileges in cursor.fetchall()}
+    return [
+        f"{name} ({words})"
+        for name, privileges in wanted.items()
+        if (words := _difference(privileges, real[name]))
+    ]
+
+
+def _difference(wanted: set[str], real: set[str]) -> str:
+    parts = (("also", real - wanted), ("no", wanted - real))
+    return ", ".join(f"{word} {' '.join(sorted(names))}" for word, names in parts if names)
 
 
 def app_login(default: str = APP_LOGIN) -> str:

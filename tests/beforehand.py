@@ -45,6 +45,7 @@ OF_SCHEMA = (
     "requirements.lock",
     "config/grants.py",
     "config/management/commands/migrate.py",
+    "config/table_rights.py",
     "evidence/keys.py",
     "evidence/models/ledger.py",
     "evidence/models/numbers.py",

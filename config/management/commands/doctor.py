@@ -80,20 +80,20 @@ def rights() -> Iterator[Answer]:
         row = cursor.fetchone()
         role = row[0] if row else ""
         yield "role", role == APP_ROLE, f"statements run as {role}", fix
-        cursor.execute(
-            "SELECT c.relname FROM pg_class c WHERE c.relname = ANY(%s) AND ("
-            " has_table_privilege(c.oid, 'UPDATE') OR has_table_privilege(c.oid, 'DELETE')"
-            " OR has_table_privilege(c.oid, 'TRUNCATE')"
-            " OR pg_has_role(current_user, c.relowner, 'USAGE')) ORDER BY 1",
-            [sorted(grants.APPEND_ONLY)],
-        )
-        open_tables = [name for (name,) in cursor.fetchall()]
+    tables = grants.unnamed(connection)
     yield (
-        "append-only",
-        not open_tables,
-        f"could be changed: {', '.join(open_tables)}"
-        if open_tables
-        else "the app can change neither ledger nor evidence",
+        "tables",
+        not tables,
+        f"not named in config/table_rights.py: {', '.join(tables)}" if tables else "all are named",
+        grants.why_unnamed(tables),
+    )
+    wrong = grants.deviations(connection)
+    yield (
+        "table rights",
+        not wrong,
+        f"not as in config/table_rights.py: {'; '.join(wrong)}"
+        if wrong
+        else "each table has the rights that the app needs, and no others",
         fix,
     )
 

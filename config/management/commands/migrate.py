@@ -26,3 +26,5 @@ class Command(Migrate):
             grants.apply(connection)
             if Group._meta.db_table in connection.introspection.table_names():
                 logins.ensure_roles()
+            if tables := grants.unnamed(connection):
+                raise CommandError(grants.why_unnamed(tables))
