@@ -1,9 +1,11 @@
 """The house as a Django app: its commands win over Django's, and nudges find their way."""
 
 from django.apps import AppConfig
+from django.contrib.admin import apps as admin
 
 
 class HouseConfig(AppConfig):
+    default = True
     name = "config"
     label = "house"
     verbose_name = "House"
@@ -18,3 +20,10 @@ class HouseConfig(AppConfig):
         from reviews import readers
 
         permissions.lookup = readers.reader
+
+
+class AdminConfig(admin.AdminConfig):
+    """Django's admin with our site."""
+
+    default = False
+    default_site = "config.admin.Site"

@@ -38,9 +38,7 @@ DATABASE_OWNER_URL = environment.address(
     example="postgresql://owner:password@host:5432/countersign",
 )
 REDIS_URL = environment.address(
-    "REDIS_URL",
-    schemes=("redis", "rediss", "unix"),
-    example="redis://:password@host:6379/0",
+    "REDIS_URL", schemes=("redis", "rediss", "unix"), example="redis://:password@host:6379/0"
 )
 EMBEDDED = not (DATABASE_URL and REDIS_URL)
 PLACES = places(VAR)
@@ -62,6 +60,7 @@ if not _WEB.hostname or _WEB.path or _WEB.query:
     )
 DEBUG = environment.yes("COUNTERSIGN_DEBUG")
 DEMO = environment.yes("COUNTERSIGN_DEMO")
+ADMIN = environment.yes("COUNTERSIGN_ADMIN")  # serve Django's admin site, to look at rows
 SECURE = _WEB.scheme == "https"
 BEHIND_PROXY = environment.yes("COUNTERSIGN_BEHIND_PROXY")
 ALLOWED_HOSTS = sorted({_WEB.hostname, "127.0.0.1", "localhost", "[::1]"})
@@ -162,7 +161,7 @@ INSTALLED_APPS = [
     "evidence",
     "identities",
     "reviews",
-    "django.contrib.admin",
+    "config.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

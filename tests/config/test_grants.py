@@ -148,6 +148,8 @@ def test_evidence_refuses(table: str, statement: str) -> None:
         "SET session_replication_role = replica",
         "UPDATE django_migrations SET name = 'x'",
         "INSERT INTO auth_permission (name, content_type_id, codename) VALUES ('x', 1, 'x')",
+        "INSERT INTO identities_user_user_permissions (user_id, permission_id) VALUES (1, 1)",
+        "DELETE FROM django_admin_log",
         "DELETE FROM reviews_sealeddecision",
         "UPDATE identities_attestation SET recorded_at = now()",
     ],

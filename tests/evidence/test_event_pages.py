@@ -15,6 +15,7 @@ from evidence.permissions import COMMAND
 from evidence.queries import events, sources
 from identities.models import Binding, Identity, Party, User
 from reviews.models import Case
+from tests.admin_site import admin_site
 from tests.evidence.bodies import export, record, trail
 from tests.evidence.readers import parts, person, recent, signed_in, stored, take
 
@@ -200,7 +201,7 @@ def test_spans_are_shown_as_they_are_kept(source: Callable[..., Source]) -> None
 
 @pytest.mark.parametrize("model", ["source", "deposit", "progress", "gap", "ledgerentry"])
 def test_admin_shows_and_changes_nothing(
-    person: Callable[..., User], source: Callable[..., Source], model: str
+    person: Callable[..., User], source: Callable[..., Source], model: str, settings: Any
 ) -> None:
     take(source(), recent(1))
     root = person("root")
@@ -208,5 +209,6 @@ def test_admin_shows_and_changes_nothing(
     root.save()
     client = Client()
     client.force_login(root)
-    assert client.get(f"/admin/evidence/{model}/").status_code == 200
-    assert client.get(f"/admin/evidence/{model}/add/").status_code == 403
+    with admin_site(settings):
+        assert client.get(f"/admin/evidence/{model}/").status_code == 200
+        assert client.get(f"/admin/evidence/{model}/add/").status_code == 403

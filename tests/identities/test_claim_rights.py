@@ -18,6 +18,7 @@ from identities.actions import outgoing
 from identities.claims import answering, rights
 from identities.models import ClaimAnswer, OutgoingSwitch, Party, Person, User
 from identities.permissions import AUDITOR, INACTIVE, LEFT, NOBODY
+from tests.admin_site import admin_site
 from tests.identities.claimed import SOON, crm, team, unowned
 from tests.identities.conftest import NOW, party
 from tests.reviews.test_every_permission import SAYING, sentences
@@ -171,12 +172,15 @@ def test_who_has_left_answers_nothing_with_a_login_that_works(people: dict[str, 
 
 
 @pytest.mark.parametrize("model", ["claim", "claimanswer", "claimrefusal", "claimwave"])
-def test_admin_shows_claims_and_changes_nothing(crm: dict[str, Any], model: str) -> None:
+def test_admin_shows_claims_and_changes_nothing(
+    crm: dict[str, Any], model: str, settings: Any
+) -> None:
     answering.not_mine(**crm["about"], reason="no")
     root = crm["rita"]
     root.is_superuser = root.is_staff = True
     root.save()
     client = Client()
     client.force_login(root)
-    assert client.get(f"/admin/identities/{model}/").status_code == 200
-    assert client.get(f"/admin/identities/{model}/add/").status_code == 403
+    with admin_site(settings):
+        assert client.get(f"/admin/identities/{model}/").status_code == 200
+        assert client.get(f"/admin/identities/{model}/add/").status_code == 403
