@@ -24,8 +24,6 @@ def page(
     wanted = f"{template}#{part}" if part and wants_part(request) else template
     response = render(request, wanted, context, status=status)
     patch_vary_headers(response, ["HX-Request"])
-    # Pages show people's access data: nothing keeps them, neither a proxy nor the browser.
-    response.headers.setdefault("Cache-Control", "no-store, private")
     return response
 
 

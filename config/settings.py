@@ -65,7 +65,6 @@ SECURE = _WEB.scheme == "https"
 BEHIND_PROXY = environment.yes("COUNTERSIGN_BEHIND_PROXY")
 ALLOWED_HOSTS = sorted({_WEB.hostname, "127.0.0.1", "localhost", "[::1]"})
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
-INTERNAL_IPS = ["127.0.0.1", "::1"]
 METRICS_TOKEN = environment.secret("COUNTERSIGN_METRICS_TOKEN")
 
 # --- Secrets ------------------------------------------------------------------------------------
@@ -181,6 +180,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "config.metrics.Middleware",
+    "config.caching.Middleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

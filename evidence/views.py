@@ -104,9 +104,7 @@ def source_token(request: HttpRequest, by: Reader, name: str) -> HttpResponse:
 def source_secret(request: HttpRequest, by: Reader, name: str) -> HttpResponse:
     source = get_object_or_404(Source, name=name)
     secret = actions.show_webhook_secret(source=source, by=by, now=timezone.now())
-    response = page(request, "source_secret.html", pages.secret(source, secret, by))
-    response["Cache-Control"] = "no-store, private"
-    return response
+    return page(request, "source_secret.html", pages.secret(source, secret, by))
 
 
 @require_POST
@@ -142,7 +140,7 @@ def _dropped(request: HttpRequest, source: Source, by: Reader, as_json: bool) ->
     first = next(steps)
     if as_json:
         lines = (orjson.dumps(step) + b"\n" for step in _all(first, steps))
-        return _private(StreamingHttpResponse(lines, content_type="application/x-ndjson"))
+        return StreamingHttpResponse(lines, content_type="application/x-ndjson")
     last = list(_all(first, steps))[-1]
     if last.get("problem"):
         raise dropping.Refused(last["problem"], 400)
@@ -224,9 +222,4 @@ def ledger_export(_request: HttpRequest, by: Reader) -> HttpResponseBase:
     response = StreamingHttpResponse(lines, content_type="application/x-ndjson")
     response["Content-Disposition"] = 'attachment; filename="countersign-ledger.ndjson"'
     looked.note(response, [("export", "ledger")], by=by, now=now)
-    return _private(response)
-
-
-def _private(response: StreamingHttpResponse) -> HttpResponseBase:
-    response["Cache-Control"] = "no-store, private"
     return response

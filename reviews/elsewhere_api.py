@@ -27,9 +27,7 @@ from reviews.accounts import address_of
 
 
 def _answer(data: dict[str, Any], status: int = 200) -> Response:
-    return Response(
-        data, status=status, headers={"Cache-Control": "no-store", "Pragma": "no-cache"}
-    )
+    return Response(data, status=status, headers={"Pragma": "no-cache"})
 
 
 def _problem(code: str, words: str, status: int = 400) -> Response:

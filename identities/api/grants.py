@@ -66,9 +66,7 @@ def credentials(request: Request, key: str) -> Response:
     confirmed(request)
     require(_why_not_this_token(request, row))
     minted = minting.mint(row.pk, by=user, now=now)
-    answer = Response(dict(minted.document))
-    answer["Cache-Control"] = "no-store"
-    return answer
+    return Response(dict(minted.document))
 
 
 @extend_schema(request=None, responses=OpenApiTypes.OBJECT, tags=["grants"])

@@ -52,11 +52,6 @@ def base() -> str:
     return f"{settings.BASE_URL}/signals"
 
 
-def _no_store(response: HttpResponse) -> HttpResponse:
-    response["Cache-Control"] = "no-store"
-    return response
-
-
 def _problem(problem: Exception) -> JsonResponse:
     answer = JsonResponse({"detail": str(problem)}, status=503)
     answer["Retry-After"] = AGAIN_SECONDS
@@ -107,7 +102,7 @@ def _managed(methods: tuple[str, ...], **asks: Any) -> Callable[[View], Any]:
             if receiver is None:
                 return Response({"detail": NO_RECEIVER}, status=403)
             try:
-                return _no_store(view(request, receiver, **place))
+                return view(request, receiver, **place)
             except Wrong as problem:
                 return Response({"detail": str(problem)}, status=400)
             except streams.NoStream:

@@ -51,5 +51,4 @@ def export(request: Request, what: str) -> StreamingHttpResponse:
         )
     response = StreamingHttpResponse(exports.lines(rows()), content_type="application/x-ndjson")
     response["Content-Disposition"] = f'attachment; filename="countersign-{what}.ndjson"'
-    response["Cache-Control"] = "no-store, private"
     return response

@@ -23,7 +23,7 @@ from reviews.views import back_to, case_of, user_of
 @login_required
 def case_json(request: HttpRequest, key: str) -> HttpResponse:
     data = case_data.as_data(case_of(request, key), user_of(request), now=timezone.now())
-    return JsonResponse(data, headers={"Cache-Control": "no-store, private"})
+    return JsonResponse(data)
 
 
 @require_GET
@@ -33,7 +33,7 @@ def capsule_json(request: HttpRequest, key: str, number: int) -> HttpResponse:
     found = get_object_or_404(Capsule, number=number, subject=case.key)
     require(sight.why_not_see_capsule(user_of(request), case, found, now=timezone.now()))
     data = capsule.as_data(found)
-    return JsonResponse(data, headers={"Cache-Control": "no-store, private"})
+    return JsonResponse(data)
 
 
 @require_GET

@@ -160,9 +160,7 @@ def burn_out(request: HttpRequest, shape: str) -> HttpResponseBase:
     rows = counting.as_data(counting.days(now=timezone.now()))
     if shape == "csv":
         return queue_out.answer(rows, "claim-days", "csv", counting.COLUMNS)
-    response = JsonResponse({"days": rows})
-    response["Cache-Control"] = "no-store, private"
-    return response
+    return JsonResponse({"days": rows})
 
 
 @require_POST

@@ -88,7 +88,6 @@ def pack_file(request: HttpRequest, key: str) -> HttpResponseBase:
 
 
 def _seen(response: FileResponse, row: Pack, user: User, *, case: UUID | None) -> None:
-    response["Cache-Control"] = "no-store, private"
     response["X-Pack"] = row.key
     response["X-Pack-SHA256"] = bytes(row.digest or b"").hex()
     seen = [("export", f"{row.key} of {row.subject}")]

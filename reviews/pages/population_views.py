@@ -57,7 +57,6 @@ def population_taken(request: HttpRequest) -> HttpResponseBase:
     into.seek(0)
     name = f"countersign-population-{at:%Y-%m-%d}.zip"
     response = FileResponse(into, as_attachment=True, filename=name)
-    response["Cache-Control"] = "no-store, private"
     taken = [("export", f"population as of {at.isoformat()}")]
     looked.note(response, taken, by=reader(user, now), now=now)
     return response

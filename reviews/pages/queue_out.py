@@ -218,7 +218,6 @@ def answer(
     kind = "text/csv; charset=utf-8" if shape == "csv" else "application/json"
     response = StreamingHttpResponse(made, content_type=kind)
     response["Content-Disposition"] = f'attachment; filename="countersign-{name}.{shape}"'
-    response["Cache-Control"] = "no-store, private"
     return response
 
 
@@ -257,7 +256,6 @@ def calendar(user: User, *, now: datetime) -> HttpResponse:
     lines.append("END:VCALENDAR")
     text = "".join(f"{_folded(line)}\r\n" for line in lines)
     response = HttpResponse(text, content_type="text/calendar; charset=utf-8")
-    response["Cache-Control"] = "no-store, private"
     response["X-Robots-Tag"] = "noindex"
     return response
 

@@ -79,6 +79,6 @@ def capsule_json(request: HttpRequest, key: str) -> HttpResponse:
     user, now = user_of(request), timezone.now()
     found = selection_of(user, key)
     data = capsule_page_of.as_data(found)
-    response = JsonResponse(data, headers={"Cache-Control": "no-store, private"})
+    response = JsonResponse(data)
     looked.note(response, [("capsule", found.key)], by=readers.reader(user, now), now=now)
     return response

@@ -172,7 +172,6 @@ def proof(request: HttpRequest, key: str, number: int) -> HttpResponse:
     response["Content-Disposition"] = f'attachment; filename="{found.file_name}"'
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
     response["X-Content-Type-Options"] = "nosniff"
-    response["Cache-Control"] = "no-store, private"
     by = Reader(user.ref, user.called)
     looked.note(response, [("deposit", str(found.deposit.pk))], by=by, now=timezone.now())
     return response

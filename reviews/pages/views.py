@@ -127,9 +127,7 @@ def identity_lanes(request: HttpRequest, key: str) -> HttpResponse:
         until = lanes.EPOCH + timedelta(microseconds=min(last + 1, 7_000_000_000_000_000))
         until = min(until, since + MOST_WINDOW, now + AHEAD)
         since = min(since, until)
-    response = JsonResponse(lanes.lanes(identity, since=since, until=until, now=now))
-    response["Cache-Control"] = "no-store, private"
-    return response
+    return JsonResponse(lanes.lanes(identity, since=since, until=until, now=now))
 
 
 @require_GET

@@ -85,7 +85,7 @@ def test_stream_is_made_read_changed_replaced_and_deleted(asks: Caller, settings
     stream = made(asks, delivery=TO_ME | header, description="one",
                   events_requested=[f"{CAEP}session-revoked", "urn:x"])  # fmt: skip
     found = asks("GET", f"streams?stream_id={stream}")
-    assert (found.status_code, found["Cache-Control"]) == (200, "no-store")
+    assert (found.status_code, found["Cache-Control"]) == (200, "no-store, private")
     assert found.json() == {
         "stream_id": stream,
         "iss": settings.BASE_URL,

@@ -52,7 +52,7 @@ def sent(client: Client, address: str, form: dict[str, str], **more: Any) -> Any
 def begun(client: Client, key: str) -> dict[str, Any]:
     answer = sent(client, "/device/authorization/", ASKS | {"scope": f"grant:{key}"})
     assert answer.status_code == 200, answer.json()
-    assert answer["Cache-Control"] == "no-store"
+    assert answer["Cache-Control"] == "no-store, private"
     data: dict[str, Any] = answer.json()
     return data
 

@@ -238,7 +238,7 @@ def test_the_api_shows_a_grant_and_hands_one_out_to_its_holder(
     assert (refused.status_code, "Confirm who you are" in refused.json()["detail"]) == (403, True)
     answer = Client().post(f"{address}credentials/", headers=bearer(alice, "act"))
     assert answer.status_code == 200
-    assert answer["Cache-Control"] == "no-store"
+    assert answer["Cache-Control"] == "no-store, private"
     assert set(answer.json()) == {
         "Version",
         "AccessKeyId",
