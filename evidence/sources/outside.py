@@ -40,6 +40,10 @@ _METADATA = tuple(
 _EMBEDDING = tuple(
     ipaddress.IPv6Network(one) for one in ("64:ff9b::/96", "64:ff9b:1::/48", "::/96")
 )
+# RFC 4291 and IANA's registry: nothing else of IPv6 is assigned to the public internet, neither
+# segment routing (5f00::/16) nor an IPv4 address in the old notation (::a.b.c.d). The second is
+# RFC 6052's translator, whose IPv4 address is judged besides.
+_PUBLIC_V6 = (ipaddress.IPv6Network("2000::/3"), ipaddress.IPv6Network("64:ff9b::/96"))
 _NO_SUCH_NAME = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
 
 
@@ -131,11 +135,10 @@ def is_metadata(address: Address) -> bool:
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address, and the one behind it, belongs to nobody's inner network."""
-    return all(
-        one.is_global and not one.is_multicast and not getattr(one, "is_site_local", False)
-        for one in (address, _behind(address))
-    )
+    """Whether an address, and the one behind it, is assigned to the public internet."""
+    if address.version == 6 and not any(address in network for network in _PUBLIC_V6):
+        return False
+    return all(one.is_global and not one.is_multicast for one in (address, _behind(address)))
 
 
 @lru_cache(maxsize=8)

@@ -233,9 +233,29 @@ def test_where_clouds_keep_credentials_is_never_asked(url: str, private: bool) -
 
 
 @pytest.mark.parametrize(
-    "url", ["https://[fec0::1]/", "https://[64:ff9b::a00:1]/", "https://[::1]/"]
+    "url",
+    [
+        "https://[fec0::1]/",
+        "https://[64:ff9b::a00:1]/",
+        "https://[::1]/",
+        # Segment routing (RFC 9602), an IPv4-compatible address, and what is assigned to nobody.
+        "https://[5f00::1]/",
+        "https://[::8.8.8.8]/",
+        "https://[::10.0.0.1]/",
+        "https://[::ffff:0:8.8.8.8]/",
+        "https://[4000::1]/",
+        "https://[a000::1]/",
+    ],
 )
 def test_inner_addresses_in_disguise_are_private(url: str) -> None:
     with pytest.raises(outside.Refused, match="is not a public address"):
         outside.place_of(url)
     assert outside.place_of(url, allow_private=True).server_name
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://[2606:4700::1111]/", "https://[::ffff:8.8.8.8]/", "https://[64:ff9b::8.8.8.8]/"],
+)
+def test_public_addresses_of_ipv6_are_spoken_to(url: str) -> None:
+    assert outside.place_of(url).url.startswith("https://")
