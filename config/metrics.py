@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
+from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from prometheus_client import (
@@ -18,8 +18,6 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.multiprocess import MultiProcessCollector
-
-LOOPBACK = frozenset({"127.0.0.1", "::1"})
 
 REQUESTS = Counter("countersign_requests_total", "Answered requests.", ["view", "method", "status"])
 SECONDS = Histogram(
@@ -49,12 +47,11 @@ class Middleware:
 
 
 def may_read(request: HttpRequest) -> bool:
-    """With a token: who shows it. Without: who sits on this machine, unless a proxy is between."""
+    """Whether a request carries the token. An address proves nothing: through a proxy on the same
+    machine every request comes from there."""
     token = settings.METRICS_TOKEN
-    if token:
-        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        return hmac.compare_digest(given.encode("utf-8"), token.encode("utf-8"))
-    return not settings.BEHIND_PROXY and request.META.get("REMOTE_ADDR") in LOOPBACK
+    given = request.headers.get("Authorization", "")
+    return bool(token) and hmac.compare_digest(given.encode(), f"Bearer {token}".encode())
 
 
 @require_safe
@@ -62,7 +59,12 @@ def may_read(request: HttpRequest) -> bool:
 def metrics(request: HttpRequest) -> HttpResponse:
     """The numbers of all web processes together."""
     if not may_read(request):
-        return HttpResponseForbidden("A token is needed: set COUNTERSIGN_METRICS_TOKEN.\n")
+        return HttpResponse(
+            "Set COUNTERSIGN_METRICS_TOKEN and send it as `Authorization: Bearer <token>`.\n",
+            status=401,
+            content_type="text/plain; charset=utf-8",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
     registry = REGISTRY
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()

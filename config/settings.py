@@ -364,6 +364,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Identity logs and AI traces in one case.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
