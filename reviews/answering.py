@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import Resolver404, resolve
 
 from config.page import page
+from config.redirects import stays_here
 from identities.permissions import NotAllowed, NotPossible
 from reviews.pages import frame
 
@@ -62,10 +63,9 @@ def _thing(path: str) -> str:
 
 
 def _said(request: HttpRequest, heading: str, sentence: str, status: int) -> HttpResponse:
+    # The header is the browser's word, and whoever made the link has a say in it.
     back = request.headers.get("Referer", "")
-    here = request.build_absolute_uri("/")
-    # Only a way back into this site: the header is the browser's word.
-    url = back.removeprefix(here.rstrip("/")) if back.startswith(here) else "/"
+    url = back if stays_here(request, back) else "/"
     context = {
         "heading": heading,
         "sentence": sentence,
