@@ -242,6 +242,16 @@ ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 300  # seconds a confirmed identity is good for (decisions 19)
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
+# As allauth writes limits; config/accounts.py says which counts what. `key` is an account at a place.
+ACCOUNT_RATE_LIMITS = {
+    # allauth's own would let anybody use up the attempts of all who share an address.
+    "login": None,
+    "password_on_device": "10/5m/key",
+    "password_in_network": "10/m/ip,5/5m/key",
+    # Of all networks together; beyond that one in each network.
+    "password_anywhere": "20/h/key",
+    "password_under_attack": "1/15m/key",
+}
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = _WEB.scheme
 # Whoever signs in is throttled by their own address, not by that of the proxy before us.
 ALLAUTH_TRUSTED_PROXY_COUNT = 1 if BEHIND_PROXY else 0
