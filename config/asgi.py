@@ -7,7 +7,8 @@ os.environ.setdefault("COUNTERSIGN_POOL", "16")
 
 from django.core.asgi import get_asgi_application
 
-from config import services
+from config import root, services
 
+root.refuse()
 services.ensure(watch=True)
 application = get_asgi_application()

@@ -61,6 +61,8 @@ if not _WEB.hostname or _WEB.path or _WEB.query:
 DEBUG = environment.yes("COUNTERSIGN_DEBUG")
 DEMO = environment.yes("COUNTERSIGN_DEMO")
 ADMIN = environment.yes("COUNTERSIGN_ADMIN")  # serve Django's admin site, to look at rows
+# The web refuses to be root: on a machine that runs nothing but a demo there is nothing to lose.
+ALLOW_ROOT = environment.yes("COUNTERSIGN_ALLOW_ROOT", default=DEMO)
 SECURE = _WEB.scheme == "https"
 BEHIND_PROXY = environment.yes("COUNTERSIGN_BEHIND_PROXY")
 ALLOWED_HOSTS = sorted({_WEB.hostname, "127.0.0.1", "localhost", "[::1]"})

@@ -22,6 +22,7 @@ from types import FrameType
 
 from django.conf import settings
 
+from config import root
 from config.celery import NOTICES, QUEUE, SOURCES, STOPPING
 from config.environment import SettingsError
 
@@ -195,6 +196,7 @@ def run(on_ready: Callable[[], None]) -> int:
 
     Returns the exit status: 0 after Ctrl-C or SIGTERM, 1 when a child ended by itself.
     """
+    root.refuse()
     collected()
     host, port = bound()
     environment = {

@@ -7,9 +7,10 @@ os.environ.setdefault("COUNTERSIGN_POOL", "16")
 
 from django.core.wsgi import get_wsgi_application
 
-from config import services
+from config import root, services
 from config.warm import warm
 
+root.refuse()
 services.ensure(watch=True)
 application = get_wsgi_application()
 warm()

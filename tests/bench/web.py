@@ -101,6 +101,7 @@ def _web() -> Iterator[str]:
         "DATABASE_URL": database.address(),
         "COUNTERSIGN_BASE_URL": url,
         "COUNTERSIGN_BIND": f"127.0.0.1:{port}",
+        "COUNTERSIGN_ALLOW_ROOT": "1",
     }
     children = {"web": up.start("web", up.commands("127.0.0.1", port)["web"], environment)}
     # What it says is read, or it would wait for a reader one day.

@@ -46,6 +46,7 @@ class Up:
             "COUNTERSIGN_VAR": str(var),
             "COUNTERSIGN_BIND": f"127.0.0.1:{port}",
             "COUNTERSIGN_BASE_URL": f"http://127.0.0.1:{port}",
+            "COUNTERSIGN_ALLOW_ROOT": "1",  # in a sandbox the tests are
         }
         self.process: subprocess.Popen[bytes] | None = None
 
