@@ -19,7 +19,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.core import signing
 from django.http import HttpRequest, HttpResponse
 
-from config.redirects import stays_here
+from config.page import stays_here
 
 DEVICE_COOKIE = "countersign_device"
 DEVICE_SALT = "config.accounts.device"

@@ -10,6 +10,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
+from django.utils.http import url_has_allowed_host_and_scheme
 
 
 def page(
@@ -33,3 +34,11 @@ def wants_part(request: HttpRequest) -> bool:
     if not htmx or htmx.boosted or htmx.history_restore_request:
         return False
     return request.headers.get("HX-Request-Type", "partial") != "full"
+
+
+def stays_here(request: HttpRequest, url: str) -> bool:
+    """Whether an address that came with a request (a `next`, a `Referer`) has this site's host and
+    does not leave https, so that it may become a redirect or a link. Relative ones do."""
+    return url_has_allowed_host_and_scheme(
+        url, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 from django.utils.csp import CSP
 
-from config import addresses, environment, logs
+from config import addresses, environment, logs, rates
 from config.embedded.places import (
     APP_LOGIN,
     APP_ROLE,
@@ -61,7 +61,6 @@ if not _WEB.hostname or _WEB.path or _WEB.query:
 DEBUG = environment.yes("COUNTERSIGN_DEBUG")
 DEMO = environment.yes("COUNTERSIGN_DEMO")
 ADMIN = environment.yes("COUNTERSIGN_ADMIN")  # serve Django's admin site, to look at rows
-# The web refuses to be root: on a machine that runs nothing but a demo there is nothing to lose.
 ALLOW_ROOT = environment.yes("COUNTERSIGN_ALLOW_ROOT", default=DEMO)
 SECURE = _WEB.scheme == "https"
 BEHIND_PROXY = environment.yes("COUNTERSIGN_BEHIND_PROXY")
@@ -199,7 +198,6 @@ MIDDLEWARE = [
 
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
-ASGI_APPLICATION = "config.asgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -240,20 +238,10 @@ ACCOUNT_ADAPTER = "config.accounts.ClosedAdapter"
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"  # accounts are made by administrators and register files
-ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 300  # seconds a confirmed identity is good for (decisions 19)
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
-# As allauth writes limits; config/accounts.py says which counts what. `key` is an account at a place.
-ACCOUNT_RATE_LIMITS = {
-    # allauth's own would let anybody use up the attempts of all who share an address.
-    "login": None,
-    "password_on_device": "10/5m/key",
-    "password_in_network": "10/m/ip,5/5m/key",
-    # Of all networks together; beyond that one in each network.
-    "password_anywhere": "20/h/key",
-    "password_under_attack": "1/15m/key",
-}
+ACCOUNT_RATE_LIMITS = rates.OF_SIGN_IN
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = _WEB.scheme
 # Whoever signs in is throttled by their own address, not by that of the proxy before us.
 ALLAUTH_TRUSTED_PROXY_COUNT = 1 if BEHIND_PROXY else 0
@@ -376,7 +364,6 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Identity logs and AI traces in one case.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
-    "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }

@@ -12,8 +12,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import Resolver404, resolve
 
-from config.page import page
-from config.redirects import stays_here
+from config.page import page, stays_here
 from identities.permissions import NotAllowed, NotPossible
 from reviews.pages import frame
 
