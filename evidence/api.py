@@ -106,6 +106,9 @@ def refusal(problem: Exception) -> Refused:
     match problem:
         case Refused():
             return problem
+        case doors.Spent():
+            sentence = "This source used its quota; what it sent was not taken: send it again then."
+            return Refused(503, sentence, problem.retry_after)
         case doors.Busy():
             # Not 429: exporters of a few years ago drop the batch then, and keep it on 503.
             return Refused(503, "Too much at once; try again.", problem.retry_after)
@@ -181,7 +184,8 @@ def exported(source: Source, body: bytes) -> ExportTraceServiceResponse:
     answer = ExportTraceServiceResponse()
     if not body:
         return answer
-    with doors.turns.one():
+    with doors.turn(source) as used:
+        used.bytes = len(body)
         taken = intake.take(
             source=source,
             body=body,
@@ -189,6 +193,7 @@ def exported(source: Source, body: bytes) -> ExportTraceServiceResponse:
             now=timezone.now(),
             format="otlp",
         )
+        used.records = taken.records
     if taken.rejects and taken.records == taken.rejects and taken.reasons[0].position == "body":
         raise Refused(400, f"The body {taken.reasons[0].reason}; deposit {taken.deposit}.")
     if taken.rejects:
@@ -228,19 +233,20 @@ def _records(request: HttpRequest, name: str) -> HttpResponse:
     stream, stated = stream_of(request)
     with SpooledTemporaryFile(max_size=8 * MEBI) as kept:
         size = _spool(stream, stated, kept)
-        sums = doors.take_file(
-            source=source,
-            stream=cast("Readable", kept),
-            by=f"source:{source.name}",
-            now=timezone.now,
-            format=wanted,
-            name=request.headers.get("Content-Disposition", "")[:200],
-        )
         sum_ = doors.EMPTY
         try:
-            with (doors.turns if size <= doors.LARGEST_BODY else doors.file_turns).one():
-                for step in sums:
-                    sum_ = step
+            of = doors.turns if size <= doors.LARGEST_BODY else doors.file_turns
+            with doors.turn(source, of=of) as used:
+                for sum_ in doors.take_file(  # noqa: B007 - the sum so far is what is answered
+                    source=source,
+                    stream=cast("Readable", kept),
+                    by=f"source:{source.name}",
+                    now=timezone.now,
+                    format=wanted,
+                    name=request.headers.get("Content-Disposition", "")[:200],
+                    used=used,
+                ):
+                    pass
         except BodyRefused as problem:
             if sum_.first is None:
                 raise

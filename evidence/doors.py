@@ -1,24 +1,28 @@
 """The ways in that evidence comes by: who sends it, how much at once, cut into bodies.
 
-Owns tokens of sources, the bounds of what is read into memory and how many intakes run at the
-same time. Everything ends in evidence/intake.py. Must not know HTTP answers.
+Owns tokens of sources, and the bounds of what is read into memory. Whose turn it is, is
+evidence/turns.py's. Everything ends in evidence/intake.py. Must not know HTTP answers.
 """
 
 import hmac
 import os
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from hashlib import sha256
-from threading import BoundedSemaphore
 from typing import NamedTuple
 
 from django.conf import settings
+from django.core.cache import cache
+from redis import RedisError
 
 from evidence import files, intake, pipeline
 from evidence.formats.bodies import MEBI, BodyRefused, Readable, decompress
 from evidence.models import Source
+from evidence.turns import Busy, Quota, Spent, Turns, Used
+
+__all__ = ["Busy", "Spent"]
 
 PREFIX = "css_"
 # A token's last use is kept to the minute: one write a minute, not one a request.
@@ -37,12 +41,11 @@ MOST_AT_ONCE = max(2, os.cpu_count() or 1)
 # How many more wait how long for their turn before they are told to come again.
 MOST_WAITING = MOST_AT_ONCE
 PATIENCE_SECONDS = 0.5
-
-
-class Busy(Exception):
-    """Too many intakes at once; come again after this many seconds."""
-
-    retry_after = 2
+# What a source may use in a minute over time, in each process: half of the turns, or this much.
+QUOTA = Quota(seconds=60.0 * MOST_AT_ONCE / 2, bytes=2048 * MEBI, records=2_000_000)
+SPENT_KEY = "evidence.spent."
+# So long the page of sources says it after the source may come again.
+SPENT_SHOWN_SECONDS = 600
 
 
 class Ended(Exception):
@@ -103,38 +106,33 @@ def signed_by(source: Source, body: bytes, signature: str) -> bool:
     return bool(secret) and hmac.compare_digest(right.encode(), signature.encode())
 
 
-class Turns:
-    """At most so many at once, a few more wait a moment, the rest are told to come again."""
-
-    def __init__(
-        self,
-        most: int = MOST_AT_ONCE,
-        waiting: int = MOST_WAITING,
-        patience: float = PATIENCE_SECONDS,
-    ) -> None:
-        self.free = BoundedSemaphore(most)
-        self.waiting = BoundedSemaphore(waiting)
-        self.patience = patience
-
-    @contextmanager
-    def one(self) -> Iterator[None]:
-        if not self.free.acquire(blocking=False):
-            if not self.waiting.acquire(blocking=False):
-                raise Busy
-            try:
-                if not self.free.acquire(timeout=self.patience):
-                    raise Busy
-            finally:
-                self.waiting.release()
-        try:
-            yield
-        finally:
-            self.free.release()
-
-
-turns = Turns()
+turns = Turns(MOST_AT_ONCE, MOST_WAITING, PATIENCE_SECONDS, quota=QUOTA)
 # A large file takes minutes; it must not take the turns of small bodies.
-file_turns = Turns(most=1, waiting=1, patience=5.0)
+file_turns = Turns(1, 1, 5.0)
+
+
+@contextmanager
+def turn(source: Source, *, of: Turns | None = None) -> Iterator[Used]:
+    """A turn of this source; notes for the page of sources that it used its quota.
+
+    Raises Busy or Spent.
+    """
+    try:
+        with (of or turns).one(source.pk) as used:
+            yield used
+    except Spent as problem:
+        # Without the broker nobody is told; the sender is answered all the same.
+        with suppress(RedisError):
+            cache.set(f"{SPENT_KEY}{source.name}", True, problem.retry_after + SPENT_SHOWN_SECONDS)
+        raise
+
+
+def spent(names: Iterable[str]) -> list[str]:
+    """Which of these sources were told lately that they used their quota."""
+    keys = {f"{SPENT_KEY}{name}": name for name in names}
+    with suppress(RedisError):
+        return sorted(keys[key] for key in cache.get_many(keys))
+    return []
 
 
 def read_body(stream: Readable, *, stated: int | None, packed: bytes = b"") -> bytes:
@@ -222,14 +220,18 @@ def take_file(
     now: Callable[[], datetime],
     format: str = "",  # noqa: A002 - what sources and deposits call it
     name: str = "",
+    used: Used | None = None,
 ) -> Iterator[Sum]:
-    """Take a file part by part; yields the sum after each. Raises NotTaken and BodyRefused,
+    """Take a file part by part; yields the sum after each, and counts it as `used`. Raises NotTaken and BodyRefused,
     maybe after earlier parts, which stay."""
     stopped: list[BodyRefused | intake.NotTaken] = []
 
     def whole_parts() -> Iterator[pipeline.Body]:
         try:
-            yield from files.cut(stream, format=format or source.format, name=name)
+            for body in files.cut(stream, format=format or source.format, name=name):
+                if used is not None:
+                    used.bytes += len(body.body)
+                yield body
         except (BodyRefused, intake.NotTaken) as problem:
             # The parts before it are still on their way: they are stored first.
             stopped.append(problem)
@@ -237,6 +239,8 @@ def take_file(
     sum_ = EMPTY
     for taken in pipeline.take_all(source=source, bodies=whole_parts(), by=by, now=now):
         sum_ = add(sum_, taken)
+        if used is not None:
+            used.records = sum_.records
         yield sum_
     if stopped:
         raise stopped[0]

@@ -51,7 +51,7 @@ def take(
         raise Refused(f"Nothing was stored: {intake.unknown_format(format)}.", 400)
     sum_ = doors.EMPTY
     try:
-        with doors.file_turns.one():
+        with doors.turn(source, of=doors.file_turns):
             for sum_ in doors.take_file(  # noqa: B007 - the sum so far is what is answered
                 source=source,
                 stream=upload,

@@ -36,7 +36,8 @@ REASONS = {
 
 
 def _take(source: Source, body: bytes, *, format: str, name: str) -> HttpResponse:  # noqa: A002 - what deposits call it
-    with doors.turns.one():
+    with doors.turn(source) as used:
+        used.bytes = len(body)
         taken = intake.take(
             source=source,
             body=body,
@@ -45,6 +46,7 @@ def _take(source: Source, body: bytes, *, format: str, name: str) -> HttpRespons
             format=format,
             name=name,
         )
+        used.records = taken.records
     return api.answered(doors.add(doors.EMPTY, taken), 200, "")
 
 

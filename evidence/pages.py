@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 
-from evidence import actions, anchoring, custody_pages, known, pulling
+from evidence import actions, anchoring, custody_pages, doors, known, pulling
 from evidence.models import Anchor, Deposit, Source
 from evidence.parameters import Known, understood, whole
 from evidence.permissions import Reader
@@ -71,6 +71,7 @@ def source_list(asked: Mapping[str, str], by: Reader, *, now: datetime) -> dict[
         "rows": shown[first : first + sources.PAGE],
         "any": bool(found),
         "failures": failures.failed(),
+        "over_quota": doors.spent(row["name"] for row in found),
         "failures_remedy": failures.REMEDY,
         # An error may quote the evidence that it is about.
         "may_read_errors": by.why_not_administer is None,

@@ -80,7 +80,7 @@ def _patience() -> Callable[[], None]:
 
 def _take(source: Source, line: bytes, name: str) -> None:
     """Store it; returns once that is committed."""
-    with doors.turns.one():
+    with doors.turn(source):
         intake.take(
             source=source,
             body=line,

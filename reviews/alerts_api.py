@@ -53,7 +53,8 @@ def _take(request: HttpRequest, name: str) -> HttpResponse:
         wrong.append(f"{found.others} of it are no alerts: events come by /api/evidence/")
     if not found.alerts:
         raise Refused(422, f"Nothing was taken. {'; '.join(wrong)}."[:2_000])
-    with doors.turns.one():
+    with doors.turn(source) as used:
+        used.bytes = len(body)
         taken = intake.take(
             source=source,
             body=body,
@@ -62,6 +63,7 @@ def _take(request: HttpRequest, name: str) -> HttpResponse:
             format=NAME,
             name=request.headers.get("webhook-id", "")[:200],
         )
+        used.records = taken.records
     # What follows is the worker's to do (alerts.read_next): the sender waits for nothing.
     said = {"deposit": taken.deposit, "alerts": len(found.alerts), "again": taken.repeat}
     return _answer(422 if wrong else 202, said | ({"problem": "; ".join(wrong)} if wrong else {}))

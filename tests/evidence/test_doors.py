@@ -3,9 +3,11 @@
 import gzip
 import zlib
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from threading import Barrier, Thread
 from threading import Event as Signal
+from time import sleep
 from typing import Any
 
 import orjson
@@ -20,9 +22,9 @@ from google.protobuf.json_format import (  # type: ignore[import-untyped]  # shi
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from evidence import actions, doors, intake
-from evidence.doors import Busy, Turns
 from evidence.models import Deposit, Event, Reject, Source
 from evidence.permissions import COMMAND
+from evidence.turns import Busy, Turns
 from tests.conftest import owner_connection
 from tests.evidence.bodies import export, run_of
 from tests.evidence.conftest import NOW
@@ -269,7 +271,7 @@ def test_turns_let_so_many_in_a_few_wait_and_send_the_rest_away() -> None:
     passed: list[int] = []
 
     def stay(number: int) -> None:
-        with turns.one():
+        with turns.one(1):
             if number < 2:
                 inside.wait(60)
             leave.wait(60)
@@ -281,31 +283,29 @@ def test_turns_let_so_many_in_a_few_wait_and_send_the_rest_away() -> None:
     inside.wait(60)
     waiter = Thread(target=stay, args=(2,))
     waiter.start()
-    while turns.waiting.acquire(blocking=False):
-        turns.waiting.release()
-    with pytest.raises(Busy), turns.one():
+    while not turns.waiting:
+        sleep(0.001)
+    with pytest.raises(Busy), turns.one(1):
         pass
     leave.set()
     for thread in (*threads, waiter):
         thread.join(60)
     assert sorted(passed) == [0, 1, 2]
-    with turns.one():
+    with turns.one(1):
         passed.append(3)
 
 
 def test_turn_that_is_waited_for_too_long_is_not_given() -> None:
     turns = Turns(most=1, waiting=1, patience=0.01)
-    with turns.one(), pytest.raises(Busy), turns.one():
+    with turns.one(1), pytest.raises(Busy), turns.one(1):
         pass
 
 
 def test_door_under_pressure_says_when_to_try_again(client: Client, token: str) -> None:
-    held = [doors.turns.free.acquire(blocking=False) for _ in range(doors.MOST_AT_ONCE)]
-    try:
+    with ExitStack() as held:
+        for _ in range(doors.MOST_AT_ONCE):
+            held.enter_context(doors.turns.one(0))
         response = push(client, run_of("REQ1").SerializeToString(), token)
-    finally:
-        for _ in held:
-            doors.turns.free.release()
     assert (response.status_code, response["Retry-After"]) == (503, str(Busy.retry_after))
     assert Event.objects.count() == 0
 

@@ -3,6 +3,7 @@
 import hmac
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -295,12 +296,10 @@ def test_refusal_is_a_status_that_kube_apiserver_reads(
 
 
 def test_pressure_is_answered_with_a_time_to_try_again(client: Client, token: str) -> None:
-    held = [doors.turns.free.acquire(blocking=False) for _ in range(doors.MOST_AT_ONCE)]
-    try:
+    with ExitStack() as held:
+        for _ in range(doors.MOST_AT_ONCE):
+            held.enter_context(doors.turns.one(0))
         response = send(client, token, event_list(audit(1)))
-    finally:
-        for _ in held:
-            doors.turns.free.release()
     assert (response.status_code, response["Retry-After"]) == (503, "2")
     assert response.json()["details"] == {"retryAfterSeconds": 2}
 
