@@ -84,16 +84,12 @@ TABLES: tuple[Table, ...] = (
 KINDS: tuple[Kind, ...] = (*(reading.kind(table) for table in TABLES),)
 
 
-# Its records among those of others; a body of them alone has a faster reader.
-_CLOUDTRAIL = Kind(cloudtrail.NAME, cloudtrail.knows, cloudtrail.read_one, cloudtrail.content.drop)
-
-
 def _knows(name: str, head: bytes) -> bool:
     return recognise(head) == name
 
 
 def _format(table: Table, compiled: Kind) -> Format:
-    others = (_CLOUDTRAIL, *(kind for kind in KINDS if kind.name != table.name))
+    others = (cloudtrail.KIND, *(kind for kind in KINDS if kind.name != table.name))
     return Format(
         table.name,
         table.title,
@@ -128,7 +124,7 @@ def recognise(body: bytes) -> str | None:
     for table in TABLES:
         if table.text is not None and table.text.looks(body):
             return table.name
-    kinds = (_CLOUDTRAIL, *KINDS)
+    kinds = (cloudtrail.KIND, *KINDS)
     found: Counter[str] = Counter()
     for value in reading.first_records(body, kinds, _LISTS):
         by, inner = reading.resolve(value, kinds[0], kinds[1:])
@@ -152,7 +148,7 @@ def resembles(head: bytes) -> tuple[str, list[str]]:
     records = (
         []
         if unwrapping.is_table(head)
-        else reading.first_records(head, (_CLOUDTRAIL, *KINDS), _LISTS, nearest.RECORDS)
+        else reading.first_records(head, (cloudtrail.KIND, *KINDS), _LISTS, nearest.RECORDS)
     )
     said = nearest.looks_like(head, records)
     inside = nearest.listed_in(records)

@@ -1,4 +1,4 @@
-"""A body of JSON records through a table: the one loop that every table-driven format shares.
+"""A body of JSON records: the one loop in which all formats but OTLP read theirs.
 
 Owns what happens to a record on its way from the body to a Record: unwrapping, canonical form,
 digest, content and secrets, rejects. Knows no vendor. Pure.
@@ -38,7 +38,7 @@ from evidence.formats.unread import outline, outlined
 from evidence.formats.unwrapping import inside, of_row, plain
 
 LISTS = unwrapping.LISTS
-_DEEPEST_ENVELOPE = 3
+_DEEPEST_ENVELOPE = 4
 _LOOKED_AT = 262_144
 # An unreadable part larger than this is kept cut; its beginning names what it was.
 _LARGEST_REJECT = 1 << 20
@@ -64,6 +64,8 @@ class Kind(NamedTuple):
     several: str = ""
     # The record inside the vendor's own wrapping; see Table.opens.
     opens: Callable[[Row], Row] | None = None
+    # Members in which transports wrap its records, the likeliest first.
+    envelopes: tuple[str, ...] = unwrapping.ENVELOPES
 
 
 def kind(table: Table) -> Kind:
@@ -145,7 +147,7 @@ def resolve(value: Any, first: Kind, others: tuple[Kind, ...]) -> tuple[Kind, An
         # One vendor's records in one envelope are the rule: whoever else is asked afterwards.
         if first.knows(layers[-1]):
             return first, layers[-1]
-        held = inside(layers[-1])
+        held = inside(layers[-1], first.envelopes)
         if held is None:
             break
         layers.append(held)
@@ -168,6 +170,13 @@ def parse(
     body = plain(body)
     known = partial(_known, first, () if asked.forced else others)
     shape = Shape((*table.lists, *LISTS), table.mark, known, first.knows, inside)
+    return read_body(body, asked, shape=shape, first=first, others=others)
+
+
+def read_body(
+    body: bytes, asked: Asked, *, shape: Shape, first: Kind, others: tuple[Kind, ...] = ()
+) -> Parsed:
+    """Read all records of JSON in this shape; never raises for what the body holds."""
     try:
         return _read(batches(body, shape), asked, first, others)
     except NotCut:
@@ -195,7 +204,7 @@ def _read_batch(
     batch: Batch,
     into: Parsed,
     asked: Asked,
-    digester: "Digester",
+    digester: Digester,
     first: Kind,
     others: tuple[Kind, ...],
 ) -> bytes:

@@ -7,68 +7,28 @@ modules beside it.
 A call that concerns two accounts is written once for each; the copies have ids of their own, and
 share what is kept as their session (`sharedEventID`).
 Knows nothing of sources, of the database or of what anybody may do. Pure.
-
-What is kept is the canonical JSON of every record after the privacy rule, in their order;
-what could not be read is kept among them as text, so that positions stay what they were.
 """
 
-from collections.abc import Callable, Iterable
-from functools import lru_cache
-from itertools import batched
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any
 
-import orjson
-
-from evidence import privacy
-from evidence.formats import aws, exports, tables, unwrapping, written
+from evidence.formats import aws, exports, reading, unwrapping, written
 from evidence.formats.cloudtrail import activities, athena, content, identity, others, resources
-from evidence.formats.digesting import Digester
-from evidence.formats.documents import Alike, Batch, NotCut, Shape, batches, clean, pieces
-from evidence.formats.marking import Gone
-from evidence.formats.reading import canonical, kept_text
-from evidence.formats.record import (
-    Asked,
-    Format,
-    Issued,
-    Parsed,
-    Record,
-    Redaction,
-    Rejected,
-)
-from evidence.formats.unread import outline, outlined
+from evidence.formats.documents import Shape, clean
+from evidence.formats.reading import Kind
+from evidence.formats.record import Asked, Format, Issued, Parsed, Record
+from evidence.formats.tables import Unreadable
 from evidence.vocabulary import AUTHENTICATION, ISSUANCE, OUTCOME_OK, PLANE_IDENTITY
 
 NAME = "cloudtrail"
 # Members that hold a record: those of AWS first.
 ENVELOPES = ("detail", "CloudTrailEvent", "cloudTrailEvent", "Event", *unwrapping.ENVELOPES)
-_DEEPEST_ENVELOPE = 4
-# Records read together where the body is not cut by its size.
-_BATCH = 64
 _EARLIEST, _LATEST = 946_684_800_000_000, 4_102_444_800_000_000  # 2000 and 2100
-
-
-class Unreadable(Exception):
-    """Why a record cannot be read, in words for the person who sent it."""
-
-
-def _is_record(value: Any) -> bool:
-    if type(value) is not dict:
-        return False
-    inside = _unwrapped(value)
-    return "eventName" in inside or others.is_one(inside)
 
 
 def _is_plain(value: Any) -> bool:
     return type(value) is dict and "eventName" in value
-
-
-SHAPE = Shape(
-    lists=("Records", "Events", "logEvents", "receivedMessages", "QueryResultRows", "results"),
-    mark=b'"eventName"',
-    is_record=_is_record,
-    first=_is_plain,
-)
-_LOWERED = SHAPE._replace(mark=b'"eventname"')
 
 
 def recognise(head: bytes) -> bool:
@@ -88,140 +48,25 @@ def parse(body: bytes, asked: Asked) -> Parsed:
     """Read all records of a body; never raises for what the body holds."""
     export = exports.known(body, athena.EXPORTS)
     if export is not None:
-        return _parsed(batched(exports.rows(body, export), _BATCH), asked)
+        return reading.read_pieces(exports.rows(body, export), asked, first=_ALONE)
     body = unwrapping.plain(body)
     shape = SHAPE if SHAPE.mark in body else _LOWERED
-    try:
-        return _parsed(batches(body, shape), asked)
-    except NotCut:
-        return _parsed(batched(pieces(body, shape), _BATCH), asked)
+    return reading.read_body(body, asked, shape=shape, first=_ALONE)
 
 
-def _parsed(found: Iterable[Batch], asked: Asked) -> Parsed:
-    """What batches of pieces hold, in their order."""
-    kept: list[bytes] = []
-    parsed = Parsed(b"", [], [], [])
-    digester = Digester(asked, NAME)
-    for batch in found:
-        kept += (privacy.SEAM, _read_batch(batch, parsed, digester, asked))
-    return parsed._replace(kept=b"".join((b'{"Records":[', *kept[1:], b"]}")))
+def _knows(value: Any) -> bool:
+    """Whether this is a record among those of other formats, without an envelope."""
+    return others.is_one(value) or (_is_plain(value) and "eventSource" in value)
 
 
-def knows(value: Any) -> bool:
-    """Whether this is a record, without an envelope."""
-    if type(value) is not dict:
-        return False
-    if "eventName" in value and "eventSource" in value:
-        return True
-    return others.is_one(value)
+def _knows_alone(value: Any) -> bool:
+    """The same where all records are CloudTrail's: also one that lost its source."""
+    return _is_plain(value) or others.is_one(value)
 
 
-def read_one(position: str, value: Any, digest: Callable[[str, str], bytes]) -> Record:
-    """A record among those of other formats. Raises tables.Unreadable."""
-    _remove_nuls(value)
-    try:
-        return _read(position, value, digest)
-    except Unreadable as problem:
-        raise tables.Unreadable(str(problem)) from None
-
-
-def _laid_out(batch: Batch) -> tuple[list[str], list[Any], dict[int, tuple[str, bytes]]]:
-    """(places, values, what is wrong with which, and its text)."""
-    if isinstance(batch, Alike):
-        return batch.places, batch.values, {}
-    places: list[str] = []
-    values: list[Any] = []
-    broken: dict[int, tuple[str, bytes]] = {}
-    for number, (place, value, problem, raw) in enumerate(batch):
-        if problem:
-            broken[number] = problem, raw
-        elif not _is_plain(value):
-            value = _unwrapped(value)  # noqa: PLW2901 - the record inside is the record
-        places.append(place)
-        values.append(value)
-    return places, values, broken
-
-
-def _read_batch(batch: Batch, into: Parsed, digester: Digester, asked: Asked) -> bytes:
-    """Read these pieces into the lists of `into`; what is kept of them."""
-    places, values, broken = _laid_out(batch)
-    received = canonical(values, broken)
-    texts = received
-    if not asked.keep_content:
-        texts = _without_content(places, values, received, into.redactions, asked)
-    joined = privacy.SEAM.join(texts)
-    suspects = privacy.hit_among(texts, joined)
-    may_have_nul = b"\\u0000" in joined
-    redacted = len(into.redactions)
-    for number, (position, value) in enumerate(zip(places, values, strict=True)):
-        # Freed while it is at hand.
-        values[number] = None
-        text = texts[number]
-        if number in broken:
-            if not asked.keep_content:
-                text = outline(text, position, into.redactions, asked.digest_key)
-            into.rejects.append(Rejected(position, broken[number][0], privacy.excerpt(text)))
-            texts[number] = kept_text(text, position, into.redactions)
-            continue
-        if number in suspects:
-            clean_bytes, hits = privacy.redact(text)
-            if hits:
-                into.redactions.extend(Redaction(position, hit.kind, hit.length) for hit in hits)
-                value = orjson.loads(clean_bytes)  # noqa: PLW2901 - from here on it is the clean one
-                if texts is received:
-                    texts = list(received)
-                texts[number] = clean_bytes
-        try:
-            if may_have_nul and b"\\u0000" in text:
-                _remove_nuls(value)
-            digester.text = received[number]
-            record = _read(position, value, digester)
-            if asked.realms and record.realm not in asked.realms:
-                raise Unreadable(
-                    f"speaks for the realm {record.realm!r}, which this source may not speak for"
-                )
-        except Unreadable as problem:
-            shown = texts[number]
-            if not asked.keep_content:
-                shown = outlined(shown)[0]
-            into.rejects.append(Rejected(position, str(problem), privacy.excerpt(shown)))
-            continue
-        into.records.append(record)
-    if broken or len(into.redactions) > redacted:
-        joined = privacy.SEAM.join(texts)
-    return joined
-
-
-def _without_content(
-    places: list[str],
-    values: list[Any],
-    received: list[bytes],
-    redactions: list[Redaction],
-    asked: Asked,
-) -> list[bytes]:
-    """The canonical texts without content; the values lose it too."""
-    texts, lost = received, Gone(asked.digest_key)
-    for number, value in enumerate(values):
-        content.drop(value, lost)
-        if lost:
-            redactions += [Redaction(places[number], "content", length) for length in lost]
-            lost.clear()
-            if texts is received:
-                texts = list(received)
-            texts[number] = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    return texts
-
-
-def _unwrapped(value: Any) -> Any:
-    """The record inside an envelope, or the value itself."""
-    for _ in range(_DEEPEST_ENVELOPE):
-        if type(value) is dict and "eventName" in value:
-            return value
-        inside = unwrapping.inside(value, ENVELOPES)
-        if inside is None:
-            return value
-        value = inside
-    return value
+def _is_record(value: Any) -> bool:
+    """The same, also in envelopes."""
+    return type(value) is dict and _knows_alone(reading.resolve(value, _ALONE, ())[1])
 
 
 def _remove_nuls(record: Any) -> None:
@@ -229,7 +74,7 @@ def _remove_nuls(record: Any) -> None:
 
     A name of a member with one in it is no member's that is read.
     """
-    waiting: list[Any] = [record] if type(record) is dict else []
+    waiting: list[Any] = [record]
     while waiting:
         here = waiting.pop()
         for place, value in here.items() if type(here) is dict else enumerate(here):
@@ -267,8 +112,7 @@ def _possible(at: int | None) -> int | None:
 
 def _read(position: str, record: Any, digest: Callable[[str, str], bytes]) -> Record:
     """One record, with the digest of its realm and its vendor's id. Raises Unreadable."""
-    if type(record) is not dict:
-        raise Unreadable("is not a JSON object")
+    _remove_nuls(record)
     read = record.get
     name, source = read("eventName"), read("eventSource")
     if type(name) is not str or not name:
@@ -384,6 +228,17 @@ def _address(value: Any) -> str | None:
         said = said.partition(",")[0]
     return written.address(said) if said and ":" in said else said
 
+
+KIND = Kind(NAME, _knows, _read, content.drop)
+_ALONE = KIND._replace(knows=_knows_alone, envelopes=ENVELOPES)
+SHAPE = Shape(
+    lists=("Records", "Events", "logEvents", "receivedMessages", "QueryResultRows", "results"),
+    mark=b'"eventName"',
+    is_record=_is_record,
+    first=_is_plain,
+    held=partial(unwrapping.inside, members=ENVELOPES),
+)
+_LOWERED = SHAPE._replace(mark=b'"eventname"')
 
 # 3: insights; NULs in texts; roles that only a name is given of; services in between; copies.
 # 4: aggregated events; rows of a workspace. 5: functions and tasks that hold a role's credentials,

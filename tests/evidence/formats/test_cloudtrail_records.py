@@ -119,7 +119,7 @@ def test_nul_in_what_a_store_keeps_as_text_is_removed_too() -> None:
 
 def test_nul_among_records_of_other_formats_is_removed_too() -> None:
     record = one(requestParameters={"bucketName": "ledgers", "key": "a\0b"})
-    read = cloudtrail.read_one("Records[0]", record, Digester(Asked("lab", b"k" * 32)))
+    read = cloudtrail.KIND.reads("Records[0]", record, Digester(Asked("lab", b"k" * 32)))
     assert read.resource == "ledgers/ab"
 
 

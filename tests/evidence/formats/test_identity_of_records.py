@@ -26,6 +26,8 @@ OTLP = [
 ]
 KEPT_OTLP = "4a3a1d58cba1ade72f19704cf3069ecc008c3c03ca8ef9480384cfc4014403e7"
 ASKED = Asked(source="sample", digest_key=b"k" * 32)
+# Of what is no record, only a source that keeps content keeps the text.
+KEEPS_CONTENT = ASKED._replace(keep_content=True)
 
 
 def deep(levels: int) -> bytes:
@@ -48,16 +50,16 @@ def trail() -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("name", "body", "records", "kept"),
+    ("name", "body", "asked", "records", "kept"),
     [
-        ("cloudtrail", trail(), CLOUDTRAIL, KEPT_CLOUDTRAIL),
-        ("otlp", run_of("REQ").SerializeToString(), OTLP, KEPT_OTLP),
+        ("cloudtrail", trail(), KEEPS_CONTENT, CLOUDTRAIL, KEPT_CLOUDTRAIL),
+        ("otlp", run_of("REQ").SerializeToString(), ASKED, OTLP, KEPT_OTLP),
     ],
 )
 def test_digests_places_and_kept_bytes_stay(
-    name: str, body: bytes, records: list[tuple[str, str]], kept: str
+    name: str, body: bytes, asked: Asked, records: list[tuple[str, str]], kept: str
 ) -> None:
-    parsed = FORMATS[name].parse(body, ASKED)
+    parsed = FORMATS[name].parse(body, asked)
     assert [(one.position, one.digest.hex()) for one in parsed.records] == records
     assert sha256(parsed.kept).hexdigest() == kept
 
@@ -68,4 +70,7 @@ def test_body_with_a_record_that_nests_too_deeply_reads_the_others_alike() -> No
         ("Records[2]", "is nested too deeply"),
         ("Records[5]", "is not a JSON object"),
     ]
-    assert [(one.position, one.kind) for one in parsed.redactions] == [("Records[1]", "password")]
+    assert [(one.position, one.kind) for one in parsed.redactions] == [
+        ("Records[1]", "password"),
+        ("Records[5]", "content"),
+    ]

@@ -66,6 +66,14 @@ MLFLOW = {
     "start_time_unix_nano": 1930467900000000000,
     "attributes": {"mlflow.spanInputs": SAID},
 }
+CALL = {
+    "eventVersion": "1.09",
+    "eventTime": "2031-03-05T09:00:00Z",
+    "eventSource": "bedrock.amazonaws.com",
+    "eventName": "InvokeAgent",
+    "eventID": "0d1c2b3a-0000-4000-8000-00000000a001",
+    "requestParameters": {"inputText": SAID},
+}
 STATEMENT = f'{{"timestamp":"2031-03-05 09:00:00 UTC","user":"u","message":"say {SAID}'.encode()
 
 
@@ -98,6 +106,11 @@ BODIES: dict[str, tuple[str, bytes]] = {
     "kubernetes: a line cut off": ("kubernetes", lines(AUDIT)),
     "mlflow: a line cut off": ("mlflow", lines(MLFLOW)),
     "postgres: a broken line": ("postgres", STATEMENT),
+    "cloudtrail: no record": (
+        "cloudtrail",
+        orjson.dumps({"Records": [CALL, SAID, [SAID], {"prompt": SAID}, {"note": {"a": SAID}}]}),
+    ),
+    "cloudtrail: a line cut off": ("cloudtrail", lines(CALL)),
 }
 
 
