@@ -22,10 +22,10 @@ type TermName = tuple[int, str]
 
 
 def plain(text: str) -> str:
-    """Text that PostgreSQL can hold: no NUL, no half of a surrogate pair."""
+    r"""Text that PostgreSQL can hold: NUL is written ``\u0000``, a lone surrogate ``\ud83d``."""
     if "\0" in text:
-        text = text.replace("\0", "�")
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+        text = text.replace("\0", r"\u0000")
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 class Forgotten(Exception):

@@ -16,6 +16,8 @@ from typing import Any, Protocol
 import orjson
 import re2
 
+from evidence.formats import escaping
+
 # So many words in a row are no accident.
 WORDS = 6
 # Windows that are looked for at once: some 100 MB.
@@ -70,7 +72,7 @@ def windows(text: str) -> Iterator[tuple[int, int, int]]:
 def leaves(content: bytes) -> Iterator[str]:
     """Every text in the bytes of records: of JSON its strings, of JSON in them theirs too."""
     try:
-        yield from _strings(orjson.loads(content))
+        yield from _strings(escaping.loads(content))
     except (ValueError, RecursionError):
         for first in range(0, len(content), PIECE):
             # With the beginning of the next one, for what lies across the seam.

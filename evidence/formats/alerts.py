@@ -63,7 +63,6 @@ def name_of(said: Any) -> ActorName | None:
     realm, kind, value = (said.get(part) for part in ("realm", "kind", "value"))
     if not (type(realm) is type(kind) is type(value) is str and realm and kind and value):
         return None
-    kind = kind.replace("\0", "")
     return actor(realm, kind, value) if kind and len(value) <= LONGEST else None
 
 

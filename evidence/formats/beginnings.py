@@ -10,6 +10,7 @@ import orjson
 
 from evidence.formats import strung
 from evidence.formats.documents import WANTS_MORE, clean, is_lines, said
+from evidence.formats.escaping import escaped_json
 
 # A text, also one that is cut off, a bracket, or what parts members.
 _SIGNS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[{}\[\],]', re.DOTALL)
@@ -39,7 +40,7 @@ def begun(text: bytes) -> Any:
 def broken(head: bytes) -> str:
     """What is wrong in the one document that a body begins with, and where; empty: nothing but
     that it is cut off, or it is no such document."""
-    text = clean(head)
+    text = clean(escaped_json(head))
     if text[:1] not in (b"{", b"[") or is_lines(text) or strung.end_of_first(text):
         return ""
     try:

@@ -132,7 +132,7 @@ def _named(realm: str, name: Any) -> ActorName | None:
     kind = "service_principal" if _UUID.match(name) else "user"
     if name in ("System-User", "__SYSTEM"):
         kind = "service"
-    return actor(realm, kind, name.replace("\0", ""))
+    return actor(realm, kind, name)
 
 
 def _who(record: Row, realm: str) -> ActorName | None:

@@ -67,7 +67,7 @@ def _actor(record: Row, realm: str) -> ActorName | None:
         or record.get("programmatic_access_type") == "GitHub App server-to-server token"
     ):
         kind = "app"
-    return actor(realm, kind, name.replace("\0", ""))
+    return actor(realm, kind, name)
 
 
 def _of_stream(record: Row, realm: str) -> ActorName | None:

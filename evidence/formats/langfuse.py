@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from evidence.formats import exports, spans
+from evidence.formats import escaping, exports, lines, spans
 from evidence.formats.beginnings import begun
 from evidence.formats.documents import Piece, Shape, clean, pieces
 from evidence.formats.exports import Export
@@ -122,7 +122,11 @@ def _begins_with_trace(head: bytes) -> bool:
 def parse(body: bytes, asked: Asked) -> Parsed:
     """Read all observations of a body; never raises for what the body holds."""
     export = exports.known(body, _EXPORTS)
-    found = pieces(body, _shape(body)) if export is None else exports.rows(body, export)
+    found = (
+        pieces(escaping.escaped_json(body), _shape(body))
+        if export is None
+        else map(lines.escaped, exports.rows(body, export))
+    )
     return spans.parse(
         _observations(found),
         asked,

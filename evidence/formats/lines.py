@@ -11,6 +11,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+import orjson
+
+from evidence.formats import escaping
 from evidence.formats.documents import Piece
 
 # The module's own limit is 128 KiB a cell; statements are longer. It is one for the process.
@@ -46,6 +49,19 @@ class Rows(NamedTuple):
 
 # How a body that is no JSON may be cut where it is large.
 type Seams = Rows | Lines
+
+
+def escaped(piece: Piece) -> Piece:
+    """A record with its texts escaped, as those of a body of JSON are."""
+    place, value, problem, raw = piece
+    if problem:
+        return place, value, problem, escaping.escaped_json(raw)
+    try:
+        written = orjson.dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        return piece
+    changed = escaping.escaped_json(written)
+    return piece if changed is written else (place, orjson.loads(changed), "", b"")
 
 
 def rows(

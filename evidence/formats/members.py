@@ -23,10 +23,8 @@ type Ways = tuple[tuple[str, str], ...]
 
 
 def text(value: Any) -> str:
-    """A member that is text, without NULs; '' for any other."""
-    if type(value) is not str:
-        return ""
-    return value.replace("\0", "") if "\0" in value else value
+    """A member that is text; '' for any other."""
+    return value if type(value) is str else ""
 
 
 def row(value: Any) -> dict[str, Any]:
@@ -59,15 +57,13 @@ def said(here: Any, *names: str) -> str:
             return ""
         found = here.get(name)
         here = here.get(name.lower()) if found is None else found
-    if type(here) is not str:
-        return ""
-    return here.replace("\0", "") if "\0" in here else here
+    return here if type(here) is str else ""
 
 
 def stated(here: dict[str, Any], name: str) -> str:
     """The same as `said` of one name in an object, in half the time."""
     found = here.get(name)
-    if type(found) is str and "\0" not in found:
+    if type(found) is str:
         return found
     return text(here.get(name.lower()) if found is None else found)
 
@@ -95,7 +91,7 @@ def either(*names: str) -> Callable[[Any], str | None]:
 
     def here_itself(here: Any) -> str | None:
         found = here.get(name) if type(here) is dict else None
-        if type(found) is str and found and "\0" not in found:
+        if type(found) is str and found:
             return found
         return get(here)
 

@@ -255,14 +255,14 @@ def properties_changed(
         if type(change) is dict:
             said = change.get(name)
             # What is no text, or holds what is not kept, is looked at closely.
-            if type(said) is not str or not said or "\0" in said:
+            if type(said) is not str or not said:
                 said = _plain(said) or _plain(change.get(low))
             if said in wanted:
                 yield said, change
 
 
 def _plain(value: Any) -> str:
-    return (text(value) or "").replace("\0", "")
+    return text(value) or ""
 
 
 def _key_ids(value: Any) -> Iterator[str]:

@@ -185,7 +185,7 @@ _downloaded = anywhere("ExtendedProperties{Name=MailboxId}.Value")
 
 def _resource(record: Row) -> str | None:
     found = record.get("ObjectId")
-    if type(found) is not str or "\0" in found:
+    if type(found) is not str:
         found = _object(record)
     if found and found.lower() not in _NOT_SAID:
         return found

@@ -232,7 +232,7 @@ def _used(record: Row, realm: str) -> ActorName | None:
     used = detail.get("requestApiTokenId") or detail.get("requestapitokenid")
     if type(used) is not str or not used:
         return None
-    return actor(realm, "api_token" if used.startswith("00T") else "token", used.replace("\0", ""))
+    return actor(realm, "api_token" if used.startswith("00T") else "token", used)
 
 
 def _behind(targets: Targets, realm: str) -> ActorName | None:

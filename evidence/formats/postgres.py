@@ -145,7 +145,7 @@ def _opened(record: Row) -> Row:
         return record
     found = _AUDIT.match(message) if "AUDIT:" in message else None
     if found is not None:
-        fields = _fields(message[found.end() :].replace("\0", ""))
+        fields = _fields(message[found.end() :])
         parts = {name: field for name, field in zip(AUDIT, fields, strict=False) if field}
         if "object" not in parts and (role := _ROLE_NAME.match(parts.get("statement", ""))):
             # The only object of a statement on roles; pgaudit names none.
@@ -213,7 +213,7 @@ def _entry(record: Row) -> tuple[Any, ...]:
     a line says them together."""
     audit, severity = record.get("pgaudit"), record.get("error_severity")
     message, statement = record.get("message"), record.get("statement")
-    if type(message) is not str or "\0" in message:
+    if type(message) is not str:
         message = text(message)
     statement = "" if statement is None else text(statement)
     said = _said(message) if message[:4] in _SAID_BEGINS else ""

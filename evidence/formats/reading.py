@@ -4,9 +4,11 @@ Owns what happens to a record on its way from the body to a Record: unwrapping, 
 digest, content and secrets, rejects. Knows no vendor. Pure.
 
 What is kept is the canonical JSON of every record after the privacy rule, in their order; what
-could not be read is kept among them as text, so that positions stay what they were.
+could not be read is kept among them as text, so that positions stay what they were. What no
+database holds is escaped in the values that are read, and kept as it was received (escaping.py).
 """
 
+import json
 from collections.abc import Callable, Container, Iterable
 from functools import partial
 from itertools import batched, islice
@@ -15,7 +17,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from evidence import privacy
-from evidence.formats import paths, unstated, unwrapping, written
+from evidence.formats import escaping, lines, paths, unstated, unwrapping, written
 from evidence.formats.beginnings import begun
 from evidence.formats.compiling import Reader, folded, reader
 from evidence.formats.digesting import Digester
@@ -111,7 +113,7 @@ def first_records(
     head: bytes, kinds: tuple[Kind, ...], lists: tuple[str, ...] = (), most: int = 40
 ) -> list[Any]:
     """The first whole records in the beginning of a body, which may be cut anywhere."""
-    text = clean(plain(head[:_LOOKED_AT]))
+    text = clean(escaping.escaped_json(plain(head[:_LOOKED_AT])))
     if not text.startswith((b"{", b"[")):
         return []
     # No mark: of a head that is cut anywhere, nothing tells where its records begin.
@@ -166,7 +168,7 @@ def parse(
     Records of another kind among them are read by their own, unless a person chose the format.
     """
     if table.text is not None and table.text.looks(body):
-        return read_pieces(table.text.pieces(body), asked, first=first)
+        return read_text(table.text.pieces(body), asked, first=first)
     body = plain(body)
     known = partial(_known, first, () if asked.forced else others)
     shape = Shape((*table.lists, *LISTS), table.mark, known, first.knows, inside)
@@ -177,6 +179,7 @@ def read_body(
     body: bytes, asked: Asked, *, shape: Shape, first: Kind, others: tuple[Kind, ...] = ()
 ) -> Parsed:
     """Read all records of JSON in this shape; never raises for what the body holds."""
+    body = escaping.escaped_json(body)
     try:
         return _read(batches(body, shape), asked, first, others)
     except NotCut:
@@ -186,8 +189,13 @@ def read_body(
 def read_pieces(
     found: Iterable[Piece], asked: Asked, *, first: Kind, others: tuple[Kind, ...] = ()
 ) -> Parsed:
-    """Records that were found in whatever way, through their tables."""
+    """Records that were found in escaped JSON, through their tables."""
     return _read(batched(found, _BATCH), asked, first, others)
+
+
+def read_text(found: Iterable[Piece], asked: Asked, *, first: Kind) -> Parsed:
+    """Records that were found in text that is no JSON, through their tables."""
+    return read_pieces(map(lines.escaped, found), asked, first=first)
 
 
 def _read(found: Iterable[Batch], asked: Asked, first: Kind, others: tuple[Kind, ...]) -> Parsed:
@@ -219,17 +227,17 @@ def _read_batch(
         texts = _without(places, values, kinds, broken, received, redactions, lost)
     joined = privacy.SEAM.join(texts)
     suspects = privacy.hit_among(texts, joined)
-    at_hand, reads = None, first.reads
+    at_hand, reads, restored = None, first.reads, escaping.restored_json
     records, realms = into.records, asked.realms
     for number, (position, value, by) in enumerate(zip(places, values, kinds, strict=True)):
         # Freed while it is at hand: later, all of them together take three times as long.
         values[number] = None
         if number in broken:
-            raw = texts[number]
+            raw = restored(texts[number])
             if by.drops is not None and not asked.keep_content:
                 raw = outline(raw, position, redactions, asked.digest_key)
             into.rejects.append(Rejected(position, broken[number][0], privacy.excerpt(raw)))
-            texts[number] = kept_text(raw, position, redactions)
+            texts[number] = escaping.escaped_json(kept_text(raw, position, redactions))
             continue
         if number in suspects:
             clean_bytes, hits = privacy.redact(texts[number])
@@ -242,7 +250,7 @@ def _read_batch(
         try:
             if type(value) is not dict:
                 raise Unreadable("is not a JSON object")
-            digester.text = received[number]
+            digester.text = restored(received[number])
             if by is not at_hand:
                 digester.of(by.name)
                 at_hand, reads = by, by.reads
@@ -258,7 +266,7 @@ def _read_batch(
         records.append(record)
     if broken or len(redactions) > before:
         joined = privacy.SEAM.join(texts)
-    return joined
+    return restored(joined)
 
 
 def _laid_out(
@@ -349,8 +357,9 @@ def _unread(
     """What is shown and what is kept of JSON that is no record; of one of this kind, in which
     content is where its table says, all the rest is kept."""
     if type(value) is str:
-        left = outline(value.encode(), position, redactions, asked.digest_key)
-        return left, orjson.dumps(left.decode("utf-8", "replace"))
+        received = json.loads(escaping.restored_json(text)).encode("utf-8", "replace")
+        left = outline(received, position, redactions, asked.digest_key)
+        return left, escaping.escaped_json(orjson.dumps(left.decode("utf-8", "replace")))
     if type(value) is dict and by.knows(value):
         return outlined(text)[0], text
     left = outline(text, position, redactions, asked.digest_key)

@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped] 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from evidence import privacy
+from evidence.formats import escaping
 
 _ELEMENT = re.compile(r"Records\[(\d+)\]")
 _SPAN = re.compile(r"spans\[(\d+)\.(\d+)\.(\d+)\]")
@@ -38,7 +39,7 @@ def only(kept: bytes, position: str) -> bytes:
     """The record at this place alone, as JSON or as a span's bytes. Raises NotFound."""
     if kept.startswith(_OPENING):
         (number,) = _place(_ELEMENT, position)
-        return orjson.dumps(orjson.loads(kept)["Records"][number])
+        return escaping.restored_json(orjson.dumps(escaping.loads(kept)["Records"][number]))
     group, scope, number = _place(_SPAN, position)
     request = ExportTraceServiceRequest()
     try:
@@ -59,7 +60,7 @@ def _place(wanted: re.Pattern[str], position: str) -> tuple[int, ...]:
 def _elements(kept: bytes, places: Sequence[tuple[int, ...]], *, mark: bool) -> bytes:
     gone = {place[0] for place in places}
     try:
-        values = orjson.loads(kept)["Records"]
+        values = escaping.loads(kept)["Records"]
     except (ValueError, KeyError, RecursionError) as problem:
         raise NotFound("what is kept is not the list that it should be") from problem
     if max(gone) >= len(values):
@@ -69,7 +70,8 @@ def _elements(kept: bytes, places: Sequence[tuple[int, ...]], *, mark: bool) -> 
         for number, value in enumerate(values)
         if mark or number not in gone
     ]
-    return b"".join((_OPENING, privacy.SEAM.join(texts), _CLOSING))
+    listed = escaping.restored_json(privacy.SEAM.join(texts))
+    return b"".join((_OPENING, listed, _CLOSING))
 
 
 def _spans(kept: bytes, places: Sequence[tuple[int, ...]]) -> bytes:

@@ -177,7 +177,7 @@ def _who(record: Row, realm: str) -> ActorName | None:
     if not name:
         return None
     # One kind for one name: only some of the views say which users are services.
-    return actor(realm, "service" if name == "SYSTEM" else "user", name.replace("\0", ""))
+    return actor(realm, "service" if name == "SYSTEM" else "user", name)
 
 
 def _factor(record: Row, realm: str) -> ActorName | None:

@@ -12,7 +12,7 @@ Not given: by Phoenix, the service that a trace came from and whether a span cal
 from collections.abc import Iterator
 from typing import Any
 
-from evidence.formats import spans
+from evidence.formats import escaping, spans
 from evidence.formats.documents import Piece, Shape, pieces
 from evidence.formats.marking import Gone
 from evidence.formats.otlp import content
@@ -72,7 +72,7 @@ def recognise(head: bytes) -> bool:
 def parse(body: bytes, asked: Asked) -> Parsed:
     """Read all spans of a body; never raises for what the body holds."""
     return spans.parse(
-        _spans(pieces(body, _shape(body))),
+        _spans(pieces(escaping.escaped_json(body), _shape(body))),
         asked,
         name=NAME,
         knows=_is_span,

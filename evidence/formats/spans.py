@@ -168,9 +168,9 @@ def _value(name: str, given: Any) -> Any:
         elif name in _NUMBERS and given.isascii() and given.isdigit() and len(given) < 6:
             return int(given)
         else:
-            return _plain(given)
+            return given
     if type(given) is list:
-        return [_plain(one) for one in given[:_MOST_ELEMENTS] if type(one) is str]
+        return [one for one in given[:_MOST_ELEMENTS] if type(one) is str]
     return given if type(given) in (str, int, bool, float) else None
 
 
@@ -190,16 +190,12 @@ def mapping(value: Any) -> dict[str, Any]:
 
 
 def text(row: Row, *members: str) -> str:
-    """The first of these members that is text, without NULs; ''."""
+    """The first of these members that is text; ''."""
     for member in members:
         value = row.get(member)
         if type(value) is str and value:
-            return _plain(value)
+            return value
     return ""
-
-
-def _plain(value: str) -> str:
-    return value if "\0" not in value else value.replace("\0", "")
 
 
 @lru_cache(maxsize=65_536)

@@ -174,13 +174,13 @@ class Unreadable(Exception):
 @lru_cache(maxsize=65_536)
 def actor(realm: str, kind: str, value: str, parent: ActorName | None = None) -> ActorName:
     """An actor's name, cut to what may be kept."""
-    return ActorName(realm_named(realm), kind, aws.bounded(value.replace("\0", "")), parent)
+    return ActorName(realm_named(realm), kind, aws.bounded(value), parent)
 
 
 @lru_cache(maxsize=16_384)
 def realm_named(text: str) -> str:
     """A realm as it is kept: ids in lower case, because vendors write the same one both ways."""
-    return text[:200].replace("\0", "").lower()
+    return text[:200].lower()
 
 
 def getter(froms: Froms, *, folded: bool = False) -> Callable[[Row], str | None]:

@@ -47,7 +47,7 @@ def _text(record: Row, *members: str) -> str:
     for member in members:
         value = record.get(member)
         if type(value) is str and value:
-            return value.replace("\0", "")
+            return value
     return ""
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from evidence.formats import exports, lines
+from evidence.formats import escaping, exports, lines
 
 # Members in which transports wrap a record, as an object or as its text: subscriptions, forwarders,
 # rule tests, rows of CloudWatch Logs Insights and CloudTrail Lake, and the columns of SIEMs.
@@ -110,7 +110,8 @@ def _written(name: str, text: str) -> Any:
         except (ValueError, binascii.Error):
             return None
     try:
-        found = orjson.loads(said)
+        # What was encoded was not escaped with the body around it.
+        found = escaping.loads(said) if type(said) is bytes else orjson.loads(said)
     except (ValueError, RecursionError):
         return None
     return found if type(found) is dict else None

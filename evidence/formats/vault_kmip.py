@@ -90,6 +90,6 @@ def _values(tree: Any) -> Iterator[tuple[str, str]]:
             continue
         tag, value = text(here.get("tag")), here.get("value")
         if type(value) is str and tag:
-            yield tag, value.replace("\0", "")
+            yield tag, value
         elif type(value) is list and deep < _DEEPEST:
             waiting += [(one, deep + 1) for one in reversed(value[:100])]

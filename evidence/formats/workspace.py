@@ -47,9 +47,9 @@ def _actor(record: Row, realm: str) -> ActorName | None:
         return actor(realm, "app", client)
     email, key, number = who.get("email"), who.get("key"), who.get("profileId")
     if type(email) is str and email:
-        return _google(email[:600].replace("\0", ""), realm)
+        return _google(email[:600], realm)
     if type(key) is str and key:
-        return actor(realm, "service" if key.isupper() else "app", key.replace("\0", ""))
+        return actor(realm, "service" if key.isupper() else "app", key)
     return actor(realm, "user", str(number)[:600]) if number else None
 
 
@@ -62,7 +62,7 @@ def _who_signs_in(record: Row, realm: str) -> ActorName | None:
         return None
     name, email = _event(record).get("name"), _parameter(record, "affected_email_address")
     if email and type(name) is str and _SIGNED_IN.match(name):
-        return _google(email[:600].replace("\0", ""), realm)
+        return _google(email[:600], realm)
     return None
 
 
@@ -76,7 +76,7 @@ def _person(record: Row, realm: str) -> ActorName | None:
     if type(who) is not dict or not _impersonated(who):
         return None
     email = who.get("email")
-    return _google(email[:600].replace("\0", ""), realm) if type(email) is str and email else None
+    return _google(email[:600], realm) if type(email) is str and email else None
 
 
 # What names a client in the parameters of an event, by the application whose event it is.

@@ -139,7 +139,7 @@ class Writing:
         start, told, plainly = (
             deep,
             into,
-            f"not 0 < len({into}) <= {aws.LONGEST} or '\\0' in {into}",
+            f"not 0 < len({into}) <= {aws.LONGEST}",
         )
         for number, way in enumerate(ways):
             if number:
@@ -210,9 +210,7 @@ def twice(write: Callable[[Counter[tuple[str, ...]] | None], Writing]) -> Callab
 
 
 def plain(value: str) -> str | None:
-    """A text as it may be kept: without NULs, bounded; None when nothing is left."""
-    if "\0" in value:
-        value = value.replace("\0", "")
+    """A text as it may be kept: bounded; None when nothing is left."""
     return (value if len(value) <= aws.LONGEST else aws.bounded(value)) or None
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from evidence.formats.record import ActorName, Issued, Record
 from evidence.intake.admitting import Admitted, micros
 from evidence.models import Term
-from evidence.names import TermName
+from evidence.names import TermName, plain
 from evidence.vocabulary import TIME_RECEIVED, TIME_STATED
 
 MOST_REQUEST_ID = 500
@@ -196,7 +196,7 @@ def _text(text: str | None) -> bytes:
     if text is None:
         return NULL
     if len(text) > MOST_REQUEST_ID or "\0" in text:
-        text = text[:MOST_REQUEST_ID].replace("\0", "�")
-    data = text.encode("utf-8", "replace")
+        text = plain(text)[:MOST_REQUEST_ID]
+    data = text.encode("utf-8", "backslashreplace")
     size = len(data)
     return (_LENGTHS[size] if size < 256 else _length(size)) + data

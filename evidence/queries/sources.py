@@ -20,6 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from evidence import known
+from evidence.formats import escaping
 from evidence.intake import asked
 from evidence.models import Deposit, Gap, Reject, Source
 from evidence.stores import bodies, objects
@@ -257,10 +258,10 @@ def _numbered(body: bytes, ordinal: int) -> str:
     """Record number `ordinal` of a document with a list, a list, or lines; else empty."""
     try:
         try:
-            document = orjson.loads(body)
+            document = escaping.loads(body)
         except orjson.JSONDecodeError:
             lines = [line for line in body.splitlines() if line.strip()]
-            document = [orjson.loads(lines[ordinal])]
+            document = [escaping.loads(lines[ordinal])]
             ordinal = 0
         if isinstance(document, dict):
             document = document["Records"]
@@ -278,8 +279,8 @@ def _at(body: bytes, format: str, position: str) -> str:  # noqa: A002 - what so
         if position.startswith("line "):
             number = re.match(r"line (\d+)", position)
             line = body.split(b"\n")[int(number[1]) - 1] if number else b""
-            return json.dumps(orjson.loads(line), indent=2, ensure_ascii=False)
-        document: Any = orjson.loads(body)
+            return json.dumps(escaping.loads(line), indent=2, ensure_ascii=False)
+        document: Any = escaping.loads(body)
         if isinstance(document, dict):
             document = document.get("Records", document)
         if isinstance(document, list):

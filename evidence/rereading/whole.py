@@ -7,6 +7,7 @@ from collections.abc import Collection
 
 import orjson
 
+from evidence.formats import escaping
 from evidence.models import Deposit
 
 LIST = b'{"Records":['
@@ -23,7 +24,7 @@ def whole_elements(deposit: Deposit, body: bytes, wanted: Collection[int]) -> se
         return set()
     # A statement that lost its values shows a question mark in their place.
     marks = (*_TAKEN, b"?") if "content" in kinds else _TAKEN
-    listed = orjson.loads(body)["Records"]
+    listed = escaping.loads(body)["Records"]
     return {
         element
         for element in wanted

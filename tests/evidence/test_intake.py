@@ -1,5 +1,6 @@
 """From a body to rows: once, whole, in time, and nothing lost around what is broken."""
 
+import json
 import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -186,12 +187,22 @@ def test_text_of_any_kind_goes_in_and_comes_out(source: Make, text: str) -> None
         principal=ActorName("aws:1", "arn", text),
     )  # fmt: skip
     assert counts(put(source(), one)) == (1, 1, 0, 0)
-    kept = text.replace("\0", "�").encode("utf-8", "replace").decode()
+    kept = text.replace("\0", r"\u0000").replace("\ud800", r"\ud800")
     event = Event.objects.get()
     assert event.request_id == kept
     assert Actor.objects.get().value == kept
     assert event.principal_id == Actor.objects.get().pk
     assert set(Term.objects.values_list("value", flat=True)) == {kept, f"s3:{kept}"}
+
+
+def test_names_that_differ_in_what_no_database_holds_stay_different(source: Make) -> None:
+    names = ["GetObject", "Get\0Object", r"Get\u0000Object", "Get\ud83dObject"]
+    body = json.dumps({"Records": [record(n, eventName=name) for n, name in enumerate(names)]})
+    taken = take(source(), body.encode())
+    assert (taken.events, taken.rejects) == (4, 0)
+    shown = ["GetObject", r"Get\u0000Object", r"Get\\u0000Object", r"Get\ud83dObject"]
+    actions = Term.objects.filter(pk__in=Event.objects.values("action_id"))
+    assert set(actions.values_list("value", flat=True)) == {f"s3:{name}" for name in shown}
 
 
 def test_nul_in_a_real_record_costs_nothing_around_it(source: Make) -> None:

@@ -48,7 +48,7 @@ def parse(body: bytes, asked: Asked) -> Parsed:
     """Read all records of a body; never raises for what the body holds."""
     export = exports.known(body, athena.EXPORTS)
     if export is not None:
-        return reading.read_pieces(exports.rows(body, export), asked, first=_ALONE)
+        return reading.read_text(exports.rows(body, export), asked, first=_ALONE)
     body = unwrapping.plain(body)
     shape = SHAPE if SHAPE.mark in body else _LOWERED
     return reading.read_body(body, asked, shape=shape, first=_ALONE)
@@ -67,22 +67,6 @@ def _knows_alone(value: Any) -> bool:
 def _is_record(value: Any) -> bool:
     """The same, also in envelopes."""
     return type(value) is dict and _knows_alone(reading.resolve(value, _ALONE, ())[1])
-
-
-def _remove_nuls(record: Any) -> None:
-    """Take the NULs out of a record's texts, which callers may put there; without recursion.
-
-    A name of a member with one in it is no member's that is read.
-    """
-    waiting: list[Any] = [record]
-    while waiting:
-        here = waiting.pop()
-        for place, value in here.items() if type(here) is dict else enumerate(here):
-            if type(value) is str:
-                if "\0" in value:
-                    here[place] = value.replace("\0", "")
-            elif type(value) is dict or type(value) is list:
-                waiting.append(value)
 
 
 def _text(record: dict[str, Any], name: str) -> str | None:
@@ -112,7 +96,6 @@ def _possible(at: int | None) -> int | None:
 
 def _read(position: str, record: Any, digest: Callable[[str, str], bytes]) -> Record:
     """One record, with the digest of its realm and its vendor's id. Raises Unreadable."""
-    _remove_nuls(record)
     read = record.get
     name, source = read("eventName"), read("eventSource")
     if type(name) is not str or not name:
@@ -244,12 +227,13 @@ _LOWERED = SHAPE._replace(mark=b'"eventname"')
 # 4: aggregated events; rows of a workspace. 5: functions and tasks that hold a role's credentials,
 # instances that were started, more operations that issue and change. 6: IPv6 in its one form.
 # 7: what an answer alone names, sets and requests of EC2, parameters that are text. 8: pairs of keys.
+# 9: NULs and lone surrogates are escaped.
 FORMAT = Format(
     NAME,
     "AWS CloudTrail",
     recognise,
     parse,
-    version=8,
+    version=9,
     seams=lambda head: exports.known(head, athena.EXPORTS) and exports.seams(head),
     lists=SHAPE.lists,
 )

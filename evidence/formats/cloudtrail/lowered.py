@@ -52,13 +52,13 @@ def is_lowered(record: Any) -> bool:
 
 
 def restored(value: Any, depth: int = _DEEPEST) -> Any:
-    """The same with the names that AWS writes and no NULs; an unknown name stays as it is."""
+    """The same with the names that AWS writes; an unknown name stays as it is."""
     if depth == 0:
         return value
     if type(value) is list:
         return [restored(inside, depth - 1) for inside in value]
     if type(value) is not dict:
-        return value.replace("\0", "") if type(value) is str else value
+        return value
     found: dict[str, Any] = {}
     for low, inside in value.items():
         name = _WRITTEN.get(low) or low

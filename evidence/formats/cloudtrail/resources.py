@@ -312,7 +312,7 @@ def opened(value: Any) -> dict[str, Any]:
     """Parameters or an answer, also where a table writes them as text; empty for no object."""
     if isinstance(value, str) and value.startswith("{"):
         try:
-            value = orjson.loads(value.replace("\\u0000", ""))  # no database keeps a NUL
+            value = orjson.loads(value)
         except ValueError:
             return {}
     return value if isinstance(value, dict) else {}

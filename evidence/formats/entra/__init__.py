@@ -180,7 +180,7 @@ def _request_id(record: Row) -> str | None:
     if _is_audit(record) is not None:
         return _id_of_audit(record)
     own = record.get("id")
-    if type(own) is str and own and "\0" not in own and record.keys().isdisjoint(_REQUEST_IDS):
+    if type(own) is str and own and record.keys().isdisjoint(_REQUEST_IDS):
         return own
     return _id_of_sign_in(record)
 

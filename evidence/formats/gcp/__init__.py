@@ -111,7 +111,7 @@ def _entry(record: Row) -> tuple[Any, ...]:
         payload = _payload(record)
     read = payload.get
     name, status, request = read("methodName"), read("status"), read("request")
-    if type(name) is not str or "\0" in name:
+    if type(name) is not str:
         name = stated(payload, "methodName")
     # Names as Google writes them are the rule; those of exports in lower case come afterwards.
     who, asked = read("authenticationInfo"), read("requestMetadata")
@@ -136,7 +136,7 @@ def _entry(record: Row) -> tuple[Any, ...]:
     if not in_cluster and "k8s.io" in (read("serviceName"), read("servicename")):
         action, in_cluster = of_cluster(name) or name, True
     resource = read("resourceName")
-    if type(resource) is not str or not resource or "\0" in resource:
+    if type(resource) is not str or not resource:
         resource = stated(payload, "resourceName")
     if in_cluster and resource:
         resource = _OBJECTS[resource]
@@ -176,7 +176,7 @@ def _entry(record: Row) -> tuple[Any, ...]:
         number if type(number) is str else stated(record, "insertId"),
         text(trace).rpartition("/")[2] if trace is not None else None,
         text(span) if span is not None else None,
-        at if type(at) is str and at and "\0" not in at else text(at) or None,
+        at if type(at) is str and at else None,
         issued,
     )
 

@@ -104,4 +104,4 @@ def monitored(resource: tables.Row) -> str:
         if label == "name" or label.endswith(_ENDINGS)
     ]
     own = next((value for fits, value in named if fits), named[0][1] if named else "")
-    return f"{kind}/{own}".replace("\0", "") if own else ""
+    return f"{kind}/{own}" if own else ""

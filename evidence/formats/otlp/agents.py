@@ -56,7 +56,7 @@ def graph_agent(attributes: dict[str, Any]) -> str | None:
     except (ValueError, RecursionError):
         return None
     found = said.get(GRAPH_AGENT) if type(said) is dict else None
-    return found.replace("\0", "") or None if type(found) is str else None
+    return found or None if type(found) is str else None
 
 
 def name_of(

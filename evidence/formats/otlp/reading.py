@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from evidence.formats import aws, written
+from evidence.formats.escaping import escaped
 from evidence.formats.otlp import agents, content
 from evidence.formats.otlp.agents import actor
 from evidence.formats.otlp.names import (
@@ -95,7 +96,7 @@ class Sender(NamedTuple):
 def sender(attributes: dict[str, Any], realm: str, task_attribute: str = "") -> Sender:
     """The sender as its resource describes it; its source may name an attribute for the task."""
     own = (task_attribute,) if task_attribute else ()
-    attributes = without_nuls(attributes)
+    attributes = escaped_texts(attributes)
     name = agents.lasting(_text(attributes.get("service.name")))
     # The SDKs write this when nobody named the service: it names no one.
     service = actor(realm, "service", name) if name else None
@@ -111,11 +112,15 @@ def sender(attributes: dict[str, Any], realm: str, task_attribute: str = "") -> 
     )
 
 
-def without_nuls(attributes: dict[str, Any]) -> dict[str, Any]:
-    """The same without NULs in its texts, which callers may put there."""
+def must_escape(text: Any) -> bool:
+    """Whether a text may hold what no database does, or what looks like its escape."""
+    return type(text) is str and ("\0" in text or "\\u" in text)
+
+
+def escaped_texts(attributes: dict[str, Any]) -> dict[str, Any]:
+    """The same with its texts escaped (evidence/formats/escaping.py)."""
     return {
-        key: value.replace("\0", "") if type(value) is str else value
-        for key, value in attributes.items()
+        key: escaped(value) if type(value) is str else value for key, value in attributes.items()
     }
 
 
@@ -123,7 +128,7 @@ def _text(value: Any) -> str | None:
     if type(value) is str:
         return value or None
     if type(value) is list:
-        return (_text(value[0]) or "").replace("\0", "") or None if value else None
+        return escaped(_text(value[0]) or "") or None if value else None
     if type(value) is int:
         return str(value)
     return None
@@ -168,8 +173,8 @@ def record(
     """The span as a record; `attributes` holds those of READ. Raises Unreadable."""
     start = span.start_time_unix_nano
     name = span.name
-    if "\0" in name or any(type(text) is str and "\0" in text for text in attributes.values()):
-        name, attributes = name.replace("\0", ""), without_nuls(attributes)
+    if must_escape(name) or any(map(must_escape, attributes.values())):
+        name, attributes = escaped(name), escaped_texts(attributes)
     request_id = None
     if not _SOME_ID.isdisjoint(attributes):
         request_id = _first(attributes, _ALL_IDS)
@@ -386,7 +391,7 @@ def _ending(span: Span, attributes: dict[str, Any]) -> tuple[int, str | None]:
             if event.name == "exception":
                 for pair in event.attributes:
                     if pair.key == "exception.type":
-                        error = pair.value.string_value.replace("\0", "") or None
+                        error = escaped(pair.value.string_value) or None
                 break
     answered = type(code) is int and code >= 400
     if not failed and not (answered and status.code == 0):

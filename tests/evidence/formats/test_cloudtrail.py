@@ -197,7 +197,6 @@ BROKEN = {
     "not an object": b"7",
     "no name": b'{"eventSource":"s3.amazonaws.com","eventName":""}',
     "raw nul": GOOD.replace(b"sample", b"sam\0ple"),
-    "lone surrogate": GOOD.replace(b"sample", b"\\ud800"),
     "not utf-8": GOOD.replace(b"sample", b"\xff\xfe"),
     "deep": GOOD.replace(b'"sample/1.0"', DEEP),
     "no quote": GOOD.replace(b'"sample/1.0"', b'sample/1.0"'),

@@ -277,7 +277,7 @@ RESOURCES = [
     ("ce", "UpdateThing", {"bucketId": "b", "thingId": "7"}, "7"),
     ("ce", "UpdateThing", {"bucketArn": "arn:b", "thingId": "7"}, "arn:b"),
     ("organizations", "CreateAccount", {"accountName": "****", "email": "****"}, None),
-    ("s3", "PutObject", '{"bucketName": "b", "key": "x\\u0000y"}', "b/xy"),
+    ("s3", "PutObject", '{"bucketName": "b", "key": "x\\u0000y"}', "b/x\\u0000y"),
     ("s3", "PutObject", '{"bucketName": "b"', None),
     ("s3", "PutObject", '["b"]', None),
 ]

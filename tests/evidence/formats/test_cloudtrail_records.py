@@ -5,8 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from evidence.formats import cloudtrail, recognise
-from evidence.formats.digesting import Digester
+from evidence.formats import FORMATS, recognise
 from evidence.formats.paths import lower_names
 from evidence.formats.record import Asked
 from evidence.vocabulary import (
@@ -103,29 +102,29 @@ def test_nul_in_a_key_of_an_object_keeps_the_access() -> None:
     for body in (record, {"Records": [record]}, {"CloudTrailEvent": orjson.dumps(record).decode()}):
         read = parse(body)
         assert read.rejects == []
-        assert read.records[0].resource == "ledgers/2031/march.csv"
+        assert read.records[0].resource == r"ledgers/2031/\u0000march.csv"
         # What was received is what is kept and told apart.
         assert b"\\u0000march" in read.kept
-        assert parse(read.kept).records[0].resource == "ledgers/2031/march.csv"
+        assert parse(read.kept).records[0].resource == r"ledgers/2031/\u0000march.csv"
     plain = one(requestParameters={"bucketName": "ledgers", "key": "2031/march.csv"})
     assert parse(record).records[0].digest != parse(plain).records[0].digest
 
 
-def test_nul_in_what_a_store_keeps_as_text_is_removed_too() -> None:
+def test_nul_in_what_a_store_keeps_as_text_is_escaped_too() -> None:
     low = lower_names(RECORDS[2])
     low["requestparameters"] = orjson.dumps({"bucketName": "ledgers", "key": "a\0b"}).decode()
-    assert parse(low).records[0].resource == "ledgers/ab"
+    assert parse(low).records[0].resource == r"ledgers/a\u0000b"
 
 
-def test_nul_among_records_of_other_formats_is_removed_too() -> None:
+def test_nul_among_records_of_other_formats_is_escaped_too() -> None:
     record = one(requestParameters={"bucketName": "ledgers", "key": "a\0b"})
-    read = cloudtrail.KIND.reads("Records[0]", record, Digester(Asked("lab", b"k" * 32)))
-    assert read.resource == "ledgers/ab"
+    read = FORMATS["github"].parse(orjson.dumps([record]), Asked("lab", b"k" * 32))
+    assert [one.resource for one in read.records] == [r"ledgers/a\u0000b"]
 
 
-def test_name_of_nothing_but_nuls_is_no_name() -> None:
+def test_name_of_nothing_but_nuls_is_a_name() -> None:
     read = parse([one(eventName="\0\0"), RECORDS[0]])
-    assert [one.reason for one in read.rejects] == ["has no eventName"]
+    assert (read.records[0].action, read.rejects) == (r"s3:\u0000\u0000", [])
 
 
 def test_records_survive_hostile_values() -> None:

@@ -1,7 +1,8 @@
 """A NUL in a record costs neither the record nor the text it stands in, whichever the format.
 
 Callers choose many of these texts: a name of an object with a NUL must not keep an access out of
-the events, nor reach a database that has no such character.
+the events, nor reach a database that has no such character. That no two names become one is
+test_escaping.py's.
 """
 
 import copy
@@ -37,7 +38,7 @@ def texts(value: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("name", READ)
-def test_text_with_a_nul_is_read_without_it(name: str) -> None:
+def test_text_with_a_nul_is_read_and_escaped(name: str) -> None:
     for record in records(name):
         for holder, key in list(abuse.holders(record)):
             # JSON inside a text is none with a NUL in it; below, it holds one as JSON writes it.
