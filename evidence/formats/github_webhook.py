@@ -3,7 +3,8 @@
 Owns the meaning of a payload's objects. Source: GitHub's documentation of webhook payloads. The
 event's name travels in a header; here it is told from the objects in the payload. When it was is
 what the object says that was made or changed; of a push, when the server had it, because whoever
-commits writes the time of the commit. Pure.
+commits writes the time of the commit. Who did it is the account that GitHub names; whoever commits
+writes the names of a commit, and of its pusher, so a push without a sender names nobody. Pure.
 """
 
 import re
@@ -67,7 +68,7 @@ _BOT = re.compile(r".*\[bot\]\Z", re.DOTALL)
 
 
 def _sender(record: Row, realm: str) -> ActorName | None:
-    """Who sent it, else who wrote what it tells of."""
+    """The account that sent it, else the account that wrote what it tells of."""
     for path in ("sender", *_AUTHORS):
         here: Any = record
         for name in path.split("."):
@@ -75,7 +76,7 @@ def _sender(record: Row, realm: str) -> ActorName | None:
         login = here.get("login") if type(here) is dict else None
         if type(login) is str and login:
             bot = here.get("type") == "Bot" or _BOT.match(login) is not None
-            return actor(realm, "app" if bot else "user", login.replace("\0", ""))
+            return actor(realm, "app" if bot else "user", login)
     return None
 
 
@@ -145,10 +146,7 @@ TABLE = Table(
     ),
     vendor_id="delivery",
     action=_event,
-    principal=(
-        _sender,
-        Name("user", ("pusher.name", "head_commit.author.name", "commits[0].author.name")),
-    ),
+    principal=(_sender,),
     agent=(Name("app", ("installation.app_slug", "comment.performed_via_github_app.slug")),),
     resource=("repository.full_name", "organization.login", "enterprise.slug"),
     outcome=lambda record: (
@@ -192,5 +190,6 @@ TABLE = Table(
         "request_id": "the delivery's id travels in a header",
     },
     # 2: times of more objects; of a push when the server had it, not when it was written.
-    version=2,
+    # 3: names in commits are nobody's.
+    version=3,
 )

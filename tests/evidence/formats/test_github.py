@@ -115,12 +115,37 @@ def test_webhook_says_when_it_was(payload: dict[str, Any], hour: int | None) -> 
     assert at == wanted
 
 
+COMMIT = {"author": {"name": "ceo", "username": "ceo"}, "committer": {"name": "ceo"}}
+
+
+@pytest.mark.parametrize(
+    ("sender", "principal"),
+    [
+        ({}, None),
+        ({"sender": {"login": ""}}, None),
+        ({"sender": {"login": "mia"}}, ActorName("github:acme", "user", "mia")),
+    ],
+)
+def test_push_is_its_senders_and_never_its_committers(
+    sender: dict[str, Any], principal: ActorName | None
+) -> None:
+    """Whoever commits writes any name into a commit, and git's user.name is the pusher's."""
+    pushed = {"commits": [COMMIT], "head_commit": COMMIT, "pusher": {"name": "ceo"}, "ref": "r"}
+    assert read("github_webhook", {**REPOSITORY, **pushed, **sender}).principal == principal
+
+
+def test_labelled_pushes_without_a_sender_name_nobody(data: Path) -> None:
+    pushes = [row for row in abuse.labelled(data, "github") if "pusher" in row or "commits" in row]
+    read_pushes = abuse.parse("github", pushes).records
+    assert (len(read_pushes), {one.principal for one in read_pushes}) == (10, {None})
+
+
 def test_labelled_rows_name_principal_and_action_where_github_does(data: Path) -> None:
     rows = abuse.labelled(data, "github")
     parsed = abuse.parse("github", rows)
     assert (len(parsed.records), parsed.rejects) == (89, [])
     assert all("not stated" not in one.action for one in parsed.records)
-    named = ("actor", "sender", "pusher", "comment", "review", "commits")
+    named = ("actor", "sender", "comment", "review")
     nobody = [
         row
         for row, one in zip(rows, parsed.records, strict=True)
