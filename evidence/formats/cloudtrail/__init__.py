@@ -227,7 +227,7 @@ _LOWERED = SHAPE._replace(mark=b'"eventname"')
 # 4: aggregated events; rows of a workspace. 5: functions and tasks that hold a role's credentials,
 # instances that were started, more operations that issue and change. 6: IPv6 in its one form.
 # 7: what an answer alone names, sets and requests of EC2, parameters that are text. 8: pairs of keys.
-# 9: NULs and lone surrogates are escaped.
+# 9: NULs and lone surrogates are escaped; sign-ins with a wrong password are failed.
 FORMAT = Format(
     NAME,
     "AWS CloudTrail",

@@ -178,7 +178,7 @@ _REFUSED = re.compile(
     r"(?i)access.?denied|unauthori[sz]ed|not.?authori[sz]ed|authfailure|authorizationerror"
     r"|forbidden|invalidclienttokenid|unrecognizedclient|expiredtoken|invalidaccesskeyid"
     r"|signaturedoesnotmatch|missingauthenticationtoken|invalidtoken|optinrequired"
-    r"|failed.?authentication|invalididentitytoken|idprejectedclaim|kmsaccessdenied"
+    r"|invalididentitytoken|idprejectedclaim|kmsaccessdenied"
 )
 
 
@@ -191,14 +191,17 @@ def _of_code(code: str) -> int:
 
 
 def outcome(code: Any, message: Any, action: str, response: Any) -> int:
-    """How it ended: no error code means it worked, except where a sign-in says otherwise."""
+    """How it ended: no error code means it worked, except where a sign-in says otherwise.
+
+    A sign-in with a wrong password is failed, as it is in the logs of Entra and Okta.
+    """
     # Some services write the status of HTTP there, of what went well too.
     if isinstance(code, str) and code and code not in _WELL:
         return _of_code(code[:200])
     if isinstance(response, dict) and action.startswith("signin:"):
         said = response.get(action.partition(":")[2])
         if isinstance(said, str) and said:
-            return OUTCOME_OK if said == "Success" else OUTCOME_REFUSED
+            return OUTCOME_OK if said == "Success" else OUTCOME_FAILED
     if isinstance(message, str) and message:
         return OUTCOME_REFUSED if _REFUSED.search(message[:400]) else OUTCOME_FAILED
     return OUTCOME_OK

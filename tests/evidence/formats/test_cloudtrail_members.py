@@ -210,7 +210,15 @@ ENDINGS = [
             "responseElements": {"ConsoleLogin": "Failure"},
             "errorMessage": "Failed authentication",
         },
-        OUTCOME_REFUSED,
+        OUTCOME_FAILED,
+    ),
+    (
+        {
+            "eventSource": "signin.amazonaws.com",
+            "eventName": "ConsoleLogin",
+            "responseElements": {"ConsoleLogin": "Failure"},
+        },
+        OUTCOME_FAILED,
     ),
 ]
 

@@ -12,7 +12,6 @@ from evidence.vocabulary import (
     ISSUANCE,
     OUTCOME_FAILED,
     OUTCOME_OK,
-    OUTCOME_REFUSED,
     OUTCOME_UNKNOWN,
     USE,
 )
@@ -152,7 +151,7 @@ def signed_in(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("said", "outcome"), [("Success", OUTCOME_OK), ("Failure", OUTCOME_REFUSED)]
+    ("said", "outcome"), [("Success", OUTCOME_OK), ("Failure", OUTCOME_FAILED)]
 )
 def test_sign_in_through_the_portal_says_how_it_ended(said: str, outcome: int) -> None:
     record = parse(signed_in(serviceEventDetails={"UserAuthentication": said})).records[0]
