@@ -18,6 +18,8 @@ ISSUANCE, AUTHENTICATION, USE, CHANGE, REVOCATION = 1, 2, 3, 4, 5
 AGENT_RUN, TOOL_CALL, MODEL_CALL, DECISION, STEP = 6, 7, 8, 9, 10
 # A span that is a call to an outside API (the SDK span under a tool call).
 API_CALL = 11
+# An authentication that went well without a second factor, where the log says so.
+SIGN_IN_WITHOUT_MFA = 12
 ACTIVITIES = {
     ISSUANCE: "issuance",
     AUTHENTICATION: "authentication",
@@ -30,6 +32,7 @@ ACTIVITIES = {
     DECISION: "decision",
     STEP: "step",
     API_CALL: "API call",
+    SIGN_IN_WITHOUT_MFA: "sign-in without MFA",
 }
 
 OUTCOME_UNKNOWN, OUTCOME_OK, OUTCOME_REFUSED, OUTCOME_FAILED = 0, 1, 2, 3

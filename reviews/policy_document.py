@@ -66,6 +66,7 @@ RULES = (
     "no_run",
     "left_task",
     "after_refusal",
+    "no_mfa",
 )
 SILENCE = {
     "escalate": "the case goes to the backups and the tie-breaker",

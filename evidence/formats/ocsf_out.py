@@ -24,6 +24,7 @@ from evidence.vocabulary import (
     OUTCOMES,
     PLANES,
     REVOCATION,
+    SIGN_IN_WITHOUT_MFA,
     STRENGTHS,
 )
 
@@ -81,7 +82,7 @@ def event(row: Mapping[str, Any]) -> dict[str, Any]:
     `activity`, `outcome` and `action`.
     """
     activity = row["activity"]
-    logon = activity == AUTHENTICATION
+    logon = activity in (AUTHENTICATION, SIGN_IN_WITHOUT_MFA)
     number = _LOGON if logon else _API
     act = 1 if logon else _ACTS.get(activity, 99)
     status, status_name = _STATUS.get(row["outcome"], (0, "Unknown"))

@@ -10,6 +10,7 @@ from .rules import (
     family,
     needs_authority,
     sensitive,
+    without_mfa,
 )
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "family",
     "needs_authority",
     "sensitive",
+    "without_mfa",
 ]

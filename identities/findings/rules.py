@@ -47,6 +47,7 @@ RULES = {
     "no_run": "No run behind it",
     "left_task": "Left its task",
     "after_refusal": "After a refusal",
+    "no_mfa": "Console sign-in without MFA",
 }
 
 CONTROLS = {
@@ -58,6 +59,7 @@ CONTROLS = {
     "no_run": ("ASI03", "NHI2"),
     "left_task": ("ASI01", "ASI02", "ASI03"),
     "after_refusal": ("ASI02", "ASI03"),
+    "no_mfa": ("ASI03", "NHI4"),
 }
 
 # What a run may never do beside its task: read a secret, mint a credential. By operation name,
@@ -116,7 +118,7 @@ class Judged(NamedTuple):
 class Candidate(NamedTuple):
     """A finding that one event asks for, or one event of it."""
 
-    identity: int
+    identity: int | None  # None: not known, and `actor` says who it was
     rule: str
     family: str
     trace: str
@@ -124,6 +126,7 @@ class Candidate(NamedTuple):
     event: int
     strength: int
     reason: str
+    actor: int | None = None
 
 
 def family(resource: str) -> str:
@@ -152,6 +155,15 @@ def sensitive(action: str) -> str:
     if lower in READS_A_SECRET:
         return SECRET
     return CREDENTIAL if lower in MINTS_A_CREDENTIAL else ""
+
+
+def without_mfa(
+    *, identity: int | None, actor: int | None, at: int, event: int, strength: int
+) -> Candidate:
+    """The finding of one sign-in without MFA: one row for each identity, or actor without one."""
+    return Candidate(
+        identity, "no_mfa", "console", "", at, event, strength, "MFA was not used", actor
+    )
 
 
 def candidates(judged: Iterable[Judged]) -> list[Candidate]:

@@ -110,7 +110,7 @@ def record(
     """
     groups: dict[Key, Asked] = {}
     for one in wanted:
-        key = Key(one.identity, None, one.rule, one.family)
+        key = Key(one.identity, one.actor, one.rule, one.family)
         asked = groups.get(key)
         if asked is None:
             groups[key] = asked = Asked([], one.trace, {})
@@ -311,6 +311,7 @@ def words(finding: Finding) -> str:
         " from an address never seen with one",
         "after_refusal": f"used {finding.family} on {counted(finding.count, 'day')} after"
         f" {finding.details.get('case', 'its owners')} had refused it",
+        "no_mfa": f"signed in to the console {times} without MFA",
     }
     return said[finding.rule]
 

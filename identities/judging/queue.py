@@ -8,8 +8,8 @@ from django.db import connection, transaction
 from evidence import consumers, locks, nudge, partitions
 from evidence.locks import Lock
 from evidence.models import Actor, Progress, Term
-from evidence.vocabulary import EXACT, INFERRED, KEY, PLANE_IDENTITY
-from identities.findings import REASONS, Candidate, Judged, candidates, needs_authority
+from evidence.vocabulary import EXACT, INFERRED, KEY, PLANE_IDENTITY, SIGN_IN_WITHOUT_MFA
+from identities.findings import REASONS, Candidate, Judged, candidates, needs_authority, without_mfa
 from identities.models import Identity
 from identities.models.behaviour import INSIDE, NOT_JUDGED, ONE_OF, OUTSIDE
 
@@ -69,6 +69,7 @@ def _judge(seen_here: scope.Scope, *, now: datetime) -> None:
     names = _actor_names({c.agent for group in seen_here.causes.values() for c in group})
     out: list[rows.Row] = []
     judged: list[Judged] = []
+    wanted: list[Candidate] = []
     looked: list[tuple[datetime, int, set[int]]] = []
     for seen, behind, given, authority in attributed:
         before = bound.ever(
@@ -106,6 +107,8 @@ def _judge(seen_here: scope.Scope, *, now: datetime) -> None:
         micros = int((seen.at - found.EPOCH).total_seconds() * 1_000_000)
         # Of several who may have done it, none is accused as if that were told.
         untold = {row.identity for row in given if row.strength == ONE_OF}
+        if seen.activity == SIGN_IN_WITHOUT_MFA:
+            wanted += _without_mfa(seen, micros, given, untold)
         for identity, reason in verdicts.items():
             cause = behind[0] if behind else None
             judged.append(
@@ -130,9 +133,27 @@ def _judge(seen_here: scope.Scope, *, now: datetime) -> None:
     }
     uses.note(seen_here, out, now=now)
     rows.count_usage(touched)
-    wanted: list[Candidate] = candidates(judged)
+    wanted += candidates(judged)
     found.record(wanted, [(at, event) for at, event, _ in looked], now=now)
     key_users.note(events, seen_here.claims)
+
+
+def _without_mfa(
+    seen: scope.Seen, micros: int, given: list[holders.Attributed], untold: set[int]
+) -> list[Candidate]:
+    """What a sign-in without MFA says of each who signed in; of an actor, where nobody is known."""
+    who: set[int | None] = {row.identity for row in given}
+    return [
+        without_mfa(
+            identity=identity,
+            actor=seen.principal if identity is None else None,
+            at=micros,
+            event=seen.id,
+            strength=INFERRED if identity in untold else KEY,
+        )
+        for identity in who or {None}
+        if identity is not None or seen.principal is not None
+    ]
 
 
 def _verdicts(

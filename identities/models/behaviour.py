@@ -31,6 +31,7 @@ RULES = (
     "no_run",
     "left_task",
     "after_refusal",
+    "no_mfa",
 )
 
 

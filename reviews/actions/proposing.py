@@ -42,6 +42,7 @@ RULE_WORDS = {
     "no_authority": "used without a delegation",
     "outside_resources": "used on resources outside its delegation",
     "after_expiry": "used after the delegation had ended",
+    "no_mfa": "signed in without MFA",
 }
 
 

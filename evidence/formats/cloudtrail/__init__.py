@@ -19,7 +19,12 @@ from evidence.formats.documents import Shape, clean
 from evidence.formats.reading import Kind
 from evidence.formats.record import Asked, Format, Issued, Parsed, Record
 from evidence.formats.tables import Unreadable
-from evidence.vocabulary import AUTHENTICATION, ISSUANCE, OUTCOME_OK, PLANE_IDENTITY
+from evidence.vocabulary import (
+    AUTHENTICATION,
+    ISSUANCE,
+    OUTCOME_OK,
+    PLANE_IDENTITY,
+)
 
 NAME = "cloudtrail"
 # Members that hold a record: those of AWS first.
@@ -154,6 +159,8 @@ def _read(position: str, record: Any, digest: Callable[[str, str], bytes]) -> Re
             issued = activities.issued(
                 action=action, parameters=parameters, response=response, who=who, target=target
             )
+            if action == "signin:ConsoleLogin":
+                what = activities.sign_in(user, read("additionalEventData"))
         if on_behalf is None:
             # The call that sets a source identity is itself made for that person.
             person = resources.value_of(parameters, "sourceIdentity")
@@ -227,7 +234,8 @@ _LOWERED = SHAPE._replace(mark=b'"eventname"')
 # 4: aggregated events; rows of a workspace. 5: functions and tasks that hold a role's credentials,
 # instances that were started, more operations that issue and change. 6: IPv6 in its one form.
 # 7: what an answer alone names, sets and requests of EC2, parameters that are text. 8: pairs of keys.
-# 9: NULs and lone surrogates are escaped; sign-ins with a wrong password are failed.
+# 9: NULs and lone surrogates are escaped; sign-ins with a wrong password are failed,
+# and those without MFA have an activity of their own.
 FORMAT = Format(
     NAME,
     "AWS CloudTrail",

@@ -11,7 +11,7 @@ from typing import Any
 
 from evidence.formats import aws
 from evidence.formats.cloudtrail.identity import Who
-from evidence.formats.cloudtrail.resources import value_of
+from evidence.formats.cloudtrail.resources import opened, value_of
 from evidence.formats.record import ActorName, Issued
 from evidence.vocabulary import (
     AUTHENTICATION,
@@ -21,6 +21,7 @@ from evidence.vocabulary import (
     OUTCOME_OK,
     OUTCOME_REFUSED,
     REVOCATION,
+    SIGN_IN_WITHOUT_MFA,
     USE,
 )
 
@@ -188,6 +189,18 @@ _WELL = frozenset({"200", "201", "202", "204"})
 @lru_cache(maxsize=4096)
 def _of_code(code: str) -> int:
     return OUTCOME_REFUSED if _REFUSED.search(code) else OUTCOME_FAILED
+
+
+# Who signs in with a password of AWS's own; whoever federates is asked for MFA elsewhere.
+_WITH_PASSWORDS = frozenset({"IAMUser", "Root"})
+
+
+def sign_in(user: Any, more: Any) -> int:
+    """The activity of a console sign-in that went well, by `userIdentity` and
+    `additionalEventData`."""
+    by_password = type(user) is dict and user.get("type") in _WITH_PASSWORDS
+    without_mfa = by_password and opened(more).get("MFAUsed") == "No"
+    return SIGN_IN_WITHOUT_MFA if without_mfa else AUTHENTICATION
 
 
 def outcome(code: Any, message: Any, action: str, response: Any) -> int:

@@ -18,7 +18,7 @@ NAMES = """
     insightDetails insightType instanceProfileName invokedBy managementEvent mfaAuthenticated onBehalfOf
     openIDConnectProviderArn policyArn policyDocument policyName principalId readOnly
     recipientAccountId requestID requestParameters responseElements roleArn roleCredentials
-    roleName roleSessionName sAMLProviderArn secretId serialNumber serviceEventDetails
+    roleName roleSessionName sAMLProviderArn secretId MFAUsed serialNumber serviceEventDetails
     serviceSpecificCredential serviceSpecificCredentialId sessionContext sessionIssuer
     sharedEventID sourceIPAddress sourceIdentity targetPrincipal tlsDetails userAgent userId
     userIdentity userName vpcEndpointId webIdFederationData webIdentityTokenId
