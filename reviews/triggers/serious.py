@@ -37,6 +37,7 @@ SPEAKS_OF: dict[str, tuple[str, ...]] = {
     "no_authority": ("entitlement", "credential"),
     "outside_resources": ("entitlement", "delegation", "credential"),
     "after_expiry": ("entitlement", "credential"),
+    "no_mfa": ("credential",),
 }
 # Looked at of each finding, the newest first.
 MOST_EVENTS = 100
