@@ -231,7 +231,9 @@ def events() -> Sample:
 
 
 def one_event() -> Sample:
-    return event("14:12:18", "secretsmanager:GetSecretValue", "prod/db", verdict="outside")
+    return event("14:12:18", "secretsmanager:GetSecretValue", "prod/db", verdict="outside") | {
+        "undated": False
+    }
 
 
 def event_page() -> Sample:

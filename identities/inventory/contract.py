@@ -156,7 +156,5 @@ def when(value: Any) -> datetime | None:
 
     What lies before 2000 or after 2100 was not meant as a time: such ends are no end.
     """
-    if isinstance(value, datetime):
-        return value
-    found = moment(value) if type(value) is str else None
+    found = moment(value.isoformat() if isinstance(value, datetime) else value)
     return None if found is None else EPOCH + timedelta(microseconds=found)

@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from evidence import locks, nudge
 from evidence.locks import Lock
 from evidence.models import Actor, Source, Term
-from evidence.vocabulary import EXACT, INFERRED, PLANE_IDENTITY, PROOF_CREDENTIAL
+from evidence.vocabulary import EXACT, INFERRED, PLANE_IDENTITY, PROOF_CREDENTIAL, TIME_STATED
 from identities.models import (
     Binding,
     CredentialAgent,
@@ -120,6 +120,7 @@ def _no_run(credential: int, believed: Believed, known: Known, *, now: datetime)
                 " FROM evidence_deposit p WHERE p.source_id = ANY(%s) AND p.rejects > 0)"
                 " SELECT e.at, e.id, coalesce(e.address_id, 0), e.principal_id"
                 " FROM evidence_event e WHERE e.credential_id = %s AND e.plane = %s"
+                f" AND e.time_basis = {TIME_STATED}"
                 " AND e.at <= %s AND coalesce(e.address_id, 0) <> ALL(%s)"
                 # A stretch nobody received says nothing, however far the watermark is.
                 " AND NOT EXISTS (SELECT 1 FROM evidence_gap g"

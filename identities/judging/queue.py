@@ -8,7 +8,14 @@ from django.db import connection, transaction
 from evidence import consumers, locks, nudge, partitions
 from evidence.locks import Lock
 from evidence.models import Actor, Progress, Term
-from evidence.vocabulary import EXACT, INFERRED, KEY, PLANE_IDENTITY, SIGN_IN_WITHOUT_MFA
+from evidence.vocabulary import (
+    EXACT,
+    INFERRED,
+    KEY,
+    PLANE_IDENTITY,
+    SIGN_IN_WITHOUT_MFA,
+    TIME_RECEIVED,
+)
 from identities.findings import REASONS, Candidate, Judged, candidates, needs_authority, without_mfa
 from identities.models import Identity
 from identities.models.behaviour import INSIDE, NOT_JUDGED, ONE_OF, OUTSIDE
@@ -171,6 +178,10 @@ def _verdicts(
     """
     if not needs_authority(words[seen.action]):
         return {}
+    if seen.time_basis == TIME_RECEIVED:
+        # When it was is not known, so neither is what was in force then: only who was never
+        # delegated anything is outside whenever it was.
+        return {one: "none" if one in grants.without else "" for one in authority}
     task = next((tasks[c.task] for c in behind if c.task is not None and c.task in tasks), "")
     ended = stopped.at(seen.credential, seen.at)
     said: dict[int, str] = {}

@@ -17,7 +17,8 @@ from evidence.vocabulary import EXACT, PLANE_AI, PLANE_IDENTITY, TOOL_CALL
 
 FIELDS = (
     "e.at, e.id, e.source_id, e.plane, e.activity, e.outcome, e.principal_id, e.credential_id,"
-    f" {agents.of('e')}, e.on_behalf_id, e.action_id, e.resource_id, e.address_id, e.trace"
+    f" {agents.of('e')}, e.on_behalf_id, e.action_id, e.resource_id, e.address_id, e.trace,"
+    " e.time_basis"
 )
 
 
@@ -38,6 +39,7 @@ class Seen(NamedTuple):
     resource: int | None
     address: int | None
     trace: UUID | None
+    time_basis: int
 
 
 class Cause(NamedTuple):

@@ -7,7 +7,14 @@ from typing import Any
 from django.db import connection
 
 from evidence.queries import agents
-from evidence.vocabulary import ACTIVITIES, LINK_STRENGTHS, OUTCOMES, PLANE_AI, PLANES
+from evidence.vocabulary import (
+    ACTIVITIES,
+    LINK_STRENGTHS,
+    OUTCOMES,
+    PLANE_AI,
+    PLANES,
+    TIME_RECEIVED,
+)
 from reviews.pages.lanes import micros
 
 SELECT = """
@@ -17,7 +24,7 @@ SELECT e.at, e.id, e.plane, e.activity, t.value, coalesce(r.value, ''), coalesce
            SELECT 1 FROM identities_findingevent fe
            JOIN identities_finding f ON f.id = fe.finding_id
            WHERE fe.at = e.at AND fe.event_id = e.id AND f.rule = 'no_run'
-             AND f.state IN ('open', 'confirmed'))
+             AND f.state IN ('open', 'confirmed')), e.time_basis
 FROM (%s) k
 JOIN evidence_event e ON e.at = k.at AND e.id = k.id
 JOIN evidence_term t ON t.id = e.action_id
@@ -88,6 +95,8 @@ def _rows(sql: str, parameters: list[Any]) -> list[dict[str, Any]]:
         rows.append(
             {
                 "at": at,
+                # Its own time is not known: `at` is when it was first received.
+                "undated": row[16] == TIME_RECEIVED,
                 "plane": "ai" if row[2] == 2 else PLANES[row[2]],
                 "activity": ACTIVITIES[row[3]],
                 "action": row[4],

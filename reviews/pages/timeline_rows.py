@@ -70,6 +70,7 @@ def of_events(case: Case, rows: Iterable[Row]) -> dict[Key, Drawn]:
         found[key] = {
             "kind": "event",
             "at": one["at"],
+            "undated": one["undated"],
             "id": f"event-{one['ref']}",
             "ref": one["ref"],
             "icon": PLANE_ICONS.get(one["plane"], "settings"),

@@ -29,7 +29,6 @@ from evidence.vocabulary import (
 NAME = "cloudtrail"
 # Members that hold a record: those of AWS first.
 ENVELOPES = ("detail", "CloudTrailEvent", "cloudTrailEvent", "Event", *unwrapping.ENVELOPES)
-_EARLIEST, _LATEST = 946_684_800_000_000, 4_102_444_800_000_000  # 2000 and 2100
 
 
 def _is_plain(value: Any) -> bool:
@@ -92,11 +91,7 @@ _realm = lru_cache(maxsize=65_536)(aws.realm_of)
 
 @lru_cache(maxsize=65_536)
 def _at(text: str) -> int | None:
-    return _possible(activities.moment(text))
-
-
-def _possible(at: int | None) -> int | None:
-    return at if at is not None and _EARLIEST <= at <= _LATEST else None
+    return activities.moment(text)
 
 
 def _read(position: str, record: Any, digest: Callable[[str, str], bytes]) -> Record:
@@ -113,7 +108,7 @@ def _read(position: str, record: Any, digest: Callable[[str, str], bytes]) -> Re
             raise Unreadable("has neither eventSource nor userIdentity")
         source = "aws"
     stated = read("eventTime")
-    at = _at(stated) if type(stated) is str else _possible(activities.moment(stated))
+    at = _at(stated) if type(stated) is str else activities.moment(stated)
     service, action = _action(source, name)
     user = read("userIdentity")
     account = recipient = _text(record, "recipientAccountId") or ""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from evidence.formats import aws
+from evidence.formats import aws, times
 from evidence.formats.cloudtrail.identity import Who
 from evidence.formats.cloudtrail.resources import opened, value_of
 from evidence.formats.record import ActorName, Issued
@@ -341,13 +341,15 @@ _SPACES = re.compile(r"\s+")
 
 
 def moment(value: Any) -> int | None:
-    """Microseconds since 1970 of any way AWS writes a time; None when it is no time."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int | float):
+    """Microseconds since 1970 of any way AWS writes a time; None when it is no time between 2000
+    and 2100, such as the year 1 or 9999 of a program that knew none."""
+    at: int | None = None
+    if isinstance(value, int | float) and not isinstance(value, bool):
         seconds = value / 1000 if value > 1e11 else value
-        return int(seconds * 1_000_000) if 0 < seconds < 1e11 else None
-    return _written(value) if isinstance(value, str) and len(value) < 64 else None
+        at = int(seconds * 1_000_000) if 0 < seconds < 1e11 else None
+    elif isinstance(value, str) and len(value) < 64:
+        at = _written(value)
+    return at if at is not None and times.EARLIEST <= at <= times.LATEST else None
 
 
 @lru_cache(maxsize=65_536)
