@@ -67,6 +67,7 @@ RULES = (
     "left_task",
     "after_refusal",
     "no_mfa",
+    "outside_instance",
 )
 SILENCE = {
     "escalate": "the case goes to the backups and the tie-breaker",

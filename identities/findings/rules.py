@@ -48,6 +48,7 @@ RULES = {
     "left_task": "Left its task",
     "after_refusal": "After a refusal",
     "no_mfa": "Console sign-in without MFA",
+    "outside_instance": "Instance credential used elsewhere",
 }
 
 CONTROLS = {
@@ -60,6 +61,7 @@ CONTROLS = {
     "left_task": ("ASI01", "ASI02", "ASI03"),
     "after_refusal": ("ASI02", "ASI03"),
     "no_mfa": ("ASI03", "NHI4"),
+    "outside_instance": ("ASI03", "NHI2"),
 }
 
 # What a run may never do beside its task: read a secret, mint a credential. By operation name,

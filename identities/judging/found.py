@@ -89,7 +89,8 @@ WITH looked AS (SELECT * FROM unnest(%s::timestamptz[], %s::bigint[]) AS l(at, e
 gone AS (
     DELETE FROM identities_findingevent e USING looked l, identities_finding f
     WHERE e.at = l.at AND e.event_id = l.event_id AND f.id = e.finding_id AND f.state = ANY(%s)
-      AND f.rule NOT IN ('no_run', 'shared_credential', 'after_refusal')
+      AND f.rule NOT IN ('no_run', 'shared_credential', 'after_refusal',
+                         'outside_instance')
       AND NOT EXISTS (SELECT FROM staged_finding s WHERE s.finding_id = e.finding_id
                       AND s.at = e.at AND s.event_id = e.event_id)
     RETURNING e.finding_id)
@@ -312,6 +313,9 @@ def words(finding: Finding) -> str:
         "after_refusal": f"used {finding.family} on {counted(finding.count, 'day')} after"
         f" {finding.details.get('case', 'its owners')} had refused it",
         "no_mfa": f"signed in to the console {times} without MFA",
+        "outside_instance": f"the credentials of {finding.details.get('instance', 'an instance')}"
+        f" were used {times} from {finding.details.get('address', 'elsewhere')}, while the instance"
+        f" called from {finding.details.get('own', 'its own address')}",
     }
     return said[finding.rule]
 

@@ -20,7 +20,7 @@ from identities.findings import REASONS, Candidate, Judged, candidates, needs_au
 from identities.models import Identity
 from identities.models.behaviour import INSIDE, NOT_JUDGED, ONE_OF, OUTSIDE
 
-from . import concerned, found, holders, key_users, rows, scope, uses
+from . import concerned, found, holders, instance_addresses, key_users, rows, scope, uses
 from .verdicts import Grants, Shape, Stopped
 
 CONSUMER = "judging"
@@ -142,6 +142,7 @@ def _judge(seen_here: scope.Scope, *, now: datetime) -> None:
     rows.count_usage(touched)
     wanted += candidates(judged)
     found.record(wanted, [(at, event) for at, event, _ in looked], now=now)
+    instance_addresses.judge(events, now=now)
     key_users.note(events, seen_here.claims)
 
 

@@ -32,6 +32,7 @@ RULES = (
     "left_task",
     "after_refusal",
     "no_mfa",
+    "outside_instance",
 )
 
 

@@ -33,7 +33,7 @@ MOST_COUNTED = 10_000
 OLD = timedelta(days=90)
 SILENT = timedelta(days=60)
 # Findings that say somebody else may hold the key.
-COMPROMISING = ("no_run", "left_task", "shared_credential", "after_revocation")
+COMPROMISING = ("no_run", "left_task", "shared_credential", "after_revocation", "outside_instance")
 RULE_WORDS = {
     "no_run": "used with no run behind it",
     "left_task": "a run with it left its task",
@@ -43,6 +43,7 @@ RULE_WORDS = {
     "outside_resources": "used on resources outside its delegation",
     "after_expiry": "used after the delegation had ended",
     "no_mfa": "signed in without MFA",
+    "outside_instance": "used away from its instance",
 }
 
 

@@ -38,6 +38,7 @@ SPEAKS_OF: dict[str, tuple[str, ...]] = {
     "outside_resources": ("entitlement", "delegation", "credential"),
     "after_expiry": ("entitlement", "credential"),
     "no_mfa": ("credential",),
+    "outside_instance": ("credential",),
 }
 # Looked at of each finding, the newest first.
 MOST_EVENTS = 100
