@@ -8,7 +8,7 @@ many there are. So JSON inside texts of JSON is escaped too. Pure.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -48,6 +48,16 @@ def loads(text: bytes) -> Any:
 def escaped(text: str) -> str:
     """A text that a database can hold. No two texts become the same one."""
     return _OF_TEXT.sub(_escape, text)
+
+
+def must_escape(text: Any) -> bool:
+    """Whether a text may hold what no database does, or what looks like its escape."""
+    return type(text) is str and ("\0" in text or "\\u" in text)
+
+
+def escaped_texts(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with its texts escaped; what is no text stays as it is."""
+    return {key: escaped(value) if type(value) is str else value for key, value in values.items()}
 
 
 def _is_pair(match: re.Match[Any]) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from evidence.formats import aws, written
-from evidence.formats.escaping import escaped
+from evidence.formats.escaping import escaped, escaped_texts, must_escape
 from evidence.formats.otlp import agents, content
 from evidence.formats.otlp.agents import actor
 from evidence.formats.otlp.names import (
@@ -110,18 +110,6 @@ def sender(attributes: dict[str, Any], realm: str, task_attribute: str = "") -> 
         _text(attributes.get(WORKLOAD)),
         _first(attributes, AGENT_IDS),
     )
-
-
-def must_escape(text: Any) -> bool:
-    """Whether a text may hold what no database does, or what looks like its escape."""
-    return type(text) is str and ("\0" in text or "\\u" in text)
-
-
-def escaped_texts(attributes: dict[str, Any]) -> dict[str, Any]:
-    """The same with its texts escaped (evidence/formats/escaping.py)."""
-    return {
-        key: escaped(value) if type(value) is str else value for key, value in attributes.items()
-    }
 
 
 def _text(value: Any) -> str | None:
