@@ -1,10 +1,10 @@
-"""A finding for console sign-ins without MFA."""
+"""A finding for credentials of an instance that are used elsewhere."""
 
 from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("identities", "0029_strengths_without_events")]
+    dependencies = [("identities", "0031_sign_ins_without_mfa")]
     operations = [
         migrations.RemoveConstraint(model_name="finding", name="finding_rule_is_known"),
         migrations.AddConstraint(
@@ -24,6 +24,7 @@ class Migration(migrations.Migration):
                             "left_task",
                             "after_refusal",
                             "no_mfa",
+                            "outside_instance",
                         ),
                     )
                 ),

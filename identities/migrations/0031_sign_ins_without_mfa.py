@@ -1,10 +1,10 @@
-"""A finding for credentials of an instance that are used elsewhere."""
+"""A finding for console sign-ins without MFA."""
 
 from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("identities", "0030_sign_ins_without_mfa")]
+    dependencies = [("identities", "0030_claimed_links")]
     operations = [
         migrations.RemoveConstraint(model_name="finding", name="finding_rule_is_known"),
         migrations.AddConstraint(
@@ -24,7 +24,6 @@ class Migration(migrations.Migration):
                             "left_task",
                             "after_refusal",
                             "no_mfa",
-                            "outside_instance",
                         ),
                     )
                 ),
