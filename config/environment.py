@@ -99,6 +99,14 @@ def folders(name: str) -> tuple[Path, ...]:
     return found
 
 
+def folder(name: str, default: Path) -> Path:
+    """One directory, a full path."""
+    value = text(name)
+    if value and not Path(value).is_absolute():
+        raise SettingsError(f"{name} is {value!r}; write the full path of a directory.")
+    return Path(value or default)
+
+
 def address(name: str, *, schemes: tuple[str, ...], example: str, value: str = "") -> str:
     """A URL with one of these schemes; the sentence shows an example, never the value's secret."""
     value = value or secret(name)

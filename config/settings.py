@@ -295,13 +295,13 @@ FILE_UPLOAD_PERMISSIONS = 0o600
 
 # Outside I/O reaches no private address unless this says so (the demo and tests use loopback).
 ALLOW_PRIVATE = environment.yes("COUNTERSIGN_ALLOW_PRIVATE", default=DEMO)
-# Directories of this server that sources may read files from; none by default.
+# Directories that sources may read files from, none by default; the folder of their secrets.
 READ_DIRECTORIES = environment.folders("COUNTERSIGN_READ_DIRECTORIES")
+CONNECTOR_SECRETS = environment.folder("COUNTERSIGN_CONNECTOR_SECRETS", PLACES.connector_secrets)
 AWS_ENDPOINT = environment.address(
     "COUNTERSIGN_AWS_ENDPOINT", schemes=("http", "https"), example="http://127.0.0.1:5555"
 )
-# Where the enforcer's AWS credentials lie: env:PREFIX, file:/path, or boto3's own chain;
-# {account} stands for the account's number.
+# The enforcer's AWS credentials: env:PREFIX, file:/path (with {account}), or boto3's own chain.
 AWS_CREDENTIALS = environment.text("COUNTERSIGN_AWS_CREDENTIALS", "default")
 # Files of the operator: docs/enforcers.md, docs/break-glass.md, docs/custody.md, docs/tickets.md.
 ENFORCERS = environment.text("COUNTERSIGN_ENFORCERS")

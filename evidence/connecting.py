@@ -13,7 +13,7 @@ from django.db import transaction
 from evidence import ledger, nudge, permissions, pulls
 from evidence.models import Connection, Pull, Source
 from evidence.permissions import NotPossible, Reader
-from evidence.sources import CONNECTORS, secrets
+from evidence.sources import CONNECTORS, connector_secrets
 from evidence.sources.contract import Connector, Field
 
 SHORTEST_EVERY, LONGEST_EVERY = 10, 31 * 86_400
@@ -108,7 +108,7 @@ def _wrong(field: Field, value: str) -> str:
     if len(value) > LONGEST_SETTING or "\0" in value:
         return f"it has at most {LONGEST_SETTING} characters, and no NUL"
     if field.kind == "secret":
-        return secrets.wrong(value)
+        return connector_secrets.wrong(value)
     if field.kind == "file":
         # Nothing of what is in it is ever shown.
         return "" if value.startswith("/") else "it is the whole path of a file"
@@ -134,9 +134,7 @@ def _wrong_address(value: str) -> str:
     if not parts.hostname:
         return "it names no host"
     if parts.username is not None or parts.password is not None:
-        return (
-            "it carries a user name or password; name them in settings of their own, by reference"
-        )
+        return "it carries a user name or password; name them in settings of their own"
     if parts.query or parts.fragment or value.endswith("?"):
         return "it carries more than a path; write it without what follows ? or #"
     return ""

@@ -32,7 +32,7 @@ def _field(field: Field) -> forms.Field:
     if field.choices:
         return forms.ChoiceField(choices=[(one, one) for one in field.choices], **said)
     if field.kind == "secret":
-        words = (field.help.rstrip("."), "By reference: env:NAME or file:/path.")
+        words = (field.help.rstrip("."), "The name of a file in the folder of connector secrets.")
         said["help_text"] = ". ".join(filter(None, words))
     return forms.CharField(max_length=connecting.LONGEST_SETTING, **said)
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 from evidence import api, doors, intake
 from evidence.api import JSON, Answer, Refused
 from evidence.models import Connection, Source
-from evidence.sources import secrets, set_checks, signals
+from evidence.sources import connector_secrets, set_checks, signals
 from evidence.sources.contract import Http
 from evidence.sources.failures import Later, Stopped
 from evidence.sources.set_checks import Checked, Discarded, NotTaken
@@ -62,7 +62,7 @@ def _checked(token: bytes, link: Connection) -> Checked:
         one = signals.check_set(token, settings=link.settings, http=http, arrived=monotonic())
     if one.event.endswith("/ssf/event-type/verification"):
         reference = link.settings.get("token", "")
-        secret = secrets.read(reference, called="token") if reference else ""
+        secret = connector_secrets.read(reference, called="token").text if reference else ""
         signals.require_state(one, link.settings, secret, timezone.now().timestamp())
     return one
 

@@ -21,12 +21,13 @@ from evidence import doors, intake
 from evidence.api import JSON, Refused
 from evidence.formats.alerts import NAME
 from evidence.models import Connection, Deposit, Source
+from evidence.sources import connector_secrets
+from evidence.sources.failures import Stopped
 from identities.api.doors import PAGED, door, page_of
 from identities.api.identities import identity_of, user_of
 from identities.api.serializers import Reason, checked
 from identities.enforcers import webhook_receivers
 from identities.enforcers.contract import PermanentFailure
-from identities.enforcers.webhook_receivers import Receiver
 from identities.permissions import require
 from reviews.exports import moment
 from reviews.incidents import alert_rights, alert_shapes, alerts
@@ -74,21 +75,17 @@ def _signed_by(link: Connection | None, body: bytes, request: HttpRequest) -> So
     forged = "The signature is not of a source of alerts that is set up here."
     if link is None:
         raise Refused(401, forged)
-    secrets = [link.settings.get(name, "") for name in ("secret", "secret_before")]
-    known = Receiver(
-        name=link.source.name,
-        url="",
-        secrets=(),
-        realms=(),
-        steps=(),
-        answers=tuple(one for one in secrets if one),
+    secrets = (
+        connector_secrets.read(link.settings[name], called=name).text
+        for name in ("secret", "secret_before")
+        if link.settings.get(name)
     )
     try:
-        webhook_receivers.check(known, body, request.headers)
+        webhook_receivers.check_signature(secrets, body, request.headers)
     except webhook_receivers.Forged as problem:
         said = str(problem)
         raise Refused(401, forged if said.startswith("The signature is not") else said) from None
-    except PermanentFailure:
+    except (PermanentFailure, Stopped):
         # What is wrong with our settings is the connection's page to say, not the sender's to know.
         raise Refused(
             503, "Nothing can be checked here just now; send it again later.", 60

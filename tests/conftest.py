@@ -35,6 +35,9 @@ from pytest_django.plugin import DjangoDbBlocker, blocking_manager_key
 
 from evidence import partitions
 from tests import beforehand, clock, once, order
+from tests.connector_secrets import secret_file
+
+__all__ = ["secret_file"]
 
 # Making a month takes longer than most tests, and is taken back with what they did: these are there.
 TOUCHED = (clock.FROZEN, datetime.now(UTC))  # the frozen time, and today

@@ -5,16 +5,16 @@ register, the reading of lists, the sweep and the acts of the wave. The account 
 is read, and ended then: its lists are paused.
 """
 
-import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from config.demo import aws, returning
+from config.demo import aws
 from evidence import connecting, permissions
 from evidence.formats.record import ActorName
 from evidence.models import Source
+from evidence.sources import connector_secrets
 from identities.acting import COMMAND
 from identities.actions import registration
 from identities.claims import answering, asking, carrying, counting, proposing, questioning
@@ -118,9 +118,9 @@ def _connected(account: aws.Demo, begun: datetime) -> Source:
         created_at=begun,
         created_by=COMMAND.ref,
     )
-    secret = returning.probe_folder() / f"{SOURCE}.secret"
-    with os.fdopen(os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(account.administrator.secret_access_key)
+    secret = f"{SOURCE}-secret"
+    connector_secrets.forget(secret)  # of the account that an earlier demo made
+    connector_secrets.keep(secret, account.administrator.secret_access_key, [account.endpoint])
     connecting.connect(
         source=source,
         connector="cloudtrail_lookup",
@@ -128,7 +128,7 @@ def _connected(account: aws.Demo, begun: datetime) -> Source:
             "regions": "us-east-1",
             "endpoint": account.endpoint,
             "access_key_id": account.administrator.access_key_id,
-            "secret_access_key": f"file:{secret}",
+            "secret_access_key": secret,
         },
         by=permissions.COMMAND,
         now=begun,

@@ -33,6 +33,10 @@ class Places:
         return self.var / "secrets"
 
     @property
+    def connector_secrets(self) -> Path:
+        return self.secrets / "connectors"
+
+    @property
     def log(self) -> Path:
         return self.var / "log"
 

@@ -10,7 +10,7 @@ from .sources import Source
 class Connection(Plan):
     """How one source is pulled: which connector, with which settings, how often, and from where.
 
-    Settings hold secrets by reference only (evidence/sources/secrets.py).
+    Settings hold only the names of secrets (evidence/sources/connector_secrets.py).
     """
 
     source = models.OneToOneField(Source, models.PROTECT, related_name="connection")

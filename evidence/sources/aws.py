@@ -1,6 +1,6 @@
 """What every connector of AWS shares: its settings, its clients, and what AWS's errors mean here.
 
-Owns how credentials are found (a key by reference, else what the process itself runs as, then a
+Owns how credentials are found (a key by its name, else what the process itself runs as, then a
 role with its external id) and the table from error codes to Later and Stopped. Must not know what
 is asked. Codes: AWS's "Common errors" and the references of S3, SQS, STS and CloudTrail.
 Requests leave through aws_sending, which guards where they go.

@@ -71,7 +71,10 @@ class Sending:
         self._http = http
         with failing("this source"):
             self._client = outside.client(
-                allow_private=http.allow_private, patience=http.patience, verify=http.verify()
+                allow_private=http.allow_private,
+                patience=http.patience,
+                verify=http.verify(),
+                require=http.given.require,
             )
 
     def attach(self, session: boto3.Session) -> None:

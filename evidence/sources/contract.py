@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Self
 
 import httpx
 
-from evidence.sources import outside, secrets, unpacking
+from evidence.sources import connector_secrets, outside, secrets, unpacking
 from evidence.sources.discretion import Discretion
 from evidence.sources.failures import WAITING, Later, Stopped
 from evidence.sources.judging import judged, place_of
@@ -29,7 +29,7 @@ ASK_OWNER = "Ask whoever runs that system, or for less at once."
 
 
 class Field(NamedTuple):
-    """One setting of a connector. A secret is named by reference only: env:NAME, file:/path."""
+    """One setting of a connector. A secret is named, not given (connector_secrets.py)."""
 
     name: str
     label: str
@@ -99,6 +99,8 @@ class Asked(NamedTuple):
 
     `cursor`: what the last page handed out; empty at the very first.
     `since`: how far back a first pull goes. `until`: nothing later is asked for.
+    `by_operator`: the settings come from a file of the machine, not from a page or the API, and
+    secrets in them are references (secrets.py).
     """
 
     settings: Mapping[str, str]
@@ -106,6 +108,7 @@ class Asked(NamedTuple):
     since: datetime
     until: datetime
     http: "Http"
+    by_operator: bool = False
 
     @property
     def horizon(self) -> datetime:
@@ -114,8 +117,15 @@ class Asked(NamedTuple):
         return self.http.horizon(self.until)
 
     def secret(self, name: str) -> str:
-        """The secret a setting refers to. Raises Stopped when it is not there."""
-        found = secrets.read(self.settings.get(name, ""), called=name)
+        """The secret a setting names; from now on `http` sends nothing to an address that the
+        secret may not be sent to. Raises Stopped when it is not there."""
+        named = self.settings.get(name, "")
+        if self.by_operator:
+            found = secrets.read(named, called=name)
+        else:
+            secret = connector_secrets.read(named, called=name)
+            self.http.given.add(secret)
+            found = secret.text
         self.http.discretion.keep(found)
         return found
 
@@ -157,6 +167,7 @@ class Http:
         authority: str = "",
         ca_file: str = "",
         discretion: Discretion | None = None,
+        given: connector_secrets.Given | None = None,
         needs: str = "",
     ) -> None:
         """`authority`: certificates in PEM that alone are trusted. Raises SSLError or ValueError
@@ -165,6 +176,7 @@ class Http:
         self._clock, self._look = clock, look
         self.patience = Patience(look)
         self.discretion = discretion or Discretion()
+        self.given = given or connector_secrets.Given()
         self._verify = ssl.create_default_context(cadata=authority) if authority else None
         self._ca_file, self._needs = ca_file, needs
         self._made: httpx.Client | None = None
@@ -207,6 +219,7 @@ class Http:
             look=self._look,
             authority=authority,
             discretion=self.discretion,
+            given=self.given,
             needs=self._needs,
         )
 
@@ -267,7 +280,10 @@ class Http:
         with failing(place):
             if self._made is None:
                 self._made = outside.client(
-                    allow_private=self.allow_private, patience=self.patience, verify=self.verify()
+                    allow_private=self.allow_private,
+                    patience=self.patience,
+                    verify=self.verify(),
+                    require=self.given.require,
                 )
             with self._made.stream(method, url, **options) as answer:
                 self.discretion.header(answer.request.headers.get("Authorization", ""))

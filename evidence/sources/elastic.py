@@ -233,7 +233,7 @@ CONNECTOR = Connector(
     plane="identity",
     fields=(
         Field("url", "Address of Elasticsearch", "url", help="often with port 9200 or 9243"),
-        Field("api_key", "API key", "secret", help="its encoded form, by reference"),
+        Field("api_key", "API key", "secret", help="its encoded form"),
         Field("index", "Indices", help="as in logs-aws.cloudtrail-*"),
         Field(
             "query",

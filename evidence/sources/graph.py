@@ -117,7 +117,7 @@ def bearer_of(asked: Asked, audience: str = "") -> Bearer:
         else:
             raise Stopped(
                 "Neither a client secret nor a workload token is named.",
-                "Set secret or assertion, by reference.",
+                "Name one in secret or assertion.",
             )
         answer = asked.http.request(
             "POST", f"{login}/{tenant}/oauth2/v2.0/token", data=form, explain=_not_signed_in

@@ -7,7 +7,7 @@ is read by the inventory alone, and never pulled.
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 
-from evidence.sources import secrets, tokens
+from evidence.sources import connector_secrets, tokens
 from evidence.sources.contract import Asked, Check, Connector, Field, Http, Page, tried
 from evidence.sources.failures import Stopped
 
@@ -26,7 +26,8 @@ def client_of(asked: Asked) -> Http:
     named = asked.settings.get("authority", "")
     try:
         # Certificates are no secret: what is said of them may repeat them.
-        return asked.http.trusting(secrets.read(named, called="authority") if named else "")
+        text = connector_secrets.read(named, called="authority").text if named else ""
+        return asked.http.trusting(text)
     except (ssl.SSLError, ValueError):
         raise Stopped(
             "What authority refers to is no certificate in PEM.",

@@ -182,8 +182,8 @@ CONNECTOR = Connector(
     plane="ai",
     fields=(
         Field("url", "Address of Langfuse", "url", default="https://cloud.langfuse.com"),
-        Field("public_key", "Public key", "secret", help="of the project, pk-lf-…, by reference"),
-        Field("secret_key", "Secret key", "secret", help="of the project, sk-lf-…, by reference"),
+        Field("public_key", "Public key", "secret", help="of the project, pk-lf-…"),
+        Field("secret_key", "Secret key", "secret", help="of the project, sk-lf-…"),
     ),
     pages=pages,
     check=check,

@@ -220,7 +220,7 @@ CONNECTOR = Connector(
             "Password or token",
             "secret",
             required=False,
-            help="by reference; without a user name it is sent as a bearer token",
+            help="without a user name it is sent as a bearer token",
         ),
     ),
     pages=pages,

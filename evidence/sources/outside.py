@@ -11,6 +11,7 @@ import os
 import socket
 import ssl
 import stat
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -194,7 +195,14 @@ def vouched_by(file: str) -> ssl.SSLContext:
 class Guarded(httpx.HTTPTransport):
     """Looks at every address before it is connected to, and connects to what was looked at."""
 
-    def __init__(self, *, allow_private: bool, verify: ssl.SSLContext, patience: Patience) -> None:
+    def __init__(
+        self,
+        *,
+        allow_private: bool,
+        verify: ssl.SSLContext,
+        patience: Patience,
+        require: Callable[[str], None],
+    ) -> None:
         super().__init__(trust_env=False, verify=verify)
         # The same pool as its own, over connections that wait within bounds.
         self._pool = httpcore.ConnectionPool(
@@ -205,10 +213,12 @@ class Guarded(httpx.HTTPTransport):
             network_backend=Network(patience),
         )
         self._allow_private, self._patience = allow_private, patience
+        self._require = require
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         pause = request.extensions.get("timeout", {}).get("read") or 0.0
         self._patience.begin(pause=pause, stream=bool(request.extensions.get("stream")))
+        self._require(str(request.url))
         place = place_of(str(request.url), allow_private=self._allow_private)
         request.headers["Host"] = place.host
         request.extensions = {**request.extensions, "sni_hostname": place.server_name}
@@ -221,10 +231,12 @@ def client(
     allow_private: bool,
     patience: Patience,
     verify: ssl.SSLContext | None = None,
+    require: Callable[[str], None] = lambda _: None,
     **options: Any,
 ) -> httpx.Client:
     """An HTTP client whose requests raise Refused or NotResolved before they leave, and Slow when
-    an answer uses up its time. Raises Refused itself when there is nothing to trust."""
+    an answer uses up its time. `require` is called with each URL before its request leaves; what it
+    raises ends the request. Raises Refused itself when there is nothing to trust."""
     options.setdefault("timeout", TIMEOUT)
     # What unpacks to more than it may is known of gzip alone (contract.py).
     headers = {
@@ -234,7 +246,10 @@ def client(
     }
     return httpx.Client(
         transport=Guarded(
-            allow_private=allow_private, verify=verify or trusted(), patience=patience
+            allow_private=allow_private,
+            verify=verify or trusted(),
+            patience=patience,
+            require=require,
         ),
         follow_redirects=False,
         headers=headers,

@@ -175,7 +175,7 @@ CONNECTOR = Connector(
             "API key",
             "secret",
             required=False,
-            help="of any user, by reference; none where Phoenix asks for none",
+            help="of any user; none where Phoenix asks for none",
         ),
     ),
     pages=pages,

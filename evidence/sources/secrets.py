@@ -1,6 +1,8 @@
-"""Secrets by reference: what a setting may say instead of a secret, and reading it.
+"""Secrets by reference, in files of the operator: what they say instead of a secret.
 
-Owns the two ways, `env:NAME` and `file:/path`. A secret is read when it is used and kept
+Owns the two ways, `env:NAME` and `file:/path`. They are for files that only whoever runs the machine
+writes (enforcers, rotas, trackers, anchors): the file says the secret and the host together. What a
+page or the API can set names its secrets otherwise (connector_secrets.py). A secret is read when it is used and kept
 nowhere: not in the database, a log or an error.
 """
 

@@ -234,7 +234,7 @@ CONNECTOR = Connector(
     fields=(
         Field("tenant", "Directory (tenant) id"),
         Field("client_id", "Application (client) id"),
-        Field("secret", "Client secret", "secret", help="its value, by reference"),
+        Field("secret", "Client secret", "secret", help="its value"),
         Field("workspace", "Workspace id", help="of the Log Analytics workspace"),
         Field(
             "query",

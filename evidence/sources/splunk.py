@@ -220,7 +220,7 @@ CONNECTOR = Connector(
     plane="identity",
     fields=(
         Field("url", "Address of Splunk's REST API", "url", help="often with port 8089"),
-        Field("token", "Token", "secret", help="an authentication token, by reference"),
+        Field("token", "Token", "secret", help="an authentication token"),
         Field("search", "Saved search", help="its name; it hands out events, not statistics"),
         Field("app", "App of the search", default="search"),
     ),

@@ -106,7 +106,7 @@ def _bearer(tenant: Tenant, allow_private: bool) -> tokens.Bearer:
         name: getattr(tenant, name)
         for name in ("tenant", "client_id", "secret", "assertion", "url", "login")
     }
-    return graph.bearer_of(Asked(settings, {}, now, now, http))
+    return graph.bearer_of(Asked(settings, {}, now, now, http, by_operator=True))
 
 
 class Graph:

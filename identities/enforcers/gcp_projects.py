@@ -248,7 +248,7 @@ def _bearer(projects: Projects, allow_private: bool) -> tokens.Bearer:
     """A workload's token at Google, kept while it holds."""
     now = timezone.now()
     http = Http(allow_private=allow_private, clock=timezone.now, ca_file=projects.ca_file)
-    asked = Asked({"credentials": projects.credentials}, {}, now, now, http)
+    asked = Asked({"credentials": projects.credentials}, {}, now, now, http, by_operator=True)
     return tokens.Bearer(lambda: _by_workload(asked, _parsed(asked.secret("credentials"))))
 
 

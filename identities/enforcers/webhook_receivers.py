@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -137,9 +137,14 @@ class Forged(Exception):
 def check(receiver: Receiver, body: bytes, headers: Mapping[str, str]) -> None:
     """Whether the receiver signed this, in these minutes. Raises Forged, PermanentFailure."""
     web = Web(allow_private=False, who_must_act=WHO)
+    check_signature((web.secret(one, called="answers") for one in receiver.answers), body, headers)
+
+
+def check_signature(secrets: Iterable[str], body: bytes, headers: Mapping[str, str]) -> None:
+    """Whether one of these secrets signed this, in these minutes. Raises Forged, PermanentFailure."""
     said = "The signature is not of a receiver that is set up here."
-    for reference in receiver.answers:
-        signer = _signer(web.secret(reference, called="answers"))
+    for secret in secrets:
+        signer = _signer(secret)
         try:
             signer.verify(body, cast("dict[str, str]", headers), json_parse=False)
         except WebhookVerificationError as problem:

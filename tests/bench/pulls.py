@@ -17,6 +17,7 @@ from django.utils import timezone
 from evidence import connecting, intake
 from evidence.models import Pull
 from evidence.permissions import COMMAND
+from evidence.sources import connector_secrets
 from tests.awslab import server as account
 from tests.awslab.lab import Lab
 from tests.bench import formats, synthetic, watched
@@ -52,7 +53,7 @@ def _buckets() -> Iterator[Said]:
             "bucket": "bench-trail",
             "endpoint": demo.endpoint,
             "access_key_id": reader.access_key_id,
-            "secret_access_key": f"env:{SECRET}",
+            "secret_access_key": SECRET,
         }
         alone = _without_network(bodies, "pulls-alone", "cloudtrail")
         secret = {SECRET: reader.secret_access_key}
@@ -82,7 +83,7 @@ def _paged() -> Iterator[Said]:
             return Answer(body=body, headers={"Link": following})
 
         there.on("GET", "/api/v1/logs", page)
-        said = {"url": there.url, "token": f"env:{SECRET}"}
+        said = {"url": there.url, "token": SECRET}
         yield from _pulled("okta", said, alone, {SECRET: "bench"})
 
 
@@ -103,6 +104,9 @@ def _pulled(
     alone: float,
     secret: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Said]:
+    for file, text in secret.items():
+        connector_secrets.forget(file)
+        connector_secrets.keep(file, text, [one for one in settings.values() if "://" in one])
     name = f"pulled-{connector.replace('_', '-')}"
     connecting.connect(
         source=source(name, "identity"),
@@ -113,9 +117,7 @@ def _pulled(
         # The organisation's samples lie some weeks back.
         first_days=60,
     )
-    ran = watched.manage(
-        *("pull", "now", name), environment={**secret, "COUNTERSIGN_ALLOW_PRIVATE": "1"}
-    )
+    ran = watched.manage(*("pull", "now", name), environment={"COUNTERSIGN_ALLOW_PRIVATE": "1"})
     row = Pull.objects.get(source__name=name)
     assert (row.state, row.records, row.rejects) == (Pull.DONE, RECORDS, 0), row.problem
     assert row.started_at is not None

@@ -209,3 +209,12 @@ def test_wrong_value_stops_the_start_with_one_sentence(
 )
 def test_links_follow_what_the_web_listens_on(bind: str, url: str) -> None:
     assert environment.reached(bind) == url
+
+
+def test_a_folder_is_a_full_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert environment.folder("COUNTERSIGN_X", tmp_path) == tmp_path
+    monkeypatch.setenv("COUNTERSIGN_X", "/srv/secrets")
+    assert environment.folder("COUNTERSIGN_X", tmp_path) == Path("/srv/secrets")
+    monkeypatch.setenv("COUNTERSIGN_X", "secrets")
+    with pytest.raises(environment.SettingsError, match="write the full path of a directory"):
+        environment.folder("COUNTERSIGN_X", tmp_path)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 from config import embedded, up
@@ -54,7 +55,11 @@ class Installation:
 
     def start(self, *parts: str) -> None:
         environment = {k: v for k, v in os.environ.items() if k not in NOT_THEIRS}
-        environment |= {"COUNTERSIGN_VAR": str(self.there.var), "COUNTERSIGN_ALLOW_PRIVATE": "1"}
+        environment |= {
+            "COUNTERSIGN_VAR": str(self.there.var),
+            "COUNTERSIGN_ALLOW_PRIVATE": "1",
+            "COUNTERSIGN_CONNECTOR_SECRETS": str(settings.CONNECTOR_SECRETS),
+        }
         for part in parts:
             child = up.start(part, up.commands("127.0.0.1", 0)[part], environment)
             self._parts[part] = child

@@ -57,7 +57,7 @@ def test_connection_that_begins_anew_leaves_a_gap(connected: Source) -> None:
     connecting.connect(
         source=connected,
         connector="shelf",
-        settings={"token": "env:SHELF_TOKEN", "place": "elsewhere"},
+        settings={"token": "SHELF_TOKEN", "place": "elsewhere"},
         by=COMMAND,
         now=later,
         first_days=1,

@@ -31,10 +31,15 @@ def test_connect_shows_the_settings_of_a_system_and_keeps_references_only(
 ) -> None:
     client = signed_in("jonas", "administrator")
     page = client.get(f"/sources/{made.name}/connect/?connector=shelf")
-    assert b"env:NAME or file:/path" in page.content
+    assert b"The name of a file in the folder of connector secrets" in page.content
     wrong = client.post(
         f"/sources/{made.name}/connect/",
-        {"connector": "shelf", "set_token": "s3cret", "every_seconds": 60, "first_days": 1},
+        {
+            "connector": "shelf",
+            "set_token": "s3cret/with/slashes",
+            "every_seconds": 60,
+            "first_days": 1,
+        },
     )
     assert wrong.status_code == 400
     assert b"a secret is named, not given" in wrong.content
@@ -43,13 +48,13 @@ def test_connect_shows_the_settings_of_a_system_and_keeps_references_only(
         f"/sources/{made.name}/connect/",
         {
             "connector": "shelf",
-            "set_token": "env:SHELF_TOKEN",
+            "set_token": "SHELF_TOKEN",
             "every_seconds": 60,
             "first_days": 1,
         },
     )
     assert (right.status_code, right["Location"]) == (302, f"/sources/{made.name}/")
-    assert Connection.objects.get().settings == {"token": "env:SHELF_TOKEN"}
+    assert Connection.objects.get().settings == {"token": "SHELF_TOKEN"}
 
 
 def test_pulling_is_seen_tested_and_ended_on_the_page(
@@ -57,7 +62,7 @@ def test_pulling_is_seen_tested_and_ended_on_the_page(
 ) -> None:
     client = signed_in("jonas", "administrator")
     connecting.connect(
-        source=made, connector="shelf", settings={"token": "env:SHELF_TOKEN"}, by=COMMAND, now=NOW
+        source=made, connector="shelf", settings={"token": "SHELF_TOKEN"}, by=COMMAND, now=NOW
     )
     tested = client.post(f"/sources/{made.name}/check/")
     assert b"<b>shelf</b>: s" in tested.content
@@ -82,7 +87,7 @@ def test_time_left_is_counted_from_when_the_source_could_be_read(
     made: Source, shelf: Shelf
 ) -> None:
     connecting.connect(
-        source=made, connector="shelf", settings={"token": "env:SHELF_TOKEN"}, by=COMMAND, now=NOW
+        source=made, connector="shelf", settings={"token": "SHELF_TOKEN"}, by=COMMAND, now=NOW
     )
     shelf.fail[0] = Later("answered 429", 600.0)
     row = pulls.ask(source=made, by="test", now=NOW)
@@ -113,7 +118,7 @@ def test_clock_that_is_off_is_said_in_words(
     seconds: float, words: str, made: Source, shelf: Shelf, signed_in: Callable[..., Client]
 ) -> None:
     connecting.connect(
-        source=made, connector="shelf", settings={"token": "env:SHELF_TOKEN"}, by=COMMAND, now=NOW
+        source=made, connector="shelf", settings={"token": "SHELF_TOKEN"}, by=COMMAND, now=NOW
     )
     Connection.objects.update(skew_seconds=seconds)
     shown = signed_in("jonas", "administrator").get(f"/sources/{made.name}/").content.decode()
@@ -129,7 +134,7 @@ def test_connection_for_lists_alone_is_never_pulled_and_says_so(
     asked = client.get("/sources/prod/connect/?connector=kubernetes").content.decode()
     assert "Name of the cluster" in asked
     assert "Pulled every" not in asked
-    said = {"set_url": "https://k.example.org", "set_cluster": "prod", "set_token": "env:TOKEN"}
+    said = {"set_url": "https://k.example.org", "set_cluster": "prod", "set_token": "TOKEN"}
     client.post("/sources/prod/connect/", {"connector": "kubernetes", **said})
     link = Connection.objects.get()
     assert (link.next_at, pulls.ask_due(now=NOW)) == (None, 0)
@@ -153,9 +158,9 @@ def test_only_who_administers_sources_may(
     made: Source, signed_in: Callable[..., Client], verb: str
 ) -> None:
     connecting.connect(
-        source=made, connector="shelf", settings={"token": "env:SHELF_TOKEN"}, by=COMMAND, now=NOW
+        source=made, connector="shelf", settings={"token": "SHELF_TOKEN"}, by=COMMAND, now=NOW
     )
-    said: dict[str, Any] = {"connector": "shelf", "set_token": "env:A"}
+    said: dict[str, Any] = {"connector": "shelf", "set_token": "A"}
     answer = signed_in("ines", "auditor").post(f"/sources/{made.name}/{verb}/", said)
     assert answer.status_code == 403
     assert not Pull.objects.exists()

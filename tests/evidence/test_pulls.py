@@ -13,6 +13,7 @@ from evidence.permissions import COMMAND, NotPossible
 from evidence.sources import CONNECTORS
 from evidence.sources.contract import Asked, Check, Connector, Field, Page, Silent
 from evidence.sources.failures import Later, Stopped
+from tests.connector_secrets import Kept
 from tests.evidence.bodies import record
 from tests.evidence.conftest import NOW
 
@@ -55,7 +56,7 @@ class Shelf:
 
 
 @pytest.fixture
-def shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
+def shelf(secret_file: Kept, monkeypatch: pytest.MonkeyPatch) -> Shelf:
     made = Shelf()
     kind = Connector(
         name="shelf",
@@ -67,7 +68,7 @@ def shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
         check=made.check,
     )
     monkeypatch.setitem(CONNECTORS, "shelf", kind)
-    monkeypatch.setenv("SHELF_TOKEN", "s3cret")
+    secret_file("SHELF_TOKEN", "s3cret")
     return made
 
 
@@ -77,7 +78,7 @@ def connected(shelf: Shelf, source: Callable[..., Source]) -> Source:
     connecting.connect(
         source=made,
         connector="shelf",
-        settings={"token": "env:SHELF_TOKEN"},
+        settings={"token": "SHELF_TOKEN"},
         by=COMMAND,
         now=NOW,
     )
@@ -339,14 +340,14 @@ def test_asking_twice_gives_the_live_pull_and_ends_its_waiting(
     [
         ({"connector": "nothing"}, "no connector named"),
         ({"settings": {}}, "Token: it has to be said"),
-        ({"settings": {"token": "s3cret"}}, "write env:NAME or file:/path"),
-        ({"settings": {"token": "env:A", "colour": "red"}}, "no setting named colour"),
+        ({"settings": {"token": "/etc/passwd"}}, "a secret is named, not given"),
+        ({"settings": {"token": "A", "colour": "red"}}, "no setting named colour"),
         ({"every_seconds": 1}, "every 10 to"),
         ({"first_days": 100_000}, "goes back at most"),
     ],
 )
 def test_a_wrong_setting_is_named(connected: Source, said: dict[str, Any], words: str) -> None:
-    asked: dict[str, Any] = {"connector": "shelf", "settings": {"token": "env:SHELF_TOKEN"}} | said
+    asked: dict[str, Any] = {"connector": "shelf", "settings": {"token": "SHELF_TOKEN"}} | said
     with pytest.raises(NotPossible, match=words):
         connecting.connect(source=connected, by=COMMAND, now=NOW, **asked)
 
@@ -357,8 +358,8 @@ def test_another_place_begins_without_a_cursor_and_another_secret_does_not(
     pulls.ask(source=connected, by="test", now=NOW)
     run()
     for settings, cursor in (
-        ({"token": "env:OTHER"}, {"page": 5}),
-        ({"token": "env:OTHER", "place": "elsewhere"}, {}),
+        ({"token": "OTHER"}, {"page": 5}),
+        ({"token": "OTHER", "place": "elsewhere"}, {}),
     ):
         link = connecting.connect(
             source=connected, connector="shelf", settings=settings, by=COMMAND, now=NOW
@@ -367,15 +368,15 @@ def test_another_place_begins_without_a_cursor_and_another_secret_does_not(
     assert LedgerEntry.objects.filter(act="source.connected").count() == 3
 
 
-def test_checks_say_what_is_missing(connected: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checks_say_what_is_missing(connected: Source, secret_file: Kept) -> None:
     def clock() -> datetime:
         return datetime.now(UTC)
 
     assert pulls.check(source=connected, now=NOW, clock=clock)[0].ok
-    monkeypatch.delenv("SHELF_TOKEN")
+    secret_file.drop("SHELF_TOKEN")
     (found,) = pulls.check(source=connected, now=NOW, clock=clock)
     assert (found.ok, found.said) == (
         False,
-        "The variable SHELF_TOKEN, which token refers to, is empty.",
+        "There is no secret SHELF_TOKEN, which token names.",
     )
     assert "s3cret" not in json.dumps(list(Connection.objects.values("settings")))

@@ -35,7 +35,7 @@ class Command(BaseCommand):
             action="append",
             default=[],
             metavar="NAME=VALUE",
-            help="a setting; secrets by reference: env:NAME or file:/path",
+            help="a setting; a secret by the name of its file among the connector secrets",
         )
         connect.add_argument("--every", type=int, default=300, metavar="SECONDS")
         connect.add_argument("--first-days", type=int, default=7, metavar="DAYS")

@@ -15,6 +15,7 @@ import pytest
 from evidence.models import Event, Pull, Source
 from tests.awslab.fixtures import aws_account, lab
 from tests.awslab.lab import Lab, Person
+from tests.connector_secrets import Kept
 from tests.evidence.bodies import record
 from tests.evidence.sources import pulling
 
@@ -36,14 +37,14 @@ def log_of(*numbers: int, **said: Any) -> bytes:
 class Filled:
     """One bucket, the user that reads it, and the settings that say so."""
 
-    def __init__(self, account: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, account: Lab, secret_file: Kept) -> None:
         self.lab = account
         self.name = account.name("trail")
         self.s3 = account.admin.client("s3")
         self.s3.create_bucket(Bucket=self.name)
         self.reader = self.person()
-        self.monkeypatch = monkeypatch
-        monkeypatch.setenv(SECRET, self.reader.credentials.secret_access_key)
+        self.secret_file = secret_file
+        secret_file(SECRET, self.reader.credentials.secret_access_key)
 
     def person(self, *more: dict[str, Any], objects: str = "*") -> Person:
         """A user with the least rights on this bucket, and maybe more."""
@@ -56,12 +57,12 @@ class Filled:
 
     def settings(self, person: Person | None = None, **said: str) -> dict[str, str]:
         credentials = (person or self.reader).credentials
-        self.monkeypatch.setenv(SECRET, credentials.secret_access_key)
+        self.secret_file(SECRET, credentials.secret_access_key)
         return {
             "bucket": self.name,
             "endpoint": self.lab.demo.endpoint,
             "access_key_id": credentials.access_key_id,
-            "secret_access_key": f"env:{SECRET}",
+            "secret_access_key": SECRET,
         } | said
 
     def put(self, key: str, body: bytes, **said: str) -> None:
@@ -89,10 +90,10 @@ def after(steps: int) -> Callable[[], bool]:
 
 
 @pytest.fixture
-def filled(lab: Lab, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Filled:
+def filled(lab: Lab, settings: Any, secret_file: Kept) -> Filled:
     """An empty bucket and its reader, in an account on loopback that pulls may speak to."""
     settings.ALLOW_PRIVATE = True
-    return Filled(lab, monkeypatch)
+    return Filled(lab, secret_file)
 
 
 __all__ = ["HERE", "Filled", "aws_account", "filled", "lab"]

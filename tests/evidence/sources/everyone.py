@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.connector_secrets import Kept, allow
 from tests.evidence.sources.pulling import rsa_key
 
 TENANT = "11111111-2222-3333-4444-555555555555"
@@ -22,51 +23,51 @@ def _aws(**said: str) -> Settings:
         **{name: value.replace("@", at) for name, value in said.items()},
         "endpoint": at,
         "access_key_id": "AKIAEXAMPLE000000000",
-        "secret_access_key": "env:EVERYONE_TOKEN",
+        "secret_access_key": "EVERYONE_TOKEN",
     }
 
 
 SETTINGS: dict[str, Settings] = {
-    "okta": lambda at: {"url": at, "token": "env:EVERYONE_TOKEN"},
+    "okta": lambda at: {"url": at, "token": "EVERYONE_TOKEN"},
     "graph": lambda at: {
         "tenant": TENANT,
         "client_id": "c",
-        "secret": "env:EVERYONE_TOKEN",
+        "secret": "EVERYONE_TOKEN",
         "url": at,
         "login": at,
         "management": at,
     },
-    "github": lambda at: {"owner": "acme", "token": "env:EVERYONE_TOKEN", "url": at},
+    "github": lambda at: {"owner": "acme", "token": "EVERYONE_TOKEN", "url": at},
     "gcp": lambda at: {
         "resources": "projects/p",
-        "credentials": "env:EVERYONE_ACCOUNT",
+        "credentials": "EVERYONE_ACCOUNT",
         "url": at,
     },
     "langfuse": lambda at: {
         "url": at,
-        "public_key": "env:EVERYONE_TOKEN",
-        "secret_key": "env:EVERYONE_OTHER",
+        "public_key": "EVERYONE_TOKEN",
+        "secret_key": "EVERYONE_OTHER",
     },
-    "phoenix": lambda at: {"url": at, "project": "default", "token": "env:EVERYONE_TOKEN"},
-    "mlflow": lambda at: {"url": at, "experiments": "0", "secret": "env:EVERYONE_TOKEN"},
-    "splunk": lambda at: {"url": at, "token": "env:EVERYONE_TOKEN", "search": "s"},
+    "phoenix": lambda at: {"url": at, "project": "default", "token": "EVERYONE_TOKEN"},
+    "mlflow": lambda at: {"url": at, "experiments": "0", "secret": "EVERYONE_TOKEN"},
+    "splunk": lambda at: {"url": at, "token": "EVERYONE_TOKEN", "search": "s"},
     "sentinel": lambda at: {
         "tenant": TENANT,
         "client_id": "c",
-        "secret": "env:EVERYONE_TOKEN",
+        "secret": "EVERYONE_TOKEN",
         "workspace": TENANT,
         "query": "SigninLogs",
         "url": at,
         "login": at,
     },
-    "elastic": lambda at: {"url": at, "api_key": "env:EVERYONE_TOKEN", "index": "logs-*"},
-    "kubernetes": lambda at: {"url": at, "cluster": "c", "token": "env:EVERYONE_TOKEN"},
+    "elastic": lambda at: {"url": at, "api_key": "EVERYONE_TOKEN", "index": "logs-*"},
+    "kubernetes": lambda at: {"url": at, "cluster": "c", "token": "EVERYONE_TOKEN"},
     "signals": lambda at: {
         "issuer": at,
         "audience": "us",
         "poll_url": f"{at}/poll",
         "stream_id": "s",
-        "token": "env:EVERYONE_TOKEN",
+        "token": "EVERYONE_TOKEN",
     },
     "s3": _aws(bucket="bk"),
     "s3_queue": _aws(bucket="bk", queue_url="@/123456789012/q"),
@@ -80,12 +81,10 @@ def account_key() -> str:
 
 
 @pytest.fixture
-def everyone(
-    monkeypatch: pytest.MonkeyPatch, account_key: str
-) -> Callable[[str, str], dict[str, str]]:
+def everyone(secret_file: Kept, account_key: str) -> Callable[[str, str], dict[str, str]]:
     """The settings of a connector that asks this address."""
-    monkeypatch.setenv("EVERYONE_TOKEN", TOKEN)
-    monkeypatch.setenv("EVERYONE_OTHER", OTHER)
+    secret_file("EVERYONE_TOKEN", TOKEN)
+    secret_file("EVERYONE_OTHER", OTHER)
 
     def settings(name: str, at: str) -> dict[str, str]:
         account = {
@@ -94,8 +93,10 @@ def everyone(
             "private_key": account_key,
             "token_uri": f"{at}/token",
         }
-        monkeypatch.setenv("EVERYONE_ACCOUNT", json.dumps(account))
-        return SETTINGS[name](at)
+        secret_file("EVERYONE_ACCOUNT", json.dumps(account))
+        said = SETTINGS[name](at)
+        allow(said)
+        return said
 
     return settings
 

@@ -20,6 +20,7 @@ from evidence.models import Actor, Connection, Event, Gap, Pull, Source
 from evidence.permissions import COMMAND
 from evidence.sources.contract import Asked, Check, Connector, Http, Page
 from tests import clock
+from tests.connector_secrets import allow
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -35,6 +36,7 @@ def asked(
 ) -> Asked:
     """One pull as its connector sees it, with the settings as they would be stored."""
     said = connecting.checked(connector, settings)
+    allow(said)
     http = Http(
         allow_private=private,
         clock=lambda: now,
@@ -58,6 +60,7 @@ def checks(connector: Connector, settings: Mapping[str, str], **said: Any) -> li
 
 
 def connect(source: Source, connector: str, settings: Mapping[str, str], *, days: int = 1) -> None:
+    allow(settings)
     connecting.connect(
         source=source,
         connector=connector,

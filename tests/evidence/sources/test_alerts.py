@@ -6,10 +6,11 @@ from evidence import connecting
 from evidence.models import Source
 from evidence.permissions import COMMAND, NotPossible
 from evidence.sources import CONNECTORS
+from tests.connector_secrets import Kept
 from tests.evidence.sources.pulling import checks
 from tests.reviews.conftest import NOW
 
-SETTINGS = {"secret": "env:ALERTS_SECRET"}
+SETTINGS = {"secret": "ALERTS_SECRET"}
 
 
 @pytest.mark.django_db
@@ -26,7 +27,7 @@ def test_connection_says_its_secret_by_reference_and_from_when_on_incidents_open
     assert connected(**SETTINGS) == SETTINGS | {"opens": "high"}
     for settings, words in (
         ({}, "Signing secret: it has to be said"),
-        ({"secret": "whsec_given"}, "a secret is named, not given"),
+        ({"secret": "whsec_given/="}, "a secret is named, not given"),
         (SETTINGS | {"opens": "always"}, "it is one of never, unknown, low"),
     ):
         with pytest.raises(NotPossible, match=words):
@@ -37,9 +38,9 @@ def test_connection_says_its_secret_by_reference_and_from_when_on_incidents_open
     )
 
 
-def test_its_test_says_whether_the_secret_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_test_says_whether_the_secret_is_there(secret_file: Kept) -> None:
     (found,) = checks(CONNECTORS["alerts"], SETTINGS)
     assert (found.ok, "ALERTS_SECRET" in found.said) == (False, True)
-    monkeypatch.setenv("ALERTS_SECRET", "whsec_x")
+    secret_file("ALERTS_SECRET", "whsec_x")
     (found,) = checks(CONNECTORS["alerts"], SETTINGS)
     assert found.ok

@@ -12,6 +12,7 @@ from evidence.sources import windows
 from evidence.sources.contract import Http
 from evidence.sources.failures import Stopped
 from evidence.sources.gcp import CONNECTOR
+from tests.connector_secrets import Kept
 from tests.evidence.sources import pulling
 from tests.evidence.sources.pulling import NOW
 from tests.evidence.sources.server import Answer, There, serving
@@ -29,9 +30,9 @@ def there() -> Iterator[There]:
 
 
 @pytest.fixture
-def cloud(there: There, monkeypatch: pytest.MonkeyPatch) -> Cloud:
+def cloud(there: There, secret_file: Kept) -> Cloud:
     made = Cloud(there)
-    monkeypatch.setenv("GCP_KEY", made.key_file())
+    secret_file("GCP_KEY", made.key_file())
     return made
 
 

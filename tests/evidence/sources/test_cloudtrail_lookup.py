@@ -20,6 +20,7 @@ from evidence.models import Connection, Event, Source
 from evidence.sources import cloudtrail_lookup
 from evidence.sources.cloudtrail_lookup import CONNECTOR
 from evidence.sources.failures import Later, Stopped
+from tests.connector_secrets import Kept
 from tests.evidence.bodies import record
 from tests.evidence.sources import pulling
 from tests.evidence.sources.buckets import after, numbers
@@ -98,9 +99,9 @@ class History:
 
 
 @pytest.fixture
-def history(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[History]:
+def history(settings: Any, secret_file: Kept, monkeypatch: pytest.MonkeyPatch) -> Iterator[History]:
     settings.ALLOW_PRIVATE = True
-    monkeypatch.setenv("HISTORY_SECRET", SECRET)
+    secret_file("HISTORY_SECRET", SECRET)
     monkeypatch.setattr(cloudtrail_lookup, "SECONDS_APART", 0.0)
     with serving() as there:
         yield History(there)
@@ -110,7 +111,7 @@ def said(history: History, **more: str) -> dict[str, str]:
     return {
         "endpoint": history.there.url,
         "access_key_id": "AKIAIOSFODNN7EXAMPLE",
-        "secret_access_key": "env:HISTORY_SECRET",
+        "secret_access_key": "HISTORY_SECRET",
     } | more
 
 

@@ -13,6 +13,7 @@ from evidence.sources import elastic
 from evidence.sources.contract import Page
 from evidence.sources.elastic import CONNECTOR
 from evidence.sources.failures import Later, Stopped
+from tests.connector_secrets import Kept
 from tests.evidence.bodies import record
 from tests.evidence.sources import pulling, refusals
 from tests.evidence.sources.pulling import NOW
@@ -90,7 +91,7 @@ class Cluster:
         return self.refused(request) or Answer(body=body)
 
     def settings(self, **said: str) -> dict[str, str]:
-        return {"url": self.there.url, "api_key": "env:ELASTIC_KEY", "index": "logs-*"} | said
+        return {"url": self.there.url, "api_key": "ELASTIC_KEY", "index": "logs-*"} | said
 
     def add(self, *numbers: int, ingested: datetime = NOW - timedelta(hours=2)) -> None:
         for number in numbers:
@@ -101,8 +102,8 @@ class Cluster:
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    monkeypatch.setenv("ELASTIC_KEY", KEY)
+def cluster(secret_file: Kept, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    secret_file("ELASTIC_KEY", KEY)
     monkeypatch.setattr(elastic, "LIMIT", 3)
     with serving() as there:
         yield Cluster(there)
@@ -229,7 +230,7 @@ def test_address_that_is_away_private_or_endless(
     refusals.huge(CONNECTOR, cluster.settings(), monkeypatch, 200)
 
 
-def test_checks_say_what_is_missing(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checks_say_what_is_missing(cluster: Cluster, secret_file: Kept) -> None:
     cluster.add(1)
     found = pulling.checks(CONNECTOR, cluster.settings(), now=NOW - timedelta(hours=1))
     assert [(one.ok, one.said) for one in found] == [
@@ -237,7 +238,7 @@ def test_checks_say_what_is_missing(cluster: Cluster, monkeypatch: pytest.Monkey
         (True, 'the query is: {"query_string":{"query":"*"}}'),
         (True, "it finds 1 documents of the last hour"),
     ]
-    monkeypatch.setenv("ELASTIC_KEY", "another")
+    secret_file("ELASTIC_KEY", "another")
     found = pulling.checks(CONNECTOR, cluster.settings())
     assert [one.ok for one in found] == [False, True, False]
     assert {one.fix for one in found if not one.ok} == {"Give its encoded form."}

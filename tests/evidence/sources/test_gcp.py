@@ -14,6 +14,7 @@ from evidence.sources.contract import Page
 from evidence.sources.failures import Later, Stopped
 from evidence.sources.gcp import AUDIT, CONNECTOR, SCOPE
 from evidence.sources.windows import moment, written
+from tests.connector_secrets import Kept
 from tests.evidence.sources import pulling
 from tests.evidence.sources.pulling import NOW, rsa_key
 from tests.evidence.sources.server import Answer, Request, There, serving
@@ -134,16 +135,16 @@ class Cloud:
     def settings(self, **said: str) -> dict[str, str]:
         return {
             "resources": "projects/ledger-prod",
-            "credentials": "env:GCP_KEY",
+            "credentials": "GCP_KEY",
             "url": self.there.url,
         } | said
 
 
 @pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+def cloud(secret_file: Kept) -> Iterator[Cloud]:
     with serving() as there:
         made = Cloud(there)
-        monkeypatch.setenv("GCP_KEY", made.key_file())
+        secret_file("GCP_KEY", made.key_file())
         yield made
 
 
@@ -220,7 +221,7 @@ def test_page_token_that_has_ended_begins_its_window_again(cloud: Cloud) -> None
 
 @pytest.mark.parametrize("shape", ["text", "json", "borrowing"])
 def test_workload_identity_takes_the_place_of_a_key(
-    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: str, settings: Any
+    cloud: Cloud, tmp_path: Path, secret_file: Kept, shape: str, settings: Any
 ) -> None:
     settings.VAR = tmp_path / "var"
     file = tmp_path / "token"
@@ -232,7 +233,7 @@ def test_workload_identity_takes_the_place_of_a_key(
         said = {"credential_source": {"file": str(file), "format": format_}}
     if shape == "borrowing":
         said = {"service_account_impersonation_url": f"{cloud.there.url}/impersonate"}
-    monkeypatch.setenv("GCP_KEY", cloud.workload_file(file, **said))
+    secret_file("GCP_KEY", cloud.workload_file(file, **said))
     filled(cloud, 1)
     assert brought(pulling.pages(CONNECTOR, cloud.settings())) == ["ins-0"]
     used = cloud.there.asked[-1].headers["authorization"]
@@ -271,9 +272,9 @@ def test_workload_identity_takes_the_place_of_a_key(
     ],
 )
 def test_credentials_that_cannot_be_used_are_named_without_being_shown(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, given: str, words: str
+    cloud: Cloud, secret_file: Kept, given: str, words: str
 ) -> None:
-    monkeypatch.setenv("GCP_KEY", given)
+    secret_file("GCP_KEY", given)
     with pytest.raises(Stopped, match=words) as problem:
         pulling.pages(CONNECTOR, cloud.settings())
     assert "s3cret" not in f"{problem.value} {problem.value.fix}"

@@ -12,6 +12,7 @@ from evidence.models import Connection, Event, Pull, Source
 from evidence.sources.contract import Page
 from evidence.sources.failures import Later, Stopped
 from evidence.sources.github import CONNECTOR
+from tests.connector_secrets import Kept
 from tests.evidence.sources import pulling
 from tests.evidence.sources.pulling import NOW, rsa_key
 from tests.evidence.sources.server import Answer, Request, There, serving
@@ -89,19 +90,19 @@ class Org:
         return Answer(200, rows[first : first + size], headers)
 
     def settings(self, **said: str) -> dict[str, str]:
-        return {"owner": "acme", "token": "env:GITHUB_PAT", "url": self.there.url} | said
+        return {"owner": "acme", "token": "GITHUB_PAT", "url": self.there.url} | said
 
     def app(self, **said: str) -> dict[str, str]:
-        app = {"token": "", "app": "Iv1.app", "installation": "7", "key": "env:GITHUB_KEY"}
+        app = {"token": "", "app": "Iv1.app", "installation": "7", "key": "GITHUB_KEY"}
         return self.settings() | app | said
 
 
 @pytest.fixture
-def org(monkeypatch: pytest.MonkeyPatch) -> Iterator[Org]:
+def org(secret_file: Kept) -> Iterator[Org]:
     with serving() as there:
         made = Org(there)
-        monkeypatch.setenv("GITHUB_PAT", TOKEN)
-        monkeypatch.setenv("GITHUB_KEY", made.key)
+        secret_file("GITHUB_PAT", TOKEN)
+        secret_file("GITHUB_KEY", made.key)
         yield made
 
 

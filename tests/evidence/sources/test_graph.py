@@ -12,6 +12,7 @@ from evidence.sources.contract import Page
 from evidence.sources.failures import Later, Stopped
 from evidence.sources.graph import CONNECTOR, LATE_SECONDS, LOGS
 from evidence.sources.windows import written
+from tests.connector_secrets import Kept
 from tests.evidence.sources import pulling
 from tests.evidence.sources.pulling import NOW
 from tests.evidence.sources.server import Answer, Request, There, serving
@@ -115,15 +116,15 @@ class Tenant:
         return {
             "tenant": TENANT,
             "client_id": "client-1",
-            "secret": "env:GRAPH_SECRET",
+            "secret": "GRAPH_SECRET",
             "url": self.there.url,
             "login": self.there.url,
         } | said
 
 
 @pytest.fixture
-def tenant(monkeypatch: pytest.MonkeyPatch) -> Iterator[Tenant]:
-    monkeypatch.setenv("GRAPH_SECRET", SECRET)
+def tenant(secret_file: Kept) -> Iterator[Tenant]:
+    secret_file("GRAPH_SECRET", SECRET)
     with serving() as there:
         yield Tenant(there)
 
@@ -197,12 +198,10 @@ def test_late_sign_in_is_found_by_the_sweep(tenant: Tenant) -> None:
     assert brought(swept) == ["interactiveUser-1"]
 
 
-def test_workload_token_takes_the_place_of_a_secret(
-    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("WORKLOAD", "ey.workload")
+def test_workload_token_takes_the_place_of_a_secret(tenant: Tenant, secret_file: Kept) -> None:
+    secret_file("WORKLOAD", "ey.workload")
     filled(tenant)
-    said = tenant.settings(secret="", assertion="env:WORKLOAD", logs="audits")
+    said = tenant.settings(secret="", assertion="WORKLOAD", logs="audits")
     assert len(brought(pulling.pages(CONNECTOR, said))) == 3
     form = tenant.there.asked[0].form()
     assert form["client_assertion_type"].endswith(":jwt-bearer")
@@ -300,15 +299,15 @@ def test_checks_name_each_log_that_cannot_be_read(tenant: Tenant) -> None:
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        ({"secret": "env:WRONG"}, "refuses the application (AADSTS7000215)"),
-        ({"secret": "env:NOT_THERE"}, "NOT_THERE, which secret refers to, is empty"),
+        ({"secret": "WRONG"}, "refuses the application (AADSTS7000215)"),
+        ({"secret": "NOT_THERE"}, "There is no secret NOT_THERE, which secret names"),
         ({"secret": ""}, "Neither a client secret nor a workload token"),
     ],
 )
 def test_check_says_why_it_cannot_sign_in(
-    tenant: Tenant, said: dict[str, str], words: str, monkeypatch: pytest.MonkeyPatch
+    tenant: Tenant, said: dict[str, str], words: str, secret_file: Kept
 ) -> None:
-    monkeypatch.setenv("WRONG", "wr0ng-s3cret")
+    secret_file("WRONG", "wr0ng-s3cret")
     (found,) = pulling.checks(CONNECTOR, tenant.settings(**said))
     assert not found.ok
     assert words in found.said

@@ -12,6 +12,7 @@ from evidence.models import Connection, Deposit, Event, Pull, Source
 from evidence.sources.contract import Page
 from evidence.sources.langfuse import CONNECTOR
 from evidence.stores import bodies
+from tests.connector_secrets import Kept
 from tests.evidence.sources import pulling, refusals
 from tests.evidence.sources.pulling import NOW
 from tests.evidence.sources.server import Answer, Request, There, serving
@@ -85,8 +86,8 @@ class Project:
     def settings(self, **said: str) -> dict[str, str]:
         return {
             "url": self.there.url,
-            "public_key": "env:LANGFUSE_PUBLIC",
-            "secret_key": "env:LANGFUSE_SECRET",
+            "public_key": "LANGFUSE_PUBLIC",
+            "secret_key": "LANGFUSE_SECRET",
         } | said
 
 
@@ -100,9 +101,9 @@ def _holds(row: dict[str, Any], one: dict[str, str]) -> bool:
 
 
 @pytest.fixture
-def project(monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    monkeypatch.setenv("LANGFUSE_PUBLIC", PUBLIC)
-    monkeypatch.setenv("LANGFUSE_SECRET", SECRET)
+def project(secret_file: Kept) -> Iterator[Project]:
+    secret_file("LANGFUSE_PUBLIC", PUBLIC)
+    secret_file("LANGFUSE_SECRET", SECRET)
     with serving() as there:
         yield Project(there)
 
@@ -196,7 +197,7 @@ def test_address_that_is_away_private_or_endless(
     refusals.huge(CONNECTOR, project.settings(), monkeypatch, 200)
 
 
-def test_checks_say_what_is_missing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checks_say_what_is_missing(project: Project, secret_file: Kept) -> None:
     found = pulling.checks(CONNECTOR, project.settings())
     assert [(one.ok, one.said) for one in found] == [
         (True, "the keys are of the project agents"),
@@ -206,7 +207,7 @@ def test_checks_say_what_is_missing(project: Project, monkeypatch: pytest.Monkey
     found = pulling.checks(CONNECTOR, project.settings())
     assert [one.ok for one in found] == [True, False]
     assert "version 4" in found[1].fix
-    monkeypatch.setenv("LANGFUSE_SECRET", "another")
+    secret_file("LANGFUSE_SECRET", "another")
     found = pulling.checks(CONNECTOR, project.settings())
     assert {one.said for one in found} == {"Langfuse does not accept the keys."}
 

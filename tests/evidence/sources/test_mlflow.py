@@ -13,6 +13,7 @@ from evidence.models import Connection, Event, Pull, Source
 from evidence.sources import mlflow
 from evidence.sources.contract import Page
 from evidence.sources.mlflow import CONNECTOR
+from tests.connector_secrets import Kept
 from tests.evidence.sources import pulling, refusals
 from tests.evidence.sources.pulling import NOW
 from tests.evidence.sources.server import Answer, Request, There, serving
@@ -99,7 +100,7 @@ class Tracking:
         return Answer(body={"spans": spans(row, listed=False)})
 
     def settings(self, **said: str) -> dict[str, str]:
-        return {"url": self.there.url, "experiments": "1", "secret": "env:MLFLOW_TOKEN"} | said
+        return {"url": self.there.url, "experiments": "1", "secret": "MLFLOW_TOKEN"} | said
 
 
 def info(row: dict[str, Any]) -> dict[str, Any]:
@@ -128,8 +129,8 @@ def spans(row: dict[str, Any], *, listed: bool) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def tracking(monkeypatch: pytest.MonkeyPatch) -> Iterator[Tracking]:
-    monkeypatch.setenv("MLFLOW_TOKEN", TOKEN)
+def tracking(secret_file: Kept, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tracking]:
+    secret_file("MLFLOW_TOKEN", TOKEN)
     monkeypatch.setattr(mlflow, "LIMIT", 2)
     with serving() as there:
         yield Tracking(there)
@@ -250,10 +251,8 @@ def test_checks_name_each_experiment(tracking: Tracking) -> None:
     ]
 
 
-def test_checks_say_that_the_token_is_wrong(
-    tracking: Tracking, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MLFLOW_TOKEN", "another")
+def test_checks_say_that_the_token_is_wrong(tracking: Tracking, secret_file: Kept) -> None:
+    secret_file("MLFLOW_TOKEN", "another")
     found = pulling.checks(CONNECTOR, tracking.settings())
     assert [one.ok for one in found] == [False, False]
     assert {one.fix for one in found} == {"Give this source a new one."}

@@ -10,6 +10,7 @@ import pytest
 from evidence.models import Event, Gap, Source
 from evidence.sources.failures import Stopped
 from evidence.sources.okta import CONNECTOR
+from tests.connector_secrets import Kept
 from tests.evidence.sources import pulling
 from tests.evidence.sources.pulling import NOW
 from tests.evidence.sources.server import Answer, Request, There, serving
@@ -24,7 +25,7 @@ class Org:
         there.on("GET", "/api/v1/logs", self.answer)
 
     def settings(self) -> dict[str, str]:
-        return {"url": self.there.url, "token": "env:OKTA_TOKEN"}
+        return {"url": self.there.url, "token": "OKTA_TOKEN"}
 
     def answer(self, request: Request) -> Answer:
         if self.worn and "after" in request.query:
@@ -53,8 +54,8 @@ def event(number: int) -> dict[str, Any]:
 
 
 @pytest.fixture(autouse=True)
-def token(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
-    monkeypatch.setenv("OKTA_TOKEN", "s3cret-token")
+def token(secret_file: Kept, settings: Any) -> None:
+    secret_file("OKTA_TOKEN", "s3cret-token")
     settings.ALLOW_PRIVATE = True
 
 
@@ -89,7 +90,7 @@ def test_link_that_leads_to_its_own_page_ends_the_pull() -> None:
     with serving() as there:
         link = f'<{there.url}/api/v1/logs?after=1>; rel="next"'
         there.on("GET", "/api/v1/logs", Answer(200, [event(0)], {"Link": link}))
-        assert found(pulling.pages(CONNECTOR, {"url": there.url, "token": "env:OKTA_TOKEN"})) == [
+        assert found(pulling.pages(CONNECTOR, {"url": there.url, "token": "OKTA_TOKEN"})) == [
             "event-0",
             "event-0",
         ]
@@ -119,4 +120,4 @@ def test_answer_that_is_no_list_is_said(body: bytes) -> None:
     with serving() as there:
         there.on("GET", "/api/v1/logs", Answer(200, body))
         with pytest.raises(Stopped, match="no list of events"):
-            pulling.pages(CONNECTOR, {"url": there.url, "token": "env:OKTA_TOKEN"})
+            pulling.pages(CONNECTOR, {"url": there.url, "token": "OKTA_TOKEN"})

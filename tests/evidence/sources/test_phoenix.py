@@ -13,6 +13,7 @@ from evidence.sources import phoenix
 from evidence.sources.contract import Page
 from evidence.sources.failures import Stopped
 from evidence.sources.phoenix import CONNECTOR
+from tests.connector_secrets import Kept
 from tests.evidence.sources import pulling, refusals
 from tests.evidence.sources.pulling import NOW
 from tests.evidence.sources.server import Answer, Request, There, serving
@@ -87,7 +88,7 @@ class Store:
         return self.refused(request) or Answer(body={"data": rows, "next_cursor": following})
 
     def settings(self, **said: str) -> dict[str, str]:
-        return {"url": self.there.url, "project": "agents", "token": "env:PHOENIX_KEY"} | said
+        return {"url": self.there.url, "project": "agents", "token": "PHOENIX_KEY"} | said
 
     def add(self, *numbers: int, begun: datetime = NOW - timedelta(hours=2)) -> None:
         for number in numbers:
@@ -99,8 +100,8 @@ def place(number: int) -> str:
 
 
 @pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    monkeypatch.setenv("PHOENIX_KEY", TOKEN)
+def store(secret_file: Kept, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    secret_file("PHOENIX_KEY", TOKEN)
     monkeypatch.setattr(phoenix, "LIMIT", 2)
     monkeypatch.setattr(phoenix, "OVERLAP", 3)
     with serving() as there:
@@ -197,13 +198,13 @@ def test_address_that_is_away_private_or_endless(
     refusals.huge(CONNECTOR, store.settings(), monkeypatch, 200)
 
 
-def test_checks_say_what_is_missing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checks_say_what_is_missing(store: Store, secret_file: Kept) -> None:
     found = pulling.checks(CONNECTOR, store.settings())
     assert [(one.ok, one.said) for one in found] == [
         (True, "the project agents is there"),
         (True, "spans can be read; there are none yet"),
     ]
-    monkeypatch.setenv("PHOENIX_KEY", "another")
+    secret_file("PHOENIX_KEY", "another")
     found = pulling.checks(CONNECTOR, store.settings())
     assert [one.ok for one in found] == [False, False]
     assert {one.fix for one in found} == {"Give this source a new one."}

@@ -4,6 +4,7 @@ The worker alone in a process of its own, often; then all three of an installati
 worker and a beat of its own, as an operator runs them.
 """
 
+import contextlib
 import gzip
 import random
 import time
@@ -19,6 +20,7 @@ from evidence import pulls
 from evidence.models import Connection, Deposit, Event, Pull, Source
 from evidence.sources import sweeping
 from tests.awslab.lab import Lab
+from tests.connector_secrets import Kept
 from tests.evidence.bodies import record
 from tests.evidence.installation import asked, installed
 from tests.evidence.killing import dooming, wait
@@ -37,8 +39,8 @@ def filled(aws_account: Demo) -> Iterator[Filled]:
     """100,000 records in 100 objects, by a pattern: making each anew would take most of a test."""
     pattern = orjson.dumps(record(0, at=now())).replace(b"0" * 12 + b'"', b"%012d" + b'"')
     pattern = pattern.replace(b"REQ" + b"0" * 13, b"REQ%013d")
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        made = Filled(Lab(aws_account), monkeypatch)
+    with contextlib.closing(Kept()) as kept:
+        made = Filled(Lab(aws_account), kept)
         for number in range(OBJECTS):
             ids = range(number * PER_OBJECT, (number + 1) * PER_OBJECT)
             records = b",".join(pattern % (one, one) for one in ids)

@@ -21,6 +21,7 @@ import pytest
 from evidence.sources.contract import Page
 from evidence.sources.failures import Later, Stopped
 from evidence.sources.s3 import CONNECTOR
+from tests.connector_secrets import Kept
 from tests.evidence.bodies import record
 from tests.evidence.sources import pulling
 from tests.evidence.sources.pulling import NOW
@@ -84,13 +85,13 @@ def store() -> Iterator[Store]:
 
 
 @pytest.fixture
-def said(store: Store, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    monkeypatch.setenv("STORE_SECRET", "s" * 40)
+def said(store: Store, secret_file: Kept) -> dict[str, str]:
+    secret_file("STORE_SECRET", "s" * 40, store.url)
     return {
         "bucket": "b",
         "endpoint": store.url,
         "access_key_id": "AKIAIOSFODNN7EXAMPLE",
-        "secret_access_key": "env:STORE_SECRET",
+        "secret_access_key": "STORE_SECRET",
     }
 
 
@@ -128,7 +129,7 @@ SCRIPT = """
     from evidence.sources.contract import Asked, Http
     until = datetime(2026, 11, 24, 12, tzinfo=UTC)
     settings = {"bucket": "b", "endpoint": sys.argv[1], "access_key_id": "AKIAIOSFODNN7EXAMPLE",
-                "secret_access_key": "env:STORE_SECRET"}
+                "secret_access_key": "STORE_SECRET"}
     def peak():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     with Http(allow_private=True, clock=lambda: until) as http:

@@ -12,6 +12,7 @@ from evidence.sources import sentinel
 from evidence.sources.contract import Page
 from evidence.sources.failures import Stopped
 from evidence.sources.sentinel import CONNECTOR
+from tests.connector_secrets import Kept
 from tests.evidence.sources import pulling, refusals
 from tests.evidence.sources.pulling import NOW
 from tests.evidence.sources.server import Answer, Request, There, serving
@@ -86,7 +87,7 @@ class Workspace:
         return {
             "tenant": TENANT,
             "client_id": "client-1",
-            "secret": "env:SENTINEL_SECRET",
+            "secret": "SENTINEL_SECRET",
             "workspace": "w-1",
             "query": "SigninLogs",
             "url": self.there.url,
@@ -99,8 +100,8 @@ class Workspace:
 
 
 @pytest.fixture
-def workspace(monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    monkeypatch.setenv("SENTINEL_SECRET", SECRET)
+def workspace(secret_file: Kept) -> Iterator[Workspace]:
+    secret_file("SENTINEL_SECRET", SECRET)
     with serving() as there:
         yield Workspace(there)
 
@@ -226,7 +227,7 @@ def test_address_that_is_away_private_or_endless(
     refusals.huge(CONNECTOR, workspace.settings(), monkeypatch, 400)
 
 
-def test_checks_say_what_is_missing(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checks_say_what_is_missing(workspace: Workspace, secret_file: Kept) -> None:
     workspace.add(1)
     found = pulling.checks(CONNECTOR, workspace.settings(), now=NOW - timedelta(hours=1))
     assert [(one.ok, one.said) for one in found] == [
@@ -234,7 +235,7 @@ def test_checks_say_what_is_missing(workspace: Workspace, monkeypatch: pytest.Mo
         (True, "the query is: SigninLogs"),
         (True, "it runs, and keeps the time of ingestion (1 of 10 rows looked at)"),
     ]
-    monkeypatch.setenv("SENTINEL_SECRET", "another")
+    secret_file("SENTINEL_SECRET", "another")
     (one,) = pulling.checks(CONNECTOR, workspace.settings())
     assert one.said == "The sign-in service refuses the application (AADSTS7000215)."
 

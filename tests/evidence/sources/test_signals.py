@@ -21,6 +21,7 @@ from evidence.models import Actor, Deposit, Event, Reject, Source, Term
 from evidence.permissions import COMMAND
 from evidence.sources import set_checks, signals
 from evidence.sources.set_checks import NotTaken
+from tests.connector_secrets import Kept
 from tests.evidence.sources import pulling
 from tests.evidence.sources.server import Answer, serving
 from tests.evidence.sources.transmitter import AUDIENCE, CAEP, SSF, Transmitter, new_key
@@ -32,8 +33,8 @@ NOW = pulling.NOW
 
 
 @pytest.fixture(autouse=True)
-def secrets(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[None]:
-    monkeypatch.setenv("SIGNALS_TOKEN", "s3cret-token")
+def secrets(secret_file: Kept, settings: Any) -> Iterator[None]:
+    secret_file("SIGNALS_TOKEN", "s3cret-token")
     settings.ALLOW_PRIVATE = True
     signals.forget()
     yield

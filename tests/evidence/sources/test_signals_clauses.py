@@ -12,6 +12,7 @@ from evidence import actions
 from evidence.models import Event, Reject, Source
 from evidence.permissions import COMMAND
 from evidence.sources import signals
+from tests.connector_secrets import Kept
 from tests.evidence.sources import pulling
 from tests.evidence.sources.server import serving
 from tests.evidence.sources.transmitter import AUDIENCE, EMAIL, SSF, Transmitter
@@ -23,8 +24,8 @@ TENANT = {"format": "complex", "user": EMAIL, "tenant": {"format": "opaque", "id
 
 
 @pytest.fixture(autouse=True)
-def secrets(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[None]:
-    monkeypatch.setenv("SIGNALS_TOKEN", "s3cret-token")
+def secrets(secret_file: Kept, settings: Any) -> Iterator[None]:
+    secret_file("SIGNALS_TOKEN", "s3cret-token")
     settings.ALLOW_PRIVATE = True
     signals.forget()
     yield

@@ -13,6 +13,7 @@ from evidence.sources import splunk
 from evidence.sources.contract import Page
 from evidence.sources.failures import Later, Stopped
 from evidence.sources.splunk import CONNECTOR
+from tests.connector_secrets import Kept
 from tests.evidence.bodies import record
 from tests.evidence.sources import pulling, refusals
 from tests.evidence.sources.pulling import NOW
@@ -63,7 +64,7 @@ class Search:
     def settings(self, **said: str) -> dict[str, str]:
         return {
             "url": self.there.url,
-            "token": "env:SPLUNK_TOKEN",
+            "token": "SPLUNK_TOKEN",
             "search": "All trails",
             "app": "sec",
         } | said
@@ -86,8 +87,8 @@ class Search:
 
 
 @pytest.fixture
-def search(monkeypatch: pytest.MonkeyPatch) -> Iterator[Search]:
-    monkeypatch.setenv("SPLUNK_TOKEN", TOKEN)
+def search(secret_file: Kept) -> Iterator[Search]:
+    secret_file("SPLUNK_TOKEN", TOKEN)
     with serving() as there:
         yield Search(there)
 
@@ -198,7 +199,7 @@ def test_address_that_is_away_private_or_endless(
     refusals.huge(CONNECTOR, search.settings(), monkeypatch, 200)
 
 
-def test_checks_say_what_is_missing(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checks_say_what_is_missing(search: Search, secret_file: Kept) -> None:
     search.add(-5, indexed=NOW)
     found = pulling.checks(CONNECTOR, search.settings())
     assert [(one.ok, one.said) for one in found] == [
@@ -209,7 +210,7 @@ def test_checks_say_what_is_missing(search: Search, monkeypatch: pytest.MonkeyPa
     found = pulling.checks(CONNECTOR, search.settings(search="Other"))
     assert [one.ok for one in found] == [True, False, False]
     assert found[1].said == "There is no saved search 'Other' in the app sec."
-    monkeypatch.setenv("SPLUNK_TOKEN", "another")
+    secret_file("SPLUNK_TOKEN", "another")
     found = pulling.checks(CONNECTOR, search.settings())
     assert [one.ok for one in found] == [False, False, False]
 

@@ -19,6 +19,7 @@ from evidence.sources import contract, patience, secrets
 from evidence.sources.contract import Http
 from evidence.sources.discretion import INSTEAD, Discretion
 from evidence.sources.failures import Later, Stopped, TooLarge
+from tests.connector_secrets import Kept
 from tests.evidence.sources.pulling import NOW, connect
 from tests.evidence.sources.server import Answer, There, serving
 
@@ -116,10 +117,10 @@ def test_stream_has_time_for_what_it_brings() -> None:
 
 @pytest.mark.django_db
 def test_cancel_is_seen_while_an_answer_is_waited_for(
-    source: Callable[..., Source], monkeypatch: pytest.MonkeyPatch, settings: Any
+    source: Callable[..., Source], secret_file: Kept, settings: Any
 ) -> None:
     settings.ALLOW_PRIVATE = True
-    monkeypatch.setenv("WAITING_TOKEN", "s3cret-token")
+    secret_file("WAITING_TOKEN", "s3cret-token")
     made = source()
     seconds = iter(range(100_000))
 
@@ -130,7 +131,7 @@ def test_cancel_is_seen_while_an_answer_is_waited_for(
         return NOW + timedelta(seconds=number)
 
     with dripping() as url:
-        connect(made, "okta", {"url": url, "token": "env:WAITING_TOKEN"})
+        connect(made, "okta", {"url": url, "token": "WAITING_TOKEN"})
         row = pulls.ask(source=made, by="test", now=NOW)
         pulls.run_next(clock=clock, source=made)
     row.refresh_from_db()
@@ -139,11 +140,11 @@ def test_cancel_is_seen_while_an_answer_is_waited_for(
 
 @pytest.mark.django_db
 def test_lease_is_renewed_while_an_answer_is_waited_for(
-    source: Callable[..., Source], monkeypatch: pytest.MonkeyPatch
+    source: Callable[..., Source], secret_file: Kept
 ) -> None:
-    monkeypatch.setenv("WAITING_TOKEN", "s3cret-token")
+    secret_file("WAITING_TOKEN", "s3cret-token")
     made = source()
-    connect(made, "okta", {"url": "https://okta.example", "token": "env:WAITING_TOKEN"})
+    connect(made, "okta", {"url": "https://okta.example", "token": "WAITING_TOKEN"})
     row = pulls.ask(source=made, by="test", now=NOW)
     Pull.objects.update(state="running", attempts=1, leased_until=NOW + pulls.LEASE)
     row.refresh_from_db()
@@ -220,7 +221,7 @@ def test_address_that_carries_a_secret_is_refused(
     source: Callable[..., Source], url: str, words: str
 ) -> None:
     with pytest.raises(NotPossible, match=words) as problem:
-        connect(source(), "okta", {"url": url, "token": "env:OKTA_TOKEN"})
+        connect(source(), "okta", {"url": url, "token": "OKTA_TOKEN"})
     assert "hunter2" not in str(problem.value)
 
 

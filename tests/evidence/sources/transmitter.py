@@ -56,7 +56,7 @@ class Transmitter:
 
     def settings(self, **said: str) -> dict[str, str]:
         own = {"issuer": self.issuer, "audience": AUDIENCE, "poll_url": f"{self.there.url}/poll"}
-        return own | {"token": "env:SIGNALS_TOKEN"} | said
+        return own | {"token": "SIGNALS_TOKEN"} | said
 
     def _metadata(self, _: Request) -> Answer:
         return Answer(

@@ -10,6 +10,7 @@ from evidence.models import Connection, Source
 from identities.inventory import reading
 from identities.models import DiscoveredRights, Discovery, InventoryRead
 from tests.clock import travel
+from tests.connector_secrets import Kept, allow
 from tests.evidence.sources.server import Answer, There, serving
 from tests.identities.conftest import NOW
 from tests.identities.inventory.entra import (
@@ -63,6 +64,7 @@ def connect(db: None, settings: Any) -> Callable[..., Source]:
     def make(connector: str, name: str = "lists", **said: str) -> Source:
         source = Source.objects.create(name=name, created_at=NOW, created_by="command")
         Connection.objects.create(source=source, connector=connector, settings=said)
+        allow(said)
         return source
 
     return make
@@ -83,8 +85,8 @@ def read(clock: Clock) -> Callable[..., InventoryRead]:
 
 
 @pytest.fixture
-def tenant(there: There, connect: Callable[..., Source], monkeypatch: pytest.MonkeyPatch) -> Source:
-    monkeypatch.setenv("GRAPH_SECRET", "made-up~secret")
+def tenant(there: There, connect: Callable[..., Source], secret_file: Kept) -> Source:
+    secret_file("GRAPH_SECRET", "made-up~secret")
     there.on(
         "POST", f"/{TENANT}/oauth2/v2.0/token",
         Answer(body={"token_type": "Bearer", "expires_in": 3599, "access_token": "made-up-token"}),
@@ -142,7 +144,7 @@ def tenant(there: There, connect: Callable[..., Source], monkeypatch: pytest.Mon
         "graph",
         tenant=TENANT,
         client_id="44444444-0000-4000-8000-000000000001",
-        secret="env:GRAPH_SECRET",
+        secret="GRAPH_SECRET",
         url=there.url,
         login=there.url,
         # Another host, as in Azure: its links and its tokens are its own.

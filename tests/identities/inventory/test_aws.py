@@ -12,6 +12,7 @@ from evidence.models import Source
 from identities.inventory import aws
 from identities.models import Credential, Discovery, InventoryRead
 from tests.awslab.lab import Lab
+from tests.connector_secrets import Kept
 from tests.evidence.sources.server import Answer, Request, There
 from tests.identities.inventory.conftest import everything, rights, shown
 
@@ -24,18 +25,18 @@ SECRET = "LISTS_SECRET"
 
 @pytest.fixture
 def account(
-    aws_account: Demo, connect: Callable[..., Source], monkeypatch: pytest.MonkeyPatch
+    aws_account: Demo, connect: Callable[..., Source], secret_file: Kept
 ) -> Callable[..., Source]:
     """A source that leads to the account, with these credentials or the administrator's."""
 
     def make(key: str = "", secret: str = "") -> Source:
-        monkeypatch.setenv(SECRET, secret or aws_account.administrator.secret_access_key)
+        secret_file(SECRET, secret or aws_account.administrator.secret_access_key)
         return connect(
             "cloudtrail_lookup",
             region="us-east-1",
             endpoint=aws_account.endpoint,
             access_key_id=key or aws_account.administrator.access_key_id,
-            secret_access_key=f"env:{SECRET}",
+            secret_access_key=SECRET,
         )
 
     return make
@@ -204,17 +205,17 @@ def test_pages_are_followed_by_their_marker(
     there: There,
     connect: Callable[..., Source],
     read: Callable[..., InventoryRead],
-    monkeypatch: pytest.MonkeyPatch,
+    secret_file: Kept,
 ) -> None:
     """moto hands out everything at once: a server of IAM's documented pages stands in."""
-    monkeypatch.setenv(SECRET, "made-up")
+    secret_file(SECRET, "made-up")
     there.on("POST", "/", paged)
     source = connect(
         "cloudtrail_lookup",
         region="us-east-1",
         endpoint=there.url,
         access_key_id="AKIAMADEUP0000000000",
-        secret_access_key=f"env:{SECRET}",
+        secret_access_key=SECRET,
     )
     row = read(source)
     assert row.state == "done"
@@ -231,7 +232,10 @@ def test_pages_are_followed_by_their_marker(
 
 
 def test_a_right_that_is_missing_is_named_and_ends_nothing(
-    lab: Lab, account: Callable[..., Source], read: Callable[..., InventoryRead]
+    lab: Lab,
+    account: Callable[..., Source],
+    read: Callable[..., InventoryRead],
+    secret_file: Kept,
 ) -> None:
     reader = lab.user(
         {"Action": ["iam:GetAccountAuthorizationDetails", "iam:ListUsers"], "Resource": "*"}
@@ -243,9 +247,8 @@ def test_a_right_that_is_missing_is_named_and_ends_nothing(
     link = source.connection
     link.settings |= {"access_key_id": reader.credentials.access_key_id}
     link.save()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(SECRET, reader.credentials.secret_access_key)
-        row = read(source)
+    secret_file(SECRET, reader.credentials.secret_access_key)
+    row = read(source)
     assert (row.state, row.gone) == ("partial", 0)
     assert "AWS refused iam:ListAccessKeys" in row.parts["access keys"]["said"]
     assert other.name in row.parts["access keys"]["unread"]

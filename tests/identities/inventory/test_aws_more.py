@@ -17,6 +17,7 @@ from evidence.models import Source
 from identities.enforcers.possible_aws import Possible, possible_matches
 from identities.models import Credential, DiscoveredRights, Discovery, InventoryRead
 from tests.awslab.lab import Lab
+from tests.connector_secrets import Kept
 from tests.evidence.sources.server import Answer, Request, There
 from tests.identities.inventory.conftest import shown
 from tests.identities.inventory.test_aws import GONE, xml
@@ -102,16 +103,16 @@ def iam(request: Request) -> Answer:
 
 @pytest.fixture
 def member(
-    there: There, connect: Callable[..., Source], monkeypatch: pytest.MonkeyPatch
+    there: There, connect: Callable[..., Source], secret_file: Kept
 ) -> tuple[Source, Organisation]:
     """A source that leads to an account of an organisation."""
-    monkeypatch.setenv(SECRET, "made-up")
+    secret_file(SECRET, "made-up")
     source = connect(
         "cloudtrail_lookup",
         region="us-east-1",
         endpoint=there.url,
         access_key_id="AKIAMADEUP0000000000",
-        secret_access_key=f"env:{SECRET}",
+        secret_access_key=SECRET,
     )
     return source, Organisation(there)
 
@@ -224,7 +225,7 @@ def test_passwords_certificates_and_ssh_keys_of_users_arrive(
     aws_account: Demo,
     connect: Callable[..., Source],
     read: Callable[..., InventoryRead],
-    monkeypatch: pytest.MonkeyPatch,
+    secret_file: Kept,
 ) -> None:
     person = lab.user()
     iam_: Any = lab.admin.iam
@@ -234,13 +235,13 @@ def test_passwords_certificates_and_ssh_keys_of_users_arrive(
     key = iam_.upload_ssh_public_key(UserName=person.name, SSHPublicKeyBody=ssh)
     number = key["SSHPublicKey"]["SSHPublicKeyId"]
     iam_.update_ssh_public_key(UserName=person.name, SSHPublicKeyId=number, Status="Inactive")
-    monkeypatch.setenv(SECRET, aws_account.administrator.secret_access_key)
+    secret_file(SECRET, aws_account.administrator.secret_access_key)
     source = connect(
         "cloudtrail_lookup",
         region="us-east-1",
         endpoint=aws_account.endpoint,
         access_key_id=aws_account.administrator.access_key_id,
-        secret_access_key=f"env:{SECRET}",
+        secret_access_key=SECRET,
     )
     row = read(source)
     assert row.state == "done"

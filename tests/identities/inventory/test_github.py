@@ -12,6 +12,7 @@ from evidence.formats.record import ActorName
 from evidence.models import Source
 from identities.inventory import github
 from identities.models import Discovery, InventoryRead
+from tests.connector_secrets import Kept
 from tests.evidence.formats.abuse import read as logged
 from tests.evidence.sources.server import Answer, Request, There
 from tests.identities.inventory.conftest import everything, rights, shown
@@ -44,10 +45,8 @@ def pat(number: int, **more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def organisation(
-    there: There, connect: Callable[..., Source], monkeypatch: pytest.MonkeyPatch
-) -> Source:
-    monkeypatch.setenv("GITHUB_TOKEN", "github_pat_made_up")
+def organisation(there: There, connect: Callable[..., Source], secret_file: Kept) -> Source:
+    secret_file("GITHUB_TOKEN", "github_pat_made_up")
     there.on(
         "GET", "/orgs/Octo/installations",
         Answer(body={"total_count": 2, "installations": [
@@ -80,7 +79,7 @@ def organisation(
             b"# all\n*   @octo/everybody\n*.js @octo/web\n* @octo/platform @ben # last one counts\n"
         ).decode()}),
     )  # fmt: skip
-    return connect("github", owner="Octo", token="env:GITHUB_TOKEN", url=there.url, include="all")
+    return connect("github", owner="Octo", token="GITHUB_TOKEN", url=there.url, include="all")
 
 
 @pytest.mark.parametrize(

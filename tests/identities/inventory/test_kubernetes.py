@@ -20,6 +20,7 @@ from evidence.sources.kubernetes import CONNECTOR
 from identities.enforcers.possible_aws import Possible, possible_matches
 from identities.inventory import kubernetes
 from identities.models import DiscoveredRights, Discovery, InventoryRead
+from tests.connector_secrets import Kept
 from tests.evidence.sources.server import Answer, Request, There
 from tests.identities.conftest import NOW
 from tests.identities.inventory.conftest import Clock, everything, shown
@@ -51,10 +52,8 @@ def account(name: str, namespace: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def cluster(
-    there: There, connect: Callable[..., Source], monkeypatch: pytest.MonkeyPatch
-) -> Source:
-    monkeypatch.setenv("CLUSTER_TOKEN", "made.up.token")
+def cluster(there: There, connect: Callable[..., Source], secret_file: Kept) -> Source:
+    secret_file("CLUSTER_TOKEN", "made.up.token")
     there.on(
         "GET", "/api/v1/serviceaccounts",
         items(
@@ -97,7 +96,7 @@ def cluster(
                       {"kind": "Group", "name": "system:authenticated"})),
     )  # fmt: skip
     there.on("GET", "/api/v1/secrets", Answer(403, {"kind": "Status", "code": 403}))
-    return connect("kubernetes", url=there.url, cluster="Prod-1", token="env:CLUSTER_TOKEN")
+    return connect("kubernetes", url=there.url, cluster="Prod-1", token="CLUSTER_TOKEN")
 
 
 def possible(source: Source, value: str) -> list[Possible]:
@@ -325,10 +324,10 @@ def test_authority_of_the_cluster_is_trusted_when_it_is_named(
     authority: tuple[Path, Path],
     connect: Callable[..., Source],
     read: Callable[..., InventoryRead],
-    monkeypatch: pytest.MonkeyPatch,
+    secret_file: Kept,
 ) -> None:
-    monkeypatch.setenv("CLUSTER_TOKEN", "made.up.token")
-    said = {"url": secure, "cluster": "c", "token": "env:CLUSTER_TOKEN"}
+    secret_file("CLUSTER_TOKEN", "made.up.token")
+    said = {"url": secure, "cluster": "c", "token": "CLUSTER_TOKEN"}
     source = connect("kubernetes", **said)
     row = read(source)
     assert (row.state, "is not trusted: self-signed certificate" in row.problem) == (
@@ -336,18 +335,18 @@ def test_authority_of_the_cluster_is_trusted_when_it_is_named(
         True,
     )
     assert "SSL_CERT_FILE" in row.fix
-    source.connection.settings = said | {"authority": f"file:{authority[0]}"}
+    secret_file("CLUSTER_CA", authority[0].read_text())
+    source.connection.settings = said | {"authority": "CLUSTER_CA"}
     source.connection.save()
     InventoryRead.objects.update(not_before=None)
     assert read(source).state == "done"
 
 
 def test_authority_that_is_no_certificate_is_said(
-    there: There, cluster: Source, read: Callable[..., InventoryRead], tmp_path: Path
+    there: There, cluster: Source, read: Callable[..., InventoryRead], secret_file: Kept
 ) -> None:
-    wrong = tmp_path / "wrong"
-    wrong.write_text("no certificate")
-    cluster.connection.settings |= {"authority": f"file:{wrong}"}
+    secret_file("CLUSTER_CA", "no certificate")
+    cluster.connection.settings |= {"authority": "CLUSTER_CA"}
     cluster.connection.save()
     row = read(cluster)
     assert (row.state, row.problem) == (

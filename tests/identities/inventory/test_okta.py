@@ -8,6 +8,7 @@ import pytest
 
 from evidence.models import Source
 from identities.models import Credential, Discovery, InventoryRead
+from tests.connector_secrets import Kept
 from tests.evidence.sources.server import Answer, Request, There
 from tests.identities.inventory.conftest import everything, rights, shown
 
@@ -59,8 +60,8 @@ def app(number: int, **more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def org(there: There, connect: Callable[..., Source], monkeypatch: pytest.MonkeyPatch) -> Source:
-    monkeypatch.setenv("OKTA_TOKEN", TOKEN)
+def org(there: There, connect: Callable[..., Source], secret_file: Kept) -> Source:
+    secret_file("OKTA_TOKEN", TOKEN)
     there.on("GET", "/api/v1/api-tokens", Answer(body=[token(1)]))
     there.on(
         "GET", "/api/v1/users/00u1",
@@ -82,7 +83,7 @@ def org(there: There, connect: Callable[..., Source], monkeypatch: pytest.Monkey
     )  # fmt: skip
     there.on("GET", "/oauth2/v1/clients/0oa1/roles", Answer(body=[]))
     there.on("GET", AGENTS, Answer(body={"data": [], "_links": {}}))
-    return connect("okta", url=there.url, token="env:OKTA_TOKEN")
+    return connect("okta", url=there.url, token="OKTA_TOKEN")
 
 
 def test_tokens_apps_and_keys_arrive_with_dates_and_rights(
@@ -269,11 +270,11 @@ def test_garbage_is_said_and_ends_nothing(
 
 
 def test_token_that_is_not_there_says_where_to_set_it(
-    org: Source, read: Callable[..., InventoryRead], monkeypatch: pytest.MonkeyPatch
+    org: Source, read: Callable[..., InventoryRead], secret_file: Kept
 ) -> None:
-    monkeypatch.delenv("OKTA_TOKEN")
+    secret_file.drop("OKTA_TOKEN")
     row = read(org)
     assert (row.state, row.problem) == (
         "failed",
-        "The variable OKTA_TOKEN, which token refers to, is empty.",
+        "There is no secret OKTA_TOKEN, which token names.",
     )

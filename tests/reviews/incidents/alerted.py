@@ -22,7 +22,7 @@ def source_of(name: str = "siem", *, opens: str = "high", connector: str = "aler
     return Connection.objects.create(
         source=source,
         connector=connector,
-        settings={"secret": "env:ALERTS_SECRET", "secret_before": "env:ALERTS_BEFORE"}
+        settings={"secret": "ALERTS_SECRET", "secret_before": "ALERTS_BEFORE"}
         | ({"opens": opens} if opens else {}),
         next_at=None,
     )

@@ -13,6 +13,7 @@ from identities.models import User
 from reviews import alerts_api, tasks
 from reviews.models import Alert, Case
 from tests import once
+from tests.connector_secrets import Kept
 from tests.reviews.conftest import Told, make_user
 from tests.reviews.test_api import token
 
@@ -26,9 +27,9 @@ DOOR = "/api/alerts/from/siem/"
 
 
 @pytest.fixture(autouse=True)
-def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ALERTS_SECRET", SECRET)
-    monkeypatch.setenv("ALERTS_BEFORE", BEFORE)
+def secrets(secret_file: Kept) -> None:
+    secret_file("ALERTS_SECRET", SECRET)
+    secret_file("ALERTS_BEFORE", BEFORE)
 
 
 @pytest.fixture
@@ -99,12 +100,12 @@ def test_what_was_signed_long_ago_is_told_so(story: Told) -> None:
 
 
 def test_source_that_takes_no_alerts_and_one_whose_secret_is_gone(
-    story: Told, monkeypatch: pytest.MonkeyPatch
+    story: Told, secret_file: Kept
 ) -> None:
     source_of("idp", connector="signals")
     assert post(plain(), door="/api/alerts/from/idp/").status_code == 401
     source_of()
-    monkeypatch.delenv("ALERTS_SECRET")
+    secret_file.drop("ALERTS_SECRET")
     answer = post(plain())
     assert (answer.status_code, answer["Retry-After"]) == (503, "60")
 
