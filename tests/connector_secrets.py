@@ -7,10 +7,16 @@ allow({"url": url, "token": "OKTA_TOKEN"})  # to the addresses that these settin
 import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from evidence.sources import connector_secrets
+
+def _product() -> ModuleType:
+    # The test configuration is read before the models may be.
+    from evidence.sources import connector_secrets
+
+    return connector_secrets
 
 
 class Kept:
@@ -21,7 +27,8 @@ class Kept:
 
     def __call__(self, name: str, text: str, *addresses: str) -> Path:
         """Write a secret anew; its file. Addresses that are there already stay allowed."""
-        path = connector_secrets.folder() / name
+        connector_secrets = _product()
+        path: Path = connector_secrets.folder() / name
         hosts = path.with_name(f"{name}{connector_secrets.HOSTS}")
         before = hosts.read_text().split() if hosts.exists() else []
         connector_secrets.forget(name)
@@ -30,15 +37,16 @@ class Kept:
         return path
 
     def drop(self, name: str) -> None:
-        connector_secrets.forget(name)
+        _product().forget(name)
 
     def close(self) -> None:
         for name in self._names:
-            connector_secrets.forget(name)
+            _product().forget(name)
 
 
 def allow(settings: Mapping[str, str], *more: str) -> None:
     """Whoever runs the machine agrees that the secrets in these settings go to their addresses."""
+    connector_secrets = _product()
     addresses = {
         *more,
         *(one for one in settings.values() if one.startswith(("http://", "https://"))),
