@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 
-from evidence import ledger, merkle
+from evidence import ledger, merkle, outside_heads
 from evidence.models import Anchor, AnchorCopy, LedgerSeal, SealKey
 from evidence.sources.failures import Later, Stopped
 from evidence.stores import anchors
@@ -31,12 +31,19 @@ def make(set_up: SetUp, *, now: datetime, anyway: bool = False) -> Anchor | None
     """Sign the head when it is time (or anyway) and the ledger has grown; None: not now.
 
     A head is signed once, whoever is first. Raises Stopped where the key cannot be read, and where
-    the ledger no longer says what was signed before: a rewritten one is not signed on.
+    the ledger no longer says what was signed before: a rewritten one is not signed on. What was signed
+    is asked of the places outside; none is signed while none of those that can be asked answers, and
+    no first one while any of them does not.
     """
     last = Anchor.objects.order_by("-number").first()
     head = LedgerSeal.objects.order_by("-number").first()
     early = last is not None and now < last.made_at + set_up.every
     if head is None or (early and not anyway):
+        return None
+    found = outside_heads.compare(set_up)
+    if found.faults:
+        raise Stopped(f"Row {found.faults[0].number:,} {found.faults[0].what}.", found.fix)
+    if found.unreachable and (last is None or not found.row):
         return None
     if last is not None:
         if wrong := _wrong(last, LedgerSeal.objects.filter(pk=last.pk).first()):
@@ -71,6 +78,7 @@ def make(set_up: SetUp, *, now: datetime, anyway: bool = False) -> Anchor | None
                 )
         except IntegrityError:
             return None  # somebody else was first
+        anchors.signed_heads.note(head.number, bytes(head.hash), known.pk, now=now)
         AnchorCopy.objects.bulk_create(
             AnchorCopy(anchor=anchor, place=place.name, kind=place.kind, not_before=now)
             for place in set_up.places

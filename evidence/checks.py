@@ -11,7 +11,7 @@ from django.db import DatabaseError
 from django.db.models import Count, Max
 from django.utils import timezone
 
-from evidence import anchoring, chain, partitions, rereading
+from evidence import anchoring, chain, outside_heads, partitions, rereading
 from evidence.models import Consumer, LedgerEntry, Progress, Rereading, Source
 from evidence.queries import failures
 from evidence.sources.failures import Stopped
@@ -188,14 +188,18 @@ def _anchors(now: datetime) -> Check:
     try:
         set_up = anchors.configured.read()
         if set_up is None:
-            said = "nobody outside keeps the ledger's head (docs/custody.md says how)"
+            said = "consistent, not anchored: no place outside keeps the ledger's head"
+            said += " (docs/custody.md says how)"
             return "anchors", True, said, ""
-        anchors.keys.signing(set_up.key)
+        outside = outside_heads.compare(set_up)
     except Stopped as problem:
         return "anchors", False, problem.what, problem.fix
-    if gone := anchoring.faults():
+    if gone := outside.faults + anchoring.faults():
         said = f"row {gone[0].number} of the ledger {gone[0].what}"
-        return "anchors", False, said, "run `manage.py verify_ledger` and compare with the copies"
+        fix = outside.fix or "run `manage.py verify_ledger` and compare with the copies"
+        return "anchors", False, said, fix
+    if outside.unreachable:
+        return "anchors", False, outside.unreachable[0], f"the ledger is {outside.state}"
     for one in anchoring.standing():
         if one.waits and (one.waits.why or one.waits.anchor.made_at < now - OVERDUE):
             said = one.waits.why or "it waits"

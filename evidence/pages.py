@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 
-from evidence import actions, anchoring, custody_pages, doors, known, pulling
+from evidence import actions, anchoring, custody_pages, doors, known, pulling, verified
 from evidence.models import Anchor, Deposit, Source
 from evidence.parameters import Known, understood, whole
 from evidence.permissions import Reader
@@ -262,6 +262,7 @@ def ledger_page(asked: Mapping[str, str], by: Reader) -> dict[str, Any]:
         "rows": rows,
         "page": pager("/ledger/", asked, before),
         "sealed": ledger.sealed(),
+        "verification": verified.last(),
         "anchors": anchored(),
         "export_url": "/ledger/export/",
     }

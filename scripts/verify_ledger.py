@@ -21,6 +21,9 @@ rows were cut off the end together with the head shows only against a head that 
 give it with --head, or the signed one that lay elsewhere with --anchor.
 Its signature (Ed25519) is checked against the keys that you kept as well (--keys, a JWKS), which
 takes the package `cryptography`; who wrote the ledger anew could sign anew with a key of theirs.
+Only a head from outside makes a ledger *verified*. Without one it is *consistent, not anchored*, or
+*consistent, not checked outside* where it says that its head was signed. A head that was given up when
+a backup was restored is no fault where the ledger has that statement, signed by one of the keys.
 Ends with 0 when all is well, 1 when something is wrong with the ledger, 2 when a file is none.
 """
 
@@ -46,6 +49,9 @@ from typing import Any, NoReturn
 GENESIS = "00" * 32
 MOST_FAULTS = 100
 TOGETHER = 1_000  # lines that one process looks at before it says what it saw
+VERIFIED, NOT_ANCHORED = "verified", "consistent, not anchored"
+NOT_CHECKED, WRONG = "consistent, not checked outside", "does not verify"
+RESTORED = "restored from a backup or cut off"
 FEW = 5_000  # lines that are not worth a second process
 WHOLE = re.compile("[0-9]{1,18}").fullmatch
 # Lines, and what was seen in them.
@@ -135,11 +141,18 @@ def chained(row_number: int, previous: Any, digest: Any) -> str:
 
 
 class Check:
-    """What was seen so far, and what is wrong. `head` is a (number, hash) kept elsewhere."""
+    """What was seen so far, and what is wrong. `head` is a (number, hash) kept elsewhere, `keys` are
+    those that sign, by kid."""
 
-    def __init__(self, head: tuple[int, str] | None = None) -> None:
+    def __init__(
+        self, head: tuple[int, str] | None = None, keys: dict[str, str] | None = None
+    ) -> None:
         self.faults: list[dict[str, Any]] = []
-        self.head, self.place = head, 0
+        self.head, self.place, self.keys = head, 0, keys
+        # Keys that signed heads, and statements that a backup was restored; whether one gave `head` up.
+        self.kids: set[str] = set()
+        self.restored: set[str] = set()
+        self.given_up = False
         self.met: Any = None
         self.opening: dict[str, Any] | None = None
         self.count, self.last = 0, 0
@@ -203,6 +216,10 @@ class Check:
                     self.heads[source, head[0]] = head[1]
         elif act == "deposits.dropped":
             self.gone |= {(name, None, digest, None) for name, digest in data["deposits"].items()}
+        elif act == "ledger.key":
+            self.kids.add(str(data.get("kid")))
+        elif act == "ledger.restored":
+            self.restored.add(str(data.get("statement")))
         elif act == "ledger.erased":
             self.told |= {(name, *pair) for name, pair in data["entries"].items()}
         elif act == "case.unsealed":
@@ -256,10 +273,35 @@ class Check:
         ends = self.opening.get("sealed")
         if (self.last, self.hash) != (ends, self.opening.get("head")):
             self.wrong(self.last, f"the last row is not row {ends} of the head")
-        if self.head is not None and self.met is None:
+        self.given_up = (
+            self.head is not None and self.met != self.head[1] and self.gives_up(self.head)
+        )
+        if self.head is None or self.given_up:
+            return
+        if self.met is None:
             self.wrong(self.head[0], "the end was cut off: this row was there before")
-        elif self.head is not None and self.met != self.head[1]:
+        elif self.met != self.head[1]:
             self.wrong(self.head[0], "has another hash than the one that was kept")
+
+    def gives_up(self, head: tuple[int, str]) -> bool:
+        """Whether a statement that a backup was restored, signed by one of the keys, gives it up."""
+        for text in self.restored if self.keys else ():
+            try:
+                said = payload(text, self.keys or {}, "countersign-restored+jws")
+            except (NoLedger, KeyError, TypeError, ValueError):
+                continue
+            if said["row"] < head[0] and [head[0], head[1][:16]] in said["heads"]:
+                return True
+        return False
+
+    def state(self) -> str:
+        """In a word, what was shown."""
+        if self.faults:
+            beyond = self.head is not None and len(self.faults) == 1 and self.head[0] > self.last
+            return RESTORED if beyond else WRONG
+        if self.head is not None:
+            return NOT_CHECKED if self.given_up else VERIFIED
+        return NOT_CHECKED if self.kids or self.restored else NOT_ANCHORED
 
     def unsealed_row(self, row: dict[str, Any]) -> None:
         self.unsealed += 1
@@ -294,7 +336,7 @@ class Check:
             return False
         for among, bits in ids:
             self.ids[among] = self.ids.get(among, 0) | bits
-        for name in ("heads", "gone", "told", "bound", "disclosed"):
+        for name in ("heads", "gone", "told", "bound", "disclosed", "kids", "restored"):
             getattr(self, name).update(seen[name])
         self.lost += seen["lost"]
         self.count, self.withheld = self.count + seen["count"], self.withheld + seen["withheld"]
@@ -374,11 +416,15 @@ def side_by_side(parts: Iterator[list[bytes]], processes: int) -> Iterator[Part]
 
 
 def verify(
-    lines: Iterable[bytes], *, head: tuple[int, str] | None = None, processes: int = 1
+    lines: Iterable[bytes],
+    *,
+    head: tuple[int, str] | None = None,
+    processes: int = 1,
+    keys: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     """What is to be said of these lines. `head` is a (number, hash) kept elsewhere. With several
     processes this has to be a program of its own: they begin by importing it."""
-    check, coming = Check(head), iter(lines)
+    check, coming = Check(head, keys), iter(lines)
     for line in islice(coming, FEW if processes > 1 else None):
         check.line(line)
     parts = iter(lambda: list(islice(coming, TOGETHER)), [])
@@ -391,6 +437,7 @@ def verify(
     check.ends()
     return {
         "ok": not check.faults,
+        "state": check.state(),
         "sealed": check.count,
         "unsealed": check.unsealed,
         "withheld": check.withheld,
@@ -414,21 +461,34 @@ def part(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
-def anchored(name: str, keys: str | None) -> tuple[int, str]:
+def payload(text: str, keys: dict[str, str] | None, kind: str) -> Any:
+    """What a statement of this kind says; with keys, once its signature fits one of them."""
+    header, said, signature = text.strip().split(".")
+    by = json.loads(part(header))
+    if keys is not None:
+        if by["alg"] != "Ed25519" or by["kid"] not in keys or by.get("typ") != kind:
+            raise NoLedger("is signed by none of these keys")
+        signs(part(keys[by["kid"]]), part(signature), f"{header}.{said}".encode())
+    return json.loads(part(said))
+
+
+def keys_in(name: str) -> dict[str, str]:
+    """The public keys of a JWKS, by kid."""
+    try:
+        return {one["kid"]: one["x"] for one in json.loads(Path(name).read_text())["keys"]}
+    except (KeyError, TypeError, ValueError) as problem:
+        raise NoLedger(f"{name} holds no keys: {problem}") from None
+
+
+def anchored(name: str, keys: dict[str, str] | None) -> tuple[int, str]:
     """The head that a signed statement says; with keys, once its signature fits one of them."""
     try:
-        header, payload, signature = Path(name).read_text("ascii").strip().split(".")
-        said, by = json.loads(part(payload)), json.loads(part(header))
+        said = payload(Path(name).read_text("ascii"), keys, "countersign-anchor+jws")
         head = kept(f"{said['number']}:{said['hash']}")
-        if keys is not None:
-            known = {one["kid"]: one["x"] for one in json.loads(Path(keys).read_text())["keys"]}
-            if by["alg"] != "Ed25519" or by["kid"] not in known:
-                raise NoLedger(f"{name} is signed by none of these keys")
-            signs(part(known[by["kid"]]), part(signature), f"{header}.{payload}".encode())
-    except NoLedger:
-        raise
+    except NoLedger as problem:
+        raise NoLedger(f"{name} {problem}") from None
     except (argparse.ArgumentTypeError, KeyError, TypeError, ValueError) as problem:
-        raise NoLedger(f"{name} is no signed head, or the keys are none: {problem}") from None
+        raise NoLedger(f"{name} is no signed head: {problem}") from None
     return head
 
 
@@ -438,11 +498,11 @@ def signs(key: bytes, signature: bytes, text: bytes) -> None:
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     except ImportError:
-        raise NoLedger("checking a signature takes the package cryptography") from None
+        raise NoLedger("is signed: checking that takes the package cryptography") from None
     try:
         Ed25519PublicKey.from_public_bytes(key).verify(signature, text)
     except InvalidSignature:
-        raise NoLedger("the signature does not fit what it says") from None
+        raise NoLedger("has a signature that does not fit what it says") from None
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -456,15 +516,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     asked = parser.parse_args(arguments)
     try:
+        keys = None if asked.keys is None else keys_in(asked.keys)
         if asked.anchor:
-            asked.head = anchored(asked.anchor, asked.keys)
+            asked.head = anchored(asked.anchor, keys)
             if asked.keys is None:
                 print("the signature of the head was not checked: give --keys", file=sys.stderr)
         if asked.file == "-":
-            found = verify(sys.stdin.buffer, head=asked.head, processes=asked.processes)
+            found = verify(sys.stdin.buffer, head=asked.head, processes=asked.processes, keys=keys)
         else:
             with Path(asked.file).open("rb") as lines:
-                found = verify(lines, head=asked.head, processes=asked.processes)
+                found = verify(lines, head=asked.head, processes=asked.processes, keys=keys)
+        if asked.anchor and keys is None and found["ok"]:
+            found["state"] = NOT_CHECKED
     except (NoLedger, OSError) as problem:
         print(f"no ledger: {problem}", file=sys.stderr)
         return 2
@@ -474,7 +537,7 @@ def main(arguments: list[str] | None = None) -> int:
         for fault in found["faults"]:
             print(f"row {fault['number'] or 'not sealed'}: {fault['what']}")
         print(
-            f"{'ok' if found['ok'] else 'NOT OK'}: {found['sealed']} rows sealed,"
+            f"{'' if found['ok'] else 'NOT OK, '}{found['state']}: {found['sealed']} rows sealed,"
             f" {found['unsealed']} not yet, {found['withheld']} of sealed cases without their"
             f" text, {found['deposits']} deposits; head {found['number']}:{found['head']}"
         )

@@ -108,4 +108,4 @@ def sealed() -> dict[str, Any]:
     """How far the ledger is sealed, and how many entries wait for it."""
     number, at = ledger.sealed_to()
     moment: datetime | None = at
-    return {"row": number, "at": moment, "waiting": ledger.waiting(), "ok": True}
+    return {"row": number, "at": moment, "waiting": ledger.waiting()}

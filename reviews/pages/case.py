@@ -188,7 +188,6 @@ def context(case: Case, user: User, asked: dict[str, str], *, now: datetime) -> 
             .order_by("number")[:50]
         ),
         "entries": entries(case),
-        "entries_ok": None,
         "entries_url": f"/ledger/?subject={case.key}",
         "earlier": _earlier(parts),
         "comments": None if parts.blind is not None else comments.context(parts, asked),

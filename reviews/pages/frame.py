@@ -157,8 +157,8 @@ def _bounded(many: int) -> int | str:
 
 
 def _ledger(walked: verified.Verified | None) -> dict[str, Any]:
-    """Verified to row N; before the first walk over the chain only sealed."""
+    """Up to which row, and how far that was checked; before the first verification only sealed."""
     if walked is not None:
-        return {"row": walked.row, "at": walked.at, "ok": walked.ok, "verified": True}
+        return {"row": walked.row, "at": walked.at, "ok": walked.ok, "state": walked.state}
     number, sealed_at = ledger.sealed_to()
-    return {"row": number, "at": sealed_at, "ok": True, "verified": False}
+    return {"row": number, "at": sealed_at, "ok": True, "state": "sealed"}

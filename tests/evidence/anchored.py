@@ -45,7 +45,9 @@ def names(outside: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iter
         assert found is not None
         return found
 
+    anchors.signed_heads.file().unlink(missing_ok=True)
     yield write_it
+    anchors.signed_heads.file().unlink(missing_ok=True)
     assert Cleaner.current is not None
     owner = Cleaner.current.owner
     for table in ("evidence_anchorcopy", "evidence_anchor", "evidence_sealkey"):

@@ -247,7 +247,10 @@ def test_page_says_who_keeps_the_head_and_hands_it_out(
     mailoutbox: list[Any], settings: Any,
 ) -> None:  # fmt: skip
     client = signed_in("ines", "reviewer")
-    assert b"Nobody outside has the head of this ledger" in client.get("/ledger/").content
+    assert (
+        b"Consistent, not anchored: no place outside has the head of this ledger"
+        in client.get("/ledger/").content
+    )
     set_up = names(mailbox(), mailbox("second"))
     anchor = anchoring.make(set_up, now=NOW)
     assert anchor is not None

@@ -261,16 +261,24 @@ def test_commands_export_and_verify(
     assert capsys.readouterr().out == f"5 rows written to {path}.\n"
     assert path.stat().st_mode & 0o777 == 0o600
     head = f"5:{ledger.verify().head.hex()}"
-    words = f"ok: 5 rows sealed, 0 not yet; head {head}\n"
-    for arguments in (["--head", head], ["--file", str(path), "--head", head]):
+    words = f"5 rows sealed, 0 not yet; head {head}\n"
+    for arguments, state in (
+        (["--head", head], "verified to row 5"),
+        (["--file", str(path), "--head", head], "verified"),
+        ([], "consistent, not anchored"),
+        (["--file", str(path)], "consistent, not anchored"),
+    ):
         call_command("verify_ledger", *arguments)
-        assert capsys.readouterr().out == words
+        assert capsys.readouterr().out == f"{state}: {words}"
     tamper(f"UPDATE evidence_ledgerentry SET words = 'x' WHERE id = {sealed[0].pk}")
     with pytest.raises(SystemExit) as ended:
         call_command("verify_ledger", "--json")
     assert ended.value.code == 1
     assert json.loads(capsys.readouterr().out) == {
         "ok": False,
+        "state": "does not verify",
+        "verified_to": 0,
+        "notes": [],
         "sealed": 5,
         "unsealed": 0,
         "head": head[2:],

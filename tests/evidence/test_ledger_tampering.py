@@ -219,7 +219,7 @@ def test_command_says_that_a_process_was_killed_and_leaves_none(
     sealed: list[LedgerEntry],
 ) -> None:
     assert Many.current is not None
-    assert Many.current.command()["said"].startswith("ok: 5 rows sealed")
+    assert Many.current.command()["said"].startswith("consistent, not anchored: 5 rows sealed")
     assert Many.current.command(killed=True) == {
         "said": "a process that read the ledger was ended (is there too little memory?), so nothing"
         " is known of it; --processes 1 takes one process and longer",
@@ -273,6 +273,7 @@ def test_exported_file_verifies_without_the_app(sealed: list[LedgerEntry], tmp_p
         0,
         {
             "ok": True,
+            "state": "verified",
             "sealed": 6,
             "unsealed": 1,
             "withheld": 1,

@@ -17,7 +17,7 @@ FORBIDDEN_NAMES = frozenset(
 )
 LONGEST_MODULE = 400
 # Handed to others as it is, and so one file whatever it does.
-HANDED_OUT = {"scripts/verify_ledger.py": 490}
+HANDED_OUT = {"scripts/verify_ledger.py": 550}
 
 # Modules that are functions of their arguments. Folders count with everything in them.
 PURE = (

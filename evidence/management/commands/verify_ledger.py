@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from evidence import anchoring, crew, ledger
+from evidence import anchoring, crew, ledger, outside_heads, verified
 from evidence.sources.failures import Stopped
 from evidence.stores.anchors import keys
 from evidence.words import counted
@@ -18,9 +18,10 @@ from evidence.words import counted
 
 class Command(BaseCommand):
     help = (
-        "Checks that no row of the ledger was changed, removed, inserted or reordered. Ends with 1"
-        " when something is wrong. Keep the head it prints elsewhere and give it with --head the"
-        " next time: only so a cut-off end shows."
+        "Asks the places outside which heads they hold, and checks that no row of the ledger was"
+        " changed, removed, inserted or reordered. Ends with 1 when something is wrong. Without a"
+        " place, keep the head it prints elsewhere and give it with --head the next time: only so a"
+        " rewritten ledger or a cut-off end shows."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -49,10 +50,13 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(found, indent=2))
         else:
+            for words in found.get("notes", ()):
+                self.stdout.write(words)
             for fault in found["faults"]:
                 self.stdout.write(f"row {fault['number'] or 'not sealed'}: {fault['what']}")
             self.stdout.write(
-                f"{'ok' if found['ok'] else 'NOT OK'}: {counted(found['sealed'], 'row')} sealed,"
+                f"{'' if found['ok'] else 'NOT OK, '}{found['state']}"
+                f"{_to_row(found)}: {counted(found['sealed'], 'row')} sealed,"
                 f" {found['unsealed']} not yet; head {found['number']}:{found['head']}"
             )
         if not found["ok"]:
@@ -63,6 +67,10 @@ def here(options: dict[str, Any]) -> dict[str, Any]:
     """What is to be said of the ledger in the database."""
     head = options["head"]
     try:
+        outside = verified.outside()
+    except Stopped as problem:
+        raise CommandError(f"{problem.what} {problem.fix}") from None
+    try:
         found = ledger.verify(
             kept=head and (head[0], bytes.fromhex(head[1])),
             processes=options["processes"] or crew.size(),
@@ -72,20 +80,35 @@ def here(options: dict[str, Any]) -> dict[str, Any]:
             "a process that read the ledger was ended (is there too little memory?), so nothing is"
             " known of it; --processes 1 takes one process and longer"
         ) from None
-    faults = found.faults + anchoring.faults()
+    faults = outside.faults + found.faults + anchoring.faults()
     if options["receipts"]:
         try:
             faults += anchoring.receipts()
         except Stopped as problem:
             raise CommandError(f"{problem.what} {problem.fix}") from None
+    state, row = verified.state_of(outside, faults), outside.row
+    if head and not faults:
+        state, row = outside_heads.VERIFIED, max(row, head[0])
     return {
         "ok": not faults,
+        "state": state,
+        "verified_to": row,
+        "notes": [
+            *outside.unreachable,
+            *(one.words for one in outside.restored),
+            *([outside.fix] if outside.fix else []),
+        ],
         "sealed": found.sealed,
         "unsealed": found.unsealed,
         "head": found.head.hex(),
         "number": found.last,
         "faults": [fault._asdict() for fault in faults],
     }
+
+
+def _to_row(found: dict[str, Any]) -> str:
+    row = found.get("verified_to") if found["state"] == outside_heads.VERIFIED else None
+    return f" to row {row:,}" if row else ""
 
 
 def signed_in(name: str) -> tuple[int, str]:
@@ -106,7 +129,9 @@ def in_file(name: str, head: tuple[int, str] | None) -> dict[str, Any]:
     script = runpy.run_path(str(Path(settings.BASE_DIR) / "scripts" / "verify_ledger.py"))
     try:
         with Path(name).open("rb") as lines:
-            found: dict[str, Any] = script["verify"](lines, head=head)
+            found: dict[str, Any] = script["verify"](
+                lines, head=head, keys={kid: jwk["x"] for kid, jwk in anchoring.jwks().items()}
+            )
     except OSError as problem:
         raise CommandError(f"{name} cannot be read: {problem.strerror}") from None
     except script["NoLedger"] as problem:

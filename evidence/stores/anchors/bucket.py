@@ -2,11 +2,14 @@
 
 `address` is ``s3://bucket/prefix?region=…&endpoint=https://…``; `credentials` is a reference to a
 shared credentials file, else they are found as AWS's own tools find them. Rights: `s3:PutObject`,
-`s3:PutObjectRetention`, `s3:GetObject`, `s3:GetObjectVersion`, `s3:GetObjectRetention`.
+`s3:PutObjectRetention`, `s3:GetObject`, `s3:GetObjectVersion`, `s3:GetObjectRetention`, and
+`s3:ListBucketVersions` on the bucket.
 """
 
 import configparser
 import json
+import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -18,10 +21,12 @@ from django.utils import timezone
 
 from evidence.sources import aws_session, outside, secrets
 from evidence.sources.failures import Later, Stopped
-from evidence.stores.anchors.configured import Kept, Place, Statement, wrong
+from evidence.stores.anchors.configured import Held, Kept, Place, Statement, wrong
 
 # COMPLIANCE: not even the account's root shortens it.
 MODE = "COMPLIANCE"
+NAME = re.compile(r"([0-9]{12,18})-([0-9a-f]{16})\.jws")
+LARGEST = 1 << 20
 PATIENCE = Config(connect_timeout=5, read_timeout=15, retries={"max_attempts": 2})
 WAITS = frozenset(
     {"SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "Throttling"}
@@ -53,12 +58,42 @@ def problem(place: Place, statement: Statement, receipt: bytes) -> str:
         return problem.what
 
 
+def held(place: Place) -> list[Held] | None:
+    """Every version of every head below the prefix: a deleted or overwritten one is still listed."""
+    client, bucket, prefix = _client(place)
+    found: list[Held] = []
+    page: dict[str, Any] = {}
+    while True:
+        page = _asked(
+            client.list_object_versions, Bucket=bucket, Prefix=prefix,
+            **({"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
+               if page else {}),
+        )  # fmt: skip
+        for one in page.get("Versions", ()):
+            name = NAME.fullmatch(one["Key"].removeprefix(prefix))
+            if name is not None:
+                version = {"Bucket": bucket, "Key": one["Key"], "VersionId": one["VersionId"]}
+                found.append(
+                    Held(int(name[1]), name[2], one["LastModified"], _reader(client, version))
+                )
+        if not page.get("IsTruncated"):
+            return found
+
+
+def _reader(client: Any, version: dict[str, str]) -> Callable[[], str]:
+    def read() -> str:
+        body: bytes = _asked(client.get_object, **version)["Body"].read(LARGEST)
+        return body.decode("ascii", "replace")
+
+    return read
+
+
 def _why(client: Any, said: dict[str, str], statement: Statement) -> str:
     if not said.get("version"):
         return "the bucket keeps no versions"
     place = {"Bucket": said["bucket"], "Key": said["key"], "VersionId": said["version"]}
     found = _asked(client.get_object, **place)
-    if found["Body"].read(1 << 20) != statement.text.encode():
+    if found["Body"].read(LARGEST) != statement.text.encode():
         return "another text lies there"
     until = found.get("ObjectLockRetainUntilDate")
     if found.get("ObjectLockMode") != MODE or until is None:

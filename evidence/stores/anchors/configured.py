@@ -12,8 +12,8 @@ Owns reading it and what is wrong with it. Secrets are named in it, never given.
 """
 
 import re
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -66,6 +66,17 @@ class Kept(NamedTuple):
 
     receipt: bytes
     words: str
+
+
+class Held(NamedTuple):
+    """A head that a place holds: the row, at least the first 16 hex digits of its hash, when the place
+    took it, and how its signed statement is read (None: only its number, hash and key were kept)."""
+
+    number: int
+    hash: str
+    at: datetime
+    statement: Callable[[], str] | None = None
+    kid: str = ""  # the key that signed it, where that was kept
 
 
 def read() -> SetUp | None:

@@ -30,6 +30,10 @@ class Forged(Exception):
     """What is no statement of ours: the sentence says why."""
 
 
+class Unknown(Forged):
+    """A statement whose key is not known: the sentence says which."""
+
+
 class Said(NamedTuple):
     """What a statement says, and by which key."""
 
@@ -60,6 +64,15 @@ def public(key: OKPKey) -> dict[str, Any]:
     return {**key.as_dict(private=False), "kid": key.thumbprint(), "use": "sig", "alg": ALGORITHM}
 
 
+def names(kid: str, jwk: dict[str, Any]) -> bool:
+    """Whether this is the key that has this id."""
+    try:
+        key = OKPKey.import_key({name: jwk[name] for name in ("kty", "crv", "x")})
+    except (JoseError, ValueError, KeyError, TypeError):
+        return False
+    return bool(key.thumbprint() == kid)
+
+
 def signed(number: int, digest: bytes, tree: bytes, key: OKPKey, *, now: datetime) -> str:
     """A statement: as of now seal `number` of this ledger has this hash, and the rows this root."""
     said: dict[str, Any] = {
@@ -82,22 +95,32 @@ def over(payload: bytes, key: OKPKey, *, kind: str) -> str:
 
 def said_by(text: str, jwks: dict[str, dict[str, Any]]) -> Said:
     """What a statement says, once its signature fits one of these keys, by kid. Raises Forged."""
+    said, kid = payload(text, jwks, kind=TYPE)
+    try:
+        number, digest, tree = said["number"], *map(bytes.fromhex, (said["hash"], said["tree"]))
+    except (ValueError, KeyError, TypeError):
+        raise Forged("it is no statement about a ledger") from None
+    if type(number) is not int or {len(digest), len(tree)} != {32}:
+        raise Forged("it is no statement about a ledger")
+    return Said(number, digest, tree, kid)
+
+
+def payload(text: str, jwks: dict[str, dict[str, Any]], *, kind: str) -> tuple[Any, str]:
+    """What was signed as something of this kind by one of these keys, and by which. Raises Forged."""
     if len(text) > LARGEST or not text.isascii():
         raise Forged("it is no signed statement")
     try:
         header = jws.extract_compact(text.strip().encode()).headers()
         kid = str(header.get("kid"))
         known = jwks.get(kid)
+        if header.get("typ") != kind:
+            raise Forged("it is no statement about a ledger")
         if known is None:
-            raise Forged(f"it is signed by a key that is not known here ({kid[:60]})")
+            raise Unknown(f"it is signed by a key that is not known here ({kid[:60]})")
         key = OKPKey.import_key({name: known[name] for name in ("kty", "crv", "x")})
         found = jws.deserialize_compact(text.strip(), key, algorithms=[ALGORITHM])
-        said = orjson.loads(found.payload)
-        number, digest, tree = said["number"], *map(bytes.fromhex, (said["hash"], said["tree"]))
+        return orjson.loads(found.payload), kid
     except Forged:
         raise
     except (JoseError, ValueError, KeyError, TypeError):
         raise Forged("its signature does not fit what it says") from None
-    if header.get("typ") != TYPE or type(number) is not int or {len(digest), len(tree)} != {32}:
-        raise Forged("it is no statement about a ledger")
-    return Said(number, digest, tree, kid)

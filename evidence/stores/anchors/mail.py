@@ -9,14 +9,14 @@ from django.core.mail import EmailMessage
 from django.core.mail.message import BadHeaderError
 
 from evidence.sources.failures import Later, Stopped
-from evidence.stores.anchors.configured import Kept, Place, Statement
+from evidence.stores.anchors.configured import Held, Kept, Place, Statement
 
 
 def keep(place: Place, statement: Statement, *, now: datetime) -> Kept:
     """Hand it to the mail server; nobody says that it arrived."""
     if settings.MAILERS == settings.UNNAMED_MAILERS:
         raise Stopped("No mail server is named.", "Write it into COUNTERSIGN_EMAIL_URL.")
-    identity = f"<anchor-{statement.number}-{place.name}@countersign>"
+    identity = f"<anchor-{statement.number}-{statement.hash.hex()[:16]}-{place.name}@countersign>"
     name = f"countersign-ledger-{statement.number}.jws"
     mail = EmailMessage(
         subject=f"Ledger of {settings.BASE_URL} to row {statement.number:,}",
@@ -42,3 +42,8 @@ def keep(place: Place, statement: Statement, *, now: datetime) -> Kept:
 def problem(place: Place, statement: Statement, receipt: bytes) -> str:  # noqa: ARG001 -- as each kind
     """Only its reader can say what it has."""
     return ""
+
+
+def held(place: Place) -> list[Held] | None:  # noqa: ARG001 -- as each kind
+    """A mailbox is its reader's: we cannot look into it."""
+    return None

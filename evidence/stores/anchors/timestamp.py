@@ -23,7 +23,7 @@ from rfc3161_client import (
 
 from evidence.sources.failures import Stopped
 from evidence.stores.anchors.asking import posted
-from evidence.stores.anchors.configured import Kept, Place, Statement, wrong
+from evidence.stores.anchors.configured import Held, Kept, Place, Statement, wrong
 
 QUERY, REPLY = "application/timestamp-query", "application/timestamp-reply"
 LARGEST_FILE = 1 << 20
@@ -53,6 +53,11 @@ def problem(place: Place, statement: Statement, receipt: bytes) -> str:
     """What is wrong with a token that was kept."""
     answer = _answer(receipt)
     return _why(_verifier(place), answer, statement.text.encode())
+
+
+def held(place: Place) -> list[Held] | None:  # noqa: ARG001 -- as each kind
+    """An authority keeps nothing of what it stamps."""
+    return None
 
 
 def _answer(body: bytes) -> TimeStampResponse:

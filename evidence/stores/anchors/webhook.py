@@ -7,12 +7,12 @@ from standardwebhooks.webhooks import Webhook
 
 from evidence.sources import secrets
 from evidence.stores.anchors.asking import posted
-from evidence.stores.anchors.configured import Kept, Place, Statement, wrong
+from evidence.stores.anchors.configured import Held, Kept, Place, Statement, wrong
 
 
 def keep(place: Place, statement: Statement, *, now: datetime) -> Kept:
     """POST it; sent again after a crash, it has the same id."""
-    message = f"anchor-{statement.number}"
+    message = f"anchor-{statement.number}-{statement.hash.hex()[:16]}"
     body = json.dumps(
         {
             "type": "ledger.anchored",
@@ -43,3 +43,8 @@ def keep(place: Place, statement: Statement, *, now: datetime) -> Kept:
 def problem(place: Place, statement: Statement, receipt: bytes) -> str:  # noqa: ARG001 -- as each kind
     """Only its receiver can say what it has: they compare it with `verify_ledger --anchor`."""
     return ""
+
+
+def held(place: Place) -> list[Held] | None:  # noqa: ARG001 -- as each kind
+    """A receiver takes heads; it does not list them."""
+    return None
