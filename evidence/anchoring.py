@@ -42,7 +42,7 @@ def make(set_up: SetUp, *, now: datetime, anyway: bool = False) -> Anchor | None
         return None
     found = outside_heads.compare(set_up)
     if found.faults:
-        raise Stopped(f"Row {found.faults[0].number:,} {found.faults[0].what}.", found.fix)
+        raise Stopped(f"Row {found.faults[0].number:,}: {found.faults[0].what}.", found.fix)
     if found.unreachable and (last is None or not found.row):
         return None
     if last is not None:

@@ -195,7 +195,7 @@ def _anchors(now: datetime) -> Check:
     except Stopped as problem:
         return "anchors", False, problem.what, problem.fix
     if gone := outside.faults + anchoring.faults():
-        said = f"row {gone[0].number} of the ledger {gone[0].what}"
+        said = f"row {gone[0].number} of the ledger: {gone[0].what}"
         fix = outside.fix or "run `manage.py verify_ledger` and compare with the copies"
         return "anchors", False, said, fix
     if outside.unreachable:

@@ -28,7 +28,7 @@ def state(set_up: SetUp, *, by: str, reason: str, now: datetime) -> LedgerEntry:
     if found.state != outside_heads.RESTORED and not lost_anchors:
         what = found.faults[0] if found.faults else None
         raise Stopped(
-            f"Row {what.number:,} {what.what}." if what else "No entry of the ledger is missing.",
+            f"Row {what.number:,}: {what.what}." if what else "No entry of the ledger is missing.",
             found.fix or "Nothing has to be stated.",
         )
     seal = LedgerSeal.objects.filter(pk=found.matched).first()

@@ -58,7 +58,7 @@ def sentence(found: Outside, faults: list[Fault]) -> str:
     """What a person has to know: what is wrong first, else what was not compared, and restorations."""
     if faults:
         fix = found.fix if found.faults else "Run `manage.py verify_ledger`."
-        return f"Row {faults[0].number:,} {faults[0].what}. {fix}"
+        return f"Row {faults[0].number:,}: {faults[0].what}. {fix}"
     return " ".join([*found.unreachable, *(f"{one.words}." for one in found.restored)])
 
 
