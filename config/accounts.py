@@ -32,6 +32,13 @@ class ClosedAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth shi
     """allauth's behaviour without sign-up, with redirects to this site alone, and with limits of
     wrong passwords that know a person's own browser."""
 
+    error_messages = DefaultAccountAdapter.error_messages | {
+        "too_many_login_attempts": (
+            "Too many failed sign-ins from here, or with this name. Nothing is locked for good:"
+            " wait five minutes, then try again."
+        )
+    }
+
     def is_open_for_signup(self, request: HttpRequest) -> bool:  # noqa: ARG002 - allauth's signature
         return False
 

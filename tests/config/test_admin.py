@@ -133,7 +133,7 @@ def test_guesses_stay_throttled(site: None, client: Client) -> None:
     for guess in range(5):
         said = {"username": "other", "login": "other", "password": f"guess {guess}"}
         client.post(f"{SIGN_IN}?next=/admin/", said)
-    assert "Too many failed login attempts" in sign_in(client, "other").content.decode()
+    assert "Too many failed sign-ins" in sign_in(client, "other").content.decode()
     client.post("/admin/login/", {"username": "other", "password": PASSWORD})
     assert user_of(client) is None
 

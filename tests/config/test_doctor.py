@@ -53,6 +53,7 @@ def test_doctor_sees_missing_assets(settings: Any, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.django_db
 def test_nothing_starts_without_the_files_of_pages(settings: Any, tmp_path: Path) -> None:
+    settings.ALLOW_ROOT = True
     settings.STATIC_ROOT = tmp_path
     assert answers()["assets"]["message"] == "not collected"
     with pytest.raises(SettingsError, match="run `make setup`"):

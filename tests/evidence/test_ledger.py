@@ -287,6 +287,7 @@ def test_commands_export_and_verify(
     }
 
 
+@pytest.mark.django_db
 def test_verify_command_names_a_file_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="cannot be read: No such file or directory"):
         call_command("verify_ledger", file=str(tmp_path / "none"))

@@ -35,14 +35,13 @@ def test_an_address_of_a_button_leads_to_its_page(
 
 
 def test_too_many_attempts_are_told_when_to_try_again(client: Client) -> None:
-    for _ in range(40):
-        found = client.post(
-            "/accounts/login/", {"login": "nobody", "password": "wrong"}, headers=BROWSER
-        )
-        if found.status_code == 429:
-            break
-    said = found.content.decode()
-    assert (found.status_code, "wait five minutes, then try again" in said) == (429, True)
+    typed = {"login": "nobody", "password": "wrong"}
+    told = [
+        "wait five minutes, then try again"
+        in client.post("/accounts/login/", typed, headers=BROWSER).content.decode()
+        for _ in range(10)
+    ]
+    assert (told[0], told[-1]) == (False, True)
 
 
 def test_a_box_for_a_reason_takes_no_more_than_a_reason_may_be() -> None:
