@@ -111,6 +111,7 @@ RIGHTS = {
     "identities_ownerchange": ADD,
     "identities_party": WRITE,
     "identities_person": WRITE,
+    "identities_proposedchange": WRITE,
     "identities_revocation": WRITE,
     "identities_revocationtry": WRITE,
     "identities_rights": WRITE,

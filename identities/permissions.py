@@ -17,6 +17,13 @@ from evidence import permissions as lowest
 from identities.acting import COMMAND, By, acting
 from identities.models import Binding, Finding, Identity, Party, Person, User
 
+
+class PersonRequired(lowest.NotAllowed):
+    """A person who has just confirmed who they are may do this, a token may not (HTTP 403)."""
+
+    code = "person_required"
+
+
 # The same two errors in the whole house; whoever acts on identities finds them here as well.
 NotAllowed = lowest.NotAllowed
 NotPossible = lowest.NotPossible

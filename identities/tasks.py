@@ -15,6 +15,7 @@ from evidence import nudge
 from identities import judging
 from identities.actions import (
     bindings,
+    changes,
     credentials,
     entitlements,
     following,
@@ -109,8 +110,10 @@ def look_at_files() -> None:
 
 @shared_task(name="identities.tasks.expire")  # type: ignore[untyped-decorator]  # Celery ships no types
 def expire() -> None:
-    """Credentials whose time is over, for lists and counts; deciding reads the time itself."""
+    """Credentials whose time is over, and changes that nobody signed in time, for lists and counts;
+    deciding reads the time itself."""
     _until_done(lambda now: credentials.expire_next(now=now) > 0)
+    _until_done(lambda now: changes.lapse_next(now=now))
 
 
 @shared_task(name="identities.tasks.read_inventories")  # type: ignore[untyped-decorator]  # Celery ships no types

@@ -14,6 +14,8 @@ from identities.models import (
     Delegation,
     Finding,
     Identity,
+    Membership,
+    ProposedChange,
     Revocation,
     Service,
     User,
@@ -55,6 +57,23 @@ def services(user: User, *, now: datetime) -> QuerySet[Service]:
         | Q(sponsor__in=parties)
         | Q(backup__in=parties)
     )
+
+
+def changes(user: User, *, now: datetime) -> QuerySet[ProposedChange]:
+    """What waits or waited for a second person: all of it, or one's own, and what is about
+    identities and services one answers for and teams one is in."""
+    rows = ProposedChange.objects.all()
+    if sees_all(user):
+        return rows
+    if user.person_id is None or not user.is_active:
+        return rows.none()
+    about = [one.key for one in identities(user, now=now).order_by().distinct()]
+    about += [f"service:{one.slug}" for one in services(user, now=now)]
+    mine = Membership.objects.filter(
+        person=user.person_id, superseded_at__isnull=True, during__contains=now
+    )
+    about += [f"team:{team}" for team in mine.values_list("team_id", flat=True)]
+    return rows.filter(Q(proposed_person=user.person_id) | Q(subject__in=about))
 
 
 def credentials(user: User, *, now: datetime) -> QuerySet[Credential]:

@@ -17,7 +17,7 @@ from identities.api.doors import PAGED, door, named, page_of
 from identities.api.identities import identity_of, user_of
 from identities.api.serializers import Reason, checked
 from identities.models import ApiToken, Delegation
-from identities.permissions import NotAllowed, NotPossible, require
+from identities.permissions import NotAllowed, NotPossible, PersonRequired, require
 from reviews import actions, permissions, visible
 from reviews.actions import freezing, planted_answers
 from reviews.actions.answers import WORDS
@@ -207,7 +207,7 @@ def seat_of(request: Request, case: Case) -> Seat | None:
 def confirmed(request: Request) -> None:
     """A token is nobody's hand; a session counts while its person has confirmed it lately."""
     if isinstance(request.auth, ApiToken):
-        raise NotAllowed("A token cannot sign this: a person signs it, signed in.")
+        raise PersonRequired("A token cannot sign this: a person signs it, signed in.")
     require_a_way(user_of(request))
     if is_reauthentication_required(request._request, app="account"):
         raise NotAllowed("Confirm who you are first, at /accounts/reauthenticate/.")

@@ -117,6 +117,7 @@ def _list(request: Request) -> Response:
 def person(request: Request, pk: UUID) -> Response:
     """GET: one person, and what follows if they leave. POST: they left, are here, or moved."""
     user, now = user_of(request), timezone.now()
+    waits = None
     require(owner_permissions.why_not_see_successions(user))
     row = get_object_or_404(Person.objects.prefetch_related("users"), pk=pk)
     if request.method == "POST":
@@ -127,7 +128,7 @@ def person(request: Request, pk: UUID) -> Response:
             if data.get("at") is None:
                 raise NotPossible("Say when: at, a date and time.")
             _confirmed(request, dry_run=data["dry_run"])
-        people.say(
+        waits = people.say(
             row,
             state=data["state"],
             at=data.get("at") or now,
@@ -139,4 +140,5 @@ def person(request: Request, pk: UUID) -> Response:
         )
         row = get_object_or_404(Person, pk=pk)
     follows = foreseen.foresee(row, at=now, now=now)
-    return Response(people.person_out(row, now=now) | {"follows": people.follows_out(follows)})
+    said = people.person_out(row, now=now) | {"follows": people.follows_out(follows)}
+    return Response(said if waits is None else said | {"waits": waits.key})

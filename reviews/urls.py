@@ -43,6 +43,7 @@ urlpatterns = [
     path("", include("reviews.owners_api_urls")),
     path("", include("reviews.pages.owned_urls")),
     path("", include("reviews.pages.freeze_urls")),
+    path("", include("reviews.pages.change_urls")),
     path("", include("reviews.pages.signal_urls")),
     path("", include("reviews.pages.automatic_urls")),
     path("", include("reviews.pages.grant_urls")),

@@ -26,7 +26,7 @@ from evidence import parameters
 from evidence.parameters import NOTHING, Known
 from identities.actions.tokens import digest_of
 from identities.models import ApiToken, User
-from identities.permissions import AUDITOR, NotAllowed, NotPossible, groups
+from identities.permissions import AUDITOR, NotAllowed, NotPossible, PersonRequired, groups
 from identities.register import RegisterError
 
 # A token's last use is kept to the minute: one write a minute, not one a request.
@@ -101,6 +101,8 @@ def door(
                 if request.method == "GET" and asks is not None:
                     parameters.checked(_said(request), asks)
                 return view(request, *args, **kwargs)
+            except PersonRequired as problem:
+                return Response({"detail": str(problem), "code": problem.code}, status=403)
             except NotAllowed as problem:
                 return Response({"detail": str(problem)}, status=403)
             except NotPossible as problem:

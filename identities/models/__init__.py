@@ -10,6 +10,7 @@ from .behaviour import (
     FindingEvent,
     UsageDay,
 )
+from .changes import ProposedChange
 from .claims import Claim, ClaimAnswer, ClaimDay, ClaimRefusal, ClaimWave
 from .enforcement import Circuit, Revocation, RevocationTry
 from .grants import Grant, GrantSession, GrantSignIn, GrantTry
@@ -70,6 +71,7 @@ __all__ = [
     "OwnerChange",
     "Party",
     "Person",
+    "ProposedChange",
     "Revocation",
     "RevocationTry",
     "Rights",

@@ -106,3 +106,5 @@ class Entries:
     identities: list[IdentityEntry] = field(default_factory=list)
     delegations: list[DelegationEntry] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    # What was written, by section, as each entry's path counts it.
+    data: dict[str, Any] = field(default_factory=dict)

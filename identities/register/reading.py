@@ -72,7 +72,7 @@ def read(file: str, text: str) -> Entries:
     data = load(file, text)
     problems: list[Problem] = []
     top = Fields(data, "", problems)
-    found = Entries(file)
+    found = Entries(file, data=data)
     for name in data:
         if name not in TOP:
             found.notes.append(f"{name[:80]}: ignored; read are {', '.join(TOP)}")

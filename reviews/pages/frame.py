@@ -147,6 +147,8 @@ def _listed(user: User, *, now: datetime) -> dict[str, int]:
         )
         findings = identities_visible.findings(user, now=now)
         found["findings"] = findings.filter(state__in=("open", "confirmed")).count()
+        waiting = identities_visible.changes(user, now=now).filter(state="proposed")
+        found["changes"] = waiting[:MOST_COUNTED].count()
         found["unclaimed"] = bindings.proposed_count(now=now, most=MOST_COUNTED)
         cache.set(key, found, KEPT_SECONDS)
     return found

@@ -12,8 +12,8 @@ from django.db.models import Q, QuerySet
 
 from evidence.parameters import Known, understood
 from identities import permissions
-from identities.actions import leaving
-from identities.models import Identity, Membership, Party, Person, Team, User
+from identities.actions import leaving, registration
+from identities.models import Identity, Membership, Party, Person, ProposedChange, Team, User
 from identities.permissions import NotPossible
 from reviews import owner_permissions
 from reviews.actions import places
@@ -46,8 +46,10 @@ def say(
     dry_run: bool,
     by: User,
     now: datetime,
-) -> None:
-    """They left, are here or moved. `dry_run`: every refusal, and nothing is changed."""
+) -> ProposedChange | None:
+    """They left, are here or moved; what a second person signs first. `dry_run`: every refusal, and
+    nothing is changed."""
+    waits: ProposedChange | str = ""
     if state != "here":
         permissions.require(owner_permissions.why_not_say_gone(by, person, now=now))
     with transaction.atomic():
@@ -59,9 +61,10 @@ def say(
             to = Team.objects.filter(name=team).first() if team else None
             if team and to is None:
                 raise NotPossible(f"No team is called {team[:80]!r}.")
-            leaving.move(person=person, to=to, at=at, reason=reason, by=by, now=now)
+            waits = registration.move(person=person, to=to, at=at, reason=reason, by=by, now=now)
         if dry_run:
             transaction.set_rollback(True)
+    return waits if isinstance(waits, ProposedChange) else None
 
 
 def person_out(one: Person, *, now: datetime) -> dict[str, Any]:

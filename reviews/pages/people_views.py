@@ -101,7 +101,7 @@ def person_page(request: HttpRequest, pk: UUID) -> HttpResponse:
         on = said["on"]
         at = now if on is None else datetime.combine(on, time.min, tzinfo=UTC)
         try:
-            people.say(
+            waits = people.say(
                 person,
                 state=said["state"],
                 at=at,
@@ -114,9 +114,11 @@ def person_page(request: HttpRequest, pk: UUID) -> HttpResponse:
         except (NotAllowed, NotPossible) as refused:
             problem, status = str(refused), 403 if isinstance(refused, NotAllowed) else 409
         else:
-            messages.success(
-                request, f"{person.name} {SAID[said['state']]}: what follows is under way."
-            )
+            what = f"{person.name} {SAID[said['state']]}: "
+            if waits is None:
+                messages.success(request, f"{what}what follows is under way.")
+            else:
+                messages.info(request, f"{what}a second person signs {waits} first.")
             return redirect("person_page", pk=pk)
     elif request.method == "POST":
         status = 400

@@ -1,6 +1,6 @@
 """Identities of a registration file, and the actors it declares to be theirs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from evidence.formats.record import ActorName
@@ -49,7 +49,7 @@ def _identity(run: Run, entry: IdentityEntry) -> Identity | None:
         row.inherited = ["criticality"]
     if entry.expires is not None and (entry.expires.at is not None or row.expires_at is None):
         # "90d" counts from the first load: a later run must change nothing.
-        said["expires_at"] = entry.expires.moment(run.now)
+        said["expires_at"] = entry.expires.moment(run.stated_at or run.now)
     if row.state not in ("draft", "retired") and not said.get("purpose", "x").strip():
         run.wrong(f"{entry.path}.purpose", f"{row.name} is {row.state}: it needs a purpose")
         return None
@@ -67,15 +67,21 @@ def _identity(run: Run, entry: IdentityEntry) -> Identity | None:
         # What a person has said stays, whatever its service says later (inheriting.py).
         own = {name: ["", str(said[name])] for name in ("criticality",) if name in said}
         run.done(ADDED, subject, f"new, {row.kind}, draft", about=row.key, data=own or None)
+    elif run.asks and (changed or followed):
+        run.wait(entry.path, subject, _words(changed, followed), about=row.key)
+        return row
     elif changed or followed:
         row.save(update_fields=[*said, *followed, "inherited"])
-        words = worded(changed) or f"follows its service in {', '.join(followed)}"
-        run.done(CHANGED, subject, words, about=row.key, data=changed)
+        run.done(CHANGED, subject, _words(changed, followed), about=row.key, data=changed)
     else:
         run.kept(subject)
         return row
     run.touched.add(row.pk)
     return row
+
+
+def _words(changed: dict[str, list[str]], followed: Sequence[str]) -> str:
+    return worded(changed) or f"follows its service in {', '.join(followed)}"
 
 
 def _same_parties(run: Run, entry: IdentityEntry, row: Identity) -> bool:
@@ -111,10 +117,15 @@ def declare(run: Run, identity: Identity, entry: ActorEntry) -> None:
             )
             return
     mine = next((row for row in rows if row.identity_id == identity.pk), None)
+    if mine is not None and mine.state == "confirmed" and mine.shared == entry.shared:
+        run.kept(subject)
+        return
+    words = f"is {identity.name}" + (", shared" if entry.shared else "")
+    shares = any(row.identity_id != identity.pk and row.state == "confirmed" for row in rows)
+    if run.asks and (shares or (mine is not None and mine.state == "confirmed")):
+        run.wait(entry.path, subject, words, about=identity.key)
+        return
     if mine is not None:
-        if mine.state == "confirmed" and mine.shared == entry.shared:
-            run.kept(subject)
-            return
         Binding.objects.filter(pk=mine.pk).update(superseded_at=run.now)
     who = acting(run.by)
     Binding.objects.create(
@@ -137,7 +148,7 @@ def declare(run: Run, identity: Identity, entry: ActorEntry) -> None:
     run.done(
         kind,
         subject,
-        f"is {identity.name}" + (", shared" if entry.shared else ""),
+        words,
         about=identity.key,
         data={"actor": number, "basis": "declared"},
     )

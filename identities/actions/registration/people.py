@@ -10,6 +10,7 @@ from identities.actions.identities import inherit
 from identities.models import Identity, Membership, Person, Service, Team
 from identities.register import ServiceEntry, TeamEntry
 
+from .asking import decides
 from .persons import apply_people, say_where
 from .run import ADDED, CHANGED, HELD, Run, difference, worded
 
@@ -47,6 +48,14 @@ def apply_teams(run: Run, entries: Iterable[TeamEntry]) -> None:
         if waits:
             run.told(HELD, subject, HELD_BACK.format(_names(gone), waits))
             leaving, gone = [], []
+        named = [
+            f"{_names(those)} {did}"
+            for those, did in ((joining, "joined"), (gone, "left"))
+            if those
+        ]
+        if named and not new and run.asks and decides(team):
+            run.wait(entry.path, subject, ", ".join(named), about=f"team:{team.pk}")
+            continue
         for row in leaving:
             Membership.objects.filter(pk=row.pk).update(superseded_at=run.now)
             if row.during.lower is None or row.during.lower < run.now:
@@ -69,11 +78,6 @@ def apply_teams(run: Run, entries: Iterable[TeamEntry]) -> None:
                 about=f"team:{team.pk}",
             )
         elif joining or leaving:
-            named = [
-                f"{_names(those)} {did}"
-                for those, did in ((joining, "joined"), (gone, "left"))
-                if those
-            ]
             cases = teams.changed(team, ", ".join(named), by=run.by, now=run.now)
             if cases:
                 words += f"; said in {counted(cases, 'open case')} that it signs in"
@@ -103,6 +107,9 @@ def apply_services(run: Run, entries: Iterable[ServiceEntry]) -> None:
         changed = difference(row, said)
         if not changed:
             run.kept(subject)
+            continue
+        if run.asks:
+            run.wait(entry.path, subject, worded(changed), about=f"service:{entry.slug}")
             continue
         for name, value in said.items():
             setattr(row, name, value)

@@ -3,7 +3,7 @@
 Who is known already is read once for all entries; only what changes is written.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import reduce
 from operator import or_
@@ -19,6 +19,7 @@ from identities.models import Membership, Person, Team, User
 from identities.permissions import NotAllowed, NotPossible
 from identities.register import NEVER, PersonEntry, When
 
+from .asking import deciding
 from .run import ADDED, CHANGED, HELD, Run, difference, worded
 
 AT_ONCE = 1_000
@@ -82,17 +83,22 @@ def apply_people(run: Run, entries: Sequence[PersonEntry]) -> None:
         if not found:
             person = Person.objects.create(name=entry.name, email=entry.email)
             known.add(person)
+            run.new_people.add(person.pk)
             run.done(ADDED, subject, "new", about=f"person:{person.pk}")
         else:
             person = found[0]
             said = {"name": entry.name} | ({"email": entry.email} if entry.email else {})
             changed = difference(person, said)
+            if changed and run.asks:
+                about = f"person:{person.pk}"
+                run.wait(entry.path, f"person {person.name}", worded(changed), about=about)
+                said = {}
             for name, value in said.items():
                 setattr(person, name, value)
-            if changed:
+            if changed and said:
                 person.save(update_fields=list(said))
                 run.done(CHANGED, subject, worded(changed), about=f"person:{person.pk}")
-            else:
+            elif not changed:
                 run.kept(subject)
         first = made.setdefault(person.pk, (entry, person))[0]
         if first is not entry:
@@ -114,6 +120,12 @@ def _logins(run: Run, entry: PersonEntry, person: Person, known: Known) -> None:
             if why is not None:
                 run.wrong(f"{entry.path}.logins", f"{login!r} is nobody's yet. {why}")
                 continue
+            if run.asks:
+                # A login with a person behind it signs: nobody makes a signer alone.
+                about = f"person:{person.pk}"
+                words = f"the login {login} is theirs"
+                run.wait(entry.path, f"person {person.name}", words, about=about)
+                continue
             user.person = person
             user.save(update_fields=["person"])
             run.done(CHANGED, f"login {login}", f"is {person.name}'s", about=f"person:{person.pk}")
@@ -132,6 +144,9 @@ def _manager(run: Run, entry: PersonEntry, person: Person, known: Known) -> None
         run.wrong(path, f"{said} {entry.manager!r}: write the e-mail of one in people")
     elif found[0].pk == person.pk:
         run.wrong(path, "nobody is their own manager; leave it out")
+    elif person.manager_id != found[0].pk and run.asks and person.pk not in run.new_people:
+        words = f"reports to {found[0].name}"
+        run.wait(entry.path, f"person {person.name}", words, about=f"person:{person.pk}")
     elif person.manager_id != found[0].pk:
         person.manager = found[0]
         person.save(update_fields=["manager"])
@@ -149,9 +164,12 @@ def say_where(run: Run, entries: Sequence[PersonEntry]) -> None:
     teams = {one.name: one for one in Team.objects.filter(name__in=names)}
     people = [one.pk for one in run.people.values()]
     rows: dict[UUID, list[Membership]] = {}
-    for one in Membership.objects.filter(person__in=people, superseded_at__isnull=True):
+    for one in Membership.objects.filter(
+        person__in=people, superseded_at__isnull=True
+    ).select_related("team"):
         rows.setdefault(one.person_id, []).append(one)
     gone = _said_gone(run, entries) if run.holds_back else []
+    deciders = deciding() if run.asks else frozenset()
     waits = teams_of.waited_for(gone, now=run.now) | leaving.waited_for(gone)
     for entry in entries:
         person = run.people.get(entry.path)
@@ -164,8 +182,15 @@ def say_where(run: Run, entries: Sequence[PersonEntry]) -> None:
         if entry.team and team is None:
             team = teams[entry.team] = Team.objects.create(name=entry.team)
             run.done(ADDED, f"team {team.name}", "new", about=f"team:{team.pk}")
+        mine = rows.get(person.pk, [])
+        if run.asks and (words := _decided_by_teams(run, entry, team, mine, deciders)):
+            signs = team is not None and team.pk in deciders
+            about = f"team:{team.pk}" if team is not None and signs else f"person:{person.pk}"
+            run.wait(entry.path, f"person {person.name}", words, about=about)
+            if entry.moved is not None or entry.left is None:
+                continue
+            team = None
         try:
-            mine = rows.get(person.pk, [])
             if entry.moved is not None and entry.moved.at is not None:
                 _moved(run, entry.moved.at, person, team, mine)
             elif team is not None and not any(
@@ -184,6 +209,26 @@ def say_where(run: Run, entries: Sequence[PersonEntry]) -> None:
                 _left(run, entry, person)
         except (NotAllowed, NotPossible) as problem:
             run.wrong(entry.path, str(problem))
+
+
+def _decided_by_teams(
+    run: Run,
+    entry: PersonEntry,
+    team: Team | None,
+    rows: Sequence[Membership],
+    deciders: Collection[UUID],
+) -> str:
+    """What the entry changes in teams that decide, in words; "" where it changes none."""
+    left: list[Membership] = []
+    if entry.moved is not None and entry.moved.at is not None:
+        left, joins = leaving.elsewhere(rows, team, at=entry.moved.at)
+    else:
+        joins = not any(
+            team is not None and one.team_id == team.pk and run.now in one.during for one in rows
+        )
+    said = [f"joins {team}"] if team is not None and joins and team.pk in deciders else []
+    said += [f"leaves {one.team}" for one in left if one.team_id in deciders]
+    return ", ".join(said)
 
 
 def _said_gone(run: Run, entries: Sequence[PersonEntry]) -> list[Person]:

@@ -5,6 +5,7 @@ that would make many leave at once is refused: half a list looks the same.
 """
 
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 from django.db import connection, transaction
@@ -19,6 +20,8 @@ from identities.models import Person
 from identities.permissions import NotAllowed, NotPossible
 from identities.register import Entries, Problem, RegisterError, When
 
+from . import asking
+from .applying import trial
 from .persons import apply_people, leave, say_where
 from .run import Registered, Run
 
@@ -45,6 +48,7 @@ def roster(
 ) -> Roster:
     """Apply one list, all of it or, with RegisterError, nothing of it. The same twice is once.
 
+    What it changes of people who are known waits for a second person (asking.py).
     `leaving_at_most`: how many a whole list may leave out; without it FEW, or one in SHARE.
     """
     permissions.require(permissions.why_not_roster(by, now=now))
@@ -59,6 +63,8 @@ def roster(
         say_where(run, entries.people)
         if whole and not run.problems:
             _left_out(run, leaving_at_most)
+        if not run.problems:
+            asking.propose(run, entries, reason="a list of people", trial=partial(trial, now=now))
         if run.problems:
             raise RegisterError(entries.file, run.problems)
         if dry_run:

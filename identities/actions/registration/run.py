@@ -17,13 +17,26 @@ from identities.register import Problem
 ADDED, CHANGED, KEPT = "added", "changed", "kept"
 # Not done, and said why: the rest of the file is.
 HELD = "held"
+# Not done yet: a second person signs it first.
+PROPOSED = "proposed"
+# Of one value of a difference.
+LONGEST_WORDS = 400
 
 
 class Change(NamedTuple):
     """What became of one entry."""
 
-    kind: str  # added, changed, kept, held
+    kind: str  # added, changed, kept, held, proposed
     subject: str  # "identity svc-report-agent"
+    words: str
+
+
+@dataclass(slots=True)
+class Waiting:
+    """What an entry says of something that exists, before a second person has signed it."""
+
+    subject: str
+    about: str  # the ledger's subject
     words: str
 
 
@@ -54,9 +67,27 @@ class Run:
     # Whom each entry of people is about, by its path; and who left by this run.
     people: dict[str, Person] = field(default_factory=dict)
     gone: list[Person] = field(default_factory=list)
+    new_people: set[UUID] = field(default_factory=set)
     because: str = "by a registration file"
     # Whether it says of nobody that they are gone whose signature something waits for.
     holds_back: bool = False
+    # What waits for a second person, by the path of its entry.
+    waiting: dict[str, Waiting] = field(default_factory=dict)
+    # When relative times ("90d") were stated; None: now.
+    stated_at: datetime | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Whether one person acts, who changes alone nothing that exists."""
+        return acting(self.by).user is not None
+
+    def wait(self, path: str, subject: str, words: str, *, about: str) -> None:
+        """A change that a second person signs first: nothing of it is done in this run."""
+        entry = path.partition("]")[0] + "]"
+        one = self.waiting.setdefault(entry, Waiting(subject, about, ""))
+        one.words = "; ".join(filter(None, (one.words, words)))
+        if about.startswith("team:"):  # whose members sign
+            one.about = about
 
     def wrong(self, path: str, what: str) -> None:
         self.problems.append(Problem(path, what))
@@ -144,4 +175,4 @@ def worded(changed: dict[str, list[str]]) -> str:
 
 def _cut(text: str) -> str:
     text = text or "nothing"
-    return text if len(text) <= 80 else text[:79] + "…"
+    return text if len(text) <= LONGEST_WORDS else text[: LONGEST_WORDS - 1] + "…"
