@@ -16,10 +16,12 @@ class HouseConfig(AppConfig):
 
         celery.connect_nudges()
         # Evidence knows no people: who sees what of it is said from above (decisions 2).
-        from evidence import permissions
+        from evidence import permissions, second_person
+        from identities.actions import source_changes
         from reviews import readers
 
         permissions.lookup = readers.reader
+        second_person.ask = source_changes.ask
 
 
 class AdminConfig(admin.AdminConfig):

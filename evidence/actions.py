@@ -4,7 +4,7 @@ Owns the ledger's rows about sources. Knows who acts as plain text only (evidenc
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 
-from evidence import doors, known, ledger, nudge, permissions
+from evidence import doors, known, ledger, nudge, permissions, second_person
 from evidence.models import Gap, LedgerEntry, Source
 from evidence.permissions import COMMAND, NotPossible, Reader
 
@@ -22,6 +22,8 @@ LONGEST_RETENTION_DAYS = 36_600
 SHOWN_ONCE = "source.secret_shown"
 LONGEST_LAG_SECONDS = 7 * 86_400
 LONGEST_REALM = 200
+
+ADDING_TAKES_TWO = "Other sources speak for these realms already (none: for any): a second person signs this first."
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}\Z")
 # Which side of the timeline a format's events are drawn on, when nobody says.
@@ -80,6 +82,8 @@ def add_source(
     ):
         if wrong:
             raise NotPossible(sentence)
+    if second_person.adding_waits(named, by):
+        raise NotPossible(ADDING_TAKES_TWO)
     with transaction.atomic():
         source, made = Source.objects.get_or_create(
             name=name,
@@ -122,6 +126,7 @@ def set_realms(*, source: Source, realms: Iterable[str], by: Reader, now: dateti
     """The realms that a source may speak for from now on; none: any. What was taken before stays
     until it is read again."""
     permissions.require(by.why_not_administer)
+    second_person.require(source, by)
     named = sorted({realm.strip().lower() for realm in realms if realm.strip()})
     wrong = next((one for one in named if len(one) > LONGEST_REALM or "\0" in one), None)
     if wrong is not None:
@@ -148,27 +153,105 @@ def new_token(
 ) -> tuple[Source, str]:
     """The source and its new push token, which nobody can see again; the old one ends now."""
     permissions.require(by.why_not_administer)
-    if lasts is not None and not timedelta() < lasts <= LONGEST_TOKEN_LIFE:
-        raise NotPossible(f"A token lasts between 1 and {LONGEST_TOKEN_LIFE.days} days.")
+    second_person.require(source, by)
     token, digest = doors.new_token()
-    with transaction.atomic():
-        row = Source.objects.select_for_update().get(pk=source.pk)
-        replaced = row.token_digest is not None
-        row.token_digest = digest
-        row.token_hint = token[:8]
-        row.token_expires_at = None if lasts is None else now + lasts
-        row.token_used_at = None
-        row.save(update_fields=["token_digest", "token_hint", "token_expires_at", "token_used_at"])
-        _write(
-            row,
-            by,
-            now,
-            act="source.token_made",
-            words=f"source {row.name} has a new token"
-            + (", the one before it ended" if replaced else ""),
-            data={"hint": row.token_hint, "expires_at": _said(row.token_expires_at)},
+    said = {"digest": digest.hex(), "hint": token[:8], "expires_at": _end_of(lasts, now)}
+    return NEW_TOKEN.apply({"source": source.name, **said}, by=by, now=now), token
+
+
+def propose_token(*, source: Source, by: Reader, now: datetime, reason: str) -> tuple[str, str]:
+    """The key of the proposal, and a token that sends as this source once a second person has
+    signed; until then the old one works."""
+    permissions.require(by.why_not_administer)
+    token, digest = doors.new_token()
+    said = {"digest": digest.hex(), "hint": token[:8], "expires_at": ""}
+    return second_person.propose("token", source.name, said, by=by, now=now, reason=reason), token
+
+
+def _end_of(lasts: timedelta | None, now: datetime) -> str:
+    if lasts is None:
+        return ""
+    if not timedelta() < lasts <= LONGEST_TOKEN_LIFE:
+        raise NotPossible(f"A token lasts between 1 and {LONGEST_TOKEN_LIFE.days} days.")
+    return (now + lasts).isoformat()
+
+
+class _NewToken:
+    """Sending as a source: by its digest alone, which is all that a proposal holds."""
+
+    @staticmethod
+    def lines(document: Mapping[str, Any]) -> list[tuple[str, str]]:
+        row = second_person.source_of(document)
+        ends = f", and the one that begins with {row.token_hint} ends" if row.token_hint else ""
+        return [
+            (f"source {row.name}", f"takes the token that begins with {document['hint']}{ends}")
+        ]
+
+    @staticmethod
+    def apply(document: Mapping[str, Any], *, by: Reader, now: datetime) -> Source:
+        with transaction.atomic():
+            row = Source.objects.select_for_update().get(name=document["source"])
+            replaced = row.token_digest is not None
+            ends = document["expires_at"]
+            row.token_digest = bytes.fromhex(document["digest"])
+            row.token_hint = document["hint"]
+            row.token_expires_at = datetime.fromisoformat(ends) if ends else None
+            row.token_used_at = None
+            row.save(
+                update_fields=["token_digest", "token_hint", "token_expires_at", "token_used_at"]
+            )
+            _write(
+                row,
+                by,
+                now,
+                act="source.token_made",
+                words=f"source {row.name} has a new token"
+                + (", the one before it ended" if replaced else ""),
+                data={"hint": row.token_hint, "expires_at": _said(row.token_expires_at)},
+            )
+        return row
+
+
+class _Added:
+    """A source beside others that speak for the same realms, with its token."""
+
+    @staticmethod
+    def lines(document: Mapping[str, Any]) -> list[tuple[str, str]]:
+        said = document["said"]
+        if Source.objects.filter(name=document["source"]).exists():
+            raise NotPossible(f"There is a source named {document['source']} already.")
+        realms = ", ".join(said["realms"]) or "any realm"
+        more = "; ".join(
+            f"{name}: {value}"
+            for name, value in sorted(said.items())
+            if name not in ("name", "realms")
         )
-    return row, token
+        words = f"is added, may speak for {realms}, and takes the token {document['hint']}…"
+        return [(f"source {document['source']}", f"{words}. {more}")]
+
+    @staticmethod
+    def apply(document: Mapping[str, Any], *, by: Reader, now: datetime) -> None:
+        with transaction.atomic():
+            add_source(**document["said"], by=by, now=now)
+            NEW_TOKEN.apply(document, by=by, now=now)
+
+
+def propose_source(*, by: Reader, now: datetime, reason: str, **said: Any) -> tuple[str, str]:
+    """The key of the proposal, and the token that the source takes once it is there."""
+    permissions.require(by.why_not_administer)
+    with transaction.atomic():
+        # Everything that would be wrong is said now; nothing of it stays.
+        add_source(**said, by=by._replace(signed_by_two=True), now=now)
+        transaction.set_rollback(True)
+    token, digest = doors.new_token()
+    document = {"said": said, "digest": digest.hex(), "hint": token[:8], "expires_at": ""}
+    key = second_person.propose("add", said["name"], document, by=by, now=now, reason=reason)
+    return key, token
+
+
+NEW_TOKEN = _NewToken()
+second_person.ACTS["add"] = _Added()
+second_person.ACTS["token"] = NEW_TOKEN
 
 
 def why_not_show_secret(source: Source, by: Reader) -> str | None:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from django.db import transaction
 
-from evidence import ledger, nudge, permissions, pulls
+from evidence import ledger, nudge, permissions, pulls, second_person
 from evidence.models import Connection, Pull, Source
 from evidence.permissions import NotPossible, Reader
 from evidence.sources import CONNECTORS, connector_secrets
@@ -51,6 +51,7 @@ def connect(
             " source is kept no longer."
         )
     said = checked(known, settings)
+    second_person.require(source, by)
     with transaction.atomic():
         row, made = Connection.objects.select_for_update().get_or_create(
             source=source, defaults={"connector": connector, "settings": said}
@@ -81,6 +82,63 @@ def connect(
         )
         nudge.after_commit("pull.asked")
     return row
+
+
+class _Connection:
+    """Where the evidence of a source comes from."""
+
+    @staticmethod
+    def lines(document: Mapping[str, Any]) -> list[tuple[str, str]]:
+        source = second_person.source_of(document)
+        row = Connection.objects.filter(source=source).first()
+        connector = document["connector"]
+        was = {} if row is None else {"connector": row.connector, **row.settings}
+        to = {"connector": connector, **checked(CONNECTORS[connector], document["settings"])}
+        changed = [name for name in {**was, **to} if was.get(name) != to.get(name)]
+        return [
+            (
+                f"source {source.name}",
+                f"{name}: {was.get(name) or 'nothing'} → {to.get(name) or 'nothing'}",
+            )
+            for name in changed
+        ] or [(f"source {source.name}", f"is asked every {document['every_seconds']} s")]
+
+    @staticmethod
+    def apply(document: Mapping[str, Any], *, by: Reader, now: datetime) -> None:
+        more = {one: document[one] for one in ("every_seconds", "first_days")}
+        connect(
+            source=second_person.source_of(document),
+            connector=document["connector"],
+            settings=document["settings"],
+            by=by,
+            now=now,
+            **more,
+        )
+
+
+second_person.ACTS["connection"] = _Connection()
+
+
+def propose(
+    *,
+    source: Source,
+    connector: str,
+    settings: Mapping[str, str],
+    by: Reader,
+    now: datetime,
+    reason: str,
+    every_seconds: int = 300,
+    first_days: int = 7,
+) -> str:
+    """Ask a second person to have a source pulled so; the key of the proposal."""
+    permissions.require(by.why_not_administer)
+    said = {
+        "connector": connector,
+        "settings": checked(CONNECTORS[connector], settings),
+        "every_seconds": every_seconds,
+        "first_days": first_days,
+    }
+    return second_person.propose("connection", source.name, said, by=by, now=now, reason=reason)
 
 
 def checked(connector: Connector, settings: Mapping[str, str]) -> dict[str, str]:

@@ -5,6 +5,8 @@ evidence/formats/mapping.py's. Trying stores nothing, and shows what would be ke
 secrets are gone before anything is shown.
 """
 
+import hashlib
+from collections.abc import Mapping as Members
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -12,7 +14,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.db import transaction
 
-from evidence import known, ledger, permissions
+from evidence import known, ledger, permissions, second_person
 from evidence.formats import bodies, mapping
 from evidence.formats.mapping import PREFIX, Mapping
 from evidence.formats.mapping_text import MappingError, Problem
@@ -180,6 +182,8 @@ def save(*, text: str, by: Reader, now: datetime) -> MappingVersion:
         newest = MappingVersion.objects.filter(name=made.name).order_by("-version").first()
         if newest is not None and newest.text == text:
             return newest
+        for source in Source.objects.filter(format=f"{PREFIX}{made.name}"):
+            second_person.require(source, by)
         number = 1 if newest is None else newest.version + 1
         row, first = MappingVersion.objects.get_or_create(
             name=made.name,
@@ -213,6 +217,7 @@ def use(*, source: Source, name: str, by: Reader, now: datetime) -> Source:
     wanted = f"{PREFIX}{name.removeprefix(PREFIX)}"
     if known.plain(wanted) != wanted or known.find(wanted) is None:
         raise NotPossible(f"There is no mapping {name[:80]!r}; save it first.")
+    second_person.require(source, by)
     with transaction.atomic():
         row = Source.objects.select_for_update().get(pk=source.pk)
         before = row.format
@@ -231,9 +236,55 @@ def use(*, source: Source, name: str, by: Reader, now: datetime) -> Source:
     return row
 
 
+class _Reading:
+    """What a source's records are read by: a saved mapping, and its text."""
+
+    @staticmethod
+    def lines(document: Members[str, Any]) -> list[tuple[str, str]]:
+        source, made = second_person.source_of(document), mapping.of(document["text"])
+        digest = hashlib.sha256(document["text"].encode()).hexdigest()
+        was = source.format or "recognition"
+        words = f"is read by {PREFIX}{made.name}, text of SHA-256 {digest}, not by {was}"
+        return [(f"source {source.name}", words)]
+
+    @staticmethod
+    def apply(document: Members[str, Any], *, by: Reader, now: datetime) -> None:
+        row = save(text=document["text"], by=by, now=now)
+        use(source=second_person.source_of(document), name=row.name, by=by, now=now)
+
+
+second_person.ACTS["mapping"] = _Reading()
+
+
+def waiting(text: str, source: Source | None, by: Reader) -> Source | None:
+    """The source for which saving this text, or using it for `source`, takes a second person."""
+    name = f"{PREFIX}{mapping.of(text).name}"
+    using = [] if source is None else [source]
+    if not MappingVersion.objects.filter(name=name.removeprefix(PREFIX), text=text).exists():
+        using += Source.objects.filter(format=name).order_by("name")
+    return next((one for one in using if second_person.waits(one, by)), None)
+
+
+def propose(*, text: str, source: Source, by: Reader, now: datetime, reason: str) -> str:
+    """Ask a second person to have a source read by this text; the key of the proposal."""
+    permissions.require(by.why_not_administer)
+    said = {"text": text}
+    return second_person.propose("mapping", source.name, said, by=by, now=now, reason=reason)
+
+
 def problems_of(problem: MappingError) -> list[dict[str, Any]]:
     """What is wrong in a file, as rows of a page or a document."""
     return [one._asdict() for one in problem.problems]
 
 
-__all__ = ["MappingError", "Preview", "Problem", "preview", "problems_of", "save", "use"]
+__all__ = [
+    "MappingError",
+    "Preview",
+    "Problem",
+    "preview",
+    "problems_of",
+    "propose",
+    "save",
+    "use",
+    "waiting",
+]

@@ -11,7 +11,16 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 
-from evidence import actions, anchoring, custody_pages, doors, known, pulling, verified
+from evidence import (
+    actions,
+    anchoring,
+    custody_pages,
+    doors,
+    known,
+    pulling,
+    second_person,
+    verified,
+)
 from evidence.models import Anchor, Deposit, Source
 from evidence.parameters import Known, understood, whole
 from evidence.permissions import Reader
@@ -147,6 +156,7 @@ def source(
         ],
         "declare_url": f"{path}declare/" if may else "",
         "rotate_url": f"{path}token/" if may else "",
+        "takes_two": may and second_person.waits(source, by),
         "hook": _hook(source, by) if may else None,
         "acts": [],
         "gaps": sources.gaps(source),
@@ -186,7 +196,8 @@ def addresses(source: Source) -> dict[str, str]:
     }
 
 
-def token(source: Source, token: str) -> dict[str, Any]:
+def token(source: Source, token: str, *, waits: str = "") -> dict[str, Any]:
+    """templates/source_token.html; `waits`: the proposal that a second person signs first."""
     return {
         "section": "sources",
         "source": {
@@ -195,7 +206,8 @@ def token(source: Source, token: str) -> dict[str, Any]:
             "url": f"/sources/{source.name}/",
         },
         "token": token,
-        "expires_at": source.token_expires_at,
+        "waits": waits,
+        "expires_at": None if waits else source.token_expires_at,
         **addresses(source),
     }
 

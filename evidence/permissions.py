@@ -39,6 +39,8 @@ class Reader(NamedTuple):
     sealed_keys: frozenset[str] = frozenset()
     # And the numbers of rows that were found to be theirs then.
     sealed_rows: frozenset[int] = frozenset()
+    # What is done was signed by two people: `name` holds both.
+    signed_by_two: bool = False
 
 
 # Whoever can run manage.py on the server has the database anyway; the ledger says so.

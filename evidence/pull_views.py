@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from config.page import page
-from evidence import connecting, pages, permissions, pulling, pulls
+from evidence import connecting, pages, permissions, pulling, pulls, second_person
 from evidence.models import Connection, Source
 from evidence.permissions import NotPossible, Reader
 from evidence.sources import CONNECTORS
@@ -70,17 +70,22 @@ def connect(request: HttpRequest, by: Reader, name: str) -> HttpResponse:
         form = form_of(connector, request.POST if request.method == "POST" else None, initial)
         if request.method == "POST" and form.is_valid():
             said = form.cleaned_data
+            wanted: dict[str, Any] = {
+                "source": source,
+                "connector": connector.name,
+                "settings": {
+                    one.name: said.get(f"set_{one.name}") or "" for one in connector.fields
+                },
+                "by": by,
+                "now": timezone.now(),
+                **{one: said[one] for one in ("every_seconds", "first_days") if one in said},
+            }
             try:
-                connecting.connect(
-                    source=source,
-                    connector=connector.name,
-                    settings={
-                        one.name: said.get(f"set_{one.name}") or "" for one in connector.fields
-                    },
-                    by=by,
-                    now=timezone.now(),
-                    **{one: said[one] for one in ("every_seconds", "first_days") if one in said},
-                )
+                if second_person.waits(source, by):
+                    key = connecting.propose(**wanted, reason=f"the connection of {name}")
+                    messages.info(request, f"A second person signs {key} first.")
+                    return redirect(f"/changes/{key}/")
+                connecting.connect(**wanted)
             except NotPossible as problem:
                 form.add_error(None, str(problem))
             else:

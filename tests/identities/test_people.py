@@ -36,9 +36,11 @@ def load(text: str, *, dry_run: bool = False, now: Any = NOW) -> list[tuple[str,
 def feed(
     *people: dict[str, str], whole: bool = False, by: By = COMMAND, **how: Any
 ) -> registration.Roster:
-    entries = Entries("list.json", [])
+    entries = Entries("list.json", [], data={"people": []})
     for place, one in enumerate(people):
-        entries.people += read("list.json", f'{{"people": [{_json(one)}]}}').people
+        found = read("list.json", f'{{"people": [{_json(one)}]}}')
+        entries.data["people"] += found.data["people"]
+        entries.people += found.people
         entries.people[-1] = entries.people[-1]._replace(path=f"people[{place}]")
     return registration.roster(entries=entries, whole=whole, by=by, now=NOW, **how)
 

@@ -9,6 +9,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from rest_framework import serializers
 
+from identities.actions import changes
 from identities.models import Binding, ClaimAnswer, Finding, Service, User
 from identities.permissions import AUDITOR
 from reviews import actions, break_glass_api, incidents_api
@@ -125,6 +126,16 @@ def acts(story: Told) -> dict[str, Act]:
         role="sponsor", identity=story.identity, was=party(story.leila), heir=party(ines),
         state="accepted",
     )  # fmt: skip
+    change = changes.propose(
+        kind="registration",
+        subject=story.identity.key,
+        title="x",
+        document={"identities": [{"name": story.identity.name}]},
+        lines=[changes.Line("x", "y")],
+        reason="x",
+        by=rita,
+        now=NOW,
+    )
     policy = policy_versions.propose(
         name="agents", text='{"scope": {"kinds": ["agent"]}}', reason="r", by=rita, now=NOW
     )
@@ -196,6 +207,8 @@ def acts(story: Told) -> dict[str, Act]:
         "api_request_access": Act({}, nobody, named),
         "api_policies": Act({}, ines),
         "api_policy_try": Act({}, ines),
+        "api_change_sign": Act({"key": change.key}, rita),
+        "api_change_refuse": Act({"key": change.key}, make_user("resi", "responder")),
         "api_policy_sign": Act(version, rita),
         "api_policy_refuse": Act(version, ines),
         "api_campaigns": Act({}, ines),

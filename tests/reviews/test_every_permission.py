@@ -25,6 +25,7 @@ from .permission_accounts import of_accounts
 from .permission_alerts import of_alerts
 from .permission_answers import of_answers
 from .permission_automatic import of_automatic_holds
+from .permission_changes import of_changes
 from .permission_containment import of_containment
 from .permission_empty import of_empty_seats
 from .permission_freezes import of_freezes
@@ -62,6 +63,7 @@ ROWS = [
     *of_owners(),
     *of_persons(),
     *of_freezes(),
+    *of_changes(),
     *of_answers(),
     *of_empty_seats(),
     *of_steering(),

@@ -12,7 +12,8 @@ from django.utils import timezone
 from config.celery import NUDGES, SCHEDULE
 from evidence import nudge
 from evidence.models import LedgerEntry
-from identities.models import ApiToken, Identity, Person, User
+from identities.actions import changes
+from identities.models import ApiToken, Identity, Person, ProposedChange, User
 from reviews import tasks
 from reviews.models import Succession
 from reviews.succession import foreseen
@@ -103,7 +104,10 @@ def test_a_move_asks_whether_it_is_still_theirs(story: Told, as_user: Sign) -> N
     said = {"state": "moved", "on": "", "team": "Nowhere", "reason": "HR"}
     client = sure(as_user(story.rita))
     assert b"No team is called this." in client.post(url(story.ines), said).content
-    client.post(url(story.ines), said | {"team": "Risk"})
+    asked = client.post(url(story.ines), said | {"team": "Risk"}, follow=True)
+    change = ProposedChange.objects.get()
+    assert f"a second person signs {change} first" in asked.content.decode()
+    changes.sign(change=change, by=story.leila, now=timezone.now())
     tasks.owners()
     listed = Succession.objects.get()
     assert (listed.why, str(listed.team), str(listed.items.get(role="owner").heir)) == (
