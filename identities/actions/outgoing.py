@@ -10,8 +10,9 @@ from datetime import datetime
 from django.db import IntegrityError, transaction
 
 from evidence import ledger, nudge
+from identities.actions import two_person
 from identities.models import OutgoingSwitch, User
-from identities.permissions import NOBODY, NotAllowed, NotPossible, cannot_sign, require
+from identities.permissions import NotPossible, cannot_sign, require
 from identities.reasons import reason_given
 
 CHANGING = frozenset({"reviewer", "responder", "administrator"})
@@ -65,8 +66,6 @@ def why_not_refuse_switch(user: User, row: OutgoingSwitch | None, *, now: dateti
 def propose(*, to: str, reason: str, by: User, now: datetime) -> OutgoingSwitch:
     """Ask for a second person's signature. Nothing changes before it."""
     require(why_not_propose_switch(by, now=now))
-    if by.person is None:
-        raise NotAllowed(NOBODY)
     reason = reason_given(reason, what="whoever signs reads it")
     if to not in WORDS:
         raise NotPossible(f"{to[:40]!r} is no position; choose one of {', '.join(WORDS)}.")
@@ -76,11 +75,7 @@ def propose(*, to: str, reason: str, by: User, now: datetime) -> OutgoingSwitch:
         with transaction.atomic():
             row = OutgoingSwitch.objects.create(
                 to=to,
-                reason=reason,
-                proposed_at=now,
-                proposed_by=by.ref,
-                proposed_by_name=by.called,
-                proposed_person=by.person,
+                **two_person.proposal(by=by, now=now, reason=reason),
             )
             _note(row, "outgoing.proposed", f"proposed to {WORDS[to]}: {reason}", by, now)
     except IntegrityError:
@@ -96,7 +91,7 @@ def sign(*, by: User, now: datetime) -> OutgoingSwitch:
         if row is None:
             raise NotPossible(NOTHING)
         OutgoingSwitch.objects.filter(state="in_force").update(state="ended")
-        _settle(row, "in_force", by, now)
+        two_person.settle(row, "in_force", by=by, now=now)
         _note(row, f"outgoing.{row.to}", f"signed to {WORDS[row.to]}: {row.reason}", by, now)
         nudge.after_commit("revocation.requested")
     return row
@@ -110,15 +105,9 @@ def refuse(*, reason: str, by: User, now: datetime) -> OutgoingSwitch:
         reason = reason_given(reason, what="whoever signs reads it")
         if row is None:
             raise NotPossible(NOTHING)
-        _settle(row, "refused", by, now, reason)
+        two_person.settle(row, "refused", by=by, now=now, reason=reason)
         _note(row, "outgoing.refused", f"refused to {WORDS[row.to]}: {reason}", by, now)
     return row
-
-
-def _settle(row: OutgoingSwitch, state: str, by: User, now: datetime, reason: str = "") -> None:
-    row.state, row.settled_at, row.settled_by = state, now, by.ref
-    row.settled_by_name, row.settled_person, row.settled_reason = by.called, by.person, reason
-    row.save()
 
 
 def _note(row: OutgoingSwitch, act: str, said: str, by: User, now: datetime) -> None:

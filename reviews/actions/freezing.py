@@ -15,13 +15,13 @@ from django.db.models import Q, QuerySet
 from evidence import ledger, locks, nudge
 from evidence.locks import Lock
 from evidence.words import counted
+from identities.actions import two_person
 from identities.models import Person, User
-from identities.permissions import NotAllowed, NotPossible, require
+from identities.permissions import NotPossible, require
 from identities.reasons import reason_given
 from reviews import freeze_permissions, freezes, policy_words
 from reviews.ladder import CUTS
 from reviews.models import Case, Freeze, Notice
-from reviews.permissions import NOBODY
 from reviews.policy_document import Scope
 
 from . import policy_versions
@@ -79,8 +79,6 @@ def propose(
     policy_versions.require_known(freezes.document(scope))
     _check_times(since, until, now=now)
     _check_asked(asked, now=now)
-    if by.person is None:
-        raise NotAllowed(NOBODY)
     try:
         with transaction.atomic():
             row = Freeze.objects.create(
@@ -88,11 +86,7 @@ def propose(
                 since=since,
                 until=until,
                 asked=asked,
-                reason=reason,
-                proposed_at=now,
-                proposed_by=by.ref,
-                proposed_by_name=by.called,
-                proposed_person=by.person,
+                **two_person.proposal(by=by, now=now, reason=reason),
             )
             row.refresh_from_db(fields=["number"])
             _note(row, "freeze.proposed", f"{by.called} proposed {_said(row)}", by, now)
@@ -119,7 +113,7 @@ def sign(*, freeze: Freeze, by: User, now: datetime) -> Freeze:
                     f"{freezes.words(one)} for the same scope: let this one begin then, or end"
                     f" {one.key} first."
                 )
-        _settle(row, "in_force", by=by, now=now)
+        two_person.settle(row, "in_force", by=by, now=now)
         _note(row, "freeze.signed", f"{by.called} signed {_said(row)}", by, now)
         _tell_asked(row, now=now)
     return row
@@ -131,7 +125,7 @@ def refuse(*, freeze: Freeze, reason: str, by: User, now: datetime) -> Freeze:
         row = _locked(freeze)
         require(freeze_permissions.why_not_refuse_freeze(by, row, now=now))
         reason = reason_given(reason, what="why nothing is frozen")
-        _settle(row, "refused", by=by, now=now, reason=reason)
+        two_person.settle(row, "refused", by=by, now=now, reason=reason)
         _note(row, "freeze.refused", f"{by.called} refused {row}: {reason}", by, now)
     return row
 
@@ -216,13 +210,6 @@ def _said(row: Freeze) -> str:
 def _locked(freeze: Freeze) -> Freeze:
     rows = Freeze.objects.select_for_update(of=("self",)).select_related("asked")
     return rows.get(pk=freeze.pk)
-
-
-def _settle(row: Freeze, state: str, *, by: User, now: datetime, reason: str = "") -> None:
-    row.state = state
-    row.settled_at, row.settled_by, row.settled_by_name = now, by.ref, by.called
-    row.settled_person, row.settled_reason = by.person, reason
-    row.save()
 
 
 def _tell_asked(row: Freeze, *, now: datetime) -> None:

@@ -17,13 +17,13 @@ from evidence import ledger, locks, nudge
 from evidence.locks import Lock
 from evidence.words import counted
 from identities.acting import COUNTERSIGN, By, acting
+from identities.actions import two_person
 from identities.models import User
 from identities.models.identity import MODES
-from identities.permissions import NotAllowed, NotPossible, require
+from identities.permissions import NotPossible, require
 from identities.reasons import LONGEST_REASON, reason_given
 from reviews import mode_permissions, mode_rules, policy_words
 from reviews.models import ModeRule
-from reviews.permissions import NOBODY
 from reviews.policy_document import Scope
 
 from . import modes_now, opening, policy_versions
@@ -72,16 +72,10 @@ def _in_turn(row: ModeRule, *, now: datetime) -> None:
 def _made(
     scope: dict[str, Any], mode: str, reason: str, *, by: User, now: datetime, **more: Any
 ) -> ModeRule:
-    if by.person is None:
-        raise NotAllowed(NOBODY)
     row = ModeRule.objects.create(
         scope=scope,
         mode=mode,
-        reason=reason,
-        proposed_at=now,
-        proposed_by=by.ref,
-        proposed_by_name=by.called,
-        proposed_person=by.person,
+        **two_person.proposal(by=by, now=now, reason=reason),
         **more,
     )
     row.refresh_from_db(fields=["number"])
@@ -96,7 +90,7 @@ def sign(*, rule: ModeRule, by: User, now: datetime) -> ModeRule:
         require(mode_permissions.why_not_sign_mode(by, row, now=now))
         _in_turn(row, now=now)
         row.seen, row.since = mode_rules.look(row.scope, row.mode, now=now).as_json(), now
-        _settle(row, "in_force", by=by, now=now)
+        two_person.settle(row, "in_force", by=by, now=now)
         _in_place_of_others(row, now=now)
         _note(row, "mode.signed", f"{by.called} signed {row}: {words(row)}", by, now, seen=row.seen)
         nudge.after_commit("mode.signed")
@@ -109,7 +103,7 @@ def refuse(*, rule: ModeRule, reason: str, by: User, now: datetime) -> ModeRule:
         row = ModeRule.objects.select_for_update().get(pk=rule.pk)
         require(mode_permissions.why_not_refuse_mode(by, row, now=now))
         reason = reason_given(reason, what="why this scope stays as it is")
-        _settle(row, "refused", by=by, now=now, reason=reason)
+        two_person.settle(row, "refused", by=by, now=now, reason=reason)
         _note(row, "mode.refused", f"{by.called} refused {row}: {reason}", by, now)
     return row
 
@@ -137,13 +131,6 @@ def step_back(*, rule: ModeRule, mode: str, reason: str, by: User, now: datetime
         )
         nudge.after_commit("mode.signed")
     return row
-
-
-def _settle(row: ModeRule, state: str, *, by: User, now: datetime, reason: str = "") -> None:
-    row.state, row.settled_reason = state, reason
-    for name, value in _settled(by, now=now).items():
-        setattr(row, name, value)
-    row.save()
 
 
 def _settled(by: User, *, now: datetime) -> dict[str, Any]:

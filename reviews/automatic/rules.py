@@ -13,14 +13,14 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 from evidence import ledger, locks, nudge
 from evidence.locks import Lock
 from identities.acting import By, acting
+from identities.actions import two_person
 from identities.models import Person, User
-from identities.permissions import NotAllowed, NotPossible, require
+from identities.permissions import NotPossible, require
 from identities.reasons import reason_given
 from reviews import automatic_permissions
 from reviews.actions import freezing, policy_versions
 from reviews.models import HoldRule
 from reviews.models.automatic import MOST_IN_AN_HOUR
-from reviews.permissions import NOBODY
 
 from . import classes as may_be
 from . import replay, scopes
@@ -89,8 +89,6 @@ def propose(
     ]
     checked(scope=scope, classes=classes, per_hour=per_hour, per_day=per_day, days=days)
     _check_asked(asked, now=now)
-    if by.person is None:
-        raise NotAllowed(NOBODY)
     row = HoldRule(
         scope=scope,
         classes=classes,
@@ -98,11 +96,7 @@ def propose(
         per_day=per_day,
         asked=asked,
         replayed_days=days,
-        reason=reason,
-        proposed_at=now,
-        proposed_by=by.ref,
-        proposed_by_name=by.called,
-        proposed_person=by.person,
+        **two_person.proposal(by=by, now=now, reason=reason),
     )
     row.replayed = replayed(row, now=now).as_json()
     try:
@@ -155,7 +149,7 @@ def sign(*, rule: HoldRule, by: User, now: datetime) -> HoldRule:
                     " scope: switch it off first."
                 )
         row.seen = replayed(row, now=now).as_json()
-        _settle(row, "in_force", by=by, now=now)
+        two_person.settle(row, "in_force", by=by, now=now)
         _note(row, "hold_rule.signed", f"{by.called} signed {row}: {_said(row)}", by, now)
         nudge.after_commit("identities.judged")
     return row
@@ -167,7 +161,7 @@ def refuse(*, rule: HoldRule, reason: str, by: User, now: datetime) -> HoldRule:
         row = _locked(rule)
         require(automatic_permissions.why_not_refuse_hold_rule(by, row, now=now))
         reason = reason_given(reason, what="why nothing is held by itself")
-        _settle(row, "refused", by=by, now=now, reason=reason)
+        two_person.settle(row, "refused", by=by, now=now, reason=reason)
         _note(row, "hold_rule.refused", f"{by.called} refused {row}: {reason}", by, now)
     return row
 
@@ -230,13 +224,6 @@ def _said(row: HoldRule) -> str:
 def _locked(rule: HoldRule) -> HoldRule:
     rows = HoldRule.objects.select_for_update(of=("self",)).select_related("asked")
     return rows.get(pk=rule.pk)
-
-
-def _settle(row: HoldRule, state: str, *, by: User, now: datetime, reason: str = "") -> None:
-    row.state = state
-    row.settled_at, row.settled_by, row.settled_by_name = now, by.ref, by.called
-    row.settled_person, row.settled_reason = by.person, reason
-    row.save()
 
 
 def _note(row: HoldRule, act: str, said: str, by: By, now: datetime) -> None:

@@ -11,15 +11,14 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from evidence import ledger
-from identities.actions import grants
+from identities.actions import grants, two_person
 from identities.enforcers.contract import Permission
 from identities.models import Identity, Team, User
-from identities.permissions import NotAllowed, NotPossible, require
+from identities.permissions import NotPossible, require
 from identities.reasons import reason_given
 from reviews.break_glass import document, rights
 from reviews.break_glass.document import Document
 from reviews.models import Bundle
-from reviews.permissions import NOBODY
 from reviews.policy_document import DocumentError
 
 SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+){0,7}")
@@ -56,8 +55,6 @@ def propose(*, slug: str, text: str, reason: str, by: User, now: datetime) -> Bu
             f"Name it in words of small letters and digits with - between them, {LONGEST_SLUG}"
             " characters at most: contain-agent."
         )
-    if by.person is None:
-        raise NotAllowed(NOBODY)
     value, _ = checked(text)
     reason = reason_given(reason, what="what changes, and what for")
     last = Bundle.objects.filter(slug=slug).order_by("-version").first()
@@ -69,11 +66,7 @@ def propose(*, slug: str, text: str, reason: str, by: User, now: datetime) -> Bu
                 slug=slug,
                 version=1 if last is None else last.version + 1,
                 document=value,
-                reason=reason,
-                proposed_at=now,
-                proposed_by=by.ref,
-                proposed_by_name=by.called,
-                proposed_person=by.person,
+                **two_person.proposal(by=by, now=now, reason=reason),
             )
             _note(row, "bundle.proposed", f"{by.called} proposed {row}: {reason}", by=by, now=now)
     except IntegrityError:
@@ -92,7 +85,7 @@ def sign(*, bundle: Bundle, by: User, now: datetime) -> Bundle:
         if problems:
             raise NotPossible(" ".join(f"{place}: {what}" for place, what in problems[:10]))
         Bundle.objects.filter(slug=row.slug, state="in_force").update(state="ended")
-        _settle(row, "in_force", by=by, now=now)
+        two_person.settle(row, "in_force", by=by, now=now)
         words = "; ".join(f"{about}: {said}" for about, said in document.lines(_said(row)))
         _note(row, "bundle.signed", f"{by.called} signed {row}. {words}", by=by, now=now)
     return row
@@ -104,7 +97,7 @@ def refuse(*, bundle: Bundle, reason: str, by: User, now: datetime) -> Bundle:
         row = Bundle.objects.select_for_update(of=("self",)).get(pk=bundle.pk)
         require(rights.why_not_refuse_bundle(by, row, now=now))
         reason = reason_given(reason, what="why it is not to be given")
-        _settle(row, "refused", by=by, now=now, reason=reason)
+        two_person.settle(row, "refused", by=by, now=now, reason=reason)
         _note(row, "bundle.refused", f"{by.called} refused {row}: {reason}", by=by, now=now)
     return row
 
@@ -147,13 +140,6 @@ def _not_given(found: Document) -> Iterator[tuple[str, str]]:
     )
     if why:
         yield "target", why
-
-
-def _settle(row: Bundle, state: str, *, by: User, now: datetime, reason: str = "") -> None:
-    row.state = state
-    row.settled_at, row.settled_by, row.settled_by_name = now, by.ref, by.called
-    row.settled_person, row.settled_reason = by.person, reason
-    row.save()
 
 
 def _note(row: Bundle, act: str, words: str, *, by: User, now: datetime) -> None:

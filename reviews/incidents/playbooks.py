@@ -11,11 +11,11 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from evidence import ledger
+from identities.actions import two_person
 from identities.models import User
-from identities.permissions import NotAllowed, NotPossible, require
+from identities.permissions import NotPossible, require
 from identities.reasons import reason_given
 from reviews.models import Playbook
-from reviews.permissions import NOBODY
 
 from . import containment_rights as rights
 from . import playbook_document as document
@@ -45,8 +45,6 @@ def propose(*, slug: str, text: str, reason: str, by: User, now: datetime) -> Pl
             f"Name it in words of small letters and digits with - between them, {LONGEST_SLUG}"
             " characters at most: leaked-key."
         )
-    if by.person is None:
-        raise NotAllowed(NOBODY)
     value, _ = document.read(text)
     reason = reason_given(reason, what="what changes, and what for")
     last = Playbook.objects.filter(slug=slug).order_by("-version").first()
@@ -58,11 +56,7 @@ def propose(*, slug: str, text: str, reason: str, by: User, now: datetime) -> Pl
                 slug=slug,
                 version=1 if last is None else last.version + 1,
                 document=value,
-                reason=reason,
-                proposed_at=now,
-                proposed_by=by.ref,
-                proposed_by_name=by.called,
-                proposed_person=by.person,
+                **two_person.proposal(by=by, now=now, reason=reason),
             )
             _note(row, "playbook.proposed", f"{by.called} proposed {row}: {reason}", by=by, now=now)
     except IntegrityError:
@@ -78,7 +72,7 @@ def sign(*, playbook: Playbook, by: User, now: datetime) -> Playbook:
         row = _locked(playbook)
         require(rights.why_not_sign_playbook(by, row, now=now))
         Playbook.objects.filter(slug=row.slug, state="in_force").update(state="ended")
-        _settle(row, "in_force", by=by, now=now)
+        two_person.settle(row, "in_force", by=by, now=now)
         words = "; ".join(f"{about}: {said}" for about, said in document.lines(document_of(row)))
         _note(row, "playbook.signed", f"{by.called} signed {row}. {words}", by=by, now=now)
     return row
@@ -90,7 +84,7 @@ def refuse(*, playbook: Playbook, reason: str, by: User, now: datetime) -> Playb
         row = _locked(playbook)
         require(rights.why_not_refuse_playbook(by, row, now=now))
         reason = reason_given(reason, what="why it is not to be run")
-        _settle(row, "refused", by=by, now=now, reason=reason)
+        two_person.settle(row, "refused", by=by, now=now, reason=reason)
         _note(row, "playbook.refused", f"{by.called} refused {row}: {reason}", by=by, now=now)
     return row
 
@@ -111,13 +105,6 @@ def _locked(playbook: Playbook) -> Playbook:
     # All versions of a name, so that two signatures are one after the other.
     rows = Playbook.objects.select_for_update(of=("self",)).filter(slug=playbook.slug)
     return next(row for row in rows.order_by("version") if row.pk == playbook.pk)
-
-
-def _settle(row: Playbook, state: str, *, by: User, now: datetime, reason: str = "") -> None:
-    row.state = state
-    row.settled_at, row.settled_by, row.settled_by_name = now, by.ref, by.called
-    row.settled_person, row.settled_reason = by.person, reason
-    row.save()
 
 
 def _note(row: Playbook, act: str, words: str, *, by: User, now: datetime) -> None:

@@ -14,6 +14,7 @@ from evidence import ledger
 from evidence.models import Actor
 from evidence.names import actor_ids, plain
 from identities import actornames
+from identities.actions import two_person
 from identities.models import Credential, User
 from identities.permissions import NOBODY, NotAllowed, NotPossible, require
 from identities.reasons import reason_given
@@ -52,8 +53,6 @@ def in_force() -> list[SealedCredential]:
 def propose(*, declared: Declared, reason: str, by: User, now: datetime) -> SealedCredential:
     """A next version, which asks for a second person's signature. NotAllowed, NotPossible."""
     require(rights.why_not_propose_sealed(by, now=now))
-    if by.person is None:
-        raise NotAllowed(NOBODY)
     slug = declared.slug.strip().lower()
     if SLUG.fullmatch(slug) is None or len(slug) > LONGEST_SLUG:
         raise NotPossible(
@@ -79,11 +78,7 @@ def propose(*, declared: Declared, reason: str, by: User, now: datetime) -> Seal
                 actor=actor,
                 review_within_hours=declared.review_within_hours,
                 watched=declared.watched,
-                reason=reason,
-                proposed_at=now,
-                proposed_by=by.ref,
-                proposed_by_name=by.called,
-                proposed_person=by.person,
+                **two_person.proposal(by=by, now=now, reason=reason),
                 **said,
             )
             _note(row, "proposed", f"{by.called} proposed {row}: {reason}", by=by, now=now)
@@ -102,7 +97,7 @@ def sign(*, sealed: SealedCredential, by: User, now: datetime) -> SealedCredenti
             require(rights.why_not_sign_sealed(by, row, now=now))
             before = SealedCredential.objects.filter(slug=row.slug, state="in_force")
             before.update(state="ended", until=now)
-            _settle(row, "in_force", by=by, now=now)
+            two_person.settle(row, "in_force", by=by, now=now)
             what = "is watched for" if row.watched else "is declared no longer"
             words = f"{by.called} signed {row}: {row.actor.value} {what}. {row.kept}"
             _note(row, "signed", words, by=by, now=now)
@@ -119,7 +114,7 @@ def refuse(*, sealed: SealedCredential, reason: str, by: User, now: datetime) ->
         row = _locked(sealed)
         require(rights.why_not_refuse_sealed(by, row, now=now))
         reason = reason_given(reason, what="why it is not to be declared")
-        _settle(row, "refused", by=by, now=now, reason=reason)
+        two_person.settle(row, "refused", by=by, now=now, reason=reason)
         _note(row, "refused", f"{by.called} refused {row}: {reason}", by=by, now=now)
     return row
 
@@ -210,15 +205,6 @@ def _said(text: str, what: str) -> str:
 def _locked(row: SealedCredential) -> SealedCredential:
     rows = SealedCredential.objects.select_for_update(of=("self",)).select_related("actor")
     return rows.get(pk=row.pk)
-
-
-def _settle(
-    row: SealedCredential, state: str, *, by: User, now: datetime, reason: str = ""
-) -> None:
-    row.state = state
-    row.settled_at, row.settled_by, row.settled_by_name = now, by.ref, by.called
-    row.settled_person, row.settled_reason = by.person, reason
-    row.save()
 
 
 def _note(row: SealedCredential, act: str, words: str, *, by: User, now: datetime) -> None:
