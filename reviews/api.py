@@ -150,7 +150,8 @@ def case(request: Request, key: str) -> Response:
 @extend_schema(request=DecideIn, responses=OpenApiTypes.OBJECT, tags=["cases"])
 @door({"POST": "act"})
 def decide(request: Request, key: str) -> Response:
-    """Sign an answer. What cannot be undone needs a person who has just confirmed who they are.
+    """Sign an answer, as a signed-in person, never by a token (403, code ``person_required``). What
+    cannot be undone needs a person who has just confirmed who they are.
 
     With the digest of ``breaks``: 409 with the new facts where what revoking breaks has changed.
     """
@@ -161,7 +162,8 @@ def decide(request: Request, key: str) -> Response:
     else:
         require(permissions.why_not_decide(user, row, seat, None, now=now))
     data = checked(DecideIn(data=request.data))
-    if data["answer"] in GUARDED:
+    # A token decides nothing: each answer is a person's.
+    if data["answer"] in GUARDED or isinstance(request.auth, ApiToken):
         confirmed(request)
     item = planted.shown_item(row, str(data["item"]))
     if seat is None:

@@ -135,6 +135,11 @@ def why_not_person(
         return f"{who} asked for this: the requester never signs."
     if person in subjects:
         return f"{who} {be} the subject of this case: the subject never signs."
+    if person in case.barred:
+        return (
+            f"{who} cancelled the case before this one, or changed what it is about since:"
+            " somebody else decides."
+        )
     for other in case.seats.all():
         if other.pk == seat.pk or (other.person_id != person and person not in other.signed_before):
             continue

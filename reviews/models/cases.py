@@ -75,6 +75,9 @@ class Case(models.Model):
     legal_entity = models.TextField(blank=True)
     # A micro-review: what opened it (reviews/micro_reviews.py); "": a review of all there is.
     trigger = models.TextField(blank=True)
+    # Persons who decide nothing in it: they cancelled the case before, or changed its subject since
+    # (a trigger of migration 0042 fills it in).
+    barred = ArrayField(models.UUIDField(), default=list, db_default=[], blank=True)
     # Grows with every act: a form that was filled in against an older one is told so.
     version = models.IntegerField(default=1)
     findings = models.ManyToManyField(Finding, related_name="cases", blank=True)

@@ -61,18 +61,29 @@ def test_cases_are_listed_and_read(story: Told, live: Case) -> None:
     assert Client().get("/api/cases/").status_code == 401
 
 
-def test_decide_by_token_keeps_and_never_revokes(story: Told, live: Case) -> None:
+@pytest.mark.parametrize("said", ["keep", "revoke", "dont_know"])
+def test_a_token_decides_nothing(story: Told, live: Case, said: str) -> None:
     headers = token(story.ines, "act")
     address = f"/api/cases/{live.key}/decide/"
-    made = Client().post(address, answer(live, "keep"), "application/json", headers=headers)
-    assert (made.status_code, made.json()["answer"]) == (201, "keep")
-    refused = Client().post(address, answer(live, "revoke"), "application/json", headers=headers)
-    assert (refused.status_code, refused.json()["detail"]) == (
+    refused = Client().post(address, answer(live, said), "application/json", headers=headers)
+    assert (refused.status_code, refused.json()) == (
         403,
-        "A token cannot sign this: a person signs it, signed in.",
+        {
+            "detail": "A token cannot sign this: a person signs it, signed in.",
+            "code": "person_required",
+        },
     )
+    assert Decision.objects.count() == 0
+
+
+def test_decide_by_a_person_who_is_signed_in(story: Told, live: Case) -> None:
+    client = Client()
+    client.force_login(story.ines)
+    address = f"/api/cases/{live.key}/decide/"
+    made = client.post(address, answer(live, "keep"), "application/json")
+    assert (made.status_code, made.json()["answer"]) == (201, "keep")
     old = answer(live, "keep", version=0)
-    clash = Client().post(address, old, "application/json", headers=headers)
+    clash = client.post(address, old, "application/json")
     assert clash.status_code == 409
     assert "has changed since you opened it" in clash.json()["detail"]
 

@@ -1,12 +1,15 @@
 """Nobody switches off the review of what is theirs, and what was cancelled was no review."""
 
+import json
 from typing import Any
 
 import pytest
 
-from identities.models import User
+from identities.actions import changes, registration
+from identities.models import ProposedChange, User
 from identities.permissions import NotAllowed, NotPossible
-from reviews import actions, policy_scope
+from identities.register import read
+from reviews import actions, permissions, policy_scope
 from reviews.actions import policy_versions
 from reviews.models import Case
 
@@ -70,3 +73,30 @@ def test_a_cancelled_review_is_none(story: Told, said: dict[str, Any]) -> None:
     assert found() == 0
     cancel(case, story.rita)
     assert found() == 1
+
+
+def registered(story: Told, by: User, signs: User) -> None:
+    """The owner of the identity is changed, as two people sign it."""
+    document = {"identities": [{"name": story.identity.name, "purpose": "something else"}]}
+    registration.register(entries=read("f.json", json.dumps(document)), by=by, now=NOW + HOUR)
+    changes.sign(change=ProposedChange.objects.get(), by=signs, now=NOW + HOUR)
+
+
+def test_who_cancelled_a_case_decides_nothing_in_its_successor(story: Told) -> None:
+    ada, bo = make_user("ada", "administrator"), make_user("bo", "reviewer")
+    other = make_user("cy", "administrator")
+    cancel(opened(story, story.rita), ada)
+    registered(story, other, bo)
+    story.identity.refresh_from_db()
+    case = opened(story, story.rita)
+    case.refresh_from_db()
+    seat = case.seats.get(kind="identity_owner")
+    seat.party = None
+    assert set(case.barred) == {ada.person_id, other.person_id, bo.person_id}
+    for one in (ada, other, bo):
+        assert "somebody else decides" in str(permissions.why_not_sit(one, case, seat, now=NOW))
+    # It is about the case that follows alone.
+    Case.objects.filter(pk=case.pk).update(state="closed", closed_at=NOW + 2 * HOUR)
+    again = opened(story, story.rita)
+    again.refresh_from_db()
+    assert again.barred == []

@@ -182,13 +182,13 @@ def test_script_confirms_in_a_field_and_reads_what_holds(story: Told, ada: User)
         "proposal": {"actions": ["s3:GetObject"], "resources": ["invoices/*"]},
     }
 
-    headers = token(story.ines, "act")
+    client = Client()
+    client.force_login(story.ines)
 
     def send(**more: Any) -> int:
-        answer = Client().post(
+        answer = client.post(
             f"/api/cases/{case.key}/decide/",
             said | more,
-            headers=headers,
             content_type="application/json",
         )
         return answer.status_code
