@@ -35,7 +35,7 @@ class Act(Protocol):
     def lines(self, document: Mapping[str, Any]) -> list[tuple[str, str]]:
         """What it changes, as things are now. NotPossible where it cannot be done."""
 
-    def apply(self, document: Mapping[str, Any], *, by: Reader, now: datetime) -> None:
+    def apply(self, document: Mapping[str, Any], *, by: Reader, now: datetime) -> object:
         """Do it, for two people who have signed it."""
 
 

@@ -54,6 +54,7 @@ def row_of(one: ProposedChange) -> dict[str, Any]:
         "badge": STATES[one.state],
         "by": one.proposed_by_name,
         "settled_by": one.settled_by_name,
+        "refused": one.state == "refused",
         "at": one.settled_at or one.proposed_at,
         "reason": one.reason,
     }

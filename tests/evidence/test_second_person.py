@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from evidence import actions, connecting, doors, intake, mappings, second_person
 from evidence.models import Connection, Deposit, Source
-from evidence.permissions import NotPossible, Reader, reader
+from evidence.permissions import COMMAND, NotPossible, Reader, reader
 from evidence.pull_views import form_of
 from evidence.sources import CONNECTORS
 from identities.actions import changes
@@ -122,7 +122,7 @@ def test_a_source_that_speaks_for_others_realms_is_added_by_two(
 def test_what_is_signed_is_what_was_shown(held: Source, jonas: User, ada: User) -> None:
     by, now = as_reader(jonas), timezone.now()
     actions.propose_token(source=held, by=by, now=now, reason="lost")
-    actions.new_token(source=held, by=actions.COMMAND, now=now)
+    actions.new_token(source=held, by=COMMAND, now=now)
     with pytest.raises(NotPossible, match="propose it again"):
         signed(ada)
 

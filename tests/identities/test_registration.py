@@ -66,9 +66,12 @@ def load(
     *,
     by: By = COMMAND,
     now: datetime = NOW,
-    **how: bool,
+    imported: bool = False,
+    dry_run: bool = False,
 ) -> registration.Registered:
-    return registration.register(entries=read(name, text), by=by, now=now, **how)
+    return registration.register(
+        entries=read(name, text), by=by, now=now, imported=imported, dry_run=dry_run
+    )
 
 
 def rows() -> dict[str, int]:

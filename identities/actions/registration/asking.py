@@ -142,7 +142,7 @@ def _why_not_member(
             team=team, superseded_at__isnull=True, during__contains=now
         ).values("person"),
     )
-    if members.filter(pk=user.person_id).exists():
+    if user.person_id is not None and members.filter(pk=user.person_id).exists():
         return None
     able = User.objects.filter(
         person__in=members.exclude(pk=row.proposed_person_id), is_active=True
