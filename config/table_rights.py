@@ -104,6 +104,7 @@ RIGHTS = {
     "identities_inventoryplan": WRITE,
     "identities_inventoryread": WRITE,
     "identities_judgeddeposit": READ,
+    "identities_linkproposal": WRITE,
     "identities_manifest": WRITE,
     "identities_membership": WRITE,
     "identities_newuse": WRITE,

@@ -15,7 +15,7 @@ from django.db.models import Q
 
 from evidence import permissions as lowest
 from identities.acting import COMMAND, By, acting
-from identities.models import Binding, Finding, Identity, Party, Person, User
+from identities.models import Binding, Finding, Identity, LinkProposal, Party, Person, User
 
 
 class PersonRequired(lowest.NotAllowed):
@@ -92,10 +92,19 @@ def parties_of(user: User, *, now: datetime) -> frozenset[UUID]:
 
 def answers_for(user: User, identity: Identity, *, now: datetime) -> bool:
     """Whether the user is owner, sponsor or backup of the identity, or owns its AI system."""
+    return not _named(identity).isdisjoint(parties_of(user, now=now))
+
+
+def nobodys(identity: Identity) -> bool:
+    """Whether nobody answers for it."""
+    return _named(identity) == {None}
+
+
+def _named(identity: Identity) -> set[UUID | None]:
     named = {identity.owner_id, identity.sponsor_id, identity.backup_id}
     if identity.service is not None:
         named |= {identity.service.owner_id, identity.service.ai_owner_id}
-    return not named.isdisjoint(parties_of(user, now=now))
+    return named
 
 
 def _why_not(
@@ -145,6 +154,33 @@ def why_not_claim(by: By, identity: Identity, *, now: datetime) -> str | None:
         f"Only a reviewer or who answers for {identity.name} may bind an actor to it.",
         now,
     )
+
+
+def why_not_sign_link(user: User, row: LinkProposal, *, now: datetime) -> str | None:
+    """Sign that an actor is another identity's as well: who answers for the one that uses it, or,
+    where nobody does, a reviewer; never who proposed it."""
+    if user.person_id is not None and user.person_id == row.proposed_person_id:
+        return "You proposed it: whoever answers for the other identity signs."
+    return why_not_refuse_link(user, row, now=now)
+
+
+def why_not_refuse_link(user: User, row: LinkProposal, *, now: datetime) -> str | None:
+    """Refuse such a link; who proposed it may take it back the same way."""
+    able = {"reviewer", "administrator"} if nobodys(row.other) else set[str]()
+    proposed = user.person_id is not None and user.person_id == row.proposed_person_id
+    if not user.is_active:
+        return INACTIVE
+    if "auditor" in groups(user):
+        return AUDITOR
+    if not (groups(user) & able or proposed or answers_for(user, row.other, now=now)):
+        return f"Only who answers for {row.other.name} may sign or refuse this."
+    if user.person is None:
+        return NOBODY
+    if user.person.left_at is not None and user.person.left_at <= now:
+        return LEFT
+    if row.state != "proposed":
+        return f"It is {row.state.replace('_', ' ')} already."
+    return None
 
 
 def why_not_register(by: By, *, now: datetime) -> str | None:

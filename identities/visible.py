@@ -14,6 +14,7 @@ from identities.models import (
     Delegation,
     Finding,
     Identity,
+    LinkProposal,
     Membership,
     ProposedChange,
     Revocation,
@@ -84,6 +85,17 @@ def credentials(user: User, *, now: datetime) -> QuerySet[Credential]:
 def bindings(user: User, *, now: datetime) -> QuerySet[Binding]:
     rows = Binding.objects.filter(superseded_at__isnull=True)
     return rows if sees_all(user) else rows.filter(_mine(user, "identity__", now))
+
+
+def link_proposals(user: User, *, now: datetime) -> QuerySet[LinkProposal]:
+    """Those of identities that one may see, and those that one proposed."""
+    rows = LinkProposal.objects.all()
+    if sees_all(user):
+        return rows
+    mine = _mine(user, "identity__", now) | _mine(user, "other__", now)
+    if user.is_active and user.person_id is not None:
+        mine |= Q(proposed_person=user.person_id)
+    return rows.filter(mine)
 
 
 def delegations(user: User, *, now: datetime) -> QuerySet[Delegation]:

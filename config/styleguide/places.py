@@ -92,7 +92,7 @@ def unclaimed() -> Sample:
             {"id": 3, "value": "arn:aws:iam::123456789012:user/nobody", "kind": "user", "realm": "aws:123456789012", "first_at": at("15:00"), "last_at": at("15:02"), "count": None, "proposals": [], "listed": inventories.listed()},
         ],
         "page": {"first": 1, "last": 3, "total": 3},
-        "confirm_url": "/unclaimed/confirm/", "reject_url": "/unclaimed/reject/", "bulk_url": "/unclaimed/bulk/", "bind_url": "/unclaimed/bind/",
+        "link_url": "/links/new/", "reject_url": "/unclaimed/reject/",
         "bulk": {"at_least": 20, "n": 2},
         "identities": identity_rows()["rows"],
     }  # fmt: skip

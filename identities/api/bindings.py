@@ -1,5 +1,11 @@
-"""Unclaimed actors and their proposals as JSON: confirm, reject, bind, many by a rule."""
+"""Unclaimed actors and their proposals as JSON: confirm, reject, bind, many by a rule.
 
+GET of what links or takes back says what it would change; POST does it. With the digest of what
+was shown, POST is answered with 409 and the new facts where something else would change by now.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any
 
 from django.http import Http404
@@ -10,9 +16,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from evidence.models import Actor
+from evidence.parameters import Known, is_whole, whole
 from identities import visible
 from identities.actions import bindings as binding_actions
-from identities.models import Binding
+from identities.actions.bindings import foreseeing, linking, links
+from identities.actions.bindings.links import Link
+from identities.models import Binding, LinkProposal
 from identities.permissions import (
     require,
     why_not_claim,
@@ -26,11 +35,30 @@ from .serializers import (
     BindIn,
     BindingOut,
     ConfirmIn,
+    KnowingIn,
+    LinkProposalOut,
     RejectIn,
     RuleIn,
     checked,
     unclaimed_out,
 )
+
+WORDS = ("true", "false")
+OF_BIND: Known = {"actor": is_whole, "identity": (), "shared": WORDS}
+
+
+def _changed(view: Callable[..., Response]) -> Callable[..., Response]:
+    """409 with the new facts, where what it changes has changed."""
+
+    @wraps(view)
+    def answered(*args: Any, **kwargs: Any) -> Response:
+        try:
+            return view(*args, **kwargs)
+        except linking.Changed as problem:
+            said = {"detail": str(problem), "changes": problem.changes.as_data()}
+            return Response(said, status=409)
+
+    return answered
 
 
 def _binding(request: Request, pk: int) -> Binding:
@@ -42,6 +70,18 @@ def _binding(request: Request, pk: int) -> Binding:
         raise Http404
     require(why_not_confirm_binding(user, row, now=now))
     return row
+
+
+def _facts(request: Request, wanted: Sequence[Link]) -> Response:
+    found = foreseeing.look(wanted, by=user_of(request), now=timezone.now())
+    return Response(found.as_data())
+
+
+def _done(made: Binding | list[LinkProposal], *, status: int) -> Response:
+    """The link; 202 with what waits for the owners of others."""
+    if isinstance(made, Binding):
+        return Response(BindingOut(made).data, status=status)
+    return Response({"proposed": LinkProposalOut(made, many=True).data}, status=202)
 
 
 @extend_schema(responses=OpenApiTypes.OBJECT, tags=["unclaimed"])
@@ -65,36 +105,45 @@ def unclaimed(request: Request) -> Response:
 
 
 @extend_schema(request=BindIn, responses=BindingOut, tags=["unclaimed"])
-@door({"POST": "act"})
+@door({"GET": "read", "POST": "act"}, asks=OF_BIND)
+@_changed
 def bind(request: Request) -> Response:
     user, now = user_of(request), timezone.now()
-    if name := named(request, "identity"):
+    asked = request.method == "GET"
+    name = request.query_params.get("identity", "") if asked else named(request, "identity")
+    if name or asked:
         require(why_not_claim(user, identity_of(request, name), now=now))
-    data = checked(BindIn(data=request.data))
+    if asked:
+        number: int | None = whole(request.query_params.get("actor", ""))
+        shared = request.query_params.get("shared") == "true"
+        data: dict[str, Any] = {"identity": name, "actor": number, "shared": shared}
+    else:
+        data = checked(BindIn(data=request.data))
     identity = identity_of(request, data["identity"])
-    actor = Actor.objects.filter(pk=data["actor"]).first()
+    actor = Actor.objects.filter(pk=data["actor"] or 0).first()
     if actor is None:
         raise Http404
-    made = binding_actions.bind(
-        identity=identity,
-        actor=actor,
-        by=user,
-        now=now,
-        shared=data["shared"],
-        reason=data["reason"],
-    )
-    return Response(BindingOut(made).data, status=201)
+    link = Link(identity, actor, shared=data["shared"])
+    if asked:
+        return _facts(request, [link])
+    made = linking.one(link, by=user, now=now, reason=data["reason"], was=data["changes"])
+    return _done(made, status=201)
 
 
 @extend_schema(request=ConfirmIn, responses=BindingOut, tags=["unclaimed"])
-@door({"POST": "act"})
+@door({"GET": "read", "POST": "act"}, asks={"shared": WORDS})
+@_changed
 def confirm(request: Request, pk: int) -> Response:
     row = _binding(request, pk)
+    if request.method == "GET":
+        said = request.query_params.get("shared", "")
+        return _facts(request, links.of([row], shared=said == "true" if said else None))
     data = checked(ConfirmIn(data=request.data))
-    made = binding_actions.confirm(
-        binding=row, by=user_of(request), now=timezone.now(), shared=data["shared"]
+    (link,) = links.of([row], shared=data["shared"])
+    made = linking.one(
+        link, by=user_of(request), now=timezone.now(), reason=data["reason"], was=data["changes"]
     )
-    return Response(BindingOut(made).data)
+    return _done(made, status=200)
 
 
 @extend_schema(request=RejectIn, responses=BindingOut, tags=["unclaimed"])
@@ -108,19 +157,23 @@ def reject(request: Request, pk: int) -> Response:
     return Response(BindingOut(made).data)
 
 
-@extend_schema(request=RejectIn, responses=None, tags=["unclaimed"])
-@door({"POST": "act"})
+@extend_schema(request=KnowingIn, responses=None, tags=["unclaimed"])
+@door({"GET": "read", "POST": "act"})
+@_changed
 def unbind(request: Request, pk: int) -> Response:
-    row = _binding(request, pk)
-    data = checked(RejectIn(data=request.data))
-    binding_actions.unbind(
-        binding=row, by=user_of(request), now=timezone.now(), reason=data["reason"]
+    link = links.ending(_binding(request, pk))
+    if request.method == "GET":
+        return _facts(request, [link])
+    data = checked(KnowingIn(data=request.data))
+    linking.one(
+        link, by=user_of(request), now=timezone.now(), reason=data["reason"], was=data["changes"]
     )
     return Response(status=204)
 
 
 @extend_schema(request=RuleIn, responses=OpenApiTypes.OBJECT, tags=["unclaimed"])
 @door({"POST": "act"})
+@_changed
 def confirm_by_rule(request: Request) -> Response:
     """Everything a rule covers; with `dry_run` only what it would. For those who see all identities:
     what a rule covers names actors and identities of others."""
@@ -129,7 +182,51 @@ def confirm_by_rule(request: Request) -> Response:
     data: dict[str, Any] = checked(RuleIn(data=request.data))
     rule = binding_actions.Rule(data["least_calls"], data["competing"])
     if data["dry_run"]:
-        rows = binding_actions.preview(rule=rule, now=now)[:200]
-        return Response({"would_confirm": BindingOut(rows, many=True).data})
-    done, left = binding_actions.confirm_by_rule(rule=rule, by=user, now=now)
+        rows = list(binding_actions.preview(rule=rule, now=now)[: linking.MOST_AT_ONCE])
+        found = foreseeing.look(links.of(rows), by=user, now=now)
+        would = BindingOut(rows[:200], many=True).data
+        return Response({"would_confirm": would, "changes": found.as_data()})
+    done, left = linking.confirm_by_rule(
+        rule=rule, by=user, now=now, reason=data["reason"], was=data["changes"]
+    )
     return Response({"confirmed": BindingOut(done, many=True).data, "left": left[:200]})
+
+
+@extend_schema(responses=OpenApiTypes.OBJECT, tags=["unclaimed"])
+@door({"GET": "read"})
+def link_proposals(request: Request) -> Response:
+    """Links that wait for the owner of another identity: yours to sign, or seen by you."""
+    rows = visible.link_proposals(user_of(request), now=timezone.now()).filter(state="proposed")
+    rows = rows.select_related("identity", "other", "actor").order_by("proposed_at")
+    return Response({"rows": LinkProposalOut(rows[:200], many=True).data})
+
+
+@extend_schema(request=KnowingIn, responses=LinkProposalOut, tags=["unclaimed"])
+@door({"GET": "read", "POST": "act"})
+@_changed
+def sign_link(request: Request, pk: Any) -> Response:
+    row, user, now = _proposal(request, pk), user_of(request), timezone.now()
+    if request.method == "GET":
+        return Response(linking.foresee(row, by=user, now=now).as_data())
+    data = checked(KnowingIn(data=request.data))
+    made = linking.sign(row=row, by=user, now=now, was=data["changes"])
+    row.refresh_from_db()
+    said = {"binding": None if made is None else BindingOut(made).data}
+    return Response(LinkProposalOut(row).data | said)
+
+
+@extend_schema(request=RejectIn, responses=LinkProposalOut, tags=["unclaimed"])
+@door({"POST": "act"})
+def refuse_link(request: Request, pk: Any) -> Response:
+    row = _proposal(request, pk)
+    data = checked(RejectIn(data=request.data))
+    made = linking.refuse(row=row, by=user_of(request), now=timezone.now(), reason=data["reason"])
+    return Response(LinkProposalOut(made).data)
+
+
+def _proposal(request: Request, pk: Any) -> LinkProposal:
+    rows = visible.link_proposals(user_of(request), now=timezone.now())
+    row = rows.select_related("identity__service", "other__service", "actor").filter(pk=pk).first()
+    if row is None:
+        raise Http404
+    return row

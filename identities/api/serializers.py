@@ -6,7 +6,14 @@ from rest_framework import serializers
 
 from identities.actions.bindings import Unclaimed
 from identities.inventory.listing import Listed
-from identities.models import Binding, Credential, Finding, Identity, Revocation
+from identities.models import (
+    Binding,
+    Credential,
+    Finding,
+    Identity,
+    LinkProposal,
+    Revocation,
+)
 from identities.permissions import NotPossible
 from identities.reasons import LONGEST_REASON
 
@@ -101,6 +108,30 @@ class BindingOut(serializers.ModelSerializer[Binding]):
             "seen",
             "recorded_at",
             "by_name",
+        )
+        read_only_fields = fields
+
+
+class LinkProposalOut(serializers.ModelSerializer[LinkProposal]):
+    actor = serializers.CharField(source="actor.value", read_only=True)
+    identity = serializers.CharField(source="identity.key", read_only=True)
+    other = serializers.CharField(source="other.key", read_only=True)
+
+    class Meta:
+        model = LinkProposal
+        fields = (
+            "id",
+            "actor",
+            "identity",
+            "other",
+            "shared",
+            "state",
+            "reason",
+            "proposed_at",
+            "proposed_by_name",
+            "settled_at",
+            "settled_by_name",
+            "settled_reason",
         )
         read_only_fields = fields
 
@@ -228,14 +259,20 @@ class DisposeIn(serializers.Serializer[Any]):
     reason = Reason()
 
 
-class BindIn(serializers.Serializer[Any]):
+class KnowingIn(serializers.Serializer[Any]):
+    """`changes`: the digest of what it changes, as GET of the same address gave it."""
+
+    reason = Reason()
+    changes = serializers.CharField(required=False, default="", allow_blank=True, max_length=64)
+
+
+class BindIn(KnowingIn):
     actor = serializers.IntegerField(min_value=1)
     identity = serializers.CharField(max_length=300)
     shared = serializers.BooleanField(default=False)
-    reason = Reason()
 
 
-class ConfirmIn(serializers.Serializer[Any]):
+class ConfirmIn(KnowingIn):
     shared = serializers.BooleanField(required=False, allow_null=True, default=None)
 
 
@@ -243,7 +280,7 @@ class RejectIn(serializers.Serializer[Any]):
     reason = Reason()
 
 
-class RuleIn(serializers.Serializer[Any]):
+class RuleIn(KnowingIn):
     least_calls = serializers.IntegerField(min_value=1, max_value=1_000_000, default=10)
     competing = serializers.BooleanField(default=False)
     dry_run = serializers.BooleanField(default=False)

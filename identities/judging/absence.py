@@ -71,12 +71,21 @@ def judge_credentials(*, now: datetime) -> int:
             CredentialWatch.objects.filter(pk=watch.pk).update(
                 dirty=False, judged_through=known.until
             )
-            uses = list(CredentialAgent.objects.filter(credential_actor=watch.pk))
-            _no_run(watch.pk, _believed(watch.pk, uses), known, now=now)
-            _shared(watch.pk, uses, now=now)
+            look(watch.pk, known, now=now)
             nudge.after_commit("identities.judged")
         looked += 1
     return looked
+
+
+def look(credential: int, known: Known | None, *, now: datetime) -> None:
+    """Write what one credential shows; inside the transaction and the lock of the caller. None:
+    as far as its sources are complete."""
+    uses = list(CredentialAgent.objects.filter(credential_actor=credential))
+    believed = _believed(credential, uses)
+    if known is None:
+        known = complete_until(sources_of(believed.uses))
+    _no_run(credential, believed, known, now=now)
+    _shared(credential, uses, now=now)
 
 
 class Believed(NamedTuple):

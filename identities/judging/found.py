@@ -22,6 +22,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LIVE = ("open", "confirmed")
 # More events than this under one finding say nothing new; the count goes on.
 MOST_EVENTS = 1_000
+# What is kept of a person's word while a finding is withdrawn.
+SAID = ("state", "by", "reason")
 
 
 class Key(NamedTuple):
@@ -143,8 +145,7 @@ def extend(asked: Mapping[Key, Asked], *, now: datetime) -> list[Held]:
             # The same behaviour found again after its evidence was taken back is the same row.
             finding = next((row for row in reversed(here) if row.state == "withdrawn"), None)
             if finding is not None:
-                finding.state, finding.state_at, finding.state_by = "open", now, "countersign"
-                finding.state_reason = ""
+                _reopen(finding, now=now)
                 reopened.append(finding)
         if finding is not None:
             live[key] = finding
@@ -153,7 +154,9 @@ def extend(asked: Mapping[Key, Asked], *, now: datetime) -> list[Held]:
                 again.append(finding)
         if new:
             fresh[key] = new
-    Finding.objects.bulk_update(reopened, ["state", "state_at", "state_by", "state_reason"], 1_000)
+    Finding.objects.bulk_update(
+        reopened, ["state", "state_at", "state_by", "state_reason", "said_before"], 1_000
+    )
     Finding.objects.bulk_update(again, ["details"], 1_000)
     live |= _opened([key for key in fresh if key not in live], asked, fresh, now=now)
     _hold((live[key].pk, *event) for key, events in fresh.items() for event in events)
@@ -164,6 +167,13 @@ def extend(asked: Mapping[Key, Asked], *, now: datetime) -> list[Held]:
         if key in live
         for event in one.events
     ]
+
+
+def _reopen(finding: Finding, *, now: datetime) -> None:
+    """As it was when it was withdrawn: what a person had said of it stands again."""
+    said = finding.said_before or {"state": "open", "by": "countersign", "reason": ""}
+    finding.state, finding.state_by, finding.state_reason = (said[name] for name in SAID)
+    finding.state_at, finding.said_before = now, {}
 
 
 def _of_keys(keys: Iterable[Key]) -> dict[Key, list[Finding]]:
@@ -270,6 +280,10 @@ def total(
             finding.words = words(finding)
             counted_again.append(finding)
         elif finding.state in LIVE:
+            finding.said_before = {}
+            if finding.state != "open":
+                said = (finding.state, finding.state_by, finding.state_reason)
+                finding.said_before = dict(zip(SAID, said, strict=True))
             finding.state, finding.state_at, finding.state_by = "withdrawn", now, "countersign"
             finding.state_reason, finding.count = cause, 0
             emptied.append(finding)
@@ -289,7 +303,9 @@ def total(
         with connection.cursor() as cursor:
             cursor.execute(COUNTED, [list(column) for column in zip(*rows, strict=True)])
     Finding.objects.bulk_update(
-        emptied, ["state", "state_at", "state_by", "state_reason", "count"], 1_000
+        emptied,
+        ["state", "state_at", "state_by", "state_reason", "count", "said_before"],
+        1_000,
     )
 
 

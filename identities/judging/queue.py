@@ -27,6 +27,32 @@ CONSUMER = "judging"
 LEASE = timedelta(minutes=10)
 RULES_VERSION = 1
 
+# For other statements: everything below the actors so far (`actor`), and the deposits in which
+# they appear.
+BELOW = """SELECT under.id FROM actor a CROSS JOIN LATERAL (
+    SELECT c.id FROM evidence_actor c WHERE c.parent_id = a.id UNION ALL
+    SELECT s.credential_id FROM evidence_issuance s WHERE s.issued_to_id = a.id) under"""
+APPEARS_IN = """SELECT e.deposit_id FROM evidence_event e JOIN actor a ON e.principal_id = a.id
+    AND e.at >= %(since)s
+UNION SELECT e.deposit_id FROM evidence_event e JOIN actor a ON e.credential_id = a.id
+    AND e.at >= %(since)s
+UNION SELECT e.deposit_id FROM evidence_event e JOIN actor a ON e.agent_id = a.id
+    AND e.at >= %(since)s
+UNION SELECT e.deposit_id FROM evidence_agentabove g JOIN actor a
+    ON g.agent_id = a.id AND g.at >= %(since)s
+    JOIN evidence_event e ON e.at = g.at AND e.id = g.id"""
+# Also what is being judged right now: its lease is gone, so it cannot become done.
+AGAIN = f"""
+WITH RECURSIVE actor AS (
+    SELECT b.actor_id AS id FROM identities_binding b
+    JOIN identities_identity i ON i.id = b.identity_id WHERE i.number = ANY(%(numbers)s)
+    UNION {BELOW}
+), deposit AS ({APPEARS_IN})
+UPDATE evidence_progress p SET done_at = NULL, leased_until = NULL, attempts = 0
+FROM deposit d WHERE p.deposit_id = d.deposit_id AND p.consumer = %(consumer)s
+    AND (p.done_at IS NOT NULL OR p.leased_until IS NOT NULL)
+"""
+
 
 def judge_next(*, now: datetime) -> bool:
     """Claim and judge one deposit; False when there is nothing to do."""
@@ -51,13 +77,14 @@ def _handle(held: Progress, now: datetime) -> None:
         partitions.ensure(partitions.missing(partitions.BY_EVENT_TIME, months))
     with transaction.atomic(), connection.cursor() as cursor:
         locks.take(cursor, Lock.JUDGE)
-        _judge(scope.of(deposit), now=now)
+        judge(scope.of(deposit), now=now)
         concerned.look_again(deposit)
         consumers.finish(held, now=now)
         nudge.after_commit("identities.judged")
 
 
-def _judge(seen_here: scope.Scope, *, now: datetime) -> None:
+def judge(seen_here: scope.Scope, *, now: datetime) -> None:
+    """Write what follows from these events; inside the transaction and the lock of the caller."""
     if not seen_here.events:
         return
     bound = holders.Holders(holders.actors_of(seen_here.events, seen_here.claims))
@@ -247,26 +274,7 @@ def again(
     numbers = [identity.number for identity in identities]
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
-            "WITH RECURSIVE actor AS ("
-            " SELECT b.actor_id AS id FROM identities_binding b"
-            " JOIN identities_identity i ON i.id = b.identity_id WHERE i.number = ANY(%(numbers)s)"
-            " UNION SELECT under.id FROM actor a CROSS JOIN LATERAL ("
-            "  SELECT c.id FROM evidence_actor c WHERE c.parent_id = a.id UNION ALL"
-            "  SELECT s.credential_id FROM evidence_issuance s WHERE s.issued_to_id = a.id) under"
-            "), deposit AS ("
-            " SELECT e.deposit_id FROM evidence_event e JOIN actor a ON e.principal_id = a.id"
-            "  AND e.at >= %(since)s"
-            " UNION SELECT e.deposit_id FROM evidence_event e JOIN actor a ON e.credential_id = a.id"
-            "  AND e.at >= %(since)s"
-            " UNION SELECT e.deposit_id FROM evidence_event e JOIN actor a ON e.agent_id = a.id"
-            "  AND e.at >= %(since)s"
-            " UNION SELECT e.deposit_id FROM evidence_agentabove g JOIN actor a"
-            "  ON g.agent_id = a.id AND g.at >= %(since)s"
-            "  JOIN evidence_event e ON e.at = g.at AND e.id = g.id"
-            # Also what is being judged right now: its lease is gone, so it cannot become done.
-            ") UPDATE evidence_progress p SET done_at = NULL, leased_until = NULL, attempts = 0"
-            " FROM deposit d WHERE p.deposit_id = d.deposit_id AND p.consumer = %(consumer)s"
-            " AND (p.done_at IS NOT NULL OR p.leased_until IS NOT NULL)",
+            AGAIN,
             {
                 "consumer": CONSUMER,
                 "numbers": numbers,

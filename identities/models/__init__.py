@@ -24,6 +24,7 @@ from .identity import (
     Service,
 )
 from .inventory import DiscoveredRights, Discovery, InventoryPlan, InventoryRead
+from .linking import LinkProposal
 from .outgoing import OutgoingSwitch
 from .owning import OwnerChange, VendorAttestation
 from .people import ApiToken, Membership, Party, Person, SignInLink, Team, User
@@ -64,6 +65,7 @@ __all__ = [
     "IdentityState",
     "InventoryPlan",
     "InventoryRead",
+    "LinkProposal",
     "Manifest",
     "Membership",
     "NewUse",

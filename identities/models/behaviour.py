@@ -109,6 +109,9 @@ class Finding(models.Model):
     state_at = models.DateTimeField()
     state_by = models.TextField(blank=True)
     state_reason = models.TextField(blank=True)
+    # While it is withdrawn: what a person had said of it (state, by, reason), to stand again when
+    # the evidence is back.
+    said_before = models.JSONField(default=dict, db_default={}, blank=True)
 
     class Meta:
         constraints = [

@@ -50,7 +50,7 @@ MOST_ASKS = 5
 
 
 def tabs(user: User, on: str) -> list[dict[str, Any]]:
-    """The four pages of what nobody owns."""
+    """The pages of what nobody owns."""
     pages = [("questions", "Asked of you", "/unclaimed/questions/")]
     if rights.why_not_see_all(user) is None:
         pages = [
@@ -58,6 +58,7 @@ def tabs(user: User, on: str) -> list[dict[str, Any]]:
             *pages,
             ("rule", "Many by a rule", "/unclaimed/rule/"),
             ("burn", "Burn-down", "/unclaimed/burn-down/"),
+            ("links", "To be signed", "/links/"),
         ]
     # A single page needs no way to itself.
     return [

@@ -68,10 +68,8 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
             if len(found) == 50
             else "",
         },
-        "confirm_url": "/unclaimed/confirm/",
+        "link_url": "/links/new/",
         "reject_url": "/unclaimed/reject/",
-        "bulk_url": "/unclaimed/bulk/",
-        "bind_url": "/unclaimed/bind/",
         "bulk": {"at_least": BULK_CALLS, "n": ready} if ready else None,
         "identities": [
             {"key": one.key, "name": one.name}

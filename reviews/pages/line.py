@@ -190,6 +190,13 @@ def _acts(d: Dossier, user: User) -> list[dict[str, Any]]:
             "get": True,
         },
         {
+            "words": "Links",
+            "url": f"/links/?identity={d.identity.key}",
+            "why_not": "",
+            "icon": "link",
+            "get": True,
+        },
+        {
             "words": "Stop all of it",
             "url": f"/identities/{d.identity.key}/cascade/",
             "why_not": identity_permissions.why_not_hold(user, d.identity, now=d.live_now) or "",

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from config.page import page
 from evidence import looked
-from evidence.models import Actor, Run
+from evidence.models import Run
 from evidence.parameters import whole
 from evidence.permissions import Reader
 from identities import visible
@@ -274,18 +274,6 @@ def _proposals(request: HttpRequest) -> list[Binding]:
 
 @require_POST
 @login_required
-def unclaimed_confirm(request: HttpRequest) -> HttpResponse:
-    for row in _proposals(request):
-        try:
-            done = bindings.confirm(binding=row, by=_user(request), now=timezone.now())
-            messages.success(request, f"{done.actor.value} is {done.identity.name}.")
-        except (NotAllowed, NotPossible) as problem:
-            messages.error(request, f"{row.actor.value}: {problem}")
-    return redirect("unclaimed_list")
-
-
-@require_POST
-@login_required
 def unclaimed_reject(request: HttpRequest) -> HttpResponse:
     reason = request.POST.get("reason", "") or "rejected on the page"
     for row in _proposals(request):
@@ -294,35 +282,6 @@ def unclaimed_reject(request: HttpRequest) -> HttpResponse:
             messages.success(request, f"{row.actor.value} is not {row.identity.name}.")
         except (NotAllowed, NotPossible) as problem:
             messages.error(request, f"{row.actor.value}: {problem}")
-    return redirect("unclaimed_list")
-
-
-@require_POST
-@login_required
-def unclaimed_bulk(request: HttpRequest) -> HttpResponse:
-    least = whole(request.POST.get("at_least", ""))
-    rule = bindings.Rule(least_calls=claims.BULK_CALLS if least is None else least)
-    done, left = bindings.confirm_by_rule(rule=rule, by=_user(request), now=timezone.now())
-    messages.success(request, f"{len(done)} bindings are confirmed.")
-    for said in left[:5]:
-        messages.warning(request, said)
-    return redirect("unclaimed_list")
-
-
-@require_POST
-@login_required
-def unclaimed_bind(request: HttpRequest) -> HttpResponse:
-    actor = get_object_or_404(Actor, pk=whole(request.POST.get("actor", "")) or 0)
-    said, now = request.POST.get("identity", ""), timezone.now()
-    identity = _identity(request, claims.key_of(said, _user(request), now=now))
-    bindings.bind(
-        identity=identity,
-        actor=actor,
-        by=_user(request),
-        now=now,
-        reason=request.POST.get("reason", ""),
-    )
-    messages.success(request, f"{actor.value} is {identity.name}.")
     return redirect("unclaimed_list")
 
 

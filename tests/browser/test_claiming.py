@@ -1,4 +1,4 @@
-"""An actor nobody knew is claimed in one click, with and without scripts."""
+"""An actor nobody knew is claimed, after a look at what that changes, with and without scripts."""
 
 import pytest
 from playwright.sync_api import expect
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.mark.parametrize("javascript", [True, False])
 @pytest.mark.parametrize(("button", "state"), [("Confirm", "confirmed"), ("Reject", "rejected")])
-def test_proposed_binding_is_decided_in_one_click(
+def test_proposed_binding_is_decided(
     open_as: Open, planted: Planted, *, javascript: bool, button: str, state: str
 ) -> None:
     proposed = Binding.objects.get(state="proposed", superseded_at__isnull=True)
@@ -21,6 +21,11 @@ def test_proposed_binding_is_decided_in_one_click(
     page.goto("/unclaimed/")
     expect(page.get_by_text(name, exact=True).first).to_be_visible()
     page.get_by_role("button", name=f"{button}:").click()
+    if button == "Confirm":
+        expect(page.get_by_role("heading", name="What it changes")).to_be_visible()
+        assert Binding.objects.get(pk=proposed.pk).superseded_at is None
+        page.get_by_role("textbox").fill("its calls are ours")
+        page.get_by_role("button", name="Link", exact=True).click()
     expect(page.locator(".cs-toast")).to_contain_text(name)
     now = Binding.objects.filter(actor=proposed.actor, superseded_at__isnull=True)
     assert list(now.values_list("state", "identity__name")) == [(state, proposed.identity.name)]

@@ -31,6 +31,7 @@ from .permission_empty import of_empty_seats
 from .permission_freezes import of_freezes
 from .permission_glass import of_break_glass
 from .permission_grants import of_grants
+from .permission_links import of_links
 from .permission_owners import of_owners
 from .permission_packs import of_packs
 from .permission_persons import of_persons
@@ -60,6 +61,7 @@ ROWS = [
     *of_reviews(),
     *of_policies(),
     *of_identities(),
+    *of_links(),
     *of_owners(),
     *of_persons(),
     *of_freezes(),

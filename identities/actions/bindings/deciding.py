@@ -1,8 +1,12 @@
-"""What people do with bindings: confirm, reject, take back, bind by hand, or many by a rule."""
+"""What people do with bindings: confirm, reject, take back, bind by hand.
+
+Owns the rows. What a link changes is shown before (foreseeing.py); who else signs is shared.py's.
+"""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -14,6 +18,8 @@ from identities.actions import credentials
 from identities.actions.identities import Act, locked, locked_all, record, record_all
 from identities.models import Binding, Identity
 from identities.permissions import NotAllowed, NotPossible
+
+from . import shared as shared_use
 
 
 class Rule(NamedTuple):
@@ -54,11 +60,14 @@ def _settled(verdict: Verdict, *, by: By, now: datetime) -> Binding:
     return found
 
 
-def settle_all(verdicts: Sequence[Verdict], *, by: By, now: datetime) -> list[Settled]:
+def settle_all(
+    verdicts: Sequence[Verdict], *, by: By, now: datetime, signed: bool = False
+) -> list[Settled]:
     """Confirm and reject many, in their order, in as many statements as one; why what is refused
-    cannot be settled. A refusal keeps nothing else from being settled."""
+    cannot be settled. A refusal keeps nothing else from being settled. `signed`: whoever answers
+    for the other identities of the actors has signed."""
     with transaction.atomic():
-        settling = _Settling(verdicts, by=by, now=now)
+        settling = _Settling(verdicts, by=by, now=now, signed=signed)
         found = [settling.take(one) for one in verdicts]
         settling.write()
     return found
@@ -67,8 +76,8 @@ def settle_all(verdicts: Sequence[Verdict], *, by: By, now: datetime) -> list[Se
 class _Settling:
     """Locked proposals with what is confirmed beside them, and what is to be written."""
 
-    def __init__(self, verdicts: Sequence[Verdict], *, by: By, now: datetime) -> None:
-        self.by, self.now = by, now
+    def __init__(self, verdicts: Sequence[Verdict], *, by: By, now: datetime, signed: bool) -> None:
+        self.by, self.now, self.signed = by, now, signed
         # The identities first, then the actors, then the bindings: everybody in the same order.
         self.identities = locked_all({one.binding.identity_id for one in verdicts})
         actors = {one.binding.actor_id for one in verdicts}
@@ -84,6 +93,16 @@ class _Settling:
             during__overlap=(now, None),
         ).select_related("identity"):
             self.confirmed.setdefault(row.actor_id, []).append(row)
+        self.to_sign = _to_sign(
+            [
+                (one.binding.identity_id, one.binding.actor_id)
+                for one in verdicts
+                if one.state == "confirmed"
+            ],
+            by=by,
+            now=now,
+            signed=signed,
+        )
         self.superseded: list[int] = []
         self.made: list[Binding] = []
 
@@ -105,7 +124,8 @@ class _Settling:
             made.shared = verdict.shared
         if verdict.state == "confirmed":
             others = self.confirmed.setdefault(row.actor_id, [])
-            _alone(made, others)
+            _alone(made, others, by=self.by, now=self.now, signed=self.signed)
+            _nobody_else(made, self.to_sign)
             others.append(made)
         row.superseded_at = self.now
         self.superseded.append(row.pk)
@@ -176,8 +196,9 @@ def bind(
     now: datetime,
     shared: bool = False,
     reason: str = "",
+    signed: bool = False,
 ) -> Binding:
-    """Bind an actor by hand: somebody knows whose it is."""
+    """Bind an actor by hand: somebody knows whose it is. `signed`: as in `settle_all`."""
     with transaction.atomic():
         identity = locked(identity.pk)
         permissions.require(permissions.why_not_claim(by, identity, now=now))
@@ -204,7 +225,9 @@ def bind(
             by=who.ref,
             by_name=who.name,
         )
-        _alone(row, _beside(row, now))
+        _alone(row, _beside(row, now), by=by, now=now, signed=signed)
+        pair = (identity.pk, actor.pk)
+        _nobody_else(row, _to_sign([pair], by=by, now=now, signed=signed))
         if known is not None:
             Binding.objects.filter(pk=known.pk).update(superseded_at=now)
         row.save(force_insert=True)
@@ -232,18 +255,6 @@ def preview(*, rule: Rule, now: datetime) -> QuerySet[Binding]:
         during__contains=now,
     )
     return rows.filter(~Exists(others), shared=False).order_by("-seen", "pk")
-
-
-def confirm_by_rule(*, rule: Rule, by: By, now: datetime) -> tuple[list[Binding], list[str]]:
-    """Confirm everything the rule covers and the person may; the rows, and what was left."""
-    permissions.require(permissions.why_not_see_unclaimed(by))
-    done, left = [], []
-    for row in list(preview(rule=rule, now=now)[:1_000]):
-        try:
-            done.append(confirm(binding=row, by=by, now=now))
-        except (NotAllowed, NotPossible) as problem:
-            left.append(f"{row.actor.value}: {problem}")
-    return done, left
 
 
 def _locked(binding: Binding) -> tuple[Binding, Identity]:
@@ -286,14 +297,38 @@ def _beside(row: Binding, now: datetime) -> QuerySet[Binding]:
     ).select_related("identity")
 
 
-def _alone(row: Binding, confirmed: Iterable[Binding]) -> None:
-    """Another identity on the same actor only when both say they share it."""
+def _to_sign(
+    pairs: Sequence[tuple[UUID, int]], *, by: By, now: datetime, signed: bool
+) -> dict[tuple[UUID, int], list[Identity]]:
+    return {} if signed else shared_use.to_sign(pairs, by=by, now=now)
+
+
+def _nobody_else(row: Binding, to_sign: dict[tuple[UUID, int], list[Identity]]) -> None:
+    """NotPossible where somebody else's signature is missing."""
+    others = to_sign.get((row.identity_id, row.actor_id))
+    if others:
+        raise NotPossible(shared_use.sentence(row.actor.value, others))
+
+
+def _alone(
+    row: Binding, confirmed: Iterable[Binding], *, by: By, now: datetime, signed: bool
+) -> None:
+    """Another identity on the same actor only when both say they share it. Whoever answers for
+    the other one says so by signing."""
     for other in confirmed:
-        if other.identity_id != row.identity_id and not (row.shared and other.shared):
+        if other.identity_id == row.identity_id or (row.shared and other.shared):
+            continue
+        if not (signed and row.shared):
             raise NotPossible(
                 f"{row.actor.value} is {other.identity.name}'s: take that back, or say of both"
                 " that they share it."
             )
+        Binding.objects.filter(pk=other.pk).update(superseded_at=now)
+        other.shared = True
+        said = _copy(other, state="confirmed", by=by, now=now)
+        said.shared = True
+        said.save(force_insert=True)
+        record_all([_confirmed(said, "binding.shared")], by=by, now=now)
 
 
 def _confirmed(row: Binding, act: str) -> Act:

@@ -32,12 +32,12 @@ def test_key_or_name_says_which_identity_it_is(
     story: Told, unclaimed: Actor, rita: Client, typed: str
 ) -> None:
     said = typed.replace("key", story.identity.key).replace("name", story.identity.name)
-    rita.post("/unclaimed/bind/", {"actor": unclaimed.pk, "identity": said})
+    rita.post("/links/make/", {"actor": unclaimed.pk, "identity": said})
     assert [row.identity for row in Binding.objects.filter(actor=unclaimed)] == [story.identity]
 
 
 def test_name_of_nothing_is_refused(unclaimed: Actor, rita: Client) -> None:
-    answer = rita.post("/unclaimed/bind/", {"actor": unclaimed.pk, "identity": "nobody"})
+    answer = rita.post("/links/make/", {"actor": unclaimed.pk, "identity": "nobody"})
     why = "No identity is called &#x27;nobody&#x27;: give its name or its key, NHI-…."
     assert (answer.status_code, why in answer.content.decode()) == (409, True)
     assert not Binding.objects.filter(actor=unclaimed).exists()
@@ -57,7 +57,7 @@ def test_identities_are_offered_once_for_the_page_and_the_rest_can_be_typed(
     assert body.count('list="identities"') == len(
         claims.context(story.rita, {}, now=timezone.now())["rows"]
     )
-    rita.post("/unclaimed/bind/", {"actor": unclaimed.pk, "identity": "zeta"})
+    rita.post("/links/make/", {"actor": unclaimed.pk, "identity": "zeta"})
     assert [row.identity for row in Binding.objects.filter(actor=unclaimed)] == [far]
 
 

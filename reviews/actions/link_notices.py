@@ -1,0 +1,54 @@
+"""Mails to who signs a link as the owner of another identity. Written once each, by a sweep."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from identities.models import LinkProposal
+from reviews import persons
+from reviews.succession import mailing
+from reviews.succession.mailing import Mail
+
+# Whoever was not told by then is told by nobody: the page of links lists it all the same.
+LATEST = timedelta(days=1)
+MOST = 200
+
+
+def tell(*, now: datetime) -> int:
+    """Tell of the links that were proposed lately; of how many. A second run tells nobody twice."""
+    rows = list(
+        LinkProposal.objects.filter(state="proposed", proposed_at__gte=now - LATEST)
+        .select_related("identity", "other__service", "actor")
+        .order_by("proposed_at")[:MOST]
+    )
+    parties = persons.of_parties({one for row in rows for one in _named(row)}, now=now)
+    for row in rows:
+        asked = {one.pk: one for party in _named(row) for one in parties.get(party, [])}
+        if not asked:
+            asked = {one.pk: one for one in persons.in_group("reviewer", now=now)}
+        asked.pop(row.proposed_person_id, None)
+        mailing.write(
+            [Mail(person, _subject(row), _body(row)) for person in asked.values()],
+            page=f"/links/{row.pk}/",
+            occasion=f"link {row.pk}",
+            now=now,
+        )
+    return len(rows)
+
+
+def _named(row: LinkProposal) -> list[UUID]:
+    other = row.other
+    found = [other.owner_id, other.sponsor_id, other.backup_id]
+    if other.service is not None:
+        found += [other.service.owner_id, other.service.ai_owner_id]
+    return [one for one in found if one is not None]
+
+
+def _subject(row: LinkProposal) -> str:
+    return f"{row.other.name[:80]}: a link of what it uses waits for your signature"
+
+
+def _body(row: LinkProposal) -> str:
+    return (
+        f"{row.proposed_by_name} proposes that {row.actor.value[:200]} is {row.identity.name} as"
+        f" well: {row.reason}\n\nUntil you sign, nothing changes. The page says what would."
+    )

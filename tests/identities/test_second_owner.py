@@ -1,0 +1,173 @@
+"""A link of what another identity uses waits for whoever answers for that one; until then it is nothing."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from evidence.models import Actor, LedgerEntry, Source
+from identities.acting import COUNTERSIGN
+from identities.actions import bindings
+from identities.actions.bindings import foreseeing, linking, links
+from identities.actions.bindings.links import Link
+from identities.models import Binding, Identity, LinkProposal, Person, User
+from identities.permissions import NotAllowed, NotPossible
+from tests.identities.chains import actor as named
+from tests.identities.chains import bind
+from tests.identities.conftest import NOW
+from tests.identities.test_claimed_links import actor, arrive, calls, key_of, run, traces, trail
+from tests.identities.test_following import Make
+from tests.identities.test_key_users import LATER, judge
+
+__all__ = ["traces", "trail"]
+
+pytestmark = pytest.mark.django_db
+MINUTE = timedelta(minutes=1)
+
+
+class Two:
+    """Two identities, their owners, and a key that is the first one's."""
+
+    def __init__(self, active: Make, user: Make) -> None:
+        self.olga: User = user("olga", "owner")
+        self.otis: User = user("otis", "owner")
+        self.rita: User = user("rita", "reviewer")
+        self.pay: Identity = active("pay", owner=self.olga)
+        self.desk: Identity = active("desk", owner=self.otis)
+        self.key = named("AKIASHARED0000001")
+        bind(self.pay, self.key)
+
+    def link(self) -> Link:
+        return Link(self.desk, self.key, shared=True)
+
+    def propose(self) -> LinkProposal:
+        made = linking.one(self.link(), by=self.otis, now=NOW, reason="we use it as well")
+        assert isinstance(made, list)
+        return made[0]
+
+    def confirmed(self) -> list[tuple[str, bool]]:
+        rows = Binding.objects.filter(
+            actor=self.key, state="confirmed", superseded_at__isnull=True
+        ).order_by("identity__name")
+        return list(rows.values_list("identity__name", "shared"))
+
+
+@pytest.fixture(autouse=True)
+def time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is busy with other tests says nothing of what is looked at."""
+    monkeypatch.setattr(foreseeing, "MOST_SECONDS", 120)
+
+
+@pytest.fixture
+def two(active: Make, user: Make) -> Two:
+    return Two(active, user)
+
+
+def test_link_of_what_another_has_is_proposed_and_changes_nothing(two: Two) -> None:
+    found = foreseeing.look([two.link()], by=two.otis, now=NOW)
+    assert ([one.name for one in found.others], found.needs_reason) == (["pay"], True)
+    row = two.propose()
+    assert (row.state, row.other, two.confirmed()) == ("proposed", two.pay, [("pay", False)])
+    with pytest.raises(NotPossible, match="proposed already"):
+        linking.one(two.link(), by=two.rita, now=NOW, reason="again")
+    assert set(
+        LedgerEntry.objects.filter(act="binding.asked").values_list("subject", flat=True)
+    ) == {
+        two.pay.key,
+        two.desk.key,
+    }
+
+
+def test_second_owner_signs_and_both_share_it(two: Two) -> None:
+    row = two.propose()
+    seen = linking.foresee(row, by=two.olga, now=NOW)
+    made = linking.sign(row=row, by=two.olga, now=NOW + MINUTE, was=seen.digest)
+    assert made is not None
+    assert (made.reason, made.by_name) == ("we use it as well; signed for pay by Olga", "Otis")
+    assert two.confirmed() == [("desk", True), ("pay", True)]
+    # The row as it was is history, as of every binding.
+    assert Binding.objects.filter(identity=two.pay, superseded_at=NOW + MINUTE).count() == 1
+    with pytest.raises(NotAllowed, match="in force already"):
+        linking.sign(row=row, by=two.olga, now=NOW + MINUTE)
+    linking.one(links.ending(made), by=two.otis, now=NOW + 2 * MINUTE, reason="not ours")
+    row.refresh_from_db()
+    assert (row.state, two.confirmed()) == ("ended", [("pay", True)])
+    with pytest.raises(NotPossible, match="Say why"):
+        linking.one(two.link(), by=two.otis, now=NOW + 2 * MINUTE)
+
+
+@pytest.mark.parametrize("who", ["otis", "rita", "stranger", "auditor"])
+def test_only_who_answers_for_the_other_signs(two: Two, user: Make, who: str) -> None:
+    row = two.propose()
+    other = {"otis": two.otis, "rita": two.rita}.get(who) or user(
+        who, *["auditor"] * (who == "auditor")
+    )
+    with pytest.raises(NotAllowed):
+        linking.sign(row=row, by=other, now=NOW)
+    row.refresh_from_db()
+    assert (row.state, two.confirmed()) == ("proposed", [("pay", False)])
+
+
+def test_where_nobody_answers_a_reviewer_signs_but_never_who_proposed(two: Two) -> None:
+    Identity.objects.filter(pk=two.pay.pk).update(owner=None, state="draft")
+    made = linking.one(two.link(), by=two.rita, now=NOW, reason="they share it")
+    assert isinstance(made, list)
+    row = LinkProposal.objects.select_related("other", "identity", "actor").get(pk=made[0].pk)
+    with pytest.raises(NotAllowed, match="You proposed it"):
+        linking.sign(row=row, by=two.rita, now=NOW)
+    other = User.objects.create(username="ron", person=Person.objects.create(name="Ron"))
+    other.groups.add(*two.rita.groups.all())
+    assert linking.sign(row=row, by=other, now=NOW) is not None
+
+
+def test_refused_link_is_nothing_and_may_be_proposed_again(two: Two) -> None:
+    row = two.propose()
+    with pytest.raises(NotPossible, match="Say why"):
+        linking.refuse(row=row, by=two.olga, now=NOW, reason=" ")
+    linking.refuse(row=row, by=two.olga, now=NOW, reason="they have their own")
+    row.refresh_from_db()
+    assert (row.state, row.settled_person, two.confirmed()) == (
+        "refused",
+        two.olga.person,
+        [("pay", False)],
+    )
+    with pytest.raises(NotAllowed, match="refused already"):
+        linking.sign(row=row, by=two.olga, now=NOW)
+    assert two.propose().state == "proposed"
+
+
+def test_who_answers_for_both_needs_nobody_else(two: Two) -> None:
+    Identity.objects.filter(pk=two.desk.pk).update(sponsor=two.pay.owner)
+    two.desk.refresh_from_db()
+    Binding.objects.filter(actor=two.key).update(shared=True)
+    made = linking.one(two.link(), by=two.olga, now=NOW)
+    assert isinstance(made, Binding)
+
+
+@pytest.mark.parametrize("by", ["a case", "a person"])
+def test_no_other_door_confirms_what_others_have(two: Two, by: str) -> None:
+    Binding.objects.filter(actor=two.key).update(shared=True)
+    row = Binding.objects.create(
+        identity=two.desk, actor=two.key, basis="observed", state="proposed", shared=True, seen=9,
+        during=(None, None), recorded_at=NOW, by="countersign",
+    )  # fmt: skip
+    who: Any = COUNTERSIGN if by == "a case" else two.rita
+    with pytest.raises(NotPossible, match="used by pay as well"):
+        bindings.confirm(binding=row, by=who, now=NOW)
+
+
+def test_what_runs_of_another_call_with_is_theirs_as_well(
+    trail: Source, traces: Source, active: Make, user: Make
+) -> None:
+    pay, desk = active("pay"), active("desk", owner=user("otis", "owner"))
+    arrive(trail, calls(1, "R1"))
+    arrive(traces, run(1, "payer", "R1"))
+    otis = User.objects.get(username="otis")
+    key = Actor.objects.get(kind="access_key")
+    # While the run only claims the calls, the key is nobody else's.
+    assert foreseeing.look([Link(desk, key)], by=otis, now=LATER).others == ()
+    key_of(pay)
+    bindings.bind(identity=pay, actor=actor("agent", "payer"), by=COUNTERSIGN, now=LATER)
+    judge()
+    found = foreseeing.look([Link(desk, key, shared=True)], by=otis, now=LATER)
+    assert [one.name for one in found.others] == ["pay"]
