@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 from evidence.models import Actor
 from identities import permissions
 from identities.acting import By, acting
+from identities.actions import two_person
 from identities.actions.identities import Act, locked, record_all
 from identities.models import Binding, Identity, LinkProposal, User
 from identities.permissions import NotAllowed, NotPossible, require
@@ -242,9 +243,7 @@ def _settle(row: LinkProposal, state: str, reason: str, *, by: User, now: dateti
     row = rows.get(pk=row.pk)
     may = permissions.why_not_sign_link if state == "in_force" else permissions.why_not_refuse_link
     require(may(by, row, now=now))
-    row.state, row.settled_at, row.settled_reason = state, now, reason
-    row.settled_by, row.settled_by_name, row.settled_person = by.ref, by.called, by.person
-    row.save()
+    two_person.settle(row, state, by=by, now=now, reason=reason)
     return row
 
 
