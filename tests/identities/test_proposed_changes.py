@@ -18,7 +18,7 @@ from identities.models import (
     User,
 )
 from identities.permissions import NotAllowed, NotPossible
-from identities.register import read
+from identities.register import RegisterError, read
 from tests.identities.conftest import NOW
 from tests.reviews.conftest import make_user
 
@@ -160,3 +160,16 @@ def test_a_team_that_owns_nothing_is_changed_at_once(ada: User) -> None:
     load("teams: [{name: Lunch, members: [chen@example.org]}]")
     assert sent("teams: [{name: Lunch, members: [chen@example.org, Ada]}]", ada) == []
     assert not Party.objects.filter(team__name="Lunch").exists()
+
+
+def test_a_file_links_no_key_that_another_identity_uses(ada: User) -> None:
+    load(
+        """
+identities:
+  - {name: other, kind: service_account, actors: [{arn: "arn:aws:iam::123456789012:user/x", shared: true}]}
+  - {name: mine, kind: service_account}
+"""
+    )
+    text = 'identities: [{name: mine, actors: [{arn: "arn:aws:iam::123456789012:user/x", shared: true}]}]'
+    with pytest.raises(RegisterError, match="is used by other as well"):
+        sent(text, ada)

@@ -6,6 +6,7 @@ from typing import Any
 from evidence.formats.record import ActorName
 from identities import actornames
 from identities.acting import acting
+from identities.actions.bindings import shared
 from identities.actions.identities import inherit
 from identities.models import Binding, Identity, Service
 from identities.register import ActorEntry, IdentityEntry
@@ -121,10 +122,16 @@ def declare(run: Run, identity: Identity, entry: ActorEntry) -> None:
         run.kept(subject)
         return
     words = f"is {identity.name}" + (", shared" if entry.shared else "")
-    shares = any(row.identity_id != identity.pk and row.state == "confirmed" for row in rows)
-    if run.asks and (shares or (mine is not None and mine.state == "confirmed")):
-        run.wait(entry.path, subject, words, about=identity.key)
-        return
+    if run.asks:
+        pair = (identity.pk, number)
+        others = shared.to_sign([pair], by=run.by, now=run.now).get(pair, [])
+        if others:
+            said = shared.sentence(entry.name.value, others)
+            run.wrong(entry.path, f"{said} Leave it out here, and link it on the page Unclaimed")
+            return
+        if mine is not None and mine.state == "confirmed":
+            run.wait(entry.path, subject, words, about=identity.key)
+            return
     if mine is not None:
         Binding.objects.filter(pk=mine.pk).update(superseded_at=run.now)
     who = acting(run.by)
