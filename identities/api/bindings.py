@@ -21,12 +21,15 @@ from identities import visible
 from identities.actions import bindings as binding_actions
 from identities.actions.bindings import foreseeing, linking, links
 from identities.actions.bindings.links import Link
-from identities.models import Binding, LinkProposal
+from identities.models import ApiToken, Binding, LinkProposal
 from identities.permissions import (
+    PersonRequired,
     require,
     why_not_claim,
     why_not_confirm_binding,
+    why_not_refuse_link,
     why_not_see_unclaimed,
+    why_not_sign_link,
 )
 
 from .doors import PAGED, door, named, page_of
@@ -208,6 +211,9 @@ def sign_link(request: Request, pk: Any) -> Response:
     row, user, now = _proposal(request, pk), user_of(request), timezone.now()
     if request.method == "GET":
         return Response(linking.foresee(row, by=user, now=now).as_data())
+    require(why_not_sign_link(user, row, now=now))
+    if isinstance(request.auth, ApiToken):
+        raise PersonRequired("A token cannot sign this: a person signs it, signed in.")
     data = checked(KnowingIn(data=request.data))
     made = linking.sign(row=row, by=user, now=now, was=data["changes"])
     row.refresh_from_db()
@@ -218,9 +224,10 @@ def sign_link(request: Request, pk: Any) -> Response:
 @extend_schema(request=RejectIn, responses=LinkProposalOut, tags=["unclaimed"])
 @door({"POST": "act"})
 def refuse_link(request: Request, pk: Any) -> Response:
-    row = _proposal(request, pk)
+    row, user, now = _proposal(request, pk), user_of(request), timezone.now()
+    require(why_not_refuse_link(user, row, now=now))
     data = checked(RejectIn(data=request.data))
-    made = linking.refuse(row=row, by=user_of(request), now=timezone.now(), reason=data["reason"])
+    made = linking.refuse(row=row, by=user, now=now, reason=data["reason"])
     return Response(LinkProposalOut(made).data)
 
 

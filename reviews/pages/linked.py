@@ -60,7 +60,7 @@ def wanted(form: QueryDict, user: User, *, now: datetime) -> Wanted:
 
 def _by_hand(form: Mapping[str, str], user: User, *, now: datetime) -> Link:
     actor = Actor.objects.filter(pk=whole(form["actor"]) or 0).first()
-    key = claims.key_of(form.get("identity", ""), user, now=now)
+    key = claims.key_of(form.get("identity", "").replace("\0", ""), user, now=now)
     identity = (
         visible.identities(user, now=now)
         .select_related("service")

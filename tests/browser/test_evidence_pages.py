@@ -5,11 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.cache import cache
+from django.utils import timezone
 from playwright.sync_api import FilePayload, expect
 
 from evidence.models import Deposit, LedgerEntry, Source
 from evidence.queries import events
-from identities.models import Finding, Identity, User
+from identities.actions import changes
+from identities.models import Finding, Identity, ProposedChange, User
 from tests.browser.conftest import LOOKS, Open, faults, inaccessible, picture
 from tests.evidence.bodies import record, trail
 from tests.planted import Planted
@@ -159,14 +161,22 @@ def test_source_is_added_and_its_token_is_shown_once(open_as: Open) -> None:
     page.locator("select[name=format]").select_option("otlp")
     page.get_by_role("button", name="Add the source").click()
     token = page.locator("#token").inner_text()
-    assert Source.objects.get(name="lab-traces").token_hint == token[:8]
+    # Others speak for every realm already, so a second person signs it first.
+    change = ProposedChange.objects.get()
+    assert not Source.objects.filter(name="lab-traces").exists()
     assert inaccessible(page) == []
     picture(page, "source-token")
-    page.get_by_role("link", name="lab-traces").last.click()
+    page.get_by_role("link", name=change.key).last.click()
+    expect(page.locator("h1")).to_contain_text("source lab-traces")
+    changes.sign(change=change, by=User.objects.get(username="ines"), now=timezone.now())
+    assert Source.objects.get(name="lab-traces").token_hint == token[:8]
+    page.goto("/sources/lab-traces/")
     expect(page.locator("h1")).to_have_text("lab-traces")
     assert token not in page.content()
     words = LedgerEntry.objects.filter(subject="source:lab-traces").order_by("pk")
     assert list(words.values_list("act", "by_name")) == [
-        ("source.added", "Jonas Weber"),
-        ("source.token_made", "Jonas Weber"),
+        ("change.proposed", "Jonas Weber"),
+        ("change.signed", "Ines Moreau"),
+        ("source.added", "Jonas Weber and Ines Moreau"),
+        ("source.token_made", "Jonas Weber and Ines Moreau"),
     ]

@@ -2,10 +2,12 @@
 
 import pytest
 from django.core.cache import cache
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from evidence.models import Deposit, MappingVersion, Rereading, Source
-from identities.models import User
+from identities.actions import changes
+from identities.models import ProposedChange, User
 from tests.browser.conftest import LOOKS, Open, faults, inaccessible
 from tests.evidence.formats.conftest import SAMPLES
 from tests.planted import Planted
@@ -40,9 +42,14 @@ def test_mapping_is_saved_for_a_source_without_scripts(open_as: Open) -> None:
     fill(page, "doors.yaml", "doors.csv")
     page.get_by_label("When it is saved").select_option("finance-prod")
     page.get_by_role("button", name="Save as a version").click()
-    expect(page.locator(".cs-toast")).to_contain_text("mapping:door-badges is saved as version 1")
+    change = ProposedChange.objects.get()
+    expect(page.locator(".cs-toast")).to_contain_text(f"a second person signs {change.key} first")
+    expect(page.locator("h1")).to_contain_text("source finance-prod")
+    assert not MappingVersion.objects.exists()
+    changes.sign(change=change, by=User.objects.get(username="ines"), now=timezone.now())
+    page.goto("/mappings/")
     expect(page.locator("main aside")).to_contain_text("mapping:door-badges")
-    assert MappingVersion.objects.get().made_name == "Jonas Weber"
+    assert MappingVersion.objects.get().made_name == "Jonas Weber and Ines Moreau"
     assert Source.objects.get(name="finance-prod").format == "mapping:door-badges"
 
 

@@ -11,7 +11,7 @@ from identities.models import Membership, Party, ProposedChange, Team
 from identities.permissions import AUDITOR, INACTIVE, LEFT, NOBODY
 
 from .conftest import DAY, NOW, person_of
-from .permission_world import Row, World
+from .permission_world import Row, World, barred, person
 
 LATE = NOW + 14 * DAY
 OWN = two_person.OWN
@@ -54,8 +54,8 @@ def of_changes() -> Iterator[Row]:
     def asks(act: str, name: str, *, state: str = "proposed", now: datetime = NOW) -> Any:
         return lambda w: acts[act](w.user(name), change(w, state), now=now)
 
-    barred = (("off", INACTIVE), ("otto", AUDITOR), ("nobody", NOBODY))
-    for name, said in (("rita", None), ("gus", None), *barred):
+    unable = (("off", INACTIVE), ("otto", AUDITOR), ("nobody", NOBODY))
+    for name, said in (("rita", None), ("gus", None), *unable):
         yield Row(
             "changes.why_not_take_part",
             lambda w, name=name: changes.why_not_take_part(w.user(name), now=NOW),  # type: ignore[misc]  # a default binds it
@@ -67,7 +67,7 @@ def of_changes() -> Iterator[Row]:
         LEFT,
     )
     # Ines owns the identity.
-    for name, said in (("root", None), ("ines", None), ("gus", ONLY), *barred):
+    for name, said in (("root", None), ("ines", None), ("gus", ONLY), *unable):
         yield Row(sign, asks(sign, name), said)
         yield Row(refuse, asks(refuse, name), said)
     yield Row(sign, asks(sign, "rita"), OWN)
@@ -77,6 +77,12 @@ def of_changes() -> Iterator[Row]:
     over = "CHG-1 is over: nobody signed it within 14 days. Propose it again."
     yield Row(sign, asks(sign, "root", now=LATE), over)
     yield from _second_persons()
+    yield Row(
+        "why_not_person",
+        lambda w: barred(w, "gus", barred=[person("gus", w)]),
+        "You cancelled the case before this one, or changed what it is about since: somebody else"
+        " decides.",
+    )
     yield from _of_entries()
 
 

@@ -89,12 +89,6 @@ def of_reviews() -> Iterator[Row]:
         lambda w: barred(w, "gus", subjects=frozenset({person("gus", w)})),
         "You are the subject of this case: the subject never signs.",
     )
-    yield Row(
-        "why_not_person",
-        lambda w: barred(w, "gus", barred=[person("gus", w)]),
-        "You cancelled the case before this one, or changed what it is about since: somebody else"
-        " decides.",
-    )
     yield Row("why_not_person", signs_elsewhere, TWO_SEATS)
     yield Row("why_not_sit", sits("ines"), None)
     yield Row("why_not_sit", sits("rita", party=None, backup=None), None)

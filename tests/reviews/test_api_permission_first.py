@@ -10,7 +10,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from rest_framework import serializers
 
 from identities.actions import changes
-from identities.models import Binding, ClaimAnswer, Finding, Service, User
+from identities.models import Binding, ClaimAnswer, Finding, Identity, LinkProposal, Service, User
 from identities.permissions import AUDITOR
 from reviews import actions, break_glass_api, incidents_api
 from reviews.actions import offers, policy_versions
@@ -126,6 +126,16 @@ def acts(story: Told) -> dict[str, Act]:
         role="sponsor", identity=story.identity, was=party(story.leila), heir=party(ines),
         state="accepted",
     )  # fmt: skip
+    link = LinkProposal.objects.create(
+        identity=Identity.objects.create(name="svc-two", kind="workload", created_at=NOW),
+        actor=binding.actor,
+        other=story.identity,
+        shared=True,
+        reason="x",
+        proposed_at=NOW,
+        proposed_by=rita.ref,
+        proposed_person=person_of(rita),
+    )
     change = changes.propose(
         kind="registration",
         subject=story.identity.key,
@@ -207,6 +217,8 @@ def acts(story: Told) -> dict[str, Act]:
         "api_request_access": Act({}, nobody, named),
         "api_policies": Act({}, ines),
         "api_policy_try": Act({}, ines),
+        "api_sign_link": Act({"pk": link.pk}, rita),
+        "api_refuse_link": Act({"pk": link.pk}, make_user("vera", "reviewer")),
         "api_change_sign": Act({"key": change.key}, rita),
         "api_change_refuse": Act({"key": change.key}, make_user("resi", "responder")),
         "api_policy_sign": Act(version, rita),
