@@ -95,9 +95,20 @@ def answers_for(user: User, identity: Identity, *, now: datetime) -> bool:
     return not _named(identity).isdisjoint(parties_of(user, now=now))
 
 
-def nobodys(identity: Identity) -> bool:
-    """Whether nobody answers for it."""
-    return _named(identity) == {None}
+def nobodys(identity: Identity, *, now: datetime) -> bool:
+    """Whether nobody answers for it who has not left."""
+    named = [one for one in _named(identity) if one is not None]
+    there = Person.objects.filter(Q(left_at__isnull=True) | Q(left_at__gt=now))
+    parties = Party.objects.filter(
+        Q(person__in=there)
+        | Q(
+            team__memberships__person__in=there,
+            team__memberships__during__contains=now,
+            team__memberships__superseded_at__isnull=True,
+        ),
+        pk__in=named,
+    )
+    return not (named and parties.exists())
 
 
 def _named(identity: Identity) -> set[UUID | None]:
@@ -166,13 +177,14 @@ def why_not_sign_link(user: User, row: LinkProposal, *, now: datetime) -> str | 
 
 def why_not_refuse_link(user: User, row: LinkProposal, *, now: datetime) -> str | None:
     """Refuse such a link; who proposed it may take it back the same way."""
-    able = {"reviewer", "administrator"} if nobodys(row.other) else set[str]()
     proposed = user.person_id is not None and user.person_id == row.proposed_person_id
     if not user.is_active:
         return INACTIVE
     if "auditor" in groups(user):
         return AUDITOR
-    if not (groups(user) & able or proposed or answers_for(user, row.other, now=now)):
+    theirs = proposed or answers_for(user, row.other, now=now)
+    able = groups(user) & {"reviewer", "administrator"}
+    if not (theirs or (able and nobodys(row.other, now=now))):
         return f"Only who answers for {row.other.name} may sign or refuse this."
     if user.person is None:
         return NOBODY

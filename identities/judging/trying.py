@@ -4,7 +4,7 @@ Owns which credentials, deposits and identities a change of an actor's links con
 at them within a bound. Takes the lock of judging: nothing else is judged meanwhile.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -27,12 +27,15 @@ UNDER = f"""
 WITH RECURSIVE actor AS (SELECT unnest(%(actors)s::bigint[]) AS id UNION {BELOW})
 SELECT id FROM actor ORDER BY id
 """
-# Only what was judged: what waits is judged with whatever is true by then.
+# Those that were judged: what waits is judged with whatever is true by then.
 DEPOSITS = f"""
-WITH actor AS (SELECT unnest(%(actors)s::bigint[]) AS id), deposit AS ({APPEARS_IN})
-SELECT d.deposit_id FROM deposit d JOIN evidence_progress p ON p.deposit_id = d.deposit_id
-WHERE p.consumer = %(consumer)s AND p.done_at IS NOT NULL
-ORDER BY d.deposit_id DESC LIMIT %(most)s
+WITH actor AS (SELECT unnest(%(actors)s::bigint[]) AS id), deposit AS ({APPEARS_IN}),
+progress AS MATERIALIZED (
+    SELECT d.deposit_id, p.done_at FROM deposit d
+    JOIN evidence_progress p ON p.deposit_id = d.deposit_id WHERE p.consumer = %(consumer)s)
+SELECT (SELECT count(*) FROM progress WHERE done_at IS NULL), ARRAY(
+    SELECT deposit_id FROM progress WHERE done_at IS NOT NULL
+    ORDER BY deposit_id DESC LIMIT %(most)s)
 """
 
 
@@ -43,6 +46,7 @@ class Concerned(NamedTuple):
     credentials: list[int]
     near: set[int]  # actors, who uses the credentials among them
     deposits: list[int]  # newest first, one more than are looked at where there are more
+    waiting: int  # deposits in which they appear that wait to be judged
 
     def identities(self) -> set[UUID]:
         """Whoever is or was linked to one of them, or to what is above it."""
@@ -61,30 +65,36 @@ def lock() -> None:
         locks.take(cursor, Lock.JUDGE)
 
 
+def under(actors: Collection[int]) -> list[int]:
+    """These actors and everything below them."""
+    with connection.cursor() as cursor:
+        cursor.execute(UNDER, {"actors": sorted(actors)})
+        return [row[0] for row in cursor.fetchall()]
+
+
 def concerned(actors: Collection[int]) -> Concerned:
     """What hangs on these actors, in a constant number of queries."""
+    below = under(actors)
     facts: dict[str, Any] = {
-        "actors": sorted(actors),
+        "actors": below,
         "consumer": CONSUMER,
         "since": datetime(1970, 1, 1, tzinfo=UTC),
         "most": MOST_DEPOSITS + 1,
     }
     with connection.cursor() as cursor:
-        cursor.execute(UNDER, facts)
-        facts["actors"] = under = [row[0] for row in cursor.fetchall()]
         cursor.execute(DEPOSITS, facts)
-        deposits = [row[0] for row in cursor.fetchall()]
+        waiting, deposits = cursor.fetchone() or (0, [])
     uses = CredentialAgent.objects.all()
-    keys = set(uses.filter(agent_actor__in=under).values_list("credential_actor", flat=True)) | set(
-        uses.filter(service_actor__in=under).values_list("credential_actor", flat=True)
+    keys = set(uses.filter(agent_actor__in=below).values_list("credential_actor", flat=True)) | set(
+        uses.filter(service_actor__in=below).values_list("credential_actor", flat=True)
     )
     pairs = CredentialPrincipal.objects.all()
-    keys |= {*under} | set(
-        pairs.filter(principal_actor__in=under).values_list("credential_actor", flat=True)
+    keys |= {*below} | set(
+        pairs.filter(principal_actor__in=below).values_list("credential_actor", flat=True)
     )
     watches = CredentialWatch.objects.filter(pk__in=keys).order_by("pk")
     credentials = list(watches.values_list("pk", flat=True)[: MOST_CREDENTIALS + 1])
-    near = {*under, *credentials}
+    near = {*below, *credentials}
     for row in uses.filter(credential_actor__in=credentials).values_list(
         "agent_actor", "service_actor"
     ):
@@ -92,14 +102,19 @@ def concerned(actors: Collection[int]) -> Concerned:
     near.update(
         pairs.filter(credential_actor__in=credentials).values_list("principal_actor", flat=True)
     )
-    return Concerned(under, credentials, near, deposits)
+    return Concerned(below, credentials, near, deposits, waiting)
 
 
-def look_at_credentials(those: Concerned, *, now: datetime) -> int:
-    """Look at their credentials, as far as the bound; how many were left out."""
-    for credential in those.credentials[:MOST_CREDENTIALS]:
+def look_at_credentials(
+    credentials: Sequence[int], *, now: datetime, enough: Callable[[], bool]
+) -> Sequence[int]:
+    """Look at these credentials, as far as the bound and until it is enough; those looked at."""
+    bounded = credentials[:MOST_CREDENTIALS]
+    for place, credential in enumerate(bounded):
+        if enough():
+            return bounded[:place]
         absence.look(credential, None, now=now)
-    return max(0, len(those.credentials) - MOST_CREDENTIALS)
+    return bounded
 
 
 def judge_deposits(those: Concerned, *, now: datetime, enough: Callable[[], bool]) -> int:

@@ -1,6 +1,8 @@
 """Mails to who signs a link as the owner of another identity. Written once each, by a sweep."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import batched
 from uuid import UUID
 
 from identities.models import LinkProposal
@@ -10,16 +12,24 @@ from reviews.succession.mailing import Mail
 
 # Whoever was not told by then is told by nobody: the page of links lists it all the same.
 LATEST = timedelta(days=1)
-MOST = 200
+AT_ONCE = 200
 
 
 def tell(*, now: datetime) -> int:
     """Tell of the links that were proposed lately; of how many. A second run tells nobody twice."""
-    rows = list(
+    rows = (
         LinkProposal.objects.filter(state="proposed", proposed_at__gte=now - LATEST)
         .select_related("identity", "other__service", "actor")
-        .order_by("proposed_at")[:MOST]
+        .order_by("proposed_at")
     )
+    told = 0
+    for some in batched(rows.iterator(chunk_size=AT_ONCE), AT_ONCE):
+        _tell(some, now=now)
+        told += len(some)
+    return told
+
+
+def _tell(rows: Sequence[LinkProposal], *, now: datetime) -> None:
     parties = persons.of_parties({one for row in rows for one in _named(row)}, now=now)
     for row in rows:
         asked = {one.pk: one for party in _named(row) for one in parties.get(party, [])}
@@ -32,7 +42,6 @@ def tell(*, now: datetime) -> int:
             occasion=f"link {row.pk}",
             now=now,
         )
-    return len(rows)
 
 
 def _named(row: LinkProposal) -> list[UUID]:

@@ -51,21 +51,18 @@ MOST_ASKS = 5
 
 def tabs(user: User, on: str) -> list[dict[str, Any]]:
     """The pages of what nobody owns."""
-    pages = [("questions", "Asked of you", "/unclaimed/questions/")]
+    pages = [
+        ("questions", "Asked of you", "/unclaimed/questions/"),
+        ("links", "To be signed", "/links/"),
+    ]
     if rights.why_not_see_all(user) is None:
         pages = [
             ("actors", "Unclaimed actors", "/unclaimed/"),
             *pages,
             ("rule", "Many by a rule", "/unclaimed/rule/"),
             ("burn", "Burn-down", "/unclaimed/burn-down/"),
-            ("links", "To be signed", "/links/"),
         ]
-    # A single page needs no way to itself.
-    return [
-        {"words": words, "url": url, "on": name == on, "n": None}
-        for name, words, url in pages
-        if len(pages) > 1 or name != on
-    ]
+    return [{"words": words, "url": url, "on": name == on, "n": None} for name, words, url in pages]
 
 
 def labels(bundles: Iterable[str]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Pages and forms of links of actors to identities: each translates one request to one call."""
 
+from datetime import datetime
 from uuid import UUID
 
 from django.contrib import messages
@@ -47,8 +48,25 @@ def link_new(request: HttpRequest) -> HttpResponse:
     user, now = user_of(request), timezone.now()
     form = request.POST if request.method == "POST" else request.GET
     asked = linked.wanted(form, user, now=now)
-    changes = foreseeing.look(asked.links, by=user, now=now)
-    return page(request, "link_new.html", linked.new(asked, changes, user, now=now))
+    return _new(request, asked, now=now)
+
+
+def _new(
+    request: HttpRequest,
+    asked: linked.Wanted,
+    *,
+    now: datetime,
+    reason: str = "",
+    problem: str = "",
+) -> HttpResponse:
+    """The page that says what links change, or why they cannot be."""
+    user, changes = user_of(request), None
+    try:
+        changes = foreseeing.look(asked.links, by=user, now=now)
+    except NotPossible as refused:
+        problem = str(refused)
+    context = linked.new(asked, changes, user, reason=reason, problem=problem, now=now)
+    return page(request, "link_new.html", context, status=409 if problem else 200)
 
 
 @require_POST
@@ -66,9 +84,7 @@ def link_make(request: HttpRequest) -> HttpResponse:
         )
         return page(request, "link_new.html", context, status=409)
     except NotPossible as problem:
-        changes = foreseeing.look(asked.links, by=user, now=now)
-        context = linked.new(asked, changes, user, reason=reason, problem=str(problem), now=now)
-        return page(request, "link_new.html", context, status=409)
+        return _new(request, asked, now=now, reason=reason, problem=str(problem))
     for link, row in zip(asked.links, done, strict=True):
         name = link.actor.value[:120]
         if isinstance(row, Binding):

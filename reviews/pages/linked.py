@@ -13,11 +13,11 @@ from evidence.models import Actor
 from evidence.parameters import whole
 from identities import permissions, visible
 from identities.actions.bindings import Rule, links, preview
-from identities.actions.bindings.foreseeing import Changes
+from identities.actions.bindings.facts import Changes
 from identities.actions.bindings.links import Link
 from identities.models import Binding, Identity, LinkProposal, User
 from identities.permissions import NotPossible
-from reviews.pages import claims
+from reviews.pages import claim_wave, claims
 
 MOST_SHOWN = 200
 FIELDS = ("proposal", "actor", "identity", "shared", "ends", "at_least")
@@ -74,7 +74,7 @@ def _by_hand(form: Mapping[str, str], user: User, *, now: datetime) -> Link:
 
 def new(
     asked: Wanted,
-    changes: Changes,
+    changes: Changes | None,
     user: User,
     *,
     reason: str = "",
@@ -129,7 +129,7 @@ def _row(link: Link) -> dict[str, Any]:
 def listed(user: User, identity: Identity | None, *, now: datetime) -> dict[str, Any]:
     """Links that wait for a signature; with an identity, its links as well."""
     rows = visible.link_proposals(user, now=now).filter(state="proposed")
-    rows = rows.select_related("identity", "other__service", "actor").order_by("proposed_at", "pk")
+    rows = rows.select_related("identity", "other", "actor").order_by("proposed_at", "pk")
     bound = []
     if identity is not None:
         rows = rows.filter(identity=identity) | rows.filter(other=identity)
@@ -144,14 +144,8 @@ def listed(user: User, identity: Identity | None, *, now: datetime) -> dict[str,
         "title": "Links" if identity is None else f"Links of {identity.name}",
         "crumbs": CRUMBS,
         "identity": identity,
-        "waits": [
-            {
-                "row": row,
-                "url": f"/links/{row.pk}/",
-                "why_not": permissions.why_not_sign_link(user, row, now=now) or "",
-            }
-            for row in rows[:MOST_SHOWN]
-        ],
+        "tabs": claim_wave.tabs(user, "links") if identity is None else [],
+        "waits": [{"row": row, "url": f"/links/{row.pk}/"} for row in rows[:MOST_SHOWN]],
         "bound": [
             {
                 "row": row,

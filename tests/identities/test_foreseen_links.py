@@ -1,5 +1,6 @@
 """What a link of an actor changes is said before it is made and before it is taken back."""
 
+import itertools
 from typing import Any
 
 import pytest
@@ -10,11 +11,12 @@ from identities import coverage
 from identities.acting import COMMAND
 from identities.actions import bindings, findings
 from identities.actions.bindings import foreseeing, linking, links
-from identities.actions.bindings.foreseeing import Changes
+from identities.actions.bindings.facts import Changes
 from identities.actions.bindings.links import Link
-from identities.judging import trying
+from identities.judging import absence, trying
 from identities.models import Attribution, Binding, Credential, Finding, Identity, User
 from identities.permissions import NotAllowed, NotPossible
+from tests.identities.chains import actor as named
 from tests.identities.chains import delegation
 from tests.identities.conftest import NOW
 from tests.identities.test_api import call
@@ -187,6 +189,54 @@ def test_many_by_a_rule_need_a_reason_as_one_does(reporter: Identity, rita: User
     assert ([row.reason for row in done], left) == (["45 calls; all ours"], [])
 
 
+def test_link_that_came_since_is_something_else_than_was_shown(
+    reporter: Identity, rita: User
+) -> None:
+    idle = named("idle", kind="agent")
+    rows = [
+        Binding(
+            identity=reporter, actor=one, basis="observed", state="proposed", seen=45,
+            during=(None, None), recorded_at=NOW, by="countersign",
+        )
+        for one in (helper(reporter).actor, idle)
+    ]  # fmt: skip
+    rows[0].save()
+    rule = bindings.Rule(least_calls=10)
+    shown = foreseeing.look(links.of(bindings.preview(rule=rule, now=LATER)), by=rita, now=LATER)
+    rows[1].save()
+    with pytest.raises(linking.Changed):
+        bindings.confirm_by_rule(rule=rule, by=rita, now=LATER, reason="ours", was=shown.digest)
+    assert not Binding.objects.filter(actor=idle, state="confirmed").exists()
+
+
+def test_what_waits_to_be_judged_is_not_known_and_needs_a_reason(
+    reporter: Identity, rita: User
+) -> None:
+    row = Binding.objects.select_related("identity", "actor").get(actor__value="reporter")
+    end = links.ending(row)
+    shown = foreseeing.look([end], by=rita, now=LATER)
+    # Linking anything has all evidence of the identity judged again.
+    idle = named("idle", kind="agent")
+    bindings.bind(identity=reporter, actor=idle, by=COMMAND, now=LATER)
+    found = foreseeing.look([end], by=rita, now=LATER)
+    assert (found.digest, found.why, found.needs_reason) == ("", foreseeing.WAITING, True)
+    with pytest.raises(linking.Changed):
+        linking.one(end, by=rita, now=LATER, reason="not ours", was=shown.digest)
+    judge()
+    assert foreseeing.look([end], by=rita, now=LATER).digest == shown.digest
+
+
+def test_no_credential_is_looked_at_when_the_time_is_over(
+    reporter: Identity, rita: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[Any] = []
+    late = itertools.count(step=1_000)
+    monkeypatch.setattr(absence, "look", lambda *said, **_: looked.append(said))
+    monkeypatch.setattr(foreseeing, "monotonic", lambda: next(late))
+    found = foreseeing.look([helper(reporter)], by=rita, now=LATER)
+    assert (looked, found.why) == ([], foreseeing.SLOW)
+
+
 def test_finding_that_somebody_may_not_see_is_counted_and_not_named(
     reporter: Identity, active: Make, user: Make
 ) -> None:
@@ -225,6 +275,18 @@ def test_unlinked_calls_move_from_nobody_to_the_identity(
     said = about(found)
     assert (said["moves"], said["authority"]["calls"]) == (shared.key, 2)
     assert [one.words for one in found.facts if one.weakens] == []
+
+
+def test_calls_are_counted_for_the_identity_whose_they_become(
+    trail: Source, active: Make, rita: User
+) -> None:
+    reporter, desk = active("reporter"), active("desk")
+    arrive(trail, calls(1, "R1", "R2"))
+    idle = named("idle", kind="agent")
+    key = Actor.objects.get(kind="access_key")
+    found = foreseeing.look([Link(desk, idle), Link(reporter, key)], by=rita, now=LATER)
+    authority = [one.value for one in found.facts if one.about == "authority"]
+    assert {one["identity"]: one["calls"] for one in authority} == {reporter.key: 2, desk.key: 0}
 
 
 def test_api_says_what_changes_and_answers_409_with_the_new_facts(

@@ -136,6 +136,29 @@ def test_refused_link_is_nothing_and_may_be_proposed_again(two: Two) -> None:
     assert two.propose().state == "proposed"
 
 
+def test_where_whoever_answered_has_left_a_reviewer_signs(two: Two) -> None:
+    row = two.propose()
+    with pytest.raises(NotAllowed):
+        linking.sign(row=row, by=two.rita, now=NOW)
+    Person.objects.filter(users=two.olga).update(left_at=NOW)
+    assert linking.sign(row=row, by=two.rita, now=NOW) is not None
+    assert two.confirmed() == [("desk", True), ("pay", True)]
+
+
+def test_signature_ends_only_with_a_link_that_is_taken_back(two: Two) -> None:
+    row = two.propose()
+    made = linking.sign(row=row, by=two.olga, now=NOW)
+    assert made is not None
+    theirs = Binding.objects.get(
+        identity=two.pay, actor=two.key, state="confirmed", superseded_at__isnull=True
+    )
+    both = [links.ending(theirs), links.ending(made)]
+    done = linking.act(both, by=two.olga, now=NOW + MINUTE, reason="no more")
+    assert [isinstance(one, NotAllowed) for one in done] == [False, True]
+    row.refresh_from_db()
+    assert (row.state, two.confirmed()) == ("in_force", [("desk", True)])
+
+
 def test_who_answers_for_both_needs_nobody_else(two: Two) -> None:
     Identity.objects.filter(pk=two.desk.pk).update(sponsor=two.pay.owner)
     two.desk.refresh_from_db()

@@ -1,13 +1,13 @@
 """What links change, before anybody makes them or takes them back.
 
 Owns the facts that are shown and their digest. They are made and judged in a savepoint that is
-rolled back, so that they say what judging will say, and for two seconds: what was not reached is
-said, and counts as unknown. What is judged later, as more evidence comes, nobody knows yet.
+rolled back, so that they say what judging will say, and for two seconds: what was not reached, or
+waits to be judged, is said, and counts as unknown. What later evidence brings nobody knows yet.
 """
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any, NamedTuple
@@ -26,15 +26,22 @@ from identities.models import DelegationVersion, Entitlement, Finding, Identity,
 
 from . import links as carrying
 from . import shared
+from .facts import Changes, Fact
 from .links import Link
 
 MOST_SECONDS = 2
 MOST_FINDINGS, MOST_NAMED, MOST_CALLS, MOST_LINKS = 2_000, 20, 1_000, 200
+MOST_IDENTITIES = 5
 LATELY = timedelta(days=7)
 CHANGED = "What it changes has changed since you looked"
 SLOW = (
     f"Looking took longer than {MOST_SECONDS} seconds: what it changes is not known in full. It"
     " needs a reason."
+)
+
+WAITING = (
+    "Evidence in which it appears waits to be judged: what it changes is not known in full. Look"
+    " again once it is judged; until then it needs a reason."
 )
 
 CALLS = """
@@ -73,63 +80,11 @@ JOIN evidence_shownlink v ON v.effect_at = k.effect_at AND v.effect_id = k.effec
 """
 
 
-class Fact(NamedTuple):
-    """One row, what it is about and its value for scripts, and what of it would make somebody
-    think again when it changes. `weakens`: it takes something away that was found."""
-
-    about: str
-    value: Any
-    kind: str
-    words: str
-    url: str = ""
-    same: Any = None
-    weakens: bool = False
-
-
-class Changes(NamedTuple):
-    """What was found; `digest` "" where it is not known in full, and `why` says why. `others`:
-    identities whose owners sign as well."""
-
-    facts: list[Fact]
-    digest: str
-    why: str = ""
-    others: tuple[Identity, ...] = ()
-
-    @property
-    def needs_reason(self) -> bool:
-        """Whether something is taken away that was found, or nobody knows, or others are asked."""
-        return bool(self.why or self.others) or any(one.weakens for one in self.facts)
-
-    @property
-    def rows(self) -> list[dict[str, str]]:
-        """For components/dry_run.html."""
-        slow = [{"kind": "waits", "words": self.why, "url": ""}] if self.why else []
-        return slow + [{"kind": one.kind, "words": one.words, "url": one.url} for one in self.facts]
-
-    def as_data(self) -> dict[str, Any]:
-        """The same for scripts: each fact with its value, and the digest to act with."""
-        return {
-            "digest": self.digest,
-            "why_not_known": self.why,
-            "needs_reason": self.needs_reason,
-            "others_sign": [one.key for one in self.others],
-            "facts": [
-                {
-                    "about": one.about,
-                    "value": one.value,
-                    "words": one.words,
-                    "url": one.url,
-                    "weakens": one.weakens,
-                }
-                for one in self.facts
-            ],
-        }
-
-
 class State(NamedTuple):
-    """What is found, and how many calls have an exact link."""
+    """What is found, whether that is all of it, and how many calls have an exact link."""
 
     findings: dict[UUID, Finding]
+    whole: bool
     exact: int
 
 
@@ -137,11 +92,12 @@ def look(links: Sequence[Link], *, by: By, now: datetime, shown_to: User | None 
     """The dry run of these links. Raises NotAllowed or NotPossible where a single one cannot be.
     `shown_to`: who reads it, where it is somebody else than who does it."""
     ends = monotonic() + MOST_SECONDS
+    quarter = MOST_SECONDS / 4
     others = _others(links, by, now)
     reader = shown_to or acting(by).user
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL statement_timeout = {MOST_SECONDS * 1000}")
+            _within(cursor, ends)
             trying.lock()
             those = trying.concerned({one.actor.pk for one in links})
             ids = those.identities() | {one.identity.pk for one in links}
@@ -150,28 +106,54 @@ def look(links: Sequence[Link], *, by: By, now: datetime, shown_to: User | None 
                 carried = carrying.carry(links, by=by, now=now, reason="tried out", signed=True)
                 if len(links) == 1 and isinstance(carried[0], Exception):
                     raise carried[0]
-                left = trying.look_at_credentials(those, now=now)
-                left += trying.judge_deposits(those, now=now, enough=lambda: monotonic() > ends)
+                looked = trying.look_at_credentials(
+                    those.credentials, now=now, enough=_until(cursor, ends - 3 * quarter, ends)
+                )
+                left = len(those.credentials) - len(looked) + trying.judge_deposits(
+                    those, now=now, enough=_until(cursor, ends - quarter, ends)
+                )  # fmt: skip
                 after = _state(those, ids)
                 transaction.set_rollback(True)
             with transaction.atomic():
-                trying.look_at_credentials(those, now=now)
+                trying.look_at_credentials(looked, now=now, enough=_until(cursor, None, ends))
                 before = _state(those, ids)
                 transaction.set_rollback(True)
+            _within(cursor, ends)
+            left += not (before.whole and after.whole)
             facts = [
                 *_refused(links, carried),
                 *_findings(before, after, reader, now),
-                *_authority(links, those.actors, now),
+                *_authority(links, now),
                 *_exact(before, after),
             ]
             cursor.execute("SET LOCAL statement_timeout = 0")
+            waiting = those.waiting
     except OperationalError:
-        facts, left = [], 1
+        facts, left, waiting = [], 1, 0
     facts = [*facts, *_signatures(others), *_undo(links)]
-    if left:
-        return Changes(facts, "", SLOW, others)
-    said = json.dumps([one.same for one in facts], default=str)
+    if left or waiting:
+        return Changes(facts, "", SLOW if left else WAITING, others)
+    # Whatever is said of them: other links are something else than was shown.
+    about = [[one.identity.pk, one.actor.pk, one.ends, one.shared] for one in links]
+    same = [json.dumps(one, default=str) for one in [*about, *(one.same for one in facts)]]
+    said = json.dumps(sorted(same))
     return Changes(facts, hashlib.sha256(said.encode()).hexdigest()[:32], "", others)
+
+
+def _within(cursor: Any, ends: float) -> None:
+    """What comes takes no longer than what is left until then, and is given a moment at least."""
+    left = max(0.1, ends - monotonic())
+    cursor.execute(f"SET LOCAL statement_timeout = {int(left * 1000)}")
+
+
+def _until(cursor: Any, until: float | None, ends: float) -> Callable[[], bool]:
+    """Whether it is that late; what comes next is given the time that is left."""
+
+    def enough() -> bool:
+        _within(cursor, ends)
+        return until is not None and monotonic() > until
+
+    return enough
 
 
 def _others(links: Sequence[Link], by: By, now: datetime) -> tuple[Identity, ...]:
@@ -185,7 +167,8 @@ def _state(those: trying.Concerned, ids: set[UUID]) -> State:
     rows = Finding.objects.filter(
         Q(identity__in=ids) | Q(actor_id__in=[*those.near, *those.actors]), state__in=LIVE
     )
-    found = {row.pk: row for row in rows.select_related("identity")[:MOST_FINDINGS]}
+    rows = rows.select_related("identity").order_by("pk")
+    found = {row.pk: row for row in rows[: MOST_FINDINGS + 1]}
     with connection.cursor() as cursor:
         cursor.execute(
             EXACT_LINKS,
@@ -198,7 +181,7 @@ def _state(those: trying.Concerned, ids: set[UUID]) -> State:
             },
         )
         row = cursor.fetchone()
-    return State(found, row[0] if row else 0)
+    return State(found, len(found) <= MOST_FINDINGS, row[0] if row else 0)
 
 
 def _refused(links: Sequence[Link], carried: Sequence[object]) -> list[Fact]:
@@ -290,21 +273,16 @@ def _whose(row: Finding) -> str:
     return row.identity.name if row.identity is not None else "nobody known"
 
 
-def _authority(links: Sequence[Link], actors: list[int], now: datetime) -> list[Fact]:
+def _authority(links: Sequence[Link], now: datetime) -> list[Fact]:
     """What the identities were delegated, and how many calls are judged by it from then on."""
-    with connection.cursor() as cursor:
-        facts: dict[str, Any] = {
-            "actors": actors,
-            "api": PLANE_IDENTITY,
-            "lately": now - LATELY,
-            "most": MOST_CALLS + 1,
-        }
-        cursor.execute(CALLS, facts)
-        many, lately = cursor.fetchone() or (0, 0)
-    several = "at least " if many > MOST_CALLS else ""
+    of: dict[int, list[Link]] = {}
+    for link in sorted(links, key=lambda one: one.identity.number):
+        of.setdefault(link.identity.number, []).append(link)
     found = []
-    for identity in list({one.identity.pk: one.identity for one in links}.values())[:5]:
-        ends = all(one.ends for one in links if one.identity.pk == identity.pk)
+    for theirs in list(of.values())[:MOST_IDENTITIES]:
+        identity, ends = theirs[0].identity, all(one.ends for one in theirs)
+        many, lately = _calls({one.actor.pk for one in theirs}, now)
+        several = "at least " if many > MOST_CALLS else ""
         held = DelegationVersion.objects.filter(
             delegation__grantee=identity,
             superseded_at__isnull=True,
@@ -337,7 +315,24 @@ def _authority(links: Sequence[Link], actors: list[int], now: datetime) -> list[
         }
         url = f"/identities/{identity.key}/#authority"
         found.append(Fact("authority", value, "info", words, url, [identity.key, keys, systems]))
+    if (more := len(of) - MOST_IDENTITIES) > 0:
+        words = f"What {counted(more, 'more identity')} may do is not said here."
+        found.append(Fact("more_authority", more, "info", words, "", ["more", more]))
     return found
+
+
+def _calls(actors: set[int], now: datetime) -> tuple[int, int]:
+    """The calls of these and of what is below them, and those of the last days."""
+    facts: dict[str, Any] = {
+        "actors": trying.under(actors),
+        "api": PLANE_IDENTITY,
+        "lately": now - LATELY,
+        "most": MOST_CALLS + 1,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(CALLS, facts)
+        many, lately = cursor.fetchone() or (0, 0)
+    return many, lately
 
 
 def _exact(before: State, after: State) -> list[Fact]:
@@ -365,6 +360,8 @@ def _signatures(others: Sequence[Identity]) -> list[Fact]:
 
 
 def _undo(links: Sequence[Link]) -> list[Fact]:
+    if not links:
+        return []
     if all(one.ends for one in links):
         words = "It can be linked again; what was found then is found again."
         return [Fact("undo", "link", "undo", words)]

@@ -22,7 +22,7 @@ from identities.reasons import reason_given
 from . import deciding, foreseeing, shared
 from . import links as carrying
 from .deciding import Rule, Settled
-from .foreseeing import Changes
+from .facts import Changes
 from .links import Link
 
 MOST_AT_ONCE = 1_000
@@ -51,7 +51,7 @@ def act(
     require_some(links, by=by, now=now)
     if acting(by).user is not None:
         found = foreseeing.look(links, by=by, now=now)
-        if was and found.digest and found.digest != was:
+        if was and found.digest != was:
             raise Changed(found)
         if found.needs_reason:
             reason = reason_given(reason, what=WHY)
@@ -69,7 +69,8 @@ def act(
                 found_rows.append(_propose(one, waits[_pair(one)], reason, by=by, now=now))
             except (NotAllowed, NotPossible) as refused:
                 found_rows.append(refused)
-        _end([one for one in links if one.ends])
+        ended = zip(links, found_rows, strict=True)
+        _end([one for one, row in ended if one.ends and isinstance(row, Binding)])
     return found_rows
 
 
@@ -190,7 +191,7 @@ def foresee(row: LinkProposal, *, by: User, now: datetime) -> Changes:
 def sign(*, row: LinkProposal, by: User, now: datetime, was: str = "") -> Binding | None:
     """The signature of who answers for the other identity; the link once it was the last one."""
     found = foresee(row, by=by, now=now)
-    if was and found.digest and found.digest != was:
+    if was and found.digest != was:
         raise Changed(found)
     with transaction.atomic():
         row = _settle(row, "in_force", "", by=by, now=now)

@@ -11,6 +11,7 @@ from identities.actions.bindings import foreseeing
 from identities.models import Binding, Identity, LinkProposal, Party, User
 from reviews.actions import link_notices
 from reviews.models import Notice
+from tests.identities.chains import actor as named
 from tests.reviews.conftest import HOUR, NOW, Told, ingest, make_user, record
 
 pytestmark = pytest.mark.django_db
@@ -105,6 +106,42 @@ def test_second_owner_is_told_once_and_signs_on_the_page(story: Told, unclaimed:
         actor=unclaimed, state="confirmed", superseded_at__isnull=True, shared=True
     )
     assert {one.identity for one in shared} == {mine, story.identity}
+
+
+def test_actor_that_is_another_s_can_be_looked_at_as_shared(story: Told, unclaimed: Actor) -> None:
+    zeta = Identity.objects.create(name="zeta", kind="agent", created_at=NOW, state="draft")
+    zeta.refresh_from_db()
+    rita = signed_in(story.rita)
+    rita.post("/links/make/", {"actor": unclaimed.pk, "identity": zeta.key, "reason": "theirs"})
+    form = {"actor": unclaimed.pk, "identity": story.identity.key}
+    for url in ("/links/new/", "/links/make/"):
+        answer = rita.post(url, form)
+        body = answer.content.decode()
+        assert (answer.status_code, "zeta&#x27;s: take that back" in body) == (409, True)
+        assert 'name="shared" value="1"' in body
+    assert "Propose it" in rita.post("/links/new/", form | {"shared": "1"}).content.decode()
+
+
+def test_owner_finds_what_is_to_be_signed_without_a_mail(story: Told) -> None:
+    owen = signed_in(make_user("owen", "owner"))
+    assert 'href="/links/"' in owen.get("/unclaimed/questions/").content.decode()
+    assert 'href="/unclaimed/questions/"' in owen.get("/links/").content.decode()
+
+
+def test_everybody_is_told_however_many_links_are_proposed(story: Told) -> None:
+    other = Identity.objects.create(name="zeta", kind="agent", created_at=NOW, state="draft")
+    names = [named(f"arn:{one}") for one in range(201)]
+    LinkProposal.objects.bulk_create(
+        LinkProposal(
+            identity=story.identity, actor=actor, other=other, shared=True, reason="r",
+            proposed_at=NOW, proposed_by="x", proposed_person=story.leila.person,
+        )
+        for actor in names
+    )  # fmt: skip
+    assert link_notices.tell(now=NOW) == 201
+    assert (
+        Notice.objects.filter(occasion__startswith="link ", person=story.rita.person).count() == 201
+    )
 
 
 def test_link_of_others_is_shown_to_nobody_else(story: Told, unclaimed: Actor) -> None:
