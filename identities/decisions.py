@@ -6,20 +6,23 @@ deadline, hold, suspension and credential state is read at each call: nothing wa
 worker. Must not know of HTTP.
 
 Order: unknown → retired, suspended, held → expired → revocation under way → members that are not
-understood or contradict each other → credential → agent → authority. Delegations that were imported and not signed yet never count here, in any mode: they
-judge past behaviour (judging/verdicts.py) and grant nothing.
+understood or contradict each other → credential → what it was issued with → agent → authority.
+Delegations that were imported and not signed yet never count here, in any mode: they judge past
+behaviour (judging/verdicts.py) and grant nothing.
 """
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from django.db import connection
 
 from evidence.keys import key_of
-from identities import actornames, authority
+from identities import actornames, authority, issued
 from identities.authority.terms import NONE
 from identities.models import Identity
 
@@ -38,10 +41,12 @@ SENTENCES = {
     "credential_held": "This credential is held.",
     "credential_revoked": "This credential is revoked.",
     "credential_expired": "This credential has expired.",
+    "issuer_stopped": "This credential was issued with {issuer}, which is {stopped}.",
     "other_agent": "The agent that context.agent names is not bound to this subject.",
     "being_revoked": "A stop of this credential or identity is under way.",
 }
 UNSIGNED = " A delegation that was imported counts here once two approvers have signed it."
+STOPPED = {"hold": "held", "revoke": "revoked"}
 STOPPING = ("requested", "sending", "sent", "confirmed")
 
 
@@ -118,13 +123,14 @@ SELECT c.id, c.identity_id, c.state, c.expires_at,
             AND r.step IN ('hold', 'revoke') AND r.state = ANY(%(stopping)s)),
     EXISTS (SELECT 1 FROM identities_binding b WHERE b.identity_id = %(identity)s
             AND b.actor_id IN (a.id, a.parent_id, c.issued_to_id) AND b.state = 'confirmed'
-            AND b.superseded_at IS NULL AND b.during @> %(now)s)
+            AND b.superseded_at IS NULL AND b.during @> %(now)s),
+    (@above@)
 FROM identities_credential c JOIN evidence_actor a ON a.id = c.actor_id
 WHERE c.id IN (SELECT k.id FROM identities_credential k JOIN evidence_actor ka
                    ON ka.id = k.actor_id WHERE ka.key = %(key)s
                UNION ALL SELECT n.id FROM identities_credential n WHERE n.number = %(number)s)
 LIMIT 1
-"""
+""".replace("@above@", issued.STOPPED_ABOVE)
 
 # Plain SQL, because building the same query anew costs more than running it; by the grantee's
 # delegations first, whatever the planner thinks of tables it has not seen grow.
@@ -178,7 +184,8 @@ def decide(question: Question, *, now: datetime) -> Answer:
     if credential:
         refused = _credential(credential, pk, now)
         if refused is not None:
-            return _no(refused, **about)
+            reason, words = refused
+            return _no(reason, words, **about)
     if question.agent and all(row[0] != pk for row in _subject(question.agent, now)):
         return _no("other_agent", **about)
     return _authority(question, pk=pk, key=about["identity"], mode=mode, now=now)
@@ -281,8 +288,9 @@ def _rows(statement: str, facts: dict[str, Any]) -> list[tuple[Any, ...]]:
     return rows
 
 
-def _credential(text: str, identity: Any, now: datetime) -> str | None:
-    """Why this credential may not be used by this identity now; None when it may."""
+def _credential(text: str, identity: Any, now: datetime) -> tuple[str, dict[str, str]] | None:
+    """Why this credential may not be used by this identity now, as a reason and what its sentence
+    names; None when it may."""
     number = CREDENTIAL.fullmatch(text)
     name = actornames.from_text(text)
     key = None if name is None else key_of(name.realm, name.kind, name.value)
@@ -299,21 +307,28 @@ def _credential(text: str, identity: Any, now: datetime) -> str | None:
         )
         row = cursor.fetchone()
     if row is None:
-        return "unknown_credential"
-    _, owner, state, expires_at, stretch, stopping, bound = row
+        return "unknown_credential", {}
+    _, owner, state, expires_at, stretch, stopping, bound, above = row
     if owner != identity and not bound:
-        return "other_credential"
+        return "other_credential", {}
     if expires_at is not None and expires_at <= now:
-        return "credential_expired"
+        return "credential_expired", {}
     # The row's own state and the dated stretch: the stricter counts, whichever was written first.
     for stop in ("revoked", "held", "expired"):
         if stop in (state, stretch):
-            return f"credential_{stop}"
-    return "being_revoked" if stopping else None
+            return f"credential_{stop}", {}
+    if stopping:
+        return "being_revoked", {}
+    if above is None:
+        return None
+    # What it was issued with is stopped, whatever has been done about this one so far.
+    issuer, step = above
+    return "issuer_stopped", {"issuer": f"CRED-{issuer}", "stopped": STOPPED[step]}
 
 
-def _no(reason: str, **about: Any) -> Answer:
-    return Answer(allowed=False, reason=reason, sentence=SENTENCES[reason], signed=False, **about)
+def _no(reason: str, words: Mapping[str, str] = MappingProxyType({}), **about: Any) -> Answer:
+    sentence = SENTENCES[reason].format(**words)
+    return Answer(allowed=False, reason=reason, sentence=sentence, signed=False, **about)
 
 
 def identity_of(subject: str, *, now: datetime) -> Identity | None:

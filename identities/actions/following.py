@@ -1,7 +1,7 @@
 """Credentials follow the evidence: one consumer of deposits (docs/decisions, 1).
 
-For each stored deposit: whose keys it shows, births, changes of keys that the log tells, and use
-of what should be dead. Owns only the order of these; the rules are in the modules it calls.
+For each stored deposit: whose keys it shows, births, changes of keys that the log tells, use of what
+should be dead, and what was issued with what is stopped. Owns only the order of these; the rules are in the modules it calls.
 """
 
 from datetime import datetime, timedelta
@@ -40,6 +40,7 @@ def _follow(held: Progress, now: datetime) -> None:
     with transaction.atomic():
         _mark(changes, actors, now=now)
         revocations.reopen_on_use(deposit=deposit, now=now)
+        revocations.take_along(deposit=deposit, changed=actors.values(), now=now)
         consumers.finish(held, now=now)
 
 

@@ -133,7 +133,7 @@ def steps(request: Request, key: str) -> Response:
     row = identity_of(request, key)
     if request.method == "GET":
         rows = visible.revocations(user, now=now).filter(identity=row)
-        rows = rows.select_related("identity", "credential").prefetch_related("statements")
+        rows = rows.select_related("identity", "credential", "cause").prefetch_related("statements")
         return _page(request, rows, RevocationOut)
     # Whoever may ask for any step may ask for this one.
     require(revocations.why_not(row, "hold", user, now=now))

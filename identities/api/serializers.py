@@ -174,6 +174,8 @@ class RevocationOut(serializers.ModelSerializer[Revocation]):
     credential = serializers.CharField(source="credential.key", default=None, read_only=True)
     # Effective because people state it, and not seen.
     stated = serializers.BooleanField(read_only=True)
+    # The revocation that took this one along, and whether it takes along what its credential issued.
+    cause = serializers.CharField(source="cause.key", default=None, read_only=True)
 
     class Meta:
         model = Revocation
@@ -190,6 +192,8 @@ class RevocationOut(serializers.ModelSerializer[Revocation]):
             "requested_at",
             "requested_by_name",
             "because",
+            "cause",
+            "takes_issued",
             "case_key",
             "sending_at",
             "sent_at",

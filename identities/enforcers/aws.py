@@ -7,7 +7,7 @@ Must not know rows, cases or people; decides nothing about who may ask.
 | access_key    | status of the key      | as hold         | the key is deleted, or kept held    |
 | user          | as suspend             | deny-all policy and keys inactive | and keys deleted  |
 | role          | deny-all policy        | as hold         | deny-all policy, for good           |
-| role_sessions | not possible           | not possible    | deny by the time of issue           |
+| …_sessions    | not possible           | not possible    | deny by the time of issue           |
 | …_entitlement | what is left, for now  | not possible    | narrowed instead                    |
 
 Narrowing puts a deny of everything outside the permissions on a user or role.
@@ -54,6 +54,7 @@ _NAMES = {
     "user": re.compile(r"[\w+=,.@-]{1,64}", re.ASCII),
     "role": re.compile(r"[\w+=,.@-]{1,64}", re.ASCII),
     "role_sessions": re.compile(r"[\w+=,.@-]{1,64}", re.ASCII),
+    "user_sessions": re.compile(r"[\w+=,.@-]{1,64}", re.ASCII),
     "user_entitlement": re.compile(r"[\w+=,.@-]{1,64}", re.ASCII),
     "role_entitlement": re.compile(r"[\w+=,.@-]{1,64}", re.ASCII),
 }
@@ -174,7 +175,7 @@ class AwsEnforcer:
                     return aws_holds.revoke_user(known, target, delete=delete)
                 case "role":
                     return aws_holds.hold_role(known, target)
-                case "role_sessions":
+                case "role_sessions" | "user_sessions":
                     return aws_sessions.revoke_sessions(known, target, now=now)
                 case _:
                     raise _not_possible(target, "revoke")
@@ -207,7 +208,7 @@ class AwsEnforcer:
             return aws_narrowing.seen_narrow(known, kind, target, permissions, now=now)
         if target.kind in aws_narrowing.KINDS:
             return aws_narrowing.seen_held(known, kind, target, permissions, step=step, now=now)
-        if target.kind == "role_sessions":
+        if target.kind in aws_sessions.OF:
             return aws_sessions.seen_sessions(known, target, since=since, now=now)
         return aws_holds.seen_hold(known, kind, target, now=now)
 
@@ -316,8 +317,8 @@ def _principal(target: Target, step: str) -> Kind:
             return "user"
         case "role":
             return "role"
-        case "role_sessions" if step != "narrow":
-            return "role"
+        case "role_sessions" | "user_sessions" if step != "narrow":
+            return aws_sessions.OF[target.kind]
         case "user_entitlement" | "role_entitlement" if step in ("hold", "release"):
             return aws_narrowing.KINDS[target.kind]
         case _:
@@ -328,6 +329,7 @@ def _not_possible(target: Target, step: str) -> PermanentFailure:
     why = {
         "access_key": "narrow its user instead",
         "role_sessions": "hold or narrow the role instead, or revoke the sessions",
+        "user_sessions": "hold or narrow the user instead, or revoke the sessions",
         "user_entitlement": "hold, release or narrow it instead",
         "role_entitlement": "hold, release or narrow it instead",
     }.get(target.kind, "the AWS enforcer does not know this kind")

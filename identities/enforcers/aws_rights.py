@@ -29,6 +29,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "user": (*KEYS, *USERS),
     "role": ROLES,
     "role_sessions": ROLES,
+    "user_sessions": USERS,
 }
 SIMULATE = "iam:SimulatePrincipalPolicy"
 

@@ -60,6 +60,17 @@ class Revocation(models.Model):
     failed_why = models.TextField(blank=True)
     who_must_act = models.TextField(blank=True)
     reopened = ArrayField(models.TextField(), default=list)  # evidence of use afterwards
+    # What its credential issued is stopped with it (identities/issued.py).
+    takes_issued = models.BooleanField(default=False, db_default=False)
+    # The revocation that took this one along: of what its credential was issued with.
+    cause = models.ForeignKey(
+        "self",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="taken_along",
+        db_index=False,
+    )
     # What is sent before it, so that nothing is minted anew meanwhile (actions/cascade).
     after = models.ForeignKey(
         "self", models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
@@ -93,6 +104,12 @@ class Revocation(models.Model):
                 name="revocation_leased",
                 fields=["leased_until"],
                 condition=Q(leased_until__isnull=False),
+            ),
+            # What a revocation took along.
+            models.Index(
+                name="revocation_of_cause",
+                fields=["cause"],
+                condition=Q(cause__isnull=False),
             ),
             # The wall (reviews/pages/unfinished.py): what is not effective, oldest first.
             models.Index(

@@ -169,7 +169,9 @@ def _credentials(those: Sequence[Due], *, by: By, now: datetime) -> list[Came]:
             plan = plan_of(answered.get(one.item.pk, ()))
             came, step = _of_credential(one, credential, held, plan)
             if step:
-                asks[place] = _ask(one.case, credential, step)
+                ask = _ask(one.case, credential, step)
+                # What takes the place of a key is often made with it: it goes on.
+                asks[place] = ask._replace(takes_issued=one.item.outcome != "replace")
         except NotPossible as refused:
             came = refused
         found.append(came)
@@ -230,7 +232,7 @@ def _waited_for(case: Case, made: revocations.Made) -> Came:
         Revocation.objects.filter(pk__in=open_before, case__isnull=True).update(
             case=case.pk, case_key=case.key
         )
-    return in_words(made.rows)
+    return f"{in_words(made.rows)}{made.with_it()}"
 
 
 def _released(made: revocations.Made) -> Came:
@@ -239,7 +241,7 @@ def _released(made: revocations.Made) -> Came:
         return NotPossible(f"{said.removesuffix('.')}.")
     if made.refused is not None:
         return made.refused
-    return f"{made.rows[0].key} requested: {made.rows[0].words}"
+    return f"{made.rows[0].key} requested: {made.rows[0].words}{made.with_it()}"
 
 
 def _bindings(those: Sequence[Due], *, by: By, now: datetime) -> list[Came]:

@@ -129,7 +129,7 @@ def _allowed(those: Sequence[Due], *, now: datetime) -> list[_Tried]:
 
 
 def _requested(made: revocations.Made) -> str:
-    return f"{made.rows[0].key} requested: {made.rows[0].words}"
+    return f"{made.rows[0].key} requested: {made.rows[0].words}{made.with_it()}"
 
 
 def newest(items: Iterable[UUID]) -> dict[UUID, str]:

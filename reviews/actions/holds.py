@@ -146,7 +146,7 @@ def hold_keys(those: Sequence[tuple[Case, Item]], *, now: datetime) -> list[str]
             said[place] = f"could not be held: {did.refused}"
             continue
         those[place][1].snapshot["held"] = True
-        said[place] = f"{did.rows[0].key} requested: {did.rows[0].words}"
+        said[place] = f"{did.rows[0].key} requested: {did.rows[0].words}{did.with_it()}"
     return said
 
 

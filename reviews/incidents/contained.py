@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from django.db.models import Q
+
 from identities.models import Revocation
 from reviews.models import Case, ContainmentStep, ContainmentTarget
 
@@ -61,10 +63,17 @@ class State(NamedTuple):
 
 
 def revocations_of(rows: Iterable[ContainmentTarget]) -> dict[UUID, Revocation]:
-    """What stands for these, by id."""
+    """What stands for these, and what it took along, by id."""
     wanted = {pk for row in rows for pk in (*row.revocations, *row.released)}
     found = Revocation.objects.prefetch_related("statements").select_related("identity")
-    return found.in_bulk(list(wanted))
+    those = found.filter(Q(pk__in=wanted) | Q(cause__in=wanted)).order_by("number")
+    return {one.pk: one for one in those}
+
+
+def of_row(row: ContainmentTarget, known: Mapping[UUID, Revocation]) -> list[Revocation]:
+    """What stands for one thing, and what that took along, the first of them first."""
+    own = [known[pk] for pk in row.revocations if pk in known]
+    return own + [one for one in known.values() if one.cause_id in row.revocations]
 
 
 type Moments = tuple[datetime | None, datetime | None, datetime | None, datetime | None]
@@ -72,7 +81,7 @@ type Moments = tuple[datetime | None, datetime | None, datetime | None, datetime
 
 def of_target(row: ContainmentTarget, known: Mapping[UUID, Revocation]) -> Far:
     """How far one thing is."""
-    made = [known[pk] for pk in row.revocations if pk in known]
+    made = of_row(row, known)
     if row.failed_why and not made:
         return Far(targets=1, refused=1)
     at: Moments = (row.done_at, row.done_at, row.done_at, row.done_at)

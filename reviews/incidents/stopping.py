@@ -118,7 +118,7 @@ def _take(row: ContainmentTarget, made: Made, frame: Frame) -> None:
         row.failed_why = str(made.refused)
         return
     row.revocations = [one.pk for one in made.rows]
-    row.words = frame.said(made.rows)
+    row.words = f"{frame.said(made.rows)}{made.with_it(tried=frame.dry)}"
 
 
 def _by_request(step: str) -> Callable[[ContainmentStep, Pairs, Frame], None]:

@@ -119,7 +119,7 @@ def capsule_of(row: Capsule) -> tuple[str, dict[str, Any]]:
 
 def revocations_of(rows: QuerySet[Revocation]) -> Iterator[dict[str, Any]]:
     """What was changed in outside systems, and what shows that it was."""
-    rows = rows.select_related("identity", "credential__actor")
+    rows = rows.select_related("identity", "credential__actor", "cause")
     for row in rows.prefetch_related("tries", "statements").order_by("number").iterator(PAGE):
         yield {
             "revocation": row.key,
@@ -132,6 +132,7 @@ def revocations_of(rows: QuerySet[Revocation]) -> Iterator[dict[str, Any]]:
             "words": row.words,
             "state": row.state,
             "because": row.because,
+            "cause": None if row.cause is None else row.cause.key,
             "requested_at": at(row.requested_at),
             "requested_by": row.requested_by_name or row.requested_by,
             "sent_at": at(row.sent_at),

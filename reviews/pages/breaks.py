@@ -30,7 +30,7 @@ from identities.permissions import NotPossible
 from reviews import shown
 from reviews.actions.planted_answers import reading_of
 from reviews.models import Item
-from reviews.pages import freshness
+from reviews.pages import freshness, issued_with
 
 MOST_SECONDS = 2
 KINDS = ("credential", "delegation", "entitlement", "identity")
@@ -119,6 +119,7 @@ def as_data(item: Item, found: Breaks) -> dict[str, Any]:
 def _facts(item: Item, identity: Identity, now: datetime) -> list[Fact]:
     return [
         *_shared(item, identity, now),
+        *_issued(item, identity, now),
         *_dependents(identity, now),
         _last(item, identity, now),
         *_running(item, identity, now),
@@ -148,6 +149,17 @@ def _shared(item: Item, identity: Identity, now: datetime) -> list[Fact]:
     more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
     words = f"It is shared: {said}{more} use it as well and lose it too."
     return [Fact("shared_with", names, "outside", words, "", names)]
+
+
+def _issued(item: Item, identity: Identity, now: datetime) -> list[Fact]:
+    """What the credential issued and goes with it. Sessions come and go: only what stands makes
+    somebody read it again."""
+    credential = Credential.objects.filter(pk__in=_refs(item)).first()
+    if item.kind != "credential" or credential is None:
+        return []
+    words, standing = issued_with.before(credential, identity, now=now)
+    url = f"/credentials/{credential.key}/"
+    return [Fact("issued", standing, "outside", words, url, standing)] if words else []
 
 
 def _actors(item: Item, identity: Identity, now: datetime) -> list[int]:

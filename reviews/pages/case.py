@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q, QuerySet
+
 from evidence.models import LedgerEntry
 from evidence.words import counted
 from identities.models import Person, Revocation, User
@@ -182,8 +184,8 @@ def context(case: Case, user: User, asked: dict[str, str], *, now: datetime) -> 
         "quarantine": quarantine.of_case(case, user, asked, now=now),
         "revocations": list(
             Revocation.objects.filter(case=case.pk)
-            .exclude(credential__in=[] if parts.blind is None else parts.refs(parts.blind.items))
-            .select_related("identity", "credential__actor")
+            .exclude(pk__in=[] if parts.blind is None else _of_items(parts.refs(parts.blind.items)))
+            .select_related("identity", "credential__actor", "cause")
             .prefetch_related("statements")
             .order_by("number")[:50]
         ),
@@ -202,6 +204,13 @@ def context(case: Case, user: User, asked: dict[str, str], *, now: datetime) -> 
         "undo": _undo(parts),
         "now": now,
     }
+
+
+def _of_items(refs: Collection[UUID]) -> QuerySet[Revocation]:
+    """What was asked of these credentials, and of what was issued with them."""
+    return Revocation.objects.filter(Q(credential__in=refs) | Q(cause__credential__in=refs)).values(
+        "pk"
+    )
 
 
 def chosen(items: list[Item], asked: str, parts: Parts) -> Item | None:

@@ -355,9 +355,11 @@ def _target(
         "released": one.released_words,
         "dots": dots(far),
         "revocations": [
-            _revocation(known[pk], around)
-            for pk in (*one.revocations, *one.released)
-            if pk in known
+            _revocation(each, around)
+            for each in (
+                *contained.of_row(one, known),
+                *(known[pk] for pk in one.released if pk in known),
+            )
         ],
     }
 

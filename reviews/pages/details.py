@@ -21,7 +21,7 @@ from identities.models import (
 )
 from reviews.actions import policy_versions
 from reviews.actions.opening import IN_EVERY_MODE
-from reviews.pages import answers, lists, room_acts, rows
+from reviews.pages import answers, issued_with, lists, room_acts, rows
 from reviews.pages.lanes import micros
 
 MOST_EVENTS = 100
@@ -176,9 +176,11 @@ def credential(one: Credential, user: User, *, now: datetime) -> dict[str, Any]:
         ],
         "revocations": list(
             Revocation.objects.filter(credential=one)
+            .select_related("cause")
             .prefetch_related("statements")
             .order_by("-requested_at")[:20]
         ),
+        "along": issued_with.before(one, one.identity, now=now)[0] if one.identity else "",
         "children": [lists.credential_row(child) for child in children],
         "agents": [
             {

@@ -10,7 +10,7 @@ from identities.actions import revocations
 from identities.actions.revocations import by_hand, rights, stating
 from identities.models import Revocation, Statement, User
 from reviews.actions.stating import two_needed
-from reviews.pages import unfinished
+from reviews.pages import issued_with, unfinished
 
 MOST_TRIES = 50
 MOMENTS = (
@@ -45,6 +45,8 @@ def context(row: Revocation, user: User, *, now: datetime) -> dict[str, Any]:
         "how": how if is_open else None,
         "moments": [{"words": said, "at": getattr(row, name)} for said, name in MOMENTS],
         "tries": list(row.tries.order_by("-at", "-pk")[:MOST_TRIES]),
+        "issued": issued_with.of_revocation(row, user, now=now),
+        "cause": row.cause,
         "steps": by_hand.steps(row, rights.sentences()) if is_open else [],
         "statements": [_statement(one, path) for one in statements],
         "state_url": f"{path}state/" if is_open and waits is None else "",

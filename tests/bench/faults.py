@@ -37,7 +37,7 @@ from evidence.models import LedgerEntry
 from evidence.names import actor_ids
 from identities.acting import COUNTERSIGN
 from identities.actions import revocations
-from identities.actions.revocations import carrying, claiming, leasing
+from identities.actions.revocations import claiming, leasing, stepping
 from identities.models import Credential, CredentialState, Identity, Revocation, RevocationTry
 from tests.bench import database
 from tests.bench.told import Said
@@ -351,7 +351,7 @@ def _said(lab: Lab, held: dict[str, str], done: Counter[str], seconds: float) ->
     yield Said(
         "  requests to revoke at the server's door", f"{sent}, {gone} told as sent", "", None
     )
-    longest = carrying.LONGEST_WAIT + timedelta(seconds=leasing.GONE * PACE)
+    longest = stepping.LONGEST_WAIT + timedelta(seconds=leasing.GONE * PACE)
     slow = [
         (one.effective_at - one.requested_at) / timedelta(minutes=1)
         for one in rows

@@ -126,7 +126,11 @@ def test_one_signature_asks_for_all_of_it_and_each_row_names_its_cause(
         "Deny all sessions of role reader issued until now",
         "Deny all sessions of role writer issued until now",
     ]
-    assert {row.because for row in rows} == {f"it left its task (from svc-report, {batch.key})"}
+    said = f"it left its task (from svc-report, {batch.key})"
+    assert [row.because.removeprefix(said) for row in rows] == [
+        "", "", " (issued with AKIA…0001)", " (issued with AKIA…0001)",
+    ]  # fmt: skip
+    assert [row.cause for row in rows] == [None, None, rows[1], rows[1]]
     found = batches.results(batch)
     assert [[one.words for one in row.revocations] for row in found][3:5] == [
         ["Deny all sessions of role writer issued until now"],

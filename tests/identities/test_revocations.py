@@ -203,11 +203,11 @@ def test_worker_that_outlived_its_lease_changes_nothing(lab: Lab, held_by: Make)
     now = datetime.now(UTC)
     row = ask(identity, "hold", now=now, credential=key)
     from identities.actions.revocations.calling import Work
-    from identities.actions.revocations.carrying import _save
+    from identities.actions.revocations.stepping import save
 
     stale = Work(row, now + timedelta(minutes=5), None, None, now, 0.0)  # type: ignore[arg-type]  # not reached
     Revocation.objects.filter(pk=row.pk).update(leased_until=now + timedelta(minutes=9))
-    assert not _save(stale, state="failed")
+    assert not save(stale, state="failed")
     row.refresh_from_db()
     assert row.state == "requested"
 

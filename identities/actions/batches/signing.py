@@ -238,7 +238,9 @@ def _tried(rows: list[Planned], *, by: By, now: datetime, by_hand: bool) -> list
     )
     for row, one in zip(asked, made, strict=True):
         row.refused = str(one.refused or "")
-        row.does = [_said(rev) for rev in one.rows]
+        # The tree of a cascade has its own row for each of what goes along.
+        along = one.along if row.depth == 0 else ()
+        row.does = [_said(rev) for rev in (*one.rows, *along)]
     for row in rows:
         if row.with_ is not None:
             row.does, row.refused = rows[row.with_].does, rows[row.with_].refused
@@ -345,7 +347,7 @@ def _became(row: Planned, made: Made | None) -> dict[str, Any]:
     if made is None:
         return {"failed_why": row.refused}
     return {
-        "revocations": [one.pk for one in made.rows],
+        "revocations": [one.pk for one in (*made.rows, *(made.along if row.depth == 0 else ()))],
         "failed_why": str(made.refused) if made.refused is not None else "",
     }
 

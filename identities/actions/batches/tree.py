@@ -1,8 +1,8 @@
 """What comes from one identity: its credentials, what was minted with them, and what it passed on.
 
-Owns the walk along issuances, which evidence states: keys, sessions of roles that were assumed one
-after the other, tokens by a refresh token, children of tokens. What evidence does not name is not
-here. Reads only; a constant number of queries, whatever the tree holds.
+Walks along issuances (identities/issued.py), which evidence states: keys, sessions of roles that
+were assumed one after the other, tokens by a refresh token, children of tokens. What evidence does
+not name is not here. Reads only; a constant number of queries, whatever the tree holds.
 """
 
 from collections.abc import Sequence
@@ -11,30 +11,22 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
+from identities import issued
 from identities.models import Credential, DelegationVersion, Identity
 
-# A chain that is longer is a loop of somebody's making.
-DEEPEST = 12
-MOST = 5_000
+MOST = issued.MOST
 
 # From every credential that the identity ever had: what a dead session minted may live on. Of what
 # is reached in two ways the longer way counts, so that all it comes from goes before it.
 MINTED = """
-WITH RECURSIVE minted AS (
-    SELECT c.actor_id AS actor, NULL::bigint AS above, 0 AS depth, ARRAY[c.actor_id] AS path
-    FROM identities_credential c WHERE c.identity_id = %(root)s
-    UNION ALL
-    SELECT i.credential_id, m.actor, m.depth + 1, m.path || i.credential_id
-    FROM minted m JOIN evidence_issuance i ON i.by_credential_id = m.actor
-    WHERE i.credential_id <> ALL(m.path) AND m.depth < %(deepest)s
-), once AS (
-    SELECT DISTINCT ON (actor) actor, above, depth FROM minted ORDER BY actor, depth DESC, above
+@walk@, once AS (
+    SELECT DISTINCT ON (actor) actor, above, depth FROM walked ORDER BY actor, depth DESC, above
 )
 SELECT c.id, o.actor, o.above, o.depth
 FROM once o JOIN identities_credential c ON c.actor_id = o.actor
 WHERE c.state IN ('active', 'held') AND (c.expires_at IS NULL OR c.expires_at > %(now)s)
 ORDER BY o.depth, c.number LIMIT %(most)s
-"""
+""".replace("@walk@", issued.WALK.format(which="c.identity_id = %(root)s"))
 
 # What was passed on, and what of that was passed on again.
 CHILDREN = """
@@ -70,7 +62,7 @@ class Passed(NamedTuple):
 
 def minted(root: Identity, *, now: datetime) -> list[Minted]:
     """The identity's credentials that may work and what was minted with them, parents first."""
-    facts: dict[str, Any] = {"root": root.pk, "now": now, "deepest": DEEPEST, "most": MOST}
+    facts: dict[str, Any] = {"root": root.pk, "now": now, "deepest": issued.DEEPEST, "most": MOST}
     with connection.cursor() as cursor:
         cursor.execute(MINTED, facts)
         found = cursor.fetchall()
@@ -103,7 +95,7 @@ def _in_order(found: Sequence[tuple[Credential, int, int | None]]) -> list[Minte
 
 def passed_on(root: Identity, *, now: datetime) -> list[Passed]:
     """The delegations in force that come from those of the identity."""
-    facts: dict[str, Any] = {"root": root.pk, "deepest": DEEPEST, "most": MOST}
+    facts: dict[str, Any] = {"root": root.pk, "deepest": issued.DEEPEST, "most": MOST}
     with connection.cursor() as cursor:
         cursor.execute(CHILDREN, facts)
         depths = dict(cursor.fetchall())

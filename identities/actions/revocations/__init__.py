@@ -2,8 +2,9 @@
 
 requested → sending → sent → confirmed → effective, or failed until a person acts. Asking is in
 `asking`, its rules for one or many in `together`, the worker's part in `claiming`,
-`carrying` and `circuits`, which enforcers exist in `reach`, and what use of a dead credential does in `reopening`. Must not know of cases, but
-for the words of one.
+`carrying`, `outlasting` and `circuits`, which enforcers exist in `reach`, what use of a dead
+credential does in `reopening`, and what a credential issued in `along` and `late`. Must not know of
+cases, but for the words of one.
 """
 
 from .asking import (
@@ -16,10 +17,12 @@ from .asking import (
     suspend_with_keys,
     try_out,
 )
-from .carrying import enforce_next, record_probe
+from .asks import Ask, Made, why_not
+from .carrying import enforce_next
 from .circuits import not_answering
+from .late import take_along
+from .outlasting import record_probe
 from .reopening import reopen_on_use
-from .together import Ask, Made, why_not
 
 __all__ = [
     "Ask",
@@ -35,6 +38,7 @@ __all__ = [
     "retry",
     "suspend_all_with_keys",
     "suspend_with_keys",
+    "take_along",
     "try_out",
     "why_not",
 ]

@@ -20,7 +20,8 @@ from identities.enforcers.contract import Permission
 from identities.models import Credential, Entitlement, Identity, Revocation
 from identities.permissions import NotAllowed, NotPossible
 
-from .together import WHY_NOT, Ask, Made, Together
+from .asks import WHY_NOT, Ask, Made
+from .together import Together
 
 # Standing keys that one suspension holds at their targets; at our door nothing works of any.
 MOST_HELD = 200
@@ -170,7 +171,7 @@ def _release_keys_all(
 def _released(credential: Credential, made: Made) -> str:
     if made.refused is not None:
         return f"{credential.short} could not be released: {made.refused}".removesuffix(".")
-    return f"{made.rows[0].key} requested: {made.rows[0].words}"
+    return f"{made.rows[0].key} requested: {made.rows[0].words}{made.with_it()}"
 
 
 def _draft(ask: Ask) -> bool:

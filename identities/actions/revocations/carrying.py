@@ -6,7 +6,6 @@ worker that was thought dead and comes back changes nothing. Keys that are claim
 asked about at the same time, and what has been answered is written together (decisions 65).
 """
 
-import secrets
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
@@ -21,17 +20,17 @@ from django.db.models import QuerySet
 from identities.actions import credentials
 from identities.enforcers.contract import (
     PermanentFailure,
-    Residual,
     Seen,
     Target,
     TemporaryFailure,
 )
 from identities.models import Revocation
 
-from . import calling, circuits, claiming, leasing, marking, reach, remains, tries
+from . import calling, circuits, claiming, leasing, marking, reach, tries
 from .calling import Answer, Work
+from .outlasting import outlast
+from .stepping import back_off, fail, later, save
 
-LONGEST_WAIT = timedelta(minutes=15)
 # Looks that do not show the change before a person is asked: about four minutes. After so many, it
 # goes out once more.
 MOST_LOOKS, SENT_AGAIN = 8, 4
@@ -58,7 +57,7 @@ def enforce_next(*, now: datetime) -> bool:
         try:
             work = _work(one, now, began)
             if one.stood == "confirmed":
-                _outlast(work)
+                outlast(work)
                 _went_well(work)
             elif _begins(work):
                 works.append(work)
@@ -95,7 +94,7 @@ def _begins(work: Work) -> bool:
     if row.step == "hold" and row.entitlement is not None and "allowed" not in row.target:
         # Before it goes out, so that a crash loses nothing: its release is compared with it.
         row.target["allowed"] = work.enforcer.allowed(work.target, now=work.now)
-    if not _save(work, state="sending", sending_at=work.now, target=row.target):
+    if not save(work, state="sending", sending_at=work.now, target=row.target):
         return False
     row.state = "sending"
     return True
@@ -165,7 +164,7 @@ def _out(answer: Answer) -> tries.Done | None:
 def _sent(work: Work, out: tries.Done) -> bool:
     """It went out, and is looked at; False where the row is not ours any more."""
     with transaction.atomic():
-        if not _save(work, state="sent", sent_at=out.at, attempts=1, failed_why=""):
+        if not save(work, state="sent", sent_at=out.at, attempts=1, failed_why=""):
             return False
         tries.write([(work.row, out)])
         _ends_hold(work.row)
@@ -260,12 +259,12 @@ def _refused(
     account = claiming.account_of(row)
     if isinstance(problem, PermanentFailure):
         circuits.tried(row.system, account)
-        _fail(row, lease, now=now, why=problem.reason, who=problem.who_must_act)
+        fail(row, lease, now=now, why=problem.reason, who=problem.who_must_act)
         return
     pause = timedelta(seconds=problem.retry_after)
     circuits.failed(row.system, account, why=problem.reason, now=now, wait=pause)
-    wait = max(pause, _back_off(row.attempts))
-    _later(row, lease, now=now, wait=wait, why=problem.reason)
+    wait = max(pause, back_off(row.attempts))
+    later(row, lease, now=now, wait=wait, why=problem.reason)
 
 
 def _not_shown(work: Work, seen: Seen) -> None:
@@ -280,119 +279,6 @@ def _not_shown(work: Work, seen: Seen) -> None:
         )
     elif row.attempts >= MOST_LOOKS:
         why = f"The target took the change but does not show it: {seen.detail}"
-        _fail(row, work.lease, now=now, why=why, who=reach.ADMINISTRATOR)
+        fail(row, work.lease, now=now, why=why, who=reach.ADMINISTRATOR)
     else:
-        _later(row, work.lease, now=now, wait=_back_off(row.attempts), why=seen.detail)
-
-
-def _outlast(work: Work) -> None:
-    """What still lives, and until when; effective when that is nothing."""
-    row, now = work.row, work.now
-    if row.step in ("release", "resume", "narrow") or row.entitlement is not None:
-        _effective(work, "nothing is left to wait for")
-        return
-    since = row.sent_at or row.requested_at
-    sessions = remains.sessions(row, since=since, now=now)
-    seen = reach.probe(work.target, now=now)
-    if seen is not None:
-        tries.note(row, now, "probe", seen.state, seen.detail)
-        if seen.state != "denied":
-            why = f"The target shows it, but a real use was answered: {seen.detail}"
-            _fail(row, work.lease, now=now, why=why, who=reach.ADMINISTRATOR)
-            return
-        if not sessions:
-            _effective(work, "a real use was refused, and no session of it is known")
-            return
-    elif work.target.kind == "access_key" and not sessions and remains.complete(row, since):
-        _effective(work, "its log is complete and shows no session that lives")
-        return
-    lives = work.enforcer.residual(work.target, since=since, now=now, sessions=sessions)
-    if not lives:
-        _effective(work, "nothing of it lives on")
-        return
-    ends = [item.until for item in lives]
-    until = None if None in ends else max(end for end in ends if end is not None)
-    # Looked at again sooner than the bound: complete logs may show that nothing was opened.
-    again = now + LONGEST_WAIT if until is None else min(until, now + LONGEST_WAIT)
-    _save(
-        work,
-        residual=[_as_json(item) for item in lives],
-        residual_until=until,
-        not_before=again,
-        leased_until=None,
-        attempts=0,
-        failed_why="",
-    )
-
-
-def record_probe(*, revocation: Revocation, seen: Seen, now: datetime) -> bool:
-    """A real use that somebody tried and its answer; True when it makes the row effective."""
-    with transaction.atomic():
-        row = Revocation.objects.select_for_update().get(pk=revocation.pk)
-        tries.note(row, now, "probe", seen.state, seen.detail)
-        since = row.sent_at or row.requested_at
-        if row.state != "confirmed" or seen.state != "denied":
-            return False
-        if remains.sessions(row, since=since, now=now):
-            return False
-        Revocation.objects.filter(pk=row.pk).update(
-            state="effective",
-            effective_at=now,
-            residual=[],
-            residual_until=None,
-            leased_until=None,
-        )
-        tries.record(row, now, "revocation.effective", "effective: a real use was refused")
-    return True
-
-
-def _effective(work: Work, why: str) -> None:
-    with transaction.atomic():
-        if _save(
-            work,
-            state="effective",
-            effective_at=work.now,
-            residual=[],
-            residual_until=None,
-            leased_until=None,
-            failed_why="",
-        ):
-            tries.record(work.row, work.now, "revocation.effective", f"effective: {why}")
-
-
-def _save(work: Work, **fields: object) -> bool:
-    """Write only while the lease is ours and the row is where we left it."""
-    return bool(
-        Revocation.objects.filter(
-            pk=work.row.pk, leased_until=work.lease, state=work.row.state
-        ).update(**fields)
-    )
-
-
-def _later(row: Revocation, lease: datetime, *, now: datetime, wait: timedelta, why: str) -> None:
-    """Try again after a wait; where it stands says whether it may have gone out."""
-    Revocation.objects.filter(pk=row.pk, leased_until=lease).update(
-        not_before=now + wait, leased_until=None, failed_why=why
-    )
-    did = "send" if row.state in ("requested", "sending") else "verify"
-    tries.note(row, now, did, "temporary", why)
-
-
-def _fail(row: Revocation, lease: datetime, *, now: datetime, why: str, who: str) -> None:
-    with transaction.atomic():
-        if Revocation.objects.filter(pk=row.pk, leased_until=lease).update(
-            state="failed", failed_why=why, who_must_act=who, leased_until=None
-        ):
-            did = "send" if row.state in ("requested", "sending") else "verify"
-            tries.note(row, now, did, "permanent", why)
-            tries.record(row, now, "revocation.failed", f"failed: {why} {who} must act.")
-
-
-def _back_off(attempts: int) -> timedelta:
-    """2, 4, 8 … seconds and up to half as much again, so that many rows do not come at once."""
-    seconds = min(2.0 ** min(attempts, 10), LONGEST_WAIT.total_seconds())
-    return timedelta(seconds=seconds * (1 + secrets.randbelow(500) / 1000))
-
-
-def _as_json(item: Residual) -> dict[str, str | None]:
-    return {"what": item.what, "until": None if item.until is None else item.until.isoformat()}
+        later(row, work.lease, now=now, wait=back_off(row.attempts), why=seen.detail)

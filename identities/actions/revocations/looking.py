@@ -23,7 +23,7 @@ from identities.enforcers.contract import (
 )
 from identities.models import Revocation, Statement
 
-from . import marking, reach
+from . import late, marking, reach
 
 LEASE = timedelta(minutes=5)
 # Targets show a change late: only after this their showing something else counts.
@@ -51,7 +51,9 @@ def look_next(*, now: datetime) -> bool:
         claimed = cursor.fetchone()
     if claimed is None:
         return False
-    found = Statement.objects.select_related("revocation__identity").get(pk=claimed[0])
+    found = Statement.objects.select_related("revocation__identity", "revocation__credential").get(
+        pk=claimed[0]
+    )
     if not _holds(found):
         _write(found, lease, state="over", look_at=None)
         return True
@@ -126,6 +128,9 @@ def _read(found: Statement, lease: datetime, seen: Seen, now: datetime) -> None:
             because = f"{row.key}: the target shows otherwise"
             marking.mark(row, Target.from_json(row.target), now=now, because=because, as_="active")
         _note(row, "revocation.contradicted", f"not effective: {why}", now)
+        if row.credential is not None:
+            # What had issued it is not effective either.
+            late.look_above([row.credential.actor_id], said=row.key, now=now)
 
 
 def _write(found: Statement, lease: datetime, **fields: object) -> bool:

@@ -23,13 +23,15 @@ STATES = {
 }
 
 
+# One policy for all sessions of a role, or of a user, that were issued until then.
+SESSIONS = {"role_sessions": "role", "user_sessions": "user"}
 # Of several changes to one key that are seen at once, the strictest stands.
 STRICTER = ("active", "held", "revoked")
 
 
 def is_of_one(row: Revocation) -> bool:
     """Whether it changes one credential and nothing else."""
-    return row.credential_id is not None and row.target.get("kind") != "role_sessions"
+    return row.credential_id is not None and row.target.get("kind") not in SESSIONS
 
 
 def mark_all(rows: Sequence[Revocation], *, now: datetime) -> None:
@@ -67,7 +69,7 @@ def _state(row: Revocation) -> str:
     state = STATES.get(row.step, "")
     if row.entitlement is not None or not state:
         return ""
-    if row.target.get("kind") == "role_sessions":
+    if row.target.get("kind") in SESSIONS:
         return "revoked"
     return "held" if state == "revoked" and row.target.get("delete") is False else state
 
@@ -78,9 +80,12 @@ def _because(row: Revocation) -> str:
 
 def _each(row: Revocation, target: Target, state: str, *, at: datetime, because: str) -> None:
     ended: Iterable[Credential]
-    if target.kind == "role_sessions":
+    if target.kind in SESSIONS:
+        whose = f":{SESSIONS[target.kind]}/"
         ended = Credential.objects.filter(
-            actor__parent__value__endswith=f":role/{target.name}",
+            # With the path that is written between them, where there is one.
+            actor__parent__value__contains=whose,
+            actor__parent__value__endswith=f"/{target.name}",
             actor__parent__realm=f"aws:{target.account}",
             standing=False,
             state="active",

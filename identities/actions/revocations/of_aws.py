@@ -74,10 +74,11 @@ def _of_credential(credential: Credential, names: Sequence[Actor], now: datetime
         if credential.standing and found["kind"] == "user":
             return Target("aws", account, "access_key", actor.value, {"user": name})
         if not credential.standing and found["kind"] != "user":
-            # AWS cannot end one session: all of the role that were issued until now are denied.
+            # AWS cannot end one session: all that were issued until now are denied, of the role or,
+            # below, of the user.
             return Target("aws", account, "role_sessions", name, {"issued_before": now.isoformat()})
         if not credential.standing:
-            return Target("aws", account, "user", name, {"of": actor.value})
+            return Target("aws", account, "user_sessions", name, {"issued_before": now.isoformat()})
     raise NoTarget(
         f"Whose key {credential.short} is cannot be told: neither its issue nor a binding names"
         " a user or role."
@@ -85,7 +86,7 @@ def _of_credential(credential: Credential, names: Sequence[Actor], now: datetime
 
 
 def _cannot(target: Target, step: str) -> str:
-    if target.kind == "role_sessions" and step != "revoke":
+    if target.kind in ("role_sessions", "user_sessions") and step != "revoke":
         return f"AWS has no {step} for one session: hold the identity, or revoke its sessions."
     return ""
 

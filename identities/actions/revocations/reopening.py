@@ -14,6 +14,8 @@ from evidence.vocabulary import OUTCOME_OK, PLANE_IDENTITY
 from identities.acting import COUNTERSIGN
 from identities.models import Revocation
 
+from . import late
+
 # An event of the log, answered ok, with a credential after its stop was effective. A release
 # that was asked for since makes use legitimate again; a stop under way is looked at anyway.
 USED = """
@@ -81,5 +83,9 @@ def reopen_on_use(*, deposit: Deposit, now: datetime) -> int:
             data={"revocation": row.key, "deposit": deposit.pk, "event": str(event)},
         )
     if used:
+        # What had issued it is not effective either.
+        ids = [row[0] for row in used]
+        actors = Revocation.objects.filter(pk__in=ids).values_list("credential__actor", flat=True)
+        late.look_above(set(actors), said=f"deposit {deposit.pk}", now=now)
         nudge.after_commit("revocation.requested")
     return len(used)

@@ -26,7 +26,7 @@ from identities.permissions import (
 )
 from identities.reasons import reason_given
 
-from . import marking
+from . import late, marking
 
 ABLE = frozenset({"responder", "administrator"})
 NOTHING = "No statement waits for a second person."
@@ -111,11 +111,13 @@ def state(
     if file is None:
         raise NotPossible(f"{proofs.WHAT} that shows it: nothing is believed without.")
     _require_open(revocation)
+    _require_alone(revocation, now)
     kept = proofs.keep(body=file.body, name=file.name, by=by.ref, now=now)
     try:
         with transaction.atomic():
             row = _locked(revocation)
             _require_open(row)
+            _require_alone(row, now)
             made = Statement.objects.create(
                 revocation=row,
                 done_by=who,
@@ -151,6 +153,7 @@ def sign(*, revocation: Revocation, by: User, now: datetime) -> Statement:
         if found is None:
             raise NotPossible(NOTHING)
         _require_open(row)
+        _require_alone(row, now)
         _settle(found, by, now)
         _count(found, by=by, now=now)
     return found
@@ -184,6 +187,17 @@ def _proposed(row: Revocation) -> Statement | None:
 def _require_open(row: Revocation) -> None:
     if row.state not in OPEN:
         raise NotPossible(f"{row.key} is {row.state}: only what is not effective yet is stated.")
+
+
+def _require_alone(row: Revocation, now: datetime) -> None:
+    """What lives of what it issued keeps it from being effective, whoever states it."""
+    lives = late.known(row, now=now)
+    if lives:
+        named = ", ".join(one.words for one in lives[: late.MOST_NAMED])
+        raise NotPossible(
+            f"{row.key} is not effective while what was issued with it lives: {named}. End that first,"
+            " or state of each of it that it was ended."
+        )
 
 
 def _settle(found: Statement, by: User, now: datetime, reason: str = "") -> None:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -19,46 +19,19 @@ from evidence import nudge
 from identities import causes, permissions
 from identities.acting import By, acting
 from identities.actions import identities as identity_actions
-from identities.enforcers.contract import Permission, Target
+from identities.enforcers.contract import Target
 from identities.models import Credential, Entitlement, Identity, Revocation
 from identities.permissions import NotAllowed, NotPossible
 
-from . import reach
+from . import reach, wording
+from .along import Along
+from .asks import WHY_NOT, Ask, Made, Unreachable, takes
 from .own_door import OwnDoor
 
 OPEN = ("requested", "sending", "sent", "confirmed")
 UNDOES = {"release": "hold", "resume": "suspend"}
-WHY_NOT = {
-    "hold": permissions.why_not_hold,
-    "release": permissions.why_not_hold,
-    "narrow": permissions.why_not_revoke,
-    "suspend": permissions.why_not_suspend,
-    "resume": permissions.why_not_resume,
-    "revoke": permissions.why_not_revoke,
-}
-
-
-def why_not(identity: Identity | None, step: str, by: By, *, now: datetime) -> str | None:
-    """Why this may not be asked for; None of what names no step and no identity."""
-    asks = WHY_NOT.get(step)
-    return None if identity is None or asks is None else asks(by, identity, now=now)
-
-
 # What our own decision endpoint answers from now on.
 AT_OUR_DOOR = frozenset({"hold", "release", "suspend", "resume"})
-WORDS = {
-    ("hold", "access_key"): "Make key {name} inactive",
-    ("release", "access_key"): "Make key {name} active again",
-    ("revoke", "access_key"): "Delete key {name}",
-    ("revoke", "role_sessions"): "Deny all sessions of role {name} issued until now",
-    ("hold", "role_sessions"): "Deny all sessions of role {name} issued until now",
-    ("narrow", "user"): "Narrow what user {name} may do",
-    ("narrow", "role"): "Narrow what role {name} may do",
-    ("hold", "user_entitlement"): "Hold what user {name} is allowed",
-    ("hold", "role_entitlement"): "Hold what role {name} is allowed",
-    ("release", "user_entitlement"): "Release what user {name} is allowed",
-    ("release", "role_entitlement"): "Release what role {name} is allowed",
-}
 # What a step on an entitlement may be, and which of its holds it ends.
 OF_ENTITLEMENT = ("hold", "release", "narrow")
 
@@ -73,44 +46,6 @@ AND r.target->>'name' = n.name AND r.state IN ('requested', 'sent', 'confirmed')
 """
 
 
-class Ask(NamedTuple):
-    """One step on one credential, on what one principal is allowed, or on all of the identity.
-
-    `delete=False` keeps a revoked key held at the target instead of deleting it.
-    `permissions_left` is what a narrowing, or the hold of an entitlement, leaves. `held_by` is the
-    key of the hold that the release or the narrowing of an entitlement ends; `allowed` what a
-    release may let come into force (enforcers/widening.py), where that is not what was held.
-    `by_hand`: a credential that no enforcer changes is put on the wall for people, not refused.
-    `urgent`: goes before what is routine; None: it is where a person asks.
-    """
-
-    identity: Identity
-    step: str
-    because: str
-    credential: Credential | None = None
-    case: UUID | None = None
-    case_key: str = ""
-    permissions_left: Sequence[Permission] = ()
-    delegation: UUID | None = None
-    delete: bool = True
-    entitlement: Entitlement | None = None
-    held_by: str = ""
-    allowed: Mapping[str, str] | None = None
-    by_hand: bool = False
-    urgent: bool | None = None
-
-
-class Unreachable(NotPossible):
-    """No enforcer changes this, or not so: people may."""
-
-
-class Made(NamedTuple):
-    """The rows that stand for an ask, new or already open; or why there are none."""
-
-    rows: list[Revocation]
-    refused: NotPossible | NotAllowed | None
-
-
 class Together:
     """What is asked for in one transaction. Identities and credentials are locked, in the order of
     their ids; each ask sees what those before it did."""
@@ -120,8 +55,12 @@ class Together:
         # What a sealed case asks for is seen; why, and by whom, is not.
         self.unsaid = causes.unsaid({ask.case for ask in asks})
         self.said_by = causes.said_by(by, neutral=bool(self.unsaid))
-        self.identities = identity_actions.locked_all({ask.identity.pk for ask in asks})
+        self.along = Along(asks, now=now)
+        self.identities = identity_actions.locked_all(
+            {ask.identity.pk for ask in asks} | self.along.identities
+        )
         keys = {ask.credential.pk for ask in asks if ask.credential is not None}
+        keys |= self.along.credentials
         self.credentials = _locked_credentials(keys) if keys else {}
         bound = [one.identity_id for one in self.credentials.values()]
         self.names = reach.bound_names(
@@ -136,10 +75,13 @@ class Together:
         for row in rows.order_by("pk"):
             self.open.setdefault(_change(row), []).append(row)
         self.by_hand: dict[tuple[object, str], Revocation] = {}
-        if any(ask.by_hand for ask in asks):
+        if self.along.credentials or any(ask.by_hand for ask in asks):
             failed = Revocation.objects.filter(credential__in=keys, step__in=steps, state="failed")
             self.by_hand = {(row.credential_id, row.step): row for row in failed.order_by("pk")}
         self.made: list[Revocation] = []
+        # Open rows that are asked for again: in their own right, or with what they issued.
+        self.own: set[UUID] = set()
+        self.taking: set[UUID] = set()
         # What releases undo: identity, credential, step, system and the target's name.
         self.undone: list[tuple[UUID, UUID | None, str, str, str]] = []
         self.door = OwnDoor(self.identities, steps, by=self.said_by, now=now)
@@ -149,11 +91,36 @@ class Together:
         if ask.case in self.unsaid:
             ask = ask._replace(because=causes.NEUTRAL, case_key="")
         try:
-            return Made(self._rows(ask), None)
+            rows = self._allowed_rows(ask)
         except (NotPossible, NotAllowed) as refused:
             return Made([], refused)
+        return Made(rows, None, self._along(ask, rows[0]))
 
-    def _rows(self, ask: Ask) -> list[Revocation]:
+    def _along(self, ask: Ask, first: Revocation) -> list[Revocation]:
+        """What was issued with it is asked for as well, once for what is one change at its target;
+        what cannot be asked for lives on with its end (late.py)."""
+        rows = {_place(first.target): first}
+        of: dict[int, Revocation] = {}
+        those = self.along.of(ask, first, credentials=self.credentials, identities=self.identities)
+        for child, actor, above in those:
+            try:
+                place = _place(self._target(child).as_json())
+            except Unreachable:
+                place = ("", "", "", str(actor))
+            except NotPossible:
+                continue
+            if place not in rows:
+                try:
+                    (rows[place],) = self._rows(child)
+                except NotPossible:
+                    continue
+                row = rows[place]
+                if child.step != "release" and row._state.adding and row.after_id is None:
+                    row.after_id = of.get(above, first).pk
+            of[actor] = rows[place]
+        return [row for row in rows.values() if row is not first]
+
+    def _allowed_rows(self, ask: Ask) -> list[Revocation]:
         why_not = WHY_NOT.get(ask.step)
         if why_not is None:
             raise NotPossible(f"{ask.step!r} is no step; choose one of {', '.join(WHY_NOT)}.")
@@ -161,6 +128,10 @@ class Together:
         if identity is None:
             raise NotPossible(f"{ask.identity.name} is gone.")
         permissions.require(why_not(self.by, identity, now=self.now))
+        return self._rows(ask)
+
+    def _rows(self, ask: Ask) -> list[Revocation]:
+        identity = self.identities[ask.identity.pk]
         whole = ask.credential is None and ask.entitlement is None
         if ask.entitlement is not None:
             targets = [self._allowed(identity, ask, ask.entitlement)]
@@ -171,7 +142,7 @@ class Together:
                 _can_be_narrowed(targets)
         else:
             try:
-                targets = [self._target(identity, ask.credential, ask.step)]
+                targets = [self._target(ask)]
             except Unreachable as why:
                 if not ask.by_hand:
                     raise
@@ -186,11 +157,12 @@ class Together:
             )
         return found
 
-    def _target(self, identity: Identity, asked: Credential, step: str) -> Target:
-        credential = self.credentials.get(asked.pk)
-        if credential is None:
-            raise NotPossible(f"{asked.key} is gone.")
-        if credential.identity_id not in (None, identity.pk):
+    def _target(self, ask: Ask) -> Target:
+        step, asked = ask.step, ask.credential
+        credential = None if asked is None else self.credentials.get(asked.pk)
+        if asked is None or credential is None:
+            raise NotPossible(f"{'It' if asked is None else asked.key} is gone.")
+        if credential.identity_id not in (None, ask.identity.pk):
             raise NotPossible(f"{credential.key} is another identity's credential.")
         if credential.state == "revoked":
             raise NotPossible(f"{credential.key} is revoked already: nothing of it is left.")
@@ -209,7 +181,7 @@ class Together:
         """The row that waits for people from the start, once for a credential and step."""
         known = self.by_hand.get((asked.pk, ask.step))
         if known is not None:
-            return known
+            return self._again(known, ask)
         credential = self.credentials[asked.pk]
         realm, kind = credential.actor.realm, credential.kind
         row = self._new(
@@ -257,22 +229,26 @@ class Together:
                 for left in ask.permissions_left
             ]
         credential = None if ask.credential is None else self.credentials[ask.credential.pk]
-        short = credential is not None and target.kind == "access_key"
-        words = WORDS.get((ask.step, target.kind), "{step} {kind} {name}").format(
-            step=ask.step.capitalize(),
-            kind=target.kind.replace("_", " "),
-            name=credential.short if credential is not None and short else target.name,
-        )
+        words = wording.of(ask.step, target, credential)
         row = self._new(identity, ask, system=target.system, target=data, words=words)
         row.credential, row.delegation = credential, ask.delegation
         row.entitlement = None if ask.entitlement is None else ask.entitlement.pk
         # The identity's row is locked, so two askers cannot both find nothing open.
         standing = self.open.setdefault(_change(row), [])
         if standing:
-            return standing[0]
+            return self._again(standing[0], ask)
         self._withdraw(identity, credential, ask.step, target)
         standing.append(row)
         self.made.append(row)
+        return row
+
+    def _again(self, row: Revocation, ask: Ask) -> Revocation:
+        """What stands for it already. Asked for by itself it does not depend on its cause any more."""
+        if not row._state.adding:
+            if ask.cause is None and row.cause_id is not None:
+                self.own.add(row.pk)
+            if takes(ask) and not row.takes_issued:
+                self.taking.add(row.pk)
         return row
 
     def _withdraw(
@@ -334,6 +310,8 @@ class Together:
             case_key=ask.case_key,
             urgent=acting(self.by).user is not None if ask.urgent is None else ask.urgent,
             not_before=self.now,
+            takes_issued=takes(ask),
+            cause=ask.cause,
         )
 
     def write(self) -> None:
@@ -343,6 +321,10 @@ class Together:
             with connection.cursor() as cursor:
                 cursor.execute(UNDO, [list(column) for column in zip(*self.undone, strict=True)])
         Revocation.objects.bulk_create(self.made)
+        if self.own:
+            Revocation.objects.filter(pk__in=self.own).update(cause=None)
+        if self.taking:
+            Revocation.objects.filter(pk__in=self.taking).update(takes_issued=True)
         identity_actions.record_all(
             [
                 identity_actions.Act(
@@ -354,6 +336,7 @@ class Together:
                         "step": row.step,
                         "target": row.target,
                         "case": row.case_key,
+                        "cause": None if row.cause is None else row.cause.key,
                     },
                 )
                 for row in self.made
@@ -365,6 +348,11 @@ class Together:
         nudge.after_commit("revocation.requested")
 
 
+def _place(target: Mapping[str, Any]) -> tuple[str, ...]:
+    """What is changed where: several that are the same change are one."""
+    return tuple(str(target.get(part, "")) for part in ("system", "account", "kind", "name"))
+
+
 def _change(row: Revocation) -> tuple[object, ...]:
     """What makes two open rows the same change."""
     target = row.target
@@ -374,8 +362,10 @@ def _change(row: Revocation) -> tuple[object, ...]:
         # Each asking holds by itself: what one lets go, the other still stops.
         left += f" {target['extra'].get('hold', row.pk if row.step == 'hold' else '')}"
     whole = target.get("kind"), target.get("name")
-    of = whole if row.credential_id is None else row.credential_id
-    return row.identity_id, of, row.step, row.system, left
+    if row.credential_id is not None:
+        # Also where it was nobody's and was asked for with what had issued it.
+        return row.credential_id, row.step, row.system, left
+    return row.identity_id, whole, row.step, row.system, left
 
 
 def _locked_credentials(pks: set[UUID]) -> dict[UUID, Credential]:

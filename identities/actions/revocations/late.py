@@ -1,0 +1,148 @@
+"""What a stopped credential issued and what lives of it: known when it was stopped, or only later.
+
+Owns the rule that a stop is not effective while anything that its credential issued lives, and the
+asking for what becomes known afterwards: when evidence arrives, and at each look at a stop that its
+target shows. Every one of these may run twice. What goes along from the start is along.py's.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from evidence import ledger, nudge
+from evidence.models import Deposit
+from identities import issued
+from identities.acting import COUNTERSIGN
+from identities.issued import Below
+from identities.models import Credential, Identity, Revocation
+
+from . import asking
+from .along import LONGEST_BECAUSE
+from .asks import Ask
+
+MOST_NAMED = 5
+# With what this deposit shows to have been issued.
+ISSUERS = """
+SELECT DISTINCT i.by_credential_id FROM evidence_issuance i
+WHERE i.at BETWEEN %(first)s AND %(last)s AND i.deposit_id = %(deposit)s
+  AND i.by_credential_id IS NOT NULL
+"""
+
+
+def known(row: Revocation, *, now: datetime) -> list[Below]:
+    """What the credential of this stop issued, transitively, and what of it lives."""
+    if not row.takes_issued or row.credential_id is None:
+        return []
+    return issued.below([row.credential_id], step=row.step, since=row.number, now=now)
+
+
+def living(row: Revocation, *, now: datetime) -> list[Below]:
+    """The same; what nobody has asked for yet is asked for."""
+    found = known(row, now=now)
+    unasked = [one for one in found if not _is_asked(one, row)]
+    if unasked:
+        _ask(row, unasked, now=now)
+    return found
+
+
+def take_along(*, deposit: Deposit, changed: Collection[int] = (), now: datetime) -> int:
+    """Stop what this deposit shows to come from something that is stopped, and open the stop again
+    where it was effective; how many stops that were. `changed`: actors of credentials whose state
+    it tells. Call it inside a transaction."""
+    actors = set(changed)
+    if deposit.first_at is not None:
+        facts: dict[str, Any] = {
+            "first": deposit.first_at,
+            "last": deposit.last_at,
+            "deposit": deposit.pk,
+        }
+        with connection.cursor() as cursor:
+            cursor.execute(ISSUERS, facts)
+            actors |= {row[0] for row in cursor.fetchall()}
+    return look_above(actors, said=f"deposit {deposit.pk}", now=now)
+
+
+def look_above(actors: Collection[int], *, said: str, now: datetime) -> int:
+    """Look again at every stop of these credentials and of what they were issued with."""
+    rows = Revocation.objects.filter(pk__in=issued.stops_above(actors))
+    opened = 0
+    for row in rows.select_related("identity", "credential__actor").order_by("number"):
+        found = living(row, now=now)
+        if found:
+            opened += 1
+            _reopen(row, found, said, now=now)
+    return opened
+
+
+def wake(row: Revocation, *, now: datetime) -> None:
+    """This one is effective: what waits for it is looked at again."""
+    those = [pk for pk in (row.cause_id, row.after_id) if pk is not None]
+    if those:
+        Revocation.objects.filter(pk__in=those, state="confirmed").update(not_before=now)
+
+
+def _is_asked(one: Below, row: Revocation) -> bool:
+    """Whether a person or a stop has asked for it since; what failed waits for a person."""
+    return (
+        one.change_number is not None
+        and one.change_number > row.number
+        and one.change_step in ("revoke", row.step)
+    )
+
+
+def _ask(row: Revocation, those: Sequence[Below], *, now: datetime) -> None:
+    keys = Credential.objects.select_related("actor", "identity__service").in_bulk(
+        [one.credential for one in those if one.credential is not None]
+    )
+    short = "" if row.credential is None else row.credential.short
+    with_ = f" (issued with {short})"
+    asks = []
+    for one in those:
+        key = None if one.credential is None else keys.get(one.credential)
+        if key is not None:
+            whose: Identity = key.identity or row.identity
+            because = f"{row.because[: LONGEST_BECAUSE - len(with_)]}{with_}"
+            asks.append(
+                Ask(
+                    whose,
+                    row.step,
+                    because,
+                    key,
+                    case=row.case,
+                    case_key=row.case_key,
+                    delete=bool(row.target.get("delete", True)),
+                    by_hand=one.ends is None,
+                    urgent=row.urgent,
+                    cause=row,
+                )
+            )
+    if asks:
+        asking.request_all(asks, by=COUNTERSIGN, now=now)
+
+
+def _reopen(row: Revocation, those: Sequence[Below], said: str, *, now: datetime) -> None:
+    names = ", ".join(one.words for one in those[:MOST_NAMED])
+    more = f" and {len(those) - MOST_NAMED:,} more" if len(those) > MOST_NAMED else ""
+    seen = f"{names}{more} lives, issued with it: {said}"
+    changed = Revocation.objects.filter(pk=row.pk, state="effective").update(
+        state="confirmed",
+        effective_at=None,
+        not_before=now,
+        attempts=0,
+        leased_until=None,
+        reopened=[*row.reopened, seen],
+    )
+    if not changed:
+        return
+    ledger.append(
+        at=now,
+        by=COUNTERSIGN.ref,
+        by_name=COUNTERSIGN.name,
+        act="revocation.reopened",
+        subject=row.identity.key,
+        words=f"{row.key}: {row.words}: not effective: {seen}"[:3_000],
+        data={"revocation": row.key, "issued": [one.words for one in those[:MOST_NAMED]]},
+    )
+    nudge.after_commit("revocation.requested")

@@ -1,0 +1,174 @@
+"""What a credential issued, and what issued it: the walk along issuances, which evidence states.
+
+Owns the one walk down (what comes from a credential) and up (what it comes from), and which stops
+count for what was issued. Only issuances that a system's own log states are followed: what is
+inferred or claimed takes nothing along (docs/decisions/0096). Reads only, in one query each.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db import connection
+
+# A chain that is longer is a loop of somebody's making.
+DEEPEST = 12
+MOST = 5_000
+# The steps that take along what a credential issued.
+STOPS = ("hold", "revoke")
+# Beyond the number of any revocation: nothing was asked for yet.
+NOT_YET = 2**62
+
+WALK = """
+WITH RECURSIVE walked AS (
+    SELECT c.actor_id AS root, c.actor_id AS actor, NULL::bigint AS above, 0 AS depth,
+        NULL::timestamptz AS ends, ARRAY[c.actor_id] AS path
+    FROM identities_credential c WHERE {which}
+    UNION ALL
+    SELECT w.root, i.credential_id, w.actor, w.depth + 1,
+        CASE WHEN i.expires_at >= i.at THEN i.expires_at END, w.path || i.credential_id
+    FROM walked w JOIN evidence_issuance i ON i.by_credential_id = w.actor
+    WHERE i.credential_id <> ALL(w.path) AND w.depth < %(deepest)s
+)"""
+
+# Of what is reached in two ways the longer way counts. What the newest change asked for of it says
+# how far it is; where none does, what its system shows. A standing one that its system shows to
+# work is not stopped, whatever its revocation says.
+BELOW = """
+@walk@, once AS (
+    SELECT DISTINCT ON (root, actor) root, actor, above, depth, ends
+    FROM walked WHERE depth > 0 ORDER BY root, actor, depth DESC, above
+), judged AS (
+    SELECT o.root, o.actor, o.above, o.depth, c.id AS credential, c.number, c.identity_id,
+        c.standing, a.kind, a.value, coalesce(c.expires_at, o.ends) AS ends,
+        CASE
+        WHEN coalesce(c.expires_at, o.ends) <= %(now)s OR c.state = 'expired' THEN 'over'
+        WHEN n.step = 'release' AND n.number > %(since)s AND n.state <> 'failed' THEN 'released'
+        WHEN n.step IN ('revoke', %(step)s) AND n.state = 'effective'
+            AND (c.state <> 'active' OR NOT c.standing) THEN 'stopped'
+        WHEN c.state = ANY(%(dead)s) AND (n.id IS NULL OR n.step NOT IN ('revoke', %(step)s)
+            OR (n.state = 'failed' AND n.sent_at IS NULL)) THEN 'stopped'
+        ELSE 'lives' END AS life,
+        n.id AS change, n.number AS change_number, n.step AS change_step, n.state AS change_state
+    FROM once o
+    JOIN evidence_actor a ON a.id = o.actor
+    LEFT JOIN identities_credential c ON c.actor_id = o.actor
+    LEFT JOIN LATERAL (
+        SELECT v.id, v.number, v.step, v.state, v.sent_at FROM identities_revocation v
+        WHERE v.credential_id = c.id AND v.step IN ('hold', 'release', 'revoke')
+          AND v.state <> 'undone'
+        ORDER BY v.number DESC LIMIT 1) n ON true
+)
+SELECT * FROM judged WHERE life = ANY(%(lives)s) ORDER BY root, depth, actor LIMIT %(most)s
+""".replace("@walk@", WALK.format(which="c.id = ANY(%(roots)s::uuid[])"))
+
+# A stop that counts for what its credential issued, as `r`: one that took it along, and that
+# nobody has taken back since.
+STANDS = """r.takes_issued AND r.step IN ('hold', 'revoke') AND r.state <> 'undone'
+    AND (r.step = 'revoke' OR NOT EXISTS (SELECT 1 FROM identities_revocation u
+        WHERE u.credential_id = r.credential_id AND u.step = 'release' AND u.number > r.number
+          AND u.state NOT IN ('failed', 'undone')))"""
+
+# What these were issued with, and what that was issued with; themselves at depth 0.
+UP = """
+WITH RECURSIVE up(actor, depth) AS (
+    {begin}
+    UNION
+    SELECT i.by_credential_id, u.depth + 1
+    FROM up u JOIN evidence_issuance i ON i.credential_id = u.actor
+    WHERE i.by_credential_id IS NOT NULL AND u.depth < 12
+)"""
+STOPS_ABOVE = """
+@up@
+SELECT DISTINCT ON (r.credential_id) r.id
+FROM up JOIN identities_credential c ON c.actor_id = up.actor
+JOIN identities_revocation r ON r.credential_id = c.id
+WHERE @stands@
+ORDER BY r.credential_id, r.step DESC, r.number DESC
+""".replace("@up@", UP.format(begin="SELECT unnest(%(actors)s::bigint[]), 0")).replace(
+    "@stands@", STANDS
+)
+# The nearest thing above the credential `c` that is stopped, as (number, step); what was released by
+# itself afterwards is judged by itself.
+STOPPED_ABOVE = """
+@up@
+SELECT ARRAY[k.number::text, r.step] FROM up
+JOIN identities_credential k ON k.actor_id = up.actor AND k.id <> c.id
+JOIN identities_revocation r ON r.credential_id = k.id
+WHERE @stands@ AND NOT EXISTS (SELECT 1 FROM identities_revocation v
+    WHERE v.credential_id = c.id AND v.step = 'release' AND v.number > r.number
+      AND v.state NOT IN ('failed', 'undone'))
+ORDER BY up.depth, r.step DESC, r.number DESC LIMIT 1
+""".replace("@up@", UP.format(begin="SELECT c.actor_id, 0")).replace("@stands@", STANDS)
+
+
+class Below(NamedTuple):
+    """Something that a credential issued. `above` is what it was issued with; `life`: lives,
+    stopped, over (it ended by itself), or released since by itself. `change` is the newest that was
+    asked for of it."""
+
+    root: int
+    actor: int
+    above: int
+    depth: int
+    credential: UUID | None  # None: evidence names it, and no row stands for it yet
+    number: int | None
+    identity: UUID | None
+    standing: bool | None
+    kind: str
+    value: str
+    ends: datetime | None
+    life: str
+    change: UUID | None
+    change_number: int | None
+    change_step: str | None
+    change_state: str | None
+
+    @property
+    def words(self) -> str:
+        """How pages name it."""
+        kind = "session" if self.standing is False else self.kind.replace("_", " ")
+        short = self.value if len(self.value) <= 12 else f"{self.value[:4]}…{self.value[-4:]}"
+        return f"{kind} {short}"
+
+
+LIVES = ("lives",)
+ALL = ("lives", "stopped", "over", "released")
+
+
+def below(
+    roots: Collection[UUID],
+    *,
+    step: str,
+    now: datetime,
+    since: int = NOT_YET,
+    lives: Collection[str] = LIVES,
+    most: int = MOST,
+) -> list[Below]:
+    """What these credentials issued, transitively, parents first. `step` says what counts as
+    stopped: what is held lives on for a revocation. `since` is the number of their stop."""
+    if not roots:
+        return []
+    facts: dict[str, Any] = {
+        "roots": list(roots),
+        "step": step,
+        "dead": ["revoked", "held"] if step == "hold" else ["revoked"],
+        "now": now,
+        "since": since,
+        "lives": list(lives),
+        "deepest": DEEPEST,
+        "most": most,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(BELOW, facts)
+        return [Below(*row) for row in cursor.fetchall()]
+
+
+def stops_above(actors: Collection[int]) -> list[UUID]:
+    """The stops that count for these credentials or for what they were issued with, one for each."""
+    if not actors:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(STOPS_ABOVE, {"actors": list(actors)})
+        return [row[0] for row in cursor.fetchall()]
