@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from evidence.models import LedgerEntry
 from evidence.words import counted
@@ -206,11 +206,10 @@ def context(case: Case, user: User, asked: dict[str, str], *, now: datetime) -> 
     }
 
 
-def _of_items(refs: Collection[UUID]) -> QuerySet[Revocation]:
+def _of_items(refs: Collection[UUID]) -> list[UUID]:
     """What was asked of these credentials, and of what was issued with them."""
-    return Revocation.objects.filter(Q(credential__in=refs) | Q(cause__credential__in=refs)).values(
-        "pk"
-    )
+    asked = Q(credential__in=refs) | Q(cause__credential__in=refs)
+    return list(Revocation.objects.filter(asked).values_list("pk", flat=True))
 
 
 def chosen(items: list[Item], asked: str, parts: Parts) -> Item | None:

@@ -126,8 +126,8 @@ def test_one_signature_asks_for_all_of_it_and_each_row_names_its_cause(
         "Deny all sessions of role reader issued until now",
         "Deny all sessions of role writer issued until now",
     ]
-    said = f"it left its task (from svc-report, {batch.key})"
-    assert [row.because.removeprefix(said) for row in rows] == [
+    why = f"it left its task (from svc-report, {batch.key})"
+    assert [row.because.removeprefix(why) for row in rows] == [
         "", "", " (issued with AKIA…0001)", " (issued with AKIA…0001)",
     ]  # fmt: skip
     assert [row.cause for row in rows] == [None, None, rows[1], rows[1]]
