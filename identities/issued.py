@@ -103,6 +103,24 @@ ORDER BY up.depth, r.step DESC, r.number DESC LIMIT 1
 """.replace("@up@", UP.format(begin="SELECT c.actor_id, 0")).replace("@stands@", STANDS)
 
 
+# What waits for this change to be effective: every stop of what its credential was issued with, and
+# what it was sent after. Locked in one order, since many become effective at once.
+WAKE = """
+@up@, waits AS (
+    SELECT r.id FROM identities_revocation r
+    WHERE r.state = 'confirmed' AND r.id <> %(change)s AND (r.id = %(after)s OR r.credential_id IN (
+        SELECT c.id FROM up JOIN identities_credential c ON c.actor_id = up.actor))
+    ORDER BY r.id FOR UPDATE)
+UPDATE identities_revocation r SET not_before = %(now)s FROM waits WHERE r.id = waits.id
+""".replace(
+    "@up@",
+    UP.format(
+        begin="SELECT c.actor_id, 0 FROM identities_revocation v"
+        " JOIN identities_credential c ON c.id = v.credential_id WHERE v.id = %(change)s"
+    ),
+)
+
+
 class Below(NamedTuple):
     """Something that a credential issued. `above` is what it was issued with; `life`: lives,
     stopped, over (it ended by itself), or released since by itself. `change` is the newest that was

@@ -185,12 +185,12 @@ def test_many_take_as_many_statements_as_few(
 def test_one_that_fails_waits_for_a_person_and_the_others_go_out(
     plant: Plant, signer: User, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A row of another identity stands in the way: the database refuses, for this item alone."""
+    """A row of another system stands in the way: the database refuses, for this item alone."""
     cases = plant(5, (("keep",), ("revoke",), ("keep",), ("revoke",)))
     stuck = cases[2]
     other = Identity.objects.create(name="other", kind="workload", created_at=NOW)
     wrong = Revocation.objects.create(
-        identity=other, credential_id=ref(stuck, 1), step="revoke", system="aws",
+        identity=other, credential_id=ref(stuck, 1), step="revoke", system="other",
         target={"kind": "access_key", "name": "x"}, words="x", requested_at=NOW,
         requested_by="command", not_before=NOW,
     )  # fmt: skip

@@ -208,12 +208,12 @@ def test_one_transaction_is_bounded_by_items(plant: Plant, monkeypatch: pytest.M
 def test_what_cannot_be_cut_in_one_is_cut_in_the_others(
     plant: Plant, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A row of another identity stands in the way: the database refuses, for this case alone."""
+    """A row of another system stands in the way: the database refuses, for this case alone."""
     cases = plant(5, "revoke")
     stuck = cases[2]
     other = Identity.objects.create(name="other", kind="workload", created_at=NOW)
     Revocation.objects.create(
-        identity=other, credential_id=ref(stuck, 0), step="revoke", system="aws",
+        identity=other, credential_id=ref(stuck, 0), step="revoke", system="other",
         target={"kind": "access_key", "name": "x"}, words="x", requested_at=NOW,
         requested_by="command", not_before=NOW,
     )  # fmt: skip

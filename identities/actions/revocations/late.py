@@ -77,10 +77,9 @@ def look_above(actors: Collection[int], *, said: str, now: datetime) -> int:
 
 
 def wake(row: Revocation, *, now: datetime) -> None:
-    """This one is effective: what waits for it is looked at again."""
-    those = [pk for pk in (row.cause_id, row.after_id) if pk is not None]
-    if those:
-        Revocation.objects.filter(pk__in=those, state="confirmed").update(not_before=now)
+    """This one is effective: what waits for it is looked at again, also a hold from before."""
+    with connection.cursor() as cursor:
+        cursor.execute(issued.WAKE, {"change": row.pk, "after": row.after_id, "now": now})
 
 
 def _is_asked(one: Below, row: Revocation) -> bool:
