@@ -85,7 +85,7 @@ SELECT DISTINCT ON (r.credential_id) r.id
 FROM up JOIN identities_credential c ON c.actor_id = up.actor
 JOIN identities_revocation r ON r.credential_id = c.id
 WHERE @stands@
-ORDER BY r.credential_id, r.step DESC, r.number DESC
+ORDER BY r.credential_id, r.step DESC, r.takes_others DESC, r.number DESC
 """.replace("@up@", UP.format(begin="SELECT unnest(%(actors)s::bigint[]), 0")).replace(
     "@stands@", STANDS
 )
@@ -96,7 +96,8 @@ STOPPED_ABOVE = """
 SELECT ARRAY[k.number::text, r.step] FROM up
 JOIN identities_credential k ON k.actor_id = up.actor AND k.id <> c.id
 JOIN identities_revocation r ON r.credential_id = k.id
-WHERE @stands@ AND NOT EXISTS (SELECT 1 FROM identities_revocation v
+WHERE @stands@ AND (r.takes_others OR c.identity_id IS NULL OR c.identity_id = r.identity_id)
+  AND NOT EXISTS (SELECT 1 FROM identities_revocation v
     WHERE v.credential_id = c.id AND v.step = 'release' AND v.number > r.number
       AND v.state NOT IN ('failed', 'undone'))
 ORDER BY up.depth, r.step DESC, r.number DESC LIMIT 1

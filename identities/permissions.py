@@ -312,14 +312,33 @@ def why_not_resume(by: By, identity: Identity, *, now: datetime) -> str | None:
 
 
 def why_not_revoke(by: By, identity: Identity, *, now: datetime) -> str | None:
-    """Revoking cannot be undone: a case's decision carries it out, or the incident's lead."""
+    """Revoke or narrow: it cannot be undone, so that nobody does it alone. What a case or the lead
+    of an incident signed is carried out in the name of Countersign."""
     return _why_not(
         by,
-        frozenset({"responder"}),
+        frozenset(),
         None,
         f"Revoking what {identity.name} has takes both seats: open a case, or hold it at once.",
         now,
     )
+
+
+def why_not_retry(by: By, identity: Identity, *, now: datetime) -> str | None:
+    """Send again what failed: it was allowed when it was asked for."""
+    return _why_not(
+        by,
+        frozenset({"responder"}),
+        identity,
+        f"Only a responder or who answers for {identity.name} may try it again.",
+        now,
+    )
+
+
+def stops_others(by: By) -> bool:
+    """Whether a stop also takes what its credential issued to other identities: what a case or an
+    incident decided, and a responder's hold; not the hold of who answers for one identity only."""
+    user = acting(by).user
+    return user is None or "responder" in groups(user)
 
 
 def why_not_retire(by: By, identity: Identity, *, now: datetime) -> str | None:

@@ -46,7 +46,7 @@ class NamedIn(BecauseIn):
 @extend_schema(request=CascadeIn, responses=OpenApiTypes.OBJECT, tags=["revocations"])
 @door({"POST": "act"})
 def cascade(request: Request, key: str) -> Response:
-    """Hold or revoke an identity with all that comes from it, each row for itself."""
+    """Hold an identity with all that comes from it, each row for itself."""
     user, now = user_of(request), timezone.now()
     row = identity_of(request, key)
     require(batches.why_not_ask_many(user, now=now))

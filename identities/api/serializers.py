@@ -194,6 +194,7 @@ class RevocationOut(serializers.ModelSerializer[Revocation]):
             "because",
             "cause",
             "takes_issued",
+            "takes_others",
             "case_key",
             "sending_at",
             "sent_at",

@@ -1,5 +1,7 @@
 """Revocations: one change to make in one outside system, made once, and looked at afterwards."""
 
+from uuid import UUID
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
@@ -62,6 +64,7 @@ class Revocation(models.Model):
     reopened = ArrayField(models.TextField(), default=list)  # evidence of use afterwards
     # What its credential issued is stopped with it (identities/issued.py).
     takes_issued = models.BooleanField(default=False, db_default=False)
+    takes_others = models.BooleanField(default=False, db_default=False)
     # The revocation that took this one along: of what its credential was issued with.
     cause = models.ForeignKey(
         "self",
@@ -122,6 +125,10 @@ class Revocation(models.Model):
     @property
     def key(self) -> str:
         return f"REV-{self.number}"
+
+    def takes(self, identity: UUID | None) -> bool:
+        """Whether it takes along what its credential issued to this identity; None: to nobody's."""
+        return self.takes_issued and (self.takes_others or identity in (None, self.identity_id))
 
     @property
     def stated(self) -> bool:

@@ -33,6 +33,8 @@ STEPS = {
     "resume": "Resume what is suspended",
     "revoke": "Revoke: it cannot be taken back",
 }
+# What nobody signs alone is not offered; signed before, it is listed.
+ALONE = tuple(step for step in STEPS if step != "revoke")
 
 
 PATH = "/batches/"
@@ -178,6 +180,7 @@ def cascade(
         "steps": [
             {"words": STEPS[one], "url": f"{path}?step={one}", "on": one == step}
             for one in signing.CASCADE
+            if one in ALONE
         ],
         "rows": [_planned(one) for one in plan],
         "counts": _counts(plan),
@@ -234,6 +237,7 @@ def asking(
         "steps": [
             {"value": one, "words": STEPS[one], "on": one == said.get("step", "hold")}
             for one in signing.NAMED
+            if one in ALONE
         ],
         "rows": None if plan is None else [_planned(one) for one in plan],
         "counts": None if plan is None else _counts(plan),

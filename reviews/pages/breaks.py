@@ -159,6 +159,7 @@ def _issued(item: Item, identity: Identity, now: datetime) -> list[Fact]:
         return []
     words, standing = issued_with.before(credential, identity, now=now)
     url = f"/credentials/{credential.key}/"
+    words = f"{words} With the answer replace, none of that is stopped." if words else ""
     return [Fact("issued", standing, "outside", words, url, standing)] if words else []
 
 

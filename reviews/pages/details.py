@@ -180,7 +180,7 @@ def credential(one: Credential, user: User, *, now: datetime) -> dict[str, Any]:
             .prefetch_related("statements")
             .order_by("-requested_at")[:20]
         ),
-        "along": issued_with.before(one, one.identity, now=now)[0] if one.identity else "",
+        "along": _along(one, user, now=now),
         "children": [lists.credential_row(child) for child in children],
         "agents": [
             {
@@ -198,45 +198,25 @@ def credential(one: Credential, user: User, *, now: datetime) -> dict[str, Any]:
     }
 
 
-def credential_acts(one: Credential, user: User, *, now: datetime) -> list[dict[str, Any]]:
-    """Holding or releasing and revoking it, with why this user may not."""
+def _along(one: Credential, user: User, *, now: datetime) -> str:
+    """What stops with it, of all that this user's hold would stop."""
     if one.identity is None:
-        said = "Bind this credential to an identity first."
-        hold = revoke = said
+        return ""
+    others = permissions.stops_others(user)
+    return issued_with.before(one, one.identity, others=others, now=now)[0]
+
+
+def credential_acts(one: Credential, user: User, *, now: datetime) -> list[dict[str, Any]]:
+    """Holding or releasing it, with why this user may not; revoking takes both seats of a case."""
+    if one.identity is None:
+        why = "Bind this credential to an identity first."
+    elif one.state in ("revoked", "expired"):
+        why = f"It is {one.state} already."
     else:
-        hold = permissions.why_not_hold(user, one.identity, now=now) or ""
-        revoke = permissions.why_not_revoke(user, one.identity, now=now) or ""
-    if one.state in ("revoked", "expired"):
-        hold = revoke = f"It is {one.state} already."
-    acts = [
-        {
-            "words": "Revoke",
-            "url": f"/credentials/{one.key}/revoke/",
-            "why_not": revoke,
-            "icon": "ban",
-        }
-    ]
-    if one.state == "held":
-        acts.insert(
-            0,
-            {
-                "words": "Release",
-                "url": f"/credentials/{one.key}/release/",
-                "why_not": hold,
-                "icon": "lock-open",
-            },
-        )
-    else:
-        acts.insert(
-            0,
-            {
-                "words": "Hold",
-                "url": f"/credentials/{one.key}/hold/",
-                "why_not": hold,
-                "icon": "hourglass",
-            },
-        )
-    return acts
+        why = permissions.why_not_hold(user, one.identity, now=now) or ""
+    step, icon = ("release", "lock-open") if one.state == "held" else ("hold", "hourglass")
+    url = f"/credentials/{one.key}/{step}/"
+    return [{"words": step.capitalize(), "url": url, "why_not": why, "icon": icon}]
 
 
 def run(one: Run, user: User, *, now: datetime) -> dict[str, Any]:

@@ -45,17 +45,17 @@ def of_revocation(row: Revocation, user: User, *, now: datetime) -> list[dict[st
     )
     keys = [one.credential for one in found if one.credential is not None]
     seen = set(visible.credentials(user, now=now).filter(pk__in=keys).values_list("pk", flat=True))
-    return [_row(one, one.credential in seen) for one in found]
+    return [_row(one, one.credential in seen, goes=row.takes(one.identity)) for one in found]
 
 
-def _row(one: Below, seen: bool) -> dict[str, Any]:
+def _row(one: Below, seen: bool, *, goes: bool) -> dict[str, Any]:
     change = f"REV-{one.change_number}" if one.change_number is not None else ""
     return {
         "words": one.words,
         "depth": one.depth,
         "url": f"/credentials/CRED-{one.number}/" if seen else "",
         "lives": one.life == "lives",
-        "life": _life(one),
+        "life": _life(one) if goes else f"another identity's, not stopped from here: {_life(one)}",
         "ends": one.ends,
         "change": change,
         "change_url": f"/revocations/{change}/" if change and seen else "",
@@ -69,12 +69,20 @@ def _life(one: Below) -> str:
     return f"lives: {state}" if state else "lives"
 
 
-def before(credential: Credential, root: Identity, *, now: datetime) -> tuple[str, list[str]]:
+def before(
+    credential: Credential, root: Identity, *, others: bool = True, now: datetime
+) -> tuple[str, list[str]]:
     """What goes along when this is held or revoked, and who else uses that, in one sentence, "" where
-    nothing does; and the names of what stands, which would make somebody think again."""
-    found = issued.below([credential.pk], step="revoke", now=now, most=MOST)
+    nothing does; and the names of what stands, which would make somebody think again. `others`:
+    whether what is another identity's goes along (permissions.stops_others)."""
+    all_ = issued.below([credential.pk], step="revoke", now=now, most=MOST)
+    found = [one for one in all_ if others or one.identity in (None, root.pk)]
+    left = len(all_) - len(found)
+    stays = (
+        f" Issued to other identities, and not stopped from here: {counted(left, 'credential')}."
+    )
     if not found:
-        return "", []
+        return (stays.strip() if left else ""), []
     said = ", ".join(f"{one.words}{_until(one)}" for one in found[:MOST_NAMED])
     more = f" and {len(found) - MOST_NAMED:,} more" if len(found) > MOST_NAMED else ""
     many = counted(len(found), "credential")
@@ -82,6 +90,7 @@ def before(credential: Credential, root: Identity, *, now: datetime) -> tuple[st
     shared = _shared([one.credential for one in found if one.credential], root, now=now)
     if shared:
         words += f" Used by others as well, who lose them too: {', '.join(shared)}."
+    words += stays if left else ""
     return words, sorted(one.value for one in found if one.standing)
 
 

@@ -6,7 +6,7 @@ Owns the context of templates/revocation.html. Constant queries.
 from datetime import datetime
 from typing import Any
 
-from identities.actions import revocations
+from identities import permissions
 from identities.actions.revocations import by_hand, rights, stating
 from identities.models import Revocation, Statement, User
 from reviews.actions.stating import two_needed
@@ -93,7 +93,7 @@ def _acts(
             },
         ]
     if row.state == "failed":
-        why = revocations.why_not(row.identity, row.step, user, now=now) or ""
+        why = permissions.why_not_retry(user, row.identity, now=now) or ""
         return [
             {"words": "Try it again", "url": f"{path}retry/", "icon": "refresh", "why_not": why}
         ]

@@ -43,12 +43,6 @@ urlpatterns = [
         {"step": "release"},
         name="credential_release",
     ),
-    path(
-        "credentials/<str:key>/revoke/",
-        views.credential_step,
-        {"step": "revoke"},
-        name="credential_revoke",
-    ),
     path("delegations/", views.delegation_list, name="delegation_list"),
     path("revocations/", views.revocation_list, name="revocation_list"),
     path("ai-systems/", views.ai_system_list, name="ai_system_list"),

@@ -181,8 +181,8 @@ def why_not_harmless(found: Sequence[Made]) -> str | None:
     names = ", ".join(f"{one.kind} {one.name[:100]}" for one in left[:NAMED])
     more = f" and {len(left) - NAMED} more" if len(left) > NAMED else ""
     return (
-        f"It made what may still work: {names}{more}. Hold or revoke each, or say why it stays or"
-        " that it is gone; or close it as misuse."
+        f"It made what may still work: {names}{more}. Hold each, have a case revoke it, or say why it"
+        " stays or that it is gone; or close it as misuse."
     )
 
 

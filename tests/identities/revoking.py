@@ -20,7 +20,7 @@ from config.demo.aws import Demo
 from evidence.models import Actor
 from evidence.names import actor_ids
 from identities import actornames
-from identities.acting import COUNTERSIGN
+from identities.acting import COUNTERSIGN, By
 from identities.actions import revocations
 from identities.actions.revocations import of_aws
 from identities.models import (
@@ -97,9 +97,11 @@ def held_by(active: Make) -> Callable[[Person], tuple[Identity, Credential]]:
     return make
 
 
-def ask(identity: Identity, step: str, *, now: datetime, **said: Any) -> Revocation:
+def ask(
+    identity: Identity, step: str, *, now: datetime, by: By = COUNTERSIGN, **said: Any
+) -> Revocation:
     (row,) = revocations.request(
-        identity=identity, step=step, by=COUNTERSIGN, now=now, because="test", **said
+        identity=identity, step=step, by=by, now=now, because="test", **said
     )
     return row
 

@@ -30,7 +30,7 @@ def root(active: Callable[..., Identity]) -> Identity:
 
 def sign(root: Identity, by: User) -> Batch:
     return batches.cascade(
-        root=root, step="revoke", because="a leak", request_key=KEY, by=by, now=NOW
+        root=root, step="hold", because="a leak", request_key=KEY, by=by, now=NOW
     )
 
 
@@ -49,7 +49,7 @@ def test_two_senders_at_once_are_answered_with_the_same_batch(
     with ThreadPoolExecutor(2) as pool:
         made = {one.result(timeout=60) for one in [pool.submit(sender) for _ in range(2)]}
     assert made == {Batch.objects.get().pk}
-    assert (BatchRow.objects.count(), Revocation.objects.count()) == (2, 2)
+    assert (BatchRow.objects.count(), Revocation.objects.count()) == (2, 3)
     assert LedgerEntry.objects.filter(act="batch.signed").count() == 1
 
 
@@ -68,4 +68,4 @@ def test_sender_that_dies_half_way_leaves_nothing_and_may_send_again(
     assert (Batch.objects.count(), Revocation.objects.count()) == (0, 0)
     assert LedgerEntry.objects.filter(act="batch.signed").count() == 0
     sign(root, rex)
-    assert (Batch.objects.count(), Revocation.objects.count()) == (1, 2)
+    assert (Batch.objects.count(), Revocation.objects.count()) == (1, 3)

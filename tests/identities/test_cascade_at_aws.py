@@ -9,9 +9,10 @@ import pytest
 from botocore.exceptions import ClientError
 from django.conf import LazySettings
 
+from identities.acting import COUNTERSIGN
 from identities.actions import batches
 from identities.enforcers.aws_clients import Credentials
-from identities.models import Credential, Delegation, Revocation, User
+from identities.models import Credential, Delegation, Revocation
 from tests.awslab.lab import ANY_S3, Lab, Person
 from tests.evidence.killing import dooming
 from tests.identities.chains import bind, credential, delegation
@@ -35,7 +36,7 @@ def used(lab: Lab, with_: Credentials) -> str:
 
 
 def test_identity_its_key_its_sessions_and_what_they_minted_end_in_one_signature(
-    lab: Lab, held_by: Callable[..., Any], active: Callable[..., Any], user: Callable[..., User],
+    lab: Lab, held_by: Callable[..., Any], active: Callable[..., Any],
     settings: LazySettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
 ) -> None:  # fmt: skip
     person = lab.user(ASSUMES, ANY_S3)
@@ -62,7 +63,7 @@ def test_identity_its_key_its_sessions_and_what_they_minted_end_in_one_signature
 
     batch = batches.cascade(
         root=root, step="revoke", because="it left its task", request_key="request-0001",
-        by=user("rex", "responder"), now=now,
+        by=COUNTERSIGN, now=now,
     )  # fmt: skip
     rows = {one.row.subject: one for one in batches.results(batch)}
     # A delegation takes both seats: it is named with its end, and the rest goes out without it.

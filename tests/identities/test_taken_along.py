@@ -14,7 +14,7 @@ from identities.acting import COUNTERSIGN
 from identities.actions import revocations
 from identities.actions.revocations import late
 from identities.decisions import Question, decide
-from identities.models import Credential, Identity, Revocation
+from identities.models import Credential, Identity, Revocation, User
 from tests.awslab.lab import ANY_S3, Lab
 from tests.identities.chains import arn, bind, credential
 from tests.identities.conftest import NOW
@@ -95,6 +95,39 @@ def test_our_own_door_refuses_it_at_once(stolen: Credential) -> None:
             f"This credential was issued with {stolen.key}, which is held.",
         ),
     )
+
+
+@pytest.mark.parametrize("responder", [False, True])
+def test_who_answers_for_one_identity_stops_nothing_of_another(
+    stolen: Credential, active: Make, user: Make, responder: bool
+) -> None:
+    """An owner's hold takes along what is theirs or nobody's, a responder's everything; and so do
+    our own door, what evidence shows later, and the letting go."""
+    assert stolen.identity is not None
+    other = active("svc-other")
+    theirs = Credential.objects.get(actor__value=MINTED)
+    bind(other, arn("user/svc-other"))
+    Credential.objects.filter(pk=theirs.pk).update(identity=other)
+    owner = User.objects.get(username="owner-of-svc-report")
+    who = user("resp", "responder") if responder else owner
+    hold = ask(stolen.identity, "hold", now=NOW, credential=stolen, by=who)
+    goes = [MINTED] if responder else []
+    rows = Revocation.objects.order_by("number")
+    asked = [one.credential.actor.value for one in rows if one.credential]
+    assert sorted(asked) == sorted([KEY, AGAIN, *goes])
+    stopped = may("svc-other", theirs.key)[1] in ("issuer_stopped", "being_revoked")
+    assert stopped is responder
+    living = {one.value for one in late.known(hold, now=NOW)}
+    assert living == {AGAIN, *goes}
+    with transaction.atomic():
+        late.living(hold, now=NOW + SECOND)
+    assert Revocation.objects.count() == len(asked)
+    # What a responder held with it an owner does not let go of.
+    Revocation.objects.update(state="effective", effective_at=NOW, confirmed_at=NOW, sent_at=NOW)
+    Credential.objects.update(state="held")
+    ask(stolen.identity, "release", now=NOW + HOUR, credential=stolen, by=owner)
+    released = Revocation.objects.filter(step="release").order_by("number")
+    assert MINTED not in [one.credential.actor.value for one in released if one.credential]
 
 
 def test_what_is_let_go_lets_go_of_what_went_along(stolen: Credential) -> None:

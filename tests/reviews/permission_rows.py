@@ -344,7 +344,6 @@ def of_identities() -> Iterator[Row]:
             "Only a responder or who answers for svc-report may hold it.",
         ),
         "suspend": ("rex", "ines", f"Suspending svc-report {both}"),
-        "revoke": ("rex", "ines", f"Revoking what svc-report has {both}"),
         "register": ("root", "rita", "Only an administrator may register files."),
         "administer": ("root", "rita", "Only an administrator may do this."),
     }

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator
 
+from identities import permissions
+from identities.acting import COUNTERSIGN
 from identities.actions import batches
 from identities.actions.revocations import stating
 from identities.models import Person, Statement, User
@@ -60,6 +62,36 @@ def of_statements() -> Iterator[Row]:
     yield Row(
         "stating.why_not_refuse_statement",
         lambda w: refuse(w.user("ines"), w.identity(), _stated(w, "ines"), now=NOW),
+        None,
+    )
+
+
+def of_revocations() -> Iterator[Row]:
+    """Nobody revokes alone; what failed is sent again by who contains or answers for it."""
+    seats = "Revoking what svc-report has takes both seats: open a case, or hold it at once."
+    again = "Only a responder or who answers for svc-report may try it again."
+    table: tuple[tuple[str, str, str | None], ...] = (
+        ("revoke", "rex", seats),
+        ("revoke", "ines", seats),
+        ("revoke", "root", seats),
+        ("revoke", "otto", AUDITOR),
+        ("revoke", "off", INACTIVE),
+        ("retry", "rex", None),
+        ("retry", "ines", None),
+        ("retry", "rita", again),
+        ("retry", "otto", AUDITOR),
+        ("retry", "off", INACTIVE),
+    )
+    for verb, who, why in table:
+        ask = getattr(permissions, f"why_not_{verb}")
+        yield Row(
+            f"why_not_{verb}",
+            lambda w, ask=ask, who=who: ask(w.user(who), w.identity(), now=NOW),  # type: ignore[misc]  # defaults bind them
+            why,
+        )
+    yield Row(
+        "why_not_revoke",
+        lambda w: permissions.why_not_revoke(COUNTERSIGN, w.identity(), now=NOW),
         None,
     )
 

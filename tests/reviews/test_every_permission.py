@@ -40,7 +40,7 @@ from .permission_rooms import of_rooms
 from .permission_rows import of_identities, of_policies, of_reviews
 from .permission_sealed import of_sealed
 from .permission_sealing import of_sealing
-from .permission_statements import of_batches, of_statements
+from .permission_statements import of_batches, of_revocations, of_statements
 from .permission_steering import of_steering
 from .permission_world import World
 
@@ -72,6 +72,7 @@ ROWS = [
     *of_automatic_holds(),
     *of_statements(),
     *of_batches(),
+    *of_revocations(),
     *of_accounts(),
     *of_break_glass(),
     *of_sealed(),

@@ -4,10 +4,22 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
 
 from evidence.keys import key_of
 from evidence.models import Actor, LedgerEntry
-from identities.models import Credential, Delegation, Membership, Party, Person, Service, Team, User
+from identities.actions import revocations
+from identities.models import (
+    Credential,
+    Delegation,
+    Membership,
+    Party,
+    Person,
+    Revocation,
+    Service,
+    Team,
+    User,
+)
 from identities.permissions import NotAllowed
 from reviews import actions
 from reviews.models import Case, Notice
@@ -29,6 +41,25 @@ def story(story: Told) -> Told:
 def opened(story: Told) -> Case:
     identity = type(story.identity).objects.get(pk=story.identity.pk)
     return actions.open_review(identity=identity, by=story.rita, now=NOW, reason="yearly")
+
+
+@pytest.mark.parametrize("step", ["revoke", "narrow"])
+@pytest.mark.parametrize("who", ["rita", "ines"])
+def test_nobody_revokes_or_narrows_alone(story: Told, step: str, who: str) -> None:
+    """Outside of an incident, whatever role they have; a case does, in the name of Countersign."""
+    user = User.objects.get(username=who)
+    user.groups.set(Group.objects.exclude(name="auditor"))
+    before = Revocation.objects.count()
+    with pytest.raises(NotAllowed, match="takes both seats: open a case, or hold it at once"):
+        revocations.request(
+            identity=story.identity,
+            step=step,
+            by=User.objects.get(pk=user.pk),
+            now=NOW,
+            because="x",
+            credential=story.credential if step == "revoke" else None,
+        )
+    assert Revocation.objects.count() == before
 
 
 def granted_by(story: Told, who: Party) -> None:

@@ -73,7 +73,7 @@ LINES = (
         "cuts",
         "a hold is reversible and alone; what cannot be undone is the lead's in an incident, or both seats'",
         "revocations cascade cascade_sign batches batch_new batch_sign credential_hold"
-        " credential_release credential_revoke containment containment_new containment_sign"
+        " credential_release containment containment_new containment_sign"
         " containment_ask containment_undo playbook_runs playbook_run_new playbook_run_sign"
         " playbook_run_stop automatic_release automatic_hold_release",
     ),
@@ -152,9 +152,6 @@ KNOWN: dict[str, str] = {
 }
 # What the walk has found and nobody mends yet; SECURITY.md says so.
 FOUND: dict[str, str] = {
-    # A responder revokes or suspends outside of an incident, with a token as well.
-    "cuts": "revocations cascade cascade_sign batches batch_sign credential_revoke",
-    "states of identities": "revocations",
     # An alert is matched or dismissed by one person.
     "alerts": "alert_match alert_dismiss",
     # A person is said to have left by one other person, and signs nothing from then on.

@@ -100,6 +100,8 @@ class Along:
             identity = identities.get(ask.identity.pk if one.identity is None else one.identity)
             if credential is None or identity is None:
                 continue
+            if identity.pk != ask.identity.pk and not ask.takes_others:
+                continue
             child = ask._replace(
                 identity=identity,
                 credential=credential,

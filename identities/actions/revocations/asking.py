@@ -20,7 +20,7 @@ from identities.enforcers.contract import Permission
 from identities.models import Credential, Entitlement, Identity, Revocation
 from identities.permissions import NotAllowed, NotPossible
 
-from .asks import WHY_NOT, Ask, Made
+from .asks import Ask, Made
 from .together import Together
 
 # Standing keys that one suspension holds at their targets; at our door nothing works of any.
@@ -221,7 +221,7 @@ def retry(*, revocation: Revocation, by: By, now: datetime) -> Revocation:
             .select_related("identity", "identity__service")
             .get(pk=revocation.pk)
         )
-        permissions.require(WHY_NOT[row.step](by, row.identity, now=now))
+        permissions.require(permissions.why_not_retry(by, row.identity, now=now))
         if row.state != "failed":
             raise NotPossible(f"{row.key} is {row.state}: only what failed is tried again.")
         # It may have gone out before it failed, so the target is looked at first.

@@ -41,7 +41,8 @@ class Ask(NamedTuple):
     release may let come into force (enforcers/widening.py), where that is not what was held.
     `by_hand`: a credential that no enforcer changes is put on the wall for people, not refused.
     `urgent`: goes before what is routine; None: it is where a person asks. `takes_issued`: what the
-    credential issued is stopped with it; `cause` is the revocation that takes this one along.
+    credential issued is stopped with it, also what is another identity's if `takes_others`; `cause`
+    is the revocation that takes this one along.
     """
 
     identity: Identity
@@ -59,6 +60,7 @@ class Ask(NamedTuple):
     by_hand: bool = False
     urgent: bool | None = None
     takes_issued: bool = True
+    takes_others: bool = True
     cause: Revocation | None = None
 
 

@@ -35,7 +35,8 @@ def known(row: Revocation, *, now: datetime) -> list[Below]:
     """What the credential of this stop issued, transitively, and what of it lives."""
     if not row.takes_issued or row.credential_id is None:
         return []
-    return issued.below([row.credential_id], step=row.step, since=row.number, now=now)
+    found = issued.below([row.credential_id], step=row.step, since=row.number, now=now)
+    return [one for one in found if row.takes(one.identity)]
 
 
 def living(row: Revocation, *, now: datetime) -> list[Below]:
@@ -114,6 +115,7 @@ def _ask(row: Revocation, those: Sequence[Below], *, now: datetime) -> None:
                     delete=bool(row.target.get("delete", True)),
                     by_hand=one.ends is None,
                     urgent=row.urgent,
+                    takes_others=row.takes_others,
                     cause=row,
                 )
             )

@@ -81,7 +81,7 @@ class Together:
         self.made: list[Revocation] = []
         # Open rows that are asked for again: in their own right, or with what they issued.
         self.own: set[UUID] = set()
-        self.taking: set[UUID] = set()
+        self.taking: list[Revocation] = []
         # What releases undo: identity, credential, step, system and the target's name.
         self.undone: list[tuple[UUID, UUID | None, str, str, str]] = []
         self.door = OwnDoor(self.identities, steps, by=self.said_by, now=now)
@@ -90,6 +90,8 @@ class Together:
         """What stands for this ask. Nothing is written before `write`, of a refused one never."""
         if ask.case in self.unsaid:
             ask = ask._replace(because=causes.NEUTRAL, case_key="")
+        if not permissions.stops_others(self.by):
+            ask = ask._replace(takes_others=False)
         try:
             rows = self._allowed_rows(ask)
         except (NotPossible, NotAllowed) as refused:
@@ -247,8 +249,9 @@ class Together:
         if not row._state.adding:
             if ask.cause is None and row.cause_id is not None:
                 self.own.add(row.pk)
-            if takes(ask) and not row.takes_issued:
-                self.taking.add(row.pk)
+            if takes(ask) and not (row.takes_issued and (row.takes_others or not ask.takes_others)):
+                row.takes_issued, row.takes_others = True, row.takes_others or ask.takes_others
+                self.taking.append(row)
         return row
 
     def _withdraw(
@@ -311,6 +314,7 @@ class Together:
             urgent=acting(self.by).user is not None if ask.urgent is None else ask.urgent,
             not_before=self.now,
             takes_issued=takes(ask),
+            takes_others=takes(ask) and ask.takes_others,
             cause=ask.cause,
         )
 
@@ -324,7 +328,7 @@ class Together:
         if self.own:
             Revocation.objects.filter(pk__in=self.own).update(cause=None)
         if self.taking:
-            Revocation.objects.filter(pk__in=self.taking).update(takes_issued=True)
+            Revocation.objects.bulk_update(self.taking, ["takes_issued", "takes_others"])
         identity_actions.record_all(
             [
                 identity_actions.Act(

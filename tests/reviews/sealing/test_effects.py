@@ -53,7 +53,7 @@ def test_what_it_holds_names_neither_reason_nor_case_nor_person(
     before = len(LedgerEntry.objects.filter(sealed_case=None))
     row = hold(story, people.case, people.rex)
     batch = batches.cascade(
-        root=story.identity, step="revoke", because=f"{SECRET} reason", request_key="a-request-key",
+        root=story.identity, step="hold", because=f"{SECRET} reason", request_key="a-request-key",
         by=people.rex, now=LATER, case=people.case.pk, case_key=people.case.key,
     )  # fmt: skip
     assert (row.because, row.case_key, row.requested_by_name) == (NEUTRAL, "", "Responders")
