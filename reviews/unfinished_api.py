@@ -52,7 +52,7 @@ def revocation_of(request: Request, key: str) -> Revocation:
     if not (number.isascii() and number.isdigit() and len(number) <= 15):
         raise Http404
     row = (
-        rows.select_related("identity__service", "credential")
+        rows.select_related("identity__service", "credential", "cause")
         .prefetch_related("statements")
         .filter(number=int(number))
         .first()
