@@ -46,7 +46,7 @@ def switch(story: Told) -> tuple[str, dict[str, str]]:
 
 def credential(story: Told) -> tuple[str, dict[str, str]]:
     row = Credential.objects.get()
-    return f"/credentials/{row.key}/revoke/", {"reason": "x"}
+    return f"/credentials/{row.key}/hold/", {"reason": "x"}
 
 
 ACTS: dict[str, Callable[[Told], tuple[str, dict[str, str]]]] = {

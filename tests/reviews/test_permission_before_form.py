@@ -84,7 +84,7 @@ def test_who_may_is_told_what_is_missing(campaign: Campaign, said: dict[str, str
     ("address", "said", "asks"),
     [
         ("retire", {}, "Say why it is not needed any more."),
-        ("revocations", {"step": "revoke", "because": ""}, "Say why: it stands in the ledger."),
+        ("revocations", {"step": "hold", "because": ""}, "Say why: it stands in the ledger."),
     ],
 )
 def test_stranger_of_an_identity_is_told_so_before_a_reason_is_asked_for(
