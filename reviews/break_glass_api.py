@@ -1,6 +1,6 @@
 """Break-glass for scripts and agents: ask, look, sign, end. Siblings of the pages.
 
-A token asks, gives back, cuts off and explains; what opens or closes something, a person signs.
+A token asks, gives back and explains; the rest a person does (identities/api/deciding.py).
 """
 
 from collections.abc import Callable
@@ -14,13 +14,14 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from identities.api.deciding import reason_of
 from identities.api.doors import PAGED, door, named, page_of
 from identities.api.identities import user_of
 from identities.api.serializers import Reason, checked
 from identities.models import User
 from identities.permissions import NotPossible, require
 from reviews import second_factor
-from reviews.api import case_of, confirmed
+from reviews.api import case_of
 from reviews.break_glass import (
     answering,
     asking,
@@ -113,21 +114,21 @@ class ReviewIn(serializers.Serializer[Any]):
 
 
 type WhyNot = Callable[..., str | None]
-# act: what does it, what it takes, who may, and whether only a person's hand counts.
-ACTS: dict[str, tuple[Callable[..., Case], type[serializers.Serializer[Any]], WhyNot, bool]] = {
-    "approve": (answering.approve, ApproveIn, rights.why_not_answer, True),
-    "deny": (answering.deny, ReasonIn, rights.why_not_answer, False),
-    "send-back": (answering.send_back, ReasonIn, rights.why_not_answer, False),
-    "look": (answering.acknowledge, NothingIn, rights.why_not_answer, False),
-    "vouch": (bypassing.vouch, ReasonIn, rights.why_not_vouch, True),
-    "bypass": (bypassing.bypass, ReasonIn, rights.why_not_bypass, True),
-    "without-factor": (bypassing.go_without, ReasonIn, rights.why_not_go_without, False),
-    "give-back": (ending.give_back, ReasonIn, rights.why_not_give_back, False),
-    "cut-off": (ending.cut_off, ReasonIn, rights.why_not_cut_off, False),
-    "longer": (ending.ask_longer, LongerIn, rights.why_not_ask_longer, False),
-    "ticket": (ending.name_ticket, TicketIn, rights.why_not_name_ticket, False),
-    "explain": (reviewing.explain, ExplainIn, rights.why_not_explain, False),
-    "review": (reviewing.close, ReviewIn, rights.why_not_review, True),
+# act: what does it, what it takes, and who may.
+ACTS: dict[str, tuple[Callable[..., Case], type[serializers.Serializer[Any]], WhyNot]] = {
+    "approve": (answering.approve, ApproveIn, rights.why_not_answer),
+    "deny": (answering.deny, ReasonIn, rights.why_not_answer),
+    "send-back": (answering.send_back, ReasonIn, rights.why_not_answer),
+    "look": (answering.acknowledge, NothingIn, rights.why_not_answer),
+    "vouch": (bypassing.vouch, ReasonIn, rights.why_not_vouch),
+    "bypass": (bypassing.bypass, ReasonIn, rights.why_not_bypass),
+    "without-factor": (bypassing.go_without, ReasonIn, rights.why_not_go_without),
+    "give-back": (ending.give_back, ReasonIn, rights.why_not_give_back),
+    "cut-off": (ending.cut_off, ReasonIn, rights.why_not_cut_off),
+    "longer": (ending.ask_longer, LongerIn, rights.why_not_ask_longer),
+    "ticket": (ending.name_ticket, TicketIn, rights.why_not_name_ticket),
+    "explain": (reviewing.explain, ExplainIn, rights.why_not_explain),
+    "review": (reviewing.close, ReviewIn, rights.why_not_review),
 }
 
 
@@ -218,14 +219,14 @@ def one(request: Request, key: str) -> Response:
 def act(request: Request, key: str, act: str) -> Response:
     """Sign, end or look back: approve, deny, send-back, look, vouch, bypass, without-factor, give-back,
     cut-off, longer, ticket, explain, review."""
-    does, takes, why_not, by_hand = ACTS[act]
+    does, takes, why_not = ACTS[act]
     case, user, now = glass_of(request, key), user_of(request), timezone.now()
     require(why_not(user, case, now=now))
     data = checked(takes(data=request.data))
-    if by_hand:
-        confirmed(request)
     if act == "bypass":
         data["factor"] = second_factor.given(request._request, user)
+    if "reason" in data:
+        data["reason"] = reason_of(request, data["reason"])
     row = does(case=case, **data, by=user, now=now)
     return Response(as_data(row, user, now=now))
 

@@ -15,7 +15,6 @@ from identities.api.doors import PAGED, door, page_of
 from identities.api.identities import user_of
 from identities.api.serializers import Reason, checked
 from identities.permissions import require
-from reviews.api import confirmed
 from reviews.pages.change_views import change_of
 from reviews.pages.changes import as_data
 
@@ -57,7 +56,6 @@ def sign(request: Request, key: str) -> Response:
     user, now = user_of(request), timezone.now()
     row = change_of(key, user)
     require(actions.why_not_sign_change(user, row, now=now))
-    confirmed(request)
     return Response(as_data(actions.sign(change=row, by=user, now=now), user, now=now))
 
 

@@ -1,5 +1,5 @@
 """Containment and playbooks for scripts: siblings of the pages over the same actions. A token signs
-nothing."""
+nothing, but for holds where a signed policy allows them (identities/api/deciding.py)."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from identities.actions.batches import naming
+from identities.api.deciding import reason_of
 from identities.api.doors import door, named
 from identities.api.identities import user_of
 from identities.api.serializers import Reason, checked
 from identities.permissions import NotPossible, require
-from reviews.api import confirmed
 from reviews.incidents import contained, containing, playbook_document, running, targets
 from reviews.incidents import containment_rights as rights
 from reviews.incidents import playbooks as actions
@@ -171,15 +171,13 @@ def steps(request: Request, key: str) -> Response:
                 "breaks": would.facts,
             }
         )
-    if not seats:
-        confirmed(request)
     would_stop.same_as_shown(would.foreseen, data["digest"])
     does_it = containing.propose if seats else containing.contain
     row = does_it(
         case=case,
         does=data["does"],
         those=those,
-        reason=data["reason"],
+        reason=reason_of(request, data["reason"]),
         left=left,
         foreseen=would.foreseen,
         by=user,
@@ -266,7 +264,6 @@ def runs(request: Request, key: str) -> Response:
             for one, would in found
         ]
         return Response({"digest": foreseen.digest, "steps": said})
-    confirmed(request)
     would_stop.same_as_shown(foreseen, data["digest"])
     row = running.run(
         playbook=playbook,
@@ -349,7 +346,6 @@ def sign(request: Request, slug: str, version: int) -> Response:
     user, now = user_of(request), timezone.now()
     row = playbook_of(slug, version)
     require(rights.why_not_sign_playbook(user, row, now=now))
-    confirmed(request)
     return Response(playbook_data(actions.sign(playbook=row, by=user, now=now)))
 
 

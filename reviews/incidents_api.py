@@ -21,7 +21,7 @@ from identities.models import User
 from identities.permissions import NotPossible, require
 from reviews import visible
 from reviews.actions import handing
-from reviews.api import case_of, confirmed
+from reviews.api import case_of
 from reviews.incidents import closing, forms, freezing, opening, questions, rights, rooms, tasks
 from reviews.models import Case, Room
 from reviews.models.incidents import CERTAINTIES, ROLES, SEVERITIES
@@ -141,24 +141,24 @@ def _why_not_end(user: User, case: Case, *, now: Any) -> str | None:
     return None if None in whys else rights.why_not_work(user, case, now=now)
 
 
-# act: what does it, what it takes, who may, and whether only a person's hand counts.
-ACTS: dict[str, tuple[Callable[..., Any], type[serializers.Serializer[Any]], WhyNot, bool]] = {
-    "severity": (rooms.set_severity, SeverityIn, rights.why_not_work, False),
-    "role": (rooms.name_role, RoleIn, rights.why_not_work, False),
-    "hand-over": (rooms.hand_over, HandOverIn, rights.why_not_work, False),
-    "outcome": (rooms.write_outcome, WordsIn, rights.why_not_work, False),
-    "lessons": (rooms.note_lessons, WordsIn, rights.why_not_work, False),
-    "ask": (questions.ask, WordsIn, rights.why_not_work, False),
-    "drop": (questions.drop, DropIn, rights.why_not_work, False),
-    "take-up": (questions.take_up, QuestionIn, rights.why_not_work, False),
-    "conclude": (questions.conclude, ConcludeIn, rights.why_not_work, False),
-    "task": (tasks.add, TaskIn, rights.why_not_work, False),
-    "end-task": (tasks.end, EndTaskIn, _why_not_end, False),
-    "freeze": (freezing.freeze, IncidentNothingIn, rights.why_not_work, False),
-    "review": (closing.open_review, IncidentNothingIn, rights.why_not_work, False),
-    "look-back": (closing.put_before, IncidentNothingIn, rights.why_not_work, False),
-    "send-back": (closing.send_back, IncidentReasonIn, rights.why_not_send_back, False),
-    "close": (closing.close, CloseIn, rights.why_not_close, True),
+# act: what does it, what it takes, and who may.
+ACTS: dict[str, tuple[Callable[..., Any], type[serializers.Serializer[Any]], WhyNot]] = {
+    "severity": (rooms.set_severity, SeverityIn, rights.why_not_work),
+    "role": (rooms.name_role, RoleIn, rights.why_not_work),
+    "hand-over": (rooms.hand_over, HandOverIn, rights.why_not_work),
+    "outcome": (rooms.write_outcome, WordsIn, rights.why_not_work),
+    "lessons": (rooms.note_lessons, WordsIn, rights.why_not_work),
+    "ask": (questions.ask, WordsIn, rights.why_not_work),
+    "drop": (questions.drop, DropIn, rights.why_not_work),
+    "take-up": (questions.take_up, QuestionIn, rights.why_not_work),
+    "conclude": (questions.conclude, ConcludeIn, rights.why_not_work),
+    "task": (tasks.add, TaskIn, rights.why_not_work),
+    "end-task": (tasks.end, EndTaskIn, _why_not_end),
+    "freeze": (freezing.freeze, IncidentNothingIn, rights.why_not_work),
+    "review": (closing.open_review, IncidentNothingIn, rights.why_not_work),
+    "look-back": (closing.put_before, IncidentNothingIn, rights.why_not_work),
+    "send-back": (closing.send_back, IncidentReasonIn, rights.why_not_send_back),
+    "close": (closing.close, CloseIn, rights.why_not_close),
 }
 
 
@@ -221,7 +221,7 @@ def one(request: Request, key: str) -> Response:
 def act(request: Request, key: str, act: str) -> Response:
     """Work in a room: severity, role, hand-over, outcome, lessons, ask, drop, take-up, conclude, task,
     end-task, freeze, review, look-back, send-back, close."""
-    does, takes, why_not, by_hand = ACTS[act]
+    does, takes, why_not = ACTS[act]
     case, user, now = room_of(request, key), user_of(request), timezone.now()
     require(why_not(user, case, now=now))
     data = dict(checked(takes(data=request.data)))
@@ -229,8 +229,6 @@ def act(request: Request, key: str, act: str) -> Response:
         data["events"] = forms.refs_of(" ".join(data["events"]))
     if "owner" in data:
         data["owner"] = handing.party_called(data["owner"])
-    if by_hand:
-        confirmed(request)
     does(case=case, **data, by=user, now=now)
     return Response(room.as_data(room_of(request, key), user, now=now))
 

@@ -17,7 +17,7 @@ from identities import visible as identities_visible
 from identities.actions import vendors
 from identities.actions.identities import locked
 from identities.api.doors import door, named
-from identities.api.identities import confirmed, identity_of, user_of
+from identities.api.identities import identity_of, user_of
 from identities.api.serializers import AttestIn, BecauseIn, IdentityOut, Reason, known_only
 from identities.models import Identity
 from identities.permissions import (
@@ -124,7 +124,6 @@ def retire(request: Request, key: str) -> Response:
     row, user, now = identity_of(request, key), user_of(request), timezone.now()
     require(retiring.why_not(user, row, now=now))
     data = known_only(BecauseIn(data=request.data))
-    confirmed(request)
     retiring.retire(identity=row, by=user, now=now, reason=data["because"])
     return Response(IdentityOut(identity_of(request, key)).data)
 

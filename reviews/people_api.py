@@ -17,6 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from identities.actions import registration
+from identities.api.deciding import confirmed
 from identities.api.doors import PAGED, door, page_of
 from identities.api.identities import user_of
 from identities.api.serializers import Reason, checked
@@ -24,7 +25,6 @@ from identities.models import ApiToken, Person
 from identities.permissions import NotPossible, require, why_not_roster, why_not_say_who_left
 from identities.register import read
 from reviews import owner_permissions
-from reviews.api import confirmed
 from reviews.pages import people
 from reviews.succession import foreseen
 
@@ -61,7 +61,9 @@ def roster(request: Request) -> Response:
         return _list(request)
     require(why_not_roster(user, now=now))
     data = checked(RosterIn(data=request.data))
-    _confirmed(request, dry_run=data["dry_run"])
+    # A token was made for the system that knows who is here.
+    if not data["dry_run"] and not isinstance(request.auth, ApiToken):
+        confirmed(request)
     entries = read("list.json", json.dumps({"people": data["people"]}))
     with transaction.atomic():
         found = registration.roster(
@@ -86,13 +88,6 @@ def roster(request: Request) -> Response:
             for one in gone[:MOST_FORESEEN]
         ]
     return Response(said)
-
-
-def _confirmed(request: Request, *, dry_run: bool) -> None:
-    """A person at the keyboard confirms who they are; a token was made at the server for the
-    system that knows who is here, and nobody's hand is at it."""
-    if not dry_run and not isinstance(request.auth, ApiToken):
-        confirmed(request)
 
 
 def _list(request: Request) -> Response:
@@ -127,7 +122,6 @@ def person(request: Request, pk: UUID) -> Response:
             require(owner_permissions.why_not_say_gone(user, row, now=now))
             if data.get("at") is None:
                 raise NotPossible("Say when: at, a date and time.")
-            _confirmed(request, dry_run=data["dry_run"])
         waits = people.say(
             row,
             state=data["state"],

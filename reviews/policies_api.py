@@ -21,7 +21,6 @@ from identities.models import User
 from identities.permissions import NotAllowed, require
 from reviews import policy_permissions, policy_words
 from reviews.actions import policy_versions
-from reviews.api import confirmed
 from reviews.models import ReviewPolicy
 from reviews.pages import policies as pages
 from reviews.policy_document import DocumentError
@@ -177,7 +176,6 @@ def sign(request: Request, slug: str, version: int) -> Response:
     user, now = user_of(request), timezone.now()
     row = policy_of(slug, version)
     require(policy_permissions.why_not_sign_policy(user, row, now=now))
-    confirmed(request)
     row = policy_versions.sign(policy=row, by=user, now=now)
     return Response(as_data(row, user_of(request)))
 

@@ -1,10 +1,11 @@
-"""How a policy softens what its outcomes do: held before it is cut for good, and a brake. Pure.
+"""How a policy softens what its outcomes do: held before it is cut for good, and a brake; and what
+it lets tokens do. Pure.
 
-Owns the two fields, how they are read and what they say in words. What acts on them is
-reviews/actions/quarantining.py and reviews/actions/braking.py.
+Owns the three fields, how they are read and what they say in words. What acts on them is
+reviews/actions/quarantining.py, reviews/actions/braking.py and identities/api/deciding.py.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,11 @@ from evidence.words import counted
 from reviews.policy_reading import Problem, members, whole
 
 LONGEST_QUARANTINE = 90  # days
+# What `api` may name, and in words; the same as in identities/api/deciding.py, a test compares them.
+API = {
+    "hold": "hold an identity or a credential, which can be released",
+    "cut_off": "end break-glass access before its time",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +48,10 @@ def brake(value: Any) -> Brake:
     return Brake(**found)
 
 
-def words(quarantine_days: int, brake: Brake | None) -> Iterator[tuple[str, str]]:
-    """What both say: (about, sentence)."""
+def words(
+    quarantine_days: int, brake: Brake | None, api: Iterable[str]
+) -> Iterator[tuple[str, str]]:
+    """What the three say: (about, sentence)."""
     if quarantine_days:
         held = counted(quarantine_days, "day")
         said = (
@@ -60,3 +68,6 @@ def words(quarantine_days: int, brake: Brake | None) -> Iterator[tuple[str, str]
         said = f"When silence would cut more than {' or '.join(bounds)} within one hour, the rest"
         said += " waits on the release list for a person; so does what a campaign decided, if its"
         yield "Brake", f"{said} end cuts more at once. What is signed to go out at once goes out."
+    if may := [API[one] for one in api]:
+        said = f"Without a person, a token with the scope `act` may {' and '.join(may)}. Everything"
+        yield "API tokens", f"{said} else that decides, a person does, signed in."

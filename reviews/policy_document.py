@@ -24,7 +24,7 @@ from reviews.micro_reviews import POLICY as REVIEWS
 from reviews.micro_reviews import MicroReviews
 from reviews.micro_reviews import read as read_micro_reviews
 from reviews.outcomes import DEFAULT_STRATEGY
-from reviews.policy_consequences import Brake, brake, quarantine
+from reviews.policy_consequences import API, Brake, brake, quarantine
 from reviews.policy_reading import (
     Problem,
     list_of,
@@ -97,7 +97,7 @@ MOST_HOURS = 366 * 24
 MOST_BEFORE = 31 * 24
 # Longer, and nobody remembers why nothing is cut; the database holds no longer one either.
 LONGEST_FREEZE = 60  # days
-OF_REVIEWS = ("freeze_days", "incident_hours")
+OF_REVIEWS = ("api", "freeze_days", "incident_hours")
 NOT_OF_OTHERS = f"It is asked of {REVIEWS} alone: write it there."
 IDENTITY = re.compile(r"NHI-0*([1-9]\d{0,14})")
 
@@ -163,6 +163,7 @@ class Document:
     freeze_days: int = LONGEST_FREEZE
     incident_hours: Mapping[str, int] = field(default_factory=lambda: incident_hours.HOURS)
     micro_reviews: MicroReviews = field(default_factory=dict)
+    api: tuple[str, ...] = ()
 
     def exempt(self, today: date) -> tuple[Exemption, ...]:
         """The exemptions that have not ended by `today`, UTC."""
@@ -285,6 +286,7 @@ FIELDS: dict[str, tuple[Callable[[Any], Any], bool, str]] = {
         f"how long a change freeze may last; only in {REVIEWS}",
     ),
     "incident_hours": (incident_hours.read, False, f"time by severity; only in {REVIEWS}"),
+    "api": (some_of(tuple(API)), False, f"for tokens: {', '.join(API)}; only in {REVIEWS}"),
     "scope": (_scope, False, f"which identities: {', '.join(SCOPE)}; {{}} for all"),
     "every_days": (whole(1, 3_660), False, "how often each is reviewed without a campaign"),
     "attestation": (read_attestation, False, f"of attestations: {', '.join(ATTESTATION)}"),

@@ -42,7 +42,10 @@ def lines(document: Document, *, name: str, with_exempt: bool = True) -> list[Li
     for tier, rungs in document.ladder.items():
         said = "; ".join(f"after {hours(one.after_hours)} {STEP_WORDS[one.does]}" for one in rungs)
         found.append(Line(f"Silence about what is {tier}", f"{said or 'nothing'}."))
-    found += [Line(*one) for one in of_consequences(document.quarantine_days, document.brake)]
+    found += [
+        Line(*one)
+        for one in of_consequences(document.quarantine_days, document.brake, document.api)
+    ]
     if document.scope is not None:
         found.append(Line("Which identities", f"{of_scope(document.scope)}."))
     if document.scope is not None and document.every_days is None:

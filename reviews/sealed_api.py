@@ -1,6 +1,6 @@
 """Sealed credentials for scripts: declare, announce a drill, read and explain a use.
 
-A token proposes, announces and explains; what puts in force or closes something, a person signs.
+A token proposes; whatever else is said here decides, and a person says it (identities/api/deciding.py).
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ from identities.api.doors import door
 from identities.api.identities import user_of
 from identities.api.serializers import Reason, checked
 from identities.permissions import READERS, groups, require
-from reviews.api import case_of, confirmed
+from reviews.api import case_of
 from reviews.models import Case, SealedCredential, SealedUse
 from reviews.models.break_glass import REVIEWS
 from reviews.models.sealed import DECISION_WORDS
@@ -162,7 +162,6 @@ def sign(request: Request, slug: str, version: int) -> Response:
     """The second signature on a version; by a person's session."""
     row, user, now = sealed_of(slug, version), user_of(request), timezone.now()
     require(rights.why_not_sign_sealed(user, row, now=now))
-    confirmed(request)
     return Response(sealed_as_data(declaring.sign(sealed=row, by=user, now=now)))
 
 
@@ -248,7 +247,6 @@ def look_back(request: Request, key: str) -> Response:
     user, now = user_of(request), timezone.now()
     require(rights.why_not_look_at_use(user, use, now=now))
     said = checked(LookBackIn(data=request.data))
-    confirmed(request)
     looking.look_back(case=case, **said, by=user, now=now)
     return Response(use_as_data(_used(request, key)[1]))
 

@@ -17,7 +17,7 @@ from identities.api.identities import user_of
 from identities.api.serializers import Reason, checked
 from identities.models import Person
 from identities.permissions import require
-from reviews.api import case_of, confirmed
+from reviews.api import case_of
 from reviews.models import Case
 from reviews.sealing import enclosing, members, naming, rights, unsealing
 from reviews.sealing.enclosing import Named
@@ -93,7 +93,6 @@ def seal(request: Request, key: str) -> Response:
     if request.method == "POST":
         require(rights.why_not_seal(user, case, now=now))
         said = checked(SealIn(data=request.data))
-        confirmed(request)
         named = Named(
             naming.persons_called(said["members"]),
             naming.persons_called(said["subjects"]),
@@ -150,7 +149,6 @@ def _members(
     case, user, now = case_of(request, key), user_of(request), timezone.now()
     require(rights.why_not_change_members(user, case, now=now))
     said = dict(checked(takes(data=request.data)))
-    confirmed(request)
     return case, said
 
 
@@ -161,7 +159,6 @@ def unseal_ask(request: Request, key: str) -> Response:
     case, user, now = case_of(request, key), user_of(request), timezone.now()
     require(rights.why_not_ask_unsealing(user, case, now=now))
     said = checked(WhyIn(data=request.data))
-    confirmed(request)
     unsealing.ask(case=case, **said, by=user, now=now)
     return Response(as_data(case))
 
@@ -173,7 +170,6 @@ def unseal_drop(request: Request, key: str) -> Response:
     case, user, now = case_of(request, key), user_of(request), timezone.now()
     require(rights.why_not_drop_unsealing(user, case, now=now))
     said = checked(WhyIn(data=request.data))
-    confirmed(request)
     unsealing.drop(case=case, **said, by=user, now=now)
     return Response(as_data(case))
 
@@ -184,7 +180,6 @@ def unseal_sign(request: Request, key: str) -> Response:
     """The second signature: it is sealed no more."""
     case, user, now = case_of(request, key), user_of(request), timezone.now()
     require(rights.why_not_sign_unsealing(user, case, now=now))
-    confirmed(request)
     unsealing.sign(case=case, by=user, now=now)
     case.refresh_from_db()
     return Response(as_data(case))

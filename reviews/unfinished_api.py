@@ -18,7 +18,7 @@ from identities.actions import grants, revocations
 from identities.actions.revocations import by_hand, stating
 from identities.actions.revocations import rights as nightly
 from identities.api.doors import door, page_of
-from identities.api.identities import confirmed, user_of
+from identities.api.identities import user_of
 from identities.api.serializers import RevocationOut, checked
 from identities.models import Revocation, Rights, Statement
 from identities.permissions import NotPossible, require
@@ -141,7 +141,6 @@ def state(request: Request, key: str) -> Response:
     """State that it was done by hand; `two_needed`: a second person signs before it counts."""
     row, user, now = revocation_of(request, key), user_of(request), timezone.now()
     require(stating.why_not_state(user, row.identity, now=now))
-    confirmed(request)
     data = checked(StateIn(data=request.data))
     try:
         body = base64.b64decode(data["file"], validate=True)
@@ -167,7 +166,6 @@ def sign(request: Request, key: str) -> Response:
     row, user, now = revocation_of(request, key), user_of(request), timezone.now()
     waits = row.statements.filter(state="proposed").first()
     require(stating.why_not_sign_statement(user, row.identity, waits, now=now))
-    confirmed(request)
     stating.sign(revocation=row, by=user, now=now)
     return Response(_whole(revocation_of(request, key)))
 

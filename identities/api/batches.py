@@ -16,8 +16,9 @@ from identities.actions.batches import signing
 from identities.models import Batch, User
 from identities.permissions import require
 
+from .deciding import reason_of
 from .doors import PAGED, door, named, page_of
-from .identities import confirmed, identity_of, user_of
+from .identities import identity_of, user_of
 from .serializers import BecauseIn, checked
 
 BAT = re.compile(r"BAT-0*(\d{1,15})")
@@ -58,11 +59,10 @@ def cascade(request: Request, key: str) -> Response:
             root=row, step=data["step"], by=user, now=now, by_hand=data["by_hand"]
         )
         return Response({"rows": planned(plan)})
-    confirmed(request)
     made = batches.cascade(
         root=row,
         step=data["step"],
-        because=data["because"],
+        because=reason_of(request, data["because"]),
         request_key=data["request_key"],
         by_hand=data["by_hand"],
         by=user,
@@ -86,11 +86,10 @@ def many(request: Request) -> Response:
             names=data["names"], step=data["step"], by=user, now=now, by_hand=data["by_hand"]
         )
         return Response({"rows": planned(plan)})
-    confirmed(request)
     made = batches.named(
         names=data["names"],
         step=data["step"],
-        because=data["because"],
+        because=reason_of(request, data["because"]),
         request_key=data["request_key"],
         by_hand=data["by_hand"],
         by=user,

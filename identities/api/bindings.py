@@ -21,9 +21,8 @@ from identities import visible
 from identities.actions import bindings as binding_actions
 from identities.actions.bindings import foreseeing, linking, links
 from identities.actions.bindings.links import Link
-from identities.models import ApiToken, Binding, LinkProposal
+from identities.models import Binding, LinkProposal
 from identities.permissions import (
-    PersonRequired,
     require,
     why_not_claim,
     why_not_confirm_binding,
@@ -212,8 +211,6 @@ def sign_link(request: Request, pk: Any) -> Response:
     if request.method == "GET":
         return Response(linking.foresee(row, by=user, now=now).as_data())
     require(why_not_sign_link(user, row, now=now))
-    if isinstance(request.auth, ApiToken):
-        raise PersonRequired("A token cannot sign this: a person signs it, signed in.")
     data = checked(KnowingIn(data=request.data))
     made = linking.sign(row=row, by=user, now=now, was=data["changes"])
     row.refresh_from_db()

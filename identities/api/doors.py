@@ -18,7 +18,7 @@ from rest_framework.authentication import (
 )
 from rest_framework.decorators import api_view, authentication_classes, permission_classes
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied, ValidationError
-from rest_framework.permissions import IsAuthenticated
+from rest_framework.permissions import SAFE_METHODS, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -28,6 +28,8 @@ from identities.actions.tokens import digest_of
 from identities.models import ApiToken, User
 from identities.permissions import AUDITOR, NotAllowed, NotPossible, PersonRequired, groups
 from identities.register import RegisterError
+
+from .deciding import require_decider
 
 # A token's last use is kept to the minute: one write a minute, not one a request.
 USED_STEP = timedelta(minutes=1)
@@ -100,6 +102,8 @@ def door(
             try:
                 if request.method == "GET" and asks is not None:
                     parameters.checked(_said(request), asks)
+                if wanted == "act" and request.method not in SAFE_METHODS:
+                    require_decider(request)
                 return view(request, *args, **kwargs)
             except PersonRequired as problem:
                 return Response({"detail": str(problem), "code": problem.code}, status=403)

@@ -19,8 +19,9 @@ from identities.actions.grants import minting, rights
 from identities.models import ApiToken, Grant, User
 from identities.permissions import require
 
+from .deciding import confirmed
 from .doors import PAGED, door, page_of
-from .identities import confirmed, user_of
+from .identities import user_of
 
 SIGN_IN = (
     "Your login can sign in, so an API token takes no credentials of a grant: call"
@@ -63,7 +64,8 @@ def credentials(request: Request, key: str) -> Response:
     user, now = user_of(request), timezone.now()
     row = grant_of(user, key)
     require(rights.why_not_take(user, row, now=now))
-    confirmed(request)
+    if not isinstance(request.auth, ApiToken):
+        confirmed(request)
     require(_why_not_this_token(request, row))
     minted = minting.mint(row.pk, by=user, now=now)
     return Response(dict(minted.document))

@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-from allauth.account.internal.flows.reauthentication import is_reauthentication_required
 from django.db.models import QuerySet
 from django.http import Http404
 from django.utils import timezone
@@ -17,7 +16,7 @@ from identities import visible
 from identities.actions import findings as finding_actions
 from identities.actions import registration, revocations
 from identities.decisions import NHI
-from identities.models import ApiToken, Finding, Identity, User
+from identities.models import Finding, Identity, User
 from identities.models.behaviour import FINDING_STATES, RULES
 from identities.models.identity import (
     CREDENTIAL_STATES,
@@ -27,7 +26,6 @@ from identities.models.identity import (
     STATES,
 )
 from identities.permissions import (
-    NotAllowed,
     require,
     why_not_dispose_finding,
     why_not_register,
@@ -35,6 +33,7 @@ from identities.permissions import (
 from identities.reasons import reason_given
 from identities.register import NEVER, read
 
+from .deciding import confirmed, reason_of
 from .doors import PAGED, door, named, page_of
 from .serializers import (
     CredentialOut,
@@ -127,8 +126,7 @@ def identity(request: Request, key: str) -> Response:
 @extend_schema(request=StepIn, responses=RevocationOut(many=True), tags=["revocations"])
 @door({"GET": "read", "POST": "act"}, asks=PAGED)
 def steps(request: Request, key: str) -> Response:
-    """GET: the identity's revocations. POST: ask for a step on it, or on one credential; what goes
-    out at once needs a token, or a person who has just confirmed who they are."""
+    """GET: the identity's revocations. POST: ask for a step on it, or on one credential."""
     user, now = user_of(request), timezone.now()
     row = identity_of(request, key)
     if request.method == "GET":
@@ -145,13 +143,12 @@ def steps(request: Request, key: str) -> Response:
         credential = visible.credentials(user, now=now).filter(pk=data["credential"]).first()
         if credential is None:
             raise Http404
-    confirmed(request)
     made = revocations.request(
         identity=row,
         step=data["step"],
         by=user,
         now=now,
-        because=because,
+        because=reason_of(request, because),
         credential=credential,
     )
     return Response({"rows": RevocationOut(made, many=True).data}, status=202)
@@ -218,12 +215,3 @@ def register(request: Request) -> Response:
         dry_run=data["dry_run"],
     )
     return Response(registration.as_json(done))
-
-
-def confirmed(request: Request) -> None:
-    """For what stops something at once, or ends logins: a person at the keyboard confirms who they
-    are; a token was made at the server, and nobody's hand is at it."""
-    if isinstance(request.auth, ApiToken):
-        return
-    if is_reauthentication_required(request._request, app="account"):
-        raise NotAllowed("Confirm who you are first, at /accounts/reauthenticate/.")

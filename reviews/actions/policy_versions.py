@@ -85,6 +85,12 @@ def all_signed() -> list[ReviewPolicy]:
     return list(rows.distinct("name"))
 
 
+def lets_tokens(kind: str) -> str:
+    """The policy that lets tokens do this kind of act (identities/api/deciding.py), "" for none."""
+    row = signed(POLICY)
+    return f"the policy {row}" if row is not None and kind in document_of(row).api else ""
+
+
 def document_of(policy: ReviewPolicy) -> Document:
     """What a version says."""
     return of_document(policy.document, policy.name)

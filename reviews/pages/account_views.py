@@ -15,10 +15,11 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from config.page import page
+from identities.confirming import SEALED_CODE
 from identities.permissions import READERS, NotAllowed, NotPossible, groups, require
 from reviews import accounts
 from reviews.account_forms import EnterForm, LookForm, MakeForm
-from reviews.confirmed import SEALED_CODE, always, permitted_first
+from reviews.confirmed import always, permitted_first
 from reviews.models import AccountUse, BreakGlassAccount
 from reviews.pages import accounts as pages
 from reviews.views import asked_of, user_of

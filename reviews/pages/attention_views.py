@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
@@ -11,8 +12,9 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from config.page import page
 from evidence.parameters import whole
-from identities.permissions import NotAllowed, NotPossible, require
+from identities.permissions import NotAllowed, NotPossible
 from reviews import actions, sight, visible
+from reviews.confirmed import permitted_first, when_posted
 from reviews.models import Case, Seat
 from reviews.pages import attention
 from reviews.permissions import SEAT_WORDS
@@ -27,9 +29,14 @@ def deciding(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @login_required
+@permitted_first(
+    lambda request, key: sight.why_not_look_again(
+        user_of(request), case_of(request, key), now=timezone.now()
+    )
+)
+@reauthentication_required(enabled=when_posted)  # type: ignore[untyped-decorator]  # allauth ships no types
 def second_look(request: HttpRequest, key: str) -> HttpResponse:
     case, user, now = case_of(request, key), user_of(request), timezone.now()
-    require(sight.why_not_look_again(user, case, now=now))
     problem, status = "", 200
     if request.method == "POST":
         how, reason = request.POST.get("how", ""), request.POST.get("reason", "")

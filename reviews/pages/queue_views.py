@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from allauth.account.decorators import reauthentication_required
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
@@ -11,10 +12,11 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from config.page import page
 from identities.models import User
-from identities.permissions import NotAllowed, NotPossible, require
+from identities.permissions import NotAllowed, NotPossible
 from reviews import visible
 from reviews.actions import bulk, feeds
 from reviews.actions.answers import AT_ONCE
+from reviews.confirmed import always, permitted_first
 from reviews.models import Item, QueueSetting
 from reviews.pages import planted, queue_items, queue_out, waiting
 from reviews.views import asked_of, user_of
@@ -66,10 +68,15 @@ def keep(request: HttpRequest) -> HttpResponse:
     """Sign keep on the selected; a row for what became of each."""
     if request.method == "GET":
         return redirect("/queue/?show=items")
+    return _kept(request)
+
+
+@permitted_first(lambda request: feeds.why_not_feed(user_of(request)))
+@reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
+def _kept(request: HttpRequest) -> HttpResponse:
     user, now = user_of(request), timezone.now()
     problem, kept = "", []
     try:
-        require(feeds.why_not_feed(user))
         picks, gone = _picked(request)
         if gone and not picks:
             raise NotPossible(" ".join(gone))

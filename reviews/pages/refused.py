@@ -12,15 +12,14 @@ from django.http import HttpRequest
 
 from identities.models import User
 from reviews import permissions
-from reviews.confirmed import GUARDED
 from reviews.models import Case
 
 
 def why_not_decide(request: HttpRequest, case: Case, *, now: datetime) -> str | None:
-    """Of an answer that goes out at once; what else is answered asks nobody who they are."""
+    """Of an answer in a seat."""
     named = _named(request, "seat")
     seat = case.seats.filter(pk=named).first() if named is not None else None
-    if seat is None or request.POST.get("answer") not in GUARDED:
+    if seat is None:
         return None
     return permissions.why_not_decide(_user(request), case, seat, None, now=now)
 
@@ -30,7 +29,7 @@ def why_not_settle(request: HttpRequest, case: Case, *, now: datetime) -> str | 
     seat = case.seats.filter(kind="tie_breaker").first()
     named = _named(request, "item")
     item = case.items.filter(pk=named).first() if named is not None else None
-    if seat is None or item is None or request.POST.get("answer") not in GUARDED:
+    if seat is None or item is None:
         return None
     return permissions.why_not_settle(_user(request), case, seat, item, now=now)
 

@@ -1,9 +1,11 @@
 """Cases for scripts: the same acts, the two errors as 403 and 409, tokens sign nothing for good."""
 
+import time
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
@@ -29,6 +31,24 @@ def token(user: User, *scopes: str) -> dict[str, str]:
         expires_at=now + timedelta(days=1),
     )
     return {"Authorization": f"Bearer {secret}"}
+
+
+def by_hand(user: User, *, confirmed: bool = True) -> dict[str, str]:
+    """The same of a browser in which this person has just confirmed who they are."""
+    row = User.objects.get(pk=user.pk)
+    if not row.has_usable_password():
+        row.set_password("x")
+        row.save(update_fields=["password"])
+    client = Client()
+    client.force_login(row, backend="django.contrib.auth.backends.ModelBackend")
+    session = client.session
+    if confirmed:
+        session["account_authentication_methods"] = [
+            {"method": "password", "at": time.time(), "reauthenticated": True}
+        ]
+        session["account_authentication_methods_user"] = str(row.pk)
+    session.save()
+    return {"Cookie": f"{settings.SESSION_COOKIE_NAME}={session.session_key}"}
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from .permission_accounts import used
 from .permission_alerts import noted
 from .permission_glass import asked as asked_for
 from .permission_sealed import used_out_of_band
-from .test_api import token
+from .test_api import by_hand
 from .test_campaigns import prepared
 
 pytestmark = pytest.mark.django_db
@@ -255,7 +255,7 @@ def acts(story: Told) -> dict[str, Act]:
 
 
 class Asks:
-    """Requests of these people, each with a token that may everything."""
+    """Requests of these people, each of whom has just confirmed who they are."""
 
     def __init__(self) -> None:
         self.headers: dict[str, dict[str, str]] = {}
@@ -265,7 +265,7 @@ class Asks:
     ) -> tuple[int, str]:
         """The status and what is said, or the members that are found wrong."""
         if who.username not in self.headers:
-            self.headers[who.username] = token(who, "act", "read", "declare")
+            self.headers[who.username] = by_hand(who)
         stated = {key: value for key, value in act.address.items() if key not in fixed}
         answer = Client().post(
             reverse(name, kwargs=stated or None),
