@@ -38,6 +38,8 @@ urlpatterns = [
     path("api/cases/<str:key>/second-look/", seats_api.second_look, name="api_second_look"),
     path("api/requests/", api.request_access, name="api_request_access"),
     path("api/", include("reviews.api_urls")),
+    path("", include("reviews.signed_api")),
+    path("", include("reviews.steering_api")),
     path("", include("reviews.pages.item_urls")),
     path("", include("reviews.manifest_urls")),
     path("", include("reviews.owners_api_urls")),

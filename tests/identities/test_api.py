@@ -18,6 +18,7 @@ from identities.actions import findings, tokens
 from identities.models import Binding, Credential, Finding, Identity, User
 from identities.permissions import NotAllowed, NotPossible
 from tests.identities.conftest import DAY, NOW, party
+from tests.signed_in import by_hand
 
 pytestmark = pytest.mark.django_db
 
@@ -27,23 +28,22 @@ LATER = NOW + 90 * DAY
 
 @pytest.fixture
 def call(user: Make) -> Callable[..., Any]:
-    """Ask as somebody with a token of these scopes."""
+    """Ask as somebody with a token of these scopes; without any, as who has just confirmed that it
+    is them."""
 
     def ask(who: User, method: str, path: str, body: Any = None, *scopes: str) -> Any:
-        _, secret = tokens.create(
-            user=who,
-            name="test",
-            scopes=scopes or ("read", "act"),
-            lasts=DAY,
-            by=COMMAND,
-            now=datetime.now(UTC),
-        )
+        headers = by_hand(who)
+        if scopes:
+            _, secret = tokens.create(
+                user=who, name="test", scopes=scopes, lasts=DAY, by=COMMAND, now=datetime.now(UTC)
+            )
+            headers = {"Authorization": f"Bearer {secret}"}
         return Client().generic(
             method,
             path,
             json.dumps(body) if body is not None else "",
             content_type="application/json",
-            headers={"Authorization": f"Bearer {secret}"},
+            headers=headers,
         )
 
     return ask
@@ -212,7 +212,9 @@ def test_scope_is_asked_for_each_method(active: Make, user: Make, call: Make) ->
     body = {"step": "hold", "because": "x"}
     assert call(who, "POST", path, body, "read").status_code == 403
     assert call(who, "GET", path, None, "act").status_code == 403
-    made = call(who, "POST", path, body, "act")
+    refused = call(who, "POST", path, body, "act")
+    assert (refused.status_code, refused.json()["code"]) == (403, "person_required")
+    made = call(who, "POST", path, body)
     assert (made.status_code, [r["state"] for r in made.json()["rows"]]) == (202, ["effective"])
     assert [r["step"] for r in call(who, "GET", path, None, "read").json()["rows"]] == ["hold"]
 

@@ -2,20 +2,18 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from django.test import Client
 
 from evidence.models import LedgerEntry
-from identities.acting import COMMAND
-from identities.actions import tokens
 from identities.claims import answering, asking, ruling
 from identities.models import Claim, ClaimAnswer, ClaimRefusal, Service, User
 from identities.permissions import NotAllowed, NotPossible
 from tests.identities.claimed import carried, crm, look, owners, team, unowned
-from tests.identities.conftest import DAY, NOW, party
+from tests.identities.conftest import NOW, party
+from tests.signed_in import by_hand
 
 pytestmark = pytest.mark.django_db
 Make = Callable[..., Any]
@@ -174,20 +172,12 @@ def test_largest_questions_are_asked_first_and_few_at_once(
 @pytest.fixture
 def call() -> Callable[..., Any]:
     def ask(who: User, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        _, secret = tokens.create(
-            user=who,
-            name="test",
-            scopes=("read", "act"),
-            lasts=DAY,
-            by=COMMAND,
-            now=datetime.now(UTC),
-        )
         answer = Client().generic(
             method,
             f"/api/claims/{path}",
             json.dumps(body) if body is not None else "",
             content_type="application/json",
-            headers={"Authorization": f"Bearer {secret}"},
+            headers=by_hand(who),
         )
         return answer.status_code, answer.json()
 

@@ -1,18 +1,18 @@
 """Cases for scripts: the same acts, the two errors as 403 and 409, tokens sign nothing for good."""
 
-import time
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
 from identities.actions.tokens import digest_of
+from identities.api.deciding import CONFIRM
 from identities.models import ApiToken, User
 from reviews import actions
 from reviews.models import Case, Decision
+from tests.signed_in import by_hand
 
 from .conftest import Told, item_of, seat_of
 
@@ -31,24 +31,6 @@ def token(user: User, *scopes: str) -> dict[str, str]:
         expires_at=now + timedelta(days=1),
     )
     return {"Authorization": f"Bearer {secret}"}
-
-
-def by_hand(user: User, *, confirmed: bool = True) -> dict[str, str]:
-    """The same of a browser in which this person has just confirmed who they are."""
-    row = User.objects.get(pk=user.pk)
-    if not row.has_usable_password():
-        row.set_password("x")
-        row.save(update_fields=["password"])
-    client = Client()
-    client.force_login(row, backend="django.contrib.auth.backends.ModelBackend")
-    session = client.session
-    if confirmed:
-        session["account_authentication_methods"] = [
-            {"method": "password", "at": time.time(), "reauthenticated": True}
-        ]
-        session["account_authentication_methods_user"] = str(row.pk)
-    session.save()
-    return {"Cookie": f"{settings.SESSION_COOKIE_NAME}={session.session_key}"}
 
 
 @pytest.fixture
@@ -89,7 +71,7 @@ def test_a_token_decides_nothing(story: Told, live: Case, said: str) -> None:
     assert (refused.status_code, refused.json()) == (
         403,
         {
-            "detail": "A token cannot sign this: a person signs it, signed in.",
+            "detail": "A token decides nothing: a person does this, signed in.",
             "code": "person_required",
         },
     )
@@ -97,9 +79,11 @@ def test_a_token_decides_nothing(story: Told, live: Case, said: str) -> None:
 
 
 def test_decide_by_a_person_who_is_signed_in(story: Told, live: Case) -> None:
-    client = Client()
-    client.force_login(story.ines)
     address = f"/api/cases/{live.key}/decide/"
+    asked = Client(headers=by_hand(story.ines, confirmed=False))
+    refused = asked.post(address, answer(live, "keep"), "application/json")
+    assert (refused.status_code, refused.json()) == (403, {"detail": CONFIRM})
+    client = Client(headers=by_hand(story.ines))
     made = client.post(address, answer(live, "keep"), "application/json")
     assert (made.status_code, made.json()["answer"]) == (201, "keep")
     old = answer(live, "keep", version=0)

@@ -17,6 +17,7 @@ from reviews.actions import offers, policy_versions
 from reviews.campaigns.acts import ACTS
 from reviews.incidents import opening
 from reviews.models import Succession, SuccessionItem
+from tests.signed_in import by_hand
 
 from .conftest import NOW, Told, make_user, party, person_of
 from .failed_rows import waits
@@ -27,7 +28,6 @@ from .permission_accounts import used
 from .permission_alerts import noted
 from .permission_glass import asked as asked_for
 from .permission_sealed import used_out_of_band
-from .test_api import by_hand
 from .test_campaigns import prepared
 
 pytestmark = pytest.mark.django_db

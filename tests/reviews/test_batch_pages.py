@@ -9,11 +9,11 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from identities.models import ApiToken, Batch, Identity, Revocation, User
+from identities.models import Batch, Identity, Revocation, User
 from tests.identities.chains import arn, credential
+from tests.signed_in import by_hand
 
 from .conftest import HOUR, Told, make_user
-from .test_api import token
 from .test_pages import PASSWORD, as_user
 
 __all__ = ["as_user"]
@@ -112,9 +112,8 @@ def test_form_says_what_is_wrong_with_the_list(rex: User, as_user: Sign) -> None
 
 
 def fresh(by: User) -> dict[str, str]:
-    """A token that may read and act; the one before it is gone."""
-    ApiToken.objects.filter(user=by).delete()
-    return token(by, "act", "read")
+    """A session in which this person has just confirmed who they are."""
+    return by_hand(by)
 
 
 def post(address: str, by: User, **said: Any) -> tuple[int, dict[str, Any]]:

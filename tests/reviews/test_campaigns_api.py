@@ -14,6 +14,7 @@ from identities.models import User
 from reviews.campaigns import launching, progress, steps
 from reviews.campaigns.acts import ACTS
 from reviews.models import Campaign, Case
+from tests.signed_in import by_hand
 
 from . import crowd
 from .conftest import make_user
@@ -25,17 +26,16 @@ Ask = Callable[..., Any]
 
 @pytest.fixture
 def ask() -> Ask:
-    """Ask by a token; the JSON of the answer, whose status has to be this one."""
+    """Ask signed in; the JSON of the answer, whose status has to be this one."""
 
-    known: dict[tuple[Any, str], dict[str, str]] = {}
+    known: dict[Any, dict[str, str]] = {}
 
     def asked(
         user: User, address: str, said: dict[str, Any] | None = None, *, status: int = 200
     ) -> Any:
-        scope = "read" if said is None else "act"
-        if (user.pk, scope) not in known:
-            known[user.pk, scope] = token(user, scope)
-        headers, url = known[user.pk, scope], f"/api/campaigns/{address}"
+        if user.pk not in known:
+            known[user.pk] = by_hand(user)
+        headers, url = known[user.pk], f"/api/campaigns/{address}"
         if said is None:
             response = Client().get(url, headers=headers)
         else:

@@ -11,10 +11,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from identities.models import ApiToken, Attestation, Identity, VendorAttestation
+from identities.models import Attestation, Identity, VendorAttestation
 from reviews.actions import offers
 from reviews.models import OwnerOffer, SuccessionItem
 from reviews.succession import noticing
+from tests.signed_in import by_hand
 
 from .conftest import Told, make_user, party, person_of
 from .owning import put_in_force
@@ -255,10 +256,7 @@ def test_vendor_of_an_integration_is_stated_and_shown(story: Told, as_user: Sign
 
 
 def post(user: Any, path: str, **said: Any) -> Any:
-    ApiToken.objects.filter(user=user).delete()
-    return Client().post(
-        path, said, content_type="application/json", headers=token(user, "act", "read")
-    )
+    return Client().post(path, said, content_type="application/json", headers=by_hand(user))
 
 
 def test_api_renews_within_bounds(story: Told) -> None:
@@ -289,7 +287,7 @@ def test_api_hands_over_and_answers(story: Told) -> None:
         how="not_mine",
     )
     assert (made.status_code, made.json()["state"]) == (201, "open")
-    headers = token(nora, "read", "act")
+    headers = by_hand(nora)
     listed = Client().get("/api/owned/", headers=headers).json()
     assert [one["identity"] for one in listed["offers"]] == [story.identity.key]
     url = f"/api/owned/offers/{made.json()['id']}/"

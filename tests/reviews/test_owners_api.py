@@ -6,22 +6,19 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from identities.models import ApiToken, Identity, User, VendorAttestation
+from identities.models import Identity, User, VendorAttestation
 from reviews.actions import offers
 from reviews.models import OwnerOffer
+from tests.signed_in import by_hand
 
 from .conftest import DAY, Told, make_user
-from .test_api import token
 from .test_owned_pages import gone
 
 pytestmark = pytest.mark.django_db
 
 
 def post(user: User, path: str, **said: Any) -> Any:
-    ApiToken.objects.filter(user=user).delete()
-    return Client().post(
-        path, said, content_type="application/json", headers=token(user, "act", "read")
-    )
+    return Client().post(path, said, content_type="application/json", headers=by_hand(user))
 
 
 def test_taking_back_is_no_answer_to_a_succession(story: Told) -> None:

@@ -107,7 +107,7 @@ def test_case_json_has_the_same_facts(
 def test_decide_by_a_plain_form(
     now_story: Told, open_case: Case, as_user: Callable[..., Client]
 ) -> None:
-    client = as_user(now_story.ines, confirmed=False)
+    client = as_user(now_story.ines)
     said = form(open_case, "credential", "identity_owner", "keep")
     response = client.post(f"/cases/{open_case.key}/decide/", said)
     assert response.status_code == 302
@@ -120,16 +120,21 @@ def test_decide_by_a_plain_form(
     assert data["digest"] == bytes(capsule.digest).hex()
 
 
-def test_revoke_asks_who_you_are_and_goes_on_afterwards(
-    now_story: Told, open_case: Case, as_user: Callable[..., Client]
+@pytest.mark.parametrize("answer", ["keep", "revoke", "dont_know"])
+def test_answer_asks_who_you_are_once_and_goes_on_afterwards(
+    now_story: Told, open_case: Case, as_user: Callable[..., Client], answer: str
 ) -> None:
     client = as_user(now_story.ines, confirmed=False)
-    said = form(open_case, "credential", "identity_owner", "revoke")
+    said = form(open_case, "credential", "identity_owner", answer)
     response = client.post(f"/cases/{open_case.key}/decide/", said)
     assert response["Location"].split("?")[0] == "/accounts/reauthenticate/"
     assert Decision.objects.count() == 0
     response = client.post(response["Location"], {"password": PASSWORD})
-    assert Decision.objects.get().answer == "revoke"
+    assert Decision.objects.get().answer == answer
+    # The next one within five minutes asks nothing.
+    other = form(open_case, "delegation", "identity_owner", "keep")
+    assert client.post(f"/cases/{open_case.key}/decide/", other)["Location"].startswith("/cases/")
+    assert Decision.objects.count() == 2
 
 
 def test_revoke_by_a_login_that_can_confirm_nothing_is_refused(

@@ -17,6 +17,7 @@ from identities.models import ApiToken, Identity, Person, ProposedChange, User
 from reviews import tasks
 from reviews.models import Succession
 from reviews.succession import foreseen
+from tests.signed_in import by_hand
 
 from .conftest import DAY, Told, make_user, party, person_of
 from .owning import team
@@ -31,9 +32,9 @@ JSON: dict[str, Any] = {"content_type": "application/json"}
 HOSTILE = "<img src=x onerror=alert(1)>{{7*7}}"
 
 
-def ask(user: User, path: str, said: Any = None, scope: str = "act") -> Any:
+def ask(user: User, path: str, said: Any = None, scope: str = "") -> Any:
     ApiToken.objects.filter(user=user).delete()
-    headers = token(user, scope)
+    headers = token(user, scope) if scope else by_hand(user)
     if said is None:
         return Client().get(path, headers=headers)
     return Client().post(path, said, headers=headers, **JSON)

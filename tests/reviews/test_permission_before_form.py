@@ -10,6 +10,7 @@ from rest_framework import serializers
 from identities.models import Identity, User
 from reviews.campaigns.acts import ACTS
 from reviews.models import Campaign
+from tests.signed_in import by_hand
 
 from .conftest import Told, make_user
 from .test_api import token
@@ -94,7 +95,7 @@ def test_stranger_of_an_identity_is_told_so_before_a_reason_is_asked_for(
     url = f"/api/identities/{story.identity.key}/{address}/"
 
     def asked(user: User) -> tuple[int, str]:
-        answer = Client().post(url, said, "application/json", headers=token(user, "act"))
+        answer = Client().post(url, said, "application/json", headers=by_hand(user))
         return answer.status_code, answer.json()["detail"]
 
     assert asked(make_user("ada", "auditor"))[0] == 403

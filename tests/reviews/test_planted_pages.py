@@ -26,6 +26,7 @@ from reviews.models import (
     PlantedItem,
     Planting,
 )
+from tests.signed_in import by_hand
 
 from .conftest import DAY, Told, item_of, make_user, party, person_of
 from .plants import gather, launched, olga, only, plant, prepared, rita
@@ -124,7 +125,7 @@ def test_scripts_ask_for_them_and_are_never_told_which(rita: User, olga: User) -
         f"/api/cases/{row.case.key}/decide/",
         {key: str(value) for key, value in form(row, "keep").items()},
         kind,
-        headers=token(make_user("olga2", "reviewer"), "act"),
+        headers=by_hand(make_user("olga2", "reviewer")),
     )
     # As for a real item: the seat is somebody else's.
     assert refused.status_code == 403

@@ -8,11 +8,13 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from identities.api.deciding import CONFIRM, NO_TOKEN
 from identities.permissions import AUDITOR, NotAllowed, NotPossible
 from reviews import actions
 from reviews.actions import entries, freezing, modes, policy_versions
 from reviews.campaigns import steering
 from reviews.models import Burst, Campaign, Case, Freeze, ModeRule, Provisional, ReviewPolicy
+from tests.signed_in import by_hand
 
 from .conftest import DAY, HOUR, NOW, Told, make_user, person_of
 from .test_api import token
@@ -86,7 +88,9 @@ def test_who_may_not_sign_is_not_asked_for_a_password(
     assert sure.post(f"{address}sign/")["Location"].startswith("/accounts/reauthenticate/")
 
 
-def test_the_api_says_who_may_before_it_asks_for_a_password(story: Told, as_user: SignIn) -> None:
+def test_the_api_takes_a_person_who_has_confirmed_who_they_are(
+    story: Told, as_user: SignIn
+) -> None:
     proposed(story.rita, name="agents", silence="suspend")
     path = "/api/policies/agents/1/sign/"
     for user in (story.otto, story.ines):
@@ -94,9 +98,11 @@ def test_the_api_says_who_may_before_it_asks_for_a_password(story: Told, as_user
             as_user(user, confirmed=False).post(path, {}, content_type="application/json"),
             Client().post(path, headers=token(user, "act")),
         ]
-        why = AUDITOR if user == story.otto else "Only a reviewer or an administrator"
+        first = [CONFIRM, NO_TOKEN] if user == story.ines else [AUDITOR, AUDITOR]
         assert [one.status_code for one in said] == [403, 403]
-        assert [one.json()["detail"].startswith(why) for one in said] == [True, True]
+        assert [one.json()["detail"] for one in said] == first
+    sure = Client().post(path, headers=by_hand(story.ines))
+    assert sure.json()["detail"].startswith("Only a reviewer or an administrator")
 
 
 @pytest.mark.parametrize("act", ["end", "refuse", "refuse_mode", "step_back"])

@@ -114,27 +114,22 @@ def test_the_command_says_it(story: Told, case: Case, tmp_path: Path) -> None:
     assert gone() == []
 
 
-@pytest.mark.parametrize("road", ["session", "token"])
-def test_over_the_api_the_same(story: Told, case: Case, as_user: SignIn, road: str) -> None:
+def test_over_the_api_the_same(story: Told, case: Case, as_user: SignIn) -> None:
     """Ines administers as well, and would end the other signature of her case by a file."""
     make_user("admins", "administrator")
     story.ines.groups.set(User.objects.get(username="admins").groups.all())
     text = file(SAMUEL | {"left": f"{timezone.now():%Y-%m-%d}"})
     said = {"name": "people.json", "text": text}
-    if road == "token":
-        client, headers = Client(), token(story.ines, "act")
-    else:
-        client, headers = as_user(story.ines, confirmed=False), {}
-        refused = client.post("/api/identities/register/", said, **JSON)
-        assert (refused.status_code, refused.json()["detail"]) == (
-            403,
-            "Confirm who you are first, at /accounts/reauthenticate/.",
-        )
-        assert (
-            client.post("/api/identities/register/", said | {"dry_run": True}, **JSON).status_code
-            == 200
-        )
-        client.post("/accounts/reauthenticate/", {"password": PASSWORD})
-    done = client.post("/api/identities/register/", said, headers=headers, **JSON)
+    path, dry = "/api/identities/register/", said | {"dry_run": True}
+    script, client = Client(headers=token(story.ines, "act")), as_user(story.ines, confirmed=False)
+    assert [one.post(path, dry, **JSON).status_code for one in (script, client)] == [200, 200]
+    assert script.post(path, said, **JSON).json()["code"] == "person_required"
+    refused = client.post(path, said, **JSON)
+    assert (refused.status_code, refused.json()["detail"]) == (
+        403,
+        "Confirm who you are first, at /accounts/reauthenticate/.",
+    )
+    client.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    done = client.post(path, said, **JSON)
     assert (done.status_code, done.json()["held"]) == (200, 1)
     assert gone() == []

@@ -15,6 +15,7 @@ from identities.permissions import NotAllowed, NotPossible
 from reviews import actions
 from reviews.actions import retiring
 from reviews.models import Case
+from tests.signed_in import by_hand
 
 from .conftest import DAY, HOUR, NOW, Told, item_of, seat_of
 from .test_api import token
@@ -125,17 +126,17 @@ def test_the_page_offers_it_where_it_can_be(
     assert Identity.objects.get(pk=identity.pk).state == "suspended"
 
 
-def test_scripts_retire_what_was_decided_and_sessions_confirm_first(
+def test_people_retire_what_was_decided_over_the_api_once_they_have_confirmed(
     story: Told, itself: Case, client: Client
 ) -> None:
     identity = revoked(itself, story)
     url, body = f"/api/identities/{identity.key}/retire/", {"because": "its project has ended"}
-    client.force_login(story.ines)
-    asked = client.post(url, body, "application/json")
+    asked = client.post(url, body, "application/json", headers=by_hand(story.ines, confirmed=False))
     assert (asked.status_code, asked.json()) == (403, {"detail": CONFIRM})
+    script = client.post(url, body, "application/json", headers=token(story.ines, "act"))
+    assert (script.status_code, script.json()["code"]) == (403, "person_required")
     assert Identity.objects.get(pk=identity.pk).state == "suspended"
-    script = Client(headers=token(story.ines, "act"))
-    done = script.post(url, body, "application/json")
+    done = client.post(url, body, "application/json", headers=by_hand(story.ines))
     assert (done.status_code, done.json()["state"]) == (200, "retired")
     words = LedgerEntry.objects.get(act="identity.retired").words
     assert words == f"idle is retired: its project has ended (decided in {itself.key})"
@@ -146,12 +147,13 @@ def test_no_session_stops_anything_before_its_person_has_confirmed(
 ) -> None:
     url = f"/api/identities/{story.identity.key}/revocations/"
     body = {"step": "hold", "because": "odd"}
-    client.force_login(story.leila)
-    asked = client.post(url, body, "application/json")
+    asked = client.post(
+        url, body, "application/json", headers=by_hand(story.leila, confirmed=False)
+    )
     assert (asked.status_code, asked.json()) == (403, {"detail": CONFIRM})
     assert Revocation.objects.count() == 0
-    script = Client(headers=token(story.leila, "act"))
-    assert script.post(url, body, "application/json").status_code == 202
+    sure = by_hand(story.leila)
+    assert client.post(url, body, "application/json", headers=sure).status_code == 202
     assert set(Revocation.objects.values_list("step", flat=True)) == {"hold"}
 
 

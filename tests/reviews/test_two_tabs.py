@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from identities.models import Identity
 from reviews.models import Provisional, ReviewPolicy
+from tests.signed_in import by_hand
 
 from .conftest import DAY, Told, party
 from .hurry import answer, kept, lines
@@ -71,8 +72,7 @@ def test_a_vendors_form_takes_back_nothing_of_another(story: Told, as_user: Sign
     body = {"vendor_contact": "security@crm.example"}
     path = f"/api/identities/{story.identity.key}/vendor/"
     assert (
-        Client(headers=token(story.ines, "act")).post(path, body, "application/json").status_code
-        == 200
+        Client(headers=by_hand(story.ines)).post(path, body, "application/json").status_code == 200
     )
     story.identity.refresh_from_db()
     said = (story.identity.evidence_boundary, story.identity.vendor_contact)

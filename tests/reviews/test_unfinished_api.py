@@ -8,11 +8,11 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from identities.models import ApiToken, Rights, User
+from identities.models import Rights, User
+from tests.signed_in import by_hand
 
 from .conftest import Told, make_user
 from .failed_rows import PNG, waits
-from .test_api import token
 
 pytestmark = pytest.mark.django_db
 
@@ -23,9 +23,8 @@ def rex(story: Told) -> User:
 
 
 def fresh(by: User) -> dict[str, str]:
-    """A token that may read and act; the one before it is gone."""
-    ApiToken.objects.filter(user=by).delete()
-    return token(by, "act", "read")
+    """A session in which this person has just confirmed who they are."""
+    return by_hand(by)
 
 
 def call(by: User, address: str, body: Any = None) -> tuple[int, Any]:

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from identities.models import ApiToken, Person, User
 from reviews.models import Case
+from tests.signed_in import by_hand
 
 from .conftest import Told, make_user, person_of
 from .test_api import token
@@ -91,7 +92,8 @@ def test_who_sits_in_a_case_with_somebody_does_not_say_that_they_left(
         ApiToken.objects.filter(user=user).delete()
         said: Any = roster if "roster" in road else at_once()
         url = "/api/people/" if "roster" in road else f"/api{path(story.samuel)}"
-        return Client().post(url, said, headers=token(user, "act"), **JSON)
+        headers = token(user, "act") if "roster" in road else by_hand(user)
+        return Client().post(url, said, headers=headers, **JSON)
 
     refused = ask(story.ines)
     why = f"You sit in {case.key} with Samuel: somebody who does not says that they left or move."

@@ -11,8 +11,8 @@ from identities.models import User
 from reviews import accounts
 from reviews.models import AccountUse, BreakGlassAccount
 from tests.reviews.conftest import make_user
-from tests.reviews.test_api import token
 from tests.reviews.test_pages import PASSWORD, as_user
+from tests.signed_in import by_hand
 
 __all__ = ["as_user"]
 pytestmark = pytest.mark.django_db
@@ -128,7 +128,7 @@ def test_owners_are_shown_none_of_it(codes: list[str], as_user: Sign) -> None:
 def test_api_lists_and_looks_back(codes: list[str]) -> None:
     Client().post(IN, {**SAID, "code": codes[0]})
     rex = make_user("rex", "responder")
-    bearer = token(rex, "read", "act")
+    bearer = by_hand(rex)
     found = Client().get("/api/break-glass/accounts/", headers=bearer).json()
     assert found["rows"][0]["codes_left"] == 9
     assert not any(code in str(found) for code in codes)

@@ -16,6 +16,7 @@ from tests import once
 from tests.connector_secrets import Kept
 from tests.reviews.conftest import Told, make_user
 from tests.reviews.test_api import token
+from tests.signed_in import by_hand
 
 from .alerted import BEFORE, SECRET, finding, plain, send, sigma, signed, source_of, sweep
 from .timelines import client_of, responder
@@ -208,7 +209,7 @@ def test_forms_match_and_dismiss_and_give_back_what_was_typed(story: Told, rex: 
 def test_scripts_list_match_and_dismiss(story: Told, rex: User) -> None:
     send(source_of(), plain("a", names=[STRANGER]), plain("b", names=[STRANGER]), plain("c"))
     one, two, three = sweep()
-    reads = token(rex, "read", "act")
+    reads = by_hand(rex)
     found = Client().get("/api/alerts/?limit=2", headers=reads).json()
     assert [row["uid"] for row in found["rows"]] == ["c", "b"]
     rest = Client().get(f"/api/alerts/?after={found['after']}", headers=reads).json()

@@ -10,6 +10,7 @@ from identities.models import ApiToken, User
 from reviews.models import Case, Conclusion
 from tests.reviews.conftest import Told, make_user
 from tests.reviews.test_api import token
+from tests.signed_in import by_hand
 
 from .conftest import finish, fresh, refs
 from .test_opening import found
@@ -24,10 +25,11 @@ def headers(user: User) -> dict[str, str]:
     return secret if known else token(user, "act", "read")
 
 
-def post(user: User, path: str, body: Any) -> tuple[int, dict[str, Any]]:
-    answer = Client().post(
-        f"/api/incidents/{path}", body, "application/json", headers=headers(user)
-    )
+def post(
+    user: User, path: str, body: Any, *, signed_in: bool = False
+) -> tuple[int, dict[str, Any]]:
+    said = by_hand(user) if signed_in else headers(user)
+    answer = Client().post(f"/api/incidents/{path}", body, "application/json", headers=said)
     return answer.status_code, answer.json()
 
 
@@ -75,9 +77,9 @@ def test_room_is_read_with_its_gate_and_worked_in(story: Told, incident: Case) -
         "certainty": "answered",
         "events": [ref_of(one) for one in refs(2)],
     }
-    status, said = post(story.ines, f"{incident.key}/conclude/", body)
+    status, said = post(story.ines, f"{incident.key}/conclude/", body, signed_in=True)
     assert (status, said["questions"][0]["conclusion"]["strength"]) == (200, "key")
-    status, said = post(story.ines, f"{incident.key}/conclude/", body)
+    status, said = post(story.ines, f"{incident.key}/conclude/", body, signed_in=True)
     assert (status, "read that first" in said["detail"]) == (409, True)
     assert Conclusion.objects.count() == 1
 
@@ -107,7 +109,7 @@ def test_room_is_read_with_its_gate_and_worked_in(story: Told, incident: Case) -
 def test_bad_body_is_told_where(
     story: Told, incident: Case, act: str, body: Any, status: int, why: str
 ) -> None:
-    answered, said = post(story.ines, f"{incident.key}/{act}/", body)
+    answered, said = post(story.ines, f"{incident.key}/{act}/", body, signed_in=True)
     assert (answered, why in str(said)) == (status, True), said
 
 
@@ -118,7 +120,7 @@ def test_token_closes_nothing(story: Told, incident: Case) -> None:
     status, said = post(rex, f"{incident.key}/close/", body)
     assert (status, said["detail"]) == (
         403,
-        "A token cannot sign this: a person signs it, signed in.",
+        "A token decides nothing: a person does this, signed in.",
     )
     assert fresh(incident).state == "open"
 

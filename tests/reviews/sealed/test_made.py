@@ -16,8 +16,8 @@ from identities.permissions import NotAllowed, NotPossible
 from reviews.models import Case, SealedDecision, SealedUse
 from reviews.sealed import deciding, looking, made, recognising
 from tests.reviews.conftest import DAY, HOUR, NOW, Told
-from tests.reviews.test_api import token
 from tests.reviews.test_pages import as_user
+from tests.signed_in import by_hand
 
 from .conftest import KEY, MINUTE, Sealed, arrives, call, of_case, read_of, work
 
@@ -200,7 +200,7 @@ def test_its_page_and_the_api_say_what_lives(case: Case, sealed: Sealed, as_user
     assert rita.post(f"{acts}decide/", said)["Location"] == here
     page = rita.get(here).content.decode()
     assert ("it stays" in page, HOSTILE in page) == (True, False)
-    headers = token(sealed.root, "act", "read")
+    headers = by_hand(sealed.root)
     api = f"/api/break-glass/sealed/uses/{case.key}/"
     found = Client().get(api, headers=headers).json()
     assert [one["undecided"] for one in found["made"]] == [False, True]

@@ -129,20 +129,23 @@ def test_the_api_says_and_does_the_same(sealed: Sealed, as_user: Sign) -> None:
     root = as_user(sealed.root)
     assert "Confirm who you are first" in sent("db/1/sign/", {}, root)[1]["detail"]
     root.post("/accounts/reauthenticate/", {"password": PASSWORD})
-    assert sent("db/1/sign/", {})[0] == 403  # who proposed it, and by a token
+    assert sent("db/1/sign/", {})[1]["code"] == "person_required"
+    rita = as_user(sealed.rita)
+    rita.post("/accounts/reauthenticate/", {"password": PASSWORD})
     assert sent("db/1/sign/", {}, root)[1]["state"] == "in_force"
     assert sent("db/1/refuse/", {"reason": "x"}, root)[0] == 403
     now = timezone.now()
     times = {"starts_at": (now + HOUR).isoformat(), "ends_at": (now + 2 * HOUR).isoformat()}
-    assert sent("db/drills/", times | {"reason": "x"})[0] == 201
+    assert sent("db/drills/", times | {"reason": "x"})[0] == 403
+    assert sent("db/drills/", times | {"reason": "x"}, rita)[0] == 201
     arrives(call(1, NOW), now=NOW + HOUR)
     key = Case.objects.get().key
     found = Client().get(f"{API}uses/{key}/", headers=headers).json()
     assert (found["calls"], found["events"][0]["resource"]) == (1, "vault/1.pdf")
-    assert sent(f"uses/{key}/explain/", {"who": "Mia", "words": "y"})[1]["who"] == "Mia"
+    assert sent(f"uses/{key}/explain/", {"who": "Mia", "words": "y"}, rita)[1]["who"] == "Mia"
     read = read_of(SealedUse.objects.get())
     said = {"kind": "emergency", "words": "matched", "read": read}
-    assert sent(f"uses/{key}/look-back/", said)[0] == 403  # who says who used it
+    assert sent(f"uses/{key}/look-back/", said, rita)[0] == 403  # who says who used it
     assert sent(f"uses/{key}/look-back/", said, root)[1]["review"] == "emergency"
     rows = Client().get(API, headers=headers).json()
     assert [one["case"] for one in rows["uses"]] == [key]

@@ -129,7 +129,7 @@ def test_the_api_says_and_does_the_same(story: Told, people: People, as_user: Si
     )
     make_user("noor", "reviewer")
     noor = {"person": "noor", "reason": "x"}
-    assert "A token cannot sign this" in sent("members/add/", noor)[1]["detail"]
+    assert "A token decides nothing" in sent("members/add/", noor)[1]["detail"]
     rex, dora = sure(as_user(people.rex)), sure(as_user(people.dora))
     assert sent("members/add/", noor, rex)[1]["members"] == ["Dora", "Noor", "Rex", "Rita"]
     assert sent("members/remove/", noor, rex)[0] == 200
