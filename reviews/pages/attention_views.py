@@ -13,7 +13,8 @@ from django.views.decorators.http import require_GET, require_http_methods
 from config.page import page
 from evidence.parameters import whole
 from identities.permissions import NotAllowed, NotPossible
-from reviews import actions, sight, visible
+from reviews import actions, independence, sight, visible
+from reviews.actions.attention import standing
 from reviews.confirmed import permitted_first, when_posted
 from reviews.models import Case, Seat
 from reviews.pages import attention
@@ -27,13 +28,18 @@ def deciding(request: HttpRequest) -> HttpResponse:
     return page(request, "deciding.html", attention.deciding(user_of(request), now=timezone.now()))
 
 
+def _why_not_look(request: HttpRequest, case: Case) -> str | None:
+    """Why not read it; of what is posted, why not settle it."""
+    user, now = user_of(request), timezone.now()
+    why = sight.why_not_look_again(user, case, now=now)
+    if why is None and request.method == "POST":
+        why = independence.why_not_look_again(user, case, standing(case), now=now)
+    return why
+
+
 @require_http_methods(["GET", "POST"])
 @login_required
-@permitted_first(
-    lambda request, key: sight.why_not_look_again(
-        user_of(request), case_of(request, key), now=timezone.now()
-    )
-)
+@permitted_first(lambda request, key: _why_not_look(request, case_of(request, key)))
 @reauthentication_required(enabled=when_posted)  # type: ignore[untyped-decorator]  # allauth ships no types
 def second_look(request: HttpRequest, key: str) -> HttpResponse:
     case, user, now = case_of(request, key), user_of(request), timezone.now()

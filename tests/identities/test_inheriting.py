@@ -15,6 +15,7 @@ from identities.actions import inheriting
 from identities.models import Identity, Person, Service, User
 from identities.permissions import NotAllowed, NotPossible
 from tests.identities.test_registration import load
+from tests.signed_in import sure
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -111,6 +112,7 @@ def test_what_a_new_file_says_is_a_persons_word(service: Service) -> None:
 def test_page_and_api_preview_and_act(service: Service, client: Client) -> None:
     root = login("root", "administrator")
     client.force_login(root, backend="django.contrib.auth.backends.ModelBackend")
+    sure(client)
     page, api = "/services/billing/criticality/", "/api/services/billing/criticality/"
     plain = Identity.objects.get(name="plain")
     rows = client.get(page).context["rows"]

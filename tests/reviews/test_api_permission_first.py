@@ -16,7 +16,7 @@ from reviews import actions, break_glass_api, incidents_api
 from reviews.actions import offers, policy_versions
 from reviews.campaigns.acts import ACTS
 from reviews.incidents import opening
-from reviews.models import Succession, SuccessionItem
+from reviews.models import Bundle, Freeze, ModeRule, Succession, SuccessionItem
 from tests.signed_in import by_hand
 
 from .conftest import NOW, Told, make_user, party, person_of
@@ -112,7 +112,7 @@ def acts(story: Told) -> dict[str, Act]:
         identity=story.identity, rule="no_run", strength=1, words="w",
         first_at=NOW, last_at=NOW, opened_at=NOW, state_at=NOW,
     )  # fmt: skip
-    said = ClaimAnswer.objects.create(
+    answered = ClaimAnswer.objects.create(
         answer="yes", party=party(ines), asked=1, by=ines.ref, by_name="Ines",
         person=person_of(ines), at=NOW, not_before=NOW + DAY,
     )  # fmt: skip
@@ -160,7 +160,37 @@ def acts(story: Told) -> dict[str, Act]:
     room, _ = opening.open_or_join(identity=story.identity, title="x", reason="x", by=ines, now=NOW)
     step, run = begun(room, by=ines, proposer=rita, signer=administrator)
     book = {"slug": "leaked-key", "version": 1}
+    said: dict[str, Any] = {
+        "reason": "x",
+        "proposed_at": NOW,
+        "proposed_by": rita.ref,
+        "proposed_person": person_of(rita),
+    }
+    mode = ModeRule.objects.create(scope={"kinds": ["agent"]}, mode="ask", **said)
+    freeze = Freeze.objects.create(since=NOW, until=NOW + DAY, asked=person_of(ines), **said)
+    Bundle.objects.create(slug="wider", version=1, document={}, **said)
+    for row in (mode, freeze):
+        row.refresh_from_db()
+    of_item = {"item": str(case.items.all()[0].pk)}
     return {
+        "api_case_tie_break": Act({"key": case.key}, rita, of_item),
+        "api_case_undo": Act({"key": case.key}, rita, of_item),
+        "api_case_start": Act({"key": case.key}, story.otto),
+        "api_case_cancel": Act({"key": case.key}, ines),
+        "api_case_again": Act({"key": case.key}, responder),
+        "api_case_release": Act({"key": case.key}, rita),
+        **{f"api_held_{act}": Act({"key": case.key}, nobody) for act in ("release", "drop")},
+        **{f"api_mode_{act}": Act({"key": mode.key}, ines) for act in ("sign", "refuse")},
+        "api_mode_back": Act({"key": mode.key}, ines, {"mode": "observe"}),
+        **{
+            f"api_freeze_{act}": Act({"key": freeze.key}, ines) for act in ("sign", "refuse", "end")
+        },
+        **{
+            f"api_bundle_{act}": Act({"slug": "wider", "version": 1}, ines)
+            for act in ("sign", "refuse")
+        },
+        **{f"api_{kind}_new": Act({}, ines) for kind in ("mode", "freeze", "bundle")},
+        **{f"api_outgoing_{act}": Act({}, ines) for act in ("propose", "sign", "refuse")},
         "api_containment": Act({"key": room.key}, rita),
         "api_containment_undo": Act({"key": room.key, "step": step}, rita),
         "api_playbook_runs": Act({"key": room.key}, rita),
@@ -202,7 +232,7 @@ def acts(story: Told) -> dict[str, Act]:
         "api_reject_binding": Act({"pk": binding.pk}, responder),
         "api_unbind": Act({"pk": binding.pk}, responder),
         "api_claim_answer": Act({}, rita, {"party": str(party(ines).pk)}),
-        "api_claim_undo": Act({"pk": said.pk}, rita),
+        "api_claim_undo": Act({"pk": answered.pk}, rita),
         "api_claim_rule": Act({}, ines),
         "api_dispose_finding": Act({"pk": finding.pk}, administrator),
         **dict.fromkeys(
@@ -304,7 +334,7 @@ def test_who_may_not_is_told_why_and_not_what_is_wrong_with_a_member(acts: dict[
         bodies += [] if act.names else ["{", ["a list"]]
         for body in bodies:
             status, said = asks.post(act, name, fixed, act.who, body)
-            if status != 403 or "scope" in said or not said.endswith("."):
+            if status != 403 or "lacks the scope" in said or not said.endswith("."):
                 wrong[name, str(body)[:40]] = (status, said)
     assert wrong == {}
 

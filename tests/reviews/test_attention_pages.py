@@ -16,7 +16,7 @@ from identities.models import Membership, Team, User
 from reviews import independence
 from reviews.models import Burst, Case, Decision, Provisional
 from reviews.pages import attention as page
-from tests.signed_in import by_hand
+from tests.signed_in import by_hand, sure
 
 from .conftest import DAY, Told, item_of, make_user, person_of, seat_of
 from .hurry import SECOND, answer, kept, lines
@@ -71,7 +71,7 @@ def test_a_mark_is_shown_with_its_reason_and_without_a_name(
 
 
 def test_a_second_look_by_a_plain_form(now_story: Told, marked: Case, as_user: SignIn) -> None:
-    client = as_user(now_story.rita)
+    client = sure(as_user(now_story.rita))
     address = f"/cases/{marked.key}/second-look/"
     assert client.get(address).content.decode().count("cs-row-link") == 50
     read = as_read(client, address)
@@ -168,7 +168,7 @@ def test_api_hands_over_and_looks_again(now_story: Told, marked: Case, as_user: 
     body = {"how": "confirm", "reason": "read"}
     by_token = Client().post(look, body, headers=token(now_story.rita, "act"), **form)
     assert by_token.json()["code"] == "person_required"
-    done = as_user(now_story.rita).post(look, body, **form)
+    done = sure(as_user(now_story.rita)).post(look, body, **form)
     assert (done.status_code, done.json()["case"]) == (200, marked.key)
 
 

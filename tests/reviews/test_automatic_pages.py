@@ -12,6 +12,7 @@ from django.utils import timezone
 from identities.models import Finding, User
 from reviews.automatic import holding
 from reviews.models import AutomaticHold, HoldRule
+from tests.signed_in import by_hand
 
 from .conftest import DAY, HOUR, Told, ingest, make_user, record
 from .holding import MINUTE, SECRET
@@ -179,7 +180,9 @@ def test_script_replays_proposes_and_releases_and_signs_nothing(
     assert post("rules/", said | more | {"asked": "x@example.org"}).status_code == 409
     key = made.json()["rule"]
     assert post(f"{key}/sign/", {}, token(ada, "act")).status_code == 403
-    assert post(f"{key}/refuse/", {"reason": "no"}).json()["state"] == "refused"
+    assert post(f"{key}/refuse/", {"reason": "no"}).json()["code"] == "person_required"
+    signed_in = by_hand(story.rita)
+    assert post(f"{key}/refuse/", {"reason": "no"}, signed_in).json()["state"] == "refused"
     finding.delete()
     Finding.objects.all().delete()
     row = held_again(story, ada, as_user)
@@ -188,7 +191,9 @@ def test_script_replays_proposes_and_releases_and_signs_nothing(
     listed = Client().get(api, headers=rita).json()["rows"]
     assert [one["hold"] for one in listed] == [row.key]
     given = {"reason": "mine", "finding_was": "false"}
-    assert post(f"held/{row.key}/release/", given).json()["state"] == "released"
+    assert post(f"held/{row.key}/release/", given).json()["code"] == "person_required"
+    done = post(f"held/{row.key}/release/", given, by_hand(story.rita))
+    assert done.json()["state"] == "released"
 
 
 def held_again(story: Told, ada: User, as_user: Sign) -> AutomaticHold:

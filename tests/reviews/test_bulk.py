@@ -15,6 +15,7 @@ from reviews import actions
 from reviews.actions import bulk, proposing
 from reviews.models import Case, Decision, Item, Seat
 from reviews.pages import freshness, queue, queue_items, waiting
+from tests.signed_in import sure
 
 from .conftest import Told, make_user, person_of, tell_story
 
@@ -145,7 +146,7 @@ def test_open_finding_and_another_answer_stand_against_it(told: Told, now: datet
 def client(told: Told) -> Client:
     found = Client()
     found.force_login(told.ines, backend="django.contrib.auth.backends.ModelBackend")
-    return found
+    return sure(found)
 
 
 def chosen() -> list[str]:

@@ -62,11 +62,11 @@ def test_it_counts_for_many_and_in_an_incident(story: Told, rex: User) -> None:
     put_in_force(api=["hold"])
     room = opened_room(story)[0]
     tree = f"identities/{story.identity.key}/cascade/"
-    assert post(rex, tree, step="hold", because="odd", request_key="a")[0] == 202
+    assert post(rex, tree, step="hold", because="odd", request_key="first-key-0001")[0] == 202
     named = {"names": [story.identity.name], "because": "odd"}
-    assert post(rex, "batches/", step="hold", request_key="b", **named)[0] == 202
+    assert post(rex, "batches/", step="hold", request_key="second-key-001", **named)[0] == 202
     assert set(Batch.objects.values_list("because", flat=True)) == {BY_API}
-    assert post(rex, tree, step="revoke", because="odd", request_key="c")[0] == 403
+    assert post(rex, tree, step="revoke", because="odd", request_key="third-key-0001")[0] == 403
     stops = f"cases/{room.key}/containment/"
     body = {"targets": [story.credential.key], "reason": "odd"}
     assert post(story.ines, stops, does="revoke", **body)[0] == 403

@@ -16,6 +16,7 @@ from reviews.models import Case, Decision
 from reviews.pages import left as left_page
 from reviews.pages import weighing
 from reviews.used import Use
+from tests.signed_in import sure
 
 from .conftest import DAY, HOUR, NOW, Told, ingest, item_of, record, seat_of
 
@@ -26,7 +27,7 @@ PARENT = Grant("DLG-7", 1, ("s3:Get*", "s3:PutObject"), ("invoices/*", "reports/
 def client_of(user: User) -> Client:
     found = Client()
     found.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return found
+    return sure(found)
 
 
 def sent(case: Case, **more: Any) -> dict[str, Any]:

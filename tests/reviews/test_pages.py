@@ -20,6 +20,7 @@ from reviews.models import Case, CaseMember, Decision, Item
 from reviews.pages import case as case_page
 from reviews.pages import front, queue
 from tests import once
+from tests.signed_in import sure
 
 from .conftest import NOW, Told, item_of, make_user, party, person_of, seat_of, tell_story
 
@@ -107,7 +108,7 @@ def test_case_json_has_the_same_facts(
 def test_decide_by_a_plain_form(
     now_story: Told, open_case: Case, as_user: Callable[..., Client]
 ) -> None:
-    client = as_user(now_story.ines)
+    client = sure(as_user(now_story.ines))
     said = form(open_case, "credential", "identity_owner", "keep")
     response = client.post(f"/cases/{open_case.key}/decide/", said)
     assert response.status_code == 302
@@ -157,10 +158,10 @@ def test_decide_with_an_old_version_keeps_what_was_typed(
     now_story: Told, open_case: Case, as_user: Callable[..., Client]
 ) -> None:
     old = form(open_case, "credential", "identity_owner", "keep", reason="a careful reason")
-    as_user(now_story.samuel).post(
+    sure(as_user(now_story.samuel)).post(
         f"/cases/{open_case.key}/decide/", form(open_case, "credential", "ai_owner", "keep")
     )
-    response = as_user(now_story.ines).post(f"/cases/{open_case.key}/decide/", old)
+    response = sure(as_user(now_story.ines)).post(f"/cases/{open_case.key}/decide/", old)
     page = response.content.decode()
     assert response.status_code == 409
     assert "Samuel signed at" in page
@@ -180,7 +181,7 @@ def test_decide_without_a_reason_says_so(
     now_story: Told, open_case: Case, as_user: Callable[..., Client]
 ) -> None:
     said = form(open_case, "credential", "identity_owner", "keep", reason="")
-    response = as_user(now_story.ines).post(f"/cases/{open_case.key}/decide/", said)
+    response = sure(as_user(now_story.ines)).post(f"/cases/{open_case.key}/decide/", said)
     assert response.status_code == 400
     assert "Say why: other reviewers read it." in response.content.decode()
 

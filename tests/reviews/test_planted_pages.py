@@ -26,7 +26,7 @@ from reviews.models import (
     PlantedItem,
     Planting,
 )
-from tests.signed_in import by_hand
+from tests.signed_in import by_hand, sure
 
 from .conftest import DAY, Told, item_of, make_user, party, person_of
 from .plants import gather, launched, olga, only, plant, prepared, rita
@@ -147,7 +147,7 @@ def test_queue_and_case_say_that_there_are_some_and_not_which(
 def test_answered_by_a_plain_form_and_taken_back(
     plant: PlantedItem, olga: User, as_user: SignIn
 ) -> None:
-    client, here = as_user(olga), f"/cases/{plant.case.key}/"
+    client, here = sure(as_user(olga)), f"/cases/{plant.case.key}/"
     response = client.post(f"{here}decide/", form(plant, "keep"))
     assert response["Location"] == here
     page = text(client, here)
@@ -201,7 +201,7 @@ def used(now_story: Told, open_case: Case) -> PlantedItem:
 
 
 def test_kept_in_bulk_like_every_other(used: PlantedItem, now_story: Told, as_user: SignIn) -> None:
-    client = as_user(now_story.ines)
+    client = sure(as_user(now_story.ines))
     pick = f"{used.pk}.{used.case.version}"
     assert f'value="{pick}"' in text(client, "/queue/?show=items")
     page = client.post("/queue/keep/", {"pick": pick, "reason": "all used"}).content.decode()

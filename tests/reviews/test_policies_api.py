@@ -76,7 +76,7 @@ def test_one_proposes_and_another_signs_signed_in(story: Told, as_user: SignIn) 
     unsure = as_user(ada).post(address, {}, **JSON)
     assert (unsure.status_code, "Confirm who you are" in unsure.json()["detail"]) == (403, True)
     by_token = post(ada, {}, "agents/1/sign/")
-    assert by_token.json()["detail"].startswith("A token cannot sign this")
+    assert by_token.json()["detail"].startswith("A token decides nothing")
     assert ReviewPolicy.objects.get(name="agents").state == "proposed"
     signed = sure(as_user(ada)).post(address, {}, **JSON)
     assert (signed.status_code, signed.json()["state"], signed.json()["settled_by"]) == (

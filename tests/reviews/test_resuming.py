@@ -17,6 +17,7 @@ from identities.permissions import NotAllowed, NotPossible
 from reviews import actions
 from reviews.actions import resuming, suspensions
 from reviews.models import Case, CaseMember, Rung
+from tests.signed_in import sure
 
 from .conftest import DAY, HOUR, NOW, Told, item_of, make_user, person_of, seat_of
 from .test_deadlines import due, sweep
@@ -329,7 +330,7 @@ def test_nobody_resumes_alone_over_the_api(story: Told, as_user: SignIn, group: 
     url = f"/api/identities/{story.identity.key}/revocations/"
     why = "Resuming svc-report takes both seats: ask to resume it, and they sign."
     for user in (lead, story.ines):
-        refused = as_user(user).post(url, said, "application/json")
+        refused = sure(as_user(user)).post(url, said, "application/json")
         assert refused.status_code == 403
         # Whoever may stop nothing is told so before.
         assert refused.json()["detail"] == (

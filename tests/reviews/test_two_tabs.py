@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from identities.models import Identity
 from reviews.models import Provisional, ReviewPolicy
-from tests.signed_in import by_hand
+from tests.signed_in import by_hand, sure
 
 from .conftest import DAY, Told, party
 from .hurry import answer, kept, lines
@@ -86,7 +86,7 @@ def test_a_second_look_confirms_only_what_it_was_shown(
     kept(open_case, now_story.ines, 49, at=now)
     first, later = lines(open_case, 2)
     answer(open_case, first, now_story.ines, now=now)
-    client, path = as_user(now_story.rita), f"/cases/{open_case.key}/second-look/"
+    client, path = sure(as_user(now_story.rita)), f"/cases/{open_case.key}/second-look/"
     read = as_read(client, path)
     answer(open_case, later, now_story.ines, now=now)
     said = {"how": "confirm", "reason": "I know all fifty"}

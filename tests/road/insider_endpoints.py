@@ -24,7 +24,10 @@ SAME = {
     "containment": "containment_new containment_sign containment_ask",
     "decide": "case_decide queue_keep",
     "dispose_finding": "finding_dispose",
+    "case_undo": "queue_undo",
     "hand_over": "case_hand_over",
+    "held_drop": "several_drop",
+    "held_release": "several_release",
     "hold_rules": "hold_rule_new",
     "incidents": "incident_new",
     "incident_ask": "room_ask",
@@ -67,10 +70,16 @@ SAME = {
     "timeline": "timeline_mark",
     "vendor": "identity_vendor",
 }
-# Why there is no endpoint: the pages. `TO BE ADDED` is what the API owes.
-OWED = "to be added"
+# Why there is no endpoint: the pages.
+OWED = "is owed"
 WITHOUT = {
-    OWED: "",
+    OWED: "break_glass_account_end break_glass_account_new break_glass_account_seal"
+    " campaign_outcomes_release case_pin claim_pass_on claim_wave_end claim_wave_start deposit_erase"
+    " deposit_reread erasure_confirm erasure_refuse event_pin finding_assign hold_release"
+    " inventory_pause inventory_read mapping_page sealed_incident signal_disable signal_enable"
+    " signal_end signal_pause signal_receiver signal_remove signal_test source_cancel source_check"
+    " source_connect source_declare source_drop source_filter source_hold source_new source_pause"
+    " source_pull source_retention source_secret source_token",
     "what a person is, signs in with and is mailed is theirs alone, in their browser": "profile"
     " queue_outside sign_in_link break_glass_sign_in grant_console device_approve device_refuse",
     "is an interface of its own, by a standard": "device_authorization device_token evaluation"
