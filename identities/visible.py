@@ -6,7 +6,8 @@ those they answer for. Must not know of cases, which have a rule of their own ab
 
 from datetime import datetime
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, TextField, Value
+from django.db.models.functions import Cast, Concat
 
 from identities.models import (
     Binding,
@@ -74,7 +75,14 @@ def changes(user: User, *, now: datetime) -> QuerySet[ProposedChange]:
         person=user.person_id, superseded_at__isnull=True, during__contains=now
     )
     about += [f"team:{team}" for team in mine.values_list("team_id", flat=True)]
-    return rows.filter(Q(proposed_person=user.person_id) | Q(subject__in=about))
+    found = findings(user, now=now).annotate(
+        called=Concat(Value("F-"), Cast("number", TextField()), output_field=TextField())
+    )
+    return rows.filter(
+        Q(proposed_person=user.person_id)
+        | Q(subject__in=about)
+        | Q(kind="finding", subject__in=found.values("called"))
+    )
 
 
 def credentials(user: User, *, now: datetime) -> QuerySet[Credential]:

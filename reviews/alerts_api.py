@@ -28,10 +28,11 @@ from identities.api.identities import identity_of, user_of
 from identities.api.serializers import Reason, checked
 from identities.enforcers import webhook_receivers
 from identities.enforcers.contract import PermanentFailure
+from identities.models import ProposedChange
 from identities.permissions import require
 from reviews.exports import moment
 from reviews.incidents import alert_rights, alert_shapes, alerts
-from reviews.models import Alert
+from reviews.models import Alert, Case
 from reviews.models.alerts import ALERT_STATES
 
 LARGEST = 1024 * 1024
@@ -188,21 +189,29 @@ def one_alert(request: Request, key: str) -> Response:
 @extend_schema(request=MatchIn, responses=OpenApiTypes.OBJECT, tags=["incidents"])
 @door({"POST": "act"})
 def match(request: Request, key: str) -> Response:
-    """Say whom it is about; its incident is opened, or the open one joined."""
+    """Say whom it is about; its incident is opened, or the open one joined. Where its names are of
+    somebody else, a second person signs it (202)."""
     row, user, now = alert_of(request, key), user_of(request), timezone.now()
     require(alert_rights.why_not_settle_alert(user, now=now))
     said = checked(MatchIn(data=request.data))
     identity = identity_of(request, said["identity"])
-    alerts.match(alert=row, identity=identity, reason=said["reason"], by=user, now=now)
-    return Response(as_data(alert_of(request, key)))
+    done = alerts.match(alert=row, identity=identity, reason=said["reason"], by=user, now=now)
+    return _answered(request, key, done)
 
 
 @extend_schema(request=DismissIn, responses=OpenApiTypes.OBJECT, tags=["incidents"])
 @door({"POST": "act"})
 def dismiss(request: Request, key: str) -> Response:
-    """Say that nothing follows from it."""
+    """Say that nothing follows from it; a second person signs it (202)."""
     row, user, now = alert_of(request, key), user_of(request), timezone.now()
     require(alert_rights.why_not_settle_alert(user, now=now))
     said = checked(DismissIn(data=request.data))
-    alerts.dismiss(alert=row, reason=said["reason"], by=user, now=now)
-    return Response(as_data(alert_of(request, key)))
+    done = alerts.dismiss(alert=row, reason=said["reason"], by=user, now=now)
+    return _answered(request, key, done)
+
+
+def _answered(request: Request, key: str, done: Case | ProposedChange) -> Response:
+    said = as_data(alert_of(request, key))
+    if isinstance(done, ProposedChange):
+        return Response(said | {"waits": done.key}, status=202)
+    return Response(said)

@@ -22,14 +22,18 @@ class ReviewsConfig(AppConfig):
         which cases are sealed and what a signed policy lets tokens do."""
         from evidence import withheld as rows_withheld
         from identities import causes
-        from identities.actions import leaving, teams
+        from identities.actions import changes, leaving, teams
         from identities.actions.grants import lacking
         from identities.api import deciding
         from reviews import owner_permissions
-        from reviews.actions import policy_versions, team_changes
+        from reviews.actions import policy_versions, second_signatures, team_changes
         from reviews.break_glass import offered
+        from reviews.incidents import alerts
         from reviews.sealing import withheld
 
+        # Who is the second person for findings, people, links and alerts.
+        for name, kind in (second_signatures.KINDS | {alerts.KIND: alerts.Settling()}).items():
+            changes.kind(name, kind)
         leaving.waits_for(owner_permissions.waited_for)
         teams.sign(team_changes)
         lacking.offered_by(offered.offered)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from evidence.words import counted
+from identities.actions.findings import OPEN
 from identities.models import Finding, Identity, Party
 from identities.models.identity import MODES
 from identities.permissions import NotPossible
@@ -152,7 +153,7 @@ def by_findings(scope: dict[str, Any], mode: str, *, now: datetime) -> QuerySet[
     because a review that they led to was only proposed so far."""
     if mode not in ASKING:
         return Identity.objects.none()
-    waits = Finding.objects.filter(identity=OuterRef("pk"), state="open", cases__isnull=True)
+    waits = Finding.objects.filter(identity=OuterRef("pk"), state__in=OPEN, cases__isnull=True)
     alone = policy_scope.exempt_numbers(_of_findings(), now=now)
     return (
         moving(scope, mode, now=now)

@@ -102,7 +102,7 @@ def propose(
     digest = hashlib.sha256(orjson.dumps([kind, subject, document, said])).hexdigest()
     with transaction.atomic():
         waiting = ProposedChange.objects.select_for_update(of=("self",)).filter(
-            state="proposed", kind=kind, subject=subject, proposed_person=by.person
+            state="proposed", kind=kind, subject=subject, title=title, proposed_person=by.person
         )
         for one in waiting.order_by("number"):
             if one.digest == digest and one.lapses_at > now:

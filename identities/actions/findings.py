@@ -1,5 +1,10 @@
-"""What people say about findings: whose it is, and what it was."""
+"""What people say about findings: whose it is, and what it was.
 
+One person confirms a finding, which hides nothing. What takes it off the list of open ones is
+proposed, and a second person signs it (changes.py; who may is reviews/actions/second_signatures.py).
+"""
+
+from collections.abc import Collection
 from datetime import datetime
 
 from django.db import transaction
@@ -7,16 +12,23 @@ from django.db import transaction
 from evidence import ledger, nudge
 from identities import permissions
 from identities.acting import By, acting
-from identities.models import Finding, User
+from identities.actions import changes
+from identities.actions.changes import Line
+from identities.findings import RULES
+from identities.models import Finding, ProposedChange, User
 from identities.permissions import NotPossible
 
 # (state, disposition) -> allowed. `withdrawn` is the judges' word, when evidence explains it.
 DISPOSITIONS = ("confirmed", "expected", "false", "duplicate")
 OPEN = ("open", "confirmed")
+KIND = "finding"
 
 
-def dispose(*, finding: Finding, disposition: str, reason: str, by: By, now: datetime) -> Finding:
-    """Say what an open finding is, with the reason; it is never deleted."""
+def dispose(
+    *, finding: Finding, disposition: str, reason: str, by: By, now: datetime
+) -> Finding | ProposedChange:
+    """Say what an open finding is, with the reason; it is never deleted. What one person says is
+    proposed, unless it confirms the finding."""
     with transaction.atomic():
         row = _locked(finding)
         permissions.require(permissions.why_not_dispose_finding(by, row, now=now))
@@ -29,11 +41,34 @@ def dispose(*, finding: Finding, disposition: str, reason: str, by: By, now: dat
         if row.state not in OPEN or row.state == disposition:
             raise NotPossible(f"{row.key} is {row.state} already.")
         who = acting(by)
+        if who.user is not None and disposition != "confirmed":
+            return changes.propose(
+                kind=KIND,
+                subject=row.key,
+                title=f"finding {row.key}",
+                document={"finding": row.key, "disposition": disposition},
+                lines=lines(row, disposition),
+                reason=reason,
+                by=who.user,
+                now=now,
+            )
         row.state, row.state_at, row.state_by = disposition, now, who.ref
         row.state_reason = reason.strip()
         row.save(update_fields=["state", "state_at", "state_by", "state_reason"])
         _record(row, by, now, f"finding.{disposition}", f"{disposition}: {reason.strip()}")
     return row
+
+
+def lines(row: Finding, disposition: str) -> list[Line]:
+    """What settling it changes, as two people sign it."""
+    of = "" if row.identity is None else f" of {row.identity.name}"
+    return [Line(f"{row.key}{of}", f"{RULES[row.rule]}: {row.state} → {disposition}")]
+
+
+def proposed(keys: Collection[str]) -> dict[str, ProposedChange]:
+    """Of the findings with these keys, what waits for a second person; the newest of each."""
+    rows = ProposedChange.objects.filter(kind=KIND, state="proposed", subject__in=keys)
+    return {row.subject: row for row in rows.order_by("number")}
 
 
 def assign(*, finding: Finding, to: User | None, by: By, now: datetime) -> Finding:

@@ -11,17 +11,22 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from evidence import ledger, nudge
 from evidence.words import counted
 from identities.acting import By, acting
-from identities.models import ApiToken, Membership, Person, Team, User
+from identities.actions import changes
+from identities.actions.changes import Line
+from identities.models import ApiToken, Membership, Person, ProposedChange, Team, User
 from identities.permissions import NotPossible, require, why_not_say_who_left
 from identities.reasons import reason_given
 
 # What is said of longer ago was known to the house by other means, or is a slip of the pen.
 LONGEST_AGO = timedelta(days=3_660)
 LONGEST_AHEAD = timedelta(days=366)
+
+KIND = "leaving"
 
 type Waits = Callable[[Collection[Person]], Mapping[UUID, str]]
 # Whose word waits, as whoever knows it says (reviews/apps.py): this layer knows no cases.
@@ -40,6 +45,42 @@ def waited_for(people: Collection[Person]) -> dict[UUID, str]:
     for one in _WAITS if people else ():
         found |= one(people)
     return found
+
+
+def say(
+    *, person: Person, at: datetime | None, reason: str, by: User, now: datetime
+) -> ProposedChange | None:
+    """One person says that somebody leaves, or has left, at this moment; None: that they are here.
+    A second person signs it. None where it is so already."""
+    require(why_not_say_who_left(by, person, now=now))
+    if at is not None:
+        _near(at, now=now)
+    if person.left_at == at:
+        return None
+    return changes.propose(
+        kind=KIND,
+        subject=f"person:{person.pk}",
+        title=f"person {person.name}",
+        document={"person": str(person.pk), "left": None if at is None else at.isoformat()},
+        lines=lines(person, at),
+        reason=reason,
+        by=by,
+        now=now,
+    )
+
+
+def lines(person: Person, at: datetime | None) -> list[Line]:
+    """What is said of them, as two people sign it."""
+    was, then = (
+        "here" if one is None else f"left on {one:%Y-%m-%d %H:%M} UTC"
+        for one in (person.left_at, at)
+    )
+    return [Line(f"person {person.name}", f"{was} → {then}")]
+
+
+def proposed(**of: Any) -> QuerySet[ProposedChange]:
+    """What is said of people and waits for a second person."""
+    return ProposedChange.objects.filter(kind=KIND, state="proposed", **of)
 
 
 def leave(*, person: Person, at: datetime, reason: str, by: By, now: datetime) -> Person:

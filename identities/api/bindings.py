@@ -21,7 +21,7 @@ from identities import visible
 from identities.actions import bindings as binding_actions
 from identities.actions.bindings import foreseeing, linking, links
 from identities.actions.bindings.links import Link
-from identities.models import Binding, LinkProposal
+from identities.models import Binding, LinkProposal, ProposedChange
 from identities.permissions import (
     require,
     why_not_claim,
@@ -79,10 +79,12 @@ def _facts(request: Request, wanted: Sequence[Link]) -> Response:
     return Response(found.as_data())
 
 
-def _done(made: Binding | list[LinkProposal], *, status: int) -> Response:
-    """The link; 202 with what waits for the owners of others."""
+def _done(made: Binding | list[LinkProposal] | ProposedChange, *, status: int) -> Response:
+    """The link; 202 with what waits for the owners of others, or for a second person."""
     if isinstance(made, Binding):
         return Response(BindingOut(made).data, status=status)
+    if isinstance(made, ProposedChange):
+        return Response({"waits": made.key}, status=202)
     return Response({"proposed": LinkProposalOut(made, many=True).data}, status=202)
 
 
@@ -159,18 +161,19 @@ def reject(request: Request, pk: int) -> Response:
     return Response(BindingOut(made).data)
 
 
-@extend_schema(request=KnowingIn, responses=None, tags=["unclaimed"])
+@extend_schema(request=KnowingIn, responses=OpenApiTypes.OBJECT, tags=["unclaimed"])
 @door({"GET": "read", "POST": "act"})
 @_changed
 def unbind(request: Request, pk: int) -> Response:
+    """Taking a confirmed link back; a second person signs it (202)."""
     link = links.ending(_binding(request, pk))
     if request.method == "GET":
         return _facts(request, [link])
     data = checked(KnowingIn(data=request.data))
-    linking.one(
+    made = linking.one(
         link, by=user_of(request), now=timezone.now(), reason=data["reason"], was=data["changes"]
     )
-    return Response(status=204)
+    return _done(made, status=200)
 
 
 @extend_schema(request=RuleIn, responses=OpenApiTypes.OBJECT, tags=["unclaimed"])

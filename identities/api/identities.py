@@ -186,6 +186,7 @@ def findings(request: Request) -> Response:
 @extend_schema(request=DisposeIn, responses=FindingOut, tags=["findings"])
 @door({"POST": "act"})
 def dispose(request: Request, pk: UUID) -> Response:
+    """Say what it was: `confirmed` at once; anything else waits for a second person (202)."""
     user, now = user_of(request), timezone.now()
     row: Finding | None = visible.findings(user, now=now).filter(pk=pk).first()
     if row is None:
@@ -193,7 +194,9 @@ def dispose(request: Request, pk: UUID) -> Response:
     require(why_not_dispose_finding(user, row, now=now))
     data = checked(DisposeIn(data=request.data))
     done = finding_actions.dispose(finding=row, by=user, now=now, **data)
-    return Response(FindingOut(done).data)
+    if isinstance(done, Finding):
+        return Response(FindingOut(done).data)
+    return Response(FindingOut(row).data | {"waits": done.key}, status=202)
 
 
 @extend_schema(request=RegisterIn, responses=OpenApiTypes.OBJECT, tags=["identities"])

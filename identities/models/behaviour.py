@@ -130,7 +130,11 @@ class Finding(models.Model):
         ]
         indexes = [
             models.Index(name="finding_of_identity", fields=["identity", "-last_at"]),
-            models.Index(name="finding_open", fields=["-last_at"], condition=Q(state="open")),
+            models.Index(
+                name="finding_open",
+                fields=["-last_at"],
+                condition=Q(state__in=["open", "confirmed"]),
+            ),
         ]
 
     @property

@@ -18,6 +18,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from evidence import nudge
 from evidence.words import counted
 from identities.acting import COUNTERSIGN, By, acting
+from identities.actions.findings import OPEN as STANDS
 from identities.models import Finding, Identity
 from identities.permissions import NotPossible, require
 from identities.reasons import LONGEST_REASON, reason_given
@@ -191,10 +192,10 @@ def _waiting(*, now: datetime) -> QuerySet[Finding]:
     left = Q(rule__in=IN_EVERY_MODE) | ~Q(identity__number__in=alone)
     # Not where people are only watched: there nothing asks, and the review is proposed.
     serious = Finding.objects.filter(
-        left, state="open", cases__isnull=True, rule__in=serious_rules(now=now)
+        left, state__in=STANDS, cases__isnull=True, rule__in=serious_rules(now=now)
     ).exclude(identity__mode="observe")
     return (
-        Finding.objects.filter(state="open", identity__isnull=False, cases__isnull=True)
+        Finding.objects.filter(state__in=STANDS, identity__isnull=False, cases__isnull=True)
         # What follows from a refusal is asked where a policy names it (reviews/triggers).
         .exclude(rule="after_refusal")
         .exclude(identity__state="retired")
@@ -360,7 +361,7 @@ def _take_findings(cases: Sequence[Case]) -> None:
         [
             under(case_id=of[identity], finding_id=pk)
             for identity, pk in Finding.objects.filter(
-                identity__in=of, state="open", cases__isnull=True
+                identity__in=of, state__in=STANDS, cases__isnull=True
             ).values_list("identity", "pk")
         ]
     )

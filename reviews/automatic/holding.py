@@ -19,6 +19,7 @@ from evidence.vocabulary import KEY
 from evidence.words import counted
 from identities.acting import COUNTERSIGN
 from identities.actions import outgoing
+from identities.actions.findings import OPEN
 from identities.findings import RULES
 from identities.models import Finding, Person
 from reviews import freezes
@@ -77,7 +78,7 @@ def waiting(rule: HoldRule, *, now: datetime) -> QuerySet[Finding]:
     since = rule.settled_at or now
     rows = Finding.objects.filter(
         proof.rests_on_it(since, now=now),
-        state="open",
+        state__in=OPEN,
         rule__in=rule.classes,
         strength__gte=KEY,
         last_at__gte=max(since, now - LOOKED_BACK),
@@ -132,7 +133,7 @@ def _standing(rule: HoldRule, findings: Sequence[Finding], *, now: datetime) -> 
     there = [
         one
         for pk, one in first.items()
-        if states.get(one.pk) == "open"
+        if states.get(one.pk) in OPEN
         and identities[pk].state != "retired"
         and identities[pk].mode == "enforce"
     ]

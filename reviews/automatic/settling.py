@@ -29,12 +29,13 @@ FINAL, GOES_ON = ("revoke", "narrow"), ("keep", "replace")
 def release(
     *, hold: AutomaticHold, finding_was: str, reason: str, by: User, now: datetime
 ) -> AutomaticHold:
-    """It works again, at once. `finding_was`: its disposition, asked for while it is open."""
+    """It works again, at once. `finding_was`: its disposition, asked for while it is open and
+    nobody has proposed one; a second person signs it, unless it is confirmed."""
     with transaction.atomic():
         case, item, row = _locked(hold)
         require(automatic_permissions.why_not_release_hold(by, row, now=now))
         reason = reason_given(reason, what="why it may work again")
-        if row.finding.state == "open":
+        if asks_what_it_was(row):
             if finding_was not in findings.DISPOSITIONS:
                 raise NotPossible(
                     f"Say what {row.finding.key} was: {', '.join(findings.DISPOSITIONS)}."
@@ -51,6 +52,12 @@ def release(
         item.save(update_fields=["snapshot", "carried_words"])
         entries.changed(case)
     return row
+
+
+def asks_what_it_was(row: AutomaticHold) -> bool:
+    """Whether nobody, and no later evidence, has said what its finding was."""
+    key = row.finding.key
+    return row.finding.state == "open" and not findings.proposed([key])
 
 
 def follow_next(*, now: datetime) -> bool:

@@ -23,12 +23,15 @@ from evidence.keys import key_of
 from evidence.models import Actor, Connection, Deposit, Source
 from evidence.sources.alerts import NEVER
 from evidence.stores import bodies
-from identities.acting import Acting, By
+from identities.acting import Acting, By, acting
+from identities.actions import changes
+from identities.actions.changes import Line
 from identities.judging.holders import Holders
-from identities.models import Identity, User
+from identities.models import Identity, ProposedChange, User
 from identities.permissions import NotPossible, require
 from identities.reasons import reason_given
 from reviews.actions import entries
+from reviews.actions.second_signatures import why_not_subject
 from reviews.incidents import alert_rights, alert_shapes, opening, rights
 from reviews.incidents.alert_shapes import Alerted, Read
 from reviews.models import Alert, AlertDeposit, Case
@@ -38,6 +41,8 @@ from reviews.models.incidents import SEVERITIES
 # Deposits from before are not read any more: what they tell is of the past by then.
 LATELY = timedelta(days=14)
 MOST_DEPOSITS = 50
+# The kind of proposed change that dismisses one, or matches it against its names.
+KIND = "alert"
 UNMATCHED = "None of its names is of an identity that we know."
 NOTHING_NAMED = "It names nobody in a way that can be matched."
 
@@ -182,7 +187,7 @@ def _settle(
     case: Case | None = None,
     by: By | None = None,
 ) -> None:
-    who = (by.ref, by.called if isinstance(by, User) else by.name) if by is not None else ("", "")
+    who = ("", "") if by is None else (acting(by).ref, acting(by).name)
     row.state, row.why, row.state_at = state, why, now
     row.identity, row.case = identity or row.identity, case or row.case
     row.state_by, row.state_by_name = who
@@ -223,42 +228,104 @@ def known_of(row: Alert) -> list[Identity]:
 # --- what people say of them ---------------------------------------------------------------------
 
 
-def match(*, alert: Alert, identity: Identity, reason: str, by: User, now: datetime) -> Case:
-    """Say whom an alert is about: its incident is opened, or the open one joined."""
+def match(
+    *, alert: Alert, identity: Identity, reason: str, by: User, now: datetime
+) -> Case | ProposedChange:
+    """Say whom an alert is about: its incident is opened, or the open one joined. A second person
+    signs it first where its names are of somebody else, or of several."""
     with transaction.atomic():
         row = _locked(alert)
         require(alert_rights.why_not_settle_alert(by, now=now))
         require(rights.why_not_open(by, identity, now=now))
         _require_open(row)
         reason = reason_given(reason, what="why it is about this identity")
-        said = f"alert {row.uid} of {row.source.name}: {row.title}. {reason}"
-        case = _open(row, identity, said, by=by, now=now)
-        # Under the case, so that it is withheld with it where it is sealed one day.
-        words = f"{by.called} said that {row.key} is about {identity.name}: {reason}"
-        entries.note(
-            case, act="alert.matched", words=words[:1_000], by=by, now=now, data=_data(row)
-        )
-        return case
+        if known_of(row) not in ([], [identity]):
+            return _propose(row, identity, reason, by=by, now=now)
+        return _match(row, identity, reason, by=by, now=now)
 
 
-def dismiss(*, alert: Alert, reason: str, by: User, now: datetime) -> Alert:
-    """Say that nothing follows from an alert, and why. It is kept."""
+def dismiss(*, alert: Alert, reason: str, by: User, now: datetime) -> ProposedChange:
+    """Say that nothing follows from an alert, and why; a second person signs it. It is kept."""
     with transaction.atomic():
         row = _locked(alert)
         require(alert_rights.why_not_settle_alert(by, now=now))
         _require_open(row)
         reason = reason_given(reason, what="why nothing follows from it")
-        ledger.append(
-            at=now,
-            by=by.ref,
-            by_name=by.called,
-            act="alert.dismissed",
-            subject=f"source:{row.source.name}",
-            words=f"{by.called} said that {row.key} leads to nothing: {reason}"[:1_000],
-            data=_data(row),
-        )
-        _settle(row, "dismissed", reason, now=now, by=by)
-    return row
+        return _propose(row, None, reason, by=by, now=now)
+
+
+def _propose(
+    row: Alert, identity: Identity | None, reason: str, *, by: User, now: datetime
+) -> ProposedChange:
+    return changes.propose(
+        kind=KIND,
+        subject=row.key,
+        title=f"alert {row.key}",
+        document={"alert": row.number, "identity": None if identity is None else identity.key},
+        lines=_lines(row, identity),
+        reason=reason,
+        by=by,
+        now=now,
+    )
+
+
+def _lines(row: Alert, identity: Identity | None) -> list[Line]:
+    """What it changes, as two people sign it."""
+    then = "dismissed" if identity is None else f"in an incident of {identity.name}"
+    return [Line(row.key, f"{row.title}: {row.state} → {then}")]
+
+
+class Settling:
+    """Nothing follows from an alert, or it is about an identity that its names are not of: a second
+    one of those who may say so, and not about an identity that they are."""
+
+    @staticmethod
+    def why_not_sign(user: User, row: ProposedChange, *, now: datetime) -> str | None:
+        alert, identity = _named(row)
+        why = alert_rights.why_not_settle_alert(user, now=now)
+        if why is None and identity is not None:
+            why = rights.why_not_open(user, identity, now=now)
+        return why or why_not_subject(user, identity or alert.identity)
+
+    @staticmethod
+    def apply(row: ProposedChange, *, by: Acting, now: datetime) -> Sequence[Line]:
+        alert, identity = _named(row)
+        alert = _locked(alert)
+        _require_open(alert)
+        done = _lines(alert, identity)
+        if identity is None:
+            _dismiss(alert, row.reason, by=by, now=now)
+        else:
+            _match(alert, identity, row.reason, by=by, now=now)
+        return done
+
+
+def _named(row: ProposedChange) -> tuple[Alert, Identity | None]:
+    alert = Alert.objects.select_related("identity").get(number=row.document["alert"])
+    key = row.document["identity"]
+    return alert, None if key is None else Identity.objects.get(number=int(key[4:]))
+
+
+def _match(row: Alert, identity: Identity, reason: str, *, by: By, now: datetime) -> Case:
+    said = f"alert {row.uid} of {row.source.name}: {row.title}. {reason}"
+    case = _open(row, identity, said, by=by, now=now)
+    # Under the case, so that it is withheld with it where it is sealed one day.
+    words = f"{acting(by).name} said that {row.key} is about {identity.name}: {reason}"
+    entries.note(case, act="alert.matched", words=words[:1_000], by=by, now=now, data=_data(row))
+    return case
+
+
+def _dismiss(row: Alert, reason: str, *, by: Acting, now: datetime) -> None:
+    ledger.append(
+        at=now,
+        by=by.ref,
+        by_name=by.name,
+        act="alert.dismissed",
+        subject=f"source:{row.source.name}",
+        words=f"{by.name} said that {row.key} leads to nothing: {reason}"[:1_000],
+        data=_data(row),
+    )
+    _settle(row, "dismissed", reason, now=now, by=by)
 
 
 def _locked(alert: Alert) -> Alert:

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET, require_POST
 from config.page import page
 from evidence import looked
 from evidence.permissions import Reader
+from identities.models import ProposedChange
 from identities.permissions import NotAllowed, NotPossible, require
 from reviews.alerts_api import alert_of
 from reviews.incidents import alert_rights, alerts
@@ -46,11 +47,13 @@ def alert_match(request: HttpRequest, key: str) -> HttpResponse:
         identity = identity_of(request, typed["identity"].strip())
         if identity is None:
             raise NotPossible("There is no such identity: write its key (NHI-12) or its name.")
-        case = alerts.match(alert=row, identity=identity, reason=typed["reason"], by=user, now=now)
+        done = alerts.match(alert=row, identity=identity, reason=typed["reason"], by=user, now=now)
     except (NotAllowed, NotPossible) as problem:
         return _again(request, row, typed, problem)
-    messages.success(request, f"{row.key} is in {case.key}.")
-    return redirect(f"/cases/{case.key}/room/")
+    if isinstance(done, ProposedChange):
+        return _waits(request, row, done)
+    messages.success(request, f"{row.key} is in {done.key}.")
+    return redirect(f"/cases/{done.key}/room/")
 
 
 @require_POST
@@ -59,10 +62,14 @@ def alert_dismiss(request: HttpRequest, key: str) -> HttpResponse:
     row, user = alert_of(request, key), user_of(request)
     typed = {"dismissed": request.POST.get("reason", "")[:2_000]}
     try:
-        alerts.dismiss(alert=row, reason=typed["dismissed"], by=user, now=timezone.now())
+        change = alerts.dismiss(alert=row, reason=typed["dismissed"], by=user, now=timezone.now())
     except (NotAllowed, NotPossible) as problem:
         return _again(request, row, typed, problem)
-    messages.success(request, f"{row.key} is dismissed; it is kept.")
+    return _waits(request, row, change)
+
+
+def _waits(request: HttpRequest, row: Alert, change: ProposedChange) -> HttpResponse:
+    messages.info(request, f"{row.key}: a second person signs {change} first.")
     return redirect("alert_page", key=row.key)
 
 

@@ -12,7 +12,7 @@ from evidence.formats.alerts import NAME
 from evidence.models import Connection
 from evidence.parameters import Known, understood
 from identities import visible
-from identities.models import User
+from identities.models import ProposedChange, User
 from reviews.incidents import alert_rights, alerts
 from reviews.models import Alert, AlertDeposit
 from reviews.models.alerts import ALERT_SEVERITIES, ALERT_STATES
@@ -141,4 +141,7 @@ def one(
         "why_not": why_not,
         "known": [{"key": found.key, "name": found.name} for found in seen.order_by("number")],
         "typed": typed or {},
+        "waits": ProposedChange.objects.filter(
+            kind=alerts.KIND, state="proposed", subject=alert.key
+        ).last(),
     }

@@ -21,7 +21,7 @@ from identities.models import Revocation, User
 from identities.permissions import NotPossible
 from reviews import automatic_permissions, visible
 from reviews.actions import freezing
-from reviews.automatic import classes, replay, rules, scopes
+from reviews.automatic import classes, replay, rules, scopes, settling
 from reviews.models import AutomaticHold, Case, HoldRule
 from reviews.models.automatic import HOLD_STATES
 from reviews.pages.lists import PAGES, page_of
@@ -289,8 +289,7 @@ def _release(row: AutomaticHold, user: User, *, now: datetime) -> dict[str, Any]
     return {
         "url": f"{row.url}release/",
         "why_not": automatic_permissions.why_not_release_hold(user, row, now=now) or "",
-        # Asked for while nobody, and no later evidence, has said what it was.
-        "options": DISPOSITIONS if row.finding.state == "open" else (),
+        "options": DISPOSITIONS if settling.asks_what_it_was(row) else (),
     }
 
 

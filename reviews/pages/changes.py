@@ -72,8 +72,27 @@ def shown(change: ProposedChange, user: User, *, now: datetime) -> dict[str, Any
         "document": orjson.dumps(change.document, option=orjson.OPT_INDENT_2).decode(),
         "badges": [STATES[change.state]],
         "acts": _acts(change, user, now=now) if live else [],
+        "about_url": about_url(change),
         "ledger_url": f"/ledger/?subject={change.subject}" if visible.sees_all(user) else "",
     }
+
+
+ABOUT = {
+    "NHI-": "/identities/{}/",
+    "F-": "/findings/{}/",
+    "AL-": "/alerts/{}/",
+    "source:": "/sources/{}/",
+    "person:": "/people/{}/",
+}
+
+
+def about_url(change: ProposedChange) -> str:
+    """The page of what it is about; "" where it has none."""
+    for prefix, url in ABOUT.items():
+        if change.subject.startswith(prefix):
+            name = change.subject if prefix.endswith("-") else change.subject.removeprefix(prefix)
+            return url.format(name)
+    return ""
 
 
 def _acts(change: ProposedChange, user: User, *, now: datetime) -> list[dict[str, Any]]:

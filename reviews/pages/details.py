@@ -9,7 +9,7 @@ from django.db import connection
 from evidence.models import Actor, Run
 from evidence.vocabulary import ACTIVITIES, LINK_STRENGTHS, OUTCOMES, proof_words
 from identities import permissions, visible
-from identities.actions.findings import DISPOSITIONS
+from identities.actions.findings import DISPOSITIONS, proposed
 from identities.judging.key_users import seen_with
 from identities.models import (
     Binding,
@@ -40,14 +40,6 @@ def _left_alone(one: Finding, *, now: datetime) -> str:
     return policy_versions.why_left_alone(one.identity, now=now)
 
 
-def _who(ref: str) -> str:
-    """Whom a finding's `state_by` names, as people call them."""
-    kind, _, key = ref.partition(":")
-    known = kind == "user" and len(key) == 36
-    user = User.objects.filter(pk=key).first() if known else None
-    return ref if user is None else user.called
-
-
 def _named(identity: Identity | None) -> dict[str, str] | None:
     if identity is None:
         return None
@@ -74,7 +66,7 @@ def finding(one: Finding, user: User, *, now: datetime) -> dict[str, Any]:
     alone = _left_alone(one, now=now)
     if alone:
         details.append({"label": "no review", "words": alone, "kind": "neutral"})
-    row = lists.finding_row(one, cases)
+    row = lists.finding_row(one, cases, proposed([one.key]))
     return {
         "section": "findings",
         "title": f"{one.key} {row['kind_words']}",
@@ -82,7 +74,7 @@ def finding(one: Finding, user: User, *, now: datetime) -> dict[str, Any]:
         "finding": {
             **row,
             "details": details,
-            "state_by": _who(one.state_by),
+            "state_by": lists.settled_by(one),
             "state_at": one.state_at,
             "state_reason": one.state_reason,
         },

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from config.page import page
 from identities import visible
 from identities.actions.bindings import foreseeing, linking
-from identities.models import Binding, LinkProposal
+from identities.models import Binding, LinkProposal, ProposedChange
 from identities.permissions import NotAllowed, NotPossible
 from identities.reasons import LONGEST_REASON
 from reviews.pages import linked
@@ -88,8 +88,9 @@ def link_make(request: HttpRequest) -> HttpResponse:
     for link, row in zip(asked.links, done, strict=True):
         name = link.actor.value[:120]
         if isinstance(row, Binding):
-            is_now = "is no longer" if link.ends else "is"
-            messages.success(request, f"{name} {is_now} {link.identity.name}.")
+            messages.success(request, f"{name} is {link.identity.name}.")
+        elif isinstance(row, ProposedChange):
+            messages.info(request, f"{name}: a second person signs {row} first.")
         elif isinstance(row, list):
             messages.success(request, f"{name}: {linking.waits_for(row)}.")
         else:

@@ -53,10 +53,9 @@ def say(
     if state != "here":
         permissions.require(owner_permissions.why_not_say_gone(by, person, now=now))
     with transaction.atomic():
-        if state == "left":
-            leaving.leave(person=person, at=at, reason=reason, by=by, now=now)
-        elif state == "here":
-            leaving.come_back(person=person, reason=reason, by=by, now=now)
+        if state != "moved":
+            then = at if state == "left" else None
+            waits = leaving.say(person=person, at=then, reason=reason, by=by, now=now) or ""
         else:
             to = Team.objects.filter(name=team).first() if team else None
             if team and to is None:
@@ -64,7 +63,7 @@ def say(
             waits = registration.move(person=person, to=to, at=at, reason=reason, by=by, now=now)
         if dry_run:
             transaction.set_rollback(True)
-    return waits if isinstance(waits, ProposedChange) else None
+    return waits if isinstance(waits, ProposedChange) and not dry_run else None
 
 
 def person_out(one: Person, *, now: datetime) -> dict[str, Any]:
@@ -143,6 +142,7 @@ def one(person: Person, user: User, *, now: datetime) -> dict[str, Any]:
             "teams": list(teams.order_by("team__name").values_list("team__name", flat=True)),
         },
         "why_not": why_not or "",
+        "waits": list(leaving.proposed(subject=f"person:{person.pk}").order_by("number")),
         "follows": found,
         "theirs": [{"label": role, "words": f"{count:,}"} for role, count in found.counts.items()],
         "next": [

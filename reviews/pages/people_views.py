@@ -115,8 +115,10 @@ def person_page(request: HttpRequest, pk: UUID) -> HttpResponse:
             problem, status = str(refused), 403 if isinstance(refused, NotAllowed) else 409
         else:
             what = f"{person.name} {SAID[said['state']]}: "
-            if waits is None:
+            if waits is None and said["state"] == "moved":
                 messages.success(request, f"{what}what follows is under way.")
+            elif waits is None:
+                messages.info(request, f"{what}that is known already.")
             else:
                 messages.info(request, f"{what}a second person signs {waits} first.")
             return redirect("person_page", pk=pk)

@@ -11,6 +11,7 @@ from django.db import transaction
 
 from evidence.models import Run
 from identities import visible as identities_visible
+from identities.actions.findings import OPEN
 from identities.findings import RULES
 from identities.models import Finding, Identity, User
 from identities.permissions import NotPossible
@@ -91,7 +92,7 @@ def _of_case(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, s
     case = None if number is None else rows.filter(number=number).first()
     if case is None or case.identity is None:
         return {}
-    names = [one.key for one in case.findings.filter(state="open").order_by("number")[:20]]
+    names = [one.key for one in case.findings.filter(state__in=OPEN).order_by("number")[:20]]
     return {
         "identity": case.identity.key,
         "title": f"{case.identity.name}: from {case.key}",

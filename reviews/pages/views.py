@@ -168,14 +168,18 @@ def finding_page(request: HttpRequest, key: str) -> HttpResponse:
 @require_POST
 @login_required
 def finding_dispose(request: HttpRequest, key: str) -> HttpResponse:
-    finding = findings.dispose(
-        finding=_finding(request, key),
+    finding = _finding(request, key)
+    done = findings.dispose(
+        finding=finding,
         disposition=request.POST.get("disposition", request.POST.get("answer", "")),
         reason=request.POST.get("reason", ""),
         by=_user(request),
         now=timezone.now(),
     )
-    messages.success(request, f"{finding.key} is {finding.state}.")
+    if isinstance(done, Finding):
+        messages.success(request, f"{done.key} is {done.state}.")
+    else:
+        messages.info(request, f"{finding.key}: a second person signs {done} first.")
     return redirect("finding_page", key=finding.key)
 
 

@@ -103,7 +103,7 @@ def asks(asked: Asked, now: datetime) -> list[Trigger]:
         Finding.objects.filter(
             ~Exists(noted),
             rule__in=asked.rules,
-            state="open",
+            state__in=LIVE,
             identity__isnull=False,
             cases__isnull=True,
         )

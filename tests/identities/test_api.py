@@ -14,8 +14,8 @@ from evidence.formats.record import ActorName
 from evidence.models import LedgerEntry
 from evidence.names import actor_ids
 from identities.acting import COMMAND
-from identities.actions import findings, tokens
-from identities.models import Binding, Credential, Finding, Identity, User
+from identities.actions import changes, findings, tokens
+from identities.models import Binding, Credential, Finding, Identity, ProposedChange, User
 from identities.permissions import NotAllowed, NotPossible
 from tests.identities.conftest import DAY, NOW, party
 from tests.signed_in import by_hand
@@ -275,19 +275,28 @@ def test_register_by_api_says_every_problem(user: Make, call: Make) -> None:
 
 @pytest.mark.parametrize("disposition", ["confirmed", "expected", "false", "duplicate"])
 def test_disposition_keeps_who_when_and_why(active: Make, user: Make, disposition: str) -> None:
-    rev = user("rev", "reviewer")
-    row = findings.dispose(
-        finding=finding(active()), disposition=disposition, reason="looked", by=rev, now=NOW + DAY
+    rev, row = user("rev", "reviewer"), finding(active())
+    done = findings.dispose(
+        finding=row, disposition=disposition, reason="looked", by=rev, now=NOW + DAY
     )
+    row.refresh_from_db()
+    asked = ["change.proposed", "change.signed"]
+    if disposition == "confirmed":
+        asked, by = [], rev
+    else:  # what takes it off the list of open ones is signed by a second person
+        assert isinstance(done, ProposedChange)
+        assert row.state == "open"
+        by = user("sam", "responder")
+        changes.sign(change=done, by=by, now=NOW + DAY)
     row.refresh_from_db()
     assert (row.state, row.state_at, row.state_by, row.state_reason) == (
         disposition,
         NOW + DAY,
-        rev.ref,
+        by.ref,
         "looked",
     )
-    assert list(LedgerEntry.objects.values_list("act", "subject")) == [
-        (f"finding.{disposition}", row.key)
+    assert list(LedgerEntry.objects.order_by("pk").values_list("act", "subject")) == [
+        (act, row.key) for act in (*asked, f"finding.{disposition}")
     ]
 
 

@@ -9,12 +9,20 @@ from evidence.models import Actor, LedgerEntry, Source
 from evidence.vocabulary import CLAIMED, EXACT
 from identities import coverage
 from identities.acting import COMMAND
-from identities.actions import bindings, findings
+from identities.actions import bindings, changes, findings
 from identities.actions.bindings import foreseeing, linking, links
 from identities.actions.bindings.facts import Changes
 from identities.actions.bindings.links import Link
 from identities.judging import absence, trying
-from identities.models import Attribution, Binding, Credential, Finding, Identity, User
+from identities.models import (
+    Attribution,
+    Binding,
+    Credential,
+    Finding,
+    Identity,
+    ProposedChange,
+    User,
+)
 from identities.permissions import NotAllowed, NotPossible
 from tests.identities.chains import actor as named
 from tests.identities.chains import delegation
@@ -52,6 +60,12 @@ def reporter(trail: Source, traces: Source, active: Make) -> Identity:
     return row
 
 
+@pytest.fixture
+def sam(user: Make) -> User:
+    made: User = user("sam", "reviewer")
+    return made
+
+
 @pytest.fixture(autouse=True)
 def time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that is busy with other tests says nothing of what is looked at."""
@@ -62,6 +76,10 @@ def time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
 def rita(user: Make) -> User:
     row: User = user("rita", "reviewer")
     return row
+
+
+def owner() -> User:
+    return User.objects.get(username="owner-of-reporter")
 
 
 def helper(identity: Identity) -> Link:
@@ -115,7 +133,7 @@ def test_link_says_which_finding_it_withdraws_and_changes_nothing_by_looking(
 
 
 def test_taking_back_says_first_what_it_changes_and_restores_everything(
-    reporter: Identity, rita: User
+    reporter: Identity, rita: User, sam: User
 ) -> None:
     before = stands()
     made = linking.one(helper(reporter), by=rita, now=LATER, reason="it is ours")
@@ -129,7 +147,17 @@ def test_taking_back_says_first_what_it_changes_and_restores_everything(
         -1,
         linked,
     )
-    linking.one(links.ending(made), by=rita, now=LATER, reason="it is another team's")
+    end = linking.one(links.ending(made), by=rita, now=LATER, reason="it is another team's")
+    assert isinstance(end, ProposedChange)
+    assert [row[0] for row in end.lines] == [
+        "link of reporter",
+        *("it changes" for _ in said if _ != "undo"),
+    ]
+    judge()
+    assert stands() == linked
+    with pytest.raises(NotAllowed, match="Whoever answers for reporter signs this"):
+        changes.sign(change=end, by=sam, now=LATER)
+    changes.sign(change=end, by=owner(), now=LATER)
     judge()
     assert stands() == before
 
@@ -146,7 +174,9 @@ def test_confirmed_finding_is_confirmed_again_when_the_link_is_taken_back(
     judge()
     shared.refresh_from_db()
     assert shared.state == "withdrawn"
-    linking.one(links.ending(made), by=rita, now=LATER, reason="it is not")
+    end = linking.one(links.ending(made), by=rita, now=LATER, reason="it is not")
+    assert isinstance(end, ProposedChange)
+    changes.sign(change=end, by=owner(), now=LATER)
     judge()
     shared.refresh_from_db()
     assert shared.state == "confirmed"
@@ -157,7 +187,7 @@ def test_act_is_refused_with_the_new_facts_when_they_have_changed(
 ) -> None:
     found = foreseeing.look([helper(reporter)], by=rita, now=LATER)
     (shared,) = Finding.objects.filter(rule="shared_credential", state="open")
-    findings.dispose(finding=shared, disposition="expected", reason="known", by=rita, now=LATER)
+    findings.dispose(finding=shared, disposition="expected", reason="known", by=COMMAND, now=LATER)
     with pytest.raises(linking.Changed) as refused:
         linking.one(helper(reporter), by=rita, now=LATER, reason="ours", was=found.digest)
     new = refused.value.changes
@@ -307,5 +337,7 @@ def test_api_says_what_changes_and_answers_409_with_the_new_facts(
     assert (done.status_code, done.json()["state"]) == (201, "confirmed")
     end = f"/api/bindings/{done.json()['id']}/end/"
     facts = call(rita, "GET", end).json()
-    assert call(rita, "POST", end, {"reason": "no", "changes": facts["digest"]}).status_code == 204
-    assert not Binding.objects.filter(actor=link.actor, superseded_at__isnull=True).exists()
+    asked = call(rita, "POST", end, {"reason": "no", "changes": facts["digest"]})
+    (change,) = ProposedChange.objects.all()
+    assert (asked.status_code, asked.json()) == (202, {"waits": change.key})
+    assert Binding.objects.filter(actor=link.actor, superseded_at__isnull=True).exists()

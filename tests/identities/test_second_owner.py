@@ -7,10 +7,10 @@ import pytest
 
 from evidence.models import Actor, LedgerEntry, Source
 from identities.acting import COUNTERSIGN
-from identities.actions import bindings
+from identities.actions import bindings, changes
 from identities.actions.bindings import foreseeing, linking, links
 from identities.actions.bindings.links import Link
-from identities.models import Binding, Identity, LinkProposal, Person, User
+from identities.models import Binding, Identity, LinkProposal, Person, ProposedChange, User
 from identities.permissions import NotAllowed, NotPossible
 from tests.identities.chains import actor as named
 from tests.identities.chains import bind
@@ -89,7 +89,10 @@ def test_second_owner_signs_and_both_share_it(two: Two) -> None:
     assert Binding.objects.filter(identity=two.pay, superseded_at=NOW + MINUTE).count() == 1
     with pytest.raises(NotAllowed, match="in force already"):
         linking.sign(row=row, by=two.olga, now=NOW + MINUTE)
-    linking.one(links.ending(made), by=two.otis, now=NOW + 2 * MINUTE, reason="not ours")
+    end = linking.one(links.ending(made), by=two.otis, now=NOW + 2 * MINUTE, reason="not ours")
+    assert isinstance(end, ProposedChange)
+    assert two.confirmed() == [("desk", True), ("pay", True)]
+    changes.sign(change=end, by=two.rita, now=NOW + 2 * MINUTE)
     row.refresh_from_db()
     assert (row.state, two.confirmed()) == ("ended", [("pay", True)])
     with pytest.raises(NotPossible, match="Say why"):
@@ -155,6 +158,8 @@ def test_signature_ends_only_with_a_link_that_is_taken_back(two: Two) -> None:
     both = [links.ending(theirs), links.ending(made)]
     done = linking.act(both, by=two.olga, now=NOW + MINUTE, reason="no more")
     assert [isinstance(one, NotAllowed) for one in done] == [False, True]
+    assert isinstance(done[0], ProposedChange)
+    changes.sign(change=done[0], by=two.rita, now=NOW + MINUTE)
     row.refresh_from_db()
     assert (row.state, two.confirmed()) == ("in_force", [("desk", True)])
 

@@ -7,7 +7,8 @@ from uuid import UUID
 import pytest
 
 from evidence.models import Event, LedgerEntry, Link, Source
-from identities.actions import findings, outgoing
+from identities.acting import COMMAND
+from identities.actions import changes, findings, outgoing
 from identities.models import (
     Attribution,
     Binding,
@@ -15,6 +16,7 @@ from identities.models import (
     Finding,
     FindingEvent,
     Identity,
+    ProposedChange,
     Revocation,
 )
 from identities.models.behaviour import BY_INFERENCE, ONE_OF
@@ -260,6 +262,7 @@ def test_over_its_limit_the_rule_ends_and_a_person_is_asked(story: Told) -> None
     settling.release(
         hold=first, finding_was="false", reason="x", by=story.ines, now=LATER + 3 * MINUTE
     )
+    changes.sign(change=ProposedChange.objects.get(), by=story.rita, now=LATER + 3 * MINUTE)
     AutomaticHold.objects.update(identity=other_identity())
     behaves(91, at=LATER + 4 * MINUTE)
     _, second = sweep(LATER + 6 * MINUTE)
@@ -298,6 +301,7 @@ def test_what_was_released_is_never_held_again(story: Told) -> None:
     behaves()
     (row,) = sweep()
     settling.release(hold=row, finding_was="expected", reason="x", by=story.ines, now=LATER)
+    changes.sign(change=ProposedChange.objects.get(), by=story.rita, now=LATER)
     behaves(91, at=LATER + 3 * MINUTE)
     first, second = sweep(LATER + 5 * MINUTE)
     assert (first.state, second.state) == ("released", "asked")
@@ -327,5 +331,12 @@ def test_bindings_that_are_shared_leave_it_to_people(story: Told) -> None:
 def test_disposing_of_it_first_holds_nothing(story: Told) -> None:
     ruled(story)
     finding = behaves()
-    findings.dispose(finding=finding, disposition="expected", reason="x", by=story.ines, now=LATER)
+    findings.dispose(finding=finding, disposition="expected", reason="x", by=COMMAND, now=LATER)
     assert sweep() == []
+
+
+def test_confirming_it_first_hides_it_from_nobody(story: Told) -> None:
+    ruled(story)
+    finding = behaves()
+    findings.dispose(finding=finding, disposition="confirmed", reason="x", by=story.ines, now=LATER)
+    assert [row.state for row in sweep()] == ["held"]

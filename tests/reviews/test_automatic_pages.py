@@ -9,7 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from identities.models import Finding, User
+from identities.models import Finding, ProposedChange, User
 from reviews.automatic import holding
 from reviews.models import AutomaticHold, HoldRule
 from tests.signed_in import by_hand
@@ -130,7 +130,8 @@ def test_hold_is_listed_shown_with_its_times_and_released(
     assert ines.post(f"{row.url}release/", given)["Location"] == row.url
     page = ines.get(row.url).content.decode()
     assert ("released" in page, "Release it now" in page) == (True, False)
-    assert Finding.objects.get(pk=row.finding_id).state == "expected"
+    assert Finding.objects.get(pk=row.finding_id).state == "open"
+    assert ProposedChange.objects.get().document["disposition"] == "expected"
 
 
 def test_what_is_typed_is_kept_and_escaped(story: Told, as_user: Sign) -> None:

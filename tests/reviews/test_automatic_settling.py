@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from evidence.models import LedgerEntry
-from identities.models import Credential, Finding, Identity, Revocation
+from identities.actions import changes
+from identities.models import Credential, Finding, Identity, ProposedChange, Revocation
 from identities.permissions import NotAllowed, NotPossible
 from reviews import actions
 from reviews.actions import items
@@ -80,7 +81,11 @@ def test_one_click_releases_and_says_what_the_finding_was(story: Told, held: Aut
         release(held, story.ines, "")
     row = release(held, story.ines)
     assert (row.state, row.settled_by_name) == ("released", story.ines.called)
+    # The hold is one person's to release; what the finding was takes two.
     finding = Finding.objects.get(pk=held.finding_id)
+    assert (finding.state, ProposedChange.objects.get().subject) == ("open", finding.key)
+    changes.sign(change=ProposedChange.objects.get(), by=story.rita, now=AT)
+    finding.refresh_from_db()
     assert (finding.state, finding.state_reason) == ("false", "it was me")
     back = Revocation.objects.get(step="release")
     assert (back.credential, back.case) == (story.credential, held.case_id)

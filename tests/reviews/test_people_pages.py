@@ -14,6 +14,7 @@ from evidence import nudge
 from evidence.models import LedgerEntry
 from identities.actions import changes
 from identities.models import ApiToken, Identity, Person, ProposedChange, User
+from identities.permissions import NotAllowed
 from reviews import tasks
 from reviews.models import Succession
 from reviews.succession import foreseen
@@ -83,9 +84,18 @@ def test_said_on_the_page_and_everything_follows_by_the_nudge(
     told: list[str] = []
     monkeypatch.setattr(nudge, "send", told.append)
     said = {"state": "left", "on": "", "team": "", "reason": "HR ticket 12"}
-    with django_capture_on_commit_callbacks(execute=True):
-        response = sure(as_user(story.rita)).post(url(story.ines), said)
+    response = sure(as_user(story.rita)).post(url(story.ines), said)
     assert (response.status_code, response["Location"]) == (302, url(story.ines))
+    change = ProposedChange.objects.get()
+    text = as_user(story.rita).get(url(story.ines)).content.decode()
+    assert f'<a href="/changes/{change.key}/">{change.key}</a> waits for a second person' in text
+    tasks.owners()
+    assert (person_of(story.ines).left_at, Succession.objects.count(), told) == (None, 0, [])
+    for who, why in ((story.rita, "You proposed it"), (story.ines, "Only a reviewer")):
+        with pytest.raises(NotAllowed, match=why):
+            changes.sign(change=change, by=who, now=timezone.now())
+    with django_capture_on_commit_callbacks(execute=True):
+        changes.sign(change=change, by=make_user("rob", "reviewer"), now=timezone.now())
     assert "people.changed" in told
     assert NUDGES["people.changed"] == ("reviews.tasks.owners", "identities.tasks.claims")
     tasks.owners()
@@ -94,7 +104,7 @@ def test_said_on_the_page_and_everything_follows_by_the_nudge(
     listed = Succession.objects.get()
     assert (listed.why, listed.could_read[-1]) == ("left", "The login ines was switched off.")
     entry = LedgerEntry.objects.get(act="person.left")
-    assert (entry.by_name, entry.words.endswith("UTC: HR ticket 12")) == ("Rita", True)
+    assert (entry.by_name, entry.words.endswith("UTC: HR ticket 12")) == ("Rita and Rob", True)
     text = as_user(story.rita).get(url(story.ines)).content.decode()
     assert f"/successions/{listed.key}/" in text
 
@@ -179,8 +189,16 @@ def test_api_takes_a_list_and_says_what_follows(story: Told) -> None:
         ask(story.rita, "/api/people/", said | {"whole": False, "dry_run": False}).json()["left"]
         == []
     )
-    done = ask(story.rita, "/api/people/", said | {"dry_run": False}).json()
-    assert (len(done["left"]), done["changed"], "follows" in done) == (1, 1, False)
+    for _ in range(2):  # every night the same list
+        done = ask(story.rita, "/api/people/", said | {"dry_run": False}).json()
+        assert (done["changed"], "follows" in done) == (0, False)
+    change = ProposedChange.objects.get()
+    assert (change.state, change.title, person_of(story.ines).left_at) == (
+        "proposed",
+        "person Ines",
+        None,
+    )
+    changes.sign(change=change, by=make_user("rob", "reviewer"), now=timezone.now())
     tasks.owners()
     story.identity.refresh_from_db()
     assert str(story.identity.owner) == "Marek"
@@ -211,10 +229,20 @@ def test_api_says_it_of_one_person(story: Told) -> None:
     at = (timezone.now() + 3 * DAY).isoformat()
     said = {"state": "left", "at": at, "reason": "HR"}
     assert ask(story.rita, path, said | {"dry_run": True}).json()["left_at"] is None
+    rob = make_user("rob", "reviewer")
+
+    def signed(found: dict[str, Any]) -> Any:
+        change = ProposedChange.objects.get(number=found["waits"].removeprefix("CHG-"))
+        changes.sign(change=change, by=rob, now=timezone.now())
+        return ask(story.rita, path, scope="read").json()
+
     found = ask(story.rita, path, said).json()
+    assert found["left_at"] is None
+    found = signed(found)
     assert (found["state"], found["left_at"] is not None) == ("here", True)
     back = ask(story.rita, path, {"state": "here", "reason": "stays"}).json()
-    assert back["left_at"] is None
+    assert back["left_at"] is not None
+    assert signed(back)["left_at"] is None
     assert ask(story.rita, path, {"state": "left", "reason": "x"}).json()["detail"] == (
         "Say when: at, a date and time."
     )

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from identities.acting import COMMAND
 from identities.actions import findings
 from identities.models import Finding, FindingEvent
 from reviews import actions
@@ -75,7 +76,7 @@ def test_finding_that_somebody_has_settled_takes_no_more_of_that_refusal(
         finding=Finding.objects.get(rule="after_refusal"),
         disposition="expected",
         reason="it is being taken out",
-        by=story.rita,
+        by=COMMAND,
         now=LATER + 3 * HOUR,
     )
     used(story, days=2, since=1)

@@ -9,6 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from evidence.models import LedgerEntry
+from identities.acting import COMMAND
 from identities.actions import findings
 from identities.models import Credential, Finding, Identity
 from reviews import actions, tasks
@@ -268,7 +269,7 @@ def test_finding_that_is_settled_before_anybody_was_asked_asks_nobody(
     if state == "withdrawn":
         Finding.objects.update(state=state, state_at=LATER, state_reason="explained")
     else:
-        findings.dispose(finding=row, disposition=state, reason="known", by=story.rita, now=LATER)
+        findings.dispose(finding=row, disposition=state, reason="known", by=COMMAND, now=LATER)
     all_of_it(LATER + HOUR)
     assert not Case.objects.exists()
     how = state if state == "withdrawn" else f"settled as {state}"

@@ -11,11 +11,13 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 
 from evidence.models import Actor
-from identities import permissions
-from identities.acting import By, acting
+from identities import permissions, visible
+from identities.acting import COUNTERSIGN, Acting, By, acting
+from identities.actions import changes as proposing
 from identities.actions import two_person
+from identities.actions.changes import Line
 from identities.actions.identities import Act, locked, record_all
-from identities.models import Binding, Identity, LinkProposal, User
+from identities.models import Binding, Identity, LinkProposal, ProposedChange, User
 from identities.permissions import NotAllowed, NotPossible, require
 from identities.reasons import reason_given
 
@@ -26,6 +28,8 @@ from .facts import Changes
 from .links import Link
 
 MOST_AT_ONCE = 1_000
+# The kind of proposed change that takes a confirmed link back (reviews/actions/second_signatures.py).
+ENDING = "link"
 WHY = (
     "why this is so: a finding goes or weakens by it, others sign it too, or what it changes is not"
     " known in full"
@@ -40,33 +44,39 @@ class Changed(NotPossible):
         self.changes = changes
 
 
-type Done = Settled | list[LinkProposal]
+type Done = Settled | list[LinkProposal] | ProposedChange
 
 
 def act(
     links: Sequence[Link], *, by: By, now: datetime, reason: str = "", was: str = ""
 ) -> list[Done]:
     """Make or take back these links; of each the row, the proposals that wait for others, or why
-    it was refused. `was`: the digest of what was shown. A command on the server is asked nothing."""
+    it was refused. What one person takes back waits for a second one. `was`: the digest of what was
+    shown. A command on the server is asked nothing."""
     require_some(links, by=by, now=now)
-    if acting(by).user is not None:
+    user = acting(by).user
+    if user is not None:
         found = foreseeing.look(links, by=by, now=now)
         if was and found.digest != was:
             raise Changed(found)
-        if found.needs_reason:
+        if found.needs_reason or any(one.ends for one in links):
             reason = reason_given(reason, what=WHY)
     with transaction.atomic():
         pairs = [(one.identity.pk, one.actor.pk) for one in links if not one.ends]
         waits = shared.to_sign(pairs, by=by, now=now)
-        at_once = [one for one in links if one.ends or _pair(one) not in waits]
+        ends_alone = user is None
+        at_once = [one for one in links if (ends_alone if one.ends else _pair(one) not in waits)]
         done = iter(carrying.carry(at_once, by=by, now=now, reason=reason))
         found_rows: list[Done] = []
         for one in links:
-            if one.ends or _pair(one) not in waits:
+            if one in at_once:
                 found_rows.append(next(done))
                 continue
             try:
-                found_rows.append(_propose(one, waits[_pair(one)], reason, by=by, now=now))
+                if user is not None and one.ends:
+                    found_rows.append(_propose_end(one, found, reason, by=user, now=now))
+                else:
+                    found_rows.append(_propose(one, waits[_pair(one)], reason, by=by, now=now))
             except (NotAllowed, NotPossible) as refused:
                 found_rows.append(refused)
         ended = zip(links, found_rows, strict=True)
@@ -83,7 +93,7 @@ def require_some(links: Sequence[Link], *, by: By, now: datetime) -> None:
 
 def one(
     link: Link, *, by: By, now: datetime, reason: str = "", was: str = ""
-) -> Binding | list[LinkProposal]:
+) -> Binding | list[LinkProposal] | ProposedChange:
     """The same of one; raises why it was refused."""
     (found,) = act([link], by=by, now=now, reason=reason, was=was)
     if isinstance(found, Exception):
@@ -255,6 +265,45 @@ def _proposer(row: LinkProposal) -> User:
     if not users:
         raise NotPossible(f"{row.proposed_by_name} has no login any more: propose it again.")
     return users.get(row.proposed_by) or next(iter(users.values()))
+
+
+def _propose_end(
+    link: Link, found: Changes, reason: str, *, by: User, now: datetime
+) -> ProposedChange:
+    """Ask a second person to take it back; what was shown to the first is what they read."""
+    row, name = link.binding, link.identity.name
+    if row is None:
+        raise NotPossible(f"{link.actor.value} is linked by no row.")
+    require(permissions.why_not_confirm_binding(by, row, now=now))
+    # Whoever does not see all that it changes is shown less of it than is compared.
+    whole = found if visible.sees_all(by) else foreseeing.look([link], by=COUNTERSIGN, now=now)
+    said = [Line("it changes", one.words) for one in found.facts if one.about != "undo"]
+    if found.why:
+        said.append(Line("not known", found.why))
+    return proposing.propose(
+        kind=ENDING,
+        subject=link.identity.key,
+        title=f"link of {name} to {link.actor.value[:200]}",
+        document={"link": row.pk, "digest": whole.digest},
+        lines=[Line(f"link of {name}", f"{link.actor.value} is no longer {name}"), *said],
+        reason=reason,
+        by=by,
+        now=now,
+    )
+
+
+def ended(row: ProposedChange, binding: Binding, *, by: Acting, now: datetime) -> list[Line]:
+    """Take back what two people signed; what it changed, as they were shown, where it does the same
+    still."""
+    link = carrying.ending(binding)
+    known = foreseeing.look([link], by=by, now=now).digest
+    if row.document["digest"] not in ("", known):
+        return []
+    (made,) = carrying.carry([link], by=by, now=now, reason=row.reason)
+    if isinstance(made, Exception):
+        raise made
+    _end([link])
+    return [Line(*one) for one in row.lines]
 
 
 def _end(links: Sequence[Link]) -> None:

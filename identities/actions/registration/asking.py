@@ -66,6 +66,7 @@ def propose(run: Run, entries: Entries, *, reason: str, trial: Trial) -> None:
         return
     for path, one in run.waiting.items():
         section, row = entry_of(entries, path)
+        row.pop("left", None)  # which is a change of its own (leaving.py)
         document = {section: [row]}
         lines = trial(document)
         if not lines:

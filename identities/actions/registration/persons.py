@@ -13,6 +13,7 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 
 from identities import permissions
+from identities.acting import acting
 from identities.actions import leaving
 from identities.actions import teams as teams_of
 from identities.models import Membership, Person, Team, User
@@ -20,7 +21,7 @@ from identities.permissions import NotAllowed, NotPossible
 from identities.register import NEVER, PersonEntry, When
 
 from .asking import deciding
-from .run import ADDED, CHANGED, HELD, Run, difference, worded
+from .run import ADDED, CHANGED, HELD, PROPOSED, Run, difference, worded
 
 AT_ONCE = 1_000
 HELD_BACK = (
@@ -266,6 +267,8 @@ def _left(run: Run, entry: PersonEntry, person: Person) -> None:
         if entry.left.at is not None and entry.left.at != was:
             leave(run, person, entry.left)
     elif entry.left == NEVER and was is not None:
+        if _asked(run, person, None):
+            return
         leaving.come_back(person=person, reason=run.because, by=run.by, now=run.now)
         run.told(CHANGED, f"person {person.name}", "is here again")
 
@@ -273,6 +276,20 @@ def _left(run: Run, entry: PersonEntry, person: Person) -> None:
 def leave(run: Run, person: Person, left: When) -> None:
     """They leave at this moment; in the run's changes."""
     at = left.moment(run.now)
+    run.gone.append(person)
+    if _asked(run, person, at):
+        return
     leaving.leave(person=person, at=at, reason=run.because, by=run.by, now=run.now)
     run.told(CHANGED, f"person {person.name}", f"left: {at:%Y-%m-%d %H:%M} UTC")
-    run.gone.append(person)
+
+
+def _asked(run: Run, person: Person, at: datetime | None) -> bool:
+    """Whether a second person is asked first; in the run's changes."""
+    user = acting(run.by).user
+    if user is None or person.pk in run.new_people:
+        return False
+    change = leaving.say(person=person, at=at, reason=run.because, by=user, now=run.now)
+    if change is not None:
+        words = f"waits for a second person to sign {change}: {change.lines[0][1]}"
+        run.told(PROPOSED, f"person {person.name}", words)
+    return True

@@ -4,7 +4,7 @@ Each returns the context of its template; paged, with a constant number of queri
 its address it did not understand.
 """
 
-from .found import OF_FINDINGS, cases_of, finding_row, findings, named
+from .found import OF_FINDINGS, cases_of, finding_row, findings, named, settled_by
 from .granted import OF_DELEGATIONS, delegations
 from .keys import OF_CREDENTIALS, credential_row, credentials, key_row, matching_credentials
 from .paging import PAGES, PER_PAGE, choice, page_of, taken_out
@@ -49,5 +49,6 @@ __all__ = [
     "not_effective",
     "page_of",
     "revocations",
+    "settled_by",
     "taken_out",
 ]

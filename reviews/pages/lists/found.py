@@ -1,5 +1,6 @@
 """The list of findings, one finding as a row, and the case that each is asked in."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -9,8 +10,9 @@ from django.db.models import Count, Prefetch, Q
 from evidence.parameters import Known, understood, whole
 from evidence.vocabulary import STRENGTHS, mixed_strengths
 from identities import visible
+from identities.actions.findings import KIND, proposed
 from identities.findings import RULES
-from identities.models import Finding, Identity, User
+from identities.models import Finding, Identity, ProposedChange, User
 from identities.models.behaviour import FINDING_STATES
 from reviews import visible as visible_above
 from reviews.models import Case
@@ -35,9 +37,11 @@ def named(user: User, key: str, *, now: datetime) -> Identity | None:
     return visible.identities(user, now=now).filter(number=number).first()
 
 
-def finding_row(one: Finding, cases: dict[Any, Case]) -> dict[str, Any]:
-    """One finding as lists and the line show it."""
-    case = cases.get(one.pk)
+def finding_row(
+    one: Finding, cases: dict[Any, Case], waits: Mapping[str, ProposedChange] | None = None
+) -> dict[str, Any]:
+    """One finding as lists and the line show it. `waits`: what is proposed, by its key."""
+    case, change = cases.get(one.pk), (waits or {}).get(one.key)
     return {
         "key": one.key,
         "url": f"/findings/{one.key}/",
@@ -52,6 +56,16 @@ def finding_row(one: Finding, cases: dict[Any, Case]) -> dict[str, Any]:
         "strength": STRENGTHS[one.strength],
         "strengths": mixed_strengths(one.strengths),
         "state": one.state,
+        "proposed": None
+        if change is None
+        else {
+            "words": f"proposed: {change.document['disposition']}",
+            "by": change.proposed_by_name,
+            "key": change.key,
+            "url": change.url,
+            "at": change.proposed_at,
+            "reason": change.reason,
+        },
         "controls": one.controls,
         "assignee": one.assignee.called if one.assignee else "",
         "identity": {"words": one.identity.name, "url": f"/identities/{one.identity.key}/"}
@@ -60,6 +74,17 @@ def finding_row(one: Finding, cases: dict[Any, Case]) -> dict[str, Any]:
         "case_key": case.key if case else "",
         "case_url": f"/cases/{case.key}/" if case else "",
     }
+
+
+def settled_by(one: Finding) -> str:
+    """Who said what a finding is, as people call them; both, where two signed it."""
+    change = ProposedChange.objects.filter(kind=KIND, subject=one.key, state="in_force").last()
+    if change is not None and change.settled_by == one.state_by:
+        return f"{change.proposed_by_name} and {change.settled_by_name}"
+    kind, _, key = one.state_by.partition(":")
+    known = kind == "user" and len(key) == 36
+    user = User.objects.filter(pk=key).first() if known else None
+    return one.state_by if user is None else user.called
 
 
 def cases_of(findings: list[Finding], user: User, *, now: datetime) -> dict[Any, Case]:
@@ -100,6 +125,7 @@ def findings(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, A
         )
     shown, page = page_of(rows.order_by("-last_at", "-number"), asked, "/findings/")
     cases = cases_of(shown, user, now=now)
+    waits = proposed([one.key for one in shown])
     rest = {k: v for k, v in asked.items() if v and k not in ("state", "page")}
 
     def tab(words: str, value: str, n: int) -> dict[str, Any]:
@@ -122,6 +148,6 @@ def findings(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, A
             tab("All", "all", sum(counts.values())),
         ],
         "filters": [choice("rule", "Rule", RULES, asked.get("rule", ""))],
-        "rows": [finding_row(one, cases) for one in shown],
+        "rows": [finding_row(one, cases, waits) for one in shown],
         "page": page,
     }

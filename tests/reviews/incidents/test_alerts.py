@@ -10,7 +10,8 @@ from django.db import connection, transaction
 from evidence.models import LedgerEntry
 from evidence.stores import bodies
 from identities import judging
-from identities.models import Binding, Identity, User
+from identities.actions import changes
+from identities.models import Binding, Identity, ProposedChange, User
 from identities.permissions import NotAllowed, NotPossible
 from reviews.incidents import alert_rights, alerts, opening, reading
 from reviews.models import Alert, AlertDeposit, Case, CaseMember, Trigger
@@ -260,25 +261,53 @@ def test_person_matches_what_nobody_could_and_dismisses_what_is_nothing(
     case = alerts.match(alert=one, identity=story.identity, reason="its old key", by=rex, now=NOW)
     again = alerts.match(alert=two, identity=story.identity, reason="the same", by=rex, now=NOW)
     assert case == again
-    alerts.dismiss(alert=three, reason="a test of the tool", by=story.rita, now=NOW)
+    change = alerts.dismiss(alert=three, reason="a test of the tool", by=story.rita, now=NOW)
+    three.refresh_from_db()
+    assert three.state == "unmatched"
+    with pytest.raises(NotAllowed, match="You proposed it"):
+        changes.sign(change=change, by=story.rita, now=NOW)
+    changes.sign(change=change, by=rex, now=NOW)
     one, two, three = Alert.objects.order_by("number")
     assert [(row.state, row.state_by_name) for row in (one, two, three)] == [
         ("opened", "Rex"),
         ("joined", "Rex"),
-        ("dismissed", "Rita"),
+        ("dismissed", "Rita and Rex"),
     ]
     acts = LedgerEntry.objects.filter(act__startswith="alert.").order_by("pk")
     assert [entry.subject for entry in acts] == [case.key, case.key, "source:siem"]
     assert [entry.words for entry in acts] == [
         f"Rex said that {one.key} is about svc-report: its old key",
         f"Rex said that {two.key} is about svc-report: the same",
-        f"Rita said that {three.key} leads to nothing: a test of the tool",
+        f"Rita and Rex said that {three.key} leads to nothing: a test of the tool",
     ]
-    for row, words in ((one, "in an incident already"), (three, "was dismissed by Rita")):
+    for row, words in ((one, "in an incident already"), (three, "was dismissed by Rita and Rex")):
         with pytest.raises(NotPossible, match=words):
             alerts.match(alert=row, identity=story.identity, reason="x", by=rex, now=NOW)
         with pytest.raises(NotPossible, match=words):
             alerts.dismiss(alert=row, reason="x", by=rex, now=NOW)
+
+
+def test_alert_is_matched_by_two_with_whom_its_names_are_not_of(story: Told, rex: User) -> None:
+    send(source_of(opens="never"), plain("a"), plain("b"))
+    other, owner = (
+        Identity.objects.create(name="decoy", kind="agent", created_at=NOW),
+        story.identity,
+    )
+    one, two = sweep()
+    assert (one.identity, one.state) == (owner, "noted")
+    assert isinstance(
+        alerts.match(alert=one, identity=owner, reason="it is", by=rex, now=NOW), Case
+    )
+    change = alerts.match(alert=two, identity=other, reason="its old key", by=rex, now=NOW)
+    assert isinstance(change, ProposedChange)
+    two.refresh_from_db()
+    assert (two.state, change.lines[0][1].endswith("noted → in an incident of decoy")) == (
+        "noted",
+        True,
+    )
+    changes.sign(change=change, by=make_user("rob", "responder"), now=NOW)
+    two.refresh_from_db()
+    assert (two.state, two.identity) == ("opened", other)
 
 
 def test_who_may_not_open_an_incident_matches_nothing(story: Told) -> None:
