@@ -169,7 +169,7 @@ def test_from_the_finding_to_the_closed_case(
         page.locator("input[name=disposition][value=confirmed]").check()
         page.get_by_label("Reason").fill("somebody unknown had the key")
         with page.expect_navigation():
-            page.get_by_role("button", name="Record it").click()
+            page.get_by_role("button", name="Record or propose it").click()
     page.goto(here)
     said(page, "Write the outcome…", "What did it come to?", "two keys are dead", "Write it")
     said(page, "Note the lessons…", "What is done differently", "no keys in files", "Note them")

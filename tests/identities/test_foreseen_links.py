@@ -341,3 +341,21 @@ def test_api_says_what_changes_and_answers_409_with_the_new_facts(
     (change,) = ProposedChange.objects.all()
     assert (asked.status_code, asked.json()) == (202, {"waits": change.key})
     assert Binding.objects.filter(actor=link.actor, superseded_at__isnull=True).exists()
+
+
+def test_link_is_not_taken_back_where_that_does_something_else_by_now(
+    reporter: Identity, rita: User
+) -> None:
+    made = linking.one(helper(reporter), by=rita, now=LATER, reason="it is ours")
+    assert isinstance(made, Binding)
+    judge()
+    end = linking.one(links.ending(made), by=rita, now=LATER, reason="it is not")
+    assert isinstance(end, ProposedChange)
+    assert end.document["digest"] != ""
+    own = Binding.objects.get(actor__value="reporter", superseded_at__isnull=True)
+    bindings.unbind(binding=own, by=COMMAND, now=LATER, reason="mistaken")
+    judge()
+    with pytest.raises(NotPossible, match="propose it again"):
+        changes.sign(change=end, by=owner(), now=LATER)
+    made.refresh_from_db()
+    assert made.superseded_at is None

@@ -40,6 +40,7 @@ from .permission_rooms import of_rooms
 from .permission_rows import of_identities, of_policies, of_reviews
 from .permission_sealed import of_sealed
 from .permission_sealing import of_sealing
+from .permission_second import of_second_signatures
 from .permission_statements import of_batches, of_revocations, of_statements
 from .permission_steering import of_steering
 from .permission_world import World
@@ -77,6 +78,7 @@ ROWS = [
     *of_break_glass(),
     *of_sealed(),
     *of_sealing(),
+    *of_second_signatures(),
     *of_grants(),
     *of_packs(),
     *of_containment(),

@@ -1,5 +1,5 @@
-"""Saying that somebody left ends their logins and signatures at once: a password, and not by whoever
-sits in a case with them."""
+"""Saying that somebody left ends their logins and signatures: a password, a second person, and
+neither of them sits in a case with them."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -9,7 +9,9 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from identities.models import ApiToken, Person, User
+from identities.actions import changes
+from identities.models import ApiToken, Person, ProposedChange, User
+from identities.permissions import NotAllowed
 from reviews.models import Case
 from tests.signed_in import by_hand
 
@@ -33,6 +35,13 @@ def gone() -> list[str]:
     return list(Person.objects.filter(left_at__isnull=False).values_list("name", flat=True))
 
 
+def asked() -> list[str]:
+    """Of whom somebody said it, with nobody gone before a second person signs."""
+    assert gone() == []
+    rows = ProposedChange.objects.filter(kind="leaving", state="proposed")
+    return list(rows.values_list("title", flat=True))
+
+
 def today() -> str:
     return f"{timezone.now():%Y-%m-%d}"
 
@@ -52,7 +61,7 @@ def test_the_page_asks_who_one_is(story: Told, as_user: SignIn, state: str) -> N
     assert back["Location"] == path(story.samuel)
     done = client.post(response["Location"], {"password": PASSWORD})
     assert done["Location"] == path(story.samuel)
-    assert gone() == (["Samuel"] if state == "left" else [])
+    assert asked() == (["person Samuel"] if state == "left" else [])
 
 
 def test_the_api_asks_who_one_is_and_a_dry_run_does_not(story: Told, as_user: SignIn) -> None:
@@ -68,7 +77,7 @@ def test_the_api_asks_who_one_is_and_a_dry_run_does_not(story: Told, as_user: Si
     assert gone() == []
     assert client.post("/accounts/reauthenticate/", {"password": PASSWORD}).status_code == 302
     assert client.post(url, at_once(), **JSON).status_code == 200
-    assert gone() == ["Samuel"]
+    assert asked() == ["person Samuel"]
 
 
 @pytest.mark.parametrize("road", ["page", "api", "token", "roster", "whole roster"])
@@ -98,9 +107,15 @@ def test_who_sits_in_a_case_with_somebody_does_not_say_that_they_left(
     refused = ask(story.ines)
     why = f"You sit in {case.key} with Samuel: somebody who does not says that they left or move."
     assert (refused.status_code, why in refused.content.decode()) == (403, True)
-    assert gone() == []
+    assert asked() == []
     done = ask(story.rita)
-    assert (done.status_code, gone()) == (302 if road == "page" else 200, ["Samuel"])
+    assert (done.status_code, asked()) == (302 if road == "page" else 200, ["person Samuel"])
+    # Nor does Ines sign it; somebody who sits in no case with him does.
+    change = ProposedChange.objects.get()
+    with pytest.raises(NotAllowed, match=f"You sit in {case.key} with Samuel"):
+        changes.sign(change=change, by=story.ines, now=timezone.now())
+    changes.sign(change=change, by=make_user("rob", "reviewer"), now=timezone.now())
+    assert gone() == ["Samuel"]
 
 
 def test_the_page_says_so_before_anything_is_typed(
@@ -119,7 +134,7 @@ def test_a_case_that_is_over_keeps_nobody_from_saying_it(
     story.ines.groups.set(story.rita.groups.all())
     Case.objects.update(state="closed", closed_at=case.opened_at + timedelta(days=1))
     assert sure(as_user(story.ines)).post(path(story.samuel), LEFT).status_code == 302
-    assert gone() == ["Samuel"]
+    assert asked() == ["person Samuel"]
 
 
 def test_who_may_not_is_not_asked_for_a_password(story: Told, as_user: SignIn) -> None:

@@ -67,7 +67,7 @@ LINES = (
         "authority changes only by a case; what is sent is compared with what is granted",
         "manifests identity_places name name_many",
     ),
-    Line("grants", "a person says it of somebody else only; their places go to those who accept", "people person person_page"),
+    Line("grants", TWO + ", and neither is who left; their places go to those who accept", "people person person_page"),
     # --- what takes something away ----------------------------------------------------------------
     Line(
         "cuts",
@@ -90,13 +90,16 @@ LINES = (
         " source_connect mapping_page source_new source_filter unseal_ask unseal_sign",
     ),
     Line("hides", "a step back to what is safer, and " + LEDGER, "mode_back hold_rule_end freeze_end playbook_end policy_refuse mode_refuse bundle_refuse hold_rule_refuse playbook_refuse sealed_refuse outgoing_refuse change_refuse freeze_refuse refuse_link link_refuse unseal_drop"),
-    Line("hides", LEDGER + "; the evidence stays, and the next event opens it again", "dispose_finding finding_dispose finding_assign alert_dismiss alert_match"),
+    Line("hides", TWO + "; confirming a finding hides nothing, and is one person's", "dispose_finding finding_dispose alert_dismiss"),
+    Line("hides", "it opens or joins an incident; two, where its names are of somebody else", "alert_match"),
+    Line("hides", LEDGER + "; nobody else is kept from looking", "finding_assign"),
     Line("hides", LEDGER + "; the evidence stays under its own custody", "source_declare source_pause source_cancel source_retention source_hold hold_release source_secret inventory_pause"),
     Line("hides", "a responder seals, who is added sees; ending it takes two", "seal sealed_incident member_add member_remove subject_add"),
     Line("hides", "who cancels it decides nothing in its successor; who answers for it does not cancel", "case_cancel"),
     Line("hides", "the criticality is written down with a reason; lower asks who answers for more", "service_criticality"),
     # --- what speaks of whom ----------------------------------------------------------------------
-    Line("frames", "the other owner signs where somebody else uses the actor; else " + LEDGER, "bind confirm_binding reject_binding unbind confirm_by_rule link_new link_make link_sign sign_link unclaimed_reject"),
+    Line("frames", "the other owner signs where somebody else uses the actor; else " + LEDGER, "bind confirm_binding reject_binding confirm_by_rule link_new link_make link_sign sign_link unclaimed_reject"),
+    Line("frames", TWO + ", and one of them answers for the identity", "unbind"),
     Line("frames", "answers about oneself; a rule that names others takes effect as proposals", "claim_answer claim_undo claim_rule claim_rule_sign claim_pass_on claim_wave_start claim_wave_end"),
     Line("frames", "only with the source's own secret, for its own realms; by hand under a name", "evidence github kubernetes push_signals otlp_traces alerts_from tickets receiver source_drop"),
     Line("frames", "a conclusion names its evidence, and closing takes a second person", "incident_conclude room_conclude incident_outcome room_outcome incident_close room_close incident_look_back room_look_back incident_send_back room_send_back"),
@@ -141,10 +144,18 @@ ALONE: dict[str, dict[str, str]] = {
         " and until when; authority has an end of its own",
     },
     "identities": {"offer_accept succession_accept": "the second of two: its owner offered it"},
+    "findings": {
+        "dispose_finding finding_dispose automatic_hold_release automatic_release": "one person"
+        " confirms a finding, which hides nothing: it is listed, counted, asked about and held for"
+        " as an open one is",
+    },
+    "alerts": {
+        "alert_match": "it opens or joins an incident of whom its names are, or of somebody where"
+        " they are nobody's: it stands in the timeline there, and a second person closes it",
+    },
 }
 # Being mended: to be emptied with what mends it.
 KNOWN: dict[str, str] = {
-    "findings": "dispose_finding finding_dispose automatic_hold_release automatic_release",
     "sources": "source_declare",
     "connections": "source_pause",
     "evidence": "source_drop",
@@ -152,12 +163,6 @@ KNOWN: dict[str, str] = {
 }
 # What the walk has found and nobody mends yet; SECURITY.md says so.
 FOUND: dict[str, str] = {
-    # An alert is matched or dismissed by one person.
-    "alerts": "alert_match alert_dismiss",
-    # A person is said to have left by one other person, and signs nothing from then on.
-    "people": "person person_page",
-    # A confirmed link is ended by one person.
-    "links": "unbind link_make",
 }
 
 

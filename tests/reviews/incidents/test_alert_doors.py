@@ -9,7 +9,8 @@ from django.test import Client
 from django.utils import timezone
 
 from evidence.models import Deposit
-from identities.models import User
+from identities.actions import changes
+from identities.models import ProposedChange, User
 from reviews import alerts_api, tasks
 from reviews.models import Alert, Case
 from tests import once
@@ -203,7 +204,13 @@ def test_forms_match_and_dismiss_and_give_back_what_was_typed(story: Told, rex: 
     assert browser.post(f"/alerts/{two.key}/dismiss/", {"reason": ""}).status_code == 409
     assert browser.post(f"/alerts/{two.key}/dismiss/", {"reason": "a test"}).status_code == 302
     two.refresh_from_db()
-    assert two.state == "dismissed"
+    change = ProposedChange.objects.get()
+    assert (two.state, change.document) == ("unmatched", {"alert": two.number, "identity": None})
+    page = browser.get(f"/alerts/{two.key}/").content.decode()
+    assert f'<a href="{change.url}">{change.key}</a> waits for a second person' in page
+    changes.sign(change=change, by=story.rita, now=timezone.now())
+    two.refresh_from_db()
+    assert (two.state, two.state_by_name) == ("dismissed", "Rex and Rita")
 
 
 def test_scripts_list_match_and_dismiss(story: Told, rex: User) -> None:
@@ -229,7 +236,9 @@ def test_scripts_list_match_and_dismiss(story: Told, rex: User) -> None:
     assert act(one, "match", said).json()["state"] == "joined"
     assert act(one, "match", said).status_code == 409
     assert act(two, "match", said | {"identity": "nobody"}).status_code == 404
-    assert act(two, "dismiss", {"reason": "a test"}).json()["state"] == "dismissed"
+    asked = act(two, "dismiss", {"reason": "a test"})
+    assert (asked.status_code, asked.json()["waits"]) == (202, ProposedChange.objects.get().key)
+    assert asked.json()["state"] == "unmatched"
     only_reads = token(rex, "read")
     refused = Client().post(f"/api/alerts/{two.key}/dismiss/", headers=only_reads)
     assert refused.status_code == 403

@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from evidence.models import LedgerEntry
 from identities.acting import COMMAND
-from identities.actions import registration
+from identities.actions import changes, registration
 from identities.models import Binding, Identity
 from identities.register import read
 from reviews.incidents import alerts, opening, unmatched
@@ -117,9 +117,10 @@ def test_what_follows_is_as_its_source_and_its_sender_say(db: None) -> None:
     send(link, plain("gone", names=[ROLE]), plain("old", names=[ROLE]))
     sweep()
     rows = Alert.objects
-    alerts.dismiss(
+    change = alerts.dismiss(
         alert=rows.get(uid="gone"), reason="a test", by=make_user("rita", "reviewer"), now=NOW
     )
+    changes.sign(change=change, by=make_user("rob", "reviewer"), now=NOW)
     rows.filter(uid="old").update(received_at=NOW - 15 * DAY)
     known(ROLE)
     assert {one.uid: one.state for one in again()} == {

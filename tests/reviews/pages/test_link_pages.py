@@ -7,8 +7,9 @@ from django.test import Client
 from django.utils import timezone
 
 from evidence.models import Actor
+from identities.actions import changes
 from identities.actions.bindings import foreseeing
-from identities.models import Binding, Identity, LinkProposal, Party, User
+from identities.models import Binding, Identity, LinkProposal, Party, ProposedChange, User
 from reviews.actions import link_notices
 from reviews.models import Notice
 from tests.identities.chains import actor as named
@@ -66,8 +67,13 @@ def test_what_a_link_changes_is_shown_and_looking_changes_nothing(
     listed = rita.get(f"/links/?identity={story.identity.key}").content.decode()
     assert f"/links/new/?ends={made.pk}" in listed
     shown = rita.get(f"/links/new/?ends={made.pk}").content.decode()
-    assert "Take it back" in shown
+    assert "It stays linked until a second person signs" in shown
     rita.post("/links/make/", {"ends": made.pk, "digest": digest_in(shown), "reason": "not ours"})
+    made.refresh_from_db()
+    change = ProposedChange.objects.get()
+    assert (made.superseded_at, change.subject) == (None, story.identity.key)
+    assert change.key in signed_in(story.ines).get("/changes/").content.decode()
+    changes.sign(change=change, by=story.ines, now=timezone.now())
     made.refresh_from_db()
     assert made.superseded_at is not None
 
