@@ -64,12 +64,12 @@ def act(
     with transaction.atomic():
         pairs = [(one.identity.pk, one.actor.pk) for one in links if not one.ends]
         waits = shared.to_sign(pairs, by=by, now=now)
-        ends_alone = user is None
-        at_once = [one for one in links if (ends_alone if one.ends else _pair(one) not in waits)]
+        alone = [user is None if one.ends else _pair(one) not in waits for one in links]
+        at_once = [one for one, yes in zip(links, alone, strict=True) if yes]
         done = iter(carrying.carry(at_once, by=by, now=now, reason=reason))
         found_rows: list[Done] = []
-        for one in links:
-            if one in at_once:
+        for one, yes in zip(links, alone, strict=True):
+            if yes:
                 found_rows.append(next(done))
                 continue
             try:
