@@ -29,6 +29,7 @@ NUDGES: dict[str, tuple[str, ...]] = {
     "pull.asked": ("evidence.tasks.pull",),
     "erasure.confirmed": ("evidence.tasks.erase",),
     "reread.asked": ("evidence.tasks.reread",),
+    "upload.signed": ("evidence.tasks.read_uploads",),
     "inventory.asked": ("identities.tasks.read_inventories",),
     "evidence.linked": ("identities.tasks.judge_stored",),
     "identities.changed": (
@@ -69,6 +70,7 @@ SCHEDULE: dict[str, tuple[str, timedelta]] = {
     "link what is stored": ("evidence.tasks.link_stored", timedelta(seconds=10)),
     "judge what is linked": ("identities.tasks.judge_stored", timedelta(seconds=10)),
     "pull what is due": ("evidence.tasks.pull", timedelta(seconds=5)),
+    "read what was sent by hand": ("evidence.tasks.read_uploads", timedelta(minutes=1)),
     "read deposits again": ("evidence.tasks.reread", timedelta(seconds=30)),
     "seal the ledger": ("evidence.tasks.seal_ledger", timedelta(seconds=1)),
     "verify the ledger": ("evidence.tasks.verify_ledger", timedelta(minutes=10)),

@@ -55,6 +55,7 @@ RIGHTS = {
     "evidence_newreading": WRITE,
     "evidence_pack": WRITE,
     "evidence_pastreading": READ,
+    "evidence_pendingupload": WRITE,
     "evidence_progress": WRITE,
     "evidence_pull": WRITE,
     "evidence_reading": ADD,

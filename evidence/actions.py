@@ -24,6 +24,10 @@ LONGEST_LAG_SECONDS = 7 * 86_400
 LONGEST_REALM = 200
 
 ADDING_TAKES_TWO = "Other sources speak for these realms already (none: for any): a second person signs this first."
+COMPLETE_TAKES_TWO = (
+    "Findings are built on what is missing from a complete source: a second person signs this first."
+    " Propose it on the page of the source."
+)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}\Z")
 # Which side of the timeline a format's events are drawn on, when nobody says.
@@ -300,8 +304,11 @@ def show_webhook_secret(*, source: Source, by: Reader, now: datetime) -> str:
 def declare_complete(
     *, source: Source, through: datetime, reason: str, by: Reader, now: datetime
 ) -> Source:
-    """State that nothing up to `through` is missing. Absence may be concluded from it."""
+    """State that nothing up to `through` is missing. Absence may be concluded from it, so one
+    person alone states it of no source (`evidence/completeness.py` asks a second one)."""
     permissions.require(by.why_not_administer)
+    if second_person.is_alone(by):
+        raise NotPossible(COMPLETE_TAKES_TWO)
     if not reason.strip():
         raise NotPossible("Say how you know that nothing is missing.")
     if through > now:

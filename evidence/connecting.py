@@ -4,20 +4,23 @@ Owns the checks on settings and the ledger's rows about them. Knows who acts as 
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.db import transaction
 
 from evidence import ledger, nudge, permissions, pulls, second_person
-from evidence.models import Connection, Pull, Source
+from evidence.models import Connection, LedgerEntry, Pull, Source
 from evidence.permissions import NotPossible, Reader
 from evidence.sources import CONNECTORS, connector_secrets
 from evidence.sources.contract import Connector, Field
 
 SHORTEST_EVERY, LONGEST_EVERY = 10, 31 * 86_400
 LONGEST_SETTING = 2_000
+# How long, and how often, one person alone stops the pulls of a source that holds evidence.
+PUT_OFF = "source.put_off"
+PUT_OFF_FOR, PUT_OFF_EVERY = timedelta(hours=1), timedelta(days=1)
 
 
 def connect(
@@ -207,8 +210,11 @@ def _place(connector: Connector, settings: Mapping[str, str]) -> dict[str, str]:
 
 
 def pause(*, source: Source, paused: bool, by: Reader, now: datetime) -> Connection:
-    """Stop asking a source by itself, or go on with it."""
+    """Stop asking a source by itself, or go on with it. One person alone goes on with it, and stops
+    one that holds evidence for an hour (`put_off`)."""
     permissions.require(by.why_not_administer)
+    if paused:
+        second_person.require(source, by)
     with transaction.atomic():
         row = require_connection(source)
         row.paused = paused
@@ -226,6 +232,68 @@ def pause(*, source: Source, paused: bool, by: Reader, now: datetime) -> Connect
             data={},
         )
     return row
+
+
+class _Pause:
+    """Not asking a source any more, until somebody goes on with it."""
+
+    @staticmethod
+    def lines(document: Mapping[str, Any]) -> list[tuple[str, str]]:
+        row = second_person.source_of(document)
+        words = "is pulled no more, until it is resumed; what its system keeps is pulled then"
+        return [(f"source {row.name}", words)]
+
+    @staticmethod
+    def apply(document: Mapping[str, Any], *, by: Reader, now: datetime) -> None:
+        pause(source=second_person.source_of(document), paused=True, by=by, now=now)
+
+
+second_person.ACTS["pause"] = _Pause()
+
+
+def why_not_put_off(source: Source, *, now: datetime) -> str | None:
+    """Why one person does not put off the pulls of this source once more."""
+    last = LedgerEntry.objects.filter(
+        subject=f"source:{source.name}", act=PUT_OFF, at__gt=now - PUT_OFF_EVERY
+    ).first()
+    if last is None:
+        return None
+    return (
+        f"{last.by_name or last.by} put off its pulls on {last.at:%d %b %Y %H:%M} UTC: once a day."
+    )
+
+
+def put_off(*, source: Source, by: Reader, now: datetime, reason: str) -> str:
+    """Propose that a source is paused; the key of the proposal. Once a day its pulls stop at once,
+    for an hour: time for a second person to sign. After that it is pulled again."""
+    permissions.require(by.why_not_pause)
+    with transaction.atomic():
+        row = require_connection(source, lock=True)
+        key = second_person.propose(
+            "pause",
+            source.name,
+            {},
+            by=by,
+            now=now,
+            reason=reason,
+            title=f"pausing source {source.name}",
+        )
+        if why_not_put_off(source, now=now) is None and not pulls.lists_only(row):
+            row.next_at = now + PUT_OFF_FOR
+            row.save(update_fields=["next_at"])
+            live = Pull.objects.filter(source=source, state__in=Pull.LIVE).first()
+            if live is not None:
+                pulls.cancel(pull=live, now=now)
+            _write(
+                source,
+                by,
+                now,
+                act=PUT_OFF,
+                words=f"source {source.name} is not pulled before {row.next_at:%H:%M} UTC"
+                f" ({key}): {reason.strip()[:2000]}",
+                data={"change": key},
+            )
+    return key
 
 
 def pull_now(*, source: Source, by: Reader, now: datetime) -> Pull:
@@ -247,9 +315,10 @@ def cancel(*, source: Source, by: Reader, now: datetime) -> None:
         raise NotPossible(f"No pull of {source.name} is under way.")
 
 
-def require_connection(source: Source) -> Connection:
+def require_connection(source: Source, *, lock: bool = False) -> Connection:
     """How a source is pulled. Raises NotPossible when it is not."""
-    row = Connection.objects.filter(source=source).first()
+    rows = Connection.objects.select_for_update() if lock else Connection.objects.all()
+    row = rows.filter(source=source).first()
     if row is None:
         raise NotPossible(f"{source.name} is not pulled: it sends by itself. Connect it first.")
     return row

@@ -3,17 +3,17 @@
 Owns what the browser is told while it waits. The upload lies on disk before this begins.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC
 from typing import Any
 
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
-from evidence import doors, intake, known
+from evidence import doors, intake, known, second_person, uploads
 from evidence.formats.bodies import MEBI, BodyRefused
 from evidence.models import Source
-from evidence.permissions import Reader
+from evidence.permissions import NotPossible, Reader
 from evidence.words import counted
 
 # What multipart adds around a file.
@@ -44,15 +44,22 @@ def take(
     by: Reader,
 ) -> Iterator[dict[str, Any]]:
     """Steps `{"done", "of"}` in bytes, and at the end the answer. Raises Refused when nothing
-    was stored; a problem after earlier parts is in the answer, because those parts stay."""
+    was stored; a problem after earlier parts is in the answer, because those parts stay. Where the
+    source holds evidence they are kept, and read in once a second person has signed."""
     if upload is None:
         raise Refused("Choose a file.", 400)
     if format and known.find(format) is None:
         raise Refused(f"Nothing was stored: {intake.unknown_format(format)}.", 400)
+    waits = second_person.sending_waits(source, by)
+    if waits and not by.person:
+        raise Refused("No person stands behind your login, so that nobody can sign this.", 403)
+    taking, answer = doors.take_file, _answer
+    if waits:
+        taking, answer = uploads.keep_file, _proposed(source, upload.name or "", by)
     sum_ = doors.EMPTY
     try:
         with doors.turn(source, of=doors.file_turns):
-            for sum_ in doors.take_file(  # noqa: B007 - the sum so far is what is answered
+            for sum_ in taking(  # noqa: B007 - the sum so far is what is answered
                 source=source,
                 stream=upload,
                 by=by.ref,
@@ -66,23 +73,45 @@ def take(
             "Another file is being read; try again in a moment.", 503, problem.retry_after
         ) from problem
     except intake.NotTaken as problem:
-        yield _ended(sum_, f"{problem}.", 422)
+        yield _ended(sum_, f"{problem}.", 422, answer)
         return
     except BodyRefused as problem:
-        yield _ended(sum_, f"The file {problem.reason}.", 400)
+        yield _ended(sum_, f"The file {problem.reason}.", 400, answer)
         return
     except (OperationalError, InterfaceError, OSError):
-        yield _ended(sum_, "The database does not answer; send the file again in a moment.", 503)
+        words = "The database does not answer; send the file again in a moment."
+        yield _ended(sum_, words, 503, answer)
         return
     if sum_.first is None:
         raise Refused("The file is empty.", 400)
-    yield _answer(sum_)
+    yield answer(sum_)
 
 
-def _ended(sum_: doors.Sum, problem: str, status: int) -> dict[str, Any]:
+def _ended(
+    sum_: doors.Sum, problem: str, status: int, answer: Callable[[doors.Sum], dict[str, Any]]
+) -> dict[str, Any]:
     if sum_.first is None:
         raise Refused(f"Nothing was stored: {problem}", status)
-    return _answer(sum_) | {"problem": f"What was read before stays. {problem}"}
+    return answer(sum_) | {"problem": f"What was read before stays. {problem}"}
+
+
+def _proposed(source: Source, name: str, by: Reader) -> Callable[[doors.Sum], dict[str, Any]]:
+    """The answer where a second person signs first."""
+
+    def answer(sum_: doors.Sum) -> dict[str, Any]:
+        if not sum_.deposits:
+            return _answer(sum_)
+        try:
+            key = uploads.propose(source, name, sum_, by=by, now=timezone.now())
+        except NotPossible as problem:
+            return _answer(sum_) | {"problem": str(problem)}
+        words = f"Kept, and not read in yet: a second person signs {key} first."
+        return _answer(sum_) | {
+            "url": f"/changes/{key}/",
+            "words": f"{words} {counted(sum_.records, 'record')}, {counted(sum_.rejects, 'reject')}.",
+        }
+
+    return answer
 
 
 def _answer(sum_: doors.Sum) -> dict[str, Any]:

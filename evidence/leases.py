@@ -172,7 +172,9 @@ def end[J: LeasedJob](
         ):
             raise Lost
         for plan in kind.plans._default_manager.filter(source_id=row.source_id):
-            plan.next_at = now + timedelta(seconds=plan.every_seconds)
+            # One that was put off meanwhile stays that.
+            after = now + timedelta(seconds=plan.every_seconds)
+            plan.next_at = max(plan.next_at or after, after)
             plan.save(update_fields=["next_at"])
 
 

@@ -149,6 +149,7 @@ def source(
         "source": detail,
         "drop_url": f"{path}drop/",
         "why_not_drop": by.why_not_send or "",
+        "drop_waits": second_person.sending_waits(source, by),
         "formats": [
             {"value": name, "words": title}
             for name, title in known.titles()

@@ -41,6 +41,7 @@ class Reader(NamedTuple):
     sealed_rows: frozenset[int] = frozenset()
     # What is done was signed by two people: `name` holds both.
     signed_by_two: bool = False
+    why_not_pause: str | None = "You may not pause sources."
 
 
 # Whoever can run manage.py on the server has the database anyway; the ledger says so.

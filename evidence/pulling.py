@@ -6,7 +6,7 @@ Owns the words around the rows; must not know of requests.
 from datetime import datetime
 from typing import Any
 
-from evidence import pulls
+from evidence import connecting, pulls, second_person
 from evidence.models import Connection, Pull, Source
 from evidence.permissions import Reader
 from evidence.sources import CONNECTORS
@@ -27,6 +27,14 @@ def context(source: Source, by: Reader, *, now: datetime) -> dict[str, Any]:
         _row(one, now) for one in Pull.objects.filter(source=source).order_by("-asked_at")[:SHOWN]
     ]
     live = rows[0] if rows and rows[0]["live"] else None
+    takes_two = not link.paused and second_person.waits(source, by)
+    pause = _act(
+        "Go on" if link.paused else "Pause",
+        f"{path}pause/",
+        "player-play" if link.paused else "player-pause",
+        why_not,
+        paused="0" if link.paused else "1",
+    )
     pull = [] if pulls.lists_only(link) else [_act("Pull now", f"{path}pull/", "refresh", why_not)]
     kind = CONNECTORS.get(link.connector)
     return {
@@ -47,14 +55,18 @@ def context(source: Source, by: Reader, *, now: datetime) -> dict[str, Any]:
         "acts": [
             *([_act("Cancel", f"{path}cancel/", "ban", why_not)] if live else pull),
             _act("Test the connection", f"{path}check/", "plug-connected", why_not),
-            _act(
-                "Go on" if link.paused else "Pause",
-                f"{path}pause/",
-                "player-play" if link.paused else "player-pause",
-                why_not,
-                paused="0" if link.paused else "1",
-            ),
+            *([] if takes_two else [pause]),
         ],
+        # Not among what is polled: a reason is written there.
+        "pause": {
+            "url": f"{path}pause/",
+            "why_not": by.why_not_pause or "",
+            "not_at_once": "its system sends its log"
+            if pulls.lists_only(link)
+            else connecting.why_not_put_off(source, now=now),
+        }
+        if takes_two
+        else None,
     }
 
 

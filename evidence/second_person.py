@@ -44,11 +44,15 @@ ACTS: dict[str, Act] = {}
 ask: Callable[[Change, Reader, datetime, str], str] | None = None
 
 
+def is_alone(by: Reader) -> bool:
+    """Whether this is one person. The command line is not asked for a second one, as whoever has it
+    has the database."""
+    return by.ref != COMMAND.ref and not by.signed_by_two
+
+
 def waits(source: Source, by: Reader) -> bool:
-    """Whether one person alone may not change this source: it holds evidence. The command line may,
-    as whoever has it has the database."""
-    alone = by.ref != COMMAND.ref and not by.signed_by_two
-    return alone and Deposit.objects.filter(source=source).exists()
+    """Whether one person alone may not change this source: it holds evidence."""
+    return is_alone(by) and Deposit.objects.filter(source=source).exists()
 
 
 def require(source: Source, by: Reader) -> None:
@@ -60,23 +64,36 @@ def require(source: Source, by: Reader) -> None:
 def adding_waits(realms: Iterable[str], by: Reader) -> bool:
     """Whether one person alone may not add a source that speaks for these realms (none: for any):
     others that hold evidence speak for them already."""
-    if by.ref == COMMAND.ref or by.signed_by_two:
+    if not is_alone(by):
         return False
     others = Source.objects.filter(Exists(Deposit.objects.filter(source=OuterRef("pk"))))
     named = list(realms)
     return (others.filter(Q(realms=[]) | Q(realms__overlap=named)) if named else others).exists()
 
 
+def sending_waits(source: Source, by: Reader) -> bool:
+    """Whether what one person sends by hand to this source waits for a second one: it holds
+    evidence, or others that do speak for its realms."""
+    return waits(source, by) or adding_waits(source.realms, by)
+
+
 def propose(
-    act: str, name: str, said: Mapping[str, Any], *, by: Reader, now: datetime, reason: str
+    act: str,
+    name: str,
+    said: Mapping[str, Any],
+    *,
+    by: Reader,
+    now: datetime,
+    reason: str,
+    title: str = "",
 ) -> str:
     """Ask for a second person's signature of an act on the source of this name; the key of the
-    proposal."""
+    proposal. It takes the place of what the same person proposed under the same title."""
     if ask is None:
         raise NotPossible("Nobody has said yet who signs changes of sources.")
     document = {"act": act, "source": name, **said}
     lines = ACTS[act].lines(document)
-    change = Change(act, f"source:{name}", f"source {name}", document, lines)
+    change = Change(act, f"source:{name}", title or f"source {name}", document, lines)
     return ask(change, by, now, reason)
 
 

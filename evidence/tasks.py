@@ -21,6 +21,7 @@ from evidence import (
     pulls,
     rereading,
     retention,
+    uploads,
     verified,
 )
 from evidence import watermarks as heartbeat
@@ -152,3 +153,10 @@ def anchor() -> None:
                 pass
     except Stopped as problem:
         log.warning("the ledger is not anchored: %s %s", problem.what, problem.fix)
+
+
+@shared_task(name="evidence.tasks.read_uploads")  # type: ignore[untyped-decorator]  # Celery ships no types
+def read_uploads() -> None:
+    """Files sent by hand: those that two people signed are read in, what nobody signed goes."""
+    uploads.read_in(now=timezone.now)
+    uploads.forget(now=timezone.now())

@@ -28,6 +28,7 @@ urlpatterns = [
     path("sources/new/", views.source_new, name="source_new"),
     path("sources/<slug:name>/", views.source_page, name="source_page"),
     path("sources/<slug:name>/drop/", views.source_drop, name="source_drop"),
+    path("sources/<slug:name>/uploads/<int:number>/", views.upload_bytes, name="upload_bytes"),
     path("sources/<slug:name>/token/", views.source_token, name="source_token"),
     path("sources/<slug:name>/webhook-secret/", views.source_secret, name="source_secret"),
     path("sources/<slug:name>/declare/", views.source_declare, name="source_declare"),

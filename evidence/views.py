@@ -27,6 +27,7 @@ from evidence import (
     actions,
     anchoring,
     chain,
+    completeness,
     custody_pages,
     dropping,
     ledger,
@@ -35,9 +36,10 @@ from evidence import (
     permissions,
     readings,
     second_person,
+    uploads,
 )
 from evidence.forms import DeclareForm, SourceForm
-from evidence.models import Anchor, Deposit, Source
+from evidence.models import Anchor, Deposit, PendingUpload, Source
 from evidence.permissions import NotPossible, Reader
 
 type View = Callable[..., HttpResponseBase]
@@ -128,9 +130,9 @@ def source_declare(request: HttpRequest, by: Reader, name: str) -> HttpResponse:
     form = DeclareForm(request.POST)
     if not form.is_valid():
         raise NotPossible("Say up to when it is complete, and how you know.")
-    row = actions.declare_complete(source=source, by=by, now=timezone.now(), **form.cleaned_data)
-    messages.success(request, f"{row.name} is complete to {row.watermark:%Y-%m-%d %H:%M:%S} UTC.")
-    return redirect("source_page", name=name)
+    key = completeness.propose(source=source, by=by, now=timezone.now(), **form.cleaned_data)
+    messages.info(request, f"Nothing is changed yet: a second person signs {key} first.")
+    return redirect(f"/changes/{key}/")
 
 
 @csrf_exempt  # checked below, once it is known that this person may send at all
@@ -193,6 +195,18 @@ def deposit_page(request: HttpRequest, by: Reader, number: int) -> HttpResponse:
     }
     response = page(request, "deposit.html", shown)
     looked.note(response, [("deposit", str(row.pk))], by=by, now=timezone.now())
+    return response
+
+
+@require_GET
+@read_by
+def upload_bytes(_request: HttpRequest, by: Reader, name: str, number: int) -> HttpResponse:
+    """What is kept of a file that waits for a second person, for who signs it."""
+    permissions.require_all(by)
+    row = get_object_or_404(PendingUpload.objects.filter(source__name=name), pk=number)
+    response = HttpResponse(uploads.kept_bytes(row), "application/octet-stream")
+    response["Content-Disposition"] = f'attachment; filename="upload-{row.pk}"'
+    looked.note(response, [("export", f"upload-{row.pk}")], by=by, now=timezone.now())
     return response
 
 

@@ -39,6 +39,7 @@ def reader(user: object, now: datetime) -> Reader:
         sealed=hidden.cases,
         why_not_send=_why_not_send(user, everything=everything),
         why_not_administer=permissions.why_not_administer(user, now=now),
+        why_not_pause=_why_not_pause(user, now=now),
         person="" if user.person_id is None else str(user.person_id),
         sealed_keys=hidden.keys,
         sealed_rows=hidden.rows,
@@ -51,6 +52,15 @@ def _why_not_send(user: User, *, everything: bool) -> str | None:
     if not everything:
         return "Only a reviewer, a responder or an administrator may add evidence by hand."
     return None
+
+
+def _why_not_pause(user: User, *, now: datetime) -> str | None:
+    why = permissions.why_not_administer(user, now=now)
+    if why is None or "auditor" in permissions.groups(user):
+        return why
+    if "responder" in permissions.groups(user):
+        return None
+    return "Only a responder or an administrator may pause a source."
 
 
 def _actors(user: User, now: datetime) -> frozenset[int]:

@@ -89,7 +89,7 @@
         if (to.startsWith("/") && !to.startsWith("//")) {
           const link = document.createElement("a");
           link.href = to;
-          link.textContent = "Open the deposit";
+          link.textContent = to.startsWith("/changes/") ? "Open the change" : "Open the deposit";
           words.append(link);
         }
       });

@@ -22,6 +22,7 @@ from .packs import Pack, Transfer
 from .pulls import Connection, Pull
 from .readings import MappingVersion, PastReading, Reading, Rereading
 from .sources import Consumer, Deposit, DepositBody, Gap, Progress, Reject, Source
+from .uploads import PendingUpload
 
 __all__ = [
     "Acquaintance",
@@ -57,6 +58,7 @@ __all__ = [
     "Meaning",
     "Pack",
     "PastReading",
+    "PendingUpload",
     "Plan",
     "Progress",
     "Pull",

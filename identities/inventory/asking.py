@@ -4,11 +4,13 @@ Owns the permission and the ledger's rows about it. Knows who acts as a reader o
 source is theirs to administer.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 
-from evidence import ledger, permissions
+from evidence import ledger, permissions, second_person
 from evidence.models import Source
 from evidence.permissions import NotPossible, Reader
 from evidence.sources.failures import Stopped
@@ -35,8 +37,11 @@ def plan(
     every_seconds: int | None = None,
     paused: bool | None = None,
 ) -> InventoryPlan:
-    """How often its lists are read by themselves, and whether."""
+    """How often its lists are read by themselves, and whether. A second person signs first that
+    those of a source that holds evidence are not (`propose_pause`)."""
     permissions.require(by.why_not_administer)
+    if paused:
+        second_person.require(source, by)
     if every_seconds is not None and not SHORTEST_EVERY <= every_seconds <= LONGEST_EVERY:
         raise NotPossible(f"Lists are read every {SHORTEST_EVERY:,} to {LONGEST_EVERY:,} seconds.")
     with transaction.atomic():
@@ -64,3 +69,33 @@ def plan(
             data={"every_seconds": row.every_seconds, "paused": row.paused},
         )
     return row
+
+
+class _Pause:
+    """Not reading the lists of a source by themselves any more."""
+
+    @staticmethod
+    def lines(document: Mapping[str, Any]) -> list[tuple[str, str]]:
+        row = second_person.source_of(document)
+        return [(f"source {row.name}", "its lists are read no more, until that is resumed")]
+
+    @staticmethod
+    def apply(document: Mapping[str, Any], *, by: Reader, now: datetime) -> None:
+        plan(source=second_person.source_of(document), paused=True, by=by, now=now)
+
+
+second_person.ACTS["inventory_pause"] = _Pause()
+
+
+def propose_pause(*, source: Source, by: Reader, now: datetime, reason: str) -> str:
+    """Ask a second person to stop reading its lists; the key of the proposal."""
+    permissions.require(by.why_not_administer)
+    return second_person.propose(
+        "inventory_pause",
+        source.name,
+        {},
+        by=by,
+        now=now,
+        reason=reason,
+        title=f"pausing the lists of source {source.name}",
+    )

@@ -22,6 +22,8 @@ STATES = {
     "ended": {"kind": "neutral"},
 }
 ASKS: Known = {"state": ("proposed", "in_force", "refused"), **PAGES}
+# So many parts of a file that waits are offered to be read.
+MOST_PARTS = 100
 TABS = {"": "All", "proposed": "Waiting", "in_force": "Applied", "refused": "Refused"}
 
 
@@ -71,6 +73,13 @@ def shown(change: ProposedChange, user: User, *, now: datetime) -> dict[str, Any
         "change": change,
         "document": orjson.dumps(change.document, option=orjson.OPT_INDENT_2).decode(),
         "badges": [STATES[change.state]],
+        # What a file holds is read before it is signed.
+        "kept": [
+            {"words": f"part {part}", "url": f"/sources/{change.document['source']}/uploads/{one}/"}
+            for part, one in enumerate(change.document.get("uploads", [])[:MOST_PARTS], 1)
+        ]
+        if live
+        else [],
         "acts": _acts(change, user, now=now) if live else [],
         "about_url": about_url(change),
         "ledger_url": f"/ledger/?subject={change.subject}" if visible.sees_all(user) else "",

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from django.db.models import Q
 
+from evidence import second_person
 from evidence.models import Connection, Source
 from evidence.parameters import Known, understood, whole
 from evidence.permissions import Reader
@@ -44,7 +45,11 @@ def summary(source: Source, by: Reader) -> dict[str, Any]:
     acts = [
         _act("Read now", f"{path}read/", "refresh", why_not),
         _act(
-            "Go on reading" if paused else "Pause",
+            "Go on reading"
+            if paused
+            else "Propose a pause (a second person signs)"
+            if second_person.waits(source, by)
+            else "Pause",
             f"{path}pause/",
             "player-play" if paused else "player-pause",
             why_not,

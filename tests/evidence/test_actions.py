@@ -22,7 +22,11 @@ ACTS: list[tuple[str, Act]] = [
     (
         "source.declared_complete",
         lambda row, by: actions.declare_complete(
-            source=row, through=NOW, reason="all files are there", by=by, now=NOW
+            source=row,
+            through=NOW,
+            reason="all files are there",
+            by=by._replace(signed_by_two=True),
+            now=NOW,
         ),
     ),
     (

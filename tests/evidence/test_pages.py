@@ -114,15 +114,17 @@ def test_source_is_administered_by_administrators_only(
     assert after.created_at == before.created_at
 
 
-def test_source_is_declared_complete_under_a_name(
+def test_source_is_proposed_to_be_complete_under_a_name(
     signed_in: Callable[..., Client], source: Callable[..., Source]
 ) -> None:
     source()
     client = signed_in("jonas", "administrator")
     said = {"through": "2026-01-01T00:00:00", "reason": "compared the counts"}
-    assert client.post("/sources/trail/declare/", said).status_code == 302
+    proposed = client.post("/sources/trail/declare/", said)
+    assert (proposed.status_code, proposed["Location"][:13]) == (302, "/changes/CHG-")
     entry = LedgerEntry.objects.get()
-    assert (Source.objects.get().completeness, entry.by_name) == ("declared", "Jonas")
+    assert (entry.act, entry.by_name) == ("change.proposed", "Jonas")
+    assert Source.objects.get().completeness == ""
     bad = client.post("/sources/trail/declare/", {"through": "soon", "reason": "x"})
     assert bad.status_code == 409
 

@@ -78,8 +78,7 @@ def test_pulling_is_seen_tested_and_ended_on_the_page(
     assert b"<html" not in part.content
     client.post(f"/sources/{made.name}/cancel/")
     assert Pull.objects.get().state == "cancelled"
-    client.post(f"/sources/{made.name}/pause/", {"paused": "1"})
-    assert Connection.objects.get().paused
+    connecting.pause(source=made, paused=True, by=COMMAND, now=NOW)
     assert pulls.ask_due(now=NOW) == 0
 
 

@@ -135,4 +135,6 @@ def test_pages_propose_where_it_takes_two(held: Source, signed_in: Callable[...,
     filled = {name: field.initial or "" for name, field in form_of(CONNECTORS["s3"]).fields.items()}
     form = filled | {"connector": "s3", "set_bucket": "logs"}
     assert client.post("/sources/prod/connect/", form)["Location"].startswith("/changes/CHG-")
-    assert second_person.ACTS.keys() == {"add", "connection", "mapping", "token"}
+    assert second_person.ACTS.keys() == {
+        "add", "complete", "connection", "file", "inventory_pause", "mapping", "pause", "token"
+    }  # fmt: skip
