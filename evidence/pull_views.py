@@ -136,14 +136,14 @@ def cancel(request: HttpRequest, by: Reader, name: str) -> HttpResponse:
 @require_POST
 @read_by
 def pause(request: HttpRequest, by: Reader, name: str) -> HttpResponse:
-    source = get_object_or_404(Source, name=name)
+    source, now = get_object_or_404(Source, name=name), timezone.now()
     paused = request.POST.get("paused") == "1"
     if paused and second_person.waits(source, by):
         reason = request.POST.get("reason", "")[:2_000].replace("\0", "")
-        key = connecting.put_off(source=source, by=by, now=timezone.now(), reason=reason)
+        key = connecting.put_off(source=source, by=by, now=now, reason=reason)
         messages.info(request, f"A second person signs {key} for {name} to stay paused.")
         return redirect("source_page", name=name)
-    connecting.pause(source=source, paused=paused, by=by, now=timezone.now())
+    connecting.pause(source=source, paused=paused, by=by, now=now)
     messages.success(request, f"{name} {'is paused' if paused else 'goes on'}.")
     return redirect("source_page", name=name)
 

@@ -168,10 +168,10 @@ def why_not_claim(by: By, identity: Identity, *, now: datetime) -> str | None:
 
 
 def why_not_sign_link(user: User, row: LinkProposal, *, now: datetime) -> str | None:
-    """Sign that an actor is another identity's as well: who answers for the one that uses it, or,
-    where nobody does, a reviewer; never who proposed it."""
+    """Sign that an actor is an identity's: who answers for the other one that uses it, or, where
+    nobody does or uses it, a reviewer; never who proposed it."""
     if user.person_id is not None and user.person_id == row.proposed_person_id:
-        return "You proposed it: whoever answers for the other identity signs."
+        return "You proposed it: a second person signs."
     return why_not_refuse_link(user, row, now=now)
 
 
@@ -184,8 +184,10 @@ def why_not_refuse_link(user: User, row: LinkProposal, *, now: datetime) -> str 
         return AUDITOR
     theirs = proposed or answers_for(user, row.other, now=now)
     able = groups(user) & {"reviewer", "administrator"}
-    if not (theirs or (able and nobodys(row.other, now=now))):
-        return f"Only who answers for {row.other.name} may sign or refuse this."
+    alone = row.other_id == row.identity_id
+    if not (theirs or (able and (alone or nobodys(row.other, now=now)))):
+        also = " or a reviewer" if alone else ""
+        return f"Only who answers for {row.other.name}{also} may sign or refuse this."
     if user.person is None:
         return NOBODY
     if user.person.left_at is not None and user.person.left_at <= now:

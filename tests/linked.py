@@ -9,7 +9,9 @@ from config import pipeline
 from evidence.models import Actor
 from identities.acting import COMMAND
 from identities.actions import bindings
-from identities.models import Binding, Identity
+from identities.actions.bindings import linking
+from identities.actions.bindings.links import Link
+from identities.models import Binding, Identity, LinkProposal, User
 
 
 def link_everybody(now: datetime) -> None:
@@ -46,3 +48,15 @@ def link_agents(*, shared: bool = False, source: str = "") -> None:
         if shared or many[row.identity_id] == 1:
             bindings.confirm(binding=row, by=COMMAND, now=now)
     pipeline.drain(now)
+
+
+def link_by_two(
+    link: Link, *, by: User, second: User, now: datetime, reason: str = "", was: str = ""
+) -> Binding:
+    """A link that one person proposes and a second one signs."""
+    made = linking.one(link, by=by, now=now, reason=reason, was=was)
+    assert isinstance(made, list)
+    rows = LinkProposal.objects.select_related("identity", "other", "actor")
+    signed = linking.sign(row=rows.get(pk=made[0].pk), by=second, now=now)
+    assert isinstance(signed, Binding)
+    return signed

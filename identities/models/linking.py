@@ -1,11 +1,11 @@
-"""Links of an actor to an identity that the owner of another identity signs as well.
+"""Links of an actor to an identity that a second person signs, or the owner of another identity.
 
 Owns the rows of what was proposed, signed and refused. The link itself is a Binding, which is made
 once the last signature is there.
 """
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 
 from evidence.keys import uuid7
 from evidence.models import Actor
@@ -15,9 +15,10 @@ from .signed import TwoSigned, signed_by_two
 
 
 class LinkProposal(TwoSigned):
-    """Somebody proposes that `actor` is `identity` as well; who answers for `other` signs or refuses.
+    """Somebody proposes that `actor` is `identity`; who answers for `other` signs or refuses.
 
-    A row for each other identity that uses the actor. `ended`: the link was taken back.
+    A row for each other identity that uses the actor; where none does, one whose `other` is the
+    identity itself. `ended`: the link was taken back.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7)
@@ -29,9 +30,6 @@ class LinkProposal(TwoSigned):
     class Meta:
         constraints = [
             *signed_by_two("linkproposal"),
-            models.CheckConstraint(
-                name="linkproposal_of_two_identities", condition=~Q(identity=F("other"))
-            ),
             models.UniqueConstraint(
                 name="linkproposal_proposed_once",
                 fields=["identity", "actor", "other"],

@@ -1,4 +1,4 @@
-"""Mails to who signs a link as the owner of another identity. Written once each, by a sweep."""
+"""Mails to who signs a link as the second person. Written once each, by a sweep."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -33,15 +33,23 @@ def _tell(rows: Sequence[LinkProposal], *, now: datetime) -> None:
     parties = persons.of_parties({one for row in rows for one in _named(row)}, now=now)
     for row in rows:
         asked = {one.pk: one for party in _named(row) for one in parties.get(party, [])}
+        asked.pop(row.proposed_person_id, None)
         if not asked:
             asked = {one.pk: one for one in persons.in_group("reviewer", now=now)}
         asked.pop(row.proposed_person_id, None)
         mailing.write(
             [Mail(person, _subject(row), _body(row)) for person in asked.values()],
             page=f"/links/{row.pk}/",
-            occasion=f"link {row.pk}",
+            occasion=_occasion(row),
             now=now,
         )
+
+
+def _occasion(row: LinkProposal) -> str:
+    """One mail for an identity's links that one person proposed together."""
+    if row.other_id != row.identity_id:
+        return f"link {row.pk}"
+    return f"links {row.identity_id} {row.proposed_at.isoformat()} {row.proposed_person_id}"
 
 
 def _named(row: LinkProposal) -> list[UUID]:
@@ -53,11 +61,11 @@ def _named(row: LinkProposal) -> list[UUID]:
 
 
 def _subject(row: LinkProposal) -> str:
-    return f"{row.other.name[:80]}: a link of what it uses waits for your signature"
+    return f"{row.other.name[:80]}: a link waits for your signature"
 
 
 def _body(row: LinkProposal) -> str:
     return (
-        f"{row.proposed_by_name} proposes that {row.actor.value[:200]} is {row.identity.name} as"
-        f" well: {row.reason}\n\nUntil you sign, nothing changes. The page says what would."
+        f"{row.proposed_by_name} proposes that {row.actor.value[:200]} is {row.identity.name}:"
+        f" {row.reason}\n\nUntil you sign, nothing changes. The page says what would."
     )

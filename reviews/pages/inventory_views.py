@@ -36,14 +36,14 @@ def inventory_read(request: HttpRequest, by: Reader, name: str) -> HttpResponse:
 @require_POST
 @read_by
 def inventory_pause(request: HttpRequest, by: Reader, name: str) -> HttpResponse:
-    source = get_object_or_404(Source, name=name)
+    source, now = get_object_or_404(Source, name=name), timezone.now()
     paused = request.POST.get("paused") == "1"
     if paused and second_person.waits(source, by):
         reason = f"pausing the lists of {name}"
-        key = asking.propose_pause(source=source, by=by, now=timezone.now(), reason=reason)
+        key = asking.propose_pause(source=source, by=by, now=now, reason=reason)
         messages.info(request, f"Nothing is changed yet: a second person signs {key} first.")
         return redirect(f"/changes/{key}/")
-    asking.plan(source=source, paused=paused, by=by, now=timezone.now())
+    asking.plan(source=source, paused=paused, by=by, now=now)
     said = "are not read by themselves" if paused else "are read by themselves again"
     messages.success(request, f"The lists of {name} {said}.")
     return redirect("inventory_page", name=name)

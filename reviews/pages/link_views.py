@@ -119,13 +119,15 @@ def link_proposal(request: HttpRequest, pk: UUID) -> HttpResponse:
 @login_required
 def link_sign(request: HttpRequest, pk: UUID) -> HttpResponse:
     row, user, now = _proposal(request, pk), user_of(request), timezone.now()
+    many = len(linking.together(row, by=user, now=now))
     try:
         made = linking.sign(row=row, by=user, now=now, was=request.POST.get("digest", "")[:64])
     except linking.Changed as problem:
         context = linked.proposal(row, user, problem.changes, now=now, problem=str(problem))
         return page(request, "link_proposal.html", context, status=409)
     waits = "" if made else " Others sign it too: until then nothing changes."
-    messages.success(request, f"You signed that {row}.{waits}")
+    also = f", and {many - 1:,} proposed with it" if many > 1 else ""
+    messages.success(request, f"You signed that {row}{also}.{waits}")
     return redirect("link_list")
 
 

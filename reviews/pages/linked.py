@@ -12,7 +12,7 @@ from django.http import QueryDict
 from evidence.models import Actor
 from evidence.parameters import whole
 from identities import permissions, visible
-from identities.actions.bindings import Rule, links, preview
+from identities.actions.bindings import Rule, linking, links, preview
 from identities.actions.bindings.facts import Changes
 from identities.actions.bindings.links import Link
 from identities.models import Binding, Identity, LinkProposal, User
@@ -159,12 +159,13 @@ def listed(user: User, identity: Identity | None, *, now: datetime) -> dict[str,
 def proposal(
     row: LinkProposal, user: User, changes: Changes | None, *, now: datetime, problem: str = ""
 ) -> dict[str, Any]:
-    """One link that the owner of another identity signs."""
+    """One link that a second person signs, and those that are signed with it."""
     return {
         "section": "unclaimed",
         "title": f"{row.actor.value[:80]} is {row.identity.name[:60]}",
         "crumbs": [{"words": "Links", "url": "/links/"}],
         "row": row,
+        "together": linking.together(row, by=user, now=now),
         "changes": changes,
         "problem": problem,
         "why_not": permissions.why_not_sign_link(user, row, now=now) or "",

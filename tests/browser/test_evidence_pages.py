@@ -8,6 +8,7 @@ from django.core.cache import cache
 from django.utils import timezone
 from playwright.sync_api import FilePayload, expect
 
+from evidence import uploads
 from evidence.models import Deposit, LedgerEntry, Source
 from evidence.queries import events
 from identities.actions import changes
@@ -91,14 +92,25 @@ def log(*numbers: int, **said: object) -> FilePayload:
     return {"name": "today.json", "mimeType": "application/json", "buffer": body}
 
 
+def sign_the_file() -> Deposit:
+    """What a second person signs is read in; its deposit."""
+    change = ProposedChange.objects.filter(state="proposed").latest("number")
+    changes.sign(change=change, by=User.objects.get(username="marek"), now=timezone.now())
+    assert uploads.read_in(now=timezone.now) == 1
+    return Deposit.objects.latest("pk")
+
+
 def test_file_is_dropped_with_progress(open_as: Open) -> None:
     page = open_as(User.objects.get(username="ines"))
     page.goto("/sources/finance-prod/")
     page.locator("form[data-drop] input[type=file]").set_input_files([log(1, 2)])
     page.get_by_role("button", name="Send").click()
-    expect(page.locator("[data-drop-words]")).to_contain_text("2 events, 0 duplicates, 1 reject.")
+    expect(page.locator("[data-drop-words]")).to_contain_text("not read in yet")
     picture(page, "source-dropped")
-    page.get_by_role("link", name="Open the deposit").click()
+    page.get_by_role("link", name="Open the change").click()
+    expect(page.get_by_role("link", name="part 1")).to_be_visible()
+    picture(page, "source-dropped-change")
+    page.goto(f"/deposits/{sign_the_file().pk}/")
     expect(page.locator("h1")).to_have_text("today.json")
     expect(page.locator("#rejects li")).to_have_count(1)
     expect(page.locator("#rejects code").first).to_have_text("Records[2]")
@@ -109,8 +121,9 @@ def test_file_is_dropped_without_scripts(open_as: Open) -> None:
     page.goto("/sources/finance-prod/")
     page.locator("form[data-drop] input[type=file]").set_input_files([log(1, 2)])
     page.get_by_role("button", name="Send").click()
-    expect(page.locator("h1")).to_have_text("today.json")
-    expect(page.locator(".cs-toast")).to_contain_text("2 events")
+    expect(page.locator(".cs-toast")).to_contain_text("3 records, 1 reject")
+    expect(page.locator("h1")).to_contain_text("file today.json")
+    page.goto(f"/deposits/{sign_the_file().pk}/")
     page.get_by_role("link", name="2 events").click()
     expect(page.locator("#event_rows tbody tr")).to_have_count(2)
 
@@ -143,7 +156,8 @@ def test_hostile_record_is_shown_as_text(open_as: Open) -> None:
     )
     page.locator("form[data-drop] input[type=file]").set_input_files([file])
     page.get_by_role("button", name="Send").click()
-    page.get_by_role("link", name="Open the deposit").click()
+    expect(page.get_by_role("link", name="Open the change")).to_be_visible()
+    page.goto(f"/deposits/{sign_the_file().pk}/")
     expect(page.locator("pre").last).to_contain_text("<script>alert(2)</script>{{ 7*7 }}")
     page.get_by_role("link", name="1 event", exact=True).click()
     page.locator("#event_rows a.cs-row-link").first.click()

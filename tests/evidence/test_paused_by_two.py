@@ -105,7 +105,9 @@ def test_what_nobody_else_signs_is_pulled_again_after_an_hour(
     assert (live.state, pulled.next_at) == (Pull.CANCELLED, now + HOUR)
     # Nobody stops it for longer alone; another one is told what to sign.
     connecting.put_off(source=source, by=as_reader(dora), now=now + HOUR, reason="still")
-    with pytest.raises(NotPossible, match="CHG-[0-9]+ says this already: it waits for a second person"):
+    with pytest.raises(
+        NotPossible, match=r"CHG-[0-9]+ says this already: it waits for a second person"
+    ):
         connecting.put_off(source=source, by=as_reader(ada), now=now + HOUR, reason="still")
     assert Connection.objects.get().next_at == now + HOUR
     assert pulls.ask_due(now=now + HOUR) == 1

@@ -252,9 +252,12 @@ def test_proposals_are_answered_by_api(active: Make, user: Make, call: Make) -> 
     dry = call(rev, "POST", "/api/unclaimed/confirm/", {"least_calls": 40, "dry_run": True})
     assert [r["actor"] for r in dry.json()["would_confirm"]] == ["agent-0"]
     done = call(rev, "POST", "/api/unclaimed/confirm/", {"least_calls": 40})
-    assert [r["actor"] for r in done.json()["confirmed"]] == ["agent-0"]
+    assert (done.json()["confirmed"], done.json()["left"]) == (
+        [],
+        ["agent-0: proposed; a second person signs it"],
+    )
     one = call(rev, "POST", f"/api/bindings/{made[1].pk}/confirm/", {})
-    assert (one.status_code, one.json()["state"]) == (200, "confirmed")
+    assert (one.status_code, one.json()["proposed"][0]["state"]) == (202, "proposed")
     no = call(rev, "POST", f"/api/bindings/{made[2].pk}/reject/", {"reason": "another's"})
     assert (no.status_code, no.json()["state"]) == (200, "rejected")
     assert call(rev, "POST", f"/api/bindings/{made[2].pk}/confirm/", {}).status_code == 404

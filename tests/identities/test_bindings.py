@@ -13,10 +13,12 @@ from evidence.models import Actor, LedgerEntry
 from evidence.names import actor_ids
 from identities.acting import COMMAND
 from identities.actions import bindings as actions
+from identities.actions.bindings import links
 from identities.bindings import Count, propose
 from identities.models import Binding, Credential, Identity, User
 from identities.permissions import NotAllowed, NotPossible
 from tests.identities.conftest import DAY, NOW
+from tests.linked import link_by_two
 
 Make = Callable[..., Any]
 
@@ -147,14 +149,18 @@ def proposed(identity: Identity, value: str = "invoice-agent", **more: Any) -> B
 @pytest.mark.django_db
 def test_confirmed_proposal_is_a_new_row_that_names_who(active: Make, user: Make) -> None:
     row = active()
-    rita = user("rita", "reviewer")
-    made = actions.confirm(binding=proposed(row), by=rita, now=NOW + DAY)
+    rita, ron = user("rita", "reviewer"), user("ron", "reviewer")
+    (link,) = links.of([proposed(row)])
+    made = link_by_two(link, by=rita, second=ron, now=NOW + DAY)
     assert list(
         Binding.objects.order_by("pk").values_list("state", "superseded_at", "by_name")
     ) == [("proposed", NOW + DAY, ""), ("confirmed", None, "Rita")]
-    assert (made.basis, made.seen, made.reason) == ("observed", 45, "45 calls")
-    assert list(LedgerEntry.objects.values_list("act", "subject", "words")) == [
-        ("binding.confirmed", row.key, "invoice-agent is svc-report: 45 calls")
+    said = "45 calls; signed for svc-report by Ron"
+    assert (made.basis, made.seen, made.reason) == ("observed", 45, said)
+    assert list(LedgerEntry.objects.order_by("pk").values_list("act", "subject", "by_name")) == [
+        ("binding.asked", row.key, "Rita"),
+        ("binding.signed", row.key, "Ron"),
+        ("binding.confirmed", row.key, "Rita"),
     ]
 
 
@@ -260,7 +266,8 @@ def test_who_may_confirm(
     binding = proposed(active(owner=owner))
     who = owner if group == "its owner" else user("who", group)
     if allowed:
-        actions.confirm(binding=binding, by=who, now=NOW)
+        (link,) = links.of([binding])
+        link_by_two(link, by=who, second=user("second", "reviewer"), now=NOW)
     else:
         with pytest.raises(NotAllowed):
             actions.confirm(binding=binding, by=who, now=NOW)

@@ -20,6 +20,7 @@ from identities.models import (
     Credential,
     Finding,
     Identity,
+    LinkProposal,
     ProposedChange,
     User,
 )
@@ -40,6 +41,7 @@ from tests.identities.test_claimed_links import (
 )
 from tests.identities.test_following import Make
 from tests.identities.test_key_users import LATER, judge
+from tests.linked import link_by_two
 
 __all__ = ["call", "traces", "trail"]
 
@@ -78,6 +80,12 @@ def rita(user: Make) -> User:
     return row
 
 
+@pytest.fixture
+def ron(user: Make) -> User:
+    row: User = user("ron", "reviewer")
+    return row
+
+
 def owner() -> User:
     return User.objects.get(username="owner-of-reporter")
 
@@ -111,7 +119,7 @@ def stands() -> dict[str, Any]:
 
 
 def test_link_says_which_finding_it_withdraws_and_changes_nothing_by_looking(
-    reporter: Identity, rita: User
+    reporter: Identity, rita: User, ron: User
 ) -> None:
     granted = delegation(reporter)
     (shared,) = Finding.objects.filter(rule="shared_credential", state="open")
@@ -126,18 +134,18 @@ def test_link_says_which_finding_it_withdraws_and_changes_nothing_by_looking(
     with pytest.raises(NotPossible, match="Say why"):
         linking.one(helper(reporter), by=rita, now=LATER)
     assert stands() == before
-    linking.one(helper(reporter), by=rita, now=LATER, reason="it is ours", was=found.digest)
+    said_with = {"reason": "it is ours", "was": found.digest}
+    link_by_two(helper(reporter), by=rita, second=ron, now=LATER, **said_with)
     judge()
     shared.refresh_from_db()
     assert (shared.state, shown()) == ("withdrawn", {(EXACT, 1)})
 
 
 def test_taking_back_says_first_what_it_changes_and_restores_everything(
-    reporter: Identity, rita: User, sam: User
+    reporter: Identity, rita: User, ron: User, sam: User
 ) -> None:
     before = stands()
-    made = linking.one(helper(reporter), by=rita, now=LATER, reason="it is ours")
-    assert isinstance(made, Binding)
+    made = link_by_two(helper(reporter), by=rita, second=ron, now=LATER, reason="it is ours")
     judge()
     linked = stands()
     found = foreseeing.look([links.ending(made)], by=rita, now=LATER)
@@ -163,14 +171,13 @@ def test_taking_back_says_first_what_it_changes_and_restores_everything(
 
 
 def test_confirmed_finding_is_confirmed_again_when_the_link_is_taken_back(
-    reporter: Identity, rita: User
+    reporter: Identity, rita: User, ron: User
 ) -> None:
     (shared,) = Finding.objects.filter(rule="shared_credential", state="open")
     findings.dispose(
         finding=shared, disposition="confirmed", reason="we saw it", by=rita, now=LATER
     )
-    made = linking.one(helper(reporter), by=rita, now=LATER, reason="it is ours")
-    assert isinstance(made, Binding)
+    made = link_by_two(helper(reporter), by=rita, second=ron, now=LATER, reason="it is ours")
     judge()
     shared.refresh_from_db()
     assert shared.state == "withdrawn"
@@ -183,7 +190,7 @@ def test_confirmed_finding_is_confirmed_again_when_the_link_is_taken_back(
 
 
 def test_act_is_refused_with_the_new_facts_when_they_have_changed(
-    reporter: Identity, rita: User
+    reporter: Identity, rita: User, ron: User
 ) -> None:
     found = foreseeing.look([helper(reporter)], by=rita, now=LATER)
     (shared,) = Finding.objects.filter(rule="shared_credential", state="open")
@@ -193,7 +200,7 @@ def test_act_is_refused_with_the_new_facts_when_they_have_changed(
     new = refused.value.changes
     assert ("withdraws" in about(new), new.needs_reason) == (False, False)
     assert not Binding.objects.filter(actor=helper(reporter).actor).exists()
-    linking.one(helper(reporter), by=rita, now=LATER, was=new.digest)
+    link_by_two(helper(reporter), by=rita, second=ron, now=LATER, was=new.digest)
     assert Binding.objects.filter(actor=helper(reporter).actor, state="confirmed").exists()
 
 
@@ -207,7 +214,9 @@ def test_what_could_not_be_looked_at_in_time_is_said_and_needs_a_reason(
     assert "withdraws" in about(found)
 
 
-def test_many_by_a_rule_need_a_reason_as_one_does(reporter: Identity, rita: User) -> None:
+def test_many_by_a_rule_need_a_reason_as_one_does(
+    reporter: Identity, rita: User, ron: User
+) -> None:
     Binding.objects.create(
         identity=reporter, actor=actor("agent", "helper"), basis="observed", state="proposed",
         seen=45, reason="45 calls", during=(None, None), recorded_at=NOW, by="countersign",
@@ -216,7 +225,10 @@ def test_many_by_a_rule_need_a_reason_as_one_does(reporter: Identity, rita: User
     with pytest.raises(NotPossible, match="Say why"):
         bindings.confirm_by_rule(rule=rule, by=rita, now=LATER)
     done, left = bindings.confirm_by_rule(rule=rule, by=rita, now=LATER, reason="all ours")
-    assert ([row.reason for row in done], left) == (["45 calls; all ours"], [])
+    assert (done, left) == ([], ["helper: proposed; a second person signs it"])
+    linking.sign(row=LinkProposal.objects.get(), by=ron, now=LATER)
+    made = Binding.objects.get(state="confirmed", actor__value="helper")
+    assert made.reason == "45 calls; all ours; signed for reporter by Ron"
 
 
 def test_link_that_came_since_is_something_else_than_was_shown(
@@ -320,22 +332,28 @@ def test_calls_are_counted_for_the_identity_whose_they_become(
 
 
 def test_api_says_what_changes_and_answers_409_with_the_new_facts(
-    reporter: Identity, rita: User, call: Make
+    reporter: Identity, rita: User, ron: User, call: Make
 ) -> None:
     link = helper(reporter)
     said = {"actor": link.actor.pk, "identity": reporter.key}
     query = f"?actor={link.actor.pk}&identity={reporter.key}"
     asked = call(rita, "GET", f"/api/unclaimed/bind/{query}")
     facts = asked.json()
-    assert (asked.status_code, facts["needs_reason"], facts["others_sign"]) == (200, True, [])
+    assert (asked.status_code, facts["needs_reason"], facts["others_sign"]) == (
+        200,
+        True,
+        [reporter.key],
+    )
     assert call(rita, "POST", "/api/unclaimed/bind/", said).status_code == 409
     stale = call(rita, "POST", "/api/unclaimed/bind/", said | {"reason": "x", "changes": "0" * 32})
     assert (stale.status_code, stale.json()["changes"]["digest"]) == (409, facts["digest"])
     done = call(
         rita, "POST", "/api/unclaimed/bind/", said | {"reason": "x", "changes": facts["digest"]}
     )
-    assert (done.status_code, done.json()["state"]) == (201, "confirmed")
-    end = f"/api/bindings/{done.json()['id']}/end/"
+    assert (done.status_code, done.json()["proposed"][0]["state"]) == (202, "proposed")
+    made = linking.sign(row=LinkProposal.objects.get(), by=ron, now=LATER)
+    assert made is not None
+    end = f"/api/bindings/{made.pk}/end/"
     facts = call(rita, "GET", end).json()
     asked = call(rita, "POST", end, {"reason": "no", "changes": facts["digest"]})
     (change,) = ProposedChange.objects.all()
@@ -344,10 +362,9 @@ def test_api_says_what_changes_and_answers_409_with_the_new_facts(
 
 
 def test_link_is_not_taken_back_where_that_does_something_else_by_now(
-    reporter: Identity, rita: User
+    reporter: Identity, rita: User, ron: User
 ) -> None:
-    made = linking.one(helper(reporter), by=rita, now=LATER, reason="it is ours")
-    assert isinstance(made, Binding)
+    made = link_by_two(helper(reporter), by=rita, second=ron, now=LATER, reason="it is ours")
     judge()
     end = linking.one(links.ending(made), by=rita, now=LATER, reason="it is not")
     assert isinstance(end, ProposedChange)

@@ -8,6 +8,7 @@ import pytest
 from evidence.models import LedgerEntry
 from identities.actions import changes, registration
 from identities.models import (
+    Binding,
     Identity,
     Membership,
     Party,
@@ -173,3 +174,19 @@ identities:
     text = 'identities: [{name: mine, actors: [{arn: "arn:aws:iam::123456789012:user/x", shared: true}]}]'
     with pytest.raises(RegisterError, match="is used by other as well"):
         sent(text, ada)
+
+
+def test_a_file_links_what_nobody_else_uses_once_a_second_person_signs(
+    ada: User, rita: User
+) -> None:
+    text = """
+identities:
+  - {name: fresh, kind: service_account, actors: [{arn: "arn:aws:iam::123456789012:user/y"}]}
+"""
+    (change,) = sent(text, ada)
+    assert Identity.objects.filter(name="fresh").exists()
+    assert not Binding.objects.filter(identity__name="fresh").exists()
+    assert change.lines == [["actor arn:aws:iam::123456789012:user/y", "is fresh"]]
+    changes.sign(change=change, by=rita, now=NOW)
+    made = Binding.objects.get(identity__name="fresh")
+    assert (made.state, made.by_name) == ("confirmed", "Ada and Rita")

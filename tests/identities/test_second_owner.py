@@ -18,6 +18,7 @@ from tests.identities.conftest import NOW
 from tests.identities.test_claimed_links import actor, arrive, calls, key_of, run, traces, trail
 from tests.identities.test_following import Make
 from tests.identities.test_key_users import LATER, judge
+from tests.linked import link_by_two
 
 __all__ = ["traces", "trail"]
 
@@ -164,12 +165,53 @@ def test_signature_ends_only_with_a_link_that_is_taken_back(two: Two) -> None:
     assert (row.state, two.confirmed()) == ("in_force", [("desk", True)])
 
 
-def test_who_answers_for_both_needs_nobody_else(two: Two) -> None:
+def test_who_answers_for_both_needs_a_second_person(two: Two) -> None:
     Identity.objects.filter(pk=two.desk.pk).update(sponsor=two.pay.owner)
     two.desk.refresh_from_db()
     Binding.objects.filter(actor=two.key).update(shared=True)
-    made = linking.one(two.link(), by=two.olga, now=NOW)
-    assert isinstance(made, Binding)
+    found = foreseeing.look([two.link()], by=two.olga, now=NOW)
+    assert ([one.name for one in found.others], found.needs_reason) == (["desk"], False)
+    made = link_by_two(two.link(), by=two.olga, second=two.rita, now=NOW)
+    assert (made.by_name, made.reason) == ("Olga", "linked by hand; signed for desk by Rita")
+
+
+@pytest.mark.parametrize("who", ["otis", "rita", "olga", "root", "auditor"])
+def test_link_that_nobody_else_uses_is_signed_by_a_second_person(
+    two: Two, user: Make, who: str
+) -> None:
+    """Who answers for the identity, a reviewer or an administrator, never who proposed it."""
+    idle = named("idle")
+    made = linking.one(Link(two.desk, idle), by=two.rita, now=NOW)
+    assert isinstance(made, list)
+    assert not Binding.objects.filter(actor=idle).exists()
+    row = LinkProposal.objects.select_related("other", "identity", "actor").get()
+    others = {"otis": two.otis, "rita": two.rita, "olga": two.olga}
+    groups = {"root": "administrator", "auditor": "auditor"}
+    by = others.get(who) or user(who, groups[who])
+    if who in ("otis", "root"):
+        assert linking.sign(row=row, by=by, now=NOW) is not None
+    else:
+        with pytest.raises(NotAllowed):
+            linking.sign(row=row, by=by, now=NOW)
+    assert Binding.objects.filter(actor=idle).exists() is (who in ("otis", "root"))
+
+
+def test_what_is_proposed_together_is_signed_together(two: Two, user: Make) -> None:
+    those = [Link(two.desk, named(f"idle-{number}")) for number in range(3)]
+    linking.act([*those, Link(two.pay, named("pays"))], by=two.rita, now=NOW)
+    linking.act([Link(two.desk, named("later"))], by=two.rita, now=NOW + MINUTE)
+    rows = LinkProposal.objects.select_related("other", "identity", "actor").order_by("pk")
+    first = rows[0]
+    linking.refuse(row=rows[1], by=two.otis, now=NOW, reason="not ours")
+    # The owner signs those of their identity; a reviewer those of others too, but not their own.
+    ron = user("ron", "reviewer")
+    assert [len(linking.together(first, by=one, now=NOW)) for one in (two.otis, ron)] == [2, 3]
+    seen = linking.foresee(first, by=two.otis, now=NOW)
+    linking.sign(row=first, by=two.otis, now=NOW, was=seen.digest)
+    assert set(Binding.objects.filter(identity=two.desk).values_list("actor__value", flat=True)) == {
+        "idle-0", "idle-2"
+    }  # fmt: skip
+    assert rows.filter(state="proposed").count() == 2
 
 
 @pytest.mark.parametrize("by", ["a case", "a person"])
@@ -193,7 +235,7 @@ def test_what_runs_of_another_call_with_is_theirs_as_well(
     otis = User.objects.get(username="otis")
     key = Actor.objects.get(kind="access_key")
     # While the run only claims the calls, the key is nobody else's.
-    assert foreseeing.look([Link(desk, key)], by=otis, now=LATER).others == ()
+    assert foreseeing.look([Link(desk, key)], by=otis, now=LATER).others == (desk,)
     key_of(pay)
     bindings.bind(identity=pay, actor=actor("agent", "payer"), by=COUNTERSIGN, now=LATER)
     judge()

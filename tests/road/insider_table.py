@@ -87,21 +87,27 @@ LINES = (
         "hides",
         TWO,
         "freeze_new freeze_sign deposit_erase erasure_confirm erasure_refuse source_token"
-        " source_connect mapping_page source_new source_filter unseal_ask unseal_sign",
+        " source_connect mapping_page source_new source_filter unseal_ask unseal_sign source_declare",
+    ),
+    Line(
+        "hides",
+        TWO + "; a source is resumed by one, and its pulls stop for an hour, once a day, by one",
+        "source_pause inventory_pause",
     ),
     Line("hides", "a step back to what is safer, and " + LEDGER, "mode_back hold_rule_end freeze_end playbook_end policy_refuse mode_refuse bundle_refuse hold_rule_refuse playbook_refuse sealed_refuse outgoing_refuse change_refuse freeze_refuse refuse_link link_refuse unseal_drop"),
     Line("hides", TWO + "; confirming a finding hides nothing, and is one person's", "dispose_finding finding_dispose alert_dismiss"),
     Line("hides", "it opens or joins an incident; two, where its names are of somebody else", "alert_match"),
     Line("hides", LEDGER + "; nobody else is kept from looking", "finding_assign"),
-    Line("hides", LEDGER + "; the evidence stays under its own custody", "source_declare source_pause source_cancel source_retention source_hold hold_release source_secret inventory_pause"),
+    Line("hides", LEDGER + "; the evidence stays under its own custody", "source_cancel source_retention source_hold hold_release source_secret"),
     Line("hides", "a responder seals, who is added sees; ending it takes two", "seal sealed_incident member_add member_remove subject_add"),
     Line("hides", "who cancels it decides nothing in its successor; who answers for it does not cancel", "case_cancel"),
     Line("hides", "the criticality is written down with a reason; lower asks who answers for more", "service_criticality"),
     # --- what speaks of whom ----------------------------------------------------------------------
-    Line("frames", "the other owner signs where somebody else uses the actor; else " + LEDGER, "bind confirm_binding reject_binding confirm_by_rule link_new link_make link_sign sign_link unclaimed_reject"),
+    Line("frames", "a second person signs a link, or the other owners where somebody else uses the actor", "bind confirm_binding reject_binding confirm_by_rule link_new link_make link_sign sign_link unclaimed_reject"),
     Line("frames", TWO + ", and one of them answers for the identity", "unbind"),
     Line("frames", "answers about oneself; a rule that names others takes effect as proposals", "claim_answer claim_undo claim_rule claim_rule_sign claim_pass_on claim_wave_start claim_wave_end"),
-    Line("frames", "only with the source's own secret, for its own realms; by hand under a name", "evidence github kubernetes push_signals otlp_traces alerts_from tickets receiver source_drop"),
+    Line("frames", "only with the source's own secret, for its own realms", "evidence github kubernetes push_signals otlp_traces alerts_from tickets receiver"),
+    Line("frames", TWO + "; at once only where nothing that holds evidence speaks for the same realms", "source_drop"),
     Line("frames", "a conclusion names its evidence, and closing takes a second person", "incident_conclude room_conclude incident_outcome room_outcome incident_close room_close incident_look_back room_look_back incident_send_back room_send_back"),
     Line("frames", "looked back at by somebody else than who used it", "sealed_drill sealed_explain sealed_decide sealed_look_back break_glass_account_use break_glass_account_look_back break_glass_review break_glass_explain break_glass_look break_glass_ticket"),
     # --- what changes nothing that is in force ----------------------------------------------------
@@ -154,22 +160,11 @@ ALONE: dict[str, dict[str, str]] = {
         " they are nobody's: it stands in the timeline there, and a second person closes it",
     },
 }
-# Being mended: to be emptied with what mends it.
-KNOWN: dict[str, str] = {
-    "sources": "source_declare",
-    "connections": "source_pause",
-    "evidence": "source_drop",
-    "links": "bind confirm_binding confirm_by_rule link_make",
-}
-# What the walk has found and nobody mends yet; SECURITY.md says so.
-FOUND: dict[str, str] = {
-}
 
 
 def alone(kind: str) -> set[str]:
-    """The acts that may change this kind, or are known to."""
-    found = {act for acts in ALONE.get(kind, {}) for act in acts.split()}
-    return found | set(KNOWN.get(kind, "").split()) | set(FOUND.get(kind, "").split())
+    """The acts that may change this kind."""
+    return {act for acts in ALONE.get(kind, {}) for act in acts.split()}
 
 
 def act_of(name: str) -> str:

@@ -307,7 +307,7 @@ def _nobody_else(row: Binding, to_sign: dict[tuple[UUID, int], list[Identity]]) 
     """NotPossible where somebody else's signature is missing."""
     others = to_sign.get((row.identity_id, row.actor_id))
     if others:
-        raise NotPossible(shared_use.sentence(row.actor.value, others))
+        raise NotPossible(shared_use.sentence(row.identity_id, row.actor.value, others))
 
 
 def _alone(

@@ -28,12 +28,16 @@ class Changes(NamedTuple):
     facts: list[Fact]
     digest: str
     why: str = ""
+    # Whoever signs as well: for other identities, or for those of the links themselves.
     others: tuple[Identity, ...] = ()
+    own: bool = False  # only for those of the links themselves
 
     @property
     def needs_reason(self) -> bool:
         """Whether something is taken away that was found, or nobody knows, or others are asked."""
-        return bool(self.why or self.others) or any(one.weakens for one in self.facts)
+        return bool(self.why or (self.others and not self.own)) or any(
+            one.weakens for one in self.facts
+        )
 
     @property
     def rows(self) -> list[dict[str, str]]:

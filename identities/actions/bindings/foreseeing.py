@@ -94,6 +94,7 @@ def look(links: Sequence[Link], *, by: By, now: datetime, shown_to: User | None 
     ends = monotonic() + MOST_SECONDS
     quarter = MOST_SECONDS / 4
     others = _others(links, by, now)
+    own = {one.pk for one in others} <= {one.identity.pk for one in links}
     reader = shown_to or acting(by).user
     try:
         with transaction.atomic(), connection.cursor() as cursor:
@@ -130,14 +131,14 @@ def look(links: Sequence[Link], *, by: By, now: datetime, shown_to: User | None 
             waiting = those.waiting
     except OperationalError:
         facts, left, waiting = [], 1, 0
-    facts = [*facts, *_signatures(others), *_undo(links)]
+    facts = [*facts, *_signatures(links, others), *_undo(links)]
     if left or waiting:
-        return Changes(facts, "", SLOW if left else WAITING, others)
+        return Changes(facts, "", SLOW if left else WAITING, others, own)
     # Whatever is said of them: other links are something else than was shown.
     about = [[one.identity.pk, one.actor.pk, one.ends, one.shared] for one in links]
     same = [json.dumps(one, default=str) for one in [*about, *(one.same for one in facts)]]
     said = json.dumps(sorted(same))
-    return Changes(facts, hashlib.sha256(said.encode()).hexdigest()[:32], "", others)
+    return Changes(facts, hashlib.sha256(said.encode()).hexdigest()[:32], "", others, own)
 
 
 def _within(cursor: Any, ends: float) -> None:
@@ -348,13 +349,14 @@ def _exact(before: State, after: State) -> list[Fact]:
     return [Fact("exact_links", more, "info", words, "", ["exact", more > 0])]
 
 
-def _signatures(others: Sequence[Identity]) -> list[Fact]:
+def _signatures(links: Sequence[Link], others: Sequence[Identity]) -> list[Fact]:
     found = []
+    own = {one.identity.pk for one in links}
     for one in others[:MOST_NAMED]:
-        words = (
-            f"{one.name} uses it as well: whoever answers for {one.name} signs too. Until then"
-            " it is proposed, and nothing changes."
-        )
+        who = f"{one.name} uses it as well: whoever answers for {one.name} signs too."
+        if one.pk in own:
+            who = f"A second person signs: who answers for {one.name}, or a reviewer."
+        words = f"{who} Until then it is proposed, and nothing changes."
         found.append(Fact("signs_too", one.key, "waits", words, "", ["signs", one.key]))
     return found
 

@@ -1,7 +1,7 @@
 """Making links and taking them back, knowing what changes; and the second owner's signature.
 
 Owns LinkProposal rows, and that nobody takes away what was found without a reason, or links what
-another identity uses without its owner. The rows of links are deciding.py's.
+another identity uses without its owner, or anything alone. The rows of links are deciding.py's.
 """
 
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import F
 
 from evidence.models import Actor
 from identities import permissions, visible
@@ -30,6 +31,7 @@ from .links import Link
 MOST_AT_ONCE = 1_000
 # The kind of proposed change that takes a confirmed link back (reviews/actions/second_signatures.py).
 ENDING = "link"
+MOST_TOGETHER = 200
 WHY = (
     "why this is so: a finding goes or weakens by it, others sign it too, or what it changes is not"
     " known in full"
@@ -122,7 +124,10 @@ def confirm_by_rule(
 
 def waits_for(rows: Sequence[LinkProposal]) -> str:
     """Whose signature is missing, in words."""
-    names = ", ".join(row.other.name for row in rows if row.state == "proposed")
+    waiting = [row for row in rows if row.state == "proposed"]
+    if all(row.other_id == row.identity_id for row in waiting):
+        return "proposed; a second person signs it"
+    names = ", ".join(row.other.name for row in waiting)
     return f"proposed; whoever answers for {names} signs it too"
 
 
@@ -141,13 +146,14 @@ def _propose(
     if user is None or user.person is None:
         raise NotAllowed(permissions.NOBODY)
     apart = link.binding.shared if link.binding is not None else False
+    seen = link.binding.reason if link.binding is not None else ""
     rows = [
         LinkProposal(
             identity=identity,
             actor=link.actor,
             other=other,
             shared=apart if link.shared is None else link.shared,
-            reason=reason,
+            reason=reason or seen or "linked by hand",
             proposed_at=now,
             proposed_by=who.ref,
             proposed_by_name=who.name,
@@ -161,7 +167,7 @@ def _propose(
             LinkProposal.objects.bulk_create(rows)
     except IntegrityError:
         raise NotPossible(f"{rows[0]} is proposed already: {waits_for(rows)}.") from None
-    _tell(rows, "binding.asked", f"asked to sign: {reason}", by=by, now=now)
+    _tell(rows, "binding.asked", f"asked to sign: {rows[0].reason}", by=by, now=now)
     return rows
 
 
@@ -190,19 +196,44 @@ def link_of(row: LinkProposal, *, now: datetime) -> Link:
     return Link(row.identity, row.actor, proposed.first(), row.shared)
 
 
+def together(row: LinkProposal, *, by: User, now: datetime) -> list[LinkProposal]:
+    """What this user signs with one signature: this one, and those that were proposed in the same
+    act, where nobody else uses the actor of either."""
+    if row.other_id != row.identity_id:
+        return [row]
+    rows = LinkProposal.objects.filter(
+        other=F("identity"),
+        state="proposed",
+        proposed_at=row.proposed_at,
+        proposed_person=row.proposed_person_id,
+    ).select_related("identity__service", "other__service", "actor")
+    rows = rows.order_by("pk")[:MOST_TOGETHER]
+    may = [one for one in rows if not permissions.why_not_sign_link(by, one, now=now)]
+    return may if row in may else [row]
+
+
 def foresee(row: LinkProposal, *, by: User, now: datetime) -> Changes:
     """What signing changes, for who signs."""
     row.refresh_from_db(fields=["state"])
     require(permissions.why_not_sign_link(by, row, now=now))
-    found = foreseeing.look([link_of(row, now=now)], by=_proposer(row), now=now, shown_to=by)
+    links = [link_of(one, now=now) for one in together(row, by=by, now=now)]
+    found = foreseeing.look(links, by=_proposer(row), now=now, shown_to=by)
     return found._replace(others=())
 
 
 def sign(*, row: LinkProposal, by: User, now: datetime, was: str = "") -> Binding | None:
-    """The signature of who answers for the other identity; the link once it was the last one."""
+    """The signature of a second person, for all that was proposed together; the link once it was the
+    last one."""
     found = foresee(row, by=by, now=now)
     if was and found.digest != was:
         raise Changed(found)
+    with transaction.atomic():
+        rows = together(row, by=by, now=now)
+        made = {one.pk: _sign(one, by=by, now=now) for one in rows}
+    return made[row.pk]
+
+
+def _sign(row: LinkProposal, *, by: User, now: datetime) -> Binding | None:
     with transaction.atomic():
         row = _settle(row, "in_force", "", by=by, now=now)
         proposer = _proposer(row)
@@ -217,7 +248,8 @@ def sign(*, row: LinkProposal, by: User, now: datetime, was: str = "") -> Bindin
         missing = [
             other
             for other in shared.to_sign([pair], by=proposer, now=now).get(pair, [])
-            if other.pk not in asked and not permissions.answers_for(by, other, now=now)
+            if other.pk not in asked | {row.identity_id}
+            and not permissions.answers_for(by, other, now=now)
         ]
         if missing:
             _propose(link_of(row, now=now), missing, row.reason, by=proposer, now=now)
@@ -324,6 +356,6 @@ def _tell(rows: Sequence[LinkProposal], name: str, words: str, *, by: By, now: d
             {"link": str(row.pk), "actor": row.actor_id},
         )
         for row in rows
-        for identity in (row.identity, row.other)
+        for identity in dict.fromkeys((row.identity, row.other))
     ]
     record_all(said, by=by, now=now)

@@ -1,9 +1,10 @@
-"""Whose an actor is already: the identities whose owners sign as well when it is linked to another.
+"""Who signs a link as well: the owners of other identities that the actor is of already; where there
+are none, a second person for the identity itself (docs/decisions/0097-nobody-links-alone.md).
 
 Reads only. A claimed link counts for nothing here, as everywhere (docs/decisions/0092).
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -76,8 +77,9 @@ def users_of(actors: Collection[int], *, now: datetime) -> dict[int, set[UUID]]:
 def to_sign(
     pairs: Iterable[tuple[UUID, int]], *, by: By, now: datetime
 ) -> dict[tuple[UUID, int], list[Identity]]:
-    """Of each (identity, actor) the other identities whose owners have to sign the link: those
-    that `by` does not answer for. Whoever runs a command on the server needs nobody."""
+    """Of each (identity, actor) the identities for which somebody else has to sign the link: others
+    that use the actor and that `by` does not answer for, or, where there are none, the identity
+    itself. Whoever runs a command on the server needs nobody."""
     wanted = set(pairs)
     if not wanted or by == COMMAND:
         return {}
@@ -94,11 +96,17 @@ def to_sign(
         pair: sorted((rows[pk] for pk in ids - theirs), key=lambda row: row.name)
         for pair, ids in others.items()
     }
+    if user is not None:
+        own = [pair for pair, those in found.items() if not those]
+        itself = Identity.objects.select_related("service").in_bulk({pk for pk, _ in own})
+        found |= {pair: [itself[pair[0]]] for pair in own}
     return {pair: those for pair, those in found.items() if those}
 
 
-def sentence(actor: str, others: Iterable[Identity]) -> str:
+def sentence(identity: UUID, actor: str, others: Sequence[Identity]) -> str:
     """Why the link waits for somebody."""
+    if [one.pk for one in others] == [identity]:
+        return f"A second person signs that {actor} is {others[0].name}: who answers for it, or a reviewer."
     names = [one.name for one in others]
     said = ", ".join(names[:5]) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
     return f"{actor} is used by {said} as well: whoever answers for it signs this link too."

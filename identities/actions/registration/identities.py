@@ -100,7 +100,8 @@ def _same_parties(run: Run, entry: IdentityEntry, row: Identity) -> bool:
 
 
 def declare(run: Run, identity: Identity, entry: ActorEntry) -> None:
-    """Bind an actor as the file declares; whoever runs the file is who confirmed it."""
+    """Link an actor as the file declares: at once where a command runs it, else once a second
+    person has signed."""
     subject = f"actor {entry.name.value}"
     number = run.actor(entry.name)
     rows = list(
@@ -125,13 +126,12 @@ def declare(run: Run, identity: Identity, entry: ActorEntry) -> None:
     if run.asks:
         pair = (identity.pk, number)
         others = shared.to_sign([pair], by=run.by, now=run.now).get(pair, [])
-        if others:
-            said = shared.sentence(entry.name.value, others)
+        if others and others != [identity]:
+            said = shared.sentence(identity.pk, entry.name.value, others)
             run.wrong(entry.path, f"{said} Leave it out here, and link it on the page Unclaimed")
             return
-        if mine is not None and mine.state == "confirmed":
-            run.wait(entry.path, subject, words, about=identity.key)
-            return
+        run.wait(entry.path, subject, words, about=identity.key)
+        return
     if mine is not None:
         Binding.objects.filter(pk=mine.pk).update(superseded_at=run.now)
     who = acting(run.by)

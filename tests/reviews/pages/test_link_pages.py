@@ -7,7 +7,8 @@ from django.test import Client
 from django.utils import timezone
 
 from evidence.models import Actor
-from identities.actions import changes
+from identities.acting import COMMAND
+from identities.actions import bindings, changes
 from identities.actions.bindings import foreseeing
 from identities.models import Binding, Identity, LinkProposal, Party, ProposedChange, User
 from reviews.actions import link_notices
@@ -60,8 +61,18 @@ def test_what_a_link_changes_is_shown_and_looking_changes_nothing(
         True,
     )
     assert not Binding.objects.filter(actor=unclaimed).exists()
+    assert "A second person signs: who answers for" in body
     done = rita.post("/links/make/", form | {"digest": digest_in(body), "reason": "ours"})
     assert done.status_code == 302
+    row = LinkProposal.objects.get()
+    assert not Binding.objects.filter(actor=unclaimed).exists()
+    for _ in range(2):
+        link_notices.tell(now=timezone.now())
+    told = Notice.objects.filter(occasion__startswith="links ")
+    assert story.rita.person not in [one.person for one in told]
+    ron = signed_in(make_user("ron", "reviewer"))
+    page = ron.get(f"/links/{row.pk}/").content.decode()
+    assert ron.post(f"/links/{row.pk}/sign/", {"digest": digest_in(page)}).status_code == 302
     made = Binding.objects.get(actor=unclaimed)
     # And it is taken back where the identity's links are.
     listed = rita.get(f"/links/?identity={story.identity.key}").content.decode()
@@ -86,7 +97,7 @@ def test_second_owner_is_told_once_and_signs_on_the_page(story: Told, unclaimed:
     )  # fmt: skip
     mine.refresh_from_db()
     rita, their = signed_in(story.rita), signed_in(owen)
-    rita.post("/links/make/", {"actor": unclaimed.pk, "identity": mine.key, "reason": "theirs"})
+    bindings.bind(identity=mine, actor=unclaimed, by=COMMAND, now=now)
     form = {"actor": unclaimed.pk, "identity": story.identity.key, "shared": "1"}
     refused = rita.post("/links/make/", form)
     assert (refused.status_code, "Say why" in refused.content.decode()) == (409, True)
@@ -118,7 +129,7 @@ def test_actor_that_is_another_s_can_be_looked_at_as_shared(story: Told, unclaim
     zeta = Identity.objects.create(name="zeta", kind="agent", created_at=NOW, state="draft")
     zeta.refresh_from_db()
     rita = signed_in(story.rita)
-    rita.post("/links/make/", {"actor": unclaimed.pk, "identity": zeta.key, "reason": "theirs"})
+    bindings.bind(identity=zeta, actor=unclaimed, by=COMMAND, now=timezone.now())
     form = {"actor": unclaimed.pk, "identity": story.identity.key}
     for url in ("/links/new/", "/links/make/"):
         answer = rita.post(url, form)

@@ -5,7 +5,7 @@ from django.test import Client
 from django.utils import timezone
 
 from evidence.models import Actor
-from identities.models import Binding, Identity
+from identities.models import Binding, Identity, LinkProposal
 from reviews.pages import claims
 from tests.reviews.conftest import HOUR, NOW, Told, ingest, record
 
@@ -33,7 +33,9 @@ def test_key_or_name_says_which_identity_it_is(
 ) -> None:
     said = typed.replace("key", story.identity.key).replace("name", story.identity.name)
     rita.post("/links/make/", {"actor": unclaimed.pk, "identity": said})
-    assert [row.identity for row in Binding.objects.filter(actor=unclaimed)] == [story.identity]
+    assert [row.identity for row in LinkProposal.objects.filter(actor=unclaimed)] == [
+        story.identity
+    ]
 
 
 def test_name_of_nothing_is_refused(unclaimed: Actor, rita: Client) -> None:
@@ -58,7 +60,7 @@ def test_identities_are_offered_once_for_the_page_and_the_rest_can_be_typed(
         claims.context(story.rita, {}, now=timezone.now())["rows"]
     )
     rita.post("/links/make/", {"actor": unclaimed.pk, "identity": "zeta"})
-    assert [row.identity for row in Binding.objects.filter(actor=unclaimed)] == [far]
+    assert [row.identity for row in LinkProposal.objects.filter(actor=unclaimed)] == [far]
 
 
 @pytest.mark.parametrize(("who", "told"), [("rita", True), ("samuel", False)])

@@ -1,0 +1,16 @@
+"""A link that nobody else uses is signed by a second person too: `other` is the identity itself."""
+
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("identities", "0036_taken_along"),
+    ]
+
+    operations = [
+        migrations.RemoveConstraint(
+            model_name="linkproposal",
+            name="linkproposal_of_two_identities",
+        ),
+    ]
