@@ -53,9 +53,8 @@ def take(
     waits = second_person.sending_waits(source, by)
     if waits and not by.person:
         raise Refused("No person stands behind your login, so that nobody can sign this.", 403)
-    taking, answer = doors.take_file, _answer
-    if waits:
-        taking, answer = uploads.keep_file, _proposed(source, upload.name or "", by)
+    taking: Callable[..., Iterator[doors.Sum]] = uploads.keep_file if waits else doors.take_file
+    answer = _proposed(source, upload.name or "", by) if waits else _answer
     sum_ = doors.EMPTY
     try:
         with doors.turn(source, of=doors.file_turns):

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
+import zstandard
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
@@ -141,7 +142,7 @@ def test_bytes_that_were_changed_are_not_read_in(ines: Client, ada: User) -> Non
     send(ines, body(1))
     signed(ada)
     other = PendingUpload.objects.get()
-    other.body = uploads.zstandard.ZstdCompressor().compress(body(9))
+    other.body = zstandard.ZstdCompressor().compress(body(9))
     other.save()
     assert uploads.read_in(now=timezone.now) == 0
     assert Event.objects.count() == 0

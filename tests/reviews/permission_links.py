@@ -19,6 +19,13 @@ def _link(w: World, by: str = "root", **said: Any) -> LinkProposal:
     return LinkProposal(other=other, proposed_person=person, **said)
 
 
+def _alone(w: World) -> LinkProposal:
+    """A link to svc-report of what nobody else uses."""
+    row = _link(w)
+    row.identity = row.other
+    return row
+
+
 def of_links() -> Iterator[Row]:
     p = identity_permissions
     only = "Only who answers for svc-report may sign or refuse this."
@@ -34,6 +41,13 @@ def of_links() -> Iterator[Row]:
             yield Row(
                 f"why_not_{name}_link",
                 lambda w, ask=ask, who=who: ask(w.user(who), _link(w), now=NOW),  # type: ignore[misc]  # a default binds it
+                why,
+            )
+        also = "Only who answers for svc-report or a reviewer may sign or refuse this."
+        for who, why in (("ines", None), ("rita", None), ("gus", also), ("otto", AUDITOR)):
+            yield Row(
+                f"why_not_{name}_link",
+                lambda w, ask=ask, who=who: ask(w.user(who), _alone(w), now=NOW),  # type: ignore[misc]  # a default binds it
                 why,
             )
         for who, why in (("rita", None), ("gus", only), ("nobody", p.NOBODY)):
@@ -52,7 +66,7 @@ def of_links() -> Iterator[Row]:
             lambda w, ask=ask: ask(w.user("ines"), _link(w, state="in_force"), now=NOW),  # type: ignore[misc]  # a default binds it
             "It is in force already.",
         )
-    mine = "You proposed it: whoever answers for the other identity signs."
+    mine = "You proposed it: a second person signs."
     yield Row(
         "why_not_sign_link",
         lambda w: p.why_not_sign_link(w.user("ines"), _link(w, "ines"), now=NOW),

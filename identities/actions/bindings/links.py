@@ -79,4 +79,6 @@ def _by_hand(link: Link, *, by: By, now: datetime, reason: str, signed: bool) ->
 
 def _because(proposal: Binding, reason: str) -> str:
     """What the proposal counted stays beside why it was confirmed."""
-    return f"{proposal.reason}; {reason}" if reason and proposal.reason else reason
+    if not proposal.reason or reason.startswith(proposal.reason):
+        return reason
+    return f"{proposal.reason}; {reason}" if reason else ""
