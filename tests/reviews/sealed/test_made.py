@@ -192,7 +192,11 @@ def test_its_page_and_the_api_say_what_lives(case: Case, sealed: Sealed, as_user
     here, acts = f"/break-glass/{case.key}/", f"/break-glass/sealed/uses/{case.key}/"
     rita, otto = as_user(sealed.rita), as_user(sealed.otto)
     page = rita.get(here).content.decode()
-    assert (FIRST in page, "Hold each, have a case revoke it" in page, HOSTILE in page) == (True, True, False)
+    assert (FIRST in page, "Hold each, have a case revoke it" in page, HOSTILE in page) == (
+        True,
+        True,
+        False,
+    )
     assert "decide/" not in otto.get(here).content.decode()
     assert otto.post(f"{acts}decide/", {"thing": THING}).status_code == 403
     assert rita.post(f"{acts}decide/", {"thing": THING}).status_code == 409
