@@ -15,11 +15,15 @@ from allauth.account.utils import filter_users_by_email, filter_users_by_usernam
 from allauth.core import context
 from allauth.core.internal import ratelimit
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.models import AbstractBaseUser
 from django.core import signing
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 from config.page import stays_here
+from identities.models import User
+from reviews import enrolled
 
 DEVICE_COOKIE = "countersign_device"
 DEVICE_SALT = "config.accounts.device"
@@ -71,8 +75,12 @@ class ClosedAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth shi
     def post_login(
         self, request: HttpRequest, user: AbstractBaseUser, **options: Any
     ) -> HttpResponse:
-        """Remember that this browser has signed in to this account."""
+        """Remember that this browser has signed in to this account, and lead whoever decides and has
+        no second factor to where one is added."""
         response: HttpResponse = super().post_login(request, user, **options)
+        if isinstance(user, User) and enrolled.asked_to_add(user):
+            messages.warning(request, enrolled.WITHOUT)
+            response = redirect("mfa_index")
         value = signing.dumps([str(user.pk), secrets.token_urlsafe(16)], salt=DEVICE_SALT)
         response.set_cookie(
             DEVICE_COOKIE,

@@ -84,6 +84,7 @@ SCHEDULE: dict[str, tuple[str, timedelta]] = {
     "ask for our rights": ("identities.tasks.ask_rights", timedelta(minutes=10)),
     "deadlines": ("reviews.tasks.deadlines", timedelta(seconds=5)),
     "break-glass": ("reviews.tasks.break_glass", timedelta(seconds=5)),
+    "recoveries of logins": ("reviews.tasks.recoveries", timedelta(seconds=30)),
     "sealed credentials in use": ("reviews.tasks.sealed", timedelta(seconds=10)),
     "what break-glass asks outside": ("reviews.tasks.ask_outside", timedelta(seconds=30)),
     "carry out what is decided": ("reviews.tasks.carry_out", timedelta(seconds=5)),

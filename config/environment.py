@@ -68,8 +68,13 @@ def signing_secret(name: str) -> str:
 
 def yes(name: str, *, default: bool = False) -> bool:
     """A switch: 1/true/yes/on or 0/false/no/off."""
+    return bool(switch(name, default=default))
+
+
+def switch(name: str, *, default: bool | None) -> bool | None:
+    """A switch whose default may be that nobody set it."""
     value = text(name).lower()
-    if not text(name):
+    if not value:
         return default
     if value in TRUE:
         return True

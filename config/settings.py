@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from django.utils.csp import CSP
-
-from config import addresses, environment, logs, rates
+from config import addresses, csp, environment, logs, rates
 from config.embedded.places import (
     APP_LOGIN,
     APP_ROLE,
@@ -245,30 +243,22 @@ ACCOUNT_RATE_LIMITS = rates.OF_SIGN_IN
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = _WEB.scheme
 # Whoever signs in is throttled by their own address, not by that of the proxy before us.
 ALLAUTH_TRUSTED_PROXY_COUNT = 1 if BEHIND_PROXY else 0
+MFA_ADAPTER = "reviews.seeds.SealingAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_TOTP_ISSUER = "Countersign"
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_RECOVERY_CODES_SHOW_ONCE = True  # an open session must not read what opens break-glass
+# Whether who decides needs a second factor; None: as the database says, which knows whether it is
+# older than this rule (reviews/enrolled.py).
+SECOND_FACTOR = environment.switch("COUNTERSIGN_SECOND_FACTOR", default=False if DEMO else None)
+# How long a recovery of a login is announced before it is carried out.
+RECOVERY_HOURS = environment.number("COUNTERSIGN_RECOVERY_HOURS", default=24, least=1, most=720)
 # Browsers allow passkeys on http only for localhost; so does the library with this switch.
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not SECURE
 
 # --- Security headers ---------------------------------------------------------------------------
 
-SECURE_CSP = {
-    "default-src": [CSP.NONE],
-    "script-src": [CSP.SELF, CSP.NONCE],
-    "style-src": [CSP.SELF],
-    "style-src-attr": [CSP.NONE],
-    "img-src": [CSP.SELF, "data:"],  # the kit's style sheet carries its small pictures inside
-    "font-src": [CSP.SELF],
-    "connect-src": [CSP.SELF],
-    "form-action": [CSP.SELF],
-    "base-uri": [CSP.NONE],
-    "frame-ancestors": [CSP.NONE],
-    "object-src": [CSP.NONE],
-    "require-trusted-types-for": ["'script'"],
-    "trusted-types": ["htmx"],
-}
+SECURE_CSP = csp.POLICY
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"

@@ -10,6 +10,7 @@ a row's dependents itself, so that it needs DELETE on their tables as well.
 
 READ = "SELECT"
 ADD = "SELECT, INSERT"
+CHANGE = "SELECT, INSERT, UPDATE"
 WRITE = "SELECT, INSERT, UPDATE, DELETE"
 
 RIGHTS = {
@@ -179,6 +180,7 @@ RIGHTS = {
     "reviews_quarantine": WRITE,
     "reviews_question": WRITE,
     "reviews_queuesetting": WRITE,
+    "reviews_recovery": CHANGE,
     "reviews_reviewpolicy": WRITE,
     "reviews_room": WRITE,
     "reviews_roomrole": WRITE,
@@ -192,6 +194,7 @@ RIGHTS = {
     "reviews_sealeduse": WRITE,
     "reviews_sealing": WRITE,
     "reviews_seat": WRITE,
+    "reviews_secondfactorrule": READ,
     "reviews_shareday": WRITE,
     "reviews_shift": WRITE,
     "reviews_stage": WRITE,

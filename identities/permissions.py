@@ -8,6 +8,7 @@ responder contains; auditor reads all and changes nothing, whatever other group 
 administrator registers and configures.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
@@ -51,6 +52,24 @@ def groups(user: User) -> frozenset[str]:
     return known
 
 
+def _nothing_lacks(_: User) -> str | None:
+    return None
+
+
+# Set when the app starts, by who knows sign-ins: why a login without a second factor decides nothing.
+lacks_factor: Callable[[User], str | None] = _nothing_lacks
+
+
+def came_by_token(user: User) -> None:
+    """This user object comes from a token, which an administrator made: nobody signed in."""
+    user.__dict__["_by_token"] = True
+
+
+def cannot_decide(user: User) -> str | None:
+    """Why a login decides nothing, whatever groups it is in and whatever it answers for."""
+    return lacks_factor(user) if user.is_active else INACTIVE
+
+
 def cannot_sign(user: User, able: frozenset[str], sentence: str, *, now: datetime) -> str | None:
     """Why a user signs nothing for the whole house, or `sentence` to whoever is in no group that may."""
     if not user.is_active:
@@ -64,7 +83,7 @@ def cannot_sign(user: User, able: frozenset[str], sentence: str, *, now: datetim
         return NOBODY
     if user.person.left_at is not None and user.person.left_at <= now:
         return LEFT
-    return None
+    return cannot_decide(user)
 
 
 def parties_of(user: User, *, now: datetime) -> frozenset[UUID]:
@@ -130,10 +149,8 @@ def _why_not(
     mine = groups(user)
     if "auditor" in mine:
         return AUDITOR
-    if mine & allowed:
-        return None
-    if identity is not None and answers_for(user, identity, now=now):
-        return None
+    if mine & allowed or (identity is not None and answers_for(user, identity, now=now)):
+        return cannot_decide(user)
     return sentence
 
 
@@ -178,8 +195,8 @@ def why_not_sign_link(user: User, row: LinkProposal, *, now: datetime) -> str | 
 def why_not_refuse_link(user: User, row: LinkProposal, *, now: datetime) -> str | None:
     """Refuse such a link; who proposed it may take it back the same way."""
     proposed = user.person_id is not None and user.person_id == row.proposed_person_id
-    if not user.is_active:
-        return INACTIVE
+    if why := cannot_decide(user):
+        return why
     if "auditor" in groups(user):
         return AUDITOR
     theirs = proposed or answers_for(user, row.other, now=now)

@@ -14,6 +14,7 @@ from django.urls import Resolver404, resolve
 
 from config.page import page, stays_here
 from identities.permissions import NotAllowed, NotPossible
+from reviews import enrolled
 from reviews.pages import frame
 
 
@@ -65,10 +66,8 @@ def _said(request: HttpRequest, heading: str, sentence: str, status: int) -> Htt
     # The header is the browser's word, and whoever made the link has a say in it.
     back = request.headers.get("Referer", "")
     url = back if stays_here(request, back) else "/"
-    context = {
-        "heading": heading,
-        "sentence": sentence,
-        "problem": sentence,
-        "next": [{"words": "Back to where you were", "url": url}],
-    }
+    steps = [{"words": "Back to where you were", "url": url}]
+    if sentence == enrolled.WITHOUT:
+        steps.insert(0, {"words": "Add a second factor", "url": enrolled.PAGE})
+    context = {"heading": heading, "sentence": sentence, "problem": sentence, "next": steps}
     return page(request, "message.html", context, status=status)

@@ -21,16 +21,18 @@ class ReviewsConfig(AppConfig):
         """Tell the layers below, which know no cases, whose signature waits, what may be given,
         which cases are sealed and what a signed policy lets tokens do."""
         from evidence import withheld as rows_withheld
-        from identities import causes
+        from identities import causes, permissions
         from identities.actions import changes, leaving, teams
         from identities.actions.grants import lacking
         from identities.api import deciding
-        from reviews import owner_permissions
+        from reviews import enrolled, owner_permissions, seeds
         from reviews.actions import policy_versions, second_signatures, team_changes
         from reviews.break_glass import offered
         from reviews.incidents import alerts
         from reviews.sealing import withheld
 
+        seeds.connect()
+        permissions.lacks_factor = enrolled.why_not_without_factor
         # Who is the second person for findings, people, links and alerts.
         for name, kind in (second_signatures.KINDS | {alerts.KIND: alerts.Settling()}).items():
             changes.kind(name, kind)

@@ -11,7 +11,8 @@ from django.db.models import Count, Max, Q
 from django.utils import timezone
 
 from evidence.words import counted
-from reviews import accounts
+from identities.models import User
+from reviews import accounts, enrolled, persons, recovering, seeds
 from reviews.break_glass import on_call
 from reviews.models import AccountUse, CaseTicket, Notice, SealedUse
 from reviews.notices import trackers
@@ -28,7 +29,10 @@ FEW_CODES = 2
 def doctor() -> list[Check]:
     """Every check; one that cannot be made says so."""
     try:
-        return [_notices(), _webhooks(), _accounts(), _sealed(), _on_call(), _tickets()]
+        return [
+            *(_notices(), _webhooks(), _accounts(), _factors(), _recoveries()),
+            *(_sealed(), _on_call(), _tickets()),
+        ]
     except DatabaseError as problem:
         said = str(problem).strip().splitlines()[0]
         return [("reviews", False, f"cannot be read: {said}", "run `manage.py migrate`")]
@@ -84,6 +88,44 @@ def _accounts() -> Check:
     if all((one.last or one.made_at) < since for one in rows):
         return name, False, "none was practised for 90 days", "come in by one, as a drill"
     return name, True, f"{counted(len(rows), 'account')} ready", ""
+
+
+def _factors() -> Check:
+    """Whether who decides needs a second factor, and whether their seeds are encrypted."""
+    name = "second factors"
+    if plain := seeds.unsealed():
+        said = f"{counted(plain, 'seed')} not encrypted in the database"
+        return name, False, said, "run `manage.py migrate`"
+    if lost := seeds.unopened():
+        said = f"{counted(lost, 'seed')} that this installation's key does not open"
+        return name, False, said, "bring back COUNTERSIGN_DIGEST_KEY, or `manage.py recover LOGIN`"
+    if not enrolled.required():
+        said = "who decides needs none"
+        fix = "set COUNTERSIGN_SECOND_FACTOR=1, or 0 to say that it stays so"
+        return name, settings.SECOND_FACTOR is not None, said, fix
+    deciding = User.objects.filter(is_active=True, groups__name__in=enrolled.DECIDING).distinct()
+    ready = deciding.filter(authenticator__type__in=enrolled.FACTORS).count()
+    return name, True, f"{ready} of {counted(deciding.count(), 'login')} that decide have one", ""
+
+
+def _recoveries() -> Check:
+    """Whether what was recovered on the host has been reviewed by another person."""
+    name, now = "login recoveries", timezone.now()
+    done = list(recovering.waiting().exclude(done_at=None))
+    if done:
+        said = f"not reviewed: {', '.join(f'{one.key} ({one.user.username})' for one in done[:10])}"
+        able = {
+            one.pk for group in recovering.REVIEWING for one in persons.in_group(group, now=now)
+        }
+        if able <= {one.user.person_id for one in done}:
+            return name, False, said, "give a second person a login: nobody reviews their own"
+        return name, False, said, "another person reviews them on the page Login recoveries"
+    late = recovering.waiting().filter(due_at__lt=now - OVERDUE).count()
+    if late:
+        said = f"{late} due and not carried out for ten minutes"
+        return name, False, said, "start the worker and beat (`manage.py up`)"
+    pending = recovering.waiting().count()
+    return name, True, f"{pending} pending" if pending else "none waits", ""
 
 
 def _sealed() -> Check:

@@ -11,7 +11,14 @@ from typing import NamedTuple
 from uuid import UUID
 
 from identities.models import Party, Person, User
-from identities.permissions import AUDITOR, INACTIVE, answers_for, cannot_sign, groups
+from identities.permissions import (
+    AUDITOR,
+    INACTIVE,
+    answers_for,
+    cannot_decide,
+    cannot_sign,
+    groups,
+)
 from reviews import permissions, persons
 from reviews.models import Case, Provisional, Seat
 from reviews.models.cases import SEATS
@@ -217,8 +224,8 @@ def why_not_look_again(
     user: User, case: Case, marks: Sequence[Provisional], *, now: datetime
 ) -> str | None:
     """Confirm answers that were given too fast, or ask for them again."""
-    if not user.is_active:
-        return INACTIVE
+    if why := cannot_decide(user):
+        return why
     if "auditor" in groups(user):
         return AUDITOR
     if not marks:

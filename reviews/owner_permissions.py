@@ -13,7 +13,7 @@ from django.db.models import Exists, OuterRef, Q
 from identities import permissions as identity_permissions
 from identities import presence
 from identities.models import Identity, Person, User
-from identities.permissions import AUDITOR, INACTIVE, answers_for, groups
+from identities.permissions import AUDITOR, INACTIVE, answers_for, cannot_decide, groups
 from reviews.models import OwnerOffer, Seat, SuccessionItem
 from reviews.permissions import mine, subject_persons
 
@@ -21,8 +21,8 @@ NOBODY = "This login is nobody's: answering for something needs a person behind 
 
 
 def _why_not_act(user: User, *, now: datetime) -> str | None:
-    if not user.is_active:
-        return INACTIVE
+    if why := cannot_decide(user):
+        return why
     if "auditor" in groups(user):
         return AUDITOR
     if user.person is None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from celery import shared_task
 from django.utils import timezone
 
-from reviews import actions, digest, notices, shares
+from reviews import actions, digest, notices, recovering, shares
 from reviews.actions import change_notices, expiring, link_notices, offers, planting
 from reviews.actions import modes as mode_rules
 from reviews.automatic import holding, incidents, settling
@@ -138,6 +138,12 @@ def break_glass() -> int:
     """Break-glass that nobody answered, that has ended, that is used, and that is to be practised."""
     done = _until_done(lambda: sweeping.due_next(now=timezone.now()))
     return done + sweeping.watch(now=timezone.now()) + sweeping.drills(now=timezone.now())
+
+
+@shared_task(name="reviews.tasks.recoveries")  # type: ignore[untyped-decorator]  # celery ships no types
+def recoveries() -> int:
+    """Recoveries of logins whose delay is over."""
+    return _until_done(lambda: recovering.carry_out_next(now=timezone.now()))
 
 
 @shared_task(name="reviews.tasks.containment")  # type: ignore[untyped-decorator]  # celery ships no types

@@ -21,6 +21,7 @@ from typing import Any, LiteralString
 # Before Django reads its settings.
 os.environ["COUNTERSIGN_DB_ROLE"] = "app"
 os.environ["COUNTERSIGN_POOL"] = "0"
+os.environ["COUNTERSIGN_SECOND_FACTOR"] = "0"  # of child processes; see below
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright's loop runs beside the ORM
 
 import hypothesis
@@ -38,6 +39,9 @@ from tests import beforehand, clock, once, order
 from tests.connector_secrets import secret_file
 
 __all__ = ["secret_file"]
+
+# Its own tests switch it on (tests/reviews/test_enrolled.py).
+settings.SECOND_FACTOR = False
 
 # Making a month takes longer than most tests, and is taken back with what they did: these are there.
 TOUCHED = (clock.FROZEN, datetime.now(UTC))  # the frozen time, and today

@@ -18,7 +18,15 @@ from identities.acting import COUNTERSIGN, Acting, By, acting
 from identities.actions import two_person
 from identities.models import ProposedChange, User
 from identities.models.changes import LASTS
-from identities.permissions import AUDITOR, INACTIVE, LEFT, NOBODY, NotPossible, groups, require
+from identities.permissions import (
+    AUDITOR,
+    LEFT,
+    NOBODY,
+    NotPossible,
+    cannot_decide,
+    groups,
+    require,
+)
 from identities.reasons import reason_given
 
 STALE = (
@@ -54,8 +62,8 @@ def kind(name: str, of: Kind) -> None:
 
 def why_not_take_part(user: User, *, now: datetime) -> str | None:
     """Why a login neither proposes nor signs anything."""
-    if not user.is_active:
-        return INACTIVE
+    if why := cannot_decide(user):
+        return why
     if "auditor" in groups(user):
         return AUDITOR
     if user.person is None:

@@ -24,6 +24,7 @@ from rest_framework.response import Response
 
 from evidence import parameters
 from evidence.parameters import NOTHING, Known
+from identities import permissions
 from identities.actions.tokens import digest_of
 from identities.models import ApiToken, User
 from identities.permissions import AUDITOR, NotAllowed, NotPossible, PersonRequired, groups
@@ -64,6 +65,7 @@ class BearerToken(BaseAuthentication):
             raise AuthenticationFailed("This token is not known, has ended or was revoked.")
         if row.used_at is None or row.used_at < now - USED_STEP:
             ApiToken.objects.filter(pk=row.pk).update(used_at=now)
+        permissions.came_by_token(row.user)
         return row.user, row
 
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002 - named by DRF

@@ -8,7 +8,15 @@ from datetime import datetime
 
 from identities import visible
 from identities.models import ClaimAnswer, Party, User
-from identities.permissions import AUDITOR, INACTIVE, LEFT, NOBODY, cannot_sign, groups, parties_of
+from identities.permissions import (
+    AUDITOR,
+    LEFT,
+    NOBODY,
+    cannot_decide,
+    cannot_sign,
+    groups,
+    parties_of,
+)
 
 RUNNING = frozenset({"reviewer", "administrator"})
 
@@ -23,8 +31,8 @@ def why_not_see_all(user: User) -> str | None:
 
 
 def _why_not_sign(user: User, *, now: datetime) -> str | None:
-    if not user.is_active:
-        return INACTIVE
+    if why := cannot_decide(user):
+        return why
     if "auditor" in groups(user):
         return AUDITOR
     if user.person is None:

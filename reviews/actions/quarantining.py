@@ -17,7 +17,7 @@ from django.db.models import Q
 from evidence.words import counted
 from identities.acting import COUNTERSIGN
 from identities.models import Identity, User
-from identities.permissions import AUDITOR, INACTIVE, NotPossible, groups, require
+from identities.permissions import AUDITOR, NotPossible, cannot_decide, groups, require
 from reviews import attention, permissions, row_states
 from reviews.models import Case, Decision, Item, Quarantine
 
@@ -164,8 +164,8 @@ def why_not_restore(user: User, case: Case, row: Quarantine | None, *, now: date
 
 def why_not_touch(user: User, case: Case, *, now: datetime) -> str | None:
     """Restore anything of a case: either seat, or a responder."""
-    if not user.is_active:
-        return INACTIVE
+    if why := cannot_decide(user):
+        return why
     mine = groups(user)
     if "auditor" in mine:
         return AUDITOR

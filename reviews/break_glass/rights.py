@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db.models import Q
 
 from identities.models import Membership, Person, User
-from identities.permissions import AUDITOR, INACTIVE, LEFT, cannot_sign, groups
+from identities.permissions import AUDITOR, INACTIVE, LEFT, cannot_decide, cannot_sign, groups
 from reviews import permissions
 from reviews.break_glass import document, factors, on_call, quorum
 from reviews.break_glass.quorum import Signer
@@ -310,7 +310,7 @@ def why_not_review(
 ) -> str | None:
     """Look back at a use: a reviewer or anyone of the granting teams, never who used it or vouched.
     `mine`: who the user is to a quorum at `now`, where that is known already."""
-    why = _why_not_act(user, now=now)
+    why = _why_not_act(user, now=now) or cannot_decide(user)
     if why is not None:
         return why
     if user.person_id == case.requester_id:
@@ -343,7 +343,7 @@ def _why_not_act(user: User, *, now: datetime) -> str | None:
 
 
 def _why_not_apart(user: User, case: Case, *, now: datetime) -> str | None:
-    why = _why_not_act(user, now=now)
+    why = _why_not_act(user, now=now) or cannot_decide(user)
     if why is not None:
         return why
     if user.person_id == case.requester_id:

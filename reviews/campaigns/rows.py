@@ -15,7 +15,7 @@ from evidence.words import counted
 from identities import visible
 from identities.acting import By, acting
 from identities.models import User
-from identities.permissions import AUDITOR, INACTIVE, groups
+from identities.permissions import AUDITOR, cannot_decide, groups
 from reviews.models import Campaign, CampaignStep
 
 RUNNING = frozenset({"reviewer", "administrator"})
@@ -41,8 +41,8 @@ def why_not_see(user: User) -> str | None:
 
 def why_not_run(user: User) -> str | None:
     """Make and steer campaigns at all."""
-    if not user.is_active:
-        return INACTIVE
+    if why := cannot_decide(user):
+        return why
     mine = groups(user)
     if "auditor" in mine:
         return AUDITOR

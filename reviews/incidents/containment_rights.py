@@ -9,10 +9,10 @@ from datetime import datetime
 from identities.models import Identity, User
 from identities.permissions import (
     AUDITOR,
-    INACTIVE,
     LEFT,
     NOBODY,
     answers_for,
+    cannot_decide,
     cannot_sign,
     groups,
 )
@@ -145,8 +145,8 @@ def _lead(case: Case) -> object:
 
 def _why_not_act(user: User, case: Case, *, now: datetime) -> str | None:
     """What bars anybody from stopping anything here."""
-    if not user.is_active:
-        return INACTIVE
+    if why := cannot_decide(user):
+        return why
     if "auditor" in groups(user):
         return AUDITOR
     if user.person is None:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from evidence.models import LedgerEntry
 from identities.models import Identity, Person, User
-from identities.permissions import AUDITOR, INACTIVE, LEFT, answers_for, cannot_sign, groups
+from identities.permissions import AUDITOR, LEFT, answers_for, cannot_decide, cannot_sign, groups
 from reviews import permissions
 from reviews.models import Case, Room
 
@@ -118,8 +118,8 @@ def has_acted(person: Person, case: Case) -> bool:
 
 def _why_not_act(user: User, *, now: datetime) -> str | None:
     """What bars a login from any act here, whatever group it is in."""
-    if not user.is_active:
-        return INACTIVE
+    if why := cannot_decide(user):
+        return why
     if "auditor" in groups(user):
         return AUDITOR
     if user.person is None:

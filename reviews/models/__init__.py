@@ -35,6 +35,7 @@ from .owning import EndStep, OwnerOffer, Succession, SuccessionItem
 from .planted import PlantedAnswer, PlantedItem, Planting
 from .policies import Heartbeat, LateEvidence, ReviewPolicy
 from .queue import QueueSetting
+from .recoveries import Recovery, SecondFactorRule
 from .rungs import Rung
 from .sealed import SealedCredential, SealedDecision, SealedDrill, SealedEvent, SealedUse
 from .sealing import CaseSubject, Sealing
@@ -93,6 +94,7 @@ __all__ = [
     "Quarantine",
     "Question",
     "QueueSetting",
+    "Recovery",
     "ReviewPolicy",
     "Room",
     "RoomRole",
@@ -106,6 +108,7 @@ __all__ = [
     "SealedUse",
     "Sealing",
     "Seat",
+    "SecondFactorRule",
     "ShareDay",
     "Shift",
     "Stage",

@@ -1,9 +1,9 @@
-"""Addresses of break-glass accounts."""
+"""Addresses of break-glass accounts, and of recoveries of logins."""
 
 from django.urls import path
 
-from reviews import accounts_api
-from reviews.pages import account_views
+from reviews import accounts_api, recovery_api
+from reviews.pages import account_views, recovery_views
 
 urlpatterns = [
     path("break-glass/sign-in/", account_views.enter, name="break_glass_sign_in"),
@@ -24,4 +24,10 @@ urlpatterns = [
         accounts_api.look_back,
         name="api_break_glass_account_use",
     ),
+    path("recoveries/", recovery_views.overview, name="recoveries"),
+    path("recoveries/<int:pk>/cancel/", recovery_views.cancel, name="recovery_cancel"),
+    path("recoveries/<int:pk>/review/", recovery_views.review, name="recovery_review"),
+    path("api/recoveries/", recovery_api.all_recoveries, name="api_recoveries"),
+    path("api/recoveries/<int:pk>/cancel/", recovery_api.cancel, name="api_recovery_cancel"),
+    path("api/recoveries/<int:pk>/review/", recovery_api.review, name="api_recovery_review"),
 ]

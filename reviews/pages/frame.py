@@ -18,7 +18,7 @@ from identities.claims import questioning
 from identities.models import User
 from identities.permissions import READERS
 from identities.permissions import groups as names_of_groups
-from reviews import visible
+from reviews import enrolled, recovering, visible
 from reviews.actions import second_looks
 from reviews.models import Rung
 from reviews.pages import waiting
@@ -46,7 +46,9 @@ SELECT
      WHERE q.state = 'held' AND NOT c.sealed)
   OR EXISTS (SELECT 1 FROM reviews_outcomebrake WHERE released_at IS NULL AND cuts > most),
   o.settled_at, o.proposed_by_name || ' and ' || o.settled_by_name,
-  (SELECT count(*) FROM reviews_accountuse WHERE reviewed_at IS NULL)
+  (SELECT count(*) FROM reviews_accountuse WHERE reviewed_at IS NULL),
+  (SELECT count(*) FROM reviews_recovery r WHERE r.cancelled_at IS NULL AND r.reviewed_at IS NULL
+     AND (%(told)s OR r.user_id = %(user)s))
 FROM (SELECT) one
 LEFT JOIN identities_outgoingswitch o ON o.state = 'in_force' AND o.to = 'stopped'
 """.replace("ASKED_OF_ME", questioning.sql("AND c.party_id = ANY(ARRAY(SELECT id FROM my))"))
@@ -58,13 +60,15 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     now = timezone.now()
     if user is None or not user.is_authenticated:
         return {"now": now, "frame": {"demo": settings.DEMO, "theme": "system"}}
+    groups = sorted(names_of_groups(user))
+    told = not (recovering.DECIDING | READERS).isdisjoint(groups)
     with connection.cursor() as cursor:
-        cursor.execute(COUNTS, {"person": user.person_id, "now": now})
+        said = {"person": user.person_id, "now": now, "told": told, "user": user.pk}
+        cursor.execute(COUNTS, said)
         counts = cursor.fetchone()
-    questions, silent, asked, quarantine, stopped_at, stopped_by, uses = counts
+    questions, silent, asked, quarantine, stopped_at, stopped_by, uses, recoveries = counts
     queue = _waiting(user, now=now)
     seen = verified.last()
-    groups = sorted(names_of_groups(user))
     reader = not READERS.isdisjoint(groups)
     name = user.called
     return {
@@ -86,6 +90,8 @@ def frame(request: HttpRequest) -> dict[str, Any]:
             # Break-glass accounts are shown to whoever may look at their use (account_views.py).
             "reader": reader,
             "account_uses": uses if reader else 0,
+            "recoveries": recoveries,
+            "lacks_factor": enrolled.asked_to_add(user),
             "stopped": {"at": stopped_at, "by": stopped_by} if stopped_at else None,
             "ledger": _ledger(seen),
             "single_keys": user.single_keys,

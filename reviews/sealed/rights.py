@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from identities.models import User
-from identities.permissions import AUDITOR, INACTIVE, LEFT, NOBODY, cannot_sign, groups
+from identities.permissions import AUDITOR, LEFT, NOBODY, cannot_decide, cannot_sign, groups
 from reviews.models import SealedCredential, SealedUse
 
 CHANGING = frozenset({"reviewer", "administrator"})
@@ -39,8 +39,8 @@ def why_not_announce(user: User, *, now: datetime) -> str | None:
 
 def why_not_explain_use(user: User, use: SealedUse, *, now: datetime) -> str | None:
     """Say who opened the envelope, and why: whoever knows it and sees the case."""
-    if not user.is_active:
-        return INACTIVE
+    if why := cannot_decide(user):
+        return why
     if "auditor" in groups(user):
         return AUDITOR
     if user.person is None:

@@ -7,7 +7,7 @@ does for a case that never was.
 from datetime import datetime
 
 from identities.models import Identity, User
-from identities.permissions import AUDITOR, INACTIVE, LEFT, NOBODY, cannot_sign, groups
+from identities.permissions import AUDITOR, LEFT, NOBODY, cannot_decide, cannot_sign, groups
 from reviews.incidents import rights as incident_rights
 from reviews.models import Case, Sealing
 from reviews.permissions import ABSENT, subjects_of
@@ -41,8 +41,8 @@ def why_not_open_sealed(user: User, identity: Identity, *, now: datetime) -> str
 
 def why_not_change_members(user: User, case: Case, *, now: datetime) -> str | None:
     """Add and remove members, and say whom the case is about: a member who changes things."""
-    if not user.is_active:
-        return INACTIVE
+    if why := cannot_decide(user):
+        return why
     if case.sealed and not case.members.filter(person=user.person).exists():
         return ABSENT
     if "auditor" in groups(user):

@@ -27,6 +27,7 @@ from .incidents.stops import begun
 from .permission_accounts import used
 from .permission_alerts import noted
 from .permission_glass import asked as asked_for
+from .permission_recoveries import recovery
 from .permission_sealed import used_out_of_band
 from .test_campaigns import prepared
 
@@ -219,6 +220,8 @@ def acts(story: Told) -> dict[str, Act]:
         "api_sealed_decide": Act(envelope, nobody),
         "api_sealed_look_back": Act(envelope, nobody),
         "api_break_glass_account_use": Act({"pk": used("glass").pk}, nobody),
+        "api_recovery_cancel": Act({"pk": recovery(responder).pk}, nobody),
+        "api_recovery_review": Act({"pk": recovery(ines, state="carried out").pk}, nobody),
         "api_register": Act({}, rita),
         "api_retire": Act(identity, rita),
         "api_revocations": Act(identity, rita),

@@ -36,6 +36,7 @@ from .permission_owners import of_owners
 from .permission_packs import of_packs
 from .permission_persons import of_persons
 from .permission_population import of_population
+from .permission_recoveries import of_recoveries
 from .permission_rooms import of_rooms
 from .permission_rows import of_identities, of_policies, of_reviews
 from .permission_sealed import of_sealed
@@ -85,6 +86,7 @@ ROWS = [
     *of_alerts(),
     *of_population(),
     *of_rooms(),
+    *of_recoveries(),
 ]
 
 

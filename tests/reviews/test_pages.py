@@ -63,6 +63,8 @@ def as_user() -> Callable[..., Client]:
             session["account_authentication_methods"] = [
                 {"method": "password", "at": time.time(), "reauthenticated": True}
             ]
+            # allauth believes records of this login only.
+            session["account_authentication_methods_user"] = str(user.pk)
             session.save()
         return client
 

@@ -113,6 +113,7 @@ LINES = (
     # --- what changes nothing that is in force ----------------------------------------------------
     Line("neither", "asks people; what comes of it they sign", "open_review case_again case_start second_look case_second_look campaigns campaign_new campaign_launch campaign_pause campaign_resume campaign_extend campaign_reiterate campaign_close policy_try hold_rule_replay left case_left"),
     Line("neither", "the work in an incident, under a name", "incidents incident_new incident_severity incident_role incident_hand_over incident_lessons incident_ask incident_drop incident_take_up incident_task incident_end_task incident_freeze incident_review room_severity room_role room_hand_over room_lessons room_ask room_drop room_take_up room_task room_end_task room_freeze room_review timeline timeline_mark"),
+    Line("neither", "announced to everybody who decides; reviewed by another person than whose login it is", "recovery_cancel recovery_review"),
     Line("neither", "words and copies, of what they see", "comment case_comment case_pin event_pin events_freeze packs case_pack pack_take pack_file pack_transfer pack_transfers capsules population_take"),
     Line("neither", OWN, "profile queue_keep queue_undo queue_outside sign_in_link"),
     Line("neither", "reads again what is kept or there", "deposit_reread source_check source_pull inventory_read"),

@@ -8,13 +8,9 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from allauth.account.forms import default_token_generator
-from allauth.account.utils import user_pk_to_url_str
-from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
-from django.urls import reverse
 from django.utils import timezone
 
 from identities.acting import COMMAND
@@ -22,12 +18,14 @@ from identities.actions import logins
 from identities.models import User
 from identities.models.people import GROUPS
 from identities.permissions import NotPossible
+from identities.sign_in_links import password_link
 
 
 class Command(BaseCommand):
     help = (
         "Makes a login, the person behind it and its roles, and prints a link that sets its password"
-        " once. On a login that exists it adds what is new, and prints another link."
+        " once. On a login that exists it adds what is new, and prints another link as long as it has"
+        " no password; `manage.py recover` is for one that is lost."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -60,11 +58,15 @@ class Command(BaseCommand):
             raise CommandError(str(problem)) from None
         for one in said:
             self.stdout.write(f"+ {one}")
-        if options["password"]:
+        if user.has_usable_password():
+            self.stdout.write(
+                f"It has a password. If that is lost: `manage.py recover {user.username} --password`."
+            )
+        elif options["password"]:
             self._ask(user)
         else:
             self.stdout.write("Set the password here, once and within three days:")
-            self.stdout.write(link(user))
+            self.stdout.write(password_link(user))
 
     def _ask(self, user: User) -> None:
         if not sys.stdin.isatty():
@@ -79,15 +81,3 @@ class Command(BaseCommand):
         user.set_password(first)
         user.save(update_fields=["password"])
         self.stdout.write("The password is set.")
-
-
-def link(user: User) -> str:
-    """An address that sets this login's password: used once, over when it has one or after
-    PASSWORD_RESET_TIMEOUT. Nothing of it is stored."""
-    key = default_token_generator.make_token(user)
-    path = reverse(
-        "account_reset_password_from_key",
-        args=(),
-        kwargs={"uidb36": user_pk_to_url_str(user), "key": key},
-    )
-    return f"{settings.BASE_URL}{path}"

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from allauth.mfa.models import Authenticator
 from django.contrib.auth.models import Group
 from django.core.management.base import CommandError
 from django.core.management.commands.migrate import Command as Migrate
@@ -10,6 +11,7 @@ from django.db import connections
 from config import grants
 from config.environment import SettingsError
 from identities.actions import logins
+from reviews import seeds
 
 
 class Command(Migrate):
@@ -26,5 +28,7 @@ class Command(Migrate):
             grants.apply(connection)
             if Group._meta.db_table in connection.introspection.table_names():
                 logins.ensure_roles()
+            if Authenticator._meta.db_table in connection.introspection.table_names():
+                seeds.seal_all()
             if tables := grants.unnamed(connection):
                 raise CommandError(grants.why_unnamed(tables))

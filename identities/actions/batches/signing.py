@@ -24,7 +24,7 @@ from identities.acting import By, acting
 from identities.actions import revocations
 from identities.actions.revocations import Ask, Made, reach
 from identities.models import Batch, BatchRow, Credential, Identity, Revocation, User
-from identities.permissions import AUDITOR, INACTIVE, NotPossible
+from identities.permissions import AUDITOR, NotPossible, cannot_decide
 from identities.reasons import reason_given
 
 from . import naming, sharing, tree
@@ -72,8 +72,8 @@ def why_not_ask_many(by: By, *, now: datetime) -> str | None:  # noqa: ARG001 --
     user = acting(by).user
     if user is None:
         return None
-    if not user.is_active:
-        return INACTIVE
+    if why := cannot_decide(user):
+        return why
     return AUDITOR if "auditor" in permissions.groups(user) else None
 
 

@@ -15,12 +15,12 @@ from identities.enforcers.contract import PermanentFailure, Target
 from identities.models import Identity, Revocation, Statement, User
 from identities.permissions import (
     AUDITOR,
-    INACTIVE,
     LEFT,
     NOBODY,
     NotAllowed,
     NotPossible,
     answers_for,
+    cannot_decide,
     groups,
     require,
 )
@@ -46,8 +46,8 @@ class File(NamedTuple):
 
 def why_not_state(user: User, identity: Identity, *, now: datetime) -> str | None:
     """State that a change was made by hand."""
-    if not user.is_active:
-        return INACTIVE
+    if why := cannot_decide(user):
+        return why
     mine = groups(user)
     if "auditor" in mine:
         return AUDITOR
