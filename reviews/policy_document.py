@@ -68,6 +68,7 @@ RULES = (
     "after_refusal",
     "no_mfa",
     "outside_instance",
+    "conflicting_trace",
 )
 SILENCE = {
     "escalate": "the case goes to the backups and the tie-breaker",

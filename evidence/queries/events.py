@@ -233,7 +233,11 @@ WHERE e.at = %s AND e.id = %s
 LINKED = """
 SELECT l.proof, l.strength, o.at, o.id, t.value, l.effect_at = %(at)s AND l.effect_id = %(id)s,
        l.runs, l.surplus
-FROM evidence_shownlink l
+FROM (
+    SELECT effect_at, effect_id FROM evidence_link WHERE effect_at = %(at)s AND effect_id = %(id)s
+    UNION
+    SELECT effect_at, effect_id FROM evidence_link WHERE cause_at = %(at)s AND cause_id = %(id)s) e
+JOIN evidence_shownlink l ON l.effect_at = e.effect_at AND l.effect_id = e.effect_id
 JOIN evidence_event o ON (o.at, o.id) = (
     CASE WHEN l.effect_at = %(at)s AND l.effect_id = %(id)s THEN l.cause_at ELSE l.effect_at END,
     CASE WHEN l.effect_at = %(at)s AND l.effect_id = %(id)s THEN l.cause_id ELSE l.effect_id END)

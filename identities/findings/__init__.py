@@ -1,12 +1,16 @@
 """The rules by which behaviour becomes a finding. Pure: no Django, no I/O."""
 
 from .rules import (
+    AGAINST,
+    BESIDE,
+    CONFLICT,
     CONTROLS,
     REASONS,
     RULES,
     Candidate,
     Judged,
     candidates,
+    conflict_words,
     family,
     needs_authority,
     sensitive,
@@ -14,12 +18,16 @@ from .rules import (
 )
 
 __all__ = [
+    "AGAINST",
+    "BESIDE",
+    "CONFLICT",
     "CONTROLS",
     "REASONS",
     "RULES",
     "Candidate",
     "Judged",
     "candidates",
+    "conflict_words",
     "family",
     "needs_authority",
     "sensitive",

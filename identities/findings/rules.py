@@ -49,6 +49,7 @@ RULES = {
     "after_refusal": "After a refusal",
     "no_mfa": "Console sign-in without MFA",
     "outside_instance": "Instance credential used elsewhere",
+    "conflicting_trace": "Conflicting trace",
 }
 
 CONTROLS = {
@@ -62,7 +63,12 @@ CONTROLS = {
     "after_refusal": ("ASI02", "ASI03"),
     "no_mfa": ("ASI03", "NHI4"),
     "outside_instance": ("ASI03", "NHI2"),
+    "conflicting_trace": ("ASI03",),
 }
+
+# A trace that contradicts a log, or stands beside another trace of one request id: the family says
+# which sources, how, and the day (identities/judging/conflicts.py).
+CONFLICT, AGAINST, BESIDE = "conflicting_trace", "against", "beside"
 
 # What a run may never do beside its task: read a secret, mint a credential. By operation name,
 # in lower case, whatever the service prefix; a service in front narrows it to that service.
@@ -165,6 +171,24 @@ def without_mfa(
     """The finding of one sign-in without MFA: one row for each identity, or actor without one."""
     return Candidate(
         identity, "no_mfa", "console", "", at, event, strength, "MFA was not used", actor
+    )
+
+
+def conflict_words(family: str, count: int) -> str:
+    """The sentence of a conflict: both sources, and that one of them is wrong; not which."""
+    if family.count(" ") != 3:
+        return ""
+    one, how, other, day = family.split(" ")
+    calls = "1 call" if count == 1 else f"{count:,} calls"
+    if how == AGAINST:
+        return (
+            f"on {day} traces of {one} state the request ids of {calls} and contradict what the log"
+            f" {other} says of {'it' if count == 1 else 'them'}: one of the two sources is wrong"
+        )
+    of = one if one == other else f"{one} and {other}"
+    return (
+        f"on {day} several traces of {of} state the request id of {calls}: at most one trace of"
+        " each id is right"
     )
 
 

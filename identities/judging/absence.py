@@ -110,6 +110,7 @@ def _believed(credential: int, uses: list[CredentialAgent]) -> Believed:
     if names:
         known = set(Source.objects.filter(name__in=names).values_list("pk", flat=True))
         uses = [use for use in uses if use.source_id in known]
+    uses = key_users.claimed(credential, uses)
     return Believed(uses, False, sorted({use.source_id for use in uses}))
 
 

@@ -3,7 +3,7 @@
 Set-based: a fleet without a delegation is thousands of findings over one deposit.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -14,7 +14,7 @@ from django.db.models import Count, Max, Min
 
 from evidence.vocabulary import STRENGTHS
 from evidence.words import counted
-from identities.findings import CONTROLS, Candidate
+from identities.findings import CONFLICT, CONTROLS, Candidate, conflict_words
 from identities.models import Finding, FindingEvent, Identity
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -87,12 +87,16 @@ WHERE f.id = n.id
 """
 # Of the events that were looked at, those that a positive finding holds and should not.
 TAKE_BACK = """
-WITH looked AS (SELECT * FROM unnest(%s::timestamptz[], %s::bigint[]) AS l(at, event_id)),
+WITH looked AS (
+    SELECT * FROM unnest(%s::timestamptz[], %s::bigint[], %s::boolean[])
+        AS l(at, event_id, contested)),
 gone AS (
     DELETE FROM identities_findingevent e USING looked l, identities_finding f
     WHERE e.at = l.at AND e.event_id = l.event_id AND f.id = e.finding_id AND f.state = ANY(%s)
       AND f.rule NOT IN ('no_run', 'shared_credential', 'after_refusal',
                          'outside_instance')
+      -- What rested on a run that another one is proved against.
+      AND NOT (l.contested AND e.strength = 3)
       AND NOT EXISTS (SELECT FROM staged_finding s WHERE s.finding_id = e.finding_id
                       AND s.at = e.at AND s.event_id = e.event_id)
     RETURNING e.finding_id)
@@ -104,12 +108,22 @@ def moment(micros: int) -> datetime:
     return EPOCH + timedelta(microseconds=micros)
 
 
+def micros(at: datetime) -> int:
+    return int((at - EPOCH).total_seconds() * 1_000_000)
+
+
 def record(
-    wanted: Iterable[Candidate], looked_at: Iterable[tuple[datetime, int]], *, now: datetime
+    wanted: Iterable[Candidate],
+    looked_at: Iterable[tuple[datetime, int]],
+    *,
+    now: datetime,
+    contested: Collection[tuple[datetime, int]] = (),
 ) -> None:
     """Open or extend findings from positive rules; take back what no longer holds.
 
     `looked_at`: every event that was judged: a finding keeps one only if it is a candidate now.
+    `contested`: of these, calls that several traces are proved to have made. What was found of one
+    of the runs stays, until a person says which run it was.
     """
     groups: dict[Key, Asked] = {}
     for one in wanted:
@@ -119,7 +133,7 @@ def record(
             groups[key] = asked = Asked([], one.trace, {})
         asked.events.append((moment(one.at), one.event, one.strength, one.reason))
     held = extend(groups, now=now)
-    _take_back(held, looked_at, now=now)
+    _take_back(held, looked_at, contested, now=now)
 
 
 def extend(asked: Mapping[Key, Asked], *, now: datetime) -> list[Held]:
@@ -332,16 +346,21 @@ def words(finding: Finding) -> str:
         "outside_instance": f"the credentials of {finding.details.get('instance', 'an instance')}"
         f" were used {times} from {finding.details.get('address', 'elsewhere')}, while the instance"
         f" called from {finding.details.get('own', 'its own address')}",
+        CONFLICT: conflict_words(finding.family, finding.count),
     }
     return said[finding.rule]
 
 
 def _take_back(
-    held: Iterable[Held], looked_at: Iterable[tuple[datetime, int]], *, now: datetime
+    held: Iterable[Held],
+    looked_at: Iterable[tuple[datetime, int]],
+    contested: Collection[tuple[datetime, int]],
+    *,
+    now: datetime,
 ) -> None:
     """Events that were under a positive finding and are no longer: removed, with the finding
     withdrawn when none is left."""
-    looked = list(looked_at)
+    looked = [(*ref, ref in contested) for ref in looked_at]
     if not looked:
         return
     with connection.cursor() as cursor:

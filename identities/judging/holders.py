@@ -3,7 +3,7 @@
 Reads bindings and evidence's actors; writes nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -38,6 +38,30 @@ class Attributed(NamedTuple):
     binding: int
     role: int
     strength: int
+
+
+def agree(
+    named: Iterable[Bound],
+    accounts: Iterable[Bound],
+    *,
+    realm: str | None,
+    realms: Collection[str],
+) -> bool:
+    """Whether an agent and the account that called are linked to one identity, and the agent's
+    source may speak for the account's realm: what makes a claim exact. The database says the same
+    (identities_caller_agrees); a property test compares them."""
+    return (not realms or realm in realms) and bool(_numbers(named) & _numbers(accounts))
+
+
+def differ(named: Iterable[Bound], accounts: Iterable[Bound]) -> bool:
+    """Whether both are linked, and to other identities: what is not linked yet is no difference.
+    The database says the same (identities_caller_differs)."""
+    ones, others = _numbers(named), _numbers(accounts)
+    return bool(ones and others) and ones.isdisjoint(others)
+
+
+def _numbers(bound: Iterable[Bound]) -> set[int]:
+    return {one.identity for one in bound}
 
 
 class Holders:

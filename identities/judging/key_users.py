@@ -13,6 +13,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Exists, F, OuterRef, QuerySet
 
+from evidence.models import Actor, Source
 from evidence.vocabulary import EXACT, PLANE_IDENTITY
 from identities.models import CredentialAgent, CredentialPrincipal, CredentialWatch
 
@@ -131,17 +132,39 @@ def linked(credential: int, uses: Sequence[CredentialAgent]) -> list[CredentialA
 
     Any trace may state the request id of a call; the others only say that they used the key.
     """
+    return _sorted_out(credential, uses)[0]
+
+
+def claimed(credential: int, uses: Sequence[CredentialAgent]) -> list[CredentialAgent]:
+    """Of these uses of a key, those that nothing contradicts while nobody linked the agents: not
+    those of agents that are linked to another identity than its account."""
+    return _sorted_out(credential, uses)[1]
+
+
+def _sorted_out(
+    credential: int, uses: Sequence[CredentialAgent]
+) -> tuple[list[CredentialAgent], list[CredentialAgent]]:
+    """What is proved of these uses, and what nothing contradicts."""
     users = CredentialPrincipal.objects.filter(credential_actor=credential)
-    callers = [credential, *users.values_list("principal_actor", flat=True)]
+    principals = list(users.values_list("principal_actor", flat=True))
+    callers = [credential, *principals]
     agents = {actor for use in uses for actor in (use.agent_actor, use.service_actor) if actor}
     bound = holders.Holders({*callers, *agents})
-
-    def agrees(use: CredentialAgent) -> bool:
-        named = bound.at(use.agent_actor, use.last_at) or bound.at(use.service_actor, use.last_at)
-        accounts = {one.identity for caller in callers for one in bound.at(caller, use.last_at)}
-        return any(one.identity in accounts for one in named)
-
-    return [use for use in uses if agrees(use)]
+    # The realm of an event is its principal's where it names one, as the database has it.
+    of_it = Actor.objects.filter(pk__in=principals or callers).values_list("realm", flat=True)
+    of_sources = Source.objects.filter(pk__in={use.source_id for use in uses})
+    realms = dict(of_sources.values_list("pk", "realms"))
+    own = set(of_it)
+    proved, open_ = [], []
+    for use in uses:
+        at, may = use.last_at, realms.get(use.source_id) or []
+        named = bound.at(use.agent_actor, at) or bound.at(use.service_actor, at)
+        accounts = [one for caller in callers for one in bound.at(caller, at)]
+        if any(holders.agree(named, accounts, realm=one, realms=may) for one in own):
+            proved.append(use)
+        if (not may or own & {*may}) and not holders.differ(named, accounts):
+            open_.append(use)
+    return proved, open_
 
 
 def seen_with(credential: int) -> QuerySet[CredentialAgent]:

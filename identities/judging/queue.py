@@ -20,7 +20,7 @@ from identities.findings import REASONS, Candidate, Judged, candidates, needs_au
 from identities.models import Identity
 from identities.models.behaviour import INSIDE, NOT_JUDGED, ONE_OF, OUTSIDE
 
-from . import concerned, found, holders, instance_addresses, key_users, rows, scope, uses
+from . import concerned, conflicts, found, holders, instance_addresses, key_users, rows, scope, uses
 from .verdicts import Grants, Shape, Stopped
 
 CONSUMER = "judging"
@@ -138,7 +138,7 @@ def judge(seen_here: scope.Scope, *, now: datetime) -> None:
                     seen.plane,
                 )
             )
-        micros = int((seen.at - found.EPOCH).total_seconds() * 1_000_000)
+        micros = found.micros(seen.at)
         # Of several who may have done it, none is accused as if that were told.
         untold = {row.identity for row in given if row.strength == ONE_OF}
         if seen.activity == SIGN_IN_WITHOUT_MFA:
@@ -167,8 +167,9 @@ def judge(seen_here: scope.Scope, *, now: datetime) -> None:
     }
     uses.note(seen_here, out, now=now)
     rows.count_usage(touched)
-    wanted += candidates(judged)
-    found.record(wanted, [(at, event) for at, event, _ in looked], now=now)
+    wanted += candidates(judged) + conflicts.candidates(seen_here, bound)
+    refs = [(at, event) for at, event, _ in looked]
+    found.record(wanted, refs, now=now, contested=seen_here.contested)
     instance_addresses.judge(events, now=now)
     key_users.note(events, seen_here.claims)
 

@@ -4,22 +4,78 @@ Reads evidence; writes nothing. The agent of a span is the nearest upwards, acro
 the trace (evidence/queries/agents.py).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 from django.db import connection
 
+from evidence.correlation import METHOD, SHORTEST_SURE_ID, VERSION
 from evidence.models import Deposit
 from evidence.queries import agents
-from evidence.vocabulary import EXACT, PLANE_AI, PLANE_IDENTITY, TOOL_CALL
+from evidence.vocabulary import (
+    API_CALL,
+    EXACT,
+    PLANE_AI,
+    PLANE_IDENTITY,
+    PROOF_REQUEST_ID,
+    TOOL_CALL,
+)
 
 FIELDS = (
     "e.at, e.id, e.source_id, e.plane, e.activity, e.outcome, e.principal_id, e.credential_id,"
     f" {agents.of('e')}, e.on_behalf_id, e.action_id, e.resource_id, e.address_id, e.trace,"
     " e.time_basis"
 )
+
+
+# API events whose request ids spans state, of which no event of that id is the call.
+_STATED = f"""s.request_id = e.request_id
+     AND hashtextextended(s.request_id, 0) = hashtextextended(e.request_id, 0)
+     AND e.plane = {PLANE_IDENTITY} AND s.plane = {PLANE_AI} AND s.activity = {API_CALL}
+     AND NOT EXISTS (SELECT FROM evidence_link l WHERE l.cause_at = s.at AND l.cause_id = s.id
+                     AND l.proof = {PROOF_REQUEST_ID})"""
+STATED_BY = f"""
+SELECT DISTINCT {FIELDS} FROM evidence_event s
+JOIN evidence_event e ON {_STATED}
+    AND e.at BETWEEN s.at - interval '1 day' AND s.at + interval '1 day'
+WHERE s.at BETWEEN %s AND %s AND s.deposit_id = %s AND s.request_id IS NOT NULL
+"""
+# What was found to conflict, of events that share a request id with new ones: one of these may be
+# the call that the span means.
+SHARING = f"""
+SELECT {FIELDS} FROM identities_finding f
+JOIN identities_findingevent x ON x.finding_id = f.id
+JOIN evidence_event e ON e.at = x.at AND e.id = x.event_id
+WHERE f.rule = 'conflicting_trace' AND f.state IN ('open', 'confirmed')
+    AND x.at BETWEEN %(first)s - interval '1 day' AND %(last)s + interval '1 day'
+    AND EXISTS (SELECT FROM evidence_event n
+        WHERE n.request_id = e.request_id
+          AND hashtextextended(n.request_id, 0) = hashtextextended(e.request_id, 0)
+          AND n.at BETWEEN %(first)s AND %(last)s AND n.deposit_id = %(deposit)s)
+"""
+# Of these API events the operations that spans with their request ids name instead. A call that a
+# service made for its caller may have the caller's id, and services are called differently in logs
+# and spans: of another service counts only what was called from an address, of another operation.
+MISNAMED = f"""
+SELECT e.at, e.id, s.source_id, min(sa.value)
+FROM unnest(%(ats)s::timestamptz[], %(ids)s::bigint[]) AS k(at, id)
+JOIN evidence_event e ON e.at = k.at AND e.id = k.id AND e.request_id IS NOT NULL
+JOIN evidence_event s ON {_STATED}
+    AND s.at BETWEEN e.at - interval '1 day' AND e.at + interval '1 day'
+JOIN evidence_term ea ON ea.id = e.action_id AND strpos(ea.value, ':') > 0
+JOIN evidence_term sa ON sa.id = s.action_id AND strpos(sa.value, ':') > 0
+    AND sa.value !~ %(method)s
+LEFT JOIN evidence_term ad ON ad.id = e.address_id
+CROSS JOIN LATERAL (SELECT
+    regexp_replace(lower(ea.value COLLATE "C"), %(version)s, '') AS event,
+    regexp_replace(lower(sa.value COLLATE "C"), %(version)s, '') AS span) act
+WHERE substr(act.event, strpos(act.event, ':')) <> substr(act.span, strpos(act.span, ':'))
+    AND (split_part(act.event, ':', 1) = split_part(act.span, ':', 1)
+        OR (length(e.request_id) >= %(shortest)s AND ad.value ~ '^[0-9a-fA-F]*[.:][0-9a-fA-F.:]+$'))
+GROUP BY 1, 2, 3
+"""
 
 
 class Seen(NamedTuple):
@@ -54,14 +110,18 @@ class Cause(NamedTuple):
     sender: int | None  # the span's own service
 
 
-type Causes = dict[tuple[datetime, int], list[Cause]]
+type Ref = tuple[datetime, int]
+type Causes = dict[Ref, list[Cause]]
 
 
 class Scope(NamedTuple):
     events: list[Seen]
     causes: Causes  # proved by exact links
     claims: Causes  # all that state the same request id, the proved ones among them
-    retold: set[tuple[datetime, int]]  # of the events, tool calls that others tell already
+    retold: Collection[Ref]  # of the events, tool calls that others tell already
+    contested: Collection[Ref] = ()  # several traces are proved to have made them
+    # (trace source, operation) of spans with their request id that name another operation
+    misnamed: Mapping[Ref, list[tuple[int, str]]] = {}
 
 
 def of(deposit: Deposit) -> Scope:
@@ -88,7 +148,12 @@ def of(deposit: Deposit) -> Scope:
             [EXACT, deposit.first_at, deposit.last_at, deposit.pk, PLANE_IDENTITY],
         )
         traces |= {row[0] for row in cursor.fetchall()}
-    for seen in _explained_by(traces):
+        cursor.execute(STATED_BY, [deposit.first_at, deposit.last_at, deposit.pk])
+        of_ids = [Seen(*row) for row in cursor.fetchall()]
+        facts = {"first": deposit.first_at, "last": deposit.last_at, "deposit": deposit.pk}
+        cursor.execute(SHARING, facts)
+        of_ids += [Seen(*row) for row in cursor.fetchall()]
+    for seen in (*of_ids, *_explained_by(traces)):
         events.setdefault((seen.at, seen.id), seen)
     # Spans that name no agent themselves but have one above them by now.
     for seen in _spans_in("evidence_agentabove", traces, "e.agent_id IS NULL"):
@@ -96,8 +161,9 @@ def of(deposit: Deposit) -> Scope:
     tools = _spans_in("evidence_retold", traces, f"e.activity = {TOOL_CALL}")
     retold = {(seen.at, seen.id): seen for seen in tools}
     calls = [key for key, seen in events.items() if seen.plane == PLANE_IDENTITY]
-    causes, claims = _behind(calls)
-    return Scope(list((retold | events).values()), causes, claims, set(retold))
+    causes, claims, contested = _behind(calls)
+    seen = list((retold | events).values())
+    return Scope(seen, causes, claims, set(retold), contested, _misnamed(calls))
 
 
 def _explained_by(traces: Iterable[UUID]) -> list[Seen]:
@@ -117,18 +183,17 @@ def _explained_by(traces: Iterable[UUID]) -> list[Seen]:
         return [Seen(*row) for row in cursor.fetchall()]
 
 
-def _behind(calls: Sequence[tuple[datetime, int]]) -> tuple[Causes, Causes]:
-    """Of these API events the runs behind them, and the runs that say so."""
-    causes: Causes = {}
-    claims: Causes = {}
+def _behind(calls: Sequence[Ref]) -> tuple[Causes, Causes, set[Ref]]:
+    """Of these API events the runs behind them, the runs that say so, and those of which several
+    traces are proved: none of these is behind it. Each link is graded once (evidence_shownlink
+    says the same)."""
     if not calls:
-        return causes, claims
+        return {}, {}, set()
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT l.effect_at, l.effect_id, {agents.of('s')}, s.source_id, s.trace,"
-            " s.principal_id, s.task_id, EXISTS (SELECT FROM evidence_shownlink v"
-            "  WHERE v.effect_at = l.effect_at AND v.effect_id = l.effect_id"
-            "  AND v.cause_at = l.cause_at AND v.cause_id = l.cause_id AND v.strength = %s)"
+            " s.principal_id, s.task_id, identities_link_strength(l.effect_at, l.effect_id,"
+            "  l.cause_at, l.cause_id, l.proof, l.strength) = %s"
             " FROM unnest(%s::timestamptz[], %s::bigint[]) AS k(at, id)"
             " JOIN evidence_link l ON l.effect_at = k.at AND l.effect_id = k.id"
             "  AND l.strength = %s"
@@ -143,6 +208,9 @@ def _behind(calls: Sequence[tuple[datetime, int]]) -> tuple[Causes, Causes]:
             [list({row[4] for row in linked})],
         )
         runs = {(row[0], row[1]): row[2:] for row in cursor.fetchall()}
+    # Dictionaries for their order: thousands may state one id.
+    causes: dict[Ref, dict[Cause, None]] = {}
+    claims: dict[Ref, dict[Cause, None]] = {}
     for effect_at, effect, above, source, trace, service, task, proved in linked:
         run = runs.get((trace, source), (None, None, None))
         cause = Cause(
@@ -155,10 +223,31 @@ def _behind(calls: Sequence[tuple[datetime, int]]) -> tuple[Causes, Causes]:
             sender=service,
         )
         for there in (claims, causes) if proved else (claims,):
-            here = there.setdefault((effect_at, effect), [])
-            if cause not in here:
-                here.append(cause)
-    return causes, claims
+            there.setdefault((effect_at, effect), {})[cause] = None
+    contested = {ref for ref, behind in causes.items() if len({one.trace for one in behind}) > 1}
+    return (
+        {ref: list(behind) for ref, behind in causes.items() if ref not in contested},
+        {ref: list(behind) for ref, behind in claims.items()},
+        contested,
+    )
+
+
+def _misnamed(calls: Sequence[Ref]) -> dict[Ref, list[tuple[int, str]]]:
+    found: dict[Ref, list[tuple[int, str]]] = {}
+    if not calls:
+        return found
+    facts = {
+        "ats": [at for at, _ in calls],
+        "ids": [pk for _, pk in calls],
+        "method": METHOD,
+        "version": VERSION,
+        "shortest": SHORTEST_SURE_ID,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(MISNAMED, facts)
+        for at, event, source, operation in cursor.fetchall():
+            found.setdefault((at, event), []).append((source, operation))
+    return found
 
 
 def _spans_in(table: str, traces: Iterable[UUID], only: str) -> list[Seen]:

@@ -33,6 +33,7 @@ RULES = (
     "after_refusal",
     "no_mfa",
     "outside_instance",
+    "conflicting_trace",
 )
 
 

@@ -34,9 +34,13 @@ SELECT l.effect_at, l.effect_id, max(CASE
     WHEN l.strength = %(key)s AND l.runs = 1 AND l.surplus = 0 THEN 3
     WHEN l.strength = %(inferred)s AND l.runs = 1 AND l.surplus = 0 THEN 2
     ELSE 1 END)
-FROM evidence_event s
-JOIN evidence_shownlink l ON l.cause_at = s.at AND l.cause_id = s.id
-WHERE s.trace = %(trace)s AND s.source_id = %(source)s AND l.effect_at <= %(at)s AND l.strength > 0
+FROM (
+    SELECT DISTINCT k.effect_at, k.effect_id FROM evidence_event s
+    JOIN evidence_link k ON k.cause_at = s.at AND k.cause_id = s.id
+    WHERE s.trace = %(trace)s AND s.source_id = %(source)s AND k.effect_at <= %(at)s) e
+JOIN evidence_shownlink l ON l.effect_at = e.effect_at AND l.effect_id = e.effect_id
+JOIN evidence_event s ON s.at = l.cause_at AND s.id = l.cause_id
+WHERE s.trace = %(trace)s AND s.source_id = %(source)s AND l.strength > 0
 GROUP BY l.effect_at, l.effect_id ORDER BY l.effect_at DESC, l.effect_id DESC LIMIT %(most)s
 """
 

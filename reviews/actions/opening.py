@@ -31,7 +31,14 @@ from .policy_versions import in_force as policy_in_force
 from .reminders import ask, ask_again
 
 # Asked about in every mode: what they show is not a matter of how authority was written down.
-IN_EVERY_MODE = ("left_task", "no_run", "shared_credential", "no_mfa", "outside_instance")
+IN_EVERY_MODE = (
+    "left_task",
+    "no_run",
+    "shared_credential",
+    "no_mfa",
+    "outside_instance",
+    "conflicting_trace",
+)
 LIVE = ("draft", "open")
 
 

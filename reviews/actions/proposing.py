@@ -44,6 +44,7 @@ RULE_WORDS = {
     "after_expiry": "used after the delegation had ended",
     "no_mfa": "signed in without MFA",
     "outside_instance": "used away from its instance",
+    "conflicting_trace": "traces and log contradict each other",
 }
 
 

@@ -308,16 +308,18 @@ def _spans(one: Run) -> list[dict[str, Any]]:
         bound = [row[0] for row in cursor.fetchall()]
         whose = list(Identity.objects.filter(pk__in=bound).values_list("number", flat=True))
         cursor.execute(
+            "WITH k(at, id) AS (SELECT * FROM unnest(%s::timestamptz[], %s::bigint[])) "
             "SELECT l.cause_at, l.cause_id, l.strength, l.proof, t.value, coalesce(r.value, ''),"
             " e.at, e.id, (SELECT max(a.verdict) FROM identities_attribution a"
-            "  WHERE a.identity_no = ANY(%s) AND a.at = e.at AND a.event_id = e.id),"
-            " l.runs, l.surplus"
-            " FROM unnest(%s::timestamptz[], %s::bigint[]) AS k(at, id)"
-            " JOIN evidence_shownlink l ON l.cause_at = k.at AND l.cause_id = k.id"
+            "  WHERE a.identity_no = ANY(%s) AND a.at = e.at AND a.event_id = e.id), l.runs, l.surplus"
+            " FROM (SELECT DISTINCT effect_at, effect_id FROM k"
+            "  JOIN evidence_link ON cause_at = k.at AND cause_id = k.id) d"
+            " JOIN evidence_shownlink l ON l.effect_at = d.effect_at AND l.effect_id = d.effect_id"
+            " JOIN k ON k.at = l.cause_at AND k.id = l.cause_id"
             " JOIN evidence_event e ON e.at = l.effect_at AND e.id = l.effect_id"
             " JOIN evidence_term t ON t.id = e.action_id"
             " LEFT JOIN evidence_term r ON r.id = e.resource_id ORDER BY e.at, e.id LIMIT %s",
-            [whose, [row[0] for row in spans], [row[1] for row in spans], MOST_EFFECTS],
+            [[row[0] for row in spans], [row[1] for row in spans], whose, MOST_EFFECTS],
         )
         linked: dict[tuple[datetime, int], list[tuple[Any, ...]]] = {}
         for row in cursor.fetchall():

@@ -54,7 +54,7 @@ SELECT count(*), count(*) FILTER (WHERE c.at > %(lately)s) FROM (
 """
 # The links of their newest calls, and of their agents' newest spans.
 EXACT_LINKS = """
-SELECT count(DISTINCT (v.effect_at, v.effect_id)) FROM (
+WITH k AS MATERIALIZED (
     SELECT l.effect_at, l.effect_id, l.cause_at, l.cause_id FROM (
         (SELECT at, id FROM evidence_event WHERE principal_id = ANY(%(actors)s) AND plane = %(api)s
          ORDER BY at DESC LIMIT %(most)s)
@@ -74,9 +74,12 @@ SELECT count(DISTINCT (v.effect_at, v.effect_id)) FROM (
         UNION
         (SELECT at, id FROM evidence_event WHERE principal_id = ANY(%(actors)s) AND plane = %(ai)s
          ORDER BY at DESC LIMIT %(most)s)) s
-    JOIN evidence_link l ON l.cause_at = s.at AND l.cause_id = s.id) k
-JOIN evidence_shownlink v ON v.effect_at = k.effect_at AND v.effect_id = k.effect_id
-    AND v.cause_at = k.cause_at AND v.cause_id = k.cause_id AND v.strength = %(exact)s
+    JOIN evidence_link l ON l.cause_at = s.at AND l.cause_id = s.id)
+SELECT count(DISTINCT (v.effect_at, v.effect_id))
+FROM (SELECT DISTINCT effect_at, effect_id FROM k) e
+JOIN evidence_shownlink v ON v.effect_at = e.effect_at AND v.effect_id = e.effect_id
+    AND v.strength = %(exact)s
+WHERE (v.effect_at, v.effect_id, v.cause_at, v.cause_id) IN (SELECT * FROM k)
 """
 
 
