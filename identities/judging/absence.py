@@ -3,9 +3,11 @@
 Absence is judged only where every trace source concerned is complete past the event's time plus
 its lag, never on sampled or unproven sources, nor where a span could not be read, and is never
 stronger than inferred (product.md, rule 5). Concerned is also a source to which an agent of the
-same name sends. Late evidence withdraws.
+same name sends. Only a run that explains a call takes it back: what makes absence unsure later, as
+an unreadable span does, is said in the finding.
 """
 
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -114,92 +116,103 @@ def _believed(credential: int, uses: list[CredentialAgent]) -> Believed:
     return Believed(uses, False, sorted({use.source_id for use in uses}))
 
 
+# Where an agent is linked to the account, a trace of any other explains nothing; while none is,
+# nobody's who is linked to another identity does. Else a span of a run that used the key for this
+# very action then, when there is one for each such call. Whom a key was issued to says nothing of
+# who used it, and nor does a pod or token that was alike.
+EXPLAINED = f"""
+CASE WHEN %(linked)s THEN EXISTS (SELECT 1 FROM evidence_shownlink l
+    WHERE l.effect_at = e.at AND l.effect_id = e.id AND l.strength = {EXACT})
+  ELSE EXISTS (SELECT 1 FROM evidence_link l
+    JOIN evidence_event s ON s.at = l.cause_at AND s.id = l.cause_id
+    WHERE l.effect_at = e.at AND l.effect_id = e.id AND l.strength = {EXACT}
+      AND s.source_id = ANY(%(believed)s)
+      AND NOT identities_caller_differs(e.at, e.id, s.at, s.id)) END
+OR (EXISTS (SELECT 1 FROM evidence_link l
+    JOIN evidence_event s ON s.at = l.cause_at AND s.id = l.cause_id
+    JOIN evidence_run r ON r.source_id = s.source_id AND r.trace = s.trace
+    WHERE l.effect_at = e.at AND l.effect_id = e.id AND l.proof = {PROOF_CREDENTIAL}
+      AND s.source_id = ANY(%(believed)s))
+  AND evidence_surplus(e.credential_id, e.action_id, date_trunc('second', e.at, 'UTC')) = 0)
+"""
+# Calls of a key that no run explains: those of which that can be concluded, and those of which it
+# was, until something explains them. `sure`: it can be concluded now.
+ALONE = f"""
+WITH unread AS MATERIALIZED (
+    -- When what could not be read may have been: near what came with it; of what came alone, nobody
+    -- knows.
+    SELECT p.first_at - interval '1 day' AS since,
+        coalesce(p.last_at, p.received_at) + interval '1 day' AS until
+    FROM evidence_deposit p WHERE p.source_id = ANY(%(sources)s) AND p.rejects > 0
+), asked AS MATERIALIZED (
+    SELECT x.at, x.event_id FROM identities_finding f
+    JOIN identities_findingevent x ON x.finding_id = f.id
+    WHERE f.actor_id = %(credential)s AND f.rule = '{NO_RUN}' AND f.state = ANY(%(live)s)
+)
+SELECT e.at, e.id, coalesce(e.address_id, 0), e.principal_id, w.sure
+FROM evidence_event e
+CROSS JOIN LATERAL (SELECT coalesce(
+    e.at <= %(until)s AND e.time_basis = {TIME_STATED}
+    -- A stretch nobody received says nothing, however far the watermark is.
+    AND NOT EXISTS (SELECT 1 FROM evidence_gap g
+        WHERE g.source_id = ANY(%(sources)s) AND g.during @> e.at)
+    AND NOT EXISTS (SELECT 1 FROM unread u
+        WHERE e.at <= u.until AND (u.since IS NULL OR e.at >= u.since))
+    -- Nor does one whose spans retention has dropped, or a filter may have left out.
+    AND NOT EXISTS (SELECT 1 FROM evidence_dropped d
+        WHERE d.source_id = ANY(%(sources)s) AND d.events > 0 AND d.month IN (
+            date_trunc('month', e.at, 'UTC')::date,
+            date_trunc('month', e.at - interval '1 day', 'UTC')::date))
+    AND NOT EXISTS (SELECT 1 FROM evidence_filteredout f
+        WHERE f.source_id = ANY(%(sources)s) AND f.day >= (e.at AT TIME ZONE 'UTC')::date),
+    false) AS sure OFFSET 0) w
+WHERE e.credential_id = %(credential)s AND e.plane = {PLANE_IDENTITY}
+  AND coalesce(e.address_id, 0) <> ALL(%(seen)s)
+  AND (w.sure OR (e.at, e.id) IN (SELECT a.at, a.event_id FROM asked a))
+  AND NOT ({EXPLAINED})
+ORDER BY e.at, e.id
+"""
+
+
 def _no_run(credential: int, believed: Believed, known: Known, *, now: datetime) -> None:
-    uses = believed.uses
-    seen_with_runs = [use.address_id for use in uses]
-    wanted: list[tuple[datetime, int, int, int | None]] = []
-    if known.until is not None and seen_with_runs:
-        sources = sorted(sources_of(uses))
+    facts = {
+        "credential": credential,
+        "sources": sorted(sources_of(believed.uses)),
+        "until": known.until if believed.uses else None,
+        "seen": [use.address_id for use in believed.uses],
+        "linked": believed.linked,
+        "believed": believed.sources,
+        "live": list(found.LIVE),
+    }
+    asked = Finding.objects.filter(actor_id=credential, rule=NO_RUN, state__in=found.LIVE)
+    wanted: list[tuple[datetime, int, int, int | None, bool]] = []
+    if facts["until"] is not None or asked.exists():
         with connection.cursor() as cursor:
-            cursor.execute(
-                # When what could not be read may have been: near what came with it; of what came
-                # alone, nobody knows.
-                "WITH unread AS MATERIALIZED ("
-                " SELECT p.first_at - interval '1 day' AS since,"
-                "  coalesce(p.last_at, p.received_at) + interval '1 day' AS until"
-                " FROM evidence_deposit p WHERE p.source_id = ANY(%s) AND p.rejects > 0)"
-                " SELECT e.at, e.id, coalesce(e.address_id, 0), e.principal_id"
-                " FROM evidence_event e WHERE e.credential_id = %s AND e.plane = %s"
-                f" AND e.time_basis = {TIME_STATED}"
-                " AND e.at <= %s AND coalesce(e.address_id, 0) <> ALL(%s)"
-                # A stretch nobody received says nothing, however far the watermark is.
-                " AND NOT EXISTS (SELECT 1 FROM evidence_gap g"
-                "  WHERE g.source_id = ANY(%s) AND g.during @> e.at)"
-                " AND NOT EXISTS (SELECT 1 FROM unread u"
-                "  WHERE e.at <= u.until AND (u.since IS NULL OR e.at >= u.since))"
-                # Nor does one whose spans retention has dropped, or a filter may have left out.
-                " AND NOT EXISTS (SELECT 1 FROM evidence_dropped d"
-                "  WHERE d.source_id = ANY(%s) AND d.events > 0 AND d.month IN ("
-                "   date_trunc('month', e.at, 'UTC')::date,"
-                "   date_trunc('month', e.at - interval '1 day', 'UTC')::date))"
-                " AND NOT EXISTS (SELECT 1 FROM evidence_filteredout f"
-                "  WHERE f.source_id = ANY(%s) AND f.day >= (e.at AT TIME ZONE 'UTC')::date)"
-                # Where an agent is linked to the account, a trace of any other explains nothing.
-                " AND NOT CASE WHEN %s THEN EXISTS (SELECT 1 FROM evidence_shownlink l"
-                "  WHERE l.effect_at = e.at AND l.effect_id = e.id AND l.strength = %s)"
-                "  ELSE EXISTS (SELECT 1 FROM evidence_link l"
-                "   JOIN evidence_event s ON s.at = l.cause_at AND s.id = l.cause_id"
-                "   WHERE l.effect_at = e.at AND l.effect_id = e.id AND l.strength = %s"
-                "   AND s.source_id = ANY(%s)) END"
-                # A span of a run that used the key for this very action then, when there is one
-                # for each such call: the run is behind it. Whom a key was issued to says nothing
-                # of who used it, and nor does a pod or token that was alike.
-                " AND NOT (EXISTS (SELECT 1 FROM evidence_link l"
-                "   JOIN evidence_event s ON s.at = l.cause_at AND s.id = l.cause_id"
-                "   JOIN evidence_run r ON r.source_id = s.source_id AND r.trace = s.trace"
-                "   WHERE l.effect_at = e.at AND l.effect_id = e.id AND l.proof = %s"
-                "   AND s.source_id = ANY(%s))"
-                "  AND evidence_surplus(e.credential_id, e.action_id,"
-                "   date_trunc('second', e.at, 'UTC')) = 0)"
-                " ORDER BY e.at, e.id",
-                [
-                    sources,
-                    credential,
-                    PLANE_IDENTITY,
-                    known.until,
-                    seen_with_runs,
-                    *[sources] * 3,
-                    believed.linked,
-                    EXACT,
-                    EXACT,
-                    believed.sources,
-                    PROOF_CREDENTIAL,
-                    believed.sources,
-                ],
-            )
-            wanted = [(row[0], row[1], row[2], row[3]) for row in cursor.fetchall()]
-    actors = {principal for *_, principal in wanted if principal is not None}
+            cursor.execute(ALONE, facts)
+            wanted = cursor.fetchall()
+    actors = {principal for *_, principal, _ in wanted if principal is not None}
     bound = holders.Holders({*actors, credential})
     groups: dict[found.Key, list[found.Told]] = {}
+    unsure: Counter[found.Key] = Counter()
     addresses = dict(
-        Term.objects.filter(pk__in={address for _, _, address, _ in wanted}).values_list(
+        Term.objects.filter(pk__in={address for _, _, address, *_ in wanted}).values_list(
             "pk", "value"
         )
     )
     name = Actor.objects.get(pk=credential).value
     names = Source.objects.filter(pk__in=believed.sources).order_by("name")
     rests_on = list(names.values_list("name", flat=True))
-    for at, event, address, principal in wanted:
+    for at, event, address, principal, sure in wanted:
         whose = bound.at(principal, at) or bound.at(credential, at)
         where = addresses.get(address, "no stated address")
         identity = whose[0].identity if len(whose) == 1 else None
         key = found.Key(identity, credential, NO_RUN, f"{name} {where}")
         groups.setdefault(key, []).append((at, event, INFERRED, where))
+        unsure[key] += not sure
+    said = {"credential": name, "sources": rests_on}
     found.extend(
         {
-            key: found.Asked(
-                events, "", {"credential": name, "address": events[0][3], "sources": rests_on}
-            )
+            key: found.Asked(events, "", said | {"address": events[0][3], "unsure": unsure[key]})
             for key, events in groups.items()
         },
         now=now,

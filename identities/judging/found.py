@@ -339,7 +339,7 @@ def words(finding: Finding) -> str:
         " which are not bound to it together",
         "no_run": f"{counted(finding.count, 'call')} from {finding.details.get('address', 'an address')}"
         f" with no run behind {'it' if finding.count == 1 else 'them'},"
-        " from an address never seen with one",
+        f" from an address never seen with one{_unsure(finding)}",
         "after_refusal": f"used {finding.family} on {counted(finding.count, 'day')} after"
         f" {finding.details.get('case', 'its owners')} had refused it",
         "no_mfa": f"signed in to the console {times} without MFA",
@@ -349,6 +349,15 @@ def words(finding: Finding) -> str:
         CONFLICT: conflict_words(finding.family, finding.count),
     }
     return said[finding.rule]
+
+
+def _unsure(finding: Finding) -> str:
+    """Of how many calls it can no longer be concluded that no run is behind them."""
+    unsure = int(finding.details.get("unsure", 0))
+    if not unsure:
+        return ""
+    of = "" if unsure == finding.count else f" of {unsure:,} of them"
+    return f"; since then it is no longer sure{of}: spans of that time may be missing or could not be read"
 
 
 def _take_back(

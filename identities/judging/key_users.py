@@ -47,7 +47,7 @@ IS_USER = """NOT ({row}.agent_actor = {row}.service_actor AND EXISTS (
     WHERE own.credential_actor = {row}.credential_actor
       AND own.service_actor = {row}.service_actor AND own.agent_actor <> own.service_actor))"""
 TOGETHER = """
-SELECT DISTINCT s.trace, s.principal_id
+SELECT DISTINCT s.source_id, s.trace, s.principal_id
 FROM (SELECT at, id FROM evidence_event WHERE credential_id = %(key)s AND plane = %(identity)s
       ORDER BY at DESC, id DESC LIMIT %(most)s) e
 JOIN evidence_link l ON l.effect_at = e.at AND l.effect_id = e.id AND l.strength = %(exact)s
@@ -119,8 +119,9 @@ def _apart(credential: int, unnamed: set[int], behind: set[int]) -> set[int]:
     first: dict[object, int] = {}
     with connection.cursor() as cursor:
         cursor.execute(TOGETHER, facts)
-        for trace, service in cursor.fetchall():
-            one, other = groups[service], groups[first.setdefault(trace, service)]
+        # A trace is its sender's: who copies the ids of two makes one user of nobody.
+        for source, trace, service in cursor.fetchall():
+            one, other = groups[service], groups[first.setdefault((source, trace), service)]
             if one is not other:
                 one |= other
                 groups.update(dict.fromkeys(one, one))

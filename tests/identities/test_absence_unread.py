@@ -11,6 +11,7 @@ from evidence import intake
 from evidence.models import Deposit, Source
 from evidence.vocabulary import TOOL_CALL
 from identities.judging import concerned
+from identities.models import Finding
 from tests.evidence.conftest import NOW
 from tests.evidence.test_correlation import BASE, MINUTE, store
 from tests.evidence.test_links_by_key import call, step
@@ -83,17 +84,29 @@ def reject_alone(traces: Source, at: int) -> Deposit:
 
 
 @pytest.mark.parametrize("comes", [span_and_reject, reject_alone])
-def test_what_could_not_be_read_takes_back_what_was_found_before_it_came(
+def test_what_could_not_be_read_takes_nothing_back_and_is_said(
     sources: tuple[Source, Source], comes: Callable[[Source, int], Deposit]
 ) -> None:
     trail, traces = sources
     store(trail, [call(5, at=FAR, address="198.51.100.7")])
     assert alone() == [("open", 1)]
+    # Anybody who may send traces can send what nobody reads.
     comes(traces, FAR)
+    assert alone() == [("open", 1)]
+    found = Finding.objects.get(rule="no_run")
+    assert found.words == (
+        "1 call from 198.51.100.7 with no run behind it, from an address never seen with one;"
+        " since then it is no longer sure: spans of that time may be missing or could not be read"
+    )
+    # What comes after it is not concluded, and what explains the call takes it back.
+    store(trail, [call(6, at=FAR + 1, address="198.51.100.7")])
+    assert alone() == [("open", 1)]
+    store(traces, [step(7, 1, at=FAR, duration=1, principal=SERVICE)])
+    store(traces, [step(8, 1, at=FAR, duration=2, principal=SERVICE)])
     assert alone() == [("withdrawn", 0)]
 
 
-def test_what_could_not_be_read_elsewhere_or_at_another_time_takes_nothing_back(
+def test_what_could_not_be_read_elsewhere_or_at_another_time_says_nothing(
     sources: tuple[Source, Source], django_assert_max_num_queries: Any
 ) -> None:
     trail, traces = sources
@@ -107,7 +120,7 @@ def test_what_could_not_be_read_elsewhere_or_at_another_time_takes_nothing_back(
     deposit.source  # noqa: B018 - asked for by whoever judges it, too
     with django_assert_max_num_queries(4):
         assert concerned.look_again(deposit) == 1
-    assert alone() == [("withdrawn", 0)]
+    assert alone() == [("open", 1)]
 
 
 def sampled(other: Source) -> None:

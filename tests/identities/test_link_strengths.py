@@ -25,7 +25,13 @@ from tests.identities.test_key_users import LATER, judge
 __all__ = ["traces", "trail"]
 pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)
-WHEN = ((None, None), (None, NOW + HOUR), (NOW - HOUR, None), (None, NOW - HOUR), (NOW + HOUR, None))
+WHEN = (
+    (None, None),
+    (None, NOW + HOUR),
+    (NOW - HOUR, None),
+    (None, NOW - HOUR),
+    (NOW + HOUR, None),
+)
 NAMES = ("agent", "above", "service", "principal", "role", "key")
 LINKS = st.fixed_dictionaries(
     {
@@ -46,7 +52,9 @@ REALMS = st.sampled_from(([], ["aws:111122223333"], ["k8s:elsewhere"], ["aws", "
 
 
 ROLE = ActorName("aws:111122223333", "arn", "arn:aws:iam::111122223333:role/reporter")
-SESSION = ActorName(ROLE.realm, "role_session", "arn:aws:sts::111122223333:assumed-role/reporter/x", ROLE)
+SESSION = ActorName(
+    ROLE.realm, "role_session", "arn:aws:sts::111122223333:assumed-role/reporter/x", ROLE
+)
 SERVICE = ActorName("otel:traces", "service", "service")
 ABOVE = ActorName("otel:traces", "agent", "above")
 AGENT = ActorName("otel:traces", "agent_id", "agent", ABOVE)
