@@ -118,8 +118,9 @@ class Judged(NamedTuple):
     action: str
     resource: str
     reason: str  # one of REASONS; "inside" when inside
-    strength: int  # vocabulary: EXACT when an exact link reaches a run, else KEY
+    strength: int  # vocabulary: EXACT when an exact link reaches a span, else KEY
     trace: str  # hex of the run's trace; "" when no run is behind it
+    run_strength: int  # how surely it is that run; 0 without one
     agent: str  # the run's agent, ""
 
 
@@ -225,7 +226,7 @@ def candidates(judged: Iterable[Judged]) -> list[Candidate]:
                 trace,
                 event.at,
                 event.event,
-                event.strength,
+                min(event.strength, event.run_strength),
                 sensitive(event.action) or event.reason,
             )
             for event in events

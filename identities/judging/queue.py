@@ -145,6 +145,7 @@ def judge(seen_here: scope.Scope, *, now: datetime) -> None:
             wanted += _without_mfa(seen, micros, given, untold)
         for identity, reason in verdicts.items():
             cause = behind[0] if behind else None
+            trace, run_strength = seen_here.run((seen.at, seen.id))
             judged.append(
                 Judged(
                     at=micros,
@@ -154,7 +155,8 @@ def judge(seen_here: scope.Scope, *, now: datetime) -> None:
                     resource=words.get(seen.resource or 0, ""),
                     reason=reason,
                     strength=INFERRED if identity in untold else EXACT if cause else KEY,
-                    trace=cause.trace.hex if cause else "",
+                    trace=trace,
+                    run_strength=run_strength,
                     agent=names.get(cause.agent or 0, "") if cause else "",
                 )
             )

@@ -16,9 +16,12 @@ from evidence.models import Deposit
 from evidence.queries import agents
 from evidence.vocabulary import (
     API_CALL,
+    BECAUSE_SPAN,
     EXACT,
+    INFERRED,
     PLANE_AI,
     PLANE_IDENTITY,
+    PROOF_INFERRED,
     PROOF_REQUEST_ID,
     TOOL_CALL,
 )
@@ -26,8 +29,11 @@ from evidence.vocabulary import (
 FIELDS = (
     "e.at, e.id, e.source_id, e.plane, e.activity, e.outcome, e.principal_id, e.credential_id,"
     f" {agents.of('e')}, e.on_behalf_id, e.action_id, e.resource_id, e.address_id, e.trace,"
-    " e.time_basis"
+    " e.time_basis, e.user_agent_id"
 )
+# An instrumentation that loses the way from a tool to the SDK sends the SDK's span in a trace of
+# its own, which is no run. The run is the one whose tool call is inferred from that span.
+BY_SPAN = f"l.proof >= {PROOF_INFERRED} AND l.proof & {BECAUSE_SPAN} > 0"
 
 
 # API events whose request ids spans state, of which no event of that id is the call.
@@ -96,6 +102,7 @@ class Seen(NamedTuple):
     address: int | None
     trace: UUID | None
     time_basis: int
+    user_agent: int | None
 
 
 class Cause(NamedTuple):
@@ -108,6 +115,7 @@ class Cause(NamedTuple):
     task: int | None  # term
     above: int | None  # the agent above the span itself, which no later span changes
     sender: int | None  # the span's own service
+    is_run: bool  # False: the SDK's span alone, in a trace without an agent, tool or model
 
 
 type Ref = tuple[datetime, int]
@@ -119,15 +127,24 @@ class Scope(NamedTuple):
     causes: Causes  # proved by exact links
     claims: Causes  # all that state the same request id, the proved ones among them
     retold: Collection[Ref]  # of the events, tool calls that others tell already
+    inferred: Mapping[Ref, UUID]  # where no exact link reaches a run: the run's trace
     contested: Collection[Ref] = ()  # several traces are proved to have made them
     # (trace source, operation) of spans with their request id that name another operation
     misnamed: Mapping[Ref, list[tuple[int, str]]] = {}
+
+    def run(self, event: Ref) -> tuple[str, int]:
+        """The trace of the run behind this call and the strength of the link to it; ("", 0)."""
+        for cause in self.causes.get(event, ()):
+            if cause.is_run:
+                return cause.trace.hex, EXACT
+        trace = self.inferred.get(event)
+        return (trace.hex, INFERRED) if trace is not None else ("", 0)
 
 
 def of(deposit: Deposit) -> Scope:
     """Everything whose attribution this deposit may change."""
     if deposit.first_at is None:
-        return Scope([], {}, {}, set())
+        return Scope([], {}, {}, set(), {})
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT {FIELDS} FROM evidence_event e"
@@ -141,7 +158,7 @@ def of(deposit: Deposit) -> Scope:
         cursor.execute(
             "SELECT DISTINCT s.trace FROM evidence_event n"
             " JOIN evidence_link l ON l.effect_at = n.at AND l.effect_id = n.id"
-            "  AND l.strength = %s"
+            f"  AND (l.strength = %s OR {BY_SPAN})"
             " JOIN evidence_event s ON s.at = l.cause_at AND s.id = l.cause_id"
             " WHERE n.at BETWEEN %s AND %s AND n.deposit_id = %s AND n.plane = %s"
             " AND s.trace IS NOT NULL",
@@ -162,12 +179,15 @@ def of(deposit: Deposit) -> Scope:
     retold = {(seen.at, seen.id): seen for seen in tools}
     calls = [key for key, seen in events.items() if seen.plane == PLANE_IDENTITY]
     causes, claims, contested = _behind(calls)
+    alone = [event for event, behind in causes.items() if not any(one.is_run for one in behind)]
     seen = list((retold | events).values())
-    return Scope(seen, causes, claims, set(retold), contested, _misnamed(calls))
+    return Scope(
+        seen, causes, claims, set(retold), _inferred(alone), contested, _misnamed(calls)
+    )
 
 
 def _explained_by(traces: Iterable[UUID]) -> list[Seen]:
-    """API events whose request ids spans of these traces state."""
+    """API events whose request ids spans of these traces state, or whose SDK's spans are theirs."""
     wanted = list(traces)
     if not wanted:
         return []
@@ -175,7 +195,7 @@ def _explained_by(traces: Iterable[UUID]) -> list[Seen]:
         cursor.execute(
             f"SELECT DISTINCT {FIELDS} FROM evidence_event s"
             " JOIN evidence_link l ON l.cause_at = s.at AND l.cause_id = s.id"
-            "  AND l.strength = %s"
+            f"  AND (l.strength = %s OR {BY_SPAN})"
             " JOIN evidence_event e ON e.at = l.effect_at AND e.id = l.effect_id"
             " WHERE s.trace = ANY(%s)",
             [EXACT, wanted],
@@ -212,6 +232,7 @@ def _behind(calls: Sequence[Ref]) -> tuple[Causes, Causes, set[Ref]]:
     causes: dict[Ref, dict[Cause, None]] = {}
     claims: dict[Ref, dict[Cause, None]] = {}
     for effect_at, effect, above, source, trace, service, task, proved in linked:
+        is_run = (trace, source) in runs
         run = runs.get((trace, source), (None, None, None))
         cause = Cause(
             agent=above if above is not None else run[0],
@@ -221,6 +242,7 @@ def _behind(calls: Sequence[Ref]) -> tuple[Causes, Causes, set[Ref]]:
             task=task if task is not None else run[2],
             above=above,
             sender=service,
+            is_run=is_run,
         )
         for there in (claims, causes) if proved else (claims,):
             there.setdefault((effect_at, effect), {})[cause] = None
@@ -248,6 +270,24 @@ def _misnamed(calls: Sequence[Ref]) -> dict[Ref, list[tuple[int, str]]]:
         for at, event, source, operation in cursor.fetchall():
             found.setdefault((at, event), []).append((source, operation))
     return found
+
+
+def _inferred(calls: Sequence[Ref]) -> dict[Ref, UUID]:
+    """Of these API events the traces of the runs whose tools made them by their SDK's spans; none
+    where it cannot be told which run it was."""
+    if not calls:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT k.at, k.id, min(s.trace::text)::uuid"
+            " FROM unnest(%s::timestamptz[], %s::bigint[]) AS k(at, id)"
+            " JOIN evidence_shownlink l ON l.effect_at = k.at AND l.effect_id = k.id"
+            f"  AND l.strength = %s AND l.runs = 1 AND l.surplus = 0 AND {BY_SPAN}"
+            " JOIN evidence_event s ON s.at = l.cause_at AND s.id = l.cause_id"
+            " GROUP BY 1, 2",
+            [[at for at, _ in calls], [pk for _, pk in calls], INFERRED],
+        )
+        return {(at, event): trace for at, event, trace in cursor.fetchall()}
 
 
 def _spans_in(table: str, traces: Iterable[UUID], only: str) -> list[Seen]:
