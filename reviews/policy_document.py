@@ -69,6 +69,7 @@ RULES = (
     "no_mfa",
     "outside_instance",
     "conflicting_trace",
+    "interactive_use",
 )
 SILENCE = {
     "escalate": "the case goes to the backups and the tie-breaker",

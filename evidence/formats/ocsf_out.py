@@ -69,7 +69,7 @@ _SEVERITIES = {"low": (2, "Low"), "medium": (3, "Medium"), "high": (4, "High")} 
 _INCIDENT_STATES = {"draft": 1, "open": 1, "closed": 5, "cancelled": 99}
 _CONFIDENCES = {INFERRED: (1, "Low"), KEY: (2, "Medium")}
 # Rules that only evidence from runs can break are detections; the others judge authority.
-_DETECTIONS = frozenset({"shared_credential", "no_run", "left_task"})
+_DETECTIONS = frozenset({"shared_credential", "no_run", "left_task", "interactive_use"})
 
 
 def event(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -50,6 +50,7 @@ RULES = {
     "no_mfa": "Console sign-in without MFA",
     "outside_instance": "Instance credential used elsewhere",
     "conflicting_trace": "Conflicting trace",
+    "interactive_use": "Interactive use of a machine credential",
 }
 
 CONTROLS = {
@@ -64,6 +65,7 @@ CONTROLS = {
     "no_mfa": ("ASI03", "NHI4"),
     "outside_instance": ("ASI03", "NHI2"),
     "conflicting_trace": ("ASI03",),
+    "interactive_use": ("ASI03", "NHI10"),
 }
 
 # A trace that contradicts a log, or stands beside another trace of one request id: the family says

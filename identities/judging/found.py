@@ -45,6 +45,7 @@ class Asked(NamedTuple):
     events: list[Told]
     trace: str
     details: Mapping[str, Any]
+    restate: bool = False  # the details become these also where no event is new
 
 
 class Held(NamedTuple):
@@ -94,7 +95,7 @@ gone AS (
     DELETE FROM identities_findingevent e USING looked l, identities_finding f
     WHERE e.at = l.at AND e.event_id = l.event_id AND f.id = e.finding_id AND f.state = ANY(%s)
       AND f.rule NOT IN ('no_run', 'shared_credential', 'after_refusal',
-                         'outside_instance')
+                         'outside_instance', 'interactive_use')
       -- What rested on a run that another one is proved against.
       AND NOT (l.contested AND e.strength = 3)
       AND NOT EXISTS (SELECT FROM staged_finding s WHERE s.finding_id = e.finding_id
@@ -163,7 +164,7 @@ def extend(asked: Mapping[Key, Asked], *, now: datetime) -> list[Held]:
                 reopened.append(finding)
         if finding is not None:
             live[key] = finding
-            if new and one.details and finding.details != one.details:
+            if (new or one.restate) and one.details and finding.details != one.details:
                 finding.details = dict(one.details)
                 again.append(finding)
         if new:
@@ -174,7 +175,9 @@ def extend(asked: Mapping[Key, Asked], *, now: datetime) -> list[Held]:
     Finding.objects.bulk_update(again, ["details"], 1_000)
     live |= _opened([key for key in fresh if key not in live], asked, fresh, now=now)
     _hold((live[key].pk, *event) for key, events in fresh.items() for event in events)
-    total([live[key] for key in fresh], now=now)
+    # The sentence is made of the details too.
+    changed = {live[key].pk: live[key] for key in fresh} | {one.pk: one for one in again}
+    total(list(changed.values()), now=now)
     return [
         Held(live[key].pk, event[0], event[1])
         for key, one in asked.items()
@@ -347,6 +350,7 @@ def words(finding: Finding) -> str:
         f" were used {times} from {finding.details.get('address', 'elsewhere')}, while the instance"
         f" called from {finding.details.get('own', 'its own address')}",
         CONFLICT: conflict_words(finding.family, finding.count),
+        "interactive_use": _interactive(finding.details, times, finding.count),
     }
     return said[finding.rule]
 
@@ -358,6 +362,15 @@ def _unsure(finding: Finding) -> str:
         return ""
     of = "" if unsure == finding.count else f" of {unsure:,} of them"
     return f"; since then it is no longer sure{of}: spans of that time may be missing or could not be read"
+def _interactive(details: Mapping[str, Any], times: str, count: int) -> str:
+    by = " and ".join(details.get("clients", []))
+    network = details.get("network", "")
+    beside = f", the {network}," if network.startswith("same network") else ""
+    return (
+        f"{details.get('credential', 'the credential')} was used {times}{f' with {by}' if by else ''}"
+        f" from {details.get('address', 'an address')}{beside}"
+        f" with no run behind {'it' if count == 1 else 'them'}"
+    )
 
 
 def _take_back(

@@ -20,7 +20,18 @@ from identities.findings import REASONS, Candidate, Judged, candidates, needs_au
 from identities.models import Identity
 from identities.models.behaviour import INSIDE, NOT_JUDGED, ONE_OF, OUTSIDE
 
-from . import concerned, conflicts, found, holders, instance_addresses, key_users, rows, scope, uses
+from . import (
+    concerned,
+    conflicts,
+    found,
+    holders,
+    instance_addresses,
+    interactive,
+    key_users,
+    rows,
+    scope,
+    uses,
+)
 from .verdicts import Grants, Shape, Stopped
 
 CONSUMER = "judging"
@@ -173,6 +184,7 @@ def judge(seen_here: scope.Scope, *, now: datetime) -> None:
     refs = [(at, event) for at, event, _ in looked]
     found.record(wanted, refs, now=now, contested=seen_here.contested)
     instance_addresses.judge(events, now=now)
+    interactive.judge([(seen, given) for seen, _, given, _ in attributed], words, now=now)
     key_users.note(events, seen_here.claims)
 
 

@@ -3,11 +3,13 @@
 from .authority import Delegation, DelegationVersion, Entitlement
 from .behaviour import (
     Attribution,
+    CallerAddress,
     CredentialAgent,
     CredentialPrincipal,
     CredentialWatch,
     Finding,
     FindingEvent,
+    SignInAddress,
     UsageDay,
 )
 from .changes import ProposedChange
@@ -39,6 +41,7 @@ __all__ = [
     "Batch",
     "BatchRow",
     "Binding",
+    "CallerAddress",
     "Circuit",
     "Claim",
     "ClaimAnswer",
@@ -78,6 +81,7 @@ __all__ = [
     "RevocationTry",
     "Rights",
     "Service",
+    "SignInAddress",
     "SignInLink",
     "SignalEvent",
     "SignalReceiver",

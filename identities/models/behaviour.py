@@ -34,6 +34,7 @@ RULES = (
     "no_mfa",
     "outside_instance",
     "conflicting_trace",
+    "interactive_use",
 )
 
 
@@ -136,6 +137,12 @@ class Finding(models.Model):
                 fields=["-last_at"],
                 condition=Q(state__in=["open", "confirmed"]),
             ),
+            # Looked at again with every deposit that names their credential.
+            models.Index(
+                name="finding_interactive",
+                fields=["actor_id"],
+                condition=Q(rule="interactive_use", state__in=["open", "confirmed"]),
+            ),
         ]
 
     @property
@@ -221,5 +228,43 @@ class CredentialWatch(models.Model):
         indexes = [
             models.Index(
                 name="credential_watch_dirty", fields=["credential_actor"], condition=Q(dirty=True)
+            )
+        ]
+
+
+class CallerAddress(models.Model):
+    """A machine credential called from this address on this UTC day; `tool`: with a command line tool.
+
+    What has to be looked at again when somebody turns out to sign in from there, or when enough of
+    the agent's own calls are known (identities/judging/caller_addresses.py).
+    """
+
+    identity_no = models.IntegerField()  # Identity.number
+    actor_id = models.BigIntegerField()  # evidence.Actor: the credential, else the principal
+    address_id = models.BigIntegerField()  # evidence.Term; 0 when the log states none
+    day = models.DateField()
+    tool = models.BooleanField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                name="caller_address_once",
+                fields=["identity_no", "actor_id", "address_id", "day", "tool"],
+            )
+        ]
+        indexes = [models.Index(name="caller_address_of_day", fields=["address_id", "day"])]
+
+
+class SignInAddress(models.Model):
+    """A person signed in from this address on this UTC day."""
+
+    actor_id = models.BigIntegerField()  # evidence.Actor: who signed in
+    address_id = models.BigIntegerField()  # evidence.Term
+    day = models.DateField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                name="sign_in_address_once", fields=["address_id", "day", "actor_id"]
             )
         ]

@@ -38,6 +38,7 @@ IN_EVERY_MODE = (
     "no_mfa",
     "outside_instance",
     "conflicting_trace",
+    "interactive_use",
 )
 LIVE = ("draft", "open")
 

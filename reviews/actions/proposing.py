@@ -33,7 +33,14 @@ MOST_COUNTED = 10_000
 OLD = timedelta(days=90)
 SILENT = timedelta(days=60)
 # Findings that say somebody else may hold the key.
-COMPROMISING = ("no_run", "left_task", "shared_credential", "after_revocation", "outside_instance")
+COMPROMISING = (
+    "no_run",
+    "left_task",
+    "shared_credential",
+    "after_revocation",
+    "outside_instance",
+    "interactive_use",
+)
 RULE_WORDS = {
     "no_run": "used with no run behind it",
     "left_task": "a run with it left its task",
@@ -45,6 +52,7 @@ RULE_WORDS = {
     "no_mfa": "signed in without MFA",
     "outside_instance": "used away from its instance",
     "conflicting_trace": "traces and log contradict each other",
+    "interactive_use": "used interactively, as a person does",
 }
 
 

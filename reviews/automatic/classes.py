@@ -3,8 +3,10 @@
 from identities.findings import RULES
 
 # Absence accuses nobody by itself (product.md, rule 5).
+_ABSENCE = "it says that something was not seen, and absence holds nothing by itself"
 NEVER = {
-    "no_run": "it says that something was not seen, and absence holds nothing by itself",
+    "no_run": _ABSENCE,
+    "interactive_use": _ABSENCE,
     "conflicting_trace": "it says that one of two sources is wrong, and not which",
 }
 MAY_HOLD = tuple(rule for rule in RULES if rule not in NEVER)

@@ -9,12 +9,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 from evidence.words import counted
+from identities import chain_heads
 from identities.findings import RULES
 from identities.models import Credential, Identity
 from reviews.pages import possible
 from reviews.pages.dossier import Dossier, dossier
 
 type Answer = dict[str, Any]
+MOST_HEADS = 3
 
 
 def three(identity: Identity, now: datetime, at: datetime | None = None) -> dict[str, Answer]:
@@ -91,6 +93,7 @@ def identity(d: Dossier) -> Answer:
                 "kind": "no_run",
             }
         )
+    facts += _heads(d)
     sessions = sum(
         count for (is_standing, _), count in d.credential_counts.items() if not is_standing
     )
@@ -259,6 +262,29 @@ def behaviour(d: Dossier) -> Answer:
         "outside": d.api.outside,
         "no_run": d.no_run,
     }
+
+
+def _heads(d: Dossier) -> list[dict[str, Any]]:
+    """The people at the head of its role chains."""
+    facts: list[dict[str, Any]] = [
+        {
+            "label": "Head of the chain",
+            "words": f"{one.name} ({one.why}), {_by(one)}",
+            "at": one.last_at,
+            "kind": one.strength,
+        }
+        for one in d.heads[:MOST_HEADS]
+    ]
+    more = len(d.heads) - MOST_HEADS
+    if more > 0:
+        facts.append({"label": "Head of the chain", "words": f"and {more} more", "kind": "neutral"})
+    return facts
+
+
+def _by(one: chain_heads.Head) -> str:
+    if one.how == chain_heads.CHAIN:
+        return f"{counted(one.count, 'session')} by a {one.how} of {counted(one.steps, 'step')}"
+    return f"{one.how}, {counted(one.count, 'call')}"
 
 
 def _principal(d: Dossier) -> str:

@@ -15,6 +15,7 @@ from django.db.models.expressions import RawSQL
 
 from evidence.models import Deposit, Source
 from evidence.vocabulary import PLANE_AI, PLANE_IDENTITY
+from identities import chain_heads
 from identities.models import (
     Attestation,
     Binding,
@@ -125,6 +126,7 @@ class Dossier:
     last_day: Totals  # the newest day with events
     revocations: list[Revocation]
     sources: list[Fresh]
+    heads: list[chain_heads.Head]  # people at the head of its role chains
 
     @property
     def freshest(self) -> datetime | None:
@@ -211,6 +213,7 @@ def dossier(identity: Identity, *, now: datetime, at: datetime | None = None) ->
             .order_by("-requested_at")[:12]
         ),
         sources=_sources(identity.number),
+        heads=chain_heads.of(identity, at=moment),
     )
 
 

@@ -35,6 +35,22 @@ def as_data(d: Dossier) -> dict[str, Any]:
                 }
                 for one in d.bindings
             ],
+            "chain_heads": [
+                {
+                    "actor": one.actor,
+                    "kind": one.kind,
+                    "identity": one.identity or None,
+                    "why": one.why,
+                    "how": one.how,
+                    "count": one.count,
+                    "steps": one.steps,
+                    "strength": one.strength,
+                    "first_at": moment(one.first_at),
+                    "last_at": moment(one.last_at),
+                    "event": one.event,
+                }
+                for one in d.heads
+            ],
             "credentials": [_credential(one) for one in d.credentials],
             "credential_counts": [
                 {"standing": is_standing, "state": state, "count": count}

@@ -39,6 +39,7 @@ SPEAKS_OF: dict[str, tuple[str, ...]] = {
     "after_expiry": ("entitlement", "credential"),
     "no_mfa": ("credential",),
     "outside_instance": ("credential",),
+    "interactive_use": ("credential",),
 }
 # Looked at of each finding, the newest first.
 MOST_EVENTS = 100

@@ -1,0 +1,91 @@
+"""Which programs a person works with by hand, as user agents and sign-ins tell. Pure.
+
+Two tables. A client that is interactive in itself (a browser, the AWS console, a cloud shell, a
+prompt) is a person's whatever else is known. A command line tool is a script's as well: it counts
+only beside what is known of the agent (identities/judging/interactive.py). The first row that fits
+decides; who sends a user agent may write anything into it, so it is never more than inferred.
+"""
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+
+class Client(NamedTuple):
+    """One program with which people call."""
+
+    name: str  # as pages say it
+    in_itself: bool  # False: scripts use it as well
+
+
+_IN_ITSELF, _TOOLS = True, False
+# In lower case, without the brackets that CloudTrail writes around what a service was told.
+_CLIENTS = (
+    # PowerShell and bots call themselves Mozilla, and are no browsers.
+    (r"mozilla/.*powershell", "PowerShell", _TOOLS),
+    (r"mozilla/.*(?:compatible;|bot\b|headless)", "", _TOOLS),
+    (r"mozilla/5\.0 .*(?:gecko|applewebkit)", "a web browser", _IN_ITSELF),
+    (
+        (
+            r"signin\.amazonaws\.com|console(?:\.[a-z0-9-]+)?\.amazonaws\.com"
+            r"|[a-z0-9]+ ?console(?:/[0-9.]+)?, aws-internal|aws ?console"
+        ),
+        "the AWS console",
+        _IN_ITSELF,
+    ),
+    (r"aws-cli/.*exec-env/cloudshell", "AWS CloudShell", _IN_ITSELF),
+    (r"aws-cli/.*md/prompt#(?:on|partial)", "the AWS CLI's prompt", _IN_ITSELF),
+    (r"aws-cli/", "the AWS CLI", _TOOLS),
+    # Google's says of itself whether somebody sits before it.
+    (r".*gcloud/.*environment/devshell", "Google Cloud Shell", _IN_ITSELF),
+    (r".*gcloud/.*from-script/true", "the gcloud CLI", _TOOLS),
+    (r".*gcloud/.*interactive/true", "the gcloud CLI at a terminal", _IN_ITSELF),
+    (r".*gcloud/", "the gcloud CLI", _TOOLS),
+    (r".*azurecli/.*cloud-shell/", "Azure Cloud Shell", _IN_ITSELF),
+    (r".*azurecli/", "the Azure CLI", _TOOLS),
+    (r".*powershell", "PowerShell", _TOOLS),
+    (r"k9s/", "k9s", _IN_ITSELF),
+    (r"(?:open)?lens/", "Lens", _IN_ITSELF),
+    (r"kubectl(?:\.exe)?/", "kubectl", _TOOLS),
+    (r"(?:pgadmin|dbeaver|datagrip)\b", "a database client with windows", _IN_ITSELF),
+    (r"psql\b", "psql", _TOOLS),
+    (r"github cli ", "the GitHub CLI", _TOOLS),
+    (r"postmanruntime/", "Postman", _TOOLS),
+    (r"curl/", "curl", _TOOLS),
+)
+_KNOWN = tuple((re.compile(form), Client(name, sure)) for form, name, sure in _CLIENTS)
+# What the systems call it when a person has signed in. With Entra, kinds of principals tell
+# people from applications.
+_SIGN_INS = frozenset(
+    {
+        "signin:consolelogin",
+        "user.session.start",
+        "user.authentication.sso",
+        "sign-in activity",
+        "login:login_success",
+        "google.login.loginservice.loginsuccess",
+        "user.login",
+    }
+)
+_PERSONS = frozenset({"user", "federated", "role_session", "email", "account"})
+_USER_OR_ROOT = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:(?:user/.+|root)")
+
+
+@lru_cache(maxsize=16_384)
+def client(user_agent: str) -> Client | None:
+    """The interactive client that a user agent names; None for programs and for what is unknown."""
+    plain = user_agent.strip().strip("[]").lower()[:1000]
+    for form, known in _KNOWN:
+        if form.match(plain):
+            return known if known.name else None
+    return None
+
+
+def signs_in(action: str) -> bool:
+    """Whether this action is a person's signing in, for a principal that may be one."""
+    return action.lower() in _SIGN_INS
+
+
+def may_be_a_person(kind: str, value: str) -> bool:
+    """Whether an actor of this kind can sign in as a person, as far as its name tells."""
+    return kind in _PERSONS or (kind == "arn" and _USER_OR_ROOT.fullmatch(value) is not None)
