@@ -73,7 +73,7 @@ class Head(NamedTuple):
     why: str  # that this is a person
     identity: str  # key of the person's own identity, ""
     how: str  # CHAIN, STATED, IMPERSONATES
-    count: int  # sessions of a chain, else calls
+    times: int  # sessions of a chain, else calls
     steps: int  # the longest chain of issuances; 0 without one
     strength: str
     first_at: datetime
@@ -84,7 +84,7 @@ class Head(NamedTuple):
 class _Row(NamedTuple):
     actor: int
     how: str
-    count: int
+    times: int
     steps: int
     first_at: datetime
     last_at: datetime
@@ -108,7 +108,7 @@ def of(identity: Identity, *, at: datetime) -> list[Head]:
         Head(
             *people[row.actor],
             how=row.how,
-            count=row.count,
+            times=row.times,
             steps=row.steps,
             strength="key",
             first_at=row.first_at,

@@ -11,8 +11,9 @@ One finding for each credential, address or named person, and day. Which events 
 caller_addresses.py's.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any, NamedTuple
 
 from django.db import connection
@@ -32,9 +33,7 @@ MOST_DAYS, MOST_CALLS, MOST_INFERRED = 30, 5_000, 500
 CALLS = f"""
 SELECT e.at, e.id, e.principal_id, e.credential_id, coalesce(e.address_id, 0),
     coalesce(ad.value, ''), coalesce(ua.value, ''), coalesce(p.realm, c.realm),
-    coalesce(c.value, p.value), coalesce(o.value, ''), EXISTS (
-        SELECT FROM evidence_shownlink l WHERE l.effect_at = e.at AND l.effect_id = e.id
-          AND l.strength >= {KEY} AND l.surplus = 0)
+    coalesce(c.value, p.value), coalesce(o.value, '')
 FROM unnest(%s::timestamptz[], %s::bigint[]) AS k(at, id)
 JOIN evidence_event e ON e.at = k.at AND e.id = k.id
     AND e.plane = {PLANE_IDENTITY} AND e.time_basis = {TIME_STATED}
@@ -46,12 +45,16 @@ LEFT JOIN evidence_term ua ON ua.id = e.user_agent_id
 WHERE coalesce(e.credential_id, e.principal_id) IS NOT NULL
 ORDER BY e.at, e.id
 """
+EXPLAINED = f"""
+SELECT k.at, k.id FROM unnest(%s::timestamptz[], %s::bigint[]) AS k(at, id)
+WHERE EXISTS (SELECT FROM evidence_shownlink l WHERE l.effect_at = k.at AND l.effect_id = k.id
+    AND l.strength >= {KEY} AND l.surplus = 0)
+"""
 SIGN_INS = f"""
-SELECT DISTINCT s.address_id, s.day, s.actor_id, a.realm, a.value
-FROM unnest(%s::bigint[], %s::timestamptz[]) AS c(address, at)
+SELECT c.address, c.day, s.day, s.actor_id, a.realm, a.value
+FROM unnest(%s::bigint[], %s::date[]) AS c(address, day)
 JOIN identities_signinaddress s ON s.address_id = c.address
-    AND s.day BETWEEN (c.at AT TIME ZONE 'UTC')::date - {NEAR.days}
-        AND (c.at AT TIME ZONE 'UTC')::date + {NEAR.days}
+    AND s.day BETWEEN c.day - {NEAR.days} AND c.day + {NEAR.days}
 JOIN evidence_actor a ON a.id = s.actor_id
 """
 KNOWN = f"""
@@ -101,7 +104,10 @@ class Call(NamedTuple):
     realm: str
     name: str  # of the credential, else of the principal
     named: str  # whom the record says it was done for
-    explained: bool  # a run is behind it
+
+    @property
+    def day(self) -> date:
+        return self.at.astimezone(UTC).date()
 
 
 class Known(NamedTuple):
@@ -111,6 +117,16 @@ class Known(NamedTuple):
     clients: frozenset[str]
     addresses: frozenset[int]
     how: str  # exact, inferred
+
+
+class _Ground(NamedTuple):
+    """A call that is a person's unless a run is behind it."""
+
+    call: Call
+    identity: int | None
+    known: Known | None
+    client: str  # ""
+    people: Collection[str]  # who signs in from there
 
 
 class _Held(NamedTuple):
@@ -156,12 +172,11 @@ def _groups(calls: Collection[Call], bound: holders.Holders) -> dict[found.Key, 
     open_ = [
         call
         for call in calls
-        if not call.explained
-        and any(one.identity not in people for one in whose[call.at, call.event])
+        if any(one.identity not in people for one in whose[call.at, call.event])
     ]
     known = _known({one.identity for call in open_ for one in whose[call.at, call.event]})
-    sign_ins = _sign_ins(open_)
-    groups: dict[found.Key, _Held] = {}
+    beside = _sign_ins(open_)
+    grounds: list[_Ground] = []
     for call in open_:
         here = whose[call.at, call.event]
         identity = here[0].identity if len(here) == 1 else None
@@ -170,80 +185,84 @@ def _groups(calls: Collection[Call], bound: holders.Holders) -> dict[found.Key, 
         by_client = client is not None and (
             client.name not in of_agent.clients if of_agent else client.in_itself
         )
+        there = beside.get((call.address, call.realm, call.day), frozenset())
         # That people sign in from where an agent is known to call says nothing.
-        beside = sign_ins.get((call.address, call.realm, call.at.astimezone(UTC).date()), set())
-        by_network = (
-            bool(beside) and of_agent is not None and call.address not in of_agent.addresses
-        )
-        if not by_client and not by_network:
+        by_network = of_agent is not None and call.address not in of_agent.addresses
+        if by_client or (by_network and there):
+            name = client.name if client is not None and by_client else ""
+            grounds.append(_Ground(call, identity, of_agent, name, there))
+    explained = _explained([one.call for one in grounds])
+    groups: dict[found.Key, _Held] = {}
+    for call, identity, of_agent, name, there in grounds:
+        if (call.at, call.event) in explained:
             continue
-        day = call.at.astimezone(UTC).date()
-        family = f"{call.name} {call.named or call.where or 'no stated address'} {day}"
-        key = found.Key(identity, call.credential or call.principal, RULE, family[:2000])
+        family = f"{call.name} {call.named or call.where or 'no stated address'} {call.day}"
+        key = found.Key(identity, call.credential or call.principal, RULE, family)
         one = groups.setdefault(key, _Held([], set(), set(), call, of_agent))
-        one.people.update(beside)
-        if client is not None and by_client:
-            one.clients.add(client.name)
-        reason = client.name if client is not None and by_client else "from a network of people"
+        one.people.update(there)
+        if name:
+            one.clients.add(name)
+        reason = name or "from a network of people"
         one.events.append((call.at, call.event, INFERRED, reason))
     return groups
 
 
-def _sign_ins(calls: Collection[Call]) -> dict[tuple[int, str, Any], set[str]]:
-    """By address, realm and day of the call, who signed in there about then."""
+def _explained(calls: Collection[Call]) -> set[Event]:
+    """Those of these calls that a run is behind."""
     if not calls:
-        return {}
+        return set()
     with connection.cursor() as cursor:
-        cursor.execute(SIGN_INS, [[call.address for call in calls], [call.at for call in calls]])
+        cursor.execute(EXPLAINED, [[call.at for call in calls], [call.event for call in calls]])
+        return set(cursor.fetchall())
+
+
+def _sign_ins(calls: Iterable[Call]) -> dict[tuple[int, str, date], set[str]]:
+    """By address, realm and day of the call, who signed in there about then."""
+    places = {(call.address, call.realm, call.day) for call in calls}
+    if not places:
+        return {}
+    pairs = sorted({(address, day) for address, _, day in places})
+    with connection.cursor() as cursor:
+        cursor.execute(SIGN_INS, [list(column) for column in zip(*pairs, strict=True)])
         rows = cursor.fetchall()
     if not rows:
         return {}
     # Whose name turned out to be a machine's is nobody who signs in.
-    names = holders.Holders({actor for _, _, actor, _, _ in rows})
-    bound = {one.identity for here in names.bound.values() for one in here}
-    people = caller_addresses.humans(bound)
-    beside: dict[tuple[int, str, Any], set[str]] = {}
-    for call in calls:
-        day = call.at.astimezone(UTC).date()
-        for address, signed, actor, realm, value in rows:
-            if (address, realm) != (call.address, call.realm) or abs(signed - day) > NEAR:
-                continue
-            if all(one.identity in people for one in names.at(actor, call.at)):
-                beside.setdefault((address, realm, day), set()).add(value)
+    names = holders.Holders({actor for *_, actor, _, _ in rows})
+    people = caller_addresses.humans(one.identity for here in names.bound.values() for one in here)
+    beside: dict[tuple[int, str, date], set[str]] = {}
+    for address, day, signed, actor, realm, value in rows:
+        moment = datetime.combine(signed, time(), UTC)
+        if (address, realm, day) in places and all(
+            one.identity in people for one in names.at(actor, moment)
+        ):
+            beside.setdefault((address, realm, day), set()).add(value)
     return beside
 
 
-def _known(numbers: Iterable[int]) -> dict[int, Known]:
+def _known(numbers: Collection[int]) -> dict[int, Known]:
     """What is known of these identities' agents; those of which too little is are left out."""
-    wanted = sorted(numbers)
     known: dict[int, Known] = {}
+    # An inference may be wrong about single calls.
     for sql, how, least in ((KNOWN, "exact", 1), (INFERRED_CALLS, "inferred", LEAST_CALLS)):
-        missing = [number for number in wanted if number not in known]
+        missing = sorted(set(numbers) - known.keys())
         if not missing:
             break
         with connection.cursor() as cursor:
             cursor.execute(sql, [missing])
             rows = cursor.fetchall()
-        for number in missing:
-            calls = 0
-            with_client: dict[str, int] = {}
-            from_address: dict[int, int] = {}
-            for of, user_agent, address, many in rows:
-                if of != number:
-                    continue
-                calls += many
-                client = clients.client(user_agent)
-                if client is not None:
-                    with_client[client.name] = with_client.get(client.name, 0) + many
-                from_address[address] = from_address.get(address, 0) + many
-            if calls >= LEAST_CALLS:
-                # An inference may be wrong about single calls.
-                known[number] = Known(
-                    calls,
-                    frozenset(name for name, many in with_client.items() if many >= least),
-                    frozenset(one for one, many in from_address.items() if many >= least),
-                    how,
-                )
+        calls: Counter[int] = Counter()
+        with_client: dict[int, Counter[str]] = {}
+        from_address: dict[int, Counter[int]] = {}
+        for number, user_agent, address, many in rows:
+            calls[number] += many
+            client = clients.client(user_agent)
+            with_client.setdefault(number, Counter())[client.name if client else ""] += many
+            from_address.setdefault(number, Counter())[address] += many
+        for number in (one for one, many in calls.items() if many >= LEAST_CALLS):
+            named = (one for one, many in with_client[number].items() if many >= least)
+            places = (one for one, many in from_address[number].items() if many >= least)
+            known[number] = Known(calls[number], frozenset(named), frozenset(places), how)
     return known
 
 

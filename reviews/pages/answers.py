@@ -283,8 +283,8 @@ def _heads(d: Dossier) -> list[dict[str, Any]]:
 
 def _by(one: chain_heads.Head) -> str:
     if one.how == chain_heads.CHAIN:
-        return f"{counted(one.count, 'session')} by a {one.how} of {counted(one.steps, 'step')}"
-    return f"{one.how}, {counted(one.count, 'call')}"
+        return f"{counted(one.times, 'session')} by a {one.how} of {counted(one.steps, 'step')}"
+    return f"{one.how}, {counted(one.times, 'call')}"
 
 
 def _principal(d: Dossier) -> str:

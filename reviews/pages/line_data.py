@@ -42,7 +42,7 @@ def as_data(d: Dossier) -> dict[str, Any]:
                     "identity": one.identity or None,
                     "why": one.why,
                     "how": one.how,
-                    "count": one.count,
+                    "count": one.times,
                     "steps": one.steps,
                     "strength": one.strength,
                     "first_at": moment(one.first_at),

@@ -91,7 +91,7 @@ def known(identity: Identity, *names: str) -> None:
 
 def heads(identity: Identity) -> list[tuple[str, str, str, int, int]]:
     return [
-        (one.name, one.why, one.how, one.count, one.steps)
+        (one.name, one.why, one.how, one.times, one.steps)
         for one in chain_heads.of(identity, at=NOW)
     ]
 
