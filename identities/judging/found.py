@@ -362,6 +362,8 @@ def _unsure(finding: Finding) -> str:
         return ""
     of = "" if unsure == finding.count else f" of {unsure:,} of them"
     return f"; since then it is no longer sure{of}: spans of that time may be missing or could not be read"
+
+
 def _interactive(details: Mapping[str, Any], times: str, count: int) -> str:
     by = " and ".join(details.get("clients", []))
     network = details.get("network", "")

@@ -181,9 +181,7 @@ def of(deposit: Deposit) -> Scope:
     causes, claims, contested = _behind(calls)
     alone = [event for event, behind in causes.items() if not any(one.is_run for one in behind)]
     seen = list((retold | events).values())
-    return Scope(
-        seen, causes, claims, set(retold), _inferred(alone), contested, _misnamed(calls)
-    )
+    return Scope(seen, causes, claims, set(retold), _inferred(alone), contested, _misnamed(calls))
 
 
 def _explained_by(traces: Iterable[UUID]) -> list[Seen]:
