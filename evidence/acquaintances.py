@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from evidence import together
-from evidence.correlation import SHORTEST_NAME
+from evidence.inference import SHORTEST_NAME
 from evidence.models import Acquaintance, Term
 from evidence.partitions import bounds, month_of
 from evidence.slices import NO_KEYS, Keys, Slice

@@ -185,7 +185,7 @@ def _link(
             )
             key_links.take_turn(cursor)
             traces = runs.issued(grew)
-            near, known, *_ = side_by_side(
+            near, *_ = side_by_side(
                 [
                     partial(
                         acquaintances.learn_above,
@@ -193,13 +193,14 @@ def _link(
                         named=[one.named for one in grew],
                         doers={id_ for one in grew for id_ in one.doers},
                     ),
-                    partial(inferred.again, slice_=slice_),
                     *(
                         partial(key_links.by_issuance, slice_=slice_, traces=which, now=now)
                         for which in ((None, traces) if traces else (None,))
                     ),
                 ]
             )
+            # By what is known of agents by now.
+            (known,) = side_by_side([partial(inferred.again, slice_=slice_)])
             # Everything begins from tool calls there.
             told = [one for one in deposits if one.source.plane == "ai"]
             parts = slice_.parts(slices.cuts(told, [hand / hands for hand in range(1, hands)]))

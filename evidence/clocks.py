@@ -1,6 +1,7 @@
 """How far the clocks of logs and of traces are apart, by the calls that both have.
 
-Owns the histogram of exactly linked calls (evidence_clock) and its middle. Must not know what the
+Owns the histogram of exactly linked calls (evidence_clock) and its middle; where no exact link
+tells, what the calls themselves agree on is evidence/votes.py's. Must not know what the
 difference is used for (evidence/inferred.py).
 """
 
@@ -9,20 +10,25 @@ from collections.abc import Sequence
 from datetime import UTC, date, timedelta
 from typing import Any, NamedTuple
 
+from evidence import votes
 from evidence.slices import Slice
 
 # Clocks are taken to differ when so many calls say so, by so many seconds, up to a limit.
 FEWEST_CALLS, LEAST_SECONDS, MOST_SECONDS = 20, 2.0, 900
 DAY = timedelta(days=1)
+# A log, traces, and a UTC day.
+type Of = tuple[int, int, date]
 
 
 class Apart(NamedTuple):
-    """How far a log is ahead of traces in the events that it dates on one UTC day."""
+    """How far a log is ahead of traces in the events that it dates on one UTC day. `voted`: by
+    what calls without exact links agree on."""
 
     log: int
     traces: int
     day: date
     seconds: float
+    voted: bool = False
 
 
 class Clocks(NamedTuple):
@@ -53,33 +59,57 @@ def learn(cursor: Any, ticks: str) -> None:
 
 def around(cursor: Any, slice_: Slice) -> Clocks:
     """How far logs are ahead of traces on the days of these links: as the exact links of a day and
-    its neighbours show, else as pulling them has measured."""
+    its neighbours show, else as its calls agree on, else as pulling them has measured."""
     first, last = (one.astimezone(UTC).date() for one in (slice_.since, slice_.until))
     days = [first + timedelta(days=more) for more in range(-1, (last - first).days + 2)]
     shown = _shown(cursor, days)
     measured = _measured(cursor, slice_)
-    known = {(*pair, day): told for pair, told in measured.items() for day in days} | shown
     cursor.execute(
-        "SELECT log_id, traces_id, day, seconds FROM evidence_clocktaken"
+        "SELECT log_id, traces_id, day, seconds, voted FROM evidence_clocktaken"
         " WHERE day BETWEEN %s AND %s",
         [days[0], days[-1]],
     )
-    taken = {(log, traces, day): seconds for log, traces, day, seconds in cursor.fetchall()}
+    taken = {
+        (log, traces, day): (seconds, voted)
+        for log, traces, day, seconds, voted in cursor.fetchall()
+    }
+    known: dict[Of, tuple[float, bool]] = {
+        (*pair, day): (told, False) for pair, told in measured.items() for day in days
+    }
+    # What was voted on days of which nothing is new stands.
+    asked = _asked(slice_)
+    known |= {of: told for of, told in taken.items() if told[1] and of[2] not in asked}
+    voted = votes.of_days(cursor, asked, {(traces, day) for _, traces, day in shown})
+    known |= {of: (seconds, True) for of, seconds in voted.items()}
+    known |= {of: (seconds, False) for of, seconds in shown.items()}
     return Clocks(
-        [Apart(*of, seconds) for of, seconds in sorted(known.items()) if seconds],
+        [Apart(*of, *told) for of, told in sorted(known.items()) if any(told)],
         [
-            Apart(*of, seconds)
-            for of, seconds in sorted(shown.items())
-            if seconds != taken.get(of, measured.get(of[:2], 0.0))
+            Apart(*of, *told)
+            for of in sorted(
+                shown.keys() | voted.keys() | {of for of, (_, by_vote) in taken.items() if by_vote}
+            )
+            for told in (known.get(of, (0.0, False)),)
+            if told != taken.get(of, (measured.get(of[:2], 0.0), False))
         ],
     )
+
+
+def _asked(slice_: Slice) -> list[date]:
+    """The days of which these deposits may have brought calls or spans that vote."""
+    first, last = (
+        one.astimezone(UTC).date()
+        for one in (slice_.first - votes.REACH, slice_.last + votes.REACH)
+    )
+    return [first + timedelta(days=more) for more in range((last - first).days + 1)]
 
 
 def take(cursor: Any, moved: Sequence[Apart]) -> None:
     """Calls of these days were inferred with these differences."""
     cursor.executemany(
-        "INSERT INTO evidence_clocktaken (log_id, traces_id, day, seconds) VALUES (%s, %s, %s, %s)"
-        " ON CONFLICT (log_id, traces_id, day) DO UPDATE SET seconds = excluded.seconds",
+        "INSERT INTO evidence_clocktaken (log_id, traces_id, day, seconds, voted)"
+        " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (log_id, traces_id, day)"
+        " DO UPDATE SET seconds = excluded.seconds, voted = excluded.voted",
         moved,
     )
 

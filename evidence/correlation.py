@@ -19,9 +19,8 @@ evidence/links.py says the same in SQL; a property test compares both over any o
    with that key, until the tool call's run ends, are linked to the tool call: **key**. Later ones
    are not: a cached key serves the runs that follow.
 
-5. *Inference* (`inferred`): a tool call of a run that shows no calls of an SDK, whose name fits the
-   action (evidence/tool_actions.py) and whose time fits, and a reason to take the caller for its
-   agent: **inferred**, with a score. Only where no stronger link leads to a run.
+5. *Inference* (evidence/inference.py): a span that fits in name and time, and a reason to take the
+   caller for its agent: **inferred**, with a score. Only where no stronger link leads to a run.
 
 6. *Token or pod*: a span names the token that it called with, or the pod that it called from, and
    no request id; an API event has the same, in the span's time, whatever its action: **key**.
@@ -38,31 +37,17 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from evidence.tool_actions import SAME_OPERATION, keys_of_action, keys_of_tool
 from evidence.vocabulary import (
-    AGENT_RUN,
-    API_CALL,
-    BECAUSE_ADDRESS,
-    BECAUSE_CLIENT,
-    BECAUSE_KNOWN,
-    BECAUSE_NAMED,
-    BECAUSE_OPERATION,
-    BECAUSE_SPAN,
-    BECAUSE_WITHIN,
     EXACT,
-    INFERRED,
     KEY,
-    MODEL_CALL,
     PROOF_CREDENTIAL,
     PROOF_CREDENTIAL_PARENT,
-    PROOF_INFERRED,
     PROOF_ISSUANCE,
     PROOF_PARENT,
     PROOF_REQUEST_ID,
     PROOF_TOKEN,
     PROOF_TOKEN_PARENT,
     TOOL_CALL,
-    score_of,
 )
 
 # What spans of HTTP are called: a method, and a path perhaps. The database asks with the same.
@@ -87,12 +72,6 @@ LONGEST_SPAN_MICROS = 30 * 86_400_000_000
 # Of one run, and of other runs besides, so many candidates by credential are written: what is
 # shown is their number of runs, and a busy key would make millions of rows (not modelled here).
 MOST_CANDIDATES = 8
-# A link by inference needs so many points (vocabulary.REASONS).
-LEAST_POINTS = 40
-# What this hour's exact links say of a caller is said of the calls of the same hour.
-HOUR_MICROS, SECOND_MICROS = 3_600_000_000, 1_000_000
-# Shorter names are not compared: too many things are called so.
-SHORTEST_NAME = 5
 # A trace deeper than this is not walked: real ones are under twenty.
 DEEPEST = 64
 
@@ -144,10 +123,10 @@ def same_act(api_action: str, span_action: str) -> bool:
 
 
 def _act(action: str) -> str:
-    return _VERSION.sub("", _folded(action))
+    return _VERSION.sub("", folded(action))
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
     return text.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")
 
 
@@ -243,98 +222,3 @@ def _tools_above(span: Span, place: Mapping[tuple[int, bytes, int], Sequence[Spa
         if not parents:
             break
     return tools
-
-
-# --- inference
-
-_UNNAMING = re.compile(r"(^|-)(svc|service|sa|role|user|iam|agent|bot)(?=-|$)")
-
-
-def plain_name(name: str) -> str:
-    """A name as it is compared: `arn:aws:iam::1:user/svc-invoice-agent` and `Invoice Agent` are
-    both `invoice`. The database has the same (evidence_plain_name)."""
-    last = re.split("[/:]", name)[-1]
-    words = re.sub("[^a-z0-9]+", "-", _folded(last))
-    return _UNNAMING.sub("", words).strip("-")
-
-
-def inferred(
-    events: Iterable[ApiEvent], spans: Iterable[Span], found: Iterable[Found]
-) -> set[Found]:
-    """Rule 5, given all the links there are by the others: what is shown as inferred.
-
-    The clocks are taken to agree; evidence/inferred.py takes off what they differ by.
-    """
-    apis = {event.id: event for event in events}
-    known = {span.id: span for span in spans}
-    acts: dict[tuple[int, bytes], set[int]] = {}
-    for span in known.values():
-        acts.setdefault((span.source, span.trace), set()).add(span.activity)
-    runs = {run for run, did in acts.items() if did & {AGENT_RUN, TOOL_CALL, MODEL_CALL}}
-    explained = {
-        one.effect for one in found if (known[one.cause].source, known[one.cause].trace) in runs
-    }
-    # (caller, agent or service, hour) -> addresses of the calls that are surely theirs.
-    sure: dict[tuple[str, str, int], set[str | None]] = {}
-    outside: dict[int, list[Span]] = {}
-    for one in found:
-        event, span = apis[one.effect], known[one.cause]
-        if one.proof == PROOF_REQUEST_ID and event.caller is not None:
-            for name in {span.service, span.agent} - {None}:
-                place = event.caller, name or "", event.at // HOUR_MICROS
-                sure.setdefault(place, set()).add(event.address)
-        if one.proof in (PROOF_REQUEST_ID, PROOF_CREDENTIAL):
-            outside.setdefault(one.effect, []).append(span)
-    made = set()
-    for event in apis.values():
-        if event.id in explained:
-            continue
-        for tool in known.values():
-            run = tool.source, tool.trace
-            if tool.activity != TOOL_CALL or API_CALL in acts[run]:
-                continue
-            because = _because(event, tool, sure, outside.get(event.id, ()))
-            proof = PROOF_INFERRED + because
-            if because and score_of(proof) >= LEAST_POINTS:
-                made.add(Found(event.id, tool.id, proof, INFERRED))
-    return made
-
-
-def _because(
-    event: ApiEvent,
-    tool: Span,
-    sure: Mapping[tuple[str, str, int], set[str | None]],
-    outside: Iterable[Span],
-) -> int:
-    """The reasons to take the event for the tool call's; 0 where there is none to."""
-    shared = keys_of_tool(tool.action) & keys_of_action(event.action)
-    if not shared or not in_its_time(event.at, tool):
-        return 0
-    ends = tool.at + min(max(tool.duration, 0), LONGEST_CALL_MICROS)
-    names = {name for name in (tool.service, tool.agent) if name is not None}
-    because = 0
-    for name in names:
-        addresses = sure.get((event.caller or "", name, event.at // HOUR_MICROS))
-        if addresses is not None:
-            because |= BECAUSE_KNOWN
-            if event.address is not None and event.address in addresses:
-                because |= BECAUSE_ADDRESS
-    plain = {one for one in map(plain_name, names) if len(one) >= SHORTEST_NAME}
-    if plain & {plain_name(one) for one in (event.caller, event.above) if one is not None}:
-        because |= BECAUSE_NAMED
-    if any(
-        span.source == tool.source
-        and span.service == tool.service is not None
-        and tool.at <= span.at <= ends
-        for span in outside
-    ):
-        because |= BECAUSE_SPAN
-    if not because:
-        return 0
-    if any(one in _folded(event.client or "") for one in plain):
-        because |= BECAUSE_CLIENT
-    if any(key.startswith(SAME_OPERATION) for key in shared):
-        because |= BECAUSE_OPERATION
-    # Many logs cut their times to whole seconds: it may have been at any moment of that one.
-    latest = event.at + (0 if event.at % SECOND_MICROS else SECOND_MICROS - 1)
-    return because | (BECAUSE_WITHIN if tool.at <= latest and event.at <= ends else 0)

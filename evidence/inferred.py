@@ -1,4 +1,4 @@
-"""Inferred links, set-based: rule 5 of evidence/correlation.py in SQL.
+"""Inferred links, set-based: rule 5 (evidence/inference.py) in SQL.
 
 Owns the rows of strength inferred; what they rest on is learnt by evidence/acquaintances.py, how
 far clocks are apart by evidence/clocks.py. They are only added to: what speaks against a row is
@@ -14,15 +14,12 @@ from typing import Any
 from evidence import clocks
 from evidence.acquaintances import ALWAYS, Near
 from evidence.clocks import Clocks
-from evidence.correlation import (
-    LEAST_POINTS,
-    LONGEST_CALL_MICROS,
-    SHORTEST_NAME,
-    SKEW_MICROS,
-)
+from evidence.correlation import LONGEST_CALL_MICROS, SKEW_MICROS
+from evidence.correlation import VERSION as DATED
+from evidence.fitting import MEANT, WHOLE_SECOND, WITHOUT_IDS
+from evidence.inference import LEAST_POINTS, SHORTEST_NAME
 from evidence.queries import agents
 from evidence.slices import Slice
-from evidence.tool_actions import SAME_OPERATION, VERSION
 from evidence.vocabulary import (
     BECAUSE_ADDRESS,
     BECAUSE_CLIENT,
@@ -44,6 +41,8 @@ from evidence.vocabulary import (
 
 SKEW = timedelta(microseconds=SKEW_MICROS)
 LONGEST = timedelta(microseconds=LONGEST_CALL_MICROS)
+# Where the calls themselves tell how far clocks are apart, to half a second (evidence/votes.py).
+SKEW_OF_VOTES = timedelta(seconds=1)
 # Of one tool call so many events of one caller are looked at, the first; of one event so many tool
 # calls of one agent, the newest. More could not be told apart (not modelled in correlation.py).
 MOST_TOOLS, MOST_EVENTS = 32, 200
@@ -78,8 +77,9 @@ _MOMENTS = {
         "WHERE ea >= %(since)s AND ea < %(until)s",
     ),
 }
-# Everything begins from the tool calls of runs that show no calls of an SDK: they are few, and
-# run_silent_short and run_silent_long find those of a time. Of them come the events of callers that
+# Everything begins from the tool calls of runs that show no calls of an SDK, and from calls of an
+# SDK without ids: they are few; run_silent_short and run_silent_long, and event_call_without_id,
+# find those of a time. Of them come the events of callers that
 # are acquainted with the agent, and those that a span of the same service, in a trace that is no
 # run, is linked to: some instrumentations lose the way from the tool to the SDK.
 _SILENT = "r.api_calls = 0 AND r.tool_calls > 0 AND r.last_at - r.first_at"
@@ -101,11 +101,18 @@ WITH moment AS MATERIALIZED (
     WHERE {_SILENT} > interval '1 hour' AND {_LIVED}
 ), tool AS MATERIALIZED (
     SELECT t.at, t.id, t.source_id, t.principal_id, {agents.of("t")} AS agent_id, t.action_id,
-           {_LASTED.format("t")} AS lasted
+           {_LASTED.format("t")} AS lasted, false AS own
     FROM silent r
     JOIN evidence_event t ON t.trace = r.trace AND t.source_id = r.source_id
      AND t.plane = {PLANE_AI} AND t.activity = {TOOL_CALL}
     WHERE t.at <@ (SELECT near FROM moment)
+    UNION ALL
+    SELECT t.at, t.id, t.source_id, t.principal_id, {agents.of("t")}, t.action_id,
+           {_LASTED.format("t")}, true
+    FROM (SELECT unnest(near) AS of FROM moment) near
+    JOIN evidence_event t ON t.at BETWEEN lower(near.of) AND upper(near.of) AND {WITHOUT_IDS}
+    WHERE EXISTS (SELECT FROM evidence_run r
+                  WHERE r.source_id = t.source_id AND r.trace = t.trace OFFSET 0)
 ), called AS MATERIALIZED (
     SELECT g.id, evidence_plain_name(g.value) AS name FROM evidence_actor g
     WHERE g.id IN (SELECT principal_id FROM tool UNION SELECT agent_id FROM tool)
@@ -113,11 +120,11 @@ WITH moment AS MATERIALIZED (
 """  # noqa: S608 - our own words; values are parameters
 # A call, and a tool call whose it may be, with all that is asked of both: nothing is looked up again.
 _PAIR = """ea, ei, log, act, caller, address_id, user_agent_id, ta, ti, traces, tool, service, agent_id,
-       lasted"""
+       lasted, own"""
 _CALL = """e.at AS ea, e.id AS ei, e.source_id AS log, e.action_id AS act, e.principal_id AS caller,
            e.address_id, e.user_agent_id"""
 _TOOL = """t.at AS ta, t.id AS ti, t.source_id AS traces, t.action_id AS tool,
-           t.principal_id AS service, t.agent_id, t.lasted"""
+           t.principal_id AS service, t.agent_id, t.lasted, t.own"""
 _PAIRS = f"""
 SELECT {_PAIR} FROM (
     SELECT {_CALL}, {_TOOL},
@@ -160,12 +167,7 @@ _BITS = " | ".join(
         (BECAUSE_OPERATION, "p.same"),
         (
             BECAUSE_WITHIN,
-            # A log that tells whole seconds may mean any moment of one.
-            (
-                "p.ea - o.apart <= p.ta + p.lasted AND p.ta <= p.ea - o.apart"
-                " + CASE WHEN p.ea = date_bin('1 second', p.ea, 'epoch')"
-                " THEN interval '999999 microseconds' ELSE interval '0' END"
-            ),
+            f"p.ea - o.apart <= p.ta + p.lasted AND p.ta <= p.ea - o.apart + {WHOLE_SECOND}",
         ),
         (BECAUSE_ADDRESS, "k.address"),
         (BECAUSE_CLIENT, "c.said"),
@@ -184,27 +186,21 @@ _POINTS = " + ".join(
 # once for all pairs of the two, and nothing else of pairs that mean nothing in common.
 _INSERT = f"""
 {_TOOLS}, pair AS MATERIALIZED (SELECT {_PAIR} FROM ({_PAIRS}) any_of {{those}}
-), meant AS MATERIALIZED (
-    SELECT p.act, p.tool, bool_or(me.key LIKE '{SAME_OPERATION}%%') AS same
-    FROM (SELECT DISTINCT act, tool FROM pair) p
-    JOIN evidence_meaning me ON me.term_id = p.act AND NOT me.tool AND me.version = {VERSION}
-     AND me.key <> ''
-    JOIN evidence_meaning mt ON mt.term_id = p.tool AND mt.tool AND mt.version = {VERSION}
-     AND mt.key = me.key
-    GROUP BY 1, 2
-)
+), {MEANT}
 INSERT INTO evidence_link
     (effect_at, effect_id, cause_at, cause_id, proof, strength, recorded_at)
 SELECT ea, ei, ta, ti, ({PROOF_INFERRED} + bits)::smallint, {INFERRED}, %(now)s FROM (
     SELECT p.ea, p.ei, p.ta, p.ti, {_BITS} AS bits
-    FROM (SELECT p.*, (act, tool) IN (SELECT act, tool FROM meant WHERE same) AS same FROM pair p
-          WHERE CASE WHEN (act, tool) IN (SELECT act, tool FROM meant) THEN true END OFFSET 0) p
-    CROSS JOIN LATERAL (SELECT
-        coalesce((SELECT c.seconds FROM unnest(%(logs)s::int[], %(traces)s::int[],
-                  %(days)s::date[], %(seconds)s::float8[]) AS c(log, traces, day, seconds)
-                  WHERE c.log = p.log AND c.traces = p.traces
-                    AND c.day = (p.ea AT TIME ZONE 'UTC')::date), 0)
-            * interval '1 second' AS apart OFFSET 0) o
+    FROM (SELECT p.*, (act, tool, own) IN (SELECT act, tool, own FROM meant WHERE same) AS same
+          FROM pair p WHERE CASE WHEN (act, tool, own) IN (SELECT act, tool, own FROM meant)
+              THEN true END OFFSET 0) p
+    CROSS JOIN LATERAL (SELECT coalesce(sum(c.seconds), 0) * interval '1 second' AS apart,
+            CASE WHEN bool_or(c.voted) THEN %(skew_of_votes)s ELSE %(skew)s END AS skew,
+            CASE WHEN bool_or(c.voted) THEN {WHOLE_SECOND} ELSE interval '0' END AS more
+        FROM unnest(%(logs)s::int[], %(traces)s::int[], %(days)s::date[], %(seconds)s::float8[],
+                    %(voted)s::boolean[]) AS c(log, traces, day, seconds, voted)
+        WHERE c.log = p.log AND c.traces = p.traces
+          AND c.day = (p.ea AT TIME ZONE 'UTC')::date OFFSET 0) o
     CROSS JOIN LATERAL (SELECT
             coalesce(bool_or(q.hour <> %(always)s), false) AS known,
             coalesce(bool_or(q.hour = %(always)s), false) AS named,
@@ -226,7 +222,7 @@ SELECT ea, ei, ta, ti, ({PROOF_INFERRED} + bits)::smallint, {INFERRED}, %(now)s 
     CROSS JOIN LATERAL (SELECT coalesce(strpos(u.client, one.name) > 0, false)
         OR coalesce(strpos(u.client, two.name) > 0, false) AS said) c
     WHERE {_UNEXPLAINED} AND (k.known OR k.named OR b.beside)
-      AND p.ea - o.apart BETWEEN p.ta - %(skew)s AND p.ta + p.lasted + %(skew)s
+      AND p.ea - o.apart <= p.ta + p.lasted + o.skew AND p.ea - o.apart + o.more >= p.ta - o.skew
     OFFSET 0) told
 WHERE {_POINTS.replace("%", "%%")} >= {LEAST_POINTS}
 ORDER BY 1, 2, 3, 4, 5
@@ -243,7 +239,7 @@ def again(cursor: Any, slice_: Slice) -> Clocks:
     than what a day was inferred with, what was inferred of it goes, for `infer` to find again."""
     known = clocks.around(cursor, slice_)
     if known.moved:
-        logs, traces, days, _ = (list(column) for column in zip(*known.moved, strict=True))
+        logs, traces, days, *_ = (list(column) for column in zip(*known.moved, strict=True))
         cursor.execute("SELECT countersign_infer_again(%s, %s, %s)", [logs, traces, days])
     return known
 
@@ -259,6 +255,8 @@ def infer(cursor: Any, slice_: Slice, near: Near, known: Clocks, *, now: datetim
         "now": now,
         "always": ALWAYS,
         "skew": SKEW,
+        "skew_of_votes": SKEW_OF_VOTES,
+        "version": DATED,
         "longest": LONGEST,
         "longest_micros": LONGEST_CALL_MICROS,
         "hours": [*near.hours, *_hours_of({one.day for one in known.moved})],
@@ -267,6 +265,7 @@ def infer(cursor: Any, slice_: Slice, near: Near, known: Clocks, *, now: datetim
         "traces": [one.traces for one in known.apart],
         "days": [one.day for one in known.apart],
         "seconds": seconds,
+        "voted": [one.voted for one in known.apart],
         "ahead": timedelta(seconds=max([0.0, *seconds])),
         "behind": timedelta(seconds=-min([0.0, *seconds])),
     }

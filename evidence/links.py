@@ -25,6 +25,7 @@ from evidence import (
     touched,
 )
 from evidence.correlation import METHOD, SHORTEST_SURE_ID, VERSION
+from evidence.fitting import NAMES, SAME_ACT
 from evidence.models import Deposit, Progress
 from evidence.slices import NO_KEYS, Keys, Slice
 from evidence.vocabulary import EXACT, PLANE_AI, PLANE_IDENTITY, PROOF_REQUEST_ID
@@ -33,23 +34,19 @@ CONSUMER = "links"
 LEASE = timedelta(minutes=5)
 LONGEST_STATEMENT = "120s"
 # Pairs of one request id, found from the side that is new, or, where nearly all is, in one reading.
-_SAME_REQUEST = """
+_SAME_REQUEST = f"""
     SELECT e.at AS ea, e.id AS ei, s.at AS sa, s.id AS si, e.source_id AS log,
            s.source_id AS traces, e.principal_id AS caller, coalesce(e.address_id, 0) AS address,
            s.principal_id AS service, s.agent_id AS agent,
            s.agent_id IS NULL AND s.parent_span IS NOT NULL AS unnamed
-    FROM {both}
+    FROM {{both}}
     JOIN evidence_term ea ON ea.id = e.action_id
     JOIN evidence_term sa ON sa.id = s.action_id
-    -- correlation.same_request; the C collation folds ASCII letters only, as it does.
-    CROSS JOIN LATERAL (SELECT
-        regexp_replace(lower(ea.value COLLATE "C"), %(version)s, '') AS event,
-        regexp_replace(lower(sa.value COLLATE "C"), %(version)s, '') AS span) act
-    WHERE (ea.id = sa.id OR act.event = act.span
-           OR (act.span <> '' AND strpos(act.span, ':') = 0 AND strpos(act.event, ':') > 0
-               AND substr(act.event, strpos(act.event, ':') + 1) = act.span)
+    {NAMES}
+    -- correlation.same_request.
+    WHERE ({SAME_ACT}
            OR (length(s.request_id) >= %(shortest)s AND sa.value ~ %(method)s))
-"""
+"""  # noqa: S608 - our own words; values are parameters
 _EVENT = """e.request_id IS NOT NULL AND e.plane = %(identity)s
      AND e.at >= %(since)s AND e.at < %(until)s"""
 _SPAN = """s.request_id IS NOT NULL AND s.plane = %(ai)s

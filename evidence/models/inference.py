@@ -54,10 +54,11 @@ class Clock(models.Model):
 
 class ClockTaken(models.Model):
     """By how many seconds a log was taken to be ahead of its traces when the calls of a UTC day
-    were inferred, where exact links say so."""
+    were inferred, where exact links say so, or most of the calls themselves (`voted`)."""
 
     pk = models.CompositePrimaryKey("log_id", "traces_id", "day")
     log_id = models.IntegerField()  # Source
     traces_id = models.IntegerField()  # Source
     day = models.DateField()
     seconds = models.FloatField()
+    voted = models.BooleanField(db_default=False)

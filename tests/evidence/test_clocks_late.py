@@ -103,7 +103,7 @@ def test_job_that_dies_before_it_is_done_leaves_the_day_to_the_next(
     monkeypatch.setattr(clocks, "take", dies)
     assert bulk.link_many(now=NOW) == 2
     assert not ClockTaken.objects.exists()
-    logs, traces, days, _ = (list(column) for column in zip(*found, strict=True))
+    logs, traces, days, *_ = (list(column) for column in zip(*found, strict=True))
     with connection.cursor() as cursor:
         cursor.execute("SELECT countersign_infer_again(%s, %s, %s)", [logs, traces, days])
     assert not Link.objects.filter(strength=INFERRED).exists()

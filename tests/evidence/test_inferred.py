@@ -7,10 +7,11 @@ from django.db import connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evidence import correlation, links
-from evidence.correlation import ApiEvent, Span, plain_name
+from evidence import correlation, inference, links
+from evidence.correlation import ApiEvent, Span
 from evidence.formats import aws, otlp
 from evidence.formats.record import ActorName, Record
+from evidence.inference import plain_name
 from evidence.models import Event, Source
 from evidence.names import memory
 from evidence.tool_actions import keys_of_action, keys_of_tool
@@ -140,7 +141,7 @@ KNOWN = PROOF_INFERRED + BECAUSE_KNOWN + BECAUSE_WITHIN + BECAUSE_OPERATION
 
 def proofs(apis: Iterable[ApiEvent], spans: Iterable[Span]) -> set[tuple[int, int, int]]:
     apis, spans = list(apis), list(spans)
-    found = correlation.inferred(apis, spans, correlation.links(apis, spans))
+    found = inference.inferred(apis, spans, correlation.links(apis, spans))
     assert {one.strength for one in found} <= {INFERRED}
     return {(one.effect, one.cause, one.proof) for one in found}
 
@@ -184,7 +185,7 @@ def test_inference_knows_a_caller_by_this_hours_exact_links() -> None:
     assert proofs([call, sure], [TOOL, sdk]) == {(100, 1, KNOWN + BECAUSE_ADDRESS)}
     elsewhere = sure._replace(address="198.51.100.7")
     assert proofs([call, elsewhere], [TOOL, sdk]) == {(100, 1, KNOWN)}
-    later = correlation.HOUR_MICROS
+    later = inference.HOUR_MICROS
     assert (
         proofs([call, sure._replace(at=BASE + later)], [TOOL, sdk._replace(at=BASE + later)])
         == set()
@@ -244,7 +245,7 @@ def worlds(draw: st.DrawFn) -> tuple[list[Record], list[Record]]:
             activity=USE,
             action=draw(actions),
             request_id=draw(requests),
-            at=BASE + draw(near | st.sampled_from((0, correlation.HOUR_MICROS))),
+            at=BASE + draw(near | st.sampled_from((0, inference.HOUR_MICROS))),
             principal=draw(st.sampled_from((USER, OTHER, OTHER, None))),
             credential=draw(keys),
             address=draw(st.sampled_from((None, "10.0.0.1", "198.51.100.7"))),

@@ -23,6 +23,7 @@ HANDED_OUT = {"scripts/verify_ledger.py": 550}
 PURE = (
     "evidence/formats",
     "evidence/correlation.py",
+    "evidence/inference.py",
     "evidence/keys.py",
     "evidence/privacy.py",
     "evidence/quotes.py",

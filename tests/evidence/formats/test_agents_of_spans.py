@@ -7,9 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from evidence.correlation import plain_name
 from evidence.formats import FORMATS
 from evidence.formats.record import ActorName, Asked, Record
+from evidence.inference import plain_name
 from evidence.vocabulary import AGENT_RUN, API_CALL, MODEL_CALL, STEP, TOOL_CALL
 
 REALM = "otel:agents"

@@ -1,0 +1,211 @@
+"""Rule 5 of evidence/correlation.py: which run an API event is of, where nothing states it. Pure.
+
+Owns the reasons, and what is shown of several runs. Calls are inferred from two kinds of spans: tool
+calls of runs that show no calls of an SDK, whose name fits the action (evidence/tool_actions.py),
+and calls of an SDK that state neither request id nor credential, which name the operation itself.
+The time has to fit, and there has to be a reason to take the caller for the span's agent.
+
+A run is named where the next best is clearly worse; else the best are shown, and nothing where they
+are many. Of the addresses from which a span's calls came, those that explain fewer of its run's
+calls than another are left out. evidence/inferred.py, the view evidence_shownlink and functions of
+the database say the same; a property test compares both over any order and split.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+
+from evidence.correlation import (
+    LONGEST_CALL_MICROS,
+    ApiEvent,
+    Found,
+    Span,
+    folded,
+    in_its_time,
+    same_act,
+)
+from evidence.tool_actions import SAME_OPERATION, keys_of_action, keys_of_tool
+from evidence.vocabulary import (
+    AGENT_RUN,
+    API_CALL,
+    BECAUSE_ADDRESS,
+    BECAUSE_CLIENT,
+    BECAUSE_KNOWN,
+    BECAUSE_NAMED,
+    BECAUSE_OPERATION,
+    BECAUSE_SPAN,
+    BECAUSE_WITHIN,
+    INFERRED,
+    MODEL_CALL,
+    PROOF_CREDENTIAL,
+    PROOF_INFERRED,
+    PROOF_REQUEST_ID,
+    TOOL_CALL,
+    score_of,
+)
+
+# A link by inference needs so many points (vocabulary.REASONS).
+LEAST_POINTS = 40
+# A run that has so many points fewer than the best is not shown: one reason can mislead, two that
+# agree hardly do.
+CLEARLY_WORSE = 15
+# Of more runs than this none is shown: that would say nothing.
+MOST_RUNS = 5
+# What this hour's exact links say of a caller is said of the calls of the same hour.
+HOUR_MICROS, SECOND_MICROS = 3_600_000_000, 1_000_000
+# Shorter names are not compared: too many things are called so.
+SHORTEST_NAME = 5
+
+type Run = tuple[int, bytes]
+
+_UNNAMING = re.compile(r"(^|-)(svc|service|sa|role|user|iam|agent|bot)(?=-|$)")
+
+
+def plain_name(name: str) -> str:
+    """A name as it is compared: `arn:aws:iam::1:user/svc-invoice-agent` and `Invoice Agent` are
+    both `invoice`. The database has the same (evidence_plain_name)."""
+    last = re.split("[/:]", name)[-1]
+    words = re.sub("[^a-z0-9]+", "-", folded(last))
+    return _UNNAMING.sub("", words).strip("-")
+
+
+def inferred(
+    events: Iterable[ApiEvent], spans: Iterable[Span], found: Iterable[Found]
+) -> set[Found]:
+    """Rule 5, given all the links there are by the others: what is shown as inferred.
+
+    The clocks are taken to agree; evidence/inferred.py takes off what they differ by.
+    """
+    apis = {event.id: event for event in events}
+    known = {span.id: span for span in spans}
+    fit = _that_fit(apis, known, [*found])
+    return _best(_from_the_likely_place(fit, apis, known), known)
+
+
+def _that_fit(
+    apis: Mapping[int, ApiEvent], known: Mapping[int, Span], found: Iterable[Found]
+) -> set[Found]:
+    """All that have enough points."""
+    acts: dict[Run, set[int]] = {}
+    for span in known.values():
+        acts.setdefault(_run(span), set()).add(span.activity)
+    runs = {run for run, did in acts.items() if did & {AGENT_RUN, TOOL_CALL, MODEL_CALL}}
+    explained = {one.effect for one in found if _run(known[one.cause]) in runs}
+    # (caller, agent or service, hour) -> addresses of the calls that are surely theirs.
+    sure: dict[tuple[str, str, int], set[str | None]] = {}
+    outside: dict[int, list[Span]] = {}
+    for one in found:
+        event, span = apis[one.effect], known[one.cause]
+        if one.proof == PROOF_REQUEST_ID and event.caller is not None:
+            for name in {span.service, span.agent} - {None}:
+                place = event.caller, name or "", event.at // HOUR_MICROS
+                sure.setdefault(place, set()).add(event.address)
+        if one.proof in (PROOF_REQUEST_ID, PROOF_CREDENTIAL):
+            outside.setdefault(one.effect, []).append(span)
+    causes = [
+        span
+        for span in known.values()
+        if (span.activity == TOOL_CALL and API_CALL not in acts[_run(span)])
+        or (says_nothing(span) and _run(span) in runs)
+    ]
+    made = set()
+    for event in apis.values():
+        if event.id in explained:
+            continue
+        for span in causes:
+            because = _because(event, span, sure, outside.get(event.id, ()))
+            proof = PROOF_INFERRED + because
+            if because and score_of(proof) >= LEAST_POINTS:
+                made.add(Found(event.id, span.id, proof, INFERRED))
+    return made
+
+
+def _run(span: Span) -> Run:
+    return span.source, span.trace
+
+
+def says_nothing(span: Span) -> bool:
+    """Whether a call of an SDK leaves open which event of a log it is."""
+    return span.activity == API_CALL and span.request_id is None and span.credential is None
+
+
+def _from_the_likely_place(
+    made: Iterable[Found], apis: Mapping[int, ApiEvent], known: Mapping[int, Span]
+) -> set[Found]:
+    """Without calls from an address that explains fewer of the run's spans than another address
+    from which calls came that fit the same span: a stolen key is used from elsewhere, for a part of
+    what the run does."""
+    made = set(made)
+    places: dict[int, set[str | None]] = {}
+    explains: dict[tuple[Run, str | None], set[int]] = {}
+    for one in made:
+        address = apis[one.effect].address
+        places.setdefault(one.cause, set()).add(address)
+        explains.setdefault((_run(known[one.cause]), address), set()).add(one.cause)
+
+    def calls(cause: int, address: str | None) -> int:
+        return len(explains[_run(known[cause]), address])
+
+    return {
+        one
+        for one in made
+        if calls(one.cause, apis[one.effect].address)
+        == max(calls(one.cause, address) for address in places[one.cause])
+    }
+
+
+def _best(made: Iterable[Found], known: Mapping[int, Span]) -> set[Found]:
+    """What is clearly better than the rest, of each event; nothing where that is many runs."""
+    of_event: dict[int, list[Found]] = {}
+    for one in made:
+        of_event.setdefault(one.effect, []).append(one)
+    shown: set[Found] = set()
+    for fit in of_event.values():
+        most = max(score_of(one.proof) for one in fit)
+        best = [one for one in fit if score_of(one.proof) > most - CLEARLY_WORSE]
+        if len({_run(known[one.cause]) for one in best}) <= MOST_RUNS:
+            shown.update(best)
+    return shown
+
+
+def _because(
+    event: ApiEvent,
+    tool: Span,
+    sure: Mapping[tuple[str, str, int], set[str | None]],
+    outside: Iterable[Span],
+) -> int:
+    """The reasons to take the event for the span's; 0 where there is none to."""
+    if tool.activity == API_CALL:
+        fits = same = same_act(event.action, tool.action)
+    else:
+        shared = keys_of_tool(tool.action) & keys_of_action(event.action)
+        fits, same = bool(shared), any(key.startswith(SAME_OPERATION) for key in shared)
+    if not fits or not in_its_time(event.at, tool):
+        return 0
+    ends = tool.at + min(max(tool.duration, 0), LONGEST_CALL_MICROS)
+    names = {name for name in (tool.service, tool.agent) if name is not None}
+    because = 0
+    for name in names:
+        addresses = sure.get((event.caller or "", name, event.at // HOUR_MICROS))
+        if addresses is not None:
+            because |= BECAUSE_KNOWN
+            if event.address is not None and event.address in addresses:
+                because |= BECAUSE_ADDRESS
+    plain = {one for one in map(plain_name, names) if len(one) >= SHORTEST_NAME}
+    if plain & {plain_name(one) for one in (event.caller, event.above) if one is not None}:
+        because |= BECAUSE_NAMED
+    if any(
+        span.source == tool.source
+        and span.service == tool.service is not None
+        and tool.at <= span.at <= ends
+        for span in outside
+    ):
+        because |= BECAUSE_SPAN
+    if not because:
+        return 0
+    if any(one in folded(event.client or "") for one in plain):
+        because |= BECAUSE_CLIENT
+    if same:
+        because |= BECAUSE_OPERATION
+    # Many logs cut their times to whole seconds: it may have been at any moment of that one.
+    latest = event.at + (0 if event.at % SECOND_MICROS else SECOND_MICROS - 1)
+    return because | (BECAUSE_WITHIN if tool.at <= latest and event.at <= ends else 0)
