@@ -228,6 +228,11 @@ def _why_not_shown(
         return f"the event has a stronger link by now: {LINK_STRENGTHS[strongest]}"
     if strength == LINK_STRENGTHS[INFERRED] and not silent:
         return "its run shows the calls it made itself by now, and this is not one of them"
+    if strength == LINK_STRENGTHS[INFERRED]:
+        return (
+            "other runs fit clearly better by now, or too many fit as well,"
+            " or the run's calls came from another address"
+        )
     return "a better proof leads to another run by now"
 
 

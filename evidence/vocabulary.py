@@ -86,15 +86,15 @@ PROOF_INFERRED = 128
 BECAUSE_OPERATION, BECAUSE_WITHIN, BECAUSE_ADDRESS, BECAUSE_CLIENT = 1, 2, 4, 8
 BECAUSE_NAMED, BECAUSE_KNOWN, BECAUSE_SPAN = 16, 32, 64
 REASONS = {
-    BECAUSE_OPERATION: (10, "the tool has the operation's name"),
-    BECAUSE_WITHIN: (10, "it happened while the tool ran"),
+    BECAUSE_OPERATION: (10, "the span has the operation's name"),
+    BECAUSE_WITHIN: (10, "it happened while the span lasted"),
     BECAUSE_ADDRESS: (10, "it came from the address of calls that are surely this agent's"),
     BECAUSE_CLIENT: (10, "its user agent names the agent"),
     BECAUSE_NAMED: (10, "its caller is named like the agent"),
     BECAUSE_KNOWN: (15, "other calls of its caller in that hour are surely this agent's"),
-    BECAUSE_SPAN: (25, "a span of the same service made it while the tool ran, outside any run"),
+    BECAUSE_SPAN: (25, "a call outside any run, of the same service and in that time, made it"),
 }
-# A fitting tool in a fitting time, before any reason; never as sure as what states a key.
+# A fitting span in a fitting time, before any reason; never as sure as what states a key.
 POINTS, MOST_POINTS = 20, 95
 
 
@@ -113,7 +113,7 @@ def reasons_of(proof: int) -> list[str]:
 
 
 PROOFS |= {
-    proof: f"score {score_of(proof)} of 100: the tool fits the action"
+    proof: f"score {score_of(proof)} of 100: the span's name fits the action"
     + "".join(f", {words}" for words in reasons_of(proof))
     for proof in range(PROOF_INFERRED, 2 * PROOF_INFERRED)
 }

@@ -132,13 +132,16 @@ def of_seed(seed: int) -> dict[str, tuple[Change, Limits]]:
     found |= {name: (change, DISTURBED) for name, change in (alone | copied).items()}
     found["strip"] = variants.stripped, WITHOUT_IDS
     for name, change in alone.items():
-        found[f"strip, {name}"] = partial(_stripped_and, change), WITHOUT_IDS
+        found[f"strip, {name}"] = partial(_both, variants.stripped, change), WITHOUT_IDS
     found["without spans of the SDK"] = variants.without_sdk, WITHOUT_IDS
+    for name in ("shift +7 s", "shift +3 min", "drop"):
+        both = partial(_both, variants.without_sdk, alone[name])
+        found[f"without spans of the SDK, {name}"] = both, WITHOUT_IDS
     return found
 
 
-def _stripped_and(change: Change, recording: Recording) -> Recording:
-    return change(variants.stripped(recording))
+def _both(first: Change, then: Change, recording: Recording) -> Recording:
+    return then(first(recording))
 
 
 def bring(recording: Recording) -> None:

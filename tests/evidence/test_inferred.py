@@ -115,8 +115,8 @@ def test_score_counts_the_reasons_and_never_reaches_certainty() -> None:
     ]
     said = proof_words(PROOF_INFERRED + BECAUSE_NAMED + BECAUSE_WITHIN, 1, 0)
     assert said == (
-        "score 40 of 100: the tool fits the action, its caller is named like the agent,"
-        " it happened while the tool ran"
+        "score 40 of 100: the span's name fits the action, its caller is named like the agent,"
+        " it happened while the span lasted"
     )
     assert proof_words(PROOF_INFERRED + BECAUSE_NAMED, 2, 0).endswith(
         "one of 2 runs, which cannot be told"

@@ -147,7 +147,8 @@ def test_busy_agent_makes_few_rows(sources: tuple[Source, Source]) -> None:
         (trail, [call(1)]),
     )
     assert Link.objects.filter(strength=INFERRED).count() == 32
-    assert told() == {(32, 0)}
+    # One of so many says nothing.
+    assert told() == set()
 
 
 @pytest.mark.django_db
@@ -235,8 +236,9 @@ def test_lab_is_never_inferred_to_a_wrong_run(
     truth = {call.request_id: call.trace for call in recording.calls}
     named, untold = named_runs()
     assert [one for one, runs in named.items() if runs != {truth.get(one)}] == []
-    # With the SDK's spans nothing is left to infer. Without, all of it is within two seconds.
-    assert (len(named), untold) == ((0, 0) if instrumented else (3, 31))
+    # With the SDK's spans nothing is left to infer. Without, all of it is within two seconds, and
+    # twenty calls may be of more than five runs.
+    assert (len(named), untold) == ((0, 0) if instrumented else (3, 11))
 
 
 @pytest.mark.django_db

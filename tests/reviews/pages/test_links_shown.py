@@ -80,8 +80,8 @@ def test_inferred_link_is_shown_with_its_reasons(sources: tuple[Source, Source])
     (link,) = [
         one_event._link(one, (event.at, event.id)) for one in linked.linked((event.at, event.id))
     ]
-    reasons = ["its caller is named like the agent", "it happened while the tool ran"]
-    proof = f"score 40 of 100: the tool fits the action, {', '.join(reasons)}"
+    reasons = ["its caller is named like the agent", "it happened while the span lasted"]
+    proof = f"score 40 of 100: the span's name fits the action, {', '.join(reasons)}"
     assert (link["strength"], link["direction"], link["proof"]) == ("inferred", "caused by", proof)
     (row,) = [one for one in exports.links() if one["effect"]["source"] == trail.name]
     assert (row["strength"], row["proof"], row["score"], row["reasons"]) == (
