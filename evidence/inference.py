@@ -34,6 +34,7 @@ from evidence.vocabulary import (
     BECAUSE_OPERATION,
     BECAUSE_SPAN,
     BECAUSE_WITHIN,
+    CLAIMED,
     INFERRED,
     MODEL_CALL,
     PROOF_CREDENTIAL,
@@ -71,7 +72,8 @@ def plain_name(name: str) -> str:
 def inferred(
     events: Iterable[ApiEvent], spans: Iterable[Span], found: Iterable[Found]
 ) -> set[Found]:
-    """Rule 5, given all the links there are by the others: what is shown as inferred.
+    """Rule 5, given all the links there are by the others, as strong as they are shown: what is
+    shown as inferred.
 
     The clocks are taken to agree; evidence/inferred.py takes off what they differ by.
     """
@@ -89,7 +91,9 @@ def _that_fit(
     for span in known.values():
         acts.setdefault(_run(span), set()).add(span.activity)
     runs = {run for run, did in acts.items() if did & {AGENT_RUN, TOOL_CALL, MODEL_CALL}}
-    explained = {one.effect for one in found if _run(known[one.cause]) in runs}
+    explained = {
+        one.effect for one in found if one.strength > CLAIMED and _run(known[one.cause]) in runs
+    }
     # (caller, agent or service, hour) -> addresses of the calls that are surely theirs.
     sure: dict[tuple[str, str, int], set[str | None]] = {}
     outside: dict[int, list[Span]] = {}

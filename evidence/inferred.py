@@ -29,11 +29,13 @@ from evidence.vocabulary import (
     BECAUSE_SPAN,
     BECAUSE_WITHIN,
     INFERRED,
+    KEY,
     PLANE_AI,
     PLANE_IDENTITY,
     POINTS,
     PROOF_CREDENTIAL,
     PROOF_INFERRED,
+    PROOF_ISSUANCE,
     PROOF_REQUEST_ID,
     REASONS,
     TOOL_CALL,
@@ -50,12 +52,14 @@ MOST_TOOLS, MOST_EVENTS = 32, 200
 
 # --- who may have made which call
 
-# As evidence_explained, but part of the plan.
-_UNEXPLAINED = """NOT EXISTS (
+# As evidence_explained, but part of the plan, and without request ids and keys that were issued:
+# whether those are more than claims is asked whenever a link is shown.
+_UNEXPLAINED = f"""NOT EXISTS (
     SELECT FROM evidence_link l
     JOIN evidence_event s ON s.at = l.cause_at AND s.id = l.cause_id
     JOIN evidence_run r ON r.source_id = s.source_id AND r.trace = s.trace
-    WHERE l.effect_at = p.ea AND l.effect_id = p.ei AND l.strength > 1 OFFSET 0)"""
+    WHERE l.effect_at = p.ea AND l.effect_id = p.ei AND l.strength = {KEY}
+      AND l.proof <> {PROOF_ISSUANCE} OFFSET 0)"""
 _LASTED = """least(greatest(coalesce({0}.duration, 0), 0), %(longest_micros)s)
                * interval '1 microsecond'"""
 # The moments around which tool calls are looked at: those of what is new, to the minute, those of

@@ -67,7 +67,7 @@ WITH seen AS MATERIALIZED (
         SELECT {INFERRED} AS strength, max(x.runs) > 1 OR max(abs(x.surplus)) > 0 AS several
         FROM evidence_shownlink x
         WHERE x.effect_at = e.at AND x.effect_id = e.id AND x.strength = {INFERRED}
-          AND l.reached IS NOT TRUE
+          AND (l.reached AND l.strength > {CLAIMED}) IS NOT TRUE
         HAVING count(*) > 0
     ) g ON e.plane = {PLANE_IDENTITY}
     LEFT JOIN evidence_actor a ON a.id = coalesce(e.principal_id, e.credential_id)

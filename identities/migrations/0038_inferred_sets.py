@@ -1,4 +1,8 @@
-"""Of an inferred link the best runs are shown, five at most (evidence/0032); else as in 0030."""
+"""Of an inferred link the best runs are shown, five at most (evidence/0032), and a claim hides none.
+
+Whether a link leads to a run is asked of what is shown: what one record states, while nobody has
+linked its agent to the account that called, explains no call. The rest of the view is as in 0030.
+"""
 
 from django.db import migrations
 
@@ -6,6 +10,17 @@ _OF = (
     "identities_link_strength({0}.effect_at, {0}.effect_id, {0}.cause_at, {0}.cause_id,"
     " {0}.proof, {0}.strength)"
 )
+EXPLAINED = f"""
+CREATE OR REPLACE FUNCTION evidence_explained(moment timestamptz, event bigint) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT EXISTS (
+        SELECT FROM evidence_link l
+        JOIN evidence_event s ON s.at = l.cause_at AND s.id = l.cause_id
+        JOIN evidence_run r ON r.source_id = s.source_id AND r.trace = s.trace
+        WHERE l.effect_at = moment AND l.effect_id = event AND l.strength > 1
+          AND {_OF.format("l")} > 0)
+$$
+"""  # noqa: S608 - our own words
 VIEW = f"""
 CREATE OR REPLACE VIEW evidence_shownlink WITH (security_invoker = true) AS
 SELECT l.effect_at, l.effect_id, l.cause_at, l.cause_id, l.proof,
@@ -53,4 +68,4 @@ class Migration(migrations.Migration):
         ("identities", "0036_taken_along"),
     ]
 
-    operations = [migrations.RunSQL(VIEW)]
+    operations = [migrations.RunSQL(sql) for sql in (EXPLAINED, VIEW)]

@@ -1,6 +1,6 @@
 """Inferred links: their reasons, what is never made of them, and the same for any order."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 
 import pytest
 from django.db import connection, transaction
@@ -25,12 +25,16 @@ from evidence.vocabulary import (
     BECAUSE_OPERATION,
     BECAUSE_SPAN,
     BECAUSE_WITHIN,
+    CLAIMED,
     EXACT,
     INFERRED,
     MODEL_CALL,
     PLANE_AI,
     PLANE_IDENTITY,
     PROOF_INFERRED,
+    PROOF_ISSUANCE,
+    PROOF_PARENT,
+    PROOF_REQUEST_ID,
     REASONS,
     STEP,
     TOOL_CALL,
@@ -139,9 +143,19 @@ NAMED = PROOF_INFERRED + BECAUSE_NAMED + BECAUSE_WITHIN + BECAUSE_OPERATION
 KNOWN = PROOF_INFERRED + BECAUSE_KNOWN + BECAUSE_WITHIN + BECAUSE_OPERATION
 
 
-def proofs(apis: Iterable[ApiEvent], spans: Iterable[Span]) -> set[tuple[int, int, int]]:
+def proofs(
+    apis: Iterable[ApiEvent], spans: Iterable[Span], claims: Container[int] = ()
+) -> set[tuple[int, int, int]]:
+    """`claims`: proofs that state what nobody has confirmed."""
     apis, spans = list(apis), list(spans)
-    found = inference.inferred(apis, spans, correlation.links(apis, spans))
+    found = inference.inferred(
+        apis,
+        spans,
+        (
+            one._replace(strength=CLAIMED) if one.proof in claims else one
+            for one in correlation.links(apis, spans)
+        ),
+    )
     assert {one.strength for one in found} <= {INFERRED}
     return {(one.effect, one.cause, one.proof) for one in found}
 
@@ -217,6 +231,11 @@ def test_inference_is_silent_where_a_run_says_its_calls_or_a_link_is_stronger() 
     run = Span(8, BASE, b"u" * 16, 8, None, MODEL_CALL, "m", None)
     assert proofs([CALL._replace(request_id="REQ")], [TOOL, exact, run]) == set()
     assert proofs([CALL._replace(request_id="REQ")], [TOOL, exact]) == {(100, 1, NAMED)}
+    # What nobody has confirmed hides nothing.
+    claims = {PROOF_REQUEST_ID}
+    assert proofs([CALL._replace(request_id="REQ")], [TOOL, exact, run], claims) == {
+        (100, 1, NAMED)
+    }
 
 
 # --- the same in SQL
@@ -303,6 +322,8 @@ def pure(apis: Iterable[Record], spans: Iterable[Record]) -> set[tuple[int, int,
             # A span's agent is the nearest above it, whether or not its format was asked.
             for one in otlp.with_agents([*spans])
         ],
+        # Nobody has linked any of them.
+        {PROOF_REQUEST_ID, PROOF_PARENT, PROOF_ISSUANCE},
     )  # fmt: skip
 
 

@@ -8,21 +8,28 @@ import pytest
 from django.db import connection
 
 from evidence import votes
-from evidence.formats.record import Record
+from evidence.formats.record import ActorName, Record
 from evidence.inference import CLEARLY_WORSE, MOST_RUNS
-from evidence.models import ClockTaken, Source
+from evidence.models import ClockTaken, Event, Source
+from evidence.queries import events
 from evidence.vocabulary import (
     API_CALL,
+    CLAIMED,
+    EXACT,
+    INFERRED,
     PLANE_IDENTITY,
     score_of,
 )
 from evidence.votes import FEWEST, Fit
+from tests.evidence.conftest import NOW
 from tests.evidence.test_correlation import BASE, MINUTE
-from tests.evidence.test_inferred import NAMED, SECOND, arrived, shown
+from tests.evidence.test_inferred import NAMED, REALM, SECOND, arrived, shown
 from tests.evidence.test_inferred_doors import arrive, call, told, tool
+from tests.linked import link_everybody
 
 type Make = Callable[..., Source]
 STOLEN = "198.51.100.7"
+OTHERS = ActorName(REALM, "service", "something-else")
 
 
 @pytest.fixture
@@ -114,6 +121,28 @@ def test_addresses_that_explain_as_much_leave_it_open(sources: tuple[Source, Sou
     trail, traces = sources
     arrive((trail, [call(1), call(2, address=STOLEN)]), (traces, [tool(3, 1)]))
     assert told() == {(1, 1)}
+
+
+@pytest.mark.django_db
+def test_claim_hides_no_inferred_link(sources: tuple[Source, Source]) -> None:
+    """Somebody who has read the log states the call's id in a run of another agent."""
+    trail, traces = sources
+    claim = sdk(4, 2, principal=OTHERS, request_id="REQ")
+    deposits = (
+        (trail, [call(1, request_id="REQ")]),
+        (traces, [tool(2, 1)]),
+        (traces, [tool(3, 2, principal=OTHERS, action="x"), claim]),
+    )
+    arrive(*deposits)
+    assert shown() == {(1, 2, NAMED)}
+    assert set(strengths()) == {CLAIMED, INFERRED}
+    link_everybody(NOW)
+    assert strengths() == [EXACT]
+
+
+def strengths() -> list[int]:
+    event = Event.objects.get(plane=PLANE_IDENTITY)
+    return [one.strength for one in events.linked((event.at, event.id))]
 
 
 # --- clocks
