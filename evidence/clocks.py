@@ -16,6 +16,8 @@ from evidence.slices import Slice
 # Clocks are taken to differ when so many calls say so, by so many seconds, up to a limit.
 FEWEST_CALLS, LEAST_SECONDS, MOST_SECONDS = 20, 2.0, 900
 DAY = timedelta(days=1)
+# Of more days than this, those are asked for that have events.
+MOST_DAYS = 62
 # A log, traces, and a UTC day.
 type Of = tuple[int, int, date]
 
@@ -77,7 +79,7 @@ def around(cursor: Any, slice_: Slice) -> Clocks:
         (*pair, day): (told, False) for pair, told in measured.items() for day in days
     }
     # What was voted on days of which nothing is new stands.
-    asked = _asked(slice_)
+    asked = _asked(cursor, slice_)
     known |= {of: told for of, told in taken.items() if told[1] and of[2] not in asked}
     voted = votes.of_days(cursor, asked, {(traces, day) for _, traces, day in shown})
     known |= {of: (seconds, True) for of, seconds in voted.items()}
@@ -95,13 +97,22 @@ def around(cursor: Any, slice_: Slice) -> Clocks:
     )
 
 
-def _asked(slice_: Slice) -> list[date]:
+def _asked(cursor: Any, slice_: Slice) -> list[date]:
     """The days of which these deposits may have brought calls or spans that vote."""
     first, last = (
         one.astimezone(UTC).date()
         for one in (slice_.first - votes.REACH, slice_.last + votes.REACH)
     )
-    return [first + timedelta(days=more) for more in range((last - first).days + 1)]
+    if (last - first).days <= MOST_DAYS:
+        return [first + timedelta(days=more) for more in range((last - first).days + 1)]
+    # Dates of a few records far apart would be decades of days.
+    cursor.execute(
+        "SELECT DISTINCT (at AT TIME ZONE 'UTC' + near)::date FROM evidence_event"
+        " CROSS JOIN unnest(ARRAY[-%(reach)s, %(reach)s]) AS near"
+        " WHERE deposit_id = ANY(%(deposits)s) AND at BETWEEN %(first)s AND %(last)s",
+        slice_.facts() | {"reach": votes.REACH},
+    )
+    return sorted(day for (day,) in cursor.fetchall())
 
 
 def take(cursor: Any, moved: Sequence[Apart]) -> None:

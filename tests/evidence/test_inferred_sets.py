@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from evidence import votes
+from evidence import clocks, votes
 from evidence.formats.record import ActorName, Record
 from evidence.inference import CLEARLY_WORSE, MOST_RUNS
 from evidence.models import ClockTaken, Event, Source
@@ -204,6 +204,15 @@ def test_difference_on_which_calls_agree_is_taken_off(source: Make, ahead: int) 
     for order in [*permutations(deposits)][::7]:
         found = arrived(source, order, link_between=True)
         assert pairs(found) == {(100 + n, 300 + n) for n in range(12)}
+
+
+@pytest.mark.django_db
+def test_days_far_apart_vote_where_they_have_events(
+    source: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clocks, "MOST_DAYS", -1)
+    found = arrived(source, busy(AHEAD), link_between=True)
+    assert pairs(found) == {(100 + n, 300 + n) for n in range(12)}
 
 
 @pytest.mark.django_db
