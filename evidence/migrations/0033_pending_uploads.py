@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("evidence", "0031_failed_since"),
+        ("evidence", "0032_inferred_sets"),
     ]
 
     operations = [

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("identities", "0036_taken_along"),
+        ("identities", "0040_conflicting_traces"),
     ]
 
     operations = [
@@ -70,6 +70,7 @@ class Migration(migrations.Migration):
                             "after_refusal",
                             "no_mfa",
                             "outside_instance",
+                            "conflicting_trace",
                             "interactive_use",
                         ),
                     )

@@ -5,7 +5,7 @@ from django.db import migrations
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("identities", "0036_taken_along"),
+        ("identities", "0038_standing_findings"),
     ]
 
     operations = [

@@ -98,7 +98,7 @@ RULES = (
 
 
 class Migration(migrations.Migration):
-    dependencies = [("identities", "0036_taken_along")]
+    dependencies = [("identities", "0039_link_signed_by_second")]
     operations = [
         migrations.RunSQL(VIEW),
         migrations.RunSQL(DIFFERS),

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("identities", "0036_taken_along"),
+        ("identities", "0037_takes_others"),
     ]
 
     operations = [
