@@ -84,14 +84,13 @@ def around(cursor: Any, slice_: Slice) -> Clocks:
     voted = votes.of_days(cursor, asked, {(traces, day) for _, traces, day in shown})
     known |= {of: (seconds, True) for of, seconds in voted.items()}
     known |= {of: (seconds, False) for of, seconds in shown.items()}
+    believed = {*shown, *voted, *(of for of, (_, by_vote) in taken.items() if by_vote)}
+    now = {of: known.get(of, (0.0, False)) for of in sorted(believed)}
     return Clocks(
         [Apart(*of, *told) for of, told in sorted(known.items()) if any(told)],
         [
             Apart(*of, *told)
-            for of in sorted(
-                shown.keys() | voted.keys() | {of for of, (_, by_vote) in taken.items() if by_vote}
-            )
-            for told in (known.get(of, (0.0, False)),)
+            for of, told in now.items()
             if told != taken.get(of, (measured.get(of[:2], 0.0), False))
         ],
     )

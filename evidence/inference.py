@@ -6,8 +6,8 @@ and calls of an SDK that state neither request id nor credential, which name the
 The time has to fit, and there has to be a reason to take the caller for the span's agent.
 
 A run is named where the next best is clearly worse; else the best are shown, and nothing where they
-are many. Of the addresses from which a span's calls came, those that explain fewer of its run's
-calls than another are left out. evidence/inferred.py, the view evidence_shownlink and functions of
+are many. Of the addresses from which a span's calls came, those that explain fewer of its run's spans
+than another are left out, or fewer of its service's. evidence/inferred.py, the view evidence_shownlink and functions of
 the database say the same; a property test compares both over any order and split.
 """
 
@@ -136,24 +136,33 @@ def _from_the_likely_place(
     made: Iterable[Found], apis: Mapping[int, ApiEvent], known: Mapping[int, Span]
 ) -> set[Found]:
     """Without calls from an address that explains fewer of the run's spans than another address
-    from which calls came that fit the same span: a stolen key is used from elsewhere, for a part of
-    what the run does."""
+    from which calls came that fit the same span, or, of as many, fewer of the service's spans in
+    that hour: a stolen key is used from elsewhere, for a part of what the agent does."""
     made = set(made)
     places: dict[int, set[str | None]] = {}
-    explains: dict[tuple[Run, str | None], set[int]] = {}
+    of_run: dict[tuple[Run, str | None], set[int]] = {}
+    of_service: dict[tuple[int, str | None, str | None], set[int]] = {}
     for one in made:
         address = apis[one.effect].address
         places.setdefault(one.cause, set()).add(address)
-        explains.setdefault((_run(known[one.cause]), address), set()).add(one.cause)
+        span = known[one.cause]
+        of_run.setdefault((_run(span), address), set()).add(one.cause)
+        if span.service is not None:
+            of_service.setdefault((span.source, span.service, address), set()).add(one.cause)
 
-    def calls(cause: int, address: str | None) -> int:
-        return len(explains[_run(known[cause]), address])
+    def explains(cause: int, address: str | None) -> tuple[int, int]:
+        span = known[cause]
+        others = of_service.get((span.source, span.service, address), set())
+        return (
+            len(of_run[_run(span), address]),
+            sum(abs(known[one].at - span.at) <= HOUR_MICROS for one in others),
+        )
 
     return {
         one
         for one in made
-        if calls(one.cause, apis[one.effect].address)
-        == max(calls(one.cause, address) for address in places[one.cause])
+        if explains(one.cause, apis[one.effect].address)
+        == max(explains(one.cause, address) for address in places[one.cause])
     }
 
 

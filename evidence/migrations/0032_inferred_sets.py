@@ -3,7 +3,8 @@
 A call of an SDK that states neither request id nor credential says which operation its run called,
 and when: such spans are found by time (event_call_without_id). A run is named where the next best is
 clearly worse; else the best are shown together, five at most. Where a tool call may have made calls
-from several addresses, those are left out whose address explains fewer of the run's calls.
+from several addresses, those are left out whose address explains fewer of the run's calls, or of the
+service's.
 
 The functions repeat numbers of evidence/vocabulary.py and evidence/inference.py, which a test
 compares.
@@ -37,27 +38,37 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
 $$
 """
 # Where the calls came from that this span may have made; of several addresses also how many spans
-# of its run each would explain.
-PLACES = """
-CREATE FUNCTION evidence_places(moment timestamptz, event bigint)
-RETURNS TABLE (address bigint, calls bigint) LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT p.address, CASE WHEN count(*) OVER () = 1 THEN 1 ELSE (
+# of its run each would explain, and, where that is the same, of its service within an hour.
+EXPLAINS = """
         SELECT count(DISTINCT (t.at, t.id))
-        FROM evidence_event c
-        JOIN evidence_event t ON t.trace = c.trace AND t.source_id = c.source_id AND t.plane = 2
-            AND t.activity IN (7, 11)
+        FROM ({spans}) t
         JOIN evidence_link x ON x.cause_at = t.at AND x.cause_id = t.id AND x.strength = 1
         JOIN evidence_event e ON e.at = x.effect_at AND e.id = x.effect_id
-        WHERE c.at = moment AND c.id = event AND coalesce(e.address_id, 0) = p.address
-          AND evidence_of_silent_run(t.at, t.id) AND NOT evidence_explained(e.at, e.id)) END
+        WHERE coalesce(e.address_id, 0) = p.address
+          AND evidence_of_silent_run(t.at, t.id) AND NOT evidence_explained(e.at, e.id)"""
+OF_RUN = """SELECT t.at, t.id FROM evidence_event t
+              WHERE t.trace = c.trace AND t.source_id = c.source_id AND t.plane = 2
+                AND t.activity IN (7, 11)"""
+OF_SERVICE = """SELECT t.at, t.id FROM evidence_event t
+              WHERE t.principal_id = c.principal_id AND t.source_id = c.source_id AND t.plane = 2
+                AND t.activity IN (7, 11)
+                AND t.at BETWEEN c.at - interval '1 hour' AND c.at + interval '1 hour'
+              ORDER BY t.at, t.id LIMIT 1000"""
+PLACES = f"""
+CREATE FUNCTION evidence_places(moment timestamptz, event bigint)
+RETURNS TABLE (address bigint, calls bigint) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT p.address, CASE WHEN count(*) OVER () = 1 THEN 1 ELSE
+        1000000 * ({EXPLAINS.format(spans=OF_RUN)})
+        + ({EXPLAINS.format(spans=OF_SERVICE)}) END
     FROM (
         SELECT DISTINCT coalesce(e.address_id, 0) AS address
         FROM (SELECT DISTINCT effect_at, effect_id FROM evidence_link
               WHERE cause_at = moment AND cause_id = event AND strength = 1 LIMIT 1000) x
         JOIN evidence_event e ON e.at = x.effect_at AND e.id = x.effect_id
         WHERE NOT evidence_explained(e.at, e.id)) p
+    JOIN evidence_event c ON c.at = moment AND c.id = event
 $$
-"""
+"""  # noqa: S608 - our own words
 RIVALS = """
 CREATE OR REPLACE FUNCTION evidence_rivals(moment timestamptz, event bigint)
 RETURNS bigint LANGUAGE sql STABLE PARALLEL SAFE AS $$

@@ -117,6 +117,16 @@ def test_calls_of_a_stolen_key_are_not_given_to_the_run(source: Make) -> None:
 
 
 @pytest.mark.django_db
+def test_runs_of_one_call_are_told_by_those_beside_them(source: Make) -> None:
+    """Each address explains all of the run; the thief's none of the service's other run."""
+    later = BASE + MINUTE
+    deposits = [[call(1), call(2, at=later), call(3, address=STOLEN)], [tool(4, 1)]]
+    deposits.append([tool(5, 2, at=later)])
+    for order in permutations(deposits):
+        assert arrived(source, order, link_between=True) == {(1, 4, NAMED), (2, 5, NAMED)}
+
+
+@pytest.mark.django_db
 def test_addresses_that_explain_as_much_leave_it_open(sources: tuple[Source, Source]) -> None:
     trail, traces = sources
     arrive((trail, [call(1), call(2, address=STOLEN)]), (traces, [tool(3, 1)]))
