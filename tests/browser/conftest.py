@@ -26,6 +26,7 @@ from identities.models import User
 from tests import clock
 from tests.conftest import Cleaner
 from tests.planted import planted
+from tests.signed_in import sure
 
 __all__ = ["planted"]
 
@@ -159,7 +160,8 @@ def open_as(
     live_server: LiveServer,
     watch: Watch,
 ) -> Iterator[Open]:
-    """`open_as(user, javascript=True, dark=False, phone=False)`: a watched page, signed in.
+    """`open_as(user, javascript=True, dark=False, phone=False, confirmed=False)`: a watched page,
+    signed in; `confirmed`: its person has just said who they are.
 
     Each call is a browser of its own, so two people can work at once; None is nobody.
     """
@@ -171,6 +173,7 @@ def open_as(
         javascript: bool = True,
         dark: bool = False,
         phone: bool = False,
+        confirmed: bool = False,
     ) -> Page:
         arguments = {
             **browser_context_args,
@@ -186,6 +189,8 @@ def open_as(
         if user is not None:
             client = Client()
             client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+            if confirmed:
+                sure(client)
             name = django_settings.SESSION_COOKIE_NAME
             context.add_cookies(
                 [{"name": name, "value": client.cookies[name].value, "url": live_server.url}]

@@ -1,5 +1,6 @@
 """Forty decisions by keyboard alone; keeping many; the same without scripts and on a phone."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from uuid import uuid4
@@ -13,6 +14,7 @@ from identities.models import Credential, Finding, Identity, Party, Service, Use
 from reviews.actions import answers
 from reviews.models import Case, Decision, Item, Seat
 from tests.browser.conftest import Open
+from tests.browser.signing import confirm
 from tests.planted import Planted
 from tests.reviews.queues import fill
 
@@ -40,7 +42,7 @@ def answered(user: User) -> list[str]:
 
 
 def test_forty_decisions_by_keyboard_alone(open_as: Open, ines: User) -> None:
-    page = open_as(ines)
+    page = open_as(ines, confirmed=True)
     page.goto("/queue/")
     for case in range(4):
         # A number on the row goes to the case; there it stays, with the next item, until the end.
@@ -181,6 +183,8 @@ def test_many_are_kept_and_taken_back(
     if javascript:
         assert axe(page) == []
     how(page)
+    page.wait_for_url(re.compile("/accounts/reauthenticate/"))
+    confirm(page)
     expect(page.get_by_role("heading", name="3 of 3 kept")).to_be_visible()
     assert page.evaluate(wide) <= 0
     if javascript:
