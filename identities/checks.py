@@ -13,7 +13,8 @@ from evidence.words import counted
 from identities.actions import grants
 from identities.actions.revocations import not_answering, reach
 from identities.enforcers.contract import PermanentFailure, Target, TemporaryFailure
-from identities.models import Credential, Identity, Revocation, Rights
+from identities.findings import CONFLICT
+from identities.models import Credential, Finding, Identity, Revocation, Rights
 from identities.signals import checks as signals
 
 # Its name, whether it is well, what was found, and what to do about it.
@@ -36,6 +37,7 @@ def doctor() -> list[Check]:
         _grants,
         _unattested,
         _contradictions,
+        _conflicts,
         signals.doctor,
     ):
         try:
@@ -55,6 +57,18 @@ def _contradictions() -> list[Check]:
         said = f"{counted(many, 'credential')} {'states' if many == 1 else 'state'} times that"
         said = f"{said} contradict each other (/credentials/?times=contradict)"
     return [("stated times", True, said, "")]
+
+
+def _conflicts() -> list[Check]:
+    """Sources have no owner of their own: whoever runs them is told here which contradict which."""
+    rows = Finding.objects.filter(rule=CONFLICT, state__in=["open", "confirmed"])
+    pairs = sorted({family.rpartition(" ")[0] for family in rows.values_list("family", flat=True)})
+    if not pairs:
+        return [("traces", True, "none contradicts a log or another trace", "")]
+    more = f" and {counted(len(pairs) - NAMED, 'more pair')}" if len(pairs) > NAMED else ""
+    said = f"contradictions between sources: {', '.join(pairs[:NAMED])}{more}"
+    fix = f"find out which of the two is wrong (/findings/?rule={CONFLICT})"
+    return [("traces", False, said, fix)]
 
 
 def _rights() -> list[Check]:

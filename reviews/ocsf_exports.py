@@ -38,6 +38,7 @@ def findings() -> Iterator[dict[str, Any]]:
                 "words": row.words,
                 "state": row.state,
                 "strength": row.strength,
+                "strengths": row.strengths,
                 "count": row.count,
                 "first_at": micros(row.first_at),
                 "last_at": micros(row.last_at),

@@ -69,7 +69,9 @@ _SEVERITIES = {"low": (2, "Low"), "medium": (3, "Medium"), "high": (4, "High")} 
 _INCIDENT_STATES = {"draft": 1, "open": 1, "closed": 5, "cancelled": 99}
 _CONFIDENCES = {INFERRED: (1, "Low"), KEY: (2, "Medium")}
 # Rules that only evidence from runs can break are detections; the others judge authority.
-_DETECTIONS = frozenset({"shared_credential", "no_run", "left_task", "interactive_use"})
+_DETECTIONS = frozenset(
+    {"shared_credential", "no_run", "left_task", "interactive_use", "conflicting_trace"}
+)
 
 
 def event(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,8 +149,9 @@ def finding(row: Mapping[str, Any]) -> dict[str, Any]:
     """One finding as IAM Analysis Finding (2008) or, of what runs show, Detection Finding (2004).
 
     `row`: key, rule, words, state, strength, count, first_at, last_at, opened_at, state_at
-    (microseconds), controls (list of text), resources (list of text), and of whom: identity_key
-    and identity_name, or actor (ActorName). Raises KeyError without the first ten.
+    (microseconds), controls (list of text), resources (list of text), strengths (a count of each),
+    and of whom: identity_key and identity_name, or actor (ActorName). Raises KeyError without the
+    first ten.
     """
     number = _DETECTION if row["rule"] in _DETECTIONS else _IAM_FINDING
     state = row["state"]
@@ -186,6 +189,8 @@ def finding(row: Mapping[str, Any]) -> dict[str, Any]:
         },
         "unmapped": {"strength": STRENGTHS.get(row["strength"], NOT_STATED)},
     }
+    if row.get("strengths"):
+        made["unmapped"]["strengths"] = dict(row["strengths"])
     if row.get("controls"):
         made["finding_info"]["tags"] = [{"name": "control", "values": list(row["controls"])}]
     if row.get("resources"):

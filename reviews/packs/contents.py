@@ -13,6 +13,7 @@ from django.db.models import Q, QuerySet
 
 from evidence import ledger, merkle
 from evidence.models import Capsule, LedgerEntry, LedgerTombstone, LegalHold, Looked, Pack
+from evidence.vocabulary import STRENGTHS
 from identities.models import Grant, Revocation
 from reviews.models import Case, Comment, Decision, Item, Seat
 from reviews.packs.doors import at, of_door
@@ -45,7 +46,13 @@ def case_of(case: Case) -> dict[str, Any]:
         "closed_by": case.closed_by,
         "policy": None if case.policy is None else str(case.policy),
         "findings": [
-            {"finding": one.key, "rule": one.rule, "words": one.words}
+            {
+                "finding": one.key,
+                "rule": one.rule,
+                "words": one.words,
+                "strength": STRENGTHS.get(one.strength, ""),
+                "strengths": one.strengths,
+            }
             for one in case.findings.order_by("number")
         ],
         "seats": [_seat(one) for one in _seats(case)],

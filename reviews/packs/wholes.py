@@ -90,6 +90,7 @@ def identity(row: Identity, cases: Iterable[Case], user: User, *, now: datetime)
                 "words": one.words,
                 "state": one.state,
                 "strength": STRENGTHS.get(one.strength, ""),
+                "strengths": one.strengths,
                 "count": one.count,
                 "first_at": at(one.first_at),
                 "last_at": at(one.last_at),

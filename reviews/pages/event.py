@@ -17,6 +17,7 @@ from evidence.vocabulary import (
     OUTCOMES,
     STRENGTHS,
     TIME_RECEIVED,
+    mixed_strengths,
     proof_words,
 )
 from identities import visible
@@ -138,6 +139,7 @@ def _findings(key: events.Key, user: User, *, now: datetime) -> list[dict[str, A
             "at": one.last_at,
             "count": one.count,
             "strength": STRENGTHS[one.strength],
+            "strengths": mixed_strengths(one.strengths),
             "state": one.state,
             "case_key": asked[one.pk].key if one.pk in asked else "",
             "case_url": f"/cases/{asked[one.pk].key}/" if one.pk in asked else "",

@@ -12,6 +12,7 @@ from django.db.models import Prefetch
 from django.db.models.expressions import RawSQL
 
 from evidence.models import Run
+from evidence.vocabulary import mixed_strengths
 from evidence.words import counted
 from identities import permissions as identity_permissions
 from identities.actions import inheriting
@@ -257,6 +258,7 @@ def _finding(one: Finding, case: Case | None) -> dict[str, Any]:
         "at": one.last_at,
         "count": one.count,
         "strength": {3: "exact", 2: "key", 1: "inferred"}[one.strength],
+        "strengths": mixed_strengths(one.strengths),
         "state": one.state,
         "case_key": case.key if case else "",
         "case_url": f"/cases/{case.key}/" if case else "",

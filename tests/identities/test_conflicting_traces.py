@@ -6,6 +6,7 @@ import pytest
 
 from evidence.models import Source
 from evidence.vocabulary import INFERRED
+from identities import checks
 from identities.acting import COMMAND
 from identities.actions import bindings
 from identities.models import Finding
@@ -192,3 +193,13 @@ def test_conflict_never_holds_anything() -> None:
         "Conflicting trace cannot be marked: it says that one of two sources is wrong, and not"
         " which."
     )
+
+
+def test_doctor_names_the_pairs_of_sources(trail: Source, forger: Source) -> None:
+    def said() -> tuple[bool, str]:
+        return next((ok, words) for name, ok, words, _ in checks.doctor() if name == "traces")
+
+    assert said() == (True, "none contradicts a log or another trace")
+    arrive(trail, calls(1, REQUEST, action="s3:DeleteObject"))
+    arrive(forger, run(1, "reporter", REQUEST, of="forger"))
+    assert said() == (False, "contradictions between sources: forger against trail")

@@ -227,6 +227,11 @@ def test_inferred_finding_is_of_low_confidence() -> None:
     assert (made["confidence_id"], made["unmapped"]) == (1, {"strength": "inferred"})
 
 
+def test_finding_says_how_many_events_of_each_strength_it_has() -> None:
+    made = validated(ocsf_out.finding(FINDING | {"strengths": {"exact": 4, "key": 3}}))
+    assert made["unmapped"]["strengths"] == {"exact": 4, "key": 3}
+
+
 INCIDENT: dict[str, Any] = {
     "key": "CS-9",
     "title": "Incident: key used elsewhere",
