@@ -121,13 +121,21 @@ PROOFS |= {
 
 # Of links by key, in place of a surplus (evidence_doubt, in a migration).
 CLOCKS_APART = -2
+# No exactly linked call of the key came from this network (identities_new_address, in a migration).
+NEW_ADDRESS = -3
 
 
-def proof_words(proof: int, runs: int, surplus: int) -> str:
-    """The proof of a link as people read it, with what cannot be told (evidence_shownlink)."""
+def proof_words(proof: int, runs: int, surplus: int, *, learned: bool = True) -> str:
+    """The proof of a link as people read it, with what cannot be told (evidence_shownlink).
+
+    `learned`: of links by key, whether it is known which networks the key is used from."""
     words = PROOFS[proof]
     if runs == 0:
         return f"{words}; claimed: its agent is not linked to the account that called"
+    if surplus == NEW_ADDRESS:
+        return f"{words}; same key, new address: maybe not the run's"
+    if not learned and PROOF_PARENT < proof < PROOF_INFERRED:
+        words = f"{words}; addresses not yet learned"
     if runs > 1:
         return f"{words}; one of {runs} runs, which cannot be told"
     if surplus and proof >= PROOF_INFERRED:

@@ -36,8 +36,9 @@ _LOOK = f"""
 WITH seen AS MATERIALIZED (
     SELECT e.plane, e.activity = {API_CALL} AS is_call, e.request_id IS NOT NULL AS named,
            coalesce(g.strength, l.strength) AS strength,
-           coalesce(g.several, l.runs > 1 OR CASE WHEN l.strength = {KEY} AND NOT l.issued
-               THEN evidence_doubt(e.at, e.id, l.since, l.span, l.proof) <> 0 END) AS several,
+           coalesce(g.several, l.runs > 1 OR CASE WHEN l.strength = {KEY}
+               THEN identities_new_address(e.at, e.id) OR NOT l.issued
+                   AND evidence_doubt(e.at, e.id, l.since, l.span, l.proof) <> 0 END) AS several,
            coalesce(g.strength > 0, l.reached) AS reached,
            coalesce(l.issued AND g.strength IS NULL, false) AS issued,
            date_trunc('second', e.at, 'UTC') AS moment, split_part(a.realm, ':', 1) AS system,

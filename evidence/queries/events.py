@@ -277,6 +277,10 @@ class Linked(NamedTuple):
     runs: int  # of how many runs the cause may be
     surplus: int  # how many more such events than spans there are around it
 
+    def effect(self, key: Key) -> Key:
+        """The API event of the link, given the event that was asked about."""
+        return key if self.is_cause else self.key
+
 
 def linked(key: Key) -> list[Linked]:
     """Links from and to an event, the strongest first; beside a stronger one no weaker."""

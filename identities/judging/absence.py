@@ -4,19 +4,27 @@ Absence is judged only where every trace source concerned is complete past the e
 its lag, never on sampled or unproven sources, nor where a span could not be read, and is never
 stronger than inferred (product.md, rule 5). Concerned is also a source to which an agent of the
 same name sends. Only a run that explains a call takes it back: what makes absence unsure later, as
-an unreadable span does, is said in the finding.
+an unreadable span does, is said in the finding. A link by key answers no question about a call from
+a network that the key is not used from (key_networks.py).
 """
 
 from collections import Counter
-from datetime import datetime, timedelta
-from typing import NamedTuple
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 
 from evidence import locks, nudge
 from evidence.locks import Lock
 from evidence.models import Actor, Source, Term
-from evidence.vocabulary import EXACT, INFERRED, PLANE_IDENTITY, PROOF_CREDENTIAL, TIME_STATED
+from evidence.vocabulary import (
+    EXACT,
+    INFERRED,
+    KEY,
+    PLANE_IDENTITY,
+    PROOF_CREDENTIAL,
+    TIME_STATED,
+)
 from identities.models import (
     Binding,
     CredentialAgent,
@@ -26,10 +34,12 @@ from identities.models import (
     FindingEvent,
 )
 
-from . import found, holders, key_users
+from . import found, holders, key_networks, key_users
 from .concerned import NO_RUN, sources_of
 
 SHARED = "shared_credential"
+# A key that a key that a key issued: sessions are chained no deeper (holders.py).
+DEEPEST = 3
 
 
 class Known(NamedTuple):
@@ -86,7 +96,9 @@ def look(credential: int, known: Known | None, *, now: datetime) -> None:
     believed = _believed(credential, uses)
     if known is None:
         known = complete_until(sources_of(believed.uses))
-    _no_run(credential, believed, known, now=now)
+    own = believed.uses if believed.linked and believed.own else []
+    networks = key_networks.learn(credential, own)
+    _no_run(credential, believed, known, networks, now=now)
     _shared(credential, uses, now=now)
 
 
@@ -96,17 +108,28 @@ class Believed(NamedTuple):
     `linked`: of agents that people linked to its account. While there are none, every trace that
     states the request id of a call is believed, but once it is asked who made some calls, only
     those sources are that the question rests on: what another one claims answers no question.
+    `own`: these are uses of the key itself; else of the key that issued it, which no run used.
     """
 
     uses: list[CredentialAgent]
     linked: bool
     sources: list[int]
+    own: bool = True
 
 
 def _believed(credential: int, uses: list[CredentialAgent]) -> Believed:
-    linked = key_users.linked(credential, uses)
-    if linked:
-        return Believed(linked, True, sorted({use.source_id for use in linked}))
+    above = credential
+    for depth in range(DEEPEST + 1):
+        linked = key_users.linked(above, uses)
+        if linked:
+            return Believed(linked, True, sorted({use.source_id for use in linked}), depth == 0)
+        issuer = None if uses else key_networks.issuer(above)
+        if issuer is None or issuer.credential is None:
+            break
+        above = issuer.credential
+        uses = list(CredentialAgent.objects.filter(credential_actor=above))
+    if above != credential:
+        return Believed([], False, [])
     asked = Finding.objects.filter(actor_id=credential, rule=NO_RUN, state__in=found.LIVE)
     names = {name for one in asked for name in one.details.get("sources", ())}
     if names:
@@ -117,9 +140,7 @@ def _believed(credential: int, uses: list[CredentialAgent]) -> Believed:
 
 
 # Where an agent is linked to the account, a trace of any other explains nothing; while none is,
-# nobody's who is linked to another identity does. Else a span of a run that used the key for this
-# very action then, when there is one for each such call. Whom a key was issued to says nothing of
-# who used it, and nor does a pod or token that was alike.
+# nobody's who is linked to another identity does.
 EXPLAINED = f"""
 CASE WHEN %(linked)s THEN EXISTS (SELECT 1 FROM evidence_shownlink l
     WHERE l.effect_at = e.at AND l.effect_id = e.id AND l.strength = {EXACT})
@@ -128,15 +149,20 @@ CASE WHEN %(linked)s THEN EXISTS (SELECT 1 FROM evidence_shownlink l
     WHERE l.effect_at = e.at AND l.effect_id = e.id AND l.strength = {EXACT}
       AND s.source_id = ANY(%(believed)s)
       AND NOT identities_caller_differs(e.at, e.id, s.at, s.id)) END
-OR (EXISTS (SELECT 1 FROM evidence_link l
+"""
+# A span of a run that used the key for this very action then, when there is one for each such call.
+# Whom a key was issued to says nothing of who used it, and nor does a pod or token that was alike.
+BY_KEY = f"""
+EXISTS (SELECT 1 FROM evidence_link l
     JOIN evidence_event s ON s.at = l.cause_at AND s.id = l.cause_id
     JOIN evidence_run r ON r.source_id = s.source_id AND r.trace = s.trace
     WHERE l.effect_at = e.at AND l.effect_id = e.id AND l.proof = {PROOF_CREDENTIAL}
       AND s.source_id = ANY(%(believed)s))
-  AND evidence_surplus(e.credential_id, e.action_id, date_trunc('second', e.at, 'UTC')) = 0)
+  AND evidence_surplus(e.credential_id, e.action_id, date_trunc('second', e.at, 'UTC')) = 0
 """
 # Calls of a key that no run explains: those of which that can be concluded, and those of which it
-# was, until something explains them. `sure`: it can be concluded now.
+# was, until something explains them. `sure`: it can be concluded now. From a new network the key
+# says as little as of the key that issued it; `alive`: a run of the key was alive.
 ALONE = f"""
 WITH unread AS MATERIALIZED (
     -- When what could not be read may have been: near what came with it; of what came alone, nobody
@@ -149,8 +175,16 @@ WITH unread AS MATERIALIZED (
     JOIN identities_findingevent x ON x.finding_id = f.id
     WHERE f.actor_id = %(credential)s AND f.rule = '{NO_RUN}' AND f.state = ANY(%(live)s)
 )
-SELECT e.at, e.id, coalesce(e.address_id, 0), e.principal_id, w.sure
-FROM evidence_event e
+SELECT e.at, e.id, coalesce(e.address_id, 0), e.principal_id, n.network, EXISTS (
+    SELECT 1 FROM evidence_link l
+    JOIN evidence_event s ON s.at = l.cause_at AND s.id = l.cause_id
+    JOIN evidence_run r ON r.source_id = s.source_id AND r.trace = s.trace
+    WHERE l.effect_at = e.at AND l.effect_id = e.id AND l.strength = {KEY}
+      AND s.source_id = ANY(%(believed)s)) AS alive, w.sure
+FROM evidence_event e LEFT JOIN evidence_term a ON a.id = e.address_id
+CROSS JOIN LATERAL (SELECT CASE WHEN evidence_network(a.value) <> ALL(%(networks)s::text[])
+    THEN evidence_network(a.value) END AS network OFFSET 0) n
+CROSS JOIN LATERAL (SELECT (e.at, e.id) IN (SELECT a.at, a.event_id FROM asked a) AS asked) q
 CROSS JOIN LATERAL (SELECT coalesce(
     e.at <= %(until)s AND e.time_basis = {TIME_STATED}
     -- A stretch nobody received says nothing, however far the watermark is.
@@ -168,56 +202,98 @@ CROSS JOIN LATERAL (SELECT coalesce(
     false) AS sure OFFSET 0) w
 WHERE e.credential_id = %(credential)s AND e.plane = {PLANE_IDENTITY}
   AND coalesce(e.address_id, 0) <> ALL(%(seen)s)
-  AND (w.sure OR (e.at, e.id) IN (SELECT a.at, a.event_id FROM asked a))
+  AND (w.sure OR q.asked)
   AND NOT ({EXPLAINED})
+  AND (n.network IS NOT NULL OR ((%(own)s OR q.asked) AND NOT ({BY_KEY})))
 ORDER BY e.at, e.id
 """
 
 
-def _no_run(credential: int, believed: Believed, known: Known, *, now: datetime) -> None:
+class Alone(NamedTuple):
+    """A call that no run is known to have made."""
+
+    at: datetime
+    event: int
+    address: int  # evidence.Term; 0 where the log states none
+    principal: int | None
+    network: str | None  # where the key is used from others and not from this one
+    alive: bool  # a run of the key was alive
+    sure: bool  # it can be concluded now
+
+
+def _no_run(
+    credential: int,
+    believed: Believed,
+    known: Known,
+    networks: list[str] | None,
+    *,
+    now: datetime,
+) -> None:
+    judged = believed.uses and (believed.own or networks is not None)
     facts = {
         "credential": credential,
         "sources": sorted(sources_of(believed.uses)),
-        "until": known.until if believed.uses else None,
+        "until": known.until if judged else None,
         "seen": [use.address_id for use in believed.uses],
         "linked": believed.linked,
         "believed": believed.sources,
+        "own": believed.own,
+        "networks": networks,
         "live": list(found.LIVE),
     }
     asked = Finding.objects.filter(actor_id=credential, rule=NO_RUN, state__in=found.LIVE)
-    wanted: list[tuple[datetime, int, int, int | None, bool]] = []
+    wanted: list[Alone] = []
     if facts["until"] is not None or asked.exists():
         with connection.cursor() as cursor:
             cursor.execute(ALONE, facts)
-            wanted = cursor.fetchall()
-    actors = {principal for *_, principal, _ in wanted if principal is not None}
+            wanted = [Alone(*row) for row in cursor.fetchall()]
+    actors = {one.principal for one in wanted if one.principal is not None}
     bound = holders.Holders({*actors, credential})
     groups: dict[found.Key, list[found.Told]] = {}
+    details: dict[found.Key, dict[str, Any]] = {}
+    alive: Counter[found.Key] = Counter()
     unsure: Counter[found.Key] = Counter()
     addresses = dict(
-        Term.objects.filter(pk__in={address for _, _, address, *_ in wanted}).values_list(
-            "pk", "value"
-        )
+        Term.objects.filter(pk__in={one.address for one in wanted}).values_list("pk", "value")
     )
+    held = _held(credential) if wanted else {}
     name = Actor.objects.get(pk=credential).value
     names = Source.objects.filter(pk__in=believed.sources).order_by("name")
     rests_on = list(names.values_list("name", flat=True))
-    for at, event, address, principal, sure in wanted:
-        whose = bound.at(principal, at) or bound.at(credential, at)
-        where = addresses.get(address, "no stated address")
+    for one in wanted:
+        whose = bound.at(one.principal, one.at) or bound.at(credential, one.at)
+        where = addresses.get(one.address, "no stated address")
         identity = whose[0].identity if len(whose) == 1 else None
-        key = found.Key(identity, credential, NO_RUN, f"{name} {where}")
-        groups.setdefault(key, []).append((at, event, INFERRED, where))
-        unsure[key] += not sure
-    said = {"credential": name, "sources": rests_on}
+        family, said = f"{name} {where}", {"address": where}
+        if one.network is not None:
+            day = one.at.astimezone(UTC).date().isoformat()
+            family, said = f"{name} {one.network} {day}", {"address": one.network, "day": day}
+        family, said = held.get((one.at, one.event), (family, said))
+        key = found.Key(identity, credential, NO_RUN, family)
+        groups.setdefault(key, []).append((one.at, one.event, INFERRED, where))
+        details[key] = {"credential": name, **said, "sources": rests_on}
+        alive[key] += one.alive
+        unsure[key] += not one.sure
+    for key, about in details.items():
+        about["unsure"] = unsure[key]
+        if "day" in about:
+            about["calls_while_a_run_was_alive"] = alive[key]
     found.extend(
-        {
-            key: found.Asked(events, "", said | {"address": events[0][3], "unsure": unsure[key]})
-            for key, events in groups.items()
-        },
-        now=now,
+        {key: found.Asked(events, "", details[key]) for key, events in groups.items()}, now=now
     )
     _keep_only(credential, NO_RUN, groups, now=now)
+
+
+def _held(credential: int) -> dict[tuple[datetime, int], tuple[str, dict[str, str]]]:
+    """The family of each call that was asked about already, and its part of the details: it stays
+    where it was asked when the networks of the key come to be known, or no longer are."""
+    asked = Finding.objects.filter(actor_id=credential, rule=NO_RUN, events__isnull=False)
+    return {
+        (at, event): (family, {name: said[name] for name in ("address", "day") if name in said})
+        for at, event, family, said in asked.values_list(
+            "events__at", "events__event_id", "family", "details"
+        )
+    }
 
 
 def _shared(credential: int, uses: list[CredentialAgent], *, now: datetime) -> None:

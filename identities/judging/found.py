@@ -340,9 +340,7 @@ def words(finding: Finding) -> str:
         "shared_credential": f"key {finding.details.get('credential', finding.family)} was used"
         f" by {' and '.join(finding.details.get('agents', []))},"
         " which are not bound to it together",
-        "no_run": f"{counted(finding.count, 'call')} from {finding.details.get('address', 'an address')}"
-        f" with no run behind {'it' if finding.count == 1 else 'them'},"
-        f" from an address never seen with one{_unsure(finding)}",
+        "no_run": _no_run(finding),
         "after_refusal": f"used {finding.family} on {counted(finding.count, 'day')} after"
         f" {finding.details.get('case', 'its owners')} had refused it",
         "no_mfa": f"signed in to the console {times} without MFA",
@@ -353,6 +351,25 @@ def words(finding: Finding) -> str:
         "interactive_use": _interactive(finding.details, times, finding.count),
     }
     return said[finding.rule]
+
+
+def _no_run(finding: Finding) -> str:
+    calls = counted(finding.count, "call")
+    address = finding.details.get("address", "an address")
+    if "day" in finding.details:
+        alive = finding.details.get("calls_while_a_run_was_alive", 0)
+        run = "no run of that key was known to be alive"
+        if alive:
+            part = "" if alive >= finding.count else f" at {alive:,} of them"
+            run = f"a run of that key was alive{part}"
+        said = f"{calls} on {finding.details['day']}: same key, new address {address}; {run}"
+    else:
+        behind = "it" if finding.count == 1 else "them"
+        said = (
+            f"{calls} from {address} with no run behind {behind}, from an address never seen with"
+            " one"
+        )
+    return said + _unsure(finding)
 
 
 def _unsure(finding: Finding) -> str:

@@ -32,6 +32,10 @@ ON CONFLICT (credential_actor, agent_actor, service_actor, address_id, source_id
 DO UPDATE SET first_at = least(identities_credentialagent.first_at, excluded.first_at),
     last_at = greatest(identities_credentialagent.last_at, excluded.last_at)
 """
+ISSUED = """
+SELECT DISTINCT i.credential_id FROM unnest(%s::timestamptz[], %s::bigint[]) AS k(at, id)
+JOIN evidence_issuance i ON i.at = k.at AND i.event_id = k.id
+"""
 # A service where its agent is known by now, and an agent of which no service was remembered yet.
 FORGET = """
 DELETE FROM identities_credentialagent u USING identities_credentialagent n
@@ -56,7 +60,9 @@ WHERE s.trace IS NOT NULL AND s.principal_id = ANY(%(services)s)
 """
 
 
-def note(events: Iterable[Seen], causes: Mapping[tuple[datetime, int], Collection[Cause]]) -> None:
+def note(
+    events: Collection[Seen], causes: Mapping[tuple[datetime, int], Collection[Cause]]
+) -> None:
     """Remember who used which keys from where; mark those keys to look at again."""
     uses: dict[tuple[int, int, int, int, int], list[datetime]] = {}
     touched: set[int] = set()
@@ -79,16 +85,29 @@ def note(events: Iterable[Seen], causes: Mapping[tuple[datetime, int], Collectio
             cursor.execute(REMEMBER, [list(column) for column in zip(*rows, strict=True)])
             cursor.execute(FORGET, {"keys": sorted({key for key, *_ in uses})})
     used_by_runs = set(
-        CredentialAgent.objects.filter(credential_actor__in=touched).values_list(
-            "credential_actor", flat=True
-        )
+        CredentialAgent.objects.filter(credential_actor__in=touched)
+        .values_list("credential_actor", flat=True)
+        .union(CredentialWatch.objects.filter(pk__in=touched).values_list("pk", flat=True))
     )
+    watched = used_by_runs | _issued(events, causes)
     CredentialWatch.objects.bulk_create(
-        [CredentialWatch(credential_actor=actor, dirty=True) for actor in sorted(used_by_runs)],
+        [CredentialWatch(credential_actor=actor, dirty=True) for actor in sorted(watched)],
         update_conflicts=True,
         unique_fields=["credential_actor"],
         update_fields=["dirty"],
     )
+
+
+def _issued(
+    events: Collection[Seen], causes: Mapping[tuple[datetime, int], Collection[Cause]]
+) -> set[int]:
+    """The keys that runs issued: they are looked at before any run is seen to use them."""
+    calls = [(seen.at, seen.id) for seen in events if causes.get((seen.at, seen.id))]
+    if not calls:
+        return set()
+    with connection.cursor() as cursor:
+        cursor.execute(ISSUED, [list(column) for column in zip(*calls, strict=True)])
+        return {credential for (credential,) in cursor.fetchall()}
 
 
 def users(credential: int, uses: Iterable[CredentialAgent]) -> list[int]:

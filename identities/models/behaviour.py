@@ -223,6 +223,11 @@ class CredentialWatch(models.Model):
     # New events or links since the last look.
     dirty = models.BooleanField(default=True)
     judged_through = models.DateTimeField(null=True)
+    # The networks that its exactly linked calls came from; NULL: not yet learned
+    # (identities/judging/key_networks.py).
+    networks = ArrayField(models.TextField(), null=True)
+    # The agents that are exactly linked to it, by its calls or because they issued it; actors.
+    agents = ArrayField(models.BigIntegerField(), null=True)
 
     class Meta:
         indexes = [

@@ -7,18 +7,12 @@ from urllib.parse import urlencode
 from django.db import connection
 
 from evidence.models import Actor, Run
-from evidence.vocabulary import ACTIVITIES, LINK_STRENGTHS, OUTCOMES, proof_words
+from evidence.vocabulary import ACTIVITIES, KEY, LINK_STRENGTHS, OUTCOMES, proof_words
 from identities import permissions, visible
 from identities.actions.findings import DISPOSITIONS, proposed
+from identities.judging import key_networks
 from identities.judging.key_users import seen_with
-from identities.models import (
-    Binding,
-    Credential,
-    Finding,
-    Identity,
-    Revocation,
-    User,
-)
+from identities.models import Binding, Credential, Finding, Identity, Revocation, User
 from reviews.actions import policy_versions
 from reviews.actions.opening import IN_EVERY_MODE
 from reviews.pages import answers, issued_with, lists, room_acts, rows
@@ -63,6 +57,9 @@ def finding(one: Finding, user: User, *, now: datetime) -> dict[str, Any]:
         run = Run.objects.filter(trace=one.trace).first()
         if run is not None:
             details.append({"label": "run", "words": run.key, "url": f"/runs/{run.key}/"})
+    if one.rule == "no_run" and one.actor_id is not None:
+        said = key_networks.of_key(one.actor_id)
+        details.append({"label": "networks of the key", "words": said, "kind": "neutral"})
     alone = _left_alone(one, now=now)
     if alone:
         details.append({"label": "no review", "words": alone, "kind": "neutral"})
@@ -324,6 +321,8 @@ def _spans(one: Run) -> list[dict[str, Any]]:
         linked: dict[tuple[datetime, int], list[tuple[Any, ...]]] = {}
         for row in cursor.fetchall():
             linked.setdefault((row[0], row[1]), []).append(row)
+    by_key = (row for effects in linked.values() for row in effects if row[2] == KEY)
+    unlearned = key_networks.not_learned(row[6:8] for row in by_key)
     known = {row[2] for row in spans}
     children: dict[int | None, list[tuple[Any, ...]]] = {}
     for row in spans:
@@ -362,7 +361,9 @@ def _spans(one: Run) -> list[dict[str, Any]]:
                         "strength": LINK_STRENGTHS[effect[2]],
                         "words": f"{effect[4]} {effect[5]}".strip(),
                         "url": f"/events/{micros(effect[6])}-{effect[7]}/",
-                        "proof": proof_words(effect[3], effect[9], effect[10]),
+                        "proof": proof_words(
+                            effect[3], *effect[9:11], learned=effect[6:8] not in unlearned
+                        ),
                     }
                     for effect in effects
                 ],

@@ -13,6 +13,7 @@ from evidence.permissions import Reader
 from evidence.queries import events, sources
 from evidence.vocabulary import (
     ACTIVITIES,
+    KEY,
     LINK_STRENGTHS,
     OUTCOMES,
     STRENGTHS,
@@ -22,6 +23,7 @@ from evidence.vocabulary import (
 )
 from identities import visible
 from identities.findings import RULES
+from identities.judging import key_networks
 from identities.models import User
 from reviews.models import Case
 from reviews.pages import judged, lists
@@ -71,7 +73,7 @@ def event(ref: str, user: User, by: Reader, *, now: datetime) -> dict[str, Any] 
                 kind["count"] for kind in deposit.redactions.get("kinds", {}).values()
             ),
         },
-        "links": [_link(one, key) for one in events.linked(key)],
+        "links": _links(key),
         "findings": _findings(key, user, now=now),
         "sightings": [
             {
@@ -110,12 +112,18 @@ def _actors(found: Mapping[str, Any], user: User, *, now: datetime) -> list[dict
     return rows_
 
 
-def _link(one: events.Linked, key: events.Key) -> dict[str, Any]:
+def _links(key: events.Key) -> list[dict[str, Any]]:
+    found = events.linked(key)
+    unlearned = key_networks.not_learned(one.effect(key) for one in found if one.strength == KEY)
+    return [_link(one, key, learned=one.effect(key) not in unlearned) for one in found]
+
+
+def _link(one: events.Linked, key: events.Key, *, learned: bool) -> dict[str, Any]:
     return {
         "strength": LINK_STRENGTHS[one.strength],
         "words": one.action,
         "url": f"/events/{events.ref_of(one.key)}/",
-        "proof": proof_words(one.proof, one.runs, one.surplus),
+        "proof": proof_words(one.proof, one.runs, one.surplus, learned=learned),
         "at": one.key[0],
         "difference_us": micros(one.key[0]) - micros(key[0]),
         "direction": "caused by" if one.is_cause else "caused",

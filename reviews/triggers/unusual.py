@@ -30,13 +30,6 @@ MOST_HOURS = 16
 MOST_EVENTS = 20_000
 # "secretsmanager:getsecretvalue" -> "secretsmanager", "mail.send" -> "mail", "get pods" -> "get".
 FAMILY = "split_part(split_part(split_part(lower(t.value), ':', 1), '.', 1), ' ', 1)"
-# Of two, "198.51.100.7" -> "198.51.100.0/24"; of IPv6 the first three groups; else nothing.
-NETWORK = (
-    "CASE WHEN t.value ~ '^[0-9]{1,3}([.][0-9]{1,3}){3}$'"
-    " THEN regexp_replace(t.value, '[.][0-9]+$', '.0/24')"
-    " WHEN t.value ~ '^[0-9a-f]{1,4}(:[0-9a-f]{1,4}){3}'"
-    " THEN array_to_string((string_to_array(t.value, ':'))[1:3], ':') || '::/48' END"
-)
 NOT_NOTED = """NOT EXISTS (SELECT FROM reviews_trigger g
     WHERE g.identity_id = i.id AND g.name = 'unusual' AND g.subject = {subject})"""
 # Days before each day are all compared by usage_once, of the identities that were active lately.
@@ -104,7 +97,7 @@ CROSS JOIN LATERAL (
           AND a.at >= %(since)s - make_interval(days => %(days)s) AND a.at < %(now)s
         LIMIT {MOST_EVENTS} + 1) x) w
 CROSS JOIN LATERAL (
-    SELECT {NETWORK} AS network, min(a.at) AS at, count(*) AS many,
+    SELECT evidence_network(t.value) AS network, min(a.at) AS at, count(*) AS many,
         (min(a.at) AT TIME ZONE 'UTC')::date AS day
     FROM identities_attribution a
     JOIN evidence_event e ON e.at = a.at AND e.id = a.event_id
