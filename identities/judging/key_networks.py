@@ -25,17 +25,20 @@ NOT_LEARNED = "addresses not yet learned"
 
 # Up to LEAST are counted: the view is asked of few calls.
 OWN = f"""
+WITH place AS MATERIALIZED (
+    SELECT t.id, evidence_network(t.value) AS network FROM evidence_term t
+    WHERE t.id = ANY(%(addresses)s) AND evidence_network(t.value) IS NOT NULL
+)
 SELECT (SELECT count(*) FROM (
     SELECT FROM evidence_event e
-    JOIN evidence_term a ON a.id = e.address_id AND evidence_network(a.value) IS NOT NULL
     WHERE e.credential_id = %(key)s AND e.plane = {PLANE_IDENTITY}
+      AND e.address_id IN (SELECT id FROM place)
       AND EXISTS (SELECT FROM evidence_link l WHERE l.effect_at = e.at AND l.effect_id = e.id
                   AND l.proof = {PROOF_REQUEST_ID})
       AND EXISTS (SELECT FROM evidence_shownlink v WHERE v.effect_at = e.at
                   AND v.effect_id = e.id AND v.strength = {EXACT})
     LIMIT {LEAST}) counted),
-  ARRAY(SELECT DISTINCT evidence_network(value) FROM evidence_term
-        WHERE id = ANY(%(addresses)s) AND evidence_network(value) IS NOT NULL ORDER BY 1)
+  ARRAY(SELECT DISTINCT network FROM place ORDER BY 1)
 """
 ISSUER = f"""
 SELECT i.by_credential_id, array_agg(DISTINCT d.agent)

@@ -8,7 +8,6 @@ from evidence.formats import aws
 from evidence.formats.record import ActorName
 from evidence.models import Event, Run, Source
 from evidence.names import memory
-from evidence.queries import events as linked
 from evidence.vocabulary import PLANE_IDENTITY, TOOL_CALL
 from reviews import exports
 from reviews.pages import details, rows
@@ -77,9 +76,7 @@ def test_inferred_link_is_shown_with_its_reasons(sources: tuple[Source, Source])
     )
     assert shown(trail) == [("inferred", True)]
     event = Event.objects.get(plane=PLANE_IDENTITY, source_id=trail.pk)
-    (link,) = [
-        one_event._link(one, (event.at, event.id)) for one in linked.linked((event.at, event.id))
-    ]
+    (link,) = one_event._links((event.at, event.id))
     reasons = ["its caller is named like the agent", "it happened while the span lasted"]
     proof = f"score 40 of 100: the span's name fits the action, {', '.join(reasons)}"
     assert (link["strength"], link["direction"], link["proof"]) == ("inferred", "caused by", proof)
