@@ -23,13 +23,14 @@ from identities.models import CredentialAgent, CredentialWatch
 LEAST = 20
 NOT_LEARNED = "addresses not yet learned"
 
-# Up to LEAST are counted: the view is asked of few calls.
+# Up to LEAST are counted, and no more once there were as many: the view is asked of few calls, and
+# a month that retention drops takes away nothing that was learned.
 OWN = f"""
 WITH place AS MATERIALIZED (
     SELECT t.id, evidence_network(t.value) AS network FROM evidence_term t
     WHERE t.id = ANY(%(addresses)s) AND evidence_network(t.value) IS NOT NULL
 )
-SELECT (SELECT count(*) FROM (
+SELECT CASE WHEN %(counted)s >= {LEAST} THEN %(counted)s ELSE (SELECT count(*) FROM (
     SELECT FROM evidence_event e
     WHERE e.credential_id = %(key)s AND e.plane = {PLANE_IDENTITY}
       AND e.address_id IN (SELECT id FROM place)
@@ -37,7 +38,7 @@ SELECT (SELECT count(*) FROM (
                   AND l.proof = {PROOF_REQUEST_ID})
       AND EXISTS (SELECT FROM evidence_shownlink v WHERE v.effect_at = e.at
                   AND v.effect_id = e.id AND v.strength = {EXACT})
-    LIMIT {LEAST}) counted),
+    LIMIT {LEAST}) calls) END,
   ARRAY(SELECT DISTINCT network FROM place ORDER BY 1)
 """
 ISSUER = f"""
@@ -79,33 +80,38 @@ def learn(credential: int, linked: Sequence[CredentialAgent]) -> list[str] | Non
 
     `linked`: its uses by agents that are linked to its account (key_users.linked).
     """
-    facts: dict[str, Any] = {
-        "key": credential,
-        "addresses": sorted({use.address_id for use in linked}),
-    }
+    row = CredentialWatch.objects.get(pk=credential)
+    by = issuer(credential)
+    users = {use.agent_actor for use in linked} | set(by.agents if by is not None else ())
     calls, own = 0, []
     if linked:
+        facts: dict[str, Any] = {
+            "key": credential,
+            "addresses": sorted({use.address_id for use in linked}),
+            # What was counted of an agent that is linked no more counts no more.
+            "counted": row.exact_calls if users.issuperset(row.agents or ()) else 0,
+        }
         with connection.cursor() as cursor:
             cursor.execute(OWN, facts)
             calls, own = cursor.fetchone()
-    users = {use.agent_actor for use in linked}
     networks: list[str] | None = own if own and calls >= LEAST else None
-    by = issuer(credential)
-    if by is not None:
-        users |= set(by.agents)
-        if networks is None and by.credential is not None:
-            given = CredentialWatch.objects.filter(pk=by.credential, networks__isnull=False)
-            inherited = given.values_list("networks", flat=True).first()
-            networks = None if inherited is None else sorted({*own, *inherited})
-    _note(credential, networks, sorted(users) or None)
+    if networks is None and by is not None and by.credential is not None:
+        given = CredentialWatch.objects.filter(pk=by.credential, networks__isnull=False)
+        inherited = given.values_list("networks", flat=True).first()
+        networks = None if inherited is None else sorted({*own, *inherited})
+    _note(row, calls, networks, sorted(users) or None)
     return networks
 
 
-def _note(credential: int, networks: list[str] | None, users: list[int] | None) -> None:
-    row = CredentialWatch.objects.filter(pk=credential).first()
-    if row is None or (row.networks, row.agents) == (networks, users):
+def _note(
+    row: CredentialWatch, calls: int, networks: list[str] | None, users: list[int] | None
+) -> None:
+    credential = row.pk
+    if (row.exact_calls, row.networks, row.agents) == (calls, networks, users):
         return
-    CredentialWatch.objects.filter(pk=credential).update(networks=networks, agents=users)
+    CredentialWatch.objects.filter(pk=credential).update(
+        exact_calls=calls, networks=networks, agents=users
+    )
     if row.networks != networks:
         issued = Issuance.objects.filter(by_credential=credential).values("credential")
         CredentialWatch.objects.filter(pk__in=issued).update(dirty=True)
@@ -113,9 +119,11 @@ def _note(credential: int, networks: list[str] | None, users: list[int] | None) 
 
 def of_key(credential: int) -> str:
     """For people: the learned networks of a key, or that they are not."""
-    known = CredentialWatch.objects.filter(pk=credential, networks__isnull=False)
-    networks = known.values_list("networks", flat=True).first()
-    return NOT_LEARNED if networks is None else ", ".join(networks)
+    row = CredentialWatch.objects.filter(pk=credential).first()
+    if row is not None and row.networks is not None:
+        return ", ".join(row.networks)
+    calls = 0 if row is None else row.exact_calls
+    return f"{NOT_LEARNED}: {calls} of {LEAST} exactly linked calls"
 
 
 def not_learned(calls: Iterable[tuple[datetime, int]]) -> set[tuple[datetime, int]]:

@@ -76,6 +76,11 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AddField(
             model_name="credentialwatch",
+            name="exact_calls",
+            field=models.SmallIntegerField(db_default=0, default=0),
+        ),
+        migrations.AddField(
+            model_name="credentialwatch",
             name="networks",
             field=django.contrib.postgres.fields.ArrayField(
                 base_field=models.TextField(), null=True, size=None

@@ -223,6 +223,8 @@ class CredentialWatch(models.Model):
     # New events or links since the last look.
     dirty = models.BooleanField(default=True)
     judged_through = models.DateTimeField(null=True)
+    # Its exactly linked calls that came from a network, counted no further than to twenty.
+    exact_calls = models.SmallIntegerField(default=0, db_default=0)
     # The networks that its exactly linked calls came from; NULL: not yet learned
     # (identities/judging/key_networks.py).
     networks = ArrayField(models.TextField(), null=True)

@@ -1,8 +1,10 @@
 """A shared key proves the key, not the run: calls from networks that it is not used from."""
 
+from collections.abc import Callable
 from ipaddress import ip_address, ip_network
 from itertools import permutations
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import connection, transaction
@@ -11,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evidence.formats.record import ActorName, Issued, Record
-from evidence.models import Event, Link, Source, Term
+from evidence.models import Event, Link, Run, Source, Term
 from evidence.names import memory
 from evidence.queries import events
 from evidence.vocabulary import (
@@ -22,14 +24,14 @@ from evidence.vocabulary import (
     NEW_ADDRESS,
     PROOF_INFERRED,
     TOOL_CALL,
-    proof_words,
 )
 from identities import coverage
 from identities.acting import COMMAND
 from identities.actions import bindings
 from identities.judging import absence, key_networks
-from identities.models import CredentialWatch, Finding, Identity
+from identities.models import CredentialWatch, Finding, Identity, User
 from reviews import exports
+from reviews.pages import details, event
 from tests.evidence.conftest import NOW
 from tests.evidence.test_correlation import BASE, MINUTE, store
 from tests.evidence.test_links_by_key import AKIA, ASIA, call, step
@@ -111,19 +113,14 @@ def call_from(address: str) -> events.Key:
 
 def said_of(address: str) -> set[str]:
     """What the links of the one call from there say."""
-    key = call_from(address)
-    unlearned = key_networks.not_learned([key])
-    return {
-        proof_words(one.proof, one.runs, one.surplus, learned=key not in unlearned)
-        for one in events.linked(key)
-    }
+    return {one["proof"] for one in event._links(call_from(address))}
 
 
 NEW = f"{AKIA.value} 203.0.113.0/24 {DAY}"
 
 
 def test_live_run_answers_no_question_about_a_call_from_a_new_network(
-    trail: Source, traces: Source, active: Make
+    trail: Source, traces: Source, active: Make, user: Callable[..., User]
 ) -> None:
     reporter = start(trail, traces, active)
     bring(trail, traces, used(2, AWAY))
@@ -139,6 +136,9 @@ def test_live_run_answers_no_question_about_a_call_from_a_new_network(
     assert (found.exact, found.key, found.untold) == (key_networks.LEAST, 0, 1)
     (row,) = (row for row in exports.links() if row["strength"] == "key")
     assert row["surplus"] == NEW_ADDRESS
+
+    shown = details.finding(question, user("auditor", "auditor"), now=LATER)["finding"]["details"]
+    assert {"label": "networks of the key", "words": "10.0.0.0/24", "kind": "neutral"} in shown
 
     # From where it is used, another address of that network included, nothing is asked.
     bring(trail, traces, used(3, "10.0.0.77"))
@@ -180,7 +180,12 @@ def test_nothing_is_concluded_from_addresses_before_twenty_exact_calls(
     }
     assert coverage.of_identity(reporter.number, until=LATER).key == 1
     key = actor("access_key", AKIA.value)
-    assert key_networks.of_key(key.pk) == "addresses not yet learned"
+    said = "addresses not yet learned: 19 of 20 exactly linked calls"
+    assert key_networks.of_key(key.pk) == said
+
+    (of_run,) = Run.objects.filter(trace=UUID(int=2))
+    proofs = {one["proof"] for span in details._spans(of_run) for one in span["links"]}
+    assert proofs == said_of(AWAY)
 
     # Names of services are no networks: this one teaches nothing, and is asked nothing.
     bring(trail, traces, exact(3, 1, "cloudformation.amazonaws.com"))
@@ -202,7 +207,7 @@ def test_exact_call_from_the_new_network_withdraws_the_question(
 
 
 def test_call_that_was_asked_about_stays_where_it_was_asked(
-    trail: Source, traces: Source, active: Make, user: Any
+    trail: Source, traces: Source, active: Make
 ) -> None:
     start(trail, traces, active, key_networks.LEAST - 1)
     first, second = (
@@ -220,12 +225,8 @@ def test_call_that_was_asked_about_stays_where_it_was_asked(
 
 def test_questions_are_the_same_in_any_order(trail: Source, traces: Source, active: Make) -> None:
     start(trail, traces, active, key_networks.LEAST - 1)
-    parts = (
-        exact(3, 1),
-        used(2, AWAY),
-        used(4, "198.51.100.7", "10.0.0.9"),
-        exact(5, 1, "192.0.2.1"),
-    )
+    (called, spans), (moved, of_moved) = used(2, AWAY, "10.0.0.9"), used(4, "192.0.2.7")
+    parts = (exact(3, 1), (called + moved, spans + of_moved), exact(5, 1, "192.0.2.1"))
     found = set()
     for order in permutations(parts):
         with transaction.atomic():
@@ -234,7 +235,7 @@ def test_questions_are_the_same_in_any_order(trail: Source, traces: Source, acti
             found.add(tuple(sorted(row for row in asked() if row[1] != "withdrawn")))
             transaction.set_rollback(True)
         memory.forget()
-    assert found == {((f"{AKIA.value} 198.51.100.0/24 {DAY}", "open", 1), (NEW, "open", 1))}
+    assert found == {((NEW, "open", 1),)}
 
 
 def test_looking_takes_as_many_queries_for_one_call_as_for_many(
@@ -338,13 +339,13 @@ def test_call_is_inferred_to_no_agent_but_those_its_key_is_exactly_linked_to(
     ]  # fmt: skip
     bring(trail, traces, ([called], silent))
     key = actor("access_key", ASIA.value)
-    at, event = Event.objects.values_list("at", "id").get(credential_id=key.pk)
+    at, number = Event.objects.values_list("at", "id").get(credential_id=key.pk)
     tool = Event.objects.get(trace=(30).to_bytes(16).hex(), activity=TOOL_CALL)
     Link.objects.create(
-        effect_at=at, effect_id=event, cause_at=tool.at, cause_id=tool.id,
+        effect_at=at, effect_id=number, cause_at=tool.at, cause_id=tool.id,
         proof=PROOF_INFERRED + BECAUSE_KNOWN + BECAUSE_NAMED, strength=INFERRED, recorded_at=NOW,
     )  # fmt: skip
-    assert [one.strength for one in events.linked((at, event))] == [INFERRED] * shown
+    assert [one.strength for one in events.linked((at, number))] == [INFERRED] * shown
 
 
 # --- networks
