@@ -36,6 +36,6 @@ $$
 
 
 class Migration(migrations.Migration):
-    dependencies = [("evidence", "0031_failed_since")]
+    dependencies = [("evidence", "0033_pending_uploads")]
 
     operations = [migrations.RunSQL(NETWORK, "DROP FUNCTION evidence_network(text)")]

@@ -10,7 +10,8 @@ from importlib import import_module
 import django.contrib.postgres.fields
 from django.db import migrations, models
 
-_BEFORE = import_module("identities.migrations.0030_claimed_links")
+_LIKELY = import_module("evidence.migrations.0032_inferred_sets")
+_BEFORE = import_module("identities.migrations.0042_inferred_sets")
 
 NEW_ADDRESS = """
 CREATE FUNCTION identities_new_address(moment timestamptz, event bigint) RETURNS boolean
@@ -44,17 +45,20 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
                 identities_of_actor(d.agent, e.at), identities_of_actor(d.service, e.at))))
 $$
 """
-_PAIR = "identities_of_another_agent({0}.effect_at, {0}.effect_id, {0}.cause_at, {0}.cause_id)"
-_RUNS = "             AND o.strength = 1 AND r.api_calls = 0"
-_SURPLUS = "            WHEN l.proof IN (4, 5, 6, 7) AND g.runs = 1 THEN"
-_INFERRED = "        AND NOT evidence_explained(l.effect_at, l.effect_id)"
-_NEW = """            WHEN l.proof IN (3, 4, 5, 6, 7)
+_NOT = "NOT identities_of_another_agent({0}.effect_at, {0}.effect_id, {1}.cause_at, {1}.cause_id)"
+_OF_RUNS = (
+    "          AND NOT evidence_from_elsewhere(o.effect_at, o.effect_id, o.cause_at, o.cause_id)"
+)
+_SURPLUS = "            WHEN s.proof IN (4, 5, 6, 7) AND s.together = 1 THEN"
+_INFERRED = "            AND (SELECT NOT i.explained AND"
+_NEW = """            WHEN s.proof IN (3, 4, 5, 6, 7)
                 AND identities_new_address(l.effect_at, l.effect_id) THEN -3
 """
-VIEW = (
-    _BEFORE.VIEW.replace(_RUNS, f"{_RUNS}\n             AND NOT {_PAIR.format('o')}")
-    .replace(_SURPLUS, _NEW + _SURPLUS)
-    .replace(_INFERRED, f"{_INFERRED}\n        AND NOT {_PAIR.format('l')}")
+LIKELY = _LIKELY.LIKELY.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION").replace(
+    _OF_RUNS, f"{_OF_RUNS}\n          AND {_NOT.format('o', 'o')}"
+)
+VIEW = _BEFORE.VIEW.replace(_SURPLUS, _NEW + _SURPLUS).replace(
+    _INFERRED, f"            AND {_NOT.format('l', 'o')}\n{_INFERRED}"
 )
 
 # Keys that agents issued are looked at as well, and all keys once more.
@@ -70,7 +74,7 @@ UPDATE identities_credentialwatch SET dirty = true WHERE NOT dirty;
 class Migration(migrations.Migration):
     dependencies = [
         ("evidence", "0034_networks"),
-        ("identities", "0036_taken_along"),
+        ("identities", "0042_inferred_sets"),
     ]
 
     operations = [
@@ -98,6 +102,7 @@ class Migration(migrations.Migration):
             OF_ANOTHER_AGENT,
             "DROP FUNCTION identities_of_another_agent(timestamptz, bigint, timestamptz, bigint)",
         ),
+        migrations.RunSQL(LIKELY, migrations.RunSQL.noop),
         migrations.RunSQL(VIEW, _BEFORE.VIEW),
         migrations.RunSQL(WATCH, migrations.RunSQL.noop),
     ]
