@@ -1,5 +1,5 @@
 """Who signs a link as well: the owners of other identities that the actor is of already; where there
-are none, a second person for the identity itself (docs/decisions/0097-nobody-links-alone.md).
+are none, a second person for the identity itself (docs/decisions/0100-nobody-links-alone.md).
 
 Reads only. A claimed link counts for nothing here, as everywhere (docs/decisions/0092).
 """
