@@ -93,13 +93,13 @@ def test_inference_names_the_right_run_or_none_but_where_a_thief_stands_in_for_a
                 right[here.score] += 1
             else:
                 wrong[one.who, here.score] += 1
-    assert (dict(right), dict(wrong), len(wanted)) == ({50: 21}, {("attacker", 60): 3}, 31)
+    assert (dict(right), dict(wrong), len(wanted)) == ({50: 27}, {("attacker", 60): 3}, 31)
     missed = {play_run(play, one.run) for one in wanted if (one.log, one.number) not in found}
     assert missed == {"stock-planner"}
-    # Whoever else called beside the tool's own call is not told apart, and nobody is named.
+    # Whoever else called beside the tool's own call did so from elsewhere, and is given no run.
     others = [one for one in play.truth if one.who in ("attacker", "person")]
     near = [found[one.log, one.number] for one in others if (one.log, one.number) in found]
-    assert (len(others), Counter(one.named for one in near)) == (13, {False: 6, True: 3})
+    assert (len(others), Counter(one.named for one in near)) == (13, {True: 3})
 
 
 def play_run(play: Play, trace: str | None) -> str:
