@@ -258,8 +258,9 @@ def why_not_put_off(source: Source, *, now: datetime) -> str | None:
     ).first()
     if last is None:
         return None
+    who = last.by_name or last.by
     return (
-        f"{last.by_name or last.by} put off its pulls on {last.at:%d %b %Y %H:%M} UTC: once a day."
+        f"{who} stopped its pulls on {last.at:%d %b %Y %H:%M} UTC, which one person does once a day"
     )
 
 

@@ -141,7 +141,7 @@ def pause(request: HttpRequest, by: Reader, name: str) -> HttpResponse:
     if paused and second_person.waits(source, by):
         reason = request.POST.get("reason", "")[:2_000].replace("\0", "")
         key = connecting.put_off(source=source, by=by, now=now, reason=reason)
-        messages.info(request, f"A second person signs {key} for {name} to stay paused.")
+        messages.info(request, f"Pausing {name} is proposed: a second person signs {key}.")
         return redirect("source_page", name=name)
     connecting.pause(source=source, paused=paused, by=by, now=now)
     messages.success(request, f"{name} {'is paused' if paused else 'goes on'}.")

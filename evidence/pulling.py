@@ -61,7 +61,7 @@ def context(source: Source, by: Reader, *, now: datetime) -> dict[str, Any]:
         "pause": {
             "url": f"{path}pause/",
             "why_not": by.why_not_pause or "",
-            "not_at_once": "its system sends its log"
+            "not_at_once": "its system sends its log, so that no pull can be stopped"
             if pulls.lists_only(link)
             else connecting.why_not_put_off(source, now=now),
         }

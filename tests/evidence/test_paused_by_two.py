@@ -133,7 +133,7 @@ def test_the_page_says_before_what_a_pause_does(
     assert "Pulling stops now, for an hour" in client.get("/sources/prod/").content.decode()
     assert client.post("/sources/prod/pause/", WHY)["Location"] == "/sources/prod/"
     shown = client.get("/sources/prod/").content.decode()
-    assert "Nothing stops before a second person signs: Dora put off its pulls" in shown
+    assert "Nothing stops before a second person signs: Dora stopped its pulls" in shown
     assert client.post("/sources/prod/pause/", {"paused": "1"}).status_code == 409
 
 
