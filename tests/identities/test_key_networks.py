@@ -90,7 +90,7 @@ def bring(trail: Source, traces: Source, *parts: tuple[list[Record], list[Record
 
 def start(trail: Source, traces: Source, active: Make, many: int = key_networks.LEAST) -> Identity:
     """A key with so many exactly linked calls, all from one network."""
-    reporter = active("reporter")
+    reporter: Identity = active("reporter")
     called, spans = exact(1, many)
     store(trail, called)
     store(traces, spans)
