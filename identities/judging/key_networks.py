@@ -23,8 +23,9 @@ from identities.models import CredentialAgent, CredentialWatch
 LEAST = 20
 NOT_LEARNED = "addresses not yet learned"
 
-# Up to LEAST are counted, and no more once there were as many: the view is asked of few calls, and
-# a month that retention drops takes away nothing that was learned.
+# OFFSET 0: the view is asked of one call after the other, never as a whole, whatever the planner
+# knows of new tables. Up to LEAST are counted, and no more once there were as many: a month that
+# retention drops takes away nothing that was learned.
 OWN = f"""
 WITH place AS MATERIALIZED (
     SELECT t.id, evidence_network(t.value) AS network FROM evidence_term t
@@ -35,21 +36,25 @@ SELECT CASE WHEN %(counted)s >= {LEAST} THEN %(counted)s ELSE (SELECT count(*) F
     WHERE e.credential_id = %(key)s AND e.plane = {PLANE_IDENTITY}
       AND e.address_id IN (SELECT id FROM place)
       AND EXISTS (SELECT FROM evidence_link l WHERE l.effect_at = e.at AND l.effect_id = e.id
-                  AND l.proof = {PROOF_REQUEST_ID})
+                  AND l.proof = {PROOF_REQUEST_ID} OFFSET 0)
       AND EXISTS (SELECT FROM evidence_shownlink v WHERE v.effect_at = e.at
-                  AND v.effect_id = e.id AND v.strength = {EXACT})
+                  AND v.effect_id = e.id AND v.strength = {EXACT} OFFSET 0)
     LIMIT {LEAST}) calls) END,
   ARRAY(SELECT DISTINCT network FROM place ORDER BY 1)
 """
 ISSUER = f"""
 SELECT i.by_credential_id, array_agg(DISTINCT d.agent)
-FROM evidence_issuance i
-JOIN evidence_shownlink v ON v.effect_at = i.at AND v.effect_id = i.event_id
- AND v.strength = {EXACT}
-JOIN evidence_event s ON s.at = v.cause_at AND s.id = v.cause_id
-LEFT JOIN evidence_run r ON r.source_id = s.source_id AND r.trace = s.trace
-CROSS JOIN LATERAL (SELECT coalesce({agents.of("s")}, r.agent_id, s.principal_id) AS agent) d
-WHERE i.credential_id = %s AND d.agent IS NOT NULL
+FROM (SELECT at, event_id, by_credential_id FROM evidence_issuance
+      WHERE credential_id = %s OFFSET 0) i
+CROSS JOIN LATERAL (
+    SELECT v.cause_at, v.cause_id FROM evidence_shownlink v
+    WHERE v.effect_at = i.at AND v.effect_id = i.event_id AND v.strength = {EXACT} OFFSET 0) v
+CROSS JOIN LATERAL (
+    SELECT coalesce({agents.of("s")}, r.agent_id, s.principal_id) AS agent
+    FROM evidence_event s
+    LEFT JOIN evidence_run r ON r.source_id = s.source_id AND r.trace = s.trace
+    WHERE s.at = v.cause_at AND s.id = v.cause_id OFFSET 0) d
+WHERE d.agent IS NOT NULL
 GROUP BY i.by_credential_id ORDER BY i.by_credential_id LIMIT 1
 """
 NOT_KNOWN = """
