@@ -308,10 +308,11 @@ def why_not_hold(by: By, identity: Identity, *, now: datetime) -> str | None:
 
 
 def why_not_suspend(by: By, identity: Identity, *, now: datetime) -> str | None:
-    """Suspending takes both seats; alone only a responder may, to contain."""
+    """Suspend: nobody resumes it alone, so that nobody does it alone. In an incident it is part of
+    the containment, which is signed there and can be undone."""
     return _why_not(
         by,
-        frozenset({"responder"}),
+        frozenset(),
         None,
         f"Suspending {identity.name} takes both seats: open a case, or hold it at once.",
         now,

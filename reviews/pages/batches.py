@@ -34,7 +34,7 @@ STEPS = {
     "revoke": "Revoke: it cannot be taken back",
 }
 # What nobody signs alone is not offered; signed before, it is listed.
-ALONE = tuple(step for step in STEPS if step != "revoke")
+ALONE = ("hold", "release")
 
 
 PATH = "/batches/"

@@ -165,7 +165,7 @@ ALLOWED = {
     "activate": {"reviewer", "administrator", "its owner"},
     "attest": {"its owner"},
     "hold": {"responder", "its owner"},
-    "suspend": {"responder"},
+    "suspend": set(),
     "resume": set(),
     "retire": {"its owner"},
 }

@@ -37,7 +37,7 @@ Make = Callable[..., Any]
     ("group", "steps"),
     [
         # What is suspended works again by its seats alone.
-        ("responder", {"hold", "release", "suspend"}),
+        ("responder", {"hold", "release"}),
         ("the owner", {"hold", "release"}),
         ("reviewer", set()),
         ("administrator", set()),

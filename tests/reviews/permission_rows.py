@@ -306,7 +306,6 @@ def of_identities() -> Iterator[Row]:
         "confirm_binding": lambda w: Binding.objects.filter(identity=w.identity()).first(),
         "dispose_finding": lambda w: Finding(identity=w.identity(), rule="no_run"),
     }
-    both = "takes both seats: open a case, or hold it at once."
     table = {
         "confirm_binding": (
             "rita",
@@ -343,7 +342,6 @@ def of_identities() -> Iterator[Row]:
             "rita",
             "Only a responder or who answers for svc-report may hold it.",
         ),
-        "suspend": ("rex", "ines", f"Suspending svc-report {both}"),
         "register": ("root", "rita", "Only an administrator may register files."),
         "administer": ("root", "rita", "Only an administrator may do this."),
     }

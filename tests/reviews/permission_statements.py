@@ -67,8 +67,9 @@ def of_statements() -> Iterator[Row]:
 
 
 def of_revocations() -> Iterator[Row]:
-    """Nobody revokes alone; what failed is sent again by who contains or answers for it."""
+    """Nobody revokes or suspends alone; what failed is sent again by who contains or answers for it."""
     seats = "Revoking what svc-report has takes both seats: open a case, or hold it at once."
+    suspends = seats.replace("Revoking what svc-report has", "Suspending svc-report")
     again = "Only a responder or who answers for svc-report may try it again."
     table: tuple[tuple[str, str, str | None], ...] = (
         ("revoke", "rex", seats),
@@ -76,6 +77,10 @@ def of_revocations() -> Iterator[Row]:
         ("revoke", "root", seats),
         ("revoke", "otto", AUDITOR),
         ("revoke", "off", INACTIVE),
+        ("suspend", "rex", suspends),
+        ("suspend", "ines", suspends),
+        ("suspend", "otto", AUDITOR),
+        ("suspend", "off", INACTIVE),
         ("retry", "rex", None),
         ("retry", "ines", None),
         ("retry", "rita", again),

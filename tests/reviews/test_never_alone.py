@@ -43,9 +43,9 @@ def opened(story: Told) -> Case:
     return actions.open_review(identity=identity, by=story.rita, now=NOW, reason="yearly")
 
 
-@pytest.mark.parametrize("step", ["revoke", "narrow"])
+@pytest.mark.parametrize("step", ["revoke", "narrow", "suspend"])
 @pytest.mark.parametrize("who", ["rita", "ines"])
-def test_nobody_revokes_or_narrows_alone(story: Told, step: str, who: str) -> None:
+def test_nobody_revokes_narrows_or_suspends_alone(story: Told, step: str, who: str) -> None:
     """Outside of an incident, whatever role they have; a case does, in the name of Countersign."""
     user = User.objects.get(username=who)
     user.groups.set(Group.objects.exclude(name="auditor"))
