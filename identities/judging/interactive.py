@@ -185,7 +185,7 @@ def _groups(calls: Collection[Call], bound: holders.Holders) -> dict[found.Key, 
         by_client = client is not None and (
             client.name not in of_agent.clients if of_agent else client.in_itself
         )
-        there = beside.get((call.address, call.realm, call.day), frozenset())
+        there: Collection[str] = beside.get((call.address, call.realm, call.day), ())
         # That people sign in from where an agent is known to call says nothing.
         by_network = of_agent is not None and call.address not in of_agent.addresses
         if by_client or (by_network and there):

@@ -16,6 +16,8 @@ from evidence.vocabulary import AGENT_RUN, AUTHENTICATION, INFERRED, TOOL_CALL
 from identities import judging
 from identities.findings import clients
 from identities.models import Finding, Identity
+from reviews.pages import line_data
+from reviews.pages.dossier import dossier
 from tests.evidence.conftest import NOW
 from tests.evidence.test_correlation import BASE, MINUTE
 from tests.evidence.test_links_by_key import AKIA, call, step
@@ -298,9 +300,12 @@ def test_it_is_found_where_all_links_are_inferred(active: Make) -> None:
         ("invoicer", 2,
          f"{AKIA.value} was used 2 times with a web browser and the AWS CLI from {OFFICE}{RUNS}")
     ]  # fmt: skip
-    assert Finding.objects.get(rule=RULE).details["grounds"][-1] == (
+    one = Finding.objects.get(rule=RULE)
+    assert one.details["grounds"][-1] == (
         "outside what 24 calls of its agent show, linked to runs (inferred)"
     )
+    said = line_data.as_data(dossier(identity, now=LATER))["what_behaviour"]["findings"]
+    assert [row["words"] for row in said if row["rule"] == RULE] == [one.words]
 
 
 def test_recorded_use_of_a_users_keys_in_the_console_is_found(

@@ -1,6 +1,7 @@
 """A finding of a run names a run, never the trace that the SDK's span alone stands in."""
 
 import itertools
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ def spans(sdk_in: int) -> tuple[list[Record], list[Record]]:
     """A run whose tool read a secret, and the SDK's span of that call in the trace `sdk_in`."""
     agent = ActorName("otel:traces", "agent", "invoicer")
     service = ActorName("otel:traces", "service", "invoice-service")
-    said = {"at": BASE + MINUTE, "credential": None, "principal": service}
+    said: dict[str, Any] = {"at": BASE + MINUTE, "credential": None, "principal": service}
     run = [
         step(1, RUN, activity=AGENT_RUN, action="invoke_agent", agent=agent,
              duration=20 * SECOND, **said),
