@@ -159,7 +159,7 @@ def _why(kind: str, value: str, how: str, *, signed_in: bool) -> str:
     if _ROOT.fullmatch(value):
         return "root user"
     if how == STATED and kind in ("user", "email"):
-        return "named by the session"
+        return STATED
     if kind == "user" and not value.startswith("system:"):
         return "user"
     return "signed in interactively" if signed_in else ""

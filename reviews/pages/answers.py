@@ -269,7 +269,7 @@ def _heads(d: Dossier) -> list[dict[str, Any]]:
     facts: list[dict[str, Any]] = [
         {
             "label": "Head of the chain",
-            "words": f"{one.name} ({one.why}), {_by(one)}",
+            "words": f"{one.name}{'' if one.why == one.how else f' ({one.why})'}, {_by(one)}",
             "at": one.last_at,
             "kind": one.strength,
         }

@@ -173,7 +173,9 @@ def test_person_whom_a_session_states_is_named(active: Make) -> None:
     tell(*chain(session("pipeline", "build", "ASIAPIPE000000000001"), sourceIdentity="mia"))
     agent = active("agent")
     known(agent, f"{ROLES}/{AGENT}")
-    assert heads(agent) == [("mia", "named by the session", STATED, 1, 0)]
+    assert heads(agent) == [("mia", STATED, STATED, 1, 0)]
+    facts = answers.of(dossier(agent, now=NOW))["identity"]["facts"]
+    assert "mia, stated by the session, 1 call" in [one["words"] for one in facts]
 
 
 def test_person_who_impersonates_a_service_account_is_named(active: Make) -> None:
