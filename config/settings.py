@@ -244,6 +244,8 @@ ACCOUNT_DEFAULT_HTTP_PROTOCOL = _WEB.scheme
 # Whoever signs in is throttled by their own address, not by that of the proxy before us.
 ALLAUTH_TRUSTED_PROXY_COUNT = 1 if BEHIND_PROXY else 0
 MFA_ADAPTER = "reviews.seeds.SealingAdapter"
+# Nobody signs up: no stranger's account waits under an address that is not verified.
+MFA_ALLOW_UNVERIFIED_EMAIL = True
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_TOTP_ISSUER = "Countersign"
 MFA_PASSKEY_LOGIN_ENABLED = True

@@ -70,6 +70,13 @@ def cannot_decide(user: User) -> str | None:
     return lacks_factor(user) if user.is_active else INACTIVE
 
 
+def cannot_change(user: User) -> str | None:
+    """Why a login changes nothing at all."""
+    if not user.is_active:
+        return INACTIVE
+    return AUDITOR if "auditor" in groups(user) else None
+
+
 def cannot_sign(user: User, able: frozenset[str], sentence: str, *, now: datetime) -> str | None:
     """Why a user signs nothing for the whole house, or `sentence` to whoever is in no group that may."""
     if not user.is_active:

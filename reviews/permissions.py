@@ -12,15 +12,7 @@ from django.db.models import Q
 
 from identities import permissions as lowest
 from identities.models import Identity, Party, Person, User
-from identities.permissions import (
-    AUDITOR,
-    INACTIVE,
-    LEFT,
-    cannot_decide,
-    groups,
-    parties_of,
-    require,
-)
+from identities.permissions import LEFT, cannot_change, cannot_decide, groups, parties_of, require
 from reviews.models import Case, Item, Seat
 from reviews.persons import subject_persons, subjects_of
 
@@ -83,18 +75,9 @@ def persons_of(party: Party, *, now: datetime) -> list[Person]:
     )
 
 
-def _why_not_take_part(user: User) -> str | None:
-    """What bars a login from changing anything at all."""
-    if not user.is_active:
-        return INACTIVE
-    if "auditor" in groups(user):
-        return AUDITOR
-    return None
-
-
 def _why_not_act(user: User) -> str | None:
     """What bars a login from deciding anything."""
-    return _why_not_take_part(user) or cannot_decide(user)
+    return cannot_change(user) or cannot_decide(user)
 
 
 def why_not_see(user: User, case: Case, *, now: datetime) -> str | None:
@@ -129,7 +112,7 @@ def why_not_start(user: User, case: Case, *, now: datetime) -> str | None:
 
 def why_not_request(user: User, identity: Identity) -> str | None:
     """Ask for authority for an identity: whoever sees it may ask; others sign."""
-    why = _why_not_take_part(user)
+    why = cannot_change(user)
     if why is not None:
         return why
     if user.person_id is None:

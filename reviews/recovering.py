@@ -139,13 +139,14 @@ def link_due(login: str, *, now: datetime) -> Recovery | None:
     """Mark that the link of a new password is printed; None where no recovery allows one."""
     with transaction.atomic():
         rows = Recovery.objects.select_for_update(of=("self",)).select_related("user")
-        row = rows.filter(
+        rows = rows.filter(
             user__username=login,
             user__is_active=True,
             kind="password",
             done_at__gt=now - LINK_LASTS,
             linked_at__isnull=True,
-        ).first()
+        )
+        row = rows.exclude(verdict="misuse").first()
         if row is not None:
             row.linked_at = now
             row.save(update_fields=["linked_at"])

@@ -7,6 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from allauth.mfa.totp.internal.auth import (
+    format_hotp_value,
+    hotp_value,
+    yield_hotp_counters_from_time,
+)
+from django.conf import settings
 from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
 from django.test import Client
@@ -58,22 +64,37 @@ def set_password(link: str) -> Client:
 
 
 def signed_in(login: str) -> Client:
+    """Sign in, and add an authenticator app where that leads to."""
     browser = Client()
     response = browser.post("/accounts/login/", {"login": login, "password": PASSWORD})
-    assert (response.status_code, response["Location"]) == (302, "/")
+    leads = "/accounts/2fa/" if settings.SECOND_FACTOR else "/"
+    assert (response.status_code, response["Location"]) == (302, leads)
+    if settings.SECOND_FACTOR:
+        assert 'href="/accounts/2fa/totp/activate/"' in browser.get(leads).content.decode()
+        asked = browser.get("/accounts/2fa/totp/activate/")["Location"]
+        page = browser.post(asked, {"password": PASSWORD}, follow=True)
+        form = page.context["form"]
+        code = format_hotp_value(
+            hotp_value(form.secret, next(iter(yield_hotp_counters_from_time())))
+        )
+        assert browser.post("/accounts/2fa/totp/activate/", {"code": code}).status_code == 302
     return browser
 
 
 def confirmed(browser: Client, path: str) -> Any:
     """Post, say who one is, as is asked, and go on."""
     response = browser.post(path)
+    if settings.SECOND_FACTOR:  # adding it said who one is
+        return response
     assert response["Location"].split("?")[0] == "/accounts/reauthenticate/"
     return browser.post(response["Location"], {"password": PASSWORD}, follow=True)
 
 
+@pytest.mark.parametrize("required", [True, False])
 def test_the_readme_leads_from_nothing_to_a_signed_policy_and_a_launched_campaign(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any, required: bool
 ) -> None:
+    settings.SECOND_FACTOR = required
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     monkeypatch.chdir(tmp_path)
     Path("house.yaml").write_text(block("yaml"), "utf-8")

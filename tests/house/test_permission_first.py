@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-# Their permission is asked of each row, or of the act that stands behind them.
+# Their permission is asked of each row, or of the act that stands behind them; recovering a login
+# is asked for by a command.
 ASKED_OTHERWISE = {
+    ("reviews/recovering.py", "ask"),
     ("reviews/actions/bulk.py", "keep"),
     ("reviews/actions/withdrawing.py", "give_back"),
 }

@@ -92,7 +92,8 @@ def test_every_permission_to_decide_needs_a_second_factor(
 ) -> None:
     world = World(story)
     monkeypatch.setattr(permissions, "lacks_factor", _barred)
-    free, barred = set(), set()
+    free: set[str] = set()
+    barred: set[str] = set()
     for row in ROWS:
         if row.said is None:
             with transaction.atomic():

@@ -53,7 +53,7 @@ def open_case(now_story: Told) -> Case:
 
 @pytest.fixture
 def as_user() -> Callable[..., Client]:
-    def sign_in(user: Any, *, confirmed: bool = True) -> Client:
+    def sign_in(user: Any, *, confirmed: bool = False) -> Client:
         user.set_password(PASSWORD)
         user.save()
         client = Client()
@@ -138,6 +138,16 @@ def test_answer_asks_who_you_are_once_and_goes_on_afterwards(
     other = form(open_case, "delegation", "identity_owner", "keep")
     assert client.post(f"/cases/{open_case.key}/decide/", other)["Location"].startswith("/cases/")
     assert Decision.objects.count() == 2
+
+
+def test_revoke_by_who_has_just_confirmed_asks_no_more(
+    now_story: Told, open_case: Case, as_user: Callable[..., Client]
+) -> None:
+    client = as_user(now_story.ines, confirmed=True)
+    said = form(open_case, "credential", "identity_owner", "revoke")
+    response = client.post(f"/cases/{open_case.key}/decide/", said)
+    assert response["Location"].startswith(f"/cases/{open_case.key}/")
+    assert Decision.objects.get().answer == "revoke"
 
 
 def test_revoke_by_a_login_that_can_confirm_nothing_is_refused(

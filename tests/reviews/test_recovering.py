@@ -167,6 +167,13 @@ def test_command_announces_and_prints_the_link_after_the_delay(ada: User) -> Non
     assert (acts(), row.state) == (["asked", "done", "linked"], "carried out")
 
 
+def test_no_link_is_printed_after_a_review_that_says_misuse(ada: User) -> None:
+    row, bea = lose(ada, "password"), make_user("bea", "reviewer")
+    recovering.carry_out_next(now=row.due_at)
+    recovering.review(row=row, verdict="misuse", words="she did not ask", by=bea, now=row.due_at)
+    assert recovering.link_due("ada", now=row.due_at) is None
+
+
 def test_no_other_command_sets_a_password_that_exists_at_once(ada: User) -> None:
     out = io.StringIO()
     call_command("login", "ada", "--password", stdout=out)
@@ -240,7 +247,7 @@ def test_api_reads_cancels_and_reviews_for_persons_alone(
     by_token = Client().post(f"{here}/cancel/", headers=token(story.rita, "act"))
     assert (by_token.status_code, by_token.json()["code"]) == (403, "person_required")
     rita = as_user(story.rita)
-    json = {"content_type": "application/json"}
+    json: dict[str, Any] = {"content_type": "application/json"}
     assert rita.post(f"{here}/cancel/", {}, **json).status_code == 409
     recovering.carry_out_next(now=row.due_at)
     late = rita.post(f"{here}/cancel/", {"reason": "late"}, **json)

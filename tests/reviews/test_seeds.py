@@ -27,7 +27,7 @@ def codes_unused() -> None:
 
 
 def code() -> str:
-    return format_hotp_value(hotp_value(SECRET, next(iter(counters()))))
+    return str(format_hotp_value(hotp_value(SECRET, next(iter(counters())))))
 
 
 def stored(row: Authenticator) -> str:
