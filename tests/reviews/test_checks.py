@@ -32,6 +32,8 @@ def test_doctor_has_nothing_to_say_of_a_new_installation(settings: Any) -> None:
         "notices": (True, "none waits for long"),
         "webhooks": (True, "no secret to sign them with; 0 notices waiting"),
         "break-glass accounts": (True, "none yet: `manage.py break_glass_account` makes one"),
+        "second factors": (True, "who decides needs none"),
+        "login recoveries": (True, "none waits"),
         "sealed credentials": (True, "0 credentials watched for"),
         "on call": (True, "0 rotas read"),
         "tickets": (True, "0 trackers set up"),
