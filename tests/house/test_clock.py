@@ -37,7 +37,7 @@ MAY_READ_THE_CLOCK = {
     "identities/enforcers/gcp_projects.py": "the end of a token that Google issued",
     "identities/enforcers/web.py": "an outside call: Retry-After, signatures, tokens",
     "reviews/apps.py": "a request: allauth says who signed in",
-    "reviews/confirmed.py": "a request: how long ago the password was given",
+    "identities/confirming.py": "a request: how long ago the password was given",
     "reviews/pages/frame.py": "a request: what every page shows around its own content",
     "reviews/second_factor.py": "a request: how long ago the second factor was given",
 }

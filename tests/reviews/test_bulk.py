@@ -225,6 +225,7 @@ def test_somebody_elses_items_are_not_there(told: Told) -> None:
     client.force_login(
         make_user("mallory", "owner"), backend="django.contrib.auth.backends.ModelBackend"
     )
+    sure(client)
     result = client.post("/queue/keep/", {"pick": chosen(), "reason": "x"})
     assert (result.status_code, Decision.objects.count()) == (409, 0)
     assert "Delegation" not in result.content.decode()
