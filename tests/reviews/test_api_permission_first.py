@@ -167,8 +167,8 @@ def acts(story: Told) -> dict[str, Act]:
         "proposed_by": rita.ref,
         "proposed_person": person_of(rita),
     }
-    mode = ModeRule.objects.create(scope={"kinds": ["agent"]}, mode="ask", **said)
-    freeze = Freeze.objects.create(since=NOW, until=NOW + DAY, asked=person_of(ines), **said)
+    mode = ModeRule.objects.create(scope={"kinds": ["human"]}, mode="ask", **said)
+    freeze = Freeze.objects.create(since=NOW, until=NOW + 2 * DAY, asked=person_of(ines), **said)
     Bundle.objects.create(slug="wider", version=1, document={}, **said)
     for row in (mode, freeze):
         row.refresh_from_db()
