@@ -230,7 +230,7 @@ def _no_run(
     now: datetime,
 ) -> None:
     judged = believed.uses and (believed.own or networks is not None)
-    facts = {
+    facts: dict[str, Any] = {
         "credential": credential,
         "sources": sorted(sources_of(believed.uses)),
         "until": known.until if judged else None,

@@ -42,7 +42,7 @@ def candidates(seen_here: Scope, holders: Holders) -> list[Candidate]:
     if not calls:
         return []
     rows = list(Source.objects.values_list("pk", "name", "realms"))
-    actors = {one.principal or one.credential for one in calls} - {None}
+    actors = {who for one in calls if (who := one.principal or one.credential) is not None}
     known = _Known(
         {pk: name for pk, name, _ in rows},
         {pk: realms for pk, _, realms in rows if realms},

@@ -6,7 +6,7 @@ the trace (evidence/queries/agents.py).
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection
@@ -180,8 +180,8 @@ def of(deposit: Deposit) -> Scope:
     calls = [key for key, seen in events.items() if seen.plane == PLANE_IDENTITY]
     causes, claims, contested = _behind(calls)
     alone = [event for event, behind in causes.items() if not any(one.is_run for one in behind)]
-    seen = list((retold | events).values())
-    return Scope(seen, causes, claims, set(retold), _inferred(alone), contested, _misnamed(calls))
+    looked = list((retold | events).values())
+    return Scope(looked, causes, claims, set(retold), _inferred(alone), contested, _misnamed(calls))
 
 
 def _explained_by(traces: Iterable[UUID]) -> list[Seen]:
@@ -256,7 +256,7 @@ def _misnamed(calls: Sequence[Ref]) -> dict[Ref, list[tuple[int, str]]]:
     found: dict[Ref, list[tuple[int, str]]] = {}
     if not calls:
         return found
-    facts = {
+    facts: dict[str, Any] = {
         "ats": [at for at, _ in calls],
         "ids": [pk for _, pk in calls],
         "method": METHOD,
