@@ -14,6 +14,7 @@ from datetime import date
 from typing import Any
 
 from evidence.pairs import Twice, once
+from identities.findings import RULES as FOUND
 from reviews import incident_hours
 from reviews.attestation_bounds import FIELDS as ATTESTATION
 from reviews.attestation_bounds import Attestation
@@ -57,20 +58,7 @@ from reviews.policy_stages import hours as stage_hours
 KINDS = ("agent", "service_account", "workload", "integration", "human")
 MODES = ("observe", "ask", "enforce")
 CRITICALITIES = ("low", "normal", "high", "critical")
-RULES = (
-    "no_authority",
-    "outside_resources",
-    "after_expiry",
-    "after_revocation",
-    "shared_credential",
-    "no_run",
-    "left_task",
-    "after_refusal",
-    "no_mfa",
-    "outside_instance",
-    "conflicting_trace",
-    "interactive_use",
-)
+RULES = tuple(FOUND)
 SILENCE = {
     "escalate": "the case goes to the backups and the tie-breaker",
     "narrow": "what was not seen in evidence is narrowed away",
