@@ -94,11 +94,13 @@ def of_revocations() -> Iterator[Row]:
             lambda w, ask=ask, who=who: ask(w.user(who), w.identity(), now=NOW),  # type: ignore[misc]  # defaults bind them
             why,
         )
-    yield Row(
-        "why_not_revoke",
-        lambda w: permissions.why_not_revoke(COUNTERSIGN, w.identity(), now=NOW),
-        None,
-    )
+    for verb in ("revoke", "suspend"):
+        ask = getattr(permissions, f"why_not_{verb}")
+        yield Row(
+            f"why_not_{verb}",
+            lambda w, ask=ask: ask(COUNTERSIGN, w.identity(), now=NOW),  # type: ignore[misc]  # defaults bind them
+            None,
+        )
 
 
 def of_batches() -> Iterator[Row]:
