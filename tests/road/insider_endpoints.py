@@ -62,7 +62,7 @@ SAME = {
     "restore": "case_restore",
     "resume": "identity_resume",
     "retire": "identity_retire",
-    "revocations": "credential_hold credential_release credential_revoke",
+    "revocations": "credential_hold credential_release",
     "sealed": "sealed_new",
     "second_look": "case_second_look",
     "sign_link": "link_sign",
