@@ -1,5 +1,6 @@
 """Recoveries of logins: the page, cancelling one, and reviewing what was carried out."""
 
+from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -9,6 +10,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from config.page import page
 from reviews import recovering
+from reviews.confirmed import always, permitted_first
 from reviews.pages import recoveries as pages
 from reviews.views import asked_of, user_of
 
@@ -32,6 +34,14 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @login_required
+@permitted_first(
+    lambda request, pk: recovering.why_not_review_recovery(
+        user_of(request),
+        get_object_or_404(pages.visible(user_of(request)), pk=pk),
+        now=timezone.now(),
+    )
+)
+@reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
 def review(request: HttpRequest, pk: int) -> HttpResponse:
     user, said = user_of(request), request.POST
     row = get_object_or_404(pages.visible(user), pk=pk)

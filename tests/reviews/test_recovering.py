@@ -212,7 +212,7 @@ def test_database_refuses(ada: User, wrong: dict[str, Any], name: str) -> None:
 def test_page_announces_cancels_and_reviews(
     story: Told, ada: User, as_user: Callable[..., Client]
 ) -> None:
-    rita, ann = as_user(story.rita), as_user(make_user("ann"))
+    rita, ann = as_user(story.rita, confirmed=True), as_user(make_user("ann"))
     row = lose(ada)
     for client in (rita, as_user(story.ines), as_user(story.otto)):
         assert "1 login recovery" in client.get("/queue/").content.decode()
@@ -246,7 +246,7 @@ def test_api_reads_cancels_and_reviews_for_persons_alone(
     here = f"/api/recoveries/{row.pk}"
     by_token = Client().post(f"{here}/cancel/", headers=token(story.rita, "act"))
     assert (by_token.status_code, by_token.json()["code"]) == (403, "person_required")
-    rita = as_user(story.rita)
+    rita = as_user(story.rita, confirmed=True)
     json: dict[str, Any] = {"content_type": "application/json"}
     assert rita.post(f"{here}/cancel/", {}, **json).status_code == 409
     recovering.carry_out_next(now=row.due_at)
