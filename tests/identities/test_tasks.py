@@ -57,4 +57,5 @@ def test_doctor_names_what_waits_and_the_fix(active: Make) -> None:
         "enforcement": (False, "start the worker, or run manage.py enforce"),
         "identities": (False, "their owners attest them anew or retire them"),
         "stated times": (True, ""),
+        "traces": (True, ""),
     }

@@ -11,6 +11,7 @@ from evidence.models import LedgerEntry
 from identities.models import Attestation, Identity
 from identities.permissions import NotAllowed, NotPossible
 from reviews.actions import activating
+from tests.signed_in import sure
 
 from .conftest import DAY, NOW, Told, party
 from .read_forms import as_read
@@ -162,6 +163,7 @@ def test_a_reviewer_from_its_page(story: Told, client: Client) -> None:
 def test_by_api_one_and_many(story: Told, client: Client) -> None:
     a, b, c = draft(story, "a"), draft(story, "b", purpose=""), draft(story, "c", expires_at=None)
     client.force_login(story.ines)
+    sure(client)
 
     def post(path: str, body: dict[str, Any]) -> Any:
         return client.post(path, body, content_type="application/json")

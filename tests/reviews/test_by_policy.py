@@ -89,7 +89,7 @@ def test_dry_run_is_believed_only_of_what_has_one(story: Told, live: Case, rex: 
     said = answer(live, "keep", dry_run=True)
     assert post(story.ines, f"cases/{live.key}/decide/", **said)[1]["code"] == "person_required"
     tree = f"identities/{story.identity.key}/cascade/"
-    assert post(rex, tree, step="revoke", dry_run=True)[0] == 200
+    assert post(rex, tree, step="hold", dry_run=True)[0] == 200
     for dry in ("true", 1, [True], None):
         body = {"step": "revoke", "because": "x", "request_key": "k", "dry_run": dry}
         assert post(rex, tree, **body)[1]["code"] == "person_required"

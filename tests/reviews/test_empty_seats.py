@@ -16,6 +16,7 @@ from identities.permissions import NotAllowed, NotPossible
 from reviews import actions, independence
 from reviews.actions import carrying
 from reviews.models import Case, Notice, Rung, Seat
+from tests.signed_in import sure
 
 from . import stages
 from .conftest import DAY, HOUR, NOW, Told, everything_counts, make_user, party, person_of, seat_of
@@ -232,6 +233,7 @@ def test_the_page_and_the_data_say_who_could_sit_and_why_not(
     monkeypatch.setattr(timezone, "now", lambda: NOW + HOUR)
     case = opened(alone)
     client.force_login(root)
+    sure(client)
     response = client.get(f"/cases/{case.key}/")
     (seat,) = [one for one in response.context["seats"] if one["side"] == "ai"]
     assert seat["note"] == (
@@ -259,6 +261,7 @@ def test_the_page_and_the_data_say_who_could_sit_and_why_not(
     )
     assert (named.status_code, named.json()["party"]) == (200, "Nora")
     client.force_login(alone.rita)
+    sure(client)
     again = client.get(f"/cases/{case.key}/").context["seats"]
     assert [one["note"] for one in again if one["side"] == "ai"] == [
         "Owns the AI system of Quarterly reporting."

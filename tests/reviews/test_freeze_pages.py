@@ -14,6 +14,7 @@ from identities.models import Identity, User
 from reviews import actions
 from reviews.actions import freezing
 from reviews.models import Case, Decision, Freeze, Rung
+from tests.signed_in import sure
 
 from .conftest import DAY, HOUR, Told, everything_counts, item_of, make_user, person_of, seat_of
 from .test_api import token
@@ -184,6 +185,7 @@ def test_script_confirms_in_a_field_and_reads_what_holds(story: Told, ada: User)
 
     client = Client()
     client.force_login(story.ines)
+    sure(client)
 
     def send(**more: Any) -> int:
         answer = client.post(

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from evidence.formats.record import ActorName
 from evidence.models import LedgerEntry, Source
+from identities.acting import COMMAND
 from identities.actions.bindings import bind, unclaimed
 from identities.inventory import reading
 from identities.inventory.contract import Forbidden, Hint
@@ -200,12 +201,11 @@ def test_unclaimed_page_shows_hints_as_questions(
 
 
 def test_what_is_claimed_leaves_with_its_credentials(
-    filled: Source, identity: Callable[..., Identity], user: Callable[..., User], clock: Clock
+    filled: Source, identity: Callable[..., Identity], clock: Clock
 ) -> None:
-    owner = user("mara", "reviewer")
     made = identity("svc-nightly")
     actor = next(one.actor for one in unclaimed(now=clock.at) if one.actor.value == "bot-1")
-    bind(identity=made, actor=actor, by=owner, now=clock(), reason="mine")
+    bind(identity=made, actor=actor, by=COMMAND, now=clock(), reason="mine")
     assert sorted(one.actor.value for one in unclaimed(now=clock.at)) == ["bot-2", "key-lonely"]
     held = Credential.objects.get(actor__value="key-AKIAMADEUP0000001")
     assert held.identity == made

@@ -26,7 +26,7 @@ def hold(story: Told, case: Case, by: User) -> Revocation:
     """Everything of the identity held out of a case, with a reason that says too much."""
     return revocations.request(
         identity=story.identity,
-        step="suspend",
+        step="hold",
         by=by,
         now=NOW,
         because=f"{SECRET} reason in {case.key}",
@@ -78,9 +78,7 @@ def test_what_was_held_before_reads_the_same_once_it_is_sealed(story: Told) -> N
     case = incident(story, rex)
     row = hold(story, case, rex)
     before = (row.because, row.case_key, row.requested_by, row.requested_by_name)
-    state = IdentityState.objects.get(
-        identity=story.identity, state="suspended", superseded_at=None
-    )
+    state = IdentityState.objects.get(identity=story.identity, state="held", superseded_at=None)
     case = seal(case, rex, dora)
     row.refresh_from_db()
     assert (row.because, row.case_key, row.requested_by, row.requested_by_name) == (
@@ -133,7 +131,7 @@ def test_a_mention_hides_nothing_and_names_nothing(story: Told, people: People) 
 
 def test_signals_of_one_sealed_case_have_no_cause_in_common(story: Told, people: People) -> None:
     rows = revocations.request(
-        identity=story.identity, step="suspend", by=people.rex, now=NOW, because="x",
+        identity=story.identity, step="hold", by=people.rex, now=NOW, because="x",
         case=people.case.pk, case_key=people.case.key,
     )  # fmt: skip
     Revocation.objects.update(state="effective", effective_at=NOW, confirmed_at=NOW)
