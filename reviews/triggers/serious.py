@@ -40,6 +40,8 @@ SPEAKS_OF: dict[str, tuple[str, ...]] = {
     "no_mfa": ("credential",),
     "outside_instance": ("credential",),
     "interactive_use": ("credential",),
+    # It accuses no credential: the identity is asked about.
+    "conflicting_trace": (),
 }
 # Looked at of each finding, the newest first.
 MOST_EVENTS = 100

@@ -16,6 +16,7 @@ from identities.permissions import NotAllowed, NotPossible
 from reviews import actions
 from reviews.actions import places
 from reviews.models import Case, Notice
+from tests.signed_in import sure
 
 from .conftest import DAY, NOW, Told, make_user, party, person_of, seat_of
 from .owning import team
@@ -257,7 +258,7 @@ def test_the_pages_cost_the_same_for_one_and_for_thirty(
 def test_scripts_name_one_and_many(story: Told, gone: Party, as_user: SignIn) -> None:
     make_user("nora", "owner")
     first, second = many(story, 2)
-    client = as_user(story.ines)
+    client = sure(as_user(story.ines))
 
     def post(url: str, said: dict[str, Any]) -> Any:
         return client.post(url, said, "application/json")
@@ -278,7 +279,7 @@ def test_scripts_name_one_and_many(story: Told, gone: Party, as_user: SignIn) ->
     assert (rest["left"], Identity.objects.get(pk=second.pk).backup) == (0, None)
     again = post("/api/owned/places/", {"gone": "marek", "reason": REASON})
     assert (again.status_code, "of nothing of these" in again.content.decode()) == (409, True)
-    other = as_user(story.samuel).post(url, {}, "application/json")
+    other = sure(as_user(story.samuel)).post(url, {}, "application/json")
     assert (other.status_code, "Only the owner of svc-report" in other.content.decode()) == (
         403,
         True,

@@ -13,6 +13,7 @@ from identities.models import User
 from reviews import digest
 from reviews.models import Case, Comment, Decision, Item, PlantedAnswer, PlantedItem
 from reviews.pages import waiting
+from tests.signed_in import sure
 
 from .conftest import make_user
 from .plants import olga, plant, rita
@@ -88,6 +89,7 @@ def test_somebody_else_reads_none(plant: PlantedItem, rita: User) -> None:
 def test_answered_by_a_script_like_a_real_one(plant: PlantedItem, olga: User) -> None:
     client, here = Client(), f"/api/cases/{plant.case.key}/"
     client.force_login(olga)
+    sure(client)
     seat = plant.case.seats.get(kind="identity_owner").pk
     said: dict[str, dict[str, Any]] = {}
     for item in (plant.pk, plant.copied_from_id):

@@ -9,7 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from evidence.models import LedgerEntry
-from identities.acting import COUNTERSIGN, By
+from identities.acting import COUNTERSIGN, Acting, By
 from identities.actions import identities as identity_actions
 from identities.actions import revocations
 from identities.models import Credential, Identity, Revocation, Service, User
@@ -106,7 +106,8 @@ def test_a_later_rung_is_said_by_its_own_time(story: Told, case: Case) -> None:
 
 
 def test_a_responder_is_said_with_their_words(story: Told) -> None:
-    suspend(story, by=make_user("rex", "responder"))
+    rex = make_user("rex", "responder")
+    suspend(story, by=Acting(rex.ref, rex.called))
     found = suspensions.read(story.identity, now=LATER)
     assert found is not None
     assert (found.by, found.why, found.case) == ("Rex", "it was odd", None)
@@ -322,9 +323,9 @@ def test_scripts_read_and_ask(story: Told, as_user: SignIn) -> None:
 
 @pytest.mark.parametrize("group", ["responder", "administrator", "reviewer"])
 def test_nobody_resumes_alone_over_the_api(story: Told, as_user: SignIn, group: str) -> None:
-    """Nor who suspended it alone, to contain."""
+    """Nor who leads the incident in which it was suspended."""
     lead = make_user("lead", group)
-    suspend(story, by=lead if group == "responder" else COUNTERSIGN)
+    suspend(story, by=Acting(lead.ref, lead.called))
     said = {"step": "resume", "because": "it was nothing"}
     before = Revocation.objects.count()
     url = f"/api/identities/{story.identity.key}/revocations/"

@@ -281,4 +281,8 @@ def test_policy_may_name_any_rule_of_them(story: Told) -> None:
     sweep(NOW + timedelta(hours=1))
     case = Case.objects.get()
     assert (case.trigger, case.findings.count()) == ("serious_finding", len(MAY_BE_SERIOUS))
-    assert sorted(case.items.values_list("kind", flat=True)) == ["credential", "delegation"]
+    assert sorted(case.items.values_list("kind", flat=True)) == [
+        "credential",
+        "delegation",
+        "identity",
+    ]
