@@ -18,6 +18,7 @@ from reviews.pages import queue_items, waiting
 from reviews.pages.case import Parts, context
 from reviews.pages.case_data import as_data
 from tests import once
+from tests.signed_in import sure
 
 from . import stages
 from .conftest import HOUR, NOW, Told, item_of, make_user, person_of
@@ -223,6 +224,7 @@ def test_a_second_look_is_not_for_whoever_is_asked_blind(
     why = "You are asked in Second look, which does not see earlier answers: answer first."
     for user, status in ((teams["ivo"], 403), (story.rita, 200)):
         client.force_login(user)
+        sure(client)
         page = client.get(f"/cases/{case.key}/second-look/")
         assert (page.status_code, why in page.content.decode()) == (status, status == 403)
         said = {"how": "confirm", "reason": "read them"}

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from evidence.models import LedgerEntry
 from identities import judging
+from identities.acting import COUNTERSIGN
 from identities.actions import revocations
 from identities.models import Credential, Delegation, DelegationVersion, Finding, Identity
 from identities.permissions import NotAllowed, NotPossible
@@ -295,7 +296,9 @@ def test_a_suspended_identity_works_again_by_its_seats_only(
 ) -> None:
     withdrawn(story, case, sign)
     lead = responder(story)
-    revocations.request(identity=story.identity, step="suspend", by=lead, now=NOW, because="x")
+    revocations.request(
+        identity=story.identity, step="suspend", by=COUNTERSIGN, now=NOW, because="x"
+    )
     # Whoever reads it there asks for it on the identity's page.
     for user in (story.ines, lead):
         shown = page(case, "credential", user)
