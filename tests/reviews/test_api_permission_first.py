@@ -168,7 +168,7 @@ def acts(story: Told) -> dict[str, Act]:
         "proposed_person": person_of(rita),
     }
     mode = ModeRule.objects.create(scope={"kinds": ["human"]}, mode="ask", **said)
-    freeze = Freeze.objects.create(since=NOW, until=NOW + 2 * DAY, asked=person_of(ines), **said)
+    freeze = Freeze.objects.create(since=NOW, until=NOW + 2 * DAY, asked=person_of(rita), **said)
     Bundle.objects.create(slug="wider", version=1, document={}, **said)
     for row in (mode, freeze):
         row.refresh_from_db()
