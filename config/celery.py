@@ -254,12 +254,14 @@ def begins(sender: Any, **_: object) -> None:
 def connect_nudges() -> None:
     """Give the lowest layer its way to say a name."""
     from config import pipeline
-    from evidence import nudge, rereading, unquoting
+    from evidence import nudge, rereading, retention, unquoting
     from identities.findings import family
+    from identities.judging.caller_addresses import let_go
     from identities.rereading import follow as identities_follow
     from reviews.rereading import follow as reviews_follow
 
     nudge.send = send
     nudge.drain = pipeline.drain
     rereading.followers[:] = [identities_follow, reviews_follow]
+    retention.followers[:] = [let_go]
     unquoting.labels[:], unquoting.derived[:] = ["identities", "reviews"], [family]

@@ -15,7 +15,18 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from evidence import above, capsules, chain, erasing, ledger, locks, pieces, quotes, unquoting
+from evidence import (
+    above,
+    capsules,
+    chain,
+    erasing,
+    ledger,
+    locks,
+    pieces,
+    quotes,
+    retention,
+    unquoting,
+)
 from evidence.formats.removing import without
 from evidence.keys import key_of
 from evidence.locks import Lock
@@ -196,6 +207,9 @@ def _deposit(number: UUID, now: datetime) -> bool:
         events = int(cursor.fetchone()[0])
         if row.names:
             above.unname(cursor, row.deposit_id, row.ordinal)
+        if row.deposit.first_at and row.deposit.last_at:
+            for follow in retention.followers:
+                follow(row.deposit.first_at, row.deposit.last_at)
         if stones.count() == before:
             # It was gone already: only what outlived it, in events and capsules, went.
             _write(

@@ -67,6 +67,11 @@ ORDER BY 1
 """
 
 
+# Set by config/celery.py: what upper apps delete when events of a time (from, to) were dropped or
+# erased (evidence/emptying.py), in the same transaction.
+followers: list[Callable[[datetime, datetime], None]] = []
+
+
 class Month(NamedTuple):
     """Events of one source in one month that are past their period."""
 
@@ -184,6 +189,8 @@ def _month(month: date, sources: dict[int, str], now: datetime) -> list[tuple[in
         cursor.execute(STRANGERS, bounds(month))
         above.let_go(cursor, bounds(month))
         retold.let_go(cursor, bounds(month))
+        for follow in followers:
+            follow(*bounds(month))
         for source, dropped, held in rows:
             if dropped:
                 stays = (

@@ -25,7 +25,8 @@ from identities.models.behaviour import AS_ON_BEHALF
 MOST_SESSIONS, MOST_CALLS, DEEPEST = 50, 500, 12
 CHAIN, STATED, IMPERSONATES = "role chain", "stated by the session", "impersonation"
 
-# The root of each session's chain of issuances, as far as evidence has it.
+# The root of each session's chain of issuances, as far as evidence has it: what an issuance said
+# goes with its event.
 ISSUED = f"""
 WITH RECURSIVE session AS (
     SELECT actor_id FROM identities_credential
@@ -34,10 +35,12 @@ WITH RECURSIVE session AS (
 ), up AS (
     SELECT s.actor_id AS session, i.*, 1 AS depth FROM session s CROSS JOIN LATERAL (
         SELECT i.at, i.event_id, i.by_principal_id, i.by_credential_id FROM evidence_issuance i
+        JOIN evidence_event e ON e.at = i.at AND e.id = i.event_id
         WHERE i.credential_id = s.actor_id ORDER BY i.at, i.event_id LIMIT 1) i
     UNION ALL
     SELECT u.session, i.*, u.depth + 1 FROM up u CROSS JOIN LATERAL (
         SELECT i.at, i.event_id, i.by_principal_id, i.by_credential_id FROM evidence_issuance i
+        JOIN evidence_event e ON e.at = i.at AND e.id = i.event_id
         WHERE i.credential_id = u.by_credential_id ORDER BY i.at, i.event_id LIMIT 1) i
     WHERE u.depth < {DEEPEST}
 ), root AS (

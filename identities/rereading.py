@@ -14,7 +14,7 @@ from evidence import locks
 from evidence.locks import Lock
 from evidence.rereading import Replaced
 from identities.actions import keyholding
-from identities.judging import found, rows
+from identities.judging import caller_addresses, found, rows
 from identities.models import CredentialWatch, Finding
 
 # Static bounds of the time let the database leave out the months that are not concerned.
@@ -57,6 +57,8 @@ def follow(replaced: Sequence[Replaced], now: datetime) -> None:
             keyholding.forget(
                 {one.credential for one in renamed if one.credential is not None}, now=now
             )
+        times = [one.old_at for one in replaced]
+        caller_addresses.let_go(min(times), max(times))
         moved = [one for one in replaced if (one.old_at, one.old_id) != (one.at, one.id)]
         if moved:
             cursor.execute(

@@ -56,7 +56,7 @@ _CLIENTS = (
 _KNOWN = tuple((re.compile(form), Client(name, sure)) for form, name, sure in _CLIENTS)
 # What the systems call it when a person has signed in. With Entra, kinds of principals tell
 # people from applications.
-_SIGN_INS = frozenset(
+SIGN_INS = frozenset(
     {
         "signin:consolelogin",
         "user.session.start",
@@ -83,7 +83,7 @@ def client(user_agent: str) -> Client | None:
 
 def signs_in(action: str) -> bool:
     """Whether this action is a person's signing in, for a principal that may be one."""
-    return action.lower() in _SIGN_INS
+    return action.lower() in SIGN_INS
 
 
 def may_be_a_person(kind: str, value: str) -> bool:

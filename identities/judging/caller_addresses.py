@@ -1,7 +1,7 @@
 """From where machines' credentials are used and people sign in, and what is looked at again for it.
 
-Owns the rows of CallerAddress and SignInAddress: one for each day, not for each event. Evidence comes
-in any order: a sign-in may come after the calls from its address, and so may what shows which clients
+Owns the rows of CallerAddress and SignInAddress: one for each day, not for each event; they go when no
+event is left that says so. Evidence comes in any order: a sign-in may come after the calls from its address, and so may what shows which clients
 an agent has. Whether a call is a person's is decided in interactive.py.
 """
 
@@ -96,6 +96,29 @@ CROSS JOIN LATERAL (SELECT coalesce(sum(u.linked), 0) AS calls FROM identities_u
     WHERE u.identity_no = k.number AND u.plane = {PLANE_IDENTITY} AND u.linked > 0) u
 WHERE u.calls >= {LEAST_CALLS} AND u.calls - k.here < {LEAST_CALLS}
 """
+# Rows of these days of which no event is left, as when it was dropped, erased or read anew.
+NOBODY_CALLED = f"""
+DELETE FROM identities_calleraddress c WHERE c.day BETWEEN %(first)s AND %(last)s AND NOT EXISTS (
+    SELECT FROM evidence_event e
+    WHERE e.credential_id = c.actor_id AND coalesce(e.address_id, 0) = c.address_id
+      AND e.plane = {PLANE_IDENTITY} AND e.at >= c.day::timestamp AT TIME ZONE 'UTC'
+      AND e.at < (c.day + 1)::timestamp AT TIME ZONE 'UTC')
+AND NOT EXISTS (
+    SELECT FROM evidence_event e
+    WHERE e.principal_id = c.actor_id AND e.credential_id IS NULL
+      AND coalesce(e.address_id, 0) = c.address_id
+      AND e.plane = {PLANE_IDENTITY} AND e.at >= c.day::timestamp AT TIME ZONE 'UTC'
+      AND e.at < (c.day + 1)::timestamp AT TIME ZONE 'UTC')
+"""
+NOBODY_SIGNED_IN = f"""
+DELETE FROM identities_signinaddress s WHERE s.day BETWEEN %(first)s AND %(last)s AND NOT EXISTS (
+    SELECT FROM evidence_event e JOIN evidence_term t ON t.id = e.action_id
+    WHERE e.principal_id = s.actor_id AND e.address_id = s.address_id
+      AND e.plane = {PLANE_IDENTITY} AND e.outcome = {OUTCOME_OK}
+      AND (e.activity = {SIGN_IN_WITHOUT_MFA} OR lower(t.value) = ANY(%(sign_ins)s))
+      AND e.at >= s.day::timestamp AT TIME ZONE 'UTC'
+      AND e.at < (s.day + 1)::timestamp AT TIME ZONE 'UTC')
+"""
 
 
 class _Call(NamedTuple):
@@ -143,7 +166,7 @@ def note(given: Given, words: Mapping[int, str]) -> set[Event]:
             tool = client is not None and not client.in_itself
             if address is not None or tool:
                 for row in machines:
-                    calls[_Call(row.identity, actor, address or 0, day, tool)] = None
+                    calls[_Call(row.identity, actor, seen.address or 0, day, tool)] = None
             for row in machines:
                 if row.strength == BY_EXACT:
                     linked[row.identity] = linked.get(row.identity, 0) + 1
@@ -177,6 +200,14 @@ def note(given: Given, words: Mapping[int, str]) -> set[Event]:
             cursor.execute(AGAIN, around)
             wanted |= set(cursor.fetchall())
     return wanted
+
+
+def let_go(since: datetime, until: datetime) -> None:
+    """Delete what was remembered of this time, both ends included, and no event says any more."""
+    days = {"first": since.astimezone(UTC).date(), "last": until.astimezone(UTC).date()}
+    with connection.cursor() as cursor:
+        cursor.execute(NOBODY_CALLED, days)
+        cursor.execute(NOBODY_SIGNED_IN, days | {"sign_ins": sorted(clients.SIGN_INS)})
 
 
 def _persons(

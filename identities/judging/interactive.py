@@ -7,13 +7,14 @@ calls, by exact links or, without enough of those, by inferred ones. While too f
 what is interactive in itself counts. It is never stronger than inferred: it says how a credential was
 used and never who did it, but for whom the record itself names.
 
-One finding for each credential, address or named person, and day. Which events are looked at is
-caller_addresses.py's.
+One finding for each credential, address or named person, and day. It is taken back for what is known
+by then (a run, the agent's own habit, whose the account is), and never because retention or an erasure
+took the evidence that it rests on. Which events are looked at is caller_addresses.py's.
 """
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple
 
 from django.db import connection
@@ -89,6 +90,12 @@ WHERE EXISTS (SELECT FROM evidence_link l
         AND l.strength = {INFERRED} AND l.runs = 1 AND l.surplus = 0)
 GROUP BY 1, 2, 3
 """
+# Months of which retention dropped events; and no month, where anything was erased.
+WENT = """
+SELECT DISTINCT month FROM evidence_dropped WHERE events > 0
+UNION ALL SELECT NULL WHERE EXISTS (SELECT FROM evidence_erasure WHERE emptied_at IS NOT NULL)
+"""
+NETWORK = "from a network of people"
 
 
 class Call(NamedTuple):
@@ -119,14 +126,44 @@ class Known(NamedTuple):
     how: str  # exact, inferred
 
 
-class _Ground(NamedTuple):
-    """A call that is a person's unless a run is behind it."""
+class _Looked(NamedTuple):
+    """A call of a machine, with what is known now."""
 
     call: Call
     identity: int | None
     known: Known | None
-    client: str  # ""
+    client: clients.Client | None
     people: Collection[str]  # who signs in from there
+
+    @property
+    def actor(self) -> int | None:
+        return self.call.credential or self.call.principal
+
+    @property
+    def of_itself(self) -> bool:
+        """Whether its agent is known to call from there."""
+        return self.known is not None and self.call.address in self.known.addresses
+
+    @property
+    def by_client(self) -> str:
+        """The client, where that makes it a person's unless a run is behind it."""
+        if self.client is None:
+            return ""
+        if self.known:
+            return "" if self.client.name in self.known.clients else self.client.name
+        return self.client.name if self.client.in_itself else ""
+
+    @property
+    def by_network(self) -> bool:
+        return bool(self.people) and self.known is not None and not self.of_itself
+
+    def lacks(self, reason: str) -> bool:
+        """Whether this reason is gone only for want of sign-ins, calls of the agent, or texts."""
+        if reason == NETWORK:
+            return not self.people and not self.of_itself
+        if self.client is None:
+            return not self.call.user_agent
+        return self.known is None and not self.client.in_itself
 
 
 class _Held(NamedTuple):
@@ -147,10 +184,19 @@ def judge(given: Given, words: Mapping[int, str], *, now: datetime) -> None:
     with connection.cursor() as cursor:
         cursor.execute(CALLS, [list(column) for column in zip(*events, strict=True)])
         calls = [Call(*row) for row in cursor.fetchall()]
-    bound = holders.Holders(
-        {actor for call in calls for actor in (call.principal, call.credential) if actor}
+        cursor.execute(WENT)
+        went = {month for (month,) in cursor.fetchall()}
+    looked = _look(calls)
+    under = _found_before(events)
+    before = {(row.at, row.event_id) for row in under}
+    grounds = [one for one in looked if one.by_client or one.by_network]
+    asked = {(one.call.at, one.call.event) for one in grounds} | before
+    explained = _explained(asked)
+    # Of calls from when spans were dropped it is not known whether a run was behind them.
+    unknown = {one for one in asked - before if went & _months(one[0])}
+    groups = _groups(
+        one for one in grounds if (one.call.at, one.call.event) not in explained | unknown
     )
-    groups = _groups(calls, bound)
     found.extend(
         {
             key: found.Asked(one.events, "", _details(one), restate=True)
@@ -158,10 +204,18 @@ def judge(given: Given, words: Mapping[int, str], *, now: datetime) -> None:
         },
         now=now,
     )
-    _take_back(events, groups, now=now)
+    by_event: dict[Event, _Looked | None] = {(one.at, one.event): None for one in calls}
+    by_event |= {(one.call.at, one.call.event): one for one in looked}
+    # What is gone takes nothing back.
+    over = [row for row in under if not went or _ref(row) in explained or not _lacks(row, by_event)]
+    _take_back(over, groups, now=now)
 
 
-def _groups(calls: Collection[Call], bound: holders.Holders) -> dict[found.Key, _Held]:
+def _look(calls: Collection[Call]) -> list[_Looked]:
+    """Those of these calls that are a machine's, with what is known of each."""
+    bound = holders.Holders(
+        {actor for call in calls for actor in (call.principal, call.credential) if actor}
+    )
     whose = {
         (call.at, call.event): bound.at(call.principal, call.at)
         or bound.at(call.credential, call.at)
@@ -176,43 +230,42 @@ def _groups(calls: Collection[Call], bound: holders.Holders) -> dict[found.Key, 
     ]
     known = _known({one.identity for call in open_ for one in whose[call.at, call.event]})
     beside = _sign_ins(open_)
-    grounds: list[_Ground] = []
+    looked = []
     for call in open_:
         here = whose[call.at, call.event]
         identity = here[0].identity if len(here) == 1 else None
-        of_agent = known.get(identity or 0)
-        client = clients.client(call.user_agent)
-        by_client = client is not None and (
-            client.name not in of_agent.clients if of_agent else client.in_itself
-        )
         there: Collection[str] = beside.get((call.address, call.realm, call.day), ())
-        # That people sign in from where an agent is known to call says nothing.
-        by_network = of_agent is not None and call.address not in of_agent.addresses
-        if by_client or (by_network and there):
-            name = client.name if client is not None and by_client else ""
-            grounds.append(_Ground(call, identity, of_agent, name, there))
-    explained = _explained([one.call for one in grounds])
+        client = clients.client(call.user_agent)
+        looked.append(_Looked(call, identity, known.get(identity or 0), client, there))
+    return looked
+
+
+def _groups(grounds: Iterable[_Looked]) -> dict[found.Key, _Held]:
     groups: dict[found.Key, _Held] = {}
-    for call, identity, of_agent, name, there in grounds:
-        if (call.at, call.event) in explained:
-            continue
+    for looked in grounds:
+        call, name = looked.call, looked.by_client
         family = f"{call.name} {call.named or call.where or 'no stated address'} {call.day}"
-        key = found.Key(identity, call.credential or call.principal, RULE, family)
-        one = groups.setdefault(key, _Held([], set(), set(), call, of_agent))
-        one.people.update(there)
+        key = found.Key(looked.identity, looked.actor, RULE, family)
+        one = groups.setdefault(key, _Held([], set(), set(), call, looked.known))
+        one.people.update(looked.people)
         if name:
             one.clients.add(name)
-        reason = name or "from a network of people"
-        one.events.append((call.at, call.event, INFERRED, reason))
+        one.events.append((call.at, call.event, INFERRED, name or NETWORK))
     return groups
 
 
-def _explained(calls: Collection[Call]) -> set[Event]:
+def _months(at: datetime) -> set[date]:
+    """The months in which the run behind a call of this moment began."""
+    days = (at.astimezone(UTC).date(), (at - timedelta(days=1)).astimezone(UTC).date())
+    return {day.replace(day=1) for day in days}
+
+
+def _explained(calls: Collection[Event]) -> set[Event]:
     """Those of these calls that a run is behind."""
     if not calls:
         return set()
     with connection.cursor() as cursor:
-        cursor.execute(EXPLAINED, [[call.at for call in calls], [call.event for call in calls]])
+        cursor.execute(EXPLAINED, [list(column) for column in zip(*calls, strict=True)])
         return set(cursor.fetchall())
 
 
@@ -296,29 +349,46 @@ def _details(one: _Held) -> dict[str, Any]:
     }
 
 
-def _take_back(
-    looked_at: Collection[Event], groups: Mapping[found.Key, _Held], *, now: datetime
-) -> None:
-    """Events that were looked at, and no longer are a person's, or another identity's by now."""
-    held = {key: {event[:2] for event in one.events} for key, one in groups.items()}
-    moments, numbers = (list(column) for column in zip(*looked_at, strict=True))
+def _found_before(events: Collection[Event]) -> list[FindingEvent]:
+    """What live findings hold of these events."""
+    moments, numbers = (list(column) for column in zip(*events, strict=True))
     rows = FindingEvent.objects.filter(
-        at__in=moments,
-        event_id__in=numbers,
-        finding__rule=RULE,
-        finding__state__in=found.LIVE,
+        at__in=moments, event_id__in=numbers, finding__rule=RULE, finding__state__in=found.LIVE
     ).select_related("finding__identity")
-    gone: dict[Any, tuple[Finding, list[int]]] = {}
+    return [row for row in rows if _ref(row) in events]
+
+
+def _ref(row: FindingEvent) -> Event:
+    return row.at, row.event_id
+
+
+def _lacks(row: FindingEvent, by_event: Mapping[Event, _Looked | None]) -> bool:
+    """Whether this event of a finding is no person's only for want of evidence."""
+    if _ref(row) not in by_event:
+        return True  # dropped, or erased with its names
+    looked, of = by_event[_ref(row)], row.finding
+    number = of.identity.number if of.identity else None
+    return (
+        looked is not None
+        and (looked.identity, looked.actor) == (number, of.actor_id)
+        and looked.lacks(row.reason)
+    )
+
+
+def _take_back(
+    rows: Iterable[FindingEvent], groups: Mapping[found.Key, _Held], *, now: datetime
+) -> None:
+    """Events that no longer are a person's, or another identity's by now."""
+    held = {key: {event[:2] for event in one.events} for key, one in groups.items()}
+    gone: dict[Any, list[int]] = {}
     for row in rows:
         of = row.finding
         number = of.identity.number if of.identity else None
         key = found.Key(number, of.actor_id, RULE, of.family)
-        if (row.at, row.event_id) not in held.get(key, ()):
-            gone.setdefault(of.pk, (of, []))[1].append(row.pk)
+        if _ref(row) not in held.get(key, ()):
+            gone.setdefault(of.pk, []).append(row.pk)
     if gone:
-        FindingEvent.objects.filter(
-            pk__in=[pk for _, ones in gone.values() for pk in ones]
-        ).delete()
+        FindingEvent.objects.filter(pk__in=[pk for ones in gone.values() for pk in ones]).delete()
         live = Finding.objects.select_for_update().filter(pk__in=gone).order_by("pk")
         found.total(
             list(live), now=now, cause="later evidence shows a run, or what its agent is known for"

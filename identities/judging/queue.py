@@ -32,6 +32,7 @@ from . import (
     scope,
     uses,
 )
+from .past import put_back
 from .verdicts import Grants, Shape, Stopped
 
 CONSUMER = "judging"
@@ -69,7 +70,7 @@ def judge_next(*, now: datetime) -> bool:
     """Claim and judge one deposit; False when there is nothing to do."""
     return bool(
         consumers.handle_next(CONSUMER, lambda held: _handle(held, now), lease=LEASE, now=now)
-    )
+    ) or put_back(CONSUMER, now=now)
 
 
 def judge_all(*, now: datetime) -> int:

@@ -9,6 +9,7 @@ from .behaviour import (
     CredentialWatch,
     Finding,
     FindingEvent,
+    Rejudging,
     SignInAddress,
     UsageDay,
 )
@@ -77,6 +78,7 @@ __all__ = [
     "Party",
     "Person",
     "ProposedChange",
+    "Rejudging",
     "Revocation",
     "RevocationTry",
     "Rights",

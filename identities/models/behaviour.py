@@ -275,3 +275,10 @@ class SignInAddress(models.Model):
                 name="sign_in_address_once", fields=["address_id", "day", "actor_id"]
             )
         ]
+
+
+class Rejudging(models.Model):
+    """Deposits with ids below this one are still to be judged once more (identities/judging/past.py)."""
+
+    below = models.BigIntegerField()  # evidence.Deposit
+    moved_at = models.DateTimeField(null=True)
