@@ -91,7 +91,9 @@ def _outcome(record: Row) -> int:
     if type(status) is str and status.isdecimal():
         status = int(status[:4])
     if type(status) is int and status >= 400:
-        return OUTCOME_REFUSED if status in (401, 403) else OUTCOME_FAILED
+        # What answers a wrong password is no refusal of a call.
+        denied = status in (401, 403) and (code in _API or code[:1] != "f")
+        return OUTCOME_REFUSED if denied else OUTCOME_FAILED
     if code in _REFUSED or "pwd_leak" in code or code.endswith(("rejected", "rate_limit_exceed")):
         return OUTCOME_REFUSED
     if "fail" in code or code[:1] == "f":
@@ -181,5 +183,6 @@ TABLE = Table(
         "request_id": "only where the caller sent a correlation id",
     },
     # 4: applications that are asked for in a query, secrets of new ones, settings of Guardian.
-    version=4,
+    # 5: sign-ins that failed.
+    version=5,
 )

@@ -172,6 +172,8 @@ def _outcome(record: Row) -> int:
     if type(status) is not int:
         denied = type(action) is str and _DENIED.search(action)
         return OUTCOME_REFUSED if denied else OUTCOME_UNKNOWN
+    if status == 401 and type(action) is str and action.lower().endswith("login"):
+        return OUTCOME_FAILED  # wrong credentials
     if status in (401, 403):
         return OUTCOME_REFUSED
     return OUTCOME_OK if status < 400 else OUTCOME_FAILED
@@ -254,5 +256,6 @@ TABLE = Table(
     lacks={"credential": "only tokenLogin names the token; other calls name the person"},
     # 4: who acted, where Azure's diagnostic settings wrote it. 5: conversations of Genie, tables of
     # temporary credentials, calls that a token authorised. 6: logins that name their token.
-    version=6,
+    # 7: logins that failed.
+    version=7,
 )

@@ -183,6 +183,13 @@ def _name_of_call(record: Row) -> tuple[str | None, str | None]:
     return called(verb, URLS) if verb and uri else None, uri.split("?", 1)[0] or None
 
 
+def _user_agent(record: Row) -> str | None:
+    """With `tty=true`, where the call asks for a terminal in a container: scripts ask for none."""
+    agent, uri = text(member(record, "userAgent")), text(member(record, "requestURI"))
+    terminal = "tty=true" in uri.partition("?")[2].split("&")
+    return f"{agent} tty=true".lstrip() if terminal else agent or None
+
+
 def _outcome(record: Row) -> int:
     status = member(record, "responseStatus")
     code = status.get("code") if type(status) is dict else None
@@ -314,7 +321,15 @@ def _entry(record: Row) -> tuple[Any, ...]:
     realm = _realm(record)
     caller = _caller([realm, record.get("user"), member(record, "impersonatedUser")])
     address = first(member(record, "sourceIPs"))
-    return realm, *_name_of_call(record), _outcome(record), *caller, _number(record), address
+    return (
+        realm,
+        *_name_of_call(record),
+        _outcome(record),
+        *caller,
+        _number(record),
+        address,
+        _user_agent(record),
+    )
 
 
 def _issued(record: Row, realm: str, _: ActorName | None) -> Issued | None:
@@ -384,12 +399,13 @@ TABLE = Table(
     patterns=PATTERNS,
     issued=_issued,
     address=(Of(_entry, 10),),
-    user_agent=("userAgent",),
+    user_agent=(Of(_entry, 11),),
     request_id=("auditID",),
     content=("command", *_bodies(*BODY)),
     lacks={
         "cluster": "an event names none; the log group, the resource id or `cluster` does",
         "credential": "tokens carry an id since Kubernetes 1.29; before, the pod stands in",
     },
-    version=4,  # 3: columns of Log Analytics that are texts. 4: as in every table
+    # 3: columns of Log Analytics that are texts. 4: as in every table. 5: terminals in containers.
+    version=5,
 )

@@ -146,7 +146,7 @@ def _outcome(record: Row) -> int:
     if event == "device" and type(status := record.get("status")) is dict:
         success, said = status.get("success"), said or status.get("error")
     if (
-        "denied" in str(said)[:500]
+        ("denied" in str(said)[:500] and event != "user.login")
         or event == "access_request.deny"
         or (event == "session.network" and record.get("action") in _DENIED)
     ):
@@ -274,5 +274,6 @@ TABLE = Table(
     },
     # 5: users that are deleted. 6: addr_remote, as some collectors write it. 7: what is about a
     # recording, a device, a list or a desktop; how requests to clusters and headless sign-ins end.
-    version=7,
+    # 8: sign-ins that failed.
+    version=8,
 )

@@ -138,13 +138,15 @@ def _on_what(request: Row, path: str) -> str | None:
     return path or None
 
 
-def _outcome(record: Row) -> int:
+def _outcome(record: Row, action: str | None) -> int:
     error = text(record.get("error"))
     if error:
         if error == vault_kmip.PENDING:
             return OUTCOME_UNKNOWN
-        # Not only the first line: Vault lists all errors of a call.
-        return OUTCOME_REFUSED if "permission denied" in error else OUTCOME_FAILED
+        # Not only the first line: Vault lists all errors of a call. A login with wrong credentials
+        # is answered in the same words.
+        denied = "permission denied" in error and not (action or "").endswith("/login")
+        return OUTCOME_REFUSED if denied else OUTCOME_FAILED
     auth = record.get("auth")
     results = auth.get("policy_results") if type(auth) is dict else None
     if type(results) is dict and results.get("allowed") is False:
@@ -207,11 +209,12 @@ def _entry(record: Row) -> tuple[Any, ...]:
     realm = tables.realm_named(_REALM(record))
     entity = _entity(auth, realm)
     path, number, kind = text(request.get("path")), text(request.get("id")), record.get("type")
+    action = _action(request, path)
     return (
         realm,
-        _action(request, path),
+        action,
         _on_what(request, path),
-        _outcome(record),
+        _outcome(record, action),
         _principal(record, path, entity, realm),
         _credential(auth, request, entity, realm),
         f"{number}/{kind}" if number and kind and type(kind) is str else number or None,
@@ -385,5 +388,6 @@ TABLE = Table(
     },
     # 4: secret ids, leases, batch tokens and wrapping tokens. 5: the KMIP engine. 6: tokens
     # without a name, questions after capabilities, how calls of the KMIP engine end.
-    version=6,
+    # 7: logins that failed.
+    version=7,
 )

@@ -41,17 +41,30 @@ _CLIENTS = (
     (r".*gcloud/.*from-script/true", "the gcloud CLI", _TOOLS),
     (r".*gcloud/.*interactive/true", "the gcloud CLI at a terminal", _IN_ITSELF),
     (r".*gcloud/", "the gcloud CLI", _TOOLS),
+    (r".*gsutil/.* interactive/true", "gsutil at a terminal", _IN_ITSELF),
+    (r".*gsutil/", "gsutil", _TOOLS),
+    (r"google-cloud-sdk bq/", "the BigQuery CLI", _TOOLS),
     (r".*azurecli/.*cloud-shell/", "Azure Cloud Shell", _IN_ITSELF),
     (r".*azurecli/", "the Azure CLI", _TOOLS),
     (r".*powershell", "PowerShell", _TOOLS),
+    (r"microsoft azure storage explorer", "Azure Storage Explorer", _IN_ITSELF),
+    (r"azcopy/", "AzCopy", _TOOLS),
+    # A terminal in a container: the request itself asks for one (evidence/formats/kubernetes.py).
+    (r"(?:.* )?tty=true$", "a terminal in a container", _IN_ITSELF),
     (r"k9s/", "k9s", _IN_ITSELF),
     (r"(?:open)?lens/", "Lens", _IN_ITSELF),
     (r"kubectl(?:\.exe)?/", "kubectl", _TOOLS),
-    (r"(?:pgadmin|dbeaver|datagrip)\b", "a database client with windows", _IN_ITSELF),
+    (r"oc(?:\.exe)?/", "the OpenShift CLI", _TOOLS),
+    (r"(?:pgadmin|dbeaver|datagrip|tableplus)\b", "a database client with windows", _IN_ITSELF),
     (r"psql\b", "psql", _TOOLS),
+    (r"snowflake(?:_ui| web app)", "Snowsight", _IN_ITSELF),
+    (r"snowsql\b", "SnowSQL", _TOOLS),
     (r"github cli ", "the GitHub CLI", _TOOLS),
     (r"postmanruntime/", "Postman", _TOOLS),
+    (r"insomnia/", "Insomnia", _TOOLS),
     (r"curl/", "curl", _TOOLS),
+    (r"wget/", "Wget", _TOOLS),
+    (r"httpie/", "HTTPie", _TOOLS),
 )
 _KNOWN = tuple((re.compile(form), Client(name, sure)) for form, name, sure in _CLIENTS)
 # What the systems call it when a person has signed in. With Entra, kinds of principals tell
@@ -65,6 +78,15 @@ SIGN_INS = frozenset(
         "login:login_success",
         "google.login.loginservice.loginsuccess",
         "user.login",
+        "s",  # Auth0
+        "login.succeeded",  # OpenAI
+        # Databricks, with a browser. A plain login may be a token's.
+        "accounts.samllogin",
+        "accounts.aadbrowserlogin",
+        "accounts.oidcbrowserlogin",
+        # Vault's other methods are machines' as well.
+        "read auth/oidc/login",
+        "update auth/oidc/login",
     }
 )
 _PERSONS = frozenset({"user", "federated", "role_session", "email", "account"})
@@ -84,6 +106,12 @@ def client(user_agent: str) -> Client | None:
 def signs_in(action: str) -> bool:
     """Whether this action is a person's signing in, for a principal that may be one."""
     return action.lower() in SIGN_INS
+
+
+def people_of(realm: str) -> str:
+    """Among whom the people of this realm are looked for: of Google Cloud, service accounts are a
+    project's, and people a domain's or Workspace's."""
+    return "google" if realm.partition(":")[0] in ("gcp", "workspace") else realm
 
 
 def may_be_a_person(kind: str, value: str) -> bool:

@@ -234,7 +234,9 @@ def _look(calls: Collection[Call]) -> list[_Looked]:
     for call in open_:
         here = whose[call.at, call.event]
         identity = here[0].identity if len(here) == 1 else None
-        there: Collection[str] = beside.get((call.address, call.realm, call.day), ())
+        there: Collection[str] = beside.get(
+            (call.address, clients.people_of(call.realm), call.day), ()
+        )
         client = clients.client(call.user_agent)
         looked.append(_Looked(call, identity, known.get(identity or 0), client, there))
     return looked
@@ -271,7 +273,7 @@ def _explained(calls: Collection[Event]) -> set[Event]:
 
 def _sign_ins(calls: Iterable[Call]) -> dict[tuple[int, str, date], set[str]]:
     """By address, realm and day of the call, who signed in there about then."""
-    places = {(call.address, call.realm, call.day) for call in calls}
+    places = {(call.address, clients.people_of(call.realm), call.day) for call in calls}
     if not places:
         return {}
     pairs = sorted({(address, day) for address, _, day in places})
@@ -286,10 +288,9 @@ def _sign_ins(calls: Iterable[Call]) -> dict[tuple[int, str, date], set[str]]:
     beside: dict[tuple[int, str, date], set[str]] = {}
     for address, day, signed, actor, realm, value in rows:
         moment = datetime.combine(signed, time(), UTC)
-        if (address, realm, day) in places and all(
-            one.identity in people for one in names.at(actor, moment)
-        ):
-            beside.setdefault((address, realm, day), set()).add(value)
+        place = address, clients.people_of(realm), day
+        if place in places and all(one.identity in people for one in names.at(actor, moment)):
+            beside.setdefault(place, set()).add(value)
     return beside
 
 

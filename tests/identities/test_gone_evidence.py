@@ -212,8 +212,9 @@ def test_call_from_when_runs_were_dropped_is_no_new_finding(
     bot: Identity, prune: Callable[..., retention.Run]
 ) -> None:
     prune()
-    take(record(150, BOT, "PutObject", days=LONG_AGO), of="other")
-    assert events() == 2
+    elsewhere = record(150, BOT, "PutObject", days=LONG_AGO, sourceIPAddress="198.51.100.1")
+    take(elsewhere, of="other")
+    assert (events(), Finding.objects.filter(rule="interactive_use").count()) == (2, 2)
 
 
 def test_what_was_judged_before_is_judged_once_more(

@@ -241,7 +241,7 @@ def _outcome(payload: Row, status: Any, *, fails: bool) -> int:
         if text(status.get("message")) in ("PERMISSION_DENIED", "UNAUTHENTICATED"):
             return OUTCOME_REFUSED
     if fails:
-        return OUTCOME_REFUSED
+        return OUTCOME_FAILED
     asked = payload.get("authorizationInfo")
     if asked is None:
         asked = payload.get("authorizationinfo")
@@ -351,5 +351,6 @@ TABLE = Table(
     # 3: statements in databases; every delegate of a chain. 4: as in every table.
     # 5: administration of Workspace, client certificates. 6: the account that a warning is about.
     # 7: what a permission and a monitored resource say where nothing else does, suspicious sign-ins.
-    version=7,
+    # 8: sign-ins that failed.
+    version=8,
 )

@@ -264,7 +264,7 @@ def test_shape_is_recognised_and_read(shape: str) -> None:
 def test_sign_in_that_failed_says_so_in_its_name() -> None:
     method = "google.login.LoginService.loginFailure"
     record = read("gcp", changed(ROWS[1], methodName=method))
-    assert (record.activity, record.outcome) == (AUTHENTICATION, OUTCOME_REFUSED)
+    assert (record.activity, record.outcome) == (AUTHENTICATION, OUTCOME_FAILED)
 
 
 @pytest.mark.parametrize(
