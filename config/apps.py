@@ -16,12 +16,14 @@ class HouseConfig(AppConfig):
 
         celery.connect_nudges()
         # Evidence knows no people: who sees what of it is said from above (decisions 2).
-        from evidence import permissions, second_person
+        from evidence import contradictions, permissions, second_person
+        from identities import source_conflicts
         from identities.actions import source_changes
         from reviews import readers
 
         permissions.lookup = readers.reader
         second_person.ask = source_changes.ask
+        contradictions.found = source_conflicts.by_source
 
 
 class AdminConfig(admin.AdminConfig):

@@ -14,6 +14,7 @@ from django.conf import settings
 from evidence import (
     actions,
     anchoring,
+    contradictions,
     custody_pages,
     doors,
     known,
@@ -59,6 +60,10 @@ def source_list(asked: Mapping[str, str], by: Reader, *, now: datetime) -> dict[
     """The sources a page at a time, what is wrong first: nobody reads 500 rows to find one."""
     asked, left_out = understood(asked, OF_SOURCES)
     found = sources.rows(now=now)
+    # Whoever sees some identities only, sees some findings only.
+    against = contradictions.found() if by.scope is None else {}
+    for row in found:
+        row["contradictions"] = against.get(row["name"], [])
     counts = Counter(row["state"] for row in found)
     q, state = asked.get("q", "").strip().casefold(), asked.get("state", "")
     shown = sorted(
@@ -68,7 +73,7 @@ def source_list(asked: Mapping[str, str], by: Reader, *, now: datetime) -> dict[
             if (not state or row["state"] == state)
             and (not q or q in f"{row['name']} {row['title']} {row['format']}".casefold())
         ),
-        key=lambda row: TROUBLE.index(row["state"]),
+        key=lambda row: (not row["contradictions"], TROUBLE.index(row["state"])),
     )
     number = max(1, min(whole(asked.get("page", "")) or 1, 1 + len(shown) // sources.PAGE))
     first = (number - 1) * sources.PAGE
@@ -161,6 +166,7 @@ def source(
         "hook": _hook(source, by) if may else None,
         "acts": [],
         "gaps": sources.gaps(source),
+        "contradictions": contradictions.found().get(source.name, []) if by.scope is None else [],
         "deposits": rows,
         "page": pager(path, asked, before),
         "pulling": pulling.context(source, by, now=now),

@@ -10,11 +10,12 @@ from django.db.models import Q
 from django.utils import timezone
 
 from evidence.words import counted
+from identities import source_conflicts
 from identities.actions import grants
 from identities.actions.revocations import not_answering, reach
 from identities.enforcers.contract import PermanentFailure, Target, TemporaryFailure
 from identities.findings import CONFLICT
-from identities.models import Credential, Finding, Identity, Revocation, Rights
+from identities.models import Credential, Identity, Revocation, Rights
 from identities.signals import checks as signals
 
 # Its name, whether it is well, what was found, and what to do about it.
@@ -60,9 +61,8 @@ def _contradictions() -> list[Check]:
 
 
 def _conflicts() -> list[Check]:
-    """Sources have no owner of their own: whoever runs them is told here which contradict which."""
-    rows = Finding.objects.filter(rule=CONFLICT, state__in=["open", "confirmed"])
-    pairs = sorted({family.rpartition(" ")[0] for family in rows.values_list("family", flat=True)})
+    """Who runs the installation is told as well which sources contradict which."""
+    pairs = [str(pair) for pair in source_conflicts.of_pairs()]
     if not pairs:
         return [("traces", True, "none contradicts a log or another trace", "")]
     more = f" and {counted(len(pairs) - NAMED, 'more pair')}" if len(pairs) > NAMED else ""

@@ -10,7 +10,14 @@ from celery import shared_task
 from django.utils import timezone
 
 from reviews import actions, digest, notices, recovering, shares
-from reviews.actions import change_notices, expiring, link_notices, offers, planting
+from reviews.actions import (
+    change_notices,
+    conflict_notices,
+    expiring,
+    link_notices,
+    offers,
+    planting,
+)
 from reviews.actions import modes as mode_rules
 from reviews.automatic import holding, incidents, settling
 from reviews.break_glass import on_call, owed_tickets, sweeping
@@ -116,6 +123,7 @@ def owners() -> int:
     """Ends that are warned of, questions nobody answered, and what becomes of what people leave."""
     link_notices.tell(now=timezone.now())
     change_notices.tell(now=timezone.now())
+    conflict_notices.tell(now=timezone.now())
     done = _until_done(lambda: noticing.notice_next(now=timezone.now()))
     done += _until_done(lambda: passing.pass_on_next(now=timezone.now()))
     done += _until_done(lambda: untaken.review_next(now=timezone.now()))

@@ -50,6 +50,16 @@ class Migration(migrations.Migration):
                 ("moved_at", models.DateTimeField(null=True)),
             ],
         ),
+        migrations.AddIndex(
+            model_name="finding",
+            index=models.Index(
+                condition=models.Q(
+                    ("rule", "conflicting_trace"), ("state__in", ["open", "confirmed"])
+                ),
+                fields=["family"],
+                name="finding_conflicting",
+            ),
+        ),
         migrations.RunSQL(GONE, migrations.RunSQL.noop),
         migrations.RunSQL(AGAIN, migrations.RunSQL.noop),
     ]

@@ -143,6 +143,12 @@ class Finding(models.Model):
                 fields=["actor_id"],
                 condition=Q(rule="interactive_use", state__in=["open", "confirmed"]),
             ),
+            # The pages of sources ask which contradict each other.
+            models.Index(
+                name="finding_conflicting",
+                fields=["family"],
+                condition=Q(rule="conflicting_trace", state__in=["open", "confirmed"]),
+            ),
         ]
 
     @property
