@@ -1,5 +1,6 @@
 """What is remembered of addresses goes with its evidence, and nothing is concluded from what is gone."""
 
+import random
 from collections.abc import Callable
 from datetime import timedelta
 from importlib import import_module
@@ -10,7 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from evidence import emptying, erasing, intake, links, retention
-from evidence.models import Actor, Deposit, Progress, Source
+from evidence.models import Actor, Deposit, Erasure, Event, Progress, Source
 from identities import chain_heads, judging
 from identities.actions import credentials
 from identities.judging import past
@@ -35,7 +36,7 @@ MIA = {
     "type": "IAMUser", "arn": f"arn:aws:iam::{ACCOUNT}:user/mia", "accountId": ACCOUNT,
     "userName": "mia",
 }  # fmt: skip
-LONG_AGO = 200
+LONG_AGO, WEEK = 200, timedelta(days=7)
 type AsOwner = Callable[..., Any]
 
 
@@ -91,7 +92,8 @@ def take(*records: dict[str, Any], of: str = "trail") -> Deposit:
         name=of, defaults={"created_at": now, "created_by": "command"}
     )
     taken = intake.take(source=source, body=trail(*records), by="command", now=now)
-    assert taken.rejects == 0
+    # What is older than its source's period is not taken.
+    assert taken.rejects == 0 or source.retention_days < LONG_AGO
     settle()
     return Deposit.objects.get(pk=taken.deposit)
 
@@ -248,3 +250,90 @@ def test_migration_deletes_what_no_event_says(bot: Identity, as_owner: AsOwner) 
         )
     as_owner(import_module("identities.migrations.0047_judge_again").GONE)
     assert remembered() == (4, 2)
+
+
+class Anything:
+    """Evidence that comes in any order, is told again, is dropped and is erased."""
+
+    def __init__(self, seed: int, prune: Callable[..., retention.Run]) -> None:
+        self.chance, self.prune, self.number = random.Random(seed), prune, 0
+        self.told: list[list[dict[str, Any]]] = []
+
+    def step(self) -> None:
+        self.chance.choice((self.tell, self.tell, self.tell, self.again, self.drop, self.erase))()
+
+    def tell(self) -> None:
+        """Some records of one of the two times; a session may be used before it is issued."""
+        self.number += 10
+        days = self.chance.choice((LONG_AGO, 40))
+        some = of_a_time(self.number, days=days)
+        self.chance.shuffle(some)
+        parts = [some[: self.chance.randint(1, 4)]]
+        parts.append([one for one in some if one not in parts[0]])
+        self.told += [one for one in parts if one]
+        take(*parts[0], of=self.chance.choice(("trail", "other")))
+
+    def again(self) -> None:
+        """What was told, or held back, comes late or twice."""
+        if self.told:
+            take(*self.chance.choice(self.told), of=self.chance.choice(("trail", "other")))
+
+    def drop(self) -> None:
+        for name in self.chance.sample(("trail", "other"), k=self.chance.randint(1, 2)):
+            self.prune(of=name)
+        if self.chance.random() < 0.7:
+            Source.objects.update(retention_days=3650)
+        settle()
+
+    def erase(self) -> None:
+        gone = Erasure.objects.values_list("deposit", flat=True)
+        deposit = Deposit.objects.exclude(pk__in=gone).filter(tombstones=None).order_by("?").first()
+        if deposit is not None:
+            whole = self.chance.random() < 0.5
+            ordinal = None if whole else self.chance.randrange(deposit.records)
+            erase(deposit, ordinal, names=self.chance.random() < 0.5)
+            settle()
+
+
+def stated(sql: str) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return int(cursor.fetchone()[0])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_nothing_is_said_from_evidence_that_is_gone(
+    seed: int, bot: Identity, prune: Callable[..., retention.Run]
+) -> None:
+    anything = Anything(seed, prune)
+    for _ in range(12):
+        anything.step()
+        # Every row has an event that says so.
+        assert stated(
+            "SELECT count(*) FROM identities_signinaddress s WHERE NOT EXISTS (SELECT FROM"
+            " evidence_event e JOIN evidence_term t ON t.id = e.action_id"
+            " WHERE e.principal_id = s.actor_id AND e.address_id = s.address_id"
+            " AND t.value = 'signin:ConsoleLogin' AND (e.at AT TIME ZONE 'UTC')::date = s.day)"
+        ) == 0  # fmt: skip
+        assert stated(
+            "SELECT count(*) FROM identities_calleraddress c WHERE NOT EXISTS (SELECT FROM"
+            " evidence_event e WHERE coalesce(e.credential_id, e.principal_id) = c.actor_id"
+            " AND e.address_id = c.address_id AND (e.at AT TIME ZONE 'UTC')::date = c.day)"
+        ) == 0  # fmt: skip
+        # Whoever heads a chain did what began it.
+        for head in chain_heads.of(bot, at=timezone.now()):
+            began = Event.objects.get(at=head.last_at, id=head.event)
+            assert Actor.objects.get(pk=began.principal_id).value == head.actor
+    # What is found from now on names nobody whose sign-in is gone.
+    for days in (LONG_AGO, 40):
+        take(record(7000 + days, BOT, "PutObject", days=days, sourceIPAddress=OFFICE), of="new")
+    known = SignInAddress.objects.count()
+    for one in Finding.objects.filter(rule="interactive_use", events__event_id__in=new_events()):
+        day = one.first_at.date()
+        near = SignInAddress.objects.filter(day__range=(day - WEEK, day + WEEK)).exists()
+        assert ("mia" in one.details["network"]) is near, (known, one.details)
+
+
+def new_events() -> list[int]:
+    new = Source.objects.get(name="new")
+    return list(Event.objects.filter(source_id=new.pk).values_list("id", flat=True))
