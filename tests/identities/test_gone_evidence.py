@@ -324,6 +324,7 @@ def test_nothing_is_said_from_evidence_that_is_gone(
         for head in chain_heads.of(bot, at=timezone.now()):
             began = Event.objects.get(at=head.last_at, id=head.event)
             assert Actor.objects.get(pk=began.principal_id).value == head.actor
+            assert Event.objects.filter(at=head.first_at, principal_id=began.principal_id).exists()
     # What is found from now on names nobody whose sign-in is gone.
     for days in (LONG_AGO, 40):
         take(record(7000 + days, BOT, "PutObject", days=days, sourceIPAddress=OFFICE), of="new")
