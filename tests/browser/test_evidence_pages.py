@@ -59,6 +59,18 @@ def places() -> dict[str, str]:
     }
 
 
+@pytest.fixture
+def contradicted(planted: Planted) -> None:
+    """The traces contradict the log of Finance."""
+    agent, at = Identity.objects.get(name="report-agent"), timezone.now()
+    family = f"agent-traces against finance-prod {at.date()}"
+    Finding.objects.create(
+        identity=agent, rule="conflicting_trace", family=family, strength=1, words="They differ.",
+        count=3, first_at=at, last_at=at, opened_at=at, state_at=at,
+    )  # fmt: skip
+
+
+@pytest.mark.usefixtures("contradicted")
 @pytest.mark.parametrize(("dark", "phone"), LOOKS)
 def test_evidence_pages_are_whole(open_as: Open, *, dark: bool, phone: bool) -> None:
     """Accessible, inside their width, and clean under the watch, in both themes and by phone."""
@@ -72,6 +84,7 @@ def test_evidence_pages_are_whole(open_as: Open, *, dark: bool, phone: bool) -> 
     assert {name: trouble for name, trouble in found.items() if trouble} == {}
 
 
+@pytest.mark.usefixtures("contradicted")
 def test_every_link_of_the_evidence_pages_leads_somewhere(open_as: Open) -> None:
     page = open_as(User.objects.get(username="jonas"))
     asked: set[str] = set()
