@@ -7,6 +7,7 @@ more, or a source was added on the command line, the administrators are told.
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from evidence.models import Source
 from evidence.words import counted
@@ -55,7 +56,7 @@ def _letter(pair: Pair, one: Open) -> tuple[str, str]:
 
 def _answering(names: Iterable[str], *, now: datetime) -> dict[str, list[Person]]:
     """By source, who added it and who signed that; else the administrators."""
-    people: dict[str, set[object]] = {name: set() for name in names}
+    people: dict[str, set[UUID | None]] = {name: set() for name in names}
     logins: dict[str, str] = {}
     for name, by in Source.objects.filter(name__in=people).values_list("name", "created_by"):
         if by.startswith("user:"):
