@@ -108,6 +108,7 @@ RIGHTS = {
     "identities_inventoryread": WRITE,
     "identities_judgeddeposit": READ,
     "identities_linkproposal": WRITE,
+    "identities_making": "SELECT, INSERT, DELETE",
     "identities_manifest": WRITE,
     "identities_membership": WRITE,
     "identities_newuse": WRITE,

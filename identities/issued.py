@@ -1,8 +1,9 @@
 """What a credential issued, and what issued it: the walk along issuances, which evidence states.
 
 Owns the one walk down (what comes from a credential) and up (what it comes from), and which stops
-count for what was issued. Only issuances that a system's own log states are followed: what is
-inferred or claimed takes nothing along (docs/decisions/0096). Reads only, in one query each.
+count for what was issued. Principals that were made with it (identities/making.py) are links of the
+chain as well. Only what a system's own log states is followed: what is inferred or claimed takes
+nothing along (docs/decisions/0096). Reads only, in one query each.
 """
 
 from collections.abc import Collection
@@ -20,17 +21,39 @@ STOPS = ("hold", "revoke")
 # Beyond the number of any revocation: nothing was asked for yet.
 NOT_YET = 2**62
 
+# From one to the next: what was issued with it, the principals that were made with it, and what was
+# issued to such a principal, whose every credential there is only because of it.
+STEPS = """
+    SELECT i.credential_id AS actor, CASE WHEN i.expires_at >= i.at THEN i.expires_at END AS ends,
+        i.at, i.event_id
+    FROM evidence_issuance i WHERE i.by_credential_id = w.actor
+    UNION ALL
+    SELECT m.actor_id, NULL, m.at, m.event_id
+    FROM identities_making m WHERE m.by_credential_id = w.actor AND NOT m.removed
+    UNION ALL
+    SELECT k.actor_id, k.expires_at, k.issued_at, k.issued_event
+    FROM (SELECT w.actor AS id FROM identities_making m
+          WHERE m.actor_id = w.actor AND NOT m.removed LIMIT 1) p
+    CROSS JOIN LATERAL (
+        SELECT o.* FROM identities_credential o WHERE o.issued_to_id = p.id
+        UNION
+        SELECT o.* FROM identities_credential o WHERE o.seen_with_id = p.id
+        UNION
+        SELECT o.* FROM evidence_actor s JOIN identities_credential o ON o.actor_id = s.id
+        WHERE s.parent_id = p.id) k
+"""
 WALK = """
 WITH RECURSIVE walked AS (
-    SELECT c.actor_id AS root, c.actor_id AS actor, NULL::bigint AS above, 0 AS depth,
-        NULL::timestamptz AS ends, ARRAY[c.actor_id] AS path
+    SELECT c.actor_id AS root, c.identity_id AS owner, c.actor_id AS actor, NULL::bigint AS above,
+        0 AS depth, NULL::timestamptz AS ends, ARRAY[c.actor_id] AS path
     FROM identities_credential c WHERE {which}
     UNION ALL
-    SELECT w.root, i.credential_id, w.actor, w.depth + 1,
-        CASE WHEN i.expires_at >= i.at THEN i.expires_at END, w.path || i.credential_id
-    FROM walked w JOIN evidence_issuance i ON i.by_credential_id = w.actor
-    WHERE i.credential_id <> ALL(w.path) AND w.depth < %(deepest)s
-)"""
+    SELECT w.root, w.owner, n.actor, w.actor, w.depth + 1, n.ends, w.path || n.actor
+    FROM walked w CROSS JOIN LATERAL (@steps@) n
+    WHERE n.actor <> ALL(w.path) AND w.depth < %(deepest)s {but_for}
+)""".replace("@steps@", STEPS)
+# What the identity's own runs issued or use, which goes on when its key is replaced.
+OWN = "AND NOT identities_of_own_runs(w.owner, n.actor, n.at, n.event_id)"
 
 # Of what is reached in two ways the longer way counts. What the newest change asked for of it says
 # how far it is; where none does, what its system shows. A standing one that its system shows to
@@ -41,8 +64,10 @@ BELOW = """
     FROM walked WHERE depth > 0 ORDER BY root, actor, depth DESC, above
 ), judged AS (
     SELECT o.root, o.actor, o.above, o.depth, c.id AS credential, c.number, c.identity_id,
-        c.standing, a.kind, a.value, coalesce(c.expires_at, o.ends) AS ends,
+        c.standing, coalesce(m.kind, a.kind) AS kind, a.value, m.kind IS NOT NULL AS made,
+        coalesce(c.expires_at, o.ends) AS ends,
         CASE
+        WHEN m.removed THEN 'stopped'
         WHEN coalesce(c.expires_at, o.ends) <= %(now)s OR c.state = 'expired' THEN 'over'
         WHEN n.step = 'release' AND n.number > %(since)s AND n.state <> 'failed' THEN 'released'
         WHEN n.step IN ('revoke', %(step)s) AND n.state = 'effective'
@@ -55,13 +80,19 @@ BELOW = """
     JOIN evidence_actor a ON a.id = o.actor
     LEFT JOIN identities_credential c ON c.actor_id = o.actor
     LEFT JOIN LATERAL (
+        SELECT p.kind, EXISTS (SELECT FROM identities_making x WHERE x.removed
+            AND x.thing = p.thing AND x.at >= p.at) AS removed
+        FROM identities_making p WHERE p.actor_id = o.actor AND NOT p.removed
+        ORDER BY p.at DESC LIMIT 1) m ON true
+    LEFT JOIN LATERAL (
         SELECT v.id, v.number, v.step, v.state, v.sent_at FROM identities_revocation v
         WHERE v.credential_id = c.id AND v.step IN ('hold', 'release', 'revoke')
           AND v.state <> 'undone'
         ORDER BY v.number DESC LIMIT 1) n ON true
 )
 SELECT * FROM judged WHERE life = ANY(%(lives)s) ORDER BY root, depth, actor LIMIT %(most)s
-""".replace("@walk@", WALK.format(which="c.id = ANY(%(roots)s::uuid[])"))
+"""
+FROM_THESE = "c.id = ANY(%(roots)s::uuid[])"
 
 # A stop that counts for what its credential issued, as `r`: one that took it along, and that
 # nobody has taken back since.
@@ -75,9 +106,21 @@ UP = """
 WITH RECURSIVE up(actor, depth) AS (
     {begin}
     UNION
-    SELECT i.by_credential_id, u.depth + 1
-    FROM up u JOIN evidence_issuance i ON i.credential_id = u.actor
-    WHERE i.by_credential_id IS NOT NULL AND u.depth < 12
+    SELECT n.actor, u.depth + 1
+    FROM up u CROSS JOIN LATERAL (
+        SELECT i.by_credential_id AS actor FROM evidence_issuance i WHERE i.credential_id = u.actor
+        UNION ALL
+        SELECT m.by_credential_id FROM identities_making m
+        WHERE m.actor_id = u.actor AND NOT m.removed
+        UNION ALL
+        SELECT p.id FROM (
+            SELECT a.parent_id AS id FROM evidence_actor a WHERE a.id = u.actor
+            UNION ALL
+            SELECT h.id FROM identities_credential k
+            CROSS JOIN LATERAL (VALUES (k.issued_to_id), (k.seen_with_id)) h(id)
+            WHERE k.actor_id = u.actor) p
+        WHERE EXISTS (SELECT FROM identities_making m WHERE m.actor_id = p.id AND NOT m.removed)
+    ) n WHERE n.actor IS NOT NULL AND u.depth < 12
 )"""
 STOPS_ABOVE = """
 @up@
@@ -97,6 +140,8 @@ SELECT ARRAY[k.number::text, r.step] FROM up
 JOIN identities_credential k ON k.actor_id = up.actor AND k.id <> c.id
 JOIN identities_revocation r ON r.credential_id = k.id
 WHERE @stands@ AND (r.takes_others OR c.identity_id IS NULL OR c.identity_id = r.identity_id)
+  AND NOT (r.spares_own
+    AND identities_of_own_runs(r.identity_id, c.actor_id, c.issued_at, c.issued_event))
   AND NOT EXISTS (SELECT 1 FROM identities_revocation v
     WHERE v.credential_id = c.id AND v.step = 'release' AND v.number > r.number
       AND v.state NOT IN ('failed', 'undone'))
@@ -137,6 +182,7 @@ class Below(NamedTuple):
     standing: bool | None
     kind: str
     value: str
+    made: bool  # a principal, or what else was made with it
     ends: datetime | None
     life: str
     change: UUID | None
@@ -148,6 +194,8 @@ class Below(NamedTuple):
     def words(self) -> str:
         """How pages name it."""
         kind = "session" if self.standing is False else self.kind.replace("_", " ")
+        if self.made:
+            return f"{kind} {self.value.rpartition('/')[2] or self.value}"
         short = self.value if len(self.value) <= 12 else f"{self.value[:4]}…{self.value[-4:]}"
         return f"{kind} {short}"
 
@@ -164,9 +212,11 @@ def below(
     since: int = NOT_YET,
     lives: Collection[str] = LIVES,
     most: int = MOST,
+    spares_own: bool = False,
 ) -> list[Below]:
     """What these credentials issued, transitively, parents first. `step` says what counts as
-    stopped: what is held lives on for a revocation. `since` is the number of their stop."""
+    stopped: what is held lives on for a revocation. `since` is the number of their stop;
+    `spares_own`: but for what the own runs of whose they are issued or use."""
     if not roots:
         return []
     facts: dict[str, Any] = {
@@ -180,7 +230,8 @@ def below(
         "most": most,
     }
     with connection.cursor() as cursor:
-        cursor.execute(BELOW, facts)
+        walk = WALK.format(which=FROM_THESE, but_for=OWN if spares_own else "")
+        cursor.execute(BELOW.replace("@walk@", walk), facts)
         return [Below(*row) for row in cursor.fetchall()]
 
 

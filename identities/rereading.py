@@ -24,6 +24,11 @@ USING unnest(%(ats)s::timestamptz[], %(ids)s::bigint[]) AS s(at, id)
 WHERE a.at BETWEEN %(first)s AND %(last)s AND a.at = s.at AND a.event_id = s.id
 RETURNING a.identity_no, (a.at AT TIME ZONE 'UTC')::date
 """
+# What they say was made comes again when their deposits are followed again.
+MAKINGS = """
+DELETE FROM identities_making m USING unnest(%(ats)s::timestamptz[], %(ids)s::bigint[]) AS s(at, id)
+WHERE m.at = s.at AND m.event_id = s.id
+"""
 FINDING_EVENTS = """
 WITH moved AS (
     SELECT * FROM unnest(%(ats)s::timestamptz[], %(ids)s::bigint[],
@@ -49,6 +54,7 @@ def follow(replaced: Sequence[Replaced], now: datetime) -> None:
     moved."""
     with connection.cursor() as cursor:
         locks.take(cursor, Lock.JUDGE)
+        cursor.execute(MAKINGS, _keys(replaced))
         # Of an event whose names stayed, the attributions stand and are judged again in place.
         renamed = [one for one in replaced if not one.same_actors]
         if renamed:

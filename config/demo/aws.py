@@ -302,6 +302,8 @@ def add_enforcer(admin: Clients, *, account: str, name: str = ENFORCER) -> DemoK
                     "iam:GetUserPolicy",
                     "iam:PutUserPolicy",
                     "iam:DeleteUserPolicy",
+                    "iam:GetLoginProfile",
+                    "iam:DeleteLoginProfile",
                     "iam:ListAttachedUserPolicies",
                     "iam:ListGroupsForUser",
                     "iam:ListGroupPolicies",

@@ -286,6 +286,13 @@ def _redate(actors: list[int], *, now: datetime) -> None:
                     )
 
 
+def stand(cursor: Any, actors: Sequence[int], *, now: datetime) -> None:
+    """The stretches of new rows, and whose they are."""
+    cursor.execute(STRETCHES, {"actors": list(actors), "now": now})
+    cursor.execute(SEEN_WITH, {"actors": list(actors)})
+    cursor.execute(ASSIGN.format(which=OF_ACTORS), {"actors": list(actors), "now": now})
+
+
 def known(*, actor: int, now: datetime) -> Credential:
     """The credential of a standing key that a log names, made when nothing else showed it."""
     with connection.cursor() as cursor:
@@ -297,9 +304,7 @@ def known(*, actor: int, now: datetime) -> Credential:
             [now, actor],
         )
         if cursor.fetchone():
-            cursor.execute(STRETCHES, {"actors": [actor], "now": now})
-            cursor.execute(SEEN_WITH, {"actors": [actor]})
-            cursor.execute(ASSIGN.format(which=OF_ACTORS), {"actors": [actor], "now": now})
+            stand(cursor, [actor], now=now)
     return Credential.objects.get(actor_id=actor)
 
 

@@ -14,7 +14,7 @@ from evidence.models import Deposit, Progress
 from evidence.names import actor_ids
 from evidence.stores import bodies
 from identities import judging, keychanges
-from identities.actions import credentials, keyholding, revocations
+from identities.actions import credentials, keyholding, makings, revocations
 from identities.models import Identity
 
 CONSUMER = "credentials"
@@ -31,6 +31,7 @@ def follow_next(*, now: datetime) -> bool:
 def _follow(held: Progress, now: datetime) -> None:
     deposit = held.deposit
     used, paired = keyholding.note(deposit)
+    makings.note(deposit, now=now)
     while credentials.born(now=now, deposit=deposit, used=used):
         pass
     credentials.hand_out(paired, now=now)

@@ -7,7 +7,8 @@ Must not know rows, cases or people; decides nothing about who may ask.
 | access_key    | status of the key      | as hold         | the key is deleted, or kept held    |
 | user          | as suspend             | deny-all policy and keys inactive | and keys deleted  |
 | role          | deny-all policy        | as hold         | deny-all policy, for good           |
-| …_sessions    | not possible           | not possible    | deny by the time of issue           |
+| …_sessions    | deny by the time of issue, for now | not possible | deny by the time of issue  |
+| login_profile | not possible           | not possible    | deleted, its sessions denied        |
 | …_entitlement | what is left, for now  | not possible    | narrowed instead                    |
 
 Narrowing puts a deny of everything outside the permissions on a user or role.
@@ -55,6 +56,7 @@ _NAMES = {
     "role": re.compile(r"[\w+=,.@-]{1,64}", re.ASCII),
     "role_sessions": re.compile(r"[\w+=,.@-]{1,64}", re.ASCII),
     "user_sessions": re.compile(r"[\w+=,.@-]{1,64}", re.ASCII),
+    "login_profile": re.compile(r"[\w+=,.@-]{1,64}", re.ASCII),
     "user_entitlement": re.compile(r"[\w+=,.@-]{1,64}", re.ASCII),
     "role_entitlement": re.compile(r"[\w+=,.@-]{1,64}", re.ASCII),
 }
@@ -91,7 +93,7 @@ class AwsEnforcer:
         target: Target,
         *,
         key: str,
-        now: datetime,  # noqa: ARG002 -- the contract gives every step the moment
+        now: datetime,
         permissions: Sequence[Permission] = (),
     ) -> Sent:
         """A reversible stop; of an entitlement, of everything outside the permissions."""
@@ -104,6 +106,8 @@ class AwsEnforcer:
                     return aws_holds.suspend_user(known, target)
                 case "role":
                     return aws_holds.hold_role(known, target)
+                case "role_sessions" | "user_sessions":
+                    return aws_sessions.deny_sessions(known, target, now=now, hold=True)
                 case "user_entitlement" | "role_entitlement":
                     return aws_narrowing.hold(known, target, permissions)
                 case _:
@@ -122,6 +126,9 @@ class AwsEnforcer:
                     return aws_holds.resume_user(known, target)
                 case "role":
                     return aws_holds.drop_policy(known, "role", target, policies.HOLD)
+                case "role_sessions" | "user_sessions":
+                    kind = aws_sessions.OF[target.kind]
+                    return aws_holds.drop_policy(known, kind, target, policies.HELD_SESSIONS)
                 case "user_entitlement" | "role_entitlement":
                     return aws_narrowing.release(
                         known,
@@ -176,7 +183,9 @@ class AwsEnforcer:
                 case "role":
                     return aws_holds.hold_role(known, target)
                 case "role_sessions" | "user_sessions":
-                    return aws_sessions.revoke_sessions(known, target, now=now)
+                    return aws_sessions.deny_sessions(known, target, now=now)
+                case "login_profile":
+                    return aws_sessions.end_password(known, target, now=now)
                 case _:
                     raise _not_possible(target, "revoke")
 
@@ -199,6 +208,8 @@ class AwsEnforcer:
         known = self._at(target)
         if target.kind == "access_key":
             return aws_keys.seen_key(known, target, now)
+        if target.kind == "login_profile":
+            return aws_sessions.seen_password(known, target, since=since, now=now)
         kind = _principal(target, step)
         try:
             known.look(kind, target.name)
@@ -209,7 +220,7 @@ class AwsEnforcer:
         if target.kind in aws_narrowing.KINDS:
             return aws_narrowing.seen_held(known, kind, target, permissions, step=step, now=now)
         if target.kind in aws_sessions.OF:
-            return aws_sessions.seen_sessions(known, target, since=since, now=now)
+            return aws_sessions.seen_sessions(known, target, step=step, since=since, now=now)
         return aws_holds.seen_hold(known, kind, target, now=now)
 
     def probe(self, secret: Credentials, *, now: datetime, attempt: Attempt | None = None) -> Seen:
@@ -328,8 +339,9 @@ def _principal(target: Target, step: str) -> Kind:
 def _not_possible(target: Target, step: str) -> PermanentFailure:
     why = {
         "access_key": "narrow its user instead",
-        "role_sessions": "hold or narrow the role instead, or revoke the sessions",
-        "user_sessions": "hold or narrow the user instead, or revoke the sessions",
+        "role_sessions": "hold, release or revoke them, or narrow the role",
+        "user_sessions": "hold, release or revoke them, or narrow the user",
+        "login_profile": "revoke it, or hold the user",
         "user_entitlement": "hold, release or narrow it instead",
         "role_entitlement": "hold, release or narrow it instead",
     }.get(target.kind, "the AWS enforcer does not know this kind")

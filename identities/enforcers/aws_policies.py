@@ -6,6 +6,7 @@ Owns their documents and how they are read back:
   statements, which access keys were active, so that resuming wakes those and no others.
 - `CountersignRevokeOlderSessions` denies everything to sessions issued before a moment
   (AWS: "Revoking IAM role temporary security credentials"). Two of them merge to the later moment.
+  `CountersignHoldOlderSessions` is the same for a while, and comes off again.
 - `CountersignNarrow` denies everything outside a set of permissions; `CountersignHold-REV-12` is
   the same for a while, and comes off again as one piece.
 
@@ -24,6 +25,7 @@ from .contract import Permission
 
 HOLD = "CountersignHold"
 OLDER_SESSIONS = "CountersignRevokeOlderSessions"
+HELD_SESSIONS = "CountersignHoldOlderSessions"
 NARROW = "CountersignNarrow"
 
 _HELD = re.compile(r"REV-\d{1,19}")

@@ -180,3 +180,18 @@ class Principals:
                 return reference_of(self._iam.delete_user_policy(UserName=name, PolicyName=policy))
         with asking("iam:DeleteRolePolicy", self.arn(kind, name)):
             return reference_of(self._iam.delete_role_policy(RoleName=name, PolicyName=policy))
+
+    # Passwords
+
+    def has_password(self, user: str) -> bool:
+        """Whether the user may sign in to the console with a password."""
+        try:
+            with asking("iam:GetLoginProfile", self.arn("user", user)):
+                self._iam.get_login_profile(UserName=user)
+        except Absent:
+            return False
+        return True
+
+    def delete_password(self, user: str) -> None:
+        with asking("iam:DeleteLoginProfile", self.arn("user", user)):
+            self._iam.delete_login_profile(UserName=user)

@@ -23,13 +23,15 @@ KEYS = (
     "iam:DeleteAccessKey",
 )
 USERS = ("iam:GetUser", "iam:GetUserPolicy", "iam:PutUserPolicy", "iam:DeleteUserPolicy")
+PASSWORDS = ("iam:GetLoginProfile", "iam:DeleteLoginProfile")
 ROLES = ("iam:GetRole", "iam:GetRolePolicy", "iam:PutRolePolicy", "iam:DeleteRolePolicy")
 NEEDS: dict[str, tuple[str, ...]] = {
     "access_key": KEYS,
-    "user": (*KEYS, *USERS),
+    "user": (*KEYS, *USERS, *PASSWORDS),
     "role": ROLES,
     "role_sessions": ROLES,
     "user_sessions": USERS,
+    "login_profile": (*USERS, *PASSWORDS),
 }
 SIMULATE = "iam:SimulatePrincipalPolicy"
 
@@ -53,6 +55,7 @@ _TRIALS: dict[str, Callable[[IAMClient, str], object]] = {
     "iam:DeleteUserPolicy": lambda iam, n: iam.delete_user_policy(
         UserName=n, PolicyName=_NO_POLICY
     ),
+    "iam:GetLoginProfile": lambda iam, n: iam.get_login_profile(UserName=n),
     "iam:GetRole": lambda iam, n: iam.get_role(RoleName=n),
     "iam:GetRolePolicy": lambda iam, n: iam.get_role_policy(RoleName=n, PolicyName=_NO_POLICY),
     "iam:PutRolePolicy": lambda iam, n: iam.put_role_policy(
@@ -105,7 +108,7 @@ def _wanted(
     prefix: str, targets: Sequence[Target], needs: Mapping[str, Sequence[str]]
 ) -> list[tuple[str, tuple[str, ...]]]:
     if not targets:
-        return [(f"{prefix}:user/*", (*KEYS, *USERS)), (f"{prefix}:role/*", ROLES)]
+        return [(f"{prefix}:user/*", (*KEYS, *USERS, *PASSWORDS)), (f"{prefix}:role/*", ROLES)]
     found: dict[str, dict[str, None]] = {}
     for target in targets:
         kind = "role" if target.kind in ("role", "role_sessions") else "user"

@@ -27,7 +27,7 @@ from .identity import (
     Service,
 )
 from .inventory import DiscoveredRights, Discovery, InventoryPlan, InventoryRead
-from .linking import LinkProposal
+from .linking import LinkProposal, Making
 from .outgoing import OutgoingSwitch
 from .owning import OwnerChange, VendorAttestation
 from .people import ApiToken, Membership, Party, Person, SignInLink, Team, User
@@ -70,6 +70,7 @@ __all__ = [
     "InventoryPlan",
     "InventoryRead",
     "LinkProposal",
+    "Making",
     "Manifest",
     "Membership",
     "NewUse",

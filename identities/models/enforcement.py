@@ -65,6 +65,8 @@ class Revocation(models.Model):
     # What its credential issued is stopped with it (identities/issued.py).
     takes_issued = models.BooleanField(default=False, db_default=False)
     takes_others = models.BooleanField(default=False, db_default=False)
+    # But for what the identity's own runs issued or use (a key that is replaced).
+    spares_own = models.BooleanField(default=False, db_default=False)
     # The revocation that took this one along: of what its credential was issued with.
     cause = models.ForeignKey(
         "self",

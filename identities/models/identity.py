@@ -256,8 +256,10 @@ class Credential(models.Model):
 
     @property
     def short(self) -> str:
-        """The identifier as pages show it: AKIA…QP7D."""
+        """The identifier as pages show it: AKIA…QP7D; of a principal, its name."""
         value = self.actor.value
+        if value.startswith("arn:"):
+            return value.rpartition("/")[2] or value
         return f"{value[:4]}…{value[-4:]}" if len(value) > 12 else value
 
 

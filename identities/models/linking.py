@@ -1,7 +1,8 @@
-"""Links of an actor to an identity that a second person signs, or the owner of another identity.
+"""Links of an actor to an identity that a second person signs, or the owner of another identity; and
+of a principal to what it was made with.
 
-Owns the rows of what was proposed, signed and refused. The link itself is a Binding, which is made
-once the last signature is there.
+Owns the rows of what was proposed, signed and refused, and of what logs state was made. The link of
+an identity itself is a Binding, which is made once the last signature is there.
 """
 
 from django.db import models
@@ -44,3 +45,37 @@ class LinkProposal(TwoSigned):
 
     def __str__(self) -> str:
         return f"{self.actor.value} is {self.identity.name}"
+
+
+class Making(models.Model):
+    """A log says that a principal was made or removed, with which credential: a link of a chain
+    that issues no credential itself (identities/making.py). Derived, and derivable again."""
+
+    at = models.DateTimeField()
+    event_id = models.BigIntegerField()
+    # As in issuances, no constraints: actors are never deleted.
+    actor = models.ForeignKey(Actor, models.PROTECT, related_name="+", db_constraint=False)
+    by_credential = models.ForeignKey(
+        Actor, models.PROTECT, null=True, related_name="+", db_constraint=False, db_index=False
+    )
+    kind = models.TextField()
+    thing = models.TextField()  # the same for making and removing
+    removed = models.BooleanField()
+    deposit_id = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(name="making_once", fields=["at", "event_id"])]
+        indexes = [
+            models.Index(
+                name="making_by_credential",
+                fields=["by_credential"],
+                condition=Q(by_credential__isnull=False, removed=False),
+            ),
+            models.Index(name="making_of_thing", fields=["thing", "at"]),
+            models.Index(
+                name="making_removed_in", fields=["deposit_id"], condition=Q(removed=True)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.thing

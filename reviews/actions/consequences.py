@@ -170,15 +170,15 @@ def _credentials(those: Sequence[Due], *, by: By, now: datetime) -> list[Came]:
             came, step = _of_credential(one, credential, held, plan)
             if step:
                 ask = _ask(one.case, credential, step)
-                # What takes the place of a key is often made with it: it goes on.
-                asks[place] = ask._replace(takes_issued=one.item.outcome != "replace")
+                # What the agent itself made with it, or uses by now, takes its place and goes on.
+                asks[place] = ask._replace(spares_own=one.item.outcome == "replace")
         except NotPossible as refused:
             came = refused
         found.append(came)
     made = revocations.request_all(list(asks.values()), by=by, now=now) if asks else ()
     for (place, ask), done in zip(asks.items(), made, strict=True):
         if ask.step == "revoke":
-            found[place] = _waited_for(those[place].case, done)
+            found[place] = _over(ask, done) or _waited_for(those[place].case, done)
         elif found[place] == "":
             found[place] = _released(done)
     return found
@@ -204,8 +204,6 @@ def _of_credential(
             return Waits(words, plan), ""
         identity_of(one.case)
         return Waits(words, plan), "release"
-    if credential.state in ("revoked", "expired"):
-        return f"{credential.short} is {credential.state} already", ""
     identity_of(one.case)
     return "", "revoke"
 
@@ -221,6 +219,14 @@ def _ask(case: Case, credential: Credential, step: str) -> revocations.Ask:
         case_key=case.key,
         urgent=case.door == "incident",
     )
+
+
+def _over(ask: revocations.Ask, made: revocations.Made) -> str:
+    """What has ended already, and took nothing along; "" of anything else."""
+    one = ask.credential
+    if one is None or one.state not in ("revoked", "expired") or made.refused is None:
+        return ""
+    return f"{one.short} is {one.state} already"
 
 
 def _waited_for(case: Case, made: revocations.Made) -> Came:

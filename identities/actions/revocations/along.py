@@ -5,6 +5,7 @@ Each goes along as a change of its own (together.py); what becomes known later i
 know rows of cases.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -13,9 +14,11 @@ from uuid import UUID
 from django.db import connection
 
 from identities import issued
+from identities.actions import makings
+from identities.issued import Below
 from identities.models import Credential, Identity, Revocation
 
-from .asks import Ask
+from .asks import Ask, takes
 
 LONGEST_BECAUSE = 2_000
 
@@ -43,18 +46,33 @@ class Child(NamedTuple):
     endless: bool
 
 
+def standing(found: Sequence[Below], *, now: datetime) -> list[Below]:
+    """The same, with a credential that stands for each principal among them."""
+    bare = {one.actor for one in found if one.made and one.credential is None}
+    rows = makings.stand_for(bare, now=now)
+    return [
+        one._replace(credential=rows[one.actor][0], identity=rows[one.actor][1])
+        if one.actor in rows
+        else one
+        for one in found
+    ]
+
+
 class Along:
-    """What goes along with each of these asks. Three queries at most."""
+    """What goes along with each of these asks. A constant number of queries."""
 
     def __init__(self, asks: Sequence[Ask], *, now: datetime) -> None:
         self._of: dict[tuple[str, UUID], list[Child]] = {}
-        for step in issued.STOPS:
+        for step, spares_own in itertools.product(issued.STOPS, (False, True)):
             roots = {
                 ask.credential.actor_id: ask.credential.pk
                 for ask in asks
-                if ask.credential is not None and ask.takes_issued and ask.step == step
+                if ask.credential is not None
+                and takes(ask)
+                and (ask.step, ask.spares_own) == (step, spares_own)
             }
-            for one in issued.below(list(roots.values()), step=step, now=now):
+            found = issued.below(list(roots.values()), step=step, spares_own=spares_own, now=now)
+            for one in standing(found, now=now):
                 if one.credential is None:
                     continue  # late.py asks for it when there is a row of it
                 child = Child(one.credential, one.identity, one.actor, one.above, one.ends is None)
@@ -74,6 +92,10 @@ class Along:
     def credentials(self) -> set[UUID]:
         """Everything that goes along, to be locked with what is asked for."""
         return {one.credential for those in self._of.values() for one in those}
+
+    def has(self, ask: Ask) -> bool:
+        """Whether anything goes along with this."""
+        return ask.credential is not None and (ask.step, ask.credential.pk) in self._of
 
     @property
     def identities(self) -> set[UUID]:

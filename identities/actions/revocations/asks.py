@@ -41,8 +41,9 @@ class Ask(NamedTuple):
     release may let come into force (enforcers/widening.py), where that is not what was held.
     `by_hand`: a credential that no enforcer changes is put on the wall for people, not refused.
     `urgent`: goes before what is routine; None: it is where a person asks. `takes_issued`: what the
-    credential issued is stopped with it, also what is another identity's if `takes_others`; `cause`
-    is the revocation that takes this one along.
+    credential issued is stopped with it, also what is another identity's if `takes_others`, but for
+    what the identity's own runs issued or use if `spares_own`; `cause` is the revocation that takes
+    this one along.
     """
 
     identity: Identity
@@ -61,6 +62,7 @@ class Ask(NamedTuple):
     urgent: bool | None = None
     takes_issued: bool = True
     takes_others: bool = True
+    spares_own: bool = False
     cause: Revocation | None = None
 
 

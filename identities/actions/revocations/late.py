@@ -15,19 +15,24 @@ from evidence import ledger, nudge
 from evidence.models import Deposit
 from identities import issued
 from identities.acting import COUNTERSIGN
+from identities.actions import credentials, makings
 from identities.issued import Below
 from identities.models import Credential, Identity, Revocation
 
-from . import asking
-from .along import LONGEST_BECAUSE
+from . import asking, tries
+from .along import LONGEST_BECAUSE, standing
 from .asks import Ask
 
 MOST_NAMED = 5
 # With what this deposit shows to have been issued.
 ISSUERS = """
-SELECT DISTINCT i.by_credential_id FROM evidence_issuance i
+SELECT i.by_credential_id FROM evidence_issuance i
 WHERE i.at BETWEEN %(first)s AND %(last)s AND i.deposit_id = %(deposit)s
   AND i.by_credential_id IS NOT NULL
+UNION
+SELECT m.by_credential_id FROM identities_making m
+WHERE m.at BETWEEN %(first)s AND %(last)s AND m.deposit_id = %(deposit)s
+  AND m.by_credential_id IS NOT NULL
 """
 
 
@@ -35,14 +40,20 @@ def known(row: Revocation, *, now: datetime) -> list[Below]:
     """What the credential of this stop issued, transitively, and what of it lives."""
     if not row.takes_issued or row.credential_id is None:
         return []
-    found = issued.below([row.credential_id], step=row.step, since=row.number, now=now)
+    found = issued.below(
+        [row.credential_id],
+        step=row.step,
+        since=row.number,
+        spares_own=row.spares_own,
+        now=now,
+    )
     return [one for one in found if row.takes(one.identity)]
 
 
 def living(row: Revocation, *, now: datetime) -> list[Below]:
     """The same; what nobody has asked for yet is asked for."""
     found = known(row, now=now)
-    unasked = [one for one in found if not _is_asked(one, row)]
+    unasked = standing([one for one in found if not _is_asked(one, row)], now=now)
     if unasked:
         _ask(row, unasked, now=now)
     return found
@@ -62,7 +73,33 @@ def take_along(*, deposit: Deposit, changed: Collection[int] = (), now: datetime
         with connection.cursor() as cursor:
             cursor.execute(ISSUERS, facts)
             actors |= {row[0] for row in cursor.fetchall()}
+        _is_gone(deposit, now=now)
     return look_above(actors, said=f"deposit {deposit.pk}", now=now)
+
+
+def _is_gone(deposit: Deposit, *, now: datetime) -> None:
+    """What was made, was stopped by nobody, and is removed by the log's word, waits for nobody; and
+    what waits for it is looked at."""
+    actors = makings.gone(deposit)
+    if not actors:
+        return
+    because = f"the log shows that it was removed: deposit {deposit.pk}"
+    rows = Revocation.objects.select_for_update(of=("self",)).select_related(
+        "identity", "credential"
+    )
+    for row in rows.filter(
+        credential__actor__in=actors, step__in=issued.STOPS, state="failed"
+    ).order_by("pk"):
+        row.state, row.effective_at, row.failed_why, row.who_must_act = "effective", now, "", ""
+        row.save(update_fields=["state", "effective_at", "failed_why", "who_must_act"])
+        tries.record(row, now, "revocation.effective", f"effective: {because}")
+        if row.credential is not None:
+            credentials.mark(
+                credential=row.credential, state="revoked", at=now, now=now, because=because
+            )
+    waiting = Revocation.objects.filter(pk__in=issued.stops_above(actors), state="confirmed")
+    if waiting.update(not_before=now):
+        nudge.after_commit("revocation.requested")
 
 
 def look_above(actors: Collection[int], *, said: str, now: datetime) -> int:
@@ -116,6 +153,7 @@ def _ask(row: Revocation, those: Sequence[Below], *, now: datetime) -> None:
                     by_hand=one.ends is None,
                     urgent=row.urgent,
                     takes_others=row.takes_others,
+                    spares_own=row.spares_own,
                     cause=row,
                 )
             )

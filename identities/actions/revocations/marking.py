@@ -69,8 +69,6 @@ def _state(row: Revocation) -> str:
     state = STATES.get(row.step, "")
     if row.entitlement is not None or not state:
         return ""
-    if row.target.get("kind") in SESSIONS:
-        return "revoked"
     return "held" if state == "revoked" and row.target.get("delete") is False else state
 
 
@@ -88,7 +86,7 @@ def _each(row: Revocation, target: Target, state: str, *, at: datetime, because:
             actor__parent__value__endswith=f"/{target.name}",
             actor__parent__realm=f"aws:{target.account}",
             standing=False,
-            state="active",
+            state__in=["held"] if state == "active" else ["active", "held"],
             issued_at__lte=row.sent_at or at,
         )
     elif row.credential is not None:

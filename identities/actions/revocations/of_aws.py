@@ -61,6 +61,8 @@ def _probe(target: Target, now: datetime) -> Seen | None:
 
 def _of_credential(credential: Credential, names: Sequence[Actor], now: datetime) -> Target | None:
     actor = credential.actor
+    if credential.kind in ("user", "role", "service_linked_role", "login_profile"):
+        return _of_principal(credential)
     if actor.realm != "aws" or actor.kind != "access_key":
         return None
     above = [credential.issued_to, actor.parent, credential.seen_with, *names]
@@ -85,9 +87,20 @@ def _of_credential(credential: Credential, names: Sequence[Actor], now: datetime
     )
 
 
+def _of_principal(credential: Credential) -> Target | None:
+    """A user or role that was made with something stopped, or its password."""
+    found = PRINCIPAL.fullmatch(credential.actor.value)
+    if not credential.actor.realm.startswith("aws:") or found is None:
+        return None
+    if "/aws-service-role/" in credential.actor.value:
+        raise NoTarget(f"AWS lets nobody deny role {credential.short}: delete it in its service.")
+    kind = "login_profile" if credential.kind == "login_profile" else found["kind"]
+    return Target("aws", found["account"], kind, _name(found["kind"], found["path"]))
+
+
 def _cannot(target: Target, step: str) -> str:
-    if target.kind in ("role_sessions", "user_sessions") and step != "revoke":
-        return f"AWS has no {step} for one session: hold the identity, or revoke its sessions."
+    if target.kind == "login_profile" and step != "revoke":
+        return f"AWS has no {step} for the password of {target.name}: revoke it, or hold the user."
     return ""
 
 

@@ -38,6 +38,8 @@ def _enforcer(account: str) -> kubernetes.KubernetesEnforcer:
 
 def _of_credential(credential: Credential, names: Sequence[Actor], now: datetime) -> Target | None:  # noqa: ARG001 -- the table gives each the same
     actor = credential.actor
+    if actor.kind == "service_account" and actor.realm.startswith("k8s"):
+        return next(iter(accounts([actor])), None)
     if actor.kind not in KINDS or not actor.realm.startswith("k8s"):
         return None
     try:

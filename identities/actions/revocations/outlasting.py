@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Case, Value, When
 
 from identities.enforcers.contract import Residual, Seen
 from identities.issued import Below
@@ -58,7 +59,8 @@ def outlast(work: Work) -> None:
         work,
         residual=[_as_json(item) for item in lives],
         residual_until=until,
-        not_before=again,
+        # Whoever became effective during the look has woken it (late.wake), and may not have been seen.
+        not_before=Case(When(not_before=row.not_before, then=Value(again)), default=Value(now)),
         leased_until=None,
         attempts=0,
         failed_why="",

@@ -28,6 +28,7 @@ from .along import Along
 from .asks import WHY_NOT, Ask, Made, Unreachable, takes
 from .own_door import OwnDoor
 
+ENDED = ("revoked", "expired")
 OPEN = ("requested", "sending", "sent", "confirmed")
 UNDOES = {"release": "hold", "resume": "suspend"}
 # What our own decision endpoint answers from now on.
@@ -166,8 +167,12 @@ class Together:
             raise NotPossible(f"{'It' if asked is None else asked.key} is gone.")
         if credential.identity_id not in (None, ask.identity.pk):
             raise NotPossible(f"{credential.key} is another identity's credential.")
-        if credential.state == "revoked":
-            raise NotPossible(f"{credential.key} is revoked already: nothing of it is left.")
+        # What has ended elsewhere takes along what it issued; in an incident also what becomes known
+        # of that later.
+        takes_more = ask.cause is None and takes(ask) and (ask.urgent or self.along.has(ask))
+        if credential.state in ENDED and not takes_more:
+            why = f"{credential.key} is {credential.state} already: nothing of it is left."
+            raise NotPossible(why)
         if step not in ("hold", "release", "revoke"):
             raise NotPossible(f"A credential cannot be {step}ed: that is done to its identity.")
         arns = [] if credential.identity_id is None else self.names[credential.identity_id]
@@ -240,6 +245,10 @@ class Together:
         if standing:
             return self._again(standing[0], ask)
         self._withdraw(identity, credential, ask.step, target)
+        if credential is not None and credential.state in ENDED:
+            # Nothing is left to send: it waits for what it issued.
+            row.state = "confirmed"
+            row.sending_at = row.sent_at = row.confirmed_at = self.now
         standing.append(row)
         self.made.append(row)
         return row
@@ -249,8 +258,12 @@ class Together:
         if not row._state.adding:
             if ask.cause is None and row.cause_id is not None:
                 self.own.add(row.pk)
-            if takes(ask) and not (row.takes_issued and (row.takes_others or not ask.takes_others)):
-                row.takes_issued, row.takes_others = True, row.takes_others or ask.takes_others
+            more = (
+                row.takes_others or ask.takes_others,
+                ask.spares_own and (row.spares_own or not row.takes_issued),
+            )
+            if takes(ask) and (True, *more) != (row.takes_issued, row.takes_others, row.spares_own):
+                row.takes_issued, (row.takes_others, row.spares_own) = True, more
                 self.taking.append(row)
         return row
 
@@ -315,6 +328,7 @@ class Together:
             not_before=self.now,
             takes_issued=takes(ask),
             takes_others=takes(ask) and ask.takes_others,
+            spares_own=takes(ask) and ask.spares_own,
             cause=ask.cause,
         )
 
@@ -328,7 +342,8 @@ class Together:
         if self.own:
             Revocation.objects.filter(pk__in=self.own).update(cause=None)
         if self.taking:
-            Revocation.objects.bulk_update(self.taking, ["takes_issued", "takes_others"])
+            fields = ["takes_issued", "takes_others", "spares_own"]
+            Revocation.objects.bulk_update(self.taking, fields)
         identity_actions.record_all(
             [
                 identity_actions.Act(
@@ -365,11 +380,10 @@ def _change(row: Revocation) -> tuple[object, ...]:
     if row.entitlement is not None:
         # Each asking holds by itself: what one lets go, the other still stops.
         left += f" {target['extra'].get('hold', row.pk if row.step == 'hold' else '')}"
-    whole = target.get("kind"), target.get("name")
     if row.credential_id is not None:
         # Also where it was nobody's and was asked for with what had issued it.
         return row.credential_id, row.step, row.system, left
-    return row.identity_id, whole, row.step, row.system, left
+    return row.identity_id, target.get("kind"), target.get("name"), row.step, row.system, left
 
 
 def _locked_credentials(pks: set[UUID]) -> dict[UUID, Credential]:
