@@ -164,8 +164,8 @@ def test_what_nobody_can_stop_from_here_is_stated_by_two(
     take(source, made("CreatePolicy", policyName="all"))
     first = stop(stolen)
     by_hand = Revocation.objects.get(cause=first)
-    one: User = user("resp-1", "responder", person=True)
-    two: User = user("resp-2", "responder", person=True)
+    one: User = user("resp-1", "responder")
+    two: User = user("resp-2", "responder")
     file = stating.File("shown.txt", b"the policy is deleted")
     said = {"done_by": "Dana", "done_at": NOW, "note": "deleted in the console", "file": file}
     stating.state(revocation=by_hand, two_needed=True, by=one, now=NOW, **said)  # type: ignore[arg-type]

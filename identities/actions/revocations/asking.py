@@ -43,6 +43,7 @@ def request(
     entitlement: Entitlement | None = None,
     held_by: str = "",
     allowed: Mapping[str, str] | None = None,
+    spares_own: bool = False,
 ) -> list[Revocation]:
     """Ask for a step on one credential, on what one principal is allowed, or on everything of the
     identity (`Ask`).
@@ -62,6 +63,7 @@ def request(
         entitlement,
         held_by,
         allowed,
+        spares_own=spares_own,
     )
     with transaction.atomic():
         (made,) = request_all([ask], by=by, now=now)

@@ -109,8 +109,6 @@ def _look(work: Work) -> Seen:
 def _send(work: Work) -> Sent:
     call, target, key, now = work.enforcer, work.target, work.row.key, work.now
     match work.step:
-        case "hold" if target.kind in ("role_sessions", "user_sessions"):
-            return call.revoke(target, key=key, now=now)
         case "hold":
             return call.hold(target, key=key, now=now, permissions=work.left)
         case "release":

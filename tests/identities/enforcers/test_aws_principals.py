@@ -181,8 +181,8 @@ def test_narrowed_user_keeps_what_is_left_of_it(lab: Lab) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "step"),
-    [("access_key", "narrow"), ("role_sessions", "narrow"), ("role_sessions", "hold"),
-     ("role_sessions", "release")],
+    [("access_key", "narrow"), ("role_sessions", "narrow"), ("login_profile", "hold"),
+     ("login_profile", "release")],
 )  # fmt: skip
 def test_step_that_a_kind_does_not_have(lab: Lab, kind: str, step: str) -> None:
     name = "AKIAIOSFODNN7EXAMPLE" if kind == "access_key" else "svc"
