@@ -21,19 +21,22 @@ STOPS = ("hold", "revoke")
 # Beyond the number of any revocation: nothing was asked for yet.
 NOT_YET = 2**62
 
-# From one to the next: what was issued with it, the principals that were made with it, and what was
-# issued to such a principal, whose every credential there is only because of it.
+# From one to the next: what was issued with it.
 STEPS = """
     SELECT i.credential_id AS actor, CASE WHEN i.expires_at >= i.at THEN i.expires_at END AS ends,
         i.at, i.event_id
     FROM evidence_issuance i WHERE i.by_credential_id = w.actor
+"""
+# And the principals that were made with it, with what was issued to them, whose every credential is
+# there only because of it; but not of a principal that people confirm to be another identity.
+MADE = """
     UNION ALL
     SELECT m.actor_id, NULL, m.at, m.event_id
-    FROM identities_making m WHERE m.by_credential_id = w.actor AND NOT m.removed
+    FROM identities_making m WHERE m.by_credential_id = w.actor AND NOT m.removed AND @theirs@
     UNION ALL
     SELECT k.actor_id, k.expires_at, k.issued_at, k.issued_event
     FROM (SELECT w.actor AS id FROM identities_making m
-          WHERE m.actor_id = w.actor AND NOT m.removed LIMIT 1) p
+          WHERE m.actor_id = w.actor AND NOT m.removed AND @theirs@ LIMIT 1) p
     CROSS JOIN LATERAL (
         SELECT o.* FROM identities_credential o WHERE o.issued_to_id = p.id
         UNION
@@ -41,7 +44,12 @@ STEPS = """
         UNION
         SELECT o.* FROM evidence_actor s JOIN identities_credential o ON o.actor_id = s.id
         WHERE s.parent_id = p.id) k
-"""
+""".replace(
+    "@theirs@",
+    """NOT EXISTS (SELECT FROM identities_binding b WHERE b.actor_id = m.actor_id
+        AND b.identity_id IS DISTINCT FROM w.owner AND b.state = 'confirmed'
+        AND b.superseded_at IS NULL)""",
+)
 WALK = """
 WITH RECURSIVE walked AS (
     SELECT c.actor_id AS root, c.identity_id AS owner, c.actor_id AS actor, NULL::bigint AS above,
@@ -49,11 +57,18 @@ WITH RECURSIVE walked AS (
     FROM identities_credential c WHERE {which}
     UNION ALL
     SELECT w.root, w.owner, n.actor, w.actor, w.depth + 1, n.ends, w.path || n.actor
-    FROM walked w CROSS JOIN LATERAL (@steps@) n
+    FROM walked w CROSS JOIN LATERAL ({steps}) n
     WHERE n.actor <> ALL(w.path) AND w.depth < %(deepest)s {but_for}
-)""".replace("@steps@", STEPS)
+)"""
 # What the identity's own runs issued or use, which goes on when its key is replaced.
 OWN = "AND NOT identities_of_own_runs(w.owner, n.actor, n.at, n.event_id)"
+
+
+def walk_from(which: str, *, but_for: str = "", takes_made: bool = False) -> str:
+    """The walk from these credentials, as the beginning of a statement."""
+    steps = STEPS + MADE if takes_made else STEPS
+    return WALK.format(which=which, but_for=but_for, steps=steps)
+
 
 # Of what is reached in two ways the longer way counts. What the newest change asked for of it says
 # how far it is; where none does, what its system shows. A standing one that its system shows to
@@ -103,23 +118,26 @@ STANDS = """r.takes_issued AND r.step IN ('hold', 'revoke') AND r.state <> 'undo
 
 # What these were issued with, and what that was issued with; themselves at depth 0.
 UP = """
-WITH RECURSIVE up(actor, depth) AS (
+WITH RECURSIVE up(actor, depth, made) AS (
     {begin}
     UNION
-    SELECT n.actor, u.depth + 1
+    SELECT n.actor, u.depth + 1, u.made OR n.made
     FROM up u CROSS JOIN LATERAL (
-        SELECT i.by_credential_id AS actor FROM evidence_issuance i WHERE i.credential_id = u.actor
+        SELECT i.by_credential_id AS actor, false AS made
+        FROM evidence_issuance i WHERE i.credential_id = u.actor
         UNION ALL
-        SELECT m.by_credential_id FROM identities_making m
+        SELECT m.by_credential_id, true FROM identities_making m
         WHERE m.actor_id = u.actor AND NOT m.removed
         UNION ALL
-        SELECT p.id FROM (
+        SELECT p.id, true FROM (
             SELECT a.parent_id AS id FROM evidence_actor a WHERE a.id = u.actor
             UNION ALL
             SELECT h.id FROM identities_credential k
             CROSS JOIN LATERAL (VALUES (k.issued_to_id), (k.seen_with_id)) h(id)
             WHERE k.actor_id = u.actor) p
         WHERE EXISTS (SELECT FROM identities_making m WHERE m.actor_id = p.id AND NOT m.removed)
+          AND NOT EXISTS (SELECT FROM identities_binding b WHERE b.actor_id = p.id
+              AND b.state = 'confirmed' AND b.superseded_at IS NULL)
     ) n WHERE n.actor IS NOT NULL AND u.depth < 12
 )"""
 STOPS_ABOVE = """
@@ -129,7 +147,7 @@ FROM up JOIN identities_credential c ON c.actor_id = up.actor
 JOIN identities_revocation r ON r.credential_id = c.id
 WHERE @stands@
 ORDER BY r.credential_id, r.step DESC, r.takes_others DESC, r.number DESC
-""".replace("@up@", UP.format(begin="SELECT unnest(%(actors)s::bigint[]), 0")).replace(
+""".replace("@up@", UP.format(begin="SELECT unnest(%(actors)s::bigint[]), 0, false")).replace(
     "@stands@", STANDS
 )
 # The nearest thing above the credential `c` that is stopped, as (number, step); what was released by
@@ -140,13 +158,14 @@ SELECT ARRAY[k.number::text, r.step] FROM up
 JOIN identities_credential k ON k.actor_id = up.actor AND k.id <> c.id
 JOIN identities_revocation r ON r.credential_id = k.id
 WHERE @stands@ AND (r.takes_others OR c.identity_id IS NULL OR c.identity_id = r.identity_id)
+  AND (r.takes_made OR NOT up.made)
   AND NOT (r.spares_own
     AND identities_of_own_runs(r.identity_id, c.actor_id, c.issued_at, c.issued_event))
   AND NOT EXISTS (SELECT 1 FROM identities_revocation v
     WHERE v.credential_id = c.id AND v.step = 'release' AND v.number > r.number
       AND v.state NOT IN ('failed', 'undone'))
 ORDER BY up.depth, r.step DESC, r.number DESC LIMIT 1
-""".replace("@up@", UP.format(begin="SELECT c.actor_id, 0")).replace("@stands@", STANDS)
+""".replace("@up@", UP.format(begin="SELECT c.actor_id, 0, false")).replace("@stands@", STANDS)
 
 
 # What waits for this change to be effective: every stop of what its credential was issued with, and
@@ -161,7 +180,7 @@ UPDATE identities_revocation r SET not_before = %(now)s FROM waits WHERE r.id = 
 """.replace(
     "@up@",
     UP.format(
-        begin="SELECT c.actor_id, 0 FROM identities_revocation v"
+        begin="SELECT c.actor_id, 0, false FROM identities_revocation v"
         " JOIN identities_credential c ON c.id = v.credential_id WHERE v.id = %(change)s"
     ),
 )
@@ -213,10 +232,12 @@ def below(
     lives: Collection[str] = LIVES,
     most: int = MOST,
     spares_own: bool = False,
+    takes_made: bool = True,
 ) -> list[Below]:
     """What these credentials issued, transitively, parents first. `step` says what counts as
     stopped: what is held lives on for a revocation. `since` is the number of their stop;
-    `spares_own`: but for what the own runs of whose they are issued or use."""
+    `spares_own`: but for what the own runs of whose they are issued or use; `takes_made`: with the
+    principals that they made."""
     if not roots:
         return []
     facts: dict[str, Any] = {
@@ -230,7 +251,7 @@ def below(
         "most": most,
     }
     with connection.cursor() as cursor:
-        walk = WALK.format(which=FROM_THESE, but_for=OWN if spares_own else "")
+        walk = walk_from(FROM_THESE, but_for=OWN if spares_own else "", takes_made=takes_made)
         cursor.execute(BELOW.replace("@walk@", walk), facts)
         return [Below(*row) for row in cursor.fetchall()]
 

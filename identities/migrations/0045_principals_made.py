@@ -54,6 +54,11 @@ class Migration(migrations.Migration):
             name="spares_own",
             field=models.BooleanField(db_default=False, default=False),
         ),
+        migrations.AddField(
+            model_name="revocation",
+            name="takes_made",
+            field=models.BooleanField(db_default=False, default=False),
+        ),
         migrations.CreateModel(
             name="Making",
             fields=[

@@ -67,6 +67,8 @@ class Revocation(models.Model):
     takes_others = models.BooleanField(default=False, db_default=False)
     # But for what the identity's own runs issued or use (a key that is replaced).
     spares_own = models.BooleanField(default=False, db_default=False)
+    # And the principals that it made: where a person asks, and in an incident.
+    takes_made = models.BooleanField(default=False, db_default=False)
     # The revocation that took this one along: of what its credential was issued with.
     cause = models.ForeignKey(
         "self",

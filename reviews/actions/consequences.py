@@ -170,8 +170,12 @@ def _credentials(those: Sequence[Due], *, by: By, now: datetime) -> list[Came]:
             came, step = _of_credential(one, credential, held, plan)
             if step:
                 ask = _ask(one.case, credential, step)
-                # What the agent itself made with it, or uses by now, takes its place and goes on.
-                asks[place] = ask._replace(spares_own=one.item.outcome == "replace")
+                # What takes the place of a key is often made with it, and goes on: where the key was
+                # stolen, what the agent's own runs issued or use.
+                asks[place] = ask._replace(
+                    takes_issued=one.item.outcome != "replace" or one.case.door == "incident",
+                    spares_own=one.item.outcome == "replace",
+                )
         except NotPossible as refused:
             came = refused
         found.append(came)
@@ -218,6 +222,8 @@ def _ask(case: Case, credential: Credential, step: str) -> revocations.Ask:
         case=case.pk,
         case_key=case.key,
         urgent=case.door == "incident",
+        # A review of years ends no roles that a pipeline's key has made meanwhile.
+        takes_made=case.door == "incident",
     )
 
 

@@ -88,6 +88,7 @@ class Frame(NamedTuple):
             case_key=self.case.key,
             by_hand=by_hand,
             urgent=True,
+            takes_made=True,
         )
 
 

@@ -112,9 +112,7 @@ def test_tree_goes_from_parents_to_what_was_minted_with_them(root: Identity, dec
 def test_a_session_that_is_held_says_until_when_it_lives(root: Identity, decided: By) -> None:
     rows = batches.plan_cascade(root=root, step="hold", by=decided, now=NOW)
     session = next(one for one in rows if one.words == "session ASIA…0001 of svc-reader")
-    assert session.does == [
-        "Deny all sessions of role reader issued until now, for the time being"
-    ]
+    assert session.does == ["Deny all sessions of role reader issued until now, for the time being"]
     assert session.lives_until == NOW + HOUR
     assert rows[-1].lives_until == NOW + timedelta(days=7)
 

@@ -61,7 +61,7 @@ def rows() -> list[tuple[str, str]]:
 
 def stop(key: Credential, step: str = "revoke", **said: Any) -> Revocation:
     assert key.identity is not None
-    return ask(key.identity, step, now=NOW, credential=key, **said)
+    return ask(key.identity, step, now=NOW, credential=key, **{"takes_made": True} | said)
 
 
 def test_what_it_made_is_asked_for_with_it(stolen: Credential, source: Source) -> None:
@@ -230,7 +230,7 @@ def test_users_and_roles_are_denied_at_aws(
         ),
         now=now,
     )
-    first = ask(identity, "revoke", now=now, credential=key)
+    first = ask(identity, "revoke", now=now, credential=key, takes_made=True)
     for minutes in range(6):
         work(now + timedelta(minutes=minutes))
     assert sorted(Revocation.objects.values_list("words", flat=True)) == sorted(
@@ -255,12 +255,35 @@ def test_users_and_roles_are_denied_at_aws(
     assert first.cause is None
 
 
-def test_who_answers_for_one_identity_stops_no_principal_of_another(
+def test_a_principal_that_is_somebody_elses_goes_on_with_its_keys(
     stolen: Credential, source: Source, active: Make
 ) -> None:
+    """A pipeline's key makes the roles of many: those that people have confirmed to be another
+    identity are held by themselves."""
     take(source, made("CreateUser", userName="svc-other"))
+    take(source, minted("svc-other", "AKIAOTHER0000000001", by="AKIAINNOCENT00000001"))
     other: Identity = active("svc-other")
     bind(other, Making.objects.get().actor)
+    stop(stolen)
+    assert rows() == [("Delete key AKIA…0001", "requested")]
+    key = Credential.objects.get(actor__value="AKIAOTHER0000000001")
+    answer = decide(Question("svc-other", "s3:GetObject", "x", credential=key.key), now=NOW)
+    assert answer.reason != "issuer_stopped"
+
+
+def test_a_stop_that_nobody_asked_for_takes_no_principals_along(
+    stolen: Credential, source: Source
+) -> None:
+    """A clock and an automatic hold leave what a pipeline's key has made over the years."""
+    take(source, made("CreateRole", roleName="prod"), made("CreateUser", userName="mallory"))
+    take(source, minted("mallory", "AKIAMALLORY000000001"))
     owner = User.objects.get(username="owner-of-svc-report")
-    stop(stolen, "hold", by=owner)
-    assert rows() == [("Make key AKIA…0001 inactive", "requested")]
+    stop(stolen, "hold", takes_made=None)
+    assert sorted(rows()) == [("Make key AKIA…0001 inactive", "requested")] * 2
+    # Whoever asks for it afterwards takes them along.
+    stop(stolen, "hold", takes_made=None, by=owner)
+    assert sorted(words for words, _ in rows())[:3] == [
+        "Hold role prod",
+        "Hold user mallory",
+        "Make key AKIA…0001 inactive",
+    ]

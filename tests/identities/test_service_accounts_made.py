@@ -72,7 +72,7 @@ def test_a_service_account_is_deleted_and_a_binding_waits_for_people(
     token = Credential.objects.create(
         actor=actor, identity=bound, kind="token", standing=False, state_at=now
     )
-    ask = revocations.Ask(bound, "revoke", "test", token, by_hand=True)
+    ask = revocations.Ask(bound, "revoke", "test", token, by_hand=True, takes_made=True)
     (made,) = revocations.request_all([ask], by=COUNTERSIGN, now=now)
     assert sorted(row.words for row in made.along) == [
         "Revoke cluster role binding clus…evil",

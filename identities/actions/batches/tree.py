@@ -26,7 +26,7 @@ SELECT c.id, o.actor, o.above, o.depth
 FROM once o JOIN identities_credential c ON c.actor_id = o.actor
 WHERE c.state IN ('active', 'held') AND (c.expires_at IS NULL OR c.expires_at > %(now)s)
 ORDER BY o.depth, c.number LIMIT %(most)s
-""".replace("@walk@", issued.WALK.format(which="c.identity_id = %(root)s", but_for=""))
+""".replace("@walk@", issued.walk_from("c.identity_id = %(root)s", takes_made=True))
 
 # What was passed on, and what of that was passed on again.
 CHILDREN = """

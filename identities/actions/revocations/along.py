@@ -63,15 +63,22 @@ class Along:
 
     def __init__(self, asks: Sequence[Ask], *, now: datetime) -> None:
         self._of: dict[tuple[str, UUID], list[Child]] = {}
-        for step, spares_own in itertools.product(issued.STOPS, (False, True)):
+        both = (False, True)
+        for step, spares_own, takes_made in itertools.product(issued.STOPS, both, both):
             roots = {
                 ask.credential.actor_id: ask.credential.pk
                 for ask in asks
                 if ask.credential is not None
                 and takes(ask)
-                and (ask.step, ask.spares_own) == (step, spares_own)
+                and (ask.step, ask.spares_own, ask.takes_made) == (step, spares_own, takes_made)
             }
-            found = issued.below(list(roots.values()), step=step, spares_own=spares_own, now=now)
+            found = issued.below(
+                list(roots.values()),
+                step=step,
+                spares_own=spares_own,
+                takes_made=takes_made,
+                now=now,
+            )
             for one in standing(found, now=now):
                 if one.credential is None:
                     continue  # late.py asks for it when there is a row of it

@@ -44,6 +44,7 @@ def request(
     held_by: str = "",
     allowed: Mapping[str, str] | None = None,
     spares_own: bool = False,
+    takes_made: bool | None = None,
 ) -> list[Revocation]:
     """Ask for a step on one credential, on what one principal is allowed, or on everything of the
     identity (`Ask`).
@@ -64,6 +65,7 @@ def request(
         held_by,
         allowed,
         spares_own=spares_own,
+        takes_made=takes_made,
     )
     with transaction.atomic():
         (made,) = request_all([ask], by=by, now=now)

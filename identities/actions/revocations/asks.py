@@ -9,13 +9,15 @@ from typing import NamedTuple
 from uuid import UUID
 
 from identities import issued, permissions
-from identities.acting import By
+from identities.acting import By, acting
 from identities.enforcers.contract import Permission
 from identities.models import Credential, Entitlement, Identity, Revocation
 from identities.permissions import NotAllowed, NotPossible
 
 # What goes along is named, up to so many.
 MOST_NAMED = 5
+# What a row says of that.
+TAKES = ("takes_issued", "takes_others", "takes_made", "spares_own")
 WHY_NOT = {
     "hold": permissions.why_not_hold,
     "release": permissions.why_not_hold,
@@ -42,8 +44,8 @@ class Ask(NamedTuple):
     `by_hand`: a credential that no enforcer changes is put on the wall for people, not refused.
     `urgent`: goes before what is routine; None: it is where a person asks. `takes_issued`: what the
     credential issued is stopped with it, also what is another identity's if `takes_others`, but for
-    what the identity's own runs issued or use if `spares_own`; `cause` is the revocation that takes
-    this one along.
+    what the identity's own runs issued or use if `spares_own`; `takes_made`: and the principals that
+    it made, None: where a person asks. `cause` is the revocation that takes this one along.
     """
 
     identity: Identity
@@ -63,6 +65,7 @@ class Ask(NamedTuple):
     takes_issued: bool = True
     takes_others: bool = True
     spares_own: bool = False
+    takes_made: bool | None = None
     cause: Revocation | None = None
 
 
@@ -92,3 +95,22 @@ class Made(NamedTuple):
 def takes(ask: Ask) -> bool:
     """Whether what its credential issued is stopped with it."""
     return ask.takes_issued and ask.credential is not None and ask.step in issued.STOPS
+
+
+def complete(ask: Ask, by: By) -> Ask:
+    """With what depends on who asks."""
+    if ask.takes_made is not None:
+        return ask
+    return ask._replace(takes_made=acting(by).user is not None)
+
+
+def widens(row: Revocation, ask: Ask) -> bool:
+    """Let an open row take along what this asks for as well; whether that is more."""
+    if not takes(ask):
+        return False
+    before = [getattr(row, name) for name in TAKES]
+    row.spares_own = ask.spares_own and (row.spares_own or not row.takes_issued)
+    row.takes_others = row.takes_others or ask.takes_others
+    row.takes_made = row.takes_made or bool(ask.takes_made)
+    row.takes_issued = True
+    return before != [getattr(row, name) for name in TAKES]

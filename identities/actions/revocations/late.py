@@ -45,6 +45,7 @@ def known(row: Revocation, *, now: datetime) -> list[Below]:
         step=row.step,
         since=row.number,
         spares_own=row.spares_own,
+        takes_made=row.takes_made,
         now=now,
     )
     return [one for one in found if row.takes(one.identity)]
@@ -154,6 +155,7 @@ def _ask(row: Revocation, those: Sequence[Below], *, now: datetime) -> None:
                     urgent=row.urgent,
                     takes_others=row.takes_others,
                     spares_own=row.spares_own,
+                    takes_made=row.takes_made,
                     cause=row,
                 )
             )

@@ -25,7 +25,7 @@ from identities.permissions import NotAllowed, NotPossible
 
 from . import reach, wording
 from .along import Along
-from .asks import WHY_NOT, Ask, Made, Unreachable, takes
+from .asks import TAKES, WHY_NOT, Ask, Made, Unreachable, complete, takes, widens
 from .own_door import OwnDoor
 
 ENDED = ("revoked", "expired")
@@ -53,6 +53,7 @@ class Together:
 
     def __init__(self, asks: Sequence[Ask], *, by: By, now: datetime) -> None:
         self.by, self.now = by, now
+        asks = [complete(ask, by) for ask in asks]
         # What a sealed case asks for is seen; why, and by whom, is not.
         self.unsaid = causes.unsaid({ask.case for ask in asks})
         self.said_by = causes.said_by(by, neutral=bool(self.unsaid))
@@ -89,6 +90,7 @@ class Together:
 
     def take(self, ask: Ask) -> Made:
         """What stands for this ask. Nothing is written before `write`, of a refused one never."""
+        ask = complete(ask, self.by)
         if ask.case in self.unsaid:
             ask = ask._replace(because=causes.NEUTRAL, case_key="")
         if not permissions.stops_others(self.by):
@@ -258,12 +260,7 @@ class Together:
         if not row._state.adding:
             if ask.cause is None and row.cause_id is not None:
                 self.own.add(row.pk)
-            more = (
-                row.takes_others or ask.takes_others,
-                ask.spares_own and (row.spares_own or not row.takes_issued),
-            )
-            if takes(ask) and (True, *more) != (row.takes_issued, row.takes_others, row.spares_own):
-                row.takes_issued, (row.takes_others, row.spares_own) = True, more
+            if widens(row, ask):
                 self.taking.append(row)
         return row
 
@@ -329,6 +326,7 @@ class Together:
             takes_issued=takes(ask),
             takes_others=takes(ask) and ask.takes_others,
             spares_own=takes(ask) and ask.spares_own,
+            takes_made=takes(ask) and bool(ask.takes_made),
             cause=ask.cause,
         )
 
@@ -342,8 +340,7 @@ class Together:
         if self.own:
             Revocation.objects.filter(pk__in=self.own).update(cause=None)
         if self.taking:
-            fields = ["takes_issued", "takes_others", "spares_own"]
-            Revocation.objects.bulk_update(self.taking, fields)
+            Revocation.objects.bulk_update(self.taking, TAKES)
         identity_actions.record_all(
             [
                 identity_actions.Act(
