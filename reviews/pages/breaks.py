@@ -157,9 +157,12 @@ def _issued(item: Item, identity: Identity, now: datetime) -> list[Fact]:
     credential = Credential.objects.filter(pk__in=_refs(item)).first()
     if item.kind != "credential" or credential is None:
         return []
-    words, standing = issued_with.before(credential, identity, now=now)
+    incident = item.case.door == "incident"
+    words, standing = issued_with.before(credential, identity, made=incident, now=now)
     url = f"/credentials/{credential.key}/"
-    words = f"{words} With the answer replace, none of that is stopped." if words else ""
+    if words:
+        replaced = issued_with.when_replaced(credential, identity, incident=incident, now=now)
+        words = f"{words} {replaced}"
     return [Fact("issued", standing, "outside", words, url, standing)] if words else []
 
 

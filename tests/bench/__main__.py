@@ -17,6 +17,7 @@ closing     10,000 outcomes of a campaign at its end
 claims      4,000 unowned identities asked about, 20 companies
 freezes     10,000 silences that come due in a change freeze
 expiring    10,000 attestations, credentials and delegations that end in one minute
+descendants what goes along with the stop of a key, 10,000 of it
 revoking    keys held at moto's AWS, asked for at once: until the target shows it
 faults      1,000 faults under revocations at an OAuth server: each ends once (asked for by name)
 automatic   a finding stored until its automatic hold is sent, at moto's AWS
@@ -57,6 +58,7 @@ from tests.bench import (  # noqa: E402 - after setup
     database,
     deadlines,
     decisions,
+    descendants,
     expiring,
     faults,
     fleet,
@@ -247,6 +249,7 @@ PARTS = {
     "modes": Part(lambda _: modes.measure()),
     "freezes": Part(lambda _: freezes.measure()),
     "expiring": Part(lambda _: expiring.measure()),
+    "descendants": Part(lambda _: descendants.measure()),
     "revoking": Part(lambda _: revoking.measure()),
     "automatic": Part(lambda _: automatic.measure()),
     "grants": Part(lambda _: grants.measure()),
