@@ -40,7 +40,7 @@ def made(name: str, at: datetime = NOW, *, key: str = KEY, **said: Any) -> dict[
 def minted(user: str, key: str, at: datetime = NOW, *, by: str = KEY) -> dict[str, Any]:
     """A key of this user, made with another."""
     answer = {"accessKey": {"accessKeyId": key, "userName": user, "status": "Active"}}
-    asked = {"requestParameters": {"userName": user}, "responseElements": answer}
+    asked: dict[str, Any] = {"requestParameters": {"userName": user}, "responseElements": answer}
     return record("CreateAccessKey", at, key=by, user="svc-report", **asked)
 
 
