@@ -6,11 +6,14 @@ and calls of an SDK that state neither request id nor credential, which name the
 The time has to fit, and there has to be a reason to take the caller for the span's agent.
 
 A run is named where the next best is clearly worse; else the best are shown, and nothing where they
-are many. Of the addresses from which a span's calls came, those that explain fewer of its run's spans
-than another are left out, or fewer of its service's. evidence/inferred.py, the view evidence_shownlink and functions of
-the database say the same; a property test compares both over any order and split.
+are many. One span explains one call: a worse run is left out where its span has a better call. Of
+the addresses from which a span's calls came, those that explain fewer of its run's spans than another
+are left out, or fewer of its service's; so is a place that explains hardly any of the spans around.
+evidence/inferred.py, the view evidence_shownlink and functions of the database say the same; a
+property test compares both over any order and split.
 """
 
+import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 
@@ -51,6 +54,18 @@ LEAST_POINTS = 40
 CLEARLY_WORSE = 15
 # Of more runs than this none is shown: that would say nothing.
 MOST_RUNS = 5
+# Around a span so many of its service's are asked on each side, within an hour, where the caller's
+# calls come from; and a place is left out of which another explains so many times as many.
+SPANS_AROUND, HARDLY = 10, 4
+# Of more other calls of a span, or other spans of a call, nothing is concluded (not modelled here).
+MOST_BESIDE, MOST_NEAR = 10, 20
+# Containers move between the addresses of one's own networks: these are one place.
+INSIDE = [
+    ipaddress.ip_network(one)
+    for one in (
+        "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7",
+    )
+]  # fmt: skip
 # What this hour's exact links say of a caller is said of the calls of the same hour.
 HOUR_MICROS, SECOND_MICROS = 3_600_000_000, 1_000_000
 # Shorter names are not compared: too many things are called so.
@@ -79,8 +94,10 @@ def inferred(
     """
     apis = {event.id: event for event in events}
     known = {span.id: span for span in spans}
-    fit = _that_fit(apis, known, [*found])
-    return _best(_from_the_likely_place(fit, apis, known), known)
+    found = [*found]
+    made = _that_fit(apis, known, found)
+    fit = _from_the_likely_place(made, apis, known)
+    return _best(fit, _elsewhere(made, found, apis, known), apis, known)
 
 
 def _that_fit(
@@ -166,15 +183,106 @@ def _from_the_likely_place(
     }
 
 
-def _best(made: Iterable[Found], known: Mapping[int, Span]) -> set[Found]:
-    """What is clearly better than the rest, of each event; nothing where that is many runs."""
-    of_event: dict[int, list[Found]] = {}
+def place_of(address: str | None) -> str:
+    """The network that an address is in, all of one's own taken for one; other names as they are."""
+    try:
+        plain = ipaddress.ip_address(re.sub(r"(?i)^::ffff:(?=[0-9]+[.])", "", address or ""))
+    except ValueError:
+        return address or ""
+    if any(plain in network for network in INSIDE):
+        return "inside"
+    return str(ipaddress.ip_network((plain, 24 if plain.version == 4 else 48), strict=False))
+
+
+def _elsewhere(
+    made: set[Found],
+    found: Iterable[Found],
+    apis: Mapping[int, ApiEvent],
+    known: Mapping[int, Span],
+) -> set[Found]:
+    """Those that come from a place which explains hardly any of the service's spans around, where
+    calls of the same caller from another place explain them: the tool called nothing, perhaps, and
+    somebody else did with a stolen key. Exactly linked calls count as well."""
+    calls: dict[int, set[int]] = {}
+    for one in (*made, *found):
+        sure = one.strength > CLAIMED and known[one.cause].activity == API_CALL
+        if one.strength == INFERRED or sure:
+            calls.setdefault(one.cause, set()).add(one.effect)
+    gone = set()
     for one in made:
+        event = apis[one.effect]
+        explained: dict[str, set[int]] = {}
+        for near in _around(known[one.cause], known.values()):
+            for call in calls.get(near, ()):
+                if apis[call].caller == event.caller:
+                    explained.setdefault(place_of(apis[call].address), set()).add(near)
+        here = len(explained.pop(place_of(event.address), ()))
+        if here * HARDLY < max(map(len, explained.values()), default=0):
+            gone.add(one)
+    return gone
+
+
+def _around(span: Span, spans: Iterable[Span]) -> list[int]:
+    """This span and those of its service around it."""
+    near = sorted(
+        (one.at, one.id)
+        for one in spans
+        if one.activity in (TOOL_CALL, API_CALL)
+        and (one.source, one.service) == (span.source, span.service)
+        and abs(one.at - span.at) <= HOUR_MICROS
+    )
+    if span.service is None:
+        return [span.id]
+    here = near.index((span.at, span.id))
+    return [one for _, one in near[max(here - SPANS_AROUND, 0) : here + SPANS_AROUND + 1]]
+
+
+def _best(
+    fit: set[Found],
+    elsewhere: set[Found],
+    apis: Mapping[int, ApiEvent],
+    known: Mapping[int, Span],
+) -> set[Found]:
+    """What is clearly better than the rest, of each event; nothing where that is many runs."""
+    points: dict[int, dict[int, int]] = {}
+    calls: dict[int, set[int]] = {}
+    for one in fit:
+        points.setdefault(one.effect, {})[one.cause] = score_of(one.proof)
+        calls.setdefault(one.cause, set()).add(one.effect)
+
+    def beside(effect: int, cause: int) -> list[tuple[int, int]]:
+        """The points of other such calls with this span, and the most that they have with any."""
+        of = apis[effect].caller, apis[effect].action
+        return [
+            (points[other][cause], max(points[other].values()))
+            for other in calls[cause]
+            if other != effect and (apis[other].caller, apis[other].action) == of
+        ]
+
+    of_event: dict[int, list[Found]] = {}
+    for one in fit - elsewhere:
         of_event.setdefault(one.effect, []).append(one)
     shown: set[Found] = set()
-    for fit in of_event.values():
-        most = max(score_of(one.proof) for one in fit)
-        best = [one for one in fit if score_of(one.proof) > most - CLEARLY_WORSE]
+    for effect, some in of_event.items():
+        most = max(score_of(one.proof) for one in some)
+        free = any(
+            all(other < most for other, _ in beside(effect, one.cause))
+            for one in some
+            if score_of(one.proof) == most
+        )
+        best = [
+            one
+            for one in some
+            if score_of(one.proof) > most - CLEARLY_WORSE
+            and not (
+                free
+                and score_of(one.proof) < most
+                and any(
+                    other > score_of(one.proof) and other == its_most
+                    for other, its_most in beside(effect, one.cause)
+                )
+            )
+        ]
         if len({_run(known[one.cause]) for one in best}) <= MOST_RUNS:
             shown.update(best)
     return shown

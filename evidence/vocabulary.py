@@ -119,6 +119,8 @@ PROOFS |= {
 }
 
 
+# Of inferred links, in place of a surplus (evidence_unsure, in a migration of identities).
+MORE_CALLS = -4
 # Of links by key, in place of a surplus (evidence_doubt, in a migration).
 CLOCKS_APART = -2
 # No exactly linked call of the key came from this network (identities_new_address, in a migration).
@@ -138,6 +140,8 @@ def proof_words(proof: int, runs: int, surplus: int, *, learned: bool = True) ->
         words = f"{words}; addresses not yet learned"
     if runs > 1:
         return f"{words}; one of {runs} runs, which cannot be told"
+    if surplus == MORE_CALLS:
+        return f"{words}; more such calls than spans that they fit: maybe not the run's"
     if surplus and proof >= PROOF_INFERRED:
         return f"{words}; such calls came from {surplus + 1} addresses: maybe not the run's"
     if surplus == CLOCKS_APART:

@@ -9,7 +9,14 @@ from django.db import connection
 
 from evidence import clocks, votes
 from evidence.formats.record import ActorName, Record
-from evidence.inference import CLEARLY_WORSE, MOST_RUNS
+from evidence.inference import (
+    CLEARLY_WORSE,
+    HARDLY,
+    MOST_BESIDE,
+    MOST_NEAR,
+    MOST_RUNS,
+    SPANS_AROUND,
+)
 from evidence.models import ClockTaken, Event, Source
 from evidence.queries import events
 from evidence.vocabulary import (
@@ -51,13 +58,20 @@ def test_database_counts_points_as_the_rule_does() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT evidence_points(p::smallint) FROM generate_series(128, 255) p")
         counted = [min(points, 95) for (points,) in cursor.fetchall()]
-        cursor.execute("SELECT pg_get_functiondef('evidence_likely'::regproc)")
-        likely = cursor.fetchone()[0]
+        cursor.execute(
+            "SELECT string_agg(pg_get_functiondef(proname::regproc), '' ORDER BY proname)"
+            " FROM pg_proc WHERE proname IN"
+            " ('evidence_inferred', 'evidence_calls_beside', 'evidence_spans_around')"
+        )
+        said = cursor.fetchone()[0]
         cursor.execute("SELECT pg_get_viewdef('evidence_shownlink'::regclass)")
         view = cursor.fetchone()[0]
     assert counted == [score_of(proof) for proof in range(128, 256)]
-    assert f"min(most) - {CLEARLY_WORSE - 1}," in likely
-    assert f"points > most - {CLEARLY_WORSE})" in likely
+    assert f"points > fits.most - {CLEARLY_WORSE}\n" in said
+    assert f"place[1] * {HARDLY} >= p.place[2]" in said
+    assert said.count(f"LIMIT {SPANS_AROUND})") == 2
+    assert said.count(f"LIMIT {MOST_BESIDE + 1}\n") == 1
+    assert said.count(f"<= {MOST_NEAR} ") == 2
     assert f"i.runs <= {MOST_RUNS})" in view
 
 

@@ -74,13 +74,11 @@ def test_calls_told_by_framework_client_and_server_are_one() -> None:
     assert (len(play.runs), told(play).retold) == (30, 60)
 
 
-def test_inference_names_the_right_run_or_none_but_where_a_thief_stands_in_for_a_silent_tool() -> (
-    None
-):
+def test_inference_names_the_right_run_or_none() -> None:
     """Precision and recall by score. The ten calls of the planner are not found: its traces come
-    from another source, of which no exact link says how far its clock is from the log's. Three are
-    wrong, and nothing in them could tell: the tool called nothing, and in that moment somebody else
-    did, with the agent's key and the agent's own name in the user agent."""
+    from another source, of which no exact link says how far its clock is from the log's. Three
+    times a tool called nothing, and in that moment somebody else did, with the agent's key and the
+    agent's own name in the user agent: from another place than the calls of the runs around."""
     play = stories.warehouse(SEED, START)
     found = told(play).found
     right: Counter[int] = Counter()
@@ -93,13 +91,13 @@ def test_inference_names_the_right_run_or_none_but_where_a_thief_stands_in_for_a
                 right[here.score] += 1
             else:
                 wrong[one.who, here.score] += 1
-    assert (dict(right), dict(wrong), len(wanted)) == ({50: 27}, {("attacker", 60): 3}, 31)
+    assert (dict(right), dict(wrong), len(wanted)) == ({50: 27}, {}, 31)
     missed = {play_run(play, one.run) for one in wanted if (one.log, one.number) not in found}
     assert missed == {"stock-planner"}
-    # Whoever else called beside the tool's own call did so from elsewhere, and is given no run.
+    # Whoever else called beside or instead of a tool did so from elsewhere, and is given no run.
     others = [one for one in play.truth if one.who in ("attacker", "person")]
-    near = [found[one.log, one.number] for one in others if (one.log, one.number) in found]
-    assert (len(others), Counter(one.named for one in near)) == (13, {True: 3})
+    assert len(others) == 13
+    assert not [found[one.log, one.number] for one in others if (one.log, one.number) in found]
 
 
 def play_run(play: Play, trace: str | None) -> str:
