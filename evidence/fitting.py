@@ -6,11 +6,16 @@ Owns SQL only; must not know which events and spans are compared.
 from evidence.tool_actions import SAME_OPERATION, VERSION
 from evidence.vocabulary import API_CALL, PLANE_AI
 
-# Calls of an SDK (t) that state neither request id nor credential; event_call_without_id has them.
+# Calls of an SDK (t) that state neither request id nor credential, a pod perhaps;
+# event_call_without_id has them.
 WITHOUT_IDS = (
     f"t.plane = {PLANE_AI} AND t.activity = {API_CALL} AND t.request_id IS NULL"
-    " AND t.credential_id IS NULL"
+    " AND (t.credential_id IS NULL OR EXISTS (SELECT FROM evidence_actor p"
+    " WHERE p.id = t.credential_id AND p.kind = 'pod'))"
 )
+# Whose credential is a token or a pod ({0}: of a span or an event).
+TOKENED = """EXISTS (SELECT FROM evidence_actor k
+        WHERE k.id IN ({0}) AND k.kind IN ('token', 'pod'))"""
 # A log that tells whole seconds may mean any moment of one: how much later a call (p.ea) may be.
 WHOLE_SECOND = (
     "CASE WHEN p.ea = date_bin('1 second', p.ea, 'epoch')"

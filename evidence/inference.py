@@ -145,7 +145,8 @@ def _run(span: Span) -> Run:
 
 
 def says_nothing(span: Span) -> bool:
-    """Whether a call of an SDK leaves open which event of a log it is."""
+    """Whether a call of an SDK leaves open which event of a log it is. Its pod (a `token` here;
+    other tokens are credentials) tells the log of a cluster alone."""
     return span.activity == API_CALL and span.request_id is None and span.credential is None
 
 
@@ -301,6 +302,9 @@ def _because(
         shared = keys_of_tool(tool.action) & keys_of_action(event.action)
         fits, same = bool(shared), any(key.startswith(SAME_OPERATION) for key in shared)
     if not fits or not in_its_time(event.at, tool):
+        return 0
+    if tool.token is not None and event.tokens:
+        # Rule 6 has said whether it is the same.
         return 0
     ends = tool.at + min(max(tool.duration, 0), LONGEST_CALL_MICROS)
     names = {name for name in (tool.service, tool.agent) if name is not None}

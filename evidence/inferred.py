@@ -16,7 +16,7 @@ from evidence.acquaintances import ALWAYS, Near
 from evidence.clocks import Clocks
 from evidence.correlation import LONGEST_CALL_MICROS, SKEW_MICROS
 from evidence.correlation import VERSION as DATED
-from evidence.fitting import MEANT, WHOLE_SECOND, WITHOUT_IDS
+from evidence.fitting import MEANT, TOKENED, WHOLE_SECOND, WITHOUT_IDS
 from evidence.inference import LEAST_POINTS, SHORTEST_NAME
 from evidence.queries import agents
 from evidence.slices import Slice
@@ -105,14 +105,15 @@ WITH moment AS MATERIALIZED (
     WHERE {_SILENT} > interval '1 hour' AND {_LIVED}
 ), tool AS MATERIALIZED (
     SELECT t.at, t.id, t.source_id, t.principal_id, {agents.of("t")} AS agent_id, t.action_id,
-           {_LASTED.format("t")} AS lasted, false AS own
+           {_LASTED.format("t")} AS lasted, false AS own,
+           {TOKENED.format("t.credential_id")} AS tokened
     FROM silent r
     JOIN evidence_event t ON t.trace = r.trace AND t.source_id = r.source_id
      AND t.plane = {PLANE_AI} AND t.activity = {TOOL_CALL}
     WHERE t.at <@ (SELECT near FROM moment)
     UNION ALL
     SELECT t.at, t.id, t.source_id, t.principal_id, {agents.of("t")}, t.action_id,
-           {_LASTED.format("t")}, true
+           {_LASTED.format("t")}, true, t.credential_id IS NOT NULL
     FROM (SELECT unnest(near) AS of FROM moment) near
     JOIN evidence_event t ON t.at BETWEEN lower(near.of) AND upper(near.of) AND {WITHOUT_IDS}
     WHERE EXISTS (SELECT FROM evidence_run r
@@ -124,11 +125,11 @@ WITH moment AS MATERIALIZED (
 """  # noqa: S608 - our own words; values are parameters
 # A call, and a tool call whose it may be, with all that is asked of both: nothing is looked up again.
 _PAIR = """ea, ei, log, act, caller, address_id, user_agent_id, ta, ti, traces, tool, service, agent_id,
-       lasted, own"""
+       lasted, own, tokened"""
 _CALL = """e.at AS ea, e.id AS ei, e.source_id AS log, e.action_id AS act, e.principal_id AS caller,
            e.address_id, e.user_agent_id"""
 _TOOL = """t.at AS ta, t.id AS ti, t.source_id AS traces, t.action_id AS tool,
-           t.principal_id AS service, t.agent_id, t.lasted, t.own"""
+           t.principal_id AS service, t.agent_id, t.lasted, t.own, t.tokened"""
 _PAIRS = f"""
 SELECT {_PAIR} FROM (
     SELECT {_CALL}, {_TOOL},
@@ -226,6 +227,9 @@ SELECT ea, ei, ta, ti, ({PROOF_INFERRED} + bits)::smallint, {INFERRED}, %(now)s 
     CROSS JOIN LATERAL (SELECT coalesce(strpos(u.client, one.name) > 0, false)
         OR coalesce(strpos(u.client, two.name) > 0, false) AS said) c
     WHERE {_UNEXPLAINED} AND (k.known OR k.named OR b.beside)
+      -- Where both name a token or a pod, rule 6 has said whether it is the same.
+      AND NOT (p.tokened AND EXISTS (SELECT FROM evidence_event e
+          WHERE e.at = p.ea AND e.id = p.ei AND {TOKENED.format("e.credential_id, e.agent_id")}))
       AND p.ea - o.apart <= p.ta + p.lasted + o.skew AND p.ea - o.apart + o.more >= p.ta - o.skew
     OFFSET 0) told
 WHERE {_POINTS.replace("%", "%%")} >= {LEAST_POINTS}

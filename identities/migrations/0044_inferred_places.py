@@ -225,7 +225,10 @@ for _was, _is in (
 
 
 class Migration(migrations.Migration):
-    dependencies = [("identities", "0043_networks_of_keys")]
+    dependencies = [
+        ("evidence", "0035_spans_that_name_a_pod"),
+        ("identities", "0043_networks_of_keys"),
+    ]
 
     operations = [
         migrations.RunSQL(sql)

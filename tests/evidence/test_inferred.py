@@ -53,6 +53,7 @@ OTHER = aws.arn_actor("arn:aws:iam::123456789012:user/nightly-batch")
 SERVICE = ActorName(REALM, "service", "invoice-agent")
 STRANGER = ActorName(REALM, "service", "something-else")
 AGENT = ActorName(REALM, "agent", "Nightly Batch")
+POD_A, POD_B = (ActorName("k8s:prod", "pod", one) for one in ("A", "B"))
 
 
 @pytest.mark.parametrize(
@@ -255,7 +256,9 @@ def worlds(draw: st.DrawFn) -> tuple[list[Record], list[Record]]:
     """Calls and spans of four traces, some of which show their calls."""
     near = st.sampled_from((0, 0, 1, SECOND, -SKEW, SKEW, SKEW + SECOND + 1, MINUTE))
     actions = st.sampled_from(("s3:GetObject", "s3:GetObject", "s3:PutObject"))
-    keys = st.none() | st.sampled_from((aws.access_key("AKIA1"), aws.access_key("ASIA1", USER)))
+    keys = st.none() | st.sampled_from(
+        (aws.access_key("AKIA1"), aws.access_key("ASIA1", USER), POD_A, POD_B)
+    )
     requests = st.sampled_from(("REQ-1", "REQ-2", None, None))
     apis = [
         record(
@@ -304,11 +307,18 @@ def pure(apis: Iterable[Record], spans: Iterable[Record]) -> set[tuple[int, int,
     def value(name: ActorName | None) -> str | None:
         return None if name is None else name.value
 
+    def key(one: Record) -> str | None:
+        return value(None if one.credential in (POD_A, POD_B) else one.credential)
+
+    def token(one: Record) -> str | None:
+        return value(one.credential if one.credential in (POD_A, POD_B) else None)
+
     return proofs(
         [
             ApiEvent(
-                number(one), one.at or 0, one.request_id, one.action, value(one.credential), None,
+                number(one), one.at or 0, one.request_id, one.action, key(one), None,
                 value(one.principal), None, one.address, one.user_agent,
+                frozenset({token(one)} - {None}),
             )
             for one in apis
         ],
@@ -316,8 +326,8 @@ def pure(apis: Iterable[Record], spans: Iterable[Record]) -> set[tuple[int, int,
             Span(
                 number(one), one.at or 0, one.trace_id or b"", int.from_bytes(one.span_id or b""),
                 None if one.parent_span_id is None else int.from_bytes(one.parent_span_id),
-                one.activity, one.action, one.request_id, 0, value(one.credential),
-                one.duration or 0, value(one.principal), value(one.agent),
+                one.activity, one.action, one.request_id, 0, key(one),
+                one.duration or 0, value(one.principal), value(one.agent), token(one),
             )
             # A span's agent is the nearest above it, whether or not its format was asked.
             for one in otlp.with_agents([*spans])
