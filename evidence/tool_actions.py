@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 
 # Of the keys that are stored for each name; older ones are not compared with newer.
-VERSION = 1
+VERSION = 2
 SAME_OPERATION = "op:"
 LONGEST = 200
 # Shorter names (`get`, `run`) are everybody's.
@@ -64,7 +64,7 @@ TABLE: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "key",
-        r"(?:create|mint|issue|rotate|generate|renew)_.*(?:key|credential|token)",
+        r"(?:create|make|mint|issue|rotate|generate|renew)_.*(?:key|credential|token)",
         (
             r"iam:createaccesskey|.*createserviceaccountkey|create serviceaccounts/token"
             r"|system\.api_token\.create|personal_access_token\."

@@ -71,6 +71,7 @@ POD_A, POD_B = (ActorName("k8s:prod", "pod", one) for one in ("A", "B"))
         ("list_pods", "list pods", True),
         ("get_object", "storage.objects.get", True),
         ("fetch_secret", "secretsmanager:GetSecretValue", True),
+        ("make_key", "iam:CreateAccessKey", True),
         ("calculator", "s3:GetObject", False),
         ("", "", False),
         ("\ud800x", "s3:\ud800", False),
