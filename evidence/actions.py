@@ -13,11 +13,11 @@ from django.db import transaction
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 
 from evidence import doors, known, ledger, nudge, permissions, second_person
+from evidence.kept_old import LONGEST_RETENTION_DAYS
 from evidence.models import Gap, LedgerEntry, Source
 from evidence.permissions import COMMAND, NotPossible, Reader
 
 LONGEST_TOKEN_LIFE = timedelta(days=3660)
-LONGEST_RETENTION_DAYS = 36_600
 # A day is what clocks may differ by at the door (evidence/intake.py).
 SHOWN_ONCE = "source.secret_shown"
 LONGEST_LAG_SECONDS = 7 * 86_400

@@ -196,7 +196,8 @@ def exported(source: Source, body: bytes) -> ExportTraceServiceResponse:
         used.records = taken.records
     if taken.rejects and taken.records == taken.rejects and taken.reasons[0].position == "body":
         raise Refused(400, f"The body {taken.reasons[0].reason}; deposit {taken.deposit}.")
-    if taken.rejects:
+    if taken.rejects or taken.old:
+        # What is kept as old is told, and not sent again.
         said = "; ".join(f"{one.position}: {one.reason}" for one in taken.reasons[:10])
         answer.partial_success.rejected_spans = taken.rejects
         answer.partial_success.error_message = said[:MOST_MESSAGE]
@@ -283,6 +284,7 @@ def answered(sum_: doors.Sum, status: int, problem: str) -> HttpResponse:
         "events": sum_.events,
         "duplicates": sum_.duplicates,
         "rejected": sum_.rejects,
+        "old": sum_.old,
         "rejects": [{"position": where, "reason": why} for where, why in sum_.reasons],
     }
     if problem:

@@ -77,13 +77,15 @@ class Counts:
     events: int = 0
     duplicates: int = 0
     rejects: int = 0
+    old: int = 0
 
     def add(self, taken: intake.Taken) -> None:
         self.batches += 1
         self.records += taken.records
         self.rejects += taken.rejects
-        self.events += 0 if taken.repeat else taken.events
-        self.duplicates += taken.records - taken.rejects if taken.repeat else taken.duplicates
+        self.old += taken.old
+        self.events += taken.new
+        self.duplicates += taken.known
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from itertools import pairwise
 from django.db import transaction
 
 from evidence import ledger, permissions
-from evidence.actions import LONGEST_RETENTION_DAYS
+from evidence.kept_old import LONGEST_RETENTION_DAYS
 from evidence.models import Actor, Deposit, LegalHold, RetentionSaid, Source
 from evidence.permissions import NotPossible, Reader
 from evidence.words import counted

@@ -169,6 +169,7 @@ class Sum(NamedTuple):
     events: int
     duplicates: int
     rejects: int
+    old: int  # kept, and no events
     reasons: list[tuple[str, str]]  # position, reason; the first hundred
 
     @property
@@ -187,12 +188,13 @@ class Sum(NamedTuple):
         return min(self.already.values(), default=None)
 
 
-EMPTY = Sum([], "", {}, 0, 0, 0, 0, [])
+EMPTY = Sum([], "", {}, 0, 0, 0, 0, 0, [])
 
 
 def add(so_far: Sum, taken: intake.Taken) -> Sum:
     """One more body of the file. What came before counts as duplicates."""
     room = max(0, intake.MOST_REJECTS_ANSWERED - len(so_far.reasons))
+    refused = [(one.position, one.reason) for one in taken.reasons if one.old_at is None]
     deposits, already = so_far.deposits, so_far.already
     if not taken.repeat:
         deposits = [*deposits, taken.deposit]
@@ -204,11 +206,11 @@ def add(so_far: Sum, taken: intake.Taken) -> Sum:
         format=taken.format,
         already=already,
         records=so_far.records + taken.records,
-        events=so_far.events + (0 if taken.repeat else taken.events),
-        duplicates=so_far.duplicates
-        + (taken.records - taken.rejects if taken.repeat else taken.duplicates),
+        events=so_far.events + taken.new,
+        duplicates=so_far.duplicates + taken.known,
         rejects=so_far.rejects + taken.rejects,
-        reasons=so_far.reasons + [(one.position, one.reason) for one in taken.reasons[:room]],
+        old=so_far.old + taken.old,
+        reasons=so_far.reasons + refused[:room],
     )
 
 

@@ -121,6 +121,7 @@ def _answer(sum_: doors.Sum) -> dict[str, Any]:
         "events": sum_.events,
         "duplicates": sum_.duplicates,
         "rejects": sum_.rejects,
+        "old": sum_.old,
         "words": _words(sum_),
     }
 
@@ -129,7 +130,8 @@ def _words(sum_: doors.Sum) -> str:
     """What became of a file, in a sentence or two."""
     said = (
         f"{counted(sum_.events, 'event')}, {counted(sum_.duplicates, 'duplicate')},"
-        f" {counted(sum_.rejects, 'reject')}."
+        f" {counted(sum_.rejects, 'reject')}"
+        f"{f', {sum_.old:,} kept as old' if sum_.old else ''}."
     )
     if sum_.since is None:
         return said

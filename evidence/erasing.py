@@ -266,7 +266,7 @@ def copies(deposit: Deposit) -> list[str]:
         f"deposit {one} holds the same bytes and is not touched"
         for one in twins.values_list("pk", flat=True)[:5]
     ]
-    if deposit.records > deposit.rejects + deposit.events:
+    if deposit.records > deposit.rejects + deposit.old + deposit.events:
         said.append("some of its records came in other deposits first; erase those too")
     frozen = Capsule.objects.filter(body__deposits__contains=[{"id": str(deposit.pk)}])
     # A sealed case has none that anybody else knows of.

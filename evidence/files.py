@@ -54,6 +54,7 @@ class Summary:
     events: int = 0
     duplicates: int = 0
     rejects: list[tuple[str, Rejected]] = field(default_factory=list)  # file, place and reason
+    old: list[tuple[str, Rejected]] = field(default_factory=list)  # older than what is read
     refused: list[tuple[str, str]] = field(default_factory=list)  # damaged file, why
     skipped: list[tuple[str, str]] = field(default_factory=list)  # no evidence, why
     taken: list[int] = field(default_factory=list)  # deposits that hold the bytes, also old ones
@@ -66,13 +67,12 @@ class Summary:
         taken = step.taken
         self.taken.append(taken.deposit)
         self.records += taken.records
-        if taken.repeat:
-            self.duplicates += taken.records - taken.rejects
-        else:
-            self.deposits += 1
-            self.events += taken.events
-            self.duplicates += taken.duplicates
-        self.rejects.extend((step.file, reason) for reason in taken.reasons)
+        self.deposits += not taken.repeat
+        self.events += taken.new
+        self.duplicates += taken.known
+        for reason in taken.reasons:
+            where = self.rejects if reason.old_at is None else self.old
+            where.append((step.file, reason))
 
 
 class _Replayed:
@@ -142,14 +142,11 @@ def cut(stream: Readable, *, name: str, format: str = "") -> Iterator[pipeline.B
 
 def _with_all_reasons(taken: intake.Taken, body: pipeline.Body) -> intake.Taken:
     """An answer over the wire names the first rejects; a file's summary names them all."""
-    if taken.rejects <= len(taken.reasons):
+    if taken.rejects + taken.old <= len(taken.reasons):
         return taken
     rows = Reject.objects.filter(deposit_id=taken.deposit).order_by("id")
-    taken.reasons = [
-        Rejected(pipeline.in_file(position, first=body.first, unit=body.unit), reason, excerpt)
-        for position, reason, excerpt in rows.values_list("position", "reason", "excerpt")
-    ]
-    return taken
+    taken.reasons = [intake.as_told(row) for row in rows]
+    return pipeline.in_its_file(taken, body)
 
 
 def _said(problem: Exception) -> str:

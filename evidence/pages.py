@@ -17,6 +17,7 @@ from evidence import (
     contradictions,
     custody_pages,
     doors,
+    kept_old,
     known,
     pulling,
     second_person,
@@ -34,7 +35,7 @@ from evidence.withheld import Withheld
 TROUBLE = ("silent", "gap", "late", "new_source", "ok")
 # What the lists are narrowed by.
 OF_SOURCES: Known = {"q": (), "state": TROUBLE, "page": ()}
-OF_DEPOSITS: Known = {"rejects": (), "before": ()}
+OF_DEPOSITS: Known = {"rejects": (), "old": (), "before": ()}
 OF_LEDGER: Known = {"q": (), "act": (), "subject": (), "before": ()}
 GITHUB = "github_webhook"  # the format of what GitHub's webhooks send
 
@@ -145,7 +146,7 @@ def source(
         rows, before = sources.deposits(
             source,
             before=whole(asked.get("before", "")),
-            only_rejects=bool(asked.get("rejects")),
+            only=next((name for name in ("rejects", "old") if asked.get(name)), ""),
         )
     may = by.why_not_administer is None
     return {
@@ -219,7 +220,7 @@ def token(source: Source, token: str, *, waits: str = "") -> dict[str, Any]:
     }
 
 
-def deposit(deposit: Deposit, asked: Mapping[str, str]) -> dict[str, Any]:
+def deposit(deposit: Deposit, asked: Mapping[str, str], *, now: datetime) -> dict[str, Any]:
     kept = sources.kept(deposit)
     text, note = ("", "") if kept.body is None else sources.excerpt(kept.body, deposit.format)
     rejects, after = sources.rejects(deposit, after=whole(asked.get("after", "")) or 0)
@@ -244,6 +245,8 @@ def deposit(deposit: Deposit, asked: Mapping[str, str]) -> dict[str, Any]:
             "events_url": f"/events/?deposit={deposit.pk}" if deposit.events else "",
             "duplicates": deposit.duplicates,
             "rejects": deposit.rejects,
+            "old": deposit.old,
+            "old_words": kept_old.words(deposit.source, deposit.old, deposit.old_from, now=now),
             "first_at": deposit.first_at,
             "last_at": deposit.last_at,
             "place": deposit.place,

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from evidence import crew, intake, known, nudge
 from evidence.formats import FORMATS, recognise
-from evidence.formats.record import Asked, Format, Parsed, Rejected
+from evidence.formats.record import Asked, Format, Parsed
 from evidence.models import Source
 
 AHEAD = 2
@@ -89,7 +89,7 @@ def take_all(
                 format=body.format,
                 name=body.name,
             )
-            return _in_its_file(taken, body)
+            return in_its_file(taken, body)
 
         def jobs() -> Iterator[tuple[Body, bytes]]:
             for number, body in enumerate(given):
@@ -152,15 +152,15 @@ def _store(
             format=chosen,
             name=body.name,
         )
-    return _in_its_file(taken, body)
+    return in_its_file(taken, body)
 
 
-def _in_its_file(taken: intake.Taken, body: Body) -> intake.Taken:
+def in_its_file(taken: intake.Taken, body: Body) -> intake.Taken:
     """The same answer, with the places of its rejects in the file that the body is a part of."""
     if body.unit == "body" or not taken.reasons:
         return taken
     reasons = [
-        Rejected(in_file(position, first=body.first, unit=body.unit), reason, excerpt)
-        for position, reason, excerpt in taken.reasons
+        one._replace(position=in_file(one.position, first=body.first, unit=body.unit))
+        for one in taken.reasons
     ]
     return replace(taken, reasons=reasons)

@@ -106,6 +106,7 @@ def _row(pull: Pull, now: datetime) -> dict[str, Any]:
         "events": pull.events,
         "duplicates": pull.duplicates,
         "rejects": pull.rejects,
+        "old": pull.records - pull.events - pull.duplicates - pull.rejects,
         "bytes": pull.received_bytes,
         "since": pull.since,
         "until": pull.until,

@@ -255,8 +255,8 @@ def _keep(pull: Pull, page: Page, taken: intake.Taken | None, http: Http, now: d
         held.received_bytes += len(page.body)
         if taken is not None:
             held.records += taken.records
-            held.events += 0 if taken.repeat else taken.events
-            held.duplicates += taken.records - taken.rejects if taken.repeat else taken.duplicates
+            held.events += taken.new
+            held.duplicates += taken.known
             held.rejects += taken.rejects
         if held.cancel:
             held.state, held.ended_at, held.leased_until = Pull.CANCELLED, now, None

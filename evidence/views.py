@@ -189,7 +189,7 @@ def _not_dropped(
 def deposit_page(request: HttpRequest, by: Reader, number: int) -> HttpResponse:
     permissions.require_all(by)
     row = get_object_or_404(Deposit.objects.select_related("source"), pk=number)
-    shown = pages.deposit(row, asked(request)) | {
+    shown = pages.deposit(row, asked(request), now=timezone.now()) | {
         "readings": readings.context(row, by),
         "custody": custody_pages.of_deposit(row, by),
     }

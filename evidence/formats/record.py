@@ -67,11 +67,13 @@ class Record(NamedTuple):
 
 
 class Rejected(NamedTuple):
-    """A record that could not be read: where, why, and a redacted excerpt (<= 300 characters)."""
+    """A record that becomes no event: where, why, and a redacted excerpt (<= 300 characters)."""
 
     position: str
     reason: str
     excerpt: str
+    # Its time, where it is kept as old: microseconds since 1970.
+    old_at: int | None = None
 
 
 class Redaction(NamedTuple):

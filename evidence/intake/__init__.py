@@ -23,6 +23,7 @@ from evidence.intake.outcome import (
     MOST_REJECTS_ANSWERED,
     NotTaken,
     Taken,
+    as_told,
     earlier,
     require_text,
     unknown_format,
@@ -38,6 +39,7 @@ __all__ = [
     "MOST_REJECTS_ANSWERED",
     "NotTaken",
     "Taken",
+    "as_told",
     "asked",
     "digest_of",
     "earlier",
@@ -46,6 +48,7 @@ __all__ = [
     "store",
     "take",
     "terms_in",
+    "told",
     "unknown_format",
 ]
 
@@ -150,14 +153,15 @@ def store(
                 )
                 new = copy(cursor, rows)
                 rejects.extend(rows.collided)
+                old = [one.old_at for one in rejects if one.old_at is not None]
                 issuances(cursor, rows, actors=actors, deposit=deposit)
                 first, last = min(rows.times, default=None), max(rows.times, default=None)
                 cursor.execute(
                     "INSERT INTO evidence_deposit (id, source_id, received_at, received_by, name,"
                     " format, received_digest, received_bytes, kept_digest, kept_bytes, place,"
                     " rule_version, records, events, duplicates, rejects, first_at, last_at,"
-                    " redactions, format_version) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,"
-                    " %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                    " redactions, format_version, old, old_from, old_to) VALUES (%s, %s, %s, %s, %s,"
+                    " %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
                     [
                         deposit,
                         source.pk,
@@ -174,11 +178,14 @@ def store(
                         in_body,
                         new,
                         in_body - new - len(rejects),
-                        len(rejects),
+                        len(rejects) - len(old),
                         None if first is None else moment(first),
                         None if last is None else moment(last),
                         _redactions(parsed),
                         version,
+                        len(old),
+                        moment(min(old)) if old else None,
+                        moment(max(old)) if old else None,
                     ],
                 )
                 if not place:
@@ -201,7 +208,8 @@ def store(
             records=in_body,
             events=new,
             duplicates=in_body - new - len(rejects),
-            rejects=len(rejects),
+            rejects=len(rejects) - len(old),
+            old=len(old),
             reasons=rejects[:MOST_REJECTS_ANSWERED],
         )
 
@@ -225,12 +233,19 @@ def _keep_rejects(cursor: Any, deposit: int, rejects: list[Rejected], parsed: Pa
     with (
         connection.wrap_database_errors,
         cursor.copy(
-            "COPY evidence_reject (deposit_id, position, reason, excerpt, place, unread) FROM STDIN"
+            "COPY evidence_reject (deposit_id, position, reason, excerpt, place, unread, old_at)"
+            " FROM STDIN"
         ) as into,
     ):
         for number, (reject, place) in enumerate(zip(rejects, where, strict=True)):
-            row = (plain(text) for text in reject)
-            into.write_row((deposit, *row, place, number < unread))
+            into.write_row((deposit, *told(reject, place, unread=number < unread)))
+
+
+def told(reject: Rejected, place: int, *, unread: bool) -> tuple[Any, ...]:
+    """A reject as its table has it, after the deposit."""
+    *texts, old = reject
+    at = None if old is None else moment(old)
+    return (*(plain(text) for text in texts), place, unread, at)
 
 
 def names_in(admitted: Admitted) -> set[ActorName]:

@@ -1,6 +1,6 @@
-"""Which records of a body may become events: possible times, few new months, each one once.
+"""Which records of a body become events: possible times, few new months, each one once.
 
-Owns what a forged clock cannot do (decisions 4). Times are microseconds since 1970 UTC.
+Owns what a forged clock cannot do, and what is kept as old (decisions 8). Times are microseconds since 1970 UTC.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,6 +12,7 @@ from typing import Any
 from evidence import partitions
 from evidence.formats.record import Record, Rejected
 from evidence.models import Source
+from evidence.words import counted
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # A record a little ahead of our clock is a clock that is a little ahead.
@@ -46,7 +47,8 @@ class Admitted:
 def admit(
     records: list[Record], *, source: Source, now: datetime, rejects: list[Rejected]
 ) -> Admitted:
-    """The records to store; what is refused goes into `rejects`. Makes missing partitions."""
+    """The records to store; what is refused or kept as old goes into `rejects`. Makes missing
+    partitions."""
     in_time = _in_time(Admitted(range(len(records)), records), source, now, rejects)
     return _alone(_in_few_months(in_time, now, rejects))
 
@@ -63,11 +65,12 @@ def _in_time(given: Admitted, source: Source, now: datetime, rejects: list[Rejec
         at = record.at
         if at is None or earliest <= at <= latest:
             kept.append(index)
+        elif at > latest:
+            why = f"its time {_say(at)} lies a day ahead"
+            rejects.append(Rejected(record.position, why, record.action))
         else:
-            side = "before this source's retention begins" if at < earliest else "a day ahead"
-            rejects.append(
-                Rejected(record.position, f"its time {_say(at)} lies {side}", record.action)
-            )
+            days = counted(source.retention_days, "day")
+            rejects.append(_old(record, at, f"lies before the {days} that this source is kept for"))
     return given.only(kept)
 
 
@@ -97,8 +100,8 @@ def _in_few_months(given: Admitted, now: datetime, rejects: list[Rejected]) -> A
     for index, record in enumerate(given.records):
         at = record.at
         if at is not None and partitions.month_of(moment(at)) in refused:
-            why = f"one body may open {partitions.MOST_NEW} new months; send older ones apart"
-            rejects.append(Rejected(record.position, why, record.action))
+            why = f"lies before the {partitions.MOST_NEW} newest months that one reading may open"
+            rejects.append(_old(record, at, why))
         else:
             kept.append(index)
     return given.only(kept)
@@ -114,6 +117,11 @@ def _alone(given: Admitted) -> Admitted:
     return given.only(seen.values())
 
 
+def _old(record: Record, at: int, why: str) -> Rejected:
+    reason = f"kept as old: its time {_say(at)} {why}"
+    return Rejected(record.position, reason, record.action, max(at, EARLIEST))
+
+
 def moment(at: int) -> datetime:
     return EPOCH + timedelta(microseconds=at)
 
@@ -121,6 +129,10 @@ def moment(at: int) -> datetime:
 def micros(at: datetime) -> int:
     gone = at - EPOCH
     return (gone.days * 86_400 + gone.seconds) * 1_000_000 + gone.microseconds
+
+
+# What no calendar of ours reaches.
+EARLIEST = micros(datetime.min.replace(tzinfo=UTC))
 
 
 def _say(at: int) -> str:

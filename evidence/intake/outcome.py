@@ -11,7 +11,8 @@ from evidence import known
 from evidence.formats import resembles, unreadable
 from evidence.formats.nearest import listed
 from evidence.formats.record import Format, Rejected
-from evidence.models import Deposit, Source
+from evidence.intake.admitting import micros
+from evidence.models import Deposit, Reject, Source
 
 MOST_REJECTS_ANSWERED = 100
 _DESCRIBE_IT = "describe it by a mapping (docs/mapping.md); docs/formats.md lists the formats"
@@ -34,7 +35,18 @@ class Taken:
     events: int = 0
     duplicates: int = 0
     rejects: int = 0
-    reasons: list[Rejected] = field(default_factory=list)
+    old: int = 0  # older than what is read of the source: kept, and no events
+    reasons: list[Rejected] = field(default_factory=list)  # of rejects and of what is old
+
+    @property
+    def new(self) -> int:
+        """The events that this body brought: a repeat brings none."""
+        return 0 if self.repeat else self.events
+
+    @property
+    def known(self) -> int:
+        """The records that were here before: of a repeat, all that were read."""
+        return self.records - self.rejects - self.old if self.repeat else self.duplicates
 
 
 def unknown_format(chosen: str, head: bytes | None = None) -> str:
@@ -67,9 +79,9 @@ def earlier(source: Source, digest: bytes) -> Taken | None:
     if row is None:
         return None
     reasons = []
-    if row.rejects:
-        rows = row.reject_rows.order_by("id").values_list("position", "reason", "excerpt")
-        reasons = [Rejected(*one) for one in rows[:MOST_REJECTS_ANSWERED]]
+    if row.rejects or row.old:
+        rows = row.reject_rows.order_by("id")[:MOST_REJECTS_ANSWERED]
+        reasons = [as_told(one) for one in rows]
     return Taken(
         deposit=row.pk,
         format=row.format,
@@ -79,5 +91,12 @@ def earlier(source: Source, digest: bytes) -> Taken | None:
         events=row.events,
         duplicates=row.duplicates,
         rejects=row.rejects,
+        old=row.old,
         reasons=reasons,
     )
+
+
+def as_told(row: Reject) -> Rejected:
+    """A reject as its format told it."""
+    old = None if row.old_at is None else micros(row.old_at)
+    return Rejected(row.position, row.reason, row.excerpt, old)

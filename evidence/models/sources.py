@@ -82,6 +82,10 @@ class Deposit(models.Model):
     events = models.IntegerField()
     duplicates = models.IntegerField()
     rejects = models.IntegerField()
+    # Records older than what is read of their source: kept in the bytes, no events.
+    old = models.IntegerField(db_default=0)
+    old_from = models.DateTimeField(null=True)
+    old_to = models.DateTimeField(null=True)
     first_at = models.DateTimeField(null=True)
     last_at = models.DateTimeField(null=True)
     redactions = models.JSONField(default=dict)  # kind -> {count, characters}, and first places
@@ -112,7 +116,7 @@ class DepositBody(models.Model):
 
 
 class Reject(models.Model):
-    """A record inside a deposit that could not be read: its place and the reason."""
+    """A record inside a deposit that became no event: its place and the reason."""
 
     deposit = models.ForeignKey(Deposit, models.PROTECT, related_name="reject_rows")
     position = models.TextField()
@@ -122,6 +126,8 @@ class Reject(models.Model):
     # reading again tells which event was read from what.
     place = models.IntegerField(null=True)
     unread = models.BooleanField(db_default=True)
+    # Its time, where it is no event because it is older than what is read of its source.
+    old_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return f"{self.position}: {self.reason}"

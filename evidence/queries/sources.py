@@ -19,7 +19,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped] 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from evidence import known
+from evidence import kept_old, known
 from evidence.formats import escaping
 from evidence.intake import asked
 from evidence.models import Deposit, Gap, Reject, Source
@@ -37,7 +37,8 @@ MOST_REREAD = 16 << 20
 SUMS = """
 SELECT source_id, max(received_at), coalesce(sum(events), 0)::bigint,
        coalesce(sum(rejects), 0)::bigint,
-       coalesce(sum(events) FILTER (WHERE received_at > %s), 0)::bigint
+       coalesce(sum(events) FILTER (WHERE received_at > %s), 0)::bigint,
+       coalesce(sum(old), 0)::bigint, min(old_from)
 FROM evidence_deposit GROUP BY source_id
 """
 
@@ -49,6 +50,8 @@ class Sums(NamedTuple):
     events: int = 0
     rejects: int = 0
     recent: int = 0  # events of the last ten minutes
+    old: int = 0
+    old_from: datetime | None = None
 
 
 def sums(now: datetime) -> dict[int, Sums]:
@@ -125,6 +128,9 @@ def row(source: Source, sent: Sums, gap: bool, *, now: datetime) -> dict[str, An
         "events_url": f"/events/?source={source.name}" if sent.events else "",
         "rejects": sent.rejects,
         "rejects_url": f"/sources/{source.name}/?rejects=1" if sent.rejects else "",
+        "old": sent.old,
+        "old_words": kept_old.words(source, sent.old, sent.old_from, now=now),
+        "old_url": f"/sources/{source.name}/?old=1" if sent.old else "",
         "per_minute": sent.recent * 60 // int(RECENT.total_seconds()),
         "share": None,
     }
@@ -156,14 +162,15 @@ def gaps(source: Source) -> list[dict[str, Any]]:
 
 
 def deposits(
-    source: Source, *, before: int | None = None, only_rejects: bool = False
+    source: Source, *, before: int | None = None, only: str = ""
 ) -> tuple[list[dict[str, Any]], int | None]:
-    """A page of deposits, newest first, and where the next one begins."""
+    """A page of deposits, newest first, and where the next one begins. `only`: those that have
+    "rejects", or records that are "old"."""
     found = Deposit.objects.filter(source=source).order_by("-id")
     if before is not None:
         found = found.filter(pk__lt=before)
-    if only_rejects:
-        found = found.filter(rejects__gt=0)
+    if only:
+        found = found.filter(**{f"{only}__gt": 0})
     page = list(found[: PAGE + 1])
     rows_ = [
         {
@@ -176,6 +183,7 @@ def deposits(
             "events": one.events,
             "duplicates": one.duplicates,
             "rejects": one.rejects,
+            "old": one.old,
             "bytes": one.received_bytes,
         }
         for one in page[:PAGE]

@@ -79,10 +79,11 @@ def chosen(
     to_format: str = "",
     since: datetime | None = None,
 ) -> QuerySet[Deposit]:
-    """The deposits that a wish is about: all that are named when a format is, else stale ones."""
+    """The deposits that a wish is about: all that are named when a format is, else stale ones, and
+    of a source that is named those with records that were kept as old."""
     rows = Deposit.objects.all() if to_format or deposit is not None else stale()
     if source is not None:
-        rows = rows.filter(source=source)
+        rows = (rows | Deposit.objects.filter(old__gt=0)).filter(source=source)
     if deposit is not None:
         rows = rows.filter(pk=deposit.pk)
     if since is not None:

@@ -14,11 +14,11 @@ from django.db import connection
 
 from evidence import above, consumers, homes, keeping, nudge, partitions, retold
 from evidence.formats.record import Parsed, Rejected
-from evidence.intake import names_in, terms_in
+from evidence.intake import names_in, terms_in, told
 from evidence.intake.admitting import Admitted, admit, micros, moment
 from evidence.intake.rows import Rows, first_sights, issuances
 from evidence.models import Deposit, Reading
-from evidence.names import era, plain, term_ids
+from evidence.names import era, term_ids
 from evidence.rereading.aligning import (
     OldEvent,
     OldReject,
@@ -355,12 +355,12 @@ def _finish(
         with (
             connection.wrap_database_errors,
             cursor.copy(
-                "COPY evidence_reject (deposit_id, position, reason, excerpt, place, unread)"
+                "COPY evidence_reject (deposit_id, position, reason, excerpt, place, unread, old_at)"
                 " FROM STDIN"
             ) as into,
         ):
             for element, unread, reject in rejects:
-                into.write_row((deposit.pk, *(plain(text) for text in reject), element, unread))
+                into.write_row((deposit.pk, *told(reject, element, unread=unread)))
     times = [moment(at) for at in rows.times]
     times += [at for at in (deposit.first_at, deposit.last_at) if at is not None]
     first, last = (min(times), max(times)) if times else (None, None)
@@ -370,13 +370,12 @@ def _finish(
         [first, last, deposit.pk],
     )
     events, earliest, latest = cursor.fetchone()
-    told = deposit.reject_rows.count()
     cursor.execute(
         "SELECT countersign_deposit_reread(%s, %s, %s, %s, %s, %s)",
         [
             reading.pk,
             events,
-            told,
+            deposit.reject_rows.count(),
             earliest or deposit.first_at,
             latest or deposit.last_at,
             json.dumps(counts),

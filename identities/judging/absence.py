@@ -170,6 +170,8 @@ WITH unread AS MATERIALIZED (
     SELECT p.first_at - interval '1 day' AS since,
         coalesce(p.last_at, p.received_at) + interval '1 day' AS until
     FROM evidence_deposit p WHERE p.source_id = ANY(%(sources)s) AND p.rejects > 0
+    UNION ALL SELECT p.old_from - interval '1 day', p.old_to + interval '1 day'
+    FROM evidence_deposit p WHERE p.source_id = ANY(%(sources)s) AND p.old > 0
 ), asked AS MATERIALIZED (
     SELECT x.at, x.event_id FROM identities_finding f
     JOIN identities_findingevent x ON x.finding_id = f.id

@@ -49,6 +49,7 @@ def test_ingest_makes_the_source_and_says_what_became_of_the_files(tmp_path: Pat
                 "reason": reject["reason"],
             }
         ],
+        "old": [],
         "skipped": [],
     }
     row = Source.objects.get()

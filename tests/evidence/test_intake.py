@@ -139,7 +139,6 @@ def test_record_that_collides_issues_no_credential(source: Make) -> None:
     [
         (timedelta(days=1, seconds=1), "lies a day ahead"),
         (timedelta(days=40_000), "lies a day ahead"),
-        (timedelta(days=-31), "lies before this source's retention begins"),
     ],
 )
 def test_record_of_an_impossible_time_is_a_reject(
@@ -164,7 +163,7 @@ def test_body_opens_so_many_new_months_and_the_newest_win(source: Make) -> None:
     row = source(retention_days=36_600)
     old = [read(number, at=at_micros(at)) for number, at in enumerate(months)]
     taken = put(row, *old)
-    assert counts(taken) == (26, 24, 0, 2)
+    assert (counts(taken), taken.old) == ((26, 24, 0, 0), 2)
     assert [reject.position for reject in taken.reasons] == ["Records[0]", "Records[1]"]
     assert counts(put(row, *old[:2])) == (2, 2, 0, 0)
 

@@ -28,6 +28,7 @@ def test_records_door_answers_what_became_of_each(client: Client, token: str) ->
             "events": 2,
             "duplicates": 1,
             "rejected": 1,
+            "old": 0,
             "rejects": [{"position": "Records[1]", "reason": row.reason}],
         },
     )

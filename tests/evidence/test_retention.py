@@ -117,7 +117,7 @@ def test_partition_itself_is_gone_and_comes_back_when_it_is_needed(
     assert as_owner("SELECT to_regclass(%s)", [name]) == [(None,)]
     other = Source.objects.create(name="other", created_at=timezone.now(), created_by="command")
     take(other, old(7))
-    assert (Event.objects.count(), take(row, old(8)).rejects) == (1, 1)
+    assert (Event.objects.count(), take(row, old(8)).old) == (1, 1)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -75,6 +75,22 @@ def test_call_days_away_from_what_could_not_be_read_is_one(
     assert alone() == [("open", 1)]
 
 
+def test_call_beside_spans_that_are_kept_as_old_is_no_finding(
+    sources: tuple[Source, Source],
+) -> None:
+    trail, traces = sources
+    traces.retention_days = 1
+    traces.save(update_fields=["retention_days"])
+    past = FAR - int(timedelta(days=3).total_seconds()) * 1_000_000
+    deposit = sent(traces, times(past, MINUTE))
+    assert (deposit.events, deposit.rejects, deposit.old) == (0, 0, 1)
+    store(trail, [call(5, at=past, address="198.51.100.7")])
+    assert alone() == []
+    # What is placed in time says nothing of another time.
+    store(trail, [call(6, at=FAR, address="198.51.100.7")])
+    assert alone() == [("open", 1)]
+
+
 def span_and_reject(traces: Source, at: int) -> Deposit:
     return sent(traces, times(at, MINUTE), backwards(at))
 

@@ -13,9 +13,10 @@ from typing import Any, BinaryIO
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from evidence import actions, files, intake, known, nudge
+from evidence import actions, files, intake, kept_old, known, nudge
 from evidence.files import HEAD, File, Summary
 from evidence.formats import bodies
+from evidence.intake.admitting import moment
 from evidence.models import Source
 from evidence.permissions import COMMAND, NotPossible
 from evidence.queries import failures
@@ -148,6 +149,10 @@ class Command(BaseCommand):
                 "events": summary.events,
                 "duplicates": summary.duplicates,
                 "rejects": rejects,
+                "old": [
+                    {"file": file, "position": one.position, "reason": one.reason}
+                    for file, one in summary.old
+                ],
                 "skipped": [{"file": file, "reason": why} for file, why in summary.skipped],
             }
             self.stdout.write(json.dumps(document, indent=2))
@@ -160,8 +165,13 @@ class Command(BaseCommand):
             self.stderr.write(f"… and {len(rejects) - 50:,} more; --json lists them all")
         self.stdout.write(
             f"{source.name}: {counted(summary.files, 'file')}, {counted(summary.events, 'event')},"
-            f" {counted(summary.duplicates, 'duplicate')}, {counted(len(rejects), 'reject')}."
+            f" {counted(summary.duplicates, 'duplicate')}, {counted(len(rejects), 'reject')}"
+            f"{f', {len(summary.old):,} kept as old' if summary.old else ''}."
         )
+        if summary.old:
+            oldest = moment(min(one.old_at or 0 for _, one in summary.old))
+            now = timezone.now()
+            self.stdout.write(kept_old.words(source, len(summary.old), oldest, now=now))
 
 
 def found(named: list[str]) -> list[Path]:

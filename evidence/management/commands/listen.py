@@ -51,7 +51,7 @@ class Command(BaseCommand):
         counts = taker.counts
         self.stdout.write(
             f"{source.name}: {counts.events:,} events, {counts.duplicates:,} duplicates,"
-            f" {counts.rejects:,} rejects."
+            f" {counts.rejects:,} rejects{f', {counts.old:,} kept as old' if counts.old else ''}."
             + (f" {counted(refused, 'batch', 'batches')} not taken: see the log." * bool(refused))
         )
 
