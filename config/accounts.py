@@ -16,7 +16,7 @@ from allauth.core import context
 from allauth.core.internal import ratelimit
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.core import signing
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -71,6 +71,15 @@ class ClosedAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth shi
         self._login_failed_rl_usage = usage
         if not usage:
             raise self.validation_error("too_many_login_attempts")
+
+    def get_reauthentication_methods(
+        self, user: AbstractBaseUser | AnonymousUser
+    ) -> list[dict[str, Any]]:
+        """How who is signed in confirms who they are: by the second factor where there is one; a
+        password that somebody read over a shoulder signs nothing then."""
+        methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
+        by_factor = [one for one in methods if one["id"] != "reauthenticate"]
+        return by_factor or methods
 
     def post_login(
         self, request: HttpRequest, user: AbstractBaseUser, **options: Any

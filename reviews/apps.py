@@ -25,13 +25,14 @@ class ReviewsConfig(AppConfig):
         from identities.actions import changes, leaving, teams
         from identities.actions.grants import lacking
         from identities.api import deciding
-        from reviews import enrolled, owner_permissions, seeds
+        from reviews import enrolled, enrolling, owner_permissions, seeds
         from reviews.actions import policy_versions, second_signatures, team_changes
         from reviews.break_glass import offered
         from reviews.incidents import alerts
         from reviews.sealing import withheld
 
         seeds.connect()
+        enrolling.connect()
         permissions.lacks_factor = enrolled.why_not_without_factor
         # Who is the second person for findings, people, links and alerts.
         for name, kind in (second_signatures.KINDS | {alerts.KIND: alerts.Settling()}).items():

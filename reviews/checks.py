@@ -15,6 +15,7 @@ from identities.models import User
 from reviews import accounts, enrolled, persons, recovering, seeds
 from reviews.break_glass import on_call
 from reviews.models import AccountUse, CaseTicket, Notice, SealedUse
+from reviews.models.recoveries import FIRST
 from reviews.notices import trackers
 from reviews.sealed import declaring
 
@@ -104,7 +105,8 @@ def _factors() -> Check:
         fix = "set COUNTERSIGN_SECOND_FACTOR=1, or 0 to say that it stays so"
         return name, settings.SECOND_FACTOR is not None, said, fix
     deciding = User.objects.filter(is_active=True, groups__name__in=enrolled.DECIDING).distinct()
-    ready = deciding.filter(authenticator__type__in=enrolled.FACTORS).count()
+    waits = recovering.waiting().filter(kind=FIRST).values("user")
+    ready = deciding.filter(authenticator__type__in=enrolled.FACTORS).exclude(pk__in=waits).count()
     return name, True, f"{ready} of {counted(deciding.count(), 'login')} that decide have one", ""
 
 

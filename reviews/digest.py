@@ -148,9 +148,9 @@ def body(
     """The earliest deadlines first, each with its link; then how many second looks and claims wait,
     and what waits to be made active."""
     lines = [
-        f"{one.key}, {waiting.DOOR_WORDS[one.door]}, {waiting.left_words(one)},"
+        f"{one.key}, {one.door_words}, {waiting.left_words(one)},"
         f" {'was' if one.deadline_at <= now else 'is'} due {one.deadline_at:%Y-%m-%d %H:%M} UTC\n"
-        f"{settings.BASE_URL}/cases/{one.key}/\n"
+        f"{settings.BASE_URL}{one.url}\n"
         for one in planted.beside(found[:NAMED])
     ]
     if len(found) > NAMED:

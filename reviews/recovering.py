@@ -1,7 +1,8 @@
 """Recovering a login whose second factor or password is lost: asked for on the host, announced,
 carried out after a delay unless somebody cancels it, and reviewed by another person.
 
-Owns every step of it. It takes a factor away or lets a password be set, and gives nobody a role.
+Owns every step of it, and the same steps of a first factor, which counts once they are over
+(reviews/enrolling.py). It takes a factor away or lets a password be set, and gives nobody a role.
 """
 
 from datetime import datetime, timedelta
@@ -9,17 +10,17 @@ from datetime import datetime, timedelta
 from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from evidence import ledger
 from identities.acting import COMMAND, COUNTERSIGN, By, acting
 from identities.models import Person, User
-from identities.permissions import INACTIVE, NotPossible, cannot_sign, require
+from identities.permissions import INACTIVE, NotPossible, cannot_sign, groups, require
 from identities.reasons import reason_given
 from reviews import persons
 from reviews.actions import reminders
 from reviews.models import Notice, Recovery
-from reviews.models.recoveries import KINDS, LINK_LASTS, VERDICTS
+from reviews.models.recoveries import FIRST, KINDS, LINK_LASTS, VERDICTS
 
 PATH = "/recoveries/"
 TOLD = ("administrator", "responder", "reviewer", "owner")
@@ -27,6 +28,12 @@ DECIDING = frozenset(TOLD)
 REVIEWING = frozenset({"reviewer", "responder", "administrator"})
 WHO_CANCELS = "Only a person who decides, or the login itself, cancels a recovery."
 WHO_REVIEWS = "Only a reviewer, a responder or an administrator reviews a recovery."
+# What is announced, and what was carried out and waits for its review.
+WAITS = Q(cancelled_at__isnull=True, reviewed_at__isnull=True) & (
+    Q(done_at__isnull=True) | ~Q(kind=FIRST)
+)
+# Who added it has not shown more than the password.
+HOW_FIRST = "added in the browser by who knows the password"
 OWN = "It is your own login: another person reviews its recovery."
 
 
@@ -55,8 +62,7 @@ def why_not_review_recovery(user: User, row: Recovery, *, now: datetime) -> str 
 
 def waiting() -> QuerySet[Recovery]:
     """What is announced, and what nobody has reviewed yet, the earliest due first."""
-    rows = Recovery.objects.filter(cancelled_at__isnull=True, reviewed_at__isnull=True)
-    return rows.select_related("user__person").order_by("due_at", "pk")
+    return Recovery.objects.filter(WAITS).select_related("user__person").order_by("due_at", "pk")
 
 
 def ask(*, login: str, kind: str, reason: str, asker: str, now: datetime) -> Recovery:
@@ -94,8 +100,42 @@ def ask(*, login: str, kind: str, reason: str, asker: str, now: datetime) -> Rec
     return row
 
 
+def announce_first(user: User, *, now: datetime) -> Recovery:
+    """Announce the first factor of a login, which whoever knows the password could add."""
+    row = Recovery.objects.create(
+        user=user,
+        kind=FIRST,
+        reason=HOW_FIRST,
+        asked_at=now,
+        asked_by_name=user.called,
+        due_at=now + timedelta(hours=settings.RECOVERY_HOURS),
+    )
+    words = (
+        f"{row.key}: the login {user.username} has its first second factor, {HOW_FIRST}."
+        f" {_does(row)} at {row.due_at:%Y-%m-%d %H:%M} UTC unless it is cancelled"
+    )
+    _note(row, "asked", words, user, now)
+    subject = f"The login {user.username} has its first second factor"
+    _tell(row, "asked", subject, f"{words}.", now=now)
+    return row
+
+
+def enrolled_by_link(user: User, *, now: datetime) -> None:
+    """Write down that the first factor of a login counts at once: its browser opened a link of the
+    host."""
+    ledger.append(
+        at=now,
+        by=user.ref,
+        by_name=user.called,
+        act="recovery.enrolled",
+        subject=user.ref,
+        words=f"The login {user.username} has its first second factor, added through a link of the host",
+        data={"login": user.username, "kind": FIRST},
+    )
+
+
 def cancel(*, row: Recovery, reason: str, by: User, now: datetime) -> Recovery:
-    """It is not carried out."""
+    """It is not carried out; a first factor goes, with what was added beside it."""
     with transaction.atomic():
         row = _locked(row.pk)
         require(why_not_cancel_recovery(by, row, now=now))
@@ -104,8 +144,9 @@ def cancel(*, row: Recovery, reason: str, by: User, now: datetime) -> Recovery:
         row.save(
             update_fields=["cancelled_at", "cancelled_by", "cancelled_by_name", "cancel_reason"]
         )
+        removed = _removed(row, now) if row.kind == FIRST else []
         words = f"{row.key} of the login {row.user.username} is cancelled: {row.cancel_reason}"
-        _note(row, "cancelled", words, by, now)
+        _note(row, "cancelled", words, by, now, removed=removed)
         _tell(row, "cancelled", f"{row.key} is cancelled", f"{words} ({by.called}).", now=now)
     return row
 
@@ -120,19 +161,24 @@ def carry_out_next(*, now: datetime) -> bool:
         row = due.select_for_update(of=("self",), skip_locked=True).order_by("due_at", "pk").first()
         if row is None:
             return False
-        removed: list[str] = []
-        if row.kind == "factor":
-            # One that was added since is not lost.
-            found = Authenticator.objects.filter(user_id=row.user_id, created_at__lte=row.asked_at)
-            removed = sorted(found.values_list("type", flat=True))
-            found.delete()
+        # One that was added since is not lost.
+        removed = _removed(row, row.asked_at) if row.kind == "factor" else []
         row.done_at = now
         row.save(update_fields=["done_at"])
         words = f"{row.key} is carried out for the login {row.user.username}: {_did(row)}"
         _note(row, "done", words, COUNTERSIGN, now, removed=removed)
-        body = f"{words}. Another person reviews it at {settings.BASE_URL}{PATH}"
-        _tell(row, "done", f"The login {row.user.username} was recovered", body, now=now)
+        if row.kind != FIRST:
+            body = f"{words}. Another person reviews it at {settings.BASE_URL}{PATH}"
+            _tell(row, "done", f"The login {row.user.username} was recovered", body, now=now)
     return True
+
+
+def _removed(row: Recovery, until: datetime) -> list[str]:
+    """The kinds of the factors that its login had then; they are gone."""
+    found = Authenticator.objects.filter(user_id=row.user_id, created_at__lte=until)
+    removed = sorted(found.values_list("type", flat=True))
+    found.delete()
+    return removed
 
 
 def link_due(login: str, *, now: datetime) -> Recovery | None:
@@ -180,12 +226,16 @@ def _locked(pk: int) -> Recovery:
 def _does(row: Recovery) -> str:
     if row.kind == "factor":
         return "All second factors that the login has now are removed"
+    if row.kind == FIRST:
+        return "It counts"
     return "A link that sets a new password can be printed on the host"
 
 
 def _did(row: Recovery) -> str:
     if row.kind == "factor":
         return "the second factors that it had are removed"
+    if row.kind == FIRST:
+        return "its first second factor counts"
     return "a link that sets a new password can be printed on the host for three days"
 
 
@@ -203,9 +253,10 @@ def _note(row: Recovery, act: str, words: str, by: By, now: datetime, **more: ob
 
 
 def _tell(row: Recovery, step: str, subject: str, body: str, *, now: datetime) -> None:
-    """Everybody who decides, whose login it is, and every address for alarms, at once."""
+    """Everybody who decides, whose login it is, and every address for alarms, at once; of the first
+    factor of a login that has no role that decides, not everybody."""
     told: dict[object, Person] = {}
-    for group in TOLD:
+    for group in TOLD if row.kind != FIRST or groups(row.user) & DECIDING else ():
         told |= {one.pk: one for one in persons.in_group(group, now=now)}
     if row.user.person is not None:
         told[row.user.person_id] = row.user.person

@@ -41,6 +41,7 @@ def recovery_as_data(row: Recovery) -> dict[str, Any]:
         "recovery": row.key,
         "id": row.pk,
         "login": row.user.username,
+        "kind": row.kind,
         "lost": row.lost,
         "reason": row.reason,
         "state": row.state,

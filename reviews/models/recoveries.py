@@ -1,4 +1,5 @@
-"""Recoveries of logins that lost a factor or a password, and whether second factors are required."""
+"""Recoveries of logins that lost a factor or a password, first factors that are announced as these are,
+and whether second factors are required."""
 
 from datetime import timedelta
 
@@ -7,7 +8,9 @@ from django.db.models import Q
 
 from identities.models import Person, User
 
-KINDS = ("factor", "password")
+KINDS = ("factor", "password")  # what is lost
+# The first second factor of a login, which was added with the password alone.
+FIRST = "first factor"
 VERDICTS = ("as stated", "misuse")
 # How long the link of a password can be printed after its recovery was carried out.
 LINK_LASTS = timedelta(days=3)
@@ -20,10 +23,14 @@ class SecondFactorRule(models.Model):
 
 
 class Recovery(models.Model):
-    """Asked for on the host, announced, carried out after a delay, and reviewed by somebody else."""
+    """Asked for on the host, announced, carried out after a delay, and reviewed by somebody else.
+
+    A first factor is announced in the same way, by adding it, and counts after the delay; nobody
+    reviews it.
+    """
 
     user = models.ForeignKey(User, models.PROTECT, related_name="recoveries")
-    kind = models.TextField()  # KINDS: what is lost
+    kind = models.TextField()  # KINDS, or FIRST
     reason = models.TextField()
     asked_at = models.DateTimeField()
     asked_by_name = models.TextField()  # the account on the host, as it says itself
@@ -43,7 +50,7 @@ class Recovery(models.Model):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(name="recovery_kind", condition=Q(kind__in=KINDS)),
+            models.CheckConstraint(name="recovery_kind", condition=Q(kind__in=(*KINDS, FIRST))),
             models.CheckConstraint(
                 name="recovery_waits", condition=Q(due_at__gt=models.F("asked_at"))
             ),
@@ -86,7 +93,7 @@ class Recovery(models.Model):
 
     @property
     def lost(self) -> str:
-        return "second factor" if self.kind == "factor" else "password"
+        return {"factor": "second factor", "password": "password"}.get(self.kind, "")
 
     @property
     def state(self) -> str:
@@ -94,4 +101,6 @@ class Recovery(models.Model):
             return "cancelled"
         if self.done_at is None:
             return "pending"
+        if self.kind == FIRST:
+            return "in force"
         return "carried out" if self.reviewed_at is None else "reviewed"

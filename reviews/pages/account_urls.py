@@ -27,6 +27,11 @@ urlpatterns = [
     path("recoveries/", recovery_views.overview, name="recoveries"),
     path("recoveries/<int:pk>/cancel/", recovery_views.cancel, name="recovery_cancel"),
     path("recoveries/<int:pk>/review/", recovery_views.review, name="recovery_review"),
+    path(
+        "from-host/<str:what>/<str:uid>/<str:key>/",
+        recovery_views.link_of_host,
+        name="link_of_host",
+    ),
     path("api/recoveries/", recovery_api.all_recoveries, name="api_recoveries"),
     path("api/recoveries/<int:pk>/cancel/", recovery_api.cancel, name="api_recovery_cancel"),
     path("api/recoveries/<int:pk>/review/", recovery_api.review, name="api_recovery_review"),

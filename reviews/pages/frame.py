@@ -47,8 +47,8 @@ SELECT
   OR EXISTS (SELECT 1 FROM reviews_outcomebrake WHERE released_at IS NULL AND cuts > most),
   o.settled_at, o.proposed_by_name || ' and ' || o.settled_by_name,
   (SELECT count(*) FROM reviews_accountuse WHERE reviewed_at IS NULL),
-  (SELECT count(*) FROM reviews_recovery r WHERE r.cancelled_at IS NULL AND r.reviewed_at IS NULL
-     AND (%(told)s OR r.user_id = %(user)s))
+  (SELECT count(*) FROM reviews_recovery r WHERE r.cancelled_at IS NULL AND r.done_at IS NULL
+     AND r.reviewed_at IS NULL AND (%(told)s OR r.user_id = %(user)s))
 FROM (SELECT) one
 LEFT JOIN identities_outgoingswitch o ON o.state = 'in_force' AND o.to = 'stopped'
 """.replace("ASKED_OF_ME", questioning.sql("AND c.party_id = ANY(ARRAY(SELECT id FROM my))"))

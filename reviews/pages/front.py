@@ -50,7 +50,7 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
         "left_out": left_out,
         "today": now.date(),
         "lead": _lead(found, looks, overdue, burning),
-        "first_url": f"/cases/{found[0].key}/" if found else "",
+        "first_url": found[0].url if found else "",
         # Here the first few stand; what a number counts stands in the queue.
         "tabs": [tab | {"url": f"/queue/{tab['url']}"} for tab in waiting.tabs(found, "")],
         "waits": waiting.rows(planted.beside(found[:SHOWN]), now=now),

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import batched
 from typing import Any
+from uuid import UUID
 
 import orjson
 from django.conf import settings
@@ -30,6 +31,7 @@ from reviews.pages import (
     queue,
     queue_groups,
     queue_items,
+    recovery_rows,
     waiting,
 )
 from reviews.pages.case_item import usage
@@ -78,7 +80,7 @@ def _rows(found: list[waiting.Waiting], asked: dict[str, str], *, now: datetime)
     of = _items if asked.get("show") == "items" else _cases
     for some in batched(found, CHUNK):
         for case, row in of(list(some), now=now):
-            heading = headings.get(case.pk)
+            heading = headings.get(case)
             yield row | ({"group": heading.words} if heading else {})
 
 
@@ -96,36 +98,47 @@ def _of_case(case: Case) -> Row:
     }
 
 
-def _cases(found: list[waiting.Waiting], *, now: datetime) -> Iterator[tuple[Case, Row]]:
+def _of_recovery(one: waiting.Waiting) -> Row:
+    """A recovery of a login as a row beside those of cases."""
+    of_case = dict.fromkeys(OF_CASE.split(), "")
+    said = {"case": one.key, "kind": one.door, "title": one.title, "state": "carried out"}
+    return (
+        of_case
+        | said
+        | {"identity": None, "identity_name": None, "due_at": moment(one.deadline_at)}
+    )
+
+
+def _cases(found: list[waiting.Waiting], *, now: datetime) -> Iterator[tuple[UUID, Row]]:
     cases = waiting.of_cases(found)
     silence = foreseen.of_cases(
         cases.values(), freshness.of_cases(cases.values(), now=now), now=now
     )
     for one in planted.beside(found):
         case = cases.get(one.case)
-        if case is not None:
+        if case is not None or one.door == recovery_rows.DOOR:
             yield (
-                case,
-                _of_case(case)
+                one.case,
+                (_of_recovery(one) if case is None else _of_case(case))
                 | {
                     "seat": SEAT_WORDS[one.kind],
-                    "if_nobody_decides": silence[case.pk],
+                    "if_nobody_decides": silence.get(one.case, ""),
                     "items_left": one.left,
                     "items": one.of,
                     "conflicts": one.conflicts,
-                    "url": f"{settings.BASE_URL}/cases/{case.key}/",
+                    "url": f"{settings.BASE_URL}{one.url}",
                 },
             )
 
 
-def _items(found: list[waiting.Waiting], *, now: datetime) -> Iterator[tuple[Case, Row]]:
+def _items(found: list[waiting.Waiting], *, now: datetime) -> Iterator[tuple[UUID, Row]]:
     picked = queue_items.picks(found)
     cases = {pick.item.case for pick in picked}
     silence = foreseen.of_cases(cases, freshness.of_cases(cases, now=now), now=now)
     for pick in picked:
         item, case = pick.item, pick.item.case
         yield (
-            case,
+            case.pk,
             _of_case(case)
             | {
                 "seat": SEAT_WORDS[pick.seat.kind],
@@ -237,9 +250,9 @@ def calendar(user: User, *, now: datetime) -> HttpResponse:
         lines += NO_EVENT
     sealed = {pk for pk, case in waiting.of_cases(found).items() if case.sealed}
     for one in found:
-        link = f"{settings.BASE_URL}/cases/{one.key}/"
+        link = f"{settings.BASE_URL}{one.url}"
         # A sealed case is absent for everybody who was not named to it, so its kind stays here.
-        kind = "" if one.case in sealed else f", {waiting.DOOR_WORDS[one.door]}"
+        kind = "" if one.case in sealed else f", {one.door_words}"
         lines += [
             "BEGIN:VEVENT",
             f"UID:{one.key}@{settings.BASE_URL.partition('://')[2]}",

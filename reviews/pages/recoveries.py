@@ -18,7 +18,8 @@ from reviews.pages.lists import PAGES, page_of
 
 LEAD = (
     "A login that lost its second factor or its password is recovered by a command on the host:"
-    " announced here and by mail, carried out after the delay, and reviewed by another person."
+    " announced here and by mail, carried out after the delay, and reviewed by another person. The"
+    " first second factor of a login is announced in the same way, and counts after the delay."
 )
 
 
@@ -34,7 +35,7 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
     """templates/recoveries.html."""
     asked, left_out = understood(asked, PAGES)
     mine = visible(user)
-    waits = mine.filter(cancelled_at__isnull=True, reviewed_at__isnull=True)
+    waits = mine.filter(recovering.WAITS)
     over = mine.exclude(pk__in=waits.values("pk"))
     shown, page = page_of(over.order_by("-asked_at", "-pk"), asked, recovering.PATH)
     rows = list(waits.order_by("due_at", "pk"))

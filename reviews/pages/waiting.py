@@ -1,5 +1,5 @@
-"""What waits for a person: the seats that are theirs to fill, and the uses that they may look back
-at (look_backs.py), as rows. Constant queries.
+"""What waits for a person: the seats that are theirs to fill, the uses that they may look back at
+(look_backs.py) and the recoveries that they may review (recovery_rows.py), as rows. Constant queries.
 
 Owns which open cases are in a queue; whether somebody may really sign is judged again when they
 do (reviews/permissions.py). A queue is walked by deadline and only as far as somebody can look:
@@ -18,9 +18,9 @@ from evidence.words import counted
 from identities import visible as identities_visible
 from identities.models import User
 from identities.permissions import groups
-from reviews import sight, visible
-from reviews.models import Case, Seat
-from reviews.pages import foreseen, freshness, look_backs
+from reviews import recovering, sight, visible
+from reviews.models import Case, Recovery, Seat
+from reviews.pages import foreseen, freshness, look_backs, recovery_rows
 from reviews.permissions import SEAT_WORDS, SIGNING, mine
 
 DOOR_WORDS = {
@@ -146,10 +146,11 @@ GROUPS = ("identity", "system")
 
 
 class Waiting(NamedTuple):
-    """One seat of a case that waits for this person; `seat` None: its look back does."""
+    """One seat of a case that waits for this person; `seat` None: its look back does, or the review
+    of a recovery."""
 
     seat: UUID | None
-    case: UUID
+    case: UUID  # of a recovery, which is no case, made from its number
     kind: str  # of the seat
     number: int  # of the case
     title: str
@@ -165,7 +166,15 @@ class Waiting(NamedTuple):
 
     @property
     def key(self) -> str:
-        return f"CS-{self.number}"
+        return f"{'REC' if self.door == recovery_rows.DOOR else 'CS'}-{self.number}"
+
+    @property
+    def url(self) -> str:
+        return recovering.PATH if self.door == recovery_rows.DOOR else f"/cases/{self.key}/"
+
+    @property
+    def door_words(self) -> str:
+        return DOOR_WORDS.get(self.door, "login recovery")
 
 
 def for_user(
@@ -176,10 +185,10 @@ def for_user(
     `narrowed`: any of FILTERS; an empty one narrows nothing. `wide`: they leave much of it.
     """
     found = _blind(user, _walked(user, now=now, most=most, wide=wide, **narrowed), now=now)
-    looks = look_backs.for_user(user, now=now, **narrowed)
-    if not looks:
+    others = _others(user, now=now, **narrowed)
+    if not others:
         return found
-    every = sorted([*found, *map(_look_back, looks)], key=lambda one: (one.deadline_at, one.number))
+    every = sorted([*found, *others], key=lambda one: (one.deadline_at, one.number))
     return every[:most]
 
 
@@ -187,7 +196,20 @@ def count(user: User, *, now: datetime, most: int) -> int:
     """In how many cases something waits for this user, as the queue lists them; no further than
     `most`."""
     found = len(_walked(user, now=now, most=most, wide=False))
-    return min(most, found + len(look_backs.for_user(user, now=now))) if found < most else found
+    return min(most, found + len(_others(user, now=now))) if found < most else found
+
+
+def _others(user: User, *, now: datetime, **narrowed: Any) -> list[Waiting]:
+    """What waits and is no seat."""
+    looks = look_backs.for_user(user, now=now, **narrowed)
+    recovered = recovery_rows.for_user(user, now=now, **narrowed)
+    return [*map(_look_back, looks), *map(_recovery, recovered)]
+
+
+def _recovery(row: Recovery) -> Waiting:
+    due = (row.done_at or row.due_at) + recovery_rows.DUE
+    about = (row.pk, recovery_rows.title(row), recovery_rows.DOOR, due, None)
+    return Waiting(None, UUID(int=row.pk), look_backs.KIND, *about, left=0, of=0, conflicts=0)
 
 
 def _look_back(case: Case) -> Waiting:
@@ -269,8 +291,10 @@ def rows(found: list[Waiting], *, now: datetime) -> list[dict[str, Any]]:
     silence = foreseen.of_cases(cases.values(), fresh, now=now)
     return [
         _row(one, cases[one.case], fresh.get(one.case), silence[one.case], now=now)
-        for one in found
         if one.case in cases
+        else _row_of_recovery(one, now=now)
+        for one in found
+        if one.case in cases or one.door == recovery_rows.DOOR
     ]
 
 
@@ -288,6 +312,21 @@ def seats_of(found: Iterable[Waiting]) -> dict[UUID, Seat]:
     )
 
 
+def _row_of_recovery(one: Waiting, *, now: datetime) -> dict[str, Any]:
+    overdue = [{"kind": "overdue", "words": "", "url": ""}] if one.deadline_at <= now else []
+    return {
+        "case_id": one.case,
+        "key": one.key,
+        "due_at": one.deadline_at,
+        "what": one.title,
+        "url": one.url,
+        "sub": f"{one.key} · {one.door_words}, {left_words(one)}",
+        "seat": SEAT_WORDS[one.kind],
+        "silence": "doctor names it",
+        "signals": overdue,
+    }
+
+
 def _row(
     one: Waiting, case: Case, fresh: dict[str, Any] | None, silence: str, *, now: datetime
 ) -> dict[str, Any]:
@@ -302,7 +341,7 @@ def _row(
         "due_at": case.deadline_at,
         "what": case.title,
         "url": f"/cases/{case.key}/",
-        "sub": f"{case.key} · {DOOR_WORDS[case.door]}, {left_words(one)}{stage_words(case)}",
+        "sub": f"{case.key} · {one.door_words}, {left_words(one)}{stage_words(case)}",
         "seat": SEAT_WORDS[one.kind],
         "not_mine_url": f"/identities/{case.identity.key}/hand-over/"
         # Whoever is asked in a later stage need not own it.

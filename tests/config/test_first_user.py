@@ -63,9 +63,8 @@ def set_password(link: str) -> Client:
     return browser
 
 
-def signed_in(login: str) -> Client:
-    """Sign in, and add an authenticator app where that leads to."""
-    browser = Client()
+def signed_in(login: str, browser: Client) -> Client:
+    """Sign in where the link was opened, and add an authenticator app where that leads to."""
     response = browser.post("/accounts/login/", {"login": login, "password": PASSWORD})
     leads = "/accounts/2fa/" if settings.SECOND_FACTOR else "/"
     assert (response.status_code, response["Location"]) == (302, leads)
@@ -103,9 +102,8 @@ def test_the_readme_leads_from_nothing_to_a_signed_policy_and_a_launched_campaig
     # The database of the tests is migrated, and the web is Django's test client.
     links = [run(*words).splitlines()[-1] for words in said[1:3]]
     run(*said[3])
-    for link in links:
-        set_password(link)
-    ines, marek = signed_in("ines"), signed_in("marek")
+    browsers = [set_password(link) for link in links]
+    ines, marek = signed_in("ines", browsers[0]), signed_in("marek", browsers[1])
     # What was registered becomes active by who answers for it.
     assert Identity.objects.get().state == "draft"
     ines.post("/owned/activate/", {"pick": str(Identity.objects.get().pk)})

@@ -228,6 +228,9 @@ def test_page_announces_cancels_and_reviews(
     recovering.carry_out_next(now=again.due_at)
     own = as_user(ada).get("/recoveries/").content.decode()
     assert recovering.OWN in own
+    assert (
+        "The second factor of the login ada was recovered" in rita.get("/queue/").content.decode()
+    )
     said = {"verdict": "as stated", "words": "called her"}
     assert as_user(ada).post(f"/recoveries/{again.pk}/review/", said).status_code == 403
     assert rita.post(f"/recoveries/{again.pk}/review/", {}).status_code == 409

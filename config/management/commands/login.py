@@ -18,14 +18,15 @@ from identities.actions import logins
 from identities.models import User
 from identities.models.people import GROUPS
 from identities.permissions import NotPossible
-from identities.sign_in_links import password_link
+from identities.sign_in_links import FACTOR, PASSWORD, link_of_host
+from reviews import enrolled
 
 
 class Command(BaseCommand):
     help = (
         "Makes a login, the person behind it and its roles, and prints a link that sets its password"
         " once. On a login that exists it adds what is new, and prints another link as long as it has"
-        " no password; `manage.py recover` is for one that is lost."
+        " no password, or no second factor; `manage.py recover` is for one that is lost."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -66,7 +67,12 @@ class Command(BaseCommand):
             self._ask(user)
         else:
             self.stdout.write("Set the password here, once and within three days:")
-            self.stdout.write(password_link(user))
+            self.stdout.write(link_of_host(user, PASSWORD))
+        if user.has_usable_password() and enrolled.required() and not enrolled.has_factor(user):
+            self.stdout.write(
+                "Sign in here, once and within three days, to add a second factor that counts at once:"
+            )
+            self.stdout.write(link_of_host(user, FACTOR))
 
     def _ask(self, user: User) -> None:
         if not sys.stdin.isatty():

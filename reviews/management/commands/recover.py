@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from identities.permissions import NotPossible
-from identities.sign_in_links import password_link
+from identities.sign_in_links import PASSWORD, link_of_host
 from reviews import recovering
 
 
@@ -33,7 +33,7 @@ class Command(BaseCommand):
         now, login = timezone.now(), options["login"]
         if options["password"] and (found := recovering.link_due(login, now=now)):
             self.stdout.write("Set the password here, once and within three days:")
-            self.stdout.write(password_link(found.user))
+            self.stdout.write(link_of_host(found.user, PASSWORD))
             return
         try:
             row = recovering.ask(
@@ -51,6 +51,10 @@ class Command(BaseCommand):
         )
         if options["password"]:
             self.stdout.write("Run this again then: it prints the link of a new password.")
+        else:
+            self.stdout.write(
+                f"`manage.py login {row.user.username}` then prints a link to add a new one."
+            )
 
 
 def _account() -> str:
