@@ -33,7 +33,7 @@ WAITS = Q(cancelled_at__isnull=True, reviewed_at__isnull=True) & (
     Q(done_at__isnull=True) | ~Q(kind=FIRST)
 )
 # Who added it has not shown more than the password.
-HOW_FIRST = "added in the browser by who knows the password"
+HOW_FIRST = "added in a browser with the password alone"
 OWN = "It is your own login: another person reviews its recovery."
 
 
@@ -227,7 +227,7 @@ def _does(row: Recovery) -> str:
     if row.kind == "factor":
         return "All second factors that the login has now are removed"
     if row.kind == FIRST:
-        return "It counts"
+        return "It counts from then on"
     return "A link that sets a new password can be printed on the host"
 
 
