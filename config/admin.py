@@ -6,7 +6,7 @@ permissions and write the ledger. Which rows it shows is in the admin.py of each
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib.admin import AdminSite, ModelAdmin
 from django.contrib.auth.views import redirect_to_login
@@ -16,8 +16,18 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.urls import reverse
 
+if TYPE_CHECKING:
+    from identities.models import User
+
 # Apps whose rows hold keys of second factors and of addresses; people see their own under Account.
 SECRET = frozenset({"account", "mfa"})
+
+
+def _lacks_factor(request: HttpRequest) -> str | None:
+    # Imported late: models are not there yet when Django imports this module.
+    from identities import permissions
+
+    return permissions.lacks_factor(cast("User", request.user))
 
 
 class ReadOnly:
@@ -35,6 +45,14 @@ class ReadOnly:
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 - named by Django
         return False
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Not by a column that is not shown: a list that is narrowed by the beginning of a password's
+        hash tells it letter by letter."""
+        shown = cast("ModelAdmin[Any]", self)
+        if lookup.partition("__")[0] in (shown.exclude or ()):
+            return False
+        return ModelAdmin.lookup_allowed(shown, lookup, value, request)
 
 
 class Site(AdminSite):
@@ -54,15 +72,24 @@ class Site(AdminSite):
             if model._meta.app_label not in SECRET:
                 super().register(model, shown, **options)
 
+    def has_permission(self, request: HttpRequest) -> bool:
+        """Whoever decides needs a second factor, and so does who looks at every row."""
+        return super().has_permission(request) and _lacks_factor(request) is None
+
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """The product's sign-in, which goes on to the page that was asked for.
 
-        Raises PermissionDenied to who is signed in already: signing in again would not help.
+        Raises PermissionDenied to who is signed in already: signing in again would not help; or
+        NotAllowed, which says how to add the second factor that is missing.
         """
         del extra_context
         if request.user.is_authenticated:
+            if super().has_permission(request):
+                from identities.permissions import require
+
+                require(_lacks_factor(request))
             raise PermissionDenied
         return redirect_to_login(request.GET.get("next") or reverse("admin:index"))
 

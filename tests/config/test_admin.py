@@ -19,8 +19,9 @@ from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
 
-from evidence.models import LedgerEntry
-from identities.models import Person, Team, User
+from evidence.models import LedgerEntry, Source
+from identities.models import ApiToken, Person, Team, User
+from reviews import enrolled
 from tests.admin_site import admin_site
 
 pytestmark = pytest.mark.django_db
@@ -159,6 +160,37 @@ def test_no_secret_is_shown(inside: Client, root: User) -> None:
     assert root.password not in page
     assert root.password.rpartition("$")[2][:6] not in page
     assert {Authenticator, EmailAddress}.isdisjoint(admin.site._registry)
+
+
+@pytest.mark.parametrize(
+    ("model", "lookup", "value"),
+    [
+        (User, "password__startswith", "md5$"),
+        (User, "person__users__password__startswith", "md5$"),
+        (Source, "token_digest__isnull", "0"),
+        (ApiToken, "digest__isnull", "0"),
+        (LedgerEntry, "salt__isnull", "0"),
+    ],
+)
+def test_no_list_is_narrowed_by_what_is_not_shown(
+    inside: Client, model: Any, lookup: str, value: str
+) -> None:
+    assert inside.get(address(model, "changelist"), {lookup: value}).status_code == 400
+    # Nor is what is shown refused.
+    assert inside.get(address(User, "changelist"), {"username__startswith": "r"}).status_code == 200
+
+
+def test_superuser_without_a_second_factor_sees_nothing_where_one_is_required(
+    site: None, client: Client, settings: Any
+) -> None:
+    settings.SECOND_FACTOR = True
+    User.objects.create_superuser("other", "other@example.org", PASSWORD)
+    sign_in(client, "other")
+    answer = client.get("/admin/identities/user/", follow=True)
+    assert answer.status_code == 403
+    assert enrolled.WITHOUT in answer.content.decode()
+    settings.SECOND_FACTOR = False
+    assert client.get("/admin/identities/user/").status_code == 200
 
 
 def test_nothing_is_added_changed_or_deleted_even_by_a_superuser(
