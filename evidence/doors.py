@@ -108,7 +108,7 @@ def signed_by(source: Source, body: bytes, signature: str) -> bool:
 
 turns = Turns(MOST_AT_ONCE, MOST_WAITING, PATIENCE_SECONDS, quota=QUOTA)
 # A large file takes minutes; it must not take the turns of small bodies.
-file_turns = Turns(1, 1, 5.0)
+file_turns = Turns(1, 1, 5.0, quota=QUOTA)
 
 
 @contextmanager

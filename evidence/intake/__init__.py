@@ -53,6 +53,8 @@ __all__ = [
 ]
 
 MOST_REDACTIONS_NAMED = 200
+# Records of one body, read or not: more of them are so short that they say nothing.
+MOST_RECORDS = 1_000_000
 LONGEST_NAME = 500
 
 
@@ -121,7 +123,10 @@ def store(
     format: str,  # noqa: A002 - what sources and deposits call it
     name: str = "",
 ) -> Taken:
-    """Write what a format read, in one transaction; names and partitions are made before it."""
+    """Write what a format read, in one transaction; names and partitions are made before it.
+    Raises NotTaken where it is too many records."""
+    if (many := len(parsed.records) + len(parsed.rejects)) > MOST_RECORDS:
+        raise NotTaken(f"the body has {many:,} records, of which one may have {MOST_RECORDS:,}")
     dropped: keeping.Dropped = {}
     if source.keep_rules:
         parsed, dropped = keeping.filtered(source, parsed, format=format)

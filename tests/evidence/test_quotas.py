@@ -8,7 +8,7 @@ import pytest
 from django.core.cache import cache
 from django.test import Client
 
-from evidence import actions, doors
+from evidence import actions, doors, intake
 from evidence.models import Deposit, Source
 from evidence.permissions import COMMAND
 from evidence.turns import Quota, Turns
@@ -84,3 +84,24 @@ def test_unpacked_bytes_of_a_file_count(client: Client, monkeypatch: pytest.Monk
     ]
     assert [answer.status_code for answer in answers] == [200, 503]
     assert int(answers[1]["Retry-After"]) == 121
+
+
+def test_large_files_have_a_quota_as_well() -> None:
+    assert doors.file_turns.quota == doors.QUOTA
+
+
+def test_body_of_too_many_records_is_not_taken(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "MOST_RECORDS", 2)
+    token = token_of("one")
+    line = orjson.dumps({"eventName": "A"}) + b"\n"
+    answer = client.post(
+        "/api/evidence/one/?format=cloudtrail",
+        line * 3,
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {token}"},
+    )
+    assert answer.status_code == 422
+    assert b"the body has 3 records, of which one may have 2" in answer.content
+    assert not Deposit.objects.exists()
