@@ -40,19 +40,7 @@ def connect(
     was. Raises NotPossible with the setting that is wrong.
     """
     permissions.require(by.why_not_administer)
-    known = CONNECTORS.get(connector)
-    if known is None:
-        raise NotPossible(
-            f"There is no connector named {connector[:80]!r}; name one of:"
-            f" {', '.join(sorted(CONNECTORS))}."
-        )
-    if not SHORTEST_EVERY <= every_seconds <= LONGEST_EVERY:
-        raise NotPossible(f"A source is asked every {SHORTEST_EVERY} to {LONGEST_EVERY} seconds.")
-    if not 0 <= first_days <= source.retention_days:
-        raise NotPossible(
-            f"The first pull goes back at most {source.retention_days} days: evidence of this"
-            " source is kept no longer."
-        )
+    known = _known(connector, source, every_seconds=every_seconds, first_days=first_days)
     said = checked(known, settings)
     second_person.require(source, by)
     with transaction.atomic():
@@ -85,6 +73,24 @@ def connect(
         )
         nudge.after_commit("pull.asked")
     return row
+
+
+def _known(name: str, source: Source, *, every_seconds: int, first_days: int) -> Connector:
+    """The connector of this name, which may ask this source so often. Raises NotPossible."""
+    found = CONNECTORS.get(name)
+    if found is None:
+        raise NotPossible(
+            f"There is no connector named {name[:80]!r}; name one of:"
+            f" {', '.join(sorted(CONNECTORS))}."
+        )
+    if not SHORTEST_EVERY <= every_seconds <= LONGEST_EVERY:
+        raise NotPossible(f"A source is asked every {SHORTEST_EVERY} to {LONGEST_EVERY} seconds.")
+    if not 0 <= first_days <= source.retention_days:
+        raise NotPossible(
+            f"The first pull goes back at most {source.retention_days} days: evidence of this"
+            " source is kept no longer."
+        )
+    return found
 
 
 class _Connection:
@@ -135,9 +141,10 @@ def propose(
 ) -> str:
     """Ask a second person to have a source pulled so; the key of the proposal."""
     permissions.require(by.why_not_administer)
+    known = _known(connector, source, every_seconds=every_seconds, first_days=first_days)
     said = {
         "connector": connector,
-        "settings": checked(CONNECTORS[connector], settings),
+        "settings": checked(known, settings),
         "every_seconds": every_seconds,
         "first_days": first_days,
     }

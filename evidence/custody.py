@@ -57,6 +57,14 @@ def shorter_from(source: Source, *, now: datetime) -> datetime | None:
     return None
 
 
+def actor_called(value: str) -> Actor:
+    """The actor that evidence names so; raises NotPossible."""
+    row = Actor.objects.filter(value=value).order_by("pk").first()
+    if row is None:
+        raise NotPossible("No evidence names this actor; write the name as the source does.")
+    return row
+
+
 def place_hold(
     *,
     reason: str,

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db.models import Max, Sum
 
-from evidence import custody, erasing, keeping
+from evidence import custody, erasing, keeping, second_person
 from evidence.models import Deposit, DepositSeal, Dropped, Erasure, LegalHold, Source, Tombstone
 from evidence.partitions import bounds
 from evidence.permissions import Reader
@@ -64,6 +64,7 @@ def of_source(source: Source, by: Reader, *, now: datetime) -> dict[str, Any]:
         "retention_url": f"{address}/retention/",
         "hold_url": f"{address}/holds/",
         "filter_url": f"{address}/keep-filter/",
+        "filter_waits": second_person.waits(source, by),
     }
 
 

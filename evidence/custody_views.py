@@ -10,8 +10,8 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from evidence import custody, erasing, keeping, permissions, pieces
-from evidence.models import Actor, Deposit, Erasure, LegalHold, Source
+from evidence import changing, custody, erasing, keeping, permissions, pieces
+from evidence.models import Deposit, Erasure, LegalHold, Source
 from evidence.parameters import whole
 from evidence.permissions import NotPossible, Reader
 from evidence.views import read_by
@@ -41,7 +41,10 @@ def retention(request: HttpRequest, by: Reader, name: str) -> HttpResponse:
 @read_by
 def keep_filter(request: HttpRequest, by: Reader, name: str) -> HttpResponse:
     source = get_object_or_404(Source, name=name)
-    keeping.change(source=source, text=said(request, "rules", 40_000), by=by, now=timezone.now())
+    text = said(request, "rules", keeping.LONGEST)
+    if key := changing.keep(source=source, text=text, by=by, now=timezone.now()):
+        messages.info(request, f"Nothing is changed yet: a second person signs {key} first.")
+        return redirect(f"/changes/{key}/")
     messages.success(request, "The keep-filter counts from the next body on.")
     return redirect("source_page", name=name)
 
@@ -53,7 +56,7 @@ def hold(request: HttpRequest, by: Reader, name: str) -> HttpResponse:
     actor = said(request, "actor")
     custody.place_hold(
         source=get_object_or_404(Source, name=name),
-        actor=_actor(actor) if actor else None,
+        actor=custody.actor_called(actor) if actor else None,
         begins=_moment(said(request, "begins")),
         ends=_moment(said(request, "ends")),
         reason=said(request, "reason"),
@@ -117,13 +120,6 @@ def refuse(request: HttpRequest, by: Reader, erasure: UUID) -> HttpResponse:
     erasing.refuse(erasure=row, reason=said(request, "reason"), by=by, now=timezone.now())
     messages.success(request, "It stays.")
     return redirect("deposit_page", number=row.deposit_id)
-
-
-def _actor(value: str) -> Actor:
-    row = Actor.objects.filter(value=value).order_by("pk").first()
-    if row is None:
-        raise NotPossible("No evidence names this actor; write the name as the source does.")
-    return row
 
 
 def _moment(text: str) -> datetime | None:

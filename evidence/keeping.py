@@ -17,7 +17,7 @@ import re2
 from django.db import transaction
 from django.db.models import F
 
-from evidence import known, ledger, permissions, sketch
+from evidence import known, ledger, permissions, second_person, sketch
 from evidence.formats.record import ActorName, Asked, Parsed, Record, Redaction
 from evidence.formats.removing import NotFound, without
 from evidence.models import Deposit, FilteredOut, LedgerEntry, Source
@@ -25,7 +25,7 @@ from evidence.permissions import NotPossible, Reader
 
 KEEP, DROP = "keep", "drop"
 ON = ("identity", "action")
-MOST_RULES, LONGEST_PATTERN = 100, 300
+MOST_RULES, LONGEST_PATTERN, LONGEST = 100, 300, 40_000
 NOT_KEPT = "no rule keeps it"
 NOT_CUT = "kept all the same: it could not be cut out of its body"
 # How a deposit's redactions name what was left out; migration 0008 counts by it.
@@ -76,23 +76,61 @@ def change(*, source: Source, text: str, by: Reader, now: datetime) -> Source:
     """Give a source these rules from now on; what was taken before stays."""
     permissions.require(by.why_not_administer)
     rules = rules_in(text)
+    second_person.require(source, by)
     with transaction.atomic():
         row = Source.objects.select_for_update().get(pk=source.pk)
         if of(row) == rules:
             return row
         row.keep_rules = [list(rule) for rule in rules]
         row.save(update_fields=["keep_rules"])
-        said = "; ".join(map(str, rules)) or "everything is kept"
         ledger.append(
             at=now,
             by=by.ref,
             by_name=by.name,
             act=CHANGED,
             subject=f"source:{row.name}",
-            words=f"source {row.name} has another keep-filter: {said}"[:4_000],
+            words=f"source {row.name} has another keep-filter: {_words(rules)}"[:4_000],
             data={"rules": [str(rule) for rule in rules]},
         )
     return row
+
+
+class _Filter:
+    """What is kept of a source: what is left out can be shown to nobody."""
+
+    @staticmethod
+    def lines(document: Mapping[str, Any]) -> list[tuple[str, str]]:
+        source = second_person.source_of(document)
+        rules, was = rules_in(document["text"]), of(source)
+        if rules == was:
+            raise NotPossible(f"{source.name} has this keep-filter already.")
+        words = f"keep-filter: {_words(was)} → {_words(rules)}"
+        return [(f"source {source.name}", words)]
+
+    @staticmethod
+    def apply(document: Mapping[str, Any], *, by: Reader, now: datetime) -> None:
+        change(source=second_person.source_of(document), text=document["text"], by=by, now=now)
+
+
+second_person.ACTS["filter"] = _Filter()
+
+
+def propose(*, source: Source, text: str, by: Reader, now: datetime, reason: str) -> str:
+    """Ask a second person to give a source these rules; the key of the proposal."""
+    permissions.require(by.why_not_administer)
+    return second_person.propose(
+        "filter",
+        source.name,
+        {"text": text},
+        by=by,
+        now=now,
+        reason=reason,
+        title=f"the keep-filter of source {source.name}",
+    )
+
+
+def _words(rules: Sequence[Rule]) -> str:
+    return "; ".join(map(str, rules)) or "everything is kept"
 
 
 def at(source: Source, moment: datetime) -> list[Rule]:

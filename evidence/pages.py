@@ -204,7 +204,7 @@ def addresses(source: Source) -> dict[str, str]:
     }
 
 
-def token(source: Source, token: str, *, waits: str = "") -> dict[str, Any]:
+def token(source: Source, token: str, waits: str = "") -> dict[str, Any]:
     """templates/source_token.html; `waits`: the proposal that a second person signs first."""
     return {
         "section": "sources",

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from config.page import page
-from evidence import connecting, pages, permissions, pulling, pulls, second_person
+from evidence import changing, connecting, pages, permissions, pulling, pulls
 from evidence.models import Connection, Source
 from evidence.permissions import NotPossible, Reader
 from evidence.sources import CONNECTORS
@@ -81,11 +81,9 @@ def connect(request: HttpRequest, by: Reader, name: str) -> HttpResponse:
                 **{one: said[one] for one in ("every_seconds", "first_days") if one in said},
             }
             try:
-                if second_person.waits(source, by):
-                    key = connecting.propose(**wanted, reason=f"the connection of {name}")
+                if key := changing.connect(**wanted):
                     messages.info(request, f"A second person signs {key} first.")
                     return redirect(f"/changes/{key}/")
-                connecting.connect(**wanted)
             except NotPossible as problem:
                 form.add_error(None, str(problem))
             else:
@@ -138,12 +136,10 @@ def cancel(request: HttpRequest, by: Reader, name: str) -> HttpResponse:
 def pause(request: HttpRequest, by: Reader, name: str) -> HttpResponse:
     source, now = get_object_or_404(Source, name=name), timezone.now()
     paused = request.POST.get("paused") == "1"
-    if paused and second_person.waits(source, by):
-        reason = request.POST.get("reason", "")[:2_000].replace("\0", "")
-        key = connecting.put_off(source=source, by=by, now=now, reason=reason)
+    reason = request.POST.get("reason", "")[:2_000].replace("\0", "")
+    if key := changing.pause(source=source, paused=paused, reason=reason, by=by, now=now):
         messages.info(request, f"Pausing {name} is proposed: a second person signs {key}.")
         return redirect("source_page", name=name)
-    connecting.pause(source=source, paused=paused, by=by, now=now)
     messages.success(request, f"{name} {'is paused' if paused else 'goes on'}.")
     return redirect("source_page", name=name)
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from config.page import page
-from evidence import mappings, permissions, rereading
+from evidence import changing, mappings, permissions, rereading
 from evidence.formats.mapping_text import LARGEST
 from evidence.mappings import LARGEST_SAMPLE, MappingError
 from evidence.models import Deposit, MappingVersion, Source
@@ -109,20 +109,14 @@ def _chosen(request: HttpRequest) -> dict[str, str]:
 
 
 def _saved(request: HttpRequest, text: str, by: Reader) -> HttpResponse:
-    now = timezone.now()
     name = request.POST.get("source", "")[:80].replace("\0", "")
     source = get_object_or_404(Source, name=name) if name else None
-    waits = mappings.waiting(text, source, by)
-    if waits is not None:
-        key = mappings.propose(
-            text=text, source=waits, by=by, now=now, reason="the mapping as it was tried"
-        )
-        messages.info(request, f"{waits.name} holds evidence: a second person signs {key} first.")
+    row, key = changing.map_by(text, source, by=by, now=timezone.now())
+    if row is None:
+        messages.info(request, f"Nothing is changed yet: a second person signs {key} first.")
         return redirect(f"/changes/{key}/")
-    row = mappings.save(text=text, by=by, now=now)
     words = f"mapping:{row.name} is saved as version {row.version}"
     if source is not None:
-        mappings.use(source=source, name=row.name, by=by, now=now)
         words += f", and {name} is read by it from now on"
     messages.success(request, f"{words}.")
     return redirect(f"/mappings/?name={row.name}")

@@ -27,6 +27,7 @@ from evidence import (
     actions,
     anchoring,
     chain,
+    changing,
     completeness,
     custody_pages,
     dropping,
@@ -35,7 +36,6 @@ from evidence import (
     pages,
     permissions,
     readings,
-    second_person,
     uploads,
 )
 from evidence.forms import DeclareForm, SourceForm
@@ -75,19 +75,8 @@ def source_new(request: HttpRequest, by: Reader) -> HttpResponse:
     form = SourceForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
-            now, said = timezone.now(), form.said()
-            if second_person.adding_waits(said["realms"], by):
-                key, token = actions.propose_source(
-                    **said, by=by, now=now, reason=f"the new source {said['name']}"
-                )
-                return page(
-                    request,
-                    "source_token.html",
-                    pages.token(Source(name=said["name"], title=said["title"]), token, waits=key),
-                )
-            source = actions.add_source(**said, by=by, now=now)
-            row, token = actions.new_token(source=source, by=by, now=now)
-            return page(request, "source_token.html", pages.token(row, token))
+            made = changing.add(form.said(), by=by, now=timezone.now())
+            return page(request, "source_token.html", pages.token(*made))
         except NotPossible as problem:
             form.add_error(None, str(problem))
     context = {"section": "sources", "form": form, "action_url": "/sources/new/"}
@@ -107,12 +96,8 @@ def source_page(request: HttpRequest, by: Reader, name: str) -> HttpResponse:
 @read_by
 def source_token(request: HttpRequest, by: Reader, name: str) -> HttpResponse:
     source = get_object_or_404(Source, name=name)
-    said: dict[str, Any] = {"source": source, "by": by, "now": timezone.now()}
-    if second_person.waits(source, by):
-        key, token = actions.propose_token(**said, reason=f"a new token of {name}")
-        return page(request, "source_token.html", pages.token(source, token, waits=key))
-    row, token = actions.new_token(**said)
-    return page(request, "source_token.html", pages.token(row, token))
+    made = changing.give_token(source=source, by=by, now=timezone.now())
+    return page(request, "source_token.html", pages.token(*made))
 
 
 @require_POST

@@ -90,7 +90,10 @@ class Signed(NamedTuple):
     of: Callable[..., Any]
     why_not: Callable[..., str | None]
     takes: type[serializers.Serializer[Any]]
-    does: Callable[..., Any]  # by the row, then what was said by its names, by and now
+    # By the row, then what was said by its names, by and now; what it gives is answered as it is
+    # where it is an answer already.
+    does: Callable[..., Any]
+    verb: str = "POST"
 
 
 def _row(row: Any) -> dict[str, Any]:
@@ -103,7 +106,7 @@ def endpoint(act: Signed) -> Any:
     @extend_schema(
         request=act.takes, responses=OpenApiTypes.OBJECT, description=act.about, tags=["acts"]
     )
-    @door({"POST": "act"})
+    @door({act.verb: "act"})
     @places
     def view(request: Request, **address: Any) -> Response:
         user, now = user_of(request), timezone.now()
@@ -111,6 +114,8 @@ def endpoint(act: Signed) -> Any:
         require(act.why_not(user, row, request, now=now))
         said = dict(checked(act.takes(data=request.data)))
         done = act.does(row, said, user, now)
+        if isinstance(done, Response):
+            return done
         shown = (
             as_data(case_of(request, done.key), user, now=now)
             if isinstance(done, Case)

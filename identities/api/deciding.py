@@ -21,17 +21,27 @@ NOTHING: Mapping[str, str] = {
     "asks people, who sign what comes of it": "open_review request_access resume break_glass"
     " break_glass_longer campaigns campaign_launch campaign_reiterate incident_review",
     "proposes what another person signs or accepts": "policies hold_rules playbooks sealed"
-    " register people identity_hand_over",
+    " register people identity_hand_over deposit_erase",
     "is work in an incident, or words, under a name": "incidents incident_lessons incident_ask"
     " incident_take_up incident_task incident_end_task timeline comment break_glass_ticket"
-    " break_glass_explain",
+    " break_glass_explain event_pin",
     "keeps a copy": "incident_freeze",
+    "asks a system for what it has, or tries a way": "source_check source_pull inventory_read"
+    " signal_test",
     "does what was decided before, or gives back what is one's own": "grant_credentials"
     " grant_retry revocation_retry break_glass_give_back",
 }
 UNDECIDED = frozenset(act for acts in NOTHING.values() for act in acts.split())
 # These change nothing where their body says `dry_run: true`.
-TRIED = ("cascade", "batches", "confirm_by_rule", "containment", "playbook_runs", "person")
+TRIED = (
+    "cascade",
+    "batches",
+    "confirm_by_rule",
+    "containment",
+    "playbook_runs",
+    "person",
+    "mappings",
+)
 # The acts that a signed policy may let tokens do (`api` of the policy "access review"), and which
 # member of the body says that an act is of this kind; "" where the address says it.
 BY_POLICY: Mapping[str, Mapping[str, str]] = {

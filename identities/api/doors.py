@@ -35,7 +35,7 @@ from .deciding import require_decider
 # A token's last use is kept to the minute: one write a minute, not one a request.
 USED_STEP = timedelta(minutes=1)
 LONGEST_TOKEN = 200
-# Whoever posts with one of these wants to change something.
+# Whoever sends something with one of these wants to change something.
 CHANGING = ("act", "declare")
 # What `page_of` reads.
 PAGED: Known = {"limit": (), "after": ()}
@@ -99,7 +99,8 @@ def door(
                 and wanted not in request.auth.scopes
             ):
                 raise PermissionDenied(f"This token lacks the scope {wanted}.")
-            if request.method == "POST" and wanted in CHANGING and _audits(request.user):
+            changes = request.method not in SAFE_METHODS and wanted in CHANGING
+            if changes and _audits(request.user):
                 raise PermissionDenied(AUDITOR)
             try:
                 if request.method == "GET" and asks is not None:

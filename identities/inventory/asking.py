@@ -87,6 +87,15 @@ class _Pause:
 second_person.ACTS["inventory_pause"] = _Pause()
 
 
+def pause(*, source: Source, paused: bool, by: Reader, now: datetime, reason: str = "") -> str:
+    """Stop reading its lists, or go on; the key of the proposal, "" where it is done."""
+    if paused and second_person.waits(source, by):
+        reason = reason or f"pausing the lists of {source.name}"
+        return propose_pause(source=source, by=by, now=now, reason=reason)
+    plan(source=source, paused=paused, by=by, now=now)
+    return ""
+
+
 def propose_pause(*, source: Source, by: Reader, now: datetime, reason: str) -> str:
     """Ask a second person to stop reading its lists; the key of the proposal."""
     permissions.require(by.why_not_administer)

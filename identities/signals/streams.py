@@ -80,6 +80,14 @@ def register(
     return row
 
 
+def login_called(name: str) -> User:
+    """The login of this name that a receiver may use; raises NotPossible."""
+    login = User.objects.filter(username=name, is_active=True).first()
+    if login is None:
+        raise NotPossible("There is no such login that is switched on.")
+    return login
+
+
 def end(*, receiver: SignalReceiver, reason: str, by: By, now: datetime) -> SignalReceiver:
     """Tell a receiver nothing more: its streams end, and its tokens manage none."""
     permissions.require(permissions.why_not_administer(by, now=now))

@@ -1,5 +1,6 @@
 """Pages of events: the rows behind a number, one event, and pinning it to a case."""
 
+from datetime import datetime
 from typing import cast
 
 from django.contrib import messages
@@ -16,6 +17,7 @@ from evidence.parameters import whole
 from evidence.queries.events import key_in, one
 from identities.models import User
 from reviews import actions, readers
+from reviews.models import Case
 from reviews.pages import event, events
 from reviews.visible import cases
 
@@ -57,16 +59,26 @@ def event_page(request: HttpRequest, ref: str) -> HttpResponse:
     return response
 
 
+def seen_event(ref: str, user: User, *, now: datetime) -> tuple[datetime, int]:
+    """The key of the event of this reference that the user sees; 404 otherwise."""
+    key = key_in(ref)
+    if key is None or one(key, scope=readers.reader(user, now).scope) is None:
+        raise Http404("no event of this reference")
+    return key
+
+
+def seen_case(key: str, user: User, *, now: datetime) -> Case:
+    """The case of this key that the user sees; 404 otherwise."""
+    number = whole(key.removeprefix("CS-")) if key.startswith("CS-") else None
+    return get_object_or_404(cases(user, now=now), number=number or 0)
+
+
 @require_POST
 @login_required
 def event_pin(request: HttpRequest, ref: str) -> HttpResponse:
     now, user = timezone.now(), cast("User", request.user)
-    key = key_in(ref)
-    if key is None or one(key, scope=readers.reader(user, now).scope) is None:
-        raise Http404("no event of this reference")
-    wanted = request.POST.get("case", "")
-    number = whole(wanted.removeprefix("CS-")) if wanted.startswith("CS-") else None
-    case = get_object_or_404(cases(user, now=now), number=number or 0)
+    key = seen_event(ref, user, now=now)
+    case = seen_case(request.POST.get("case", ""), user, now=now)
     note = request.POST.get("note", "")[:2_000].replace("\0", "")
     actions.pin(case=case, at=key[0], event_id=key[1], item=None, note=note, by=user, now=now)
     messages.success(request, f"Pinned to {case.key}.")

@@ -7,7 +7,6 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from config.page import page
-from evidence import second_person
 from evidence.models import Source
 from evidence.permissions import Reader
 from evidence.views import asked, read_by
@@ -38,12 +37,9 @@ def inventory_read(request: HttpRequest, by: Reader, name: str) -> HttpResponse:
 def inventory_pause(request: HttpRequest, by: Reader, name: str) -> HttpResponse:
     source, now = get_object_or_404(Source, name=name), timezone.now()
     paused = request.POST.get("paused") == "1"
-    if paused and second_person.waits(source, by):
-        reason = f"pausing the lists of {name}"
-        key = asking.propose_pause(source=source, by=by, now=now, reason=reason)
+    if key := asking.pause(source=source, paused=paused, by=by, now=now):
         messages.info(request, f"Nothing is changed yet: a second person signs {key} first.")
         return redirect(f"/changes/{key}/")
-    asking.plan(source=source, paused=paused, by=by, now=now)
     said = "are not read by themselves" if paused else "are read by themselves again"
     messages.success(request, f"The lists of {name} {said}.")
     return redirect("inventory_page", name=name)

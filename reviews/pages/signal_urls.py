@@ -2,7 +2,6 @@
 
 from django.urls import path
 
-from reviews import signals_api
 from reviews.pages import signal_views
 
 urlpatterns = [
@@ -19,5 +18,4 @@ urlpatterns = [
         name="signal_disable",
     ),
     path("signals/stream/<str:stream>/remove/", signal_views.stream_remove, name="signal_remove"),
-    path("api/signals/", signals_api.all_signals, name="api_signals"),
 ]

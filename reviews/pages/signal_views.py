@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
 from config.page import page
-from identities.models import SignalReceiver, SignalStream, User
+from identities.models import SignalReceiver, SignalStream
 from identities.permissions import NotAllowed, NotPossible
 from identities.signals import streams
 from reviews.pages import signals
@@ -80,10 +80,8 @@ def signal_receiver(request: HttpRequest) -> HttpResponse:
     form, problem = ReceiverForm(request.POST), ""
     if form.is_valid():
         said = dict(form.cleaned_data)
-        login = User.objects.filter(username=said.pop("login"), is_active=True).first()
         try:
-            if login is None:
-                raise NotPossible("There is no such login that is switched on.")
+            login = streams.login_called(said.pop("login"))
             row = streams.register(user=login, by=user, now=now, **said)
         except (NotAllowed, NotPossible) as refused:
             problem = str(refused)

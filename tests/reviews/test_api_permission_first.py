@@ -1,5 +1,6 @@
 """Every act of the API tells who may not do it so, before it says anything of the body's members."""
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ from .holding import behaves, ruled, sweep
 from .incidents.stops import begun
 from .permission_accounts import used
 from .permission_alerts import noted
+from .permission_evidence import addresses_of_evidence, an_event
 from .permission_glass import asked as asked_for
 from .permission_recoveries import recovery
 from .permission_sealed import used_out_of_band
@@ -33,6 +35,8 @@ from .test_campaigns import prepared
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
+# How each address takes its body; filled by `addresses`.
+VERBS: dict[str, str] = {}
 # Each row of these has its own answer, and trying out what would be left changes nothing.
 BY_ROW = {"api_activate_many", "api_attest_many", "api_name_many", "api_left"}
 
@@ -61,7 +65,7 @@ class Act(NamedTuple):
 
 
 def addresses() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Name and fixed arguments of every address of ours that takes a POST from scripts."""
+    """Name and fixed arguments of every address of ours at which scripts change something."""
 
     def walk(under: Any, before: str) -> Iterator[tuple[str, URLPattern]]:
         for one in under:
@@ -75,7 +79,8 @@ def addresses() -> Iterator[tuple[str, dict[str, Any]]]:
         methods = getattr(getattr(one.callback, "cls", None), "http_method_names", ())
         if str(one.name) in TAKEN_OUT:
             continue
-        if path.startswith("api/") and "post" in methods and "put" not in methods:
+        if path.startswith("api/") and "put" not in methods and {"post", "patch"} & set(methods):
+            VERBS[str(one.name)] = "POST" if "post" in methods else "PATCH"
             yield str(one.name), dict(one.default_args or {})
 
 
@@ -173,7 +178,11 @@ def acts(story: Told) -> dict[str, Act]:
     for row in (mode, freeze):
         row.refresh_from_db()
     of_item = {"item": str(case.items.all()[0].pk)}
+    evidence = addresses_of_evidence(administrator)
     return {
+        **{name: Act(where, ines) for name, where in evidence.items()},
+        # Whoever sees a case and its event may pin it, but for an auditor.
+        "api_event_pin": Act(an_event(), story.otto, {"case": case.key}),
         "api_case_tie_break": Act({"key": case.key}, rita, of_item),
         "api_case_undo": Act({"key": case.key}, rita, of_item),
         "api_case_start": Act({"key": case.key}, story.otto),
@@ -300,9 +309,10 @@ class Asks:
         if who.username not in self.headers:
             self.headers[who.username] = by_hand(who)
         stated = {key: value for key, value in act.address.items() if key not in fixed}
-        answer = Client().post(
+        answer = Client().generic(
+            VERBS[name],
             reverse(name, kwargs=stated or None),
-            body,
+            body if isinstance(body, str) else json.dumps(body),
             "application/json",
             headers=self.headers[who.username],
         )

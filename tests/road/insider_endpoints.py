@@ -47,6 +47,7 @@ SAME = {
     "incident_take_up": "room_take_up",
     "incident_task": "room_task",
     "left": "case_left",
+    "mappings": "mapping_page",
     "name": "identity_places",
     "name_many": "places_of_leaver",
     "offer": "offer_accept offer_decline offer_withdraw",
@@ -66,6 +67,10 @@ SAME = {
     "sealed": "sealed_new",
     "second_look": "case_second_look",
     "sign_link": "link_sign",
+    "signal_receivers": "signal_receiver",
+    "signal_stream": "signal_disable signal_enable signal_pause signal_remove",
+    "source": "inventory_pause source_connect source_declare source_filter source_pause source_retention",
+    "sources": "source_new",
     "succession": "succession_accept succession_decline",
     "timeline": "timeline_mark",
     "vendor": "identity_vendor",
@@ -74,12 +79,8 @@ SAME = {
 OWED = "is owed"
 WITHOUT = {
     OWED: "break_glass_account_end break_glass_account_new break_glass_account_seal"
-    " campaign_outcomes_release case_pin claim_pass_on claim_wave_end claim_wave_start deposit_erase"
-    " deposit_reread erasure_confirm erasure_refuse event_pin finding_assign hold_release"
-    " inventory_pause inventory_read mapping_page sealed_incident signal_disable signal_enable"
-    " signal_end signal_pause signal_receiver signal_remove signal_test source_cancel source_check"
-    " source_connect source_declare source_drop source_filter source_hold source_new source_pause"
-    " source_pull source_retention source_secret source_token",
+    " campaign_outcomes_release case_pin claim_pass_on claim_wave_end claim_wave_start"
+    " finding_assign hold_release sealed_incident",
     "what a person is, signs in with and is mailed is theirs alone, in their browser": "profile"
     " queue_outside sign_in_link break_glass_sign_in grant_console device_approve device_refuse",
     "is an interface of its own, by a standard": "device_authorization device_token evaluation"

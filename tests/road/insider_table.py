@@ -81,18 +81,19 @@ LINES = (
     Line("cuts", "a second person signs what a first one states was done by hand", "revocation_state revocation_sign revocation_refuse"),
     Line("cuts", "who answers for it, alone where it is no AI system; else a case", "retire identity_retire"),
     Line("cuts", "their asker or a responder gives back or cuts off; it only narrows", "break_glass_give_back break_glass_cut_off break_glass_deny break_glass_send_back"),
-    Line("cuts", "a receiver is told; what it may see is narrowed by an administrator, " + LEDGER, "signal_receiver signal_end signal_test signal_enable signal_pause signal_disable signal_remove signals_streams signals_status signals_add_subject signals_remove_subject signals_verify signals_poll"),
+    Line("cuts", "a receiver is told; what it may see is narrowed by an administrator, " + LEDGER, "signal_receiver signal_receivers signal_stream signal_end signal_test signal_enable signal_pause signal_disable signal_remove signals_streams signals_status signals_add_subject signals_remove_subject signals_verify signals_poll"),
     # --- what makes something unseen --------------------------------------------------------------
     Line(
         "hides",
         TWO,
         "freeze_new freeze_sign deposit_erase erasure_confirm erasure_refuse source_token"
-        " source_connect mapping_page source_new source_filter unseal_ask unseal_sign source_declare",
+        " source_connect mapping_page mappings source_new sources source_filter unseal_ask unseal_sign source_declare",
     ),
     Line(
         "hides",
-        TWO + "; a source is resumed by one, and its pulls stop for an hour, once a day, by one",
-        "source_pause inventory_pause",
+        TWO + "; a source is resumed by one, its pulls stop for an hour, once a day, by one, and a"
+        " shorter period counts after seven days",
+        "source source_pause inventory_pause",
     ),
     Line("hides", "a step back to what is safer, and " + LEDGER, "mode_back hold_rule_end freeze_end playbook_end policy_refuse mode_refuse bundle_refuse hold_rule_refuse playbook_refuse sealed_refuse outgoing_refuse change_refuse freeze_refuse refuse_link link_refuse unseal_drop"),
     Line("hides", TWO + "; confirming a finding hides nothing, and is one person's", "dispose_finding finding_dispose alert_dismiss"),
