@@ -31,7 +31,7 @@ class Refused(Exception):
 def require_size(stated: str) -> None:
     """Refuse by the stated length, before anything is read."""
     if not stated.isdigit():
-        raise Refused("The browser did not say how large the file is.", 411)
+        raise Refused("Say how large the file is, in a Content-Length.", 411)
     if int(stated) > doors.LARGEST_FILE + AROUND:
         raise Refused(f"A file may have {doors.LARGEST_FILE // MEBI} MiB; cut it by day.", 413)
 

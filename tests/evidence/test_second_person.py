@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from evidence import actions, connecting, doors, intake, mappings, second_person
+from evidence import actions, connecting, doors, intake, keeping, mappings, second_person
 from evidence.models import Connection, Deposit, Source
 from evidence.permissions import COMMAND, NotPossible, Reader, reader
 from evidence.pull_views import form_of
@@ -119,6 +119,29 @@ def test_a_source_that_speaks_for_others_realms_is_added_by_two(
     assert bytes(row.token_digest or b"") == doors.digest_of(token)
 
 
+def test_what_is_kept_of_a_source_is_changed_by_two(
+    held: Source, jonas: User, ada: User, signed_in: Callable[..., Client]
+) -> None:
+    rules = "drop action s3:Get*"
+    with pytest.raises(NotPossible, match="a second person signs this first"):
+        keeping.change(source=held, text=rules, by=as_reader(jonas), now=timezone.now())
+    client = signed_in("marek", "administrator")
+    assert (
+        "It counts once a second person has signed it"
+        in client.get("/sources/prod/").content.decode()
+    )
+    client.post("/sources/prod/keep-filter/", {"rules": rules})
+    held.refresh_from_db()
+    row = ProposedChange.objects.get()
+    assert (held.keep_rules, row.lines) == (
+        [],
+        [["source prod", "keep-filter: everything is kept → drop action s3:Get*"]],
+    )
+    signed(ada)
+    held.refresh_from_db()
+    assert held.keep_rules == [["drop", "action", "s3:Get*"]]
+
+
 def test_what_is_signed_is_what_was_shown(held: Source, jonas: User, ada: User) -> None:
     by, now = as_reader(jonas), timezone.now()
     actions.propose_token(source=held, by=by, now=now, reason="lost")
@@ -136,5 +159,6 @@ def test_pages_propose_where_it_takes_two(held: Source, signed_in: Callable[...,
     form = filled | {"connector": "s3", "set_bucket": "logs"}
     assert client.post("/sources/prod/connect/", form)["Location"].startswith("/changes/CHG-")
     assert second_person.ACTS.keys() == {
-        "add", "complete", "connection", "file", "inventory_pause", "mapping", "pause", "token"
+        "add", "complete", "connection", "file", "filter", "inventory_pause", "mapping", "pause",
+        "token"
     }  # fmt: skip

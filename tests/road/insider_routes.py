@@ -138,13 +138,18 @@ def bodies_of_the_api(values: dict[str, Any]) -> dict[str, list[dict[str, Any]]]
 
     found: dict[str, list[dict[str, Any]]] = {}
     for path, verbs in schema["paths"].items():
-        body = verbs.get("post", {}).get("requestBody")
+        body = (verbs.get("post") or verbs.get("patch") or {}).get("requestBody")
         if body is None:
             continue
         kind = whole(next(iter(body["content"].values()))["schema"])
         members = kind.get("properties", {})
         plain = {key: value(key, one) for key, one in members.items()}
         choices = [key for key, one in members.items() if "enum" in whole(one)]
+        if "post" not in verbs and not choices:
+            # What is left out stays as it is: each alone.
+            alone = [{key: one, "reason": values["reason"]} for key, one in plain.items()]
+            found[re.sub(r"\{\w+\}", "{}", path)] = alone
+            continue
         found[re.sub(r"\{\w+\}", "{}", path)] = [
             plain,
             *({**plain, key: word} for key in choices for word in whole(members[key])["enum"]),

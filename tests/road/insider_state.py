@@ -80,8 +80,9 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "sources": (
         "evidence_source",
         "true",
-        "id name realms format watermark completeness sampling keep_rules retention_days token_digest",
+        "id name realms format watermark completeness sampling keep_rules token_digest",
     ),
+    "retention": ("evidence_source", "true", "id retention_days"),
     "connections": ("evidence_connection", "true", "source_id paused settings connector"),
     "evidence": ("evidence_deposit", "true", "id"),
     "readings": ("evidence_mappingversion", "true", "id"),

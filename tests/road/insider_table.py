@@ -146,6 +146,10 @@ ALONE: dict[str, dict[str, str]] = {
     "automatic holds": {"hold_rule_end": "a step back: nothing is held by itself any more"},
     "playbooks": {"playbook_end": "a step back: nobody runs it any more"},
     "modes": {"mode_back": "a step back: silence cuts less"},
+    "retention": {
+        "source source_retention": "a shorter period counts after seven days, which the page of the"
+        " source shows, and the longer one can be given again until then"
+    },
     "freezes": {"freeze_end": "one ends it early, with a reason; nothing fires at once"},
     "attestations": {
         "attest attest_many identity_renew owned_renew": "who answers for it says what it is for"

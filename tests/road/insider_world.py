@@ -166,6 +166,10 @@ class World:
             "scope": {"kinds": ["agent"]},
             "bundle": "contain",
             "minutes": 30,
+            "retention_days": 30,
+            "keep_filter": "drop action s3:Get*",
+            "connector": "s3",
+            "settings": {"bucket": "logs", "format": "cloudtrail"},
             **dict.fromkeys(("reason", "because", "words", "why", "text", "purpose"), WORDS),
         }
 

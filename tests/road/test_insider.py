@@ -83,10 +83,10 @@ class Walker:
             session.save()
         self.before = state.in_force()
 
-    def repaired(self, route: str, address: str, body: dict[str, Any]) -> None:
+    def repaired(self, route: str, address: str, verb: str, body: dict[str, Any]) -> None:
         """Send a body to the API, and again as long as its answer says which members are wrong."""
         for _ in range(4):
-            wrong = self.send(route, address, "POST", body, form=False)
+            wrong = self.send(route, address, verb, body, form=False)
             if not wrong:
                 return
             body = dict(body)
@@ -223,8 +223,9 @@ def walk(world: World, walker: Walker, forms: dict[str, list[tuple[str, dict[str
         of_api = route.path.startswith("api/") or not _is_page(route)
         if of_api:
             key = "/" + re.sub(r"<[^>]*>", "{}", route.path)
+            verb = "POST" if "POST" in route.verbs else "PATCH"
             for body in described.get(key, [world.values]):
-                walker.repaired(route.name, address, body)
+                walker.repaired(route.name, address, verb, body)
             if route.path.startswith("device/"):
                 walker.send(route.name, address, "POST", plain, form=True)
         else:

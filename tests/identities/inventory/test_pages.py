@@ -1,5 +1,6 @@
 """What pages and the API show of lists: the source's, the inventory's, and unclaimed actors."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -19,6 +20,8 @@ from identities.models import Credential, Identity, InventoryPlan, InventoryRead
 from tests.identities.conftest import NOW
 from tests.identities.inventory.conftest import HOUR, Clock
 from tests.identities.inventory.shelf import Shelf, allow, bot, key, shelf, source
+from tests.reviews.test_api import token
+from tests.signed_in import by_hand
 
 __all__ = ["shelf", "source"]
 
@@ -140,6 +143,20 @@ def test_administrator_reads_now_and_pauses(
         "the lists of lists are not read by themselves",
         "the lists of lists are read every 21600 s",
     ]
+
+
+def test_scripts_read_now_and_a_person_pauses(filled: Source, user: Callable[..., User]) -> None:
+    ada = user("ada", "administrator")
+    path, headers = f"/api/sources/{filled.name}/", by_hand(ada)
+    by_token = token(ada, "act")
+    asked = Client().post(f"{path}inventory/read/", "{}", "application/json", headers=by_token)
+    assert (asked.status_code, asked.json()["system"]) == (202, "shelf")
+    assert InventoryRead.objects.filter(state="waiting").count() == 1
+    for paused in (True, False):
+        said = json.dumps({"lists_paused": paused})
+        done = Client().patch(path, said, "application/json", headers=headers)
+        assert (done.status_code, InventoryPlan.objects.get().paused) == (200, paused)
+    assert LedgerEntry.objects.filter(act="inventory.planned").count() == 2
 
 
 @pytest.mark.parametrize("step", ["read", "pause"])
