@@ -25,7 +25,7 @@ from reviews import actions, permissions
 from reviews.pages.event_views import seen_case, seen_event
 from reviews.readers import reader
 from reviews.signed_api import ActNothingIn, ActReasonIn, Signed, under_api
-from reviews.sources_api import nothing, why_not_administer
+from reviews.sources_api import for_administrators, nothing
 
 
 class RereadIn(serializers.Serializer[Any]):
@@ -154,11 +154,11 @@ def _pin(key: tuple[datetime, int], said: dict[str, Any], user: User, now: datet
 ENDPOINTS: dict[str, tuple[str, Signed]] = {
     "deposit_reread": (
         "deposits/<int:number>/reread/",
-        Signed("Read a deposit again", _deposit, why_not_administer, RereadIn, _reread),
+        Signed("Read a deposit again", _deposit, for_administrators, RereadIn, _reread),
     ),
     "deposit_erase": (
         "deposits/<int:number>/erase/",
-        Signed("Ask to erase content", _deposit, why_not_administer, ErasureIn, _erase),
+        Signed("Ask to erase content", _deposit, for_administrators, ErasureIn, _erase),
     ),
     "erasure_confirm": (
         "erasures/<uuid:erasure>/confirm/",
@@ -166,11 +166,11 @@ ENDPOINTS: dict[str, tuple[str, Signed]] = {
     ),
     "erasure_refuse": (
         "erasures/<uuid:erasure>/refuse/",
-        Signed("Keep what was asked for", _erasure, why_not_administer, ActReasonIn, _refuse),
+        Signed("Keep what was asked for", _erasure, for_administrators, ActReasonIn, _refuse),
     ),
     "mappings": (
         "mappings/",
-        Signed("Try or save a mapping", nothing, why_not_administer, MappingIn, _map),
+        Signed("Try or save a mapping", nothing, for_administrators, MappingIn, _map),
     ),
     "event_pin": (
         "events/<str:ref>/pin/",

@@ -111,7 +111,7 @@ def nothing(_request: Request) -> None:
     """What is added has no row yet."""
 
 
-def why_not_administer(user: User, _row: object, _request: Request, *, now: datetime) -> str | None:
+def for_administrators(user: User, _row: object, _request: Request, *, now: datetime) -> str | None:
     return reader(user, now).why_not_administer
 
 
@@ -223,7 +223,7 @@ def _lists(source: Source, _said: dict[str, Any], user: User, now: datetime) -> 
 @extend_schema(
     request={"application/octet-stream": OpenApiTypes.BINARY},
     parameters=[
-        OpenApiParameter("format", str, description="How it is read; else by its content."),
+        OpenApiParameter("read_as", str, description="Its format; else by its content."),
         OpenApiParameter("file", str, description="The name of the file."),
     ],
     responses=OpenApiTypes.OBJECT,
@@ -256,10 +256,10 @@ def _dropped(source: Source, request: Request, kept: Any, by: Reader) -> Respons
             raise dropping.Refused(f"A file may have {doors.LARGEST_FILE // MEBI} MiB.", 413)
         kept.write(piece)
     kept.seek(0)
-    asked = {key: request.query_params.get(key, "")[:200] for key in ("format", "file")}
+    asked = {key: request.query_params.get(key, "")[:200] for key in ("read_as", "file")}
     upload = File(kept, name=asked["file"] or "upload")
     upload.size = size
-    *_, last = dropping.take(source, upload, asked["format"], by=by)
+    *_, last = dropping.take(source, upload, asked["read_as"], by=by)
     if last.get("problem"):
         return Response(last | {"detail": last["problem"]}, status=422)
     return Response(last, status=202 if last["url"].startswith("/changes/") else 201)
@@ -272,7 +272,7 @@ ENDPOINTS: dict[str, tuple[str, Signed]] = {
         Signed(
             "Add a source; its token is in the answer alone",
             nothing,
-            why_not_administer,
+            for_administrators,
             SourceIn,
             _add,
         ),
@@ -291,7 +291,7 @@ ENDPOINTS: dict[str, tuple[str, Signed]] = {
     **{
         f"source_{act}": (
             f"{ONE}{where}/",
-            Signed(about, source_of, why_not_administer, takes, does),
+            Signed(about, source_of, for_administrators, takes, does),
         )
         for act, where, about, takes, does in (
             ("token", "token", "Another token, in the answer alone", ActNothingIn, _token),
@@ -310,7 +310,7 @@ ENDPOINTS: dict[str, tuple[str, Signed]] = {
     },
     "inventory_read": (
         f"{ONE}inventory/read/",
-        Signed("Read its lists now", source_of, why_not_administer, ActNothingIn, _lists),
+        Signed("Read its lists now", source_of, for_administrators, ActNothingIn, _lists),
     ),
 }
 urlpatterns = [*under_api(ENDPOINTS), path(f"api/{ONE}files/", drop, name="api_source_drop")]

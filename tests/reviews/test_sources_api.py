@@ -236,10 +236,12 @@ def test_a_file_is_taken_and_waits_where_evidence_is_held(prod: Source, jonas: U
     assert (status, first["events"], deposit.name, deposit.received_by) == (
         201, 2, "a.json", rita.ref,
     )  # fmt: skip
-    status, second = call(rita, "POST", "prod/files/?file=b.json", trail(record(3)))
+    status, second = call(
+        rita, "POST", "prod/files/?file=b.json&read_as=cloudtrail", trail(record(3))
+    )
     assert (status, second["url"]) == (202, ProposedChange.objects.get().url)
     assert (Deposit.objects.count(), PendingUpload.objects.get().records) == (1, 1)
     signed(jonas)
     assert call(rita, "POST", "prod/files/", b"")[0] == 411
-    assert call(rita, "POST", "prod/files/?format=none", b"x")[0] == 400
+    assert call(rita, "POST", "prod/files/?read_as=none", b"x")[0] == 400
     assert call(make_user("gus", "owner"), "POST", "prod/files/", b"x")[0] == 403
