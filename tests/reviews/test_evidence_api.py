@@ -126,11 +126,11 @@ def test_receivers_and_streams_of_signals(story: Told, jonas: User, keyed: Any) 
     address = f"signals/streams/{row.stream_id}/"
     assert call(token(jonas, "act"), f"{address}test/")[0] == 202
     assert SignalSet.objects.filter(stream=row).count() == 1
-    for status in ("paused", "disabled", "enabled"):
-        change = {"status": status, "reason": "moves"}
+    for wanted in ("paused", "disabled", "enabled"):
+        change = {"status": wanted, "reason": "moves"}
         assert call(jonas, address, change, "PATCH")[0] == 200
         row.refresh_from_db()
-        assert row.status == status
+        assert row.status == wanted
     removed = {"status": "removed", "reason": "moves"}
     assert call(token(jonas, "act2", "act"), address, removed, "PATCH")[0] == 403
     assert call(jonas, address, removed, "PATCH")[1]["status"] == "removed"

@@ -124,6 +124,7 @@ LINES = (
 
 # --- what one person changes alone, by the kind of insider_state.KINDS -----------------------------
 
+STOPS_TELLING = "what others are told stops: a reason in the ledger, and the page of signals shows it (SECURITY.md)"
 # Meant to be so: each with the sentence why.
 ALONE: dict[str, dict[str, str]] = {
     "holds": {
@@ -149,6 +150,10 @@ ALONE: dict[str, dict[str, str]] = {
     "retention": {
         "source source_retention": "a shorter period counts after seven days, which the page of the"
         " source shows, and the longer one can be given again until then"
+    },
+    "receivers of signals": {"signal_end": STOPS_TELLING},
+    "streams of signals": {
+        "signal_end signal_stream signal_enable signal_pause signal_disable signal_remove": STOPS_TELLING
     },
     "freezes": {"freeze_end": "one ends it early, with a reason; nothing fires at once"},
     "attestations": {

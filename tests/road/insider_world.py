@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from django.apps import apps
 
-from evidence.models import Anchor, Deposit, Event
+from evidence.models import Anchor, Deposit, Erasure, Event
 from identities.models import Credential, Finding, OutgoingSwitch, Party, Person, User
 from reviews.models import Bundle, Case, Freeze, Item, ModeRule
 from tests.reviews.conftest import NOW, Told, person_of
@@ -54,7 +54,7 @@ def proposed_by(person: Person) -> int:
         if {"proposed_person", "state"} <= names:
             rows = model._default_manager.filter(state="proposed")
             count += rows.update(proposed_person=person)
-    return count
+    return count + Erasure.objects.filter(state="asked").update(asked_person=str(person.pk))
 
 
 class World:
