@@ -57,7 +57,7 @@ class MappingIn(serializers.Serializer[Any]):
     dry_run = serializers.BooleanField(default=False)
 
 
-class PinIn(serializers.Serializer[Any]):
+class EventPinIn(serializers.Serializer[Any]):
     """The case that it is evidence of."""
 
     case = serializers.CharField(max_length=40)
@@ -174,7 +174,7 @@ ENDPOINTS: dict[str, tuple[str, Signed]] = {
     ),
     "event_pin": (
         "events/<str:ref>/pin/",
-        Signed("Pin an event to a case", _event, _why_not_pin, PinIn, _pin),
+        Signed("Pin an event to a case", _event, _why_not_pin, EventPinIn, _pin),
     ),
 }
 urlpatterns = under_api(ENDPOINTS)
