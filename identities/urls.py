@@ -5,6 +5,7 @@ from django.urls import include, path
 from identities.api import (
     batches,
     bindings,
+    custody,
     decisions,
     grants,
     identities,
@@ -48,6 +49,12 @@ urlpatterns = [
     path("api/grants/<str:key>/retry/", grants.retry, name="api_grant_retry"),
     path("api/findings/", identities.findings, name="api_findings"),
     path("api/findings/<uuid:pk>/dispose/", identities.dispose, name="api_dispose_finding"),
+    path("api/findings/<uuid:pk>/assign/", identities.assign, name="api_finding_assign"),
+    path(
+        "api/sources/<slug:name>/holds/<int:number>/release/",
+        custody.release_hold,
+        name="api_hold_release",
+    ),
     path(".well-known/ssf-configuration", signals.configuration, name="ssf_configuration"),
     path("signals/jwks.json", signals.jwks, name="signals_jwks"),
     path("signals/streams", signals.configured, name="signals_streams"),

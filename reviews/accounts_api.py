@@ -1,7 +1,11 @@
-"""Break-glass accounts for scripts: to read, and to look back at a use. Codes are made on the pages
-and by manage.py alone."""
+"""Break-glass accounts: to read, to make, seal and end, and to look back at a use.
 
+Codes are in the answer that makes them and nowhere again.
+"""
+
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
@@ -13,9 +17,11 @@ from rest_framework.response import Response
 
 from identities.api.doors import door
 from identities.api.identities import user_of
-from identities.api.serializers import checked
+from identities.api.serializers import Reason, checked
+from identities.models import User
 from identities.permissions import READERS, groups, require
 from reviews import accounts
+from reviews.accounts import making
 from reviews.models import AccountUse, BreakGlassAccount
 from reviews.models.accounts import USE_REVIEWS
 from reviews.pages import accounts as pages
@@ -31,10 +37,26 @@ class LookIn(serializers.Serializer[Any]):
     words = serializers.CharField(allow_blank=True, default="")
 
 
+class MakeIn(serializers.Serializer[Any]):
+    """A login, its roles, where its codes will lie, and the login of the person whose it is, if any."""
+
+    username = serializers.CharField(max_length=150)
+    roles = serializers.ListField(child=serializers.CharField(max_length=40), max_length=10)
+    kept = serializers.CharField(max_length=making.LONGEST_KEPT)
+    second_of = serializers.CharField(max_length=150, allow_blank=True, default="")
+
+
+class EndIn(serializers.Serializer[Any]):
+    """Why it ends."""
+
+    reason = Reason()
+
+
 def account_as_data(row: BreakGlassAccount) -> dict[str, Any]:
     """An account of `pages.rows` as JSON."""
     counted = {name: getattr(row, name) for name in ("left", "last")}
     return {
+        "id": str(row.pk),
         "account": row.user.username,
         "kept": row.kept,
         "codes_left": counted["left"],
@@ -73,6 +95,46 @@ def all_accounts(request: Request) -> Response:
             "uses": [use_as_data(one) for one in uses],
         }
     )
+
+
+@extend_schema(request=MakeIn, responses=OpenApiTypes.OBJECT, tags=["break-glass"])
+@door({"POST": "act"})
+def new(request: Request) -> Response:
+    """Make one: its codes are in this answer and nowhere again."""
+    user, now = _administrator(request)
+    said = dict(checked(MakeIn(data=request.data)))
+    account, codes = accounts.make(**said, by=user, now=now)
+    return Response(_codes(account, codes), status=201)
+
+
+@extend_schema(request=None, responses=OpenApiTypes.OBJECT, tags=["break-glass"])
+@door({"POST": "act"})
+def seal(request: Request, pk: UUID) -> Response:
+    """New codes: the old ones sign nobody in any more."""
+    user, now = _administrator(request)
+    account = get_object_or_404(BreakGlassAccount.objects.select_related("user"), pk=pk)
+    return Response(_codes(account, accounts.seal(account=account, by=user, now=now)))
+
+
+@extend_schema(request=EndIn, responses=OpenApiTypes.OBJECT, tags=["break-glass"])
+@door({"POST": "act"})
+def end(request: Request, pk: UUID) -> Response:
+    """It signs in no more; never the last one."""
+    user, now = _administrator(request)
+    account = get_object_or_404(BreakGlassAccount, pk=pk)
+    said = checked(EndIn(data=request.data))
+    ended = accounts.end(account=account, **said, by=user, now=now)
+    return Response({"account": ended.user.username, "ended_at": ended.ended_at})
+
+
+def _administrator(request: Request) -> tuple[User, datetime]:
+    user, now = user_of(request), timezone.now()
+    require(accounts.why_not_administer_accounts(user, now=now))
+    return user, now
+
+
+def _codes(account: BreakGlassAccount, codes: list[str]) -> dict[str, Any]:
+    return {"id": str(account.pk), "account": account.user.username, "codes": codes}
 
 
 @extend_schema(request=LookIn, responses=OpenApiTypes.OBJECT, tags=["break-glass"])

@@ -1,7 +1,7 @@
 """The domain's two errors as pages, in one place: not allowed is 403, not possible is 409.
 
-Owns as well where somebody lands who opens the address of a button, as after signing in again, and
-that the menu counts again after an act.
+Owns as well that what decides asks who one is (reviews/confirmed.py), where somebody lands who opens
+the address of a button, as after signing in again, and that the menu counts again after an act.
 """
 
 from collections.abc import Callable
@@ -13,8 +13,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import Resolver404, resolve
 
 from config.page import page, stays_here
+from identities.confirming import ConfirmFirst, before_writing
 from identities.permissions import NotAllowed, NotPossible
-from reviews import enrolled
+from reviews import confirmed, enrolled
 from reviews.pages import frame
 
 
@@ -25,7 +26,7 @@ class Middleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        response = self.get_response(request)
+        response = self._answer(request)
         # Doors for machines have no session, and none is looked for.
         if request.method == "POST" and settings.SESSION_COOKIE_NAME in request.COOKIES:
             frame.acted(request.user)
@@ -36,13 +37,32 @@ class Middleware:
             return HttpResponseRedirect(_thing(request.path))
         return response
 
+    def _answer(self, request: HttpRequest) -> HttpResponse:
+        if not confirmed.must_confirm(request):
+            return self.get_response(request)
+        with before_writing():
+            response = self.get_response(request)
+        if response.streaming:  # it would write when it is sent
+            response.close()
+            return _ask(request)
+        return response
+
     def process_exception(self, request: HttpRequest, problem: Exception) -> HttpResponse | None:
-        """Only these two; every other error is one of ours and stays a 500."""
+        """These two, and who has to confirm who they are; every other error stays a 500."""
+        if isinstance(problem, ConfirmFirst):
+            return _ask(request)
         if isinstance(problem, NotAllowed):
             return _said(request, "You may not do this", str(problem), 403)
         if isinstance(problem, NotPossible):
             return _said(request, "Not possible now", str(problem), 409)
         return None
+
+
+def _ask(request: HttpRequest) -> HttpResponse:
+    try:
+        return confirmed.ask(request)
+    except NotAllowed as problem:
+        return _said(request, "You may not do this", str(problem), 403)
 
 
 def _read_by_person(request: HttpRequest) -> bool:

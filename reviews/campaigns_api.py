@@ -11,13 +11,14 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from identities import as_read
 from identities.api.doors import PAGED, door, page_of
 from identities.api.identities import user_of
 from identities.api.serializers import Reason, checked
 from identities.permissions import NotPossible, require
 from reviews import sight, visible
 from reviews.actions import attention, planting, policy_versions
-from reviews.campaigns import preview, progress, rows, steering
+from reviews.campaigns import letting_out, preview, progress, rows, steering
 from reviews.campaigns.acts import ACTS
 from reviews.models import Campaign
 from reviews.models.campaigns import APPLIES, CAMPAIGN_STATES
@@ -47,6 +48,13 @@ class ActIn(serializers.Serializer[Any]):
 
     reason = Reason()
     to = serializers.DateTimeField(required=False)
+
+
+class LetOutIn(serializers.Serializer[Any]):
+    """What was looked at and why it goes out; `read`: the mark of the list, as GET gave it."""
+
+    reason = Reason()
+    read = serializers.CharField(max_length=64)
 
 
 def campaign_of(request: Request, key: str) -> Campaign:
@@ -258,3 +266,22 @@ def act(request: Request, key: str, step: str) -> Response:
     one = campaign_of(request, key)
     blind = one.pk in sight.blind_campaigns(user_of(request), [one], now=now)
     return Response(as_data(one, blind=blind) | {"said": does.said(one, found, now)})
+
+
+@extend_schema(request=LetOutIn, responses=OpenApiTypes.OBJECT, tags=["campaigns"])
+@door({"GET": "read", "POST": "act"})
+def outcomes(request: Request, key: str) -> Response:
+    """GET: what the brake holds of a campaign, why, and the mark of that list. POST: let it out."""
+    one, user, now = campaign_of(request, key), user_of(request), timezone.now()
+    if request.method == "POST":
+        require(letting_out.why_not_let_out(user, one, now=now))
+        said = checked(LetOutIn(data=request.data))
+        many = letting_out.let_out(campaign=one, **said, by=user, now=now)
+        return Response({"campaign": one.key, "cases": many})
+    return Response(
+        {
+            "campaign": one.key,
+            "held": letting_out.sentence(one) or None,
+            "read": as_read.mark(letting_out.stands(one)),
+        }
+    )

@@ -12,13 +12,16 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from identities.api.doors import door
+from identities.api.doors import door, named
 from identities.api.identities import user_of
 from identities.api.serializers import Reason, checked
 from identities.models import Person
-from identities.permissions import require
+from identities.permissions import NotPossible, require
 from reviews.api import case_of
+from reviews.incidents.opening import LONGEST_TITLE, New
 from reviews.models import Case
+from reviews.models.incidents import SEVERITIES
+from reviews.pages import room_opening
 from reviews.sealing import enclosing, members, naming, rights, unsealing
 from reviews.sealing.enclosing import Named
 
@@ -39,6 +42,16 @@ class SealIn(serializers.Serializer[Any]):
         child=serializers.CharField(max_length=254), required=False, default=dict
     )
     reason = Reason()
+
+
+class SealedIncidentIn(SealIn):
+    """An incident of an identity, sealed from its first moment. `what`: what happened; `reason`: why
+    only some may know of it."""
+
+    identity = serializers.CharField(max_length=200)
+    title = serializers.CharField(max_length=LONGEST_TITLE)
+    what = Reason()
+    severity = serializers.ChoiceField(SEVERITIES, default="medium")
 
 
 class PersonIn(serializers.Serializer[Any]):
@@ -81,6 +94,14 @@ def as_data(case: Case) -> dict[str, Any]:
     }
 
 
+def _people(said: dict[str, Any]) -> Named:
+    return Named(
+        naming.persons_called(said["members"]),
+        naming.persons_called(said["subjects"]),
+        _instead(said["instead"]),
+    )
+
+
 def _instead(said: dict[str, str]) -> dict[str, Person]:
     return {name[:100]: naming.person_called(to) for name, to in list(said.items())[:100]}
 
@@ -93,14 +114,31 @@ def seal(request: Request, key: str) -> Response:
     if request.method == "POST":
         require(rights.why_not_seal(user, case, now=now))
         said = checked(SealIn(data=request.data))
-        named = Named(
-            naming.persons_called(said["members"]),
-            naming.persons_called(said["subjects"]),
-            _instead(said["instead"]),
-        )
-        enclosing.seal(case=case, named=named, reason=said["reason"], by=user, now=now)
+        enclosing.seal(case=case, named=_people(said), reason=said["reason"], by=user, now=now)
         case.refresh_from_db()
     return Response(as_data(case))
+
+
+@extend_schema(request=SealedIncidentIn, responses=OpenApiTypes.OBJECT, tags=["incidents"])
+@door({"POST": "act"})
+def open_sealed(request: Request) -> Response:
+    """Open an incident that is sealed from its first moment."""
+    user, now = user_of(request), timezone.now()
+    identity = room_opening.identity_called(named(request, "identity"), user, now=now)
+    if identity is not None:
+        require(rights.why_not_open_sealed(user, identity, now=now))
+    said = dict(checked(SealedIncidentIn(data=request.data)))
+    if identity is None:
+        raise NotPossible(f"There is no identity called {said['identity'][:100]!r}.")
+    case = enclosing.open_sealed(
+        identity=identity,
+        new=New(identity, said["title"], said["what"], said["severity"]),
+        named=_people(said),
+        reason=said["reason"],
+        by=user,
+        now=now,
+    )
+    return Response(as_data(case), status=201)
 
 
 @extend_schema(request=PersonIn, responses=OpenApiTypes.OBJECT, tags=["cases"])

@@ -12,11 +12,13 @@ from django.shortcuts import get_object_or_404
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from evidence.queries.events import key_in
 from identities.actions import revocations
 from identities.api.doors import named
 from identities.models import User
+from identities.permissions import NotPossible
 from reviews import actions, permissions
-from reviews.actions import freezing
+from reviews.actions import freezing, planted_answers
 from reviews.actions.answers import WORDS
 from reviews.api import case_of
 from reviews.models import Case, Item
@@ -36,6 +38,14 @@ class RungsIn(ActReasonIn):
 
 class ItemNamedIn(serializers.Serializer[Any]):
     item = serializers.UUIDField()
+
+
+class PinIn(serializers.Serializer[Any]):
+    """An event by its reference (microseconds and id), the item it is about, and a note."""
+
+    event = serializers.CharField(max_length=40)
+    item = serializers.UUIDField(required=False, allow_null=True, default=None)
+    note = serializers.CharField(max_length=500, allow_blank=True, default="")
 
 
 class TieIn(ItemNamedIn, ActReasonIn):
@@ -86,6 +96,23 @@ def _why_not_release(user: User, case: Case, _request: Request, *, now: datetime
     return permissions.why_not_release(user, case)
 
 
+def _why_not_pin(user: User, case: Case, _request: Request, *, now: datetime) -> str | None:  # noqa: ARG001 - as the others
+    return permissions.why_not_pin(user, case)
+
+
+def _pin(case: Case, said: dict[str, Any], user: User, now: datetime) -> Case:
+    key = key_in(said["event"])
+    if key is None:
+        raise NotPossible("There is no such event.")
+    item = None if said["item"] is None else planted.shown_item(case, str(said["item"]))
+    # Nothing is pinned to what was planted: then it is the case's.
+    item = item if item is None or planted_answers.behind(item) is None else None
+    actions.pin(
+        case=case, at=key[0], event_id=key[1], item=item, note=said["note"], by=user, now=now
+    )
+    return case
+
+
 def _why_not_give_back(user: User, case: Case, _request: Request, *, now: datetime) -> str | None:
     return (
         f"{case.key} names no identity."
@@ -116,6 +143,10 @@ ENDPOINTS: dict[str, tuple[str, Signed]] = {
     "case_undo": (
         "cases/<str:key>/undo/",
         Signed("Take one's own last answer back", case_of, _why_not_undo, ItemNamedIn, _undo),
+    ),
+    "case_pin": (
+        "cases/<str:key>/pin/",
+        Signed("Pin an event to a case as evidence", case_of, _why_not_pin, PinIn, _pin),
     ),
     "case_start": (
         "cases/<str:key>/start/",

@@ -31,6 +31,14 @@ def sure(client: Client) -> Client:
     return client
 
 
+def unsure(client: Client) -> Client:
+    """The same browser more than five minutes later."""
+    session = client.session
+    session.pop("account_authentication_methods", None)
+    session.save()
+    return client
+
+
 def with_password(client: Client) -> None:
     """Whoever can confirm nothing decides nothing: its person has a password."""
     session = client.session

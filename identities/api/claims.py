@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from evidence.parameters import Known
 from evidence.vocabulary import STRENGTHS
 from identities.claims import answering, asking, counting, questioning, rights, ruling
-from identities.models import Claim, ClaimAnswer, Party, Service
+from identities.models import Claim, ClaimAnswer, Party, Service, User
 from identities.permissions import NotAllowed, parties_of, require
 
 from .doors import PAGED, door, named
@@ -52,6 +52,28 @@ class ClaimRuleIn(serializers.Serializer[Any]):
     with_service = serializers.BooleanField(default=False)
     reason = Reason()
     digest = serializers.CharField(max_length=64, default="", allow_blank=True)
+
+
+class WaveIn(serializers.Serializer[Any]):
+    """How a wave asks: so many questions at once, of so many per cent, for so many days; and why."""
+
+    at_once = serializers.IntegerField(default=asking.Terms().at_once)
+    share = serializers.IntegerField(default=asking.Terms().share)
+    patience_days = serializers.IntegerField(default=asking.Terms().patience_days)
+    reason = Reason()
+
+
+class WhyIn(serializers.Serializer[Any]):
+    """Why."""
+
+    reason = Reason()
+
+
+class PassOnIn(WhyIn):
+    """What nobody is known for, and whom to ask about it: a login, a mail address or a name."""
+
+    bundle = serializers.CharField(max_length=300)
+    ask = serializers.CharField(max_length=300)
 
 
 def claim_out(row: Claim) -> dict[str, Any]:
@@ -235,6 +257,42 @@ def rule(request: Request) -> Response:
             "more": found.more,
         }
     )
+
+
+@extend_schema(request=PassOnIn, responses=OpenApiTypes.OBJECT, tags=["claims"])
+@door({"POST": "act"})
+def pass_on(request: Request) -> Response:
+    """Say whom to ask where nobody is known; it makes nobody an owner."""
+    user, data = _running(request, PassOnIn)
+    row = answering.pass_on(**data, by=user, now=timezone.now())
+    return Response(answer_out(row), status=202)
+
+
+@extend_schema(request=WaveIn, responses=OpenApiTypes.OBJECT, tags=["claims"])
+@door({"POST": "act"})
+def wave_start(request: Request) -> Response:
+    """Begin to ask for owners."""
+    user, data = _running(request, WaveIn)
+    reason = data.pop("reason")
+    wave = asking.start(terms=asking.Terms(**data), reason=reason, by=user, now=timezone.now())
+    return Response({"wave": str(wave.pk), "started_at": wave.started_at}, status=201)
+
+
+@extend_schema(request=WhyIn, responses=OpenApiTypes.OBJECT, tags=["claims"])
+@door({"POST": "act"})
+def wave_end(request: Request) -> Response:
+    """Ask nobody anything new; what was asked can still be answered."""
+    user, data = _running(request, WhyIn)
+    asking.end(**data, by=user, now=timezone.now())
+    return Response({"running": asking.running() is not None})
+
+
+def _running(
+    request: Request, takes: type[serializers.Serializer[Any]]
+) -> tuple[User, dict[str, Any]]:
+    user = user_of(request)
+    require(rights.why_not_run(user, now=timezone.now()))
+    return user, dict(checked(takes(data=request.data)))
 
 
 @extend_schema(responses=OpenApiTypes.OBJECT, tags=["claims"])

@@ -6,13 +6,13 @@ not know who may do what (identities/permissions.py).
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
-from allauth.account.internal.flows.reauthentication import is_reauthentication_required
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
-from identities.confirming import require_a_way
+from identities.confirming import before_writing, has_confirmed, require_a_way
 from identities.models import ApiToken, User
 from identities.permissions import NotAllowed, PersonRequired
 
@@ -22,9 +22,9 @@ NOTHING: Mapping[str, str] = {
     " break_glass_longer campaigns campaign_launch campaign_reiterate incident_review",
     "proposes what another person signs or accepts": "policies hold_rules playbooks sealed"
     " register people identity_hand_over deposit_erase",
-    "is work in an incident, or words, under a name": "incidents incident_lessons incident_ask"
+    "is work in an incident or on a finding, or words, under a name": "incidents incident_lessons incident_ask"
     " incident_take_up incident_task incident_end_task timeline comment break_glass_ticket"
-    " break_glass_explain event_pin",
+    " break_glass_explain event_pin finding_assign case_pin",
     "keeps a copy": "incident_freeze",
     "asks a system for what it has, or tries a way": "source_check source_pull inventory_read"
     " signal_test",
@@ -60,20 +60,22 @@ NOT_BY_POLICY = (
 allowed_by: Callable[[str], str] = lambda _kind: ""  # noqa: E731 - replaced by reviews/apps.py
 
 
-def require_decider(request: Request) -> None:
-    """PersonRequired for a token, NotAllowed for a session that its person has not confirmed lately,
-    unless the act decides nothing. What a policy allows a token stays named on the request."""
+def decided_by_person(request: Request) -> AbstractContextManager[None]:
+    """In which the view of an act runs: PersonRequired for a token, unless the act decides nothing
+    or a policy allows it, which stays named on the request. A session whose person has not confirmed
+    lately gets as far as its first write (identities/confirming.py)."""
     act = _act(request)
     if act in UNDECIDED or _tried(request, act):
-        return
+        return nullcontext()
     if not isinstance(request.auth, ApiToken):
-        confirmed(request)
-        return
+        fresh = has_confirmed(cast("User", request.user), request._request)
+        return nullcontext() if fresh else before_writing()
     kind = _kind(request, act)
     policy = allowed_by(kind) if kind else ""
     if not policy:
         raise PersonRequired(NOT_BY_POLICY.format(kind=kind) if kind else NO_TOKEN)
     request._request.META["countersign.allowed_by"] = policy
+    return nullcontext()
 
 
 def reason_of(request: Request, reason: str) -> str:
@@ -86,9 +88,17 @@ def confirmed(request: Request) -> None:
     """A token is nobody's hand; a session counts while its person has confirmed it lately."""
     if isinstance(request.auth, ApiToken):
         raise PersonRequired(NO_TOKEN)
-    require_a_way(cast("User", request.user), request._request)
-    if is_reauthentication_required(request._request, app="account"):
-        raise NotAllowed(CONFIRM)
+    if not has_confirmed(cast("User", request.user), request._request):
+        raise NotAllowed(how_to_confirm(request))
+
+
+def how_to_confirm(request: Request) -> str:
+    """What a person does before this counts, or why their login can confirm nothing."""
+    try:
+        require_a_way(cast("User", request.user), request._request)
+    except NotAllowed as problem:
+        return str(problem)
+    return CONFIRM
 
 
 def _act(request: Request) -> str:

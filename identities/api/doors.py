@@ -26,11 +26,12 @@ from evidence import parameters
 from evidence.parameters import NOTHING, Known
 from identities import permissions
 from identities.actions.tokens import digest_of
+from identities.confirming import ConfirmFirst
 from identities.models import ApiToken, User
 from identities.permissions import AUDITOR, NotAllowed, NotPossible, PersonRequired, groups
 from identities.register import RegisterError
 
-from .deciding import require_decider
+from .deciding import decided_by_person, how_to_confirm
 
 # A token's last use is kept to the minute: one write a minute, not one a request.
 USED_STEP = timedelta(minutes=1)
@@ -105,9 +106,12 @@ def door(
             try:
                 if request.method == "GET" and asks is not None:
                     parameters.checked(_said(request), asks)
-                if wanted == "act" and request.method not in SAFE_METHODS:
-                    require_decider(request)
-                return view(request, *args, **kwargs)
+                if wanted != "act" or request.method in SAFE_METHODS:
+                    return view(request, *args, **kwargs)
+                with decided_by_person(request):
+                    return view(request, *args, **kwargs)
+            except ConfirmFirst:
+                return Response({"detail": how_to_confirm(request)}, status=403)
             except PersonRequired as problem:
                 return Response({"detail": str(problem), "code": problem.code}, status=403)
             except NotAllowed as problem:

@@ -26,6 +26,7 @@ from identities.models.identity import (
     STATES,
 )
 from identities.permissions import (
+    NotPossible,
     require,
     why_not_dispose_finding,
     why_not_register,
@@ -36,6 +37,7 @@ from identities.register import NEVER, read
 from .deciding import confirmed, reason_of
 from .doors import PAGED, door, named, page_of
 from .serializers import (
+    AssignIn,
     CredentialOut,
     DisposeIn,
     FindingOut,
@@ -188,15 +190,36 @@ def findings(request: Request) -> Response:
 def dispose(request: Request, pk: UUID) -> Response:
     """Say what it was: `confirmed` at once; anything else waits for a second person (202)."""
     user, now = user_of(request), timezone.now()
-    row: Finding | None = visible.findings(user, now=now).filter(pk=pk).first()
-    if row is None:
-        raise Http404
+    row = _finding(request, pk)
     require(why_not_dispose_finding(user, row, now=now))
     data = checked(DisposeIn(data=request.data))
     done = finding_actions.dispose(finding=row, by=user, now=now, **data)
     if isinstance(done, Finding):
         return Response(FindingOut(done).data)
     return Response(FindingOut(row).data | {"waits": done.key}, status=202)
+
+
+@extend_schema(request=AssignIn, responses=FindingOut, tags=["findings"])
+@door({"POST": "act"})
+def assign(request: Request, pk: UUID) -> Response:
+    """Say who works on it: a login; "" for nobody."""
+    user, now = user_of(request), timezone.now()
+    row = _finding(request, pk)
+    require(why_not_dispose_finding(user, row, now=now))
+    name = checked(AssignIn(data=request.data))["assignee"]
+    to = User.objects.filter(username=name).first() if name else None
+    if name and to is None:
+        raise NotPossible(f"There is no login called {name[:100]!r}.")
+    done = finding_actions.assign(finding=row, to=to, by=user, now=now)
+    return Response(FindingOut(done).data)
+
+
+def _finding(request: Request, pk: UUID) -> Finding:
+    rows = visible.findings(user_of(request), now=timezone.now())
+    row: Finding | None = rows.filter(pk=pk).first()
+    if row is None:
+        raise Http404
+    return row
 
 
 @extend_schema(request=RegisterIn, responses=OpenApiTypes.OBJECT, tags=["identities"])

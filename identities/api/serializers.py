@@ -264,6 +264,10 @@ class DisposeIn(serializers.Serializer[Any]):
     reason = Reason()
 
 
+class AssignIn(serializers.Serializer[Any]):
+    assignee = serializers.CharField(max_length=150, allow_blank=True)
+
+
 class KnowingIn(serializers.Serializer[Any]):
     """`changes`: the digest of what it changes, as GET of the same address gave it."""
 

@@ -18,6 +18,17 @@ urlpatterns = [
         account_views.look_back,
         name="break_glass_account_look_back",
     ),
+    path("api/break-glass/accounts/new/", accounts_api.new, name="api_break_glass_account_new"),
+    path(
+        "api/break-glass/accounts/<uuid:pk>/seal/",
+        accounts_api.seal,
+        name="api_break_glass_account_seal",
+    ),
+    path(
+        "api/break-glass/accounts/<uuid:pk>/end/",
+        accounts_api.end,
+        name="api_break_glass_account_end",
+    ),
     path("api/break-glass/accounts/", accounts_api.all_accounts, name="api_break_glass_accounts"),
     path(
         "api/break-glass/accounts/uses/<int:pk>/",

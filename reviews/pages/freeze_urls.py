@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from reviews import freezes_api
+from reviews import campaigns_api, freezes_api
 from reviews.pages import freeze_views, outcome_views
 
 urlpatterns = [
@@ -18,6 +18,11 @@ urlpatterns = [
         "campaigns/<str:key>/outcomes/release/",
         outcome_views.let_out,
         name="campaign_outcomes_release",
+    ),
+    path(
+        "api/campaigns/<str:key>/outcomes/release/",
+        campaigns_api.outcomes,
+        name="api_campaign_outcomes_release",
     ),
     path("api/freezes/", freezes_api.all_freezes, name="api_freezes"),
     path("api/freezes/<str:key>/", freezes_api.freeze, name="api_freeze"),

@@ -9,6 +9,7 @@ HERE, API = "cases/<str:key>/seal/", "api/cases/<str:key>/seal/"
 
 urlpatterns = [
     path("incidents/sealed/", views.sealed_incident, name="sealed_incident"),
+    path("api/sealed-incidents/", api.open_sealed, name="api_sealed_incident"),
     path(HERE, views.seal, name="seal"),
     path(f"{HERE}members/add/", views.member_add, name="member_add"),
     path(f"{HERE}members/remove/", views.member_remove, name="member_remove"),

@@ -16,6 +16,7 @@ from evidence import intake, links
 from evidence.models import Source
 from identities.models import Person, User
 from tests.evidence.bodies import record, run_of, trail
+from tests.signed_in import sure
 
 
 @pytest.fixture
@@ -36,6 +37,7 @@ def signed_in(person: Callable[..., User]) -> Callable[..., Client]:
     def make(name: str, *groups: str) -> Client:
         client = Client()
         client.force_login(person(name, *groups))
+        sure(client)
         return client
 
     return make

@@ -28,6 +28,7 @@ from evidence.queries.events import ref_of
 from identities.models import Person, User
 from tests.evidence.bodies import record, trail
 from tests.evidence.test_retention import month_of, old, short
+from tests.signed_in import sure, unsure
 
 __all__ = ["short"]
 
@@ -44,6 +45,7 @@ def signed_in(db: None) -> Callable[..., Client]:
             row.groups.add(Group.objects.get_or_create(name=group)[0])
         client = Client()
         client.force_login(row)
+        sure(client)
         return client
 
     return make
@@ -180,7 +182,7 @@ def test_two_people_erase_a_record_on_the_page(
     confirm = f"/erasures/{row.pk}/confirm/"
     # Who may not is told so first, and is not asked for a password.
     assert [one.post(confirm).status_code for one in (anna, twin)] == [403, 403]
-    assert ben.post(confirm)["Location"].startswith("/accounts/reauthenticate/")
+    assert unsure(ben).post(confirm)["Location"].startswith("/accounts/reauthenticate/")
     for one in (anna, twin, ben):
         # Somebody who has just said who they are.
         one.post("/accounts/reauthenticate/", {"password": PASSWORD})

@@ -21,6 +21,7 @@ from evidence.queries import sources
 from identities.models import User
 from tests.evidence.bodies import record, trail
 from tests.evidence.readers import parts, person, recent, signed_in, take
+from tests.signed_in import sure
 
 __all__ = ["person", "signed_in"]
 
@@ -231,6 +232,7 @@ def test_dropped_file_needs_the_token_of_the_form(
     source()
     client = Client(enforce_csrf_checks=True)
     client.force_login(person("ines", "reviewer"))
+    sure(client)
     response = client.post("/sources/trail/drop/", {"file": SimpleUploadedFile("x", recent(1))})
     assert (response.status_code, Deposit.objects.count()) == (403, 0)
 

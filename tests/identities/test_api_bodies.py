@@ -15,6 +15,7 @@ from rest_framework.exceptions import ParseError
 from identities.api.parsing import DEEPEST, JSONParser
 from identities.models import User
 from identities.models.people import GROUPS
+from tests.signed_in import sure
 
 REFUSED = {
     b'{"a": 1, "a": 2}': "'a' is written twice in one object.",
@@ -95,6 +96,7 @@ def test_no_address_breaks_at_any_of_them() -> None:
     user.groups.set(Group.objects.filter(name__in=GROUPS))
     browser = Client()
     browser.force_login(user)
+    sure(browser)
     paths = written()
     assert len(paths) > 40
     for path in paths:

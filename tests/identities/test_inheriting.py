@@ -131,6 +131,7 @@ def test_page_and_api_preview_and_act(service: Service, client: Client) -> None:
     assert [one["name"] for one in done.json()["rows"]] == ["plain"]
     assert client.get("/services/nothing/criticality/").status_code == 404
     client.force_login(login("ines", "owner"), backend="django.contrib.auth.backends.ModelBackend")
+    sure(client)
     assert client.get(page).status_code == client.get(api).status_code == 404
 
 

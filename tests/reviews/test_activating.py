@@ -80,6 +80,7 @@ def test_an_auditor_and_a_stranger_may_not(story: Told) -> None:
 def test_many_at_once_and_what_each_lacks(story: Told, client: Client) -> None:
     rows = [draft(story, "a"), draft(story, "b", purpose=""), draft(story, "c", expires_at=None)]
     client.force_login(story.ines)
+    sure(client)
     page = client.get("/owned/").content.decode()
     assert '<a href="/owned/?state=draft">3 identities</a> are not active yet' in page
     assert page.count("Select to make active: ") == 3
@@ -111,6 +112,7 @@ def test_many_at_once_and_what_each_lacks(story: Told, client: Client) -> None:
 def test_the_list_shows_drafts_alone(story: Told, client: Client) -> None:
     draft(story)
     client.force_login(story.ines)
+    sure(client)
     page = client.get("/owned/?state=draft").content.decode()
     assert "shop-04" in page
     assert "/identities/NHI-" in page
@@ -121,6 +123,7 @@ def test_the_list_shows_drafts_alone(story: Told, client: Client) -> None:
 
 def test_nothing_selected_or_no_date_is_said(story: Told, client: Client) -> None:
     client.force_login(story.ines)
+    sure(client)
     for body, words in (
         ({}, "Select what is to be made active."),
         ({"pick": "x"}, "Select it on the page, by its box."),
@@ -133,6 +136,7 @@ def test_nothing_selected_or_no_date_is_said(story: Told, client: Client) -> Non
 def test_from_its_page(story: Told, client: Client) -> None:
     row = draft(story)
     client.force_login(story.ines)
+    sure(client)
     line = client.get(f"/identities/{row.key}/").content.decode()
     assert f'href="/identities/{row.key}/renew/"' in line
     assert "Make active" in line
@@ -149,6 +153,7 @@ def test_from_its_page(story: Told, client: Client) -> None:
 def test_a_reviewer_from_its_page(story: Told, client: Client) -> None:
     row, bare = draft(story), draft(story, "bare", purpose="")
     client.force_login(story.rita)
+    sure(client)
     line = client.get(f"/identities/{bare.key}/").content.decode()
     assert "It lacks a purpose: whoever answers for it says what." in line
     assert (

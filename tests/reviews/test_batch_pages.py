@@ -11,7 +11,7 @@ from django.test import Client
 
 from identities.models import Batch, Identity, Revocation, User
 from tests.identities.chains import arn, credential
-from tests.signed_in import by_hand
+from tests.signed_in import by_hand, unsure
 
 from .conftest import HOUR, Told, make_user
 from .test_pages import PASSWORD, as_user
@@ -32,6 +32,7 @@ def rex(story: Told) -> User:
 
 def confirmed(client: Client, path: str, form: dict[str, str]) -> Any:
     """Post; nothing is signed before who it is says so once more, and then it goes on by itself."""
+    unsure(client)
     asks = client.post(path, form)
     assert asks["Location"].split("?")[0] == "/accounts/reauthenticate/"
     assert Batch.objects.count() == 0

@@ -12,6 +12,7 @@ from django.utils import timezone
 from identities.models import User
 from reviews.campaigns import launching, progress, steps
 from reviews.models import Campaign, Case
+from tests.signed_in import sure
 
 from . import crowd
 from .conftest import make_user
@@ -28,6 +29,7 @@ def rita(db: None) -> User:
 def as_user(user: User) -> Client:
     client = Client()
     client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    sure(client)
     return client
 
 

@@ -17,6 +17,7 @@ from reviews.actions import commenting as acting
 from reviews.models import Case, CaseMember, Comment, Decision, Item, Notice
 from reviews.pages import case as case_page
 from reviews.permissions import ABSENT
+from tests.signed_in import sure
 
 from .conftest import DAY, NOW, Told, item_of, make_user, party, person_of
 
@@ -31,6 +32,7 @@ def write(case: Case, by: User, text: str, **more: Any) -> Comment:
 def client_of(user: User) -> Client:
     found = Client()
     found.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    sure(found)
     return found
 
 

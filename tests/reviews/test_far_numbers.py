@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from identities.models import User
 from identities.models.people import GROUPS
+from tests.signed_in import sure
 
 from .conftest import Told, make_user, party
 from .queues import fill
@@ -82,6 +83,7 @@ def test_no_address_fails_at_what_is_too_far(story: Told, client: Client) -> Non
     user = User.objects.create_user("root", email="root@example.com", password=None)
     user.groups.set(Group.objects.filter(name__in=GROUPS))
     client.force_login(user)
+    sure(client)
     client.raise_request_exception = False
     wrong, sent = [], 0
     for way, here, body in asked(story, client):
@@ -118,6 +120,7 @@ def test_a_register_says_what_is_too_far(
 ) -> None:
     administrator = make_user("root", "administrator")
     client.force_login(administrator)
+    sure(client)
     found = client.post(
         "/api/identities/register/",
         {"name": "far.yaml", "text": PLACES[place].replace("WHEN", written)},

@@ -73,7 +73,7 @@ def test_a_link_to_the_console_is_for_its_holder_who_confirms_it(
     hana = User.objects.get(username="hana")
     hana.set_password("a long password of hers")
     hana.save()
-    asked = as_user(hana).post(address)
+    asked = as_user(hana, confirmed=False).post(address)
     assert asked.status_code == 302
     assert asked["Location"].startswith("/accounts/reauthenticate/")
     assert GrantSession.objects.count() == 1

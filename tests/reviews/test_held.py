@@ -15,6 +15,7 @@ from identities.permissions import AUDITOR
 from reviews import actions, permissions
 from reviews.models import Case, CaseMember, Rung
 from tests.reviews.conftest import DAY, NOW, Told, make_user, party, person_of
+from tests.signed_in import sure, unsure
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "correct horse battery"
@@ -26,6 +27,7 @@ def client_of(user: User) -> Client:
     user.save()
     found = Client()
     found.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    sure(found)
     return found
 
 
@@ -95,7 +97,7 @@ def test_one_is_dropped_with_a_reason(story: Told, case: Case, held: list[Rung])
 def test_all_of_a_case_are_released_after_confirming_who_one_is(
     story: Told, case: Case, held: list[Rung]
 ) -> None:
-    client, path = client_of(story.rita), f"/cases/{case.key}/held/release/"
+    client, path = unsure(client_of(story.rita)), f"/cases/{case.key}/held/release/"
     answer = client.post(path, {"reason": "nobody is there"})
     assert answer["Location"].split("?")[0] == "/accounts/reauthenticate/"
     assert Rung.objects.filter(state="held").count() == 2

@@ -12,6 +12,7 @@ from reviews.actions import released
 from reviews.models import Case, Rung
 from tests.reviews.conftest import NOW, Told, make_user, party, person_of
 from tests.reviews.test_held import PASSWORD, client_of, hold
+from tests.signed_in import unsure
 
 pytestmark = pytest.mark.django_db
 RELEASE, DROP = "/releases/release/", "/releases/drop/"
@@ -57,7 +58,7 @@ def test_what_is_selected_is_dropped_and_nothing_else(story: Told, held: list[Ru
 def test_release_asks_who_one_is_and_then_goes_on_with_what_was_selected(
     story: Told, held: list[Rung]
 ) -> None:
-    client = client_of(story.rita)
+    client = unsure(client_of(story.rita))
     answer = _post(client, RELEASE, held)
     assert answer["Location"].split("?")[0] == "/accounts/reauthenticate/"
     assert _states(held) == ["held"] * 3

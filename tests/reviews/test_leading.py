@@ -8,6 +8,7 @@ from django.conf import settings
 from django.test import Client
 
 from identities.reasons import LONGEST_REASON
+from tests.signed_in import sure
 
 from .conftest import Told
 
@@ -28,6 +29,7 @@ def test_an_address_of_a_button_leads_to_its_page(
     story: Told, client: Client, address: str, leads: str
 ) -> None:
     client.force_login(story.rita)
+    sure(client)
     found = client.get(address, headers=BROWSER)
     assert (found.status_code, found.headers.get("Location")) == (302, leads)
     # A script is told that it asks in the wrong way.

@@ -16,6 +16,7 @@ from reviews import actions, manifest_document
 from reviews.actions import deadlines, manifests
 from reviews.manifest_document import ManifestError, Release
 from reviews.models import Case, Trigger
+from tests.signed_in import sure
 
 from .conftest import DAY, HOUR, NOW, Told, everything_counts, ingest, item_of, make_user, record
 from .test_api import token
@@ -342,6 +343,7 @@ def test_manifest_of_an_identity_one_does_not_see_is_absent(story: Told) -> None
     body = SAID | {"identity": story.identity.key, "reason": "x"}
     assert client.post("/api/manifests/", json.dumps(body), "application/json").status_code == 404
     client.force_login(stranger, backend="django.contrib.auth.backends.ModelBackend")
+    sure(client)
     assert client.get(row.url).status_code == 404
 
 
@@ -352,6 +354,7 @@ def test_pages_show_the_difference_the_seats_and_why_it_is_asked(story: Told, si
     sweep()
     client = Client()
     client.force_login(story.ines, backend="django.contrib.auth.backends.ModelBackend")
+    sure(client)
     page = client.get(new.url).content.decode()
     assert "Tool added: <code>&lt;b&gt;pay&lt;/b&gt;</code>" in page
     assert "Tool removed: <code>send_email</code>" in page

@@ -6,6 +6,8 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
+from tests.signed_in import sure
+
 from .conftest import Told
 from .test_addresses import addresses
 
@@ -16,6 +18,7 @@ pytestmark = pytest.mark.django_db
 def test_every_address_answers_no_store(story: Told, client: Client, *, signed_in: bool) -> None:
     if signed_in:
         client.force_login(story.rita)
+        sure(client)
     found = {}
     for here in sorted({here for here, _ in addresses() if not here.startswith("/static/")}):
         answer = client.get(here)
@@ -41,6 +44,7 @@ def test_every_address_answers_no_store(story: Told, client: Client, *, signed_i
 )
 def test_data_is_not_stored(story: Told, client: Client, here: str, kind: str) -> None:
     client.force_login(story.rita)
+    sure(client)
     answer = client.get(here)
     assert (answer.status_code, answer["Content-Type"].partition("; charset")[0]) == (
         200,

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from identities.models import Identity, User
 from reviews.campaigns.acts import ACTS
 from reviews.models import Campaign
-from tests.signed_in import by_hand
+from tests.signed_in import by_hand, sure
 
 from .conftest import Told, make_user
 from .test_api import token
@@ -56,6 +56,7 @@ def test_auditor_is_told_so_first(
     assert why is not None
     browser = Client()
     browser.force_login(auditor, backend="django.contrib.auth.backends.ModelBackend")
+    sure(browser)
     page = browser.post(f"/campaigns/{campaign.key}/{step}/", said)
     assert (page.status_code, why in page.content.decode()) == (403, True)
     answer = Client().post(

@@ -32,6 +32,7 @@ def moment() -> datetime:
 def signed_in(user: User) -> Client:
     client = Client()
     client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    sure(client)
     return client
 
 

@@ -17,6 +17,7 @@ from identities.models import Identity
 from reviews import actions
 from reviews.actions import policy_versions
 from reviews.models import Case, ReviewPolicy
+from tests.signed_in import unsure
 
 from .conftest import NOW, Told, make_user
 from .test_opening import finding
@@ -32,6 +33,7 @@ SCOPED = {"scope": {"kinds": ["service_account"]}, "every_days": 365}
 
 def confirmed(client: Client, path: str) -> Any:
     """Post, and say who one is when that is asked for; it goes on by itself afterwards."""
+    unsure(client)
     response = client.post(path)
     assert response["Location"].split("?")[0] == "/accounts/reauthenticate/"
     return client.post(response["Location"], {"password": PASSWORD})

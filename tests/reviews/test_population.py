@@ -24,6 +24,7 @@ from identities.permissions import NotAllowed, NotPossible
 from reviews import population
 from reviews.population import sampling, taking
 from reviews.population.tables import TABLES
+from tests.signed_in import sure
 
 from .conftest import DAY, HOUR, NOW, Told, party, person_of
 
@@ -241,10 +242,12 @@ def test_only_auditors_and_administrators_take_it(story: Told, client: Client) -
     with pytest.raises(NotAllowed):
         taken(story, by=story.rita)
     client.force_login(story.rita)
+    sure(client)
     assert "auditor or an administrator" in client.get("/population/").content.decode()
     asked = {"at": "2026-11-24T12:00:00", "sample": "2", "seed": ""}
     assert client.post("/population/take/", asked).status_code == 403
     client.force_login(story.otto)
+    sure(client)
     assert "Nobody has taken it out yet" in client.get("/population/").content.decode()
     answer = client.post("/population/take/", asked)
     with zipfile.ZipFile(io.BytesIO(b"".join(answer.streaming_content))) as pack:  # type: ignore[attr-defined]  # it is a streamed answer

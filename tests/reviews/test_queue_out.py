@@ -21,6 +21,7 @@ from reviews import digest
 from reviews.models import Case, CaseMember, Item, Notice, QueueSetting
 from reviews.notices import send_next
 from reviews.pages import queue_out, waiting
+from tests.signed_in import sure
 
 from .conftest import HOUR, NOW, Told, make_user, party, person_of
 from .queues import fill
@@ -38,6 +39,7 @@ def base(settings: LazySettings) -> None:
 def signed_in(user: User) -> Client:
     found = Client()
     found.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    sure(found)
     return found
 
 

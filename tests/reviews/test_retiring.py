@@ -15,7 +15,7 @@ from identities.permissions import NotAllowed, NotPossible
 from reviews import actions
 from reviews.actions import retiring
 from reviews.models import Case
-from tests.signed_in import by_hand
+from tests.signed_in import by_hand, sure, unsure
 
 from .conftest import DAY, HOUR, NOW, Told, item_of, seat_of
 from .test_api import token
@@ -110,6 +110,7 @@ def test_the_page_offers_it_where_it_can_be(
 
     def offered(user: User) -> list[str]:
         client.force_login(user)
+        sure(client)
         return [
             one["why_not"] for one in client.get(url).context["acts"] if one["words"] == "Retire"
         ]
@@ -121,6 +122,7 @@ def test_the_page_offers_it_where_it_can_be(
     # It cannot be undone: whoever does it confirms who they are.
     Identity.objects.filter(pk=identity.pk).update(state="suspended")
     client.force_login(story.ines)
+    unsure(client)
     asked = client.post(f"{url}retire/", {"reason": "its project has ended"})
     assert asked["Location"].startswith("/accounts/reauthenticate/")
     assert Identity.objects.get(pk=identity.pk).state == "suspended"
@@ -167,6 +169,7 @@ def test_what_was_not_seen_to_be_stopped_may_still_work_there(
         identity=story.identity, by=COUNTERSIGN, now=NOW + HOUR, because="its project has ended"
     )
     client.force_login(story.rita)
+    sure(client)
     stops = Revocation.objects.exclude(system="countersign").order_by("number")
     keys = [one.key for one in stops]
     assert len(keys) > 1

@@ -19,6 +19,7 @@ from reviews.packs import ordering, subjects
 from reviews.pages import selected
 from tests.reviews.conftest import NOW, Told, make_user
 from tests.reviews.packs.packing import faults, opened
+from tests.signed_in import sure
 
 pytestmark = pytest.mark.django_db
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -28,6 +29,7 @@ BACKEND = "django.contrib.auth.backends.ModelBackend"
 def chosen(story: Told, client: Client) -> dict[str, str]:
     """What chooses the story's events."""
     client.force_login(story.rita, backend=BACKEND)
+    sure(client)
     return {"identity": story.identity.key}
 
 
@@ -84,10 +86,12 @@ def test_others_do_not_see_it_but_who_sees_all(
     story: Told, chosen: dict[str, str], client: Client
 ) -> None:
     client.force_login(story.ines, backend=BACKEND)
+    sure(client)
     assert client.post("/events/freeze/", {**chosen, "title": "Mine"}).status_code == 302
     key = Capsule.objects.get(subject=selections.SUBJECT).key
     for user, status in ((story.ines, 200), (story.otto, 200), (story.marek, 404)):
         client.force_login(user, backend=BACKEND)
+        sure(client)
         assert client.get(f"/capsules/{key}/").status_code == status
         assert client.get(f"/capsules/{key}.json").status_code == status
         assert (key in client.get("/capsules/").content.decode()) is (status == 200)
@@ -99,12 +103,14 @@ def test_nobody_freezes_what_they_do_not_see(
 ) -> None:
     stranger = make_user("stranger", "owner")
     client.force_login(stranger, backend=BACKEND)
+    sure(client)
     answer = client.post("/events/freeze/", {**chosen, "title": "x"})
     assert (answer.status_code, Capsule.objects.count()) == (409, 0)
     (first, *_) = keys(chosen, story.rita)
     ref = f"{int(first[0].timestamp() * 1_000_000)}-{first[1]}"
     assert client.post("/events/freeze/", {"ref": ref, "title": "x"}).status_code == 409
     client.force_login(story.rita, backend=BACKEND)
+    sure(client)
     assert client.post("/events/freeze/", {"ref": ref, "title": "x"}).status_code == 302
     assert len(Capsule.objects.get().body["events"]) == 1
 

@@ -100,6 +100,7 @@ def test_capsule_of_an_earlier_answer_waits(
     assert sight.why_not_see_capsule(story.rita, begun, capsule, now=NOW) is None
     for suffix in ("/", ".json"):
         client.force_login(teams["ivo"])
+        sure(client)
         answer = client.get(f"/cases/{begun.key}/capsules/{capsule.key}{suffix}")
         assert (answer.status_code, why in answer.content.decode()) == (403, True)
 
@@ -156,6 +157,7 @@ def test_the_page_says_whose_turn_it_is_and_that_it_is_blind(
     client: Client, teams: dict[str, Any], begun: Case
 ) -> None:
     client.force_login(teams["ivo"])
+    sure(client)
     text = client.get(f"/cases/{begun.key}/").content.decode()
     assert "IAM and AI risk are asked until" in text
     assert "which does not see earlier answers: answer first." in text

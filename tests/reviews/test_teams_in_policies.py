@@ -10,6 +10,7 @@ from reviews import actions
 from reviews.actions import policy_versions
 from reviews.models import ReviewPolicy
 from reviews.policy_document import DocumentError
+from tests.signed_in import sure
 
 from .conftest import DAY, NOW, Told, make_user, person_of, seat_of
 
@@ -40,6 +41,7 @@ def test_it_is_named_and_sits(story: Told, platform: Team) -> None:
 
 def test_the_api_takes_it(story: Told, platform: Team, client: Client) -> None:
     client.force_login(story.rita)
+    sure(client)
     said = client.post(
         "/api/policies/",
         {"name": "teamed", "document": SAYS, "reason": "r"},

@@ -18,6 +18,7 @@ from identities.models import Credential, Delegation, DelegationVersion, Finding
 from identities.permissions import NotAllowed, NotPossible
 from reviews import actions
 from reviews.models import Case, CaseMember, Decision, Notice, Withdrawal
+from tests.signed_in import sure, unsure
 
 from .conftest import HOUR, NOW, Told, ingest, item_of, make_user, person_of, record
 from .test_opening import drain
@@ -226,6 +227,7 @@ def signed_in(user: Any) -> Client:
     user.save()
     client = Client()
     client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    sure(client)
     return client
 
 
@@ -318,7 +320,7 @@ def test_a_held_identity_is_released_from_the_page(story: Told, case: Case, sign
     now = timezone.now() - HOUR
     revocations.request(identity=story.identity, step="hold", by=story.ines, now=now, because="x")
     assert f"/cases/{case.key}/release/" in page(case, "credential", story.ines)
-    client = signed_in(story.ines)
+    client = unsure(signed_in(story.ines))
     answer = client.post(f"/cases/{case.key}/release/", {"reason": "explained"})
     # It asks who it is, and goes on by itself afterwards.
     assert answer["Location"].split("?")[0] == "/accounts/reauthenticate/"

@@ -24,6 +24,7 @@ SAME = {
     "containment": "containment_new containment_sign containment_ask",
     "decide": "case_decide queue_keep",
     "dispose_finding": "finding_dispose",
+    "case_pin": "event_pin",
     "case_undo": "queue_undo",
     "hand_over": "case_hand_over",
     "held_drop": "several_drop",
@@ -76,11 +77,7 @@ SAME = {
     "vendor": "identity_vendor",
 }
 # Why there is no endpoint: the pages.
-OWED = "is owed"
 WITHOUT = {
-    OWED: "break_glass_account_end break_glass_account_new break_glass_account_seal"
-    " campaign_outcomes_release case_pin claim_pass_on claim_wave_end claim_wave_start"
-    " finding_assign hold_release sealed_incident",
     "what a person is, signs in with and is mailed is theirs alone, in their browser": "profile"
     " queue_outside sign_in_link break_glass_sign_in grant_console device_approve device_refuse",
     "is an interface of its own, by a standard": "device_authorization device_token evaluation"

@@ -18,6 +18,7 @@ from reviews.break_glass import bypassing, sweeping
 from reviews.models import Bundle, Case
 from tests.reviews.test_api import token
 from tests.reviews.test_pages import PASSWORD, answered, as_user
+from tests.signed_in import unsure
 
 from .conftest import DOCUMENT, MINUTE, Company, asked, at_target, code, fresh, opened, read
 
@@ -65,7 +66,7 @@ def test_from_the_request_to_the_look_back(company: Company, as_user: Sign) -> N
     assert ("What you would sign" in page, read(case) in page) == (True, True)
     assert pia.post(f"{here}look/")["Location"] == here
     assert "Pia (looks at it)" in shown(dana, case)
-    asks = pia.post(f"{here}approve/", {"digest": read(case)})["Location"]
+    asks = unsure(pia).post(f"{here}approve/", {"digest": read(case)})["Location"]
     assert asks.startswith("/accounts/reauthenticate/")
     assert again(pia, f"{here}approve/", {"digest": read(case)})["Location"] == here
     # What somebody read is not what is asked for any more: told, and nothing is signed.

@@ -16,7 +16,7 @@ from reviews.pages import containment
 from tests.reviews.conftest import NOW, Told, make_user
 from tests.reviews.test_api import token
 from tests.reviews.test_pages import PASSWORD, as_user
-from tests.signed_in import by_hand
+from tests.signed_in import by_hand, unsure
 
 from .conftest import opened
 from .stops import come_to, contained, second_key
@@ -40,6 +40,7 @@ def words(answer: Any) -> str:
 def confirmed(client: Client, path: str, form: dict[str, Any]) -> Any:
     """Nothing is signed before who it is says so once more, and then it goes on by itself."""
     before = ContainmentStep.objects.count()
+    unsure(client)
     asks = client.post(path, form)
     assert asks["Location"].split("?")[0] == "/accounts/reauthenticate/"
     assert ContainmentStep.objects.count() == before

@@ -11,6 +11,7 @@ from reviews import selections
 from reviews.models import Case, CaseMember
 from tests import once
 from tests.reviews.conftest import HOUR, NOW, Told, make_user, person_of
+from tests.signed_in import sure
 
 from .timelines import client_of, incident_of, responder
 
@@ -44,6 +45,7 @@ def form(client: Client, path: str) -> dict[str, list[str]]:
 
 def test_line_freezes_the_events_of_its_identity(story: Told, client: Client) -> None:
     client.force_login(story.rita, backend="django.contrib.auth.backends.ModelBackend")
+    sure(client)
     path = f"/identities/{story.identity.key}/"
     assert form(client, path) == {"identity": [story.identity.key]}
     # As it stood: what came after is no part of it.

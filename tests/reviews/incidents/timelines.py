@@ -11,6 +11,7 @@ from reviews.incidents import opening, places, reading
 from reviews.models import Case
 from reviews.pages import timeline_rows
 from tests.reviews.conftest import NOW, Told, make_user
+from tests.signed_in import sure
 
 LATER = NOW + timedelta(minutes=5)
 
@@ -33,6 +34,7 @@ def responder() -> User:
 def client_of(user: User) -> Client:
     found = Client()
     found.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    sure(found)
     return found
 
 

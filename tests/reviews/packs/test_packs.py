@@ -16,6 +16,7 @@ from reviews import actions
 from reviews.models import Case, CaseMember
 from tests.evidence.anchored import Names, mailbox, names, outside
 from tests.reviews.conftest import NOW, Told, person_of, tell_story
+from tests.signed_in import sure
 
 from .packing import Files, answered, checked, files, sealed, taken, zipped
 
@@ -83,9 +84,11 @@ def test_who_may_take_it_and_who_may_not(
     with pytest.raises(NotAllowed, match="take packs out"):
         taken(case, story.ines)
     client.force_login(story.ines, backend=BACKEND)
+    sure(client)
     assert client.post(f"/cases/{case.key}/pack/").status_code == 403
     assert "Take the pack out" not in client.get(f"/cases/{case.key}/").content.decode()
     client.force_login(story.otto, backend=BACKEND)
+    sure(client)
     assert client.get(f"/cases/{case.key}/pack/").status_code == 405
     page = client.get(f"/cases/{case.key}/").content.decode()
     assert "Take the pack out" in page

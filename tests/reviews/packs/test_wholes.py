@@ -23,6 +23,7 @@ from tests.reviews.break_glass.conftest import Company, company, opened
 from tests.reviews.conftest import NOW, Told, make_user, person_of
 from tests.reviews.test_api import token
 from tests.reviews.test_campaigns import gather, launched
+from tests.signed_in import sure
 
 from .packing import Files, answered, faults, taken
 from .packing import opened as unzipped
@@ -103,6 +104,7 @@ def test_pack_of_a_break_glass_says_who_opened_it_for_how_long(
     supported = json.loads(files["mapping.json"])["evidence"]
     assert "break_glass" in {one["kind"] for one in supported}
     client.force_login(ada, backend=BACKEND)
+    sure(client)
     page = client.get(f"/break-glass/{case.key}/").content.decode()
     assert f"/packs/take/{case.key}/" in page
 
@@ -111,6 +113,7 @@ def test_pack_of_a_campaign_is_made_by_the_worker_and_fetched(
     several: subjects.Subject, story: Told, client: Client, packs_here: None, tmp_path: Path
 ) -> None:
     client.force_login(story.rita, backend=BACKEND)
+    sure(client)
     page = client.get(several.url).content.decode()
     assert f"/packs/take/{several.key}/" in page
     for _ in range(2):  # two presses of one button
@@ -134,9 +137,11 @@ def test_pack_of_a_campaign_is_made_by_the_worker_and_fetched(
     assert taken_row.data["sha256"] == bytes(row.digest or b"").hex()
     # Nobody else fetches it: it shows what Rita may see.
     client.force_login(story.otto, backend=BACKEND)
+    sure(client)
     assert client.post(f"/packs/{row.key}/file/").status_code == 403
     assert row.key in client.get("/packs/").content.decode()
     client.force_login(story.ines, backend=BACKEND)
+    sure(client)
     assert client.get(f"/packs/{row.key}/").status_code == 404
 
 
@@ -210,6 +215,7 @@ def test_transfer_names_who_got_which_bytes_and_is_in_later_packs(
     digest = bytes(pack.digest or b"").hex()
     said = {"to_name": "Vera Auditor", "organisation": "Prüf AG", "purpose": "yearly audit"}
     client.force_login(story.otto, backend=BACKEND)
+    sure(client)
     for wrong in ({**said, "digest": "0" * 64}, {**said, "to_name": " ", "digest": digest}):
         assert client.post(f"/packs/{pack.key}/transfers/", wrong).status_code == 409
     assert Transfer.objects.count() == 0
@@ -252,6 +258,7 @@ def test_scripts_ask_for_packs_and_freeze_events_as_pages_do(
     assert post(f"/api/packs/{key}/file/").status_code == 403
     assert ordering.make_next(now=timezone.now()) is True
     client.force_login(story.otto, backend=BACKEND)
+    sure(client)
     said = client.get(f"/api/packs/{key}/").json()
     assert (said["state"], len(said["sha256"])) == ("ready", 64)
     file = post(f"/api/packs/{key}/file/")
@@ -269,5 +276,6 @@ def test_scripts_ask_for_packs_and_freeze_events_as_pages_do(
     assert [one["capsule"] for one in client.get("/api/capsules/").json()] == [key]
     other = Client()
     other.force_login(story.ines, backend=BACKEND)
+    sure(other)
     assert other.get(f"/api/packs/{said['pack']}/").status_code == 404
     assert other.get(f"/api/capsules/{key}/").status_code == 404

@@ -28,6 +28,7 @@ from reviews import digest
 from reviews.models import Notice
 from reviews.pages import claim_chart, claim_wave
 from tests.planted import Planted
+from tests.signed_in import sure
 
 pytestmark = pytest.mark.django_db
 HOSTILE = "<img src=x onerror=alert(1)>{{7*7}}"
@@ -38,7 +39,7 @@ def client(login: str) -> Client:
     found.force_login(
         User.objects.get(username=login), backend="django.contrib.auth.backends.ModelBackend"
     )
-    return found
+    return sure(found)
 
 
 @pytest.fixture

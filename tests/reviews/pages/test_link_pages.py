@@ -15,6 +15,7 @@ from reviews.actions import link_notices
 from reviews.models import Notice
 from tests.identities.chains import actor as named
 from tests.reviews.conftest import HOUR, NOW, Told, ingest, make_user, record
+from tests.signed_in import sure
 
 pytestmark = pytest.mark.django_db
 OTHER = "arn:aws:iam::111122223333:user/other"
@@ -38,6 +39,7 @@ def unclaimed(story: Told) -> Actor:
 def signed_in(user: User) -> Client:
     found = Client()
     found.force_login(user, backend=BACKEND)
+    sure(found)
     return found
 
 

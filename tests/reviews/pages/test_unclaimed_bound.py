@@ -8,6 +8,7 @@ from evidence.models import Actor
 from identities.models import Binding, Identity, LinkProposal
 from reviews.pages import claims
 from tests.reviews.conftest import HOUR, NOW, Told, ingest, record
+from tests.signed_in import sure
 
 pytestmark = pytest.mark.django_db
 OTHER = "arn:aws:iam::111122223333:user/other"
@@ -24,6 +25,7 @@ def unclaimed(story: Told) -> Actor:
 @pytest.fixture
 def rita(story: Told, client: Client) -> Client:
     client.force_login(story.rita, backend="django.contrib.auth.backends.ModelBackend")
+    sure(client)
     return client
 
 
@@ -73,6 +75,7 @@ def test_proposal_names_no_identity_that_one_may_not_know_of(
         during=(NOW - HOUR, None), recorded_at=NOW,
     )  # fmt: skip
     client.force_login(getattr(story, who), backend="django.contrib.auth.backends.ModelBackend")
+    sure(client)
     body = client.get("/unclaimed/").content.decode()
     assert OTHER in body
     assert ("zeta" in body) is told

@@ -126,7 +126,7 @@ def test_the_api_says_and_does_the_same(sealed: Sealed, as_user: Sign) -> None:
         "AKIASEALEDQP7D000003",
     )
     assert sent("", {"name": "db"})[0] == 400
-    root = as_user(sealed.root)
+    root = as_user(sealed.root, confirmed=False)
     assert "Confirm who you are first" in sent("db/1/sign/", {}, root)[1]["detail"]
     root.post("/accounts/reauthenticate/", {"password": PASSWORD})
     assert sent("db/1/sign/", {})[1]["code"] == "person_required"

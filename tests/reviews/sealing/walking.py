@@ -10,6 +10,7 @@ from django.urls import URLResolver, get_resolver
 from evidence.models import Anchor, Deposit
 from identities.models import Batch, Credential, Finding, Identity, Person, Revocation, User
 from reviews.models import Case
+from tests.signed_in import sure
 
 NOBODYS = "00000000-0000-4000-8000-000000000000"
 # What differs from page to page and says nothing: of the form and of the answer's own id.
@@ -99,6 +100,7 @@ def read(user: User, addresses: dict[str, str], *, post: bool = False) -> dict[s
     """What this user is answered at each of these addresses, by route."""
     client = Client(raise_request_exception=False)
     client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    sure(client)
     found = {}
     for route, where in addresses.items():
         response = client.post(where) if post else client.get(where)
