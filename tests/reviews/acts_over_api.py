@@ -288,12 +288,12 @@ def sealed_incident(story: Told) -> Try:
     make_user("dora", "responder")
     body = {
         "identity": story.identity.key, "title": "Leaked", "what": "a key in a paste",
-        "members": ["dora"], "subjects": ["ines"], "instead": {"identity_owner": "leila"},
+        "members": ["dora"], "subjects": ["ines"], "instead": {"identity_owner": "dora"},
     }  # fmt: skip
     look = lambda: list(  # noqa: E731 - as the others
         Case.objects.filter(door="incident").values_list("title", "sealed")
     )
-    return Try(rex, {}, WHY | body, look, [("Leaked", True)], 201)
+    return Try(rex, {}, WHY | body, look, [("Incident: Leaked", True)], 201)
 
 
 def claim_wave_start(story: Told) -> Try:

@@ -13,7 +13,6 @@ from django.utils import timezone
 from identities.models import Identity, Membership, Party, Service, Team, User
 from reviews.models import Case, CaseMember, Decision, Item, Seat
 from reviews.pages import frame, queue, waiting
-from tests.signed_in import sure
 
 from .conftest import DAY, HOUR, NOW, Told, make_user, party, person_of
 from .queues import fill
@@ -243,7 +242,6 @@ def test_the_badge_is_remembered_until_its_person_acts(
     case.items.update(outcome="keep")
     assert (badge(story.ines, rf, anew=False), badge(story.leila, rf, anew=False)) == (1, 0)
     client.force_login(story.ines, backend="django.contrib.auth.backends.ModelBackend")
-    sure(client)
     client.post("/queue/nothing/")
     assert badge(story.ines, rf, anew=False) == 0
 

@@ -74,6 +74,7 @@ class World:
         room = acts["api_timeline"].address["key"]
         self.places: list[tuple[str, dict[str, Any]]] = [
             (r"runs/", {"key": "0"}),
+            (r"sources/.*holds/", acts["api_hold_release"].address),
             (r"cases/.*(room|timeline|containment|playbooks|seal)/", {"key": room, "step": "1"}),
             (r"(cases|incidents)/", {"key": case.key}),
             (r"identities/", {"key": identity.key}),
@@ -98,6 +99,7 @@ class World:
             (r"break-glass/sealed/uses/", acts["api_sealed_explain"].address),
             (r"break-glass/sealed/", acts["api_sealed_sign"].address),
             (r"break-glass/accounts/uses/", acts["api_break_glass_account_use"].address),
+            (r"break-glass/accounts/", acts["api_break_glass_account_end"].address),
             (r"break-glass/", acts["api_break_glass_approve"].address),
             (r"changes/", acts["api_change_sign"].address),
             (r"automatic-holds/held/", acts["api_automatic_release"].address),
