@@ -37,7 +37,7 @@ class LookIn(serializers.Serializer[Any]):
     words = serializers.CharField(allow_blank=True, default="")
 
 
-class MakeIn(serializers.Serializer[Any]):
+class BreakGlassAccountIn(serializers.Serializer[Any]):
     """A login, its roles, where its codes will lie, and the login of the person whose it is, if any."""
 
     username = serializers.CharField(max_length=150)
@@ -97,12 +97,12 @@ def all_accounts(request: Request) -> Response:
     )
 
 
-@extend_schema(request=MakeIn, responses=OpenApiTypes.OBJECT, tags=["break-glass"])
+@extend_schema(request=BreakGlassAccountIn, responses=OpenApiTypes.OBJECT, tags=["break-glass"])
 @door({"POST": "act"})
 def new(request: Request) -> Response:
     """Make one: its codes are in this answer and nowhere again."""
     user, now = _administrator(request)
-    said = dict(checked(MakeIn(data=request.data)))
+    said = dict(checked(BreakGlassAccountIn(data=request.data)))
     account, codes = accounts.make(**said, by=user, now=now)
     return Response(_codes(account, codes), status=201)
 

@@ -85,23 +85,15 @@ def _name(request: HttpRequest) -> str:
 
 
 def always(request: HttpRequest) -> bool:
-    """For allauth's decorator: whatever this form carries is guarded."""
+    """For allauth's decorator, on what calls another system or takes a file before it writes."""
     require_a_way(cast("User", request.user), request)
     return True
-
-
-def when_posted(request: HttpRequest) -> bool:
-    """The same of a view that shows its form as well."""
-    return request.method == "POST" and always(request)
 
 
 def permitted_first(
     why_not: Callable[..., str | None],
 ) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
-    """A view whose refusal is said before anybody is asked who they are.
-
-    `why_not` is called as the view is; to be written above allauth's decorator.
-    """
+    """A view whose refusal is said before anything of its form; `why_not` is called as the view is."""
 
     def wrap(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
         @wraps(view)

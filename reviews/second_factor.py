@@ -41,8 +41,7 @@ def asked_first(
 ) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
     """A view that goes on once the second factor was given, where its login has one that counts.
 
-    `glass_of` is called as the view is; to be written below what permits, above what asks for a
-    password.
+    `glass_of` is called as the view is; to be written below what permits.
     """
 
     def wrap(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:

@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID
 
-from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
@@ -24,7 +23,7 @@ from identities.permissions import NotAllowed, NotPossible
 from reviews import actions, visible
 from reviews.actions import entrance, freezing, planted_answers
 from reviews.actions.answers import AT_ONCE, WORDS
-from reviews.confirmed import always, permitted_first
+from reviews.confirmed import permitted_first
 from reviews.forms import DecideForm, PinForm, RequestForm, TieForm, initial_of, ticked
 from reviews.models import Case, Item
 from reviews.pages import breaks, front, planted, queue, refused
@@ -134,7 +133,6 @@ def case_decide(request: HttpRequest, key: str) -> HttpResponse:
 @permitted_first(
     lambda request, key: refused.why_not_decide(request, case_of(request, key), now=timezone.now())
 )
-@reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
 def _signed(request: HttpRequest, key: str) -> HttpResponse:
     case, form = case_of(request, key), DecideForm(request.POST)
     if not form.is_valid():
@@ -204,7 +202,6 @@ def case_undo(request: HttpRequest, key: str) -> HttpResponse:
 @permitted_first(
     lambda request, key: refused.why_not_settle(request, case_of(request, key), now=timezone.now())
 )
-@reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
 def case_tie_break(request: HttpRequest, key: str) -> HttpResponse:
     case, form = case_of(request, key), TieForm(request.POST)
     if not form.is_valid():

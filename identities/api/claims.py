@@ -63,17 +63,18 @@ class WaveIn(serializers.Serializer[Any]):
     reason = Reason()
 
 
-class WhyIn(serializers.Serializer[Any]):
-    """Why."""
+class WaveEndIn(serializers.Serializer[Any]):
+    """Why it ends."""
 
     reason = Reason()
 
 
-class PassOnIn(WhyIn):
+class PassOnIn(serializers.Serializer[Any]):
     """What nobody is known for, and whom to ask about it: a login, a mail address or a name."""
 
     bundle = serializers.CharField(max_length=300)
     ask = serializers.CharField(max_length=300)
+    reason = Reason()
 
 
 def claim_out(row: Claim) -> dict[str, Any]:
@@ -278,11 +279,11 @@ def wave_start(request: Request) -> Response:
     return Response({"wave": str(wave.pk), "started_at": wave.started_at}, status=201)
 
 
-@extend_schema(request=WhyIn, responses=OpenApiTypes.OBJECT, tags=["claims"])
+@extend_schema(request=WaveEndIn, responses=OpenApiTypes.OBJECT, tags=["claims"])
 @door({"POST": "act"})
 def wave_end(request: Request) -> Response:
     """Ask nobody anything new; what was asked can still be answered."""
-    user, data = _running(request, WhyIn)
+    user, data = _running(request, WaveEndIn)
     asking.end(**data, by=user, now=timezone.now())
     return Response({"running": asking.running() is not None})
 

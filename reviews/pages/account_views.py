@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-from allauth.account.decorators import reauthentication_required
 from allauth.account.internal.flows.login import record_authentication
 from django.contrib import messages
 from django.contrib.auth import login
@@ -19,7 +18,7 @@ from identities.confirming import SEALED_CODE
 from identities.permissions import READERS, NotAllowed, NotPossible, groups, require
 from reviews import accounts
 from reviews.account_forms import EnterForm, LookForm, MakeForm
-from reviews.confirmed import always, permitted_first
+from reviews.confirmed import permitted_first
 from reviews.models import AccountUse, BreakGlassAccount
 from reviews.pages import accounts as pages
 from reviews.views import asked_of, user_of
@@ -85,7 +84,6 @@ def _may_administer(request: HttpRequest, *_: Any, **__: Any) -> str | None:
 @require_http_methods(["GET", "POST"])
 @login_required
 @permitted_first(_may_administer)
-@reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
 def new(request: HttpRequest) -> HttpResponse:
     """Make one; its codes are shown in the answer and nowhere again."""
     form, context, status = MakeForm(request.POST or None), _frame("New break-glass account"), 200
@@ -112,7 +110,6 @@ def new(request: HttpRequest) -> HttpResponse:
 @require_POST
 @login_required
 @permitted_first(_may_administer)
-@reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
 def seal(request: HttpRequest, pk: UUID) -> HttpResponse:
     account = get_object_or_404(BreakGlassAccount.objects.select_related("user"), pk=pk)
     codes = accounts.seal(account=account, by=user_of(request), now=timezone.now())
@@ -122,7 +119,6 @@ def seal(request: HttpRequest, pk: UUID) -> HttpResponse:
 @require_POST
 @login_required
 @permitted_first(_may_administer)
-@reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
 def end(request: HttpRequest, pk: UUID) -> HttpResponse:
     account = get_object_or_404(BreakGlassAccount, pk=pk)
     reason = request.POST.get("reason", "")

@@ -2,7 +2,6 @@
 
 from uuid import UUID
 
-from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
@@ -15,7 +14,7 @@ from evidence.parameters import whole
 from identities.permissions import NotAllowed, NotPossible
 from reviews import actions, independence, sight, visible
 from reviews.actions.attention import standing
-from reviews.confirmed import permitted_first, when_posted
+from reviews.confirmed import permitted_first
 from reviews.models import Case, Seat
 from reviews.pages import attention
 from reviews.permissions import SEAT_WORDS
@@ -40,7 +39,6 @@ def _why_not_look(request: HttpRequest, case: Case) -> str | None:
 @require_http_methods(["GET", "POST"])
 @login_required
 @permitted_first(lambda request, key: _why_not_look(request, case_of(request, key)))
-@reauthentication_required(enabled=when_posted)  # type: ignore[untyped-decorator]  # allauth ships no types
 def second_look(request: HttpRequest, key: str) -> HttpResponse:
     case, user, now = case_of(request, key), user_of(request), timezone.now()
     problem, status = "", 200

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -16,7 +15,7 @@ from identities.actions import revocations
 from identities.actions.batches import naming
 from identities.api.batches import batch_of
 from identities.permissions import NotAllowed, NotPossible, require
-from reviews.confirmed import always, permitted_first
+from reviews.confirmed import permitted_first
 from reviews.pages import batches, queue_out
 from reviews.pages.views import _identity as identity_of
 from reviews.views import asked_of, user_of
@@ -48,7 +47,6 @@ def cascade(request: HttpRequest, key: str) -> HttpResponse:
         now=timezone.now(),
     )
 )
-@reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
 def cascade_sign(request: HttpRequest, key: str) -> HttpResponse:
     made = actions.cascade(
         root=identity_of(request, key),
@@ -105,7 +103,6 @@ def _said(request: HttpRequest) -> dict[str, str]:
 @require_POST
 @login_required
 @permitted_first(lambda request: actions.why_not_ask_many(user_of(request), now=timezone.now()))
-@reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
 def batch_sign(request: HttpRequest) -> HttpResponse:
     said: dict[str, Any] = _said(request)
     made = actions.named(

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from allauth.account.decorators import reauthentication_required
 from django import forms as django_forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -27,7 +26,7 @@ from reviews.break_glass import (
     reviewing,
     rights,
 )
-from reviews.confirmed import always, permitted_first
+from reviews.confirmed import permitted_first
 from reviews.models import BreakGlass, Bundle, Case
 from reviews.pages import break_glass, break_glass_lists, sealed_views
 from reviews.pages.signed_views import act as act_on
@@ -125,8 +124,8 @@ def _act(
     why_not: Callable[..., str | None] | None = None,
     factor: bool = False,
 ) -> Callable[..., HttpResponse]:
-    """One act on a case. With `why_not` it is permitted first and asks who one is afterwards, with
-    `factor` by a second factor; a form that got lost on the way through that leads back to its case.
+    """One act on a case. With `why_not` it is permitted first, with `factor` it asks for a second factor
+    afterwards; a form that got lost on the way through that leads back to its case.
     """
 
     def done(request: HttpRequest, key: str) -> HttpResponse:
@@ -148,7 +147,6 @@ def _act(
         return redirect("break_glass_page", key=case.key)
 
     if why_not is not None:
-        done = reauthentication_required(enabled=always)(done)
         if factor:
             done = second_factor.asked_first(
                 lambda request, key: glass_of(request, key).break_glass

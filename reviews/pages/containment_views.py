@@ -3,7 +3,6 @@
 import re
 from typing import Any
 
-from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
@@ -16,7 +15,7 @@ from identities.actions.batches import naming
 from identities.models import User
 from identities.permissions import NotAllowed, NotPossible, require
 from reviews import visible
-from reviews.confirmed import always, permitted_first
+from reviews.confirmed import permitted_first
 from reviews.incidents import containing, targets
 from reviews.incidents import containment_rights as rights
 from reviews.incidents.containing import Wanted
@@ -162,7 +161,6 @@ def _signed(request: HttpRequest, key: str, *, seats: bool) -> HttpResponse:
 @require_POST
 @login_required
 @permitted_first(_why_not)
-@reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
 def containment_sign(request: HttpRequest, key: str) -> HttpResponse:
     return _signed(request, key, seats=False)
 

@@ -1,6 +1,5 @@
 """The page on which the holder of a grant enters the code that a client of theirs shows."""
 
-from allauth.account.decorators import reauthentication_required
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -12,7 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 from config.page import page
 from identities.actions.grants import elsewhere, rights
 from identities.permissions import NotPossible
-from reviews.confirmed import always, permitted_first
+from reviews.confirmed import permitted_first
 from reviews.views import user_of
 
 LONGEST = 40
@@ -61,7 +60,6 @@ def _why_not(request: HttpRequest) -> str | None:
 @require_POST
 @login_required
 @permitted_first(_why_not)
-@reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
 def approve(request: HttpRequest) -> HttpResponse:
     """The sign-in itself: whoever has not just confirmed who they are is asked for it first."""
     grant = elsewhere.approve(_code(request), by=user_of(request), now=timezone.now())

@@ -1,6 +1,5 @@
 """The release list: each translates one request to one call."""
 
-from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -13,7 +12,7 @@ from evidence.parameters import whole
 from evidence.words import counted
 from reviews import actions, permissions
 from reviews.actions import released
-from reviews.confirmed import always, permitted_first
+from reviews.confirmed import permitted_first
 from reviews.pages import held
 from reviews.views import asked_of, case_of, item_of, user_of
 
@@ -31,7 +30,6 @@ def release_list(request: HttpRequest) -> HttpResponse:
 @permitted_first(
     lambda request, key: permissions.why_not_release(user_of(request), case_of(request, key))
 )
-@reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
 def held_release(request: HttpRequest, key: str) -> HttpResponse:
     case = case_of(request, key)
     done = actions.release(
@@ -65,7 +63,6 @@ def held_drop(request: HttpRequest, key: str) -> HttpResponse:
 @permitted_first(
     lambda request: released.why_none(user_of(request), _rungs(request), now=timezone.now())
 )
-@reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
 def several_release(request: HttpRequest) -> HttpResponse:
     return _several(request, release=True)
 

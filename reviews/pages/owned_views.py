@@ -4,7 +4,6 @@ import re
 from typing import Any
 from uuid import UUID
 
-from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db import transaction
@@ -20,7 +19,7 @@ from identities.models import Identity
 from identities.permissions import NotAllowed, NotPossible, require
 from reviews import owner_permissions
 from reviews.actions import activating, attesting, offers, resuming, retiring
-from reviews.confirmed import always, permitted_first
+from reviews.confirmed import permitted_first
 from reviews.models import OwnerOffer, Succession, SuccessionItem
 from reviews.owner_forms import ActivateForm, RenewForm, UntilForm, last_of
 from reviews.pages import owned, owned_asked, successions
@@ -192,7 +191,6 @@ def identity_renew(request: HttpRequest, key: str) -> HttpResponse:
         user_of(request), _identity(request, key), now=timezone.now()
     )
 )
-@reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
 def identity_retire(request: HttpRequest, key: str) -> HttpResponse:
     identity = _identity(request, key)
     retiring.retire(

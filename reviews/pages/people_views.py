@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, time
 from uuid import UUID
 
-from allauth.account.decorators import reauthentication_required
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -17,7 +16,7 @@ from identities.models import Person, Team
 from identities.permissions import NotAllowed, NotPossible
 from identities.reasons import LONGEST_REASON
 from reviews import owner_permissions
-from reviews.confirmed import always, permitted_first
+from reviews.confirmed import permitted_first
 from reviews.owner_forms import Day
 from reviews.pages import people
 from reviews.views import asked_of, user_of
@@ -81,15 +80,9 @@ def _says_gone(request: HttpRequest) -> bool:
     return request.method == "POST" and request.POST.get("state") in ("left", "moved")
 
 
-def _asks_again(request: HttpRequest) -> bool:
-    """For allauth's decorator: somebody's access ends by it, and what is theirs goes to others."""
-    return _says_gone(request) and always(request)
-
-
 @require_http_methods(["GET", "POST"])
 @login_required
 @permitted_first(_why_not_say)
-@reauthentication_required(enabled=_asks_again)  # type: ignore[untyped-decorator]  # allauth ships no types
 def person_page(request: HttpRequest, pk: UUID) -> HttpResponse:
     """One person with what follows if they leave; POST says that they left, are here or moved."""
     user, now = user_of(request), timezone.now()

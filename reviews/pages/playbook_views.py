@@ -3,7 +3,6 @@
 import re
 from typing import Any
 
-from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
@@ -14,7 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from config.page import page
 from identities.models import User
 from identities.permissions import NotAllowed, NotPossible
-from reviews.confirmed import always, permitted_first
+from reviews.confirmed import permitted_first
 from reviews.containment_forms import PlaybookForm
 from reviews.incidents import containment_rights as rights
 from reviews.incidents import playbooks as actions
@@ -192,7 +191,6 @@ def _why_not(request: HttpRequest, key: str) -> str | None:
 @require_POST
 @login_required
 @permitted_first(_why_not)
-@reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
 def playbook_run_sign(request: HttpRequest, key: str) -> HttpResponse:
     user, now = user_of(request), timezone.now()
     case, said, found, foreseen = incident_of(user, key), said_by(request), None, Foreseen()

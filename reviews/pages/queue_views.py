@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-from allauth.account.decorators import reauthentication_required
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
@@ -16,7 +15,7 @@ from identities.permissions import NotAllowed, NotPossible
 from reviews import visible
 from reviews.actions import bulk, feeds
 from reviews.actions.answers import AT_ONCE
-from reviews.confirmed import always, permitted_first
+from reviews.confirmed import permitted_first
 from reviews.models import Item, QueueSetting
 from reviews.pages import planted, queue_items, queue_out, waiting
 from reviews.views import asked_of, user_of
@@ -72,7 +71,6 @@ def keep(request: HttpRequest) -> HttpResponse:
 
 
 @permitted_first(lambda request: feeds.why_not_feed(user_of(request)))
-@reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
 def _kept(request: HttpRequest) -> HttpResponse:
     user, now = user_of(request), timezone.now()
     problem, kept = "", []

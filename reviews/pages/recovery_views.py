@@ -1,7 +1,6 @@
 """Recoveries of logins: the page, cancelling one, reviewing what was carried out, and the links that
 commands on the host print."""
 
-from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
@@ -14,7 +13,7 @@ from django.views.decorators.http import require_GET, require_POST
 from config.page import page
 from identities import sign_in_links
 from reviews import enrolled, enrolling, recovering
-from reviews.confirmed import always, permitted_first
+from reviews.confirmed import permitted_first
 from reviews.models.recoveries import FIRST
 from reviews.pages import recoveries as pages
 from reviews.views import asked_of, user_of
@@ -47,7 +46,6 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
         now=timezone.now(),
     )
 )
-@reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
 def review(request: HttpRequest, pk: int) -> HttpResponse:
     user, said = user_of(request), request.POST
     row = get_object_or_404(pages.visible(user), pk=pk)

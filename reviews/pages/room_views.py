@@ -4,7 +4,6 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from allauth.account.decorators import reauthentication_required
 from django import forms as django_forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -18,7 +17,7 @@ from evidence import looked
 from evidence.permissions import Reader
 from identities.models import User
 from identities.permissions import NotAllowed, NotPossible
-from reviews.confirmed import always, permitted_first
+from reviews.confirmed import permitted_first
 from reviews.incidents import closing, forms, freezing, questions, rights, rooms, tasks
 from reviews.models import Case, Question, Room, Task
 from reviews.pages import room, room_acts, room_opening, room_question
@@ -149,7 +148,6 @@ def _act(
         return redirect(f"{room.path_of(case)}{to}")
 
     if why_not is not None:
-        done = reauthentication_required(enabled=always)(done)
         done = permitted_first(
             lambda request, key: why_not(
                 user_of(request), room_of(request, key), now=timezone.now()

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from allauth.account.decorators import reauthentication_required
 from django import forms as django_forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -16,7 +15,7 @@ from config.page import page
 from evidence import looked
 from evidence.permissions import Reader
 from identities.permissions import READERS, NotAllowed, NotPossible, groups, require
-from reviews.confirmed import always, permitted_first
+from reviews.confirmed import permitted_first
 from reviews.models import Case, SealedCredential, SealedUse
 from reviews.pages import sealed as pages
 from reviews.pages.signed_views import act as act_on
@@ -160,9 +159,7 @@ def _confirmed_look(request: HttpRequest, key: str) -> HttpResponse:
     return redirect("break_glass_page", key=key)
 
 
-_asked: Callable[..., HttpResponse] = permitted_first(_why_not_look)(
-    reauthentication_required(enabled=always)(_confirmed_look)
-)
+_asked: Callable[..., HttpResponse] = permitted_first(_why_not_look)(_confirmed_look)
 
 
 @require_http_methods(["GET", "POST"])

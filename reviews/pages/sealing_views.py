@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
@@ -18,7 +17,7 @@ from evidence.permissions import Reader
 from identities import visible
 from identities.models import Identity
 from identities.permissions import NotPossible
-from reviews.confirmed import always, permitted_first
+from reviews.confirmed import permitted_first
 from reviews.incidents.opening import New
 from reviews.pages import sealing as pages
 from reviews.sealing import enclosing, members, rights, unsealing
@@ -103,7 +102,7 @@ _open_asked: Callable[..., HttpResponse] = permitted_first(
     lambda request: rights.why_not_open_sealed(
         user_of(request), _identity(request), now=timezone.now()
     )
-)(reauthentication_required(enabled=always)(_opened))
+)(_opened)
 
 
 @require_http_methods(["GET", "POST"])
@@ -166,7 +165,7 @@ def _sign(request: HttpRequest, key: str) -> str:
 
 
 def _act(why_not: Callable[..., str | None], does: Callable[..., str]) -> Callable[..., Any]:
-    """A view of one act on a sealed case: permitted, then confirmed, then done."""
+    """A view of one act on a sealed case: permitted, then done."""
 
     def done(request: HttpRequest, key: str) -> HttpResponse:
         said = does(request, key)
@@ -180,7 +179,7 @@ def _act(why_not: Callable[..., str | None], does: Callable[..., str]) -> Callab
 
     asked = permitted_first(
         lambda request, key: why_not(user_of(request), case_of(request, key), now=timezone.now())
-    )(reauthentication_required(enabled=always)(done))
+    )(done)
 
     @require_http_methods(["GET", "POST"])
     @login_required
@@ -195,7 +194,7 @@ _seal_asked: Callable[..., HttpResponse] = permitted_first(
     lambda request, key: rights.why_not_seal(
         user_of(request), case_of(request, key), now=timezone.now()
     )
-)(reauthentication_required(enabled=always)(_sealed))
+)(_sealed)
 
 
 @require_http_methods(["GET", "POST"])

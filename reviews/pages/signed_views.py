@@ -1,13 +1,12 @@
 """The acts on what two people sign: signing, refusing, ending. One table of a view each.
 
 Owns their common way: the row is found, the act is done, and its page says what is true now. What
-is signed is permitted first and asks who one is afterwards. Who may is the act's own to require.
+is signed is permitted first. Who may is the act's own to require.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -15,7 +14,7 @@ from django.shortcuts import redirect
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from reviews.confirmed import always, permitted_first
+from reviews.confirmed import permitted_first
 from reviews.views import user_of
 
 type View = Callable[..., HttpResponse]
@@ -47,7 +46,6 @@ def signing(
     @permitted_first(
         lambda request, **address: why_not(user_of(request), of(**address), now=timezone.now())
     )
-    @reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
     def view(request: HttpRequest, **address: Any) -> HttpResponse:
         return _done(request, name, of(**address), does, said, ())
 

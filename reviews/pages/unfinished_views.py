@@ -131,7 +131,6 @@ def _why_not_sign(request: HttpRequest, key: str) -> str | None:
 @require_POST
 @login_required
 @permitted_first(_why_not_sign)
-@reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
 def sign(request: HttpRequest, key: str) -> HttpResponse:
     row = revocation_of(request, key)
     stating.sign(revocation=row, by=user_of(request), now=timezone.now())

@@ -4,7 +4,6 @@ import re
 from datetime import datetime, timedelta
 from typing import cast
 
-from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -21,7 +20,7 @@ from identities import visible
 from identities.actions import bindings, findings, revocations
 from identities.models import Binding, Credential, Finding, Identity, User
 from identities.permissions import NotAllowed, NotPossible
-from reviews.confirmed import always, permitted_first
+from reviews.confirmed import permitted_first
 from reviews.pages import (
     batches,
     claims,
@@ -224,7 +223,6 @@ def credential_page(request: HttpRequest, key: str) -> HttpResponse:
         _credential(request, key).identity, step, _user(request), now=timezone.now()
     )
 )
-@reauthentication_required(enabled=always)  # type: ignore[untyped-decorator]  # allauth ships no types
 def credential_step(request: HttpRequest, key: str, step: str) -> HttpResponse:
     credential = _credential(request, key)
     if credential.identity is None:

@@ -160,7 +160,7 @@ def open_as(
     live_server: LiveServer,
     watch: Watch,
 ) -> Iterator[Open]:
-    """`open_as(user, javascript=True, dark=False, phone=False, confirmed=False)`: a watched page,
+    """`open_as(user, javascript=True, dark=False, phone=False, confirmed=True)`: a watched page,
     signed in; `confirmed`: its person has just said who they are.
 
     Each call is a browser of its own, so two people can work at once; None is nobody.
@@ -173,7 +173,7 @@ def open_as(
         javascript: bool = True,
         dark: bool = False,
         phone: bool = False,
-        confirmed: bool = False,
+        confirmed: bool = True,
     ) -> Page:
         arguments = {
             **browser_context_args,

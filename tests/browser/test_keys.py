@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def test_keys_move_answer_and_sign(open_as: Open, planted: Planted) -> None:
     case = Case.objects.get(door="access_review", trigger="", identity__name="report-agent")
-    page = open_as(User.objects.get(username="ines"), confirmed=True)
+    page = open_as(User.objects.get(username="ines"))
     page.goto(f"/cases/{case.key}/")
     shown = page.locator("form[data-decide] p b")
     first = shown.text_content() or ""

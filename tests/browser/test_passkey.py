@@ -51,7 +51,7 @@ class Authenticator:
 
 def registered(open_as: Open) -> Key:
     """Ines adds a passkey on its page, after her password; the key that the authenticator made."""
-    page = open_as(User.objects.get(username="ines"))
+    page = open_as(User.objects.get(username="ines"), confirmed=False)
     key = Authenticator(page)
     page.goto("/accounts/2fa/webauthn/add/")
     confirm(page)
@@ -92,7 +92,7 @@ def revoke(page: Page, item: Item) -> None:
 
 def test_a_revoke_is_signed_after_the_passkey(open_as: Open, item: Item) -> None:
     made = registered(open_as)
-    page = open_as(User.objects.get(username="ines"))
+    page = open_as(User.objects.get(username="ines"), confirmed=False)
     Authenticator(page).hold(made)
     revoke(page, item)
     expect(page.get_by_text(f"answered revoke on {item.title}").first).to_be_visible()
@@ -101,7 +101,7 @@ def test_a_revoke_is_signed_after_the_passkey(open_as: Open, item: Item) -> None
 
 def test_another_key_under_the_same_name_signs_nothing(open_as: Open, item: Item) -> None:
     made = registered(open_as)
-    page = open_as(User.objects.get(username="ines"))
+    page = open_as(User.objects.get(username="ines"), confirmed=False)
     forged = ec.generate_private_key(ec.SECP256R1()).private_bytes(
         serialization.Encoding.DER,
         serialization.PrivateFormat.PKCS8,

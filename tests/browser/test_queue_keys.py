@@ -42,7 +42,7 @@ def answered(user: User) -> list[str]:
 
 
 def test_forty_decisions_by_keyboard_alone(open_as: Open, ines: User) -> None:
-    page = open_as(ines, confirmed=True)
+    page = open_as(ines)
     page.goto("/queue/")
     for case in range(4):
         # A number on the row goes to the case; there it stays, with the next item, until the end.
@@ -169,7 +169,7 @@ def test_many_are_kept_and_taken_back(
 ) -> None:
     # What a person does in a second takes as long as this machine is busy.
     monkeypatch.setattr(answers, "UNDO", timedelta(minutes=5))
-    page = open_as(keepable, javascript=javascript, phone=phone)
+    page = open_as(keepable, javascript=javascript, phone=phone, confirmed=False)
     page.goto("/queue/?show=items&group=identity")
     expect(page.locator("h2.cs-queue-group", has_text="report-agent")).to_be_visible()
     expect(page.get_by_text("One at a time.").first).to_be_visible()
