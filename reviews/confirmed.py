@@ -27,7 +27,7 @@ NOTHING: Mapping[str, str] = {
     " break_glass_new break_glass_longer campaign_new campaign_launch campaign_reiterate"
     " room_review containment_ask",
     "proposes what another person signs or accepts": "policy_new hold_rule_new playbook_new"
-    " sealed_new identity_hand_over",
+    " sealed_new identity_hand_over deposit_erase",
     "is work in an incident or on a finding, or words, under a name": "incident_new room_lessons"
     " room_ask room_take_up room_task room_end_task timeline_mark case_comment break_glass_ticket"
     " break_glass_explain case_pin event_pin finding_assign",
@@ -35,7 +35,7 @@ NOTHING: Mapping[str, str] = {
     " population_take",
     "does what was decided before, or gives back what is one's own": "grant_retry revocation_retry"
     " break_glass_give_back",
-    "reads again what is kept or there": "deposit_reread source_check source_pull inventory_read"
+    "asks a system for what it has, or tries a way": "source_check source_pull inventory_read"
     " signal_test",
     "is a person's own, in their browser": "profile queue_outside sign_in_link break_glass_sign_in"
     " device_refuse",

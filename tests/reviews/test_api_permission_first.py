@@ -29,6 +29,7 @@ from .incidents.stops import begun
 from .permission_accounts import used
 from .permission_alerts import noted
 from .permission_evidence import addresses_of_evidence, an_event
+from .permission_glass import DOCUMENT
 from .permission_glass import asked as asked_for
 from .permission_recoveries import recovery
 from .permission_sealed import used_out_of_band
@@ -175,7 +176,7 @@ def acts(story: Told) -> dict[str, Act]:
     }
     mode = ModeRule.objects.create(scope={"kinds": ["human"]}, mode="ask", **said)
     freeze = Freeze.objects.create(since=NOW, until=NOW + 2 * DAY, asked=person_of(rita), **said)
-    Bundle.objects.create(slug="wider", version=1, document={}, **said)
+    Bundle.objects.create(slug="wider", version=1, document=DOCUMENT, **said)
     for row in (mode, freeze):
         row.refresh_from_db()
     spare = used("spare").account_id

@@ -20,7 +20,6 @@ from reviews.models import Campaign, Case, Item, Notice, OutcomeBrake, ReviewPol
 from . import crowd
 from .conftest import DAY, HOUR, NOW, Told, make_user
 from .test_pages import answered, as_user
-from .test_policy_pages import confirmed
 
 __all__ = ["answered", "as_user"]
 pytestmark = pytest.mark.django_db
@@ -207,7 +206,7 @@ def test_pages_show_the_list_and_release_it(story: Told, as_user: Callable[[User
     with CaptureQueriesContext(connection) as many:
         assert rita.get(path).content.decode().count("cs-row-link") == 2 * MANY
     assert len(many) == len(few)
-    assert confirmed(rita, f"{path}release/").status_code == 409
+    assert rita.post(f"{path}release/").status_code == 409
     letting_out.let_out(campaign=one, reason="I looked", by=story.rita, now=END)
     assert "I looked" in rita.get(path).content.decode()
     assert said not in rita.get("/releases/").content.decode()

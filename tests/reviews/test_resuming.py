@@ -287,6 +287,7 @@ def test_approving_asks_for_the_password_first(story: Told, as_user: SignIn) -> 
     url = f"/cases/{case.key}/decide/?item={item_of(case, 'step').pk}"
     said = {
         "answer": "approve",
+        "item": str(item_of(case, "step").pk),
         "reason": "fine",
         "seat": str(seat_of(case, "identity_owner").pk),
         "version": case.version,

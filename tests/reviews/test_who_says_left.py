@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from identities.actions import changes
-from identities.models import ApiToken, Person, ProposedChange, User
+from identities.models import ApiToken, Person, ProposedChange, Team, User
 from identities.permissions import NotAllowed
 from reviews.models import Case
 from tests.signed_in import by_hand
@@ -53,7 +53,9 @@ def at_once() -> dict[str, str]:
 @pytest.mark.parametrize("state", ["left", "moved"])
 def test_the_page_asks_who_one_is(story: Told, as_user: SignIn, state: str) -> None:
     client = as_user(story.rita, confirmed=False)
-    response = client.post(path(story.samuel), LEFT | {"state": state})
+    Team.objects.create(name="Platform")
+    said = LEFT | {"state": state, "team": "Platform" if state == "moved" else ""}
+    response = client.post(path(story.samuel), said)
     assert response["Location"].startswith("/accounts/reauthenticate/")
     assert gone() == []
     # That somebody is here takes nothing away.

@@ -24,7 +24,6 @@ SAME = {
     "containment": "containment_new containment_sign containment_ask",
     "decide": "case_decide queue_keep",
     "dispose_finding": "finding_dispose",
-    "case_pin": "event_pin",
     "case_undo": "queue_undo",
     "hand_over": "case_hand_over",
     "held_drop": "several_drop",

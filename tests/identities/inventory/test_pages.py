@@ -21,7 +21,7 @@ from tests.identities.conftest import NOW
 from tests.identities.inventory.conftest import HOUR, Clock
 from tests.identities.inventory.shelf import Shelf, allow, bot, key, shelf, source
 from tests.reviews.test_api import token
-from tests.signed_in import by_hand
+from tests.signed_in import by_hand, sure
 
 __all__ = ["shelf", "source"]
 
@@ -39,7 +39,7 @@ def signed_in(user: Callable[..., User]) -> Callable[..., Client]:
         client.force_login(
             user("ines", *groups), backend="django.contrib.auth.backends.ModelBackend"
         )
-        return client
+        return sure(client)
 
     return make
 

@@ -90,12 +90,13 @@ def test_other_dry_run_than_was_shown_is_asked_about_once_more(
     client, path = as_user(story.ines), containment.path_of(led)
     was = client.post(f"{path}new/", form(story)).context["would"].digest
     second_key(story)  # it is not the last one any more
-    again = confirmed(client, f"{path}sign/", form(story, digest=was))
+    # That it has changed is said before who one is is asked.
+    again = unsure(client).post(f"{path}sign/", form(story, digest=was))
     assert (again.status_code, ContainmentStep.objects.count()) == (409, 0)
     assert "has changed since you looked" in words(again)
     now = again.context["would"].digest
     assert now not in ("", was)
-    done = client.post(f"{path}sign/", form(story, digest=now))
+    done = confirmed(client, f"{path}sign/", form(story, digest=now))
     assert (done.status_code, ContainmentStep.objects.count()) == (302, 1)
 
 
