@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from evidence import actions, connecting, keeping, mappings, second_person
-from evidence.models import MappingVersion, Source
+from evidence import actions, connecting, custody, keeping, mappings, second_person
+from evidence.models import LegalHold, MappingVersion, Source
 from evidence.permissions import Reader
 
 
@@ -63,6 +63,22 @@ def keep(*, source: Source, text: str, by: Reader, now: datetime, reason: str = 
         reason = reason or f"the keep-filter of {source.name}"
         return keeping.propose(source=source, text=text, by=by, now=now, reason=reason)
     keeping.change(source=source, text=text, by=by, now=now)
+    return ""
+
+
+def keep_for(*, source: Source, days: int, reason: str, by: Reader, now: datetime) -> str:
+    """Keep a source's evidence for so long; the key of the proposal, "" where it is done."""
+    if 0 < days < source.retention_days and second_person.waits(source, by):
+        return custody.propose_shorter(source=source, days=days, reason=reason, by=by, now=now)
+    custody.set_retention(source=source, days=days, reason=reason, by=by, now=now)
+    return ""
+
+
+def release(*, hold: LegalHold, reason: str, by: Reader, now: datetime) -> str:
+    """End a legal hold; the key of the proposal, "" where it is done."""
+    if second_person.is_alone(by):
+        return custody.propose_release(hold=hold, reason=reason, by=by, now=now)
+    custody.release_hold(hold=hold, reason=reason, by=by, now=now)
     return ""
 
 

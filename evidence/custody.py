@@ -1,14 +1,18 @@
 """What people say about how long evidence is kept: a source's period, and legal holds.
 
-Owns the ledger's rows about them. Knows who acts as plain text only (evidence/permissions.py).
+Owns the ledger's rows about them. One person keeps evidence longer; a shorter period and the end of
+a hold take two, because together they erase it. Knows who acts as plain text only
+(evidence/permissions.py).
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 from django.db import transaction
 
-from evidence import ledger, permissions
+from evidence import ledger, permissions, second_person
 from evidence.kept_old import LONGEST_RETENTION_DAYS
 from evidence.models import Actor, Deposit, LegalHold, RetentionSaid, Source
 from evidence.permissions import NotPossible, Reader
@@ -17,6 +21,10 @@ from evidence.words import counted
 # As migration 0008 counts it: a shorter period is taken at its word so much later.
 GRACE = timedelta(days=7)
 LONGEST_REASON = 2_000
+RELEASE_TAKES_TWO = (
+    "What nobody holds can be dropped: a second person signs the end of a hold first. Propose it on"
+    " the page of the source."
+)
 
 
 def set_retention(*, source: Source, days: int, reason: str, by: Reader, now: datetime) -> Source:
@@ -32,6 +40,8 @@ def set_retention(*, source: Source, days: int, reason: str, by: Reader, now: da
         before = row.retention_days
         if before == days:
             raise NotPossible(f"{row.name} is kept for {counted(days, 'day')} already.")
+        if days < before:
+            second_person.require(row, by)
         row.retention_days = days
         row.save(update_fields=["retention_days"])
         later = " from seven days on" if days < before else ""
@@ -109,10 +119,65 @@ def release_hold(*, hold: LegalHold, reason: str, by: Reader, now: datetime) -> 
         row = LegalHold.objects.select_for_update().get(pk=hold.pk)
         if row.released_at is not None:
             raise NotPossible("This hold was released already.")
+        if second_person.is_alone(by):
+            raise NotPossible(RELEASE_TAKES_TWO)
         row.released_at, row.released_by, row.released_name = now, by.ref, by.name
         row.save(update_fields=["released_at", "released_by", "released_name"])
         _write(row, by, now, act="hold.released", verb="releases", why=reason.strip())
     return row
+
+
+class _Period:
+    """A shorter period of a source that holds evidence."""
+
+    @staticmethod
+    def lines(document: Mapping[str, Any]) -> list[tuple[str, str]]:
+        row, days = second_person.source_of(document), document["days"]
+        words = f"is kept for {counted(days, 'day')}, not {row.retention_days:,}, a week from then"
+        return [(f"source {row.name}", words)]
+
+    @staticmethod
+    def apply(document: Mapping[str, Any], *, by: Reader, now: datetime) -> None:
+        row = second_person.source_of(document)
+        said = {"days": document["days"], "reason": document["reason"]}
+        set_retention(source=row, **said, by=by, now=now)
+
+
+class _Release:
+    """The end of a legal hold."""
+
+    @staticmethod
+    def lines(document: Mapping[str, Any]) -> list[tuple[str, str]]:
+        hold = LegalHold.objects.get(pk=document["hold"])
+        return [(f"hold {hold.pk}", f"no longer held: {about(hold)} ({hold.reason[:200]})")]
+
+    @staticmethod
+    def apply(document: Mapping[str, Any], *, by: Reader, now: datetime) -> None:
+        hold = LegalHold.objects.get(pk=document["hold"])
+        release_hold(hold=hold, reason=document["reason"], by=by, now=now)
+
+
+second_person.ACTS["retention"] = _Period()
+second_person.ACTS["release"] = _Release()
+
+
+def propose_shorter(*, source: Source, days: int, reason: str, by: Reader, now: datetime) -> str:
+    """Ask a second person to keep a source's evidence for less time; the key of the proposal."""
+    permissions.require(by.why_not_administer)
+    said, title = {"days": days, "reason": reason}, f"the period of source {source.name}"
+    return second_person.propose(
+        "retention", source.name, said, by=by, now=now, reason=reason, title=title
+    )
+
+
+def propose_release(*, hold: LegalHold, reason: str, by: Reader, now: datetime) -> str:
+    """Ask a second person to end a hold; the key of the proposal."""
+    permissions.require(by.why_not_administer)
+    if hold.released_at is not None:
+        raise NotPossible("This hold was released already.")
+    name = hold.source.name if hold.source is not None else ""
+    said, title = {"hold": hold.pk, "reason": reason}, f"hold {hold.pk}"
+    return second_person.propose("release", name, said, by=by, now=now, reason=reason, title=title)
 
 
 def about(hold: LegalHold) -> str:

@@ -26,14 +26,12 @@ def said(request: HttpRequest, name: str, longest: int = 2_000) -> str:
 @read_by
 def retention(request: HttpRequest, by: Reader, name: str) -> HttpResponse:
     source = get_object_or_404(Source, name=name)
-    row = custody.set_retention(
-        source=source,
-        days=whole(said(request, "days")) or 0,
-        reason=said(request, "reason"),
-        by=by,
-        now=timezone.now(),
-    )
-    messages.success(request, f"{row.name} is kept for {row.retention_days:,} days.")
+    days, reason = whole(said(request, "days")) or 0, said(request, "reason")
+    if key := changing.keep_for(
+        source=source, days=days, reason=reason, by=by, now=timezone.now()
+    ):
+        return _waits(request, key)
+    messages.success(request, f"{name} is kept for {days:,} days.")
     return redirect("source_page", name=name)
 
 
@@ -43,8 +41,7 @@ def keep_filter(request: HttpRequest, by: Reader, name: str) -> HttpResponse:
     source = get_object_or_404(Source, name=name)
     text = said(request, "rules", keeping.LONGEST)
     if key := changing.keep(source=source, text=text, by=by, now=timezone.now()):
-        messages.info(request, f"Nothing is changed yet: a second person signs {key} first.")
-        return redirect(f"/changes/{key}/")
+        return _waits(request, key)
     messages.success(request, "The keep-filter counts from the next body on.")
     return redirect("source_page", name=name)
 
@@ -71,9 +68,16 @@ def hold(request: HttpRequest, by: Reader, name: str) -> HttpResponse:
 @read_by
 def release(request: HttpRequest, by: Reader, name: str, number: int) -> HttpResponse:
     row = get_object_or_404(LegalHold, source__name=name, pk=number)
-    custody.release_hold(hold=row, reason=said(request, "reason"), by=by, now=timezone.now())
+    reason = said(request, "reason")
+    if key := changing.release(hold=row, reason=reason, by=by, now=timezone.now()):
+        return _waits(request, key)
     messages.success(request, "The hold is released.")
     return redirect("source_page", name=name)
+
+
+def _waits(request: HttpRequest, key: str) -> HttpResponse:
+    messages.info(request, f"Nothing is changed yet: a second person signs {key} first.")
+    return redirect(f"/changes/{key}/")
 
 
 @require_POST

@@ -6,14 +6,14 @@ deadline, hold, suspension and credential state is read at each call: nothing wa
 worker. Must not know of HTTP.
 
 Order: unknown → retired, suspended, held → expired → revocation under way → members that are not
-understood or contradict each other → credential → what it was issued with → agent → authority.
+understood or contradict each other → type of the subject → credential → what it was issued with → agent → authority.
 Delegations that were imported and not signed yet never count here, in any mode: they judge past
 behaviour (judging/verdicts.py) and grant nothing.
 """
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -23,7 +23,7 @@ from django.db import connection
 
 from evidence.keys import key_of
 from identities import actornames, authority, issued
-from identities.authority.terms import NONE
+from identities.authority.terms import NONE, TASK_NOT_COVERED, shown
 from identities.models import Identity
 
 NHI = re.compile(r"(?i)NHI-(\d{1,9})")
@@ -36,6 +36,7 @@ SENTENCES = {
     "suspended": "This identity is suspended.",
     "held": "This identity is held.",
     "identity_expired": "The attested time of this identity is over.",
+    "wrong_subject_type": "{identity} is no {type}: as subject.type send {known}.",
     "unknown_credential": "This credential is not known.",
     "other_credential": "This credential is not bound to the subject.",
     "credential_held": "This credential is held.",
@@ -46,6 +47,7 @@ SENTENCES = {
     "being_revoked": "A stop of this credential or identity is under way.",
 }
 UNSIGNED = " A delegation that was imported counts here once two approvers have signed it."
+LONGEST_TYPE, MOST_NAMED = 80, 5
 STOPPED = {"hold": "held", "revoke": "revoked"}
 STOPPING = ("requested", "sending", "sent", "confirmed")
 
@@ -54,7 +56,7 @@ STOPPING = ("requested", "sending", "sent", "confirmed")
 class Question:
     """What is asked. `subject`: a name, an NHI key, an ARN, an access key id or an agent.
 
-    `type`: of the resource. `refused`: why the question is not understood, as (reason, sentence).
+    `type`: of the resource. `subject_type`: "" is not compared. `refused`: why the question is not understood, as (reason, sentence).
     """
 
     subject: str
@@ -66,6 +68,7 @@ class Question:
     address: str = ""
     agent: str = ""
     type: str = ""
+    subject_type: str = ""
     mfa: bool | None = None
     refused: tuple[str, str] | None = None
 
@@ -94,7 +97,8 @@ SELECT i.id, i.number, i.state, i.mode, i.expires_at,
     EXISTS (SELECT 1 FROM identities_revocation r WHERE r.identity_id = i.id
             AND r.credential_id IS NULL AND r.entitlement IS NULL
             AND r.step IN ('hold', 'suspend', 'revoke')
-            AND r.state = ANY(%(stopping)s))
+            AND r.state = ANY(%(stopping)s)),
+    i.kind
 FROM identities_identity i
 """
 BY_NAME = STOPS + "WHERE i.name = %(name)s"
@@ -162,7 +166,7 @@ def decide(question: Question, *, now: datetime) -> Answer:
         return _no("unknown_subject")
     if len(found) > 1:
         return _no("ambiguous_subject")
-    pk, number, state, mode, expires_at, stopped, stopping = found[0]
+    pk, number, state, mode, expires_at, stopped, stopping, kind = found[0]
     about = {"identity": f"NHI-{number:04d}", "mode": mode}
     if state in ("retired", "suspended"):
         return _no(state, **about)
@@ -177,6 +181,10 @@ def decide(question: Question, *, now: datetime) -> Answer:
     if question.refused is not None:
         reason, sentence = question.refused
         return Answer(allowed=False, reason=reason, sentence=sentence, signed=False, **about)
+    types = _types(question.subject, kind)
+    if question.subject_type and _plain(question.subject_type) not in types:
+        said = {"type": repr(question.subject_type[:LONGEST_TYPE]), "known": " or ".join(types)}
+        return _no("wrong_subject_type", {"identity": about["identity"], **said}, **about)
     credential = question.credential
     if not credential and actornames.ACCESS_KEY.fullmatch(question.subject):
         # Who asks by the key itself is asking with that key.
@@ -207,6 +215,17 @@ def _authority(question: Question, *, pk: Any, key: str, mode: str, now: datetim
         question.type,
         now=now,
     )
+    if verdict.allowed and (unknown := _unknown_task(question.task, grants, now)):
+        # A delegation without a task covers any, but for an identity that has tasks of its own: a
+        # mistyped one would else be wider than the right one.
+        return Answer(
+            allowed=False,
+            reason=TASK_NOT_COVERED,
+            sentence=unknown,
+            signed=False,
+            identity=key,
+            mode=mode,
+        )
     sentence = verdict.detail
     if verdict.reason == NONE and _rows(IMPORTED, {"identity": pk}):
         sentence += UNSIGNED
@@ -223,6 +242,33 @@ def _authority(question: Question, *, pk: Any, key: str, mode: str, now: datetim
         # Until the last of what allows it ends, nothing but a hold changes the answer.
         until=max(ends) if verdict.allowed and len(ends) == len(deciding) and ends else None,
     )
+
+
+def _unknown_task(task: str, grants: Sequence[authority.Grant], now: datetime) -> str:
+    """Why a task is none of this identity's, where its delegations name some now; else ""."""
+    named = {
+        grant.task
+        for grant in grants
+        if grant.task is not None
+        and (grant.starts_at is None or grant.starts_at <= now)
+        and (grant.over_at is None or now < grant.over_at)
+    }
+    if not task or not named or task in named:
+        return ""
+    known = ", ".join(shown(one) for one in sorted(named)[:MOST_NAMED])
+    return f"No delegation is for the task {shown(task)}; they are for {known}. Name one of these, or none."
+
+
+def _types(subject: str, kind: str) -> tuple[str, ...]:
+    """What a subject may be called: an identity, its kind, and what its id is written as."""
+    name = actornames.from_text(subject)
+    if name is None:
+        return tuple(dict.fromkeys(("identity", kind, "agent")))
+    return ("identity", kind, "credential" if name.kind == "access_key" else "principal", name.kind)
+
+
+def _plain(said: str) -> str:
+    return said.strip().lower().replace("-", "_").replace(" ", "_")
 
 
 def _grants(identity: Any) -> list[authority.Grant]:

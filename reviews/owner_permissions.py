@@ -94,6 +94,8 @@ def why_not_answer_offer(user: User, offer: OwnerOffer, *, now: datetime) -> str
         return f"This was settled before: {offer.state}."
     if offer.to_id not in mine(user, now=now):
         return f"{offer.to} is asked, and nobody answers in their place."
+    if user.person_id == offer.asked_person_id:
+        return "You asked: nobody makes themselves the owner. Somebody else of them accepts, or asks you."
     if user.person is not None and user.person.pk in subject_persons(offer.identity):
         return f"You are {offer.identity.name}: nobody answers for themselves."
     return None

@@ -183,7 +183,7 @@ def why_not_sit(user: User, case: Case, seat: Seat, *, now: datetime) -> str | N
     if why is not None:
         return why
     if user.person_id in seat.given_up:
-        return f"You handed this seat over: it belongs to {seat.party} now."
+        return f"You handed this seat over: it belongs to {seat.party or 'another member'} now."
     why = _why_not_named(user, case, seat, subjects=subjects, now=now)
     if why is not None:
         return why
@@ -340,11 +340,13 @@ def why_not_cancel(user: User, case: Case, *, now: datetime) -> str | None:
         return "Only the requester may take a request back; the seats deny it."
     if case.opened_by != user.ref and "administrator" not in groups(user):
         return "Only who opened this case or an administrator may cancel it."
-    return _why_not_end_review(user, case, now=now) if case.door == "access_review" else None
+    if case.door not in ("access_review", "incident"):
+        return None
+    return _why_not_end_review(user, case, now=now)
 
 
 def _why_not_end_review(user: User, case: Case, *, now: datetime) -> str | None:
-    """Nobody switches off the review of what is theirs."""
+    """Nobody switches off the review, or the incident, of what is theirs."""
     if case.identity is not None and lowest.answers_for(user, case.identity, now=now):
         return f"You answer for {case.identity.name}: an administrator who does not cancels it."
     if user.person_id is not None and user.person_id in subjects_of(case):

@@ -156,14 +156,9 @@ def _change(source: Source, said: dict[str, Any], user: User, now: datetime) -> 
     return Response(shown(source) | {"waits": waits}, status=202 if waits else 200)
 
 
-def _retention(days: int, asked: dict[str, Any]) -> str:
-    custody.set_retention(days=days, **asked)
-    return ""
-
-
 # In this order: connecting goes on with what is paused.
 CHANGES = {
-    "retention_days": _retention,
+    "retention_days": lambda days, asked: changing.keep_for(days=days, **asked),
     "keep_filter": lambda text, asked: changing.keep(text=text, **asked),
     "connection": lambda said, asked: changing.connect(**said, **asked),
     "paused": lambda paused, asked: changing.pause(paused=paused, **asked),

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from evidence import custody, permissions
+from evidence import changing, custody, permissions
 from evidence.models import LegalHold
 from identities.permissions import require
 
@@ -28,18 +28,14 @@ class HoldOverIn(serializers.Serializer[Any]):
 @extend_schema(request=HoldOverIn, responses=OpenApiTypes.OBJECT, tags=["sources"])
 @door({"POST": "act"})
 def release_hold(request: Request, name: str, number: int) -> Response:
-    """Release a legal hold: what it held is deleted once its period is over."""
+    """Propose the end of a legal hold: what it held is deleted once its period is over. 202 with
+    the key of the proposal, as a second person signs it first."""
     now = timezone.now()
     by = permissions.reader(user_of(request), now=now)
     require(by.why_not_administer)
     row = get_object_or_404(LegalHold, source__name=name, pk=number)
     said = checked(HoldOverIn(data=request.data))
-    done = custody.release_hold(hold=row, reason=said["reason"], by=by, now=now)
+    key = changing.release(hold=row, reason=said["reason"], by=by, now=now)
     return Response(
-        {
-            "hold": done.pk,
-            "about": custody.about(done),
-            "released_at": done.released_at,
-            "released_by": done.released_name,
-        }
+        {"hold": row.pk, "about": custody.about(row), "waits": key}, status=202 if key else 200
     )

@@ -29,7 +29,8 @@ LONGEST = 2048
 DESCRIPTION = (
     "AuthZEN Authorization API 1.0, one evaluation. A deny is HTTP 200 with `decision: false` and"
     " `context.reason`. The resource is allowed only if every way in which systems read its id is;"
-    " `resource.type` must be one that the delegation names. Members of `context` and of"
+    " `resource.type` must be one that the delegation names, `subject.type` one of the subject's."
+    " Members of `context` and of"
     f" `properties` that are compared: {', '.join(sorted(UNDERSTOOD))}. Members that are not read:"
     f" {', '.join(sorted(DESCRIPTIVE))}. Any other denies with the reason `{UNKNOWN}`."
 )
@@ -96,7 +97,6 @@ def _question(data: Any) -> Question:
     if not isinstance(data, Mapping):
         raise ValidationError("Send a JSON object with subject, action and resource.")
     subject, action, resource = (_object(data, name) for name in ("subject", "action", "resource"))
-    _text(subject, "type", "subject.type", needed=True)
     places = {"context": _object(data, "context", needed=False)}
     for name, entity in (("subject", subject), ("action", action), ("resource", resource)):
         path = f"{name}.properties"
@@ -109,6 +109,7 @@ def _question(data: Any) -> Question:
         subject=_text(subject, "id", "subject.id", needed=True),
         action=_text(action, "name", "action.name", needed=True),
         resource=_text(resource, "id", "resource.id", needed=True),
+        subject_type=_text(subject, "type", "subject.type", needed=True),
         type=_text(resource, "type", "resource.type", needed=True),
         refused=members.refused,
         **members.values,

@@ -107,6 +107,7 @@ def pass_on(*, bundle: str, ask: str, by: User, now: datetime, reason: str) -> C
         if not rows:
             raise NotPossible("Nothing of this waits for somebody to ask any more.")
         to = _askable(ask, rows, now=now, again=True)
+        require(rights.gives_themselves(by, to, now=now))
         answer = _sign("pass_on", rows, by=by, now=now, party=None, bundle=bundle, reason=reason)
         answer.to = to
         answer.save(update_fields=["to"])

@@ -7,7 +7,7 @@ require it, pages show it, the API returns it.
 from datetime import datetime
 
 from identities import visible
-from identities.models import ClaimAnswer, Party, User
+from identities.models import ClaimAnswer, Membership, Party, User
 from identities.permissions import (
     AUDITOR,
     LEFT,
@@ -68,6 +68,20 @@ def why_not_run(user: User, *, now: datetime) -> str | None:
     """Begin and end a wave, sign a rule, and say whom to ask where nobody is known."""
     said = "Only a reviewer or an administrator may run the claim wave."
     return cannot_sign(user, RUNNING, said, now=now)
+
+
+def gives_themselves(user: User, party: Party, *, now: datetime) -> str | None:
+    """Why nobody signs a rule for, or asks where nobody is known, themselves or a team of theirs."""
+    theirs = Membership.objects.filter(
+        team=party.team_id,
+        team__isnull=False,
+        person=user.person_id,
+        during__contains=now,
+        superseded_at__isnull=True,
+    )
+    if party.person_id == user.person_id or theirs.exists():
+        return f"You stand for {party}: another reviewer or administrator says that it is theirs."
+    return None
 
 
 def why_not_undo(user: User, answer: ClaimAnswer, *, now: datetime) -> str | None:

@@ -141,6 +141,7 @@ def confirm(*, rule: Rule, digest: str, reason: str, by: User, now: datetime) ->
     """Sign the rule as it was shown. NotPossible when it covers something else by now."""
     with transaction.atomic():
         require(rights.why_not_run(by, now=now))
+        require(rights.gives_themselves(by, rule.party, now=now))
         reason = reason_given(reason, what=LEDGER)
         found = preview(rule=rule, now=now, lock=True)
         if not found.claims:

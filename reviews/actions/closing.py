@@ -78,6 +78,11 @@ def cancel(*, case: Case, by: User, now: datetime, reason: str) -> Case:
         held = case.quarantines.filter(state="held").exists()
         if held or case.items.filter(carried_out_at__isnull=False).exists():
             raise NotPossible("Something of it has gone out already: it can only be decided.")
+        if case.alerts.exists() or case.automatic_holds.exists():
+            raise NotPossible(
+                f"An alert or an automatic hold led to {case.key}: it ends through the gate of its"
+                " room, which takes a second person."
+            )
         concluded = Conclusion.objects.filter(question__room=case.pk).exists()
         if concluded or case.containment_steps.exists():
             raise NotPossible(

@@ -16,7 +16,7 @@ from identities import presence
 from identities.actions import identities as identity_actions
 from identities.actions import owning
 from identities.models import Identity, Party, Person, User
-from identities.permissions import NotAllowed, NotPossible, require
+from identities.permissions import NotAllowed, NotPossible, answers_for, require
 from identities.reasons import reason_given
 from reviews import owner_permissions
 
@@ -121,6 +121,11 @@ def _put(
             if getattr(identity, f"{other}_id") == to.pk:
                 raise NotPossible(f"{to} is its {other}: owner, sponsor and backup differ.")
         told = offers.able(to, identity, now=now)
+        if by.person in told and not answers_for(by, identity, now=now):
+            raise NotPossible(
+                f"You do not answer for {identity.name}, and nobody makes themselves its {place}:"
+                " a registration file says it, which a second person signs."
+            )
     owning.place(identity=identity, place=place, to=to, by=by, now=now, because=reason)
     if was is not None and place == "backup":
         seats_of_owner.back_up(identity, was=was, to=to, by=by, now=now)

@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from evidence import ledger
 from identities.actions import grants, two_person
 from identities.enforcers.contract import Permission
-from identities.models import Identity, Team, User
+from identities.models import Identity, Party, Team, User
 from identities.permissions import NotPossible, require
 from identities.reasons import reason_given
 from reviews.break_glass import document, rights
@@ -85,6 +85,9 @@ def sign(*, bundle: Bundle, by: User, now: datetime) -> Bundle:
         if problems:
             raise NotPossible(" ".join(f"{place}: {what}" for place, what in problems[:10]))
         Bundle.objects.filter(slug=row.slug, state="in_force").update(state="ended")
+        # Its teams decide from now on, so that nobody joins one of them alone.
+        for team in Team.objects.filter(name__in=_teams(_said(row)), party=None):
+            Party.objects.get_or_create(team=team)
         two_person.settle(row, "in_force", by=by, now=now)
         words = "; ".join(f"{about}: {said}" for about, said in document.lines(_said(row)))
         _note(row, "bundle.signed", f"{by.called} signed {row}. {words}", by=by, now=now)
@@ -106,10 +109,15 @@ def _said(row: Bundle) -> Document:
     return rights.document_of(row)
 
 
+def _teams(found: Document) -> set[str]:
+    """The teams that sign by it, or may ask."""
+    return {one.name for one in found.quorum.leaves() if one.of == "team"} | set(found.who.teams)
+
+
 def _missing(found: Document) -> Iterator[tuple[str, str]]:
     """Names in the document that nothing has."""
     named = {(one.of, one.name) for one in found.quorum.leaves()}
-    teams = {name for of, name in named if of == "team"} | set(found.who.teams)
+    teams = _teams(found)
     there = set(Team.objects.filter(name__in=teams).values_list("name", flat=True))
     for name in sorted(teams - there):
         yield "quorum" if ("team", name) in named else "who.teams", f"There is no team {name!r}."

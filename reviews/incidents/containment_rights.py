@@ -1,7 +1,8 @@
 """Who may stop what in an incident, let it go again, and sign playbooks; and the sentence why not.
 
 Owns the table of "Making it stop" as it holds in a room: what can be undone takes one signature of
-the lead, a responder or whoever answers for it; what cannot, the lead's or both seats'.
+the lead, a responder or whoever answers for it; what cannot, both seats', or that of a lead whom
+another person named: whoever opens an incident and leads it would else revoke anything alone.
 """
 
 from datetime import datetime
@@ -17,6 +18,7 @@ from identities.permissions import (
     groups,
 )
 from reviews import permissions
+from reviews.incidents.rights import own_word
 from reviews.models import Case, ContainmentStep, Playbook, RoomRole
 
 OVER = ("closed", "cancelled")
@@ -29,12 +31,26 @@ LEAD, RESPONDER, OWNER = "incident lead", "responder", "who answers for it"
 
 def leads(user: User, case: Case) -> bool:
     """Whether this user's person leads the room now."""
-    return _lead(case) is not None and _lead(case) == user.person_id
+    lead = _lead(case)
+    return lead is not None and lead.person_id == user.person_id
+
+
+def why_not_for_good(case: Case) -> str | None:
+    """Why the lead does nothing alone that cannot be undone: nobody else made them the lead."""
+    lead = _lead(case)
+    if lead is None:
+        return "Nobody leads this incident: name a lead, who may revoke, or ask both seats."
+    if lead.own_word:
+        return (
+            f"{lead.person.name} leads it by their own word: have another person name the lead, who"
+            " may then revoke, or ask both seats."
+        )
+    return None
 
 
 def signs_as(user: User, case: Case, does: str, identity: Identity | None, *, now: datetime) -> str:
     """As what this user may do it alone; "" where they may not."""
-    if leads(user, case):
+    if leads(user, case) and (does not in FOR_GOOD or why_not_for_good(case) is None):
         return LEAD
     if does in FOR_GOOD:
         return ""
@@ -53,9 +69,9 @@ def why_not_contain(
     if why is not None or signs_as(user, case, does, identity, now=now):
         return why
     if does in FOR_GOOD:
-        if _lead(case) is None:
-            return "Nobody leads this incident: name a lead, who may revoke, or ask both seats."
-        return "Only the incident lead revokes alone: it cannot be taken back. Ask both seats."
+        only = "Only the incident lead revokes alone: it cannot be taken back. Ask both seats."
+        why = why_not_for_good(case)
+        return why if why is not None and (leads(user, case) or _lead(case) is None) else only
     if does == "suspend":
         return "Only the incident lead or a responder suspends alone: hold it, or ask both seats."
     name = "it" if identity is None else identity.name
@@ -135,12 +151,14 @@ def _why_not_open(playbook: Playbook) -> str | None:
     return f"{playbook} is {playbook.state.replace('_', ' ')} already."
 
 
-def _lead(case: Case) -> object:
-    """The person who leads the room now, asked of the database once for each case object."""
+def _lead(case: Case) -> RoomRole | None:
+    """Who leads the room now, asked of the database once for each case object."""
     if "_lead_now" not in case.__dict__:
         rows = RoomRole.objects.filter(room=case.pk, role="lead", until__isnull=True)
-        case.__dict__["_lead_now"] = rows.values_list("person_id", flat=True).first()
-    return case.__dict__["_lead_now"]
+        found = rows.select_related("person").annotate(own_word=own_word()).first()
+        case.__dict__["_lead_now"] = found
+    lead: RoomRole | None = case.__dict__["_lead_now"]
+    return lead
 
 
 def _why_not_act(user: User, case: Case, *, now: datetime) -> str | None:

@@ -6,6 +6,9 @@ work in it, and whoever has acted in it does not close it.
 
 from datetime import datetime
 
+from django.db.models import Exists, OuterRef, TextField, Value
+from django.db.models.functions import Cast, Concat
+
 from evidence.models import LedgerEntry
 from identities.models import Identity, Person, User
 from identities.permissions import AUDITOR, LEFT, answers_for, cannot_decide, cannot_sign, groups
@@ -47,6 +50,13 @@ def why_not_work(user: User, case: Case, *, now: datetime) -> str | None:
         f"Only a responder, who answers for the identity, who sits in {case.key} or has a role in"
         " its room works in it."
     )
+
+
+def own_word() -> Exists:
+    """Of a row of RoomRole: whether the person has the role because they said so themselves."""
+    ref = Concat(Value("user:"), Cast("pk", TextField()), output_field=TextField())
+    logins = User.objects.filter(person=OuterRef("person")).annotate(called_ref=ref)
+    return Exists(logins.filter(called_ref=OuterRef("by")))
 
 
 def why_not_end_task(user: User, case: Case, owner: object, *, now: datetime) -> str | None:

@@ -170,11 +170,14 @@ def name_role(*, case: Case, role: str, to: str, by: User, now: datetime) -> Roo
 
 
 def give(room: Room, role: str, person: Person, *, by: By, now: datetime) -> RoomRole:
-    """Whoever has it has it no more. Of a locked case."""
+    """Whoever has it has it no more. Of a locked case. Who has it by their own word can be named by
+    another person, which is what a lead needs who revokes (containment_rights.py)."""
     who, case = acting(by), room.case
     before = in_role(room, role)
     if before is not None and before.person_id == person.pk:
-        raise NotPossible(f"{person.name} is {ROLE_WORDS[role]} of {case.key} already.")
+        again = who.user is None or who.user.person_id == person.pk
+        if again or not room.roles.filter(rights.own_word(), pk=before.pk).exists():
+            raise NotPossible(f"{person.name} is {ROLE_WORDS[role]} of {case.key} already.")
     if role != "closer" and _closes(room, person):
         raise NotPossible(f"{person.name} closes {case.key}, and so has no other role in it.")
     if before is not None:
@@ -183,7 +186,8 @@ def give(room: Room, role: str, person: Person, *, by: By, now: datetime) -> Roo
     row = RoomRole.objects.create(
         room=room, role=role, person=person, since=now, by=who.ref, by_name=who.name
     )
-    was = "" if before is None else f", in place of {before.person.name}"
+    other = before is not None and before.person_id != person.pk
+    was = f", in place of {before.person.name}" if before is not None and other else ""
     entries.note(
         case,
         act="incident.role",

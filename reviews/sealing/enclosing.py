@@ -120,7 +120,9 @@ def _enclose(case: Case, named: Named, reason: str, *, by: User, now: datetime) 
     entries.changed(case, sealed=True)
     row.words = withheld.neutral(case)
     row.save(update_fields=["words"])
-    changes = seats.empty(case, members=members, subjects=about, instead=named.instead, now=now)
+    changes = seats.empty(
+        case, members=members, subjects=about, instead=named.instead, by=by, now=now
+    )
     _room(case, members, by=by, now=now)
     unsent(case, members)
     entries.note(

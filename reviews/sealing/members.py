@@ -54,7 +54,9 @@ def remove(*, case: Case, person: Person, reason: str, by: User, now: datetime) 
         RoomRole.objects.filter(room__case=case, person=person, until__isnull=True).update(
             until=now
         )
-        changes = seats.empty(case, members=left, subjects=subjects_of(case), instead={}, now=now)
+        changes = seats.empty(
+            case, members=left, subjects=subjects_of(case), instead={}, by=by, now=now
+        )
         enclosing.unsent(case, left)
         _note(
             case,
@@ -93,7 +95,7 @@ def name_subject(
             raise NotPossible(f"The case is about {person.name} already.")
         row = CaseSubject.objects.create(case=case, person=person, since=now)
         changes = seats.empty(
-            case, members=members, subjects=subjects_of(case), instead=instead, now=now
+            case, members=members, subjects=subjects_of(case), instead=instead, by=by, now=now
         )
         words = f"said that {case.key} is about {person.name}"
         _note(case, "subject", words, person, reason, by, now, seats=changes)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from uuid import UUID
 
-from identities.models import Party, Person
+from identities.models import Party, Person, User
 from identities.permissions import NotPossible
 from reviews import permissions
 from reviews.actions import settling
@@ -22,9 +22,11 @@ def empty(
     members: Collection[UUID],
     subjects: Collection[UUID],
     instead: Mapping[str, Person],
+    by: User,
     now: datetime,
 ) -> list[dict[str, str | None]]:
-    """Take everybody but members out of the seats of this locked, sealed case; what changed.
+    """Take everybody but members out of the seats of this locked, sealed case; what changed. Who
+    does it (`by`) takes no seat that becomes empty so: else one person would seal a case, and decide.
 
     `instead`: who sits from now on, by the id or the kind of a seat; each is a member. A seat of somebody whom the case is
     about needs one, and of the others those without stay open to any member who is a reviewer.
@@ -54,8 +56,10 @@ def empty(
             )
         if to is not None and to.pk not in members:
             raise NotPossible(f"{to.name} is no member: only members sit in a sealed case.")
+        if to is not None and to.pk == by.person_id and to.pk not in theirs:
+            raise NotPossible("Nobody takes a seat that they empty: name another member.")
         before = str(seat.party or "nobody")
-        if _change(seat, to, members=members, theirs=theirs, case=case):
+        if _change(seat, to, members=members, theirs=theirs, case=case, by=by):
             if suspect:
                 _take_back(case, seat, now=now)
             changes.append(
@@ -76,6 +80,7 @@ def _change(
     members: Collection[UUID],
     theirs: set[UUID | None],
     case: Case,
+    by: User,
 ) -> bool:
     """Whether anybody else sits there, or stands in, than before."""
     party, backup, person = seat.party_id, seat.backup_id, seat.person_id
@@ -95,7 +100,13 @@ def _change(
         seat.person = None
     if (party, backup, person) == (seat.party_id, seat.backup_id, seat.person_id):
         return False
-    seat.save(update_fields=["party", "backup", "person", "signed_before"])
+    if (
+        seat.party_id != party
+        and by.person_id is not None
+        and (to is None or to.pk != by.person_id)
+    ):
+        seat.given_up = sorted({*seat.given_up, by.person_id})
+    seat.save(update_fields=["party", "backup", "person", "signed_before", "given_up"])
     return True
 
 

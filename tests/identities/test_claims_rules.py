@@ -9,7 +9,16 @@ from django.test import Client
 
 from evidence.models import LedgerEntry
 from identities.claims import answering, asking, ruling
-from identities.models import Claim, ClaimAnswer, ClaimRefusal, Service, User
+from identities.models import (
+    Claim,
+    ClaimAnswer,
+    ClaimRefusal,
+    Membership,
+    Party,
+    Service,
+    Team,
+    User,
+)
 from identities.permissions import NotAllowed, NotPossible
 from tests.identities.claimed import carried, crm, look, owners, team, unowned
 from tests.identities.conftest import NOW, party
@@ -237,3 +246,29 @@ def test_service_of_a_rule_that_has_an_owner_stays_theirs(tagged: dict[str, Any]
     shown = ruling.preview(rule=said, now=NOW)
     with pytest.raises(NotPossible, match="The service has an owner: Sara"):
         ruling.confirm(rule=said, digest=shown.digest, reason="x", by=tagged["rita"], now=NOW)
+
+
+@pytest.mark.parametrize("to", ["person", "team"])
+def test_nobody_gives_themselves_what_nobody_owns(
+    crm: dict[str, Any], unowned: Make, to: str
+) -> None:
+    """By a rule, nor by asking themselves where nobody is known; a yes of theirs would follow."""
+    rita = crm["rita"]
+    mine = Party.objects.get_or_create(person=rita.person)[0]
+    if to == "team":
+        team = Team.objects.create(name="Mine")
+        mine = Party.objects.create(team=team)
+        Membership.objects.create(
+            team=team, person=rita.person, during=(NOW, None), recorded_at=NOW
+        )
+    for at in range(4):
+        unowned(f"t-{at}", ("owner", "me"))
+    look()
+    said = ruling.Rule(party=mine, kind="owner", value="me")
+    shown = ruling.preview(rule=said, now=NOW)
+    assert shown.claims
+    with pytest.raises(NotAllowed, match="another reviewer or administrator says"):
+        ruling.confirm(rule=said, digest=shown.digest, reason="x", by=rita, now=NOW)
+    nobody = Claim.objects.filter(party=None, state="open").values_list("bundle", flat=True)[0]
+    with pytest.raises(NotAllowed, match="another reviewer or administrator says"):
+        answering.pass_on(bundle=nobody, ask=str(mine), by=rita, now=NOW, reason="x")

@@ -222,6 +222,32 @@ def test_agent_bound_to_two_identities_is_ambiguous(active: Make) -> None:
     assert ask("nobody") == (False, "unknown_subject")
 
 
+def test_task_of_none_of_its_delegations_is_denied_where_one_names_a_task(active: Make) -> None:
+    row = active(expires_at=datetime.now(UTC) + DAY)
+    grant(row)
+    assert ask(task="anything") == (True, "inside")
+    other = grant(row, slug="monthly", task="monthly reports", resources=["reports/*"])
+    assert ask(task="anything") == (False, "task_not_covered")
+    assert ask() == (True, "inside")
+    # One whose time is over names none any more.
+    other.versions.update(during=(None, NOW - DAY))
+    assert ask(task="anything") == (True, "inside")
+
+
+def test_type_of_the_subject_is_one_of_what_it_is(active: Make) -> None:
+    row = active(expires_at=datetime.now(UTC) + DAY)
+    grant(row)
+    bound(row, USER)
+    bound(row, KEY)
+    name, arn = ("identity", "Service-Account", "agent"), ("service account", "principal", "arn")
+    for subject, known in (("svc-report", name), (ARN, arn)):
+        for one in known:
+            assert ask(subject, subject_type=one) == (True, "inside"), one
+        for other in {"user", "payment", "agent", "access_key"} - set(known):
+            assert ask(subject, subject_type=other) == (False, "wrong_subject_type"), other
+    assert ask(KEY.value, subject_type="access_key") == (False, "unknown_credential")
+
+
 # The wire
 
 
@@ -257,6 +283,12 @@ def test_permit_and_deny_are_http_200(client: Client, active: Make, token: Make)
         [delegation.key],
         row.key,
         True,
+    )
+    other = BODY | {"subject": BODY["subject"] | {"type": "user"}}
+    refused = post(client, other, secret).json()["context"]
+    assert (refused["reason"], refused["reason_user"]["en"]) == (
+        "wrong_subject_type",
+        f"{row.key} is no 'user': as subject.type send identity or service_account or agent.",
     )
     denied = post(client, BODY | {"resource": {"type": "s3", "id": "hr/1"}}, secret)
     assert (denied.status_code, denied.json()["decision"], denied.json()["context"]["reason"]) == (
