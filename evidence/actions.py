@@ -23,7 +23,7 @@ SHOWN_ONCE = "source.secret_shown"
 LONGEST_LAG_SECONDS = 7 * 86_400
 LONGEST_REALM = 200
 
-ADDING_TAKES_TWO = "Other sources speak for these realms already (none: for any): a second person signs this first."
+ADDING_TAKES_TWO = "Other sources hold evidence already: a second person signs this first."
 COMPLETE_TAKES_TWO = (
     "Findings are built on what is missing from a complete source: a second person signs this first."
     " Propose it on the page of the source."
@@ -86,7 +86,7 @@ def add_source(
     ):
         if wrong:
             raise NotPossible(sentence)
-    if second_person.adding_waits(named, by):
+    if second_person.adding_waits(by):
         raise NotPossible(ADDING_TAKES_TWO)
     with transaction.atomic():
         source, made = Source.objects.get_or_create(
@@ -217,7 +217,7 @@ class _NewToken:
 
 
 class _Added:
-    """A source beside others that speak for the same realms, with its token."""
+    """A source beside others that hold evidence, with its token."""
 
     @staticmethod
     def lines(document: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -23,7 +23,7 @@ class Token(NamedTuple):
 
 def add(said: Mapping[str, Any], *, by: Reader, now: datetime) -> Token:
     """A new source with its token; `said`: what `actions.add_source` takes."""
-    if second_person.adding_waits(said["realms"], by):
+    if second_person.adding_waits(by):
         reason = f"the new source {said['name']}"
         key, token = actions.propose_source(**said, by=by, now=now, reason=reason)
         return Token(Source(name=said["name"], title=said["title"]), token, key)

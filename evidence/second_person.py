@@ -4,11 +4,9 @@ Owns which acts those are, what each changes in words, and how it is applied. Ev
 people: who may sign, and the proposal itself, are said from above (`ask`, set when the app starts).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
-
-from django.db.models import Exists, OuterRef, Q
 
 from evidence.models import Deposit, Source
 from evidence.permissions import COMMAND, NotPossible, Reader
@@ -61,20 +59,16 @@ def require(source: Source, by: Reader) -> None:
         raise NotPossible(TAKES_TWO.format(source.name))
 
 
-def adding_waits(realms: Iterable[str], by: Reader) -> bool:
-    """Whether one person alone may not add a source that speaks for these realms (none: for any):
-    others that hold evidence speak for them already."""
-    if not is_alone(by):
-        return False
-    others = Source.objects.filter(Exists(Deposit.objects.filter(source=OuterRef("pk"))))
-    named = list(realms)
-    return (others.filter(Q(realms=[]) | Q(realms__overlap=named)) if named else others).exists()
+def adding_waits(by: Reader) -> bool:
+    """Whether one person alone may not add a source: others hold evidence. The first ones of a new
+    installation are one person's, as there may be no other yet."""
+    return is_alone(by) and Deposit.objects.exists()
 
 
 def sending_waits(source: Source, by: Reader) -> bool:
     """Whether what one person sends by hand to this source waits for a second one: it holds
-    evidence, or others that do speak for its realms."""
-    return waits(source, by) or adding_waits(source.realms, by)
+    evidence, or others do."""
+    return waits(source, by) or adding_waits(by)
 
 
 def propose(

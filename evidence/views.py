@@ -79,7 +79,12 @@ def source_new(request: HttpRequest, by: Reader) -> HttpResponse:
             return page(request, "source_token.html", pages.token(*made))
         except NotPossible as problem:
             form.add_error(None, str(problem))
-    context = {"section": "sources", "form": form, "action_url": "/sources/new/"}
+    context = {
+        "section": "sources",
+        "form": form,
+        "action_url": "/sources/new/",
+        "waits": second_person.adding_waits(by),
+    }
     return page(request, "source_new.html", context, status=400 if form.errors else 200)
 
 

@@ -340,7 +340,8 @@ def why_not_cancel(user: User, case: Case, *, now: datetime) -> str | None:
         return "Only the requester may take a request back; the seats deny it."
     if case.opened_by != user.ref and "administrator" not in groups(user):
         return "Only who opened this case or an administrator may cancel it."
-    if case.door not in ("access_review", "incident"):
+    own = case.door == "incident" and case.opened_by == user.ref
+    if own or case.door not in ("access_review", "incident"):
         return None
     return _why_not_end_review(user, case, now=now)
 

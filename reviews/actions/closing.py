@@ -4,7 +4,7 @@ from datetime import datetime
 
 from django.db import IntegrityError, transaction
 
-from evidence.models import Event
+from evidence.models import Event, LedgerEntry
 from identities.models import DelegationVersion, User
 from identities.permissions import NotPossible, require
 from identities.reasons import reason_given
@@ -78,10 +78,12 @@ def cancel(*, case: Case, by: User, now: datetime, reason: str) -> Case:
         held = case.quarantines.filter(state="held").exists()
         if held or case.items.filter(carried_out_at__isnull=False).exists():
             raise NotPossible("Something of it has gone out already: it can only be decided.")
-        if case.alerts.exists() or case.automatic_holds.exists():
+        joined = LedgerEntry.objects.filter(subject=case.key, act="incident.joined")
+        reported = joined.exclude(by=case.opened_by).exists()
+        if reported or case.alerts.exists() or case.automatic_holds.exists():
             raise NotPossible(
-                f"An alert or an automatic hold led to {case.key}: it ends through the gate of its"
-                " room, which takes a second person."
+                f"An alert, an automatic hold or somebody else led to {case.key}: it ends through"
+                " the gate of its room, which takes a second person."
             )
         concluded = Conclusion.objects.filter(question__room=case.pk).exists()
         if concluded or case.containment_steps.exists():

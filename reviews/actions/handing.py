@@ -68,7 +68,8 @@ def hand_over(
         if why is not None:
             raise NotPossible(why)
         before = str(seat.party or "nobody")
-        _change(seat, party, by=by)
+        # Who names a team for an empty seat does not sign for it.
+        _change(seat, party, by=None if names and party.team_id is None else by)
         of = f"the seat of the {SEAT_WORDS[seat.kind]}"
         words = f"{by.called} handed {of} to {party}: {reason}"
         if names:
@@ -96,12 +97,12 @@ def hand_over(
     return seat
 
 
-def _change(seat: Seat, party: Party, *, by: User) -> None:
-    """`by`: who gives it away, or names its team, and signs in it no more."""
+def _change(seat: Seat, party: Party, *, by: User | None) -> None:
+    """`by`: who gives it away, or names its team, and signs in it no more; None: who was never in it."""
     if seat.person_id is not None:
         seat.signed_before = sorted({*seat.signed_before, seat.person_id})
     # To be handed a seat back makes it one's own again.
-    gone = {*seat.given_up, *([] if by.person_id is None else [by.person_id])}
+    gone = {*seat.given_up, *([] if by is None or by.person_id is None else [by.person_id])}
     seat.given_up = sorted(gone - {party.person_id})
     seat.party, seat.person = party, None
     seat.save(update_fields=["party", "person", "signed_before", "given_up"])

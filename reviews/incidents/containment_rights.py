@@ -35,7 +35,7 @@ def leads(user: User, case: Case) -> bool:
     return lead is not None and lead.person_id == user.person_id
 
 
-def why_not_for_good(case: Case) -> str | None:
+def _not_for_good(case: Case) -> str | None:
     """Why the lead does nothing alone that cannot be undone: nobody else made them the lead."""
     lead = _lead(case)
     if lead is None:
@@ -50,7 +50,7 @@ def why_not_for_good(case: Case) -> str | None:
 
 def signs_as(user: User, case: Case, does: str, identity: Identity | None, *, now: datetime) -> str:
     """As what this user may do it alone; "" where they may not."""
-    if leads(user, case) and (does not in FOR_GOOD or why_not_for_good(case) is None):
+    if leads(user, case) and (does not in FOR_GOOD or _not_for_good(case) is None):
         return LEAD
     if does in FOR_GOOD:
         return ""
@@ -70,7 +70,7 @@ def why_not_contain(
         return why
     if does in FOR_GOOD:
         only = "Only the incident lead revokes alone: it cannot be taken back. Ask both seats."
-        why = why_not_for_good(case)
+        why = _not_for_good(case)
         return why if why is not None and (leads(user, case) or _lead(case) is None) else only
     if does == "suspend":
         return "Only the incident lead or a responder suspends alone: hold it, or ask both seats."

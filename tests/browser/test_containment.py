@@ -9,7 +9,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from identities.models import Credential, Finding, Revocation, User
-from reviews.incidents import containing, opening, playbooks, running, targets
+from reviews.incidents import containing, opening, playbooks, rooms, running, targets
 from reviews.models import Case, CaseTicket, ContainmentStep, Playbook, PlaybookRun, TicketWord
 from tests.browser.conftest import OVERFLOW, Open, picture
 from tests.browser.signing import confirm
@@ -44,6 +44,9 @@ def incident() -> Case:
             findings=[finding],
             by=who("ines"),
             now=timezone.now(),
+        )
+        rooms.name_role(
+            case=case, role="lead", to=who("ines").email, by=who("leila"), now=timezone.now()
         )
     return case
 

@@ -25,9 +25,11 @@ from evidence.models import (
 )
 from evidence.permissions import COMMAND, NotPossible
 from evidence.queries.events import ref_of
-from identities.models import Person, User
+from identities.actions import changes
+from identities.models import Person, ProposedChange, User
 from tests.evidence.bodies import record, trail
 from tests.evidence.test_retention import month_of, old, short
+from tests.reviews.conftest import make_user
 from tests.signed_in import sure, unsure
 
 __all__ = ["short"]
@@ -138,11 +140,14 @@ def test_hold_is_placed_and_released(
     )
     assert "case 9" in words(client.get("/sources/trail/"))
     address = f"/sources/trail/holds/{hold.pk}/release/"
-    assert client.post(address, {"reason": "over"}).status_code == 302
+    proposed = client.post(address, {"reason": "over"})
+    assert proposed["Location"] == f"/changes/{ProposedChange.objects.get().key}/"
+    ada = make_user("ada", "administrator")
+    changes.sign(change=ProposedChange.objects.get(), by=ada, now=timezone.now())
     assert client.post(address, {"reason": "over"}).status_code == 409
     assert client.post("/sources/trail/holds/", {"reason": "x", "actor": "no"}).status_code == 409
     acts = list(LedgerEntry.objects.order_by("pk").values_list("act", flat=True))
-    assert acts == ["hold.placed", "hold.released"]
+    assert acts == ["hold.placed", "change.proposed", "change.signed", "hold.released"]
 
 
 @pytest.mark.django_db

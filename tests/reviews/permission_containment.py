@@ -14,13 +14,17 @@ from .permission_world import Row, World
 IN = "containment_rights"
 OWNS = "Only the incident lead, a responder or who answers for svc-report may stop it here."
 NO_LEAD = "Nobody leads this incident: name a lead, who may revoke, or ask both seats."
+OWN = (
+    "Rita leads it by their own word: have another person name the lead, who may then revoke, or ask"
+    " both seats."
+)
 ALONE = "Only the incident lead revokes alone: it cannot be taken back. Ask both seats."
 SUSPENDS = "Only the incident lead or a responder suspends alone: hold it, or ask both seats."
 WRITES = "Only a responder, a reviewer or an administrator writes playbooks."
 SUBJECT = "You are the subject of this incident: somebody else acts in it."
 
 
-def incident(w: World, lead: str = "", **fields: Any) -> Case:
+def incident(w: World, lead: str = "", own: bool = False, **fields: Any) -> Case:
     """CS-77 of the story's identity, led by nobody or by one of its people."""
     said: dict[str, Any] = {"door": "incident", "state": "open"} | fields
     row = Case.objects.create(
@@ -34,8 +38,13 @@ def incident(w: World, lead: str = "", **fields: Any) -> Case:
     Case.objects.filter(pk=row.pk).update(number=77)
     if lead:
         room = Room.objects.create(case=row, detected_at=NOW)
+        user = w.user(lead)
         RoomRole.objects.create(
-            room=room, role="lead", person=person_of(w.user(lead)), since=NOW, by="x"
+            room=room,
+            role="lead",
+            person=person_of(user),
+            since=NOW,
+            by=user.ref if own else "x",
         )
     return Case.objects.get(pk=row.pk)
 
@@ -83,6 +92,8 @@ def of_containment() -> Iterator[Row]:
         yield Row(act, contains(name, does), said)
     for does in ("revoke", "suspend", "sessions"):
         yield Row(act, contains("rita", does, "rita"), None)
+        said = None if does == "suspend" else OWN
+        yield Row(act, contains("rita", does, "rita", own=True), said)
     yield Row(act, contains("rex", "sessions", "rita"), ALONE)
     over = "CS-77 is closed: nothing is stopped in it."
     yield Row(act, contains("rex", "hold", state="closed"), over)

@@ -127,6 +127,11 @@ def of_owners() -> Iterator[Row]:
         )
     yield Row(
         "why_not_answer_offer",
+        lambda w: p.why_not_answer_offer(w.user("gus"), offer(w, own=True), now=NOW),
+        "You asked: nobody makes themselves the owner. Somebody else of them accepts, or asks you.",
+    )
+    yield Row(
+        "why_not_answer_offer",
         lambda w: p.why_not_answer_offer(w.user("gus"), offer(w, himself=True), now=NOW),
         f"You are gus: {SELF}",
     )
@@ -198,7 +203,9 @@ def gus(world: World) -> Party:
     return Party.objects.get_or_create(person=world.user("gus").person)[0]
 
 
-def offer(world: World, *, state: str = "open", himself: bool = False) -> OwnerOffer:
+def offer(
+    world: World, *, state: str = "open", himself: bool = False, own: bool = False
+) -> OwnerOffer:
     identity = world.identity(kind="human", name="gus") if himself else world.identity()
     return OwnerOffer.objects.create(
         identity=identity,
@@ -207,6 +214,7 @@ def offer(world: World, *, state: str = "open", himself: bool = False) -> OwnerO
         reason="x",
         asked_at=NOW,
         asked_by=world.user("rita").ref,
+        asked_person=person_of(world.user("gus")) if own else None,
         deadline_at=NOW + DAY,
         state=state,
     )

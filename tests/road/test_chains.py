@@ -108,17 +108,26 @@ def test_alert_is_not_hidden_by_cancelling_its_incident(story: Told, mia: User) 
     send(source_of(), plain(names=["AKIAEXAMPLEQP7D00099"]))
     case = alerts.match(alert=sweep()[0], identity=story.identity, reason="x", by=mia, now=NOW)
     assert isinstance(case, Case)
-    with pytest.raises(NotPossible, match="An alert or an automatic hold led to"):
+    with pytest.raises(NotPossible, match="An alert, an automatic hold or somebody else led to"):
         actions.cancel(case=case, by=mia, now=NOW, reason="nothing in it")
 
 
 def test_nobody_cancels_the_incident_of_what_they_answer_for(story: Told) -> None:
     story.ines.groups.add(Group.objects.get_or_create(name="administrator")[0])
     case, _ = opened(story, by=make_user("rex", "responder"))
-    for user in (User.objects.get(pk=story.ines.pk),):
-        why = permissions.why_not_cancel(user, case, now=NOW)
-        assert why is not None
-        assert why.startswith("You answer for svc-report")
+    why = permissions.why_not_cancel(User.objects.get(pk=story.ines.pk), case, now=NOW)
+    assert why is not None
+    assert why.startswith("You answer for svc-report")
+
+
+def test_who_opened_an_incident_does_not_cancel_what_somebody_else_reported(story: Told) -> None:
+    case, _ = opened(story)
+    assert opened(story, by=make_user("rex", "responder"), reason="another address") == (
+        case,
+        False,
+    )
+    with pytest.raises(NotPossible, match="or somebody else led to"):
+        actions.cancel(case=again(case), by=story.ines, now=NOW, reason="a drill")
 
 
 # --- owners, backups and seats ---------------------------------------------------------------------

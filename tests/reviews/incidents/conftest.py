@@ -1,6 +1,6 @@
 """An incident of the story's identity with its room, and the few acts that many tests begin with."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -39,6 +39,12 @@ def incident(story: Told) -> Case:
 def rex(story: Told) -> User:
     """A responder who has not acted in it."""
     return make_user("rex", "responder")
+
+
+def named(case: Case, by: User, lead: str = "Ines", *, now: datetime = NOW) -> Case:
+    """Another person says that she leads, so that she may revoke."""
+    rooms.name_role(case=case, role="lead", to=lead, by=by, now=now)
+    return fresh(case)
 
 
 def refs(most: int = 1) -> list[tuple[Any, int]]:

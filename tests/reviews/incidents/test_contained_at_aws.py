@@ -17,7 +17,7 @@ from tests.awslab.lab import ANY_S3, Lab
 from tests.identities.revoking import pointed_at_the_account
 from tests.reviews.conftest import DAY, HOUR, Told, make_user
 
-from .conftest import opened
+from .conftest import named, opened
 from .test_playbooks import written
 
 __all__ = ["aws_account", "lab", "pointed_at_the_account"]
@@ -69,7 +69,7 @@ def test_two_keys_are_held_and_sessions_ended_by_one_signature(story: Told, lab:
             expires_at=None if standing else now + HOUR,
             state_at=now - HOUR,
         )
-    case, _ = opened(story, now=now)
+    case = named(opened(story, now=now)[0], story.samuel, now=now)
     text = written(
         "{does: block, targets: identity}",
         "{does: hold, targets: credentials}",

@@ -13,7 +13,7 @@ from reviews.incidents import contained, containing, rooms
 from reviews.models import Case, CaseMember, ContainmentStep, ContainmentTarget, Item, Seat
 from tests.reviews.conftest import HOUR, NOW, Told, make_user, person_of
 
-from .conftest import MINUTE, fresh
+from .conftest import MINUTE, fresh, named
 from .stops import come_to, other_identity, second_key, things
 from .stops import contained as stopped
 
@@ -246,6 +246,9 @@ def test_revoking_is_the_lead_s_alone_and_cannot_be_undone(
 ) -> None:
     with pytest.raises(NotAllowed, match="Only the incident lead revokes alone"):
         stopped(incident, rex, "revoke", story.credential.key)
+    with pytest.raises(NotAllowed, match="Ines leads it by their own word"):
+        stopped(incident, story.ines, "revoke", story.credential.key)
+    incident = named(incident, rex)
     step = stopped(incident, story.ines, "revoke", story.credential.key)
     assert Revocation.objects.get().requested_by == story.ines.ref
     with pytest.raises(NotAllowed, match="does not come back"):
@@ -343,6 +346,7 @@ def test_sealed_incident_says_neither_its_key_nor_its_reason_nor_who_asked(
 def test_sessions_that_live_are_ended_once_for_each_change_at_the_target(
     story: Told, incident: Case
 ) -> None:
+    incident = named(incident, story.samuel)
     step = stopped(incident, story.ines, "sessions", story.identity.key)
     assert "No session of svc-report that lives is in evidence" in step.targets.get().failed_why
     assert ContainmentTarget.objects.count() == 1

@@ -18,7 +18,7 @@ from tests.reviews.test_api import token
 from tests.reviews.test_pages import PASSWORD, as_user
 from tests.signed_in import by_hand, unsure
 
-from .conftest import opened
+from .conftest import named, opened
 from .stops import come_to, contained, second_key
 
 __all__ = ["as_user"]
@@ -29,8 +29,9 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 
 @pytest.fixture
 def led(story: Told) -> Case:
-    """An incident of now, led by Ines."""
-    return opened(story, now=timezone.now())[0]
+    """An incident of now, led by Ines, as Samuel says."""
+    now = timezone.now()
+    return named(opened(story, now=now)[0], story.samuel, now=now)
 
 
 def words(answer: Any) -> str:

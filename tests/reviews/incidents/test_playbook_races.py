@@ -12,7 +12,7 @@ from reviews.incidents import running
 from reviews.models import ContainmentTarget, Item, Playbook, PlaybookRun
 from tests.reviews.conftest import NOW, Told, tell_story
 
-from .conftest import MINUTE, opened
+from .conftest import MINUTE, named, opened
 from .stops import come_to, second_key
 from .test_playbooks import in_force, run, written
 
@@ -37,7 +37,7 @@ def together(act: Any) -> list[Any]:
 
 def test_one_signature_sent_several_times_is_one_run_and_workers_begin_each_step_once() -> None:
     story: Told = tell_story()
-    case, _ = opened(story)
+    case = named(opened(story)[0], story.samuel)
     second_key(story)
     playbook: Playbook = in_force(
         story,

@@ -11,9 +11,10 @@ from identities.permissions import NotAllowed, NotPossible
 from reviews.incidents import containing, playbook_document, playbooks, running
 from reviews.models import Case, ContainmentStep, Item, Playbook, PlaybookRun
 from reviews.policy_document import DocumentError
+from tests import once
 from tests.reviews.conftest import HOUR, NOW, Told, make_user
 
-from .conftest import MINUTE
+from .conftest import MINUTE, named, opened
 from .stops import come_to, other_identity, second_key
 
 pytestmark = pytest.mark.django_db
@@ -25,6 +26,13 @@ steps:
   - {does: sessions, targets: identity, then: regardless}
   - {does: narrow, targets: delegations}
 """
+
+
+@pytest.fixture
+@once.told
+def incident(story: Told) -> Case:
+    """Opened by Ines, whom Samuel named its lead."""
+    return named(opened(story)[0], story.samuel)
 
 
 def written(*steps: str) -> str:
