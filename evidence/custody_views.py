@@ -27,9 +27,7 @@ def said(request: HttpRequest, name: str, longest: int = 2_000) -> str:
 def retention(request: HttpRequest, by: Reader, name: str) -> HttpResponse:
     source = get_object_or_404(Source, name=name)
     days, reason = whole(said(request, "days")) or 0, said(request, "reason")
-    if key := changing.keep_for(
-        source=source, days=days, reason=reason, by=by, now=timezone.now()
-    ):
+    if key := changing.keep_for(source=source, days=days, reason=reason, by=by, now=timezone.now()):
         return _waits(request, key)
     messages.success(request, f"{name} is kept for {days:,} days.")
     return redirect("source_page", name=name)

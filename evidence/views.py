@@ -36,6 +36,7 @@ from evidence import (
     pages,
     permissions,
     readings,
+    second_person,
     uploads,
 )
 from evidence.forms import DeclareForm, SourceForm

@@ -45,7 +45,7 @@ WHERE consumer = 'credentials' AND done_at IS NOT NULL AND deposit_id IN (
 class Migration(migrations.Migration):
     dependencies = [
         ("evidence", "0034_networks"),
-        ("identities", "0043_networks_of_keys"),
+        ("identities", "0044_inferred_places"),
     ]
 
     operations = [

@@ -227,7 +227,7 @@ def test_what_was_judged_before_is_judged_once_more(
         as_owner(f"TRUNCATE {model._meta.db_table} CASCADE")
     settle()
     assert (remembered(), events()) == ((0, 0), 0)
-    as_owner(import_module("identities.migrations.0047_judge_again").AGAIN)
+    as_owner(import_module("identities.migrations.0046_judge_again").AGAIN)
     assert Rejudging.objects.count() == 1
     now = timezone.now()
     newest = Deposit.objects.latest("pk").pk
@@ -248,7 +248,7 @@ def test_migration_deletes_what_no_event_says(bot: Identity, as_owner: AsOwner) 
             "INSERT INTO identities_calleraddress (identity_no, actor_id, address_id, day, tool)"
             " SELECT identity_no, actor_id, 0, day, true FROM identities_calleraddress"
         )
-    as_owner(import_module("identities.migrations.0047_judge_again").GONE)
+    as_owner(import_module("identities.migrations.0046_judge_again").GONE)
     assert remembered() == (4, 2)
 
 

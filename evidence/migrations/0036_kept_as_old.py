@@ -44,7 +44,7 @@ END $$;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("evidence", "0034_networks")]
+    dependencies = [("evidence", "0035_spans_that_name_a_pod")]
 
     operations = [
         migrations.AddField("deposit", "old", models.IntegerField(db_default=0)),

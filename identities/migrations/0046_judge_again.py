@@ -35,7 +35,7 @@ WHERE consumer = 'judging' AND done_at IS NOT NULL HAVING max(deposit_id) IS NOT
 
 
 class Migration(migrations.Migration):
-    dependencies = [("identities", "0043_networks_of_keys")]
+    dependencies = [("identities", "0045_principals_made")]
     operations = [
         migrations.CreateModel(
             name="Rejudging",
