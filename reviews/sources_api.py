@@ -234,7 +234,7 @@ def drop(request: Request, name: str) -> Response:
         dropping.require_size(request.META.get("CONTENT_LENGTH", ""))
         with SpooledTemporaryFile(max_size=8 * MEBI) as kept:
             return _dropped(source, request, kept, by)
-    except dropping.Refused as problem:
+    except (dropping.Refused, evidence_api.Refused) as problem:
         refused = Response({"detail": str(problem)}, status=problem.status)
         if problem.retry_after:
             refused["Retry-After"] = str(problem.retry_after)
@@ -243,15 +243,20 @@ def drop(request: Request, name: str) -> Response:
 
 def _dropped(source: Source, request: Request, kept: Any, by: Reader) -> Response:
     """The body as it comes, never parsed here: it may have 2 GiB."""
-    stream, _ = evidence_api.stream_of(request._request)
+    stream, stated = evidence_api.stream_of(request._request)
     size = 0
     while piece := stream.read(MEBI):
         size += len(piece)
         if size > doors.LARGEST_FILE:
             raise dropping.Refused(f"A file may have {doors.LARGEST_FILE // MEBI} MiB.", 413)
         kept.write(piece)
+    if stated is not None and size < stated:
+        raise dropping.Refused("Nothing was stored: the file broke off before its end.", 400)
     kept.seek(0)
-    asked = {key: request.query_params.get(key, "")[:200] for key in ("read_as", "file")}
+    asked = {
+        key: request.query_params.get(key, "")[:200].replace("\0", "")
+        for key in ("read_as", "file")
+    }
     upload = File(kept, name=asked["file"] or "upload")
     upload.size = size
     *_, last = dropping.take(source, upload, asked["read_as"], by=by)

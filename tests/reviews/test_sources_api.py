@@ -243,5 +243,7 @@ def test_a_file_is_taken_and_waits_where_evidence_is_held(prod: Source, jonas: U
     assert (Deposit.objects.count(), PendingUpload.objects.get().records) == (1, 1)
     signed(jonas)
     assert call(rita, "POST", "prod/files/", b"")[0] == 411
+    strange = by_hand(rita) | {"Content-Encoding": "br"}
+    assert call(strange, "POST", "prod/files/", b"x")[0] == 415
     assert call(rita, "POST", "prod/files/?read_as=none", b"x")[0] == 400
     assert call(make_user("gus", "owner"), "POST", "prod/files/", b"x")[0] == 403
