@@ -319,7 +319,7 @@ def pure(apis: Iterable[Record], spans: Iterable[Record]) -> set[tuple[int, int,
             ApiEvent(
                 number(one), one.at or 0, one.request_id, one.action, key(one), None,
                 value(one.principal), None, one.address, one.user_agent,
-                frozenset({token(one)} - {None}),
+                frozenset(name for name in [token(one)] if name is not None),
             )
             for one in apis
         ],
