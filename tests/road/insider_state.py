@@ -84,6 +84,7 @@ KINDS: dict[str, tuple[str, str, str]] = {
     ),
     "retention": ("evidence_source", "true", "id retention_days"),
     "connections": ("evidence_connection", "true", "source_id paused settings connector"),
+    "when it is pulled": ("evidence_connection", "true", "source_id next_at"),
     "evidence": ("evidence_deposit", "true", "id"),
     "readings": ("evidence_mappingversion", "true", "id"),
     "erasures": ("evidence_erasure", "state IN ('confirmed', 'done')", "id"),

@@ -166,6 +166,10 @@ ALONE: dict[str, dict[str, str]] = {
         " confirms a finding, which hides nothing: it is listed, counted, asked about and held for"
         " as an open one is",
     },
+    "when it is pulled": {
+        "source_pause": "an hour later, once a day, so that one person meets a flood",
+        "source_pull": "at once, instead of later",
+    },
     "alerts": {
         "alert_match": "it opens or joins an incident of whom its names are, or of somebody where"
         " they are nobody's: it stands in the timeline there, and a second person closes it",

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from django.apps import apps
 
-from evidence.models import Anchor, Deposit, Erasure, Event
+from evidence.models import Anchor, Connection, Deposit, Erasure, Event, Source
 from identities.models import Credential, Finding, OutgoingSwitch, Party, Person, User
 from reviews.models import Bundle, Case, Freeze, Item, ModeRule
 from tests.reviews.conftest import NOW, Told, person_of
@@ -37,6 +37,12 @@ def plant(story: Told) -> dict[str, dict[str, Any]]:
     freeze = Freeze.objects.create(since=NOW, until=NOW + DAY, asked=person_of(story.rita), **said)
     bundle = Bundle.objects.create(slug="more", version=1, document=DOCUMENT, **said)
     OutgoingSwitch.objects.create(to="stopped", **said)
+    Connection.objects.create(
+        source=Source.objects.get(name="cloudtrail"),
+        connector="elastic",
+        settings={"url": "https://logs.invalid", "api_key": "ELASTIC", "index": "logs-*"},
+        next_at=NOW + timedelta(minutes=5),
+    )
     for row in (mode, freeze):
         row.refresh_from_db()
     return {
@@ -191,13 +197,13 @@ class World:
             given.setdefault(name, spare.get(kind, "x"))
         return {name: given[name] for name in wanted}
 
-    def address(self, route: Route) -> str:
+    def address(self, route: Route, more: dict[str, Any] | None = None) -> str:
         """Where a request to this route goes; its fixed arguments are the resolver's."""
         path = route.path
         if path.startswith("^") or "(?P<" in path:
             path = re.sub(r"\(\?P<(\w+)>(?:[^()\[\]]|\[[^\]]*\])*\)", r"<\1>", path)
             path = re.sub(r"[\^$]|/\?", "", path)
-        given = self.kwargs(Route(route.name, path, route.verbs))
+        given = self.kwargs(Route(route.name, path, route.verbs)) | (more or {})
         return "/" + re.sub(r"<(?:\w+:)?(\w+)>", lambda part: str(given[part[1]]), path)
 
 

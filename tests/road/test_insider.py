@@ -15,14 +15,16 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.core.cache import cache
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import transaction
 from django.test import Client
+from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 
 from evidence import doors
 from evidence.models import Source
 from evidence.names import memory
 from identities.models import User
-from tests.reviews.conftest import NOW, Told, make_user, person_of, story
+from tests.reviews.conftest import NOW, Told, make_user, person_of, record, story
 from tests.reviews.test_api import token
 from tests.reviews.test_api_permission_first import Act, acts
 from tests.road import insider_state as state
@@ -38,6 +40,12 @@ from tests.road.insider_world import DAY, WORDS, World, proposed_by
 
 __all__ = ["acts", "story"]
 pytestmark = pytest.mark.django_db
+FORM = "application/x-www-form-urlencoded"
+# What one person drops onto a source: a record by which the key called once more.
+RECORD = json.dumps({"Records": [record(77, "DeleteObject", "invoices/1.pdf", NOW)]})
+FILE = encode_multipart(
+    BOUNDARY, {"file": SimpleUploadedFile("more.json", RECORD.encode()), "format": ""}
+)
 TOKENS = ("act", "read", "decide", "declare", "signals")
 
 
@@ -101,15 +109,17 @@ class Walker:
                 else:
                     body.pop(member, None)
 
-    def send(self, route: str, address: str, verb: str, body: Any, *, form: bool) -> dict[str, Any]:
+    def send(
+        self, route: str, address: str, verb: str, body: Any, *, form: bool, kind: str = ""
+    ) -> dict[str, Any]:
         """Send one request, note what it changed, and take it back; which members were wrong."""
         kept = {name: one.value for name, one in self.client.cookies.items()}
         with state.writes() as seen, transaction.atomic():
             response = self.client.generic(
                 verb,
                 address,
-                _encoded(body) if form else json.dumps(body),
-                content_type="application/x-www-form-urlencoded" if form else "application/json",
+                _encoded(body) if form else body if isinstance(body, bytes) else json.dumps(body),
+                content_type=kind or FORM if form or kind else "application/json",
                 headers=self.headers,
             )
             wrote = seen["writes"] > 0
@@ -220,7 +230,7 @@ def walk(world: World, walker: Walker, forms: dict[str, list[tuple[str, dict[str
         if not route.writes:
             continue
         address = world.address(route)
-        of_api = route.path.startswith("api/") or not _is_page(route)
+        of_api = route.path.startswith("api/") or not is_page(route)
         if of_api:
             key = "/" + re.sub(r"<[^>]*>", "{}", route.path)
             verb = "POST" if "POST" in route.verbs else "PATCH"
@@ -232,11 +242,13 @@ def walk(world: World, walker: Walker, forms: dict[str, list[tuple[str, dict[str
             for where, fields in forms.get(route.name, []):
                 walker.send(route.name, where, "POST", fields, form=True)
             walker.send(route.name, address, "POST", plain, form=True)
+        if route.name == "source_drop":
+            walker.send(route.name, address, "POST", FILE, form=False, kind=MULTIPART_CONTENT)
         for verb in set(route.verbs) & {"PUT", "PATCH", "DELETE"}:
             walker.send(route.name, address, verb, world.values, form=False)
 
 
-def _is_page(route: Route) -> bool:
+def is_page(route: Route) -> bool:
     outside = ("api/", "signals/streams", "signals/status", "signals/subjects", "signals/verify")
     return not route.path.startswith(
         (*outside, "v1/", "access/", "device/authorization", "device/token")

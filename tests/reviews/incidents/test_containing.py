@@ -231,6 +231,7 @@ def test_step_refuses_what_it_cannot_act_on(
     story: Told, incident: Case, does: str, name: str, said: str
 ) -> None:
     key = story.credential.key if name == "CRED" else story.identity.key
+    incident = named(incident, story.samuel)
     with pytest.raises(NotPossible, match=said):
         stopped(incident, story.ines, does, key)
     assert Item.objects.filter(kind="step").count() == 0
