@@ -169,11 +169,24 @@ def source(
         "gaps": sources.gaps(source),
         "contradictions": contradictions.found().get(source.name, []) if by.scope is None else [],
         "deposits": rows,
+        "no_deposits": _no_deposits(by, filtered=any(asked.values())),
         "page": pager(path, asked, before),
         "pulling": pulling.context(source, by, now=now),
         "custody": custody_pages.of_source(source, by, now=now),
         **addresses(source),
     }
+
+
+def _no_deposits(by: Reader, *, filtered: bool) -> dict[str, str]:
+    """Why no deposit is shown: who sees some identities only sees none, however many there are."""
+    if by.scope is not None:
+        words, sub = "You see no deposits", "They are shown to people who see all evidence."
+    elif filtered:
+        words, sub = "No deposit fits", "Take the filter away to see all."
+    else:
+        words = "Nothing has been received yet"
+        sub = "Send to it with the lines on the right, or drop a file."
+    return {"words": words, "sub": sub}
 
 
 def _hook(source: Source, by: Reader) -> dict[str, Any] | None:

@@ -59,7 +59,7 @@ def test_source_list_asks_the_same_number_of_questions_for_any_number(
         response = client.get("/sources/")
     assert (response.status_code, len(response.context["rows"])) == (200, many)
     # Six of them count what the menu says, which is remembered as the sums are.
-    assert len(asked) == 20
+    assert len(asked) == 22
 
 
 @pytest.mark.parametrize(
@@ -266,6 +266,8 @@ def test_owner_sees_sources_but_neither_bodies_nor_the_ledger(
     client = signed_in("samuel", "owner")
     page = client.get("/sources/trail/")
     assert (page.status_code, page.context["deposits"]) == (200, [])
+    assert b"Nothing has been received yet" not in page.content
+    assert b"You see no deposits" in page.content
     assert client.get(f"/deposits/{taken.deposit}/").status_code == 403
     assert client.get("/ledger/").status_code == 403
     assert client.get("/ledger/export/").status_code == 403

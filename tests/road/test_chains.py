@@ -280,5 +280,3 @@ def test_nobody_has_what_comes_left_out_by_a_keep_filter(
     signed(story.rita)
     kept.refresh_from_db()
     assert kept.keep_rules == [["drop", "identity", "*"]]
-    # Everything is kept again at one person's word.
-    keeping.change(source=kept, text="", by=by, now=NOW)
