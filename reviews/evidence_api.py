@@ -53,7 +53,7 @@ class MappingIn(serializers.Serializer[Any]):
     sample = serializers.CharField(
         max_length=LARGEST_SAMPLE, default="", allow_blank=True, trim_whitespace=False
     )
-    source = serializers.CharField(max_length=80, default="", allow_blank=True)
+    source = serializers.CharField(max_length=80, default="", allow_blank=True)  # type: ignore[assignment]  # a member of the body, which DRF takes out of the class
     dry_run = serializers.BooleanField(default=False)
 
 

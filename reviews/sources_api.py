@@ -4,7 +4,7 @@ Siblings of the pages (evidence/views.py, pull_views.py, custody_views.py) over 
 takes a second person is proposed, and answered with 202 and the key of the proposal as `waits`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from tempfile import SpooledTemporaryFile
 from typing import Any
@@ -157,7 +157,7 @@ def _change(source: Source, said: dict[str, Any], user: User, now: datetime) -> 
 
 
 # In this order: connecting goes on with what is paused.
-CHANGES = {
+CHANGES: Mapping[str, Callable[[Any, dict[str, Any]], str]] = {
     "retention_days": lambda days, asked: changing.keep_for(days=days, **asked),
     "keep_filter": lambda text, asked: changing.keep(text=text, **asked),
     "connection": lambda said, asked: changing.connect(**said, **asked),

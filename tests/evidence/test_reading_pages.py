@@ -58,7 +58,8 @@ def test_wrong_format_is_corrected_on_the_page_of_the_deposit(
     assert b"mapping:own@1, version 1" in shown
     assert Event.objects.get().time_basis == 1
     assert [
-        (one.act, one.by_name) for one in LedgerEntry.objects.filter(act__startswith="deposits.")
+        (one.act, one.by_name)
+        for one in LedgerEntry.objects.filter(act__startswith="deposits.").order_by("pk")
     ] == [("deposits.reread", "Jonas"), ("deposits.were_reread", "Jonas")]
 
 
