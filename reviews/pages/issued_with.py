@@ -107,7 +107,8 @@ def before(
         return (stays.strip() if left else ""), []
     said = ", ".join(f"{one.words}{_until(one)}" for one in found[:MOST_NAMED])
     more = f" and {len(found) - MOST_NAMED:,} more" if len(found) > MOST_NAMED else ""
-    words = f"It issued {_many(found)} that may work and go with it: {said}{more}."
+    did = "issued or made" if any(one.made for one in found) else "issued"
+    words = f"It {did} {_many(found)} that may work and go with it: {said}{more}."
     shared = _shared([one.credential for one in found if one.credential], root, now=now)
     if shared:
         words += f" Used by others as well, who lose them too: {', '.join(shared)}."

@@ -50,7 +50,9 @@ def test_pages_name_what_goes_along_and_what_is_left(
     thieved(key)
     page = open_as(rex, dark=dark, phone=phone)
     page.goto(f"/credentials/{key.key}/")
-    said = page.get_by_text("It issued 1 user, 1 policy, 1 credential that may work and go with it")
+    said = page.get_by_text(
+        "It issued or made 1 user, 1 policy, 1 credential that may work and go with it"
+    )
     assert said.count() == 1
     picture(page, f"made-along-credential-{dark}-{phone}")
     found = faults(page, dark=dark)

@@ -76,7 +76,7 @@ def test_an_incident_names_them_and_what_a_replacement_spares(
     )
     found = said(case)
     assert found.startswith(
-        "It issued 1 user, 1 policy, 1 credential that may work and go with it:"
+        "It issued or made 1 user, 1 policy, 1 credential that may work and go with it:"
         " user mallory, policy all, access key AKIA…0002. "
     )
     assert found.endswith(f"With the answer replace, it is stopped when its date comes{spared}")
