@@ -11,7 +11,8 @@ from uuid import UUID
 
 from django.db import connection
 
-from evidence.models import Deposit
+from evidence.keys import key_of
+from evidence.models import Deposit, Term
 from evidence.names import actor_ids
 from evidence.vocabulary import OUTCOME_OK, PLANE_IDENTITY
 from identities import making
@@ -26,10 +27,11 @@ JOIN evidence_term r ON r.id = e.resource_id
 LEFT JOIN evidence_actor p ON p.id = e.principal_id
 LEFT JOIN evidence_actor c ON c.id = e.credential_id
 WHERE e.at BETWEEN %(first)s AND %(last)s AND e.deposit_id = %(deposit)s
-  AND e.action_id = ANY(ARRAY(SELECT t.id FROM evidence_term t
-      WHERE t.kind = 1 AND t.value = ANY(%(actions)s)))
+  AND e.action_id = ANY(%(actions)s)
   AND e.plane = %(plane)s AND e.outcome = %(ok)s
 """
+ACTIONS = "SELECT id FROM evidence_term WHERE key = ANY(%s)"
+KEYS = [key_of(str(Term.ACTION), action) for action in making.ACTIONS]
 NOTE = """
 INSERT INTO identities_making
     (at, event_id, actor_id, by_credential_id, kind, thing, removed, deposit_id)
@@ -63,13 +65,17 @@ def note(deposit: Deposit, *, now: datetime) -> None:
     if deposit.first_at is None:
         return
     with connection.cursor() as cursor:
+        cursor.execute(ACTIONS, [KEYS])
+        actions = [row[0] for row in cursor.fetchall()]
+        if not actions:
+            return
         cursor.execute(
             HERE,
             {
                 "first": deposit.first_at,
                 "last": deposit.last_at,
                 "deposit": deposit.pk,
-                "actions": list(making.ACTIONS),
+                "actions": actions,
                 "plane": PLANE_IDENTITY,
                 "ok": OUTCOME_OK,
             },

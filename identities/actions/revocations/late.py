@@ -85,6 +85,9 @@ def _is_gone(deposit: Deposit, *, now: datetime) -> None:
     if not actors:
         return
     because = f"the log shows that it was removed: deposit {deposit.pk}"
+    # Before their revocations, in the order of whoever asks for something of them.
+    known = Credential.objects.filter(actor__in=actors)
+    credentials.lock(known.values_list("pk", flat=True))
     rows = Revocation.objects.select_for_update(of=("self",)).select_related(
         "identity", "credential"
     )
