@@ -27,16 +27,22 @@ STEPS = """
         i.at, i.event_id
     FROM evidence_issuance i WHERE i.by_credential_id = w.actor
 """
-# And the principals that were made with it, with what was issued to them, whose every credential is
-# there only because of it; but not of a principal that people confirm to be another identity.
-MADE = """
+# And the principals that were made with it and not removed since, with what was issued to them, whose
+# every credential is there only because of it; but not of a principal that people confirm to be
+# another identity.
+STANDING = """NOT m.removed AND NOT EXISTS (SELECT FROM identities_making x
+        WHERE x.removed AND x.thing = m.thing AND x.at >= m.at)"""
+THEIRS = """NOT EXISTS (SELECT FROM identities_binding b WHERE b.actor_id = m.actor_id
+        AND b.identity_id IS DISTINCT FROM w.owner AND b.state = 'confirmed'
+        AND b.superseded_at IS NULL)"""
+MADE = f"""
     UNION ALL
     SELECT m.actor_id, NULL, m.at, m.event_id
-    FROM identities_making m WHERE m.by_credential_id = w.actor AND NOT m.removed AND @theirs@
+    FROM identities_making m WHERE m.by_credential_id = w.actor AND {STANDING} AND {THEIRS}
     UNION ALL
     SELECT k.actor_id, k.expires_at, k.issued_at, k.issued_event
     FROM (SELECT w.actor AS id FROM identities_making m
-          WHERE m.actor_id = w.actor AND NOT m.removed AND @theirs@ LIMIT 1) p
+          WHERE m.actor_id = w.actor AND {STANDING} AND {THEIRS} LIMIT 1) p
     CROSS JOIN LATERAL (
         SELECT o.* FROM identities_credential o WHERE o.issued_to_id = p.id
         UNION
@@ -44,12 +50,7 @@ MADE = """
         UNION
         SELECT o.* FROM evidence_actor s JOIN identities_credential o ON o.actor_id = s.id
         WHERE s.parent_id = p.id) k
-""".replace(
-    "@theirs@",
-    """NOT EXISTS (SELECT FROM identities_binding b WHERE b.actor_id = m.actor_id
-        AND b.identity_id IS DISTINCT FROM w.owner AND b.state = 'confirmed'
-        AND b.superseded_at IS NULL)""",
-)
+"""  # noqa: S608 - constants of this module
 WALK = """
 WITH RECURSIVE walked AS (
     SELECT c.actor_id AS root, c.identity_id AS owner, c.actor_id AS actor, NULL::bigint AS above,
@@ -82,7 +83,6 @@ BELOW = """
         c.standing, coalesce(m.kind, a.kind) AS kind, a.value, m.kind IS NOT NULL AS made,
         coalesce(c.expires_at, o.ends) AS ends,
         CASE
-        WHEN m.removed THEN 'stopped'
         WHEN coalesce(c.expires_at, o.ends) <= %(now)s OR c.state = 'expired' THEN 'over'
         WHEN n.step = 'release' AND n.number > %(since)s AND n.state <> 'failed' THEN 'released'
         WHEN n.step IN ('revoke', %(step)s) AND n.state = 'effective'
@@ -95,9 +95,7 @@ BELOW = """
     JOIN evidence_actor a ON a.id = o.actor
     LEFT JOIN identities_credential c ON c.actor_id = o.actor
     LEFT JOIN LATERAL (
-        SELECT p.kind, EXISTS (SELECT FROM identities_making x WHERE x.removed
-            AND x.thing = p.thing AND x.at >= p.at) AS removed
-        FROM identities_making p WHERE p.actor_id = o.actor AND NOT p.removed
+        SELECT p.kind FROM identities_making p WHERE p.actor_id = o.actor AND NOT p.removed
         ORDER BY p.at DESC LIMIT 1) m ON true
     LEFT JOIN LATERAL (
         SELECT v.id, v.number, v.step, v.state, v.sent_at FROM identities_revocation v
@@ -127,7 +125,7 @@ WITH RECURSIVE up(actor, depth, made) AS (
         FROM evidence_issuance i WHERE i.credential_id = u.actor
         UNION ALL
         SELECT m.by_credential_id, true FROM identities_making m
-        WHERE m.actor_id = u.actor AND NOT m.removed
+        WHERE m.actor_id = u.actor AND @standing@
         UNION ALL
         SELECT p.id, true FROM (
             SELECT a.parent_id AS id FROM evidence_actor a WHERE a.id = u.actor
@@ -135,11 +133,11 @@ WITH RECURSIVE up(actor, depth, made) AS (
             SELECT h.id FROM identities_credential k
             CROSS JOIN LATERAL (VALUES (k.issued_to_id), (k.seen_with_id)) h(id)
             WHERE k.actor_id = u.actor) p
-        WHERE EXISTS (SELECT FROM identities_making m WHERE m.actor_id = p.id AND NOT m.removed)
+        WHERE EXISTS (SELECT FROM identities_making m WHERE m.actor_id = p.id AND @standing@)
           AND NOT EXISTS (SELECT FROM identities_binding b WHERE b.actor_id = p.id
               AND b.state = 'confirmed' AND b.superseded_at IS NULL)
     ) n WHERE n.actor IS NOT NULL AND u.depth < 12
-)"""
+)""".replace("@standing@", STANDING)
 STOPS_ABOVE = """
 @up@
 SELECT DISTINCT ON (r.credential_id) r.id

@@ -51,7 +51,7 @@ ON CONFLICT (actor_id) DO NOTHING RETURNING actor_id
 """
 # What is removed, by whatever name it was made.
 GONE = """
-SELECT DISTINCT p.actor_id FROM identities_making x
+SELECT DISTINCT p.actor_id, p.by_credential_id FROM identities_making x
 JOIN identities_making p ON p.thing = x.thing AND NOT p.removed AND p.at <= x.at
 WHERE x.removed AND x.deposit_id = %s AND x.at BETWEEN %s AND %s
   AND NOT EXISTS (SELECT FROM identities_making n WHERE n.thing = x.thing AND NOT n.removed
@@ -96,13 +96,14 @@ def note(deposit: Deposit, *, now: datetime) -> None:
         cursor.execute(NOTE, [list(column) for column in zip(*rows, strict=True)])
 
 
-def gone(deposit: Deposit) -> list[int]:
-    """The principals that were made and that this deposit shows to be removed since; actors."""
+def gone(deposit: Deposit) -> list[tuple[int, int]]:
+    """The principals that were made and that this deposit shows to be removed since, each with the
+    credential that it was made with; actors."""
     if deposit.first_at is None:
         return []
     with connection.cursor() as cursor:
         cursor.execute(GONE, [deposit.pk, deposit.first_at, deposit.last_at])
-        return [row[0] for row in cursor.fetchall()]
+        return [(actor, by) for actor, by in cursor.fetchall()]
 
 
 def stand_for(actors: Collection[int], *, now: datetime) -> dict[int, tuple[UUID, UUID | None]]:

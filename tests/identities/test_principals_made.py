@@ -158,6 +158,19 @@ def test_what_a_log_shows_to_be_removed_waits_for_nobody(
     assert Credential.objects.get(kind="policy").state == "revoked"
 
 
+def test_a_principal_of_the_same_name_that_others_made_anew_is_theirs(
+    stolen: Credential, source: Source
+) -> None:
+    take(
+        source,
+        made("CreateRole", NOW - 2 * DAY, roleName="deploy"),
+        made("DeleteRole", NOW - DAY, roleName="deploy"),
+        made("CreateRole", NOW, key="AKIAINNOCENT00000001", roleName="deploy"),
+    )
+    stop(stolen)
+    assert rows() == [("Delete key AKIA…0001", "requested")]
+
+
 def test_what_nobody_can_stop_from_here_is_stated_by_two(
     stolen: Credential, source: Source, user: Make
 ) -> None:
@@ -167,8 +180,13 @@ def test_what_nobody_can_stop_from_here_is_stated_by_two(
     one: User = user("resp-1", "responder")
     two: User = user("resp-2", "responder")
     file = stating.File("shown.txt", b"the policy is deleted")
-    said = {"done_by": "Dana", "done_at": NOW, "note": "deleted in the console", "file": file}
-    stating.state(revocation=by_hand, two_needed=True, by=one, now=NOW, **said)  # type: ignore[arg-type]
+    said: dict[str, Any] = {
+        "done_by": "Dana",
+        "done_at": NOW,
+        "note": "deleted in the console",
+        "file": file,
+    }
+    stating.state(revocation=by_hand, two_needed=True, by=one, now=NOW, **said)
     assert [life.words for life in late.known(first, now=NOW)] == ["policy all"]
     stating.sign(revocation=by_hand, by=two, now=NOW)
     assert late.known(first, now=NOW) == []

@@ -81,9 +81,10 @@ def take_along(*, deposit: Deposit, changed: Collection[int] = (), now: datetime
 def _is_gone(deposit: Deposit, *, now: datetime) -> None:
     """What was made, was stopped by nobody, and is removed by the log's word, waits for nobody; and
     what waits for it is looked at."""
-    actors = makings.gone(deposit)
-    if not actors:
+    found = makings.gone(deposit)
+    if not found:
         return
+    actors = [actor for actor, _ in found]
     because = f"the log shows that it was removed: deposit {deposit.pk}"
     # Before their revocations, in the order of whoever asks for something of them.
     known = Credential.objects.filter(actor__in=actors)
@@ -101,7 +102,8 @@ def _is_gone(deposit: Deposit, *, now: datetime) -> None:
             credentials.mark(
                 credential=row.credential, state="revoked", at=now, now=now, because=because
             )
-    waiting = Revocation.objects.filter(pk__in=issued.stops_above(actors), state="confirmed")
+    above = issued.stops_above([by for _, by in found])
+    waiting = Revocation.objects.filter(pk__in=above, state="confirmed")
     if waiting.update(not_before=now):
         nudge.after_commit("revocation.requested")
 
