@@ -76,7 +76,8 @@ def add_an_app(page: Page) -> str:
 
 
 def code_of(secret: str) -> str:
-    return format_hotp_value(hotp_value(secret, next(iter(yield_hotp_counters_from_time()))))
+    counter = next(iter(yield_hotp_counters_from_time()))
+    return str(format_hotp_value(hotp_value(secret, counter)))
 
 
 def test_new_login_adds_a_factor_decides_and_keeps_it_when_another_cancels_its_recovery(

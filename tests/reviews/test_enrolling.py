@@ -62,7 +62,8 @@ def ada(db: None) -> User:
 
 
 def code_of(secret: str) -> str:
-    return format_hotp_value(hotp_value(secret, next(iter(yield_hotp_counters_from_time()))))
+    counter = next(iter(yield_hotp_counters_from_time()))
+    return str(format_hotp_value(hotp_value(secret, counter)))
 
 
 def signed_in(user: User, browser: Client | None = None) -> Client:
@@ -258,6 +259,7 @@ def test_recovery_that_waits_for_a_review_is_a_row_of_the_queue(
     # Who may not review it, or whose it is, has no such row.
     for user in (story.otto, story.ines, make_user("ann")):
         assert waiting.for_user(user, now=NOW) == []
+    narrowed: dict[str, Any]
     for narrowed in ({"q": "nothing"}, {"seat": "ai_owner"}, {"due": "passed"}, {"system": "x"}):
         assert waiting.for_user(story.rita, now=NOW, **narrowed) == []
     assert waiting.for_user(story.rita, now=due, due="passed", q="ines") == [one]
