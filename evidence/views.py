@@ -180,12 +180,13 @@ def _not_dropped(
 def deposit_page(request: HttpRequest, by: Reader, number: int) -> HttpResponse:
     permissions.require_all(by)
     row = get_object_or_404(Deposit.objects.select_related("source"), pk=number)
-    shown = pages.deposit(row, asked(request), now=timezone.now()) | {
+    now = timezone.now()
+    shown = pages.deposit(row, asked(request), now=now) | {
         "readings": readings.context(row, by),
         "custody": custody_pages.of_deposit(row, by),
     }
     response = page(request, "deposit.html", shown)
-    looked.note(response, [("deposit", str(row.pk))], by=by, now=timezone.now())
+    looked.note(response, [("deposit", str(row.pk))], by=by, now=now)
     return response
 
 

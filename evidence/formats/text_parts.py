@@ -81,7 +81,10 @@ def _blocks(buffer: bytearray, chunks: Iterable[bytes]) -> Iterator[bytes]:
             number += block.count(b"\n")
             yield block
         elif len(rest) > LONGEST_LINE:
-            raise BodyRefused(f"line {number} is longer than {said_size(LONGEST_LINE)}")
+            raise BodyRefused(
+                f"line {number} is longer than {said_size(LONGEST_LINE)}, and nothing from there on"
+                " is read; take it out, and send the rest again"
+            )
         searched = len(rest)
     if rest:
         yield bytes(rest)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from evidence.models import Actor
+from evidence.names import plain
 from evidence.queries.events import MOST_CHILDREN, family
 from evidence.words import counted
 from identities.models import Binding, Identity
@@ -21,6 +22,7 @@ class Unclaimed(NamedTuple):
 
 def resolve(name: str) -> Identity | Unclaimed | None:
     """An identity by key or name, else by an actor bound to it (or its parents), else the actor."""
+    name = plain(name)
     key = re.fullmatch(r"NHI-0*(\d{1,18})", name.strip(), re.IGNORECASE)
     if key:
         return Identity.objects.filter(number=int(key.group(1))).first()

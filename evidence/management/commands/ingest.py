@@ -20,7 +20,7 @@ from evidence.intake.admitting import moment
 from evidence.models import Source
 from evidence.permissions import COMMAND, NotPossible
 from evidence.queries import failures
-from evidence.words import counted
+from evidence.words import counted, on_terminal
 
 BAR = 28
 
@@ -84,7 +84,8 @@ class Command(BaseCommand):
         failed = failures.failed(summary.taken) if options["wait"] else []
         for one in failed:
             self.stderr.write(
-                f"{one.words}, the first is {one.first}: {one.error}\nWhat to do: {failures.REMEDY}."
+                f"{one.words}, the first is {one.first}: {on_terminal(one.error)}\n"
+                f"What to do: {failures.REMEDY}."
             )
         if failed or nothing or (options["strict"] and (summary.rejects or summary.refused)):
             sys.exit(1)
@@ -158,9 +159,10 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(document, indent=2))
             return
         for file, why in summary.skipped[:50]:
-            self.stderr.write(f"{file}: skipped, {why}")
+            self.stderr.write(on_terminal(f"{file}: skipped, {why}"))
         for row in rejects[:50]:
-            self.stderr.write(f"{row['file']}: {row['position']}: {row['reason']}")
+            said = f"{row['file']}: {row['position']}: {row['reason']}"
+            self.stderr.write(on_terminal(said))
         if len(rejects) > 50:
             self.stderr.write(f"… and {len(rejects) - 50:,} more; --json lists them all")
         self.stdout.write(

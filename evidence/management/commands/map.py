@@ -18,6 +18,7 @@ from evidence.formats.mapping_text import LARGEST
 from evidence.management.commands.source import named
 from evidence.mappings import LARGEST_SAMPLE, MappingError, Preview
 from evidence.permissions import COMMAND, NotPossible
+from evidence.words import on_terminal
 
 
 class Command(BaseCommand):
@@ -104,5 +105,4 @@ def table(found: Preview) -> list[str]:
 
 
 def _clean(text: str) -> str:
-    """A log's text on a terminal: nothing in it moves the cursor."""
-    return "".join(letter if letter.isprintable() else "�" for letter in text[:300])
+    return on_terminal(text[:300])

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from evidence import actions, custody, keeping, known
 from evidence.models import Source
+from evidence.names import plain
 from evidence.permissions import COMMAND, NotPossible
 
 
@@ -192,9 +193,11 @@ class Command(BaseCommand):
 
 def named(name: str) -> Source:
     """The source of this name. Raises CommandError when there is none."""
-    source = Source.objects.filter(name=name).first()
+    source = Source.objects.filter(name=plain(name)).first()
     if source is None:
-        raise CommandError(f"There is no source named {name}; `manage.py source list` shows all.")
+        raise CommandError(
+            f"There is no source named {plain(name)[:80]}; `manage.py source list` shows all."
+        )
     return source
 
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from itertools import accumulate
 from time import monotonic
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -16,7 +17,7 @@ from uuid import UUID
 from django.db import OperationalError, connection, transaction
 from django.db.models import Q
 
-from evidence.vocabulary import EXACT, PLANE_AI, PLANE_IDENTITY, STRENGTHS
+from evidence.vocabulary import EXACT, PLANE_AI, PLANE_IDENTITY, STRENGTHS, mixed_strengths
 from evidence.words import counted
 from identities import visible
 from identities.acting import By, acting
@@ -245,25 +246,39 @@ def _gone(row: Finding, under: Finding | None) -> Fact:
     if under is None:
         said = f"It withdraws {was[:300]}."
         return Fact("withdraws", row.key, "outside", said, url, ["withdraws", row.key], True)
-    less = under.count < row.count or under.strength < row.strength
+    less = _is_less(under, row)
     said = f"{row.key} would stand under {_whose(under)}: {under.words[:300]}."
     same = ["moves", row.key, str(under.identity_id), less]
     return Fact("moves", row.key, "outside" if less else "info", said, url, same, less)
 
 
 def _changed(row: Finding, then: Finding) -> Fact | None:
-    if (row.count, row.strength) == (then.count, then.strength):
+    if _at_least(row) == _at_least(then):
         return None
-    less = then.count < row.count or then.strength < row.strength
+    less = _is_less(then, row)
     how = "weakens" if less else "adds to"
     said = (
-        f"It {how} {row.key}: {counted(row.count, 'event')}, {STRENGTHS[row.strength]}, become"
-        f" {counted(then.count, 'event')}, {STRENGTHS[then.strength]}."
+        f"It {how} {row.key}: {counted(row.count, 'event')}, {_strengths(row)}, become"
+        f" {counted(then.count, 'event')}, {_strengths(then)}."
     )
-    same = [how, row.key, then.strength]
+    same = [how, row.key, *_at_least(then)]
     return Fact(
         how.split(maxsplit=1)[0], row.key, "outside" if less else "info", said, f"/findings/{row.key}/", same, less
     )  # fmt: skip
+
+
+def _at_least(row: Finding) -> list[int]:
+    """How many of its events are at least as sure as each strength, the surest first."""
+    many = row.strengths or {STRENGTHS[row.strength]: row.count}
+    return list(accumulate(many.get(STRENGTHS[one], 0) for one in sorted(STRENGTHS, reverse=True)))
+
+
+def _is_less(then: Finding, row: Finding) -> bool:
+    return any(now < before for now, before in zip(_at_least(then), _at_least(row), strict=True))
+
+
+def _strengths(row: Finding) -> str:
+    return mixed_strengths(row.strengths) or STRENGTHS[row.strength]
 
 
 def _opens(row: Finding) -> Fact:

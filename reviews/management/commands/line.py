@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from evidence.words import on_terminal
 from reviews.pages import line_data, names
 from reviews.pages.dossier import dossier
 
@@ -36,4 +37,5 @@ class Command(BaseCommand):
             self.stdout.write(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
             return
         for key in ("what_identity", "what_authority", "what_behaviour"):
-            self.stdout.write(f"{key.replace('_', ' ')}? {data[key]['answer']}")
+            answer = on_terminal(str(data[key]["answer"]))
+            self.stdout.write(f"{key.replace('_', ' ')}? {answer}")
