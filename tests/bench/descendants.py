@@ -23,7 +23,7 @@ from tests.bench import database
 from tests.bench.told import Said
 
 FEW, MANY, WIDTH = 100, 10_000, 7
-MOST_RATIO, MOST_ASKING = 4.0, 20.0
+MOST_RATIO, MOST_ASKING = 6.0, 20.0
 AT = datetime(2026, 11, 2, tzinfo=UTC)
 ACCOUNT = "111122223333"
 FLOOR = """
