@@ -98,3 +98,11 @@ def from_path(path: Any) -> str:
     if rest[0] == "namespaces" and len(rest) > 2:
         return place(rest[1], rest[2], rest[3] if len(rest) > 3 else "")
     return place("", rest[0], rest[1] if len(rest) > 1 else "")
+
+
+def with_terminal(agent: str, uri: str) -> str | None:
+    """The user agent; with `tty=true` where the call asks for a terminal in a container, which
+    scripts do not."""
+    if "tty=true" in uri.partition("?")[2].split("&"):
+        return f"{agent} tty=true".lstrip()
+    return agent or None

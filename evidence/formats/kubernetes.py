@@ -32,6 +32,7 @@ from evidence.formats.clusters import (
     of_aws,
     place,
     realm_of,
+    with_terminal,
 )
 from evidence.formats.members import NOTHING, first, member, remembered, row, text, told, ways
 from evidence.formats.microsoft import loaded
@@ -183,13 +184,6 @@ def _name_of_call(record: Row) -> tuple[str | None, str | None]:
     return called(verb, URLS) if verb and uri else None, uri.split("?", 1)[0] or None
 
 
-def _user_agent(record: Row) -> str | None:
-    """With `tty=true`, where the call asks for a terminal in a container: scripts ask for none."""
-    agent, uri = text(member(record, "userAgent")), text(member(record, "requestURI"))
-    terminal = "tty=true" in uri.partition("?")[2].split("&")
-    return f"{agent} tty=true".lstrip() if terminal else agent or None
-
-
 def _outcome(record: Row) -> int:
     status = member(record, "responseStatus")
     code = status.get("code") if type(status) is dict else None
@@ -321,15 +315,9 @@ def _entry(record: Row) -> tuple[Any, ...]:
     realm = _realm(record)
     caller = _caller([realm, record.get("user"), member(record, "impersonatedUser")])
     address = first(member(record, "sourceIPs"))
-    return (
-        realm,
-        *_name_of_call(record),
-        _outcome(record),
-        *caller,
-        _number(record),
-        address,
-        _user_agent(record),
-    )
+    agent = with_terminal(text(member(record, "userAgent")), text(member(record, "requestURI")))
+    rest = *caller, _number(record), address, agent
+    return realm, *_name_of_call(record), _outcome(record), *rest
 
 
 def _issued(record: Row, realm: str, _: ActorName | None) -> Issued | None:

@@ -323,7 +323,7 @@ def test_nothing_is_said_from_evidence_that_is_gone(
         # Whoever heads a chain did what began it.
         for head in chain_heads.of(bot, at=timezone.now()):
             began = Event.objects.get(at=head.last_at, id=head.event)
-            assert list(Actor.objects.filter(pk=began.principal_id)) == [
+            assert list(Actor.objects.filter(pk=began.principal_id or 0)) == [
                 Actor.objects.get(value=head.actor)
             ]
             assert Event.objects.filter(at=head.first_at, principal_id=began.principal_id).exists()
