@@ -51,12 +51,12 @@ def why_not_without_factor(user: User) -> str | None:
     """Decide anything. Asked of the database once for each user object. A token is no sign-in, and
     a break-glass account has its sealed codes."""
     if "_why_not_without_factor" not in user.__dict__:
-        user.__dict__["_why_not_without_factor"] = _why_not(user)
+        user.__dict__["_why_not_without_factor"] = _lacking(user)
     why: str | None = user.__dict__["_why_not_without_factor"]
     return why
 
 
-def _why_not(user: User) -> str | None:
+def _lacking(user: User) -> str | None:
     if user.__dict__.get("_by_token") or not required():
         return None
     has = has_factor(user)

@@ -11,6 +11,7 @@ from identities.models import User
 from identities.permissions import AUDITOR, INACTIVE, NOBODY
 from reviews import enrolled, recovering
 from reviews.models import BreakGlassAccount, Recovery
+from reviews.models.recoveries import FIRST
 
 from .conftest import NOW, make_user, person_of
 from .permission_world import Row, World
@@ -63,6 +64,14 @@ def of_recoveries() -> Iterator[Row]:
     codes = _required(lambda w: with_factor(w.user("rita"), "recovery_codes", seed="ab"))
     yield Row(name, codes, enrolled.WITHOUT)
     yield Row(name, _required(lambda w: account_of(w.user("rita"))), None)
+
+    def waits(w: World) -> User:
+        user = with_factor(w.user("rita"))
+        recovery(user, kind=FIRST)
+        return user
+
+    due = NOW - 24 * HOUR
+    yield Row(name, _required(waits), enrolled.WAITS.format(due=due))
 
     name = "recovering.why_not_cancel_recovery"
 

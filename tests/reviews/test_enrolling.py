@@ -259,8 +259,13 @@ def test_recovery_that_waits_for_a_review_is_a_row_of_the_queue(
     # Who may not review it, or whose it is, has no such row.
     for user in (story.otto, story.ines, make_user("ann")):
         assert waiting.for_user(user, now=NOW) == []
-    narrowed: dict[str, Any]
-    for narrowed in ({"q": "nothing"}, {"seat": "ai_owner"}, {"due": "passed"}, {"system": "x"}):
+    filters: list[dict[str, Any]] = [
+        {"q": "nothing"},
+        {"seat": "ai_owner"},
+        {"due": "passed"},
+        {"system": "x"},
+    ]
+    for narrowed in filters:
         assert waiting.for_user(story.rita, now=NOW, **narrowed) == []
     assert waiting.for_user(story.rita, now=due, due="passed", q="ines") == [one]
     client = as_user(story.rita)
