@@ -94,29 +94,25 @@ LINKS_NOW = """
 WITH k AS MATERIALIZED (
     SELECT * FROM unnest(%s::timestamptz[], %s::bigint[], %s::timestamptz[], %s::bigint[])
         WITH ORDINALITY AS k(effect_at, effect, cause_at, cause, place)
-), shown AS MATERIALIZED (
-    SELECT d.effect_at, d.effect, v.cause_at, v.cause_id AS cause, v.strength
+), both_sides AS (
+    SELECT effect_at, effect, cause_at, cause, place, NULL::int AS strength FROM k
+    UNION ALL SELECT d.effect_at, d.effect, v.cause_at, v.cause_id, NULL, v.strength
     FROM (SELECT DISTINCT effect_at, effect FROM k) d
     CROSS JOIN LATERAL (SELECT l.cause_at, l.cause_id, l.strength FROM evidence_shownlink l
         WHERE l.effect_at = d.effect_at AND l.effect_id = d.effect OFFSET 0) v
-), pairs AS MATERIALIZED (
-    SELECT effect_at, effect, cause_at, cause, max(strength) AS strength
-    FROM shown GROUP BY 1, 2, 3, 4
-), strongest AS MATERIALIZED (
-    SELECT effect_at, effect, max(strength) AS strength FROM shown GROUP BY 1, 2
+), graded AS MATERIALIZED (
+    SELECT *, max(strength) OVER (PARTITION BY effect_at, effect, cause_at, cause) AS shown,
+        max(strength) OVER (PARTITION BY effect_at, effect) AS strongest FROM both_sides
 )
 SELECT e.id IS NOT NULL AND c.id IS NOT NULL,
     EXISTS (SELECT FROM evidence_link l WHERE l.effect_at = k.effect_at
         AND l.effect_id = k.effect AND l.cause_at = k.cause_at AND l.cause_id = k.cause),
-    p.strength, s.strength,
+    k.shown, k.strongest,
     coalesce(evidence_of_silent_run(k.cause_at, k.cause), false)
-FROM k
-LEFT JOIN pairs p ON p.effect_at = k.effect_at AND p.effect = k.effect
-    AND p.cause_at = k.cause_at AND p.cause = k.cause
-LEFT JOIN strongest s ON s.effect_at = k.effect_at AND s.effect = k.effect
+FROM graded k
 LEFT JOIN evidence_event e ON e.at = k.effect_at AND e.id = k.effect
 LEFT JOIN evidence_event c ON c.at = k.cause_at AND c.id = k.cause
-ORDER BY k.place
+WHERE k.place IS NOT NULL ORDER BY k.place
 """
 
 
