@@ -254,7 +254,7 @@ def test_nobody_gives_themselves_what_nobody_owns(
 ) -> None:
     """By a rule, nor by asking themselves where nobody is known; a yes of theirs would follow."""
     rita = crm["rita"]
-    mine = Party.objects.get_or_create(person=rita.person)[0]
+    mine = party(rita)
     if to == "team":
         team = Team.objects.create(name="Mine")
         mine = Party.objects.create(team=team)

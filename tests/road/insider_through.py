@@ -42,15 +42,14 @@ def _sealed(world: World) -> dict[str, Any]:
     rita = User.objects.get(username="rita")
     Case.objects.filter(pk=case.pk).update(sealed=True)
     Sealing.objects.create(
-        case=case, reason="x", sealed_at=NOW, sealed_by=rita.ref, asked_at=NOW, asked_reason="x",
-        asked_by=rita.ref, asked_person=person_of(rita),
+        case=case, reason="x", sealed_at=NOW, sealed_by=rita.ref, sealed_by_name="Rita", asked_at=NOW, asked_why="x", asked_person=person_of(rita),
     )  # fmt: skip
     return {"key": case.key}
 
 
 def _sealed_unasked(world: World) -> dict[str, Any]:
     place = _sealed(world)
-    Sealing.objects.update(asked_at=None, asked_person=None, asked_by="", asked_reason="")
+    Sealing.objects.update(asked_at=None, asked_person=None, asked_why="")
     return place
 
 
@@ -85,8 +84,17 @@ def _plain_identity(world: World) -> None:
 
 
 def _state(model: Any, state: str) -> Ready:
+    """Signed by Adam, or proposed as before."""
+
     def ready(world: World) -> None:
-        model.objects.update(state=state)
+        if state != "in_force":
+            model.objects.update(state=state)
+            return
+        adam = User.objects.get(username="adam")
+        by = {"settled_by": adam.ref, "settled_at": NOW, "settled_person": adam.person}
+        model.objects.filter(state="proposed").exclude(proposed_person=adam.person).update(
+            state=state, **by
+        )
 
     return ready
 
@@ -147,7 +155,7 @@ TRIES: dict[str, list[Try]] = {
     "freeze_end": [Try("marek", _WHY, _state(Freeze, "in_force"))],
     "mode_new": [Try("marek", {"scope": {"kinds": ["workload"]}, "mode": "ask"} | _WHY),
                  Try("marek", {"scope": '{"kinds": ["workload"]}', "mode": "ask"} | _WHY)],
-    "hold_rules": [Try("marek", {"classes": ["no_authority"], "scope": {}, "asked": "rita"} | _WHY)],
+    "hold_rules": [Try("marek", {"classes": ["no_authority"], "scope": {}, "asked": "rita@example.org"} | _WHY)],
     "hold_rule_sign": [Try("marek", {}, _state(HoldRule, "proposed"))],
     "hold_rule_refuse": [Try("marek", _WHY, _state(HoldRule, "proposed"))],
     "playbook_sign": [Try("vera", {}, _state(Playbook, "proposed"))],

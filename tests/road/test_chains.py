@@ -149,7 +149,7 @@ def test_nobody_names_themselves_beside_an_owner_to_retire_it(
 ) -> None:
     Identity.objects.update(backup=None, sponsor=None)
     team = Team.objects.create(name="Mine")
-    Membership.objects.create(team=team, person=mia.person, during=(NOW, None), recorded_at=NOW)
+    Membership.objects.create(team=team, person=person_of(mia), during=(NOW, None), recorded_at=NOW)
     for to in ("mia", "Mine"):
         with pytest.raises(NotPossible, match="nobody makes themselves its"):
             places.name(identity=alone.identity, place=place, to=to, reason="x", by=mia, now=NOW)
@@ -169,7 +169,7 @@ def test_who_names_a_team_for_an_empty_seat_does_not_sign_for_it(alone: Told, mi
     team = Team.objects.create(name="Ours")
     for user in (mia, alone.samuel):
         Membership.objects.create(
-            team=team, person=user.person, during=(NOW, None), recorded_at=NOW
+            team=team, person=person_of(user), during=(NOW, None), recorded_at=NOW
         )
     seat = seat_of(case, "identity_owner")
     handing.hand_over(
@@ -198,7 +198,7 @@ def test_nobody_joins_a_team_that_signs_break_glass(story: Told, mia: User) -> N
         team = Team.objects.create(name=name)
         for user in (story.ines, story.samuel):
             Membership.objects.create(
-                team=team, person=user.person, during=(NOW, None), recorded_at=NOW
+                team=team, person=person_of(user), during=(NOW, None), recorded_at=NOW
             )
     row = bundles.propose(
         slug="contain", text=json.dumps(DOCUMENT), reason="x", by=story.rita, now=NOW
