@@ -6,8 +6,9 @@ another person named: whoever opens an incident and leads it would else revoke a
 """
 
 from datetime import datetime
+from typing import NamedTuple
 
-from identities.models import Identity, User
+from identities.models import Identity, Person, User
 from identities.permissions import (
     AUDITOR,
     LEFT,
@@ -29,10 +30,17 @@ WRITING = frozenset({"responder", "reviewer", "administrator"})
 LEAD, RESPONDER, OWNER = "incident lead", "responder", "who answers for it"
 
 
+class Lead(NamedTuple):
+    """Who leads a room; `own_word`: nobody else said so."""
+
+    person: Person
+    own_word: bool
+
+
 def leads(user: User, case: Case) -> bool:
     """Whether this user's person leads the room now."""
     lead = _lead(case)
-    return lead is not None and lead.person_id == user.person_id
+    return lead is not None and lead.person.pk == user.person_id
 
 
 def _not_for_good(case: Case) -> str | None:
@@ -151,14 +159,15 @@ def _why_not_open(playbook: Playbook) -> str | None:
     return f"{playbook} is {playbook.state.replace('_', ' ')} already."
 
 
-def _lead(case: Case) -> RoomRole | None:
+def _lead(case: Case) -> Lead | None:
     """Who leads the room now, asked of the database once for each case object."""
     if "_lead_now" not in case.__dict__:
         rows = RoomRole.objects.filter(room=case.pk, role="lead", until__isnull=True)
         found = rows.select_related("person").annotate(own_word=own_word()).first()
-        case.__dict__["_lead_now"] = found
-    lead: RoomRole | None = case.__dict__["_lead_now"]
-    return lead
+        lead = None if found is None else Lead(found.person, found.own_word)
+        case.__dict__["_lead_now"] = lead
+    known: Lead | None = case.__dict__["_lead_now"]
+    return known
 
 
 def _why_not_act(user: User, case: Case, *, now: datetime) -> str | None:

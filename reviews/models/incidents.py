@@ -70,7 +70,6 @@ class RoomRole(models.Model):
     until = models.DateTimeField(null=True)
     by = models.TextField()
     by_name = models.TextField(blank=True)
-    own_word: bool  # where it is asked for (incidents/rights.py)
 
     class Meta:
         constraints = [

@@ -100,11 +100,9 @@ def _state(model: Any, state: str) -> Ready:
 
 
 def _draft(world: World) -> None:
-    Identity.objects.filter(name="svc-report").update(state="draft")
-
-
-def _suspended(world: World) -> None:
-    Identity.objects.filter(name="svc-report").update(state="suspended")
+    Identity.objects.filter(name="svc-report").update(
+        state="draft", purpose="reports for the finance team each month"
+    )
 
 
 def _no_backup(world: World) -> None:
@@ -119,7 +117,6 @@ _SOON = (NOW + DAY).isoformat()
 _WHY = {"reason": WORDS}
 TRIES: dict[str, list[Try]] = {
     "activate": [Try("ines", {}, _draft)],
-    "resume": [Try("ines", _WHY, _suspended)],
     "retire": [Try("ines", _WHY, _plain_identity)],
     "name": [Try("ines", {"place": "backup", "to": "rita@example.org"} | _WHY,
                  _no_backup)],
@@ -138,12 +135,11 @@ TRIES: dict[str, list[Try]] = {
     "subject_add": [Try("marek", {"person": "otto@example.org"} | _WHY, _sealed_unasked)],
     "unseal_ask": [Try("marek", _WHY, _sealed_unasked)],
     "unseal_sign": [Try("marek", {}, _sealed)],
-    "unseal_drop": [Try("marek", {}, _sealed)],
+    "unseal_drop": [Try("marek", _WHY, _sealed)],
     "campaign_pause": [Try("marek", _WHY, _running("running"))],
     "campaign_extend": [Try("marek", {"to": (NOW + 12 * DAY).isoformat()} | _WHY,
                             _running("running")),
                         Try("marek", {"to": "2026-12-10T12:00"} | _WHY, _running("running"))],
-    "campaign_reiterate": [Try("marek", _WHY, _running("running"))],
     "campaigns": [Try("marek", {"name": "yearly", "policy": "access review"} | _WHY)],
     "erasure_confirm": [Try("marek", {}, _erasure)],
     "erasure_refuse": [Try("marek", _WHY, _erasure)],
@@ -162,12 +158,11 @@ TRIES: dict[str, list[Try]] = {
     "playbook_refuse": [Try("marek", _WHY, _state(Playbook, "proposed"))],
     "sealed_sign": [Try("marek", {}, _state(SealedCredential, "proposed"))],
     "sealed_refuse": [Try("marek", _WHY, _state(SealedCredential, "proposed"))],
-    "outgoing_propose": [Try("adam", {"to": "open"} | _WHY), Try("adam", {"to": "stopped"} | _WHY)],
-    "playbooks": [Try("marek", {"slug": "other-key", "text": "words: x\nsteps: [{does: block,"
+    "playbooks": [Try("marek", {"slug": "other-key", "document": "words: x\nsteps: [{does: block,"
                                 " targets: identity}]"} | _WHY)],
-    "policies": [Try("marek", {"name": "agents-two", "document": {"scope": {"kinds": ["agent"]}}}
+    "policies": [Try("marek", {"name": "agents two", "document": {"scope": {"kinds": ["agent"]}}}
                      | _WHY),
-                 Try("marek", {"name": "agents-two", "text": '{"scope": {"kinds": ["agent"]}}',
+                 Try("marek", {"name": "agents two", "text": '{"scope": {"kinds": ["agent"]}}',
                                "document": '{"scope": {"kinds": ["agent"]}}'} | _WHY)],
     "policy_try": [Try("marek", {"name": "agents", "document": {"scope": {"kinds": ["agent"]}}})],
     "register": [Try("adam", {"name": "f.yaml", "text": "people: [{name: Zoe}]", "reason": "x"})],
@@ -179,7 +174,6 @@ TRIES: dict[str, list[Try]] = {
     "incident_task": [Try("ines", {"words": "tell", "owner": "rita@example.org", "due_at": _SOON}),
                       Try("ines", {"words": "tell", "owner": "rita@example.org",
                                    "due_at": "2026-11-26T17:00"})],
-    "case_tie_break": [Try("leila")],
     "containment": [
         Try("ines", {"does": "hold", "targets": ["@credential"], "digest": ""} | _WHY),
         Try("ines", {"does": "revoke", "targets": ["@credential"], "both_seats": True} | _WHY),
@@ -187,7 +181,6 @@ TRIES: dict[str, list[Try]] = {
     "request_access": [Try("marek", {"identity": "@identity", "actions": ["s3:GetObject"],
                                      "resources": ["invoices/*"], "purpose": "x",
                                      "ends_at": _SOON} | _WHY)],
-    "manifests": [Try("ines", {"identity": "@identity", "version": "1", "tools": ["search"]})],
     "packs": [Try("marek", {"subject": "@case"}), Try("marek", {"case": "@case"})],
     "batches": [Try("dora", {"names": ["@credential"], "step": "hold", "dry_run": True,
                              "because": WORDS, "request_key": "request-0001"})],
