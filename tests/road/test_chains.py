@@ -176,7 +176,7 @@ def test_who_names_a_team_for_an_empty_seat_does_not_sign_for_it(alone: Told, mi
         case=case, seat=seat, to="Ours", reason="x", by=mia, now=NOW, version=again(case).version
     )
     seat = seat_of(case, "identity_owner")
-    why = permissions.why_not_sit(mia, again(case), seat, now=NOW)
+    why = permissions.why_not_sit(User.objects.get(pk=mia.pk), again(case), seat, now=NOW)
     assert why == "You handed this seat over: it belongs to Ours now."
     assert permissions.why_not_sit(alone.samuel, again(case), seat, now=NOW) is None
 
