@@ -33,8 +33,8 @@ from evidence import (
     pulls,
 )
 from evidence import api as evidence_api
-from evidence.actions import LONGEST_RETENTION_DAYS
 from evidence.formats.bodies import MEBI
+from evidence.kept_old import LONGEST_RETENTION_DAYS
 from evidence.models import Connection, Source
 from evidence.permissions import Reader
 from identities.api.doors import door
