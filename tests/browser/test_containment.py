@@ -45,9 +45,7 @@ def incident() -> Case:
             by=who("ines"),
             now=timezone.now(),
         )
-        rooms.name_role(
-            case=case, role="lead", to=who("ines").email, by=who("leila"), now=timezone.now()
-        )
+        rooms.name_role(case=case, role="lead", to="ines", by=who("leila"), now=timezone.now())
     return case
 
 
