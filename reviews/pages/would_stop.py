@@ -78,7 +78,7 @@ def look(
         }
         for row, one in zip(tried, those, strict=True)
     ]
-    facts, same, why = _breaks(does, those, now)
+    facts, same, why = _breaks(case, does, those, now)
     said = json.dumps([[[row["key"], row["words"], row["refused"]] for row in rows], same])
     digest = "" if why else hashlib.sha256(said.encode()).hexdigest()[:32]
     return Would(rows, facts, digest, why)
@@ -133,7 +133,7 @@ def _url(one: Wanted) -> str:
 
 
 def _breaks(
-    does: str, those: Sequence[Wanted], now: datetime
+    case: Case, does: str, those: Sequence[Wanted], now: datetime
 ) -> tuple[list[dict[str, str]], list[Any], str]:
     """(rows, what would make somebody think again, why it is not known)."""
     began, rows, same = time.monotonic(), list[dict[str, str]](), list[Any]()
@@ -145,7 +145,7 @@ def _breaks(
         elif one.delegation is not None:
             kind = "delegation"
         thing = one.credential or one.delegation or one.identity
-        item = Item(kind=kind, ref=thing.pk, title=one.title)
+        item = Item(case=case, kind=kind, ref=thing.pk, title=one.title)
         found = breaks.look(item, one.identity, now=now)
         if found.why or time.monotonic() - began > MOST_SECONDS:
             return rows, [], found.why or breaks.SLOW

@@ -17,7 +17,6 @@ from identities.permissions import NotAllowed, NotPossible
 from tests.identities.granting import HOUR, MINUTE, given, on_role, work
 from tests.identities.grants.test_sessions import bare_role
 from tests.identities.revoking import pointed_at_the_account
-from tests.signed_in import sure
 
 __all__ = ["bare_role", "on_role", "pointed_at_the_account"]
 pytestmark = pytest.mark.django_db
@@ -74,7 +73,6 @@ def test_the_holder_signs_in_and_the_token_opens_that_grant_alone(
     assert polled(client, said["device_code"]).json()["error"] == "authorization_pending"
     browser = Client()
     browser.force_login(alice)
-    sure(browser)
     shown = browser.get("/device/", {"code": said["user_code"]})
     assert said["user_code"] in shown.text
     assert "laptop" in shown.text

@@ -36,7 +36,6 @@ from tests.identities.granting import (
     work,
 )
 from tests.identities.revoking import pointed_at_the_account
-from tests.signed_in import sure
 
 __all__ = [
     "no_time_passes_within_a_step_of_a_grant",
@@ -235,7 +234,6 @@ def test_the_api_shows_a_grant_and_hands_one_out_to_its_holder(
     assert taken == [403, 404, 403]
     # In a browser, whoever takes one confirms who they are.
     client.force_login(alice)
-    sure(client)
     refused = client.post(f"{address}credentials/")
     assert (refused.status_code, "Confirm who you are" in refused.json()["detail"]) == (403, True)
     answer = Client().post(f"{address}credentials/", headers=bearer(alice, "act"))
