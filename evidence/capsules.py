@@ -110,8 +110,10 @@ SELECT e.id IS NOT NULL AND c.id IS NOT NULL,
     k.shown, k.strongest,
     coalesce(evidence_of_silent_run(k.cause_at, k.cause), false)
 FROM graded k
-LEFT JOIN evidence_event e ON e.at = k.effect_at AND e.id = k.effect
-LEFT JOIN evidence_event c ON c.at = k.cause_at AND c.id = k.cause
+LEFT JOIN LATERAL (SELECT id FROM evidence_event
+    WHERE at = k.effect_at AND id = k.effect OFFSET 0) e ON true
+LEFT JOIN LATERAL (SELECT id FROM evidence_event
+    WHERE at = k.cause_at AND id = k.cause OFFSET 0) c ON true
 WHERE k.place IS NOT NULL ORDER BY k.place
 """
 

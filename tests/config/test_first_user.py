@@ -80,9 +80,9 @@ def signed_in(login: str, browser: Client) -> Client:
     return browser
 
 
-def confirmed(browser: Client, path: str) -> Any:
+def confirmed(browser: Client, path: str, said: dict[str, str] | None = None) -> Any:
     """Post, say who one is, as is asked, and go on."""
-    response = browser.post(path)
+    response = browser.post(path, said)
     if settings.SECOND_FACTOR:  # adding it said who one is
         return response
     assert response["Location"].split("?")[0] == "/accounts/reauthenticate/"
@@ -106,7 +106,7 @@ def test_the_readme_leads_from_nothing_to_a_signed_policy_and_a_launched_campaig
     ines, marek = signed_in("ines", browsers[0]), signed_in("marek", browsers[1])
     # What was registered becomes active by who answers for it.
     assert Identity.objects.get().state == "draft"
-    ines.post("/owned/activate/", {"pick": str(Identity.objects.get().pk)})
+    confirmed(ines, "/owned/activate/", {"pick": str(Identity.objects.get().pk)})
     assert Identity.objects.get().state == "active"
     proposed = ines.post(
         "/policies/new/",
