@@ -6,6 +6,7 @@ from allauth.account.forms import default_token_generator
 from allauth.account.utils import url_str_to_user_pk, user_pk_to_url_str
 from django.conf import settings
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
+from django.core.exceptions import ValidationError
 from django.urls import reverse
 
 from identities.models import User
@@ -35,9 +36,9 @@ def opened(what: str, uid: str, key: str) -> User | None:
     """Whose link it is; None where it works no more."""
     try:
         pk = url_str_to_user_pk(uid)
-    except ValueError:
+        user = User.objects.filter(pk=pk, is_active=True).first()
+    except (ValueError, ValidationError):  # no key of a login
         return None
-    user = User.objects.filter(pk=pk, is_active=True).first()
     if user is None or what not in _KEYS or not _KEYS[what].check_token(user, key):
         return None
     return user

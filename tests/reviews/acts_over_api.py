@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from evidence.models import Event, LedgerEntry, LegalHold, Source
 from identities import as_read
 from identities.actions import outgoing, revocations
-from identities.models import ClaimWave, Finding, OutgoingSwitch, Team, User
+from identities.models import ClaimWave, Finding, OutgoingSwitch, ProposedChange, Team, User
 from reviews import accounts, actions
 from reviews.actions import freezing, modes
 from reviews.campaigns import letting_out
@@ -279,8 +279,8 @@ def hold_release(story: Told) -> Try:
     row = LegalHold.objects.create(
         source=source, reason="x", placed_at=NOW, placed_by="x", placed_name="X"
     )
-    look = lambda: LegalHold.objects.get(pk=row.pk).released_name  # noqa: E731 - as the others
-    return Try(ada(), {"name": "cloudtrail", "number": row.pk}, WHY, look, ada().called)
+    look = ProposedChange.objects.filter(document__hold=row.pk).exists
+    return Try(ada(), {"name": "cloudtrail", "number": row.pk}, WHY, look, True, 202)
 
 
 def sealed_incident(story: Told) -> Try:

@@ -103,7 +103,7 @@ def test_hold_that_has_not_gone_out_is_taken_back(story: Told, held: AutomaticHo
 
 
 @pytest.mark.parametrize("kind", ["entitlement", "identity"])
-@pytest.mark.parametrize("how", ["release", "keep", "revoke", "cancel"])
+@pytest.mark.parametrize("how", ["release", "keep", "revoke"])
 def test_each_thing_comes_back_or_is_final(story: Told, kind: str, how: str) -> None:
     ruled(story)
     behaves()
@@ -117,10 +117,6 @@ def test_each_thing_comes_back_or_is_final(story: Told, kind: str, how: str) -> 
     items.look_again(held.case, story.identity, now=AT)
     if how == "release":
         release(held, story.ines)
-    elif how == "cancel":
-        root = make_user("root", "administrator")
-        actions.cancel(case=held.case, by=root, now=AT, reason="drill")
-        carried(AT + MINUTE)
     else:
         answered(story, held, how)
     assert now_of(held).state == ("final" if how == "revoke" else "released")
