@@ -229,7 +229,7 @@ def test_password_alone_confirms_nothing_of_a_login_with_a_factor(
     now_story: Told, open_case: Any, as_user: Callable[..., Client]
 ) -> None:
     ines = with_factor(now_story.ines, secret="JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP")
-    browser = as_user(ines)
+    browser = as_user(ines, confirmed=False)
     said = form(open_case, "credential", "identity_owner", "keep")
     asked = browser.post(f"/cases/{open_case.key}/decide/", said)
     assert asked["Location"].startswith("/accounts/2fa/reauthenticate/")
