@@ -73,7 +73,7 @@ def test_one_proposes_and_another_signs_signed_in(story: Told, as_user: SignIn) 
         403,
         "You proposed it: a second person signs.",
     )
-    unsure = as_user(ada).post(address, {}, **JSON)
+    unsure = as_user(ada, confirmed=False).post(address, {}, **JSON)
     assert (unsure.status_code, "Confirm who you are" in unsure.json()["detail"]) == (403, True)
     by_token = post(ada, {}, "agents/1/sign/")
     assert by_token.json()["detail"].startswith("A token decides nothing")

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from evidence.models import Deposit, Erasure, LegalHold, Source
+from evidence.models import Erasure, LegalHold, Source
 from identities.models import Identity, Service, User
 from reviews.models import (
     Campaign,
@@ -63,13 +63,10 @@ def _running(state: str) -> Ready:
 
 
 def _erasure(world: World) -> dict[str, Any]:
-    rita = User.objects.get(username="rita")
-    deposit = Deposit.objects.all()[0]
-    row = Erasure.objects.create(
-        deposit=deposit, reason="x", asked_at=NOW, asked_by=rita.ref, asked_name="Rita",
-        asked_person=str(rita.person_id),
-    )  # fmt: skip
-    return {"erasure": row.pk}
+    """What waits in the story, asked by Rita."""
+    rita, waiting = User.objects.get(username="rita"), Erasure.objects.filter(state="asked")
+    waiting.update(asked_by=rita.ref, asked_name="Rita", asked_person=str(rita.person_id))
+    return {"erasure": waiting.latest("asked_at").pk}
 
 
 def _held(world: World) -> dict[str, Any]:
