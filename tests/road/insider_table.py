@@ -125,6 +125,7 @@ LINES = (
 # --- what one person changes alone, by the kind of insider_state.KINDS -----------------------------
 
 STOPS_TELLING = "what others are told stops: a reason in the ledger, and the page of signals shows it (SECURITY.md)"
+ENDS_ACCOUNT = "codes that somebody may know open nothing from now on; the last account cannot end"
 # Meant to be so: each with the sentence why.
 ALONE: dict[str, dict[str, str]] = {
     "holds": {
@@ -148,9 +149,10 @@ ALONE: dict[str, dict[str, str]] = {
     "playbooks": {"playbook_end": "a step back: nobody runs it any more"},
     "modes": {"mode_back": "a step back: silence cuts less"},
     "retention": {
-        "source source_retention": "a shorter period counts after seven days, which the page of the"
-        " source shows, and the longer one can be given again until then"
+        "source source_retention": "one person keeps evidence longer; a shorter period takes two"
     },
+    "break-glass accounts": {"break_glass_account_end": ENDS_ACCOUNT},
+    "logins": {"break_glass_account_end": ENDS_ACCOUNT},
     "receivers of signals": {"signal_end": STOPS_TELLING},
     "streams of signals": {
         "signal_end signal_stream signal_enable signal_pause signal_disable signal_remove": STOPS_TELLING
@@ -167,7 +169,7 @@ ALONE: dict[str, dict[str, str]] = {
         " as an open one is",
     },
     "when it is pulled": {
-        "source_pause": "an hour later, once a day, so that one person meets a flood",
+        "source source_pause": "an hour later, once a day, so that one person meets a flood",
         "source_pull": "at once, instead of later",
     },
     "alerts": {
