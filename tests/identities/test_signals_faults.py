@@ -5,6 +5,7 @@ import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from statistics import median
 from typing import Any
 
 import pytest
@@ -347,11 +348,12 @@ def test_days_of_backlog_take_no_more_queries_or_memory(receiving: Make, active:
     tracemalloc.start()
     while True:
         tracemalloc.reset_peak()
+        before, _ = tracemalloc.get_traced_memory()
         with CaptureQueriesContext(connection) as counted:
             polling.settle(stream, polling.read({"ack": ack}), now=timezone.now())
             sets, more = polling.answer(stream, polling.MOST_EVENTS)
         queries.append(len(counted))
-        peaks.append(tracemalloc.get_traced_memory()[1])
+        peaks.append(tracemalloc.get_traced_memory()[1] - before)
         ack = list(sets)
         done += len(ack)
         if not ack:
@@ -359,8 +361,8 @@ def test_days_of_backlog_take_no_more_queries_or_memory(receiving: Make, active:
     tracemalloc.stop()
     assert (done, more) == (BACKLOG, False)
     assert len(set(queries[1:-1])) == 1
-    # All of this process is counted: what another thread did meanwhile is in one or two of them.
-    assert sorted(peaks)[-3] < 8 * 1024 * 1024
+    # All of this process is counted: what another thread did meanwhile is in some of them.
+    assert median(peaks) < 1024 * 1024
     # Pushed, they are read page by page.
     SignalSet.objects.update(state="waiting")
     with CaptureQueriesContext(connection) as counted:
