@@ -98,7 +98,11 @@ def test_webhook_secret_is_shown_once_for_each_token(
     again = client.post("/sources/hooks/webhook-secret/").content.decode()
     assert doors.webhook_secret(hooks) in again
     assert secret not in again
-    said = LedgerEntry.objects.filter(act="source.secret_shown").values_list("by_name", flat=True)
+    said = (
+        LedgerEntry.objects.filter(act="source.secret_shown")
+        .order_by("pk")
+        .values_list("by_name", flat=True)
+    )
     assert list(said) == ["Jonas", "Jonas"]
     assert not re.search(secret, str(list(LedgerEntry.objects.values())))
 

@@ -65,7 +65,7 @@ def test_activation_inherits_from_the_service(identity: Make, user: Make, servic
     assert list(IdentityState.objects.values_list("state", "during__startswith", "by")) == [
         ("active", NOW, User.objects.get(username="rev").ref)
     ]
-    assert list(LedgerEntry.objects.values_list("act", "subject")) == [
+    assert list(LedgerEntry.objects.order_by("pk").values_list("act", "subject")) == [
         ("identity.activated", done.key)
     ]
 

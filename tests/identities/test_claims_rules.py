@@ -68,7 +68,9 @@ def test_signed_rule_is_one_act_that_gives_all_of_it(tagged: dict[str, Any]) -> 
     carried()
     answer.refresh_from_db()
     assert (owners(), answer.owned) == (dict.fromkeys(["t-0", "t-1", "t-2"], "Search"), 3)
-    assert list(LedgerEntry.objects.filter(act="claims.rule").values_list("words", flat=True)) == [
+    assert list(
+        LedgerEntry.objects.filter(act="claims.rule").order_by("pk").values_list("words", flat=True)
+    ) == [
         (
             "Rita signed a rule for 3 things: everything of crm whose owner tag is blue squad goes to"
             " Search: the squad is Search"

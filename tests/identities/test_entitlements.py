@@ -80,7 +80,7 @@ def test_reading_is_kept_with_its_moment(lab: Lab, owner_of: Make) -> None:
     ) == (person.arn, NOW, NOW, [(["s3:GetObject"], ["arn:aws:s3:::invoices/*"])])
     assert [key["access_key_id"] for key in row.keys] == [person.credentials.access_key_id]
     assert "policies of the organisation" in row.missing
-    assert list(LedgerEntry.objects.values_list("act", "subject")) == [
+    assert list(LedgerEntry.objects.order_by("pk").values_list("act", "subject")) == [
         ("entitlement.read", identity.key)
     ]
 

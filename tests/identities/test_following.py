@@ -320,7 +320,9 @@ def test_use_after_an_effective_revocation_reopens_it(source: Source, active: Ma
     assert (row.state, row.effective_at, len(row.reopened)) == ("sent", None, 1)
     assert row.reopened[0].startswith("used 2 times from 2026-11-23 12:00:00 UTC")
     assert list(
-        LedgerEntry.objects.filter(act="revocation.reopened").values_list("at", flat=True)
+        LedgerEntry.objects.filter(act="revocation.reopened")
+        .order_by("pk")
+        .values_list("at", flat=True)
     ) == [NOW - DAY]
 
 

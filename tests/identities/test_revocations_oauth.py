@@ -185,7 +185,11 @@ def test_two_crashes_between_send_and_record_end_it_once(
     assert work(now + 2 * LEASED) == ["confirmed", "effective"]
     assert oauth_lab.made("/revoke") == requests
     assert oauth_lab.uses(answer["access_token"]) == 401
-    acts = LedgerEntry.objects.filter(words__startswith=f"{row.key}:").values_list("act", flat=True)
+    acts = (
+        LedgerEntry.objects.filter(words__startswith=f"{row.key}:")
+        .order_by("pk")
+        .values_list("act", flat=True)
+    )
     assert sorted(acts) == sorted(
         f"revocation.{state}" for state in ("requested", "sent", "confirmed", "effective")
     )
@@ -239,7 +243,11 @@ def test_a_worker_killed_at_random_points_ends_each_token_once(
     assert {oauth_lab.uses(token) for token in tokens} == {401}
     # One that was not seen to have gone out goes out again.
     assert MANY <= oauth_lab.made("/revoke") <= MANY + KILLS
-    acts = LedgerEntry.objects.filter(act__startswith="revocation.").values_list("act", flat=True)
+    acts = (
+        LedgerEntry.objects.filter(act__startswith="revocation.")
+        .order_by("pk")
+        .values_list("act", flat=True)
+    )
     assert Counter(acts) == {
         f"revocation.{state}": MANY for state in ("requested", "sent", "confirmed", "effective")
     }

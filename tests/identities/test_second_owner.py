@@ -72,7 +72,9 @@ def test_link_of_what_another_has_is_proposed_and_changes_nothing(two: Two) -> N
     with pytest.raises(NotPossible, match="proposed already"):
         linking.one(two.link(), by=two.rita, now=NOW, reason="again")
     assert set(
-        LedgerEntry.objects.filter(act="binding.asked").values_list("subject", flat=True)
+        LedgerEntry.objects.filter(act="binding.asked")
+        .order_by("pk")
+        .values_list("subject", flat=True)
     ) == {
         two.pay.key,
         two.desk.key,

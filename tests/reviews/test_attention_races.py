@@ -131,4 +131,6 @@ def test_two_sweeps_tell_a_mark_once_and_two_looks_settle_it_once() -> None:
 
 
 def case_entries(case: Case) -> list[str]:
-    return list(LedgerEntry.objects.filter(subject=case.key).values_list("act", flat=True))
+    return list(
+        LedgerEntry.objects.filter(subject=case.key).order_by("pk").values_list("act", flat=True)
+    )

@@ -205,7 +205,11 @@ def test_one_that_fails_waits_for_a_person_and_the_others_go_out(
     assert [(one.subject, one.data["item"]) for one in waits] == [
         (Case.objects.get(pk=stuck.pk).key, str(item(stuck, 1).pk))
     ]
-    done = LedgerEntry.objects.filter(act="item.carried_out").values_list("data__item", flat=True)
+    done = (
+        LedgerEntry.objects.filter(act="item.carried_out")
+        .order_by("pk")
+        .values_list("data__item", flat=True)
+    )
     assert (len(done), len(set(done))) == (19, 19)
     told = Notice.objects.filter(case=stuck.pk, channel="mail", subject__contains="could not be")
     assert told.count() > 0

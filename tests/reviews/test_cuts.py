@@ -231,7 +231,11 @@ def test_what_cannot_be_cut_in_one_is_cut_in_the_others(
     assert (held.does, held.at) == ("revoke", DUE)
     assert held.held_why.startswith("It could not be done (IntegrityError: duplicate key")
     assert Notice.objects.filter(case=stuck.pk, occasion__contains="held revoke").exists()
-    done = LedgerEntry.objects.filter(act="case.silence").values_list("subject", flat=True)
+    done = (
+        LedgerEntry.objects.filter(act="case.silence")
+        .order_by("pk")
+        .values_list("subject", flat=True)
+    )
     assert sorted(done) == sorted(
         case.key for case in Case.objects.filter(pk__in=[c.pk for c in cases])
     )

@@ -45,7 +45,11 @@ def whole() -> dict[str, int]:
     """How many cases of each consequence are done, each with everything that belongs to it."""
     done = Case.objects.filter(silence_done_at__isnull=False)
     many = Counter(done.values_list("silence", flat=True))
-    said = LedgerEntry.objects.filter(act="case.silence").values_list("subject", flat=True)
+    said = (
+        LedgerEntry.objects.filter(act="case.silence")
+        .order_by("pk")
+        .values_list("subject", flat=True)
+    )
     assert sorted(said) == sorted(case.key for case in done)
     steps = Counter(Revocation.objects.values_list("step", "system"))
     assert steps == Counter(

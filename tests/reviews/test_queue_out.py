@@ -149,7 +149,11 @@ def test_address_is_renewed_and_ended(story: Told) -> None:
     assert not LedgerEntry.objects.filter(words__contains=secret).exists()
     client.post("/queue/outside/", {"do": "stop"})
     assert Client().get(second).status_code == 404
-    acts = LedgerEntry.objects.filter(act__startswith="queue.").values_list("act", flat=True)
+    acts = (
+        LedgerEntry.objects.filter(act__startswith="queue.")
+        .order_by("pk")
+        .values_list("act", flat=True)
+    )
     assert sorted(acts) == ["queue.feed_ended", "queue.feed_made", "queue.feed_made"]
 
 

@@ -296,7 +296,9 @@ def test_two_workers_climb_each_rung_once(many: list[Case]) -> None:
         assert sum(pool.map(drain, range(2))) >= 4
     sweep(now)
     subjects = list(
-        LedgerEntry.objects.filter(act="case.silence").values_list("subject", flat=True)
+        LedgerEntry.objects.filter(act="case.silence")
+        .order_by("pk")
+        .values_list("subject", flat=True)
     )
     assert sorted(subjects) == sorted(case.key for case in many)
     assert Case.objects.filter(silence_done_at=now).count() == 12

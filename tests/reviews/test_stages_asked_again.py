@@ -153,8 +153,10 @@ def test_being_asked_again_is_said_once(story: Told, teams: dict[str, Any]) -> N
         case=case.pk, person=story.samuel.person, occasion__endswith="overdue"
     )
     assert ["Owners is asked again" in one.body for one in told] == [True]
-    said = LedgerEntry.objects.filter(subject=case.key, act="case.silence").values_list(
-        "words", flat=True
+    said = (
+        LedgerEntry.objects.filter(subject=case.key, act="case.silence")
+        .order_by("pk")
+        .values_list("words", flat=True)
     )
     assert ["Owners is asked again" in one for one in said] == [True]
     page = case_page.context(case, again(story.samuel), {}, now=case.deadline_at + HOUR)

@@ -62,7 +62,9 @@ def test_reviews_of_a_service_that_nobody_takes_are_opened_once_for_its_sponsor(
         ("Sara", "CRM: nobody takes it over")
     ]
     assert list(
-        LedgerEntry.objects.filter(act="claims.untaken").values_list("subject", "words")
+        LedgerEntry.objects.filter(act="claims.untaken")
+        .order_by("pk")
+        .values_list("subject", "words")
     ) == [("service:crm", "Nobody takes CRM over: 2 reviews opened")]
     assert [(one.bundle, one.reviewed_at) for one in counting.nobody()] == [("service:crm", NOW)]
     # Once: a review that ends without an owner is not opened again by the claim.

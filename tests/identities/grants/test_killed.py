@@ -63,6 +63,10 @@ def test_killed_at_any_point_each_is_given_and_taken_away(
         Grant.objects.update(starts_at=now - HOUR, ends_at=now - SECOND, not_before=now - SECOND)
         all_of("ended")
     assert policies_of(lab, rows[0].name) == ["task"]
-    acts = LedgerEntry.objects.filter(act__startswith="grant.").values_list("act", flat=True)
+    acts = (
+        LedgerEntry.objects.filter(act__startswith="grant.")
+        .order_by("pk")
+        .values_list("act", flat=True)
+    )
     once = {act: list(acts).count(act) for act in ("grant.usable", "grant.removed", "grant.ended")}
     assert once == dict.fromkeys(once, MANY)

@@ -248,7 +248,11 @@ def test_the_api_shows_a_grant_and_hands_one_out_to_its_holder(
     }
     (session,) = client.get(address, headers=bearer(alice, "read")).json()["sessions"]
     assert session["credential"] == answer.json()["AccessKeyId"]
-    acts = LedgerEntry.objects.filter(act="grant.taken").values_list("by_name", "data__grant")
+    acts = (
+        LedgerEntry.objects.filter(act="grant.taken")
+        .order_by("pk")
+        .values_list("by_name", "data__grant")
+    )
     assert list(acts) == [(alice.called, usable.key)]
 
 

@@ -224,7 +224,11 @@ def test_rights_of_a_bound_principal_stand_beside_what_is_delegated(
     read(source)
     assert possible(identity) == []
     assert possible(identity, before) == [["run"]]
-    assert [act for act in LedgerEntry.objects.values_list("act", flat=True) if "ent" in act] == [
+    assert [
+        act
+        for act in LedgerEntry.objects.order_by("pk").values_list("act", flat=True)
+        if "ent" in act
+    ] == [
         "inventory.read",
         "entitlement.read",
         "inventory.read",

@@ -138,7 +138,9 @@ def test_administrator_reads_now_and_pauses(
     client.post(f"{path}pause/", {"paused": "0"})
     assert InventoryPlan.objects.get().paused is False
     assert list(
-        LedgerEntry.objects.filter(act="inventory.planned").values_list("words", flat=True)
+        LedgerEntry.objects.filter(act="inventory.planned")
+        .order_by("pk")
+        .values_list("words", flat=True)
     ) == [
         "the lists of lists are not read by themselves",
         "the lists of lists are read every 21600 s",

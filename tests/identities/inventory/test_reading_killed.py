@@ -69,7 +69,11 @@ def test_reading_killed_at_random_points_finds_everything_once_and_ends_what_is_
     assert (row.found, row.new, row.changed, row.gone) == (whole, whole - 1, 0, 1)
     assert len(shown(org, kind="API token")) == whole
     assert Discovery.objects.filter(superseded_at=None).count() == whole + 1
-    words = LedgerEntry.objects.filter(act="inventory.read").values_list("words", flat=True)
+    words = (
+        LedgerEntry.objects.filter(act="inventory.read")
+        .order_by("pk")
+        .values_list("words", flat=True)
+    )
     assert [one.split(" show ")[1] for one in words.order_by("pk")] == [
         "2 new, 0 changed and 0 gone",
         f"{whole - 1} new, 0 changed and 1 gone",

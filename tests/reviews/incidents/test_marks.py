@@ -82,7 +82,7 @@ def test_pin_and_note_are_those_of_the_case(room: Case, rex: User) -> None:
     assert Comment.objects.get(case=room) == note.comment
     assert note.comment.text == f"{HOSTILE} for @ines"
     assert (said_of(room)["pinned"], said_of(room)["notes"]) == (True, 1)
-    acts = LedgerEntry.objects.filter(subject=room.key).values_list("act", flat=True)
+    acts = LedgerEntry.objects.filter(subject=room.key).order_by("pk").values_list("act", flat=True)
     assert list(acts.order_by("pk"))[-2:] == ["evidence.pinned", "comment.written"]
 
 

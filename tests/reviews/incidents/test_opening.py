@@ -83,9 +83,9 @@ def test_second_incident_of_an_identity_joins_the_open_one(story: Told) -> None:
     assert (room.severity, room.detected_at) == ("critical", NOW - DAY)
     assert set(case.findings.all()) == set(more)
     words = list(
-        LedgerEntry.objects.filter(subject=case.key, act="incident.joined").values_list(
-            "words", flat=True
-        )
+        LedgerEntry.objects.filter(subject=case.key, act="incident.joined")
+        .order_by("pk")
+        .values_list("words", flat=True)
     )
     assert words == [f"Samuel reported to {case.key} with {more[0].key}: seen by us as well"]
     assert fresh(case).version > case.version

@@ -41,9 +41,9 @@ def test_ten_openers_open_one_incident_and_lose_nothing() -> None:
     assert Room.objects.get().takes == story.identity
 
     words = " ".join(
-        LedgerEntry.objects.filter(act__in=["case.opened", "incident.joined"]).values_list(
-            "words", flat=True
-        )
+        LedgerEntry.objects.filter(act__in=["case.opened", "incident.joined"])
+        .order_by("pk")
+        .values_list("words", flat=True)
     )
     assert all(f"report {number}" in words for number in range(10))
 
