@@ -121,6 +121,8 @@ PROOFS |= {
 
 # Of inferred links, in place of a surplus (evidence_unsure, in a migration of identities).
 MORE_CALLS = -4
+# Of claims: another record tells the request otherwise (identities_told_otherwise, in a migration).
+TOLD_OTHERWISE = -5
 # Of links by key, in place of a surplus (evidence_doubt, in a migration).
 CLOCKS_APART = -2
 # No exactly linked call of the key came from this network (identities_new_address, in a migration).
@@ -132,6 +134,8 @@ def proof_words(proof: int, runs: int, surplus: int, *, learned: bool = True) ->
 
     `learned`: of links by key, whether it is known which networks the key is used from."""
     words = PROOFS[proof]
+    if runs == 0 and surplus == TOLD_OTHERWISE:
+        return f"{words}; claimed: another record tells this request otherwise"
     if runs == 0:
         return f"{words}; claimed: its agent is not linked to the account that called"
     if surplus == NEW_ADDRESS:

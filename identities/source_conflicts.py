@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from django.db.models import Count, Max, Min, QuerySet, Sum
 
 from evidence.contradictions import Contradiction
-from identities.findings import AGAINST, CONFLICT
+from identities.findings import AGAINST, CONFLICT, UNLIKE
 from identities.models import Finding
 
 
@@ -19,7 +19,7 @@ class Pair(NamedTuple):
     """Two sources of which one is wrong; the same twice, where one states several traces."""
 
     one: str
-    how: str  # AGAINST, BESIDE
+    how: str  # AGAINST, BESIDE, UNLIKE
     other: str
 
     def __str__(self) -> str:
@@ -30,6 +30,10 @@ class Pair(NamedTuple):
         """As the page of the first source says it."""
         if self.how == AGAINST:
             return f"contradicts the log {self.other}"
+        if self.how == UNLIKE and self.one == self.other:
+            return "holds records that tell one request differently"
+        if self.how == UNLIKE:
+            return f"tells requests otherwise than {self.other}"
         if self.one == self.other:
             return "states several traces of one call"
         return f"contradicts the traces of {self.other}"

@@ -68,6 +68,7 @@ def links() -> Iterator[Row]:
         " ec.value, c.at, c.id, c.request_id, c.trace, c.span, ca.value, c.activity, cs.name,"
         " cg.value, l.runs, CASE WHEN l.strength = 1 THEN evidence_unsure("
         "  l.effect_at, l.effect_id, l.cause_at, l.cause_id, l.runs)"
+        " WHEN l.strength = 0 AND identities_is_contested(e.at, e.id, l.proof) THEN -5"
         " WHEN l.proof IN (3, 4, 5, 6, 7) AND identities_new_address(e.at, e.id) THEN -3"
         " ELSE coalesce(nullif(CASE WHEN l.proof IN (4, 5, 6, 7) AND l.runs = 1 THEN"
         "  evidence_doubt(l.effect_at, l.effect_id, l.cause_at, l.cause_id, l.proof) END, 0),"

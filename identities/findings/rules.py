@@ -68,9 +68,9 @@ CONTROLS = {
     "interactive_use": ("ASI03", "NHI10"),
 }
 
-# A trace that contradicts a log, or stands beside another trace of one request id: the family says
-# which sources, how, and the day (identities/judging/conflicts.py).
-CONFLICT, AGAINST, BESIDE = "conflicting_trace", "against", "beside"
+# A trace that contradicts a log, or stands beside another trace of one request id; or two records of
+# one request that disagree: the family says which sources, how, and the day (identities/judging/conflicts.py).
+CONFLICT, AGAINST, BESIDE, UNLIKE = "conflicting_trace", "against", "beside", "unlike"
 
 # What a run may never do beside its task: read a secret, mint a credential. By operation name,
 # in lower case, whatever the service prefix; a service in front narrows it to that service.
@@ -187,6 +187,12 @@ def conflict_words(family: str, count: int) -> str:
         return (
             f"on {day} traces of {one} state the request ids of {calls} and contradict what the log"
             f" {other} says of {'it' if count == 1 else 'them'}: one of the two sources is wrong"
+        )
+    if how == UNLIKE:
+        where = f"in {one}" if one == other else f"of {one} and {other}"
+        return (
+            f"on {day} records {where} with the request ids of {calls} tell"
+            f" {'it' if count == 1 else 'them'} differently: at most one record of each is right"
         )
     of = one if one == other else f"{one} and {other}"
     return (

@@ -1,9 +1,10 @@
-"""What traces state of calls and the log contradicts, and calls that two traces state.
+"""What traces state of calls and the log contradicts, calls that two traces state, and records of
+one request that disagree.
 
 A request id can be copied by whoever reads a log, and a sender can be wrong. So a span with the id of
 a call that names another operation, whose agent is linked to another identity than the account that
 called, or whose source may not speak for the account's realm, contradicts the log; and of two traces
-with one id at most one made the call. Which of them is wrong is not told: the finding names both
+with one id at most one made the call, and of two records with one id that differ at most one tells it. Which of them is wrong is not told: the finding names both
 sources and accuses nobody. That nobody has linked the agent yet is no conflict.
 
 One finding for each pair of sources, identity and day, however many ids were copied. It is inferred,
@@ -18,7 +19,7 @@ from uuid import UUID
 
 from evidence.models import Actor, Source
 from evidence.vocabulary import INFERRED
-from identities.findings import AGAINST, BESIDE, CONFLICT, Candidate
+from identities.findings import AGAINST, BESIDE, CONFLICT, UNLIKE, Candidate
 
 from .found import micros
 from .holders import Holders, differ
@@ -37,7 +38,7 @@ class _Known(NamedTuple):
 
 def candidates(seen_here: Scope, holders: Holders) -> list[Candidate]:
     """What conflicts about these events, as events of findings."""
-    concerned = seen_here.claims.keys() | seen_here.misnamed.keys()
+    concerned = seen_here.claims.keys() | seen_here.misnamed.keys()  # unlike are among the claims
     calls = [one for one in seen_here.events if (one.at, one.id) in concerned]
     if not calls:
         return []
@@ -71,6 +72,9 @@ def _of_call(seen: Seen, seen_here: Scope, holders: Holders, known: _Known) -> I
         if len(traces[one] | traces[other]) > 1:
             pair = f" {BESIDE} ".join(sorted((known.names[one], known.names[other])))
             why[pair] = {TWO_TRACES}
+    for source, differs in seen_here.unlike.get(ref, ()):
+        pair = f" {UNLIKE} ".join(sorted((known.names[source], log)))
+        why.setdefault(pair, set()).add(f"the records differ in {differs}")
     whose = holders.at(seen.principal, seen.at) or holders.at(seen.credential, seen.at)
     identity = whose[0].identity if len(whose) == 1 else None
     line = holders.line(seen.principal or seen.credential)

@@ -84,6 +84,15 @@ GROUP BY 1, 2, 3
 """
 
 
+# Of these API events the sources that tell their request otherwise, and what differs there.
+UNLIKE = """
+SELECT DISTINCT k.at, k.id, t.source_id, t.differs
+FROM unnest(%s::timestamptz[], %s::bigint[]) AS k(at, id)
+CROSS JOIN LATERAL identities_told_otherwise(k.at, k.id) t
+ORDER BY 1, 2, 3, 4
+"""
+
+
 class Seen(NamedTuple):
     """One event to attribute."""
 
@@ -128,9 +137,11 @@ class Scope(NamedTuple):
     claims: Causes  # all that state the same request id, the proved ones among them
     retold: Collection[Ref]  # of the events, tool calls that others tell already
     inferred: Mapping[Ref, UUID]  # where no exact link reaches a run: the run's trace
-    contested: Collection[Ref] = ()  # several traces are proved to have made them
+    contested: Collection[Ref] = ()  # several traces, or records that disagree, state them
     # (trace source, operation) of spans with their request id that name another operation
     misnamed: Mapping[Ref, list[tuple[int, str]]] = {}
+    # (source, what differs) of records with their request id that tell another deed
+    unlike: Mapping[Ref, list[tuple[int, str]]] = {}
 
     def run(self, event: Ref) -> tuple[str, int]:
         """The trace of the run behind this call and the strength of the link to it; ("", 0)."""
@@ -179,9 +190,13 @@ def of(deposit: Deposit) -> Scope:
     retold = {(seen.at, seen.id): seen for seen in tools}
     calls = [key for key, seen in events.items() if seen.plane == PLANE_IDENTITY]
     causes, claims, contested = _behind(calls)
+    unlike = _unlike(list(claims))
     alone = [event for event, behind in causes.items() if not any(one.is_run for one in behind)]
     looked = list((retold | events).values())
-    return Scope(looked, causes, claims, set(retold), _inferred(alone), contested, _misnamed(calls))
+    return Scope(
+        looked, causes, claims, set(retold), _inferred(alone),
+        contested | unlike.keys(), _misnamed(calls), unlike,
+    )  # fmt: skip
 
 
 def _explained_by(traces: Iterable[UUID]) -> list[Seen]:
@@ -267,6 +282,17 @@ def _misnamed(calls: Sequence[Ref]) -> dict[Ref, list[tuple[int, str]]]:
         cursor.execute(MISNAMED, facts)
         for at, event, source, operation in cursor.fetchall():
             found.setdefault((at, event), []).append((source, operation))
+    return found
+
+
+def _unlike(calls: Sequence[Ref]) -> dict[Ref, list[tuple[int, str]]]:
+    found: dict[Ref, list[tuple[int, str]]] = {}
+    if not calls:
+        return found
+    with connection.cursor() as cursor:
+        cursor.execute(UNLIKE, [[at for at, _ in calls], [pk for _, pk in calls]])
+        for at, event, source, differs in cursor.fetchall():
+            found.setdefault((at, event), []).append((source, differs))
     return found
 
 
