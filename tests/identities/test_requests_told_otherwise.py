@@ -71,7 +71,7 @@ def other(trail: Source) -> Source:
 @pytest.fixture
 def reporter(trail: Source, traces: Source, active: Make) -> Identity:
     """An agent that made one call, which is known exactly."""
-    made = active("reporter")
+    made: Identity = active("reporter")
     arrive(trail, [told(1)])
     key_of(made)
     arrive(traces, run(1, "reporter", "R1"))
