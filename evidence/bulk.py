@@ -65,7 +65,7 @@ SELECT p.id, d.id, d.first_at, d.last_at, d.events
 FROM evidence_progress p JOIN evidence_deposit d ON d.id = p.deposit_id
 WHERE p.consumer = %s AND p.done_at IS NULL AND p.leased_until IS NULL AND p.attempts = 0
   AND d.first_at IS NOT NULL AND d.last_at IS NOT NULL
-ORDER BY d.id LIMIT %s
+ORDER BY p.turn, d.id LIMIT %s
 """
 CLAIM = """
 UPDATE evidence_progress SET leased_until = %(until)s, attempts = 1 WHERE id IN (
@@ -121,7 +121,7 @@ type Waiting = tuple[int, int, datetime, datetime, int]
 
 
 def _together(waiting: Sequence[Waiting]) -> list[Waiting]:
-    """The oldest of these, and those whose time is near."""
+    """The first of these, and those whose time is near."""
     if not waiting or waiting[0][3] - waiting[0][2] > LONGEST:
         return []
     chosen, rows = [waiting[0]], waiting[0][4]

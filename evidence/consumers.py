@@ -31,24 +31,20 @@ CLAIM = """
 UPDATE evidence_progress SET leased_until = %(until)s, attempts = attempts + 1
 WHERE id = (
     SELECT id FROM evidence_progress
-    WHERE consumer = %(consumer)s AND done_at IS NULL AND deposit_id > %(after)s
+    WHERE consumer = %(consumer)s AND done_at IS NULL
       AND (leased_until IS NULL OR leased_until <= %(now)s)
-    ORDER BY deposit_id LIMIT 1 FOR UPDATE SKIP LOCKED)
+    ORDER BY turn, deposit_id LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING id
 """
 # What a row says once its deposit is done or put back.
 NOT_FAILED: dict[str, Any] = {"failed_why": "", "failed_since": None}
 
 
-def claim(consumer: str, *, lease: timedelta, now: datetime, after: int = 0) -> Progress | None:
-    """The oldest deposit that waits for this consumer and that nobody holds; leased to the caller.
-
-    `after` spares a caller who has just looked at everything below from looking at it again.
-    """
+def claim(consumer: str, *, lease: timedelta, now: datetime) -> Progress | None:
+    """The deposit whose turn it is, of those that wait for this consumer and that nobody holds;
+    leased to the caller."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            CLAIM, {"consumer": consumer, "now": now, "until": now + lease, "after": after}
-        )
+        cursor.execute(CLAIM, {"consumer": consumer, "now": now, "until": now + lease})
         found = cursor.fetchone()
     return Progress.objects.select_related("deposit").get(pk=found[0]) if found else None
 
@@ -75,14 +71,13 @@ def handle_next(
     *,
     lease: timedelta,
     now: datetime,
-    after: int = 0,
 ) -> int:
     """Claim one deposit and have it handled; its id, or 0 when none waits.
 
     `work` calls `finish` in its last transaction. When it fails, the row says why and waits
     longer each time, so that it holds up nobody else.
     """
-    held = claim(consumer, lease=lease, now=now, after=after)
+    held = claim(consumer, lease=lease, now=now)
     if held is None:
         return 0
     try:

@@ -203,7 +203,7 @@ def by_what_is_said(cursor: Any, slice_: Slice, *, now: datetime) -> Direct:
     return Direct(made, hours or [], Keys(ats, ids) if ats else NO_KEYS)
 
 
-def link_next(*, now: datetime, after: int = 0) -> int:
+def link_next(*, now: datetime) -> int:
     """Claim and link one deposit; its id, or 0 when there is nothing to do."""
 
     def link(held: Progress) -> None:
@@ -213,7 +213,7 @@ def link_next(*, now: datetime, after: int = 0) -> int:
             derive(deposit, now=now)
             consumers.finish(held, now=now)
 
-    return consumers.handle_next(CONSUMER, link, lease=LEASE, now=now, after=after)
+    return consumers.handle_next(CONSUMER, link, lease=LEASE, now=now)
 
 
 def make_room(deposits: Iterable[Deposit]) -> None:

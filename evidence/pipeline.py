@@ -59,7 +59,7 @@ def _read(
     digest = intake.digest_of(body)
     if not wanted:
         reader = FORMATS.get(chosen)
-    return chosen, digest, None if reader is None else reader.parse(body, asked)
+    return chosen, digest, None if reader is None else intake.read(reader, body, asked)
 
 
 def take_all(

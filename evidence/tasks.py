@@ -44,10 +44,9 @@ _next_thorough_deposits = [0.0]
 @shared_task(name="evidence.tasks.link_stored")  # type: ignore[untyped-decorator]  # Celery ships no types
 def link_stored() -> None:
     """Links and runs of every deposit that nobody has linked."""
-    ends, after = monotonic() + SECONDS, 0
+    ends = monotonic() + SECONDS
     while monotonic() < ends and (
-        bulk.link_many(now=timezone.now(), hands=HANDS)
-        or (after := links.link_next(now=timezone.now(), after=after))
+        bulk.link_many(now=timezone.now(), hands=HANDS) or links.link_next(now=timezone.now())
     ):
         pass
 

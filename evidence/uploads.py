@@ -53,7 +53,7 @@ def _keep(source: Source, body: Body, *, by: str, now: datetime) -> intake.Taken
     reader = known.find(exact)
     if reader is None:
         raise intake.NotTaken(intake.unknown_format(body.format, body.body))
-    parsed = reader.parse(body.body, intake.asked(source))
+    parsed = intake.read(reader, body.body, intake.asked(source))
     times = [record.at for record in parsed.records if record.at is not None]
     row, _ = PendingUpload.objects.get_or_create(
         source=source,

@@ -1,9 +1,16 @@
 """Words of sentences that every app writes. Pure."""
 
+from collections.abc import Sequence
+
 
 def counted(count: int, thing: str, things: str = "") -> str:
     """`1 event`, `1,204 events`; `things` where the plural is not made by an s."""
     return f"{count:,} {thing if count == 1 else things or f'{thing}s'}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """``a, b and c``; of none, empty."""
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
 
 
 def on_terminal(text: str) -> str:

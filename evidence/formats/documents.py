@@ -8,12 +8,13 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BytesIO
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import orjson
 
 from evidence.formats import strung
+from evidence.formats.counting import MOST_RECORDS
 
 # An audit record is at most 256 KiB where it is made; recovery looks no further for its end.
 _LARGEST = 512 * 1024
@@ -29,6 +30,8 @@ _AT_ONCE = 48 * 1024
 _CUTS = 4
 # So many lines, of so many bytes, tell whether a body is lines.
 _LOOKED_AT, _HEAD = 20, 4_000_000
+# One line may list millions: so many of them are more than a body may have (reading.py).
+_FEW = MOST_RECORDS + 1
 # How the parser says that all is well but not finished.
 WANTS_MORE = "unexpected end of data"
 # What a log subscription's document says of all its events.
@@ -215,12 +218,13 @@ def _lines(text: bytes, shape: Shape) -> Iterator[Batch]:
         values = _together(some)
         if values is None:
             many = some.count(b"\n") + 1
-            yield [
+            pieces_ = (
                 piece
                 for place, line in enumerate(some.split(b"\n"), start=number)
                 if (plain := line.strip())
                 for piece in _line(place, plain, shape, budget)
-            ]
+            )
+            yield list(islice(pieces_, _FEW))
         else:
             many = len(values)
             yield _alike(values, [f"line {place}" for place in range(number, number + many)], shape)
@@ -255,7 +259,7 @@ def _alike_or(
         if first(value):
             record = value
         elif type(value) is not dict or not first(record := held(value)):
-            found += other(place, value)
+            found += islice(other(place, value), _FEW)
             continue
         plain.append(record)
         found.append((place, record, "", b""))

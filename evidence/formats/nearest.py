@@ -12,6 +12,7 @@ from evidence.formats import exports, paths
 from evidence.formats.documents import clean, is_lines
 from evidence.formats.paths import Sign
 from evidence.formats.tables import Row, Table
+from evidence.words import listed
 
 type Signs = Mapping[str, list[list[Sign]]]
 
@@ -69,12 +70,6 @@ def _with(row: Mapping[str, Any], what: str) -> str:
     if not names or keyed or (what == "column" and not all(map(_TITLE.match, row))):
         return ""
     return f" with the {what}{'s' if len(names) > 1 else ''} {listed(names)}"
-
-
-def listed(names: list[str]) -> str:
-    """``a, b and c``."""
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
 
 
 def nearest(records: Iterable[Row], signs: Signs) -> list[str]:

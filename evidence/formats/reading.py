@@ -20,6 +20,7 @@ from evidence import privacy
 from evidence.formats import escaping, lines, paths, unstated, unwrapping, written
 from evidence.formats.beginnings import begun
 from evidence.formats.compiling import Reader, folded, reader
+from evidence.formats.counting import require_few
 from evidence.formats.digesting import Digester
 from evidence.formats.documents import (
     Alike,
@@ -163,7 +164,7 @@ def resolve(value: Any, first: Kind, others: tuple[Kind, ...]) -> tuple[Kind, An
 def parse(
     body: bytes, asked: Asked, *, table: Table, first: Kind, others: tuple[Kind, ...]
 ) -> Parsed:
-    """Read all records of a body; never raises for what the body holds.
+    """Read all records of a body; raises TooManyRecords, and nothing else for what the body holds.
 
     Records of another kind among them are read by their own, unless a person chose the format.
     """
@@ -178,7 +179,7 @@ def parse(
 def read_body(
     body: bytes, asked: Asked, *, shape: Shape, first: Kind, others: tuple[Kind, ...] = ()
 ) -> Parsed:
-    """Read all records of JSON in this shape; never raises for what the body holds."""
+    """Read all records of JSON in this shape; raises TooManyRecords."""
     body = escaping.escaped_json(body)
     try:
         return _read(batches(body, shape), asked, first, others)
@@ -204,6 +205,8 @@ def _read(found: Iterable[Batch], asked: Asked, first: Kind, others: tuple[Kind,
     digester = Digester(asked)
     beside = () if asked.forced else others
     for batch in found:
+        many = len(batch.values) if isinstance(batch, Alike) else len(batch)
+        require_few(len(parsed.records) + len(parsed.rejects) + many)
         kept += (privacy.SEAM, _read_batch(batch, parsed, asked, digester, first, beside))
     return parsed._replace(kept=b"".join((b'{"Records":[', *kept[1:], b"]}")))
 

@@ -16,7 +16,8 @@ from django.db import IntegrityError, connection, transaction
 
 from evidence import homes, keeping, known, names, nudge, partitions, privacy
 from evidence.formats import recognise
-from evidence.formats.record import ActorName, Asked, Parsed, Rejected
+from evidence.formats.counting import TooManyRecords
+from evidence.formats.record import ActorName, Asked, Format, Parsed, Rejected
 from evidence.intake.admitting import Admitted, admit, moment
 from evidence.intake.columns import ACTORS, TERMS
 from evidence.intake.outcome import (
@@ -44,6 +45,7 @@ __all__ = [
     "digest_of",
     "earlier",
     "names_in",
+    "read",
     "require_text",
     "store",
     "take",
@@ -53,8 +55,6 @@ __all__ = [
 ]
 
 MOST_REDACTIONS_NAMED = 200
-# Records of one body, read or not: more of them are so short that they say nothing.
-MOST_RECORDS = 1_000_000
 LONGEST_NAME = 500
 
 
@@ -99,7 +99,7 @@ def take(
         raise NotTaken(unknown_format(chosen, body))
     if body.strip():
         require_text(body, reader)
-    parsed = reader.parse(body, asked(source))
+    parsed = read(reader, body, asked(source))
     return store(
         source=source,
         parsed=parsed,
@@ -110,6 +110,14 @@ def take(
         format=exact,
         name=name,
     )
+
+
+def read(reader: Format, body: bytes, asked: Asked) -> Parsed:
+    """What a format reads in a body. Raises NotTaken where it is too many records."""
+    try:
+        return reader.parse(body, asked)
+    except TooManyRecords as problem:
+        raise NotTaken(str(problem)) from None
 
 
 def store(
@@ -123,10 +131,7 @@ def store(
     format: str,  # noqa: A002 - what sources and deposits call it
     name: str = "",
 ) -> Taken:
-    """Write what a format read, in one transaction; names and partitions are made before it.
-    Raises NotTaken where it is too many records."""
-    if (many := len(parsed.records) + len(parsed.rejects)) > MOST_RECORDS:
-        raise NotTaken(f"the body has {many:,} records, of which one may have {MOST_RECORDS:,}")
+    """Write what a format read, in one transaction; names and partitions are made before it."""
     dropped: keeping.Dropped = {}
     if source.keep_rules:
         parsed, dropped = keeping.filtered(source, parsed, format=format)

@@ -9,10 +9,10 @@ from difflib import get_close_matches
 
 from evidence import known
 from evidence.formats import resembles, unreadable
-from evidence.formats.nearest import listed
 from evidence.formats.record import Format, Rejected
 from evidence.intake.admitting import micros
 from evidence.models import Deposit, Reject, Source
+from evidence.words import listed
 
 MOST_REJECTS_ANSWERED = 100
 _DESCRIBE_IT = "describe it by a mapping (docs/mapping.md); docs/formats.md lists the formats"

@@ -148,7 +148,8 @@ class Progress(models.Model):
     """One deposit that waits for one consumer, or that it has handled (evidence/consumers.py).
 
     Written by a trigger in the transaction that brings the deposit: whoever looks for work by an
-    ascending id or a time would lose a row that commits late.
+    ascending id or a time would lose a row that commits late. Another trigger gives it its turn
+    among all sources, so that many deposits of one hold up only that one.
     """
 
     consumer = models.TextField()
@@ -158,6 +159,9 @@ class Progress(models.Model):
     attempts = models.IntegerField(default=0)
     failed_why = models.TextField(blank=True)
     failed_since = models.DateTimeField(null=True)  # its first failure, until it is done
+    # Both as of when it began to wait (docs/decisions/0005).
+    source_id = models.IntegerField(null=True)
+    turn = models.BigIntegerField(default=0, db_default=0)
 
     class Meta:
         constraints = [
@@ -167,7 +171,15 @@ class Progress(models.Model):
         indexes = [
             # consumers.CLAIM: a million deposits that are done cost nothing.
             models.Index(
-                name="progress_waiting", fields=["consumer", "deposit"], condition=Q(done_at=None)
+                name="progress_waiting",
+                fields=["consumer", "turn", "deposit"],
+                condition=Q(done_at=None),
+            ),
+            # The trigger: the last turn that a source has.
+            models.Index(
+                name="progress_of_source",
+                fields=["consumer", "source_id", "turn"],
+                condition=Q(done_at=None),
             ),
             # evidence/queries/failures.py: looked at with every page of sources.
             models.Index(

@@ -17,11 +17,11 @@ LEASE = timedelta(minutes=5)
 LINKS = "links"
 
 
-def deposited(source: Source, number: int) -> Deposit:
+def deposited(source: Source, number: int, *, records: int = 0) -> Deposit:
     return Deposit.objects.create(
         source=source, received_at=NOW, received_by="test", format="cloudtrail",
         received_digest=number.to_bytes(32, "big"), received_bytes=1, kept_digest=bytes(32),
-        kept_bytes=1, rule_version=1, records=0, events=0, duplicates=0, rejects=0,
+        kept_bytes=1, rule_version=1, records=records, events=0, duplicates=0, rejects=0,
     )  # fmt: skip
 
 
@@ -174,7 +174,7 @@ def test_deposits_that_are_done_cost_nothing(
     as_owner("UPDATE evidence_progress SET done_at = now()")
     as_owner("VACUUM ANALYZE evidence_progress")
     last = deposited(Source.objects.get(), 1)
-    values: dict[str, Any] = {"consumer": LINKS, "now": NOW, "until": NOW + LEASE, "after": 0}
+    values: dict[str, Any] = {"consumer": LINKS, "now": NOW, "until": NOW + LEASE}
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {consumers.CLAIM}", values)
         said = cursor.fetchone()[0]

@@ -8,7 +8,10 @@ import pytest
 from django.core.cache import cache
 from django.test import Client
 
-from evidence import actions, doors, intake
+from evidence import actions, doors
+from evidence.formats import FORMATS, counting
+from evidence.formats.otlp import wire
+from evidence.formats.record import Asked
 from evidence.models import Deposit, Source
 from evidence.permissions import COMMAND
 from evidence.turns import Quota, Turns
@@ -93,7 +96,7 @@ def test_large_files_have_a_quota_as_well() -> None:
 def test_body_of_too_many_records_is_not_taken(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake, "MOST_RECORDS", 2)
+    monkeypatch.setattr(counting, "MOST_RECORDS", 2)
     token = token_of("one")
     line = orjson.dumps({"eventName": "A"}) + b"\n"
     answer = client.post(
@@ -103,5 +106,58 @@ def test_body_of_too_many_records_is_not_taken(
         headers={"Authorization": f"Bearer {token}"},
     )
     assert answer.status_code == 422
-    assert b"the body has 3 records, of which one may have 2" in answer.content
+    assert (
+        b"the body has more than the 2 records that one may have: send it in parts"
+        in answer.content
+    )
     assert not Deposit.objects.exists()
+
+
+def protobuf(tag: int, inside: bytes) -> bytes:
+    """A field that holds bytes: tag, length, content."""
+    length, rest = b"", len(inside)
+    while rest > 127:
+        length, rest = length + bytes([rest & 127 | 128]), rest >> 7
+    return bytes([tag]) + length + bytes([rest]) + inside
+
+
+EMPTY_SPANS = b"\x12\x00" * 101
+
+
+@pytest.mark.parametrize(
+    ("format", "body"),
+    [
+        pytest.param("cloudtrail", b'{"eventName":"A"}\n' * 101, id="lines"),
+        pytest.param("cloudtrail", b"{}\n" * 101, id="lines-of-nothing"),
+        pytest.param("cloudtrail", b"[" + b"{}," * 100 + b"{}]\n{}\n{}\n", id="one-line-of-many"),
+        pytest.param("cloudtrail", b'{"Records":[' + b"{}," * 100 + b"{}]}", id="document"),
+        pytest.param("okta", b"[" + b"1," * 100 + b"1]", id="list-of-numbers"),
+        pytest.param("otlp", b"[" + b"{}," * 200 + b"{}]", id="requests"),
+        pytest.param("otlp", b'{"resourceSpans":[' + b"{}," * 100 + b"{}]}", id="groups"),
+        pytest.param(
+            "otlp",
+            b'{"resourceSpans":[{"scopeSpans":[{"spans":[' + b"{}," * 100 + b"{}]}]}]}",
+            id="spans",
+        ),
+        pytest.param("otlp", protobuf(0x0A, protobuf(0x12, EMPTY_SPANS)), id="protobuf"),
+        pytest.param("otlp", b"\x0a\x00" * 101, id="protobuf-groups"),
+    ],
+)
+def test_reading_stops_at_too_many_records(
+    format: str,  # noqa: A002 - what formats are called
+    body: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(counting, "MOST_RECORDS", 100)
+    monkeypatch.setattr(wire, "_LARGEST_UNCOUNTED", 100)
+    asked = Asked(source="one", digest_key=bytes(64), home="one")
+    with pytest.raises(counting.TooManyRecords, match="more than the 100 records"):
+        FORMATS[format].parse(body, asked)
+
+
+def test_large_request_of_too_many_spans_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting, "MOST_RECORDS", 100)
+    monkeypatch.setattr(wire, "_LARGEST_UNCOUNTED", 100)
+    monkeypatch.delattr(wire, "ExportTraceServiceRequest")
+    with pytest.raises(counting.TooManyRecords):
+        list(wire.requests(protobuf(0x0A, protobuf(0x12, EMPTY_SPANS))))

@@ -15,18 +15,11 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
 from evidence import privacy
 from evidence.formats import marking
+from evidence.formats.counting import require_few
 from evidence.formats.otlp import content, names, reading, wire
 from evidence.formats.otlp.content import ANY, CONTENT, LITERALS, NOTED, PLAIN, READ, SECRET
 from evidence.formats.otlp.found import Found
-from evidence.formats.record import (
-    ActorName,
-    Asked,
-    Format,
-    Parsed,
-    Record,
-    Redaction,
-    Rejected,
-)
+from evidence.formats.record import ActorName, Asked, Format, Parsed, Record, Redaction, Rejected
 from evidence.formats.unread import outlined
 from evidence.keys import DIGEST_SIZE, keyed
 
@@ -47,15 +40,18 @@ def recognise(head: bytes) -> bool:
 
 
 def parse(body: bytes, asked: Asked) -> Parsed:
-    """Read all spans of a body; never raises for what the body holds."""
+    """Read all spans of a body; raises TooManyRecords, and nothing else for what it holds."""
     reader = _Reader(asked)
     kept = []
-    for found in wire.requests(body):
+    # Requests without a span count as well: a body may be made of them.
+    for requests, found in enumerate(wire.requests(body)):
+        require_few(requests + len(reader.records) + len(reader.rejects))
         for place, reason, raw in found.lost:
             reader.rejects.append(Rejected(place, reason, reader.excerpt(raw)))
         if found.request is not None:
             # Requests one after the other are, on the wire, one request.
             kept.append(reader.take(found.request, found))
+    require_few(len(reader.records) + len(reader.rejects))
     records = with_agents(reader.records)
     return Parsed(b"".join(kept), records, reader.rejects, reader.redactions)
 

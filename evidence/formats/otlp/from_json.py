@@ -24,6 +24,7 @@ from opentelemetry.proto.common.v1.common_pb2 import (
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
+from evidence.formats.counting import require_few
 from evidence.formats.documents import said
 from evidence.formats.otlp.found import Found
 
@@ -76,6 +77,7 @@ def _document(value: Any, before: str) -> Found:
             lost.append((before.strip() or "body", "has no list of resourceSpans", _raw(value)))
         return Found(before, None, numbers, lost)
     request = ExportTraceServiceRequest()
+    require_few(_many(groups))
     for r, group in enumerate(groups):
         made = request.resource_spans.add()
         place = f"{before}resourceSpans[{r}]"
@@ -97,6 +99,17 @@ def _document(value: Any, before: str) -> Found:
             made_scope = made.scope_spans.add()
             _scope_spans(scope, made_scope, (r, s), before, numbers, lost)
     return Found(before, request, numbers, lost)
+
+
+def _many(groups: list[Any]) -> int:
+    """The spans of these groups; one without any counts as one, and so does a scope."""
+    many = 0
+    for group in groups:
+        scopes = group.get("scopeSpans") if isinstance(group, dict) else None
+        for scope in scopes if isinstance(scopes, list) else [scopes]:
+            spans = scope.get("spans") if isinstance(scope, dict) else None
+            many += len(spans) or 1 if isinstance(spans, list) else 1
+    return many
 
 
 def _scope_spans(

@@ -14,12 +14,15 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped] 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans
 
+from evidence.formats.counting import require_few
 from evidence.formats.documents import clean
 from evidence.formats.otlp import from_json
 from evidence.formats.otlp.found import Found
 
 _BASE64_LINE = re.compile(rb"\"?[A-Za-z0-9+/]{8,}={0,2}\"?\Z")
 
+# Larger requests are counted before they are decoded.
+_LARGEST_UNCOUNTED = 1 << 20
 # How resource spans begin, and how what they begin with does: a resource, spans of a scope, an address.
 _MEMBERS = {0x0A: b"\x0a\x10\x1a", 0x12: b"\x0a\x12\x1a", 0x1A: bytes(range(256))}
 _BROKEN = "is damaged protobuf or holds text that is not UTF-8"
@@ -84,10 +87,23 @@ def requests(body: bytes) -> Iterator[Found]:
 
 
 def _protobuf(data: bytes, before: str) -> Found:
+    if len(data) > _LARGEST_UNCOUNTED:
+        for many, _ in enumerate(_counted(data, 3), start=1):
+            require_few(many)
     try:
         return Found(before, ExportTraceServiceRequest.FromString(data), {}, [])
     except DecodeError:
         return _salvaged(data, before)
+
+
+def _counted(data: bytes, levels: int) -> Iterator[None]:
+    """One for each group, scope and span of a request, which is not decoded for it: a span of two
+    bytes takes two hundred when it is."""
+    for field, inside in _fields(data):
+        if field == (1 if levels == 3 else 2):
+            yield None
+            if levels > 1:
+                yield from _counted(inside, levels - 1)
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
