@@ -72,6 +72,9 @@ CONTROLS = {
 # one request that disagree: the family says which sources, how, and the day (identities/judging/conflicts.py).
 CONFLICT, AGAINST, BESIDE, UNLIKE = "conflicting_trace", "against", "beside", "unlike"
 
+# Ends the reason of an event that was refused or failed, so that it is not told as done.
+UNDONE = ", refused or failed"
+
 # What a run may never do beside its task: read a secret, mint a credential. By operation name,
 # in lower case, whatever the service prefix; a service in front narrows it to that service.
 READS_A_SECRET = (
@@ -124,6 +127,7 @@ class Judged(NamedTuple):
     trace: str  # hex of the run's trace; "" when no run is behind it
     run_strength: int  # how surely it is that run; 0 without one
     agent: str  # the run's agent, ""
+    undone: bool = False  # it was refused, or failed
 
 
 class Candidate(NamedTuple):
@@ -218,7 +222,7 @@ def candidates(judged: Iterable[Judged]) -> list[Candidate]:
                 event.at,
                 event.event,
                 event.strength,
-                event.reason,
+                event.reason + (UNDONE if event.undone else ""),
             )
         )
         if event.trace:
@@ -235,7 +239,7 @@ def candidates(judged: Iterable[Judged]) -> list[Candidate]:
                 event.at,
                 event.event,
                 min(event.strength, event.run_strength),
-                sensitive(event.action) or event.reason,
+                (sensitive(event.action) or event.reason) + (UNDONE if event.undone else ""),
             )
             for event in events
         ]

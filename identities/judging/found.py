@@ -10,10 +10,10 @@ from uuid import UUID
 
 import orjson
 from django.db import connection
-from django.db.models import Count, Max, Min
+from django.db.models import Count, Max, Min, Q
 
 from evidence.vocabulary import STRENGTHS
-from identities.findings import CONTROLS, Candidate
+from identities.findings import CONTROLS, UNDONE, Candidate
 from identities.models import Finding, FindingEvent, Identity
 
 from .sentences import words
@@ -86,6 +86,15 @@ UPDATE identities_finding f SET count = n.count, first_at = n.first_at, last_at 
 FROM unnest(%s::uuid[], %s::int[], %s::timestamptz[], %s::timestamptz[], %s::smallint[],
     %s::jsonb[], %s::text[]) AS n(id, count, first_at, last_at, strength, strengths, words)
 WHERE f.id = n.id
+"""
+# Of the first events of each finding what was called.
+OPERATIONS = """
+SELECT f.id, array_agg(DISTINCT t.value ORDER BY t.value)
+FROM unnest(%s::uuid[]) AS f(id)
+CROSS JOIN LATERAL (SELECT at, event_id FROM identities_findingevent
+    WHERE finding_id = f.id ORDER BY at, event_id LIMIT %s) x
+JOIN evidence_event e ON e.at = x.at AND e.id = x.event_id
+JOIN evidence_term t ON t.id = e.action_id GROUP BY f.id
 """
 # Of the events that were looked at, those that a positive finding holds and should not.
 TAKE_BACK = """
@@ -277,25 +286,29 @@ def total(
     findings: Sequence[Finding], *, now: datetime, cause: str = "later evidence explains it"
 ) -> None:
     """Count the events of findings again; one without any is withdrawn, and says why."""
-    sums: dict[UUID, list[tuple[int, int, datetime, datetime]]] = {}
+    sums: dict[UUID, list[tuple[int, int, datetime, datetime, int]]] = {}
+    undone = Count("id", filter=Q(reason__endswith=UNDONE))
     for pk, *of_strength in (
         FindingEvent.objects.filter(finding__in=findings)
         .values_list("finding", "strength")
-        .annotate(Count("id"), Min("at"), Max("at"))
+        .annotate(n=Count("id"), first=Min("at"), last=Max("at"), undone=undone)
         .order_by("-strength")
     ):
         sums.setdefault(pk, []).append(tuple(of_strength))
+    operations = _operations([one for one in findings if not one.family])
     counted_again, emptied = [], []
     for finding in findings:
         if by_strength := sums.get(finding.pk):
-            strengths, counts, firsts, lasts = zip(*by_strength, strict=True)
+            strengths, counts, firsts, lasts, undone_ = zip(*by_strength, strict=True)
             finding.count, finding.first_at, finding.last_at = sum(counts), min(firsts), max(lasts)
             # The sentence speaks of all events, so the weakest decides.
             finding.strength = min(strengths)
             finding.strengths = {
                 STRENGTHS[strength]: many for strength, many in zip(strengths, counts, strict=True)
             }
-            finding.words = words(finding)
+            finding.words = words(
+                finding, undone=sum(undone_), operations=operations.get(finding.pk, ())
+            )
             counted_again.append(finding)
         elif finding.state in LIVE:
             finding.said_before = {}
@@ -325,6 +338,15 @@ def total(
         ["state", "state_at", "state_by", "state_reason", "count", "said_before"],
         1_000,
     )
+
+
+def _operations(findings: Sequence[Finding]) -> dict[UUID, list[str]]:
+    """What was called, of findings about calls that name no resource."""
+    if not findings:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(OPERATIONS, [[one.pk for one in findings], MOST_EVENTS])
+        return dict(cursor.fetchall())
 
 
 def _take_back(

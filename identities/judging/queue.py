@@ -12,6 +12,8 @@ from evidence.vocabulary import (
     EXACT,
     INFERRED,
     KEY,
+    OUTCOME_FAILED,
+    OUTCOME_REFUSED,
     PLANE_IDENTITY,
     SIGN_IN_WITHOUT_MFA,
     TIME_RECEIVED,
@@ -38,6 +40,7 @@ from .verdicts import Grants, Shape, Stopped
 CONSUMER = "judging"
 LEASE = timedelta(minutes=10)
 RULES_VERSION = 1
+UNDONE_OUTCOMES = (OUTCOME_REFUSED, OUTCOME_FAILED)
 
 # For other statements: everything below the actors so far (`actor`), and the deposits in which
 # they appear.
@@ -170,6 +173,7 @@ def judge(seen_here: scope.Scope, *, now: datetime) -> None:
                     trace=trace,
                     run_strength=run_strength,
                     agent=names.get(cause.agent or 0, "") if cause else "",
+                    undone=seen.outcome in UNDONE_OUTCOMES,
                 )
             )
     touched = rows.write(out, looked)

@@ -3,25 +3,35 @@
 Pure: nothing is read or written. What a rule finds is identities/findings/'s.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-from evidence.words import counted
+from evidence.words import counted, listed
 from identities.findings import CONFLICT, conflict_words
 from identities.models import Finding
 
+MOST_OPERATIONS = 3
 
-def words(finding: Finding) -> str:
-    """The sentence a person reads."""
+
+def words(finding: Finding, *, undone: int = 0, operations: Sequence[str] = ()) -> str:
+    """The sentence a person reads.
+
+    `undone`: how many of its calls were refused or failed. `operations`: what was called, where no
+    resource was named.
+    """
     times = "once" if finding.count == 1 else f"{finding.count} times"
+    how = _how(finding.count, undone)
+    used = (
+        f"{'tried to use' if how.none else 'used'} {finding.family or _called(operations)} {times}"
+    )
     said = {
-        "no_authority": f"acted on {finding.family or 'no named resource'} {times}"
-        " without a delegation for it",
-        "outside_resources": f"used {finding.family} {times}, outside what was delegated",
-        "after_expiry": f"used {finding.family} {times} after the delegation had ended",
-        "after_revocation": f"used {finding.family} {times} after it was revoked or held",
-        "left_task": f"one run did {counted(finding.count, 'thing')} outside its authority,"
-        " among them reading a secret or minting a credential",
+        "no_authority": _no_authority(finding, times, operations, how) + how.words,
+        "outside_resources": f"{used}, outside what was delegated{how.words}",
+        "after_expiry": f"{used} after the delegation had ended{how.words}",
+        "after_revocation": f"{used} after it was revoked or held{how.words}",
+        "left_task": f"one run {'tried' if how.none else 'did'}"
+        f" {counted(finding.count, 'thing')} outside its authority,"
+        f" among them reading a secret or minting a credential{how.words}",
         "shared_credential": f"key {finding.details.get('credential', finding.family)} was used"
         f" by {' and '.join(finding.details.get('agents', []))},"
         " which are not bound to it together",
@@ -36,6 +46,40 @@ def words(finding: Finding) -> str:
         "interactive_use": _interactive(finding.details, times, finding.count),
     }
     return said[finding.rule]
+
+
+class _How(NamedTuple):
+    """How much of it was done: `none` of it, and the words to add."""
+
+    none: bool
+    words: str
+
+
+def _how(count: int, undone: int) -> _How:
+    if not undone:
+        return _How(False, "")
+    if undone < count:
+        return _How(
+            False, f"; {undone:,} of the calls {'was' if undone == 1 else 'were'} refused or failed"
+        )
+    return _How(True, f"; {'it' if count == 1 else 'each call'} was refused or failed")
+
+
+def _no_authority(finding: Finding, times: str, operations: Sequence[str], how: _How) -> str:
+    if finding.family:
+        did = "tried to act" if how.none else "acted"
+        return f"{did} on {finding.family} {times} without a delegation for it"
+    did = "tried to call" if how.none else "called"
+    return f"{did} {_called(operations)} {times} without a delegation for it"
+
+
+def _called(operations: Sequence[str]) -> str:
+    if not operations:
+        return "an operation that names no resource"
+    named = list(operations[:MOST_OPERATIONS])
+    if more := len(operations) - len(named):
+        named.append(f"{more} more")
+    return f"{listed(named)}, which {'names' if len(operations) == 1 else 'name'} no resource,"
 
 
 def _no_run(finding: Finding) -> str:

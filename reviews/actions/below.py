@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from identities import authority
-from identities.authority import Grant
+from identities.authority import Grant, phrases
 from identities.judging.verdicts import grant_of
 from identities.models import Delegation, DelegationVersion
 
@@ -87,7 +87,7 @@ def words(children: list[Child]) -> list[str]:
     return [
         f"{one.delegation.key}, passed on from it, ends"
         if one.left is None
-        else f"{one.delegation.key}, passed on from it, is narrowed to"
-        f" {', '.join(one.left.actions[:3])} on {', '.join(one.left.resources[:3])}"[:300]
+        else f"{one.delegation.key}, passed on from it, is narrowed to:"
+        f" {phrases.phrase(one.left.actions, one.left.resources)}"[:300]
         for one in children
     ]

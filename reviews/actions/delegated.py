@@ -10,6 +10,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from identities.acting import By, acting
+from identities.authority import phrases
 from identities.models import DelegationVersion
 from identities.permissions import NotPossible
 from reviews.models import Decision
@@ -79,8 +80,8 @@ def _narrow(one: Due, these: _Set) -> str:
         return f"{row.key} is not in force: nothing is left to narrow"
     left = settling.left_of(one.item, these.standing[one.item.pk])
     made, below = these.known.narrow(current, left, one.case)
-    said = f"{', '.join(made.actions[:5])} on {', '.join(made.resources[:5])}"[:500]
-    return "; ".join([f"{row.key} is narrowed to {said}", *below[:MOST_SAID]])
+    said = phrases.phrase(made.actions, made.resources)[:500]
+    return "; ".join([f"{row.key} is narrowed to: {said}", *below[:MOST_SAID]])
 
 
 def _replace(one: Due, these: _Set) -> Came:

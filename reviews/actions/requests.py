@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from django.db import transaction
 
 from identities import authority
+from identities.authority import phrases
 from identities.judging.verdicts import grant_of
 from identities.models import Delegation, DelegationVersion, Identity, Party, User
 from identities.permissions import NotPossible, require
@@ -68,7 +69,7 @@ def request_access(
         entries.note(
             case,
             act="access.requested",
-            words=f"{by.called} asked for {proposal.delegation.key}: {_words(proposal)}: {reason}",
+            words=f"{by.called} asked for {proposal.delegation.key}: {phrases.phrase(proposal.actions, proposal.resources)}: {reason}",
             by=by,
             now=now,
             data={
@@ -215,7 +216,9 @@ def _item(case: Case, row: DelegationVersion, *, now: datetime) -> Item:
         position=0,
         kind="grant",
         ref=row.delegation_id,
-        title=f"Delegation {row.delegation.key}: {_words(row)}"[:500],
+        title=f"Delegation {row.delegation.key}: {phrases.phrase(row.actions, row.resources)}"[
+            :500
+        ],
         note=note,
         proposal={
             "version": row.version,
@@ -229,13 +232,6 @@ def _item(case: Case, row: DelegationVersion, *, now: datetime) -> Item:
             "ends_at": _iso(row.during.upper),
         },
     )
-
-
-def _words(row: DelegationVersion) -> str:
-    actions, resources = row.actions, row.resources
-    more = f" and {len(actions) - 3} more" if len(actions) > 3 else ""
-    wide = f" and {len(resources) - 3} more" if len(resources) > 3 else ""
-    return f"{', '.join(actions[:3])}{more} on {', '.join(resources[:3])}{wide}"[:400]
 
 
 def _iso(at: datetime | None) -> str | None:

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from evidence.words import counted
 from identities import chain_heads
+from identities.authority import phrases
 from identities.findings import RULES
 from identities.models import Credential, Identity
 from reviews.pages import possible
@@ -120,31 +121,20 @@ def authority(d: Dossier) -> Answer:
     """2. By whom, on whose behalf, for what purpose, until when; and what the target allows."""
     grants = d.delegations
     if grants:
-        pairs = [
-            f"{_verb(action)} {resource}"
-            for row in grants
-            for action, resource in zip(
-                _cycle(row.actions, len(row.resources)), row.resources, strict=False
-            )
-        ]
-        unique = list(dict.fromkeys(pairs))
-        headline = ", ".join(unique[:3]).capitalize()
-        if len(unique) > 3:
-            headline += f" and {len(unique) - 3} more"
+        said = phrases.phrases((row.actions, row.resources) for row in grants)
+        headline = "; ".join([said[0], *(one[0].lower() + one[1:] for one in said[1:])])
     else:
         headline = "No authority was delegated"
-    facts: list[dict[str, Any]] = []
-    for row in grants[:3]:
-        by = str(row.delegation.grantor) if row.delegation.grantor else "nobody named"
-        facts.append(
-            {
-                "label": "By",
-                "words": f"{by}, {row.delegation.key}",
-                "at": row.during.lower,
-                "kind": "exact" if row.signed else "waits",
-                "note": "" if row.signed else "imported, unsigned",
-            }
-        )
+    facts: list[dict[str, Any]] = [
+        {
+            "label": "By",
+            "words": f"{d.signed[row.pk].words}, {row.delegation.key}",
+            "at": row.during.lower,
+            "kind": "exact" if row.signed else "waits",
+            "note": "" if row.signed else "imported, unsigned",
+        }
+        for row in grants[:3]
+    ]
     purposes = list(dict.fromkeys(row.purpose for row in grants if row.purpose))
     purpose = purposes[0] if purposes else d.identity.purpose
     if purpose:
@@ -310,25 +300,6 @@ def _validity(one: Credential, at: datetime) -> str:
     if one.expires_at is not None:
         return f"{said}, ends in {_age(one.expires_at, at)}"
     return said
-
-
-def _verb(action: str) -> str:
-    operation = action.partition(":")[2] or action
-    lower = operation.lower()
-    if lower.startswith(("get", "head", "read", "describe")):
-        return "read"
-    if lower.startswith("list"):
-        return "list"
-    if lower.startswith(("put", "write", "create", "update")):
-        return "write"
-    if lower.startswith(("delete", "remove")):
-        return "delete"
-    return "everything on" if operation == "*" else operation
-
-
-def _cycle(actions: list[str], length: int) -> list[str]:
-    """The actions, once per resource: the first action stands for the row in the headline."""
-    return [actions[0] if actions else "*"] * max(length, 1)
 
 
 def _age(later: datetime, earlier: datetime) -> str:

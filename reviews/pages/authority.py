@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from identities import stood
 from identities.models import Identity
+from reviews import signers
 from reviews.exports import moment
 from reviews.models import ReviewPolicy
 from reviews.pages import possible
@@ -33,6 +34,7 @@ def context(
 ) -> dict[str, Any]:
     """Everything templates/authority.html shows (see its head for the names)."""
     found = stood.of(identity, at=at, known_at=known_at)
+    signed = signers.of(found.delegations)
     path = f"/identities/{identity.key}/authority/"
     return {
         "section": "identities",
@@ -47,7 +49,7 @@ def context(
         "known_url": f"{path}?{urlencode({'at': at.isoformat(), 'known_at': at.isoformat()})}",
         "state": found.state,
         "state_because": found.state_because,
-        "delegations": found.delegations,
+        "delegations": [(one, signed[one.pk].words) for one in found.delegations],
         "entitlements": [
             {
                 "system": possible.TITLES.get(one.system, one.system),
@@ -72,6 +74,7 @@ def context(
 def as_data(identity: Identity, *, at: datetime, known_at: datetime) -> dict[str, Any]:
     """The same for scripts."""
     found = stood.of(identity, at=at, known_at=known_at)
+    signed = signers.of(found.delegations)
     return {
         "identity": identity.key,
         "at": moment(at),
@@ -83,7 +86,9 @@ def as_data(identity: Identity, *, at: datetime, known_at: datetime) -> dict[str
                 "delegation": one.delegation.key,
                 "version": one.version,
                 "parent": one.delegation.parent.key if one.delegation.parent else None,
-                "by": str(one.delegation.grantor) if one.delegation.grantor else None,
+                "grantor": str(one.delegation.grantor) if one.delegation.grantor else None,
+                "signed_by": list(signed[one.pk].names),
+                "self_approved": signed[one.pk].alone,
                 "actions": one.actions,
                 "resources": one.resources,
                 "conditions": one.conditions,

@@ -26,6 +26,7 @@ from identities.models import (
     Identity,
     Revocation,
 )
+from reviews import signers
 from reviews.pages import observed
 
 MOST_CREDENTIALS = 12
@@ -126,6 +127,7 @@ class Dossier:
     last_day: Totals  # the newest day with events
     revocations: list[Revocation]
     sources: list[Fresh]
+    signed: dict[int, signers.Signed]  # who signed each of `delegations`, by its id
     heads: list[chain_heads.Head]  # people at the head of its role chains
 
     @property
@@ -162,6 +164,7 @@ def dossier(identity: Identity, *, now: datetime, at: datetime | None = None) ->
         )
         .order_by("delegation__number", "version")
     )
+    in_force = [row for row in versions if row.state == "in_force" and _during(row, moment)]
     usage = _usage(identity.number, moment, whole=at is None)
     is_open = Q(state__in=["open", "confirmed"])
     if at is not None:
@@ -187,7 +190,8 @@ def dossier(identity: Identity, *, now: datetime, at: datetime | None = None) ->
         ),
         credentials=_most_used_first(standing) + sessions,
         credential_counts=counts,
-        delegations=[row for row in versions if row.state == "in_force" and _during(row, moment)],
+        delegations=in_force,
+        signed=signers.of(in_force),
         proposed=[row for row in versions if row.state == "proposed"],
         entitlements=list(
             Entitlement.objects.filter(

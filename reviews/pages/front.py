@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
-from django.db.models import Max, QuerySet
+from django.db.models import Case as Case_
+from django.db.models import Max, QuerySet, When
 
 from evidence import proofs
 from evidence.models import Source
@@ -16,6 +17,7 @@ from identities.models import Credential, DelegationVersion, Identity, User
 from reviews import visible
 from reviews.actions import activating, second_looks
 from reviews.models import Case
+from reviews.models.incidents import SEVERITIES
 from reviews.pages import (
     aligned,
     break_glass_lists,
@@ -55,6 +57,7 @@ def context(user: User, asked: dict[str, str], *, now: datetime) -> dict[str, An
         "tabs": [tab | {"url": f"/queue/{tab['url']}"} for tab in waiting.tabs(found, "")],
         "waits": waiting.rows(planted.beside(found[:SHOWN]), now=now),
         "burning": burning,
+        "incidents_of_others": 0 if burning else _of_others(user, now=now),
         "aligned": shares,
         "aligned_lines": any(one["points"] for one in shares),
         "aligned_at": now,
@@ -96,11 +99,53 @@ def _lead(
 
 def _burning(user: User, *, now: datetime) -> list[dict[str, Any]]:
     return [
+        _incidents(user, now=now),
         unfinished.burning(user, now=now, most=SHOWN),
         break_glass_lists.burning(user, now=now),
         _overdue(user, now=now),
         _silent(now=now),
     ]
+
+
+def _incidents(user: User, *, now: datetime) -> dict[str, Any]:
+    """Incidents that are not over, the gravest first."""
+    rows = visible.cases(user, now=now).filter(door="incident", state__in=lists.UNDER_WAY)
+    shown = list(
+        rows.select_related("identity", "room").order_by(
+            Case_(
+                *(
+                    When(room__severity=one, then=place)
+                    for place, one in enumerate(reversed(SEVERITIES))
+                ),
+                default=len(SEVERITIES),
+            ),
+            "opened_at",
+        )[:SHOWN]
+    )
+    return {
+        "title": "Active incidents",
+        "icon": "flame",
+        "n": rows.count() if len(shown) == SHOWN else len(shown),
+        "url": "/cases/?door=incident&state=under_way",
+        "rows": [
+            {
+                "words": f"{case.key}: {case.title}",
+                "sub": f"severity {case.room.severity}" if hasattr(case, "room") else "",
+                "url": f"/incidents/{case.key}/",
+                "state": "",
+                "when": case.opened_at,
+                "when_words": "",
+                "share": None,
+            }
+            for case in shown
+        ],
+    }
+
+
+def _of_others(user: User, *, now: datetime) -> int:
+    """Active incidents that this user does not see, apart from sealed ones."""
+    active = Case.objects.filter(door="incident", state__in=lists.UNDER_WAY, sealed=False)
+    return active.exclude(pk__in=visible.cases(user, now=now).values("pk")).count()
 
 
 def _overdue(user: User, *, now: datetime) -> dict[str, Any]:

@@ -293,7 +293,9 @@ def _delegation(row: DelegationVersion, d: Dossier) -> dict[str, Any]:
         "key": row.delegation.key,
         "url": f"/identities/{d.identity.key}/#{row.delegation.key}",
         "words": f"{', '.join(row.actions)} on {', '.join(row.resources)}",
-        "grantor": str(row.delegation.grantor) if row.delegation.grantor else "",
+        "grantor": d.signed[row.pk].words
+        if row.pk in d.signed
+        else str(row.delegation.grantor or ""),
         "state": state,
         "signed": row.signed,
         "from": row.during.lower,

@@ -59,8 +59,8 @@ def as_data(d: Dossier) -> dict[str, Any]:
         },
         "what_authority": {
             "answer": authority(d)["headline"],
-            "delegations": [_delegation(row) for row in d.delegations],
-            "proposed": [_delegation(row) for row in d.proposed],
+            "delegations": [_delegation(row, d) for row in d.delegations],
+            "proposed": [_delegation(row, d) for row in d.proposed],
             "possible": [
                 {
                     "read_at": moment(one.read_at),
@@ -164,11 +164,13 @@ def _credential(one: Credential) -> dict[str, Any]:
     }
 
 
-def _delegation(row: DelegationVersion) -> dict[str, Any]:
+def _delegation(row: DelegationVersion, d: Dossier) -> dict[str, Any]:
     return {
         "delegation": row.delegation.key,
         "version": row.version,
-        "by": str(row.delegation.grantor) if row.delegation.grantor else None,
+        "grantor": str(row.delegation.grantor) if row.delegation.grantor else None,
+        "signed_by": list(d.signed[row.pk].names) if row.pk in d.signed else [],
+        "self_approved": row.pk in d.signed and d.signed[row.pk].alone,
         "actions": row.actions,
         "resources": row.resources,
         "purpose": row.purpose,

@@ -6,6 +6,7 @@ below (issuer, identity owner). An unknown caller is a node of its own, never th
 
 from typing import Any
 from urllib.parse import urlencode
+from zlib import crc32
 
 from reviews.pages.answers import short
 from reviews.pages.dossier import Dossier
@@ -76,10 +77,11 @@ class Lineage:
 
     def _authority(self) -> None:
         for row in self.d.delegations[:MOST_GRANTORS]:
-            if row.delegation.grantor is None:
+            by = self.d.signed[row.pk]
+            if not by.names and row.delegation.grantor is None:
                 continue
-            number = f"g{row.delegation.grantor_id}"
-            if self._grantor(number, str(row.delegation.grantor), f"granted {row.delegation.key}"):
+            number = f"g{crc32(by.words.encode())}"
+            if self._grantor(number, by.words, f"granted {row.delegation.key}"):
                 self.edge(number, (self.owners or self.agents)[0]["id"])
         if self.owners:
             self.edge(self.owners[0]["id"], self.agents[0]["id"])

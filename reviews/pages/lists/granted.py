@@ -8,7 +8,7 @@ from django.db.models import Q
 from evidence.parameters import Known, understood
 from identities import visible
 from identities.models import DelegationVersion, User
-from reviews import shares
+from reviews import shares, signers
 
 from .found import named
 from .paging import PAGES, choice, page_of
@@ -42,6 +42,7 @@ def delegations(user: User, asked: dict[str, str], *, now: datetime) -> dict[str
         asked,
         "/delegations/",
     )
+    signed = signers.of(shown)
     return {
         "section": "identities",
         "title": "Delegations",
@@ -51,19 +52,19 @@ def delegations(user: User, asked: dict[str, str], *, now: datetime) -> dict[str
         "q": q,
         "filters": [choice("stated", "Which", {k: STATED[k] for k in ("yes", "no")}, stated)],
         "narrowed": bool(q or stated in ("yes", "no") or asked.get("identity")),
-        "rows": [_row(one) for one in shown],
+        "rows": [_row(one, signed[one.pk]) for one in shown],
         "page": page | {"total": total},
     }
 
 
-def _row(one: DelegationVersion) -> dict[str, Any]:
+def _row(one: DelegationVersion, by: signers.Signed) -> dict[str, Any]:
     grantee = one.delegation.grantee
     return {
         "key": one.delegation.key,
         "url": f"/identities/{grantee.key}/#{one.delegation.key}",
         "words": f"{', '.join(one.actions)} on {', '.join(one.resources)}",
         "identity": {"words": grantee.name, "url": f"/identities/{grantee.key}/"},
-        "grantor": str(one.delegation.grantor) if one.delegation.grantor else "",
+        "grantor": by.words,
         "purpose": one.purpose,
         "from": one.during.lower,
         "until": one.during.upper,
