@@ -26,7 +26,7 @@ class Signed(NamedTuple):
 def of(rows: Sequence[DelegationVersion]) -> dict[int, Signed]:
     """By version (its id). Rows need their `delegation` with its grantor."""
     cases = {row.case for row in rows if row.case is not None}
-    names: dict[tuple[UUID, UUID], list[str]] = {}
+    names: dict[tuple[UUID, UUID | None], list[str]] = {}
     alone: dict[tuple[UUID, UUID], str] = {}
     if cases:
         answers = Decision.objects.filter(
@@ -48,7 +48,7 @@ def of(rows: Sequence[DelegationVersion]) -> dict[int, Signed]:
 
 def _signed(
     row: DelegationVersion,
-    names: dict[tuple[UUID, UUID], list[str]],
+    names: dict[tuple[UUID, UUID | None], list[str]],
     alone: dict[tuple[UUID, UUID], str],
 ) -> Signed:
     if row.case is not None:

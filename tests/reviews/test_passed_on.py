@@ -104,8 +104,8 @@ def test_narrowing_takes_the_children_along(
     assert (ended.revoked_at, ended.case) == (NOW + HOUR, case.pk)
     said = item_of(case, "delegation").carried_words
     assert said == (
-        f"{story.delegation.key} is narrowed to s3:GetObject on invoices/*;"
-        f" {family['wide'].key}, passed on from it, is narrowed to s3:GetObject on invoices/*;"
+        f"{story.delegation.key} is narrowed to: Read invoices/*;"
+        f" {family['wide'].key}, passed on from it, is narrowed to: Read invoices/*;"
         f" {family['under wide'].key}, passed on from it, ends;"
         f" {family['beside'].key}, passed on from it, ends"
     )
@@ -180,7 +180,7 @@ def test_the_dry_run_shows_what_the_act_will_do(
     # What was used is offered, which is LEFT.
     assert shown["narrow"][1:] == [
         "Of 5 calls inside it in the last 90 days, 0 would have been refused",
-        f"{family['wide'].key}, passed on from it, is narrowed to s3:GetObject on invoices/*",
+        f"{family['wide'].key}, passed on from it, is narrowed to: Read invoices/*",
         f"{family['under wide'].key}, passed on from it, ends",
         f"{family['beside'].key}, passed on from it, ends",
     ]
