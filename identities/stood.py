@@ -12,10 +12,11 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Q, QuerySet
 
+from identities import at_moment
+from identities.at_moment import known
 from identities.models import (
-    Credential,
     CredentialState,
     DelegationVersion,
     Entitlement,
@@ -50,18 +51,9 @@ class Stood(NamedTuple):
     delegations: list[DelegationVersion]
     entitlements: list[Entitlement]
     held: list[CredentialState]  # credentials in another state than active
-    credentials: dict[bool, int]  # issued by then, by whether they are standing
+    credentials: dict[bool, int]  # known of by then, by whether they are standing
     stops: list[Stop]
     more: tuple[str, ...]
-
-
-def known(known_at: datetime | None) -> Q:
-    """Version rows that were the newest word at `known_at`; None: that are it today."""
-    if known_at is None:
-        return Q(superseded_at__isnull=True)
-    return Q(recorded_at__lte=known_at) & (
-        Q(superseded_at__isnull=True) | Q(superseded_at__gt=known_at)
-    )
 
 
 def delegations(
@@ -100,8 +92,9 @@ def of(identity: Identity, *, at: datetime, known_at: datetime) -> Stood:
         .select_related("credential__actor")
         .order_by("credential__number")[: MOST_HELD + 1]
     )
-    there = Credential.objects.filter(identity=identity)
-    issued = there.filter(Q(issued_at__isnull=True) | Q(issued_at__lte=min(at, known_at)))
+    credentials: dict[bool, int] = {}
+    for (standing, _), n in at_moment.credential_counts(identity, at=min(at, known_at)).items():
+        credentials[standing] = credentials.get(standing, 0) + n
     asked = list(
         Revocation.objects.filter(identity=identity, requested_at__lte=min(at, known_at))
         .filter(step__in=STOPS)
@@ -124,9 +117,7 @@ def of(identity: Identity, *, at: datetime, known_at: datetime) -> Stood:
         delegations=granted[:MOST_DELEGATIONS],
         entitlements=read[:MOST_ENTITLEMENTS],
         held=held[:MOST_HELD],
-        credentials=dict(
-            issued.values_list("standing").annotate(n=Count("pk")).order_by("standing")
-        ),
+        credentials=credentials,
         stops=[Stop(one, step_by(one, min(at, known_at))) for one in asked[:MOST_STOPS]],
         more=tuple(name for name, (rows, most) in found.items() if len(rows) > most),
     )

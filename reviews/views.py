@@ -16,6 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from config.page import page
 from evidence import looked
+from evidence.intake.admitting import EPOCH
 from evidence.permissions import Reader
 from identities import visible as identities_visible
 from identities.models import Delegation, Identity, User
@@ -28,7 +29,6 @@ from reviews.forms import DecideForm, PinForm, RequestForm, TieForm, initial_of,
 from reviews.models import Case, Item
 from reviews.pages import breaks, front, planted, queue, refused
 from reviews.pages import case as case_page
-from reviews.pages.lanes import EPOCH
 from reviews.permissions import SEAT_WORDS
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"

@@ -4,7 +4,7 @@ Attributions are upserted; those that no longer hold are taken back; usage of th
 (identity, day) pairs is counted again from the rows, so running twice changes nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -13,6 +13,9 @@ from django.db import connection
 from evidence.vocabulary import TOOL_CALL
 from identities.findings import family
 from identities.models.behaviour import BY_EXACT, INSIDE, OUTSIDE
+
+# By identity, day, action, resource family and plane: count, inside, outside, linked, first, last.
+type Usage = dict[tuple[int, date, int, str, int], list[Any]]
 
 COLUMNS = (
     "at, event_id, binding_id, identity_no, source_id, role, strength, verdict, reason,"
@@ -104,37 +107,8 @@ def count_usage(touched: set[tuple[int, date]]) -> None:
     if not touched:
         return
     identities, days = (list(column) for column in zip(*sorted(touched), strict=True))
+    usage = usage_of(identities, days)
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT d.identity_no, d.day, e.action_id, e.resource_id, a.plane, count(*),"
-            " count(*) FILTER (WHERE a.verdict = %s), count(*) FILTER (WHERE a.verdict = %s),"
-            " count(*) FILTER (WHERE a.strength = %s), min(a.at), max(a.at)"
-            " FROM unnest(%s::int[], %s::date[]) AS d(identity_no, day)"
-            " JOIN identities_attribution a ON a.identity_no = d.identity_no"
-            "  AND a.at >= d.day::timestamp AT TIME ZONE 'UTC'"
-            "  AND a.at < (d.day + 1)::timestamp AT TIME ZONE 'UTC'"
-            " JOIN evidence_event e ON e.at = a.at AND e.id = a.event_id"
-            # A tool call that a span above tells already is one, where both are the identity's.
-            " WHERE CASE WHEN e.activity = %s THEN (SELECT true FROM evidence_retold r"
-            "  JOIN identities_attribution b ON b.identity_no = a.identity_no AND b.at = r.by_at"
-            "   AND b.event_id = r.by_id"
-            "  WHERE r.at = a.at AND r.id = a.event_id LIMIT 1) END IS NULL"
-            " GROUP BY d.identity_no, d.day, e.action_id, e.resource_id, a.plane",
-            [INSIDE, OUTSIDE, BY_EXACT, identities, days, TOOL_CALL],
-        )
-        groups = cursor.fetchall()
-        resources = {group[3] for group in groups if group[3] is not None}
-        said = words(resources)
-        usage: dict[tuple[Any, ...], list[Any]] = {}
-        for identity, day, action, resource, plane, *counts, first, last in groups:
-            key = (identity, day, action, family(said.get(resource, ""))[:2000], plane)
-            row = usage.get(key)
-            if row is None:
-                usage[key] = [*counts, first, last]
-            else:
-                for place, count in enumerate(counts):
-                    row[place] += count
-                row[-2], row[-1] = min(row[-2], first), max(row[-1], last)
         _as_it_was(cursor, usage, identities, days)
         cursor.execute(
             "DELETE FROM identities_usageday u USING unnest(%s::int[], %s::date[])"
@@ -149,9 +123,47 @@ def count_usage(touched: set[tuple[int, date]]) -> None:
                 copy.write_row((*key, *row))
 
 
-def _as_it_was(
-    cursor: Any, usage: dict[tuple[Any, ...], list[Any]], identities: list[int], days: list[date]
-) -> None:
+def usage_of(
+    identities: Sequence[int], days: Sequence[date], *, until: datetime | None = None
+) -> Usage:
+    """How often each did what on its day, up to `until` (None: the whole day), counted from the
+    attributions: {(identity, day, action, resource family, plane): [count, inside, outside, linked,
+    first, last]}."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT d.identity_no, d.day, e.action_id, e.resource_id, a.plane, count(*),"
+            " count(*) FILTER (WHERE a.verdict = %s), count(*) FILTER (WHERE a.verdict = %s),"
+            " count(*) FILTER (WHERE a.strength = %s), min(a.at), max(a.at)"
+            " FROM unnest(%s::int[], %s::date[]) AS d(identity_no, day)"
+            " JOIN identities_attribution a ON a.identity_no = d.identity_no"
+            "  AND a.at >= d.day::timestamp AT TIME ZONE 'UTC'"
+            "  AND a.at < (d.day + 1)::timestamp AT TIME ZONE 'UTC'"
+            "  AND a.at <= coalesce(%s::timestamptz, 'infinity')"
+            " JOIN evidence_event e ON e.at = a.at AND e.id = a.event_id"
+            # A tool call that a span above tells already is one, where both are the identity's.
+            " WHERE CASE WHEN e.activity = %s THEN (SELECT true FROM evidence_retold r"
+            "  JOIN identities_attribution b ON b.identity_no = a.identity_no AND b.at = r.by_at"
+            "   AND b.event_id = r.by_id"
+            "  WHERE r.at = a.at AND r.id = a.event_id LIMIT 1) END IS NULL"
+            " GROUP BY d.identity_no, d.day, e.action_id, e.resource_id, a.plane",
+            [INSIDE, OUTSIDE, BY_EXACT, list(identities), list(days), until, TOOL_CALL],
+        )
+        groups = cursor.fetchall()
+    said = words({group[3] for group in groups if group[3] is not None})
+    usage: Usage = {}
+    for identity, day, action, resource, plane, *counts, first, last in groups:
+        key = (identity, day, action, family(said.get(resource, ""))[:2000], plane)
+        row = usage.get(key)
+        if row is None:
+            usage[key] = [*counts, first, last]
+        else:
+            for place, count in enumerate(counts):
+                row[place] += count
+            row[-2], row[-1] = min(row[-2], first), max(row[-1], last)
+    return usage
+
+
+def _as_it_was(cursor: Any, usage: Usage, identities: list[int], days: list[date]) -> None:
     """Of days whose events retention has dropped, roll-ups stand: the larger numbers win."""
     cursor.execute(
         "SELECT u.identity_no, u.day, u.action_id, u.family, u.plane, u.count, u.inside,"

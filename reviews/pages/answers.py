@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from evidence.words import counted
-from identities import chain_heads
+from identities import at_moment, chain_heads
 from identities.authority import phrases
 from identities.findings import RULES
 from identities.models import Credential, Identity
@@ -136,7 +136,7 @@ def authority(d: Dossier) -> Answer:
         for row in grants[:3]
     ]
     purposes = list(dict.fromkeys(row.purpose for row in grants if row.purpose))
-    purpose = purposes[0] if purposes else d.identity.purpose
+    purpose = purposes[0] if purposes else d.was.purpose
     if purpose:
         facts.append({"label": "For", "words": purpose, "kind": "neutral"})
     ends = [row.during.upper for row in grants if row.during.upper is not None]
@@ -290,6 +290,7 @@ def _validity(one: Credential, at: datetime) -> str:
         "held": "held, not usable",
         "revoked": "revoked",
         "expired": "ended",
+        at_moment.NOT_KNOWN: "not known",
     }[one.state]
     if one.contradiction:
         said = f"{said}, stated times contradict"

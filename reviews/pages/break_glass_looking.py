@@ -3,12 +3,12 @@
 from datetime import timedelta
 from typing import Any
 
+from evidence.intake.admitting import micros
 from evidence.models import Capsule
 from evidence.vocabulary import OUTCOMES
 from reviews.break_glass import comparing, forms, reviewing, rights
 from reviews.models import BreakGlass, Case
 from reviews.pages.break_glass_parts import Parts
-from reviews.pages.lanes import micros
 
 HISTORY = 3
 SCOPES = {

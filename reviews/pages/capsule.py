@@ -10,10 +10,10 @@ from typing import Any
 from django.utils.dateparse import parse_datetime
 
 from evidence import capsules
+from evidence.intake.admitting import micros
 from evidence.models import Capsule, CapsuleTombstone
 from evidence.vocabulary import LINK_STRENGTHS
 from reviews.models import Case
-from reviews.pages.lanes import micros
 
 # Rows of one page; all of them are in the data.
 SHOWN = 1_000

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.utils.dateparse import parse_datetime
 
+from evidence.intake.admitting import micros
 from evidence.models import Issuance, Looked
 from evidence.words import counted
 from identities.judging.key_users import seen_with
@@ -16,7 +17,6 @@ from reviews.actions import answers as answer_table
 from reviews.actions import below, quarantining, versions
 from reviews.models import Decision, Item
 from reviews.pages import at_target, beside, breaks, combination, left, rows, weighing
-from reviews.pages.lanes import micros
 from reviews.permissions import SEAT_WORDS, SIGNING
 
 if TYPE_CHECKING:

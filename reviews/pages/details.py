@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from django.db import connection
 
+from evidence.intake.admitting import micros
 from evidence.models import Actor, Run
 from evidence.vocabulary import ACTIVITIES, KEY, LINK_STRENGTHS, OUTCOMES, proof_words
 from identities import permissions, visible
@@ -16,7 +17,6 @@ from identities.models import Binding, Credential, Finding, Identity, Revocation
 from reviews.actions import policy_versions
 from reviews.actions.opening import IN_EVERY_MODE
 from reviews.pages import answers, issued_with, lists, room_acts, rows
-from reviews.pages.lanes import micros
 
 MOST_EVENTS = 100
 MOST_SPANS = 500

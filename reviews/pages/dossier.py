@@ -6,7 +6,7 @@ the attributions (decisions 22).
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from django.db import connection
@@ -14,8 +14,7 @@ from django.db.models import Count, OuterRef, Q, Subquery
 from django.db.models.expressions import RawSQL
 
 from evidence.models import Deposit, Source
-from evidence.vocabulary import PLANE_AI, PLANE_IDENTITY
-from identities import chain_heads
+from identities import at_moment, chain_heads, stood
 from identities.models import (
     Attestation,
     Binding,
@@ -27,10 +26,11 @@ from identities.models import (
     Revocation,
 )
 from reviews import signers
-from reviews.pages import observed
+from reviews.pages import observed, usage
+from reviews.pages.usage import Permission, Totals
+from reviews.population.tables import owners_of
 
 MOST_CREDENTIALS = 12
-MOST_PERMISSIONS = 50
 MOST_FINDINGS = 50
 MOST_SESSIONS = 6
 NEWEST_CREDENTIALS = """
@@ -40,6 +40,15 @@ UNION ALL
 (SELECT id FROM identities_credential WHERE identity_id = %s AND NOT standing
     AND issued_at <= %s ORDER BY issued_at DESC LIMIT %s)
 """
+# The same at an earlier moment: of those whose issue nobody saw, those that were known of by then.
+CREDENTIALS_THEN = f"""
+SELECT id FROM (
+    SELECT c.id, c.standing, row_number() OVER (
+        PARTITION BY c.standing ORDER BY c.issued_at DESC NULLS FIRST, c.number) AS place
+    FROM identities_credential c WHERE c.identity_id = %s
+      AND (c.issued_at <= %s OR c.issued_at IS NULL AND {at_moment.KNOWN_SINCE} <= %s)) n
+WHERE place <= CASE WHEN standing THEN {MOST_CREDENTIALS} ELSE {MOST_SESSIONS} END
+"""  # noqa: S608 - of nothing but constants
 # A loose scan of (identity_no, source_id, at): one look at the index for each source.
 SOURCES_OF = """
 WITH RECURSIVE one AS (
@@ -50,42 +59,6 @@ WITH RECURSIVE one AS (
      ORDER BY a.source_id LIMIT 1) FROM one WHERE one.source_id IS NOT NULL)
 SELECT source_id FROM one WHERE source_id IS NOT NULL
 """
-# One row for each plane, and one for the newest day of each.
-USAGE = """
-WITH days AS MATERIALIZED (
-    SELECT plane, day, sum(count) AS count, sum(inside) AS inside, sum(outside) AS outside,
-        sum(linked) AS linked, min(first_at) AS first_at, max(last_at) AS last_at
-    FROM identities_usageday WHERE identity_no = %s AND day < %s GROUP BY plane, day)
-SELECT plane, false, sum(count), sum(inside), sum(outside), sum(linked), min(first_at),
-    max(last_at) FROM days GROUP BY plane
-UNION ALL
-(SELECT DISTINCT ON (plane) plane, true, count, inside, outside, linked, first_at, last_at
- FROM days ORDER BY plane, day DESC)
-"""
-
-
-class Totals(NamedTuple):
-    """Counts of one plane's events up to a moment."""
-
-    calls: int = 0
-    inside: int = 0
-    outside: int = 0
-    linked: int = 0
-    first: datetime | None = None
-    last: datetime | None = None
-
-
-class Permission(NamedTuple):
-    """How often one thing was done: action × resource family."""
-
-    action: str
-    family: str
-    calls: int
-    inside: int
-    outside: int
-    linked: int
-    first: datetime
-    last: datetime
 
 
 class Fresh(NamedTuple):
@@ -106,6 +79,8 @@ class Dossier:
     """Everything the line's head, the case's strip and `manage.py line` say."""
 
     identity: Identity
+    was: at_moment.Was  # what it was at `at`
+    owners: dict[str, str]  # owner, sponsor and backup at `at`, by name
     at: datetime
     live: bool
     live_now: datetime  # what the clock says; permissions are judged at it
@@ -139,23 +114,16 @@ class Dossier:
 
 def dossier(identity: Identity, *, now: datetime, at: datetime | None = None) -> Dossier:
     """Read one identity as it was at `at` (as known now); `at=None` is now, live."""
+    at = None if at is None or at >= now else at
     moment = at or now
-    shown = observed.with_times(Credential.objects.select_related("issued_to"))
-    newest = RawSQL(  # noqa: S611 - a constant; values are parameters
-        NEWEST_CREDENTIALS,
-        [identity.pk, moment, MOST_CREDENTIALS, identity.pk, moment, MOST_SESSIONS],
-    )
-    chosen = list(shown.filter(pk__in=newest).order_by("-issued_at"))
+    chosen = _credentials(identity, moment, live=at is None)
     standing = [one for one in chosen if one.standing]
     sessions = [one for one in chosen if not one.standing]
-    counts = {
-        (row["standing"], row["state"]): row["n"]
-        for row in Credential.objects.filter(identity=identity)
-        .values("standing", "state")
-        .annotate(n=Count("id"))
-    }
+    waited = Q(state="proposed", recorded_at__lte=moment, superseded_at__gt=moment)
     versions = list(
-        DelegationVersion.objects.filter(delegation__grantee=identity, superseded_at__isnull=True)
+        DelegationVersion.objects.filter(
+            Q(superseded_at__isnull=True) | waited, delegation__grantee=identity
+        )
         .select_related(
             "delegation",
             "delegation__grantor__person",
@@ -165,18 +133,29 @@ def dossier(identity: Identity, *, now: datetime, at: datetime | None = None) ->
         .order_by("delegation__number", "version")
     )
     in_force = [row for row in versions if row.state == "in_force" and _during(row, moment)]
-    usage = _usage(identity.number, moment, whole=at is None)
-    is_open = Q(state__in=["open", "confirmed"])
-    if at is not None:
-        is_open &= Q(first_at__lte=moment)
+    that_day = None if at is None else usage.that_day(identity.number, at)
+    counted = usage.totals(identity.number, moment, that_day)
+    is_open = at_moment.open_findings(moment)
     of_identity = Finding.objects.filter(identity=identity)
     absent = _no_run(identity, moment)
+    is_closed = ~Q(state__in=at_moment.STANDING_OPEN) & Q(state_at__lte=moment)
     sums = of_identity.aggregate(
-        n=Count("id", filter=is_open),
-        closed=Count("id", filter=~Q(state__in=["open", "confirmed"])),
+        n=Count("id", filter=is_open), closed=Count("id", filter=is_closed)
     )
+    findings = list(of_identity.filter(is_open).order_by("-last_at")[:MOST_FINDINGS])
+    revocations = list(
+        Revocation.objects.filter(identity=identity, requested_at__lte=moment)
+        .select_related("credential__actor")
+        .order_by("-requested_at")[:12]
+    )
+    if at is not None:
+        at_moment.tell_by_then(findings, at=at)
+        for one in revocations:
+            one.state = stood.step_by(one, at)
     return Dossier(
         identity=identity,
+        was=_was(identity) if at is None else at_moment.identity(identity, at=at),
+        owners=_owners(identity) if at is None else owners_of(identity, at=at),
         at=moment,
         live=at is None,
         live_now=now,
@@ -189,10 +168,12 @@ def dossier(identity: Identity, *, now: datetime, at: datetime | None = None) ->
             ).select_related("actor")
         ),
         credentials=_most_used_first(standing) + sessions,
-        credential_counts=counts,
+        credential_counts=_counts(identity)
+        if at is None
+        else at_moment.credential_counts(identity, at=at),
         delegations=in_force,
         signed=signers.of(in_force),
-        proposed=[row for row in versions if row.state == "proposed"],
+        proposed=[row for row in versions if row.state == "proposed" and row.recorded_at <= moment],
         entitlements=list(
             Entitlement.objects.filter(
                 identity=identity, superseded_at__isnull=True, during__contains=moment
@@ -202,20 +183,16 @@ def dossier(identity: Identity, *, now: datetime, at: datetime | None = None) ->
         .select_related("attested_by")
         .order_by("-attested_at")
         .first(),
-        api=usage[0],
-        ai=usage[1],
-        permissions=_permissions(identity.number, moment),
-        findings=list(of_identity.filter(is_open).order_by("-last_at")[:MOST_FINDINGS]),
+        api=counted[0],
+        ai=counted[1],
+        permissions=usage.permissions(identity.number, moment, that_day),
+        findings=findings,
         finding_count=sums["n"],
         closed_count=sums["closed"],
         no_run=absent[0],
         no_run_outside=absent[1],
-        last_day=usage[2],
-        revocations=list(
-            Revocation.objects.filter(identity=identity, requested_at__lte=moment)
-            .select_related("credential__actor")
-            .order_by("-requested_at")[:12]
-        ),
+        last_day=counted[2],
+        revocations=revocations,
         sources=_sources(identity.number),
         heads=chain_heads.of(identity, at=moment),
     )
@@ -243,66 +220,37 @@ def _during(row: DelegationVersion, moment: datetime) -> bool:
     )
 
 
-def _usage(number: int, moment: datetime, *, whole: bool) -> tuple[Totals, Totals, Totals]:
-    """Totals of the identity plane and of the AI plane, up to `moment`; and of the newest day
-    on which the identity plane saw something.
-
-    Whole days come from the roll-up; in the past, the day of `moment` itself is read from the
-    attributions up to that moment.
-    """
-    midnight = datetime.combine(moment.astimezone(UTC).date(), time(), UTC)
-    with connection.cursor() as cursor:
-        cursor.execute(USAGE, [number, (midnight + timedelta(days=2 if whole else 0)).date()])
-        rows: dict[int, list[Totals]] = {}
-        last_day = Totals()
-        for plane, newest, *sums in cursor.fetchall():
-            if not newest:
-                rows[plane] = [Totals(*sums)]
-            elif plane == PLANE_IDENTITY:
-                last_day = Totals(*sums)
-        if not whole:
-            cursor.execute(
-                "SELECT plane, count(*), count(*) FILTER (WHERE verdict = 1),"
-                " count(*) FILTER (WHERE verdict = 2), count(*) FILTER (WHERE strength = 4),"
-                " min(at), max(at) FROM identities_attribution"
-                " WHERE identity_no = %s AND at >= %s AND at <= %s GROUP BY plane",
-                [number, midnight, moment],
-            )
-            for plane, *sums in cursor.fetchall():
-                today = Totals(*sums)
-                rows.setdefault(plane, []).append(today)
-                if plane == PLANE_IDENTITY:
-                    last_day = today
-    return _sum(rows.get(PLANE_IDENTITY, [])), _sum(rows.get(PLANE_AI, [])), last_day
+def _was(one: Identity) -> at_moment.Was:
+    return at_moment.Was(one.state, one.purpose, one.expires_at)
 
 
-def _sum(parts: list[Totals]) -> Totals:
-    if not parts:
-        return Totals()
-    firsts = [part.first for part in parts if part.first is not None]
-    lasts = [part.last for part in parts if part.last is not None]
-    return Totals(
-        calls=int(sum(part.calls for part in parts)),
-        inside=int(sum(part.inside for part in parts)),
-        outside=int(sum(part.outside for part in parts)),
-        linked=int(sum(part.linked for part in parts)),
-        first=min(firsts) if firsts else None,
-        last=max(lasts) if lasts else None,
-    )
+def _owners(one: Identity) -> dict[str, str]:
+    places = {"owner": one.owner, "sponsor": one.sponsor, "backup": one.backup}
+    return {place: str(party) for place, party in places.items() if party is not None}
 
 
-def _permissions(number: int, moment: datetime) -> list[Permission]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT t.value, u.family, sum(u.count)::bigint, sum(u.inside)::bigint,"
-            " sum(u.outside)::bigint, sum(u.linked)::bigint, min(u.first_at), max(u.last_at)"
-            " FROM identities_usageday u JOIN evidence_term t ON t.id = u.action_id"
-            " WHERE u.identity_no = %s AND u.plane = %s AND u.day <= %s"
-            " GROUP BY t.value, u.family ORDER BY sum(u.outside) DESC, sum(u.count) DESC, 1, 2"
-            " LIMIT %s",
-            [number, PLANE_IDENTITY, moment.astimezone(UTC).date(), MOST_PERMISSIONS],
+def _credentials(identity: Identity, moment: datetime, *, live: bool) -> list[Credential]:
+    """The newest, in the state that they were in at the moment."""
+    pk, standing, sessions = identity.pk, MOST_CREDENTIALS, MOST_SESSIONS
+    newest = (
+        RawSQL(  # noqa: S611 - a constant; values are parameters
+            NEWEST_CREDENTIALS, [pk, moment, standing, pk, moment, sessions]
         )
-        return [Permission(*row) for row in cursor.fetchall()]
+        if live
+        else RawSQL(CREDENTIALS_THEN, [pk, moment, moment])  # noqa: S611 - as above
+    )
+    shown = observed.with_times(Credential.objects.select_related("issued_to"))
+    rows = list(shown.filter(pk__in=newest).order_by("-issued_at"))
+    if not live:
+        states = at_moment.credential_states([one.pk for one in rows], at=moment)
+        for one in rows:
+            one.state = states[one.pk]
+    return rows
+
+
+def _counts(identity: Identity) -> dict[tuple[bool, str], int]:
+    rows = Credential.objects.filter(identity=identity).values_list("standing", "state")
+    return {(standing, state): n for standing, state, n in rows.annotate(n=Count("id"))}
 
 
 def _no_run(identity: Identity, moment: datetime) -> tuple[int, int]:
@@ -313,9 +261,16 @@ def _no_run(identity: Identity, moment: datetime) -> tuple[int, int]:
             " FROM identities_finding f JOIN identities_findingevent e ON e.finding_id = f.id"
             " LEFT JOIN identities_attribution a ON a.identity_no = %s AND a.at = e.at"
             "  AND a.event_id = e.event_id"
-            " WHERE f.identity_id = %s AND f.rule = 'no_run' AND f.state IN ('open', 'confirmed')"
-            " AND e.at <= %s",
-            [identity.number, identity.pk, moment],
+            " WHERE f.identity_id = %s AND f.rule = 'no_run' AND e.at <= %s AND (f.state = ANY(%s)"
+            "  OR f.state = ANY(%s) AND f.state_at > %s)",
+            [
+                identity.number,
+                identity.pk,
+                moment,
+                list(at_moment.STANDING_OPEN),
+                list(at_moment.CLOSED_BY_PEOPLE),
+                moment,
+            ],
         )
         row = cursor.fetchone()
         return int(row[0]), int(row[1])

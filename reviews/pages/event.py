@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from evidence.intake.admitting import micros
 from evidence.models import Actor, Deposit
 from evidence.permissions import Reader
 from evidence.queries import events, sources
@@ -28,7 +29,6 @@ from identities.models import User
 from reviews.models import Case
 from reviews.pages import judged, lists
 from reviews.pages.events import judged_rows
-from reviews.pages.lanes import micros
 from reviews.permissions import why_not_pin
 from reviews.visible import cases
 

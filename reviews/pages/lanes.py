@@ -4,25 +4,25 @@ Owns the JSON that static/lanes.js draws (times in microseconds UTC). Rows are s
 above that, bins per lane. Every query is bounded by the window and by MOST.
 """
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import Q
 
 from evidence.custody_pages import Stretch, dropped_stretches
+from evidence.intake.admitting import micros
 from evidence.vocabulary import AGENT_RUN, MODEL_CALL, PLANE_AI, PROOFS, TOOL_CALL
+from identities import at_moment
 from identities.judging.absence import complete_until
 from identities.judging.concerned import sources_of
 from identities.models import (
     Credential,
     CredentialAgent,
-    DelegationVersion,
     Finding,
-    FindingEvent,
     Identity,
 )
 from identities.models.behaviour import OUTSIDE
+from reviews.pages import life
 
 MOST = 20_000
 # What the page opens with: the newest stretch that holds about this many events.
@@ -30,7 +30,6 @@ FIRST_LOOK = 1_500
 QUIET = timedelta(hours=6)
 BINS = 240
 MOST_MARKS = 60
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 INSIDE_MARK, OUTSIDE_MARK, NO_RUN_MARK, NOT_JUDGED_MARK = 0, 1, 2, 3
 AI_LANES = ("Tool calls", "Model calls", "Agent run", "Other steps")
@@ -69,8 +68,10 @@ def window(identity: Identity, *, now: datetime) -> tuple[datetime, datetime]:
     return first - room, last + room
 
 
-def lanes(identity: Identity, *, since: datetime, until: datetime, now: datetime) -> dict[str, Any]:
-    """Everything the picture shows of [since, until]."""
+def lanes(
+    identity: Identity, *, since: datetime, until: datetime, now: datetime, live: bool = True
+) -> dict[str, Any]:
+    """Everything the picture shows of [since, until]. `now`: an earlier moment where not `live`."""
     rows = _rows(identity.number, since, until)
     many = len(rows) > MOST
     data: dict[str, Any] = {
@@ -92,13 +93,9 @@ def lanes(identity: Identity, *, since: datetime, until: datetime, now: datetime
         data["bins"] = _bins(place, since, until, identity.number)
     else:
         no_run = set(
-            FindingEvent.objects.filter(
-                finding__identity=identity,
-                finding__rule="no_run",
-                finding__state__in=["open", "confirmed"],
-                at__gte=since,
-                at__lte=until,
-            ).values_list("event_id", flat=True)
+            at_moment.open_events(now)
+            .filter(finding__identity=identity, finding__rule="no_run", at__range=(since, until))
+            .values_list("event_id", flat=True)
         )
         data["events"] = [
             [
@@ -115,10 +112,10 @@ def lanes(identity: Identity, *, since: datetime, until: datetime, now: datetime
         ]
         index = {(row[0], row[1]): number for number, row in enumerate(rows)}
         data["links"] = _links(rows, index, since, until)
-    data["marks"] = _marks(identity, since, until)
+    data["marks"] = _marks(identity, since, until, now, live=live)
     data["absent"] = _absent(identity, rows, until)
     data["total"] = len(rows)
-    data["life"] = _life(identity, now)
+    data["life"] = life.of(identity, now, live=live)
     return data
 
 
@@ -297,11 +294,18 @@ def _bins(
     ]
 
 
-def _marks(identity: Identity, since: datetime, until: datetime) -> list[dict[str, Any]]:
-    during = (since, until)
-    findings = Finding.objects.filter(
-        identity=identity, state__in=["open", "confirmed"], first_at__range=during
-    ).order_by("first_at", "pk")[:MOST_MARKS]
+def _marks(
+    identity: Identity, since: datetime, until: datetime, now: datetime, *, live: bool
+) -> list[dict[str, Any]]:
+    # What is shown ends a little after the newest event; as of an earlier moment nothing later is.
+    during = (since, min(until, now))
+    findings = list(
+        Finding.objects.filter(
+            at_moment.open_findings(now), identity=identity, first_at__range=during
+        ).order_by("first_at", "pk")[:MOST_MARKS]
+    )
+    if not live:
+        at_moment.tell_by_then(findings, at=now)
     credentials = (
         Credential.objects.filter(identity=identity, issued_at__range=during)
         .select_related("actor")
@@ -338,62 +342,3 @@ def _marks(identity: Identity, since: datetime, until: datetime) -> list[dict[st
 
 def _mark(at: datetime, kind: str, label: str, href: str, n: int = 1) -> dict[str, Any]:
     return {"at": micros(at), "kind": kind, "label": label[:120], "n": n, "href": href}
-
-
-def _life(identity: Identity, now: datetime) -> dict[str, Any]:
-    """The strip of months: credentials as bars, delegations as brackets, density per day."""
-    credentials: list[dict[str, Any]] = [
-        {
-            "from": micros(row.issued_at),
-            "to": micros(min(row.state_at, now) if row.state in ("revoked", "expired") else now),
-            "label": row.short,
-            "state": row.state,
-        }
-        for row in Credential.objects.filter(identity=identity, standing=True, issued_at__lte=now)
-        .select_related("actor")
-        .order_by("issued_at", "pk")[:8]
-        if row.issued_at is not None
-    ]
-    delegations: list[dict[str, Any]] = [
-        {
-            "from": micros(row.during.lower or now),
-            "to": micros(row.during.upper) if row.during.upper else None,
-            "label": row.delegation.key,
-        }
-        for row in DelegationVersion.objects.filter(
-            Q(state="in_force"), delegation__grantee=identity, superseded_at__isnull=True
-        )
-        .select_related("delegation")
-        .order_by("during", "pk")[:8]
-    ]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT day, sum(count)::bigint, sum(outside)::bigint FROM identities_usageday"
-            " WHERE identity_no = %s AND day <= %s GROUP BY day ORDER BY day DESC LIMIT 400",
-            [identity.number, now.date()],
-        )
-        density = [
-            [_midnight(day), _midnight(day + timedelta(days=1)), count, outside]
-            for day, count, outside in reversed(cursor.fetchall())
-        ]
-    starts: list[int] = [
-        one["from"] for one in [*credentials, *delegations] if one["from"] is not None
-    ]
-    starts += [int(one[0]) for one in density[:1]]
-    ends = [one["to"] for one in delegations if one["to"] is not None]
-    return {
-        "from": min(starts, default=micros(now - timedelta(days=1))),
-        "to": max([micros(now), *ends]),
-        "credentials": credentials,
-        "delegations": delegations,
-        "density": density,
-    }
-
-
-def _midnight(day: date) -> int:
-    return micros(datetime(day.year, day.month, day.day, tzinfo=UTC))
-
-
-def micros(moment: datetime) -> int:
-    gone = moment - EPOCH
-    return (gone.days * 86_400 + gone.seconds) * 1_000_000 + gone.microseconds

@@ -9,11 +9,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.db.models import Prefetch
-from django.db.models.expressions import RawSQL
 
-from evidence.models import Run
 from evidence.vocabulary import mixed_strengths
 from evidence.words import counted
+from identities import at_moment
 from identities import permissions as identity_permissions
 from identities.actions import inheriting
 from identities.findings import RULES
@@ -28,6 +27,7 @@ from reviews.pages import (
     lineage,
     manifests,
     modes,
+    newest_runs,
     packs,
     possible,
     room_acts,
@@ -39,19 +39,9 @@ from reviews.pages import (
 from reviews.pages.dossier import Dossier, Permission, dossier
 from reviews.pages.lists import key_row
 
-MOST_RUNS = 8
 # Without scripts the newest events stand in a table; the events page has them all.
 NEWEST = 20
 SHOWN = 24
-# The newest of each name, each by its own index: sorted together, the runs of years would be read.
-NEWEST_RUNS = """
-SELECT run.id FROM unnest(%s::bigint[]) AS name(id), LATERAL (
-    (SELECT r.id FROM evidence_run r WHERE r.agent_id = name.id AND r.first_at <= %s
-     ORDER BY r.first_at DESC LIMIT %s)
-    UNION ALL
-    (SELECT r.id FROM evidence_run r WHERE r.agent_id IS NULL AND r.service_id = name.id
-       AND r.first_at <= %s ORDER BY r.first_at DESC LIMIT %s)) run
-"""
 
 
 def context(identity: Any, user: User, *, now: datetime, at: datetime | None) -> dict[str, Any]:
@@ -60,7 +50,7 @@ def context(identity: Any, user: User, *, now: datetime, at: datetime | None) ->
     cases = _cases(d, user)
     asked_in = {finding.pk: case for case in cases for finding in case.findings.all()}
     table = rows.of_identity(identity.number, until=d.at, limit=NEWEST)
-    runs = _runs(d)
+    runs = newest_runs.of(d)
     query = urlencode({"identity": identity.key})
     return {
         "section": "identities",
@@ -78,7 +68,7 @@ def context(identity: Any, user: User, *, now: datetime, at: datetime | None) ->
             "freeze": {"asked": _freezes(d)},
         },
         "as_of": _as_of(d),
-        "vendor": vendor.facts(d.identity, now=d.live_now),
+        "vendor": vendor.facts(d.identity, now=d.live_now) if d.live else None,
         "suspended": _stopped(d, user) if d.live else None,
         "acts": [] if not d.live else _acts(d, user),
         "findings": [_finding(one, asked_in.get(one.pk)) for one in d.findings],
@@ -89,7 +79,7 @@ def context(identity: Any, user: User, *, now: datetime, at: datetime | None) ->
         "possible_words": possible.beyond(d.entitlements, d.delegations),
         "delegations": [_delegation(row, d) for row in [*d.delegations, *d.proposed]],
         "credentials": [_credential(one, d) for one in d.credentials],
-        "cases": [_case(one, now) for one in cases],
+        "cases": [_case(one, d) for one in cases],
         "runs": runs,
         "triggers": triggers.of_identity(d.identity, now=d.live_now) if d.live else None,
         "manifests": manifests.of_identity(d.identity) if d.live else [],
@@ -131,38 +121,34 @@ def _identity(d: Dossier) -> dict[str, Any]:
         )
     if any(row.imported and not row.signed for row in d.delegations):
         badges.append({"kind": "imported", "words": "imported, unsigned", "url": ""})
+    if one.created_at > d.at:
+        badges.append({"kind": "waits", "words": "registered later", "url": ""})
     return {
         "key": one.key,
         "name": one.name,
         "kind": one.kind,
-        "state": one.state,
-        "mode": one.mode,
+        "state": d.was.state,
+        # Of the mode there is no history.
+        "mode": one.mode if d.live else "",
         "mode_by": modes.given_by(one),
-        "purpose": one.purpose,
+        "purpose": d.was.purpose,
         "service": {"words": one.service.name, "url": "/ai-systems/"} if one.service else None,
-        "owner": str(one.owner) if one.owner else "",
-        "sponsor": str(one.sponsor) if one.sponsor else "",
-        "backup": str(one.backup) if one.backup else "",
-        "expires_at": one.expires_at,
+        "owner": d.owners.get("owner", ""),
+        "sponsor": d.owners.get("sponsor", ""),
+        "backup": d.owners.get("backup", ""),
+        "expires_at": d.was.ends_at,
         "badges": badges,
     }
 
 
 def _as_of(d: Dossier) -> dict[str, Any]:
     """The moment shown, and links to the previous and next change of what is shown."""
-    changes: list[datetime] = []
-    for row in [*d.delegations, *d.proposed]:
-        changes += [when for when in (row.during.lower, row.during.upper) if when is not None]
-    changes += [one.issued_at for one in d.credentials if one.issued_at is not None]
-    changes += [one.first_at for one in d.findings]
-    changes += [one.requested_at for one in d.revocations]
-    before = [when for when in changes if when < d.at]
-    after = [when for when in changes if when > d.at]
+    before, after = at_moment.changes(d.identity, at=d.at, now=d.live_now)
     return {
         "at": d.at,
         "live": d.live,
-        "prev_url": f"?{urlencode({'at': max(before).isoformat()})}" if before else "",
-        "next_url": f"?{urlencode({'at': min(after).isoformat()})}" if after and not d.live else "",
+        "prev_url": f"?{urlencode({'at': before.isoformat()})}" if before else "",
+        "next_url": f"?{urlencode({'at': after.isoformat()})}" if after and not d.live else "",
         "live_url": "?",
     }
 
@@ -327,11 +313,12 @@ def _cases(d: Dossier, user: User) -> list[Case]:
     )
 
 
-def _case(one: Case, now: datetime) -> dict[str, Any]:
+def _case(one: Case, d: Dossier) -> dict[str, Any]:
     who = ", ".join(
         dict.fromkeys(str(seat.party) for seat in one.seats.all() if seat.party is not None)
     )
-    kind = "stale" if one.state == "open" and one.deadline_at <= now else "waits"
+    state = one.state if d.live else _state_then(one, d.at)
+    kind = "stale" if d.live and state == "open" and one.deadline_at <= d.at else "waits"
     return {
         "key": one.key,
         "url": f"/cases/{one.key}/",
@@ -339,37 +326,22 @@ def _case(one: Case, now: datetime) -> dict[str, Any]:
         "what": one.title,
         "signals": [
             {
-                "kind": kind if one.state == "open" else "neutral",
-                "words": one.state.replace("_", " "),
+                "kind": kind if state == "open" else "neutral",
+                "words": state.replace("_", " "),
                 "url": "",
             }
         ],
         "who": who,
         "due_words": "",
-        "due_at": one.deadline_at if one.state == "open" else None,
+        # A deadline moves, and is not kept as it was.
+        "due_at": one.deadline_at if d.live and state == "open" else None,
     }
 
 
-def _runs(d: Dossier) -> list[dict[str, Any]]:
-    actors = [one.actor_id for one in d.bindings if one.state == "confirmed"]
-    newest = RawSQL(  # noqa: S611 - a constant; values are parameters
-        NEWEST_RUNS, [actors, d.at, MOST_RUNS, d.at, MOST_RUNS]
-    )
-    found = (
-        Run.objects.filter(pk__in=newest)
-        .select_related("agent", "service")
-        .order_by("-first_at")[:MOST_RUNS]
-    )
-    outside = {one.trace: one.count for one in d.findings if one.rule == "left_task" and one.trace}
-    return [
-        {
-            "key": run.key,
-            "url": f"/runs/{run.key}/",
-            "agent": str(run.agent or run.service or "not named"),
-            "first_at": run.first_at,
-            "last_at": run.last_at,
-            "spans": run.spans,
-            "outside": outside.get(run.trace, 0),
-        }
-        for run in found
-    ]
+def _state_then(one: Case, at: datetime) -> str:
+    """Between its dated steps a case is said to be where the last of them left it."""
+    if one.closed_at is not None and one.closed_at <= at:
+        return one.state
+    if one.decided_at is not None and one.decided_at <= at:
+        return "decided"
+    return "open"

@@ -19,7 +19,7 @@ def as_data(d: Dossier) -> dict[str, Any]:
             "key": d.identity.key,
             "name": d.identity.name,
             "kind": d.identity.kind,
-            "state": d.identity.state,
+            "state": d.was.state or None,
         },
         "as_of": moment(d.at),
         "what_identity": {

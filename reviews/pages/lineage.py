@@ -37,12 +37,14 @@ class Lineage:
         self.edges.append({"from": begins, "to": ends, "kind": kind, "words": words})
 
     def _owners(self) -> list[Node]:
-        one, service = self.d.identity, self.d.identity.service
+        service = self.d.identity.service
         owners = []
         if service is not None and service.ai_system and service.ai_owner is not None:
-            owners.append(_node("o-ai", str(service.ai_owner), "AI-system owner", side="ai"))
-        if one.owner is not None:
-            owners.append(_node("o-id", str(one.owner), "identity owner", side="identity"))
+            # Who answered for a service is not kept as it was.
+            said = "AI-system owner" if self.d.live else "AI-system owner today"
+            owners.append(_node("o-ai", str(service.ai_owner), said, side="ai"))
+        if owner := self.d.owners.get("owner"):
+            owners.append(_node("o-id", owner, "identity owner", side="identity"))
         return owners
 
     def _agents(self) -> list[Node]:
@@ -106,7 +108,7 @@ class Lineage:
                 continue
             number = f"i{key.issued_by_id}"
             self._grantor(number, short(key.issued_by.value), "issued the key")
-            if self.d.identity.owner is None:
+            if "owner" not in self.d.owners:
                 self.edge(number, place)
                 continue
             self.edge(number, "o-id")

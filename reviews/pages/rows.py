@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import connection
 
+from evidence.intake.admitting import micros
 from evidence.queries import agents
 from evidence.vocabulary import (
     ACTIVITIES,
@@ -15,7 +16,6 @@ from evidence.vocabulary import (
     PLANES,
     TIME_RECEIVED,
 )
-from reviews.pages.lanes import micros
 
 SELECT = """
 SELECT e.at, e.id, e.plane, e.activity, t.value, coalesce(r.value, ''), coalesce(c.value, ''),

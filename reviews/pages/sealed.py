@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from evidence.intake.admitting import micros
 from evidence.parameters import understood
 from evidence.vocabulary import OUTCOMES
 from identities import visible as identities_visible
@@ -20,7 +21,6 @@ from reviews.break_glass.forms import REVIEW_WORDS
 from reviews.models import Case, SealedCredential, SealedDrill, SealedUse
 from reviews.pages.break_glass_looking import capsule_of
 from reviews.pages.details import credential_acts
-from reviews.pages.lanes import micros
 from reviews.pages.lists import PAGES, page_of
 from reviews.sealed import looking, made, rights
 

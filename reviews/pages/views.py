@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from config.page import page
 from evidence import looked
+from evidence.intake.admitting import EPOCH
 from evidence.models import Run
 from evidence.parameters import whole
 from evidence.permissions import Reader
@@ -116,17 +117,21 @@ def identity_together(request: HttpRequest, key: str) -> HttpResponse:
 @login_required
 def identity_lanes(request: HttpRequest, key: str) -> HttpResponse:
     identity = _identity(request, key)
+    clock = timezone.now()
     # As of an earlier moment nothing later is shown, as on the page itself.
-    now = _as_of(request)
+    now = min(moments.parse(request.GET.get("at", "")) or clock, clock)
+    live = now == clock
     since, until = lanes.window(identity, now=now)
     asked = [request.GET.get(name, "") for name in ("from", "to")]
     if all(re.fullmatch(r"\d{1,17}", text) for text in asked):
         first, last = sorted(int(text) for text in asked)
-        since = lanes.EPOCH + timedelta(microseconds=min(first, 7_000_000_000_000_000))
-        until = lanes.EPOCH + timedelta(microseconds=min(last + 1, 7_000_000_000_000_000))
+        since = EPOCH + timedelta(microseconds=min(first, 7_000_000_000_000_000))
+        until = EPOCH + timedelta(microseconds=min(last + 1, 7_000_000_000_000_000))
         until = min(until, since + MOST_WINDOW, now + AHEAD)
-        since = min(since, until)
-    return JsonResponse(lanes.lanes(identity, since=since, until=until, now=now))
+    if not live:
+        until = min(until, now)
+    since = min(since, until)
+    return JsonResponse(lanes.lanes(identity, since=since, until=until, now=now, live=live))
 
 
 @require_GET

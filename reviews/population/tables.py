@@ -6,7 +6,13 @@ that name no row. What has no history of its own is listed in `as_now`: it stand
 was when they were read. Reads only.
 """
 
+from datetime import datetime
 from typing import NamedTuple
+
+from django.db import connection
+
+from identities.at_moment import KNOWN_SINCE
+from identities.models import Identity
 
 NHI = "('NHI-' || CASE WHEN i.number < 10000 THEN lpad(i.number::text, 4, '0') ELSE i.number::text END)"
 READ_SO = (
@@ -85,8 +91,8 @@ LEFT JOIN identities_credentialstate st ON st.credential_id = c.id AND st.supers
     AND st.during @> %(at)s
 LEFT JOIN evidence_event ev ON ev.at = c.issued_at AND ev.id = c.issued_event
 @about@
-WHERE coalesce(c.issued_at, c.state_at) <= %(at)s ORDER BY c.number
-""",
+WHERE @since@ <= %(at)s ORDER BY c.number
+""".replace("@since@", KNOWN_SINCE),
         "('CRED-' || c.number)",
     ),
     """
@@ -257,5 +263,16 @@ ORDER BY e.id
 """,
     "the entry of its signature",
 )
+
+_OF_ONE = OWNERS.rows.replace("WHERE i.created", "WHERE i.id = %(identity)s AND i.created", 1)
+
+
+def owners_of(identity: Identity, *, at: datetime) -> dict[str, str]:
+    """Who was owner, sponsor and backup of one identity at a moment, by name; without a place in
+    which nobody was."""
+    with connection.cursor() as cursor:
+        cursor.execute(_OF_ONE, {"identity": identity.pk, "at": at})
+        return {place: party for _, _, place, party, *_ in cursor.fetchall() if party}
+
 
 TABLES = (IDENTITIES, CREDENTIALS, ENTITLEMENTS, OWNERS, ROLES, TEAMS, POLICIES)

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from evidence.intake.admitting import micros
 from evidence.keys import key_of
 from evidence.models import Term
 from evidence.words import counted
@@ -19,7 +20,6 @@ from identities.judging.uses import of_release
 from identities.models import Identity, Manifest, NewUse
 from identities.models.behaviour import BY_INFERENCE
 from reviews.models import Trigger
-from reviews.pages.lanes import micros
 
 from .noting import MOST, REVIEWED, events_of, note, trigger
 from .refused import refusals

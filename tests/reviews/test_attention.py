@@ -7,13 +7,13 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from evidence.intake.admitting import micros
 from evidence.models import LedgerEntry, Looked
 from identities.models import Identity
 from identities.permissions import AUDITOR, NotPossible
 from reviews import actions, independence, shown
 from reviews.actions import attention
 from reviews.models import Burst, Case, Decision, Item, Notice, Provisional
-from reviews.pages.lanes import micros
 
 from .conftest import DAY, HOUR, NOW, Told, item_of, make_user, party, person_of, seat_of
 from .hurry import SECOND, answer, kept, lines
