@@ -185,6 +185,8 @@ def behaviour(d: Dossier) -> Answer:
     if d.api.calls == 0 and d.ai.calls == 0:
         sources = ", ".join(one.name for one in d.sources) or "any source"
         headline = f"No evidence yet from {sources}"
+        if d.waiting.words:
+            headline = f"Not known yet: {d.waiting.words}"
     else:
         outside = d.api.outside - d.no_run_outside
         parts = [
@@ -223,6 +225,8 @@ def behaviour(d: Dossier) -> Answer:
         facts.append(
             {"label": "not judged", "words": f"{unjudged:,} not judged", "kind": "no_evidence"}
         )
+    if d.waiting.words:
+        facts.append({"label": "waits", "words": d.waiting.words, "kind": "no_evidence"})
     badges = []
     if d.finding_count:
         badges.append(

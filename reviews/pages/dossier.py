@@ -15,6 +15,8 @@ from django.db.models.expressions import RawSQL
 
 from evidence.models import Deposit, Source
 from identities import at_moment, chain_heads, stood
+from identities.judging import waiting
+from identities.judging.waiting import Waiting
 from identities.models import (
     Attestation,
     Binding,
@@ -102,6 +104,7 @@ class Dossier:
     last_day: Totals  # the newest day with events
     revocations: list[Revocation]
     sources: list[Fresh]
+    waiting: Waiting  # of these sources; of all where none of them has told of it
     signed: dict[int, signers.Signed]  # who signed each of `delegations`, by its id
     heads: list[chain_heads.Head]  # people at the head of its role chains
 
@@ -143,6 +146,7 @@ def dossier(identity: Identity, *, now: datetime, at: datetime | None = None) ->
         n=Count("id", filter=is_open), closed=Count("id", filter=is_closed)
     )
     findings = list(of_identity.filter(is_open).order_by("-last_at")[:MOST_FINDINGS])
+    sources = _sources(identity.number)
     revocations = list(
         Revocation.objects.filter(identity=identity, requested_at__lte=moment)
         .select_related("credential__actor")
@@ -193,7 +197,8 @@ def dossier(identity: Identity, *, now: datetime, at: datetime | None = None) ->
         no_run_outside=absent[1],
         last_day=counted[2],
         revocations=revocations,
-        sources=_sources(identity.number),
+        sources=sources,
+        waiting=waiting.of([one.id for one in sources]),
         heads=chain_heads.of(identity, at=moment),
     )
 

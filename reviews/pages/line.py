@@ -65,6 +65,7 @@ def context(identity: Any, user: User, *, now: datetime, at: datetime | None) ->
             "count": d.api.calls + d.ai.calls,
             "events_url": f"/events/?{query}",
             "table": table,
+            "waiting": d.waiting.words,
             "freeze": {"asked": _freezes(d)},
         },
         "as_of": _as_of(d),

@@ -75,6 +75,7 @@ def as_data(d: Dossier) -> dict[str, Any]:
         "what_behaviour": {
             "answer": behaviour(d)["headline"],
             "events": d.api.calls,
+            "records_not_judged_yet": d.waiting.records,
             "inside": d.api.inside,
             "outside": d.api.outside,
             "linked_exactly": d.api.linked,

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from evidence import nudge
 from identities.acting import COMMAND
 from identities.actions import registration
 from identities.actions.registration import Registered, as_json
@@ -39,6 +40,9 @@ class Command(BaseCommand):
         )
         parser.add_argument("--dry-run", action="store_true", help="print the difference only")
         parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+        parser.add_argument(
+            "--no-wait", action="store_true", help="leave judging what is stored to the worker"
+        )
 
     def handle(self, *_: Any, **options: Any) -> None:
         done: list[Registered] = []
@@ -55,6 +59,9 @@ class Command(BaseCommand):
                 self._say(registered)
             for refusal in refused:
                 self.stderr.write(str(refusal))
+        if done and nudge.drain is not None and not (options["dry_run"] or options["no_wait"]):
+            # What is stored of these identities is judged before anybody asks what they did.
+            nudge.drain(timezone.now())
         if refused:
             # In JSON the problems are in the document already.
             if options["json"]:

@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from evidence.words import on_terminal
+from identities.judging import waiting
 from reviews.pages import line_data, names
 from reviews.pages.dossier import dossier
 
@@ -33,6 +34,10 @@ class Command(BaseCommand):
             data = names.unclaimed_line(found)
         else:
             data = line_data.as_data(dossier(found, now=timezone.now(), at=at))
+            if words := waiting.of([]).words:
+                self.stderr.write(
+                    f"{words[0].upper()}{words[1:]}: run a worker, or ask again later."
+                )
         if options["as_json"]:
             self.stdout.write(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
             return

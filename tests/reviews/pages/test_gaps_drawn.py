@@ -4,9 +4,10 @@ from datetime import timedelta
 
 import pytest
 
+from evidence.intake.admitting import micros
 from evidence.models import Gap, Source
 from identities.models import Attribution, Identity
-from reviews.pages.lanes import lanes, micros
+from reviews.pages.lanes import lanes
 from tests.planted import Planted
 
 HOUR = timedelta(hours=1)
