@@ -3,6 +3,11 @@
 from collections.abc import Sequence
 
 
+def percent(part: int, whole: int) -> int:
+    """Whole percent, rounded down: 100 only where it is all. `whole` is more than 0."""
+    return 100 * part // whole
+
+
 def counted(count: int, thing: str, things: str = "") -> str:
     """`1 event`, `1,204 events`; `things` where the plural is not made by an s."""
     return f"{count:,} {thing if count == 1 else things or f'{thing}s'}"

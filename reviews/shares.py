@@ -19,6 +19,7 @@ from identities.models import (
     Credential,
     Delegation,
     DelegationVersion,
+    Finding,
     Identity,
     Revocation,
     Statement,
@@ -52,8 +53,9 @@ class Counted(NamedTuple):
 
     @property
     def percent(self) -> float | None:
-        """None of nothing: no evidence is not 0 %."""
-        return 100 * self.part / self.whole if self.whole else None
+        """To one decimal, rounded down: 100 only where it is all. None of nothing: no evidence is
+        not 0 %."""
+        return 1_000 * self.part // self.whole / 10 if self.whole else None
 
 
 def _share(
@@ -121,11 +123,18 @@ ISSUED = Q(issued_event__isnull=False) | Q(issued_by__isnull=False)
 STATED = ~Q(purpose="") & Q(during__endswith__isnull=False)
 # Of an identity: what its owner attests.
 ATTESTED = ~Q(purpose="") & Q(expires_at__isnull=False)
-# Of a credential: several identities are bound to it together.
+# Of a credential: several identities are bound to it together, or it was seen to be used by agents of
+# more than one of them, linked to an identity or not.
 SHARED = Q(
     Exists(
         Binding.objects.filter(
             actor=OuterRef("actor"), shared=True, state="confirmed", superseded_at__isnull=True
+        )
+    )
+) | Q(
+    Exists(
+        Finding.objects.filter(
+            actor_id=OuterRef("actor"), rule="shared_credential", state__in=("open", "confirmed")
         )
     )
 )

@@ -180,7 +180,7 @@ def share(value: Any, label: str, tone: str = "") -> SafeString:
     """A bar of 0 to 100; its number is read out by `label`."""
     if value is None or value == "":
         return NOTHING
-    return _bar(max(0, min(100, round(float(value)))), label, tone or "neutral")
+    return _bar(max(0, min(100, int(float(value)))), label, tone or "neutral")
 
 
 # A page has the same few again and again.

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from evidence.words import percent
 from identities import visible
 from identities.models import Service, User
 from reviews import alignment, shares
@@ -123,7 +124,7 @@ def _cell(
     lacking = last.whole - last.part
     return {
         "column": WORDS[share.name],
-        "value": "–" if last.percent is None else f"{last.percent:.0f} %",
+        "value": "–" if last.percent is None else f"{int(last.percent)} %",
         "whole": last.whole,
         "whole_url": f"{share.whole}&service={slug}",
         "lacking": lacking,
@@ -135,11 +136,10 @@ def _cell(
 
 
 def _source(one: alignment.Reached) -> dict[str, Any]:
-    percent = 100 * one.exact / one.calls
     return {
         "name": one.title or one.source,
         "url": f"/sources/{one.source}/",
-        "value": f"{percent:.0f} %",
+        "value": f"{percent(one.exact, one.calls)} %",
         "of": f"{one.exact:,} of {one.calls:,}",
         "events_url": f"/events/?source={one.source}",
         "since": one.since,

@@ -188,14 +188,15 @@ def behaviour(d: Dossier) -> Answer:
         if d.waiting.words:
             headline = f"Not known yet: {d.waiting.words}"
     else:
-        outside = d.api.outside - d.no_run_outside
         parts = [
             f"{counted(d.api.inside, 'call')} inside",
-            f"{outside:,} outside" if outside else "",
+            f"{d.api.outside:,} outside" if d.api.outside else "",
         ]
         if d.no_run:
-            parts.append(f"{d.no_run:,} with no run behind {'it' if d.no_run == 1 else 'them'}")
-        if not outside and not d.no_run:
+            also = f" ({d.no_run_outside:,} of these outside)" if d.no_run_outside else ""
+            behind = f"with no run behind {'it' if d.no_run == 1 else 'them'}"
+            parts.append(f"{d.no_run:,} {behind}{also}")
+        if not d.api.outside and not d.no_run:
             parts.append("none outside that authority")
         headline = ", ".join(part for part in parts if part)
     facts: list[dict[str, Any]] = [
@@ -211,11 +212,10 @@ def behaviour(d: Dossier) -> Answer:
     ]
     day = d.last_day
     if day.last is not None and day.outside:
-        with_run = day.outside - (d.no_run_outside if day.outside >= d.no_run_outside else 0)
         facts.append(
             {
                 "label": "That day",
-                "words": f"{counted(day.calls, 'call')}: {day.inside:,} inside, {with_run:,} outside",
+                "words": f"{counted(day.calls, 'call')}: {day.inside:,} inside, {day.outside:,} outside",
                 "at": day.last,
                 "kind": "neutral",
             }

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from django.db.models import Count
 
 from evidence.parameters import whole
+from evidence.words import percent
 from reviews.campaigns import progress
 from reviews.campaigns.inside import NOBODY, STANDS
 from reviews.models import Campaign, CampaignIdentity
@@ -22,7 +23,7 @@ PER_PAGE = 25
 
 def share(part: int, whole: int) -> int | None:
     """A part of a whole in percent; None of nothing."""
-    return round(100 * part / whole) if whole else None
+    return percent(part, whole) if whole else None
 
 
 def of(one: Campaign, asked: dict[str, str], *, blind: bool) -> dict[str, Any]:

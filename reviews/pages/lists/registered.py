@@ -10,6 +10,7 @@ from django.db.models import Count, F, Max, Q, QuerySet, Sum
 
 from evidence.models import Source
 from evidence.parameters import Known, understood, whole
+from evidence.words import percent
 from identities import visible
 from identities.models import Credential, Finding, Identity, Service, UsageDay, User
 from identities.models.identity import KINDS, MODES, STATES
@@ -283,7 +284,7 @@ def _systems(
         .values("service")
         .annotate(n=Count("pk"), seated=Count("owner"))
     }
-    linked = _linked(ids)
+    linked = _linked(ids, now)
     cases = dict(
         visible_above.cases(user, now=now)
         .filter(identity__service__in=ids, state__in=UNDER_WAY)
@@ -297,14 +298,14 @@ def _systems(
     ]
 
 
-def _linked(services: list[Any]) -> dict[Any, tuple[int, int]]:
+def _linked(services: list[Any], now: datetime) -> dict[Any, tuple[int, int]]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT i.service_id, sum(u.linked)::bigint, sum(u.count)::bigint"
             " FROM identities_identity i JOIN identities_usageday u"
-            "  ON u.identity_no = i.number AND u.plane = 1"
-            " WHERE i.service_id = ANY(%s) GROUP BY i.service_id",
-            [services],
+            "  ON u.identity_no = i.number AND u.plane = 1 AND u.day >= %s"
+            " WHERE i.service_id = ANY(%s) AND i.state <> 'retired' GROUP BY i.service_id",
+            [shares.first_day(now), services],
         )
         return {row[0]: (row[1], row[2]) for row in cursor.fetchall()}
 
@@ -321,8 +322,8 @@ def _system(
         "owner": str(owner) if owner else "nobody",
         "owner_missing": owner is None,
         "identities": identities,
-        "seats_share": round(100 * both / identities) if identities else 0,
-        "linked_share": round(100 * linked[0] / linked[1]) if linked and linked[1] else None,
+        "seats_share": percent(both, identities) if identities else 0,
+        "linked_share": percent(linked[0], linked[1]) if linked and linked[1] else None,
         "no_evidence_since": None,
         "findings": findings,
         "findings_url": f"/findings/?{urlencode({'service': one.slug})}",
