@@ -26,6 +26,7 @@ from reviews.models import BreakGlass
 
 IN_SCOPE, OUT_OF_SCOPE, UNEXPLAINED = "in_scope", "out_of_scope", "unexplained"
 WORDS = {IN_SCOPE: "in scope", OUT_OF_SCOPE: "out of scope", UNEXPLAINED: "unexplained"}
+ANYWAY = "by authority that it has anyway"
 MOST = 1_000
 # Use of what was given may be tried for a moment after its end; it is shown as well.
 AFTER = timedelta(minutes=15)
@@ -148,7 +149,7 @@ def _call(row: tuple[Any, ...], scope: _Scope, sessions: set[str]) -> Call:
         where, why = IN_SCOPE, ""
     elif not exact and verdict == JUDGED_INSIDE:
         # The holder may do this without the grant.
-        where, why = IN_SCOPE, "by authority that it has anyway"
+        where, why = IN_SCOPE, ANYWAY
     elif not sure:
         where, why = UNEXPLAINED, "it is not sure that it was this holder"
     elif not resource:

@@ -15,6 +15,7 @@ from identities.findings import RULES
 from identities.models import Credential, Identity
 from reviews.pages import possible
 from reviews.pages.dossier import Dossier, dossier
+from reviews.pages.emergency import Given
 
 type Answer = dict[str, Any]
 MOST_HEADS = 3
@@ -133,8 +134,9 @@ def authority(d: Dossier) -> Answer:
             "kind": "exact" if row.signed else "waits",
             "note": "" if row.signed else "imported, unsigned",
         }
-        for row in grants[:3]
+        for row in d.without_emergency[:3]
     ]
+    facts += [_emergency(one, d) for one in d.emergency]
     purposes = list(dict.fromkeys(row.purpose for row in grants if row.purpose))
     purpose = purposes[0] if purposes else d.was.purpose
     if purpose:
@@ -177,6 +179,19 @@ def authority(d: Dossier) -> Answer:
         "proof_url": f"/identities/{d.identity.key}/#authority",
         "proof_words": f"Proof: {counted(len(grants), 'delegation')}",
         "freshness": d.at,
+    }
+
+
+def _emergency(one: Given, d: Dossier) -> dict[str, Any]:
+    said = f"{phrases.phrases([(one.row.actions, one.row.resources)])[0]}, by {one.signed.words}"
+    if one.over and one.until is not None:
+        said = f"{said}, ended {_age(d.at, one.until)} ago"
+    return {
+        "label": "Break-glass",
+        "words": f"{said}: {one.words}",
+        "at": one.since,
+        "kind": "waits" if one.signed.alone else "exact",
+        "note": f"{one.row.delegation.key}, {one.case}",
     }
 
 

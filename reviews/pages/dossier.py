@@ -28,7 +28,7 @@ from identities.models import (
     Revocation,
 )
 from reviews import signers
-from reviews.pages import observed, usage
+from reviews.pages import emergency, observed, usage
 from reviews.pages.usage import Permission, Totals
 from reviews.population.tables import owners_of
 
@@ -106,7 +106,14 @@ class Dossier:
     sources: list[Fresh]
     waiting: Waiting  # of these sources; of all where none of them has told of it
     signed: dict[int, signers.Signed]  # who signed each of `delegations`, by its id
+    emergency: list[emergency.Given]  # break-glass grants, in force or over
     heads: list[chain_heads.Head]  # people at the head of its role chains
+
+    @property
+    def without_emergency(self) -> list[DelegationVersion]:
+        """Delegations in force, without those that break-glass gave."""
+        given = {one.row.delegation_id for one in self.emergency}
+        return [row for row in self.delegations if row.delegation_id not in given]
 
     @property
     def freshest(self) -> datetime | None:
@@ -199,6 +206,7 @@ def dossier(identity: Identity, *, now: datetime, at: datetime | None = None) ->
         revocations=revocations,
         sources=sources,
         waiting=waiting.of([one.id for one in sources]),
+        emergency=emergency.of(identity, at=moment),
         heads=chain_heads.of(identity, at=moment),
     )
 

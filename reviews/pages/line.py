@@ -37,6 +37,7 @@ from reviews.pages import (
     vendor,
 )
 from reviews.pages.dossier import Dossier, Permission, dossier
+from reviews.pages.emergency import Given
 from reviews.pages.lists import key_row
 
 # Without scripts the newest events stand in a table; the events page has them all.
@@ -78,7 +79,10 @@ def context(identity: Any, user: User, *, now: datetime, at: datetime | None) ->
         "permissions": [_permission(one, d) for one in d.permissions[:SHOWN]],
         "permissions_url": f"/events/?{query}",
         "possible_words": possible.beyond(d.entitlements, d.delegations),
-        "delegations": [_delegation(row, d) for row in [*d.delegations, *d.proposed]],
+        "delegations": [
+            *(_delegation(row, d) for row in [*d.without_emergency, *d.proposed]),
+            *(_emergency(one, d) for one in d.emergency),
+        ],
         "credentials": [_credential(one, d) for one in d.credentials],
         "cases": [_case(one, d) for one in cases],
         "runs": runs,
@@ -258,6 +262,10 @@ def _permission(one: Permission, d: Dossier) -> dict[str, Any]:
         delegated = "yes" if any(row.signed for row in d.delegations) else "unsigned"
     elif one.outside == 0:
         delegated = "no_evidence"
+    if one.calls and one.calls <= sum(
+        given.done.get((one.action, one.family), 0) for given in d.emergency
+    ):
+        delegated = "break_glass"
     query = urlencode({"identity": d.identity.key, "action": one.action, "family": one.family})
     return {
         "action": one.action,
@@ -289,6 +297,18 @@ def _delegation(row: DelegationVersion, d: Dossier) -> dict[str, Any]:
         "until": row.during.upper,
         "case_key": "",
         "case_url": "",
+    }
+
+
+def _emergency(one: Given, d: Dossier) -> dict[str, Any]:
+    """Beside what is in force: what was done under it counts under it."""
+    return _delegation(one.row, d) | {
+        "grantor": one.signed.words,
+        "state": "ended" if one.over else one.row.state,
+        "until": one.until,
+        "case_key": one.case,
+        "case_url": f"/cases/{one.case}/",
+        "used": one.words,
     }
 
 

@@ -61,6 +61,19 @@ def as_data(d: Dossier) -> dict[str, Any]:
             "answer": authority(d)["headline"],
             "delegations": [_delegation(row, d) for row in d.delegations],
             "proposed": [_delegation(row, d) for row in d.proposed],
+            "break_glass": [
+                _delegation(one.row, d)
+                | {
+                    "case": one.case,
+                    "signed_by": list(one.signed.names),
+                    "self_approved": one.signed.alone,
+                    "ended_at": moment(one.until) if one.over else None,
+                    "calls": sum(one.done.values()),
+                    "calls_beside": one.beyond,
+                    "missing": one.missing,
+                }
+                for one in d.emergency
+            ],
             "possible": [
                 {
                     "read_at": moment(one.read_at),

@@ -10,6 +10,8 @@ from identities.actions import grants
 from identities.models import Finding, Grant, GrantSession
 from reviews.break_glass import comparing, reviewing, sweeping
 from reviews.models import Case, Notice
+from reviews.pages import answers, line, line_data
+from reviews.pages.dossier import dossier
 from tests.reviews.conftest import NOW, Told, ingest, record
 
 from .conftest import MINUTE, SECOND, Company, at_target, fresh, opened, put_in_force
@@ -56,6 +58,35 @@ def test_each_call_is_in_scope_out_of_it_or_unexplained(case: Case) -> None:
     ]
     assert said[0][3] == "by authority that it has anyway"
     assert found.counts() == {"in_scope": 2, "out_of_scope": 1, "unexplained": 0}
+
+
+def test_calls_count_under_the_grant_on_the_page_of_the_identity(case: Case, story: Told) -> None:
+    ingest(
+        [
+            call(1, "GetObject", "reports/1.pdf", 1),
+            call(2, "GetObject", "secrets/1.pdf", 2),
+            # It may read invoices anyway.
+            call(3, "GetObject", "invoices/9.pdf", 3),
+        ],
+        now=NOW + 10 * MINUTE,
+    )
+    key = fresh(case).break_glass.delegation.key
+    for minutes, over in ((20, False), (120, True)):
+        now = NOW + minutes * MINUTE
+        d = dossier(story.identity, now=now)
+        (given,) = d.emergency
+        assert (given.words, given.over) == ("1 call under it, 1 call beside it", over)
+        assert given.done == {("s3:GetObject", "reports/*"): 1}
+        (fact,) = [one for one in answers.authority(d)["facts"] if one["label"] == "Break-glass"]
+        assert "1 call under it, 1 call beside it" in fact["words"]
+        assert ("ended" in fact["words"]) == over
+        shown = line.context(story.identity, story.otto, now=now, at=None)
+        (row,) = [one for one in shown["delegations"] if one["key"] == key]
+        assert (row["used"], row["case_key"]) == (given.words, case.key)
+        data = line_data.as_data(d)["what_authority"]["break_glass"]
+        assert [(one["delegation"], one["calls"], one["calls_beside"]) for one in data] == [
+            (key, 1, 1)
+        ]
 
 
 def test_no_evidence_is_said_and_is_not_unused(case: Case) -> None:
