@@ -6,16 +6,20 @@ that a nudge wakes is also on the schedule, or found by one that is (decisions 1
 
 import gc
 import os
+import warnings
 from datetime import timedelta
 from typing import Any
 
 from celery import Celery
+from celery.exceptions import SecurityWarning
 from celery.signals import task_prerun, worker_process_init
 from kombu.entity import Queue
 from kombu.transport import redis
 
 from config import waking
 
+# config/root.py refuses root where it is not wanted; once is enough.
+warnings.filterwarnings("ignore", category=SecurityWarning)
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 # Name said by evidence.nudge.after_commit -> names of the tasks it wakes.

@@ -75,6 +75,10 @@ def logging_settings(*, as_json: bool, debug: bool) -> dict[str, object]:
             "asyncio": {"level": "INFO"},
             # Every tick of the schedule would be two lines; failures still are.
             "celery.worker.strategy": {"level": "WARNING"},
+            # A task of the schedule that came too late to matter, and hellos at the start.
+            "celery.worker.request": {"level": "WARNING"},
+            "celery.worker.consumer.connection": {"level": "WARNING"},
+            "celery.apps.worker": {"level": "WARNING"},
             "celery.app.trace": {"level": "WARNING"},
             "celery.utils.functional": {"level": "INFO"},
             "celery.beat": {"level": "WARNING"},

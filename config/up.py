@@ -27,7 +27,8 @@ from config.celery import NOTICES, QUEUE, SOURCES, STOPPING
 from config.environment import SettingsError
 
 READY_WITHIN = 60.0
-STOP_WITHIN = 15.0
+# What a worker has begun may end within the first; it is put back after that, as after a crash.
+FINISH_WITHIN, STOP_WITHIN = 1.0, 1.8
 # A process that asked a source for more than this at once makes room for a new one.
 MOST_KIB = 512 * 1024
 
@@ -157,10 +158,14 @@ def stop(children: dict[str, subprocess.Popen[bytes]]) -> None:
                 child.terminate()
         else:
             tell(child, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_WITHIN
-    for child in children.values():
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(timeout=max(0.1, deadline - time.monotonic()))
+    began = time.monotonic()
+    for seconds, number in ((FINISH_WITHIN, signal.SIGQUIT), (STOP_WITHIN, None)):
+        for child in children.values():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(timeout=max(0.01, began + seconds - time.monotonic()))
+            if child.poll() is None and number is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    child.send_signal(number)
     for child in children.values():
         tell(child, signal.SIGKILL)
         child.wait()

@@ -13,7 +13,7 @@ from evidence.words import counted
 from identities import source_conflicts
 from identities.actions import grants
 from identities.actions.revocations import not_answering, reach
-from identities.enforcers.contract import PermanentFailure, Target, TemporaryFailure
+from identities.enforcers.contract import NotSetUp, PermanentFailure, Target, TemporaryFailure
 from identities.findings import CONFLICT
 from identities.models import Credential, Identity, Revocation, Rights
 from identities.signals import checks as signals
@@ -92,8 +92,14 @@ def _of_account(system: str, account: str, targets: list[Target]) -> Check:
         missing = reach.enforcer(system, account).own_rights(targets[:20])
     except TemporaryFailure as problem:
         return name, False, problem.reason, "ask again in a while"
+    except NotSetUp as problem:
+        # Nobody has set it up yet: a choice, as long as nothing waits for it (`revocations`).
+        return name, True, f"{problem.reason} Nothing is stopped there by itself.", ""
     except PermanentFailure as problem:
         return name, False, problem.reason, f"{problem.who_must_act} must act"
+    except Exception as problem:  # noqa: BLE001 - whatever one target answers, the others are asked
+        said = " ".join(str(problem).split())[:300]
+        return name, False, f"{type(problem).__name__}: {said}", "report it"
     if not missing:
         return name, True, "may do everything it needs", ""
     lacking = ", ".join(sorted({right.permission for right in missing}))

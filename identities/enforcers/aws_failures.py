@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from botocore import exceptions as boto
+from django.conf import settings
 
-from .contract import PermanentFailure, TemporaryFailure, plain
+from .contract import NotSetUp, PermanentFailure, TemporaryFailure, plain
 
 # Seconds to wait when the answer does not say. Throttling of IAM is per account and shared with
 # everybody else who administers it, so we do not press.
@@ -104,6 +105,11 @@ def translated(
     if isinstance(error, boto.ClientError):
         return _of_answer(error, permission=permission, resource=resource)
     match error:
+        case boto.NoCredentialsError() if settings.AWS_CREDENTIALS == "default":
+            return NotSetUp(
+                "No AWS credentials were found, and COUNTERSIGN_AWS_CREDENTIALS is not set.",
+                who_must_act=ADMINISTRATOR,
+            )
         case boto.NoCredentialsError() | boto.PartialCredentialsError():
             return PermanentFailure(
                 "No AWS credentials were found for this enforcer.", who_must_act=ADMINISTRATOR

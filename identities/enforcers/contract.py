@@ -143,6 +143,10 @@ class PermanentFailure(Exception):
         self.who_must_act = plain(who_must_act)
 
 
+class NotSetUp(PermanentFailure):
+    """Nobody has given this enforcer what it needs to begin with."""
+
+
 # Which look at the target confirms which step. A key that policy keeps held instead of deleting
 # it is confirmed as revoked when it is held.
 _CONFIRMED_BY: dict[str, frozenset[State]] = {

@@ -6,7 +6,7 @@ of (name, ok, message, fix).
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -155,7 +155,7 @@ def secrets() -> Iterator[Answer]:
 def apps() -> Iterator[Answer]:
     for name in APPS:
         if find_spec(name) is not None:
-            yield from import_module(name).doctor()
+            yield from _asked(name.partition(".")[0], import_module(name).doctor)
 
 
 # Name, question, and whether it can only be asked of a database that answers.
@@ -175,11 +175,19 @@ def answers() -> Iterator[Answer]:
     for name, question, of_database in QUESTIONS:
         if of_database and connection.connection is None:
             continue  # the first answer said why
-        try:
-            yield from question()
-        except (Error, OSError) as problem:
-            said = str(problem).strip().splitlines()
-            yield name, False, said[0] if said else type(problem).__name__, "see the first answer"
+        yield from _asked(name, question)
+
+
+def _asked(name: str, question: Callable[[], Iterable[Answer]]) -> Iterator[Answer]:
+    try:
+        yield from question()
+    except (Error, OSError) as problem:
+        said = str(problem).strip().splitlines()
+        yield name, False, said[0] if said else type(problem).__name__, "see the first answer"
+    except Exception as problem:  # noqa: BLE001 - whatever a question fails with, the others are asked
+        said = str(problem).strip().splitlines()
+        fix = f"report it: the question itself failed ({type(problem).__name__})"
+        yield name, False, said[0][:300] if said else type(problem).__name__, fix
 
 
 class Command(BaseCommand):

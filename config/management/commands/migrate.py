@@ -7,9 +7,12 @@ from django.contrib.auth.models import Group
 from django.core.management.base import CommandError
 from django.core.management.commands.migrate import Command as Migrate
 from django.db import connections
+from django.utils import timezone
 
 from config import grants
 from config.environment import SettingsError
+from evidence import partitions
+from evidence.models import Event
 from identities.actions import logins
 from reviews import seeds
 
@@ -30,5 +33,7 @@ class Command(Migrate):
                 logins.ensure_roles()
             if Authenticator._meta.db_table in connection.introspection.table_names():
                 seeds.seal_all()
+            if Event._meta.db_table in connection.introspection.table_names():
+                partitions.ahead(timezone.now())
             if tables := grants.unnamed(connection):
                 raise CommandError(grants.why_unnamed(tables))
