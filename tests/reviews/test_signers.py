@@ -44,8 +44,11 @@ def test_break_glass_that_who_asked_approved_says_so(company: Company) -> None:
     (row,) = in_force(company.human)
     said = signers.of([row])[row.pk]
     assert (said.words, said.alone) == ("Dana, self-approved", True)
-    by = next(one["words"] for one in three(company.human, later)["authority"]["facts"])
-    assert by == f"Dana, self-approved, {row.delegation.key}"
+    facts = three(company.human, later)["authority"]["facts"]
+    (emergency,) = [one for one in facts if one["label"] == "Break-glass"]
+    assert ", by Dana, self-approved: " in emergency["words"]
+    assert (emergency["kind"], emergency["note"]) == ("waits", f"{row.delegation.key}, {case.key}")
+    assert [one for one in facts if one["label"] == "By"] == []
     at = later + MINUTE
     shown = authority.context(company.human, {}, at=at, known_at=at, now=at)
     assert [words for _, words in shown["delegations"]] == ["Dana, self-approved"]
