@@ -9,13 +9,14 @@ from django.test import Client
 from django.utils import timezone
 
 from evidence import retention
+from evidence.intake.admitting import micros
 from evidence.models import Event, LedgerEntry, Source
 from evidence.partitions import bounds
 from identities import judging
 from identities.models import Attribution, DelegationVersion, FindingEvent, UsageDay
 from reviews import actions
 from reviews.models import Case, Pinned
-from reviews.pages.lanes import lanes, micros
+from reviews.pages.lanes import lanes
 from tests.reviews.conftest import DAY, NOW, Told, ingest, record, tell_story
 
 type AsOwner = Callable[..., list[tuple[Any, ...]]]
